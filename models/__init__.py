@@ -1,0 +1,1 @@
+"""Convex models of queueing systems whose load must be split."""

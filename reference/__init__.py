@@ -1,0 +1,20 @@
+"""Closed forms and exact algorithms in NumPy and SciPy: what the convex models are checked against."""
+
+from sojourn.reference.errors import InputError, LoadError
+from sojourn.reference.parallel import Split, Thresholds, equilibrium, optimum, thresholds
+from sojourn.reference.queues import MD1, MG1, MM1, Pool, Queue
+
+__all__ = [
+    "MD1",
+    "MG1",
+    "MM1",
+    "InputError",
+    "LoadError",
+    "Pool",
+    "Queue",
+    "Split",
+    "Thresholds",
+    "equilibrium",
+    "optimum",
+    "thresholds",
+]

@@ -1,0 +1,45 @@
+"""A sum that keeps what a plain sum loses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sojourn.reference.errors import Array
+
+
+def exact_sum(terms: Array) -> tuple[Array, Array]:
+    """Sum over the last axis in twice the working precision, as an unevaluated pair high + low.
+
+    Neighbours are added in a binary tree, each with its exact rounding error (Knuth's two-sum).
+
+    Parameters
+    ----------
+    terms : ndarray, shape (..., n)
+
+    Returns
+    -------
+    high, low : ndarray, shape (...)
+    """
+    high, low = terms, np.zeros_like(terms)
+    while high.shape[-1] > 1:
+        half = high.shape[-1] // 2
+        a, b, odd = high[..., :half], high[..., half : 2 * half], high[..., 2 * half :]
+        total = a + b
+        part = total - a
+        error = (a - (total - part)) + (b - part)
+        error += low[..., :half]
+        error += low[..., half : 2 * half]
+        high, low = (total, error) if not odd.shape[-1] else _carry(total, error, odd, low[..., 2 * half :])
+    return high[..., 0], low[..., 0]
+
+
+def _carry(total: Array, error: Array, odd: Array, odd_low: Array) -> tuple[Array, Array]:
+    return np.concatenate([total, odd], axis=-1), np.concatenate([error, odd_low], axis=-1)
+
+
+def add_exactly(high: Array, low: Array, terms: Array) -> None:
+    """Add `terms` to the unevaluated pairs high + low, in place, entry by entry."""
+    total = high + terms
+    part = total - high
+    low += (high - (total - part)) + (terms - part)
+    high[...] = total
