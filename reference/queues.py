@@ -94,6 +94,19 @@ class Queue(ABC):
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
         """Flow at which the marginal delay is as given; 0 below the idle latency."""
 
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency, l'(x)."""
+        return self._difference(self.latency, flow)
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay, g'(x)."""
+        return self._difference(self.marginal, flow)
+
+    def _difference(self, function: Callable[[ArrayLike], Array], flow: ArrayLike) -> Array:
+        flow = np.asarray(flow, dtype=np.float64)
+        step = 1e-6 * np.where(np.isfinite(self.rate), np.minimum(self.rate, self.rate - flow), 1.0 + flow)
+        return (function(flow + step) - function(flow)) / step
+
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point where the latency is `excess` >= 0 above the idle latency."""
         return self._operation(self.inverse_latency, excess)
@@ -184,6 +197,16 @@ class PollaczekKhinchine(Queue):
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
         """Flow at a marginal delay c: mu (1 - 1/sqrt(1 + (c - m) mu/k)); eqs. (22), (31)."""
         return self.at_marginal(self._excess(marginal)).flow
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency, k/(mu - x)^2."""
+        flow, spare = self._point(flow, None)
+        return self.k / spare**2
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay, 2 k mu/(mu - x)^3."""
+        flow, spare = self._point(flow, None)
+        return 2.0 * self.k * self.rate / spare**3
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above the idle one; no cancellation at light or heavy load."""
@@ -372,6 +395,14 @@ class Pool(Queue):
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
         """Flow at a marginal delay; see `Queue.inverse_marginal`."""
         return self._join("inverse_marginal", marginal)
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency; see `Queue.latency_slope`."""
+        return self._join("latency_slope", flow)
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay; see `Queue.marginal_slope`."""
+        return self._join("marginal_slope", flow)
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating points; see `Queue.at_latency`."""

@@ -1,0 +1,180 @@
+"""A certificate that needs no solver: bounds on the true answer from any flow, whoever found it.
+
+Optimum. For any multiplier c, every split carries at least sum_i min_z (f_i(z) - c z) + c load, attained at z = g_i^-1(c): weak duality.
+Equilibrium. At any split of the load, the common latency of the true equilibrium lies between the least latency that any server offers and
+the largest that a used one has: were it higher, every used server would carry more than it does; were it lower, every one less.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from sojourn.reference.errors import Array
+from sojourn.reference.queues import Queue
+
+Goal = Literal["optimum", "equilibrium"]
+EPS = float(np.finfo(float).eps)
+TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How far an answer can be from the truth.
+
+    Attributes
+    ----------
+    lower_bound, upper_bound : float
+        The true mean delay lies between them, in the system's unit of time.
+    gap : float
+        Largest relative error that the reported mean delay can have.
+    balance : float
+        \\|sum of flows - load\\| / load of the flow as reported.
+    least_flow : float
+        Smallest flow over the load; below 0 only where a solver left it so.
+    utilisation : float
+        Largest flow over its server's rate.
+    deviation_gain : float or None
+        Equilibrium: the most that any user gains by moving, in the unit of time.
+    potential_gap : float or None
+        Equilibrium: relative duality gap of the Beckmann potential.
+    """
+
+    lower_bound: float
+    upper_bound: float
+    gap: float
+    balance: float
+    least_flow: float
+    utilisation: float
+    deviation_gain: float | None = None
+    potential_gap: float | None = None
+
+
+def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
+    """Return the certificate of a flow, as tight as the flow allows.
+
+    Parameters
+    ----------
+    queue : Queue
+        n servers.
+    load : float
+        Total load, stable.
+    flow : ndarray, shape (n,)
+        The answer to certify; it need not be feasible.
+    goal : {"optimum", "equilibrium"}
+    """
+    points = [p for trim in (False, True) if (p := feasible(queue, load, flow, trim=trim)) is not None]
+    lower = upper = gain = None
+    for point in points:
+        low, high = _optimum_bounds(queue, load, point) if goal == "optimum" else _latency_bounds(queue, load, point)
+        lower = low if lower is None else max(lower, low)
+        upper = high if upper is None else min(upper, high)
+    if lower is None or upper is None:
+        lower, upper = float(queue.idle_latency.min()), math.inf
+    value = mean_delay(queue, load, flow)
+    worst = max(abs(upper - value), abs(value - lower)) if math.isfinite(value) else math.inf
+    # sums of n products are rounded too
+    gap = worst / lower + 8 * EPS
+    inside = clip(queue, flow)
+    potential = None
+    if goal == "equilibrium":
+        gain = deviation_gain(queue, inside)
+        potential = min((_potential_gap(queue, load, p) for p in points), default=math.inf)
+    return Certificate(
+        lower_bound=float(lower),
+        upper_bound=float(upper),
+        gap=float(gap),
+        balance=abs(math.fsum([*flow, -load])) / load,
+        least_flow=float(flow.min() / load),
+        utilisation=float((flow / queue.rate).max()),
+        deviation_gain=gain,
+        potential_gap=potential,
+    )
+
+
+def mean_delay(queue: Queue, load: float, flow: Array) -> float:
+    """Mean delay sum x_i l_i(x_i) / sum x_i at a flow; infinite outside the stable region."""
+    inside = np.maximum(flow, 0.0)
+    if not np.all(inside < queue.rate) or not inside.any():
+        return math.inf
+    return math.fsum(inside * queue.latency(inside)) / math.fsum(inside)
+
+
+def multiplier(queue: Queue, load: float, flow: Array, goal: Goal) -> float:
+    """Common price of the used servers: each weighted by how fast its flow follows the price, as in a Newton step."""
+    inside = clip(queue, flow)
+    used = inside > TRACE * load / inside.size
+    price, slope = prices(queue, inside, goal)
+    for _ in range(20):
+        weight = np.where(used, 1.0 / slope, 0.0)
+        common = float((weight @ price) / weight.sum())
+        keep = used & (queue.idle_latency < common)
+        if np.array_equal(keep, used) or not keep.any():
+            break
+        used = keep
+    return common
+
+
+def prices(queue: Queue, flow: Array, goal: Goal) -> tuple[Array, Array]:
+    """Price of each server, marginal delay or latency, and its derivative in the flow."""
+    if goal == "optimum":
+        return queue.marginal(flow), queue.marginal_slope(flow)
+    return queue.latency(flow), queue.latency_slope(flow)
+
+
+def clip(queue: Queue, flow: Array) -> Array:
+    """Flow moved into [0, rate)."""
+    return np.clip(flow, 0.0, queue.rate * (1 - 1e-15))
+
+
+def feasible(queue: Queue, load: float, flow: Array, *, trim: bool) -> Array | None:
+    """Nearby split of exactly the load, or None where the flow is too far from any.
+
+    What is missing goes to the used servers by spare capacity; what is too much is taken by flow. `trim` first empties servers with a trace.
+    """
+    if not np.all(np.isfinite(flow)):
+        return None
+    x = clip(queue, flow)
+    if trim:
+        x = np.where(x > TRACE * load / x.size, x, 0.0)
+    for _ in range(3):
+        missing = -math.fsum([*x, -load])
+        weight = np.where(x > 0, np.where(np.isfinite(queue.rate), queue.rate - x, 1.0), 0.0) if missing > 0 else x
+        total = math.fsum(weight)
+        if missing == 0:
+            break
+        if total <= abs(missing) or total == 0:
+            return None
+        x = x + missing * (weight / total)
+    return x if np.all(x < queue.rate) and np.all(x >= 0) else None
+
+
+def _optimum_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
+    price = multiplier(queue, load, flow, "optimum")
+    z = clip(queue, queue.inverse_marginal(price))
+    lower = math.fsum([*(z * queue.latency(z)), price * -math.fsum([*z, -load])]) / load
+    rest = abs(math.fsum([*flow, -load])) * float(queue.marginal(flow)[flow > 0].max())
+    upper = (math.fsum(flow * queue.latency(flow)) + rest) / load
+    return max(lower, float(queue.idle_latency.min())), upper
+
+
+def _latency_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
+    latency = queue.latency(flow)
+    rest = abs(math.fsum([*flow, -load])) * float(queue.latency_slope(flow)[flow > 0].max())
+    return float(latency.min()) - rest, float(latency[flow > 0].max()) + rest
+
+
+def deviation_gain(queue: Queue, flow: Array) -> float:
+    """Most that a user gains by moving: the largest latency of a used server less the least that any offers."""
+    latency = queue.latency(flow)
+    return float(latency[flow > 0].max() - latency.min()) if np.any(flow > 0) else math.inf
+
+
+def _potential_gap(queue: Queue, load: float, flow: Array) -> float:
+    price = multiplier(queue, load, flow, "equilibrium")
+    z = clip(queue, queue.inverse_latency(price))
+    lower = math.fsum([*queue.potential(z), price * -math.fsum([*z, -load])])
+    return abs(math.fsum(queue.potential(flow)) - lower) / lower

@@ -1,0 +1,136 @@
+"""What comes back: an answer, its certificate, and how it was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.models.solving.certificate import Certificate, Goal
+from sojourn.reference.errors import Array
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds spent: writing the problem, compiling it to cones, in the solver's hands, polishing and certifying."""
+
+    build: float
+    compile: float
+    solve: float
+    finish: float = 0.0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One solver's try.
+
+    Attributes
+    ----------
+    solver, formulation, status : str
+        `status` is the solver's own word, or the error it raised.
+    gap : float
+        Of the certificate of what it returned; infinite where it returned nothing.
+    seconds : float
+    """
+
+    solver: str
+    formulation: str
+    status: str
+    gap: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A certified split of the load over n servers.
+
+    Attributes
+    ----------
+    goal : {"optimum", "equilibrium"}
+    load : float
+        Total load, jobs per unit of time.
+    names : tuple of str
+        The servers.
+    flow : ndarray, shape (n,)
+        Load of each server.
+    share : ndarray, shape (n,)
+        ``flow / load``.
+    mean_delay : float
+        Mean delay of a job.
+    latency : ndarray, shape (n,)
+        Latency that each server offers.
+    active : ndarray of bool, shape (n,)
+        Which servers get jobs: more than a solver's residue where the answer is not polished.
+    multiplier : float
+        Marginal delay of the used servers (optimum) or their common latency (equilibrium).
+    certificate : Certificate
+        How far from the truth this can be.
+    certified : bool
+        Whether the certificate meets the gap that was asked for.
+    solver, formulation, status : str
+        Who found it, from which problem, and the solver's own word for it.
+    attempts : tuple of Attempt
+        All that was tried, in order.
+    polished : int
+        Newton steps after the solver; 0 for the solver's own answer.
+    timing : Timing
+    problem : cvxpy.Problem
+        The problem that was solved, in its own unit of time.
+    """
+
+    goal: Goal
+    load: float
+    names: tuple[str, ...]
+    flow: Array
+    share: Array
+    mean_delay: float
+    latency: Array
+    active: npt.NDArray[np.bool_]
+    multiplier: float
+    certificate: Certificate
+    certified: bool
+    solver: str
+    formulation: str
+    status: str
+    attempts: tuple[Attempt, ...]
+    polished: int
+    timing: Timing
+    problem: cp.Problem = field(repr=False)
+
+    def __repr__(self) -> str:
+        kind = "marginal delay" if self.goal == "optimum" else "common latency"
+        how = f"{self.solver.lower()}, {self.formulation}" + (f", {self.polished} Newton steps" if self.polished else "")
+        lines = [
+            f"{self.goal} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}",
+            f"  {'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})",
+        ]
+        width = max(len(n) for n in self.names)
+        shown = np.argsort(-self.flow, kind="stable")[:12]
+        lines += [f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}" for i in sorted(shown)]
+        if self.flow.size > shown.size:
+            lines.append(f"  ... and {self.flow.size - shown.size} more servers")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON; all but the problem."""
+        return {
+            "goal": self.goal,
+            "load": self.load,
+            "mean_delay": self.mean_delay,
+            "multiplier": self.multiplier,
+            "servers": [
+                {"name": n, "flow": float(f), "share": float(s), "latency": float(t), "active": bool(a)}
+                for n, f, s, t, a in zip(self.names, self.flow, self.share, self.latency, self.active, strict=True)
+            ],
+            "certificate": vars(self.certificate),
+            "certified": self.certified,
+            "solver": self.solver,
+            "formulation": self.formulation,
+            "status": self.status,
+            "polished": self.polished,
+            "attempts": [vars(a) for a in self.attempts],
+            "timing": vars(self.timing),
+        }

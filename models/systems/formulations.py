@@ -1,0 +1,135 @@
+"""The convex problems whose solution is the optimum or the equilibrium of parallel servers.
+
+Each is one function from servers (in a unit of time that suits a solver) to a `Model`, and a line in `FORMULATIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import cvxpy as cp
+import numpy as np
+
+from sojourn.models.latency.base import Cone, Latency
+from sojourn.models.solving.certificate import Goal
+from sojourn.reference.errors import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A CVXPY problem with its handles.
+
+    Attributes
+    ----------
+    problem : cvxpy.Problem
+    flow : cvxpy.Expression, shape (n,)
+        Load of each server in the user's unit; affine, so that constraints of one's own can be put on it.
+    load : cvxpy.Parameter, shape ()
+        Total load, in the unit of the problem: set it with `set_load`.
+    unit : float
+        The problem's unit of time, in the user's.
+    members : ndarray of int
+        Which servers the flow is of; all of them but for a prefix of ``"minmax"``.
+    """
+
+    problem: cp.Problem
+    flow: cp.Expression
+    load: cp.Parameter
+    unit: float
+    members: Array
+
+    def set_load(self, load: float) -> None:
+        """Set the total load, in jobs per user's unit of time."""
+        self.load.value = load * self.unit
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """A way to write a goal.
+
+    Attributes
+    ----------
+    goal : {"optimum", "equilibrium"}
+    write : callable
+        From servers and a flow variable to an objective and constraints.
+    kinds : frozenset of str
+        Cones that the solver must take.
+    refuses : callable
+        From servers to the reason why they cannot be written so, or None.
+    """
+
+    goal: Goal
+    write: Callable[[Latency, cp.Variable], tuple[cp.Minimize | cp.Maximize, list[cp.Constraint]]]
+    kinds: Callable[[Latency], frozenset[str]]
+    refuses: Callable[[Latency], str | None]
+
+
+def build(formulation: Formulation, bank: Latency, load: float, unit: float, members: Array | None = None) -> Model:
+    """Write a formulation for servers in the user's unit, at a load."""
+    members = np.arange(len(bank)) if members is None else members
+    scaled = bank.in_unit(unit)
+    flow, total = cp.Variable(len(bank), name="flow", nonneg=True), cp.Parameter(nonneg=True, name="load")
+    objective, constraints = formulation.write(scaled, flow)
+    problem = cp.Problem(objective, [cp.sum(flow) == total, *constraints])
+    model = Model(problem, flow / unit, total, unit, members)
+    model.set_load(load)
+    return model
+
+
+def _sum_of(cone: Cone) -> tuple[cp.Minimize, list[cp.Constraint]]:
+    return cp.Minimize(cp.sum(cone.value)), list(cone.constraints)
+
+
+def _total(form: str) -> Formulation:
+    def write(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
+        return _sum_of(bank.total_cone(flow, form))
+
+    def refuses(bank: Latency) -> str | None:
+        return None if form in bank.forms else f"only {', '.join(bank.forms)} can be written for all its servers"
+
+    return Formulation("optimum", write, lambda bank: bank.total_cone(cp.Variable(len(bank)), form).kinds, refuses)
+
+
+def _beckmann(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
+    """Wardrop equilibrium as the minimum of the Beckmann potential."""
+    return _sum_of(bank.potential_cone(flow))
+
+
+def _quadratic(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
+    """M/M/1 at one distance: -1/(L - d) = x - mu rises with L, so its potential x^2/2 - mu x has the same equilibrium."""
+    return cp.Minimize(cp.sum_squares(flow) / 2 - bank.rate @ flow), []
+
+
+def _geometric_mean(bank: Latency, flow: cp.Variable) -> tuple[cp.Maximize, list[cp.Constraint]]:
+    """M/M/1 at one distance: the Beckmann potential is -log of a product of spare capacities."""
+    return cp.Maximize(cp.geo_mean(bank.rate - flow)), []
+
+
+def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
+    """Least of the largest latency over a prefix of the servers; see `sojourn.models.systems.minmax`."""
+    cone, worst = bank.latency_cone(flow), cp.Variable()
+    return cp.Minimize(worst), [cone.value <= worst, *cone.constraints]
+
+
+def _equal_mm1(bank: Latency) -> str | None:
+    if not np.all(getattr(bank, "k", np.nan) == 1.0):
+        return "it holds for M/M/1 servers alone"
+    if np.ptp(bank.delay) > 0:
+        return "it holds for equal delays alone"
+    return None
+
+
+def _always(bank: Latency) -> str | None:
+    return None
+
+
+FORMULATIONS: Mapping[str, Formulation] = {
+    "inv_pos": _total("inv_pos"),
+    "quad_over_lin": _total("quad_over_lin"),
+    "beckmann": Formulation("equilibrium", _beckmann, lambda b: b.potential_cone(cp.Variable(len(b))).kinds, _always),
+    "qp": Formulation("equilibrium", _quadratic, lambda b: frozenset({"QP"}), _equal_mm1),
+    "geo_mean": Formulation("equilibrium", _geometric_mean, lambda b: frozenset({"SOC"}), _equal_mm1),
+    "minmax": Formulation("equilibrium", _largest_latency, lambda b: b.latency_cone(cp.Variable(len(b))).kinds, _always),
+}
+"""By name, those of one goal in the order in which ``"auto"`` tries them."""

@@ -1,0 +1,357 @@
+"""Parallel servers at a distance: which share of the load each should get, and which share selfish users give it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.models.latency.base import Latency, as_latency
+from sojourn.models.solving.certificate import EPS, Certificate, Goal, certify, clip, mean_delay, multiplier
+from sojourn.models.solving.engine import run
+from sojourn.models.solving.errors import FormulationError, NotCertifiedError
+from sojourn.models.solving.polish import polish as newton
+from sojourn.models.solving.solution import Attempt, Solution, Timing
+from sojourn.models.solving.solvers import solver_names, takes
+from sojourn.models.systems.formulations import FORMULATIONS, Model, build
+from sojourn.models.systems.minmax import Bisection
+from sojourn.reference import parallel as exact
+from sojourn.reference.errors import Array, InputError, LoadError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+GAP = 1e-9
+"""Relative error of the mean delay that a polished answer must prove, unless another is asked for."""
+
+
+class ParallelServers:
+    """Servers side by side, reached over delays, that share one stream of jobs.
+
+    Parameters
+    ----------
+    *servers : Latency
+        Banks of one or more families, such as `MM1`, `MD1`, `MG1`; n servers in all.
+    names : sequence of str, optional
+        One a server, all different; by default ``server 1``, ``server 2``, ...
+
+    Raises
+    ------
+    InputError
+        On no server, something that is not a bank, or names that do not fit.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
+    >>> round(system.optimum(load=100.0).mean_delay, 6)
+    0.026063
+    """
+
+    def __init__(self, *servers: Latency, names: Sequence[str] | None = None) -> None:
+        self.bank = as_latency(servers)
+        self.names = _check_names(names, len(self.bank))
+
+    def __repr__(self) -> str:
+        return f"ParallelServers({len(self.bank)} servers, total rate {self.total_rate:g})"
+
+    def __len__(self) -> int:
+        return len(self.bank)
+
+    @property
+    def total_rate(self) -> float:
+        """Sum of the service rates: the load must stay below it."""
+        return math.fsum(self.bank.rate)
+
+    def optimum(self, load: float, **how: Any) -> Solution:
+        """Split of least mean delay: minimise sum x_i l_i(x_i) / load; eq. (2) of Mancuso et al.
+
+        Parameters
+        ----------
+        load : float
+            Total load, 0 < load < total rate.
+        formulation : {"auto", "inv_pos", "quad_over_lin"}, default "auto"
+            How the problem is written; all are second-order cones.
+        solver : str, optional
+            By default Clarabel, then ECOS, then SCS, until one is certified.
+        solver_options : mapping, optional
+            Passed on to the solver, by its own names.
+        polish : bool, default True
+            Finish with Newton steps on the used servers; False gives the solver's own answer.
+        gap : float, optional
+            Relative error that the certificate must exclude: by default 1e-9 (more where the load is so close to the total rate that
+            rounding alone exceeds it), and none for an answer that is not polished.
+        throw : bool, default True
+            Raise when the gap is not met; False returns the best answer, with ``certified`` False.
+
+        Returns
+        -------
+        Solution
+
+        Raises
+        ------
+        LoadError
+            Before any solver starts, when the load is not above 0 and below the total rate.
+        SolverNameError, FormulationError
+            Before any solver starts.
+        NotCertifiedError
+            With the best `Solution` inside.
+        """
+        return self._solve("optimum", load, **how)
+
+    def equilibrium(self, load: float, **how: Any) -> Solution:
+        """Split that selfish users reach: used servers share a latency, no other is faster; eq. (13) of Mancuso et al.
+
+        Parameters, result and errors as `optimum`, but for the formulation: ``"beckmann"`` minimises the potential (exponential cone);
+        ``"minmax"`` the largest latency over prefixes of the servers (second-order cones, any family); ``"qp"`` and ``"geo_mean"`` hold for
+        M/M/1 servers with equal delays.
+        """
+        return self._solve("equilibrium", load, **how)
+
+    def price_of_anarchy(self, load: float, **how: Any) -> float:
+        """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al. Parameters as `optimum`."""
+        return self.equilibrium(load, **_for(how, "equilibrium")).mean_delay / self.optimum(load, **_for(how, "optimum")).mean_delay
+
+    def thresholds(self) -> exact.Thresholds:
+        """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
+        return exact.thresholds(self.bank)
+
+    def curve(self, loads: npt.ArrayLike, which: str | None = None, **how: Any) -> xr.Dataset:
+        """Delays, flows and price of anarchy over loads; see `sojourn.models.studies.curve.curve`."""
+        from sojourn.models.studies.curve import curve
+
+        return curve(self, loads, which, **how)
+
+    def model(self, goal: Goal, load: float, formulation: str = "auto") -> Model:
+        """Return the CVXPY problem with its handles, to add constraints and solve it in one's own way.
+
+        Parameters
+        ----------
+        goal : {"optimum", "equilibrium"}
+        load : float
+        formulation : str
+            As in `optimum` and `equilibrium`; ``"minmax"`` over all servers.
+
+        Examples
+        --------
+        >>> import cvxpy as cp
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> model = ParallelServers(MM1(rate=[10.0, 5.0])).model("optimum", load=6.0)
+        >>> problem = cp.Problem(model.problem.objective, [*model.problem.constraints, model.flow[1] >= 2.5])
+        >>> _ = problem.solve(solver="CLARABEL")
+        >>> model.flow.value.round(4)
+        array([3.5, 2.5])
+        """
+        name = self._formulations(goal, formulation, solver_names(None)[0])[0]
+        return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit)
+
+    @property
+    def unit(self) -> float:
+        """Unit of time that the solver works in, so that seconds and milliseconds are the same problem."""
+        finite = self.bank.rate[np.isfinite(self.bank.rate)]
+        return float(1.0 / np.exp(np.mean(np.log(finite))))
+
+    def check_load(self, load: float) -> float:
+        """Return the load as a float.
+
+        Raises
+        ------
+        LoadError
+            When it is not a number above 0 and below the total rate.
+        """
+        array = exact.check_load(self.bank, load)
+        if array.ndim:
+            raise LoadError("load", array.tolist(), "is not one number", "give one load here; for many, use curve(loads)")
+        if array <= 0:
+            raise LoadError("load", float(array), "there is nothing to split", "give a load above 0")
+        return float(array)
+
+    def _formulations(self, goal: Goal, formulation: str, solver: str) -> list[str]:
+        """Formulations that the solver takes, the first to be tried first."""
+        of_goal = [n for n, f in FORMULATIONS.items() if f.goal == goal]
+        if formulation == "auto":
+            fit = [n for n in of_goal if not FORMULATIONS[n].refuses(self.bank) and FORMULATIONS[n].kinds(self.bank) <= takes(solver)]
+            if not fit:
+                raise FormulationError("solver", solver, f"takes no formulation of the {goal} of these servers", "use CLARABEL, ECOS or SCS")
+            return fit
+        if formulation not in of_goal:
+            raise FormulationError("formulation", formulation, f"is not one of the {goal}", f"use auto, {', '.join(of_goal)}")
+        chosen = FORMULATIONS[formulation]
+        if reason := chosen.refuses(self.bank):
+            raise FormulationError("formulation", formulation, f"does not fit these servers: {reason}", "use auto")
+        if missing := chosen.kinds(self.bank) - takes(solver):
+            able = [s for s in solver_names(None) if chosen.kinds(self.bank) <= takes(s)]
+            problem = f"needs the cone {', '.join(sorted(missing))}, which {solver} does not take"
+            raise FormulationError("formulation", formulation, problem, f"use auto, or solver={' or '.join(able)}")
+        return [formulation]
+
+    def _solve(
+        self,
+        goal: Goal,
+        load: float,
+        *,
+        formulation: str = "auto",
+        solver: str | None = None,
+        solver_options: Mapping[str, Any] | None = None,
+        polish: bool = True,
+        gap: float | None = None,
+        throw: bool = True,
+        models: dict[str, Model] | None = None,
+    ) -> Solution:
+        load = self.check_load(load)
+        wanted = self._wanted_gap(load, gap, polish)
+        plan = [(s, self._formulations(goal, formulation, s)[0]) for s in solver_names(solver)]
+        attempts: list[Attempt] = []
+        best: Solution | None = None
+        for name, form in plan:
+            found = self._attempt(goal, load, form, name, solver_options, polish, wanted, {} if models is None else models, attempts)
+            if found is not None and (best is None or found.certificate.gap < best.certificate.gap):
+                best = found
+            if best is not None and best.certified:
+                return _with(best, attempts)
+        tried = "; ".join(f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts)
+        if best is not None and not throw:
+            return _with(best, attempts)
+        message = f"no certified {goal} at load {load:g}, gap {wanted:.1e} wanted. Tried {tried}. Ask for a wider gap=, name another solver="
+        raise NotCertifiedError(message + ", or take the best answer with throw=False", best and _with(best, attempts), tuple(attempts))
+
+    def _wanted_gap(self, load: float, gap: float | None, polish: bool) -> float:
+        if gap is not None:
+            if not gap > 0:
+                raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
+            return gap
+        # a flow that is a float cannot say the spare capacity better than this
+        rounding = 64 * EPS * self.total_rate / (self.total_rate - load)
+        return max(GAP, rounding) if polish else math.inf
+
+    def _attempt(
+        self,
+        goal: Goal,
+        load: float,
+        form: str,
+        solver: str,
+        options: Mapping[str, Any] | None,
+        polish: bool,
+        wanted: float,
+        models: dict[str, Model],
+        attempts: list[Attempt],
+    ) -> Solution | None:
+        started = time.perf_counter()
+        flow, status, model, timing = self._ask(goal, load, form, solver, options, models)
+        asked = time.perf_counter()
+        if flow is None or not np.all(np.isfinite(flow)):
+            attempts.append(Attempt(solver, form, status, math.inf, asked - started))
+            return None
+        certificate, steps = certify(self.bank, load, flow, goal), 0
+        polished = newton(self.bank, load, flow, goal) if polish else None
+        if polished is not None:
+            better = certify(self.bank, load, polished[0], goal)
+            if better.gap <= certificate.gap:
+                (flow, steps), certificate = polished, better
+        ended = time.perf_counter()
+        attempts.append(Attempt(solver, form, status, certificate.gap, ended - started))
+        timing = Timing(timing.build, timing.compile, timing.solve, ended - asked)
+        return self._solution(goal, load, flow, certificate, wanted, solver, form, status, steps, timing, model)
+
+    def _ask(
+        self, goal: Goal, load: float, form: str, solver: str, options: Mapping[str, Any] | None, models: dict[str, Model]
+    ) -> tuple[Array | None, str, Model, Timing]:
+        """Run a solver; a prefix search for the min-max, one problem for the others."""
+        if form == "minmax":
+            return self._ask_prefixes(load, solver, options)
+        started = time.perf_counter()
+        if form not in models:
+            models[form] = build(FORMULATIONS[form], self.bank, load, self.unit)
+        model = models[form]
+        model.set_load(load)
+        built = time.perf_counter() - started
+        ran = run(model.problem, solver, options)
+        return model.flow.value, ran.status, model, Timing(built, ran.compile, ran.solve)
+
+    def _ask_prefixes(
+        self, load: float, solver: str, options: Mapping[str, Any] | None
+    ) -> tuple[Array | None, str, Model, Timing]:
+        search, built, compiled, solved = Bisection(self.bank, load), 0.0, 0.0, 0.0
+        for count in search:
+            started = time.perf_counter()
+            members = np.sort(search.order[:count])
+            bank = self.bank.take(members)
+            order = members if not hasattr(bank, "banks") else members
+            model = build(FORMULATIONS["minmax"], bank, load, self.unit, order)
+            built += time.perf_counter() - started
+            ran = run(model.problem, solver, options)
+            compiled, solved = compiled + ran.compile, solved + ran.solve
+            value = model.problem.value
+            if model.flow.value is None or value is None:
+                return None, ran.status, model, Timing(built, compiled, solved)
+            search.tell(count, float(value) * self.unit)
+        flow = np.zeros(len(self))
+        flow[model.members] = model.flow.value
+        return flow, ran.status, model, Timing(built, compiled, solved)
+
+    def _solution(
+        self,
+        goal: Goal,
+        load: float,
+        flow: Array,
+        certificate: Certificate,
+        wanted: float,
+        solver: str,
+        form: str,
+        status: str,
+        steps: int,
+        timing: Timing,
+        model: Model,
+    ) -> Solution:
+        inside = clip(self.bank, flow)
+        return Solution(
+            goal=goal,
+            load=load,
+            names=self.names,
+            flow=flow,
+            share=flow / load,
+            mean_delay=mean_delay(self.bank, load, flow),
+            latency=self.bank.latency(inside),
+            active=flow > (0.0 if steps else 1e-7 * load),
+            multiplier=multiplier(self.bank, load, flow, goal),
+            certificate=certificate,
+            certified=certificate.gap <= wanted,
+            solver=solver,
+            formulation=form,
+            status=status,
+            attempts=(),
+            polished=steps,
+            timing=timing,
+            problem=model.problem,
+        )
+
+
+def _with(solution: Solution, attempts: list[Attempt]) -> Solution:
+    from dataclasses import replace
+
+    return replace(solution, attempts=tuple(attempts))
+
+
+def _for(how: Mapping[str, Any], goal: Goal) -> dict[str, Any]:
+    """Options for one goal of two: a formulation is passed to the goal that it writes."""
+    form = FORMULATIONS.get(how.get("formulation", "auto"))
+    return {k: v for k, v in how.items() if k != "formulation" or form is None or form.goal == goal}
+
+
+def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"server {i + 1}" for i in range(n))
+    if isinstance(names, str) or len(names) != n:
+        raise InputError("names", names, f"is not a list of {n} names", "give one name per server")
+    seen: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(f"names[{i}]", name, "is not a name", "give some text")
+        if name in seen:
+            raise InputError(f"names[{i}]", name, f"is the name of server {seen[name]} too", "give every server its own name")
+        seen[name] = i
+    return tuple(names)
