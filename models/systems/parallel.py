@@ -38,6 +38,8 @@ class ParallelServers:
         Banks of one or more families, such as `MM1`, `MD1`, `MG1`; n servers in all.
     names : sequence of str, optional
         One a server, all different; by default ``server 1``, ``server 2``, ...
+    time_unit : str, default "s"
+        Written on tables, plots and files; the numbers are in whatever unit the rates and delays share.
 
     Raises
     ------
@@ -52,9 +54,10 @@ class ParallelServers:
     0.026063
     """
 
-    def __init__(self, *servers: Latency, names: Sequence[str] | None = None) -> None:
+    def __init__(self, *servers: Latency, names: Sequence[str] | None = None, time_unit: str = "s") -> None:
         self.bank = as_latency(servers)
         self.names = _check_names(names, len(self.bank))
+        self.time_unit = time_unit
 
     def __repr__(self) -> str:
         return f"ParallelServers({len(self.bank)} servers, total rate {self.total_rate:g})"
@@ -279,9 +282,7 @@ class ParallelServers:
         for count in search:
             started = time.perf_counter()
             members = np.sort(search.order[:count])
-            bank = self.bank.take(members)
-            order = members if not hasattr(bank, "banks") else members
-            model = build(FORMULATIONS["minmax"], bank, load, self.unit, order)
+            model = build(FORMULATIONS["minmax"], self.bank.take(members), load, self.unit, members)
             built += time.perf_counter() - started
             ran = run(model.problem, solver, options)
             compiled, solved = compiled + ran.compile, solved + ran.solve

@@ -1,0 +1,48 @@
+"""What it costs to decide on wrong delays: splits found for one system, paid in another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from sojourn.models.studies.curve import GOALS, curve
+from sojourn.reference.errors import InputError
+
+if TYPE_CHECKING:
+    from sojourn.models.systems.parallel import ParallelServers
+
+
+def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.ArrayLike, **how: Any) -> xr.Dataset:
+    """Optimum and equilibrium of the believed system, with the delays that the true one then has; Scenario 4 of Mancuso et al.
+
+    Parameters
+    ----------
+    believed, true : ParallelServers
+        The same n servers with the same rates, as they are thought to be and as they are.
+    loads : array_like, shape (K,)
+    **how
+        As for `ParallelServers.optimum`.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `curve` of the believed system, but ``<goal>_delay`` and ``price_of_anarchy`` are what users get in the true one. The ratio can be
+        below 1: neither split is then the best or the selfish one.
+
+    Raises
+    ------
+    InputError
+        When the two systems do not have the same rates.
+    """
+    if not np.array_equal(believed.bank.rate, true.bank.rate):
+        raise InputError("believed", believed, "has other rates than the true system", "let the two differ in delays or variability alone")
+    data = curve(believed, loads, **how)
+    for goal in GOALS:
+        flow = data[f"{goal}_flow"].values
+        paid = (flow * true.bank.latency(flow)).sum(axis=-1) / data["load"].values
+        data[f"{goal}_delay"] = data[f"{goal}_delay"].copy(data=paid)
+    data["price_of_anarchy"] = data["price_of_anarchy"].copy(data=data["equilibrium_delay"].values / data["optimum_delay"].values)
+    return data
