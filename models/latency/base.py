@@ -67,7 +67,9 @@ class LatencyPool(Pool, Latency):
     def __init__(self, banks: Sequence[Latency]) -> None:
         for i, bank in enumerate(banks):
             if not isinstance(bank, Latency):
-                raise InputError(f"servers[{i}]", bank, "is not a bank with cones", "use the classes of sojourn.models, such as MM1")
+                raise InputError(
+                    f"servers[{i}]", bank, "is not a bank with cones", "use the classes of sojourn.models, such as MM1"
+                )
         super().__init__(banks)
 
     @property
@@ -96,7 +98,9 @@ class LatencyPool(Pool, Latency):
         return LatencyPool(super().take(index).banks)
 
     def _parts(self, flow: cp.Expression) -> list[tuple[Any, cp.Expression]]:
-        return [(b, flow[int(lo) : int(hi)]) for b, lo, hi in zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)]
+        return [
+            (b, flow[int(lo) : int(hi)]) for b, lo, hi in zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
+        ]
 
     @staticmethod
     def _stack(cones: list[Cone]) -> Cone:
@@ -114,5 +118,3 @@ def as_latency(servers: tuple[Latency, ...]) -> Latency:
 def product_at_least(left: cp.Expression, right: cp.Expression, root: cp.Expression | Array) -> cp.Constraint:
     """Rotated second-order cones left_i right_i >= root_i^2, left, right >= 0, for all i in one vectorised constraint."""
     return cp.SOC(left + right, cp.vstack([2 * root, left - right]), axis=0)
-
-

@@ -59,7 +59,9 @@ class PollaczekKhinchineCones(Latency):
         if form == "inv_pos":
             value = cp.multiply(self.delay + (1 - self.k) / self.rate, flow) + cp.multiply(self.k, extra - 1)
             return Cone(value, (product_at_least(extra, spare, np.sqrt(self.rate)),), SOC)
-        raise InputError("form", form, f"is not a way to write {type(self).__name__}", f"use one of {', '.join(self.forms)}")
+        raise InputError(
+            "form", form, f"is not a way to write {type(self).__name__}", f"use one of {', '.join(self.forms)}"
+        )
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Integral of the latency, (d + (1 - k)/mu) x - k log(1 - x/mu), as exponential cones."""

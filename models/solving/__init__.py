@@ -4,4 +4,13 @@ from sojourn.models.solving.certificate import Certificate, certify
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError, SolverNameError
 from sojourn.models.solving.solution import Attempt, Solution, Timing
 
-__all__ = ["Attempt", "Certificate", "FormulationError", "NotCertifiedError", "Solution", "SolverNameError", "Timing", "certify"]
+__all__ = [
+    "Attempt",
+    "Certificate",
+    "FormulationError",
+    "NotCertifiedError",
+    "Solution",
+    "SolverNameError",
+    "Timing",
+    "certify",
+]

@@ -14,7 +14,8 @@ CHAIN = ("CLARABEL", "ECOS", "SCS")
 """Solvers tried in turn when none is named; those not installed are passed over."""
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "CLARABEL": {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11},
+    # accept_unknown: an answer that ended in "insufficient progress" is judged by its certificate as any other
+    "CLARABEL": {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11, "accept_unknown": True},
     "ECOS": {"abstol": 1e-10, "reltol": 1e-10, "feastol": 1e-10, "max_iters": 200},
     "SCS": {"eps_abs": 1e-7, "eps_rel": 1e-7, "max_iters": 5000},
 }
@@ -36,9 +37,13 @@ def solver_names(solver: str | None) -> tuple[str, ...]:
         return tuple(s for s in CHAIN if s in installed)
     name = str(solver).upper()
     if name not in {*defines.SOLVER_MAP_CONIC, *defines.SOLVER_MAP_QP}:
-        raise SolverNameError("solver", solver, "is not a solver that CVXPY knows", f"use one of {', '.join(sorted(installed))}")
+        raise SolverNameError(
+            "solver", solver, "is not a solver that CVXPY knows", f"use one of {', '.join(sorted(installed))}"
+        )
     if name not in installed:
-        raise SolverNameError("solver", solver, "is not installed", f"install it, or use one of {', '.join(sorted(installed))}")
+        raise SolverNameError(
+            "solver", solver, "is not installed", f"install it, or use one of {', '.join(sorted(installed))}"
+        )
     return (name,)
 
 

@@ -38,11 +38,18 @@ def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.Array
         When the two systems do not have the same rates.
     """
     if not np.array_equal(believed.bank.rate, true.bank.rate):
-        raise InputError("believed", believed, "has other rates than the true system", "let the two differ in delays or variability alone")
+        raise InputError(
+            "believed",
+            believed,
+            "has other rates than the true system",
+            "let the two differ in delays or variability alone",
+        )
     data = curve(believed, loads, **how)
     for goal in GOALS:
         flow = data[f"{goal}_flow"].values
         paid = (flow * true.bank.latency(flow)).sum(axis=-1) / data["load"].values
         data[f"{goal}_delay"] = data[f"{goal}_delay"].copy(data=paid)
-    data["price_of_anarchy"] = data["price_of_anarchy"].copy(data=data["equilibrium_delay"].values / data["optimum_delay"].values)
+    data["price_of_anarchy"] = data["price_of_anarchy"].copy(
+        data=data["equilibrium_delay"].values / data["optimum_delay"].values
+    )
     return data

@@ -78,11 +78,16 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
                 solutions[goal].append(solution)
     except KeyboardInterrupt:
         done = min(len(s) for s in solutions.values())
-        raise CurveInterruptedError(_dataset(system, checked[:done], {g: s[:done] for g, s in solutions.items()})) from None
+        raise CurveInterruptedError(
+            _dataset(system, checked[:done], {g: s[:done] for g, s in solutions.items()})
+        ) from None
     data = _dataset(system, checked, solutions)
     missed = sum(int((~data[f"{goal}_certified"]).sum()) for goal in goals)
     if missed:
-        warnings.warn(f"{missed} of {len(checked) * len(goals)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=2)
+        warnings.warn(
+            f"{missed} of {len(checked) * len(goals)} answers are not certified; see <goal>_certified and <goal>_gap",
+            stacklevel=2,
+        )
     return data
 
 
@@ -90,7 +95,9 @@ def _goals(which: str | None) -> tuple[Goal, ...]:
     if which is None:
         return GOALS
     if which not in GOALS:
-        raise InputError("which", which, "is not something to solve for", "use optimum, equilibrium, or leave it out for both")
+        raise InputError(
+            "which", which, "is not something to solve for", "use optimum, equilibrium, or leave it out for both"
+        )
     return (which,)
 
 
@@ -106,11 +113,23 @@ def _dataset(system: ParallelServers, loads: Sequence[float], solutions: dict[st
     data: dict[str, Any] = {}
     for goal, found in solutions.items():
         price = "marginal delay" if goal == "optimum" else "common latency"
-        data[f"{goal}_delay"] = ("load", [s.mean_delay for s in found], {"long_name": f"mean delay at the {goal}", "units": time})
-        data[f"{goal}_multiplier"] = ("load", [s.multiplier for s in found], {"long_name": f"{price} of the used servers", "units": time})
+        data[f"{goal}_delay"] = (
+            "load",
+            [s.mean_delay for s in found],
+            {"long_name": f"mean delay at the {goal}", "units": time},
+        )
+        data[f"{goal}_multiplier"] = (
+            "load",
+            [s.multiplier for s in found],
+            {"long_name": f"{price} of the used servers", "units": time},
+        )
         flows = np.array([s.flow for s in found]).reshape(len(loads), len(system))
         data[f"{goal}_flow"] = (("load", "server"), flows, {"long_name": f"flow at the {goal}", "units": rate})
-        data[f"{goal}_gap"] = ("load", [s.certificate.gap for s in found], {"long_name": "certified relative error of the mean delay"})
+        data[f"{goal}_gap"] = (
+            "load",
+            [s.certificate.gap for s in found],
+            {"long_name": "certified relative error of the mean delay"},
+        )
         data[f"{goal}_certified"] = ("load", np.array([s.certified for s in found], dtype=bool))
     if len(solutions) == len(GOALS):
         ratio = np.array(data["equilibrium_delay"][1]) / np.array(data["optimum_delay"][1])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sojourn.models.solving.solution import Solution
@@ -69,13 +70,12 @@ class Verification:
 
     def table(self, title: str = "models against reference") -> Table:
         """Return the checks as a table for `rich`."""
-        table = Table(title=title)
-        for heading in ("quantity", "load", "model", "reference", "difference", "certified"):
-            table.add_column(heading, justify="left" if heading == "quantity" else "right", no_wrap=heading == "quantity")
-        table.add_column("")
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for heading in ("quantity", "load", "model", "reference", "differ by", "certified", ""):
+            table.add_column(heading, justify="left" if heading in ("quantity", "") else "right", no_wrap=True)
         for c in self.checks:
             bound = "" if c.certificate is None else f"{c.certificate:.0e}"
-            numbers = (f"{c.load:.6g}", f"{c.model:.10g}", f"{c.reference:.10g}", f"{c.difference:.0e}", bound)
+            numbers = (f"{c.load:.5g}", f"{c.model:.8g}", f"{c.reference:.8g}", f"{c.difference:.0e}", bound)
             table.add_row(c.quantity, *numbers, "ok" if c.passed else "DIFFERS", style=None if c.passed else "bold red")
         return table
 
@@ -114,10 +114,18 @@ def _at_load(system: ParallelServers, load: float, how: dict[str, Any]) -> Itera
         worst = int(np.argmax(np.abs(model.flow - split.flow)))
         apart = abs(model.flow[worst] - split.flow[worst]) / load
         name = f"{goal} flow ({system.names[worst]})"
-        yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE))
+        yield Check(
+            name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE)
+        )
     bound = found["optimum"].certificate.gap + found["equilibrium"].certificate.gap
     model_poa = found["equilibrium"].mean_delay / found["optimum"].mean_delay
-    yield _check("price of anarchy", load, model_poa, float(true["equilibrium"].mean_delay / true["optimum"].mean_delay), 1.01 * bound)
+    yield _check(
+        "price of anarchy",
+        load,
+        model_poa,
+        float(true["equilibrium"].mean_delay / true["optimum"].mean_delay),
+        1.01 * bound,
+    )
 
 
 def _check(quantity: str, load: float, model: float, reference: float, certificate: float | None) -> Check:

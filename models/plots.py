@@ -1,0 +1,119 @@
+"""Pictures of curves: delay and price of anarchy against load, with the loads where servers start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)  # told apart by colour-blind readers too
+MILLI = {"s": ("ms", 1e3)}
+MOST_LINES = 7  # of thresholds that are named; more would hide the curve
+
+
+def plot_curve(data: xr.Dataset, title: str = "", others: Mapping[str, xr.Dataset] | None = None) -> Figure:
+    """Draw delays above and the price of anarchy below, against the load.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        From `ParallelServers.curve`, with both goals.
+    title : str
+    others : mapping of str to Dataset, optional
+        Curves of variants, drawn beside it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = Figure(figsize=(8.0, 7.0), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    plot_delay(data, above, others)
+    plot_price_of_anarchy(data, below, others)
+    above.set_xlabel("")
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def plot_delay(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
+    """Draw the mean delay at the optimum (solid) and at the equilibrium (dashed), on a logarithmic scale."""
+    unit, factor = MILLI.get(data.attrs["time_unit"], (data.attrs["time_unit"], 1.0))
+    alone = not others
+    for colour, width, (name, curve) in _lines(data, others):
+        for goal, style in (("optimum", "-"), ("equilibrium", "--")):
+            label = goal if alone else f"{name or 'as it is'}: {goal}"
+            tone = colour if not alone else COLOURS[style == "--"]
+            axes.plot(curve["load"], curve[f"{goal}_delay"] * factor, style, color=tone, linewidth=width, label=label)
+    if alone:
+        _thresholds(data, axes)
+    axes.set(yscale="log", ylabel=f"mean delay ({unit})", xlabel=_load_label(data))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(ScalarFormatter() if alone else NullFormatter())
+    axes.legend(fontsize="small", ncols=1 if alone else 2)
+    _grid(axes)
+
+
+def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
+    """Draw the price of anarchy, with the loads where a server starts at the optimum (dotted) and at the equilibrium (dashed)."""
+    for colour, width, (name, curve) in _lines(data, others):
+        axes.plot(curve["load"], curve["price_of_anarchy"], color=colour, linewidth=width, label=name or "as it is")
+    if others:
+        axes.legend(fontsize="small")
+    else:
+        _thresholds(data, axes, named=True)
+    axes.set(ylabel="price of anarchy", xlabel=_load_label(data))
+    _grid(axes)
+
+
+def _lines(
+    data: xr.Dataset, others: Mapping[str, xr.Dataset] | None
+) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
+    """Colour, width and curve of each line; later ones are thinner, so that a line under another can still be seen."""
+    curves = list({"": data, **(others or {})}.items())
+    widths = [1.8] if len(curves) == 1 else [4.0 - 2.8 * i / (len(curves) - 1) for i in range(len(curves))]
+    return [(COLOURS[i % len(COLOURS)], widths[i], curve) for i, curve in enumerate(curves)]
+
+
+def _load_label(data: xr.Dataset) -> str:
+    return f"load (jobs per {data.attrs['time_unit']})"
+
+
+def _thresholds(data: xr.Dataset, axes: Axes, *, named: bool = False) -> None:
+    low, high = float(data["load"].min()), float(data["load"].max())
+    for colour, style, goal in ((COLOURS[0], ":", "optimum"), (COLOURS[1], "--", "equilibrium")):
+        marks = [
+            (x, n)
+            for x, n in zip(data.attrs[f"{goal}_thresholds"], data["server"].values, strict=True)
+            if low < x < high
+        ]
+        for x, name in marks[:MOST_LINES]:
+            axes.axvline(x, color=colour, linestyle=style, linewidth=0.9, alpha=0.7)
+            if named:
+                text = f"{name} starts, {goal}"
+                axes.annotate(
+                    text,
+                    (x, 0.97),
+                    xycoords=("data", "axes fraction"),
+                    rotation=90,
+                    fontsize="x-small",
+                    color=colour,
+                    va="top",
+                    ha="right",
+                )
+
+
+def _grid(axes: Axes) -> None:
+    axes.grid(visible=True, alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
