@@ -37,13 +37,9 @@ LoadOption = Annotated[
     str | None,
     typer.Option("--load", help="Operating point: below 1 (or 90%) a part of the total rate, else jobs per second."),
 ]
-SolverOption = Annotated[
-    str | None, typer.Option("--solver", help="CLARABEL, ECOS, SCS, ...; by default a chain of them.")
-]
+SolverOption = Annotated[str | None, typer.Option("--solver", help="CLARABEL, ECOS, SCS, ...; by default a chain of them.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json.")
-]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json.")]
 
 
 @app.command()
@@ -77,10 +73,7 @@ def list_scenarios(as_json: JsonOption = False) -> None:
 
     found = [load_scenario(name) for name in names()]
     if as_json:
-        rows = [
-            {"name": s.name, "title": s.title, "source": s.source, "variants": [v.name for v in s.variants]}
-            for s in found
-        ]
+        rows = [{"name": s.name, "title": s.title, "source": s.source, "variants": [v.name for v in s.variants]} for s in found]
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return
     table = Table(show_lines=True)
@@ -108,10 +101,7 @@ def verify(
     found = compare(chosen.system, loads, solver=solver)
     if as_json:
         sys.stdout.write(
-            json.dumps(
-                {"scenario": chosen.name, "passed": found.passed, "checks": [vars(c) for c in found.checks]}, indent=2
-            )
-            + "\n"
+            json.dumps({"scenario": chosen.name, "passed": found.passed, "checks": [vars(c) for c in found.checks]}, indent=2) + "\n"
         )
     else:
         out.print(found.table(f"{chosen.name}: models against reference"))
@@ -130,9 +120,7 @@ def _load(text: str | None, scenario: Scenario) -> float:
     try:
         value = float(text.removesuffix("%"))
     except ValueError:
-        raise LoadError(
-            "--load", text, "is not a number", f"give 0.9 or 90% of the total rate, or jobs per second below {total:g}"
-        ) from None
+        raise LoadError("--load", text, "is not a number", f"give 0.9 or 90% of the total rate, or jobs per second below {total:g}") from None
     return scenario.system.check_load(value / 100 * total if text.endswith("%") else absolute(value, scenario.system))
 
 
@@ -147,9 +135,7 @@ def _variants(scenario: Scenario, point: float, solver: str | None) -> list[dict
     return rows
 
 
-def _result(
-    scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> dict[str, Any]:
     thresholds = scenario.system.thresholds()
     return {
         "scenario": scenario.name,
@@ -166,9 +152,7 @@ def _result(
     }
 
 
-def _print_result(
-    scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]
-) -> None:
+def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> None:
     unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
     total, thresholds = scenario.system.total_rate, scenario.system.thresholds()
     out.print(f"[bold]{scenario.title}[/]\n[dim]{scenario.source}[/]")
@@ -189,17 +173,13 @@ def _print_result(
     out.print(table)
     out.print(f"\nprice of anarchy  [bold]{equilibrium.mean_delay / optimum.mean_delay:.6f}")
     for s in (optimum, equilibrium):
-        out.print(
-            f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)"
-        )
+        out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
     if variants:
         other = Table(title="variants")
         for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):
             other.add_column(heading, justify="left" if heading == "variant" else "right")
         for v in variants:
-            other.add_row(
-                v["title"], f"{v['optimum'] * factor:.4f}", f"{v['equilibrium'] * factor:.4f}", f"{v['ratio']:.6f}"
-            )
+            other.add_row(v["title"], f"{v['optimum'] * factor:.4f}", f"{v['equilibrium'] * factor:.4f}", f"{v['ratio']:.6f}")
         out.print(other)
 
 
@@ -208,9 +188,7 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
     from sojourn.models.plots import plot_curve
     from sojourn.models.studies import CurveInterruptedError, misjudged
 
-    failed = [
-        _write(folder / "result.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))
-    ]
+    failed = [_write(folder / "result.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
     interrupted = False
     others: dict[str, xr.Dataset] = {}
     try:
@@ -222,15 +200,9 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
         failed.append(_write(folder / f"{name}.nc", lambda p, c=curve: c.to_netcdf(p, engine="scipy")))  # type: ignore[misc]
         failed.append(_write(folder / f"{name}.csv", lambda p, c=curve: _flat(c).to_csv(p, index=False)))  # type: ignore[misc]
     if data.sizes["load"]:
-        failed.append(
-            _write(folder / "curve.png", lambda p: plot_curve(data, scenario.title, others).savefig(p, dpi=150))
-        )
+        failed.append(_write(folder / "curve.png", lambda p: plot_curve(data, scenario.title, others).savefig(p, dpi=150)))
     if not quiet:
-        out.print(
-            f"\nwritten to {folder}: " + ", ".join(sorted(p.name for p in folder.glob("*.*")))
-            if folder.is_dir()
-            else ""
-        )
+        out.print(f"\nwritten to {folder}: " + ", ".join(sorted(p.name for p in folder.glob("*.*"))) if folder.is_dir() else "")
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if any(failed):

@@ -77,9 +77,7 @@ def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.
     _grid(axes)
 
 
-def _lines(
-    data: xr.Dataset, others: Mapping[str, xr.Dataset] | None
-) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
+def _lines(data: xr.Dataset, others: Mapping[str, xr.Dataset] | None) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
     """Colour, width and curve of each line; later ones are thinner, so that a line under another can still be seen."""
     curves = list({"": data, **(others or {})}.items())
     widths = [1.8] if len(curves) == 1 else [4.0 - 2.8 * i / (len(curves) - 1) for i in range(len(curves))]
@@ -93,11 +91,7 @@ def _load_label(data: xr.Dataset) -> str:
 def _thresholds(data: xr.Dataset, axes: Axes, *, named: bool = False) -> None:
     low, high = float(data["load"].min()), float(data["load"].max())
     for colour, style, goal in ((COLOURS[0], ":", "optimum"), (COLOURS[1], "--", "equilibrium")):
-        marks = [
-            (x, n)
-            for x, n in zip(data.attrs[f"{goal}_thresholds"], data["server"].values, strict=True)
-            if low < x < high
-        ]
+        marks = [(x, n) for x, n in zip(data.attrs[f"{goal}_thresholds"], data["server"].values, strict=True) if low < x < high]
         for x, name in marks[:MOST_LINES]:
             axes.axvline(x, color=colour, linestyle=style, linewidth=0.9, alpha=0.7)
             if named:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import cvxpy as cp
-import numpy as np
 
 from sojourn.reference.errors import Array, InputError
 from sojourn.reference.queues import Pool, Queue
@@ -67,9 +66,7 @@ class LatencyPool(Pool, Latency):
     def __init__(self, banks: Sequence[Latency]) -> None:
         for i, bank in enumerate(banks):
             if not isinstance(bank, Latency):
-                raise InputError(
-                    f"servers[{i}]", bank, "is not a bank with cones", "use the classes of sojourn.models, such as MM1"
-                )
+                raise InputError(f"servers[{i}]", bank, "is not a bank with cones", "use the classes of sojourn.models, such as MM1")
         super().__init__(banks)
 
     @property
@@ -98,9 +95,7 @@ class LatencyPool(Pool, Latency):
         return LatencyPool(super().take(index).banks)
 
     def _parts(self, flow: cp.Expression) -> list[tuple[Any, cp.Expression]]:
-        return [
-            (b, flow[int(lo) : int(hi)]) for b, lo, hi in zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
-        ]
+        return [(b, flow[int(lo) : int(hi)]) for b, lo, hi in zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)]
 
     @staticmethod
     def _stack(cones: list[Cone]) -> Cone:

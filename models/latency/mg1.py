@@ -59,9 +59,7 @@ class PollaczekKhinchineCones(Latency):
         if form == "inv_pos":
             value = cp.multiply(self.delay + (1 - self.k) / self.rate, flow) + cp.multiply(self.k, extra - 1)
             return Cone(value, (product_at_least(extra, spare, np.sqrt(self.rate)),), SOC)
-        raise InputError(
-            "form", form, f"is not a way to write {type(self).__name__}", f"use one of {', '.join(self.forms)}"
-        )
+        raise InputError("form", form, f"is not a way to write {type(self).__name__}", f"use one of {', '.join(self.forms)}")
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Integral of the latency, (d + (1 - k)/mu) x - k log(1 - x/mu), as exponential cones."""
@@ -81,12 +79,12 @@ class PollaczekKhinchineCones(Latency):
 
 
 class MM1(PollaczekKhinchineCones, queues.MM1):
-    __doc__ = queues.MM1.__doc__
+    """M/M/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MM1`."""
 
 
 class MD1(PollaczekKhinchineCones, queues.MD1):
-    __doc__ = queues.MD1.__doc__
+    """M/D/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MD1`."""
 
 
 class MG1(PollaczekKhinchineCones, queues.MG1):
-    __doc__ = queues.MG1.__doc__
+    """M/G/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MG1`."""

@@ -191,9 +191,7 @@ def _server(index: int, given: object) -> dict[str, Any]:
     return server
 
 
-def _variant(
-    name: str, given: object, servers: list[dict[str, Any]], true: ParallelServers, per_second: float, seconds: float
-) -> Variant:
+def _variant(name: str, given: object, servers: list[dict[str, Any]], true: ParallelServers, per_second: float, seconds: float) -> Variant:
     place = f"variants.{name}."
     if not isinstance(given, dict):
         raise ScenarioError(place[:-1], given, "is not a table", f"write it as [variants.{name}]")
@@ -212,9 +210,7 @@ def _variant(
     believed = _system(changed, per_second, seconds)
     pay = given.get("pay", "own")
     if pay not in ("own", "true"):
-        raise ScenarioError(
-            f"{place}pay", pay, "is not a way to pay", "use 'true' for the delays of the scenario, or 'own'"
-        )
+        raise ScenarioError(f"{place}pay", pay, "is not a way to pay", "use 'true' for the delays of the scenario, or 'own'")
     return Variant(name, _text(given, "title", place, name), believed, true if pay == "true" else believed)
 
 
@@ -224,21 +220,15 @@ def _loads(given: Mapping[str, Any], system: ParallelServers) -> tuple[float, Ar
     curve = given.get("curve", {"from": 0.01, "to": 0.99, "points": 99})
     if isinstance(curve, dict):
         _known(curve, ("from", "to", "points"), "loads.curve.")
-        start, end = (
-            _number(curve.get(k, d), f"loads.curve.{k}", above=True) for k, d in (("from", 0.01), ("to", 0.99))
-        )
+        start, end = (_number(curve.get(k, d), f"loads.curve.{k}", above=True) for k, d in (("from", 0.01), ("to", 0.99)))
         points = curve.get("points", 99)
         if not isinstance(points, int) or isinstance(points, bool) or not 1 <= points <= 1_000_000:
-            raise ScenarioError(
-                "loads.curve.points", points, "is not a number of points", "give a whole number from 1 to 1000000"
-            )
+            raise ScenarioError("loads.curve.points", points, "is not a number of points", "give a whole number from 1 to 1000000")
         values = np.linspace(absolute(start, system), absolute(end, system), points)
     elif isinstance(curve, list) and curve:
         values = np.array([absolute(_number(v, f"loads.curve[{i}]", above=True), system) for i, v in enumerate(curve)])
     else:
-        raise ScenarioError(
-            "loads.curve", curve, "is not a list of loads", "give [0.1, 0.5] or { from = 0.01, to = 0.99, points = 99 }"
-        )
+        raise ScenarioError("loads.curve", curve, "is not a list of loads", "give [0.1, 0.5] or { from = 0.01, to = 0.99, points = 99 }")
     for i, value in enumerate((at, *values)):
         _checked(system, value, "loads.at" if i == 0 else f"loads.curve[{i - 1}]")
     return at, values
@@ -268,9 +258,7 @@ def _table(given: Mapping[str, Any], key: str, *, required: bool = False) -> Map
     value = given.get(key, {})
     if not isinstance(value, dict) or (required and not value):
         what = "is missing" if key not in given else "is not a table"
-        raise ScenarioError(
-            key, value, what, f"write it as [{key}]" + (' with rate = "1/s" and delay = "ms"' if required else "")
-        )
+        raise ScenarioError(key, value, what, f"write it as [{key}]" + (' with rate = "1/s" and delay = "ms"' if required else ""))
     return value
 
 
@@ -290,9 +278,7 @@ def _number(value: object, place: str, *, above: bool = False) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ScenarioError(place, value, "is not a number", "give a number")
     if not np.isfinite(value) or value < 0 or (above and value == 0):
-        raise ScenarioError(
-            place, value, "is out of range", "give a finite number above 0" if above else "give 0 or more"
-        )
+        raise ScenarioError(place, value, "is out of range", "give a finite number above 0" if above else "give 0 or more")
     return float(value)
 
 

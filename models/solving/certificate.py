@@ -32,7 +32,7 @@ class Certificate:
     gap : float
         Largest relative error that the reported mean delay can have.
     balance : float
-        \\|sum of flows - load\\| / load of the flow as reported.
+        Distance of the sum of flows from the load, over the load, of the flow as reported.
     least_flow : float
         Smallest flow over the load; below 0 only where a solver left it so.
     utilisation : float
@@ -72,8 +72,9 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
         low, high = _optimum_bounds(queue, load, point) if goal == "optimum" else _latency_bounds(queue, load, point)
         lower = low if lower is None else max(lower, low)
         upper = high if upper is None else min(upper, high)
-    if lower is None or upper is None:
-        lower, upper = float(queue.idle_latency.min()), math.inf
+    # no user is ever served faster than by the nearest server, empty
+    lower = max(lower if lower is not None and math.isfinite(lower) else 0.0, float(queue.idle_latency.min()))
+    upper = upper if upper is not None and upper >= lower else math.inf
     value = mean_delay(queue, load, flow)
     worst = max(abs(upper - value), abs(value - lower)) if math.isfinite(value) else math.inf
     # sums of n products are rounded too
@@ -158,7 +159,7 @@ def _optimum_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, floa
     lower = math.fsum([*(z * queue.latency(z)), price * -math.fsum([*z, -load])]) / load
     rest = abs(math.fsum([*flow, -load])) * float(queue.marginal(flow)[flow > 0].max())
     upper = (math.fsum(flow * queue.latency(flow)) + rest) / load
-    return max(lower, float(queue.idle_latency.min())), upper
+    return lower, upper
 
 
 def _latency_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, float]:

@@ -49,12 +49,8 @@ def polish(queue: Queue, load: float, flow: Array, goal: Goal) -> tuple[Array, i
         x = np.where(left | ~used, 0.0, new)
         used = used & ~left
         late = ~used & ~left & (queue.idle_latency < common)
-        settled = (
-            scale == 1.0 and not left.any() and np.all(np.abs(move) <= 4 * EPS * np.maximum(x, queue.rate * 1e-300))
-        )
-        still = (
-            scale == 1.0 and not left.any() and np.all(np.abs(move) <= 1e-10 * np.minimum(x, queue.rate - x) + EPS * x)
-        )
+        settled = scale == 1.0 and not left.any() and np.all(np.abs(move) <= 4 * EPS * np.maximum(x, queue.rate * 1e-300))
+        still = scale == 1.0 and not left.any() and np.all(np.abs(move) <= 1e-10 * np.minimum(x, queue.rate - x) + EPS * x)
         if (settled or still) and not late.any():
             return x, step
         used = used | late if still or settled or step % 8 == 0 else used

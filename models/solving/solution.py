@@ -102,19 +102,14 @@ class Solution:
 
     def __repr__(self) -> str:
         kind = "marginal delay" if self.goal == "optimum" else "common latency"
-        how = f"{self.solver.lower()}, {self.formulation}" + (
-            f", {self.polished} Newton steps" if self.polished else ""
-        )
+        how = f"{self.solver.lower()}, {self.formulation}" + (f", {self.polished} Newton steps" if self.polished else "")
         lines = [
             f"{self.goal} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}",
             f"  {'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})",
         ]
         width = max(len(n) for n in self.names)
         shown = np.argsort(-self.flow, kind="stable")[:12]
-        lines += [
-            f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}"
-            for i in sorted(shown)
-        ]
+        lines += [f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}" for i in sorted(shown)]
         if self.flow.size > shown.size:
             lines.append(f"  ... and {self.flow.size - shown.size} more servers")
         return "\n".join(lines)

@@ -37,13 +37,9 @@ def solver_names(solver: str | None) -> tuple[str, ...]:
         return tuple(s for s in CHAIN if s in installed)
     name = str(solver).upper()
     if name not in {*defines.SOLVER_MAP_CONIC, *defines.SOLVER_MAP_QP}:
-        raise SolverNameError(
-            "solver", solver, "is not a solver that CVXPY knows", f"use one of {', '.join(sorted(installed))}"
-        )
+        raise SolverNameError("solver", solver, "is not a solver that CVXPY knows", f"use one of {', '.join(sorted(installed))}")
     if name not in installed:
-        raise SolverNameError(
-            "solver", solver, "is not installed", f"install it, or use one of {', '.join(sorted(installed))}"
-        )
+        raise SolverNameError("solver", solver, "is not installed", f"install it, or use one of {', '.join(sorted(installed))}")
     return (name,)
 
 

@@ -49,7 +49,5 @@ def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.Array
         flow = data[f"{goal}_flow"].values
         paid = (flow * true.bank.latency(flow)).sum(axis=-1) / data["load"].values
         data[f"{goal}_delay"] = data[f"{goal}_delay"].copy(data=paid)
-    data["price_of_anarchy"] = data["price_of_anarchy"].copy(
-        data=data["equilibrium_delay"].values / data["optimum_delay"].values
-    )
+    data["price_of_anarchy"] = data["price_of_anarchy"].copy(data=data["equilibrium_delay"].values / data["optimum_delay"].values)
     return data

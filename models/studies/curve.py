@@ -78,9 +78,7 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
                 solutions[goal].append(solution)
     except KeyboardInterrupt:
         done = min(len(s) for s in solutions.values())
-        raise CurveInterruptedError(
-            _dataset(system, checked[:done], {g: s[:done] for g, s in solutions.items()})
-        ) from None
+        raise CurveInterruptedError(_dataset(system, checked[:done], {g: s[:done] for g, s in solutions.items()})) from None
     data = _dataset(system, checked, solutions)
     missed = sum(int((~data[f"{goal}_certified"]).sum()) for goal in goals)
     if missed:
@@ -95,9 +93,7 @@ def _goals(which: str | None) -> tuple[Goal, ...]:
     if which is None:
         return GOALS
     if which not in GOALS:
-        raise InputError(
-            "which", which, "is not something to solve for", "use optimum, equilibrium, or leave it out for both"
-        )
+        raise InputError("which", which, "is not something to solve for", "use optimum, equilibrium, or leave it out for both")
     return (which,)
 
 

@@ -114,9 +114,7 @@ def _at_load(system: ParallelServers, load: float, how: dict[str, Any]) -> Itera
         worst = int(np.argmax(np.abs(model.flow - split.flow)))
         apart = abs(model.flow[worst] - split.flow[worst]) / load
         name = f"{goal} flow ({system.names[worst]})"
-        yield Check(
-            name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE)
-        )
+        yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE))
     bound = found["optimum"].certificate.gap + found["equilibrium"].certificate.gap
     model_poa = found["equilibrium"].mean_delay / found["optimum"].mean_delay
     yield _check(

@@ -130,8 +130,6 @@ FORMULATIONS: Mapping[str, Formulation] = {
     "beckmann": Formulation("equilibrium", _beckmann, lambda b: b.potential_cone(cp.Variable(len(b))).kinds, _always),
     "qp": Formulation("equilibrium", _quadratic, lambda b: frozenset({"QP"}), _equal_mm1),
     "geo_mean": Formulation("equilibrium", _geometric_mean, lambda b: frozenset({"SOC"}), _equal_mm1),
-    "minmax": Formulation(
-        "equilibrium", _largest_latency, lambda b: b.latency_cone(cp.Variable(len(b))).kinds, _always
-    ),
+    "minmax": Formulation("equilibrium", _largest_latency, lambda b: b.latency_cone(cp.Variable(len(b))).kinds, _always),
 }
 """By name, those of one goal in the order in which ``"auto"`` tries them."""

@@ -117,10 +117,7 @@ class ParallelServers:
 
     def price_of_anarchy(self, load: float, **how: Any) -> float:
         """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al. Parameters as `optimum`."""
-        return (
-            self.equilibrium(load, **_for(how, "equilibrium")).mean_delay
-            / self.optimum(load, **_for(how, "optimum")).mean_delay
-        )
+        return self.equilibrium(load, **_for(how, "equilibrium")).mean_delay / self.optimum(load, **_for(how, "optimum")).mean_delay
 
     def thresholds(self) -> exact.Thresholds:
         """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
@@ -171,9 +168,7 @@ class ParallelServers:
         """
         array = exact.check_load(self.bank, load)
         if array.ndim:
-            raise LoadError(
-                "load", array.tolist(), "is not one number", "give one load here; for many, use curve(loads)"
-            )
+            raise LoadError("load", array.tolist(), "is not one number", "give one load here; for many, use curve(loads)")
         if array <= 0:
             raise LoadError("load", float(array), "there is nothing to split", "give a load above 0")
         return float(array)
@@ -182,11 +177,7 @@ class ParallelServers:
         """Formulations that the solver takes, the first to be tried first."""
         of_goal = [n for n, f in FORMULATIONS.items() if f.goal == goal]
         if formulation == "auto":
-            fit = [
-                n
-                for n in of_goal
-                if not FORMULATIONS[n].refuses(self.bank) and FORMULATIONS[n].kinds(self.bank) <= takes(solver)
-            ]
+            fit = [n for n in of_goal if not FORMULATIONS[n].refuses(self.bank) and FORMULATIONS[n].kinds(self.bank) <= takes(solver)]
             if not fit:
                 raise FormulationError(
                     "solver",
@@ -196,9 +187,7 @@ class ParallelServers:
                 )
             return fit
         if formulation not in of_goal:
-            raise FormulationError(
-                "formulation", formulation, f"is not one of the {goal}", f"use auto, {', '.join(of_goal)}"
-            )
+            raise FormulationError("formulation", formulation, f"is not one of the {goal}", f"use auto, {', '.join(of_goal)}")
         chosen = FORMULATIONS[formulation]
         if reason := chosen.refuses(self.bank):
             raise FormulationError("formulation", formulation, f"does not fit these servers: {reason}", "use auto")
@@ -225,15 +214,11 @@ class ParallelServers:
         wanted = self._wanted_gap(load, gap, polish)
         forms = {s: self._formulations(goal, formulation, s) for s in solver_names(solver)}
         # every solver's first formulation before any solver's second
-        plan = [
-            (s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)
-        ]
+        plan = [(s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)]
         attempts: list[Attempt] = []
         best: Solution | None = None
         for name, form in plan:
-            found = self._attempt(
-                goal, load, form, name, solver_options, polish, wanted, {} if models is None else models, attempts
-            )
+            found = self._attempt(goal, load, form, name, solver_options, polish, wanted, {} if models is None else models, attempts)
             if found is not None and (best is None or found.certificate.gap < best.certificate.gap):
                 best = found
             if best is not None and best.certified:
@@ -242,9 +227,7 @@ class ParallelServers:
         if best is not None and not throw:
             return _with(best, attempts)
         message = f"no certified {goal} at load {load:g}, gap {wanted:.1e} wanted. Tried {tried}. Ask for a wider gap=, name another solver="
-        raise NotCertifiedError(
-            message + ", or take the best answer with throw=False", best and _with(best, attempts), tuple(attempts)
-        )
+        raise NotCertifiedError(message + ", or take the best answer with throw=False", best and _with(best, attempts), tuple(attempts))
 
     def _wanted_gap(self, load: float, gap: float | None, polish: bool) -> float:
         if gap is not None:
@@ -305,9 +288,7 @@ class ParallelServers:
         ran = run(model.problem, solver, options)
         return model.flow.value, ran.status, model, Timing(built, ran.compile, ran.solve)
 
-    def _ask_prefixes(
-        self, load: float, solver: str, options: Mapping[str, Any] | None
-    ) -> tuple[Array | None, str, Model, Timing]:
+    def _ask_prefixes(self, load: float, solver: str, options: Mapping[str, Any] | None) -> tuple[Array | None, str, Model, Timing]:
         search, built, compiled, solved = Bisection(self.bank, load), 0.0, 0.0, 0.0
         for count in search:
             started = time.perf_counter()
@@ -383,8 +364,6 @@ def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"names[{i}]", name, "is not a name", "give some text")
         if name in seen:
-            raise InputError(
-                f"names[{i}]", name, f"is the name of server {seen[name]} too", "give every server its own name"
-            )
+            raise InputError(f"names[{i}]", name, f"is the name of server {seen[name]} too", "give every server its own name")
         seen[name] = i
     return tuple(names)
