@@ -94,7 +94,7 @@ def optimum(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> Split:
     --------
     >>> from sojourn.reference import MM1
     >>> optimum(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 190.0).flow.round(3)
-    array([65.358, 49.017, 75.625])
+    array([ 48.789,  34.196, 107.015])
     """
     return _solve(as_queue(servers), load, "optimum")
 
@@ -107,8 +107,8 @@ def equilibrium(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> Split:
     Examples
     --------
     >>> from sojourn.reference import MM1
-    >>> equilibrium(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 190.0).mean_delay.round(6)
-    array(0.028498)
+    >>> equilibrium(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 190.0).mean_delay.round(6).item()
+    0.029289
     """
     return _solve(as_queue(servers), load, "equilibrium")
 
@@ -138,22 +138,24 @@ def _solve(queue: Queue, load: npt.ArrayLike, which: Which) -> Split:
     flat = np.atleast_1d(loads)
     rows = max(1, CELLS // len(queue))
     parts = [_split(queue, flat[i : i + rows], which) for i in range(0, max(flat.size, 1), rows)]
-    fields = parts[0] if len(parts) == 1 else tuple(np.concatenate(field) for field in zip(*parts, strict=True))
+    flow, spare, delay, multiplier = (np.concatenate(f) if len(parts) > 1 else f[0] for f in zip(*parts, strict=True))
     first = _first_share(queue, which) if np.any(flat == 0) else np.zeros(len(queue))
-    return Split(loads, *(field if loads.ndim else field[0] for field in fields), first)
+    row = ... if loads.ndim else (0, ...)
+    return Split(loads, flow[row], spare[row], delay[row], multiplier[row], first)
 
 
 def _split(queue: Queue, load: Array, which: Which) -> tuple[Array, Array, Array, Array]:
     """Fields of `Split` from the flow on, for loads of shape (K,)."""
     anchor, price, floor = _guess(queue, load, which)
-    while True:
-        blocks = _blocks(queue, which, anchor)
+    blocks = _blocks(queue, which, anchor)
+    for _ in range(5):
         price = _balance(blocks, load, price, floor, 0.1)
         last = _last_active(blocks, price) if np.any(np.abs(price) > 0.1 * (price - floor)) else anchor
         if np.all(last == anchor):
             break
         moved = queue.delay[last] - queue.delay[anchor] + (queue.service[last] - queue.service[anchor])
         anchor, price, floor = last, price - moved, floor - moved
+        blocks = _blocks(queue, which, anchor)
     flow, spare, delay, price = _correct(blocks, load, _balance(blocks, load, price, floor, CLOSE))
     multiplier = queue.idle_latency[anchor] + price
     if which == "equilibrium":
@@ -165,7 +167,8 @@ def _split(queue: Queue, load: Array, which: Which) -> tuple[Array, Array, Array
 def _last_active(blocks: list[_Block], price: Array) -> npt.NDArray[np.intp]:
     """Index of the used server with the largest idle latency, for each price."""
     gap = np.concatenate([b.gap for b in blocks], axis=-1)
-    return np.where(gap < price[:, None], gap, -np.inf).argmax(axis=-1)
+    index: npt.NDArray[np.intp] = np.where(gap < price[:, None], gap, -np.inf).argmax(axis=-1)
+    return index
 
 
 class _Block(NamedTuple):
@@ -214,7 +217,8 @@ class _Balance:
     def residual(self) -> Array:
         """Load less the sum of the flows."""
         top, bottom = exact_sum(np.concatenate([self.load[:, None], -self.high], axis=-1))
-        return top + ((bottom - self.low.sum(axis=-1)) + self.back)
+        residual: Array = top + ((bottom - self.low.sum(axis=-1)) + self.back)
+        return residual
 
 
 def _weigh(blocks: list[_Block], load: Array, price: Array, rows: npt.NDArray[np.intp]) -> _Balance:
@@ -252,7 +256,8 @@ def _first_share(queue: Queue, which: Which) -> Array:
     """Limit of the shares as the load falls to 0: all on the nearest, ties by how fast they fill."""
     blocks = _blocks(queue, which, np.array([np.argmin(queue.idle_latency)]))
     rise = np.concatenate([np.where(b.gap <= 0, b.operate(np.zeros_like(b.gap)).slope, 0.0)[0] for b in blocks])
-    return rise / rise.sum()
+    share: Array = rise / rise.sum()
+    return share
 
 
 def _guess(queue: Queue, load: Array, which: Which) -> tuple[npt.NDArray[np.intp], Array, Array]:
@@ -313,4 +318,5 @@ def _between(low: Array, high: Array, short: Array, long: Array, failed: npt.NDA
     top = np.where(bounded, high, 16.0 * low + 1e-300)
     bottom = np.where(low > 0, low, top / 256.0)
     weight = np.where(bounded & (failed % 3 == 1), short / np.where(bounded, short - long, 1.0), 0.5)
-    return bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98)
+    point: Array = bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98)
+    return point

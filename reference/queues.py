@@ -148,7 +148,12 @@ def bank_arrays(**given: object) -> dict[str, Array]:
             raise InputError(name, [], "the system has no server", "give at least one")
         if a.size not in (1, n):
             other = next(k for k, b in arrays.items() if b.size == n)
-            raise InputError(name, a.tolist(), f"has {a.size} values where {other} has {n}", "give one value per server, or one for all")
+            raise InputError(
+                name,
+                a.tolist(),
+                f"has {a.size} values where {other} has {n}",
+                "give one value per server, or one for all",
+            )
         first_bad(name, a, np.isfinite(a), "is not finite", "give a finite number")
     out = {name: np.ascontiguousarray(np.broadcast_to(a, (n,))) for name, a in arrays.items()}
     for a in out.values():
@@ -339,7 +344,8 @@ class MG1(PollaczekKhinchine):
     @property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
-        return (1.0 + self.cv**2) / 2.0
+        variability: Array = (1.0 + self.cv**2) / 2.0
+        return variability
 
 
 class Pool(Queue):

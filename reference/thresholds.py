@@ -52,7 +52,7 @@ def thresholds(servers: Queue | Sequence[Queue]) -> Thresholds:
     --------
     >>> from sojourn.reference import MM1
     >>> thresholds(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])).equilibrium.round(3)
-    array([  0.,  20.,  82.])
+    array([ 0., 20., 80.])
     """
     queue = as_queue(servers)
     return Thresholds(

@@ -92,7 +92,7 @@ class LatencyPool(Pool, Latency):
 
     def take(self, index: Any) -> LatencyPool:
         """Return the pool of the servers at `index`, grouped by family."""
-        return LatencyPool(super().take(index).banks)
+        return LatencyPool(super().take(index).banks)  # type: ignore[arg-type]
 
     def _parts(self, flow: cp.Expression) -> list[tuple[Any, cp.Expression]]:
         return [(b, flow[int(lo) : int(hi)]) for b, lo, hi in zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)]

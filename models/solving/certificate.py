@@ -74,7 +74,7 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
         upper = high if upper is None else min(upper, high)
     # no user is ever served faster than by the nearest server, empty
     lower = max(lower if lower is not None and math.isfinite(lower) else 0.0, float(queue.idle_latency.min()))
-    upper = upper if upper is not None and upper >= lower else math.inf
+    upper = math.inf if upper is None else max(upper, lower)
     value = mean_delay(queue, load, flow)
     worst = max(abs(upper - value), abs(value - lower)) if math.isfinite(value) else math.inf
     # sums of n products are rounded too

@@ -32,7 +32,7 @@ def solver_names(solver: str | None) -> tuple[str, ...]:
     SolverNameError
         On a name that CVXPY does not know, or a solver that is not installed.
     """
-    installed = cp.installed_solvers()
+    installed: list[str] = cp.installed_solvers()  # type: ignore[no-untyped-call]
     if solver is None:
         return tuple(s for s in CHAIN if s in installed)
     name = str(solver).upper()

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import cvxpy as cp
 import numpy as np
+import numpy.typing as npt
 
 from sojourn.models.latency.base import Cone, Latency
 from sojourn.models.solving.certificate import Goal
-from sojourn.reference.errors import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Model:
     flow: cp.Expression
     load: cp.Parameter
     unit: float
-    members: Array
+    members: npt.NDArray[np.intp]
 
     def set_load(self, load: float) -> None:
         """Set the total load, in jobs per user's unit of time."""
@@ -65,14 +65,14 @@ class Formulation:
     refuses: Callable[[Latency], str | None]
 
 
-def build(formulation: Formulation, bank: Latency, load: float, unit: float, members: Array | None = None) -> Model:
+def build(formulation: Formulation, bank: Latency, load: float, unit: float, members: npt.NDArray[np.intp] | None = None) -> Model:
     """Write a formulation for servers in the user's unit, at a load."""
-    members = np.arange(len(bank)) if members is None else members
+    chosen = np.arange(len(bank), dtype=np.intp) if members is None else members
     scaled = bank.in_unit(unit)
     flow, total = cp.Variable(len(bank), name="flow", nonneg=True), cp.Parameter(nonneg=True, name="load")
     objective, constraints = formulation.write(scaled, flow)
     problem = cp.Problem(objective, [cp.sum(flow) == total, *constraints])
-    model = Model(problem, flow / unit, total, unit, members)
+    model = Model(problem, flow / unit, total, unit, chosen)
     model.set_load(load)
     return model
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from sojourn.models.latency.base import Latency
 from sojourn.reference.errors import Array
 
 
-def prefixes(bank: Latency, load: float) -> tuple[Array, Array, int]:
+def prefixes(bank: Latency, load: float) -> tuple[npt.NDArray[np.intp], Array, int]:
     """Servers in order, their idle latencies, and the least number of them that can carry the load."""
     order = np.argsort(bank.idle_latency, kind="stable")
     enough = np.cumsum(bank.rate[order]) > load * (1 + 1e-12)
