@@ -51,7 +51,7 @@ class ParallelServers:
     >>> from sojourn.models import MM1, ParallelServers
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
     >>> round(system.optimum(load=100.0).mean_delay, 6)
-    0.026063
+    0.023363
     """
 
     def __init__(self, *servers: Latency, names: Sequence[str] | None = None, time_unit: str = "s") -> None:
