@@ -110,6 +110,18 @@ def verify(
         raise typer.Exit(UNCERTIFIED)
 
 
+@app.command()
+def bench(as_json: JsonOption = False) -> None:
+    """Time the closed forms against sorting and the models against the closed forms, as ratios of one run."""
+    from sojourn.models.studies.speed import speed, table
+
+    rows = speed()
+    if as_json:
+        sys.stdout.write(json.dumps([vars(r) for r in rows], indent=2) + "\n")
+    else:
+        out.print(table(rows))
+
+
 def _load(text: str | None, scenario: Scenario) -> float:
     from sojourn.models.scenarios.loader import absolute
     from sojourn.reference.errors import LoadError

@@ -126,7 +126,7 @@ def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
         raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
     first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)
     first_bad("load", array, array >= 0, "a load cannot be negative", "give a load above 0", LoadError)
-    total, low = exact_sum(queue.rate)
+    total, low = queue.total_rate
     stable = (total - array) + low > 0
     problem = f"not below the total rate {total:.12g}: the queues grow without bound"
     first_bad("load", array, stable, problem, "lower the load or add rate", LoadError)
@@ -147,10 +147,15 @@ def _solve(queue: Queue, load: npt.ArrayLike, which: Which) -> Split:
 def _split(queue: Queue, load: Array, which: Which) -> tuple[Array, Array, Array, Array]:
     """Fields of `Split` from the flow on, for loads of shape (K,)."""
     anchor, price, floor = _guess(queue, load, which)
+    highest = queue.idle_latency.max()
     blocks = _blocks(queue, which, anchor)
     for _ in range(5):
         price = _balance(blocks, load, price, floor, 0.1)
-        last = _last_active(blocks, price) if np.any(np.abs(price) > 0.1 * (price - floor)) else anchor
+        # a price far above its anchor keeps too few digits, if a used server is nearer to it
+        far = (np.abs(price) > 0.1 * (price - floor)) & (highest - queue.idle_latency[anchor] > 0.5 * price)
+        if not far.any():
+            break
+        last = _last_active(blocks, price)
         if np.all(last == anchor):
             break
         moved = queue.delay[last] - queue.delay[anchor] + (queue.service[last] - queue.service[anchor])
@@ -197,36 +202,42 @@ def _blocks(queue: Queue, which: Which, anchor: npt.NDArray[np.intp]) -> list[_B
 class _Balance:
     """Sums over all servers at a price, block by block: what is left of the load, of the used servers, and how fast flow rises.
 
-    A server closer to full than to empty counts as its rate less its spare capacity, and the rates are added with their rounding errors.
+    Where `exact`, a server closer to full than to empty counts as its rate less its spare capacity, and the rates are added with their
+    rounding errors: the load not yet carried is then known to rounding error of the spare capacity, not of the load.
     """
 
-    def __init__(self, load: Array, width: int) -> None:
-        self.load = load
-        self.high, self.low = np.zeros((load.size, width)), np.zeros((load.size, width))
-        self.back, self.left, self.rise = np.zeros_like(load), np.zeros_like(load), np.zeros_like(load)
+    def __init__(self, load: Array, width: int, *, exact: bool) -> None:
+        self.load, self.exact = load, exact
+        self.high, self.low = (np.zeros((load.size, width if exact else 1)) for _ in range(2))
+        self.carried, self.left, self.rise = np.zeros_like(load), np.zeros_like(load), np.zeros_like(load)
 
     def add(self, rate: Array, excess: Array, point: Operation) -> None:
-        full, used = point.spare < point.flow, excess > 0
-        self.back += np.where(full, point.spare, 0.0).sum(axis=-1)
+        used = excess > 0
         self.left += np.where(used, point.spare, 0.0).sum(axis=-1)
         self.rise += np.where(used, point.slope, 0.0).sum(axis=-1)
-        width = full.shape[1]
+        if not self.exact:
+            self.carried += point.flow.sum(axis=-1)
+            return
+        full, width = point.spare < point.flow, used.shape[1]
+        self.carried -= np.where(full, point.spare, 0.0).sum(axis=-1)
         add_exactly(self.high[:, :width], self.low[:, :width], np.where(full, rate, point.flow))
 
     @property
     def residual(self) -> Array:
         """Load less the sum of the flows."""
         top, bottom = exact_sum(np.concatenate([self.load[:, None], -self.high], axis=-1))
-        residual: Array = top + ((bottom - self.low.sum(axis=-1)) + self.back)
+        residual: Array = top + ((bottom - self.low.sum(axis=-1)) - self.carried)
         return residual
 
 
-def _weigh(blocks: list[_Block], load: Array, price: Array, rows: npt.NDArray[np.intp]) -> _Balance:
-    """Balance at a price, for the loads that are rows of the anchors."""
-    out = _Balance(load, max(b.rate.size for b in blocks))
+def _weigh(blocks: list[_Block], load: Array, price: Array, rows: npt.NDArray[np.intp], *, exact: bool = False) -> _Balance:
+    """Balance at a price, for the loads that are rows of the anchors; exact only where the used servers are all but full."""
+    out = _Balance(load, max(b.rate.size for b in blocks), exact=exact)
     for block in blocks:
         excess = np.maximum(price[:, None] - (block.gap if block.gap.shape[0] == 1 else block.gap[rows]), 0.0)
         out.add(block.rate, excess, block.operate(excess))
+    if not exact and np.any(out.left < 1e-6 * load):
+        return _weigh(blocks, load, price, rows, exact=True)
     return out
 
 
@@ -235,7 +246,7 @@ def _correct(blocks: list[_Block], load: Array, price: Array) -> tuple[Array, Ar
     edges = np.cumsum([0, *(b.rate.size for b in blocks)])
     parts = [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
     flow, spare, slope = (np.empty((load.size, edges[-1])) for _ in range(3))
-    balance = _Balance(load, int(np.diff(edges).max()))
+    balance = _Balance(load, int(np.diff(edges).max()), exact=True)
     for block, part in zip(blocks, parts, strict=True):
         excess = np.maximum(price[:, None] - block.gap, 0.0)
         point = block.operate(excess)
@@ -266,13 +277,14 @@ def _guess(queue: Queue, load: Array, which: Which) -> tuple[npt.NDArray[np.intp
     nearest = np.full(load.shape, np.argmin(idle))
     if len(queue) > SAMPLE and not isinstance(queue, Pool):
         sample = queue.take(slice(None, None, 16))
-        anchor, price, floor = _guess(sample, load * (sample.rate.sum() / queue.rate.sum()), which)
+        part = load * (sample.total_rate[0] / queue.total_rate[0])
+        anchor, price, floor = _guess(sample, part, which)
         blocks = _blocks(sample, which, anchor)
-        price = _balance(blocks, load * (sample.rate.sum() / queue.rate.sum()), price, floor, 1e-2)
+        price = _balance(blocks, part, price, floor, 1e-2)
         last = _last_active(blocks, price) * 16
         price = price + idle[anchor * 16] - idle[last]
         return last, price, idle[nearest] - idle[last]
-    total, low = exact_sum(queue.rate)
+    total, low = queue.total_rate
     used, left = load / total, ((total - load) + low) / total
     cost = queue.marginal if which == "optimum" else queue.latency
     price = cost(used[:, None] * queue.rate, left[:, None] * queue.rate) - idle[nearest, None]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
+from sojourn.reference.sums import exact_sum
 
 ArrayLike = npt.ArrayLike
 
@@ -61,6 +62,11 @@ class Queue(ABC):
     def idle_latency(self) -> Array:
         """Latency m = l(0) = delay + service of an empty server, shape (n,); eq. (1) of Mancuso et al."""
         return self.delay + self.service
+
+    @cached_property
+    def total_rate(self) -> tuple[Array, Array]:
+        """Sum of the rates as an unevaluated pair high + low, so that the slack left by a load close to it is exact."""
+        return exact_sum(self.rate)
 
     @abstractmethod
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
@@ -180,6 +186,11 @@ class PollaczekKhinchine(Queue):
         """Mean service time 1/mu, shape (n,)."""
         return 1.0 / self.rate
 
+    @cached_property
+    def _pace(self) -> Array:
+        """Rate over variability, shape (n,)."""
+        return self.rate / self.k
+
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time l(x) = d + 1/mu + k x / (mu (mu - x)); see `Queue.latency`."""
         flow, spare = self._point(flow, spare)
@@ -215,16 +226,16 @@ class PollaczekKhinchine(Queue):
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above the idle one; no cancellation at light or heavy load."""
-        z = np.asarray(excess) * (self.rate / self.k)
+        z = np.asarray(excess) * self._pace
         spare = self.rate / (1.0 + z)
         return Operation(spare * z, spare, spare * spare / self.k)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
         """Operating point at a marginal delay above the idle latency; no cancellation at light or heavy load."""
-        z = np.asarray(excess) * (self.rate / self.k)
+        z = np.asarray(excess) * self._pace
         root = np.sqrt(1.0 + z)
         spare = self.rate / root
-        return Operation(spare * (z / (1.0 + root)), spare, spare * (self.rate / (2.0 * self.k * (1.0 + z))))
+        return Operation(spare * (z / (1.0 + root)), spare, spare * spare / (2.0 * self.k * root))
 
     def _point(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array]:
         flow = np.asarray(flow, dtype=np.float64)
