@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 COLOURS = (
     "#0072B2",
@@ -57,10 +57,11 @@ def plot_delay(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | 
             tone = colour if not alone else COLOURS[style == "--"]
             axes.plot(curve["load"], curve[f"{goal}_delay"] * factor, style, color=tone, linewidth=width, label=label)
     if alone:
-        _thresholds(data, axes)
+        _thresholds(data, axes, named=True)
     axes.set(yscale="log", ylabel=f"mean delay ({unit})", xlabel=_load_label(data))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(ScalarFormatter() if alone else NullFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.legend(fontsize="small", ncols=1 if alone else 2)
     _grid(axes)
 
@@ -72,7 +73,7 @@ def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.
     if others:
         axes.legend(fontsize="small")
     else:
-        _thresholds(data, axes, named=True)
+        _thresholds(data, axes)
     axes.set(ylabel="price of anarchy", xlabel=_load_label(data))
     _grid(axes)
 

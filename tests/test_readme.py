@@ -1,0 +1,74 @@
+"""What the README shows is what happens."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from sojourn.models.scenarios import parse
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = [(t.info, t.content) for t in MarkdownIt().parse(README.read_text(encoding="utf-8")) if t.type == "fence"]
+COMMAND = Path(sys.executable).with_name("sojourn")
+
+
+def test_python_blocks_print_what_the_readme_says(capsys):
+    names: dict[str, object] = {}
+    shown = 0
+    for (kind, code), (next_kind, expected) in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True):
+        if kind != "python":
+            continue
+        exec(code, names)  # noqa: S102
+        printed = capsys.readouterr().out
+        if next_kind == "text":
+            # the last digits of a certificate differ between machines
+            pattern = re.escape(expected.rstrip("\n")).replace(r"\.\.\.", r"\d*")
+            pattern = re.sub(r"within\\ \S+ ", r"within\\ \\S+ ", pattern)
+            pattern = re.sub(r"\d\\ Newton", r"\\d+\\ Newton", pattern)
+            assert re.fullmatch(pattern, printed.rstrip("\n")), f"expected\n{expected}\nprinted\n{printed}"
+            shown += 1
+    assert shown == 3
+
+
+@pytest.mark.parametrize("line", [c for kind, text in BLOCKS if kind == "console" for c in text.splitlines()])
+def test_commands_work(line, tmp_path):
+    program, *arguments = line.removeprefix("$ ").split()
+    assert program == "sojourn"
+    done = subprocess.run([COMMAND, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    if "--json" in arguments:
+        assert json.loads(done.stdout)["load"] > 0
+
+
+def test_toml_is_a_scenario():
+    (text,) = [text for kind, text in BLOCKS if kind == "toml"]
+    scenario = parse(text, "readme")
+    assert scenario.system.total_rate == pytest.approx(520)
+    assert scenario.system.equilibrium(scenario.load).certified
+
+
+def test_ci_runs_the_two_commands():
+    """The two lines that CI runs are found by their markers, each in the fence that follows."""
+    text = README.read_text(encoding="utf-8")
+    for marker, end in (("main job", "sojourn run --out report"), ("tests", "pytest -n 2")):
+        found = re.search(rf"<!-- {marker} -->\n```sh\n(.*)\n```", text)
+        assert found, marker
+        assert found[1].startswith("python3 -m venv .venv && ")
+        assert found[1].endswith(end)
+
+
+def test_picture_is_drawn_by_the_program(tmp_path):
+    from matplotlib.image import imread
+
+    import numpy as np
+
+    subprocess.run([COMMAND, "run", "--out", tmp_path], check=True, capture_output=True, timeout=120)
+    fresh, kept = imread(tmp_path / "curve.png"), imread(README.parent / "notebooks" / "scenario-1.png")
+    assert fresh.shape == kept.shape
+    # fonts are drawn a little differently from one version of matplotlib to the next
+    assert np.abs(fresh - kept).mean() < 0.01
