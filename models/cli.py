@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,7 +30,7 @@ app = typer.Typer(
     help="Split load over queues: optimum, equilibrium and price of anarchy, each with a certificate.",
     epilog="Exit codes: 0 done, 1 not certified or not verified, 2 bad input, 3 a file could not be written, 130 interrupted.",
 )
-out, err = Console(), Console(stderr=True)
+out, err = Console(emoji=False), Console(stderr=True)
 
 UNCERTIFIED, BAD_INPUT, NOT_WRITTEN, INTERRUPTED = 1, 2, 3, 130
 
@@ -80,7 +82,7 @@ def list_scenarios(as_json: JsonOption = False) -> None:
     for heading in ("name", "what", "where its numbers are from", "variants"):
         table.add_column(heading, no_wrap=heading == "name")
     for s in found:
-        table.add_row(s.name, s.title, s.source, "\n".join(v.name for v in s.variants))
+        table.add_row(*(escape(cell) for cell in (s.name, s.title, s.source, "\n".join(v.name for v in s.variants))))
     out.print(table)
 
 
@@ -104,7 +106,7 @@ def verify(
             json.dumps({"scenario": chosen.name, "passed": found.passed, "checks": [vars(c) for c in found.checks]}, indent=2) + "\n"
         )
     else:
-        out.print(found.table(f"{chosen.name}: models against reference"))
+        out.print(found.table(f"{escape(chosen.name)}: models against reference"))
         out.print("all agree" if found.passed else "[bold red]they differ")
     if not found.passed:
         raise typer.Exit(UNCERTIFIED)
@@ -167,7 +169,7 @@ def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: So
 def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> None:
     unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
     total, thresholds = scenario.system.total_rate, scenario.system.thresholds()
-    out.print(f"[bold]{scenario.title}[/]\n[dim]{scenario.source}[/]")
+    out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
     out.print(f"load {point:.6g} jobs/s = {point / total:.4g} of the total rate {total:.6g}\n")
     table = Table(caption="starts at: the load, in jobs/s, from which a server is used")
     table.add_column("server", no_wrap=True)
@@ -178,7 +180,7 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
         row = [f"{s.share[i]:.4f}" for s in (optimum, equilibrium)]
         row += [f"{s.latency[i] * factor:.4f}" for s in (optimum, equilibrium)]
         row += [f"{t[i]:.2f}" for t in (thresholds.optimum, thresholds.equilibrium)]
-        table.add_row(name, *row)
+        table.add_row(escape(name), *row)
     table.add_section()
     delays = [f"{s.mean_delay * factor:.4f}" for s in (optimum, equilibrium)]
     table.add_row("[bold]mean delay", "", "", *(f"[bold]{d}" for d in delays), "", "")
@@ -191,7 +193,7 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
         for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):
             other.add_column(heading, justify="left" if heading == "variant" else "right")
         for v in variants:
-            other.add_row(v["title"], f"{v['optimum'] * factor:.4f}", f"{v['equilibrium'] * factor:.4f}", f"{v['ratio']:.6f}")
+            other.add_row(escape(v["title"]), f"{v['optimum'] * factor:.4f}", f"{v['equilibrium'] * factor:.4f}", f"{v['ratio']:.6f}")
         out.print(other)
 
 
@@ -214,7 +216,7 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
     if data.sizes["load"]:
         failed.append(_write(folder / "curve.png", lambda p: plot_curve(data, scenario.title, others).savefig(p, dpi=150)))
     if not quiet:
-        out.print(f"\nwritten to {folder}: " + ", ".join(sorted(p.name for p in folder.glob("*.*"))) if folder.is_dir() else "")
+        out.print(Text(f"\nwritten to {folder}: " + ", ".join(sorted(p.name for p in folder.glob("*.*"))) if folder.is_dir() else ""))
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if any(failed):
@@ -238,7 +240,7 @@ def _write(path: Path, write: Callable[[Path], object]) -> bool:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True) if path.parent.is_dir() else None
-        err.print(f"[bold red]cannot write {path}:[/] {error.strerror or error}; choose another folder with --out")
+        _complain(f"cannot write {path}:", f"{error.strerror or error}; choose another folder with --out")
         return True
     return False
 
@@ -252,6 +254,11 @@ def _flat(data: xr.Dataset) -> Any:
     return frame
 
 
+def _complain(what: str, why: str) -> None:
+    """Print one line on standard error, as it is: brackets are not markup, and a narrow terminal does not cut it."""
+    err.print(Text.assemble((what, "bold red"), " ", why), soft_wrap=True)
+
+
 def main() -> None:
     """Run the command; errors are one line on standard error and an exit code."""
     from sojourn.reference.errors import InputError
@@ -259,7 +266,7 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        err.print(f"[bold red]error:[/] {error}", highlight=False)
+        _complain("error:", str(error))
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         err.print("interrupted")
@@ -269,5 +276,5 @@ def main() -> None:
 
         if not isinstance(error, NotCertifiedError):
             raise
-        err.print(f"[bold red]error:[/] {error}", highlight=False)
+        _complain("error:", str(error))
         sys.exit(UNCERTIFIED)

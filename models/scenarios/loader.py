@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -112,7 +114,11 @@ def load_scenario(scenario: str | Path) -> Scenario:
                 built_in,
             )
     path = Path(scenario)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        there = False
+    if not there:
         near = difflib.get_close_matches(text, names(), 1)
         remedy = f"did you mean {near[0]}?" if near else f"give a TOML file or one of {', '.join(names())}"
         raise ScenarioError("scenario", text, "is neither a file nor a built-in scenario", remedy)
@@ -178,7 +184,7 @@ def _server(index: int, given: object) -> dict[str, Any]:
     if "rate" not in given:
         raise ScenarioError(f"{place}rate", None, "is missing", "give the service rate")
     family = given.get("family", "M/G/1" if "cv" in given else "M/M/1")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise ScenarioError(f"{place}family", family, "is not a known family", f"use one of {', '.join(FAMILIES)}")
     if family != "M/G/1" and "cv" in given:
         raise ScenarioError(f"{place}cv", given["cv"], f"{family} has its own", "leave out cv, or use family = 'M/G/1'")
@@ -195,6 +201,8 @@ def _variant(name: str, given: object, servers: list[dict[str, Any]], true: Para
     place = f"variants.{name}."
     if not isinstance(given, dict):
         raise ScenarioError(place[:-1], given, "is not a table", f"write it as [variants.{name}]")
+    if not re.fullmatch(r"[\w-]+", name) or name == "curve":
+        raise ScenarioError("variants", name, "cannot name the variant's files", "use letters, digits, - and _, and not 'curve'")
     _known(given, VARIANT_KEYS, place)
     changed = [dict(s) for s in servers]
     if "delay" in given:
@@ -277,9 +285,13 @@ def _unit(units: Mapping[str, Any], key: str, known: Mapping[str, float]) -> flo
 def _number(value: object, place: str, *, above: bool = False) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ScenarioError(place, value, "is not a number", "give a number")
-    if not np.isfinite(value) or value < 0 or (above and value == 0):
+    try:
+        value = float(value)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value) or value < 0 or (above and value == 0):
         raise ScenarioError(place, value, "is out of range", "give a finite number above 0" if above else "give 0 or more")
-    return float(value)
+    return value
 
 
 def _text(given: Mapping[str, Any], key: str, place: str, default: str) -> str:

@@ -75,7 +75,7 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
     # no user is ever served faster than by the nearest server, empty
     lower = max(lower if lower is not None and math.isfinite(lower) else 0.0, float(queue.idle_latency.min()))
     upper = math.inf if upper is None else max(upper, lower)
-    value = mean_delay(queue, load, flow)
+    value = mean_delay(queue, flow)
     worst = max(abs(upper - value), abs(value - lower)) if math.isfinite(value) else math.inf
     # sums of n products are rounded too
     gap = worst / lower + 8 * EPS
@@ -96,7 +96,7 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
     )
 
 
-def mean_delay(queue: Queue, load: float, flow: Array) -> float:
+def mean_delay(queue: Queue, flow: Array) -> float:
     """Mean delay sum x_i l_i(x_i) / sum x_i at a flow; infinite outside the stable region."""
     inside = np.maximum(flow, 0.0)
     if not np.all(inside < queue.rate) or not inside.any():

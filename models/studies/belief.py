@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,11 @@ from sojourn.models.studies.curve import GOALS, curve
 from sojourn.reference.errors import InputError
 
 if TYPE_CHECKING:
+    from sojourn.models.solving.chain import How
     from sojourn.models.systems.parallel import ParallelServers
 
 
-def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.ArrayLike, **how: Any) -> xr.Dataset:
+def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.ArrayLike, **how: Unpack[How]) -> xr.Dataset:
     """Optimum and equilibrium of the believed system, with the delays that the true one then has; Scenario 4 of Mancuso et al.
 
     Parameters

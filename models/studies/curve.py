@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from sojourn.reference.errors import InputError, LoadError, numbers
 
 if TYPE_CHECKING:
     from sojourn.models.solving.certificate import Goal
+    from sojourn.models.solving.chain import How
+    from sojourn.models.systems.formulations import Model
     from sojourn.models.systems.parallel import ParallelServers
 
 GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
@@ -29,7 +31,7 @@ class CurveInterruptedError(KeyboardInterrupt):
         self.dataset = dataset
 
 
-def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = None, **how: Any) -> xr.Dataset:
+def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = None, **how: Unpack[How]) -> xr.Dataset:
     """Solve a system at many loads.
 
     Parameters
@@ -70,10 +72,11 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
     checked = [_check(system, i, load) for i, load in enumerate(array)]
     solutions: dict[str, list[Solution]] = {goal: [] for goal in goals}
-    models: dict[str, Any] = {}
+    models: dict[str, Model] = {}
+    settings: How = {**how, "throw": False}
     try:
         for load in track(checked, "loads"):
-            found = [getattr(system, goal)(load, **{**how, "throw": False, "models": models}) for goal in goals]
+            found = [system.solve(goal, load, models, **settings) for goal in goals]
             for goal, solution in zip(goals, found, strict=True):
                 solutions[goal].append(solution)
     except KeyboardInterrupt:

@@ -69,7 +69,9 @@ def _row(what: str, job: Callable[[], Any], against: str, other: Callable[[], An
 
 def table(rows: list[Row]) -> Table:
     """Return the measurements as a table for `rich`."""
-    out = Table(title=f"medians of {REPEATS} on {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}", box=SIMPLE_HEAD)
+    out = Table(
+        title=f"medians of {REPEATS} on {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}", box=SIMPLE_HEAD
+    )
     for heading in ("what", "seconds", "ratio", "to"):
         out.add_column(heading, justify="right" if heading in ("seconds", "ratio") else "left")
     for r in rows:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from sojourn.models.solving.solution import Solution
@@ -18,6 +19,7 @@ from sojourn.reference import parallel as exact
 from sojourn.reference.parallel import Split
 
 if TYPE_CHECKING:
+    from sojourn.models.solving.chain import How
     from sojourn.models.systems.parallel import ParallelServers
 
 AGREE = 1e-8  # relative difference up to which two numbers are the same
@@ -76,11 +78,11 @@ class Verification:
         for c in self.checks:
             bound = "" if c.certificate is None else f"{c.certificate:.0e}"
             numbers = (f"{c.load:.5g}", f"{c.model:.8g}", f"{c.reference:.8g}", f"{c.difference:.0e}", bound)
-            table.add_row(c.quantity, *numbers, "ok" if c.passed else "DIFFERS", style=None if c.passed else "bold red")
+            table.add_row(escape(c.quantity), *numbers, "ok" if c.passed else "DIFFERS", style=None if c.passed else "bold red")
         return table
 
 
-def verify(system: ParallelServers, loads: npt.ArrayLike, **how: Any) -> Verification:
+def verify(system: ParallelServers, loads: npt.ArrayLike, **how: Unpack[How]) -> Verification:
     """Compare the convex models with the closed forms.
 
     Parameters
@@ -104,7 +106,7 @@ def verify(system: ParallelServers, loads: npt.ArrayLike, **how: Any) -> Verific
     return Verification((*checks, *_at_thresholds(system, how)))
 
 
-def _at_load(system: ParallelServers, load: float, how: dict[str, Any]) -> Iterator[Check]:
+def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
     found: dict[str, Solution] = {goal: getattr(system, goal)(load, **how) for goal in GOALS}
     true: dict[str, Split] = {goal: getattr(exact, goal)(system.bank, load) for goal in GOALS}
     for goal in GOALS:
@@ -132,7 +134,7 @@ def _check(quantity: str, load: float, model: float, reference: float, certifica
     return Check(quantity, load, model, reference, difference, certificate, bool(difference <= AGREE and within))
 
 
-def _at_thresholds(system: ParallelServers, how: dict[str, Any]) -> Iterator[Check]:
+def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
     """The model leaves a server empty just below its threshold and uses it just above."""
     thresholds = system.thresholds()
     for goal in GOALS:

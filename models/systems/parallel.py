@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.latency.base import Latency, as_latency
-from sojourn.models.solving.certificate import EPS, Certificate, Goal, certify, clip, mean_delay, multiplier
-from sojourn.models.solving.engine import run
-from sojourn.models.solving.errors import FormulationError, NotCertifiedError
-from sojourn.models.solving.polish import polish as newton
-from sojourn.models.solving.solution import Attempt, Solution, Timing
+from sojourn.models.solving.certificate import EPS, Goal
+from sojourn.models.solving.chain import How, check_how, first_certified
+from sojourn.models.solving.errors import FormulationError
+from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import solver_names, takes
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
-from sojourn.models.systems.minmax import Bisection
+from sojourn.models.systems.search import Search
 from sojourn.reference import parallel as exact
-from sojourn.reference.errors import Array, InputError, LoadError
+from sojourn.reference.errors import InputError, LoadError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,7 +68,7 @@ class ParallelServers:
         """Sum of the service rates: the load must stay below it."""
         return math.fsum(self.bank.rate)
 
-    def optimum(self, load: float, **how: Any) -> Solution:
+    def optimum(self, load: float, **how: Unpack[How]) -> Solution:
         """Split of least mean delay: minimise sum x_i l_i(x_i) / load; eq. (2) of Mancuso et al.
 
         Parameters
@@ -104,18 +102,18 @@ class ParallelServers:
         NotCertifiedError
             With the best `Solution` inside.
         """
-        return self._solve("optimum", load, **how)
+        return self.solve("optimum", load, **how)
 
-    def equilibrium(self, load: float, **how: Any) -> Solution:
+    def equilibrium(self, load: float, **how: Unpack[How]) -> Solution:
         """Split that selfish users reach: used servers share a latency, no other is faster; eq. (13) of Mancuso et al.
 
         Parameters, result and errors as `optimum`, but for the formulation: ``"beckmann"`` minimises the potential (exponential cone);
         ``"minmax"`` the largest latency over prefixes of the servers (second-order cones, any family); ``"qp"`` and ``"geo_mean"`` hold for
         M/M/1 servers with equal delays.
         """
-        return self._solve("equilibrium", load, **how)
+        return self.solve("equilibrium", load, **how)
 
-    def price_of_anarchy(self, load: float, **how: Any) -> float:
+    def price_of_anarchy(self, load: float, **how: Unpack[How]) -> float:
         """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al. Parameters as `optimum`."""
         return self.equilibrium(load, **_for(how, "equilibrium")).mean_delay / self.optimum(load, **_for(how, "optimum")).mean_delay
 
@@ -123,7 +121,7 @@ class ParallelServers:
         """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
         return exact.thresholds(self.bank)
 
-    def curve(self, loads: npt.ArrayLike, which: str | None = None, **how: Any) -> xr.Dataset:
+    def curve(self, loads: npt.ArrayLike, which: str | None = None, **how: Unpack[How]) -> xr.Dataset:
         """Delays, flows and price of anarchy over loads; see `sojourn.models.studies.curve.curve`."""
         from sojourn.models.studies.curve import curve
 
@@ -197,37 +195,18 @@ class ParallelServers:
             raise FormulationError("formulation", formulation, problem, f"use auto, or solver={' or '.join(able)}")
         return [formulation]
 
-    def _solve(
-        self,
-        goal: Goal,
-        load: float,
-        *,
-        formulation: str = "auto",
-        solver: str | None = None,
-        solver_options: Mapping[str, Any] | None = None,
-        polish: bool = True,
-        gap: float | None = None,
-        throw: bool = True,
-        models: dict[str, Model] | None = None,
-    ) -> Solution:
+    def solve(self, goal: Goal, load: float, models: dict[str, Model] | None = None, **how: Unpack[How]) -> Solution:
+        """Solve for a goal; `models` keeps the problems that a sweep has already written."""
+        check_how(goal, how)
         load = self.check_load(load)
-        wanted = self._wanted_gap(load, gap, polish)
-        forms = {s: self._formulations(goal, formulation, s) for s in solver_names(solver)}
+        polish, formulation = how.get("polish", True), how.get("formulation", "auto")
+        wanted = self._wanted_gap(load, how.get("gap"), polish)
+        forms = {s: self._formulations(goal, formulation, s) for s in solver_names(how.get("solver"))}
         # every solver's first formulation before any solver's second
         plan = [(s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)]
-        attempts: list[Attempt] = []
-        best: Solution | None = None
-        for name, form in plan:
-            found = self._attempt(goal, load, form, name, solver_options, polish, wanted, {} if models is None else models, attempts)
-            if found is not None and (best is None or found.certificate.gap < best.certificate.gap):
-                best = found
-            if best is not None and best.certified:
-                return _with(best, attempts)
-        tried = "; ".join(f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts)
-        if best is not None and not throw:
-            return _with(best, attempts)
-        message = f"no certified {goal} at load {load:g}, gap {wanted:.1e} wanted. Tried {tried}. Ask for a wider gap=, name another solver="
-        raise NotCertifiedError(message + ", or take the best answer with throw=False", best and _with(best, attempts), tuple(attempts))
+        models = {} if models is None else models
+        search = Search(self.bank, self.names, goal, load, self.unit, how.get("solver_options"), polish, wanted, models)
+        return first_certified(plan, search.ask, f"{goal} at load {load:g}", wanted, throw=how.get("throw", True))
 
     def _wanted_gap(self, load: float, gap: float | None, polish: bool) -> float:
         if gap is not None:
@@ -238,120 +217,15 @@ class ParallelServers:
         rounding = 64 * EPS * self.total_rate / (self.total_rate - load)
         return max(GAP, rounding) if polish else math.inf
 
-    def _attempt(
-        self,
-        goal: Goal,
-        load: float,
-        form: str,
-        solver: str,
-        options: Mapping[str, Any] | None,
-        polish: bool,
-        wanted: float,
-        models: dict[str, Model],
-        attempts: list[Attempt],
-    ) -> Solution | None:
-        started = time.perf_counter()
-        flow, status, model, timing = self._ask(goal, load, form, solver, options, models)
-        asked = time.perf_counter()
-        if flow is None or not np.all(np.isfinite(flow)):
-            attempts.append(Attempt(solver, form, status, math.inf, asked - started))
-            return None
-        certificate, steps = certify(self.bank, load, flow, goal), 0
-        polished = newton(self.bank, load, flow, goal) if polish else None
-        if polished is not None:
-            better = certify(self.bank, load, polished[0], goal)
-            if better.gap <= certificate.gap:
-                (flow, steps), certificate = polished, better
-        ended = time.perf_counter()
-        attempts.append(Attempt(solver, form, status, certificate.gap, ended - started))
-        timing = Timing(timing.build, timing.compile, timing.solve, ended - asked)
-        return self._solution(goal, load, flow, certificate, wanted, solver, form, status, steps, timing, model)
 
-    def _ask(
-        self,
-        goal: Goal,
-        load: float,
-        form: str,
-        solver: str,
-        options: Mapping[str, Any] | None,
-        models: dict[str, Model],
-    ) -> tuple[Array | None, str, Model, Timing]:
-        """Run a solver; a prefix search for the min-max, one problem for the others."""
-        if form == "minmax":
-            return self._ask_prefixes(load, solver, options)
-        started = time.perf_counter()
-        if form not in models:
-            models[form] = build(FORMULATIONS[form], self.bank, load, self.unit)
-        model = models[form]
-        model.set_load(load)
-        built = time.perf_counter() - started
-        ran = run(model.problem, solver, options)
-        return model.flow.value, ran.status, model, Timing(built, ran.compile, ran.solve)
-
-    def _ask_prefixes(self, load: float, solver: str, options: Mapping[str, Any] | None) -> tuple[Array | None, str, Model, Timing]:
-        search, built, compiled, solved = Bisection(self.bank, load), 0.0, 0.0, 0.0
-        for count in search:
-            started = time.perf_counter()
-            members = np.sort(search.order[:count])
-            model = build(FORMULATIONS["minmax"], self.bank.take(members), load, self.unit, members)
-            built += time.perf_counter() - started
-            ran = run(model.problem, solver, options)
-            compiled, solved = compiled + ran.compile, solved + ran.solve
-            value = model.problem.value
-            if model.flow.value is None or value is None:
-                return None, ran.status, model, Timing(built, compiled, solved)
-            search.tell(count, float(value) * self.unit)
-        flow = np.zeros(len(self))
-        flow[model.members] = model.flow.value
-        return flow, ran.status, model, Timing(built, compiled, solved)
-
-    def _solution(
-        self,
-        goal: Goal,
-        load: float,
-        flow: Array,
-        certificate: Certificate,
-        wanted: float,
-        solver: str,
-        form: str,
-        status: str,
-        steps: int,
-        timing: Timing,
-        model: Model,
-    ) -> Solution:
-        inside = clip(self.bank, flow)
-        return Solution(
-            goal=goal,
-            load=load,
-            names=self.names,
-            flow=flow,
-            share=flow / load,
-            mean_delay=mean_delay(self.bank, load, flow),
-            latency=self.bank.latency(inside),
-            active=flow > (0.0 if steps else 1e-7 * load),
-            multiplier=multiplier(self.bank, load, flow, goal),
-            certificate=certificate,
-            certified=certificate.gap <= wanted,
-            solver=solver,
-            formulation=form,
-            status=status,
-            attempts=(),
-            polished=steps,
-            timing=timing,
-            problem=model.problem,
-        )
-
-
-def _with(solution: Solution, attempts: list[Attempt]) -> Solution:
-    from dataclasses import replace
-
-    return replace(solution, attempts=tuple(attempts))
-
-
-def _for(how: Mapping[str, Any], goal: Goal) -> dict[str, Any]:
+def _for(how: How, goal: Goal) -> How:
     """Options for one goal of two: a formulation is passed to the goal that it writes."""
     form = FORMULATIONS.get(how.get("formulation", "auto"))
-    return {k: v for k, v in how.items() if k != "formulation" or form is None or form.goal == goal}
+    if form is None or form.goal == goal:
+        return how
+    other = how.copy()
+    del other["formulation"]
+    return other
 
 
 def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:

@@ -1,0 +1,132 @@
+"""One solver's answer to one question about parallel servers, polished and certified."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sojourn.models.latency.base import Latency
+from sojourn.models.solving.certificate import Certificate, Goal, certify, clip, mean_delay, multiplier
+from sojourn.models.solving.engine import run
+from sojourn.models.solving.polish import polish
+from sojourn.models.solving.solution import Attempt, Solution, Timing
+from sojourn.models.systems.formulations import FORMULATIONS, Model, build
+from sojourn.models.systems.minmax import Bisection
+from sojourn.reference.errors import Array
+
+RESIDUE = 1e-7  # part of the load up to which a flow in a solver's own answer counts as none
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a solver returned: its flow, if any, its word for it, the problem and the time."""
+
+    flow: Array | None
+    status: str
+    model: Model
+    timing: Timing
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A question, to be put to solvers.
+
+    Attributes
+    ----------
+    bank : Latency
+    names : tuple of str
+    goal : {"optimum", "equilibrium"}
+    load : float
+    unit : float
+        Unit of time that the solvers work in.
+    options : mapping or None
+        The user's solver options.
+    polish : bool
+    wanted : float
+        Gap up to which an answer is certified.
+    models : dict
+        Problems already written, by formulation; a sweep over loads writes each once.
+    """
+
+    bank: Latency
+    names: tuple[str, ...]
+    goal: Goal
+    load: float
+    unit: float
+    options: Mapping[str, Any] | None
+    polish: bool
+    wanted: float
+    models: dict[str, Model]
+
+    def ask(self, solver: str, formulation: str) -> tuple[Solution | None, Attempt]:
+        """Return a solver's answer, if it has one, and the record of the attempt."""
+        started = time.perf_counter()
+        found = self._prefixes(solver) if formulation == "minmax" else self._one(solver, formulation)
+        if found.flow is None or not np.all(np.isfinite(found.flow)):
+            return None, Attempt(solver, formulation, found.status, np.inf, time.perf_counter() - started)
+        finishing = time.perf_counter()
+        flow, certificate, steps = self._finish(found.flow)
+        ended = time.perf_counter()
+        timing = Timing(found.timing.build, found.timing.compile, found.timing.solve, ended - finishing)
+        solution = Solution(
+            goal=self.goal,
+            load=self.load,
+            names=self.names,
+            flow=flow,
+            share=flow / self.load,
+            mean_delay=mean_delay(self.bank, flow),
+            latency=self.bank.latency(clip(self.bank, flow)),
+            active=flow > (0.0 if steps else RESIDUE * self.load),
+            multiplier=multiplier(self.bank, self.load, flow, self.goal),
+            certificate=certificate,
+            certified=certificate.gap <= self.wanted,
+            solver=solver,
+            formulation=formulation,
+            status=found.status,
+            attempts=(),
+            polished=steps,
+            timing=timing,
+            problem=found.model.problem,
+        )
+        return solution, Attempt(solver, formulation, found.status, certificate.gap, ended - started)
+
+    def _finish(self, flow: Array) -> tuple[Array, Certificate, int]:
+        """Polish where it is asked for and gains; certify."""
+        certificate = certify(self.bank, self.load, flow, self.goal)
+        polished = polish(self.bank, self.load, flow, self.goal) if self.polish else None
+        if polished is None:
+            return flow, certificate, 0
+        better = certify(self.bank, self.load, polished[0], self.goal)
+        return (polished[0], better, polished[1]) if better.gap <= certificate.gap else (flow, certificate, 0)
+
+    def _one(self, solver: str, formulation: str) -> Found:
+        """Solve one problem, written now or before."""
+        started = time.perf_counter()
+        if formulation not in self.models:
+            self.models[formulation] = build(FORMULATIONS[formulation], self.bank, self.load, self.unit)
+        model = self.models[formulation]
+        model.set_load(self.load)
+        built = time.perf_counter() - started
+        ran = run(model.problem, solver, self.options)
+        return Found(model.flow.value, ran.status, model, Timing(built, ran.compile, ran.solve))
+
+    def _prefixes(self, solver: str) -> Found:
+        """Solve the min-max over prefixes of the servers, by bisection over their number."""
+        search, built, compiled, solved = Bisection(self.bank, self.load), 0.0, 0.0, 0.0
+        for count in search:
+            started = time.perf_counter()
+            members = np.sort(search.order[:count])
+            model = build(FORMULATIONS["minmax"], self.bank.take(members), self.load, self.unit, members)
+            built += time.perf_counter() - started
+            ran = run(model.problem, solver, self.options)
+            compiled, solved = compiled + ran.compile, solved + ran.solve
+            if model.flow.value is None or model.problem.value is None:
+                return Found(None, ran.status, model, Timing(built, compiled, solved))
+            search.tell(count, float(model.problem.value) * self.unit)
+        flow = np.zeros(len(self.bank))
+        flow[model.members] = model.flow.value
+        return Found(flow, ran.status, model, Timing(built, compiled, solved))
