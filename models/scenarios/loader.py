@@ -190,7 +190,7 @@ def _server(index: int, given: object) -> dict[str, Any]:
         raise ScenarioError(f"{place}cv", given["cv"], f"{family} has its own", "leave out cv, or use family = 'M/G/1'")
     if family == "M/G/1" and "cv" not in given:
         raise ScenarioError(f"{place}cv", None, "M/G/1 needs a coefficient of variation", "give cv, 0 or more")
-    server = {"name": _text(given, "name", place, f"server {index + 1}"), "family": family}
+    server: dict[str, Any] = {"name": _text(given, "name", place, f"server {index + 1}"), "family": family}
     server["rate"] = _number(given["rate"], f"{place}rate", above=True)
     server["delay"] = _number(given.get("delay", 0.0), f"{place}delay")
     server["cv"] = _number(given.get("cv", 1.0 if family == "M/M/1" else 0.0), f"{place}cv")

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from sojourn.reference.errors import Array
-from sojourn.reference.queues import Queue
+from sojourn.reference.queues import Operation, Queue
 
 Goal = Literal["optimum", "equilibrium"]
 EPS = float(np.finfo(float).eps)
@@ -96,6 +96,14 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
     )
 
 
+def rounding(queue: Queue, load: float, flow: Array, goal: Goal) -> float:
+    """Gap that the rounding of the flows to floats alone can cause, relative: close to saturation a float cannot say the spare capacity."""
+    x = clip(queue, flow)
+    if goal == "optimum":
+        return 8 * EPS * multiplier(queue, load, x, goal) / mean_delay(queue, x)
+    return 8 * EPS * float((queue.latency_slope(x) * x).max()) / mean_delay(queue, x)
+
+
 def mean_delay(queue: Queue, flow: Array) -> float:
     """Mean delay sum x_i l_i(x_i) / sum x_i at a flow; infinite outside the stable region."""
     inside = np.maximum(flow, 0.0)
@@ -107,7 +115,7 @@ def mean_delay(queue: Queue, flow: Array) -> float:
 def multiplier(queue: Queue, load: float, flow: Array, goal: Goal) -> float:
     """Common price of the used servers: each weighted by how fast its flow follows the price, as in a Newton step."""
     inside = clip(queue, flow)
-    used = inside > TRACE * load / inside.size
+    used = inside > min(TRACE * load / inside.size, 0.5 * inside.max())
     price, slope = prices(queue, inside, goal)
     for _ in range(20):
         weight = np.where(used, 1.0 / slope, 0.0)
@@ -153,19 +161,47 @@ def feasible(queue: Queue, load: float, flow: Array, *, trim: bool) -> Array | N
     return x if np.all(x < queue.rate) and np.all(x >= 0) else None
 
 
+def interior(queue: Queue, load: float, flow: Array) -> Array | None:
+    """Split half way from the flow to an even utilisation: strictly inside the stable region, whatever the flow."""
+    if not np.all(np.isfinite(flow)) or not np.all(np.isfinite(queue.rate)):
+        return None
+    # in spare capacities, which near saturation keep the digits that flows lose
+    slack, spare = math.fsum([*queue.rate, -load]), np.clip(queue.rate - flow, 0.0, queue.rate)
+    even = queue.rate * (slack / math.fsum(queue.rate))
+    own = spare * (slack / math.fsum(spare)) if spare.any() else even
+    return feasible(queue, load, queue.rate - np.minimum(0.5 * (own + even), queue.rate), trim=False)
+
+
+def _split(queue: Queue, load: float, flow: Array) -> tuple[Array, Array]:
+    """Flow and spare capacity of exactly the load: what rounding left over goes to the used server with the most room."""
+    spare = queue.rate - flow
+    rest = -math.fsum([*flow, -load])
+    roomy = int(np.argmax(np.where(flow > 0, spare, -1.0)))
+    flow, spare = flow.copy(), spare.copy()
+    flow[roomy] += rest
+    spare[roomy] -= rest
+    return flow, spare
+
+
+def _dual(queue: Queue, load: float, price: float, point: Operation, cost: Array) -> float:
+    """Lagrangian at the minimisers of a price: what they cost, and the price of the load that they leave."""
+    full = point.spare < point.flow  # its flow is known best as rate less spare capacity
+    left = -math.fsum([*np.where(full, queue.rate, point.flow), *np.where(full, -point.spare, 0.0), -load])
+    return math.fsum([*cost, price * left])
+
+
 def _optimum_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
     price = multiplier(queue, load, flow, "optimum")
-    z = clip(queue, queue.inverse_marginal(price))
-    lower = math.fsum([*(z * queue.latency(z)), price * -math.fsum([*z, -load])]) / load
-    rest = abs(math.fsum([*flow, -load])) * float(queue.marginal(flow)[flow > 0].max())
-    upper = (math.fsum(flow * queue.latency(flow)) + rest) / load
-    return lower, upper
+    point = queue.at_marginal(np.maximum((price - queue.delay) - queue.service, 0.0))
+    lower = _dual(queue, load, price, point, point.flow * queue.latency(point.flow, point.spare)) / load
+    x, spare = _split(queue, load, flow)
+    return lower, math.fsum(x * queue.latency(x, spare)) / load
 
 
 def _latency_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
-    latency = queue.latency(flow)
-    rest = abs(math.fsum([*flow, -load])) * float(queue.latency_slope(flow)[flow > 0].max())
-    return float(latency.min()) - rest, float(latency[flow > 0].max()) + rest
+    x, spare = _split(queue, load, flow)
+    latency = queue.latency(x, spare)
+    return float(latency.min()), float(latency[x > 0].max())
 
 
 def deviation_gain(queue: Queue, flow: Array) -> float:
@@ -176,6 +212,6 @@ def deviation_gain(queue: Queue, flow: Array) -> float:
 
 def _potential_gap(queue: Queue, load: float, flow: Array) -> float:
     price = multiplier(queue, load, flow, "equilibrium")
-    z = clip(queue, queue.inverse_latency(price))
-    lower = math.fsum([*queue.potential(z), price * -math.fsum([*z, -load])])
+    point = queue.at_latency(np.maximum((price - queue.delay) - queue.service, 0.0))
+    lower = _dual(queue, load, price, point, queue.potential(clip(queue, point.flow)))
     return abs(math.fsum(queue.potential(flow)) - lower) / lower

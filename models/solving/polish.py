@@ -10,15 +10,17 @@ import math
 
 import numpy as np
 
-from sojourn.models.solving.certificate import EPS, Goal, feasible, prices
+from sojourn.models.solving.certificate import Goal, feasible, interior, prices
 from sojourn.reference.errors import Array
 from sojourn.reference.queues import Queue
 
-STEPS = 100
+STEPS = 200
+CALM = 1e-10  # relative move after which the next, squared, is below rounding error
+PATIENCE = 8  # steps without gain after which rounding error is all that moves; steps after which late servers join
 
 
 def polish(queue: Queue, load: float, flow: Array, goal: Goal) -> tuple[Array, int] | None:
-    """Return the polished flow and the number of steps, or None where the steps do not settle.
+    """Return the polished flow and the number of steps, or None where there is nowhere to start. The certificate judges the result.
 
     Parameters
     ----------
@@ -27,13 +29,19 @@ def polish(queue: Queue, load: float, flow: Array, goal: Goal) -> tuple[Array, i
     load : float
         Total load.
     flow : ndarray, shape (n,)
-        A solver's answer, near a feasible point.
+        A solver's answer. Where the steps do not settle from there, they start again half way to an even utilisation.
     goal : {"optimum", "equilibrium"}
     """
     start = feasible(queue, load, flow, trim=True)
-    if start is None:
-        return None
+    found = None if start is None else _newton(queue, load, start, goal)
+    if (found is None or found[1] == STEPS) and (inner := interior(queue, load, flow)) is not None:
+        found = _newton(queue, load, inner, goal) or found
+    return found
+
+
+def _newton(queue: Queue, load: float, start: Array, goal: Goal) -> tuple[Array, int] | None:
     x, used = start, start > 0
+    best, stuck = math.inf, 0
     for step in range(1, STEPS + 1):
         price, slope = prices(queue, x, goal)
         weight = np.where(used, 1.0 / slope, 0.0)
@@ -41,19 +49,22 @@ def polish(queue: Queue, load: float, flow: Array, goal: Goal) -> tuple[Array, i
         common = (math.fsum(weight * price) + missing) / math.fsum(weight)
         move = weight * (common - price)
         # at most nine tenths of the spare capacity at a time; servers driven below 0 leave
-        rising = move > 0
-        room = np.where(rising, 0.9 * (queue.rate - x) / np.where(rising, move, 1.0), 1.0)
+        room = np.where(move > 0, 0.9 * (queue.rate - x) / np.where(move > 0, move, 1.0), 1.0)
         scale = min(1.0, float(room.min()))
         new = x + scale * move
         left = used & (new <= 0)
-        x = np.where(left | ~used, 0.0, new)
         used = used & ~left
-        late = ~used & ~left & (queue.idle_latency < common)
-        settled = scale == 1.0 and not left.any() and np.all(np.abs(move) <= 4 * EPS * np.maximum(x, queue.rate * 1e-300))
-        still = scale == 1.0 and not left.any() and np.all(np.abs(move) <= 1e-10 * np.minimum(x, queue.rate - x) + EPS * x)
-        if (settled or still) and not late.any():
-            return x, step
-        used = used | late if still or settled or step % 8 == 0 else used
+        x = np.where(used, new, 0.0)
         if not used.any():
             return None
-    return None
+        unrest = float(np.max(np.abs(move[used]) / np.minimum(x, queue.rate - x)[used])) if scale == 1.0 and not left.any() else math.inf
+        late = ~used & ~left & (queue.idle_latency < common)
+        calm = unrest <= CALM or stuck >= PATIENCE
+        if calm and not late.any():
+            return x, step
+        if calm or step % PATIENCE == 0:
+            used, best, stuck = used | late, math.inf, 0
+        elif math.isfinite(unrest):
+            stuck = 0 if unrest < best / 2 else stuck + 1
+            best = min(best, unrest)
+    return x, STEPS

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from sojourn.models.solving.errors import NotCertifiedError
 from sojourn.models.solving.solution import Solution
 from sojourn.models.studies.progress import track
 from sojourn.reference.errors import InputError, LoadError, numbers
@@ -43,7 +44,8 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     which : {"optimum", "equilibrium"}, optional
         Both by default.
     **how
-        As for `ParallelServers.optimum`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False.
+        As for `ParallelServers.optimum`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False;
+        where no solver returns anything, the row is NaN.
 
     Returns
     -------
@@ -71,12 +73,12 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     if array.ndim != 1 or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
     checked = [_check(system, i, load) for i, load in enumerate(array)]
-    solutions: dict[str, list[Solution]] = {goal: [] for goal in goals}
+    solutions: dict[str, list[Solution | None]] = {goal: [] for goal in goals}
     models: dict[str, Model] = {}
     settings: How = {**how, "throw": False}
     try:
         for load in track(checked, "loads"):
-            found = [system.solve(goal, load, models, **settings) for goal in goals]
+            found = [_best(system, goal, load, models, settings) for goal in goals]
             for goal, solution in zip(goals, found, strict=True):
                 solutions[goal].append(solution)
     except KeyboardInterrupt:
@@ -100,6 +102,14 @@ def _goals(which: str | None) -> tuple[Goal, ...]:
     return (which,)
 
 
+def _best(system: ParallelServers, goal: Goal, load: float, models: dict[str, Model], settings: How) -> Solution | None:
+    """Best answer, certified or not; None where no solver returned any."""
+    try:
+        return system.solve(goal, load, models, **settings)
+    except NotCertifiedError:
+        return None
+
+
 def _check(system: ParallelServers, index: int, load: float) -> float:
     try:
         return system.check_load(load)
@@ -107,29 +117,30 @@ def _check(system: ParallelServers, index: int, load: float) -> float:
         raise LoadError(f"loads[{index}]", error.value, error.problem, error.remedy) from None
 
 
-def _dataset(system: ParallelServers, loads: Sequence[float], solutions: dict[str, list[Solution]]) -> xr.Dataset:
+def _dataset(system: ParallelServers, loads: Sequence[float], solutions: dict[str, list[Solution | None]]) -> xr.Dataset:
     time, rate = system.time_unit, f"1/{system.time_unit}"
     data: dict[str, Any] = {}
+    nothing = np.full(len(system), np.nan)
     for goal, found in solutions.items():
         price = "marginal delay" if goal == "optimum" else "common latency"
         data[f"{goal}_delay"] = (
             "load",
-            [s.mean_delay for s in found],
+            [np.nan if s is None else s.mean_delay for s in found],
             {"long_name": f"mean delay at the {goal}", "units": time},
         )
         data[f"{goal}_multiplier"] = (
             "load",
-            [s.multiplier for s in found],
+            [np.nan if s is None else s.multiplier for s in found],
             {"long_name": f"{price} of the used servers", "units": time},
         )
-        flows = np.array([s.flow for s in found]).reshape(len(loads), len(system))
+        flows = np.array([nothing if s is None else s.flow for s in found]).reshape(len(loads), len(system))
         data[f"{goal}_flow"] = (("load", "server"), flows, {"long_name": f"flow at the {goal}", "units": rate})
         data[f"{goal}_gap"] = (
             "load",
-            [s.certificate.gap for s in found],
+            [np.inf if s is None else s.certificate.gap for s in found],
             {"long_name": "certified relative error of the mean delay"},
         )
-        data[f"{goal}_certified"] = ("load", np.array([s.certified for s in found], dtype=bool))
+        data[f"{goal}_certified"] = ("load", np.array([s is not None and s.certified for s in found], dtype=bool))
     if len(solutions) == len(GOALS):
         ratio = np.array(data["equilibrium_delay"][1]) / np.array(data["optimum_delay"][1])
         data["price_of_anarchy"] = ("load", ratio, {"long_name": "price of anarchy"})

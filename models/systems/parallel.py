@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.latency.base import Latency, as_latency
-from sojourn.models.solving.certificate import EPS, Goal
+from sojourn.models.solving.certificate import Goal
 from sojourn.models.solving.chain import How, check_how, first_certified
 from sojourn.models.solving.errors import FormulationError
 from sojourn.models.solving.solution import Solution
@@ -84,8 +84,8 @@ class ParallelServers:
         polish : bool, default True
             Finish with Newton steps on the used servers; False gives the solver's own answer.
         gap : float, optional
-            Relative error that the certificate must exclude: by default 1e-9 (more where the load is so close to the total rate that
-            rounding alone exceeds it), and none for an answer that is not polished.
+            Relative error that the certificate must exclude: by default 1e-9 (more where the used servers are so full that the
+            rounding of their flows alone exceeds it), and none for an answer that is not polished.
         throw : bool, default True
             Raise when the gap is not met; False returns the best answer, with ``certified`` False.
 
@@ -200,22 +200,16 @@ class ParallelServers:
         check_how(goal, how)
         load = self.check_load(load)
         polish, formulation = how.get("polish", True), how.get("formulation", "auto")
-        wanted = self._wanted_gap(load, how.get("gap"), polish)
+        gap = how.get("gap")
+        if gap is not None and not gap > 0:
+            raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
+        wanted = gap if gap is not None else GAP if polish else math.inf
         forms = {s: self._formulations(goal, formulation, s) for s in solver_names(how.get("solver"))}
         # every solver's first formulation before any solver's second
         plan = [(s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)]
         models = {} if models is None else models
-        search = Search(self.bank, self.names, goal, load, self.unit, how.get("solver_options"), polish, wanted, models)
+        search = Search(self.bank, self.names, goal, load, self.unit, how.get("solver_options"), polish, wanted, gap is None, models)
         return first_certified(plan, search.ask, f"{goal} at load {load:g}", wanted, throw=how.get("throw", True))
-
-    def _wanted_gap(self, load: float, gap: float | None, polish: bool) -> float:
-        if gap is not None:
-            if not gap > 0:
-                raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
-            return gap
-        # a flow that is a float cannot say the spare capacity better than this
-        rounding = 64 * EPS * self.total_rate / (self.total_rate - load)
-        return max(GAP, rounding) if polish else math.inf
 
 
 def _for(how: How, goal: Goal) -> How:

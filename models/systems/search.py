@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sojourn.models.latency.base import Latency
-from sojourn.models.solving.certificate import Certificate, Goal, certify, clip, mean_delay, multiplier
+from sojourn.models.solving.certificate import Certificate, Goal, certify, clip, mean_delay, multiplier, rounding
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.polish import polish
 from sojourn.models.solving.solution import Attempt, Solution, Timing
@@ -48,6 +48,8 @@ class Search:
     polish : bool
     wanted : float
         Gap up to which an answer is certified.
+    lenient : bool
+        Whether a gap that rounding alone can cause is certified too.
     models : dict
         Problems already written, by formulation; a sweep over loads writes each once.
     """
@@ -60,6 +62,7 @@ class Search:
     options: Mapping[str, Any] | None
     polish: bool
     wanted: float
+    lenient: bool
     models: dict[str, Model]
 
     def ask(self, solver: str, formulation: str) -> tuple[Solution | None, Attempt]:
@@ -70,6 +73,7 @@ class Search:
             return None, Attempt(solver, formulation, found.status, np.inf, time.perf_counter() - started)
         finishing = time.perf_counter()
         flow, certificate, steps = self._finish(found.flow)
+        wanted = max(self.wanted, rounding(self.bank, self.load, flow, self.goal)) if self.lenient else self.wanted
         ended = time.perf_counter()
         timing = Timing(found.timing.build, found.timing.compile, found.timing.solve, ended - finishing)
         solution = Solution(
@@ -83,7 +87,7 @@ class Search:
             active=flow > (0.0 if steps else RESIDUE * self.load),
             multiplier=multiplier(self.bank, self.load, flow, self.goal),
             certificate=certificate,
-            certified=certificate.gap <= self.wanted,
+            certified=certificate.gap <= wanted,
             solver=solver,
             formulation=formulation,
             status=found.status,
