@@ -19,7 +19,8 @@ from sojourn.reference.queues import Operation, Queue, as_queue
 Operate = Callable[[Queue, Array], Operation]
 LEAF = 256
 NODES = 24  # on [h, 2h] with a singularity at 0 an interpolant of 24 nodes is wrong by less than 1e-17
-CELLS = 262_144  # prices times servers evaluated at once: 2 MB an array stays in cache
+TAIL = 4e-15  # last coefficients this small, relative, are the rounding of the sums
+CELLS = 65_536  # prices times servers evaluated at once: half a megabyte an array stays in cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ def _add_smooth(function: Callable[[Array], Array], points: Array, out: Array) -
             continue
         fit = Chebyshev.interpolate(function, NODES - 1, [a, b])
         size = np.abs(fit.coef)
-        if size[-2:].max() <= 4e-16 * size.max():
+        if size[-2:].max() <= TAIL * size.max():
             out[lo:hi] += fit(points[lo:hi])
             continue
         middle = int(np.clip(lo + np.searchsorted(points[lo:hi], (a + b) / 2), lo + 1, hi - 1))

@@ -1,0 +1,137 @@
+"""Price of anarchy: what selfish routing costs, at a load, at saturation, and at the loads where the paper looks for the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.reference.errors import Array, InputError
+from sojourn.reference.parallel import check_load, equilibrium, optimum
+from sojourn.reference.queues import Queue, as_queue
+from sojourn.reference.thresholds import thresholds
+
+CELLS = 4_000_000  # loads times servers worked on at once
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateWorstCase:
+    """Loads at which Corollary 2 of Mancuso et al. looks for the largest price of anarchy, and what it is there.
+
+    Attributes
+    ----------
+    load : ndarray, shape (c,)
+        Equilibrium activation loads below the total rate, sorted, and last the total rate itself.
+    poa : ndarray, shape (c,)
+        Price of anarchy at each; at the total rate its limit.
+    """
+
+    load: Array
+    poa: Array
+
+    @property
+    def worst(self) -> float:
+        """Largest price of anarchy at a candidate: a lower bound of the true worst case."""
+        return float(self.poa.max())
+
+    @property
+    def worst_load(self) -> float:
+        """Candidate at which it is reached."""
+        return float(self.load[int(np.argmax(self.poa))])
+
+
+def price_of_anarchy(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> Array:
+    """Mean delay of the equilibrium over that of the optimum, L / T >= 1; eq. (19) of Mancuso et al.
+
+    Parameters
+    ----------
+    servers : Queue or sequence of Queue
+        n servers.
+    load : array_like, shape () or (K,)
+        0 <= load < total rate.
+
+    Returns
+    -------
+    ndarray, shape of the load
+
+    Raises
+    ------
+    LoadError
+        As `sojourn.reference.optimum`.
+
+    Examples
+    --------
+    >>> from sojourn.reference import MM1
+    >>> price_of_anarchy(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), [10.0, 80.0, 190.0]).round(4)
+    array([1.    , 1.1195, 1.0295])
+    """
+    queue = as_queue(servers)
+    loads = check_load(queue, load)
+    flat, rows = np.atleast_1d(loads), max(1, CELLS // len(queue))
+    blocks = [flat[i : i + rows] for i in range(0, flat.size, rows)]
+    ratio = [equilibrium(queue, block).mean_delay / optimum(queue, block).mean_delay for block in blocks]
+    return np.concatenate(ratio).reshape(loads.shape) if ratio else np.empty(loads.shape)
+
+
+def saturation_limit(servers: Queue | Sequence[Queue]) -> float:
+    """Limit of the price of anarchy as the load rises to the total rate; Theorem 6 and eqs. (27), (34) of Mancuso et al.
+
+    It is (sum k_i) (sum mu_i) / (sum sqrt(k_i mu_i))^2 with the variability k = (1 + cv^2)/2. Delays do not matter there.
+
+    Parameters
+    ----------
+    servers : Queue or sequence of Queue
+        Of families with a variability `k`: M/M/1, M/D/1, M/G/1.
+
+    Raises
+    ------
+    InputError
+        On a family without one.
+
+    Examples
+    --------
+    >>> from sojourn.reference import MM1
+    >>> round(saturation_limit(MM1([100.0, 80.0, 200.0])), 6)
+    1.041371
+    """
+    queue = as_queue(servers)
+    k = getattr(queue, "k", None)
+    if k is None:
+        raise InputError("servers", type(queue).__name__, "has no variability k", "the limit is known for MM1, MD1 and MG1")
+    return float(k.sum() * queue.rate.sum() / np.sqrt(k * queue.rate).sum() ** 2)
+
+
+def candidate_worst_case(servers: Queue | Sequence[Queue]) -> CandidateWorstCase:
+    """Largest price of anarchy by the paper's rule: at the equilibrium's activation loads and at saturation; Corollary 2.
+
+    Its cost is that of one optimum and one equilibrium over all n servers for each of up to n candidates.
+
+    The rule is a lower bound, not the worst case: it fails where the coefficients of variation differ. With two servers of rate 1, no delay
+    and cv 1 and 20 the price of anarchy is 2.1017 at load 1.3205, and 1.7535 at the candidates.
+
+    Parameters
+    ----------
+    servers : Queue or sequence of Queue
+
+    Returns
+    -------
+    CandidateWorstCase
+
+    Raises
+    ------
+    InputError
+        As `saturation_limit`.
+
+    Examples
+    --------
+    >>> from sojourn.reference import MG1
+    >>> round(candidate_worst_case(MG1([1.0, 1.0], cv=[1.0, 20.0])).worst, 6)
+    1.753549
+    """
+    queue = as_queue(servers)
+    start, total = thresholds(queue).equilibrium, float(queue.total_rate[0])
+    load = np.unique(start[(start > 0) & (start < total)])
+    poa = np.append(price_of_anarchy(queue, load), saturation_limit(queue))
+    return CandidateWorstCase(np.append(load, total), poa)
