@@ -136,8 +136,10 @@ def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
 def _solve(queue: Queue, load: npt.ArrayLike, which: Which) -> Split:
     loads = check_load(queue, load)
     flat = np.atleast_1d(loads)
+    if flat.size == 0:
+        return Split(loads, np.empty((0, len(queue))), np.empty((0, len(queue))), np.empty(0), np.empty(0), np.zeros(len(queue)))
     rows = max(1, CELLS // len(queue))
-    parts = [_split(queue, flat[i : i + rows], which) for i in range(0, max(flat.size, 1), rows)]
+    parts = [_split(queue, flat[i : i + rows], which) for i in range(0, flat.size, rows)]
     flow, spare, delay, multiplier = (np.concatenate(f) if len(parts) > 1 else f[0] for f in zip(*parts, strict=True))
     first = _first_share(queue, which) if np.any(flat == 0) else np.zeros(len(queue))
     row = ... if loads.ndim else (0, ...)
@@ -285,10 +287,14 @@ def _guess(queue: Queue, load: Array, which: Which) -> tuple[npt.NDArray[np.intp
         price = price + idle[anchor * 16] - idle[last]
         return last, price, idle[nearest] - idle[last]
     total, low = queue.total_rate
-    used, left = load / total, ((total - load) + low) / total
     cost = queue.marginal if which == "optimum" else queue.latency
-    price = cost(used[:, None] * queue.rate, left[:, None] * queue.rate) - idle[nearest, None]
-    return nearest, (price @ queue.rate) / total, np.zeros_like(load)
+    if np.isinf(total):
+        weight = np.isinf(queue.rate) / np.isinf(queue.rate).sum()
+        price = cost(load[:, None] * weight)
+    else:
+        weight = queue.rate / total
+        price = cost(load[:, None] * weight, ((total - load) + low)[:, None] * weight)
+    return nearest, (price - idle[nearest, None]) @ weight, np.zeros_like(load)
 
 
 def _balance(blocks: list[_Block], load: Array, price: Array, floor: Array, close: float) -> Array:

@@ -66,7 +66,7 @@ class Queue(ABC):
     @cached_property
     def total_rate(self) -> tuple[Array, Array]:
         """Sum of the rates as an unevaluated pair high + low, so that the slack left by a load close to it is exact."""
-        return exact_sum(self.rate)
+        return exact_sum(self.rate) if np.all(np.isfinite(self.rate)) else (np.array(np.inf), np.array(0.0))
 
     @abstractmethod
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:

@@ -1,0 +1,29 @@
+"""The reference stands alone, and its examples run."""
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import sojourn.reference
+
+MODULES = [m.name for m in pkgutil.iter_modules(sojourn.reference.__path__, "sojourn.reference.")]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_there_are_examples():
+    finder = doctest.DocTestFinder()
+    assert sum(bool(t.examples) for name in MODULES for t in finder.find(importlib.import_module(name))) >= 8
+
+
+def test_import_brings_no_heavy_package():
+    code = "import sys, sojourn.reference; print([m for m in ('cvxpy', 'pandas', 'xarray', 'matplotlib', 'scipy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

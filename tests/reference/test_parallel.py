@@ -1,0 +1,181 @@
+import math
+from dataclasses import dataclass
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from sojourn.reference import MD1, MG1, MM1, Queue, equilibrium, optimum
+
+BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])
+SCENARIO_1 = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
+
+
+@BOTH
+def test_load_0_sends_all_to_the_nearest(solve):
+    split = solve(SCENARIO_1, 0.0)
+    assert np.all(split.flow == 0)
+    assert split.mean_delay == split.multiplier == 0.005 + 1 / 100
+    np.testing.assert_array_equal(split.share, [1, 0, 0])
+
+
+@BOTH
+def test_load_0_shares_between_equally_near_servers_as_the_first_jobs_do(solve):
+    bank = MG1([100.0, 100.0, 50.0], [0.0, 3.0, 1.0])
+    np.testing.assert_allclose(solve(bank, 0.0).share, solve(bank, 1e-9).share, atol=1e-9)
+
+
+@BOTH
+def test_one_server_gets_all(solve):
+    for part in (1e-12, 0.5, 1 - 1e-12):
+        load = 7.0 * part
+        split = solve(MM1(7.0, 0.1), load)
+        assert split.flow[0] == load
+        assert float(split.mean_delay) == pytest.approx(0.1 + 1 / (7.0 - load), rel=1e-14)
+
+
+@BOTH
+def test_equal_servers_share_equally(solve):
+    split = solve(MD1([5.0] * 7, 0.3), 20.0)
+    np.testing.assert_allclose(split.share, 1 / 7, rtol=1e-14)
+
+
+@BOTH
+def test_order_of_servers_does_not_matter(solve):
+    rng = np.random.default_rng(1)
+    rate, cv, delay = rng.uniform(1, 100, 50), rng.uniform(0, 4, 50), rng.uniform(0, 1, 50)
+    order = rng.permutation(50)
+    split, shuffled = (solve(MG1(rate[o], cv[o], delay[o]), 0.7 * rate.sum()) for o in (np.arange(50), order))
+    np.testing.assert_allclose(shuffled.flow, split.flow[order], rtol=1e-11)
+
+
+def test_empty_list_of_loads():
+    assert optimum(SCENARIO_1, []).flow.shape == (0, 3)
+
+
+@BOTH
+def test_shapes(solve):
+    one, many = solve(SCENARIO_1, 190.0), solve(SCENARIO_1, [0.0, 50.0, 190.0])
+    assert one.flow.shape == (3,)
+    assert one.mean_delay.shape == one.multiplier.shape == ()
+    assert many.flow.shape == many.share.shape == many.active.shape == (3, 3)
+    np.testing.assert_allclose(many.flow[2], one.flow, rtol=1e-13)
+
+
+@BOTH
+def test_a_million_servers_balance(solve):
+    rng = np.random.default_rng(0)
+    n = 1_000_000
+    bank = MM1(rng.uniform(50, 500, n), rng.uniform(0, 0.05, n))
+    for part in (0.01, 0.8, 1 - 1e-12):
+        load = part * math.fsum(bank.rate)
+        split = solve(bank, load)
+        assert abs(math.fsum([*split.flow, -load])) <= 1e-12 * load
+        price = (bank.marginal if solve is optimum else bank.latency)(split.flow, split.spare)
+        np.testing.assert_allclose(price[split.active], split.multiplier, rtol=1e-9)
+
+
+def exact_split(bank, load, goal):
+    """Flow, mean delay and price by bisection in 50 digits, in the logarithm of the price above the last idle latency below it."""
+    mu, d, k = ([mp.mpf(float(v)) for v in a] for a in (bank.rate, bank.delay, bank.k))
+    m, load = [a + 1 / b for a, b in zip(d, mu, strict=True)], mp.mpf(float(load))
+
+    def spare(price):
+        z = [max(price - a, 0) * b / c for a, b, c in zip(m, mu, k, strict=True)]
+        return [b / (mp.sqrt(1 + a) if goal == "optimum" else 1 + a) for a, b in zip(z, mu, strict=True)]
+
+    target = sum(mu) - load
+    base = max(a for a in m if sum(spare(a)) >= target)
+    low, high = mp.mpf(-80), mp.mpf(80)
+    for _ in range(170):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(spare(base + mp.e**middle)) > target else (low, middle)
+    left = spare(base + mp.e**high)
+    flow = [b - y for b, y in zip(mu, left, strict=True)]
+    latency = [a + c * x / (b * y) for a, b, c, x, y in zip(m, mu, k, flow, left, strict=True)]
+    return flow, sum(x * v for x, v in zip(flow, latency, strict=True)) / load
+
+
+@BOTH
+@pytest.mark.parametrize("seed", range(12))
+def test_extremes_against_50_digits(solve, seed):
+    """Delays from 1e-6 to 1e3 s beside rates from 1e-3 to 1e9, loads up to (1 - 1e-12) of the total rate."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 5))
+    bank = MG1(10 ** rng.uniform(-3, 9, n), rng.choice([0.0, 1.0, 5.0], n), 10 ** rng.uniform(-6, 3, n) * rng.choice([0, 1], n))
+    part = [1e-12, 1e-3, 0.5, 0.999, 1 - 1e-9, 1 - 1e-12][seed % 6]
+    load = part * float(bank.rate.sum())
+    split = solve(bank, load)
+    with mp.workdps(50):
+        flow, delay = exact_split(bank, load, solve.__name__)
+        assert abs(mp.mpf(float(split.mean_delay)) / delay - 1) < 1e-14
+        assert max(abs(mp.mpf(float(a)) - b) for a, b in zip(split.flow, flow, strict=True)) < 1e-14 * load
+    assert abs(math.fsum([*split.flow, -load])) <= 1e-12 * load
+
+
+def test_far_servers_keep_their_digits():
+    """Two servers 1000 s away with service times of nanoseconds: their latencies differ in the 13th digit only."""
+    bank = MM1([1e9, 2e9, 1.0], [1e3, 1e3, 0.0])
+    split = equilibrium(bank, 1.5e9)
+    with mp.workdps(50):
+        flow, _ = exact_split(bank, 1.5e9, "equilibrium")
+    np.testing.assert_allclose(split.flow, [float(x) for x in flow], rtol=1e-14)
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """M/M/1 by hand, with nothing but what a family must give."""
+
+    rate: np.ndarray
+    delay: np.ndarray
+
+
+class ByHand(Written, Queue):
+    @property
+    def service(self):
+        return 1 / self.rate
+
+    def latency(self, flow, spare=None):
+        return self.delay + 1 / (self.rate - flow)
+
+    def marginal(self, flow, spare=None):
+        return self.delay + self.rate / (self.rate - flow) ** 2
+
+    def potential(self, flow):
+        return self.delay * flow - np.log1p(-flow / self.rate)
+
+    def inverse_latency(self, latency):
+        return self.rate - 1 / np.maximum(latency - self.delay, self.service)
+
+    def inverse_marginal(self, marginal):
+        return self.rate - np.sqrt(self.rate / np.maximum(marginal - self.delay, self.service))
+
+
+class Affine(Written, Queue):
+    """Pigou's latency, delay + x/rate_of_rise: capacity without bound."""
+
+    rise = 2.0
+    service = property(lambda self: np.full(self.rate.shape, 1.0))
+    latency = lambda self, x, spare=None: self.delay + 1.0 + self.rise * np.asarray(x)  # noqa: E731
+    marginal = lambda self, x, spare=None: self.delay + 1.0 + 2 * self.rise * np.asarray(x)  # noqa: E731
+    potential = lambda self, x: (self.delay + 1.0) * x + self.rise * np.asarray(x) ** 2 / 2  # noqa: E731
+    inverse_latency = lambda self, v: np.maximum(v - self.delay - 1.0, 0) / self.rise  # noqa: E731
+    inverse_marginal = lambda self, v: np.maximum(v - self.delay - 1.0, 0) / (2 * self.rise)  # noqa: E731
+
+
+@BOTH
+@pytest.mark.parametrize("load", [1e-3, 15.0, 190.0, 375.0])
+def test_a_family_of_ones_own_takes_the_same_path(solve, load):
+    own = solve(ByHand(SCENARIO_1.rate, SCENARIO_1.delay), load)
+    ours = solve(SCENARIO_1, load)
+    # its inverses subtract from the rate, so its flows are wrong by the rounding of the rate
+    np.testing.assert_allclose(own.flow, ours.flow, rtol=1e-10, atol=1e-12)
+    assert float(own.mean_delay) == pytest.approx(float(ours.mean_delay), rel=1e-9)
+
+
+def test_unbounded_capacity():
+    """Two affine servers, by hand: at load 1 only the near one is used by the equilibrium, at load 3 both are, 2 x1 = 1 + 2 x2 + 2."""
+    bank = Affine(np.array([np.inf, np.inf]), np.array([0.0, 3.0]))
+    np.testing.assert_allclose(equilibrium(bank, 1.0).flow, [1.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(equilibrium(bank, 3.0).flow, [2.25, 0.75], rtol=1e-9)
+    np.testing.assert_allclose(optimum(bank, 3.0).flow, [1.875, 1.125], rtol=1e-9)

@@ -1,0 +1,120 @@
+import mpmath as mp
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from sojourn.reference import MD1, MG1, MM1, Pool
+
+BANKS = {
+    "MM1": MM1([100.0, 80.0, 3.0], [0.005, 0.0, 0.2]),
+    "MD1": MD1([100.0, 80.0, 3.0], [0.005, 0.0, 0.2]),
+    "MG1": MG1([100.0, 80.0, 3.0], [0.0, 1.0, 7.0], [0.005, 0.0, 0.2]),
+    "pool": Pool([MM1([100.0], 0.005), MG1([80.0, 3.0], [1.5, 7.0], [0.0, 0.2])]),
+}
+PARTS = np.array([1e-9, 1e-3, 0.3, 0.9, 0.999])
+
+
+@pytest.fixture(params=BANKS)
+def bank(request):
+    return BANKS[request.param]
+
+
+def test_latency_is_pollaczek_and_khinchine(bank):
+    """Wait of a queue by its own formula: rho (1 + cv^2) / (2 mu (1 - rho)), plus service, plus delay."""
+    cv = np.sqrt(2 * bank.k - 1)
+    for part in PARTS:
+        wait = part * (1 + cv**2) / (2 * bank.rate * (1 - part))
+        np.testing.assert_allclose(bank.latency(part * bank.rate), bank.delay + 1 / bank.rate + wait, rtol=1e-12)
+
+
+def test_mm1_is_its_textbook_form():
+    bank = BANKS["MM1"]
+    x = np.array([99.0, 1e-8, 1.5])
+    np.testing.assert_allclose(bank.latency(x), bank.delay + 1 / (bank.rate - x), rtol=1e-13)
+    np.testing.assert_allclose(bank.marginal(x), bank.delay + bank.rate / (bank.rate - x) ** 2, rtol=1e-13)
+    np.testing.assert_allclose(bank.potential(x), bank.delay * x - np.log1p(-x / bank.rate), rtol=1e-13)
+
+
+def test_marginal_and_slopes_are_derivatives(bank):
+    x = 0.4 * bank.rate
+    step = 1e-5 * bank.rate
+    carried = lambda v: v * bank.latency(v)  # noqa: E731
+    np.testing.assert_allclose(bank.marginal(x), (carried(x + step) - carried(x - step)) / (2 * step), rtol=1e-8)
+    for function, slope in ((bank.latency, bank.latency_slope), (bank.marginal, bank.marginal_slope)):
+        np.testing.assert_allclose(slope(x), (function(x + step) - function(x - step)) / (2 * step), rtol=1e-7)
+
+
+def test_potential_is_the_integral_of_the_latency(bank):
+    for part in (1e-6, 0.5, 0.99):
+        x = part * bank.rate
+        for i in range(len(bank)):
+            value, _ = quad(lambda v, i=i: bank.latency(np.full(3, v))[i] if v < bank.rate.min() else one(bank, i, v), 0, x[i], epsrel=1e-12)
+            assert bank.potential(x)[i] == pytest.approx(value, rel=1e-9)
+
+
+def one(bank, i, flow):
+    return float(bank.take(np.array([i])).latency([flow])[0])
+
+
+@pytest.mark.parametrize("part", [1e-12, 1e-6, 0.5, 0.999999])
+def test_inverses_return_where_they_came_from(bank, part):
+    x = part * bank.rate
+    # a price in floating point says a flow this well
+    rounding = 4e-16 * bank.latency(x)
+    np.testing.assert_allclose(bank.inverse_latency(bank.latency(x)), x, rtol=1e-9, atol=np.max(rounding / bank.latency_slope(x)))
+    rounding = 4e-16 * bank.marginal(x)
+    np.testing.assert_allclose(bank.inverse_marginal(bank.marginal(x)), x, rtol=1e-9, atol=np.max(rounding / bank.marginal_slope(x)))
+
+
+def test_inverses_are_0_below_the_idle_latency(bank):
+    assert np.all(bank.inverse_latency(0.5 * bank.idle_latency) == 0)
+    assert np.all(bank.inverse_marginal(bank.idle_latency) == 0)
+
+
+@pytest.mark.parametrize("excess", [1e-18, 1e-9, 1.0, 1e12])
+def test_operating_points_keep_all_digits(bank, excess):
+    """At light load the flow, at heavy load the spare capacity, against 50 digits."""
+    at_latency, at_marginal = bank.at_latency(excess), bank.at_marginal(excess)
+    with mp.workdps(50):
+        for i in range(len(bank)):
+            mu, z = mp.mpf(float(bank.rate[i])), mp.mpf(excess) * mp.mpf(float(bank.rate[i])) / mp.mpf(float(bank.k[i]))
+            for point, spare in ((at_latency, mu / (1 + z)), (at_marginal, mu / mp.sqrt(1 + z))):
+                assert abs(mp.mpf(float(point.spare[i])) / spare - 1) < 1e-15
+                assert abs(mp.mpf(float(point.flow[i])) / (mu - spare) - 1) < 1e-15
+                # d x / d e = - d spare / d e
+                power = 2 if point is at_latency else 3
+                slope = (spare**power / mu ** (power - 2)) / (bank.k[i] * (1 if power == 2 else 2))
+                assert abs(mp.mpf(float(point.slope[i])) / slope - 1) < 1e-14
+
+
+def test_functions_take_many_flows_at_once(bank):
+    flows = PARTS[:, None] * bank.rate
+    for function in (bank.latency, bank.marginal, bank.potential, bank.latency_slope, bank.marginal_slope):
+        together = function(flows)
+        assert together.shape == flows.shape
+        np.testing.assert_array_equal(together[2], function(flows[2]))
+
+
+def test_pool_is_its_banks_in_order():
+    pool = BANKS["pool"]
+    assert len(pool) == 3
+    np.testing.assert_array_equal(pool.rate, [100.0, 80.0, 3.0])
+    x = np.array([10.0, 20.0, 1.0])
+    parts = np.concatenate([pool.banks[0].latency(x[:1]), pool.banks[1].latency(x[1:])])
+    np.testing.assert_array_equal(pool.latency(x), parts)
+
+
+def test_take_keeps_the_numbers_of_each_server():
+    pool = BANKS["pool"]
+    part = pool.take(np.array([2, 0]))
+    # grouped by family: the M/M/1 server comes first
+    np.testing.assert_array_equal(part.rate, [100.0, 3.0])
+    np.testing.assert_array_equal(part.k, [1.0, (1 + 49) / 2])
+    bank = BANKS["MG1"].take(slice(1, None))
+    np.testing.assert_array_equal(bank.cv, [1.0, 7.0])
+    assert bank.idle_latency[0] == pytest.approx(1 / 80)
+
+
+def test_banks_cannot_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        BANKS["MM1"].rate[0] = 1.0

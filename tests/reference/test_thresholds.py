@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from sojourn.reference import MD1, MG1, MM1, Pool, equilibrium, optimum, thresholds
+
+GOALS = {"optimum": optimum, "equilibrium": equilibrium}
+
+
+def mixed(n, seed=0):
+    rng = np.random.default_rng(seed)
+    rate, delay = 10 ** rng.uniform(0, 3, (3, n)), 10 ** rng.uniform(-3, 0, (3, n))
+    return Pool([MM1(rate[0], delay[0]), MD1(rate[1], delay[1]), MG1(rate[2], rng.uniform(0, 5, n), delay[2])])
+
+
+@pytest.mark.parametrize("n", [1, 3, 100, 1000])
+def test_against_the_double_sum(n):
+    pool = mixed(n)
+    found = thresholds(pool)
+    for goal, inverse in (("optimum", pool.inverse_marginal), ("equilibrium", pool.inverse_latency)):
+        plain = np.array([inverse(m).sum() for m in pool.idle_latency])
+        np.testing.assert_allclose(getattr(found, goal), plain, rtol=1e-11, atol=1e-13)
+
+
+def test_known_values():
+    found = thresholds(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
+    np.testing.assert_allclose(found.equilibrium, [0, 20, 80], rtol=1e-13)
+    first = 100 - np.sqrt(100 * 80)
+    third = sum(mu - np.sqrt(mu / 0.020) for mu in (100, 80))
+    np.testing.assert_allclose(found.optimum, [0, first, third], rtol=1e-13)
+
+
+def test_equally_near_servers_start_together():
+    found = thresholds(MM1([10.0, 10.0, 5.0, 5.0]))
+    assert np.all(found.optimum[:2] == 0)
+    assert found.equilibrium[2] == found.equilibrium[3] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_servers_start_there_and_not_before(goal):
+    pool = mixed(10, seed=3)
+    total = pool.rate.sum()
+    for i, start in enumerate(getattr(thresholds(pool), goal)):
+        if 0 < start < total * 0.999:
+            assert not GOALS[goal](pool, start * (1 - 1e-9)).active[i]
+            assert GOALS[goal](pool, start * (1 + 1e-9)).active[i]
+
+
+def test_many_servers():
+    """Against the double sum at a sample: 20,000 servers of one family, with clusters of nearly equal latencies."""
+    rng = np.random.default_rng(5)
+    n = 20_000
+    bank = MM1(rng.uniform(50, 500, n), np.round(rng.uniform(0, 0.05, n), 3))
+    found = thresholds(bank)
+    for i in rng.integers(0, n, 40):
+        assert found.optimum[i] == pytest.approx(bank.inverse_marginal(bank.idle_latency[i]).sum(), rel=1e-11)
+        assert found.equilibrium[i] == pytest.approx(bank.inverse_latency(bank.idle_latency[i]).sum(), rel=1e-11)
