@@ -172,10 +172,10 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
     out.print(f"load {point:.6g} jobs/s = {point / total:.4g} of the total rate {total:.6g}\n")
     table = Table(caption="starts at: the load, in jobs/s, from which a server is used")
-    table.add_column("server", no_wrap=True)
-    for heading in ("share", f"latency ({unit})", "starts at"):
+    table.add_column("server", overflow="fold")  # in a narrow terminal names give way, never numbers
+    for heading in ("share", f"latency\n({unit})", "starts\nat"):
         for goal in ("optimum", "equilib."):
-            table.add_column(f"{goal}\n{heading}", justify="right")
+            table.add_column(f"{goal}\n{heading}", justify="right", no_wrap=True)
     for i, name in enumerate(scenario.system.names):
         row = [f"{s.share[i]:.4f}" for s in (optimum, equilibrium)]
         row += [f"{s.latency[i] * factor:.4f}" for s in (optimum, equilibrium)]
@@ -191,7 +191,7 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     if variants:
         other = Table(title="variants")
         for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):
-            other.add_column(heading, justify="left" if heading == "variant" else "right")
+            other.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=heading != "variant")
         for v in variants:
             other.add_row(escape(v["title"]), f"{v['optimum'] * factor:.4f}", f"{v['equilibrium'] * factor:.4f}", f"{v['ratio']:.6f}")
         out.print(other)

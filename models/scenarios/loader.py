@@ -244,7 +244,7 @@ def _loads(given: Mapping[str, Any], system: ParallelServers) -> tuple[float, Ar
 
 def absolute(load: float, system: ParallelServers) -> float:
     """Return a load in jobs per second: below 1 it is a part of the total rate."""
-    return load * system.total_rate if load < 1 else load
+    return load * system.total_rate if 0 < load < 1 else load
 
 
 def _checked(system: ParallelServers, load: float, place: str) -> None:

@@ -36,7 +36,11 @@ def polish(queue: Queue, load: float, flow: Array, goal: Goal) -> tuple[Array, i
     found = None if start is None else _newton(queue, load, start, goal)
     if (found is None or found[1] == STEPS) and (inner := interior(queue, load, flow)) is not None:
         found = _newton(queue, load, inner, goal) or found
-    return found
+    if found is None:
+        return None
+    # a price in floating point says a light flow badly; its sum is known
+    balanced = feasible(queue, load, found[0], trim=False)
+    return found if balanced is None else (balanced, found[1])
 
 
 def _newton(queue: Queue, load: float, start: Array, goal: Goal) -> tuple[Array, int] | None:

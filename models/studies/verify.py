@@ -74,7 +74,8 @@ class Verification:
         """Return the checks as a table for `rich`."""
         table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for heading in ("quantity", "load", "model", "reference", "differ by", "certified", ""):
-            table.add_column(heading, justify="left" if heading in ("quantity", "") else "right", no_wrap=True)
+            # in a narrow terminal the first column gives way: a number or verdict cut short would say nothing
+            table.add_column(heading, justify="left" if heading in ("quantity", "") else "right", no_wrap=heading != "quantity")
         for c in self.checks:
             bound = "" if c.certificate is None else f"{c.certificate:.0e}"
             numbers = (f"{c.load:.5g}", f"{c.model:.8g}", f"{c.reference:.8g}", f"{c.difference:.0e}", bound)
