@@ -63,9 +63,8 @@ def test_ci_runs_the_two_commands():
 
 
 def test_picture_is_drawn_by_the_program(tmp_path):
-    from matplotlib.image import imread
-
     import numpy as np
+    from matplotlib.image import imread
 
     subprocess.run([COMMAND, "run", "--out", tmp_path], check=True, capture_output=True, timeout=120)
     fresh, kept = imread(tmp_path / "curve.png"), imread(README.parent / "notebooks" / "scenario-1.png")

@@ -66,6 +66,9 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
         The answer to certify; it need not be feasible.
     goal : {"optimum", "equilibrium"}
     """
+    if not np.all(np.isfinite(flow)):
+        nothing = (float(queue.idle_latency.min()), math.inf, math.inf, math.inf, -math.inf, math.inf)
+        return Certificate(*nothing, *((math.inf, math.inf) if goal == "equilibrium" else (None, None)))
     points = [p for trim in (False, True) if (p := feasible(queue, load, flow, trim=trim)) is not None]
     lower = upper = gain = None
     for point in points:
@@ -115,6 +118,8 @@ def mean_delay(queue: Queue, flow: Array) -> float:
 def multiplier(queue: Queue, load: float, flow: Array, goal: Goal) -> float:
     """Common price of the used servers: each weighted by how fast its flow follows the price, as in a Newton step."""
     inside = clip(queue, flow)
+    if not inside.any():
+        return float(queue.idle_latency.min())
     used = inside > min(TRACE * load / inside.size, 0.5 * inside.max())
     price, slope = prices(queue, inside, goal)
     for _ in range(20):

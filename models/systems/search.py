@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sojourn.models.systems.formulations import FORMULATIONS, Model, build
 from sojourn.models.systems.minmax import Bisection
 from sojourn.reference.errors import Array
 
+ROUNDING = 1e-12  # gap below which one answer is not better than another
 RESIDUE = 1e-7  # part of the load up to which a flow in a solver's own answer counts as none
 
 
@@ -87,7 +89,7 @@ class Search:
             active=flow > (0.0 if steps else RESIDUE * self.load),
             multiplier=multiplier(self.bank, self.load, flow, self.goal),
             certificate=certificate,
-            certified=certificate.gap <= wanted,
+            certified=math.isfinite(certificate.gap) and certificate.gap <= wanted,
             solver=solver,
             formulation=formulation,
             status=found.status,
@@ -105,7 +107,8 @@ class Search:
         if polished is None:
             return flow, certificate, 0
         better = certify(self.bank, self.load, polished[0], self.goal)
-        return (polished[0], better, polished[1]) if better.gap <= certificate.gap else (flow, certificate, 0)
+        # the gap is quadratic in the flows: between two that are rounding, the polished flows are the better ones
+        return (polished[0], better, polished[1]) if better.gap <= max(certificate.gap, ROUNDING) else (flow, certificate, 0)
 
     def _one(self, solver: str, formulation: str) -> Found:
         """Solve one problem, written now or before."""

@@ -1,0 +1,123 @@
+"""A cone minimised by a solver is the number it stands for; and it is what it says it is."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+from sojourn.models import MD1, MG1, MM1, InputError
+from sojourn.models.latency import LatencyPool
+
+BANKS = {
+    "MM1": MM1([3.0, 1.0, 7.0], [0.0, 0.5, 2.0]),
+    "MD1": MD1([3.0, 1.0, 7.0], [0.0, 0.5, 2.0]),
+    "MG1": MG1([3.0, 1.0, 7.0], cv=[0.0, 1.5, 10.0], delay=[0.0, 0.5, 2.0]),
+    "pool": LatencyPool([MM1([3.0], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
+}
+FORMS = ("inv_pos", "quad_over_lin")
+USES = (0.001, 0.3, 0.95)  # light, middling and heavy: where one form or the other loses digits
+
+every_bank = pytest.mark.parametrize("bank", BANKS.values(), ids=BANKS)
+
+
+def cones(bank, flow):
+    """Every cone of a bank, by name."""
+    named = {f"total {form}": bank.total_cone(flow, form) for form in FORMS}
+    return {**named, "total default": bank.total_cone(flow), "potential": bank.potential_cone(flow), "latency": bank.latency_cone(flow)}
+
+
+def number(bank, name, flow):
+    if name.startswith("total"):
+        return flow * bank.latency(flow)
+    return {"potential": bank.potential, "latency": bank.latency}[name](flow)
+
+
+NAMES = ("total inv_pos", "total quad_over_lin", "total default", "potential", "latency")
+
+
+@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")  # tighter than the solver promises; the numbers judge
+@every_bank
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("use", USES)
+def test_minimised_cone_is_the_number(bank, name, use):
+    flow = cp.Variable(len(bank))
+    at = bank.rate * np.linspace(use, use / 2, len(bank))
+    cone = cones(bank, flow)[name]
+    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == at, *cone.constraints])
+    problem.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+    expected = number(bank, name, at)
+    # what cancels in a form is of the size of k, not of the value
+    np.testing.assert_allclose(cone.value.value, expected, rtol=1e-6, atol=1e-9 * bank.k.max())
+    assert problem.value == pytest.approx(expected.sum(), rel=1e-6)
+
+
+@every_bank
+@pytest.mark.parametrize("name", NAMES)
+def test_no_point_of_the_cone_is_below_the_number(bank, name):
+    """The epigraph is bounded by the function: relaxing the flow to at least x cannot go below it either, as all three increase."""
+    flow = cp.Variable(len(bank))
+    at = 0.6 * bank.rate
+    cone = cones(bank, flow)[name]
+    worst = cp.Problem(cp.Minimize(cp.max(cone.value - number(bank, name, at))), [flow >= at, *cone.constraints])
+    assert worst.solve(solver="CLARABEL") == pytest.approx(0.0, abs=1e-6)
+
+
+@every_bank
+@pytest.mark.parametrize("name", NAMES)
+def test_cone_with_a_parameter_load_is_dcp_and_dpp(bank, name):
+    flow, load = cp.Variable(len(bank), nonneg=True), cp.Parameter(nonneg=True)
+    cone = cones(bank, flow)[name]
+    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [cp.sum(flow) == load, *cone.constraints])
+    assert problem.is_dcp(dpp=True)
+    assert cone.value.is_convex()
+
+
+@every_bank
+@pytest.mark.parametrize("name", NAMES)
+def test_declared_kinds_are_those_that_cvxpy_compiles(bank, name):
+    flow = cp.Variable(len(bank))
+    cone = cones(bank, flow)[name]
+    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [cp.sum(flow) == 1, *cone.constraints])
+    dims = problem.get_problem_data("CLARABEL")[0]["dims"]
+    made = {kind for kind, size in (("SOC", len(dims.soc)), ("EXP", dims.exp), ("PSD", len(dims.psd)), ("POW", len(dims.p3d))) if size}
+    assert made == cone.kinds
+    # one cone a server, and small: a loop of atoms would be slow at 10,000 servers
+    assert dims.exp == len(bank) if "EXP" in made else list(dims.soc) == [3] * len(bank)
+
+
+@every_bank
+@pytest.mark.parametrize("unit", [1e-3, 7.0, 1e6])
+def test_unit_of_time_is_only_a_unit(bank, unit):
+    scaled = bank.in_unit(unit)
+    assert type(scaled) is type(bank)
+    back = scaled.in_unit(1 / unit)
+    for field in ("rate", "delay", "k"):
+        np.testing.assert_allclose(getattr(back, field), getattr(bank, field), rtol=1e-15)
+    at = 0.7 * bank.rate
+    np.testing.assert_allclose(scaled.latency(at * unit), bank.latency(at) / unit, rtol=1e-13)
+    np.testing.assert_allclose(scaled.potential(at * unit), bank.potential(at), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["MM1", "MD1", "MG1"])
+def test_form_that_there_is_not_is_refused_with_those_that_there_are(name):
+    with pytest.raises(InputError, match=rf"form = 'sqrt': is not a way to write {name}; use one of inv_pos, quad_over_lin"):
+        BANKS[name].total_cone(cp.Variable(3), "sqrt")
+    with pytest.raises(InputError, match="form = 'sqrt'"):
+        BANKS["pool"].total_cone(cp.Variable(4), "sqrt")
+
+
+def test_pool_is_its_banks_in_order():
+    pool = BANKS["pool"]
+    np.testing.assert_array_equal(pool.rate, [3.0, 1.0, 2.0, 7.0])
+    np.testing.assert_array_equal(pool.k, [1.0, 0.5, 0.5, 8.5])
+    assert pool.forms == FORMS
+    part = pool.take(np.array([0, 2, 3]))
+    assert isinstance(part, LatencyPool)
+    np.testing.assert_array_equal(part.rate, [3.0, 2.0, 7.0])
+    np.testing.assert_array_equal(part.k, [1.0, 0.5, 8.5])
+
+
+def test_pool_takes_banks_with_cones_alone():
+    from sojourn import reference
+
+    with pytest.raises(InputError, match=r"servers\[1\].*is not a bank with cones; use the classes of sojourn.models"):
+        LatencyPool([MM1([1.0]), reference.MM1([1.0])])

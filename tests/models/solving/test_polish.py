@@ -1,0 +1,103 @@
+"""Newton's steps reach the truth from near it, and claim nothing from anywhere else."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+from sojourn.models import MD1, MG1, MM1, certify
+from sojourn.models.latency import LatencyPool
+from sojourn.models.solving.certificate import mean_delay
+from sojourn.models.solving.polish import polish
+from sojourn.reference import parallel as exact
+
+GOALS = ("optimum", "equilibrium")
+BANKS = {
+    "MM1": MM1([10.0, 5.0, 3.0, 1.0], [0.0, 0.1, 1.0, 40.0]),
+    "MD1": MD1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]),
+    "pool": LatencyPool([MM1([3.0, 0.5], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
+}
+every_goal = pytest.mark.parametrize("goal", GOALS)
+every_bank = pytest.mark.parametrize("bank", BANKS.values(), ids=BANKS)
+
+
+@every_goal
+@every_bank
+@pytest.mark.parametrize("part", [0.05, 0.5, 0.97])
+@pytest.mark.parametrize("size", [1e-7, 1e-4, 1e-2])
+def test_lands_on_the_truth_from_near_it(bank, goal, part, size):
+    load = part * float(bank.rate.sum())
+    true = getattr(exact, goal)(bank, load)
+    rng = np.random.default_rng(4)
+    for _ in range(10):
+        # a solver's answer: a little off everywhere, a trace on the unused servers
+        start = np.clip(true.flow + size * load * rng.normal(size=len(bank)), 0, 0.9999 * bank.rate)
+        flow, steps = polish(bank, load, start, goal)
+        np.testing.assert_allclose(flow, true.flow, rtol=1e-11, atol=1e-13 * load)
+        assert 1 <= steps <= 40
+        assert math.fsum(flow) == pytest.approx(load, rel=1e-14)
+        assert certify(bank, load, flow, goal).gap < 1e-12
+
+
+@every_goal
+@every_bank
+def test_start_at_the_truth_is_kept(bank, goal):
+    load = 0.8 * float(bank.rate.sum())
+    true = getattr(exact, goal)(bank, load)
+    flow, steps = polish(bank, load, true.flow, goal)
+    assert steps <= 3
+    np.testing.assert_allclose(flow, true.flow, rtol=1e-13, atol=1e-14 * load)
+
+
+@every_goal
+def test_server_that_the_solver_forgot_is_found(goal):
+    """And one that it used in vain is left."""
+    bank = BANKS["MM1"]
+    true = getattr(exact, goal)(bank, 14.0)
+    assert list(true.active) == [True, True, True, False]
+    flow, _ = polish(bank, 14.0, np.array([9.0, 4.5, 0.0, 0.5]), goal)
+    np.testing.assert_allclose(flow, true.flow, rtol=1e-12)
+    assert flow[3] == 0.0
+
+
+GARBAGE = {
+    "nan": [math.nan, 3.0, 3.0, 0.0],
+    "nothing": [0.0] * 4,
+    "negative": [-6.0, -1.0, -2.0, -1.0],
+    "over capacity": [30.0, 1.0, 0.0, 0.0],
+    "at capacity": [10.0, 4.0, 0.0, 0.0],
+    "infinite": [math.inf, 0.0, 0.0, 0.0],
+    "all on the worst": [0.0, 0.0, 0.0, 0.9],
+    "far too little": [1e-12, 0.0, 0.0, 0.0],
+}
+
+
+@every_goal
+@pytest.mark.parametrize("start", GARBAGE.values(), ids=GARBAGE)
+def test_garbage_is_refused_or_mended_never_believed(start, goal):
+    bank, load = BANKS["MM1"], 14.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = polish(bank, load, np.array(start), goal)
+    if found is None:
+        return
+    true = float(getattr(exact, goal)(bank, load).mean_delay)
+    gap = certify(bank, load, found[0], goal).gap
+    assert abs(mean_delay(bank, found[0]) / true - 1) <= gap
+
+
+@every_goal
+def test_random_starts_are_refused_or_certified(goal):
+    """Anywhere in the box of rates, split of the load or not: whatever comes back, its certificate holds, and mostly it is the truth."""
+    rng = np.random.default_rng(5)
+    bank, load = BANKS["MM1"], 14.0
+    true = getattr(exact, goal)(bank, load)
+    landed = 0
+    for _ in range(200):
+        found = polish(bank, load, rng.uniform(-0.2, 1.0, 4) * bank.rate, goal)
+        if found is not None:
+            certificate = certify(bank, load, found[0], goal)
+            assert abs(mean_delay(bank, found[0]) / float(true.mean_delay) - 1) <= certificate.gap
+            landed += np.allclose(found[0], true.flow, rtol=1e-11, atol=0)
+    assert landed >= 150
