@@ -1,0 +1,60 @@
+"""The notebooks run, and what they show is what they compute."""
+
+import re
+from itertools import groupby
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def code_cells(notebook):
+    return [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+
+
+def text(cell):
+    """What a cell prints and shows as text; how the stream was cut into pieces on its way is no part of it."""
+    parts = [(o.name, o.text) if o.output_type == "stream" else ("result", o.get("data", {}).get("text/plain", "")) for o in cell.outputs]
+    return [(name, "".join(t for _, t in group)) for name, group in groupby(parts, key=lambda part: part[0])]
+
+
+def kinds(cell):
+    """What a cell shows beside text, such as images."""
+    return [sorted(o.data) for o in cell.outputs if "data" in o]
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@each_notebook
+def test_stored_outputs_are_whole_and_clean(path):
+    stored = nbformat.read(path, as_version=4)
+    nbformat.validate(stored)
+    assert stored.metadata.kernelspec.name == "python3"
+    cells = code_cells(stored)
+    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1)), "not run in order from a fresh kernel"
+    for cell in cells:
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.id
+            assert output.get("name") != "stderr", f"{cell.id}: {output.text}"
+        for _, shown in text(cell):
+            assert not re.search(r"[/\\](home|root|tmp|Users|site-packages)[/\\]", shown), f"{cell.id} shows a path of one machine: {shown}"
+
+
+@each_notebook
+def test_runs_and_shows_what_is_stored(path, tmp_path):
+    stored = nbformat.read(path, as_version=4)
+    fresh = nbformat.read(path, as_version=4)
+    for cell in code_cells(fresh):
+        cell.outputs, cell.execution_count = [], None
+    # an error in a cell is raised here, with its traceback; files that a notebook writes land in the temporary folder
+    NotebookClient(fresh, kernel_name="python3", timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    for old, new in zip(code_cells(stored), code_cells(fresh), strict=True):
+        assert text(old) == text(new), f"{old.id}: run the notebook again and keep its outputs"
+        assert kinds(old) == kinds(new), f"{old.id}: run the notebook again and keep its outputs"
