@@ -224,7 +224,6 @@ def test_flow_at_hardly_any_load_sums_to_it(goal):
     assert found.share.sum() == pytest.approx(1.0, abs=1e-12)
 
 
-@pytest.mark.xfail(strict=False, reason="the solver's own flow is kept where its gap is by chance an ulp below the polished one's")
 def test_polished_flow_is_the_one_returned():
     """A gap of 2e-15 says that the delay has all its digits; the flows then have half of them, and Newton's all."""
     system = ParallelServers(MM1([300.0, 100.0, 200.0], [0.010, 0.012, 0.020]))
