@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +116,7 @@ class Solution:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON; all but the problem."""
+        """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
         return {
             "goal": self.goal,
             "load": self.load,
@@ -125,12 +126,16 @@ class Solution:
                 {"name": n, "flow": float(f), "share": float(s), "latency": float(t), "active": bool(a)}
                 for n, f, s, t, a in zip(self.names, self.flow, self.share, self.latency, self.active, strict=True)
             ],
-            "certificate": vars(self.certificate),
+            "certificate": _finite(vars(self.certificate)),
             "certified": self.certified,
             "solver": self.solver,
             "formulation": self.formulation,
             "status": self.status,
             "polished": self.polished,
-            "attempts": [vars(a) for a in self.attempts],
+            "attempts": [_finite(vars(a)) for a in self.attempts],
             "timing": vars(self.timing),
         }
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

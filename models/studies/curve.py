@@ -13,6 +13,7 @@ import xarray as xr
 from sojourn.models.solving.errors import NotCertifiedError
 from sojourn.models.solving.solution import Solution
 from sojourn.models.studies.progress import track
+from sojourn.models.systems.formulations import for_goal
 from sojourn.reference.errors import InputError, LoadError, numbers
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     solutions: dict[str, list[Solution | None]] = {goal: [] for goal in goals}
     models: dict[str, Model] = {}
     settings: How = {**how, "throw": False}
+    each = {goal: for_goal(goal, settings) if len(goals) > 1 else settings for goal in goals}
     try:
         for load in track(checked, "loads"):
-            found = [_best(system, goal, load, models, settings) for goal in goals]
+            found = [_best(system, goal, load, models, each[goal]) for goal in goals]
             for goal, solution in zip(goals, found, strict=True):
                 solutions[goal].append(solution)
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from rich.table import Table
 from sojourn.models.solving.solution import Solution
 from sojourn.models.studies.curve import GOALS
 from sojourn.models.studies.progress import track
+from sojourn.models.systems.formulations import for_goal
 from sojourn.reference import parallel as exact
 from sojourn.reference.parallel import Split
 
@@ -108,7 +109,7 @@ def verify(system: ParallelServers, loads: npt.ArrayLike, **how: Unpack[How]) ->
 
 
 def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
-    found: dict[str, Solution] = {goal: getattr(system, goal)(load, **how) for goal in GOALS}
+    found: dict[str, Solution] = {goal: getattr(system, goal)(load, **for_goal(goal, how)) for goal in GOALS}
     true: dict[str, Split] = {goal: getattr(exact, goal)(system.bank, load) for goal in GOALS}
     for goal in GOALS:
         model, split = found[goal], true[goal]
@@ -142,7 +143,7 @@ def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
         loads = getattr(thresholds, goal)
         inside = [i for i in np.argsort(loads) if 0 < loads[i] < system.total_rate * (1 - 2 * STEP)]
         for i in track(inside, f"{goal} thresholds"):
-            below, above = (getattr(system, goal)(loads[i] * (1 + side), **how).flow[i] for side in (-STEP, STEP))
+            below, above = (getattr(system, goal)(loads[i] * (1 + side), **for_goal(goal, how)).flow[i] for side in (-STEP, STEP))
             passed = bool(below <= AGREE * loads[i] < above or below == 0 < above)
             name = f"{goal} threshold ({system.names[i]})"
             yield Check(name, float(loads[i]), float(loads[i]), float(loads[i]), 0.0 if passed else 1.0, None, passed)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sojourn.models.latency.base import Cone, Latency
 from sojourn.models.solving.certificate import Goal
+from sojourn.models.solving.chain import How
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,16 @@ def build(formulation: Formulation, bank: Latency, load: float, unit: float, mem
     model = Model(problem, flow / unit, total, unit, chosen)
     model.set_load(load)
     return model
+
+
+def for_goal(goal: Goal, how: How) -> How:
+    """Options for one goal of two: a formulation is passed on to the goal that it writes."""
+    form = FORMULATIONS.get(how.get("formulation", "auto"))
+    if form is None or form.goal == goal:
+        return how
+    other = how.copy()
+    del other["formulation"]
+    return other
 
 
 def _sum_of(cone: Cone) -> tuple[cp.Minimize, list[cp.Constraint]]:

@@ -15,7 +15,7 @@ from sojourn.models.solving.chain import How, check_how, first_certified
 from sojourn.models.solving.errors import FormulationError
 from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import solver_names, takes
-from sojourn.models.systems.formulations import FORMULATIONS, Model, build
+from sojourn.models.systems.formulations import FORMULATIONS, Model, build, for_goal
 from sojourn.models.systems.search import Search
 from sojourn.reference import parallel as exact
 from sojourn.reference.errors import InputError, LoadError
@@ -115,7 +115,7 @@ class ParallelServers:
 
     def price_of_anarchy(self, load: float, **how: Unpack[How]) -> float:
         """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al. Parameters as `optimum`."""
-        return self.equilibrium(load, **_for(how, "equilibrium")).mean_delay / self.optimum(load, **_for(how, "optimum")).mean_delay
+        return self.equilibrium(load, **for_goal("equilibrium", how)).mean_delay / self.optimum(load, **for_goal("optimum", how)).mean_delay
 
     def thresholds(self) -> exact.Thresholds:
         """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
@@ -147,6 +147,8 @@ class ParallelServers:
         >>> model.flow.value.round(4)
         array([3.5, 2.5])
         """
+        if goal not in ("optimum", "equilibrium"):
+            raise InputError("goal", goal, "is not something to solve for", "use optimum or equilibrium")
         name = self._formulations(goal, formulation, solver_names(None)[0])[0]
         return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit)
 
@@ -201,7 +203,7 @@ class ParallelServers:
         load = self.check_load(load)
         polish, formulation = how.get("polish", True), how.get("formulation", "auto")
         gap = how.get("gap")
-        if gap is not None and not gap > 0:
+        if gap is not None and not (isinstance(gap, int | float) and gap > 0):
             raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
         wanted = gap if gap is not None else GAP if polish else math.inf
         forms = {s: self._formulations(goal, formulation, s) for s in solver_names(how.get("solver"))}
@@ -212,20 +214,10 @@ class ParallelServers:
         return first_certified(plan, search.ask, f"{goal} at load {load:g}", wanted, throw=how.get("throw", True))
 
 
-def _for(how: How, goal: Goal) -> How:
-    """Options for one goal of two: a formulation is passed to the goal that it writes."""
-    form = FORMULATIONS.get(how.get("formulation", "auto"))
-    if form is None or form.goal == goal:
-        return how
-    other = how.copy()
-    del other["formulation"]
-    return other
-
-
 def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
     if names is None:
         return tuple(f"server {i + 1}" for i in range(n))
-    if isinstance(names, str) or len(names) != n:
+    if isinstance(names, str) or not isinstance(names, Sequence) or len(names) != n:
         raise InputError("names", names, f"is not a list of {n} names", "give one name per server")
     seen: dict[str, int] = {}
     for i, name in enumerate(names):
