@@ -30,6 +30,7 @@ CELLS = 4_000_000  # loads times servers worked on at once: 32 MB an array
 WIDTH = 32_768  # servers in a block: its arrays stay in cache
 SAMPLE = 4096  # a larger system is first looked at through every 16th of its servers
 CLOSE = 1e-6  # relative imbalance from which a Newton step and a linear correction reach rounding error
+LINEAR = 1e-7  # relative imbalance that a linear correction takes to rounding error
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +164,13 @@ def _split(queue: Queue, load: Array, which: Which) -> tuple[Array, Array, Array
         moved = queue.delay[last] - queue.delay[anchor] + (queue.service[last] - queue.service[anchor])
         anchor, price, floor = last, price - moved, floor - moved
         blocks = _blocks(queue, which, anchor)
-    flow, spare, delay, price = _correct(blocks, load, _balance(blocks, load, price, floor, CLOSE))
+    # the last step may have crossed a server's start; then once more, to the end of the digits
+    for close in (CLOSE, 0.0):
+        price = _balance(blocks, load, price, floor, close)
+        flow, spare, delay, final, imbalance = _correct(blocks, load, price)
+        if np.all(imbalance <= LINEAR):
+            break
+    price = final
     multiplier = queue.idle_latency[anchor] + price
     if which == "equilibrium":
         delay = multiplier.copy()
@@ -243,8 +250,8 @@ def _weigh(blocks: list[_Block], load: Array, price: Array, rows: npt.NDArray[np
     return out
 
 
-def _correct(blocks: list[_Block], load: Array, price: Array) -> tuple[Array, Array, Array, Array]:
-    """Flows, spare capacities, mean delay and price after one linear correction of the imbalance that is left."""
+def _correct(blocks: list[_Block], load: Array, price: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Flows, spare capacities, mean delay and price after one linear correction of the imbalance; and that, relative, before."""
     edges = np.cumsum([0, *(b.rate.size for b in blocks)])
     parts = [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
     flow, spare, slope = (np.empty((load.size, edges[-1])) for _ in range(3))
@@ -255,14 +262,16 @@ def _correct(blocks: list[_Block], load: Array, price: Array) -> tuple[Array, Ar
         balance.add(block.rate, excess, point)
         flow[:, part], spare[:, part] = point.flow, point.spare
         np.multiply(point.slope, excess > 0, out=slope[:, part])
-    change = np.divide(balance.residual, balance.rise, out=np.zeros_like(load), where=balance.rise > 0)
+    residual, room = balance.residual, np.minimum(load, balance.left)
+    imbalance = np.divide(np.abs(residual), room, out=np.zeros_like(load), where=room > 0)
+    change = np.divide(residual, balance.rise, out=np.zeros_like(load), where=balance.rise > 0)
     delay = np.zeros_like(load)
     for block, part in zip(blocks, parts, strict=True):
         shift = slope[:, part] * change[:, None]
         flow[:, part] += shift
         spare[:, part] -= shift
         delay += np.einsum("ij,ij->i", flow[:, part], block.latency(flow[:, part], spare[:, part]))
-    return flow, spare, np.divide(delay, load, out=delay, where=load > 0), price + change
+    return flow, spare, np.divide(delay, load, out=delay, where=load > 0), price + change, imbalance
 
 
 def _first_share(queue: Queue, which: Which) -> Array:
@@ -277,7 +286,7 @@ def _guess(queue: Queue, load: Array, which: Which) -> tuple[npt.NDArray[np.intp
     """Anchor, price above its idle latency, and least price: the split of a sample, or the mean price of an even utilisation."""
     idle = queue.idle_latency
     nearest = np.full(load.shape, np.argmin(idle))
-    if len(queue) > SAMPLE and not isinstance(queue, Pool):
+    if len(queue) > SAMPLE:
         sample = queue.take(slice(None, None, 16))
         part = load * (sample.total_rate[0] / queue.total_rate[0])
         anchor, price, floor = _guess(sample, part, which)

@@ -1,0 +1,44 @@
+"""How to solve, said wrongly or for one goal of two; and what of it reaches JSON."""
+
+import json
+
+import pytest
+
+from sojourn.models import MM1, InputError, ParallelServers
+
+
+def test_options_that_make_no_sense_are_named():
+    system = ParallelServers(MM1([10.0, 5.0]))
+    with pytest.raises(InputError, match="names = 3: is not a list of 2 names"):
+        ParallelServers(MM1([1.0, 2.0]), names=3)
+    with pytest.raises(InputError, match="gap = 'x': is not above 0"):
+        system.optimum(6.0, gap="x")
+    with pytest.raises(InputError, match="goal = 'foo': is not something to solve for; use optimum or equilibrium"):
+        system.model("foo", 6.0)
+    with pytest.raises(TypeError, match=r"optimum\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?"):
+        system.optimum(6.0, solvr="SCS")
+
+
+def test_a_formulation_goes_to_the_goal_that_it_writes():
+    system = ParallelServers(MM1([10.0, 5.0], [0.0, 0.3]))
+    data = system.curve([6.0, 9.0], formulation="minmax")
+    assert data["optimum_certified"].all()
+    assert data["equilibrium_certified"].all()
+
+
+def test_infinite_gaps_of_failed_attempts_are_null_in_json(monkeypatch):
+    from sojourn.models.systems import search
+
+    real = search.run
+
+    def first_fails(problem, solver, options):
+        ran = real(problem, solver, options)
+        if solver == "CLARABEL":
+            for variable in problem.variables():
+                variable.value = None
+        return ran
+
+    monkeypatch.setattr(search, "run", first_fails)
+    told = ParallelServers(MM1([10.0, 5.0])).optimum(6.0).to_dict()
+    assert told["attempts"][0]["gap"] is None
+    json.dumps(told, allow_nan=False)
