@@ -172,17 +172,17 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
     out.print(f"load {point:.6g} jobs/s = {point / total:.4g} of the total rate {total:.6g}\n")
     table = Table(caption="starts at: the load, in jobs/s, from which a server is used")
-    table.add_column("server", overflow="fold")  # in a narrow terminal names give way, never numbers
+    table.add_column("server", overflow="fold", min_width=8)  # in a narrow terminal names give way, never numbers
     for heading in ("share", f"latency\n({unit})", "starts\nat"):
         for goal in ("optimum", "equilib."):
             table.add_column(f"{goal}\n{heading}", justify="right", no_wrap=True)
     for i, name in enumerate(scenario.system.names):
         row = [f"{s.share[i]:.4f}" for s in (optimum, equilibrium)]
-        row += [f"{s.latency[i] * factor:.4f}" for s in (optimum, equilibrium)]
+        row += [f"{s.latency[i] * factor:.6g}" for s in (optimum, equilibrium)]
         row += [f"{t[i]:.2f}" for t in (thresholds.optimum, thresholds.equilibrium)]
         table.add_row(escape(name), *row)
     table.add_section()
-    delays = [f"{s.mean_delay * factor:.4f}" for s in (optimum, equilibrium)]
+    delays = [f"{s.mean_delay * factor:.6g}" for s in (optimum, equilibrium)]
     table.add_row("[bold]mean delay", "", "", *(f"[bold]{d}" for d in delays), "", "")
     out.print(table)
     out.print(f"\nprice of anarchy  [bold]{equilibrium.mean_delay / optimum.mean_delay:.6f}")
@@ -193,7 +193,7 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
         for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):
             other.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=heading != "variant")
         for v in variants:
-            other.add_row(escape(v["title"]), f"{v['optimum'] * factor:.4f}", f"{v['equilibrium'] * factor:.4f}", f"{v['ratio']:.6f}")
+            other.add_row(escape(v["title"]), f"{v['optimum'] * factor:.6g}", f"{v['equilibrium'] * factor:.6g}", f"{v['ratio']:.6f}")
         out.print(other)
 
 
