@@ -172,7 +172,7 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
     out.print(f"load {point:.6g} jobs/s = {point / total:.4g} of the total rate {total:.6g}\n")
     table = Table(caption="starts at: the load, in jobs/s, from which a server is used")
-    table.add_column("server", overflow="fold", min_width=8)  # in a narrow terminal names give way, never numbers
+    table.add_column("server", overflow="fold", min_width=6)  # in a narrow terminal names give way, never numbers
     for heading in ("share", f"latency\n({unit})", "starts\nat"):
         for goal in ("optimum", "equilib."):
             table.add_column(f"{goal}\n{heading}", justify="right", no_wrap=True)
