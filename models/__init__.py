@@ -1,7 +1,9 @@
 """Convex models of queueing systems whose load must be split, with certified solutions."""
 
 from sojourn.models.latency import MD1, MG1, MM1, Cone, Latency
+from sojourn.models.scenarios import load_scenario
 from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, Solution, SolverNameError, certify
+from sojourn.models.studies import verify
 from sojourn.models.systems import ParallelServers
 from sojourn.reference.errors import InputError, LoadError
 
@@ -20,4 +22,6 @@ __all__ = [
     "Solution",
     "SolverNameError",
     "certify",
+    "load_scenario",
+    "verify",
 ]

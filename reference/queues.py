@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -131,9 +131,11 @@ class Queue(ABC):
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the bank of the servers at `index`, in that order."""
         new = object.__new__(type(self))
-        for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            object.__setattr__(new, field.name, value[index] if isinstance(value, np.ndarray) else value)
+        for name, value in vars(self).items():
+            if isinstance(getattr(type(self), name, None), cached_property):
+                continue  # what was derived from all servers is derived anew
+            per_server = isinstance(value, np.ndarray) and value.shape == (len(self),)
+            object.__setattr__(new, name, value[index] if per_server else value)
         return new
 
 
@@ -165,6 +167,20 @@ def bank_arrays(**given: object) -> dict[str, Array]:
     for a in out.values():
         a.flags.writeable = False
     return out
+
+
+def _log_excess(used: Array) -> Array:
+    """-log(1 - u) - u for 0 <= u < 1 to rounding error; at light load the plain difference keeps none of its digits.
+
+    With s = u/(2 - u) the logarithm is 2 atanh(s) and u is 2 s/(1 + s), so what is left is 2 s^2/(1 + s) + 2 (s^3/3 + s^5/5 + ...).
+    """
+    s = np.minimum(used, 0.25) / (2.0 - np.minimum(used, 0.25))
+    square = s * s
+    tail = np.zeros_like(s)
+    for power in range(19, 1, -2):
+        tail = tail * square + 1.0 / power
+    light = 2.0 * square * (1.0 / (1.0 + s) + s * tail)
+    return np.where(used <= 0.25, light, -np.log1p(-used) - used)
 
 
 class PollaczekKhinchine(Queue):
@@ -204,7 +220,7 @@ class PollaczekKhinchine(Queue):
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, (d + 1/mu) x - k (x/mu + log(1 - x/mu))."""
         used = np.asarray(flow, dtype=np.float64) / self.rate
-        return self.idle_latency * self.rate * used - self.k * (used + np.log1p(-used))
+        return self.idle_latency * self.rate * used + self.k * _log_excess(used)
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow at a latency L: (L - m) mu^2 / (k + (L - m) mu); eqs. (25), (33)."""
