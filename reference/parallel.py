@@ -240,12 +240,13 @@ class _Balance:
 
 
 def _weigh(blocks: list[_Block], load: Array, price: Array, rows: npt.NDArray[np.intp], *, exact: bool = False) -> _Balance:
-    """Balance at a price, for the loads that are rows of the anchors; exact only where the used servers are all but full."""
+    """Balance at a price, for the loads that are rows of the anchors; exact only where it matters."""
     out = _Balance(load, max(b.rate.size for b in blocks), exact=exact)
     for block in blocks:
         excess = np.maximum(price[:, None] - (block.gap if block.gap.shape[0] == 1 else block.gap[rows]), 0.0)
         out.add(block.rate, excess, block.operate(excess))
-    if not exact and np.any(out.left < 1e-6 * load):
+    # a plain sum is wrong by 1e-15 of the load: too much only where both what is left and the imbalance are small
+    if not exact and np.any((out.left < 1e-6 * load) & (np.abs(out.residual) < 1e-9 * load)):
         return _weigh(blocks, load, price, rows, exact=True)
     return out
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -131,12 +131,17 @@ class Queue(ABC):
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the bank of the servers at `index`, in that order."""
         new = object.__new__(type(self))
-        for name, value in vars(self).items():
-            if isinstance(getattr(type(self), name, None), cached_property):
-                continue  # what was derived from all servers is derived anew
-            per_server = isinstance(value, np.ndarray) and value.shape == (len(self),)
-            object.__setattr__(new, name, value[index] if per_server else value)
+        for name in self._stored():
+            value = getattr(self, name)
+            object.__setattr__(new, name, value[index] if isinstance(value, np.ndarray) else value)
         return new
+
+    def _stored(self) -> list[str]:
+        """Names of what a bank is made of: not of what is derived from all its servers and kept."""
+        bank: object = self  # else a type checker takes every Queue for a dataclass
+        if is_dataclass(bank):
+            return [field.name for field in fields(bank)]
+        return [name for name in vars(self) if not isinstance(getattr(type(self), name, None), cached_property)]
 
 
 def bank_arrays(**given: object) -> dict[str, Array]:

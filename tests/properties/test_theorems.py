@@ -72,7 +72,7 @@ def test_theorem_6_the_price_of_anarchy_tends_to_its_limit(system):
     scale = float(np.max(system.idle_latency) * total / np.min(np.sqrt(system.k)))
     slack = min(1e-3, 1e-7 / scale)
     assume(slack > 1e-11)
-    assert float(price_of_anarchy(system, total * (1 - slack))) == pytest.approx(limit, rel=1e-3)
+    assert float(price_of_anarchy(system, total * (1 - slack))) == pytest.approx(limit, rel=1e-6)
 
 
 @given(systems)

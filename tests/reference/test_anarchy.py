@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sojourn.reference import MG1, MM1, InputError, candidate_worst_case, price_of_anarchy, saturation_limit, thresholds
+from sojourn.reference import MG1, MM1, InputError, anarchy, candidate_worst_case, optimum, price_of_anarchy, saturation_limit, thresholds
 
 
 def test_theorem_5_is_false():
@@ -53,6 +53,40 @@ def test_saturation_of_haviv_and_roughgarden():
             bank = MM1(10 ** rng.uniform(-3, 3, n))
             assert 1 - 1e-12 <= saturation_limit(bank) <= n * (1 + 1e-12)
     assert saturation_limit(MM1([1e12, 1.0, 1.0])) == pytest.approx(3.0, abs=1e-4)
+
+
+def test_haviv_and_roughgarden_hold_at_every_load():
+    rng = np.random.default_rng(1)
+    for n in (1, 2, 5, 20):
+        bank = MM1(10 ** rng.uniform(-3, 3, n))
+        poa = price_of_anarchy(bank, bank.rate.sum() * np.array([0.0, 0.1, 0.5, 0.9, 0.999, 1 - 1e-9]))
+        assert np.all((poa >= 1 - 1e-14) & (poa <= n * (1 + 1e-14)))
+
+
+def test_loads_are_worked_on_in_blocks(monkeypatch):
+    """Of bounded size, down to one load where a load alone is more than a block, with the answers of one block."""
+    bank, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), np.linspace(0, 379, 40)
+    whole, sizes = price_of_anarchy(bank, load), []
+    monkeypatch.setattr(anarchy, "optimum", lambda queue, block: sizes.append(block.size) or optimum(queue, block))
+    for cells, rows in ((21, 7), (1, 1)):
+        monkeypatch.setattr(anarchy, "CELLS", cells)
+        sizes.clear()
+        np.testing.assert_allclose(price_of_anarchy(bank, load), whole, rtol=1e-14)
+        assert max(sizes) == rows
+        assert sum(sizes) == load.size
+
+
+def test_candidates_of_equally_near_servers_are_one():
+    np.testing.assert_allclose(candidate_worst_case(MM1([10.0, 10.0, 5.0, 5.0])).load, [10.0, 30.0], rtol=1e-14)
+
+
+@pytest.mark.parametrize("bank", [MM1(3.0), MM1([3.0, 3.0]), MM1([1e9, 1e-9], [0.0, 1e3])])
+def test_only_saturation_is_left_where_none_activates_later(bank):
+    """One server; equal servers; one so slow and far that its activation load rounds to the total."""
+    rule = candidate_worst_case(bank)
+    np.testing.assert_array_equal(rule.load, [bank.rate.sum()])
+    np.testing.assert_array_equal(rule.poa, [saturation_limit(bank)])
+    assert rule.worst_load == bank.rate.sum()
 
 
 def test_price_of_anarchy_is_1_while_both_use_one_server():

@@ -13,6 +13,7 @@ SYSTEM = MM1([100.0, 80.0])
     [
         (lambda: MM1([1.0, 0.0]), r"rate\[1\] = 0.0: a server needs a rate above 0; give a positive service rate"),
         (lambda: MM1([1.0, -3.0]), r"rate\[1\] = -3.0: a server needs a rate above 0"),
+        (lambda: MM1([1.0, -2.0, -3.0]), r"rate\[1\] = -2.0"),
         (lambda: MM1([1.0, np.nan]), r"rate\[1\] = nan: is not finite"),
         (lambda: MM1([np.inf]), r"rate\[0\] = inf: is not finite"),
         (lambda: MM1([]), r"rate = \[\]: the system has no server; give at least one"),
@@ -57,6 +58,14 @@ def test_load_errors_are_value_errors_that_carry_their_parts():
     assert isinstance(error, ValueError)
     assert (error.field, error.value) == ("load", 200.0)
     assert error.remedy == "lower the load or add rate"
+
+
+def test_a_load_between_the_total_rate_and_its_rounding_is_taken():
+    """The rates sum to 2^53 + 1, which rounds to 2^53."""
+    bank = MM1([2.0**53, 1.0])
+    assert float(optimum(bank, 2.0**53).spare.sum()) == pytest.approx(1.0, rel=1e-12)
+    with pytest.raises(LoadError, match="not below the total rate"):
+        optimum(bank, 2.0**53 + 2)
 
 
 def test_the_last_stable_load_is_taken():

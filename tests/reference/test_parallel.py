@@ -5,7 +5,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from sojourn.reference import MD1, MG1, MM1, Queue, equilibrium, optimum
+from sojourn.reference import MD1, MG1, MM1, Queue, equilibrium, optimum, thresholds
 
 BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])
 SCENARIO_1 = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
@@ -130,7 +130,7 @@ class Written:
     delay: np.ndarray
 
 
-class ByHand(Written, Queue):
+class Formulas(Queue):
     @property
     def service(self):
         return 1 / self.rate
@@ -149,6 +149,10 @@ class ByHand(Written, Queue):
 
     def inverse_marginal(self, marginal):
         return self.rate - np.sqrt(self.rate / np.maximum(marginal - self.delay, self.service))
+
+
+class ByHand(Written, Formulas):
+    pass
 
 
 class Affine(Written, Queue):
@@ -171,6 +175,46 @@ def test_a_family_of_ones_own_takes_the_same_path(solve, load):
     # its inverses subtract from the rate, so its flows are wrong by the rounding of the rate
     np.testing.assert_allclose(own.flow, ours.flow, rtol=1e-10, atol=1e-12)
     assert float(own.mean_delay) == pytest.approx(float(ours.mean_delay), rel=1e-9)
+
+
+class NoDataclass(Formulas):
+    def __init__(self, rate, delay):
+        self.rate, self.delay = rate, delay
+
+
+@BOTH
+@pytest.mark.parametrize("make", [ByHand, NoDataclass])
+def test_a_family_of_ones_own_is_cut_and_sampled(solve, make):
+    """More servers than a block or a first look takes, after the sums over all of them were kept."""
+    n = 40_000
+    rng = np.random.default_rng(2)
+    rate, delay = rng.uniform(50, 500, n), rng.uniform(0, 0.05, n)
+    bank = make(rate, delay)
+    assert float(bank.total_rate[0]) == pytest.approx(math.fsum(rate))
+    load = 0.7 * rate.sum()
+    np.testing.assert_allclose(solve(bank, load).flow, solve(MM1(rate, delay), load).flow, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", [ByHand, NoDataclass])
+def test_parts_of_a_family_of_ones_own_sum_anew(make):
+    bank = make(SCENARIO_1.rate, SCENARIO_1.delay)
+    assert float(bank.total_rate[0]) == 380.0
+    part = bank.take(slice(0, 2))
+    assert type(part) is make
+    assert float(part.total_rate[0]) == 180.0
+    np.testing.assert_array_equal(part.idle_latency, SCENARIO_1.idle_latency[:2])
+    np.testing.assert_allclose(thresholds(bank).equilibrium, [0.0, 20.0, 80.0], rtol=1e-12, atol=1e-12)
+
+
+@BOTH
+def test_seconds_and_milliseconds_give_the_same_flows(solve):
+    rate, cv, delay = np.array([300.0, 7.0, 1.0]), np.array([0.0, 1.0, 5.0]), np.array([0.3, 0.0, 0.01])
+    for part in (1e-9, 0.3, 0.9, 0.999):
+        load = part * 308.0
+        here, there = solve(MG1(rate, cv, delay), load), solve(MG1(rate / 1000, cv, delay * 1000), load / 1000)
+        np.testing.assert_allclose(there.flow * 1000, here.flow, rtol=0, atol=1e-14 * load)
+        # the rates and the load are rounded anew, and the delay has 1/(1 - part) times that
+        assert float(there.mean_delay) / 1000 == pytest.approx(float(here.mean_delay), rel=1e-15 / (1 - part))
 
 
 def test_unbounded_capacity():

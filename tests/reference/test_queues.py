@@ -66,6 +66,28 @@ def test_inverses_return_where_they_came_from(bank, part):
     np.testing.assert_allclose(bank.inverse_marginal(bank.marginal(x)), x, rtol=1e-9, atol=np.max(rounding / bank.marginal_slope(x)))
 
 
+@pytest.mark.parametrize("cv", [0.0, 1.0, 100.0])
+@pytest.mark.parametrize("part", [1e-15, 1e-9, 1e-3, 0.24, 0.26, 0.9, 1 - 1e-9])
+def test_potential_keeps_all_digits(cv, part):
+    """At light load x/mu + log(1 - x/mu) cancels, and a large variability shows what is left of it."""
+    flow = 4.0 * part
+    with mp.workdps(50):
+        used, k = mp.mpf(flow) / 4, (1 + mp.mpf(cv) ** 2) / 2
+        exact = mp.mpf(0.25) * flow - k * (used + mp.log(1 - used))
+        assert abs(mp.mpf(float(MG1(4.0, cv).potential([flow])[0])) / exact - 1) < 1e-15
+
+
+@pytest.mark.parametrize("part", [1e-12, 1e-3, 0.5, 1 - 1e-9])
+def test_latency_and_marginal_keep_all_digits(bank, part):
+    flow = part * bank.rate
+    latency, marginal = bank.latency(flow), bank.marginal(flow)
+    with mp.workdps(50):
+        for i in range(len(bank)):
+            mu, d, k, x = (mp.mpf(float(v[i])) for v in (bank.rate, bank.delay, bank.k, flow))
+            assert abs(mp.mpf(float(latency[i])) / (d + 1 / mu + k * x / (mu * (mu - x))) - 1) < 1e-15
+            assert abs(mp.mpf(float(marginal[i])) / (d + 1 / mu + k * (mu**2 / (mu - x) ** 2 - 1) / mu) - 1) < 2e-15
+
+
 def test_inverses_are_0_below_the_idle_latency(bank):
     assert np.all(bank.inverse_latency(0.5 * bank.idle_latency) == 0)
     assert np.all(bank.inverse_marginal(bank.idle_latency) == 0)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -16,9 +18,11 @@ def mixed(n, seed=0):
 def test_against_the_double_sum(n):
     pool = mixed(n)
     found = thresholds(pool)
-    for goal, inverse in (("optimum", pool.inverse_marginal), ("equilibrium", pool.inverse_latency)):
-        plain = np.array([inverse(m).sum() for m in pool.idle_latency])
-        np.testing.assert_allclose(getattr(found, goal), plain, rtol=1e-11, atol=1e-13)
+    for goal, operate in (("optimum", pool.at_marginal), ("equilibrium", pool.at_latency)):
+        # the excess by differences: a price in floating point would round what the servers lie apart
+        gaps = [(d - pool.delay) + (s - pool.service) for d, s in zip(pool.delay, pool.service, strict=True)]
+        plain = np.array([math.fsum(operate(np.maximum(gap, 0)).flow) for gap in gaps])
+        np.testing.assert_allclose(getattr(found, goal), plain, rtol=1e-13)
 
 
 def test_known_values():
