@@ -1,0 +1,223 @@
+"""Which loads and which assignments the stages can carry: Section IV of Jeff and Modiano, for any number of stages and modes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.reference.dual_mode.modes import Modes
+from sojourn.reference.errors import Array, InputError, LoadError, first_bad, numbers
+
+SUM = 1e-9  # how far an assignment may be from adding up to 1
+
+
+@dataclass(frozen=True, eq=False)
+class Capacity:
+    """The largest load and how it is carried.
+
+    Attributes
+    ----------
+    max_load : float
+        Every smaller load can be carried, this one cannot: Theorem 2.
+    assignment : ndarray, shape (M,)
+        Part of the jobs that each mode gets as the load tends to it.
+    """
+
+    max_load: float
+    assignment: Array
+
+
+def capacity(modes: Modes) -> Capacity:
+    """Return the largest load, 1 / min over p of the largest stage load sum_m p_m / rate_sm; Theorem 2 of Jeff and Modiano and its like.
+
+    It is the value of a matrix game, and one of its best strategies makes a square subgame even (Shapley and Snow, 1950), so all of those
+    are tried: for two stages and two modes that is min(mu_l1, mu_c2, mu*), for S and M their number is C(S + M, M).
+
+    Parameters
+    ----------
+    modes : Modes
+
+    Examples
+    --------
+    >>> from sojourn.reference.dual_mode import Canonical
+    >>> round(capacity(Canonical(1.0, 4.0, 0.05, 0.15).dual_mode).max_load, 6)
+    4.705882
+    """
+    return _capacity(modes)
+
+
+@lru_cache(maxsize=128)
+def _capacity(modes: Modes) -> Capacity:
+    time = modes.time
+    best, least = np.zeros(modes.modes), np.inf
+    for size in range(1, min(time.shape) + 1):
+        for columns in combinations(range(modes.modes), size):
+            for rows in combinations(range(modes.stages), size):
+                p = _even(time[np.ix_(rows, columns)])
+                if p is None:
+                    continue
+                whole = np.zeros(modes.modes)
+                whole[list(columns)] = p
+                largest = float((time @ whole).max())
+                if largest < least:
+                    best, least = whole, largest
+    return Capacity(1.0 / least, best)
+
+
+def _even(square: Array) -> Array | None:
+    """Mixture of the columns that loads all rows alike, if there is one."""
+    size = len(square)
+    border = np.zeros((size + 1, size + 1))
+    border[:size, :size], border[:size, size], border[size, :size] = square / square.max(initial=1e-300), -1.0, 1.0
+    try:
+        p: Array = np.linalg.solve(border, np.append(np.zeros(size), 1.0))[:size]
+    except np.linalg.LinAlgError:
+        return None
+    return p if np.all(p >= 0) else None
+
+
+def check_load(modes: Modes, load: npt.ArrayLike) -> Array:
+    """Return the loads as an array of shape () or (K,).
+
+    Raises
+    ------
+    LoadError
+        On a load that is not a number above 0 and below the largest that the stages can carry.
+    """
+    array = numbers("load", load)
+    if array.ndim > 1:
+        raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
+    first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)
+    first_bad("load", array, array > 0, "there are no jobs to assign", "give a load above 0", LoadError)
+    most = capacity(modes).max_load
+    problem = f"not below the maximum {most:.12g}: whatever the assignment, a queue grows without bound"
+    first_bad("load", array, array < most, problem, "lower the load or add rate", LoadError)
+    return array
+
+
+def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
+    """Return the part of the jobs that each mode gets, shape (M,), from p as a number (of two modes) or a list.
+
+    Raises
+    ------
+    InputError
+        On parts outside [0, 1] or that do not add up to 1, or under which a stage cannot keep up; with two modes it says the stable interval.
+    """
+    array = numbers("p", p)
+    if array.ndim == 0 and modes.modes == 2:
+        first_bad("p", array, (array >= 0) & (array <= 1), "is not a part of the jobs", "give a number from 0 to 1")
+        parts = np.array([array, 1 - array])
+    elif array.shape == (modes.modes,):
+        first_bad("p", array, (array >= 0) & (array <= 1), "is not a part of the jobs", "give numbers from 0 to 1")
+        if abs(array.sum() - 1) > SUM:
+            raise InputError("p", array.tolist(), f"adds up to {array.sum():.12g}", "give parts that add up to 1")
+        parts = array / array.sum()
+    else:
+        wanted = f"a number, or {modes.modes} numbers" if modes.modes == 2 else f"{modes.modes} numbers"
+        raise InputError("p", array.tolist(), f"does not say what each of {modes.modes} modes gets", f"give {wanted}")
+    left = slack(modes, load, parts)
+    if not np.all(left > 0):
+        s = int(np.argmin(left))
+        problem = f"stage {s} would be busy {1 - left[s]:.6g} of the time: its queue grows without bound"
+        remedy = "give more jobs to a mode that asks less of it"
+        if modes.modes == 2:
+            low, high = stable_interval(modes, load)
+            remedy = f"at load {load:.12g} p must be in {_interval(low, high)}"
+        raise InputError("p", p if array.ndim == 0 else array.tolist(), problem, remedy)
+    return parts
+
+
+def _interval(low: float, high: float) -> str:
+    """An end counts as inside where it is the whole of the jobs."""
+    return f"{'[' if low == 0 else '('}{low:.12g}, {high:.12g}{']' if high == 1 else ')'}"
+
+
+def slack(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
+    """Part of each stage's time that is left, 1 - load sum_m p_m / rate_sm, shape (..., S) for p of shape (..., M)."""
+    left: Array = 1.0 - np.asarray(load)[..., None] * (parts @ modes.time.T)
+    return left
+
+
+def stable_interval(modes: Modes, load: float) -> tuple[float, float]:
+    """Interval of p under which two modes can be carried, P_lambda = [0, 1] with (p_min, p_max); Section V of Jeff and Modiano.
+
+    An end at 0 or 1 belongs to it, unless it is p_min or p_max itself.
+
+    Examples
+    --------
+    >>> from sojourn.reference.dual_mode import Canonical
+    >>> [round(p, 4) for p in stable_interval(Canonical(1.0, 4.0, 0.1, 0.3).dual_mode, 4.6)]
+    [0.413, 0.8478]
+    """
+    high, low = ends(modes, load)
+    return low.p, high.p
+
+
+@dataclass(frozen=True)
+class End:
+    """An end of the stable interval: p, 1 - p, each to full accuracy, and the stage that fills up there, if one does."""
+
+    p: float
+    rest: float
+    stage: int | None
+
+
+def ends(modes: Modes, load: float) -> tuple[End, End]:
+    """Ends of the stable interval of two modes: the one of the larger p first."""
+    if modes.modes != 2:
+        raise InputError("modes", modes.modes, "an interval of p is for two modes", "give p as a list, one part a mode")
+    high, low = End(1.0, 0.0, None), End(0.0, 1.0, None)
+    for s, (first, second) in enumerate((load * modes.time).tolist()):
+        width = abs(first - second)
+        if first > second and first >= 1:
+            p, rest = (1 - second) / width, (first - 1) / width
+            high = End(p, rest, s) if p < high.p or high.stage is None else high
+        elif second > first and second >= 1:
+            p, rest = (second - 1) / width, (1 - first) / width
+            low = End(p, rest, s) if p > low.p or low.stage is None else low
+    return high, low
+
+
+@dataclass(frozen=True, eq=False)
+class StablePoint:
+    """An operating point under which no queue grows: parts of the jobs, shape (M,), and of each stage's capacity, shape (S, M)."""
+
+    assignment: Array
+    partition: Array
+
+
+def stable_point(modes: Modes, load: float) -> StablePoint:
+    """Return some operating point that carries a load: Lemma 1 of Jeff and Modiano, constructed as in its proof.
+
+    The assignment is that of the largest load; every mode gets of each stage what it needs and an equal part of what is left, which for two
+    modes is alpha = (1 - load (1-p)/mu_l2 + load p/mu_l1) / 2, and likewise beta.
+
+    Raises
+    ------
+    LoadError
+        At or above the largest load: Lemma 2.
+    """
+    check_load(modes, load)
+    parts = capacity(modes).assignment
+    need = load * parts * modes.time
+    return StablePoint(parts, need + (1.0 - need.sum(axis=1, keepdims=True)) / modes.modes)
+
+
+def is_stable(modes: Modes, load: float, assignment: npt.ArrayLike, partition: npt.ArrayLike) -> bool:
+    """Whether every queue is stable, load p_m < share_sm rate_sm: condition (1) of Jeff and Modiano, for the modes that get jobs.
+
+    Parameters
+    ----------
+    modes : Modes
+    load : float
+    assignment : array_like, shape (M,)
+    partition : array_like, shape (S, M)
+        Part of each stage's capacity that each mode gets.
+    """
+    parts, share = np.asarray(assignment, dtype=float), np.asarray(partition, dtype=float)
+    need = load * parts * modes.time
+    return bool(np.all((need < share) | (need == 0)) and np.all(share.sum(axis=1) <= 1 + 1e-12))
