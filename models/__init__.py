@@ -4,7 +4,7 @@ from sojourn.models.latency import MD1, MG1, MM1, Cone, Latency
 from sojourn.models.scenarios import load_scenario
 from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, Solution, SolverNameError, certify
 from sojourn.models.studies import verify
-from sojourn.models.systems import ParallelServers
+from sojourn.models.systems import DualMode, MultiMode, OperatingPoint, ParallelServers, TunableMode
 from sojourn.reference.errors import InputError, LoadError
 
 __all__ = [
@@ -13,14 +13,18 @@ __all__ = [
     "MM1",
     "Certificate",
     "Cone",
+    "DualMode",
     "FormulationError",
     "InputError",
     "Latency",
     "LoadError",
+    "MultiMode",
     "NotCertifiedError",
+    "OperatingPoint",
     "ParallelServers",
     "Solution",
     "SolverNameError",
+    "TunableMode",
     "certify",
     "load_scenario",
     "verify",

@@ -45,7 +45,7 @@ def models(*names):
     return [f"sojourn.models.{n}" for n in names]
 
 
-TOP = ("scenarios", "plots", "cli")
+TOP = ("scenarios", "plots", "reports", "cli")
 # what may not be imported by whom, and whether a function may still do it
 RULES = {
     "reference": (["cvxpy", "sojourn.models", "xarray", "matplotlib", "rich", "typer", "pandas"], True),
@@ -54,8 +54,9 @@ RULES = {
     "models/systems": (models(*TOP), True),
     "models/systems at once": (models("studies"), False),  # curve() is imported when it is called
     "models/studies": (models(*TOP), True),
-    "models/scenarios": (models("plots", "cli", "studies"), True),
-    "models/plots.py": (models("cli", "scenarios", "systems", "solving"), True),
+    "models/scenarios": (models("plots", "reports", "cli", "studies"), True),
+    "models/plots": (models("reports", "cli", "scenarios", "systems", "solving"), True),
+    "models/reports": (models("cli"), True),
 }
 
 

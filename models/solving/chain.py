@@ -4,36 +4,91 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, TypedDict
+from dataclasses import Field, replace
+from typing import Any, ClassVar, Protocol, TypedDict, TypeVar
 
-from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.solving.solution import Attempt, Solution
+from sojourn.models.solving.errors import FormulationError, NotCertifiedError
+from sojourn.models.solving.solution import Attempt
+from sojourn.models.solving.solvers import solver_names, takes
+from sojourn.reference.errors import InputError
 
 
-class How(TypedDict, total=False):
-    """How to solve; see `sojourn.models.ParallelServers.optimum`."""
+class Settings(TypedDict, total=False):
+    """How to solve any problem: by whom, how tight, and what to do with an answer that misses its gap."""
 
-    formulation: str
     solver: str | None
     solver_options: Mapping[str, Any] | None
-    polish: bool
     gap: float | None
     throw: bool
 
 
-def check_how(goal: str, how: Mapping[str, object]) -> None:
-    """Raise TypeError on an option that there is not, as Python does for a keyword."""
+class HowPolished(Settings, total=False):
+    """The same, and whether Newton steps finish what the solver began."""
+
+    polish: bool
+
+
+class How(HowPolished, total=False):
+    """How to solve; see `sojourn.models.ParallelServers.optimum`."""
+
+    formulation: str
+
+
+class Bounded(Protocol):
+    """A certificate, whatever else it says."""
+
+    @property
+    def gap(self) -> float:
+        """Relative error that the answer can have."""
+
+
+class Answer(Protocol):
+    """A frozen dataclass with a certificate and a field `attempts`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def certificate(self) -> Bounded:
+        """How far from the truth it can be."""
+
+    @property
+    def certified(self) -> bool:
+        """Whether that is near enough."""
+
+
+Found = TypeVar("Found", bound=Answer)
+
+
+def check_how(goal: str, how: Mapping[str, object], known: type = How) -> None:
+    """Raise TypeError on an option that there is not, as Python does for a keyword; InputError on a gap that is none."""
     for key in how:
-        if key not in How.__annotations__:
-            near = difflib.get_close_matches(key, How.__annotations__, 1)
-            hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(How.__annotations__)}"
+        if key not in known.__annotations__:
+            near = difflib.get_close_matches(key, known.__annotations__, 1)
+            hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known.__annotations__)}"
             raise TypeError(f"{goal}() got an unexpected keyword argument {key!r}; {hint}")
+    gap = how.get("gap")
+    if gap is not None and not (isinstance(gap, int | float) and gap > 0):
+        raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
+
+
+def able(solver: str | None, kind: str | None, what: str) -> tuple[str, ...]:
+    """Return the solvers to try on a problem with one kind of cone beyond the linear ones, or none.
+
+    Raises
+    ------
+    SolverNameError, FormulationError
+        On a name that is none, or a solver that does not take the cone.
+    """
+    fit = tuple(s for s in solver_names(solver) if kind is None or kind in takes(s))
+    if not fit:
+        others = [s for s in solver_names(None) if kind in takes(s)]
+        raise FormulationError("solver", solver, f"does not take the cone {kind} that the {what} needs", f"use {' or '.join(others)}")
+    return fit
 
 
 def first_certified(
-    plan: Sequence[tuple[str, str]], ask: Callable[[str, str], tuple[Solution | None, Attempt]], what: str, wanted: float, *, throw: bool
-) -> Solution:
+    plan: Sequence[tuple[str, str]], ask: Callable[[str, str], tuple[Found | None, Attempt]], what: str, wanted: float, *, throw: bool
+) -> Found:
     """Ask solvers in turn; return the first certified answer.
 
     Parameters
@@ -53,7 +108,7 @@ def first_certified(
     NotCertifiedError
     """
     attempts: list[Attempt] = []
-    best: Solution | None = None
+    best: Found | None = None
     for solver, formulation in plan:
         found, attempt = ask(solver, formulation)
         attempts.append(attempt)

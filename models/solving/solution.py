@@ -126,16 +126,17 @@ class Solution:
                 {"name": n, "flow": float(f), "share": float(s), "latency": float(t), "active": bool(a)}
                 for n, f, s, t, a in zip(self.names, self.flow, self.share, self.latency, self.active, strict=True)
             ],
-            "certificate": _finite(vars(self.certificate)),
+            "certificate": finite(vars(self.certificate)),
             "certified": self.certified,
             "solver": self.solver,
             "formulation": self.formulation,
             "status": self.status,
             "polished": self.polished,
-            "attempts": [_finite(vars(a)) for a in self.attempts],
+            "attempts": [finite(vars(a)) for a in self.attempts],
             "timing": vars(self.timing),
         }
 
 
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
+def finite(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with None for what is infinite."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

@@ -1,7 +1,10 @@
-"""What people do with a system: curves, wrong beliefs, and models against reference."""
+"""What people do with a system: curves, wrong beliefs, models against reference, local solvers against the models."""
 
 from sojourn.models.studies.belief import misjudged
+from sojourn.models.studies.checks import Check, Verification
 from sojourn.models.studies.curve import CurveInterruptedError, curve
-from sojourn.models.studies.verify import Check, Verification, verify
+from sojourn.models.studies.dual_mode_curve import profile
+from sojourn.models.studies.traps import Traps, traps
+from sojourn.models.studies.verify import verify
 
-__all__ = ["Check", "CurveInterruptedError", "Verification", "curve", "misjudged", "verify"]
+__all__ = ["Check", "CurveInterruptedError", "Traps", "Verification", "curve", "misjudged", "profile", "traps", "verify"]

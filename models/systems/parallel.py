@@ -203,8 +203,6 @@ class ParallelServers:
         load = self.check_load(load)
         polish, formulation = how.get("polish", True), how.get("formulation", "auto")
         gap = how.get("gap")
-        if gap is not None and not (isinstance(gap, int | float) and gap > 0):
-            raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
         wanted = gap if gap is not None else GAP if polish else math.inf
         forms = {s: self._formulations(goal, formulation, s) for s in solver_names(how.get("solver"))}
         # every solver's first formulation before any solver's second

@@ -267,7 +267,7 @@ def test_interrupted_solve(sojourn, own, monkeypatch):
     (["run", "--load", "-3"], r"^error: load = .*: a load cannot be negative; give a load above 0$"),
     (["run", "--load", "0"], r"^error: load = 0\.0: there is nothing to split; give a load above 0$"),
     (["run", "--solver", "GUROBY"], r"^error: solver = 'GUROBY': is not a solver that CVXPY knows; use one of .*CLARABEL"),
-    (["run", "no.toml"], r"^error: scenario = 'no\.toml': is neither a file nor a built-in scenario; give a TOML file or one of scenario-0"),
+    (["run", "no.toml"], r"^error: scenario = 'no\.toml': is neither a file nor a built-in scenario; give a TOML file or one of dual-a"),
     (["run", "scenario-9"], r"^error: scenario = 'scenario-9': .*; did you mean scenario-\d\?$"),
     (["run", "."], r"^error: scenario = '\.': is neither a file nor a built-in scenario"),
     (["run", "[/b]"], r"^error: scenario = '\[/b\]': is neither"),
@@ -320,7 +320,7 @@ def test_list(sojourn):
     for name in ("scenario-0", "scenario-1", "scenario-2", "scenario-3", "scenario-4", "cv-10", "assuming-the-mean"):
         assert name in out
     rows = json.loads(sojourn("list", "--json")[1])
-    assert [r["name"] for r in rows] == [f"scenario-{i}" for i in range(5)]
+    assert [r["name"] for r in rows] == ["dual-a", "dual-b", "dual-c", *(f"scenario-{i}" for i in range(5))]
     assert all(r["title"] and r["source"] for r in rows)
 
 

@@ -7,18 +7,9 @@ from collections.abc import Mapping
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-)  # told apart by colour-blind readers too
-MILLI = {"s": ("ms", 1e3)}
+from sojourn.models.plots.style import COLOURS, MILLI, grid, load_label, log_delay
+
 MOST_LINES = 7  # of thresholds that are named; more would hide the curve
 
 
@@ -58,12 +49,10 @@ def plot_delay(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | 
             axes.plot(curve["load"], curve[f"{goal}_delay"] * factor, style, color=tone, linewidth=width, label=label)
     if alone:
         _thresholds(data, axes, named=True)
-    axes.set(yscale="log", ylabel=f"mean delay ({unit})", xlabel=_load_label(data))
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel=load_label(data))
+    log_delay(axes, unit)
     axes.legend(fontsize="small", ncols=1 if alone else 2)
-    _grid(axes)
+    grid(axes)
 
 
 def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
@@ -74,8 +63,8 @@ def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.
         axes.legend(fontsize="small")
     else:
         _thresholds(data, axes)
-    axes.set(ylabel="price of anarchy", xlabel=_load_label(data))
-    _grid(axes)
+    axes.set(ylabel="price of anarchy", xlabel=load_label(data))
+    grid(axes)
 
 
 def _lines(data: xr.Dataset, others: Mapping[str, xr.Dataset] | None) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
@@ -83,10 +72,6 @@ def _lines(data: xr.Dataset, others: Mapping[str, xr.Dataset] | None) -> list[tu
     curves = list({"": data, **(others or {})}.items())
     widths = [1.8] if len(curves) == 1 else [4.0 - 2.8 * i / (len(curves) - 1) for i in range(len(curves))]
     return [(COLOURS[i % len(COLOURS)], widths[i], curve) for i, curve in enumerate(curves)]
-
-
-def _load_label(data: xr.Dataset) -> str:
-    return f"load (jobs per {data.attrs['time_unit']})"
 
 
 def _thresholds(data: xr.Dataset, axes: Axes, *, named: bool = False) -> None:
@@ -107,8 +92,3 @@ def _thresholds(data: xr.Dataset, axes: Axes, *, named: bool = False) -> None:
                     va="top",
                     ha="right",
                 )
-
-
-def _grid(axes: Axes) -> None:
-    axes.grid(visible=True, alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)

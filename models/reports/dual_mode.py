@@ -1,0 +1,164 @@
+"""What the command says of a dual-mode system: the operating point, where it breaks away and touches its bound, and the curves."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.reference import dual_mode as exact
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from sojourn.models.scenarios import DualModeScenario
+    from sojourn.models.systems import OperatingPoint
+    from sojourn.reference.errors import Array
+
+PROFILE = (0.25, 0.5, 0.7, 0.85, 0.95)  # parts of the largest load at which the delay is drawn against p
+NEAR = 1e-6  # how far beside the breakaway the curve is solved: there the two p are equally good
+
+
+def run(scenario: DualModeScenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
+    """Solve at a load, print, write; return the exit code."""
+    best = scenario.system.assignment(point, solver=solver)
+    result = _result(scenario, best, solver)
+    if as_json:
+        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    else:
+        _print_result(scenario, best, result)
+    return 0 if folder is None else _write_all(folder, scenario, solver, result, quiet=as_json)
+
+
+def _result(scenario: DualModeScenario, best: OperatingPoint, solver: str | None) -> dict[str, Any]:
+    system, form = scenario.system, scenario.system.canonical_form
+    leaves = system.breakaway(solver=solver)
+    theorems = exact.regime(form, best.load).theorem if form.K > 1 else None
+    return {
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "source": scenario.source,
+        "time_unit": system.time_unit,
+        "canonical": {"mu0": form.mu0, "K": form.K, "f": [form.f1, form.f2]},
+        "throughput_efficient": form.throughput_efficient,
+        "bottleneck": form.bottleneck,
+        "max_load": system.max_load,
+        "load": best.load,
+        "theorem": theorems,
+        "stable_interval": list(system.stable_interval(best.load)),
+        "best": best.to_dict(),
+        "single_mode_delay": _alone(system.rates, best.load),
+        "tunable": {"f": float(system.tunable.exact.best_fraction(best.load)), "delay": float(system.tunable.exact.least_delay(best.load))},
+        "breakaway": None if leaves is None else {"load": leaves.load, "p_before": leaves.p_before, "p_after": leaves.p_after},
+        "touch_points": list(exact.touch_points(form)) if form.K > 1 else [],
+    }
+
+
+def _alone(modes: exact.Modes, load: float) -> dict[str, float | None]:
+    """Mean delay with all jobs in one mode; None where it is not stable."""
+    delays = exact.delay(modes, load, [1.0, 0.0]).tolist()
+    return {name: delay if math.isfinite(delay) else None for name, delay in zip(("mode 1", "mode 2"), delays, strict=True)}
+
+
+def _print_result(scenario: DualModeScenario, best: OperatingPoint, result: dict[str, Any]) -> None:
+    unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
+    system, form = scenario.system, scenario.system.canonical_form
+    out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
+    out.print(f"mu0 {form.mu0:.6g}/s, K {form.K:.6g}, local work {form.f1:.6g} in mode 1, {form.f2:.6g} in mode 2")
+    capacity = system.tunable.max_load
+    part = f"{best.load / capacity:.4g} of both servers' capacity, {best.load / system.max_load:.4g} of the largest load {system.max_load:.6g}"
+    out.print(f"load {best.load:.6g} jobs/s = {part}\n")
+    out.print(_operating_point(best, factor, unit))
+    low, high = result["stable_interval"]
+    said = f"; Theorem {result['theorem']} speaks here" if result["theorem"] else ""
+    out.print(f"p can be from {low:.6g} to {high:.6g}{said}")
+    how = f"{best.solver.lower()}, {best.formulation}, {best.polished} Newton steps"
+    out.print(f"certified within {best.certificate.gap:.0e} of the least delay ({how})")
+    out.print(_comparison(result, factor, unit))
+    _print_marks(result, capacity)
+
+
+def _operating_point(best: OperatingPoint, factor: float, unit: str) -> Table:
+    table = Table(caption="best operating point")
+    table.add_column("")
+    for mode in best.modes:
+        table.add_column(mode, justify="right", no_wrap=True)
+    table.add_column(f"delay ({unit})", justify="right", no_wrap=True)
+    table.add_row("jobs", *(f"{part:.6f}" for part in best.assignment), "")
+    for stage, row, delay in zip(best.stages, best.share, best.stage_delay, strict=True):
+        table.add_row(f"{stage} server", *(f"{part:.6f}" for part in row), f"{delay * factor:.6g}")
+    table.add_section()
+    table.add_row("[bold]mean delay", *("" for _ in best.modes), f"[bold]{best.mean_delay * factor:.6g}")
+    return table
+
+
+def _comparison(result: dict[str, Any], factor: float, unit: str) -> Table:
+    table = Table(caption="beside it")
+    for heading in ("", f"delay ({unit})", "over the best"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
+    best = result["best"]["mean_delay"]
+    rows = {f"all jobs in {mode}": delay for mode, delay in result["single_mode_delay"].items()}
+    rows[f"tunable mode, f = {result['tunable']['f']:.4f}: no split is faster"] = result["tunable"]["delay"]
+    for name, delay in rows.items():
+        table.add_row(name, *(("not stable", "") if delay is None else (f"{delay * factor:.6g}", f"{delay / best:.4f}")))
+    return table
+
+
+def _print_marks(result: dict[str, Any], capacity: float) -> None:
+    leaves = result["breakaway"]
+    if leaves is None:
+        out.print("breakaway    none: one mode for all jobs is best at every load")
+    else:
+        where = f"load {leaves['load']:.6g} ({leaves['load'] / capacity:.4f} of the capacity)"
+        out.print(f"breakaway    {where}: p from {leaves['p_before']:.4g} to {leaves['p_after']:.4g}")
+    touches = ", ".join(f"load {x:.6g} ({x / capacity:.4f})" for x in result["touch_points"])
+    out.print(f"touch points {touches or 'none'}")
+
+
+def _write_all(folder: Path, scenario: DualModeScenario, solver: str | None, result: dict[str, Any], *, quiet: bool) -> int:
+    """Write what there is as soon as it is there; a file that cannot be written does not stop the others."""
+    from sojourn.models.plots import plot_dual_mode
+    from sojourn.models.studies import CurveInterruptedError, profile
+
+    failed = [write(folder / "result.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
+    interrupted = False
+    try:
+        data = scenario.system.curve(_with_breakaway(scenario, result), solver=solver)
+    except CurveInterruptedError as stop:
+        data, interrupted = stop.dataset, True
+    failed.append(write(folder / "curve.nc", lambda p: data.to_netcdf(p, engine="scipy")))
+    failed.append(write(folder / "curve.csv", lambda p: _flat(data).to_csv(p, index=False)))
+    if data.sizes["load"]:
+        shapes = profile(scenario.system, [part * scenario.system.max_load for part in PROFILE])
+        failed.append(write(folder / "profile.nc", lambda p: shapes.to_netcdf(p, engine="scipy")))
+        unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
+        picture = plot_dual_mode(data, shapes, scenario.title, factor, unit)
+        failed.append(write(folder / "curve.png", lambda p: picture.savefig(p, dpi=150)))
+    if not quiet:
+        say_written(folder)
+    return INTERRUPTED if interrupted else NOT_WRITTEN if any(failed) else 0
+
+
+def _with_breakaway(scenario: DualModeScenario, result: dict[str, Any]) -> Array:
+    """Loads of the scenario and, on both sides of it, the breakaway: a picture must not cut its corner."""
+    leaves = result["breakaway"]
+    beside = [] if leaves is None else [leaves["load"] * (1 - NEAR), leaves["load"] * (1 + NEAR)]
+    inside = [x for x in beside if scenario.loads.min() < x < scenario.loads.max()]
+    return np.unique(np.concatenate([scenario.loads, inside]))
+
+
+def _flat(data: xr.Dataset) -> Any:
+    """One row a load: shares and single-mode delays become columns."""
+    frame = data.drop_dims(["stage", "mode"]).to_dataframe().reset_index()
+    for stage in data["stage"].values:
+        frame[f"share[{stage}][{data['mode'].values[0]}]"] = data["share"].sel(stage=stage)[:, 0].values
+    for mode in data["mode"].values:
+        frame[f"delay[all in {mode}]"] = data["single_mode_delay"].sel(mode=mode).values
+    return frame

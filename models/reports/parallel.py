@@ -1,0 +1,132 @@
+"""What the command says of parallel servers: the split, thresholds, variants, and the curve."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from sojourn.models.scenarios import Scenario
+    from sojourn.models.solving import Solution
+    from sojourn.reference.errors import Array
+
+
+def run(scenario: Scenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
+    """Solve at a load, print, write; return the exit code."""
+    optimum, equilibrium = (getattr(scenario.system, goal)(point, solver=solver) for goal in ("optimum", "equilibrium"))
+    variants = _variants(scenario, point, solver)
+    result = _result(scenario, point, optimum, equilibrium, variants)
+    if as_json:
+        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    else:
+        _print_result(scenario, point, optimum, equilibrium, variants)
+    return 0 if folder is None else _write_all(folder, scenario, solver, result, quiet=as_json)
+
+
+def _variants(scenario: Scenario, point: float, solver: str | None) -> list[dict[str, Any]]:
+    from sojourn.models.studies import misjudged
+
+    rows = []
+    for v in scenario.variants:
+        data = misjudged(v.believed, v.paid, [point], solver=solver)
+        delays = {goal: float(data[f"{goal}_delay"][0]) for goal in ("optimum", "equilibrium")}
+        rows.append({"name": v.name, "title": v.title, **delays, "ratio": float(data["price_of_anarchy"][0])})
+    return rows
+
+
+def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> dict[str, Any]:
+    thresholds = scenario.system.thresholds()
+    return {
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "source": scenario.source,
+        "time_unit": scenario.system.time_unit,
+        "total_rate": scenario.system.total_rate,
+        "load": point,
+        "price_of_anarchy": equilibrium.mean_delay / optimum.mean_delay,
+        "thresholds": {"optimum": thresholds.optimum.tolist(), "equilibrium": thresholds.equilibrium.tolist()},
+        "optimum": optimum.to_dict(),
+        "equilibrium": equilibrium.to_dict(),
+        "variants": variants,
+    }
+
+
+def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> None:
+    unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
+    total, thresholds = scenario.system.total_rate, scenario.system.thresholds()
+    out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
+    out.print(f"load {point:.6g} jobs/s = {point / total:.4g} of the total rate {total:.6g}\n")
+    table = Table(caption="starts at: the load, in jobs/s, from which a server is used")
+    table.add_column("server", overflow="fold", min_width=6)  # in a narrow terminal names give way, never numbers
+    for heading in ("share", f"latency\n({unit})", "starts\nat"):
+        for goal in ("optimum", "equilib."):
+            table.add_column(f"{goal}\n{heading}", justify="right", no_wrap=True)
+    for i, name in enumerate(scenario.system.names):
+        row = [f"{s.share[i]:.4f}" for s in (optimum, equilibrium)]
+        row += [f"{s.latency[i] * factor:.6g}" for s in (optimum, equilibrium)]
+        row += [f"{t[i]:.2f}" for t in (thresholds.optimum, thresholds.equilibrium)]
+        table.add_row(escape(name), *row)
+    table.add_section()
+    delays = [f"{s.mean_delay * factor:.6g}" for s in (optimum, equilibrium)]
+    table.add_row("[bold]mean delay", "", "", *(f"[bold]{d}" for d in delays), "", "")
+    out.print(table)
+    out.print(f"\nprice of anarchy  [bold]{equilibrium.mean_delay / optimum.mean_delay:.6f}")
+    for s in (optimum, equilibrium):
+        out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
+    if variants:
+        other = Table(title="variants")
+        for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):
+            other.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=heading != "variant")
+        for v in variants:
+            other.add_row(escape(v["title"]), f"{v['optimum'] * factor:.6g}", f"{v['equilibrium'] * factor:.6g}", f"{v['ratio']:.6f}")
+        out.print(other)
+
+
+def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dict[str, Any], *, quiet: bool) -> int:
+    """Write what there is as soon as it is there; a file that cannot be written does not stop the others."""
+    from sojourn.models.plots import plot_curve
+    from sojourn.models.studies import CurveInterruptedError, misjudged
+
+    failed = [write(folder / "result.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
+    interrupted = False
+    others: dict[str, xr.Dataset] = {}
+    try:
+        data = scenario.system.curve(_with_kinks(scenario), solver=solver)
+        others = {v.name: misjudged(v.believed, v.paid, scenario.loads, solver=solver) for v in scenario.variants}
+    except CurveInterruptedError as stop:
+        data, interrupted = (data if "data" in locals() else stop.dataset), True
+    for name, curve in {"curve": data, **others}.items():
+        failed.append(write(folder / f"{name}.nc", lambda p, c=curve: c.to_netcdf(p, engine="scipy")))  # type: ignore[misc]
+        failed.append(write(folder / f"{name}.csv", lambda p, c=curve: _flat(c).to_csv(p, index=False)))  # type: ignore[misc]
+    if data.sizes["load"]:
+        failed.append(write(folder / "curve.png", lambda p: plot_curve(data, scenario.title, others).savefig(p, dpi=150)))
+    if not quiet:
+        say_written(folder)
+    return INTERRUPTED if interrupted else NOT_WRITTEN if any(failed) else 0
+
+
+def _with_kinks(scenario: Scenario) -> Array:
+    """Loads of the scenario and, between them, those where a server starts: a picture must not cut its corners."""
+    thresholds = scenario.system.thresholds()
+    starts = np.concatenate([thresholds.optimum, thresholds.equilibrium])
+    inside = starts[(starts > scenario.loads.min()) & (starts < scenario.loads.max())]
+    return np.unique(np.concatenate([scenario.loads, inside]))
+
+
+def _flat(data: xr.Dataset) -> Any:
+    """One row a load: flows become one column a server."""
+    frame = data.drop_dims("server").to_dataframe().reset_index()
+    for goal in ("optimum", "equilibrium"):
+        for server in data["server"].values:
+            frame[f"{goal}_flow[{server}]"] = data[f"{goal}_flow"].sel(server=server).values
+    return frame

@@ -1,0 +1,75 @@
+"""A quantity, once by a model and once by the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+AGREE = 1e-8  # relative difference up to which two numbers are the same
+
+
+@dataclass(frozen=True)
+class Check:
+    """One quantity, twice.
+
+    Attributes
+    ----------
+    quantity : str
+    load : float
+    model, reference : float
+    difference : float
+        Relative; for flows the largest over the servers, in parts of the load.
+    certificate : float or None
+        What the model's certificate allows, where it speaks of this quantity.
+    passed : bool
+        The difference is below 1e-8 and within the certificate.
+    """
+
+    quantity: str
+    load: float
+    model: float
+    reference: float
+    difference: float
+    certificate: float | None
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All checks of one system.
+
+    Attributes
+    ----------
+    checks : tuple of Check
+    passed : bool
+        Whether every one did.
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check did."""
+        return all(c.passed for c in self.checks)
+
+    def table(self, title: str = "models against reference") -> Table:
+        """Return the checks as a table for `rich`."""
+        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for heading in ("quantity", "load", "model", "reference", "differ by", "certified", ""):
+            # in a narrow terminal the first column gives way: a number or verdict cut short would say nothing
+            table.add_column(heading, justify="left" if heading in ("quantity", "") else "right", no_wrap=heading != "quantity")
+        for c in self.checks:
+            bound = "" if c.certificate is None else f"{c.certificate:.0e}"
+            numbers = (f"{c.load:.5g}", f"{c.model:.8g}", f"{c.reference:.8g}", f"{c.difference:.0e}", bound)
+            table.add_row(escape(c.quantity), *numbers, "ok" if c.passed else "DIFFERS", style=None if c.passed else "bold red")
+        return table
+
+
+def compare(quantity: str, load: float, model: float, reference: float, certificate: float | None) -> Check:
+    """Return the check of a quantity that is not 0; a certificate, where there is one, must cover the difference."""
+    difference = abs(model - reference) / reference
+    within = certificate is None or difference <= certificate * (1 + 1e-6) + 1e-12
+    return Check(quantity, load, model, reference, difference, certificate, bool(difference <= AGREE and within))

@@ -1,0 +1,184 @@
+"""The best assignment, partition and delay over loads, and the delay over assignments, as `xarray.Dataset`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from sojourn.models.solving.errors import NotCertifiedError
+from sojourn.models.studies.curve import CurveInterruptedError
+from sojourn.models.studies.progress import track
+from sojourn.models.systems.dual_mode import DualMode
+from sojourn.reference import dual_mode as exact
+from sojourn.reference.errors import InputError, LoadError, numbers
+
+if TYPE_CHECKING:
+    from sojourn.models.solving.chain import HowPolished
+    from sojourn.models.systems.dual_mode import MultiMode, OperatingPoint
+
+
+def curve(system: MultiMode, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -> xr.Dataset:
+    """Solve for the best assignment at many loads.
+
+    Parameters
+    ----------
+    system : MultiMode
+        S stages, two modes.
+    loads : array_like, shape (K,)
+        Each above 0 and below the largest load, in any order.
+    **how
+        As for `MultiMode.assignment`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False;
+        where no solver returns anything, the row is NaN.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions ``load``, ``stage``, ``mode``: ``p``, ``delay``, ``lower_bound``, ``gap``, ``certified`` over load, ``share`` over all three
+        and ``single_mode_delay``, with all jobs in one mode, over load and mode (infinite where that is not stable). Of a `DualMode` also
+        ``tunable_delay``, the bound of Proposition 1. Attributes: ``max_load``, ``capacity`` (of both servers together), and where they are
+        ``breakaway_load``, ``breakaway_p`` and ``touch_loads``. The coordinate ``utilisation`` is the load over the capacity.
+
+    Raises
+    ------
+    LoadError, InputError
+        Before any solver starts.
+    CurveInterruptedError
+        On Ctrl-C, with what was done.
+
+    Examples
+    --------
+    >>> from sojourn.models import DualMode
+    >>> data = DualMode.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15)).curve([2.0, 3.0, 4.0])
+    >>> data.p.values
+    array([1., 0., 0.])
+    """
+    array = numbers("loads", loads)
+    if array.ndim != 1 or array.size == 0:
+        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
+    checked = [_check(system, i, load) for i, load in enumerate(array.tolist())]
+    settings: HowPolished = {**how, "throw": False}
+    found: list[OperatingPoint | None] = []
+    try:
+        for load in track(checked, "loads"):
+            found.append(_best(system, load, settings))
+        data = _dataset(system, checked, found)
+        data.attrs.update(_marks(system))
+    except KeyboardInterrupt:
+        raise CurveInterruptedError(_dataset(system, checked[: len(found)], found)) from None
+    missed = int((~data["certified"]).sum())
+    if missed:
+        warnings.warn(f"{missed} of {len(checked)} answers are not certified; see certified and gap", stacklevel=2)
+    return data
+
+
+def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Dataset:
+    """Delay under the best partition over the assignment p, at some loads; Figure 4 of Jeff and Modiano.
+
+    Parameters
+    ----------
+    system : MultiMode
+        S stages, two modes.
+    loads : array_like, shape (K,)
+    points : int
+        Values of p, closer together towards 0 and 1, where the delay is steep.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``delay`` over ``load`` and ``p``, NaN outside the stable interval; ``best_p`` and ``best_delay`` over load.
+
+    Examples
+    --------
+    >>> from sojourn.models import DualMode
+    >>> data = profile(DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), [3.0, 4.5])
+    >>> data.best_p.values.round(3)
+    array([1.   , 0.575])
+    """
+    array = np.atleast_1d(numbers("loads", loads))
+    checked = [_check(system, i, load) for i, load in enumerate(array.tolist())]
+    if isinstance(points, bool) or not isinstance(points, int) or points < 2:
+        raise InputError("points", points, "is not a number of points", "give a whole number from 2 on")
+    p = np.sin(np.linspace(0, np.pi / 2, points)) ** 2
+    delay = exact.delay(system.rates, np.array(checked)[:, None], p)
+    best_p, best = exact.best_assignment(system.rates, checked)
+    time = system.time_unit
+    return xr.Dataset(
+        {
+            "delay": (("load", "p"), np.where(np.isfinite(delay), delay, np.nan), {"long_name": "mean delay, best partition", "units": time}),
+            "best_p": ("load", best_p, {"long_name": "best assignment p*"}),
+            "best_delay": ("load", best, {"long_name": "least mean delay", "units": time}),
+        },
+        coords={"load": ("load", checked, {"units": f"1/{time}"}), "p": ("p", p, {"long_name": "part of the jobs in mode 1"})},
+        attrs={"time_unit": time, "capacity": _capacity(system)},
+    )
+
+
+def _check(system: MultiMode, index: int, load: float) -> float:
+    try:
+        return system.check_load(load)
+    except LoadError as error:
+        raise LoadError(f"loads[{index}]", error.value, error.problem, error.remedy) from None
+
+
+def _best(system: MultiMode, load: float, settings: HowPolished) -> OperatingPoint | None:
+    """Best answer, certified or not; None where no solver returned any."""
+    try:
+        return system.assignment(load, **settings)
+    except NotCertifiedError:
+        return None
+
+
+def _dataset(system: MultiMode, loads: Sequence[float], found: Sequence[OperatingPoint | None]) -> xr.Dataset:
+    time, rate = system.time_unit, f"1/{system.time_unit}"
+    points = np.asarray(loads, dtype=float)
+    shape = (len(loads), len(system.stages), len(system.modes))
+    nothing = np.full(shape[1:], np.nan)
+    share = np.array([nothing if s is None else s.share for s in found]).reshape(shape)
+    single = np.stack([exact.delay(system.rates, points, p) for p in (1.0, 0.0)], axis=-1)
+    data: dict[str, Any] = {
+        "p": ("load", [np.nan if s is None else s.p for s in found], {"long_name": f"best part of the jobs in {system.modes[0]}"}),
+        "delay": ("load", [np.nan if s is None else s.mean_delay for s in found], {"long_name": "least mean delay", "units": time}),
+        "lower_bound": (
+            "load",
+            [np.nan if s is None else s.certificate.lower_bound for s in found],
+            {"long_name": "certified lower bound of the mean delay", "units": time},
+        ),
+        "gap": ("load", [np.inf if s is None else s.certificate.gap for s in found], {"long_name": "certified relative error"}),
+        "certified": ("load", np.array([s is not None and s.certified for s in found], dtype=bool)),
+        "share": (("load", "stage", "mode"), share, {"long_name": "part of a stage's capacity for a mode"}),
+        "single_mode_delay": (("load", "mode"), single, {"long_name": "mean delay with all jobs in one mode", "units": time}),
+    }
+    if isinstance(system, DualMode):
+        bound = system.tunable.exact.least_delay(points) if points.size else points
+        data["tunable_delay"] = ("load", bound, {"long_name": "least mean delay of the tunable mode", "units": time})
+    capacity = _capacity(system)
+    return xr.Dataset(
+        data,
+        coords={
+            "load": ("load", points, {"long_name": "load", "units": rate}),
+            "utilisation": ("load", points / capacity, {"long_name": "load over the capacity of all stages"}),
+            "stage": ("stage", list(system.stages)),
+            "mode": ("mode", list(system.modes)),
+        },
+        attrs={"max_load": system.max_load, "capacity": capacity, "time_unit": time},
+    )
+
+
+def _capacity(system: MultiMode) -> float:
+    """Load that would keep every server busy: (K + 1) mu0 of a dual-mode system; the largest load of any other."""
+    return system.tunable.max_load if isinstance(system, DualMode) else system.max_load
+
+
+def _marks(system: MultiMode) -> dict[str, Any]:
+    """Loads that a picture marks: a file has no word for one that is not there."""
+    marks: dict[str, Any] = {}
+    leaves = system.breakaway()
+    if leaves is not None:
+        marks.update(breakaway_load=leaves.load, breakaway_p=leaves.p_after)
+    touches = exact.touch_points(system.canonical_form) if isinstance(system, DualMode) and system.canonical_form.K > 1 else ()
+    return marks | ({"touch_loads": list(touches)} if touches else {})

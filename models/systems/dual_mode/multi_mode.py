@@ -1,0 +1,230 @@
+"""Jobs that pass S stages in one of M service modes: the largest load, the best partition, and for two modes the best assignment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.models.solving.chain import HowPolished, Settings, able, check_how, first_certified
+from sojourn.models.systems.dual_mode import capacity
+from sojourn.models.systems.dual_mode.breakaway import breakaway
+from sojourn.models.systems.dual_mode.operating_point import MaxLoad, OperatingPoint
+from sojourn.models.systems.dual_mode.partition import Program, write
+from sojourn.models.systems.dual_mode.search import Search
+from sojourn.reference.dual_mode import Breakaway, Modes, stable_interval
+from sojourn.reference.dual_mode import capacity as closed_form
+from sojourn.reference.dual_mode.partition import one_load
+from sojourn.reference.dual_mode.stability import check_assignment
+from sojourn.reference.errors import Array, InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+GAP = 1e-9
+"""Relative error of a partition's mean delay, or of a largest load, that an answer must prove, unless another is asked for."""
+ASSIGNMENT_GAP = 1e-8
+"""The same for the joint optimum, whose bound comes from a semidefinite program."""
+
+
+class MultiMode:
+    """Stages in series, each divided between the service modes of the jobs.
+
+    Every job passes all stages in one mode; a stage queues each mode apart, M/M/1, on the part of its capacity that the mode is given.
+
+    Parameters
+    ----------
+    rate : array_like, shape (S, M)
+        Service rate of a stage that serves one mode alone, jobs per unit of time; ``inf`` where the mode asks nothing of the stage.
+    stages, modes : sequence of str, optional
+        Names; by default ``stage 1``, ... and ``mode 1``, ...
+    time_unit : str, default "s"
+        Written on tables, plots and files; the numbers are in whatever unit the rates use.
+
+    Raises
+    ------
+    InputError
+        On rates that no system has, or names that do not fit.
+
+    Examples
+    --------
+    >>> from sojourn.models import MultiMode
+    >>> system = MultiMode([[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]], stages=["device", "edge", "cloud"])
+    >>> system.max_load
+    4.0
+    >>> round(system.partition(load=2.0, p=0.8).mean_delay, 6)
+    1.533284
+    """
+
+    def __init__(
+        self, rate: npt.ArrayLike, stages: Sequence[str] | None = None, modes: Sequence[str] | None = None, time_unit: str = "s"
+    ) -> None:
+        self.rates = Modes(rate)
+        self.stages = _names("stages", "stage", stages, self.rates.stages)
+        self.modes = _names("modes", "mode", modes, self.rates.modes)
+        self.time_unit = time_unit
+        self._search = Search(self.rates, self.stages, self.modes)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.stages)} stages, {len(self.modes)} modes, largest load {self.max_load:g})"
+
+    @property
+    def max_load(self) -> float:
+        """Largest load that the stages can carry, in closed form (Theorem 2); `capacity` proves it by a linear program."""
+        return closed_form(self.rates).max_load
+
+    def capacity(self, **how: Unpack[Settings]) -> MaxLoad:
+        """Largest load as a linear program: maximise sum x_m subject to sum_m x_m / rate_sm <= 1 at every stage; Theorem 2.
+
+        Parameters
+        ----------
+        **how
+            ``solver``, ``solver_options``, ``gap`` (1e-9), ``throw``, as in `ParallelServers.optimum`.
+
+        Raises
+        ------
+        SolverNameError, NotCertifiedError
+        """
+        check_how("capacity", how, Settings)
+        wanted = how.get("gap") or GAP
+        plan = [(s, "lp") for s in able(how.get("solver"), None, "largest load")]
+        options = how.get("solver_options")
+        return first_certified(
+            plan, lambda s, _: capacity.ask(self.rates, s, options, wanted), "largest load", wanted, throw=how.get("throw", True)
+        )
+
+    def stable_interval(self, load: float) -> tuple[float, float]:
+        """Interval of p under which two modes can be carried; an end at 0 or 1 belongs to it."""
+        return stable_interval(self.rates, self.check_load(load))
+
+    def partition(self, load: float, p: npt.ArrayLike, **how: Unpack[HowPolished]) -> OperatingPoint:
+        """Division of every stage that makes the mean delay least, the assignment given; Theorem 3, a second-order cone program.
+
+        Parameters
+        ----------
+        load : float
+            Jobs per unit of time, above 0 and below the largest.
+        p : float or array_like, shape (M,)
+            With two modes, the part of the jobs in mode 1; else the part in each.
+        **how
+            ``solver``, ``solver_options``, ``polish``, ``gap``, ``throw``, as in `ParallelServers.optimum`.
+
+        Returns
+        -------
+        OperatingPoint
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError
+            Before any solver starts; where p is not stable the message says the interval.
+        NotCertifiedError
+            With the best `OperatingPoint` inside.
+        """
+        check_how("partition", how, HowPolished)
+        load = self.check_load(load)
+        wanted = how.get("gap") or (GAP if how.get("polish", True) else math.inf)
+        return self._search.partition(load, check_assignment(self.rates, load, p), wanted, how)
+
+    def assignment(self, load: float, **how: Unpack[HowPolished]) -> OperatingPoint:
+        """Assignment and partition of least mean delay: the joint optimum over (p, alpha, beta), for two modes.
+
+        The problem is not convex in (p, alpha, beta), but is exactly a semidefinite program in another form: see
+        `sojourn.models.systems.dual_mode.sum_of_squares`. Its value is a certified lower bound of every operating point; its dual says where
+        p is; alpha and beta come from `partition`.
+
+        Parameters
+        ----------
+        load : float
+            Jobs per unit of time, above 0 and below the largest.
+        solver : str, optional
+            By default Clarabel, then SCS, until one is certified.
+        solver_options : mapping, optional
+        polish : bool, default True
+            Finish p with Newton steps; False gives the p that the solver's moments say, or the end of the interval if that is better.
+        gap : float, default 1e-8
+            Relative error that the certificate must exclude; without polish none is asked for, unless given.
+        throw : bool, default True
+
+        Returns
+        -------
+        OperatingPoint
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError
+            Before any solver starts; InputError for another number of modes than two.
+        NotCertifiedError
+            With the best `OperatingPoint` inside.
+        """
+        check_how("assignment", how, HowPolished)
+        self._two_modes("assignment")
+        load = self.check_load(load)
+        wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
+        return self._search.assignment(load, wanted, how)
+
+    def breakaway(self, **how: Unpack[HowPolished]) -> Breakaway | None:
+        """Load from which one mode for all jobs is no longer best, and the p just after; None where there is no such load.
+
+        Parameters as `assignment`.
+        """
+        check_how("breakaway", how, HowPolished)
+        self._two_modes("breakaway")
+        return breakaway(self.rates, self._search, how)
+
+    def curve(self, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -> xr.Dataset:
+        """Best assignment, partition and delay over loads; see `sojourn.models.studies.dual_mode_curve.curve`."""
+        from sojourn.models.studies.dual_mode_curve import curve
+
+        self._two_modes("curve")
+        return curve(self, loads, **how)
+
+    def model(self, load: float, p: npt.ArrayLike) -> Program:
+        """Return the partition's CVXPY problem with its handles, to add constraints and solve it in one's own way.
+
+        Examples
+        --------
+        >>> import cvxpy as cp
+        >>> from sojourn.models import DualMode
+        >>> model = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).model(load=4.0, p=0.5)
+        >>> problem = cp.Problem(model.problem.objective, [*model.problem.constraints, model.share[0, 0] >= 0.35])
+        >>> _ = problem.solve(solver="CLARABEL")
+        >>> model.share.value.round(4)
+        array([[0.35  , 0.65  ],
+               [0.5563, 0.4437]])
+        """
+        load = self.check_load(load)
+        program = write(self.rates)
+        program.set_point(self.rates, load, check_assignment(self.rates, load, p))
+        return program
+
+    def check_load(self, load: float) -> float:
+        """Return the load as a float; LoadError when it is not a number above 0 and below the largest."""
+        return one_load(self.rates, load)
+
+    def _two_modes(self, what: str) -> None:
+        if len(self.modes) != 2:
+            remedy = "give p yourself: partition(load, p) and capacity() take any number of modes"
+            raise InputError("modes", len(self.modes), f"the {what} is solved for two modes", remedy)
+
+
+def _names(field: str, word: str, names: Sequence[str] | None, n: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"{word} {i + 1}" for i in range(n))
+    given = [names] if isinstance(names, str) else list(names)
+    if len(given) != n or len(set(map(str, given))) != n or not all(isinstance(name, str) and name.strip() for name in given):
+        raise InputError(field, names, f"is not a list of {n} different names", f"give one name a {word}")
+    return tuple(given)
+
+
+def as_rates(local: npt.ArrayLike, cloud: npt.ArrayLike) -> Array:
+    """Return the rates of a local and a cloud server as an array of shape (2, 2)."""
+    rows = []
+    for field, value in (("local", local), ("cloud", cloud)):
+        row = np.array(value, dtype=object)
+        if row.shape != (2,):
+            raise InputError(field, value, "is not a pair of rates", "give the rates of mode 1 and mode 2")
+        rows.append(row.tolist())
+    return Modes(rows).rate

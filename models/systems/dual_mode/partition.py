@@ -1,0 +1,146 @@
+"""The best division of each stage between the modes, the assignment given, as a second-order cone program.
+
+A mode that gets the part p_m of the jobs and asks the time a_m of a stage needs load p_m a_m of it. Of what is left after all modes have what
+they need, it gets the part y_m; the delay there is p_m a_m / (left y_m). So the problem is to minimise sum root_m^2 / y_m over y >= 0 that
+adds up to 1 at each stage, root_m^2 = p_m a_m / left. In y it is as well conditioned close to saturation as far from it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+
+from sojourn.models.latency.base import product_at_least
+from sojourn.models.solving.bounds import Bounds, bounds
+from sojourn.models.solving.engine import run
+from sojourn.models.solving.solution import Attempt, Timing
+from sojourn.reference.dual_mode import Modes
+from sojourn.reference.dual_mode.stability import slack
+from sojourn.reference.errors import Array
+
+NEWTON = 80  # steps: 2 or 3 from a solver's answer; each lets a part that is far too small grow by half
+EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The cone program with its handles; one serves all loads and assignments of a system.
+
+    Attributes
+    ----------
+    problem : cvxpy.Problem
+    share : cvxpy.Expression, shape (S, M)
+        Part of each stage's capacity that each mode gets: alpha is ``share[0, 0]``. Affine, so that constraints can be put on it.
+    extra : cvxpy.Variable, shape (S, M)
+        y: part of what is left of each stage that each mode gets.
+    root, need, left : cvxpy.Parameter, shapes (S, M), (S, M), (S, 1)
+        Set with `set_point`.
+    """
+
+    problem: cp.Problem
+    share: cp.Expression
+    extra: cp.Variable
+    root: cp.Parameter
+    need: cp.Parameter
+    left: cp.Parameter
+
+    def set_point(self, modes: Modes, load: float, parts: Array, *, alone: bool = False) -> None:
+        """Set the load and the parts of the jobs, shape (M,).
+
+        With `alone` each stage's delay counts alike, whatever its size: with no constraint across stages their answers do not depend on each
+        other, and a solver then finds that of a fast stage as accurately as that of a slow one.
+        """
+        work, left = parts * modes.time, slack(modes, load, parts)[:, None]
+        root = np.sqrt(work / left)
+        largest = np.maximum(root.max(axis=1, keepdims=True), TINY) if alone else root.max()
+        self.root.value, self.need.value, self.left.value = root / largest, load * work, left
+
+
+def write(modes: Modes) -> Program:
+    """Write the program for the stages and modes of a system."""
+    shape = modes.time.shape
+    extra, delay = cp.Variable(shape, name="extra", nonneg=True), cp.Variable(shape, name="delay")
+    root, need = cp.Parameter(shape, nonneg=True, name="root"), cp.Parameter(shape, nonneg=True, name="need")
+    left = cp.Parameter((shape[0], 1), nonneg=True, name="left")
+    flat = [cp.vec(e, order="C") for e in (extra, delay, root)]
+    constraints = [cp.sum(extra, axis=1) == 1, product_at_least(*flat)]
+    share = need + cp.multiply(left @ np.ones((1, shape[1])), extra)
+    return Program(cp.Problem(cp.Minimize(cp.sum(delay)), constraints), share, extra, root, need, left)
+
+
+@dataclass(frozen=True, eq=False)
+class Divided:
+    """A solver's division of the stages, with its certificate."""
+
+    share: Array
+    stage_delay: Array
+    mean_delay: float
+    certificate: Bounds
+    certified: bool
+    solver: str
+    status: str
+    attempts: tuple[Attempt, ...]
+    polished: int
+    timing: Timing
+    problem: cp.Problem
+
+
+def ask(
+    program: Program, modes: Modes, load: float, parts: Array, solver: str, options: Any, wanted: float, *, polish: bool
+) -> tuple[Divided | None, Attempt]:
+    """Return a solver's answer, if it has one, and the record of the attempt."""
+    started = time.perf_counter()
+    program.set_point(modes, load, parts, alone=True)
+    built = time.perf_counter()
+    ran = run(program.problem, solver, options)
+    finishing = time.perf_counter()
+    if program.extra.value is None or not np.all(np.isfinite(program.extra.value)):
+        return None, Attempt(solver, "socp", ran.status, np.inf, finishing - started)
+    extra = _feasible(program.extra.value, parts * modes.time, parts)
+    extra, steps = newton(extra, parts * modes.time) if polish else (extra, 0)
+    work, left = parts * modes.time, slack(modes, load, parts)[:, None]
+    delay = np.divide(work, left * extra, out=np.where(work > 0, np.inf, 0.0), where=extra > 0).sum(axis=1)
+    # Cauchy-Schwarz: sum q/y >= (sum sqrt q)^2 / sum y, whatever y
+    least = float((np.sqrt(work).sum(axis=1) ** 2 / left[:, 0]).sum())
+    certificate = bounds(float(delay.sum()), least, float(delay.sum()), rounding(left))
+    timing = Timing(built - started, ran.compile, ran.solve, time.perf_counter() - finishing)
+    met = certificate.gap <= max(wanted, 4 * rounding(left))
+    share = load * work + left * extra
+    found = Divided(share, delay, float(delay.sum()), certificate, met, solver, ran.status, (), steps, timing, program.problem)
+    return found, Attempt(solver, "socp", ran.status, certificate.gap, time.perf_counter() - started)
+
+
+def _feasible(extra: Array, work: Array, parts: Array) -> Array:
+    """What a solver left within its tolerance, put right: some to a mode with work, none to one without, each stage given out whole."""
+    wanted = np.where(work > 0, np.maximum(extra, EPS), 0.0)
+    wanted = np.where(work.any(axis=1, keepdims=True), wanted, parts)
+    total: Array = wanted.sum(axis=1, keepdims=True)
+    return wanted / total
+
+
+def newton(extra: Array, work: Array) -> tuple[Array, int]:
+    """Newton steps on minimise sum work_m / y_m over y that adds up to 1, at every stage at once; those that keep every y above 0."""
+    busy = (work > 0) & (extra > 0)
+    y, steps = extra, 0
+    for _ in range(NEWTON):
+        curvature = np.where(busy, 2 * work / np.where(busy, y, 1.0) ** 3, np.inf)
+        slope = np.where(busy, work / np.where(busy, y, 1.0) ** 2, 0.0)
+        reach = 1 / curvature
+        total = reach.sum(axis=1, keepdims=True)
+        price = np.divide((reach * slope).sum(axis=1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
+        step = np.where(busy, reach * (slope - price), 0.0)
+        if np.any((y + step <= 0) & busy):
+            break
+        y, steps = y + step, steps + 1
+        if np.all(np.abs(step) <= 16 * EPS * y):
+            break
+    return y / y.sum(axis=1, keepdims=True), steps
+
+
+def rounding(left: Array) -> float:
+    """Relative error of a delay by rounding alone: what is left of a stage is a difference of numbers near 1."""
+    return 4 * EPS * (1 + 1 / float(left.min()))

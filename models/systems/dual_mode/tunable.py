@@ -1,0 +1,68 @@
+"""A local and a cloud server in series and one mode, the part of each job's work done locally to be chosen: Theorem 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Unpack
+
+from sojourn.models.latency import MM1
+from sojourn.models.solving.chain import How
+from sojourn.models.solving.solution import Solution
+from sojourn.models.systems.parallel import ParallelServers
+from sojourn.reference import dual_mode as exact
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TunableSolution(Solution):
+    """The optimum of a tunable-mode system: a `Solution` whose servers are "local" and "cloud" and whose shares are of each job's work."""
+
+    @property
+    def f(self) -> float:
+        """Part of each job's work done locally."""
+        return float(self.share[0])
+
+
+class TunableMode:
+    """A local server of capacity mu0, then a cloud server of capacity K mu0.
+
+    The mean delay f/(mu0 - f load) + (1-f)/(K mu0 - (1-f) load) is that of two M/M/1 servers side by side which get the parts f and 1 - f
+    of the load, so the convex program is theirs.
+
+    Parameters
+    ----------
+    mu0 : float
+        Jobs per unit of time.
+    K : float
+    time_unit : str, default "s"
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> from sojourn.models import TunableMode
+    >>> best = TunableMode(mu0=1.0, K=4.0).optimum(load=3.5)
+    >>> round(best.f, 8), round(best.mean_delay, 8)
+    (0.14285714, 1.14285714)
+    """
+
+    def __init__(self, mu0: float, K: float, time_unit: str = "s") -> None:
+        self.exact = exact.TunableMode(mu0, K)
+        self.servers = ParallelServers(MM1([mu0, K * mu0]), names=["local", "cloud"], time_unit=time_unit)
+
+    def __repr__(self) -> str:
+        return f"TunableMode(mu0={self.exact.mu0:g}, K={self.exact.K:g})"
+
+    @property
+    def max_load(self) -> float:
+        """(K + 1) mu0."""
+        return self.exact.max_load
+
+    def optimum(self, load: float, **how: Unpack[How]) -> TunableSolution:
+        """Local part of the work of least mean delay; Theorem 1 of Jeff and Modiano.
+
+        Parameters and errors as `ParallelServers.optimum`.
+        """
+        self.exact.check_load(load)
+        return TunableSolution(**vars(self.servers.optimum(load, **how)))
