@@ -53,9 +53,27 @@ def numbers(field: str, value: object) -> Array:
         When it is not made of numbers.
     """
     try:
-        return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        raw = np.asarray(value)
+        # NumPy would read "4" as 4 and None as nan
+        if raw.dtype.kind in "USmM" or (raw.dtype.kind == "O" and any(v is None or isinstance(v, str | bytes) for v in raw.ravel())):
+            raise TypeError
+        return np.array(raw, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise InputError(field, value, "is not made of numbers", "give a number or an array of numbers") from None
+
+
+def one_number(field: str, value: object) -> float:
+    """Return `value` as a float.
+
+    Raises
+    ------
+    InputError
+        When it is not one number.
+    """
+    array = numbers(field, value)
+    if array.ndim:
+        raise InputError(field, value, "is not one number", "give one number")
+    return float(array)
 
 
 def first_bad(field: str, value: Array, good: Any, problem: str, remedy: str, error: type[InputError] = InputError) -> None:

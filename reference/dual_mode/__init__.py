@@ -1,13 +1,7 @@
 """The dual-mode and tunable-mode systems of Jeff and Modiano, in closed form."""
 
-from sojourn.reference.dual_mode.assignment import (
-    Assignment,
-    Breakaway,
-    assignment,
-    best_assignment,
-    breakaway,
-    light_load_assignment,
-)
+from sojourn.reference.dual_mode.assignment import Assignment, assignment, best_assignment
+from sojourn.reference.dual_mode.breakaway import Breakaway, breakaway, light_load_assignment
 from sojourn.reference.dual_mode.modes import Canonical, Modes, canonical
 from sojourn.reference.dual_mode.partition import Decomposition, Partition, decompose, delay, mean_delay, partition
 from sojourn.reference.dual_mode.regimes import Regime, Regimes, regime, regimes, touch_points

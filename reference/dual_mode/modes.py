@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, InputError, first_bad, numbers
+from sojourn.reference.errors import Array, InputError, numbers, one_number
 
 LEAST_RATE = 1e-300  # a smaller one has an infinite service time in floats
 
@@ -99,10 +100,12 @@ class Canonical:
     f2: float
 
     def __post_init__(self) -> None:
-        check_capacities(self.mu0, self.K)
-        for field in ("f1", "f2"):
-            value = numbers(field, getattr(self, field))
-            first_bad(field, value, (value >= 0) & (value <= 1), "is not a part of the work", "give a number from 0 to 1")
+        mu0, K = check_capacities(self.mu0, self.K)
+        for field, value in (("mu0", mu0), ("K", K), ("f1", one_number("f1", self.f1)), ("f2", one_number("f2", self.f2))):
+            object.__setattr__(self, field, value)
+        for field, value in (("f1", self.f1), ("f2", self.f2)):
+            if not 0 <= value <= 1:
+                raise InputError(field, value, "is not a part of the work", "give a number from 0 to 1")
         if self.f1 == self.f2:
             raise InputError("f", (self.f1, self.f2), "the two modes are the same", "use the tunable-mode system with this one f")
         if self.f1 > self.f2:
@@ -113,7 +116,7 @@ class Canonical:
     def dual_mode(self) -> Modes:
         """Rates (mu_l1, mu_l2), (mu_c1, mu_c2) = mu0 / f, K mu0 / (1 - f); infinite where a mode does no work."""
         local, cloud = np.array([self.f1, self.f2]), np.array([1 - self.f1, 1 - self.f2])
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             return Modes([self.mu0 / local, self.K * self.mu0 / cloud])
 
     @property
@@ -154,10 +157,10 @@ def canonical(modes: Modes) -> Canonical:
     4.0
     """
     check_dual(modes)
-    (l1, l2), (c1, c2) = modes.time.tolist()
-    scale = l2 * c1 - l1 * c2
-    mu0 = (c1 - c2) / scale
-    return Canonical(mu0=mu0, K=(l2 - l1) / (c1 - c2), f1=min(mu0 * l1, 1.0), f2=min(mu0 * l2, 1.0))
+    unit = float(modes.time.max())
+    (l1, l2), (c1, c2) = (modes.time / unit).tolist()
+    mu0 = (c1 - c2) / (l2 * c1 - l1 * c2)
+    return Canonical(mu0=mu0 / unit, K=(l2 - l1) / (c1 - c2), f1=min(mu0 * l1, 1.0), f2=min(mu0 * l2, 1.0))
 
 
 def check_dual(modes: Modes) -> None:
@@ -176,8 +179,17 @@ def check_dual(modes: Modes) -> None:
     raise InputError("local, cloud", ((l1, l2), (c1, c2)), problem, "mode 1 must be faster on the local server, mode 2 on the cloud server")
 
 
-def check_capacities(mu0: float, K: float) -> None:
-    """Raise InputError unless both are finite numbers above 0."""
-    for field, value, remedy in (("mu0", mu0, "give the rate of the local server"), ("K", K, "give the cloud's capacity over the local one's")):
-        number = numbers(field, value)
-        first_bad(field, number, np.isfinite(number) & (number > LEAST_RATE), "is not a finite number above 0", remedy)
+def check_capacities(mu0: float, K: float) -> tuple[float, float]:
+    """Return both as floats; InputError unless they are finite numbers above 0."""
+    found = one_number("mu0", mu0), one_number("K", K)
+    remedies = ("give the rate of the local server", "give the cloud's capacity over the local one's")
+    for field, value, remedy in zip(("mu0", "K"), found, remedies, strict=True):
+        if not (LEAST_RATE < value < math.inf):
+            raise InputError(field, value, "is not a finite number above 0", remedy)
+    return found
+
+
+def check_two_modes(modes: Modes, what: str) -> None:
+    """Raise InputError unless there are two modes."""
+    if modes.modes != 2:
+        raise InputError("modes", modes.modes, f"{what} is for two modes", "give p as a list, one part a mode, to partition")

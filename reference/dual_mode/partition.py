@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.dual_mode.modes import Canonical, Modes
-from sojourn.reference.dual_mode.stability import check_assignment, check_load, slack
+from sojourn.reference.dual_mode.modes import Canonical, Modes, check_two_modes
+from sojourn.reference.dual_mode.stability import check_assignment, one_load, slack
 from sojourn.reference.dual_mode.tunable import TunableMode
-from sojourn.reference.errors import Array, LoadError
+from sojourn.reference.errors import Array, LoadError, first_bad, numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +104,18 @@ def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
     >>> delay(Canonical(1.0, 4.0, 0.1, 0.3).dual_mode, 4.0, [0.0, 0.5, 1.0]).round(4)
     array([   inf, 3.8582, 2.4167])
     """
-    first = np.asarray(p, dtype=float)
-    return joint_delay(modes, load, np.stack([first, 1 - first], axis=-1))
+    check_two_modes(modes, "a delay over p")
+    rate, first = _loads(load), numbers("p", p)
+    inside = (first >= 0) & (first <= 1)
+    held = np.where(inside, first, 0.0)
+    return np.where(inside, joint_delay(modes, rate, np.stack([held, 1 - held], axis=-1)), np.inf)
+
+
+def _loads(load: npt.ArrayLike) -> Array:
+    """Loads of any shape, stable or not."""
+    rate = numbers("load", load)
+    first_bad("load", rate.ravel() if rate.ndim else rate, np.ravel(rate > 0), "is not above 0", "give loads above 0", LoadError)
+    return rate
 
 
 def joint_delay(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
@@ -157,18 +167,12 @@ def decompose(system: Canonical, load: npt.ArrayLike, p: npt.ArrayLike) -> Decom
     >>> round(float(parts.tunable), 4), round(float(parts.overhead), 4)
     (2.0, 1.8582)
     """
-    share, rate, f = np.asarray(p, dtype=float), np.asarray(load, dtype=float), system.local_part(p)
-    both = 2 * np.sqrt(share * (1 - share))
+    share, rate = numbers("p", p), _loads(load)
+    f = system.local_part(share)
+    both = 2 * np.sqrt(np.maximum(share * (1 - share), 0.0))
     local, cloud = system.mu0 - rate * f, system.K * system.mu0 - rate * (1 - f)
-    stable = (local > 0) & (cloud > 0)
+    stable = (local > 0) & (cloud > 0) & (share >= 0) & (share <= 1)
     over = np.sqrt(system.f1 * system.f2) / np.where(stable, local, 1.0)
     over = over + np.sqrt((1 - system.f1) * (1 - system.f2)) / np.where(stable, cloud, 1.0)
-    return Decomposition(TunableMode(system.mu0, system.K).delay(f, rate), np.where(stable, both * over, np.inf))
-
-
-def one_load(modes: Modes, load: float) -> float:
-    """Return the load as a float; LoadError unless it is one load that the stages can carry."""
-    array = check_load(modes, load)
-    if array.ndim:
-        raise LoadError("load", array.tolist(), "is not one number", "give one load here")
-    return float(array)
+    tunable = np.where(stable, TunableMode(system.mu0, system.K).delay(f, rate), np.inf)
+    return Decomposition(tunable, np.where(stable, both * over, np.inf))

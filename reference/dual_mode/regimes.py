@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from sojourn.reference.dual_mode.modes import Canonical
-from sojourn.reference.dual_mode.stability import check_load
+from sojourn.reference.dual_mode.stability import one_load
 from sojourn.reference.errors import InputError
 
 
@@ -118,7 +118,7 @@ def regime(system: Canonical, load: float) -> Regime:
     >>> regime(Canonical(mu0=1.0, K=4.0, f1=0.1, f2=0.3), load=2.0)
     Regime(theorem=5, low=1.0, high=1.0)
     """
-    check_load(system.dual_mode, load)
+    load = one_load(system.dual_mode, load)
     edge = regimes(system)
     if edge.redundant:
         return Regime(4, 1.0, 1.0)

@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.reference.dual_mode.modes import Modes
-from sojourn.reference.dual_mode.stability import ends
+from sojourn.reference.dual_mode.stability import ends, one_load
 from sojourn.reference.errors import Array, LoadError
+
+EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +52,16 @@ class Segment:
         return np.asarray(sum(np.convolve(a, o) for a, o in zip(self.above, others, strict=True)))
 
     def delay(self, u: npt.ArrayLike) -> Array:
-        """Mean delay at u, stage by stage; infinite where a stage is full."""
+        """Mean delay at u; infinite where a stage is full."""
+        total: Array = self.stage_delay(u).sum(axis=-1)
+        return total
+
+    def stage_delay(self, u: npt.ArrayLike) -> Array:
+        """Mean time of a job at each stage, shape (..., S)."""
         point = np.asarray(u, dtype=float)
         basis = np.stack([(1 - point) ** 2, point * (1 - point), point**2], axis=-1)
         above, below = basis @ self.above.T, basis @ self.below.T
-        stage = np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0)
-        total: Array = stage.sum(axis=-1)
-        return total
+        return np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0)
 
     def assignment(self, u: float) -> Array:
         """Parts (p, 1 - p) at u, each to full accuracy."""
@@ -65,17 +70,18 @@ class Segment:
         return parts
 
     def slope_numerator(self) -> Array:
-        """Coefficients of N'D - ND', shape (4S - 1,), of degree 4S - 2: its roots are the critical points of the delay.
+        """Coefficients of 2S (N'D - ND'), shape (4S - 1,), of degree 4S - 2: its roots are the critical points of the delay.
 
         For two stages that is degree 6, though the quotient rule on two quartics gives 7 and the paper expects 8: by Euler's rule for
-        homogeneous polynomials it is their Jacobian, one degree lower in each.
+        homogeneous polynomials it is their Jacobian, one degree lower in each. What is only rounding is 0: at an end it would be a root
+        far away, and blur the others.
         """
         n = np.arange(len(self.numerator))
         top, bottom = self.numerator, self.denominator
         # derivatives by 1 - u and by u, as if the two did not depend on each other
         rest, at = n[::-1], n
-        by_both = np.convolve((top * at)[1:], (bottom * rest)[:-1]) - np.convolve((top * rest)[:-1], (bottom * at)[1:])
-        return np.asarray(by_both)
+        one, other = np.convolve((top * at)[1:], (bottom * rest)[:-1]), np.convolve((top * rest)[:-1], (bottom * at)[1:])
+        return np.where(np.abs(one - other) > 4 * len(top) * EPS * (one + other), one - other, 0.0)
 
 
 def segment(modes: Modes, load: float) -> Segment:
@@ -86,10 +92,10 @@ def segment(modes: Modes, load: float) -> Segment:
     LoadError
         Where the load is so close to the largest that no float p is stable.
     """
+    load = one_load(modes, load)
     high, low = ends(modes, load)
-    if not high.p - low.p > 4 * np.finfo(float).eps:
-        remedy = "lower the load by a part in 1e14"
-        raise LoadError("load", load, "is so close to the maximum that no assignment in floating point is stable", remedy)
+    if not low.rest * high.p > high.rest * low.p * (1 + 4 * EPS):
+        raise LoadError("load", load, "is so close to the maximum that no assignment in floating point is stable", "lower it a little")
     start, end = np.sqrt([high.p, high.rest]), np.sqrt([low.p, low.rest])
     above, below = _forms(modes, load, start, end)
     for stage, k in ((high.stage, 0), (low.stage, 2)):

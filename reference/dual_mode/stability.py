@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.dual_mode.modes import Modes
+from sojourn.reference.dual_mode.modes import Modes, check_two_modes
 from sojourn.reference.errors import Array, InputError, LoadError, first_bad, numbers
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
@@ -99,6 +99,14 @@ def check_load(modes: Modes, load: npt.ArrayLike) -> Array:
     return array
 
 
+def one_load(modes: Modes, load: float) -> float:
+    """Return the load as a float; LoadError unless it is one load that the stages can carry."""
+    array = check_load(modes, load)
+    if array.ndim:
+        raise LoadError("load", array.tolist(), "is not one number", "give one load here")
+    return float(array)
+
+
 def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
     """Return the part of the jobs that each mode gets, shape (M,), from p as a number (of two modes) or a list.
 
@@ -127,7 +135,7 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
         if modes.modes == 2:
             low, high = stable_interval(modes, load)
             remedy = f"at load {load:.12g} p must be in {_interval(low, high)}"
-        raise InputError("p", p if array.ndim == 0 else array.tolist(), problem, remedy)
+        raise InputError("p", array.tolist(), problem, remedy)
     return parts
 
 
@@ -153,7 +161,7 @@ def stable_interval(modes: Modes, load: float) -> tuple[float, float]:
     >>> [round(p, 4) for p in stable_interval(Canonical(1.0, 4.0, 0.1, 0.3).dual_mode, 4.6)]
     [0.413, 0.8478]
     """
-    high, low = ends(modes, load)
+    high, low = ends(modes, one_load(modes, load))
     return low.p, high.p
 
 
@@ -168,8 +176,7 @@ class End:
 
 def ends(modes: Modes, load: float) -> tuple[End, End]:
     """Ends of the stable interval of two modes: the one of the larger p first."""
-    if modes.modes != 2:
-        raise InputError("modes", modes.modes, "an interval of p is for two modes", "give p as a list, one part a mode")
+    check_two_modes(modes, "an interval of p")
     high, low = End(1.0, 0.0, None), End(0.0, 1.0, None)
     for s, (first, second) in enumerate((load * modes.time).tolist()):
         width = abs(first - second)
@@ -201,9 +208,8 @@ def stable_point(modes: Modes, load: float) -> StablePoint:
     LoadError
         At or above the largest load: Lemma 2.
     """
-    check_load(modes, load)
     parts = capacity(modes).assignment
-    need = load * parts * modes.time
+    need = one_load(modes, load) * parts * modes.time
     return StablePoint(parts, need + (1.0 - need.sum(axis=1, keepdims=True)) / modes.modes)
 
 
@@ -220,4 +226,5 @@ def is_stable(modes: Modes, load: float, assignment: npt.ArrayLike, partition: n
     """
     parts, share = np.asarray(assignment, dtype=float), np.asarray(partition, dtype=float)
     need = load * parts * modes.time
-    return bool(np.all((need < share) | (need == 0)) and np.all(share.sum(axis=1) <= 1 + 1e-12))
+    given_out = np.all(parts >= 0) and abs(parts.sum() - 1) <= SUM and np.all(share >= 0) and np.all(share.sum(axis=1) <= 1 + SUM)
+    return bool(given_out and np.all((need < share) | (need == 0)))

@@ -39,7 +39,9 @@ class TunableMode:
     K: float
 
     def __post_init__(self) -> None:
-        check_capacities(self.mu0, self.K)
+        mu0, K = check_capacities(self.mu0, self.K)
+        object.__setattr__(self, "mu0", mu0)
+        object.__setattr__(self, "K", K)
 
     @property
     def max_load(self) -> float:
@@ -48,13 +50,16 @@ class TunableMode:
 
     def stable_fractions(self, load: float) -> tuple[float, float]:
         """Ends of F_lambda = [0, 1] with (1 - K mu0 / load, mu0 / load): the local parts under which both queues are stable."""
-        (value,) = np.atleast_1d(self.check_load(load))
+        array = self.check_load(load)
+        if array.ndim:
+            raise LoadError("load", array.tolist(), "is not one number", "give one load here")
+        value = float(array)
         return max(0.0, 1 - self.K * self.mu0 / value), min(1.0, self.mu0 / value)
 
     def delay(self, f: npt.ArrayLike, load: npt.ArrayLike) -> Array:
         """T_TM(f; load) = f / (mu0 - f load) + (1-f) / (K mu0 - (1-f) load); infinite outside F_lambda."""
-        part, rate = np.asarray(f, dtype=float), np.asarray(load, dtype=float)
-        total = np.zeros(np.broadcast_shapes(part.shape, rate.shape))
+        part, rate = numbers("f", f), numbers("load", load)
+        total = np.where((part >= 0) & (part <= 1), 0.0, np.inf) + 0 * rate
         for work, capacity in ((part, self.mu0), (1 - part, self.K * self.mu0)):
             left = capacity - work * rate
             total = total + np.divide(work, left, out=np.full(total.shape, np.inf), where=left > 0)
@@ -62,21 +67,23 @@ class TunableMode:
 
     def best_fraction(self, load: npt.ArrayLike) -> Array:
         """f*(load), the local part of least delay: Theorem 1, with the other end, f = 1, for K < 1."""
-        rate, root = self.check_load(load), math.sqrt(self.K)
-        return np.clip((rate - self.mu0 * (self.K - root)) / (rate * (1 + root)), 0.0, 1.0)
+        rho, root = self.check_load(load) / self.mu0, math.sqrt(self.K)
+        return np.clip((rho - (self.K - root)) / (rho * (1 + root)), 0.0, 1.0)
 
     def least_delay(self, load: npt.ArrayLike) -> Array:
         """T*_TM(load), the least delay: Theorem 1. No dual-mode system of these capacities is faster: Proposition 1."""
-        rate, root = self.check_load(load), math.sqrt(self.K)
-        inside = (2 * rate - (root - 1) ** 2 * self.mu0) / (rate * (self.max_load - rate))
-        largest = max(1.0, self.K) * self.mu0
-        alone = rate <= (max(1.0, self.K) - root) * self.mu0  # one server does all the work
-        out: Array = np.where(alone, 1 / np.where(alone, largest - rate, 1.0), inside)
+        rho, root = self.check_load(load) / self.mu0, math.sqrt(self.K)
+        inside = (2 * rho - (root - 1) ** 2) / (rho * (self.K + 1 - rho))
+        largest = max(1.0, self.K)
+        alone = rho <= largest - root  # one server does all the work
+        out: Array = np.where(alone, 1 / np.where(alone, largest - rho, 1.0), inside) / self.mu0
         return out
 
     def check_load(self, load: npt.ArrayLike) -> Array:
         """Return the loads as an array of shape () or (K,); LoadError on one that is not above 0 and below the whole capacity."""
         array = numbers("load", load)
+        if array.ndim > 1:
+            raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
         first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)
         first_bad("load", array, array > 0, "there are no jobs to serve", "give a load above 0", LoadError)
         problem = f"not below the maximum {self.max_load:.12g}: the queues grow without bound"

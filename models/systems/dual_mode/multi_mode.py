@@ -17,8 +17,7 @@ from sojourn.models.systems.dual_mode.partition import Program, write
 from sojourn.models.systems.dual_mode.search import Search
 from sojourn.reference.dual_mode import Breakaway, Modes, stable_interval
 from sojourn.reference.dual_mode import capacity as closed_form
-from sojourn.reference.dual_mode.partition import one_load
-from sojourn.reference.dual_mode.stability import check_assignment
+from sojourn.reference.dual_mode.stability import check_assignment, one_load
 from sojourn.reference.errors import Array, InputError
 
 if TYPE_CHECKING:

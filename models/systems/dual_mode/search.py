@@ -42,6 +42,7 @@ class Chosen:
     lower_bound: float
 
 
+Located = tuple[list[tuple[float, int]], sum_of_squares.Bounded | None, Attempt]
 Choice = tuple[Chosen | None, sum_of_squares.Bounded | None, Attempt]
 
 
@@ -110,14 +111,20 @@ class Search:
             throw=how.get("throw", True),
         )
 
-    def choose(self, along: Segment, solver: str, options: Any, *, polish: bool) -> Choice:
-        """Return the best point that a solver's moments lead to; what the solver said; the record of the attempt."""
+    def locate(self, along: Segment, solver: str, options: Any, *, polish: bool) -> Located:
+        """Return the points, with Newton steps, that a solver's moments lead to; what the solver said; the record of the attempt."""
         if "sos" not in self.programs:
             self.programs["sos"] = sum_of_squares.write(self.rates.stages)
         bounded, attempt = sum_of_squares.ask(self.programs["sos"], along, solver, options)
         if bounded is None:
+            return [], None, attempt
+        return [sum_of_squares.polish(along, u) if polish and 0 < u < 1 else (u, 0) for u in bounded.points.tolist()], bounded, attempt
+
+    def choose(self, along: Segment, solver: str, options: Any, *, polish: bool) -> Choice:
+        """Return the best of these points."""
+        points, bounded, attempt = self.locate(along, solver, options, polish=polish)
+        if bounded is None:
             return None, None, attempt
-        points = [sum_of_squares.polish(along, u) if polish and 0 < u < 1 else (u, 0) for u in bounded.points.tolist()]
         delays = along.delay([u for u, _ in points])
         best = int(np.argmin(delays))
         gap = float(delays[best]) / bounded.lower_bound - 1 if bounded.lower_bound > 0 else math.inf

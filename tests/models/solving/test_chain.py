@@ -365,5 +365,5 @@ def test_gap_that_nothing_can_meet(system, goal, gap):
 def test_option_that_there_is_not(system, goal):
     with pytest.raises(TypeError, match=rf"^{goal}\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$"):
         getattr(system, goal)(LOAD, solvr="SCS")
-    with pytest.raises(TypeError, match="'zzz'; the options are solver, .*formulation"):
+    with pytest.raises(TypeError, match=r"'zzz'; the options are solver, .*formulation"):
         getattr(system, goal)(LOAD, zzz=1)

@@ -1,0 +1,220 @@
+"""The canonical form both ways, and every input error: field, value, remedy."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+from strategies_dual_mode import random_system
+
+from sojourn.reference.dual_mode import Canonical, Modes, canonical
+from sojourn.reference.errors import InputError
+
+PAPER = Canonical(1.0, 4.0, 0.1, 0.3)
+
+
+def printed_canonical(modes):
+    """Section II.A, in the rates mu."""
+    (l1, l2), (c1, c2) = modes.rate
+    whole = l1 * c2 - l2 * c1
+    mu0 = l1 * l2 * (c2 - c1) / whole
+    K = c1 * c2 * (l1 - l2) / (l1 * l2 * (c2 - c1))
+    return mu0, K, l2 * (c2 - c1) / whole, l1 * (c2 - c1) / whole
+
+
+def random_dual(rng):
+    """Rates of a dual-mode system, drawn without the canonical form."""
+    l2, l1 = np.sort(10 ** rng.uniform(-2, 2, 2))
+    c1, c2 = np.sort(10 ** rng.uniform(-2, 2, 2))
+    return Modes([[l1, l2], [c1, c2]])
+
+
+def test_the_paper_s_formulas_for_the_canonical_form():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        modes = random_dual(rng)
+        (l1, l2), (c1, c2) = modes.rate
+        # subtracting nearly equal rates loses digits in both forms
+        lost = max(l1 / (l1 - l2), c2 / (c2 - c1))
+        found = dataclasses.astuple(canonical(modes))
+        np.testing.assert_allclose(found, printed_canonical(modes), rtol=1e-14 * lost)
+
+
+def test_the_paper_s_formulas_for_the_rates():
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        system = random_system(rng)
+        mu0, K, f1, f2 = dataclasses.astuple(system)
+        with np.errstate(divide="ignore"):
+            wanted = [[mu0 / np.float64(f1), mu0 / np.float64(f2)], [K * mu0 / np.float64(1 - f1), K * mu0 / np.float64(1 - f2)]]
+        np.testing.assert_allclose(system.dual_mode.rate, wanted, rtol=1e-15)
+
+
+def test_the_round_trip_from_the_rates():
+    rng = np.random.default_rng(2)
+    for _ in range(300):
+        modes = random_dual(rng)
+        (l1, l2), (c1, c2) = modes.rate
+        system = canonical(modes)
+        # f2 is rounded in its last place, and with it 1 - f2
+        lost = max(l1 / (l1 - l2), c2 / (c2 - c1)) / (1 - system.f2)
+        np.testing.assert_allclose(system.dual_mode.rate, modes.rate, rtol=1e-14 * lost)
+
+
+def test_the_round_trip_from_the_canonical_form():
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        system = random_system(rng)
+        lost = 1 / (system.f2 - system.f1)
+        found = dataclasses.astuple(canonical(system.dual_mode))
+        np.testing.assert_allclose(found, dataclasses.astuple(system), rtol=1e-14 * lost, atol=1e-300)
+
+
+@pytest.mark.parametrize(("f1", "f2"), [(0.0, 1.0), (0.0, 0.3), (0.2, 1.0)])
+def test_a_mode_that_does_nothing_at_a_server_has_an_infinite_rate_there(f1, f2):
+    modes = Canonical(2.0, 3.0, f1, f2).dual_mode
+    assert np.isinf(modes.rate[0, 0]) == (f1 == 0)
+    assert np.isinf(modes.rate[1, 1]) == (f2 == 1)
+    assert np.isfinite([modes.rate[0, 1], modes.rate[1, 0]]).all()
+    assert (modes.time == 0).sum() == (f1 == 0) + (f2 == 1)
+    np.testing.assert_allclose(dataclasses.astuple(canonical(modes)), (2.0, 3.0, f1, f2), rtol=1e-14)
+
+
+def test_a_part_too_small_for_its_rate_is_none_at_all():
+    """mu0 / f1 is beyond the largest float."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Canonical(1.0, 4.0, 1e-310, 0.3).dual_mode.time[0, 0] == 0
+
+
+def test_local_parts_lie_between_those_of_the_modes():
+    np.testing.assert_allclose(PAPER.local_part([0, 0.25, 1]), [0.3, 0.25, 0.1], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("f", "efficient", "bottleneck"),
+    [
+        ((0.1, 0.3), True, None),
+        ((0.05, 0.15), False, "cloud"),
+        ((0.25, 0.4), False, "local"),
+        ((0.2, 0.4), False, None),
+        ((0.1, 0.2), False, None),
+        ((0.0, 1.0), True, None),
+    ],
+)
+def test_definition_1_and_the_bottleneck(f, efficient, bottleneck):
+    system = Canonical(1.0, 4.0, *f)
+    assert system.throughput_efficient is efficient
+    assert system.bottleneck == bottleneck
+
+
+def test_integers_and_numpy_scalars_are_numbers():
+    plain = Canonical(1.0, 4.0, 0.0, 1.0).dual_mode.rate
+    for kind in (int, np.int64, np.float32, np.float64):
+        np.testing.assert_array_equal(Canonical(*map(kind, (1, 4, 0, 1))).dual_mode.rate, plain)
+    assert Modes([[1, 2], [3, 4]]).rate.dtype == np.float64
+
+
+def test_the_rates_cannot_be_written_to_nor_seen_through_the_caller_s_array():
+    given = np.array([[4.0, 2.0], [1.0, 3.0]])
+    modes = Modes(given)
+    given[0, 0] = 7.0
+    assert modes.rate[0, 0] == 4.0
+    with pytest.raises(ValueError, match="read-only"):
+        modes.rate[0, 0] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        ([[1.0, 0.0], [3.0, 4.0]], r"rate\[0\]\[1\] = 0.0: is not above 0; give a service rate above 0, inf for no work there"),
+        ([[1.0, 2.0], [-3.0, 4.0]], r"rate\[1\]\[0\] = -3.0: is not above 0"),
+        ([[1.0, 2.0], [3.0, np.nan]], r"rate\[1\]\[1\] = nan: is not above 0"),
+        ([[1.0, -np.inf], [3.0, 4.0]], r"rate\[0\]\[1\] = -inf: is not above 0"),
+        ([[1e-310, 1.0]], r"rate\[0\]\[0\] = 1e-310: is not above 0"),
+        ([[1.0, np.inf], [3.0, np.inf]], r"rate\[:\]\[1\] = \[inf, inf\]: the mode asks nothing of any stage; give it a finite rate somewhere"),
+        ([1.0, 2.0], r"rate = \[1.0, 2.0\]: is not an array of stages by modes; give one row a stage, one number a mode"),
+        (3.0, r"rate = 3.0: is not an array of stages by modes"),
+        ([], r"rate = \[\]: is not an array of stages by modes"),
+        ([[[1.0]]], r"rate = \[\[\[1.0\]\]\]: is not an array of stages by modes"),
+        ([[1.0, 2.0], [3.0]], r"rate = \[\[1.0, 2.0\], \[3.0\]\]: is not made of numbers"),
+        ("fast", "rate = 'fast': is not made of numbers; give a number or an array of numbers"),
+    ],
+)
+def test_rates_that_no_stage_can_have(rate, message):
+    with pytest.raises(InputError, match=message):
+        Modes(rate)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((0.0, 4.0, 0.1, 0.3), "mu0 = 0.0: is not a finite number above 0; give the rate of the local server"),
+        ((-1.0, 4.0, 0.1, 0.3), "mu0 = -1.0: is not a finite number above 0"),
+        ((np.inf, 4.0, 0.1, 0.3), "mu0 = inf: is not a finite number above 0"),
+        ((1.0, 0.0, 0.1, 0.3), "K = 0.0: is not a finite number above 0; give the cloud's capacity over the local one's"),
+        ((1.0, -4.0, 0.1, 0.3), "K = -4.0: is not a finite number above 0"),
+        ((1.0, np.nan, 0.1, 0.3), "K = nan: is not a finite number above 0"),
+        ((1.0, 4.0, -0.1, 0.3), "f1 = -0.1: is not a part of the work; give a number from 0 to 1"),
+        ((1.0, 4.0, 0.1, 1.3), "f2 = 1.3: is not a part of the work"),
+        ((1.0, 4.0, np.nan, 0.3), "f1 = nan: is not a part of the work"),
+        ((1.0, 4.0, 0.1, np.nan), "f2 = nan: is not a part of the work"),
+        ((1.0, 4.0, 0.1, 0.1), r"f = \(0.1, 0.1\): the two modes are the same; use the tunable-mode system"),
+        ((1.0, 4.0, 0.3, 0.1), r"f = \(0.3, 0.1\): the modes are the wrong way round; .*give f = \(0.1, 0.3\)"),
+        (("much", 4.0, 0.1, 0.3), "mu0 = 'much': is not made of numbers"),
+        ((1.0, 4.0, "few", 0.3), "f1 = 'few': is not made of numbers"),
+    ],
+)
+def test_capacities_and_parts_that_no_system_can_have(values, message):
+    with pytest.raises(InputError, match=message):
+        Canonical(*values)
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: [v, v]])
+def test_a_list_where_one_number_belongs_is_refused(place, wrap):
+    values = [1.0, 4.0, 0.1, 0.3]
+    values[place] = wrap(values[place])
+    with pytest.raises(InputError):
+        Canonical(*values)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_numbers_written_as_text_are_read_or_refused(place):
+    values = [1.0, 4.0, 0.1, 0.3]
+    values[place] = str(values[place])
+    try:
+        system = Canonical(*values)
+    except InputError:
+        return
+    np.testing.assert_array_equal(system.dual_mode.rate, PAPER.dual_mode.rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        ([[2.0, 4.0], [3.0, 1.0]], r"local = \(2.0, 4.0\): the modes are the wrong way round; .*give local=\(4, 2\), cloud=\(1, 3\)"),
+        (
+            [[4.0, 2.0], [3.0, 3.0]],
+            "mode 1 is at least as fast on both servers: mode 2 is of no use; mode 1 must be faster on the local",
+        ),
+        ([[2.0, 2.0], [1.0, 3.0]], "mode 2 is at least as fast on both servers: mode 1 is of no use"),
+        ([[np.inf, np.inf], [1.0, 3.0]], "mode 2 is at least as fast on both servers"),
+        ([[4.0, 2.0]], r"rate = \[\[4.0, 2.0\]\]: has 1 stages, 2 modes; a dual-mode system has two of each"),
+        ([[4.0, 2.0, 1.0], [1.0, 2.0, 3.0]], "has 2 stages, 3 modes"),
+    ],
+)
+def test_modes_without_a_canonical_form(rate, message):
+    with pytest.raises(InputError, match=message):
+        canonical(Modes(rate))
+
+
+def test_swapping_as_the_message_says_works():
+    found = canonical(Modes([[4.0, 2.0], [1.0, 3.0]]))
+    assert 0 < found.f1 < found.f2 < 1
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-100, 1e100, 1e200])
+def test_the_canonical_form_keeps_its_digits_in_any_unit_of_time(unit):
+    found = canonical(Modes(PAPER.dual_mode.rate * unit))
+    np.testing.assert_allclose(dataclasses.astuple(found), (unit, 4.0, 0.1, 0.3), rtol=1e-13)
