@@ -64,11 +64,12 @@ class Traps:
     def table(self) -> Table:
         """Return the rows as a table for `rich`."""
         out = Table(title="the best operating point of dual-mode systems", box=SIMPLE_HEAD)
-        for heading in ("method", "wrong", "of", "median excess\nwhere wrong", "largest\nexcess", "median ms"):
-            out.add_column(heading, justify="left" if heading == "method" else "right")
+        for heading in ("method", "wrong", "of", "delay / best\nwhere wrong", "largest", "median\nms"):
+            out.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
         for r in self.rows():
-            excess = (f"{r['median_excess_where_wrong']:.1%}", f"{r['largest_excess']:.1%}" if r["largest_excess"] > WRONG else "0.0%")
-            out.add_row(r["method"], str(r["wrong"]), str(r["systems"]), *excess, f"{1e3 * r['median_seconds']:.1f}")
+            typical = f"{1 + r['median_excess_where_wrong']:.3f}" if r["wrong"] else ""
+            ratios = (typical, f"{1 + r['largest_excess']:.4g}")
+            out.add_row(r["method"], str(r["wrong"]), str(r["systems"]), *ratios, f"{1e3 * r['median_seconds']:.1f}")
         return out
 
 
@@ -133,10 +134,10 @@ def _methods(system: DualMode, load: float, starts: list[Array]) -> dict[str, Ca
     modes = system.rates
     return {
         "semidefinite program": lambda: _semidefinite(system, load),
-        "SLSQP, one start": lambda: slsqp(modes, load, starts[0]),
-        f"SLSQP, best of {STARTS}": lambda: min(slsqp(modes, load, s) for s in starts),
-        "Nelder-Mead, one start": lambda: nelder_mead(modes, load, starts[0]),
-        f"Nelder-Mead, best of {STARTS}": lambda: min(nelder_mead(modes, load, s) for s in starts),
+        "SLSQP, 1 start": lambda: slsqp(modes, load, starts[0]),
+        f"SLSQP, {STARTS} starts": lambda: min(slsqp(modes, load, s) for s in starts),
+        "Nelder-Mead, 1 start": lambda: nelder_mead(modes, load, starts[0]),
+        f"Nelder-Mead, {STARTS} starts": lambda: min(nelder_mead(modes, load, s) for s in starts),
     }
 
 

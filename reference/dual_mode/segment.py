@@ -61,7 +61,8 @@ class Segment:
         point = np.asarray(u, dtype=float)
         basis = np.stack([(1 - point) ** 2, point * (1 - point), point**2], axis=-1)
         above, below = basis @ self.above.T, basis @ self.below.T
-        return np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0)
+        stage: Array = np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0)
+        return stage
 
     def assignment(self, u: float) -> Array:
         """Parts (p, 1 - p) at u, each to full accuracy."""
