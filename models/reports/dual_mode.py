@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sojourn.models.systems import OperatingPoint
     from sojourn.reference.errors import Array
 
-PROFILE = (0.25, 0.5, 0.7, 0.85, 0.95)  # parts of the largest load at which the delay is drawn against p
+PROFILE = (0.25, 0.5, 0.7, 0.85, 0.95)  # parts of the largest load at which the delay is drawn against p, beside the operating point
 NEAR = 1e-6  # how far beside the breakaway the curve is solved: there the two p are equally good
 
 
@@ -136,7 +136,7 @@ def _write_all(folder: Path, scenario: DualModeScenario, solver: str | None, res
     failed.append(write(folder / "curve.nc", lambda p: data.to_netcdf(p, engine="scipy")))
     failed.append(write(folder / "curve.csv", lambda p: _flat(data).to_csv(p, index=False)))
     if data.sizes["load"]:
-        shapes = profile(scenario.system, [part * scenario.system.max_load for part in PROFILE])
+        shapes = profile(scenario.system, np.unique([result["load"], *(part * scenario.system.max_load for part in PROFILE)]))
         failed.append(write(folder / "profile.nc", lambda p: shapes.to_netcdf(p, engine="scipy")))
         unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
         picture = plot_dual_mode(data, shapes, scenario.title, factor, unit)

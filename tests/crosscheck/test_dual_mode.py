@@ -115,7 +115,7 @@ def test_breakaway_agrees():
             assert found.load == pytest.approx(true.load, rel=1e-8), seed
 
 
-@pytest.mark.parametrize("stages", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("stages", [1, 2, 3, 4, 6, 8, 12])
 def test_two_modes_at_more_stages(stages):
     """The degree is twice the number of stages."""
     for seed in range(20):
