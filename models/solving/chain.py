@@ -119,6 +119,11 @@ def first_certified(
     best = best and replace(best, attempts=tuple(attempts))
     if best is not None and (best.certified or not throw):
         return best
+    raise NotCertifiedError(not_certified(what, wanted, attempts), best, tuple(attempts))
+
+
+def not_certified(what: str, wanted: float, attempts: Sequence[Attempt]) -> str:
+    """Return the message that no answer is certified: what was tried, and what else can be."""
     tried = "; ".join(f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts)
     remedy = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
-    raise NotCertifiedError(f"no certified {what}, gap {wanted:.1e} wanted. Tried {tried}. {remedy}", best, tuple(attempts))
+    return f"no certified {what}, gap {wanted:.1e} wanted. Tried {tried}. {remedy}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,22 +72,41 @@ def breakaway(modes: Modes) -> Breakaway | None:
     (0.577765, 0.0)
     """
     home = light_load_assignment(modes)
+    parts = np.concatenate([np.linspace(0, 1, SCAN, endpoint=False)[1:], 1 - 0.5 ** np.arange(10, 40)])
+    load = first_change(modes, home, lambda load: _leaves(modes, load, home), parts, CLOSE)
+    return None if load is None else Breakaway(load, home, _elsewhere(modes, load, home))
+
+
+def first_change(modes: Modes, home: float, leaves: Callable[[float], bool], parts: Array, close: float) -> float | None:
+    """Return the first load at which one mode alone is left, None where it is not.
+
+    Parameters
+    ----------
+    modes : Modes
+    home : float
+        p of the mode alone, 0 or 1.
+    leaves : callable
+        Whether it is left at a load.
+    parts : ndarray
+        Loads to look at, in parts of the largest that the mode carries alone, ascending.
+    close : float
+        Relative width of the last bracket.
+    """
     most = capacity(modes).max_load
     alone = 1.0 / float(modes.time[:, 0 if home == 1.0 else 1].max())
     low, high = 0.0, min(alone, most)
-    parts = np.concatenate([np.linspace(0, 1, SCAN, endpoint=False)[1:], 1 - 0.5 ** np.arange(10, 40)])
     for load in (high * parts).tolist():
-        if _leaves(modes, load, home):
+        if leaves(load):
             high = load
             break
         low = load
     else:
         if alone >= most * (1 - CLOSE):  # carried alone up to saturation
             return None
-    while high - low > CLOSE * high:
+    while high - low > close * high:
         middle = 0.5 * (low + high)
-        low, high = (low, middle) if _leaves(modes, middle, home) else (middle, high)
-    return Breakaway(high, home, _elsewhere(modes, high, home))
+        low, high = (low, middle) if leaves(middle) else (middle, high)
+    return high
 
 
 def _leaves(modes: Modes, load: float, home: float) -> bool:

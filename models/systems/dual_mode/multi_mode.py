@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from sojourn.models.solving.chain import HowPolished, Settings, able, check_how, first_certified
 from sojourn.models.systems.dual_mode import capacity
-from sojourn.models.systems.dual_mode.breakaway import breakaway
+from sojourn.models.systems.dual_mode.breakaway import CertifiedBreakaway, breakaway
 from sojourn.models.systems.dual_mode.operating_point import MaxLoad, OperatingPoint
 from sojourn.models.systems.dual_mode.partition import Program, write
 from sojourn.models.systems.dual_mode.search import Search
-from sojourn.reference.dual_mode import Breakaway, Modes, stable_interval
+from sojourn.reference.dual_mode import Modes, stable_interval
 from sojourn.reference.dual_mode import capacity as closed_form
 from sojourn.reference.dual_mode.stability import check_assignment, one_load
 from sojourn.reference.errors import Array, InputError
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 GAP = 1e-9
 """Relative error of a partition's mean delay, or of a largest load, that an answer must prove, unless another is asked for."""
-ASSIGNMENT_GAP = 1e-8
-"""The same for the joint optimum, whose bound comes from a semidefinite program."""
+ASSIGNMENT_GAP = 1e-7
+"""The same for the joint optimum, whose bound comes from a semidefinite program: solvers prove some 1e-11, but near a breakaway, where two p
+are equally good and the program is degenerate, 3e-8."""
 
 
 class MultiMode:
@@ -143,7 +144,7 @@ class MultiMode:
         solver_options : mapping, optional
         polish : bool, default True
             Finish p with Newton steps; False gives the p that the solver's moments say, or the end of the interval if that is better.
-        gap : float, default 1e-8
+        gap : float, default 1e-7
             Relative error that the certificate must exclude; without polish none is asked for, unless given.
         throw : bool, default True
 
@@ -164,14 +165,20 @@ class MultiMode:
         wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
         return self._search.assignment(load, wanted, how)
 
-    def breakaway(self, **how: Unpack[HowPolished]) -> Breakaway | None:
+    def breakaway(self, **how: Unpack[HowPolished]) -> CertifiedBreakaway | None:
         """Load from which one mode for all jobs is no longer best, and the p just after; None where there is no such load.
 
-        Parameters as `assignment`.
+        A scan over loads and a bisection, each step an `assignment` whose certificate must exclude `gap`. Parameters as there; `throw` has no
+        meaning here.
+
+        Raises
+        ------
+        InputError, SolverNameError, FormulationError, NotCertifiedError
         """
         check_how("breakaway", how, HowPolished)
         self._two_modes("breakaway")
-        return breakaway(self.rates, self._search, how)
+        wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
+        return breakaway(self.rates, self._search, how, wanted)
 
     def curve(self, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -> xr.Dataset:
         """Best assignment, partition and delay over loads; see `sojourn.models.studies.dual_mode_curve.curve`."""

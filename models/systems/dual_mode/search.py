@@ -21,29 +21,11 @@ from sojourn.reference.dual_mode.stability import slack
 from sojourn.reference.errors import Array
 
 PARTITION_GAP = 1e-9  # of the partition within a joint optimum
-
-
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """The best p that a solver's moments lead to, and the bound that goes with it.
-
-    Attributes
-    ----------
-    u : float
-        Where it is on the stable interval, see `sojourn.reference.dual_mode.Segment`.
-    steps : int
-        Newton steps that were taken.
-    delay, lower_bound : float
-    """
-
-    u: float
-    steps: int
-    delay: float
-    lower_bound: float
+LOOSE: Mapping[str, Mapping[str, float]] = {"CLARABEL": {"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8}}
+"""Where a solver tried too hard and lost its footing, as near a breakaway, it is asked again for less."""
 
 
 Located = tuple[list[tuple[float, int]], sum_of_squares.Bounded | None, Attempt]
-Choice = tuple[Chosen | None, sum_of_squares.Bounded | None, Attempt]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,51 +83,54 @@ class Search:
     def assignment(self, load: float, wanted: float, how: Mapping[str, Any]) -> OperatingPoint:
         """Return the certified joint optimum of two modes."""
         along = segment(self.rates, load)
-        plan = [(s, "sos") for s in able(how.get("solver"), "PSD", "assignment")]
-        options, polish = how.get("solver_options"), how.get("polish", True)
         return first_certified(
-            plan,
-            lambda s, _: self._ask(along, load, s, options, wanted, polish=polish),
+            self.plan("assignment", how),
+            lambda s, form: self._ask(along, load, s, form, wanted, how),
             f"assignment at load {load:g}",
             wanted,
             throw=how.get("throw", True),
         )
 
-    def locate(self, along: Segment, solver: str, options: Any, *, polish: bool) -> Located:
-        """Return the points, with Newton steps, that a solver's moments lead to; what the solver said; the record of the attempt."""
+    def plan(self, what: str, how: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return whom to ask for an assignment, and how hard to try, in turn."""
+        solvers = able(how.get("solver"), "PSD", what)
+        forms = ("sos",) if how.get("solver_options") else ("sos", "sos-loose")
+        return [(s, form) for s in solvers for form in forms if form == "sos" or s in LOOSE]
+
+    def locate(self, along: Segment, solver: str, form: str, how: Mapping[str, Any]) -> Located:
+        """Return the points of the segment, with Newton steps, that a solver's moments lead to, the best one first; what the solver said.
+
+        The gap in the record of the attempt is that of the best point.
+        """
         if "sos" not in self.programs:
             self.programs["sos"] = sum_of_squares.write(self.rates.stages)
+        options, polish = LOOSE[solver] if form == "sos-loose" else how.get("solver_options"), how.get("polish", True)
         bounded, attempt = sum_of_squares.ask(self.programs["sos"], along, solver, options)
+        attempt = replace(attempt, formulation=form)
         if bounded is None:
             return [], None, attempt
-        return [sum_of_squares.polish(along, u) if polish and 0 < u < 1 else (u, 0) for u in bounded.points.tolist()], bounded, attempt
-
-    def choose(self, along: Segment, solver: str, options: Any, *, polish: bool) -> Choice:
-        """Return the best of these points."""
-        points, bounded, attempt = self.locate(along, solver, options, polish=polish)
-        if bounded is None:
-            return None, None, attempt
+        points = [sum_of_squares.polish(along, u) if polish and 0 < u < 1 else (u, 0) for u in bounded.points.tolist()]
         delays = along.delay([u for u, _ in points])
-        best = int(np.argmin(delays))
-        gap = float(delays[best]) / bounded.lower_bound - 1 if bounded.lower_bound > 0 else math.inf
-        u, steps = points[best]
-        return Chosen(u, steps, float(delays[best]), bounded.lower_bound), bounded, replace(attempt, gap=max(gap, 0.0))
+        least = float(delays.min())
+        gap = max(least / bounded.lower_bound - 1, 0.0) if bounded.lower_bound > 0 else math.inf
+        return [points[i] for i in np.argsort(delays, kind="stable")], bounded, replace(attempt, gap=gap)
 
     def _ask(
-        self, along: Segment, load: float, solver: str, options: Any, wanted: float, *, polish: bool
+        self, along: Segment, load: float, solver: str, form: str, wanted: float, how: Mapping[str, Any]
     ) -> tuple[OperatingPoint | None, Attempt]:
         started = time.perf_counter()
-        chosen, bounded, attempt = self.choose(along, solver, options, polish=polish)
-        if chosen is None or bounded is None:
+        points, bounded, attempt = self.locate(along, solver, form, how)
+        if bounded is None:
             return None, attempt
-        parts = along.assignment(chosen.u)
+        (u, steps), lower = points[0], bounded.lower_bound
+        parts = along.assignment(u)
         try:
             point = self.partition(load, parts, PARTITION_GAP, {"throw": False})
         except NotCertifiedError as error:
-            word = f"p = {parts[0]:.6g} found, delay at least {chosen.lower_bound:.6g}, but no partition: {error}"
+            word = f"p = {parts[0]:.6g} found, delay at least {lower:.6g}, but no partition: {error}"
             return None, replace(attempt, status=word, gap=math.inf)
         rounding = partition.rounding(slack(self.rates, load, parts))
-        certificate = bounds(point.mean_delay, min(chosen.lower_bound, point.mean_delay), point.mean_delay, rounding)
+        certificate = bounds(point.mean_delay, min(lower, point.mean_delay), point.mean_delay, rounding)
         timing = _together(bounded.timing, point.timing)
         found = replace(
             point,
@@ -153,9 +138,9 @@ class Search:
             certificate=certificate,
             certified=certificate.gap <= max(wanted, 4 * rounding),
             solver=solver,
-            formulation="sos",
+            formulation=form,
             status=bounded.status,
-            polished=chosen.steps,
+            polished=steps,
             timing=timing,
             problem=bounded.problem,
         )
