@@ -99,10 +99,6 @@ def segment(modes: Modes, load: float) -> Segment:
         raise LoadError("load", load, "is so close to the maximum that no assignment in floating point is stable", "lower it a little")
     start, end = np.sqrt([high.p, high.rest]), np.sqrt([low.p, low.rest])
     above, below = _forms(modes, load, start, end)
-    for stage, k in ((high.stage, 0), (low.stage, 2)):
-        if stage is not None:
-            below[stage, k] = 0.0
-    below = np.maximum(below, 0.0)
     plain = Segment(start, end, above, below)
     first, last = plain.numerator[0], plain.numerator[-1]
     # stretching one end only relabels u; it keeps the coefficients within sight of each other
@@ -115,8 +111,10 @@ def _forms(modes: Modes, load: float, start: Array, end: Array) -> tuple[Array, 
     root, left = np.sqrt(modes.time), 1 - load * modes.time
     at_start, at_end = root @ start, root @ end
     above = np.stack([at_start**2, 2 * at_start * at_end, at_end**2], axis=1)
-    below = np.stack([left @ start**2, 2 * left @ (start * end), left @ end**2], axis=1)
-    return above, below
+    squares = np.stack([start**2, 2 * start * end, end**2])
+    below, size = left @ squares.T, np.abs(left) @ squares.T
+    # a stage that fills up at an end has nothing left there, not even rounding
+    return above, np.where(below > 16 * EPS * size, below, 0.0)
 
 
 def _product(factors: Array) -> Array:

@@ -167,7 +167,7 @@ def stable_interval(modes: Modes, load: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class End:
-    """An end of the stable interval: p, 1 - p, each to full accuracy, and the stage that fills up there, if one does."""
+    """An end of the stable interval: p and 1 - p, each to full accuracy, and the stage that fills up there, if one does."""
 
     p: float
     rest: float

@@ -21,8 +21,11 @@ from sojourn.reference.dual_mode.stability import slack
 from sojourn.reference.errors import Array
 
 PARTITION_GAP = 1e-9  # of the partition within a joint optimum
-LOOSE: Mapping[str, Mapping[str, float]] = {"CLARABEL": {"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8}}
-"""Where a solver tried too hard and lost its footing, as near a breakaway, it is asked again for less."""
+AGAIN: Mapping[str, Mapping[str, float]] = {
+    "CLARABEL": {"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8},
+    "SCS": {"max_iters": 200_000},
+}
+"""Options for a second try: near a breakaway the program is degenerate, and one solver loses its footing, the other its speed."""
 
 
 Located = tuple[list[tuple[float, int]], sum_of_squares.Bounded | None, Attempt]
@@ -94,8 +97,8 @@ class Search:
     def plan(self, what: str, how: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return whom to ask for an assignment, and how hard to try, in turn."""
         solvers = able(how.get("solver"), "PSD", what)
-        forms = ("sos",) if how.get("solver_options") else ("sos", "sos-loose")
-        return [(s, form) for s in solvers for form in forms if form == "sos" or s in LOOSE]
+        forms = ("sos",) if how.get("solver_options") else ("sos", "sos-again")
+        return [(s, form) for s in solvers for form in forms if form == "sos" or s in AGAIN]
 
     def locate(self, along: Segment, solver: str, form: str, how: Mapping[str, Any]) -> Located:
         """Return the points of the segment, with Newton steps, that a solver's moments lead to, the best one first; what the solver said.
@@ -104,7 +107,7 @@ class Search:
         """
         if "sos" not in self.programs:
             self.programs["sos"] = sum_of_squares.write(self.rates.stages)
-        options, polish = LOOSE[solver] if form == "sos-loose" else how.get("solver_options"), how.get("polish", True)
+        options, polish = AGAIN[solver] if form == "sos-again" else how.get("solver_options"), how.get("polish", True)
         bounded, attempt = sum_of_squares.ask(self.programs["sos"], along, solver, options)
         attempt = replace(attempt, formulation=form)
         if bounded is None:

@@ -1,0 +1,139 @@
+"""Curves over loads and profiles over assignments of systems with service modes."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sojourn.models import DualMode, InputError, LoadError, MultiMode, NotCertifiedError
+from sojourn.models.studies import CurveInterruptedError, profile
+from sojourn.reference import dual_mode as exact
+
+A, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.25, 0.4)))
+THREE = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]], stages=["device", "edge", "cloud"], time_unit="ms")
+LOADS = [1.0, 4.5, 3.0]
+
+
+@pytest.fixture(scope="module")
+def data():
+    return A.curve(LOADS)
+
+
+def test_values_are_those_of_the_reference(data):
+    p, delay = exact.best_assignment(A.rates, LOADS)
+    np.testing.assert_allclose(data.p, p, atol=1e-9)
+    np.testing.assert_allclose(data.delay, delay, rtol=1e-10)
+    assert np.all(data.lower_bound <= delay)
+    assert data.certified.all()
+    np.testing.assert_allclose(data.share[1], exact.assignment(A.rates, 4.5).share, atol=1e-9)
+    np.testing.assert_allclose(data.tunable_delay, A.tunable.exact.least_delay(LOADS))
+    np.testing.assert_allclose(data.single_mode_delay.sel(mode="mode 1"), exact.delay(A.rates, LOADS, 1.0))
+    assert np.isinf(data.single_mode_delay.sel(mode="mode 2", load=4.5))
+
+
+def test_names_units_and_marks(data):
+    assert data.share.dims == ("load", "stage", "mode")
+    assert list(data["load"].values) == LOADS  # in the order given
+    assert list(data.stage.values) == ["local", "cloud"]
+    np.testing.assert_allclose(data.utilisation, np.array(LOADS) / 5)
+    assert (data.delay.attrs["units"], data["load"].attrs["units"]) == ("s", "1/s")
+    assert data.attrs["breakaway_load"] == pytest.approx(4.1996935, abs=1e-6)
+    assert data.attrs["breakaway_p"] == pytest.approx(0.652, abs=1e-4)
+    assert data.attrs["touch_loads"] == pytest.approx([20 / 7])
+    assert (data.attrs["max_load"], data.attrs["capacity"]) == pytest.approx((5, 5))
+
+
+def test_what_is_not_there_is_not_marked():
+    marks = C.curve([1.0]).attrs
+    assert not {"breakaway_load", "breakaway_p", "touch_loads"} & set(marks)
+
+
+def test_three_stages_have_no_tunable_bound():
+    data = THREE.curve([2.0])
+    assert "tunable_delay" not in data
+    assert data.sizes["stage"] == 3
+    assert data.delay.attrs["units"] == "ms"
+    assert data.attrs["capacity"] == THREE.max_load
+
+
+@pytest.mark.parametrize("system", [A, C, THREE], ids=["A", "C", "three"])
+def test_survives_a_file(system, tmp_path):
+    data = system.curve([0.5, 2.0])
+    data.to_netcdf(tmp_path / "curve.nc", engine="scipy")
+    with xr.open_dataset(tmp_path / "curve.nc", engine="scipy") as back:
+        xr.testing.assert_allclose(back.load(), data)
+
+
+def test_ctrl_c_keeps_what_was_done(monkeypatch):
+    solve, asked = DualMode.assignment, []
+
+    def interrupted(self, load, **how):
+        asked.append(load)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return solve(self, load, **how)
+
+    monkeypatch.setattr(DualMode, "assignment", interrupted)
+    with pytest.raises(CurveInterruptedError) as caught:
+        A.curve(LOADS)
+    np.testing.assert_allclose(caught.value.dataset["load"], LOADS[:2])
+    assert caught.value.dataset.certified.all()
+
+
+def test_load_without_an_answer_does_not_stop_the_others(monkeypatch):
+    solve = DualMode.assignment
+
+    def failing(self, load, **how):
+        if load == 4.5:
+            raise NotCertifiedError("nothing", None, ())
+        return solve(self, load, **how)
+
+    monkeypatch.setattr(DualMode, "assignment", failing)
+    with pytest.warns(UserWarning, match="1 of 3 answers are not certified"):
+        data = A.curve(LOADS)
+    assert np.isnan(data.p[1])
+    assert np.isnan(data.share[1]).all()
+    assert data.gap[1] == np.inf
+    assert list(data.certified.values) == [True, False, True]
+
+
+def test_uncertified_answers_are_kept_and_said():
+    with pytest.warns(UserWarning, match="not certified"):
+        data = A.curve([2.0], solver="CLARABEL", solver_options={"max_iter": 3}, gap=1e-12)
+    assert not data.certified.any()
+    assert np.isfinite(data.delay).all()
+
+
+@pytest.mark.parametrize(("loads", "message"), [
+    ([1.0, 7.0], r"^loads\[1\] = 7\.0: not below the maximum 5"),
+    ([1.0, -1.0], r"^loads\[1\] = -1\.0: there are no jobs"),
+    ([], r"^loads = \[\]: is not a list of loads"),
+    (2.0, r"^loads = 2\.0: is not a list of loads"),
+])  # fmt: skip
+def test_bad_loads_are_named_before_any_solver_starts(loads, message):
+    with pytest.raises(LoadError, match=message):
+        A.curve(loads)
+
+
+# ---- profile
+
+
+def test_profile_is_the_delay_over_p_and_its_least():
+    shape = profile(A, [2.0, 4.5], points=201)
+    assert shape.delay.shape == (2, 201)
+    low, high = A.stable_interval(4.5)
+    outside = (shape.p <= low) | (shape.p >= high)
+    assert np.isnan(shape.delay[1][outside]).all()
+    assert np.isfinite(shape.delay[1][~outside]).all()
+    assert np.all(shape.delay.min("p") >= shape.best_delay * (1 - 1e-12))
+    np.testing.assert_allclose(shape.best_p, [1, exact.assignment(A.rates, 4.5).p])
+
+
+@pytest.mark.parametrize("points", [1, 2.5, True, "many"])
+def test_bad_number_of_points_is_named(points):
+    with pytest.raises(InputError, match=r"^points = "):
+        profile(A, [2.0], points)
+
+
+def test_profile_names_a_bad_load():
+    with pytest.raises(LoadError, match=r"^loads\[1\] = 5\.0"):
+        profile(A, [2.0, 5.0])

@@ -1,0 +1,95 @@
+"""Local solvers on the dual-mode assignment, counted."""
+
+import numpy as np
+import pytest
+from rich.console import Console
+from scipy.optimize import approx_fprime
+
+from sojourn.models import DualMode, InputError
+from sojourn.models.studies import traps as count
+from sojourn.models.studies.traps import STARTS, Traps, gradient, judged, nelder_mead, random_start, random_system, slsqp, value
+from sojourn.reference import dual_mode as exact
+
+A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+
+
+@pytest.fixture(scope="module")
+def counted():
+    return count(systems=60)
+
+
+def test_semidefinite_program_is_never_wrong(counted):
+    assert counted.wrong("semidefinite program") == 0
+    assert np.all(counted.excess["semidefinite program"] < 1e-9)
+
+
+def test_local_solvers_are_sometimes(counted):
+    assert counted.wrong("SLSQP, 1 start") > 0
+    assert counted.wrong("Nelder-Mead, 1 start") > 0
+    for solver in ("SLSQP", "Nelder-Mead"):
+        assert counted.wrong(f"{solver}, {STARTS} starts") <= counted.wrong(f"{solver}, 1 start")
+
+
+def test_nothing_is_below_the_truth(counted):
+    for excess in counted.excess.values():
+        assert np.all(excess >= -1e-11)
+
+
+def test_same_seed_same_systems(counted):
+    again = count(systems=5)
+    for method, excess in again.excess.items():
+        np.testing.assert_allclose(excess, counted.excess[method][:5], atol=1e-12)
+    other = count(systems=5, seed=1)
+    assert any(not np.allclose(other.excess[m], again.excess[m], atol=1e-12) for m in again.excess)
+
+
+def test_rows_and_table_say_the_counts(counted):
+    rows = {r["method"]: r for r in counted.rows()}
+    assert rows["semidefinite program"]["median_excess_where_wrong"] == 0
+    assert rows["SLSQP, 1 start"]["wrong"] == counted.wrong("SLSQP, 1 start")
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(counted.table())
+    shown = capture.get()
+    for method in rows:
+        assert method in shown  # not cut short on 80 columns
+
+
+def test_answer_without_a_delay_counts_as_wrong():
+    found = Traps({"x": np.array([0.0, np.inf])}, {"x": np.array([1.0, 1.0])})
+    assert found.wrong("x") == 1
+    assert found.rows()[0]["largest_excess"] == np.inf
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_gradient_is_that_of_the_delay(seed):
+    rng = np.random.default_rng(seed)
+    system = random_system(rng)
+    load = 0.7 * system.max_load
+    point = random_start(system.rates, load, rng)
+    assert np.isfinite(value(system.rates, load, point))
+    differences = approx_fprime(point, lambda x: value(system.rates, load, x), 1e-8)
+    np.testing.assert_allclose(gradient(system.rates, load, point), differences, rtol=1e-3, atol=1e-4 * np.abs(differences).max())
+
+
+def test_trap_that_catches_both():
+    """Just above the breakaway and close to p = 1, with the best partition."""
+    load = 1.02 * exact.breakaway(A.rates).load
+    start = np.array([0.99, *exact.partition(A.rates, load, 0.99).share[:, 0]])
+    least, alone = exact.assignment(A.rates, load).mean_delay, float(exact.delay(A.rates, load, 1.0))
+    for solve in (slsqp, nelder_mead):
+        assert solve(A.rates, load, start) == pytest.approx(alone, rel=1e-9)
+    assert alone > 1.3 * least
+
+
+def test_only_p_counts_and_close_to_an_end_is_the_end():
+    assert judged(A.rates, 2.0, 0.5) == exact.delay(A.rates, 2.0, 0.5)
+    assert judged(A.rates, 2.0, 0.995) == exact.delay(A.rates, 2.0, 1.0)
+    assert judged(A.rates, 2.0, 1.0 + 1e-9) == exact.delay(A.rates, 2.0, 1.0)
+    assert judged(A.rates, 4.5, 0.99) == np.inf  # neither it nor the end is stable
+
+
+@pytest.mark.parametrize("systems", [0, -1, 2.5, True, "many"])
+def test_bad_number_of_systems_is_named(systems):
+    with pytest.raises(InputError, match=r"^systems = "):
+        count(systems)

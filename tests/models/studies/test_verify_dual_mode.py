@@ -1,0 +1,68 @@
+"""Models against reference, for systems with service modes."""
+
+from dataclasses import replace
+
+import pytest
+
+from sojourn.models import DualMode, MultiMode, verify
+from sojourn.models.studies import verify_dual_mode
+from sojourn.reference import dual_mode as exact
+
+A, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.25, 0.4)))
+THREE = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]])
+
+
+def failed(found):
+    return [c.quantity for c in found.checks if not c.passed]
+
+
+def test_every_quantity_is_compared():
+    found = verify(A, [2.0, 4.5])
+    assert found.passed
+    assert [c.quantity for c in found.checks[:3]] == ["largest load", "breakaway load", "p after it"]
+    at = [c.quantity.split(" =")[0] for c in found.checks if c.load == 4.5]
+    assert at == ["best delay", "lower bound", "p", "share, local", "share, cloud", "delay at p", "tunable delay", "tunable f"]
+
+
+@pytest.mark.parametrize("part", [0.01, 0.8399387, 0.999])
+def test_passes_at_light_load_at_the_breakaway_and_near_saturation(part):
+    assert verify(A, part * 5).passed
+
+
+def test_other_systems_pass():
+    found = verify(C, [1.0, 3.9])
+    assert found.passed
+    assert found.checks[1].quantity == "no breakaway"
+    assert verify(THREE, [1.0, 0.97 * THREE.max_load]).passed
+
+
+def test_options_are_passed_on(monkeypatch):
+    asked = []
+    solve = DualMode.assignment
+    monkeypatch.setattr(DualMode, "assignment", lambda self, load, **how: asked.append(how) or solve(self, load, **how))
+    verify(A, 2.0, solver="SCS")
+    assert asked == [{"solver": "SCS"}]
+    with pytest.raises(TypeError, match="'solvr'; did you mean solver"):
+        verify(A, 2.0, solvr="SCS")
+
+
+def test_wrong_reference_is_seen(monkeypatch):
+    true = exact.assignment
+    wrong = replace(true(A.rates, 4.5), stage_delay=true(A.rates, 4.5).stage_delay * (1 + 1e-7))
+    monkeypatch.setattr(verify_dual_mode.exact, "assignment", lambda modes, load: wrong)
+    assert failed(verify(A, 4.5)) == ["best delay"]
+
+
+def test_bound_above_the_truth_is_seen(monkeypatch):
+    true = exact.assignment
+    lower = replace(true(A.rates, 4.5), stage_delay=true(A.rates, 4.5).stage_delay * (1 - 1e-9))
+    monkeypatch.setattr(verify_dual_mode.exact, "assignment", lambda modes, load: lower)
+    assert failed(verify(A, 4.5)) == ["best delay", "lower bound"]  # outside its certificate, and bounded from above
+
+
+def test_wrong_breakaway_is_seen(monkeypatch):
+    true = exact.breakaway(A.rates)
+    monkeypatch.setattr(verify_dual_mode.exact, "breakaway", lambda modes: replace(true, load=true.load * (1 + 1e-7)))
+    assert failed(verify(A, 2.0)) == ["breakaway load"]
+    monkeypatch.setattr(verify_dual_mode.exact, "breakaway", lambda modes: None)
+    assert failed(verify(A, 2.0)) == ["no breakaway"]

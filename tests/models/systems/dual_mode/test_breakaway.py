@@ -1,0 +1,67 @@
+"""The load at which one mode for all jobs is left, by semidefinite programs."""
+
+import numpy as np
+import pytest
+
+from sojourn.models import DualMode, FormulationError, MultiMode, NotCertifiedError
+from sojourn.models.systems.dual_mode import search
+from sojourn.reference import dual_mode as exact
+
+A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
+
+
+@pytest.mark.parametrize("solver", [None, "CLARABEL", "SCS"])
+@pytest.mark.parametrize("system", [A, B], ids="AB")
+def test_agrees_with_the_reference(system, solver):
+    true, found = exact.breakaway(system.rates), system.breakaway(solver=solver)
+    assert found.load == pytest.approx(true.load, rel=1e-8)
+    assert found.p_before == 1
+    assert found.p_after == pytest.approx(true.p_after, abs=1e-6)
+    assert found.jump == 1 - found.p_after
+    assert found.gap < 1e-7
+
+
+def test_none_where_there_is_no_break():
+    assert C.breakaway() is None
+
+
+@pytest.mark.parametrize("K", [1.5, 4.0, 30.0])
+def test_ideal_modes_leave_without_a_jump(K):
+    found = DualMode.canonical(mu0=2.0, K=K, f=(0.0, 1.0)).breakaway()
+    assert found.load == pytest.approx((K - np.sqrt(K)) * 2, rel=1e-9)
+    assert found.jump < 1e-6
+
+
+@pytest.mark.parametrize("rate", [
+    [[1 / 0.9, 1 / 0.7], [1 / 0.1, 1 / 0.3]],  # the slower server last: K < 1
+    [[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]],
+    [[3.0, 1.5], [1.0, 1.7]],
+])  # fmt: skip
+def test_other_systems(rate):
+    system = MultiMode(rate)
+    true, found = exact.breakaway(system.rates), system.breakaway()
+    assert (true is None) == (found is None)
+    if true is not None:
+        assert found.load == pytest.approx(true.load, rel=1e-8)
+        assert (found.p_before, found.p_after) == pytest.approx((true.p_before, true.p_after), abs=1e-6)
+
+
+def test_late_break_is_seen():
+    """The modes draw level at 0.999 of the largest load."""
+    x = 0.9 / 1.1009
+    system = MultiMode([[1.0, 1.0], [1 / x, 1 / 0.9], [1 / x, np.inf]])
+    assert system.breakaway().load == pytest.approx(exact.breakaway(system.rates).load, rel=1e-8)
+
+
+def test_no_answer_is_an_error_that_says_where(monkeypatch):
+    def nothing(program, along, solver, options):
+        return None, search.Attempt(solver, "sos", "broken", np.inf, 0.0)
+
+    monkeypatch.setattr(search.sum_of_squares, "ask", nothing)
+    with pytest.raises(NotCertifiedError, match=r"^no certified assignment at load .*, on the way to the breakaway.*broken"):
+        A.breakaway()
+
+
+def test_solver_without_the_cone_is_refused():
+    with pytest.raises(FormulationError, match="PSD that the breakaway needs"):
+        A.breakaway(solver="ECOS")

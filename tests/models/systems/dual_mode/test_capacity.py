@@ -1,0 +1,70 @@
+"""The largest load as a linear program."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+from sojourn.models import DualMode, InputError, MultiMode, NotCertifiedError, SolverNameError
+from sojourn.reference import dual_mode as exact
+
+SOLVERS = [s for s in ("CLARABEL", "SCS", "ECOS", "HIGHS", "SCIPY") if s in cp.installed_solvers()]
+A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+
+
+def random_system(seed):
+    rng = np.random.default_rng([3, seed])
+    return MultiMode(10 ** rng.uniform(-1, 1, (int(rng.integers(1, 5)), int(rng.integers(1, 6)))))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_agrees_with_the_square_subgames(seed):
+    system = random_system(seed)
+    true, found = exact.capacity(system.rates).max_load, system.capacity()
+    assert found.certified
+    assert found.max_load == pytest.approx(true, rel=1e-9)
+    # a load just below it fits with the assignment that is returned
+    assert np.all(0.999999999 * found.max_load * (system.rates.time @ found.assignment) < 1)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_certificate_covers_the_truth_whoever_solves(solver):
+    for seed in range(8):
+        system = random_system(seed)
+        true, found = exact.capacity(system.rates).max_load, system.capacity(solver=solver, throw=False)
+        assert found.solver == solver
+        assert found.certificate.lower_bound <= true <= found.certificate.upper_bound
+        assert abs(found.max_load / true - 1) <= found.certificate.gap
+
+
+def test_sloppy_answer_is_covered_and_not_certified():
+    options = {"tol_gap_abs": 0.1, "tol_gap_rel": 0.1, "tol_feas": 0.1}
+    found = A.capacity(solver="CLARABEL", solver_options=options, throw=False)
+    assert not found.certified
+    assert found.certificate.lower_bound <= 5.0 <= found.certificate.upper_bound
+    with pytest.raises(NotCertifiedError, match=r"no certified largest load, gap 1\.0e-09 wanted") as caught:
+        A.capacity(solver="CLARABEL", solver_options=options)
+    assert caught.value.solution.max_load == found.max_load
+    assert [a.solver for a in caught.value.attempts] == ["CLARABEL"]
+
+
+@pytest.mark.parametrize(("f", "busy"), [((0.05, 0.15), 1), ((0.25, 0.4), 0)])
+def test_price_is_that_of_the_bottleneck(f, busy):
+    price = DualMode.canonical(mu0=1.0, K=4.0, f=f).capacity().price
+    assert price[busy] == pytest.approx(1, abs=1e-6)
+    assert price[1 - busy] == pytest.approx(0, abs=1e-6)
+
+
+def test_both_servers_of_a_throughput_efficient_system_have_a_price():
+    found = A.capacity()
+    np.testing.assert_allclose(found.price, [0.2, 0.8], atol=1e-6)  # their parts of the capacity
+    np.testing.assert_allclose(found.assignment, [0.5, 0.5], atol=1e-6)
+    assert repr(found).startswith("largest load 5, certified within ")
+
+
+def test_bad_options_are_refused():
+    with pytest.raises(TypeError, match=r"^capacity\(\) got an unexpected keyword argument 'polish'"):
+        A.capacity(polish=True)
+    with pytest.raises(InputError, match=r"^gap = 0: is not above 0"):
+        A.capacity(gap=0)
+    with pytest.raises(SolverNameError, match="is not a solver that CVXPY knows"):
+        A.capacity(solver="CLARABELL")
