@@ -1,0 +1,78 @@
+"""Dual-mode systems written down as TOML."""
+
+import numpy as np
+import pytest
+
+from sojourn.models import DualMode
+from sojourn.models.scenarios import DualModeScenario, ScenarioError, load_scenario, parse
+
+UNITS = '[units]\nrate = "1/s"\ndelay = "s"\n'
+CANONICAL = "[dual_mode]\nmu0 = 1\nK = 4\nf = [0.1, 0.3]\n"
+RATES = "[dual_mode]\nlocal = [10, 3]\ncloud = [4, 6]\n"
+
+
+@pytest.mark.parametrize(("name", "f", "most"), [("a", (0.1, 0.3), 5), ("b", (0.05, 0.15), 4 / 0.85), ("c", (0.25, 0.4), 4)])
+def test_systems_of_the_paper(name, f, most):
+    scenario = load_scenario(f"dual-{name}")
+    form = scenario.system.canonical_form
+    assert isinstance(scenario, DualModeScenario)
+    assert scenario.title.startswith(f"System {name.upper()}")
+    assert scenario.source.startswith("the paper")
+    assert (form.mu0, form.K, form.f1, form.f2) == (1, 4, *f)
+    assert scenario.system.max_load == pytest.approx(most)
+    assert 0 < scenario.load < most
+    assert scenario.loads[[0, -1]] == pytest.approx([0.01 * most, 0.99 * most])
+    assert scenario.delay_unit == "s"
+
+
+def test_rates_in_place_of_the_canonical_form():
+    scenario = parse(UNITS + RATES, "own")
+    assert (scenario.name, scenario.title, scenario.source) == ("own", "own", "")
+    np.testing.assert_array_equal(scenario.system.rates.rate, [[10, 3], [4, 6]])
+
+
+def test_mode_that_leaves_a_server_alone():
+    system = parse(UNITS + "[dual_mode]\nlocal = [inf, 1]\ncloud = [4, inf]\n", "own").system
+    assert (system.canonical_form.f1, system.canonical_form.f2) == (0, 1)
+
+
+def test_unit_of_rates():
+    text = CANONICAL.replace("mu0 = 1\n", "mu0 = 0.001\n")
+    system = parse(UNITS.replace("1/s", "1/ms") + text, "own").system
+    assert system.canonical_form.mu0 == 1
+    assert system.max_load == pytest.approx(DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).max_load)
+    per_millisecond = parse(UNITS.replace("1/s", "1/ms") + RATES, "own").system
+    np.testing.assert_array_equal(per_millisecond.rates.rate, [[10000, 3000], [4000, 6000]])
+
+
+def test_load_below_1_is_a_part_of_the_largest():
+    assert parse(UNITS + CANONICAL + "[loads]\nat = 0.9\n", "own").load == pytest.approx(4.5)
+    assert parse(UNITS + CANONICAL + "[loads]\nat = 3\ncurve = [0.5, 4]\n", "own").loads == pytest.approx([2.5, 4])
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    (CANONICAL, r"^units = \{\}: is missing"),
+    (UNITS + "[dual_mode]\n", r"^dual_mode\.mu0 = None: is missing; give mu0, K, f$"),
+    (UNITS + CANONICAL.replace("f = [0.1, 0.3]\n", ""), r"^dual_mode\.f = None: is missing"),
+    (UNITS + "[dual_mode]\nlocal = [10, 3]\n", r"^dual_mode\.cloud = None: is missing; give local, cloud$"),
+    (UNITS + CANONICAL + "k = 4\n", r"^dual_mode\.k = 4: is not a known key; the keys here are mu0, K, f$"),
+    (UNITS + RATES + "mu0 = 1\n", r"^dual_mode\.mu0 = 1: is not a known key; the keys here are local, cloud$"),
+    (UNITS + CANONICAL.replace("[0.1, 0.3]", "0.1"), r"^dual_mode\.f = 0\.1: is not a pair"),
+    (UNITS + CANONICAL.replace("[0.1, 0.3]", "[0.1, 0.2, 0.3]"), r"^dual_mode\.f = \[0\.1, 0\.2, 0\.3\]: is not a pair"),
+    (UNITS + CANONICAL.replace("[0.1, 0.3]", "[0.3, 0.1]"), r"^dual_mode\.f = \(0\.3, 0\.1\): .* give f = \(0\.1, 0\.3\)$"),
+    (UNITS + CANONICAL.replace("[0.1, 0.3]", "[0.1, 1.3]"), r"^dual_mode\.f2 = 1\.3: is not a part of the work"),
+    (UNITS + CANONICAL.replace("[0.1, 0.3]", '[0.1, "x"]'), r"^dual_mode\.f\[1\] = 'x': is not a number"),
+    (UNITS + CANONICAL.replace("K = 4", "K = 0"), r"^dual_mode\.K = 0\.0: is out of range; give a finite number above 0$"),
+    (UNITS + CANONICAL.replace("K = 4", "K = true"), r"^dual_mode\.K = True: is not a number"),
+    (UNITS + CANONICAL.replace("mu0 = 1", "mu0 = inf"), r"^dual_mode\.mu0 = inf: is out of range"),
+    (UNITS + RATES.replace("[10, 3]", "[3, 10]").replace("[4, 6]", "[6, 4]"), r"^dual_mode\.local = .* the wrong way round"),
+    (UNITS + RATES.replace("[10, 3]", "[0, 3]"), r"^dual_mode\.local\[0\] = 0\.0: is out of range"),
+    (UNITS + CANONICAL + "[loads]\nat = 5\n", r"^loads\.at = 5\.?0?: not below the maximum 5"),
+    (UNITS + CANONICAL + "[loads]\ncurve = [1, 6]\n", r"^loads\.curve\[1\] = 6\.0: not below the maximum 5"),
+    (UNITS + CANONICAL + "[[servers]]\nrate = 1\n", r"^file = 'own': says two systems, dual_mode and servers; keep one$"),
+    (UNITS + CANONICAL + "[variants.x]\ncv = 1\n", r"^variants = .*: is not a known key"),
+    (UNITS.replace("1/s", "1/h") + CANONICAL, r"^units\.rate = '1/h': is not a known unit"),
+])  # fmt: skip
+def test_mistake_is_named_with_its_place(text, message):
+    with pytest.raises(ScenarioError, match=message):
+        parse(text, "own")

@@ -1,0 +1,175 @@
+"""The command on dual-mode scenarios: what it prints, writes and exits with."""
+
+import json
+import re
+import sys
+
+import pytest
+import xarray as xr
+from matplotlib.image import imread
+
+from sojourn.models import cli
+from sojourn.models.scenarios import load_scenario
+from sojourn.models.studies import traps
+from sojourn.reference import dual_mode as exact
+
+
+def refuse(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+def read(text):
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture
+def sojourn(monkeypatch, capsys):
+    """Run the command in this process; return exit code, output and errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        printed = capsys.readouterr()
+        return caught.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+def complained(result, code, message):
+    status, out, err = result
+    assert status == code
+    assert out == ""
+    assert err.count("\n") == 1
+    assert re.search(message, err), err
+
+
+def test_operating_point_certificate_and_marks_are_printed(sojourn):
+    status, out, err = sojourn("run", "dual-a")
+    assert (status, err) == (0, "")
+    assert out.startswith("System A: both servers can be filled\nthe paper: Jeff and Modiano, Section VII\n")
+    best = exact.assignment(load_scenario("dual-a").system.rates, 4.5)
+    for number in (*best.assignment, *best.share.ravel()):
+        assert f"{number:.6f}" in out
+    assert re.search(r"mean delay .*6\.9381", out)
+    assert re.search(r"certified within \de-1\d of the least delay \(clarabel, sos, \d+ Newton steps\)", out)
+    assert "p can be from 0.388889 to 0.944444; Theorem 7 speaks here" in out
+    assert "breakaway    load 4.19969 (0.8399 of the capacity): p from 1 to 0.652" in out
+    assert "touch points load 2.85714 (0.5714)" in out
+
+
+@pytest.mark.parametrize(("name", "breaks", "touches"), [
+    ("dual-b", r"load 2\.88882 \(0\.5778 of the capacity\): p from 1 to 0\n", r"load 2\.35294 \(0\.4706\), load 3\.63636 \(0\.7273\)"),
+    ("dual-c", "none: one mode for all jobs is best at every load", "none"),
+])  # fmt: skip
+def test_marks_of_the_other_systems(sojourn, name, breaks, touches):
+    _, out, _ = sojourn("run", name)
+    assert re.search(f"breakaway    {breaks}", out)
+    assert re.search(f"touch points {touches}", out)
+
+
+@pytest.mark.parametrize("name", ["dual-a", "dual-b", "dual-c"])
+def test_json_is_the_operating_point_and_nothing_else(sojourn, name):
+    status, out, err = sojourn("run", name, "--load", "0.8", "--json")
+    assert (status, err) == (0, "")
+    found, system = read(out), load_scenario(name).system
+    load = 0.8 * system.max_load
+    assert found["load"] == pytest.approx(load)
+    assert found["best"]["mean_delay"] == pytest.approx(exact.assignment(system.rates, load).mean_delay, rel=1e-10)
+    assert found["stable_interval"] == pytest.approx(system.stable_interval(load))
+    assert found["theorem"] == exact.regime(system.canonical_form, load).theorem
+    assert found["max_load"] == system.max_load
+    for i, delay in enumerate(found["single_mode_delay"].values()):
+        true = float(exact.delay(system.rates, load, 1.0 - i))
+        assert delay == (true if true < float("inf") else None)
+
+
+@pytest.mark.parametrize(("load", "expected"), [("0.9", 4.5), ("90%", 4.5), ("3", 3.0), ("1", 1.0)])
+def test_load_is_a_part_of_the_largest_or_jobs_per_second(sojourn, load, expected):
+    assert read(sojourn("run", "dual-a", "--load", load, "--json")[1])["load"] == pytest.approx(expected)
+
+
+def test_solver_is_the_one_asked_for(sojourn):
+    assert read(sojourn("run", "dual-a", "--solver", "scs", "--json")[1])["best"]["solver"] == "SCS"
+
+
+def test_files_are_written_and_load_back(sojourn, tmp_path):
+    status, out, _ = sojourn("run", "dual-a", "--out", tmp_path)
+    assert status == 0
+    assert "written to" in out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["curve.csv", "curve.nc", "curve.png", "profile.nc", "result.json"]
+    assert read((tmp_path / "result.json").read_text())["load"] == 4.5
+    with xr.open_dataset(tmp_path / "curve.nc", engine="scipy") as curve:
+        assert curve.attrs["breakaway_load"] == pytest.approx(4.19969, abs=1e-5)
+        assert curve.sizes["load"] == 199  # and both sides of the breakaway
+        assert bool(curve.certified.all())
+    with xr.open_dataset(tmp_path / "profile.nc", engine="scipy") as shapes:
+        assert 4.5 in shapes["load"].values
+    rows = (tmp_path / "curve.csv").read_text().splitlines()
+    assert len(rows) == 200
+    assert "share[cloud][mode 1]" in rows[0]
+    assert imread(tmp_path / "curve.png").shape[0] > 500
+
+
+def test_file_of_one_s_own_in_milliseconds(sojourn, tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(
+        '[units]\nrate = "1/ms"\ndelay = "ms"\n[dual_mode]\nlocal = [inf, 1]\ncloud = [4, inf]\n[loads]\nat = 0.7\ncurve = [0.2, 0.9]\n'
+    )
+    status, out, _ = sojourn("run", path, "--out", tmp_path / "out")
+    assert status == 0
+    assert "delay (ms)" in out
+    assert "mean delay" in out
+    assert "1.14286" in out  # Theorem 1 at rho 0.7, in ms
+    found = read(sojourn("run", path, "--json")[1])
+    assert found["best"]["share"]["local"] == {"mode 1": 0, "mode 2": 1}
+
+
+def test_slower_cloud_has_no_theorem(sojourn, tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text('[units]\nrate = "1/s"\ndelay = "s"\n[dual_mode]\nmu0 = 4\nK = 0.25\nf = [0.7, 0.9]\n')
+    status, out, _ = sojourn("run", path)
+    assert status == 0
+    assert "Theorem" not in out
+    assert "touch points none" in out
+
+
+def test_verify(sojourn):
+    status, out, _ = sojourn("verify", "dual-b", "--load", "0.6")
+    assert status == 0
+    assert "all agree" in out
+    checks = read(sojourn("verify", "dual-b", "--load", "0.6", "--json")[1])
+    assert checks["passed"] is True
+    assert {c["quantity"] for c in checks["checks"]} > {"largest load", "breakaway load", "best delay", "lower bound"}
+
+
+def test_bench_traps(sojourn):
+    status, out, err = sojourn("bench", "traps", "--systems", 3)
+    assert (status, err) == (0, "")
+    assert "semidefinite program" in out
+    rows = read(sojourn("bench", "traps", "--systems", 3, "--json")[1])
+    assert [r["method"] for r in rows] == [r["method"] for r in traps(systems=3).rows()]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["run", "dual-a", "--load", "much"], r"^error: --load = 'much': is not a number; give 0\.9 or 90% of the largest load, or jobs per second below 5$"),
+    (["run", "dual-a", "--load", "5"], r"^error: load = 5\.0: not below the maximum 5: whatever the assignment"),
+    (["run", "dual-a", "--load", "100%"], r"^error: load = 5\.0: not below the maximum 5"),
+    (["run", "dual-a", "--load", "-1"], r"^error: load = -1\.0: there are no jobs to assign"),
+    (["run", "dual-a", "--solver", "ECOS"], r"^error: solver = 'ECOS': does not take the cone PSD that the assignment needs; use CLARABEL or SCS$"),
+    (["run", "dual-d"], r"^error: scenario = 'dual-d': .*; did you mean dual-\w\?$"),
+    (["bench", "peers"], r"^error: bench = 'peers': is not a benchmark; use speed or traps$"),
+    (["bench", "traps", "--systems", "0"], r"^error: systems = 0: is not a number of systems"),
+])  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
+    complained(sojourn(*arguments), 2, message)
+
+
+def test_folder_that_cannot_be_written_is_exit_code_3(sojourn, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    status, out, err = sojourn("run", "dual-c", "--out", blocked)
+    assert status == 3
+    assert "mean delay" in out  # what was computed is printed
+    assert "cannot write" in err
+    assert "Traceback" not in err

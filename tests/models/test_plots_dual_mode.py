@@ -1,0 +1,86 @@
+"""Pictures of dual-mode systems: what is on them, and that they can be saved."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from sojourn.models import DualMode
+from sojourn.models.plots import plot_assignment, plot_dual_mode, plot_dual_mode_delay, plot_profile
+from sojourn.models.studies import profile
+
+A, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.25, 0.4)))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return A.curve(np.linspace(0.2, 4.9, 12))
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    return profile(A, [2.0, 4.5])
+
+
+@pytest.fixture
+def axes():
+    return Figure().subplots()
+
+
+def labels(axes):
+    return [t.get_text() for t in axes.get_legend().get_texts()]
+
+
+def test_three_pictures_under_one_title(data, shapes, tmp_path):
+    figure = plot_dual_mode(data, shapes, "A title")
+    over_p, assignment, delay = figure.axes
+    assert figure.get_suptitle() == "A title"
+    assert over_p.get_xlabel().startswith("part p of the jobs")
+    assert assignment.get_ylabel() == "best p"
+    assert delay.get_xlabel() == "load (jobs per s)"
+    assert assignment.get_xlim() == delay.get_xlim()
+    figure.savefig(tmp_path / "a.png")
+    assert np.ptp(imread(tmp_path / "a.png")) > 0
+
+
+def test_profile_has_a_line_and_a_dot_a_load(shapes, axes):
+    plot_profile(shapes, axes)
+    lines = [line for line in axes.lines if line.get_marker() == "None"]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert len(lines) == len(dots) == 2
+    np.testing.assert_allclose([d.get_xdata()[0] for d in dots], shapes.best_p)
+    np.testing.assert_allclose([d.get_ydata()[0] for d in dots], shapes.best_delay)
+    assert labels(axes) == ["2", "4.5"]
+    assert axes.get_yscale() == "log"
+
+
+def test_best_p_is_broken_at_the_breakaway(data, axes):
+    plot_assignment(data, axes)
+    line, mark = axes.lines
+    x, y = line.get_xdata(), line.get_ydata()
+    jump = data.attrs["breakaway_load"]
+    at = np.flatnonzero(x == jump)
+    np.testing.assert_allclose(y[at], [1, np.nan, data.attrs["breakaway_p"]])
+    assert np.all(np.diff(x) >= 0)
+    assert list(mark.get_xdata()) == [jump, jump]
+
+
+def test_no_breakaway_no_mark(axes):
+    plot_assignment(C.curve([0.5, 2.0, 3.9]), axes)
+    (line,) = axes.lines
+    np.testing.assert_array_equal(line.get_ydata(), [1, 1, 1])
+
+
+def test_delay_has_both_modes_the_bound_and_the_touch_point(data, axes):
+    plot_dual_mode_delay(data, axes)
+    assert labels(axes) == ["best assignment", "all jobs in mode 1", "all jobs in mode 2", "tunable mode: no split is faster", "touch point"]
+    (touch,) = [line for line in axes.lines if line.get_label() == "touch point"]
+    np.testing.assert_allclose(touch.get_xdata(), 20 / 7)
+    assert touch.get_ydata()[0] == pytest.approx(float(A.tunable.exact.least_delay(20 / 7)), rel=0.02)
+    assert any("breakaway 4.2" in t.get_text() for t in axes.texts)
+
+
+def test_unit_is_that_of_the_reader(data, shapes, axes):
+    plot_dual_mode_delay(data, axes, 1e3, "ms")
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), data.delay * 1e3)
+    assert axes.get_ylabel() == "mean delay (ms)"
