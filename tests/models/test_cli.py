@@ -21,20 +21,6 @@ OWN = '[units]\nrate = "1/s"\ndelay = "ms"\n[[servers]]\nrate = 10\ndelay = 5\n[
 
 
 @pytest.fixture
-def sojourn(monkeypatch, capsys):
-    """Run the command in this process; return exit code, output and errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        printed = capsys.readouterr()
-        return caught.value.code or 0, printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
 def own(tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(OWN)

@@ -2,13 +2,11 @@
 
 import json
 import re
-import sys
 
 import pytest
 import xarray as xr
 from matplotlib.image import imread
 
-from sojourn.models import cli
 from sojourn.models.scenarios import load_scenario
 from sojourn.models.studies import traps
 from sojourn.reference import dual_mode as exact
@@ -20,20 +18,6 @@ def refuse(name):
 
 def read(text):
     return json.loads(text, parse_constant=refuse)
-
-
-@pytest.fixture
-def sojourn(monkeypatch, capsys):
-    """Run the command in this process; return exit code, output and errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        printed = capsys.readouterr()
-        return caught.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def complained(result, code, message):
@@ -156,7 +140,7 @@ def test_bench_traps(sojourn):
     (["run", "dual-a", "--load", "5"], r"^error: load = 5\.0: not below the maximum 5: whatever the assignment"),
     (["run", "dual-a", "--load", "100%"], r"^error: load = 5\.0: not below the maximum 5"),
     (["run", "dual-a", "--load", "-1"], r"^error: load = -1\.0: there are no jobs to assign"),
-    (["run", "dual-a", "--solver", "ECOS"], r"^error: solver = 'ECOS': does not take the cone PSD that the assignment needs; use"),
+    (["run", "dual-a", "--solver", "OSQP"], r"^error: solver = 'OSQP': does not take the cone PSD that the assignment needs; use"),
     (["run", "dual-d"], r"^error: scenario = 'dual-d': .*; did you mean dual-\w\?$"),
     (["bench", "peers"], r"^error: bench = 'peers': is not a benchmark; use speed or traps$"),
     (["bench", "traps", "--systems", "0"], r"^error: systems = 0: is not a number of systems"),

@@ -188,8 +188,8 @@ def test_other_numbers_of_modes_are_refused(rate):
 
 
 def test_bad_options_are_refused():
-    with pytest.raises(FormulationError, match=r"^solver = 'ECOS': does not take the cone PSD that the assignment needs; use CLARABEL or SCS$"):
-        A.assignment(2.0, solver="ECOS")
+    with pytest.raises(FormulationError, match=r"^solver = 'OSQP': does not take the cone PSD that the assignment needs; use CLARABEL or SCS$"):
+        A.assignment(2.0, solver="OSQP")
     with pytest.raises(TypeError, match=r"^assignment\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$"):
         A.assignment(2.0, solvr="SCS")
     with pytest.raises(InputError, match=r"^gap = -1: is not above 0"):

@@ -64,4 +64,4 @@ def test_no_answer_is_an_error_that_says_where(monkeypatch):
 
 def test_solver_without_the_cone_is_refused():
     with pytest.raises(FormulationError, match="PSD that the breakaway needs"):
-        A.breakaway(solver="ECOS")
+        A.breakaway(solver="OSQP")
