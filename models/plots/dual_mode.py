@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from sojourn.models.plots.style import COLOURS, grid, load_label, log_delay
 
+JUMP = 0.02  # of p between neighbouring loads
 SHOWN = 12.0  # delays above so many times the least are left out: they grow without bound at the ends of the stable interval
 
 
@@ -59,12 +60,17 @@ def plot_profile(profile: xr.Dataset, axes: Axes, factor: float = 1.0, unit: str
 
 def plot_assignment(data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], label: str | None = None) -> None:
     """Draw the best p against load; where it jumps, the line is broken."""
-    load, p = data["load"].values, data["p"].values
+    order = np.argsort(data["load"].values)
+    load, p = data["load"].values[order], data["p"].values[order]
     jump = data.attrs.get("breakaway_load")
     if jump is not None:
-        order = np.searchsorted(load, jump)
-        load = np.insert(load, order, [jump, jump, jump])
-        p = np.insert(p, order, [1.0 if p[0] > 0.5 else 0.0, np.nan, data.attrs["breakaway_p"]])
+        at = np.searchsorted(load, jump)
+        load = np.insert(load, at, [jump, jump, jump])
+        p = np.insert(p, at, [1.0 if p[0] > 0.5 else 0.0, np.nan, data.attrs["breakaway_p"]])
+    # p = 0 and p = 1 are left and reached by jumps
+    alone = (p == 0) | (p == 1)
+    jumps = 1 + np.flatnonzero((np.abs(np.diff(p)) > JUMP) & (alone[1:] | alone[:-1]))
+    load, p = np.insert(load, jumps, load[jumps]), np.insert(p, jumps, np.nan)
     axes.plot(load, p, color=colour, linewidth=1.8, label=label)
     _mark_breakaway(data, axes, colour)
     axes.set(xlabel=load_label(data), ylabel="best p", ylim=(-0.04, 1.04))

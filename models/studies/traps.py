@@ -1,7 +1,7 @@
 """How often local solvers end in the wrong place on the dual-mode assignment, and the semidefinite program does not.
 
-The delay is not convex in (p, alpha, beta): all jobs in one mode is a strict local minimum wherever it is stable and both modes use both
-servers, so a local method that comes near it stays.
+The delay is not convex in (p, alpha, beta): all jobs in one mode is a strict local minimum wherever it is stable and some server has to be
+divided (all but f = (0, 1)), so a local method that comes near it stays.
 """
 
 from __future__ import annotations

@@ -65,6 +65,14 @@ def test_best_p_is_broken_at_the_breakaway(data, axes):
     assert list(mark.get_xdata()) == [jump, jump]
 
 
+def test_every_jump_breaks_the_line(axes):
+    """With K = 2 and f = (0.1, 0.4) the best p is 1, then 0, then inside."""
+    plot_assignment(DualMode.canonical(mu0=1.0, K=2.0, f=(0.1, 0.4)).curve(np.linspace(0.1, 2.9, 30)), axes)
+    p = axes.lines[0].get_ydata()
+    assert np.isnan(p).sum() == 2
+    assert np.nanmax(np.abs(np.diff(p))) < 0.02
+
+
 def test_no_breakaway_no_mark(axes):
     plot_assignment(C.curve([0.5, 2.0, 3.9]), axes)
     (line,) = axes.lines

@@ -44,7 +44,7 @@ class OperatingPoint:
         Newton steps on p after the solver; 0 for the solver's own p.
     timing : Timing
     problem : cvxpy.Problem
-        The problem that was solved, in its own unit of time.
+        The problem that was solved, in its own unit of time. One serves all questions to a system: it holds the last one's numbers.
     """
 
     goal: Literal["partition", "assignment"]
