@@ -49,7 +49,7 @@ def plot_profile(profile: xr.Dataset, axes: Axes, factor: float = 1.0, unit: str
     for i, load in enumerate(profile["load"].values):
         row = profile.sel(load=load)
         colour, values = COLOURS[i % len(COLOURS)], row["delay"].values * factor
-        axes.plot(row["p"], np.where(values <= SHOWN * np.nanmin(values), values, np.nan), color=colour, label=f"{load:.4g}")
+        axes.plot(row["p"], np.where(values <= SHOWN * factor * float(row["best_delay"]), values, np.nan), color=colour, label=f"{load:.4g}")
         axes.plot(float(row["best_p"]), float(row["best_delay"]) * factor, "o", color=colour, clip_on=False, zorder=3)
     log_delay(axes, unit or profile.attrs["time_unit"])
     axes.set(xlabel="part p of the jobs in mode 1 (dot: the best)", xlim=(0, 1))
@@ -66,7 +66,7 @@ def plot_assignment(data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], labe
     if jump is not None:
         at = np.searchsorted(load, jump)
         load = np.insert(load, at, [jump, jump, jump])
-        p = np.insert(p, at, [1.0 if p[0] > 0.5 else 0.0, np.nan, data.attrs["breakaway_p"]])
+        p = np.insert(p, at, [data.attrs["breakaway_from"], np.nan, data.attrs["breakaway_p"]])
     # p = 0 and p = 1 are left and reached by jumps
     alone = (p == 0) | (p == 1)
     jumps = 1 + np.flatnonzero((np.abs(np.diff(p)) > JUMP) & (alone[1:] | alone[:-1]))

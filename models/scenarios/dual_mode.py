@@ -65,6 +65,7 @@ def _system(given: Mapping[str, Any], per_second: float) -> DualMode:
     try:
         if keys == RATES:
             local, cloud = (_pair(given[key], f"dual_mode.{key}", infinite=True) for key in RATES)
+            DualMode(local, cloud)  # what is wrong is said in the numbers of the file
             return DualMode([r * per_second for r in local], [r * per_second for r in cloud])
         mu0, K = (number(given[key], f"dual_mode.{key}", above=True) for key in ("mu0", "K"))
         return DualMode.canonical(mu0=mu0 * per_second, K=K, f=_pair(given["f"], "dual_mode.f"))

@@ -122,8 +122,10 @@ def first_certified(
     raise NotCertifiedError(not_certified(what, wanted, attempts), best, tuple(attempts))
 
 
-def not_certified(what: str, wanted: float, attempts: Sequence[Attempt]) -> str:
+REMEDY = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
+
+
+def not_certified(what: str, wanted: float, attempts: Sequence[Attempt], remedy: str = REMEDY) -> str:
     """Return the message that no answer is certified: what was tried, and what else can be."""
     tried = "; ".join(f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts)
-    remedy = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
     return f"no certified {what}, gap {wanted:.1e} wanted. Tried {tried}. {remedy}"

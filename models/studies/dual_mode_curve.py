@@ -41,7 +41,8 @@ def curve(system: MultiMode, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -
         Dimensions ``load``, ``stage``, ``mode``: ``p``, ``delay``, ``lower_bound``, ``gap``, ``certified`` over load, ``share`` over all three
         and ``single_mode_delay``, with all jobs in one mode, over load and mode (infinite where that is not stable). Of a `DualMode` also
         ``tunable_delay``, the bound of Proposition 1. Attributes: ``max_load``, ``capacity`` (of both servers together), and where they are
-        ``breakaway_load``, ``breakaway_p`` and ``touch_loads``. The coordinate ``utilisation`` is the load over the capacity.
+        ``breakaway_load``, ``breakaway_from``, ``breakaway_p`` and ``touch_loads``. The coordinate ``utilisation`` is the load over
+        the capacity.
 
     Raises
     ------
@@ -177,8 +178,12 @@ def _capacity(system: MultiMode) -> float:
 def _marks(system: MultiMode) -> dict[str, Any]:
     """Loads that a picture marks: a file has no word for one that is not there."""
     marks: dict[str, Any] = {}
-    leaves = system.breakaway()
+    try:
+        leaves = system.breakaway()
+    except NotCertifiedError as error:
+        warnings.warn(f"the breakaway is not marked: {error}", stacklevel=3)
+        leaves = None
     if leaves is not None:
-        marks.update(breakaway_load=leaves.load, breakaway_p=leaves.p_after)
+        marks.update(breakaway_load=leaves.load, breakaway_from=leaves.p_before, breakaway_p=leaves.p_after)
     touches = exact.touch_points(system.canonical_form) if isinstance(system, DualMode) and system.canonical_form.K > 1 else ()
     return marks | ({"touch_loads": list(touches)} if touches else {})

@@ -96,15 +96,21 @@ def segment(modes: Modes, load: float) -> Segment:
     load = one_load(modes, load)
     high, low = ends(modes, load)
     if not low.rest * high.p > high.rest * low.p * (1 + 4 * EPS):
-        raise LoadError("load", load, "is so close to the maximum that no assignment in floating point is stable", "lower it a little")
+        raise _too_close(load)
     start, end = np.sqrt([high.p, high.rest]), np.sqrt([low.p, low.rest])
     above, below = _forms(modes, load, start, end)
     plain = Segment(start, end, above, below)
+    if not plain.denominator.any():
+        raise _too_close(load)
     first, last = plain.numerator[0], plain.numerator[-1]
     # stretching one end only relabels u; it keeps the coefficients within sight of each other
     stretch = (first / last) ** (1 / (2 * modes.stages)) if first > 0 and last > 0 else 1.0
     scale = stretch ** np.arange(3)
     return Segment(start, end * stretch, above * scale, below * scale)
+
+
+def _too_close(load: float) -> LoadError:
+    return LoadError("load", load, "is so close to the maximum that no assignment in floating point is stable", "lower it a little")
 
 
 def _forms(modes: Modes, load: float, start: Array, end: Array) -> tuple[Array, Array]:
@@ -114,7 +120,8 @@ def _forms(modes: Modes, load: float, start: Array, end: Array) -> tuple[Array, 
     squares = np.stack([start**2, 2 * start * end, end**2])
     below, size = left @ squares.T, np.abs(left) @ squares.T
     # a stage that fills up at an end has nothing left there, not even rounding
-    return above, np.where(below > 16 * EPS * size, below, 0.0)
+    noise = np.array([16, 0, 16]) * EPS * size
+    return above, np.where(below > noise, below, 0.0)
 
 
 def _product(factors: Array) -> Array:

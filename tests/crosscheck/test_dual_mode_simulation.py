@@ -7,7 +7,7 @@ from scipy.stats import t as student
 
 from sojourn.models import DualMode
 
-REPLICATIONS, HORIZON, WARM_UP = 12, 4000.0, 400.0  # 2.5 or 3.4 jobs a second: about 10,000 counted in each replication
+REPLICATIONS, HORIZON, WARM_UP = 12, 2500.0, 300.0  # 2.5 or 3.4 jobs a second: about 6,000 counted in each replication
 SYSTEM = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 
 

@@ -2,13 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.image import imread
 
+from sojourn.models import DualMode
 from sojourn.models.scenarios import load_scenario
 from sojourn.models.studies import traps
+from sojourn.models.studies.traps import Traps
 from sojourn.reference import dual_mode as exact
 
 
@@ -157,3 +161,124 @@ def test_folder_that_cannot_be_written_is_exit_code_3(sojourn, tmp_path):
     assert "mean delay" in out  # what was computed is printed
     assert "cannot write" in err
     assert "Traceback" not in err
+
+
+# ---- more of the same, on files of one's own: their curves are short
+
+SMALL = """
+[units]
+rate = "1/s"
+delay = "s"
+[dual_mode]
+mu0 = 1
+K = 4
+f = [0.1, 0.3]
+[loads]
+at = 0.9
+curve = { from = 0.2, to = 0.95, points = 3 }
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_files_hold_the_numbers_of_the_reference(sojourn, small, tmp_path):
+    folder = tmp_path / "new" / "folder"
+    status, out, err = sojourn("run", small, "--out", folder, "--json")
+    assert (status, err) == (0, "")
+    assert read(out) == read((folder / "result.json").read_text())
+    rates = load_scenario(small).system.rates
+    with xr.open_dataset(folder / "curve.nc", engine="scipy") as data:
+        loads = data["load"].values
+        p, delay = exact.best_assignment(rates, loads)
+        np.testing.assert_allclose(data["delay"], delay, rtol=1e-9)
+        np.testing.assert_allclose(data["p"], p, atol=1e-8)
+        head, *rows = (folder / "curve.csv").read_text().splitlines()
+        table = np.array([row.split(",") for row in rows])
+        for column in ("load", "p", "delay"):
+            np.testing.assert_array_equal(table[:, head.split(",").index(column)].astype(float), data[column])
+    with xr.open_dataset(folder / "profile.nc", engine="scipy") as shapes:
+        np.testing.assert_allclose(shapes["best_delay"], exact.best_assignment(rates, shapes["load"].values)[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["dual-a", "dual-b", "dual-c"])
+def test_json_agrees_with_the_library(sojourn, name):
+    found, system = read(sojourn("run", name, "--json")[1]), load_scenario(name).system
+    best = system.assignment(load_scenario(name).load).to_dict()
+    for key in ("goal", "load", "certified", "solver", "formulation"):
+        assert found["best"][key] == best[key]
+    assert found["best"]["mean_delay"] == pytest.approx(best["mean_delay"], rel=1e-12)
+    leaves = system.breakaway()
+    assert (found["breakaway"] or {}).get("load") == (None if leaves is None else pytest.approx(leaves.load, rel=1e-12))
+    assert found["touch_points"] == list(exact.touch_points(system.canonical_form))
+
+
+def test_list_says_where_the_systems_are_from(sojourn):
+    rows = {r["name"]: r for r in read(sojourn("list", "--json")[1])}
+    for name in ("dual-a", "dual-b", "dual-c"):
+        assert rows[name]["source"] == "the paper: Jeff and Modiano, Section VII"
+        assert rows[name]["variants"] == []
+        assert name in sojourn("list")[1]
+
+
+def test_every_file_that_cannot_be_written_is_one_line(sojourn, small, tmp_path):
+    blocked = tmp_path / "taken [b]"
+    blocked.write_text("mine")
+    status, _, err = sojourn("run", small, "--out", blocked)
+    assert status == 3
+    names = ("result.json", "curve.nc", "curve.csv", "profile.nc", "curve.png")
+    for line, name in zip(err.splitlines(), names, strict=True):
+        assert re.fullmatch(rf"cannot write {re.escape(str(blocked / name))}: .*; choose another folder with --out", line)
+    assert blocked.read_text() == "mine"
+
+
+def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, small, tmp_path, monkeypatch):
+    solve = DualMode.assignment
+
+    def interrupted(self, load, **how):
+        if load == pytest.approx(4.75):
+            raise KeyboardInterrupt
+        return solve(self, load, **how)
+
+    monkeypatch.setattr(DualMode, "assignment", interrupted)
+    assert sojourn("run", small, "--out", tmp_path / "o")[0] == 130
+    with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
+        assert 1.0 in data["load"].values.round(12)
+        assert 4.75 not in data["load"].values.round(12)
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {"curve.csv", "curve.nc", "curve.png", "profile.nc", "result.json"}
+
+
+def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch):
+    true = exact.breakaway
+    monkeypatch.setattr(exact, "breakaway", lambda modes: replace(true(modes), load=true(modes).load * 1.001))
+    status, out, _ = sojourn("verify", "dual-b", "--load", "0.6", "--json")
+    assert status == 1
+    assert [c["quantity"] for c in read(out)["checks"] if not c["passed"]] == ["breakaway load"]
+
+
+def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
+    lost = Traps({"x": np.array([np.inf])}, {"x": np.array([1.0])})
+    monkeypatch.setattr("sojourn.models.studies.traps", lambda _: lost)
+    (row,) = read(sojourn("bench", "traps", "--systems", 1, "--json")[1])
+    assert row["wrong"] == 1
+    assert row["largest_excess"] is None
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["run", "dual-a", "--solver", "ECOS"], r"^error: solver = 'ECOS': does not take the cone PSD that the assignment needs; use"),
+    (["run", "dual-a", "--load", "nan"], r"^error: load = nan: is not a finite number"),
+    (["verify", "dual-c", "--load", "4"], r"^error: load = 4\.0: not below the maximum 4"),
+    (["bench", "nope"], r"^error: bench = 'nope': is not a benchmark; use speed or traps$"),
+    (["bench", "traps", "--systems", "-1", "--json"], r"^error: systems = -1: is not a number of systems"),
+])  # fmt: skip
+def test_further_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
+    complained(sojourn(*arguments), 2, message)
+
+
+def test_bad_file_is_one_line(sojourn, small):
+    small.write_text(SMALL.replace("K = 4", "K = 0"))
+    complained(sojourn("run", small), 2, r"^error: dual_mode\.K = 0\.0: is out of range; give a finite number above 0$")

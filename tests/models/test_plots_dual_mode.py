@@ -1,5 +1,7 @@
 """Pictures of dual-mode systems: what is on them, and that they can be saved."""
 
+import warnings
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -9,7 +11,7 @@ from sojourn.models import DualMode
 from sojourn.models.plots import plot_assignment, plot_dual_mode, plot_dual_mode_delay, plot_profile
 from sojourn.models.studies import profile
 
-A, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.25, 0.4)))
+A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +94,54 @@ def test_unit_is_that_of_the_reader(data, shapes, axes):
     plot_dual_mode_delay(data, axes, 1e3, "ms")
     np.testing.assert_allclose(axes.lines[0].get_ydata(), data.delay * 1e3)
     assert axes.get_ylabel() == "mean delay (ms)"
+
+
+def test_unsorted_loads_are_drawn_in_order(axes):
+    plot_assignment(B.curve([4.0, 1.0, 2.0]), axes)
+    jump = 2.8888241835
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), [1, 2, jump, jump, jump, 4])
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [1, 1, 1, np.nan, 0, 0], atol=1e-9)
+
+
+def test_first_load_without_an_answer_does_not_turn_the_mode_before_the_jump(axes):
+    """Until the breakaway p is 1, whether or not it was found at the first load."""
+    data = B.curve([1.0, 2.0, 4.0])
+    data["p"][0] = np.nan
+    plot_assignment(data, axes)
+    line = axes.lines[0]
+    at = np.flatnonzero(line.get_xdata() == data.attrs["breakaway_load"])
+    assert line.get_ydata()[at[0]] == 1
+
+
+def test_labels_units_and_scales(data, shapes, axes):
+    plot_dual_mode_delay(data, axes)
+    assert axes.get_xlabel() == "load (jobs per s)"
+    assert axes.get_ylabel() == "mean delay (s)"
+    assert axes.get_yscale() == "log"
+    over_p = Figure().subplots()
+    plot_profile(shapes, over_p, 1e3, "ms")
+    assert over_p.get_ylabel() == "mean delay (ms)"
+    assert over_p.get_legend().get_title().get_text() == "load (jobs per s)"
+    (dot, _) = [line for line in over_p.lines if line.get_marker() == "o"]
+    assert dot.get_ydata()[0] == pytest.approx(1e3 * float(shapes.best_delay[0]))
+
+
+def test_touch_points_outside_the_loads_are_not_drawn(axes):
+    plot_dual_mode_delay(A.curve([3.5, 4.0]), axes)  # the touch point is at 20 / 7
+    assert "touch point" not in labels(axes)
+
+
+def test_system_c_has_neither_breakaway_nor_touch_point(axes):
+    plot_dual_mode_delay(C.curve([0.5, 3.9]), axes)
+    assert not axes.texts
+    assert "touch point" not in labels(axes)
+    assert not [line for line in axes.lines if line.get_linestyle() == "-."]
+
+
+def test_interval_between_two_points_of_p_is_drawn_in_silence(axes):
+    """So close to saturation no p of the profile is stable; the best one is still known."""
+    shape = profile(DualMode.canonical(mu0=1.0, K=4.0, f=(0.12, 0.3)), [4.9995])
+    assert shape.delay.isnull().all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_profile(shape, axes)

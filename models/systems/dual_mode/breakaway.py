@@ -10,7 +10,7 @@ import numpy as np
 
 from sojourn.models.solving.chain import not_certified
 from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.systems.dual_mode.partition import rounding
+from sojourn.models.systems.dual_mode.partition import meets
 from sojourn.models.systems.dual_mode.search import Search
 from sojourn.reference.dual_mode import Breakaway, Modes, Segment, light_load_assignment, segment
 from sojourn.reference.dual_mode.breakaway import best_away, first_change, is_better
@@ -18,6 +18,7 @@ from sojourn.reference.dual_mode.stability import slack
 from sojourn.reference.errors import Array
 
 SCAN = 24  # loads looked at before the bisection
+REMEDY = "Ask for a wider gap=, or name another solver="
 CLOSE = 1e-12  # relative width of the last bracket
 
 
@@ -46,11 +47,11 @@ def breakaway(modes: Modes, search: Search, how: Mapping[str, Any], wanted: floa
         for solver, form in plan:
             points, _, attempt = search.locate(along, solver, form, how)
             attempts.append(attempt)
-            if points and attempt.gap <= max(wanted, 4 * rounding(slack(modes, load, along.assignment(points[0][0])))):
+            if points and meets(attempt.gap, wanted, slack(modes, load, along.assignment(points[0][0])), lenient=how.get("gap") is None):
                 worst = max(worst, attempt.gap)
                 return along, np.array([u for u, _ in points])
         what = f"assignment at load {load:g}, on the way to the breakaway"
-        raise NotCertifiedError(not_certified(what, wanted, attempts), None, tuple(attempts))
+        raise NotCertifiedError(not_certified(what, wanted, attempts, REMEDY), None, tuple(attempts))
 
     def leaves(load: float) -> bool:
         return bool(np.any(is_better(modes, load, home, *located(load))))

@@ -219,7 +219,7 @@ class MultiMode:
 def _names(field: str, word: str, names: Sequence[str] | None, n: int) -> tuple[str, ...]:
     if names is None:
         return tuple(f"{word} {i + 1}" for i in range(n))
-    given = [names] if isinstance(names, str) else list(names)
+    given = list(names) if isinstance(names, Sequence) and not isinstance(names, str) else [names]
     if len(given) != n or len(set(map(str, given))) != n or not all(isinstance(name, str) and name.strip() for name in given):
         raise InputError(field, names, f"is not a list of {n} different names", f"give one name a {word}")
     return tuple(given)

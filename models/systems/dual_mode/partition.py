@@ -7,6 +7,7 @@ adds up to 1 at each stage, root_m^2 = p_m a_m / left. In y it is as well condit
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,7 @@ class Divided:
 
 
 def ask(
-    program: Program, modes: Modes, load: float, parts: Array, solver: str, options: Any, wanted: float, *, polish: bool
+    program: Program, modes: Modes, load: float, parts: Array, solver: str, options: Any, wanted: float, *, polish: bool, lenient: bool
 ) -> tuple[Divided | None, Attempt]:
     """Return a solver's answer, if it has one, and the record of the attempt."""
     started = time.perf_counter()
@@ -108,7 +109,7 @@ def ask(
     least = float((np.sqrt(work).sum(axis=1) ** 2 / left[:, 0]).sum())
     certificate = bounds(float(delay.sum()), least, float(delay.sum()), rounding(left))
     timing = Timing(built - started, ran.compile, ran.solve, time.perf_counter() - finishing)
-    met = certificate.gap <= max(wanted, 4 * rounding(left))
+    met = meets(certificate.gap, wanted, left, lenient=lenient)
     share = load * work + left * extra
     found = Divided(share, delay, float(delay.sum()), certificate, met, solver, ran.status, (), steps, timing, program.problem)
     return found, Attempt(solver, "socp", ran.status, certificate.gap, time.perf_counter() - started)
@@ -139,6 +140,11 @@ def newton(extra: Array, work: Array) -> tuple[Array, int]:
         if np.all(np.abs(step) <= 16 * EPS * y):
             break
     return y / y.sum(axis=1, keepdims=True), steps
+
+
+def meets(gap: float, wanted: float, left: Array, *, lenient: bool) -> bool:
+    """Whether a gap is as small as wanted; where no number was asked for, one that rounding alone can cause is good enough."""
+    return math.isfinite(gap) and gap <= (max(wanted, 4 * rounding(left)) if lenient else wanted)
 
 
 def rounding(left: Array) -> float:

@@ -58,7 +58,7 @@ class Search:
         plan = [(s, "socp") for s in able(how.get("solver"), "SOC", "partition")]
         found = first_certified(
             plan,
-            lambda s, _: partition.ask(program, self.rates, load, parts, s, options, wanted, polish=polish),
+            lambda s, _: partition.ask(program, self.rates, load, parts, s, options, wanted, polish=polish, lenient=how.get("gap") is None),
             f"partition at load {load:g}",
             wanted,
             throw=how.get("throw", True),
@@ -115,6 +115,8 @@ class Search:
         points = [sum_of_squares.polish(along, u) if polish and 0 < u < 1 else (u, 0) for u in bounded.points.tolist()]
         delays = along.delay([u for u, _ in points])
         least = float(delays.min())
+        if not math.isfinite(least):  # no moments to go by, and both ends are full
+            return [], None, attempt
         gap = max(least / bounded.lower_bound - 1, 0.0) if bounded.lower_bound > 0 else math.inf
         return [points[i] for i in np.argsort(delays, kind="stable")], bounded, replace(attempt, gap=gap)
 
@@ -132,14 +134,14 @@ class Search:
         except NotCertifiedError as error:
             word = f"p = {parts[0]:.6g} found, delay at least {lower:.6g}, but no partition: {error}"
             return None, replace(attempt, status=word, gap=math.inf)
-        rounding = partition.rounding(slack(self.rates, load, parts))
-        certificate = bounds(point.mean_delay, min(lower, point.mean_delay), point.mean_delay, rounding)
+        left = slack(self.rates, load, parts)
+        certificate = bounds(point.mean_delay, min(lower, point.mean_delay), point.mean_delay, partition.rounding(left))
         timing = _together(bounded.timing, point.timing)
         found = replace(
             point,
             goal="assignment",
             certificate=certificate,
-            certified=certificate.gap <= max(wanted, 4 * rounding),
+            certified=partition.meets(certificate.gap, wanted, left, lenient=how.get("gap") is None),
             solver=solver,
             formulation=form,
             status=bounded.status,

@@ -75,7 +75,7 @@ def _inner(d: int) -> Array:
 def _square(d: int, degree: int, shift: int) -> Array:
     out = np.zeros((degree + 1, d + 1, d + 1))
     for i, j in np.ndindex(d + 1, d + 1):
-        out[i + j + shift, i, j] = np.sqrt(comb(d, i) * comb(d, j)) / comb(degree, i + j + shift)
+        out[i + j + shift, i, j] = np.sqrt(float(comb(d, i)) * float(comb(d, j))) / float(comb(degree, i + j + shift))
     return out.reshape(degree + 1, -1)
 
 
@@ -126,7 +126,7 @@ def bernstein(along: Segment) -> tuple[Array, Array]:
     """Bernstein coefficients of N and D; a zero that they share at an end, where two stages fill up at once, is divided out."""
     above, below = along.numerator, along.denominator
     for _ in range(2):
-        while above[0] == 0 and below[0] == 0:
+        while above[0] == 0 and below[0] == 0 and len(above) > 1 and above.any():
             # what u is divided out of is raised to its degree again by u + (1 - u) = 1
             above, below = np.convolve(above[1:], [1.0, 1.0]), np.convolve(below[1:], [1.0, 1.0])
         above, below = above[::-1], below[::-1]
@@ -180,9 +180,9 @@ def candidates(moments: Array, d: int) -> Array:
     n = 2 * d
     mass = moments if moments.sum() > 0 else -moments
     mean = (mass @ np.arange(n + 1)) / (n * mass.sum())
-    root = np.sqrt([comb(d, i) for i in range(d + 1)])
+    root = np.sqrt(np.array([comb(d, i) for i in range(d + 1)], dtype=float))
     k = np.add.outer(np.arange(d + 1), np.arange(d + 1))
-    matrix = np.outer(root, root) * (mass / np.array([comb(n, j) for j in range(n + 1)]))[k]
+    matrix = np.outer(root, root) * (mass / np.array([comb(n, j) for j in range(n + 1)], dtype=float))[k]
     least = np.linalg.eigh(matrix)[1][:, 0]
     ratio = np.roots((least * root)[::-1])
     real = ratio.real[(ratio.real > 0) & np.isfinite(ratio.real)]

@@ -76,3 +76,43 @@ def test_load_below_1_is_a_part_of_the_largest():
 def test_mistake_is_named_with_its_place(text, message):
     with pytest.raises(ScenarioError, match=message):
         parse(text, "own")
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    (UNITS + CANONICAL.replace("0.1,", "true,"), r"^dual_mode\.f\[0\] = True: is not a number"),
+    (UNITS + CANONICAL.replace("mu0 = 1", "mu0 = false"), r"^dual_mode\.mu0 = False: is not a number"),
+    (UNITS + CANONICAL.replace("K = 4", 'K = "4"'), r"^dual_mode\.K = '4': is not a number"),
+    (UNITS + CANONICAL.replace("K = 4", "K = nan"), r"^dual_mode\.K = nan: is out of range"),
+    (UNITS + CANONICAL.replace("[0.1, 0.3]", "[0.1, 0.1]"), r"^dual_mode\.f = \(0\.1, 0\.1\): the two modes are the same"),
+    (UNITS + CANONICAL.replace("K = 4\n", ""), r"^dual_mode\.K = None: is missing; give mu0, K, f$"),
+    (UNITS + RATES.replace("10,", '"x",'), r"^dual_mode\.local\[0\] = 'x': is not a number"),
+    (UNITS + RATES.replace(" 6]", " true]"), r"^dual_mode\.cloud\[1\] = True: is not a number"),
+    (UNITS + RATES.replace("[4, 6]", "4"), r"^dual_mode\.cloud = 4: is not a pair"),
+    (UNITS + RATES.replace("[10, 3]", "[10, 3, 1]"), r"^dual_mode\.local = \[10, 3, 1\]: is not a pair"),
+    (UNITS + RATES.replace("10,", "nan,"), r"^dual_mode\.local\[0\] = nan: is out of range"),
+    (UNITS + RATES.replace(" 3]", " -inf]"), r"^dual_mode\.local\[1\] = -inf: is out of range"),
+    (UNITS + RATES.replace("[10, 3]", "[3, 10]"), r"^dual_mode\.local, cloud = .* mode 1 is of no use"),
+    (UNITS + RATES.replace("10,", "inf,").replace("[4,", "[inf,"), r"^dual_mode\..*the mode asks nothing of any stage"),
+    ("dual_mode = 3\n" + UNITS, r"^dual_mode = 3: is not a table; write it as \[dual_mode\]"),
+    ("title = 3\n" + UNITS + CANONICAL, r"^title = 3: is not text"),
+    ("servers = []\n" + UNITS + CANONICAL, r"^file = 'own': says two systems"),
+    (UNITS + 'time = "s"\n' + CANONICAL, r"^units\.time = 's': is not a known key; the keys here are rate, delay$"),
+    ('[units]\nrate = "1/s"\n' + CANONICAL, r"^units\.delay = None: is missing; use one of s, ms$"),
+    ('[units]\ndelay = "s"\n' + CANONICAL, r"^units\.rate = None: is missing; use one of 1/s, 1/ms$"),
+    (UNITS + CANONICAL + "[loads]\natt = 1\n", r"^loads\.att = 1: is not a known key; did you mean at\?$"),
+    (UNITS + CANONICAL + "[loads]\nat = 9\n", r"^loads\.at = 9\.0: not below the maximum 5"),
+    (UNITS + CANONICAL + "[loads]\nat = true\n", r"^loads\.at = True: is not a number"),
+    (UNITS + CANONICAL + '[loads]\nat = "half"\n', r"^loads\.at = 'half': is not a number"),
+    (UNITS + CANONICAL + "[loads]\nat = 0\n", r"^loads\.at = 0\.0: is out of range"),
+    (UNITS + CANONICAL + '[loads]\ncurve = "all"\n', r"^loads\.curve = 'all': is not a list of loads"),
+])  # fmt: skip
+def test_further_mistake_is_named_with_its_place(text, message):
+    with pytest.raises(ScenarioError, match=message):
+        parse(text, "own")
+
+
+def test_canonical_form_and_rates_say_the_same_system():
+    """mu_l = mu0 / f and mu_c = K mu0 / (1 - f)."""
+    rates = "[dual_mode]\nlocal = [10, 5]\ncloud = [4.444444444444445, 5]\n"
+    one, other = (parse(UNITS + text, "own").system for text in (rates, CANONICAL.replace("0.3", "0.2")))
+    np.testing.assert_allclose(one.rates.rate, other.rates.rate, rtol=1e-15)

@@ -223,5 +223,5 @@ def test_folder_is_not_a_scenario(tmp_path):
 def test_file_that_is_not_text(tmp_path):
     path = tmp_path / "latin.toml"
     path.write_bytes('title = "Größe"\n'.encode("latin-1"))
-    with pytest.raises(ScenarioError, match=r"latin\.toml': cannot be read \(.*utf-8.*\); give a text file in UTF-8$"):
+    with pytest.raises(ScenarioError, match=r"^scenario = .*: cannot be read \(.*utf-8.*\); give a text file in UTF-8$"):
         load_scenario(path)

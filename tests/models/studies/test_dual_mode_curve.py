@@ -137,3 +137,98 @@ def test_bad_number_of_points_is_named(points):
 def test_profile_names_a_bad_load():
     with pytest.raises(LoadError, match=r"^loads\[1\] = 5\.0"):
         profile(A, [2.0, 5.0])
+
+
+# ---- what else a curve says, and keeps
+
+
+def test_dimensions_and_quantities(data):
+    assert dict(data.sizes) == {"load": 3, "stage": 2, "mode": 2}
+    over_load = {"p", "delay", "lower_bound", "gap", "certified", "tunable_delay"}
+    assert set(data.data_vars) == over_load | {"share", "single_mode_delay"}
+    assert {data[name].dims for name in over_load} == {("load",)}
+    assert data.single_mode_delay.dims == ("load", "mode")
+    assert data.certified.dtype == bool
+    assert data.attrs["time_unit"] == "s"
+    for name in ("delay", "lower_bound", "single_mode_delay", "tunable_delay"):
+        assert data[name].attrs["units"] == "s"
+
+
+@pytest.mark.parametrize("system", [A, C], ids=["A", "C"])
+def test_marks_survive_a_file(system, tmp_path):
+    """`assert_allclose` of xarray does not look at attributes."""
+    data = system.curve([0.5])
+    data.to_netcdf(tmp_path / "curve.nc", engine="scipy")
+    with xr.open_dataset(tmp_path / "curve.nc", engine="scipy") as back:
+        assert set(back.attrs) == set(data.attrs)
+        for name, attribute in data.attrs.items():
+            np.testing.assert_array_equal(np.atleast_1d(back.attrs[name]), np.atleast_1d(attribute))
+        assert back.load()["delay"].attrs.items() >= data["delay"].attrs.items()
+
+
+def test_ctrl_c_at_once_keeps_an_empty_dataset(monkeypatch, tmp_path):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DualMode, "assignment", interrupted)
+    with pytest.raises(CurveInterruptedError, match=r"^stopped after 0 loads$") as caught:
+        A.curve(LOADS)
+    assert dict(caught.value.dataset.sizes) == {"load": 0, "stage": 2, "mode": 2}
+    caught.value.dataset.to_netcdf(tmp_path / "empty.nc", engine="scipy")
+
+
+def test_ctrl_c_while_the_breakaway_is_sought_keeps_all_loads(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DualMode, "breakaway", interrupted)
+    with pytest.raises(CurveInterruptedError, match=r"^stopped after 3 loads$") as caught:
+        A.curve(LOADS)
+    assert caught.value.dataset.certified.all()
+
+
+@pytest.mark.parametrize(("loads", "message"), [
+    ([1.0, np.nan], r"^loads\[1\] = nan: is not a finite number"),
+    ([np.inf], r"^loads\[0\] = inf: is not a finite number"),
+    ([1.0, 2.0, 0.0], r"^loads\[2\] = 0\.0: there are no jobs"),
+    ([[1.0]], r"^loads = \[\[1\.0\]\]: is not a list of loads"),
+    (["a"], r"^loads = \['a'\]: is not made of numbers"),
+])  # fmt: skip
+def test_no_solver_starts_on_bad_loads(loads, message, monkeypatch):
+    monkeypatch.setattr(DualMode, "assignment", lambda *_, **__: pytest.fail("a solver was started"))
+    with pytest.raises(InputError, match=message):
+        A.curve(loads)
+
+
+def test_curve_passes_its_options_on():
+    with pytest.raises(TypeError, match="'solvr'; did you mean solver"):
+        A.curve([1.0], solvr="SCS")
+    with pytest.raises(InputError, match=r"^solver = 'ECOS': does not take the cone PSD"):
+        A.curve([1.0], solver="ECOS")
+
+
+def test_three_modes_have_no_curve_and_no_profile():
+    system = MultiMode([[6.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    for ask in (system.curve, lambda loads: profile(system, loads)):
+        with pytest.raises(InputError, match=r"^modes = 3: .* for two modes"):
+            ask([1.0])
+
+
+def test_breakaway_without_a_certificate_does_not_lose_the_loads(monkeypatch):
+    """The breakaway is only a mark. Without a monkeypatch: K = 109812.0477090255, f = (3.899340715614109e-06, 1.0109178412784095e-05)."""
+
+    def failing(*_, **__):
+        raise NotCertifiedError("nothing", None, ())
+
+    monkeypatch.setattr(DualMode, "breakaway", failing)
+    data = A.curve(LOADS)
+    assert data.certified.all()
+    assert "breakaway_load" not in data.attrs
+
+
+def test_profile_takes_one_load_and_names_its_units():
+    shape = profile(A, 2.0, points=11)
+    assert dict(shape.sizes) == {"load": 1, "p": 11}
+    assert (shape.p.values[0], shape.p.values[-1]) == (0.0, 1.0)
+    assert (shape.delay.attrs["units"], shape["load"].attrs["units"]) == ("s", "1/s")
+    np.testing.assert_allclose(shape.delay[0], exact.delay(A.rates, 2.0, shape.p.values))

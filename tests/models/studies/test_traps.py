@@ -93,3 +93,34 @@ def test_only_p_counts_and_close_to_an_end_is_the_end():
 def test_bad_number_of_systems_is_named(systems):
     with pytest.raises(InputError, match=r"^systems = "):
         count(systems)
+
+
+def test_same_seed_same_excess():
+    """To the last bit: not only close."""
+    one, other = (count(systems=3, seed=7) for _ in range(2))
+    assert list(one.excess) == list(other.excess)
+    for method, excess in one.excess.items():
+        np.testing.assert_array_equal(excess, other.excess[method])
+        assert one.seconds[method].shape == (3,)
+
+
+def test_more_systems_begin_with_the_same_ones(counted):
+    np.testing.assert_array_equal(count(systems=2).excess["SLSQP, 1 start"], counted.excess["SLSQP, 1 start"][:2])
+
+
+def test_median_is_of_the_wrong_ones_only():
+    excess = np.array([0.0, 5e-5, 1.0, 3.0])
+    (row,) = Traps({"x": excess}, {"x": np.array([1.0, 2.0, 3.0, 4.0])}).rows()
+    expected = {"systems": 4, "wrong": 2, "median_excess_where_wrong": 2.0, "largest_excess": 3.0, "median_seconds": 2.5}
+    assert row == {"method": "x", **expected}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_start_is_stable(seed):
+    rng = np.random.default_rng(seed)
+    system = random_system(rng)
+    load = 0.99 * system.max_load
+    low, high = exact.stable_interval(system.rates, load)
+    point = random_start(system.rates, load, rng)
+    assert low < point[0] < high
+    assert np.isfinite(value(system.rates, load, point))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sojourn.models import DualMode, MultiMode, verify
+from sojourn.models import DualMode, InputError, MultiMode, verify
 from sojourn.models.studies import verify_dual_mode
 from sojourn.reference import dual_mode as exact
 
@@ -66,3 +66,47 @@ def test_wrong_breakaway_is_seen(monkeypatch):
     assert failed(verify(A, 2.0)) == ["breakaway load"]
     monkeypatch.setattr(verify_dual_mode.exact, "breakaway", lambda modes: None)
     assert failed(verify(A, 2.0)) == ["no breakaway"]
+
+
+def test_solver_is_passed_on_to_partition_and_breakaway(monkeypatch):
+    asked = []
+    for name in ("partition", "breakaway"):
+        solve = getattr(DualMode, name)
+        monkeypatch.setattr(DualMode, name, lambda self, *a, _solve=solve, **how: asked.append(how) or _solve(self, *a, **how))
+    verify(C, 2.0, solver="SCS")
+    assert asked == [{"solver": "SCS"}] * 2
+
+
+@pytest.mark.parametrize("system", [A, DualMode.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15)), C], ids=["A", "B", "C"])
+def test_systems_of_the_paper_pass(system):
+    found = verify(system, [0.3 * system.max_load, 0.95 * system.max_load])
+    assert failed(found) == []
+
+
+def test_three_stages_have_a_share_a_stage_and_no_tunable_mode():
+    quantities = {c.quantity for c in verify(THREE, 1.0).checks}
+    assert {"share, stage 1", "share, stage 2", "share, stage 3"} < quantities
+    assert not {q for q in quantities if "tunable" in q}
+
+
+def test_claimed_bound_above_the_truth_is_seen(monkeypatch):
+    """The reference is right and the delay too; only the certificate lies."""
+    solve = DualMode.assignment
+
+    def boasting(self, load, **how):
+        found = solve(self, load, **how)
+        return replace(found, certificate=replace(found.certificate, lower_bound=found.mean_delay * (1 + 1e-6)))
+
+    monkeypatch.setattr(DualMode, "assignment", boasting)
+    assert "lower bound" in failed(verify(A, 4.5))
+
+
+def test_wrong_largest_load_is_seen(monkeypatch):
+    true = exact.capacity(A.rates)
+    monkeypatch.setattr(verify_dual_mode.exact, "capacity", lambda modes: replace(true, max_load=true.max_load * (1 + 1e-7)))
+    assert failed(verify(A, 2.0)) == ["largest load"]
+
+
+def test_verify_names_a_bad_load():
+    with pytest.raises(InputError, match=r"= 7\.0: not below the maximum 5"):
+        verify(A, [1.0, 7.0])

@@ -194,3 +194,39 @@ def test_bad_options_are_refused():
         A.assignment(2.0, solvr="SCS")
     with pytest.raises(InputError, match=r"^gap = -1: is not above 0"):
         A.assignment(2.0, gap=-1)
+
+
+# ---- at the edge
+
+
+@pytest.mark.parametrize("ulps", [1, 2, 4, 40])
+def test_load_a_few_ulps_below_the_largest_ends(ulps):
+    """It is refused or answered, never for ever."""
+    load = 5.0 - ulps * np.spacing(4.9)
+    try:
+        found = A.assignment(load, throw=False)
+    except (LoadError, NotCertifiedError):
+        return
+    assert not found.certified or np.isfinite(found.certificate.gap)
+
+
+def test_gap_that_is_asked_for_is_not_widened_by_rounding():
+    load = 5 * (1 - 1e-9)
+    assert A.assignment(load).certified
+    assert not A.assignment(load, gap=1e-9, throw=False).certified
+    assert not A.partition(load, 0.5, gap=1e-12, throw=False).certified
+
+
+def test_many_stages_are_uncertified_and_no_crash():
+    system = MultiMode(10 ** np.random.default_rng(1).uniform(0, 1, (36, 2)))
+    found = system.assignment(0.5 * system.max_load, throw=False)
+    assert found.certificate.lower_bound <= found.mean_delay
+
+
+def test_moments_that_lead_nowhere_are_no_answer(monkeypatch):
+    """Both ends of the interval are full at this load."""
+    monkeypatch.setattr(sum_of_squares, "candidates", lambda moments, d: np.array([0.0, 1.0]))
+    with pytest.raises(NotCertifiedError) as caught:
+        A.assignment(4.5)
+    assert caught.value.solution is None
+    assert len(caught.value.attempts) == 4

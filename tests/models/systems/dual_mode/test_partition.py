@@ -94,8 +94,8 @@ def test_program_used_again_gives_the_same_as_a_fresh_one():
     delays = []
     for load, p in points:
         parts = np.array([p, 1 - p])
-        again, _ = partition.ask(once, A.rates, load, parts, "CLARABEL", None, 1e-9, polish=False)
-        fresh, _ = partition.ask(partition.write(A.rates), A.rates, load, parts, "CLARABEL", None, 1e-9, polish=False)
+        again, _ = partition.ask(once, A.rates, load, parts, "CLARABEL", None, 1e-9, polish=False, lenient=True)
+        fresh, _ = partition.ask(partition.write(A.rates), A.rates, load, parts, "CLARABEL", None, 1e-9, polish=False, lenient=True)
         np.testing.assert_array_equal(again.share, fresh.share)
         delays.append(again.mean_delay)
     # every parameter counts
