@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class CandidateWorstCase:
         return float(self.load[int(np.argmax(self.poa))])
 
 
-def price_of_anarchy(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> Array:
+def price_of_anarchy(servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: float = math.inf) -> Array:
     """Mean delay of the equilibrium over that of the optimum, L / T >= 1; eq. (19) of Mancuso et al.
 
     Parameters
@@ -51,6 +52,8 @@ def price_of_anarchy(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> A
         n servers.
     load : array_like, shape () or (K,)
         0 <= load < total rate.
+    players : int or inf, default inf
+        As in `sojourn.reference.equilibrium`.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def price_of_anarchy(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> A
     loads = check_load(queue, load)
     flat, rows = np.atleast_1d(loads), max(1, CELLS // len(queue))
     blocks = [flat[i : i + rows] for i in range(0, flat.size, rows)]
-    ratio = [equilibrium(queue, block).mean_delay / optimum(queue, block).mean_delay for block in blocks]
+    ratio = [equilibrium(queue, block, players).mean_delay / optimum(queue, block).mean_delay for block in blocks]
     return np.concatenate(ratio).reshape(loads.shape) if ratio else np.empty(loads.shape)
 
 
@@ -108,8 +111,8 @@ def candidate_worst_case(servers: Queue | Sequence[Queue]) -> CandidateWorstCase
 
     Its cost is that of one optimum and one equilibrium over all n servers for each of up to n candidates.
 
-    The rule is a lower bound, not the worst case: it fails where the coefficients of variation differ. With two servers of rate 1, no delay
-    and cv 1 and 20 the price of anarchy is 2.1017 at load 1.3205, and 1.7535 at the candidates.
+    The rule is a lower bound, not the worst case (`sojourn.reference.worst_case`): it fails where the coefficients of variation differ.
+    With two servers of rate 1, no delay and cv 1 and 20 the price of anarchy is 2.1017 at load 1.3205, and 1.7535 at the candidates.
 
     Parameters
     ----------

@@ -11,14 +11,16 @@ and of service times, so that a server with a delay of 1000 s and a service time
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from sojourn.reference.errors import Array, LoadError, first_bad, numbers
+from sojourn.reference.players import check_players, perceived
 from sojourn.reference.queues import Operation, Pool, Queue, as_queue
 from sojourn.reference.sums import add_exactly, exact_sum
 from sojourn.reference.thresholds import Thresholds, thresholds
@@ -31,6 +33,8 @@ WIDTH = 32_768  # servers in a block: its arrays stay in cache
 SAMPLE = 4096  # a larger system is first looked at through every 16th of its servers
 CLOSE = 1e-6  # relative imbalance from which a Newton step and a linear correction reach rounding error
 LINEAR = 1e-7  # relative imbalance that a linear correction takes to rounding error
+STUCK = 200  # steps without gain after which the flows are a staircase of rounding: a linear correction does the rest
+EPS = float(np.finfo(float).eps)  # neighbouring floats are at most this far apart, relative
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,18 +104,32 @@ def optimum(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> Split:
     return _solve(as_queue(servers), load, "optimum")
 
 
-def equilibrium(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> Split:
+def equilibrium(servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: float = math.inf) -> Split:
     """Split that selfish users reach: every used server has the same latency, no other is faster; eq. (13) of Mancuso et al.
 
-    Parameters, result and errors as `optimum`.
+    Parameters, result and errors as `optimum`, and
+
+    Parameters
+    ----------
+    players : int or inf, default inf
+        K equal players, each of whom routes load/K at the least delay for himself; see `sojourn.reference.players`. One is the optimum,
+        infinitely many (no user counts) the Wardrop equilibrium. The multiplier is then the price that a player sees.
 
     Examples
     --------
     >>> from sojourn.reference import MM1
-    >>> equilibrium(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 190.0).mean_delay.round(6).item()
-    0.029289
+    >>> bank = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
+    >>> [equilibrium(bank, 190.0, players).mean_delay.round(6).item() for players in (1, 2, 10, math.inf)]
+    [0.028449, 0.028486, 0.02886, 0.029289]
     """
-    return _solve(as_queue(servers), load, "equilibrium")
+    queue, count = as_queue(servers), check_players(players)
+    if math.isinf(count):
+        return _solve(queue, load, "equilibrium")
+    split = _solve(perceived(queue, count), load, "equilibrium")
+    # what a player minds is not the delay: that is the servers' own
+    carried = (split.flow * queue.latency(split.flow, split.spare)).sum(axis=-1)
+    delay = np.divide(carried, split.load, out=np.full_like(carried, queue.idle_latency.min()), where=split.load > 0)
+    return replace(split, mean_delay=delay)
 
 
 def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
@@ -336,7 +354,7 @@ def _balance(blocks: list[_Block], load: Array, price: Array, floor: Array, clos
         near = np.abs(residual) <= close * np.minimum(load[todo], left)
         new = np.where(inside & (near | (failed[todo] % 3 == 0) | np.isinf(high[todo])), newton, np.where(near, here, between))
         price[todo] = new
-        todo = todo[~near & (np.abs(new - here) > 2e-16 * np.abs(here))]
+        todo = todo[~near & (np.abs(new - here) > EPS * np.abs(here)) & (failed[todo] <= STUCK)]
     raise ArithmeticError("the balance of flows did not converge; please report the servers and the load")
 
 

@@ -19,6 +19,7 @@ from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.sums import exact_sum
 
 ArrayLike = npt.ArrayLike
+HALVINGS = 100  # of a bracket, until its ends are neighbouring floats
 
 
 class Operation(NamedTuple):
@@ -121,10 +122,44 @@ class Queue(ABC):
         """Operating point where the marginal delay is `excess` >= 0 above the idle latency."""
         return self._operation(self.inverse_marginal, excess)
 
+    def at_player(self, excess: ArrayLike, players: float) -> Operation:
+        """Operating point where the latency as one of K equal players sees it, l(x) + x l'(x)/K, is `excess` >= 0 above the idle latency.
+
+        It lies between those of the marginal delay (K = 1) and the latency (K infinite), which bracket the search.
+        """
+        excess = np.asarray(excess, dtype=np.float64)
+        own, price = 1.0 / players, self.idle_latency + excess
+        low, high = self.at_marginal(excess).flow, self.at_latency(excess).flow
+        for _ in range(HALVINGS):
+            flow = 0.5 * (low + high)
+            above = own * self.marginal(flow) + (1.0 - own) * self.latency(flow) > price
+            low, high = np.where(above, low, flow), np.where(above, flow, high)
+            if np.all(high - low <= 2 * np.spacing(high)):
+                break
+        flow = 0.5 * (low + high)
+        slope = own * self.marginal_slope(flow) + (1.0 - own) * self.latency_slope(flow)
+        return Operation(flow, self.rate - flow, 1.0 / slope)
+
+    def rate_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency in the rate at a fixed flow, -(g(x) - d)/mu.
+
+        It holds where a faster server does the same work in less time: l - d = phi(x/mu)/mu. It is 0 where the rate is infinite.
+        """
+        finite = np.isfinite(self.rate)
+        return np.where(finite, -(self.marginal(flow) - self.delay) / np.where(finite, self.rate, 1.0), 0.0)
+
+    def farther(self, delay: ArrayLike) -> Self:
+        """Return the same servers with their delays longer by `delay`, shape (n,)."""
+        new = self.take(slice(None))
+        object.__setattr__(new, "delay", self.delay + np.asarray(delay, dtype=np.float64))
+        return new
+
     def _operation(self, inverse: Callable[[ArrayLike], Array], excess: ArrayLike) -> Operation:
         excess = np.asarray(excess, dtype=np.float64)
         flow = inverse(self.idle_latency + excess)
-        step = 1e-6 * excess + 1e-9 * self.service
+        # a latency of 0 at no load has no scale of its own
+        scale = np.where(self.service > 0, self.service, max(float(self.idle_latency.max()), np.finfo(float).tiny))
+        step = 1e-6 * excess + 1e-9 * scale
         slope = (inverse(self.idle_latency + excess + step) - flow) / step
         return Operation(flow, self.rate - flow, slope)
 
@@ -257,6 +292,14 @@ class PollaczekKhinchine(Queue):
         root = np.sqrt(1.0 + z)
         spare = self.rate / root
         return Operation(spare * (z / (1.0 + root)), spare, spare * spare / (2.0 * self.k * root))
+
+    def at_player(self, excess: ArrayLike, players: float) -> Operation:
+        """Operating point as one of K players sees it: with v = mu/spare, (v - 1) (1 + v/K) = excess mu/k; see `Queue.at_player`."""
+        z, own = np.asarray(excess) * self._pace, 1.0 / players
+        root = np.sqrt((1.0 + own) ** 2 + 4.0 * own * z)
+        above = 2.0 * z / (1.0 + own + root)
+        spare = self.rate / (1.0 + above)
+        return Operation(spare * above, spare, spare * spare / (self.k * root))
 
     def _point(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array]:
         flow = np.asarray(flow, dtype=np.float64)
@@ -449,6 +492,18 @@ class Pool(Queue):
     def at_marginal(self, excess: ArrayLike) -> Operation:
         """Operating points; see `Queue.at_marginal`."""
         return Operation(*(np.concatenate(a, axis=-1) for a in zip(*self._each("at_marginal", excess), strict=True)))
+
+    def at_player(self, excess: ArrayLike, players: float) -> Operation:
+        """Operating points; see `Queue.at_player`."""
+        parts = [
+            b.at_player(np.asarray(excess)[..., lo:hi], players) for b, lo, hi in zip(self.banks, self.edges, self.edges[1:], strict=False)
+        ]
+        return Operation(*(np.concatenate(a, axis=-1) for a in zip(*parts, strict=True)))
+
+    def farther(self, delay: ArrayLike) -> Self:
+        """Return the pool with longer delays; see `Queue.farther`."""
+        more = np.broadcast_to(np.asarray(delay, dtype=np.float64), self.rate.shape)
+        return type(self)([b.farther(more[lo:hi]) for b, lo, hi in zip(self.banks, self.edges, self.edges[1:], strict=False)])
 
     @property
     def k(self) -> Array:

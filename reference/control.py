@@ -1,0 +1,223 @@
+"""Partial control: an operator routes a part of the load, then the rest routes itself (a Stackelberg game).
+
+The followers see servers that already carry the leader's flow, and reach the Wardrop equilibrium on top of it: server i carries
+max(leader_i, l_i^-1(L)) in all. T. Roughgarden, *Stackelberg scheduling strategies*, SIAM J. Comput. 33 (2004): with the part b of the
+load under control, largest-latency-first (LLF) costs at most 1/b times the optimum on parallel servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
+from sojourn.reference.parallel import check_load, equilibrium, optimum
+from sojourn.reference.queues import ArrayLike, Operation, Queue, as_queue
+
+Strategy = Literal["llf", "scale"]
+TIE = 1e-12  # relative difference of latencies that is rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Controlled:
+    """What partial control leads to.
+
+    Attributes
+    ----------
+    fraction : float
+        Part of the load that is routed centrally.
+    strategy : {"llf", "scale"}
+    leader : ndarray, shape (n,)
+        Flow that the operator sends to each server.
+    flow : ndarray, shape (n,)
+        All flow, the followers' too.
+    mean_delay : float
+        Of all jobs.
+    latency : float
+        What the followers see; NaN where there are none.
+    """
+
+    fraction: float
+    strategy: Strategy
+    leader: Array
+    flow: Array
+    mean_delay: float
+    latency: float
+
+
+class Led(Queue):
+    """Servers that already carry a flow, as those see them who come on top of it.
+
+    Parameters
+    ----------
+    queue : Queue
+        n servers.
+    base : ndarray, shape (n,)
+        What they carry.
+    """
+
+    def __init__(self, queue: Queue, base: Array) -> None:
+        self.queue, self.base = queue, base
+        self.rate, self.delay = queue.rate - base, queue.delay
+        self._idle = queue.latency(base)
+
+    @property
+    def service(self) -> Array:
+        """Latency beyond the delay where no follower has come yet, shape (n,)."""
+        return self._idle - self.delay
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Latency with the base."""
+        return self.queue.latency(self.base + np.asarray(flow), spare)
+
+    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Marginal delay of the followers alone."""
+        whole = self.base + np.asarray(flow)
+        return self.queue.latency(whole, spare) + np.asarray(flow) * self.queue.latency_slope(whole)
+
+    def potential(self, flow: ArrayLike) -> Array:
+        """Integral of the latency from the base on."""
+        return self.queue.potential(self.base + np.asarray(flow)) - self.queue.potential(self.base)
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency."""
+        return self.queue.latency_slope(self.base + np.asarray(flow))
+
+    def inverse_latency(self, latency: ArrayLike) -> Array:
+        """Flow on top of the base at a latency."""
+        return np.maximum(self.queue.inverse_latency(latency) - self.base, 0.0)
+
+    def inverse_marginal(self, marginal: ArrayLike) -> Array:
+        """Not needed by any equilibrium."""
+        raise NotImplementedError("the followers of a leader have an equilibrium; what is best for all is the optimum")
+
+    def at_latency(self, excess: ArrayLike) -> Operation:
+        """Operating point at a latency above that of the base."""
+        point = self.queue.at_latency((self._idle - self.queue.idle_latency) + np.asarray(excess))
+        return Operation(np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0), point.spare, point.slope)
+
+    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
+        """Return the servers at `index`."""
+        return type(self)(self.queue.take(index), self.base[index])
+
+
+def check_fraction(fraction: float) -> float:
+    """Return the fraction as a float; InputError on one that is not between 0 and 1."""
+    value = one_number("fraction", fraction)
+    if not 0 <= value <= 1:
+        raise InputError("fraction", fraction, "is not a part of the load", "give a number from 0 to 1")
+    return value
+
+
+def check_strategy(strategy: str) -> Strategy:
+    """Return the strategy; InputError on one that there is not."""
+    for known in get_args(Strategy):
+        if strategy == known:
+            return known  # type: ignore[no-any-return]
+    raise InputError("strategy", strategy, "is not a strategy", f"use {' or '.join(get_args(Strategy))}")
+
+
+def leader_flow(best: Array, latency: Array, load: float, fraction: float, strategy: Strategy) -> Array:
+    """Flow that the operator sends to each server.
+
+    Parameters
+    ----------
+    best : ndarray, shape (n,)
+        Flow at the optimum.
+    latency : ndarray, shape (n,)
+        Latency there.
+    load, fraction : float
+    strategy : {"llf", "scale"}
+        ``"scale"`` the optimum, by the fraction. ``"llf"``, largest latency first: give the servers what they get at the optimum, from the
+        slowest to the fastest, until the fraction is used up.
+    """
+    if strategy == "scale" or fraction == 1.0:
+        return fraction * best
+    order = np.argsort(-latency, kind="stable")
+    before = np.concatenate([[0.0], np.cumsum(best[order])[:-1]])
+    out = np.empty_like(best)
+    out[order] = np.clip(fraction * load - before, 0.0, best[order])
+    return out
+
+
+def controlled(servers: Queue | Sequence[Queue], load: float, fraction: float, strategy: str = "llf") -> Controlled:
+    """Equilibrium of the users whom the operator does not route.
+
+    Parameters
+    ----------
+    servers : Queue or sequence of Queue
+        n servers.
+    load : float
+        Above 0 and below the total rate.
+    fraction : float
+        Part of the load that is routed centrally, from 0 (the equilibrium) to 1 (the optimum).
+    strategy : {"llf", "scale"}
+        See `leader_flow`.
+
+    Returns
+    -------
+    Controlled
+
+    Raises
+    ------
+    LoadError, InputError
+
+    Examples
+    --------
+    >>> from sojourn.reference import MM1
+    >>> bank = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
+    >>> [round(controlled(bank, 80.0, part).mean_delay, 6) for part in (0.0, 0.1, 0.2, 1.0)]
+    [0.025, 0.023687, 0.02288, 0.022332]
+    """
+    queue, part, kind = as_queue(servers), check_fraction(fraction), check_strategy(strategy)
+    total = float(check_load(queue, one_number("load", load)))
+    if total <= 0:
+        raise InputError("load", load, "there is nothing to route", "give a load above 0")
+    best = optimum(queue, total)
+    leader = leader_flow(best.flow, queue.latency(best.flow, best.spare), total, part, kind)
+    if part == 1.0:
+        return Controlled(part, kind, leader, leader, float(best.mean_delay), np.nan)
+    followers = equilibrium(Led(queue, leader), total - leader.sum())
+    flow = leader + followers.flow
+    delay = float(flow @ queue.latency(flow, followers.spare)) / total
+    return Controlled(part, kind, leader, flow, delay, float(followers.multiplier))
+
+
+def price_of_optimum(servers: Queue | Sequence[Queue], load: float) -> float:
+    """Smallest part of the load whose control can bring the optimum about.
+
+    At the optimum the followers use the fastest servers alone. So the leader must carry what every other server gets there; and then the
+    followers fill the fastest up to the optimum. A. Kaporis and P. Spirakis, *The price of optimum in Stackelberg games*, Theor. Comput. Sci.
+    410 (2009), who find it by repeated equilibria.
+
+    Parameters
+    ----------
+    servers : Queue or sequence of Queue
+    load : float
+
+    Examples
+    --------
+    >>> from sojourn.reference import MM1
+    >>> round(price_of_optimum(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 80.0), 6)
+    0.59685
+    """
+    queue = as_queue(servers)
+    best = optimum(queue, one_number("load", load))
+    if best.load <= 0:
+        return 0.0
+    latency = queue.latency(best.flow, best.spare)
+    slower = best.active & (latency > latency[best.active].min() * (1 + TIE))
+    return float(best.flow[slower].sum() / best.load)
+
+
+def check_fractions(fractions: npt.ArrayLike) -> Array:
+    """Return the fractions as an array of shape (K,); InputError on one that is none."""
+    array = numbers("fractions", fractions)
+    if array.ndim != 1 or array.size == 0:
+        raise InputError("fractions", array.tolist(), "is not a list of fractions", "give one or more numbers from 0 to 1")
+    first_bad("fractions", array, (array >= 0) & (array <= 1), "is not a part of the load", "give a number from 0 to 1")
+    return array

@@ -1,0 +1,102 @@
+"""K equal players: between the optimum (one) and the Wardrop equilibrium (infinitely many).
+
+Each routes load/K so that his own jobs are served fastest (an atomic splittable routing game). He minds the latency and what his own jobs
+add to it: with x_i/K of his on server i, a marginal delay of l_i(x_i) + x_i l_i'(x_i)/K, the same on all the servers that he uses. So the
+equilibrium of K players is the Wardrop equilibrium of the servers *as a player sees them*, and the least point of
+sum f_i/K + (1 - 1/K) sum of the integrals of l_i, f_i = x_i l_i(x_i).
+
+Players of different size have no such potential: how player j's price on a server moves with player k's flow is l' + x_j l'', which is not
+the same the other way round unless l'' = 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.reference.errors import Array, InputError, one_number
+from sojourn.reference.queues import ArrayLike, Operation, Pool, Queue
+
+
+def check_players(players: float) -> float:
+    """Return the number of players as a float.
+
+    Raises
+    ------
+    InputError
+        When it is not a whole number from 1, or infinity.
+    """
+    array = np.asarray(players)
+    if array.ndim:
+        problem = "is not one number: players of different size have no potential, so their equilibrium is no convex program"
+        raise InputError("players", players, problem, "give how many equal players there are")
+    value = one_number("players", players)
+    if isinstance(players, bool) or not value >= 1 or (math.isfinite(value) and value != int(value)):
+        raise InputError("players", players, "is not a number of players", "give a whole number from 1, or math.inf")
+    return value
+
+
+class Perceived(Queue):
+    """Servers as one of K equal players sees them: l(x) + x l'(x)/K in the place of the latency.
+
+    Parameters
+    ----------
+    queue : Queue
+        n servers.
+    players : float
+        K, 1 or more.
+    """
+
+    def __init__(self, queue: Queue, players: float) -> None:
+        self.queue, self.players = queue, players
+        self.rate, self.delay = queue.rate, queue.delay
+
+    @property
+    def service(self) -> Array:
+        """Latency beyond the delay of an empty server, shape (n,): there, what one's own jobs add is nothing."""
+        return self.queue.service
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Marginal delay of one player, (g(x) + (K - 1) l(x))/K."""
+        own = 1.0 / self.players
+        return own * self.queue.marginal(flow, spare) + (1.0 - own) * self.queue.latency(flow, spare)
+
+    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Derivative of the flow times what a player sees."""
+        return self.latency(flow, spare) + np.asarray(flow) * self.latency_slope(flow)
+
+    def potential(self, flow: ArrayLike) -> Array:
+        """Integral of what a player sees, f(x)/K + (1 - 1/K) times the integral of the latency."""
+        own = 1.0 / self.players
+        return own * np.asarray(flow) * self.queue.latency(flow) + (1.0 - own) * self.queue.potential(flow)
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of what a player sees."""
+        own = 1.0 / self.players
+        return own * self.queue.marginal_slope(flow) + (1.0 - own) * self.queue.latency_slope(flow)
+
+    def inverse_latency(self, latency: ArrayLike) -> Array:
+        """Flow at which a player sees a price; 0 below the idle latency."""
+        return self.at_latency(np.maximum(np.asarray(latency) - self.idle_latency, 0.0)).flow
+
+    def inverse_marginal(self, marginal: ArrayLike) -> Array:
+        """Not needed by any equilibrium."""
+        raise NotImplementedError("servers as players see them have an equilibrium, not an optimum")
+
+    def at_latency(self, excess: ArrayLike) -> Operation:
+        """Operating point where a player sees `excess` above the idle latency."""
+        return self.queue.at_player(excess, self.players)
+
+    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
+        """Return the servers at `index`."""
+        return type(self)(self.queue.take(index), self.players)
+
+
+def perceived(queue: Queue, players: float) -> Queue:
+    """Return the servers as one of K equal players sees them, bank by bank."""
+    if isinstance(queue, Pool):
+        return Pool([Perceived(bank, players) for bank in queue.banks])
+    return Perceived(queue, players)

@@ -1,0 +1,97 @@
+"""What one more unit of rate, or of distance, at each server does to the mean delay, at the optimum and at the equilibrium.
+
+For K equal players (one: the optimum; infinitely many: the equilibrium) the used servers share the price h_i = l_i + x_i l_i'/K. A change that
+adds dl to server i's latency and dh to its price changes the mean delay T by
+
+    load dT = x_i dl - (g_i - G)/h_i' dh,   G the mean of the marginal delays g weighted by 1/h'.
+
+At the optimum all g are equal and the second term vanishes (the envelope theorem); the rest is the implicit function theorem.
+
+At the equilibrium T is the common latency L, and load dT = load w_i dl with w the weights: better servers never hurt. (In the large too: flows
+x_i(L) only rise where a server gets better, so the L at which they sum to the load only falls.) That is the difference to Braess's network.
+With K players g_i - G <= (1 - 1/K) x_i l_i' and h_i' >= (1 + 1/K) l_i', so less distance never hurts either; nor does more rate or less
+variability for latencies e + k/(mu - x).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sojourn.reference.errors import Array, InputError, one_number
+from sojourn.reference.parallel import equilibrium
+from sojourn.reference.players import check_players
+from sojourn.reference.queues import Queue, as_queue
+
+
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """Derivatives of the mean delay. At a load where a server starts they are those towards more use of the servers in use.
+
+    Attributes
+    ----------
+    mean_delay : float
+    rate : ndarray, shape (n,)
+        Per unit of each server's rate; 0 or below.
+    delay : ndarray, shape (n,)
+        Per unit of each server's network delay; 0 or above. At the optimum it is the server's share.
+    load : float
+        Per unit of the load.
+    """
+
+    mean_delay: float
+    rate: Array
+    delay: Array
+    load: float
+
+
+def sensitivity(servers: Queue | Sequence[Queue], load: float, players: float = math.inf) -> Sensitivity:
+    """Derivatives of the mean delay in every rate and delay and in the load.
+
+    Parameters
+    ----------
+    servers : Queue or sequence of Queue
+        n servers, of families in which a faster server does the same work in less time: l - d = phi(x/mu)/mu.
+    load : float
+        Above 0 and below the total rate.
+    players : int or inf, default inf
+        1 for the optimum, inf for the equilibrium; see `sojourn.reference.equilibrium`.
+
+    Returns
+    -------
+    Sensitivity
+
+    Raises
+    ------
+    LoadError, InputError
+
+    Examples
+    --------
+    >>> from sojourn.reference import MM1
+    >>> sensitivity(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 190.0, players=1).delay.round(4)
+    array([0.2568, 0.18  , 0.5632])
+    """
+    queue = as_queue(servers)
+    split = equilibrium(queue, one_number("load", load), players)
+    if split.load <= 0:
+        raise InputError("load", load, "there is nothing to split", "give a load above 0")
+    return derivatives(queue, float(split.load), split.flow, check_players(players), float(split.mean_delay))
+
+
+def derivatives(queue: Queue, load: float, flow: Array, players: float, mean_delay: float) -> Sensitivity:
+    """Derivatives at a split that is known, shape (n,); see `sensitivity`."""
+    used, own = flow > 0, 1.0 / players
+    marginal, slope = queue.marginal(flow), own * queue.marginal_slope(flow) + (1 - own) * queue.latency_slope(flow)
+    price = own * marginal + (1 - own) * queue.latency(flow)
+    weight = np.where(used, 1.0 / slope, 0.0)
+    mean = float(weight @ marginal / weight.sum())
+    moved = weight * (marginal - mean)  # load dT per unit of price, through the flows that leave
+    finite = np.isfinite(queue.rate)
+    scale = np.where(finite, 1.0 / np.where(finite, queue.rate, 1.0), 0.0)
+    price_by_rate = -scale * (price - queue.delay + flow * slope)
+    by_rate = np.where(used, flow * queue.rate_slope(flow) - moved * price_by_rate, 0.0) / load
+    by_delay = np.where(used, flow - moved, 0.0) / load
+    return Sensitivity(mean_delay, by_rate, by_delay, (mean - mean_delay) / load)
