@@ -5,23 +5,30 @@ from sojourn.models.scenarios import load_scenario
 from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, Solution, SolverNameError, certify
 from sojourn.models.studies import verify
 from sojourn.models.systems import DualMode, MultiMode, OperatingPoint, ParallelServers, TunableMode
+from sojourn.models.systems.limits import Budget, Limit, MaxShare, MaxUtilisation, MinShare, Percentile
 from sojourn.reference.errors import InputError, LoadError
 
 __all__ = [
     "MD1",
     "MG1",
     "MM1",
+    "Budget",
     "Certificate",
     "Cone",
     "DualMode",
     "FormulationError",
     "InputError",
     "Latency",
+    "Limit",
     "LoadError",
+    "MaxShare",
+    "MaxUtilisation",
+    "MinShare",
     "MultiMode",
     "NotCertifiedError",
     "OperatingPoint",
     "ParallelServers",
+    "Percentile",
     "Solution",
     "SolverNameError",
     "TunableMode",

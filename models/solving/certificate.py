@@ -41,6 +41,8 @@ class Certificate:
         Equilibrium: the most that any user gains by moving, in the unit of time.
     potential_gap : float or None
         Equilibrium: relative duality gap of the Beckmann potential.
+    violation : float or None
+        Within limits: the largest violation of one, in parts of the load or the budget.
     """
 
     lower_bound: float
@@ -51,6 +53,7 @@ class Certificate:
     utilisation: float
     deviation_gain: float | None = None
     potential_gap: float | None = None
+    violation: float | None = None
 
 
 def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
@@ -207,6 +210,14 @@ def _latency_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, floa
     x, spare = _split(queue, load, flow)
     latency = queue.latency(x, spare)
     return float(latency.min()), float(latency[x > 0].max())
+
+
+def supporting_line(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
+    """Line below the least total delay at every load: its value at this load and its slope, from any flow and its multiplier."""
+    points = [p for trim in (False, True) if (p := feasible(queue, load, flow, trim=trim)) is not None]
+    lines = [(_optimum_bounds(queue, load, p)[0] * load, multiplier(queue, load, p, "optimum")) for p in points]
+    # no job is ever served faster than by the nearest server, empty
+    return max(lines, default=(float(queue.idle_latency.min()) * load, float(queue.idle_latency.min())))
 
 
 def deviation_gain(queue: Queue, flow: Array) -> float:

@@ -32,6 +32,7 @@ class How(HowPolished, total=False):
     """How to solve; see `sojourn.models.ParallelServers.optimum`."""
 
     formulation: str
+    subject_to: Sequence[Any]
 
 
 class Bounded(Protocol):

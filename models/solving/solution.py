@@ -45,6 +45,42 @@ class Attempt:
 
 
 @dataclass(frozen=True, eq=False)
+class ShadowPrice:
+    """A side constraint at the optimum, and what it costs.
+
+    Attributes
+    ----------
+    limit : str
+        What is limited.
+    bound : ndarray, shape (n,) or ()
+        The limit: one a server, or one for all.
+    value : ndarray, shape (n,) or ()
+        What the split has.
+    price : ndarray, shape (n,) or ()
+        By how much the least mean delay would fall per unit by which that bound were relaxed; 0 where it does not bind.
+    """
+
+    limit: str
+    bound: Array
+    value: Array
+    price: Array
+
+    def __str__(self) -> str:
+        binding = int(np.count_nonzero(self.price))
+        if not binding:
+            return f"{self.limit}: does not bind"
+        if not self.price.ndim:
+            return f"{self.limit}: binds at {float(self.bound):.6g}, shadow price {float(self.price):.4g}"
+        most = int(np.argmax(self.price))
+        return f"{self.limit}: binds at {binding} of {self.price.size} servers, shadow price up to {self.price[most]:.4g} (server {most + 1})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON."""
+        bound, value, price = ([finite({"": v})[""] for v in np.atleast_1d(a).tolist()] for a in (self.bound, self.value, self.price))
+        return {"limit": self.limit, "bound": bound, "value": value, "price": price}
+
+
+@dataclass(frozen=True, eq=False)
 class Solution:
     """A certified split of the load over n servers.
 
@@ -80,6 +116,10 @@ class Solution:
     timing : Timing
     problem : cvxpy.Problem
         The problem that was solved, in its own unit of time.
+    players : float
+        How many equal players the equilibrium is of; infinite where no user counts.
+    limits : tuple of ShadowPrice
+        The side constraints and what each costs.
     """
 
     goal: Goal
@@ -100,12 +140,15 @@ class Solution:
     polished: int
     timing: Timing
     problem: cp.Problem = field(repr=False)
+    players: float = math.inf
+    limits: tuple[ShadowPrice, ...] = ()
 
     def __repr__(self) -> str:
-        kind = "marginal delay" if self.goal == "optimum" else "common latency"
+        kind = "marginal delay" if self.goal == "optimum" else "common latency" if math.isinf(self.players) else "price"
+        who = "" if math.isinf(self.players) else f" of {self.players:g} players"
         how = f"{self.solver.lower()}, {self.formulation}" + (f", {self.polished} Newton steps" if self.polished else "")
         lines = [
-            f"{self.goal} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}",
+            f"{self.goal}{who} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}",
             f"  {'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})",
         ]
         width = max(len(n) for n in self.names)
@@ -113,6 +156,7 @@ class Solution:
         lines += [f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}" for i in sorted(shown)]
         if self.flow.size > shown.size:
             lines.append(f"  ... and {self.flow.size - shown.size} more servers")
+        lines += [f"  {limit}" for limit in self.limits]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,6 +178,8 @@ class Solution:
             "polished": self.polished,
             "attempts": [finite(vars(a)) for a in self.attempts],
             "timing": vars(self.timing),
+            "players": self.players if math.isfinite(self.players) else None,
+            "limits": [limit.to_dict() for limit in self.limits],
         }
 
 

@@ -5,13 +5,37 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.status import Status
 
 PATIENCE = 2.0  # seconds without a sign of life
 Item = TypeVar("Item")
+
+
+class Ticker:
+    """A line that says what has been done, for work whose end is not known; after two seconds, on a terminal's standard error."""
+
+    def __init__(self, label: str) -> None:
+        self.label, self.started = label, time.monotonic()
+        self.status: Status | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def step(self, done: str) -> None:
+        """Say how far the work is."""
+        if self.status is not None:
+            self.status.update(f"{self.label}: {done}")
+        elif sys.stderr.isatty() and time.monotonic() - self.started > PATIENCE:
+            self.status = Console(file=sys.stderr).status(f"{self.label}: {done}")
+            self.status.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.status is not None:
+            self.status.stop()
 
 
 def track(items: Sequence[Item], label: str) -> Iterator[Item]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.latency.base import Cone, Latency
+from sojourn.models.latency.seen import SeenByPlayers
 from sojourn.models.solving.certificate import Goal
 from sojourn.models.solving.chain import How
 
@@ -135,12 +136,17 @@ def _always(bank: Latency) -> str | None:
     return None
 
 
+def _no_players(bank: Latency) -> str | None:
+    seen = [bank, *getattr(bank, "banks", ())]
+    return "it is not written for a finite number of players" if any(isinstance(b, SeenByPlayers) for b in seen) else None
+
+
 FORMULATIONS: Mapping[str, Formulation] = {
     "inv_pos": _total("inv_pos"),
     "quad_over_lin": _total("quad_over_lin"),
     "beckmann": Formulation("equilibrium", _beckmann, lambda b: b.potential_cone(cp.Variable(len(b))).kinds, _always),
     "qp": Formulation("equilibrium", _quadratic, lambda b: frozenset({"QP"}), _equal_mm1),
     "geo_mean": Formulation("equilibrium", _geometric_mean, lambda b: frozenset({"SOC"}), _equal_mm1),
-    "minmax": Formulation("equilibrium", _largest_latency, lambda b: b.latency_cone(cp.Variable(len(b))).kinds, _always),
+    "minmax": Formulation("equilibrium", _largest_latency, lambda b: b.latency_cone(cp.Variable(len(b))).kinds, _no_players),
 }
 """By name, those of one goal in the order in which ``"auto"`` tries them."""

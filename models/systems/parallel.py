@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.latency.base import Latency, as_latency
+from sojourn.models.latency.seen import seen_by_players
 from sojourn.models.solving.certificate import Goal
 from sojourn.models.solving.chain import How, check_how, first_certified
 from sojourn.models.solving.errors import FormulationError
 from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import solver_names, takes
+from sojourn.models.systems.control import ControlledSplit, Tolls, control, tolls
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build, for_goal
+from sojourn.models.systems.limited import LimitedSearch
+from sojourn.models.systems.limits import together
 from sojourn.models.systems.search import Search
+from sojourn.models.systems.selfish import SelfishSearch
 from sojourn.reference import parallel as exact
-from sojourn.reference.errors import InputError, LoadError
+from sojourn.reference.errors import Array, InputError, LoadError
+from sojourn.reference.players import check_players
+from sojourn.reference.sensitivity import Sensitivity, derivatives
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from sojourn.reference.worst_case import WorstCase
 
 GAP = 1e-9
 """Relative error of the mean delay that a polished answer must prove, unless another is asked for."""
@@ -88,6 +98,8 @@ class ParallelServers:
             rounding of their flows alone exceeds it), and none for an answer that is not polished.
         throw : bool, default True
             Raise when the gap is not met; False returns the best answer, with ``certified`` False.
+        subject_to : sequence of Limit, optional
+            `MinShare`, `MaxShare`, `MaxUtilisation`, `Percentile`, `Budget`; their shadow prices are in ``Solution.limits``.
 
         Returns
         -------
@@ -104,18 +116,28 @@ class ParallelServers:
         """
         return self.solve("optimum", load, **how)
 
-    def equilibrium(self, load: float, **how: Unpack[How]) -> Solution:
+    def equilibrium(self, load: float, players: float = math.inf, **how: Unpack[How]) -> Solution:
         """Split that selfish users reach: used servers share a latency, no other is faster; eq. (13) of Mancuso et al.
 
         Parameters, result and errors as `optimum`, but for the formulation: ``"beckmann"`` minimises the potential (exponential cone);
         ``"minmax"`` the largest latency over prefixes of the servers (second-order cones, any family); ``"qp"`` and ``"geo_mean"`` hold for
         M/M/1 servers with equal delays.
-        """
-        return self.solve("equilibrium", load, **how)
 
-    def price_of_anarchy(self, load: float, **how: Unpack[How]) -> float:
-        """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al. Parameters as `optimum`."""
-        return self.equilibrium(load, **for_goal("equilibrium", how)).mean_delay / self.optimum(load, **for_goal("optimum", how)).mean_delay
+        Parameters
+        ----------
+        players : int or inf, default inf
+            K equal players, each of whom routes load/K at the least delay for himself: 1 is the optimum, infinitely many (no user counts) the
+            Wardrop equilibrium. Between them it is the minimum of a weighted potential (``"beckmann"``; `sojourn.reference.players`), and the
+            multiplier is the price that a player sees.
+        """
+        if math.isinf(check_players(players)):
+            return self.solve("equilibrium", load, **how)
+        return self.selfish(seen_by_players(self.bank, players), self.check_load(load), np.zeros(len(self)), players, **how)
+
+    def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> float:
+        """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al. Parameters as `equilibrium`."""
+        selfish = self.equilibrium(load, players, **for_goal("equilibrium", how))
+        return selfish.mean_delay / self.optimum(load, **for_goal("optimum", how)).mean_delay
 
     def thresholds(self) -> exact.Thresholds:
         """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
@@ -126,6 +148,81 @@ class ParallelServers:
         from sojourn.models.studies.curve import curve
 
         return curve(self, loads, which, **how)
+
+    def worst_case(self, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
+        """Largest price of anarchy over all loads, by branch and bound over convex programs, with a certificate.
+
+        Parameters
+        ----------
+        up_to : float, optional
+            Search the loads up to this one alone; by default all below the total rate.
+        gap : float, default 1e-8
+            Relative distance between what is found and what is excluded.
+        **how
+            The rest as for `optimum`.
+
+        Returns
+        -------
+        sojourn.reference.WorstCase
+
+        Raises
+        ------
+        LoadError, InputError
+            Before any solver starts.
+        WorstCaseInterruptedError
+            On Ctrl-C, with what was found.
+
+        Examples
+        --------
+        >>> from sojourn.models import MG1, ParallelServers
+        >>> found = ParallelServers(MG1(rate=[1.0, 1.0], cv=[1.0, 20.0])).worst_case()
+        >>> round(found.poa, 6), round(found.candidate_poa, 6)
+        (2.101683, 1.753549)
+        """
+        from sojourn.models.studies.worst_case import worst_case
+
+        return worst_case(self, up_to, **how)
+
+    def control(self, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]) -> ControlledSplit:
+        """Route a fraction of the load centrally and leave the rest to itself (a Stackelberg game).
+
+        Parameters
+        ----------
+        load : float
+        fraction : float
+            From 0 (the equilibrium) to 1 (the optimum).
+        strategy : {"llf", "scale"}, default "llf"
+            Largest latency first: the slowest servers get what the optimum gives them, until the fraction is used up; at most 1/fraction times
+            the optimum (Roughgarden 2004). Or the optimum scaled down.
+        **how
+            As for `optimum`.
+
+        Returns
+        -------
+        ControlledSplit
+        """
+        return control(self, load, fraction, strategy, **how)
+
+    def tolls(self, load: float, **how: Unpack[How]) -> Tolls:
+        """Marginal-cost tolls, and the equilibrium with them, which is the optimum. Parameters as `optimum`."""
+        return tolls(self, load, **how)
+
+    def sensitivity(self, load: float, players: float = math.inf, **how: Unpack[How]) -> Sensitivity:
+        """Derivatives of the mean delay in every rate and delay; see `sojourn.reference.sensitivity`.
+
+        Parameters
+        ----------
+        load : float
+        players : int or inf, default inf
+            1 for the optimum, infinitely many for the equilibrium.
+        **how
+            As for `optimum`.
+        """
+        count = check_players(players)
+        goal: Goal = "optimum" if count == 1 else "equilibrium"
+        chosen = for_goal(goal, how)
+        found = self.optimum(load, **chosen) if count == 1 else self.equilibrium(load, count, **chosen)
+        return derivatives(self.bank, found.load, np.where(found.active, found.flow, 0.0), count, found.mean_delay)
 
     def model(self, goal: Goal, load: float, formulation: str = "auto") -> Model:
         """Return the CVXPY problem with its handles, to add constraints and solve it in one's own way.
@@ -199,16 +296,31 @@ class ParallelServers:
 
     def solve(self, goal: Goal, load: float, models: dict[str, Model] | None = None, **how: Unpack[How]) -> Solution:
         """Solve for a goal; `models` keeps the problems that a sweep has already written."""
+        load, limits = self.check_load(load), how.get("subject_to") or ()
+        if limits and goal == "optimum":
+            check_how(goal, how)
+            box = together(limits, self.bank, load)
+            return self._first(goal, load, how, partial(LimitedSearch, limits=tuple(limits), box=box), {})
+        return self._first(goal, load, how, Search, {} if models is None else models)
+
+    def selfish(self, seen: Latency, load: float, base: Array, players: float = math.inf, **how: Unpack[How]) -> Solution:
+        """Equilibrium of users who bring `load` to the servers as they see them, on top of what these carry."""
+        view = ParallelServers(seen, names=self.names, time_unit=self.time_unit)
+        return view._first("equilibrium", load, how, partial(SelfishSearch, true=self.bank, base=base, players=players), {})
+
+    def _first(self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]) -> Solution:
+        """First certified answer down the chain of solvers."""
         check_how(goal, how)
-        load = self.check_load(load)
+        if goal == "equilibrium" and how.get("subject_to"):
+            problem = "selfish users keep no operator's limits: with them there are many equilibria, or none"
+            raise InputError("subject_to", how["subject_to"], problem, "ask for the optimum within limits; tolls can bring a split about")
         polish, formulation = how.get("polish", True), how.get("formulation", "auto")
         gap = how.get("gap")
         wanted = gap if gap is not None else GAP if polish else math.inf
         forms = {s: self._formulations(goal, formulation, s) for s in solver_names(how.get("solver"))}
         # every solver's first formulation before any solver's second
         plan = [(s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)]
-        models = {} if models is None else models
-        search = Search(self.bank, self.names, goal, load, self.unit, how.get("solver_options"), polish, wanted, gap is None, models)
+        search = ask(self.bank, self.names, goal, load, self.unit, how.get("solver_options"), polish, wanted, gap is None, models)
         return first_certified(plan, search.ask, f"{goal} at load {load:g}", wanted, throw=how.get("throw", True))
 
 

@@ -1,0 +1,80 @@
+"""Servers as those see them who choose: one of K equal players, or users who come on top of a leader's flow.
+
+Both are banks again, with cones, so that what solves for an equilibrium solves for theirs.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import cvxpy as cp
+
+from sojourn.models.latency.base import Cone, Latency, LatencyPool
+from sojourn.reference.control import Led
+from sojourn.reference.errors import Array, InputError
+from sojourn.reference.players import Perceived
+
+REFUSED = "has no cone of its own"
+
+
+class SeenByPlayers(Perceived, Latency):
+    """Servers as one of K equal players sees them; see `sojourn.reference.players`."""
+
+    queue: Latency
+
+    def potential_cone(self, flow: cp.Expression) -> Cone:
+        """Weighted potential f/K + (1 - 1/K) times the integral of the latency."""
+        own = 1.0 / self.players
+        total, potential = self.queue.total_cone(flow), self.queue.potential_cone(flow)
+        value = own * total.value + (1.0 - own) * potential.value
+        return Cone(value, total.constraints + potential.constraints, total.kinds | potential.kinds)
+
+    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
+        """Not convex in general, and no equilibrium needs it."""
+        raise InputError("total_cone", "players", REFUSED, "use the servers' own total_cone")
+
+    def latency_cone(self, flow: cp.Expression) -> Cone:
+        """Not written: the potential is enough."""
+        raise InputError("latency_cone", "players", REFUSED, "use potential_cone")
+
+    def in_unit(self, unit: float) -> Self:
+        """Return the servers with time in another unit; see `Latency.in_unit`."""
+        return type(self)(self.queue.in_unit(unit), self.players)
+
+
+class SeenByFollowers(Led, Latency):
+    """Servers that already carry a leader's flow; see `sojourn.reference.control`."""
+
+    queue: Latency
+    base: Array
+
+    def potential_cone(self, flow: cp.Expression) -> Cone:
+        """Integral of the latency from 0 on: the part below the base is a constant."""
+        return self.queue.potential_cone(flow + self.base)
+
+    def latency_cone(self, flow: cp.Expression) -> Cone:
+        """Latency with the base."""
+        return self.queue.latency_cone(flow + self.base)
+
+    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
+        """Not needed by any equilibrium."""
+        raise InputError("total_cone", "followers", REFUSED, "use the servers' own total_cone")
+
+    def in_unit(self, unit: float) -> Self:
+        """Return the servers with time in another unit; see `Latency.in_unit`."""
+        return type(self)(self.queue.in_unit(unit), self.base * unit)
+
+
+def seen_by_players(bank: Latency, players: float) -> Latency:
+    """Return the servers as one of K equal players sees them, bank by bank."""
+    if isinstance(bank, LatencyPool):
+        return LatencyPool([SeenByPlayers(b, players) for b in bank.banks])
+    return SeenByPlayers(bank, players)
+
+
+def seen_by_followers(bank: Latency, base: Array) -> Latency:
+    """Return the servers with a leader's flow on them, bank by bank."""
+    if isinstance(bank, LatencyPool):
+        parts = zip(bank.banks, bank.edges[:-1], bank.edges[1:], strict=True)
+        return LatencyPool([SeenByFollowers(b, base[lo:hi]) for b, lo, hi in parts])
+    return SeenByFollowers(bank, base)

@@ -1,0 +1,158 @@
+"""Certificate and Newton steps for an optimum within limits: bounds of the flows and a budget.
+
+For any multiplier c of the load and z >= 0 of the budget, no split within the limits carries less than
+c load - z money + sum_i min over [least_i, most_i] of f_i(x) - (c - z price_i) x, attained at g_i^-1(c - z price_i), clipped: weak duality.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.models.solving.certificate import EPS, Certificate
+from sojourn.reference.errors import Array
+from sojourn.reference.limited import cheapest
+from sojourn.reference.queues import Queue
+
+Mask = npt.NDArray[np.bool_]
+STEPS = 200
+CALM = 1e-13  # relative move after which rounding is all that moves
+PATIENCE = 8  # steps without gain after which rounding is all that moves
+NEAR = 1e-6  # part of the load within which a solver's flow may be at its bound
+KEPT = 1e-12  # violation of a limit that is rounding, relative
+
+
+@dataclass(frozen=True, eq=False)
+class Limited:
+    """n servers, a load and limits: least and most flows, prices and money (infinite without a budget)."""
+
+    queue: Queue
+    load: float
+    least: Array
+    most: Array
+    price: Array
+    money: float
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether there is a budget."""
+        return math.isfinite(self.money)
+
+    def violation(self, flow: Array) -> float:
+        """Largest violation of a limit or of the balance, in parts of the load or the budget."""
+        off = [abs(math.fsum([*flow, -self.load])), float(np.max(self.least - flow)), float(np.max(flow - self.most))]
+        over = (math.fsum(self.price * flow) - self.money) / max(self.money, 1e-300) if self.budgeted else 0.0
+        return max(max(off) / self.load, over, 0.0)
+
+    def lower_bound(self, c: float, z: float) -> float:
+        """Least mean delay that the multipliers prove."""
+        queue = self.queue
+        point = queue.at_marginal(np.maximum((c - z * self.price - queue.delay) - queue.service, 0.0))
+        flow = np.clip(point.flow, self.least, self.most)
+        spare = np.where(flow == point.flow, point.spare, queue.rate - flow)
+        cost = flow * queue.latency(flow, spare)
+        budget = [z * math.fsum([*(self.price * flow), -self.money])] if self.budgeted else []
+        return math.fsum([*cost, -c * math.fsum([*flow, -self.load]), *budget]) / self.load
+
+    def mean_delay(self, flow: Array) -> float:
+        """Mean delay of a flow; infinite outside the stable region."""
+        inside = np.maximum(flow, 0.0)
+        return math.fsum(inside * self.queue.latency(inside)) / math.fsum(inside) if np.all(inside < self.queue.rate) else math.inf
+
+    def repair(self, flow: Array) -> Array | None:
+        """Nearby flow that keeps the limits to rounding, or None."""
+        if not np.all(np.isfinite(flow)):
+            return None
+        x = np.clip(flow, self.least, np.minimum(self.most, self.queue.rate * (1 - 1e-15)))
+        for _ in range(2):
+            missing = -math.fsum([*x, -self.load])
+            room = np.minimum(self.most, self.queue.rate * (1 - 1e-15)) - x if missing > 0 else x - self.least
+            room = np.where(np.isfinite(room), room, self.load)
+            total = math.fsum(room)
+            if total > abs(missing) > 0:
+                x = x + missing * (room / total)
+        if self.budgeted and (over := math.fsum([*(self.price * x), -self.money])) > 0:
+            saving, cost = cheapest(self.least, self.most, self.price, self.load)
+            gain = math.fsum([*(self.price * x), -cost])
+            if gain <= over:
+                return None
+            x = x + (over / gain) * (saving - x)
+        return x if self.violation(x) <= KEPT else None
+
+    def certify(self, flow: Array, c: float, z: float, kept: Array | None) -> Certificate:
+        """Return the certificate of a flow, from multipliers and a flow that keeps the limits, if there is one."""
+        lower = max(self.lower_bound(c, max(z, 0.0)), float(self.queue.idle_latency.min()))
+        points = [p for x in (flow, kept) if x is not None and (p := self.repair(x)) is not None]
+        upper = max(min((self.mean_delay(p) for p in points), default=math.inf), lower)
+        value = self.mean_delay(flow)
+        worst = max(abs(upper - value), abs(value - lower)) if math.isfinite(value) else math.inf
+        return Certificate(
+            lower_bound=lower,
+            upper_bound=upper,
+            gap=worst / lower + 8 * EPS,
+            balance=abs(math.fsum([*flow, -self.load])) / self.load,
+            least_flow=float(flow.min() / self.load),
+            utilisation=float((flow / self.queue.rate).max()),
+            violation=self.violation(flow),
+        )
+
+    def polish(self, start: Array, z: float) -> tuple[Array, float, float, int]:
+        """Newton steps on the servers between their limits, from a solver's flow and its price of the budget.
+
+        Returns flow, multiplier of the load, price of the budget, and steps.
+        """
+        queue, low, high = self.queue, self.least, self.most
+        x = np.clip(start, low, np.minimum(high, queue.rate * (1 - 1e-9)))
+        close = NEAR * self.load / x.size
+        free = (x > low + close) & (x < high - close)
+        x = np.where(free, x, np.where(x <= low + close, low, np.where(x >= high - close, high, x)))
+        binds = self.budgeted and math.fsum(self.price * x) >= self.money * (1 - NEAR)
+        c, calmest, stuck = 0.0, math.inf, 0
+        for step in range(1, STEPS + 1):
+            marginal, slope = queue.marginal(x), queue.marginal_slope(x)
+            c, z = self._prices(x, marginal, np.where(free, 1.0 / slope, 0.0), free, binds=binds)
+            move = np.where(free, (c - z * self.price - marginal) / slope, 0.0)
+            room = np.where(move > 0, 0.9 * (queue.rate - x) / np.where(move > 0, move, 1.0), 1.0)
+            scale = min(1.0, float(room.min()))
+            new = np.clip(x + scale * move, low, high)
+            unrest = float(np.max(np.abs(new - x) / np.minimum(np.maximum(new, 1e-300), queue.rate - new), initial=0.0, where=free))
+            x, stopped = new, free & ((new <= low) | (new >= high))
+            free = free & ~stopped
+            moving = stopped.any() or scale < 1.0
+            stuck = 0 if moving or unrest < calmest / 2 else stuck + 1
+            calmest = math.inf if moving else min(calmest, unrest)
+            if moving or (unrest > CALM and stuck < PATIENCE):
+                continue
+            freed = self._to_free(x, c - z * self.price, free)
+            spent = math.fsum(self.price * x) if self.budgeted else 0.0
+            turned = (binds and z < 0) or (not binds and self.budgeted and spent > self.money * (1 + KEPT))
+            if not freed.any() and not turned:
+                return x, c, z, step
+            free, binds, calmest, stuck = free | freed, binds != turned, math.inf, 0
+        return x, c, z, STEPS
+
+    def _to_free(self, x: Array, price: Array, free: Mask) -> Mask:
+        """Servers at a limit that would rather move inside."""
+        marginal = self.queue.marginal(x)
+        tight = self.least >= self.most
+        up = (x <= self.least) & (marginal < price * (1 - KEPT))
+        down = (x >= self.most) & (marginal > price * (1 + KEPT))
+        return (up | down) & ~free & ~tight
+
+    def _prices(self, x: Array, marginal: Array, weight: Array, free: Mask, *, binds: bool) -> tuple[float, float]:
+        """Multipliers with which one Newton step restores the balance, and the budget where it binds."""
+        if not free.any():
+            above, below = x >= self.most, x <= self.least
+            return float(marginal[above].max() if above.any() else marginal[below].min()), 0.0
+        target = weight * marginal
+        rest = np.array([math.fsum([self.load, *-x, *target])])
+        if not binds:
+            return float(rest[0] / math.fsum(weight)), 0.0
+        cost = np.array([math.fsum([self.money, *(-self.price * x), *(self.price * target)])])
+        wp = weight * self.price
+        matrix = np.array([[math.fsum(weight), -math.fsum(wp)], [math.fsum(wp), -math.fsum(wp * self.price)]])
+        c, z = np.linalg.lstsq(matrix, np.concatenate([rest, cost]), rcond=1e-15)[0]
+        return float(c), float(z)

@@ -1,0 +1,136 @@
+"""Partial control and tolls: what an operator can do about selfishness; see `sojourn.reference.control` and `sojourn.reference.tolls`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+
+from sojourn.models.latency.seen import seen_by_followers
+from sojourn.models.solving.chain import How
+from sojourn.models.solving.solution import Solution
+from sojourn.models.systems.formulations import for_goal
+from sojourn.reference.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
+from sojourn.reference.errors import Array
+
+if TYPE_CHECKING:
+    from sojourn.models.systems.parallel import ParallelServers
+
+NOBODY = 1e-12  # part of the load below which there are no followers
+
+
+@dataclass(frozen=True, eq=False)
+class ControlledSplit:
+    """A part of the load routed centrally, the rest selfishly.
+
+    Attributes
+    ----------
+    fraction : float
+        Part of the load that is routed centrally.
+    strategy : {"llf", "scale"}
+        Largest latency first, or the optimum scaled down.
+    leader : ndarray, shape (n,)
+        What the operator sends to each server.
+    flow : ndarray, shape (n,)
+        All flow.
+    mean_delay : float
+        Of all jobs.
+    gap : float
+        Certified relative error of the mean delay, for this leader's flow.
+    certified : bool
+        Whether optimum and followers are.
+    optimum : Solution
+        What the leader's flow was taken from.
+    followers : Solution or None
+        The equilibrium of the rest, on top of the leader's flow; None where nobody is left.
+    """
+
+    fraction: float
+    strategy: Strategy
+    leader: Array
+    flow: Array
+    mean_delay: float
+    gap: float
+    certified: bool
+    optimum: Solution
+    followers: Solution | None
+
+    @property
+    def ratio(self) -> float:
+        """Mean delay over that of the optimum, >= 1."""
+        return self.mean_delay / self.optimum.mean_delay
+
+    def __repr__(self) -> str:
+        head = f"{self.fraction:.4g} of load {self.optimum.load:g} under control ({self.strategy}): mean delay {self.mean_delay:.9g}"
+        return f"{head}, {self.ratio:.6f} of the optimum, within {self.gap:.1e}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON."""
+        plain = {"fraction": self.fraction, "strategy": self.strategy, "mean_delay": self.mean_delay, "ratio": self.ratio}
+        return {**plain, "gap": self.gap, "certified": self.certified, "leader": self.leader.tolist(), "flow": self.flow.tolist()}
+
+
+@dataclass(frozen=True, eq=False)
+class Tolls:
+    """Marginal-cost tolls, and what they lead to.
+
+    Attributes
+    ----------
+    toll : ndarray, shape (n,)
+        x l'(x) at the optimum, in time: what a job adds to the delay of the others; 0 at unused servers.
+    optimum : Solution
+    equilibrium : Solution
+        Of the servers with the tolls added to their latencies.
+    mean_delay : float
+        Of the tolled equilibrium, without the tolls: the optimum's.
+    difference : float
+        Largest difference of a flow between the two, in parts of the load.
+    """
+
+    toll: Array
+    optimum: Solution
+    equilibrium: Solution
+    mean_delay: float
+    difference: float
+
+    def __repr__(self) -> str:
+        tolls = ", ".join(f"{t:.6g}" for t in self.toll[:12]) + (", ..." if self.toll.size > 12 else "")
+        return f"tolls at load {self.optimum.load:g}: {tolls}; with them the equilibrium is the optimum to {self.difference:.1e} of the load"
+
+
+def control(system: ParallelServers, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]) -> ControlledSplit:
+    """Route a fraction of the load centrally, the rest selfishly; see `ParallelServers.control`."""
+    part, kind, load = check_fraction(fraction), check_strategy(strategy), system.check_load(load)
+    return follow(system, system.optimum(load, **for_goal("optimum", how)), part, kind, **how)
+
+
+def follow(system: ParallelServers, best: Solution, fraction: float, strategy: Strategy, **how: Unpack[How]) -> ControlledSplit:
+    """Equilibrium of the users who are not routed, from an optimum already solved."""
+    leader = leader_flow(best.flow, best.latency, best.load, fraction, strategy)
+    rest = -math.fsum([*leader, -best.load])
+    if rest <= NOBODY * best.load:
+        gap = best.certificate.gap
+        return ControlledSplit(fraction, strategy, leader, leader, best.mean_delay, gap, best.certified, best, None)
+    seen = seen_by_followers(system.bank, leader)
+    users = system.selfish(seen, rest, leader, **for_goal("equilibrium", how))
+    certified = best.certified and users.certified
+    return ControlledSplit(fraction, strategy, leader, users.flow, users.mean_delay, users.certificate.gap, certified, best, users)
+
+
+def price_of_optimum(best: Solution) -> float:
+    """Smallest fraction whose control can bring an optimum about: all flow but that of the fastest servers."""
+    slower = best.active & (best.latency > best.latency[best.active].min() * (1 + max(TIE, 10 * best.certificate.gap)))
+    return float(best.flow[slower].sum() / best.load)
+
+
+def tolls(system: ParallelServers, load: float, **how: Unpack[How]) -> Tolls:
+    """Solve for the optimum, charge what it says, solve for the equilibrium; see `ParallelServers.tolls`."""
+    best = system.optimum(load, **for_goal("optimum", how))
+    marginal = system.bank.marginal(best.flow)
+    toll = np.where(best.active, marginal - best.latency, 0.0)
+    tolled = type(system)(system.bank.farther(toll), names=system.names, time_unit=system.time_unit)
+    found = tolled.equilibrium(load, **for_goal("equilibrium", how))
+    delay = float(found.flow @ system.bank.latency(found.flow)) / found.load
+    return Tolls(toll, best, found, delay, float(np.max(np.abs(found.flow - best.flow)) / found.load))

@@ -1,0 +1,105 @@
+"""The optimum within limits: one solver's answer, polished, certified, with the shadow price of every limit."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import cvxpy as cp
+import numpy as np
+
+from sojourn.models.solving.certificate import clip
+from sojourn.models.solving.engine import run
+from sojourn.models.solving.limited import Limited
+from sojourn.models.solving.solution import Attempt, ShadowPrice, Solution, Timing
+from sojourn.models.systems.formulations import FORMULATIONS, Model, build
+from sojourn.models.systems.limits import Box, Limit
+from sojourn.models.systems.search import RESIDUE, Search
+from sojourn.reference.errors import Array
+
+
+@dataclass(frozen=True, eq=False)
+class LimitedSearch(Search):
+    """A question with limits.
+
+    Attributes
+    ----------
+    limits : tuple of Limit
+    box : Box
+        The same, together.
+    """
+
+    limits: tuple[Limit, ...]
+    box: Box
+
+    def ask(self, solver: str, formulation: str) -> tuple[Solution | None, Attempt]:
+        """Return a solver's answer, if it has one, and the record of the attempt."""
+        started = time.perf_counter()
+        model, spent = self._write(formulation)
+        built = time.perf_counter() - started
+        ran = run(model.problem, solver, self.options)
+        answer = model.flow.value
+        if answer is None or not np.all(np.isfinite(answer)):
+            return None, Attempt(solver, formulation, ran.status, np.inf, time.perf_counter() - started)
+        finishing = time.perf_counter()
+        # the total delay has no unit: only the budget is in the problem's
+        z = 0.0 if spent is None or spent.dual_value is None else max(float(spent.dual_value), 0.0) * self.unit
+        task = Limited(self.bank, self.load, self.box.least, self.box.most, self.box.price, self.box.money)
+        polished, c, price, steps = task.polish(answer, z)
+        flow = polished if self.polish else answer
+        certificate = task.certify(flow, c, price, polished)
+        ended = time.perf_counter()
+        solution = Solution(
+            goal="optimum",
+            load=self.load,
+            names=self.names,
+            flow=flow,
+            share=flow / self.load,
+            mean_delay=task.mean_delay(flow),
+            latency=self.bank.latency(clip(self.bank, flow)),
+            active=flow > (0.0 if self.polish else RESIDUE * self.load),
+            multiplier=c,
+            certificate=certificate,
+            certified=math.isfinite(certificate.gap) and certificate.gap <= self.wanted,
+            solver=solver,
+            formulation=formulation,
+            status=ran.status,
+            attempts=(),
+            polished=steps if self.polish else 0,
+            timing=Timing(built, ran.compile, ran.solve, ended - finishing),
+            problem=model.problem,
+            limits=self._shadows(polished, flow, c, price),
+        )
+        return solution, Attempt(solver, formulation, ran.status, certificate.gap, ended - started)
+
+    def _write(self, formulation: str) -> tuple[Model, cp.Constraint | None]:
+        """Write the problem with its limits, in the solver's unit."""
+        model, box = build(FORMULATIONS[formulation], self.bank, self.load, self.unit), self.box
+        flow = self.unit * model.flow
+        low, high = np.flatnonzero(box.least > 0), np.flatnonzero(box.most < self.bank.rate)
+        extra: list[cp.Constraint] = []
+        if low.size:
+            extra.append(flow[low] >= box.least[low] * self.unit)
+        if high.size:
+            extra.append(flow[high] <= box.most[high] * self.unit)
+        spent = box.price @ flow <= box.money * self.unit if math.isfinite(box.money) else None
+        problem = cp.Problem(model.problem.objective, [*model.problem.constraints, *extra, *([] if spent is None else [spent])])
+        return Model(problem, model.flow, model.load, model.unit, model.members), spent
+
+    def _shadows(self, at: Array, flow: Array, c: float, z: float) -> tuple[ShadowPrice, ...]:
+        """Shadow price of every limit: a server's is that of the tightest limit on it."""
+        marginal = self.bank.marginal(clip(self.bank, at))
+        left = c - z * self.box.price - marginal
+        above = np.where(at >= self.box.most, np.maximum(left, 0.0), 0.0)
+        below = np.where((at <= self.box.least) & (self.box.least > 0), np.maximum(-left, 0.0), 0.0)
+        out = []
+        for limit, applied in zip(self.limits, self.box.applied, strict=True):
+            if applied.price is not None:
+                price = np.array(max(z, 0.0))
+            else:
+                price = np.where(applied.most <= self.box.most, above, 0.0) + np.where(applied.least >= self.box.least, below, 0.0)
+                above, below = np.where(applied.most <= self.box.most, 0.0, above), np.where(applied.least >= self.box.least, 0.0, below)
+            value = limit.value(self.bank, flow, self.load)
+            out.append(ShadowPrice(applied.name, applied.bound, value, price * applied.per_unit / self.load))
+        return tuple(out)

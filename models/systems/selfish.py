@@ -1,0 +1,85 @@
+"""Equilibria of users who see something else than the latency: K equal players, and the followers of a leader.
+
+Each is the Wardrop equilibrium of a bank of servers *as seen*; what it means for the true delay is certified here: the price that the users
+share lies between two bounds, the flows rise with it, and the delay rises with the flows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sojourn.models.latency.base import Latency
+from sojourn.models.solving.certificate import Certificate, rounding
+from sojourn.models.solving.solution import Attempt, Solution
+from sojourn.models.systems.search import Search
+from sojourn.reference.errors import Array
+
+ROUNDING = 1e-14  # of a sum of n delays
+
+
+@dataclass(frozen=True, eq=False)
+class SelfishSearch(Search):
+    """A question about servers as seen (`bank`), answered in delays of the servers as they are.
+
+    Attributes
+    ----------
+    true : Latency
+    base : ndarray, shape (n,)
+        What the servers carry before.
+    players : float
+        K, for the record.
+    """
+
+    true: Latency
+    base: Array
+    players: float
+
+    def ask(self, solver: str, formulation: str) -> tuple[Solution | None, Attempt]:
+        """Return a solver's answer in true delays, if it has one, and the record of the attempt."""
+        seen, attempt = super().ask(solver, formulation)
+        if seen is None:
+            return None, attempt
+        flow = self.base + seen.flow
+        value = _mean_delay(self.true, flow, self.true.rate - flow)
+        low, high = (self._delay_at(price) for price in (seen.certificate.lower_bound, seen.certificate.upper_bound))
+        certificate = _delay_certificate(seen.certificate, value, low, high)
+        wanted = max(self.wanted, 8 * rounding(self.bank, self.load, seen.flow, "equilibrium")) if self.lenient else self.wanted
+        solution = replace(
+            seen,
+            load=float(self.load + self.base.sum()),
+            flow=flow,
+            share=flow / (self.load + self.base.sum()),
+            active=seen.active | (self.base > 0),
+            mean_delay=value,
+            latency=self.true.latency(np.minimum(flow, np.nextafter(self.true.rate, 0))),
+            certificate=certificate,
+            certified=seen.certified and certificate.gap <= wanted,
+            players=self.players,
+        )
+        return solution, replace(attempt, gap=certificate.gap)
+
+    def _delay_at(self, price: float) -> float:
+        """Mean delay where every server carries what users at a price send it."""
+        if not math.isfinite(price):
+            return math.inf
+        point = self.bank.at_latency(np.maximum((price - self.bank.delay) - self.bank.service, 0.0))
+        total = self.load + float(self.base.sum())
+        return _carried(self.true, self.base + point.flow, point.spare) / total
+
+
+def _carried(bank: Latency, flow: Array, spare: Array) -> float:
+    return math.fsum(flow * bank.latency(flow, spare)) if np.all(spare > 0) else math.inf
+
+
+def _mean_delay(bank: Latency, flow: Array, spare: Array) -> float:
+    inside = np.maximum(flow, 0.0)
+    return _carried(bank, inside, spare) / math.fsum(inside)
+
+
+def _delay_certificate(seen: Certificate, value: float, low: float, high: float) -> Certificate:
+    low, high = min(low, value) * (1 - ROUNDING), max(high, value) * (1 + ROUNDING)
+    gap = max(high - value, value - low) / low if math.isfinite(high) else math.inf
+    return replace(seen, lower_bound=low, upper_bound=high, gap=gap)
