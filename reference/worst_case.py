@@ -24,13 +24,13 @@ from sojourn.reference.errors import Array, InputError, LoadError, one_number
 from sojourn.reference.parallel import check_load, equilibrium, optimum
 from sojourn.reference.queues import Queue, as_queue
 from sojourn.reference.saturation import Saturation, saturation
-from sojourn.reference.thresholds import thresholds
+from sojourn.reference.thresholds import Thresholds, thresholds
 
 GAP = 1e-8
-ROUNDING = 1e-13  # of an optimum, an equilibrium and the bound made of them
+ROUNDING = 1e-12  # of an optimum, an equilibrium and the bound made of them, close to saturation
 MOST = 4_000_000  # loads looked at before the search stops with the gap it has
 PARTS = 8  # into which a cell is cut while cells are few
-CLOSEST = 1e-9  # slack over total rate at which the search ends for a family without a known limit
+CLOSEST = 1e-9  # part of the loads that is left out, at an end where nothing is known of the limit
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
         Relative distance between what is found and what is excluded; at least 1e-12.
     up_to : float, optional
         Search the loads up to this one alone: what a service that stays below it can suffer. By default all below the total rate, where
-        every family has a variability `k` (M/M/1, M/D/1, M/G/1); up to (1 - 1e-9) of the total rate for others, whose limit is not known.
+        every family has a variability `k` (M/M/1, M/D/1, M/G/1); up to (1 - 1e-9) of the total rate for others, whose limit is not known
+        (and from 1e-9 of the last load on, where a latency is 0 at no load).
 
     Returns
     -------
@@ -119,7 +120,7 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
     end = saturation(queue) if up_to is None else None
     last = last_load(queue, up_to, end)
     starts = thresholds(queue)
-    first = float(np.sort(starts.optimum)[1]) if len(queue) > 1 else last
+    first = first_load(queue, starts, last)
     if first >= last or all_alike(queue):
         return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0)
     kinks = np.unique(starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)])
@@ -130,7 +131,7 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
 def check_gap(gap: float) -> float:
     """Return the gap as a float; InputError on one that is not above rounding error."""
     value = one_number("gap", gap)
-    if not value >= 1e-12:
+    if not value >= 1e-11:
         raise InputError("gap", gap, "is not above rounding error", "give a relative distance such as 1e-8")
     return value
 
@@ -140,7 +141,9 @@ def evaluate(queue: Queue, load: Array) -> Points:
     best, selfish = optimum(queue, load), equilibrium(queue, load)
     total, low = queue.total_rate
     slack = (total - load) + low
-    return Points(load, slack, selfish.mean_delay, best.mean_delay * load, best.multiplier, selfish.mean_delay / best.mean_delay)
+    # at no load both send the first job to the nearest server
+    poa = np.divide(selfish.mean_delay, best.mean_delay, out=np.ones_like(load), where=load > 0)
+    return Points(load, slack, selfish.mean_delay, best.mean_delay * load, best.multiplier, poa)
 
 
 def cell_bound(a: Points, b: Points) -> Array:
@@ -157,6 +160,16 @@ def cell_bound(a: Points, b: Points) -> Array:
         ratio = np.where(a.load + meet > 0, np.where(below > 0, ratio, np.inf), 1.0)
     bound: Array = np.maximum(ratio, np.maximum(a.poa, b.poa))
     return bound
+
+
+def first_load(queue: Queue, starts: Thresholds, last: float) -> float:
+    """Return the load up to which one server does it all, at the optimum too: the price of anarchy is 1 there.
+
+    Where latencies are 0 at no load the ratio is one of zeros there, and the search starts at a trace of the last load.
+    """
+    if len(queue) == 1:
+        return last
+    return max(float(np.sort(starts.optimum)[1]), CLOSEST * last if queue.idle_latency.min() == 0 else 0.0)
 
 
 def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> float:

@@ -19,7 +19,7 @@ from sojourn.models.studies.curve import GOALS
 from sojourn.models.studies.progress import Ticker
 from sojourn.models.systems.formulations import for_goal
 from sojourn.reference.saturation import saturation
-from sojourn.reference.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, last_load
+from sojourn.reference.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
 
 if TYPE_CHECKING:
     from sojourn.models.systems.formulations import Model
@@ -42,7 +42,7 @@ def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpac
     end = saturation(queue) if up_to is None else None
     last = last_load(queue, up_to, end)
     starts = system.thresholds()
-    first = float(np.sort(starts.optimum)[1]) if len(system) > 1 else last
+    first = first_load(queue, starts, last)
     if first >= last or all_alike(queue):
         return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0)
     kinks = np.unique(starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)])

@@ -1,0 +1,84 @@
+"""The optimum within limits by scalar roots: KKT conditions, shadow prices, refusals."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import load_at, systems
+
+from sojourn.reference import MM1, InputError, limited_optimum, optimum
+from sojourn.reference.limited import cheapest
+
+settings.register_profile("sojourn", deadline=None, max_examples=80, derandomize=True)
+settings.load_profile("sojourn")
+THREE = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
+
+
+@given(systems, st.floats(0.01, 0.95), st.floats(0.05, 1.0), st.integers(0, 1000))
+def test_kkt_conditions(system, part, room, seed):
+    load, rng = load_at(system, part), np.random.default_rng(seed)
+    n = len(system)
+    most = system.rate * (part + room * (1 - part))
+    least = rng.uniform(0, 0.5, n) * np.minimum(most, load / n)
+    price = rng.uniform(0, 1, n)
+    free = limited_optimum(system, load, least=least, most=most)
+    low = cheapest(least, most, price, load)[1]
+    money = low + 0.5 * (float(price @ free.flow) - low) + 1e-6 * load
+    found = limited_optimum(system, load, least=least, most=most, price=price, budget=money)
+    x = found.flow
+    assert x.sum() == pytest.approx(load, rel=1e-9)
+    assert np.all((x >= least * (1 - 1e-12)) & (x <= most * (1 + 1e-12)))
+    assert price @ x <= money * (1 + 1e-9)
+    inside = (x > least * (1 + 1e-6)) & (x < most * (1 - 1e-6))
+    scale = np.max(system.marginal(np.minimum(x, system.rate * (1 - 1e-12))))
+    np.testing.assert_allclose((system.marginal(x) + found.budget_price * price)[inside], found.multiplier, rtol=1e-6, atol=1e-8 * scale)
+    assert found.mean_delay >= float(optimum(system, load).mean_delay) * (1 - 1e-12)
+
+
+def test_without_limits_it_is_the_optimum():
+    for load in (1.0, 50.0, 190.0, 379.0):
+        found, best = limited_optimum(THREE, load), optimum(THREE, load)
+        np.testing.assert_allclose(found.flow, best.flow, rtol=1e-12, atol=1e-12)
+        assert found.mean_delay == pytest.approx(float(best.mean_delay), rel=1e-13)
+        assert not found.most_price.any()
+        assert not found.least_price.any()
+
+
+def test_shadow_prices_are_differences():
+    most, least, price = np.array([100.0, 80.0, 90.0]), np.array([0.0, 45.0, 0.0]), np.array([1.0, 1.0, 0.5])
+    found, h = limited_optimum(THREE, 190.0, least=least, most=most), 1e-4
+
+    def total(**limits):
+        return 190.0 * limited_optimum(THREE, 190.0, **limits).mean_delay
+
+    last, second = np.array([0, 0, h]), np.array([0, h, 0])
+    rise = (total(least=least, most=most - last) - total(least=least, most=most + last)) / (2 * h)
+    assert found.most_price[2] == pytest.approx(rise, rel=1e-6)
+    fall = (total(least=least + second, most=most) - total(least=least - second, most=most)) / (2 * h)
+    assert found.least_price[1] == pytest.approx(fall, rel=1e-6)
+    dear = limited_optimum(THREE, 190.0, price=price, budget=120.0)
+    slope = (total(price=price, budget=120.0 - h) - total(price=price, budget=120.0 + h)) / (2 * h)
+    assert dear.budget_price == pytest.approx(slope, rel=1e-6)
+
+
+def test_limits_that_leave_one_split():
+    np.testing.assert_allclose(limited_optimum(THREE, 190.0, most=[60.0, 40.0, 90.0]).flow, [60.0, 40.0, 90.0])
+    np.testing.assert_allclose(limited_optimum(THREE, 190.0, least=[60.0, 40.0, 90.0]).flow, [60.0, 40.0, 90.0])
+
+
+@pytest.mark.parametrize(("limits", "message"), [
+    ({"most": 10.0}, r"^most = 30.0: the most flows sum to less than the load 190; raise them or lower the load$"),
+    ({"least": [100.0, 70.0, 30.0]}, r"^least = 200.0: the least flows sum to more than the load 190; lower them$"),
+    ({"least": [5.0, 0, 0], "most": [4.0, 80, 200]}, r"^least\[0\] = 5.0: is above the most that the server may carry; lower it$"),
+    ({"least": -1.0}, r"^least\[0\] = -1.0: is not 0 or more"),
+    ({"price": 1.0, "budget": 100.0}, r"^budget = 100.0: is below 190, what the load costs at the cheapest servers"),
+    ({"most": "x"}, r"^most = 'x': is not made of numbers"),
+])  # fmt: skip
+def test_limits_that_no_split_keeps(limits, message):
+    with pytest.raises(InputError, match=message):
+        limited_optimum(THREE, 190.0, **limits)
+
+
+def test_nothing_to_split():
+    with pytest.raises(InputError, match="there is nothing to split"):
+        limited_optimum(THREE, 0.0)

@@ -1,0 +1,277 @@
+"""Players, partial control, tolls and sensitivities by closed form: what the literature says of them, and where nothing can hurt."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polynomial import Plain
+from scipy.integrate import quad
+from strategies import load_at, parts, systems
+
+from sojourn.reference import (
+    MG1,
+    MM1,
+    InputError,
+    Pool,
+    Queue,
+    controlled,
+    equilibrium,
+    optimum,
+    price_of_anarchy,
+    price_of_optimum,
+    sensitivity,
+    tolls,
+)
+from sojourn.reference.control import Led, check_fractions
+from sojourn.reference.players import Perceived, perceived
+
+settings.register_profile("sojourn", deadline=None, max_examples=100, derandomize=True)
+settings.load_profile("sojourn")
+THREE = MG1([100.0, 80.0, 200.0], [0.3, 1.0, 4.0], [0.005, 0.005, 0.02])
+players = st.sampled_from([1, 2, 3, 10, 1000])
+fractions = st.floats(0.0, 1.0)
+
+
+# ---- K players
+
+
+@given(systems, parts, players)
+def test_players_share_a_price_on_the_servers_that_they_use(system, part, count):
+    load = load_at(system, part)
+    split = equilibrium(system, load, count)
+    x, spare, used = split.flow, split.spare, split.active
+    # l + x l'/K, with x l' = g - l
+    price = system.latency(x, spare) + (system.marginal(x, spare) - system.latency(x, spare)) / count
+    assert np.sum(x) == pytest.approx(load, rel=1e-12)
+    np.testing.assert_allclose(price[used], split.multiplier, rtol=1e-9)
+    assert np.all(system.idle_latency[~used] >= split.multiplier * (1 - 1e-12))
+
+
+@given(systems, parts)
+def test_one_player_is_the_optimum_and_many_are_the_equilibrium(system, part):
+    load = load_at(system, part)
+    one, best = equilibrium(system, load, 1), optimum(system, load)
+    assert float(one.mean_delay) == pytest.approx(float(best.mean_delay), rel=1e-11)
+    assert float(one.multiplier) == pytest.approx(float(best.multiplier), rel=1e-9)
+    assert equilibrium(system, load, math.inf).mean_delay == equilibrium(system, load).mean_delay
+
+
+@given(systems, parts)
+def test_more_players_more_anarchy(system, part):
+    load = load_at(system, part)
+    delays = [float(equilibrium(system, load, k).mean_delay) for k in (1, 2, 4, 30, 1e9, math.inf)]
+    assert np.all(np.diff(delays) >= -1e-10 * delays[0])
+    assert float(price_of_anarchy(system, load, 2)) <= float(price_of_anarchy(system, load)) * (1 + 1e-10)
+
+
+def test_no_player_gains_by_moving_his_own_jobs():
+    rng = np.random.default_rng(0)
+    for count in (2, 5):
+        x = equilibrium(THREE, 190.0, count).flow
+        own = x / count
+
+        def cost(y, x=x, own=own):
+            return float(y @ THREE.latency(x - own + y))
+
+        best = cost(own)
+        for other in rng.dirichlet(np.ones(3), 500) * own.sum():
+            assert cost(0.99 * own + 0.01 * other) >= best * (1 - 1e-12)
+
+
+def test_a_family_that_says_no_operating_point_for_players():
+    plain, known = Plain([100.0, 80.0, 200.0], [0.005, 0.005, 0.02]), MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.02])
+    np.testing.assert_allclose(equilibrium(plain, 190.0, 3).flow, equilibrium(known, 190.0, 3).flow, rtol=1e-8)
+    excess = np.array([0.0, 0.01, 1.0])
+    for given_, found in zip(known.at_player(excess, 3), Queue.at_player(known, excess, 3), strict=True):
+        np.testing.assert_allclose(found, given_, rtol=1e-12)
+
+
+def test_servers_as_players_see_them():
+    seen, x = Perceived(THREE, 3), np.array([50.0, 40.0, 20.0])
+    np.testing.assert_allclose(seen.latency(x), (THREE.marginal(x) + 2 * THREE.latency(x)) / 3, rtol=1e-15)
+    np.testing.assert_allclose(seen.inverse_latency(seen.latency(x)), x, rtol=1e-12)
+    integral = [quad(lambda u, i=i: float(seen.latency(np.full(3, u))[i]), 0, x[i])[0] for i in range(3)]
+    np.testing.assert_allclose(seen.potential(x), integral, rtol=1e-9)
+    h = 1e-5
+    np.testing.assert_allclose(seen.latency_slope(x), (seen.latency(x + h) - seen.latency(x - h)) / (2 * h), rtol=1e-6)
+    np.testing.assert_allclose(seen.marginal(x), ((x + h) * seen.latency(x + h) - (x - h) * seen.latency(x - h)) / (2 * h), rtol=1e-6)
+    with pytest.raises(NotImplementedError, match="no|not"):
+        seen.inverse_marginal(x)
+    assert len(perceived(Pool([MM1(3.0), MG1([1.0, 2.0], 3.0)]), 4)) == 3
+
+
+def test_players_of_different_size_have_no_potential():
+    """The prices of two players on one server: how each moves with the other's flow is not the same."""
+    own, h = np.array([30.0, 10.0]), 1e-4
+
+    def price(flows, player):
+        x = np.array([flows.sum(), 0.0, 0.0])
+        return float(THREE.latency(x)[0] + flows[player] * THREE.latency_slope(x)[0])
+
+    cross = [(price(own + h * np.eye(2)[1 - i], i) - price(own - h * np.eye(2)[1 - i], i)) / (2 * h) for i in (0, 1)]
+    assert cross[0] > 1.1 * cross[1]
+
+
+@pytest.mark.parametrize("bad", [0, 0.5, 2.5, True, math.nan, -3])
+def test_a_number_of_players_that_is_none(bad):
+    with pytest.raises(InputError, match=r"is not a number of players; give a whole number from 1, or math.inf"):
+        equilibrium(THREE, 100.0, bad)
+
+
+def test_players_of_given_sizes_are_refused():
+    with pytest.raises(InputError, match=r"^players = \[2, 1\]: is not one number: players of different size have no potential"):
+        equilibrium(THREE, 100.0, [2, 1])
+
+
+# ---- partial control
+
+
+@given(systems, parts, fractions)
+def test_largest_latency_first_costs_at_most_one_over_its_part(system, part, fraction):
+    """T. Roughgarden, SIAM J. Comput. 33 (2004), Theorem 4.4."""
+    load = load_at(system, part)
+    found, best = controlled(system, load, fraction), float(optimum(system, load).mean_delay)
+    # a flow in floats says the spare capacity to that much
+    rounding = 1e-11 + 1e-15 / (1 - part)
+    assert found.mean_delay >= best * (1 - rounding)
+    assert found.mean_delay <= best / max(fraction, 1e-300) * (1 + 1e-9 + rounding)
+    assert found.flow.sum() == pytest.approx(load, rel=1e-11)
+    assert np.all(found.flow >= found.leader * (1 - 1e-12))
+
+
+@given(systems, parts)
+def test_control_of_nothing_and_of_all(system, part):
+    load = load_at(system, part)
+    rounding = 1e-10 + 1e-15 / (1 - part)
+    for strategy in ("llf", "scale"):
+        assert controlled(system, load, 0.0, strategy).mean_delay == pytest.approx(float(equilibrium(system, load).mean_delay), rel=rounding)
+        assert controlled(system, load, 1.0, strategy).mean_delay == pytest.approx(float(optimum(system, load).mean_delay), rel=1e-12)
+
+
+@given(systems, st.floats(0.01, 0.99), fractions)
+def test_followers_use_the_fastest_servers(system, part, fraction):
+    load = load_at(system, part)
+    found = controlled(system, load, fraction, "scale")
+    joined = found.flow > found.leader * (1 + 1e-9) + 1e-9 * load
+    latency = system.latency(found.flow)
+    if fraction < 1:
+        np.testing.assert_allclose(latency[joined], found.latency, rtol=1e-6)
+        assert np.all(latency >= found.latency * (1 - 1e-6))
+
+
+@given(systems, st.floats(0.05, 0.95))
+def test_the_price_of_optimum_is_enough_and_less_is_not(system, part):
+    load = load_at(system, part)
+    least, best = price_of_optimum(system, load), float(optimum(system, load).mean_delay)
+    assert controlled(system, load, least).mean_delay == pytest.approx(best, rel=1e-9)
+    if least > 0.1:
+        assert controlled(system, load, 0.9 * least).mean_delay > best
+
+
+def test_largest_latency_first_fills_from_the_slowest():
+    best = optimum(THREE, 190.0)
+    latency = THREE.latency(best.flow)
+    slowest = int(np.argmax(latency))
+    leader = controlled(THREE, 190.0, 0.1).leader
+    assert np.flatnonzero(leader).tolist() == [slowest]
+    assert leader.sum() == pytest.approx(19.0)
+    np.testing.assert_allclose(controlled(THREE, 190.0, 0.1, "scale").leader, 0.1 * best.flow)
+
+
+def test_led_servers_are_a_queue():
+    base, x = np.array([30.0, 0.0, 50.0]), np.array([20.0, 40.0, 30.0])
+    led, h = Led(THREE, base), 1e-5
+    np.testing.assert_allclose(led.latency(x), THREE.latency(base + x))
+    np.testing.assert_allclose(led.inverse_latency(led.latency(x)), x, rtol=1e-12)
+    np.testing.assert_allclose(led.latency_slope(x), (led.latency(x + h) - led.latency(x - h)) / (2 * h), rtol=1e-6)
+    np.testing.assert_allclose(led.latency(x), (led.potential(x + h) - led.potential(x - h)) / (2 * h), rtol=1e-6)
+    np.testing.assert_allclose(led.marginal(x), ((x + h) * led.latency(x + h) - (x - h) * led.latency(x - h)) / (2 * h), rtol=1e-6)
+    np.testing.assert_allclose(led.take(slice(1, 3)).idle_latency, led.idle_latency[1:])
+    with pytest.raises(NotImplementedError, match="optimum"):
+        led.inverse_marginal(x)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ((190.0, 1.5), r"^fraction = 1.5: is not a part of the load; give a number from 0 to 1$"),
+    ((190.0, math.nan), r"^fraction = nan"),
+    ((190.0, 0.5, "best"), r"^strategy = 'best': is not a strategy; use llf or scale$"),
+    ((0.0, 0.5), r"^load = 0.0: there is nothing to route"),
+])  # fmt: skip
+def test_control_that_is_none(arguments, message):
+    with pytest.raises(InputError, match=message):
+        controlled(THREE, *arguments)
+
+
+def test_fractions_that_are_none():
+    assert check_fractions([0, 0.5, 1]).tolist() == [0, 0.5, 1]
+    with pytest.raises(InputError, match=r"^fractions\[1\] = 2.0: is not a part of the load"):
+        check_fractions([0.1, 2.0])
+    with pytest.raises(InputError, match=r"is not a list of fractions"):
+        check_fractions(0.5)
+
+
+# ---- tolls
+
+
+@given(systems, parts)
+def test_tolls_make_the_equilibrium_the_optimum(system, part):
+    load = load_at(system, part)
+    charge, best = tolls(system, load), optimum(system, load)
+    tolled = equilibrium(system.farther(charge), load)
+    np.testing.assert_allclose(tolled.flow, best.flow, rtol=1e-6, atol=1e-9 * load)
+    assert float(tolled.multiplier) == pytest.approx(float(best.multiplier), rel=1e-9)
+    assert np.all(charge[best.active] >= 0)
+    assert not charge[~best.active].any()
+
+
+# ---- sensitivities
+
+
+@given(systems, st.floats(0.01, 0.99), st.sampled_from([1, 2, 5, math.inf]))
+def test_a_better_server_never_hurts(system, part, count):
+    """No Braess on parallel servers: more rate, less distance, at every server and for every number of players."""
+    found = sensitivity(system, load_at(system, part), count)
+    assert np.all(found.rate <= 1e-12 * np.abs(found.rate).max())
+    assert np.all(found.delay >= -1e-12)
+    assert found.load >= -1e-12 * found.mean_delay
+
+
+@given(systems, st.floats(0.01, 0.99), st.sampled_from([1, 3, math.inf]))
+def test_not_even_by_a_lot(system, part, count):
+    load = load_at(system, part)
+    before = float(equilibrium(system, load, count).mean_delay)
+    bank = system.banks[0]
+    fields = {"cv": bank.cv} if isinstance(bank, MG1) else {}
+    for better in (type(bank)(rate=2 * bank.rate, delay=bank.delay, **fields), type(bank)(rate=bank.rate, delay=bank.delay / 2, **fields)):
+        after = float(equilibrium(Pool([better, *system.banks[1:]]), load, count).mean_delay)
+        assert after <= before * (1 + 1e-11)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, math.inf])
+@pytest.mark.parametrize("load", [30.0, 190.0, 360.0])
+def test_sensitivities_are_differences(count, load):
+    found = sensitivity(THREE, load, count)
+
+    def delay(rate=THREE.rate, far=THREE.delay, at=load):
+        return float(equilibrium(MG1(rate, THREE.cv, far), at, count).mean_delay)
+
+    for i, unit in enumerate(np.eye(3)):
+        a, b = 1e-3 * unit, 1e-6 * unit
+        assert found.rate[i] == pytest.approx((delay(THREE.rate + a) - delay(THREE.rate - a)) / 2e-3, rel=1e-6, abs=1e-12)
+        assert found.delay[i] == pytest.approx((delay(far=THREE.delay + b) - delay(far=THREE.delay - b)) / 2e-6, rel=1e-6, abs=1e-9)
+    assert found.load == pytest.approx((delay(at=load + 1e-3) - delay(at=load - 1e-3)) / 2e-3, rel=1e-6)
+
+
+def test_at_the_optimum_less_distance_is_worth_the_share():
+    best = optimum(THREE, 190.0)
+    np.testing.assert_allclose(sensitivity(THREE, 190.0, 1).delay, best.share, rtol=1e-9)
+
+
+def test_sensitivity_of_an_infinite_rate_and_of_no_load():
+    from polynomial import Polynomial
+
+    assert not sensitivity(Polynomial([1.0, 0.5], [1.0, 2.0]), 3.0).rate.any()
+    with pytest.raises(InputError, match=r"^load = 0.0: there is nothing to split"):
+        sensitivity(THREE, 0.0)
