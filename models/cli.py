@@ -57,6 +57,33 @@ def run(
         raise typer.Exit(code)
 
 
+@app.command()
+def anarchy(
+    scenario: ScenarioArgument = "scenario-1",
+    load: Annotated[
+        str | None, typer.Option("--load", help="Where players, control and tolls are looked at; by default the worst load. As for run.")
+    ] = None,
+    solver: SolverOption = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for anarchy.png, anarchy.json, players.nc, players.csv, control.nc, control.csv.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what selfishness costs: the certified worst case, players in between, tolls, and what control of a part of the load buys back."""
+    from sojourn.models import reports
+    from sojourn.models.scenarios import DualModeScenario, load_scenario
+    from sojourn.reference.errors import InputError
+
+    chosen = load_scenario(scenario)
+    if isinstance(chosen, DualModeScenario):
+        problem = "is a dual-mode system: its jobs have no server to choose"
+        raise InputError("scenario", scenario, problem, "give one of parallel servers, such as scenario-1")
+    point = None if load is None else _load(load, chosen)
+    code = reports.anarchy.run(chosen, point, solver, folder, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
+
+
 @app.command("list")
 def list_scenarios(as_json: JsonOption = False) -> None:
     """List the built-in scenarios and where their numbers are from."""
@@ -102,11 +129,17 @@ def verify(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="speed: closed forms and models; traps: local solvers on the dual-mode assignment.")] = "speed",
-    systems: Annotated[int, typer.Option(help="traps: random systems to try.")] = 1000,
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="speed: closed forms and models; traps: local solvers on the dual-mode assignment; gallery: where the worst-case rule fails."
+        ),
+    ] = "speed",
+    systems: Annotated[int | None, typer.Option(help="traps, gallery: random systems to try; by default 1000, and 200 a family.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Time the models as ratios of one run, or count where local solvers end in the wrong place."""
+    """Time the models as ratios of one run, or count where local solvers, or the paper's worst-case rule, go wrong."""
+    from sojourn.models.studies import gallery as rule
     from sojourn.models.studies import traps
     from sojourn.models.studies.speed import speed, table
     from sojourn.reference.errors import InputError
@@ -115,10 +148,13 @@ def bench(
         rows = speed()
         found, shown = [vars(r) for r in rows], table(rows)
     elif what == "traps":
-        counted = traps(systems)
+        counted = traps(1000 if systems is None else systems)
         found, shown = counted.rows(), counted.table()
+    elif what == "gallery":
+        failures = rule.gallery(200 if systems is None else systems)
+        found, shown = [f.to_dict() for f in failures], rule.table(failures)
     else:
-        raise InputError("bench", what, "is not a benchmark", "use speed or traps")
+        raise InputError("bench", what, "is not a benchmark", "use speed, traps or gallery")
     if as_json:
         sys.stdout.write(json.dumps(_plain(found), indent=2) + "\n")
     else:

@@ -101,7 +101,7 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
     interrupted = False
     others: dict[str, xr.Dataset] = {}
     try:
-        data = scenario.system.curve(_with_kinks(scenario), solver=solver)
+        data = scenario.system.curve(with_kinks(scenario), solver=solver)
         others = {v.name: misjudged(v.believed, v.paid, scenario.loads, solver=solver) for v in scenario.variants}
     except CurveInterruptedError as stop:
         data, interrupted = (data if "data" in locals() else stop.dataset), True
@@ -115,7 +115,7 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
     return INTERRUPTED if interrupted else NOT_WRITTEN if any(failed) else 0
 
 
-def _with_kinks(scenario: Scenario) -> Array:
+def with_kinks(scenario: Scenario) -> Array:
     """Loads of the scenario and, between them, those where a server starts: a picture must not cut its corners."""
     thresholds = scenario.system.thresholds()
     starts = np.concatenate([thresholds.optimum, thresholds.equilibrium])

@@ -26,10 +26,11 @@ GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
 
 
 class CurveInterruptedError(KeyboardInterrupt):
-    """The user stopped a sweep; `dataset` holds the loads that were done."""
+    """The user stopped a sweep; `dataset` holds the loads, or fractions, that were done."""
 
     def __init__(self, dataset: xr.Dataset) -> None:
-        super().__init__(f"stopped after {dataset.sizes['load']} loads")
+        over, done = next(iter(dataset.sizes.items()), ("load", 0))
+        super().__init__(f"stopped after {done} {over}s")
         self.dataset = dataset
 
 

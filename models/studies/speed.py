@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import timeit
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -18,8 +18,11 @@ from sojourn.models.studies.progress import track
 from sojourn.models.systems.parallel import ParallelServers
 from sojourn.reference import parallel as exact
 from sojourn.reference import queues
+from sojourn.reference.anarchy import price_of_anarchy
+from sojourn.reference.worst_case import worst_case
 
 REPEATS = 7
+WORST = 50  # systems whose worst case is timed together
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Row:
 
 
 def speed(reference_servers: int = 1_000_000, model_servers: int = 10_000) -> list[Row]:
-    """Time the closed forms against sorting, and the models against the closed forms.
+    """Time the closed forms against sorting, the models against the closed forms, and a certified worst case against a grid.
 
     Parameters
     ----------
@@ -57,7 +60,23 @@ def speed(reference_servers: int = 1_000_000, model_servers: int = 10_000) -> li
         (f"model {goal}, {model_servers:,} servers", lambda g=goal: getattr(few, g)(part), "reference", lambda s=solve: s(few.bank, part))  # type: ignore[misc]
         for goal, solve in (("optimum", exact.optimum), ("equilibrium", exact.equilibrium))
     ]
-    return [_row(*job) for job in track(jobs, "timings")]
+    trio = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
+    draws = [_random_system(rng) for _ in range(WORST)]
+    grid = np.linspace(0.001, 0.999, 1000)
+    jobs += [
+        (f"reference worst case, certified, mean of {WORST} systems", lambda: [worst_case(q) for q in draws],
+         "grid of 1,000 loads", lambda: [price_of_anarchy(q, grid * q.rate.sum()) for q in draws]),
+        ("model worst case, certified, 3 servers", trio.worst_case, "reference", lambda: worst_case(trio.bank)),
+    ]  # fmt: skip
+    rows = [_row(*job) for job in track(jobs, "timings")]
+    return [replace(r, seconds=r.seconds / WORST) if f"{WORST} systems" in r.what else r for r in rows]
+
+
+def _random_system(rng: np.random.Generator) -> queues.Queue:
+    """2 to 8 M/G/1 servers; rates over three decades, delays over three or none, cv over two."""
+    n = int(rng.integers(2, 9))
+    delay = np.where(rng.random(n) < 0.3, 0.0, 10 ** rng.uniform(-3, 0, n))
+    return queues.MG1(10 ** rng.uniform(0, 3, n), 10 ** rng.uniform(-1, 1, n), delay)
 
 
 def _row(what: str, job: Callable[[], Any], against: str, other: Callable[[], Any]) -> Row:
@@ -75,5 +94,5 @@ def table(rows: list[Row]) -> Table:
     for heading in ("what", "seconds", "ratio", "to"):
         out.add_column(heading, justify="right" if heading in ("seconds", "ratio") else "left")
     for r in rows:
-        out.add_row(r.what, f"{r.seconds:.3f}", f"{r.ratio:.2f}", r.against)
+        out.add_row(r.what, f"{r.seconds:.4f}", f"{r.ratio:.2f}", r.against)
     return out

@@ -303,10 +303,14 @@ class ParallelServers:
             return self._first(goal, load, how, partial(LimitedSearch, limits=tuple(limits), box=box), {})
         return self._first(goal, load, how, Search, {} if models is None else models)
 
-    def selfish(self, seen: Latency, load: float, base: Array, players: float = math.inf, **how: Unpack[How]) -> Solution:
-        """Equilibrium of users who bring `load` to the servers as they see them, on top of what these carry."""
+    def selfish(
+        self, seen: Latency, load: float, base: Array, players: float = math.inf, models: dict[str, Model] | None = None, **how: Unpack[How]
+    ) -> Solution:
+        """Equilibrium of users who bring `load` to the servers as they see them, on top of what these carry; `models` as in `solve`."""
         view = ParallelServers(seen, names=self.names, time_unit=self.time_unit)
-        return view._first("equilibrium", load, how, partial(SelfishSearch, true=self.bank, base=base, players=players), {})
+        return view._first(
+            "equilibrium", load, how, partial(SelfishSearch, true=self.bank, base=base, players=players), {} if models is None else models
+        )
 
     def _first(self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]) -> Solution:
         """First certified answer down the chain of solvers."""

@@ -1,5 +1,7 @@
 """10,000 random systems: what branch and bound excludes is excluded, and what it finds is there."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def random_system(seed):
         case 2:
             return MG1(rate, cv if seed % 8 == 2 else cv[0], delay)
     edges = [0, *np.sort(rng.integers(0, n + 1, 2)), n]
-    parts = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [slice(a, b) for a, b in itertools.pairwise(edges)]
     banks = [MM1(rate[parts[0]], delay[parts[0]]) if edges[1] else None]
     banks += [MD1(rate[p], delay[p]) if p.stop > p.start else None for p in parts[1:2]]
     banks += [MG1(rate[p], cv[p], delay[p]) if p.stop > p.start else None for p in parts[2:]]

@@ -1,0 +1,75 @@
+"""Pictures of what selfishness costs: the worst case on the curve, players in between, and what control buys back."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sojourn.models.plots.style import COLOURS, grid, load_label
+from sojourn.reference.worst_case import WorstCase
+
+STRATEGIES = {"llf": "largest latency first", "scale": "the optimum, scaled down"}
+
+
+def plot_anarchy(players: xr.Dataset, control: xr.Dataset, found: WorstCase, title: str = "") -> Figure:
+    """Draw the price of anarchy over the load above, and the delay over the part of the load under control below.
+
+    Parameters
+    ----------
+    players : xarray.Dataset
+        From `sojourn.models.studies.players_curve`.
+    control : xarray.Dataset
+        From `sojourn.models.studies.control_curve`.
+    found : WorstCase
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = Figure(figsize=(8.0, 8.0), layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=(3, 2))
+    plot_players(players, above, found)
+    plot_control(control, below)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -> None:
+    """Draw the price of anarchy of K players over the load, with the worst load and what the paper's rule finds."""
+    shown = [k for k in data["players"].values if k != 1]
+    for i, k in enumerate(shown):
+        alone = math.isinf(k)
+        colour = COLOURS[0] if alone else COLOURS[1 + i % (len(COLOURS) - 1)]
+        label = "selfish users" if alone else f"{k:g} players"
+        axes.plot(data["load"], data["price_of_anarchy"].sel(players=k), color=colour, linewidth=2.0 if alone else 1.2, label=label)
+    if found is not None:
+        where = f"load {found.load:.4g}" if found.load < data.attrs["total_rate"] else "saturation"
+        axes.plot(found.load, found.poa, "o", color=COLOURS[0], zorder=5, label=f"worst case {found.poa:.4g}, {where}")
+        if found.candidate_poa < found.poa * (1 - 1e-6):
+            label = f"by the paper's rule {found.candidate_poa:.4g}"
+            axes.plot(found.candidate_load, found.candidate_poa, "s", color=COLOURS[1], zorder=5, label=label)
+    axes.set(xlabel=load_label(data), ylabel="price of anarchy")
+    axes.legend(fontsize="small")
+    grid(axes)
+
+
+def plot_control(data: xr.Dataset, axes: Axes) -> None:
+    """Draw the mean delay over the optimum's against the part of the load under control."""
+    parts = data["fraction"].values
+    for i, strategy in enumerate(data["strategy"].values):
+        style = ("-", "--")[i % 2]
+        ratio = data["ratio"].sel(strategy=strategy)
+        axes.plot(parts, ratio, style, color=COLOURS[2 + i], linewidth=1.8, label=STRATEGIES.get(str(strategy), str(strategy)))
+    need = data.attrs["price_of_optimum"]
+    axes.axvline(need, color=COLOURS[6], linestyle=":", linewidth=1.0, label=f"enough for the optimum: {need:.3g}")
+    top = float(np.nanmax(data["ratio"].values))
+    axes.set(xlabel=f"part of the load {data.attrs['load']:.4g} under control", ylabel="mean delay / optimum")
+    axes.set_ylim(1 - 0.05 * (top - 1) - 1e-9, top + 0.08 * (top - 1) + 1e-9)
+    axes.legend(fontsize="small")
+    grid(axes)

@@ -1,0 +1,168 @@
+"""What the command says of selfishness: the worst case, the servers' starts, tolls and sensitivities, players, and control."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.models.reports.parallel import with_kinks
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from sojourn.models.scenarios import Scenario
+    from sojourn.models.systems import ParallelServers
+    from sojourn.reference.worst_case import WorstCase
+
+UNCERTIFIED = 1
+SHOWN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+def run(scenario: Scenario, point: float | None, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
+    """Search, solve, print, write; return the exit code."""
+    from sojourn.models.studies import CurveInterruptedError, control_curve, players_curve
+
+    system = scenario.system
+    found = system.worst_case(solver=solver)
+    load = point if point is not None else found.load if found.load < system.total_rate else scenario.load
+    operators = _operators(system, load, solver)
+    interrupted = False
+    control = control_curve(system, load, solver=solver)
+    loads = np.unique([*with_kinks(scenario), load, *([found.load] if found.load < system.total_rate else [])])
+    try:
+        players = players_curve(system, loads, solver=solver)
+    except CurveInterruptedError as stop:
+        players, interrupted = stop.dataset, True
+    result = _result(scenario, load, found, operators, players, control)
+    if as_json:
+        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    else:
+        _print(scenario, load, found, operators, players, control)
+    code = 0 if found.certified else UNCERTIFIED
+    if folder is not None:
+        failed = _write_all(folder, scenario.title, found, players, control, result)
+        code = NOT_WRITTEN if failed else code
+        if not as_json:
+            say_written(folder)
+    return INTERRUPTED if interrupted else code
+
+
+def _operators(system: ParallelServers, load: float, solver: str | None) -> dict[str, Any]:
+    """Tolls, and what one more unit of rate or distance does, a number a server."""
+    tolls = system.tolls(load, solver=solver)
+    at = {goal: system.sensitivity(load, players, solver=solver) for goal, players in (("optimum", 1), ("equilibrium", math.inf))}
+    numbers = {"toll": tolls.toll.tolist()}
+    for goal, found in at.items():
+        numbers[f"{goal}_per_rate"], numbers[f"{goal}_per_delay"] = found.rate.tolist(), found.delay.tolist()
+    return numbers
+
+
+def _result(
+    scenario: Scenario, load: float, found: WorstCase, operators: dict[str, Any], players: xr.Dataset, control: xr.Dataset
+) -> dict[str, Any]:
+    thresholds = scenario.system.thresholds()
+    row = players.sel(load=load) if load in players["load"].values else None
+    return {
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "time_unit": scenario.system.time_unit,
+        "total_rate": scenario.system.total_rate,
+        "worst_case": vars(found),
+        "load": load,
+        "thresholds": {"optimum": thresholds.optimum.tolist(), "equilibrium": thresholds.equilibrium.tolist()},
+        "servers": [{"name": n, **{k: v[i] for k, v in operators.items()}} for i, n in enumerate(scenario.system.names)],
+        "players": [] if row is None else _rows(row, "players", ("delay", "price_of_anarchy")),
+        "control": [
+            {"fraction": float(part), **{s: _plain(control["ratio"].sel(fraction=part, strategy=s)) for s in control["strategy"].values}}
+            for part in control["fraction"].values
+        ],
+        "price_of_optimum": control.attrs["price_of_optimum"],
+    }
+
+
+def _rows(data: xr.Dataset, over: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{over: _plain(k), **{f: _plain(data[f].sel({over: k})) for f in fields}} for k in data[over].values]
+
+
+def _plain(value: Any) -> float | None:
+    """A number for JSON, which has no word for what is infinite or missing."""
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _print(scenario: Scenario, load: float, found: WorstCase, operators: dict[str, Any], players: xr.Dataset, control: xr.Dataset) -> None:
+    total = scenario.system.total_rate
+    out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]\n")
+    where = (
+        f"at load {found.load:.6g}, {found.load / total:.4g} of the total rate" if found.load < total else "as the load nears the total rate"
+    )
+    state = "no load has more than" if found.certified else "NOT CERTIFIED: no load has more than"
+    out.print(f"worst price of anarchy  [bold]{found.poa:.6f}[/] {where}")
+    out.print(f"  {state} {found.upper_bound:.9f} (gap {found.gap:.0e}, {found.evaluations} loads solved)")
+    rule = "the same" if found.candidate_poa >= found.poa * (1 - 1e-7) else f"{found.candidate_poa:.6f}, too low"
+    out.print(f"  the paper's rule, activation loads and saturation alone: {rule}\n")
+    out.print(_servers(scenario, load, operators))
+    if load in players["load"].values:
+        out.print(_players(scenario, load, players))
+    out.print(_control(load, control))
+
+
+def _servers(scenario: Scenario, load: float, operators: dict[str, Any]) -> Table:
+    unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
+    thresholds = scenario.system.thresholds()
+    caption = f"toll, and what one job/s more of rate does to the mean delay: at load {load:.6g}, in {unit}"
+    table = Table(caption=caption)
+    table.add_column("server", overflow="fold", min_width=6)
+    for heading in ("optimum\nstarts at", "equilib.\nstarts at", "\ntoll", "optimum\nper job/s", "equilib.\nper job/s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for i, name in enumerate(scenario.system.names):
+        rates = [f"{operators[f'{goal}_per_rate'][i] * factor:.3g}" for goal in ("optimum", "equilibrium")]
+        starts = [f"{t[i]:.2f}" for t in (thresholds.optimum, thresholds.equilibrium)]
+        table.add_row(escape(name), *starts, f"{operators['toll'][i] * factor:.4g}", *rates)
+    return table
+
+
+def _players(scenario: Scenario, load: float, players: xr.Dataset) -> Table:
+    unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
+    table = Table(caption=f"equal players at load {load:.6g}; the worst over the loads of the curve")
+    for heading in ("players", f"delay ({unit})", "price of\nanarchy", "worst on\nthe curve"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for k in players["players"].values:
+        here = players.sel(load=load, players=k)
+        worst = float(players["price_of_anarchy"].sel(players=k).max())
+        name = "any number" if math.isinf(k) else f"{k:g}"
+        table.add_row(name, f"{float(here['delay']) * factor:.6g}", f"{float(here['price_of_anarchy']):.6f}", f"{worst:.6f}")
+    return table
+
+
+def _control(load: float, control: xr.Dataset) -> Table:
+    need = control.attrs["price_of_optimum"]
+    table = Table(caption=f"mean delay over the optimum's at load {load:.6g}; control of {need:.4g} of the load is enough for the optimum")
+    for heading in ("under\ncontrol", "largest\nlatency first", "optimum,\nscaled down"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for part in control["fraction"].values:
+        if np.isclose(part, SHOWN).any():
+            row = [f"{float(control['ratio'].sel(fraction=part, strategy=s)):.6f}" for s in ("llf", "scale")]
+            table.add_row(f"{part:.0%}", *row)
+    return table
+
+
+def _write_all(folder: Path, title: str, found: WorstCase, players: xr.Dataset, control: xr.Dataset, result: dict[str, Any]) -> bool:
+    """Write each file; one that cannot be written does not stop the others."""
+    from sojourn.models.plots import plot_anarchy
+
+    failed = [write(folder / "anarchy.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
+    for name, data in (("players", players), ("control", control)):
+        failed.append(write(folder / f"{name}.nc", lambda p, d=data: d.to_netcdf(p, engine="scipy")))  # type: ignore[misc]
+        failed.append(write(folder / f"{name}.csv", lambda p, d=data: d.to_dataframe().reset_index().to_csv(p, index=False)))  # type: ignore[misc]
+    if players.sizes["load"]:
+        failed.append(write(folder / "anarchy.png", lambda p: plot_anarchy(players, control, found, title).savefig(p, dpi=150)))
+    return any(failed)

@@ -1,0 +1,177 @@
+"""Between optimum and equilibrium: over the number of players, and over the part of the load that is routed centrally."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from sojourn.models.latency.seen import seen_by_players
+from sojourn.models.solving.errors import NotCertifiedError
+from sojourn.models.studies.curve import CurveInterruptedError
+from sojourn.models.studies.progress import track
+from sojourn.models.systems.control import follow, price_of_optimum
+from sojourn.models.systems.formulations import for_goal
+from sojourn.reference.control import check_fractions, check_strategy
+from sojourn.reference.errors import LoadError, numbers
+from sojourn.reference.players import check_players
+
+if TYPE_CHECKING:
+    from sojourn.models.latency.base import Latency
+    from sojourn.models.solving.chain import How
+    from sojourn.models.systems.formulations import Model
+    from sojourn.models.systems.parallel import ParallelServers
+
+PLAYERS = (1.0, 2.0, 4.0, 16.0, math.inf)
+FRACTIONS = np.linspace(0.0, 1.0, 21)
+FIELDS = ("delay", "gap", "certified")
+
+
+def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequence[float] = PLAYERS, **how: Unpack[How]) -> xr.Dataset:
+    """Equilibria of K equal players over loads.
+
+    Parameters
+    ----------
+    system : ParallelServers
+    loads : array_like, shape (K,)
+        Each above 0 and below the total rate.
+    players : sequence of float, default 1, 2, 4, 16, inf
+    **how
+        As for `ParallelServers.optimum`. What misses the gap is kept, with ``certified`` False; what has no answer is NaN.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``delay``, ``gap``, ``certified`` and ``price_of_anarchy`` over ``load`` and ``players``.
+
+    Raises
+    ------
+    LoadError, InputError
+        Before any solver starts.
+    CurveInterruptedError
+        On Ctrl-C, with the loads that were done.
+    """
+    counts = [check_players(k) for k in players]
+    array = numbers("loads", loads)
+    if array.ndim != 1 or array.size == 0:
+        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
+    points = [system.check_load(load) for load in array]
+    settings: How = {**how, "throw": False}
+    best: dict[str, Model] = {}
+    views: list[tuple[Latency | None, float, dict[str, Model]]] = [
+        (seen_by_players(system.bank, k), k, {}) if math.isfinite(k) else (None, k, {}) for k in counts
+    ]
+    nobody = np.zeros(len(system))
+    rows: list[list[tuple[float, float, bool]]] = []
+
+    def at(load: float) -> list[tuple[float, float, bool]]:
+        """Optimum, then every number of players."""
+        row = [_facts(lambda: system.solve("optimum", load, best, **for_goal("optimum", settings)))]
+        for seen, k, kept in views:
+            chosen = for_goal("equilibrium", settings)
+            if seen is None:
+                row.append(_facts(lambda m=kept, c=chosen: system.solve("equilibrium", load, m, **c)))  # type: ignore[misc]
+            else:
+                row.append(_facts(lambda s=seen, n=k, m=kept, c=chosen: system.selfish(s, load, nobody, n, m, **c)))  # type: ignore[misc]
+        return row
+
+    try:
+        rows.extend(at(load) for load in track(points, "loads"))
+    except KeyboardInterrupt:
+        raise CurveInterruptedError(_by_players(system, points[: len(rows)], counts, rows)) from None
+    return _by_players(system, points, counts, rows)
+
+
+def control_curve(
+    system: ParallelServers,
+    load: float,
+    fractions: npt.ArrayLike = FRACTIONS,
+    strategies: Sequence[str] = ("llf", "scale"),
+    **how: Unpack[How],
+) -> xr.Dataset:
+    """What control of a part of the load buys.
+
+    Parameters
+    ----------
+    system : ParallelServers
+    load : float
+    fractions : array_like, shape (K,), default 0, 0.05, ..., 1
+    strategies : sequence of {"llf", "scale"}
+    **how
+        As for `ParallelServers.optimum`; as in `players_curve`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``delay``, ``gap``, ``certified`` and ``ratio`` (to the optimum) over ``fraction`` and ``strategy``; the attribute
+        ``price_of_optimum`` is the least fraction whose control can bring the optimum about.
+
+    Raises
+    ------
+    LoadError, InputError, NotCertifiedError
+        The last where the optimum, on which all stands, has no certificate.
+    CurveInterruptedError
+        On Ctrl-C, with the fractions that were done.
+    """
+    parts, kinds = check_fractions(fractions), [check_strategy(s) for s in strategies]
+    best = system.optimum(system.check_load(load), **for_goal("optimum", how))
+    settings: How = {**how, "throw": False}
+    rows: list[list[tuple[float, float, bool]]] = []
+    try:
+        for part in track(parts.tolist(), "fractions"):
+            rows.append([_facts(lambda p=part, k=kind: follow(system, best, p, k, **settings)) for kind in kinds])  # type: ignore[misc]
+    except KeyboardInterrupt:
+        parts = parts[: len(rows)]
+        raise CurveInterruptedError(_by_fraction(system, best.mean_delay, parts, kinds, rows, best)) from None
+    return _by_fraction(system, best.mean_delay, parts, kinds, rows, best)
+
+
+def _facts(solve: Callable[[], Any]) -> tuple[float, float, bool]:
+    """Mean delay, gap and whether it is certified; NaN where no solver returned anything."""
+    try:
+        found = solve()
+    except NotCertifiedError:
+        return math.nan, math.inf, False
+    gap = found.gap if hasattr(found, "gap") else found.certificate.gap
+    return found.mean_delay, gap, found.certified
+
+
+def _columns(rows: Sequence[Sequence[tuple[float, float, bool]]], width: int) -> dict[str, Any]:
+    table = np.array(rows, dtype=float).reshape(len(rows), width, len(FIELDS))
+    return {name: table[..., i] if name != "certified" else table[..., i].astype(bool) for i, name in enumerate(FIELDS)}
+
+
+def _by_players(system: ParallelServers, loads: Sequence[float], counts: Sequence[float], rows: Sequence[Any]) -> xr.Dataset:
+    columns, time = _columns(rows, 1 + len(counts)), system.time_unit
+    dims, data = ("load", "players"), {name: column[:, 1:] for name, column in columns.items()}
+    return xr.Dataset(
+        {
+            "delay": (dims, data["delay"], {"long_name": "mean delay", "units": time}),
+            "gap": (dims, data["gap"], {"long_name": "certified relative error of the mean delay"}),
+            "certified": (dims, data["certified"] & columns["certified"][:, :1]),
+            "price_of_anarchy": (dims, data["delay"] / columns["delay"][:, :1], {"long_name": "price of anarchy"}),
+        },
+        coords={
+            "load": ("load", np.asarray(loads, dtype=float), {"long_name": "total load", "units": f"1/{time}"}),
+            "players": ("players", np.asarray(counts, dtype=float), {"long_name": "equal players; infinitely many: Wardrop"}),
+        },
+        attrs={"total_rate": system.total_rate, "time_unit": time},
+    )
+
+
+def _by_fraction(system: ParallelServers, least: float, parts: Any, kinds: Sequence[str], rows: Sequence[Any], best: Any) -> xr.Dataset:
+    data, time, dims = _columns(rows, len(kinds)), system.time_unit, ("fraction", "strategy")
+    return xr.Dataset(
+        {
+            "delay": (dims, data["delay"], {"long_name": "mean delay", "units": time}),
+            "ratio": (dims, data["delay"] / least, {"long_name": "mean delay over the optimum's"}),
+            "gap": (dims, data["gap"], {"long_name": "certified relative error of the mean delay"}),
+            "certified": (dims, data["certified"]),
+        },
+        coords={"fraction": ("fraction", parts, {"long_name": "part of the load under control"}), "strategy": list(kinds)},
+        attrs={"load": best.load, "optimum": least, "price_of_optimum": price_of_optimum(best), "time_unit": time},
+    )

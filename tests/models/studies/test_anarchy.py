@@ -1,0 +1,167 @@
+"""Players, control, the worst case and the gallery as studies of a system."""
+
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from sojourn.models import MD1, MG1, MM1, InputError, LoadError, NotCertifiedError, ParallelServers
+from sojourn.models.studies import CurveInterruptedError, WorstCaseInterruptedError, anarchy, control_curve, gallery, players_curve
+from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum, worst_case
+
+search = sys.modules["sojourn.models.studies.worst_case"]
+MIXED = ParallelServers(MM1([100.0, 80.0], 0.005), MG1([200.0], 4.0, 0.02), time_unit="s")
+ERRATIC = ParallelServers(MG1([1.0, 1.0], [1.0, 20.0]))
+
+
+def test_players_over_loads():
+    loads, counts = [30.0, 190.0, 370.0], [1, 3, math.inf]
+    data = players_curve(MIXED, loads, counts)
+    assert data["certified"].all()
+    for load in loads:
+        best = float(optimum(MIXED.bank, load).mean_delay)
+        for k in counts:
+            true = float(equilibrium(MIXED.bank, load, k).mean_delay)
+            here = data.sel(load=load, players=k)
+            assert float(here["delay"]) == pytest.approx(true, rel=1e-9)
+            assert float(here["price_of_anarchy"]) == pytest.approx(true / best, rel=1e-9)
+    assert data["delay"].attrs["units"] == "s"
+
+
+def test_control_over_fractions():
+    data = control_curve(MIXED, 190.0, [0.0, 0.3, 1.0])
+    assert data["certified"].all()
+    for part in data["fraction"].values:
+        for kind in ("llf", "scale"):
+            true = controlled(MIXED.bank, 190.0, part, kind).mean_delay
+            assert float(data["delay"].sel(fraction=part, strategy=kind)) == pytest.approx(true, rel=1e-9)
+    assert data.attrs["price_of_optimum"] == pytest.approx(price_of_optimum(MIXED.bank, 190.0), rel=1e-8)
+    assert (data["ratio"].sel(strategy="llf")[1:] <= 1 / data["fraction"][1:] * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(("call", "error", "message"), [
+    (lambda: players_curve(MIXED, []), LoadError, r"^loads = \[\]: is not a list of loads"),
+    (lambda: players_curve(MIXED, [10.0, 400.0]), LoadError, "not below the total rate 380"),
+    (lambda: players_curve(MIXED, [10.0], [2.5]), InputError, r"^players = 2.5: is not a number of players"),
+    (lambda: control_curve(MIXED, 190.0, [0.5, 1.5]), InputError, r"^fractions\[1\] = 1.5: is not a part of the load"),
+    (lambda: control_curve(MIXED, 190.0, strategies=["best"]), InputError, r"^strategy = 'best': is not a strategy"),
+])  # fmt: skip
+def test_bad_input_before_any_solver(call, error, message, monkeypatch):
+    monkeypatch.setattr(ParallelServers, "_first", lambda *_: pytest.fail("a solver was started"))
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_an_answer_that_is_not_there_is_nan(monkeypatch):
+    def fails(*_, **__):
+        raise NotCertifiedError("nothing", None, ())
+
+    monkeypatch.setattr(ParallelServers, "selfish", fails)
+    data = players_curve(MIXED, [190.0], [2, math.inf])
+    assert np.isnan(data["delay"].values[0, 0])
+    assert data["certified"].values.tolist() == [[False, True]]
+
+
+def test_what_was_done_before_an_interrupt_is_kept(monkeypatch):
+    done = []
+
+    def stops(system, load, part, kind, **how):
+        if len(done) >= 4:
+            raise KeyboardInterrupt
+        done.append(part)
+        return real(system, load, part, kind, **how)
+
+    real = anarchy.follow
+    monkeypatch.setattr(anarchy, "follow", stops)
+    with pytest.raises(CurveInterruptedError) as stop:
+        control_curve(MIXED, 190.0, [0.0, 0.2, 0.4, 0.6])
+    assert stop.value.dataset["fraction"].values.tolist() == [0.0, 0.2]
+
+
+# ---- the worst case by convex programs
+
+
+@pytest.mark.parametrize("solver", [None, "CLARABEL", "SCS"])
+def test_worst_case_of_any_solver(solver):
+    found, true = ERRATIC.worst_case(solver=solver), worst_case(ERRATIC.bank)
+    assert found.certified
+    assert found.poa == pytest.approx(true.poa, rel=1e-8)
+    assert found.upper_bound >= true.poa
+    assert found.candidate_poa == pytest.approx(true.candidate_poa, rel=1e-12)
+
+
+def test_worst_case_up_to_a_load_and_of_one_server():
+    assert ERRATIC.worst_case(up_to=1.2).poa == pytest.approx(worst_case(ERRATIC.bank, up_to=1.2).poa, rel=1e-9)
+    one = ParallelServers(MD1(3.0)).worst_case()
+    assert (one.poa, one.evaluations) == (1.0, 0)
+
+
+def test_a_wider_gap_costs_fewer_solves():
+    wide, narrow = ERRATIC.worst_case(gap=1e-3), ERRATIC.worst_case()
+    assert wide.certified
+    assert 1e-8 < wide.gap <= 1e-3
+    assert wide.evaluations < narrow.evaluations
+
+
+def test_unpolished_answers_give_a_right_and_wide_certificate():
+    found, true = ERRATIC.worst_case(polish=False, gap=1e-3), worst_case(ERRATIC.bank)
+    assert found.upper_bound >= true.poa
+    assert found.poa == pytest.approx(true.poa, rel=2e-3)
+
+
+def test_an_interrupted_search_keeps_its_bound(monkeypatch):
+    true, real = worst_case(ERRATIC.bank).poa, search._BestFirst._node
+
+    def stops(self, load):
+        if self.evaluations >= 12:
+            raise KeyboardInterrupt
+        return real(self, load)
+
+    monkeypatch.setattr(search._BestFirst, "_node", stops)
+    with pytest.raises(WorstCaseInterruptedError) as stop:
+        ERRATIC.worst_case()
+    found = stop.value.found
+    assert not found.certified
+    assert found.poa <= true * (1 + 1e-9) <= found.upper_bound
+    assert math.isfinite(found.upper_bound)
+
+
+@pytest.mark.parametrize(("options", "error", "message"), [
+    ({"gap": 1e-15}, InputError, r"^gap = 1e-15: is not above rounding error"),
+    ({"up_to": 3.0}, LoadError, r"^up_to = 3.0: not below the total rate 2"),
+    ({"gapp": 1e-5}, TypeError, "did you mean gap"),
+    ({"solver": "NOPE"}, InputError, "is not a solver that CVXPY knows"),
+])  # fmt: skip
+def test_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        ERRATIC.worst_case(**options)
+
+
+# ---- the gallery
+
+
+def test_the_gallery_finds_failures_only_where_variabilities_differ():
+    rows = gallery.gallery(25, seed=3)
+    assert [r.family for r in rows] == list(gallery.FAMILIES)
+    by = {r.family: r for r in rows}
+    for family in ("M/M/1", "M/D/1", "M/G/1, one cv for all"):
+        assert by[family].failed == 0
+        assert by[family].ratio == pytest.approx(1.0, abs=1e-8)
+    worst = max(rows, key=lambda r: r.ratio)
+    assert worst.ratio > 1.05
+    assert worst.failed > 0
+    # what is shown can be typed in again
+    again = worst_case(MG1(worst.rate, worst.cv, worst.delay))
+    assert again.poa == pytest.approx(worst.found.poa, rel=1e-12)
+    json.dumps([r.to_dict() for r in rows])
+    console = Console(width=160, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(gallery.table(rows))
+    assert "M/M/1 beside one of cv up to 30" in console.export_text()
+
+
+def test_the_gallery_is_the_same_for_a_seed():
+    first, second = (gallery._draw(np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)

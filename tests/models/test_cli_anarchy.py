@@ -1,0 +1,150 @@
+"""`sojourn anarchy`: what it says, draws, writes and exits with."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sojourn.models import plots, reports
+from sojourn.models.scenarios import load_scenario
+from sojourn.models.studies import anarchy, control_curve, players_curve
+from sojourn.reference import controlled, equilibrium, tolls, worst_case
+
+TWO = '[units]\nrate = "1/s"\ndelay = "s"\n[loads]\ncurve = [0.3, 0.6, 0.9]\n[[servers]]\nrate = 1\n[[servers]]\nrate = 1\ncv = 20\n'
+
+
+@pytest.fixture
+def two(tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text(TWO)
+    return path
+
+
+def test_scenario_1(sojourn):
+    status, out, err = sojourn("anarchy")
+    assert (status, err) == (0, "")
+    bank = load_scenario("1").system.bank
+    assert re.search(r"worst price of anarchy +1\.119471 at load 80, 0\.2105 of the total rate", out)
+    assert "no load has more than 1.119470803" in out
+    assert "saturation alone: the same" in out
+    assert re.search(r"edge 2 +│ +10\.56 +│ +20\.00 │ +5\.285", out)
+    assert f"{float(equilibrium(bank, 80.0, 4).mean_delay) * 1e3:.6g}" in out
+    assert f"{controlled(bank, 80.0, 0.2).mean_delay / controlled(bank, 80.0, 1.0).mean_delay:.6f}" in out
+
+
+def test_where_the_rule_is_too_low(sojourn, two):
+    status, out, _ = sojourn("anarchy", two)
+    assert status == 0
+    assert re.search(r"2\.101683 at load 1\.320", out)
+    assert "1.753549, too low" in out
+
+
+def test_json_is_the_reference(sojourn, two):
+    status, out, err = sojourn("anarchy", two, "--json", "--load", "0.5")
+    assert (status, err) == (0, "")
+    said, bank = json.loads(out), load_scenario(two).system.bank
+    true = worst_case(bank)
+    assert said["worst_case"]["poa"] == pytest.approx(true.poa, rel=2e-8)
+    assert said["worst_case"]["upper_bound"] >= true.poa
+    assert said["load"] == 1.0
+    np.testing.assert_allclose([s["toll"] for s in said["servers"]], tolls(bank, 1.0), rtol=1e-8)
+    by_players = {row["players"]: row["delay"] for row in said["players"]}
+    assert by_players[2.0] == pytest.approx(float(equilibrium(bank, 1.0, 2).mean_delay), rel=1e-9)
+    assert by_players[None] == pytest.approx(float(equilibrium(bank, 1.0).mean_delay), rel=1e-9)
+    assert said["control"][0]["llf"] == pytest.approx(by_players[None] / by_players[1.0], rel=1e-9)
+    assert said["control"][-1]["scale"] == pytest.approx(1.0, rel=1e-12)
+
+
+def test_files(sojourn, two, tmp_path):
+    folder = tmp_path / "report"
+    status, out, _ = sojourn("anarchy", two, "--out", folder)
+    assert status == 0
+    assert "written to" in out
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "anarchy.json", "anarchy.png", "control.csv", "control.nc", "players.csv", "players.nc",
+    ]  # fmt: skip
+    with xr.open_dataset(folder / "players.nc", engine="scipy") as data:
+        assert float(data["price_of_anarchy"].max()) == pytest.approx(2.101683, abs=1e-6)
+    assert json.loads((folder / "anarchy.json").read_text())["worst_case"]["certified"]
+
+
+def test_a_file_that_cannot_be_written(sojourn, two, tmp_path):
+    (tmp_path / "taken").write_text("")
+    status, _, err = sojourn("anarchy", two, "--out", tmp_path / "taken")
+    assert status == 3
+    assert "cannot write" in err
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["dual-a"], r"^error: scenario = 'dual-a': is a dual-mode system: its jobs have no server to choose; give one of parallel servers"),
+    (["nope"], r"^error: scenario = 'nope': is neither a file nor a built-in scenario"),
+    (["1", "--load", "400"], r"^error: load = 400.0: not below the total rate 380"),
+    (["1", "--solver", "NOPE"], r"^error: solver = 'NOPE': is not a solver"),
+])  # fmt: skip
+def test_bad_input(sojourn, arguments, message):
+    status, out, err = sojourn("anarchy", *arguments)
+    assert (status, out) == (2, "")
+    assert re.search(message, err), err
+
+
+def test_an_uncertified_search_says_so(sojourn, two, monkeypatch):
+    monkeypatch.setattr(sys.modules["sojourn.models.studies.worst_case"], "MOST", 4)
+    status, out, _ = sojourn("anarchy", two)
+    assert status == 1
+    assert "NOT CERTIFIED: no load has more than" in out
+
+
+def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
+    whole = players_curve
+
+    def stopped(system, loads, **how):
+        data = whole(system, loads[:2], **how)
+        raise anarchy.CurveInterruptedError(data)
+
+    monkeypatch.setattr("sojourn.models.studies.players_curve", stopped)
+    status, _, _ = sojourn("anarchy", two, "--out", tmp_path / "report")
+    assert status == 130
+    with xr.open_dataset(tmp_path / "report" / "players.nc", engine="scipy") as data:
+        assert data.sizes["load"] == 2
+
+
+def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
+    path = tmp_path / "one.toml"
+    path.write_text('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n[loads]\ncurve = [0.5]\n')
+    status, out, err = sojourn("anarchy", path)
+    assert (status, err) == (0, "")
+    assert "1.000000" in out
+
+
+def test_bench_gallery(sojourn):
+    status, out, err = sojourn("bench", "gallery", "--systems", 3)
+    assert (status, err) == (0, "")
+    assert "M/G/1, cv up to 30" in out
+    rows = json.loads(sojourn("bench", "gallery", "--systems", 3, "--json")[1])
+    assert {row["tried"] for row in rows} == {3}
+    status, _, err = sojourn("bench", "gallery", "--systems", 0)
+    assert status == 2
+    assert "systems = 0: is not a number of systems" in err
+
+
+# ---- the picture
+
+
+def test_picture_shows_the_worst_and_what_the_rule_finds(two):
+    system = load_scenario(two).system
+    players, control = players_curve(system, [0.5, 1.0, 1.5]), control_curve(system, 1.0, [0.0, 0.5, 1.0])
+    figure = plots.plot_anarchy(players, control, worst_case(system.bank), "two")
+    above, below = figure.axes
+    labels = [text.get_text() for text in above.get_legend().get_texts()]
+    assert labels == ["2 players", "4 players", "16 players", "selfish users", "worst case 2.102, load 1.32", "by the paper's rule 1.754"]
+    assert [text.get_text() for text in below.get_legend().get_texts()][:2] == ["largest latency first", "the optimum, scaled down"]
+    figure.canvas.draw()
+
+
+def test_report_takes_the_worst_load_unless_it_is_saturation(two, capsys):
+    chosen = load_scenario(two)
+    assert reports.anarchy.run(chosen, None, None, None, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["load"] == pytest.approx(1.3205, abs=1e-3)
