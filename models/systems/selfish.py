@@ -1,7 +1,7 @@
 """Equilibria of users who see something else than the latency: K equal players, and the followers of a leader.
 
 Each is the Wardrop equilibrium of a bank of servers *as seen*; what it means for the true delay is certified here: the price that the users
-share lies between two bounds, the flows rise with it, and the delay rises with the flows.
+share lies between two bounds, and the flows rise with it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SelfishSearch(Search):
             return None, attempt
         flow = self.base + seen.flow
         value = _mean_delay(self.true, flow, self.true.rate - flow)
-        low, high = (self._delay_at(price) for price in (seen.certificate.lower_bound, seen.certificate.upper_bound))
+        low, high = self._delay_bounds(np.maximum(flow, 0.0), seen.certificate.lower_bound, seen.certificate.upper_bound)
         certificate = _delay_certificate(seen.certificate, value, low, high)
         wanted = max(self.wanted, 8 * rounding(self.bank, self.load, seen.flow, "equilibrium")) if self.lenient else self.wanted
         solution = replace(
@@ -61,13 +61,28 @@ class SelfishSearch(Search):
         )
         return solution, replace(attempt, gap=certificate.gap)
 
-    def _delay_at(self, price: float) -> float:
-        """Mean delay where every server carries what users at a price send it."""
-        if not math.isfinite(price):
-            return math.inf
-        point = self.bank.at_latency(np.maximum((price - self.bank.delay) - self.bank.service, 0.0))
-        total = self.load + float(self.base.sum())
-        return _carried(self.true, self.base + point.flow, point.spare) / total
+    def _delay_bounds(self, flow: Array, lowest: float, highest: float) -> tuple[float, float]:
+        """Bounds of the true mean delay, from a flow and bounds of the price that the users share.
+
+        The true flows x* lie between those at both prices, and sum to the same load. With f the convex delay carried, g its slope, and any c,
+        sum f(x*) - f(x) = sum (g(between) - c) (x* - x) + c (load - sum x).
+        """
+        if not (math.isfinite(lowest) and math.isfinite(highest)):
+            return 0.0, math.inf
+        total, prices = self.load + float(self.base.sum()), (lowest, highest)
+        points = [self.bank.at_latency(np.maximum((p - self.bank.delay) - self.bank.service, 0.0)) for p in prices]
+        if not all(np.all(p.spare > 0) for p in points):
+            return 0.0, math.inf
+        spare = self.true.rate - flow
+        ends = [(self.base + p.flow, p.spare) for p in points] + [(flow, spare)]
+        c = 0.5 * (lowest + highest)
+        reach = np.max([np.abs(x - flow) for x, _ in ends], axis=0)
+        steep = np.max([np.abs(self.true.marginal(x, y) - c) for x, y in ends], axis=0)
+        off = float(steep @ reach) + c * abs(math.fsum([*flow, -total]))
+        carried = _carried(self.true, flow, spare)
+        if not math.isfinite(carried):
+            return 0.0, math.inf
+        return (carried - off) / total, (carried + off) / total
 
 
 def _carried(bank: Latency, flow: Array, spare: Array) -> float:
