@@ -1,6 +1,7 @@
 """For which systems the paper's worst-case rule fails most: a search, family by family.
 
-Why it fails: at the equilibrium all used servers share one latency. Let a steady server (rate 1) fill up beside an erratic one, k = (1 + cv^2)/2.
+Why it fails: at the equilibrium all used servers share one latency. Let a steady server (rate 1) fill up beside an erratic one of variability
+k = (1 + cv^2)/2.
 At a load of 1 + a the equilibrium sends some a jobs to the erratic server, whose latency k a then *every* job has. At the optimum few jobs
 have it: with the spare capacity y of the steady server the delay carried is 1/y + k (a + y)^2. For large k the ratio is largest at
 a = (3/2) k^(-1/3), y = k^(-1/3)/2, where it is k^(1/3)/4, about 0.198 cv^(2/3): without bound, and between the loads at which the rule
