@@ -191,6 +191,9 @@ def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> floa
 
 def all_alike(queue: Queue) -> bool:
     """Whether one server is every server: the even split is then optimum and equilibrium at once."""
+    end = saturation(queue)
+    if end is not None:
+        return all(np.ptp(v) == 0 for v in (end.rate, end.k, end.fixed))
     arrays = [v for name in queue._stored() if isinstance(v := getattr(queue, name), np.ndarray)]
     return not hasattr(queue, "banks") and bool(arrays) and all(np.ptp(v) == 0 for v in arrays if v.size == len(queue))
 

@@ -43,6 +43,9 @@ class Applied:
     price: Array | None = None
 
 
+BARE = 1e-11  # part by which a budget must exceed the least cost: below it no finite price says what it costs
+
+
 class Limit(ABC):
     """A side constraint of an optimum, given as ``subject_to=[...]``."""
 
@@ -243,10 +246,15 @@ def together(limits: Any, bank: Latency, load: float) -> Box:
         return Box(least, most, np.zeros(len(bank)), math.inf, applied)
     budget = applied[budgets[0]]
     price, money = np.asarray(budget.price), float(budget.bound)
-    lowest = cheapest(least, most, price, load)[1]
+    lowest, dearest = cheapest(least, most, price, load)[1], -cheapest(least, most, -price, load)[1]
     if lowest > money * (1 + SLACK):
         problem = f"is below {lowest:.6g}, what the load costs at the cheapest servers that the other limits leave"
         raise InputError("Budget.at_most", money, problem, "raise the budget or lower the load")
+    if dearest <= money * (1 + SLACK):  # no split within the other limits costs more
+        return Box(least, most, np.zeros(len(bank)), math.inf, applied)
+    if lowest > money * (1 - BARE):
+        problem = f"is all that the load costs at the cheapest servers, {lowest:.6g}: it leaves nothing to choose"
+        raise InputError("Budget.at_most", money, problem, "raise it, or limit the shares of the dearer servers")
     return Box(least, most, price, money, applied)
 
 

@@ -61,7 +61,7 @@ def test_saturation_can_be_the_worst():
     assert found.certified
 
 
-@pytest.mark.parametrize("bank", [MM1(3.0), MM1([3.0, 3.0]), MG1([2.0] * 3, 4.0, 0.1)])
+@pytest.mark.parametrize("bank", [MM1(3.0), MM1([3.0, 3.0]), MG1([2.0] * 3, 4.0, 0.1), Pool([MM1(1.0), MG1(1.0, 1.0)])])
 def test_where_there_is_nothing_to_lose(bank):
     found = worst_case(bank)
     assert (found.poa, found.upper_bound, found.gap, found.evaluations) == (1.0, 1.0, 0.0, 0)

@@ -198,3 +198,17 @@ def test_an_equilibrium_within_limits_is_refused():
             ask(LOAD, subject_to=[MaxShare(0.5)])
     with pytest.raises(InputError, match=r"selfish users keep no operator's limits"):
         THREE.equilibrium(LOAD, players=3, subject_to=[MaxShare(0.5)])
+
+
+def test_a_budget_that_every_split_keeps_is_none():
+    for limits in ([Budget(1.0, 190.0)], [Budget(0.0, 0.0)], [Budget([1, 1, 2], 500.0)]):
+        found = THREE.optimum(LOAD, subject_to=limits)
+        assert found.mean_delay == pytest.approx(THREE.optimum(LOAD).mean_delay, rel=1e-13)
+        assert found.limits[0].price == 0
+
+
+def test_a_budget_that_leaves_no_choice_is_refused():
+    with pytest.raises(
+        InputError, match=r"^Budget.at_most = 100.0: is all that the load costs at the cheapest servers, 100: it leaves nothing"
+    ):
+        THREE.optimum(100.0, subject_to=[Budget([1, 1, 2], 100)])
