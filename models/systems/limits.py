@@ -43,9 +43,6 @@ class Applied:
     price: Array | None = None
 
 
-BARE = 1e-11  # part by which a budget must exceed the least cost: below it no finite price says what it costs
-
-
 class Limit(ABC):
     """A side constraint of an optimum, given as ``subject_to=[...]``."""
 
@@ -177,6 +174,9 @@ class Percentile(Limit):
 class Budget(Limit):
     """At most so much money per unit of time, with a price per job at every server.
 
+    A budget of exactly what the cheapest servers cost leaves one split, which no finite price certifies where a dearer server is wanted:
+    raise it a little, or limit the shares of the dearer servers.
+
     Parameters
     ----------
     price : array_like, shape (n,) or ()
@@ -252,9 +252,6 @@ def together(limits: Any, bank: Latency, load: float) -> Box:
         raise InputError("Budget.at_most", money, problem, "raise the budget or lower the load")
     if dearest <= money * (1 + SLACK):  # no split within the other limits costs more
         return Box(least, most, np.zeros(len(bank)), math.inf, applied)
-    if lowest > money * (1 - BARE):
-        problem = f"is all that the load costs at the cheapest servers, {lowest:.6g}: it leaves nothing to choose"
-        raise InputError("Budget.at_most", money, problem, "raise it, or limit the shares of the dearer servers")
     return Box(least, most, price, money, applied)
 
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from sojourn.models import MD1, MG1, MM1, Budget, InputError, MaxShare, MaxUtilisation, MinShare, ParallelServers, Percentile
+from sojourn.models import MD1, MG1, MM1, Budget, InputError, MaxShare, MaxUtilisation, MinShare, NotCertifiedError, ParallelServers, Percentile
 from sojourn.models.solving.limited import Limited
 from sojourn.models.systems import limited as limited_search
 from sojourn.reference import limited_optimum
@@ -207,8 +207,8 @@ def test_a_budget_that_every_split_keeps_is_none():
         assert found.limits[0].price == 0
 
 
-def test_a_budget_that_leaves_no_choice_is_refused():
-    with pytest.raises(
-        InputError, match=r"^Budget.at_most = 100.0: is all that the load costs at the cheapest servers, 100: it leaves nothing"
-    ):
+def test_a_budget_that_leaves_no_choice_is_not_certified():
+    """Said, not guessed: no finite price of the budget proves the one split that it leaves; a little more, and it is proved."""
+    with pytest.raises(NotCertifiedError):
         THREE.optimum(100.0, subject_to=[Budget([1, 1, 2], 100)])
+    assert THREE.optimum(100.0, subject_to=[Budget([1, 1, 2], 101)]).certified
