@@ -5,6 +5,7 @@ from sojourn.models.scenarios import load_scenario
 from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, Solution, SolverNameError, certify
 from sojourn.models.studies import verify
 from sojourn.models.systems import DualMode, MultiMode, OperatingPoint, ParallelServers, TunableMode
+from sojourn.models.systems.control import ControlledSplit, Tolls
 from sojourn.models.systems.limits import Budget, Limit, MaxShare, MaxUtilisation, MinShare, Percentile
 from sojourn.reference.errors import InputError, LoadError
 
@@ -15,6 +16,7 @@ __all__ = [
     "Budget",
     "Certificate",
     "Cone",
+    "ControlledSplit",
     "DualMode",
     "FormulationError",
     "InputError",
@@ -31,6 +33,7 @@ __all__ = [
     "Percentile",
     "Solution",
     "SolverNameError",
+    "Tolls",
     "TunableMode",
     "certify",
     "load_scenario",

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sojourn.reference.errors import Array
-from sojourn.reference.queues import Queue
+from sojourn.reference.queues import PollaczekKhinchine, Queue
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +65,11 @@ class Saturation:
 
 def saturation(queue: Queue) -> Saturation | None:
     """Return what is known of a queue next to saturation: None for a family that is not of the form e + k/(mu - x)."""
-    parts: Sequence[Any] = getattr(queue, "banks", (queue,))
-    if any(getattr(bank, "k", None) is None for bank in parts):
+    parts: Sequence[Queue] = getattr(queue, "banks", (queue,))
+    known = [bank for bank in parts if isinstance(bank, PollaczekKhinchine)]
+    if len(known) < len(parts):  # another family's k may mean something else
         return None
-    k = np.concatenate([bank.k for bank in parts])
+    k = np.concatenate([bank.k for bank in known])
     return Saturation(queue.rate, k, queue.delay + (1.0 - k) / queue.rate, queue.idle_latency)
 
 
