@@ -55,7 +55,7 @@ def test_toml_is_a_scenario():
 def test_ci_runs_the_two_commands():
     """The two lines that CI runs are found by their markers, each in the fence that follows."""
     text = README.read_text(encoding="utf-8")
-    for marker, end in (("main job", "sojourn run --out report"), ("tests", "pytest -n 2")):
+    for marker, end in (("main job", "sojourn run --out report"), ("tests", "pytest -n 2 --dist worksteal")):
         found = re.search(rf"<!-- {marker} -->\n```sh\n(.*)\n```", text)
         assert found, marker
         assert found[1].startswith("python3 -m venv .venv && ")
