@@ -10,6 +10,7 @@ from scipy.integrate import quad
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, ParallelServers
 from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers, seen_by_followers, seen_by_players
+from sojourn.models.systems import search
 from sojourn.models.systems.control import price_of_optimum
 from sojourn.reference import controlled, equilibrium, optimum, sensitivity, tolls
 from sojourn.reference import price_of_optimum as exact_price
@@ -191,3 +192,212 @@ def test_sensitivities_are_the_reference(players):
     np.testing.assert_allclose(found.rate, true.rate, rtol=1e-9)
     np.testing.assert_allclose(found.delay, true.delay, rtol=1e-9)
     assert found.load == pytest.approx(true.load, rel=1e-9)
+
+
+# ---- K players on all three families
+
+
+def three_families(seed):
+    """3 to 8 servers, at least one of each family, a load, and a generator."""
+    rng = np.random.default_rng([13, seed])
+    n = int(rng.integers(3, 9))
+    rate, delay, cv = 10 ** rng.uniform(0, 2.5, n), 10 ** rng.uniform(-3, 0, n), 10 ** rng.uniform(-1, 0.7, n)
+    family = np.concatenate([[0, 1, 2], rng.integers(0, 3, n - 3)])
+    m, d, g = (family == f for f in range(3))
+    system = ParallelServers(MM1(rate[m], delay[m]), MD1(rate[d], delay[d]), MG1(rate[g], cv[g], delay[g]))
+    return system, rng.uniform(0.05, 0.95) * system.total_rate, rng
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_players_of_three_families_agree_with_the_reference(seed):
+    system, load, rng = three_families(seed)
+    count = int(rng.choice([1, 2, 3, 10, 1000]))
+    found, true = system.equilibrium(load, players=count), equilibrium(system.bank, load, count)
+    assert found.certified
+    assert found.players == count
+    assert found.goal == "equilibrium"
+    assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=1e-9)
+    assert abs(found.mean_delay / float(true.mean_delay) - 1) <= found.certificate.gap + 1e-12
+    assert found.certificate.lower_bound <= float(true.mean_delay) * (1 + 1e-13)
+    assert found.certificate.upper_bound >= float(true.mean_delay) * (1 - 1e-13)
+    np.testing.assert_allclose(found.flow, true.flow, rtol=0, atol=1e-8 * load)
+    np.testing.assert_allclose(found.latency, system.bank.latency(found.flow), rtol=1e-13)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_mean_delay_rises_with_the_number_of_players(seed):
+    system, load, _ = three_families(100 + seed)
+    delays = [system.equilibrium(load, players=k).mean_delay for k in (1, 2, 5, 50, 10**9, 10**12, math.inf)]
+    assert np.all(np.diff(delays) >= -1e-9 * delays[0])
+    assert delays[0] == pytest.approx(system.optimum(load).mean_delay, rel=1e-9)
+    assert delays[-2] == pytest.approx(delays[-1], rel=1e-8)
+    assert delays[-3] == pytest.approx(delays[-1], rel=1e-6)  # what is left falls as 1/K, from up to 150 times that
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_player_routes_as_the_optimum_and_many_as_the_equilibrium(seed):
+    system, load, _ = three_families(200 + seed)
+    one, best = system.equilibrium(load, players=1), system.optimum(load)
+    many, all_ = system.equilibrium(load, players=10**9), system.equilibrium(load, players=math.inf)
+    np.testing.assert_allclose(one.flow, best.flow, rtol=0, atol=1e-8 * load)
+    np.testing.assert_allclose(many.flow, all_.flow, rtol=0, atol=1e-8 * load)
+    assert one.multiplier == pytest.approx(best.multiplier, rel=1e-8)
+    assert system.price_of_anarchy(load, players=1) == pytest.approx(1.0, abs=1e-9)
+    assert system.price_of_anarchy(load) == system.price_of_anarchy(load, math.inf)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 20])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_player_gains_by_moving_his_own_jobs(seed, count):
+    """He sees sum y_i l_i(x_i - x_i/K + y_i) for his own flows y, the others staying where they are."""
+    system, load, rng = three_families(300 + seed)
+    found = system.equilibrium(load, players=count)
+    own = found.flow / count
+    others = found.flow - own
+
+    def cost(y):
+        return float(y @ system.bank.latency(others + y))
+
+    best = cost(own)
+    for step in (1.0, 0.1, 1e-3):
+        for trial in own.sum() * rng.dirichlet(np.full(len(system), 0.7), 200):
+            moved = own + step * (trial - own)
+            if np.all(others + moved < system.bank.rate):
+                assert cost(moved) >= best * (1 - 1e-12)
+
+
+def test_a_player_would_gain_at_the_wardrop_equilibrium():
+    """So that the test above can fail: there, a player of three does better by moving towards the optimum."""
+    own = SYSTEM.equilibrium(190.0).flow / 3
+    others, towards = 2 * own, SYSTEM.optimum(190.0).flow / 3
+    before, after = (float(y @ BANK.latency(others + y)) for y in (own, own + 0.1 * (towards - own)))
+    assert after < before * (1 - 1e-4)
+
+
+def test_the_potential_of_players_is_least_at_their_equilibrium():
+    found, potential = SYSTEM.equilibrium(190.0, players=3), SeenByPlayers(BANK, 3.0).potential
+    least = potential(found.flow).sum()
+    rng = np.random.default_rng(5)
+    for trial in 190.0 * rng.dirichlet(np.ones(3), 300):
+        moved = found.flow + 0.1 * (trial - found.flow)
+        assert np.all(moved < BANK.rate)
+        assert potential(moved).sum() >= least * (1 - 1e-13)
+
+
+@pytest.mark.parametrize(("players", "message"), [
+    (True, r"^players = True: is not a number of players; give a whole number from 1, or math.inf$"),
+    (0, r"^players = 0: is not a number of players; give a whole number from 1, or math.inf$"),
+    (-math.inf, r"^players = -inf: is not a number of players; give a whole number from 1, or math.inf$"),
+    (2.5, r"^players = 2.5: is not a number of players; give a whole number from 1, or math.inf$"),
+    (math.nan, r"^players = nan: is not a number of players; give a whole number from 1, or math.inf$"),
+    ("3", r"^players = '3': is not made of numbers; give a number or an array of numbers$"),
+    (None, r"^players = None: is not made of numbers; give a number or an array of numbers$"),
+    ([1, 2], r"^players = \[1, 2\]: is not one number: players of different size have no potential, .*; give how many equal players there"),
+])  # fmt: skip
+@pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy", "sensitivity"])
+def test_players_that_are_none_are_refused_by_all_before_any_solver(ask, players, message, monkeypatch):
+    monkeypatch.setattr(search, "run", lambda *_: pytest.fail("a solver was started"))
+    with pytest.raises(InputError, match=message):
+        getattr(SYSTEM, ask)(190.0, players)
+
+
+@pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy"])
+def test_minmax_of_players_is_refused_before_any_solver(ask, monkeypatch):
+    monkeypatch.setattr(search, "run", lambda *_: pytest.fail("a solver was started"))
+    message = r"^formulation = 'minmax': does not fit these servers: it is not written for a finite number of players; use auto$"
+    for system in (SYSTEM, ParallelServers(MM1([10.0, 20.0]), MD1([5.0]))):
+        with pytest.raises(FormulationError, match=message):
+            getattr(system, ask)(30.0, 3, formulation="minmax")
+
+
+def test_players_as_a_whole_float_are_players():
+    assert SYSTEM.equilibrium(190.0, players=3.0).mean_delay == SYSTEM.equilibrium(190.0, players=np.int64(3)).mean_delay
+    assert repr(SYSTEM.equilibrium(190.0, players=10**6)).startswith("equilibrium of 1e+06 players at load 190")
+    assert repr(SYSTEM.equilibrium(190.0)).startswith("equilibrium at load 190")
+
+
+# ---- servers as seen, in numbers
+
+
+SEEN_POOL = ParallelServers(MM1([10.0, 20.0], 0.1), MD1([5.0]), MG1([30.0, 8.0], [3.0, 0.5], 0.02)).bank
+POOL_BASE = np.array([1.0, 0.0, 2.0, 10.0, 3.0])
+VIEWS = {
+    "players": seen_by_players(SEEN_POOL, 3.0),
+    "one player": seen_by_players(SEEN_POOL, 1.0),
+    "followers": seen_by_followers(SEEN_POOL, POOL_BASE),
+}
+each_view = pytest.mark.parametrize("name", VIEWS)
+POOL_FLOW = np.array([4.0, 12.0, 1.5, 9.0, 3.5])
+
+
+@each_view
+def test_slope_and_potential_as_seen_are_differences(name):
+    view, x, h = VIEWS[name], POOL_FLOW, 1e-5
+    np.testing.assert_allclose(view.latency_slope(x), (view.latency(x + h) - view.latency(x - h)) / (2 * h), rtol=1e-7)
+    np.testing.assert_allclose(view.latency(x), (view.potential(x + h) - view.potential(x - h)) / (2 * h), rtol=1e-7)
+    np.testing.assert_allclose(view.marginal(x), ((x + h) * view.latency(x + h) - (x - h) * view.latency(x - h)) / (2 * h), rtol=1e-7)
+    integral = [quad(lambda u, i=i: float(view.latency(np.full(5, u))[i]), 0, x[i])[0] for i in range(5)]
+    np.testing.assert_allclose(view.potential(x), integral, rtol=1e-9)
+    assert not view.potential(np.zeros(5)).any()
+
+
+@each_view
+@pytest.mark.parametrize("part", [1e-6, 0.3, 0.9, 0.9999])
+def test_the_operating_point_as_seen_is_the_inverse(name, part):
+    view = VIEWS[name]
+    x = part * view.rate
+    latency = view.latency(x)
+    point = view.at_latency(latency - view.idle_latency)
+    tolerance = 1e-7 if part < 1e-3 else 1e-11  # the excess itself has lost its digits there
+    np.testing.assert_allclose(point.flow, x, rtol=tolerance)
+    np.testing.assert_allclose(view.inverse_latency(latency), x, rtol=tolerance)
+    np.testing.assert_allclose(point.spare, view.rate - x, rtol=1e-8)
+    np.testing.assert_allclose(point.slope, 1 / view.latency_slope(x), rtol=1e-7)
+    assert not view.inverse_latency(0.9 * view.idle_latency).any()
+
+
+@each_view
+def test_the_potential_cone_as_seen_is_its_number(name):
+    view, flow = VIEWS[name], cp.Variable(5)
+    cone = view.potential_cone(flow)
+    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == POOL_FLOW, *cone.constraints])
+    below = SEEN_POOL.potential(POOL_BASE).sum() if name == "followers" else 0.0
+    assert problem.solve(solver="CLARABEL") == pytest.approx(view.potential(POOL_FLOW).sum() + below, rel=1e-6)
+
+
+@each_view
+def test_servers_as_seen_can_be_taken_apart_and_measured_in_another_unit(name):
+    view, some = VIEWS[name], np.array([1, 2, 4])
+    np.testing.assert_allclose(view.take(some).latency(POOL_FLOW[some]), view.latency(POOL_FLOW)[some], rtol=1e-14)
+    np.testing.assert_allclose(view.in_unit(0.01).latency(POOL_FLOW * 0.01), view.latency(POOL_FLOW) * 100, rtol=1e-12)
+    with pytest.raises(InputError, match=r"^total_cone = '(players|followers)': has no cone of its own; use the servers' own total_cone$"):
+        view.total_cone(cp.Variable(5))
+
+
+# ---- sensitivities by differences of the models themselves
+
+
+@pytest.mark.parametrize("players", [1, 2, 7, math.inf])
+def test_sensitivities_are_differences_of_the_model(players):
+    found = SYSTEM.sensitivity(190.0, players)
+
+    def delay(rate=BANK.rate, far=BANK.delay, load=190.0):
+        return ParallelServers(MG1(rate, BANK.cv, far)).equilibrium(load, players).mean_delay
+
+    assert found.mean_delay == pytest.approx(delay(), rel=1e-11)
+    for i, unit in enumerate(np.eye(3)):
+        a, b = 1e-2 * unit, 1e-5 * unit
+        assert found.rate[i] == pytest.approx((delay(BANK.rate + a) - delay(BANK.rate - a)) / 2e-2, rel=1e-5, abs=1e-11)
+        assert found.delay[i] == pytest.approx((delay(far=BANK.delay + b) - delay(far=BANK.delay - b)) / 2e-5, rel=1e-5, abs=1e-8)
+    assert found.load == pytest.approx((delay(load=190.01) - delay(load=189.99)) / 2e-2, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_sensitivities_of_random_systems_are_the_reference(seed):
+    system, load, rng = three_families(400 + seed)
+    players = rng.choice([1, 3, math.inf])
+    found, true = system.sensitivity(load, players), sensitivity(system.bank, load, players)
+    assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
+    np.testing.assert_allclose(found.rate, true.rate, rtol=1e-6, atol=1e-9 * np.abs(true.rate).max())
+    np.testing.assert_allclose(found.delay, true.delay, rtol=1e-6, atol=1e-9)
+    assert found.load == pytest.approx(true.load, rel=1e-6)
