@@ -127,24 +127,24 @@ def cheapest(least: Array, most: Array, price: Array, load: float) -> tuple[Arra
     return flow, float(price @ flow)
 
 
-def _clipped(queue: Queue, c: float, low: Array, high: Array, charge: Array) -> Array:
-    return np.clip(queue.inverse_marginal(np.maximum(c - charge, queue.idle_latency)), low, high)
-
-
 def _flow(queue: Queue, load: float, low: Array, high: Array, charge: Array) -> tuple[Array, float]:
     """Flows that sum to the load, each server charged on top of its marginal delay, and the multiplier of the load."""
     if high.sum() <= load * (1 + SLACK):
         return high.copy(), float((queue.marginal(high) + charge).max())
-    start = float((queue.idle_latency + charge).min())
-    step = float(queue.idle_latency.min())
+    idle = queue.idle_latency + charge
+    start, step = float(idle.min()), float(queue.idle_latency.min())
+    behind = start - idle
+
+    def flows(excess: float) -> Array:  # the excess over the least idle delay keeps the digits that c itself loses at a light load
+        return np.clip(queue.at_marginal(np.maximum(behind + excess, 0.0)).flow, low, high)
 
     def missing(excess: float) -> float:
-        return math.fsum([*_clipped(queue, start + excess, low, high, charge), -load])
+        return math.fsum([*flows(excess), -load])
 
     while missing(step) < 0:
         step *= 4.0
-    c = start + (_root(missing, step) if missing(0.0) < 0 else 0.0)
-    flow = _clipped(queue, c, low, high, charge)
+    excess = _root(missing, step) if missing(0.0) < 0 else 0.0
+    flow, c = flows(excess), start + excess
     free = (flow > low) & (flow < high)
     if free.any():  # what the last digit of c leaves
         rise = np.where(free, 1.0 / queue.marginal_slope(np.where(free, flow, 0.0)), 0.0)

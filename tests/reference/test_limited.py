@@ -44,6 +44,16 @@ def test_without_limits_it_is_the_optimum():
         assert not found.least_price.any()
 
 
+@given(systems, st.sampled_from([1e-12, 1e-9, 1e-6, 1e-3, 0.999, 1 - 1e-6]))
+def test_digits_at_light_and_heavy_load(system, part):
+    load = load_at(system, part)
+    found, best = limited_optimum(system, load), optimum(system, load)
+    assert found.flow.sum() == pytest.approx(load, rel=1e-14)
+    assert found.mean_delay == pytest.approx(float(best.mean_delay), rel=1e-13 if part < 0.9 else 1e-15 / (1 - part) + 1e-12)
+    at_most = limited_optimum(system, load, most=np.full(len(system), load) if part < 0.9 else system.rate)
+    assert at_most.mean_delay == pytest.approx(found.mean_delay, rel=1e-13)
+
+
 def test_shadow_prices_are_differences():
     most, least, price = np.array([100.0, 80.0, 90.0]), np.array([0.0, 45.0, 0.0]), np.array([1.0, 1.0, 0.5])
     found, h = limited_optimum(THREE, 190.0, least=least, most=most), 1e-4
