@@ -84,7 +84,8 @@ class Limited:
 
     def certify(self, flow: Array, c: float, z: float, kept: Array | None) -> Certificate:
         """Return the certificate of a flow, from multipliers and a flow that keeps the limits, if there is one."""
-        lower = max(self.lower_bound(c, max(z, 0.0)), float(self.queue.idle_latency.min()))
+        proved = self.lower_bound(c, max(z, 0.0)) if math.isfinite(c) and math.isfinite(z) else -math.inf
+        lower = max(proved, float(self.queue.idle_latency.min()))
         points = [p for x in (flow, kept) if x is not None and (p := self.repair(x)) is not None]
         upper = max(min((self.mean_delay(p) for p in points), default=math.inf), lower)
         value = self.mean_delay(flow)
@@ -102,22 +103,41 @@ class Limited:
     def polish(self, start: Array, z: float) -> tuple[Array, float, float, int]:
         """Newton steps on the servers between their limits, from a solver's flow and its price of the budget.
 
-        Returns flow, multiplier of the load, price of the budget, and steps.
+        Where they do not settle from there, they start again half way to an even utilisation. Returns flow, multiplier of the load, price of
+        the budget, and steps.
         """
+        found = self._newton(start, z)
+        if found[-1] == STEPS and (inner := self._inner(start)) is not None:
+            again = self._newton(inner, z)
+            found = again if again[-1] < STEPS else found
+        return found
+
+    def _inner(self, flow: Array) -> Array | None:
+        """Point within the limits half way from a flow to an even utilisation."""
+        even, near = self.repair(self.load * self.queue.rate / math.fsum(self.queue.rate)), self.repair(flow)
+        return even if even is None or near is None else 0.5 * (even + near)
+
+    def _newton(self, start: Array, z: float) -> tuple[Array, float, float, int]:
         queue, low, high = self.queue, self.least, self.most
         x = np.clip(start, low, np.minimum(high, queue.rate * (1 - 1e-9)))
         close = NEAR * self.load / x.size
-        free = (x > low + close) & (x < high - close)
-        x = np.where(free, x, np.where(x <= low + close, low, np.where(x >= high - close, high, x)))
+        at_most = (x >= high - close) & (high < queue.rate)  # the rate itself is no limit: no server reaches it
+        free = (x > low + close) & ~at_most
+        x = np.where(free, x, np.where(x <= low + close, low, high))
         binds = self.budgeted and math.fsum(self.price * x) >= self.money * (1 - NEAR)
         c, calmest, stuck = 0.0, math.inf, 0
         for step in range(1, STEPS + 1):
             marginal, slope = queue.marginal(x), queue.marginal_slope(x)
-            c, z = self._prices(x, marginal, np.where(free, 1.0 / slope, 0.0), free, binds=binds)
-            move = np.where(free, (c - z * self.price - marginal) / slope, 0.0)
+            base = float(np.min(marginal, initial=math.inf, where=free)) if free.any() else 0.0
+            # above the least of them: at a light load the multiplier itself has not the digits that say the flow
+            rise, z = self._prices(x, marginal - base, np.where(free, 1.0 / slope, 0.0), free, binds=binds)
+            c = base + rise
+            move = np.where(free, (rise - z * self.price - (marginal - base)) / slope, 0.0)
             room = np.where(move > 0, 0.9 * (queue.rate - x) / np.where(move > 0, move, 1.0), 1.0)
             scale = min(1.0, float(room.min()))
             new = np.clip(x + scale * move, low, high)
+            if not np.all(new < queue.rate):  # rounded to saturation, or no number at all
+                break
             unrest = float(np.max(np.abs(new - x) / np.minimum(np.maximum(new, 1e-300), queue.rate - new), initial=0.0, where=free))
             x, stopped = new, free & ((new <= low) | (new >= high))
             free = free & ~stopped
@@ -135,12 +155,18 @@ class Limited:
         return x, c, z, STEPS
 
     def _to_free(self, x: Array, price: Array, free: Mask) -> Mask:
-        """Servers at a limit that would rather move inside."""
+        """Servers at a limit that would rather move inside; where none moves and the load is not met, the one that meets it best."""
         marginal = self.queue.marginal(x)
         tight = self.least >= self.most
         up = (x <= self.least) & (marginal < price * (1 - KEPT))
         down = (x >= self.most) & (marginal > price * (1 + KEPT))
-        return (up | down) & ~free & ~tight
+        freed: Mask = (up | down) & ~free & ~tight
+        missing = math.fsum([self.load, *-x])
+        can = x < self.most if missing > 0 else x > self.least
+        if not free.any() and not freed.any() and abs(missing) > KEPT * self.load and can.any():
+            dear = np.where(can, marginal - price, math.inf if missing > 0 else -math.inf)
+            freed[np.argmin(dear) if missing > 0 else np.argmax(dear)] = True
+        return freed
 
     def _prices(self, x: Array, marginal: Array, weight: Array, free: Mask, *, binds: bool) -> tuple[float, float]:
         """Multipliers with which one Newton step restores the balance, and the budget where it binds."""

@@ -381,6 +381,18 @@ def test_random_systems_with_one_limit(kind, seed):
     np.testing.assert_allclose(found.limits[0].price, expected * per_unit, rtol=1e-6, atol=1e-7 * true.multiplier)
 
 
+@pytest.mark.parametrize("part", [1e-9, 1e-6, 1e-3, 0.999, 1 - 1e-5])
+@pytest.mark.parametrize("seed", range(6))
+def test_light_and_heavy_loads(seed, part):
+    system, _ = three_families(200 + seed)
+    load = part * system.total_rate
+    share = min(1.0, max(0.55, 1.001 * float(np.max(system.bank.rate)) / system.total_rate))
+    found, true = system.optimum(load, subject_to=[MaxShare(share)]), limited_optimum(system.bank, load, most=share * load)
+    assert found.certified
+    assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
+    assert abs(found.mean_delay / true.mean_delay - 1) <= found.certificate.gap + 1e-15 / (1 - part)
+
+
 # ---- certificate, repair, Newton steps
 
 
@@ -424,6 +436,18 @@ def test_the_certificate_of_any_split_covers_it():
         assert found.upper_bound >= true.mean_delay * (1 - 1e-12)
         assert abs(task.mean_delay(flow) / true.mean_delay - 1) <= found.gap + 1e-12
         assert found.violation <= 1e-12
+
+
+def test_newton_steps_that_lead_nowhere_prove_nothing_and_hide_nothing():
+    """From a flow with no load at the fast server, at 99.999 % load: the steps run into saturation and start again."""
+    queue = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
+    task = Limited(queue, 380 * (1 - 1e-5), np.zeros(3), queue.rate, np.zeros(3), math.inf)
+    flow, c, z, _ = task.polish(np.array([100.0, 80.0, 0.0]), 0.0)
+    assert task.certify(flow, c, z, flow).gap <= 1e-9
+    for nothing in (math.nan, math.inf):
+        certificate = task.certify(flow, nothing, 0.0, flow)
+        assert certificate.lower_bound == queue.idle_latency.min()
+        assert 1 < certificate.gap < math.inf
 
 
 def test_a_split_outside_the_limits_is_told():
