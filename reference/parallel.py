@@ -235,7 +235,7 @@ class _Balance:
 
     def __init__(self, load: Array, width: int, *, exact: bool) -> None:
         self.load, self.exact = load, exact
-        self.high, self.low = (np.zeros((load.size, width if exact else 1)) for _ in range(2))
+        self.high, self.low = (np.zeros((load.size, width if exact else 0)) for _ in range(2))
         self.carried, self.left, self.rise = np.zeros_like(load), np.zeros_like(load), np.zeros_like(load)
 
     def add(self, rate: Array, excess: Array, point: Operation) -> None:
@@ -252,6 +252,8 @@ class _Balance:
     @property
     def residual(self) -> Array:
         """Load less the sum of the flows."""
+        if not self.exact:
+            return self.load - self.carried
         top, bottom = exact_sum(np.concatenate([self.load[:, None], -self.high], axis=-1))
         residual: Array = top + ((bottom - self.low.sum(axis=-1)) - self.carried)
         return residual

@@ -66,6 +66,7 @@ class ParallelServers:
         self.bank = as_latency(servers)
         self.names = _check_names(names, len(self.bank))
         self.time_unit = time_unit
+        self._known_kinds: dict[str, frozenset[str]] = {}
 
     def __repr__(self) -> str:
         return f"ParallelServers({len(self.bank)} servers, total rate {self.total_rate:g})"
@@ -274,7 +275,7 @@ class ParallelServers:
         """Formulations that the solver takes, the first to be tried first."""
         of_goal = [n for n, f in FORMULATIONS.items() if f.goal == goal]
         if formulation == "auto":
-            fit = [n for n in of_goal if not FORMULATIONS[n].refuses(self.bank) and FORMULATIONS[n].kinds(self.bank) <= takes(solver)]
+            fit = [n for n in of_goal if not FORMULATIONS[n].refuses(self.bank) and self._kinds(n) <= takes(solver)]
             if not fit:
                 raise FormulationError(
                     "solver",
@@ -288,11 +289,17 @@ class ParallelServers:
         chosen = FORMULATIONS[formulation]
         if reason := chosen.refuses(self.bank):
             raise FormulationError("formulation", formulation, f"does not fit these servers: {reason}", "use auto")
-        if missing := chosen.kinds(self.bank) - takes(solver):
-            able = [s for s in solver_names(None) if chosen.kinds(self.bank) <= takes(s)]
+        if missing := self._kinds(formulation) - takes(solver):
+            able = [s for s in solver_names(None) if self._kinds(formulation) <= takes(s)]
             problem = f"needs the cone {', '.join(sorted(missing))}, which {solver} does not take"
             raise FormulationError("formulation", formulation, problem, f"use auto, or solver={' or '.join(able)}")
         return [formulation]
+
+    def _kinds(self, formulation: str) -> frozenset[str]:
+        """Cones of a formulation, written once to see them."""
+        if formulation not in self._known_kinds:
+            self._known_kinds[formulation] = FORMULATIONS[formulation].kinds(self.bank)
+        return self._known_kinds[formulation]
 
     def solve(self, goal: Goal, load: float, models: dict[str, Model] | None = None, **how: Unpack[How]) -> Solution:
         """Solve for a goal; `models` keeps the problems that a sweep has already written."""
