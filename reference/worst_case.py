@@ -33,7 +33,7 @@ PARTS = 8  # into which a cell is cut while cells are few
 CLOSEST = 1e-9  # part of the loads that is left out, at an end where nothing is known of the limit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WorstCase:
     """Largest price of anarchy over all loads.
 
@@ -66,6 +66,14 @@ class WorstCase:
     candidate_load: float
     up_to: float
     evaluations: int
+
+    def __repr__(self) -> str:
+        state = f"certified within {self.gap:.0e}" if self.certified else f"NOT CERTIFIED, gap {self.gap:.0e}"
+        return (
+            f"worst price of anarchy {self.poa:.9g} at load {self.load:.6g}; "
+            f"no load up to {self.up_to:.6g} has more than {self.upper_bound:.9g}\n"
+            f"  {state}, {self.evaluations} loads looked at; by the paper's rule {self.candidate_poa:.9g} at load {self.candidate_load:.6g}"
+        )
 
 
 class Points(NamedTuple):

@@ -38,7 +38,8 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
 
 def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
     """Largest price of anarchy over all loads, with a certificate; see `ParallelServers.worst_case`."""
-    gap, queue = check_gap(how.get("gap") or GAP), system.bank
+    wanted, queue = how.get("gap"), system.bank
+    gap = check_gap(GAP if wanted is None else wanted)
     end = saturation(queue) if up_to is None else None
     last = last_load(queue, up_to, end)
     starts = system.thresholds()
@@ -62,20 +63,19 @@ class _BestFirst:
         self.end = saturation(system.bank)
         self.cells: list[tuple[float, int, Points, Points | None]] = []
         self.order = itertools.count()
-        self.lower, self.poa, self.load, self.evaluations = 1.0, 1.0, 0.0, 0
+        self.lower, self.load, self.evaluations = 1.0, 0.0, 0
 
     def run(self, edges: np.ndarray, open_end: bool, last: float) -> WorstCase:
         if open_end and self.end is not None:
-            self.lower = self.poa = self.end.limit
-            self.load = last
+            self.lower, self.load = self.end.limit, last
         nodes: list[Points] = []
-        candidate = (self.poa, last)
+        candidate = (self.lower, last)
         try:
             with Ticker("worst case") as tick:
                 for load in edges:
                     nodes.append(self._node(float(load)))
                     tick.step(f"{self.evaluations} loads")
-                candidate = (self.poa, self.load)
+                candidate = (self.lower, self.load)
                 for a, b in itertools.pairwise(nodes):
                     self._push(a, b)
                 if open_end:
@@ -90,9 +90,9 @@ class _BestFirst:
         return self._result(self._upper(), candidate, last)
 
     def _result(self, upper: float, candidate: tuple[float, float], last: float) -> WorstCase:
-        upper = max(upper * (1 + ROUNDING), self.poa)
+        upper = max(upper * (1 + ROUNDING), self.lower)
         gap = upper / self.lower - 1
-        return WorstCase(self.poa, self.load, upper, gap, bool(gap <= self.gap), *candidate, last, self.evaluations)
+        return WorstCase(self.lower, self.load, upper, gap, bool(gap <= self.gap), *candidate, last, self.evaluations)
 
     def _upper(self) -> float:
         return max(-self.cells[0][0], self.lower) if self.cells else self.lower
@@ -104,10 +104,9 @@ class _BestFirst:
             return Points(*(np.array([v]) for v in (0.0, slack, idle, 0.0, idle, 1.0)))
         best, selfish = (self.system.solve(goal, load, self.models, **self.how[goal]) for goal in GOALS)
         self.evaluations += 1
-        value = selfish.mean_delay / best.mean_delay
         sure = max(selfish.certificate.lower_bound / best.certificate.upper_bound, 1.0)
         if sure > self.lower:
-            self.lower, self.poa, self.load = sure, max(value, 1.0), load
+            self.lower, self.load = sure, load
         carried, slope = supporting_line(self.system.bank, load, best.flow)
         total, low = self.system.bank.total_rate
         top = selfish.certificate.upper_bound / best.certificate.lower_bound

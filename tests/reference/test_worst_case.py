@@ -67,6 +67,12 @@ def test_where_there_is_nothing_to_lose(bank):
     assert (found.poa, found.upper_bound, found.gap, found.evaluations) == (1.0, 1.0, 0.0, 0)
 
 
+def test_what_is_said_of_it():
+    said = repr(worst_case(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])))
+    assert said.startswith("worst price of anarchy 1.1194708 at load 80; no load up to 380 has more than 1.1194708\n  certified within ")
+    assert said.endswith("loads looked at; by the paper's rule 1.1194708 at load 80")
+
+
 def test_up_to_a_load():
     bank = MG1([1.0, 1.0], [1.0, 20.0])
     some = worst_case(bank, up_to=1.2)

@@ -99,6 +99,14 @@ def test_worst_case_up_to_a_load_and_of_one_server():
     assert (one.poa, one.evaluations) == (1.0, 0)
 
 
+def test_what_is_claimed_at_the_end_of_the_digits_is_true():
+    """Spare capacities of 1e-3 beside a rate of 1e9 keep four digits: the price of anarchy there is its certified lower bound."""
+    found = ParallelServers(MM1([1e-3, 1e9], [1e3, 1e-6])).worst_case()
+    true = worst_case(MM1([1e-3, 1e9], [1e3, 1e-6]))
+    assert found.poa <= true.upper_bound
+    assert found.upper_bound >= true.poa
+
+
 def test_a_wider_gap_costs_fewer_solves():
     wide, narrow = ERRATIC.worst_case(gap=1e-3), ERRATIC.worst_case()
     assert wide.certified
@@ -130,6 +138,7 @@ def test_an_interrupted_search_keeps_its_bound(monkeypatch):
 
 
 @pytest.mark.parametrize(("options", "error", "message"), [
+    ({"gap": 0}, InputError, r"^gap = 0: is not above rounding error"),
     ({"gap": 1e-15}, InputError, r"^gap = 1e-15: is not above rounding error"),
     ({"up_to": 3.0}, LoadError, r"^up_to = 3.0: not below the total rate 2"),
     ({"gapp": 1e-5}, TypeError, "did you mean gap"),
