@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 import pytest
+from families import three_families
 
-from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, LoadError, ParallelServers
+from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
 from sojourn.models.systems import search
 from sojourn.models.systems.control import price_of_optimum
 from sojourn.reference import controlled, equilibrium, optimum, tolls
@@ -16,17 +17,6 @@ THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0
 STRATEGIES = ("llf", "scale")
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
-
-
-def random_system(seed):
-    """3 to 8 servers, at least one of each family, a load, and a generator."""
-    rng = np.random.default_rng([17, seed])
-    n = int(rng.integers(3, 9))
-    rate, delay, cv = 10 ** rng.uniform(0, 2.5, n), 10 ** rng.uniform(-3, 0, n), 10 ** rng.uniform(-1, 0.7, n)
-    family = np.concatenate([[0, 1, 2], rng.integers(0, 3, n - 3)])
-    m, d, g = (family == f for f in range(3))
-    system = ParallelServers(MM1(rate[m], delay[m]), MD1(rate[d], delay[d]), MG1(rate[g], cv[g], delay[g]))
-    return system, rng.uniform(0.05, 0.95) * system.total_rate, rng
 
 
 @pytest.fixture
@@ -40,7 +30,7 @@ def no_solver(monkeypatch):
 @each_strategy
 @pytest.mark.parametrize("seed", range(5))
 def test_control_of_nothing_is_the_equilibrium(seed, strategy):
-    system, load, _ = random_system(seed)
+    system, load, _ = three_families(17, seed)
     found, free = system.control(load, 0, strategy), system.equilibrium(load)
     assert not found.leader.any()
     assert found.mean_delay == pytest.approx(free.mean_delay, rel=1e-9)
@@ -52,7 +42,7 @@ def test_control_of_nothing_is_the_equilibrium(seed, strategy):
 @each_strategy
 @pytest.mark.parametrize("seed", range(5))
 def test_control_of_all_is_the_optimum(seed, strategy):
-    system, load, _ = random_system(seed)
+    system, load, _ = three_families(17, seed)
     found, best = system.control(load, 1, strategy), system.optimum(load)
     assert found.followers is None
     assert found.certified
@@ -69,7 +59,7 @@ def test_control_of_all_is_the_optimum(seed, strategy):
 @each_strategy
 @pytest.mark.parametrize("seed", range(20))
 def test_control_agrees_with_the_reference(seed, strategy):
-    system, load, rng = random_system(100 + seed)
+    system, load, rng = three_families(17, 100 + seed)
     fraction = rng.uniform(0, 1)
     found, true = system.control(load, fraction, strategy), controlled(system.bank, load, fraction, strategy)
     assert found.certified
@@ -84,7 +74,7 @@ def test_control_agrees_with_the_reference(seed, strategy):
 @each_strategy
 @pytest.mark.parametrize("seed", range(10))
 def test_the_parts_of_a_controlled_split_fit(seed, strategy):
-    system, load, rng = random_system(200 + seed)
+    system, load, rng = three_families(17, 200 + seed)
     fraction = rng.uniform(0.05, 0.95)
     found = system.control(load, fraction, strategy)
     assert found.leader.sum() == pytest.approx(fraction * load, rel=1e-12)
@@ -112,7 +102,7 @@ def test_largest_latency_first():
 @pytest.mark.parametrize("seed", range(12))
 def test_largest_latency_first_costs_at_most_the_fraction(seed):
     """At most 1/fraction times the optimum (Roughgarden 2004)."""
-    system, load, _ = random_system(300 + seed)
+    system, load, _ = three_families(17, 300 + seed)
     for fraction in (0.02, 0.2, 0.5, 0.8):
         assert 1 - 1e-9 <= system.control(load, fraction).ratio <= (1 + 1e-9) / fraction
 
@@ -144,7 +134,7 @@ def test_control_without_polish_is_certified_wider():
 
 @pytest.mark.parametrize("seed", range(15))
 def test_the_price_of_optimum_is_the_reference_and_enough(seed):
-    system, load, _ = random_system(400 + seed)
+    system, load, _ = three_families(17, 400 + seed)
     best = system.optimum(load)
     least = price_of_optimum(best)
     assert least == pytest.approx(exact_price(system.bank, load), rel=1e-8, abs=1e-9)
@@ -157,7 +147,7 @@ def test_the_price_of_optimum_is_the_reference_and_enough(seed):
 def test_less_than_the_price_of_optimum_is_not_enough():
     dear = 0
     for seed in range(15):
-        system, load, _ = random_system(400 + seed)
+        system, load, _ = three_families(17, 400 + seed)
         best = system.optimum(load)
         least = price_of_optimum(best)
         if least > 0:
@@ -241,7 +231,7 @@ def test_bad_options_are_refused():
 
 @pytest.mark.parametrize("seed", range(15))
 def test_the_tolled_equilibrium_is_the_optimum(seed):
-    system, load, _ = random_system(500 + seed)
+    system, load, _ = three_families(17, 500 + seed)
     found, best = system.tolls(load), optimum(system.bank, load)
     np.testing.assert_allclose(found.toll, tolls(system.bank, load), rtol=1e-6, atol=1e-9 * found.optimum.mean_delay)
     np.testing.assert_allclose(found.equilibrium.flow, found.optimum.flow, rtol=0, atol=1e-8 * load)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from families import three_families
 
 from sojourn.models import (
     MD1,
@@ -322,20 +323,9 @@ def test_the_same_limit_twice_is_priced_once():
 # ---- all three families
 
 
-def three_families(seed):
-    """2 to 8 servers of which some are M/M/1, some M/D/1 and some M/G/1, and a generator."""
-    rng = np.random.default_rng([11, seed])
-    n = int(rng.integers(2, 9))
-    rate, delay, cv = 10 ** rng.uniform(0, 2.5, n), 10 ** rng.uniform(-3, 0, n), 10 ** rng.uniform(-1, 0.7, n)
-    family = np.concatenate([rng.permutation(3)[:2], rng.integers(0, 3, n - 2)])
-    masks = [family == f for f in range(3)]
-    make = (lambda m: MM1(rate[m], delay[m]), lambda m: MD1(rate[m], delay[m]), lambda m: MG1(rate[m], cv[m], delay[m]))
-    return ParallelServers(*(f(m) for f, m in zip(make, masks, strict=True) if m.any())), rng
-
-
 def budget_case(seed):
     """A cap of the utilisation, and a budget at least 5% of the way from the cheapest split to the unconstrained one."""
-    system, rng = three_families(seed)
+    system, _, rng = three_families(11, seed)
     n = len(system)
     while True:
         part = rng.uniform(0.05, 0.9)
@@ -363,7 +353,7 @@ def test_random_systems_of_three_families(seed):
 @pytest.mark.parametrize("kind", ["least share", "largest share", "largest utilisation"])
 @pytest.mark.parametrize("seed", range(8))
 def test_random_systems_with_one_limit(kind, seed):
-    system, rng = three_families(100 + seed)
+    system, _, rng = three_families(11, 100 + seed)
     n, part = len(system), rng.uniform(0.05, 0.9)
     load, rate = part * system.total_rate, system.bank.rate
     inside = rate / system.total_rate  # of the load: every server equally full
@@ -384,7 +374,7 @@ def test_random_systems_with_one_limit(kind, seed):
 @pytest.mark.parametrize("part", [1e-9, 1e-6, 1e-3, 0.999, 1 - 1e-5])
 @pytest.mark.parametrize("seed", range(6))
 def test_light_and_heavy_loads(seed, part):
-    system, _ = three_families(200 + seed)
+    system, _, _ = three_families(11, 200 + seed)
     load = part * system.total_rate
     share = min(1.0, max(0.55, 1.001 * float(np.max(system.bank.rate)) / system.total_rate))
     found, true = system.optimum(load, subject_to=[MaxShare(share)]), limited_optimum(system.bank, load, most=share * load)

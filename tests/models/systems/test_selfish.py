@@ -6,6 +6,7 @@ import math
 import cvxpy as cp
 import numpy as np
 import pytest
+from families import three_families
 from scipy.integrate import quad
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, ParallelServers
@@ -197,20 +198,9 @@ def test_sensitivities_are_the_reference(players):
 # ---- K players on all three families
 
 
-def three_families(seed):
-    """3 to 8 servers, at least one of each family, a load, and a generator."""
-    rng = np.random.default_rng([13, seed])
-    n = int(rng.integers(3, 9))
-    rate, delay, cv = 10 ** rng.uniform(0, 2.5, n), 10 ** rng.uniform(-3, 0, n), 10 ** rng.uniform(-1, 0.7, n)
-    family = np.concatenate([[0, 1, 2], rng.integers(0, 3, n - 3)])
-    m, d, g = (family == f for f in range(3))
-    system = ParallelServers(MM1(rate[m], delay[m]), MD1(rate[d], delay[d]), MG1(rate[g], cv[g], delay[g]))
-    return system, rng.uniform(0.05, 0.95) * system.total_rate, rng
-
-
 @pytest.mark.parametrize("seed", range(30))
 def test_players_of_three_families_agree_with_the_reference(seed):
-    system, load, rng = three_families(seed)
+    system, load, rng = three_families(13, seed)
     count = int(rng.choice([1, 2, 3, 10, 1000]))
     found, true = system.equilibrium(load, players=count), equilibrium(system.bank, load, count)
     assert found.certified
@@ -226,7 +216,7 @@ def test_players_of_three_families_agree_with_the_reference(seed):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_mean_delay_rises_with_the_number_of_players(seed):
-    system, load, _ = three_families(100 + seed)
+    system, load, _ = three_families(13, 100 + seed)
     delays = [system.equilibrium(load, players=k).mean_delay for k in (1, 2, 5, 50, 10**9, 10**12, math.inf)]
     assert np.all(np.diff(delays) >= -1e-9 * delays[0])
     assert delays[0] == pytest.approx(system.optimum(load).mean_delay, rel=1e-9)
@@ -236,7 +226,7 @@ def test_mean_delay_rises_with_the_number_of_players(seed):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_one_player_routes_as_the_optimum_and_many_as_the_equilibrium(seed):
-    system, load, _ = three_families(200 + seed)
+    system, load, _ = three_families(13, 200 + seed)
     one, best = system.equilibrium(load, players=1), system.optimum(load)
     many, all_ = system.equilibrium(load, players=10**9), system.equilibrium(load, players=math.inf)
     np.testing.assert_allclose(one.flow, best.flow, rtol=0, atol=1e-8 * load)
@@ -250,7 +240,7 @@ def test_one_player_routes_as_the_optimum_and_many_as_the_equilibrium(seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_no_player_gains_by_moving_his_own_jobs(seed, count):
     """He sees sum y_i l_i(x_i - x_i/K + y_i) for his own flows y, the others staying where they are."""
-    system, load, rng = three_families(300 + seed)
+    system, load, rng = three_families(13, 300 + seed)
     found = system.equilibrium(load, players=count)
     own = found.flow / count
     others = found.flow - own
@@ -394,7 +384,7 @@ def test_sensitivities_are_differences_of_the_model(players):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_sensitivities_of_random_systems_are_the_reference(seed):
-    system, load, rng = three_families(400 + seed)
+    system, load, rng = three_families(13, 400 + seed)
     players = rng.choice([1, 3, math.inf])
     found, true = system.sensitivity(load, players), sensitivity(system.bank, load, players)
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
