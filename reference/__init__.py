@@ -4,8 +4,9 @@ from sojourn.reference.anarchy import CandidateWorstCase, candidate_worst_case, 
 from sojourn.reference.control import Controlled, controlled, price_of_optimum
 from sojourn.reference.errors import InputError, LoadError
 from sojourn.reference.limited import LimitedSplit, limited_optimum
+from sojourn.reference.mg1 import MD1, MG1, MM1
 from sojourn.reference.parallel import Split, Thresholds, equilibrium, optimum, thresholds
-from sojourn.reference.queues import MD1, MG1, MM1, Pool, Queue
+from sojourn.reference.queues import Pool, Queue
 from sojourn.reference.sensitivity import Sensitivity, sensitivity
 from sojourn.reference.tolls import tolls
 from sojourn.reference.worst_case import WorstCase, worst_case

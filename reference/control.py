@@ -91,10 +91,6 @@ class Led(Queue):
         """Flow on top of the base at a latency."""
         return np.maximum(self.queue.inverse_latency(latency) - self.base, 0.0)
 
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Not needed by any equilibrium."""
-        raise NotImplementedError("the followers of a leader have an equilibrium; what is best for all is the optimum")
-
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above that of the base."""
         point = self.queue.at_latency((self._idle - self.queue.idle_latency) + np.asarray(excess))

@@ -82,10 +82,6 @@ class Perceived(Queue):
         """Flow at which a player sees a price; 0 below the idle latency."""
         return self.at_latency(np.maximum(np.asarray(latency) - self.idle_latency, 0.0)).flow
 
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Not needed by any equilibrium."""
-        raise NotImplementedError("servers as players see them have an equilibrium, not an optimum")
-
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point where a player sees `excess` above the idle latency."""
         return self.queue.at_player(excess, self.players)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -43,7 +43,7 @@ class Operation(NamedTuple):
 class Queue(ABC):
     """A bank of n servers whose latency is increasing and convex in their load.
 
-    A family gives `rate` and `delay` (arrays of shape (n,)), `service`, `latency`, `marginal`, `potential` and the two inverses.
+    A family gives `rate` and `delay` (arrays of shape (n,)), `service`, `latency`, `marginal`, `potential` and `inverse_latency`.
     The reference algorithms (`sojourn.reference.parallel`) work for any such class. A family that knows its spare capacity more
     precisely than by subtraction also overrides `at_latency` and `at_marginal`.
     """
@@ -66,8 +66,12 @@ class Queue(ABC):
 
     @cached_property
     def total_rate(self) -> tuple[Array, Array]:
-        """Sum of the rates as an unevaluated pair high + low, so that the slack left by a load close to it is exact."""
-        return exact_sum(self.rate) if np.all(np.isfinite(self.rate)) else (np.array(np.inf), np.array(0.0))
+        """Sum of the rates as a number and its rounding error, so that the slack left by a load close to it is exact."""
+        if not np.all(np.isfinite(self.rate)):
+            return np.array(np.inf), np.array(0.0)
+        high, low = exact_sum(self.rate)
+        total = high + low
+        return total, (high - total) + low
 
     @abstractmethod
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
@@ -97,9 +101,11 @@ class Queue(ABC):
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow at which the latency is as given; 0 below the idle latency."""
 
-    @abstractmethod
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at which the marginal delay is as given; 0 below the idle latency."""
+        """Flow at which the marginal delay is as given; 0 below the idle latency. At the inverse of the latency it is at least that."""
+        price = np.asarray(marginal, dtype=np.float64)
+        high = self.inverse_latency(price)
+        return _halve(self.marginal, price, np.zeros_like(high), high)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency, l'(x)."""
@@ -130,13 +136,7 @@ class Queue(ABC):
         excess = np.asarray(excess, dtype=np.float64)
         own, price = 1.0 / players, self.idle_latency + excess
         low, high = self.at_marginal(excess).flow, self.at_latency(excess).flow
-        for _ in range(HALVINGS):
-            flow = 0.5 * (low + high)
-            above = own * self.marginal(flow) + (1.0 - own) * self.latency(flow) > price
-            low, high = np.where(above, low, flow), np.where(above, flow, high)
-            if np.all(high - low <= 2 * np.spacing(high)):
-                break
-        flow = 0.5 * (low + high)
+        flow = _halve(lambda x: own * self.marginal(x) + (1.0 - own) * self.latency(x), price, low, high)
         slope = own * self.marginal_slope(flow) + (1.0 - own) * self.latency_slope(flow)
         return Operation(flow, self.rate - flow, 1.0 / slope)
 
@@ -179,6 +179,17 @@ class Queue(ABC):
         return [name for name in vars(self) if not isinstance(getattr(type(self), name, None), cached_property)]
 
 
+def _halve(function: Callable[[Array], Array], value: Array, low: Array, high: Array) -> Array:
+    """Point between `low` and `high` where an increasing function has a value."""
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        above = function(middle) > value
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+        if np.all(high - low <= 2 * np.spacing(high)):
+            break
+    return 0.5 * (low + high)
+
+
 def bank_arrays(**given: object) -> dict[str, Array]:
     """Return the fields of a bank as arrays of one length n; a single number stands for all servers.
 
@@ -207,220 +218,6 @@ def bank_arrays(**given: object) -> dict[str, Array]:
     for a in out.values():
         a.flags.writeable = False
     return out
-
-
-def _log_excess(used: Array) -> Array:
-    """-log(1 - u) - u for 0 <= u < 1 to rounding error; at light load the plain difference keeps none of its digits.
-
-    With s = u/(2 - u) the logarithm is 2 atanh(s) and u is 2 s/(1 + s), so what is left is 2 s^2/(1 + s) + 2 (s^3/3 + s^5/5 + ...).
-    """
-    s = np.minimum(used, 0.25) / (2.0 - np.minimum(used, 0.25))
-    square = s * s
-    tail = np.zeros_like(s)
-    for power in range(19, 1, -2):
-        tail = tail * square + 1.0 / power
-    light = 2.0 * square * (1.0 / (1.0 + s) + s * tail)
-    return np.where(used <= 0.25, light, -np.log1p(-used) - used)
-
-
-class PollaczekKhinchine(Queue):
-    """M/G/1 in its general form, l(x) = d + 1/mu + k x / (mu (mu - x)); M/M/1 and M/D/1 differ in k alone.
-
-    Pollaczek and Khinchine's mean; eq. (28) of Mancuso et al. k = (1 + cv^2)/2, with cv the coefficient of variation of the service time.
-    """
-
-    rate: Array
-    delay: Array
-
-    @property
-    @abstractmethod
-    def k(self) -> Array:
-        """Variability (1 + cv^2)/2, shape (n,)."""
-
-    @cached_property
-    def service(self) -> Array:
-        """Mean service time 1/mu, shape (n,)."""
-        return 1.0 / self.rate
-
-    @cached_property
-    def _pace(self) -> Array:
-        """Rate over variability, shape (n,)."""
-        return self.rate / self.k
-
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time l(x) = d + 1/mu + k x / (mu (mu - x)); see `Queue.latency`."""
-        flow, spare = self._point(flow, spare)
-        return self.delay + (1.0 + self.k * flow / spare) / self.rate
-
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay g(x) = d + 1/mu + k (mu^2/(mu - x)^2 - 1)/mu; see `Queue.marginal`."""
-        flow, spare = self._point(flow, spare)
-        return self.delay + (1.0 + self.k * flow * (self.rate + spare) / spare**2) / self.rate
-
-    def potential(self, flow: ArrayLike) -> Array:
-        """Integral of the latency, (d + 1/mu) x - k (x/mu + log(1 - x/mu))."""
-        used = np.asarray(flow, dtype=np.float64) / self.rate
-        return self.idle_latency * self.rate * used + self.k * _log_excess(used)
-
-    def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency L: (L - m) mu^2 / (k + (L - m) mu); eqs. (25), (33)."""
-        return self.at_latency(self._excess(latency)).flow
-
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay c: mu (1 - 1/sqrt(1 + (c - m) mu/k)); eqs. (22), (31)."""
-        return self.at_marginal(self._excess(marginal)).flow
-
-    def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency, k/(mu - x)^2."""
-        flow, spare = self._point(flow, None)
-        return self.k / spare**2
-
-    def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay, 2 k mu/(mu - x)^3."""
-        flow, spare = self._point(flow, None)
-        return 2.0 * self.k * self.rate / spare**3
-
-    def at_latency(self, excess: ArrayLike) -> Operation:
-        """Operating point at a latency above the idle one; no cancellation at light or heavy load."""
-        z = np.asarray(excess) * self._pace
-        spare = self.rate / (1.0 + z)
-        return Operation(spare * z, spare, spare * spare / self.k)
-
-    def at_marginal(self, excess: ArrayLike) -> Operation:
-        """Operating point at a marginal delay above the idle latency; no cancellation at light or heavy load."""
-        z = np.asarray(excess) * self._pace
-        root = np.sqrt(1.0 + z)
-        spare = self.rate / root
-        return Operation(spare * (z / (1.0 + root)), spare, spare * spare / (2.0 * self.k * root))
-
-    def at_player(self, excess: ArrayLike, players: float) -> Operation:
-        """Operating point as one of K players sees it: with v = mu/spare, (v - 1) (1 + v/K) = excess mu/k; see `Queue.at_player`."""
-        z, own = np.asarray(excess) * self._pace, 1.0 / players
-        root = np.sqrt((1.0 + own) ** 2 + 4.0 * own * z)
-        above = 2.0 * z / (1.0 + own + root)
-        spare = self.rate / (1.0 + above)
-        return Operation(spare * above, spare, spare * spare / (self.k * root))
-
-    def _point(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array]:
-        flow = np.asarray(flow, dtype=np.float64)
-        return flow, self.rate - flow if spare is None else np.asarray(spare, dtype=np.float64)
-
-    def _excess(self, price: ArrayLike) -> Array:
-        return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
-
-    def _check(self, **more: object) -> None:
-        """Store the fields as checked arrays; called once, at construction."""
-        arrays = bank_arrays(rate=self.rate, delay=self.delay, **more)
-        first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a positive service rate")
-        first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
-        if "cv" in arrays:
-            first_bad("cv", arrays["cv"], arrays["cv"] >= 0, "a coefficient of variation cannot be negative", "give 0 or more")
-        for name, array in arrays.items():
-            object.__setattr__(self, name, array)
-
-
-@dataclass(frozen=True, eq=False)
-class MM1(PollaczekKhinchine):
-    """M/M/1 servers at a distance: l(x) = delay + 1/(rate - x); eq. (20) of Mancuso et al.
-
-    Parameters
-    ----------
-    rate : array_like, shape (n,)
-        Service rates, jobs per unit of time, > 0.
-    delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
-
-    Raises
-    ------
-    InputError
-        Naming the field, the index and the value.
-
-    Examples
-    --------
-    >>> MM1(rate=[100.0, 80.0], delay=0.005).latency([50.0, 0.0])
-    array([0.025 , 0.0175])
-    """
-
-    rate: Any
-    delay: Any = 0.0
-
-    def __post_init__(self) -> None:
-        self._check()
-
-    @property
-    def k(self) -> Array:
-        """Variability, 1."""
-        return np.broadcast_to(1.0, self.rate.shape)
-
-    @property
-    def cv(self) -> Array:
-        """Coefficient of variation of the service time, 1."""
-        return np.broadcast_to(1.0, self.rate.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class MD1(PollaczekKhinchine):
-    """M/D/1 servers at a distance: `MG1` with cv = 0; parameters as `MM1`.
-
-    Examples
-    --------
-    >>> MD1(rate=100.0).latency([50.0])
-    array([0.015])
-    """
-
-    rate: Any
-    delay: Any = 0.0
-
-    def __post_init__(self) -> None:
-        self._check()
-
-    @property
-    def k(self) -> Array:
-        """Variability, 1/2."""
-        return np.broadcast_to(0.5, self.rate.shape)
-
-    @property
-    def cv(self) -> Array:
-        """Coefficient of variation of the service time, 0."""
-        return np.broadcast_to(0.0, self.rate.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class MG1(PollaczekKhinchine):
-    """M/G/1 servers at a distance: l(x) = delay + 1/rate + (1 + cv^2)/2 x / (rate (rate - x)); eq. (28) of Mancuso et al.
-
-    Parameters
-    ----------
-    rate : array_like, shape (n,)
-        Service rates, jobs per unit of time, > 0.
-    cv : array_like, shape (n,) or ()
-        Coefficients of variation of the service time, >= 0: standard deviation over mean.
-    delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
-
-    Raises
-    ------
-    InputError
-        Naming the field, the index and the value.
-
-    Examples
-    --------
-    >>> MG1(rate=100.0, cv=3.0).latency([50.0])
-    array([0.06])
-    """
-
-    rate: Any
-    cv: Any
-    delay: Any = 0.0
-
-    def __post_init__(self) -> None:
-        self._check(cv=self.cv)
-
-    @property
-    def k(self) -> Array:
-        """Variability (1 + cv^2)/2, shape (n,)."""
-        variability: Array = (1.0 + self.cv**2) / 2.0
-        return variability
 
 
 class Pool(Queue):

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sojourn.reference.errors import Array
-from sojourn.reference.queues import PollaczekKhinchine, Queue
+from sojourn.reference.mg1 import PollaczekKhinchine
+from sojourn.reference.queues import Queue
 
 
 @dataclass(frozen=True, eq=False)

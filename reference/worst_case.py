@@ -99,11 +99,11 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
     servers : Queue or sequence of Queue
         n servers of any families.
     gap : float, default 1e-8
-        Relative distance between what is found and what is excluded; at least 1e-12.
+        Relative distance between what is found and what is excluded; at least 1e-11.
     up_to : float, optional
-        Search the loads up to this one alone: what a service that stays below it can suffer. By default all below the total rate, where
-        every family has a variability `k` (M/M/1, M/D/1, M/G/1); up to (1 - 1e-9) of the total rate for others, whose limit is not known
-        (and from 1e-9 of the last load on, where a latency is 0 at no load).
+        Search the loads up to this one alone: what a service that stays below it can suffer. By default all below the total rate for
+        M/M/1, M/D/1 and M/G/1; up to (1 - 1e-9) of the total rate for other families, whose limit is not known (and from 1e-9 of the
+        last load on, where a latency is 0 at no load).
 
     Returns
     -------
@@ -114,7 +114,7 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
     InputError
         On a gap that is none, or no `up_to` where the rates are infinite.
     LoadError
-        On an `up_to` that is not above 0 and at most the total rate.
+        On an `up_to` that is not above 0 and below the total rate.
 
     Examples
     --------

@@ -63,8 +63,5 @@ class Plain(Queue):
     def inverse_latency(self, latency):
         return np.maximum(self.rate - 1 / (latency - self.delay), 0.0)
 
-    def inverse_marginal(self, marginal):
-        return np.maximum(self.rate - np.sqrt(self.rate / (marginal - self.delay)), 0.0)
-
     def take(self, index):
         return Plain(self.rate[index], self.delay[index])

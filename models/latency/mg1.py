@@ -1,4 +1,4 @@
-"""M/M/1, M/D/1 and M/G/1 as cones; their numbers are in `sojourn.reference.queues`.
+"""M/M/1, M/D/1 and M/G/1 as cones; their numbers are in `sojourn.reference.mg1`.
 
 With y = mu - x and k = (1 + cv^2)/2, the latency is l(x) = d + 1/mu + (k/mu) x/y. Two ways to write what a server carries:
 
@@ -17,7 +17,7 @@ import cvxpy as cp
 import numpy as np
 
 from sojourn.models.latency.base import Cone, Latency, product_at_least
-from sojourn.reference import queues
+from sojourn.reference import mg1 as numbers
 from sojourn.reference.errors import Array, InputError
 
 SOC = frozenset({"SOC"})
@@ -78,13 +78,13 @@ class PollaczekKhinchineCones(Latency):
         return replace(self, rate=self.rate * unit, delay=self.delay / unit)  # type: ignore[type-var]
 
 
-class MM1(PollaczekKhinchineCones, queues.MM1):
+class MM1(PollaczekKhinchineCones, numbers.MM1):
     """M/M/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MM1`."""
 
 
-class MD1(PollaczekKhinchineCones, queues.MD1):
+class MD1(PollaczekKhinchineCones, numbers.MD1):
     """M/D/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MD1`."""
 
 
-class MG1(PollaczekKhinchineCones, queues.MG1):
+class MG1(PollaczekKhinchineCones, numbers.MG1):
     """M/G/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MG1`."""

@@ -23,6 +23,7 @@ from sojourn.reference.players import check_players
 if TYPE_CHECKING:
     from sojourn.models.latency.base import Latency
     from sojourn.models.solving.chain import How
+    from sojourn.models.solving.solution import Solution
     from sojourn.models.systems.formulations import Model
     from sojourn.models.systems.parallel import ParallelServers
 
@@ -126,8 +127,8 @@ def control_curve(
             rows.append([_facts(lambda p=part, k=kind: follow(system, best, p, k, **settings)) for kind in kinds])  # type: ignore[misc]
     except KeyboardInterrupt:
         parts = parts[: len(rows)]
-        raise CurveInterruptedError(_by_fraction(system, best.mean_delay, parts, kinds, rows, best)) from None
-    return _by_fraction(system, best.mean_delay, parts, kinds, rows, best)
+        raise CurveInterruptedError(_by_fraction(system, parts, kinds, rows, best)) from None
+    return _by_fraction(system, parts, kinds, rows, best)
 
 
 def _facts(solve: Callable[[], Any]) -> tuple[float, float, bool]:
@@ -163,15 +164,15 @@ def _by_players(system: ParallelServers, loads: Sequence[float], counts: Sequenc
     )
 
 
-def _by_fraction(system: ParallelServers, least: float, parts: Any, kinds: Sequence[str], rows: Sequence[Any], best: Any) -> xr.Dataset:
+def _by_fraction(system: ParallelServers, parts: Any, kinds: Sequence[str], rows: Sequence[Any], best: Solution) -> xr.Dataset:
     data, time, dims = _columns(rows, len(kinds)), system.time_unit, ("fraction", "strategy")
     return xr.Dataset(
         {
             "delay": (dims, data["delay"], {"long_name": "mean delay", "units": time}),
-            "ratio": (dims, data["delay"] / least, {"long_name": "mean delay over the optimum's"}),
+            "ratio": (dims, data["delay"] / best.mean_delay, {"long_name": "mean delay over the optimum's"}),
             "gap": (dims, data["gap"], {"long_name": "certified relative error of the mean delay"}),
             "certified": (dims, data["certified"]),
         },
         coords={"fraction": ("fraction", parts, {"long_name": "part of the load under control"}), "strategy": list(kinds)},
-        attrs={"load": best.load, "optimum": least, "price_of_optimum": price_of_optimum(best), "time_unit": time},
+        attrs={"load": best.load, "optimum": best.mean_delay, "price_of_optimum": price_of_optimum(best), "time_unit": time},
     )

@@ -22,7 +22,8 @@ from scipy.optimize import minimize
 
 from sojourn.models.studies.progress import track
 from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import MD1, MG1, MM1, Pool, Queue
+from sojourn.reference.mg1 import MD1, MG1, MM1
+from sojourn.reference.queues import Pool, Queue
 from sojourn.reference.worst_case import WorstCase, worst_case
 
 FAILS = 1e-6  # relative, from which the rule is too low by more than rounding

@@ -77,7 +77,7 @@ class ParallelServers:
     @property
     def total_rate(self) -> float:
         """Sum of the service rates: the load must stay below it."""
-        return math.fsum(self.bank.rate)
+        return float(self.bank.total_rate[0])
 
     def optimum(self, load: float, **how: Unpack[How]) -> Solution:
         """Split of least mean delay: minimise sum x_i l_i(x_i) / load; eq. (2) of Mancuso et al.

@@ -119,6 +119,16 @@ def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
     assert "1.000000" in out
 
 
+def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_its_last_digit(sojourn, tmp_path):
+    path, rates = tmp_path / "six.toml", [3.34, 3.95, 42.5, 1.53, 15.9, 28.6]
+    servers = "".join(f"[[servers]]\nrate = {rate}\ncv = {20 if i == 0 else 1}\n" for i, rate in enumerate(rates))
+    path.write_text(f'[units]\nrate = "1/s"\ndelay = "s"\n[loads]\nat = 0.7\ncurve = [0.3, 0.6]\n{servers}')
+    status, out, err = sojourn("anarchy", path)
+    assert (status, err) == (0, "")
+    assert "9.742585 as the load nears the total rate" in out
+    assert f"at load {0.7 * 95.82:.6g}" in out
+
+
 def test_bench_gallery(sojourn):
     status, out, err = sojourn("bench", "gallery", "--systems", 3)
     assert (status, err) == (0, "")

@@ -190,7 +190,7 @@ def test_a_family_of_ones_own_is_cut_and_sampled(solve, make):
     rng = np.random.default_rng(2)
     rate, delay = rng.uniform(50, 500, n), rng.uniform(0, 0.05, n)
     bank = make(rate, delay)
-    assert float(bank.total_rate[0]) == pytest.approx(math.fsum(rate))
+    assert float(bank.total_rate[0]) == math.fsum(rate)
     load = 0.7 * rate.sum()
     np.testing.assert_allclose(solve(bank, load).flow, solve(MM1(rate, delay), load).flow, rtol=1e-9, atol=1e-9)
 

@@ -97,8 +97,8 @@ def test_servers_as_players_see_them():
     h = 1e-5
     np.testing.assert_allclose(seen.latency_slope(x), (seen.latency(x + h) - seen.latency(x - h)) / (2 * h), rtol=1e-6)
     np.testing.assert_allclose(seen.marginal(x), ((x + h) * seen.latency(x + h) - (x - h) * seen.latency(x - h)) / (2 * h), rtol=1e-6)
-    with pytest.raises(NotImplementedError, match=r"an equilibrium, not an optimum"):
-        seen.inverse_marginal(x)
+    np.testing.assert_allclose(seen.inverse_marginal(seen.marginal(x)), x, rtol=1e-12)
+    assert not seen.inverse_marginal(0.9 * seen.idle_latency).any()
     assert len(perceived(Pool([MM1(3.0), MG1([1.0, 2.0], 3.0)]), 4)) == 3
 
 
@@ -189,8 +189,8 @@ def test_led_servers_are_a_queue():
     np.testing.assert_allclose(led.latency(x), (led.potential(x + h) - led.potential(x - h)) / (2 * h), rtol=1e-6)
     np.testing.assert_allclose(led.marginal(x), ((x + h) * led.latency(x + h) - (x - h) * led.latency(x - h)) / (2 * h), rtol=1e-6)
     np.testing.assert_allclose(led.take(slice(1, 3)).idle_latency, led.idle_latency[1:])
-    with pytest.raises(NotImplementedError, match="optimum"):
-        led.inverse_marginal(x)
+    np.testing.assert_allclose(led.inverse_marginal(led.marginal(x)), x, rtol=1e-12)
+    assert not led.inverse_marginal(0.9 * led.idle_latency).any()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -11,7 +11,7 @@ def test_rows_hold_each_thing_against_another(monkeypatch, capsys):
     monkeypatch.setattr(timings, "REPEATS", 2)
     monkeypatch.setattr(timings, "WORST", 3)
     rows = timings.speed(reference_servers=2000, model_servers=20)
-    assert [r.against for r in rows] == ["np.sort of as many"] * 2 + ["reference"] * 2 + ["grid of 1,000 loads", "reference"]
+    assert [r.against for r in rows] == ["np.sort of as many"] * 2 + ["reference"] * 2 + ["grid of 1,000 loads each", "reference"]
     assert all(r.seconds > 0 and r.ratio > 0 for r in rows)
     console = Console(width=120)
     console.print(timings.table(rows))

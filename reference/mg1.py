@@ -1,0 +1,227 @@
+"""M/M/1, M/D/1 and M/G/1 servers: Pollaczek and Khinchine's mean delay, its inverses and operating points in closed form."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sojourn.reference.errors import Array, first_bad
+from sojourn.reference.queues import ArrayLike, Operation, Queue, bank_arrays
+
+
+def _log_excess(used: Array) -> Array:
+    """-log(1 - u) - u for 0 <= u < 1 to rounding error; at light load the plain difference keeps none of its digits.
+
+    With s = u/(2 - u) the logarithm is 2 atanh(s) and u is 2 s/(1 + s), so what is left is 2 s^2/(1 + s) + 2 (s^3/3 + s^5/5 + ...).
+    """
+    s = np.minimum(used, 0.25) / (2.0 - np.minimum(used, 0.25))
+    square = s * s
+    tail = np.zeros_like(s)
+    for power in range(19, 1, -2):
+        tail = tail * square + 1.0 / power
+    light = 2.0 * square * (1.0 / (1.0 + s) + s * tail)
+    return np.where(used <= 0.25, light, -np.log1p(-used) - used)
+
+
+class PollaczekKhinchine(Queue):
+    """M/G/1 in its general form, l(x) = d + 1/mu + k x / (mu (mu - x)); M/M/1 and M/D/1 differ in k alone.
+
+    Pollaczek and Khinchine's mean; eq. (28) of Mancuso et al. k = (1 + cv^2)/2, with cv the coefficient of variation of the service time.
+    """
+
+    rate: Array
+    delay: Array
+
+    @property
+    @abstractmethod
+    def k(self) -> Array:
+        """Variability (1 + cv^2)/2, shape (n,)."""
+
+    @cached_property
+    def service(self) -> Array:
+        """Mean service time 1/mu, shape (n,)."""
+        return 1.0 / self.rate
+
+    @cached_property
+    def _pace(self) -> Array:
+        """Rate over variability, shape (n,)."""
+        return self.rate / self.k
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Mean time l(x) = d + 1/mu + k x / (mu (mu - x)); see `Queue.latency`."""
+        flow, spare = self._point(flow, spare)
+        return self.delay + (1.0 + self.k * flow / spare) / self.rate
+
+    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Marginal delay g(x) = d + 1/mu + k (mu^2/(mu - x)^2 - 1)/mu; see `Queue.marginal`."""
+        flow, spare = self._point(flow, spare)
+        return self.delay + (1.0 + self.k * flow * (self.rate + spare) / spare**2) / self.rate
+
+    def potential(self, flow: ArrayLike) -> Array:
+        """Integral of the latency, (d + 1/mu) x - k (x/mu + log(1 - x/mu))."""
+        used = np.asarray(flow, dtype=np.float64) / self.rate
+        return self.idle_latency * self.rate * used + self.k * _log_excess(used)
+
+    def inverse_latency(self, latency: ArrayLike) -> Array:
+        """Flow at a latency L: (L - m) mu^2 / (k + (L - m) mu); eqs. (25), (33)."""
+        return self.at_latency(self._excess(latency)).flow
+
+    def inverse_marginal(self, marginal: ArrayLike) -> Array:
+        """Flow at a marginal delay c: mu (1 - 1/sqrt(1 + (c - m) mu/k)); eqs. (22), (31)."""
+        return self.at_marginal(self._excess(marginal)).flow
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency, k/(mu - x)^2."""
+        flow, spare = self._point(flow, None)
+        return self.k / spare**2
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay, 2 k mu/(mu - x)^3."""
+        flow, spare = self._point(flow, None)
+        return 2.0 * self.k * self.rate / spare**3
+
+    def at_latency(self, excess: ArrayLike) -> Operation:
+        """Operating point at a latency above the idle one; no cancellation at light or heavy load."""
+        z = np.asarray(excess) * self._pace
+        spare = self.rate / (1.0 + z)
+        return Operation(spare * z, spare, spare * spare / self.k)
+
+    def at_marginal(self, excess: ArrayLike) -> Operation:
+        """Operating point at a marginal delay above the idle latency; no cancellation at light or heavy load."""
+        z = np.asarray(excess) * self._pace
+        root = np.sqrt(1.0 + z)
+        spare = self.rate / root
+        return Operation(spare * (z / (1.0 + root)), spare, spare * spare / (2.0 * self.k * root))
+
+    def at_player(self, excess: ArrayLike, players: float) -> Operation:
+        """Operating point as one of K players sees it: with v = mu/spare, (v - 1) (1 + v/K) = excess mu/k; see `Queue.at_player`."""
+        z, own = np.asarray(excess) * self._pace, 1.0 / players
+        root = np.sqrt((1.0 + own) ** 2 + 4.0 * own * z)
+        above = 2.0 * z / (1.0 + own + root)
+        spare = self.rate / (1.0 + above)
+        return Operation(spare * above, spare, spare * spare / (self.k * root))
+
+    def _point(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array]:
+        flow = np.asarray(flow, dtype=np.float64)
+        return flow, self.rate - flow if spare is None else np.asarray(spare, dtype=np.float64)
+
+    def _excess(self, price: ArrayLike) -> Array:
+        return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
+
+    def _check(self, **more: object) -> None:
+        """Store the fields as checked arrays; called once, at construction."""
+        arrays = bank_arrays(rate=self.rate, delay=self.delay, **more)
+        first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a positive service rate")
+        first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
+        if "cv" in arrays:
+            first_bad("cv", arrays["cv"], arrays["cv"] >= 0, "a coefficient of variation cannot be negative", "give 0 or more")
+        for name, array in arrays.items():
+            object.__setattr__(self, name, array)
+
+
+@dataclass(frozen=True, eq=False)
+class MM1(PollaczekKhinchine):
+    """M/M/1 servers at a distance: l(x) = delay + 1/(rate - x); eq. (20) of Mancuso et al.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,)
+        Service rates, jobs per unit of time, > 0.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delays, >= 0.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the index and the value.
+
+    Examples
+    --------
+    >>> MM1(rate=[100.0, 80.0], delay=0.005).latency([50.0, 0.0])
+    array([0.025 , 0.0175])
+    """
+
+    rate: Any
+    delay: Any = 0.0
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    @property
+    def k(self) -> Array:
+        """Variability, 1."""
+        return np.broadcast_to(1.0, self.rate.shape)
+
+    @property
+    def cv(self) -> Array:
+        """Coefficient of variation of the service time, 1."""
+        return np.broadcast_to(1.0, self.rate.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class MD1(PollaczekKhinchine):
+    """M/D/1 servers at a distance: `MG1` with cv = 0; parameters as `MM1`.
+
+    Examples
+    --------
+    >>> MD1(rate=100.0).latency([50.0])
+    array([0.015])
+    """
+
+    rate: Any
+    delay: Any = 0.0
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    @property
+    def k(self) -> Array:
+        """Variability, 1/2."""
+        return np.broadcast_to(0.5, self.rate.shape)
+
+    @property
+    def cv(self) -> Array:
+        """Coefficient of variation of the service time, 0."""
+        return np.broadcast_to(0.0, self.rate.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class MG1(PollaczekKhinchine):
+    """M/G/1 servers at a distance: l(x) = delay + 1/rate + (1 + cv^2)/2 x / (rate (rate - x)); eq. (28) of Mancuso et al.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,)
+        Service rates, jobs per unit of time, > 0.
+    cv : array_like, shape (n,) or ()
+        Coefficients of variation of the service time, >= 0: standard deviation over mean.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delays, >= 0.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the index and the value.
+
+    Examples
+    --------
+    >>> MG1(rate=100.0, cv=3.0).latency([50.0])
+    array([0.06])
+    """
+
+    rate: Any
+    cv: Any
+    delay: Any = 0.0
+
+    def __post_init__(self) -> None:
+        self._check(cv=self.cv)
+
+    @property
+    def k(self) -> Array:
+        """Variability (1 + cv^2)/2, shape (n,)."""
+        variability: Array = (1.0 + self.cv**2) / 2.0
+        return variability
