@@ -72,6 +72,13 @@ def check_how(goal: str, how: Mapping[str, object], known: type = How) -> None:
         raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
 
 
+def no_limits(how: Mapping[str, Any]) -> None:
+    """Raise InputError on side constraints of something that selfish users take part in."""
+    if how.get("subject_to"):
+        problem = "selfish users keep no operator's limits: with them there are many equilibria, or none"
+        raise InputError("subject_to", how["subject_to"], problem, "ask for the optimum within limits; tolls can bring a split about")
+
+
 def able(solver: str | None, kind: str | None, what: str) -> tuple[str, ...]:
     """Return the solvers to try on a problem with one kind of cone beyond the linear ones, or none.
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from sojourn.models.latency.seen import seen_by_players
+from sojourn.models.solving.chain import no_limits
 from sojourn.models.solving.errors import NotCertifiedError
 from sojourn.models.studies.curve import CurveInterruptedError
 from sojourn.models.studies.progress import track
@@ -56,6 +57,7 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
     CurveInterruptedError
         On Ctrl-C, with the loads that were done.
     """
+    no_limits(how)
     counts = [check_players(k) for k in players]
     array = numbers("loads", loads)
     if array.ndim != 1 or array.size == 0:
@@ -118,6 +120,7 @@ def control_curve(
     CurveInterruptedError
         On Ctrl-C, with the fractions that were done.
     """
+    no_limits(how)
     parts, kinds = check_fractions(fractions), [check_strategy(s) for s in strategies]
     best = system.optimum(system.check_load(load), **for_goal("optimum", how))
     settings: How = {**how, "throw": False}

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from sojourn.models.solving.chain import no_limits
 from sojourn.models.solving.errors import NotCertifiedError
 from sojourn.models.solving.solution import Solution
 from sojourn.models.studies.progress import track
@@ -71,6 +72,8 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     array([1.0001, 1.05  , 1.0316])
     """
     goals = _goals(which)
+    if "equilibrium" in goals:
+        no_limits(how)
     array = numbers("loads", loads)
     if array.ndim != 1 or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from sojourn.models.solving.certificate import supporting_line
-from sojourn.models.solving.chain import How
+from sojourn.models.solving.chain import How, no_limits
 from sojourn.models.studies.curve import GOALS
 from sojourn.models.studies.progress import Ticker
 from sojourn.models.systems.formulations import for_goal
@@ -38,6 +38,7 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
 
 def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
     """Largest price of anarchy over all loads, with a certificate; see `ParallelServers.worst_case`."""
+    no_limits(how)
     wanted, queue = how.get("gap"), system.bank
     gap = check_gap(GAP if wanted is None else wanted)
     end = saturation(queue) if up_to is None else None

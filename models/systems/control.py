@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from sojourn.models.latency.seen import seen_by_followers
-from sojourn.models.solving.chain import How
+from sojourn.models.solving.chain import How, no_limits
 from sojourn.models.solving.solution import Solution
 from sojourn.models.systems.formulations import for_goal
 from sojourn.reference.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
@@ -102,6 +102,7 @@ class Tolls:
 
 def control(system: ParallelServers, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]) -> ControlledSplit:
     """Route a fraction of the load centrally, the rest selfishly; see `ParallelServers.control`."""
+    no_limits(how)
     part, kind, load = check_fraction(fraction), check_strategy(strategy), system.check_load(load)
     return follow(system, system.optimum(load, **for_goal("optimum", how)), part, kind, **how)
 
@@ -127,6 +128,7 @@ def price_of_optimum(best: Solution) -> float:
 
 def tolls(system: ParallelServers, load: float, **how: Unpack[How]) -> Tolls:
     """Solve for the optimum, charge what it says, solve for the equilibrium; see `ParallelServers.tolls`."""
+    no_limits(how)
     best = system.optimum(load, **for_goal("optimum", how))
     marginal = system.bank.marginal(best.flow)
     toll = np.where(best.active, marginal - best.latency, 0.0)

@@ -16,6 +16,7 @@ import numpy as np
 from sojourn.models.latency.base import Latency
 from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
 from sojourn.reference.limited import SLACK, cheapest
+from sojourn.reference.mg1 import MM1
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +165,7 @@ class Percentile(Limit):
         parts: Sequence[Any] = getattr(bank, "banks", (bank,))
         start = 0
         for part in parts:
-            if not np.all(getattr(part, "k", np.nan) == 1.0):
+            if not isinstance(part, MM1):  # cv = 1 alone does not make service times exponential
                 field, family = f"servers[{start}]", type(part).__name__
                 raise InputError(field, family, "has no percentile in closed form", "use M/M/1 servers, or MaxUtilisation")
             start += len(part)

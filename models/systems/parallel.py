@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sojourn.models.latency.base import Latency, as_latency
 from sojourn.models.latency.seen import seen_by_players
 from sojourn.models.solving.certificate import Goal
-from sojourn.models.solving.chain import How, check_how, first_certified
+from sojourn.models.solving.chain import How, check_how, first_certified, no_limits
 from sojourn.models.solving.errors import FormulationError
 from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import solver_names, takes
@@ -220,6 +220,9 @@ class ParallelServers:
             As for `optimum`.
         """
         count = check_players(players)
+        if how.get("subject_to"):
+            remedy = "leave the limits out; the shadow prices in the optimum's limits say what each costs"
+            raise InputError("subject_to", how["subject_to"], "sensitivities are those of servers without limits", remedy)
         goal: Goal = "optimum" if count == 1 else "equilibrium"
         chosen = for_goal(goal, how)
         found = self.optimum(load, **chosen) if count == 1 else self.equilibrium(load, count, **chosen)
@@ -322,9 +325,8 @@ class ParallelServers:
     def _first(self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]) -> Solution:
         """First certified answer down the chain of solvers."""
         check_how(goal, how)
-        if goal == "equilibrium" and how.get("subject_to"):
-            problem = "selfish users keep no operator's limits: with them there are many equilibria, or none"
-            raise InputError("subject_to", how["subject_to"], problem, "ask for the optimum within limits; tolls can bring a split about")
+        if goal == "equilibrium":
+            no_limits(how)
         polish, formulation = how.get("polish", True), how.get("formulation", "auto")
         gap = how.get("gap")
         wanted = gap if gap is not None else GAP if polish else math.inf

@@ -22,6 +22,7 @@ from sojourn.models import (
     Percentile,
 )
 from sojourn.models.solving.limited import Limited
+from sojourn.models.studies import control_curve, players_curve
 from sojourn.models.systems import limited as limited_search
 from sojourn.models.systems import search
 from sojourn.models.systems.limits import together
@@ -575,6 +576,7 @@ def test_limits_that_do_not_go_together_are_refused_before_any_solver(limits, me
 @pytest.mark.parametrize(("servers", "message"), [
     ((MD1([50.0]), MM1([100.0])), r"^servers\[0\] = 'MD1': has no percentile in closed form; use M/M/1 servers, or MaxUtilisation$"),
     ((MM1([50.0]), MG1([100.0, 50.0], 2.0)), r"^servers\[1\] = 'MG1': has no percentile in closed form; use M/M/1 servers, or MaxUtilisation$"),
+    ((MG1([100.0, 50.0], 1.0),), r"^servers\[0\] = 'MG1': has no percentile in closed form; use M/M/1 servers, or MaxUtilisation$"),
     ((MG1([100.0, 50.0], [0.0, 1.0]),), r"^servers\[0\] = 'MG1': has no percentile in closed form; use M/M/1 servers, or MaxUtilisation$"),
 ])  # fmt: skip
 @pytest.mark.usefixtures("no_solver")
@@ -601,3 +603,29 @@ def test_selfish_users_within_limits_are_refused_before_any_solver(players):
     for ask in (THREE.equilibrium, THREE.price_of_anarchy):
         with pytest.raises(InputError, match=message):
             ask(LOAD, players, subject_to=[MaxShare(0.5)])
+
+
+WITH_SELFISH_USERS = {
+    "price of anarchy": lambda how: THREE.price_of_anarchy(LOAD, **how),
+    "worst case": lambda how: THREE.worst_case(**how),
+    "control": lambda how: THREE.control(LOAD, 0.5, **how),
+    "control of all": lambda how: THREE.control(LOAD, 1.0, **how),
+    "tolls": lambda how: THREE.tolls(LOAD, **how),
+    "curve": lambda how: THREE.curve([LOAD], **how),
+    "players": lambda how: players_curve(THREE, [LOAD], **how),
+    "controls": lambda how: control_curve(THREE, LOAD, **how),
+}
+
+
+@pytest.mark.parametrize("what", WITH_SELFISH_USERS)
+@pytest.mark.usefixtures("no_solver")
+def test_what_selfish_users_take_part_in_has_no_limits(what):
+    with pytest.raises(InputError, match=r"^subject_to = \[MaxShare\(share=0.5\)\]: selfish users keep no operator's limits"):
+        WITH_SELFISH_USERS[what]({"subject_to": [MaxShare(0.5)]})
+
+
+@pytest.mark.parametrize("players", [1, 3, math.inf])
+@pytest.mark.usefixtures("no_solver")
+def test_sensitivities_have_no_limits(players):
+    with pytest.raises(InputError, match=r"^subject_to = .*: sensitivities are those of servers without limits; leave the limits out"):
+        THREE.sensitivity(LOAD, players, subject_to=[MaxShare(0.5)])
