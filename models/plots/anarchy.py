@@ -68,8 +68,8 @@ def plot_control(data: xr.Dataset, axes: Axes) -> None:
         axes.plot(parts, ratio, style, color=COLOURS[2 + i], linewidth=1.8, label=STRATEGIES.get(str(strategy), str(strategy)))
     need = data.attrs["price_of_optimum"]
     axes.axvline(need, color=COLOURS[6], linestyle=":", linewidth=1.0, label=f"enough for the optimum: {need:.3g}")
-    top = float(np.nanmax(data["ratio"].values))
+    top = max(float(np.nanmax(data["ratio"].values)), 1.001)
     axes.set(xlabel=f"part of the load {data.attrs['load']:.4g} under control", ylabel="mean delay / optimum")
-    axes.set_ylim(1 - 0.05 * (top - 1) - 1e-9, top + 0.08 * (top - 1) + 1e-9)
+    axes.set_ylim(1 - 0.05 * (top - 1), top + 0.08 * (top - 1))
     axes.legend(fontsize="small")
     grid(axes)

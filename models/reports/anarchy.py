@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
 from sojourn.models.reports.parallel import with_kinks
+from sojourn.models.solving.solution import finite
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,20 +29,23 @@ SHOWN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 def run(scenario: Scenario, point: float | None, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
-    """Search, solve, print, write; return the exit code."""
-    from sojourn.models.studies import CurveInterruptedError, control_curve, players_curve
+    """Search, solve, print, write; return the exit code. What is done when the user stops it is said and written."""
+    from sojourn.models.studies import WorstCaseInterruptedError, control_curve, players_curve
 
     system = scenario.system
-    found = system.worst_case(solver=solver)
+    try:
+        found = system.worst_case(solver=solver)
+    except WorstCaseInterruptedError as stop:
+        only = {"scenario": scenario.name, "worst_case": finite(vars(stop.found))}
+        sys.stdout.write((json.dumps(only, indent=2) if as_json else repr(stop.found)) + "\n")
+        return INTERRUPTED
     load = point if point is not None else found.load if found.load < system.total_rate else scenario.load
     operators = _operators(system, load, solver)
-    interrupted = False
-    control = control_curve(system, load, solver=solver)
+    control, interrupted = _as_far_as_it_got(lambda: control_curve(system, load, solver=solver))
     loads = np.unique([*with_kinks(scenario), load, *([found.load] if found.load < system.total_rate else [])])
-    try:
-        players = players_curve(system, loads, solver=solver)
-    except CurveInterruptedError as stop:
-        players, interrupted = stop.dataset, True
+    players: xr.Dataset | None = None
+    if not interrupted:
+        players, interrupted = _as_far_as_it_got(lambda: players_curve(system, loads, solver=solver))
     result = _result(scenario, load, found, operators, players, control)
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
@@ -55,6 +60,16 @@ def run(scenario: Scenario, point: float | None, solver: str | None, folder: Pat
     return INTERRUPTED if interrupted else code
 
 
+def _as_far_as_it_got(solve: Callable[[], xr.Dataset]) -> tuple[xr.Dataset, bool]:
+    """Return a curve, and whether the user stopped it."""
+    from sojourn.models.studies import CurveInterruptedError
+
+    try:
+        return solve(), False
+    except CurveInterruptedError as stop:
+        return stop.dataset, True
+
+
 def _operators(system: ParallelServers, load: float, solver: str | None) -> dict[str, Any]:
     """Tolls, and what one more unit of rate or distance does, a number a server."""
     tolls = system.tolls(load, solver=solver)
@@ -66,16 +81,16 @@ def _operators(system: ParallelServers, load: float, solver: str | None) -> dict
 
 
 def _result(
-    scenario: Scenario, load: float, found: WorstCase, operators: dict[str, Any], players: xr.Dataset, control: xr.Dataset
+    scenario: Scenario, load: float, found: WorstCase, operators: dict[str, Any], players: xr.Dataset | None, control: xr.Dataset
 ) -> dict[str, Any]:
     thresholds = scenario.system.thresholds()
-    row = players.sel(load=load) if load in players["load"].values else None
+    row = players.sel(load=load) if players is not None and load in players["load"].values else None
     return {
         "scenario": scenario.name,
         "title": scenario.title,
         "time_unit": scenario.system.time_unit,
         "total_rate": scenario.system.total_rate,
-        "worst_case": vars(found),
+        "worst_case": finite(vars(found)),
         "load": load,
         "thresholds": {"optimum": thresholds.optimum.tolist(), "equilibrium": thresholds.equilibrium.tolist()},
         "servers": [{"name": n, **{k: v[i] for k, v in operators.items()}} for i, n in enumerate(scenario.system.names)],
@@ -98,7 +113,9 @@ def _plain(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _print(scenario: Scenario, load: float, found: WorstCase, operators: dict[str, Any], players: xr.Dataset, control: xr.Dataset) -> None:
+def _print(
+    scenario: Scenario, load: float, found: WorstCase, operators: dict[str, Any], players: xr.Dataset | None, control: xr.Dataset
+) -> None:
     total = scenario.system.total_rate
     out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]\n")
     where = (
@@ -110,7 +127,7 @@ def _print(scenario: Scenario, load: float, found: WorstCase, operators: dict[st
     rule = "the same" if found.candidate_poa >= found.poa * (1 - 1e-7) else f"{found.candidate_poa:.6f}, too low"
     out.print(f"  the paper's rule, activation loads and saturation alone: {rule}\n")
     out.print(_servers(scenario, load, operators))
-    if load in players["load"].values:
+    if players is not None and load in players["load"].values:
         out.print(_players(scenario, load, players))
     out.print(_control(load, control))
 
@@ -155,14 +172,15 @@ def _control(load: float, control: xr.Dataset) -> Table:
     return table
 
 
-def _write_all(folder: Path, title: str, found: WorstCase, players: xr.Dataset, control: xr.Dataset, result: dict[str, Any]) -> bool:
+def _write_all(folder: Path, title: str, found: WorstCase, players: xr.Dataset | None, control: xr.Dataset, result: dict[str, Any]) -> bool:
     """Write each file; one that cannot be written does not stop the others."""
     from sojourn.models.plots import plot_anarchy
 
     failed = [write(folder / "anarchy.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
-    for name, data in (("players", players), ("control", control)):
+    curves = {"control": control} if players is None else {"control": control, "players": players}
+    for name, data in curves.items():
         failed.append(write(folder / f"{name}.nc", lambda p, d=data: d.to_netcdf(p, engine="scipy")))  # type: ignore[misc]
         failed.append(write(folder / f"{name}.csv", lambda p, d=data: d.to_dataframe().reset_index().to_csv(p, index=False)))  # type: ignore[misc]
-    if players.sizes["load"]:
+    if players is not None and players.sizes["load"]:
         failed.append(write(folder / "anarchy.png", lambda p: plot_anarchy(players, control, found, title).savefig(p, dpi=150)))
     return any(failed)

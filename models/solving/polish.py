@@ -47,6 +47,8 @@ def _newton(queue: Queue, load: float, start: Array, goal: Goal) -> tuple[Array,
     x, used = start, start > 0
     best, stuck = math.inf, 0
     for step in range(1, STEPS + 1):
+        if not np.all(x < queue.rate):  # rounded to saturation
+            break
         price, slope = prices(queue, x, goal)
         weight = np.where(used, 1.0 / slope, 0.0)
         missing = -math.fsum([*x, -load])

@@ -92,7 +92,7 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
 def control_curve(
     system: ParallelServers,
     load: float,
-    fractions: npt.ArrayLike = FRACTIONS,
+    fractions: npt.ArrayLike | None = None,
     strategies: Sequence[str] = ("llf", "scale"),
     **how: Unpack[How],
 ) -> xr.Dataset:
@@ -102,7 +102,8 @@ def control_curve(
     ----------
     system : ParallelServers
     load : float
-    fractions : array_like, shape (K,), default 0, 0.05, ..., 1
+    fractions : array_like, shape (K,), optional
+        By default 0, 0.05, ..., 1, and the least whose control can bring the optimum about.
     strategies : sequence of {"llf", "scale"}
     **how
         As for `ParallelServers.optimum`; as in `players_curve`.
@@ -121,8 +122,10 @@ def control_curve(
         On Ctrl-C, with the fractions that were done.
     """
     no_limits(how)
-    parts, kinds = check_fractions(fractions), [check_strategy(s) for s in strategies]
+    parts, kinds = check_fractions(FRACTIONS if fractions is None else fractions), [check_strategy(s) for s in strategies]
     best = system.optimum(system.check_load(load), **for_goal("optimum", how))
+    if fractions is None:
+        parts = np.unique([*parts, price_of_optimum(best)])
     settings: How = {**how, "throw": False}
     rows: list[list[tuple[float, float, bool]]] = []
     try:

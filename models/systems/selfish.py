@@ -45,6 +45,7 @@ class SelfishSearch(Search):
         flow = self.base + seen.flow
         value = _mean_delay(self.true, flow, self.true.rate - flow)
         low, high = self._delay_bounds(np.maximum(flow, 0.0), seen.certificate.lower_bound, seen.certificate.upper_bound)
+        low = max(low, float(self.true.idle_latency.min()))  # no job is served faster
         certificate = _delay_certificate(seen.certificate, value, low, high)
         wanted = max(self.wanted, 8 * rounding(self.bank, self.load, seen.flow, "equilibrium")) if self.lenient else self.wanted
         solution = replace(

@@ -111,6 +111,34 @@ def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
         assert data.sizes["load"] == 2
 
 
+def test_an_interrupted_control_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
+    whole = control_curve
+
+    def stopped(system, load, **how):
+        raise anarchy.CurveInterruptedError(whole(system, load, [0.0, 0.5], **how))
+
+    monkeypatch.setattr("sojourn.models.studies.control_curve", stopped)
+    status, out, _ = sojourn("anarchy", two, "--out", tmp_path / "report")
+    assert status == 130
+    assert "2.101683 at load 1.320" in out
+    assert {p.name for p in (tmp_path / "report").iterdir()} == {"anarchy.json", "control.nc", "control.csv"}
+    assert [row["fraction"] for row in json.loads((tmp_path / "report" / "anarchy.json").read_text())["control"]] == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_interrupted_search_says_what_it_found(sojourn, two, monkeypatch, as_json):
+    module = sys.modules["sojourn.models.studies.worst_case"]
+    monkeypatch.setattr(module._BestFirst, "_split", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    status, out, _ = sojourn("anarchy", two, *(["--json"] if as_json else []))
+    assert status == 130
+    if as_json:
+        said = json.loads(out)["worst_case"]
+        assert said["poa"] < 2.101683
+        assert said["upper_bound"] is None or said["upper_bound"] > 2.101683
+    else:
+        assert "NOT CERTIFIED" in out
+
+
 def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
     path = tmp_path / "one.toml"
     path.write_text('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n[loads]\ncurve = [0.5]\n')
@@ -152,6 +180,15 @@ def test_picture_shows_the_worst_and_what_the_rule_finds(two):
     assert labels == ["2 players", "4 players", "16 players", "selfish users", "worst case 2.102, load 1.32", "by the paper's rule 1.754"]
     assert [text.get_text() for text in below.get_legend().get_texts()][:2] == ["largest latency first", "the optimum, scaled down"]
     figure.canvas.draw()
+
+
+def test_picture_of_nothing_to_lose_has_an_axis_that_one_can_read():
+    system = load_scenario("1").system
+    control = control_curve(system, 1.0, [0.0, 1.0])  # at load 1 there is one server for all
+    figure = plots.plot_anarchy(players_curve(system, [1.0]), control, worst_case(system.bank))
+    low, high = figure.axes[1].get_ylim()
+    assert low < 1 < high
+    assert high - low > 1e-3
 
 
 def test_report_takes_the_worst_load_unless_it_is_saturation(two, capsys):

@@ -42,6 +42,15 @@ def test_control_over_fractions():
     assert (data["ratio"].sel(strategy="llf")[1:] <= 1 / data["fraction"][1:] * (1 + 1e-9)).all()
 
 
+def test_control_shows_where_it_is_enough():
+    data = control_curve(MIXED, 190.0, strategies=["llf"])
+    need = data.attrs["price_of_optimum"]
+    assert data.sizes["fraction"] == 22
+    ratio = data["ratio"].sel(strategy="llf")
+    assert float(ratio.sel(fraction=need)) == pytest.approx(1.0, abs=1e-9)
+    assert (ratio[data["fraction"] < need - 0.01] > 1 + 1e-9).all()
+
+
 @pytest.mark.parametrize(("call", "error", "message"), [
     (lambda: players_curve(MIXED, []), LoadError, r"^loads = \[\]: is not a list of loads"),
     (lambda: players_curve(MIXED, [10.0, 400.0]), LoadError, "not below the total rate 380"),

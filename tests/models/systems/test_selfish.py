@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 
 import cvxpy as cp
 import numpy as np
@@ -222,6 +223,21 @@ def test_mean_delay_rises_with_the_number_of_players(seed):
     assert delays[0] == pytest.approx(system.optimum(load).mean_delay, rel=1e-9)
     assert delays[-2] == pytest.approx(delays[-1], rel=1e-8)
     assert delays[-3] == pytest.approx(delays[-1], rel=1e-6)  # what is left falls as 1/K, from up to 150 times that
+
+
+@pytest.mark.parametrize("count", [1, 4, math.inf])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_last_load_below_the_total_rate_is_quietly_not_certified(seed, count):
+    """Flows in floats cannot say its spare capacity; the certificate does."""
+    rng = np.random.default_rng([19, seed])
+    system = ParallelServers(MG1(10 ** rng.uniform(0, 3, 60), rng.uniform(0, 20, 60), rng.uniform(0, 0.2, 60)))
+    load = float(np.nextafter(system.total_rate, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        found = system.equilibrium(load, count, throw=False)
+    true = float(equilibrium(system.bank, load, count).mean_delay)
+    assert found.certificate.gap > 1e-3
+    assert found.certificate.lower_bound <= true
 
 
 @pytest.mark.parametrize("seed", range(6))
