@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
-from sojourn.reference.parallel import check_load, equilibrium, optimum
+from sojourn.reference.parallel import check_one_load, equilibrium, optimum
 from sojourn.reference.queues import ArrayLike, Operation, Queue, as_queue
 
 Strategy = Literal["llf", "scale"]
@@ -170,9 +170,7 @@ def controlled(servers: Queue | Sequence[Queue], load: float, fraction: float, s
     [0.025, 0.023687, 0.02288, 0.022332]
     """
     queue, part, kind = as_queue(servers), check_fraction(fraction), check_strategy(strategy)
-    total = float(check_load(queue, one_number("load", load)))
-    if total <= 0:
-        raise InputError("load", load, "there is nothing to route", "give a load above 0")
+    total = check_one_load(queue, load)
     best = optimum(queue, total)
     leader = leader_flow(best.flow, queue.latency(best.flow, best.spare), total, part, kind)
     if part == 1.0:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
-from sojourn.reference.parallel import check_load
+from sojourn.reference.parallel import check_one_load
 from sojourn.reference.queues import Queue, as_queue
 
 SLACK = 1e-12  # relative: limits that leave exactly one split leave it up to rounding
@@ -86,9 +86,7 @@ def limited_optimum(
     array([57.771, 42.229, 90.   ])
     """
     queue = as_queue(servers)
-    total = float(check_load(queue, one_number("load", load)))
-    if total <= 0:
-        raise InputError("load", load, "there is nothing to split", "give a load above 0")
+    total = check_one_load(queue, load)
     low, high, cost = (np.broadcast_to(numbers(name, v), (len(queue),)) for name, v in (("least", least), ("most", most), ("price", price)))
     high = np.minimum(high, queue.rate)
     check_limits(low, high, total)

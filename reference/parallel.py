@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, LoadError, first_bad, numbers
+from sojourn.reference.errors import Array, LoadError, first_bad, numbers, one_number
 from sojourn.reference.players import check_players, perceived
 from sojourn.reference.queues import Operation, Pool, Queue, as_queue
 from sojourn.reference.sums import add_exactly, exact_sum
@@ -150,6 +150,14 @@ def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
     problem = f"not below the total rate {total:.12g}: the queues grow without bound"
     first_bad("load", array, stable, problem, "lower the load or add rate", LoadError)
     return array
+
+
+def check_one_load(queue: Queue, load: float) -> float:
+    """Return one load above 0 as a float; InputError and LoadError as `check_load`."""
+    total = float(check_load(queue, one_number("load", load)))
+    if total <= 0:
+        raise LoadError("load", total, "there is nothing to split", "give a load above 0")
+    return total
 
 
 def _solve(queue: Queue, load: npt.ArrayLike, which: Which) -> Split:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sojourn.reference.errors import Array, InputError, one_number
-from sojourn.reference.parallel import equilibrium
+from sojourn.reference.errors import Array
+from sojourn.reference.parallel import check_one_load, equilibrium
 from sojourn.reference.players import check_players
 from sojourn.reference.queues import Queue, as_queue
 
@@ -75,10 +75,9 @@ def sensitivity(servers: Queue | Sequence[Queue], load: float, players: float = 
     array([0.2568, 0.18  , 0.5632])
     """
     queue = as_queue(servers)
-    split = equilibrium(queue, one_number("load", load), players)
-    if split.load <= 0:
-        raise InputError("load", load, "there is nothing to split", "give a load above 0")
-    return derivatives(queue, float(split.load), split.flow, check_players(players), float(split.mean_delay))
+    total = check_one_load(queue, load)
+    split = equilibrium(queue, total, players)
+    return derivatives(queue, total, split.flow, check_players(players), float(split.mean_delay))
 
 
 def derivatives(queue: Queue, load: float, flow: Array, players: float, mean_delay: float) -> Sensitivity:

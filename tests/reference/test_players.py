@@ -197,7 +197,7 @@ def test_led_servers_are_a_queue():
     ((190.0, 1.5), r"^fraction = 1.5: is not a part of the load; give a number from 0 to 1$"),
     ((190.0, math.nan), r"^fraction = nan"),
     ((190.0, 0.5, "best"), r"^strategy = 'best': is not a strategy; use llf or scale$"),
-    ((0.0, 0.5), r"^load = 0.0: there is nothing to route"),
+    ((0.0, 0.5), r"^load = 0.0: there is nothing to split"),
 ])  # fmt: skip
 def test_control_that_is_none(arguments, message):
     with pytest.raises(InputError, match=message):
