@@ -1,8 +1,10 @@
-"""Random parallel servers of all three families."""
+"""Random parallel servers of all three families, and a budget for them."""
 
 import numpy as np
 
 from sojourn.models import MD1, MG1, MM1, ParallelServers
+from sojourn.reference import limited_optimum
+from sojourn.reference.limited import cheapest
 
 
 def three_families(*seed):
@@ -14,3 +16,17 @@ def three_families(*seed):
     m, d, g = (family == f for f in range(3))
     system = ParallelServers(MM1(rate[m], delay[m]), MD1(rate[d], delay[d]), MG1(rate[g], cv[g], delay[g]))
     return system, rng.uniform(0.05, 0.95) * system.total_rate, rng
+
+
+def budget_case(seed):
+    """A cap of the utilisation, and a budget at least 5% of the way from the cheapest split to the unconstrained one."""
+    system, _, rng = three_families(11, seed)
+    n = len(system)
+    while True:
+        part = rng.uniform(0.05, 0.9)
+        load, cap = part * system.total_rate, part + rng.uniform(0.05, 1, n) * (1 - part)
+        most, price = cap * system.bank.rate, rng.uniform(0.1, 1, n)
+        free, low = limited_optimum(system.bank, load, most=most), cheapest(np.zeros(n), most, price, load)[1]
+        more = float(price @ free.flow) - low
+        if more > 1e-3 * low:  # else the best split is the cheapest
+            return system, load, cap, price, low + rng.uniform(0.05, 0.95) * more
