@@ -28,9 +28,10 @@ def _log_excess(used: Array) -> Array:
 
 
 class PollaczekKhinchine(Queue):
-    """M/G/1 in its general form, l(x) = d + 1/mu + k x / (mu (mu - x)); M/M/1 and M/D/1 differ in k alone.
+    """M/G/1 in its general form, l(x) = d + s + k x / (mu (mu - x)), with the service time s = 1/mu; M/M/1 and M/D/1 differ in k alone.
 
     Pollaczek and Khinchine's mean; eq. (28) of Mancuso et al. k = (1 + cv^2)/2, with cv the coefficient of variation of the service time.
+    Families with another k or another latency s of an empty server override these two.
     """
 
     rate: Array
@@ -46,23 +47,28 @@ class PollaczekKhinchine(Queue):
         """Mean service time 1/mu, shape (n,)."""
         return 1.0 / self.rate
 
+    @property
+    def fixed(self) -> Array:
+        """The part e of the latency e + k/(mu - x) that no load moves, shape (n,)."""
+        return self.delay + (self.service - self.k / self.rate)
+
     @cached_property
     def _pace(self) -> Array:
         """Rate over variability, shape (n,)."""
         return self.rate / self.k
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time l(x) = d + 1/mu + k x / (mu (mu - x)); see `Queue.latency`."""
+        """Mean time l(x) = d + s + k x / (mu (mu - x)); see `Queue.latency`."""
         flow, spare = self._point(flow, spare)
-        return self.delay + (1.0 + self.k * flow / spare) / self.rate
+        return self.delay + (self.service + self.k * flow / (spare * self.rate))
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay g(x) = d + 1/mu + k (mu^2/(mu - x)^2 - 1)/mu; see `Queue.marginal`."""
+        """Marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu; see `Queue.marginal`."""
         flow, spare = self._point(flow, spare)
-        return self.delay + (1.0 + self.k * flow * (self.rate + spare) / spare**2) / self.rate
+        return self.delay + (self.service + self.k * flow * (self.rate + spare) / (spare**2 * self.rate))
 
     def potential(self, flow: ArrayLike) -> Array:
-        """Integral of the latency, (d + 1/mu) x - k (x/mu + log(1 - x/mu))."""
+        """Integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""
         used = np.asarray(flow, dtype=np.float64) / self.rate
         return self.idle_latency * self.rate * used + self.k * _log_excess(used)
 

@@ -196,6 +196,9 @@ def _split(queue: Queue, load: Array, which: Which) -> tuple[Array, Array, Array
         flow, spare, delay, final, imbalance = _correct(blocks, load, price)
         if np.all(imbalance <= LINEAR):
             break
+    torn = np.flatnonzero(~(imbalance <= LINEAR))
+    if torn.size:
+        flow[torn], spare[torn], delay[torn], final[torn] = _share_jump(blocks, load[torn], price[torn], floor[torn], torn)
     price = final
     multiplier = queue.idle_latency[anchor] + price
     if which == "equilibrium":
@@ -248,6 +251,8 @@ class _Balance:
 
     def add(self, rate: Array, excess: Array, point: Operation) -> None:
         used = excess > 0
+        # a server that serves any load at this price takes more than there is
+        point = point._replace(flow=np.where(np.isinf(point.flow), 2.0 * self.load[:, None], point.flow))
         self.left += np.where(used, point.spare, 0.0).sum(axis=-1)
         self.rise += np.where(used, point.slope, 0.0).sum(axis=-1)
         if not self.exact:
@@ -301,6 +306,37 @@ def _correct(blocks: list[_Block], load: Array, price: Array) -> tuple[Array, Ar
         spare[:, part] -= shift
         delay += np.einsum("ij,ij->i", flow[:, part], block.latency(flow[:, part], spare[:, part]))
     return flow, spare, np.divide(delay, load, out=delay, where=load > 0), price + change, imbalance
+
+
+def _share_jump(blocks: list[_Block], load: Array, price: Array, floor: Array, rows: npt.NDArray[np.intp]) -> tuple[Array, Array, Array, Array]:
+    """Fields as `_correct`, where the flow jumps at the price: a server whose price does not rise with its flow takes what is left.
+
+    The jump is between neighbouring prices; the split is the point between theirs that carries the load.
+    """
+
+    def residual(at: Array) -> Array:
+        return _weigh(blocks, load, at, rows, exact=True).residual
+
+    low, high = floor.copy(), np.maximum(price, floor + np.finfo(float).tiny)
+    while np.any(short := residual(high) > 0):
+        low, high = np.where(short, high, low), np.where(short, floor + 2.0 * (high - floor), high)
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        if np.all((middle == low) | (middle == high)):
+            break
+        short = residual(middle) > 0
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    part = residual(low)
+    part /= part - residual(high)
+    cap, parts = 2.0 * load[:, None], []
+    for block in blocks:
+        gap = block.gap if block.gap.shape[0] == 1 else block.gap[rows]
+        ends = [block.operate(np.maximum(p[:, None] - gap, 0.0)) for p in (low, high)]
+        flows = [np.where(np.isinf(e.flow), cap, e.flow) for e in ends]
+        flow, spare = ((1 - part[:, None]) * a + part[:, None] * b for a, b in (flows, [e.spare for e in ends]))
+        parts.append((flow, spare, np.einsum("ij,ij->i", flow, block.latency(flow, spare))))
+    carried = np.sum([p[2] for p in parts], axis=0)
+    return np.concatenate([p[0] for p in parts], axis=-1), np.concatenate([p[1] for p in parts], axis=-1), carried / load, low
 
 
 def _first_share(queue: Queue, which: Which) -> Array:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from sojourn.reference.derived import flow_at, integral, slope
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.sums import exact_sum
 
@@ -43,7 +44,8 @@ class Operation(NamedTuple):
 class Queue(ABC):
     """A bank of n servers whose latency is increasing and convex in their load.
 
-    A family gives `rate` and `delay` (arrays of shape (n,)), `service`, `latency`, `marginal`, `potential` and `inverse_latency`.
+    A family gives `rate` (infinite where no load is too much) and `delay`, arrays of shape (n,), and `latency`. All else is worked out from
+    these, by differences, quadrature and bracketed roots; what a family knows in closed form it overrides, for speed and for the last digits.
     The reference algorithms (`sojourn.reference.parallel`) work for any such class. A family that knows its spare capacity more
     precisely than by subtraction also overrides `at_latency` and `at_marginal`.
     """
@@ -54,10 +56,15 @@ class Queue(ABC):
     def __len__(self) -> int:
         return int(self.rate.size)
 
-    @property
-    @abstractmethod
+    @cached_property
     def service(self) -> Array:
         """Latency beyond the delay of a job that finds its server empty, shape (n,)."""
+        return self.latency(np.zeros(len(self))) - self.delay
+
+    @property
+    def ceiling(self) -> Array:
+        """Latency that no load exceeds, shape (n,): infinite but for servers that serve any load alike."""
+        return np.full(len(self), np.inf)
 
     @cached_property
     def idle_latency(self) -> Array:
@@ -89,44 +96,40 @@ class Queue(ABC):
         ndarray, shape (..., n)
         """
 
-    @abstractmethod
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay g(x) = d(x l(x))/dx; parameters as `latency`."""
+        """Marginal delay g(x) = d(x l(x))/dx = l(x) + x l'(x); parameters as `latency`."""
+        flow = np.asarray(flow, dtype=np.float64)
+        return self.latency(flow, spare) + flow * self.latency_slope(flow)
 
-    @abstractmethod
     def potential(self, flow: ArrayLike) -> Array:
-        """Beckmann potential, the integral of l from 0 to x."""
+        """Beckmann potential, the integral of l from 0 to x; by adaptive quadrature of l(xt)/l(x) over t from 0 to 1."""
+        return integral(self.latency, np.asarray(flow, dtype=np.float64))
 
-    @abstractmethod
     def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at which the latency is as given; 0 below the idle latency."""
+        """Flow at which the latency is as given; 0 below the idle latency, infinite from the `ceiling` on."""
+        return flow_at(self.latency, latency, self.idle_latency, self.rate)
 
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at which the marginal delay is as given; 0 below the idle latency. At the inverse of the latency it is at least that."""
-        price = np.asarray(marginal, dtype=np.float64)
-        high = self.inverse_latency(price)
-        return _halve(self.marginal, price, np.zeros_like(high), high)
+        """Flow at which the marginal delay is as given; 0 below the idle latency, infinite from the `ceiling` on."""
+        return flow_at(self.marginal, marginal, self.idle_latency, self.rate)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency, l'(x)."""
-        return self._difference(self.latency, flow)
+        return slope(self.latency, flow, self.rate)
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, g'(x)."""
-        return self._difference(self.marginal, flow)
-
-    def _difference(self, function: Callable[[ArrayLike], Array], flow: ArrayLike) -> Array:
-        flow = np.asarray(flow, dtype=np.float64)
-        step = 1e-6 * np.where(np.isfinite(self.rate), np.minimum(self.rate, self.rate - flow), 1.0 + flow)
-        return (function(flow + step) - function(flow)) / step
+        return slope(self.marginal, flow, self.rate)
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point where the latency is `excess` >= 0 above the idle latency."""
-        return self._operation(self.inverse_latency, excess)
+        flow = self.inverse_latency(self.idle_latency + np.asarray(excess, dtype=np.float64))
+        return self._operation(flow, self.latency_slope)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
         """Operating point where the marginal delay is `excess` >= 0 above the idle latency."""
-        return self._operation(self.inverse_marginal, excess)
+        flow = self.inverse_marginal(self.idle_latency + np.asarray(excess, dtype=np.float64))
+        return self._operation(flow, self.marginal_slope)
 
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
         """Operating point where the latency as one of K equal players sees it, l(x) + x l'(x)/K, is `excess` >= 0 above the idle latency.
@@ -137,8 +140,7 @@ class Queue(ABC):
         own, price = 1.0 / players, self.idle_latency + excess
         low, high = self.at_marginal(excess).flow, self.at_latency(excess).flow
         flow = _halve(lambda x: own * self.marginal(x) + (1.0 - own) * self.latency(x), price, low, high)
-        slope = own * self.marginal_slope(flow) + (1.0 - own) * self.latency_slope(flow)
-        return Operation(flow, self.rate - flow, 1.0 / slope)
+        return self._operation(flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x))
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate at a fixed flow, -(g(x) - d)/mu.
@@ -154,14 +156,11 @@ class Queue(ABC):
         object.__setattr__(new, "delay", self.delay + np.asarray(delay, dtype=np.float64))
         return new
 
-    def _operation(self, inverse: Callable[[ArrayLike], Array], excess: ArrayLike) -> Operation:
-        excess = np.asarray(excess, dtype=np.float64)
-        flow = inverse(self.idle_latency + excess)
-        # a latency of 0 at no load has no scale of its own
-        scale = np.where(self.service > 0, self.service, max(float(self.idle_latency.max()), np.finfo(float).tiny))
-        step = 1e-6 * excess + 1e-9 * scale
-        slope = (inverse(self.idle_latency + excess + step) - flow) / step
-        return Operation(flow, self.rate - flow, slope)
+    def _operation(self, flow: Array, slope: Callable[[Array], Array]) -> Operation:
+        """Operating point at a flow: that of a price rises by one over the slope of the price."""
+        bounded = np.isfinite(flow)
+        steep = np.where(bounded, slope(np.where(bounded, flow, 0.0)), np.inf)
+        return Operation(flow, self.rate - np.where(bounded, flow, 0.0), 1.0 / np.maximum(steep, np.finfo(float).tiny))
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the bank of the servers at `index`, in that order."""
@@ -244,6 +243,11 @@ class Pool(Queue):
     def service(self) -> Array:
         """Latency beyond the delay of an empty server, shape (n,)."""
         return np.concatenate([b.service for b in self.banks])
+
+    @property
+    def ceiling(self) -> Array:
+        """Latency that no load exceeds; see `Queue.ceiling`."""
+        return np.concatenate([b.ceiling for b in self.banks])
 
     def _each(self, method: str, *args: ArrayLike | None) -> list[Any]:
         """Call a method of each bank on its slice of the last axis."""

@@ -71,7 +71,7 @@ def saturation(queue: Queue) -> Saturation | None:
     if len(known) < len(parts):  # another family's k may mean something else
         return None
     k = np.concatenate([bank.k for bank in known])
-    return Saturation(queue.rate, k, queue.delay + (1.0 - k) / queue.rate, queue.idle_latency)
+    return Saturation(queue.rate, k, np.concatenate([bank.fixed for bank in known]), queue.idle_latency)
 
 
 def _bernstein(power: tuple[float, float, float, float]) -> Array:

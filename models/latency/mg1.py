@@ -1,9 +1,10 @@
 """M/M/1, M/D/1 and M/G/1 as cones; their numbers are in `sojourn.reference.mg1`.
 
-With y = mu - x and k = (1 + cv^2)/2, the latency is l(x) = d + 1/mu + (k/mu) x/y. Two ways to write what a server carries:
+With y = mu - x, k = (1 + cv^2)/2, m = d + 1/mu and e = m - k/mu, the latency is l(x) = m + (k/mu) x/y = e + k/y. Two ways to write
+what a server carries:
 
-- ``"quad_over_lin"``: x l(x) = (d + 1/mu) x + (k/mu) x^2/y, without cancellation at light load;
-- ``"inv_pos"``: x l(x) = (d + (1 - k)/mu) x + k (mu/y - 1), better conditioned close to saturation.
+- ``"quad_over_lin"``: x l(x) = m x + (k/mu) x^2/y, without cancellation at light load;
+- ``"inv_pos"``: x l(x) = e x + k (mu/y - 1), better conditioned close to saturation.
 
 Both are second-order cones. The potential needs the exponential cone.
 """
@@ -24,10 +25,11 @@ SOC = frozenset({"SOC"})
 
 
 class PollaczekKhinchineCones(Latency):
-    """Cones of every latency of the form d + 1/mu + k x / (mu (mu - x))."""
+    """Cones of every latency of the form e + k/(mu - x)."""
 
     forms = ("inv_pos", "quad_over_lin")
     k: Array
+    fixed: Array
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Delay carried, x l(x), as second-order cones.
@@ -57,20 +59,20 @@ class PollaczekKhinchineCones(Latency):
             value = cp.multiply(self.idle_latency, flow) + cp.multiply(self.k / self.rate, extra)
             return Cone(value, (product_at_least(extra, spare, flow),), SOC)
         if form == "inv_pos":
-            value = cp.multiply(self.delay + (1 - self.k) / self.rate, flow) + cp.multiply(self.k, extra - 1)
+            value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, extra - 1)
             return Cone(value, (product_at_least(extra, spare, np.sqrt(self.rate)),), SOC)
         raise InputError("form", form, f"is not a way to write {type(self).__name__}", f"use one of {', '.join(self.forms)}")
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
-        """Integral of the latency, (d + (1 - k)/mu) x - k log(1 - x/mu), as exponential cones."""
-        value = cp.multiply(self.delay + (1 - self.k) / self.rate, flow)
+        """Integral of the latency, e x - k log(1 - x/mu), as exponential cones."""
+        value = cp.multiply(self.fixed, flow)
         value -= cp.multiply(self.k, cp.log(self.rate - flow) - np.log(self.rate))
         return Cone(value, (), frozenset({"EXP"}))
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
-        """Latency, d + (1 - k)/mu + k/(mu - x), as second-order cones."""
+        """Latency, e + k/(mu - x), as second-order cones."""
         extra = cp.Variable(flow.shape)
-        value = self.delay + (1 - self.k) / self.rate + cp.multiply(self.k / self.rate, extra)
+        value = self.fixed + cp.multiply(self.k / self.rate, extra)
         return Cone(value, (product_at_least(extra, self.rate - flow, np.sqrt(self.rate)),), SOC)
 
     def in_unit(self, unit: float) -> Self:

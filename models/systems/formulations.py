@@ -127,7 +127,7 @@ def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, lis
 def _equal_mm1(bank: Latency) -> str | None:
     if not np.all(getattr(bank, "k", np.nan) == 1.0):
         return "it holds for M/M/1 servers alone"
-    if np.ptp(bank.delay) > 0:
+    if np.ptp(bank.delay + (bank.service - 1.0 / bank.rate)) > 0:
         return "it holds for equal delays alone"
     return None
 
