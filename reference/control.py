@@ -70,6 +70,11 @@ class Led(Queue):
         """Latency beyond the delay where no follower has come yet, shape (n,)."""
         return self._idle - self.delay
 
+    @property
+    def ceiling(self) -> Array:
+        """Latency that no load exceeds; see `Queue.ceiling`."""
+        return self.queue.ceiling
+
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency with the base."""
         return self.queue.latency(self.base + np.asarray(flow), spare)

@@ -31,8 +31,11 @@ class PollaczekKhinchine(Queue):
     """M/G/1 in its general form, l(x) = d + s + k x / (mu (mu - x)), with the service time s = 1/mu; M/M/1 and M/D/1 differ in k alone.
 
     Pollaczek and Khinchine's mean; eq. (28) of Mancuso et al. k = (1 + cv^2)/2, with cv the coefficient of variation of the service time.
-    Families with another k or another latency s of an empty server override these two.
+    Families with another latency of an empty server, s = pause + work/mu, override these two.
     """
+
+    work: Any = 1.0
+    pause: Any = 0.0
 
     rate: Array
     delay: Array
@@ -44,13 +47,15 @@ class PollaczekKhinchine(Queue):
 
     @cached_property
     def service(self) -> Array:
-        """Mean service time 1/mu, shape (n,)."""
-        return 1.0 / self.rate
+        """Latency of an empty server beyond its delay, shape (n,): the mean service time 1/mu."""
+        out: Array = self.pause + self.work / self.rate
+        return out
 
     @property
     def fixed(self) -> Array:
         """The part e of the latency e + k/(mu - x) that no load moves, shape (n,)."""
-        return self.delay + (self.service - self.k / self.rate)
+        out: Array = self.delay + self.pause + (self.work - self.k) / self.rate
+        return out
 
     @cached_property
     def _pace(self) -> Array:
@@ -60,12 +65,14 @@ class PollaczekKhinchine(Queue):
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time l(x) = d + s + k x / (mu (mu - x)); see `Queue.latency`."""
         flow, spare = self._point(flow, spare)
-        return self.delay + (self.service + self.k * flow / (spare * self.rate))
+        out: Array = self.delay + self.pause + (self.work + self.k * flow / spare) / self.rate
+        return out
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu; see `Queue.marginal`."""
         flow, spare = self._point(flow, spare)
-        return self.delay + (self.service + self.k * flow * (self.rate + spare) / (spare**2 * self.rate))
+        out: Array = self.delay + self.pause + (self.work + self.k * flow * (self.rate + spare) / spare**2) / self.rate
+        return out
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""
@@ -110,6 +117,11 @@ class PollaczekKhinchine(Queue):
         above = 2.0 * z / (1.0 + own + root)
         spare = self.rate / (1.0 + above)
         return Operation(spare * above, spare, spare * spare / (self.k * root))
+
+    def rate_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency in the rate; a pause is as long at any."""
+        out: Array = -(self.marginal(flow) - self.delay - self.pause) / self.rate
+        return out
 
     def _point(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array]:
         flow = np.asarray(flow, dtype=np.float64)

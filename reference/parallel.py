@@ -33,6 +33,7 @@ WIDTH = 32_768  # servers in a block: its arrays stay in cache
 SAMPLE = 4096  # a larger system is first looked at through every 16th of its servers
 CLOSE = 1e-6  # relative imbalance from which a Newton step and a linear correction reach rounding error
 LINEAR = 1e-7  # relative imbalance that a linear correction takes to rounding error
+JUMP = 1e-4  # relative imbalance that no step took to `CLOSE`: there the flow jumps
 STUCK = 200  # steps without gain after which the flows are a staircase of rounding: a linear correction does the rest
 EPS = float(np.finfo(float).eps)  # neighbouring floats are at most this far apart, relative
 
@@ -194,7 +195,7 @@ def _split(queue: Queue, load: Array, which: Which) -> tuple[Array, Array, Array
     for close in (CLOSE, 0.0):
         price = _balance(blocks, load, price, floor, close)
         flow, spare, delay, final, imbalance = _correct(blocks, load, price)
-        if np.all(imbalance <= LINEAR):
+        if np.all((imbalance <= LINEAR) | (imbalance > JUMP)):
             break
     torn = np.flatnonzero(~(imbalance <= LINEAR))
     if torn.size:
@@ -294,7 +295,8 @@ def _correct(blocks: list[_Block], load: Array, price: Array) -> tuple[Array, Ar
         excess = np.maximum(price[:, None] - block.gap, 0.0)
         point = block.operate(excess)
         balance.add(block.rate, excess, point)
-        flow[:, part], spare[:, part] = point.flow, point.spare
+        # a server that serves any load at this price takes no more than there is
+        flow[:, part], spare[:, part] = np.where(np.isinf(point.flow), load[:, None], point.flow), point.spare
         np.multiply(point.slope, excess > 0, out=slope[:, part])
     residual, room = balance.residual, np.minimum(load, balance.left)
     imbalance = np.divide(np.abs(residual), room, out=np.zeros_like(load), where=room > 0)
@@ -317,9 +319,11 @@ def _share_jump(blocks: list[_Block], load: Array, price: Array, floor: Array, r
     def residual(at: Array) -> Array:
         return _weigh(blocks, load, at, rows, exact=True).residual
 
-    low, high = floor.copy(), np.maximum(price, floor + np.finfo(float).tiny)
+    low, high, wide = price.copy(), price.copy(), 4.0 * EPS * (price - floor) + np.finfo(float).tiny
     while np.any(short := residual(high) > 0):
-        low, high = np.where(short, high, low), np.where(short, floor + 2.0 * (high - floor), high)
+        high, wide = np.where(short, high + wide, high), 4.0 * wide
+    while np.any(long := (low > floor) & (residual(low) <= 0)):
+        low, wide = np.where(long, np.maximum(low - wide, floor), low), 4.0 * wide
     for _ in range(200):
         middle = 0.5 * (low + high)
         if np.all((middle == low) | (middle == high)):

@@ -59,6 +59,11 @@ class Perceived(Queue):
         """Latency beyond the delay of an empty server, shape (n,): there, what one's own jobs add is nothing."""
         return self.queue.service
 
+    @property
+    def ceiling(self) -> Array:
+        """Latency that no load exceeds; see `Queue.ceiling`."""
+        return self.queue.ceiling
+
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay of one player, (g(x) + (K - 1) l(x))/K."""
         own = 1.0 / self.players

@@ -1,6 +1,32 @@
 """What a server costs: one family a file, its numbers and its cones."""
 
-from sojourn.models.latency.base import Cone, Latency, LatencyPool
+from sojourn.models.latency.approximate import KraemerLangenbachBelz, MM1Setup
+from sojourn.models.latency.base import Latency, LatencyPool
+from sojourn.models.latency.cone import Cone
+from sojourn.models.latency.function import Function
+from sojourn.models.latency.gg1 import MG1PS, Kingman, MM1Percentile, MM1Vacations
 from sojourn.models.latency.mg1 import MD1, MG1, MM1
+from sojourn.models.latency.mmc import MMc
+from sojourn.models.latency.polynomial import BPR, Constant, Polynomial
+from sojourn.models.latency.tandem import Tandem
 
-__all__ = ["MD1", "MG1", "MM1", "Cone", "Latency", "LatencyPool"]
+__all__ = [
+    "BPR",
+    "MD1",
+    "MG1",
+    "MG1PS",
+    "MM1",
+    "Cone",
+    "Constant",
+    "Function",
+    "Kingman",
+    "KraemerLangenbachBelz",
+    "Latency",
+    "LatencyPool",
+    "MM1Percentile",
+    "MM1Setup",
+    "MM1Vacations",
+    "MMc",
+    "Polynomial",
+    "Tandem",
+]

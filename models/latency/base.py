@@ -2,60 +2,141 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import is_dataclass, replace
+from typing import Any, ClassVar, Self
 
 import cvxpy as cp
+import numpy as np
+import numpy.typing as npt
 
+from sojourn.models.latency.cone import Cone
+from sojourn.models.latency.tangents import general_points, tangents
 from sojourn.reference.errors import Array, InputError
 from sojourn.reference.queues import Pool, Queue
 
-
-@dataclass(frozen=True, eq=False)
-class Cone:
-    """An epigraph: minimised, `value` equals the function it stands for.
-
-    Attributes
-    ----------
-    value : cvxpy.Expression, shape (n,)
-        Affine or convex in the flow and its own auxiliary variables.
-    constraints : tuple of cvxpy.Constraint
-        What ties the auxiliary variables to the flow.
-    kinds : frozenset of str
-        Cones that a solver must take beside the linear ones: ``"SOC"``, ``"EXP"``.
-    """
-
-    value: cp.Expression
-    constraints: tuple[cp.Constraint, ...]
-    kinds: frozenset[str]
+ArrayLike = npt.ArrayLike
 
 
 class Latency(Queue):
     """A bank of n servers as numbers (`sojourn.reference.Queue`) and as cones.
 
-    To add a family, give the numbers and the three cones for a CVXPY variable of shape (n,). See `sojourn.models.latency.mg1`.
+    To add a family, give `rate`, `delay` and `latency`; and, for a CVXPY variable of shape (n,), those of the three cones that can be
+    written. A cone that is left out is made of tangents, added until the certificate is met. `sojourn.models.check_latency` says whether all
+    is right; ``notebooks/add_a_latency.ipynb`` shows how.
     """
 
     forms: tuple[str, ...] = ("default",)
     """Names of the ways in which `total_cone` can be written; the first is the default."""
 
-    @abstractmethod
+    rates: ClassVar[tuple[str, ...] | None] = None
+    times: ClassVar[tuple[str, ...] | None] = None
+    """Fields that are rates, and that are times, of a family that is a dataclass; where they are not said, units are changed around it."""
+
+    tangent_points: Array | None = None
+    """Where the tangents touch that stand for a cone that is not written, shape (m, n); by default 60, for any load."""
+
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
-        """Delay carried by each server, x l(x)."""
+        """Delay carried by each server, x l(x); by default its tangents."""
+        return tangents(flow, self._points(), lambda x: x * self.latency(x), self.marginal, self.rate)
 
-    @abstractmethod
     def potential_cone(self, flow: cp.Expression) -> Cone:
-        """Beckmann potential of each server, the integral of l from 0 to x."""
+        """Beckmann potential of each server, the integral of l from 0 to x; by default its tangents."""
+        return tangents(flow, self._points(), self.potential, self.latency, self.rate)
 
-    @abstractmethod
     def latency_cone(self, flow: cp.Expression) -> Cone:
-        """Latency of each server, l(x)."""
+        """Latency of each server, l(x); by default its tangents."""
+        return tangents(flow, self._points(), self.latency, self.latency_slope, self.rate)
 
-    @abstractmethod
-    def in_unit(self, unit: float) -> Self:
+    def exact(self, cone: str) -> bool:
+        """Whether ``"total"``, ``"potential"`` or ``"latency"`` is written as a cone, not by tangents."""
+        return getattr(type(self), f"{cone}_cone") is not getattr(Latency, f"{cone}_cone")
+
+    def touching(self, points: Array) -> Self:
+        """Return the same servers with tangents at the points, shape (m, n), where they have no cones."""
+        new = self.take(slice(None))
+        object.__setattr__(new, "tangent_points", points)
+        return new
+
+    def scaled(self, rate: float, time: float) -> Latency:
+        """Return the servers with rates and times in other units: multiplied by `rate` and `time`."""
+        known = is_dataclass(type(self))  # of the class: asked of the bank, a type checker takes no Latency for one
+        if self.rates is None or self.times is None or not known:
+            return Scaled(self, rate, time)
+        factors = {**dict.fromkeys(self.rates, rate), **dict.fromkeys(self.times, time)}
+        return replace(self, **{name: getattr(self, name) * factor for name, factor in factors.items()})  # type: ignore[type-var]
+
+    def in_unit(self, unit: float) -> Latency:
         """Return the same servers with time measured in `unit` of today's: rates times `unit`, delays divided by it."""
+        return self.scaled(unit, 1.0 / unit)
+
+    def _points(self) -> Array:
+        return general_points(self) if self.tangent_points is None else self.tangent_points
+
+
+class Scaled(Latency):
+    """Servers of any family with other units of rate and time, where the family does not say what its numbers become."""
+
+    def __init__(self, queue: Latency, rate: float, time: float) -> None:
+        self.queue, self.per_rate, self.per_time = queue, rate, time
+        self.rate, self.delay, self.forms = queue.rate * rate, queue.delay * time, queue.forms
+
+    @property
+    def service(self) -> Array:
+        """Latency of an empty server beyond its delay, shape (n,)."""
+        return self.queue.service * self.per_time
+
+    @property
+    def ceiling(self) -> Array:
+        """Latency that no load exceeds; see `Queue.ceiling`."""
+        return self.queue.ceiling * self.per_time
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Latency of each server; see `Queue.latency`."""
+        return self.queue.latency(*self._there(flow, spare)) * self.per_time
+
+    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Marginal delay; see `Queue.marginal`."""
+        return self.queue.marginal(*self._there(flow, spare)) * self.per_time
+
+    def potential(self, flow: ArrayLike) -> Array:
+        """Beckmann potential; see `Queue.potential`."""
+        return self.queue.potential(self._there(flow, None)[0]) * (self.per_rate * self.per_time)
+
+    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
+        """Delay carried; see `Latency.total_cone`."""
+        return _times(self.queue.total_cone(flow / self.per_rate, form), self.per_rate * self.per_time)
+
+    def potential_cone(self, flow: cp.Expression) -> Cone:
+        """Beckmann potential; see `Latency.potential_cone`."""
+        return _times(self.queue.potential_cone(flow / self.per_rate), self.per_rate * self.per_time)
+
+    def latency_cone(self, flow: cp.Expression) -> Cone:
+        """Latency of each server; see `Latency.latency_cone`."""
+        return _times(self.queue.latency_cone(flow / self.per_rate), self.per_time)
+
+    def exact(self, cone: str) -> bool:
+        """Whether a cone is written; see `Latency.exact`."""
+        return self.queue.exact(cone)
+
+    def touching(self, points: Array) -> Scaled:
+        """Return the servers with tangents at the points; see `Latency.touching`."""
+        return Scaled(self.queue.touching(points / self.per_rate), self.per_rate, self.per_time)
+
+    def take(self, index: Any) -> Scaled:
+        """Return the servers at `index`; see `Queue.take`."""
+        return Scaled(self.queue.take(index), self.per_rate, self.per_time)
+
+    def farther(self, delay: ArrayLike) -> Scaled:
+        """Return the servers with longer delays; see `Queue.farther`."""
+        return Scaled(self.queue.farther(np.asarray(delay) / self.per_time), self.per_rate, self.per_time)
+
+    def _there(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array | None]:
+        return np.asarray(flow) / self.per_rate, None if spare is None else np.asarray(spare) / self.per_rate
+
+
+def _times(cone: Cone, factor: float) -> Cone:
+    return Cone(factor * cone.value, cone.constraints, cone.kinds)
 
 
 class LatencyPool(Pool, Latency):
@@ -86,9 +167,18 @@ class LatencyPool(Pool, Latency):
         """Latency of each server; see `Latency.latency_cone`."""
         return self._stack([b.latency_cone(x) for b, x in self._parts(flow)])
 
-    def in_unit(self, unit: float) -> LatencyPool:
-        """Return the servers with time in another unit; see `Latency.in_unit`."""
-        return LatencyPool([b.in_unit(unit) for b in self.banks])
+    def scaled(self, rate: float, time: float) -> LatencyPool:
+        """Return the servers in other units; see `Latency.scaled`."""
+        return LatencyPool([b.scaled(rate, time) for b in self.banks])
+
+    def exact(self, cone: str) -> bool:
+        """Whether every bank writes a cone; see `Latency.exact`."""
+        return all(b.exact(cone) for b in self.banks)
+
+    def touching(self, points: Array) -> LatencyPool:
+        """Return the pool with tangents at the points; see `Latency.touching`."""
+        ends = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
+        return LatencyPool([b.touching(points[:, lo:hi]) for b, lo, hi in ends])
 
     def take(self, index: Any) -> LatencyPool:
         """Return the pool of the servers at `index`, grouped by family."""

@@ -11,25 +11,25 @@ Both are second-order cones. The potential needs the exponential cone.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Self
+from typing import ClassVar
 
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.latency.base import Cone, Latency, product_at_least
+from sojourn.models.latency.base import Latency, product_at_least
+from sojourn.models.latency.cone import Cone
 from sojourn.reference import mg1 as numbers
-from sojourn.reference.errors import Array, InputError
+from sojourn.reference.errors import InputError
 
 SOC = frozenset({"SOC"})
 
 
-class PollaczekKhinchineCones(Latency):
+class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
     """Cones of every latency of the form e + k/(mu - x)."""
 
     forms = ("inv_pos", "quad_over_lin")
-    k: Array
-    fixed: Array
+    rates = ("rate",)
+    times: ClassVar[tuple[str, ...]] = ("delay",)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Delay carried, x l(x), as second-order cones.
@@ -74,10 +74,6 @@ class PollaczekKhinchineCones(Latency):
         extra = cp.Variable(flow.shape)
         value = self.fixed + cp.multiply(self.k / self.rate, extra)
         return Cone(value, (product_at_least(extra, self.rate - flow, np.sqrt(self.rate)),), SOC)
-
-    def in_unit(self, unit: float) -> Self:
-        """Return the same servers with time measured in `unit`; see `Latency.in_unit`."""
-        return replace(self, rate=self.rate * unit, delay=self.delay / unit)  # type: ignore[type-var]
 
 
 class MM1(PollaczekKhinchineCones, numbers.MM1):

@@ -9,7 +9,8 @@ from typing import Self
 
 import cvxpy as cp
 
-from sojourn.models.latency.base import Cone, Latency, LatencyPool
+from sojourn.models.latency.base import Latency, LatencyPool
+from sojourn.models.latency.cone import Cone
 from sojourn.reference.control import Led
 from sojourn.reference.errors import Array, InputError
 from sojourn.reference.players import Perceived
@@ -37,9 +38,17 @@ class SeenByPlayers(Perceived, Latency):
         """Not written: the potential is enough."""
         raise InputError("latency_cone", "players", REFUSED, "use potential_cone")
 
-    def in_unit(self, unit: float) -> Self:
-        """Return the servers with time in another unit; see `Latency.in_unit`."""
-        return type(self)(self.queue.in_unit(unit), self.players)
+    def exact(self, cone: str) -> bool:
+        """Whether the potential is written: as both of the servers' own; see `Latency.exact`."""
+        return self.queue.exact("total") and self.queue.exact("potential")
+
+    def touching(self, points: Array) -> Self:
+        """Return the servers with tangents at the points; see `Latency.touching`."""
+        return type(self)(self.queue.touching(points), self.players)
+
+    def scaled(self, rate: float, time: float) -> Self:
+        """Return the servers in other units; see `Latency.scaled`."""
+        return type(self)(self.queue.scaled(rate, time), self.players)
 
 
 class SeenByFollowers(Led, Latency):
@@ -60,9 +69,17 @@ class SeenByFollowers(Led, Latency):
         """Not needed by any equilibrium."""
         raise InputError("total_cone", "followers", REFUSED, "use the servers' own total_cone")
 
-    def in_unit(self, unit: float) -> Self:
-        """Return the servers with time in another unit; see `Latency.in_unit`."""
-        return type(self)(self.queue.in_unit(unit), self.base * unit)
+    def exact(self, cone: str) -> bool:
+        """Whether a cone is written; see `Latency.exact`."""
+        return self.queue.exact(cone)
+
+    def touching(self, points: Array) -> Self:
+        """Return the servers with tangents at the points, on top of the base; see `Latency.touching`."""
+        return type(self)(self.queue.touching(points + self.base), self.base)
+
+    def scaled(self, rate: float, time: float) -> Self:
+        """Return the servers in other units; see `Latency.scaled`."""
+        return type(self)(self.queue.scaled(rate, time), self.base * rate)
 
 
 def seen_by_players(bank: Latency, players: float) -> Latency:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from sojourn.reference.errors import Array
 from sojourn.reference.queues import Operation, Queue
@@ -126,13 +127,12 @@ def multiplier(queue: Queue, load: float, flow: Array, goal: Goal) -> float:
     used = inside > min(TRACE * load / inside.size, 0.5 * inside.max())
     price, slope = prices(queue, inside, goal)
     for _ in range(20):
-        weight = np.where(used, 1.0 / slope, 0.0)
-        common = float((weight @ price) / weight.sum())
+        common = common_price(price, slope, used)
         keep = used & (queue.idle_latency < common)
         if np.array_equal(keep, used) or not keep.any():
             break
         used = keep
-    return common
+    return min(common, float(queue.ceiling.min()))
 
 
 def prices(queue: Queue, flow: Array, goal: Goal) -> tuple[Array, Array]:
@@ -140,6 +140,14 @@ def prices(queue: Queue, flow: Array, goal: Goal) -> tuple[Array, Array]:
     if goal == "optimum":
         return queue.marginal(flow), queue.marginal_slope(flow)
     return queue.latency(flow), queue.latency_slope(flow)
+
+
+def common_price(price: Array, slope: Array, used: npt.NDArray[np.bool_], missing: float = 0.0) -> float:
+    """Price that a Newton step sets for the used servers: each weighted by how fast its flow follows, one that no flow raises alone."""
+    if np.any(flat := used & (slope <= 0)):
+        return float(price[flat].min())
+    weight = np.where(used, 1.0 / np.where(used, slope, 1.0), 0.0)
+    return (math.fsum(weight * price) + missing) / math.fsum(weight)
 
 
 def clip(queue: Queue, flow: Array) -> Array:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
-from sojourn.models.solving.certificate import Goal, feasible, interior, prices
+from sojourn.models.solving.certificate import Goal, common_price, feasible, interior, prices
 from sojourn.reference.errors import Array
 from sojourn.reference.queues import Queue
 
@@ -43,17 +44,29 @@ def polish(queue: Queue, load: float, flow: Array, goal: Goal) -> tuple[Array, i
     return found if balanced is None else (balanced, found[1])
 
 
+def _move(queue: Queue, load: float, x: Array, used: npt.NDArray[np.bool_], goal: Goal) -> tuple[float, Array]:
+    """Common price of the used servers, and the step that takes them there and carries the load."""
+    price, slope = prices(queue, x, goal)
+    missing = -math.fsum([*x, -load])
+    common = common_price(price, slope, used, missing)
+    flat = used & (slope <= 0)
+    follow = np.where(used & ~flat, 1.0 / np.where(slope > 0, slope, 1.0), 0.0)
+    move = (common - price) * follow
+    if flat.any():
+        # where a price does not rise with the flow, the cheapest take what is left
+        move[flat] = np.where(price[flat] > common, -x[flat], 0.0)
+        follow = np.where(flat & (price <= common), 1.0, 0.0)
+    # a price nearly flat says its flow in too few digits: what rounding leaves over goes where it moves the price least
+    return common, move + (missing - math.fsum(move)) * (follow / math.fsum(follow))
+
+
 def _newton(queue: Queue, load: float, start: Array, goal: Goal) -> tuple[Array, int] | None:
     x, used = start, start > 0
     best, stuck = math.inf, 0
     for step in range(1, STEPS + 1):
         if not np.all(x < queue.rate):  # rounded to saturation
             break
-        price, slope = prices(queue, x, goal)
-        weight = np.where(used, 1.0 / slope, 0.0)
-        missing = -math.fsum([*x, -load])
-        common = (math.fsum(weight * price) + missing) / math.fsum(weight)
-        move = weight * (common - price)
+        common, move = _move(queue, load, x, used, goal)
         # at most nine tenths of the spare capacity at a time; servers driven below 0 leave
         room = np.where(move > 0, 0.9 * (queue.rate - x) / np.where(move > 0, move, 1.0), 1.0)
         scale = min(1.0, float(room.min()))

@@ -12,10 +12,12 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.latency.base import Cone, Latency
+from sojourn.models.latency.base import Latency
+from sojourn.models.latency.cone import Cone
 from sojourn.models.latency.seen import SeenByPlayers
 from sojourn.models.solving.certificate import Goal
 from sojourn.models.solving.chain import How
+from sojourn.reference.errors import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,18 +61,32 @@ class Formulation:
         Cones that the solver must take.
     refuses : callable
         From servers to the reason why they cannot be written so, or None.
+    cone : {"total", "potential", "latency"} or None
+        The cone of the servers that it is made of.
     """
 
     goal: Goal
     write: Callable[[Latency, cp.Variable], tuple[cp.Minimize | cp.Maximize, list[cp.Constraint]]]
     kinds: Callable[[Latency], frozenset[str]]
     refuses: Callable[[Latency], str | None]
+    cone: str | None = None
+
+    def exact(self, bank: Latency) -> bool:
+        """Whether what is written is the problem itself, and not tangents below it."""
+        return self.cone is None or bank.exact(self.cone)
 
 
-def build(formulation: Formulation, bank: Latency, load: float, unit: float, members: npt.NDArray[np.intp] | None = None) -> Model:
-    """Write a formulation for servers in the user's unit, at a load."""
+def build(
+    formulation: Formulation,
+    bank: Latency,
+    load: float,
+    unit: float,
+    members: npt.NDArray[np.intp] | None = None,
+    points: Array | None = None,
+) -> Model:
+    """Write a formulation for servers in the user's unit, at a load; `points` are those of the tangents where there is no cone."""
     chosen = np.arange(len(bank), dtype=np.intp) if members is None else members
-    scaled = bank.in_unit(unit)
+    scaled = bank.in_unit(unit) if points is None else bank.in_unit(unit).touching(points * unit)
     flow, total = cp.Variable(len(bank), name="flow", nonneg=True), cp.Parameter(nonneg=True, name="load")
     objective, constraints = formulation.write(scaled, flow)
     problem = cp.Problem(objective, [cp.sum(flow) == total, *constraints])
@@ -98,9 +114,14 @@ def _total(form: str) -> Formulation:
         return _sum_of(bank.total_cone(flow, form))
 
     def refuses(bank: Latency) -> str | None:
-        return None if form in bank.forms else f"only {', '.join(bank.forms)} can be written for all its servers"
+        return None if form in bank.forms else "not all its servers can be written so; epigraph takes each in its own way"
 
-    return Formulation("optimum", write, lambda bank: bank.total_cone(cp.Variable(len(bank)), form).kinds, refuses)
+    return Formulation("optimum", write, lambda bank: bank.total_cone(cp.Variable(len(bank)), form).kinds, refuses, "total")
+
+
+def _epigraph(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
+    """Each family in its own first form."""
+    return _sum_of(bank.total_cone(flow))
 
 
 def _beckmann(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
@@ -125,7 +146,7 @@ def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, lis
 
 
 def _equal_mm1(bank: Latency) -> str | None:
-    if not np.all(getattr(bank, "k", np.nan) == 1.0):
+    if not np.all(np.isfinite(bank.rate)) or not np.all(getattr(bank, "k", np.nan) == 1.0):
         return "it holds for M/M/1 servers alone"
     if np.ptp(bank.delay + (bank.service - 1.0 / bank.rate)) > 0:
         return "it holds for equal delays alone"
@@ -137,6 +158,8 @@ def _always(bank: Latency) -> str | None:
 
 
 def _no_players(bank: Latency) -> str | None:
+    if not bank.exact("latency"):
+        return "the latency of some has no cone, and the largest of tangents is too low"
     seen = [bank, *getattr(bank, "banks", ())]
     return "it is not written for a finite number of players" if any(isinstance(b, SeenByPlayers) for b in seen) else None
 
@@ -144,9 +167,10 @@ def _no_players(bank: Latency) -> str | None:
 FORMULATIONS: Mapping[str, Formulation] = {
     "inv_pos": _total("inv_pos"),
     "quad_over_lin": _total("quad_over_lin"),
-    "beckmann": Formulation("equilibrium", _beckmann, lambda b: b.potential_cone(cp.Variable(len(b))).kinds, _always),
+    "epigraph": Formulation("optimum", _epigraph, lambda b: b.total_cone(cp.Variable(len(b))).kinds, _always, "total"),
+    "beckmann": Formulation("equilibrium", _beckmann, lambda b: b.potential_cone(cp.Variable(len(b))).kinds, _always, "potential"),
     "qp": Formulation("equilibrium", _quadratic, lambda b: frozenset({"QP"}), _equal_mm1),
     "geo_mean": Formulation("equilibrium", _geometric_mean, lambda b: frozenset({"SOC"}), _equal_mm1),
-    "minmax": Formulation("equilibrium", _largest_latency, lambda b: b.latency_cone(cp.Variable(len(b))).kinds, _no_players),
+    "minmax": Formulation("equilibrium", _largest_latency, lambda b: b.latency_cone(cp.Variable(len(b))).kinds, _no_players, "latency"),
 }
 """By name, those of one goal in the order in which ``"auto"`` tries them."""

@@ -86,8 +86,9 @@ class ParallelServers:
         ----------
         load : float
             Total load, 0 < load < total rate.
-        formulation : {"auto", "inv_pos", "quad_over_lin"}, default "auto"
-            How the problem is written; all are second-order cones.
+        formulation : {"auto", "inv_pos", "quad_over_lin", "epigraph"}, default "auto"
+            How the problem is written: the first two as second-order cones, for families of the form e + k/(mu - x); ``"epigraph"`` each
+            family in its own way, by tangents where it has no cone.
         solver : str, optional
             By default Clarabel, then ECOS, then SCS, until one is certified.
         solver_options : mapping, optional
@@ -236,7 +237,8 @@ class ParallelServers:
         goal : {"optimum", "equilibrium"}
         load : float
         formulation : str
-            As in `optimum` and `equilibrium`; ``"minmax"`` over all servers.
+            As in `optimum` and `equilibrium`; ``"minmax"`` over all servers. A family without cones is there from below, by 60 tangents a
+            server (see `Latency.tangent_points`).
 
         Examples
         --------
@@ -251,13 +253,12 @@ class ParallelServers:
         if goal not in ("optimum", "equilibrium"):
             raise InputError("goal", goal, "is not something to solve for", "use optimum or equilibrium")
         name = self._formulations(goal, formulation, solver_names(None)[0])[0]
-        return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit)
+        return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit(load))
 
-    @property
-    def unit(self) -> float:
+    def unit(self, load: float) -> float:
         """Unit of time that the solver works in, so that seconds and milliseconds are the same problem."""
         finite = self.bank.rate[np.isfinite(self.bank.rate)]
-        return float(1.0 / np.exp(np.mean(np.log(finite))))
+        return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / load
 
     def check_load(self, load: float) -> float:
         """Return the load as a float.
@@ -274,11 +275,25 @@ class ParallelServers:
             raise LoadError("load", float(array), "there is nothing to split", "give a load above 0")
         return float(array)
 
+    def _plans(self, goal: Goal, formulation: str, solver: str | None) -> dict[str, list[str]]:
+        """Formulations of each solver to be asked; where none is named, those that take none of these servers are passed over."""
+        plans, refused = {}, []
+        for name in solver_names(solver):
+            try:
+                plans[name] = self._formulations(goal, formulation, name)
+            except FormulationError as error:
+                refused.append(error)
+        if not plans:
+            raise refused[0]
+        return plans
+
     def _formulations(self, goal: Goal, formulation: str, solver: str) -> list[str]:
         """Formulations that the solver takes, the first to be tried first."""
         of_goal = [n for n, f in FORMULATIONS.items() if f.goal == goal]
         if formulation == "auto":
             fit = [n for n in of_goal if not FORMULATIONS[n].refuses(self.bank) and self._kinds(n) <= takes(solver)]
+            # where all are of one form, the epigraph is that form again
+            fit = [n for n in fit if n != "epigraph" or n == fit[0]]
             if not fit:
                 raise FormulationError(
                     "solver",
@@ -330,10 +345,10 @@ class ParallelServers:
         polish, formulation = how.get("polish", True), how.get("formulation", "auto")
         gap = how.get("gap")
         wanted = gap if gap is not None else GAP if polish else math.inf
-        forms = {s: self._formulations(goal, formulation, s) for s in solver_names(how.get("solver"))}
+        forms = self._plans(goal, formulation, how.get("solver"))
         # every solver's first formulation before any solver's second
         plan = [(s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)]
-        search = ask(self.bank, self.names, goal, load, self.unit, how.get("solver_options"), polish, wanted, gap is None, models)
+        search = ask(self.bank, self.names, goal, load, self.unit(load), how.get("solver_options"), polish, wanted, gap is None, models)
         return first_certified(plan, search.ask, f"{goal} at load {load:g}", wanted, throw=how.get("throw", True))
 
 

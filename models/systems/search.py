@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sojourn.models.latency.base import Latency
+from sojourn.models.latency.tangents import first_points, with_landing
 from sojourn.models.solving.certificate import Certificate, Goal, certify, clip, mean_delay, multiplier, rounding
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.polish import polish
@@ -20,6 +21,8 @@ from sojourn.models.systems.minmax import Bisection
 from sojourn.reference.errors import Array
 
 ROUNDING = 1e-12  # gap below which one answer is not better than another
+TANGENT_GAP = 1e-6  # gap at which tangents are enough for an answer of which none is asked
+PATIENCE = 6  # rounds of tangents without half the gap after which a solver's own error is all that is left
 RESIDUE = 1e-7  # part of the load up to which a flow in a solver's own answer counts as none
 
 
@@ -77,7 +80,7 @@ class Search:
         flow, certificate, steps = self._finish(found.flow)
         wanted = max(self.wanted, rounding(self.bank, self.load, flow, self.goal)) if self.lenient else self.wanted
         ended = time.perf_counter()
-        timing = Timing(found.timing.build, found.timing.compile, found.timing.solve, ended - finishing)
+        timing = replace(found.timing, finish=found.timing.finish + ended - finishing)
         solution = Solution(
             goal=self.goal,
             load=self.load,
@@ -111,7 +114,9 @@ class Search:
         return (polished[0], better, polished[1]) if better.gap <= max(certificate.gap, ROUNDING) else (flow, certificate, 0)
 
     def _one(self, solver: str, formulation: str) -> Found:
-        """Solve one problem, written now or before."""
+        """Solve one problem, written now or before; by rounds of tangents where it cannot be written."""
+        if not FORMULATIONS[formulation].exact(self.bank):
+            return self._by_tangents(solver, formulation)
         started = time.perf_counter()
         if formulation not in self.models:
             self.models[formulation] = build(FORMULATIONS[formulation], self.bank, self.load, self.unit)
@@ -120,6 +125,30 @@ class Search:
         built = time.perf_counter() - started
         ran = run(model.problem, solver, self.options)
         return Found(model.flow.value, ran.status, model, Timing(built, ran.compile, ran.solve))
+
+    def _by_tangents(self, solver: str, formulation: str) -> Found:
+        """Solve with tangents in the place of what has no cone, adding some where the answer lands until it is near enough, or no nearer."""
+        points, enough = first_points(self.bank, self.load), min(self.wanted, TANGENT_GAP)
+        best, least, stuck, spent = None, math.inf, 0, Timing(0.0, 0.0, 0.0)
+        while stuck < PATIENCE:
+            started = time.perf_counter()
+            model = build(FORMULATIONS[formulation], self.bank, self.load, self.unit, points=points)
+            built = time.perf_counter() - started
+            ran = run(model.problem, solver, self.options)
+            spent = Timing(spent.build + built, spent.compile + ran.compile, spent.solve + ran.solve, spent.finish)
+            flow = model.flow.value
+            if flow is None or not np.all(np.isfinite(flow)):
+                break
+            finishing = time.perf_counter()
+            gap, stuck = self._finish(flow)[1].gap, stuck + 1
+            spent = replace(spent, finish=spent.finish + time.perf_counter() - finishing)
+            if best is None or gap < least:
+                stuck = 0 if best is None or gap < 0.5 * least else stuck
+                best, least = Found(flow, ran.status, model, spent), gap
+            if gap <= enough:
+                break
+            points = with_landing(self.bank, points, flow)
+        return Found(None, ran.status, model, spent) if best is None else replace(best, timing=spent)
 
     def _prefixes(self, solver: str) -> Found:
         """Solve the min-max over prefixes of the servers, by bisection over their number."""

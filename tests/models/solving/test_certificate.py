@@ -114,7 +114,7 @@ def test_numbers_at_a_split_made_by_hand():
     assert certificate.least_flow == pytest.approx(0.5)
     assert certificate.balance == 0.0
     # the true one, by hand: equal spare capacity 4.5, so 5.5 + 0.5
-    assert certify(bank, 6.0, np.array([5.5, 0.5]), "equilibrium").deviation_gain == 0.0
+    assert certify(bank, 6.0, np.array([5.5, 0.5]), "equilibrium").deviation_gain == pytest.approx(0.0, abs=1e-16)
 
 
 def test_optimum_certificate_has_no_deviation_gain():

@@ -17,7 +17,7 @@ from sojourn.reference import parallel as exact
 GOALS = ("optimum", "equilibrium")
 LOAD = 12.0
 RATES = [10.0, 5.0, 3.0]
-UNIT = ParallelServers(MM1(RATES)).unit  # of the time in which the solvers see the problem
+UNIT = ParallelServers(MM1(RATES)).unit(1.0)  # of the time in which the solvers see the problem
 INSTALLED = cp.installed_solvers()
 
 every_goal = pytest.mark.parametrize("goal", GOALS)

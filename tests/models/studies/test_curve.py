@@ -170,7 +170,7 @@ def spoil(monkeypatch, load, flow):
 
 def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch):
     """All on the cloud: a valid split, far from either answer."""
-    spoil(monkeypatch, 190.0 * system.unit, np.array([0.0, 0.0, 190.0]) * system.unit)
+    spoil(monkeypatch, 190.0 * system.unit(190.0), np.array([0.0, 0.0, 190.0]) * system.unit(190.0))
     with pytest.warns(UserWarning, match="^2 of 8 answers are not certified; see <goal>_certified and <goal>_gap$"):
         data = system.curve(LOADS, polish=False, gap=1e-2)
     for goal in GOALS:
@@ -180,7 +180,7 @@ def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch
 
 
 def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
-    spoil(monkeypatch, 190.0 * system.unit, None)
+    spoil(monkeypatch, 190.0 * system.unit(190.0), None)
     monkeypatch.setattr("sojourn.models.solving.solvers.CHAIN", ("CLARABEL",))
     with pytest.warns(UserWarning, match="2 of 8 answers are not certified"):
         data = system.curve(LOADS, formulation="auto")

@@ -1,0 +1,135 @@
+"""Any increasing convex Python function of the load as the latency of servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sojourn.models.latency.base import ArrayLike, Latency
+from sojourn.models.latency.tangents import general_points
+from sojourn.reference.derived import slope
+from sojourn.reference.errors import Array, InputError, first_bad
+from sojourn.reference.queues import bank_arrays
+
+ROUNDING = 1e-9  # of a value, that may look like a fall or a dent
+APART = 1e-5  # relative distance between a derivative and the differences
+
+
+class Function(Latency):
+    """Servers whose latency beyond the delay is any increasing and convex function of their load; solved by tangents.
+
+    Parameters
+    ----------
+    function : callable
+        From loads of shape (..., n) to latencies of the same shape, in NumPy.
+    derivative : callable, optional
+        Its derivative, likewise; by default from differences.
+    rate : array_like, shape (n,) or (), default infinity
+        Load that each server must stay below.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delays, >= 0.
+    servers : int, optional
+        n, where neither rate nor delay says it.
+
+    Raises
+    ------
+    InputError
+        On a function that is not finite, falls, or is not convex at the loads that are tried, or a derivative that is not its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sojourn.models import ParallelServers
+    >>> black_box = Function(lambda x: 1 / (np.array([10.0, 5.0]) - x), rate=[10.0, 5.0])
+    >>> ParallelServers(black_box).optimum(load=6.0).flow.round(4)
+    array([4.7279, 1.2721])
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Array], Any],
+        derivative: Callable[[Array], Any] | None = None,
+        rate: Any = np.inf,
+        delay: Any = 0.0,
+        servers: int | None = None,
+    ) -> None:
+        for name, given in (("function", function), ("derivative", derivative)):
+            if not callable(given) and not (name == "derivative" and given is None):
+                raise InputError(name, given, "is not a function", "give a function of an array of loads")
+        rates = np.atleast_1d(np.asarray(rate, dtype=np.float64))
+        arrays = bank_arrays(rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers or 1))
+        first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a load to stay below, or infinity")
+        first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
+        self.function, self.derivative, self.delay = function, derivative, arrays["delay"]
+        self.rate = np.array(np.broadcast_to(np.where(np.isposinf(rates), np.inf, rates), arrays["rate"].shape))
+        self._width, self._columns = len(self.rate), np.arange(len(self.rate))
+        self._check()
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Delay and function; see `Queue.latency`."""
+        return self.delay + self._call(self.function, flow)
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency: what was given, or by differences."""
+        return super().latency_slope(flow) if self.derivative is None else self._call(self.derivative, flow)
+
+    def take(self, index: Any) -> Function:
+        """Return the servers at `index`; see `Queue.take`."""
+        new = object.__new__(type(self))
+        vars(new).update(function=self.function, derivative=self.derivative, _width=self._width)
+        vars(new).update(rate=self.rate[index], delay=self.delay[index], _columns=self._columns[index])
+        return new
+
+    def _call(self, function: Callable[[Array], Any], flow: ArrayLike) -> Array:
+        """Call a function of all servers for those that this bank has."""
+        x = np.asarray(flow, dtype=np.float64)
+        x = np.broadcast_to(x, np.broadcast_shapes(x.shape, self.rate.shape))
+        whole = np.zeros((*x.shape[:-1], self._width))
+        whole[..., self._columns] = x
+        value = np.asarray(function(whole), dtype=np.float64)
+        out: Array = np.broadcast_to(value, whole.shape)[..., self._columns]
+        return out
+
+    def _check(self) -> None:
+        """Try the function at 60 loads a server, and raise InputError on what is not a convex increasing latency."""
+        points = general_points(self)
+        with np.errstate(all="ignore"):
+            try:
+                value = self.latency(points)
+            except Exception as error:
+                problem = f"raises {type(error).__name__}: {error}"
+                raise InputError("function", self.function, problem, "write it in NumPy, for arrays of loads (..., n)") from error
+            given = None if self.derivative is None else self._call(self.derivative, points)
+        for i in range(len(self)):
+            _check_one(f"function, server {i}", points[:, i], value[:, i], bounded=bool(np.isfinite(self.rate[i])))
+        if given is not None:
+            with np.errstate(all="ignore"):
+                true = slope(self.latency, points, self.rate)
+            inner = points > 1e-3 * np.where(np.isfinite(self.rate), self.rate, 1.0)
+            off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12))
+            if np.any(bad := off & inner & np.isfinite(true)):
+                k, i = np.argwhere(bad)[0]
+                problem = f"is {given[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, where the function rises by {true[k, i]:.6g}"
+                raise InputError("derivative", self.derivative, problem, "correct it, or leave it out")
+
+
+def _check_one(name: str, x: Array, y: Array, *, bounded: bool) -> None:
+    if not bounded:  # far out an unbounded load may be too much for a float
+        x, y = x[: max(2, int(np.argmin(np.isfinite(y))) or len(y))], y[: max(2, int(np.argmin(np.isfinite(y))) or len(y))]
+    if np.any(bad := ~np.isfinite(y)):
+        k = int(np.argmax(bad))
+        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is not finite", "give its rate, the load that it must stay below")
+    if np.any(bad := y < 0):
+        k = int(np.argmax(bad))
+        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is a negative latency", "give a latency of 0 or more")
+    if np.any(bad := y[1:] < y[:-1] * (1 - ROUNDING)):
+        k = int(np.argmax(bad))
+        raise InputError(name, float(y[k + 1]), f"at load {x[k + 1]:.6g} falls from {y[k]:.6g} at {x[k]:.6g}", "a latency must not fall")
+    rise = np.diff(y) / np.diff(x)
+    noise = ROUNDING * (rise[:-1] + rise[1:]) + 1e-14 * y[1:-1] / np.minimum(np.diff(x)[:-1], np.diff(x)[1:])
+    if np.any(bad := rise[1:] < rise[:-1] - noise):
+        k = int(np.argmax(bad))
+        problem = f"at load {x[k + 1]:.6g} is not convex: it rises by {rise[k]:.6g} a job before and {rise[k + 1]:.6g} after"
+        raise InputError(name, float(y[k + 1]), problem, "a latency must be convex; fit one with Measured")

@@ -1,0 +1,189 @@
+"""Latencies of the form e + k/(mu - x) beyond Pollaczek and Khinchine's: their cones and numbers are those of M/G/1.
+
+In all of them the stream that a server gets is taken for what it is said to be, however it is split.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sojourn.models.latency.mg1 import PollaczekKhinchineCones
+from sojourn.reference.errors import Array, first_bad
+
+
+@dataclass(frozen=True, eq=False)
+class Kingman(PollaczekKhinchineCones):
+    """G/G/1 in heavy traffic: l(x) = delay + 1/rate + (ca^2 + cs^2)/2 x / (rate (rate - x)).
+
+    Kingman, *The single server queue in heavy traffic* (1961). With ca = 1 it is exact, and `MG1`.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,)
+        Service rates, jobs per unit of time, > 0.
+    arrival_cv, cv : array_like, shape (n,) or ()
+        Coefficients of variation of the times between arrivals (ca) and of the service times (cs), >= 0, not both 0.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delays, >= 0.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the index and the value.
+
+    Examples
+    --------
+    >>> Kingman(rate=100.0, arrival_cv=1.0, cv=3.0).latency([50.0])
+    array([0.06])
+    """
+
+    rate: Any
+    arrival_cv: Any
+    cv: Any
+    delay: Any = 0.0
+
+    def __post_init__(self) -> None:
+        self._check(arrival_cv=self.arrival_cv, cv=self.cv)
+        check_cvs(self.arrival_cv, self.cv)
+
+    @property
+    def k(self) -> Array:
+        """Variability (ca^2 + cs^2)/2, shape (n,)."""
+        variability: Array = (self.arrival_cv**2 + self.cv**2) / 2.0
+        return variability
+
+
+@dataclass(frozen=True, eq=False)
+class MG1PS(PollaczekKhinchineCones):
+    """M/G/1 with processor sharing: l(x) = delay + 1/(rate - x), whatever the service times; Kleinrock (1967), Sakata et al. (1969).
+
+    Parameters and errors as `MM1`.
+
+    Examples
+    --------
+    >>> MG1PS(rate=100.0).latency([50.0])
+    array([0.02])
+    """
+
+    rate: Any
+    delay: Any = 0.0
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    @property
+    def k(self) -> Array:
+        """Variability, 1: that of the service times does not matter."""
+        return np.broadcast_to(1.0, self.rate.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class MM1Vacations(PollaczekKhinchineCones):
+    """M/M/1 whose server, when it finds no job, is away again and again: l(x) = delay + 1/(rate - x) + E[V^2]/(2 E[V]).
+
+    A job's wait grows by the rest of a vacation; Fuhrmann and Cooper (1985). An exponential set-up time of the same mean costs as much; for
+    other set-up times see `MM1Setup`.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,)
+        Service rates, jobs per unit of time, > 0.
+    vacation : array_like, shape (n,) or ()
+        Mean length E[V] of a vacation, in the unit of time, >= 0.
+    vacation_cv : array_like, shape (n,) or (), default 1
+        Its coefficient of variation, >= 0.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delays, >= 0.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the index and the value.
+
+    Examples
+    --------
+    >>> MM1Vacations(rate=100.0, vacation=0.01).latency([50.0])
+    array([0.03])
+    """
+
+    rate: Any
+    vacation: Any
+    vacation_cv: Any = 1.0
+    delay: Any = 0.0
+
+    times: ClassVar[tuple[str, ...]] = ("delay", "vacation")
+
+    def __post_init__(self) -> None:
+        self._check(vacation=self.vacation, vacation_cv=self.vacation_cv)
+        for name in ("vacation", "vacation_cv"):
+            value = getattr(self, name)
+            first_bad(name, value, value >= 0, "is negative", "give 0 or more")
+
+    @property
+    def k(self) -> Array:
+        """Variability, 1."""
+        return np.broadcast_to(1.0, self.rate.shape)
+
+    @property
+    def pause(self) -> Array:
+        """Mean rest of a vacation, E[V^2]/(2 E[V]) = E[V] (1 + cv^2)/2, shape (n,)."""
+        rest: Array = self.vacation * (1.0 + self.vacation_cv**2) / 2.0
+        return rest
+
+
+@dataclass(frozen=True, eq=False)
+class MM1Percentile(PollaczekKhinchineCones):
+    """M/M/1 with the p-th percentile of its sojourn time in the place of the mean: l(x) = delay - log(1 - p)/(rate - x).
+
+    First come first served, the time at the server is exponential with rate mu - x. What is split is then the mean of these percentiles over
+    the jobs, which is no percentile of all jobs' times; the equilibrium is that of users who go by the percentile.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,)
+        Service rates, jobs per unit of time, > 0.
+    p : array_like, shape (n,) or ()
+        Above 0 and below 1, such as 0.99.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delays, >= 0.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the index and the value.
+
+    Examples
+    --------
+    >>> MM1Percentile(rate=100.0, p=0.99).latency([50.0]).round(6)
+    array([0.092103])
+    """
+
+    rate: Any
+    p: Any
+    delay: Any = 0.0
+
+    def __post_init__(self) -> None:
+        self._check(p=self.p)
+        first_bad("p", self.p, (self.p > 0) & (self.p < 1), "is not between 0 and 1", "give a part of the jobs, such as 0.99")
+
+    @property
+    def k(self) -> Array:
+        """Number of mean times, -log(1 - p), shape (n,)."""
+        out: Array = -np.log1p(-self.p)
+        return out
+
+    @property
+    def work(self) -> Array:
+        """The same: an empty server's percentile is that many service times."""
+        return self.k
+
+
+def check_cvs(arrival: Array, service: Array) -> None:
+    """Raise InputError on servers without any variability."""
+    varied = np.asarray(arrival**2 + service**2 > math.ulp(0.0))
+    remedy = "give an arrival_cv or a cv above 0; for a latency that does not depend on the load, use Constant"
+    first_bad("cv", np.asarray(service), varied, "as arrival_cv: such a queue never waits below its rate", remedy)

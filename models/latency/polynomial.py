@@ -1,0 +1,344 @@
+"""Latencies without a capacity: polynomials, the power law of road traffic, and constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import cvxpy as cp
+import numpy as np
+
+from sojourn.models.latency.base import ArrayLike, Latency
+from sojourn.models.latency.cone import Cone
+from sojourn.reference.errors import Array, InputError, first_bad, numbers
+from sojourn.reference.queues import bank_arrays
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomial(Latency):
+    """l(x) = delay + c_0 + c_1 x + ... + c_q x^q, for any load; affine is Pigou's (1920), and Roughgarden and Tardos' (2002).
+
+    The price of anarchy of affine latencies is at most 4/3.
+
+    Parameters
+    ----------
+    coefficients : array_like, shape (n, q + 1) or (q + 1,)
+        Constant term first, >= 0: so the latency is increasing and convex. c_j is in units of time times (time)^j.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delays, >= 0.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the index and the value.
+
+    Examples
+    --------
+    Pigou's two roads, a constant and one of latency x:
+
+    >>> from sojourn.models import ParallelServers
+    >>> system = ParallelServers(Polynomial([[1.0, 0.0], [0.0, 1.0]]))
+    >>> round(system.price_of_anarchy(load=1.0), 6)
+    1.333333
+    """
+
+    coefficients: Any
+    delay: Any = 0.0
+
+    def __post_init__(self) -> None:
+        given = numbers("coefficients", self.coefficients)
+        if given.ndim not in (1, 2) or given.size == 0:
+            raise InputError("coefficients", given.tolist(), "is not a row of coefficients a server", "give shape (n, degree + 1)")
+        rows = np.atleast_2d(given)
+        for j, column in enumerate(rows.T):
+            remedy = "give a number >= 0: then the latency is increasing and convex"
+            first_bad(f"coefficients[:, {j}]", column, np.isfinite(column) & (column >= 0), "is negative or not finite", remedy)
+        delay = np.atleast_1d(numbers("delay", self.delay))
+        arrays = bank_arrays(rows=np.zeros(len(rows)) if len(rows) > 1 else np.zeros(delay.size), delay=delay)
+        n = arrays["delay"].size
+        first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
+        object.__setattr__(self, "coefficients", np.array(np.broadcast_to(rows, (n, rows.shape[1]))))
+        object.__setattr__(self, "delay", arrays["delay"])
+
+    @property
+    def rate(self) -> Array:  # type: ignore[override]
+        """Infinite: no load is too much."""
+        return np.full(len(self), np.inf)
+
+    def __len__(self) -> int:
+        return len(self.coefficients)
+
+    @property
+    def service(self) -> Array:
+        """Constant term, shape (n,)."""
+        constant: Array = self.coefficients[:, 0]
+        return constant
+
+    @property
+    def ceiling(self) -> Array:
+        """The latency itself, where only the constant term is there."""
+        return np.where(self.coefficients[:, 1:].any(axis=1), np.inf, self.idle_latency)
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Latency; see `Queue.latency`."""
+        out: Array = self._sum(flow, self.coefficients) + self.delay
+        return out
+
+    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Marginal delay, sum of (j + 1) c_j x^j; see `Queue.marginal`."""
+        out: Array = self._sum(flow, self.coefficients * (1.0 + self._power)) + self.delay
+        return out
+
+    def potential(self, flow: ArrayLike) -> Array:
+        """Integral, sum of c_j x^(j + 1)/(j + 1); see `Queue.potential`."""
+        flow = np.asarray(flow, dtype=np.float64)
+        out: Array = flow * (self._sum(flow, self.coefficients / (1.0 + self._power)) + self.delay)
+        return out
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency."""
+        return self._sum(flow, (self.coefficients * self._power)[:, 1:])
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay."""
+        return self._sum(flow, (self.coefficients * self._power * (1.0 + self._power))[:, 1:])
+
+    def inverse_latency(self, latency: ArrayLike) -> Array:
+        """Flow at a latency; in closed form for one power of the flow, see `Queue.inverse_latency`."""
+        return self._flow(latency, 0.0) if self._one_power else super().inverse_latency(latency)
+
+    def inverse_marginal(self, marginal: ArrayLike) -> Array:
+        """Flow at a marginal delay; in closed form for one power of the flow, see `Queue.inverse_marginal`."""
+        return self._flow(marginal, 1.0) if self._one_power else super().inverse_marginal(marginal)
+
+    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
+        """Delay carried, as second-order cones from degree 1 on."""
+        return self._cone(flow, self.coefficients, 1)
+
+    def potential_cone(self, flow: cp.Expression) -> Cone:
+        """Integral of the latency, as second-order cones from degree 1 on."""
+        return self._cone(flow, self.coefficients / (1.0 + self._power), 1)
+
+    def latency_cone(self, flow: cp.Expression) -> Cone:
+        """Latency, as second-order cones from degree 2 on."""
+        return self._cone(flow, self.coefficients, 0)
+
+    def scaled(self, rate: float, time: float) -> Self:
+        """Return the servers with rates and times multiplied; see `Latency.scaled`."""
+        return type(self)(self.coefficients * time / rate**self._power, self.delay * time)
+
+    @property
+    def _one_power(self) -> bool:
+        return bool(np.all((self.coefficients[:, 1:] > 0).sum(axis=1) <= 1))
+
+    def _flow(self, price: ArrayLike, more: float) -> Array:
+        """Inverse of c_0 + (1 + more j) c_j x^j, with one j >= 1 a server, or none."""
+        excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.coefficients[:, 0], 0.0)
+        power = self.coefficients[:, 1:].argmax(axis=1) + 1.0 if self.coefficients.shape[1] > 1 else np.ones(len(self))
+        steep = self.coefficients[:, 1:].sum(axis=1) * (1.0 + more * power)
+        flow = np.where(steep > 0, excess / np.where(steep > 0, steep, 1.0), np.where(excess > 0, np.inf, 0.0))
+        out: Array = flow ** (1.0 / power)
+        return out
+
+    @property
+    def _power(self) -> Array:
+        return np.arange(self.coefficients.shape[1], dtype=np.float64)
+
+    def _sum(self, flow: ArrayLike, coefficients: Array) -> Array:
+        """Horner's rule."""
+        flow = np.asarray(flow, dtype=np.float64)
+        total = np.zeros(np.broadcast_shapes(flow.shape, (len(self),)))
+        for column in coefficients.T[::-1]:
+            total = total * flow + column
+        return total
+
+    def _cone(self, flow: cp.Expression, coefficients: Array, more: int) -> Cone:
+        """Sum of c_j x^(j + more), and the delay."""
+        value = cp.multiply(self.delay, flow) if more else cp.Constant(self.delay)
+        kinds: frozenset[str] = frozenset()
+        for j, column in enumerate(coefficients.T):
+            power, used = j + more, np.flatnonzero(column)
+            if not used.size:
+                continue
+            if power > 1:
+                kinds = frozenset({"SOC"})
+            put = np.zeros((len(self), used.size))
+            put[used, np.arange(used.size)] = column[used]
+            value += column if power == 0 else cp.multiply(column, flow) if power == 1 else put @ cp.power(flow[used], power)
+        return Cone(value, (), kinds)
+
+
+@dataclass(frozen=True, eq=False)
+class Constant(Polynomial):
+    """Infinitely many servers: l(x) = delay, whatever the load (M/G/infinity).
+
+    Parameters
+    ----------
+    delay : array_like, shape (n,) or ()
+        Time from sending a job to having its answer, >= 0.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the index and the value.
+
+    Examples
+    --------
+    >>> Constant(delay=0.05).latency([1e6])
+    array([0.05])
+    """
+
+    def __init__(self, delay: Any) -> None:
+        object.__setattr__(self, "coefficients", [0.0])
+        object.__setattr__(self, "delay", delay)
+        self.__post_init__()
+
+    def scaled(self, rate: float, time: float) -> Self:
+        """Return the servers with times multiplied; see `Polynomial.scaled`."""
+        return type(self)(self.delay * time)
+
+
+@dataclass(frozen=True, eq=False)
+class BPR(Latency):
+    """Travel time of a road: l(x) = free_flow (1 + b (x/capacity)^power); Bureau of Public Roads, *Traffic Assignment Manual* (1964).
+
+    The capacity is that of the practice: more than it gets through, ever more slowly, so that no load is too much.
+
+    Parameters
+    ----------
+    free_flow : array_like, shape (n,)
+        Time on an empty road, > 0.
+    capacity : array_like, shape (n,) or ()
+        Practical capacity, jobs per unit of time, > 0.
+    b : array_like, shape (n,) or (), default 0.15
+        > 0.
+    power : array_like, shape (n,) or (), default 4
+        >= 1. Whole powers are second-order cones, others power cones.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the index and the value.
+
+    Examples
+    --------
+    >>> BPR(free_flow=10.0, capacity=100.0).latency([100.0])
+    array([11.5])
+    """
+
+    free_flow: Any
+    capacity: Any
+    b: Any = 0.15
+    power: Any = 4.0
+
+    def __post_init__(self) -> None:
+        arrays = bank_arrays(free_flow=self.free_flow, capacity=self.capacity, b=self.b, power=self.power)
+        for name in ("free_flow", "capacity", "b"):
+            first_bad(name, arrays[name], arrays[name] > 0, "is not above 0", "give a positive number")
+        first_bad("power", arrays["power"], arrays["power"] >= 1, "below 1 the latency is not convex", "give 1 or more")
+        for name, array in arrays.items():
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "delay", np.zeros(len(self)))
+
+    def __len__(self) -> int:
+        return len(self.free_flow)
+
+    @property
+    def rate(self) -> Array:  # type: ignore[override]
+        """Infinite: no load is too much."""
+        return np.full(len(self), np.inf)
+
+    @property
+    def service(self) -> Array:
+        """Time on an empty road, shape (n,)."""
+        free: Array = self.free_flow
+        return free
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Latency; see `Queue.latency`."""
+        out: Array = self.delay + self.free_flow + self._steep * self._used(flow) ** self.power
+        return out
+
+    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Marginal delay, free_flow (1 + (power + 1) b (x/capacity)^power)."""
+        out: Array = self.delay + self.free_flow + self._steep * (self.power + 1.0) * self._used(flow) ** self.power
+        return out
+
+    def potential(self, flow: ArrayLike) -> Array:
+        """Integral of the latency."""
+        flow = np.asarray(flow, dtype=np.float64)
+        out: Array = flow * (self.delay + self.free_flow + self._steep / (self.power + 1.0) * self._used(flow) ** self.power)
+        return out
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency."""
+        out: Array = self._steep * self.power / self.capacity * self._used(flow) ** (self.power - 1.0)
+        return out
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay."""
+        out: Array = (self.power + 1.0) * self.latency_slope(flow)
+        return out
+
+    def inverse_latency(self, latency: ArrayLike) -> Array:
+        """Flow at a latency; see `Queue.inverse_latency`."""
+        return self._flow(latency, 1.0)
+
+    def inverse_marginal(self, marginal: ArrayLike) -> Array:
+        """Flow at a marginal delay; see `Queue.inverse_marginal`."""
+        return self._flow(marginal, self.power + 1.0)
+
+    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
+        """Delay carried, free_flow x + free_flow b capacity (x/capacity)^(power + 1)."""
+        return self._cone(flow, 1.0)
+
+    def potential_cone(self, flow: cp.Expression) -> Cone:
+        """Integral of the latency: the same, with the power over power + 1."""
+        return self._cone(flow, 1.0 / (self.power + 1.0))
+
+    def latency_cone(self, flow: cp.Expression) -> Cone:
+        """Latency."""
+        powered, constraints, kinds = self._powered(flow, self.power)
+        return Cone(self.delay + self.free_flow + cp.multiply(self._steep, powered), constraints, kinds)
+
+    def scaled(self, rate: float, time: float) -> Self:
+        """Return the servers with rates and times multiplied; see `Latency.scaled`."""
+        new = type(self)(self.free_flow * time, self.capacity * rate, self.b, self.power)
+        object.__setattr__(new, "delay", self.delay * time)
+        return new
+
+    def _stored(self) -> list[str]:
+        return [*super()._stored(), "delay"]  # what `farther` adds
+
+    @property
+    def _steep(self) -> Array:
+        steep: Array = self.free_flow * self.b
+        return steep
+
+    def _used(self, flow: ArrayLike) -> Array:
+        used: Array = np.asarray(flow, dtype=np.float64) / self.capacity
+        return used
+
+    def _flow(self, price: ArrayLike, factor: Array | float) -> Array:
+        excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.free_flow, 0.0)
+        flow: Array = self.capacity * (excess / (factor * self._steep)) ** (1.0 / self.power)
+        return flow
+
+    def _cone(self, flow: cp.Expression, factor: Array | float) -> Cone:
+        powered, constraints, kinds = self._powered(flow, self.power + 1.0)
+        value = cp.multiply(self.delay + self.free_flow, flow) + cp.multiply(factor * self._steep * self.capacity, powered)
+        return Cone(value, constraints, kinds)
+
+    def _powered(self, flow: cp.Expression, power: Array) -> tuple[cp.Expression, tuple[cp.Constraint, ...], frozenset[str]]:
+        """Epigraph of (x/capacity)^power: an atom for whole powers, a power cone for the others."""
+        used, top, kinds = cp.multiply(1.0 / self.capacity, flow), cp.Variable(len(self)), set()
+        constraints: list[cp.Constraint] = []
+        for p in np.unique(power):
+            at = np.flatnonzero(power == p)
+            if p == round(p):
+                constraints.append(cp.power(used[at], int(p)) <= top[at])
+                kinds |= {"SOC"} if p > 1 else set()
+            else:
+                constraints.append(cp.PowCone3D(top[at], cp.Constant(np.ones(at.size)), used[at], np.full(at.size, 1.0 / p)))
+                kinds.add("POW")
+        return top, tuple(constraints), frozenset(kinds)

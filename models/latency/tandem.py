@@ -1,0 +1,129 @@
+"""Queues one after the other, as one server: a device and then a cloud."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+
+from sojourn.models.latency.base import ArrayLike, Latency
+from sojourn.models.latency.cone import Cone
+from sojourn.reference.errors import Array, InputError
+
+
+class Tandem(Latency):
+    """n pairs of queues: each job passes the first, then the second, and its latency is the sum of theirs.
+
+    For M/M/1 queues (and M/M/c) this is exact: what leaves one is a Poisson stream again (Burke 1956), and the sojourn times add up in the mean
+    (Jackson 1957). For others it takes the second queue's arrivals for Poisson.
+
+    Parameters
+    ----------
+    first, second : Latency
+        Banks of n servers each; more than two queues are a tandem of tandems. The rate is the lesser of both.
+
+    Raises
+    ------
+    InputError
+        On something that is not a bank, or banks of different lengths.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1
+    >>> Tandem(MM1([10.0]), MM1([20.0], delay=0.05)).latency([5.0]).round(6)
+    array([0.316667])
+    """
+
+    def __init__(self, first: Latency, second: Latency) -> None:
+        for name, bank in (("first", first), ("second", second)):
+            if not isinstance(bank, Latency):
+                raise InputError(name, bank, "is not a bank of servers", "give MM1 or another family")
+        if len(first) != len(second):
+            problem = f"has {len(second)} servers where first has {len(first)}"
+            raise InputError("second", second, problem, "give as many of both: each server of the first has its own second")
+        self.first, self.second = first, second
+        self.rate, self.delay = np.minimum(first.rate, second.rate), first.delay + second.delay
+
+    def __repr__(self) -> str:
+        return f"Tandem({self.first!r}, {self.second!r})"
+
+    @property
+    def service(self) -> Array:
+        """Latency of both when empty, beyond the delays, shape (n,)."""
+        return self.first.service + self.second.service
+
+    @property
+    def ceiling(self) -> Array:
+        """Latency that no load exceeds; see `Queue.ceiling`."""
+        return self.first.ceiling + self.second.ceiling
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Sum of the latencies; see `Queue.latency`."""
+        return self._sum("latency", flow, spare)
+
+    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Sum of the marginal delays; see `Queue.marginal`."""
+        return self._sum("marginal", flow, spare)
+
+    def potential(self, flow: ArrayLike) -> Array:
+        """Sum of the potentials; see `Queue.potential`."""
+        return self.first.potential(flow) + self.second.potential(flow)
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency."""
+        return self.first.latency_slope(flow) + self.second.latency_slope(flow)
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay."""
+        return self.first.marginal_slope(flow) + self.second.marginal_slope(flow)
+
+    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
+        """Sum of what both carry, each in its first form; see `Latency.total_cone`."""
+        return _both(self.first.total_cone(flow), self.second.total_cone(flow))
+
+    def potential_cone(self, flow: cp.Expression) -> Cone:
+        """Sum of the potentials; see `Latency.potential_cone`."""
+        return _both(self.first.potential_cone(flow), self.second.potential_cone(flow))
+
+    def latency_cone(self, flow: cp.Expression) -> Cone:
+        """Sum of the latencies; see `Latency.latency_cone`."""
+        return _both(self.first.latency_cone(flow), self.second.latency_cone(flow))
+
+    def exact(self, cone: str) -> bool:
+        """Whether both write a cone; see `Latency.exact`."""
+        return self.first.exact(cone) and self.second.exact(cone)
+
+    def touching(self, points: Array) -> Tandem:
+        """Return the pairs with tangents at the points; see `Latency.touching`."""
+        return Tandem(self.first.touching(points), self.second.touching(points))
+
+    def scaled(self, rate: float, time: float) -> Tandem:
+        """Return the pairs in other units; see `Latency.scaled`."""
+        return Tandem(self.first.scaled(rate, time), self.second.scaled(rate, time))
+
+    def take(self, index: Any) -> Tandem:
+        """Return the pairs at `index`; see `Queue.take`."""
+        return Tandem(self.first.take(index), self.second.take(index))
+
+    def farther(self, delay: ArrayLike) -> Tandem:
+        """Return the pairs with longer delays; see `Queue.farther`."""
+        return Tandem(self.first.farther(delay), self.second)
+
+    def rate_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency in the rate that bounds the pair; in both where they are equal."""
+        parts = [np.where(q.rate == self.rate, q.rate_slope(flow), 0.0) for q in (self.first, self.second)]
+        out: Array = parts[0] + parts[1]
+        return out
+
+    def _sum(self, method: str, flow: ArrayLike, spare: ArrayLike | None) -> Array:
+        parts = []
+        for queue in (self.first, self.second):
+            more = np.where(queue.rate > self.rate, queue.rate - np.where(np.isfinite(self.rate), self.rate, 0.0), 0.0)
+            parts.append(getattr(queue, method)(flow, None if spare is None else more + np.asarray(spare)))
+        out: Array = parts[0] + parts[1]
+        return out
+
+
+def _both(first: Cone, second: Cone) -> Cone:
+    return Cone(first.value + second.value, (*first.constraints, *second.constraints), first.kinds | second.kinds)
