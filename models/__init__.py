@@ -12,12 +12,15 @@ from sojourn.models.latency import (
     Kingman,
     KraemerLangenbachBelz,
     Latency,
+    LatencyCheckError,
+    LatencyReport,
     MM1Percentile,
     MM1Setup,
     MM1Vacations,
     MMc,
     Polynomial,
     Tandem,
+    check_latency,
 )
 from sojourn.models.scenarios import load_scenario
 from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, Solution, SolverNameError, certify
@@ -45,6 +48,8 @@ __all__ = [
     "Kingman",
     "KraemerLangenbachBelz",
     "Latency",
+    "LatencyCheckError",
+    "LatencyReport",
     "Limit",
     "LoadError",
     "MM1Percentile",
@@ -66,6 +71,7 @@ __all__ = [
     "Tolls",
     "TunableMode",
     "certify",
+    "check_latency",
     "load_scenario",
     "verify",
 ]

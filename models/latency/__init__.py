@@ -2,6 +2,7 @@
 
 from sojourn.models.latency.approximate import KraemerLangenbachBelz, MM1Setup
 from sojourn.models.latency.base import Latency, LatencyPool
+from sojourn.models.latency.check import LatencyCheckError, LatencyReport, PropertyCheck, check_latency
 from sojourn.models.latency.cone import Cone
 from sojourn.models.latency.function import Function
 from sojourn.models.latency.gg1 import MG1PS, Kingman, MM1Percentile, MM1Vacations
@@ -22,11 +23,15 @@ __all__ = [
     "Kingman",
     "KraemerLangenbachBelz",
     "Latency",
+    "LatencyCheckError",
     "LatencyPool",
+    "LatencyReport",
     "MM1Percentile",
     "MM1Setup",
     "MM1Vacations",
     "MMc",
     "Polynomial",
+    "PropertyCheck",
     "Tandem",
+    "check_latency",
 ]

@@ -59,7 +59,7 @@ class Latency(Queue):
         return new
 
     def scaled(self, rate: float, time: float) -> Latency:
-        """Return the servers with rates and times in other units: multiplied by `rate` and `time`."""
+        """Return the servers with what are rates multiplied by `rate`, and what are times by `time`; see `in_unit`."""
         known = is_dataclass(type(self))  # of the class: asked of the bank, a type checker takes no Latency for one
         if self.rates is None or self.times is None or not known:
             return Scaled(self, rate, time)

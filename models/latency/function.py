@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from sojourn.models.latency.base import ArrayLike, Latency
+from sojourn.models.latency.shape import ROUNDING, check_shape
 from sojourn.models.latency.tangents import general_points
 from sojourn.reference.derived import slope
 from sojourn.reference.errors import Array, InputError, first_bad
 from sojourn.reference.queues import bank_arrays
 
-ROUNDING = 1e-9  # of a value, that may look like a fall or a dent
 APART = 1e-5  # relative distance between a derivative and the differences
 
 
@@ -103,7 +103,7 @@ class Function(Latency):
                 raise InputError("function", self.function, problem, "write it in NumPy, for arrays of loads (..., n)") from error
             given = None if self.derivative is None else self._call(self.derivative, points)
         for i in range(len(self)):
-            _check_one(f"function, server {i}", points[:, i], value[:, i], bounded=bool(np.isfinite(self.rate[i])))
+            check_shape(f"function, server {i}", points[:, i], value[:, i], bounded=bool(np.isfinite(self.rate[i])))
         if given is not None:
             with np.errstate(all="ignore"):
                 true = slope(self.latency, points, self.rate)
@@ -113,23 +113,3 @@ class Function(Latency):
                 k, i = np.argwhere(bad)[0]
                 problem = f"is {given[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, where the function rises by {true[k, i]:.6g}"
                 raise InputError("derivative", self.derivative, problem, "correct it, or leave it out")
-
-
-def _check_one(name: str, x: Array, y: Array, *, bounded: bool) -> None:
-    if not bounded:  # far out an unbounded load may be too much for a float
-        x, y = x[: max(2, int(np.argmin(np.isfinite(y))) or len(y))], y[: max(2, int(np.argmin(np.isfinite(y))) or len(y))]
-    if np.any(bad := ~np.isfinite(y)):
-        k = int(np.argmax(bad))
-        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is not finite", "give its rate, the load that it must stay below")
-    if np.any(bad := y < 0):
-        k = int(np.argmax(bad))
-        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is a negative latency", "give a latency of 0 or more")
-    if np.any(bad := y[1:] < y[:-1] * (1 - ROUNDING)):
-        k = int(np.argmax(bad))
-        raise InputError(name, float(y[k + 1]), f"at load {x[k + 1]:.6g} falls from {y[k]:.6g} at {x[k]:.6g}", "a latency must not fall")
-    rise = np.diff(y) / np.diff(x)
-    noise = ROUNDING * (rise[:-1] + rise[1:]) + 1e-14 * y[1:-1] / np.minimum(np.diff(x)[:-1], np.diff(x)[1:])
-    if np.any(bad := rise[1:] < rise[:-1] - noise):
-        k = int(np.argmax(bad))
-        problem = f"at load {x[k + 1]:.6g} is not convex: it rises by {rise[k]:.6g} a job before and {rise[k + 1]:.6g} after"
-        raise InputError(name, float(y[k + 1]), problem, "a latency must be convex; fit one with Measured")
