@@ -52,6 +52,11 @@ class KraemerLangenbachBelz(Latency):
         _check(self, "arrival_cv", "cv")
         check_cvs(self.arrival_cv, self.cv)
 
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(rate=[100.0, 80.0, 200.0], arrival_cv=[0.5, 1.0, 2.0], cv=[0.3, 0.0, 2.0], delay=[0.005, 0.005, 0.02])
+
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time; see `Queue.latency`."""
         x = np.asarray(flow, dtype=np.float64)
@@ -112,6 +117,11 @@ class MM1Setup(Latency):
         bent = long**3 * (squared - 1.0) <= 2.0
         remedy = "shorten it to at most (2/(cv^2 - 1))^(1/3) service times"
         first_bad("setup", self.setup, bent, "varies so much that the latency is not convex", remedy)
+
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(rate=[100.0, 80.0, 200.0], setup=0.008, setup_cv=[0.0, 1.0, 1.2], delay=[0.005, 0.005, 0.02])
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time; see `Queue.latency`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -33,8 +33,22 @@ class Latency(Queue):
     times: ClassVar[tuple[str, ...] | None] = None
     """Fields that are rates, and that are times, of a family that is a dataclass; where they are not said, units are changed around it."""
 
+    files: ClassVar[tuple[str, ...]] = ()
+    """Fields of a scenario file that name a file to read the servers from; see `of_fields`."""
+
     tangent_points: Array | None = None
     """Where the tangents touch that stand for a cone that is not written, shape (m, n); by default 60, for any load."""
+
+    @classmethod
+    def of_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Latency:
+        """Return the servers that a scenario file says, each by its fields; servers within servers are banks of one."""
+        columns = {name: [s[name] for s in servers] for name in servers[0]}
+        return cls(**{name: column[0] if isinstance(column[0], Latency) else column for name, column in columns.items()})
+
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers, as different as users will have them: for benchmarks and examples."""
+        return cls(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.02])  # type: ignore[call-arg]
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Delay carried by each server, x l(x); by default its tangents."""

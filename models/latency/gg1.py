@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from sojourn.models.latency.base import Latency
 from sojourn.models.latency.mg1 import PollaczekKhinchineCones
 from sojourn.reference.errors import Array, first_bad
 
@@ -49,6 +50,11 @@ class Kingman(PollaczekKhinchineCones):
     def __post_init__(self) -> None:
         self._check(arrival_cv=self.arrival_cv, cv=self.cv)
         check_cvs(self.arrival_cv, self.cv)
+
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(rate=[100.0, 80.0, 200.0], arrival_cv=1.2, cv=0.7, delay=[0.005, 0.005, 0.02])
 
     @property
     def k(self) -> Array:
@@ -123,6 +129,11 @@ class MM1Vacations(PollaczekKhinchineCones):
             value = getattr(self, name)
             first_bad(name, value, value >= 0, "is negative", "give 0 or more")
 
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(rate=[100.0, 80.0, 200.0], vacation=0.01, vacation_cv=2.0, delay=[0.005, 0.005, 0.02])
+
     @property
     def k(self) -> Array:
         """Variability, 1."""
@@ -169,6 +180,11 @@ class MM1Percentile(PollaczekKhinchineCones):
     def __post_init__(self) -> None:
         self._check(p=self.p)
         first_bad("p", self.p, (self.p > 0) & (self.p < 1), "is not between 0 and 1", "give a part of the jobs, such as 0.99")
+
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(rate=[100.0, 80.0, 200.0], p=0.99, delay=[0.005, 0.005, 0.02])
 
     @property
     def k(self) -> Array:

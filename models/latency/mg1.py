@@ -86,3 +86,8 @@ class MD1(PollaczekKhinchineCones, numbers.MD1):
 
 class MG1(PollaczekKhinchineCones, numbers.MG1):
     """M/G/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MG1`."""
+
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(rate=[100.0, 80.0, 200.0], cv=[0.0, 1.0, 9.0], delay=[0.005, 0.005, 0.02])

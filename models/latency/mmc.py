@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -38,6 +38,9 @@ class MMc(Latency):
     array([0.02    , 0.013333])
     """
 
+    rates = ("rate",)
+    times: ClassVar[tuple[str, ...]] = ("delay",)
+
     def __init__(self, rate: Any, servers: Any, delay: Any = 0.0) -> None:
         given = bank_arrays(rate=rate, servers=servers, delay=delay)
         first_bad("rate", given["rate"], given["rate"] > 0, "a server needs a rate above 0", "give a positive service rate")
@@ -46,6 +49,11 @@ class MMc(Latency):
         first_bad("delay", given["delay"], given["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
         self.each, self.servers, self.delay = given["rate"], given["servers"], given["delay"]
         self.rate = self.each * self.servers
+
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(rate=[30.0, 40.0, 50.0], servers=[3, 1, 20], delay=[0.005, 0.005, 0.02])
 
     def __repr__(self) -> str:
         return f"MMc(rate={self.each.tolist()}, servers={self.servers.astype(int).tolist()}, delay={self.delay.tolist()})"

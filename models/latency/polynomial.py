@@ -60,6 +60,11 @@ class Polynomial(Latency):
         object.__setattr__(self, "coefficients", np.array(np.broadcast_to(rows, (n, rows.shape[1]))))
         object.__setattr__(self, "delay", arrays["delay"])
 
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(coefficients=[[0.01, 0.001, 0.0, 1e-7], [0.02, 0.0, 1e-5, 0.0], [0.0, 0.002, 0.0, 0.0]], delay=[0.0, 0.01, 0.0])
+
     @property
     def rate(self) -> Array:  # type: ignore[override]
         """Infinite: no load is too much."""
@@ -193,6 +198,11 @@ class Constant(Polynomial):
         object.__setattr__(self, "delay", delay)
         self.__post_init__()
 
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(delay=[0.05, 0.08, 0.1])
+
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers with times multiplied; see `Polynomial.scaled`."""
         return type(self)(self.delay * time)
@@ -239,6 +249,11 @@ class BPR(Latency):
         for name, array in arrays.items():
             object.__setattr__(self, name, array)
         object.__setattr__(self, "delay", np.zeros(len(self)))
+
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(free_flow=[0.01, 0.02, 0.03], capacity=[100.0, 50.0, 80.0], b=[0.15, 0.2, 0.3], power=[4.0, 2.5, 1.0])
 
     def __len__(self) -> int:
         return len(self.free_flow)

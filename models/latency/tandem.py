@@ -9,6 +9,8 @@ import numpy as np
 
 from sojourn.models.latency.base import ArrayLike, Latency
 from sojourn.models.latency.cone import Cone
+from sojourn.models.latency.mg1 import MM1
+from sojourn.models.latency.mmc import MMc
 from sojourn.reference.errors import Array, InputError
 
 
@@ -44,6 +46,11 @@ class Tandem(Latency):
             raise InputError("second", second, problem, "give as many of both: each server of the first has its own second")
         self.first, self.second = first, second
         self.rate, self.delay = np.minimum(first.rate, second.rate), first.delay + second.delay
+
+    @classmethod
+    def sample(cls) -> Latency:
+        """Return three servers; see `Latency.sample`."""
+        return cls(MM1.sample(), MMc(rate=[30.0, 90.0, 20.0], servers=[4, 2, 3]))
 
     def __repr__(self) -> str:
         return f"Tandem({self.first!r}, {self.second!r})"

@@ -74,6 +74,10 @@ def text(given: Mapping[str, Any], key: str, place: str, default: str) -> str:
 def loads(given: Mapping[str, Any], most: float, check: Callable[[float], float]) -> tuple[float, Array]:
     """Return the operating point and the loads of the curve; `most` is the load that none may reach, `check` raises where one does."""
     known(given, ("at", "curve"), "loads.")
+    for key in ("at", "curve"):
+        if key not in given and math.isinf(most):
+            remedy = "give loads.at and loads.curve in jobs per second, such as at = 10 and curve = { from = 1, to = 20, points = 99 }"
+            raise ScenarioError(f"loads.{key}", None, "is missing, and by default it is a part of the total rate, which is infinite", remedy)
     at = absolute(number(given.get("at", 0.5), "loads.at", above=True), most)
     curve = given.get("curve", {"from": 0.01, "to": 0.99, "points": 99})
     if isinstance(curve, dict):
@@ -93,8 +97,8 @@ def loads(given: Mapping[str, Any], most: float, check: Callable[[float], float]
 
 
 def absolute(load: float, most: float) -> float:
-    """Return a load in jobs per second: below 1 it is a part of the load that none may reach."""
-    return load * most if 0 < load < 1 else load
+    """Return a load in jobs per second: below 1 it is a part of the load that none may reach, where there is one."""
+    return load * most if 0 < load < 1 and math.isfinite(most) else load
 
 
 def _checked(check: Callable[[float], float], load: float, place: str) -> None:

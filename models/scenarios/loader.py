@@ -12,6 +12,8 @@ from sojourn.models.scenarios.dual_mode import DualModeScenario
 from sojourn.models.scenarios.fields import ScenarioError
 from sojourn.models.scenarios.parallel import Scenario
 
+HERE = Path()
+
 
 def names() -> tuple[str, ...]:
     """Return the names of the built-in scenarios."""
@@ -59,17 +61,17 @@ def load_scenario(scenario: str | Path) -> Scenario | DualModeScenario:
         remedy = f"did you mean {near[0]}?" if near else f"give a TOML file or one of {', '.join(names())}"
         raise ScenarioError("scenario", text, "is neither a file nor a built-in scenario", remedy)
     try:
-        return parse(path.read_text(encoding="utf-8"), name)
+        return parse(path.read_text(encoding="utf-8"), name, path.parent)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError("scenario", text, f"cannot be read ({error})", "give a text file in UTF-8") from None
 
 
-def parse(text: str, name: str) -> Scenario | DualModeScenario:
-    """Return the scenario that a TOML text says; see `load_scenario`."""
+def parse(text: str, name: str, folder: Path = HERE) -> Scenario | DualModeScenario:
+    """Return the scenario that a TOML text says; files that it names are relative to the folder. See `load_scenario`."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError("file", name, f"is not valid TOML: {error}", "correct that line") from None
     if "dual_mode" in table and "servers" in table:
         raise ScenarioError("file", name, "says two systems, dual_mode and servers", "keep one")
-    return dual_mode.read(table, name) if "dual_mode" in table else parallel.read(table, name)
+    return dual_mode.read(table, name) if "dual_mode" in table else parallel.read(table, name, folder)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from sojourn.models.latency import MD1, MG1, MM1, Latency
+from sojourn.models.latency.families import family_named, parameters
 from sojourn.models.scenarios.fields import PER_SECOND, SECONDS, ScenarioError, known, loads, number, table, text, unit
+from sojourn.models.scenarios.servers import Server, Units, banks, servers
 from sojourn.models.systems.parallel import ParallelServers
 from sojourn.reference.errors import Array
 
-FAMILIES = {"M/M/1": MM1, "M/D/1": MD1, "M/G/1": MG1}
 TOP_KEYS = ("title", "source", "units", "loads", "servers", "variants")
-SERVER_KEYS = ("name", "family", "rate", "delay", "cv")
+SINGLE = ("M/M/1", "M/D/1")  # M/G/1 with a cv of their own
 VARIANT_KEYS = ("title", "delay", "cv", "pay")
 
 
@@ -68,91 +69,50 @@ class Scenario:
     variants: tuple[Variant, ...]
 
 
-def read(given: Mapping[str, Any], name: str) -> Scenario:
-    """Return the scenario that a TOML table with `servers` says."""
+def read(given: Mapping[str, Any], name: str, folder: Path) -> Scenario:
+    """Return the scenario that a TOML table with `servers` says; files that it names are relative to the folder."""
     known(given, TOP_KEYS, "")
-    units = table(given, "units", required=True)
-    known(units, ("rate", "delay"), "units.")
-    per_second = unit(units, "rate", PER_SECOND)
-    seconds = unit(units, "delay", SECONDS)
-    servers = _servers(given.get("servers"))
-    system = _system(servers, per_second, seconds)
+    said = table(given, "units", required=True)
+    known(said, ("rate", "delay"), "units.")
+    units = Units(unit(said, "rate", PER_SECOND), unit(said, "delay", SECONDS))
+    listed = servers(given.get("servers"), folder)
+    system = _system(listed, units)
     at, curve = loads(table(given, "loads"), system.total_rate, system.check_load)
-    variants = tuple(_variant(k, v, servers, system, per_second, seconds) for k, v in table(given, "variants").items())
+    variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
     title, source = (text(given, key, "", default) for key, default in (("title", name), ("source", "")))
-    return Scenario(name, title, source, system, at, curve, units["delay"], variants)
+    return Scenario(name, title, source, system, at, curve, said["delay"], variants)
 
 
-def _system(servers: Sequence[Mapping[str, Any]], per_second: float, seconds: float) -> ParallelServers:
-    """Servers in file order; neighbours of one family are one bank."""
-    banks: list[Latency] = []
-    start = 0
-    for end in range(1, len(servers) + 1):
-        if end < len(servers) and servers[end]["family"] == servers[start]["family"]:
-            continue
-        part = servers[start:end]
-        fields = {"rate": [s["rate"] * per_second for s in part], "delay": [s["delay"] * seconds for s in part]}
-        if part[0]["family"] == "M/G/1":
-            fields["cv"] = [s["cv"] for s in part]
-        banks.append(FAMILIES[part[0]["family"]](**fields))
-        start = end
-    return ParallelServers(*banks, names=[s["name"] for s in servers], time_unit="s")
+def _system(given: Sequence[Server], units: Units) -> ParallelServers:
+    return ParallelServers(*banks(given, units), names=[s.name for s in given], time_unit="s")
 
 
-def _servers(given: object) -> list[dict[str, Any]]:
-    if not isinstance(given, list) or not given:
-        raise ScenarioError("servers", given, "the system has no server", "add a [[servers]] table with a rate")
-    out = [_server(i, s) for i, s in enumerate(given)]
-    taken: dict[str, int] = {}
-    for i, server in enumerate(out):
-        if server["name"] in taken:
-            problem = f"is the name of servers[{taken[server['name']]}] too"
-            raise ScenarioError(f"servers[{i}].name", server["name"], problem, "give every server its own name")
-        taken[server["name"]] = i
-    return out
-
-
-def _server(index: int, given: object) -> dict[str, Any]:
-    place = f"servers[{index}]."
-    if not isinstance(given, dict):
-        raise ScenarioError(place[:-1], given, "is not a table", "write it as [[servers]]")
-    known(given, SERVER_KEYS, place)
-    if "rate" not in given:
-        raise ScenarioError(f"{place}rate", None, "is missing", "give the service rate")
-    family = given.get("family", "M/G/1" if "cv" in given else "M/M/1")
-    if not isinstance(family, str) or family not in FAMILIES:
-        raise ScenarioError(f"{place}family", family, "is not a known family", f"use one of {', '.join(FAMILIES)}")
-    if family != "M/G/1" and "cv" in given:
-        raise ScenarioError(f"{place}cv", given["cv"], f"{family} has its own", "leave out cv, or use family = 'M/G/1'")
-    if family == "M/G/1" and "cv" not in given:
-        raise ScenarioError(f"{place}cv", None, "M/G/1 needs a coefficient of variation", "give cv, 0 or more")
-    server: dict[str, Any] = {"name": text(given, "name", place, f"server {index + 1}"), "family": family}
-    server["rate"] = number(given["rate"], f"{place}rate", above=True)
-    server["delay"] = number(given.get("delay", 0.0), f"{place}delay")
-    server["cv"] = number(given.get("cv", 1.0 if family == "M/M/1" else 0.0), f"{place}cv")
-    return server
-
-
-def _variant(name: str, given: object, servers: list[dict[str, Any]], true: ParallelServers, per_second: float, seconds: float) -> Variant:
+def _variant(name: str, given: object, listed: Sequence[Server], true: ParallelServers, units: Units) -> Variant:
     place = f"variants.{name}."
     if not isinstance(given, dict):
         raise ScenarioError(place[:-1], given, "is not a table", f"write it as [variants.{name}]")
     if not re.fullmatch(r"[\w-]+", name) or name == "curve":
         raise ScenarioError("variants", name, "cannot name the variant's files", "use letters, digits, - and _, and not 'curve'")
     known(given, VARIANT_KEYS, place)
-    changed = [dict(s) for s in servers]
+    changed = list(listed)
     if "delay" in given:
         delay = given["delay"]
         if delay == "mean":
-            delay = float(np.mean([s["delay"] for s in servers]))
-        for server in changed:
-            server["delay"] = number(delay, f"{place}delay")
+            delay = float(np.mean([s.fields.get("delay", 0.0) for s in listed]))
+        changed = [_with(s, "delay", number(delay, f"{place}delay"), place) for s in changed]
     if "cv" in given:
         cv = number(given["cv"], f"{place}cv")
-        for server in changed:
-            server.update(cv=cv, family="M/G/1")
-    believed = _system(changed, per_second, seconds)
+        changed = [_with(replace(s, family="M/G/1") if s.family in SINGLE else s, "cv", cv, place) for s in changed]
+    believed = _system(changed, units)
     pay = given.get("pay", "own")
     if pay not in ("own", "true"):
         raise ScenarioError(f"{place}pay", pay, "is not a way to pay", "use 'true' for the delays of the scenario, or 'own'")
     return Variant(name, text(given, "title", place, name), believed, true if pay == "true" else believed)
+
+
+def _with(server: Server, field: str, value: float, place: str) -> Server:
+    """The server with another number, where its family has such a field."""
+    if field not in parameters(family_named(server.family)):
+        problem = f"cannot be changed: {server.name} is {server.family}, which has no {field}"
+        raise ScenarioError(f"{place}{field}", value, problem, "leave it out of the variant")
+    return server.changed(**{field: value})

@@ -21,7 +21,7 @@ def test_every_family_passes(bank):
 
 
 def test_a_pool_of_families_with_and_without_cones_passes():
-    assert check_latency(LatencyPool([FAMILIES["M/M/1"], FAMILIES["polynomial"], FAMILIES["G/G/1 KLB"]]), seed=1).passed
+    assert check_latency(LatencyPool([FAMILIES["M/M/1"], FAMILIES["polynomial"], FAMILIES["G/G/1-KLB"]]), seed=1).passed
 
 
 def test_what_is_seen_is_said():

@@ -156,7 +156,7 @@ BAD = {
     "cv on M/D/1": (GOOD + 'family = "M/D/1"\ncv = 1\n', r"^servers\[0\]\.cv = 1: M/D/1 has its own; leave out cv, or use family = 'M/G/1'$"),
     "cv on M/M/1": (GOOD + 'family = "M/M/1"\ncv = 1\n', r"^servers\[0\]\.cv = 1: M/M/1 has its own"),
     "M/G/1 without cv": (GOOD + 'family = "M/G/1"\n', r"^servers\[0\]\.cv = None: M/G/1 needs a coefficient of variation; give cv, 0 or more$"),
-    "unknown family": (GOOD + 'family = "M/M/2"\n', r"^servers\[0\]\.family = 'M/M/2': is not a known family; use one of M/M/1, M/D/1, M/G/1$"),
+    "unknown family": (GOOD + 'family = "M/M/2"\n', r"^servers\[0\]\.family = 'M/M/2': is not a known family; did you mean M/M/c\?"),
     "family that is a list": (GOOD + 'family = ["M/M/1"]\n', r"^servers\[0\]\.family = \['M/M/1'\]: is not a known family"),
     "duplicate names": (GOOD + "name = 'a'\n" + SERVER + "name = 'b'\n" + SERVER + "name = 'a'\n",
                         r"^servers\[2\]\.name = 'a': is the name of servers\[0\] too; give every server its own name$"),

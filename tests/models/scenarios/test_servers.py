@@ -1,0 +1,181 @@
+"""Servers of any family in a scenario file: their fields, their units, servers within servers, loads without a total rate."""
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sojourn.models import BPR, MM1, Constant, InputError, Kingman, Latency, MM1Setup, MMc, Polynomial, Tandem
+from sojourn.models.latency import LatencyPool, families
+from sojourn.models.scenarios import ScenarioError, parse
+
+HEAD = '[units]\nrate = "1/s"\ndelay = "ms"\n'
+AT = "[loads]\nat = 3\ncurve = [1, 2, 3]\n"
+
+
+def server(**fields):
+    return "[[servers]]\n" + "".join(f"{k} = {v!r}\n" for k, v in fields.items())
+
+
+def bank(text):
+    return parse(HEAD + text, "mine").system.bank
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"family": "M/M/c", "rate": 30, "servers": 2, "delay": 5}, MMc(30.0, 2, 0.005)),
+        ({"family": "G/G/1", "rate": 30, "arrival_cv": 1.5, "cv": 2}, Kingman(30.0, 1.5, 2.0)),
+        ({"family": "M/M/1-setup", "rate": 30, "setup": 20, "setup_cv": 0}, MM1Setup(30.0, 0.020, 0.0)),
+        ({"family": "polynomial", "coefficients": [10, 1, 0.1], "delay": 5}, Polynomial([0.010, 0.001, 0.0001], 0.005)),
+        ({"family": "constant", "delay": 50}, Constant(0.050)),
+        ({"family": "BPR", "free_flow": 10, "capacity": 4, "power": 2}, BPR(0.010, 4.0, power=2.0)),
+    ],
+    ids=lambda v: v["family"] if isinstance(v, dict) else "",
+)
+def test_family_by_its_fields_in_the_units_of_the_file(fields, expected):
+    found = bank(AT + server(**fields))
+    assert type(found) is type(expected)
+    flows = np.linspace(0.0, 20.0, 9)[:, None]
+    np.testing.assert_allclose(found.latency(flows), expected.latency(flows), rtol=1e-14)
+
+
+def test_unit_of_rates_counts_too():
+    text = f'[units]\nrate = "1/ms"\ndelay = "ms"\n{AT}' + server(family="BPR", free_flow=10, capacity=0.004)
+    np.testing.assert_allclose(parse(text, "x").system.bank.latency([3.0]), BPR(0.010, 4.0).latency([3.0]))
+
+
+def test_servers_within_a_server():
+    text = server(family="tandem") + "[servers.first]\nrate = 10\ndelay = 3\n[servers.second]\nfamily = 'M/M/c'\nrate = 4\nservers = 4\n"
+    expected = Tandem(MM1([10.0], 0.003), MMc(4.0, 4))
+    found = bank(text + server(rate=5))
+    assert isinstance(found, LatencyPool)
+    np.testing.assert_allclose(found.latency([4.0, 1.0]), [*expected.latency([4.0]), 0.25])
+    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.first\.rate = None: is missing; give the service rate$"):
+        bank(server(family="tandem") + "[servers.first]\ndelay = 1\n[servers.second]\nrate = 10\n")
+
+
+def test_neighbours_with_the_same_fields_are_one_bank_and_all_keep_their_order():
+    found = bank(server(rate=1) + server(rate=2) + server(rate=3, delay=1) + server(family="M/M/c", rate=4, servers=2))
+    np.testing.assert_array_equal(found.rate, [1, 2, 3, 8])
+    assert [len(b) for b in found.banks] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (server(family="M/M/c", rate=4), r"^servers\[0\]\.servers = None: is missing; M/M/c needs rate, servers$"),
+        (server(family="M/M/c", rate=4, servers=1.5), r"^servers\[0\]\.servers = 1\.5: is not a number of servers; give a whole number"),
+        (server(rate=1) + server(family="M/M/c", rate=4, server=2), r"^servers\[1\]\.server = 2: is not a known key; did you mean servers\?$"),
+        (server(family="M/M/1-setup", rate=4, setup=900, setup_cv=0),
+         r"^servers\[0\]\.setup = 900\.0: is so long that the latency falls with the load at first; shorten it"),
+        (server(family="polynomial", coefficients=[1, -1]), r"^servers\[0\]\.coefficients\[1\] = -1\.0: is out of range; give 0 or more$"),
+        (server(family="M/M/1-percentile", rate=4, p=2), r"^servers\[0\]\.p = 2\.0: is not between 0 and 1"),
+        (server(rate=4) + server(family="BPR", free_flow=4, capacity=1) + "[variants.a]\ncv = 2\n" + AT,
+         r"^variants\.a\.cv = 2\.0: cannot be changed: server 2 is BPR, which has no cv; leave it out of the variant$"),
+        (server(family="constant", delay=4), r"^loads\.at = None: is missing, and by default .* infinite; give loads\.at and loads\.curve"),
+        (server(family="constant", delay=4) + "[loads]\nat = 3\n", r"^loads\.curve = None: is missing"),
+    ],
+)  # fmt: skip
+def test_mistake_is_named_with_its_place(text, message):
+    with pytest.raises(ScenarioError, match=message):
+        bank(text)
+
+
+def test_loads_below_1_are_jobs_where_no_load_is_too_much():
+    scenario = parse(HEAD + "[loads]\nat = 0.5\ncurve = { from = 0.1, to = 2.0, points = 20 }\n" + server(family="constant", delay=4), "x")
+    assert scenario.load == 0.5
+    np.testing.assert_allclose(scenario.loads, np.linspace(0.1, 2.0, 20))
+
+
+# ---- families of others
+
+
+@dataclass(frozen=True, eq=False)
+class Plain(Latency):
+    """A family that does not say which of its fields are rates and which are times."""
+
+    rate: Any
+    delay: Any = 0.0
+
+    def __post_init__(self):
+        for name in ("rate", "delay"):
+            object.__setattr__(self, name, np.atleast_1d(np.asarray(getattr(self, name), dtype=float)) * np.ones(np.size(self.rate)))
+
+    def latency(self, flow, spare=None):
+        return self.delay + 1.0 / (self.rate - flow if spare is None else spare)
+
+
+@pytest.fixture
+def names():
+    """Whatever a test registers is forgotten after it."""
+    before = dict(families._families)
+    yield
+    families._families.clear()
+    families._families.update(before)
+
+
+@pytest.mark.usefixtures("names")
+class TestFamiliesOfOthers:
+    def test_registered_class_is_known_by_its_name(self):
+        assert families.register("plain", Plain) is Plain
+        assert families.register("plain", Plain) is Plain  # a module loaded twice
+        scenario = parse('[units]\nrate = "1/ms"\ndelay = "ms"\n' + server(family="plain", rate=0.01, delay=5), "x")
+        np.testing.assert_allclose(scenario.system.bank.rate, [10.0])
+        np.testing.assert_allclose(scenario.system.bank.latency([5.0]), [0.205])
+
+    def test_units_that_do_not_fit_need_fields_that_are_said(self):
+        families.register("plain", Plain)
+        with pytest.raises(ScenarioError, match=r"^units = .*: do not fit, and plain does not say its fields'; use units that fit"):
+            bank(server(family="plain", rate=10, delay=5))
+
+    def test_name_that_is_taken_or_none_and_class_that_is_none(self):
+        with pytest.raises(InputError, match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose another$"):
+            families.register("M/M/1", Plain)
+        with pytest.raises(InputError, match=r"^name = ' ': is not a name"):
+            families.register(" ", Plain)
+        with pytest.raises(InputError, match=r"^family = <class 'int'>: is not a class of servers; make it a subclass"):
+            families.register("int", int)
+
+    def test_decorator(self):
+        @families.register("mine")
+        class Mine(MM1):
+            pass
+
+        assert families.families()["mine"] is Mine
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch, names):
+    """A distribution with a module and entry points, as pip would put it on the path."""
+
+    def install(code, points):
+        info = tmp_path / "other_package-1.0.dist-info"
+        info.mkdir()
+        (tmp_path / "other_package.py").write_text(code)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[sojourn.latencies]\n" + points)
+        monkeypatch.syspath_prepend(tmp_path)
+        families._entry_points.cache_clear()
+
+    yield install
+    families._entry_points.cache_clear()
+    sys.modules.pop("other_package", None)
+
+
+def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
+    package("from sojourn.models import MM1\nclass MM1K(MM1):\n    pass\n", "M/M/1/K = other_package:MM1K\n")
+    assert "M/M/1/K" in families.names()
+    assert "other_package" not in sys.modules
+    assert type(bank(server(family="M/M/1/K", rate=10))).__name__ == "MM1K"
+    assert families.families()["M/M/1/K"].__module__ == "other_package"
+
+
+def test_entry_point_that_does_not_load_is_said_and_does_not_stop_the_others(package):
+    package("raise ValueError('broken')\n", "broken = other_package:It\n")
+    with pytest.warns(UserWarning, match=r"family = 'broken': is the entry point other_package:It, which raised ValueError: broken"):
+        assert "M/M/1" in families.families()
+    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.family = 'broken': is the entry point"):
+        bank(server(family="broken", rate=10))
