@@ -35,14 +35,29 @@ def slope(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -> A
     return out
 
 
-def integral(function: Callable[[Array], Array], flow: Array) -> Array:
-    """Return the integral of an increasing function from 0 to the flow, to about 1e-12."""
+def integral(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -> Array:
+    """Return the integral of an increasing function from 0 to the flow, to about 1e-12.
+
+    Within a rate it is taken over s = -log(1 - x/rate): what grows as 1/(rate - x) is flat there.
+    """
     from scipy.integrate import quad_vec  # sojourn.reference is to import in a blink
 
+    flow = np.asarray(flow, dtype=np.float64)
+    finite = np.isfinite(rate)
+    capacity = np.where(finite, rate, 1.0)
+    end = np.where(finite, -np.log1p(-np.where(finite, flow, 0.0) / capacity), flow)
     most = function(flow)
-    scale = np.where(most > 0, most, 1.0)
-    mean, _ = quad_vec(lambda t: function(flow * t) / scale, 0.0, 1.0, epsabs=1e-13, epsrel=1e-13, norm="max", limit=200)
-    out: Array = flow * scale * mean
+    scale = np.where(most > 0, most, 1.0) * np.where(flow > 0, flow, 1.0)
+
+    def at(part: float) -> Array:
+        s = end * part
+        x = np.where(finite, -capacity * np.expm1(-np.where(finite, s, 0.0)), s)
+        weight = np.where(finite, capacity * np.exp(-np.where(finite, s, 0.0)), 1.0)
+        out: Array = function(np.minimum(x, flow)) * weight * end / scale
+        return out
+
+    mean, _ = quad_vec(at, 0.0, 1.0, epsabs=1e-13, epsrel=1e-13, norm="max", limit=200)
+    out: Array = scale * mean
     return out
 
 

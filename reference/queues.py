@@ -103,7 +103,7 @@ class Queue(ABC):
 
     def potential(self, flow: ArrayLike) -> Array:
         """Beckmann potential, the integral of l from 0 to x; by adaptive quadrature of l(xt)/l(x) over t from 0 to 1."""
-        return integral(self.latency, np.asarray(flow, dtype=np.float64))
+        return integral(self.latency, flow, self.rate)
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow at which the latency is as given; 0 below the idle latency, infinite from the `ceiling` on."""

@@ -30,7 +30,8 @@ GAP = 1e-8
 ROUNDING = 1e-12  # of an optimum, an equilibrium and the bound made of them, close to saturation
 MOST = 4_000_000  # loads looked at before the search stops with the gap it has
 PARTS = 8  # into which a cell is cut while cells are few
-CLOSEST = 1e-9  # part of the loads that is left out, at an end where nothing is known of the limit
+CLOSEST = 1e-9  # part of the loads that is left out next to no load, where nothing is known of the limit
+FULL = 1e-6  # and next to the total rate: closer, the rounding of what has no closed form is larger than the gap
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,7 +103,7 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
         Relative distance between what is found and what is excluded; at least 1e-11.
     up_to : float, optional
         Search the loads up to this one alone: what a service that stays below it can suffer. By default all below the total rate for
-        M/M/1, M/D/1 and M/G/1; up to (1 - 1e-9) of the total rate for other families, whose limit is not known (and from 1e-9 of the
+        M/M/1, M/D/1 and M/G/1; up to (1 - 1e-6) of the total rate for other families, whose limit is not known (and from 1e-9 of the
         last load on, where a latency is 0 at no load).
 
     Returns
@@ -186,7 +187,7 @@ def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> floa
     if up_to is None:
         if np.isinf(total):
             raise InputError("up_to", None, "the rates are infinite and the loads without end", "say up to which load to search")
-        return total if end is not None else total * (1 - CLOSEST)
+        return total if end is not None else total * (1 - FULL)
     value = one_number("up_to", up_to)
     if not value > 0:
         raise LoadError("up_to", up_to, "is not above 0", "give the largest load to search")

@@ -119,7 +119,7 @@ def derivatives(bank: Latency, points: Array) -> str:
 def potential(bank: Latency, points: Array) -> str:
     """The integral of the latency from 0, against quadrature."""
     some = points[::SOME]
-    expected = integral(bank.latency, some)
+    expected = integral(bank.latency, some, bank.rate)
     worst("potential", "the integral of the latency", bank.potential(some), expected, some, NEAR * expected, "correct it, or leave it out")
     nothing = np.zeros((1, len(bank)))
     worst("potential", "0", bank.potential(nothing), nothing, nothing, SAME * expected[:1], "integrate from 0")
