@@ -18,6 +18,7 @@ from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_
 from sojourn.reference.parallel import check_one_load
 from sojourn.reference.queues import Queue, as_queue
 
+JUMP = 1e-9  # relative imbalance that rounding does not leave: there the flow jumps
 SLACK = 1e-12  # relative: limits that leave exactly one split leave it up to rounding
 
 
@@ -130,11 +131,12 @@ def _flow(queue: Queue, load: float, low: Array, high: Array, charge: Array) -> 
     if high.sum() <= load * (1 + SLACK):
         return high.copy(), float((queue.marginal(high) + charge).max())
     idle = queue.idle_latency + charge
-    start, step = float(idle.min()), float(queue.idle_latency.min())
+    start, step = float(idle.min()), _some_price(queue, load)
     behind = start - idle
 
     def flows(excess: float) -> Array:  # the excess over the least idle delay keeps the digits that c itself loses at a light load
-        return np.clip(queue.at_marginal(np.maximum(behind + excess, 0.0)).flow, low, high)
+        flow: Array = np.clip(queue.at_marginal(np.maximum(behind + excess, 0.0)).flow, low, np.minimum(high, 2.0 * load))
+        return flow
 
     def missing(excess: float) -> float:
         return math.fsum([*flows(excess), -load])
@@ -143,11 +145,30 @@ def _flow(queue: Queue, load: float, low: Array, high: Array, charge: Array) -> 
         step *= 4.0
     excess = _root(missing, step) if missing(0.0) < 0 else 0.0
     flow, c = flows(excess), start + excess
+    if abs(math.fsum([*flow, -load])) > JUMP * load:
+        flow = _share_jump(flows, load, excess)
     free = (flow > low) & (flow < high)
     if free.any():  # what the last digit of c leaves
-        rise = np.where(free, 1.0 / queue.marginal_slope(np.where(free, flow, 0.0)), 0.0)
+        slope = queue.marginal_slope(np.where(free, flow, 0.0))
+        flat = free & (slope <= 0)
+        rise = np.where(flat, 1.0, 0.0) if flat.any() else np.where(free, 1.0 / np.where(free, slope, 1.0), 0.0)
         flow = np.clip(flow - math.fsum([*flow, -load]) * rise / rise.sum(), low, high)
     return flow, c
+
+
+def _share_jump(flows: Callable[[float], Array], load: float, excess: float) -> Array:
+    """Flows between those just below and just above a price at which a server of constant latency fills."""
+    less, more = (flows(excess * (1.0 + side)) for side in (-1e-14, 1e-14))
+    gap = math.fsum([*more, *-less])
+    part = math.fsum([load, *-less]) / gap if gap > 0 else 0.0
+    out: Array = less + min(max(part, 0.0), 1.0) * (more - less)
+    return out
+
+
+def _some_price(queue: Queue, load: float) -> float:
+    """A marginal delay above 0, to start a search from."""
+    idle = float(queue.idle_latency.min())
+    return idle or float(queue.marginal(np.minimum(load, 0.5 * queue.rate)).max()) or 1.0
 
 
 def _budget_price(queue: Queue, load: float, low: Array, high: Array, cost: Array, money: float) -> float:
@@ -156,7 +177,7 @@ def _budget_price(queue: Queue, load: float, low: Array, high: Array, cost: Arra
     def over(z: float) -> float:
         return float(cost @ _flow(queue, load, low, high, z * cost)[0]) - money
 
-    top = float(queue.idle_latency.min()) / max(float(np.ptp(cost)), 1e-300)
+    top = _some_price(queue, load) / max(float(np.ptp(cost)), 1e-300)
     for _ in range(400):
         if over(top) <= 0:
             break

@@ -139,7 +139,10 @@ class Queue(ABC):
         excess = np.asarray(excess, dtype=np.float64)
         own, price = 1.0 / players, self.idle_latency + excess
         low, high = self.at_marginal(excess).flow, self.at_latency(excess).flow
+        bounded = np.isfinite(high)
+        low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
         flow = _halve(lambda x: own * self.marginal(x) + (1.0 - own) * self.latency(x), price, low, high)
+        flow = np.where(bounded, flow, np.inf)
         return self._operation(flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x))
 
     def rate_slope(self, flow: ArrayLike) -> Array:

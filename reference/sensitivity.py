@@ -85,9 +85,11 @@ def derivatives(queue: Queue, load: float, flow: Array, players: float, mean_del
     used, own = flow > 0, 1.0 / players
     marginal, slope = queue.marginal(flow), own * queue.marginal_slope(flow) + (1 - own) * queue.latency_slope(flow)
     price = own * marginal + (1 - own) * queue.latency(flow)
-    weight = np.where(used, 1.0 / slope, 0.0)
+    flat = used & (slope <= 0)  # takes whatever the others leave, at its own price
+    rise = np.where(used & ~flat, 1.0 / np.where(slope > 0, slope, 1.0), 0.0)
+    weight = flat.astype(float) if flat.any() else rise
     mean = float(weight @ marginal / weight.sum())
-    moved = weight * (marginal - mean)  # load dT per unit of price, through the flows that leave
+    moved = rise * (marginal - mean)  # load dT per unit of price, through the flows that leave
     finite = np.isfinite(queue.rate)
     scale = np.where(finite, 1.0 / np.where(finite, queue.rate, 1.0), 0.0)
     price_by_rate = -scale * (price - queue.delay + flow * slope)

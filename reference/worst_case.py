@@ -203,8 +203,9 @@ def all_alike(queue: Queue) -> bool:
     end = saturation(queue)
     if end is not None:
         return all(np.ptp(v) == 0 for v in (end.rate, end.k, end.fixed))
-    arrays = [v for name in queue._stored() if isinstance(v := getattr(queue, name), np.ndarray)]
-    return not hasattr(queue, "banks") and bool(arrays) and all(np.ptp(v) == 0 for v in arrays if v.size == len(queue))
+    stored = [getattr(queue, name) for name in queue._stored()]
+    # what is not a number a server is not looked into
+    return bool(stored) and all(isinstance(v, np.ndarray) and v.dtype.kind == "f" and np.all(v == v[:1]) for v in stored)
 
 
 class _Search:

@@ -22,6 +22,7 @@ STEPS = 200
 CALM = 1e-13  # relative move after which rounding is all that moves
 PATIENCE = 8  # steps without gain after which rounding is all that moves
 NEAR = 1e-6  # part of the load within which a solver's flow may be at its bound
+FLAT = 1e-9  # rise of a price over the load, relative, below which it is flat
 KEPT = 1e-12  # violation of a limit that is rounding, relative
 
 
@@ -51,7 +52,8 @@ class Limited:
         """Least mean delay that the multipliers prove."""
         queue = self.queue
         point = queue.at_marginal(np.maximum((c - z * self.price - queue.delay) - queue.service, 0.0))
-        flow = np.clip(point.flow, self.least, self.most)
+        # that no server carries more than the load is no new limit, and bounds what a flat price does not
+        flow = np.clip(point.flow, self.least, np.minimum(self.most, self.load))
         spare = np.where(flow == point.flow, point.spare, queue.rate - flow)
         cost = flow * queue.latency(flow, spare)
         budget = [z * math.fsum([*(self.price * flow), -self.money])] if self.budgeted else []
@@ -114,7 +116,9 @@ class Limited:
 
     def _inner(self, flow: Array) -> Array | None:
         """Point within the limits half way from a flow to an even utilisation."""
-        even, near = self.repair(self.load * self.queue.rate / math.fsum(self.queue.rate)), self.repair(flow)
+        endless = np.isinf(self.queue.rate)
+        weight = endless.astype(float) if endless.any() else self.queue.rate
+        even, near = self.repair(self.load * weight / math.fsum(weight)), self.repair(flow)
         return even if even is None or near is None else 0.5 * (even + near)
 
     def _newton(self, start: Array, z: float) -> tuple[Array, float, float, int]:
@@ -127,7 +131,9 @@ class Limited:
         binds = self.budgeted and math.fsum(self.price * x) >= self.money * (1 - NEAR)
         c, calmest, stuck = 0.0, math.inf, 0
         for step in range(1, STEPS + 1):
-            marginal, slope = queue.marginal(x), queue.marginal_slope(x)
+            marginal = queue.marginal(x)
+            # a price that does not rise with the flow is taken for one that hardly does: at the end, nothing moves by it
+            slope = np.maximum(queue.marginal_slope(x), FLAT * max(float(marginal.max()), 1e-300) / self.load)
             base = float(np.min(marginal, initial=math.inf, where=free)) if free.any() else 0.0
             # above the least of them: at a light load the multiplier itself has not the digits that say the flow
             rise, z = self._prices(x, marginal - base, np.where(free, 1.0 / slope, 0.0), free, binds=binds)
@@ -173,12 +179,14 @@ class Limited:
         if not free.any():
             above, below = x >= self.most, x <= self.least
             return float(marginal[above].max() if above.any() else marginal[below].min()), 0.0
-        target = weight * marginal
-        rest = np.array([math.fsum([self.load, *-x, *target])])
+        total, missing = math.fsum(weight), math.fsum([self.load, *-x])
+        common = (missing + math.fsum(weight * marginal)) / total
         if not binds:
-            return float(rest[0] / math.fsum(weight)), 0.0
-        cost = np.array([math.fsum([self.money, *(-self.price * x), *(self.price * target)])])
-        wp = weight * self.price
-        matrix = np.array([[math.fsum(weight), -math.fsum(wp)], [math.fsum(wp), -math.fsum(wp * self.price)]])
-        c, z = np.linalg.lstsq(matrix, np.concatenate([rest, cost]), rcond=1e-15)[0]
-        return float(c), float(z)
+            return common, 0.0
+        # against the mean price of the servers that follow, the two conditions say one multiplier each
+        mean = math.fsum(weight * self.price) / total
+        apart = self.price - mean
+        over = math.fsum([self.money, *(-self.price * x), -mean * missing, *(weight * apart * marginal)])
+        spread = math.fsum(weight * apart**2)
+        z = -over / spread if spread > 0 else 0.0
+        return common + z * mean, z

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import cvxpy as cp
 import numpy as np
 
+from sojourn.models.latency.tangents import first_points, with_landing
 from sojourn.models.solving.certificate import clip
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.limited import Limited
 from sojourn.models.solving.solution import Attempt, ShadowPrice, Solution, Timing
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
 from sojourn.models.systems.limits import Box, Limit
-from sojourn.models.systems.search import RESIDUE, Search
+from sojourn.models.systems.search import PATIENCE, RESIDUE, TANGENT_GAP, Search
 from sojourn.reference.errors import Array
 
 
@@ -34,14 +35,29 @@ class LimitedSearch(Search):
     box: Box
 
     def ask(self, solver: str, formulation: str) -> tuple[Solution | None, Attempt]:
-        """Return a solver's answer, if it has one, and the record of the attempt."""
+        """Return a solver's answer, if it has one, and the record of the attempt; by rounds of tangents where there is no cone."""
+        if FORMULATIONS[formulation].exact(self.bank):
+            return self._once(solver, formulation, None)[:2]
+        points, enough, stuck = first_points(self.bank, self.load), min(self.wanted, TANGENT_GAP), 0
+        best, attempt, landed = self._once(solver, formulation, points)
+        while best is not None and landed is not None and best.certificate.gap > enough and stuck < PATIENCE:
+            points = with_landing(self.bank, points, landed)
+            found, again, landed = self._once(solver, formulation, points)
+            better = found is not None and found.certificate.gap < 0.5 * best.certificate.gap
+            stuck = 0 if better else stuck + 1
+            if found is not None and found.certificate.gap < best.certificate.gap:
+                best, attempt = found, again
+        return best, attempt
+
+    def _once(self, solver: str, formulation: str, points: Array | None) -> tuple[Solution | None, Attempt, Array | None]:
+        """Solve one problem; return also where the solver landed."""
         started = time.perf_counter()
-        model, spent = self._write(formulation)
+        model, spent = self._write(formulation, points)
         built = time.perf_counter() - started
         ran = run(model.problem, solver, self.options)
         answer = model.flow.value
         if answer is None or not np.all(np.isfinite(answer)):
-            return None, Attempt(solver, formulation, ran.status, np.inf, time.perf_counter() - started)
+            return None, Attempt(solver, formulation, ran.status, np.inf, time.perf_counter() - started), None
         finishing = time.perf_counter()
         # the total delay has no unit: only the budget is in the problem's
         z = 0.0 if spent is None or spent.dual_value is None else max(float(spent.dual_value), 0.0) * self.unit
@@ -71,11 +87,11 @@ class LimitedSearch(Search):
             problem=model.problem,
             limits=self._shadows(polished, flow, c, price),
         )
-        return solution, Attempt(solver, formulation, ran.status, certificate.gap, ended - started)
+        return solution, Attempt(solver, formulation, ran.status, certificate.gap, ended - started), answer
 
-    def _write(self, formulation: str) -> tuple[Model, cp.Constraint | None]:
+    def _write(self, formulation: str, points: Array | None) -> tuple[Model, cp.Constraint | None]:
         """Write the problem with its limits, in the solver's unit."""
-        model, box = build(FORMULATIONS[formulation], self.bank, self.load, self.unit), self.box
+        model, box = build(FORMULATIONS[formulation], self.bank, self.load, self.unit, points=points), self.box
         flow = self.unit * model.flow
         low, high = np.flatnonzero(box.least > 0), np.flatnonzero(box.most < self.bank.rate)
         extra: list[cp.Constraint] = []

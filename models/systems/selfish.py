@@ -75,7 +75,8 @@ class SelfishSearch(Search):
         if not all(np.all(p.spare > 0) for p in points):
             return 0.0, math.inf
         spare = self.true.rate - flow
-        ends = [(self.base + p.flow, p.spare) for p in points] + [(flow, spare)]
+        # nobody carries more than there is, whatever a flat price would give him
+        ends = [(self.base + np.minimum(p.flow, self.load), p.spare) for p in points] + [(flow, spare)]
         c = 0.5 * (lowest + highest)
         reach = np.max([np.abs(x - flow) for x, _ in ends], axis=0)
         steep = np.max([np.abs(self.true.marginal(x, y) - c) for x, y in ends], axis=0)
