@@ -14,6 +14,7 @@ from sojourn.models.latency import (
     Latency,
     LatencyCheckError,
     LatencyReport,
+    Measured,
     MM1Percentile,
     MM1Setup,
     MM1Vacations,
@@ -21,6 +22,8 @@ from sojourn.models.latency import (
     Polynomial,
     Tandem,
     check_latency,
+    families,
+    register,
 )
 from sojourn.models.scenarios import load_scenario
 from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, Solution, SolverNameError, certify
@@ -58,6 +61,7 @@ __all__ = [
     "MMc",
     "MaxShare",
     "MaxUtilisation",
+    "Measured",
     "MinShare",
     "MultiMode",
     "NotCertifiedError",
@@ -72,6 +76,8 @@ __all__ = [
     "TunableMode",
     "certify",
     "check_latency",
+    "families",
     "load_scenario",
+    "register",
     "verify",
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sojourn.models import Function
-from sojourn.models.latency.families import families
+from sojourn.models.latency.registry import families
 
 RATE, DELAY = np.array([100.0, 80.0, 200.0]), [0.005, 0.005, 0.02]
 

@@ -6,9 +6,11 @@ from sojourn.models.latency.check import LatencyCheckError, LatencyReport, Prope
 from sojourn.models.latency.cone import Cone
 from sojourn.models.latency.function import Function
 from sojourn.models.latency.gg1 import MG1PS, Kingman, MM1Percentile, MM1Vacations
+from sojourn.models.latency.measured import Measured
 from sojourn.models.latency.mg1 import MD1, MG1, MM1
 from sojourn.models.latency.mmc import MMc
 from sojourn.models.latency.polynomial import BPR, Constant, Polynomial
+from sojourn.models.latency.registry import families, register
 from sojourn.models.latency.tandem import Tandem
 
 __all__ = [
@@ -30,8 +32,11 @@ __all__ = [
     "MM1Setup",
     "MM1Vacations",
     "MMc",
+    "Measured",
     "Polynomial",
     "PropertyCheck",
     "Tandem",
     "check_latency",
+    "families",
+    "register",
 ]

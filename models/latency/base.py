@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from typing import Any, ClassVar, Self
@@ -38,6 +39,15 @@ class Latency(Queue):
 
     tangent_points: Array | None = None
     """Where the tangents touch that stand for a cone that is not written, shape (m, n); by default 60, for any load."""
+
+    @property
+    def kinks(self) -> Array:
+        """Loads at which the second derivative of the latency jumps, shape (m, n): none, unless a family says so."""
+        return np.empty((0, len(self)))
+
+    def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
+        """Return what must be said of the latencies at a flow, such as that nothing was ever measured there; nothing, unless a family does."""
+        return []
 
     @classmethod
     def of_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Latency:
@@ -185,6 +195,18 @@ class LatencyPool(Pool, Latency):
         """Return the servers in other units; see `Latency.scaled`."""
         return LatencyPool([b.scaled(rate, time) for b in self.banks])
 
+    @property
+    def kinks(self) -> Array:
+        """Kinks of all banks; see `Latency.kinks`."""
+        parts = [b.kinks for b in self.banks]
+        most = max(len(p) for p in parts)
+        return np.concatenate([np.pad(p, ((0, most - len(p)), (0, 0)), constant_values=np.inf) for p in parts], axis=1)
+
+    def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
+        """What each bank has to say; see `Latency.caveats`."""
+        ends = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
+        return [said for b, lo, hi in ends for said in b.caveats(np.asarray(flow)[lo:hi], names[lo:hi])]
+
     def exact(self, cone: str) -> bool:
         """Whether every bank writes a cone; see `Latency.exact`."""
         return all(b.exact(cone) for b in self.banks)
@@ -205,6 +227,12 @@ class LatencyPool(Pool, Latency):
     def _stack(cones: list[Cone]) -> Cone:
         constraints = tuple(c for cone in cones for c in cone.constraints)
         return Cone(cp.hstack([c.value for c in cones]), constraints, frozenset().union(*(c.kinds for c in cones)))
+
+
+def parameters(family: type[Latency]) -> dict[str, bool]:
+    """Return the parameters of a family by name, and whether each is required."""
+    given = inspect.signature(family).parameters.values()
+    return {p.name: p.default is p.empty for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
 def as_latency(servers: tuple[Latency, ...]) -> Latency:

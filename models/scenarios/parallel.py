@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sojourn.models.latency.families import family_named, parameters
+from sojourn.models.latency.base import parameters
+from sojourn.models.latency.registry import family_named
 from sojourn.models.scenarios.fields import PER_SECOND, SECONDS, ScenarioError, known, loads, number, table, text, unit
 from sojourn.models.scenarios.servers import Server, Units, banks, servers
 from sojourn.models.systems.parallel import ParallelServers

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from sojourn.models.latency import Latency
-from sojourn.models.latency.families import family_named, parameters
+from sojourn.models.latency.base import parameters
+from sojourn.models.latency.registry import family_named
 from sojourn.models.scenarios.fields import ScenarioError, known, number, text
 from sojourn.reference.errors import InputError
 
@@ -122,7 +123,8 @@ def _bank(part: Sequence[Server], units: Units) -> Latency:
     """One bank, from the units of the file to seconds."""
     family = family_named(part[0].family)
     # what says its fields is converted before it looks at them; else its numbers must be of one unit of time
-    declared = family.rates is not None and family.times is not None
+    read = any(isinstance(v, Path) for v in part[0].fields.values())
+    declared = family.rates is not None and family.times is not None and not read
     if not (declared or family.scaled is not Latency.scaled or np.isclose(units.per_second * units.seconds, 1.0)):
         remedy = f"use units that fit, such as 1/s and s, or say in {family.__name__} which fields are rates and which are times"
         raise ScenarioError("units", "of a rate and of a delay", f"do not fit, and {part[0].family} does not say its fields'", remedy)

@@ -120,6 +120,8 @@ class Solution:
         How many equal players the equilibrium is of; infinite where no user counts.
     limits : tuple of ShadowPrice
         The side constraints and what each costs.
+    caveats : tuple of str
+        What must be said of the latencies at this split, such as that nothing was ever measured there.
     """
 
     goal: Goal
@@ -142,6 +144,7 @@ class Solution:
     problem: cp.Problem = field(repr=False)
     players: float = math.inf
     limits: tuple[ShadowPrice, ...] = ()
+    caveats: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         kind = "marginal delay" if self.goal == "optimum" else "common latency" if math.isinf(self.players) else "price"
@@ -156,7 +159,7 @@ class Solution:
         lines += [f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}" for i in sorted(shown)]
         if self.flow.size > shown.size:
             lines.append(f"  ... and {self.flow.size - shown.size} more servers")
-        lines += [f"  {limit}" for limit in self.limits]
+        lines += [f"  {limit}" for limit in self.limits] + [f"  but {caveat}" for caveat in self.caveats]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -180,6 +183,7 @@ class Solution:
             "timing": vars(self.timing),
             "players": self.players if math.isfinite(self.players) else None,
             "limits": [limit.to_dict() for limit in self.limits],
+            "caveats": list(self.caveats),
         }
 
 

@@ -97,6 +97,11 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
             f"{missed} of {len(checked) * len(goals)} answers are not certified; see <goal>_certified and <goal>_gap",
             stacklevel=2,
         )
+    unsure = [s for answers in solutions.values() for s in answers if s is not None and s.caveats]
+    if unsure:
+        last = max(unsure, key=lambda s: s.load)
+        first = min(s.load for s in unsure)
+        warnings.warn(f"from load {first:g} on, answers go beyond what was measured: at load {last.load:g} {last.caveats[0]}", stacklevel=2)
     return data
 
 

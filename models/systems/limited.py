@@ -86,6 +86,7 @@ class LimitedSearch(Search):
             timing=Timing(built, ran.compile, ran.solve, ended - finishing),
             problem=model.problem,
             limits=self._shadows(polished, flow, c, price),
+            caveats=tuple(self.bank.caveats(flow, self.names)),
         )
         return solution, Attempt(solver, formulation, ran.status, certificate.gap, ended - started), answer
 

@@ -100,6 +100,7 @@ class Search:
             polished=steps,
             timing=timing,
             problem=found.model.problem,
+            caveats=tuple(self.bank.caveats(flow, self.names)),
         )
         return solution, Attempt(solver, formulation, found.status, certificate.gap, ended - started)
 

@@ -59,6 +59,7 @@ class SelfishSearch(Search):
             certificate=certificate,
             certified=seen.certified and certificate.gap <= wanted,
             players=self.players,
+            caveats=tuple(self.true.caveats(flow, self.names)),
         )
         return solution, replace(attempt, gap=certificate.gap)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import BPR, MM1, Constant, InputError, Kingman, Latency, MM1Setup, MMc, Polynomial, Tandem
-from sojourn.models.latency import LatencyPool, families
+from sojourn.models.latency import LatencyPool, registry
 from sojourn.models.scenarios import ScenarioError, parse
 
 HEAD = '[units]\nrate = "1/s"\ndelay = "ms"\n'
@@ -111,40 +111,40 @@ class Plain(Latency):
 @pytest.fixture
 def names():
     """Whatever a test registers is forgotten after it."""
-    before = dict(families._families)
+    before = dict(registry._families)
     yield
-    families._families.clear()
-    families._families.update(before)
+    registry._families.clear()
+    registry._families.update(before)
 
 
 @pytest.mark.usefixtures("names")
 class TestFamiliesOfOthers:
     def test_registered_class_is_known_by_its_name(self):
-        assert families.register("plain", Plain) is Plain
-        assert families.register("plain", Plain) is Plain  # a module loaded twice
+        assert registry.register("plain", Plain) is Plain
+        assert registry.register("plain", Plain) is Plain  # a module loaded twice
         scenario = parse('[units]\nrate = "1/ms"\ndelay = "ms"\n' + server(family="plain", rate=0.01, delay=5), "x")
         np.testing.assert_allclose(scenario.system.bank.rate, [10.0])
         np.testing.assert_allclose(scenario.system.bank.latency([5.0]), [0.205])
 
     def test_units_that_do_not_fit_need_fields_that_are_said(self):
-        families.register("plain", Plain)
+        registry.register("plain", Plain)
         with pytest.raises(ScenarioError, match=r"^units = .*: do not fit, and plain does not say its fields'; use units that fit"):
             bank(server(family="plain", rate=10, delay=5))
 
     def test_name_that_is_taken_or_none_and_class_that_is_none(self):
         with pytest.raises(InputError, match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose another$"):
-            families.register("M/M/1", Plain)
+            registry.register("M/M/1", Plain)
         with pytest.raises(InputError, match=r"^name = ' ': is not a name"):
-            families.register(" ", Plain)
+            registry.register(" ", Plain)
         with pytest.raises(InputError, match=r"^family = <class 'int'>: is not a class of servers; make it a subclass"):
-            families.register("int", int)
+            registry.register("int", int)
 
     def test_decorator(self):
-        @families.register("mine")
+        @registry.register("mine")
         class Mine(MM1):
             pass
 
-        assert families.families()["mine"] is Mine
+        assert registry.families()["mine"] is Mine
 
 
 @pytest.fixture
@@ -158,24 +158,24 @@ def package(tmp_path, monkeypatch, names):
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text("[sojourn.latencies]\n" + points)
         monkeypatch.syspath_prepend(tmp_path)
-        families._entry_points.cache_clear()
+        registry._entry_points.cache_clear()
 
     yield install
-    families._entry_points.cache_clear()
+    registry._entry_points.cache_clear()
     sys.modules.pop("other_package", None)
 
 
 def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
     package("from sojourn.models import MM1\nclass MM1K(MM1):\n    pass\n", "M/M/1/K = other_package:MM1K\n")
-    assert "M/M/1/K" in families.names()
+    assert "M/M/1/K" in registry.names()
     assert "other_package" not in sys.modules
     assert type(bank(server(family="M/M/1/K", rate=10))).__name__ == "MM1K"
-    assert families.families()["M/M/1/K"].__module__ == "other_package"
+    assert registry.families()["M/M/1/K"].__module__ == "other_package"
 
 
 def test_entry_point_that_does_not_load_is_said_and_does_not_stop_the_others(package):
     package("raise ValueError('broken')\n", "broken = other_package:It\n")
     with pytest.warns(UserWarning, match=r"family = 'broken': is the entry point other_package:It, which raised ValueError: broken"):
-        assert "M/M/1" in families.families()
+        assert "M/M/1" in registry.families()
     with pytest.raises(ScenarioError, match=r"^servers\[0\]\.family = 'broken': is the entry point"):
         bank(server(family="broken", rate=10))

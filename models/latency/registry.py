@@ -7,7 +7,6 @@ group ``sojourn.latencies``, which is loaded when somebody asks for it.
 from __future__ import annotations
 
 import difflib
-import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -17,6 +16,7 @@ from typing import Any, TypeVar, overload
 from sojourn.models.latency.approximate import KraemerLangenbachBelz, MM1Setup
 from sojourn.models.latency.base import Latency
 from sojourn.models.latency.gg1 import MG1PS, Kingman, MM1Percentile, MM1Vacations
+from sojourn.models.latency.measured import Measured
 from sojourn.models.latency.mg1 import MD1, MG1, MM1
 from sojourn.models.latency.mmc import MMc
 from sojourn.models.latency.polynomial import BPR, Constant, Polynomial
@@ -41,6 +41,7 @@ _families: dict[str, type[Latency]] = {
     "polynomial": Polynomial,
     "constant": Constant,
     "BPR": BPR,
+    "measured": Measured,
 }
 
 
@@ -122,12 +123,6 @@ def family_named(name: object) -> type[Latency]:
     if name not in _families:
         register(name, _loaded(_entry_points()[name]))
     return _families[name]
-
-
-def parameters(family: type[Latency]) -> dict[str, bool]:
-    """Return the parameters of a family by name, and whether each is required."""
-    given = inspect.signature(family).parameters.values()
-    return {p.name: p.default is p.empty for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
 @cache

@@ -1,0 +1,299 @@
+"""A latency made of measurements: the convex increasing curve that fits the samples of a server best, a few gross errors among them or not.
+
+How it is fitted is in `sojourn.models.latency.fit`. Beyond X, the largest sampled load, it is the straight line on, the least that convexity
+allows: nothing was measured there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import cvxpy as cp
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from sojourn.models.latency.base import ArrayLike, Latency
+from sojourn.models.latency.cone import Cone
+from sojourn.models.latency.fit import fit, padded, spread
+from sojourn.models.latency.samples import check_delay, check_pieces, check_samples, nested, pairs, places, read, rows
+from sojourn.reference.errors import Array, InputError
+from sojourn.reference.queues import Operation
+
+PIECES = 8
+FAR = 4.0  # spreads from which a sample is an outlier
+OWN = 0.01  # part of a latency that a curve of few pieces may be off by itself: less makes no outlier
+ROUNDING = 1e-9  # part of the largest sampled load by which a flow may exceed it
+
+
+class Measured(Latency):
+    """Servers whose latency is the convex increasing curve that fits their samples best; gross errors in a few of them hardly move it.
+
+    Parameters
+    ----------
+    load, latency : array_like, shape (m,), or a sequence of n of them
+        Loads of one server, or of each of n, >= 0, three of them different; and the mean latencies seen at them, > 0.
+    pieces : int, default 8
+        Largest number P of quadratic pieces, >= 1; two fewer than different loads at most. Knots are at quantiles of the loads.
+    delay : array_like, shape (n,) or (), default 0
+        Part of the latency that is a delay whatever the load, >= 0: the rest is fitted.
+
+    Attributes
+    ----------
+    rate : ndarray, shape (n,)
+        Infinite: no load is too much, but see `last` and `caveats`.
+    starts, values, slopes, bends : ndarray, shape (n, P + 1)
+        Where each piece starts, and the latency without the delay, its slope and its second derivative there. The last column is the straight
+        line beyond the samples; pieces of no width fill the rows of servers that have fewer.
+    samples : ndarray of object, shape (n,)
+        (load, latency without the delay) of each server.
+    spread : ndarray, shape (n,)
+        Robust standard deviation of the residuals: 1.4826 times the median absolute deviation.
+
+    Raises
+    ------
+    InputError
+        Naming the field, the index and the value; or the server whose samples no solver could fit.
+
+    Examples
+    --------
+    Samples of an M/M/1 server of rate 10, without noise:
+
+    >>> import numpy as np
+    >>> load = np.linspace(0.0, 8.0, 41)
+    >>> bank = Measured(load, 1 / (10 - load))
+    >>> bank.latency([4.0]).round(3)
+    array([0.167])
+    >>> bank.caveats([9.0], ["server 1"])[0][:62]
+    'server 1 carries 9, more than any of its samples (at most 8): '
+    """
+
+    rates = ("load",)
+    times: ClassVar[tuple[str, ...]] = ("latency", "delay")
+    files = ("samples",)
+
+    def __init__(self, load: Any, latency: Any, pieces: int = PIECES, delay: Any = 0.0) -> None:
+        loads, latencies = rows("load", load), rows("latency", latency)
+        n = len(loads)
+        if len(latencies) != n:
+            raise InputError("latency", latency, f"is of {len(latencies)} servers where load is of {n}", "give both for every server")
+        for i in range(n):
+            check_samples(loads[i], latencies[i], places(i if n > 1 or nested(load) else None))
+        self.pieces, self.delay = check_pieces(pieces), check_delay(delay, latencies)
+        rest = [y - d for y, d in zip(latencies, self.delay, strict=True)]
+        fits = [fit(x, y, self.pieces, f"latency[{i}]") for i, (x, y) in enumerate(zip(loads, rest, strict=True))]
+        self.rate = np.full(n, np.inf)
+        self.starts, self.values, self.slopes, self.bends = padded(fits)
+        self.samples = pairs(loads, rest)
+        self.spread = np.array([spread(self.residuals(i)) for i in range(n)])
+
+    @classmethod
+    def from_csv(cls, path: Any, pieces: int = PIECES, delay: Any = 0.0) -> Self:
+        """Fit the samples in files, one a server, that have a header line with the columns ``load`` and ``latency`` among others.
+
+        Parameters
+        ----------
+        path : path or sequence of paths
+        pieces, delay
+            As for the class.
+
+        Raises
+        ------
+        InputError
+            Naming the file, the row and the column.
+        """
+        paths = [path] if isinstance(path, str | Path) else list(path)
+        tables = [read(p) for p in paths]
+        return cls([t[0] for t in tables], [t[1] for t in tables], pieces, delay)
+
+    @classmethod
+    def of_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Measured:
+        """Return the server that a scenario file says: its samples as lists, or by the name of a CSV file in ``samples``."""
+        said = dict(servers[0])
+        if float(said.get("pieces", PIECES)).is_integer():  # a file says numbers as floats
+            said["pieces"] = int(said.get("pieces", PIECES))
+        return cls.from_csv(said.pop("samples"), **said) if "samples" in said else cls(**said)
+
+    @classmethod
+    def sample(cls) -> Measured:
+        """Return three servers; see `Latency.sample`."""
+        load = np.linspace(0.0, 0.9, 60)
+        noise = 1.0 + 0.05 * np.sin(np.arange(60.0) ** 2)
+        return cls([load * rate for rate in (100.0, 80.0, 200.0)], [noise / (rate * (1.0 - load)) for rate in (100.0, 80.0, 200.0)])
+
+    @property
+    def kinks(self) -> Array:
+        """Loads at which the second derivative jumps, shape (P + 1, n)."""
+        return self.starts.T
+
+    @property
+    def last(self) -> Array:
+        """Largest sampled load of each server, shape (n,)."""
+        return self.starts[:, -1]
+
+    @property
+    def service(self) -> Array:
+        """Latency without the delay at no load, shape (n,)."""
+        return self.values[:, 0]
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Latency; see `Queue.latency`."""
+        _, u, (value, slope, bend) = self._piece(flow)
+        out: Array = self.delay + (value + u * (slope + 0.5 * bend * u))
+        return out
+
+    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Marginal delay, l(x) + x l'(x); see `Queue.marginal`."""
+        return self.latency(flow) + np.asarray(flow, dtype=np.float64) * self.latency_slope(flow)
+
+    def potential(self, flow: ArrayLike) -> Array:
+        """Integral, that of the pieces before and L u + S u^2/2 + q u^3/6; see `Queue.potential`."""
+        j, u, (value, slope, bend) = self._piece(flow)
+        w = np.diff(self.starts, axis=1)
+        whole = w * (self.values[:, :-1] + w * (self.slopes[:, :-1] / 2.0 + w * self.bends[:, :-1] / 6.0))
+        before = np.concatenate([np.zeros((len(self), 1)), np.cumsum(whole, axis=1)], axis=1)
+        inside = before[np.arange(len(self)), j] + u * (value + u * (slope / 2.0 + u * bend / 6.0))
+        out: Array = self.delay * np.asarray(flow, dtype=np.float64) + inside
+        return out
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency: continuous."""
+        _, u, (_, slope, bend) = self._piece(flow)
+        out: Array = slope + bend * u
+        return out
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay, 2 l' + x l'': it jumps at the knots; at one it is that of the piece on the right."""
+        _, u, (_, slope, bend) = self._piece(flow)
+        out: Array = 2.0 * (slope + bend * u) + np.asarray(flow, dtype=np.float64) * bend
+        return out
+
+    def inverse_latency(self, latency: ArrayLike) -> Array:
+        """Flow at a latency, in closed form; see `Queue.inverse_latency`."""
+        return self._at(self._excess(latency), self._rise, self.slopes, 0.5 * self.bends)
+
+    def inverse_marginal(self, marginal: ArrayLike) -> Array:
+        """Flow at a marginal delay, in closed form: g(t + u) = L + t S + u (2 S + t q) + 3/2 q u^2; see `Queue.inverse_marginal`."""
+        return self._at(self._excess(marginal), *self._marginal_pieces)
+
+    def at_latency(self, excess: ArrayLike) -> Operation:
+        """Operating point at a latency above that of an empty server; see `Queue.at_latency`."""
+        return self._operation(self._at(excess, self._rise, self.slopes, 0.5 * self.bends), self.latency_slope)
+
+    def at_marginal(self, excess: ArrayLike) -> Operation:
+        """Operating point at a marginal delay above that of an empty server; see `Queue.at_marginal`."""
+        return self._operation(self._at(excess, *self._marginal_pieces), self.marginal_slope)
+
+    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
+        """Delay carried, sum over the pieces of (L + t S) u + (S + t q/2) u^2 + q/2 u^3, as second-order cones."""
+        linear = self.values + self.starts * self.slopes
+        cone = self._cone(flow, linear, self.slopes + 0.5 * self.starts * self.bends, 0.5 * self.bends)
+        return Cone(cone.value + cp.multiply(self.delay, flow), cone.constraints, cone.kinds)
+
+    def potential_cone(self, flow: cp.Expression) -> Cone:
+        """Integral of the latency, sum over the pieces of L u + S u^2/2 + q u^3/6, as second-order cones."""
+        cone = self._cone(flow, self.values, 0.5 * self.slopes, self.bends / 6.0)
+        return Cone(cone.value + cp.multiply(self.delay, flow), cone.constraints, cone.kinds)
+
+    def latency_cone(self, flow: cp.Expression) -> Cone:
+        """Latency, L_0 + sum over the pieces of S u + q u^2/2, as second-order cones."""
+        cone = self._cone(flow, self.slopes, 0.5 * self.bends, np.zeros_like(self.bends))
+        return Cone(cone.value + self.idle_latency, cone.constraints, cone.kinds)
+
+    def scaled(self, rate: float, time: float) -> Self:
+        """Return the servers with rates and times multiplied, not fitted again; see `Latency.scaled`."""
+        new = self.take(slice(None))
+        new.starts, new.values = self.starts * rate, self.values * time
+        new.slopes, new.bends = self.slopes * (time / rate), self.bends * (time / rate / rate)
+        new.delay, new.spread = self.delay * time, self.spread * time
+        new.samples = pairs([x * rate for x, _ in self.samples], [y * time for _, y in self.samples])
+        return new
+
+    def residuals(self, server: int) -> Array:
+        """Latencies of a server's samples less those of the fit at their loads, shape (m,)."""
+        load, latency = self.samples[server]
+        one = self.take(np.array([server]))
+        return np.asarray(latency - (one.latency(load[:, None]) - one.delay)[:, 0])
+
+    def outliers(self, server: int) -> npt.NDArray[np.bool_]:
+        """Which samples of a server are farther from the fit than 4 robust spreads, and than 1 % of it, which can be the fit's own error."""
+        off, (_, latency) = self.residuals(server), self.samples[server]
+        return np.asarray(np.abs(off) > np.maximum(FAR * self.spread[server], OWN * np.abs(latency - off)))
+
+    def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
+        """Return a sentence for every server that carries more than was ever measured.
+
+        Parameters
+        ----------
+        flow : array_like, shape (n,)
+        names : sequence of n str
+        """
+        said = "its latency there is the straight line on from them, the least that convexity allows"
+        rows = zip(names, np.asarray(flow, dtype=np.float64), self.last, strict=True)
+        beyond = [(name, x, most) for name, x, most in rows if x > most * (1.0 + ROUNDING)]
+        return [f"{name} carries {x:.6g}, more than any of its samples (at most {most:.6g}): {said}" for name, x, most in beyond]
+
+    @property
+    def _rise(self) -> Array:
+        return self.values - self.values[:, :1]
+
+    @property
+    def _marginal_pieces(self) -> tuple[Array, Array, Array]:
+        """Marginal delay at the start of each piece above that at no load, and what u and u^2 add to it."""
+        return self._rise + self.starts * self.slopes, 2.0 * self.slopes + self.starts * self.bends, 1.5 * self.bends
+
+    def _piece(self, flow: ArrayLike) -> tuple[npt.NDArray[np.intp], Array, tuple[Array, Array, Array]]:
+        """Piece of each flow, how far it is into it, and the value, slope and bend of the piece."""
+        flow = np.asarray(flow, dtype=np.float64)
+        j, server = _last_at_most(flow, self.starts), np.arange(len(self))
+        return j, flow - self.starts[server, j], (self.values[server, j], self.slopes[server, j], self.bends[server, j])
+
+    def _excess(self, price: ArrayLike) -> Array:
+        """What a price is above that of an empty server: without the delay first, which may be much longer than all else."""
+        price = np.asarray(price, dtype=np.float64)
+        return np.where(price > self.idle_latency, (price - self.delay) - self.service, 0.0)
+
+    def _at(self, excess: ArrayLike, heights: Array, linear: Array, square: Array) -> Array:
+        """Flow at which heights + linear u + square u^2, u from the start of a piece, is `excess`; 0 below."""
+        excess = np.maximum(np.asarray(excess, dtype=np.float64), 0.0)
+        j, server = _last_at_most(excess, heights), np.arange(len(self))
+        c, b, a = excess - heights[server, j], linear[server, j], square[server, j]
+        under = b * b + 4.0 * np.multiply(a, c, where=a > 0, out=np.zeros_like(c))  # an infinite price has an infinite flow, not NaN
+        out: Array = self.starts[server, j] + 2.0 * c / (b + np.sqrt(under))
+        return out
+
+    def _cone(self, flow: cp.Expression, linear: Array, square: Array, cube: Array) -> Cone:
+        """Sum over the pieces of linear u + square u^2 + cube u^3, where the u of a server add up to its flow.
+
+        Minimised, the pieces fill up one after another, as what is written here has slopes that rise from each to the next: those of a convex
+        function of the flow. So the sum is that function, and nothing feasible is below it.
+        """
+        width = np.diff(self.starts, axis=1, append=np.inf)
+        server, piece = at = np.nonzero(width > 0)
+        # parts of a piece, of the largest sample beyond it: all numbers that a solver works with are then of one size
+        size = np.where(np.isfinite(width), width, self.last[:, None])[at]
+        part = cp.Variable(size.size, nonneg=True)
+        bounded = np.flatnonzero(piece < self.starts.shape[1] - 1)
+        constraints = (flow == _sum_by(server, size, len(self)) @ part, part[bounded] <= 1)
+        value, kinds = _sum_by(server, linear[at] * size, len(self)) @ part, frozenset[str]()
+        for power, factor in ((2, square[at]), (3, cube[at])):
+            if (used := np.flatnonzero(factor > 0)).size:
+                value += _sum_by(server[used], (factor * size**power)[used], len(self)) @ cp.power(part[used], power)
+                kinds = frozenset({"SOC"})
+        return Cone(value, constraints, kinds)
+
+
+def _last_at_most(value: Array, edges: Array) -> npt.NDArray[np.intp]:
+    """Last column of rising edges, shape (n, k), that is at most the value, shape (..., n); the first below all."""
+    shape = np.broadcast_shapes(value.shape, edges[:, 0].shape)
+    column = np.zeros(shape, dtype=np.intp)
+    for edge in edges.T[1:]:
+        column += value >= edge
+    return column
+
+
+def _sum_by(row: npt.NDArray[np.intp], factor: Array, rows: int) -> Any:
+    """Sparse matrix that multiplies numbers by the factors, and adds up those of each row."""
+    return sparse.csr_matrix((factor, (row, np.arange(row.size))), shape=(rows, row.size))

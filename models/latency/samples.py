@@ -1,0 +1,127 @@
+"""Samples of loads and latencies, from arrays or files, one row of them a server: read, and refused where no curve fits them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.reference.errors import Array, InputError, first_bad, numbers
+
+COLUMNS = ("load", "latency")
+
+Place = Callable[[str, int | None], str]
+"""From a column and the place of a sample in it (None: all of it) to what a message calls it."""
+
+
+def nested(given: Any) -> bool:
+    """Whether there is a row of samples a server, not one of numbers."""
+    if isinstance(given, np.ndarray) and given.dtype != object:
+        return given.ndim > 1
+    return not isinstance(given, str) and np.iterable(given) and any(np.ndim(item) > 0 for item in given)
+
+
+def rows(field: str, given: Any) -> list[Array]:
+    """Samples of each server."""
+    if not nested(given):
+        return [_row(field, given)]
+    return [_row(f"{field}[{i}]", row) for i, row in enumerate(given)]
+
+
+def _row(field: str, given: Any) -> Array:
+    row = numbers(field, given)
+    if row.ndim != 1:
+        raise InputError(field, given, "is not a row of numbers", "give one number a sample")
+    return row
+
+
+def places(server: int | None) -> Place:
+    """What messages call the samples of a server, of one alone by default."""
+    which = "" if server is None else f"[{server}]"
+    return lambda column, k: f"{column}{which}" if k is None else f"{column}{which}[{k}]"
+
+
+def check_samples(load: Array, latency: Array, place: Place) -> None:
+    """Raise InputError on samples that no curve can be fitted to."""
+    if not load.size:
+        raise InputError(place("load", None), [], "there is no sample", "give samples at three loads or more")
+    if latency.size != load.size:
+        problem = f"has {latency.size} values where {place('load', None)} has {load.size}"
+        raise InputError(place("latency", None), latency.tolist(), problem, "give one latency for every load")
+    _refuse("load", load, np.isfinite(load), "is not finite", "give a finite number", place)
+    _refuse("load", load, load >= 0, "a load cannot be negative", "give 0 or more", place)
+    _refuse("latency", latency, np.isfinite(latency), "is not finite", "give a finite number", place)
+    _refuse("latency", latency, latency > 0, "a latency is above 0", "give a positive number, or leave the sample out", place)
+    if (distinct := np.unique(load)).size < 3:
+        problem = f"has {distinct.size} different load{'s' * (distinct.size > 1)}, too few for a curve"
+        raise InputError(place("load", None), distinct.tolist(), problem, "give samples at three loads or more")
+
+
+def _refuse(column: str, values: Array, good: npt.NDArray[np.bool_], problem: str, remedy: str, place: Place) -> None:
+    """Raise InputError at the first value that is not good."""
+    if (bad := np.flatnonzero(~good)).size:
+        raise InputError(place(column, int(bad[0])), values[bad[0]], problem, remedy)
+
+
+def check_pieces(pieces: Any) -> int:
+    """Return the number of pieces; InputError on what is none."""
+    if isinstance(pieces, bool) or not isinstance(pieces, int | np.integer) or pieces < 1:
+        raise InputError("pieces", pieces, "is not a number of pieces", "give a whole number, 1 or more")
+    return int(pieces)
+
+
+def check_delay(given: Any, latencies: list[Array]) -> Array:
+    """Delay of each server."""
+    delay = np.atleast_1d(numbers("delay", given))
+    if delay.ndim != 1 or delay.size not in (1, len(latencies)):
+        problem = f"is not one number a server, of which there are {len(latencies)}"
+        raise InputError("delay", delay.tolist(), problem, "give one value per server, or one for all")
+    first_bad("delay", delay, np.isfinite(delay), "is not finite", "give a finite number")
+    first_bad("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
+    delay = np.array(np.broadcast_to(delay, (len(latencies),)))
+    middle = np.array([np.median(y) for y in latencies])
+    first_bad("delay", delay, delay < middle, "is as long as half of the latencies of its server", "give less: it is a part of them all")
+    return delay
+
+
+def read(path: Any) -> list[Array]:
+    """Columns of a file of samples."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            lines = csv.reader(file)
+            rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError("path", str(path), f"cannot be read: {error}", "give a CSV file of samples") from error
+    header = [cell.strip() for cell in rows[0][1]] if rows else []
+    for name in COLUMNS:
+        if name not in header:
+            raise InputError(f"{path}, row 1", ",".join(header), f"has no column {name}", "name the columns in the first line")
+
+    def place(column: str, k: int | None) -> str:
+        return f"{path}, column {column}" if k is None else f"{path}, row {rows[k + 1][0]}, column {column}"
+
+    columns = [_column(name, [row[header.index(name) :] for _, row in rows[1:]], place) for name in COLUMNS]
+    check_samples(columns[0], columns[1], place)
+    return columns
+
+
+def _column(name: str, cells: list[list[str]], place: Place) -> Array:
+    """Numbers at the head of rows of cells."""
+    out = np.zeros(len(cells))
+    for k, row in enumerate(cells):
+        try:
+            out[k] = float(row[0])
+        except (IndexError, ValueError):
+            raise InputError(place(name, k), row[0] if row else "", "is not a number", "give a number, or leave the row out") from None
+    return out
+
+
+def pairs(loads: Sequence[Array], latencies: Sequence[Array]) -> npt.NDArray[np.object_]:
+    """One (load, latency) a server, that a bank can take servers from."""
+    out = np.empty(len(loads), dtype=object)
+    for i, pair in enumerate(zip(loads, latencies, strict=True)):
+        out[i] = pair
+    return out

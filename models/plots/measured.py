@@ -1,0 +1,86 @@
+"""Pictures of measured latencies: samples, the curve that fits them, and where nothing was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sojourn.models.latency.measured import Measured
+from sojourn.models.plots.style import COLOURS, MILLI, grid
+from sojourn.reference.errors import Array, InputError
+
+ACROSS = 3  # panels in a row
+BEYOND = 1.2  # largest load drawn, in largest sampled loads
+HEADROOM = 1.08  # of the highest sample that is no outlier, or of the curve
+POINTS = 200  # of the curve
+
+
+def plot_measured(bank: Measured, title: str = "", names: Sequence[str] | None = None, time_unit: str = "s") -> Figure:
+    """Draw the samples and the fit of each server in a panel of its own, dashed in a grey band beyond the samples.
+
+    Parameters
+    ----------
+    bank : Measured
+    title : str
+    names : sequence of n str, optional
+        By default server 1, server 2, ...
+    time_unit : str, default "s"
+        Of the bank; seconds are drawn as milliseconds.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        On another number of names than of servers.
+    """
+    names = [f"server {i + 1}" for i in range(len(bank))] if names is None else list(names)
+    if len(names) != len(bank):
+        raise InputError("names", names, f"is not a list of {len(bank)} names", "give one name per server")
+    across = min(ACROSS, len(bank))
+    down = -(-len(bank) // across)
+    figure = Figure(figsize=(max(6.0, 4.2 * across), 0.8 + 3.4 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for i, (axes, name) in enumerate(zip(panels, names, strict=False)):
+        plot_fit(bank, i, axes, time_unit)
+        axes.set_title(name, fontsize="medium")
+    for axes in panels[len(bank) :]:
+        axes.set_axis_off()
+    shown = {text: line for axes in panels[: len(bank)] for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def plot_fit(bank: Measured, server: int, axes: Axes, time_unit: str = "s") -> None:
+    """Draw the samples of one server, those far from the fit as crosses, and the fit; samples above the picture are triangles at its edge."""
+    unit, factor = MILLI.get(time_unit, (time_unit, 1.0))
+    last, far = float(bank.last[server]), bank.outliers(server)
+    load, beyond_delay = bank.samples[server]
+    latency = (beyond_delay + bank.delay[server]) * factor
+    inside, outside = np.linspace(0.0, last, POINTS), np.array([last, BEYOND * last])
+    top = HEADROOM * max(float(_latency(bank, server, outside)[-1]) * factor, float(latency[~far].max(initial=0.0)))
+    above = latency > top
+    axes.axvspan(last, BEYOND * last, color="0.92", linewidth=0, zorder=0)
+    for which, mark, colour, label in (
+        (~far, ".", COLOURS[5], "samples"),
+        (far & ~above, "x", COLOURS[1], "samples far from the fit"),
+        (above, "^", COLOURS[1], "the same, above the picture"),
+    ):
+        if which.any():
+            axes.plot(load[which], np.minimum(latency[which], top), mark, color=colour, markersize=5, clip_on=mark != "^", label=label)
+    axes.plot(inside, _latency(bank, server, inside) * factor, color=COLOURS[0], linewidth=1.8, label="fit: convex, increasing")
+    beyond = "beyond the samples: a straight line, not measured"
+    axes.plot(outside, _latency(bank, server, outside) * factor, "--", color=COLOURS[0], linewidth=1.8, label=beyond)
+    axes.set(xlim=(0.0, BEYOND * last), ylim=(0.0, top), xlabel=f"load (jobs per {time_unit})", ylabel=f"latency ({unit})")
+    grid(axes)
+
+
+def _latency(bank: Measured, server: int, load: Array) -> Array:
+    return bank.take(np.array([server])).latency(load[:, None])[:, 0]
