@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +36,18 @@ LoadOption = Annotated[
 SolverOption = Annotated[str | None, typer.Option("--solver", help="CLARABEL, ECOS, SCS, ...; by default a chain of them.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json.")]
+
+
+@app.callback()
+def start(
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="MODULE", help="Module, or .py file, to import first: it can register families of latencies."),
+    ] = None,
+) -> None:
+    """Import what the user names before any command runs."""
+    for name in modules or ():
+        _import(name)
 
 
 @app.command()
@@ -102,6 +117,18 @@ def list_scenarios(as_json: JsonOption = False) -> None:
     out.print(table)
 
 
+@app.command("families")
+def list_families(as_json: JsonOption = False) -> None:
+    """List the families of latencies that a scenario file can name, with their fields and cones."""
+    from sojourn.models.reports.families import listed, table
+
+    rows = listed()
+    if as_json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    else:
+        out.print(table(rows))
+
+
 @app.command()
 def verify(
     scenario: ScenarioArgument = "scenario-1",
@@ -114,7 +141,10 @@ def verify(
     from sojourn.models.studies import verify as compare
 
     chosen = load_scenario(scenario)
-    loads = [part * _largest(chosen)[0] for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
+    most = _largest(chosen)[0]
+    loads = (
+        [part * (most if math.isfinite(most) else chosen.load) for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
+    )
     found = compare(chosen.system, loads, solver=solver)
     if as_json:
         sys.stdout.write(
@@ -132,13 +162,15 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            help="speed: closed forms and models; traps: local solvers on the dual-mode assignment; gallery: where the worst-case rule fails."
+            help="speed: closed forms and models; families: every latency, model against reference; traps: local solvers on the dual-mode "
+            "assignment; gallery: where the worst-case rule fails."
         ),
     ] = "speed",
     systems: Annotated[int | None, typer.Option(help="traps, gallery: random systems to try; by default 1000, and 200 a family.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Time the models as ratios of one run, or count where local solvers, or the paper's worst-case rule, go wrong."""
+    """Time the models as ratios of one run, compare every family, or count where local solvers, or the paper's worst-case rule, go wrong."""
+    from sojourn.models.studies import families as latencies
     from sojourn.models.studies import gallery as rule
     from sojourn.models.studies import traps
     from sojourn.models.studies.speed import speed, table
@@ -147,6 +179,9 @@ def bench(
     if what == "speed":
         rows = speed()
         found, shown = [vars(r) for r in rows], table(rows)
+    elif what == "families":
+        compared = latencies.compare_families()
+        found, shown = [vars(r) for r in compared], latencies.table(compared)
     elif what == "traps":
         counted = traps(1000 if systems is None else systems)
         found, shown = counted.rows(), counted.table()
@@ -154,7 +189,7 @@ def bench(
         failures = rule.gallery(200 if systems is None else systems)
         found, shown = [f.to_dict() for f in failures], rule.table(failures)
     else:
-        raise InputError("bench", what, "is not a benchmark", "use speed, traps or gallery")
+        raise InputError("bench", what, "is not a benchmark", "use speed, families, traps or gallery")
     if as_json:
         sys.stdout.write(json.dumps(_plain(found), indent=2) + "\n")
     else:
@@ -179,6 +214,8 @@ def _load(text: str | None, scenario: Scenario | DualModeScenario) -> float:
         value = float(text.removesuffix("%"))
     except ValueError:
         raise LoadError("--load", text, "is not a number", f"give 0.9 or 90% of the {word}, or jobs per second below {most:g}") from None
+    if text.endswith("%") and math.isinf(most):
+        raise LoadError("--load", text, f"is a part of the {word}, which is infinite", "give jobs per second")
     return scenario.system.check_load(value / 100 * most if text.endswith("%") else absolute(value, most))
 
 
@@ -189,6 +226,25 @@ def _largest(scenario: Scenario | DualModeScenario) -> tuple[float, str]:
     if isinstance(scenario, DualModeScenario):
         return scenario.system.max_load, "largest load"
     return scenario.system.total_rate, "total rate"
+
+
+def _import(name: str) -> None:
+    """Import a module by its name, or a file by its path."""
+    from sojourn.reference.errors import InputError
+
+    try:
+        if not name.endswith(".py"):
+            importlib.import_module(name)
+            return
+        spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{name} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    except Exception as error:  # someone else's code may raise anything
+        problem = f"cannot be imported: {type(error).__name__}: {error}"
+        raise InputError("--import", name, problem, "give the name of a module that is installed, or a .py file") from error
 
 
 def main() -> None:

@@ -34,7 +34,8 @@ def run(scenario: Scenario, point: float | None, solver: str | None, folder: Pat
 
     system = scenario.system
     try:
-        found = system.worst_case(solver=solver)
+        # where no load is too much, the loads to search are those that the scenario looks at
+        found = system.worst_case(None if math.isfinite(system.total_rate) else float(scenario.loads.max()), solver=solver)
     except WorstCaseInterruptedError as stop:
         only = {"scenario": scenario.name, "worst_case": finite(vars(stop.found))}
         sys.stdout.write((json.dumps(only, indent=2) if as_json else repr(stop.found)) + "\n")
@@ -89,10 +90,10 @@ def _result(
         "scenario": scenario.name,
         "title": scenario.title,
         "time_unit": scenario.system.time_unit,
-        "total_rate": scenario.system.total_rate,
+        "total_rate": _plain(scenario.system.total_rate),
         "worst_case": finite(vars(found)),
         "load": load,
-        "thresholds": {"optimum": thresholds.optimum.tolist(), "equilibrium": thresholds.equilibrium.tolist()},
+        "thresholds": {goal: [_plain(v) for v in getattr(thresholds, goal)] for goal in ("optimum", "equilibrium")},
         "servers": [{"name": n, **{k: v[i] for k, v in operators.items()}} for i, n in enumerate(scenario.system.names)],
         "players": [] if row is None else _rows(row, "players", ("delay", "price_of_anarchy")),
         "control": [
@@ -118,9 +119,8 @@ def _print(
 ) -> None:
     total = scenario.system.total_rate
     out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]\n")
-    where = (
-        f"at load {found.load:.6g}, {found.load / total:.4g} of the total rate" if found.load < total else "as the load nears the total rate"
-    )
+    part = f", {found.load / total:.4g} of the total rate" if math.isfinite(total) else f", of loads up to {found.up_to:.6g}"
+    where = f"at load {found.load:.6g}{part}" if found.load < total else "as the load nears the total rate"
     state = "no load has more than" if found.certified else "NOT CERTIFIED: no load has more than"
     out.print(f"worst price of anarchy  [bold]{found.poa:.6f}[/] {where}")
     out.print(f"  {state} {found.upper_bound:.9f} (gap {found.gap:.0e}, {found.evaluations} loads solved)")

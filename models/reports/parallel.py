@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,21 +52,27 @@ def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: So
         "title": scenario.title,
         "source": scenario.source,
         "time_unit": scenario.system.time_unit,
-        "total_rate": scenario.system.total_rate,
+        "total_rate": _plain(np.array([scenario.system.total_rate]))[0],
         "load": point,
         "price_of_anarchy": equilibrium.mean_delay / optimum.mean_delay,
-        "thresholds": {"optimum": thresholds.optimum.tolist(), "equilibrium": thresholds.equilibrium.tolist()},
+        "thresholds": {goal: _plain(getattr(thresholds, goal)) for goal in ("optimum", "equilibrium")},
         "optimum": optimum.to_dict(),
         "equilibrium": equilibrium.to_dict(),
         "variants": variants,
     }
 
 
+def _plain(values: Array) -> list[float | None]:
+    """Numbers for JSON, which has no word for what is infinite: a server that is never used, no total rate."""
+    return [v if math.isfinite(v) else None for v in values.tolist()]
+
+
 def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> None:
     unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
     total, thresholds = scenario.system.total_rate, scenario.system.thresholds()
     out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
-    out.print(f"load {point:.6g} jobs/s = {point / total:.4g} of the total rate {total:.6g}\n")
+    part = f" = {point / total:.4g} of the total rate {total:.6g}" if math.isfinite(total) else ", of which no load is too much"
+    out.print(f"load {point:.6g} jobs/s{part}\n")
     table = Table(caption="starts at: the load, in jobs/s, from which a server is used")
     table.add_column("server", overflow="fold", min_width=6)  # in a narrow terminal names give way, never numbers
     for heading in ("share", f"latency\n({unit})", "starts\nat"):
@@ -83,6 +90,8 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     out.print(f"\nprice of anarchy  [bold]{equilibrium.mean_delay / optimum.mean_delay:.6f}")
     for s in (optimum, equilibrium):
         out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
+    for caveat in dict.fromkeys(optimum.caveats + equilibrium.caveats):
+        out.print(f"[bold]but[/] {escape(caveat)}")
     if variants:
         other = Table(title="variants")
         for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):

@@ -337,7 +337,7 @@ def test_bad_files_are_named_with_row_and_column(tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match=r"path = '.*': cannot be read: .*none.csv.*; give a CSV file of samples"):
+    with pytest.raises(InputError, match=r"path = .*: cannot be read: .*none.csv.*; give a CSV file of samples"):
         Measured.from_csv(tmp_path / "none.csv")
 
 

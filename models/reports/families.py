@@ -1,0 +1,51 @@
+"""What the command says of the families of latencies: their names, fields and cones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cvxpy as cp
+from rich.markup import escape
+from rich.table import Table
+
+from sojourn.models.latency import Latency, families
+from sojourn.models.latency.base import parameters
+
+
+def listed() -> list[dict[str, Any]]:
+    """One row a family: its name, class, first line of documentation, fields, and the cones of its optimum and equilibrium."""
+    return [_row(name, family) for name, family in families().items()]
+
+
+def _row(name: str, family: type[Latency]) -> dict[str, Any]:
+    fields = [field if required else f"{field}?" for field, required in parameters(family).items()]
+    return {
+        "name": name,
+        "class": f"{family.__module__}.{family.__qualname__}",
+        "latency": (family.__doc__ or "").strip().split("\n")[0].split(";")[0].rstrip("."),
+        "fields": fields + [f"{field}?" for field in family.files],
+        "optimum": _cones(family, "total"),
+        "equilibrium": _cones(family, "potential"),
+    }
+
+
+def _cones(family: type[Latency], kind: str) -> str:
+    """Cones of the family's sample, ``linear`` or ``tangents``; ``?`` where it has no sample."""
+    try:
+        bank = family.sample()
+        if not bank.exact(kind):
+            return "tangents"
+        return ", ".join(sorted(getattr(bank, f"{kind}_cone")(cp.Variable(len(bank))).kinds)) or "linear"
+    except (TypeError, ValueError):
+        return "?"
+
+
+def table(rows: list[dict[str, Any]]) -> Table:
+    """Return the rows as a table for rich."""
+    out = Table(caption="fields with ? may be left out; --json says more")
+    for heading in ("family", "fields", "cones of the\noptimum", "of the\nequilibrium"):
+        out.add_column(heading, no_wrap=heading == "family")
+    for row in rows:
+        cells = (row["name"], ", ".join(row["fields"]), row["optimum"], row["equilibrium"])
+        out.add_row(*(escape(cell) for cell in cells))
+    return out

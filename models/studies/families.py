@@ -1,0 +1,109 @@
+"""The benchmark of families: every one that is registered, solved by its cones or tangents and by the reference, at light and heavy load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from sojourn.models.latency import Latency, families
+from sojourn.models.solving.errors import NotCertifiedError
+from sojourn.models.studies.curve import GOALS
+from sojourn.models.studies.progress import track
+from sojourn.models.systems.parallel import ParallelServers
+from sojourn.reference import parallel as exact
+from sojourn.reference.errors import InputError
+from sojourn.reference.queues import Queue
+
+PARTS = (0.1, 0.6, 0.95)  # of the total rate; without one, of the load at which the mean latency has grown tenfold
+AGREE = 1e-7  # relative distance to the reference at which both are the same
+TENFOLD = 10.0
+
+
+@dataclass(frozen=True)
+class FamilyRow:
+    """One family at one load.
+
+    Attributes
+    ----------
+    family, goal : str
+    load : float
+    way : str
+        Formulation, or ``tangents`` where the family has no cone for it.
+    gap : float
+        Certified relative error of the mean delay.
+    error : float
+        True one, against the reference.
+    model_seconds, reference_seconds : float
+    passed : bool
+        Certified, the error covered by the gap and at most 1e-7.
+    problem : str
+        What went wrong, if anything did.
+    """
+
+    family: str
+    goal: str
+    load: float
+    way: str
+    gap: float
+    error: float
+    model_seconds: float
+    reference_seconds: float
+    passed: bool
+    problem: str = ""
+
+
+def compare_families() -> list[FamilyRow]:
+    """Solve the sample of every registered family by model and reference; a family that fails does not stop the others."""
+    jobs = [(name, family, goal, part) for name, family in families().items() for goal in GOALS for part in PARTS]
+    return [_row(*job) for job in track(jobs, "families")]
+
+
+def _row(name: str, family: type[Latency], goal: str, part: float) -> FamilyRow:
+    try:
+        system = ParallelServers(family.sample())
+        load = part * (system.total_rate if np.isfinite(system.total_rate) else _tenfold(system.bank))
+        found, model_seconds = _timed(lambda: getattr(system, goal)(load))
+        true, reference_seconds = _timed(lambda: getattr(exact, goal)(system.bank, load))
+    except (InputError, NotCertifiedError, TypeError, ValueError, ArithmeticError) as error:
+        return FamilyRow(name, goal, part, "", np.inf, np.inf, np.nan, np.nan, False, f"{type(error).__name__}: {error}")
+    by_cone = system.bank.exact("total" if goal == "optimum" else "potential")
+    off = abs(found.mean_delay / float(true.mean_delay) - 1.0)
+    gap = found.certificate.gap
+    passed = bool(found.certified and off <= AGREE and off <= gap + 1e-14)  # the reference is rounded too
+    way = found.formulation if by_cone else "tangents"
+    return FamilyRow(name, goal, load, way, gap, off, model_seconds, reference_seconds, passed)
+
+
+def _tenfold(bank: Latency) -> float:
+    """Sum of the flows at which servers are ten times as slow as the fastest when empty; their number, where that is never."""
+    price = TENFOLD * max(float(bank.idle_latency.min()), float(bank.latency(np.ones(len(bank))).min()))
+    flow = Queue.inverse_latency(bank, price)
+    return float(np.where(np.isfinite(flow), flow, 1.0).sum()) or float(len(bank))
+
+
+def _timed(job: Callable[[], Any]) -> tuple[Any, float]:
+    started = time.perf_counter()
+    return job(), time.perf_counter() - started
+
+
+def table(rows: list[FamilyRow]) -> Table:
+    """Return the rows as a table for rich: one line a family and goal, the worst of its loads."""
+    out = Table(caption="the worst of three loads each; time: model over reference, median")
+    for heading in ("family", "goal", "solved as", "gap", "true error", "time", ""):
+        out.add_column(heading, justify="right" if heading in ("gap", "true error", "time") else "left", no_wrap=heading == "family")
+    groups: dict[tuple[str, str], list[FamilyRow]] = {}
+    for row in rows:
+        groups.setdefault((row.family, row.goal), []).append(row)
+    for (family, goal), some in groups.items():
+        problem = next((r.problem for r in some if r.problem), "")
+        ratio = float(np.median([r.model_seconds / r.reference_seconds for r in some]))
+        state = "ok" if all(r.passed for r in some) else f"[bold red]{escape(problem) or 'differs'}"
+        numbers = (f"{max(r.gap for r in some):.0e}", f"{max(r.error for r in some):.0e}", f"{ratio:.2g}")
+        out.add_row(escape(family), goal, some[0].way, *numbers, state)
+    return out
