@@ -49,6 +49,7 @@ class Kingman(PollaczekKhinchineCones):
 
     def __post_init__(self) -> None:
         self._check(arrival_cv=self.arrival_cv, cv=self.cv)
+        first_bad("arrival_cv", self.arrival_cv, self.arrival_cv >= 0, "a coefficient of variation cannot be negative", "give 0 or more")
         check_cvs(self.arrival_cv, self.cv)
 
     @classmethod

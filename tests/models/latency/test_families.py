@@ -1,0 +1,246 @@
+"""The families beyond M/G/1: their closed forms, what they have in common, and what they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+from every_family import FAMILIES
+
+from sojourn import reference
+from sojourn.models import (
+    BPR,
+    MG1,
+    MG1PS,
+    MM1,
+    Constant,
+    FormulationError,
+    Function,
+    InputError,
+    Kingman,
+    KraemerLangenbachBelz,
+    MaxShare,
+    MinShare,
+    MM1Percentile,
+    MM1Setup,
+    MM1Vacations,
+    MMc,
+    ParallelServers,
+    Polynomial,
+    Tandem,
+)
+
+USED = np.array([0.0, 1e-9, 0.1, 0.5, 0.9, 0.999])[:, None]
+RATE, DELAY = np.array([10.0, 3.0]), np.array([0.0, 0.2])
+NUMBERS = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")
+DERIVED = 1e-5  # slopes that a family does not say are differences, at 1e-6 of the rate where there is less load
+
+
+def same(one, other, flow, rtol=1e-12, names=NUMBERS):
+    for name in names:
+        near = DERIVED if name == "marginal_slope" else rtol
+        np.testing.assert_allclose(getattr(one, name)(flow), getattr(other, name)(flow), rtol=near, atol=1e-13, err_msg=name)
+
+
+# ---- closed forms
+
+
+def test_station_of_one_server_is_mm1():
+    same(MMc(RATE, 1, DELAY), MM1(RATE, DELAY), USED * RATE, rtol=1e-8)
+
+
+def test_station_of_two_servers_is_the_textbooks():
+    """With rho = x/(2 mu): l = 1/(mu (1 - rho^2)); Kleinrock, *Queueing Systems* I (1975), sect. 3.5."""
+    np.testing.assert_allclose(MMc(RATE, 2).latency(USED * 2 * RATE), 1 / (RATE * (1 - USED**2)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("c", [3, 7, 40])
+def test_chance_to_wait_is_erlangs_sum(c):
+    for used in (0.05, 0.6, 0.98):
+        a = used * c
+        last = a**c / math.factorial(c) / (1 - used)
+        wait = last / (sum(a**k / math.factorial(k) for k in range(c)) + last)
+        assert MMc(4.0, c).latency([used * 4.0 * c])[0] == pytest.approx(0.25 + wait / (4.0 * c * (1 - used)), rel=1e-12)
+
+
+def test_many_servers_do_not_overflow():
+    bank = MMc(1.0, 100_000)
+    assert bank.latency([5e4])[0] == 1.0
+    assert bank.latency([99_990.0])[0] == pytest.approx(1 + 0.0970, rel=1e-3)  # Halfin and Whitt's sqrt(c)/(c - x) regime
+
+
+def test_poisson_arrivals_make_every_gg1_formula_exact():
+    exact = MG1(RATE, 2.5, DELAY)
+    same(Kingman(RATE, 1.0, 2.5, DELAY), exact, USED * RATE)
+    same(KraemerLangenbachBelz(RATE, 1.0, 2.5, DELAY), exact, USED * RATE, names=("latency",))
+
+
+def test_kraemer_langenbach_belz_is_kingman_next_to_saturation_and_less_below():
+    for arrival in (0.3, 2.0):
+        near, full = (bank(10.0, arrival, 0.8) for bank in (KraemerLangenbachBelz, Kingman))
+        wait = [b.latency([[1.0], [9.999999]]) - 0.1 for b in (near, full)]
+        assert wait[0][1] == pytest.approx(wait[1][1], rel=1e-5)
+        assert wait[0][0] < 0.95 * wait[1][0]
+    u, a2, s2 = 0.5, 0.09, 0.64
+    wait = (a2 + s2) / 2 * u / (10 * (1 - u)) * math.exp(-2 * (1 - u) * (1 - a2) ** 2 / (3 * u * (a2 + s2)))
+    assert KraemerLangenbachBelz(10.0, 0.3, 0.8).latency([5.0])[0] == pytest.approx(0.1 + wait, rel=1e-13)
+
+
+def test_processor_sharing_and_the_mean_like_percentile_are_mm1():
+    same(MG1PS(RATE, DELAY), MM1(RATE, DELAY), USED * RATE)
+    same(MM1Percentile(RATE, 1 - math.exp(-1), DELAY), MM1(RATE, DELAY), USED * RATE, rtol=1e-11)
+    assert MM1Percentile(10.0, 0.5).latency([4.0])[0] == pytest.approx(math.log(2) / 6)
+
+
+def test_vacations_and_setups():
+    """An exponential vacation, of which the rest is a whole one, and an exponential set-up cost as much; a fixed one half, or less."""
+    same(MM1Setup(RATE, 0.04, 1.0, DELAY), MM1Vacations(RATE, 0.04, 1.0, DELAY), USED * RATE, rtol=1e-9)
+    assert MM1Vacations(10.0, 0.4, 0.0).latency([5.0])[0] == pytest.approx(0.2 + 0.2)
+    # Welch: (2 E[S] + x E[S^2])/(2 (1 + x E[S])) with a fixed S
+    assert MM1Setup(10.0, 0.1, 0.0).latency([5.0])[0] == pytest.approx(0.2 + (0.2 + 5 * 0.01) / (2 * 1.5))
+
+
+def test_tandem_is_the_sum_and_as_fast_as_its_slower_half():
+    first, second = MM1(RATE, DELAY), MMc(2.0 * RATE, 2)
+    pair = Tandem(first, second)
+    np.testing.assert_array_equal(pair.rate, RATE)
+    flow = USED * RATE
+    for name in NUMBERS:
+        np.testing.assert_allclose(getattr(pair, name)(flow), getattr(first, name)(flow) + getattr(second, name)(flow), rtol=1e-14)
+
+
+def test_road_of_a_whole_power_is_a_polynomial():
+    road, known = BPR([2.0], [10.0], 0.15, 4.0), Polynomial([2.0, 0.0, 0.0, 0.0, 2.0 * 0.15 / 1e4])
+    flow = np.array([[0.0], [1.0], [25.0]])
+    same(road, known, flow)
+    for name, prices in (("inverse_latency", road.latency(flow)), ("inverse_marginal", road.marginal(flow))):
+        np.testing.assert_allclose(getattr(road, name)(prices), flow, rtol=1e-12, atol=1e-12)
+
+
+def test_pigou():
+    """l = x beside l = 1: equilibrium 1, optimum 3/4; x^q: 1 - q (q + 1)^(-(q + 1)/q)."""
+    for q in (1, 2, 6):
+        system = ParallelServers(Polynomial([0.0] * q + [1.0]), Constant(1.0))
+        best = 1 - q * (q + 1) ** (-(q + 1) / q)
+        assert system.optimum(1.0).mean_delay == pytest.approx(best, rel=1e-12)
+        assert system.equilibrium(1.0).mean_delay == pytest.approx(1.0, rel=1e-12)
+        assert system.worst_case(up_to=3.0).poa == pytest.approx(1 / best, rel=1e-8)
+
+
+# ---- models against reference
+
+
+EVERY = [*(b for name, b in FAMILIES.items() if name != "constant"), Constant([0.09, 0.2, 0.3])]
+
+
+@pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+@pytest.mark.parametrize("load", [20.0, 700.0, 1500.0])
+def test_all_families_in_one_system_agree_with_the_reference(goal, load):
+    system = ParallelServers(*EVERY)
+    found, true = getattr(system, goal)(load), getattr(reference, goal)(system.bank, load)
+    assert found.certified
+    assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=1e-9)
+    np.testing.assert_allclose(found.flow, true.flow, atol=1e-6 * load)
+
+
+def test_load_beyond_all_rates_goes_where_no_load_is_too_much():
+    system = ParallelServers(FAMILIES["M/M/1"], Constant(0.5))
+    found = system.equilibrium(5000.0)
+    assert found.mean_delay == pytest.approx(0.5, rel=1e-12)
+    assert found.flow[3] == pytest.approx(5000 - 380 + (1 / 0.495 + 1 / 0.495 + 1 / 0.48), rel=1e-9)
+
+
+@pytest.mark.parametrize("polish", [True, False])
+@pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.95])
+def test_black_box_of_mm1_agrees_with_its_cones_to_the_certified_gap(goal, part, polish):
+    rate = np.array([100.0, 80.0, 200.0])
+    box, known = Function(lambda x: 1 / (rate - x), rate=rate, delay=[0.005, 0.005, 0.02]), MM1(rate, [0.005, 0.005, 0.02])
+    load = part * rate.sum()
+    gap = 1e-9 if polish else 1e-4  # a solver's own answer is what a potential flat at its least leaves
+    found = getattr(ParallelServers(box), goal)(load, polish=polish, gap=gap)
+    true = getattr(ParallelServers(known), goal)(load).mean_delay
+    assert found.certified
+    assert abs(found.mean_delay / true - 1) <= found.certificate.gap <= gap
+    assert found.certificate.lower_bound <= true * (1 + 1e-12)
+
+
+def test_what_follows_from_the_optimum_works_without_cones():
+    """Limits, players, control, tolls and curves of a station and a queue of general arrivals."""
+    system = ParallelServers(MMc([30.0, 20.0], [2, 3], [0.0, 0.01]), KraemerLangenbachBelz(50.0, 0.7, 1.5, 0.02))
+    load, n = 100.0, 3
+    limited = system.optimum(load, subject_to=[MaxShare(0.4), MinShare(0.2)])
+    true = reference.limited_optimum(system.bank, load, least=np.full(n, 20.0), most=np.full(n, 40.0))
+    assert limited.certified
+    assert limited.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
+    players = system.equilibrium(load, players=3)
+    assert players.mean_delay == pytest.approx(float(reference.equilibrium(system.bank, load, players=3).mean_delay), rel=1e-9)
+    assert system.control(load, 1.0).mean_delay == pytest.approx(system.optimum(load).mean_delay, rel=1e-9)
+    assert system.tolls(load).difference < 1e-9
+    data = system.curve([10.0, 100.0, 140.0])
+    np.testing.assert_allclose(data.price_of_anarchy, reference.price_of_anarchy(system.bank, data["load"].values), rtol=1e-9)
+
+
+def test_limits_where_a_latency_is_constant():
+    system = ParallelServers(MM1([10.0, 5.0]), Constant([0.5, 0.7]))
+    found = system.optimum(20.0, subject_to=[MinShare(0.1), MaxShare(0.5)])
+    true = reference.limited_optimum(system.bank, 20.0, least=np.full(4, 2.0), most=np.full(4, 10.0))
+    assert found.certified
+    assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
+    np.testing.assert_allclose(true.flow.sum(), 20.0)
+
+
+def test_worst_case_of_a_station():
+    system = ParallelServers(MMc([3.0, 1.0], [1, 4]))
+    found, true = system.worst_case(up_to=5.0), reference.worst_case(system.bank, up_to=5.0)
+    assert found.certified
+    assert found.poa == pytest.approx(true.poa, rel=1e-7)
+
+
+def test_solver_that_takes_no_cone_of_a_family_is_passed_over_unless_it_is_named():
+    system = ParallelServers(BPR(1.0, 10.0, power=2.5), MM1(3.0))  # ECOS takes no power cone
+    assert system.optimum(4.0).certified
+    with pytest.raises(FormulationError, match=r"solver = 'ECOS': takes no formulation of the optimum of these servers"):
+        system.optimum(4.0, solver="ECOS")
+
+
+def test_a_formulation_of_tangents_says_so():
+    system = ParallelServers(FAMILIES["M/M/c"])
+    assert system.optimum(50.0).formulation == "epigraph"
+    with pytest.raises(FormulationError, match=r"minmax.*the latency of some has no cone, and the largest of tangents is too low; use auto"):
+        system.equilibrium(50.0, formulation="minmax")
+    with pytest.raises(FormulationError, match=r"inv_pos.*not all its servers can be written so; epigraph takes each in its own way"):
+        system.optimum(50.0, formulation="inv_pos")
+
+
+# ---- what they refuse
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: MMc([1.0, 2.0], [1, 1.5]), r"^servers\[1\] = 1\.5: is not a number of servers; give a whole number from 1 to 1000000$"),
+        (lambda: MMc(1.0, 0), r"^servers\[0\] = 0\.0: is not a number of servers"),
+        (lambda: Kingman(1.0, -1.0, 1.0), r"^arrival_cv\[0\] = -1\.0: a coefficient of variation cannot be negative"),
+        (lambda: Kingman(1.0, 0.0, 0.0), r"^cv\[0\] = 0\.0: as arrival_cv: such a queue never waits below its rate; .* use Constant$"),
+        (lambda: KraemerLangenbachBelz(-1.0, 1.0, 1.0), r"^rate\[0\] = -1\.0: a server needs a rate above 0"),
+        (lambda: MM1Vacations(1.0, [1.0, -2.0]), r"^vacation\[1\] = -2\.0: is negative; give 0 or more$"),
+        (lambda: MM1Setup(10.0, 0.2, 0.0), r"^setup\[0\] = 0\.2: is so long that the latency falls with the load at first; shorten it"),
+        (lambda: MM1Setup(10.0, 1.0, 2.0), r"^setup\[0\] = 1\.0: varies so much that the latency is not convex; shorten it"),
+        (lambda: MM1Percentile(1.0, 99.0), r"^p\[0\] = 99\.0: is not between 0 and 1; give a part of the jobs, such as 0\.99$"),
+        (lambda: Polynomial([[1.0, 2.0], [1.0, -2.0]]), r"^coefficients\[:, 1\]\[1\] = -2\.0: is negative or not finite"),
+        (lambda: BPR(1.0, 1.0, power=0.5), r"^power\[0\] = 0\.5: below 1 the latency is not convex; give 1 or more$"),
+        (lambda: BPR(0.0, 1.0), r"^free_flow\[0\] = 0\.0: is not above 0; give a positive number$"),
+        (lambda: Constant(-1.0), r"^delay\[0\] = -1\.0: a delay cannot be negative; give 0 or more$"),
+        (lambda: Tandem(MM1([1.0]), MM1([1.0, 2.0])), r"^second = .*: has 2 servers where first has 1; give as many of both"),
+        (lambda: Tandem(MM1([1.0]), 3), r"^second = 3: is not a bank of servers; give MM1 or another family$"),
+        (lambda: Function(3), r"^function = 3: is not a function; give a function of an array of loads$"),
+        (lambda: Function(lambda x: 1 / (5.0 - x)), r"function, server 0 = .*: at load .* is a negative latency|is not finite"),
+        (lambda: Function(lambda x: 1 - x, rate=0.5), r"function, server 0 = .*: at load .* falls from .*; a latency must not fall$"),
+        (lambda: Function(lambda x: np.sqrt(x), rate=3.0), r"function, server 0 = .*: at load .* is not convex: .*; fit one with Measured$"),
+        (lambda: Function(lambda x: 1 + x, lambda x: 2 + 0 * x, rate=3.0), r"^derivative = .*: is 2 at load .* of server 0, where"),
+        (lambda: Function(lambda x: math.exp(x), rate=3.0), r"^function = .*: raises TypeError: .*; write it in NumPy, for arrays of loads"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named_with_its_remedy(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
