@@ -90,6 +90,8 @@ def derivatives(queue: Queue, load: float, flow: Array, players: float, mean_del
     weight = flat.astype(float) if flat.any() else rise
     mean = float(weight @ marginal / weight.sum())
     moved = rise * (marginal - mean)  # load dT per unit of price, through the flows that leave
+    if flat.any():
+        moved[flat] = -moved.sum() / flat.sum()
     finite = np.isfinite(queue.rate)
     scale = np.where(finite, 1.0 / np.where(finite, queue.rate, 1.0), 0.0)
     price_by_rate = -scale * (price - queue.delay + flow * slope)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sojourn.models.latency import Latency, LatencyPool
 from sojourn.models.latency.measured import Measured
 from sojourn.models.plots.style import COLOURS, MILLI, grid
 from sojourn.reference.errors import Array, InputError
@@ -42,20 +43,35 @@ def plot_measured(bank: Measured, title: str = "", names: Sequence[str] | None =
     names = [f"server {i + 1}" for i in range(len(bank))] if names is None else list(names)
     if len(names) != len(bank):
         raise InputError("names", names, f"is not a list of {len(bank)} names", "give one name per server")
-    across = min(ACROSS, len(bank))
-    down = -(-len(bank) // across)
+    return _panels([(bank, i, name) for i, name in enumerate(names)], title, time_unit)
+
+
+def _panels(servers: Sequence[tuple[Measured, int, str]], title: str, time_unit: str) -> Figure:
+    """One panel a server: its bank, its place there, its name."""
+    across = min(ACROSS, len(servers))
+    down = -(-len(servers) // across)
     figure = Figure(figsize=(max(6.0, 4.2 * across), 0.8 + 3.4 * down), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False).ravel()
-    for i, (axes, name) in enumerate(zip(panels, names, strict=False)):
+    for axes, (bank, i, name) in zip(panels, servers, strict=False):
         plot_fit(bank, i, axes, time_unit)
         axes.set_title(name, fontsize="medium")
-    for axes in panels[len(bank) :]:
+    for axes in panels[len(servers) :]:
         axes.set_axis_off()
-    shown = {text: line for axes in panels[: len(bank)] for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    shown = {text: line for axes in panels[: len(servers)] for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2, fontsize="small", frameon=False)
     if title:
         figure.suptitle(title)
     return figure
+
+
+def plot_fits(bank: Latency, title: str, names: Sequence[str], time_unit: str = "s") -> Figure | None:
+    """Draw every measured server among others as `plot_measured` does, or return None where there is none."""
+    banks = bank.banks if isinstance(bank, LatencyPool) else (bank,)
+    edges = np.cumsum([0, *map(len, banks)])
+    found = [(b, list(names[lo:hi])) for b, lo, hi in zip(banks, edges, edges[1:], strict=False) if isinstance(b, Measured)]
+    if not found:
+        return None
+    return _panels([(b, i, name) for b, its in found for i, name in enumerate(its)], title, time_unit)
 
 
 def plot_fit(bank: Measured, server: int, axes: Axes, time_unit: str = "s") -> None:

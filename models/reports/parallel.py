@@ -16,6 +16,7 @@ from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_writ
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from sojourn.models.scenarios import Scenario
     from sojourn.models.solving import Solution
@@ -119,9 +120,18 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
         failed.append(write(folder / f"{name}.csv", lambda p, c=curve: _flat(c).to_csv(p, index=False)))  # type: ignore[misc]
     if data.sizes["load"]:
         failed.append(write(folder / "curve.png", lambda p: plot_curve(data, scenario.title, others).savefig(p, dpi=150)))
+    if (fits := _fits(scenario)) is not None:
+        failed.append(write(folder / "measured.png", lambda p: fits.savefig(p, dpi=150)))
     if not quiet:
         say_written(folder)
     return INTERRUPTED if interrupted else NOT_WRITTEN if any(failed) else 0
+
+
+def _fits(scenario: Scenario) -> Figure | None:
+    """Picture of the samples of measured servers and their fits, if there are any."""
+    from sojourn.models.plots import plot_fits
+
+    return plot_fits(scenario.system.bank, scenario.title, scenario.system.names, scenario.system.time_unit)
 
 
 def with_kinks(scenario: Scenario) -> Array:

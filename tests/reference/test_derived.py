@@ -1,0 +1,120 @@
+"""What a queue does not say is derived: slopes, integrals, flows at a price, operating points; and splits where a latency is constant."""
+
+import numpy as np
+import pytest
+from polynomial import Polynomial
+
+from sojourn import reference
+from sojourn.reference import MM1, Pool, Queue
+from sojourn.reference.derived import flow_at, integral, slope
+
+RATE = np.array([1e-3, 1.0, 1e6])
+USED = np.array([1e-5, 0.1, 0.7, 0.999])[:, None]
+
+
+class Bare(Queue):
+    """M/M/1 with nothing but its latency."""
+
+    def __init__(self, rate, delay=0.0):
+        self.rate, self.delay = (np.array(a, dtype=float) for a in np.broadcast_arrays(rate, delay))
+
+    def latency(self, flow, spare=None):
+        return self.delay + 1 / (self.rate - flow if spare is None else spare)
+
+
+BARE, KNOWN = Bare(RATE, 0.5 / RATE), MM1(RATE, 0.5 / RATE)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("marginal", 1e-9), ("potential", 1e-10), ("latency_slope", 1e-8), ("marginal_slope", 1e-6), ("rate_slope", 1e-8)],
+)
+def test_derived_number_is_the_closed_form(name, near):
+    flow = USED * RATE
+    np.testing.assert_allclose(getattr(BARE, name)(flow), getattr(KNOWN, name)(flow), rtol=near)
+
+
+@pytest.mark.parametrize("name", ["latency", "marginal"])
+def test_flow_at_a_price_is_the_closed_form(name):
+    price = getattr(KNOWN, name)(USED * RATE)
+    found, true = (getattr(q, f"inverse_{name}")(price) for q in (BARE, KNOWN))
+    np.testing.assert_allclose(found, true, rtol=1e-7 if name == "marginal" else 1e-10)
+    np.testing.assert_array_equal(getattr(BARE, f"inverse_{name}")(KNOWN.idle_latency * [0.0, 0.5, 1.0]), 0.0)
+    assert BARE.service.tolist() == pytest.approx((1 / RATE).tolist())
+
+
+@pytest.mark.parametrize("players", [1, 3, np.inf])
+@pytest.mark.parametrize("part", [1e-6, 0.3, 0.9, 0.999])
+def test_splits_of_a_bare_queue(players, part):
+    """Within 1e-9 up to 99.9 % load, though no inverse, slope or integral is given."""
+    bare, known = Bare([10.0, 3.0, 1.0], [0.0, 0.1, 0.5]), MM1([10.0, 3.0, 1.0], [0.0, 0.1, 0.5])
+    found, true = (reference.equilibrium(q, part * 14.0, players) for q in (bare, known))
+    assert float(found.mean_delay) == pytest.approx(float(true.mean_delay), rel=1e-9)
+    np.testing.assert_allclose(found.flow.sum(), part * 14.0, rtol=1e-12)
+
+
+def test_slope_of_a_polynomial_without_a_rate():
+    flow, rate = np.array([[1e-3], [1.0], [1e4]]), np.array([np.inf])
+    np.testing.assert_allclose(slope(lambda x: x**3, flow, rate), 3 * flow**2, rtol=1e-10)
+
+
+def test_integral_next_to_the_rate_and_without_one():
+    rate = np.array([2.0])
+    for spare in (1.0, 1e-3, 1e-9):
+        found = integral(lambda x: 1 / (2.0 - x), np.array([2.0 - spare]), rate)
+        np.testing.assert_allclose(found, np.log(2.0 / spare), rtol=1e-7 if spare < 1e-6 else 1e-11)
+    np.testing.assert_allclose(integral(lambda x: x**4, np.array([0.0, 3.0]), np.array([np.inf, np.inf])), [0.0, 3**5 / 5], rtol=1e-12)
+
+
+def test_flow_at_prices_that_are_never_reached_or_that_any_flow_has():
+    endless = np.array([np.inf, np.inf])
+    found = flow_at(lambda x: np.stack(np.broadcast_arrays(1.0 + 0 * x[..., 0], 1.0 + x[..., 1]), axis=-1), 3.0, np.ones(2), endless)
+    np.testing.assert_allclose(found, [np.inf, 2.0])
+
+
+# ---- constant latencies: the flow jumps at their price
+
+
+def constant(*latency):
+    return Polynomial(np.array(latency), np.zeros(len(latency)), 1.0)
+
+
+class Flat(Polynomial):
+    """Polynomial without a slope."""
+
+    def inverse_latency(self, latency):
+        return np.where(latency > self.start, np.inf, 0.0)
+
+    inverse_marginal = inverse_latency
+
+    @property
+    def ceiling(self):
+        return self.start
+
+    def take(self, index):
+        return Flat(self.start[index], self.factor[index], self.power[index])
+
+
+@pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+def test_server_of_constant_latency_takes_what_the_others_leave(goal):
+    queue = Pool([MM1([10.0, 5.0], [0.0, 0.1]), Flat([0.5, 0.9], 0.0)])
+    loads = np.array([1.0, 8.0, 14.0, 40.0, 1e4])
+    split = getattr(reference, goal)(queue, loads)
+    np.testing.assert_allclose(split.flow.sum(axis=1), loads, rtol=1e-12)
+    assert np.all(split.flow[:, 3] == 0)
+    assert split.multiplier[-1] == pytest.approx(0.5, rel=1e-12)
+    price = (queue.marginal if goal == "optimum" else queue.latency)(split.flow)[:, :2]
+    np.testing.assert_allclose(price[-2:], 0.5, rtol=1e-9)
+    np.testing.assert_allclose(split.flow[-1, 2] - split.flow[-2, 2], 1e4 - 40, rtol=1e-9)
+
+
+def test_sensitivities_where_a_constant_latency_sets_the_price():
+    queue = Pool([MM1([10.0], [0.1]), Flat([0.5], 0.0)])
+    found = reference.sensitivity(queue, 30.0)
+    assert found.mean_delay == pytest.approx(0.5)
+    np.testing.assert_allclose(found.delay, [0.0, 1.0], atol=1e-9)  # who waits at the queue, waits as long as at the other
+    assert found.load == pytest.approx(0.0, abs=1e-12)
+    best = reference.sensitivity(queue, 30.0, players=1)
+    step = 1e-5
+    ends = [float(reference.optimum(Pool([MM1([10.0 + s], [0.1]), Flat([0.5], 0.0)]), 30.0).mean_delay) for s in (-step, step)]
+    assert best.rate[0] == pytest.approx((ends[1] - ends[0]) / (2 * step), rel=1e-5)
