@@ -14,6 +14,7 @@ STEP = 0.01  # of the distance to the nearer end of the capacity: truncation and
 LIGHT = 1e-6  # part of the capacity below which a slope is taken there
 STENCIL = ((1, 4 / 5), (2, -1 / 5), (3, 4 / 105), (4, -1 / 280))  # central differences of order 8; Fornberg (1988), table 1
 EPS = float(np.finfo(float).eps)
+PROBE = 3e-6  # step of secants, relative: its square and rounding over it are both about 1e-11
 LOG_FULL = 36.0  # log of flow over spare capacity at which they are a rounding error apart
 LOG_MOST = 700.0  # nearly the log of the largest float
 
@@ -29,8 +30,9 @@ def slope(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -> A
     # next to the rate neighbouring floats are too far apart to differ by less
     step = STEP * np.where(finite, np.minimum(x, np.maximum(rate - x, 1e-13 * rate)), x)
     total = np.zeros_like(step)
-    for k, weight in STENCIL:
-        total += weight * (function(x + k * step) - function(x - k * step))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a float next to the rate has none beyond
+        for k, weight in STENCIL:
+            total += weight * (function(x + k * step) - function(x - k * step))
     out: Array = total / step
     return out
 
@@ -99,4 +101,27 @@ def flow_at(function: Callable[[Array], Array], price: ArrayLike, idle: Array, r
         logs.flat[wanted] = np.where(short, np.where(finite, LOG_FULL, LOG_MOST).flat[wanted], root)
         out.flat[wanted] = flow(logs).flat[wanted]
         out.flat[wanted[short]] = np.where(finite, out, np.inf).flat[wanted[short]]
+    return out
+
+
+def overshoot(function: Callable[[Array], Array], price: Array, flow: Array, rate: Array, least: Array, most: Array) -> Array:
+    """Return how far a convex function less price times flow can fall below its value at a flow, on [least, most]; from its values alone.
+
+    A secant, drawn out, lies below the function beyond its ends. Differences of a function with a kink are no derivative of it, and the flow
+    that they give at a price not the best; then this is large.
+    """
+    near = np.where(np.isfinite(rate), np.minimum(flow, rate - flow), flow)
+    step = PROBE * np.where(near > 0, near, np.minimum(rate, most))
+    first, left, here, right, last = (function(x) - price * x for x in (np.maximum(flow + k * step, 0.0) for k in range(-2, 3)))
+    # beyond the points the outer secants go on falling, if they do
+    after = np.maximum(right - last, 0.0) / step * np.maximum(most - flow - 2.0 * step, 0.0)
+    before = np.maximum(left - first, 0.0) / step * np.maximum(flow - 2.0 * step - least, 0.0)
+    # between them the secants of the neighbours, each drawn out over one step
+    lowest = np.min([first, left, here, right, last], axis=0)
+    steepest = np.max(np.abs([left - first, here - left, right - here, last - right]), axis=0)
+    amid = np.maximum(here - lowest, 0.0) + np.maximum(steepest, np.maximum(before, after))
+    # at an end only one side counts, and the price need not be met there
+    upwards = np.maximum(here - right + np.maximum(last - right, 0.0), 0.0) + after
+    downwards = np.maximum(here - left + np.maximum(first - left, 0.0), 0.0) + before
+    out: Array = np.where(flow <= least, upwards, np.where(flow >= most, downwards, amid))
     return out

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.derived import flow_at, integral, slope
+from sojourn.reference.derived import flow_at, integral, overshoot, slope
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.sums import exact_sum
 
@@ -145,6 +145,17 @@ class Queue(ABC):
         flow = np.where(bounded, flow, np.inf)
         return self._operation(flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x))
 
+    @property
+    def derived(self) -> bool:
+        """Whether the marginal delay is made of differences: right where the latency has no kink."""
+        return type(self).marginal is Queue.marginal and type(self).latency_slope is Queue.latency_slope
+
+    def overshoot(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
+        """How far x l(x) - price x, within [least, most], can fall below its value at `flow`; 0 where the marginal delay is said."""
+        if not self.derived:
+            return np.zeros(len(self))
+        return overshoot(lambda x: x * self.latency(x), price, flow, self.rate, least, most)
+
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate at a fixed flow, -(g(x) - d)/mu.
 
@@ -257,6 +268,15 @@ class Pool(Queue):
         parts = [None if a is None else np.broadcast_to(a, (*np.shape(a)[:-1], len(self))) for a in args]
         slices = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
         return [getattr(b, method)(*(None if p is None else p[..., lo:hi] for p in parts)) for b, lo, hi in slices]
+
+    @property
+    def derived(self) -> bool:
+        """Whether any bank's marginal delay is made of differences."""
+        return any(b.derived for b in self.banks)
+
+    def overshoot(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
+        """How far each bank can fall; see `Queue.overshoot`."""
+        return self._join("overshoot", price, flow, least, most)
 
     def _join(self, method: str, *args: ArrayLike | None) -> Array:
         return np.concatenate(self._each(method, *args), axis=-1)

@@ -25,7 +25,8 @@ class Function(Latency):
     function : callable
         From loads of shape (..., n) to latencies of the same shape, in NumPy.
     derivative : callable, optional
-        Its derivative, likewise; by default from differences.
+        Its derivative, likewise; by default from differences. Where the function has kinks, give it: differences across a kink are no
+        derivative, and an optimum there is not certified without.
     rate : array_like, shape (n,) or (), default infinity
         Load that each server must stay below.
     delay : array_like, shape (n,) or (), default 0
@@ -74,6 +75,11 @@ class Function(Latency):
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency: what was given, or by differences."""
         return super().latency_slope(flow) if self.derivative is None else self._call(self.derivative, flow)
+
+    @property
+    def derived(self) -> bool:
+        """Whether no derivative was given; see `Queue.derived`."""
+        return self.derivative is None
 
     def take(self, index: Any) -> Function:
         """Return the servers at `index`; see `Queue.take`."""

@@ -65,6 +65,11 @@ class Tandem(Latency):
         """Latency that no load exceeds; see `Queue.ceiling`."""
         return self.first.ceiling + self.second.ceiling
 
+    @property
+    def derived(self) -> bool:
+        """Whether that of one of them is derived; see `Queue.derived`."""
+        return self.first.derived or self.second.derived
+
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Sum of the latencies; see `Queue.latency`."""
         return self._sum("latency", flow, spare)

@@ -19,6 +19,8 @@ from sojourn.reference.queues import Operation, Queue
 
 Goal = Literal["optimum", "equilibrium"]
 EPS = float(np.finfo(float).eps)
+KINKED = 1e-10  # gap above which other prices than the common one are tried
+MANY = 64  # servers above which they are not
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
 
 
@@ -207,11 +209,25 @@ def _dual(queue: Queue, load: float, price: float, point: Operation, cost: Array
 
 
 def _optimum_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
-    price = multiplier(queue, load, flow, "optimum")
-    point = queue.at_marginal(np.maximum((price - queue.delay) - queue.service, 0.0))
-    lower = _dual(queue, load, price, point, point.flow * queue.latency(point.flow, point.spare)) / load
     x, spare = _split(queue, load, flow)
-    return lower, math.fsum(x * queue.latency(x, spare)) / load
+    upper = math.fsum(x * queue.latency(x, spare)) / load
+    lower = _lower_bound(queue, load, multiplier(queue, load, flow, "optimum"))
+    if upper - lower > KINKED * upper and len(queue) <= MANY:
+        # at a kink a server has any price between two, and the common one is that of another server
+        others = np.unique(queue.marginal(clip(queue, flow))[flow > 0])
+        lower = max([lower, *(_lower_bound(queue, load, float(price)) for price in others)])
+    return lower, upper
+
+
+def _lower_bound(queue: Queue, load: float, price: float) -> float:
+    """Least mean delay that a price of the load proves."""
+    point = queue.at_marginal(np.maximum((price - queue.delay) - queue.service, 0.0))
+    cost = point.flow * queue.latency(point.flow, point.spare)
+    if queue.derived:
+        # that no server carries more than the load is no new limit
+        cost = cost - queue.overshoot(np.full(len(queue), price), point.flow, np.zeros(len(queue)), np.full(len(queue), load))
+    bound = _dual(queue, load, price, point, cost) / load
+    return bound if math.isfinite(bound) else -math.inf
 
 
 def _latency_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
@@ -223,7 +239,8 @@ def _latency_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, floa
 def supporting_line(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
     """Line below the least total delay at every load: its value at this load and its slope, from any flow and its multiplier."""
     points = [p for trim in (False, True) if (p := feasible(queue, load, flow, trim=trim)) is not None]
-    lines = [(_optimum_bounds(queue, load, p)[0] * load, multiplier(queue, load, p, "optimum")) for p in points]
+    slopes = [multiplier(queue, load, p, "optimum") for p in points]
+    lines = [(_lower_bound(queue, load, slope) * load, slope) for slope in slopes]
     # no job is ever served faster than by the nearest server, empty
     return max(lines, default=(float(queue.idle_latency.min()) * load, float(queue.idle_latency.min())))
 

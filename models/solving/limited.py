@@ -56,6 +56,8 @@ class Limited:
         flow = np.clip(point.flow, self.least, np.minimum(self.most, self.load))
         spare = np.where(flow == point.flow, point.spare, queue.rate - flow)
         cost = flow * queue.latency(flow, spare)
+        if queue.derived:
+            cost = cost - queue.overshoot(c - z * self.price, flow, self.least, np.minimum(self.most, self.load))
         budget = [z * math.fsum([*(self.price * flow), -self.money])] if self.budgeted else []
         return math.fsum([*cost, -c * math.fsum([*flow, -self.load]), *budget]) / self.load
 

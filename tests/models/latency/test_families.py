@@ -164,6 +164,21 @@ def test_black_box_of_mm1_agrees_with_its_cones_to_the_certified_gap(goal, part,
     assert found.certificate.lower_bound <= true * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("load", [10.0, 14.99, 15.01, 20.0])
+def test_kinks_of_a_function_are_certified_with_its_derivative_and_never_wrongly_without(load):
+    """Two servers of latency max(1 + x, 3 x - 5): at loads around 15 both stay at the kink, x = 3, whatever the multiplier."""
+    rest = MM1(10.0, 0.2)
+    kinked = Function(lambda x: np.maximum(1 + x, 3 * x - 5), lambda x: np.where(x < 3, 1.0, 3.0), servers=2, delay=[0.0, 0.5])
+    found = ParallelServers(kinked, rest).optimum(load)
+    assert found.certified
+    if 14.9 < load < 15.1:
+        np.testing.assert_allclose(found.flow[:2], 3.0, atol=1e-4)
+    by_differences = Function(kinked.function, servers=2, delay=[0.0, 0.5])
+    guess = ParallelServers(by_differences, rest).optimum(load, throw=False, solver="CLARABEL")
+    assert guess.certificate.lower_bound <= found.certificate.upper_bound
+    assert abs(guess.mean_delay / found.mean_delay - 1) <= guess.certificate.gap + found.certificate.gap
+
+
 def test_what_follows_from_the_optimum_works_without_cones():
     """Limits, players, control, tolls and curves of a station and a queue of general arrivals."""
     system = ParallelServers(MMc([30.0, 20.0], [2, 3], [0.0, 0.01]), KraemerLangenbachBelz(50.0, 0.7, 1.5, 0.02))
