@@ -222,9 +222,10 @@ def _optimum_bounds(queue: Queue, load: float, flow: Array) -> tuple[float, floa
 def _lower_bound(queue: Queue, load: float, price: float) -> float:
     """Least mean delay that a price of the load proves."""
     point = queue.at_marginal(np.maximum((price - queue.delay) - queue.service, 0.0))
+    # that no server carries more than the load is no new limit, and bounds what a flat price does not
+    point = point._replace(flow=np.where(np.isinf(point.flow), load, point.flow))
     cost = point.flow * queue.latency(point.flow, point.spare)
     if queue.derived:
-        # that no server carries more than the load is no new limit
         cost = cost - queue.overshoot(np.full(len(queue), price), point.flow, np.zeros(len(queue)), np.full(len(queue), load))
     bound = _dual(queue, load, price, point, cost) / load
     return bound if math.isfinite(bound) else -math.inf
