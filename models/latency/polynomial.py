@@ -59,6 +59,8 @@ class Polynomial(Latency):
         first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
         object.__setattr__(self, "coefficients", np.array(np.broadcast_to(rows, (n, rows.shape[1]))))
         object.__setattr__(self, "delay", arrays["delay"])
+        some = self.coefficients.any(axis=1) | (self.delay > 0)
+        first_bad("delay", arrays["delay"], some, "and all coefficients are 0: there is nothing to split for", "give a latency above 0")
 
     @classmethod
     def sample(cls) -> Latency:

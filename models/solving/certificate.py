@@ -87,7 +87,7 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
     value = mean_delay(queue, flow)
     worst = max(abs(upper - value), abs(value - lower)) if math.isfinite(value) else math.inf
     # sums of n products are rounded too
-    gap = worst / lower + 8 * EPS
+    gap = worst / lower + 8 * EPS if lower > 0 else math.inf  # where the delay is too short for a float
     inside = clip(queue, flow)
     potential = None
     if goal == "equilibrium":
@@ -256,4 +256,4 @@ def _potential_gap(queue: Queue, load: float, flow: Array) -> float:
     price = multiplier(queue, load, flow, "equilibrium")
     point = queue.at_latency(np.maximum((price - queue.delay) - queue.service, 0.0))
     lower = _dual(queue, load, price, point, queue.potential(clip(queue, point.flow)))
-    return abs(math.fsum(queue.potential(flow)) - lower) / lower
+    return abs(math.fsum(queue.potential(flow)) - lower) / lower if lower > 0 else math.inf

@@ -245,6 +245,7 @@ def test_a_formulation_of_tangents_says_so():
         (lambda: Polynomial([[1.0, 2.0], [1.0, -2.0]]), r"^coefficients\[:, 1\]\[1\] = -2\.0: is negative or not finite"),
         (lambda: BPR(1.0, 1.0, power=0.5), r"^power\[0\] = 0\.5: below 1 the latency is not convex; give 1 or more$"),
         (lambda: BPR(0.0, 1.0), r"^free_flow\[0\] = 0\.0: is not above 0; give a positive number$"),
+        (lambda: Constant([1.0, 0.0]), r"^delay\[1\] = 0\.0: and all coefficients are 0: there is nothing to split for; "),
         (lambda: Constant(-1.0), r"^delay\[0\] = -1\.0: a delay cannot be negative; give 0 or more$"),
         (lambda: Tandem(MM1([1.0]), MM1([1.0, 2.0])), r"^second = .*: has 2 servers where first has 1; give as many of both"),
         (lambda: Tandem(MM1([1.0]), 3), r"^second = 3: is not a bank of servers; give MM1 or another family$"),
