@@ -222,6 +222,7 @@ class _Block(NamedTuple):
     gap: Array
     operate: Callable[[Array], Operation]
     latency: Callable[[Array, Array], Array]
+    endless: bool
 
 
 def _blocks(queue: Queue, which: Which, anchor: npt.NDArray[np.intp]) -> list[_Block]:
@@ -234,7 +235,11 @@ def _blocks(queue: Queue, which: Which, anchor: npt.NDArray[np.intp]) -> list[_B
         for i in range(0, len(bank), WIDTH):
             part = bank if len(bank) <= WIDTH else bank.take(slice(i, i + WIDTH))
             gap = (part.delay - delay) + (part.service - service)
-            out.append(_Block(part.rate, gap, part.at_marginal if which == "optimum" else part.at_latency, part.latency))
+            out.append(
+                _Block(
+                    part.rate, gap, part.at_marginal if which == "optimum" else part.at_latency, part.latency, bool(np.isinf(part.rate).any())
+                )
+            )
     return out
 
 
@@ -252,8 +257,6 @@ class _Balance:
 
     def add(self, rate: Array, excess: Array, point: Operation) -> None:
         used = excess > 0
-        # a server that serves any load at this price takes more than there is
-        point = point._replace(flow=np.where(np.isinf(point.flow), 2.0 * self.load[:, None], point.flow))
         self.left += np.where(used, point.spare, 0.0).sum(axis=-1)
         self.rise += np.where(used, point.slope, 0.0).sum(axis=-1)
         if not self.exact:
@@ -273,12 +276,18 @@ class _Balance:
         return residual
 
 
+def _operate(block: _Block, excess: Array, cap: Array) -> Operation:
+    """Operating points; a server that serves any load at a price takes more than there is, but no infinite flow."""
+    point = block.operate(excess)
+    return point._replace(flow=np.where(np.isinf(point.flow), cap[:, None], point.flow)) if block.endless else point
+
+
 def _weigh(blocks: list[_Block], load: Array, price: Array, rows: npt.NDArray[np.intp], *, exact: bool = False) -> _Balance:
     """Balance at a price, for the loads that are rows of the anchors; exact only where it matters."""
     out = _Balance(load, max(b.rate.size for b in blocks), exact=exact)
     for block in blocks:
         excess = np.maximum(price[:, None] - (block.gap if block.gap.shape[0] == 1 else block.gap[rows]), 0.0)
-        out.add(block.rate, excess, block.operate(excess))
+        out.add(block.rate, excess, _operate(block, excess, 2.0 * load))
     # a plain sum is wrong by 1e-15 of the load: too much only where both what is left and the imbalance are small
     if not exact and np.any((out.left < 1e-6 * load) & (np.abs(out.residual) < 1e-9 * load)):
         return _weigh(blocks, load, price, rows, exact=True)
@@ -293,10 +302,9 @@ def _correct(blocks: list[_Block], load: Array, price: Array) -> tuple[Array, Ar
     balance = _Balance(load, int(np.diff(edges).max()), exact=True)
     for block, part in zip(blocks, parts, strict=True):
         excess = np.maximum(price[:, None] - block.gap, 0.0)
-        point = block.operate(excess)
+        point = _operate(block, excess, 2.0 * load)
         balance.add(block.rate, excess, point)
-        # a server that serves any load at this price takes no more than there is
-        flow[:, part], spare[:, part] = np.where(np.isinf(point.flow), load[:, None], point.flow), point.spare
+        flow[:, part], spare[:, part] = point.flow, point.spare
         np.multiply(point.slope, excess > 0, out=slope[:, part])
     residual, room = balance.residual, np.minimum(load, balance.left)
     imbalance = np.divide(np.abs(residual), room, out=np.zeros_like(load), where=room > 0)

@@ -20,7 +20,7 @@ from sojourn.reference.queues import Operation, Queue
 Goal = Literal["optimum", "equilibrium"]
 EPS = float(np.finfo(float).eps)
 KINKED = 1e-10  # gap above which other prices than the common one are tried
-MANY = 64  # servers above which they are not
+MANY = 16  # servers above which they are not
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
 
 

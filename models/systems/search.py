@@ -106,13 +106,15 @@ class Search:
 
     def _finish(self, flow: Array) -> tuple[Array, Certificate, int]:
         """Polish where it is asked for and gains; certify."""
-        certificate = certify(self.bank, self.load, flow, self.goal)
         polished = polish(self.bank, self.load, flow, self.goal) if self.polish else None
         if polished is None:
-            return flow, certificate, 0
+            return flow, certify(self.bank, self.load, flow, self.goal), 0
         better = certify(self.bank, self.load, polished[0], self.goal)
         # the gap is quadratic in the flows: between two that are rounding, the polished flows are the better ones
-        return (polished[0], better, polished[1]) if better.gap <= max(certificate.gap, ROUNDING) else (flow, certificate, 0)
+        if better.gap <= ROUNDING:
+            return polished[0], better, polished[1]
+        certificate = certify(self.bank, self.load, flow, self.goal)
+        return (polished[0], better, polished[1]) if better.gap <= certificate.gap else (flow, certificate, 0)
 
     def _one(self, solver: str, formulation: str) -> Found:
         """Solve one problem, written now or before; by rounds of tangents where it cannot be written."""

@@ -133,7 +133,7 @@ EVERY = [*(b for name, b in FAMILIES.items() if name != "constant"), Constant([0
 
 
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
-@pytest.mark.parametrize("load", [20.0, 700.0, 1500.0])
+@pytest.mark.parametrize("load", [20.0, 700.0])
 def test_all_families_in_one_system_agree_with_the_reference(goal, load):
     system = ParallelServers(*EVERY)
     found, true = getattr(system, goal)(load), getattr(reference, goal)(system.bank, load)
@@ -164,15 +164,14 @@ def test_black_box_of_mm1_agrees_with_its_cones_to_the_certified_gap(goal, part,
     assert found.certificate.lower_bound <= true * (1 + 1e-12)
 
 
-@pytest.mark.parametrize("load", [14.99, 20.0])
+@pytest.mark.parametrize("load", [14.99])
 def test_kinks_of_a_function_are_certified_with_its_derivative_and_never_wrongly_without(load):
     """Two servers of latency max(1 + x, 3 x - 5): at loads around 15 both stay at the kink, x = 3, whatever the multiplier."""
     rest = MM1(10.0, 0.2)
     kinked = Function(lambda x: np.maximum(1 + x, 3 * x - 5), lambda x: np.where(x < 3, 1.0, 3.0), servers=2, delay=[0.0, 0.5])
     found = ParallelServers(kinked, rest).optimum(load)
     assert found.certified
-    if 14.9 < load < 15.1:
-        np.testing.assert_allclose(found.flow[:2], 3.0, atol=1e-4)
+    np.testing.assert_allclose(found.flow[:2], 3.0, atol=1e-4)
     by_differences = Function(kinked.function, servers=2, delay=[0.0, 0.5])
     guess = ParallelServers(by_differences, rest).optimum(load, throw=False, solver="CLARABEL")
     assert guess.certificate.lower_bound <= found.certificate.upper_bound
