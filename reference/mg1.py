@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.reference.errors import Array, first_bad
-from sojourn.reference.queues import ArrayLike, Operation, Queue, bank_arrays
+from sojourn.reference.errors import Array
+from sojourn.reference.queues import ArrayLike, Operation, Queue, check_servers
 
 
 def _log_excess(used: Array) -> Array:
@@ -130,16 +130,6 @@ class PollaczekKhinchine(Queue):
     def _excess(self, price: ArrayLike) -> Array:
         return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
 
-    def _check(self, **more: object) -> None:
-        """Store the fields as checked arrays; called once, at construction."""
-        arrays = bank_arrays(rate=self.rate, delay=self.delay, **more)
-        first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a positive service rate")
-        first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
-        if "cv" in arrays:
-            first_bad("cv", arrays["cv"], arrays["cv"] >= 0, "a coefficient of variation cannot be negative", "give 0 or more")
-        for name, array in arrays.items():
-            object.__setattr__(self, name, array)
-
 
 @dataclass(frozen=True, eq=False)
 class MM1(PollaczekKhinchine):
@@ -167,7 +157,7 @@ class MM1(PollaczekKhinchine):
     delay: Any = 0.0
 
     def __post_init__(self) -> None:
-        self._check()
+        check_servers(self)
 
     @property
     def k(self) -> Array:
@@ -194,7 +184,7 @@ class MD1(PollaczekKhinchine):
     delay: Any = 0.0
 
     def __post_init__(self) -> None:
-        self._check()
+        check_servers(self)
 
     @property
     def k(self) -> Array:
@@ -236,7 +226,7 @@ class MG1(PollaczekKhinchine):
     delay: Any = 0.0
 
     def __post_init__(self) -> None:
-        self._check(cv=self.cv)
+        check_servers(self, "cv")
 
     @property
     def k(self) -> Array:

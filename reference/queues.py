@@ -102,7 +102,7 @@ class Queue(ABC):
         return self.latency(flow, spare) + flow * self.latency_slope(flow)
 
     def potential(self, flow: ArrayLike) -> Array:
-        """Beckmann potential, the integral of l from 0 to x; by adaptive quadrature of l(xt)/l(x) over t from 0 to 1."""
+        """Beckmann potential, the integral of l from 0 to x; by adaptive quadrature where it is not said."""
         return integral(self.latency, flow, self.rate)
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
@@ -231,6 +231,18 @@ def bank_arrays(**given: object) -> dict[str, Array]:
     for a in out.values():
         a.flags.writeable = False
     return out
+
+
+def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
+    """Store the fields of a bank as checked arrays: `rate` above 0; `delay` and those named 0 or more; `more` finite, its own to check."""
+    names = ("delay", *nonnegative)
+    arrays = bank_arrays(rate=bank.rate, **{name: getattr(bank, name) for name in names}, **more)
+    first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a positive service rate")
+    for name in names:
+        what = "a delay" if name == "delay" else "a coefficient of variation" if name.endswith("cv") else "it"
+        first_bad(name, arrays[name], arrays[name] >= 0, f"{what} cannot be negative", "give 0 or more")
+    for name, array in arrays.items():
+        object.__setattr__(bank, name, array)
 
 
 class Pool(Queue):

@@ -10,7 +10,7 @@ import numpy as np
 from sojourn.models.latency.base import ArrayLike, Latency
 from sojourn.models.latency.gg1 import check_cvs
 from sojourn.reference.errors import Array, first_bad
-from sojourn.reference.queues import bank_arrays
+from sojourn.reference.queues import check_servers
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class KraemerLangenbachBelz(Latency):
     times: ClassVar[tuple[str, ...]] = ("delay",)
 
     def __post_init__(self) -> None:
-        _check(self, "arrival_cv", "cv")
+        check_servers(self, "arrival_cv", "cv")
         check_cvs(self.arrival_cv, self.cv)
 
     @classmethod
@@ -108,7 +108,7 @@ class MM1Setup(Latency):
     times: ClassVar[tuple[str, ...]] = ("delay", "setup")
 
     def __post_init__(self) -> None:
-        _check(self, "setup", "setup_cv")
+        check_servers(self, "setup", "setup_cv")
         long, squared = self.rate * self.setup, self.setup_cv**2
         # both derivatives are least at no load
         rising = long**2 * (1.0 - squared) <= 2.0
@@ -143,13 +143,3 @@ class MM1Setup(Latency):
         """Derivative of the latency in the rate: the set-up is as long at any."""
         out: Array = -1.0 / (self.rate - np.asarray(flow, dtype=np.float64)) ** 2
         return out
-
-
-def _check(bank: Any, *more: str) -> None:
-    """Store the fields of a bank of single servers as checked arrays."""
-    arrays = bank_arrays(**{name: getattr(bank, name) for name in ("rate", "delay", *more)})
-    first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a positive service rate")
-    for name in ("delay", *more):
-        first_bad(name, arrays[name], arrays[name] >= 0, "is negative", "give 0 or more")
-    for name, array in arrays.items():
-        object.__setattr__(bank, name, array)

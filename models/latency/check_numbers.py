@@ -134,8 +134,9 @@ def inverses(bank: Latency, points: Array) -> str:
         at = price(points)
         flow = getattr(bank, name)(at)
         # where the price hardly rises, many flows have it: what counts is the price of the flow
-        reached = np.isfinite(flow) & (at < bank.ceiling)
-        back = np.where(reached, price(np.where(reached, flow, 0.0)), at)
+        reached = at < bank.ceiling
+        # an infinite flow at a price that is reached is none: it is read as no flow, whose price is another
+        back = np.where(reached, price(np.where(np.isfinite(flow), flow, 0.0)), at)
         what = f"{name.removeprefix('inverse_')} of {name}"
         worst(what, "the one that it was asked for", back, at, points, NEAR * at, "correct it, or leave it out: the base class has one")
         below = getattr(bank, name)(0.5 * bank.idle_latency)[None]

@@ -14,6 +14,7 @@ import numpy as np
 from sojourn.models.latency.base import Latency
 from sojourn.models.latency.mg1 import PollaczekKhinchineCones
 from sojourn.reference.errors import Array, first_bad
+from sojourn.reference.queues import check_servers
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +49,7 @@ class Kingman(PollaczekKhinchineCones):
     delay: Any = 0.0
 
     def __post_init__(self) -> None:
-        self._check(arrival_cv=self.arrival_cv, cv=self.cv)
-        first_bad("arrival_cv", self.arrival_cv, self.arrival_cv >= 0, "a coefficient of variation cannot be negative", "give 0 or more")
+        check_servers(self, "arrival_cv", "cv")
         check_cvs(self.arrival_cv, self.cv)
 
     @classmethod
@@ -80,7 +80,7 @@ class MG1PS(PollaczekKhinchineCones):
     delay: Any = 0.0
 
     def __post_init__(self) -> None:
-        self._check()
+        check_servers(self)
 
     @property
     def k(self) -> Array:
@@ -125,10 +125,7 @@ class MM1Vacations(PollaczekKhinchineCones):
     times: ClassVar[tuple[str, ...]] = ("delay", "vacation")
 
     def __post_init__(self) -> None:
-        self._check(vacation=self.vacation, vacation_cv=self.vacation_cv)
-        for name in ("vacation", "vacation_cv"):
-            value = getattr(self, name)
-            first_bad(name, value, value >= 0, "is negative", "give 0 or more")
+        check_servers(self, "vacation", "vacation_cv")
 
     @classmethod
     def sample(cls) -> Latency:
@@ -179,7 +176,7 @@ class MM1Percentile(PollaczekKhinchineCones):
     delay: Any = 0.0
 
     def __post_init__(self) -> None:
-        self._check(p=self.p)
+        check_servers(self, p=self.p)
         first_bad("p", self.p, (self.p > 0) & (self.p < 1), "is not between 0 and 1", "give a part of the jobs, such as 0.99")
 
     @classmethod

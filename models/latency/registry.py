@@ -117,8 +117,9 @@ def family_named(name: object) -> type[Latency]:
         On a name that is not known, or an entry point that does not load.
     """
     if not isinstance(name, str) or name not in names():
-        near = difflib.get_close_matches(str(name), names(), 1)
-        guess = f"did you mean {near[0]}? The families are" if near else "use one of"
+        plain = {known.lower(): known for known in names()}
+        near = difflib.get_close_matches(str(name).lower(), plain, 1)
+        guess = f"did you mean {plain[near[0]]}? The families are" if near else "use one of"
         raise InputError("family", name, "is not a known family", f"{guess} {', '.join(names())}")
     if name not in _families:
         register(name, _loaded(_entry_points()[name]))

@@ -145,7 +145,11 @@ def _converted(value: Any, factor: float, units: Units) -> Any:
 
 
 def _placed(part: Sequence[Server], error: InputError) -> ScenarioError:
-    """The error of a family's constructor, with its place in the file and the number that stands there."""
+    """The error of a family's constructor, with its place in the file and the number that stands there; or in the file of samples."""
+    for name, value in part[0].fields.items():
+        if isinstance(value, Path):
+            where = "" if error.field == "path" else f": {error.field}"
+            return ScenarioError(f"{part[0].place}{name}{where}", error.value, error.problem, error.remedy)
     said = re.match(r"(\w+)(?:\[(\d+)\])?", error.field)
     name, index = (said[1], int(said[2] or 0)) if said else (error.field, 0)
     server = part[index] if index < len(part) else part[0]

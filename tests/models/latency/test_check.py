@@ -56,6 +56,11 @@ class WrongInverse(Wrong):
         return 0.99 * super().inverse_latency(latency)
 
 
+class EndlessInverse(Wrong):
+    def inverse_marginal(self, marginal):
+        return np.where(np.asarray(marginal) > self.idle_latency, np.inf, 0.0)
+
+
 class WrongService(Wrong):
     @property
     def service(self):
@@ -131,6 +136,7 @@ WRONG = {
     WrongSlope: ("derivatives", r"latency_slope\[\d\] = .* is not the derivative of the latency, .*; correct it, or leave it out"),
     WrongPotential: ("potential", r"potential\[\d\] = .*: at load .* is not the integral of the latency"),
     WrongInverse: ("inverses", r"latency of inverse_latency\[\d\] = .* is not the one that it was asked for"),
+    EndlessInverse: ("inverses", r"marginal of inverse_marginal\[\d\] = .* is not the one that it was asked for"),
     WrongService: ("empty server", r"idle_latency\[1\] = 0.9: at load 0 of server 1 is not what the latency is there, 0.7; correct service"),
     Decreasing: ("increasing and convex", r"latency\[0\] = .*: at load .* falls from .*; a latency must not fall"),
     Concave: ("increasing and convex", r"latency\[0\] = .*: at load .* is not convex: it rises by .* a job before and .* after"),

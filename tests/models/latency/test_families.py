@@ -237,7 +237,7 @@ def test_a_formulation_of_tangents_says_so():
         (lambda: Kingman(1.0, -1.0, 1.0), r"^arrival_cv\[0\] = -1\.0: a coefficient of variation cannot be negative"),
         (lambda: Kingman(1.0, 0.0, 0.0), r"^cv\[0\] = 0\.0: as arrival_cv: such a queue never waits below its rate; .* use Constant$"),
         (lambda: KraemerLangenbachBelz(-1.0, 1.0, 1.0), r"^rate\[0\] = -1\.0: a server needs a rate above 0"),
-        (lambda: MM1Vacations(1.0, [1.0, -2.0]), r"^vacation\[1\] = -2\.0: is negative; give 0 or more$"),
+        (lambda: MM1Vacations(1.0, [1.0, -2.0]), r"^vacation\[1\] = -2\.0: it cannot be negative; give 0 or more$"),
         (lambda: MM1Setup(10.0, 0.2, 0.0), r"^setup\[0\] = 0\.2: is so long that the latency falls with the load at first; shorten it"),
         (lambda: MM1Setup(10.0, 1.0, 2.0), r"^setup\[0\] = 1\.0: varies so much that the latency is not convex; shorten it"),
         (lambda: MM1Percentile(1.0, 99.0), r"^p\[0\] = 99\.0: is not between 0 and 1; give a part of the jobs, such as 0\.99$"),

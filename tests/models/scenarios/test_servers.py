@@ -75,6 +75,8 @@ def test_neighbours_with_the_same_fields_are_one_bank_and_all_keep_their_order()
         (server(family="M/M/1-percentile", rate=4, p=2), r"^servers\[0\]\.p = 2\.0: is not between 0 and 1"),
         (server(rate=4) + server(family="BPR", free_flow=4, capacity=1) + "[variants.a]\ncv = 2\n" + AT,
          r"^variants\.a\.cv = 2\.0: cannot be changed: server 2 is BPR, which has no cv; leave it out of the variant$"),
+        (server(family="bpr", free_flow=4), r"^servers\[0\]\.family = 'bpr': is not a known family; did you mean BPR\?"),
+        (AT + server(family="measured", samples="none.csv"), r"^servers\[0\]\.samples = 'none.csv': cannot be read: .*; give a CSV file of"),
         (server(family="constant", delay=4), r"^loads\.at = None: is missing, and by default .* infinite; give loads\.at and loads\.curve"),
         (server(family="constant", delay=4) + "[loads]\nat = 3\n", r"^loads\.curve = None: is missing"),
     ],
@@ -82,6 +84,12 @@ def test_neighbours_with_the_same_fields_are_one_bank_and_all_keep_their_order()
 def test_mistake_is_named_with_its_place(text, message):
     with pytest.raises(ScenarioError, match=message):
         bank(text)
+
+
+def test_mistake_in_a_file_of_samples_is_named_with_its_row(tmp_path):
+    (tmp_path / "bad.csv").write_text("load,latency\n1,2\n2,x\n")
+    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.samples: .*bad\.csv, row 3, column latency = 'x': is not a number; give a number"):
+        parse(HEAD + AT + server(family="measured", samples="bad.csv"), "mine", tmp_path)
 
 
 def test_loads_below_1_are_jobs_where_no_load_is_too_much():
