@@ -9,7 +9,7 @@ from sojourn.models import MD1, MG1, MM1, ParallelServers
 from sojourn.reference import Pool, candidate_worst_case, price_of_anarchy, worst_case
 
 SYSTEMS, CHUNKS = 10_000, 40
-GRID = np.concatenate([np.linspace(0.016, 0.992, 62), 1 - 10.0 ** np.linspace(-2.5, -9, 14)])  # loads over total rate
+GRID = np.concatenate([np.linspace(0.008, 0.992, 124), 1 - 10.0 ** np.linspace(-2.5, -9, 26)])  # loads over total rate
 
 
 def random_system(seed):
@@ -40,7 +40,7 @@ def test_no_load_of_a_dense_grid_is_above_the_bound(number):
         found = worst_case(system)
         total = float(system.total_rate[0])
         # and densely around the worst load, where the bound is tight
-        near = found.load + (GRID[::2] - 0.5) * 0.02 * min(found.load, total - found.load)
+        near = found.load + (GRID[::3] - 0.5) * 0.02 * min(found.load, total - found.load)
         last = [found.load] if found.load < total else []
         grid = price_of_anarchy(system, np.concatenate([GRID * total, near[(near > 0) & (near < total)], last]))
         assert found.certified, seed
