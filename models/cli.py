@@ -236,7 +236,8 @@ def _import(name: str) -> None:
         if not name.endswith(".py"):
             importlib.import_module(name)
             return
-        spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+        # under a name that no other module has: queue.py is not to stand in for Python's own
+        spec = importlib.util.spec_from_file_location(f"imported_{Path(name).stem}", name)
         if spec is None or spec.loader is None:
             raise ImportError(f"{name} is not a Python file")
         module = importlib.util.module_from_spec(spec)

@@ -98,7 +98,8 @@ def read(path: Any) -> list[Array]:
     header = [cell.strip() for cell in rows[0][1]] if rows else []
     for name in COLUMNS:
         if name not in header:
-            raise InputError(f"{path}, row 1", ",".join(header), f"has no column {name}", "name the columns in the first line")
+            remedy = "name the columns in the first line, with commas between"
+            raise InputError(f"{path}, row 1", ",".join(header), f"has no column {name}", remedy)
 
     def place(column: str, k: int | None) -> str:
         return f"{path}, column {column}" if k is None else f"{path}, row {rows[k + 1][0]}, column {column}"

@@ -90,7 +90,8 @@ def plot_fit(bank: Measured, server: int, axes: Axes, time_unit: str = "s") -> N
         (above, "^", COLOURS[1], "the same, above the picture"),
     ):
         if which.any():
-            axes.plot(load[which], np.minimum(latency[which], top), mark, color=colour, markersize=5, clip_on=mark != "^", label=label)
+            seen = np.minimum(latency[which], top)
+            axes.plot(load[which], seen, mark, color=colour, markersize=5, zorder=3, clip_on=mark != "^", label=label)
     axes.plot(inside, _latency(bank, server, inside) * factor, color=COLOURS[0], linewidth=1.8, label="fit: convex, increasing")
     beyond = "beyond the samples: a straight line, not measured"
     axes.plot(outside, _latency(bank, server, outside) * factor, "--", color=COLOURS[0], linewidth=1.8, label=beyond)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
 from sojourn.models.reports.parallel import with_kinks
-from sojourn.models.solving.solution import finite
+from sojourn.models.solving.solution import finite, finite_or_none
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -90,28 +90,22 @@ def _result(
         "scenario": scenario.name,
         "title": scenario.title,
         "time_unit": scenario.system.time_unit,
-        "total_rate": _plain(scenario.system.total_rate),
+        "total_rate": finite_or_none(scenario.system.total_rate),
         "worst_case": finite(vars(found)),
         "load": load,
-        "thresholds": {goal: [_plain(v) for v in getattr(thresholds, goal)] for goal in ("optimum", "equilibrium")},
+        "thresholds": {goal: [finite_or_none(v) for v in getattr(thresholds, goal)] for goal in ("optimum", "equilibrium")},
         "servers": [{"name": n, **{k: v[i] for k, v in operators.items()}} for i, n in enumerate(scenario.system.names)],
         "players": [] if row is None else _rows(row, "players", ("delay", "price_of_anarchy")),
         "control": [
-            {"fraction": float(part), **{s: _plain(control["ratio"].sel(fraction=part, strategy=s)) for s in control["strategy"].values}}
-            for part in control["fraction"].values
+            {"fraction": float(part), **{s: finite_or_none(ratio.sel(strategy=s)) for s in control["strategy"].values}}
+            for part, ratio in zip(control["fraction"].values, control["ratio"].transpose("fraction", "strategy"), strict=True)
         ],
         "price_of_optimum": control.attrs["price_of_optimum"],
     }
 
 
 def _rows(data: xr.Dataset, over: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [{over: _plain(k), **{f: _plain(data[f].sel({over: k})) for f in fields}} for k in data[over].values]
-
-
-def _plain(value: Any) -> float | None:
-    """A number for JSON, which has no word for what is infinite or missing."""
-    number = float(value)
-    return number if math.isfinite(number) else None
+    return [{over: finite_or_none(k), **{f: finite_or_none(data[f].sel({over: k})) for f in fields}} for k in data[over].values]
 
 
 def _print(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.models.solving.solution import finite_or_none
 from sojourn.reference import dual_mode as exact
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _result(scenario: DualModeScenario, best: OperatingPoint, solver: str | None
 def _alone(modes: exact.Modes, load: float) -> dict[str, float | None]:
     """Mean delay with all jobs in one mode; None where it is not stable."""
     delays = exact.delay(modes, load, [1.0, 0.0]).tolist()
-    return {name: delay if math.isfinite(delay) else None for name, delay in zip(("mode 1", "mode 2"), delays, strict=True)}
+    return {name: finite_or_none(delay) for name, delay in zip(("mode 1", "mode 2"), delays, strict=True)}
 
 
 def _print_result(scenario: DualModeScenario, best: OperatingPoint, result: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.models.solving.solution import finite_or_none
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,19 +54,14 @@ def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: So
         "title": scenario.title,
         "source": scenario.source,
         "time_unit": scenario.system.time_unit,
-        "total_rate": _plain(np.array([scenario.system.total_rate]))[0],
+        "total_rate": finite_or_none(scenario.system.total_rate),
         "load": point,
         "price_of_anarchy": equilibrium.mean_delay / optimum.mean_delay,
-        "thresholds": {goal: _plain(getattr(thresholds, goal)) for goal in ("optimum", "equilibrium")},
+        "thresholds": {goal: [finite_or_none(v) for v in getattr(thresholds, goal)] for goal in ("optimum", "equilibrium")},
         "optimum": optimum.to_dict(),
         "equilibrium": equilibrium.to_dict(),
         "variants": variants,
     }
-
-
-def _plain(values: Array) -> list[float | None]:
-    """Numbers for JSON, which has no word for what is infinite: a server that is never used, no total rate."""
-    return [v if math.isfinite(v) else None for v in values.tolist()]
 
 
 def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> None:

@@ -189,4 +189,10 @@ class Solution:
 
 def finite(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values with None for what is infinite."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+    return {k: finite_or_none(v) if isinstance(v, float) else v for k, v in values.items()}
+
+
+def finite_or_none(value: Any) -> float | None:
+    """Return a number for JSON, which has no word for what is infinite or missing."""
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,10 +1,11 @@
-"""The command, run in the process of the test."""
+"""The command, run in the process of the test; and the families that a test registers."""
 
 import sys
 
 import pytest
 
 from sojourn.models import cli
+from sojourn.models.latency import registry
 
 
 @pytest.fixture
@@ -19,3 +20,12 @@ def sojourn(monkeypatch, capsys):
         return caught.value.code or 0, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture
+def names():
+    """Whatever a test registers is forgotten after it."""
+    before = dict(registry._families)
+    yield
+    registry._families.clear()
+    registry._families.update(before)

@@ -1,6 +1,8 @@
 """Families of latencies by the command: the list, the benchmark, a module of the user's, and systems where no load is too much."""
 
 import json
+import queue
+import sys
 
 import pytest
 
@@ -33,15 +35,6 @@ from sojourn.models import MM1, register
 class Mine(MM1):
     "M/M/1 of mine."
 """
-
-
-@pytest.fixture
-def names():
-    """Whatever a test registers is forgotten after it."""
-    before = dict(registry._families)
-    yield
-    registry._families.clear()
-    registry._families.update(before)
 
 
 @pytest.fixture
@@ -78,6 +71,14 @@ def test_module_of_ones_own_is_in_the_list_the_benchmark_and_scenarios(sojourn, 
     assert {r["family"] for r in rows} == set(registry.names())
     assert all(r["passed"] for r in rows), [r for r in rows if not r["passed"]]
     assert all(r["error"] <= 1e-9 for r in rows)
+
+
+@pytest.mark.usefixtures("names")
+def test_file_with_the_name_of_a_module_of_python_does_not_replace_it(sojourn, tmp_path):
+    (tmp_path / "queue.py").write_text(MINE)
+    assert sojourn("--import", str(tmp_path / "queue.py"), "list")[0] == 0
+    assert sys.modules["queue"] is queue
+    assert "mine" in registry.names()
 
 
 @pytest.mark.parametrize("name", ["no_such_module", "no_such_file.py"])

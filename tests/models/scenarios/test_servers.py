@@ -116,15 +116,6 @@ class Plain(Latency):
         return self.delay + 1.0 / (self.rate - flow if spare is None else spare)
 
 
-@pytest.fixture
-def names():
-    """Whatever a test registers is forgotten after it."""
-    before = dict(registry._families)
-    yield
-    registry._families.clear()
-    registry._families.update(before)
-
-
 @pytest.mark.usefixtures("names")
 class TestFamiliesOfOthers:
     def test_registered_class_is_known_by_its_name(self):
