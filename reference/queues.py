@@ -153,7 +153,7 @@ class Queue(ABC):
     def overshoot(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
         """How far x l(x) - price x, within [least, most], can fall below its value at `flow`; 0 where the marginal delay is said."""
         if not self.derived:
-            return np.zeros(len(self))
+            return np.zeros(np.shape(flow))
         return overshoot(lambda x: x * self.latency(x), price, flow, self.rate, least, most)
 
     def rate_slope(self, flow: ArrayLike) -> Array:

@@ -87,7 +87,7 @@ def minimised(bank: Latency, cone: Written, points: Array, touching: float = 1.0
         problem = cp.Problem(cp.Minimize(cp.sum(made.value)), [flow == at * unit, *made.constraints])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the numbers say whether it is accurate
-            problem.solve(solver="CLARABEL", **TIGHT)  # type: ignore[no-untyped-call]
+            problem.solve(solver="CLARABEL", **TIGHT)
         value = made.value.value
         back = unit if cone.kind == "latency" else 1.0  # the others are a time by a rate
         columns.append(np.full(at.size, np.nan) if value is None else np.asarray(value) * back)

@@ -105,7 +105,7 @@ def _solve(problem: cp.Problem, part: cp.Variable, solver: str) -> Array | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an inaccurate fit is still a convex one
-            problem.solve(solver=solver)  # type: ignore[no-untyped-call]
+            problem.solve(solver=solver)
     except (cp.error.SolverError, ArithmeticError, ValueError):
         return None
     value = part.value

@@ -10,7 +10,8 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.solving.certificate import Certificate, Goal
+from sojourn.models.solving.certificate import Certificate
+from sojourn.models.solving.prices import Goal
 from sojourn.reference.errors import Array
 
 

@@ -18,8 +18,8 @@ from sojourn.models.systems.formulations import for_goal
 from sojourn.reference.errors import InputError, LoadError, numbers
 
 if TYPE_CHECKING:
-    from sojourn.models.solving.certificate import Goal
     from sojourn.models.solving.chain import How
+    from sojourn.models.solving.prices import Goal
     from sojourn.models.systems.formulations import Model
     from sojourn.models.systems.parallel import ParallelServers
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from sojourn.models.latency.base import Latency
 from sojourn.models.latency.cone import Cone
 from sojourn.models.latency.seen import SeenByPlayers
-from sojourn.models.solving.certificate import Goal
 from sojourn.models.solving.chain import How
+from sojourn.models.solving.prices import Goal
 from sojourn.reference.errors import Array
 
 

@@ -10,10 +10,10 @@ import cvxpy as cp
 import numpy as np
 
 from sojourn.models.latency.tangents import first_points, with_landing
-from sojourn.models.solving.certificate import clip
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.limited import Limited
 from sojourn.models.solving.solution import Attempt, ShadowPrice, Solution, Timing
+from sojourn.models.solving.splits import clip
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
 from sojourn.models.systems.limits import Box, Limit
 from sojourn.models.systems.search import PATIENCE, RESIDUE, TANGENT_GAP, Search

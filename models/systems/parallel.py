@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from sojourn.models.latency.base import Latency, as_latency
 from sojourn.models.latency.seen import seen_by_players
-from sojourn.models.solving.certificate import Goal
 from sojourn.models.solving.chain import How, check_how, first_certified, no_limits
 from sojourn.models.solving.errors import FormulationError
+from sojourn.models.solving.prices import Goal
 from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import solver_names, takes
 from sojourn.models.systems.control import ControlledSplit, Tolls, control, tolls

@@ -12,15 +12,16 @@ import numpy as np
 
 from sojourn.models.latency.base import Latency
 from sojourn.models.latency.tangents import first_points, with_landing
-from sojourn.models.solving.certificate import Certificate, Goal, certify, clip, mean_delay, multiplier, rounding
+from sojourn.models.solving.certificate import mean_delay, rounding
 from sojourn.models.solving.engine import run
-from sojourn.models.solving.polish import polish
+from sojourn.models.solving.finish import Finished, finish
+from sojourn.models.solving.prices import Goal, multiplier
 from sojourn.models.solving.solution import Attempt, Solution, Timing
+from sojourn.models.solving.splits import clip
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
 from sojourn.models.systems.minmax import Bisection
 from sojourn.reference.errors import Array
 
-ROUNDING = 1e-12  # gap below which one answer is not better than another
 TANGENT_GAP = 1e-6  # gap at which tangents are enough for an answer of which none is asked
 PATIENCE = 6  # rounds of tangents without half the gap after which a solver's own error is all that is left
 RESIDUE = 1e-7  # part of the load up to which a flow in a solver's own answer counts as none
@@ -77,8 +78,10 @@ class Search:
         if found.flow is None or not np.all(np.isfinite(found.flow)):
             return None, Attempt(solver, formulation, found.status, np.inf, time.perf_counter() - started)
         finishing = time.perf_counter()
-        flow, certificate, steps = self._finish(found.flow)
-        wanted = max(self.wanted, rounding(self.bank, self.load, flow, self.goal)) if self.lenient else self.wanted
+        finished = self._finish(found.flow)
+        flow, steps, certificate = finished.flow[0], int(finished.steps[0]), finished.certificates.row(0)
+        at = np.array(self.load)
+        wanted = max(self.wanted, float(rounding(self.bank, at, flow, self.goal))) if self.lenient else self.wanted
         ended = time.perf_counter()
         timing = replace(found.timing, finish=found.timing.finish + ended - finishing)
         solution = Solution(
@@ -87,10 +90,10 @@ class Search:
             names=self.names,
             flow=flow,
             share=flow / self.load,
-            mean_delay=mean_delay(self.bank, flow),
+            mean_delay=float(mean_delay(self.bank, flow)),
             latency=self.bank.latency(clip(self.bank, flow)),
             active=flow > (0.0 if steps else RESIDUE * self.load),
-            multiplier=multiplier(self.bank, self.load, flow, self.goal),
+            multiplier=float(multiplier(self.bank, at, flow, self.goal)),
             certificate=certificate,
             certified=math.isfinite(certificate.gap) and certificate.gap <= wanted,
             solver=solver,
@@ -104,17 +107,9 @@ class Search:
         )
         return solution, Attempt(solver, formulation, found.status, certificate.gap, ended - started)
 
-    def _finish(self, flow: Array) -> tuple[Array, Certificate, int]:
+    def _finish(self, flow: Array) -> Finished:
         """Polish where it is asked for and gains; certify."""
-        polished = polish(self.bank, self.load, flow, self.goal) if self.polish else None
-        if polished is None:
-            return flow, certify(self.bank, self.load, flow, self.goal), 0
-        better = certify(self.bank, self.load, polished[0], self.goal)
-        # the gap is quadratic in the flows: between two that are rounding, the polished flows are the better ones
-        if better.gap <= ROUNDING:
-            return polished[0], better, polished[1]
-        certificate = certify(self.bank, self.load, flow, self.goal)
-        return (polished[0], better, polished[1]) if better.gap <= certificate.gap else (flow, certificate, 0)
+        return finish(self.bank, np.array([self.load]), flow[None], self.goal, polish=self.polish)
 
     def _one(self, solver: str, formulation: str) -> Found:
         """Solve one problem, written now or before; by rounds of tangents where it cannot be written."""
@@ -143,7 +138,7 @@ class Search:
             if flow is None or not np.all(np.isfinite(flow)):
                 break
             finishing = time.perf_counter()
-            gap, stuck = self._finish(flow)[1].gap, stuck + 1
+            gap, stuck = float(self._finish(flow).certificates.gap[0]), stuck + 1
             spent = replace(spent, finish=spent.finish + time.perf_counter() - finishing)
             if best is None or gap < least:
                 stuck = 0 if best is None or gap < 0.5 * least else stuck

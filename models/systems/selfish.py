@@ -47,7 +47,8 @@ class SelfishSearch(Search):
         low, high = self._delay_bounds(np.maximum(flow, 0.0), seen.certificate.lower_bound, seen.certificate.upper_bound)
         low = max(low, float(self.true.idle_latency.min()))  # no job is served faster
         certificate = _delay_certificate(seen.certificate, value, low, high)
-        wanted = max(self.wanted, 8 * rounding(self.bank, self.load, seen.flow, "equilibrium")) if self.lenient else self.wanted
+        bound = 8 * float(rounding(self.bank, np.array(self.load), seen.flow, "equilibrium"))
+        wanted = max(self.wanted, bound) if self.lenient else self.wanted
         solution = replace(
             seen,
             load=float(self.load + self.base.sum()),

@@ -1,0 +1,41 @@
+"""From a solver's flows to answers: polished where that gains, certified whatever they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sojourn.models.solving.certificate import Certificates, certify_rows
+from sojourn.models.solving.polish import NOWHERE, Steps, polish_rows
+from sojourn.models.solving.prices import Goal
+from sojourn.reference.errors import Array
+from sojourn.reference.queues import Queue
+
+ROUNDING = 1e-12  # gap below which one answer is not better than another
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """K answers: flows, shape (K, n), Newton steps of each (0 where the solver's own answer stands), and their certificates."""
+
+    flow: Array
+    steps: Steps
+    certificates: Certificates
+
+
+def finish(queue: Queue, load: Array, flow: Array, goal: Goal, *, polish: bool) -> Finished:
+    """Polish K flows, shape (K, n), where it is asked for and gains; certify."""
+    if not polish:
+        return Finished(flow, np.zeros(load.shape, dtype=np.intp), certify_rows(queue, load, flow, goal))
+    polished, steps = polish_rows(queue, load, flow, goal)
+    certificates = certify_rows(queue, load, polished, goal)
+    # the gap is quadratic in the flows: between two that are rounding, the polished flows are the better ones
+    doubtful = np.flatnonzero((steps == NOWHERE) | ~(certificates.gap <= ROUNDING))
+    if doubtful.size:
+        own = certify_rows(queue, load[doubtful], flow[doubtful], goal)
+        worse = (steps[doubtful] == NOWHERE) | ~(certificates.gap[doubtful] <= own.gap)
+        rows = doubtful[worse]
+        polished[rows], steps[rows] = flow[rows], 0
+        certificates = certificates.instead(rows, own.rows(worse))
+    return Finished(polished, steps, certificates)
