@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -11,16 +10,14 @@ import numpy.typing as npt
 import xarray as xr
 
 from sojourn.models.solving.chain import no_limits
-from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.solving.solution import Solution
 from sojourn.models.studies.progress import track
 from sojourn.models.systems.formulations import for_goal
-from sojourn.reference.errors import InputError, LoadError, numbers
+from sojourn.models.systems.sweep import Answers
+from sojourn.reference.errors import Array, InputError, LoadError, numbers
 
 if TYPE_CHECKING:
     from sojourn.models.solving.chain import How
     from sojourn.models.solving.prices import Goal
-    from sojourn.models.systems.formulations import Model
     from sojourn.models.systems.parallel import ParallelServers
 
 GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
@@ -78,31 +75,43 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     if array.ndim != 1 or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
     checked = [_check(system, i, load) for i, load in enumerate(array)]
-    solutions: dict[str, list[Solution | None]] = {goal: [] for goal in goals}
-    models: dict[str, Model] = {}
-    settings: How = {**how, "throw": False}
-    each = {goal: for_goal(goal, settings) if len(goals) > 1 else settings for goal in goals}
+    points, each = np.array(checked), {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
+    sweeps = {goal: system.sweep(goal, checked[0], **each[goal]) for goal in goals}
+    width, done = min(sweep.block for sweep in sweeps.values()), 0
+    parts: dict[str, list[Answers]] = {goal: [] for goal in goals}
     try:
-        for load in track(checked, "loads"):
-            found = [_best(system, goal, load, models, each[goal]) for goal in goals]
-            for goal, solution in zip(goals, found, strict=True):
-                solutions[goal].append(solution)
+        for block in track([points[i : i + width] for i in range(0, points.size, width)], "loads", weigh=len):
+            found = {goal: sweep.solve(block) for goal, sweep in sweeps.items()}
+            for goal in goals:
+                parts[goal].append(found[goal])
+            done += len(block)
     except KeyboardInterrupt:
-        done = min(len(s) for s in solutions.values())
-        raise CurveInterruptedError(_dataset(system, checked[:done], {g: s[:done] for g, s in solutions.items()})) from None
-    data = _dataset(system, checked, solutions)
-    missed = sum(int((~data[f"{goal}_certified"]).sum()) for goal in goals)
-    if missed:
-        warnings.warn(
-            f"{missed} of {len(checked) * len(goals)} answers are not certified; see <goal>_certified and <goal>_gap",
-            stacklevel=2,
-        )
-    unsure = [s for answers in solutions.values() for s in answers if s is not None and s.caveats]
-    if unsure:
-        last = max(unsure, key=lambda s: s.load)
-        first = min(s.load for s in unsure)
-        warnings.warn(f"from load {first:g} on, answers go beyond what was measured: at load {last.load:g} {last.caveats[0]}", stacklevel=2)
+        raise CurveInterruptedError(_dataset(system, points[:done], _rows(system, parts, done))) from None
+    answers = _rows(system, parts, done)
+    data = _dataset(system, points, answers)
+    _warn(system, points, answers)
     return data
+
+
+def _rows(system: ParallelServers, parts: dict[str, list[Answers]], done: int) -> dict[str, Answers]:
+    """Answers to each goal at the loads where every goal has one."""
+    return {goal: Answers.joined(found, len(system)).only(slice(done)) for goal, found in parts.items()}
+
+
+def _warn(system: ParallelServers, loads: Array, answers: dict[str, Answers]) -> None:
+    """Say what is not certified, and what goes beyond what was measured."""
+    missed = sum(int((~a.certified).sum()) for a in answers.values())
+    if missed:
+        warnings.warn(f"{missed} of {loads.size * len(answers)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=3)
+    said = [
+        (float(load), caveats[0])
+        for a in answers.values()
+        for load, flow in zip(loads, a.flow, strict=True)
+        if np.isfinite(flow).all() and (caveats := system.bank.caveats(flow, system.names))
+    ]
+    if said:
+        first, (last, caveat) = min(said)[0], max(said)
+        warnings.warn(f"from load {first:g} on, answers go beyond what was measured: at load {last:g} {caveat}", stacklevel=3)
 
 
 def _goals(which: str | None) -> tuple[Goal, ...]:
@@ -113,14 +122,6 @@ def _goals(which: str | None) -> tuple[Goal, ...]:
     return (which,)
 
 
-def _best(system: ParallelServers, goal: Goal, load: float, models: dict[str, Model], settings: How) -> Solution | None:
-    """Best answer, certified or not; None where no solver returned any."""
-    try:
-        return system.solve(goal, load, models, **settings)
-    except NotCertifiedError:
-        return None
-
-
 def _check(system: ParallelServers, index: int, load: float) -> float:
     try:
         return system.check_load(load)
@@ -128,34 +129,19 @@ def _check(system: ParallelServers, index: int, load: float) -> float:
         raise LoadError(f"loads[{index}]", error.value, error.problem, error.remedy) from None
 
 
-def _dataset(system: ParallelServers, loads: Sequence[float], solutions: dict[str, list[Solution | None]]) -> xr.Dataset:
+def _dataset(system: ParallelServers, points: Array, answers: dict[str, Answers]) -> xr.Dataset:
     time, rate = system.time_unit, f"1/{system.time_unit}"
     data: dict[str, Any] = {}
-    nothing = np.full(len(system), np.nan)
-    for goal, found in solutions.items():
+    for goal, found in answers.items():
         price = "marginal delay" if goal == "optimum" else "common latency"
-        data[f"{goal}_delay"] = (
-            "load",
-            [np.nan if s is None else s.mean_delay for s in found],
-            {"long_name": f"mean delay at the {goal}", "units": time},
-        )
-        data[f"{goal}_multiplier"] = (
-            "load",
-            [np.nan if s is None else s.multiplier for s in found],
-            {"long_name": f"{price} of the used servers", "units": time},
-        )
-        flows = np.array([nothing if s is None else s.flow for s in found]).reshape(len(loads), len(system))
-        data[f"{goal}_flow"] = (("load", "server"), flows, {"long_name": f"flow at the {goal}", "units": rate})
-        data[f"{goal}_gap"] = (
-            "load",
-            [np.inf if s is None else s.certificate.gap for s in found],
-            {"long_name": "certified relative error of the mean delay"},
-        )
-        data[f"{goal}_certified"] = ("load", np.array([s is not None and s.certified for s in found], dtype=bool))
-    if len(solutions) == len(GOALS):
-        ratio = np.array(data["equilibrium_delay"][1]) / np.array(data["optimum_delay"][1])
+        data[f"{goal}_delay"] = ("load", found.mean_delay, {"long_name": f"mean delay at the {goal}", "units": time})
+        data[f"{goal}_multiplier"] = ("load", found.multiplier, {"long_name": f"{price} of the used servers", "units": time})
+        data[f"{goal}_flow"] = (("load", "server"), found.flow, {"long_name": f"flow at the {goal}", "units": rate})
+        data[f"{goal}_gap"] = ("load", found.gap, {"long_name": "certified relative error of the mean delay"})
+        data[f"{goal}_certified"] = ("load", found.certified)
+    if len(answers) == len(GOALS):
+        ratio = answers["equilibrium"].mean_delay / answers["optimum"].mean_delay
         data["price_of_anarchy"] = ("load", ratio, {"long_name": "price of anarchy"})
-    points = np.asarray(loads, dtype=float)
     thresholds = system.thresholds()
     return xr.Dataset(
         data,

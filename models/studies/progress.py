@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self, TypeVar
 
 from rich.console import Console
@@ -38,17 +38,20 @@ class Ticker:
             self.status.stop()
 
 
-def track(items: Sequence[Item], label: str) -> Iterator[Item]:
-    """Yield the items; after two seconds, draw a bar with the time left on a terminal's standard error."""
+def track(items: Sequence[Item], label: str, weigh: Callable[[Item], int] = lambda _: 1) -> Iterator[Item]:
+    """Yield the items; after two seconds, draw a bar with the time left on a terminal's standard error.
+
+    `weigh` says how much an item counts for.
+    """
     console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     started, bar = time.monotonic(), Progress(*columns, console=console, transient=True)
-    task = bar.add_task(label, total=len(items))
+    task = bar.add_task(label, total=sum(map(weigh, items)))
     shown = False
     try:
         for item in items:
             yield item
-            bar.advance(task)
+            bar.advance(task, weigh(item))
             if not shown and console.is_terminal and time.monotonic() - started > PATIENCE:
                 bar.start()
                 shown = True

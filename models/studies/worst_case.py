@@ -18,12 +18,14 @@ from sojourn.models.solving.chain import How, no_limits
 from sojourn.models.studies.curve import GOALS
 from sojourn.models.studies.progress import Ticker
 from sojourn.models.systems.formulations import for_goal
+from sojourn.models.systems.sweep import Answers
 from sojourn.reference.saturation import saturation
 from sojourn.reference.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
 
 if TYPE_CHECKING:
-    from sojourn.models.systems.formulations import Model
+    from sojourn.models.solving.prices import Goal
     from sojourn.models.systems.parallel import ParallelServers
+    from sojourn.models.systems.sweep import OneByOne, Sweep
 
 MOST = 4000  # loads solved for before the search stops with the gap it has
 
@@ -57,7 +59,7 @@ class _BestFirst:
 
     def __init__(self, system: ParallelServers, gap: float, how: How) -> None:
         self.system, self.gap = system, gap
-        self.models: dict[str, Model] = {}
+        self.sweeps: dict[Goal, Sweep | OneByOne] = {}
         # each solution is as tight as it gets; the gap that was asked for is the search's
         settings: How = {**how, "throw": False, "gap": None}
         self.how = {goal: for_goal(goal, settings) for goal in GOALS}
@@ -103,16 +105,25 @@ class _BestFirst:
         if load == 0:  # nothing to solve: the first job goes to the nearest server
             idle, slack = float(self.system.bank.idle_latency.min()), float(self.system.bank.total_rate[0])
             return Points(*(np.array([v]) for v in (0.0, slack, idle, 0.0, idle, 1.0)))
-        best, selfish = (self.system.solve(goal, load, self.models, **self.how[goal]) for goal in GOALS)
+        best, selfish = (self._answer(goal, load) for goal in GOALS)
         self.evaluations += 1
-        sure = max(selfish.certificate.lower_bound / best.certificate.upper_bound, 1.0)
+        sure = max(float(selfish.lower_bound[0] / best.upper_bound[0]), 1.0)
         if sure > self.lower:
             self.lower, self.load = sure, load
-        carried, slope = supporting_line(self.system.bank, load, best.flow)
+        carried, slope = supporting_line(self.system.bank, load, best.flow[0])
         total, low = self.system.bank.total_rate
-        top = selfish.certificate.upper_bound / best.certificate.lower_bound
-        numbers = (load, float((total - load) + low), selfish.certificate.upper_bound, carried, slope, top)
+        highest = float(selfish.upper_bound[0])
+        numbers = (load, float((total - load) + low), highest, carried, slope, highest / float(best.lower_bound[0]))
         return Points(*(np.array([v]) for v in numbers))
+
+    def _answer(self, goal: Goal, load: float) -> Answers:
+        if goal not in self.sweeps:
+            self.sweeps[goal] = self.system.sweep(goal, load, **self.how[goal])
+        found = self.sweeps[goal].solve(np.array([load]))
+        if np.isnan(found.mean_delay[0]):
+            # asked alone, it says what was tried
+            return Answers.of([self.system.solve(goal, load, **self.how[goal])], len(self.system))
+        return found
 
     def _push(self, a: Points, b: Points | None) -> None:
         if b is not None:

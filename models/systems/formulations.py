@@ -29,6 +29,8 @@ class Model:
     problem : cvxpy.Problem
     flow : cvxpy.Expression, shape (n,)
         Load of each server in the user's unit; affine, so that constraints of one's own can be put on it.
+    variable : cvxpy.Variable, shape (n,)
+        The same in the unit of the problem.
     load : cvxpy.Parameter, shape ()
         Total load, in the unit of the problem: set it with `set_load`.
     unit : float
@@ -39,6 +41,7 @@ class Model:
 
     problem: cp.Problem
     flow: cp.Expression
+    variable: cp.Variable
     load: cp.Parameter
     unit: float
     members: npt.NDArray[np.intp]
@@ -90,7 +93,7 @@ def build(
     flow, total = cp.Variable(len(bank), name="flow", nonneg=True), cp.Parameter(nonneg=True, name="load")
     objective, constraints = formulation.write(scaled, flow)
     problem = cp.Problem(objective, [cp.sum(flow) == total, *constraints])
-    model = Model(problem, flow / unit, total, unit, chosen)
+    model = Model(problem, flow / unit, flow, total, unit, chosen)
     model.set_load(load)
     return model
 

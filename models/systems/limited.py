@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cvxpy as cp
 import numpy as np
@@ -102,7 +102,7 @@ class LimitedSearch(Search):
             extra.append(flow[high] <= box.most[high] * self.unit)
         spent = box.price @ flow <= box.money * self.unit if math.isfinite(box.money) else None
         problem = cp.Problem(model.problem.objective, [*model.problem.constraints, *extra, *([] if spent is None else [spent])])
-        return Model(problem, model.flow, model.load, model.unit, model.members), spent
+        return replace(model, problem=problem), spent
 
     def _shadows(self, at: Array, flow: Array, c: float, z: float) -> tuple[ShadowPrice, ...]:
         """Shadow price of every limit: a server's is that of the tightest limit on it."""

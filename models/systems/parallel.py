@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sojourn.models.latency.base import Latency, as_latency
 from sojourn.models.latency.seen import seen_by_players
 from sojourn.models.solving.chain import How, check_how, first_certified, no_limits
-from sojourn.models.solving.errors import FormulationError
+from sojourn.models.solving.errors import FormulationError, NotCertifiedError
 from sojourn.models.solving.prices import Goal
 from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import solver_names, takes
@@ -23,6 +23,7 @@ from sojourn.models.systems.limited import LimitedSearch
 from sojourn.models.systems.limits import together
 from sojourn.models.systems.search import Search
 from sojourn.models.systems.selfish import SelfishSearch
+from sojourn.models.systems.sweep import OneByOne, Sweep
 from sojourn.reference import parallel as exact
 from sojourn.reference.errors import Array, InputError, LoadError
 from sojourn.reference.players import check_players
@@ -337,8 +338,31 @@ class ParallelServers:
             "equilibrium", load, how, partial(SelfishSearch, true=self.bank, base=base, players=players), {} if models is None else models
         )
 
+    def sweep(self, goal: Goal, load: float, **how: Unpack[How]) -> Sweep | OneByOne:
+        """Return the question to be put at many loads, such as this one; `how` as in `optimum`. What no solver answers does not raise."""
+        search, plan = self._question(goal, self.check_load(load), how, Search, {})
+        if not how.get("subject_to"):
+            return Sweep(search, plan)
+
+        settings: How = {**how, "throw": False}
+
+        def within_limits(load: float) -> Solution | None:
+            try:
+                return self.solve(goal, load, **settings)
+            except NotCertifiedError:
+                return None
+
+        return OneByOne(within_limits, len(self))
+
     def _first(self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]) -> Solution:
         """First certified answer down the chain of solvers."""
+        search, plan = self._question(goal, load, how, ask, models)
+        return first_certified(plan, search.ask, f"{goal} at load {load:g}", search.wanted, throw=how.get("throw", True))
+
+    def _question(
+        self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]
+    ) -> tuple[Search, list[tuple[str, str]]]:
+        """What is asked, and whom: solvers and formulations in turn."""
         check_how(goal, how)
         if goal == "equilibrium":
             no_limits(how)
@@ -348,8 +372,7 @@ class ParallelServers:
         forms = self._plans(goal, formulation, how.get("solver"))
         # every solver's first formulation before any solver's second
         plan = [(s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)]
-        search = ask(self.bank, self.names, goal, load, self.unit(load), how.get("solver_options"), polish, wanted, gap is None, models)
-        return first_certified(plan, search.ask, f"{goal} at load {load:g}", wanted, throw=how.get("throw", True))
+        return ask(self.bank, self.names, goal, load, self.unit(load), how.get("solver_options"), polish, wanted, gap is None, models), plan
 
 
 def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from sojourn.models import cli
 from sojourn.models.scenarios import load_scenario
-from sojourn.models.systems import search
+from sojourn.models.systems import search, sweep
 from sojourn.reference import parallel as exact
 
 COMMAND = Path(sys.executable).with_name("sojourn")
@@ -204,15 +204,23 @@ def test_file_that_cannot_be_written_does_not_stop_the_others(sojourn, own, tmp_
 
 
 def interrupt_at(monkeypatch, load):
+    """Ctrl-C at a load, asked for alone or in a curve, there one a block."""
     from sojourn.models import ParallelServers
 
-    honest = ParallelServers.solve
+    alone, together = ParallelServers.solve, sweep.Sweep.solve
 
     def solve(self, goal, at, *args, **how):
         if at == pytest.approx(load):
             raise KeyboardInterrupt
-        return honest(self, goal, at, *args, **how)
+        return alone(self, goal, at, *args, **how)
 
+    def solve_all(self, loads):
+        if np.isclose(loads, load).any():
+            raise KeyboardInterrupt
+        return together(self, loads)
+
+    monkeypatch.setattr(sweep, "MOST", 1)
+    monkeypatch.setattr(sweep.Sweep, "solve", solve_all)
     monkeypatch.setattr(ParallelServers, "solve", solve)
 
 

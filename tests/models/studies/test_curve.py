@@ -8,9 +8,8 @@ import pytest
 import xarray as xr
 
 from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
-from sojourn.models.solving.engine import Run
 from sojourn.models.studies import CurveInterruptedError, curve
-from sojourn.models.systems import search
+from sojourn.models.systems import sweep
 from sojourn.reference import parallel as exact
 
 LOADS = [30.0, 350.0, 5.0, 190.0]  # in any order
@@ -90,7 +89,7 @@ def test_goal_that_there_is_not(system):
     ],
 )
 def test_bad_loads_are_named_before_any_solver_starts(system, loads, message, monkeypatch):
-    monkeypatch.setattr(search, "run", lambda *_: pytest.fail("a solver was started"))
+    monkeypatch.setattr(sweep, "Compiled", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=message) as caught:
         system.curve(loads)
     assert isinstance(caught.value, LoadError) or loads == ["a"]
@@ -122,19 +121,21 @@ def test_round_trip_through_netcdf(system, goal, tmp_path):
 
 
 def interrupt_at(monkeypatch, goal, load):
-    honest = ParallelServers.solve
+    """Ctrl-C within the block of a load; two loads a block."""
+    honest = sweep.Sweep.solve
 
-    def solve(self, what, at, *args, **how):
-        if (what, at) == (goal, load):
+    def solve(self, loads):
+        if self._search.goal == goal and load in loads:
             raise KeyboardInterrupt
-        return honest(self, what, at, *args, **how)
+        return honest(self, loads)
 
-    monkeypatch.setattr(ParallelServers, "solve", solve)
+    monkeypatch.setattr(sweep, "MOST", 2)
+    monkeypatch.setattr(sweep.Sweep, "solve", solve)
 
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_interrupted_curve_keeps_what_was_done(system, goal, monkeypatch):
-    """At the third load, before or after its optimum: both goals have two loads."""
+    """In the second block, before or after its optima: both goals have the first."""
     whole = system.curve(LOADS)
     interrupt_at(monkeypatch, goal, LOADS[2])
     with pytest.raises(CurveInterruptedError, match=r"^stopped after 2 loads$") as caught:
@@ -153,26 +154,24 @@ def test_interrupted_at_once_keeps_an_empty_dataset(system, monkeypatch, tmp_pat
 
 def spoil(monkeypatch, load, flow):
     """Every solver answers one load with a flow of one's own, or with none."""
-    honest = search.run
+    honest = sweep.Compiled.solve
 
-    def run(problem, solver, options=None):
-        ran = honest(problem, solver, options)
-        total = next(p for p in problem.parameters() if p.name() == "load")
-        if total.value != pytest.approx(load, rel=1e-9):
-            return ran
-        for variable in problem.variables():
-            if variable.name() == "flow":
-                variable.save_value(flow)
-        return Run("infeasible" if flow is None else "optimal", ran.compile, ran.solve)
+    def solve(self, *values):
+        answers = honest(self, *values)
+        ((_, loads),) = values
+        wrong = np.isclose(loads, load, rtol=1e-9, atol=0)
+        place = next(answers.places[v.id] for v in self.problem.variables() if v.name() == "flow")
+        answers.raw.x[np.ix_(wrong, place)] = np.nan if flow is None else flow
+        return answers
 
-    monkeypatch.setattr(search, "run", run)
+    monkeypatch.setattr(sweep.Compiled, "solve", solve)
 
 
 def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch):
     """All on the cloud: a valid split, far from either answer."""
     spoil(monkeypatch, 190.0 * system.unit(190.0), np.array([0.0, 0.0, 190.0]) * system.unit(190.0))
     with pytest.warns(UserWarning, match="^2 of 8 answers are not certified; see <goal>_certified and <goal>_gap$"):
-        data = system.curve(LOADS, polish=False, gap=1e-2)
+        data = system.curve(LOADS, polish=False, gap=1e-2, formulation="beckmann")
     for goal in GOALS:
         np.testing.assert_array_equal(data[f"{goal}_certified"], [True, True, True, False])
         assert float(data[f"{goal}_gap"][3]) > 1e-2
@@ -183,7 +182,7 @@ def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
     spoil(monkeypatch, 190.0 * system.unit(190.0), None)
     monkeypatch.setattr("sojourn.models.solving.solvers.CHAIN", ("CLARABEL",))
     with pytest.warns(UserWarning, match="2 of 8 answers are not certified"):
-        data = system.curve(LOADS, formulation="auto")
+        data = system.curve(LOADS, formulation="beckmann")
     assert data["optimum_delay"].isnull().values.tolist() == [False, False, False, True]
     assert data["optimum_flow"][3].isnull().all()
     assert data["optimum_gap"][3] == math.inf
