@@ -5,7 +5,7 @@ from sojourn.reference.dual_mode.breakaway import Breakaway, breakaway, light_lo
 from sojourn.reference.dual_mode.modes import Canonical, Modes, canonical
 from sojourn.reference.dual_mode.partition import Decomposition, Partition, decompose, delay, mean_delay, partition
 from sojourn.reference.dual_mode.regimes import Regime, Regimes, regime, regimes, touch_points
-from sojourn.reference.dual_mode.segment import Segment, segment
+from sojourn.reference.dual_mode.segment import Segment, segment, segments
 from sojourn.reference.dual_mode.stability import (
     Capacity,
     StablePoint,
@@ -43,6 +43,7 @@ __all__ = [
     "regime",
     "regimes",
     "segment",
+    "segments",
     "stable_interval",
     "stable_point",
     "touch_points",

@@ -27,6 +27,8 @@ EPS = float(np.finfo(float).eps)
 class Segment:
     """Delay over the stable interval; u = 0 is its end of largest p, u = 1 that of least p.
 
+    At many loads every field has a leading axis, one row a load.
+
     Attributes
     ----------
     start, end : ndarray, shape (2,)
@@ -48,11 +50,15 @@ class Segment:
     @cached_property
     def numerator(self) -> Array:
         """Coefficients of N with delay = N/D, shape (2S + 1,)."""
-        others = [_product(np.delete(self.below, s, axis=0)) for s in range(len(self.below))]
-        return np.asarray(sum(np.convolve(a, o) for a, o in zip(self.above, others, strict=True)))
+        stages = range(self.below.shape[-2])
+        return np.asarray(sum(_times(self.above[..., s, :], _product(np.delete(self.below, s, axis=-2))) for s in stages))
+
+    def rows(self, index: npt.NDArray[np.intp] | int) -> Segment:
+        """Return some of the loads, or one."""
+        return Segment(self.start[index], self.end[index], self.above[index], self.below[index])
 
     def delay(self, u: npt.ArrayLike) -> Array:
-        """Mean delay at u; infinite where a stage is full."""
+        """Mean delay at u, shape (...), or (K, ...) at K loads; infinite where a stage is full."""
         total: Array = self.stage_delay(u).sum(axis=-1)
         return total
 
@@ -60,14 +66,15 @@ class Segment:
         """Mean time of a job at each stage, shape (..., S)."""
         point = np.asarray(u, dtype=float)
         basis = np.stack([(1 - point) ** 2, point * (1 - point), point**2], axis=-1)
-        above, below = basis @ self.above.T, basis @ self.below.T
+        above, below = basis @ np.swapaxes(self.above, -1, -2), basis @ np.swapaxes(self.below, -1, -2)
         stage: Array = np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0)
         return stage
 
-    def assignment(self, u: float) -> Array:
-        """Parts (p, 1 - p) at u, each to full accuracy."""
-        squares = ((1 - u) * self.start + u * self.end) ** 2
-        parts: Array = squares / squares.sum()
+    def assignment(self, u: npt.ArrayLike) -> Array:
+        """Parts (p, 1 - p) at u, each to full accuracy, shape (..., 2)."""
+        point = np.asarray(u, dtype=float)[..., None]
+        squares = ((1 - point) * self.start + point * self.end) ** 2
+        parts: Array = squares / squares.sum(axis=-1, keepdims=True)
         return parts
 
     def slope_numerator(self) -> Array:
@@ -77,12 +84,13 @@ class Segment:
         homogeneous polynomials it is their Jacobian, one degree lower in each. What is only rounding is 0: at an end it would be a root
         far away, and blur the others.
         """
-        n = np.arange(len(self.numerator))
         top, bottom = self.numerator, self.denominator
+        n = np.arange(top.shape[-1])
         # derivatives by 1 - u and by u, as if the two did not depend on each other
         rest, at = n[::-1], n
-        one, other = np.convolve((top * at)[1:], (bottom * rest)[:-1]), np.convolve((top * rest)[:-1], (bottom * at)[1:])
-        return np.where(np.abs(one - other) > 4 * len(top) * EPS * (one + other), one - other, 0.0)
+        one = _times((top * at)[..., 1:], (bottom * rest)[..., :-1])
+        other = _times((top * rest)[..., :-1], (bottom * at)[..., 1:])
+        return np.where(np.abs(one - other) > 4 * n.size * EPS * (one + other), one - other, 0.0)
 
 
 def segment(modes: Modes, load: float) -> Segment:
@@ -93,19 +101,28 @@ def segment(modes: Modes, load: float) -> Segment:
     LoadError
         Where the load is so close to the largest that no float p is stable.
     """
-    load = one_load(modes, load)
-    high, low = ends(modes, load)
-    if not low.rest * high.p > high.rest * low.p * (1 + 4 * EPS):
-        raise _too_close(load)
-    start, end = np.sqrt([high.p, high.rest]), np.sqrt([low.p, low.rest])
-    above, below = _forms(modes, load, start, end)
+    return segments(modes, np.array([one_load(modes, load)])).rows(0)
+
+
+def segments(modes: Modes, loads: Array) -> Segment:
+    """Return the delay at K loads below the largest, shape (K,); see `segment`."""
+    start, end = np.empty((loads.size, 2)), np.empty((loads.size, 2))
+    for k, load in enumerate(loads.tolist()):
+        high, low = ends(modes, load)
+        if not low.rest * high.p > high.rest * low.p * (1 + 4 * EPS):
+            raise _too_close(load)
+        start[k], end[k] = (high.p, high.rest), (low.p, low.rest)
+    start, end = np.sqrt(start), np.sqrt(end)
+    above, below = _forms(modes, loads, start, end)
     plain = Segment(start, end, above, below)
-    if not plain.denominator.any():
-        raise _too_close(load)
-    first, last = plain.numerator[0], plain.numerator[-1]
+    full = ~plain.denominator.any(axis=1)
+    if full.any():
+        raise _too_close(float(loads[full][0]))
+    first, last = plain.numerator[:, 0], plain.numerator[:, -1]
     # stretching one end only relabels u; it keeps the coefficients within sight of each other
-    stretch = (first / last) ** (1 / (2 * modes.stages)) if first > 0 and last > 0 else 1.0
-    scale = stretch ** np.arange(3)
+    both = (first > 0) & (last > 0)
+    stretch = np.where(both, np.where(both, first, 1.0) / np.where(both, last, 1.0), 1.0)[:, None] ** (1 / (2 * modes.stages))
+    scale = stretch[:, None] ** np.arange(3)
     return Segment(start, end * stretch, above * scale, below * scale)
 
 
@@ -113,19 +130,30 @@ def _too_close(load: float) -> LoadError:
     return LoadError("load", load, "is so close to the maximum that no assignment in floating point is stable", "lower it a little")
 
 
-def _forms(modes: Modes, load: float, start: Array, end: Array) -> tuple[Array, Array]:
-    root, left = np.sqrt(modes.time), 1 - load * modes.time
-    at_start, at_end = root @ start, root @ end
-    above = np.stack([at_start**2, 2 * at_start * at_end, at_end**2], axis=1)
-    squares = np.stack([start**2, 2 * start * end, end**2])
-    below, size = left @ squares.T, np.abs(left) @ squares.T
+def _forms(modes: Modes, loads: Array, start: Array, end: Array) -> tuple[Array, Array]:
+    """Coefficients of each stage's numerator and denominator, shape (K, S, 3)."""
+    root, left = np.sqrt(modes.time), 1 - loads[:, None, None] * modes.time
+    at_start, at_end = start @ root.T, end @ root.T
+    above = np.stack([at_start**2, 2 * at_start * at_end, at_end**2], axis=-1)
+    squares = np.stack([start**2, 2 * start * end, end**2], axis=-1)
+    below, size = left @ squares, np.abs(left) @ squares
     # a stage that fills up at an end has nothing left there, not even rounding
     noise = np.array([16, 0, 16]) * EPS * size
     return above, np.where(below > noise, below, 0.0)
 
 
+def _times(one: Array, other: Array) -> Array:
+    """Coefficients of the product of two polynomials, over the last axis."""
+    width = other.shape[-1]
+    out = np.zeros((*one.shape[:-1], one.shape[-1] + width - 1))
+    for i in range(one.shape[-1]):
+        out[..., i : i + width] += one[..., i : i + 1] * other
+    return out
+
+
 def _product(factors: Array) -> Array:
-    out = np.ones(1)
-    for factor in factors:
-        out = np.convolve(out, factor)
+    """Coefficients of the product of S polynomials, shape (..., S, 3)."""
+    out = np.ones((*factors.shape[:-2], 1))
+    for s in range(factors.shape[-2]):
+        out = _times(out, factors[..., s, :])
     return out

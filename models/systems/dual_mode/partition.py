@@ -7,16 +7,16 @@ adds up to 1 at each stage, root_m^2 = p_m a_m / left. In y it is as well condit
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
+import numpy.typing as npt
 
 from sojourn.models.latency.base import product_at_least
-from sojourn.models.solving.bounds import Bounds, bounds
+from sojourn.models.solving.bounds import Bounds
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.solution import Attempt, Timing
 from sojourn.reference.dual_mode import Modes
@@ -56,9 +56,14 @@ class Program:
         other, and a solver then finds that of a fast stage as accurately as that of a slow one.
         """
         work, left = parts * modes.time, slack(modes, load, parts)[:, None]
-        root = np.sqrt(work / left)
-        largest = np.maximum(root.max(axis=1, keepdims=True), TINY) if alone else root.max()
-        self.root.value, self.need.value, self.left.value = root / largest, load * work, left
+        self.root.value = roots(modes, np.array([load]), parts[None])[0] if alone else np.sqrt(work / left) / np.sqrt(work / left).max()
+        self.need.value, self.left.value = load * work, left
+
+
+def roots(modes: Modes, loads: Array, parts: Array) -> Array:
+    """Values of `Program.root` for K loads and assignments, shape (K, M), each stage alone; shape (K, S, M)."""
+    root = np.sqrt(parts[:, None, :] * modes.time / slack(modes, loads, parts)[..., None])
+    return np.asarray(root / np.maximum(root.max(axis=-1, keepdims=True), TINY))
 
 
 def write(modes: Modes) -> Program:
@@ -101,52 +106,96 @@ def ask(
     finishing = time.perf_counter()
     if program.extra.value is None or not np.all(np.isfinite(program.extra.value)):
         return None, Attempt(solver, "socp", ran.status, np.inf, finishing - started)
-    extra = _feasible(program.extra.value, parts * modes.time, parts)
-    extra, steps = newton(extra, parts * modes.time) if polish else (extra, 0)
-    work, left = parts * modes.time, slack(modes, load, parts)[:, None]
-    delay = np.divide(work, left * extra, out=np.where(work > 0, np.inf, 0.0), where=extra > 0).sum(axis=1)
-    # Cauchy-Schwarz: sum q/y >= (sum sqrt q)^2 / sum y, whatever y
-    least = float((np.sqrt(work).sum(axis=1) ** 2 / left[:, 0]).sum())
-    certificate = bounds(float(delay.sum()), least, float(delay.sum()), rounding(left))
+    done = divide(modes, np.array([load]), parts[None], program.extra.value[None], polish=polish)
+    certificate = Bounds(float(done.lower_bound[0]), float(done.upper_bound[0]), float(done.gap[0]))
     timing = Timing(built - started, ran.compile, ran.solve, time.perf_counter() - finishing)
-    met = meets(certificate.gap, wanted, left, lenient=lenient)
-    share = load * work + left * extra
-    found = Divided(share, delay, float(delay.sum()), certificate, met, solver, ran.status, (), steps, timing, program.problem)
+    met = bool(meets(certificate.gap, wanted, slack(modes, load, parts), lenient=lenient))
+    found = Divided(
+        share=done.share[0],
+        stage_delay=done.stage_delay[0],
+        mean_delay=float(done.mean_delay[0]),
+        certificate=certificate,
+        certified=met,
+        solver=solver,
+        status=ran.status,
+        attempts=(),
+        polished=int(done.steps[0]),
+        timing=timing,
+        problem=program.problem,
+    )
     return found, Attempt(solver, "socp", ran.status, certificate.gap, time.perf_counter() - started)
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """K divisions of the stages, put right, polished and bounded: arrays of shape (K, S, M), (K, S) and (K,)."""
+
+    share: Array
+    stage_delay: Array
+    mean_delay: Array
+    lower_bound: Array
+    upper_bound: Array
+    gap: Array
+    steps: npt.NDArray[np.intp]
+
+
+def divide(modes: Modes, loads: Array, parts: Array, extra: Array, *, polish: bool) -> Division:
+    """Return the divisions that a solver's answers lead to, from loads, shape (K,), assignments, (K, M), and its y, (K, S, M)."""
+    work, left = parts[:, None, :] * modes.time, slack(modes, loads, parts)
+    y = _feasible(extra, work, parts[:, None, :])
+    y, steps = newton(y, work) if polish else (y, np.zeros(loads.shape, dtype=np.intp))
+    room = left[..., None] * y
+    delay = np.divide(work, room, out=np.where(work > 0, np.inf, 0.0), where=y > 0).sum(axis=-1)
+    whole = delay.sum(axis=-1)
+    # Cauchy-Schwarz: sum q/y >= (sum sqrt q)^2 / sum y, whatever y
+    least = (np.sqrt(work).sum(axis=-1) ** 2 / left).sum(axis=-1)
+    low, high = least * (1 - rounding(left)), whole * (1 + rounding(left))
+    bounded = np.isfinite(high) & (low > 0)
+    gap = np.where(bounded, np.maximum(high - whole, np.abs(whole - low)) / np.where(bounded, low, 1.0), np.inf)
+    share = loads[:, None, None] * work + room
+    return Division(share, delay, whole, np.maximum(low, 0.0), np.where(bounded, high, np.inf), gap, steps)
 
 
 def _feasible(extra: Array, work: Array, parts: Array) -> Array:
     """What a solver left within its tolerance, put right: some to a mode with work, none to one without, each stage given out whole."""
     wanted = np.where(work > 0, np.maximum(extra, EPS), 0.0)
-    wanted = np.where(work.any(axis=1, keepdims=True), wanted, parts)
-    total: Array = wanted.sum(axis=1, keepdims=True)
+    wanted = np.where(work.any(axis=-1, keepdims=True), wanted, parts)
+    total: Array = wanted.sum(axis=-1, keepdims=True)
     return wanted / total
 
 
-def newton(extra: Array, work: Array) -> tuple[Array, int]:
-    """Newton steps on minimise sum work_m / y_m over y that adds up to 1, at every stage at once; those that keep every y above 0."""
+def newton(extra: Array, work: Array) -> tuple[Array, npt.NDArray[np.intp]]:
+    """Newton steps on minimise sum work_m / y_m over y that adds up to 1, at every stage at once, as long as they keep every y above 0.
+
+    Shapes (..., S, M); also the number of steps, shape (...).
+    """
     busy = (work > 0) & (extra > 0)
-    y, steps = extra, 0
+    y, steps = extra, np.zeros(extra.shape[:-2], dtype=np.intp)
+    on: npt.NDArray[np.bool_] = np.ones(steps.shape, dtype=bool)
     for _ in range(NEWTON):
         curvature = np.where(busy, 2 * work / np.where(busy, y, 1.0) ** 3, np.inf)
         slope = np.where(busy, work / np.where(busy, y, 1.0) ** 2, 0.0)
         reach = 1 / curvature
-        total = reach.sum(axis=1, keepdims=True)
-        price = np.divide((reach * slope).sum(axis=1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
+        total = reach.sum(axis=-1, keepdims=True)
+        price = np.divide((reach * slope).sum(axis=-1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
         step = np.where(busy, reach * (slope - price), 0.0)
-        if np.any((y + step <= 0) & busy):
+        on = on & ~np.any((y + step <= 0) & busy, axis=(-2, -1))
+        y, steps = np.where(on[..., None, None], y + step, y), steps + on
+        on = on & ~np.all(np.abs(step) <= 16 * EPS * y, axis=(-2, -1))
+        if not on.any():
             break
-        y, steps = y + step, steps + 1
-        if np.all(np.abs(step) <= 16 * EPS * y):
-            break
-    return y / y.sum(axis=1, keepdims=True), steps
+    return y / y.sum(axis=-1, keepdims=True), steps
 
 
-def meets(gap: float, wanted: float, left: Array, *, lenient: bool) -> bool:
-    """Whether a gap is as small as wanted; where no number was asked for, one that rounding alone can cause is good enough."""
-    return math.isfinite(gap) and gap <= (max(wanted, 4 * rounding(left)) if lenient else wanted)
+def meets(gap: npt.ArrayLike, wanted: float, left: Array, *, lenient: bool) -> npt.NDArray[np.bool_]:
+    """Whether a gap is as small as wanted; where no number was asked for, one that rounding alone can cause is good enough.
+
+    `left` is what is left of each stage, shape (..., S).
+    """
+    limit = np.maximum(wanted, 4 * rounding(left)) if lenient else wanted
+    return np.asarray(np.isfinite(gap) & (np.asarray(gap) <= limit))
 
 
-def rounding(left: Array) -> float:
-    """Relative error of a delay by rounding alone: what is left of a stage is a difference of numbers near 1."""
-    return 4 * EPS * (1 + 1 / float(left.min()))
+def rounding(left: Array) -> Array:
+    """Relative error of a delay by rounding alone, shape (...): what is left of a stage is a difference of numbers near 1."""
+    return np.asarray(4 * EPS * (1 + 1 / left.min(axis=-1)))

@@ -112,13 +112,13 @@ class Search:
         attempt = replace(attempt, formulation=form)
         if bounded is None:
             return [], None, attempt
-        points = [sum_of_squares.polish(along, u) if polish and 0 < u < 1 else (u, 0) for u in bounded.points.tolist()]
-        delays = along.delay([u for u, _ in points])
+        u, steps = sum_of_squares.polish(along, bounded.points) if polish else (bounded.points, np.zeros(bounded.points.shape, dtype=int))
+        delays = along.delay(u)
         least = float(delays.min())
         if not math.isfinite(least):  # no moments to go by, and both ends are full
             return [], None, attempt
         gap = max(least / bounded.lower_bound - 1, 0.0) if bounded.lower_bound > 0 else math.inf
-        return [points[i] for i in np.argsort(delays, kind="stable")], bounded, replace(attempt, gap=gap)
+        return [(float(u[i]), int(steps[i])) for i in np.argsort(delays, kind="stable")], bounded, replace(attempt, gap=gap)
 
     def _ask(
         self, along: Segment, load: float, solver: str, form: str, wanted: float, how: Mapping[str, Any]
@@ -135,13 +135,13 @@ class Search:
             word = f"p = {parts[0]:.6g} found, delay at least {lower:.6g}, but no partition: {error}"
             return None, replace(attempt, status=word, gap=math.inf)
         left = slack(self.rates, load, parts)
-        certificate = bounds(point.mean_delay, min(lower, point.mean_delay), point.mean_delay, partition.rounding(left))
+        certificate = bounds(point.mean_delay, min(lower, point.mean_delay), point.mean_delay, float(partition.rounding(left)))
         timing = _together(bounded.timing, point.timing)
         found = replace(
             point,
             goal="assignment",
             certificate=certificate,
-            certified=partition.meets(certificate.gap, wanted, left, lenient=how.get("gap") is None),
+            certified=bool(partition.meets(certificate.gap, wanted, left, lenient=how.get("gap") is None)),
             solver=solver,
             formulation=form,
             status=bounded.status,
