@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+import numpy as np
+
+from sojourn.reference.errors import Array
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,14 @@ class Bounds:
 
 def bounds(value: float, lower: float, upper: float, rounding: float = 0.0) -> Bounds:
     """Return the certificate of a value from bounds that hold up to a relative rounding error."""
-    value, low, high = float(value), float(lower * (1 - rounding)), float(upper * (1 + rounding))
-    if not (math.isfinite(value) and low > 0 and math.isfinite(high)):
-        return Bounds(max(low, 0.0) if math.isfinite(low) else 0.0, math.inf, math.inf)
-    return Bounds(low, high, max(abs(high - value), abs(value - low)) / low)
+    low, high, gap = bounds_of(*(np.asarray(float(v)) for v in (value, lower, upper, rounding)))
+    return Bounds(float(low), float(high), float(gap))
+
+
+def bounds_of(value: Array, lower: Array, upper: Array, rounding: Array) -> tuple[Array, Array, Array]:
+    """Return lower bounds, upper bounds and gaps of many values; see `bounds`."""
+    low, high = lower * (1 - rounding), upper * (1 + rounding)
+    sure = np.isfinite(value) & (low > 0) & np.isfinite(high)
+    worst = np.maximum(np.abs(high - value), np.abs(value - low))
+    gap = np.divide(worst, low, out=np.full(np.shape(worst), np.inf), where=sure)
+    return np.where(np.isfinite(low), np.maximum(low, 0.0), 0.0), np.where(sure, high, np.inf), gap

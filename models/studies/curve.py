@@ -95,14 +95,14 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
 
 def _rows(system: ParallelServers, parts: dict[str, list[Answers]], done: int) -> dict[str, Answers]:
     """Answers to each goal at the loads where every goal has one."""
-    return {goal: Answers.joined(found, len(system)).only(slice(done)) for goal, found in parts.items()}
+    return {goal: Answers.joined([Answers.nothing(0, len(system)), *found]).only(slice(done)) for goal, found in parts.items()}
 
 
 def _warn(system: ParallelServers, loads: Array, answers: dict[str, Answers]) -> None:
     """Say what is not certified, and what goes beyond what was measured."""
     missed = sum(int((~a.certified).sum()) for a in answers.values())
     if missed:
-        warnings.warn(f"{missed} of {loads.size * len(answers)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=3)
+        warnings.warn(f"{missed} of {loads.size * len(answers)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=4)
     said = [
         (float(load), caveats[0])
         for a in answers.values()
@@ -111,7 +111,7 @@ def _warn(system: ParallelServers, loads: Array, answers: dict[str, Answers]) ->
     ]
     if said:
         first, (last, caveat) = min(said)[0], max(said)
-        warnings.warn(f"from load {first:g} on, answers go beyond what was measured: at load {last:g} {caveat}", stacklevel=3)
+        warnings.warn(f"from load {first:g} on, answers go beyond what was measured: at load {last:g} {caveat}", stacklevel=4)
 
 
 def _goals(which: str | None) -> tuple[Goal, ...]:

@@ -14,12 +14,14 @@ from sojourn.models.solving.errors import NotCertifiedError
 from sojourn.models.studies.curve import CurveInterruptedError
 from sojourn.models.studies.progress import track
 from sojourn.models.systems.dual_mode import DualMode
+from sojourn.models.systems.dual_mode.sweep import Points
 from sojourn.reference import dual_mode as exact
-from sojourn.reference.errors import InputError, LoadError, numbers
+from sojourn.reference.dual_mode.stability import check_assignment
+from sojourn.reference.errors import Array, InputError, LoadError, numbers
 
 if TYPE_CHECKING:
     from sojourn.models.solving.chain import HowPolished
-    from sojourn.models.systems.dual_mode import MultiMode, OperatingPoint
+    from sojourn.models.systems.dual_mode import MultiMode
 
 
 def curve(system: MultiMode, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -> xr.Dataset:
@@ -58,23 +60,94 @@ def curve(system: MultiMode, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -
     >>> data.p.values
     array([1., 0., 0.])
     """
+    checked = _checked(system, loads)
+    sweep, done = system.assignment_sweep(**how), [Points.nothing(0, len(system.stages), len(system.modes))]
+    try:
+        for block in track(_blocks(sweep.block, checked), "loads", weigh=lambda b: len(b[0])):
+            done.append(sweep.solve(*block))
+        data = _dataset(system, checked, Points.joined(done))
+        data.attrs.update(_marks(system))
+    except KeyboardInterrupt:
+        raise _interrupted(system, checked, done) from None
+    _warn(data)
+    return data
+
+
+def partition_curve(system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, **how: Unpack[HowPolished]) -> xr.Dataset:
+    """Solve for the best partition at many loads, the assignment given.
+
+    Parameters
+    ----------
+    system : MultiMode
+        S stages, M modes.
+    loads : array_like, shape (K,)
+    p : float or array_like, shape (M,) or (K, M)
+        As in `MultiMode.partition`; with K rows, one a load.
+    **how
+        As for `MultiMode.partition`; else as in `curve`.
+
+    Returns
+    -------
+    xarray.Dataset
+        As of `curve`, with ``assignment`` over ``load`` and ``mode`` in the place of ``p`` where there are other than two modes; no attributes
+        about the best assignment.
+
+    Raises
+    ------
+    LoadError, InputError
+        Before any solver starts.
+    CurveInterruptedError
+        On Ctrl-C, with what was done.
+
+    Examples
+    --------
+    >>> from sojourn.models import DualMode
+    >>> data = DualMode.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15)).curve([2.0, 3.0], p=0.5)
+    >>> data.delay.values.round(6)
+    array([1.086957, 1.681363])
+    """
+    checked = _checked(system, loads)
+    parts = _assignments(system, checked, p)
+    sweep, done = system.partition_sweep(**how), [Points.nothing(0, len(system.stages), len(system.modes))]
+    try:
+        for block in track(_blocks(sweep.block, checked, parts), "loads", weigh=lambda b: len(b[0])):
+            done.append(sweep.solve(*block))
+    except KeyboardInterrupt:
+        raise _interrupted(system, checked, done) from None
+    data = _dataset(system, checked, Points.joined(done))
+    _warn(data)
+    return data
+
+
+def _checked(system: MultiMode, loads: npt.ArrayLike) -> Array:
     array = numbers("loads", loads)
     if array.ndim != 1 or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
-    checked = [_check(system, i, load) for i, load in enumerate(array.tolist())]
-    settings: HowPolished = {**how, "throw": False}
-    found: list[OperatingPoint | None] = []
-    try:
-        for load in track(checked, "loads"):
-            found.append(_best(system, load, settings))
-        data = _dataset(system, checked, found)
-        data.attrs.update(_marks(system))
-    except KeyboardInterrupt:
-        raise CurveInterruptedError(_dataset(system, checked[: len(found)], found)) from None
+    return np.array([_check(system, i, load) for i, load in enumerate(array.tolist())])
+
+
+def _assignments(system: MultiMode, loads: Array, p: npt.ArrayLike) -> Array:
+    """Assignment of each load, shape (K, M), stable."""
+    given = numbers("p", p)
+    if given.ndim == 2 and len(given) != loads.size:
+        raise InputError("p", given.tolist(), f"has {len(given)} rows for {loads.size} loads", "give one row a load, or one for all")
+    rows = given if given.ndim == 2 else [given] * loads.size
+    return np.array([check_assignment(system.rates, float(load), row) for load, row in zip(loads, rows, strict=True)])
+
+
+def _blocks(width: int, *columns: Array) -> list[tuple[Array, ...]]:
+    return [tuple(c[i : i + width] for c in columns) for i in range(0, len(columns[0]), width)]
+
+
+def _interrupted(system: MultiMode, loads: Array, done: Sequence[Points]) -> CurveInterruptedError:
+    points = Points.joined(done)
+    return CurveInterruptedError(_dataset(system, loads[: len(points.gap)], points))
+
+
+def _warn(data: xr.Dataset) -> None:
     missed = int((~data["certified"]).sum())
     if missed:
-        warnings.warn(f"{missed} of {len(checked)} answers are not certified; see certified and gap", stacklevel=2)
-    return data
+        warnings.warn(f"{missed} of {data.sizes['load']} answers are not certified; see certified and gap", stacklevel=4)
 
 
 def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Dataset:
@@ -126,34 +199,25 @@ def _check(system: MultiMode, index: int, load: float) -> float:
         raise LoadError(f"loads[{index}]", error.value, error.problem, error.remedy) from None
 
 
-def _best(system: MultiMode, load: float, settings: HowPolished) -> OperatingPoint | None:
-    """Best answer, certified or not; None where no solver returned any."""
-    try:
-        return system.assignment(load, **settings)
-    except NotCertifiedError:
-        return None
-
-
-def _dataset(system: MultiMode, loads: Sequence[float], found: Sequence[OperatingPoint | None]) -> xr.Dataset:
-    time, rate = system.time_unit, f"1/{system.time_unit}"
-    points = np.asarray(loads, dtype=float)
-    shape = (len(loads), len(system.stages), len(system.modes))
-    nothing = np.full(shape[1:], np.nan)
-    share = np.array([nothing if s is None else s.share for s in found]).reshape(shape)
-    single = np.stack([exact.delay(system.rates, points, p) for p in (1.0, 0.0)], axis=-1)
+def _dataset(system: MultiMode, points: Array, found: Points) -> xr.Dataset:
+    time, rate, two = system.time_unit, f"1/{system.time_unit}", len(system.modes) == 2
     data: dict[str, Any] = {
-        "p": ("load", [np.nan if s is None else s.p for s in found], {"long_name": f"best part of the jobs in {system.modes[0]}"}),
-        "delay": ("load", [np.nan if s is None else s.mean_delay for s in found], {"long_name": "least mean delay", "units": time}),
+        "delay": ("load", found.mean_delay, {"long_name": "least mean delay", "units": time}),
         "lower_bound": (
             "load",
-            [np.nan if s is None else s.certificate.lower_bound for s in found],
+            np.where(np.isnan(found.mean_delay), np.nan, found.lower_bound),
             {"long_name": "certified lower bound of the mean delay", "units": time},
         ),
-        "gap": ("load", [np.inf if s is None else s.certificate.gap for s in found], {"long_name": "certified relative error"}),
-        "certified": ("load", np.array([s is not None and s.certified for s in found], dtype=bool)),
-        "share": (("load", "stage", "mode"), share, {"long_name": "part of a stage's capacity for a mode"}),
-        "single_mode_delay": (("load", "mode"), single, {"long_name": "mean delay with all jobs in one mode", "units": time}),
+        "gap": ("load", found.gap, {"long_name": "certified relative error"}),
+        "certified": ("load", found.certified),
+        "share": (("load", "stage", "mode"), found.share, {"long_name": "part of a stage's capacity for a mode"}),
     }
+    if two:
+        single = np.stack([exact.delay(system.rates, points, p) for p in (1.0, 0.0)], axis=-1)
+        data["p"] = ("load", found.assignment[:, 0], {"long_name": f"best part of the jobs in {system.modes[0]}"})
+        data["single_mode_delay"] = (("load", "mode"), single, {"long_name": "mean delay with all jobs in one mode", "units": time})
+    else:
+        data["assignment"] = (("load", "mode"), found.assignment, {"long_name": "part of the jobs in a mode"})
     if isinstance(system, DualMode):
         bound = system.tunable.exact.least_delay(points) if points.size else points
         data["tunable_delay"] = ("load", bound, {"long_name": "least mean delay of the tunable mode", "units": time})
@@ -181,7 +245,7 @@ def _marks(system: MultiMode) -> dict[str, Any]:
     try:
         leaves = system.breakaway()
     except NotCertifiedError as error:
-        warnings.warn(f"the breakaway is not marked: {error}", stacklevel=3)
+        warnings.warn(f"the breakaway is not marked: {error}", stacklevel=4)
         leaves = None
     if leaves is not None:
         marks.update(breakaway_load=leaves.load, breakaway_from=leaves.p_before, breakaway_p=leaves.p_after)

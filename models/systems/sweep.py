@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.solving.certificate import Rows, mean_delay, rounding
+from sojourn.models.solving.certificate import mean_delay, rounding
 from sojourn.models.solving.compiled import Compiled
 from sojourn.models.solving.finish import finish
 from sojourn.models.solving.prices import multiplier
 from sojourn.models.solving.sessions import SESSIONS
 from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.splits import Mask
+from sojourn.models.solving.table import Table
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
 from sojourn.models.systems.search import Search
 from sojourn.reference.errors import Array
@@ -25,7 +25,7 @@ MOST = 512  # loads at once: what an interruption loses
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Answers(Table):
     """The best answers found for K loads; NaN, and an infinite gap, where no solver returned any.
 
     Attributes
@@ -60,25 +60,6 @@ class Answers:
                 c = s.certificate
                 out.put(k, (s.flow, s.mean_delay, s.multiplier, c.lower_bound, c.upper_bound, c.gap, s.certified))
         return out
-
-    @classmethod
-    def joined(cls, parts: Sequence[Answers], servers: int) -> Answers:
-        """Return the rows of all parts, one after the other."""
-        parts = [cls.nothing(0, servers), *parts]
-        return cls(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(cls)))
-
-    def put(self, rows: Rows | int, values: Sequence[object]) -> None:
-        """Write values, field by field, into some rows."""
-        for field, value in zip(fields(self), values, strict=True):
-            getattr(self, field.name)[rows] = value
-
-    def only(self, rows: Rows | slice) -> Answers:
-        """Return some of the rows."""
-        return Answers(*self.values(rows))
-
-    def values(self, rows: Rows | slice) -> list[Any]:
-        """Return the fields of some rows."""
-        return [getattr(self, field.name)[rows] for field in fields(self)]
 
 
 class OneByOne:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +12,11 @@ import numpy as np
 
 from sojourn.models.solving.chain import not_certified
 from sojourn.models.solving.errors import NotCertifiedError
+from sojourn.models.solving.solution import Attempt
 from sojourn.models.systems.dual_mode.partition import meets
 from sojourn.models.systems.dual_mode.search import Search
-from sojourn.reference.dual_mode import Breakaway, Modes, Segment, light_load_assignment, segment
+from sojourn.models.systems.dual_mode.sweep import compiles
+from sojourn.reference.dual_mode import Breakaway, Modes, Segment, light_load_assignment, segment, segments
 from sojourn.reference.dual_mode.breakaway import best_away, first_change, is_better
 from sojourn.reference.dual_mode.stability import slack
 from sojourn.reference.errors import Array
@@ -39,17 +43,29 @@ def breakaway(modes: Modes, search: Search, how: Mapping[str, Any], wanted: floa
     """Return the first load at which one mode for all jobs is no longer best; see `MultiMode.breakaway`."""
     home, worst = light_load_assignment(modes), 0.0
     plan = search.plan("breakaway", how)
+    sweep = search.sweep(plan, how, wanted) if compiles(plan) else None
+
+    def by_solver(load: float, along: Segment, solver: str, form: str) -> tuple[Array, Attempt]:
+        """Points by one solver, the best one first, on the compiled program if that can be."""
+        if sweep is None:
+            steps, _, attempt = search.locate(along, solver, form, how)
+            return np.array([u for u, _ in steps]), attempt
+        found, started = sweep.locate(segments(modes, np.array([load])), solver, form), time.perf_counter()
+        points, gap = np.empty(0), math.inf
+        if found.rows.size and found.lower_bound[0] > 0:
+            points, gap = found.u[0][np.isfinite(found.u[0])], max(float(found.delay[0, 0] / found.lower_bound[0]) - 1, 0.0)
+        return points, Attempt(solver, form, found.status[0], gap, time.perf_counter() - started)
 
     def located(load: float) -> tuple[Segment, Array]:
         """Where the least delay may be, by the first solver that proves it; one mode alone is among it."""
         nonlocal worst
         along, attempts = segment(modes, load), []
         for solver, form in plan:
-            points, _, attempt = search.locate(along, solver, form, how)
+            points, attempt = by_solver(load, along, solver, form)
             attempts.append(attempt)
-            if points and meets(attempt.gap, wanted, slack(modes, load, along.assignment(points[0][0])), lenient=how.get("gap") is None):
+            if points.size and meets(attempt.gap, wanted, slack(modes, load, along.assignment(points[0])), lenient=how.get("gap") is None):
                 worst = max(worst, attempt.gap)
-                return along, np.array([u for u, _ in points])
+                return along, points
         what = f"assignment at load {load:g}, on the way to the breakaway"
         raise NotCertifiedError(not_certified(what, wanted, attempts, REMEDY), None, tuple(attempts))
 

@@ -15,6 +15,7 @@ from sojourn.models.systems.dual_mode.breakaway import CertifiedBreakaway, break
 from sojourn.models.systems.dual_mode.operating_point import MaxLoad, OperatingPoint
 from sojourn.models.systems.dual_mode.partition import Program, write
 from sojourn.models.systems.dual_mode.search import Search
+from sojourn.models.systems.dual_mode.sweep import AssignmentSweep, OneByOne, PartitionSweep, compiles
 from sojourn.reference.dual_mode import Modes, stable_interval
 from sojourn.reference.dual_mode import capacity as closed_form
 from sojourn.reference.dual_mode.stability import check_assignment, one_load
@@ -180,12 +181,38 @@ class MultiMode:
         wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
         return breakaway(self.rates, self._search, how, wanted)
 
-    def curve(self, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -> xr.Dataset:
-        """Best assignment, partition and delay over loads; see `sojourn.models.studies.dual_mode_curve.curve`."""
-        from sojourn.models.studies.dual_mode_curve import curve
+    def curve(self, loads: npt.ArrayLike, p: npt.ArrayLike | None = None, **how: Unpack[HowPolished]) -> xr.Dataset:
+        """Best assignment, partition and delay over loads; with `p` given, the best partition for it.
 
+        See `sojourn.models.studies.dual_mode_curve.curve` and `partition_curve` there.
+        """
+        from sojourn.models.studies.dual_mode_curve import curve, partition_curve
+
+        if p is not None:
+            return partition_curve(self, loads, p, **how)
         self._two_modes("curve")
         return curve(self, loads, **how)
+
+    def assignment_sweep(self, **how: Unpack[HowPolished]) -> AssignmentSweep | OneByOne:
+        """Return the question `assignment` to be put at many loads. What no solver answers does not raise."""
+        check_how("assignment", how, HowPolished)
+        self._two_modes("assignment")
+        wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
+        plan, settings = self._search.plan("assignment", how), how.copy()
+        settings["throw"] = False
+        if compiles(plan):
+            return self._search.sweep(plan, how, wanted)
+        return OneByOne(lambda load: self.assignment(float(load), **settings), self.rates)
+
+    def partition_sweep(self, **how: Unpack[HowPolished]) -> PartitionSweep | OneByOne:
+        """Return the question `partition` to be put at many loads and stable assignments. What no solver answers does not raise."""
+        check_how("partition", how, HowPolished)
+        wanted = how.get("gap") or (GAP if how.get("polish", True) else math.inf)
+        solvers, settings = able(how.get("solver"), "SOC", "partition"), how.copy()
+        settings["throw"] = False
+        if compiles([(s, "socp") for s in solvers]):
+            return PartitionSweep(self.rates, solvers, wanted, how)
+        return OneByOne(lambda load, parts: self.partition(float(load), parts, **settings), self.rates)
 
     def model(self, load: float, p: npt.ArrayLike) -> Program:
         """Return the partition's CVXPY problem with its handles, to add constraints and solve it in one's own way.

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.latency.base import product_at_least
-from sojourn.models.solving.bounds import Bounds
+from sojourn.models.solving.bounds import Bounds, bounds_of
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.solution import Attempt, Timing
 from sojourn.reference.dual_mode import Modes
@@ -149,11 +149,7 @@ def divide(modes: Modes, loads: Array, parts: Array, extra: Array, *, polish: bo
     whole = delay.sum(axis=-1)
     # Cauchy-Schwarz: sum q/y >= (sum sqrt q)^2 / sum y, whatever y
     least = (np.sqrt(work).sum(axis=-1) ** 2 / left).sum(axis=-1)
-    low, high = least * (1 - rounding(left)), whole * (1 + rounding(left))
-    bounded = np.isfinite(high) & (low > 0)
-    gap = np.where(bounded, np.maximum(high - whole, np.abs(whole - low)) / np.where(bounded, low, 1.0), np.inf)
-    share = loads[:, None, None] * work + room
-    return Division(share, delay, whole, np.maximum(low, 0.0), np.where(bounded, high, np.inf), gap, steps)
+    return Division(loads[:, None, None] * work + room, delay, whole, *bounds_of(whole, least, whole, rounding(left)), steps)
 
 
 def _feasible(extra: Array, work: Array, parts: Array) -> Array:

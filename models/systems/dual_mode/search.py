@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,9 +13,11 @@ import numpy as np
 from sojourn.models.solving.bounds import bounds
 from sojourn.models.solving.chain import able, first_certified
 from sojourn.models.solving.errors import NotCertifiedError
+from sojourn.models.solving.sessions import SESSIONS
 from sojourn.models.solving.solution import Attempt, Timing
 from sojourn.models.systems.dual_mode import partition, sum_of_squares
 from sojourn.models.systems.dual_mode.operating_point import OperatingPoint
+from sojourn.models.systems.dual_mode.sweep import AssignmentSweep, PartitionSweep
 from sojourn.reference.dual_mode import Modes, Segment, segment
 from sojourn.reference.dual_mode.stability import slack
 from sojourn.reference.errors import Array
@@ -93,6 +95,12 @@ class Search:
             wanted,
             throw=how.get("throw", True),
         )
+
+    def sweep(self, plan: Sequence[tuple[str, str]], how: Mapping[str, Any], wanted: float) -> AssignmentSweep:
+        """Return the question for many loads, to be put to solvers that take new data."""
+        inner: dict[str, Any] = {"polish": True}
+        solvers = [s for s in able(None, "SOC", "partition") if s in SESSIONS]
+        return AssignmentSweep(self.rates, plan, AGAIN, wanted, how, PartitionSweep(self.rates, solvers, PARTITION_GAP, inner))
 
     def plan(self, what: str, how: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return whom to ask for an assignment, and how hard to try, in turn."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cache
-from math import comb
+from math import comb, prod
 from typing import Any
 
 import cvxpy as cp
@@ -177,7 +177,7 @@ def certified_bound(above: Array, below: Array, bound: npt.ArrayLike, outer: Arr
 
 
 def _flat(matrix: Array) -> Array:
-    return matrix.reshape(*matrix.shape[:-2], -1)
+    return matrix.reshape(*matrix.shape[:-2], matrix.shape[-2] * matrix.shape[-1])
 
 
 def _largest_ratio(some: Array, other: Array) -> Array:
@@ -225,7 +225,7 @@ def candidates(moments: Array, d: int) -> Array:
 def _roots(coefficients: Array) -> npt.NDArray[np.complex128]:
     """Roots of polynomials, the highest power first, shape (..., degree), NaN where there are fewer; of companion matrices, as `np.roots`."""
     degree = coefficients.shape[-1] - 1
-    flat = coefficients.reshape(-1, degree + 1)
+    flat = coefficients.reshape(prod(coefficients.shape[:-1]), degree + 1)
     out = np.full((len(flat), degree), np.nan, dtype=complex)
     whole = (flat[:, 0] != 0) & np.isfinite(flat).all(axis=1)
     companion = np.zeros((int(whole.sum()), degree, degree))

@@ -6,6 +6,8 @@ import xarray as xr
 
 from sojourn.models import DualMode, InputError, LoadError, MultiMode, NotCertifiedError
 from sojourn.models.studies import CurveInterruptedError, profile
+from sojourn.models.systems.dual_mode import sweep
+from sojourn.models.systems.dual_mode.sum_of_squares import coefficients
 from sojourn.reference import dual_mode as exact
 
 A, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.25, 0.4)))
@@ -63,16 +65,21 @@ def test_survives_a_file(system, tmp_path):
         xr.testing.assert_allclose(back.load(), data)
 
 
-def test_ctrl_c_keeps_what_was_done(monkeypatch):
-    solve, asked = DualMode.assignment, []
+def interrupt_at(monkeypatch, load):
+    """Ctrl-C within the block of a load; two loads a block."""
+    honest = sweep.AssignmentSweep.solve
 
-    def interrupted(self, load, **how):
-        asked.append(load)
-        if len(asked) == 3:
+    def interrupted(self, loads):
+        if load in loads:
             raise KeyboardInterrupt
-        return solve(self, load, **how)
+        return honest(self, loads)
 
-    monkeypatch.setattr(DualMode, "assignment", interrupted)
+    monkeypatch.setattr(sweep, "BLOCK", 2)
+    monkeypatch.setattr(sweep.AssignmentSweep, "solve", interrupted)
+
+
+def test_ctrl_c_keeps_what_was_done(monkeypatch):
+    interrupt_at(monkeypatch, LOADS[2])
     with pytest.raises(CurveInterruptedError) as caught:
         A.curve(LOADS)
     np.testing.assert_allclose(caught.value.dataset["load"], LOADS[:2])
@@ -80,14 +87,17 @@ def test_ctrl_c_keeps_what_was_done(monkeypatch):
 
 
 def test_load_without_an_answer_does_not_stop_the_others(monkeypatch):
-    solve = DualMode.assignment
+    """No solver answers the semidefinite program of one load."""
+    honest, broken = sweep.Compiled.solve, coefficients(exact.segment(A.rates, LOADS[1]))[0]
 
-    def failing(self, load, **how):
-        if load == 4.5:
-            raise NotCertifiedError("nothing", None, ())
-        return solve(self, load, **how)
+    def failing(self, *values):
+        answers, given = honest(self, *values), values[0][1]
+        if given.shape[1:] == broken.shape:
+            answers.raw.x[np.isclose(given, broken).all(axis=1)] = np.nan
+        return answers
 
-    monkeypatch.setattr(DualMode, "assignment", failing)
+    monkeypatch.setattr(sweep.Compiled, "solve", failing)
+    monkeypatch.setattr(DualMode, "breakaway", lambda _: None)
     with pytest.warns(UserWarning, match="1 of 3 answers are not certified"):
         data = A.curve(LOADS)
     assert np.isnan(data.p[1])
@@ -167,10 +177,7 @@ def test_marks_survive_a_file(system, tmp_path):
 
 
 def test_ctrl_c_at_once_keeps_an_empty_dataset(monkeypatch, tmp_path):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(DualMode, "assignment", interrupted)
+    interrupt_at(monkeypatch, LOADS[0])
     with pytest.raises(CurveInterruptedError, match=r"^stopped after 0 loads$") as caught:
         A.curve(LOADS)
     assert dict(caught.value.dataset.sizes) == {"load": 0, "stage": 2, "mode": 2}
@@ -195,7 +202,7 @@ def test_ctrl_c_while_the_breakaway_is_sought_keeps_all_loads(monkeypatch):
     (["a"], r"^loads = \['a'\]: is not made of numbers"),
 ])  # fmt: skip
 def test_no_solver_starts_on_bad_loads(loads, message, monkeypatch):
-    monkeypatch.setattr(DualMode, "assignment", lambda *_, **__: pytest.fail("a solver was started"))
+    monkeypatch.setattr(sweep, "Compiled", lambda *_, **__: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=message):
         A.curve(loads)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, FormulationError, MultiMode, NotCertifiedError
-from sojourn.models.systems.dual_mode import search
+from sojourn.models.solving.compiled import Answers, Compiled
+from sojourn.models.solving.sessions import Raw
 from sojourn.reference import dual_mode as exact
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
@@ -54,10 +55,12 @@ def test_late_break_is_seen():
 
 
 def test_no_answer_is_an_error_that_says_where(monkeypatch):
-    def nothing(program, along, solver, options):
-        return None, search.Attempt(solver, "sos", "broken", np.inf, 0.0)
+    def nothing(self, *values):
+        count, (wide, zero) = len(values[0][1]), (10, 5)
+        raw = Raw(np.full((count, wide), np.nan), np.full((count, zero), np.nan), ("broken",) * count, np.zeros(count))
+        return Answers(raw, self.places)
 
-    monkeypatch.setattr(search.sum_of_squares, "ask", nothing)
+    monkeypatch.setattr(Compiled, "solve", nothing)
     with pytest.raises(NotCertifiedError, match=r"^no certified assignment at load .*, on the way to the breakaway.*broken"):
         A.breakaway()
 
