@@ -1,0 +1,144 @@
+"""A compiled problem is the problem: the same data as CVXPY's own at every value of its parameters, and the same answers as a fresh one."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+from sojourn.models import MM1, DualMode, MultiMode, ParallelServers
+from sojourn.models.solving.compiled import Compiled
+from sojourn.models.solving.engine import run
+from sojourn.models.solving.sessions import SESSIONS
+from sojourn.models.systems.dual_mode import partition, sum_of_squares
+from sojourn.models.systems.formulations import FORMULATIONS, build
+from sojourn.reference.dual_mode import segments
+
+EQUAL = MM1([100.0, 80.0, 200.0], 0.01)
+UNEQUAL = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.02])
+PARALLEL = [(f, EQUAL if f in ("qp", "geo_mean") else UNEQUAL) for f in FORMULATIONS if f != "minmax"]
+LOADS = np.array([190.0, 30.0, 350.0])
+A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+CLOSE = {"CLARABEL": 1e-6, "ECOS": 1e-6, "SCS": 1e-4}  # of flows, at each solver's tolerance
+
+
+def questions():
+    """Problems with the values of their parameters, and a variable whose value is unique."""
+    for form, bank in PARALLEL:
+        model = build(FORMULATIONS[form], bank, 100.0, ParallelServers(bank).unit(100.0))
+        yield form, model.problem, [(model.load, LOADS * model.unit)], model.variable
+    above, below, _ = sum_of_squares.coefficients(segments(A.rates, np.array([1.0, 4.5, 3.0])))
+    program = sum_of_squares.write(2)
+    yield "sos", program.problem, [(program.above, above), (program.below, below)], program.bound
+    three = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0], [80.0, 200.0, np.inf]]).rates
+    parts = np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
+    division = partition.write(three)
+    yield "socp", division.problem, [(division.root, partition.roots(three, np.array([2.0, 1.0, 1.5]), parts))], division.extra
+
+
+QUESTIONS = {name: rest for name, *rest in questions()}
+CASES = [(q, s) for q in QUESTIONS for s in SESSIONS if s in cp.installed_solvers() and not (s == "ECOS" and q in ("sos", "qp"))]
+
+
+def set_values(values, k):
+    for parameter, rows in values:
+        parameter.value = rows[k]
+
+
+@pytest.mark.parametrize(("name", "solver"), CASES)
+def test_map_is_cvxpy_s_own(name, solver):
+    """Entry by entry, at values that it was not compiled at."""
+    problem, values, _ = QUESTIONS[name]
+    set_values(values, 0)
+    compiled = Compiled(problem, solver)
+    changes, first = compiled._map.changes(values), compiled._session.program
+    for k in range(3):
+        set_values(values, k)
+        data = problem.get_problem_data(solver)[0]
+        mine, form = changes.apply(first, k), data["param_prob"]
+        linear, _, matrix, right = form.apply_parameters(quad_obj=True)[1:] if form.P is not None else form.apply_parameters()
+        np.testing.assert_allclose(mine.linear, linear, rtol=0, atol=0)
+        np.testing.assert_allclose(mine.matrix.toarray(), -matrix.toarray(), rtol=1e-15)
+        np.testing.assert_allclose(mine.right, right, rtol=1e-15)
+
+
+@pytest.mark.parametrize(("name", "solver"), CASES)
+def test_used_again_it_answers_as_a_fresh_one(name, solver):
+    problem, values, variable = QUESTIONS[name]
+    set_values(values, 2)
+    compiled = Compiled(problem, solver)
+    found = compiled.solve(*values)
+    again = compiled.solve(*[(p, rows[::-1]) for p, rows in values])
+    for k in range(3):
+        set_values(values, k)
+        assert run(problem, solver).status.startswith("optimal")
+        size = np.abs(variable.value).max()
+        np.testing.assert_allclose(found.value(variable)[k], variable.value, rtol=0, atol=CLOSE[solver] * size)
+        np.testing.assert_allclose(again.value(variable)[2 - k], variable.value, rtol=0, atol=CLOSE[solver] * size)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_parameter_changes_the_answer(name):
+    """One after the other is moved; what stays the same would not be handed to the solver."""
+    problem, values, variable = QUESTIONS[name]
+    set_values(values, 0)
+    compiled = Compiled(problem, "CLARABEL")
+    before = compiled.solve(*[(p, rows[:1]) for p, rows in values]).value(variable)
+    assert {p.id for p, _ in values} == {p.id for p in problem.parameters()}
+    for moved, _ in values:
+        new = [(p, rows[1:2] if p is moved else rows[:1]) for p, rows in values]
+        after = compiled.solve(*new).value(variable)
+        assert np.abs(after - before).max() > 1e-3 * np.abs(before).max(), moved.name()
+
+
+@pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
+def test_duals_of_the_equalities_are_cvxpy_s(solver):
+    """Up to the sign, which CVXPY turns where it maximises."""
+    problem, values, _ = QUESTIONS["sos"]
+    (identity,) = problem.constraints
+    set_values(values, 1)
+    found = Compiled(problem, solver).solve(*values).raw
+    run(problem, solver)
+    np.testing.assert_allclose(np.abs(found.dual[1]), np.abs(identity.dual_value), atol=1e-5)
+    assert found.dual.shape == (3, 5)
+
+
+def test_parameter_without_a_value_is_refused():
+    problem, values, _ = QUESTIONS["sos"]
+    set_values(values, 0)
+    compiled = Compiled(problem, "CLARABEL")
+    with pytest.raises(ValueError, match=r"^every parameter of the problem needs values that are numbers$"):
+        compiled.solve(values[0])
+    with pytest.raises(ValueError, match=r"needs values that are numbers"):
+        compiled.solve(values[0], (values[1][0], np.full((3, 5), np.nan)))
+
+
+def test_quadratic_terms_that_move_are_refused():
+    x, weight = cp.Variable(), cp.Parameter(nonneg=True, value=1.0)
+    problem = cp.Problem(cp.Minimize(weight * cp.square(x) - x), [x <= 10])
+    with pytest.raises(ValueError, match="quadratic terms of the problem depend on its parameters"):
+        Compiled(problem, "CLARABEL")
+
+
+def test_row_that_cannot_be_solved_is_nan_and_does_not_stop_the_others():
+    """Twice the total rate has no split; its neighbours do."""
+    problem, values, variable = QUESTIONS["inv_pos"]
+    ((load, rows),) = values
+    set_values(values, 0)
+    for solver in ("CLARABEL", "ECOS"):
+        found = Compiled(problem, solver).solve((load, np.array([rows[0], 2 * 380 * rows[0] / 190, rows[0]])))
+        assert found.raw.status[1].startswith("infeasible")
+        assert np.isnan(found.value(variable)[1]).all()
+        np.testing.assert_allclose(found.value(variable)[2], found.value(variable)[0], rtol=1e-6)
+
+
+def test_solver_s_error_is_a_status():
+    """Bad data for one row: what the solver raises is its word for it."""
+    problem, values, variable = QUESTIONS["inv_pos"]
+    set_values(values, 0)
+    compiled = Compiled(problem, "SCS")
+    session = compiled._session
+    changes = compiled._map.changes(values)
+    changes.right[1, 0] = np.nan
+    raw = session.solve(changes)
+    assert not raw.status[1].startswith("optimal")
+    assert np.isnan(raw.x[1]).all()
+    assert np.isfinite(raw.x[2][compiled.places[variable.id]]).all()

@@ -1,0 +1,158 @@
+"""A sweep is the single solves: the same answers, certificates and chain, whatever was solved before."""
+
+import math
+
+import numpy as np
+import pytest
+
+from sojourn.models import MD1, MG1, MM1, DualMode, InputError, MinShare, MultiMode, ParallelServers
+from sojourn.models.latency import Constant, MMc
+from sojourn.models.systems import sweep
+from sojourn.models.systems.dual_mode import sweep as dual_sweep
+from sojourn.reference import dual_mode as exact_dual
+from sojourn.reference import parallel as exact
+
+GOALS = ("optimum", "equilibrium")
+SYSTEMS = {
+    "MM1": ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])),
+    "equal": ParallelServers(MM1([5.0, 3.0, 1.0])),
+    "mixed": ParallelServers(MM1([3.0, 0.5], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)),
+}
+PARTS = np.array([0.9, 0.02, 0.5, 1 - 1e-6, 0.999])
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("solver", [None, "ECOS", "SCS"])
+def test_answers_are_those_of_single_solves_and_of_the_reference(name, goal, solver):
+    system = SYSTEMS[name]
+    loads = (PARTS if solver is None else PARTS[PARTS <= 0.999]) * system.total_rate  # one solver alone fails beyond
+    found = system.sweep(goal, loads[0], solver=solver).solve(loads)
+    true = getattr(exact, goal)(system.bank, loads)
+    assert found.certified.all()
+    np.testing.assert_allclose(found.mean_delay, true.mean_delay, rtol=1e-8)
+    assert np.all(np.abs(found.mean_delay / true.mean_delay - 1) <= found.gap)
+    assert np.all((found.lower_bound <= true.mean_delay * (1 + 1e-12)) & (true.mean_delay * (1 - 1e-12) <= found.upper_bound))
+    for k, load in enumerate(loads):
+        alone = getattr(system, goal)(load, solver=solver)
+        assert found.mean_delay[k] == pytest.approx(alone.mean_delay, rel=1e-9)
+        assert found.multiplier[k] == pytest.approx(alone.multiplier, rel=1e-8)
+        np.testing.assert_allclose(found.flow[k], alone.flow, rtol=0, atol=1e-9 * load)
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_answer_does_not_depend_on_what_was_solved_before(goal):
+    """Nor on its place in a block: to the last digits that Newton's steps leave."""
+    system = SYSTEMS["mixed"]
+    loads = np.linspace(0.05, 0.95, 7) * system.total_rate
+    whole = system.sweep(goal, loads[0]).solve(loads)
+    used = system.sweep(goal, loads[3])
+    used.solve(loads[::-1])
+    for k, load in enumerate(loads):
+        fresh = system.sweep(goal, load).solve(loads[k : k + 1])
+        for found in (fresh, used.solve(loads[k : k + 1])):
+            np.testing.assert_allclose(found.mean_delay, whole.mean_delay[k], rtol=1e-13)
+            np.testing.assert_allclose(found.flow[0], whole.flow[k], rtol=0, atol=1e-12 * load)
+
+
+def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
+    """The chain, for the loads alone that are not certified yet."""
+    honest, asked = sweep.Compiled.solve, []
+
+    def solve(self, *values):
+        answers = honest(self, *values)
+        asked.append((type(self._session).__name__, len(values[0][1])))
+        if asked[-1][0] == "Clarabel":
+            answers.raw.x[1] = np.nan
+        return answers
+
+    monkeypatch.setattr(sweep.Compiled, "solve", solve)
+    system = SYSTEMS["MM1"]
+    found = system.sweep("optimum", 100.0).solve(np.array([100.0, 190.0, 350.0]))
+    assert asked == [("Clarabel", 3), ("ECOS", 1)]
+    assert found.certified.all()
+
+
+def test_without_polish_the_solver_s_own_answers_are_certified():
+    system = SYSTEMS["MM1"]
+    loads = np.array([100.0, 350.0])
+    found, true = system.sweep("optimum", 100.0, polish=False, solver="SCS").solve(loads), exact.optimum(system.bank, loads)
+    assert np.all(np.abs(found.mean_delay / true.mean_delay - 1) <= found.gap)
+    assert not system.sweep("optimum", 100.0, polish=False, solver="SCS", gap=1e-16).solve(loads).certified.any()
+
+
+@pytest.mark.parametrize("formulation", ["minmax", "epigraph"])
+def test_what_cannot_be_compiled_is_asked_one_at_a_time(formulation):
+    """Prefixes of the servers, and tangents."""
+    bank = MM1([10.0, 5.0]) if formulation == "minmax" else MMc([4.0, 3.0], servers=[2, 3])
+    system, goal = ParallelServers(bank), "equilibrium" if formulation == "minmax" else "optimum"
+    asked = system.sweep(goal, 3.0, formulation=formulation)
+    assert asked.block == 1
+    loads = np.array([3.0, 6.0])
+    np.testing.assert_allclose(asked.solve(loads).mean_delay, getattr(exact, goal)(bank, loads).mean_delay, rtol=1e-8)
+
+
+def test_within_limits_too():
+    system, limit = SYSTEMS["MM1"], MinShare([0.0, 0.0, 0.6])
+    found = system.sweep("optimum", 100.0, subject_to=[limit]).solve(np.array([100.0, 200.0]))
+    assert found.certified.all()
+    assert found.mean_delay[0] == pytest.approx(system.optimum(100.0, subject_to=[limit]).mean_delay, rel=1e-12)
+    with pytest.raises(InputError, match="selfish users keep no operator's limits"):
+        system.sweep("equilibrium", 100.0, subject_to=[limit])
+
+
+def test_option_that_the_solver_does_not_have_leaves_no_answer():
+    found = SYSTEMS["MM1"].sweep("optimum", 100.0, solver="CLARABEL", solver_options={"no_such": 1}).solve(np.array([100.0]))
+    assert np.isnan(found.mean_delay[0])
+    assert found.gap[0] == math.inf
+    assert not found.certified[0]
+
+
+def test_endless_and_constant_servers():
+    """A rate without end: no utilisation, and a price that does not rise."""
+    system = ParallelServers(MM1([10.0, 5.0]), Constant([0.5]))
+    loads = np.array([4.0, 12.0, 100.0])
+    for goal in GOALS:
+        found = system.sweep(goal, loads[0]).solve(loads)
+        assert found.certified.all()
+        np.testing.assert_allclose(found.mean_delay, getattr(exact, goal)(system.bank, loads).mean_delay, rtol=1e-9)
+
+
+A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+THREE = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]])
+
+
+@pytest.mark.parametrize("solver", [None, "SCS"])
+@pytest.mark.parametrize("system", [A, THREE], ids=["two stages", "three stages"])
+def test_assignments_are_those_of_single_solves_and_of_the_reference(system, solver):
+    loads = np.array([0.3, 0.95, 0.05, 0.8]) * system.max_load
+    found = system.assignment_sweep(solver=solver).solve(loads)
+    assert found.certified.all()
+    for k, load in enumerate(loads):
+        true, alone = exact_dual.assignment(system.rates, load), system.assignment(load, solver=solver)
+        assert found.mean_delay[k] == pytest.approx(true.mean_delay, rel=1e-9)
+        assert found.lower_bound[k] <= true.mean_delay * (1 + 1e-14)
+        assert found.assignment[k, 0] == pytest.approx(alone.p, abs=1e-8)
+        np.testing.assert_allclose(found.share[k], alone.share, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", [None, "ECOS", "SCS"])
+def test_partitions_are_those_of_single_solves(solver):
+    system = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0], [80.0, 200.0, np.inf]])
+    loads, parts = np.array([2.0, 1.0, 1.5]), np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
+    found = system.partition_sweep(solver=solver).solve(loads, parts)
+    assert found.certified.all()
+    for k, load in enumerate(loads):
+        alone = system.partition(load, parts[k], solver=solver)
+        assert found.mean_delay[k] == pytest.approx(alone.mean_delay, rel=1e-13)
+        np.testing.assert_allclose(found.share[k], alone.share, rtol=1e-9, atol=1e-12)
+
+
+def test_solver_that_takes_no_new_data_is_asked_one_at_a_time(monkeypatch):
+    monkeypatch.setattr(dual_sweep, "SESSIONS", {})
+    loads = np.array([1.0, 4.5])
+    one, parts = A.assignment_sweep(), A.partition_sweep()
+    assert (one.block, parts.block) == (1, 1)
+    np.testing.assert_allclose(one.solve(loads).mean_delay, exact_dual.best_assignment(A.rates, loads)[1], rtol=1e-10)
+    half = np.array([[0.5, 0.5], [0.6, 0.4]])
+    np.testing.assert_allclose(parts.solve(loads, half).mean_delay, [exact_dual.delay(A.rates, x, p) for x, p in ((1.0, 0.5), (4.5, 0.6))])
