@@ -167,19 +167,22 @@ def bench(
         ),
     ] = "speed",
     systems: Annotated[int | None, typer.Option(help="traps, gallery: random systems to try; by default 1000, and 200 a family.")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="speed: folder for speed.md, speed.json, growth.png; by default speed.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time the models as ratios of one run, compare every family, or count where local solvers, or the paper's worst-case rule, go wrong."""
     from sojourn.models.studies import families as latencies
     from sojourn.models.studies import gallery as rule
     from sojourn.models.studies import traps
-    from sojourn.models.studies.speed import speed, table
     from sojourn.reference.errors import InputError
 
     if what == "speed":
-        rows = speed()
-        found, shown = [vars(r) for r in rows], table(rows)
-    elif what == "families":
+        from sojourn.models.reports import speed
+
+        if code := speed.run(folder, as_json=as_json):
+            raise typer.Exit(code)
+        return
+    if what == "families":
         compared = latencies.compare_families()
         found, shown = [vars(r) for r in compared], latencies.table(compared)
     elif what == "traps":

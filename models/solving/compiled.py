@@ -66,11 +66,15 @@ class Compiled:
         quadratic = sp.csc_array(sp.triu(data[words.P])) if words.P in data else None
         first = self._map.changes([(p, np.asarray(p.value, dtype=float)[None]) for p in problem.parameters()], every=True)
         program = ConeProgram(quadratic, data[words.C], self._map.pattern, data[words.B], data["dims"])
-        self._session = SESSIONS[solver](first.apply(program, 0), chosen)
+        self.session = SESSIONS[solver](first.apply(program, 0), chosen)
 
     def solve(self, *values: tuple[cp.Parameter, Array]) -> Answers:
         """Solve for K values of every parameter, each of shape (K, *the parameter's shape); the problem itself is not touched."""
-        return Answers(self._session.solve(self._map.changes(values)), self.places)
+        return Answers(self.session.solve(self.changes(values)), self.places)
+
+    def changes(self, values: Sequence[tuple[cp.Parameter, Array]]) -> Changes:
+        """Return the solver's data at K values of every parameter, as one sparse product."""
+        return self._map.changes(values)
 
 
 class _Map:

@@ -132,7 +132,7 @@ class Clarabel(Session):
     def one(self, changes: Changes, k: int) -> tuple[Any, Any, str]:
         """Update and solve; set up where there is nothing to update yet."""
         if self.solver is None or not self.solver.is_data_update_allowed():
-            self.solver = self._new(changes.apply(self.program, k))
+            self.solver = self.set_up(changes, k)
         else:
             new = {"b": changes.right[k]}
             if changes.linear is not None:
@@ -143,10 +143,12 @@ class Clarabel(Session):
         found = self.solver.solve()
         return found.x, found.z, self.words.get(str(found.status), words.SOLVER_ERROR)
 
-    def _new(self, program: ConeProgram) -> Any:
+    def set_up(self, changes: Changes, k: int) -> Any:
+        """Return Clarabel's own solver of the k-th program."""
         import clarabel
         from cvxpy.reductions.solvers.conic_solvers.clarabel_conif import dims_to_solver_cones
 
+        program = changes.apply(self.program, k)
         n = program.linear.size
         quadratic = sp.csc_array((n, n)) if program.quadratic is None else program.quadratic
         cones = dims_to_solver_cones(program.dims)

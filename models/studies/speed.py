@@ -1,97 +1,188 @@
-"""How long things take, as ratios measured side by side in one run."""
+"""How long things take, as ratios of one run: `sojourn.models.studies.timings` run by pytest-benchmark, read back as a table."""
 
 from __future__ import annotations
 
-import platform
-import timeit
-from collections.abc import Callable
-from dataclasses import dataclass
-from statistics import median
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from sojourn.models.latency import MM1
-from sojourn.models.studies.progress import track
-from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference import mg1
-from sojourn.reference import parallel as exact
-from sojourn.reference.anarchy import price_of_anarchy
-from sojourn.reference.worst_case import worst_case
+from sojourn.models.studies.progress import Ticker
+from sojourn.reference.errors import InputError
 
-REPEATS = 7
-WORST = 50  # systems whose worst case is timed together
+GROWTH = "growth of "
+FIT_FROM = 1000  # servers from which the exponent is fitted: below, what a call costs at all is what is seen
+PACKAGES = ("cvxpy", "clarabel", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: seconds (median of the repeats) of a thing and of what it is held against."""
+    """One measurement: seconds a unit of work (median of the rounds) of a thing, and how many times what it is held against it takes."""
 
     what: str
+    who: str
+    unit: str
     seconds: float
     against: str
     ratio: float
 
 
-def speed(reference_servers: int = 1_000_000, model_servers: int = 10_000) -> list[Row]:
-    """Time the closed forms against sorting, the models against the closed forms, and a certified worst case against a grid.
+@dataclass(frozen=True)
+class Speed:
+    """The ratios of one run, how cost grows, and where that was measured.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+    growth : xarray.Dataset
+        ``seconds`` over ``what`` and ``servers``, NaN where not measured, and ``exponent`` over ``what``: the slope of log seconds against log
+        servers from 1,000 servers on.
+    machine : dict of str
+        Processor, Python and versions.
+    """
+
+    rows: tuple[Row, ...]
+    growth: xr.Dataset = field(repr=False)
+    machine: dict[str, str]
+
+    @property
+    def title(self) -> str:
+        """Where and with what it was measured."""
+        return "; ".join(f"{name} {value}" if name != "processor" else value for name, value in self.machine.items())
+
+    def cells(self) -> list[tuple[str, str, str, str, str]]:
+        """Return the rows as text: what, who, time, ratio, to."""
+        return [(r.what, r.who, _time(r.seconds) + (f" a {r.unit}" if r.unit else ""), f"{r.ratio:.3g}", r.against) for r in self.rows]
+
+    def table(self) -> Table:
+        """Return the rows as a table for `rich`."""
+        out = Table(title=f"medians of one run on {self.title}", box=SIMPLE_HEAD)
+        for heading in HEADINGS:
+            out.add_column(heading, justify="right" if heading in ("time", "ratio") else "left")
+        for cells in self.cells():
+            out.add_row(*cells)
+        for name, exponent in zip(self.growth["what"].values, self.growth["exponent"].values, strict=True):
+            out.add_row(f"growth, {FIT_FROM:,} servers on", str(name), f"n^{exponent:.2f}")
+        return out
+
+    def markdown(self) -> str:
+        """Return the rows as a Markdown table with the machine above it."""
+        lines = [f"Medians of one run of `sojourn bench speed` on {self.title}.", ""]
+        lines += ["| " + " | ".join(HEADINGS) + " |", "|---|---|---:|---:|---|"]
+        lines += ["| " + " | ".join(cells) + " |" for cells in self.cells()]
+        grown = zip(self.growth["what"].values, self.growth["exponent"].values, strict=True)
+        lines += ["", f"Growth with n servers from {FIT_FROM:,} on: " + ", ".join(f"{name} n^{e:.2f}" for name, e in grown) + "."]
+        return "\n".join(lines) + "\n"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON."""
+        seconds = {str(w): dict(zip(self.growth["servers"].values.tolist(), s, strict=True)) for w, s in self._seconds()}
+        return {"machine": self.machine, "rows": [vars(r) for r in self.rows], "growth": seconds}
+
+    def _seconds(self) -> list[tuple[str, list[float | None]]]:
+        table = self.growth["seconds"].values
+        return [(str(w), [None if np.isnan(s) else float(s) for s in row]) for w, row in zip(self.growth["what"].values, table, strict=True)]
+
+
+HEADINGS = ("what", "who", "time", "ratio", "to")
+
+
+def speed(*, small: bool = False) -> Speed:
+    """Time sweeps, closed forms, worst cases and growth, each beside what it is held against; about three minutes.
 
     Parameters
     ----------
-    reference_servers, model_servers : int
-        M/M/1 servers at random rates (50 to 500 jobs/s) and delays (0 to 50 ms), at 80 % load.
+    small : bool
+        Small sizes and one round each: to see that all runs.
 
-    Returns
-    -------
-    list of Row
+    Raises
+    ------
+    InputError
+        Where pytest-benchmark is not installed.
+    RuntimeError
+        Where a benchmark failed, with what it said.
     """
-    rng = np.random.default_rng(2348)
-    rate, delay = rng.uniform(50, 500, reference_servers), rng.uniform(0, 0.05, reference_servers)
-    many = mg1.MM1(rate, delay)
-    few = ParallelServers(MM1(rate[:model_servers], delay[:model_servers]))
-    load, part = 0.8 * rate.sum(), 0.8 * few.total_rate
-    jobs: list[tuple[str, Callable[[], Any], str, Callable[[], Any]]] = [
-        (f"reference {goal}, {reference_servers:,} servers", lambda s=solve: s(many, load), "np.sort of as many", lambda: np.sort(rate))  # type: ignore[misc]
-        for goal, solve in (("optimum", exact.optimum), ("equilibrium", exact.equilibrium))
-    ]
-    jobs += [
-        (f"model {goal}, {model_servers:,} servers", lambda g=goal: getattr(few, g)(part), "reference", lambda s=solve: s(few.bank, part))  # type: ignore[misc]
-        for goal, solve in (("optimum", exact.optimum), ("equilibrium", exact.equilibrium))
-    ]
-    trio = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
-    draws = [_random_system(rng) for _ in range(WORST)]
-    grid = np.linspace(0.001, 0.999, 1000)
-    jobs += [
-        (f"reference worst case, certified, {WORST} systems", lambda: [worst_case(q) for q in draws],
-         "grid of 1,000 loads each", lambda: [price_of_anarchy(q, grid * q.rate.sum()) for q in draws]),
-        ("model worst case, certified, 3 servers", trio.worst_case, "reference", lambda: worst_case(trio.bank)),
-    ]  # fmt: skip
-    return [_row(*job) for job in track(jobs, "timings")]
+    if importlib.util.find_spec("pytest_benchmark") is None:
+        raise InputError("bench", "speed", "needs pytest-benchmark", "pip install 'sojourn[bench]'")
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        _run(report, small=small)
+        found = json.loads(report.read_text(encoding="utf-8"))
+    return read(found)
 
 
-def _random_system(rng: np.random.Generator) -> mg1.MG1:
-    """2 to 8 M/G/1 servers; rates over three decades, delays over three or none, cv over two."""
-    n = int(rng.integers(2, 9))
-    delay = np.where(rng.random(n) < 0.3, 0.0, 10 ** rng.uniform(-3, 0, n))
-    return mg1.MG1(10 ** rng.uniform(0, 3, n), 10 ** rng.uniform(-1, 1, n), delay)
+def read(found: dict[str, Any]) -> Speed:
+    """Return the ratios in a report of pytest-benchmark."""
+    groups: dict[str, list[tuple[str, str, float]]] = {}
+    for one in found["benchmarks"]:
+        told = one["extra_info"]
+        groups.setdefault(told["row"], []).append((told["who"], told["unit"], one["stats"]["median"] / told["per"]))
+    rows = [row for what, group in groups.items() if not what.startswith(GROWTH) for row in _rows(what, group)]
+    grown = {what.removeprefix(GROWTH): {int(who): s for who, _, s in group} for what, group in groups.items() if what.startswith(GROWTH)}
+    info = found["machine_info"]
+    machine = {"processor": f"{info['cpu'].get('brand_raw', info['machine'])}, {info['cpu'].get('count', os.cpu_count())} cores"}
+    machine |= {"Python": info["python_version"]} | {p: version(p) for p in PACKAGES}
+    return Speed(tuple(rows), _growth(grown), machine)
 
 
-def _row(what: str, job: Callable[[], Any], against: str, other: Callable[[], Any]) -> Row:
-    """Time the two in turn, so that a busy machine is busy for both."""
-    job(), other()
-    pairs = [(timeit.timeit(job, number=1), timeit.timeit(other, number=1)) for _ in range(REPEATS)]
-    return Row(what, median(a for a, _ in pairs), against, median(a / b for a, b in pairs))
+OURS = ("curve", "sweep", "certificates", "optimum", "equilibrium", "certified to 1e-8", "model")
 
 
-def table(rows: list[Row]) -> Table:
-    """Return the measurements as a table for `rich`."""
-    out = Table(
-        title=f"medians of {REPEATS} on {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}", box=SIMPLE_HEAD
+def _rows(what: str, group: list[tuple[str, str, float]]) -> list[Row]:
+    """Each thing of ours against each of the others."""
+    ours, others = [g for g in group if g[0] in OURS], [g for g in group if g[0] not in OURS]
+    return [Row(what, who, unit, s, other, s / t) for who, unit, s in ours for other, _, t in others]
+
+
+def _growth(grown: dict[str, dict[int, float]]) -> xr.Dataset:
+    servers = sorted({n for times in grown.values() for n in times})
+    seconds = np.array([[times.get(n, np.nan) for n in servers] for times in grown.values()])
+    exponents = [_exponent(times) for times in grown.values()]
+    return xr.Dataset(
+        {"seconds": (("what", "servers"), seconds.reshape(len(grown), len(servers)), {"units": "s"}), "exponent": ("what", exponents)},
+        coords={"what": list(grown), "servers": servers},
     )
-    for heading in ("what", "seconds", "ratio", "to"):
-        out.add_column(heading, justify="right" if heading in ("seconds", "ratio") else "left")
-    for r in rows:
-        out.add_row(r.what, f"{r.seconds:.4f}", f"{r.ratio:.2f}", r.against)
-    return out
+
+
+def _exponent(times: dict[int, float]) -> float:
+    """Slope of log seconds against log servers; NaN with too few sizes."""
+    large = {n: s for n, s in times.items() if n >= FIT_FROM}
+    return float(np.polyfit(np.log(list(large)), np.log(list(large.values())), 1)[0]) if len(large) > 1 else float("nan")
+
+
+def _run(report: Path, *, small: bool) -> None:
+    """Let pytest-benchmark run the files, away from any settings of the user's."""
+    folder = Path(__file__).with_name("timings")
+    settings = ["python_files=bench_*.py", "python_functions=bench_*", "addopts=", "filterwarnings="]
+    command = [sys.executable, "-m", "pytest", str(folder), "-c", os.devnull, "--rootdir", str(folder), "--import-mode=importlib", "-v"]
+    command += ["-p", "no:cacheprovider", *(part for s in settings for part in ("-o", s)), f"--benchmark-json={report}"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    said: list[str] = []
+    if small:
+        command.append("--small")
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with Ticker("timings") as tick, subprocess.Popen(command, env=environment, **pipes) as job:  # noqa: S603
+        for line in job.stdout or ():
+            said.append(line)
+            if "::" in line:
+                tick.step(line.split("::", 1)[1].strip())
+    if job.returncode:
+        raise RuntimeError("the benchmarks failed:\n" + "".join(said[-40:]))
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} us"

@@ -49,7 +49,7 @@ def test_map_is_cvxpy_s_own(name, solver):
     problem, values, _ = QUESTIONS[name]
     set_values(values, 0)
     compiled = Compiled(problem, solver)
-    changes, first = compiled._map.changes(values), compiled._session.program
+    changes, first = compiled.changes(values), compiled.session.program
     for k in range(3):
         set_values(values, k)
         data = problem.get_problem_data(solver)[0]
@@ -135,8 +135,8 @@ def test_solver_s_error_is_a_status():
     problem, values, variable = QUESTIONS["inv_pos"]
     set_values(values, 0)
     compiled = Compiled(problem, "SCS")
-    session = compiled._session
-    changes = compiled._map.changes(values)
+    session = compiled.session
+    changes = compiled.changes(values)
     changes.right[1, 0] = np.nan
     raw = session.solve(changes)
     assert not raw.status[1].startswith("optimal")

@@ -1,25 +1,83 @@
-import json
+"""The table of ratios: small sizes, since what is measured is the command's business, that it is measured is ours."""
 
+import json
+import math
+
+import matplotlib.image
+import numpy as np
+import pytest
 from rich.console import Console
 
-from sojourn.models import cli
-from sojourn.models.studies import speed as timings
+from sojourn.models import InputError
+from sojourn.models.reports import speed as report
+from sojourn.models.studies import speed as study
+from sojourn.models.studies.speed import read, speed
+
+SWEEPS = [f"{goal}, 3 servers, 1,000 loads" for goal in ("optimum", "equilibrium")]
 
 
-def test_rows_hold_each_thing_against_another(monkeypatch, capsys):
-    """Small sizes: what is measured is the command's business, that it is measured is ours."""
-    monkeypatch.setattr(timings, "REPEATS", 2)
-    monkeypatch.setattr(timings, "WORST", 3)
-    rows = timings.speed(reference_servers=2000, model_servers=20)
-    assert [r.against for r in rows] == ["np.sort of as many"] * 2 + ["reference"] * 2 + ["grid of 1,000 loads each", "reference"]
-    assert all(r.seconds > 0 and r.ratio > 0 for r in rows)
-    console = Console(width=120)
-    console.print(timings.table(rows))
-    assert "2,000 servers" in capsys.readouterr().out
+@pytest.fixture(scope="module")
+def measured():
+    return speed(small=True)
 
 
-def test_command(monkeypatch, capsys):
-    row = timings.Row("reference optimum", 0.5, "np.sort of as many", 1.25)
-    monkeypatch.setattr(timings, "speed", lambda: [row])
-    cli.bench(as_json=True)
-    assert json.loads(capsys.readouterr().out) == [vars(row)]
+def test_each_thing_is_held_against_what_it_should(measured):
+    pairs = {(r.what, r.who, r.against) for r in measured.rows}
+    for what in SWEEPS:
+        assert {(what, "curve", "Clarabel alone"), (what, "curve", "cp.Problem.solve")} <= pairs
+        assert (f"certificates of {what}", "certificates", "the solves") in pairs
+    for what in ("partition", "assignment"):
+        row = f"dual mode, {what}, 1,000 loads"
+        assert {(row, "sweep", "Clarabel alone"), (row, "sweep", "cp.Problem.solve")} <= pairs
+    for goal in ("optimum", "equilibrium"):
+        assert ("reference, 1,000 servers, one load", goal, "np.sort") in pairs
+        assert ("reference, 3 servers, 10,000 loads", goal, "np.sort of loads x servers") in pairs
+    assert ("worst case certified to 1e-8, 3 servers", "model", "reference") in pairs
+    assert all(r.seconds > 0 and math.isfinite(r.ratio) and r.ratio > 0 for r in measured.rows)
+    assert measured.growth["what"].values.tolist() == [f"{who} {goal}" for who in ("reference", "model") for goal in ("optimum", "equilibrium")]
+
+
+def test_written_and_printed(measured, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(report, "speed", lambda small: measured)
+    assert report.run(tmp_path / "s", as_json=False) == 0
+    told = (tmp_path / "s" / "speed.md").read_text()
+    assert told.count("\n|") == len(measured.rows) + 2
+    for word in ("cores", "Python 3", "cvxpy 1", "| ratio |"):
+        assert word in told
+    assert json.loads((tmp_path / "s" / "speed.json").read_text())["rows"] == [vars(r) for r in measured.rows]
+    assert matplotlib.image.imread(tmp_path / "s" / "growth.png").std() > 0.05
+    assert "growth.png" in capsys.readouterr().out
+    assert report.run(tmp_path / "s", as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["machine"] == measured.machine
+    Console(width=40).print(measured.table())
+
+
+def one(row, who, median, per=1, unit=""):
+    return {"extra_info": {"row": row, "who": who, "per": per, "unit": unit}, "stats": {"median": median}}
+
+
+def test_ratios_and_exponents_are_those_of_the_report():
+    machine = {"cpu": {"count": 2, "brand_raw": "some"}, "machine": "x", "python_version": "3"}
+    rows = [one("curve", "curve", 6.0, 3, "load"), one("curve", "Clarabel alone", 10.0, 10, "load")]
+    grown = [one("growth of model", str(n), 2e-6 * n**1.5) for n in (10, 1000, 10_000, 100_000)]
+    found = read({"benchmarks": rows + grown, "machine_info": machine})
+    (row,) = found.rows
+    assert (row.seconds, row.ratio, row.unit) == (2.0, 2.0, "load")
+    assert float(found.growth["exponent"].sel(what="model")) == pytest.approx(1.5)
+    assert np.isfinite(found.growth["seconds"]).all()
+    assert found.title.startswith("some, 2 cores; Python 3")
+    assert "| curve | curve | 2 s a load | 2 | Clarabel alone |" in found.markdown()
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(study.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"^bench = 'speed': needs pytest-benchmark; pip install 'sojourn\[bench\]'$"):
+        speed(small=True)
+
+
+def test_benchmark_that_fails_is_said(tmp_path, monkeypatch):
+    (tmp_path / "timings").mkdir()
+    (tmp_path / "timings" / "bench_broken.py").write_text("def bench_it():\n    raise ArithmeticError('broken')\n")
+    monkeypatch.setattr(study, "__file__", str(tmp_path / "speed.py"))
+    with pytest.raises(RuntimeError, match=r"(?s)the benchmarks failed:.*ArithmeticError: broken"):
+        study._run(tmp_path / "r.json", small=False)

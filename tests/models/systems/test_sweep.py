@@ -61,7 +61,7 @@ def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
 
     def solve(self, *values):
         answers = honest(self, *values)
-        asked.append((type(self._session).__name__, len(values[0][1])))
+        asked.append((type(self.session).__name__, len(values[0][1])))
         if asked[-1][0] == "Clarabel":
             answers.raw.x[1] = np.nan
         return answers

@@ -1,0 +1,38 @@
+"""The certified worst case, beside a grid of loads, which certifies nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sojourn.models import MM1, ParallelServers
+from sojourn.models.studies.timings.conftest import Measure
+from sojourn.reference import MG1
+from sojourn.reference.anarchy import price_of_anarchy
+from sojourn.reference.worst_case import worst_case
+
+
+def random_system(rng: np.random.Generator) -> MG1:
+    """2 to 8 M/G/1 servers; rates over three decades, delays over three or none, cv over two."""
+    n = int(rng.integers(2, 9))
+    delay = np.where(rng.random(n) < 0.3, 0.0, 10 ** rng.uniform(-3, 0, n))
+    return MG1(10 ** rng.uniform(0, 3, n), 10 ** rng.uniform(-1, 1, n), delay)
+
+
+@pytest.mark.sizes(50, small=(2,))
+@pytest.mark.parametrize("who", ["certified to 1e-8", "grid of 1,000 loads"])
+def bench_reference(measure: Measure, size: int, who: str) -> None:
+    """The reference's branch and bound."""
+    rng = np.random.default_rng(2348)
+    systems, grid = [random_system(rng) for _ in range(size)], np.linspace(0.001, 0.999, 1000)
+    if who == "grid of 1,000 loads":
+        measure(lambda: [price_of_anarchy(q, grid * q.rate.sum()) for q in systems], "reference worst case, 2 to 8 servers", who, per=size)
+    else:
+        measure(lambda: [worst_case(q) for q in systems], "reference worst case, 2 to 8 servers", who, per=size)
+
+
+@pytest.mark.parametrize("who", ["model", "reference"])
+def bench_model(measure: Measure, who: str) -> None:
+    """The same by convex programs."""
+    trio = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
+    measure(trio.worst_case if who == "model" else lambda: worst_case(trio.bank), "worst case certified to 1e-8, 3 servers", who)
