@@ -19,7 +19,6 @@ import scipy.sparse as sp
 from cvxpy.reductions.solution import Solution
 
 from sojourn.models.solving.sessions import SESSIONS, Changes, ConeProgram, Raw
-from sojourn.models.solving.solvers import OPTIONS
 from sojourn.reference.errors import Array
 
 
@@ -51,12 +50,12 @@ class Compiled:
         Its parameters must have values, and its quadratic terms must not depend on them.
     solver : str
         One of `SESSIONS`.
-    options : mapping, optional
-        Of the solver, by its own names; they go over the library's.
+    options : mapping
+        Of the solver, by its own names.
     """
 
-    def __init__(self, problem: cp.Problem, solver: str, options: Mapping[str, Any] | None = None) -> None:
-        chosen = {**OPTIONS.get(solver, {}), **(options or {})}
+    def __init__(self, problem: cp.Problem, solver: str, options: Mapping[str, Any]) -> None:
+        chosen = dict(options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             data, chain, inverse = problem.get_problem_data(solver, solver_opts=chosen)

@@ -22,6 +22,9 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 """Tighter than the solvers' own defaults: a gap of 1e-8 in the potential is 1e-4 in the flows."""
 
+QUICK: Mapping[str, Mapping[str, Any]] = {"CLARABEL": {"accept_unknown": True}, "ECOS": {}, "SCS": {}}
+"""The solvers' own tolerances: near enough for Newton steps to finish. What they do not lead to a certificate is asked again, tighter."""
+
 _KINDS = {"SOC": "SOC", "ExpCone": "EXP", "PowCone3D": "POW", "SvecPSD": "PSD", "PSD": "PSD"}
 
 

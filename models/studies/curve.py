@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -14,6 +16,7 @@ from sojourn.models.studies.progress import track
 from sojourn.models.systems.formulations import for_goal
 from sojourn.models.systems.sweep import Answers
 from sojourn.reference.errors import Array, InputError, LoadError, numbers
+from sojourn.reference.parallel import check_load
 
 if TYPE_CHECKING:
     from sojourn.models.solving.chain import How
@@ -71,12 +74,9 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     goals = _goals(which)
     if "equilibrium" in goals:
         no_limits(how)
-    array = numbers("loads", loads)
-    if array.ndim != 1 or array.size == 0:
-        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
-    checked = [_check(system, i, load) for i, load in enumerate(array)]
-    points, each = np.array(checked), {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
-    sweeps = {goal: system.sweep(goal, checked[0], **each[goal]) for goal in goals}
+    points = check_loads(loads, partial(check_load, system.bank), system.check_load)
+    each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
+    sweeps = {goal: system.sweep(goal, float(points[0]), **each[goal]) for goal in goals}
     width, done = min(sweep.block for sweep in sweeps.values()), 0
     parts: dict[str, list[Answers]] = {goal: [] for goal in goals}
     try:
@@ -122,11 +122,23 @@ def _goals(which: str | None) -> tuple[Goal, ...]:
     return (which,)
 
 
-def _check(system: ParallelServers, index: int, load: float) -> float:
+def check_loads(loads: npt.ArrayLike, check: Callable[[Array], Any], check_one: Callable[[float], float]) -> Array:
+    """Return loads as an array of shape (K,); `check` takes all at once, `check_one` says what is wrong with the first that is."""
+    array = numbers("loads", loads)
+    if array.ndim != 1 or array.size == 0:
+        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
     try:
-        return system.check_load(load)
-    except LoadError as error:
-        raise LoadError(f"loads[{index}]", error.value, error.problem, error.remedy) from None
+        check(array)
+        if np.all(array > 0):
+            return array
+    except LoadError:
+        pass
+    for i, load in enumerate(array):
+        try:
+            check_one(load)
+        except LoadError as error:
+            raise LoadError(f"loads[{i}]", error.value, error.problem, error.remedy) from None
+    return array
 
 
 def _dataset(system: ParallelServers, points: Array, answers: dict[str, Answers]) -> xr.Dataset:

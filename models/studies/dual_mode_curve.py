@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -11,13 +12,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.studies.curve import CurveInterruptedError
+from sojourn.models.studies.curve import CurveInterruptedError, check_loads
 from sojourn.models.studies.progress import track
 from sojourn.models.systems.dual_mode import DualMode
 from sojourn.models.systems.dual_mode.sweep import Points
 from sojourn.reference import dual_mode as exact
-from sojourn.reference.dual_mode.stability import check_assignment
-from sojourn.reference.errors import Array, InputError, LoadError, numbers
+from sojourn.reference.dual_mode.stability import check_assignment, check_load
+from sojourn.reference.errors import Array, InputError, numbers
 
 if TYPE_CHECKING:
     from sojourn.models.solving.chain import HowPolished
@@ -120,10 +121,7 @@ def partition_curve(system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, *
 
 
 def _checked(system: MultiMode, loads: npt.ArrayLike) -> Array:
-    array = numbers("loads", loads)
-    if array.ndim != 1 or array.size == 0:
-        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
-    return np.array([_check(system, i, load) for i, load in enumerate(array.tolist())])
+    return check_loads(loads, partial(check_load, system.rates), system.check_load)
 
 
 def _assignments(system: MultiMode, loads: Array, p: npt.ArrayLike) -> Array:
@@ -173,12 +171,11 @@ def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Da
     >>> data.best_p.values.round(3)
     array([1.   , 0.575])
     """
-    array = np.atleast_1d(numbers("loads", loads))
-    checked = [_check(system, i, load) for i, load in enumerate(array.tolist())]
+    checked = _checked(system, np.atleast_1d(numbers("loads", loads)))
     if isinstance(points, bool) or not isinstance(points, int) or points < 2:
         raise InputError("points", points, "is not a number of points", "give a whole number from 2 on")
     p = np.sin(np.linspace(0, np.pi / 2, points)) ** 2
-    delay = exact.delay(system.rates, np.array(checked)[:, None], p)
+    delay = exact.delay(system.rates, checked[:, None], p)
     best_p, best = exact.best_assignment(system.rates, checked)
     time = system.time_unit
     return xr.Dataset(
@@ -190,13 +187,6 @@ def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Da
         coords={"load": ("load", checked, {"units": f"1/{time}"}), "p": ("p", p, {"long_name": "part of the jobs in mode 1"})},
         attrs={"time_unit": time, "capacity": _capacity(system)},
     )
-
-
-def _check(system: MultiMode, index: int, load: float) -> float:
-    try:
-        return system.check_load(load)
-    except LoadError as error:
-        raise LoadError(f"loads[{index}]", error.value, error.problem, error.remedy) from None
 
 
 def _dataset(system: MultiMode, points: Array, found: Points) -> xr.Dataset:

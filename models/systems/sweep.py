@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cvxpy as cp
 import numpy as np
@@ -14,6 +15,7 @@ from sojourn.models.solving.finish import finish
 from sojourn.models.solving.prices import multiplier
 from sojourn.models.solving.sessions import SESSIONS
 from sojourn.models.solving.solution import Solution
+from sojourn.models.solving.solvers import OPTIONS, QUICK
 from sojourn.models.solving.splits import Mask
 from sojourn.models.solving.table import Table
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
@@ -95,7 +97,7 @@ class Sweep:
 
     def __init__(self, search: Search, plan: Sequence[tuple[str, str]]) -> None:
         self._search, self._plan = search, plan
-        self._compiled: dict[tuple[str, str], tuple[Model, Compiled]] = {}
+        self._compiled: dict[tuple[str, str, bool], tuple[Model, Compiled]] = {}
 
     @property
     def block(self) -> int:
@@ -105,15 +107,24 @@ class Sweep:
     def solve(self, loads: Array) -> Answers:
         """Return the best answer for each of K loads, shape (K,): the first that is certified, or the one of least gap."""
         best, pending = Answers.nothing(loads.size, len(self._search.bank)), np.arange(loads.size)
-        for solver, formulation in self._plan:
+        for ask in self._asks():
             if not pending.size:
                 break
-            ask = self._together if self._compiles(solver, formulation) else self._singly
-            found = ask(solver, formulation, loads[pending])
+            found = ask(loads[pending])
             better = found.gap < best.gap[pending]
             best.put(pending[better], found.values(better))
             pending = pending[~best.certified[pending]]
         return best
+
+    def _asks(self) -> Iterator[Callable[[Array], Answers]]:
+        """What to try, in turn: where Newton's steps finish, a solver's own tolerances come before the library's."""
+        for solver, formulation in self._plan:
+            if not self._compiles(solver, formulation):
+                yield partial(self._singly, solver, formulation)
+                continue
+            if self._search.polish and not self._search.options:
+                yield partial(self._together, solver, formulation, True)
+            yield partial(self._together, solver, formulation, False)
 
     def _compiles(self, solver: str, formulation: str) -> bool:
         """Whether the solver takes new data, and the problem is one for all loads: tangents and prefixes of the servers are not."""
@@ -124,11 +135,11 @@ class Sweep:
         found = [replace(self._search, load=load).ask(solver, formulation)[0] for load in loads.tolist()]
         return Answers.of(found, len(self._search.bank))
 
-    def _together(self, solver: str, formulation: str, loads: Array) -> Answers:
+    def _together(self, solver: str, formulation: str, quick: bool, loads: Array) -> Answers:
         """Update and solve load by load; then all the rest at once."""
         task = self._search
         try:
-            model, compiled = self._compile(solver, formulation)
+            model, compiled = self._compile(solver, formulation, quick)
         except (cp.error.SolverError, ArithmeticError, ValueError, TypeError):  # an option that the solver does not have, for one
             return Answers.nothing(loads.size, len(task.bank))
         flow = compiled.solve((model.load, loads * model.unit)).value(model.variable) / model.unit
@@ -144,12 +155,13 @@ class Sweep:
         out.put(there, row.values(there))
         return out
 
-    def _compile(self, solver: str, formulation: str) -> tuple[Model, Compiled]:
-        """The problem, written once for all solvers, and compiled once for each."""
-        task, key = self._search, (solver, formulation)
+    def _compile(self, solver: str, formulation: str, quick: bool) -> tuple[Model, Compiled]:
+        """The problem, written once for all solvers, and compiled once for each and its tolerances."""
+        task, key = self._search, (solver, formulation, quick)
         if key not in self._compiled:
             if formulation not in task.models:
                 task.models[formulation] = build(FORMULATIONS[formulation], task.bank, task.load, task.unit)
             model = task.models[formulation]
-            self._compiled[key] = (model, Compiled(model.problem, solver, task.options))
+            options = QUICK[solver] if quick else {**OPTIONS[solver], **(task.options or {})}
+            self._compiled[key] = (model, Compiled(model.problem, solver, options))
         return self._compiled[key]

@@ -14,13 +14,14 @@ from sojourn.models import MM1, DualMode, ParallelServers
 from sojourn.models.solving.certificate import certify_rows
 from sojourn.models.solving.compiled import Compiled
 from sojourn.models.solving.sessions import Clarabel
+from sojourn.models.solving.solvers import OPTIONS, QUICK
 from sojourn.models.studies.timings.conftest import Measure
 from sojourn.models.systems.dual_mode import partition, sum_of_squares
 from sojourn.models.systems.formulations import FORMULATIONS, build
 from sojourn.reference.dual_mode import segments
 from sojourn.reference.errors import Array
 
-LOADS = {3: 1000, 30: 300, 1000: 10}
+LOADS = {3: 1000, 30: 1000, 1000: 30}
 RAW, CVXPY = "Clarabel alone", "cp.Problem.solve"
 Values = list[tuple[cp.Parameter, Array]]
 
@@ -32,7 +33,7 @@ def servers(size: int) -> ParallelServers:
 
 
 def raw(compiled: Compiled, values: Values) -> Callable[[], Any]:
-    """Update and solve by the solver's own calls, the data at hand."""
+    """Update and solve by the solver's own calls and with the same settings as the sweep, the data at hand."""
     session = compiled.session
     assert isinstance(session, Clarabel)  # noqa: S101
     changes = compiled.changes(values)
@@ -77,7 +78,7 @@ def bench_parallel(measure: Measure, goal: str, size: int, who: str) -> None:
     if who == "curve":
         measure(lambda: system.curve(loads, goal), row, who, per=count, unit="load")
     elif who == RAW:
-        measure(raw(Compiled(model.problem, "CLARABEL"), values), row, who, per=count, unit="load")
+        measure(raw(Compiled(model.problem, "CLARABEL", QUICK["CLARABEL"]), values), row, who, per=count, unit="load")
     else:
         measure(resolve(model.problem, [(p, v[:: count // few]) for p, v in values], few), row, who, per=few, unit="load")
 
@@ -95,7 +96,7 @@ def bench_certificates(measure: Measure, goal: str, size: int, who: str) -> None
         measure(lambda: certify_rows(system.bank, loads, flow, goal), row, who, per=count, unit="load")  # type: ignore[arg-type]
         return
     model = build(FORMULATIONS["inv_pos" if goal == "optimum" else "beckmann"], system.bank, float(loads[0]), system.unit(loads[0]))
-    measure(raw(Compiled(model.problem, "CLARABEL"), [(model.load, loads * model.unit)]), row, who, per=count, unit="load")
+    measure(raw(Compiled(model.problem, "CLARABEL", QUICK["CLARABEL"]), [(model.load, loads * model.unit)]), row, who, per=count, unit="load")
 
 
 @pytest.mark.parametrize("who", ["sweep", RAW, CVXPY])
@@ -121,7 +122,8 @@ def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
             for parameter, rows in values:
                 parameter.value = rows[0]
             if who == RAW:
-                jobs.append(raw(Compiled(problem, "CLARABEL"), values))
+                options = QUICK if values[0][0] is division.root else OPTIONS
+                jobs.append(raw(Compiled(problem, "CLARABEL", options["CLARABEL"]), values))
             else:
                 jobs.append(resolve(problem, [(p, v[:: count // few]) for p, v in values], few))
 

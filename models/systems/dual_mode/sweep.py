@@ -13,6 +13,7 @@ from sojourn.models.solving.bounds import bounds_of
 from sojourn.models.solving.compiled import Compiled
 from sojourn.models.solving.errors import NotCertifiedError
 from sojourn.models.solving.sessions import SESSIONS
+from sojourn.models.solving.solvers import OPTIONS, QUICK
 from sojourn.models.solving.splits import Mask
 from sojourn.models.solving.table import Table
 from sojourn.models.systems.dual_mode import partition, sum_of_squares
@@ -142,26 +143,32 @@ class PartitionSweep:
     """
 
     def __init__(self, modes: Modes, solvers: Sequence[str], wanted: float, how: Mapping[str, Any]) -> None:
-        self._modes, self._plan, self.block = modes, [(s, "socp") for s in solvers], BLOCK
+        # where Newton's steps finish, a solver's own tolerances come before the library's
+        forms = ("socp-quick", "socp") if how.get("polish", True) and not how.get("solver_options") else ("socp",)
+        self._modes, self._plan, self.block = modes, [(s, form) for s in solvers for form in forms], BLOCK
         self._wanted, self._how = wanted, how
         self._program = partition.write(modes)
-        self._compiled: dict[str, Compiled] = {}
+        self._compiled: dict[tuple[str, str], Compiled] = {}
 
     def solve(self, loads: Array, parts: Array) -> Points:
         """Return the best partition for each of K loads, shape (K,), and stable assignments, shape (K, M)."""
         roots = partition.roots(self._modes, loads, parts)
 
-        def ask(solver: str, _: str, rows: Index) -> Points:
-            return self._ask(solver, loads[rows], parts[rows], roots[rows])
+        def ask(solver: str, form: str, rows: Index) -> Points:
+            return self._ask(self._compile(solver, form, roots[rows]), loads[rows], parts[rows], roots[rows])
 
         return first_certified(self._modes, loads.size, self._plan, ask)
 
-    def _ask(self, solver: str, loads: Array, parts: Array, roots: Array) -> Points:
-        out = Points.nothing(loads.size, self._modes.stages, self._modes.modes)
-        if solver not in self._compiled:
+    def _compile(self, solver: str, form: str, roots: Array) -> Compiled:
+        if (solver, form) not in self._compiled:
             self._program.root.value = roots[0]
-            self._compiled[solver] = Compiled(self._program.problem, solver, self._how.get("solver_options"))
-        extra = self._compiled[solver].solve((self._program.root, roots)).value(self._program.extra)
+            options = QUICK[solver] if form == "socp-quick" else {**OPTIONS[solver], **(self._how.get("solver_options") or {})}
+            self._compiled[solver, form] = Compiled(self._program.problem, solver, options)
+        return self._compiled[solver, form]
+
+    def _ask(self, compiled: Compiled, loads: Array, parts: Array, roots: Array) -> Points:
+        out = Points.nothing(loads.size, self._modes.stages, self._modes.modes)
+        extra = compiled.solve((self._program.root, roots)).value(self._program.extra)
         there: Mask = np.asarray(np.isfinite(extra).all(axis=(1, 2)))
         loads, parts = loads[there], parts[there]
         done = partition.divide(self._modes, loads, parts, extra[there], polish=self._how.get("polish", True))
@@ -225,8 +232,8 @@ class AssignmentSweep:
     def _compile(self, solver: str, form: str, above: Array, below: Array) -> Compiled:
         if (solver, form) not in self._compiled:
             self._program.above.value, self._program.below.value = above[0], below[0]
-            options = self._again[solver] if form == "sos-again" else self._how.get("solver_options")
-            self._compiled[solver, form] = Compiled(self._program.problem, solver, options)
+            own = self._again[solver] if form == "sos-again" else self._how.get("solver_options")
+            self._compiled[solver, form] = Compiled(self._program.problem, solver, {**OPTIONS[solver], **(own or {})})
         return self._compiled[solver, form]
 
     def _locate(self, solver: str, form: str, along: Segment, above: Array, below: Array, unit: Array) -> Candidates:

@@ -8,6 +8,7 @@ from sojourn.models import MM1, DualMode, MultiMode, ParallelServers
 from sojourn.models.solving.compiled import Compiled
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.sessions import SESSIONS
+from sojourn.models.solving.solvers import OPTIONS
 from sojourn.models.systems.dual_mode import partition, sum_of_squares
 from sojourn.models.systems.formulations import FORMULATIONS, build
 from sojourn.reference.dual_mode import segments
@@ -48,7 +49,7 @@ def test_map_is_cvxpy_s_own(name, solver):
     """Entry by entry, at values that it was not compiled at."""
     problem, values, _ = QUESTIONS[name]
     set_values(values, 0)
-    compiled = Compiled(problem, solver)
+    compiled = Compiled(problem, solver, OPTIONS[solver])
     changes, first = compiled.changes(values), compiled.session.program
     for k in range(3):
         set_values(values, k)
@@ -64,7 +65,7 @@ def test_map_is_cvxpy_s_own(name, solver):
 def test_used_again_it_answers_as_a_fresh_one(name, solver):
     problem, values, variable = QUESTIONS[name]
     set_values(values, 2)
-    compiled = Compiled(problem, solver)
+    compiled = Compiled(problem, solver, OPTIONS[solver])
     found = compiled.solve(*values)
     again = compiled.solve(*[(p, rows[::-1]) for p, rows in values])
     for k in range(3):
@@ -80,7 +81,7 @@ def test_every_parameter_changes_the_answer(name):
     """One after the other is moved; what stays the same would not be handed to the solver."""
     problem, values, variable = QUESTIONS[name]
     set_values(values, 0)
-    compiled = Compiled(problem, "CLARABEL")
+    compiled = Compiled(problem, "CLARABEL", OPTIONS["CLARABEL"])
     before = compiled.solve(*[(p, rows[:1]) for p, rows in values]).value(variable)
     assert {p.id for p, _ in values} == {p.id for p in problem.parameters()}
     for moved, _ in values:
@@ -95,7 +96,7 @@ def test_duals_of_the_equalities_are_cvxpy_s(solver):
     problem, values, _ = QUESTIONS["sos"]
     (identity,) = problem.constraints
     set_values(values, 1)
-    found = Compiled(problem, solver).solve(*values).raw
+    found = Compiled(problem, solver, OPTIONS[solver]).solve(*values).raw
     run(problem, solver)
     np.testing.assert_allclose(np.abs(found.dual[1]), np.abs(identity.dual_value), atol=1e-5)
     assert found.dual.shape == (3, 5)
@@ -104,7 +105,7 @@ def test_duals_of_the_equalities_are_cvxpy_s(solver):
 def test_parameter_without_a_value_is_refused():
     problem, values, _ = QUESTIONS["sos"]
     set_values(values, 0)
-    compiled = Compiled(problem, "CLARABEL")
+    compiled = Compiled(problem, "CLARABEL", OPTIONS["CLARABEL"])
     with pytest.raises(ValueError, match=r"^every parameter of the problem needs values that are numbers$"):
         compiled.solve(values[0])
     with pytest.raises(ValueError, match=r"needs values that are numbers"):
@@ -115,7 +116,7 @@ def test_quadratic_terms_that_move_are_refused():
     x, weight = cp.Variable(), cp.Parameter(nonneg=True, value=1.0)
     problem = cp.Problem(cp.Minimize(weight * cp.square(x) - x), [x <= 10])
     with pytest.raises(ValueError, match="quadratic terms of the problem depend on its parameters"):
-        Compiled(problem, "CLARABEL")
+        Compiled(problem, "CLARABEL", OPTIONS["CLARABEL"])
 
 
 def test_row_that_cannot_be_solved_is_nan_and_does_not_stop_the_others():
@@ -124,7 +125,7 @@ def test_row_that_cannot_be_solved_is_nan_and_does_not_stop_the_others():
     ((load, rows),) = values
     set_values(values, 0)
     for solver in ("CLARABEL", "ECOS"):
-        found = Compiled(problem, solver).solve((load, np.array([rows[0], 2 * 380 * rows[0] / 190, rows[0]])))
+        found = Compiled(problem, solver, OPTIONS[solver]).solve((load, np.array([rows[0], 2 * 380 * rows[0] / 190, rows[0]])))
         assert found.raw.status[1].startswith("infeasible")
         assert np.isnan(found.value(variable)[1]).all()
         np.testing.assert_allclose(found.value(variable)[2], found.value(variable)[0], rtol=1e-6)
@@ -134,7 +135,7 @@ def test_solver_s_error_is_a_status():
     """Bad data for one row: what the solver raises is its word for it."""
     problem, values, variable = QUESTIONS["inv_pos"]
     set_values(values, 0)
-    compiled = Compiled(problem, "SCS")
+    compiled = Compiled(problem, "SCS", OPTIONS["SCS"])
     session = compiled.session
     changes = compiled.changes(values)
     changes.right[1, 0] = np.nan
