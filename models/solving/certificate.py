@@ -10,18 +10,16 @@ A flow has shape (..., n) and a load (...): many answers are certified in one pa
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from sojourn.models.solving.prices import Goal, multiplier
 from sojourn.models.solving.splits import Mask, clip, feasible, missing, total
+from sojourn.models.solving.table import Table
 from sojourn.reference.errors import Array
 from sojourn.reference.queues import Operation, Queue
 
-Rows = Mask | npt.NDArray[np.intp]
 EPS = float(np.finfo(float).eps)
 KINKED = 1e-10  # gap above which other prices than the common one are tried
 MANY = 16  # servers above which they are not
@@ -63,7 +61,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, eq=False)
-class Certificates:
+class Certificates(Table):
     """Certificates of K answers, as arrays of shape (K,); fields as of `Certificate`, NaN for None."""
 
     lower_bound: Array
@@ -77,19 +75,7 @@ class Certificates:
 
     def row(self, k: int) -> Certificate:
         """Return the certificate of one answer."""
-        numbers = {field.name: float(getattr(self, field.name)[k]) for field in fields(self)}
-        return Certificate(**{name: None if math.isnan(number) else number for name, number in numbers.items()})  # type: ignore[arg-type]
-
-    def rows(self, index: Rows) -> Self:
-        """Return those of some answers."""
-        return type(self)(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
-
-    def instead(self, index: Rows, others: Self) -> Self:
-        """Return these, with others in the place of some."""
-        new = {field.name: getattr(self, field.name).copy() for field in fields(self)}
-        for name, values in new.items():
-            values[index] = getattr(others, name)
-        return type(self)(**new)
+        return Certificate(*(None if math.isnan(number) else float(number) for number in self.values(k)))  # type: ignore[arg-type]
 
 
 def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:

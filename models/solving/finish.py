@@ -37,5 +37,5 @@ def finish(queue: Queue, load: Array, flow: Array, goal: Goal, *, polish: bool) 
         worse = (steps[doubtful] == NOWHERE) | ~(certificates.gap[doubtful] <= own.gap)
         rows = doubtful[worse]
         polished[rows], steps[rows] = flow[rows], 0
-        certificates = certificates.instead(rows, own.rows(worse))
+        certificates.put(rows, own.values(worse))
     return Finished(polished, steps, certificates)
