@@ -197,17 +197,23 @@ class ECOS(Session):
         super().__init__(program, options)
         self.words = {number: str(word) for number, word in INTERFACE.STATUS_MAP.items()}
         self.dims = dims_to_solver_dict(program.dims)
+        self.equal, self.rest = self._divided(program.matrix)
 
     def one(self, changes: Changes, k: int) -> tuple[Any, Any, str]:
         """Solve from nothing."""
         import ecos
 
-        program = changes.apply(self.program, k)
-        zero, rows = program.dims.zero, program.matrix.tocsr()
-        equal, rest = sp.csc_matrix(rows[:zero]), sp.csc_matrix(rows[zero:])
-        equalities = {"A": equal, "b": program.right[:zero]} if zero else {}
-        found = ecos.solve(program.linear, rest, program.right[zero:], self.dims, **equalities, verbose=False, **self.options)
+        program, zero = changes.apply(self.program, k), self.program.dims.zero
+        if changes.entries is not None:
+            self.equal, self.rest = self._divided(program.matrix)
+        equalities = {"A": self.equal, "b": program.right[:zero]} if zero else {}
+        found = ecos.solve(program.linear, self.rest, program.right[zero:], self.dims, **equalities, verbose=False, **self.options)
         return found["x"], found["y"], self.words.get(found["info"]["exitFlag"], words.SOLVER_ERROR)
+
+    def _divided(self, matrix: sp.csc_matrix) -> tuple[sp.csc_matrix, sp.csc_matrix]:
+        """Equalities, and the rest."""
+        zero, rows = self.program.dims.zero, matrix.tocsr()
+        return sp.csc_matrix(rows[:zero]), sp.csc_matrix(rows[zero:])
 
 
 SESSIONS: Mapping[str, type[Session]] = {"CLARABEL": Clarabel, "SCS": SCS, "ECOS": ECOS}
