@@ -27,7 +27,7 @@ from sojourn.models.latency import (
 )
 from sojourn.models.scenarios import load_scenario
 from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, Solution, SolverNameError, certify
-from sojourn.models.studies import verify
+from sojourn.models.studies import load_study, study, verify
 from sojourn.models.systems import DualMode, MultiMode, OperatingPoint, ParallelServers, TunableMode
 from sojourn.models.systems.control import ControlledSplit, Tolls
 from sojourn.models.systems.limits import Budget, Limit, MaxShare, MaxUtilisation, MinShare, Percentile
@@ -78,6 +78,8 @@ __all__ = [
     "check_latency",
     "families",
     "load_scenario",
+    "load_study",
     "register",
+    "study",
     "verify",
 ]

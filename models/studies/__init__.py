@@ -5,6 +5,8 @@ from sojourn.models.studies.belief import misjudged
 from sojourn.models.studies.checks import Check, Verification
 from sojourn.models.studies.curve import CurveInterruptedError, curve
 from sojourn.models.studies.dual_mode_curve import profile
+from sojourn.models.studies.many.folder import load_study
+from sojourn.models.studies.many.many import StudyInterruptedError, study
 from sojourn.models.studies.traps import Traps, traps
 from sojourn.models.studies.verify import verify
 from sojourn.models.studies.worst_case import WorstCaseInterruptedError, worst_case
@@ -12,14 +14,17 @@ from sojourn.models.studies.worst_case import WorstCaseInterruptedError, worst_c
 __all__ = [
     "Check",
     "CurveInterruptedError",
+    "StudyInterruptedError",
     "Traps",
     "Verification",
     "WorstCaseInterruptedError",
     "control_curve",
     "curve",
+    "load_study",
     "misjudged",
     "players_curve",
     "profile",
+    "study",
     "traps",
     "verify",
     "worst_case",

@@ -71,7 +71,7 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     >>> data.price_of_anarchy.values.round(4)
     array([1.0001, 1.05  , 1.0316])
     """
-    goals = _goals(which)
+    goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(how)
     points = check_loads(loads, partial(check_load, system.bank), system.check_load)
@@ -114,7 +114,8 @@ def _warn(system: ParallelServers, loads: Array, answers: dict[str, Answers]) ->
         warnings.warn(f"from load {first:g} on, answers go beyond what was measured: at load {last:g} {caveat}", stacklevel=4)
 
 
-def _goals(which: str | None) -> tuple[Goal, ...]:
+def check_goals(which: str | None) -> tuple[Goal, ...]:
+    """Return the goals of a sweep; InputError on a name that is none."""
     if which is None:
         return GOALS
     if which not in GOALS:

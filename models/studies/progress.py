@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Self, TypeVar
 
 from rich.console import Console
@@ -38,15 +38,18 @@ class Ticker:
             self.status.stop()
 
 
-def track(items: Sequence[Item], label: str, weigh: Callable[[Item], int] = lambda _: 1) -> Iterator[Item]:
+def track(items: Iterable[Item], label: str, weigh: Callable[[Item], int] = lambda _: 1, total: int | None = None) -> Iterator[Item]:
     """Yield the items; after two seconds, draw a bar with the time left on a terminal's standard error.
 
-    `weigh` says how much an item counts for.
+    `weigh` says how much an item counts for; of items that are made as they are asked for, `total` says how much all are.
     """
+    if total is None:
+        items = list(items)
+        total = sum(map(weigh, items))
     console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     started, bar = time.monotonic(), Progress(*columns, console=console, transient=True)
-    task = bar.add_task(label, total=sum(map(weigh, items)))
+    task = bar.add_task(label, total=total)
     shown = False
     try:
         for item in items:
