@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, complain, err, out
 
@@ -59,15 +58,15 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Solve a scenario: the split and delays at a load, thresholds, price of anarchy; with --out also the curve."""
-    from sojourn.models import reports
+    from sojourn.models.reports import dual_mode, parallel
     from sojourn.models.scenarios import DualModeScenario, load_scenario
 
     chosen = load_scenario(scenario)
     point = _load(load, chosen)
     if isinstance(chosen, DualModeScenario):
-        code = reports.dual_mode.run(chosen, point, solver, folder, as_json=as_json)
+        code = dual_mode.run(chosen, point, solver, folder, as_json=as_json)
     else:
-        code = reports.parallel.run(chosen, point, solver, folder, as_json=as_json)
+        code = parallel.run(chosen, point, solver, folder, as_json=as_json)
     if code:
         raise typer.Exit(code)
 
@@ -85,7 +84,7 @@ def anarchy(
     as_json: JsonOption = False,
 ) -> None:
     """Say what selfishness costs: the certified worst case, players in between, tolls, and what control of a part of the load buys back."""
-    from sojourn.models import reports
+    from sojourn.models.reports import anarchy as report
     from sojourn.models.scenarios import DualModeScenario, load_scenario
     from sojourn.reference.errors import InputError
 
@@ -94,7 +93,7 @@ def anarchy(
         problem = "is a dual-mode system: its jobs have no server to choose"
         raise InputError("scenario", scenario, problem, "give one of parallel servers, such as scenario-1")
     point = None if load is None else _load(load, chosen)
-    code = reports.anarchy.run(chosen, point, solver, folder, as_json=as_json)
+    code = report.run(chosen, point, solver, folder, as_json=as_json)
     if code:
         raise typer.Exit(code)
 
@@ -102,19 +101,13 @@ def anarchy(
 @app.command("list")
 def list_scenarios(as_json: JsonOption = False) -> None:
     """List the built-in scenarios and where their numbers are from."""
-    from sojourn.models.scenarios import load_scenario, names
+    from sojourn.models.reports.listing import listed, table
 
-    found = [(s, getattr(s, "variants", ())) for s in map(load_scenario, names())]
+    rows = listed()
     if as_json:
-        rows = [{"name": s.name, "title": s.title, "source": s.source, "variants": [v.name for v in variants]} for s, variants in found]
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-        return
-    table = Table(show_lines=True)
-    for heading in ("name", "what", "where its numbers are from", "variants"):
-        table.add_column(heading, no_wrap=heading == "name")
-    for s, variants in found:
-        table.add_row(*(escape(cell) for cell in (s.name, s.title, s.source, "\n".join(v.name for v in variants))))
-    out.print(table)
+    else:
+        out.print(table(rows))
 
 
 @app.command("families")
@@ -253,11 +246,13 @@ def _import(name: str) -> None:
 
 def main() -> None:
     """Run the command; errors are one line on standard error and an exit code."""
-    from sojourn.reference.errors import InputError
-
     try:
         app()
-    except InputError as error:
+    except ValueError as error:
+        from sojourn.reference.errors import InputError  # here, since help is to be there at once
+
+        if not isinstance(error, InputError):
+            raise
         complain("error:", str(error))
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:

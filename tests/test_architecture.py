@@ -91,10 +91,19 @@ def test_nobody_imports_the_folders_by_their_names_in_the_tree():
     assert not {name_of(p): f for p in MODULES if (f := forbidden(p, ["models", "reference", "tests"]))}
 
 
-def test_reference_runs_without_the_solvers():
-    heavy = {"cvxpy", "xarray", "matplotlib", "sojourn.models"}
-    code = f"import sys, sojourn.reference; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+HELP = "import sys; from sojourn.models.cli import app; sys.argv = ['sojourn', '--help']; app(standalone_mode=False)"
+LIGHT = {
+    "import sojourn.reference": {"cvxpy", "matplotlib", "pandas", "scipy", "sojourn.models", "xarray"},
+    HELP: {"cvxpy", "matplotlib", "numpy", "pandas", "scipy", "sojourn.models.latency", "sojourn.reference", "xarray"},
+    HELP.replace("--help", "list"): {"cvxpy", "matplotlib", "numpy", "pandas", "scipy", "sojourn.models.latency", "xarray"},
+}
+
+
+@pytest.mark.parametrize("code", LIGHT, ids=["reference", "help", "list"])
+def test_what_is_to_start_at_once_imports_nothing_heavy(code):
+    """Modules and not seconds: those depend on the machine."""
+    asked = f"{code}\nsys.exit(', '.join({LIGHT[code]} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", f"import sys\n{asked}"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from sojourn.models import cli
-from sojourn.models.scenarios import load_scenario
+from sojourn.models.scenarios import load_scenario, names
 from sojourn.models.systems import search, sweep
 from sojourn.reference import parallel as exact
 
@@ -316,6 +316,14 @@ def test_list(sojourn):
     rows = json.loads(sojourn("list", "--json")[1])
     assert [r["name"] for r in rows] == ["dual-a", "dual-b", "dual-c", *(f"scenario-{i}" for i in range(5))]
     assert all(r["title"] and r["source"] for r in rows)
+    # it reads the files alone: what it says is what the loader says
+    for row, scenario in zip(rows, map(load_scenario, names()), strict=True):
+        assert row == {
+            "name": scenario.name,
+            "title": scenario.title,
+            "source": scenario.source,
+            "variants": [v.name for v in getattr(scenario, "variants", ())],
+        }
 
 
 def test_verify(sojourn):

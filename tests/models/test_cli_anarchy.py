@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.models import plots, reports
+from sojourn.models import plots
+from sojourn.models.reports import anarchy as report
 from sojourn.models.scenarios import load_scenario
 from sojourn.models.studies import anarchy, control_curve, gallery, players_curve
 from sojourn.reference import controlled, equilibrium, tolls, worst_case
@@ -195,5 +196,5 @@ def test_picture_of_nothing_to_lose_has_an_axis_that_one_can_read():
 
 def test_report_takes_the_worst_load_unless_it_is_saturation(two, capsys):
     chosen = load_scenario(two)
-    assert reports.anarchy.run(chosen, None, None, None, as_json=True) == 0
+    assert report.run(chosen, None, None, None, as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["load"] == pytest.approx(1.3205, abs=1e-3)
