@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +84,9 @@ def study(
     >>> from sojourn.models import MM1, ParallelServers, study
     >>> data = study([ParallelServers(MM1([10.0, rate])) for rate in (1.0, 5.0, 9.0)], [0.3, 0.9], relative=True)
     >>> data.price_of_anarchy.values.round(4)
-    array([[1.    , 1.0228],
-           [1.    , 1.0318],
-           [1.0027, 1.0004]])
+    array([[1.    , 1.3091],
+           [1.0551, 1.0328],
+           [1.0023, 1.0008]])
     """
     named = _named(systems)
     at = _loads(list(named.values()), loads, relative=relative)
@@ -105,15 +105,25 @@ def study(
     try:
         for number, rows in track(chunks(left, sizes, how, n_jobs), "systems", lambda c: c[1].sizes["system"], sum(len(t[1]) for t in left)):
             done[number] = rows
-            if folder is not None:
-                folder.save(number, rows)
+            folder = _kept(folder, lambda f, n=number, r=rows: f.save(n, r))  # type: ignore[misc]
     except KeyboardInterrupt:
         raise StudyInterruptedError(together([done[n] for n in sorted(done)]) if done else None, len(names)) from None
     data = together([done[n] for n in sorted(done)])
-    if folder is not None:
-        folder.finish(data)
+    _kept(folder, lambda f: f.finish(data))
     _warn(data)
     return data
+
+
+def _kept(folder: Folder | None, write: Callable[[Folder], None]) -> Folder | None:
+    """Write to the folder, if there is one; where that fails, as on a full disk, go on without."""
+    if folder is None:
+        return None
+    try:
+        write(folder)
+    except OSError as error:
+        warnings.warn(f"cannot write to {folder.path}: {error.strerror or error}; what is not there is only in what is returned", stacklevel=3)
+        return None
+    return folder
 
 
 def _named(systems: Sequence[System] | Mapping[str, System]) -> dict[str, System]:
@@ -123,6 +133,8 @@ def _named(systems: Sequence[System] | Mapping[str, System]) -> dict[str, System
         named = {f"system {i + 1}": system for i, system in enumerate(systems)}
     else:
         raise InputError("systems", systems, "is not a list of systems", "give a list, or a mapping from names to systems")
+    if len(named) < len(systems):
+        raise InputError("systems", list(systems), "has two systems of the same name", "give every system its own")
     if not named:
         raise InputError("systems", [], "there is nothing to solve", "give at least one system")
     for i, (name, system) in enumerate(named.items()):
@@ -144,6 +156,7 @@ def _loads(systems: Sequence[System], loads: npt.ArrayLike, *, relative: bool) -
         remedy = "give numbers between 0 and 1, or relative=False"
         first_bad("loads", array, (array > 0) & (array < 1), "is not a part of the largest load", remedy)
         return np.array([largest(s) for s in systems])[:, None] * array
+    first_bad("loads", array, np.isfinite(array) & (array > 0), "is not a load", "give finite numbers above 0")
     return np.array(np.broadcast_to(array, (len(systems), array.shape[-1])))
 
 

@@ -253,6 +253,21 @@ def test_ctrl_c_keeps_what_was_done(tmp_path, monkeypatch):
     xr.testing.assert_equal(load_study(tmp_path), caught.value.dataset)
 
 
+def test_full_disk_loses_nothing(many, tmp_path, monkeypatch):
+    honest = on_disk.Folder.save
+
+    def save(self, chunk, rows):
+        if chunk == 1:
+            raise OSError(28, "No space left on device")
+        honest(self, chunk, rows)
+
+    monkeypatch.setattr(on_disk.Folder, "save", save)
+    with pytest.warns(UserWarning, match=r"^cannot write to .*: No space left on device; what is not there") as told:
+        xr.testing.assert_identical(study(systems(), LOADS, relative=True, chunk=2, out=tmp_path / "s"), many)
+    assert len(told) == 1
+    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["about.json", "chunk-000000.nc"]
+
+
 def test_service_modes(tmp_path):
     two = {f"K = {K}": DualMode.canonical(mu0=1.0, K=K, f=(0.1, 0.3)) for K in (2.0, 4.0)}
     data = study(two, [0.5, 0.9], relative=True, out=tmp_path)
@@ -284,6 +299,8 @@ def test_a_row_of_loads_for_each_system():
         ),
         ({"loads": []}, r"^loads\.shape = \(0,\)"),
         ({"loads": [0.5, 1.5], "relative": True}, r"^loads\[1\] = 1.5: is not a part of the largest load"),
+        ({"loads": [1.0, float("nan")]}, r"^loads\[1\] = nan: is not a load"),
+        ({"systems": {1: systems(1)[0], "1": systems(1)[0]}}, r"^systems = .*: has two systems of the same name"),
         ({"which": "best"}, r"^which = 'best': is not something to solve for"),
         ({"chunk": 0}, r"^chunk = 0: is not a number of systems"),
         ({"n_jobs": 0}, r"^n_jobs = 0: is not a number of processes"),
