@@ -116,7 +116,7 @@ class _Map:
 def _places(chain: Any, inverse: Any, size: int) -> dict[int, npt.NDArray[np.intp]]:
     """Where each variable is in the solver's answer: what comes back of the numbers 0, 1, 2, ..."""
     names = {inverse[-1][chain.solver.VAR_ID]: np.arange(float(size))}
-    found = Solution(words.OPTIMAL, 0.0, names, {}, {})
+    found = Solution(words.OPTIMAL, 0.0, names, None, {})
     for reduction, data in zip(chain.reductions[-2::-1], inverse[-2::-1], strict=True):
         found = reduction.invert(found, data)
     return {key: np.asarray(place).astype(np.intp) for key, place in found.primal_vars.items()}
