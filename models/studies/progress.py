@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Self, TypeVar
 
 from rich.console import Console
@@ -13,6 +15,17 @@ from rich.status import Status
 
 PATIENCE = 2.0  # seconds without a sign of life
 Item = TypeVar("Item")
+_watched = ContextVar("watched", default=True)
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Show nothing of what is done inside: work that has its own bar over it, or that another process does."""
+    before = _watched.set(False)
+    try:
+        yield
+    finally:
+        _watched.reset(before)
 
 
 class Ticker:
@@ -29,7 +42,7 @@ class Ticker:
         """Say how far the work is."""
         if self.status is not None:
             self.status.update(f"{self.label}: {done}")
-        elif sys.stderr.isatty() and time.monotonic() - self.started > PATIENCE:
+        elif _watched.get() and sys.stderr.isatty() and time.monotonic() - self.started > PATIENCE:
             self.status = Console(file=sys.stderr).status(f"{self.label}: {done}")
             self.status.start()
 
@@ -41,21 +54,18 @@ class Ticker:
 def track(items: Iterable[Item], label: str, weigh: Callable[[Item], int] = lambda _: 1, total: int | None = None) -> Iterator[Item]:
     """Yield the items; after two seconds, draw a bar with the time left on a terminal's standard error.
 
-    `weigh` says how much an item counts for; of items that are made as they are asked for, `total` says how much all are.
+    `weigh` says how much an item counts for, and `total` how much all do, where the items are not there yet to be counted.
     """
-    if total is None:
-        items = list(items)
-        total = sum(map(weigh, items))
     console = Console(file=sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     started, bar = time.monotonic(), Progress(*columns, console=console, transient=True)
-    task = bar.add_task(label, total=total)
+    task = bar.add_task(label, total=sum(map(weigh, items)) if total is None else total)
     shown = False
     try:
         for item in items:
             yield item
             bar.advance(task, weigh(item))
-            if not shown and console.is_terminal and time.monotonic() - started > PATIENCE:
+            if not shown and _watched.get() and console.is_terminal and time.monotonic() - started > PATIENCE:
                 bar.start()
                 shown = True
     finally:

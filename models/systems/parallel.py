@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,10 @@ class ParallelServers:
         self.names = _check_names(names, len(self.bank))
         self.time_unit = time_unit
         self._known_kinds: dict[str, frozenset[str]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: what was given, whatever has been solved since."""
+        return {**vars(self), "_known_kinds": {}}
 
     def __repr__(self) -> str:
         return f"ParallelServers({len(self.bank)} servers, total rate {self.total_rate:g})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,10 @@ class MultiMode:
         self.modes = _names("modes", "mode", modes, self.rates.modes)
         self.time_unit = time_unit
         self._search = Search(self.rates, self.stages, self.modes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: no programs already written, for a solved CVXPY problem can be neither."""
+        return {**vars(self), "_search": Search(self.rates, self.stages, self.modes)}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.stages)} stages, {len(self.modes)} modes, largest load {self.max_load:g})"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
+
+import numpy.typing as npt
 
 from sojourn.models.latency import MM1
 from sojourn.models.solving.chain import How
 from sojourn.models.solving.solution import Solution
 from sojourn.models.systems.parallel import ParallelServers
 from sojourn.reference import dual_mode as exact
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,3 +71,15 @@ class TunableMode:
         """
         self.exact.check_load(load)
         return TunableSolution(**vars(self.servers.optimum(load, **how)))
+
+    def curve(self, loads: npt.ArrayLike, **how: Unpack[How]) -> xr.Dataset:
+        """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.studies.curve.curve`.
+
+        Examples
+        --------
+        >>> from sojourn.models import TunableMode
+        >>> data = TunableMode(mu0=1.0, K=4.0).curve([2.0, 3.5])
+        >>> (data["optimum_flow"] / data["load"]).sel(server="local").values.round(6) + 0.0
+        array([0.      , 0.142857])
+        """
+        return self.servers.curve(loads, "optimum", **how)

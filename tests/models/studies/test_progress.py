@@ -70,3 +70,20 @@ def test_bar_is_gone_after_a_failure(terminal, clock):
         work()
     text = terminal.getvalue()
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+
+
+def test_work_inside_other_work_draws_no_bar_of_its_own(terminal, clock):
+    for _ in progress.track(range(5), "systems"):
+        with progress.unwatched(), progress.Ticker("steps") as ticker:
+            for _ in progress.track(range(5), "loads"):
+                clock[0] += 1.0
+                ticker.step("some")
+    assert "systems" in terminal.getvalue()
+    assert "loads" not in terminal.getvalue()
+    assert "steps" not in terminal.getvalue()
+
+
+def test_items_that_are_still_to_come_are_counted_by_their_total(terminal, clock):
+    for _ in progress.track(iter([2, 3, 3]), "systems", weigh=int, total=8):
+        clock[0] += 1.5
+    assert "5/8" in terminal.getvalue()
