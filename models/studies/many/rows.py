@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sojourn.models.studies.progress import unwatched
 from sojourn.models.systems.dual_mode import MultiMode
 from sojourn.models.systems.parallel import ParallelServers
 from sojourn.reference.errors import Array
@@ -38,7 +39,7 @@ def solved(system: System, loads: Array, sizes: Mapping[str, int], how: Mapping[
     for name, labels in _labels(system).items():
         row[f"{name}_name"] = ((name,), np.array([*labels, *[""] * (sizes[name] - len(labels))], dtype=object), {})
     try:
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as said, unwatched():
             warnings.simplefilter("always")
             found = system.curve(loads, **how)
     except Exception as error:  # whatever a user's own latency raises is that system's alone

@@ -50,10 +50,6 @@ class Search:
     modes: tuple[str, ...]
     programs: dict[str, Any] = field(default_factory=dict)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the programs, which no other process can take over: they are written again."""
-        return {**vars(self), "programs": {}}
-
     def partition(self, load: float, parts: Array, wanted: float, how: Mapping[str, Any]) -> OperatingPoint:
         """Return the certified partition for parts of shape (M,) that are known to be stable."""
         started = time.perf_counter()
