@@ -156,25 +156,36 @@ def bench(
         str,
         typer.Argument(
             help="speed: closed forms and models; families: every latency, model against reference; traps: local solvers on the dual-mode "
-            "assignment; gallery: where the worst-case rule fails."
+            "assignment; gallery: where the worst-case rule fails; peers: this library and others on the same systems; solvers: every solver "
+            "that CVXPY finds, against the truth."
         ),
     ] = "speed",
     systems: Annotated[int | None, typer.Option(help="traps, gallery: random systems to try; by default 1000, and 200 a family.")] = None,
-    folder: Annotated[Path | None, typer.Option("--out", help="speed: folder for speed.md, speed.json, growth.png; by default speed.")] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(help="peers, solvers: seconds after which a method that can be stopped has to end; by default 30, and 5 a question."),
+    ] = None,
+    sizes: Annotated[str | None, typer.Option(help="solvers: numbers of servers, or stages, such as 3,30,300.")] = None,
+    settings: Annotated[str, typer.Option(help="solvers: own, their own defaults; or sojourn, those of this library.")] = "own",
+    path: Annotated[
+        Path | None, typer.Option("--out", help="speed: folder, by default speed; solvers: file, .csv or .nc.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Time the models as ratios of one run, compare every family, or count where local solvers, or the paper's worst-case rule, go wrong."""
+    """Time the models as ratios of one run, or hold families, local solvers, the worst-case rule, peers or solvers against the truth."""
+    from sojourn.models.reports import bench as report
+    from sojourn.models.reports import speed
     from sojourn.models.studies import families as latencies
     from sojourn.models.studies import gallery as rule
     from sojourn.models.studies import traps
     from sojourn.reference.errors import InputError
 
     if what == "speed":
-        from sojourn.models.reports import speed
-
-        if code := speed.run(folder, as_json=as_json):
-            raise typer.Exit(code)
-        return
+        raise typer.Exit(speed.run(path, as_json=as_json))
+    if what == "peers":
+        raise typer.Exit(report.peers(limit, as_json=as_json))
+    if what == "solvers":
+        raise typer.Exit(report.solvers(sizes, settings, limit, path, as_json=as_json))
     if what == "families":
         compared = latencies.compare_families()
         found, shown = [vars(r) for r in compared], latencies.table(compared)
@@ -185,7 +196,7 @@ def bench(
         failures = rule.gallery(200 if systems is None else systems)
         found, shown = [f.to_dict() for f in failures], rule.table(failures)
     else:
-        raise InputError("bench", what, "is not a benchmark", "use speed, families, traps or gallery")
+        raise InputError("bench", what, "is not a benchmark", "use speed, families, traps, gallery, peers or solvers")
     if as_json:
         sys.stdout.write(json.dumps(_plain(found), indent=2) + "\n")
     else:

@@ -146,7 +146,7 @@ def test_bench_traps(sojourn):
     (["run", "dual-a", "--load", "-1"], r"^error: load = -1\.0: there are no jobs to assign"),
     (["run", "dual-a", "--solver", "OSQP"], r"^error: solver = 'OSQP': does not take the cone PSD that the assignment needs; use"),
     (["run", "dual-d"], r"^error: scenario = 'dual-d': .*; did you mean dual-\w\?$"),
-    (["bench", "peers"], r"^error: bench = 'peers': is not a benchmark; use speed, families, traps or gallery$"),
+    (["bench", "queues"], r"^error: bench = 'queues': is not a benchmark; use speed, families, traps, gallery, peers or solvers$"),
     (["bench", "traps", "--systems", "0"], r"^error: systems = 0: is not a number of systems"),
 ])  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
@@ -273,7 +273,7 @@ def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
     (["run", "dual-a", "--solver", "ECOS"], r"^error: solver = 'ECOS': does not take the cone PSD that the assignment needs; use"),
     (["run", "dual-a", "--load", "nan"], r"^error: load = nan: is not a finite number"),
     (["verify", "dual-c", "--load", "4"], r"^error: load = 4\.0: not below the maximum 4"),
-    (["bench", "nope"], r"^error: bench = 'nope': is not a benchmark; use speed, families, traps or gallery$"),
+    (["bench", "nope"], r"^error: bench = 'nope': is not a benchmark; use speed, families, traps, gallery, peers or solvers$"),
     (["bench", "traps", "--systems", "-1", "--json"], r"^error: systems = -1: is not a number of systems"),
 ])  # fmt: skip
 def test_further_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):

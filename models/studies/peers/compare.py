@@ -1,0 +1,108 @@
+"""Every method on every system."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from sojourn.models.studies.peers.answer import Answer, Skipped, judge
+from sojourn.models.studies.peers.case import CASES, Case
+from sojourn.models.studies.peers.methods import METHODS, Method
+from sojourn.models.studies.progress import track
+from sojourn.reference.errors import InputError
+
+LIMIT = 30.0  # seconds
+REPEATS = 5
+QUICK = 1.0  # seconds up to which a method is timed more than once
+
+
+@dataclass(frozen=True)
+class PeerRow:
+    """A method on a system.
+
+    Attributes
+    ----------
+    system, method : str
+    mean_delay : float
+        True, at the split that the method returned; seconds.
+    error : float
+        Over the least mean delay, less 1; of many loads the largest.
+    seconds : float
+        Median of `repeats`, all loads together; of LINE without the start of its environment.
+    repeats : int
+    certifies : str
+        What the method says about how near to the truth it is.
+    settings : str
+    problem : str
+        Why there is no answer, where there is none.
+    """
+
+    system: str
+    method: str
+    mean_delay: float
+    error: float
+    seconds: float
+    repeats: int
+    certifies: str
+    settings: str
+    problem: str = ""
+
+
+def compare(cases: Sequence[Callable[[], Case]] = CASES, methods: Mapping[str, Method] = METHODS, limit: float = LIMIT) -> Iterator[PeerRow]:
+    """Give the same systems to this library and to others, and yield a row for each: whoever stops in between keeps those that there are.
+
+    Parameters
+    ----------
+    cases : sequence of callable
+        Each makes a `Case`.
+    methods : mapping of str to callable
+        From a case and a time limit to an `Answer`.
+    limit : float, default 30.0
+        Seconds after which a method that can be stopped has to end.
+
+    Yields
+    ------
+    PeerRow
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> from sojourn.models.studies.peers import CASES, METHODS, compare
+    >>> rows = compare(CASES[:1], {name: METHODS[name] for name in ("sojourn, convex program", "SciPy, SLSQP")})
+    >>> all(abs(row.error) < 1e-6 for row in rows)
+    True
+    """
+    if not 0 < limit < math.inf:
+        raise InputError("limit", limit, "is not a time", "give seconds above 0")
+    pairs = [(make(), name) for make in cases for name in methods]
+    return (ask(case, name, methods[name], limit) for case, name in track(pairs, "methods on systems"))
+
+
+def ask(case: Case, name: str, method: Method, limit: float) -> PeerRow:
+    """Put a system to a method; one that cannot answer, or fails, is a row that says why."""
+    try:
+        answer, seconds = _timed(method, case, limit)
+        times = [seconds]
+        while seconds < QUICK and len(times) < REPEATS:
+            times.append(_timed(method, case, limit)[1])
+        verdict = judge(case, answer.flow)
+    except Skipped as reason:
+        return PeerRow(case.name, name, math.nan, math.nan, math.nan, 0, "", "", f"skipped: {reason}")
+    except Exception as error:  # other people's code may raise anything
+        return PeerRow(case.name, name, math.nan, math.nan, math.nan, 0, "", "", f"{type(error).__name__}: {error}")
+    return PeerRow(
+        case.name, name, verdict.mean_delay, verdict.error, median(times), len(times), answer.certifies, answer.settings, verdict.problem
+    )
+
+
+def _timed(method: Method, case: Case, limit: float) -> tuple[Answer, float]:
+    started = time.perf_counter()
+    answer = method(case, limit)
+    spent = time.perf_counter() - started
+    return answer, spent if answer.seconds is None else answer.seconds

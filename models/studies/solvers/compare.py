@@ -1,0 +1,176 @@
+"""The questions of the solver benchmark and their answers, one at a time."""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+
+from sojourn.models.solving.engine import Run, run
+from sojourn.models.solving.solvers import takes
+from sojourn.models.studies.progress import track
+from sojourn.models.studies.solvers.problem import Judged, Problem, Task
+from sojourn.models.studies.solvers.problems import PROBLEMS
+from sojourn.models.studies.solvers.row import Row
+from sojourn.models.studies.solvers.settings import SETTINGS, options
+from sojourn.reference.errors import InputError
+
+LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
+LIMIT = 5.0  # seconds
+REPEATS = 3
+QUICK = 0.1  # seconds up to which a solve is timed more than once
+NO_ANSWER = Judged(math.inf, math.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A problem at a size and a load, written in one way, and the solver that is asked."""
+
+    problem: Problem
+    system: Any
+    n: int
+    load: float
+    formulation: str
+    solver: str
+
+
+def compare(
+    problems: Sequence[Problem] = PROBLEMS,
+    sizes: Sequence[int] | None = None,
+    loads: Sequence[float] = LOADS,
+    solvers: Sequence[str] | None = None,
+    settings: str = "own",
+    limit: float = LIMIT,
+    seed: int = 0,
+) -> Iterator[Row]:
+    """Ask solvers for answers that are known, and yield a row for each: whoever stops in between keeps those that there are.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+    sizes : sequence of int, optional
+        Servers or stages; by default each problem's own. Those above what a problem can be solved for are left out.
+    loads : sequence of float
+        As parts of the largest load, between 0 and 1.
+    solvers : sequence of str, optional
+        By default all that CVXPY finds. Each is asked what it can take.
+    settings : {"own", "sojourn"}, default "own"
+        The solvers' own defaults, or the tighter ones that this library gives Clarabel, ECOS and SCS.
+    limit : float, default 5.0
+        Seconds after which a solver that can be told so gives up.
+    seed : int
+
+    Yields
+    ------
+    Row
+
+    Raises
+    ------
+    InputError
+        Before any solver starts.
+
+    Examples
+    --------
+    >>> from sojourn.models.studies.solvers import compare
+    >>> rows = list(compare(sizes=[3], loads=[0.5], solvers=["CLARABEL"]))
+    >>> all(row.claimed for row in rows)
+    True
+    """
+    asked = questions(problems, sizes, loads, solvers, seed)
+    _check_settings(settings, limit)
+    return (ask(question, settings, limit) for question in track(asked, "questions to solvers"))
+
+
+def questions(
+    problems: Sequence[Problem], sizes: Sequence[int] | None, loads: Sequence[float], solvers: Sequence[str] | None, seed: int
+) -> list[Question]:
+    """Return all questions, in the order in which they are asked; see `compare`."""
+    _check_cases(sizes, loads)
+    names = _installed(solvers)
+    found = []
+    for problem in problems:
+        for n in [size for size in sizes or problem.sizes if size <= problem.largest]:
+            # the system of a problem and size does not depend on what else is asked
+            system = problem.build(n, np.random.default_rng([seed, n, zlib.crc32(problem.name.encode())]))
+            ways = problem.formulations(system).items()
+            cases = [(load, way, name) for way, kinds in ways for name in names if kinds <= takes(name) for load in loads]
+            found += [Question(problem, system, n, *case) for case in cases]
+    return found
+
+
+def ask(question: Question, settings: str = "own", limit: float = LIMIT) -> Row:
+    """Put one question to its solver; whatever it does is a row."""
+    started = time.perf_counter()
+    task = question.problem.write(question.system, question.formulation, question.load)
+    built = time.perf_counter() - started
+    chosen = options(question.solver, settings, limit)
+    ran = _run(task.problem, question.solver, chosen)
+    judged = _judge(task)
+    # the first solve is timed too: what else is asked must not make it look faster
+    solves = [ran.solve]
+    while ran.solve < QUICK and len(solves) < REPEATS:
+        solves.append(_run(task.problem, question.solver, chosen).solve)
+    return Row(
+        problem=question.problem.name,
+        n=question.n,
+        load=question.load,
+        formulation=question.formulation,
+        solver=question.solver,
+        settings=settings,
+        status=ran.status,
+        error=judged.error,
+        violation=judged.violation,
+        build_seconds=built,
+        compile_seconds=ran.compile,
+        solve_seconds=median(solves),
+        repeats=len(solves),
+    )
+
+
+def _run(problem: cp.Problem, solver: str, chosen: dict[str, Any]) -> Run:
+    """Solve; what no solver should raise is a status like any other."""
+    started = time.perf_counter()
+    try:
+        return run(problem, solver, chosen)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of one written in Rust is no Exception
+        return Run(f"{type(error).__name__}: {error}", 0.0, time.perf_counter() - started)
+
+
+def _judge(task: Task) -> Judged:
+    if any(v.value is None or not np.all(np.isfinite(v.value)) for v in task.problem.variables()):
+        return NO_ANSWER
+    judged = task.judge()
+    return NO_ANSWER if math.isnan(judged.error) or math.isnan(judged.violation) else judged
+
+
+def _installed(solvers: Sequence[str] | None) -> list[str]:
+    installed: list[str] = cp.installed_solvers()
+    for i, name in enumerate(solvers or ()):
+        if name not in installed:
+            raise InputError(f"solvers[{i}]", name, "is not a solver that CVXPY finds", f"use some of {', '.join(installed)}")
+    return installed if solvers is None else list(solvers)
+
+
+def _check_cases(sizes: Sequence[int] | None, loads: Sequence[float]) -> None:
+    for i, size in enumerate(sizes or ()):
+        if isinstance(size, bool) or not isinstance(size, int) or size < 2:
+            raise InputError(f"sizes[{i}]", size, "is not a number of servers to split over", "give a whole number from 2 on")
+    for i, load in enumerate(loads):
+        if not 0 < load < 1:
+            raise InputError(f"loads[{i}]", load, "is not a part of the largest load", "give a number between 0 and 1")
+
+
+def _check_settings(settings: str, limit: float) -> None:
+    if settings not in SETTINGS:
+        raise InputError("settings", settings, "is not a name of settings", f"use {' or '.join(SETTINGS)}")
+    if not limit > 0:
+        raise InputError("limit", limit, "is not a time", "give seconds above 0")

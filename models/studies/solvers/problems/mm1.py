@@ -1,0 +1,16 @@
+"""M/M/1 servers at a distance: rates from 50 to 500 jobs/s, delays to 50 ms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sojourn.models.latency import MM1
+from sojourn.models.studies.solvers.parallel import parallel
+
+
+def draw(n: int, rng: np.random.Generator) -> MM1:
+    """Return a random bank."""
+    return MM1(rng.uniform(50, 500, n), rng.uniform(0, 0.05, n))
+
+
+PROBLEMS = (parallel("M/M/1 optimum", "optimum", draw), parallel("M/M/1 equilibrium", "equilibrium", draw))
