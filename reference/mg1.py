@@ -100,15 +100,17 @@ class PollaczekKhinchine(Queue):
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above the idle one; no cancellation at light or heavy load."""
         z = np.asarray(excess) * self._pace
-        spare = self.rate / (1.0 + z)
-        return Operation(spare * z, spare, spare * spare / self.k)
+        more = 1.0 + z
+        spare = self.rate / more
+        return Operation(spare * z, spare, spare * self._pace / more)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
         """Operating point at a marginal delay above the idle latency; no cancellation at light or heavy load."""
         z = np.asarray(excess) * self._pace
-        root = np.sqrt(1.0 + z)
+        more = 1.0 + z
+        root = np.sqrt(more)
         spare = self.rate / root
-        return Operation(spare * (z / (1.0 + root)), spare, spare * spare / (2.0 * self.k * root))
+        return Operation(spare * (z / (1.0 + root)), spare, 0.5 * spare * self._pace / more)
 
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
         """Operating point as one of K players sees it: with v = mu/spare, (v - 1) (1 + v/K) = excess mu/k; see `Queue.at_player`."""
@@ -162,12 +164,18 @@ class MM1(PollaczekKhinchine):
     @property
     def k(self) -> Array:
         """Variability, 1."""
-        return np.broadcast_to(1.0, self.rate.shape)
+        return np.asarray(np.broadcast_to(1.0, self.rate.shape))
+
+    @property
+    def _pace(self) -> Array:
+        """Rate over variability, shape (n,): the rate."""
+        rate: Array = self.rate
+        return rate
 
     @property
     def cv(self) -> Array:
         """Coefficient of variation of the service time, 1."""
-        return np.broadcast_to(1.0, self.rate.shape)
+        return np.asarray(np.broadcast_to(1.0, self.rate.shape))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,14 @@ import numpy as np
 
 from sojourn.reference.errors import Array
 
+WIDTH = 32_768  # terms added at once: they stay in cache
+
 
 def exact_sum(terms: Array) -> tuple[Array, Array]:
     """Sum over the last axis in twice the working precision, as an unevaluated pair high + low.
 
-    Neighbours are added in a binary tree, each with its exact rounding error (Knuth's two-sum).
+    Parts that fit the cache are added to each other, and then the halves of what they make, each with its exact rounding error (Knuth's
+    two-sum).
 
     Parameters
     ----------
@@ -20,7 +23,7 @@ def exact_sum(terms: Array) -> tuple[Array, Array]:
     -------
     high, low : ndarray, shape (...)
     """
-    high, low = terms, np.zeros_like(terms)
+    high, low = _folded(terms) if terms.shape[-1] > 2 * WIDTH else (terms, np.zeros_like(terms))
     while high.shape[-1] > 1:
         half = high.shape[-1] // 2
         a, b, odd = high[..., :half], high[..., half : 2 * half], high[..., 2 * half :]
@@ -33,13 +36,27 @@ def exact_sum(terms: Array) -> tuple[Array, Array]:
     return high[..., 0], low[..., 0]
 
 
+def _folded(terms: Array) -> tuple[Array, Array]:
+    """Sums of every `WIDTH`-th term."""
+    high, low = (np.zeros((*terms.shape[:-1], WIDTH)) for _ in range(2))
+    for i in range(0, terms.shape[-1], WIDTH):
+        part = terms[..., i : i + WIDTH]
+        add_exactly(high[..., : part.shape[-1]], low[..., : part.shape[-1]], part)
+    return high, low
+
+
 def _carry(total: Array, error: Array, odd: Array, odd_low: Array) -> tuple[Array, Array]:
     return np.concatenate([total, odd], axis=-1), np.concatenate([error, odd_low], axis=-1)
 
 
 def add_exactly(high: Array, low: Array, terms: Array) -> None:
     """Add `terms` to the unevaluated pairs high + low, in place, entry by entry."""
-    total = high + terms
-    part = total - high
-    low += (high - (total - part)) + (terms - part)
-    high[...] = total
+    with np.errstate(invalid="ignore"):  # an infinite term has no rounding error
+        total = high + terms
+        part = total - high
+        rest = terms - part
+        np.subtract(total, part, out=part)
+        np.subtract(high, part, out=part)
+        part += rest
+        low += part
+        high[...] = total

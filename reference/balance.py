@@ -1,0 +1,275 @@
+"""Servers at a price: what they carry in sum, and the price at which that is the load, by Newton's method.
+
+A price is kept as what it is *above* the idle latency of one server, the anchor, and every other excess is built from differences of delays
+and of service times, so that a server with a delay of 1000 s and a service time of 1 ns keeps its digits.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.reference.errors import Array
+from sojourn.reference.queues import Operation, Pool, Queue
+from sojourn.reference.sums import WIDTH, add_exactly, exact_sum
+
+Which = Literal["optimum", "equilibrium"]
+Rows = npt.NDArray[np.intp]
+STUCK = 200  # steps without gain after which the flows are a staircase of rounding: a linear correction does the rest
+EPS = float(np.finfo(float).eps)  # neighbouring floats are at most this far apart, relative
+
+
+@dataclass(frozen=True)
+class Price:
+    """Prices for K loads.
+
+    Attributes
+    ----------
+    anchor : ndarray of int, shape (K,)
+        A server.
+    above : ndarray, shape (K,)
+        Price less the idle latency of the anchor.
+    floor : ndarray, shape (K,)
+        The least price, the idle latency of the nearest server, less the same.
+    """
+
+    anchor: Rows
+    above: Array
+    floor: Array
+
+    def take(self, rows: Rows) -> Price:
+        """Return the prices for some of the loads."""
+        return Price(self.anchor[rows], self.above[rows], self.floor[rows])
+
+    def put(self, rows: Rows, new: Price) -> Price:
+        """Return the prices with those for some of the loads changed."""
+        out = Price(self.anchor.copy(), self.above.copy(), self.floor.copy())
+        out.anchor[rows], out.above[rows], out.floor[rows] = new.anchor, new.above, new.floor
+        return out
+
+    def set(self, above: Array) -> Price:
+        """Return other prices over the same anchors."""
+        return Price(self.anchor, above, self.floor)
+
+
+class Block(NamedTuple):
+    """Some of the servers: neighbours, of one family."""
+
+    rate: Array
+    delay: Array
+    service: Array
+    operate: Callable[[Array], Operation]
+    latency: Callable[[Array, Array], Array]
+    endless: bool
+
+    def point(self, excess: Array, load: Array) -> Operation:
+        """Operating points; a server that serves any load at a price takes more than there is, but no infinite flow."""
+        point = self.operate(excess)
+        return point._replace(flow=np.where(np.isinf(point.flow), 2.0 * load[:, None], point.flow)) if self.endless else point
+
+
+class Balance:
+    """Sums over all servers at a price, block by block: what is left of the load, of the used servers, and how fast flow rises.
+
+    Where `exact`, and less is spare than is carried, the flow counts as the rates less what is spare, and the rates are added with their
+    rounding errors: the load not yet carried is then known to rounding error of the spare capacity, not of the load.
+    """
+
+    load: Array
+    residual: Array
+    left: Array
+    rise: Array
+
+    def __init__(self, load: Array, width: int, *, exact: bool) -> None:
+        self.load, self.exact = load, exact
+        self._high, self._low = (np.zeros((load.size, width if exact else 0), order=order(load.size, width)) for _ in range(2))
+        self._parts: list[tuple[Array, Array, Array]] = []
+
+    def add(self, block: Block, excess: Array, point: Operation) -> Array:
+        """Add a block; return the slopes of the flows, 0 where a server is not used."""
+        used = excess > 0
+        if block.endless:  # infinity times 0 is not 0
+            spare, slope, rate = (np.where(used, a, 0.0) for a in (point.spare, point.slope, block.rate))
+        else:
+            mask = used.astype(np.float64)
+            spare, slope, rate = point.spare * mask, point.slope * mask, block.rate
+        self._parts.append((point.flow.sum(axis=-1), spare.sum(axis=-1), slope.sum(axis=-1)))
+        if self.exact:
+            high, low = self._high[:, : used.shape[1]], self._low[:, : used.shape[1]]
+            add_exactly(high, low, rate if block.endless else np.multiply(rate, mask, out=spare))
+        return slope
+
+    @property
+    def imbalance(self) -> Array:
+        """The residual, relative to the smaller of the load and what it leaves."""
+        room = np.minimum(self.load, self.left)
+        return np.divide(np.abs(self.residual), room, out=np.zeros_like(room), where=room > 0)
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Balance:
+        """Return the sums for some of the loads."""
+        out = Balance(self.load[rows], 0, exact=self.exact)
+        out.residual, out.left, out.rise = self.residual[rows], self.left[rows], self.rise[rows]
+        return out
+
+    def close(self) -> None:
+        """Sum the blocks."""
+        carried, left, rise = (np.stack(sums, axis=-1) for sums in zip(*self._parts, strict=True))
+        self.left, self.rise = left.sum(axis=-1), rise.sum(axis=-1)
+        high, low = exact_sum(carried)
+        self.residual = (self.load - high) - low
+        heavy = self.left < self.load
+        if self.exact and np.any(heavy):
+            with np.errstate(invalid="ignore"):  # an infinite rate leaves an infinity, which is not heavy
+                high, low = exact_sum(np.concatenate([self.load[:, None], -self._high], axis=-1))
+                self.residual = np.where(heavy, high + ((low - self._low.sum(axis=-1)) + self.left), self.residual)
+
+
+class Servers:
+    """A queue cut into blocks, at the optimum or the equilibrium.
+
+    Parameters
+    ----------
+    queue : Queue
+        n servers.
+    which : {"optimum", "equilibrium"}
+        Whether a price is a marginal delay or a latency.
+    """
+
+    def __init__(self, queue: Queue, which: Which) -> None:
+        self.queue, self.which, self.idle = queue, which, queue.idle_latency
+        self.nearest, self.highest = int(np.argmin(self.idle)), float(self.idle.max())
+        self.width = min(max(len(bank) for bank in _banks(queue)), WIDTH)
+        self.blocks: list[Block] = []
+        for bank in _banks(queue):
+            service, endless = bank.service, bool(np.isinf(bank.rate).any())
+            for i in range(0, len(bank), WIDTH):
+                here = slice(i, i + WIDTH)
+                part = bank if len(bank) <= WIDTH else bank.take(here)
+                operate = part.at_marginal if which == "optimum" else part.at_latency
+                self.blocks.append(Block(part.rate, part.delay, service[here], operate, part.latency, endless))
+
+    @property
+    def cuts(self) -> list[slice]:
+        """Where the blocks are."""
+        edges = np.cumsum([0, *(b.rate.size for b in self.blocks)]).tolist()
+        return [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
+
+    def lowest(self, load: Array) -> Price:
+        """Return the price at which the nearest server starts."""
+        return Price(np.full(load.shape, self.nearest), np.zeros_like(load), np.zeros_like(load))
+
+    def move(self, price: Price, anchor: Rows) -> Price:
+        """Return the same prices over other anchors."""
+        delay, service = self.queue.delay, self.queue.service
+        moved = delay[anchor] - delay[price.anchor] + (service[anchor] - service[price.anchor])
+        return Price(anchor, price.above - moved, price.floor - moved)
+
+    def gaps(self, block: Block, anchor: Rows) -> Array:
+        """How far each server of a block starts above an anchor, shape (n,) where that is the same for all loads, else (K, n)."""
+        delay, service = self.queue.delay[anchor, None], self.queue.service[anchor, None]
+        if anchor.size and np.all(anchor == anchor[0]):
+            delay, service = delay[0], service[0]
+        gap = np.subtract(block.delay, delay, order=order(anchor.size, block.rate.size))
+        gap += np.subtract(block.service, service, order=order(anchor.size, block.rate.size))
+        return gap
+
+    def excess(self, block: Block, price: Price) -> Array:
+        """How far the price is above the idle latency of each server, shape (K, n); below it where that is negative."""
+        gap = self.gaps(block, price.anchor)
+        excess: Array = np.subtract(price.above[:, None], gap, order=order(price.above.size, block.rate.size))
+        return excess
+
+    def weigh(self, load: Array, price: Price, *, exact: bool = False) -> Balance:
+        """Return the balance of all servers at a price; exact only where it matters."""
+        out = Balance(load, self.width, exact=exact)
+        for block in self.blocks:
+            excess = self.excess(block, price)
+            np.maximum(excess, 0.0, out=excess)
+            out.add(block, excess, block.point(excess, load))
+        out.close()
+        # a plain sum is wrong by 1e-15 of the load: too much only where both what is left and the imbalance are small
+        if not exact and np.any((out.left < 1e-6 * load) & (np.abs(out.residual) < 1e-9 * load)):
+            return self.weigh(load, price, exact=True)
+        return out
+
+    def last_active(self, price: Price) -> Rows:
+        """Index of the used server with the largest idle latency, for each price; the anchor where none is used."""
+        best, index = np.full(price.above.shape, -np.inf), price.anchor.copy()
+        for block, cut in zip(self.blocks, self.cuts, strict=True):
+            gap = self.gaps(block, price.anchor)
+            gap = np.where(gap < price.above[:, None], gap, -np.inf)
+            here = gap.argmax(axis=-1)
+            found = np.take_along_axis(gap, here[:, None], axis=-1)[:, 0]
+            better = found > best
+            best[better], index[better] = found[better], here[better] + cut.start
+        return index
+
+
+def _banks(queue: Queue) -> Sequence[Queue]:
+    return queue.banks if isinstance(queue, Pool) else [queue]
+
+
+def order(loads: int, servers: int) -> Literal["C", "F"]:
+    """Memory order: along the longer axis NumPy is fast."""
+    return "F" if loads > servers else "C"
+
+
+def balance(servers: Servers, load: Array, price: Price, close: float, known: Balance | None = None) -> Price:
+    """Price at which the flows sum to the load, to a relative imbalance of `close`.
+
+    Newton's method on the reciprocal of the used servers' spare capacity, which is nearly linear in the price up to saturation.
+    Where servers that start or stop make the flow a staircase it gains little: then a secant, then a middle, of the bracket in hand.
+
+    Parameters
+    ----------
+    servers : Servers
+    load : ndarray, shape (K,)
+    price : Price
+        A guess.
+    close : float
+        To the smaller of the load and what it leaves.
+    known : Balance, optional
+        At the guess.
+    """
+    floor, above = price.floor, np.where(load > 0, price.above, price.floor)
+    low, high = floor.copy(), np.full_like(above, np.inf)
+    short, long = load.copy(), np.full_like(above, -np.inf)  # imbalance at either end
+    best, failed = np.full_like(above, np.inf), np.zeros(above.shape, dtype=int)
+    todo = np.flatnonzero(load > 0)
+    for _ in range(1000):
+        if not todo.size:
+            return price.set(above)
+        here = above[todo]
+        found = known or servers.weigh(load[todo], Price(price.anchor[todo], here, floor[todo]))
+        known = None
+        residual, left, rise = found.residual, found.left, found.rise
+        low[todo], short[todo] = np.where(residual >= 0, (here, residual), (low[todo], short[todo]))
+        high[todo], long[todo] = np.where(residual < 0, (here, residual), (high[todo], long[todo]))
+        failed[todo] = np.where(np.abs(residual) > 0.25 * best[todo], failed[todo] + 1, 0)
+        best[todo] = np.minimum(best[todo], np.abs(residual))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            after = left - residual  # what these servers would have left; less than nothing where more must start
+            grow = np.where(np.isfinite(left) & (after > 0), left / np.maximum(after, 1e-3 * left), 1.0)
+            newton = here + residual / rise * grow
+        inside = (newton > low[todo]) & (newton < high[todo])
+        between = _between(low[todo] - floor[todo], high[todo] - floor[todo], short[todo], long[todo], failed[todo]) + floor[todo]
+        near = np.abs(residual) <= close * np.minimum(load[todo], left)
+        new = np.where(inside & (near | (failed[todo] % 3 == 0) | np.isinf(high[todo])), newton, np.where(near, here, between))
+        above[todo] = new
+        todo = todo[~near & (np.abs(new - here) > EPS * np.abs(here)) & (failed[todo] <= STUCK)]
+    raise ArithmeticError("the balance of flows did not converge; please report the servers and the load")
+
+
+def _between(low: Array, high: Array, short: Array, long: Array, failed: npt.NDArray[np.int_]) -> Array:
+    """Point between the ends of a bracket, in the logarithm: the secant's after one failure, the middle after two."""
+    bounded = np.isfinite(high)
+    top = np.where(bounded, high, 16.0 * low + 1e-300)
+    bottom = np.where(low > 0, low, top / 256.0)
+    weight = np.where(bounded & (failed % 3 == 1), short / np.where(bounded, short - long, 1.0), 0.5)
+    point: Array = bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98)
+    return point
