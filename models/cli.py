@@ -167,9 +167,7 @@ def bench(
     ] = None,
     sizes: Annotated[str | None, typer.Option(help="solvers: numbers of servers, or stages, such as 3,30,300.")] = None,
     settings: Annotated[str, typer.Option(help="solvers: own, their own defaults; or sojourn, those of this library.")] = "own",
-    path: Annotated[
-        Path | None, typer.Option("--out", help="speed: folder, by default speed; solvers: file, .csv or .nc.")
-    ] = None,
+    path: Annotated[Path | None, typer.Option("--out", help="speed: folder, by default speed; solvers: file, .csv or .nc.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time the models as ratios of one run, or hold families, local solvers, the worst-case rule, peers or solvers against the truth."""

@@ -108,7 +108,9 @@ def table(rows: Sequence[Row]) -> Table:
     )
     out.caption_justify = "left"
     for heading in ("problem, formulation,\nsolver", "n", *map(load_name, loads), "ms"):
-        out.add_column(heading, justify="left" if heading.startswith("problem") else "right", no_wrap=True)
+        first = heading.startswith("problem")
+        # an error is to be read in full, whatever the width of the terminal
+        out.add_column(heading, justify="left" if first else "right", no_wrap=True, min_width=None if first else 3 if heading == "n" else 6)
     last = ""
     for (problem, way, solver, n), by_load in sorted(_lines(rows).items(), key=lambda line: line[0]):
         if problem != last:

@@ -1,0 +1,185 @@
+"""This library beside others: every answer judged by the exact latency, every absence said with its reason."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from sojourn.models import InputError
+from sojourn.models.reports import bench
+from sojourn.models.studies.peers import CASES, METHODS, Answer, Skipped, compare, elsewhere, line_program, table
+from sojourn.models.studies.peers.answer import judge
+from sojourn.models.studies.peers.compare import ask
+from sojourn.models.studies.peers.methods import line
+
+HERE = {name: method for name, method in METHODS.items() if not name.startswith("LINE")}
+TRIO, PAIR = CASES[0](), CASES[1]()
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return list(compare([CASES[0], CASES[1], CASES[-1]], HERE))
+
+
+def test_every_method_here_finds_the_least_delay_and_says_what_it_certifies(rows):
+    assert len(rows) == 3 * len(HERE)
+    for row in rows:
+        assert row.problem == ""
+        assert abs(row.error) < 1e-5, row
+        assert row.seconds > 0
+        assert row.certifies
+        assert row.settings
+    ours = [row for row in rows if row.method.startswith("sojourn")]
+    assert all(row.error < 1e-12 for row in ours)
+
+
+def test_table_has_every_row(rows):
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(table(rows))
+    text = console.export_text()
+    assert text.count("SciPy") >= 3
+    assert "true error: mean delay, by the exact latency" in text
+
+
+def test_split_that_is_none_is_no_answer():
+    assert judge(TRIO, np.array([[100.0, 50.0, 30.0]])).problem == "the flows do not add up to the load, or are negative"
+    assert judge(TRIO, np.array([[110.0, 50.0, 30.0]])).problem == "a queue grows without bound"
+    even = judge(TRIO, np.array([[50.0, 40.0, 100.0]]))
+    assert even.problem == ""
+    assert 1e-5 < even.error < 1e-2
+
+
+def test_method_that_fails_is_a_row():
+    def broken(case, limit):
+        raise RuntimeError("no licence")
+
+    row = ask(TRIO, "other", broken, 1.0)
+    assert (row.problem, row.repeats) == ("RuntimeError: no licence", 0)
+
+
+def test_line_without_uv_says_what_to_install(monkeypatch):
+    line._environment.cache_clear()
+    monkeypatch.setattr(elsewhere, "find_uv", lambda: None)
+    (row,) = compare(CASES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
+    assert row.problem == "skipped: uv, which makes its environment, is not installed; pip install 'sojourn[peers]'"
+    line._environment.cache_clear()
+    monkeypatch.setattr(elsewhere, "find_uv", lambda: "/no/such/uv")
+    (row,) = compare(CASES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
+    assert row.problem.startswith("skipped: its environment cannot be made (/no/such/uv does not start")
+    line._environment.cache_clear()
+
+
+def test_line_s_routing_is_put_back_in_order_and_judged(monkeypatch):
+    """Its program gets the fast servers first, and answers in that order."""
+    asked = []
+
+    def answer(start, program, question, seconds):
+        asked.append(question)
+        return {"share": [0.5632, 0.2568, 0.18], "objective": 0.03, "terminated_by": "time_limit", "evaluations": 7, "seconds": 2.0}
+
+    monkeypatch.setattr(line, "_environment", lambda: ["python"])
+    monkeypatch.setattr(elsewhere, "ask", answer)
+    row = ask(TRIO, "LINE", METHODS["LINE, evolution"], 30.0)
+    assert asked[0]["rate"] == [200.0, 100.0, 80.0]
+    assert asked[0]["options"]["time_limit"] == 30.0
+    assert row.error < 1e-6
+    assert row.certifies == "nothing; stopped by its time limit, says 30 ms"
+    assert row.seconds == 2.0
+    with pytest.raises(Skipped, match="one load at a time"):
+        METHODS["LINE, evolution"](CASES[-1](), 1.0)
+    with pytest.raises(Skipped, match=r"found no stable split in its 30 s \(7 evaluations\)"):
+        line._answer({"share": None, "evaluations": 7}, 1.0, "evolution", 30.0)
+
+
+class Recorder:
+    """Stands for `line_solver`: keeps what is built, and finds an even split."""
+
+    def __init__(self):
+        self.made = []
+
+    def __getattr__(self, name):
+        def make(*given, **named):
+            node = SimpleNamespace(kind=name, given=given, setArrival=lambda *a: None, setService=lambda *a: self.made.append(("service", a)))
+            node.addLink, node.getName = (lambda a, b: self.made.append(("link", a.kind, b.kind))), (lambda: "routing")
+            node.add_variable = node.set_objective = lambda *a: None
+            node.solve = lambda **o: SimpleNamespace(
+                variable_values={"routing": np.array([0.5, 0.5])}, objective_value=1, terminated_by="x", model_evaluations=3, solve_time=0.1
+            )
+            self.made.append((name, given))
+            return node
+
+        if name in ("HyperExp", "APH"):
+            return SimpleNamespace(fitMeanAndSCV=lambda mean, scv: (name, mean, scv))
+        return SimpleNamespace(FCFS="FCFS") if name == "SchedStrategy" else make
+
+
+def test_network_that_line_gets():
+    """A queue each and a delay station for its distance; services by their mean and variability."""
+    recorder = Recorder()
+    case = {"rate": [10.0, 5.0], "cv": [3.0, 1.0], "delay": [0.0, 0.2], "load": 6.0, "options": {}}
+    assert line_program.solve(recorder, case)["share"] == [0.5, 0.5]
+    links = [made[1:] for made in recorder.made if made[0] == "link"]
+    assert links == [("Source", "Queue"), ("Queue", "Sink"), ("Source", "Queue"), ("Queue", "Delay"), ("Delay", "Sink")]
+    assert line_program.service(recorder, 10.0, 3.0) == ("HyperExp", 0.1, 9.0)
+    assert line_program.service(recorder, 10.0, 0.5) == ("APH", 0.1, 0.25)
+    assert line_program.service(recorder, 10.0, 0.0).kind == "Det"
+
+
+def test_program_elsewhere_answers_fails_or_is_killed_with_its_children(tmp_path):
+    echo = tmp_path / "echo.py"
+    echo.write_text("import json, sys; print(json.dumps({'got': json.load(sys.stdin)}))")
+    assert elsewhere.ask([sys.executable], echo, {"a": 1}, 30.0) == {"got": {"a": 1}}
+    broken = tmp_path / "broken.py"
+    broken.write_text("import sys; print('words')")
+    with pytest.raises(Skipped, match="its answer is no JSON: 'words"):
+        elsewhere.ask([sys.executable], broken, {}, 30.0)
+    with pytest.raises(Skipped, match=r"exit code 1: .*no_such_module"):
+        elsewhere.set_up([sys.executable], "no_such_module")
+    child = "import subprocess, sys, time; print(1); subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(77.7)']); time.sleep(60)"
+    started = time.monotonic()
+    with pytest.raises(Skipped, match=r"^killed after 1 s$"):
+        elsewhere.run([sys.executable, "-c", child], "", 1.0)
+    assert time.monotonic() - started < 30
+    left = subprocess.run(["pgrep", "-f", "time.sleep.77.7"], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
+    assert elsewhere.command("uv", "line-solver==1", "3.11")[-3:] == ["--with", "line-solver==1", "python"]
+
+
+def test_program_for_line_reads_and_writes_json():
+    """Where LINE is not installed it says so, and writes nothing."""
+    done = subprocess.run([sys.executable, line.PROGRAM], input="{}", capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "line_solver" in done.stderr
+
+
+def test_command(rows, monkeypatch, capsys):
+    import sojourn.models.studies.peers as peers
+
+    monkeypatch.setattr(peers, "compare", lambda limit: iter(rows))
+    assert bench.peers(5.0, as_json=True) == 0
+    assert len(json.loads(capsys.readouterr().out)) == len(rows)
+    assert bench.peers(5.0, as_json=False) == 0
+    assert "Scenario 1" in capsys.readouterr().out
+
+    def stopped(limit):
+        yield rows[0]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(peers, "compare", stopped)
+    assert bench.peers(5.0, as_json=True) == 130
+    assert len(json.loads(capsys.readouterr().out)) == 1
+
+
+def test_limit_that_is_no_time():
+    with pytest.raises(InputError, match=r"^limit = 0: is not a time"):
+        compare(limit=0)
+
+
+def test_answer_is_plain():
+    assert Answer(np.zeros((1, 2)), "nothing", "none").seconds is None
