@@ -28,7 +28,7 @@ PACKAGES = ("cvxpy", "clarabel", "numpy", "scipy")
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: seconds a unit of work (median of the rounds) of a thing, and how many times what it is held against it takes."""
+    """One measurement: seconds a unit of work of a thing, the least of its rounds, and how many times what it is held against it takes."""
 
     what: str
     who: str
@@ -67,7 +67,7 @@ class Speed:
 
     def table(self) -> Table:
         """Return the rows as a table for `rich`."""
-        out = Table(title=f"medians of one run on {self.title}", box=SIMPLE_HEAD)
+        out = Table(title=f"least times of one run on {self.title}", box=SIMPLE_HEAD)
         for heading in HEADINGS:
             out.add_column(heading, justify="right" if heading in ("time", "ratio") else "left")
         for cells in self.cells():
@@ -78,7 +78,7 @@ class Speed:
 
     def markdown(self) -> str:
         """Return the rows as a Markdown table with the machine above it."""
-        lines = [f"Medians of one run of `sojourn bench speed` on {self.title}.", ""]
+        lines = [f"Least times of one run of `sojourn bench speed` on {self.title}.", ""]
         lines += ["| " + " | ".join(HEADINGS) + " |", "|---|---|---:|---:|---|"]
         lines += ["| " + " | ".join(cells) + " |" for cells in self.cells()]
         grown = zip(self.growth["what"].values, self.growth["exponent"].values, strict=True)
@@ -123,11 +123,11 @@ def speed(*, small: bool = False) -> Speed:
 
 
 def read(found: dict[str, Any]) -> Speed:
-    """Return the ratios in a report of pytest-benchmark."""
+    """Return the ratios in a report of pytest-benchmark: of the least times, which a busy machine disturbs least."""
     groups: dict[str, list[tuple[str, str, float]]] = {}
     for one in found["benchmarks"]:
         told = one["extra_info"]
-        groups.setdefault(told["row"], []).append((told["who"], told["unit"], one["stats"]["median"] / told["per"]))
+        groups.setdefault(told["row"], []).append((told["who"], told["unit"], one["stats"]["min"] / told["per"]))
     rows = [row for what, group in groups.items() if not what.startswith(GROWTH) for row in _rows(what, group)]
     grown = {what.removeprefix(GROWTH): {int(who): s for who, _, s in group} for what, group in groups.items() if what.startswith(GROWTH)}
     info = found["machine_info"]

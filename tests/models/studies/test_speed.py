@@ -52,8 +52,8 @@ def test_written_and_printed(measured, tmp_path, monkeypatch, capsys):
     Console(width=40).print(measured.table())
 
 
-def one(row, who, median, per=1, unit=""):
-    return {"extra_info": {"row": row, "who": who, "per": per, "unit": unit}, "stats": {"median": median}}
+def one(row, who, least, per=1, unit=""):
+    return {"extra_info": {"row": row, "who": who, "per": per, "unit": unit}, "stats": {"min": least}}
 
 
 def test_ratios_and_exponents_are_those_of_the_report():
