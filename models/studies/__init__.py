@@ -5,8 +5,7 @@ from sojourn.models.studies.belief import misjudged
 from sojourn.models.studies.checks import Check, Verification
 from sojourn.models.studies.curve import CurveInterruptedError, curve
 from sojourn.models.studies.dual_mode_curve import profile
-from sojourn.models.studies.many.folder import load_study
-from sojourn.models.studies.many.many import StudyInterruptedError, study
+from sojourn.models.studies.many import StudyInterruptedError, StudyStoppedError, load_study, study
 from sojourn.models.studies.traps import Traps, traps
 from sojourn.models.studies.verify import verify
 from sojourn.models.studies.worst_case import WorstCaseInterruptedError, worst_case
@@ -15,6 +14,7 @@ __all__ = [
     "Check",
     "CurveInterruptedError",
     "StudyInterruptedError",
+    "StudyStoppedError",
     "Traps",
     "Verification",
     "WorstCaseInterruptedError",

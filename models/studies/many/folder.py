@@ -1,27 +1,33 @@
-"""A study on disk: a folder with a file that says what it is of, and one NetCDF file a chunk, written whole or not at all.
+"""A study on disk: ``study.json`` says of what, ``chunks/`` has what is done, and ``study.nc`` all of it once it is.
 
-NetCDF keeps dimensions, units and names, is one file to copy, opens anywhere, and needs nothing beyond SciPy. Zarr would be one more dependency
-and a folder of small files, and Parquet has no dimensions.
+NetCDF, as the curves are saved: SciPy writes it, so nothing more is to be installed; a chunk is one file, which os.replace makes whole or
+absent; xarray opens it in one line. Zarr and Parquet would be further dependencies, and Parquet has no dimensions.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from sojourn.models.studies.many.rows import System, largest, together
-from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference.errors import Array, InputError
+from sojourn.models.studies.many.fingerprint import Fingerprint
+from sojourn.models.studies.many.question import Question
+from sojourn.models.studies.many.rows import joined
+from sojourn.models.studies.progress import track
+from sojourn.reference.errors import InputError
 
-ABOUT, WHOLE = "about.json", "study.nc"
-PROBES = (0.0, 0.3, 0.9, 0.999)  # utilisations at which a latency is looked at
+MANIFEST, CHUNKS, WHOLE = "study.json", "chunks", "study.nc"
+LARGEST = 2**31 - 1  # bytes
+LETTERS = 16
+Manifest = dict[str, Any]
 
 
 class Folder:
@@ -29,120 +35,184 @@ class Folder:
 
     Parameters
     ----------
-    path : Path
-    about : mapping
-        What the study is of: fingerprints of systems, loads and options, and how it is cut into chunks.
-
-    Raises
-    ------
-    InputError
-        Where the folder holds another study, or something else.
+    path : path
+    manifest : dict
+        What the study is of; see `described`.
     """
 
-    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
-        self.path = path
-        if path.exists() and not path.is_dir():
-            raise InputError("out", str(path), "is a file", "name a folder")
-        there = path / ABOUT
-        if there.exists():
-            self._compare(about)
-        elif path.is_dir() and any(path.iterdir()):
-            raise InputError("out", str(path), "holds files that are no study", "name a new folder")
-        path.mkdir(parents=True, exist_ok=True)
-        self._write(ABOUT, lambda p: p.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8"))
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path, self.manifest = path, manifest
+        self._waiting: dict[int, bytes] = {}
 
-    def _compare(self, about: Mapping[str, Any]) -> None:
+    @classmethod
+    def begun(cls, path: str | os.PathLike[str], question: Question) -> Folder:
+        """Return the folder of a question: a new one, or the one that holds what was done of it; InputError where it holds another."""
+        folder = Path(path)
+        if folder.exists() and not folder.is_dir():
+            raise InputError("out", str(path), "is a file", "give a folder")
+        manifest = described(question)
+        if (folder / MANIFEST).exists():
+            _compare(folder, _read(folder), manifest)
+        elif folder.exists() and not all(path.name.startswith(".") for path in folder.iterdir()):
+            raise InputError("out", str(path), f"holds files but no {MANIFEST} to say of which study", "give a new folder")
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+        (folder / CHUNKS).mkdir(exist_ok=True)
+        return cls(folder, manifest)
+
+    def done(self) -> dict[int, xr.Dataset]:
+        """Return the chunks that are there and whole, by their places: a file's name says what its contents must add up to."""
+        found = {}
+        for path in track(sorted((self.path / CHUNKS).glob("*-*.nc")), "chunks read"):
+            index, _, digest = path.stem.partition("-")
+            content = path.read_bytes()
+            if index.isdecimal() and _digest(content) == digest:
+                found[int(index)] = xr.load_dataset(io.BytesIO(content), engine="scipy")
+        return found
+
+    def keep(self, index: int, rows: xr.Dataset) -> None:
+        """Write a chunk; one that cannot be, as on a full disk, is tried again at the end, and the study goes on."""
+        content = bytes(rows.to_netcdf(engine="scipy"))
         try:
-            before = json.loads((self.path / ABOUT).read_text(encoding="utf-8"))
-            different = [what for what in about if before.get(what) != about[what]]
-        except (OSError, ValueError, AttributeError):
-            return  # cut off while it was written: nothing was solved before that
-        if different:
-            problem = f"holds another study: its {', '.join(different)} differ"
-            raise InputError("out", str(self.path), problem, "name another folder, or delete this one")
-
-    def load(self, chunk: int, names: Sequence[str]) -> xr.Dataset | None:
-        """Return a chunk that is there, whole and of these systems; else None."""
-        try:
-            found = _read(self.path / f"chunk-{chunk:06d}.nc")
-            return found if found["system"].values.tolist() == list(names) else None
-        except Exception:  # cut off, overwritten or damaged in any way: it is solved again
-            return None
-
-    def save(self, chunk: int, rows: xr.Dataset) -> None:
-        """Write a chunk."""
-        self._write(f"chunk-{chunk:06d}.nc", lambda p: rows.to_netcdf(p, engine="scipy"))
+            self._write_chunk(index, content)
+        except OSError as error:
+            if not self._waiting:
+                warnings.warn(f"cannot write to {self.path}: {_reason(error)}; it is tried again at the end", stacklevel=4)
+            self._waiting[index] = content
 
     def finish(self, data: xr.Dataset) -> None:
-        """Write the whole study as one file."""
-        self._write(WHOLE, lambda p: data.to_netcdf(p, engine="scipy"))
+        """Write what is still to be written."""
+        try:
+            for index, content in self._waiting.items():
+                self._write_chunk(index, content)
+            self._write_whole(data)
+        except OSError as error:
+            warnings.warn(f"cannot write to {self.path}: {_reason(error)}; what is not there is only in what is returned", stacklevel=3)
 
-    def _write(self, name: str, make: Any) -> None:
-        part = self.path / f".{name}.part"
-        make(part)
-        os.replace(part, self.path / name)
+    def _write_chunk(self, index: int, content: bytes) -> None:
+        _write(self.path / CHUNKS / f"{index:06d}-{_digest(content)}.nc", content)
+
+    def _write_whole(self, data: xr.Dataset) -> None:
+        """Write all as one file, where SciPy can; the chunks stay in any case."""
+        if max(variable.nbytes for variable in data.variables.values()) > LARGEST:
+            problem = f"{WHOLE} is not written: a variable is larger than the 2 GiB that SciPy writes"
+            warnings.warn(f"{problem}; load_study({str(self.path)!r}) reads the chunks", stacklevel=4)
+            return
+        _write(self.path / WHOLE, bytes(data.to_netcdf(engine="scipy")))
 
 
-def load_study(folder: str | Path) -> xr.Dataset:
-    """Return what a folder has of a study, finished or not.
+def load_study(folder: str | os.PathLike[str]) -> xr.Dataset:
+    """Read what is there of a study, also while it runs or after it was killed.
 
     Parameters
     ----------
     folder : path
+        What `study` was given as `out`.
 
     Returns
     -------
     xarray.Dataset
-        As of `study`, over the systems that are done.
+        As of `study`, of the systems that are done. Attributes ``systems`` and ``systems_done`` are their numbers.
 
     Raises
     ------
     InputError
-        Where the folder holds no study, or nothing of it is done yet.
+        On a folder without a study.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sojourn.models import MM1, ParallelServers, study
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = study([ParallelServers(MM1([3.0, 2.0])), ParallelServers(MM1([5.0, 1.0]))], [1.0, 4.0], out=folder)
+    ...     data = load_study(folder)
+    >>> data.sizes["system"], data.attrs["systems"], data.attrs["systems_done"]
+    (2, 2, 2)
     """
     path = Path(folder)
-    if not (path / ABOUT).exists():
-        raise InputError("folder", str(folder), "holds no study", "name the folder that was given as out=")
-    if (path / WHOLE).exists():
-        return _read(path / WHOLE)
-    parts = [part for file in sorted(path.glob("chunk-*.nc")) if (part := _readable(file)) is not None]
-    if not parts:
-        raise InputError("folder", str(folder), "holds a study of which nothing is done yet", "run the study again with this folder as out=")
-    return together(parts)
+    if not (path / MANIFEST).is_file():
+        raise InputError("folder", str(folder), f"has no {MANIFEST}", "give the folder that a study was given as out=")
+    manifest = _read(path)
+    done = Folder(path, manifest).done()
+    data = joined([done[i] for i in sorted(done)])
+    return data.assign_attrs(systems=len(manifest["names"]), systems_done=data.sizes["system"])
 
 
-def _read(file: Path) -> xr.Dataset:
-    """Return a file's dataset, as if it had never been written: how text was stored is not to be kept."""
-    return xr.load_dataset(file, engine="scipy").drop_encoding()
-
-
-def _readable(file: Path) -> xr.Dataset | None:
-    try:
-        return _read(file)
-    except Exception:  # as in `Folder.load`
-        return None
-
-
-def fingerprint(systems: Mapping[str, System], loads: Array, how: Mapping[str, Any], chunk: int) -> dict[str, Any]:
-    """Return what tells one study from another: all that its answers depend on, as seen from outside."""
-    digest = hashlib.sha256()
-    for name, system in systems.items():
-        digest.update(repr((name, type(system).__name__, system.time_unit)).encode())
-        for numbers in _seen(system):
-            digest.update(np.ascontiguousarray(numbers, dtype=float).tobytes())
-    options = hashlib.sha256(repr(sorted((k, str(v)) for k, v in how.items())).encode())
+def described(question: Question) -> Manifest:
+    """Return what a study is of, as JSON has it: what must be the same for a study to go on."""
+    mark = Fingerprint()
+    options = {key: [_short(value), mark.of(value)] for key, value in sorted(question.how.items()) if value is not None}
     return {
-        "systems": digest.hexdigest(),
-        "loads": hashlib.sha256(np.ascontiguousarray(loads).tobytes()).hexdigest(),
-        "options": options.hexdigest(),
-        "systems a chunk": chunk,
+        "sojourn": version("sojourn"),
+        "kind": question.kind.__name__,
+        "chunk": question.size,
+        "relative": question.relative,
+        "options": options,
+        "loads": mark.of(question.loads),
+        "names": list(question.names),
+        "systems": [mark.of(system) for system in track(question.systems, "systems looked at")],
     }
 
 
-def _seen(system: System) -> list[Array]:
-    """Numbers that tell a system: rates, delays and the latency at a few loads. How it is pickled differs from one process to the next."""
-    if not isinstance(system, ParallelServers):
-        return [system.rates.rate]
-    bank = system.bank
-    top = np.where(np.isfinite(bank.rate), bank.rate, 1.0)
-    return [bank.rate, bank.delay, *(bank.latency(part * top) for part in PROBES), np.array([largest(system)])]
+def _compare(folder: Path, there: Manifest, now: Manifest) -> None:
+    """Raise InputError on the first thing in which two studies differ."""
+    for field in now:
+        if there.get(field) != now[field]:
+            problem = f"holds a study {_difference(field, there.get(field), now[field])}"
+            raise InputError("out", str(folder), problem, "give what it was begun with, or another folder")
+
+
+def _difference(field: str, there: Any, now: Any) -> str:
+    if field == "names":
+        return f"of other systems: {_where(there, now)}"
+    if field == "systems":
+        return f"in which a system was another: {_where(there, now)}"
+    if field == "options":
+        changed = [key for key in sorted({*there, *now}) if there.get(key) != now.get(key)]
+        before, after = ((side.get(changed[0]) or ["not given"])[0] for side in (there, now))
+        return f"with {changed[0]} = {before}, not {after}"
+    if field == "loads":
+        return "at other loads"
+    return f"with {field} = {there}, not {now}"
+
+
+def _where(there: Sequence[Any], now: Sequence[Any]) -> str:
+    if len(there) != len(now):
+        return f"{len(there)}, not {len(now)}"
+    place = next(i for i, (a, b) in enumerate(zip(there, now, strict=True)) if a != b)
+    return f"number {place} of {len(now)}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _read(folder: Path) -> Manifest:
+    try:
+        manifest: Manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if not {"names", "systems"} <= manifest.keys():
+            raise ValueError("names or systems are missing")
+    except (ValueError, AttributeError) as error:
+        problem = f"its {MANIFEST} cannot be read: {type(error).__name__}: {error}"
+        raise InputError("out", str(folder), problem, "restore that file, or give another folder") from error
+    return manifest
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, whatever happens to the power."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:LETTERS]

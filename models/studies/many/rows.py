@@ -1,94 +1,148 @@
-"""One system's curve as a row of a study: padded to the largest system, its attributes as variables, or the error it ended in."""
+"""One system's curve as a row of a study, an error where it has none; rows of systems of different sizes one under the other."""
 
 from __future__ import annotations
 
+import copy
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from sojourn.models.studies.progress import unwatched
-from sojourn.models.systems.dual_mode import MultiMode
+from sojourn.models.systems.dual_mode import MultiMode, TunableMode
 from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference.errors import Array
+from sojourn.reference.errors import Array, LoadError
 
-System = ParallelServers | MultiMode
-Row = dict[str, tuple[tuple[str, ...], Any, dict[str, Any]]]  # dimensions, values and attributes of each variable
-TOLD = ("total_rate", "max_load", "capacity", "breakaway_load", "breakaway_from", "breakaway_p")  # attributes that are one number a system
-LISTED = {"optimum_thresholds": "server", "equilibrium_thresholds": "server"}  # and those that are one number a server
+System = ParallelServers | MultiMode | TunableMode
+LONGEST = 500  # letters of an error or a warning that are kept: a table of text is as wide as its longest entry
+SAID = (UserWarning, RuntimeWarning)  # not what concerns programmers: it would depend on what a process has imported before
+_one_at_a_time = threading.RLock()  # warnings are caught for a whole process, and a Dask worker may have several threads
+
+
+def row(name: str, system: System, loads: Array, how: Mapping[str, Any], *, relative: bool) -> xr.Dataset:
+    """Return the curve of one system with a dimension ``system`` of size 1; without the curve, and with its error, where that fails.
+
+    Parameters
+    ----------
+    name : str
+    system : ParallelServers, MultiMode or TunableMode
+    loads : ndarray, shape (K,)
+        Of the largest load where `relative`.
+    how : mapping
+        Options of the system's own `curve`.
+    """
+    error, points, found = "", np.full(loads.size, np.nan) if relative else loads, xr.Dataset()
+    with _warnings() as said:
+        try:
+            points = _absolute(system, loads) if relative else loads
+            # a copy has no programs of earlier questions, so that an answer depends on the question alone
+            found = copy.copy(system).curve(points, **how)
+        except Exception as problem:  # one system's, whatever it is: the others go on
+            error = f"{type(problem).__name__}: {problem}"
+    return _as_row(name, points, found, error, said)
 
 
 def largest(system: System) -> float:
-    """Load that a system cannot reach."""
+    """Return the load that a system must stay below."""
     return system.total_rate if isinstance(system, ParallelServers) else system.max_load
 
 
-def widths(systems: Sequence[System]) -> dict[str, int]:
-    """Size of each dimension but that of the systems: that of the largest."""
-    if all(isinstance(s, ParallelServers) for s in systems):
-        return {"server": max(len(s) for s in systems if isinstance(s, ParallelServers))}
-    two = [s for s in systems if isinstance(s, MultiMode)]
-    return {"stage": max(len(s.stages) for s in two), "mode": max(len(s.modes) for s in two)}
+def _absolute(system: System, parts: Array) -> Array:
+    most = largest(system)
+    if not np.isfinite(most):
+        raise LoadError("loads", parts.tolist(), "are parts of the largest load, which is infinite", "give absolute loads")
+    out: Array = parts * most
+    return out
 
 
-def solved(system: System, loads: Array, sizes: Mapping[str, int], how: Mapping[str, Any]) -> Row:
-    """Return a system's row: its curve at the loads, whatever happens."""
-    row: Row = {"load": (("point",), np.asarray(loads, dtype=float), {"long_name": "load", "units": f"1/{system.time_unit}"})}
-    for name, labels in _labels(system).items():
-        row[f"{name}_name"] = ((name,), np.array([*labels, *[""] * (sizes[name] - len(labels))], dtype=object), {})
-    try:
-        with warnings.catch_warnings(record=True) as said, unwatched():
-            warnings.simplefilter("always")
-            found = system.curve(loads, **how)
-    except Exception as error:  # whatever a user's own latency raises is that system's alone
-        return row | _words(error=f"{type(error).__name__}: {error}", warning="")
-    row["utilisation"] = _widened(found["utilisation"].variable, sizes)
-    row |= {str(name): _widened(variable.variable, sizes) for name, variable in found.data_vars.items()}
-    for name in TOLD:
-        if name in found.attrs:
-            row[name] = ((), np.asarray(found.attrs[name], dtype=float), {})
-    for name, dimension in LISTED.items():
-        if name in found.attrs:
-            row[name] = _widened(xr.Variable(dimension, np.asarray(found.attrs[name], dtype=float)), sizes)
-    return row | _words(error="", warning="; ".join(dict.fromkeys(str(w.message) for w in said)))
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Collect what is warned of, each message once, and show no bar."""
+    said: list[str] = []
+    with _one_at_a_time, unwatched(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield said
+        finally:
+            said.extend(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, SAID)))
 
 
-def joined(rows: Sequence[Row], names: Sequence[str]) -> xr.Dataset:
-    """Return rows as one dataset over ``system``; what a system lacks is NaN, or not certified."""
-    data: dict[str, Any] = {}
-    for name in dict.fromkeys(name for row in rows for name in row):
-        dims, like, attrs = next(row[name] for row in rows if name in row)
-        empty = np.zeros_like(like) if like.dtype == bool else np.full_like(like, np.nan)
-        data[name] = (("system", *dims), np.stack([row[name][1] if name in row else empty for row in rows]), attrs)
-    load = data.pop("load")
-    return xr.Dataset(data, coords={"system": np.array(names, dtype=object), "load": load})
+def _as_row(name: str, points: Array, found: xr.Dataset, error: str, said: Sequence[str]) -> xr.Dataset:
+    """Make what a curve holds beside its variables variables too: another system has other ones."""
+    data: dict[str, Any] = {str(n): _under_system(v) for n, v in found.data_vars.items()}
+    for key, value in found.attrs.items():
+        if not isinstance(value, str):
+            data[key] = (("system", *_axis(key, value)), np.array([value], dtype=np.float64), {})
+    data["error"], data["warning"] = (("system", np.array([_kept(text)])) for text in (error, "; ".join(said)))
+    coords: dict[str, Any] = {"system": [name], "load": (("system", "point"), points[None], _attributes(found, "load"))}
+    for key, coord in found.coords.items():
+        if key != "load":
+            coords[f"{key}_name" if key in found.dims else str(key)] = _under_system(coord)
+    return xr.Dataset(data, coords, {key: value for key, value in found.attrs.items() if isinstance(value, str)})
 
 
-def together(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Return the systems of all parts, one after the other; what a part lacks is NaN, or not certified."""
-    data = xr.concat(parts, dim="system", data_vars="all", coords="all", join="outer", combine_attrs="override")
-    for name in data.data_vars:
-        if str(name).endswith("certified") and data[name].dtype != bool:
-            data[name] = data[name].fillna(0).astype(bool)
-    return data
+def _kept(text: str) -> str:
+    """What a file can hold of a text that users' code made."""
+    return text[:LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
 
 
-def _labels(system: System) -> dict[str, Sequence[str]]:
-    if isinstance(system, ParallelServers):
-        return {"server": system.names}
-    return {"stage": system.stages, "mode": system.modes}
+def _under_system(variable: xr.DataArray) -> tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]:
+    return ("system", *("point" if d == "load" else str(d) for d in variable.dims)), variable.values[None], dict(variable.attrs)
 
 
-def _words(**words: str) -> Row:
-    return {name: ((), np.array(text, dtype=object), {}) for name, text in words.items()}
+def _attributes(found: xr.Dataset, name: str) -> dict[str, Any]:
+    return dict(found[name].attrs) if name in found.coords else {}
 
 
-def _widened(variable: xr.Variable, sizes: Mapping[str, int]) -> tuple[tuple[str, ...], Any, dict[str, Any]]:
-    """The same over ``point`` in the place of ``load``, the other dimensions filled up with NaN."""
-    values, dims = variable.values, tuple(str(d) for d in variable.dims)
-    more = [(0, sizes[d] - n if d in sizes else 0) for d, n in zip(dims, values.shape, strict=True)]
-    if any(rest for _, rest in more):
-        values = np.pad(values.astype(float), more, constant_values=np.nan)
-    return tuple("point" if d == "load" else d for d in dims), values, dict(variable.attrs)
+def _axis(key: str, value: Any) -> tuple[str, ...]:
+    """Thresholds are one number a server; other lists, such as the loads where delays touch, have a length of their own."""
+    if np.ndim(value) == 0:
+        return ()
+    return ("server",) if key.endswith("_thresholds") else (key.removesuffix("_loads"),)
+
+
+def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Return the systems of all parts, one after the other; what one of them lacks is NaN, False or "", and its gap infinite."""
+    parts = [p for p in parts if p.sizes["system"]]
+    if not parts:
+        return xr.Dataset(coords={"system": np.empty(0, np.str_)})
+    sizes = {"system": sum(p.sizes["system"] for p in parts)}
+    for dim in sorted({str(d) for p in parts for d in p.dims} - {"system"}):
+        sizes[dim] = max(p.sizes.get(dim, 0) for p in parts)
+    # in the order of names: files do not keep any other, and what is read back is to be what was written
+    whole = {name: _stacked(name, parts, sizes) for name in sorted({str(n) for p in parts for n in p.variables})}
+    coords = {str(n) for p in parts for n in p.coords}
+    attrs = {key: value for p in reversed(parts) for key, value in p.attrs.items()}
+    return xr.Dataset({n: v for n, v in whole.items() if n not in coords}, {n: v for n, v in whole.items() if n in coords}, attrs)
+
+
+def _stacked(name: str, parts: Sequence[xr.Dataset], sizes: Mapping[str, int]) -> xr.Variable:
+    """One variable of all parts, each in the first corner of what is there for it."""
+    there = [p.variables.get(name) for p in parts]
+    like = next(v for v in there if v is not None)
+    values = [None if v is None else _plain(v.values) for v in there]
+    dtype = np.result_type(*(v.dtype for v in values if v is not None))
+    out = np.full([sizes[str(d)] for d in like.dims], _nothing(name, dtype), dtype)
+    start = 0
+    for part, value in zip(parts, values, strict=True):
+        if value is not None:
+            out[(slice(start, start + part.sizes["system"]), *(slice(n) for n in value.shape[1:]))] = value
+        start += part.sizes["system"]
+    units = next((v.attrs for v in there if v is not None and v.attrs), {})
+    return xr.Variable(like.dims, out, units)
+
+
+def _plain(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Files give text back as objects."""
+    return values.astype(np.str_) if values.dtype.kind in "OSUT" else values
+
+
+def _nothing(name: str, dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "f":
+        return np.inf if name.endswith("gap") else np.nan
+    return dtype.type()

@@ -1,0 +1,175 @@
+"""What a study is asked, checked before anything starts, and cut into chunks that are the same whoever works on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from sojourn.models.solving.chain import How, HowPolished, check_how, no_limits
+from sojourn.models.solving.solvers import solver_names
+from sojourn.models.studies.curve import check_goals
+from sojourn.models.studies.many.rows import System, joined, row
+from sojourn.models.systems.dual_mode import MultiMode, TunableMode
+from sojourn.models.systems.formulations import FORMULATIONS
+from sojourn.models.systems.parallel import ParallelServers
+from sojourn.reference.errors import Array, InputError, LoadError, first_bad, numbers
+
+MOST, LEAST_CHUNKS = 16, 64
+"""Systems in a chunk, at most: what a kill loses of each worker's time, some seconds; fewer where there were too few chunks to share out."""
+
+
+class HowParallel(How, total=False):
+    """Options of `ParallelServers.curve`."""
+
+    which: str | None
+
+
+class HowMultiMode(HowPolished, total=False):
+    """Options of `MultiMode.curve`."""
+
+    p: npt.ArrayLike | None
+
+
+KINDS: Mapping[type, type] = {ParallelServers: HowParallel, MultiMode: HowMultiMode, TunableMode: How}
+
+
+class HalfwayError(KeyboardInterrupt):
+    """A chunk that was interrupted; its argument is the rows that were done."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some of the systems: plain data, so that it can be worked on anywhere.
+
+    Attributes
+    ----------
+    index : int
+        Place among the chunks.
+    names : sequence of str
+    systems : sequence
+    loads : ndarray, shape (K,) or (S, K)
+        Those of all systems, or a row for each of this chunk's.
+    relative : bool
+    how : mapping
+        Options of the curves.
+    """
+
+    index: int
+    names: Sequence[str]
+    systems: Sequence[System]
+    loads: Array
+    relative: bool
+    how: Mapping[str, Any]
+
+    def rows(self) -> xr.Dataset:
+        """Work on the systems, one after the other."""
+        done: list[xr.Dataset] = []
+        rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
+        try:
+            for name, system, loads in zip(self.names, self.systems, rows, strict=True):
+                done.append(row(name, system, loads, self.how, relative=self.relative))
+        except KeyboardInterrupt:
+            raise HalfwayError(joined(done)) from None
+        return joined(done)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """All systems, their loads and the options; and how many of the systems go into a chunk."""
+
+    kind: type
+    names: Sequence[str]
+    systems: Sequence[System]
+    loads: Array
+    relative: bool
+    how: Mapping[str, Any]
+    size: int
+
+    def chunks(self) -> list[Chunk]:
+        """Return the chunks, in order."""
+        cuts = [slice(i, i + self.size) for i in range(0, len(self.systems), self.size)]
+        loads = [self.loads[cut] if self.loads.ndim == 2 else self.loads for cut in cuts]
+        parts = zip(range(len(cuts)), cuts, loads, strict=True)
+        return [Chunk(i, self.names[cut], self.systems[cut], some, self.relative, self.how) for i, cut, some in parts]
+
+
+def ask(
+    systems: Iterable[System] | Mapping[Any, System], loads: npt.ArrayLike, how: Mapping[str, Any], *, relative: bool, chunk: int | None
+) -> Question:
+    """Return the question; raise InputError, or TypeError for an option that there is not, on what is wrong for all systems."""
+    names, values = _named(systems)
+    kind = _kind(names, values)
+    _check_options(kind, how)
+    if not isinstance(relative, bool):
+        raise InputError("relative", relative, "is not True or False", "say whether loads are parts of each system's largest load")
+    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
+        raise InputError("chunk", chunk, "is not a number of systems", "give a whole number from 1 on, or leave it out")
+    size = chunk or min(MOST, max(1, len(values) // LEAST_CHUNKS))
+    return Question(kind, names, values, _check_loads(loads, len(values), relative=relative), relative, how, size)
+
+
+def _named(systems: Any) -> tuple[list[str], list[System]]:
+    if isinstance(systems, tuple(KINDS)):
+        raise InputError("systems", systems, "is one system", "give a list of systems, or use its curve(loads)")
+    if not isinstance(systems, Iterable) or isinstance(systems, str):
+        raise InputError("systems", systems, "is not a list of systems", "give a list, or a dictionary from names to systems")
+    given = list(systems.items() if isinstance(systems, Mapping) else ((f"system {i + 1}", s) for i, s in enumerate(systems)))
+    named = {str(name): system for name, system in given}
+    if not named:
+        raise InputError("systems", systems, "there is none", "give at least one")
+    if len(named) < len(given):
+        raise InputError("systems", [name for name, _ in given], "has two systems of the same name", "give every system its own")
+    return list(named), list(named.values())
+
+
+def _kind(names: Sequence[str], systems: Sequence[Any]) -> type:
+    """What all systems are; one study is of one kind, in one unit of time, for its numbers stand in one table."""
+    kinds = [next((kind for kind in KINDS if isinstance(system, kind)), None) for system in systems]
+    for name, system, kind in zip(names, systems, kinds, strict=True):
+        if kind is None:
+            raise InputError(f"systems[{name!r}]", system, "is not a system", f"give {', '.join(k.__name__ for k in KINDS)}")
+        if kind is not kinds[0]:
+            first = f"{kinds[0].__name__} like systems[{names[0]!r}]" if kinds[0] else ""
+            raise InputError(f"systems[{name!r}]", system, f"is not a {first}", "make a study of each kind")
+        if unit(system) != unit(systems[0]):
+            problem = f"is in another unit of time than systems[{names[0]!r}], {unit(systems[0])!r}"
+            raise InputError(f"systems[{name!r}].time_unit", unit(system), problem, "write all systems in one unit")
+    found: type = kinds[0] or object
+    return found
+
+
+def unit(system: System) -> str:
+    """Return the unit of time that a system is written in."""
+    return system.servers.time_unit if isinstance(system, TunableMode) else system.time_unit
+
+
+def _check_options(kind: type, how: Mapping[str, Any]) -> None:
+    """Refuse what every system would refuse."""
+    check_how("study", how, KINDS[kind])
+    solver_names(how.get("solver"))
+    if kind is ParallelServers and "equilibrium" in check_goals(how.get("which")):
+        no_limits(how)
+    known = ("auto", *FORMULATIONS)
+    if how.get("formulation", "auto") not in known:
+        raise InputError("formulation", how["formulation"], "is not a formulation", f"use one of {', '.join(known)}")
+
+
+def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
+    """Return the loads; those of all systems must be good for some, a row of one system is that system's affair."""
+    array = numbers("loads", loads)
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers, or a row of them for each system")
+    if array.ndim == 2 and len(array) != count:
+        raise LoadError("loads", array.tolist(), f"has {len(array)} rows for {count} systems", "give a row for each, or one list for all")
+    if array.ndim == 1:
+        first_bad("loads", array, np.isfinite(array), "is not a finite number", "give a number", LoadError)
+        first_bad("loads", array, array > 0, "there is nothing to split", "give a load above 0", LoadError)
+        if relative:
+            remedy = "give parts of the largest load, below 1, or leave relative out"
+            first_bad("loads", array, array < 1, "is not a part of the largest load", remedy, LoadError)
+    return array
