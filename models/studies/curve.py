@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from sojourn.models.latency.base import Latency
 from sojourn.models.solving.chain import no_limits
 from sojourn.models.studies.progress import track
 from sojourn.models.systems.formulations import for_goal
@@ -103,6 +104,8 @@ def _warn(system: ParallelServers, loads: Array, answers: dict[str, Answers]) ->
     missed = sum(int((~a.certified).sum()) for a in answers.values())
     if missed:
         warnings.warn(f"{missed} of {loads.size * len(answers)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=4)
+    if all(type(bank).caveats is Latency.caveats for bank in getattr(system.bank, "banks", (system.bank,))):
+        return  # none of these families ever has anything to say
     said = [
         (float(load), caveats[0])
         for a in answers.values()

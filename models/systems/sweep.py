@@ -23,7 +23,7 @@ from sojourn.models.systems.search import Search
 from sojourn.reference.errors import Array
 
 CELLS = 20_000  # loads times servers that are solved before they are polished and certified together
-MOST = 512  # loads at once: what an interruption loses
+MOST = 1024  # loads at once: what an interruption loses
 
 
 @dataclass(frozen=True, eq=False)
