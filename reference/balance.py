@@ -7,7 +7,7 @@ and of service times, so that a server with a delay of 1000 s and a service time
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -20,6 +20,7 @@ from sojourn.reference.sums import WIDTH, add_exactly, exact_sum
 
 Which = Literal["optimum", "equilibrium"]
 Rows = npt.NDArray[np.intp]
+CELLS = 131_072  # loads times servers worked on at once: 1 MB an array
 STUCK = 200  # steps without gain after which the flows are a staircase of rounding: a linear correction does the rest
 EPS = float(np.finfo(float).eps)  # neighbouring floats are at most this far apart, relative
 
@@ -52,7 +53,7 @@ class Price:
         out.anchor[rows], out.above[rows], out.floor[rows] = new.anchor, new.above, new.floor
         return out
 
-    def set(self, above: Array) -> Price:
+    def to(self, above: Array) -> Price:
         """Return other prices over the same anchors."""
         return Price(self.anchor, above, self.floor)
 
@@ -67,42 +68,45 @@ class Block(NamedTuple):
     latency: Callable[[Array, Array], Array]
     endless: bool
 
+    def of_used(self, excess: Array, *values: Array) -> list[Array]:
+        """The values where a server is used, else 0."""
+        used = excess > 0
+        if self.endless:  # infinity times 0 is not 0
+            return [np.where(used, v, 0.0) for v in values]
+        mask = used.astype(np.float64)
+        return [v * mask for v in values]
+
     def point(self, excess: Array, load: Array) -> Operation:
         """Operating points; a server that serves any load at a price takes more than there is, but no infinite flow."""
         point = self.operate(excess)
         return point._replace(flow=np.where(np.isinf(point.flow), 2.0 * load[:, None], point.flow)) if self.endless else point
 
 
+@dataclass
 class Balance:
-    """Sums over all servers at a price, block by block: what is left of the load, of the used servers, and how fast flow rises.
+    """All servers at prices for K loads.
 
-    Where `exact`, and less is spare than is carried, the flow counts as the rates less what is spare, and the rates are added with their
-    rounding errors: the load not yet carried is then known to rounding error of the spare capacity, not of the load.
+    Attributes
+    ----------
+    load, carried : ndarray, shape (K,)
+        What they should carry and do.
+    residual : ndarray, shape (K,)
+        Load less what is carried, to more digits than the difference.
+    left, rise : ndarray, shape (K,)
+        Of the used servers: the capacity left, and how fast the flow rises with the price.
+    next_start : ndarray, shape (K,)
+        How far the price may change before a server starts or stops.
+    refined : bool
+        Whether the residual is known to rounding error of what is left of the servers that are closer to full than to empty.
     """
 
     load: Array
+    carried: Array
     residual: Array
     left: Array
     rise: Array
-
-    def __init__(self, load: Array, width: int, *, exact: bool) -> None:
-        self.load, self.exact = load, exact
-        self._high, self._low = (np.zeros((load.size, width if exact else 0), order=order(load.size, width)) for _ in range(2))
-        self._parts: list[tuple[Array, Array, Array]] = []
-
-    def add(self, block: Block, excess: Array, point: Operation) -> Array:
-        """Add a block; return the slopes of the flows, 0 where a server is not used."""
-        used = excess > 0
-        if block.endless:  # infinity times 0 is not 0
-            spare, slope, rate = (np.where(used, a, 0.0) for a in (point.spare, point.slope, block.rate))
-        else:
-            mask = used.astype(np.float64)
-            spare, slope, rate = point.spare * mask, point.slope * mask, block.rate
-        self._parts.append((point.flow.sum(axis=-1), spare.sum(axis=-1), slope.sum(axis=-1)))
-        if self.exact:
-            high, low = self._high[:, : used.shape[1]], self._low[:, : used.shape[1]]
-            add_exactly(high, low, rate if block.endless else np.multiply(rate, mask, out=spare))
-        return slope
+    next_start: Array
+    refined: bool = False
 
     @property
     def imbalance(self) -> Array:
@@ -112,21 +116,9 @@ class Balance:
 
     def take(self, rows: npt.NDArray[np.bool_]) -> Balance:
         """Return the sums for some of the loads."""
-        out = Balance(self.load[rows], 0, exact=self.exact)
-        out.residual, out.left, out.rise = self.residual[rows], self.left[rows], self.rise[rows]
-        return out
-
-    def close(self) -> None:
-        """Sum the blocks."""
-        carried, left, rise = (np.stack(sums, axis=-1) for sums in zip(*self._parts, strict=True))
-        self.left, self.rise = left.sum(axis=-1), rise.sum(axis=-1)
-        high, low = exact_sum(carried)
-        self.residual = (self.load - high) - low
-        heavy = self.left < self.load
-        if self.exact and np.any(heavy):
-            with np.errstate(invalid="ignore"):  # an infinite rate leaves an infinity, which is not heavy
-                high, low = exact_sum(np.concatenate([self.load[:, None], -self._high], axis=-1))
-                self.residual = np.where(heavy, high + ((low - self._low.sum(axis=-1)) + self.left), self.residual)
+        sums = (self.load, self.carried, self.residual, self.left, self.rise, self.next_start)
+        load, carried, residual, left, rise, next_start = (a[rows] for a in sums)
+        return Balance(load, carried, residual, left, rise, next_start, self.refined)
 
 
 class Servers:
@@ -152,12 +144,8 @@ class Servers:
                 part = bank if len(bank) <= WIDTH else bank.take(here)
                 operate = part.at_marginal if which == "optimum" else part.at_latency
                 self.blocks.append(Block(part.rate, part.delay, service[here], operate, part.latency, endless))
-
-    @property
-    def cuts(self) -> list[slice]:
-        """Where the blocks are."""
-        edges = np.cumsum([0, *(b.rate.size for b in self.blocks)]).tolist()
-        return [slice(lo, hi) for lo, hi in itertools.pairwise(edges)]
+        edges = itertools.pairwise(itertools.accumulate((b.rate.size for b in self.blocks), initial=0))
+        self.cuts = [slice(low, high) for low, high in edges]
 
     def lowest(self, load: Array) -> Price:
         """Return the price at which the nearest server starts."""
@@ -184,18 +172,46 @@ class Servers:
         excess: Array = np.subtract(price.above[:, None], gap, order=order(price.above.size, block.rate.size))
         return excess
 
-    def weigh(self, load: Array, price: Price, *, exact: bool = False) -> Balance:
-        """Return the balance of all servers at a price; exact only where it matters."""
-        out = Balance(load, self.width, exact=exact)
-        for block in self.blocks:
+    def weigh(self, load: Array, price: Price, keep: Callable[[slice, Operation], None] | None = None) -> Balance:
+        """Return the balance of all servers at a price, and let a caller keep each block's operating points, with slope 0 where not used."""
+        sums = []
+        for block, cut in zip(self.blocks, self.cuts, strict=True):
             excess = self.excess(block, price)
-            np.maximum(excess, 0.0, out=excess)
-            out.add(block, excess, block.point(excess, load))
-        out.close()
+            start = np.abs(excess).min(axis=-1)
+            point = block.point(np.maximum(excess, 0.0, out=excess), load)
+            spare, slope = block.of_used(excess, point.spare, point.slope)
+            sums.append((point.flow.sum(axis=-1), spare.sum(axis=-1), slope.sum(axis=-1), start))
+            if keep is not None:
+                keep(cut, point._replace(slope=slope))
+        flow, left, rise, start = (np.stack(part, axis=-1) for part in zip(*sums, strict=True))
+        carried, low = exact_sum(flow)
+        out = Balance(load, carried, (load - carried) - low, left.sum(axis=-1), rise.sum(axis=-1), start.min(axis=-1))
         # a plain sum is wrong by 1e-15 of the load: too much only where both what is left and the imbalance are small
-        if not exact and np.any((out.left < 1e-6 * load) & (np.abs(out.residual) < 1e-9 * load)):
-            return self.weigh(load, price, exact=True)
+        if np.any((out.left < 1e-6 * load) & (np.abs(out.residual) < 1e-9 * load)):
+            self.refine(out, self.points(load, price))
         return out
+
+    def points(self, load: Array, price: Price) -> Iterator[Operation]:
+        """Yield the operating points of each block."""
+        return (block.point(np.maximum(self.excess(block, price), 0.0), load) for block in self.blocks)
+
+    def refine(self, balance: Balance, points: Iterable[Operation]) -> None:
+        """Find the residual to rounding error of what is left, from the operating points of each block.
+
+        A server closer to full than to empty counts as its rate less what is left of it, and what is not small is added with its rounding
+        errors.
+        """
+        if balance.refined:
+            return
+        size = balance.load.size
+        high, low = (np.zeros((size, self.width), order=order(size, self.width)) for _ in range(2))
+        left = []
+        for block, point in zip(self.blocks, points, strict=True):
+            full, width = point.spare < point.flow, block.rate.size
+            add_exactly(high[:, :width], low[:, :width], np.where(full, block.rate, point.flow))
+            left.append(np.where(full, point.spare, 0.0).sum(axis=-1))
+        top, bottom = exact_sum(np.concatenate([balance.load[:, None], -high], axis=-1))
+        balance.residual, balance.refined = top + ((bottom - low.sum(axis=-1)) + np.sum(left, axis=0)), True
 
     def last_active(self, price: Price) -> Rows:
         """Index of the used server with the largest idle latency, for each price; the anchor where none is used."""
@@ -241,9 +257,10 @@ def balance(servers: Servers, load: Array, price: Price, close: float, known: Ba
     short, long = load.copy(), np.full_like(above, -np.inf)  # imbalance at either end
     best, failed = np.full_like(above, np.inf), np.zeros(above.shape, dtype=int)
     todo = np.flatnonzero(load > 0)
+    known = known and known.take(load > 0)
     for _ in range(1000):
         if not todo.size:
-            return price.set(above)
+            return price.to(above)
         here = above[todo]
         found = known or servers.weigh(load[todo], Price(price.anchor[todo], here, floor[todo]))
         known = None

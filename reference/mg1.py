@@ -60,7 +60,8 @@ class PollaczekKhinchine(Queue):
     @cached_property
     def _pace(self) -> Array:
         """Rate over variability, shape (n,)."""
-        return self.rate / self.k
+        k = self.k
+        return self.rate if k.strides == (0,) and k[0] == 1.0 else self.rate / k  # no second array where all k are 1
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time l(x) = d + s + k x / (mu (mu - x)); see `Queue.latency`."""
@@ -164,18 +165,12 @@ class MM1(PollaczekKhinchine):
     @property
     def k(self) -> Array:
         """Variability, 1."""
-        return np.asarray(np.broadcast_to(1.0, self.rate.shape))
-
-    @property
-    def _pace(self) -> Array:
-        """Rate over variability, shape (n,): the rate."""
-        rate: Array = self.rate
-        return rate
+        return np.broadcast_to(1.0, self.rate.shape)
 
     @property
     def cv(self) -> Array:
         """Coefficient of variation of the service time, 1."""
-        return np.asarray(np.broadcast_to(1.0, self.rate.shape))
+        return np.broadcast_to(1.0, self.rate.shape)
 
 
 @dataclass(frozen=True, eq=False)

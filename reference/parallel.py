@@ -17,18 +17,21 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.balance import EPS, Balance, Price, Rows, Servers, Which, balance, order
+from sojourn.reference.balance import CELLS, EPS, Balance, Price, Rows, Servers, Which, balance, order
 from sojourn.reference.errors import Array, LoadError, first_bad, numbers, one_number
-from sojourn.reference.guess import CLOSE, first_price
+from sojourn.reference.guess import CLOSE, anchored, first_price
 from sojourn.reference.players import check_players, perceived
-from sojourn.reference.queues import Queue, as_queue
+from sojourn.reference.queues import Operation, Queue, as_queue
+from sojourn.reference.table import Table, tabulate
 from sojourn.reference.thresholds import Thresholds, thresholds
 
 __all__ = ["Split", "Thresholds", "check_load", "equilibrium", "optimum", "thresholds"]
 
-CELLS = 131_072  # loads times servers worked on at once: 1 MB an array
-LINEAR = 1e-7  # relative imbalance that a linear correction takes to rounding error
+LOADS = 64  # from which their prices are tabulated first
+NOISE = 1e-14  # of the load: what a plain sum of flows may be wrong by
+LINEAR = 1e-8  # relative imbalance that a linear correction takes to rounding error
 JUMP = 1e-4  # relative imbalance that no step took to `LINEAR`: there the flow jumps
+TORN = 1e-7  # and that in the end is a jump too
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,24 +161,21 @@ def _solve(queue: Queue, load: npt.ArrayLike, which: Which) -> Split:
     loads = check_load(queue, load)
     flat, n = np.atleast_1d(loads), len(queue)
     _keep_memory()
-    servers = Servers(queue, which)
-    if flat.size == 1:
-        found = _split(servers, flat)
-    else:
-        found = Fields(*(np.empty((flat.size, *shape)) for shape in ((n,), (n,), (), ())))
-        order, rows = np.argsort(flat, kind="stable"), max(1, CELLS // n)
-        for i in range(0, flat.size, rows):
-            part = order[i : i + rows]
-            found.put(part, _split(servers, flat[part]))
+    if flat.size == 0:
+        return Split(loads, np.empty((0, n)), np.empty((0, n)), np.empty(0), np.empty(0), np.zeros(n))
+    servers, rows = Servers(queue, which), max(1, CELLS // n)
+    table = tabulate(servers, flat) if flat.size >= LOADS and np.any(flat > 0) else None
+    parts = [_split(servers, flat[i : i + rows], table) for i in range(0, flat.size, rows)]
     first = _first_share(servers) if np.any(flat == 0) else np.zeros(n)
+    fields = (np.concatenate(f) if len(parts) > 1 else np.ascontiguousarray(f[0]) for f in zip(*parts, strict=True))
     row = ... if loads.ndim else (0, ...)
-    flow, spare, delay, multiplier = (field[row] for field in found)
+    flow, spare, delay, multiplier = (field[row] for field in fields)
     return Split(loads, flow, spare, delay, multiplier, first)
 
 
 @cache
 def _keep_memory() -> None:
-    """Free 32 MB once: glibc gives back no less from then on, where else the arrays of every block are faulted in anew."""
+    """Free 32 MB once: from then on glibc keeps what is freed in smaller pieces; else the arrays of every block are faulted in anew."""
     np.empty(32 * 2**17 - 1024)
 
 
@@ -187,16 +187,18 @@ class Fields(NamedTuple):
     mean_delay: Array
     multiplier: Array
 
-    def put(self, rows: Rows, new: Fields) -> None:
-        """Store those of some of the loads."""
+    def put(self, rows: Rows, new: Fields) -> Fields:
+        """Store those of some of the loads, in place."""
         for mine, theirs in zip(self, new, strict=True):
             mine[rows] = theirs
+        return self
 
 
-def _split(servers: Servers, load: Array) -> Fields:
-    """Split rising loads of shape (K,)."""
-    rows, price = np.arange(load.size), first_price(servers, load)
-    out, good, known = _correct(servers, load, price)
+def _split(servers: Servers, load: Array, table: Table | None) -> Fields:
+    """Split loads of shape (K,)."""
+    rows = np.arange(load.size)
+    price = first_price(servers, load) if table is None else anchored(servers, load, table.look_up(load))
+    out, good, known = _correct(servers, load, price, first=True)
     imbalance = known.imbalance
     # mostly that is all; else Newton's method goes on from there, and in the end to the end of the digits
     for close in (CLOSE, 0.0):
@@ -205,37 +207,38 @@ def _split(servers: Servers, load: Array) -> Fields:
         if not rows.size:
             break
         better = balance(servers, load[rows], price.take(rows), close, known)
-        new, good, known = _correct(servers, load[rows], better, last=close == 0)
+        new, good, known = _correct(servers, load[rows], better)
         imbalance[rows] = known.imbalance
         price = price.put(rows, better)
-        out.put(rows, new)
-    torn = np.flatnonzero(~(imbalance <= LINEAR))
+        out = new if rows.size == load.size else out.put(rows, new)
+    torn = np.flatnonzero(~(imbalance <= TORN))
     if torn.size:
-        out.put(torn, _share_jump(servers, load[torn], price.take(torn)))
+        out = out.put(torn, _share_jump(servers, load[torn], price.take(torn)))
     if servers.which == "equilibrium":
         out = out._replace(mean_delay=out.multiplier.copy())
     out.mean_delay[load == 0] = servers.idle[servers.nearest]
     return out
 
 
-def _correct(servers: Servers, load: Array, price: Price, *, last: bool = False) -> tuple[Fields, npt.NDArray[np.bool_], Balance]:
+def _correct(servers: Servers, load: Array, price: Price, *, first: bool = False) -> tuple[Fields, npt.NDArray[np.bool_], Balance]:
     """The split after one linear correction at a price; where that is exact, for no server starts or stops within; and the balance before.
 
-    Where it is exact for none of the loads, and it is not the `last` attempt, nothing is corrected.
+    At a `first` price, where it is exact for none of the loads, nothing is corrected, and the fields are empty.
     """
-    blocks, n = list(zip(servers.blocks, servers.cuts, strict=True)), len(servers.queue)
+    n = len(servers.queue)
     flow, spare, slope = (np.empty((load.size, n), order=order(load.size, n)) for _ in range(3))
-    found, nearest, cost = Balance(load, servers.width, exact=True), np.full(load.shape, np.inf), np.zeros_like(load)
-    for block, cut in blocks:
-        excess = servers.excess(block, price)
-        nearest = np.minimum(nearest, np.abs(excess).min(axis=-1))
-        point = block.point(np.maximum(excess, 0.0, out=excess), load)
-        slope[:, cut] = found.add(block, excess, point)
-        flow[:, cut], spare[:, cut] = point.flow, point.spare
-    found.close()
+
+    def keep(cut: slice, point: Operation) -> None:
+        flow[:, cut], spare[:, cut], slope[:, cut] = point
+
+    found, cost = servers.weigh(load, price, keep), np.zeros_like(load)
+    if not first or np.any(np.abs(found.residual) <= LINEAR * np.minimum(load, found.left) + NOISE * load):
+        servers.refine(found, (Operation(*(field[:, cut] for field in (flow, spare, slope))) for cut in servers.cuts))
     change = np.divide(found.residual, found.rise, out=np.zeros_like(load), where=found.rise > 0)
-    good = (found.imbalance <= LINEAR) & (np.abs(change) <= nearest)
-    for block, cut in blocks if last or np.any(good) else ():
+    good = (found.imbalance <= LINEAR) & (np.abs(change) <= found.next_start)
+    if first and not np.any(good):
+        return Fields(*(np.empty(0) for _ in range(4))), good, found
+    for block, cut in zip(servers.blocks, servers.cuts, strict=True):
         shift = slope[:, cut]
         shift *= change[:, None]
         flow[:, cut] += shift
@@ -253,7 +256,10 @@ def _share_jump(servers: Servers, load: Array, price: Price) -> Fields:
     """
 
     def residual(above: Array) -> Array:
-        return servers.weigh(load, price.set(above), exact=True).residual
+        there = price.to(above)
+        found = servers.weigh(load, there)
+        servers.refine(found, servers.points(load, there))
+        return found.residual
 
     floor, low, high = price.floor, price.above.copy(), price.above.copy()
     wide = 4.0 * EPS * (low - floor) + np.finfo(float).tiny
@@ -270,9 +276,9 @@ def _share_jump(servers: Servers, load: Array, price: Price) -> Fields:
     part = residual(low)
     part /= part - residual(high)
     parts = []
-    for block in servers.blocks:
-        ends = [block.point(np.maximum(servers.excess(block, price.set(above)), 0.0), load) for above in (low, high)]
-        flow, spare = ((1 - part[:, None]) * a + part[:, None] * b for a, b in zip(ends[0][:2], ends[1][:2], strict=True))
+    ends = (servers.points(load, price.to(above)) for above in (low, high))
+    for block, start, end in zip(servers.blocks, *ends, strict=True):
+        flow, spare = ((1 - part[:, None]) * a + part[:, None] * b for a, b in zip(start[:2], end[:2], strict=True))
         parts.append((flow, spare, (flow * block.latency(flow, spare)).sum(axis=-1)))
     flow, spare = (np.concatenate([p[i] for p in parts], axis=-1) for i in (0, 1))
     return Fields(flow, spare, np.sum([p[2] for p in parts], axis=0) / load, servers.idle[price.anchor] + low)

@@ -1,0 +1,132 @@
+"""Large systems and many loads: the same answers as small ones and single loads, in few passes and little memory."""
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from sojourn.reference import MG1, MM1, Pool, Queue, equilibrium, optimum
+from sojourn.reference.balance import Servers
+from sojourn.reference.sums import WIDTH, exact_sum
+
+BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])
+COPIES = 8192  # a power of two: loads and sums of copies are exact
+
+
+def drawn(n):
+    rng = np.random.default_rng(2348)
+    return MM1(rng.uniform(50, 500, n), rng.uniform(0, 0.05, n))
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """How many loads each pass over how many servers was for."""
+    made, weigh = [], Servers.weigh
+
+    def counted(self, load, *args):
+        made.append((len(self.queue), load.size))
+        return weigh(self, load, *args)
+
+    monkeypatch.setattr(Servers, "weigh", counted)
+    return made
+
+
+@BOTH
+def test_many_loads_are_as_one_at_a_time(solve):
+    """In any order, with none, equal ones and ones next to saturation; starts of servers among them."""
+    rng = np.random.default_rng(4)
+    bank = MG1(10 ** rng.uniform(0, 3, 5), [0, 1, 2, 3, 0.5], [0, 0, 0.1, 0.1, 1])
+    total = float(bank.total_rate[0])
+    parts = np.concatenate([[0, 0, 0.5, 0.5], 10 ** rng.uniform(-12, -0.01, 30), 1 - 10 ** rng.uniform(-12, -1, 30)])
+    loads = np.append(rng.permutation(parts) * total, np.nextafter(total, 0))
+    many, single = solve(bank, loads), [solve(bank, load) for load in loads]
+    np.testing.assert_allclose(many.mean_delay, [s.mean_delay for s in single], rtol=3e-15)
+    np.testing.assert_allclose(many.spare, [s.spare for s in single], rtol=3e-15)
+    np.testing.assert_allclose(many.flow, [s.flow for s in single], rtol=1e-13, atol=1e-15 * total)
+    np.testing.assert_array_equal(many.active, [s.active for s in single])
+
+
+@BOTH
+@pytest.mark.parametrize("part", [1e-9, 0.3, 1 - 1e-9])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_copies_share_as_one_of_each_does(solve, part, shuffled):
+    """Far from even, so that the sample is unlike the rest: of servers in turn it sees every eighth."""
+    rng = np.random.default_rng(0)
+    few = MG1(10 ** rng.uniform(-3, 6, 8), rng.choice([0.0, 1.0, 5.0], 8), 10 ** rng.uniform(-6, 2, 8))
+    which = np.tile(np.arange(8), COPIES)
+    if shuffled:
+        which = rng.permutation(which)
+    load = part * float(few.total_rate[0])
+    one, many = solve(few, load), solve(few.take(which), load * COPIES)
+    np.testing.assert_allclose(many.flow, one.flow[which], rtol=1e-13, atol=1e-15 * load)
+    np.testing.assert_allclose(many.spare, one.spare[which], rtol=1e-14)
+    assert float(many.mean_delay) == pytest.approx(float(one.mean_delay), rel=3e-15)
+
+
+class Line(Queue):
+    """Latency delay + 1 + x, without end."""
+
+    def __init__(self, delay):
+        self.delay, self.rate = delay, np.full(delay.shape, np.inf)
+
+    def latency(self, flow, spare=None):
+        return self.delay + 1.0 + np.asarray(flow)
+
+    def inverse_latency(self, latency):
+        return np.maximum(latency - self.delay - 1.0, 0.0)
+
+    def latency_slope(self, flow):
+        return np.ones_like(flow)
+
+
+def test_many_servers_without_end():
+    """By hand: where all are used, the price is their mean latency at no load and the load of one server more."""
+    delay = np.random.default_rng(5).uniform(0, 1, 40_000)
+    split = equilibrium(Line(delay), 2.0 * delay.size)
+    np.testing.assert_allclose(split.flow, 2.0 + delay.mean() - delay, rtol=1e-12)
+    # two of them, which no sample sees, among servers that alone could not carry the load
+    rate = np.ones(2 * COPIES * 8)
+    pair = Line(np.array([50.0, 51.0]))
+    load = 3.0 * rate.size
+    split = equilibrium(Pool([MM1(rate), pair]), load)
+    price = float(split.multiplier)
+    np.testing.assert_allclose(split.flow[-2:], price - np.array([51.0, 52.0]), rtol=1e-12)
+    np.testing.assert_allclose(split.flow[:-2], 1 - 1 / price, rtol=1e-12)
+    assert math.fsum(split.flow) == pytest.approx(load, rel=1e-14)
+
+
+@BOTH
+@pytest.mark.parametrize("part", [0.3, 0.8, 0.99])
+def test_passes_over_many_servers(solve, part, passes):
+    bank = drawn(200_000)
+    solve(bank, part * bank.rate.sum())
+    assert sum(n == len(bank) for n, _ in passes) <= 4
+    assert sum(n for n, _ in passes) <= 6 * len(bank)
+
+
+@BOTH
+@pytest.mark.parametrize("n", [3, 30])
+def test_passes_for_many_loads(solve, n, passes):
+    bank = drawn(n)
+    solve(bank, np.linspace(0.001, 0.999, 10_000) * bank.rate.sum())
+    assert sum(count for _, count in passes) <= 15_000
+
+
+@BOTH
+def test_memory(solve):
+    """Beside the bank itself: the answer and two numbers of each server that the bank keeps, and one more while at work."""
+    bank = drawn(1_000_000)
+    tracemalloc.start()
+    solve(bank, 0.8 * bank.rate.sum())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 50 * len(bank)
+
+
+def test_exact_sum_of_more_than_fit_the_cache():
+    rng = np.random.default_rng(6)
+    terms = 10 ** rng.uniform(-9, 9, (2, 3 * WIDTH + 7)) * rng.choice([-1, 1], (2, 3 * WIDTH + 7))
+    high, low = exact_sum(terms)
+    for row, a, b in zip(terms, high, low, strict=True):
+        assert math.fsum([*row, -a, -b]) == pytest.approx(0, abs=1e-25 * np.abs(row).sum())
