@@ -12,7 +12,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
 from sojourn.models.solving.solution import finite_or_none
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     table.add_section()
     delays = [f"{s.mean_delay:.6g}" for s in (optimum, equilibrium)]
     table.add_row("[bold]mean delay", "", "", *(f"[bold]{d}" for d in delays), "", "")
-    out.print(table)
+    show(table)
     if not scenario.rows.single:
-        out.print(_flows(scenario, optimum, equilibrium))
+        show(_flows(scenario, optimum, equilibrium))
     out.print(f"\nprice of anarchy  [bold]{equilibrium.mean_delay / optimum.mean_delay:.6f}")
     for s in (optimum, equilibrium):
         out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
@@ -117,7 +117,7 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
             other.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=heading != "variant")
         for v in variants:
             other.add_row(escape(v["title"]), f"{v['optimum']:.6g}", f"{v['equilibrium']:.6g}", f"{v['ratio']:.6f}")
-        out.print(other)
+        show(other)
 
 
 def _flows(scenario: Scenario, optimum: Solution, equilibrium: Solution) -> Table:
