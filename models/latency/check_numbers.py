@@ -90,7 +90,7 @@ def edge(bank: Latency, points: Array) -> str:
             problem = f"at {part:g} of its rate below it, after {before[i]:.8g} at load {last[i]:.6g}, is no latency"
             raise InputError(f"latency[{i}]", float(value[i]), problem, "compute what diverges from the spare capacity, latency(flow, spare)")
     inner = points[points.shape[0] // 2][None]
-    with_spare = bank.latency(inner, np.where(np.isfinite(bank.rate), bank.rate - inner, np.inf))
+    with_spare = bank.latency(inner, bank.spare_capacity(inner))
     worst("latency", "the same with its spare capacity said", with_spare, bank.latency(inner), inner, _size(bank), "use spare, or neither")
     return "finite and rising to 1e-12 below the rate"
 

@@ -47,13 +47,13 @@ def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool) -> tuple[Arr
         rest = missing(load, x)
         if not np.any(there & (rest != 0)):
             break
-        room = np.where(x > 0, np.where(np.isfinite(queue.rate), queue.rate - x, 1.0), 0.0)
+        room = np.where(x > 0, np.where(np.isfinite(queue.rate), queue.spare_capacity(x), 1.0), 0.0)
         weight = np.where((rest > 0)[..., None], room, x)
         weights = total(weight)
         there = there & ((rest == 0) | (weights > np.abs(rest)))
         share = np.divide(rest, weights, out=np.zeros_like(rest), where=there & (weights > 0))
         x = x + weight * share[..., None]
-    return x, there & np.all((x < queue.rate) & (x >= 0), axis=-1)
+    return x, there & np.all((queue.spare_capacity(x) > 0) & (x >= 0), axis=-1)
 
 
 def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:
@@ -62,9 +62,10 @@ def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:
     if not there.any():
         return np.zeros_like(flow), there
     # in spare capacities, which near saturation keep the digits that flows lose
-    slack = -missing(load, np.broadcast_to(queue.rate, flow.shape))[..., None]
-    spare = np.clip(queue.rate - np.where(there[..., None], flow, 0.0), 0.0, queue.rate)
-    even = queue.rate * (slack / total(queue.rate))
+    whole, low = queue.total_rate
+    slack = ((whole - load) + low)[..., None]
+    spare = np.clip(queue.spare_capacity(np.where(there[..., None], flow, 0.0)), 0.0, queue.rate)
+    even = queue.rate * (slack / whole)
     left = total(spare)[..., None]
     own = np.where(left > 0, spare * (slack / np.where(left > 0, left, 1.0)), even)
     x, found = feasible(queue, load, queue.rate - np.minimum(0.5 * (own + even), queue.rate), trim=False)
