@@ -285,10 +285,13 @@ def balance(servers: Servers, load: Array, price: Price, close: float, known: Ba
 
 
 def _between(low: Array, high: Array, short: Array, long: Array, failed: npt.NDArray[np.int_]) -> Array:
-    """Point between the ends of a bracket, in the logarithm: the secant's after one failure, the middle after two."""
+    """Point between the ends of a bracket, in the logarithm: the secant's after one failure, the middle after two.
+
+    A bracket from 0 is taken to start lower and lower: servers that hardly mind the load need prices down to the least float.
+    """
     bounded = np.isfinite(high)
     top = np.where(bounded, high, 16.0 * low + 1e-300)
-    bottom = np.maximum(np.where(low > 0, low, top / 256.0), TINY)
+    bottom = np.maximum(np.where(low > 0, low, top / 256.0 ** np.minimum(2.0 ** (failed // 3), 127.0)), TINY)
     weight = np.where(bounded & (failed % 3 == 1), short / np.where(bounded, short - long, 1.0), 0.5)
     point: Array = bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98)
     return point

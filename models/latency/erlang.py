@@ -23,7 +23,7 @@ from sojourn.reference.mg1 import log_excess
 
 STIRLING = 30.0  # servers from which the next term of Stirling's series is below rounding error
 TINY = float(np.finfo(float).tiny)
-LARGEST = 1e290  # excess from which the spare capacity is taken for that at it
+LEAST, LARGEST = 1e-300, 1e290  # prices between which loads and spare capacities are told apart
 STEPS = 200  # of a root: a dozen are usual, and more only where Newton's method is helped by halving
 CLOSE = 1e-6  # relative step after which one more is at rounding error
 
@@ -123,7 +123,8 @@ class Stations:
         once, twice = self.rises
         per_load = np.divide(self.loss, self.load, out=np.where(self.servers == 1, 1.0, 0.0) + 0.0 * self.load, where=self.load > 0)
         chance = self.servers * per_load / self.mixed
-        out: Array = chance / self.spare * (((1.0 + own) * once * self.spare + own * twice) / self.spare / self.spare)
+        with np.errstate(over="ignore"):  # it is infinite where it is too steep for a float
+            out: Array = chance / self.spare * (((1.0 + own) * once * self.spare + own * twice) / self.spare / self.spare)
         return out
 
     def elasticity(self, own: float) -> Array:
@@ -147,8 +148,7 @@ def at_price(price: Array, servers: Array, own: float) -> Root:
     Newton's method on its logarithm, in that of r = a/d, where it is all but straight at either end: d = c/(1 + r) and a = r d keep their digits.
     It starts where one server of c times the speed has the price, and steps out of a bracket are replaced by its middle.
     """
-    given = np.minimum(price, LARGEST)
-    wanted = np.maximum(given, TINY)
+    wanted = np.clip(price, LEAST, LARGEST)
     target = np.log(wanted)
     used = servers * wanted
     ratio = 2.0 * used / (1.0 + own + np.sqrt((1.0 + own) ** 2 + 4.0 * own * used))
@@ -168,7 +168,7 @@ def at_price(price: Array, servers: Array, own: float) -> Root:
     now = here.price(own)
     rest = np.where(now > TINY / CLOSE, np.log1p((wanted - now) / np.maximum(now, TINY)), 0.0)
     ratio = np.exp(log) * np.exp(rest / here.elasticity(own))
-    here = _at_ratio(np.where(given > 0, ratio, 0.0), servers)
+    here = _at_ratio(np.where(price > 0, ratio, 0.0), servers)
     return Root(here.load, here.spare, here.price_slope(own))
 
 

@@ -70,11 +70,11 @@ class Limited:
         """Nearby flow that keeps the limits to rounding, or None."""
         if not np.all(np.isfinite(flow)):
             return None
-        x = np.clip(flow, self.least, np.minimum(self.most, self.queue.rate * (1 - 1e-15)))
+        top = np.minimum(self.most, np.nextafter(self.queue.rate, 0.0))
+        x = np.clip(flow, self.least, top)
         for _ in range(2):
             missing = -math.fsum([*x, -self.load])
-            room = np.minimum(self.most, self.queue.rate * (1 - 1e-15)) - x if missing > 0 else x - self.least
-            room = np.where(np.isfinite(room), room, self.load)
+            room = np.where(np.isfinite(self.most) | np.isfinite(self.queue.rate), top - x, self.load) if missing > 0 else x - self.least
             total = math.fsum(room)
             if total > abs(missing) > 0:
                 x = x + missing * (room / total)

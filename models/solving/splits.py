@@ -14,7 +14,6 @@ from sojourn.reference.sums import exact_sum
 
 Mask = npt.NDArray[np.bool_]
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
-FULL = 1 - 1e-15  # utilisation up to which a flow is moved into the stable region
 
 
 def total(terms: Array) -> Array:
@@ -30,8 +29,8 @@ def missing(load: Array, flow: Array) -> Array:
 
 
 def clip(queue: Queue, flow: Array) -> Array:
-    """Flow moved into [0, rate)."""
-    return np.clip(flow, 0.0, queue.rate * FULL)
+    """Flow moved into [0, rate): at most to the last float below the rate, which leaves spare capacity."""
+    return np.clip(flow, 0.0, np.nextafter(queue.rate, 0.0))
 
 
 def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool) -> tuple[Array, Mask]:
