@@ -194,6 +194,8 @@ def test_a_latency_that_ends_at_no_rate_is_told():
         return self.delay + 1.0 / (self.rate - np.asarray(flow) if spare is None else np.asarray(spare))
 
     PutOnLater.latency = formula
-    with pytest.raises(LatencyCheckError, match=r"^edge of capacity: latency\[0\] = .*: at load 10, 1\.000000001 of its rate, is not infinite; "):
+    with pytest.raises(
+        LatencyCheckError, match=r"^edge of capacity: latency\[0\] = .*: at load 10, 1\.000000001 of its rate, is not infinite; "
+    ):
         check_latency(PutOnLater([10.0, 5.0]))
     assert np.isposinf(PutOnLater([10.0, 5.0]).marginal([15.0, 5.0])).all()
