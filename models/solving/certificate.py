@@ -145,7 +145,7 @@ def rounding(queue: Queue, load: Array, flow: Array, goal: Goal) -> Array:
 def mean_delay(queue: Queue, flow: Array) -> Array:
     """Mean delay sum x_i l_i(x_i) / sum x_i at a flow, shape (...); infinite outside the stable region."""
     inside = np.maximum(flow, 0.0)
-    stable = np.all(inside < queue.rate, axis=-1) & inside.any(axis=-1)
+    stable = np.all(queue.spare_capacity(inside) > 0, axis=-1) & inside.any(axis=-1)
     x = np.where(stable[..., None], inside, 0.0)
     carried = total(x * queue.latency(x))
     delay: Array = np.divide(carried, total(x), out=np.full(np.shape(carried), np.inf), where=stable)
@@ -176,7 +176,7 @@ def deviation_gain(queue: Queue, flow: Array) -> Array:
 
 def _split(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
     """Flow and spare capacity of exactly the load: what rounding left over goes to the used server with the most room."""
-    spare = queue.rate - flow
+    spare = queue.spare_capacity(flow)
     roomy = np.where(flow > 0, spare, -1.0).argmax(axis=-1)[..., None]
     rest = np.where(np.arange(flow.shape[-1]) == roomy, missing(load, flow)[..., None], 0.0)
     return flow + rest, spare - rest
@@ -185,7 +185,7 @@ def _split(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
 def _dual(queue: Queue, load: Array, price: Array, point: Operation, cost: Array) -> Array:
     """Lagrangian at the minimisers of a price: what they cost, and the price of the load that they leave."""
     full = point.spare < point.flow  # its flow is known best as rate less spare capacity
-    carried = np.concatenate([np.where(full, queue.rate, point.flow), np.where(full, -point.spare, 0.0)], axis=-1)
+    carried = np.concatenate([np.where(full, queue.rate, point.flow), np.where(full, queue.rate_error - point.spare, 0.0)], axis=-1)
     return total(np.concatenate([cost, (price * missing(load, carried))[..., None]], axis=-1))
 
 

@@ -54,7 +54,7 @@ class Limited:
         point = queue.at_marginal(np.maximum((c - z * self.price - queue.delay) - queue.service, 0.0))
         # that no server carries more than the load is no new limit, and bounds what a flat price does not
         flow = np.clip(point.flow, self.least, np.minimum(self.most, self.load))
-        spare = np.where(flow == point.flow, point.spare, queue.rate - flow)
+        spare = np.where(flow == point.flow, point.spare, queue.spare_capacity(flow))
         cost = flow * queue.latency(flow, spare)
         if queue.derived:
             cost = cost - queue.overshoot(c - z * self.price, flow, self.least, np.minimum(self.most, self.load))
@@ -64,17 +64,17 @@ class Limited:
     def mean_delay(self, flow: Array) -> float:
         """Mean delay of a flow; infinite outside the stable region."""
         inside = np.maximum(flow, 0.0)
-        return math.fsum(inside * self.queue.latency(inside)) / math.fsum(inside) if np.all(inside < self.queue.rate) else math.inf
+        return math.fsum(inside * self.queue.latency(inside)) / math.fsum(inside) if np.all(self.queue.spare_capacity(inside) > 0) else math.inf
 
     def repair(self, flow: Array) -> Array | None:
         """Nearby flow that keeps the limits to rounding, or None."""
         if not np.all(np.isfinite(flow)):
             return None
-        x = np.clip(flow, self.least, np.minimum(self.most, self.queue.rate * (1 - 1e-15)))
+        top = np.minimum(self.most, np.nextafter(self.queue.rate, 0.0))
+        x = np.clip(flow, self.least, top)
         for _ in range(2):
             missing = -math.fsum([*x, -self.load])
-            room = np.minimum(self.most, self.queue.rate * (1 - 1e-15)) - x if missing > 0 else x - self.least
-            room = np.where(np.isfinite(room), room, self.load)
+            room = np.where(np.isfinite(self.most) | np.isfinite(self.queue.rate), top - x, self.load) if missing > 0 else x - self.least
             total = math.fsum(room)
             if total > abs(missing) > 0:
                 x = x + missing * (room / total)
@@ -141,12 +141,12 @@ class Limited:
             rise, z = self._prices(x, marginal - base, np.where(free, 1.0 / slope, 0.0), free, binds=binds)
             c = base + rise
             move = np.where(free, (rise - z * self.price - (marginal - base)) / slope, 0.0)
-            room = np.where(move > 0, 0.9 * (queue.rate - x) / np.where(move > 0, move, 1.0), 1.0)
+            room = np.where(move > 0, 0.9 * queue.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0)
             scale = min(1.0, float(room.min()))
             new = np.clip(x + scale * move, low, high)
-            if not np.all(new < queue.rate):  # rounded to saturation, or no number at all
+            if not np.all(queue.spare_capacity(new) > 0):  # rounded to saturation, or no number at all
                 break
-            unrest = float(np.max(np.abs(new - x) / np.minimum(np.maximum(new, 1e-300), queue.rate - new), initial=0.0, where=free))
+            unrest = float(np.max(np.abs(new - x) / np.minimum(np.maximum(new, 1e-300), queue.spare_capacity(new)), initial=0.0, where=free))
             x, stopped = new, free & ((new <= low) | (new >= high))
             free = free & ~stopped
             moving = stopped.any() or scale < 1.0

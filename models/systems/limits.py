@@ -162,7 +162,7 @@ class Percentile(Limit):
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
         """Percentile at each server; NaN where there is no job."""
         used = flow > 0
-        return np.where(used, bank.delay - math.log1p(-self.p) / np.where(used, bank.rate - flow, 1.0), np.nan)
+        return np.where(used, bank.delay - math.log1p(-self.p) / np.where(used, bank.spare_capacity(flow), 1.0), np.nan)
 
     def _check_family(self, bank: Latency) -> None:
         parts: Sequence[Any] = getattr(bank, "banks", (bank,))
