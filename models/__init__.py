@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # what follows is what a type checker sees; `__getattr__` doe
         register,
     )
     from sojourn.models.scenarios import load_scenario
-    from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, Solution, SolverNameError, certify
+    from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, PriceOfAnarchy, Solution, SolverNameError, certify
     from sojourn.models.studies import load_study, study, verify
     from sojourn.models.systems import DualMode, MultiMode, OperatingPoint, ParallelServers, TunableMode
     from sojourn.models.systems.control import ControlledSplit, Tolls
@@ -77,6 +77,7 @@ __all__ = [
     "ParallelServers",
     "Percentile",
     "Polynomial",
+    "PriceOfAnarchy",
     "Solution",
     "SolverNameError",
     "Tandem",

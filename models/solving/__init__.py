@@ -2,6 +2,7 @@
 
 from sojourn.models.solving.certificate import Certificate, certify
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError, SolverNameError
+from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import Attempt, Solution, Timing
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Certificate",
     "FormulationError",
     "NotCertifiedError",
+    "PriceOfAnarchy",
     "Solution",
     "SolverNameError",
     "Timing",
