@@ -1,6 +1,6 @@
 """From a convex problem to a certified solution."""
 
-from sojourn.models.solving.certificate import Certificate, certify
+from sojourn.models.solving.certificate import Certificate
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError, SolverNameError
 from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import Attempt, Solution, Timing
@@ -14,5 +14,4 @@ __all__ = [
     "Solution",
     "SolverNameError",
     "Timing",
-    "certify",
 ]

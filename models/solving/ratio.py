@@ -1,7 +1,8 @@
-"""Ratios to the least mean delay, with bounds that two certificates prove."""
+"""Floats with certified bounds: delays, what a delay loses to the least, and ratios to it."""
 
 from __future__ import annotations
 
+import math
 from typing import NoReturn, Protocol, Self
 
 import numpy as np
@@ -28,22 +29,13 @@ class _Answer(Protocol):
     def certificate(self) -> _Certificate: ...
 
 
-class Ratio(float):
-    """A mean delay over the least that there is: a float, with bounds.
-
-    Arithmetic gives plain floats.
+class Bounded(float):
+    """A float, with bounds. Arithmetic gives plain floats.
 
     Attributes
     ----------
     lower, upper : float
-        The true ratio lies between them; `lower` is at least 1, and `upper` infinite where nothing is proved.
-
-    Examples
-    --------
-    >>> from sojourn.models import MM1, ParallelServers
-    >>> ratio = ParallelServers(MM1(rate=[10.0, 5.0])).price_of_anarchy(load=9.0)
-    >>> ratio.lower <= 1.05 <= ratio.upper, round(ratio, 6)
-    (True, 1.05)
+        The true number lies between them.
     """
 
     __slots__ = ("lower", "upper")
@@ -70,11 +62,29 @@ class Ratio(float):
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"a {type(self).__name__} is as it is: {name} cannot be deleted")
 
+
+class Ratio(Bounded):
+    """A mean delay over the least that there is: `lower` is at least 1, and `upper` infinite where nothing is proved.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> ratio = ParallelServers(MM1(rate=[10.0, 5.0])).price_of_anarchy(load=9.0)
+    >>> round(ratio, 6), ratio.lower <= ratio <= ratio.upper < ratio.lower + 1e-9
+    (1.050044, True)
+    """
+
+    __slots__ = ()
+
     @classmethod
     def of(cls, found: _Answer, least: _Answer) -> Self:
         """Return the ratio of two answers; the second is an optimum."""
-        sides = ((np.float64(s.mean_delay), s.certificate.lower_bound, s.certificate.upper_bound) for s in (found, least))
-        return cls(*map(float, ratios(*sides)))
+        return cls.to(*(Bounded(s.mean_delay, s.certificate.lower_bound, s.certificate.upper_bound) for s in (found, least)))
+
+    @classmethod
+    def to(cls, found: Bounded, least: Bounded) -> Self:
+        """Return the ratio of two delays; the second is the least that there is."""
+        return cls(*map(float, ratios(*((np.float64(s), s.lower, s.upper) for s in (found, least)))))
 
 
 class PriceOfAnarchy(Ratio):
@@ -83,10 +93,10 @@ class PriceOfAnarchy(Ratio):
     __slots__ = ()
 
 
-Bounded = tuple[Array | float, Array | float, Array | float]
+Sides = tuple[Array | float, Array | float, Array | float]
 
 
-def ratios(found: Bounded, least: Bounded) -> tuple[Array, Array, Array]:
+def ratios(found: Sides, least: Sides) -> tuple[Array, Array, Array]:
     """Return ratios of mean delays to the least, and their bounds, from values and bounds of both, shape (...).
 
     No delay is below the least, so no ratio is below 1. A quotient of two inexact values is moved between its bounds.
@@ -94,5 +104,18 @@ def ratios(found: Bounded, least: Bounded) -> tuple[Array, Array, Array]:
     (value, low, high), (best, best_low, best_high) = found, least
     with np.errstate(all="ignore"):
         lower = np.fmax(np.asarray(low) / best_high * (1 - ROUNDING), 1.0)
-        upper = np.fmax(np.where(np.asarray(best_low) > 0, high / np.asarray(best_low) * (1 + ROUNDING), np.inf), lower)
+        upper = np.asarray(high) / best_low * (1 + ROUNDING)
+        upper = np.where(np.isnan(upper), np.inf, np.maximum(upper, lower))
         return np.clip(np.asarray(value) / best, lower, upper), lower, upper
+
+
+def excess(found: Bounded, least: Bounded) -> Bounded:
+    """Return a delay beyond the least that there is, >= 0; infinite where the delay is."""
+    lower, upper = max(found.lower - least.upper, 0.0), max(found.upper - least.lower, 0.0)
+    return Bounded(min(max(found - least, lower), upper), lower, upper)
+
+
+def within(value: float, rounding: float) -> Bounded:
+    """Return a number that is right up to a relative rounding error."""
+    spread = abs(value) * rounding if math.isfinite(value) else 0.0
+    return Bounded(value, value - spread, value + spread)

@@ -20,6 +20,7 @@ from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import solver_names, takes
 from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.control import ControlledSplit, Tolls, control, tolls
+from sojourn.models.systems.evaluation import Evaluation, evaluate
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build, for_goal
 from sojourn.models.systems.limited import LimitedSearch
 from sojourn.models.systems.limits import together
@@ -147,6 +148,50 @@ class ParallelServers:
         """
         selfish = self.equilibrium(load, players, **for_goal("equilibrium", how))
         return PriceOfAnarchy.of(selfish, self.optimum(load, **for_goal("optimum", how)))
+
+    def evaluate(
+        self,
+        load: float,
+        *,
+        flow: npt.ArrayLike | None = None,
+        share: npt.ArrayLike | None = None,
+        weights: npt.ArrayLike | None = None,
+    ) -> Evaluation:
+        """Judge a split that is already there: its delay, what it loses against the optimum, what a user gains by moving.
+
+        No solver is asked: the optimum and the equilibrium are the closed forms, with certificates of their own.
+
+        Parameters
+        ----------
+        load : float
+            Total load, 0 < load < total rate.
+        flow : array_like, shape (n,), optional
+            Load of each server; they sum to the load within 1e-9 of it.
+        share : array_like, shape (n,), optional
+            Part of the load of each server; they sum to 1 within 1e-9.
+        weights : array_like, shape (n,), optional
+            Numbers in proportion to the shares, of any sum, such as those of a proxy; 0 for a server that is not used.
+
+        Returns
+        -------
+        Evaluation
+            Where a server gets its rate or more the delay is infinite and ``overloaded`` names it.
+
+        Raises
+        ------
+        LoadError, InputError
+            On a load that the system cannot carry; unless exactly one of the three is given, with a number for each server,
+            none of them negative.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
+        >>> found = system.evaluate(load=190.0, weights=[50, 30, 20])
+        >>> round(found.mean_delay, 6), round(found.ratio, 6), found.move
+        (0.122278, 4.298088, ('server 1', 'server 3'))
+        """
+        return evaluate(self, load, {"flow": flow, "share": share, "weights": weights})
 
     def thresholds(self) -> exact.Thresholds:
         """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""

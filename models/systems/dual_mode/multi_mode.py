@@ -12,6 +12,7 @@ from sojourn.models.solving.chain import HowPolished, Settings, able, check_how,
 from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode import capacity
 from sojourn.models.systems.dual_mode.breakaway import CertifiedBreakaway, breakaway
+from sojourn.models.systems.dual_mode.evaluation import OperatingEvaluation, evaluate
 from sojourn.models.systems.dual_mode.operating_point import MaxLoad, OperatingPoint
 from sojourn.models.systems.dual_mode.partition import Program, write
 from sojourn.models.systems.dual_mode.search import Search
@@ -167,6 +168,38 @@ class MultiMode:
         load = self.check_load(load)
         wanted = Wanted.of(how, ASSIGNMENT_GAP)
         return self._search.assignment(load, wanted, how)
+
+    def evaluate(self, load: float, p: npt.ArrayLike, share: npt.ArrayLike | None = None) -> OperatingEvaluation:
+        """Judge an operating point that is already there: its delays, and what it loses against the best ones. No solver is asked.
+
+        Parameters
+        ----------
+        load : float
+            Jobs per unit of time, above 0 and below the largest.
+        p : float or array_like, shape (M,)
+            With two modes, the part of the jobs in mode 1; else the part in each.
+        share : array_like, shape (S, M), optional
+            Part of each stage's capacity that each mode gets, each row adding up to 1; by default the best partition for p.
+
+        Returns
+        -------
+        OperatingEvaluation
+            Where a mode gets too little of a stage the delay is infinite and ``overloaded`` names both.
+
+        Raises
+        ------
+        LoadError, InputError
+            On a load that the stages cannot carry, and on parts that are negative or do not add up to 1.
+
+        Examples
+        --------
+        >>> from sojourn.models import DualMode
+        >>> system = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+        >>> even = system.evaluate(load=4.0, p=0.9, share=[[0.5, 0.5], [0.9, 0.1]])
+        >>> round(even.mean_delay, 4), round(even.partition_ratio, 4), round(even.assignment_ratio, 4)
+        (3.5551, 1.0918, 1.4711)
+        """
+        return evaluate(self.rates, (self.stages, self.modes), self.check_load(load), p, share)
 
     def breakaway(self, **how: Unpack[HowPolished]) -> CertifiedBreakaway | None:
         """Load from which one mode for all jobs is no longer best, and the p just after; None where there is no such load.
