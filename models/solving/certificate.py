@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import get_args
+from typing import ClassVar, get_args
 
 import numpy as np
 
@@ -60,6 +60,8 @@ class Certificate:
     deviation_gain: float | None = None
     potential_gap: float | None = None
     violation: float | None = None
+
+    times: ClassVar[tuple[str, ...]] = ("lower_bound", "upper_bound", "deviation_gain")
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,6 +49,10 @@ class Bounded(float):
         object.__setattr__(new, "upper", float(upper))
         return new
 
+    def scaled(self, factor: float) -> Bounded:
+        """Return the number and its bounds in another unit; `factor` is above 0."""
+        return Bounded(self * factor, self.lower * factor, self.upper * factor)
+
     def __getnewargs__(self) -> tuple[float, float, float]:  # type: ignore[override]
         """What copies and pickles are made of."""
         return float(self), self.lower, self.upper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class ControlledSplit:
     optimum: Solution
     followers: Solution | None
 
+    times: ClassVar[tuple[str, ...]] = ("mean_delay",)
+
     @property
     def certificate(self) -> Certificate:
         """Of the mean delay, for this leader's flow: that of the followers, or of the optimum where there are none."""
@@ -101,6 +103,8 @@ class Tolls:
     equilibrium: Solution
     mean_delay: float
     difference: float
+
+    times: ClassVar[tuple[str, ...]] = ("toll", "mean_delay")
 
     def __repr__(self) -> str:
         tolls = ", ".join(f"{t:.6g}" for t in self.toll[:12]) + (", ..." if self.toll.size > 12 else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,6 @@ class Evaluation:
         The least mean delay lies between its bounds; its gap is the largest relative distance that this split can have to it.
     caveats : tuple of str
         What must be said of the latencies at this split, such as that nothing was ever measured there.
-    time_unit : str
     """
 
     load: float
@@ -77,7 +76,15 @@ class Evaluation:
     move: tuple[str, str] | None
     certificate: Certificate
     caveats: tuple[str, ...]
-    time_unit: str
+
+    times: ClassVar[tuple[str, ...]] = (
+        "latency",
+        "mean_delay",
+        "optimum_delay",
+        "equilibrium_delay",
+        "loss",
+        "deviation_gain",
+    )
 
     @property
     def stable(self) -> bool:
@@ -162,7 +169,6 @@ def evaluate(system: ParallelServers, load: float, given: dict[str, npt.ArrayLik
         move=(system.names[slowest], system.names[offered]) if gain > ROUNDING * latency[slowest] else None,
         certificate=replace(own, lower_bound=best.lower, upper_bound=best.upper, gap=ratio.upper - 1, deviation_gain=gain),
         caveats=tuple(bank.caveats(flow, system.names)),
-        time_unit=system.time_unit,
     )
 
 

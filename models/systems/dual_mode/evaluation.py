@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,8 @@ class OperatingEvaluation:
     partition_ratio: Ratio
     assignment_delay: Bounded | None
     assignment_ratio: Ratio | None
+
+    times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "partition_delay", "assignment_delay")
 
     @property
     def stable(self) -> bool:
@@ -191,6 +193,8 @@ class TunableEvaluation:
     least_f: float
     least_delay: Bounded
     ratio: Ratio
+
+    times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "least_delay")
 
     @property
     def stable(self) -> bool:
