@@ -90,14 +90,18 @@ class Measured(Latency):
         self.spread = np.array([spread(self.residuals(i)) for i in range(n)])
 
     @classmethod
-    def from_csv(cls, path: Any, pieces: int = PIECES, delay: Any = 0.0) -> Self:
+    def from_csv(cls, path: Any, pieces: int = PIECES, delay: Any = 0.0, *, columns: Mapping[str, str] | None = None) -> Self:
         """Fit the samples in files, one a server, that have a header line with the columns ``load`` and ``latency`` among others.
+
+        A row with an empty cell in one of the two is skipped, with a warning that counts them.
 
         Parameters
         ----------
         path : path or sequence of paths
         pieces, delay
             As for the class.
+        columns : mapping of str to str, optional
+            Other names of the two columns, such as ``{"load": "rps", "latency": "p50_ms"}``.
 
         Raises
         ------
@@ -105,7 +109,7 @@ class Measured(Latency):
             Naming the file, the row and the column.
         """
         paths = [path] if isinstance(path, str | Path) else list(path)
-        tables = [read(p) for p in paths]
+        tables = [read(p, columns) for p in paths]
         return cls([t[0] for t in tables], [t[1] for t in tables], pieces, delay)
 
     @classmethod

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+import difflib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,8 +89,12 @@ def check_delay(given: Any, latencies: list[Array]) -> Array:
     return delay
 
 
-def read(path: Any) -> list[Array]:
-    """Columns of a file of samples."""
+def read(path: Any, columns: Mapping[str, str] | None = None) -> list[Array]:
+    """Columns of a file of samples, by the names of its columns; a row with an empty cell in one of them is skipped, with a warning."""
+    for field, column in (columns or {}).items():
+        if field not in COLUMNS or not isinstance(column, str):
+            raise InputError("columns", columns, f"does not say the column of {' or '.join(COLUMNS)}", 'give {"load": "rps", "latency": "p50"}')
+    named = {**dict(zip(COLUMNS, COLUMNS, strict=True)), **(columns or {})}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file)
@@ -96,27 +102,35 @@ def read(path: Any) -> list[Array]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError("path", str(path), f"cannot be read: {error}", "give a CSV file of samples") from error
     header = [cell.strip() for cell in rows[0][1]] if rows else []
-    for name in COLUMNS:
+    for name in named.values():
         if name not in header:
-            remedy = "name the columns in the first line, with commas between"
+            near = difflib.get_close_matches(name, header, 1)
+            remedy = f"did you mean {near[0]}?" if near else "name the columns in the first line, with commas between; or say columns="
             raise InputError(f"{path}, row 1", ",".join(header), f"has no column {name}", remedy)
+    at = {column: header.index(named[column]) for column in COLUMNS}
+    empty = {column: {k for k, (_, row) in enumerate(rows[1:]) if len(row) <= i or not row[i].strip()} for column, i in at.items()}
+    skipped = set().union(*empty.values())
+    if skipped:
+        where = " and ".join(named[column] for column, its in empty.items() if its)
+        warnings.warn(f"{path}: {len(skipped)} of {len(rows) - 1} rows are skipped: an empty cell in column {where}", stacklevel=3)
+    kept = [row for k, row in enumerate(rows[1:]) if k not in skipped]
 
     def place(column: str, k: int | None) -> str:
-        return f"{path}, column {column}" if k is None else f"{path}, row {rows[k + 1][0]}, column {column}"
+        return f"{path}, column {named[column]}" if k is None else f"{path}, row {kept[k][0]}, column {named[column]}"
 
-    columns = [_column(name, [row[header.index(name) :] for _, row in rows[1:]], place) for name in COLUMNS]
-    check_samples(columns[0], columns[1], place)
-    return columns
+    read = [_column(column, [row[i] for _, row in kept], place) for column, i in at.items()]
+    check_samples(read[0], read[1], place)
+    return read
 
 
-def _column(name: str, cells: list[list[str]], place: Place) -> Array:
-    """Numbers at the head of rows of cells."""
+def _column(name: str, cells: list[str], place: Place) -> Array:
+    """Numbers in cells."""
     out = np.zeros(len(cells))
-    for k, row in enumerate(cells):
+    for k, cell in enumerate(cells):
         try:
-            out[k] = float(row[0])
-        except (IndexError, ValueError):
-            raise InputError(place(name, k), row[0] if row else "", "is not a number", "give a number, or leave the row out") from None
+            out[k] = float(cell)
+        except ValueError:
+            raise InputError(place(name, k), cell, "is not a number", "give a number, or leave the row out") from None
     return out
 
 

@@ -71,13 +71,14 @@ def _as_far_as_it_got(scenario: Scenario, solve: Callable[[], xr.Dataset]) -> tu
 
 
 def _operators(scenario: Scenario, load: float, solver: str | None) -> dict[str, Any]:
-    """Tolls, and what one more unit of rate or distance does, a number a server."""
+    """Tolls, and what one more unit of rate or distance does, a number a row, of one server."""
     system, units = scenario.system, scenario.units
     tolls = units.result(system.tolls(load, solver=solver))
     at = {goal: units.result(system.sensitivity(load, players, solver=solver)) for goal, players in (("optimum", 1), ("equilibrium", math.inf))}
-    numbers = {"toll": tolls.toll.tolist()}
+    first = scenario.rows.first
+    numbers = {"toll": tolls.toll[first].tolist()}
     for goal, found in at.items():
-        numbers[f"{goal}_per_rate"], numbers[f"{goal}_per_delay"] = found.rate.tolist(), found.delay.tolist()
+        numbers[f"{goal}_per_rate"], numbers[f"{goal}_per_delay"] = found.rate[first].tolist(), found.delay[first].tolist()
     return numbers
 
 
@@ -93,14 +94,20 @@ def _result(
         "total_rate": finite_or_none(scenario.system.total_rate),
         "worst_case": finite(vars(found)),
         "load": load,
-        "thresholds": {goal: [finite_or_none(v) for v in getattr(thresholds, goal)] for goal in ("optimum", "equilibrium")},
-        "servers": [{"name": n, **{k: v[i] for k, v in operators.items()}} for i, n in enumerate(scenario.system.names)],
+        "thresholds": {
+            goal: [finite_or_none(v) for v in getattr(thresholds, goal)[scenario.rows.first]] for goal in ("optimum", "equilibrium")
+        },
+        "servers": [
+            {"name": n, "replicas": int(r), **{k: v[i] for k, v in operators.items()}}
+            for i, (n, r) in enumerate(zip(scenario.rows.names, scenario.rows.replicas, strict=True))
+        ],
         "players": [] if row is None else _rows(row, "players", ("delay", "price_of_anarchy")),
         "control": [
             {"fraction": float(part), **{s: finite_or_none(ratio.sel(strategy=s)) for s in control["strategy"].values}}
             for part, ratio in zip(control["fraction"].values, control["ratio"].transpose("fraction", "strategy"), strict=True)
         ],
         "price_of_optimum": control.attrs["price_of_optimum"],
+        "notes": list(scenario.notes),
     }
 
 
@@ -124,6 +131,8 @@ def _print(
     if players is not None and load in players["load"].values:
         out.print(_players(scenario, load, players))
     out.print(_control(load, control))
+    for note in scenario.notes:
+        out.print(f"[bold]note[/] {escape(note)}")
 
 
 def _servers(scenario: Scenario, load: float, operators: dict[str, Any]) -> Table:
@@ -134,9 +143,9 @@ def _servers(scenario: Scenario, load: float, operators: dict[str, Any]) -> Tabl
     table.add_column("server", overflow="fold", min_width=6)
     for heading in ("optimum\nstarts at", "equilib.\nstarts at", "\ntoll", f"optimum\nper {jobs}", f"equilib.\nper {jobs}"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for i, name in enumerate(scenario.system.names):
+    for i, (name, k) in enumerate(zip(scenario.rows.names, scenario.rows.first, strict=True)):
         rates = [f"{operators[f'{goal}_per_rate'][i]:.3g}" for goal in ("optimum", "equilibrium")]
-        starts = [f"{t[i]:.5g}" for t in (thresholds.optimum, thresholds.equilibrium)]
+        starts = [f"{t[k]:.5g}" for t in (thresholds.optimum, thresholds.equilibrium)]
         table.add_row(escape(name), *starts, f"{operators['toll'][i]:.4g}", *rates)
     return table
 

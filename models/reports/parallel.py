@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def run(scenario: Scenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
     """Solve at a load, print, write; return the exit code."""
     goals = ("optimum", "equilibrium")
-    optimum, equilibrium = (scenario.units.result(getattr(scenario.system, goal)(point, solver=solver)) for goal in goals)
+    optimum, equilibrium = (_solve(scenario, goal, point, solver) for goal in goals)
     variants = _variants(scenario, point, solver)
     result = _result(scenario, point, optimum, equilibrium, variants)
     if as_json:
@@ -35,6 +35,20 @@ def run(scenario: Scenario, point: float, solver: str | None, folder: Path | Non
     else:
         _print_result(scenario, point, optimum, equilibrium, variants)
     return 0 if folder is None else _write_all(folder, scenario, solver, result, quiet=as_json)
+
+
+def _solve(scenario: Scenario, goal: str, point: float, solver: str | None) -> Solution:
+    """Answer by row, in the units of the file."""
+    found = getattr(scenario.system, goal)(point, solver=solver)
+    return scenario.units.result(scenario.rows.solution(found, scenario.system.bank))
+
+
+def _as_json(scenario: Scenario, found: Solution) -> dict[str, Any]:
+    """The answer, with the number of servers of each row and what they carry together."""
+    said = found.to_dict()
+    for server, flow, n in zip(said["servers"], found.flow, scenario.rows.replicas, strict=True):
+        server.update(replicas=int(n), total_flow=float(n * flow))
+    return said
 
 
 def _variants(scenario: Scenario, point: float, solver: str | None) -> list[dict[str, Any]]:
@@ -58,10 +72,13 @@ def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: So
         "total_rate": finite_or_none(scenario.system.total_rate),
         "load": point,
         "price_of_anarchy": equilibrium.mean_delay / optimum.mean_delay,
-        "thresholds": {goal: [finite_or_none(v) for v in getattr(thresholds, goal)] for goal in ("optimum", "equilibrium")},
-        "optimum": optimum.to_dict(),
-        "equilibrium": equilibrium.to_dict(),
+        "thresholds": {
+            goal: [finite_or_none(v) for v in getattr(thresholds, goal)[scenario.rows.first]] for goal in ("optimum", "equilibrium")
+        },
+        "optimum": _as_json(scenario, optimum),
+        "equilibrium": _as_json(scenario, equilibrium),
         "variants": variants,
+        "notes": list(scenario.notes),
     }
 
 
@@ -76,20 +93,24 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     for heading in ("share", f"latency\n({unit})", "starts\nat"):
         for goal in ("optimum", "equilib."):
             table.add_column(f"{goal}\n{heading}", justify="right", no_wrap=True)
-    for i, name in enumerate(scenario.system.names):
+    for i, name in enumerate(optimum.names):
         row = [f"{s.share[i]:.4f}" for s in (optimum, equilibrium)]
         row += [f"{s.latency[i]:.6g}" for s in (optimum, equilibrium)]
-        row += [f"{t[i]:.5g}" for t in (thresholds.optimum, thresholds.equilibrium)]
+        row += [f"{t[scenario.rows.first[i]]:.5g}" for t in (thresholds.optimum, thresholds.equilibrium)]
         table.add_row(escape(name), *row)
     table.add_section()
     delays = [f"{s.mean_delay:.6g}" for s in (optimum, equilibrium)]
     table.add_row("[bold]mean delay", "", "", *(f"[bold]{d}" for d in delays), "", "")
     out.print(table)
+    if not scenario.rows.single:
+        out.print(_flows(scenario, optimum, equilibrium))
     out.print(f"\nprice of anarchy  [bold]{equilibrium.mean_delay / optimum.mean_delay:.6f}")
     for s in (optimum, equilibrium):
         out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
     for caveat in dict.fromkeys(optimum.caveats + equilibrium.caveats):
         out.print(f"[bold]but[/] {escape(caveat)}")
+    for note in scenario.notes:
+        out.print(f"[bold]note[/] {escape(note)}")
     if variants:
         other = Table(title="variants")
         for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):
@@ -97,6 +118,18 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
         for v in variants:
             other.add_row(escape(v["title"]), f"{v['optimum']:.6g}", f"{v['equilibrium']:.6g}", f"{v['ratio']:.6f}")
         out.print(other)
+
+
+def _flows(scenario: Scenario, optimum: Solution, equilibrium: Solution) -> Table:
+    """Flow of one server of each row, and of all."""
+    table = Table(caption=f"flow, in {scenario.units.jobs}, of one server and of all in its row")
+    table.add_column("server", overflow="fold", min_width=6)
+    for goal in ("optimum", "equilib."):
+        for whose in ("of one", "of all"):
+            table.add_column(f"{goal}\n{whose}", justify="right", no_wrap=True)
+    for i, (name, n) in enumerate(zip(optimum.names, scenario.rows.replicas, strict=True)):
+        table.add_row(escape(name), *(f"{flow:.6g}" for s in (optimum, equilibrium) for flow in (s.flow[i], n * s.flow[i])))
+    return table
 
 
 def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dict[str, Any], *, quiet: bool) -> int:
@@ -112,7 +145,8 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
         others = {v.name: misjudged(v.believed, v.paid, scenario.loads, solver=solver) for v in scenario.variants}
     except CurveInterruptedError as stop:
         data, interrupted = (data if "data" in locals() else stop.dataset), True
-    data, others = scenario.units.present(data), {name: scenario.units.present(other) for name, other in others.items()}
+    data, *rest = (scenario.rows.dataset(scenario.units.present(curve)) for curve in (data, *others.values()))
+    others = dict(zip(others, rest, strict=True))
     for name, curve in {"curve": data, **others}.items():
         failed.append(write(folder / f"{name}.nc", lambda p, c=curve: c.to_netcdf(p, engine="scipy")))  # type: ignore[misc]
         failed.append(write(folder / f"{name}.csv", lambda p, c=curve: _flat(c).to_csv(p, index=False)))  # type: ignore[misc]
@@ -130,8 +164,8 @@ def _fits(scenario: Scenario) -> Figure | None:
     from sojourn.models.plots import plot_fits
 
     units = scenario.units
-    bank = scenario.system.bank.scaled(1.0, units.delay_factor)
-    return plot_fits(bank, scenario.title, scenario.system.names, units.rate, units.delay)
+    bank = scenario.system.bank.take(scenario.rows.first).scaled(1.0, units.delay_factor)
+    return plot_fits(bank, scenario.title, scenario.rows.names, units.rate, units.delay)
 
 
 def with_kinks(scenario: Scenario) -> Array:
@@ -148,4 +182,6 @@ def _flat(data: xr.Dataset) -> Any:
     for goal in ("optimum", "equilibrium"):
         for server in data["server"].values:
             frame[f"{goal}_flow[{server}]"] = data[f"{goal}_flow"].sel(server=server).values
+            if "replicas" in data.coords and int(data["replicas"].sel(server=server)) > 1:
+                frame[f"{goal}_total_flow[{server}]"] = data[f"{goal}_total_flow"].sel(server=server).values
     return frame

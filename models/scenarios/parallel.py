@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from sojourn.models.latency.base import parameters
 from sojourn.models.latency.registry import family_named
 from sojourn.models.scenarios.fields import ScenarioError, known, number, table, text
 from sojourn.models.scenarios.loads import Loads
+from sojourn.models.scenarios.rows import Rows
 from sojourn.models.scenarios.servers import Server, banks, servers
 from sojourn.models.scenarios.units import Units, units_of
 from sojourn.models.systems.parallel import ParallelServers
@@ -60,6 +62,10 @@ class Scenario:
     units : Units
         Those of the file, in which people read results.
     variants : tuple of Variant
+    rows : Rows
+        Rows of tables and files: replicas are one.
+    notes : tuple of str
+        What was left out of the files that it reads, such as rows with an empty cell.
     """
 
     name: str
@@ -70,6 +76,8 @@ class Scenario:
     loads: Array
     units: Units
     variants: tuple[Variant, ...]
+    rows: Rows
+    notes: tuple[str, ...] = ()
 
     @property
     def delay_unit(self) -> str:
@@ -90,12 +98,17 @@ def read(given: Mapping[str, Any], name: str, folder: Path) -> Scenario:
     """Return the scenario that a TOML table with `servers` says; files that it names are relative to the folder."""
     known(given, TOP_KEYS, "")
     units = units_of(table(given, "units", required=True))
-    listed = servers(given.get("servers"), folder)
-    system = _system(listed, units)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        listed = servers(given.get("servers"), folder, units)
+        system = _system(listed, units)
+    notes = tuple(dict.fromkeys(str(w.message) for w in caught))
     at, curve = _loads(system, units).read_all(table(given, "loads"))
-    variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the same files
+        variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
     title, source = (text(given, key, "", default) for key, default in (("title", name), ("source", "")))
-    return Scenario(name, title, source, system, at, curve, units, variants)
+    return Scenario(name, title, source, system, at, curve, units, variants, Rows.of(listed), notes)
 
 
 def _loads(system: ParallelServers, units: Units) -> Loads:
@@ -103,7 +116,7 @@ def _loads(system: ParallelServers, units: Units) -> Loads:
 
 
 def _system(given: Sequence[Server], units: Units) -> ParallelServers:
-    return ParallelServers(*banks(given, units), names=[s.name for s in given], time_unit=units.time)
+    return ParallelServers(*banks(given, units), names=[name for s in given for name in s.names], time_unit=units.time)
 
 
 def _variant(name: str, given: object, listed: Sequence[Server], true: ParallelServers, units: Units) -> Variant:
@@ -117,7 +130,7 @@ def _variant(name: str, given: object, listed: Sequence[Server], true: ParallelS
     if "delay" in given:
         delay = given["delay"]
         if delay == "mean":
-            delay = float(np.mean([s.fields.get("delay", 0.0) for s in listed]))
+            delay = float(np.average([s.fields.get("delay", 0.0) for s in listed], weights=[s.replicas for s in listed]))
         changed = [_with(s, "delay", number(delay, f"{place}delay"), place) for s in changed]
     if "cv" in given:
         cv = number(given["cv"], f"{place}cv")

@@ -68,6 +68,10 @@ class Units:
         here, there = TIMES[self.time], TIMES[RATES[unit]]
         return rate * (here // there) if here >= there else rate / (there // here)
 
+    def rate_of(self, service_time: float) -> float:
+        """Return the rate, in the file's unit, of a server with a service time in the file's unit of delays; rounded once."""
+        return self.delay_factor / service_time if self.delay_factor >= 1 else 1.0 / self.from_delay(service_time)
+
     def to_dict(self) -> dict[str, str]:
         """Return the names, ready for JSON."""
         return {"rate": self.rate, "delay": self.delay}

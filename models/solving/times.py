@@ -25,7 +25,7 @@ def in_time_unit(result: Result, factor: float) -> Result:
     --------
     >>> from sojourn.models import MM1, ParallelServers
     >>> answer = ParallelServers(MM1([10.0])).optimum(5.0)
-    >>> in_time_unit(answer, 1000.0).mean_delay.round(6)
+    >>> round(in_time_unit(answer, 1000.0).mean_delay, 6)
     200.0
     """
     times, changed = getattr(result, "times", ()), {}
