@@ -85,8 +85,8 @@ def _print_given(scenario: Scenario, given: Evaluation) -> None:
     for name in given.overloaded:
         out.print(f"[bold]unstable[/]: {escape(name)} gets its rate or more, and its queue grows without bound")
     if given.stable:
-        surely = f"certified from {given.ratio.lower:.6f} to {given.ratio.upper:.6f}"
-        out.print(f"[bold]{given.ratio:.6f}[/] times the optimum ({surely}): {given.loss:.6g} {unit} are lost")
+        out.print(f"[bold]{given.ratio:.6f}[/] times the optimum, certified within {given.ratio.spread:.0e}")
+        out.print(f"[bold]{given.loss:.6g}[/] {unit} are lost")
     if given.move is not None:
         leaves, goes = map(escape, given.move)
         out.print(f"a user gains {given.deviation_gain:.6g} {unit} by moving from {leaves} to {goes}")
@@ -158,7 +158,7 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     if not scenario.rows.single:
         out.print(_flows(scenario, optimum, equilibrium))
     poa = PriceOfAnarchy.of(equilibrium, optimum)
-    out.print(f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.upper / poa.lower - 1:.0e}")
+    out.print(f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}")
     for s in (optimum, equilibrium):
         out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
     for caveat in dict.fromkeys(optimum.caveats + equilibrium.caveats):

@@ -49,6 +49,11 @@ class Bounded(float):
         object.__setattr__(new, "upper", float(upper))
         return new
 
+    @property
+    def spread(self) -> float:
+        """Distance of the bounds, relative to the lower one; it says nothing where that is 0."""
+        return self.upper / self.lower - 1 if self.lower > 0 else math.inf
+
     def scaled(self, factor: float) -> Bounded:
         """Return the number and its bounds in another unit; `factor` is above 0."""
         return Bounded(self * factor, self.lower * factor, self.upper * factor)

@@ -71,7 +71,7 @@ def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
         load,
         poa,
         float(true["equilibrium"].mean_delay / true["optimum"].mean_delay),
-        (poa.upper - poa.lower) / poa.lower,
+        poa.spread,
         "number",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -114,7 +115,7 @@ class Evaluation:
             "load": self.load,
             "stable": self.stable,
             "overloaded": list(self.overloaded),
-            **{name: bounds_to_dict(getattr(self, name)) for name in ("mean_delay", "optimum_delay", "equilibrium_delay", "ratio", "loss")},
+            **with_bounds(self, ("mean_delay", "optimum_delay", "equilibrium_delay", "ratio", "loss")),
             "deviation_gain": finite_or_none(self.deviation_gain),
             "move": None if self.move is None else dict(zip(("from", "to"), self.move, strict=True)),
             "servers": [
@@ -126,13 +127,19 @@ class Evaluation:
         }
 
 
-def bounds_to_dict(number: Bounded) -> dict[str, float | None]:
-    """Return a number and its bounds, ready for JSON."""
-    return {name: finite_or_none(v) for name, v in (("value", number), ("lower", number.lower), ("upper", number.upper))}
+def with_bounds(result: object, names: Sequence[str]) -> dict[str, float | None]:
+    """Return numbers of a result and their bounds ``<name>_lower`` and ``<name>_upper``, ready for JSON."""
+    out: dict[str, float | None] = {}
+    for name in names:
+        number: Bounded | None = getattr(result, name)
+        values = (None, None, None) if number is None else (number, number.lower, number.upper)
+        for end, value in zip(("", "_lower", "_upper"), values, strict=True):
+            out[name + end] = None if value is None else finite_or_none(value)
+    return out
 
 
 def _against(ratio: Ratio) -> str:
-    return f"{ratio:.6g} times the least" + (f" (certified: from {ratio.lower:.9g} to {ratio.upper:.9g})" if math.isfinite(ratio) else "")
+    return f"{ratio:.6g} times the least" + (f", certified within {ratio.spread:.1e} of it" if math.isfinite(ratio) else "")
 
 
 def evaluate(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike | None]) -> Evaluation:

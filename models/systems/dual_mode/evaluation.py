@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sojourn.models.solving.ratio import ROUNDING, Bounded, Ratio, excess, within
 from sojourn.models.solving.solution import finite_or_none
 from sojourn.models.systems.dual_mode.partition import EPS, rounding
-from sojourn.models.systems.evaluation import SUM, bounds_to_dict
+from sojourn.models.systems.evaluation import SUM, with_bounds
 from sojourn.reference import dual_mode as exact
 from sojourn.reference.dual_mode.partition import divide, stage_delay
 from sojourn.reference.dual_mode.stability import as_assignment, slack
@@ -101,7 +101,7 @@ class OperatingEvaluation:
             "assignment": dict(zip(self.modes, self.assignment.tolist(), strict=True)),
             "share": {s: dict(zip(self.modes, row, strict=True)) for s, row in zip(self.stages, self.share.tolist(), strict=True)},
             "stage_delay": {s: finite_or_none(d) for s, d in zip(self.stages, self.stage_delay, strict=True)},
-            **{name: None if (number := getattr(self, name)) is None else bounds_to_dict(number) for name in bounded},
+            **with_bounds(self, bounded),
         }
 
 
@@ -221,5 +221,5 @@ class TunableEvaluation:
             "overloaded": list(self.overloaded),
             "stage_delay": {s: finite_or_none(d) for s, d in zip(("local", "cloud"), self.stage_delay, strict=True)},
             "least_f": self.least_f,
-            **{name: bounds_to_dict(getattr(self, name)) for name in ("mean_delay", "least_delay", "ratio", "loss")},
+            **with_bounds(self, ("mean_delay", "least_delay", "ratio", "loss")),
         }
