@@ -106,6 +106,11 @@ class Tolls:
 
     times: ClassVar[tuple[str, ...]] = ("toll", "mean_delay")
 
+    @property
+    def certified(self) -> bool:
+        """Whether optimum and tolled equilibrium are."""
+        return self.optimum.certified and self.equilibrium.certified
+
     def __repr__(self) -> str:
         tolls = ", ".join(f"{t:.6g}" for t in self.toll[:12]) + (", ..." if self.toll.size > 12 else "")
         return f"tolls at load {self.optimum.load:g}: {tolls}; with them the equilibrium is the optimum to {self.difference:.1e} of the load"

@@ -111,7 +111,7 @@ class Sweep:
             if not pending.size:
                 break
             found = ask(loads[pending])
-            better = found.gap < best.gap[pending]
+            better = found.certified | (found.gap < best.gap[pending])
             best.put(pending[better], found.values(better))
             pending = pending[~best.certified[pending]]
         return best

@@ -54,7 +54,7 @@ def breakaway(modes: Modes, search: Search, how: Mapping[str, Any], wanted: Want
         found, started = sweep.locate(segments(modes, np.array([load])), solver, form), time.perf_counter()
         points, gap = np.empty(0), math.inf
         if found.rows.size and found.lower_bound[0] > 0:
-            points, gap = found.u[0][np.isfinite(found.u[0])], max(float(found.delay[0, 0] / found.lower_bound[0]) - 1, 0.0)
+            points, gap = found.u[0][np.isfinite(found.u[0])], abs(float(found.delay[0, 0] / found.lower_bound[0]) - 1)
         return points, Attempt(solver, form, found.status[0], gap, time.perf_counter() - started)
 
     def located(load: float) -> tuple[Segment, Array]:

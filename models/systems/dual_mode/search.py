@@ -126,7 +126,7 @@ class Search:
         least = float(delays.min())
         if not math.isfinite(least):  # no moments to go by, and both ends are full
             return [], None, attempt
-        gap = max(least / bounded.lower_bound - 1, 0.0) if bounded.lower_bound > 0 else math.inf
+        gap = abs(least / bounded.lower_bound - 1) if bounded.lower_bound > 0 else math.inf
         return [(float(u[i]), int(steps[i])) for i in np.argsort(delays, kind="stable")], bounded, replace(attempt, gap=gap)
 
     def _ask(
@@ -144,7 +144,7 @@ class Search:
             word = f"p = {parts[0]:.6g} found, delay at least {lower:.6g}, but no partition: {error}"
             return None, replace(attempt, status=word, gap=math.inf)
         left = slack(self.rates, load, parts)
-        certificate = bounds(point.mean_delay, min(lower, point.mean_delay), point.mean_delay, float(partition.rounding(left)))
+        certificate = bounds(point.mean_delay, lower, point.mean_delay, float(partition.rounding(left)))
         timing = _together(bounded.timing, point.timing)
         found = replace(
             point,

@@ -97,7 +97,7 @@ def first_certified(modes: Modes, count: int, plan: Sequence[tuple[str, str]], a
         if not pending.size:
             break
         found = ask(solver, form, pending)
-        better = found.gap < best.gap[pending]
+        better = found.certified | (found.gap < best.gap[pending])
         best.put(pending[better], found.values(better))
         pending = pending[~best.certified[pending]]
     return best
@@ -259,7 +259,7 @@ class AssignmentSweep:
         parts = along.rows(found.rows).assignment(found.u[:, 0])
         divided, left = self._partitions.solve(at, parts), slack(self._modes, at, parts)
         value = divided.mean_delay
-        low, _, gap = bounds_of(value, np.minimum(found.lower_bound, value), value, partition.rounding(left))
+        low, _, gap = bounds_of(value, found.lower_bound, value, partition.rounding(left))
         met = partition.meets(gap, self._wanted, left)
         out.put(found.rows, (divided.assignment, divided.share, value, low, gap, met))
         return out

@@ -122,3 +122,29 @@ def test_next_to_saturation_a_certified_answer_is_right(goal, near):
     found = getattr(system, goal)(load, throw=False)
     true = float(getattr(reference, goal)(system.bank, load).mean_delay)
     assert not found.certified or abs(found.mean_delay / true - 1) <= found.certificate.gap <= 1e-4
+
+
+@pytest.mark.filterwarnings("ignore:the breakaway is not marked")
+@pytest.mark.parametrize("wrong", [1.5, 1 + 1e-6])
+def test_lower_bound_above_a_delay_that_is_there_certifies_nothing(monkeypatch, wrong):
+    """Such a bound is wrong, however near 0 the difference that it leaves."""
+    from sojourn.models.systems.dual_mode import sum_of_squares
+
+    real = sum_of_squares.certified_bound
+    true = PAIR.assignment(4.5).mean_delay
+    monkeypatch.setattr(sum_of_squares, "certified_bound", lambda *args: wrong * real(*args))
+    fresh = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+    found = fresh.assignment(4.5, throw=False)
+    assert not found.certified
+    assert found.certificate.gap == pytest.approx(1 - 1 / wrong, rel=1e-2)
+    assert found.certificate.lower_bound <= found.certificate.upper_bound == pytest.approx(true, rel=1e-9)
+    with pytest.warns(UserWarning, match="not certified"):
+        data = fresh.curve([4.5])
+    assert not data.certified.any()
+    with pytest.raises(NotCertifiedError, match="on the way to the breakaway"):
+        fresh.breakaway()
+
+
+def test_tolls_are_certified_when_both_their_answers_are():
+    assert TWO.tolls(LOAD).certified
+    assert not TWO.tolls(LOAD, **SLOPPY, throw=False).certified
