@@ -58,12 +58,9 @@ class Bounded(float):
         """Return the number and its bounds in another unit; `factor` is above 0."""
         return Bounded(self * factor, self.lower * factor, self.upper * factor)
 
-    def __getnewargs__(self) -> tuple[float, float, float]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type[Self], tuple[float, float, float]]:
         """What copies and pickles are made of."""
-        return float(self), self.lower, self.upper
-
-    def __getstate__(self) -> None:
-        """Nothing beside it."""
+        return type(self), (float(self), self.lower, self.upper)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a {type(self).__name__} is as it is: {name} cannot be set")

@@ -54,7 +54,7 @@ class Evaluation:
     deviation_gain : float
         Most that a user gains by moving to another server; 0 at an equilibrium.
     move : tuple of str or None
-        The server that this user leaves, and the one that he goes to; None where nobody gains.
+        The server that this user leaves, and the one moved to; None where nobody gains.
     certificate : Certificate
         The least mean delay lies between its bounds; its gap is the largest relative distance that this split can have to it.
     caveats : tuple of str
@@ -154,7 +154,7 @@ def evaluate(system: ParallelServers, load: float, given: dict[str, npt.ArrayLik
     # a server without jobs has a latency, but costs nobody anything, were it infinite
     mean = math.fsum((flow * np.where(used, latency, 0.0)).tolist()) / math.fsum(flow.tolist())
     # a float cannot say a flow, nor what it leaves of a server, more exactly than this
-    delay = within(mean, ROUNDING + 4 * EPS * _steepness(system, flow) / mean)
+    delay = within(mean, ROUNDING + 4 * EPS * (_steepness(system, flow) / mean if mean else 0.0))
     best, selfish = (_truth(system, load, goal) for goal in ("optimum", "equilibrium"))
     ratio, own = Ratio.to(delay, best), certify(bank, load, flow, "optimum")
     offered, slowest = int(np.argmin(latency)), int(np.argmax(np.where(used, latency, -np.inf)))
@@ -211,9 +211,9 @@ def _flow(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike |
         raise InputError(name, parts.tolist(), "is 0 for all servers", "give at least one a number above 0")
     scaled = parts / parts.max()  # so that no sum of weights is too large for a float
     whole = math.fsum(scaled.tolist())
-    exactly: Array = load * (scaled / whole)
+    divided: Array = load * (scaled / whole)
     if name == "weights":
-        return exactly
+        return divided
     wanted, total = load if name == "flow" else 1.0, whole * float(parts.max())
     if not abs(total - wanted) <= SUM * wanted:
         what = f"the load {wanted:.12g}" if name == "flow" else "1"
@@ -221,4 +221,4 @@ def _flow(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike |
         raise InputError(name, parts.tolist(), f"sums to {total:.12g}, not to {what}", remedy)
     if name == "flow" and abs(math.fsum([*parts.tolist(), -load])) <= 2 * EPS * load:
         return parts  # every digit as it is given
-    return exactly
+    return divided
