@@ -57,6 +57,10 @@ def run(
     load: LoadOption = None,
     solver: SolverOption = None,
     folder: OutOption = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights-in", help="The split in use, such as 50,30,20, one weight a row of servers: judged against both."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Solve a scenario: the split and delays at a load, thresholds, price of anarchy; with --out also the curve."""
@@ -66,9 +70,14 @@ def run(
     chosen = load_scenario(scenario)
     point = _load(load, chosen)
     if isinstance(chosen, DualModeScenario):
+        if weights is not None:
+            from sojourn.reference.errors import InputError
+
+            problem = "is a split over servers, and the jobs of this system have none to choose"
+            raise InputError("--weights-in", weights, problem, "leave it out; in Python, evaluate(load, p) judges an operating point")
         code = dual_mode.run(chosen, point, solver, folder, as_json=as_json)
     else:
-        code = parallel.run(chosen, point, solver, folder, as_json=as_json)
+        code = parallel.run(chosen, point, solver, folder, weights, as_json=as_json)
     if code:
         raise typer.Exit(code)
 

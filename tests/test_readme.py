@@ -31,7 +31,7 @@ def test_python_blocks_print_what_the_readme_says(capsys):
             pattern = re.sub(r"\d\\ Newton", r"\\d+\\ Newton", pattern)
             assert re.fullmatch(pattern, printed.rstrip("\n")), f"expected\n{expected}\nprinted\n{printed}"
             shown += 1
-    assert shown == 9
+    assert shown == 10
 
 
 @pytest.mark.parametrize("line", [c for kind, text in BLOCKS if kind == "console" for c in text.splitlines()])

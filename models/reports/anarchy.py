@@ -85,6 +85,8 @@ def _operators(scenario: Scenario, load: float, solver: str | None) -> dict[str,
 def _result(
     scenario: Scenario, load: float, found: WorstCase, operators: dict[str, Any], players: xr.Dataset | None, control: xr.Dataset
 ) -> dict[str, Any]:
+    from sojourn.models.studies.curve import ANARCHY
+
     thresholds = scenario.system.thresholds()
     row = players.sel(load=load) if players is not None and load in players["load"].values else None
     return {
@@ -101,7 +103,7 @@ def _result(
             {"name": n, "replicas": int(r), **{k: v[i] for k, v in operators.items()}}
             for i, (n, r) in enumerate(zip(scenario.rows.names, scenario.rows.replicas, strict=True))
         ],
-        "players": [] if row is None else _rows(row, "players", ("delay", "price_of_anarchy")),
+        "players": [] if row is None else _rows(row, "players", ("delay", *ANARCHY)),
         "control": [
             {"fraction": float(part), **{s: finite_or_none(ratio.sel(strategy=s)) for s in control["strategy"].values}}
             for part, ratio in zip(control["fraction"].values, control["ratio"].transpose("fraction", "strategy"), strict=True)
@@ -152,7 +154,9 @@ def _servers(scenario: Scenario, load: float, operators: dict[str, Any]) -> Tabl
 
 def _players(scenario: Scenario, load: float, players: xr.Dataset) -> Table:
     unit = scenario.delay_unit
-    table = Table(caption=f"equal players at load {load:.6g}; the worst over the loads of the curve")
+    wide = float((players["price_of_anarchy_upper"] / players["price_of_anarchy_lower"]).max()) - 1
+    caption = f"equal players at load {load:.6g}; the worst over the loads of the curve; each price certified within {wide:.0e}"
+    table = Table(caption=caption)
     for heading in ("players", f"delay ({unit})", "price of\nanarchy", "worst on\nthe curve"):
         table.add_column(heading, justify="right", no_wrap=True)
     for k in players["players"].values:

@@ -13,7 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
+from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import finite_or_none
+from sojourn.reference.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,19 +23,25 @@ if TYPE_CHECKING:
 
     from sojourn.models.scenarios import Scenario
     from sojourn.models.solving import Solution
+    from sojourn.models.systems import Evaluation
     from sojourn.reference.errors import Array
 
 
-def run(scenario: Scenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
-    """Solve at a load, print, write; return the exit code."""
+def run(scenario: Scenario, point: float, solver: str | None, folder: Path | None, weights: str | None, *, as_json: bool) -> int:
+    """Solve at a load, print, write; return the exit code. Weights, such as ``50,30,20``, are a split to judge beside."""
+    given = None if weights is None else _given(scenario, point, weights)
     goals = ("optimum", "equilibrium")
     optimum, equilibrium = (_solve(scenario, goal, point, solver) for goal in goals)
     variants = _variants(scenario, point, solver)
     result = _result(scenario, point, optimum, equilibrium, variants)
+    if given is not None:
+        result["given"] = given.to_dict()
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
     else:
         _print_result(scenario, point, optimum, equilibrium, variants)
+        if given is not None:
+            _print_given(scenario, given)
     return 0 if folder is None else _write_all(folder, scenario, solver, result, quiet=as_json)
 
 
@@ -41,6 +49,49 @@ def _solve(scenario: Scenario, goal: str, point: float, solver: str | None) -> S
     """Answer by row, in the units of the file."""
     found = getattr(scenario.system, goal)(point, solver=solver)
     return scenario.units.result(scenario.rows.solution(found, scenario.system.bank))
+
+
+def _given(scenario: Scenario, point: float, text: str) -> Evaluation:
+    """The split that weights say, judged, by row and in the units of the file; a row's weight is shared evenly by its replicas."""
+    rows = scenario.rows
+    try:
+        weights = np.array([float(word) for word in text.split(",")])
+    except ValueError:
+        remedy = f"give one a row, such as {','.join('1' for _ in rows.names[:3])}"
+        raise InputError("--weights-in", text, "is not a list of numbers with commas between", remedy) from None
+    if weights.size != len(rows.names):
+        problem = f"has {weights.size} numbers for {len(rows.names)} rows of servers"
+        raise InputError("--weights-in", text, problem, f"give one for each of {', '.join(rows.names)}")
+    try:
+        found = scenario.system.evaluate(point, weights=np.repeat(weights / rows.replicas, rows.replicas))
+    except InputError as error:
+        place = error.field.removeprefix("weights") if rows.single else ""
+        raise InputError(f"--weights-in{place}", text, error.problem, error.remedy) from None
+    return scenario.units.result(rows.evaluation(found, scenario.system.bank))
+
+
+def _print_given(scenario: Scenario, given: Evaluation) -> None:
+    """The split in use, beside the table of the others."""
+    unit = scenario.delay_unit
+    table = Table(title="split given")
+    table.add_column("server", overflow="fold", min_width=6)
+    for heading in ("share", f"latency ({unit})", "busy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, share, latency, busy in zip(given.names, given.share, given.latency, given.utilisation, strict=True):
+        table.add_row(escape(name), f"{share:.4f}", f"{latency:.6g}", f"{busy:.1%}")
+    table.add_section()
+    table.add_row("[bold]mean delay", "", f"[bold]{given.mean_delay:.6g}", "")
+    show(table)
+    for name in given.overloaded:
+        out.print(f"[bold]unstable[/]: {escape(name)} gets its rate or more, and its queue grows without bound")
+    if given.stable:
+        out.print(f"[bold]{given.ratio:.6f}[/] times the optimum, certified within {given.ratio.spread:.0e}")
+        out.print(f"[bold]{given.loss:.6g}[/] {unit} are lost")
+    if given.move is not None:
+        leaves, goes = map(escape, given.move)
+        out.print(f"a user gains {given.deviation_gain:.6g} {unit} by moving from {leaves} to {goes}")
+    for caveat in given.caveats:
+        out.print(f"[bold]but[/] {escape(caveat)}")
 
 
 def _as_json(scenario: Scenario, found: Solution) -> dict[str, Any]:
@@ -63,7 +114,9 @@ def _variants(scenario: Scenario, point: float, solver: str | None) -> list[dict
 
 
 def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> dict[str, Any]:
-    thresholds = scenario.system.thresholds()
+    from sojourn.models.studies.curve import ANARCHY
+
+    thresholds, poa = scenario.system.thresholds(), PriceOfAnarchy.of(equilibrium, optimum)
     return {
         "scenario": scenario.name,
         "title": scenario.title,
@@ -71,7 +124,7 @@ def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: So
         "units": scenario.units.to_dict(),
         "total_rate": finite_or_none(scenario.system.total_rate),
         "load": point,
-        "price_of_anarchy": equilibrium.mean_delay / optimum.mean_delay,
+        **dict(zip(ANARCHY, (poa, poa.lower, finite_or_none(poa.upper)), strict=True)),
         "thresholds": {
             goal: [finite_or_none(v) for v in getattr(thresholds, goal)[scenario.rows.first]] for goal in ("optimum", "equilibrium")
         },
@@ -104,7 +157,8 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     show(table)
     if not scenario.rows.single:
         show(_flows(scenario, optimum, equilibrium))
-    out.print(f"\nprice of anarchy  [bold]{equilibrium.mean_delay / optimum.mean_delay:.6f}")
+    poa = PriceOfAnarchy.of(equilibrium, optimum)
+    out.print(f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}")
     for s in (optimum, equilibrium):
         out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
     for caveat in dict.fromkeys(optimum.caveats + equilibrium.caveats):

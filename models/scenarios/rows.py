@@ -11,6 +11,7 @@ import numpy as np
 from sojourn.models.latency import Latency
 from sojourn.models.scenarios.servers import Server
 from sojourn.models.solving.solution import Solution
+from sojourn.models.systems.evaluation import Evaluation
 from sojourn.reference.errors import Array
 
 if TYPE_CHECKING:
@@ -67,6 +68,24 @@ class Rows:
             share=self.total(found.share),
             latency=found.latency[self.first],
             active=self.total(found.active.astype(float)) > 0,
+            caveats=tuple(bank.take(self.first).caveats(flow, self.names)),
+        )
+
+    def evaluation(self, found: Evaluation, bank: Latency) -> Evaluation:
+        """Return a judged split by row: flow, latency and utilisation of one server, share of all."""
+        if self.single:
+            return found
+        row = dict(zip(found.names, np.repeat(np.array(self.names, dtype=object), self.replicas), strict=True))
+        flow = self.total(found.flow) / self.replicas
+        return replace(
+            found,
+            names=self.names,
+            flow=flow,
+            share=self.total(found.share),
+            latency=found.latency[self.first],
+            utilisation=found.utilisation[self.first],
+            overloaded=tuple(dict.fromkeys(row[name] for name in found.overloaded)),
+            move=None if found.move is None else (row[found.move[0]], row[found.move[1]]),
             caveats=tuple(bank.take(self.first).caveats(flow, self.names)),
         )
 

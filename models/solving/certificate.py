@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 
 from sojourn.models.solving.prices import Goal, multiplier
 from sojourn.models.solving.splits import Mask, clip, feasible, missing, total
 from sojourn.models.solving.table import Table
-from sojourn.reference.errors import Array
+from sojourn.reference.errors import Array, InputError, numbers
+from sojourn.reference.parallel import check_one_load
 from sojourn.reference.queues import Operation, Queue
 
 EPS = float(np.finfo(float).eps)
@@ -82,7 +83,7 @@ class Certificates(Table):
 
 
 def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
-    """Return the certificate of a flow, as tight as the flow allows.
+    """Return the certificate of a flow, as tight as the flow allows. For the split of a user's own see `ParallelServers.evaluate`.
 
     Parameters
     ----------
@@ -93,8 +94,17 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
     flow : ndarray, shape (n,)
         The answer to certify; it need not be feasible.
     goal : {"optimum", "equilibrium"}
+
+    Raises
+    ------
+    LoadError, InputError
     """
-    return certify_rows(queue, np.array([float(load)]), np.asarray(flow, dtype=float)[None], goal).row(0)
+    if goal not in get_args(Goal):
+        raise InputError("goal", goal, "is not something to certify", f"use {' or '.join(get_args(Goal))}")
+    x = numbers("flow", flow)
+    if x.shape != (len(queue),):
+        raise InputError("flow", x.tolist(), f"has shape {x.shape}", f"give {len(queue)} numbers, one a server")
+    return certify_rows(queue, np.array([check_one_load(queue, load)]), x[None], goal).row(0)
 
 
 def certify_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from sojourn.models.solving.ratio import Bounded
+
 Result = TypeVar("Result")
 
 
@@ -14,7 +16,7 @@ def in_time_unit(result: Result, factor: float) -> Result:
     Parameters
     ----------
     result : dataclass
-        Its attribute ``times`` names the fields that are times (numbers, arrays, `Bounds`; None stays None). Results within it, also
+        Its attribute ``times`` names the fields that are times (numbers, arrays, `Bounds`, `Bounded`; None stays None). Results within it, also
         in tuples, are converted by their own.
     factor : float
         Units of today's in one of the new: 1000 from seconds to milliseconds. Rates stay, so a delay per rate is a time here.
@@ -30,7 +32,7 @@ def in_time_unit(result: Result, factor: float) -> Result:
     for field in fields(result):  # type: ignore[arg-type]
         value = getattr(result, field.name)
         if field.name in times:
-            changed[field.name] = None if value is None else value * factor
+            changed[field.name] = value.scaled(factor) if isinstance(value, Bounded) else None if value is None else value * factor
         elif isinstance(value, tuple):
             changed[field.name] = tuple(_inner(v, factor) for v in value)
         else:

@@ -31,6 +31,7 @@ def test_scenario_1(sojourn):
     assert re.search(r"worst price of anarchy +1\.119471 at load 80, 0\.2105 of the total rate", out)
     assert "no load has more than 1.119470803" in out
     assert "saturation alone: the same" in out
+    assert re.search(r"each\s+price\s+certified\s+within\s+\de-1\d", out)
     assert re.search(r"edge 2 +│ +10\.557 +│ +20 │ +5\.285", out)
     assert f"{float(equilibrium(bank, 80.0, 4).mean_delay) * 1e3:.6g}" in out
     assert f"{controlled(bank, 80.0, 0.2).mean_delay / controlled(bank, 80.0, 1.0).mean_delay:.6f}" in out
@@ -53,6 +54,8 @@ def test_json_is_the_reference(sojourn, two):
     assert said["load"] == 1.0
     np.testing.assert_allclose([s["toll"] for s in said["servers"]], tolls(bank, 1.0), rtol=1e-8)
     by_players = {row["players"]: row["delay"] for row in said["players"]}
+    for row in said["players"]:
+        assert 1 <= row["price_of_anarchy_lower"] <= row["price_of_anarchy"] <= row["price_of_anarchy_upper"]
     assert by_players[2.0] == pytest.approx(float(equilibrium(bank, 1.0, 2).mean_delay), rel=1e-9)
     assert by_players[None] == pytest.approx(float(equilibrium(bank, 1.0).mean_delay), rel=1e-9)
     assert said["control"][0]["llf"] == pytest.approx(by_players[None] / by_players[1.0], rel=1e-9)
