@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, InputError, one_number
+from sojourn.reference.errors import Array, InputError, numbers, one_number
 from sojourn.reference.queues import ArrayLike, Operation, Pool, Queue
 
 
@@ -29,12 +29,11 @@ def check_players(players: float) -> float:
     InputError
         When it is not a whole number from 1, or infinity.
     """
-    array = np.asarray(players)
-    if array.ndim:
+    if numbers("players", players).ndim:
         problem = "is not one number: players of different size have no potential, so their equilibrium is no convex program"
         raise InputError("players", players, problem, "give how many equal players there are")
     value = one_number("players", players)
-    if isinstance(players, bool) or not value >= 1 or (math.isfinite(value) and value != int(value)):
+    if not value >= 1 or (math.isfinite(value) and value != int(value)):
         raise InputError("players", players, "is not a number of players", "give a whole number from 1, or math.inf")
     return value
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, TypedDict, TypeVar
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError
 from sojourn.models.solving.solution import Attempt
 from sojourn.models.solving.solvers import solver_names, takes
-from sojourn.reference.errors import InputError
+from sojourn.reference.errors import InputError, one_number
 
 
 class Settings(TypedDict, total=False):
@@ -68,7 +68,7 @@ def check_how(goal: str, how: Mapping[str, object], known: type = How) -> None:
             hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known.__annotations__)}"
             raise TypeError(f"{goal}() got an unexpected keyword argument {key!r}; {hint}")
     gap = how.get("gap")
-    if gap is not None and not (isinstance(gap, int | float) and gap > 0):
+    if gap is not None and not one_number("gap", gap) > 0:
         raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
 
 
