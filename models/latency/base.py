@@ -45,6 +45,20 @@ class Latency(Queue):
         """Loads at which the second derivative of the latency jumps, shape (m, n): none, unless a family says so."""
         return np.empty((0, len(self)))
 
+    @property
+    def full_load(self) -> Array:
+        """Load that a utilisation is a part of, shape (n,): the rate.
+
+        Infinite where any load is served alike, and NaN where there is no such load.
+        """
+        endless = np.where(np.isfinite(self.ceiling), np.inf, np.nan)
+        return np.where(np.isfinite(self.rate), self.rate, endless)
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What the `full_load` of each server is, in a word or two: n of them."""
+        return ("rate",) * len(self)
+
     def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
         """Return what must be said of the latencies at a flow, such as that nothing was ever measured there; nothing, unless a family does."""
         return []
@@ -114,6 +128,16 @@ class Scaled(Latency):
     def ceiling(self) -> Array:
         """Latency that no load exceeds; see `Queue.ceiling`."""
         return self.queue.ceiling * self.per_time
+
+    @property
+    def full_load(self) -> Array:
+        """Load that a utilisation is a part of; see `Latency.full_load`."""
+        return self.queue.full_load * self.per_rate
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What it is; see `Latency.full_load_is`."""
+        return self.queue.full_load_is
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency of each server; see `Queue.latency`."""
@@ -201,6 +225,16 @@ class LatencyPool(Pool, Latency):
         parts = [b.kinks for b in self.banks]
         most = max(len(p) for p in parts)
         return np.concatenate([np.pad(p, ((0, most - len(p)), (0, 0)), constant_values=np.inf) for p in parts], axis=1)
+
+    @property
+    def full_load(self) -> Array:
+        """Load that a utilisation is a part of; see `Latency.full_load`."""
+        return np.concatenate([b.full_load for b in self.banks])
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What it is; see `Latency.full_load_is`."""
+        return tuple(said for b in self.banks for said in b.full_load_is)
 
     def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
         """What each bank has to say; see `Latency.caveats`."""

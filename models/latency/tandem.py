@@ -66,6 +66,19 @@ class Tandem(Latency):
         return self.first.ceiling + self.second.ceiling
 
     @property
+    def full_load(self) -> Array:
+        """The lesser load of both, of one alone where the other has none; see `Latency.full_load`."""
+        loads = self.first.full_load, self.second.full_load
+        least = np.fmin(*loads)
+        return np.where(np.isfinite(least), least, np.minimum(*loads))
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What it is; see `Latency.full_load_is`."""
+        second = self.second.full_load < np.nan_to_num(self.first.full_load, nan=np.inf)
+        return tuple(np.where(second, self.second.full_load_is, self.first.full_load_is).tolist())
+
+    @property
     def derived(self) -> bool:
         """Whether that of one of them is derived; see `Queue.derived`."""
         return self.first.derived or self.second.derived

@@ -85,10 +85,10 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     table.add_row("[bold]mean delay", "", "", *(f"[bold]{d}" for d in delays), "", "")
     out.print(table)
     out.print(f"\nprice of anarchy  [bold]{equilibrium.mean_delay / optimum.mean_delay:.6f}")
-    for s in (optimum, equilibrium):
-        out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
     for caveat in dict.fromkeys(optimum.caveats + equilibrium.caveats):
         out.print(f"[bold]but[/] {escape(caveat)}")
+    for s in (optimum, equilibrium):
+        out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
     if variants:
         other = Table(title="variants")
         for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):
