@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.derived import flow_at, integral, overshoot, slope
+from sojourn.reference.derived import curvature, flow_at, integral, overshoot, slope
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.sums import exact_sum
 
@@ -118,8 +118,12 @@ class Queue(ABC):
         return slope(self.latency, flow, self.rate)
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay, g'(x)."""
-        return slope(self.marginal, flow, self.rate)
+        """Derivative of the marginal delay, g'(x) = 2 l'(x) + x l''(x)."""
+        if type(self).marginal is not Queue.marginal:
+            return slope(self.marginal, flow, self.rate)
+        # differences of differences would be slow, and have few digits
+        bend = curvature(self.latency, flow, self.rate) if self.derived else slope(self.latency_slope, flow, self.rate)
+        return 2.0 * self.latency_slope(flow) + np.asarray(flow, dtype=np.float64) * bend
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point where the latency is `excess` >= 0 above the idle latency."""
