@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Self, get_args
 
 import numpy as np
@@ -64,6 +65,11 @@ class Led(Queue):
         self.queue, self.base = queue, base
         self.rate, self.delay = queue.rate - base, queue.delay
         self._idle = queue.latency(base)
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether the servers are; see `Queue.trusted`."""
+        return self.queue.trusted
 
     @property
     def service(self) -> Array:

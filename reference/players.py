@@ -12,6 +12,7 @@ the same the other way round unless l'' = 0.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -52,6 +53,11 @@ class Perceived(Queue):
     def __init__(self, queue: Queue, players: float) -> None:
         self.queue, self.players = queue, players
         self.rate, self.delay = queue.rate, queue.delay
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether the servers are; see `Queue.trusted`."""
+        return self.queue.trusted
 
     @property
     def service(self) -> Array:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from sojourn.reference.checks import fit_together
 from sojourn.reference.derived import curvature, flow_at, integral, overshoot, slope
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.sums import exact_sum
@@ -119,7 +120,7 @@ class Queue(ABC):
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, g'(x) = 2 l'(x) + x l''(x)."""
-        if type(self).marginal is not Queue.marginal:
+        if self.says("marginal"):
             return slope(self.marginal, flow, self.rate)
         # differences of differences would be slow, and have few digits
         bend = curvature(self.latency, flow, self.rate) if self.derived else slope(self.latency_slope, flow, self.rate)
@@ -152,7 +153,18 @@ class Queue(ABC):
     @property
     def derived(self) -> bool:
         """Whether the marginal delay is made of differences: right where the latency has no kink."""
-        return type(self).marginal is Queue.marginal and type(self).latency_slope is Queue.latency_slope
+        return not self.says("marginal") and not self.says("latency_slope")
+
+    def says(self, name: str) -> bool:
+        """Whether the family has a method of its own, not that of this class, which derives it."""
+        return getattr(type(self), name) is not getattr(Queue, name)
+
+    @cached_property
+    def trusted(self) -> bool:
+        """True; those of a family that is not of this library are looked at once a bank, and an InputError says what is wrong with them."""
+        if not type(self).__module__.startswith("sojourn."):
+            fit_together(self)
+        return True
 
     def overshoot(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
         """How far x l(x) - price x, within [least, most], can fall below its value at `flow`; 0 where the marginal delay is said."""
@@ -284,6 +296,11 @@ class Pool(Queue):
         parts = [None if a is None else np.broadcast_to(a, (*np.shape(a)[:-1], len(self))) for a in args]
         slices = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
         return [getattr(b, method)(*(None if p is None else p[..., lo:hi] for p in parts)) for b, lo, hi in slices]
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether every bank is; see `Queue.trusted`."""
+        return all(b.trusted for b in self.banks)
 
     @property
     def derived(self) -> bool:

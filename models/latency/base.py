@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
@@ -118,6 +119,11 @@ class Scaled(Latency):
     def __init__(self, queue: Latency, rate: float, time: float) -> None:
         self.queue, self.per_rate, self.per_time = queue, rate, time
         self.rate, self.delay, self.forms = queue.rate * rate, queue.delay * time, queue.forms
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether the servers are; see `Queue.trusted`."""
+        return self.queue.trusted
 
     @property
     def service(self) -> Array:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from sojourn.models.latency.base import ArrayLike, Latency
-from sojourn.models.latency.shape import ROUNDING, check_shape
 from sojourn.models.latency.tangents import general_points
-from sojourn.reference.derived import slope
+from sojourn.reference.checks import ROUNDING, WIDER, check_shape
+from sojourn.reference.derived import differences
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.queues import bank_arrays
 
@@ -112,9 +112,9 @@ class Function(Latency):
             check_shape(f"function, server {i}", points[:, i], value[:, i], bounded=bool(np.isfinite(self.rate[i])))
         if given is not None:
             with np.errstate(all="ignore"):
-                true = slope(self.latency, points, self.rate)
+                true, error = differences(self.latency, points, self.rate)
             inner = points > 1e-3 * np.where(np.isfinite(self.rate), self.rate, 1.0)
-            off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12))
+            off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12)) + WIDER * error
             if np.any(bad := off & inner & np.isfinite(true)):
                 k, i = np.argwhere(bad)[0]
                 problem = f"is {given[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, where the function rises by {true[k, i]:.6g}"

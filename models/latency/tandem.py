@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import cvxpy as cp
@@ -54,6 +55,11 @@ class Tandem(Latency):
 
     def __repr__(self) -> str:
         return f"Tandem({self.first!r}, {self.second!r})"
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether the servers are; see `Queue.trusted`."""
+        return self.first.trusted and self.second.trusted
 
     @property
     def service(self) -> Array:
