@@ -7,7 +7,8 @@ slopes, integrals and inverses, and would prove nothing were one of them that of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -156,15 +157,14 @@ def reach(queue: Queue) -> Array:
 def fit_together(queue: Queue) -> None:
     """Raise InputError where the numbers of a family do not fit each other, at a few loads."""
     with np.errstate(all="ignore"):
-        name = "latency"
         try:
             points = FEW * reach(queue)
-            for name, look in FIRST_LOOK.items():
+            for look in FIRST_LOOK:
                 look(queue, points)
         except InputError:
             raise
         except Exception as error:  # a family may raise anything
-            raise raised(name, error) from error
+            raise raised(type(queue).__name__, error) from error
 
 
 def _own_potential(queue: Queue, points: Array) -> None:
@@ -172,13 +172,7 @@ def _own_potential(queue: Queue, points: Array) -> None:
         potential(queue, points[[1, -1]])
 
 
-FIRST_LOOK: Mapping[str, Callable[[Queue, Array], object]] = {
-    "latency": convex,
-    "service": empty,
-    "marginal": derivatives,
-    "potential": _own_potential,
-    "inverses": lambda queue, points: inverses(queue, points, own=True),
-}
+FIRST_LOOK: tuple[Callable[[Queue, Array], object], ...] = (convex, empty, derivatives, _own_potential, partial(inverses, own=True))
 
 
 def raised(name: str, error: Exception) -> InputError:

@@ -72,6 +72,11 @@ class Led(Queue):
         return self.queue.trusted
 
     @property
+    def derived(self) -> bool:
+        """Whether that of the servers is; see `Queue.derived`."""
+        return self.queue.derived
+
+    @property
     def service(self) -> Array:
         """Latency beyond the delay where no follower has come yet, shape (n,)."""
         return self._idle - self.delay

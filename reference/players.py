@@ -60,6 +60,11 @@ class Perceived(Queue):
         return self.queue.trusted
 
     @property
+    def derived(self) -> bool:
+        """Whether that of the servers is; see `Queue.derived`."""
+        return self.queue.derived
+
+    @property
     def service(self) -> Array:
         """Latency beyond the delay of an empty server, shape (n,): there, what one's own jobs add is nothing."""
         return self.queue.service

@@ -261,6 +261,51 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
         object.__setattr__(bank, name, array)
 
 
+def rates_and_delays(rate: object, delay: object, servers: int = 1) -> tuple[Array, Array]:
+    """Return rates, which may be infinite, and delays, shape (n,) each; a number stands for all servers. InputError as `bank_arrays`."""
+    rates = np.atleast_1d(numbers("rate", rate))
+    arrays = bank_arrays(rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers))
+    first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a load to stay below, or infinity")
+    first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
+    return np.array(np.broadcast_to(rates, arrays["rate"].shape)), arrays["delay"]
+
+
+def whole(queue: Any) -> Any:
+    """Return a bank after its rate and delay were made arrays of one shape (n,), where a family gives numbers or lists, or no delay.
+
+    Raises
+    ------
+    InputError
+        On a family without a rate, or values that do not fit.
+    """
+    given = [getattr(queue, name, None) for name in ("rate", "delay")]
+    if all(_a_row(value) for value in given) and given[0].size == given[1].size:
+        return queue
+    rate, delay = given[0], 0.0 if given[1] is None else given[1]
+    if rate is None:
+        remedy = "store the load that each server must stay below, or infinity, in an array of shape (n,)"
+        raise InputError("rate", None, f"is not given by {type(queue).__name__}", remedy)
+    _store(queue, *rates_and_delays(rate, delay))
+    if np.ndim(rate) == np.ndim(delay) == 0:  # how many servers there are is told by the latency alone
+        shape = np.shape(queue.latency(np.zeros(1)))
+        _store(queue, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
+    return queue
+
+
+def _a_row(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
+
+
+def _store(queue: Queue, rate: Array, delay: Array) -> None:
+    for name, array in (("rate", rate), ("delay", delay)):
+        try:
+            if not (_a_row(given := getattr(queue, name, None)) and given.size == array.size):
+                object.__setattr__(queue, name, array)
+        except AttributeError:
+            value, problem = getattr(queue, name), "is a property that gives no array of one float a server"
+            raise InputError(name, value, problem, f"give shape ({array.size},)") from None
+
+
 class Pool(Queue):
     """Banks of different families, side by side: one Queue whose servers are theirs, in order.
 
@@ -276,10 +321,10 @@ class Pool(Queue):
         for i, bank in enumerate(banks):
             if not isinstance(bank, Queue):
                 raise InputError(f"servers[{i}]", bank, "is not a bank of servers", "give MM1, MD1, MG1 or another Queue")
-        self.banks = tuple(banks)
-        self.edges = np.cumsum([0, *(len(b) for b in banks)])
-        self.rate = np.concatenate([b.rate for b in banks])
-        self.delay = np.concatenate([b.delay for b in banks])
+        self.banks = tuple(whole(bank) for bank in banks)
+        self.edges = np.cumsum([0, *(len(b) for b in self.banks)])
+        self.rate = np.concatenate([b.rate for b in self.banks])
+        self.delay = np.concatenate([b.delay for b in self.banks])
 
     @cached_property
     def service(self) -> Array:
@@ -377,4 +422,4 @@ class Pool(Queue):
 
 def as_queue(servers: Queue | Sequence[Queue]) -> Queue:
     """Return one Queue: a bank as it is, several banks as their `Pool`."""
-    return servers if isinstance(servers, Queue) else Pool(list(servers))
+    return whole(servers) if isinstance(servers, Queue) else Pool(list(servers))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sojourn.models.latency.cone import Cone
 from sojourn.models.latency.tangents import general_points, tangents
 from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import Pool, Queue
+from sojourn.reference.queues import Pool, Queue, whole
 
 ArrayLike = npt.ArrayLike
 
@@ -126,6 +126,11 @@ class Scaled(Latency):
         return self.queue.trusted
 
     @property
+    def derived(self) -> bool:
+        """Whether that of the servers is; see `Queue.derived`."""
+        return self.queue.derived
+
+    @property
     def service(self) -> Array:
         """Latency of an empty server beyond its delay, shape (n,)."""
         return self.queue.service * self.per_time
@@ -152,6 +157,14 @@ class Scaled(Latency):
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay; see `Queue.marginal`."""
         return self.queue.marginal(*self._there(flow, spare)) * self.per_time
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency; see `Queue.latency_slope`."""
+        return self.queue.latency_slope(self._there(flow, None)[0]) * (self.per_time / self.per_rate)
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay; see `Queue.marginal_slope`."""
+        return self.queue.marginal_slope(self._there(flow, None)[0]) * (self.per_time / self.per_rate)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Beckmann potential; see `Queue.potential`."""
@@ -278,7 +291,7 @@ def parameters(family: type[Latency]) -> dict[str, bool]:
 def as_latency(servers: tuple[Latency, ...]) -> Latency:
     """Return one `Latency`: a bank as it is, several as their pool."""
     if len(servers) == 1 and isinstance(servers[0], Latency):
-        return servers[0]
+        return whole(servers[0])  # type: ignore[no-any-return]
     return LatencyPool(servers)
 
 

@@ -12,6 +12,7 @@ from sojourn.models.latency import check_cones, check_numbers
 from sojourn.models.latency.base import Latency
 from sojourn.reference import checks
 from sojourn.reference.errors import Array, InputError
+from sojourn.reference.queues import whole
 
 PROPERTIES: Mapping[str, Callable[[Latency, Array], str]] = {
     "shapes": check_numbers.shapes,
@@ -131,7 +132,7 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
     """
     if not isinstance(bank, Latency):
         raise InputError("bank", bank, "is not a bank with cones", "make its class a subclass of sojourn.models.Latency")
-    found, first = [], None
+    found, first, bank = [], None, whole(bank)
     points = check_numbers.random_loads(bank, np.random.default_rng(seed))
     for name, look in PROPERTIES.items():
         try:

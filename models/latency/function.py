@@ -11,8 +11,8 @@ from sojourn.models.latency.base import ArrayLike, Latency
 from sojourn.models.latency.tangents import general_points
 from sojourn.reference.checks import ROUNDING, WIDER, check_shape
 from sojourn.reference.derived import differences
-from sojourn.reference.errors import Array, InputError, first_bad, numbers
-from sojourn.reference.queues import bank_arrays
+from sojourn.reference.errors import Array, InputError
+from sojourn.reference.queues import rates_and_delays
 
 APART = 1e-5  # relative distance between a derivative and the differences
 
@@ -59,12 +59,8 @@ class Function(Latency):
         for name, given in (("function", function), ("derivative", derivative)):
             if not callable(given) and not (name == "derivative" and given is None):
                 raise InputError(name, given, "is not a function", "give a function of an array of loads")
-        rates = np.atleast_1d(numbers("rate", rate))
-        arrays = bank_arrays(rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers or 1))
-        first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a load to stay below, or infinity")
-        first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
-        self.function, self.derivative, self.delay = function, derivative, arrays["delay"]
-        self.rate = np.array(np.broadcast_to(np.where(np.isposinf(rates), np.inf, rates), arrays["rate"].shape))
+        self.function, self.derivative = function, derivative
+        self.rate, self.delay = rates_and_delays(rate, delay, servers or 1)
         self._width, self._columns = len(self.rate), np.arange(len(self.rate))
         self._check()
 

@@ -13,6 +13,7 @@ from sojourn.models.latency.cone import Cone
 from sojourn.models.latency.mg1 import MM1
 from sojourn.models.latency.mmc import MMc
 from sojourn.reference.errors import Array, InputError
+from sojourn.reference.queues import whole
 
 
 class Tandem(Latency):
@@ -42,6 +43,7 @@ class Tandem(Latency):
         for name, bank in (("first", first), ("second", second)):
             if not isinstance(bank, Latency):
                 raise InputError(name, bank, "is not a bank of servers", "give MM1 or another family")
+        first, second = whole(first), whole(second)
         if len(first) != len(second):
             problem = f"has {len(second)} servers where first has {len(first)}"
             raise InputError("second", second, problem, "give as many of both: each server of the first has its own second")
