@@ -13,7 +13,7 @@ from sojourn.reference.errors import Array
 ArrayLike = npt.ArrayLike
 STEP = 0.01  # first step, of the distance to the nearer end of the capacity
 FINER = 4.0  # each next step is so many times smaller, where the function bends within the last
-LEVELS = 4  # steps tried
+LEVELS = 6  # steps tried
 ENOUGH = 1e-11  # error of function over flow at which no finer step is tried
 CONVERGED = 0.1  # by how much an order is better than the last where truncation is the error
 LIGHT = 1e-6  # part of the capacity below which a slope is taken there
