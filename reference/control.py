@@ -75,6 +75,15 @@ class Led(Queue):
         error: Array = high + low
         return error
 
+    def trusted(self) -> bool:
+        """Whether the servers are; see `Queue.trusted`."""
+        return self.queue.trusted
+
+    @property
+    def derived(self) -> bool:
+        """Whether that of the servers is; see `Queue.derived`."""
+        return self.queue.derived
+
     @property
     def service(self) -> Array:
         """Latency beyond the delay where no follower has come yet, shape (n,)."""

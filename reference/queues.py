@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.derived import flow_at, integral, overshoot, slope
+from sojourn.reference.checks import fit_together
+from sojourn.reference.derived import curvature, flow_at, integral, overshoot, slope
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.sums import exact_sum
 
@@ -173,8 +174,12 @@ class Queue(ABC):
 
     @_infinite_when_full
     def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay, g'(x)."""
-        return slope(self.marginal, flow, self.rate)
+        """Derivative of the marginal delay, g'(x) = 2 l'(x) + x l''(x)."""
+        if self.says("marginal"):
+            return slope(self.marginal, flow, self.rate)
+        # differences of differences would be slow, and have few digits
+        bend = curvature(self.latency, flow, self.rate) if self.derived else slope(self.latency_slope, flow, self.rate)
+        return 2.0 * self.latency_slope(flow) + np.asarray(flow, dtype=np.float64) * bend
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point where the latency is `excess` >= 0 above the idle latency."""
@@ -203,7 +208,18 @@ class Queue(ABC):
     @property
     def derived(self) -> bool:
         """Whether the marginal delay is made of differences: right where the latency has no kink."""
-        return type(self).marginal is Queue.marginal and type(self).latency_slope is Queue.latency_slope
+        return not self.says("marginal") and not self.says("latency_slope")
+
+    def says(self, name: str) -> bool:
+        """Whether the family has a method of its own, not that of this class, which derives it."""
+        return getattr(type(self), name) is not getattr(Queue, name)
+
+    @cached_property
+    def trusted(self) -> bool:
+        """True; those of a family that is not of this library are looked at once a bank, and an InputError says what is wrong with them."""
+        if not type(self).__module__.startswith("sojourn."):
+            fit_together(self)
+        return True
 
     def overshoot(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
         """How far x l(x) - price x, within [least, most], can fall below its value at `flow`; 0 where the marginal delay is said."""
@@ -300,6 +316,51 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
         object.__setattr__(bank, name, array)
 
 
+def rates_and_delays(rate: object, delay: object, servers: int = 1) -> tuple[Array, Array]:
+    """Return rates, which may be infinite, and delays, shape (n,) each; a number stands for all servers. InputError as `bank_arrays`."""
+    rates = np.atleast_1d(numbers("rate", rate))
+    arrays = bank_arrays(rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers))
+    first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a load to stay below, or infinity")
+    first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
+    return np.array(np.broadcast_to(rates, arrays["rate"].shape)), arrays["delay"]
+
+
+def whole(queue: Any) -> Any:
+    """Return a bank after its rate and delay were made arrays of one shape (n,), where a family gives numbers or lists, or no delay.
+
+    Raises
+    ------
+    InputError
+        On a family without a rate, or values that do not fit.
+    """
+    given = [getattr(queue, name, None) for name in ("rate", "delay")]
+    if all(_a_row(value) for value in given) and given[0].size == given[1].size:
+        return queue
+    rate, delay = given[0], 0.0 if given[1] is None else given[1]
+    if rate is None:
+        remedy = "store the load that each server must stay below, or infinity, in an array of shape (n,)"
+        raise InputError("rate", None, f"is not given by {type(queue).__name__}", remedy)
+    _store(queue, *rates_and_delays(rate, delay))
+    if np.ndim(rate) == np.ndim(delay) == 0:  # how many servers there are is told by the latency alone
+        shape = np.shape(queue.latency(np.zeros(1)))
+        _store(queue, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
+    return queue
+
+
+def _a_row(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
+
+
+def _store(queue: Queue, rate: Array, delay: Array) -> None:
+    for name, array in (("rate", rate), ("delay", delay)):
+        try:
+            if not (_a_row(given := getattr(queue, name, None)) and given.size == array.size):
+                object.__setattr__(queue, name, array)
+        except AttributeError:
+            value, problem = getattr(queue, name), "is a property that gives no array of one float a server"
+            raise InputError(name, value, problem, f"give shape ({array.size},)") from None
+
+
 class Pool(Queue):
     """Banks of different families, side by side: one Queue whose servers are theirs, in order.
 
@@ -315,10 +376,10 @@ class Pool(Queue):
         for i, bank in enumerate(banks):
             if not isinstance(bank, Queue):
                 raise InputError(f"servers[{i}]", bank, "is not a bank of servers", "give MM1, MD1, MG1 or another Queue")
-        self.banks = tuple(banks)
-        self.edges = np.cumsum([0, *(len(b) for b in banks)])
-        self.rate = np.concatenate([b.rate for b in banks])
-        self.delay = np.concatenate([b.delay for b in banks])
+        self.banks = tuple(whole(bank) for bank in banks)
+        self.edges = np.cumsum([0, *(len(b) for b in self.banks)])
+        self.rate = np.concatenate([b.rate for b in self.banks])
+        self.delay = np.concatenate([b.delay for b in self.banks])
 
     @cached_property
     def rate_error(self) -> Array:
@@ -340,6 +401,11 @@ class Pool(Queue):
         parts = [None if a is None else np.broadcast_to(a, (*np.shape(a)[:-1], len(self))) for a in args]
         slices = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
         return [getattr(b, method)(*(None if p is None else p[..., lo:hi] for p in parts)) for b, lo, hi in slices]
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether every bank is; see `Queue.trusted`."""
+        return all(b.trusted for b in self.banks)
 
     @property
     def derived(self) -> bool:
@@ -416,4 +482,4 @@ class Pool(Queue):
 
 def as_queue(servers: Queue | Sequence[Queue]) -> Queue:
     """Return one Queue: a bank as it is, several banks as their `Pool`."""
-    return servers if isinstance(servers, Queue) else Pool(list(servers))
+    return whole(servers) if isinstance(servers, Queue) else Pool(list(servers))

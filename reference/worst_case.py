@@ -56,6 +56,8 @@ class WorstCase:
         Loads up to here were searched; the total rate where all were.
     evaluations : int
         Loads at which optimum and equilibrium were computed.
+    note : str
+        Why the gap is not the one that was asked for; empty where it is.
     """
 
     poa: float
@@ -67,9 +69,12 @@ class WorstCase:
     candidate_load: float
     up_to: float
     evaluations: int
+    note: str = ""
 
     def __repr__(self) -> str:
-        state = f"certified within {self.gap:.0e}" if self.certified else f"NOT CERTIFIED, gap {self.gap:.0e}"
+        state = (
+            f"certified within {self.gap:.0e}" if self.certified else f"NOT CERTIFIED, gap {self.gap:.0e}" + f" ({self.note})" * bool(self.note)
+        )
         return (
             f"worst price of anarchy {self.poa:.9g} at load {self.load:.6g}; "
             f"no load up to {self.up_to:.6g} has more than {self.upper_bound:.9g}\n"

@@ -77,16 +77,28 @@ def check_pieces(pieces: Any) -> int:
 
 def check_delay(given: Any, latencies: list[Array]) -> Array:
     """Delay of each server."""
-    delay = np.atleast_1d(numbers("delay", given))
-    if delay.ndim != 1 or delay.size not in (1, len(latencies)):
-        problem = f"is not one number a server, of which there are {len(latencies)}"
-        raise InputError("delay", delay.tolist(), problem, "give one value per server, or one for all")
-    first_bad("delay", delay, np.isfinite(delay), "is not finite", "give a finite number")
+    delay = _one_each("delay", given, len(latencies))
     first_bad("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
-    delay = np.array(np.broadcast_to(delay, (len(latencies),)))
     middle = np.array([np.median(y) for y in latencies])
     first_bad("delay", delay, delay < middle, "is as long as half of the latencies of its server", "give less: it is a part of them all")
     return delay
+
+
+def check_capacity(given: Any, n: int) -> Array:
+    """Capacity of each of n servers."""
+    capacity = _one_each("capacity", given, n)
+    first_bad("capacity", capacity, capacity > 0, "is not above 0", "give a load, or leave it out: it is then the largest sample")
+    return capacity
+
+
+def _one_each(field: str, given: Any, n: int) -> Array:
+    """One finite number for each of n servers."""
+    array = np.atleast_1d(numbers(field, given))
+    if array.ndim != 1 or array.size not in (1, n):
+        problem = f"is not one number a server, of which there are {n}"
+        raise InputError(field, array.tolist(), problem, "give one value per server, or one for all")
+    first_bad(field, array, np.isfinite(array), "is not finite", "give a finite number")
+    return np.array(np.broadcast_to(array, (n,)))
 
 
 def read(path: Any, columns: Mapping[str, str] | None = None) -> list[Array]:

@@ -95,7 +95,13 @@ def able(solver: str | None, kind: str | None, what: str) -> tuple[str, ...]:
 
 
 def first_certified(
-    plan: Sequence[tuple[str, str]], ask: Callable[[str, str], tuple[Found | None, Attempt]], what: str, wanted: float, *, throw: bool
+    plan: Sequence[tuple[str, str]],
+    ask: Callable[[str, str], tuple[Found | None, Attempt]],
+    what: str,
+    wanted: float,
+    *,
+    throw: bool,
+    remedy: str | None = None,
 ) -> Found:
     """Ask solvers in turn; return the first certified answer.
 
@@ -110,6 +116,8 @@ def first_certified(
         The gap that the answers are held to, for the message.
     throw : bool
         Raise when no answer is certified; else return the best, if there is any.
+    remedy : str, optional
+        What the message says to do.
 
     Raises
     ------
@@ -128,10 +136,15 @@ def first_certified(
     best = best and replace(best, attempts=tuple(attempts))
     if best is not None and (best.certified or not throw):
         return best
-    raise NotCertifiedError(not_certified(what, wanted, attempts), best, tuple(attempts))
+    raise NotCertifiedError(not_certified(what, wanted, attempts, remedy or REMEDY), best, tuple(attempts))
 
 
 REMEDY = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
+
+DERIVED = (
+    "Their marginal delay is made of differences of the latency, which may know no more digits: give "
+    "`marginal` or `latency_slope` (Function: derivative=), or ask for a wider gap="
+)
 
 
 def not_certified(what: str, wanted: float, attempts: Sequence[Attempt], remedy: str = REMEDY) -> str:

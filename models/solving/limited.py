@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.solving.certificate import EPS, Certificate
+from sojourn.models.solving.polish import most_steps
 from sojourn.reference.errors import Array
 from sojourn.reference.limited import cheapest
 from sojourn.reference.queues import Queue
 
 Mask = npt.NDArray[np.bool_]
-STEPS = 200
 CALM = 1e-13  # relative move after which rounding is all that moves
 PATIENCE = 8  # steps without gain after which rounding is all that moves
 NEAR = 1e-6  # part of the load within which a solver's flow may be at its bound
@@ -111,9 +111,9 @@ class Limited:
         the budget, and steps.
         """
         found = self._newton(start, z)
-        if found[-1] == STEPS and (inner := self._inner(start)) is not None:
+        if found[-1] == most_steps(self.queue) and (inner := self._inner(start)) is not None:
             again = self._newton(inner, z)
-            found = again if again[-1] < STEPS else found
+            found = again if again[-1] < most_steps(self.queue) else found
         return found
 
     def _inner(self, flow: Array) -> Array | None:
@@ -132,7 +132,7 @@ class Limited:
         x = np.where(free, x, np.where(x <= low + close, low, high))
         binds = self.budgeted and math.fsum(self.price * x) >= self.money * (1 - NEAR)
         c, calmest, stuck = 0.0, math.inf, 0
-        for step in range(1, STEPS + 1):
+        for step in range(1, most_steps(queue) + 1):
             marginal = queue.marginal(x)
             # a price that does not rise with the flow is taken for one that hardly does: at the end, nothing moves by it
             slope = np.maximum(queue.marginal_slope(x), FLAT * max(float(marginal.max()), 1e-300) / self.load)
@@ -160,7 +160,7 @@ class Limited:
             if not freed.any() and not turned:
                 return x, c, z, step
             free, binds, calmest, stuck = free | freed, binds != turned, math.inf, 0
-        return x, c, z, STEPS
+        return x, c, z, most_steps(queue)
 
     def _to_free(self, x: Array, price: Array, free: Mask) -> Mask:
         """Servers at a limit that would rather move inside; where none moves and the load is not met, the one that meets it best."""

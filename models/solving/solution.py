@@ -163,6 +163,7 @@ class Solution:
         how = f"{self.solver.lower()}, {self.formulation}" + (f", {self.polished} Newton steps" if self.polished else "")
         lines = [
             f"{self.goal}{who} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}",
+            *(f"  but {caveat}" for caveat in self.caveats),
             f"  {'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})",
         ]
         width = max(len(n) for n in self.names)
@@ -170,7 +171,7 @@ class Solution:
         lines += [f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}" for i in sorted(shown)]
         if self.flow.size > shown.size:
             lines.append(f"  ... and {self.flow.size - shown.size} more servers")
-        lines += [f"  {limit}" for limit in self.limits] + [f"  but {caveat}" for caveat in self.caveats]
+        lines += [f"  {limit}" for limit in self.limits]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import InputError
+from sojourn.reference.errors import InputError, one_number
 
 POLISHED = 1e-9
 """Relative error that a polished answer must exclude, unless another gap is asked for."""
@@ -49,6 +49,7 @@ class Wanted:
 
 def check_gap(gap: object) -> float:
     """Return a gap as a float; InputError on one that no certificate can miss, or none can meet."""
-    if isinstance(gap, bool) or not isinstance(gap, Real) or not 0 < float(gap) < np.inf:
+    number = one_number("gap", gap)
+    if not 0 < number < np.inf:
         raise InputError("gap", gap, "is not a finite number above 0", "give a relative error such as 1e-6")
-    return float(gap)
+    return number

@@ -17,6 +17,7 @@ from sojourn.models.studies.verify_dual_mode import verify_dual_mode
 from sojourn.models.systems.dual_mode import MultiMode
 from sojourn.models.systems.formulations import for_goal
 from sojourn.reference import parallel as exact
+from sojourn.reference.errors import numbers
 from sojourn.reference.parallel import Split
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def verify(system: ParallelServers | MultiMode, loads: npt.ArrayLike, **how: Unp
     """
     if isinstance(system, MultiMode):
         return verify_dual_mode(system, loads, how)
-    points = [system.check_load(load) for load in np.atleast_1d(np.asarray(loads, dtype=float))]
+    points = [system.check_load(load) for load in np.atleast_1d(numbers("loads", loads))]
     checks: list[Check] = []
     for load in track(points, "loads"):
         checks += _at_load(system, load, how)

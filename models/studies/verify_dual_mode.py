@@ -13,6 +13,7 @@ from sojourn.models.studies.checks import AGREE, Check, Verification, compare
 from sojourn.models.studies.progress import track
 from sojourn.models.systems.dual_mode import DualMode, MultiMode
 from sojourn.reference import dual_mode as exact
+from sojourn.reference.errors import numbers
 
 TIE = 1e-6  # relative distance from the breakaway load within which two p are as good as each other
 
@@ -24,7 +25,7 @@ def verify_dual_mode(system: MultiMode, loads: npt.ArrayLike, how: Mapping[str, 
     middle of the stable interval, and of a `DualMode` the tunable-mode optimum. Once: the largest load and the breakaway.
     """
     check_how("verify", how, HowPolished)
-    points = [system.check_load(load) for load in np.atleast_1d(np.asarray(loads, dtype=float)).tolist()]
+    points = [system.check_load(load) for load in np.atleast_1d(numbers("loads", loads)).tolist()]
     broken = exact.breakaway(system.rates)
     checks = [*_largest_load(system), *_breakaway(system, broken, how)]
     for load in track(points, "loads"):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sojourn.models.latency.base import Latency, as_latency
 from sojourn.models.latency.seen import seen_by_players
-from sojourn.models.solving.chain import How, check_how, first_certified, no_limits
+from sojourn.models.solving.chain import DERIVED, How, check_how, first_certified, no_limits
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError
 from sojourn.models.solving.prices import Goal
 from sojourn.models.solving.ratio import PriceOfAnarchy
@@ -408,7 +408,14 @@ class ParallelServers:
     def _first(self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]) -> Solution:
         """First certified answer down the chain of solvers."""
         search, plan = self._question(goal, load, how, ask, models)
-        return first_certified(plan, search.ask, f"{goal} at load {load:g}", search.wanted.gap, throw=how.get("throw", True))
+        return first_certified(
+            plan,
+            search.ask,
+            f"{goal} at load {load:g}",
+            search.wanted.gap,
+            throw=how.get("throw", True),
+            remedy=DERIVED if self.bank.derived else None,
+        )
 
     def _question(
         self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]

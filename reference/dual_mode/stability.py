@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.reference.dual_mode.modes import Modes, check_two_modes
-from sojourn.reference.errors import Array, InputError, LoadError, first_bad, numbers
+from sojourn.reference.errors import Array, InputError, LoadError, first_bad, numbers, one_number
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
 
@@ -234,7 +234,7 @@ def is_stable(modes: Modes, load: float, assignment: npt.ArrayLike, partition: n
     partition : array_like, shape (S, M)
         Part of each stage's capacity that each mode gets.
     """
-    parts, share = np.asarray(assignment, dtype=float), np.asarray(partition, dtype=float)
-    need = load * parts * modes.time
+    parts, share = numbers("assignment", assignment), numbers("partition", partition)
+    need = one_number("load", load) * parts * modes.time
     given_out = np.all(parts >= 0) and abs(parts.sum() - 1) <= SUM and np.all(share >= 0) and np.all(share.sum(axis=1) <= 1 + SUM)
     return bool(given_out and np.all((need < share) | (need == 0)))

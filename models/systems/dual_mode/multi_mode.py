@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.solving.chain import HowPolished, Settings, able, check_how, first_certified
@@ -20,7 +19,7 @@ from sojourn.models.systems.dual_mode.sweep import AssignmentSweep, OneByOne, Pa
 from sojourn.reference.dual_mode import Modes, stable_interval
 from sojourn.reference.dual_mode import capacity as closed_form
 from sojourn.reference.dual_mode.stability import check_assignment, one_load
-from sojourn.reference.errors import Array, InputError
+from sojourn.reference.errors import Array, InputError, numbers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -291,7 +290,7 @@ def as_rates(local: npt.ArrayLike, cloud: npt.ArrayLike) -> Array:
     """Return the rates of a local and a cloud server as an array of shape (2, 2)."""
     rows = []
     for field, value in (("local", local), ("cloud", cloud)):
-        row = np.array(value, dtype=object)
+        row = numbers(field, value)
         if row.shape != (2,):
             raise InputError(field, value, "is not a pair of rates", "give the rates of mode 1 and mode 2")
         rows.append(row.tolist())

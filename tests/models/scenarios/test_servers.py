@@ -178,3 +178,11 @@ def test_entry_point_that_does_not_load_is_said_and_does_not_stop_the_others(pac
         assert "M/M/1" in registry.families()
     with pytest.raises(ScenarioError, match=r"^servers\[0\]\.family = 'broken': is the entry point"):
         bank(server(family="broken", rate=10))
+
+
+def test_the_capacity_of_a_measured_server_is_in_the_unit_of_rates(tmp_path):
+    (tmp_path / "db.csv").write_text("load,latency\n1,1\n2,2\n3,3\n")
+    lists = 'name = "b"\nfamily = "measured"\nload = [1, 2, 3]\nlatency = [1, 2, 3]\ncapacity = 4\n'
+    text = AT + server(family="measured", samples="db.csv", capacity=4) + f"[[servers]]\n{lists}"
+    bank = parse('[units]\nrate = "1/ms"\ndelay = "ms"\n' + text, "mine", tmp_path).system.bank
+    np.testing.assert_allclose(bank.full_load, [4000.0, 4000.0])
