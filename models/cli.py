@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from sojourn.models.reports.files import INTERRUPTED, complain, err, out
+from sojourn.models.reports.files import INTERRUPTED, complain, err, out, show
 
 if TYPE_CHECKING:
     from sojourn.models.scenarios import DualModeScenario, Scenario
@@ -157,7 +157,7 @@ def verify(
             + "\n"
         )
     else:
-        out.print(found.table(f"{escape(chosen.name)}: models against reference"))
+        show(found.table(f"{escape(chosen.name)}: models against reference"))
         out.print("all agree" if found.passed else "[bold red]they differ")
     if not found.passed:
         raise typer.Exit(UNCERTIFIED)

@@ -108,29 +108,29 @@ def read(path: Any, columns: Mapping[str, str] | None = None) -> list[Array]:
             remedy = f"did you mean {near[0]}?" if near else "name the columns in the first line, with commas between; or say columns="
             raise InputError(f"{path}, row 1", ",".join(header), f"has no column {name}", remedy)
     at = {column: header.index(named[column]) for column in COLUMNS}
-    empty = {column: {k for k, (_, row) in enumerate(rows[1:]) if len(row) <= i or not row[i].strip()} for column, i in at.items()}
+    empty = {column: {k for k, (_, row) in enumerate(rows[1:]) if i < len(row) and not row[i].strip()} for column, i in at.items()}
     skipped = set().union(*empty.values())
     if skipped:
         where = " and ".join(named[column] for column, its in empty.items() if its)
-        warnings.warn(f"{path}: {len(skipped)} of {len(rows) - 1} rows are skipped: an empty cell in column {where}", stacklevel=3)
+        warnings.warn(f"{path}: {len(skipped)} of {len(rows) - 1} rows are skipped: an empty cell in column {where}", stacklevel=4)
     kept = [row for k, row in enumerate(rows[1:]) if k not in skipped]
 
     def place(column: str, k: int | None) -> str:
         return f"{path}, column {named[column]}" if k is None else f"{path}, row {kept[k][0]}, column {named[column]}"
 
-    read = [_column(column, [row[i] for _, row in kept], place) for column, i in at.items()]
+    read = [_column(column, [row[i:] for _, row in kept], place) for column, i in at.items()]
     check_samples(read[0], read[1], place)
     return read
 
 
-def _column(name: str, cells: list[str], place: Place) -> Array:
-    """Numbers in cells."""
+def _column(name: str, cells: list[list[str]], place: Place) -> Array:
+    """Numbers at the head of rows of cells."""
     out = np.zeros(len(cells))
-    for k, cell in enumerate(cells):
+    for k, row in enumerate(cells):
         try:
-            out[k] = float(cell)
-        except ValueError:
-            raise InputError(place(name, k), cell, "is not a number", "give a number, or leave the row out") from None
+            out[k] = float(row[0])
+        except (IndexError, ValueError):
+            raise InputError(place(name, k), row[0] if row else "", "is not a number", "give a number, or leave the row out") from None
     return out
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
 from sojourn.models.reports.parallel import with_kinks
 from sojourn.models.solving.solution import finite, finite_or_none
 
@@ -129,21 +129,21 @@ def _print(
     out.print(f"  {state} {found.upper_bound:.9f} (gap {found.gap:.0e}, {found.evaluations} loads solved)")
     rule = "the same" if found.candidate_poa >= found.poa * (1 - 1e-7) else f"{found.candidate_poa:.6f}, too low"
     out.print(f"  the paper's rule, activation loads and saturation alone: {rule}\n")
-    out.print(_servers(scenario, load, operators))
+    show(_servers(scenario, load, operators))
     if players is not None and load in players["load"].values:
-        out.print(_players(scenario, load, players))
-    out.print(_control(load, control))
+        show(_players(scenario, load, players))
+    show(_control(load, control))
     for note in scenario.notes:
         out.print(f"[bold]note[/] {escape(note)}")
 
 
 def _servers(scenario: Scenario, load: float, operators: dict[str, Any]) -> Table:
-    unit, jobs = scenario.delay_unit, scenario.units.jobs
+    unit, job = scenario.delay_unit, scenario.units.jobs.replace("jobs", "job")
     thresholds = scenario.system.thresholds()
-    caption = f"toll, and what 1 {jobs} more of rate does to the mean delay: at load {load:.6g}, in {unit}"
+    caption = f"toll, and what 1 {job} more of rate does to the mean delay: at load {load:.6g}, in {unit}"
     table = Table(caption=caption)
     table.add_column("server", overflow="fold", min_width=6)
-    for heading in ("optimum\nstarts at", "equilib.\nstarts at", "\ntoll", f"optimum\nper {jobs}", f"equilib.\nper {jobs}"):
+    for heading in ("optimum\nstarts at", "equilib.\nstarts at", "\ntoll", f"optimum\nper {job}", f"equilib.\nper {job}"):
         table.add_column(heading, justify="right", no_wrap=True)
     for i, (name, k) in enumerate(zip(scenario.rows.names, scenario.rows.first, strict=True)):
         rates = [f"{operators[f'{goal}_per_rate'][i]:.3g}" for goal in ("optimum", "equilibrium")]

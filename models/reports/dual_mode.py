@@ -11,7 +11,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
 from sojourn.models.solving.solution import finite_or_none
 from sojourn.reference import dual_mode as exact
 
@@ -79,13 +79,13 @@ def _print_result(scenario: DualModeScenario, best: OperatingPoint, result: dict
     capacity = system.tunable.max_load
     part = f"{best.load / capacity:.4g} of both servers' capacity, {best.load / system.max_load:.4g} of the largest load {system.max_load:.6g}"
     out.print(f"load {best.load:.6g} {jobs} = {part}\n")
-    out.print(_operating_point(best, unit))
+    show(_operating_point(best, unit))
     low, high = result["stable_interval"]
     said = f"; Theorem {result['theorem']} speaks here" if result["theorem"] else ""
     out.print(f"p can be from {low:.6g} to {high:.6g}{said}")
     how = f"{best.solver.lower()}, {best.formulation}, {best.polished} Newton steps"
     out.print(f"certified within {best.certificate.gap:.0e} of the least delay ({how})")
-    out.print(_comparison(result, unit))
+    show(_comparison(result, unit))
     _print_marks(result, capacity)
 
 

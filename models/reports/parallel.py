@@ -12,7 +12,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
 from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import finite_or_none
 from sojourn.reference.errors import InputError
@@ -81,7 +81,7 @@ def _print_given(scenario: Scenario, given: Evaluation) -> None:
         table.add_row(escape(name), f"{share:.4f}", f"{latency:.6g}", f"{busy:.1%}")
     table.add_section()
     table.add_row("[bold]mean delay", "", f"[bold]{given.mean_delay:.6g}", "")
-    out.print(table)
+    show(table)
     for name in given.overloaded:
         out.print(f"[bold]unstable[/]: {escape(name)} gets its rate or more, and its queue grows without bound")
     if given.stable:
@@ -154,9 +154,9 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     table.add_section()
     delays = [f"{s.mean_delay:.6g}" for s in (optimum, equilibrium)]
     table.add_row("[bold]mean delay", "", "", *(f"[bold]{d}" for d in delays), "", "")
-    out.print(table)
+    show(table)
     if not scenario.rows.single:
-        out.print(_flows(scenario, optimum, equilibrium))
+        show(_flows(scenario, optimum, equilibrium))
     poa = PriceOfAnarchy.of(equilibrium, optimum)
     out.print(f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}")
     for s in (optimum, equilibrium):
@@ -171,7 +171,7 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
             other.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=heading != "variant")
         for v in variants:
             other.add_row(escape(v["title"]), f"{v['optimum']:.6g}", f"{v['equilibrium']:.6g}", f"{v['ratio']:.6f}")
-        out.print(other)
+        show(other)
 
 
 def _flows(scenario: Scenario, optimum: Solution, equilibrium: Solution) -> Table:

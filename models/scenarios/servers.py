@@ -120,7 +120,7 @@ def _server(place: str, default: str, given: object, folder: Path, units: Units,
 
 
 def _replicas(value: object, place: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not 1 <= value <= 1_000_000:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1_000_000 or value != int(value):
         raise ScenarioError(place, value, "is not a number of servers", "give a whole number from 1 to 1000000")
     return int(value)
 

@@ -45,11 +45,10 @@ def table_rows(given: Mapping[str, Any], folder: Path, units: Units) -> list[tup
     out = []
     for line, cells in lines:
         place, row = f"{path}, row {line}: ", {}
-        if len(cells) > len(header):
+        if len(cells) != len(header):
             raise ScenarioError(place.rstrip(": "), ",".join(cells), f"has {len(cells)} cells under {len(header)} columns", "correct that row")
         for field, column in columns.items():
-            i = header.index(column)
-            cell = cells[i].strip() if i < len(cells) else ""
+            cell = cells[header.index(column)].strip()
             if cell:
                 row[field] = cell if field in TEXT or field in files else _number(cell, f"{path}, row {line}, column {column}")
         out.append((place, row))

@@ -53,7 +53,7 @@ def test_servers_within_a_server():
     found = bank(text + server(rate=5))
     assert isinstance(found, LatencyPool)
     np.testing.assert_allclose(found.latency([4.0, 1.0]), [*expected.latency([4.0]), 0.25])
-    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.first\.rate = None: is missing; give the service rate$"):
+    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.first\.rate = None: is missing; give the service rate, or service_time$"):
         bank(server(family="tandem") + "[servers.first]\ndelay = 1\n[servers.second]\nrate = 10\n")
 
 
