@@ -179,14 +179,20 @@ class Scaled(Latency):
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Delay carried; see `Latency.total_cone`."""
+        if not self.exact("total"):
+            return super().total_cone(flow, form)
         return _times(self.queue.total_cone(flow / self.per_rate, form), self.per_rate * self.per_time)
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Beckmann potential; see `Latency.potential_cone`."""
+        if not self.exact("potential"):
+            return super().potential_cone(flow)
         return _times(self.queue.potential_cone(flow / self.per_rate), self.per_rate * self.per_time)
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Latency of each server; see `Latency.latency_cone`."""
+        if not self.exact("latency"):
+            return super().latency_cone(flow)
         return _times(self.queue.latency_cone(flow / self.per_rate), self.per_time)
 
     def exact(self, cone: str) -> bool:
@@ -195,7 +201,9 @@ class Scaled(Latency):
 
     def touching(self, points: Array) -> Scaled:
         """Return the servers with tangents at the points; see `Latency.touching`."""
-        return Scaled(self.queue.touching(points / self.per_rate), self.per_rate, self.per_time)
+        new = self.take(slice(None))
+        new.tangent_points = points
+        return new
 
     def take(self, index: Any) -> Scaled:
         """Return the servers at `index`; see `Queue.take`."""
@@ -231,14 +239,20 @@ class LatencyPool(Pool, Latency):
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Delay carried by each server; see `Latency.total_cone`."""
+        if not self._together("total"):
+            return super().total_cone(flow, form)
         return self._stack([b.total_cone(x, form) for b, x in self._parts(flow)])
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Beckmann potential of each server; see `Latency.potential_cone`."""
+        if not self._together("potential"):
+            return super().potential_cone(flow)
         return self._stack([b.potential_cone(x) for b, x in self._parts(flow)])
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Latency of each server; see `Latency.latency_cone`."""
+        if not self._together("latency"):
+            return super().latency_cone(flow)
         return self._stack([b.latency_cone(x) for b, x in self._parts(flow)])
 
     def scaled(self, rate: float, time: float) -> LatencyPool:
@@ -264,11 +278,17 @@ class LatencyPool(Pool, Latency):
     def touching(self, points: Array) -> LatencyPool:
         """Return the pool with tangents at the points; see `Latency.touching`."""
         ends = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
-        return LatencyPool([b.touching(points[:, lo:hi]) for b, lo, hi in ends])
+        new = LatencyPool([b.touching(points[:, lo:hi]) for b, lo, hi in ends])
+        new.tangent_points = points
+        return new
 
     def take(self, index: Any) -> LatencyPool:
         """Return the pool of the servers at `index`, grouped by family."""
         return LatencyPool(super().take(index).banks)  # type: ignore[arg-type]
+
+    def _together(self, cone: str) -> bool:
+        """Whether each bank writes its own: solvers fail on exponential cones beside many tangents, so that beside some, all are tangents."""
+        return self.exact(cone) or self.tangent_points is not None
 
     def _parts(self, flow: cp.Expression) -> list[tuple[Any, cp.Expression]]:
         return [(b, flow[int(lo) : int(hi)]) for b, lo, hi in zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)]

@@ -115,8 +115,9 @@ def _sum_of(cone: Cone) -> tuple[cp.Minimize, list[cp.Constraint]]:
 
 def _kinds(cone: str, *form: str) -> Callable[[Latency], frozenset[str]]:
     def kinds(bank: Latency) -> frozenset[str]:
-        with as_written(2):  # few tangents are of the kind of many
-            written: Cone = getattr(bank, f"{cone}_cone")(cp.Variable(len(bank)), *form)
+        touched = bank.touching(np.zeros((2, len(bank))))  # few tangents are of the kind of many
+        with as_written():
+            written: Cone = getattr(touched, f"{cone}_cone")(cp.Variable(len(bank)), *form)
         return written.kinds
 
     return kinds
