@@ -11,7 +11,7 @@ import numpy as np
 
 from sojourn.models.latency.base import Latency
 from sojourn.models.latency.check_numbers import SOME
-from sojourn.models.latency.cone import Cone
+from sojourn.models.latency.cone import Cone, as_written
 from sojourn.reference.checks import worst
 from sojourn.reference.errors import Array, InputError
 
@@ -84,7 +84,8 @@ def minimised(bank: Latency, cone: Written, points: Array, touching: float = 1.0
     for i, at in enumerate(points.T):
         unit = float(1.0 / bank.rate[i]) if np.isfinite(bank.rate[i]) else float(1.0 / at.mean())
         copies, flow = bank.take(np.full(at.size, i)).in_unit(unit), cp.Variable(at.size)
-        made = cone.write(copies.touching(np.tile(touching * at[:, None] * unit, at.size)), flow)
+        with as_written():
+            made = cone.write(copies.touching(np.tile(touching * at[:, None] * unit, at.size)), flow)
         problem = cp.Problem(cp.Minimize(cp.sum(made.value)), [flow == at * unit, *made.constraints])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the numbers say whether it is accurate

@@ -119,14 +119,20 @@ class Tandem(Latency):
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Sum of what both carry, each in its first form; see `Latency.total_cone`."""
+        if not self.exact("total") and self.tangent_points is None:
+            return super().total_cone(flow, form)
         return _both(self.first.total_cone(flow), self.second.total_cone(flow))
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Sum of the potentials; see `Latency.potential_cone`."""
+        if not self.exact("potential") and self.tangent_points is None:
+            return super().potential_cone(flow)
         return _both(self.first.potential_cone(flow), self.second.potential_cone(flow))
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Sum of the latencies; see `Latency.latency_cone`."""
+        if not self.exact("latency") and self.tangent_points is None:
+            return super().latency_cone(flow)
         return _both(self.first.latency_cone(flow), self.second.latency_cone(flow))
 
     def exact(self, cone: str) -> bool:
@@ -135,7 +141,9 @@ class Tandem(Latency):
 
     def touching(self, points: Array) -> Tandem:
         """Return the pairs with tangents at the points; see `Latency.touching`."""
-        return Tandem(self.first.touching(points), self.second.touching(points))
+        new = Tandem(self.first.touching(points), self.second.touching(points))
+        new.tangent_points = points
+        return new
 
     def scaled(self, rate: float, time: float) -> Tandem:
         """Return the pairs in other units; see `Latency.scaled`."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.latency.base import Latency
-from sojourn.models.latency.cone import Cone
+from sojourn.models.latency.cone import Cone, as_written
 from sojourn.models.latency.seen import SeenByPlayers
 from sojourn.models.solving.chain import How
 from sojourn.models.solving.prices import Goal
@@ -91,7 +91,8 @@ def build(
     chosen = np.arange(len(bank), dtype=np.intp) if members is None else members
     scaled = bank.in_unit(unit) if points is None else bank.in_unit(unit).touching(points * unit)
     flow, total = cp.Variable(len(bank), name="flow", nonneg=True), cp.Parameter(nonneg=True, name="load")
-    objective, constraints = formulation.write(scaled, flow)
+    with as_written():  # in the problem's unit, which is that of all its solvers
+        objective, constraints = formulation.write(scaled, flow)
     problem = cp.Problem(objective, [cp.sum(flow) == total, *constraints])
     model = Model(problem, flow / unit, flow, total, unit, chosen)
     model.set_load(load)
@@ -112,6 +113,16 @@ def _sum_of(cone: Cone) -> tuple[cp.Minimize, list[cp.Constraint]]:
     return cp.Minimize(cp.sum(cone.value)), list(cone.constraints)
 
 
+def _kinds(cone: str, *form: str) -> Callable[[Latency], frozenset[str]]:
+    def kinds(bank: Latency) -> frozenset[str]:
+        touched = bank.touching(np.zeros((2, len(bank))))  # few tangents are of the kind of many
+        with as_written():
+            written: Cone = getattr(touched, f"{cone}_cone")(cp.Variable(len(bank)), *form)
+        return written.kinds
+
+    return kinds
+
+
 def _total(form: str) -> Formulation:
     def write(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
         return _sum_of(bank.total_cone(flow, form))
@@ -119,7 +130,7 @@ def _total(form: str) -> Formulation:
     def refuses(bank: Latency) -> str | None:
         return None if form in bank.forms else "not all its servers can be written so; epigraph takes each in its own way"
 
-    return Formulation("optimum", write, lambda bank: bank.total_cone(cp.Variable(len(bank)), form).kinds, refuses, "total")
+    return Formulation("optimum", write, _kinds("total", form), refuses, "total")
 
 
 def _epigraph(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
@@ -170,10 +181,10 @@ def _no_players(bank: Latency) -> str | None:
 FORMULATIONS: Mapping[str, Formulation] = {
     "inv_pos": _total("inv_pos"),
     "quad_over_lin": _total("quad_over_lin"),
-    "epigraph": Formulation("optimum", _epigraph, lambda b: b.total_cone(cp.Variable(len(b))).kinds, _always, "total"),
-    "beckmann": Formulation("equilibrium", _beckmann, lambda b: b.potential_cone(cp.Variable(len(b))).kinds, _always, "potential"),
+    "epigraph": Formulation("optimum", _epigraph, _kinds("total"), _always, "total"),
+    "beckmann": Formulation("equilibrium", _beckmann, _kinds("potential"), _always, "potential"),
     "qp": Formulation("equilibrium", _quadratic, lambda b: frozenset({"QP"}), _equal_mm1),
     "geo_mean": Formulation("equilibrium", _geometric_mean, lambda b: frozenset({"SOC"}), _equal_mm1),
-    "minmax": Formulation("equilibrium", _largest_latency, lambda b: b.latency_cone(cp.Variable(len(b))).kinds, _no_players, "latency"),
+    "minmax": Formulation("equilibrium", _largest_latency, _kinds("latency"), _no_players, "latency"),
 }
 """By name, those of one goal in the order in which ``"auto"`` tries them."""
