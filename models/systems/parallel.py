@@ -171,6 +171,8 @@ class ParallelServers:
         Returns
         -------
         sojourn.reference.WorstCase
+            With the paper's rule, Corollary 2, beside it in ``candidate_poa``: a lower bound that can be too low, also with one cv for all;
+            see `sojourn.reference.candidate_worst_case`.
 
         Raises
         ------
