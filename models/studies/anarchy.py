@@ -13,13 +13,14 @@ import xarray as xr
 from sojourn.models.latency.seen import seen_by_players
 from sojourn.models.solving.chain import no_limits
 from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.studies.curve import CurveInterruptedError
 from sojourn.models.studies.progress import track
+from sojourn.models.studies.refine import CurveInterruptedError, Drawn, curve_of, on_axis
 from sojourn.models.systems.control import follow, price_of_optimum
 from sojourn.models.systems.formulations import for_goal
 from sojourn.reference.control import check_fractions, check_strategy
-from sojourn.reference.errors import LoadError, numbers
+from sojourn.reference.errors import Array, LoadError, numbers
 from sojourn.reference.players import check_players
+from sojourn.reference.thresholds import thresholds
 
 if TYPE_CHECKING:
     from sojourn.models.latency.base import Latency
@@ -33,7 +34,9 @@ FRACTIONS = np.linspace(0.0, 1.0, 21)
 FIELDS = ("delay", "gap", "certified")
 
 
-def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequence[float] = PLAYERS, **how: Unpack[How]) -> xr.Dataset:
+def players_curve(
+    system: ParallelServers, loads: npt.ArrayLike, players: Sequence[float] = PLAYERS, refine: bool | float = False, **how: Unpack[How]
+) -> xr.Dataset:
     """Equilibria of K equal players over loads.
 
     Parameters
@@ -42,13 +45,17 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
     loads : array_like, shape (K,)
         Each above 0 and below the total rate.
     players : sequence of float, default 1, 2, 4, 16, inf
+    refine : bool or float, default False
+        Whether to add loads for a picture: those at which the optimum, or a number of players, starts a server, and others until a straight
+        line between neighbours is nowhere off by more than this part of a price of anarchy; True for 0.002.
     **how
         As for `ParallelServers.optimum`. What misses the gap is kept, with ``certified`` False; what has no answer is NaN.
 
     Returns
     -------
     xarray.Dataset
-        ``delay``, ``gap``, ``certified`` and ``price_of_anarchy`` over ``load`` and ``players``.
+        ``delay``, ``gap``, ``certified`` and ``price_of_anarchy`` over ``load`` and ``players``. Refined, it is in the order of the loads,
+        and the coordinate ``added`` says which were not given.
 
     Raises
     ------
@@ -62,14 +69,13 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
     array = numbers("loads", loads)
     if array.ndim != 1 or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
-    points = [system.check_load(load) for load in array]
+    points = np.array([system.check_load(load) for load in array])
     settings: How = {**how, "throw": False}
     best: dict[str, Model] = {}
     views: list[tuple[Latency | None, float, dict[str, Model]]] = [
         (seen_by_players(system.bank, k), k, {}) if math.isfinite(k) else (None, k, {}) for k in counts
     ]
     nobody = np.zeros(len(system))
-    rows: list[list[tuple[float, float, bool]]] = []
 
     def at(load: float) -> list[tuple[float, float, bool]]:
         """Optimum, then every number of players."""
@@ -82,11 +88,23 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
                 row.append(_facts(lambda s=seen, n=k, m=kept, c=chosen: system.selfish(s, load, nobody, n, m, **c)))  # type: ignore[misc]
         return row
 
-    try:
-        rows.extend(at(load) for load in track(points, "loads"))
-    except KeyboardInterrupt:
-        raise CurveInterruptedError(_by_players(system, points[: len(rows)], counts, rows)) from None
-    return _by_players(system, points, counts, rows)
+    def solve(points: Array) -> xr.Dataset:
+        rows: list[list[tuple[float, float, bool]]] = []
+        try:
+            rows.extend(at(load) for load in track(points.tolist(), "loads"))
+        except KeyboardInterrupt:
+            raise CurveInterruptedError(_by_players(system, points[: len(rows)], counts, rows)) from None
+        return _by_players(system, points, counts, rows)
+
+    def starts() -> Array:
+        seen_by_each = [system.bank if seen is None else seen for seen, _, _ in views]
+        found = [system.thresholds().optimum, *(thresholds(seen).equilibrium for seen in seen_by_each)]
+        return np.concatenate(found)
+
+    def lines(data: xr.Dataset) -> list[Drawn]:
+        return [on_axis(data["price_of_anarchy"].sel(players=k)) for k in counts]
+
+    return curve_of(solve, points, refine, starts, lines)
 
 
 def control_curve(
@@ -152,7 +170,7 @@ def _columns(rows: Sequence[Sequence[tuple[float, float, bool]]], width: int) ->
     return {name: table[..., i] if name != "certified" else table[..., i].astype(bool) for i, name in enumerate(FIELDS)}
 
 
-def _by_players(system: ParallelServers, loads: Sequence[float], counts: Sequence[float], rows: Sequence[Any]) -> xr.Dataset:
+def _by_players(system: ParallelServers, loads: Array, counts: Sequence[float], rows: Sequence[Any]) -> xr.Dataset:
     columns, time = _columns(rows, 1 + len(counts)), system.time_unit
     dims, data = ("load", "players"), {name: column[:, 1:] for name, column in columns.items()}
     return xr.Dataset(
@@ -163,7 +181,7 @@ def _by_players(system: ParallelServers, loads: Sequence[float], counts: Sequenc
             "price_of_anarchy": (dims, data["delay"] / columns["delay"][:, :1], {"long_name": "price of anarchy"}),
         },
         coords={
-            "load": ("load", np.asarray(loads, dtype=float), {"long_name": "total load", "units": f"1/{time}"}),
+            "load": ("load", loads, {"long_name": "total load", "units": f"1/{time}"}),
             "players": ("players", np.asarray(counts, dtype=float), {"long_name": "equal players; infinitely many: Wardrop"}),
         },
         attrs={"total_rate": system.total_rate, "time_unit": time},
