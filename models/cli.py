@@ -30,7 +30,9 @@ UNCERTIFIED, BAD_INPUT = 1, 2
 ScenarioArgument = Annotated[str, typer.Argument(help="A built-in scenario (see `sojourn list`) or a TOML file.")]
 LoadOption = Annotated[
     str | None,
-    typer.Option("--load", help="Operating point: below 1 (or 90%) a part of the total rate or largest load, else jobs per second."),
+    typer.Option(
+        "--load", help="Operating point: a number in the file's unit of rates, a rate such as 0.5/s, or 70% of the total rate or largest load."
+    ),
 ]
 SolverOption = Annotated[str | None, typer.Option("--solver", help="CLARABEL, ECOS, SCS, ...; by default a chain of them.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -134,14 +136,16 @@ def verify(
     from sojourn.models.studies import verify as compare
 
     chosen = load_scenario(scenario)
-    most = _largest(chosen)[0]
-    loads = (
-        [part * (most if math.isfinite(most) else chosen.load) for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
-    )
-    found = compare(chosen.system, loads, solver=solver)
+    most = chosen.most if math.isfinite(chosen.most) else chosen.load
+    loads = [part * most for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
+    found = chosen.units.result(compare(chosen.system, loads, solver=solver))
     if as_json:
         sys.stdout.write(
-            json.dumps({"scenario": chosen.name, "passed": found.passed, "checks": [vars(c) for c in found.checks]}, indent=2) + "\n"
+            json.dumps(
+                {"scenario": chosen.name, "units": chosen.units.to_dict(), "passed": found.passed, "checks": [vars(c) for c in found.checks]},
+                indent=2,
+            )
+            + "\n"
         )
     else:
         out.print(found.table(f"{escape(chosen.name)}: models against reference"))
@@ -209,28 +213,7 @@ def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _load(text: str | None, scenario: Scenario | DualModeScenario) -> float:
-    from sojourn.models.scenarios.fields import absolute
-    from sojourn.reference.errors import LoadError
-
-    if text is None:
-        return scenario.load
-    most, word = _largest(scenario)
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        raise LoadError("--load", text, "is not a number", f"give 0.9 or 90% of the {word}, or jobs per second below {most:g}") from None
-    if text.endswith("%") and math.isinf(most):
-        raise LoadError("--load", text, f"is a part of the {word}, which is infinite", "give jobs per second")
-    return scenario.system.check_load(value / 100 * most if text.endswith("%") else absolute(value, most))
-
-
-def _largest(scenario: Scenario | DualModeScenario) -> tuple[float, str]:
-    """Load that none may reach, and what it is called."""
-    from sojourn.models.scenarios import DualModeScenario
-
-    if isinstance(scenario, DualModeScenario):
-        return scenario.system.max_load, "largest load"
-    return scenario.system.total_rate, "total rate"
+    return scenario.load if text is None else scenario.load_of(text, "--load")
 
 
 def _import(name: str) -> None:

@@ -54,7 +54,7 @@ def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -
         if found.candidate_poa < found.poa * (1 - 1e-6):
             label = f"by the paper's rule {found.candidate_poa:.4g}"
             axes.plot(found.candidate_load, found.candidate_poa, "s", color=COLOURS[1], zorder=5, label=label)
-    axes.set(xlabel=load_label(data), ylabel="price of anarchy")
+    axes.set(xlabel=load_label(data["load"].attrs["units"]), ylabel="price of anarchy")
     axes.legend(fontsize="small")
     grid(axes)
 

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sojourn.models.plots.style import COLOURS, MILLI, grid, load_label, log_delay
+from sojourn.models.plots.style import COLOURS, grid, load_label, log_delay
 
 MOST_LINES = 7  # of thresholds that are named; more would hide the curve
 
@@ -40,17 +40,16 @@ def plot_curve(data: xr.Dataset, title: str = "", others: Mapping[str, xr.Datase
 
 def plot_delay(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
     """Draw the mean delay at the optimum (solid) and at the equilibrium (dashed), on a logarithmic scale."""
-    unit, factor = MILLI.get(data.attrs["time_unit"], (data.attrs["time_unit"], 1.0))
     alone = not others
     for colour, width, (name, curve) in _lines(data, others):
         for goal, style in (("optimum", "-"), ("equilibrium", "--")):
             label = goal if alone else f"{name or 'as it is'}: {goal}"
             tone = colour if not alone else COLOURS[style == "--"]
-            axes.plot(curve["load"], curve[f"{goal}_delay"] * factor, style, color=tone, linewidth=width, label=label)
+            axes.plot(curve["load"], curve[f"{goal}_delay"], style, color=tone, linewidth=width, label=label)
     if alone:
         _thresholds(data, axes, named=True)
-    axes.set(xlabel=load_label(data))
-    log_delay(axes, unit)
+    axes.set(xlabel=load_label(data["load"].attrs["units"]))
+    log_delay(axes, data["optimum_delay"])
     axes.legend(fontsize="small", ncols=1 if alone else 2)
     grid(axes)
 
@@ -63,7 +62,7 @@ def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.
         axes.legend(fontsize="small")
     else:
         _thresholds(data, axes)
-    axes.set(ylabel="price of anarchy", xlabel=load_label(data))
+    axes.set(ylabel="price of anarchy", xlabel=load_label(data["load"].attrs["units"]))
     grid(axes)
 
 

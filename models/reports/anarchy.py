@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from sojourn.models.scenarios import Scenario
-    from sojourn.models.systems import ParallelServers
     from sojourn.reference.worst_case import WorstCase
 
 UNCERTIFIED = 1
@@ -41,12 +40,12 @@ def run(scenario: Scenario, point: float | None, solver: str | None, folder: Pat
         sys.stdout.write((json.dumps(only, indent=2) if as_json else repr(stop.found)) + "\n")
         return INTERRUPTED
     load = point if point is not None else found.load if found.load < system.total_rate else scenario.load
-    operators = _operators(system, load, solver)
-    control, interrupted = _as_far_as_it_got(lambda: control_curve(system, load, solver=solver))
+    operators = _operators(scenario, load, solver)
+    control, interrupted = _as_far_as_it_got(scenario, lambda: control_curve(system, load, solver=solver))
     loads = np.unique([*with_kinks(scenario), load, *([found.load] if found.load < system.total_rate else [])])
     players: xr.Dataset | None = None
     if not interrupted:
-        players, interrupted = _as_far_as_it_got(lambda: players_curve(system, loads, solver=solver))
+        players, interrupted = _as_far_as_it_got(scenario, lambda: players_curve(system, loads, solver=solver))
     result = _result(scenario, load, found, operators, players, control)
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
@@ -61,20 +60,21 @@ def run(scenario: Scenario, point: float | None, solver: str | None, folder: Pat
     return INTERRUPTED if interrupted else code
 
 
-def _as_far_as_it_got(solve: Callable[[], xr.Dataset]) -> tuple[xr.Dataset, bool]:
-    """Return a curve, and whether the user stopped it."""
+def _as_far_as_it_got(scenario: Scenario, solve: Callable[[], xr.Dataset]) -> tuple[xr.Dataset, bool]:
+    """Return a curve in the units of the file, and whether the user stopped it."""
     from sojourn.models.studies import CurveInterruptedError
 
     try:
-        return solve(), False
+        return scenario.units.present(solve()), False
     except CurveInterruptedError as stop:
-        return stop.dataset, True
+        return scenario.units.present(stop.dataset), True
 
 
-def _operators(system: ParallelServers, load: float, solver: str | None) -> dict[str, Any]:
+def _operators(scenario: Scenario, load: float, solver: str | None) -> dict[str, Any]:
     """Tolls, and what one more unit of rate or distance does, a number a server."""
-    tolls = system.tolls(load, solver=solver)
-    at = {goal: system.sensitivity(load, players, solver=solver) for goal, players in (("optimum", 1), ("equilibrium", math.inf))}
+    system, units = scenario.system, scenario.units
+    tolls = units.result(system.tolls(load, solver=solver))
+    at = {goal: units.result(system.sensitivity(load, players, solver=solver)) for goal, players in (("optimum", 1), ("equilibrium", math.inf))}
     numbers = {"toll": tolls.toll.tolist()}
     for goal, found in at.items():
         numbers[f"{goal}_per_rate"], numbers[f"{goal}_per_delay"] = found.rate.tolist(), found.delay.tolist()
@@ -89,7 +89,7 @@ def _result(
     return {
         "scenario": scenario.name,
         "title": scenario.title,
-        "time_unit": scenario.system.time_unit,
+        "units": scenario.units.to_dict(),
         "total_rate": finite_or_none(scenario.system.total_rate),
         "worst_case": finite(vars(found)),
         "load": load,
@@ -127,22 +127,22 @@ def _print(
 
 
 def _servers(scenario: Scenario, load: float, operators: dict[str, Any]) -> Table:
-    unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
+    unit, jobs = scenario.delay_unit, scenario.units.jobs
     thresholds = scenario.system.thresholds()
-    caption = f"toll, and what one job/s more of rate does to the mean delay: at load {load:.6g}, in {unit}"
+    caption = f"toll, and what 1 {jobs} more of rate does to the mean delay: at load {load:.6g}, in {unit}"
     table = Table(caption=caption)
     table.add_column("server", overflow="fold", min_width=6)
-    for heading in ("optimum\nstarts at", "equilib.\nstarts at", "\ntoll", "optimum\nper job/s", "equilib.\nper job/s"):
+    for heading in ("optimum\nstarts at", "equilib.\nstarts at", "\ntoll", f"optimum\nper {jobs}", f"equilib.\nper {jobs}"):
         table.add_column(heading, justify="right", no_wrap=True)
     for i, name in enumerate(scenario.system.names):
-        rates = [f"{operators[f'{goal}_per_rate'][i] * factor:.3g}" for goal in ("optimum", "equilibrium")]
-        starts = [f"{t[i]:.2f}" for t in (thresholds.optimum, thresholds.equilibrium)]
-        table.add_row(escape(name), *starts, f"{operators['toll'][i] * factor:.4g}", *rates)
+        rates = [f"{operators[f'{goal}_per_rate'][i]:.3g}" for goal in ("optimum", "equilibrium")]
+        starts = [f"{t[i]:.5g}" for t in (thresholds.optimum, thresholds.equilibrium)]
+        table.add_row(escape(name), *starts, f"{operators['toll'][i]:.4g}", *rates)
     return table
 
 
 def _players(scenario: Scenario, load: float, players: xr.Dataset) -> Table:
-    unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
+    unit = scenario.delay_unit
     table = Table(caption=f"equal players at load {load:.6g}; the worst over the loads of the curve")
     for heading in ("players", f"delay ({unit})", "price of\nanarchy", "worst on\nthe curve"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -150,7 +150,7 @@ def _players(scenario: Scenario, load: float, players: xr.Dataset) -> Table:
         here = players.sel(load=load, players=k)
         worst = float(players["price_of_anarchy"].sel(players=k).max())
         name = "any number" if math.isinf(k) else f"{k:g}"
-        table.add_row(name, f"{float(here['delay']) * factor:.6g}", f"{float(here['price_of_anarchy']):.6f}", f"{worst:.6f}")
+        table.add_row(name, f"{float(here['delay']):.6g}", f"{float(here['price_of_anarchy']):.6f}", f"{worst:.6f}")
     return table
 
 

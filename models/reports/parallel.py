@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def run(scenario: Scenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
     """Solve at a load, print, write; return the exit code."""
-    optimum, equilibrium = (getattr(scenario.system, goal)(point, solver=solver) for goal in ("optimum", "equilibrium"))
+    goals = ("optimum", "equilibrium")
+    optimum, equilibrium = (scenario.units.result(getattr(scenario.system, goal)(point, solver=solver)) for goal in goals)
     variants = _variants(scenario, point, solver)
     result = _result(scenario, point, optimum, equilibrium, variants)
     if as_json:
@@ -41,7 +42,7 @@ def _variants(scenario: Scenario, point: float, solver: str | None) -> list[dict
 
     rows = []
     for v in scenario.variants:
-        data = misjudged(v.believed, v.paid, [point], solver=solver)
+        data = scenario.units.present(misjudged(v.believed, v.paid, [point], solver=solver))
         delays = {goal: float(data[f"{goal}_delay"][0]) for goal in ("optimum", "equilibrium")}
         rows.append({"name": v.name, "title": v.title, **delays, "ratio": float(data["price_of_anarchy"][0])})
     return rows
@@ -53,7 +54,7 @@ def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: So
         "scenario": scenario.name,
         "title": scenario.title,
         "source": scenario.source,
-        "time_unit": scenario.system.time_unit,
+        "units": scenario.units.to_dict(),
         "total_rate": finite_or_none(scenario.system.total_rate),
         "load": point,
         "price_of_anarchy": equilibrium.mean_delay / optimum.mean_delay,
@@ -65,23 +66,23 @@ def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: So
 
 
 def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> None:
-    unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
+    unit, jobs = scenario.delay_unit, scenario.units.jobs
     total, thresholds = scenario.system.total_rate, scenario.system.thresholds()
     out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
     part = f" = {point / total:.4g} of the total rate {total:.6g}" if math.isfinite(total) else ", of which no load is too much"
-    out.print(f"load {point:.6g} jobs/s{part}\n")
-    table = Table(caption="starts at: the load, in jobs/s, from which a server is used")
+    out.print(f"load {point:.6g} {jobs}{part}\n")
+    table = Table(caption=f"starts at: the load, in {jobs}, from which a server is used")
     table.add_column("server", overflow="fold", min_width=6)  # in a narrow terminal names give way, never numbers
     for heading in ("share", f"latency\n({unit})", "starts\nat"):
         for goal in ("optimum", "equilib."):
             table.add_column(f"{goal}\n{heading}", justify="right", no_wrap=True)
     for i, name in enumerate(scenario.system.names):
         row = [f"{s.share[i]:.4f}" for s in (optimum, equilibrium)]
-        row += [f"{s.latency[i] * factor:.6g}" for s in (optimum, equilibrium)]
-        row += [f"{t[i]:.2f}" for t in (thresholds.optimum, thresholds.equilibrium)]
+        row += [f"{s.latency[i]:.6g}" for s in (optimum, equilibrium)]
+        row += [f"{t[i]:.5g}" for t in (thresholds.optimum, thresholds.equilibrium)]
         table.add_row(escape(name), *row)
     table.add_section()
-    delays = [f"{s.mean_delay * factor:.6g}" for s in (optimum, equilibrium)]
+    delays = [f"{s.mean_delay:.6g}" for s in (optimum, equilibrium)]
     table.add_row("[bold]mean delay", "", "", *(f"[bold]{d}" for d in delays), "", "")
     out.print(table)
     out.print(f"\nprice of anarchy  [bold]{equilibrium.mean_delay / optimum.mean_delay:.6f}")
@@ -94,7 +95,7 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
         for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):
             other.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=heading != "variant")
         for v in variants:
-            other.add_row(escape(v["title"]), f"{v['optimum'] * factor:.6g}", f"{v['equilibrium'] * factor:.6g}", f"{v['ratio']:.6f}")
+            other.add_row(escape(v["title"]), f"{v['optimum']:.6g}", f"{v['equilibrium']:.6g}", f"{v['ratio']:.6f}")
         out.print(other)
 
 
@@ -111,6 +112,7 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
         others = {v.name: misjudged(v.believed, v.paid, scenario.loads, solver=solver) for v in scenario.variants}
     except CurveInterruptedError as stop:
         data, interrupted = (data if "data" in locals() else stop.dataset), True
+    data, others = scenario.units.present(data), {name: scenario.units.present(other) for name, other in others.items()}
     for name, curve in {"curve": data, **others}.items():
         failed.append(write(folder / f"{name}.nc", lambda p, c=curve: c.to_netcdf(p, engine="scipy")))  # type: ignore[misc]
         failed.append(write(folder / f"{name}.csv", lambda p, c=curve: _flat(c).to_csv(p, index=False)))  # type: ignore[misc]
@@ -127,7 +129,9 @@ def _fits(scenario: Scenario) -> Figure | None:
     """Picture of the samples of measured servers and their fits, if there are any."""
     from sojourn.models.plots import plot_fits
 
-    return plot_fits(scenario.system.bank, scenario.title, scenario.system.names, scenario.system.time_unit)
+    units = scenario.units
+    bank = scenario.system.bank.scaled(1.0, units.delay_factor)
+    return plot_fits(bank, scenario.title, scenario.system.names, units.rate, units.delay)
 
 
 def with_kinks(scenario: Scenario) -> Array:

@@ -1,4 +1,4 @@
-"""The servers of a scenario file: tables of numbers of any family to banks of servers, in seconds and jobs per second."""
+"""The servers of a scenario file: tables of numbers of any family to banks of servers, in the unit of time of its rates."""
 
 from __future__ import annotations
 
@@ -8,26 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sojourn.models.latency import Latency
 from sojourn.models.latency.base import parameters
 from sojourn.models.latency.registry import family_named
 from sojourn.models.scenarios.fields import ScenarioError, known, number, text
+from sojourn.models.scenarios.units import Units
 from sojourn.reference.errors import InputError
 
 HINTS = {
     "rate": ("is missing", "give the service rate"),
     "cv": ("{family} needs a coefficient of variation", "give cv, 0 or more"),
 }
-
-
-@dataclass(frozen=True)
-class Units:
-    """Of the numbers of a file: a rate of 1 in jobs per second, and a time of 1 in seconds."""
-
-    per_second: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -120,28 +111,30 @@ def _alike(one: Server, other: Server) -> bool:
 
 
 def _bank(part: Sequence[Server], units: Units) -> Latency:
-    """One bank, from the units of the file to seconds."""
+    """One bank, its delays in the unit of time of its rates."""
     family = family_named(part[0].family)
     # what says its fields is converted before it looks at them; else its numbers must be of one unit of time
     read = any(isinstance(v, Path) for v in part[0].fields.values())
     declared = family.rates is not None and family.times is not None and not read
-    if not (declared or family.scaled is not Latency.scaled or np.isclose(units.per_second * units.seconds, 1.0)):
+    if not (declared or family.scaled is not Latency.scaled or units.delay_factor == 1):
         remedy = f"use units that fit, such as 1/s and s, or say in {family.__name__} which fields are rates and which are times"
         raise ScenarioError("units", "of a rate and of a delay", f"do not fit, and {part[0].family} does not say its fields'", remedy)
-    factors = {**dict.fromkeys(family.rates or (), units.per_second), **dict.fromkeys(family.times or (), units.seconds)}
-    rows = [{k: _converted(v, factors.get(k, 1.0) if declared else 1.0, units) for k, v in s.fields.items()} for s in part]
+    times = (family.times or ()) if declared else ()
+    rows = [{k: _converted(v, k in times, units) for k, v in s.fields.items()} for s in part]
     try:
         bank = family.of_fields(rows)
     except InputError as error:
         raise _placed(part, error) from None
     composed = any(isinstance(v, Server) for v in part[0].fields.values())
-    return bank if declared or composed else bank.scaled(units.per_second, units.seconds)
+    return bank if declared or composed else bank.scaled(1.0, 1.0 / units.delay_factor)
 
 
-def _converted(value: Any, factor: float, units: Units) -> Any:
+def _converted(value: Any, time: bool, units: Units) -> Any:
     if isinstance(value, Server):
         return _bank([value], units)
-    return value if isinstance(value, Path) else [v * factor for v in value] if isinstance(value, list) else value * factor
+    if not time:
+        return value
+    return [units.from_delay(v) for v in value] if isinstance(value, list) else units.from_delay(value)
 
 
 def _placed(part: Sequence[Server], error: InputError) -> ScenarioError:

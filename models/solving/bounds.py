@@ -25,6 +25,10 @@ class Bounds:
     upper_bound: float
     gap: float
 
+    def __mul__(self, factor: float) -> Bounds:
+        """Bounds of the value in another unit."""
+        return Bounds(self.lower_bound * factor, self.upper_bound * factor, self.gap)
+
 
 def bounds(value: float, lower: float, upper: float, rounding: float = 0.0) -> Bounds:
     """Return the certificate of a value from bounds that hold up to a relative rounding error."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -58,6 +59,8 @@ class Certificate:
     deviation_gain: float | None = None
     potential_gap: float | None = None
     violation: float | None = None
+
+    times: ClassVar[tuple[str, ...]] = ("lower_bound", "upper_bound", "deviation_gain")
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import cvxpy as cp
 import numpy as np
@@ -59,12 +59,20 @@ class ShadowPrice:
         What the split has.
     price : ndarray, shape (n,) or ()
         By how much the least mean delay would fall per unit by which that bound were relaxed; 0 where it does not bind.
+    of_time : bool
+        Whether a time is limited: its price is then time per time.
     """
 
     limit: str
     bound: Array
     value: Array
     price: Array
+    of_time: bool = False
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Fields that are times."""
+        return ("bound", "value") if self.of_time else ("price",)
 
     def __str__(self) -> str:
         binding = int(np.count_nonzero(self.price))
@@ -146,6 +154,8 @@ class Solution:
     players: float = math.inf
     limits: tuple[ShadowPrice, ...] = ()
     caveats: tuple[str, ...] = ()
+
+    times: ClassVar[tuple[str, ...]] = ("mean_delay", "latency", "multiplier")
 
     def __repr__(self) -> str:
         kind = "marginal delay" if self.goal == "optimum" else "common latency" if math.isinf(self.players) else "price"

@@ -129,8 +129,8 @@ def control_curve(
     Returns
     -------
     xarray.Dataset
-        ``delay``, ``gap``, ``certified`` and ``ratio`` (to the optimum) over ``fraction`` and ``strategy``; the attribute
-        ``price_of_optimum`` is the least fraction whose control can bring the optimum about.
+        ``delay``, ``gap``, ``certified`` and ``ratio`` (to the optimum) over ``fraction`` and ``strategy``; ``optimum_delay``, one number;
+        the attribute ``price_of_optimum`` is the least fraction whose control can bring the optimum about.
 
     Raises
     ------
@@ -196,7 +196,8 @@ def _by_fraction(system: ParallelServers, parts: Any, kinds: Sequence[str], rows
             "ratio": (dims, data["delay"] / best.mean_delay, {"long_name": "mean delay over the optimum's"}),
             "gap": (dims, data["gap"], {"long_name": "certified relative error of the mean delay"}),
             "certified": (dims, data["certified"]),
+            "optimum_delay": ((), best.mean_delay, {"long_name": "mean delay at the optimum", "units": time}),
         },
         coords={"fraction": ("fraction", parts, {"long_name": "part of the load under control"}), "strategy": list(kinds)},
-        attrs={"load": best.load, "optimum": best.mean_delay, "price_of_optimum": price_of_optimum(best), "time_unit": time},
+        attrs={"load": best.load, "price_of_optimum": price_of_optimum(best), "time_unit": time},
     )

@@ -58,12 +58,12 @@ def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
     true: dict[str, Split] = {goal: getattr(exact, goal)(system.bank, load) for goal in GOALS}
     for goal in GOALS:
         model, split = found[goal], true[goal]
-        yield compare(f"{goal} mean delay", load, model.mean_delay, float(split.mean_delay), model.certificate.gap)
-        yield compare(f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None)
+        yield compare(f"{goal} mean delay", load, model.mean_delay, float(split.mean_delay), model.certificate.gap, "time")
+        yield compare(f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None, "time")
         worst = int(np.argmax(np.abs(model.flow - split.flow)))
         apart = abs(model.flow[worst] - split.flow[worst]) / load
         name = f"{goal} flow ({system.names[worst]})"
-        yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE))
+        yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE), "rate")
     bound = found["optimum"].certificate.gap + found["equilibrium"].certificate.gap
     model_poa = found["equilibrium"].mean_delay / found["optimum"].mean_delay
     yield compare(
@@ -72,6 +72,7 @@ def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
         model_poa,
         float(true["equilibrium"].mean_delay / true["optimum"].mean_delay),
         1.01 * bound,
+        "number",
     )
 
 
@@ -85,4 +86,4 @@ def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
             below, above = (getattr(system, goal)(loads[i] * (1 + side), **for_goal(goal, how)).flow[i] for side in (-STEP, STEP))
             passed = bool(below <= AGREE * loads[i] < above or below == 0 < above)
             name = f"{goal} threshold ({system.names[i]})"
-            yield Check(name, float(loads[i]), float(loads[i]), float(loads[i]), 0.0 if passed else 1.0, None, passed)
+            yield Check(name, float(loads[i]), float(loads[i]), float(loads[i]), 0.0 if passed else 1.0, None, passed, "rate")

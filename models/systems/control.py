@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -57,6 +57,8 @@ class ControlledSplit:
     optimum: Solution
     followers: Solution | None
 
+    times: ClassVar[tuple[str, ...]] = ("mean_delay",)
+
     @property
     def ratio(self) -> float:
         """Mean delay over that of the optimum, >= 1."""
@@ -94,6 +96,8 @@ class Tolls:
     equilibrium: Solution
     mean_delay: float
     difference: float
+
+    times: ClassVar[tuple[str, ...]] = ("toll", "mean_delay")
 
     def __repr__(self) -> str:
         tolls = ", ".join(f"{t:.6g}" for t in self.toll[:12]) + (", ..." if self.toll.size > 12 else "")

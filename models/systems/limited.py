@@ -118,5 +118,5 @@ class LimitedSearch(Search):
                 price = np.where(applied.most <= self.box.most, above, 0.0) + np.where(applied.least >= self.box.least, below, 0.0)
                 above, below = np.where(applied.most <= self.box.most, 0.0, above), np.where(applied.least >= self.box.least, 0.0, below)
             value = limit.value(self.bank, flow, self.load)
-            out.append(ShadowPrice(applied.name, applied.bound, value, price * applied.per_unit / self.load))
+            out.append(ShadowPrice(applied.name, applied.bound, value, price * applied.per_unit / self.load, applied.of_time))
         return tuple(out)

@@ -34,6 +34,8 @@ class Applied:
         Bounds of the flow; 0 and infinity where it sets none.
     price : ndarray, shape (n,), or None
         Money per job of a budget, and then `bound` is the money.
+    of_time : bool
+        Whether the bound is a time.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Applied:
     least: Array
     most: Array
     price: Array | None = None
+    of_time: bool = False
 
 
 class Limit(ABC):
@@ -154,7 +157,7 @@ class Percentile(Limit):
         able = left * bank.rate > need
         safe = np.where(able, left, 1.0)
         most = np.where(able, bank.rate - need / safe, 0.0)
-        return Applied(f"{100 * p:g}th percentile", within, np.where(able, need / safe**2, 0.0), np.zeros(len(bank)), most)
+        return Applied(f"{100 * p:g}th percentile", within, np.where(able, need / safe**2, 0.0), np.zeros(len(bank)), most, of_time=True)
 
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
         """Percentile at each server; NaN where there is no job."""

@@ -14,7 +14,7 @@ from sojourn.models.scenarios import load_scenario
 from sojourn.models.studies import anarchy, control_curve, gallery, players_curve
 from sojourn.reference import controlled, equilibrium, tolls, worst_case
 
-TWO = '[units]\nrate = "1/s"\ndelay = "s"\n[loads]\ncurve = [0.3, 0.6, 0.9]\n[[servers]]\nrate = 1\n[[servers]]\nrate = 1\ncv = 20\n'
+TWO = '[units]\nrate = "1/s"\ndelay = "s"\n[loads]\ncurve = ["30%", "60%", "90%"]\n[[servers]]\nrate = 1\n[[servers]]\nrate = 1\ncv = 20\n'
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_scenario_1(sojourn):
     assert re.search(r"worst price of anarchy +1\.119471 at load 80, 0\.2105 of the total rate", out)
     assert "no load has more than 1.119470803" in out
     assert "saturation alone: the same" in out
-    assert re.search(r"edge 2 +│ +10\.56 +│ +20\.00 │ +5\.285", out)
+    assert re.search(r"edge 2 +│ +10\.557 +│ +20 │ +5\.285", out)
     assert f"{float(equilibrium(bank, 80.0, 4).mean_delay) * 1e3:.6g}" in out
     assert f"{controlled(bank, 80.0, 0.2).mean_delay / controlled(bank, 80.0, 1.0).mean_delay:.6f}" in out
 
@@ -44,7 +44,7 @@ def test_where_the_rule_is_too_low(sojourn, two):
 
 
 def test_json_is_the_reference(sojourn, two):
-    status, out, err = sojourn("anarchy", two, "--json", "--load", "0.5")
+    status, out, err = sojourn("anarchy", two, "--json", "--load", "50%")
     assert (status, err) == (0, "")
     said, bank = json.loads(out), load_scenario(two).system.bank
     true = worst_case(bank)
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_written(sojourn, two, tmp_path):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["dual-a"], r"^error: scenario = 'dual-a': is a dual-mode system: its jobs have no server to choose; give one of parallel servers"),
     (["nope"], r"^error: scenario = 'nope': is neither a file nor a built-in scenario"),
-    (["1", "--load", "400"], r"^error: load = 400.0: not below the total rate 380"),
+    (["1", "--load", "400"], r"^error: --load = '400': not below the total rate 380"),
     (["1", "--solver", "NOPE"], r"^error: solver = 'NOPE': is not a solver"),
 ])  # fmt: skip
 def test_bad_input(sojourn, arguments, message):
@@ -142,7 +142,7 @@ def test_an_interrupted_search_says_what_it_found(sojourn, two, monkeypatch, as_
 
 def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
     path = tmp_path / "one.toml"
-    path.write_text('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n[loads]\ncurve = [0.5]\n')
+    path.write_text('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n[loads]\ncurve = ["50%"]\n')
     status, out, err = sojourn("anarchy", path)
     assert (status, err) == (0, "")
     assert "1.000000" in out
@@ -151,7 +151,7 @@ def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
 def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_its_last_digit(sojourn, tmp_path):
     path, rates = tmp_path / "six.toml", [3.34, 3.95, 42.5, 1.53, 15.9, 28.6]
     servers = "".join(f"[[servers]]\nrate = {rate}\ncv = {20 if i == 0 else 1}\n" for i, rate in enumerate(rates))
-    path.write_text(f'[units]\nrate = "1/s"\ndelay = "s"\n[loads]\nat = 0.7\ncurve = [0.3, 0.6]\n{servers}')
+    path.write_text(f'[units]\nrate = "1/s"\ndelay = "s"\n[loads]\nat = "70%"\ncurve = ["30%", "60%"]\n{servers}')
     status, out, err = sojourn("anarchy", path)
     assert (status, err) == (0, "")
     assert "9.742585 as the load nears the total rate" in out

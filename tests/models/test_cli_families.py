@@ -108,4 +108,4 @@ def test_system_where_no_load_is_too_much(sojourn, mix, tmp_path):
     assert json.loads(out)["worst_case"]["up_to"] == 60.0
     status, _, err = sojourn("run", str(mix), "--load", "50%")
     assert status == 2
-    assert "is a part of the total rate, which is infinite; give jobs per second" in err
+    assert "is a part of the total rate, which is infinite; give jobs/s, such as 10" in err

@@ -384,7 +384,7 @@ def test_picture_shows_samples_fit_and_what_was_not_measured(bank, tmp_path):
     figure = plot_measured(bank, "A title", ["edge", "hub", "cloud"])
     panels = figure.axes
     assert [axes.get_title() for axes in panels] == ["edge", "hub", "cloud"]
-    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in panels] == [("load (jobs per s)", "latency (ms)")] * 3
+    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in panels] == [("load (jobs per s)", "latency (s)")] * 3
     for i, axes in enumerate(panels):
         lines = {line.get_label(): line for line in axes.lines}
         marks = [line for label, line in lines.items() if line.get_linestyle() == "None"]
@@ -392,7 +392,7 @@ def test_picture_shows_samples_fit_and_what_was_not_measured(bank, tmp_path):
         fit, beyond = lines["fit: convex, increasing"], lines["beyond the samples: a straight line, not measured"]
         assert fit.get_xdata()[-1] == beyond.get_xdata()[0] == bank.last[i]
         assert (fit.get_linestyle(), beyond.get_linestyle()) == ("-", "--")
-        assert fit.get_ydata()[0] == pytest.approx(1e3 * bank.idle_latency[i])
+        assert fit.get_ydata()[0] == pytest.approx(bank.idle_latency[i])
     figure.savefig(tmp_path / "fit.png")
     assert (tmp_path / "fit.png").stat().st_size > 10_000
     assert [axes.get_title() for axes in plot_measured(bank, time_unit="min").axes] == ["server 1", "server 2", "server 3"]

@@ -43,8 +43,8 @@ def test_family_by_its_fields_in_the_units_of_the_file(fields, expected):
 
 
 def test_unit_of_rates_counts_too():
-    text = f'[units]\nrate = "1/ms"\ndelay = "ms"\n{AT}' + server(family="BPR", free_flow=10, capacity=0.004)
-    np.testing.assert_allclose(parse(text, "x").system.bank.latency([3.0]), BPR(0.010, 4.0).latency([3.0]))
+    text = f'[units]\nrate = "1/ms"\ndelay = "s"\n{AT}' + server(family="BPR", free_flow=0.010, capacity=4)
+    np.testing.assert_allclose(parse(text, "x").system.bank.latency([3.0]), BPR(10.0, 4.0).latency([3.0]))
 
 
 def test_servers_within_a_server():
@@ -122,8 +122,8 @@ class TestFamiliesOfOthers:
         assert registry.register("plain", Plain) is Plain
         assert registry.register("plain", Plain) is Plain  # a module loaded twice
         scenario = parse('[units]\nrate = "1/ms"\ndelay = "ms"\n' + server(family="plain", rate=0.01, delay=5), "x")
-        np.testing.assert_allclose(scenario.system.bank.rate, [10.0])
-        np.testing.assert_allclose(scenario.system.bank.latency([5.0]), [0.205])
+        np.testing.assert_allclose(scenario.system.bank.rate, [0.01])
+        np.testing.assert_allclose(scenario.system.bank.latency([0.005]), [205.0])
 
     def test_units_that_do_not_fit_need_fields_that_are_said(self):
         registry.register("plain", Plain)
