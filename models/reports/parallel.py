@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from sojourn.models.scenarios import Scenario
     from sojourn.models.solving import Solution
-    from sojourn.reference.errors import Array
 
 
 def run(scenario: Scenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
@@ -108,8 +107,9 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
     interrupted = False
     others: dict[str, xr.Dataset] = {}
     try:
-        data = scenario.system.curve(with_kinks(scenario), solver=solver)
-        others = {v.name: misjudged(v.believed, v.paid, scenario.loads, solver=solver) for v in scenario.variants}
+        loads = np.unique(scenario.loads)
+        data = scenario.system.curve(loads, refine=True, solver=solver)
+        others = {v.name: misjudged(v.believed, v.paid, loads, refine=True, solver=solver) for v in scenario.variants}
     except CurveInterruptedError as stop:
         data, interrupted = (data if "data" in locals() else stop.dataset), True
     data, others = scenario.units.present(data), {name: scenario.units.present(other) for name, other in others.items()}
@@ -132,14 +132,6 @@ def _fits(scenario: Scenario) -> Figure | None:
     units = scenario.units
     bank = scenario.system.bank.scaled(1.0, units.delay_factor)
     return plot_fits(bank, scenario.title, scenario.system.names, units.rate, units.delay)
-
-
-def with_kinks(scenario: Scenario) -> Array:
-    """Loads of the scenario and, between them, those where a server starts: a picture must not cut its corners."""
-    thresholds = scenario.system.thresholds()
-    starts = np.concatenate([thresholds.optimum, thresholds.equilibrium])
-    inside = starts[(starts > scenario.loads.min()) & (starts < scenario.loads.max())]
-    return np.unique(np.concatenate([scenario.loads, inside]))
 
 
 def _flat(data: xr.Dataset) -> Any:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PLAYERS = (1.0, 2.0, 4.0, 16.0, math.inf)
 FRACTIONS = np.linspace(0.0, 1.0, 21)
+MOST_FRACTIONS = 40  # that refinement adds
 FIELDS = ("delay", "gap", "certified")
 
 
@@ -112,6 +113,7 @@ def control_curve(
     load: float,
     fractions: npt.ArrayLike | None = None,
     strategies: Sequence[str] = ("llf", "scale"),
+    refine: bool | float = False,
     **how: Unpack[How],
 ) -> xr.Dataset:
     """What control of a part of the load buys.
@@ -123,6 +125,8 @@ def control_curve(
     fractions : array_like, shape (K,), optional
         By default 0, 0.05, ..., 1, and the least whose control can bring the optimum about.
     strategies : sequence of {"llf", "scale"}
+    refine : bool or float, default False
+        Whether to add fractions for a picture, as in `players_curve`: where the ratio bends, 40 at most.
     **how
         As for `ParallelServers.optimum`; as in `players_curve`.
 
@@ -130,7 +134,7 @@ def control_curve(
     -------
     xarray.Dataset
         ``delay``, ``gap``, ``certified`` and ``ratio`` (to the optimum) over ``fraction`` and ``strategy``; ``optimum_delay``, one number;
-        the attribute ``price_of_optimum`` is the least fraction whose control can bring the optimum about.
+        the attribute ``price_of_optimum`` is the least fraction whose control can bring the optimum about. Refined as `players_curve`.
 
     Raises
     ------
@@ -145,14 +149,20 @@ def control_curve(
     if fractions is None:
         parts = np.unique([*parts, price_of_optimum(best)])
     settings: How = {**how, "throw": False}
-    rows: list[list[tuple[float, float, bool]]] = []
-    try:
-        for part in track(parts.tolist(), "fractions"):
-            rows.append([_facts(lambda p=part, k=kind: follow(system, best, p, k, **settings)) for kind in kinds])  # type: ignore[misc]
-    except KeyboardInterrupt:
-        parts = parts[: len(rows)]
-        raise CurveInterruptedError(_by_fraction(system, parts, kinds, rows, best)) from None
-    return _by_fraction(system, parts, kinds, rows, best)
+
+    def solve(parts: Array) -> xr.Dataset:
+        rows: list[list[tuple[float, float, bool]]] = []
+        try:
+            for part in track(parts.tolist(), "fractions"):
+                rows.append([_facts(lambda p=part, k=kind: follow(system, best, p, k, **settings)) for kind in kinds])  # type: ignore[misc]
+        except KeyboardInterrupt:
+            raise CurveInterruptedError(_by_fraction(system, parts[: len(rows)], kinds, rows, best)) from None
+        return _by_fraction(system, parts, kinds, rows, best)
+
+    def lines(data: xr.Dataset) -> list[Drawn]:
+        return [on_axis(data["ratio"].sel(strategy=kind)) for kind in kinds]
+
+    return curve_of(solve, parts, refine, lambda: [price_of_optimum(best)], lines, over="fraction", most=MOST_FRACTIONS)
 
 
 def _facts(solve: Callable[[], Any]) -> tuple[float, float, bool]:

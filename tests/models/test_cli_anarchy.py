@@ -102,7 +102,7 @@ def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
     whole = players_curve
 
     def stopped(system, loads, **how):
-        data = whole(system, loads[:2], **how)
+        data = whole(system, loads[:2], **{**how, "refine": False})
         raise anarchy.CurveInterruptedError(data)
 
     monkeypatch.setattr("sojourn.models.studies.players_curve", stopped)
