@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.models.reports.parallel import reaching
 from sojourn.models.solving.solution import finite, finite_or_none
 
 if TYPE_CHECKING:
@@ -75,12 +76,10 @@ def _worst(scenario: Scenario, system: ParallelServers, solver: str | None) -> W
 
 
 def _with_worst(scenario: Scenario, found: WorstCase) -> Array:
-    """Loads of the scenario and the worst one, also beyond them: then with some on its other side."""
-    loads, total = np.unique(scenario.loads), scenario.system.total_rate
-    if not found.load < total:
-        return loads
-    beyond = [found.load / 2] if found.load <= loads[0] else [(found.load + total) / 2] if found.load >= loads[-1] else []
-    return np.unique([*loads, found.load, *(x for x in beyond if math.isfinite(x))])
+    """Loads of the scenario and the worst one, also beyond them: then with one on its other side."""
+    total = scenario.system.total_rate
+    worst = np.array([found.load] if found.load < total else [])
+    return np.unique([*reaching(scenario.loads, worst, total), *worst])
 
 
 def _variants(scenario: Scenario, solver: str | None, rows: list[dict[str, Any]], curves: dict[str, xr.Dataset]) -> bool:

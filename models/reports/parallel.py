@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from sojourn.models.scenarios import Scenario
     from sojourn.models.solving import Solution
+    from sojourn.models.systems import ParallelServers
+    from sojourn.reference.errors import Array
 
 
 def run(scenario: Scenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
@@ -107,9 +109,10 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
     interrupted = False
     others: dict[str, xr.Dataset] = {}
     try:
-        loads = np.unique(scenario.loads)
-        data = scenario.system.curve(loads, refine=True, solver=solver)
-        others = {v.name: misjudged(v.believed, v.paid, loads, refine=True, solver=solver) for v in scenario.variants}
+        data = scenario.system.curve(_to_every_start(scenario, scenario.system), refine=True, solver=solver)
+        others = {
+            v.name: misjudged(v.believed, v.paid, _to_every_start(scenario, v.believed), refine=True, solver=solver) for v in scenario.variants
+        }
     except CurveInterruptedError as stop:
         data, interrupted = (data if "data" in locals() else stop.dataset), True
     data, others = scenario.units.present(data), {name: scenario.units.present(other) for name, other in others.items()}
@@ -132,6 +135,21 @@ def _fits(scenario: Scenario) -> Figure | None:
     units = scenario.units
     bank = scenario.system.bank.scaled(1.0, units.delay_factor)
     return plot_fits(bank, scenario.title, scenario.system.names, units.rate, units.delay)
+
+
+def _to_every_start(scenario: Scenario, system: ParallelServers) -> Array:
+    """Loads of the scenario and, where the equilibrium starts a server beyond them, one on the other side: peaks are there."""
+    starts = system.thresholds().equilibrium
+    traces = 1e-6 * scenario.loads.min()  # servers that start together do so up to rounding
+    return reaching(scenario.loads, starts[(starts > traces) & (starts < system.total_rate)], system.total_rate)
+
+
+def reaching(loads: Array, points: Array, total: float) -> Array:
+    """Loads in order and, where some of the points lie before or after all of them, a load beyond the farthest point."""
+    inside = np.unique(loads)
+    before = [points.min() / 2] if points.size and points.min() <= inside[0] else []
+    after = [(points.max() + total) / 2] if points.size and points.max() >= inside[-1] and math.isfinite(total) else []
+    return np.concatenate([before, inside, after])
 
 
 def _flat(data: xr.Dataset) -> Any:
