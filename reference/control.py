@@ -75,6 +75,7 @@ class Led(Queue):
         error: Array = high + low
         return error
 
+    @cached_property
     def trusted(self) -> bool:
         """Whether the servers are; see `Queue.trusted`."""
         return self.queue.trusted

@@ -8,8 +8,8 @@ cell [a, b] of such a segment the chord of L lies above L and the tangents of F 
 
 a quadratic over a line, hence quasi-convex: its largest value is at an end of the part on which one tangent is used. That bounds the cell;
 the bound is wrong by the square of the cell's width, and branch and bound needs few cells. Next to saturation see
-`sojourn.reference.saturation`. Corollary 2 of Mancuso et al. looks at the ends of the segments alone; it fails where coefficients of
-variation differ.
+`sojourn.reference.saturation`. Corollary 2 of Mancuso et al. looks at the ends of the segments alone and is false; where it
+fails and where it holds is in `sojourn.reference.candidate_worst_case`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class WorstCase:
     certified : bool
         Whether the gap is the one that was asked for.
     candidate_poa, candidate_load : float
-        What the paper's rule finds (Corollary 2): the equilibrium's activation loads and the end of the range alone.
+        What the paper's rule finds (Corollary 2): the equilibrium's activation loads and the end of the range alone; at most `poa`.
     up_to : float
         Loads up to here were searched; the total rate where all were.
     evaluations : int

@@ -177,6 +177,7 @@ class Scaled(Latency):
         finite = np.where(np.isfinite(self.rate), self.queue.rate, 0.0)
         return exact_product(finite, np.array(self.per_rate))[1] + self.queue.rate_error * self.per_rate
 
+    @cached_property
     def trusted(self) -> bool:
         """Whether the servers are; see `Queue.trusted`."""
         return self.queue.trusted

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sojourn.models.plots.style import COLOURS, grid, load_label, log_delay
+from sojourn.models.studies.dual_mode_curve import ALONE
 
 JUMP = 0.02  # of p between neighbouring loads
 SHOWN = 12.0  # delays above so many times the least are left out: they grow without bound at the ends of the stable interval
@@ -56,8 +57,8 @@ def plot_profile(profile: xr.Dataset, axes: Axes) -> None:
 
 def plot_assignment(data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], label: str | None = None) -> None:
     """Draw the best p against load; where it jumps, the line is broken."""
-    order = np.argsort(data["load"].values)
-    load, p = data["load"].values[order], data["p"].values[order]
+    data = data.sortby("load")
+    load, p = data["load"].values, data["p"].values
     jump = data.attrs.get("breakaway_load")
     if jump is not None:
         at = np.searchsorted(load, jump)
@@ -75,19 +76,19 @@ def plot_assignment(data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], labe
 
 def plot_dual_mode_delay(data: xr.Dataset, axes: Axes) -> None:
     """Draw the least delay against load, each mode alone, the tunable-mode bound, and where they touch."""
+    data = data.sortby("load")
     best = data["delay"].values
     axes.plot(data["load"], best, color=COLOURS[0], linewidth=2.4, label="best assignment")
     for i, mode in enumerate(data["mode"].values):
         alone = data["single_mode_delay"].sel(mode=mode).values
-        shown = np.where(alone <= 2 * np.nanmax(best), alone, np.nan)
+        shown = np.where(alone <= ALONE * np.nanmax(best), alone, np.nan)
         axes.plot(data["load"], shown, "--", color=COLOURS[i + 1], linewidth=1.2, label=f"all jobs in {mode}")
     if "tunable_delay" in data:
         bound = data["tunable_delay"].values
         axes.plot(data["load"], bound, ":", color="black", linewidth=1.6, label="tunable mode: no split is faster")
         touches = [x for x in np.atleast_1d(data.attrs.get("touch_loads", [])) if data["load"].min() <= x <= data["load"].max()]
         if touches:
-            order = np.argsort(data["load"].values)
-            heights = np.exp(np.interp(touches, data["load"].values[order], np.log(bound[order])))
+            heights = np.exp(np.interp(touches, data["load"].values, np.log(bound)))
             axes.plot(touches, heights, "o", color="black", markersize=6, label="touch point", zorder=3)
     _mark_breakaway(data, axes, COLOURS[0], named=True)
     log_delay(axes, data["delay"])

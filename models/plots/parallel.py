@@ -41,7 +41,7 @@ def plot_curve(data: xr.Dataset, title: str = "", others: Mapping[str, xr.Datase
 def plot_delay(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
     """Draw the mean delay at the optimum (solid) and at the equilibrium (dashed), on a logarithmic scale."""
     alone = not others
-    for colour, width, (name, curve) in _lines(data, others):
+    for colour, width, (name, curve) in lines_of(data, others):
         for goal, style in (("optimum", "-"), ("equilibrium", "--")):
             label = goal if alone else f"{name or 'as it is'}: {goal}"
             tone = colour if not alone else COLOURS[style == "--"]
@@ -56,7 +56,7 @@ def plot_delay(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | 
 
 def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
     """Draw the price of anarchy, with the loads where a server starts at the optimum (dotted) and at the equilibrium (dashed)."""
-    for colour, width, (name, curve) in _lines(data, others):
+    for colour, width, (name, curve) in lines_of(data, others):
         axes.plot(curve["load"], curve["price_of_anarchy"], color=colour, linewidth=width, label=name or "as it is")
     if others:
         axes.legend(fontsize="small")
@@ -66,9 +66,9 @@ def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.
     grid(axes)
 
 
-def _lines(data: xr.Dataset, others: Mapping[str, xr.Dataset] | None) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
+def lines_of(data: xr.Dataset, others: Mapping[str, xr.Dataset] | None) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
     """Colour, width and curve of each line; later ones are thinner, so that a line under another can still be seen."""
-    curves = list({"": data, **(others or {})}.items())
+    curves = [(name, curve.sortby("load")) for name, curve in {"": data, **(others or {})}.items()]
     widths = [1.8] if len(curves) == 1 else [4.0 - 2.8 * i / (len(curves) - 1) for i in range(len(curves))]
     return [(COLOURS[i % len(COLOURS)], widths[i], curve) for i, curve in enumerate(curves)]
 

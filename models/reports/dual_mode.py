@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
     from sojourn.models.scenarios import DualModeScenario
     from sojourn.models.systems import OperatingPoint
-    from sojourn.reference.errors import Array
 
 PROFILE = (0.25, 0.5, 0.7, 0.85, 0.95)  # parts of the largest load at which the delay is drawn against p, beside the operating point
-NEAR = 1e-6  # how far beside the breakaway the curve is solved: there the two p are equally good
 
 
 def run(scenario: DualModeScenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
@@ -134,7 +132,7 @@ def _write_all(folder: Path, scenario: DualModeScenario, solver: str | None, res
     failed = [write(folder / "result.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
     interrupted = False
     try:
-        data = scenario.system.curve(_with_breakaway(scenario, result), solver=solver)
+        data = scenario.system.curve(np.unique(scenario.loads), refine=True, solver=solver)
     except CurveInterruptedError as stop:
         data, interrupted = stop.dataset, True
     data = scenario.units.present(data)
@@ -149,14 +147,6 @@ def _write_all(folder: Path, scenario: DualModeScenario, solver: str | None, res
     if not quiet:
         say_written(folder)
     return INTERRUPTED if interrupted else NOT_WRITTEN if any(failed) else 0
-
-
-def _with_breakaway(scenario: DualModeScenario, result: dict[str, Any]) -> Array:
-    """Loads of the scenario and, on both sides of it, the breakaway: a picture must not cut its corner."""
-    leaves = result["breakaway"]
-    beside = [] if leaves is None else [leaves["load"] * (1 - NEAR), leaves["load"] * (1 + NEAR)]
-    inside = [x for x in beside if scenario.loads.min() < x < scenario.loads.max()]
-    return np.unique(np.concatenate([scenario.loads, inside]))
 
 
 def _flat(data: xr.Dataset) -> Any:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sojourn.models.scenarios import Scenario
     from sojourn.models.solving import Solution
-    from sojourn.models.systems import Evaluation
+    from sojourn.models.systems import Evaluation, ParallelServers
     from sojourn.reference.errors import Array
 
 
@@ -195,8 +195,10 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
     interrupted = False
     others: dict[str, xr.Dataset] = {}
     try:
-        data = scenario.system.curve(with_kinks(scenario), solver=solver)
-        others = {v.name: misjudged(v.believed, v.paid, scenario.loads, solver=solver) for v in scenario.variants}
+        data = scenario.system.curve(_to_every_start(scenario, scenario.system), refine=True, solver=solver)
+        others = {
+            v.name: misjudged(v.believed, v.paid, _to_every_start(scenario, v.believed), refine=True, solver=solver) for v in scenario.variants
+        }
     except CurveInterruptedError as stop:
         data, interrupted = (data if "data" in locals() else stop.dataset), True
     data, *rest = (scenario.rows.dataset(scenario.units.present(curve)) for curve in (data, *others.values()))
@@ -222,12 +224,19 @@ def _fits(scenario: Scenario) -> Figure | None:
     return plot_fits(bank, scenario.title, scenario.rows.names, units.rate, units.delay)
 
 
-def with_kinks(scenario: Scenario) -> Array:
-    """Loads of the scenario and, between them, those where a server starts: a picture must not cut its corners."""
-    thresholds = scenario.system.thresholds()
-    starts = np.concatenate([thresholds.optimum, thresholds.equilibrium])
-    inside = starts[(starts > scenario.loads.min()) & (starts < scenario.loads.max())]
-    return np.unique(np.concatenate([scenario.loads, inside]))
+def _to_every_start(scenario: Scenario, system: ParallelServers) -> Array:
+    """Loads of the scenario and, where the equilibrium starts a server beyond them, one on the other side: peaks are there."""
+    starts = system.thresholds().equilibrium
+    traces = 1e-6 * scenario.loads.min()  # servers that start together do so up to rounding
+    return reaching(scenario.loads, starts[(starts > traces) & (starts < system.total_rate)], system.total_rate)
+
+
+def reaching(loads: Array, points: Array, total: float) -> Array:
+    """Loads in order and, where some of the points lie before or after all of them, a load beyond the farthest point."""
+    inside = np.unique(loads)
+    before = [points.min() / 2] if points.size and points.min() <= inside[0] else []
+    after = [(points.max() + total) / 2] if points.size and points.max() >= inside[-1] and math.isfinite(total) else []
+    return np.concatenate([before, inside, after])
 
 
 def _flat(data: xr.Dataset) -> Any:

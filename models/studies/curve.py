@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -15,6 +15,7 @@ from sojourn.models.latency.base import Latency
 from sojourn.models.solving.chain import no_limits
 from sojourn.models.solving.ratio import ratios
 from sojourn.models.studies.progress import track
+from sojourn.models.studies.refine import CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
 from sojourn.models.systems.formulations import for_goal
 from sojourn.models.systems.sweep import Answers
 from sojourn.reference.errors import Array, InputError, LoadError, numbers
@@ -33,16 +34,9 @@ ANARCHY = {
 }
 
 
-class CurveInterruptedError(KeyboardInterrupt):
-    """The user stopped a sweep; `dataset` holds the loads, or fractions, that were done."""
-
-    def __init__(self, dataset: xr.Dataset) -> None:
-        over, done = next(iter(dataset.sizes.items()), ("load", 0))
-        super().__init__(f"stopped after {done} {over}s")
-        self.dataset = dataset
-
-
-def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = None, **how: Unpack[How]) -> xr.Dataset:
+def curve(
+    system: ParallelServers, loads: npt.ArrayLike, which: str | None = None, refine: bool | float = False, **how: Unpack[How]
+) -> xr.Dataset:
     """Solve a system at many loads.
 
     Parameters
@@ -53,6 +47,9 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
         Total loads, each above 0 and below the total rate, in any order.
     which : {"optimum", "equilibrium"}, optional
         Both by default.
+    refine : bool or float, default False
+        Whether to add loads for a picture: those at which a server starts, and others until a straight line between neighbours is
+        nowhere off by more than this part of the price of anarchy, or of a delay on a logarithmic axis; True for 0.002.
     **how
         As for `ParallelServers.optimum`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False;
         where no solver returns anything, the row is NaN.
@@ -63,7 +60,8 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
         Dimensions ``load`` (K) and ``server`` (n). For each goal ``<goal>_delay``, ``<goal>_multiplier``, ``<goal>_gap``,
         ``<goal>_certified`` over load and ``<goal>_flow`` over both; with both goals ``price_of_anarchy`` and its bounds
         ``price_of_anarchy_lower`` and ``price_of_anarchy_upper``. The coordinate ``utilisation`` is the load over the total rate; the
-        thresholds are attributes, one number a server.
+        thresholds are attributes, one number a server. Refined, it is in the order of the loads, and the coordinate ``added`` says
+        which were not given; see `sojourn.models.studies.refine.curve_of`.
 
     Raises
     ------
@@ -78,27 +76,58 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     >>> data = ParallelServers(MM1(rate=[10.0, 5.0])).curve([3.0, 9.0, 14.0])
     >>> data.price_of_anarchy.values.round(4)
     array([1.0001, 1.05  , 1.0316])
+    >>> data = ParallelServers(MM1(rate=[10.0, 5.0])).curve([3.0, 9.0, 14.0], refine=True)
+    >>> data["load"].values[~data.added].tolist(), int(data.added.sum())
+    ([3.0, 9.0, 14.0], 48)
     """
+    data = solved(system, loads, which, refine, how)
+    warn(system, data)
+    return data
+
+
+def solved(
+    system: ParallelServers,
+    loads: npt.ArrayLike,
+    which: str | None,
+    refine: bool | float,
+    how: How,
+    paid: Callable[[xr.Dataset], xr.Dataset] = lambda data: data,
+) -> xr.Dataset:
+    """Return a curve as users then have it; `paid` says what, where it is not what the system says."""
     goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(how)
     points = check_loads(loads, partial(check_load, system.bank), system.check_load)
     each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
     sweeps = {goal: system.sweep(goal, float(points[0]), **each[goal]) for goal in goals}
-    width, done = min(sweep.block for sweep in sweeps.values()), 0
-    parts: dict[str, list[Answers]] = {goal: [] for goal in goals}
-    try:
-        for block in track([points[i : i + width] for i in range(0, points.size, width)], "loads", weigh=len):
-            found = {goal: sweep.solve(block) for goal, sweep in sweeps.items()}
-            for goal in goals:
-                parts[goal].append(found[goal])
-            done += len(block)
-    except KeyboardInterrupt:
-        raise CurveInterruptedError(_dataset(system, points[:done], _rows(system, parts, done))) from None
-    answers = _rows(system, parts, done)
-    data = _dataset(system, points, answers)
-    _warn(system, points, answers)
-    return data
+    width = min(sweep.block for sweep in sweeps.values())
+
+    def solve(points: Array) -> xr.Dataset:
+        parts: dict[str, list[Answers]] = {goal: [] for goal in goals}
+        done = 0
+        try:
+            for block in track([points[i : i + width] for i in range(0, points.size, width)], "loads", weigh=len):
+                found = {goal: sweep.solve(block) for goal, sweep in sweeps.items()}
+                for goal in goals:
+                    parts[goal].append(found[goal])
+                done += len(block)
+        except KeyboardInterrupt:
+            raise CurveInterruptedError(paid(_dataset(system, points[:done], _rows(system, parts, done)))) from None
+        return paid(_dataset(system, points, _rows(system, parts, done)))
+
+    return curve_of(solve, points, refine, lambda: starts(system, goals), lines)
+
+
+def starts(system: ParallelServers, goals: Sequence[Goal] = GOALS) -> Array:
+    """Loads at which a server starts to be used, at one goal or the other."""
+    found = system.thresholds()
+    return np.concatenate([getattr(found, goal) for goal in goals])
+
+
+def lines(data: xr.Dataset) -> list[Drawn]:
+    """What a picture of a curve shows: delays on a logarithmic axis, and their ratio on a plain one."""
+    delays = [on_log_axis(data[f"{goal}_delay"]) for goal in GOALS if f"{goal}_delay" in data]
+    return delays + ([on_axis(data["price_of_anarchy"])] if "price_of_anarchy" in data else [])
 
 
 def _rows(system: ParallelServers, parts: dict[str, list[Answers]], done: int) -> dict[str, Answers]:
@@ -106,17 +135,18 @@ def _rows(system: ParallelServers, parts: dict[str, list[Answers]], done: int) -
     return {goal: Answers.joined([Answers.nothing(0, len(system)), *found]).only(slice(done)) for goal, found in parts.items()}
 
 
-def _warn(system: ParallelServers, loads: Array, answers: dict[str, Answers]) -> None:
+def warn(system: ParallelServers, data: xr.Dataset) -> None:
     """Say what is not certified, and what goes beyond what was measured."""
-    missed = sum(int((~a.certified).sum()) for a in answers.values())
+    loads, goals = data["load"].values, [goal for goal in GOALS if f"{goal}_flow" in data]
+    missed = sum(int((~data[f"{goal}_certified"]).sum()) for goal in goals)
     if missed:
-        warnings.warn(f"{missed} of {loads.size * len(answers)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=4)
+        warnings.warn(f"{missed} of {loads.size * len(goals)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=4)
     if all(type(bank).caveats is Latency.caveats for bank in getattr(system.bank, "banks", (system.bank,))):
         return  # none of these families ever has anything to say
     said = [
         (float(load), caveats[0])
-        for a in answers.values()
-        for load, flow in zip(loads, a.flow, strict=True)
+        for goal in goals
+        for load, flow in zip(loads, data[f"{goal}_flow"].values, strict=True)
         if np.isfinite(flow).all() and (caveats := system.bank.caveats(flow, system.names))
     ]
     if said:

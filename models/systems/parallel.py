@@ -197,11 +197,11 @@ class ParallelServers:
         """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
         return exact.thresholds(self.bank)
 
-    def curve(self, loads: npt.ArrayLike, which: str | None = None, **how: Unpack[How]) -> xr.Dataset:
+    def curve(self, loads: npt.ArrayLike, which: str | None = None, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
         """Delays, flows and price of anarchy over loads; see `sojourn.models.studies.curve.curve`."""
         from sojourn.models.studies.curve import curve
 
-        return curve(self, loads, which, **how)
+        return curve(self, loads, which, refine, **how)
 
     def worst_case(self, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
         """Largest price of anarchy over all loads, by branch and bound over convex programs, with a certificate.
@@ -218,6 +218,8 @@ class ParallelServers:
         Returns
         -------
         sojourn.reference.WorstCase
+            With the paper's rule, Corollary 2, beside it in ``candidate_poa``: a lower bound that can be too low, also with one cv for all;
+            see `sojourn.reference.candidate_worst_case`.
 
         Raises
         ------

@@ -168,6 +168,25 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    ("scenario", "variant", "peak", "load"),
+    [
+        ("scenario-3", "cv-10", 1.0715625, 2.8810822),
+        ("scenario-3", "cv-0", 1.1503423, 110.3030303),
+        ("scenario-4", "ignoring-delays", 1.1474591, 100.0),
+    ],
+)
+def test_curves_of_variants_have_their_own_peaks(sojourn, tmp_path, scenario, variant, peak, load):
+    """At loads that start no server of the scenario itself; that of cv 10 is before the first load of the file."""
+    assert sojourn("run", scenario, "--out", tmp_path)[0] == 0
+    with xr.open_dataset(tmp_path / f"{variant}.nc", engine="scipy") as data:
+        at = int(np.argmax(data["price_of_anarchy"].values))
+        assert float(data["price_of_anarchy"][at]) == pytest.approx(peak, abs=1e-7)
+        assert float(data["load"][at]) == pytest.approx(load, abs=1e-6)
+        assert np.isin(load_scenario(scenario).loads, data["load"]).all()
+        assert data["added"].any()
+
+
 def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(OWN + "[variants.none]\ndelay = 0\n[variants.wrong]\ndelay = 0\npay = 'true'\n")

@@ -215,7 +215,9 @@ class MultiMode:
         wanted = Wanted.of(how, ASSIGNMENT_GAP)
         return breakaway(self.rates, self._search, how, wanted)
 
-    def curve(self, loads: npt.ArrayLike, p: npt.ArrayLike | None = None, **how: Unpack[HowPolished]) -> xr.Dataset:
+    def curve(
+        self, loads: npt.ArrayLike, p: npt.ArrayLike | None = None, refine: bool | float = False, **how: Unpack[HowPolished]
+    ) -> xr.Dataset:
         """Best assignment, partition and delay over loads; with `p` given, the best partition for it.
 
         See `sojourn.models.studies.dual_mode_curve.curve` and `partition_curve` there.
@@ -223,9 +225,11 @@ class MultiMode:
         from sojourn.models.studies.dual_mode_curve import curve, partition_curve
 
         if p is not None:
+            if refine:
+                raise InputError("refine", refine, "is for the best assignment at every load", "leave it out where p is given")
             return partition_curve(self, loads, p, **how)
         self._two_modes("curve")
-        return curve(self, loads, **how)
+        return curve(self, loads, refine, **how)
 
     def assignment_sweep(self, **how: Unpack[HowPolished]) -> AssignmentSweep | OneByOne:
         """Return the question `assignment` to be put at many loads. What no solver answers does not raise."""

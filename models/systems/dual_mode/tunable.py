@@ -117,7 +117,7 @@ class TunableMode:
             ratio=found.ratio,
         )
 
-    def curve(self, loads: npt.ArrayLike, **how: Unpack[How]) -> xr.Dataset:
+    def curve(self, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
         """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.studies.curve.curve`.
 
         Examples
@@ -127,4 +127,4 @@ class TunableMode:
         >>> (data["optimum_flow"] / data["load"]).sel(server="local").values.round(6) + 0.0
         array([0.      , 0.142857])
         """
-        return self.servers.curve(loads, "optimum", **how)
+        return self.servers.curve(loads, "optimum", refine, **how)
