@@ -36,7 +36,7 @@ def run(scenario: Scenario, point: float | None, solver: str | None, folder: Pat
         # where no load is too much, the loads to search are those that the scenario looks at
         found = system.worst_case(None if math.isfinite(system.total_rate) else float(scenario.loads.max()), solver=solver)
     except WorstCaseInterruptedError as stop:
-        only = {"scenario": scenario.name, "worst_case": finite(vars(stop.found))}
+        only = {"scenario": scenario.name, "units": scenario.units.to_dict(), "worst_case": finite(vars(stop.found))}
         sys.stdout.write((json.dumps(only, indent=2) if as_json else repr(stop.found)) + "\n")
         return INTERRUPTED
     load = point if point is not None else found.load if found.load < system.total_rate else scenario.load

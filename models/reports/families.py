@@ -42,7 +42,7 @@ def _cones(family: type[Latency], kind: str) -> str:
 
 def table(rows: list[dict[str, Any]]) -> Table:
     """Return the rows as a table for rich."""
-    out = Table(caption="fields with ? may be left out; --json says more")
+    out = Table(caption="fields with ? may be left out, service_time may stand for rate; --json says more")
     for heading in ("family", "fields", "cones of the\noptimum", "of the\nequilibrium"):
         out.add_column(heading, no_wrap=heading == "family")
     for row in rows:
