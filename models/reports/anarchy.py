@@ -39,7 +39,7 @@ def run(scenario: Scenario, point: float | None, solver: str | None, folder: Pat
     try:
         found = _worst(scenario, system, solver)
     except WorstCaseInterruptedError as stop:
-        only = {"scenario": scenario.name, "worst_case": finite(vars(stop.found))}
+        only = {"scenario": scenario.name, "units": scenario.units.to_dict(), "worst_case": finite(vars(stop.found))}
         sys.stdout.write((json.dumps(only, indent=2) if as_json else repr(stop.found)) + "\n")
         return INTERRUPTED
     load = point if point is not None else found.load if found.load < system.total_rate else scenario.load

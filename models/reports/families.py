@@ -12,7 +12,7 @@ from sojourn.models.latency import Latency, families
 from sojourn.models.latency.base import parameters
 
 CAPTION = (
-    "fields with ? may be left out; M/M/1-percentile: the flow-weighted mean of the servers' percentiles, "
+    "fields with ? may be left out, service_time may stand for rate; M/M/1-percentile: the flow-weighted mean of the servers' percentiles, "
     "no percentile of all jobs; --json says more"
 )
 

@@ -181,7 +181,7 @@ def _bank(part: Sequence[Server], units: Units) -> Latency:
     except InputError as error:
         raise _placed(part, error) from None
     composed = any(isinstance(v, Server) for v in part[0].fields.values())
-    return bank if declared or composed else bank.scaled(1.0, 1.0 / units.delay_factor)
+    return bank if declared or composed or units.delay_factor == 1 else bank.scaled(1.0, 1.0 / units.delay_factor)
 
 
 def _converted(value: Any, time: bool, units: Units) -> Any:

@@ -78,13 +78,15 @@ def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
 
 
 def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
-    """The model leaves a server empty just below its threshold and uses it just above."""
+    """The model leaves a server empty just below its threshold and uses it just above; servers of one threshold are one check."""
     thresholds = system.thresholds()
     for goal in GOALS:
         loads = getattr(thresholds, goal)
-        inside = [i for i in np.argsort(loads) if 0 < loads[i] < system.total_rate * (1 - 2 * STEP)]
-        for i in track(inside, f"{goal} thresholds"):
-            below, above = (getattr(system, goal)(loads[i] * (1 + side), **for_goal(goal, how)).flow[i] for side in (-STEP, STEP))
-            passed = bool(below <= AGREE * loads[i] < above or below == 0 < above)
-            name = f"{goal} threshold ({system.names[i]})"
-            yield Check(name, float(loads[i]), float(loads[i]), float(loads[i]), 0.0 if passed else 1.0, None, passed, "rate")
+        inside = np.unique(loads[(loads > 0) & (loads < system.total_rate * (1 - 2 * STEP))])
+        for load in track(inside.tolist(), f"{goal} thresholds"):
+            its = np.flatnonzero(loads == load)
+            below, above = (getattr(system, goal)(load * (1 + side), **for_goal(goal, how)).flow[its] for side in (-STEP, STEP))
+            passed = bool(np.all((below <= AGREE * load) & (above > AGREE * load) | (below == 0) & (above > 0)))
+            more = f" and {its.size - 1:,} more" if its.size > 1 else ""
+            name = f"{goal} threshold ({system.names[its[0]]}{more})"
+            yield Check(name, load, load, load, 0.0 if passed else 1.0, None, passed, "rate")
