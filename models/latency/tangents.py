@@ -18,7 +18,7 @@ USED = np.array([0.0, 0.3, 0.6, 0.8, 0.9, 0.97, 0.99])  # parts of the capacity,
 FULL = 1.0 - 1e-9
 LEAST = 1e-4  # part of a rate that the last tangent leaves free
 LOOSE = 1e-3  # part of a rate, left free, from which on fewer will do
-FAR = 1e3  # times the flow that doubles a latency, up to which there are tangents where there is no rate
+FAR = 100.0  # times the flow that doubles a latency, up to which there are tangents where there is no rate
 ENOUGH = 10.0  # such times from which on fewer will do
 TRIED = np.concatenate([[0.0], np.geomspace(1e-6, 0.5, 200), 1.0 - np.geomspace(0.49, LEAST, 300), [1.0]])
 

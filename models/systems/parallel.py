@@ -291,8 +291,8 @@ class ParallelServers:
         goal : {"optimum", "equilibrium"}
         load : float
         formulation : str
-            As in `optimum` and `equilibrium`; ``"minmax"`` over all servers. A family without cones is there from below, by 60 tangents a
-            server (see `Latency.tangent_points`).
+            As in `optimum` and `equilibrium`; ``"minmax"`` over all servers. A family without cones is there from below, by tangents
+            (see `Latency.total_cone`).
 
         Examples
         --------
