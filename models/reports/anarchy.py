@@ -44,7 +44,8 @@ def run(scenario: Scenario, point: float | None, solver: str | None, folder: Pat
         return INTERRUPTED
     load = point if point is not None else found.load if found.load < system.total_rate else scenario.load
     operators = _operators(scenario, load, solver)
-    control, interrupted = _as_far_as_it_got(scenario, lambda: control_curve(system, load, refine=True, solver=solver))
+    # what is printed of it is at the fractions given
+    control, interrupted = _as_far_as_it_got(scenario, lambda: control_curve(system, load, refine=folder is not None, solver=solver))
     players: xr.Dataset | None = None
     if not interrupted:
         loads = np.unique([*_with_worst(scenario, found), load])
@@ -140,7 +141,7 @@ def _result(
     from sojourn.models.studies.curve import ANARCHY
 
     thresholds = scenario.system.thresholds()
-    given = control.isel(fraction=~control["added"].values)  # the others are for the picture
+    given = _given(control)
     row = players.sel(load=load) if players is not None and load in players["load"].values else None
     return {
         "scenario": scenario.name,
@@ -164,6 +165,11 @@ def _result(
         "price_of_optimum": control.attrs["price_of_optimum"],
         "notes": list(scenario.notes),
     }
+
+
+def _given(control: xr.Dataset) -> xr.Dataset:
+    """Fractions that were not added for the picture."""
+    return control.isel(fraction=~control["added"].values) if "added" in control.coords else control
 
 
 def _rows(data: xr.Dataset, over: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -243,7 +249,7 @@ def _players(scenario: Scenario, load: float, players: xr.Dataset) -> Table:
 
 
 def _control(load: float, control: xr.Dataset) -> Table:
-    need, control = control.attrs["price_of_optimum"], control.isel(fraction=~control["added"].values)
+    need, control = control.attrs["price_of_optimum"], _given(control)
     table = Table(caption=f"mean delay over the optimum's at load {load:.6g}; control of {need:.4g} of the load is enough for the optimum")
     for heading in ("under\ncontrol", "largest\nlatency first", "optimum,\nscaled down"):
         table.add_column(heading, justify="right", no_wrap=True)
