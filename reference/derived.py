@@ -88,7 +88,7 @@ def integral(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -
     most = function(flow)
     scale = np.where(most > 0, most, 1.0) * np.where(flow > 0, flow, 1.0)
 
-    def at(part: float) -> Array:
+    def at(part: float | Array) -> Array:
         s = end * part
         x = np.where(finite, -capacity * np.expm1(-np.where(finite, s, 0.0)), s)
         weight = np.where(finite, capacity * np.exp(-np.where(finite, s, 0.0)), 1.0)

@@ -42,11 +42,6 @@ class Latency(Queue):
     """Where the tangents touch that stand for a cone that is not written, shape (m, n); by default 60, for any load."""
 
     @property
-    def kinks(self) -> Array:
-        """Loads at which the second derivative of the latency jumps, shape (m, n): none, unless a family says so."""
-        return np.empty((0, len(self)))
-
-    @property
     def full_load(self) -> Array:
         """Load that a utilisation is a part of, shape (n,): the rate.
 
@@ -239,13 +234,6 @@ class LatencyPool(Pool, Latency):
         return LatencyPool([b.scaled(rate, time) for b in self.banks])
 
     @property
-    def kinks(self) -> Array:
-        """Kinks of all banks; see `Latency.kinks`."""
-        parts = [b.kinks for b in self.banks]
-        most = max(len(p) for p in parts)
-        return np.concatenate([np.pad(p, ((0, most - len(p)), (0, 0)), constant_values=np.inf) for p in parts], axis=1)
-
-    @property
     def full_load(self) -> Array:
         """Load that a utilisation is a part of; see `Latency.full_load`."""
         return np.concatenate([b.full_load for b in self.banks])
@@ -271,7 +259,7 @@ class LatencyPool(Pool, Latency):
 
     def take(self, index: Any) -> LatencyPool:
         """Return the pool of the servers at `index`, grouped by family."""
-        return LatencyPool(super().take(index).banks)  # type: ignore[arg-type]
+        return LatencyPool(super().take(index).banks)
 
     def _parts(self, flow: cp.Expression) -> list[tuple[Any, cp.Expression]]:
         return [(b, flow[int(lo) : int(hi)]) for b, lo, hi in zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)]

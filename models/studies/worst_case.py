@@ -200,7 +200,8 @@ class _BestFirst:
 
     def _split(self) -> None:
         """Cut the cells with the largest bounds in two."""
-        cells, middles, starts = [], [], []
+        cells: list[tuple[float, int, Node, Node | None]] = []
+        middles, starts = [], []
         while len(cells) < min(BATCH, self.most - self.evaluations) and self._open():
             cell = heapq.heappop(self.cells)
             bound, _, a, b = cell
@@ -238,7 +239,8 @@ class _BestFirst:
         left = a.points
         if b is None:
             rate, (total, low) = self.system.bank.rate, self.system.bank.total_rate
-            return rate - (rate - a.flow) * (((total - load) + low) / left.slack[0])
+            emptier: Array = rate - (rate - a.flow) * (((total - load) + low) / left.slack[0])
+            return emptier
         part = (load - left.load[0]) / (b.points.load[0] - left.load[0])
         out: Array = (1 - part) * a.flow + part * b.flow
         return out
