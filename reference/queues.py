@@ -45,7 +45,8 @@ class Operation(NamedTuple):
 class Queue(ABC):
     """A bank of n servers whose latency is increasing and convex in their load.
 
-    A family gives `rate` (infinite where no load is too much) and `delay`, arrays of shape (n,), and `latency`. All else is worked out from
+    A family gives `rate` (infinite where no load is too much) and `delay`, arrays of shape (n,), and `latency`; a number
+    stands for all servers, and a delay that is left out is 0. All else is worked out from
     these, by differences, quadrature and bracketed roots; what a family knows in closed form it overrides, for speed and for the last digits.
     The reference algorithms (`sojourn.reference.parallel`) work for any such class. A family that knows its spare capacity more
     precisely than by subtraction also overrides `at_latency` and `at_marginal`.
