@@ -162,18 +162,18 @@ def mean_delay(queue: Queue, flow: Array) -> Array:
     return delay
 
 
-def supporting_line(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
-    """Line below the least total delay at every load: its value at this load and its slope, from any flow and its multiplier."""
-    at, row = np.array([float(load)]), np.asarray(flow, dtype=float)[None]
+def supporting_lines(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
+    """Lines below the least total delay at every load: their values at K loads and their slopes, from any flows, shape (K, n)."""
     nearest = float(queue.idle_latency.min())
-    lines = []
-    for trim in (False, True):
-        point, there = feasible(queue, at, row, trim=trim)
-        if there[0]:
-            slope = multiplier(queue, at, point, "optimum")
-            lines.append((float(_lower_bound(queue, at, slope)[0]) * float(load), float(slope[0])))
     # no job is ever served faster than by the nearest server, empty
-    return max(lines, default=(nearest * float(load), nearest))
+    value, slope = nearest * load, np.full_like(load, nearest)
+    for trim in (False, True):
+        point, there = feasible(queue, load, flow, trim=trim)
+        price = multiplier(queue, load, point, "optimum")
+        proved = _lower_bound(queue, load, price) * load
+        better = there & (proved > value)
+        value, slope = np.where(better, proved, value), np.where(better, price, slope)
+    return value, slope
 
 
 def deviation_gain(queue: Queue, flow: Array) -> Array:
@@ -204,10 +204,12 @@ def _optimum_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Arra
     upper = total(x * queue.latency(x, spare)) / load
     lower = _lower_bound(queue, load, multiplier(queue, load, flow, "optimum"))
     if len(queue) <= MANY:
-        for k in np.flatnonzero(upper - lower > KINKED * upper):
+        rows = np.flatnonzero(upper - lower > KINKED * upper)
+        if rows.size:
             # at a kink a server has any price between two, and the common one is that of another server
-            others = np.unique(queue.marginal(clip(queue, flow[k]))[flow[k] > 0])
-            lower[k] = np.fmax(lower[k], _lower_bound(queue, np.full(others.shape, load[k]), others).max(initial=-np.inf))
+            others = queue.marginal(clip(queue, flow[rows]))
+            proved = _lower_bound(queue, np.broadcast_to(load[rows, None], others.shape), others)
+            lower[rows] = np.fmax(lower[rows], proved.max(axis=-1))
     return lower, upper
 
 

@@ -206,6 +206,9 @@ class ParallelServers:
     def worst_case(self, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
         """Largest price of anarchy over all loads, by branch and bound over convex programs, with a certificate.
 
+        Where the gap cannot be had, as of a family whose slopes are differences of its latency, the
+        bound and the gap that there are come back, with the reason in ``note``.
+
         Parameters
         ----------
         up_to : float, optional
