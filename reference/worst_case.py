@@ -138,10 +138,11 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
 
 
 def check_gap(gap: float) -> float:
-    """Return the gap as a float; InputError on one that is not above rounding error."""
+    """Return the gap as a float; InputError on one that is not finite, or not above rounding error."""
     value = one_number("gap", gap)
-    if not value >= 1e-11:
-        raise InputError("gap", gap, "is not above rounding error", "give a relative distance such as 1e-8")
+    if isinstance(gap, bool) or not 1e-11 <= value < np.inf:
+        problem = "is not a finite number above rounding error"
+        raise InputError("gap", gap, problem, "give a relative distance such as 1e-8")
     return value
 
 

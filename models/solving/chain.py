@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, TypedDict, TypeVar
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError
 from sojourn.models.solving.solution import Attempt
 from sojourn.models.solving.solvers import solver_names, takes
+from sojourn.models.solving.wanted import check_gap
 from sojourn.reference.errors import InputError
 
 
@@ -67,9 +68,8 @@ def check_how(goal: str, how: Mapping[str, object], known: type = How) -> None:
             near = difflib.get_close_matches(key, known.__annotations__, 1)
             hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known.__annotations__)}"
             raise TypeError(f"{goal}() got an unexpected keyword argument {key!r}; {hint}")
-    gap = how.get("gap")
-    if gap is not None and not (isinstance(gap, int | float) and gap > 0):
-        raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
+    if how.get("gap") is not None:
+        check_gap(how["gap"])
 
 
 def no_limits(how: Mapping[str, Any]) -> None:
@@ -120,7 +120,8 @@ def first_certified(
     for solver, formulation in plan:
         found, attempt = ask(solver, formulation)
         attempts.append(attempt)
-        if found is not None and (best is None or found.certificate.gap < best.certificate.gap):
+        # one that is certified comes before any other, also before one whose gap is no number
+        if found is not None and (best is None or found.certified or found.certificate.gap < best.certificate.gap):
             best = found
         if best is not None and best.certified:
             break

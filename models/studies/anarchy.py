@@ -13,7 +13,8 @@ import xarray as xr
 from sojourn.models.latency.seen import seen_by_players
 from sojourn.models.solving.chain import no_limits
 from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.studies.curve import CurveInterruptedError
+from sojourn.models.solving.ratio import ratios
+from sojourn.models.studies.curve import ANARCHY, CurveInterruptedError
 from sojourn.models.studies.progress import track
 from sojourn.models.systems.control import follow, price_of_optimum
 from sojourn.models.systems.formulations import for_goal
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 PLAYERS = (1.0, 2.0, 4.0, 16.0, math.inf)
 FRACTIONS = np.linspace(0.0, 1.0, 21)
-FIELDS = ("delay", "gap", "certified")
+FIELDS = ("delay", "lower_bound", "upper_bound", "gap", "certified")
+Facts = tuple[float, float, float, float, bool]
 
 
 def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequence[float] = PLAYERS, **how: Unpack[How]) -> xr.Dataset:
@@ -48,7 +50,8 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
     Returns
     -------
     xarray.Dataset
-        ``delay``, ``gap``, ``certified`` and ``price_of_anarchy`` over ``load`` and ``players``.
+        ``delay``, ``gap``, ``certified``, ``price_of_anarchy`` and its bounds ``price_of_anarchy_lower`` and
+        ``price_of_anarchy_upper`` over ``load`` and ``players``.
 
     Raises
     ------
@@ -69,9 +72,9 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
         (seen_by_players(system.bank, k), k, {}) if math.isfinite(k) else (None, k, {}) for k in counts
     ]
     nobody = np.zeros(len(system))
-    rows: list[list[tuple[float, float, bool]]] = []
+    rows: list[list[Facts]] = []
 
-    def at(load: float) -> list[tuple[float, float, bool]]:
+    def at(load: float) -> list[Facts]:
         """Optimum, then every number of players."""
         row = [_facts(lambda: system.solve("optimum", load, best, **for_goal("optimum", settings)))]
         for seen, k, kept in views:
@@ -127,7 +130,7 @@ def control_curve(
     if fractions is None:
         parts = np.unique([*parts, price_of_optimum(best)])
     settings: How = {**how, "throw": False}
-    rows: list[list[tuple[float, float, bool]]] = []
+    rows: list[list[Facts]] = []
     try:
         for part in track(parts.tolist(), "fractions"):
             rows.append([_facts(lambda p=part, k=kind: follow(system, best, p, k, **settings)) for kind in kinds])  # type: ignore[misc]
@@ -137,17 +140,17 @@ def control_curve(
     return _by_fraction(system, parts, kinds, rows, best)
 
 
-def _facts(solve: Callable[[], Any]) -> tuple[float, float, bool]:
-    """Mean delay, gap and whether it is certified; NaN where no solver returned anything."""
+def _facts(solve: Callable[[], Any]) -> Facts:
+    """Mean delay, its bounds, gap and whether it is certified; NaN where no solver returned anything."""
     try:
         found = solve()
     except NotCertifiedError:
-        return math.nan, math.inf, False
-    gap = found.gap if hasattr(found, "gap") else found.certificate.gap
-    return found.mean_delay, gap, found.certified
+        return math.nan, 0.0, math.inf, math.inf, False
+    proof = found.certificate
+    return found.mean_delay, proof.lower_bound, proof.upper_bound, proof.gap, found.certified
 
 
-def _columns(rows: Sequence[Sequence[tuple[float, float, bool]]], width: int) -> dict[str, Any]:
+def _columns(rows: Sequence[Sequence[Facts]], width: int) -> dict[str, Any]:
     table = np.array(rows, dtype=float).reshape(len(rows), width, len(FIELDS))
     return {name: table[..., i] if name != "certified" else table[..., i].astype(bool) for i, name in enumerate(FIELDS)}
 
@@ -155,12 +158,16 @@ def _columns(rows: Sequence[Sequence[tuple[float, float, bool]]], width: int) ->
 def _by_players(system: ParallelServers, loads: Sequence[float], counts: Sequence[float], rows: Sequence[Any]) -> xr.Dataset:
     columns, time = _columns(rows, 1 + len(counts)), system.time_unit
     dims, data = ("load", "players"), {name: column[:, 1:] for name, column in columns.items()}
+    selfish, best = ([column[:, cut] for column in columns.values()][:3] for cut in (slice(1, None), slice(1)))
     return xr.Dataset(
         {
             "delay": (dims, data["delay"], {"long_name": "mean delay", "units": time}),
             "gap": (dims, data["gap"], {"long_name": "certified relative error of the mean delay"}),
             "certified": (dims, data["certified"] & columns["certified"][:, :1]),
-            "price_of_anarchy": (dims, data["delay"] / columns["delay"][:, :1], {"long_name": "price of anarchy"}),
+            **{
+                name: (dims, values, {"long_name": ANARCHY[name]})
+                for name, values in zip(ANARCHY, ratios(tuple(selfish), tuple(best)), strict=True)
+            },
         },
         coords={
             "load": ("load", np.asarray(loads, dtype=float), {"long_name": "total load", "units": f"1/{time}"}),

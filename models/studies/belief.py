@@ -31,7 +31,8 @@ def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.Array
     -------
     xarray.Dataset
         As `curve` of the believed system, but ``<goal>_delay`` and ``price_of_anarchy`` are what users get in the true one. The ratio can be
-        below 1: neither split is then the best or the selfish one.
+        below 1: neither split is then the best or the selfish one. ``<goal>_gap`` and ``<goal>_certified`` are of the delays that are
+        believed; nothing bounds the ratio of those that are paid.
 
     Raises
     ------
@@ -45,10 +46,11 @@ def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.Array
             "has other rates than the true system",
             "let the two differ in delays or variability alone",
         )
-    data = curve(believed, loads, **how)
+    data = curve(believed, loads, **how).drop_vars(["price_of_anarchy_lower", "price_of_anarchy_upper"])
     for goal in GOALS:
         flow = data[f"{goal}_flow"].values
         paid = (flow * true.bank.latency(flow)).sum(axis=-1) / data["load"].values
         data[f"{goal}_delay"] = data[f"{goal}_delay"].copy(data=paid)
+        data[f"{goal}_gap"].attrs["long_name"] = "certified relative error of the believed mean delay"
     data["price_of_anarchy"] = data["price_of_anarchy"].copy(data=data["equilibrium_delay"].values / data["optimum_delay"].values)
     return data

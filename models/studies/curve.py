@@ -13,6 +13,7 @@ import xarray as xr
 
 from sojourn.models.latency.base import Latency
 from sojourn.models.solving.chain import no_limits
+from sojourn.models.solving.ratio import ratios
 from sojourn.models.studies.progress import track
 from sojourn.models.systems.formulations import for_goal
 from sojourn.models.systems.sweep import Answers
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from sojourn.models.systems.parallel import ParallelServers
 
 GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
+ANARCHY = {
+    "price_of_anarchy": "price of anarchy",
+    "price_of_anarchy_lower": "certified lower bound of the price of anarchy",
+    "price_of_anarchy_upper": "certified upper bound of the price of anarchy",
+}
 
 
 class CurveInterruptedError(KeyboardInterrupt):
@@ -55,8 +61,9 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     -------
     xarray.Dataset
         Dimensions ``load`` (K) and ``server`` (n). For each goal ``<goal>_delay``, ``<goal>_multiplier``, ``<goal>_gap``,
-        ``<goal>_certified`` over load and ``<goal>_flow`` over both; with both goals ``price_of_anarchy``. The coordinate ``utilisation`` is
-        the load over the total rate; the thresholds are attributes, one number a server.
+        ``<goal>_certified`` over load and ``<goal>_flow`` over both; with both goals ``price_of_anarchy`` and its bounds
+        ``price_of_anarchy_lower`` and ``price_of_anarchy_upper``. The coordinate ``utilisation`` is the load over the total rate; the
+        thresholds are attributes, one number a server.
 
     Raises
     ------
@@ -156,8 +163,9 @@ def _dataset(system: ParallelServers, points: Array, answers: dict[str, Answers]
         data[f"{goal}_gap"] = ("load", found.gap, {"long_name": "certified relative error of the mean delay"})
         data[f"{goal}_certified"] = ("load", found.certified)
     if len(answers) == len(GOALS):
-        ratio = answers["equilibrium"].mean_delay / answers["optimum"].mean_delay
-        data["price_of_anarchy"] = ("load", ratio, {"long_name": "price of anarchy"})
+        sides = [(a.mean_delay, a.lower_bound, a.upper_bound) for a in (answers["equilibrium"], answers["optimum"])]
+        for name, values in zip(ANARCHY, ratios(*sides), strict=True):
+            data[name] = ("load", values, {"long_name": ANARCHY[name]})
     thresholds = system.thresholds()
     return xr.Dataset(
         data,

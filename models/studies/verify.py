@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import Solution
 from sojourn.models.studies.checks import AGREE, Check, Verification, compare
 from sojourn.models.studies.curve import GOALS
@@ -64,14 +65,13 @@ def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
         apart = abs(model.flow[worst] - split.flow[worst]) / load
         name = f"{goal} flow ({system.names[worst]})"
         yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE))
-    bound = found["optimum"].certificate.gap + found["equilibrium"].certificate.gap
-    model_poa = found["equilibrium"].mean_delay / found["optimum"].mean_delay
+    poa = PriceOfAnarchy.of(found["equilibrium"], found["optimum"])
     yield compare(
         "price of anarchy",
         load,
-        model_poa,
+        poa,
         float(true["equilibrium"].mean_delay / true["optimum"].mean_delay),
-        1.01 * bound,
+        (poa.upper - poa.lower) / poa.lower,
     )
 
 

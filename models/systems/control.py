@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from sojourn.models.latency.seen import seen_by_followers
+from sojourn.models.solving.certificate import Certificate
 from sojourn.models.solving.chain import How, no_limits
+from sojourn.models.solving.ratio import Ratio
 from sojourn.models.solving.solution import Solution
 from sojourn.models.systems.formulations import for_goal
 from sojourn.reference.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
@@ -58,9 +60,14 @@ class ControlledSplit:
     followers: Solution | None
 
     @property
-    def ratio(self) -> float:
-        """Mean delay over that of the optimum, >= 1."""
-        return self.mean_delay / self.optimum.mean_delay
+    def certificate(self) -> Certificate:
+        """Of the mean delay, for this leader's flow: that of the followers, or of the optimum where there are none."""
+        return (self.followers or self.optimum).certificate
+
+    @property
+    def ratio(self) -> Ratio:
+        """Mean delay over that of the optimum, >= 1, with its bounds."""
+        return Ratio.of(self, self.optimum)
 
     def __repr__(self) -> str:
         head = f"{self.fraction:.4g} of load {self.optimum.load:g} under control ({self.strategy}): mean delay {self.mean_delay:.9g}"

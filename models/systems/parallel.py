@@ -15,8 +15,10 @@ from sojourn.models.latency.seen import seen_by_players
 from sojourn.models.solving.chain import How, check_how, first_certified, no_limits
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError
 from sojourn.models.solving.prices import Goal
+from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import solver_names, takes
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.control import ControlledSplit, Tolls, control, tolls
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build, for_goal
 from sojourn.models.systems.limited import LimitedSearch
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from sojourn.reference.worst_case import WorstCase
-
-GAP = 1e-9
-"""Relative error of the mean delay that a polished answer must prove, unless another is asked for."""
 
 
 class ParallelServers:
@@ -101,8 +100,8 @@ class ParallelServers:
         polish : bool, default True
             Finish with Newton steps on the used servers; False gives the solver's own answer.
         gap : float, optional
-            Relative error that the certificate must exclude: by default 1e-9 (more where the used servers are so full that the
-            rounding of their flows alone exceeds it), and none for an answer that is not polished.
+            Relative error that the certificate must exclude: by default 1e-9 (more, up to 1e-4, where the used servers are so
+            full that the rounding of their flows alone exceeds it), and 1e-4 for an answer that is not polished.
         throw : bool, default True
             Raise when the gap is not met; False returns the best answer, with ``certified`` False.
         subject_to : sequence of Limit, optional
@@ -141,10 +140,13 @@ class ParallelServers:
             return self.solve("equilibrium", load, **how)
         return self.selfish(seen_by_players(self.bank, players), self.check_load(load), np.zeros(len(self)), players, **how)
 
-    def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> float:
-        """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al. Parameters as `equilibrium`."""
+    def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> PriceOfAnarchy:
+        """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al.
+
+        Parameters as `equilibrium`. Returns a float, whose ``lower`` and ``upper`` both certificates prove.
+        """
         selfish = self.equilibrium(load, players, **for_goal("equilibrium", how))
-        return selfish.mean_delay / self.optimum(load, **for_goal("optimum", how)).mean_delay
+        return PriceOfAnarchy.of(selfish, self.optimum(load, **for_goal("optimum", how)))
 
     def thresholds(self) -> exact.Thresholds:
         """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
@@ -361,7 +363,7 @@ class ParallelServers:
     def _first(self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]) -> Solution:
         """First certified answer down the chain of solvers."""
         search, plan = self._question(goal, load, how, ask, models)
-        return first_certified(plan, search.ask, f"{goal} at load {load:g}", search.wanted, throw=how.get("throw", True))
+        return first_certified(plan, search.ask, f"{goal} at load {load:g}", search.wanted.gap, throw=how.get("throw", True))
 
     def _question(
         self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]
@@ -371,12 +373,10 @@ class ParallelServers:
         if goal == "equilibrium":
             no_limits(how)
         polish, formulation = how.get("polish", True), how.get("formulation", "auto")
-        gap = how.get("gap")
-        wanted = gap if gap is not None else GAP if polish else math.inf
         forms = self._plans(goal, formulation, how.get("solver"))
         # every solver's first formulation before any solver's second
         plan = [(s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)]
-        return ask(self.bank, self.names, goal, load, self.unit(load), how.get("solver_options"), polish, wanted, gap is None, models), plan
+        return ask(self.bank, self.names, goal, load, self.unit(load), how.get("solver_options"), polish, Wanted.of(how), models), plan
 
 
 def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:

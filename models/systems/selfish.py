@@ -48,7 +48,6 @@ class SelfishSearch(Search):
         low = max(low, float(self.true.idle_latency.min()))  # no job is served faster
         certificate = _delay_certificate(seen.certificate, value, low, high)
         bound = 8 * float(rounding(self.bank, np.array(self.load), seen.flow, "equilibrium"))
-        wanted = max(self.wanted, bound) if self.lenient else self.wanted
         solution = replace(
             seen,
             load=float(self.load + self.base.sum()),
@@ -58,7 +57,7 @@ class SelfishSearch(Search):
             mean_delay=value,
             latency=self.true.latency(np.minimum(flow, np.nextafter(self.true.rate, 0))),
             certificate=certificate,
-            certified=seen.certified and certificate.gap <= wanted,
+            certified=seen.certified and bool(self.wanted.met(certificate.gap, bound)),
             players=self.players,
             caveats=tuple(self.true.caveats(flow, self.names)),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.solving.chain import HowPolished, Settings, able, check_how, first_certified
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode import capacity
 from sojourn.models.systems.dual_mode.breakaway import CertifiedBreakaway, breakaway
 from sojourn.models.systems.dual_mode.operating_point import MaxLoad, OperatingPoint
@@ -24,11 +24,9 @@ from sojourn.reference.errors import Array, InputError
 if TYPE_CHECKING:
     import xarray as xr
 
-GAP = 1e-9
-"""Relative error of a partition's mean delay, or of a largest load, that an answer must prove, unless another is asked for."""
 ASSIGNMENT_GAP = 1e-7
-"""The same for the joint optimum, whose bound comes from a semidefinite program: solvers prove some 1e-11, but near a breakaway, where two p
-are equally good and the program is degenerate, 3e-8."""
+"""Relative error that a polished joint optimum must exclude, unless another gap is asked for. Its bound comes from a semidefinite
+program: solvers prove some 1e-11, but near a breakaway, where two p are equally good and the program is degenerate, 3e-8."""
 
 
 class MultiMode:
@@ -94,11 +92,11 @@ class MultiMode:
         SolverNameError, NotCertifiedError
         """
         check_how("capacity", how, Settings)
-        wanted = how.get("gap") or GAP
+        wanted = Wanted.of(how)
         plan = [(s, "lp") for s in able(how.get("solver"), None, "largest load")]
         options = how.get("solver_options")
         return first_certified(
-            plan, lambda s, _: capacity.ask(self.rates, s, options, wanted), "largest load", wanted, throw=how.get("throw", True)
+            plan, lambda s, _: capacity.ask(self.rates, s, options, wanted), "largest load", wanted.gap, throw=how.get("throw", True)
         )
 
     def stable_interval(self, load: float) -> tuple[float, float]:
@@ -130,7 +128,7 @@ class MultiMode:
         """
         check_how("partition", how, HowPolished)
         load = self.check_load(load)
-        wanted = how.get("gap") or (GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how)
         return self._search.partition(load, check_assignment(self.rates, load, p), wanted, how)
 
     def assignment(self, load: float, **how: Unpack[HowPolished]) -> OperatingPoint:
@@ -150,7 +148,7 @@ class MultiMode:
         polish : bool, default True
             Finish p with Newton steps; False gives the p that the solver's moments say, or the end of the interval if that is better.
         gap : float, default 1e-7
-            Relative error that the certificate must exclude; without polish none is asked for, unless given.
+            Relative error that the certificate must exclude; 1e-4 without polish, unless given.
         throw : bool, default True
 
         Returns
@@ -167,7 +165,7 @@ class MultiMode:
         check_how("assignment", how, HowPolished)
         self._two_modes("assignment")
         load = self.check_load(load)
-        wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how, ASSIGNMENT_GAP)
         return self._search.assignment(load, wanted, how)
 
     def breakaway(self, **how: Unpack[HowPolished]) -> CertifiedBreakaway | None:
@@ -182,7 +180,7 @@ class MultiMode:
         """
         check_how("breakaway", how, HowPolished)
         self._two_modes("breakaway")
-        wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how, ASSIGNMENT_GAP)
         return breakaway(self.rates, self._search, how, wanted)
 
     def curve(self, loads: npt.ArrayLike, p: npt.ArrayLike | None = None, **how: Unpack[HowPolished]) -> xr.Dataset:
@@ -201,7 +199,7 @@ class MultiMode:
         """Return the question `assignment` to be put at many loads. What no solver answers does not raise."""
         check_how("assignment", how, HowPolished)
         self._two_modes("assignment")
-        wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how, ASSIGNMENT_GAP)
         plan, settings = self._search.plan("assignment", how), how.copy()
         settings["throw"] = False
         if compiles(plan):
@@ -211,7 +209,7 @@ class MultiMode:
     def partition_sweep(self, **how: Unpack[HowPolished]) -> PartitionSweep | OneByOne:
         """Return the question `partition` to be put at many loads and stable assignments. What no solver answers does not raise."""
         check_how("partition", how, HowPolished)
-        wanted = how.get("gap") or (GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how)
         solvers, settings = able(how.get("solver"), "SOC", "partition"), how.copy()
         settings["throw"] = False
         if compiles([(s, "socp") for s in solvers]):

@@ -147,8 +147,8 @@ def test_an_interrupted_search_keeps_its_bound(monkeypatch):
 
 
 @pytest.mark.parametrize(("options", "error", "message"), [
-    ({"gap": 0}, InputError, r"^gap = 0: is not above rounding error"),
-    ({"gap": 1e-15}, InputError, r"^gap = 1e-15: is not above rounding error"),
+    ({"gap": 0}, InputError, r"^gap = 0: is not a finite number above rounding error"),
+    ({"gap": 1e-15}, InputError, r"^gap = 1e-15: is not a finite number above rounding error"),
     ({"up_to": 3.0}, LoadError, r"^up_to = 3.0: not below the total rate 2"),
     ({"gapp": 1e-5}, TypeError, "did you mean gap"),
     ({"solver": "NOPE"}, InputError, "is not a solver that CVXPY knows"),
