@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -41,6 +41,31 @@ class Operation(NamedTuple):
     slope: Array
 
 
+def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
+    """Return a method of a bank and a flow (and a spare capacity) that is infinite where there is no spare capacity, whatever it computes.
+
+    What it computes for the others it computes as ever; where a server is full it is asked for an empty one.
+    """
+
+    @wraps(method)
+    def bounded(self: Queue, flow: ArrayLike, *given: Any, **named: Any) -> Array:
+        spare = named.get("spare", given[0] if given else None)
+        if spare is None and not self._inexact and np.less(flow, self.rate).all():  # the common case, told in one pass
+            return method(self, flow, *given, **named)
+        left = self.spare_capacity(flow) if spare is None else np.asarray(spare)
+        full = left <= 0
+        if not full.any():
+            return method(self, flow, *given, **named)
+        inside = np.where(full, 0.0, np.asarray(flow, dtype=np.float64))
+        more = () if spare is None else (np.where(full, self.rate, left),)
+        return np.where(full, np.inf, method(self, inside, *more))
+
+    return bounded
+
+
+BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")  # methods that are infinite from the rate on
+
+
 class Queue(ABC):
     """A bank of n servers whose latency is increasing and convex in their load.
 
@@ -53,8 +78,30 @@ class Queue(ABC):
     rate: Array
     delay: Array
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Make what a family computes infinite from the rate on: there a queue grows without bound, whatever a formula says."""
+        super().__init_subclass__(**kwargs)
+        for name in BOUNDED:
+            if name in vars(cls):
+                setattr(cls, name, _infinite_when_full(vars(cls)[name]))
+
     def __len__(self) -> int:
         return int(self.rate.size)
+
+    @property
+    def rate_error(self) -> Array:
+        """What the float `rate` leaves out of the true rate, shape (n,): 0 but for families whose rate is computed."""
+        return np.broadcast_to(0.0, (len(self),))
+
+    @property
+    def _inexact(self) -> bool:
+        """Whether `rate` may leave anything out."""
+        return type(self).rate_error is not Queue.rate_error
+
+    def spare_capacity(self, flow: ArrayLike) -> Array:
+        """Rate less flow, shape (..., n), with what rounding left out of the rate: the one way to say how far a server is from full."""
+        spare = self.rate - np.asarray(flow, dtype=np.float64)
+        return spare + self.rate_error if self._inexact else spare
 
     @cached_property
     def service(self) -> Array:
@@ -77,30 +124,34 @@ class Queue(ABC):
         if not np.all(np.isfinite(self.rate)):
             return np.array(np.inf), np.array(0.0)
         high, low = exact_sum(self.rate)
+        if self._inexact:
+            low = low + self.rate_error.sum()
         total = high + low
         return total, (high - total) + low
 
     @abstractmethod
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time l(x) from sending a job to having its answer.
+        """Mean time l(x) from sending a job to having its answer; infinite from the rate on, where there is no spare capacity.
 
         Parameters
         ----------
         flow : array_like, shape (..., n)
             Load x of each server.
         spare : array_like, optional
-            ``rate - flow``, where the caller knows it better than the subtraction does (close to saturation).
+            ``rate - flow``, where the caller knows it better than `spare_capacity` does (close to saturation).
 
         Returns
         -------
         ndarray, shape (..., n)
         """
 
+    @_infinite_when_full
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay g(x) = d(x l(x))/dx = l(x) + x l'(x); parameters as `latency`."""
         flow = np.asarray(flow, dtype=np.float64)
         return self.latency(flow, spare) + flow * self.latency_slope(flow)
 
+    @_infinite_when_full
     def potential(self, flow: ArrayLike) -> Array:
         """Beckmann potential, the integral of l from 0 to x; by adaptive quadrature where it is not said."""
         return integral(self.latency, flow, self.rate)
@@ -113,10 +164,12 @@ class Queue(ABC):
         """Flow at which the marginal delay is as given; 0 below the idle latency, infinite from the `ceiling` on."""
         return flow_at(self.marginal, marginal, self.idle_latency, self.rate)
 
+    @_infinite_when_full
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency, l'(x)."""
         return slope(self.latency, flow, self.rate)
 
+    @_infinite_when_full
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, g'(x)."""
         return slope(self.marginal, flow, self.rate)
@@ -174,7 +227,7 @@ class Queue(ABC):
         """Operating point at a flow: that of a price rises by one over the slope of the price."""
         bounded = np.isfinite(flow)
         steep = np.where(bounded, slope(np.where(bounded, flow, 0.0)), np.inf)
-        return Operation(flow, self.rate - np.where(bounded, flow, 0.0), 1.0 / np.maximum(steep, np.finfo(float).tiny))
+        return Operation(flow, self.spare_capacity(np.where(bounded, flow, 0.0)), 1.0 / np.maximum(steep, np.finfo(float).tiny))
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the bank of the servers at `index`, in that order."""
@@ -264,6 +317,11 @@ class Pool(Queue):
         self.edges = np.cumsum([0, *(len(b) for b in banks)])
         self.rate = np.concatenate([b.rate for b in banks])
         self.delay = np.concatenate([b.delay for b in banks])
+
+    @cached_property
+    def rate_error(self) -> Array:
+        """What the rates leave out; see `Queue.rate_error`."""
+        return np.concatenate([b.rate_error for b in self.banks])
 
     @cached_property
     def service(self) -> Array:
