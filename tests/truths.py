@@ -70,7 +70,7 @@ def root(function):
         if value == 0 or high - low <= CLOSE * high:
             return at
         new = at - value / slope if slope > 0 else low
-        if abs(new - at) <= CLOSE * at:
+        if slope > 0 and abs(new - at) <= CLOSE * at:
             return new
         at = new if low < new < high else (low + high) / 2
 

@@ -1,8 +1,4 @@
-"""Certificate and Newton steps for an optimum within limits: bounds of the flows and a budget.
-
-For any multiplier c of the load and z >= 0 of the budget, no split within the limits carries less than
-c load - z money + sum_i min over [least_i, most_i] of f_i(x) - (c - z price_i) x, attained at g_i^-1(c - z price_i), clipped: weak duality.
-"""
+"""Newton steps for an optimum within limits: bounds of the flows and a budget; its certificate is `certify_within`."""
 
 from __future__ import annotations
 
@@ -10,14 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from sojourn.models.solving.certificate import EPS, Certificate
+from sojourn.models.solving.polish import polish
+from sojourn.models.solving.prices import multiplier
+from sojourn.models.solving.splits import ROUNDING, Limits, Mask, feasible
 from sojourn.reference.errors import Array
-from sojourn.reference.limited import cheapest
 from sojourn.reference.queues import Queue
 
-Mask = npt.NDArray[np.bool_]
 STEPS = 200
 CALM = 1e-13  # relative move after which rounding is all that moves
 PATIENCE = 8  # steps without gain after which rounding is all that moves
@@ -28,88 +23,26 @@ KEPT = 1e-12  # violation of a limit that is rounding, relative
 
 @dataclass(frozen=True, eq=False)
 class Limited:
-    """n servers, a load and limits: least and most flows, prices and money (infinite without a budget)."""
+    """n servers, a load and limits."""
 
     queue: Queue
     load: float
-    least: Array
-    most: Array
-    price: Array
-    money: float
-
-    @property
-    def budgeted(self) -> bool:
-        """Whether there is a budget."""
-        return math.isfinite(self.money)
-
-    def violation(self, flow: Array) -> float:
-        """Largest violation of a limit or of the balance, in parts of the load or the budget."""
-        off = [abs(math.fsum([*flow, -self.load])), float(np.max(self.least - flow)), float(np.max(flow - self.most))]
-        over = (math.fsum(self.price * flow) - self.money) / max(self.money, 1e-300) if self.budgeted else 0.0
-        return max(max(off) / self.load, over, 0.0)
-
-    def lower_bound(self, c: float, z: float) -> float:
-        """Least mean delay that the multipliers prove."""
-        queue = self.queue
-        point = queue.at_marginal(np.maximum((c - z * self.price - queue.delay) - queue.service, 0.0))
-        # that no server carries more than the load is no new limit, and bounds what a flat price does not
-        flow = np.clip(point.flow, self.least, np.minimum(self.most, self.load))
-        spare = np.where(flow == point.flow, point.spare, queue.rate - flow)
-        cost = flow * queue.latency(flow, spare)
-        if queue.derived:
-            cost = cost - queue.overshoot(c - z * self.price, flow, self.least, np.minimum(self.most, self.load))
-        budget = [z * math.fsum([*(self.price * flow), -self.money])] if self.budgeted else []
-        return math.fsum([*cost, -c * math.fsum([*flow, -self.load]), *budget]) / self.load
-
-    def mean_delay(self, flow: Array) -> float:
-        """Mean delay of a flow; infinite outside the stable region."""
-        inside = np.maximum(flow, 0.0)
-        return math.fsum(inside * self.queue.latency(inside)) / math.fsum(inside) if np.all(inside < self.queue.rate) else math.inf
+    limits: Limits
 
     def repair(self, flow: Array) -> Array | None:
         """Nearby flow that keeps the limits to rounding, or None."""
-        if not np.all(np.isfinite(flow)):
-            return None
-        x = np.clip(flow, self.least, np.minimum(self.most, self.queue.rate * (1 - 1e-15)))
-        for _ in range(2):
-            missing = -math.fsum([*x, -self.load])
-            room = np.minimum(self.most, self.queue.rate * (1 - 1e-15)) - x if missing > 0 else x - self.least
-            room = np.where(np.isfinite(room), room, self.load)
-            total = math.fsum(room)
-            if total > abs(missing) > 0:
-                x = x + missing * (room / total)
-        if self.budgeted and (over := math.fsum([*(self.price * x), -self.money])) > 0:
-            saving, cost = cheapest(self.least, self.most, self.price, self.load)
-            gain = math.fsum([*(self.price * x), -cost])
-            if gain <= over:
-                return None
-            x = x + (over / gain) * (saving - x)
-        return x if self.violation(x) <= KEPT else None
-
-    def certify(self, flow: Array, c: float, z: float, kept: Array | None) -> Certificate:
-        """Return the certificate of a flow, from multipliers and a flow that keeps the limits, if there is one."""
-        proved = self.lower_bound(c, max(z, 0.0)) if math.isfinite(c) and math.isfinite(z) else -math.inf
-        lower = max(proved, float(self.queue.idle_latency.min()))
-        points = [p for x in (flow, kept) if x is not None and (p := self.repair(x)) is not None]
-        upper = max(min((self.mean_delay(p) for p in points), default=math.inf), lower)
-        value = self.mean_delay(flow)
-        worst = max(abs(upper - value), abs(value - lower)) if math.isfinite(value) else math.inf
-        return Certificate(
-            lower_bound=lower,
-            upper_bound=upper,
-            gap=worst / lower + 8 * EPS,
-            balance=abs(math.fsum([*flow, -self.load])) / self.load,
-            least_flow=float(flow.min() / self.load),
-            utilisation=float((flow / self.queue.rate).max()),
-            violation=self.violation(flow),
-        )
+        x, there = feasible(self.queue, np.array([self.load]), flow[None], trim=False, limits=self.limits)
+        return x[0] if there[0] else None
 
     def polish(self, start: Array, z: float) -> tuple[Array, float, float, int]:
         """Newton steps on the servers between their limits, from a solver's flow and its price of the budget.
 
-        Where they do not settle from there, they start again half way to an even utilisation. Returns flow, multiplier of the load, price of
-        the budget, and steps.
+        An optimum that keeps the limits is the optimum within them. Where the steps do not settle from there, they start again half way to
+        an even utilisation. Returns flow, multiplier of the load, price of the budget, and steps.
         """
+        free = polish(self.queue, self.load, start, "optimum")
+        if free is not None and free[1] < STEPS and self.limits.violation(self.load, free[0]) <= ROUNDING:
+            return free[0], float(multiplier(self.queue, np.array(self.load), free[0], "optimum")), 0.0, free[1]
         found = self._newton(start, z)
         if found[-1] == STEPS and (inner := self._inner(start)) is not None:
             again = self._newton(inner, z)
@@ -124,13 +57,13 @@ class Limited:
         return even if even is None or near is None else 0.5 * (even + near)
 
     def _newton(self, start: Array, z: float) -> tuple[Array, float, float, int]:
-        queue, low, high = self.queue, self.least, self.most
+        queue, low, high = self.queue, self.limits.least, self.limits.most
         x = np.clip(start, low, np.minimum(high, queue.rate * (1 - 1e-9)))
         close = NEAR * self.load / x.size
         at_most = (x >= high - close) & (high < queue.rate)  # the rate itself is no limit: no server reaches it
         free = (x > low + close) & ~at_most
         x = np.where(free, x, np.where(x <= low + close, low, high))
-        binds = self.budgeted and math.fsum(self.price * x) >= self.money * (1 - NEAR)
+        binds = self.limits.budgeted and math.fsum(self.limits.price * x) >= self.limits.money * (1 - NEAR)
         c, calmest, stuck = 0.0, math.inf, 0
         for step in range(1, STEPS + 1):
             marginal = queue.marginal(x)
@@ -140,13 +73,13 @@ class Limited:
             # above the least of them: at a light load the multiplier itself has not the digits that say the flow
             rise, z = self._prices(x, marginal - base, np.where(free, 1.0 / slope, 0.0), free, binds=binds)
             c = base + rise
-            move = np.where(free, (rise - z * self.price - (marginal - base)) / slope, 0.0)
-            room = np.where(move > 0, 0.9 * (queue.rate - x) / np.where(move > 0, move, 1.0), 1.0)
+            move = np.where(free, (rise - z * self.limits.price - (marginal - base)) / slope, 0.0)
+            room = np.where(move > 0, 0.9 * queue.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0)
             scale = min(1.0, float(room.min()))
             new = np.clip(x + scale * move, low, high)
-            if not np.all(new < queue.rate):  # rounded to saturation, or no number at all
+            if not np.all(queue.spare_capacity(new) > 0):  # rounded to saturation, or no number at all
                 break
-            unrest = float(np.max(np.abs(new - x) / np.minimum(np.maximum(new, 1e-300), queue.rate - new), initial=0.0, where=free))
+            unrest = float(np.max(np.abs(new - x) / np.minimum(np.maximum(new, 1e-300), queue.spare_capacity(new)), initial=0.0, where=free))
             x, stopped = new, free & ((new <= low) | (new >= high))
             free = free & ~stopped
             moving = stopped.any() or scale < 1.0
@@ -154,9 +87,9 @@ class Limited:
             calmest = math.inf if moving else min(calmest, unrest)
             if moving or (unrest > CALM and stuck < PATIENCE):
                 continue
-            freed = self._to_free(x, c - z * self.price, free)
-            spent = math.fsum(self.price * x) if self.budgeted else 0.0
-            turned = (binds and z < 0) or (not binds and self.budgeted and spent > self.money * (1 + KEPT))
+            freed = self._to_free(x, c - z * self.limits.price, free)
+            spent = math.fsum(self.limits.price * x) if self.limits.budgeted else 0.0
+            turned = (binds and z < 0) or (not binds and self.limits.budgeted and spent > self.limits.money * (1 + KEPT))
             if not freed.any() and not turned:
                 return x, c, z, step
             free, binds, calmest, stuck = free | freed, binds != turned, math.inf, 0
@@ -165,12 +98,12 @@ class Limited:
     def _to_free(self, x: Array, price: Array, free: Mask) -> Mask:
         """Servers at a limit that would rather move inside; where none moves and the load is not met, the one that meets it best."""
         marginal = self.queue.marginal(x)
-        tight = self.least >= self.most
-        up = (x <= self.least) & (marginal < price * (1 - KEPT))
-        down = (x >= self.most) & (marginal > price * (1 + KEPT))
+        tight = self.limits.least >= self.limits.most
+        up = (x <= self.limits.least) & (marginal < price * (1 - KEPT))
+        down = (x >= self.limits.most) & (marginal > price * (1 + KEPT))
         freed: Mask = (up | down) & ~free & ~tight
         missing = math.fsum([self.load, *-x])
-        can = x < self.most if missing > 0 else x > self.least
+        can = x < self.limits.most if missing > 0 else x > self.limits.least
         if not free.any() and not freed.any() and abs(missing) > KEPT * self.load and can.any():
             dear = np.where(can, marginal - price, math.inf if missing > 0 else -math.inf)
             freed[np.argmin(dear) if missing > 0 else np.argmax(dear)] = True
@@ -179,16 +112,16 @@ class Limited:
     def _prices(self, x: Array, marginal: Array, weight: Array, free: Mask, *, binds: bool) -> tuple[float, float]:
         """Multipliers with which one Newton step restores the balance, and the budget where it binds."""
         if not free.any():
-            above, below = x >= self.most, x <= self.least
+            above, below = x >= self.limits.most, x <= self.limits.least
             return float(marginal[above].max() if above.any() else marginal[below].min()), 0.0
         total, missing = math.fsum(weight), math.fsum([self.load, *-x])
         common = (missing + math.fsum(weight * marginal)) / total
         if not binds:
             return common, 0.0
         # against the mean price of the servers that follow, the two conditions say one multiplier each
-        mean = math.fsum(weight * self.price) / total
-        apart = self.price - mean
-        over = math.fsum([self.money, *(-self.price * x), -mean * missing, *(weight * apart * marginal)])
+        mean = math.fsum(weight * self.limits.price) / total
+        apart = self.limits.price - mean
+        over = math.fsum([self.limits.money, *(-self.limits.price * x), -mean * missing, *(weight * apart * marginal)])
         spread = math.fsum(weight * apart**2)
         z = -over / spread if spread > 0 else 0.0
         return common + z * mean, z

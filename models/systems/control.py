@@ -20,7 +20,7 @@ from sojourn.reference.errors import Array
 if TYPE_CHECKING:
     from sojourn.models.systems.parallel import ParallelServers
 
-NOBODY = 1e-12  # part of the load below which there are no followers
+NOBODY = 1e-15  # part of the load that is rounding: there are no followers
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ def follow(system: ParallelServers, best: Solution, fraction: float, strategy: S
         gap = best.certificate.gap
         return ControlledSplit(fraction, strategy, leader, leader, best.mean_delay, gap, best.certified, best, None)
     seen = seen_by_followers(system.bank, leader)
-    users = system.selfish(seen, rest, leader, **for_goal("equilibrium", how))
+    users = system.selfish(seen, best.load, leader, **for_goal("equilibrium", how))
     certified = best.certified and users.certified
     return ControlledSplit(fraction, strategy, leader, users.flow, users.mean_delay, users.certificate.gap, certified, best, users)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sojourn.models.latency.base import Latency
+from sojourn.models.solving.splits import Limits
 from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
 from sojourn.reference.limited import SLACK, cheapest
 from sojourn.reference.mg1 import MM1
@@ -159,7 +160,7 @@ class Percentile(Limit):
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
         """Percentile at each server; NaN where there is no job."""
         used = flow > 0
-        return np.where(used, bank.delay - math.log1p(-self.p) / np.where(used, bank.rate - flow, 1.0), np.nan)
+        return np.where(used, bank.delay - math.log1p(-self.p) / np.where(used, bank.spare_capacity(flow), 1.0), np.nan)
 
     def _check_family(self, bank: Latency) -> None:
         parts: Sequence[Any] = getattr(bank, "banks", (bank,))
@@ -204,21 +205,15 @@ class Budget(Limit):
 
 
 @dataclass(frozen=True, eq=False)
-class Box:
-    """All limits together: bounds of the flows, and one budget.
+class Box(Limits):
+    """All limits together.
 
     Attributes
     ----------
-    least, most, price : ndarray, shape (n,)
-    money : float
-        Infinite without a budget.
     applied : tuple of Applied
+        Each of them.
     """
 
-    least: Array
-    most: Array
-    price: Array
-    money: float
     applied: tuple[Applied, ...]
 
 
