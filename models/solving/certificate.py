@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sojourn.models.solving.prices import Goal, multiplier
-from sojourn.models.solving.splits import Limits, Mask, clip, feasible, missing, total
+from sojourn.models.solving.splits import ROUNDING, Limits, Mask, clip, feasible, missing, total
 from sojourn.models.solving.table import Table
 from sojourn.reference.errors import Array
 from sojourn.reference.queues import Operation, Queue
@@ -138,8 +138,8 @@ def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates
     return replace(found, deviation_gain=gain, potential_gap=potential)
 
 
-def _between(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array) -> Certificates:
-    """Certificates of flows from bounds of the true mean delays."""
+def _between(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array, price: float | None = None) -> Certificates:
+    """Certificates of flows from bounds of the true mean delays; `price` as in `rounding`."""
     # no user is ever served faster than by the nearest server, empty
     lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(queue.idle_latency.min()))
     upper = np.maximum(np.where(np.isnan(upper), np.inf, upper), lower)
@@ -147,7 +147,7 @@ def _between(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, u
     value = mean_delay(queue, np.where(finite[:, None], flow, 0.0))
     nearest = np.clip(value, lower, upper)
     for k in np.flatnonzero(np.isfinite(value) & (np.abs(value - nearest) > SURE * nearest)):
-        near = np.abs(value[k] - nearest[k]) <= rounding(queue, load[k], flow[k], goal) * nearest[k]
+        near = np.abs(value[k] - nearest[k]) <= rounding(queue, load[k], flow[k], goal, price) * nearest[k]
         value[k] = nearest[k] if near else value[k]
     worst = np.where(np.isfinite(value), np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf)
     none = np.full_like(load, np.nan)
@@ -186,7 +186,7 @@ def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price
             split = _split(queue, at, x, limits.most)
             if there[0] and (high := float(_carried(queue, split)[0]) / load) < upper:
                 upper, worth = high, _worth(queue, split, limits, price, z) / load if proved else 0.0
-        found = _between(queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]))
+        found = _between(queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]), price)
     return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
 
 
@@ -194,8 +194,8 @@ def _worth(queue: Queue, split: Point, limits: Limits, price: float, budget_pric
     """What the rounding of limits is worth, in total delay: they are products of floats, and a split keeps them to rounding."""
     binding = (split.flow <= limits.least * (1 + SURE)) | (split.flow >= limits.most * (1 - SURE))
     shadow = np.abs(price - budget_price * limits.price - queue.marginal(*split)) * split.flow
-    money = budget_price * limits.money if limits.budgeted else 0.0
-    return SURE * (money + float(shadow[0] @ binding[0]))
+    money = ROUNDING * budget_price * limits.money if limits.budgeted else 0.0
+    return money + EPS * float(shadow[0] @ binding[0])
 
 
 def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array, found: Certificate) -> Certificate:
@@ -219,17 +219,22 @@ def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array
     row, at = np.asarray(flow, dtype=float)[None], np.array([load])
     with np.errstate(all="ignore"):
         ends = _ends(true, seen, base, load, found.lower_bound, found.upper_bound)
-        lower, upper = (np.zeros(1), np.full(1, np.inf)) if ends is None else delay_between(true, at, *(Point(*(p[None] for p in e)) for e in ends))
+        lower, upper = (
+            (np.zeros(1), np.full(1, np.inf)) if ends is None else delay_between(true, at, *(Point(*(p[None] for p in e)) for e in ends))
+        )
         proof = _between(true, at, row, "equilibrium", lower, upper).row(0)
     return replace(found, **{name: getattr(proof, name) for name in ("mean_delay", "lower_bound", "upper_bound", "gap")})
 
 
-def rounding(queue: Queue, load: Array, flow: Array, goal: Goal) -> Array:
-    """Gap that the rounding of the flows to floats alone can cause, relative: close to saturation a float cannot say the spare capacity."""
+def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: float | None = None) -> Array:
+    """Gap that the rounding of the flows to floats alone can cause, relative: close to saturation a float cannot say the spare capacity.
+
+    A `price` of the load, within limits, says what a rounding error of the flow is worth where the price that servers share does not.
+    """
     x = clip(queue, flow)
     with np.errstate(all="ignore"):
         steep = multiplier(queue, load, x, goal) if goal == "optimum" else (queue.latency_slope(x) * x).max(axis=-1)
-        return np.asarray(8 * EPS * steep / mean_delay(queue, x))
+        return np.asarray(8 * EPS * (steep if price is None else np.fmax(steep, price)) / mean_delay(queue, x))
 
 
 def mean_delay(queue: Queue, flow: Array) -> Array:
@@ -309,7 +314,9 @@ def lower_bound(queue: Queue, load: Array, price: Array, limits: Limits | None =
     ends = Point(limits.least, queue.spare_capacity(limits.least)), Point(most, queue.spare_capacity(most))
     if not limits.budgeted:
         return _least(queue, load, price, price[..., None], ends)
-    return _least(queue, load, price, price[..., None] - budget_price * limits.price, ends, budget_price * limits.price, budget_price * limits.money)
+    return _least(
+        queue, load, price, price[..., None] - budget_price * limits.price, ends, budget_price * limits.price, budget_price * limits.money
+    )
 
 
 def _least(

@@ -19,7 +19,7 @@ from sojourn.reference.sums import exact_sum
 Mask = npt.NDArray[np.bool_]
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
 FULL = 1 - 1e-15  # utilisation up to which a flow is moved into the stable region
-ROUNDING = 1e-15  # part of a load or a budget that sums of floats may be wrong by
+ROUNDING = 2 * float(np.finfo(float).eps)  # part of a load or a budget that sums of floats may be wrong by
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +105,13 @@ def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limi
 
 def _afford(limits: Limits, load: float, flow: Array, there: bool) -> tuple[Array, bool]:
     """A split as near to the cheapest as the budget, less what rounding may add, asks for; and whether that is near enough."""
-    over = limits.over(flow) + 8 * ROUNDING * limits.money
-    if not there or over <= 0:
+    over = limits.over(flow)
+    least = ROUNDING * limits.money
+    if not there or over <= -least:
         return flow, there
     saving, cost = cheapest(limits.least, limits.most, limits.price, load)
     gain = math.fsum([*(limits.price * flow), -cost])
-    return (flow + (over / gain) * (saving - flow), True) if gain > over else (flow, False)
+    return (flow + ((over + least) / gain) * (saving - flow), True) if gain > over + least else (flow, over <= least)
 
 
 def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:

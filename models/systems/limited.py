@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ import numpy as np
 from sojourn.models.latency.tangents import first_points, with_landing
 from sojourn.models.solving.certificate import certify_within, rounding
 from sojourn.models.solving.engine import run
-from sojourn.models.solving.limited import Limited
+from sojourn.models.solving.limited import polish_within
 from sojourn.models.solving.solution import Attempt, ShadowPrice, Solution, Timing
 from sojourn.models.solving.splits import clip
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
@@ -62,7 +61,7 @@ class LimitedSearch(Search):
         finishing = time.perf_counter()
         # the total delay has no unit: only the budget is in the problem's
         z = 0.0 if spent is None or spent.dual_value is None else max(float(spent.dual_value), 0.0) * self.unit
-        polished, c, price, steps = Limited(self.bank, self.load, self.box).polish(answer, z)
+        polished, c, price, steps = polish_within(self.bank, self.load, answer, self.box, z)
         flow = polished if self.polish else answer
         certificate = certify_within(self.bank, self.load, flow, self.box, c, price, polished)
         ended = time.perf_counter()
@@ -77,7 +76,7 @@ class LimitedSearch(Search):
             active=flow > (0.0 if self.polish else RESIDUE * self.load),
             multiplier=c,
             certificate=certificate,
-            certified=bool(self.wanted.met(certificate.gap, rounding(self.bank, np.array(self.load), flow, "optimum"))),
+            certified=bool(self.wanted.met(certificate.gap, rounding(self.bank, np.array(self.load), flow, "optimum", c))),
             solver=solver,
             formulation=formulation,
             status=ran.status,
@@ -94,7 +93,7 @@ class LimitedSearch(Search):
         """Write the problem with its limits, in the solver's unit."""
         model, box = build(FORMULATIONS[formulation], self.bank, self.load, self.unit, points=points), self.box
         flow = self.unit * model.flow
-        low, high = np.flatnonzero(box.least > 0), np.flatnonzero(box.most < self.bank.rate)
+        low, high = np.flatnonzero(box.least > 0), np.flatnonzero(box.most < np.minimum(self.bank.rate, self.load))
         extra: list[cp.Constraint] = []
         if low.size:
             extra.append(flow[low] >= box.least[low] * self.unit)
