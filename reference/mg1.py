@@ -129,7 +129,7 @@ class PollaczekKhinchine(Queue):
 
     def _point(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array]:
         flow = np.asarray(flow, dtype=np.float64)
-        return flow, self.rate - flow if spare is None else np.asarray(spare, dtype=np.float64)
+        return flow, self.spare_capacity(flow) if spare is None else np.asarray(spare, dtype=np.float64)
 
     def _excess(self, price: ArrayLike) -> Array:
         return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)

@@ -55,6 +55,11 @@ class Perceived(Queue):
         self.rate, self.delay = queue.rate, queue.delay
 
     @property
+    def rate_error(self) -> Array:
+        """What the rates leave out; see `Queue.rate_error`."""
+        return self.queue.rate_error
+
+    @property
     def service(self) -> Array:
         """Latency beyond the delay of an empty server, shape (n,): there, what one's own jobs add is nothing."""
         return self.queue.service

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
@@ -15,6 +16,7 @@ from sojourn.models.latency.cone import Cone
 from sojourn.models.latency.tangents import general_points, tangents
 from sojourn.reference.errors import Array, InputError
 from sojourn.reference.queues import Pool, Queue
+from sojourn.reference.sums import exact_product
 
 ArrayLike = npt.ArrayLike
 
@@ -104,6 +106,12 @@ class Scaled(Latency):
     def __init__(self, queue: Latency, rate: float, time: float) -> None:
         self.queue, self.per_rate, self.per_time = queue, rate, time
         self.rate, self.delay, self.forms = queue.rate * rate, queue.delay * time, queue.forms
+
+    @cached_property
+    def rate_error(self) -> Array:
+        """What rounding left out of the rates in the new unit; see `Queue.rate_error`."""
+        finite = np.where(np.isfinite(self.rate), self.queue.rate, 0.0)
+        return exact_product(finite, np.array(self.per_rate))[1] + self.queue.rate_error * self.per_rate
 
     @property
     def service(self) -> Array:

@@ -8,7 +8,7 @@ from sojourn.models.latency.base import Latency, LatencyPool, parameters
 from sojourn.models.latency.shape import check_shape
 from sojourn.reference.derived import integral, slope
 from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import Queue
+from sojourn.reference.queues import BOUNDED, Queue
 
 POINTS = 40  # random loads a server
 SOME = POINTS // 4  # every so many of them are looked at where looking is slow
@@ -74,7 +74,7 @@ def empty(bank: Latency, points: Array) -> str:
 
 
 def edge(bank: Latency, points: Array) -> str:
-    """Finite and rising up to the rate, where it is said by the spare capacity."""
+    """Finite and rising up to the rate, where it is said by the spare capacity; infinite from there on."""
     finite = np.flatnonzero(np.isfinite(bank.rate))
     if not finite.size:
         return "no load is too much"
@@ -90,9 +90,18 @@ def edge(bank: Latency, points: Array) -> str:
             problem = f"at {part:g} of its rate below it, after {before[i]:.8g} at load {last[i]:.6g}, is no latency"
             raise InputError(f"latency[{i}]", float(value[i]), problem, "compute what diverges from the spare capacity, latency(flow, spare)")
     inner = points[points.shape[0] // 2][None]
-    with_spare = bank.latency(inner, np.where(np.isfinite(bank.rate), bank.rate - inner, np.inf))
+    with_spare = bank.latency(inner, bank.spare_capacity(inner))
     worst("latency", "the same with its spare capacity said", with_spare, bank.latency(inner), inner, _size(bank), "use spare, or neither")
-    return "finite and rising to 1e-12 below the rate"
+    remedy = "compute it in the method of that name: Queue makes what a class defines infinite from the rate on"
+    for part in (1.0, 1.0 + 1e-9, 1.5):
+        beyond = np.where(np.isfinite(bank.rate), part * bank.rate, last)
+        for name in BOUNDED:
+            bad = ~np.isposinf(getattr(bank, name)(beyond)[finite])
+            if np.any(bad):
+                i = int(finite[np.argmax(bad)])
+                problem = f"at load {beyond[i]:.6g}, {part:.10g} of its rate, is not infinite"
+                raise InputError(f"{name}[{i}]", float(getattr(bank, name)(beyond)[i]), problem, remedy)
+    return "finite and rising to 1e-12 below the rate, infinite from there on"
 
 
 def _size(bank: Latency) -> Array:

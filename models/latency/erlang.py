@@ -23,20 +23,20 @@ from sojourn.reference.mg1 import log_excess
 
 STIRLING = 30.0  # servers from which the next term of Stirling's series is below rounding error
 TINY = float(np.finfo(float).tiny)
-LARGEST = 1e290  # excess from which the spare capacity is taken for that at it
+LEAST, LARGEST = 1e-300, 1e290  # prices between which loads and spare capacities are told apart
 STEPS = 200  # of a root: a dozen are usual, and more only where Newton's method is helped by halving
 CLOSE = 1e-6  # relative step after which one more is at rounding error
 
 
-def chance_of_all(servers: Array) -> Array:
-    """Poisson chance of c at a mean of c, c^c exp(-c)/c!, shape (n,)."""
+def log_chance_of_all(servers: Array) -> Array:
+    """Logarithm of the Poisson chance of c at a mean of c, c^c exp(-c)/c!, shape (n,)."""
     from scipy.special import gamma  # the import of the package does not wait for it
 
     few = np.minimum(servers, STIRLING)
     square = 1.0 / servers**2
     series = (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680))) / servers
     many = np.exp(-series) / np.sqrt(2.0 * np.pi * servers)
-    out: Array = np.where(servers <= STIRLING, few**few * np.exp(-few) / gamma(few + 1.0), many)
+    out: Array = np.log(np.where(servers <= STIRLING, few**few * np.exp(-few) / gamma(few + 1.0), many))
     return out
 
 
@@ -48,11 +48,14 @@ class Stations:
     ----------
     servers : ndarray, shape (n,)
         c.
+    log_all : ndarray, shape (n,)
+        `log_chance_of_all` of c.
     load, spare : ndarray, shape (..., n)
         a >= 0 and d = c - a > 0, each as exactly as it is known.
     """
 
     servers: Array
+    log_all: Array
     load: Array
     spare: Array
 
@@ -68,7 +71,7 @@ class Stations:
     def log_loss(self) -> Array:
         """Logarithm of B, which has digits where B is too small for a float."""
         exponent = log_excess(self.spare / self.servers, np.maximum(self.load / self.servers, TINY))
-        out: Array = np.log(chance_of_all(self.servers)) - self.servers * exponent - np.log1p(-self.beyond)
+        out: Array = self.log_all - self.servers * exponent - np.log1p(-self.beyond)
         return out
 
     @cached_property
@@ -110,7 +113,7 @@ class Stations:
         return d * (d + part) + a, d * d * second + 2.0 * a * d * (d + part) + 2.0 * a * a
 
     def price(self, own: float) -> Array:
-        """w + own a w': the wait of a job, and a part of what it adds to those of others."""
+        """Wait of a job, and a part of what it adds to those of others: w + own a w'."""
         out: Array = self.wait * (1.0 + own * self.rises[0] / self.spare)
         return out
 
@@ -123,7 +126,8 @@ class Stations:
         once, twice = self.rises
         per_load = np.divide(self.loss, self.load, out=np.where(self.servers == 1, 1.0, 0.0) + 0.0 * self.load, where=self.load > 0)
         chance = self.servers * per_load / self.mixed
-        out: Array = chance / self.spare * (((1.0 + own) * once * self.spare + own * twice) / self.spare / self.spare)
+        with np.errstate(over="ignore"):  # it is infinite where it is too steep for a float
+            out: Array = chance / self.spare * (((1.0 + own) * once * self.spare + own * twice) / self.spare / self.spare)
         return out
 
     def elasticity(self, own: float) -> Array:
@@ -141,20 +145,24 @@ class Root(NamedTuple):
     slope: Array
 
 
-def at_price(price: Array, servers: Array, own: float) -> Root:
+def at_price(price: Array, servers: Array, log_all: Array, own: float) -> Root:
     """Return where the price w + own a w' is as given, shape (..., n).
 
-    Newton's method on its logarithm, in that of r = a/d, where it is all but straight at either end: d = c/(1 + r) and a = r d keep their digits.
-    It starts where one server of c times the speed has the price, and steps out of a bracket are replaced by its middle.
+    Newton's method on its logarithm, in that of r = a/d, where it is all but straight at either end; d = c/(1 + r) and a = r d keep
+    their digits. It starts where one server of c times the speed has the price; the middle of the bracket replaces steps out of it.
     """
-    given = np.minimum(price, LARGEST)
-    wanted = np.maximum(given, TINY)
+
+    def stations(ratio: Array) -> Stations:
+        spare = servers / (1.0 + ratio)
+        return Stations(servers, log_all, ratio * spare, spare)
+
+    wanted = np.clip(price, LEAST, LARGEST)
     target = np.log(wanted)
     used = servers * wanted
     ratio = 2.0 * used / (1.0 + own + np.sqrt((1.0 + own) ** 2 + 4.0 * own * used))
     log, low, high = np.log(ratio), np.full(ratio.shape, -np.inf), np.full(ratio.shape, np.inf)
     for _ in range(STEPS):
-        here = _at_ratio(np.exp(log), servers)
+        here = stations(np.exp(log))
         short = target - here.log_price(own)
         low, high = np.where(short >= 0, log, low), np.where(short <= 0, log, high)
         new = log + short / here.elasticity(own)
@@ -163,15 +171,10 @@ def at_price(price: Array, servers: Array, own: float) -> Root:
         step, log = np.abs(new - log), new
         if not np.any(step > CLOSE):
             break
-    here = _at_ratio(np.exp(log), servers)
+    here = stations(np.exp(log))
     # a logarithm far from 0 keeps too few digits of the ratio; the price itself, where it is no underflow, has them all
     now = here.price(own)
     rest = np.where(now > TINY / CLOSE, np.log1p((wanted - now) / np.maximum(now, TINY)), 0.0)
     ratio = np.exp(log) * np.exp(rest / here.elasticity(own))
-    here = _at_ratio(np.where(given > 0, ratio, 0.0), servers)
+    here = stations(np.where(price > 0, ratio, 0.0))
     return Root(here.load, here.spare, here.price_slope(own))
-
-
-def _at_ratio(ratio: Array, servers: Array) -> Stations:
-    spare = servers / (1.0 + ratio)
-    return Stations(servers, ratio * spare, spare)

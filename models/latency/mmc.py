@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from sojourn.models.latency.base import ArrayLike, Latency
-from sojourn.models.latency.erlang import TINY, Stations, at_price
+from sojourn.models.latency.erlang import TINY, Stations, at_price, log_chance_of_all
 from sojourn.reference.errors import Array, first_bad
 from sojourn.reference.queues import Operation, bank_arrays
 from sojourn.reference.sums import exact_product
@@ -72,6 +72,10 @@ class MMc(Latency):
         """What rounding left out of the product of rate and servers; see `Queue.rate_error`."""
         return exact_product(self.each, self.servers)[1] + self.each_error * self.servers
 
+    @cached_property
+    def _log_all(self) -> Array:
+        return log_chance_of_all(self.servers)
+
     @property
     def service(self) -> Array:
         """Mean service time of a job, shape (n,)."""
@@ -87,7 +91,8 @@ class MMc(Latency):
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, delay x - log of the chance that the station is empty."""
-        return self.delay * np.asarray(flow) + self._at(flow, None).log_states
+        out: Array = self.delay * np.asarray(flow) + self._at(flow, None).log_states
+        return out
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
@@ -131,10 +136,10 @@ class MMc(Latency):
         """The stations at a flow; one below 0 counts as none."""
         x = np.maximum(np.asarray(flow, dtype=np.float64), 0.0)
         left = self.spare_capacity(x) if spare is None else np.asarray(spare, dtype=np.float64)
-        return Stations(self.servers, x / self.each, left / self.each)
+        return Stations(self.servers, self._log_all, x / self.each, left / self.each)
 
     def _operate(self, excess: ArrayLike, own: float) -> Operation:
-        point = at_price(np.asarray(excess, dtype=np.float64) * self.each, self.servers, own)
+        point = at_price(np.asarray(excess, dtype=np.float64) * self.each, self.servers, self._log_all, own)
         return Operation(point.load * self.each, point.spare * self.each, 1.0 / np.maximum(point.slope / self.each**2, TINY))
 
     def _excess(self, price: ArrayLike) -> Array:

@@ -56,6 +56,12 @@ class Tandem(Latency):
         return f"Tandem({self.first!r}, {self.second!r})"
 
     @property
+    def rate_error(self) -> Array:
+        """What the lesser rate leaves out; see `Queue.rate_error`."""
+        (a, a_error), (b, b_error) = ((q.rate, q.rate_error) for q in (self.first, self.second))
+        return np.where(a == b, np.minimum(a_error, b_error), np.where(a < b, a_error, b_error))
+
+    @property
     def service(self) -> Array:
         """Latency of both when empty, beyond the delays, shape (n,)."""
         return self.first.service + self.second.service
@@ -131,7 +137,8 @@ class Tandem(Latency):
     def _sum(self, method: str, flow: ArrayLike, spare: ArrayLike | None) -> Array:
         parts = []
         for queue in (self.first, self.second):
-            more = np.where(queue.rate > self.rate, queue.rate - np.where(np.isfinite(self.rate), self.rate, 0.0), 0.0)
+            above = queue.rate - np.where(np.isfinite(self.rate), self.rate, 0.0)
+            more = np.where(np.isfinite(self.rate), above + (queue.rate_error - self.rate_error), 0.0)
             parts.append(getattr(queue, method)(flow, None if spare is None else more + np.asarray(spare)))
         out: Array = parts[0] + parts[1]
         return out

@@ -240,7 +240,7 @@ def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: float | 
 def mean_delay(queue: Queue, flow: Array) -> Array:
     """Mean delay sum x_i l_i(x_i) / sum x_i at a flow, shape (...); infinite outside the stable region."""
     inside = np.maximum(flow, 0.0)
-    stable = np.all(inside < queue.rate, axis=-1) & inside.any(axis=-1)
+    stable = np.all(queue.spare_capacity(inside) > 0, axis=-1) & inside.any(axis=-1)
     x = np.where(stable[..., None], inside, 0.0)
     carried = total(x * queue.latency(x))
     delay: Array = np.divide(carried, total(x), out=np.full(np.shape(carried), np.inf), where=stable)

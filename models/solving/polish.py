@@ -94,19 +94,19 @@ def _newton(queue: Queue, load: Array, start: Array, there: Mask, goal: Goal) ->
     flow, steps = start.copy(), np.where(there, STEPS, NOWHERE)
     rows = _Rows(np.arange(load.size), start, start > 0, np.full(load.shape, np.inf), np.zeros(load.shape, dtype=np.intp)).only(there)
     for step in range(1, STEPS + 1):
-        index, x, used, best, stuck = rows.only(np.all(rows.x < queue.rate, axis=1))  # else rounded to saturation
+        index, x, used, best, stuck = rows.only(np.all(queue.spare_capacity(rows.x) > 0, axis=1))  # else rounded to saturation
         if not index.size:
             break
         common, move = _move(queue, load[index], x, used, goal)
         # at most nine tenths of the spare capacity at a time; servers driven below 0 leave
-        room = np.where(move > 0, 0.9 * (queue.rate - x) / np.where(move > 0, move, 1.0), 1.0)
+        room = np.where(move > 0, 0.9 * queue.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0)
         scale = np.minimum(room.min(axis=1), 1.0)
         new = x + scale[:, None] * move
         left = used & (new <= 0)
         used = used & ~left
         x = np.where(used, new, 0.0)
         flow[index] = x
-        unrest = np.where(used, np.abs(move) / np.minimum(x, queue.rate - x), 0.0).max(axis=1)
+        unrest = np.where(used, np.abs(move) / np.minimum(x, queue.spare_capacity(x)), 0.0).max(axis=1)
         unrest = np.where((scale == 1.0) & ~left.any(axis=1), unrest, np.inf)
         late = ~used & ~left & (queue.idle_latency < common[:, None])
         calm, empty = (unrest <= CALM) | (stuck >= PATIENCE), ~used.any(axis=1)

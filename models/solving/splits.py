@@ -18,7 +18,6 @@ from sojourn.reference.sums import exact_sum
 
 Mask = npt.NDArray[np.bool_]
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
-FULL = 1 - 1e-15  # utilisation up to which a flow is moved into the stable region
 ROUNDING = 2 * float(np.finfo(float).eps)  # part of a load or a budget that sums of floats may be wrong by
 
 
@@ -67,8 +66,8 @@ def missing(load: Array, flow: Array) -> Array:
 
 
 def clip(queue: Queue, flow: Array) -> Array:
-    """Flow moved into [0, rate)."""
-    return np.clip(flow, 0.0, queue.rate * FULL)
+    """Flow moved into [0, rate): at most to the last float below the rate, which leaves spare capacity."""
+    return np.clip(flow, 0.0, np.nextafter(queue.rate, 0.0))
 
 
 def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limits | None = None) -> tuple[Array, Mask]:
@@ -120,9 +119,10 @@ def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:
     if not there.any():
         return np.zeros_like(flow), there
     # in spare capacities, which near saturation keep the digits that flows lose
-    slack = -missing(load, np.broadcast_to(queue.rate, flow.shape))[..., None]
+    whole, low = queue.total_rate
+    slack = ((whole - load) + low)[..., None]
     spare = np.clip(queue.spare_capacity(np.where(there[..., None], flow, 0.0)), 0.0, queue.rate)
-    even = queue.rate * (slack / total(queue.rate))
+    even = queue.rate * (slack / whole)
     left = total(spare)[..., None]
     own = np.where(left > 0, spare * (slack / np.where(left > 0, left, 1.0)), even)
     x, found = feasible(queue, load, queue.rate - np.minimum(0.5 * (own + even), queue.rate), trim=False)
