@@ -130,7 +130,7 @@ def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates
         lower, upper = np.where(there, np.fmax(lower, low), lower), np.where(there, np.fmin(upper, high), upper)
         if goal == "equilibrium":
             potential = np.where(there, np.fmin(potential, _potential_gap(queue, load, point)), potential)
-    found = _between(queue, load, flow, goal, lower, upper)
+    found = _certificates(queue, load, flow, goal, lower, upper)
     if goal == "optimum":
         return found
     finite = np.isfinite(flow).all(axis=-1)
@@ -138,7 +138,7 @@ def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates
     return replace(found, deviation_gain=gain, potential_gap=potential)
 
 
-def _between(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array, price: float | None = None) -> Certificates:
+def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array, price: float | None = None) -> Certificates:
     """Certificates of flows from bounds of the true mean delays; `price` as in `rounding`."""
     # no user is ever served faster than by the nearest server, empty
     lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(queue.idle_latency.min()))
@@ -186,7 +186,7 @@ def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price
             split = _split(queue, at, x, limits.most)
             if there[0] and (high := float(_carried(queue, split)[0]) / load) < upper:
                 upper, worth = high, _worth(queue, split, limits, price, z) / load if proved else 0.0
-        found = _between(queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]), price)
+        found = _certificates(queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]), price)
     return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
 
 
@@ -216,13 +216,11 @@ def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array
     found : Certificate
         Of the users' equilibrium.
     """
-    row, at = np.asarray(flow, dtype=float)[None], np.array([load])
+    at, row = np.array([load]), np.asarray(flow, dtype=float)[None]
     with np.errstate(all="ignore"):
         ends = _ends(true, seen, base, load, found.lower_bound, found.upper_bound)
-        lower, upper = (
-            (np.zeros(1), np.full(1, np.inf)) if ends is None else delay_between(true, at, *(Point(*(p[None] for p in e)) for e in ends))
-        )
-        proof = _between(true, at, row, "equilibrium", lower, upper).row(0)
+        lower, upper = (np.zeros(1), np.full(1, np.inf)) if ends is None else delay_between(true, at, *ends)
+        proof = _certificates(true, at, row, "equilibrium", lower * (1 - SURE), upper * (1 + SURE)).row(0)
     return replace(found, **{name: getattr(proof, name) for name in ("mean_delay", "lower_bound", "upper_bound", "gap")})
 
 
@@ -328,7 +326,10 @@ def _least(
     charge: Array | None = None,
     money: float = 0.0,
 ) -> Array:
-    """Least of the mean delay less the price of the load over flows between two points, each at its server's own price, plus that of the load."""
+    """Least mean delay over flows between two points that the servers' own prices prove, and `price` times the load that they leave.
+
+    An own price is that of the load less a `charge`, of which there is `money` in all.
+    """
     shape = np.broadcast_shapes(np.shape(own), (*price.shape, len(queue)))
     found = queue.at_marginal(np.maximum((own - queue.delay) - queue.service, 0.0))
     if ends is None:
@@ -363,7 +364,10 @@ def delay_between(queue: Queue, load: Array, low: Point, high: Point) -> tuple[A
 
 
 def _ends(true: Queue, seen: Queue, base: Array, load: float, lowest: float, highest: float) -> tuple[Point, Point] | None:
-    """Points below and above that at which users bring what the base leaves of the load, from bounds of the price that rounding may have missed."""
+    """Points, shape (1, n), below and above where users bring what the base leaves of the load.
+
+    The bounds of the price may be wrong by rounding, so they only say where to look: at either end the sum of the flows decides.
+    """
 
     def at(price: float) -> tuple[Operation, float, Array]:
         """Where the servers operate at a price, the load that is lacking, and what rounding may have done to each flow."""
@@ -399,7 +403,8 @@ def _ends(true: Queue, seen: Queue, base: Array, load: float, lowest: float, hig
         else:
             return None
         # no server carries more than there is
-        ends.append(Point(np.clip(point.flow + side * error, base, load), np.maximum(point.spare - side * error, true.spare_capacity(load))))
+        flow, spare = point.flow + side * error, point.spare - side * error
+        ends.append(Point(np.clip(flow, base, load)[None], np.maximum(spare, true.spare_capacity(load))[None]))
     return (ends[0], ends[1]) if np.all(ends[1].spare > 0) else None
 
 

@@ -1,4 +1,4 @@
-"""Polish of an optimum within limits: bounds of the flows and a budget. Every step is the polish of an optimum without; `certify_within` certifies.
+"""Polish of an optimum within limits, bounds of the flows and a budget, by the polish of an optimum without; `certify_within` certifies it.
 
 Bounds: an optimum that violates some is pegged there, on the side that it violates by more in all, and the rest of the load is split anew over
 the others (G. Bitran and A. Hax, *Disaggregation and resource allocation using convex knapsack problems*, Management Science 27 (1981)).

@@ -176,9 +176,6 @@ class Percentile(Limit):
 class Budget(Limit):
     """At most so much money per unit of time, with a price per job at every server.
 
-    A budget of exactly what the cheapest servers cost leaves one split, which no finite price certifies where a dearer server is wanted:
-    raise it a little, or limit the shares of the dearer servers.
-
     Parameters
     ----------
     price : array_like, shape (n,) or ()

@@ -15,7 +15,7 @@ FAMILIES = (lambda rate, cv, delay: MM1(rate, delay), lambda rate, cv, delay: MD
 
 def off(value, true):
     """Relative distance of a float from the truth."""
-    return float(abs(truths.D(float(value)) - true) / true)
+    return float(abs(truths.Decimal(float(value)) - true) / true)
 
 
 def check(value, certificate, true):
@@ -45,7 +45,7 @@ UNEVEN = ParallelServers(MM1([1e6, 1.0]))
     ids=["players", "idle utilisation", "idle share", "optimum", "control", "tolls", "optimum of the tolls"],
 )
 def test_answers_next_to_saturation(ask, true):
-    found, true = ask(), truths.D(true)
+    found, true = ask(), truths.Decimal(true)
     check(found.mean_delay, found.certificate, true)
     assert found.certified
     assert off(found.mean_delay, true) < 1e-13
@@ -54,10 +54,10 @@ def test_answers_next_to_saturation(ask, true):
 
 def test_what_is_said_of_tolls_is_what_is_certified():
     found = PAIR.tolls(2.9999999699999997)
-    assert f"mean delay {found.mean_delay:.9g}, within {found.gap:.1e} of the optimum" in repr(found)
+    assert f"the equilibrium is the optimum, mean delay {found.mean_delay:.9g} within {found.gap:.1e}" in repr(found)
     rough = PAIR.tolls(2.7, solver="CLARABEL", polish=False, gap=1e-15, throw=False)
     assert not rough.certified
-    assert f"NOT CERTIFIED, within {rough.gap:.1e}" in repr(rough)
+    assert f"the equilibrium is NOT CERTIFIED as the optimum, mean delay {rough.mean_delay:.9g} within {rough.gap:.1e}" in repr(rough)
     servers = [truths.Server(r, 0.0, 1.0) for r in (2.0, 1.0)]
     check(rough.mean_delay, rough.certificate, truths.tolled(servers, 2.7, rough.toll.tolist()))
     check(rough.mean_delay, rough.certificate, truths.equilibrium(servers, 2.7, 1))
