@@ -1,7 +1,7 @@
 """A certificate that needs no solver: bounds on the true answer from any flow, whoever found it.
 
 Optimum. For any multiplier c, every split carries at least sum_i min_z (f_i(z) - c z) + c load, attained at z = g_i^-1(c): weak duality.
-Within bounds of the flows each minimum is over those; a budget with the multiplier y >= 0 adds its price y p_i to c, and -y money.
+Within bounds of the flows each minimum is over those; a budget with the price y >= 0 takes y p_i from c, and y money from the sum.
 Equilibrium. At any split of the load, the common latency of the true equilibrium lies between the least latency that any server offers and
 the largest that a used one has: were it higher, every used server would carry more than it does; were it lower, every one less.
 Equilibrium of users who see something else than the latency: the price that they share lies between two prices at which they bring less than
@@ -306,30 +306,19 @@ def _optimum_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Arra
 def lower_bound(queue: Queue, load: Array, price: Array, limits: Limits | None = None, budget_price: float = 0.0) -> Array:
     """Least mean delay that a price of the load proves, and one of the budget; minus infinity where they prove none. Shape (...)."""
     if limits is None:
-        return _least(queue, load, price, price[..., None])
+        return _least(queue, load, price)
     # that no server carries more than the load is no new limit, and bounds what a flat price does not
     most = np.minimum(limits.most, load[..., None])
     ends = Point(limits.least, queue.spare_capacity(limits.least)), Point(most, queue.spare_capacity(most))
-    if not limits.budgeted:
-        return _least(queue, load, price, price[..., None], ends)
-    return _least(
-        queue, load, price, price[..., None] - budget_price * limits.price, ends, budget_price * limits.price, budget_price * limits.money
-    )
+    budget = (budget_price * limits.price, budget_price * limits.money) if limits.budgeted else ()
+    return _least(queue, load, price, ends, *budget)
 
 
 def _least(
-    queue: Queue,
-    load: Array,
-    price: Array,
-    own: Array,
-    ends: tuple[Point, Point] | None = None,
-    charge: Array | None = None,
-    money: float = 0.0,
+    queue: Queue, load: Array, price: Array, ends: tuple[Point, Point] | None = None, charge: Array | None = None, money: float = 0.0
 ) -> Array:
-    """Least mean delay over flows between two points that the servers' own prices prove, and `price` times the load that they leave.
-
-    An own price is that of the load less a `charge`, of which there is `money` in all.
-    """
+    """Least mean delay that a price of the load proves over flows between two points; of a `charge` a job there is `money` in all."""
+    own = price[..., None] if charge is None else price[..., None] - charge
     shape = np.broadcast_shapes(np.shape(own), (*price.shape, len(queue)))
     found = queue.at_marginal(np.maximum((own - queue.delay) - queue.service, 0.0))
     if ends is None:
@@ -360,7 +349,7 @@ def delay_between(queue: Queue, load: Array, low: Point, high: Point) -> tuple[A
     dear = costs[1] - costs[0] > c[..., None] * width
     top = Point(*(np.where(dear, b, a) for a, b in zip(low, high, strict=True)))
     upper = _dual(queue, load, c, top, np.where(dear, costs[1], costs[0])) / load
-    return _least(queue, load, c, c[..., None], (low, high)), np.where(np.isfinite(upper), upper, np.inf)
+    return _least(queue, load, c, (low, high)), np.where(np.isfinite(upper), upper, np.inf)
 
 
 def _ends(true: Queue, seen: Queue, base: Array, load: float, lowest: float, highest: float) -> tuple[Point, Point] | None:

@@ -128,6 +128,20 @@ def answered(system, load):
         return False
 
 
+@pytest.mark.parametrize("away", [1e-6, 1e-9])
+def test_limits_that_do_not_bind_change_nothing(away):
+    rng = np.random.default_rng(round(1 / away))
+    for _ in range(3):
+        system, _, _ = random_system(rng)
+        load = (1 - away) * system.total_rate
+        free = system.optimum(load)
+        for limit in (MaxShare(1.0), MaxUtilisation(1.0), Budget(rng.uniform(0.1, 1, len(system)), 2 * load)):
+            found = system.optimum(load, subject_to=[limit])
+            assert found.certified
+            assert found.mean_delay == pytest.approx(free.mean_delay, rel=1e-9)
+            assert not found.limits[0].price.any()
+
+
 KINDS = {f.__name__: (i, f) for i, f in enumerate((players, limits, control, tolls))}
 CASES = [
     pytest.param(kind, range(start, start + CHUNK), id=f"{kind} from {start}", marks=[pytest.mark.exhaustive] if start else [])
