@@ -276,10 +276,7 @@ def balance(servers: Servers, load: Array, price: Price, close: float, known: Ba
             grow = np.where(np.isfinite(left) & (after > 0), left / np.maximum(after, 1e-3 * left), 1.0)
             newton = here + residual / rise * grow
         inside = (newton > low[todo]) & (newton < high[todo])
-        # prices are told apart by how far they are above the last server that started: the anchor, once it is known to be used
-        base = np.where(low[todo] >= 0, 0.0, floor[todo])
-        between = _between(low[todo] - base, high[todo] - base, short[todo], long[todo], failed[todo]) + base
-        between = np.where((low[todo] < 0) & (high[todo] > 0) & (failed[todo] > 2), 0.0, between)
+        between = _between(low[todo] - floor[todo], high[todo] - floor[todo], short[todo], long[todo], failed[todo]) + floor[todo]
         near = np.abs(residual) <= close * np.minimum(load[todo], left)
         new = np.where(inside & (near | (failed[todo] % 3 == 0) | np.isinf(high[todo])), newton, np.where(near, here, between))
         above[todo] = new

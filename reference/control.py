@@ -70,9 +70,10 @@ class Led(Queue):
     @cached_property
     def rate_error(self) -> Array:
         """What rounding left out of the rates less the base; see `Queue.rate_error`."""
-        terms = [self.queue.rate, self.queue.rate_error, -self.base, -self.rate]
-        high, low = exact_sum(np.stack(terms, axis=-1))
-        return np.where(np.isfinite(self.rate), high + low, 0.0)
+        terms = np.stack([self.queue.rate, self.queue.rate_error, -self.base, -self.rate], axis=-1)
+        high, low = exact_sum(np.where(np.isfinite(self.rate)[:, None], terms, 0.0))
+        error: Array = high + low
+        return error
 
     @property
     def service(self) -> Array:

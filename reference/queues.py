@@ -71,6 +71,8 @@ class Queue(ABC):
 
     A family gives `rate` (infinite where no load is too much) and `delay`, arrays of shape (n,), and `latency`. All else is worked out from
     these, by differences, quadrature and bracketed roots; what a family knows in closed form it overrides, for speed and for the last digits.
+    What it computes from the rate on does not count: there every latency is infinite, with its marginal delay, potential and slopes. Below no
+    load a family may return what its formula does.
     The reference algorithms (`sojourn.reference.parallel`) work for any such class. A family that knows its spare capacity more
     precisely than by subtraction also overrides `at_latency` and `at_marginal`.
     """

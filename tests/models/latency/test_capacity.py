@@ -76,7 +76,15 @@ def test_servers_without_a_rate_take_any_load():
         assert np.isfinite(bank.latency(np.full(len(bank), 1e6))).all()
 
 
-def test_what_the_loads_of_a_user_were_told():
+def test_followers_of_servers_without_a_rate():
+    bank = LatencyPool([FAMILIES["polynomial"], FAMILIES["M/M/c"]])
+    led = SeenByFollowers(bank, np.full(6, 0.5))
+    assert np.isfinite(led.latency(np.ones(6))).all()
+    assert led.rate_error[:3].tolist() == [0.0, 0.0, 0.0]
+    assert np.isfinite(reference.controlled(bank, 20.0, 0.3).mean_delay)
+
+
+def test_mm1_beyond_its_rate():
     assert np.isposinf(MM1([100.0]).latency([120.0])).all()
     assert MM1([100.0, 200.0]).latency([120.0, 120.0]).tolist() == [np.inf, 1 / 80]
     assert np.isposinf(MM1([100.0]).latency(120.0)).all()
