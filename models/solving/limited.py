@@ -51,22 +51,24 @@ def polish_within(queue: Queue, load: float, flow: Array, limits: Limits, budget
     steps, over = found.steps, limits.over(found.flow)
     if over <= EPS * limits.money or not limits.budgeted:
         return found.flow, found.price, 0.0, steps
-    low, high, dear, cheap = 0.0, math.inf, (found.flow, over), None
+    low, high, dear = 0.0, math.inf, (found.flow, over)
+    cheap: tuple[Array, float] | None = None
     z = budget_price if budget_price > 0 else over / found.fall if found.fall > 0 else found.price / float(np.ptp(limits.price) or 1.0)
     for _ in range(ROUNDS):
         found = _pegged(queue.farther(z * limits.price), load, found.flow, limits)
         steps, over = steps + found.steps, limits.over(found.flow)
-        if abs(over) <= EPS * limits.money:
+        met = abs(over) <= EPS * limits.money
+        if met and found.fall > 0:
             return found.flow, found.price, z, steps
-        low, high, dear, cheap = (z, high, (found.flow, over), cheap) if over > 0 else (low, z, dear, (found.flow, over))
+        # where no flow moves with the price, the least that does is what more money is worth
+        low, high, dear, cheap = (low, z, dear, (found.flow, over)) if met or over < 0 else (z, high, (found.flow, over), cheap)
         if math.isfinite(high) and high - low <= 2 * EPS * high:
             break
         newton = z + over / found.fall if found.fall > 0 else math.inf
         z = newton if low < newton < high else WIDER * z if math.isinf(high) else max(math.sqrt(low * high), high / WIDER**4)
-    flow = found.flow
-    if cheap is not None:  # where what it costs jumps, the two sides of the price cost the same in all
-        part = dear[1] / (dear[1] - cheap[1])
-        flow = dear[0] + part * (cheap[0] - dear[0])
+    flow, over = cheap or dear
+    if over < -EPS * limits.money:  # where what it costs jumps, the two sides of the price cost the same in all
+        flow = dear[0] + dear[1] / (dear[1] - over) * (flow - dear[0])
     return flow, found.price, z, steps
 
 

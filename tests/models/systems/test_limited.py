@@ -155,7 +155,7 @@ def test_a_budget_of_what_the_cheapest_servers_cost_is_met():
     two = ParallelServers(MM1([100.0, 80.0], 0.005)).optimum(100.0)
     assert found.certified
     assert found.mean_delay == pytest.approx(two.mean_delay, rel=1e-13)
-    np.testing.assert_allclose(found.flow, [*two.flow, 0.0], rtol=1e-12)
+    np.testing.assert_allclose(found.flow, [*two.flow, 0.0], rtol=1e-12, atol=1e-12)
     assert more.flow[2] == pytest.approx(1.0, rel=1e-9)
     # one unit of money moves one job to the third server
     assert found.limits[0].price == pytest.approx((two.multiplier - 0.025) / 100.0, rel=1e-6)
