@@ -118,7 +118,7 @@ class Tolls:
     def __repr__(self) -> str:
         tolls = ", ".join(f"{t:.6g}" for t in self.toll[:12]) + (", ..." if self.toll.size > 12 else "")
         sure = "the equilibrium is the optimum" if self.certified else "the equilibrium is NOT CERTIFIED as the optimum"
-        return f"tolls at load {self.optimum.load:g}: {tolls}; with them {sure}, mean delay {self.mean_delay:.9g} within {self.gap:.1e}"
+        return f"tolls at load {self.optimum.load:g}: {tolls}; with them {sure}: mean delay {self.mean_delay:.9g} within {self.gap:.1e}"
 
 
 def control(system: ParallelServers, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]) -> ControlledSplit:

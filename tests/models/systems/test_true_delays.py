@@ -10,6 +10,7 @@ from sojourn.models import MD1, MG1, MM1, Budget, MaxShare, MaxUtilisation, MinS
 
 EPS = np.finfo(float).eps
 CHUNK, ALL = 30, 1200  # answers of a kind in one test, and in all
+CHOICE = 1e-9  # part by which the best split must cost more than the cheapest: a budget between is a float, and says no more
 FAMILIES = (lambda rate, cv, delay: MM1(rate, delay), lambda rate, cv, delay: MD1(rate, delay), MG1)
 
 
@@ -54,10 +55,10 @@ def test_answers_next_to_saturation(ask, true):
 
 def test_what_is_said_of_tolls_is_what_is_certified():
     found = PAIR.tolls(2.9999999699999997)
-    assert f"the equilibrium is the optimum, mean delay {found.mean_delay:.9g} within {found.gap:.1e}" in repr(found)
+    assert f"the equilibrium is the optimum: mean delay {found.mean_delay:.9g} within {found.gap:.1e}" in repr(found)
     rough = PAIR.tolls(2.7, solver="CLARABEL", polish=False, gap=1e-15, throw=False)
     assert not rough.certified
-    assert f"the equilibrium is NOT CERTIFIED as the optimum, mean delay {rough.mean_delay:.9g} within {rough.gap:.1e}" in repr(rough)
+    assert f"the equilibrium is NOT CERTIFIED as the optimum: mean delay {rough.mean_delay:.9g} within {rough.gap:.1e}" in repr(rough)
     servers = [truths.Server(r, 0.0, 1.0) for r in (2.0, 1.0)]
     check(rough.mean_delay, rough.certificate, truths.tolled(servers, 2.7, rough.toll.tolist()))
     check(rough.mean_delay, rough.certificate, truths.equilibrium(servers, 2.7, 1))
@@ -93,8 +94,10 @@ def limits(rng, system, servers, load):
         for i in np.argsort(price):
             taken = min(left, rate[i])
             cheapest, left = cheapest + price[i] * taken, left - taken
-        free = float(price @ system.optimum(load).flow)
-        money = cheapest + rng.uniform(0.1, 1.3) * (free - cheapest)
+        dearer = float(price @ system.optimum(load).flow) - cheapest
+        if dearer <= CHOICE * cheapest:
+            return system.optimum(load, subject_to=[MaxUtilisation(1.0)], throw=False), truths.limited(servers, load)
+        money = float(cheapest + rng.uniform(0.1, 1.3) * dearer)
         limit, said = Budget(price, money), {"price": price.tolist(), "money": money}
     else:
         top = np.minimum((even + room * (np.minimum(rate, load) - even)) / load, 1.0)
