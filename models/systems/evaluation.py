@@ -171,7 +171,9 @@ def evaluate(system: ParallelServers, load: float, given: dict[str, npt.ArrayLik
         loss=excess(delay, best),
         deviation_gain=gain,
         move=(system.names[slowest], system.names[offered]) if gain > ROUNDING * latency[slowest] else None,
-        certificate=replace(own, lower_bound=best.lower, upper_bound=best.upper, gap=ratio.upper - 1, deviation_gain=gain),
+        certificate=replace(
+            own, mean_delay=float(delay), lower_bound=best.lower, upper_bound=best.upper, gap=ratio.upper - 1, deviation_gain=gain
+        ),
         caveats=tuple(bank.caveats(flow, system.names)),
     )
 
