@@ -61,7 +61,8 @@ class Plain(Queue):
         return self.delay * flow - np.log1p(-flow / self.rate)
 
     def inverse_latency(self, latency):
-        return np.maximum(self.rate - 1 / (latency - self.delay), 0.0)
+        beyond = np.maximum(latency - self.delay, 1 / self.rate)  # an idle server's latency and less: no flow
+        return np.maximum(self.rate - 1 / beyond, 0.0)
 
     def take(self, index):
         return Plain(self.rate[index], self.delay[index])

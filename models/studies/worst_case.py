@@ -1,6 +1,6 @@
 """The true worst case by convex programs: best first, some cells at a time, each node a certified optimum and equilibrium.
 
-A solver answers at the ends of the segments. Between them Newton steps from the flows of two
+A solver answers at the ends of the segments, and at least once. Between them Newton steps from the flows of two
 neighbours mostly meet the certificate at once, many loads in one pass; where they do not, a solver
 is asked again, as long as that gains.
 
@@ -199,28 +199,38 @@ class _BestFirst:
         heapq.heappush(self.cells, (-bound, next(self.order), a, b))
 
     def _split(self) -> None:
-        """Cut the cells with the largest bounds in two."""
+        """Cut the cells with the largest bounds in two; a cell that is not cut, also by an interruption, stays."""
         cells: list[tuple[float, int, Node, Node | None]] = []
+        try:
+            nodes = self._cut(cells)
+        except BaseException:
+            for cell in cells:
+                heapq.heappush(self.cells, cell)
+            raise
+        for (_, _, a, b), node in zip(cells, nodes, strict=True):
+            self._push(a, node)
+            self._push(node, b)
+
+    def _cut(self, cells: list[tuple[float, int, Node, Node | None]]) -> list[Node]:
+        """Take the cells with the largest bounds, into the list, and return a node within each."""
         middles, starts = [], []
         while len(cells) < min(BATCH, self.most - self.evaluations) and self._open():
-            cell = heapq.heappop(self.cells)
-            bound, _, a, b = cell
+            bound, _, a, b = cell = self.cells[0]
             ends = [a.points] if b is None else [a.points, b.points]
             middle = self._middle(*ends)
             if middle is None or -bound <= max(float(end.poa[0]) for end in ends):
                 self.note = FLOOR
-                heapq.heappush(self.cells, cell)
                 break
             cells.append(cell)
+            heapq.heappop(self.cells)
             middles.append(middle)
             starts.append(self._between(a, b, middle))
         if not cells:
             self.note = self.note or f"stopped after {self.evaluations} loads"
-            return
-        nodes = self._nodes(np.array(middles), np.stack(starts, axis=1)) if self.polish else [self._node(x) for x in middles]
-        for (_, _, a, b), node in zip(cells, nodes, strict=True):
-            self._push(a, node)
-            self._push(node, b)
+            return []
+        # at least once a solver answers, in a system of one segment too
+        near = self.polish and bool(self.sweeps)
+        return self._nodes(np.array(middles), np.stack(starts, axis=1)) if near else [self._node(x) for x in middles]
 
     def _middle(self, a: Points, b: Points | None = None) -> float | None:
         """Load within a cell; None between neighbouring floats."""

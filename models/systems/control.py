@@ -112,7 +112,7 @@ class Tolls:
     certified: bool
     difference: float
 
-    times: ClassVar[tuple[str, ...]] = ("toll", "mean_delay")
+    times: ClassVar[tuple[str, ...]] = ("toll", "mean_delay", "certificate")
 
     @property
     def gap(self) -> float:

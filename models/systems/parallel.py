@@ -204,7 +204,10 @@ class ParallelServers:
         return curve(self, loads, which, refine, **how)
 
     def worst_case(self, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
-        """Largest price of anarchy over all loads, by branch and bound over convex programs, with a certificate.
+        """Largest price of anarchy over all loads, by branch and bound, with a certificate.
+
+        Convex programs give the splits at the ends of the segments between activation loads, Newton steps from these most of the
+        others; each split has its certificate, and a solver is asked wherever it misses.
 
         Where the gap cannot be had, as of a family whose slopes are differences of its latency, the
         bound and the gap that there are come back, with the reason in ``note``.

@@ -98,7 +98,7 @@ def test_a_family_of_ones_own():
     [
         (0.0, "gap = 0.0: is not a finite number above rounding error"),
         (math.inf, "gap = inf: is not"),
-        (True, "gap = True: is not"),
+        (True, "gap = True: is true or false"),
         ("x", "gap = 'x': is not"),
         (math.nan, "gap"),
     ],

@@ -131,14 +131,14 @@ def test_unpolished_answers_give_a_right_and_wide_certificate():
 
 
 def test_an_interrupted_search_keeps_its_bound(monkeypatch):
-    true, real = worst_case(ERRATIC.bank).poa, search._BestFirst._node
+    true, real = worst_case(ERRATIC.bank).poa, search._BestFirst._known
 
-    def stops(self, load):
+    def stops(self, *known):
         if self.evaluations >= 12:
             raise KeyboardInterrupt
-        return real(self, load)
+        return real(self, *known)
 
-    monkeypatch.setattr(search._BestFirst, "_node", stops)
+    monkeypatch.setattr(search._BestFirst, "_known", stops)
     with pytest.raises(WorstCaseInterruptedError) as stop:
         ERRATIC.worst_case()
     found = stop.value.found
