@@ -34,9 +34,9 @@ if TYPE_CHECKING:  # what follows is what a type checker sees; `__getattr__` doe
         register,
     )
     from sojourn.models.scenarios import load_scenario
-    from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, Solution, SolverNameError, certify
+    from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, PriceOfAnarchy, Solution, SolverNameError
     from sojourn.models.studies import load_study, study, verify
-    from sojourn.models.systems import DualMode, MultiMode, OperatingPoint, ParallelServers, TunableMode
+    from sojourn.models.systems import DualMode, Evaluation, MultiMode, OperatingEvaluation, OperatingPoint, ParallelServers, TunableMode
     from sojourn.models.systems.control import ControlledSplit, Tolls
     from sojourn.models.systems.limits import Budget, Limit, MaxShare, MaxUtilisation, MinShare, Percentile
     from sojourn.reference.errors import InputError, LoadError
@@ -53,6 +53,7 @@ __all__ = [
     "Constant",
     "ControlledSplit",
     "DualMode",
+    "Evaluation",
     "FormulationError",
     "Function",
     "InputError",
@@ -73,16 +74,17 @@ __all__ = [
     "MinShare",
     "MultiMode",
     "NotCertifiedError",
+    "OperatingEvaluation",
     "OperatingPoint",
     "ParallelServers",
     "Percentile",
     "Polynomial",
+    "PriceOfAnarchy",
     "Solution",
     "SolverNameError",
     "Tandem",
     "Tolls",
     "TunableMode",
-    "certify",
     "check_latency",
     "families",
     "load_scenario",

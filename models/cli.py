@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from sojourn.models.reports.files import INTERRUPTED, complain, err, out
+from sojourn.models.reports.files import INTERRUPTED, complain, err, out, show
 
 if TYPE_CHECKING:
     from sojourn.models.scenarios import DualModeScenario, Scenario
@@ -30,7 +30,9 @@ UNCERTIFIED, BAD_INPUT = 1, 2
 ScenarioArgument = Annotated[str, typer.Argument(help="A built-in scenario (see `sojourn list`) or a TOML file.")]
 LoadOption = Annotated[
     str | None,
-    typer.Option("--load", help="Operating point: below 1 (or 90%) a part of the total rate or largest load, else jobs per second."),
+    typer.Option(
+        "--load", help="Operating point: a number in the file's unit of rates, a rate such as 0.5/s, or 70% of the total rate or largest load."
+    ),
 ]
 SolverOption = Annotated[str | None, typer.Option("--solver", help="CLARABEL, ECOS, SCS, ...; by default a chain of them.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -55,6 +57,10 @@ def run(
     load: LoadOption = None,
     solver: SolverOption = None,
     folder: OutOption = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights-in", help="The split in use, such as 50,30,20, one weight a row of servers: judged against both."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Solve a scenario: the split and delays at a load, thresholds, price of anarchy; with --out also the curve."""
@@ -64,9 +70,14 @@ def run(
     chosen = load_scenario(scenario)
     point = _load(load, chosen)
     if isinstance(chosen, DualModeScenario):
+        if weights is not None:
+            from sojourn.reference.errors import InputError
+
+            problem = "is a split over servers, and the jobs of this system have none to choose"
+            raise InputError("--weights-in", weights, problem, "leave it out; in Python, evaluate(load, p) judges an operating point")
         code = dual_mode.run(chosen, point, solver, folder, as_json=as_json)
     else:
-        code = parallel.run(chosen, point, solver, folder, as_json=as_json)
+        code = parallel.run(chosen, point, solver, folder, weights, as_json=as_json)
     if code:
         raise typer.Exit(code)
 
@@ -134,17 +145,19 @@ def verify(
     from sojourn.models.studies import verify as compare
 
     chosen = load_scenario(scenario)
-    most = _largest(chosen)[0]
-    loads = (
-        [part * (most if math.isfinite(most) else chosen.load) for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
-    )
-    found = compare(chosen.system, loads, solver=solver)
+    most = chosen.most if math.isfinite(chosen.most) else chosen.load
+    loads = [part * most for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
+    found = chosen.units.result(compare(chosen.system, loads, solver=solver))
     if as_json:
         sys.stdout.write(
-            json.dumps({"scenario": chosen.name, "passed": found.passed, "checks": [vars(c) for c in found.checks]}, indent=2) + "\n"
+            json.dumps(
+                {"scenario": chosen.name, "units": chosen.units.to_dict(), "passed": found.passed, "checks": [vars(c) for c in found.checks]},
+                indent=2,
+            )
+            + "\n"
         )
     else:
-        out.print(found.table(f"{escape(chosen.name)}: models against reference"))
+        show(found.table(f"{escape(chosen.name)}: models against reference"))
         out.print("all agree" if found.passed else "[bold red]they differ")
     if not found.passed:
         raise typer.Exit(UNCERTIFIED)
@@ -209,28 +222,7 @@ def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _load(text: str | None, scenario: Scenario | DualModeScenario) -> float:
-    from sojourn.models.scenarios.fields import absolute
-    from sojourn.reference.errors import LoadError
-
-    if text is None:
-        return scenario.load
-    most, word = _largest(scenario)
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        raise LoadError("--load", text, "is not a number", f"give 0.9 or 90% of the {word}, or jobs per second below {most:g}") from None
-    if text.endswith("%") and math.isinf(most):
-        raise LoadError("--load", text, f"is a part of the {word}, which is infinite", "give jobs per second")
-    return scenario.system.check_load(value / 100 * most if text.endswith("%") else absolute(value, most))
-
-
-def _largest(scenario: Scenario | DualModeScenario) -> tuple[float, str]:
-    """Load that none may reach, and what it is called."""
-    from sojourn.models.scenarios import DualModeScenario
-
-    if isinstance(scenario, DualModeScenario):
-        return scenario.system.max_load, "largest load"
-    return scenario.system.total_rate, "total rate"
+    return scenario.load if text is None else scenario.load_of(text, "--load")
 
 
 def _import(name: str) -> None:

@@ -111,8 +111,9 @@ def candidate_worst_case(servers: Queue | Sequence[Queue]) -> CandidateWorstCase
 
     Its cost is that of one optimum and one equilibrium over all n servers for each of up to n candidates.
 
-    The rule is a lower bound, not the worst case (`sojourn.reference.worst_case`): it fails where the coefficients of variation differ.
-    With two servers of rate 1, no delay and cv 1 and 20 the price of anarchy is 2.1017 at load 1.3205, and 1.7535 at the candidates.
+    The rule is a lower bound, not the worst case (`sojourn.reference.worst_case`): Corollary 2 is false.
+    With two servers of rate 1, no delay and cv 1 and 20 the price of anarchy is 2.1017 at load 1.3205, and 1.7535 at the
+    candidates. It fails for one cv for all too; see the notes.
 
     Parameters
     ----------
@@ -126,6 +127,24 @@ def candidate_worst_case(servers: Queue | Sequence[Queue]) -> CandidateWorstCase
     ------
     InputError
         As `saturation_limit`.
+
+    Notes
+    -----
+    *One cv for all, above 1: false for every cv*, k = (1 + cv^2)/2 > 1. Take W servers of rate 1 without delay and one of rate M
+    at delay 1 - 1/M. All start at once, so saturation is the only candidate, of ratio R_sat. As W and then M grow, the ratio R
+    at utilisation u of the small servers has (R - 1)/(R_sat - 1) -> k/(1 + (k - 1) u) > 1. A small case: k = 50.5, 24 servers
+    of rate 1 without delay and one of rate 25 at 0.96: 1.456728 at load 48.2115, candidates 1.456599.
+
+    *M/M/1: false by a hair.* 10,700 servers (rate 1, delay 0), 2,435 (0.31, 0.2443), one (697, 1.94) and one (175, 1.313):
+    1.107055 at load 9434.42, candidates 1.107024. Known counterexamples for one cv have 21 servers or more.
+
+    *M/D/1: open.*
+
+    *M/M/1 at one distance: true*, and so for one cv wherever e = d + (1 - k)/mu >= 0 is the same for all, as latencies are then
+    e + k/(mu - x). Let k = 1 be the unit of delay, N and F the delays carried by equilibrium and optimum, s <= t the spare
+    capacities of the servers that each uses. Then N'' = 2 (N' - e)/s and F'' = 2 (F' - e)/t. Where N/F is stationary,
+    N'/N = F'/F, so N' >= F' and N''/N' >= F''/F': a minimum. Equality holds for N = F, and for e = 0 with the same servers used,
+    where N/F is monotone in 1/s.
 
     Examples
     --------

@@ -22,6 +22,7 @@ Which = Literal["optimum", "equilibrium"]
 Rows = npt.NDArray[np.intp]
 CELLS = 131_072  # loads times servers worked on at once: 1 MB an array
 STUCK = 200  # steps without gain after which the flows are a staircase of rounding: a linear correction does the rest
+TINY = float(np.finfo(float).tiny)
 EPS = float(np.finfo(float).eps)  # neighbouring floats are at most this far apart, relative
 
 
@@ -62,6 +63,7 @@ class Block(NamedTuple):
     """Some of the servers: neighbours, of one family."""
 
     rate: Array
+    rate_error: Array
     delay: Array
     service: Array
     operate: Callable[[Array], Operation]
@@ -143,7 +145,7 @@ class Servers:
                 here = slice(i, i + WIDTH)
                 part = bank if len(bank) <= WIDTH else bank.take(here)
                 operate = part.at_marginal if which == "optimum" else part.at_latency
-                self.blocks.append(Block(part.rate, part.delay, service[here], operate, part.latency, endless))
+                self.blocks.append(Block(part.rate, part.rate_error, part.delay, service[here], operate, part.latency, endless))
         edges = itertools.pairwise(itertools.accumulate((b.rate.size for b in self.blocks), initial=0))
         self.cuts = [slice(low, high) for low, high in edges]
 
@@ -209,7 +211,7 @@ class Servers:
         for block, point in zip(self.blocks, points, strict=True):
             full, width = point.spare < point.flow, block.rate.size
             add_exactly(high[:, :width], low[:, :width], np.where(full, block.rate, point.flow))
-            left.append(np.where(full, point.spare, 0.0).sum(axis=-1))
+            left.append(np.where(full, point.spare - block.rate_error, 0.0).sum(axis=-1))
         top, bottom = exact_sum(np.concatenate([balance.load[:, None], -high], axis=-1))
         balance.residual, balance.refined = top + ((bottom - low.sum(axis=-1)) + np.sum(left, axis=0)), True
 
@@ -283,10 +285,13 @@ def balance(servers: Servers, load: Array, price: Price, close: float, known: Ba
 
 
 def _between(low: Array, high: Array, short: Array, long: Array, failed: npt.NDArray[np.int_]) -> Array:
-    """Point between the ends of a bracket, in the logarithm: the secant's after one failure, the middle after two."""
+    """Point between the ends of a bracket, in the logarithm: the secant's after one failure, the middle after two.
+
+    A bracket from 0 is taken to start lower and lower: servers that hardly mind the load need prices down to the least float.
+    """
     bounded = np.isfinite(high)
     top = np.where(bounded, high, 16.0 * low + 1e-300)
-    bottom = np.where(low > 0, low, top / 256.0)
+    bottom = np.maximum(np.where(low > 0, low, top / 256.0 ** np.minimum(2.0 ** (failed // 3), 127.0)), TINY)
     weight = np.where(bounded & (failed % 3 == 1), short / np.where(bounded, short - long, 1.0), 0.5)
     point: Array = bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98)
     return point

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Self, get_args
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
 from sojourn.reference.parallel import check_one_load, equilibrium, optimum
 from sojourn.reference.queues import ArrayLike, Operation, Queue, as_queue
+from sojourn.reference.sums import exact_sum
 
 Strategy = Literal["llf", "scale"]
 TIE = 1e-12  # relative difference of latencies that is rounding
@@ -62,8 +64,26 @@ class Led(Queue):
 
     def __init__(self, queue: Queue, base: Array) -> None:
         self.queue, self.base = queue, base
-        self.rate, self.delay = queue.rate - base, queue.delay
+        self.rate, self.delay = queue.spare_capacity(base), queue.delay
         self._idle = queue.latency(base)
+
+    @cached_property
+    def rate_error(self) -> Array:
+        """What rounding left out of the rates less the base; see `Queue.rate_error`."""
+        terms = np.stack([self.queue.rate, self.queue.rate_error, -self.base, -self.rate], axis=-1)
+        high, low = exact_sum(np.where(np.isfinite(self.rate)[:, None], terms, 0.0))
+        error: Array = high + low
+        return error
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether the servers are; see `Queue.trusted`."""
+        return self.queue.trusted
+
+    @property
+    def derived(self) -> bool:
+        """Whether that of the servers is; see `Queue.derived`."""
+        return self.queue.derived
 
     @property
     def service(self) -> Array:
@@ -77,12 +97,11 @@ class Led(Queue):
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency with the base."""
-        return self.queue.latency(self.base + np.asarray(flow), spare)
+        return self.queue.latency(self.base + np.asarray(flow), self.spare_capacity(flow) if spare is None else spare)
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay of the followers alone."""
-        whole = self.base + np.asarray(flow)
-        return self.queue.latency(whole, spare) + np.asarray(flow) * self.queue.latency_slope(whole)
+        return self.latency(flow, spare) + np.asarray(flow) * self.latency_slope(flow)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency from the base on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,11 @@ class LoadError(InputError):
 
 
 def _short(value: object) -> str:
-    text = repr(value.item() if isinstance(value, np.generic) else value)
+    text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+PLAIN = frozenset({float, int, np.float64, np.int64})  # types of numbers that are nothing but numbers
 
 
 def numbers(field: str, value: object) -> Array:
@@ -50,16 +54,61 @@ def numbers(field: str, value: object) -> Array:
     Raises
     ------
     InputError
-        When it is not made of numbers.
+        When it is not made of numbers, or an entry is more than a number: has a unit, a mask or an imaginary part, or is true or false.
     """
+    _refuse_more(field, value)
     try:
         raw = np.asarray(value)
         # NumPy would read "4" as 4 and None as nan
         if raw.dtype.kind in "USmM" or (raw.dtype.kind == "O" and any(v is None or isinstance(v, str | bytes) for v in raw.ravel())):
             raise TypeError
+        _refuse_more(field, raw)
         return np.array(raw, dtype=np.float64)
+    except InputError:
+        raise
     except (TypeError, ValueError, OverflowError):
         raise InputError(field, value, "is not made of numbers", "give a number or an array of numbers") from None
+
+
+def _refuse_more(field: str, value: Any) -> None:
+    """Raise InputError on what NumPy would make a plain number of without a word."""
+    if isinstance(value, list | tuple):
+        if not PLAIN.issuperset(map(type, value)):
+            for i, entry in enumerate(value):
+                _refuse_more(place(field, (i,)), entry)
+        return
+    unit = unit_of(value)
+    if unit is not None:
+        raise InputError(field, value, f"has a unit of its own, {unit}", "give the number in the unit that all share")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        first = tuple(np.argwhere(np.ma.getmaskarray(value))[0].tolist())
+        raise InputError(place(field, first), np.ma.masked, "has no number", "give one there, or leave the entry out")
+    if isinstance(value, np.ndarray) and value.dtype.kind in "Ocb":
+        for index, entry in np.ndenumerate(value):
+            _refuse_more(place(field, index), entry)
+    if isinstance(value, complex | np.complexfloating):
+        raise InputError(field, value, "is a complex number", "give a real number")
+    if isinstance(value, bool | np.bool_):
+        raise InputError(field, value, "is true or false, not a number", "give a number")
+
+
+def unit_of(value: Any) -> str | None:
+    """Unit that a quantity of pint, astropy, unyt and the like carries, also in an xarray; None where it is a plain number."""
+    if isinstance(value, timedelta | np.timedelta64):
+        return type(value).__name__
+    if isinstance(value, np.ndarray) and value.dtype.kind == "m":
+        return str(value.dtype)
+    for held in (value, getattr(value, "data", None)):
+        if hasattr(held, "magnitude") or hasattr(held, "value"):
+            for name in ("units", "unit"):
+                if (unit := getattr(held, name, None)) is not None:
+                    return str(unit)
+    return None
+
+
+def place(field: str, index: tuple[int, ...]) -> str:
+    """Name of an entry: ``"rate[2]"``; of a field that is one number the field itself."""
+    return field + "".join(f"[{i}]" for i in index)
 
 
 def one_number(field: str, value: object) -> float:

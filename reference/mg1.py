@@ -13,9 +13,10 @@ from sojourn.reference.errors import Array
 from sojourn.reference.queues import ArrayLike, Operation, Queue, check_servers
 
 
-def _log_excess(used: Array) -> Array:
+def log_excess(used: Array, left: Array | None = None) -> Array:
     """-log(1 - u) - u for 0 <= u < 1 to rounding error; at light load the plain difference keeps none of its digits.
 
+    ``left`` is 1 - u, where the caller knows it better than the subtraction does (next to 1).
     With s = u/(2 - u) the logarithm is 2 atanh(s) and u is 2 s/(1 + s), so what is left is 2 s^2/(1 + s) + 2 (s^3/3 + s^5/5 + ...).
     """
     s = np.minimum(used, 0.25) / (2.0 - np.minimum(used, 0.25))
@@ -24,7 +25,7 @@ def _log_excess(used: Array) -> Array:
     for power in range(19, 1, -2):
         tail = tail * square + 1.0 / power
     light = 2.0 * square * (1.0 / (1.0 + s) + s * tail)
-    return np.where(used <= 0.25, light, -np.log1p(-used) - used)
+    return np.where(used <= 0.25, light, -(np.log1p(-used) if left is None else np.log(left)) - used)
 
 
 class PollaczekKhinchine(Queue):
@@ -78,7 +79,7 @@ class PollaczekKhinchine(Queue):
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""
         used = np.asarray(flow, dtype=np.float64) / self.rate
-        return self.idle_latency * self.rate * used + self.k * _log_excess(used)
+        return self.idle_latency * self.rate * used + self.k * log_excess(used)
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow at a latency L: (L - m) mu^2 / (k + (L - m) mu); eqs. (25), (33)."""
@@ -128,7 +129,7 @@ class PollaczekKhinchine(Queue):
 
     def _point(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array]:
         flow = np.asarray(flow, dtype=np.float64)
-        return flow, self.rate - flow if spare is None else np.asarray(spare, dtype=np.float64)
+        return flow, self.spare_capacity(flow) if spare is None else np.asarray(spare, dtype=np.float64)
 
     def _excess(self, price: ArrayLike) -> Array:
         return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)

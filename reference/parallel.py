@@ -137,6 +137,7 @@ def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
     LoadError
         Naming the load, the total rate and the remedy.
     """
+    queue.trusted  # noqa: B018  looked at before any answer
     array = numbers("load", load)
     if array.ndim > 1:
         raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")

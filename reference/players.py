@@ -12,12 +12,13 @@ the same the other way round unless l'' = 0.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, InputError, one_number
+from sojourn.reference.errors import Array, InputError, numbers, one_number
 from sojourn.reference.queues import ArrayLike, Operation, Pool, Queue
 
 
@@ -29,12 +30,11 @@ def check_players(players: float) -> float:
     InputError
         When it is not a whole number from 1, or infinity.
     """
-    array = np.asarray(players)
-    if array.ndim:
+    if numbers("players", players).ndim:
         problem = "is not one number: players of different size have no potential, so their equilibrium is no convex program"
         raise InputError("players", players, problem, "give how many equal players there are")
     value = one_number("players", players)
-    if isinstance(players, bool) or not value >= 1 or (math.isfinite(value) and value != int(value)):
+    if not value >= 1 or (math.isfinite(value) and value != int(value)):
         raise InputError("players", players, "is not a number of players", "give a whole number from 1, or math.inf")
     return value
 
@@ -53,6 +53,21 @@ class Perceived(Queue):
     def __init__(self, queue: Queue, players: float) -> None:
         self.queue, self.players = queue, players
         self.rate, self.delay = queue.rate, queue.delay
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether the servers are; see `Queue.trusted`."""
+        return self.queue.trusted
+
+    @property
+    def derived(self) -> bool:
+        """Whether that of the servers is; see `Queue.derived`."""
+        return self.queue.derived
+
+    @property
+    def rate_error(self) -> Array:
+        """What the rates leave out; see `Queue.rate_error`."""
+        return self.queue.rate_error
 
     @property
     def service(self) -> Array:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.derived import flow_at, integral, overshoot, slope
+from sojourn.reference.checks import fit_together
+from sojourn.reference.derived import curvature, flow_at, integral, overshoot, slope
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.sums import exact_sum
 
@@ -41,11 +42,38 @@ class Operation(NamedTuple):
     slope: Array
 
 
+def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
+    """Return a method of a bank and a flow (and a spare capacity) that is infinite where there is no spare capacity, whatever it computes.
+
+    What it computes for the others it computes as ever; where a server is full it is asked for an empty one.
+    """
+
+    @wraps(method)
+    def bounded(self: Queue, flow: ArrayLike, *given: Any, **named: Any) -> Array:
+        spare = named.get("spare", given[0] if given else None)
+        if spare is None and not self._inexact and np.less(flow, self.rate).all():  # the common case, told in one pass
+            return method(self, flow, *given, **named)
+        left = self.spare_capacity(flow) if spare is None else np.asarray(spare)
+        full = left <= 0
+        if not full.any():
+            return method(self, flow, *given, **named)
+        inside = np.where(full, 0.0, np.asarray(flow, dtype=np.float64))
+        more = () if spare is None else (np.where(full, self.rate, left),)
+        return np.where(full, np.inf, method(self, inside, *more))
+
+    return bounded
+
+
+BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")  # methods that are infinite from the rate on
+
+
 class Queue(ABC):
     """A bank of n servers whose latency is increasing and convex in their load.
 
     A family gives `rate` (infinite where no load is too much) and `delay`, arrays of shape (n,), and `latency`. All else is worked out from
     these, by differences, quadrature and bracketed roots; what a family knows in closed form it overrides, for speed and for the last digits.
+    What it computes from the rate on does not count: there every latency is infinite, with its marginal delay, potential and slopes. Below no
+    load a family may return what its formula does.
     The reference algorithms (`sojourn.reference.parallel`) work for any such class. A family that knows its spare capacity more
     precisely than by subtraction also overrides `at_latency` and `at_marginal`.
     """
@@ -53,8 +81,30 @@ class Queue(ABC):
     rate: Array
     delay: Array
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Make what a family computes infinite from the rate on: there a queue grows without bound, whatever a formula says."""
+        super().__init_subclass__(**kwargs)
+        for name in BOUNDED:
+            if name in vars(cls):
+                setattr(cls, name, _infinite_when_full(vars(cls)[name]))
+
     def __len__(self) -> int:
         return int(self.rate.size)
+
+    @property
+    def rate_error(self) -> Array:
+        """What the float `rate` leaves out of the true rate, shape (n,): 0 but for families whose rate is computed."""
+        return np.broadcast_to(0.0, (len(self),))
+
+    @property
+    def _inexact(self) -> bool:
+        """Whether `rate` may leave anything out."""
+        return type(self).rate_error is not Queue.rate_error
+
+    def spare_capacity(self, flow: ArrayLike) -> Array:
+        """Rate less flow, shape (..., n), with what rounding left out of the rate: the one way to say how far a server is from full."""
+        spare = self.rate - np.asarray(flow, dtype=np.float64)
+        return spare + self.rate_error if self._inexact else spare
 
     @cached_property
     def service(self) -> Array:
@@ -77,30 +127,34 @@ class Queue(ABC):
         if not np.all(np.isfinite(self.rate)):
             return np.array(np.inf), np.array(0.0)
         high, low = exact_sum(self.rate)
+        if self._inexact:
+            low = low + self.rate_error.sum()
         total = high + low
         return total, (high - total) + low
 
     @abstractmethod
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time l(x) from sending a job to having its answer.
+        """Mean time l(x) from sending a job to having its answer; infinite from the rate on, where there is no spare capacity.
 
         Parameters
         ----------
         flow : array_like, shape (..., n)
             Load x of each server.
         spare : array_like, optional
-            ``rate - flow``, where the caller knows it better than the subtraction does (close to saturation).
+            ``rate - flow``, where the caller knows it better than `spare_capacity` does (close to saturation).
 
         Returns
         -------
         ndarray, shape (..., n)
         """
 
+    @_infinite_when_full
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay g(x) = d(x l(x))/dx = l(x) + x l'(x); parameters as `latency`."""
         flow = np.asarray(flow, dtype=np.float64)
         return self.latency(flow, spare) + flow * self.latency_slope(flow)
 
+    @_infinite_when_full
     def potential(self, flow: ArrayLike) -> Array:
         """Beckmann potential, the integral of l from 0 to x; by adaptive quadrature where it is not said."""
         return integral(self.latency, flow, self.rate)
@@ -113,13 +167,19 @@ class Queue(ABC):
         """Flow at which the marginal delay is as given; 0 below the idle latency, infinite from the `ceiling` on."""
         return flow_at(self.marginal, marginal, self.idle_latency, self.rate)
 
+    @_infinite_when_full
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency, l'(x)."""
         return slope(self.latency, flow, self.rate)
 
+    @_infinite_when_full
     def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay, g'(x)."""
-        return slope(self.marginal, flow, self.rate)
+        """Derivative of the marginal delay, g'(x) = 2 l'(x) + x l''(x)."""
+        if self.says("marginal"):
+            return slope(self.marginal, flow, self.rate)
+        # differences of differences would be slow, and have few digits
+        bend = curvature(self.latency, flow, self.rate) if self.derived else slope(self.latency_slope, flow, self.rate)
+        return 2.0 * self.latency_slope(flow) + np.asarray(flow, dtype=np.float64) * bend
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point where the latency is `excess` >= 0 above the idle latency."""
@@ -148,7 +208,18 @@ class Queue(ABC):
     @property
     def derived(self) -> bool:
         """Whether the marginal delay is made of differences: right where the latency has no kink."""
-        return type(self).marginal is Queue.marginal and type(self).latency_slope is Queue.latency_slope
+        return not self.says("marginal") and not self.says("latency_slope")
+
+    def says(self, name: str) -> bool:
+        """Whether the family has a method of its own, not that of this class, which derives it."""
+        return getattr(type(self), name) is not getattr(Queue, name)
+
+    @cached_property
+    def trusted(self) -> bool:
+        """True; those of a family that is not of this library are looked at once a bank, and an InputError says what is wrong with them."""
+        if not type(self).__module__.startswith("sojourn."):
+            fit_together(self)
+        return True
 
     def overshoot(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
         """How far x l(x) - price x, within [least, most], can fall below its value at `flow`; 0 where the marginal delay is said."""
@@ -174,7 +245,7 @@ class Queue(ABC):
         """Operating point at a flow: that of a price rises by one over the slope of the price."""
         bounded = np.isfinite(flow)
         steep = np.where(bounded, slope(np.where(bounded, flow, 0.0)), np.inf)
-        return Operation(flow, self.rate - np.where(bounded, flow, 0.0), 1.0 / np.maximum(steep, np.finfo(float).tiny))
+        return Operation(flow, self.spare_capacity(np.where(bounded, flow, 0.0)), 1.0 / np.maximum(steep, np.finfo(float).tiny))
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the bank of the servers at `index`, in that order."""
@@ -245,6 +316,51 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
         object.__setattr__(bank, name, array)
 
 
+def rates_and_delays(rate: object, delay: object, servers: int = 1) -> tuple[Array, Array]:
+    """Return rates, which may be infinite, and delays, shape (n,) each; a number stands for all servers. InputError as `bank_arrays`."""
+    rates = np.atleast_1d(numbers("rate", rate))
+    arrays = bank_arrays(rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers))
+    first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a load to stay below, or infinity")
+    first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
+    return np.array(np.broadcast_to(rates, arrays["rate"].shape)), arrays["delay"]
+
+
+def whole(queue: Any) -> Any:
+    """Return a bank after its rate and delay were made arrays of one shape (n,), where a family gives numbers or lists, or no delay.
+
+    Raises
+    ------
+    InputError
+        On a family without a rate, or values that do not fit.
+    """
+    given = [getattr(queue, name, None) for name in ("rate", "delay")]
+    if all(_a_row(value) for value in given) and given[0].size == given[1].size:
+        return queue
+    rate, delay = given[0], 0.0 if given[1] is None else given[1]
+    if rate is None:
+        remedy = "store the load that each server must stay below, or infinity, in an array of shape (n,)"
+        raise InputError("rate", None, f"is not given by {type(queue).__name__}", remedy)
+    _store(queue, *rates_and_delays(rate, delay))
+    if np.ndim(rate) == np.ndim(delay) == 0:  # how many servers there are is told by the latency alone
+        shape = np.shape(queue.latency(np.zeros(1)))
+        _store(queue, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
+    return queue
+
+
+def _a_row(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
+
+
+def _store(queue: Queue, rate: Array, delay: Array) -> None:
+    for name, array in (("rate", rate), ("delay", delay)):
+        try:
+            if not (_a_row(given := getattr(queue, name, None)) and given.size == array.size):
+                object.__setattr__(queue, name, array)
+        except AttributeError:
+            value, problem = getattr(queue, name), "is a property that gives no array of one float a server"
+            raise InputError(name, value, problem, f"give shape ({array.size},)") from None
+
+
 class Pool(Queue):
     """Banks of different families, side by side: one Queue whose servers are theirs, in order.
 
@@ -260,10 +376,15 @@ class Pool(Queue):
         for i, bank in enumerate(banks):
             if not isinstance(bank, Queue):
                 raise InputError(f"servers[{i}]", bank, "is not a bank of servers", "give MM1, MD1, MG1 or another Queue")
-        self.banks = tuple(banks)
-        self.edges = np.cumsum([0, *(len(b) for b in banks)])
-        self.rate = np.concatenate([b.rate for b in banks])
-        self.delay = np.concatenate([b.delay for b in banks])
+        self.banks = tuple(whole(bank) for bank in banks)
+        self.edges = np.cumsum([0, *(len(b) for b in self.banks)])
+        self.rate = np.concatenate([b.rate for b in self.banks])
+        self.delay = np.concatenate([b.delay for b in self.banks])
+
+    @cached_property
+    def rate_error(self) -> Array:
+        """What the rates leave out; see `Queue.rate_error`."""
+        return np.concatenate([b.rate_error for b in self.banks])
 
     @cached_property
     def service(self) -> Array:
@@ -280,6 +401,11 @@ class Pool(Queue):
         parts = [None if a is None else np.broadcast_to(a, (*np.shape(a)[:-1], len(self))) for a in args]
         slices = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
         return [getattr(b, method)(*(None if p is None else p[..., lo:hi] for p in parts)) for b, lo, hi in slices]
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether every bank is; see `Queue.trusted`."""
+        return all(b.trusted for b in self.banks)
 
     @property
     def derived(self) -> bool:
@@ -356,4 +482,4 @@ class Pool(Queue):
 
 def as_queue(servers: Queue | Sequence[Queue]) -> Queue:
     """Return one Queue: a bank as it is, several banks as their `Pool`."""
-    return servers if isinstance(servers, Queue) else Pool(list(servers))
+    return whole(servers) if isinstance(servers, Queue) else Pool(list(servers))

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,6 +47,9 @@ class Sensitivity:
     rate: Array
     delay: Array
     load: float
+
+    times: ClassVar[tuple[str, ...]] = ("mean_delay", "rate", "load")
+    """Fields that are times where rates keep their unit."""
 
 
 def sensitivity(servers: Queue | Sequence[Queue], load: float, players: float = math.inf) -> Sensitivity:

@@ -59,3 +59,18 @@ def add_exactly(high: Array, low: Array, terms: Array) -> None:
     part += rest
     low += part
     high[...] = total
+
+
+def exact_product(a: Array, b: Array) -> tuple[Array, Array]:
+    """Products and what rounding left out of them, entry by entry (Dekker's two-product); for factors below 1e150."""
+    product = a * b
+    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+    error: Array = a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low)
+    return product, error
+
+
+def _halves(number: Array) -> tuple[Array, Array]:
+    """Parts of 26 bits each (Veltkamp)."""
+    shifted = number * (2.0**27 + 1.0)
+    high = shifted - (shifted - number)
+    return high, number - high

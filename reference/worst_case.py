@@ -8,8 +8,8 @@ cell [a, b] of such a segment the chord of L lies above L and the tangents of F 
 
 a quadratic over a line, hence quasi-convex: its largest value is at an end of the part on which one tangent is used. That bounds the cell;
 the bound is wrong by the square of the cell's width, and branch and bound needs few cells. Next to saturation see
-`sojourn.reference.saturation`. Corollary 2 of Mancuso et al. looks at the ends of the segments alone; it fails where coefficients of
-variation differ.
+`sojourn.reference.saturation`. Corollary 2 of Mancuso et al. looks at the ends of the segments alone and is false; where it
+fails and where it holds is in `sojourn.reference.candidate_worst_case`.
 """
 
 from __future__ import annotations
@@ -51,11 +51,13 @@ class WorstCase:
     certified : bool
         Whether the gap is the one that was asked for.
     candidate_poa, candidate_load : float
-        What the paper's rule finds (Corollary 2): the equilibrium's activation loads and the end of the range alone.
+        What the paper's rule finds (Corollary 2): the equilibrium's activation loads and the end of the range alone; at most `poa`.
     up_to : float
         Loads up to here were searched; the total rate where all were.
     evaluations : int
         Loads at which optimum and equilibrium were computed.
+    note : str
+        Why the gap is not the one that was asked for; empty where it is.
     """
 
     poa: float
@@ -67,9 +69,12 @@ class WorstCase:
     candidate_load: float
     up_to: float
     evaluations: int
+    note: str = ""
 
     def __repr__(self) -> str:
-        state = f"certified within {self.gap:.0e}" if self.certified else f"NOT CERTIFIED, gap {self.gap:.0e}"
+        state = (
+            f"certified within {self.gap:.0e}" if self.certified else f"NOT CERTIFIED, gap {self.gap:.0e}" + f" ({self.note})" * bool(self.note)
+        )
         return (
             f"worst price of anarchy {self.poa:.9g} at load {self.load:.6g}; "
             f"no load up to {self.up_to:.6g} has more than {self.upper_bound:.9g}\n"
@@ -138,10 +143,11 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
 
 
 def check_gap(gap: float) -> float:
-    """Return the gap as a float; InputError on one that is not above rounding error."""
+    """Return the gap as a float; InputError on one that is not finite, or not above rounding error."""
     value = one_number("gap", gap)
-    if not value >= 1e-11:
-        raise InputError("gap", gap, "is not above rounding error", "give a relative distance such as 1e-8")
+    if isinstance(gap, bool) or not 1e-11 <= value < np.inf:
+        problem = "is not a finite number above rounding error"
+        raise InputError("gap", gap, problem, "give a relative distance such as 1e-8")
     return value
 
 

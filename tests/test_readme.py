@@ -31,7 +31,7 @@ def test_python_blocks_print_what_the_readme_says(capsys):
             pattern = re.sub(r"\d\\ Newton", r"\\d+\\ Newton", pattern)
             assert re.fullmatch(pattern, printed.rstrip("\n")), f"expected\n{expected}\nprinted\n{printed}"
             shown += 1
-    assert shown == 9
+    assert shown == 10
 
 
 @pytest.mark.parametrize("line", [c for kind, text in BLOCKS if kind == "console" for c in text.splitlines()])
@@ -45,11 +45,14 @@ def test_commands_work(line, tmp_path):
         assert json.loads(done.stdout)["load"] > 0
 
 
-def test_toml_is_a_scenario():
-    (text,) = [text for kind, text in BLOCKS if kind == "toml"]
+def test_toml_is_a_scenario(tmp_path):
+    text, servers = [text for kind, text in BLOCKS if kind == "toml"]
     scenario = parse(text, "readme")
     assert scenario.system.total_rate == pytest.approx(520)
     assert scenario.system.equilibrium(scenario.load).certified
+    (tmp_path / "servers.csv").write_text("name,mu_rps,delay,region\nroom,120,2,north\ncloud,400,30,west\n")
+    table = parse('[units]\nrate = "1/s"\ndelay = "ms"\n' + servers, "readme", tmp_path)
+    assert table.system.names == ("room", "cloud")
 
 
 def test_ci_runs_the_two_commands():

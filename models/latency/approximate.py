@@ -60,7 +60,7 @@ class KraemerLangenbachBelz(Latency):
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time; see `Queue.latency`."""
         x = np.asarray(flow, dtype=np.float64)
-        left = self.rate - x if spare is None else np.asarray(spare, dtype=np.float64)
+        left = self.spare_capacity(x) if spare is None else np.asarray(spare, dtype=np.float64)
         ratio, free = left / np.maximum(x, 1e-300), left / self.rate
         both = self.arrival_cv**2 + self.cv**2
         smooth = -2.0 * ratio * (1.0 - self.arrival_cv**2) ** 2 / (3.0 * both)
@@ -126,7 +126,7 @@ class MM1Setup(Latency):
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time; see `Queue.latency`."""
         x = np.asarray(flow, dtype=np.float64)
-        left = self.rate - x if spare is None else np.asarray(spare, dtype=np.float64)
+        left = self.spare_capacity(x) if spare is None else np.asarray(spare, dtype=np.float64)
         shared = 1.0 + x * self.setup
         # E[S] (1 + (1 - cv^2)/2 (1/shared - 1)), written so that an exponential set-up is E[S] to the digit
         setting = self.setup * (1.0 - (1.0 - self.setup_cv**2) / 2.0 * (x * self.setup / shared))
@@ -136,10 +136,10 @@ class MM1Setup(Latency):
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
         x = np.asarray(flow, dtype=np.float64)
-        out: Array = 1.0 / (self.rate - x) ** 2 - (1.0 - self.setup_cv**2) / 2.0 * (self.setup / (1.0 + x * self.setup)) ** 2
+        out: Array = 1.0 / self.spare_capacity(x) ** 2 - (1.0 - self.setup_cv**2) / 2.0 * (self.setup / (1.0 + x * self.setup)) ** 2
         return out
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate: the set-up is as long at any."""
-        out: Array = -1.0 / (self.rate - np.asarray(flow, dtype=np.float64)) ** 2
+        out: Array = -1.0 / self.spare_capacity(flow) ** 2
         return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
@@ -14,7 +15,8 @@ import numpy.typing as npt
 from sojourn.models.latency.cone import Cone, in_unit_of_its_own, tangent_count
 from sojourn.models.latency.tangents import placed, tangents
 from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import Pool, Queue
+from sojourn.reference.queues import Pool, Queue, whole
+from sojourn.reference.sums import exact_product
 
 ArrayLike = npt.ArrayLike
 
@@ -52,6 +54,20 @@ class Latency(Queue):
     def kinks(self) -> Array:
         """Loads at which the second derivative of the latency jumps, shape (m, n): none, unless a family says so."""
         return np.empty((0, len(self)))
+
+    @property
+    def full_load(self) -> Array:
+        """Load that a utilisation is a part of, shape (n,): the rate.
+
+        Infinite where any load is served alike, and NaN where there is no such load.
+        """
+        endless = np.where(np.isfinite(self.ceiling), np.inf, np.nan)
+        return np.where(np.isfinite(self.rate), self.rate, endless)
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What the `full_load` of each server is, in a word or two: n of them."""
+        return ("rate",) * len(self)
 
     def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
         """Return what must be said of the latencies at a flow, such as that nothing was ever measured there; nothing, unless a family does."""
@@ -156,6 +172,22 @@ class Scaled(Latency):
         self.queue, self.per_rate, self.per_time = queue, rate, time
         self.rate, self.delay, self.forms = queue.rate * rate, queue.delay * time, queue.forms
 
+    @cached_property
+    def rate_error(self) -> Array:
+        """What rounding left out of the rates in the new unit; see `Queue.rate_error`."""
+        finite = np.where(np.isfinite(self.rate), self.queue.rate, 0.0)
+        return exact_product(finite, np.array(self.per_rate))[1] + self.queue.rate_error * self.per_rate
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether the servers are; see `Queue.trusted`."""
+        return self.queue.trusted
+
+    @property
+    def derived(self) -> bool:
+        """Whether that of the servers is; see `Queue.derived`."""
+        return self.queue.derived
+
     @property
     def service(self) -> Array:
         """Latency of an empty server beyond its delay, shape (n,)."""
@@ -166,6 +198,16 @@ class Scaled(Latency):
         """Latency that no load exceeds; see `Queue.ceiling`."""
         return self.queue.ceiling * self.per_time
 
+    @property
+    def full_load(self) -> Array:
+        """Load that a utilisation is a part of; see `Latency.full_load`."""
+        return self.queue.full_load * self.per_rate
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What it is; see `Latency.full_load_is`."""
+        return self.queue.full_load_is
+
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency of each server; see `Queue.latency`."""
         return self.queue.latency(*self._there(flow, spare)) * self.per_time
@@ -173,6 +215,14 @@ class Scaled(Latency):
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay; see `Queue.marginal`."""
         return self.queue.marginal(*self._there(flow, spare)) * self.per_time
+
+    def latency_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the latency; see `Queue.latency_slope`."""
+        return self.queue.latency_slope(self._there(flow, None)[0]) * (self.per_time / self.per_rate)
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay; see `Queue.marginal_slope`."""
+        return self.queue.marginal_slope(self._there(flow, None)[0]) * (self.per_time / self.per_rate)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Beckmann potential; see `Queue.potential`."""
@@ -267,6 +317,16 @@ class LatencyPool(Pool, Latency):
         most = max(len(p) for p in parts)
         return np.concatenate([np.pad(p, ((0, most - len(p)), (0, 0)), constant_values=np.inf) for p in parts], axis=1)
 
+    @property
+    def full_load(self) -> Array:
+        """Load that a utilisation is a part of; see `Latency.full_load`."""
+        return np.concatenate([b.full_load for b in self.banks])
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What it is; see `Latency.full_load_is`."""
+        return tuple(said for b in self.banks for said in b.full_load_is)
+
     def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
         """What each bank has to say; see `Latency.caveats`."""
         ends = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
@@ -309,7 +369,7 @@ def parameters(family: type[Latency]) -> dict[str, bool]:
 def as_latency(servers: tuple[Latency, ...]) -> Latency:
     """Return one `Latency`: a bank as it is, several as their pool."""
     if len(servers) == 1 and isinstance(servers[0], Latency):
-        return servers[0]
+        return whole(servers[0])  # type: ignore[no-any-return]
     return LatencyPool(servers)
 
 

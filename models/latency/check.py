@@ -10,16 +10,18 @@ from rich.table import Table
 
 from sojourn.models.latency import check_cones, check_numbers
 from sojourn.models.latency.base import Latency
+from sojourn.reference import checks
 from sojourn.reference.errors import Array, InputError
+from sojourn.reference.queues import whole
 
 PROPERTIES: Mapping[str, Callable[[Latency, Array], str]] = {
     "shapes": check_numbers.shapes,
-    "increasing and convex": check_numbers.convex,
-    "empty server": check_numbers.empty,
+    "increasing and convex": checks.convex,
+    "empty server": checks.empty,
     "edge of capacity": check_numbers.edge,
     "derivatives": check_numbers.derivatives,
     "potential": check_numbers.potential,
-    "inverses": check_numbers.inverses,
+    "inverses": checks.inverses,
     "parts of a bank": check_numbers.parts,
     "units": check_numbers.units,
     "bad input": check_numbers.bad_input,
@@ -130,21 +132,17 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
     """
     if not isinstance(bank, Latency):
         raise InputError("bank", bank, "is not a bank with cones", "make its class a subclass of sojourn.models.Latency")
-    found, first = [], None
+    found, first, bank = [], None, whole(bank)
     points = check_numbers.random_loads(bank, np.random.default_rng(seed))
     for name, look in PROPERTIES.items():
         try:
             with np.errstate(all="ignore"):
                 found.append(PropertyCheck(name, True, look(bank, points)))
         except Exception as error:  # whatever a family raises is a finding
-            known = error if isinstance(error, InputError) else _raised(name, error)
+            known = error if isinstance(error, InputError) else checks.raised(name, error)
             found.append(PropertyCheck(name, False, str(known)))
             first = first or (name, known)
     report = LatencyReport(f"{type(bank).__name__}, {len(bank)} server{'s' * (len(bank) > 1)}", tuple(found))
     if throw and first is not None:
         raise LatencyCheckError(*first, report)
     return report
-
-
-def _raised(name: str, error: Exception) -> InputError:
-    return InputError(name, type(error).__name__, f"was raised: {error}", "it must work for any load within the capacity")

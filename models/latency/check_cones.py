@@ -10,8 +10,9 @@ import cvxpy as cp
 import numpy as np
 
 from sojourn.models.latency.base import Latency
-from sojourn.models.latency.check_numbers import SOME, worst
+from sojourn.models.latency.check_numbers import SOME
 from sojourn.models.latency.cone import Cone, as_written
+from sojourn.reference.checks import worst
 from sojourn.reference.errors import Array, InputError
 
 SOLVER = 1e-5  # what a solver's answer may be off, relative

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from sojourn.models.latency.base import ArrayLike, Latency
-from sojourn.models.latency.shape import ROUNDING, check_shape
 from sojourn.models.latency.tangents import general_points
-from sojourn.reference.derived import slope
-from sojourn.reference.errors import Array, InputError, first_bad
-from sojourn.reference.queues import bank_arrays
+from sojourn.reference.checks import ROUNDING, WIDER, check_shape
+from sojourn.reference.derived import differences
+from sojourn.reference.errors import Array, InputError
+from sojourn.reference.queues import rates_and_delays
 
 APART = 1e-5  # relative distance between a derivative and the differences
 
@@ -59,12 +59,8 @@ class Function(Latency):
         for name, given in (("function", function), ("derivative", derivative)):
             if not callable(given) and not (name == "derivative" and given is None):
                 raise InputError(name, given, "is not a function", "give a function of an array of loads")
-        rates = np.atleast_1d(np.asarray(rate, dtype=np.float64))
-        arrays = bank_arrays(rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers or 1))
-        first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a load to stay below, or infinity")
-        first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
-        self.function, self.derivative, self.delay = function, derivative, arrays["delay"]
-        self.rate = np.array(np.broadcast_to(np.where(np.isposinf(rates), np.inf, rates), arrays["rate"].shape))
+        self.function, self.derivative = function, derivative
+        self.rate, self.delay = rates_and_delays(rate, delay, servers or 1)
         self._width, self._columns = len(self.rate), np.arange(len(self.rate))
         self._check()
 
@@ -112,9 +108,9 @@ class Function(Latency):
             check_shape(f"function, server {i}", points[:, i], value[:, i], bounded=bool(np.isfinite(self.rate[i])))
         if given is not None:
             with np.errstate(all="ignore"):
-                true = slope(self.latency, points, self.rate)
+                true, error = differences(self.latency, points, self.rate)
             inner = points > 1e-3 * np.where(np.isfinite(self.rate), self.rate, 1.0)
-            off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12))
+            off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12)) + WIDER * error
             if np.any(bad := off & inner & np.isfinite(true)):
                 k, i = np.argwhere(bad)[0]
                 problem = f"is {given[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, where the function rises by {true[k, i]:.6g}"

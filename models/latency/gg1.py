@@ -146,10 +146,11 @@ class MM1Vacations(PollaczekKhinchineCones):
 
 @dataclass(frozen=True, eq=False)
 class MM1Percentile(PollaczekKhinchineCones):
-    """M/M/1 with the p-th percentile of its sojourn time in the place of the mean: l(x) = delay - log(1 - p)/(rate - x).
+    """Flow-weighted mean of the p-th percentiles of M/M/1 servers, no percentile of all jobs; l(x) = delay - log(1 - p)/(rate - x).
 
-    First come first served, the time at the server is exponential with rate mu - x. What is split is then the mean of these percentiles over
-    the jobs, which is no percentile of all jobs' times; the equilibrium is that of users who go by the percentile.
+    First come first served, the time at a server is exponential with rate mu - x, and l is its p-th percentile. The "mean delay" of
+    a split is then the mean of the servers' percentiles, each weighted by its flow: the p-th percentile of the times of all jobs is
+    another number. The equilibrium is that of users who go by the percentile.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from scipy import sparse
 from sojourn.models.latency.base import ArrayLike, Latency
 from sojourn.models.latency.cone import Cone
 from sojourn.models.latency.fit import fit, padded, spread
-from sojourn.models.latency.samples import check_delay, check_pieces, check_samples, nested, pairs, places, read, rows
+from sojourn.models.latency.samples import check_capacity, check_delay, check_pieces, check_samples, nested, pairs, places, read, rows
 from sojourn.reference.errors import Array, InputError
 from sojourn.reference.queues import Operation
 
@@ -39,6 +39,9 @@ class Measured(Latency):
         Largest number P of quadratic pieces, >= 1; two fewer than different loads at most. Knots are at quantiles of the loads.
     delay : array_like, shape (n,) or (), default 0
         Part of the latency that is a delay whatever the load, >= 0: the rest is fitted.
+    capacity : array_like, shape (n,) or (), optional
+        Load that a utilisation is a part of, > 0, such as in `MaxUtilisation`; by default the
+        largest sampled load. It bounds no flow by itself.
 
     Attributes
     ----------
@@ -49,6 +52,7 @@ class Measured(Latency):
         line beyond the samples; pieces of no width fill the rows of servers that have fewer.
     samples : ndarray of object, shape (n,)
         (load, latency without the delay) of each server.
+    capacity : ndarray, shape (n,), or None
     spread : ndarray, shape (n,)
         Robust standard deviation of the residuals: 1.4826 times the median absolute deviation.
 
@@ -70,11 +74,11 @@ class Measured(Latency):
     'server 1 carries 9, more than any of its samples (at most 8): '
     """
 
-    rates = ("load",)
+    rates = ("load", "capacity")
     times: ClassVar[tuple[str, ...]] = ("latency", "delay")
     files = ("samples",)
 
-    def __init__(self, load: Any, latency: Any, pieces: int = PIECES, delay: Any = 0.0) -> None:
+    def __init__(self, load: Any, latency: Any, pieces: int = PIECES, delay: Any = 0.0, capacity: Any = None) -> None:
         loads, latencies = rows("load", load), rows("latency", latency)
         n = len(loads)
         if len(latencies) != n:
@@ -82,6 +86,7 @@ class Measured(Latency):
         for i in range(n):
             check_samples(loads[i], latencies[i], places(i if n > 1 or nested(load) else None))
         self.pieces, self.delay = check_pieces(pieces), check_delay(delay, latencies)
+        self.capacity = None if capacity is None else check_capacity(capacity, n)
         rest = [y - d for y, d in zip(latencies, self.delay, strict=True)]
         fits = [fit(x, y, self.pieces, f"latency[{i}]") for i, (x, y) in enumerate(zip(loads, rest, strict=True))]
         self.rate = np.full(n, np.inf)
@@ -90,14 +95,26 @@ class Measured(Latency):
         self.spread = np.array([spread(self.residuals(i)) for i in range(n)])
 
     @classmethod
-    def from_csv(cls, path: Any, pieces: int = PIECES, delay: Any = 0.0) -> Self:
+    def from_csv(
+        cls,
+        path: Any,
+        pieces: int = PIECES,
+        delay: Any = 0.0,
+        capacity: Any = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+    ) -> Self:
         """Fit the samples in files, one a server, that have a header line with the columns ``load`` and ``latency`` among others.
+
+        A row with an empty cell in one of the two is skipped, with a warning that counts them.
 
         Parameters
         ----------
         path : path or sequence of paths
-        pieces, delay
+        pieces, delay, capacity
             As for the class.
+        columns : mapping of str to str, optional
+            Other names of the two columns, such as ``{"load": "rps", "latency": "p50_ms"}``.
 
         Raises
         ------
@@ -105,8 +122,8 @@ class Measured(Latency):
             Naming the file, the row and the column.
         """
         paths = [path] if isinstance(path, str | Path) else list(path)
-        tables = [read(p) for p in paths]
-        return cls([t[0] for t in tables], [t[1] for t in tables], pieces, delay)
+        tables = [read(p, columns) for p in paths]
+        return cls([t[0] for t in tables], [t[1] for t in tables], pieces, delay, capacity)
 
     @classmethod
     def of_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Measured:
@@ -132,6 +149,16 @@ class Measured(Latency):
     def last(self) -> Array:
         """Largest sampled load of each server, shape (n,)."""
         return self.starts[:, -1]
+
+    @property
+    def full_load(self) -> Array:
+        """The capacity, where it is given, else the largest sampled load; see `Latency.full_load`."""
+        return self.last if self.capacity is None else self.capacity
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """Which of them; see `Latency.full_load_is`."""
+        return ("largest sample" if self.capacity is None else "capacity",) * len(self)
 
     @property
     def service(self) -> Array:
@@ -208,6 +235,7 @@ class Measured(Latency):
         new.starts, new.values = self.starts * rate, self.values * time
         new.slopes, new.bends = self.slopes * (time / rate), self.bends * (time / rate / rate)
         new.delay, new.spread = self.delay * time, self.spread * time
+        new.capacity = None if self.capacity is None else self.capacity * rate
         new.samples = pairs([x * rate for x, _ in self.samples], [y * time for _, y in self.samples])
         return new
 

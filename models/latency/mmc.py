@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from sojourn.models.latency.base import ArrayLike, Latency
+from sojourn.models.latency.erlang import TINY, Stations, at_price, log_chance_of_all
 from sojourn.reference.errors import Array, first_bad
-from sojourn.reference.queues import bank_arrays
+from sojourn.reference.queues import Operation, bank_arrays
+from sojourn.reference.sums import exact_product
+
+LATENCY, MARGINAL = 0.0, 1.0  # part of what a job adds to the waits of others that its price counts
 
 
 class MMc(Latency):
     """M/M/c stations: l(x) = delay + 1/rate + C/(c rate - x), with the chance C to wait; Erlang (1917).
 
-    C = B/(1 - u (1 - B)) at the utilisation u = x/(c rate), and B is Erlang's loss, by his recursion B_k = a B_(k-1)/(k + a B_(k-1)) with
-    a = x/rate.
+    C = c B/(c - a (1 - B)) at a = x/rate, and B is Erlang's loss, a ratio of Poisson chances; see `sojourn.models.latency.erlang`. All is in
+    closed form, at a million servers as at one; l(x) is right to a few rounding errors.
     The number waiting is convex in the load: Grassmann (1983), Lee and Cohen (1983). One server is `MM1`.
 
     Parameters
     ----------
     rate : array_like, shape (n,)
-        Service rate of one server of each station, jobs per unit of time, > 0. The attribute `rate` is the whole station's, c times as much.
+        Service rate of one server of each station, jobs per unit of time, > 0. The attribute `rate` is the whole station's, c times as much;
+        what rounding leaves out of that product counts as spare capacity all the same.
     servers : array_like of int, shape (n,) or ()
-        c, 1 or more.
+        c, from 1 to 1000000.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delays, >= 0.
 
@@ -36,6 +42,8 @@ class MMc(Latency):
     --------
     >>> MMc(rate=100.0, servers=[1, 2]).latency([50.0, 100.0]).round(6)
     array([0.02    , 0.013333])
+    >>> MMc(rate=1.0, servers=1_000_000).latency([999_000.0]).round(6)
+    array([1.000206])
     """
 
     rates = ("rate",)
@@ -48,6 +56,7 @@ class MMc(Latency):
         first_bad("servers", given["servers"], whole, "is not a number of servers", "give a whole number from 1 to 1000000")
         first_bad("delay", given["delay"], given["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
         self.each, self.servers, self.delay = given["rate"], given["servers"], given["delay"]
+        self.each_error = np.zeros(len(self.each))
         self.rate = self.each * self.servers
 
     @classmethod
@@ -58,6 +67,15 @@ class MMc(Latency):
     def __repr__(self) -> str:
         return f"MMc(rate={self.each.tolist()}, servers={self.servers.astype(int).tolist()}, delay={self.delay.tolist()})"
 
+    @cached_property
+    def rate_error(self) -> Array:
+        """What rounding left out of the product of rate and servers; see `Queue.rate_error`."""
+        return exact_product(self.each, self.servers)[1] + self.each_error * self.servers
+
+    @cached_property
+    def _log_all(self) -> Array:
+        return log_chance_of_all(self.servers)
+
     @property
     def service(self) -> Array:
         """Mean service time of a job, shape (n,)."""
@@ -65,35 +83,64 @@ class MMc(Latency):
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time; see `Queue.latency`."""
-        flow, spare, _, wait = self._queue(flow, spare)
-        return self.delay + 1.0 / self.each + wait / spare
+        return self.delay + (1.0 + self._at(flow, spare).wait) / self.each
+
+    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Marginal delay; see `Queue.marginal`."""
+        return self.delay + (1.0 + self._at(flow, spare).price(MARGINAL)) / self.each
+
+    def potential(self, flow: ArrayLike) -> Array:
+        """Integral of the latency, delay x - log of the chance that the station is empty."""
+        out: Array = self.delay * np.asarray(flow) + self._at(flow, None).log_states
+        return out
 
     def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency, from dB/da = B (c/a - 1 + B)."""
-        flow, spare, loss, wait = self._queue(flow, None)
-        load, c = flow / self.each, self.servers
-        # (1 - B)/a stays finite as the load falls to 0, and B c/a does: for one server it is 1 at no load
-        safe = np.maximum(load, 1e-300)
-        loss_slope = np.where(load > 0, loss * (c / safe - 1.0 + loss), np.where(c == 1, 1.0, 0.0))
-        below = c - load + load * loss
-        wait_slope = c * (loss_slope * below - loss * (-1.0 + loss + load * loss_slope)) / below**2
-        return (wait_slope / self.each + wait / spare) / spare
+        """Derivative of the latency."""
+        return self._at(flow, None).price_slope(LATENCY) / self.each**2
+
+    def marginal_slope(self, flow: ArrayLike) -> Array:
+        """Derivative of the marginal delay."""
+        return self._at(flow, None).price_slope(MARGINAL) / self.each**2
+
+    def inverse_latency(self, latency: ArrayLike) -> Array:
+        """Flow at a latency; see `Queue.inverse_latency`."""
+        return self.at_latency(self._excess(latency)).flow
+
+    def inverse_marginal(self, marginal: ArrayLike) -> Array:
+        """Flow at a marginal delay; see `Queue.inverse_marginal`."""
+        return self.at_marginal(self._excess(marginal)).flow
+
+    def at_latency(self, excess: ArrayLike) -> Operation:
+        """Operating point at a latency above the idle one; its spare capacity keeps its digits next to saturation."""
+        return self._operate(excess, LATENCY)
+
+    def at_marginal(self, excess: ArrayLike) -> Operation:
+        """Operating point at a marginal delay above the idle latency; its spare capacity keeps its digits next to saturation."""
+        return self._operate(excess, MARGINAL)
+
+    def at_player(self, excess: ArrayLike, players: float) -> Operation:
+        """Operating point as one of K players sees it; see `Queue.at_player`."""
+        return self._operate(excess, 1.0 / players)
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the stations with rates and times multiplied; see `Latency.scaled`."""
-        return type(self)(self.each * rate, self.servers, self.delay * time)
+        new = type(self)(self.each * rate, self.servers, self.delay * time)
+        new.each_error = exact_product(self.each, np.array(rate))[1] + self.each_error * rate
+        return new
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the station's rate, with as many servers; see `Queue.rate_slope`."""
         return -(self.marginal(flow) - self.delay) / self.rate
 
-    def _queue(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array, Array, Array]:
-        """Flow, spare capacity, chance B to be lost and C to wait."""
-        x = np.asarray(flow, dtype=np.float64)
-        left = self.rate - x if spare is None else np.asarray(spare, dtype=np.float64)
-        load, loss = x / self.each, np.ones(np.broadcast_shapes(x.shape, self.rate.shape))
-        for k in range(1, int(self.servers.max()) + 1):
-            next_loss = load * loss / (k + load * loss)
-            loss = np.where(k <= self.servers, next_loss, loss)
-        wait = self.servers * loss / (left / self.each + load * loss)
-        return x, left, loss, wait
+    def _at(self, flow: ArrayLike, spare: ArrayLike | None) -> Stations:
+        """The stations at a flow; one below 0 counts as none."""
+        x = np.maximum(np.asarray(flow, dtype=np.float64), 0.0)
+        left = self.spare_capacity(x) if spare is None else np.asarray(spare, dtype=np.float64)
+        return Stations(self.servers, self._log_all, x / self.each, left / self.each)
+
+    def _operate(self, excess: ArrayLike, own: float) -> Operation:
+        point = at_price(np.asarray(excess, dtype=np.float64) * self.each, self.servers, self._log_all, own)
+        return Operation(point.load * self.each, point.spare * self.each, 1.0 / np.maximum(point.slope / self.each**2, TINY))
+
+    def _excess(self, price: ArrayLike) -> Array:
+        return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)

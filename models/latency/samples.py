@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+import difflib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,20 +77,36 @@ def check_pieces(pieces: Any) -> int:
 
 def check_delay(given: Any, latencies: list[Array]) -> Array:
     """Delay of each server."""
-    delay = np.atleast_1d(numbers("delay", given))
-    if delay.ndim != 1 or delay.size not in (1, len(latencies)):
-        problem = f"is not one number a server, of which there are {len(latencies)}"
-        raise InputError("delay", delay.tolist(), problem, "give one value per server, or one for all")
-    first_bad("delay", delay, np.isfinite(delay), "is not finite", "give a finite number")
+    delay = _one_each("delay", given, len(latencies))
     first_bad("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
-    delay = np.array(np.broadcast_to(delay, (len(latencies),)))
     middle = np.array([np.median(y) for y in latencies])
     first_bad("delay", delay, delay < middle, "is as long as half of the latencies of its server", "give less: it is a part of them all")
     return delay
 
 
-def read(path: Any) -> list[Array]:
-    """Columns of a file of samples."""
+def check_capacity(given: Any, n: int) -> Array:
+    """Capacity of each of n servers."""
+    capacity = _one_each("capacity", given, n)
+    first_bad("capacity", capacity, capacity > 0, "is not above 0", "give a load, or leave it out: it is then the largest sample")
+    return capacity
+
+
+def _one_each(field: str, given: Any, n: int) -> Array:
+    """One finite number for each of n servers."""
+    array = np.atleast_1d(numbers(field, given))
+    if array.ndim != 1 or array.size not in (1, n):
+        problem = f"is not one number a server, of which there are {n}"
+        raise InputError(field, array.tolist(), problem, "give one value per server, or one for all")
+    first_bad(field, array, np.isfinite(array), "is not finite", "give a finite number")
+    return np.array(np.broadcast_to(array, (n,)))
+
+
+def read(path: Any, columns: Mapping[str, str] | None = None) -> list[Array]:
+    """Columns of a file of samples, by the names of its columns; a row with an empty cell in one of them is skipped, with a warning."""
+    for field, column in (columns or {}).items():
+        if field not in COLUMNS or not isinstance(column, str):
+            raise InputError("columns", columns, f"does not say the column of {' or '.join(COLUMNS)}", 'give {"load": "rps", "latency": "p50"}')
+    named = {**dict(zip(COLUMNS, COLUMNS, strict=True)), **(columns or {})}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file)
@@ -96,17 +114,25 @@ def read(path: Any) -> list[Array]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError("path", str(path), f"cannot be read: {error}", "give a CSV file of samples") from error
     header = [cell.strip() for cell in rows[0][1]] if rows else []
-    for name in COLUMNS:
+    for name in named.values():
         if name not in header:
-            remedy = "name the columns in the first line, with commas between"
+            near = difflib.get_close_matches(name, header, 1)
+            remedy = f"did you mean {near[0]}?" if near else "name the columns in the first line, with commas between; or say columns="
             raise InputError(f"{path}, row 1", ",".join(header), f"has no column {name}", remedy)
+    at = {column: header.index(named[column]) for column in COLUMNS}
+    empty = {column: {k for k, (_, row) in enumerate(rows[1:]) if i < len(row) and not row[i].strip()} for column, i in at.items()}
+    skipped = set().union(*empty.values())
+    if skipped:
+        where = " and ".join(named[column] for column, its in empty.items() if its)
+        warnings.warn(f"{path}: {len(skipped)} of {len(rows) - 1} rows are skipped: an empty cell in column {where}", stacklevel=4)
+    kept = [row for k, row in enumerate(rows[1:]) if k not in skipped]
 
     def place(column: str, k: int | None) -> str:
-        return f"{path}, column {column}" if k is None else f"{path}, row {rows[k + 1][0]}, column {column}"
+        return f"{path}, column {named[column]}" if k is None else f"{path}, row {kept[k][0]}, column {named[column]}"
 
-    columns = [_column(name, [row[header.index(name) :] for _, row in rows[1:]], place) for name in COLUMNS]
-    check_samples(columns[0], columns[1], place)
-    return columns
+    read = [_column(column, [row[i:] for _, row in kept], place) for column, i in at.items()]
+    check_samples(read[0], read[1], place)
+    return read
 
 
 def _column(name: str, cells: list[list[str]], place: Place) -> Array:

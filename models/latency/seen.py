@@ -23,6 +23,16 @@ class SeenByPlayers(Perceived, Latency):
 
     queue: Latency
 
+    @property
+    def full_load(self) -> Array:
+        """That of the servers; see `Latency.full_load`."""
+        return self.queue.full_load
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What it is; see `Latency.full_load_is`."""
+        return self.queue.full_load_is
+
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Weighted potential f/K + (1 - 1/K) times the integral of the latency."""
         own = 1.0 / self.players
@@ -56,6 +66,16 @@ class SeenByFollowers(Led, Latency):
 
     queue: Latency
     base: Array
+
+    @property
+    def full_load(self) -> Array:
+        """What the base leaves of it; see `Latency.full_load`."""
+        return self.queue.full_load - self.base
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What it is; see `Latency.full_load_is`."""
+        return self.queue.full_load_is
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Integral of the latency from 0 on: the part below the base is a constant."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import cvxpy as cp
@@ -12,6 +13,7 @@ from sojourn.models.latency.cone import Cone
 from sojourn.models.latency.mg1 import MM1
 from sojourn.models.latency.mmc import MMc
 from sojourn.reference.errors import Array, InputError
+from sojourn.reference.queues import whole
 
 
 class Tandem(Latency):
@@ -41,6 +43,7 @@ class Tandem(Latency):
         for name, bank in (("first", first), ("second", second)):
             if not isinstance(bank, Latency):
                 raise InputError(name, bank, "is not a bank of servers", "give MM1 or another family")
+        first, second = whole(first), whole(second)
         if len(first) != len(second):
             problem = f"has {len(second)} servers where first has {len(first)}"
             raise InputError("second", second, problem, "give as many of both: each server of the first has its own second")
@@ -55,6 +58,17 @@ class Tandem(Latency):
     def __repr__(self) -> str:
         return f"Tandem({self.first!r}, {self.second!r})"
 
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether the servers are; see `Queue.trusted`."""
+        return self.first.trusted and self.second.trusted
+
+    @property
+    def rate_error(self) -> Array:
+        """What the lesser rate leaves out; see `Queue.rate_error`."""
+        (a, a_error), (b, b_error) = ((q.rate, q.rate_error) for q in (self.first, self.second))
+        return np.where(a == b, np.minimum(a_error, b_error), np.where(a < b, a_error, b_error))
+
     @property
     def service(self) -> Array:
         """Latency of both when empty, beyond the delays, shape (n,)."""
@@ -64,6 +78,19 @@ class Tandem(Latency):
     def ceiling(self) -> Array:
         """Latency that no load exceeds; see `Queue.ceiling`."""
         return self.first.ceiling + self.second.ceiling
+
+    @property
+    def full_load(self) -> Array:
+        """The lesser load of both, of one alone where the other has none; see `Latency.full_load`."""
+        loads = self.first.full_load, self.second.full_load
+        least = np.fmin(*loads)
+        return np.where(np.isfinite(least), least, np.minimum(*loads))
+
+    @property
+    def full_load_is(self) -> tuple[str, ...]:
+        """What it is; see `Latency.full_load_is`."""
+        second = self.second.full_load < np.nan_to_num(self.first.full_load, nan=np.inf)
+        return tuple(np.where(second, self.second.full_load_is, self.first.full_load_is).tolist())
 
     @property
     def derived(self) -> bool:
@@ -139,7 +166,8 @@ class Tandem(Latency):
     def _sum(self, method: str, flow: ArrayLike, spare: ArrayLike | None) -> Array:
         parts = []
         for queue in (self.first, self.second):
-            more = np.where(queue.rate > self.rate, queue.rate - np.where(np.isfinite(self.rate), self.rate, 0.0), 0.0)
+            above = queue.rate - np.where(np.isfinite(self.rate), self.rate, 0.0)
+            more = np.where(np.isfinite(self.rate), above + (queue.rate_error - self.rate_error), 0.0)
             parts.append(getattr(queue, method)(flow, None if spare is None else more + np.asarray(spare)))
         out: Array = parts[0] + parts[1]
         return out

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sojourn.models.plots.parallel import lines_of
 from sojourn.models.plots.style import COLOURS, grid, load_label
 from sojourn.reference.worst_case import WorstCase
 
 STRATEGIES = {"llf": "largest latency first", "scale": "the optimum, scaled down"}
 
 
-def plot_anarchy(players: xr.Dataset, control: xr.Dataset, found: WorstCase, title: str = "") -> Figure:
-    """Draw the price of anarchy over the load above, and the delay over the part of the load under control below.
+def plot_anarchy(
+    players: xr.Dataset, control: xr.Dataset, found: WorstCase, title: str = "", others: Mapping[str, xr.Dataset] | None = None
+) -> Figure:
+    """Draw the price of anarchy over the load above, and the delay over the part of the load under control below; between, variants.
 
     Parameters
     ----------
@@ -26,22 +30,42 @@ def plot_anarchy(players: xr.Dataset, control: xr.Dataset, found: WorstCase, tit
         From `sojourn.models.studies.control_curve`.
     found : WorstCase
     title : str
+    others : mapping of str to Dataset, optional
+        Curves of variants by name, with ``price_of_anarchy`` over ``load``: with them there is a panel between the two.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure = Figure(figsize=(8.0, 8.0), layout="constrained")
-    above, below = figure.subplots(2, 1, height_ratios=(3, 2))
-    plot_players(players, above, found)
-    plot_control(control, below)
+    figure = Figure(figsize=(8.0, 11.0 if others else 8.0), layout="constrained")
+    panels = figure.subplots(3, 1, height_ratios=(3, 3, 2)) if others else figure.subplots(2, 1, height_ratios=(3, 2))
+    plot_players(players, panels[0], found)
+    if others:
+        alone = players.sel(players=math.inf).drop_vars("players")
+        plot_worst(alone, panels[1], others)
+    plot_control(control, panels[-1])
     if title:
         figure.suptitle(title)
     return figure
 
 
+def plot_worst(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset]) -> None:
+    """Draw the price of anarchy of a curve and of variants over the load, with a dot where each line is highest."""
+    for colour, width, (name, curve) in lines_of(data, others):
+        load, ratio = curve["load"].values, curve["price_of_anarchy"].values
+        (drawn,) = axes.plot(load, ratio, color=colour, linewidth=width, label=name or "as it is")
+        if np.isfinite(ratio).any():
+            at = int(np.nanargmax(ratio))
+            axes.plot(load[at], ratio[at], "o", color=colour, markersize=4 + width, zorder=5)
+            drawn.set_label(f"{name or 'as it is'}: up to {ratio[at]:.4g}, load {load[at]:.4g}")
+    axes.set(xlabel=load_label(data["load"].attrs["units"]), ylabel="price of anarchy, variants")
+    axes.legend(fontsize="small")
+    grid(axes)
+
+
 def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -> None:
     """Draw the price of anarchy of K players over the load, with the worst load and what the paper's rule finds."""
+    data = data.sortby("load")
     shown = [k for k in data["players"].values if k != 1]
     for i, k in enumerate(shown):
         alone = math.isinf(k)
@@ -54,13 +78,14 @@ def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -
         if found.candidate_poa < found.poa * (1 - 1e-6):
             label = f"by the paper's rule {found.candidate_poa:.4g}"
             axes.plot(found.candidate_load, found.candidate_poa, "s", color=COLOURS[1], zorder=5, label=label)
-    axes.set(xlabel=load_label(data), ylabel="price of anarchy")
+    axes.set(xlabel=load_label(data["load"].attrs["units"]), ylabel="price of anarchy")
     axes.legend(fontsize="small")
     grid(axes)
 
 
 def plot_control(data: xr.Dataset, axes: Axes) -> None:
     """Draw the mean delay over the optimum's against the part of the load under control."""
+    data = data.sortby("fraction")
     parts = data["fraction"].values
     for i, strategy in enumerate(data["strategy"].values):
         style = ("-", "--")[i % 2]

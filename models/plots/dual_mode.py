@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sojourn.models.plots.style import COLOURS, grid, load_label, log_delay
+from sojourn.models.studies.dual_mode_curve import ALONE
 
 JUMP = 0.02  # of p between neighbouring loads
 SHOWN = 12.0  # delays above so many times the least are left out: they grow without bound at the ends of the stable interval
 
 
-def plot_dual_mode(data: xr.Dataset, profile: xr.Dataset, title: str = "", factor: float = 1.0, unit: str = "") -> Figure:
+def plot_dual_mode(data: xr.Dataset, profile: xr.Dataset, title: str = "") -> Figure:
     """Draw delay against p, the best p against load, and delay against load: Figures 4, 5 and 6 of Jeff and Modiano.
 
     Parameters
@@ -23,10 +24,6 @@ def plot_dual_mode(data: xr.Dataset, profile: xr.Dataset, title: str = "", facto
     profile : xarray.Dataset
         From `sojourn.models.studies.profile`.
     title : str
-    factor : float
-        From the unit of the data to the one that is drawn.
-    unit : str
-        Its name; by default that of the data.
 
     Returns
     -------
@@ -34,9 +31,9 @@ def plot_dual_mode(data: xr.Dataset, profile: xr.Dataset, title: str = "", facto
     """
     figure = Figure(figsize=(8.0, 10.5), layout="constrained")
     over_p, assignment, delay = figure.subplots(3, 1, height_ratios=(3, 2, 3))
-    plot_profile(profile, over_p, factor, unit)
+    plot_profile(profile, over_p)
     plot_assignment(data, assignment)
-    plot_dual_mode_delay(data, delay, factor, unit)
+    plot_dual_mode_delay(data, delay)
     delay.sharex(assignment)
     assignment.set_xlabel("")
     if title:
@@ -44,24 +41,24 @@ def plot_dual_mode(data: xr.Dataset, profile: xr.Dataset, title: str = "", facto
     return figure
 
 
-def plot_profile(profile: xr.Dataset, axes: Axes, factor: float = 1.0, unit: str = "") -> None:
+def plot_profile(profile: xr.Dataset, axes: Axes) -> None:
     """Draw the delay under the best partition against p, one line a load, the least one marked."""
     for i, load in enumerate(profile["load"].values):
         row = profile.sel(load=load)
-        colour, values = COLOURS[i % len(COLOURS)], row["delay"].values * factor
-        axes.plot(row["p"], np.where(values <= SHOWN * factor * float(row["best_delay"]), values, np.nan), color=colour, label=f"{load:.4g}")
-        axes.plot(float(row["best_p"]), float(row["best_delay"]) * factor, "o", color=colour, clip_on=False, zorder=3)
-    log_delay(axes, unit or profile.attrs["time_unit"])
+        colour, values = COLOURS[i % len(COLOURS)], row["delay"].values
+        axes.plot(row["p"], np.where(values <= SHOWN * float(row["best_delay"]), values, np.nan), color=colour, label=f"{load:.4g}")
+        axes.plot(float(row["best_p"]), float(row["best_delay"]), "o", color=colour, clip_on=False, zorder=3)
+    log_delay(axes, profile["delay"])
     axes.set(xlabel="part p of the jobs in mode 1 (dot: the best)", xlim=(0, 1))
     # below the lines of the highest loads, which are the narrowest, there is room
-    axes.legend(title=load_label(profile), fontsize="small", title_fontsize="small", ncols=2)
+    axes.legend(title=load_label(profile["load"].attrs["units"]), fontsize="small", title_fontsize="small", ncols=2)
     grid(axes)
 
 
 def plot_assignment(data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], label: str | None = None) -> None:
     """Draw the best p against load; where it jumps, the line is broken."""
-    order = np.argsort(data["load"].values)
-    load, p = data["load"].values[order], data["p"].values[order]
+    data = data.sortby("load")
+    load, p = data["load"].values, data["p"].values
     jump = data.attrs.get("breakaway_load")
     if jump is not None:
         at = np.searchsorted(load, jump)
@@ -73,29 +70,29 @@ def plot_assignment(data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], labe
     load, p = np.insert(load, jumps, load[jumps]), np.insert(p, jumps, np.nan)
     axes.plot(load, p, color=colour, linewidth=1.8, label=label)
     _mark_breakaway(data, axes, colour)
-    axes.set(xlabel=load_label(data), ylabel="best p", ylim=(-0.04, 1.04))
+    axes.set(xlabel=load_label(data["load"].attrs["units"]), ylabel="best p", ylim=(-0.04, 1.04))
     grid(axes)
 
 
-def plot_dual_mode_delay(data: xr.Dataset, axes: Axes, factor: float = 1.0, unit: str = "") -> None:
+def plot_dual_mode_delay(data: xr.Dataset, axes: Axes) -> None:
     """Draw the least delay against load, each mode alone, the tunable-mode bound, and where they touch."""
-    best = data["delay"].values * factor
+    data = data.sortby("load")
+    best = data["delay"].values
     axes.plot(data["load"], best, color=COLOURS[0], linewidth=2.4, label="best assignment")
     for i, mode in enumerate(data["mode"].values):
-        alone = data["single_mode_delay"].sel(mode=mode).values * factor
-        shown = np.where(alone <= 2 * np.nanmax(best), alone, np.nan)
+        alone = data["single_mode_delay"].sel(mode=mode).values
+        shown = np.where(alone <= ALONE * np.nanmax(best), alone, np.nan)
         axes.plot(data["load"], shown, "--", color=COLOURS[i + 1], linewidth=1.2, label=f"all jobs in {mode}")
     if "tunable_delay" in data:
-        bound = data["tunable_delay"].values * factor
+        bound = data["tunable_delay"].values
         axes.plot(data["load"], bound, ":", color="black", linewidth=1.6, label="tunable mode: no split is faster")
         touches = [x for x in np.atleast_1d(data.attrs.get("touch_loads", [])) if data["load"].min() <= x <= data["load"].max()]
         if touches:
-            order = np.argsort(data["load"].values)
-            heights = np.exp(np.interp(touches, data["load"].values[order], np.log(bound[order])))
+            heights = np.exp(np.interp(touches, data["load"].values, np.log(bound)))
             axes.plot(touches, heights, "o", color="black", markersize=6, label="touch point", zorder=3)
     _mark_breakaway(data, axes, COLOURS[0], named=True)
-    log_delay(axes, unit or data.attrs["time_unit"])
-    axes.set(xlabel=load_label(data))
+    log_delay(axes, data["delay"])
+    axes.set(xlabel=load_label(data["load"].attrs["units"]))
     axes.legend(fontsize="small")
     grid(axes)
 

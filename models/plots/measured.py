@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from sojourn.models.latency import Latency, LatencyPool
 from sojourn.models.latency.measured import Measured
-from sojourn.models.plots.style import COLOURS, MILLI, grid
+from sojourn.models.plots.style import COLOURS, grid, load_label
 from sojourn.reference.errors import Array, InputError
 
 ACROSS = 3  # panels in a row
@@ -29,7 +29,7 @@ def plot_measured(bank: Measured, title: str = "", names: Sequence[str] | None =
     names : sequence of n str, optional
         By default server 1, server 2, ...
     time_unit : str, default "s"
-        Of the bank; seconds are drawn as milliseconds.
+        Of the bank.
 
     Returns
     -------
@@ -43,17 +43,17 @@ def plot_measured(bank: Measured, title: str = "", names: Sequence[str] | None =
     names = [f"server {i + 1}" for i in range(len(bank))] if names is None else list(names)
     if len(names) != len(bank):
         raise InputError("names", names, f"is not a list of {len(bank)} names", "give one name per server")
-    return _panels([(bank, i, name) for i, name in enumerate(names)], title, time_unit)
+    return _panels([(bank, i, name) for i, name in enumerate(names)], title, f"1/{time_unit}", time_unit)
 
 
-def _panels(servers: Sequence[tuple[Measured, int, str]], title: str, time_unit: str) -> Figure:
+def _panels(servers: Sequence[tuple[Measured, int, str]], title: str, rate_unit: str, delay_unit: str) -> Figure:
     """One panel a server: its bank, its place there, its name."""
     across = min(ACROSS, len(servers))
     down = -(-len(servers) // across)
     figure = Figure(figsize=(max(6.0, 4.2 * across), 0.8 + 3.4 * down), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (bank, i, name) in zip(panels, servers, strict=False):
-        plot_fit(bank, i, axes, time_unit)
+        plot_fit(bank, i, axes, rate_unit, delay_unit)
         axes.set_title(name, fontsize="medium")
     for axes in panels[len(servers) :]:
         axes.set_axis_off()
@@ -64,24 +64,23 @@ def _panels(servers: Sequence[tuple[Measured, int, str]], title: str, time_unit:
     return figure
 
 
-def plot_fits(bank: Latency, title: str, names: Sequence[str], time_unit: str = "s") -> Figure | None:
-    """Draw every measured server among others as `plot_measured` does, or return None where there is none."""
+def plot_fits(bank: Latency, title: str, names: Sequence[str], rate_unit: str, delay_unit: str) -> Figure | None:
+    """Draw every measured server among others as `plot_measured` does, or return None where there is none; units as of the bank."""
     banks = bank.banks if isinstance(bank, LatencyPool) else (bank,)
     edges = np.cumsum([0, *map(len, banks)])
     found = [(b, list(names[lo:hi])) for b, lo, hi in zip(banks, edges, edges[1:], strict=False) if isinstance(b, Measured)]
     if not found:
         return None
-    return _panels([(b, i, name) for b, its in found for i, name in enumerate(its)], title, time_unit)
+    return _panels([(b, i, name) for b, its in found for i, name in enumerate(its)], title, rate_unit, delay_unit)
 
 
-def plot_fit(bank: Measured, server: int, axes: Axes, time_unit: str = "s") -> None:
+def plot_fit(bank: Measured, server: int, axes: Axes, rate_unit: str = "1/s", delay_unit: str = "s") -> None:
     """Draw the samples of one server, those far from the fit as crosses, and the fit; samples above the picture are triangles at its edge."""
-    unit, factor = MILLI.get(time_unit, (time_unit, 1.0))
     last, far = float(bank.last[server]), bank.outliers(server)
     load, beyond_delay = bank.samples[server]
-    latency = (beyond_delay + bank.delay[server]) * factor
+    latency = beyond_delay + bank.delay[server]
     inside, outside = np.linspace(0.0, last, POINTS), np.array([last, BEYOND * last])
-    top = HEADROOM * max(float(_latency(bank, server, outside)[-1]) * factor, float(latency[~far].max(initial=0.0)))
+    top = HEADROOM * max(float(_latency(bank, server, outside)[-1]), float(latency[~far].max(initial=0.0)))
     above = latency > top
     axes.axvspan(last, BEYOND * last, color="0.92", linewidth=0, zorder=0)
     for which, mark, colour, label in (
@@ -92,10 +91,10 @@ def plot_fit(bank: Measured, server: int, axes: Axes, time_unit: str = "s") -> N
         if which.any():
             seen = np.minimum(latency[which], top)
             axes.plot(load[which], seen, mark, color=colour, markersize=5, zorder=3, clip_on=mark != "^", label=label)
-    axes.plot(inside, _latency(bank, server, inside) * factor, color=COLOURS[0], linewidth=1.8, label="fit: convex, increasing")
+    axes.plot(inside, _latency(bank, server, inside), color=COLOURS[0], linewidth=1.8, label="fit: convex, increasing")
     beyond = "beyond the samples: a straight line, not measured"
-    axes.plot(outside, _latency(bank, server, outside) * factor, "--", color=COLOURS[0], linewidth=1.8, label=beyond)
-    axes.set(xlim=(0.0, BEYOND * last), ylim=(0.0, top), xlabel=f"load (jobs per {time_unit})", ylabel=f"latency ({unit})")
+    axes.plot(outside, _latency(bank, server, outside), "--", color=COLOURS[0], linewidth=1.8, label=beyond)
+    axes.set(xlim=(0.0, BEYOND * last), ylim=(0.0, top), xlabel=load_label(rate_unit), ylabel=f"latency ({delay_unit})")
     grid(axes)
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sojourn.models.plots.style import COLOURS, MILLI, grid, load_label, log_delay
+from sojourn.models.plots.style import COLOURS, grid, load_label, log_delay
 
 MOST_LINES = 7  # of thresholds that are named; more would hide the curve
 
@@ -40,36 +40,35 @@ def plot_curve(data: xr.Dataset, title: str = "", others: Mapping[str, xr.Datase
 
 def plot_delay(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
     """Draw the mean delay at the optimum (solid) and at the equilibrium (dashed), on a logarithmic scale."""
-    unit, factor = MILLI.get(data.attrs["time_unit"], (data.attrs["time_unit"], 1.0))
     alone = not others
-    for colour, width, (name, curve) in _lines(data, others):
+    for colour, width, (name, curve) in lines_of(data, others):
         for goal, style in (("optimum", "-"), ("equilibrium", "--")):
             label = goal if alone else f"{name or 'as it is'}: {goal}"
             tone = colour if not alone else COLOURS[style == "--"]
-            axes.plot(curve["load"], curve[f"{goal}_delay"] * factor, style, color=tone, linewidth=width, label=label)
+            axes.plot(curve["load"], curve[f"{goal}_delay"], style, color=tone, linewidth=width, label=label)
     if alone:
         _thresholds(data, axes, named=True)
-    axes.set(xlabel=load_label(data))
-    log_delay(axes, unit)
+    axes.set(xlabel=load_label(data["load"].attrs["units"]))
+    log_delay(axes, data["optimum_delay"])
     axes.legend(fontsize="small", ncols=1 if alone else 2)
     grid(axes)
 
 
 def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
     """Draw the price of anarchy, with the loads where a server starts at the optimum (dotted) and at the equilibrium (dashed)."""
-    for colour, width, (name, curve) in _lines(data, others):
+    for colour, width, (name, curve) in lines_of(data, others):
         axes.plot(curve["load"], curve["price_of_anarchy"], color=colour, linewidth=width, label=name or "as it is")
     if others:
         axes.legend(fontsize="small")
     else:
         _thresholds(data, axes)
-    axes.set(ylabel="price of anarchy", xlabel=load_label(data))
+    axes.set(ylabel="price of anarchy", xlabel=load_label(data["load"].attrs["units"]))
     grid(axes)
 
 
-def _lines(data: xr.Dataset, others: Mapping[str, xr.Dataset] | None) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
+def lines_of(data: xr.Dataset, others: Mapping[str, xr.Dataset] | None) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
     """Colour, width and curve of each line; later ones are thinner, so that a line under another can still be seen."""
-    curves = list({"": data, **(others or {})}.items())
+    curves = [(name, curve.sortby("load")) for name, curve in {"": data, **(others or {})}.items()]
     widths = [1.8] if len(curves) == 1 else [4.0 - 2.8 * i / (len(curves) - 1) for i in range(len(curves))]
     return [(COLOURS[i % len(COLOURS)], widths[i], curve) for i, curve in enumerate(curves)]
 

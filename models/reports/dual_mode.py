@@ -11,7 +11,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, write
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
 from sojourn.models.solving.solution import finite_or_none
 from sojourn.reference import dual_mode as exact
 
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
     from sojourn.models.scenarios import DualModeScenario
     from sojourn.models.systems import OperatingPoint
-    from sojourn.reference.errors import Array
 
 PROFILE = (0.25, 0.5, 0.7, 0.85, 0.95)  # parts of the largest load at which the delay is drawn against p, beside the operating point
-NEAR = 1e-6  # how far beside the breakaway the curve is solved: there the two p are equally good
 
 
 def run(scenario: DualModeScenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
     """Solve at a load, print, write; return the exit code."""
-    best = scenario.system.assignment(point, solver=solver)
+    best = scenario.units.result(scenario.system.assignment(point, solver=solver))
     result = _result(scenario, best, solver)
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
@@ -40,12 +38,13 @@ def run(scenario: DualModeScenario, point: float, solver: str | None, folder: Pa
 def _result(scenario: DualModeScenario, best: OperatingPoint, solver: str | None) -> dict[str, Any]:
     system, form = scenario.system, scenario.system.canonical_form
     leaves = system.breakaway(solver=solver)
+    factor = scenario.units.delay_factor
     theorems = exact.regime(form, best.load).theorem if form.K > 1 else None
     return {
         "scenario": scenario.name,
         "title": scenario.title,
         "source": scenario.source,
-        "time_unit": system.time_unit,
+        "units": scenario.units.to_dict(),
         "canonical": {"mu0": form.mu0, "K": form.K, "f": [form.f1, form.f2]},
         "throughput_efficient": form.throughput_efficient,
         "bottleneck": form.bottleneck,
@@ -54,38 +53,41 @@ def _result(scenario: DualModeScenario, best: OperatingPoint, solver: str | None
         "theorem": theorems,
         "stable_interval": list(system.stable_interval(best.load)),
         "best": best.to_dict(),
-        "single_mode_delay": _alone(system.rates, best.load),
-        "tunable": {"f": float(system.tunable.exact.best_fraction(best.load)), "delay": float(system.tunable.exact.least_delay(best.load))},
+        "single_mode_delay": _alone(scenario, best.load),
+        "tunable": {
+            "f": float(system.tunable.exact.best_fraction(best.load)),
+            "delay": factor * float(system.tunable.exact.least_delay(best.load)),
+        },
         "breakaway": None if leaves is None else {"load": leaves.load, "p_before": leaves.p_before, "p_after": leaves.p_after},
         "touch_points": list(exact.touch_points(form)) if form.K > 1 else [],
     }
 
 
-def _alone(modes: exact.Modes, load: float) -> dict[str, float | None]:
+def _alone(scenario: DualModeScenario, load: float) -> dict[str, float | None]:
     """Mean delay with all jobs in one mode; None where it is not stable."""
-    delays = exact.delay(modes, load, [1.0, 0.0]).tolist()
+    delays = (exact.delay(scenario.system.rates, load, [1.0, 0.0]) * scenario.units.delay_factor).tolist()
     return {name: finite_or_none(delay) for name, delay in zip(("mode 1", "mode 2"), delays, strict=True)}
 
 
 def _print_result(scenario: DualModeScenario, best: OperatingPoint, result: dict[str, Any]) -> None:
-    unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
+    unit, jobs = scenario.delay_unit, scenario.units.jobs
     system, form = scenario.system, scenario.system.canonical_form
     out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
-    out.print(f"mu0 {form.mu0:.6g}/s, K {form.K:.6g}, local work {form.f1:.6g} in mode 1, {form.f2:.6g} in mode 2")
+    out.print(f"mu0 {form.mu0:.6g} {jobs}, K {form.K:.6g}, local work {form.f1:.6g} in mode 1, {form.f2:.6g} in mode 2")
     capacity = system.tunable.max_load
     part = f"{best.load / capacity:.4g} of both servers' capacity, {best.load / system.max_load:.4g} of the largest load {system.max_load:.6g}"
-    out.print(f"load {best.load:.6g} jobs/s = {part}\n")
-    out.print(_operating_point(best, factor, unit))
+    out.print(f"load {best.load:.6g} {jobs} = {part}\n")
+    show(_operating_point(best, unit))
     low, high = result["stable_interval"]
     said = f"; Theorem {result['theorem']} speaks here" if result["theorem"] else ""
     out.print(f"p can be from {low:.6g} to {high:.6g}{said}")
     how = f"{best.solver.lower()}, {best.formulation}, {best.polished} Newton steps"
     out.print(f"certified within {best.certificate.gap:.0e} of the least delay ({how})")
-    out.print(_comparison(result, factor, unit))
+    show(_comparison(result, unit))
     _print_marks(result, capacity)
 
 
-def _operating_point(best: OperatingPoint, factor: float, unit: str) -> Table:
+def _operating_point(best: OperatingPoint, unit: str) -> Table:
     table = Table(caption="best operating point")
     table.add_column("")
     for mode in best.modes:
@@ -93,13 +95,13 @@ def _operating_point(best: OperatingPoint, factor: float, unit: str) -> Table:
     table.add_column(f"delay ({unit})", justify="right", no_wrap=True)
     table.add_row("jobs", *(f"{part:.6f}" for part in best.assignment), "")
     for stage, row, delay in zip(best.stages, best.share, best.stage_delay, strict=True):
-        table.add_row(f"{stage} server", *(f"{part:.6f}" for part in row), f"{delay * factor:.6g}")
+        table.add_row(f"{stage} server", *(f"{part:.6f}" for part in row), f"{delay:.6g}")
     table.add_section()
-    table.add_row("[bold]mean delay", *("" for _ in best.modes), f"[bold]{best.mean_delay * factor:.6g}")
+    table.add_row("[bold]mean delay", *("" for _ in best.modes), f"[bold]{best.mean_delay:.6g}")
     return table
 
 
-def _comparison(result: dict[str, Any], factor: float, unit: str) -> Table:
+def _comparison(result: dict[str, Any], unit: str) -> Table:
     table = Table(caption="beside it")
     for heading in ("", f"delay ({unit})", "over the best"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
@@ -107,7 +109,7 @@ def _comparison(result: dict[str, Any], factor: float, unit: str) -> Table:
     rows = {f"all jobs in {mode}": delay for mode, delay in result["single_mode_delay"].items()}
     rows[f"tunable mode, f = {result['tunable']['f']:.4f}: no split is faster"] = result["tunable"]["delay"]
     for name, delay in rows.items():
-        table.add_row(name, *(("not stable", "") if delay is None else (f"{delay * factor:.6g}", f"{delay / best:.4f}")))
+        table.add_row(name, *(("not stable", "") if delay is None else (f"{delay:.6g}", f"{delay / best:.4f}")))
     return table
 
 
@@ -130,28 +132,21 @@ def _write_all(folder: Path, scenario: DualModeScenario, solver: str | None, res
     failed = [write(folder / "result.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
     interrupted = False
     try:
-        data = scenario.system.curve(_with_breakaway(scenario, result), solver=solver)
+        data = scenario.system.curve(np.unique(scenario.loads), refine=True, solver=solver)
     except CurveInterruptedError as stop:
         data, interrupted = stop.dataset, True
+    data = scenario.units.present(data)
     failed.append(write(folder / "curve.nc", lambda p: data.to_netcdf(p, engine="scipy")))
     failed.append(write(folder / "curve.csv", lambda p: _flat(data).to_csv(p, index=False)))
     if data.sizes["load"]:
-        shapes = profile(scenario.system, np.unique([result["load"], *(part * scenario.system.max_load for part in PROFILE)]))
+        loads = np.unique([result["load"], *(part * scenario.system.max_load for part in PROFILE)])
+        shapes = scenario.units.present(profile(scenario.system, loads))
         failed.append(write(folder / "profile.nc", lambda p: shapes.to_netcdf(p, engine="scipy")))
-        unit, factor = scenario.delay_unit, {"s": 1.0, "ms": 1e3}[scenario.delay_unit]
-        picture = plot_dual_mode(data, shapes, scenario.title, factor, unit)
+        picture = plot_dual_mode(data, shapes, scenario.title)
         failed.append(write(folder / "curve.png", lambda p: picture.savefig(p, dpi=150)))
     if not quiet:
         say_written(folder)
     return INTERRUPTED if interrupted else NOT_WRITTEN if any(failed) else 0
-
-
-def _with_breakaway(scenario: DualModeScenario, result: dict[str, Any]) -> Array:
-    """Loads of the scenario and, on both sides of it, the breakaway: a picture must not cut its corner."""
-    leaves = result["breakaway"]
-    beside = [] if leaves is None else [leaves["load"] * (1 - NEAR), leaves["load"] * (1 + NEAR)]
-    inside = [x for x in beside if scenario.loads.min() < x < scenario.loads.max()]
-    return np.unique(np.concatenate([scenario.loads, inside]))
 
 
 def _flat(data: xr.Dataset) -> Any:

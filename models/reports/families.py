@@ -11,6 +11,11 @@ from rich.table import Table
 from sojourn.models.latency import Latency, families
 from sojourn.models.latency.base import parameters
 
+CAPTION = (
+    "fields with ? may be left out, service_time may stand for rate; M/M/1-percentile: the flow-weighted mean of the servers' percentiles, "
+    "no percentile of all jobs; --json says more"
+)
+
 
 def listed() -> list[dict[str, Any]]:
     """One row a family: its name, class, first line of documentation, fields, and the cones of its optimum and equilibrium."""
@@ -42,7 +47,7 @@ def _cones(family: type[Latency], kind: str) -> str:
 
 def table(rows: list[dict[str, Any]]) -> Table:
     """Return the rows as a table for rich."""
-    out = Table(caption="fields with ? may be left out; --json says more")
+    out = Table(caption=CAPTION)
     for heading in ("family", "fields", "cones of the\noptimum", "of the\nequilibrium"):
         out.add_column(heading, no_wrap=heading == "family")
     for row in rows:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sojourn.models.scenarios.fields import PER_SECOND, SECONDS, ScenarioError, known, loads, number, table, text, unit
+from sojourn.models.scenarios.fields import ScenarioError, known, number, table, text
+from sojourn.models.scenarios.loads import Loads
+from sojourn.models.scenarios.units import Units, units_of
 from sojourn.models.systems.dual_mode import DualMode
-from sojourn.reference.errors import Array, InputError
+from sojourn.reference.errors import Array, InputError, LoadError
 
 TOP_KEYS = ("title", "source", "units", "loads", "dual_mode")
 CANONICAL, RATES = ("mu0", "K", "f"), ("local", "cloud")
@@ -24,13 +26,13 @@ class DualModeScenario:
     name, title, source : str
         `source` says where the numbers are from.
     system : DualMode
-        In seconds and jobs per second.
+        In the unit of time of the file's rates.
     load : float
-        Operating point, jobs per second.
+        Operating point, in the file's unit of rates.
     loads : ndarray, shape (K,)
-        Loads of the curve, jobs per second.
-    delay_unit : {"s", "ms"}
-        Unit in which people read delays.
+        Loads of the curve, in the file's unit of rates.
+    units : Units
+        Those of the file, in which people read results.
     """
 
     name: str
@@ -39,23 +41,38 @@ class DualModeScenario:
     system: DualMode
     load: float
     loads: Array
-    delay_unit: Literal["s", "ms"]
+    units: Units
+
+    @property
+    def delay_unit(self) -> str:
+        """Unit in which the file gives delays, and in which people read them."""
+        return self.units.delay
+
+    @property
+    def most(self) -> float:
+        """Load that none may reach; infinite where no load is too much."""
+        return self.system.max_load
+
+    def load_of(self, text: str, place: str) -> float:
+        """Return a load as people write it, such as ``"60%"``; see `Loads.read`."""
+        return _loads(self.system, self.units).read(text, place, LoadError)
 
 
 def read(given: Mapping[str, Any], name: str) -> DualModeScenario:
     """Return the scenario that a TOML table with `dual_mode` says."""
     known(given, TOP_KEYS, "")
-    units = table(given, "units", required=True)
-    known(units, ("rate", "delay"), "units.")
-    per_second = unit(units, "rate", PER_SECOND)
-    unit(units, "delay", SECONDS)
-    system = _system(table(given, "dual_mode"), per_second)
-    at, curve = loads(table(given, "loads"), system.max_load, system.check_load)
+    units = units_of(table(given, "units", required=True))
+    system = _system(table(given, "dual_mode"), units.time)
+    at, curve = _loads(system, units).read_all(table(given, "loads"))
     title, source = (text(given, key, "", default) for key, default in (("title", name), ("source", "")))
-    return DualModeScenario(name, title, source, system, at, curve, units["delay"])
+    return DualModeScenario(name, title, source, system, at, curve, units)
 
 
-def _system(given: Mapping[str, Any], per_second: float) -> DualMode:
+def _loads(system: DualMode, units: Units) -> Loads:
+    return Loads(units, system.max_load, "largest load", system.check_load)
+
+
+def _system(given: Mapping[str, Any], time_unit: str) -> DualMode:
     """The system from mu0, K and f, or from the rates of both servers."""
     keys = RATES if any(key in given for key in RATES) else CANONICAL
     known(given, keys, "dual_mode.")
@@ -65,10 +82,9 @@ def _system(given: Mapping[str, Any], per_second: float) -> DualMode:
     try:
         if keys == RATES:
             local, cloud = (_pair(given[key], f"dual_mode.{key}", infinite=True) for key in RATES)
-            DualMode(local, cloud)  # what is wrong is said in the numbers of the file
-            return DualMode([r * per_second for r in local], [r * per_second for r in cloud])
+            return DualMode(local, cloud, time_unit)
         mu0, K = (number(given[key], f"dual_mode.{key}", above=True) for key in ("mu0", "K"))
-        return DualMode.canonical(mu0=mu0 * per_second, K=K, f=_pair(given["f"], "dual_mode.f"))
+        return DualMode.canonical(mu0=mu0, K=K, f=_pair(given["f"], "dual_mode.f"), time_unit=time_unit)
     except InputError as error:
         if isinstance(error, ScenarioError):
             raise

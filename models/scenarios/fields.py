@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from sojourn.reference.errors import Array, InputError
-
-SECONDS = {"s": 1.0, "ms": 1e-3}
-PER_SECOND = {"1/s": 1.0, "1/ms": 1e3}
+from sojourn.reference.errors import InputError
 
 
 class ScenarioError(InputError):
@@ -37,17 +32,13 @@ def table(given: Mapping[str, Any], key: str, *, required: bool = False) -> Mapp
     return value
 
 
-def unit(units: Mapping[str, Any], key: str, known: Mapping[str, float]) -> float:
-    """Return the factor of a unit that is named."""
+def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
+    """Return the name of a unit, one of those that are known."""
     unit = units.get(key)
     if not isinstance(unit, str) or unit not in known:
-        raise ScenarioError(
-            f"units.{key}",
-            unit,
-            "is missing" if unit is None else "is not a known unit",
-            f"use one of {', '.join(known)}",
-        )
-    return known[unit]
+        problem = "is missing" if unit is None else "is not a known unit"
+        raise ScenarioError(f"units.{key}", unit, problem, f"use one of {', '.join(known)}")
+    return unit
 
 
 def number(value: object, place: str, *, above: bool = False) -> float:
@@ -69,40 +60,3 @@ def text(given: Mapping[str, Any], key: str, place: str, default: str) -> str:
     if not isinstance(value, str) or (not value.strip() and key != "source"):
         raise ScenarioError(f"{place}{key}", value, "is not text", "give some text in quotes")
     return value
-
-
-def loads(given: Mapping[str, Any], most: float, check: Callable[[float], float]) -> tuple[float, Array]:
-    """Return the operating point and the loads of the curve; `most` is the load that none may reach, `check` raises where one does."""
-    known(given, ("at", "curve"), "loads.")
-    for key in ("at", "curve"):
-        if key not in given and math.isinf(most):
-            remedy = "give loads.at and loads.curve in jobs per second, such as at = 10 and curve = { from = 1, to = 20, points = 99 }"
-            raise ScenarioError(f"loads.{key}", None, "is missing, and by default it is a part of the total rate, which is infinite", remedy)
-    at = absolute(number(given.get("at", 0.5), "loads.at", above=True), most)
-    curve = given.get("curve", {"from": 0.01, "to": 0.99, "points": 99})
-    if isinstance(curve, dict):
-        known(curve, ("from", "to", "points"), "loads.curve.")
-        start, end = (number(curve.get(k, d), f"loads.curve.{k}", above=True) for k, d in (("from", 0.01), ("to", 0.99)))
-        points = curve.get("points", 99)
-        if not isinstance(points, int) or isinstance(points, bool) or not 1 <= points <= 1_000_000:
-            raise ScenarioError("loads.curve.points", points, "is not a number of points", "give a whole number from 1 to 1000000")
-        values = np.linspace(absolute(start, most), absolute(end, most), points)
-    elif isinstance(curve, list) and curve:
-        values = np.array([absolute(number(v, f"loads.curve[{i}]", above=True), most) for i, v in enumerate(curve)])
-    else:
-        raise ScenarioError("loads.curve", curve, "is not a list of loads", "give [0.1, 0.5] or { from = 0.01, to = 0.99, points = 99 }")
-    for i, value in enumerate((at, *values)):
-        _checked(check, value, "loads.at" if i == 0 else f"loads.curve[{i - 1}]")
-    return at, values
-
-
-def absolute(load: float, most: float) -> float:
-    """Return a load in jobs per second: below 1 it is a part of the load that none may reach, where there is one."""
-    return load * most if 0 < load < 1 and math.isfinite(most) else load
-
-
-def _checked(check: Callable[[float], float], load: float, place: str) -> None:
-    try:
-        check(load)
-    except InputError as error:
-        raise ScenarioError(place, load, error.problem, error.remedy) from None

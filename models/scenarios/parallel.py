@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from sojourn.models.latency.base import parameters
 from sojourn.models.latency.registry import family_named
-from sojourn.models.scenarios.fields import PER_SECOND, SECONDS, ScenarioError, known, loads, number, table, text, unit
-from sojourn.models.scenarios.servers import Server, Units, banks, servers
+from sojourn.models.scenarios.fields import ScenarioError, known, number, table, text
+from sojourn.models.scenarios.loads import Loads
+from sojourn.models.scenarios.rows import Rows
+from sojourn.models.scenarios.servers import Server, banks, servers
+from sojourn.models.scenarios.units import Units, units_of
 from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference.errors import Array
+from sojourn.reference.errors import Array, LoadError
 
 TOP_KEYS = ("title", "source", "units", "loads", "servers", "variants")
 SINGLE = ("M/M/1", "M/D/1")  # M/G/1 with a cv of their own
@@ -50,14 +54,18 @@ class Scenario:
     name, title, source : str
         `source` says where the numbers are from.
     system : ParallelServers
-        In seconds and jobs per second.
+        In the unit of time of the file's rates.
     load : float
-        Operating point, jobs per second.
+        Operating point, in the file's unit of rates.
     loads : ndarray, shape (K,)
-        Loads of the curve, jobs per second.
-    delay_unit : {"s", "ms"}
-        Unit in which the file states delays, and in which people read them.
+        Loads of the curve, in the file's unit of rates.
+    units : Units
+        Those of the file, in which people read results.
     variants : tuple of Variant
+    rows : Rows
+        Rows of tables and files: replicas are one.
+    notes : tuple of str
+        What was left out of the files that it reads, such as rows with an empty cell.
     """
 
     name: str
@@ -66,26 +74,49 @@ class Scenario:
     system: ParallelServers
     load: float
     loads: Array
-    delay_unit: Literal["s", "ms"]
+    units: Units
     variants: tuple[Variant, ...]
+    rows: Rows
+    notes: tuple[str, ...] = ()
+
+    @property
+    def delay_unit(self) -> str:
+        """Unit in which the file gives delays, and in which people read them."""
+        return self.units.delay
+
+    @property
+    def most(self) -> float:
+        """Load that none may reach; infinite where no load is too much."""
+        return self.system.total_rate
+
+    def load_of(self, text: str, place: str) -> float:
+        """Return a load as people write it, such as ``"70%"``; see `Loads.read`."""
+        return _loads(self.system, self.units).read(text, place, LoadError)
 
 
 def read(given: Mapping[str, Any], name: str, folder: Path) -> Scenario:
     """Return the scenario that a TOML table with `servers` says; files that it names are relative to the folder."""
     known(given, TOP_KEYS, "")
-    said = table(given, "units", required=True)
-    known(said, ("rate", "delay"), "units.")
-    units = Units(unit(said, "rate", PER_SECOND), unit(said, "delay", SECONDS))
-    listed = servers(given.get("servers"), folder)
-    system = _system(listed, units)
-    at, curve = loads(table(given, "loads"), system.total_rate, system.check_load)
-    variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
+    units = units_of(table(given, "units", required=True))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        listed = servers(given.get("servers"), folder, units)
+        system = _system(listed, units)
+    notes = tuple(dict.fromkeys(str(w.message) for w in caught))
+    at, curve = _loads(system, units).read_all(table(given, "loads"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the same files
+        variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
     title, source = (text(given, key, "", default) for key, default in (("title", name), ("source", "")))
-    return Scenario(name, title, source, system, at, curve, said["delay"], variants)
+    return Scenario(name, title, source, system, at, curve, units, variants, Rows.of(listed), notes)
+
+
+def _loads(system: ParallelServers, units: Units) -> Loads:
+    return Loads(units, system.total_rate, "total rate", system.check_load)
 
 
 def _system(given: Sequence[Server], units: Units) -> ParallelServers:
-    return ParallelServers(*banks(given, units), names=[s.name for s in given], time_unit="s")
+    return ParallelServers(*banks(given, units), names=[name for s in given for name in s.names], time_unit=units.time)
 
 
 def _variant(name: str, given: object, listed: Sequence[Server], true: ParallelServers, units: Units) -> Variant:
@@ -99,7 +130,7 @@ def _variant(name: str, given: object, listed: Sequence[Server], true: ParallelS
     if "delay" in given:
         delay = given["delay"]
         if delay == "mean":
-            delay = float(np.mean([s.fields.get("delay", 0.0) for s in listed]))
+            delay = float(np.average([s.fields.get("delay", 0.0) for s in listed], weights=[s.replicas for s in listed]))
         changed = [_with(s, "delay", number(delay, f"{place}delay"), place) for s in changed]
     if "cv" in given:
         cv = number(given["cv"], f"{place}cv")

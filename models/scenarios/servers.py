@@ -1,7 +1,8 @@
-"""The servers of a scenario file: tables of numbers of any family to banks of servers, in seconds and jobs per second."""
+"""The servers of a scenario file: tables of numbers of any family to banks of servers, in the unit of time of its rates."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,20 +15,14 @@ from sojourn.models.latency import Latency
 from sojourn.models.latency.base import parameters
 from sojourn.models.latency.registry import family_named
 from sojourn.models.scenarios.fields import ScenarioError, known, number, text
+from sojourn.models.scenarios.tables import check_columns, table_rows
+from sojourn.models.scenarios.units import Units
 from sojourn.reference.errors import InputError
 
 HINTS = {
-    "rate": ("is missing", "give the service rate"),
+    "rate": ("is missing", "give the service rate, or service_time"),
     "cv": ("{family} needs a coefficient of variation", "give cv, 0 or more"),
 }
-
-
-@dataclass(frozen=True)
-class Units:
-    """Of the numbers of a file: a rate of 1 in jobs per second, and a time of 1 in seconds."""
-
-    per_second: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -41,44 +36,60 @@ class Server:
     name, family : str
     fields : mapping
         Numbers, lists of numbers, paths, or the servers that it is made of, by field.
+    replicas : int
+        How many servers of these numbers there are.
     """
 
     place: str
     name: str
     family: str
     fields: Mapping[str, Any]
+    replicas: int = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the servers: numbered where there is more than one."""
+        return (self.name,) if self.replicas == 1 else tuple(f"{self.name} {i + 1}" for i in range(self.replicas))
 
     def changed(self, **fields: Any) -> Server:
         """Return the same server with other numbers."""
         return replace(self, fields={**self.fields, **fields})
 
 
-def servers(given: object, folder: Path) -> list[Server]:
-    """Return the servers that a file says, with names of their own; paths are relative to the folder."""
-    if not isinstance(given, list) or not given:
-        raise ScenarioError("servers", given, "the system has no server", "add a [[servers]] table with a rate")
-    out = [_server(f"servers[{i}].", f"server {i + 1}", s, folder) for i, s in enumerate(given)]
+def servers(given: object, folder: Path, units: Units) -> list[Server]:
+    """Return the servers of a file, with names of their own; paths are relative to the folder."""
+    if isinstance(given, dict) and "file" in given:
+        tables = table_rows(given, folder, units)
+    elif isinstance(given, list) and given:
+        tables = [(f"servers[{i}].", s) for i, s in enumerate(given)]
+    else:
+        remedy = 'add a [[servers]] table with a rate, or name a CSV file: [servers] with file = "servers.csv"'
+        raise ScenarioError("servers", given, "the system has no server", remedy)
+    out = [_server(place, f"server {i + 1}", s, folder, units, top=True) for i, (place, s) in enumerate(tables)]
     taken: dict[str, str] = {}
     for server in out:
-        if server.name in taken:
-            problem = f"is the name of {taken[server.name]} too"
-            raise ScenarioError(f"{server.place}name", server.name, problem, "give every server its own name")
-        taken[server.name] = server.place[:-1]
+        for name in dict.fromkeys((server.name, *server.names)):
+            if name in taken:
+                problem = f"is the name of {taken[name]} too"
+                raise ScenarioError(f"{server.place}name", name, problem, "give every server its own name")
+            taken[name] = server.place.rstrip(".: ")
     return out
 
 
 def banks(given: Sequence[Server], units: Units) -> list[Latency]:
-    """Return the servers in order; neighbours of one family whose fields are plain numbers are one bank."""
+    """Return the servers in order, replicas side by side; neighbours of one family whose fields are plain numbers are one bank."""
     out, start = [], 0
     for end in range(1, len(given) + 1):
         if end < len(given) and _alike(given[start], given[end]):
             continue
-        out.append(_bank(given[start:end], units))
+        bank, replicas = _bank(given[start:end], units), [s.replicas for s in given[start:end]]
+        out.append(bank if max(replicas) == 1 else bank.take(np.repeat(np.arange(len(bank)), replicas)))
         start = end
     return out
 
 
-def _server(place: str, default: str, given: object, folder: Path) -> Server:
+def _server(place: str, default: str, given: object, folder: Path, units: Units, *, top: bool = False) -> Server:
+    """One server; replicas are those of a whole server, not of one within another."""
     if not isinstance(given, dict):
         raise ScenarioError(place[:-1], given, "is not a table", "write it as [[servers]]")
     family = given.get("family", "M/G/1" if "cv" in given else "M/M/1")
@@ -89,11 +100,46 @@ def _server(place: str, default: str, given: object, folder: Path) -> Server:
     if family in ("M/M/1", "M/D/1") and "cv" in given:
         raise ScenarioError(f"{place}cv", given["cv"], f"{family} has its own", "leave out cv, or use family = 'M/G/1'")
     files = family_named(family).files
-    known(given, ("name", "family", *fields, *files), place)
+    more = [
+        key for key, there in (("service_time", "rate" in fields), ("replicas", top), ("columns", bool(files))) if there and key not in fields
+    ]
+    known(given, ("name", "family", *fields, *files, *more), place)
+    replicas = _replicas(given["replicas"], f"{place}replicas") if "replicas" in given and "replicas" in more else 1
+    said = {k: _value(v, f"{place}{k}", k, folder, units) for k, v in given.items() if k in fields or k in files}
+    if "service_time" in given and "service_time" in more:
+        if "rate" in given:
+            raise ScenarioError(
+                f"{place}service_time", given["service_time"], "stands beside rate, which it is another word for", "give one of them"
+            )
+        said["rate"] = _rate(given["service_time"], f"{place}service_time", units)
     if not any(name in given for name in files):
-        _complete(place, family, fields, given)
-    said = {k: _value(v, f"{place}{k}", k, folder) for k, v in given.items() if k in fields or k in files}
-    return Server(place, text(given, "name", place, default), family, said)
+        _complete(place, family, fields, said)
+    if "columns" in given and "columns" in more:
+        said["columns"] = _sample_columns(given, place, family, units)
+    return Server(place, text(given, "name", place, default), family, said, replicas)
+
+
+def _replicas(value: object, place: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1_000_000 or value != int(value):
+        raise ScenarioError(place, value, "is not a number of servers", "give a whole number from 1 to 1000000")
+    return int(value)
+
+
+def _rate(value: object, place: str, units: Units) -> float:
+    """Rate of a server, from its service time."""
+    time = number(value, place, above=True)
+    if not math.isfinite(rate := units.rate_of(time)):
+        raise ScenarioError(place, value, "is so short that its rate is not finite", "give a longer time")
+    return rate
+
+
+def _sample_columns(given: Mapping[str, Any], place: str, family: str, units: Units) -> dict[str, str]:
+    """Columns of a file of samples, by field."""
+    named, kind = given["columns"], family_named(family)
+    if not any(name in given for name in kind.files):
+        raise ScenarioError(f"{place}columns", named, "names columns of a file, and there is none", f"give {kind.files[0]}")
+    read = [*(kind.rates or ()), *(t for t in kind.times or () if t != "delay")]
+    return check_columns(named, f"{place}columns", read, units, times=kind.times or (), rates=kind.rates or ())
 
 
 def _complete(place: str, family: str, fields: Mapping[str, bool], given: Mapping[str, Any]) -> None:
@@ -103,12 +149,12 @@ def _complete(place: str, family: str, fields: Mapping[str, bool], given: Mappin
             raise ScenarioError(f"{place}{name}", None, problem.format(family=family), remedy)
 
 
-def _value(value: object, place: str, name: str, folder: Path) -> Any:
+def _value(value: object, place: str, name: str, folder: Path, units: Units) -> Any:
     """Number, list of numbers, path, or the server that a table says."""
     if name in ("rate", "delay", "cv"):
         return number(value, place, above=name == "rate")
     if isinstance(value, dict):
-        return _server(f"{place}.", name, value, folder)
+        return _server(f"{place}.", name, value, folder, units)
     if isinstance(value, list) and value:
         return [number(v, f"{place}[{i}]") for i, v in enumerate(value)]
     return folder / value if isinstance(value, str) else number(value, place)
@@ -120,28 +166,30 @@ def _alike(one: Server, other: Server) -> bool:
 
 
 def _bank(part: Sequence[Server], units: Units) -> Latency:
-    """One bank, from the units of the file to seconds."""
+    """One bank, its delays in the unit of time of its rates."""
     family = family_named(part[0].family)
     # what says its fields is converted before it looks at them; else its numbers must be of one unit of time
     read = any(isinstance(v, Path) for v in part[0].fields.values())
     declared = family.rates is not None and family.times is not None and not read
-    if not (declared or family.scaled is not Latency.scaled or np.isclose(units.per_second * units.seconds, 1.0)):
+    if not (declared or family.scaled is not Latency.scaled or units.delay_factor == 1):
         remedy = f"use units that fit, such as 1/s and s, or say in {family.__name__} which fields are rates and which are times"
         raise ScenarioError("units", "of a rate and of a delay", f"do not fit, and {part[0].family} does not say its fields'", remedy)
-    factors = {**dict.fromkeys(family.rates or (), units.per_second), **dict.fromkeys(family.times or (), units.seconds)}
-    rows = [{k: _converted(v, factors.get(k, 1.0) if declared else 1.0, units) for k, v in s.fields.items()} for s in part]
+    times = (family.times or ()) if declared else ()
+    rows = [{k: _converted(v, k in times, units) for k, v in s.fields.items()} for s in part]
     try:
         bank = family.of_fields(rows)
     except InputError as error:
         raise _placed(part, error) from None
     composed = any(isinstance(v, Server) for v in part[0].fields.values())
-    return bank if declared or composed else bank.scaled(units.per_second, units.seconds)
+    return bank if declared or composed or units.delay_factor == 1 else bank.scaled(1.0, 1.0 / units.delay_factor)
 
 
-def _converted(value: Any, factor: float, units: Units) -> Any:
+def _converted(value: Any, time: bool, units: Units) -> Any:
     if isinstance(value, Server):
         return _bank([value], units)
-    return value if isinstance(value, Path) else [v * factor for v in value] if isinstance(value, list) else value * factor
+    if not time:
+        return value
+    return [units.from_delay(v) for v in value] if isinstance(value, list) else units.from_delay(value)
 
 
 def _placed(part: Sequence[Server], error: InputError) -> ScenarioError:

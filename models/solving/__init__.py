@@ -1,7 +1,8 @@
 """From a convex problem to a certified solution."""
 
-from sojourn.models.solving.certificate import Certificate, certify
+from sojourn.models.solving.certificate import Certificate
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError, SolverNameError
+from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import Attempt, Solution, Timing
 
 __all__ = [
@@ -9,8 +10,8 @@ __all__ = [
     "Certificate",
     "FormulationError",
     "NotCertifiedError",
+    "PriceOfAnarchy",
     "Solution",
     "SolverNameError",
     "Timing",
-    "certify",
 ]

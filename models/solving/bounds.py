@@ -25,6 +25,10 @@ class Bounds:
     upper_bound: float
     gap: float
 
+    def __mul__(self, factor: float) -> Bounds:
+        """Bounds of the value in another unit."""
+        return Bounds(self.lower_bound * factor, self.upper_bound * factor, self.gap)
+
 
 def bounds(value: float, lower: float, upper: float, rounding: float = 0.0) -> Bounds:
     """Return the certificate of a value from bounds that hold up to a relative rounding error."""
@@ -33,9 +37,12 @@ def bounds(value: float, lower: float, upper: float, rounding: float = 0.0) -> B
 
 
 def bounds_of(value: Array, lower: Array, upper: Array, rounding: Array) -> tuple[Array, Array, Array]:
-    """Return lower bounds, upper bounds and gaps of many values; see `bounds`."""
+    """Return lower bounds, upper bounds and gaps of many values; see `bounds`.
+
+    A lower bound above the upper one is wrong: the gap then says by how much.
+    """
     low, high = lower * (1 - rounding), upper * (1 + rounding)
     sure = np.isfinite(value) & (low > 0) & np.isfinite(high)
     worst = np.maximum(np.abs(high - value), np.abs(value - low))
     gap = np.divide(worst, low, out=np.full(np.shape(worst), np.inf), where=sure)
-    return np.where(np.isfinite(low), np.maximum(low, 0.0), 0.0), np.where(sure, high, np.inf), gap
+    return np.where(np.isfinite(low), np.clip(low, 0.0, high), 0.0), np.where(sure, high, np.inf), gap

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar, get_args
 
 import numpy as np
 
 from sojourn.models.solving.prices import Goal, multiplier
 from sojourn.models.solving.splits import Mask, clip, feasible, missing, total
 from sojourn.models.solving.table import Table
-from sojourn.reference.errors import Array
+from sojourn.reference.errors import Array, InputError, numbers
+from sojourn.reference.parallel import check_one_load
 from sojourn.reference.queues import Operation, Queue
 
 EPS = float(np.finfo(float).eps)
@@ -59,6 +61,8 @@ class Certificate:
     potential_gap: float | None = None
     violation: float | None = None
 
+    times: ClassVar[tuple[str, ...]] = ("lower_bound", "upper_bound", "deviation_gain")
+
 
 @dataclass(frozen=True, eq=False)
 class Certificates(Table):
@@ -79,7 +83,7 @@ class Certificates(Table):
 
 
 def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
-    """Return the certificate of a flow, as tight as the flow allows.
+    """Return the certificate of a flow, as tight as the flow allows. For the split of a user's own see `ParallelServers.evaluate`.
 
     Parameters
     ----------
@@ -90,8 +94,17 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
     flow : ndarray, shape (n,)
         The answer to certify; it need not be feasible.
     goal : {"optimum", "equilibrium"}
+
+    Raises
+    ------
+    LoadError, InputError
     """
-    return certify_rows(queue, np.array([float(load)]), np.asarray(flow, dtype=float)[None], goal).row(0)
+    if goal not in get_args(Goal):
+        raise InputError("goal", goal, "is not something to certify", f"use {' or '.join(get_args(Goal))}")
+    x = numbers("flow", flow)
+    if x.shape != (len(queue),):
+        raise InputError("flow", x.tolist(), f"has shape {x.shape}", f"give {len(queue)} numbers, one a server")
+    return certify_rows(queue, np.array([check_one_load(queue, load)]), x[None], goal).row(0)
 
 
 def certify_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates:
@@ -142,7 +155,7 @@ def rounding(queue: Queue, load: Array, flow: Array, goal: Goal) -> Array:
 def mean_delay(queue: Queue, flow: Array) -> Array:
     """Mean delay sum x_i l_i(x_i) / sum x_i at a flow, shape (...); infinite outside the stable region."""
     inside = np.maximum(flow, 0.0)
-    stable = np.all(inside < queue.rate, axis=-1) & inside.any(axis=-1)
+    stable = np.all(queue.spare_capacity(inside) > 0, axis=-1) & inside.any(axis=-1)
     x = np.where(stable[..., None], inside, 0.0)
     carried = total(x * queue.latency(x))
     delay: Array = np.divide(carried, total(x), out=np.full(np.shape(carried), np.inf), where=stable)
@@ -173,7 +186,7 @@ def deviation_gain(queue: Queue, flow: Array) -> Array:
 
 def _split(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
     """Flow and spare capacity of exactly the load: what rounding left over goes to the used server with the most room."""
-    spare = queue.rate - flow
+    spare = queue.spare_capacity(flow)
     roomy = np.where(flow > 0, spare, -1.0).argmax(axis=-1)[..., None]
     rest = np.where(np.arange(flow.shape[-1]) == roomy, missing(load, flow)[..., None], 0.0)
     return flow + rest, spare - rest
@@ -182,7 +195,7 @@ def _split(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
 def _dual(queue: Queue, load: Array, price: Array, point: Operation, cost: Array) -> Array:
     """Lagrangian at the minimisers of a price: what they cost, and the price of the load that they leave."""
     full = point.spare < point.flow  # its flow is known best as rate less spare capacity
-    carried = np.concatenate([np.where(full, queue.rate, point.flow), np.where(full, -point.spare, 0.0)], axis=-1)
+    carried = np.concatenate([np.where(full, queue.rate, point.flow), np.where(full, queue.rate_error - point.spare, 0.0)], axis=-1)
     return total(np.concatenate([cost, (price * missing(load, carried))[..., None]], axis=-1))
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, TypedDict, TypeVar
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError
 from sojourn.models.solving.solution import Attempt
 from sojourn.models.solving.solvers import solver_names, takes
+from sojourn.models.solving.wanted import check_gap
 from sojourn.reference.errors import InputError
 
 
@@ -67,9 +68,8 @@ def check_how(goal: str, how: Mapping[str, object], known: type = How) -> None:
             near = difflib.get_close_matches(key, known.__annotations__, 1)
             hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known.__annotations__)}"
             raise TypeError(f"{goal}() got an unexpected keyword argument {key!r}; {hint}")
-    gap = how.get("gap")
-    if gap is not None and not (isinstance(gap, int | float) and gap > 0):
-        raise InputError("gap", gap, "is not above 0", "give a relative error such as 1e-6")
+    if how.get("gap") is not None:
+        check_gap(how["gap"])
 
 
 def no_limits(how: Mapping[str, Any]) -> None:
@@ -95,7 +95,13 @@ def able(solver: str | None, kind: str | None, what: str) -> tuple[str, ...]:
 
 
 def first_certified(
-    plan: Sequence[tuple[str, str]], ask: Callable[[str, str], tuple[Found | None, Attempt]], what: str, wanted: float, *, throw: bool
+    plan: Sequence[tuple[str, str]],
+    ask: Callable[[str, str], tuple[Found | None, Attempt]],
+    what: str,
+    wanted: float,
+    *,
+    throw: bool,
+    remedy: str | None = None,
 ) -> Found:
     """Ask solvers in turn; return the first certified answer.
 
@@ -110,6 +116,8 @@ def first_certified(
         The gap that the answers are held to, for the message.
     throw : bool
         Raise when no answer is certified; else return the best, if there is any.
+    remedy : str, optional
+        What the message says to do.
 
     Raises
     ------
@@ -120,17 +128,23 @@ def first_certified(
     for solver, formulation in plan:
         found, attempt = ask(solver, formulation)
         attempts.append(attempt)
-        if found is not None and (best is None or found.certificate.gap < best.certificate.gap):
+        # one that is certified comes before any other, also before one whose gap is no number
+        if found is not None and (best is None or found.certified or found.certificate.gap < best.certificate.gap):
             best = found
         if best is not None and best.certified:
             break
     best = best and replace(best, attempts=tuple(attempts))
     if best is not None and (best.certified or not throw):
         return best
-    raise NotCertifiedError(not_certified(what, wanted, attempts), best, tuple(attempts))
+    raise NotCertifiedError(not_certified(what, wanted, attempts, remedy or REMEDY), best, tuple(attempts))
 
 
 REMEDY = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
+
+DERIVED = (
+    "Their marginal delay is made of differences of the latency, which may know no more digits: give "
+    "`marginal` or `latency_slope` (Function: derivative=), or ask for a wider gap="
+)
 
 
 def not_certified(what: str, wanted: float, attempts: Sequence[Attempt], remedy: str = REMEDY) -> str:

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.solving.certificate import EPS, Certificate
+from sojourn.models.solving.polish import most_steps
 from sojourn.reference.errors import Array
 from sojourn.reference.limited import cheapest
 from sojourn.reference.queues import Queue
 
 Mask = npt.NDArray[np.bool_]
-STEPS = 200
 CALM = 1e-13  # relative move after which rounding is all that moves
 PATIENCE = 8  # steps without gain after which rounding is all that moves
 NEAR = 1e-6  # part of the load within which a solver's flow may be at its bound
@@ -54,7 +54,7 @@ class Limited:
         point = queue.at_marginal(np.maximum((c - z * self.price - queue.delay) - queue.service, 0.0))
         # that no server carries more than the load is no new limit, and bounds what a flat price does not
         flow = np.clip(point.flow, self.least, np.minimum(self.most, self.load))
-        spare = np.where(flow == point.flow, point.spare, queue.rate - flow)
+        spare = np.where(flow == point.flow, point.spare, queue.spare_capacity(flow))
         cost = flow * queue.latency(flow, spare)
         if queue.derived:
             cost = cost - queue.overshoot(c - z * self.price, flow, self.least, np.minimum(self.most, self.load))
@@ -64,17 +64,17 @@ class Limited:
     def mean_delay(self, flow: Array) -> float:
         """Mean delay of a flow; infinite outside the stable region."""
         inside = np.maximum(flow, 0.0)
-        return math.fsum(inside * self.queue.latency(inside)) / math.fsum(inside) if np.all(inside < self.queue.rate) else math.inf
+        return math.fsum(inside * self.queue.latency(inside)) / math.fsum(inside) if np.all(self.queue.spare_capacity(inside) > 0) else math.inf
 
     def repair(self, flow: Array) -> Array | None:
         """Nearby flow that keeps the limits to rounding, or None."""
         if not np.all(np.isfinite(flow)):
             return None
-        x = np.clip(flow, self.least, np.minimum(self.most, self.queue.rate * (1 - 1e-15)))
+        top = np.minimum(self.most, np.nextafter(self.queue.rate, 0.0))
+        x = np.clip(flow, self.least, top)
         for _ in range(2):
             missing = -math.fsum([*x, -self.load])
-            room = np.minimum(self.most, self.queue.rate * (1 - 1e-15)) - x if missing > 0 else x - self.least
-            room = np.where(np.isfinite(room), room, self.load)
+            room = np.where(np.isfinite(self.most) | np.isfinite(self.queue.rate), top - x, self.load) if missing > 0 else x - self.least
             total = math.fsum(room)
             if total > abs(missing) > 0:
                 x = x + missing * (room / total)
@@ -111,9 +111,9 @@ class Limited:
         the budget, and steps.
         """
         found = self._newton(start, z)
-        if found[-1] == STEPS and (inner := self._inner(start)) is not None:
+        if found[-1] == most_steps(self.queue) and (inner := self._inner(start)) is not None:
             again = self._newton(inner, z)
-            found = again if again[-1] < STEPS else found
+            found = again if again[-1] < most_steps(self.queue) else found
         return found
 
     def _inner(self, flow: Array) -> Array | None:
@@ -132,7 +132,7 @@ class Limited:
         x = np.where(free, x, np.where(x <= low + close, low, high))
         binds = self.budgeted and math.fsum(self.price * x) >= self.money * (1 - NEAR)
         c, calmest, stuck = 0.0, math.inf, 0
-        for step in range(1, STEPS + 1):
+        for step in range(1, most_steps(queue) + 1):
             marginal = queue.marginal(x)
             # a price that does not rise with the flow is taken for one that hardly does: at the end, nothing moves by it
             slope = np.maximum(queue.marginal_slope(x), FLAT * max(float(marginal.max()), 1e-300) / self.load)
@@ -141,12 +141,12 @@ class Limited:
             rise, z = self._prices(x, marginal - base, np.where(free, 1.0 / slope, 0.0), free, binds=binds)
             c = base + rise
             move = np.where(free, (rise - z * self.price - (marginal - base)) / slope, 0.0)
-            room = np.where(move > 0, 0.9 * (queue.rate - x) / np.where(move > 0, move, 1.0), 1.0)
+            room = np.where(move > 0, 0.9 * queue.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0)
             scale = min(1.0, float(room.min()))
             new = np.clip(x + scale * move, low, high)
-            if not np.all(new < queue.rate):  # rounded to saturation, or no number at all
+            if not np.all(queue.spare_capacity(new) > 0):  # rounded to saturation, or no number at all
                 break
-            unrest = float(np.max(np.abs(new - x) / np.minimum(np.maximum(new, 1e-300), queue.rate - new), initial=0.0, where=free))
+            unrest = float(np.max(np.abs(new - x) / np.minimum(np.maximum(new, 1e-300), queue.spare_capacity(new)), initial=0.0, where=free))
             x, stopped = new, free & ((new <= low) | (new >= high))
             free = free & ~stopped
             moving = stopped.any() or scale < 1.0
@@ -160,7 +160,7 @@ class Limited:
             if not freed.any() and not turned:
                 return x, c, z, step
             free, binds, calmest, stuck = free | freed, binds != turned, math.inf, 0
-        return x, c, z, STEPS
+        return x, c, z, most_steps(queue)
 
     def _to_free(self, x: Array, price: Array, free: Mask) -> Mask:
         """Servers at a limit that would rather move inside; where none moves and the load is not met, the one that meets it best."""

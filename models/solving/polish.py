@@ -18,6 +18,7 @@ from sojourn.reference.errors import Array
 from sojourn.reference.queues import Queue
 
 STEPS = 200
+DERIVED = 30  # steps where slopes are made of differences: each is dear, and those that settle need few
 CALM = 1e-10  # relative move after which the next, squared, is below rounding error
 PATIENCE = 8  # steps without gain after which rounding error is all that moves; steps after which late servers join
 NOWHERE = 0  # steps of a row that has no answer
@@ -47,7 +48,7 @@ def polish_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> tuple[Arr
     with np.errstate(all="ignore"):  # a row rounded to saturation stops there
         start, there = feasible(queue, load, flow, trim=True)
         x, steps = _newton(queue, load, start, there, goal)
-        rows = np.flatnonzero((steps == NOWHERE) | (steps == STEPS))
+        rows = np.flatnonzero((steps == NOWHERE) | (steps == most_steps(queue)))
         if rows.size:
             inner, there = interior(queue, load[rows], flow[rows])
             again, more = _newton(queue, load[rows], inner, there, goal)
@@ -56,6 +57,11 @@ def polish_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> tuple[Arr
         # a price in floating point says a light flow badly; its sum is known
         balanced, there = feasible(queue, load, x, trim=False)
     return np.where(there[:, None], balanced, x), steps
+
+
+def most_steps(queue: Queue) -> int:
+    """Return after how many steps it is no use to go on."""
+    return DERIVED if queue.derived else STEPS
 
 
 def _move(queue: Queue, load: Array, x: Array, used: Mask, goal: Goal) -> tuple[Array, Array]:
@@ -91,22 +97,23 @@ class _Rows(NamedTuple):
 
 def _newton(queue: Queue, load: Array, start: Array, there: Mask, goal: Goal) -> tuple[Array, Steps]:
     """Steps from the rows where there is a start."""
-    flow, steps = start.copy(), np.where(there, STEPS, NOWHERE)
+    most = most_steps(queue)
+    flow, steps = start.copy(), np.where(there, most, NOWHERE)
     rows = _Rows(np.arange(load.size), start, start > 0, np.full(load.shape, np.inf), np.zeros(load.shape, dtype=np.intp)).only(there)
-    for step in range(1, STEPS + 1):
-        index, x, used, best, stuck = rows.only(np.all(rows.x < queue.rate, axis=1))  # else rounded to saturation
+    for step in range(1, most + 1):
+        index, x, used, best, stuck = rows.only(np.all(queue.spare_capacity(rows.x) > 0, axis=1))  # else rounded to saturation
         if not index.size:
             break
         common, move = _move(queue, load[index], x, used, goal)
         # at most nine tenths of the spare capacity at a time; servers driven below 0 leave
-        room = np.where(move > 0, 0.9 * (queue.rate - x) / np.where(move > 0, move, 1.0), 1.0)
+        room = np.where(move > 0, 0.9 * queue.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0)
         scale = np.minimum(room.min(axis=1), 1.0)
         new = x + scale[:, None] * move
         left = used & (new <= 0)
         used = used & ~left
         x = np.where(used, new, 0.0)
         flow[index] = x
-        unrest = np.where(used, np.abs(move) / np.minimum(x, queue.rate - x), 0.0).max(axis=1)
+        unrest = np.where(used, np.abs(move) / np.minimum(x, queue.spare_capacity(x)), 0.0).max(axis=1)
         unrest = np.where((scale == 1.0) & ~left.any(axis=1), unrest, np.inf)
         late = ~used & ~left & (queue.idle_latency < common[:, None])
         calm, empty = (unrest <= CALM) | (stuck >= PATIENCE), ~used.any(axis=1)

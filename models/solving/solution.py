@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import cvxpy as cp
 import numpy as np
@@ -59,12 +59,20 @@ class ShadowPrice:
         What the split has.
     price : ndarray, shape (n,) or ()
         By how much the least mean delay would fall per unit by which that bound were relaxed; 0 where it does not bind.
+    of_time : bool
+        Whether a time is limited: its price is then time per time.
     """
 
     limit: str
     bound: Array
     value: Array
     price: Array
+    of_time: bool = False
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Fields that are times."""
+        return ("bound", "value") if self.of_time else ("price",)
 
     def __str__(self) -> str:
         binding = int(np.count_nonzero(self.price))
@@ -147,12 +155,15 @@ class Solution:
     limits: tuple[ShadowPrice, ...] = ()
     caveats: tuple[str, ...] = ()
 
+    times: ClassVar[tuple[str, ...]] = ("mean_delay", "latency", "multiplier")
+
     def __repr__(self) -> str:
         kind = "marginal delay" if self.goal == "optimum" else "common latency" if math.isinf(self.players) else "price"
         who = "" if math.isinf(self.players) else f" of {self.players:g} players"
         how = f"{self.solver.lower()}, {self.formulation}" + (f", {self.polished} Newton steps" if self.polished else "")
         lines = [
             f"{self.goal}{who} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}",
+            *(f"  but {caveat}" for caveat in self.caveats),
             f"  {'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})",
         ]
         width = max(len(n) for n in self.names)
@@ -160,7 +171,7 @@ class Solution:
         lines += [f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}" for i in sorted(shown)]
         if self.flow.size > shown.size:
             lines.append(f"  ... and {self.flow.size - shown.size} more servers")
-        lines += [f"  {limit}" for limit in self.limits] + [f"  but {caveat}" for caveat in self.caveats]
+        lines += [f"  {limit}" for limit in self.limits]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from sojourn.reference.sums import exact_sum
 
 Mask = npt.NDArray[np.bool_]
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
-FULL = 1 - 1e-15  # utilisation up to which a flow is moved into the stable region
 
 
 def total(terms: Array) -> Array:
@@ -30,8 +29,8 @@ def missing(load: Array, flow: Array) -> Array:
 
 
 def clip(queue: Queue, flow: Array) -> Array:
-    """Flow moved into [0, rate)."""
-    return np.clip(flow, 0.0, queue.rate * FULL)
+    """Flow moved into [0, rate): at most to the last float below the rate, which leaves spare capacity."""
+    return np.clip(flow, 0.0, np.nextafter(queue.rate, 0.0))
 
 
 def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool) -> tuple[Array, Mask]:
@@ -47,13 +46,13 @@ def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool) -> tuple[Arr
         rest = missing(load, x)
         if not np.any(there & (rest != 0)):
             break
-        room = np.where(x > 0, np.where(np.isfinite(queue.rate), queue.rate - x, 1.0), 0.0)
+        room = np.where(x > 0, np.where(np.isfinite(queue.rate), queue.spare_capacity(x), 1.0), 0.0)
         weight = np.where((rest > 0)[..., None], room, x)
         weights = total(weight)
         there = there & ((rest == 0) | (weights > np.abs(rest)))
         share = np.divide(rest, weights, out=np.zeros_like(rest), where=there & (weights > 0))
         x = x + weight * share[..., None]
-    return x, there & np.all((x < queue.rate) & (x >= 0), axis=-1)
+    return x, there & np.all((queue.spare_capacity(x) > 0) & (x >= 0), axis=-1)
 
 
 def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:
@@ -62,9 +61,10 @@ def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:
     if not there.any():
         return np.zeros_like(flow), there
     # in spare capacities, which near saturation keep the digits that flows lose
-    slack = -missing(load, np.broadcast_to(queue.rate, flow.shape))[..., None]
-    spare = np.clip(queue.rate - np.where(there[..., None], flow, 0.0), 0.0, queue.rate)
-    even = queue.rate * (slack / total(queue.rate))
+    whole, low = queue.total_rate
+    slack = ((whole - load) + low)[..., None]
+    spare = np.clip(queue.spare_capacity(np.where(there[..., None], flow, 0.0)), 0.0, queue.rate)
+    even = queue.rate * (slack / whole)
     left = total(spare)[..., None]
     own = np.where(left > 0, spare * (slack / np.where(left > 0, left, 1.0)), even)
     x, found = feasible(queue, load, queue.rate - np.minimum(0.5 * (own + even), queue.rate), trim=False)

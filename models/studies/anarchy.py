@@ -13,13 +13,16 @@ import xarray as xr
 from sojourn.models.latency.seen import seen_by_players
 from sojourn.models.solving.chain import no_limits
 from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.studies.curve import CurveInterruptedError
+from sojourn.models.solving.ratio import ratios
+from sojourn.models.studies.curve import ANARCHY
 from sojourn.models.studies.progress import track
+from sojourn.models.studies.refine import CurveInterruptedError, Drawn, curve_of, on_axis
 from sojourn.models.systems.control import follow, price_of_optimum
 from sojourn.models.systems.formulations import for_goal
 from sojourn.reference.control import check_fractions, check_strategy
-from sojourn.reference.errors import LoadError, numbers
+from sojourn.reference.errors import Array, LoadError, numbers
 from sojourn.reference.players import check_players
+from sojourn.reference.thresholds import thresholds
 
 if TYPE_CHECKING:
     from sojourn.models.latency.base import Latency
@@ -30,10 +33,14 @@ if TYPE_CHECKING:
 
 PLAYERS = (1.0, 2.0, 4.0, 16.0, math.inf)
 FRACTIONS = np.linspace(0.0, 1.0, 21)
-FIELDS = ("delay", "gap", "certified")
+MOST_FRACTIONS = 40  # that refinement adds
+FIELDS = ("delay", "lower_bound", "upper_bound", "gap", "certified")
+Facts = tuple[float, float, float, float, bool]
 
 
-def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequence[float] = PLAYERS, **how: Unpack[How]) -> xr.Dataset:
+def players_curve(
+    system: ParallelServers, loads: npt.ArrayLike, players: Sequence[float] = PLAYERS, refine: bool | float = False, **how: Unpack[How]
+) -> xr.Dataset:
     """Equilibria of K equal players over loads.
 
     Parameters
@@ -42,13 +49,18 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
     loads : array_like, shape (K,)
         Each above 0 and below the total rate.
     players : sequence of float, default 1, 2, 4, 16, inf
+    refine : bool or float, default False
+        Whether to add loads for a picture: those at which the optimum, or a number of players, starts a server, and others until a straight
+        line between neighbours is nowhere off by more than this part of a price of anarchy; True for 0.002.
     **how
         As for `ParallelServers.optimum`. What misses the gap is kept, with ``certified`` False; what has no answer is NaN.
 
     Returns
     -------
     xarray.Dataset
-        ``delay``, ``gap``, ``certified`` and ``price_of_anarchy`` over ``load`` and ``players``.
+        ``delay``, ``gap``, ``certified``, ``price_of_anarchy`` and its bounds ``price_of_anarchy_lower`` and
+        ``price_of_anarchy_upper`` over ``load`` and ``players``. Refined, it is in the order of the loads,
+        and the coordinate ``added`` says which were not given.
 
     Raises
     ------
@@ -62,16 +74,15 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
     array = numbers("loads", loads)
     if array.ndim != 1 or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
-    points = [system.check_load(load) for load in array]
+    points = np.array([system.check_load(load) for load in array])
     settings: How = {**how, "throw": False}
     best: dict[str, Model] = {}
     views: list[tuple[Latency | None, float, dict[str, Model]]] = [
         (seen_by_players(system.bank, k), k, {}) if math.isfinite(k) else (None, k, {}) for k in counts
     ]
     nobody = np.zeros(len(system))
-    rows: list[list[tuple[float, float, bool]]] = []
 
-    def at(load: float) -> list[tuple[float, float, bool]]:
+    def at(load: float) -> list[Facts]:
         """Optimum, then every number of players."""
         row = [_facts(lambda: system.solve("optimum", load, best, **for_goal("optimum", settings)))]
         for seen, k, kept in views:
@@ -82,11 +93,23 @@ def players_curve(system: ParallelServers, loads: npt.ArrayLike, players: Sequen
                 row.append(_facts(lambda s=seen, n=k, m=kept, c=chosen: system.selfish(s, load, nobody, n, m, **c)))  # type: ignore[misc]
         return row
 
-    try:
-        rows.extend(at(load) for load in track(points, "loads"))
-    except KeyboardInterrupt:
-        raise CurveInterruptedError(_by_players(system, points[: len(rows)], counts, rows)) from None
-    return _by_players(system, points, counts, rows)
+    def solve(points: Array) -> xr.Dataset:
+        rows: list[list[Facts]] = []
+        try:
+            rows.extend(at(load) for load in track(points.tolist(), "loads"))
+        except KeyboardInterrupt:
+            raise CurveInterruptedError(_by_players(system, points[: len(rows)], counts, rows)) from None
+        return _by_players(system, points, counts, rows)
+
+    def starts() -> Array:
+        seen_by_each = [system.bank if seen is None else seen for seen, _, _ in views]
+        found = [system.thresholds().optimum, *(thresholds(seen).equilibrium for seen in seen_by_each)]
+        return np.concatenate(found)
+
+    def lines(data: xr.Dataset) -> list[Drawn]:
+        return [on_axis(data["price_of_anarchy"].sel(players=k)) for k in counts]
+
+    return curve_of(solve, points, refine, starts, lines)
 
 
 def control_curve(
@@ -94,6 +117,7 @@ def control_curve(
     load: float,
     fractions: npt.ArrayLike | None = None,
     strategies: Sequence[str] = ("llf", "scale"),
+    refine: bool | float = False,
     **how: Unpack[How],
 ) -> xr.Dataset:
     """What control of a part of the load buys.
@@ -105,14 +129,16 @@ def control_curve(
     fractions : array_like, shape (K,), optional
         By default 0, 0.05, ..., 1, and the least whose control can bring the optimum about.
     strategies : sequence of {"llf", "scale"}
+    refine : bool or float, default False
+        Whether to add fractions for a picture, as in `players_curve`: where the ratio bends, 40 at most.
     **how
         As for `ParallelServers.optimum`; as in `players_curve`.
 
     Returns
     -------
     xarray.Dataset
-        ``delay``, ``gap``, ``certified`` and ``ratio`` (to the optimum) over ``fraction`` and ``strategy``; the attribute
-        ``price_of_optimum`` is the least fraction whose control can bring the optimum about.
+        ``delay``, ``gap``, ``certified`` and ``ratio`` (to the optimum) over ``fraction`` and ``strategy``; ``optimum_delay``, one number;
+        the attribute ``price_of_optimum`` is the least fraction whose control can bring the optimum about. Refined as `players_curve`.
 
     Raises
     ------
@@ -127,43 +153,53 @@ def control_curve(
     if fractions is None:
         parts = np.unique([*parts, price_of_optimum(best)])
     settings: How = {**how, "throw": False}
-    rows: list[list[tuple[float, float, bool]]] = []
-    try:
-        for part in track(parts.tolist(), "fractions"):
-            rows.append([_facts(lambda p=part, k=kind: follow(system, best, p, k, **settings)) for kind in kinds])  # type: ignore[misc]
-    except KeyboardInterrupt:
-        parts = parts[: len(rows)]
-        raise CurveInterruptedError(_by_fraction(system, parts, kinds, rows, best)) from None
-    return _by_fraction(system, parts, kinds, rows, best)
+
+    def solve(parts: Array) -> xr.Dataset:
+        rows: list[list[Facts]] = []
+        try:
+            for part in track(parts.tolist(), "fractions"):
+                rows.append([_facts(lambda p=part, k=kind: follow(system, best, p, k, **settings)) for kind in kinds])  # type: ignore[misc]
+        except KeyboardInterrupt:
+            raise CurveInterruptedError(_by_fraction(system, parts[: len(rows)], kinds, rows, best)) from None
+        return _by_fraction(system, parts, kinds, rows, best)
+
+    def lines(data: xr.Dataset) -> list[Drawn]:
+        return [on_axis(data["ratio"].sel(strategy=kind)) for kind in kinds]
+
+    return curve_of(solve, parts, refine, lambda: [price_of_optimum(best)], lines, over="fraction", most=MOST_FRACTIONS)
 
 
-def _facts(solve: Callable[[], Any]) -> tuple[float, float, bool]:
-    """Mean delay, gap and whether it is certified; NaN where no solver returned anything."""
+def _facts(solve: Callable[[], Any]) -> Facts:
+    """Mean delay, its bounds, gap and whether it is certified; NaN where no solver returned anything."""
     try:
         found = solve()
     except NotCertifiedError:
-        return math.nan, math.inf, False
-    gap = found.gap if hasattr(found, "gap") else found.certificate.gap
-    return found.mean_delay, gap, found.certified
+        return math.nan, 0.0, math.inf, math.inf, False
+    proof = found.certificate
+    return found.mean_delay, proof.lower_bound, proof.upper_bound, proof.gap, found.certified
 
 
-def _columns(rows: Sequence[Sequence[tuple[float, float, bool]]], width: int) -> dict[str, Any]:
+def _columns(rows: Sequence[Sequence[Facts]], width: int) -> dict[str, Any]:
     table = np.array(rows, dtype=float).reshape(len(rows), width, len(FIELDS))
     return {name: table[..., i] if name != "certified" else table[..., i].astype(bool) for i, name in enumerate(FIELDS)}
 
 
-def _by_players(system: ParallelServers, loads: Sequence[float], counts: Sequence[float], rows: Sequence[Any]) -> xr.Dataset:
+def _by_players(system: ParallelServers, loads: Array, counts: Sequence[float], rows: Sequence[Any]) -> xr.Dataset:
     columns, time = _columns(rows, 1 + len(counts)), system.time_unit
     dims, data = ("load", "players"), {name: column[:, 1:] for name, column in columns.items()}
+    selfish, best = ([column[:, cut] for column in columns.values()][:3] for cut in (slice(1, None), slice(1)))
     return xr.Dataset(
         {
             "delay": (dims, data["delay"], {"long_name": "mean delay", "units": time}),
             "gap": (dims, data["gap"], {"long_name": "certified relative error of the mean delay"}),
             "certified": (dims, data["certified"] & columns["certified"][:, :1]),
-            "price_of_anarchy": (dims, data["delay"] / columns["delay"][:, :1], {"long_name": "price of anarchy"}),
+            **{
+                name: (dims, values, {"long_name": ANARCHY[name]})
+                for name, values in zip(ANARCHY, ratios(tuple(selfish), tuple(best)), strict=True)
+            },
         },
         coords={
-            "load": ("load", np.asarray(loads, dtype=float), {"long_name": "total load", "units": f"1/{time}"}),
+            "load": ("load", loads, {"long_name": "total load", "units": f"1/{time}"}),
             "players": ("players", np.asarray(counts, dtype=float), {"long_name": "equal players; infinitely many: Wardrop"}),
         },
         attrs={"total_rate": system.total_rate, "time_unit": time},
@@ -178,7 +214,8 @@ def _by_fraction(system: ParallelServers, parts: Any, kinds: Sequence[str], rows
             "ratio": (dims, data["delay"] / best.mean_delay, {"long_name": "mean delay over the optimum's"}),
             "gap": (dims, data["gap"], {"long_name": "certified relative error of the mean delay"}),
             "certified": (dims, data["certified"]),
+            "optimum_delay": ((), best.mean_delay, {"long_name": "mean delay at the optimum", "units": time}),
         },
         coords={"fraction": ("fraction", parts, {"long_name": "part of the load under control"}), "strategy": list(kinds)},
-        attrs={"load": best.load, "optimum": best.mean_delay, "price_of_optimum": price_of_optimum(best), "time_unit": time},
+        attrs={"load": best.load, "price_of_optimum": price_of_optimum(best), "time_unit": time},
     )

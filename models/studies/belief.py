@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sojourn.models.studies.curve import GOALS, curve
+from sojourn.models.studies.curve import GOALS, solved, warn
 from sojourn.reference.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sojourn.models.systems.parallel import ParallelServers
 
 
-def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.ArrayLike, **how: Unpack[How]) -> xr.Dataset:
+def misjudged(
+    believed: ParallelServers, true: ParallelServers, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]
+) -> xr.Dataset:
     """Optimum and equilibrium of the believed system, with the delays that the true one then has; Scenario 4 of Mancuso et al.
 
     Parameters
@@ -24,6 +26,8 @@ def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.Array
     believed, true : ParallelServers
         The same n servers with the same rates, as they are thought to be and as they are.
     loads : array_like, shape (K,)
+    refine : bool or float, default False
+        As for `curve`: the loads at which the *believed* system starts a server, and where the curves *paid* bend.
     **how
         As for `ParallelServers.optimum`.
 
@@ -31,7 +35,8 @@ def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.Array
     -------
     xarray.Dataset
         As `curve` of the believed system, but ``<goal>_delay`` and ``price_of_anarchy`` are what users get in the true one. The ratio can be
-        below 1: neither split is then the best or the selfish one.
+        below 1: neither split is then the best or the selfish one. ``<goal>_gap`` and ``<goal>_certified`` are of the delays that are
+        believed; nothing bounds the ratio of those that are paid.
 
     Raises
     ------
@@ -45,10 +50,17 @@ def misjudged(believed: ParallelServers, true: ParallelServers, loads: npt.Array
             "has other rates than the true system",
             "let the two differ in delays or variability alone",
         )
-    data = curve(believed, loads, **how)
-    for goal in GOALS:
-        flow = data[f"{goal}_flow"].values
-        paid = (flow * true.bank.latency(flow)).sum(axis=-1) / data["load"].values
-        data[f"{goal}_delay"] = data[f"{goal}_delay"].copy(data=paid)
-    data["price_of_anarchy"] = data["price_of_anarchy"].copy(data=data["equilibrium_delay"].values / data["optimum_delay"].values)
+
+    def paid(data: xr.Dataset) -> xr.Dataset:
+        data = data.drop_vars(["price_of_anarchy_lower", "price_of_anarchy_upper"])  # of the believed delays
+        for goal in GOALS:
+            flow = data[f"{goal}_flow"].values
+            delay = (flow * true.bank.latency(flow)).sum(axis=-1) / data["load"].values
+            data[f"{goal}_delay"] = data[f"{goal}_delay"].copy(data=delay)
+            data[f"{goal}_gap"].attrs["long_name"] = "certified relative error of the believed mean delay"
+        data["price_of_anarchy"] = data["price_of_anarchy"].copy(data=data["equilibrium_delay"].values / data["optimum_delay"].values)
+        return data
+
+    data = solved(believed, loads, None, refine, how, paid)
+    warn(believed, data)
     return data

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
+
+Kind = Literal["time", "rate", "number"]
 
 AGREE = 1e-8  # relative difference up to which two numbers are the same
 
@@ -26,6 +29,8 @@ class Check:
         What the model's certificate allows, where it speaks of this quantity.
     passed : bool
         The difference is below 1e-8 and within the certificate.
+    kind : {"time", "rate", "number"}
+        What the quantity is.
     """
 
     quantity: str
@@ -35,6 +40,12 @@ class Check:
     difference: float
     certificate: float | None
     passed: bool
+    kind: Kind
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Fields that are times."""
+        return ("model", "reference") if self.kind == "time" else ()
 
 
 @dataclass(frozen=True)
@@ -68,8 +79,8 @@ class Verification:
         return table
 
 
-def compare(quantity: str, load: float, model: float, reference: float, certificate: float | None) -> Check:
+def compare(quantity: str, load: float, model: float, reference: float, certificate: float | None, kind: Kind) -> Check:
     """Return the check of a quantity that is not 0; a certificate, where there is one, must cover the difference."""
     difference = abs(model - reference) / reference
     within = certificate is None or difference <= certificate * (1 + 1e-6) + 1e-12
-    return Check(quantity, load, model, reference, difference, certificate, bool(difference <= AGREE and within))
+    return Check(quantity, load, model, reference, difference, certificate, bool(difference <= AGREE and within), kind)

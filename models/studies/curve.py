@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -13,7 +13,9 @@ import xarray as xr
 
 from sojourn.models.latency.base import Latency
 from sojourn.models.solving.chain import no_limits
+from sojourn.models.solving.ratio import ratios
 from sojourn.models.studies.progress import track
+from sojourn.models.studies.refine import CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
 from sojourn.models.systems.formulations import for_goal
 from sojourn.models.systems.sweep import Answers
 from sojourn.reference.errors import Array, InputError, LoadError, numbers
@@ -25,18 +27,16 @@ if TYPE_CHECKING:
     from sojourn.models.systems.parallel import ParallelServers
 
 GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
+ANARCHY = {
+    "price_of_anarchy": "price of anarchy",
+    "price_of_anarchy_lower": "certified lower bound of the price of anarchy",
+    "price_of_anarchy_upper": "certified upper bound of the price of anarchy",
+}
 
 
-class CurveInterruptedError(KeyboardInterrupt):
-    """The user stopped a sweep; `dataset` holds the loads, or fractions, that were done."""
-
-    def __init__(self, dataset: xr.Dataset) -> None:
-        over, done = next(iter(dataset.sizes.items()), ("load", 0))
-        super().__init__(f"stopped after {done} {over}s")
-        self.dataset = dataset
-
-
-def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = None, **how: Unpack[How]) -> xr.Dataset:
+def curve(
+    system: ParallelServers, loads: npt.ArrayLike, which: str | None = None, refine: bool | float = False, **how: Unpack[How]
+) -> xr.Dataset:
     """Solve a system at many loads.
 
     Parameters
@@ -47,6 +47,9 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
         Total loads, each above 0 and below the total rate, in any order.
     which : {"optimum", "equilibrium"}, optional
         Both by default.
+    refine : bool or float, default False
+        Whether to add loads for a picture: those at which a server starts, and others until a straight line between neighbours is
+        nowhere off by more than this part of the price of anarchy, or of a delay on a logarithmic axis; True for 0.002.
     **how
         As for `ParallelServers.optimum`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False;
         where no solver returns anything, the row is NaN.
@@ -55,8 +58,10 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     -------
     xarray.Dataset
         Dimensions ``load`` (K) and ``server`` (n). For each goal ``<goal>_delay``, ``<goal>_multiplier``, ``<goal>_gap``,
-        ``<goal>_certified`` over load and ``<goal>_flow`` over both; with both goals ``price_of_anarchy``. The coordinate ``utilisation`` is
-        the load over the total rate; the thresholds are attributes, one number a server.
+        ``<goal>_certified`` over load and ``<goal>_flow`` over both; with both goals ``price_of_anarchy`` and its bounds
+        ``price_of_anarchy_lower`` and ``price_of_anarchy_upper``. The coordinate ``utilisation`` is the load over the total rate; the
+        thresholds are attributes, one number a server. Refined, it is in the order of the loads, and the coordinate ``added`` says
+        which were not given; see `sojourn.models.studies.refine.curve_of`.
 
     Raises
     ------
@@ -71,27 +76,58 @@ def curve(system: ParallelServers, loads: npt.ArrayLike, which: str | None = Non
     >>> data = ParallelServers(MM1(rate=[10.0, 5.0])).curve([3.0, 9.0, 14.0])
     >>> data.price_of_anarchy.values.round(4)
     array([1.0001, 1.05  , 1.0316])
+    >>> data = ParallelServers(MM1(rate=[10.0, 5.0])).curve([3.0, 9.0, 14.0], refine=True)
+    >>> data["load"].values[~data.added].tolist(), int(data.added.sum())
+    ([3.0, 9.0, 14.0], 48)
     """
+    data = solved(system, loads, which, refine, how)
+    warn(system, data)
+    return data
+
+
+def solved(
+    system: ParallelServers,
+    loads: npt.ArrayLike,
+    which: str | None,
+    refine: bool | float,
+    how: How,
+    paid: Callable[[xr.Dataset], xr.Dataset] = lambda data: data,
+) -> xr.Dataset:
+    """Return a curve as users then have it; `paid` says what, where it is not what the system says."""
     goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(how)
     points = check_loads(loads, partial(check_load, system.bank), system.check_load)
     each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
     sweeps = {goal: system.sweep(goal, float(points[0]), **each[goal]) for goal in goals}
-    width, done = min(sweep.block for sweep in sweeps.values()), 0
-    parts: dict[str, list[Answers]] = {goal: [] for goal in goals}
-    try:
-        for block in track([points[i : i + width] for i in range(0, points.size, width)], "loads", weigh=len):
-            found = {goal: sweep.solve(block) for goal, sweep in sweeps.items()}
-            for goal in goals:
-                parts[goal].append(found[goal])
-            done += len(block)
-    except KeyboardInterrupt:
-        raise CurveInterruptedError(_dataset(system, points[:done], _rows(system, parts, done))) from None
-    answers = _rows(system, parts, done)
-    data = _dataset(system, points, answers)
-    _warn(system, points, answers)
-    return data
+    width = min(sweep.block for sweep in sweeps.values())
+
+    def solve(points: Array) -> xr.Dataset:
+        parts: dict[str, list[Answers]] = {goal: [] for goal in goals}
+        done = 0
+        try:
+            for block in track([points[i : i + width] for i in range(0, points.size, width)], "loads", weigh=len):
+                found = {goal: sweep.solve(block) for goal, sweep in sweeps.items()}
+                for goal in goals:
+                    parts[goal].append(found[goal])
+                done += len(block)
+        except KeyboardInterrupt:
+            raise CurveInterruptedError(paid(_dataset(system, points[:done], _rows(system, parts, done)))) from None
+        return paid(_dataset(system, points, _rows(system, parts, done)))
+
+    return curve_of(solve, points, refine, lambda: starts(system, goals), lines)
+
+
+def starts(system: ParallelServers, goals: Sequence[Goal] = GOALS) -> Array:
+    """Loads at which a server starts to be used, at one goal or the other."""
+    found = system.thresholds()
+    return np.concatenate([getattr(found, goal) for goal in goals])
+
+
+def lines(data: xr.Dataset) -> list[Drawn]:
+    """What a picture of a curve shows: delays on a logarithmic axis, and their ratio on a plain one."""
+    delays = [on_log_axis(data[f"{goal}_delay"]) for goal in GOALS if f"{goal}_delay" in data]
+    return delays + ([on_axis(data["price_of_anarchy"])] if "price_of_anarchy" in data else [])
 
 
 def _rows(system: ParallelServers, parts: dict[str, list[Answers]], done: int) -> dict[str, Answers]:
@@ -99,17 +135,18 @@ def _rows(system: ParallelServers, parts: dict[str, list[Answers]], done: int) -
     return {goal: Answers.joined([Answers.nothing(0, len(system)), *found]).only(slice(done)) for goal, found in parts.items()}
 
 
-def _warn(system: ParallelServers, loads: Array, answers: dict[str, Answers]) -> None:
+def warn(system: ParallelServers, data: xr.Dataset) -> None:
     """Say what is not certified, and what goes beyond what was measured."""
-    missed = sum(int((~a.certified).sum()) for a in answers.values())
+    loads, goals = data["load"].values, [goal for goal in GOALS if f"{goal}_flow" in data]
+    missed = sum(int((~data[f"{goal}_certified"]).sum()) for goal in goals)
     if missed:
-        warnings.warn(f"{missed} of {loads.size * len(answers)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=4)
+        warnings.warn(f"{missed} of {loads.size * len(goals)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=4)
     if all(type(bank).caveats is Latency.caveats for bank in getattr(system.bank, "banks", (system.bank,))):
         return  # none of these families ever has anything to say
     said = [
         (float(load), caveats[0])
-        for a in answers.values()
-        for load, flow in zip(loads, a.flow, strict=True)
+        for goal in goals
+        for load, flow in zip(loads, data[f"{goal}_flow"].values, strict=True)
         if np.isfinite(flow).all() and (caveats := system.bank.caveats(flow, system.names))
     ]
     if said:
@@ -156,8 +193,9 @@ def _dataset(system: ParallelServers, points: Array, answers: dict[str, Answers]
         data[f"{goal}_gap"] = ("load", found.gap, {"long_name": "certified relative error of the mean delay"})
         data[f"{goal}_certified"] = ("load", found.certified)
     if len(answers) == len(GOALS):
-        ratio = answers["equilibrium"].mean_delay / answers["optimum"].mean_delay
-        data["price_of_anarchy"] = ("load", ratio, {"long_name": "price of anarchy"})
+        sides = [(a.mean_delay, a.lower_bound, a.upper_bound) for a in (answers["equilibrium"], answers["optimum"])]
+        for name, values in zip(ANARCHY, ratios(*sides), strict=True):
+            data[name] = ("load", values, {"long_name": ANARCHY[name]})
     thresholds = system.thresholds()
     return xr.Dataset(
         data,

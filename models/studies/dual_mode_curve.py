@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,8 +11,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.studies.curve import CurveInterruptedError, check_loads
+from sojourn.models.studies.curve import check_loads
 from sojourn.models.studies.progress import track
+from sojourn.models.studies.refine import CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
 from sojourn.models.systems.dual_mode import DualMode
 from sojourn.models.systems.dual_mode.sweep import Points
 from sojourn.reference import dual_mode as exact
@@ -23,9 +23,16 @@ from sojourn.reference.errors import Array, InputError, numbers
 if TYPE_CHECKING:
     from sojourn.models.solving.chain import HowPolished
     from sojourn.models.systems.dual_mode import MultiMode
+    from sojourn.models.systems.dual_mode.sweep import AssignmentSweep, OneByOne, PartitionSweep
+
+    Asked = AssignmentSweep | PartitionSweep | OneByOne
+
+ALONE = 2.0  # delays of one mode alone are drawn up to so many times the largest of the best
+
+NEAR = 1e-6  # how far beside the breakaway a curve is solved: there the two p are equally good
 
 
-def curve(system: MultiMode, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -> xr.Dataset:
+def curve(system: MultiMode, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[HowPolished]) -> xr.Dataset:
     """Solve for the best assignment at many loads.
 
     Parameters
@@ -34,6 +41,9 @@ def curve(system: MultiMode, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -
         S stages, two modes.
     loads : array_like, shape (K,)
         Each above 0 and below the largest load, in any order.
+    refine : bool or float, default False
+        Whether to add loads for a picture: on both sides of the breakaway, and others until a straight line between neighbours is nowhere
+        off by more than this part of a delay on a logarithmic axis, or of 1 for p; True for 0.002.
     **how
         As for `MultiMode.assignment`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False;
         where no solver returns anything, the row is NaN.
@@ -45,7 +55,7 @@ def curve(system: MultiMode, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -
         and ``single_mode_delay``, with all jobs in one mode, over load and mode (infinite where that is not stable). Of a `DualMode` also
         ``tunable_delay``, the bound of Proposition 1. Attributes: ``max_load``, ``capacity`` (of both servers together), and where they are
         ``breakaway_load``, ``breakaway_from``, ``breakaway_p`` and ``touch_loads``. The coordinate ``utilisation`` is the load over
-        the capacity.
+        the capacity. Refined, it is in the order of the loads, and the coordinate ``added`` says which were not given.
 
     Raises
     ------
@@ -62,16 +72,43 @@ def curve(system: MultiMode, loads: npt.ArrayLike, **how: Unpack[HowPolished]) -
     array([1., 0., 0.])
     """
     checked = _checked(system, loads)
-    sweep, done = system.assignment_sweep(**how), [Points.nothing(0, len(system.stages), len(system.modes))]
+    sweep = system.assignment_sweep(**how)
+    marks: dict[str, Any] = {}
+
+    def beside_breakaway() -> list[float]:
+        marks.update(_marks(system))
+        leaves = marks.get("breakaway_load")
+        return [] if leaves is None else [leaves * (1 - NEAR), leaves * (1 + NEAR)]
+
+    data = curve_of(partial(_solved, system, sweep), checked, refine, beside_breakaway, lines)
     try:
-        for block in track(_blocks(sweep.block, checked), "loads", weigh=lambda b: len(b[0])):
-            done.append(sweep.solve(*block))
-        data = _dataset(system, checked, Points.joined(done))
-        data.attrs.update(_marks(system))
+        data.attrs.update(marks or _marks(system))
     except KeyboardInterrupt:
-        raise _interrupted(system, checked, done) from None
+        raise CurveInterruptedError(data) from None
     _warn(data)
     return data
+
+
+def _solved(system: MultiMode, sweep: Asked, *columns: Array) -> xr.Dataset:
+    """Answers at loads, and assignments where the question is of them; on Ctrl-C, what was done."""
+    done = [Points.nothing(0, len(system.stages), len(system.modes))]
+    try:
+        for block in track(_blocks(sweep.block, *columns), "loads", weigh=lambda b: len(b[0])):
+            done.append(sweep.solve(*block))
+    except KeyboardInterrupt:
+        points = Points.joined(done)
+        raise CurveInterruptedError(_dataset(system, columns[0][: len(points.gap)], points)) from None
+    return _dataset(system, columns[0], Points.joined(done))
+
+
+def lines(data: xr.Dataset) -> list[Drawn]:
+    """What a picture of a curve shows: p, and the delays up to `ALONE` times the largest of the best."""
+    best = data["delay"].values
+    others = [data["single_mode_delay"].sel(mode=mode).values for mode in data["mode"].values]
+    with np.errstate(invalid="ignore"):
+        shown = [np.where(delay <= ALONE * np.nanmax(best), delay, np.nan) for delay in others]
+    bound = [data["tunable_delay"].values] if "tunable_delay" in data else []
+    return [on_axis(data["p"], unit=1.0), *(on_log_axis(delay) for delay in (best, *shown, *bound))]
 
 
 def partition_curve(system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, **how: Unpack[HowPolished]) -> xr.Dataset:
@@ -109,13 +146,7 @@ def partition_curve(system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, *
     """
     checked = _checked(system, loads)
     parts = _assignments(system, checked, p)
-    sweep, done = system.partition_sweep(**how), [Points.nothing(0, len(system.stages), len(system.modes))]
-    try:
-        for block in track(_blocks(sweep.block, checked, parts), "loads", weigh=lambda b: len(b[0])):
-            done.append(sweep.solve(*block))
-    except KeyboardInterrupt:
-        raise _interrupted(system, checked, done) from None
-    data = _dataset(system, checked, Points.joined(done))
+    data = _solved(system, system.partition_sweep(**how), checked, parts)
     _warn(data)
     return data
 
@@ -135,11 +166,6 @@ def _assignments(system: MultiMode, loads: Array, p: npt.ArrayLike) -> Array:
 
 def _blocks(width: int, *columns: Array) -> list[tuple[Array, ...]]:
     return [tuple(c[i : i + width] for c in columns) for i in range(0, len(columns[0]), width)]
-
-
-def _interrupted(system: MultiMode, loads: Array, done: Sequence[Points]) -> CurveInterruptedError:
-    points = Points.joined(done)
-    return CurveInterruptedError(_dataset(system, loads[: len(points.gap)], points))
 
 
 def _warn(data: xr.Dataset) -> None:

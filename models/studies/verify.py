@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import Solution
 from sojourn.models.studies.checks import AGREE, Check, Verification, compare
 from sojourn.models.studies.curve import GOALS
@@ -16,6 +17,7 @@ from sojourn.models.studies.verify_dual_mode import verify_dual_mode
 from sojourn.models.systems.dual_mode import MultiMode
 from sojourn.models.systems.formulations import for_goal
 from sojourn.reference import parallel as exact
+from sojourn.reference.errors import numbers
 from sojourn.reference.parallel import Split
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def verify(system: ParallelServers | MultiMode, loads: npt.ArrayLike, **how: Unp
     """
     if isinstance(system, MultiMode):
         return verify_dual_mode(system, loads, how)
-    points = [system.check_load(load) for load in np.atleast_1d(np.asarray(loads, dtype=float))]
+    points = [system.check_load(load) for load in np.atleast_1d(numbers("loads", loads))]
     checks: list[Check] = []
     for load in track(points, "loads"):
         checks += _at_load(system, load, how)
@@ -58,31 +60,33 @@ def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
     true: dict[str, Split] = {goal: getattr(exact, goal)(system.bank, load) for goal in GOALS}
     for goal in GOALS:
         model, split = found[goal], true[goal]
-        yield compare(f"{goal} mean delay", load, model.mean_delay, float(split.mean_delay), model.certificate.gap)
-        yield compare(f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None)
+        yield compare(f"{goal} mean delay", load, model.mean_delay, float(split.mean_delay), model.certificate.gap, "time")
+        yield compare(f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None, "time")
         worst = int(np.argmax(np.abs(model.flow - split.flow)))
         apart = abs(model.flow[worst] - split.flow[worst]) / load
         name = f"{goal} flow ({system.names[worst]})"
-        yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE))
-    bound = found["optimum"].certificate.gap + found["equilibrium"].certificate.gap
-    model_poa = found["equilibrium"].mean_delay / found["optimum"].mean_delay
+        yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE), "rate")
+    poa = PriceOfAnarchy.of(found["equilibrium"], found["optimum"])
     yield compare(
         "price of anarchy",
         load,
-        model_poa,
+        poa,
         float(true["equilibrium"].mean_delay / true["optimum"].mean_delay),
-        1.01 * bound,
+        poa.spread,
+        "number",
     )
 
 
 def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
-    """The model leaves a server empty just below its threshold and uses it just above."""
+    """The model leaves a server empty just below its threshold and uses it just above; servers of one threshold are one check."""
     thresholds = system.thresholds()
     for goal in GOALS:
         loads = getattr(thresholds, goal)
-        inside = [i for i in np.argsort(loads) if 0 < loads[i] < system.total_rate * (1 - 2 * STEP)]
-        for i in track(inside, f"{goal} thresholds"):
-            below, above = (getattr(system, goal)(loads[i] * (1 + side), **for_goal(goal, how)).flow[i] for side in (-STEP, STEP))
-            passed = bool(below <= AGREE * loads[i] < above or below == 0 < above)
-            name = f"{goal} threshold ({system.names[i]})"
-            yield Check(name, float(loads[i]), float(loads[i]), float(loads[i]), 0.0 if passed else 1.0, None, passed)
+        inside = np.unique(loads[(loads > 0) & (loads < system.total_rate * (1 - 2 * STEP))])
+        for load in track(inside.tolist(), f"{goal} thresholds"):
+            its = np.flatnonzero(loads == load)
+            below, above = (getattr(system, goal)(load * (1 + side), **for_goal(goal, how)).flow[its] for side in (-STEP, STEP))
+            passed = bool(np.all((below <= AGREE * load) & (above > AGREE * load) | (below == 0) & (above > 0)))
+            more = f" and {its.size - 1:,} more" if its.size > 1 else ""
+            name = f"{goal} threshold ({system.names[its[0]]}{more})"
+            yield Check(name, load, load, load, 0.0 if passed else 1.0, None, passed, "rate")

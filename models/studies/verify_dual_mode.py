@@ -13,6 +13,7 @@ from sojourn.models.studies.checks import AGREE, Check, Verification, compare
 from sojourn.models.studies.progress import track
 from sojourn.models.systems.dual_mode import DualMode, MultiMode
 from sojourn.reference import dual_mode as exact
+from sojourn.reference.errors import numbers
 
 TIE = 1e-6  # relative distance from the breakaway load within which two p are as good as each other
 
@@ -24,7 +25,7 @@ def verify_dual_mode(system: MultiMode, loads: npt.ArrayLike, how: Mapping[str, 
     middle of the stable interval, and of a `DualMode` the tunable-mode optimum. Once: the largest load and the breakaway.
     """
     check_how("verify", how, HowPolished)
-    points = [system.check_load(load) for load in np.atleast_1d(np.asarray(loads, dtype=float)).tolist()]
+    points = [system.check_load(load) for load in np.atleast_1d(numbers("loads", loads)).tolist()]
     broken = exact.breakaway(system.rates)
     checks = [*_largest_load(system), *_breakaway(system, broken, how)]
     for load in track(points, "loads"):
@@ -35,38 +36,38 @@ def verify_dual_mode(system: MultiMode, loads: npt.ArrayLike, how: Mapping[str, 
 
 def _largest_load(system: MultiMode) -> Iterator[Check]:
     found, true = system.capacity(), exact.capacity(system.rates).max_load
-    yield compare("largest load", true, found.max_load, true, found.certificate.gap)
+    yield compare("largest load", true, found.max_load, true, found.certificate.gap, "rate")
 
 
 def _breakaway(system: MultiMode, true: exact.Breakaway | None, how: Mapping[str, Any]) -> Iterator[Check]:
     found = system.breakaway(**how)
     if true is None or found is None:
         same = true is found
-        yield Check("no breakaway", system.max_load, float(found is None), float(true is None), float(not same), None, same)
+        yield Check("no breakaway", system.max_load, float(found is None), float(true is None), float(not same), None, same, "number")
         return
-    yield compare("breakaway load", true.load, found.load, true.load, None)
+    yield compare("breakaway load", true.load, found.load, true.load, None, "rate")
     yield _part("p after it", true.load, found.p_after, true.p_after, 1e-6)
 
 
 def _at_load(system: MultiMode, load: float, how: Mapping[str, Any], *, tie: bool) -> Iterator[Check]:
     found, true = system.assignment(load, **how), exact.assignment(system.rates, load)
-    yield compare("best delay", load, found.mean_delay, true.mean_delay, found.certificate.gap)
+    yield compare("best delay", load, found.mean_delay, true.mean_delay, found.certificate.gap, "time")
     excess = found.certificate.lower_bound / true.mean_delay - 1
-    yield Check("lower bound", load, found.certificate.lower_bound, true.mean_delay, abs(excess), found.certificate.gap, excess <= 0)
+    yield Check("lower bound", load, found.certificate.lower_bound, true.mean_delay, abs(excess), found.certificate.gap, excess <= 0, "time")
     if not tie and how.get("polish", True):
         yield _part("p", load, found.p, true.p)
         for s, stage in enumerate(system.stages):
             yield _part(f"share, {stage}", load, float(found.share[s, 0]), float(true.share[s, 0]))
     p = float(np.mean(exact.stable_interval(system.rates, load)))
     divided, best = system.partition(load, p, **how), exact.partition(system.rates, load, p)
-    yield compare(f"delay at p = {p:.3g}", load, divided.mean_delay, best.mean_delay, divided.certificate.gap)
+    yield compare(f"delay at p = {p:.3g}", load, divided.mean_delay, best.mean_delay, divided.certificate.gap, "time")
     if isinstance(system, DualMode):
         tunable, least = system.tunable.optimum(load), float(system.tunable.exact.least_delay(load))
-        yield compare("tunable delay", load, tunable.mean_delay, least, tunable.certificate.gap)
+        yield compare("tunable delay", load, tunable.mean_delay, least, tunable.certificate.gap, "time")
         yield _part("tunable f", load, tunable.f, float(system.tunable.exact.best_fraction(load)))
 
 
 def _part(quantity: str, load: float, model: float, reference: float, agree: float = AGREE) -> Check:
     """Check of a number between 0 and 1, by its difference."""
     difference = abs(model - reference)
-    return Check(quantity, load, model, reference, difference, None, difference <= agree)
+    return Check(quantity, load, model, reference, difference, None, difference <= agree, "number")

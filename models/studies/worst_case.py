@@ -1,4 +1,8 @@
-"""The true worst case by convex programs: best first, one cell at a time, each node a certified optimum and equilibrium.
+"""The true worst case by convex programs: best first, some cells at a time, each node a certified optimum and equilibrium.
+
+A solver answers at the ends of the segments. Between them Newton steps from the flows of two
+neighbours mostly meet the certificate at once, many loads in one pass; where they do not, a solver
+is asked again, as long as that gains.
 
 The bound of a cell is the one of `sojourn.reference.worst_case`, on the certificates' bounds of the true values: the chord of the largest
 latencies that the equilibria can have, and the lines that the multipliers of the optima prove to lie below the least total delay.
@@ -9,16 +13,18 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import numpy as np
 
-from sojourn.models.solving.certificate import supporting_line
+from sojourn.models.solving.certificate import rounding, supporting_line
 from sojourn.models.solving.chain import How, no_limits
+from sojourn.models.solving.finish import finish
 from sojourn.models.studies.curve import GOALS
 from sojourn.models.studies.progress import Ticker
 from sojourn.models.systems.formulations import for_goal
 from sojourn.models.systems.sweep import Answers
+from sojourn.reference.errors import Array
 from sojourn.reference.saturation import saturation
 from sojourn.reference.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
 
@@ -28,6 +34,12 @@ if TYPE_CHECKING:
     from sojourn.models.systems.sweep import OneByOne, Sweep
 
 MOST = 4000  # loads solved for before the search stops with the gap it has
+BATCH = 64  # cells cut at once
+NEAR = 1e-9  # gap at which an answer is near enough whatever the gap of the search
+VAIN = 8  # solvers' answers that gained nothing, after which none is asked between two loads
+LIMIT = f"stopped after {MOST} loads"
+FLOOR = "the answers themselves are not known better"
+SAY = "; differences of the latency have no more digits: give `marginal` or `latency_slope`"
 
 
 class WorstCaseInterruptedError(KeyboardInterrupt):
@@ -54,6 +66,21 @@ def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpac
     return search.run(np.concatenate([[first], kinks, [last] if end is None else []]), end is not None, last)
 
 
+class Known(NamedTuple):
+    """A flow, shape (n,), and what its certificate proves."""
+
+    flow: Array
+    lower_bound: float
+    upper_bound: float
+
+
+class Node(NamedTuple):
+    """What is known at a load, as arrays of one; and the flows of both goals, shape (2, n)."""
+
+    points: Points
+    flow: Array
+
+
 class _BestFirst:
     """Cells by their bounds, the largest first; the cell next to saturation has no right end."""
 
@@ -64,14 +91,15 @@ class _BestFirst:
         settings: How = {**how, "throw": False, "gap": None}
         self.how = {goal: for_goal(goal, settings) for goal in GOALS}
         self.end = saturation(system.bank)
-        self.cells: list[tuple[float, int, Points, Points | None]] = []
+        self.cells: list[tuple[float, int, Node, Node | None]] = []
+        self.polish, self.vain, self.note = how.get("polish", True), 0, ""
         self.order = itertools.count()
         self.lower, self.load, self.evaluations = 1.0, 0.0, 0
 
     def run(self, edges: np.ndarray, open_end: bool, last: float) -> WorstCase:
         if open_end and self.end is not None:
             self.lower, self.load = self.end.limit, last
-        nodes: list[Points] = []
+        nodes: list[Node] = []
         candidate = (self.lower, last)
         try:
             with Ticker("worst case") as tick:
@@ -83,7 +111,7 @@ class _BestFirst:
                     self._push(a, b)
                 if open_end:
                     self._push(nodes[-1], None)
-                while self.cells and -self.cells[0][0] > self.lower * (1 + 0.9 * self.gap) and self.evaluations < MOST:
+                while not self.note and self._open():
                     self._split()
                     tick.step(f"{self.evaluations} loads, gap {self._upper() / self.lower - 1:.0e}")
         except KeyboardInterrupt:
@@ -95,26 +123,54 @@ class _BestFirst:
     def _result(self, upper: float, candidate: tuple[float, float], last: float) -> WorstCase:
         upper = max(upper * (1 + ROUNDING), self.lower)
         gap = upper / self.lower - 1
-        return WorstCase(self.lower, self.load, upper, gap, bool(gap <= self.gap), *candidate, last, self.evaluations)
+        certified = bool(gap <= self.gap)
+        note = "" if certified else self.note + SAY * self.system.bank.derived
+        return WorstCase(self.lower, self.load, upper, gap, certified, *candidate, last, self.evaluations, note)
 
     def _upper(self) -> float:
         return max(-self.cells[0][0], self.lower) if self.cells else self.lower
 
-    def _node(self, load: float) -> Points:
-        """Solve at a load; the bounds of what is true there, as arrays of one."""
+    def _open(self) -> bool:
+        """Whether a cell may still hold a load that is worse by more than the gap."""
+        return bool(self.cells) and -self.cells[0][0] > self.lower * (1 + 0.9 * self.gap)
+
+    def _node(self, load: float) -> Node:
+        """Solve at a load."""
         if load == 0:  # nothing to solve: the first job goes to the nearest server
             idle, slack = float(self.system.bank.idle_latency.min()), float(self.system.bank.total_rate[0])
-            return Points(*(np.array([v]) for v in (0.0, slack, idle, 0.0, idle, 1.0)))
+            points = Points(*(np.array([v]) for v in (0.0, slack, idle, 0.0, idle, 1.0)))
+            return Node(points, np.zeros((2, len(self.system))))
         best, selfish = (self._answer(goal, load) for goal in GOALS)
+        return self._known(load, *(Known(a.flow[0], float(a.lower_bound[0]), float(a.upper_bound[0])) for a in (best, selfish)))
+
+    def _nodes(self, load: Array, start: Array) -> list[Node]:
+        """Nodes at K loads, by Newton steps from flows of shape (2, K, n); by a solver where they are not near enough."""
+        bank, found = self.system.bank, []
+        for goal, flow in zip(GOALS, start, strict=True):
+            done = finish(bank, load, flow, goal, polish=True)
+            proof, near = done.certificates, np.maximum(max(NEAR, 0.1 * self.gap), rounding(bank, load, done.flow, goal))
+            rows = [Known(f, lo, up) for f, lo, up in zip(done.flow, proof.lower_bound, proof.upper_bound, strict=True)]
+            for k in np.flatnonzero(~(proof.gap <= near)):
+                if self.vain >= VAIN and np.isfinite(proof.gap[k]):
+                    continue
+                answer = self._answer(goal, float(load[k]))
+                if answer.gap[0] < proof.gap[k]:
+                    rows[k] = Known(answer.flow[0], float(answer.lower_bound[0]), float(answer.upper_bound[0]))
+                self.vain = 0 if answer.gap[0] < 0.5 * proof.gap[k] else self.vain + 1
+            found.append(rows)
+        return [self._known(x, *answers) for x, *answers in zip(load.tolist(), *found, strict=True)]
+
+    def _known(self, load: float, best: Known, selfish: Known) -> Node:
+        """The bounds of what is true at a load."""
         self.evaluations += 1
-        sure = max(float(selfish.lower_bound[0] / best.upper_bound[0]), 1.0)
+        sure = max(float(selfish.lower_bound / best.upper_bound), 1.0)
         if sure > self.lower:
             self.lower, self.load = sure, load
-        carried, slope = supporting_line(self.system.bank, load, best.flow[0])
+        carried, slope = supporting_line(self.system.bank, load, best.flow)
         total, low = self.system.bank.total_rate
-        highest = float(selfish.upper_bound[0])
-        numbers = (load, float((total - load) + low), highest, carried, slope, highest / float(best.lower_bound[0]))
-        return Points(*(np.array([v]) for v in numbers))
+        highest = float(selfish.upper_bound)
+        numbers = (load, float((total - load) + low), highest, carried, slope, highest / float(best.lower_bound))
+        return Node(Points(*(np.array([v]) for v in numbers)), np.stack([best.flow, selfish.flow]))
 
     def _answer(self, goal: Goal, load: float) -> Answers:
         if goal not in self.sweeps:
@@ -125,16 +181,42 @@ class _BestFirst:
             return Answers.of([self.system.solve(goal, load, **self.how[goal])], len(self.system))
         return found
 
-    def _push(self, a: Points, b: Points | None) -> None:
+    def _push(self, a: Node, b: Node | None) -> None:
+        left = a.points
         if b is not None:
-            bound = float(cell_bound(a, b)[0])
+            bound = float(cell_bound(left, b.points)[0])
         else:
-            bound = self.end.bound(a.slack[0], a.latency[0], a.carried[0]) if self.end is not None else math.inf
+            bound = self.end.bound(left.slack[0], left.latency[0], left.carried[0]) if self.end is not None else math.inf
         heapq.heappush(self.cells, (-bound, next(self.order), a, b))
 
     def _split(self) -> None:
-        """Cut the cell with the largest bound in two."""
-        bound, _, a, b = heapq.heappop(self.cells)
+        """Cut the cells with the largest bounds in two."""
+        cells, middles, starts = [], [], []
+        while len(cells) < min(BATCH, MOST - self.evaluations) and self._open():
+            cell = heapq.heappop(self.cells)
+            bound, _, a, b = cell
+            ends = [a.points] if b is None else [a.points, b.points]
+            middle = self._middle(*ends)
+            if middle is None or -bound <= max(float(end.poa[0]) for end in ends):
+                self.note = FLOOR
+                heapq.heappush(self.cells, cell)
+                break
+            cells.append(cell)
+            middles.append(middle)
+            starts.append(self._between(a, b, middle))
+        if not cells:
+            self.note = self.note or LIMIT
+            return
+        if self.polish:
+            nodes = self._nodes(np.array(middles), np.stack(starts, axis=1))
+        else:
+            nodes = [self._node(middle) for middle in middles]
+        for (_, _, a, b), node in zip(cells, nodes, strict=True):
+            self._push(a, node)
+            self._push(node, b)
+
+    def _middle(self, a: Points, b: Points | None = None) -> float | None:
+        """Load within a cell; None between neighbouring floats."""
         start, slack = float(a.load[0]), float(a.slack[0])
         total, low = self.system.bank.total_rate
         if b is None:
@@ -143,12 +225,14 @@ class _BestFirst:
             middle = float((total - math.sqrt(slack * b.slack[0])) + low)
         else:
             middle = 0.5 * (start + float(b.load[0]))
-        if not start < middle < (total if b is None else b.load[0]):
-            # neighbouring floats: nothing lies between them
-            if -bound > self.lower * (1 + self.gap):
-                self.evaluations = MOST
-            heapq.heappush(self.cells, (bound, next(self.order), a, b))
-            return
-        node = self._node(middle)
-        self._push(a, node)
-        self._push(node, b)
+        return middle if start < middle < (total if b is None else b.load[0]) else None
+
+    def _between(self, a: Node, b: Node | None, load: float) -> Array:
+        """Flows at a load from those at the ends of its cell, shape (2, n)."""
+        left = a.points
+        if b is None:
+            rate, (total, low) = self.system.bank.rate, self.system.bank.total_rate
+            return rate - (rate - a.flow) * (((total - load) + low) / left.slack[0])
+        part = (load - left.load[0]) / (b.points.load[0] - left.load[0])
+        out: Array = (1 - part) * a.flow + part * b.flow
+        return out

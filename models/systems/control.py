@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 
 from sojourn.models.latency.seen import seen_by_followers
+from sojourn.models.solving.certificate import Certificate
 from sojourn.models.solving.chain import How, no_limits
+from sojourn.models.solving.ratio import Ratio
 from sojourn.models.solving.solution import Solution
 from sojourn.models.systems.formulations import for_goal
 from sojourn.reference.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
@@ -57,10 +59,17 @@ class ControlledSplit:
     optimum: Solution
     followers: Solution | None
 
+    times: ClassVar[tuple[str, ...]] = ("mean_delay",)
+
     @property
-    def ratio(self) -> float:
-        """Mean delay over that of the optimum, >= 1."""
-        return self.mean_delay / self.optimum.mean_delay
+    def certificate(self) -> Certificate:
+        """Of the mean delay, for this leader's flow: that of the followers, or of the optimum where there are none."""
+        return (self.followers or self.optimum).certificate
+
+    @property
+    def ratio(self) -> Ratio:
+        """Mean delay over that of the optimum, >= 1, with its bounds."""
+        return Ratio.of(self, self.optimum)
 
     def __repr__(self) -> str:
         head = f"{self.fraction:.4g} of load {self.optimum.load:g} under control ({self.strategy}): mean delay {self.mean_delay:.9g}"
@@ -94,6 +103,13 @@ class Tolls:
     equilibrium: Solution
     mean_delay: float
     difference: float
+
+    times: ClassVar[tuple[str, ...]] = ("toll", "mean_delay")
+
+    @property
+    def certified(self) -> bool:
+        """Whether optimum and tolled equilibrium are."""
+        return self.optimum.certified and self.equilibrium.certified
 
     def __repr__(self) -> str:
         tolls = ", ".join(f"{t:.6g}" for t in self.toll[:12]) + (", ..." if self.toll.size > 12 else "")

@@ -10,6 +10,7 @@ import cvxpy as cp
 import numpy as np
 
 from sojourn.models.latency.tangents import first_points, with_landing
+from sojourn.models.solving.certificate import rounding
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.limited import Limited
 from sojourn.models.solving.solution import Attempt, ShadowPrice, Solution, Timing
@@ -38,7 +39,7 @@ class LimitedSearch(Search):
         """Return a solver's answer, if it has one, and the record of the attempt; by rounds of tangents where there is no cone."""
         if FORMULATIONS[formulation].exact(self.bank):
             return self._once(solver, formulation, None)[:2]
-        points, enough, stuck = first_points(self.bank, self.load), min(self.wanted, TANGENT_GAP), 0
+        points, enough, stuck = first_points(self.bank, self.load), min(self.wanted.gap, TANGENT_GAP), 0
         best, attempt, landed = self._once(solver, formulation, points)
         while best is not None and landed is not None and best.certificate.gap > enough and stuck < PATIENCE:
             points = with_landing(self.bank, points, landed)
@@ -77,7 +78,7 @@ class LimitedSearch(Search):
             active=flow > (0.0 if self.polish else RESIDUE * self.load),
             multiplier=c,
             certificate=certificate,
-            certified=math.isfinite(certificate.gap) and certificate.gap <= self.wanted,
+            certified=bool(self.wanted.met(certificate.gap, rounding(self.bank, np.array(self.load), flow, "optimum"))),
             solver=solver,
             formulation=formulation,
             status=ran.status,
@@ -118,5 +119,5 @@ class LimitedSearch(Search):
                 price = np.where(applied.most <= self.box.most, above, 0.0) + np.where(applied.least >= self.box.least, below, 0.0)
                 above, below = np.where(applied.most <= self.box.most, 0.0, above), np.where(applied.least >= self.box.least, 0.0, below)
             value = limit.value(self.bank, flow, self.load)
-            out.append(ShadowPrice(applied.name, applied.bound, value, price * applied.per_unit / self.load))
+            out.append(ShadowPrice(applied.name, applied.bound, value, price * applied.per_unit / self.load, applied.of_time))
         return tuple(out)

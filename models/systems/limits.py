@@ -34,6 +34,8 @@ class Applied:
         Bounds of the flow; 0 and infinity where it sets none.
     price : ndarray, shape (n,), or None
         Money per job of a budget, and then `bound` is the money.
+    of_time : bool
+        Whether the bound is a time.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Applied:
     least: Array
     most: Array
     price: Array | None = None
+    of_time: bool = False
 
 
 class Limit(ABC):
@@ -102,12 +105,20 @@ class MaxShare(Limit):
 
 @dataclass(frozen=True)
 class MaxUtilisation(Limit):
-    """At most a part of every server's rate.
+    """At most a part of the load that fills every server: its rate, or a measured server's capacity or largest sample.
+
+    A server that serves any load alike, such as `Constant`, has a utilisation of 0.
 
     Parameters
     ----------
     utilisation : array_like, shape (n,) or ()
         From 0 to 1.
+
+    Raises
+    ------
+    InputError
+        On servers that no load fills, such as `BPR` and `Polynomial`, or where no server can be
+        utilised: the limit would do nothing.
     """
 
     utilisation: Any
@@ -115,13 +126,25 @@ class MaxUtilisation(Limit):
     def on(self, bank: Latency, load: float) -> Applied:
         """See `Limit.on`."""
         part = _each(self.utilisation, "MaxUtilisation.utilisation", len(bank), 0.0, 1.0)
-        finite = np.isfinite(bank.rate)
-        most = np.where(finite, part * np.where(finite, bank.rate, 1.0), np.inf)
-        return Applied("largest utilisation", part, np.where(finite, bank.rate, 0.0), np.zeros(len(bank)), most)
+        full = bank.full_load
+        finite = np.isfinite(full)
+        unfilled = np.flatnonzero(np.isnan(full) if finite.any() else ~finite)
+        if unfilled.size:
+            which = ", ".join(f"servers[{i}]" for i in unfilled[:5]) + ", ..." * (unfilled.size > 5)
+            problem = f"is a part of nothing at {which}: no load fills the server"
+            remedy = "limit shares with MaxShare, or give samples and a capacity: Measured(..., capacity=)"
+            raise InputError("MaxUtilisation.utilisation", self.utilisation, problem, remedy)
+        most = np.where(finite, part * np.where(finite, full, 1.0), np.inf)
+        return Applied(self._name(bank), part, np.where(finite, full, 0.0), np.zeros(len(bank)), most)
 
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
         """Utilisation of each server."""
-        return flow / bank.rate
+        return flow / bank.full_load
+
+    def _name(self, bank: Latency) -> str:
+        """Name of the limit; it says of what a utilisation is where that is not the rate alone."""
+        of = dict.fromkeys(said for said, full in zip(bank.full_load_is, bank.full_load, strict=True) if np.isfinite(full))
+        return "largest utilisation" + (f" (of the {' or '.join(of)})" if set(of) != {"rate"} else "")
 
 
 @dataclass(frozen=True)
@@ -154,12 +177,12 @@ class Percentile(Limit):
         able = left * bank.rate > need
         safe = np.where(able, left, 1.0)
         most = np.where(able, bank.rate - need / safe, 0.0)
-        return Applied(f"{100 * p:g}th percentile", within, np.where(able, need / safe**2, 0.0), np.zeros(len(bank)), most)
+        return Applied(f"{100 * p:g}th percentile", within, np.where(able, need / safe**2, 0.0), np.zeros(len(bank)), most, of_time=True)
 
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
         """Percentile at each server; NaN where there is no job."""
         used = flow > 0
-        return np.where(used, bank.delay - math.log1p(-self.p) / np.where(used, bank.rate - flow, 1.0), np.nan)
+        return np.where(used, bank.delay - math.log1p(-self.p) / np.where(used, bank.spare_capacity(flow), 1.0), np.nan)
 
     def _check_family(self, bank: Latency) -> None:
         parts: Sequence[Any] = getattr(bank, "banks", (bank,))

@@ -12,12 +12,15 @@ import numpy.typing as npt
 
 from sojourn.models.latency.base import Latency, as_latency
 from sojourn.models.latency.seen import seen_by_players
-from sojourn.models.solving.chain import How, check_how, first_certified, no_limits
+from sojourn.models.solving.chain import DERIVED, How, check_how, first_certified, no_limits
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError
 from sojourn.models.solving.prices import Goal
+from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import solver_names, takes
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.control import ControlledSplit, Tolls, control, tolls
+from sojourn.models.systems.evaluation import Evaluation, evaluate
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build, for_goal
 from sojourn.models.systems.limited import LimitedSearch
 from sojourn.models.systems.limits import together
@@ -33,9 +36,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from sojourn.reference.worst_case import WorstCase
-
-GAP = 1e-9
-"""Relative error of the mean delay that a polished answer must prove, unless another is asked for."""
 
 
 class ParallelServers:
@@ -101,8 +101,8 @@ class ParallelServers:
         polish : bool, default True
             Finish with Newton steps on the used servers; False gives the solver's own answer.
         gap : float, optional
-            Relative error that the certificate must exclude: by default 1e-9 (more where the used servers are so full that the
-            rounding of their flows alone exceeds it), and none for an answer that is not polished.
+            Relative error that the certificate must exclude: by default 1e-9 (more, up to 1e-4, where the used servers are so
+            full that the rounding of their flows alone exceeds it), and 1e-4 for an answer that is not polished.
         throw : bool, default True
             Raise when the gap is not met; False returns the best answer, with ``certified`` False.
         subject_to : sequence of Limit, optional
@@ -141,20 +141,67 @@ class ParallelServers:
             return self.solve("equilibrium", load, **how)
         return self.selfish(seen_by_players(self.bank, players), self.check_load(load), np.zeros(len(self)), players, **how)
 
-    def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> float:
-        """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al. Parameters as `equilibrium`."""
+    def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> PriceOfAnarchy:
+        """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al.
+
+        Parameters as `equilibrium`. Returns a float, whose ``lower`` and ``upper`` both certificates prove.
+        """
         selfish = self.equilibrium(load, players, **for_goal("equilibrium", how))
-        return selfish.mean_delay / self.optimum(load, **for_goal("optimum", how)).mean_delay
+        return PriceOfAnarchy.of(selfish, self.optimum(load, **for_goal("optimum", how)))
+
+    def evaluate(
+        self,
+        load: float,
+        *,
+        flow: npt.ArrayLike | None = None,
+        share: npt.ArrayLike | None = None,
+        weights: npt.ArrayLike | None = None,
+    ) -> Evaluation:
+        """Judge a split that is already there: its delay, what it loses against the optimum, what a user gains by moving.
+
+        No solver is asked: the optimum and the equilibrium are the closed forms, with certificates of their own.
+
+        Parameters
+        ----------
+        load : float
+            Total load, 0 < load < total rate.
+        flow : array_like, shape (n,), optional
+            Load of each server; they sum to the load within 1e-9 of it.
+        share : array_like, shape (n,), optional
+            Part of the load of each server; they sum to 1 within 1e-9.
+        weights : array_like, shape (n,), optional
+            Numbers in proportion to the shares, of any sum, such as those of a proxy; 0 for a server that is not used.
+
+        Returns
+        -------
+        Evaluation
+            Where a server gets its rate or more the delay is infinite and ``overloaded`` names it.
+
+        Raises
+        ------
+        LoadError, InputError
+            On a load that the system cannot carry; unless exactly one of the three is given, with a number for each server,
+            none of them negative.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
+        >>> found = system.evaluate(load=190.0, weights=[50, 30, 20])
+        >>> round(found.mean_delay, 6), round(found.ratio, 6), found.move
+        (0.122278, 4.298088, ('server 1', 'server 3'))
+        """
+        return evaluate(self, load, {"flow": flow, "share": share, "weights": weights})
 
     def thresholds(self) -> exact.Thresholds:
         """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
         return exact.thresholds(self.bank)
 
-    def curve(self, loads: npt.ArrayLike, which: str | None = None, **how: Unpack[How]) -> xr.Dataset:
+    def curve(self, loads: npt.ArrayLike, which: str | None = None, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
         """Delays, flows and price of anarchy over loads; see `sojourn.models.studies.curve.curve`."""
         from sojourn.models.studies.curve import curve
 
-        return curve(self, loads, which, **how)
+        return curve(self, loads, which, refine, **how)
 
     def worst_case(self, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
         """Largest price of anarchy over all loads, by branch and bound over convex programs, with a certificate.
@@ -171,6 +218,8 @@ class ParallelServers:
         Returns
         -------
         sojourn.reference.WorstCase
+            With the paper's rule, Corollary 2, beside it in ``candidate_poa``: a lower bound that can be too low, also with one cv for all;
+            see `sojourn.reference.candidate_worst_case`.
 
         Raises
         ------
@@ -361,7 +410,14 @@ class ParallelServers:
     def _first(self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]) -> Solution:
         """First certified answer down the chain of solvers."""
         search, plan = self._question(goal, load, how, ask, models)
-        return first_certified(plan, search.ask, f"{goal} at load {load:g}", search.wanted, throw=how.get("throw", True))
+        return first_certified(
+            plan,
+            search.ask,
+            f"{goal} at load {load:g}",
+            search.wanted.gap,
+            throw=how.get("throw", True),
+            remedy=DERIVED if self.bank.derived else None,
+        )
 
     def _question(
         self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]
@@ -371,12 +427,10 @@ class ParallelServers:
         if goal == "equilibrium":
             no_limits(how)
         polish, formulation = how.get("polish", True), how.get("formulation", "auto")
-        gap = how.get("gap")
-        wanted = gap if gap is not None else GAP if polish else math.inf
         forms = self._plans(goal, formulation, how.get("solver"))
         # every solver's first formulation before any solver's second
         plan = [(s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)]
-        return ask(self.bank, self.names, goal, load, self.unit(load), how.get("solver_options"), polish, wanted, gap is None, models), plan
+        return ask(self.bank, self.names, goal, load, self.unit(load), how.get("solver_options"), polish, Wanted.of(how), models), plan
 
 
 def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:

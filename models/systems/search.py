@@ -18,11 +18,12 @@ from sojourn.models.solving.finish import Finished, finish
 from sojourn.models.solving.prices import Goal, multiplier
 from sojourn.models.solving.solution import Attempt, Solution, Timing
 from sojourn.models.solving.splits import clip
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
 from sojourn.models.systems.minmax import Bisection
 from sojourn.reference.errors import Array
 
-TANGENT_GAP = 1e-6  # gap at which tangents are enough for an answer of which none is asked
+TANGENT_GAP = 1e-6  # gap at which tangents are enough, whatever wider one is asked for
 PATIENCE = 6  # rounds of tangents without half the gap after which a solver's own error is all that is left
 RESIDUE = 1e-7  # part of the load up to which a flow in a solver's own answer counts as none
 
@@ -52,10 +53,8 @@ class Search:
     options : mapping or None
         The user's solver options.
     polish : bool
-    wanted : float
-        Gap up to which an answer is certified.
-    lenient : bool
-        Whether a gap that rounding alone can cause is certified too.
+    wanted : Wanted
+        What certifies an answer.
     models : dict
         Problems already written, by formulation; a sweep over loads writes each once.
     """
@@ -67,8 +66,7 @@ class Search:
     unit: float
     options: Mapping[str, Any] | None
     polish: bool
-    wanted: float
-    lenient: bool
+    wanted: Wanted
     models: dict[str, Model]
 
     def ask(self, solver: str, formulation: str) -> tuple[Solution | None, Attempt]:
@@ -81,7 +79,6 @@ class Search:
         finished = self._finish(found.flow)
         flow, steps, certificate = finished.flow[0], int(finished.steps[0]), finished.certificates.row(0)
         at = np.array(self.load)
-        wanted = max(self.wanted, float(rounding(self.bank, at, flow, self.goal))) if self.lenient else self.wanted
         ended = time.perf_counter()
         timing = replace(found.timing, finish=found.timing.finish + ended - finishing)
         solution = Solution(
@@ -95,7 +92,7 @@ class Search:
             active=flow > (0.0 if steps else RESIDUE * self.load),
             multiplier=float(multiplier(self.bank, at, flow, self.goal)),
             certificate=certificate,
-            certified=math.isfinite(certificate.gap) and certificate.gap <= wanted,
+            certified=bool(self.wanted.met(certificate.gap, rounding(self.bank, at, flow, self.goal))),
             solver=solver,
             formulation=formulation,
             status=found.status,
@@ -126,7 +123,7 @@ class Search:
 
     def _by_tangents(self, solver: str, formulation: str) -> Found:
         """Solve with tangents in the place of what has no cone, adding some where the answer lands until it is near enough, or no nearer."""
-        points, enough = first_points(self.bank, self.load), min(self.wanted, TANGENT_GAP)
+        points, enough = first_points(self.bank, self.load), min(self.wanted.gap, TANGENT_GAP)
         best, least, stuck, spent = None, math.inf, 0, Timing(0.0, 0.0, 0.0)
         while stuck < PATIENCE:
             started = time.perf_counter()

@@ -43,12 +43,11 @@ class SelfishSearch(Search):
         if seen is None:
             return None, attempt
         flow = self.base + seen.flow
-        value = _mean_delay(self.true, flow, self.true.rate - flow)
+        value = _mean_delay(self.true, flow, self.true.spare_capacity(flow))
         low, high = self._delay_bounds(np.maximum(flow, 0.0), seen.certificate.lower_bound, seen.certificate.upper_bound)
         low = max(low, float(self.true.idle_latency.min()))  # no job is served faster
         certificate = _delay_certificate(seen.certificate, value, low, high)
         bound = 8 * float(rounding(self.bank, np.array(self.load), seen.flow, "equilibrium"))
-        wanted = max(self.wanted, bound) if self.lenient else self.wanted
         solution = replace(
             seen,
             load=float(self.load + self.base.sum()),
@@ -58,7 +57,7 @@ class SelfishSearch(Search):
             mean_delay=value,
             latency=self.true.latency(np.minimum(flow, np.nextafter(self.true.rate, 0))),
             certificate=certificate,
-            certified=seen.certified and certificate.gap <= wanted,
+            certified=seen.certified and bool(self.wanted.met(certificate.gap, bound)),
             players=self.players,
             caveats=tuple(self.true.caveats(flow, self.names)),
         )
@@ -76,7 +75,7 @@ class SelfishSearch(Search):
         points = [self.bank.at_latency(np.maximum((p - self.bank.delay) - self.bank.service, 0.0)) for p in prices]
         if not all(np.all(p.spare > 0) for p in points):
             return 0.0, math.inf
-        spare = self.true.rate - flow
+        spare = self.true.spare_capacity(flow)
         # nobody carries more than there is, whatever a flat price would give him
         ends = [(self.base + np.minimum(p.flow, self.load), p.spare) for p in points] + [(flow, spare)]
         c = 0.5 * (lowest + highest)

@@ -111,7 +111,7 @@ class Sweep:
             if not pending.size:
                 break
             found = ask(loads[pending])
-            better = found.gap < best.gap[pending]
+            better = found.certified | (found.gap < best.gap[pending])
             best.put(pending[better], found.values(better))
             pending = pending[~best.certified[pending]]
         return best
@@ -145,8 +145,7 @@ class Sweep:
         flow = compiled.solve((model.load, loads * model.unit)).value(model.variable) / model.unit
         finished = finish(task.bank, loads, flow, task.goal, polish=task.polish)
         flow, proof = finished.flow, finished.certificates
-        wanted = np.maximum(task.wanted, rounding(task.bank, loads, flow, task.goal)) if task.lenient else np.full(loads.shape, task.wanted)
-        certified = np.isfinite(proof.gap) & (proof.gap <= wanted)
+        certified = task.wanted.met(proof.gap, rounding(task.bank, loads, flow, task.goal))
         there: Mask = np.asarray(np.isfinite(flow).all(axis=1))
         out = Answers.nothing(loads.size, len(task.bank))
         with np.errstate(all="ignore"):

@@ -133,12 +133,16 @@ def mean_delay(modes: Modes, load: float, assignment: Array, share: Array) -> fl
 
     Infinite where a mode that gets jobs gets too little of a stage that it needs.
     """
+    return float(stage_delay(modes, load, assignment, share).sum())
+
+
+def stage_delay(modes: Modes, load: float, assignment: Array, share: Array) -> Array:
+    """Mean time of a job at each stage of any operating point, shape (S,); infinite as `mean_delay` is."""
     work = assignment * modes.time
     spare = share - load * work
     busy = work > 0
-    if np.any(spare[busy] <= 0):
-        return float("inf")
-    return float((work[busy] / spare[busy]).sum())
+    delay: Array = np.divide(work, spare, out=np.where(busy, np.inf, 0.0), where=busy & (spare > 0)).sum(axis=1)
+    return delay
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.reference.dual_mode.modes import Modes, check_two_modes
-from sojourn.reference.errors import Array, InputError, LoadError, first_bad, numbers
+from sojourn.reference.errors import Array, InputError, LoadError, first_bad, numbers, one_number
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
 
@@ -108,25 +108,14 @@ def one_load(modes: Modes, load: float) -> float:
 
 
 def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
-    """Return the part of the jobs that each mode gets, shape (M,), from p as a number (of two modes) or a list.
+    """Return the part of the jobs that each mode gets, shape (M,), under which every stage keeps up.
 
     Raises
     ------
     InputError
-        On parts outside [0, 1] or that do not add up to 1, or under which a stage cannot keep up; with two modes it says the stable interval.
+        As `as_assignment`, and where a stage cannot keep up; with two modes it says the stable interval.
     """
-    array = numbers("p", p)
-    if array.ndim == 0 and modes.modes == 2:
-        first_bad("p", array, (array >= 0) & (array <= 1), "is not a part of the jobs", "give a number from 0 to 1")
-        parts = np.array([array, 1 - array])
-    elif array.shape == (modes.modes,):
-        first_bad("p", array, (array >= 0) & (array <= 1), "is not a part of the jobs", "give numbers from 0 to 1")
-        if abs(array.sum() - 1) > SUM:
-            raise InputError("p", array.tolist(), f"adds up to {array.sum():.12g}", "give parts that add up to 1")
-        parts = array / array.sum()
-    else:
-        wanted = f"a number, or {modes.modes} numbers" if modes.modes == 2 else f"{modes.modes} numbers"
-        raise InputError("p", array.tolist(), f"does not say what each of {modes.modes} modes gets", f"give {wanted}")
+    parts = as_assignment(modes, p)
     left = slack(modes, load, parts)
     if not np.all(left > 0):
         s = int(np.argmin(left))
@@ -135,8 +124,29 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
         if modes.modes == 2:
             low, high = stable_interval(modes, load)
             remedy = f"at load {load:.12g} p must be in {_interval(low, high)}"
-        raise InputError("p", array.tolist(), problem, remedy)
+        raise InputError("p", numbers("p", p).tolist(), problem, remedy)
     return parts
+
+
+def as_assignment(modes: Modes, p: npt.ArrayLike) -> Array:
+    """Return the part of the jobs that each mode gets, shape (M,), from p as a number (of two modes) or a list.
+
+    Raises
+    ------
+    InputError
+        On parts outside [0, 1] or that do not add up to 1.
+    """
+    array = numbers("p", p)
+    if array.ndim == 0 and modes.modes == 2:
+        first_bad("p", array, (array >= 0) & (array <= 1), "is not a part of the jobs", "give a number from 0 to 1")
+        return np.array([array, 1 - array])
+    if array.shape == (modes.modes,):
+        first_bad("p", array, (array >= 0) & (array <= 1), "is not a part of the jobs", "give numbers from 0 to 1")
+        if abs(array.sum() - 1) > SUM:
+            raise InputError("p", array.tolist(), f"adds up to {array.sum():.12g}", "give parts that add up to 1")
+        return np.asarray(array / array.sum())
+    wanted = f"a number, or {modes.modes} numbers" if modes.modes == 2 else f"{modes.modes} numbers"
+    raise InputError("p", array.tolist(), f"does not say what each of {modes.modes} modes gets", f"give {wanted}")
 
 
 def _interval(low: float, high: float) -> str:
@@ -224,7 +234,7 @@ def is_stable(modes: Modes, load: float, assignment: npt.ArrayLike, partition: n
     partition : array_like, shape (S, M)
         Part of each stage's capacity that each mode gets.
     """
-    parts, share = np.asarray(assignment, dtype=float), np.asarray(partition, dtype=float)
-    need = load * parts * modes.time
+    parts, share = numbers("assignment", assignment), numbers("partition", partition)
+    need = one_number("load", load) * parts * modes.time
     given_out = np.all(parts >= 0) and abs(parts.sum() - 1) <= SUM and np.all(share >= 0) and np.all(share.sum(axis=1) <= 1 + SUM)
     return bool(given_out and np.all((need < share) | (need == 0)))

@@ -4,7 +4,8 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from sojourn.models import MD1, MG1, MM1, ParallelServers, certify
+from sojourn.models import MD1, MG1, MM1, ParallelServers
+from sojourn.models.solving.certificate import certify
 from sojourn.models.solving.polish import polish
 from sojourn.reference import parallel as exact
 

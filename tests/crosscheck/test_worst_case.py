@@ -51,8 +51,8 @@ def test_no_load_of_a_dense_grid_is_above_the_bound(number):
             assert grid[-1] == pytest.approx(found.poa, rel=1e-12), seed
 
 
-def test_the_rule_holds_where_variabilities_are_equal():
-    """Corollary 2 as a conjecture for one common cv: no counterexample here; and `candidate_poa` is the rule's."""
+def test_the_rule_holds_for_few_servers_of_one_cv():
+    """Counterexamples to Corollary 2 with one cv have 21 servers or more: none here; and `candidate_poa` is the rule's."""
     rng = np.random.default_rng(11)
     for trial in range(600):
         n = int(rng.integers(2, 6))

@@ -17,7 +17,7 @@ from sojourn.models.systems import search, sweep
 from sojourn.reference import parallel as exact
 
 COMMAND = Path(sys.executable).with_name("sojourn")
-OWN = '[units]\nrate = "1/s"\ndelay = "ms"\n[[servers]]\nrate = 10\ndelay = 5\n[[servers]]\nrate = 4\n[loads]\ncurve = [0.2, 0.8]\n'
+OWN = '[units]\nrate = "1/s"\ndelay = "ms"\n[[servers]]\nrate = 10\ndelay = 5\n[[servers]]\nrate = 4\n[loads]\ncurve = ["20%", "80%"]\n'
 
 
 @pytest.fixture
@@ -55,14 +55,18 @@ def test_default_is_scenario_1_at_half_load(sojourn):
 
 
 @pytest.mark.parametrize(("scenario", "load", "expected"), [
-    ("1", "0.9", 342.0),
+    ("1", "0.9", 0.9),
     ("scenario-2", "540", 540.0),
     ("2", "90%", 540.0),
     ("1", "0.5%", 1.9),
-    ("1", "1", 1.0),  # a load below 1 is a part of the total rate, 1 is a job per second
+    ("1", "1", 1.0),
+    ("1", "0.5/s", 0.5),
+    ("1", "30/min", 0.5),
+    ("1", "0.03/ms", 30.0),
+    ("1", "200 rps", 200.0),
     ("0", None, 0.9 * 512.5),
 ])  # fmt: skip
-def test_load_is_a_part_of_the_total_rate_or_jobs_per_second(sojourn, scenario, load, expected):
+def test_load_is_a_part_of_the_total_rate_or_a_rate(sojourn, scenario, load, expected):
     status, out, _ = sojourn("run", scenario, *([] if load is None else ["--load", load]), "--json")
     assert status == 0
     assert json.loads(out)["load"] == pytest.approx(expected, rel=1e-14)
@@ -70,7 +74,7 @@ def test_load_is_a_part_of_the_total_rate_or_jobs_per_second(sojourn, scenario, 
 
 @pytest.mark.parametrize("name", ["0", "1", "2", "3", "4"])
 def test_json_is_the_solution_and_nothing_else(sojourn, name):
-    status, out, err = sojourn("run", name, "--load", "0.7", "--json")
+    status, out, err = sojourn("run", name, "--load", "70%", "--json")
     assert (status, err) == (0, "")
     found, scenario = json.loads(out), load_scenario(name)
     load = 0.7 * scenario.system.total_rate
@@ -78,11 +82,12 @@ def test_json_is_the_solution_and_nothing_else(sojourn, name):
         expected = getattr(scenario.system, goal)(load).to_dict()
         for key in ("goal", "load", "certified", "solver", "formulation"):
             assert found[goal][key] == expected[key]
-        assert found[goal]["mean_delay"] == pytest.approx(expected["mean_delay"], rel=1e-12)
+        assert found[goal]["mean_delay"] == pytest.approx(1e3 * expected["mean_delay"], rel=1e-12)
         assert [s["name"] for s in found[goal]["servers"]] == list(scenario.system.names)
         np.testing.assert_allclose(
             [s["flow"] for s in found[goal]["servers"]], getattr(exact, goal)(scenario.system.bank, load).flow, rtol=0, atol=1e-8 * load
         )
+    assert found["units"] == {"rate": "1/s", "delay": "ms"}
     assert found["price_of_anarchy"] == pytest.approx(found["equilibrium"]["mean_delay"] / found["optimum"]["mean_delay"], rel=1e-15)
     assert found["thresholds"]["equilibrium"] == scenario.system.thresholds().equilibrium.tolist()
     assert [v["name"] for v in found["variants"]] == [v.name for v in scenario.variants]
@@ -93,7 +98,7 @@ def test_variants_are_printed_with_what_they_cost(sojourn):
     found = json.loads(sojourn("run", "4", "--json")[1])
     assert len(found["variants"]) == 4
     for variant in found["variants"]:
-        assert f"{1e3 * variant['optimum']:.4f}" in out
+        assert f"{variant['optimum']:.4f}" in out
         assert f"{variant['ratio']:.6f}" in out
 
 
@@ -126,7 +131,7 @@ def test_long_name_takes_no_room_from_the_numbers(sojourn, tmp_path):
     for goal in ("optimum", "equilibrium"):
         for server in found[goal]["servers"]:
             assert f"{server['share']:.4f}" in out
-            assert f"{1e3 * server['latency']:.6g}" in out
+            assert f"{server['latency']:.6g}" in out
     assert f"{found['variants'][0]['ratio']:.6f}" in out
     assert "…" not in out
 
@@ -151,7 +156,8 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
     system = load_scenario(own).system
     starts = np.concatenate([system.thresholds().optimum, system.thresholds().equilibrium])
     assert set(starts[(starts > 2.8) & (starts < 11.2)]) <= set(loads)
-    np.testing.assert_allclose(data["equilibrium_delay"], exact.equilibrium(system.bank, loads).mean_delay, rtol=1e-9)
+    np.testing.assert_allclose(data["equilibrium_delay"], 1e3 * exact.equilibrium(system.bank, loads).mean_delay, rtol=1e-9)
+    assert (data.attrs["rate_unit"], data.attrs["delay_unit"], data["optimum_delay"].attrs["units"]) == ("1/s", "ms", "ms")
     head, *rows = (folder / "curve.csv").read_text().splitlines()
     assert len(rows) == loads.size
     columns = head.split(",")
@@ -160,6 +166,25 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
     assert float(first["optimum_delay"]) == float(data["optimum_delay"][0])
     assert float(first["optimum_flow[server 1]"]) == float(data["optimum_flow"][0, 0])
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "variant", "peak", "load"),
+    [
+        ("scenario-3", "cv-10", 1.0715625, 2.8810822),
+        ("scenario-3", "cv-0", 1.1503423, 110.3030303),
+        ("scenario-4", "ignoring-delays", 1.1474591, 100.0),
+    ],
+)
+def test_curves_of_variants_have_their_own_peaks(sojourn, tmp_path, scenario, variant, peak, load):
+    """At loads that start no server of the scenario itself; that of cv 10 is before the first load of the file."""
+    assert sojourn("run", scenario, "--out", tmp_path)[0] == 0
+    with xr.open_dataset(tmp_path / f"{variant}.nc", engine="scipy") as data:
+        at = int(np.argmax(data["price_of_anarchy"].values))
+        assert float(data["price_of_anarchy"][at]) == pytest.approx(peak, abs=1e-7)
+        assert float(data["load"][at]) == pytest.approx(load, abs=1e-6)
+        assert np.isin(load_scenario(scenario).loads, data["load"]).all()
+        assert data["added"].any()
 
 
 def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
@@ -252,20 +277,24 @@ def test_interrupted_solve(sojourn, own, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["run", "--load", "much"], r"^error: --load = 'much': is not a number; give 0\.9 or 90% of the total rate, or jobs per second below 380$"),
-    (["run", "--load", "%"], r"^error: --load = '%': is not a number"),
-    (["run", "--load", "nan"], r"^error: load = nan: is not a finite number"),
-    (["run", "--load", "inf"], r"^error: load = inf: is not a finite number"),
-    (["run", "--load", "380"], r"^error: load = 380\.0: not below the total rate 380: the queues grow without bound; lower the load"),
-    (["run", "--load", "100%"], r"^error: load = 380\.0: not below the total rate 380"),
-    (["run", "--load", "-3"], r"^error: load = .*: a load cannot be negative; give a load above 0$"),
-    (["run", "--load", "0"], r"^error: load = 0\.0: there is nothing to split; give a load above 0$"),
+    (["run", "--load", "much"],
+     r"^error: --load = 'much': is not a load; give jobs/s below 380, a rate with its unit such as 0\.5/s, or a part .* such as 70%$"),
+    (["run", "--load", "%"], r"^error: --load = '%': is not a load"),
+    (["run", "--load", "nan"], r"^error: --load = 'nan': is not a load"),
+    (["run", "--load", "inf"], r"^error: --load = 'inf': is not a load"),
+    (["run", "--load", "0.7x"], r"^error: --load = '0\.7x': is not a load"),
+    (["run", "--load", "380"], r"^error: --load = '380': not below the total rate 380: the queues grow without bound; lower the load"),
+    (["run", "--load", "1e400"], r"^error: --load = '1e400': is not above 0 and finite"),
+    (["run", "--load", "0%"], r"^error: --load = '0%': is not above 0 and finite"),
+    (["run", "--load", "100%"], r"^error: --load = '100%': is not below 100% of the total rate; give jobs/s below 380"),
+    (["run", "--load", "-3"], r"^error: --load = '-3': is not above 0 and finite; give jobs/s below 380"),
+    (["run", "--load", "0"], r"^error: --load = '0': is not above 0 and finite"),
     (["run", "--solver", "GUROBY"], r"^error: solver = 'GUROBY': is not a solver that CVXPY knows; use one of .*CLARABEL"),
     (["run", "no.toml"], r"^error: scenario = 'no\.toml': is neither a file nor a built-in scenario; give a TOML file or one of dual-a"),
     (["run", "scenario-9"], r"^error: scenario = 'scenario-9': .*; did you mean scenario-\d\?$"),
     (["run", "."], r"^error: scenario = '\.': is neither a file nor a built-in scenario"),
     (["run", "[/b]"], r"^error: scenario = '\[/b\]': is neither"),
-    (["verify", "--load", "400"], r"^error: load = 400\.0: not below the total rate 380"),
+    (["verify", "--load", "400"], r"^error: --load = '400': not below the total rate 380"),
     (["verify", "nothing"], r"^error: scenario = 'nothing': is neither"),
 ])  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
@@ -334,7 +363,7 @@ def test_verify(sojourn):
 
 
 def test_verify_in_json(sojourn):
-    status, out, _ = sojourn("verify", "2", "--load", "0.5", "--json")
+    status, out, _ = sojourn("verify", "2", "--load", "50%", "--json")
     found = json.loads(out)
     assert status == 0
     assert found["passed"] is True
@@ -352,7 +381,7 @@ def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch, as_
         return replace(split, mean_delay=split.mean_delay * 1.001)
 
     monkeypatch.setattr(exact, "optimum", wrong)
-    status, out, _ = sojourn("verify", "1", "--load", "0.5", *(["--json"] if as_json else []))
+    status, out, _ = sojourn("verify", "1", "--load", "50%", *(["--json"] if as_json else []))
     assert status == 1
     if as_json:
         failed = [c["quantity"] for c in json.loads(out)["checks"] if not c["passed"]]

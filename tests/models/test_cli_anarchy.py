@@ -1,6 +1,7 @@
 """`sojourn anarchy`: what it says, draws, writes and exits with."""
 
 import json
+import math
 import re
 import sys
 
@@ -11,10 +12,10 @@ import xarray as xr
 from sojourn.models import plots
 from sojourn.models.reports import anarchy as report
 from sojourn.models.scenarios import load_scenario
-from sojourn.models.studies import anarchy, control_curve, gallery, players_curve
+from sojourn.models.studies import anarchy, control_curve, gallery, misjudged, players_curve
 from sojourn.reference import controlled, equilibrium, tolls, worst_case
 
-TWO = '[units]\nrate = "1/s"\ndelay = "s"\n[loads]\ncurve = [0.3, 0.6, 0.9]\n[[servers]]\nrate = 1\n[[servers]]\nrate = 1\ncv = 20\n'
+TWO = '[units]\nrate = "1/s"\ndelay = "s"\n[loads]\ncurve = ["30%", "60%", "90%"]\n[[servers]]\nrate = 1\n[[servers]]\nrate = 1\ncv = 20\n'
 
 
 @pytest.fixture
@@ -31,7 +32,8 @@ def test_scenario_1(sojourn):
     assert re.search(r"worst price of anarchy +1\.119471 at load 80, 0\.2105 of the total rate", out)
     assert "no load has more than 1.119470803" in out
     assert "saturation alone: the same" in out
-    assert re.search(r"edge 2 +│ +10\.56 +│ +20\.00 │ +5\.285", out)
+    assert re.search(r"each\s+price\s+certified\s+within\s+\de-1\d", out)
+    assert re.search(r"edge 2 +│ +10\.557 +│ +20 │ +5\.285", out)
     assert f"{float(equilibrium(bank, 80.0, 4).mean_delay) * 1e3:.6g}" in out
     assert f"{controlled(bank, 80.0, 0.2).mean_delay / controlled(bank, 80.0, 1.0).mean_delay:.6f}" in out
 
@@ -44,7 +46,7 @@ def test_where_the_rule_is_too_low(sojourn, two):
 
 
 def test_json_is_the_reference(sojourn, two):
-    status, out, err = sojourn("anarchy", two, "--json", "--load", "0.5")
+    status, out, err = sojourn("anarchy", two, "--json", "--load", "50%")
     assert (status, err) == (0, "")
     said, bank = json.loads(out), load_scenario(two).system.bank
     true = worst_case(bank)
@@ -53,6 +55,8 @@ def test_json_is_the_reference(sojourn, two):
     assert said["load"] == 1.0
     np.testing.assert_allclose([s["toll"] for s in said["servers"]], tolls(bank, 1.0), rtol=1e-8)
     by_players = {row["players"]: row["delay"] for row in said["players"]}
+    for row in said["players"]:
+        assert 1 <= row["price_of_anarchy_lower"] <= row["price_of_anarchy"] <= row["price_of_anarchy_upper"]
     assert by_players[2.0] == pytest.approx(float(equilibrium(bank, 1.0, 2).mean_delay), rel=1e-9)
     assert by_players[None] == pytest.approx(float(equilibrium(bank, 1.0).mean_delay), rel=1e-9)
     assert said["control"][0]["llf"] == pytest.approx(by_players[None] / by_players[1.0], rel=1e-9)
@@ -82,7 +86,7 @@ def test_a_file_that_cannot_be_written(sojourn, two, tmp_path):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["dual-a"], r"^error: scenario = 'dual-a': is a dual-mode system: its jobs have no server to choose; give one of parallel servers"),
     (["nope"], r"^error: scenario = 'nope': is neither a file nor a built-in scenario"),
-    (["1", "--load", "400"], r"^error: load = 400.0: not below the total rate 380"),
+    (["1", "--load", "400"], r"^error: --load = '400': not below the total rate 380"),
     (["1", "--solver", "NOPE"], r"^error: solver = 'NOPE': is not a solver"),
 ])  # fmt: skip
 def test_bad_input(sojourn, arguments, message):
@@ -102,7 +106,7 @@ def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
     whole = players_curve
 
     def stopped(system, loads, **how):
-        data = whole(system, loads[:2], **how)
+        data = whole(system, loads[:2], **{**how, "refine": False})
         raise anarchy.CurveInterruptedError(data)
 
     monkeypatch.setattr("sojourn.models.studies.players_curve", stopped)
@@ -142,7 +146,7 @@ def test_an_interrupted_search_says_what_it_found(sojourn, two, monkeypatch, as_
 
 def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
     path = tmp_path / "one.toml"
-    path.write_text('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n[loads]\ncurve = [0.5]\n')
+    path.write_text('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n[loads]\ncurve = ["50%"]\n')
     status, out, err = sojourn("anarchy", path)
     assert (status, err) == (0, "")
     assert "1.000000" in out
@@ -151,11 +155,114 @@ def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
 def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_its_last_digit(sojourn, tmp_path):
     path, rates = tmp_path / "six.toml", [3.34, 3.95, 42.5, 1.53, 15.9, 28.6]
     servers = "".join(f"[[servers]]\nrate = {rate}\ncv = {20 if i == 0 else 1}\n" for i, rate in enumerate(rates))
-    path.write_text(f'[units]\nrate = "1/s"\ndelay = "s"\n[loads]\nat = 0.7\ncurve = [0.3, 0.6]\n{servers}')
+    path.write_text(f'[units]\nrate = "1/s"\ndelay = "s"\n[loads]\nat = "70%"\ncurve = ["30%", "60%"]\n{servers}')
     status, out, err = sojourn("anarchy", path)
     assert (status, err) == (0, "")
     assert "9.742585 as the load nears the total rate" in out
     assert f"at load {0.7 * 95.82:.6g}" in out
+
+
+# ---- variants
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Players and control at few points: these tests are about variants."""
+    players, control = players_curve, control_curve
+    monkeypatch.setattr("sojourn.models.studies.players_curve", lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}))
+    monkeypatch.setattr("sojourn.models.studies.control_curve", lambda s, load, **how: control(s, load, [0.0, 1.0], **how))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_worst_case_for_each_variant(sojourn, tmp_path):
+    status, out, err = sojourn("anarchy", "scenario-3", "--out", tmp_path, "--json")
+    assert (status, err) == (0, "")
+    scenario, rows = load_scenario("3"), json.loads(out)["variants"]
+    assert [(row["name"], row["title"]) for row in rows] == [(v.name, v.title) for v in scenario.variants]
+    for row, variant in zip(rows, scenario.variants, strict=True):
+        true, said = worst_case(variant.paid.bank), row["worst_case"]
+        assert said["certified"]
+        assert said["poa"] == pytest.approx(true.poa, rel=2e-8)
+        assert said["load"] == pytest.approx(true.load, rel=1e-9)
+        assert said["upper_bound"] >= true.poa
+        assert row["largest_on_curve"] is None
+        # the line in the picture goes up to it, also where the worst load lies before the loads of the file
+        with xr.open_dataset(tmp_path / f"curve-{variant.name}.nc", engine="scipy") as data:
+            assert float(data["price_of_anarchy"].max()) == pytest.approx(true.poa, rel=1e-8)
+            assert float(data["load"].min()) < true.load
+    assert rows[2]["worst_case"]["poa"] == pytest.approx(1.0715625, abs=1e-7)
+
+
+@pytest.mark.usefixtures("quick")
+def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
+    status, out, err = sojourn("anarchy", "scenario-4", "--out", tmp_path)
+    assert (status, err) == (0, "")
+    said = " ".join(out.split())
+    assert "decided on other delays than are paid, a variant has no search with a bound" in said
+    assert "refined to 0.0001, and is not certified" in said
+    assert re.search(r"delays removed +│ +1\.120866 │ +140 │ 1\.120865716 │ the same", out)
+    rows = {row["name"]: row for row in json.loads((tmp_path / "anarchy.json").read_text())["variants"]}
+    for name in ("ignoring-delays", "assuming-the-mean"):
+        assert rows[name]["worst_case"] is None
+        found = rows[name]["largest_on_curve"]
+        assert (found["ratio"], found["load"]) == (pytest.approx(1.1474591, abs=1e-7), pytest.approx(100.0))
+        assert (found["from"], found["to"]) == (pytest.approx(3.8), pytest.approx(376.2))
+        with xr.open_dataset(tmp_path / f"curve-{name}.nc", engine="scipy") as data:
+            assert float(data["price_of_anarchy"].max()) == found["ratio"]
+    assert rows["equal-delays"]["worst_case"]["poa"] == pytest.approx(1.0637245, abs=1e-7)
+    assert rows["equal-delays"]["worst_case"]["certified"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
+    monkeypatch.setattr(sys.modules["sojourn.models.studies.worst_case"], "MOST", 9)  # enough for the scenario itself
+    status, out, _ = sojourn("anarchy", "scenario-3")
+    assert status == 1
+    before, after = out.split("variants")
+    assert "NOT CERTIFIED" not in before
+    assert "NOT CERTIFIED" in after
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("stopped", ["worst_case", "misjudged"])
+def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path, monkeypatch):
+    if stopped == "misjudged":
+
+        def stop(*_, **__):
+            raise anarchy.CurveInterruptedError(xr.Dataset())
+
+        monkeypatch.setattr("sojourn.models.studies.misjudged", stop)
+    else:
+        module, honest = sys.modules["sojourn.models.studies.worst_case"], []
+
+        def node(self, load, whole=sys.modules["sojourn.models.studies.worst_case"]._BestFirst._node):
+            honest.append(self.system)
+            if len(set(map(id, honest))) > 2:
+                raise KeyboardInterrupt
+            return whole(self, load)
+
+        monkeypatch.setattr(module._BestFirst, "_node", node)
+    name = "scenario-4" if stopped == "misjudged" else "scenario-3"
+    status, _, _ = sojourn("anarchy", name, "--out", tmp_path)
+    assert status == 130
+    rows = json.loads((tmp_path / "anarchy.json").read_text())["variants"]
+    assert [row["name"] for row in rows] == ([] if stopped == "misjudged" else ["cv-0"])
+    assert {"anarchy.png", "players.nc", "control.nc"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_picture_with_variants():
+    scenario = load_scenario("scenario-4")
+    system, variant = scenario.system, scenario.variants[0]
+    players = players_curve(system, [376.0, 80.0, 4.0, 190.0], [2, math.inf])
+    other = misjudged(variant.believed, variant.paid, [376.0, 100.0, 4.0])
+    figure = plots.plot_anarchy(players, control_curve(system, 80.0, [0.0, 1.0]), worst_case(system.bank), "four", {variant.name: other})
+    above, between, _ = figure.axes
+    labels = [text.get_text() for text in between.get_legend().get_texts()]
+    assert labels == ["as it is: up to 1.119, load 80", "ignoring-delays: up to 1.147, load 100"]
+    for axes in (above, between):
+        for line in axes.lines:
+            assert np.all(np.diff(line.get_xdata()) > 0)  # sorted, whatever the order of the loads
+    figure.canvas.draw()
 
 
 def test_bench_gallery(sojourn, monkeypatch):

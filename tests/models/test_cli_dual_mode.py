@@ -58,7 +58,7 @@ def test_marks_of_the_other_systems(sojourn, name, breaks, touches):
 
 @pytest.mark.parametrize("name", ["dual-a", "dual-b", "dual-c"])
 def test_json_is_the_operating_point_and_nothing_else(sojourn, name):
-    status, out, err = sojourn("run", name, "--load", "0.8", "--json")
+    status, out, err = sojourn("run", name, "--load", "80%", "--json")
     assert (status, err) == (0, "")
     found, system = read(out), load_scenario(name).system
     load = 0.8 * system.max_load
@@ -72,8 +72,8 @@ def test_json_is_the_operating_point_and_nothing_else(sojourn, name):
         assert delay == (true if true < float("inf") else None)
 
 
-@pytest.mark.parametrize(("load", "expected"), [("0.9", 4.5), ("90%", 4.5), ("3", 3.0), ("1", 1.0)])
-def test_load_is_a_part_of_the_largest_or_jobs_per_second(sojourn, load, expected):
+@pytest.mark.parametrize(("load", "expected"), [("0.9", 0.9), ("90%", 4.5), ("3", 3.0), ("60/min", 1.0)])
+def test_load_is_a_part_of_the_largest_or_a_rate(sojourn, load, expected):
     assert read(sojourn("run", "dual-a", "--load", load, "--json")[1])["load"] == pytest.approx(expected)
 
 
@@ -89,12 +89,16 @@ def test_files_are_written_and_load_back(sojourn, tmp_path):
     assert read((tmp_path / "result.json").read_text())["load"] == 4.5
     with xr.open_dataset(tmp_path / "curve.nc", engine="scipy") as curve:
         assert curve.attrs["breakaway_load"] == pytest.approx(4.19969, abs=1e-5)
-        assert curve.sizes["load"] == 199  # and both sides of the breakaway
+        assert int((~curve["added"]).sum()) == 197
+        beside = curve["load"].values / curve.attrs["breakaway_load"] - 1
+        assert np.min(np.abs(beside - 1e-6)) < 1e-9  # both sides of the breakaway
+        assert np.min(np.abs(beside + 1e-6)) < 1e-9
+        count = curve.sizes["load"]
         assert bool(curve.certified.all())
     with xr.open_dataset(tmp_path / "profile.nc", engine="scipy") as shapes:
         assert 4.5 in shapes["load"].values
     rows = (tmp_path / "curve.csv").read_text().splitlines()
-    assert len(rows) == 200
+    assert len(rows) == 1 + count
     assert "share[cloud][mode 1]" in rows[0]
     assert imread(tmp_path / "curve.png").shape[0] > 500
 
@@ -102,7 +106,7 @@ def test_files_are_written_and_load_back(sojourn, tmp_path):
 def test_file_of_one_s_own_in_milliseconds(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(
-        '[units]\nrate = "1/ms"\ndelay = "ms"\n[dual_mode]\nlocal = [inf, 1]\ncloud = [4, inf]\n[loads]\nat = 0.7\ncurve = [0.2, 0.9]\n'
+        '[units]\nrate = "1/ms"\ndelay = "ms"\n[dual_mode]\nlocal = [inf, 1]\ncloud = [4, inf]\n[loads]\nat = "70%"\ncurve = ["20%", "90%"]\n'
     )
     status, out, _ = sojourn("run", path, "--out", tmp_path / "out")
     assert status == 0
@@ -123,10 +127,10 @@ def test_slower_cloud_has_no_theorem(sojourn, tmp_path):
 
 
 def test_verify(sojourn):
-    status, out, _ = sojourn("verify", "dual-b", "--load", "0.6")
+    status, out, _ = sojourn("verify", "dual-b", "--load", "60%")
     assert status == 0
     assert "all agree" in out
-    checks = read(sojourn("verify", "dual-b", "--load", "0.6", "--json")[1])
+    checks = read(sojourn("verify", "dual-b", "--load", "60%", "--json")[1])
     assert checks["passed"] is True
     assert {c["quantity"] for c in checks["checks"]} > {"largest load", "breakaway load", "best delay", "lower bound"}
 
@@ -140,10 +144,11 @@ def test_bench_traps(sojourn):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["run", "dual-a", "--load", "much"], r"^error: --load = 'much': is not a number; give 0\.9 or 90% of the largest load, or"),
-    (["run", "dual-a", "--load", "5"], r"^error: load = 5\.0: not below the maximum 5: whatever the assignment"),
-    (["run", "dual-a", "--load", "100%"], r"^error: load = 5\.0: not below the maximum 5"),
-    (["run", "dual-a", "--load", "-1"], r"^error: load = -1\.0: there are no jobs to assign"),
+    (["run", "dual-a", "--load", "much"],
+     r"^error: --load = 'much': is not a load; give jobs/s below 5, .* or a part of the largest load such as 70%"),
+    (["run", "dual-a", "--load", "5"], r"^error: --load = '5': not below the maximum 5: whatever the assignment"),
+    (["run", "dual-a", "--load", "100%"], r"^error: --load = '100%': is not below 100% of the largest load"),
+    (["run", "dual-a", "--load", "-1"], r"^error: --load = '-1': is not above 0 and finite"),
     (["run", "dual-a", "--solver", "OSQP"], r"^error: solver = 'OSQP': does not take the cone PSD that the assignment needs; use"),
     (["run", "dual-d"], r"^error: scenario = 'dual-d': .*; did you mean dual-\w\?$"),
     (["bench", "queues"], r"^error: bench = 'queues': is not a benchmark; use speed, families, traps, gallery, peers or solvers$"),
@@ -174,8 +179,8 @@ mu0 = 1
 K = 4
 f = [0.1, 0.3]
 [loads]
-at = 0.9
-curve = { from = 0.2, to = 0.95, points = 3 }
+at = "90%"
+curve = { from = "20%", to = "95%", points = 3 }
 """
 
 
@@ -256,7 +261,7 @@ def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, small, tmp_path, 
 def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch):
     true = exact.breakaway
     monkeypatch.setattr(exact, "breakaway", lambda modes: replace(true(modes), load=true(modes).load * 1.001))
-    status, out, _ = sojourn("verify", "dual-b", "--load", "0.6", "--json")
+    status, out, _ = sojourn("verify", "dual-b", "--load", "60%", "--json")
     assert status == 1
     assert [c["quantity"] for c in read(out)["checks"] if not c["passed"]] == ["breakaway load"]
 
@@ -271,8 +276,8 @@ def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["run", "dual-a", "--solver", "ECOS"], r"^error: solver = 'ECOS': does not take the cone PSD that the assignment needs; use"),
-    (["run", "dual-a", "--load", "nan"], r"^error: load = nan: is not a finite number"),
-    (["verify", "dual-c", "--load", "4"], r"^error: load = 4\.0: not below the maximum 4"),
+    (["run", "dual-a", "--load", "nan"], r"^error: --load = 'nan': is not a load"),
+    (["verify", "dual-c", "--load", "4"], r"^error: --load = '4': not below the maximum 4"),
     (["bench", "nope"], r"^error: bench = 'nope': is not a benchmark; use speed, families, traps, gallery, peers or solvers$"),
     (["bench", "traps", "--systems", "-1", "--json"], r"^error: systems = -1: is not a number of systems"),
 ])  # fmt: skip

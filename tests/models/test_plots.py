@@ -6,6 +6,7 @@ from matplotlib.image import imread
 
 from sojourn.models import MM1, ParallelServers
 from sojourn.models.plots import MOST_LINES, plot_curve, plot_delay, plot_price_of_anarchy
+from sojourn.reference import equilibrium, optimum
 
 LOADS = np.linspace(5, 370, 8)
 
@@ -33,7 +34,7 @@ def test_delay_above_price_of_anarchy_below(data):
     figure = plot_curve(data, "A title")
     above, below = figure.axes
     assert figure.get_suptitle() == "A title"
-    assert above.get_ylabel() == "mean delay (ms)"
+    assert above.get_ylabel() == "mean delay (s)"
     assert below.get_ylabel() == "price of anarchy"
     assert (above.get_xlabel(), below.get_xlabel()) == ("", "load (jobs per s)")
     assert above.get_yscale() == "log"
@@ -41,11 +42,11 @@ def test_delay_above_price_of_anarchy_below(data):
     assert above.get_shared_x_axes().joined(above, below)
 
 
-def test_lines_are_the_curve_in_milliseconds(data):
+def test_lines_are_the_curve(data):
     above, below = plot_curve(data).axes
     optimum, equilibrium = curves(above)
-    np.testing.assert_allclose(optimum.get_ydata(), 1e3 * data["optimum_delay"])
-    np.testing.assert_allclose(equilibrium.get_ydata(), 1e3 * data["equilibrium_delay"])
+    np.testing.assert_allclose(optimum.get_ydata(), data["optimum_delay"])
+    np.testing.assert_allclose(equilibrium.get_ydata(), data["equilibrium_delay"])
     assert (optimum.get_linestyle(), equilibrium.get_linestyle()) == ("-", "--")
     assert [text.get_text() for text in above.get_legend().get_texts()] == ["optimum", "equilibrium"]
     (ratio,) = curves(below)
@@ -84,6 +85,27 @@ def test_variants_are_lines_of_their_own(data, other, count):
     widths = [line.get_linewidth() for line in below.lines]
     assert widths == sorted(widths, reverse=True)
     assert widths[-1] > 1
+
+
+def test_lines_go_from_load_to_load_in_order(data):
+    mixed = data.isel(load=[3, 0, 7, 1, 2, 6, 5, 4])
+    for mine, theirs in zip(plot_curve(mixed).axes, plot_curve(data).axes, strict=True):
+        for line, sorted_ in zip(curves(mine), curves(theirs), strict=True):
+            np.testing.assert_array_equal(line.get_xydata(), sorted_.get_xydata())
+
+
+def test_lines_cut_no_corner():
+    """What Matplotlib draws, with its axes' scales, against the exact curve on a dense grid."""
+    system = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
+    above, below = plot_curve(system.curve(LOADS, refine=True)).axes
+    grid = np.linspace(LOADS[0], LOADS[-1], 10_001)
+    best, selfish = optimum(system.bank, grid).mean_delay, equilibrium(system.bank, grid).mean_delay
+    for axes, line, true in ((above, 0, best), (above, 1, selfish), (below, 0, selfish / best)):
+        drawn = axes.transData.transform(curves(axes)[line].get_xydata())
+        exact = axes.transData.transform(np.column_stack([grid, true]))
+        up = np.interp(exact[:, 0], drawn[:, 0], drawn[:, 1])
+        found = axes.transData.inverted().transform(np.column_stack([exact[:, 0], up]))[:, 1]
+        assert np.max(np.abs(found / true - 1)) < 2e-3
 
 
 def test_unit_of_time_of_the_system():

@@ -9,6 +9,7 @@ from matplotlib.image import imread
 
 from sojourn.models import DualMode
 from sojourn.models.plots import plot_assignment, plot_dual_mode, plot_dual_mode_delay, plot_profile
+from sojourn.models.scenarios import Units
 from sojourn.models.studies import profile
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
@@ -90,10 +91,16 @@ def test_delay_has_both_modes_the_bound_and_the_touch_point(data, axes):
     assert any("breakaway 4.2" in t.get_text() for t in axes.texts)
 
 
-def test_unit_is_that_of_the_reader(data, shapes, axes):
-    plot_dual_mode_delay(data, axes, 1e3, "ms")
+def test_units_are_those_of_the_data(data, shapes, axes):
+    units = Units("rps", "ms")
+    plot_dual_mode_delay(units.present(data), axes)
     np.testing.assert_allclose(axes.lines[0].get_ydata(), data.delay * 1e3)
-    assert axes.get_ylabel() == "mean delay (ms)"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("load (rps)", "mean delay (ms)")
+    over_p = Figure().subplots()
+    plot_profile(units.present(shapes), over_p)
+    assert over_p.get_ylabel() == "mean delay (ms)"
+    (dot, _) = [line for line in over_p.lines if line.get_marker() == "o"]
+    assert dot.get_ydata()[0] == pytest.approx(1e3 * float(shapes.best_delay[0]))
 
 
 def test_unsorted_loads_are_drawn_in_order(axes):
@@ -119,11 +126,8 @@ def test_labels_units_and_scales(data, shapes, axes):
     assert axes.get_ylabel() == "mean delay (s)"
     assert axes.get_yscale() == "log"
     over_p = Figure().subplots()
-    plot_profile(shapes, over_p, 1e3, "ms")
-    assert over_p.get_ylabel() == "mean delay (ms)"
+    plot_profile(shapes, over_p)
     assert over_p.get_legend().get_title().get_text() == "load (jobs per s)"
-    (dot, _) = [line for line in over_p.lines if line.get_marker() == "o"]
-    assert dot.get_ydata()[0] == pytest.approx(1e3 * float(shapes.best_delay[0]))
 
 
 def test_touch_points_outside_the_loads_are_not_drawn(axes):

@@ -2,13 +2,14 @@
 
 import math
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from sojourn.reference import MG1, MM1, Pool, Queue, equilibrium, optimum
 from sojourn.reference.balance import Servers
-from sojourn.reference.sums import WIDTH, exact_sum
+from sojourn.reference.sums import WIDTH, exact_product, exact_sum
 
 BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])
 COPIES = 8192  # a power of two: loads and sums of copies are exact
@@ -130,3 +131,11 @@ def test_exact_sum_of_more_than_fit_the_cache():
     high, low = exact_sum(terms)
     for row, a, b in zip(terms, high, low, strict=True):
         assert math.fsum([*row, -a, -b]) == pytest.approx(0, abs=1e-25 * np.abs(row).sum())
+
+
+def test_exact_product_leaves_nothing_out():
+    rng = np.random.default_rng(7)
+    a, b = (10 ** rng.uniform(-9, 9, 2000) * rng.choice([-1, 1], 2000) for _ in range(2))
+    product, error = exact_product(a, b)
+    for x, y, high, low in zip(a, b, product, error, strict=True):
+        assert Fraction(x) * Fraction(y) == Fraction(high) + Fraction(low)

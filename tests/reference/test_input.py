@@ -1,9 +1,28 @@
 """Bad input names the field, the index, the value and the remedy."""
 
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
+import xarray as xr
 
-from sojourn.reference import MG1, MM1, InputError, LoadError, Pool, equilibrium, optimum
+from sojourn.reference import (
+    MG1,
+    MM1,
+    InputError,
+    LoadError,
+    Pool,
+    controlled,
+    dual_mode,
+    equilibrium,
+    limited_optimum,
+    optimum,
+    price_of_anarchy,
+    tolls,
+    worst_case,
+)
 
 SYSTEM = MM1([100.0, 80.0])
 
@@ -72,3 +91,112 @@ def test_the_last_stable_load_is_taken():
     split = optimum(SYSTEM, np.nextafter(180.0, 0))
     assert np.all(np.isfinite(split.flow))
     assert np.all(split.spare > 0)
+
+
+class Quantity:
+    """A number or an array with a unit, that NumPy strips as it does those of pint."""
+
+    def __init__(self, magnitude, units):
+        self.magnitude, self.units = magnitude, units
+
+    def __repr__(self):
+        return f"<Quantity({self.magnitude}, '{self.units}')>"
+
+    def __float__(self):
+        return float(self.magnitude)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.magnitude, dtype=dtype)
+
+
+class Tagged(np.ndarray):
+    """An array with a unit, as those of astropy and unyt."""
+
+    unit = "ms"
+
+    @property
+    def value(self):
+        return self.view(np.ndarray)
+
+
+class Labelled:
+    """What xarray makes of an array that has a unit."""
+
+    data = Quantity(3.0, "kHz")
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.data, dtype=dtype)
+
+
+UNIT = "has a unit of its own, {}; give the number in the unit that all share"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: MM1(rate=Quantity(3, "kHz"), delay=Quantity(5, "ms")), r"rate = <Quantity\(3, 'kHz'\)>: " + UNIT.format("kHz")),
+        (lambda: MM1([3.0, 4.0], delay=[0.1, Quantity(5, "ms")]), r"delay\[1\] = <Quantity\(5, 'ms'\)>: " + UNIT.format("ms")),
+        (lambda: MM1(np.array([1.0, Quantity(5, "kHz")], dtype=object)), r"rate\[1\] = .*: " + UNIT.format("kHz")),
+        (lambda: MM1(Quantity(np.array([3.0, 4.0]), "kHz")), "rate = .*: " + UNIT.format("kHz")),
+        (lambda: MM1(np.array([3.0, 4.0]).view(Tagged)), "rate = .*: " + UNIT.format("ms")),
+        (lambda: MM1([1.0], timedelta(seconds=1)), "delay = .*: " + UNIT.format("timedelta")),
+        (lambda: MM1([1.0], [np.timedelta64(5, "ms")]), r"delay\[0\] = .*: " + UNIT.format("timedelta64")),
+        (lambda: MM1([1.0], np.array([5], dtype="timedelta64[ms]")), "delay = .*: " + UNIT.format(r"timedelta64\[ms\]")),
+        (lambda: MM1(Labelled()), "rate = .*: " + UNIT.format("kHz")),
+        (
+            lambda: MM1(np.ma.array([1.0, 2.0, 3.0], mask=[0, 1, 0])),
+            r"rate\[1\] = masked: has no number; give one there, or leave the entry out",
+        ),
+        (lambda: MM1([1.0, np.ma.masked]), r"rate\[1\] = masked: has no number"),
+        (lambda: MM1([2.0, 1 + 0j]), r"rate\[1\] = \(1\+0j\): is a complex number; give a real number"),
+        (lambda: MM1(np.array([2.0, 1.0 + 3j])), r"rate\[0\] = \(2\+0j\): is a complex number"),
+        (lambda: MM1(np.complex128(2.0)), r"rate = \(2\+0j\): is a complex number"),
+        (lambda: MM1([1.0, True]), r"rate\[1\] = True: is true or false, not a number; give a number"),
+        (lambda: MM1(np.array([True, False])), r"rate\[0\] = True: is true or false"),
+        (lambda: MM1(np.array([2.0, False], dtype=object)), r"rate\[1\] = False: is true or false"),
+        (lambda: MM1([np.array([1.0, 2.0]), (3.0, True)]), r"rate\[1\]\[1\] = True: is true or false"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_more_than_a_number_is_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda value: optimum(SYSTEM, value),
+        lambda value: equilibrium(SYSTEM, 20.0, players=value),
+        lambda value: controlled(SYSTEM, 20.0, value),
+        lambda value: tolls(SYSTEM, value),
+        lambda value: worst_case(SYSTEM, gap=value),
+        lambda value: worst_case(SYSTEM, up_to=value),
+        lambda value: limited_optimum(SYSTEM, 20.0, most=value),
+        lambda value: limited_optimum(SYSTEM, 20.0, budget=value),
+        lambda value: price_of_anarchy(SYSTEM, [20.0, value]),
+        lambda value: dual_mode.is_stable(dual_mode.Modes([[1.0, 2.0]]), value, [1.0, 0.0], [[1.0, 0.0]]),
+        lambda value: dual_mode.is_stable(dual_mode.Modes([[1.0, 2.0]]), 0.5, [value, 0.0], [[1.0, 0.0]]),
+        lambda value: dual_mode.Modes([[value, 2.0]]),
+        lambda value: dual_mode.Canonical(1.0, value, 0.1, 0.3),
+    ],
+)
+@pytest.mark.parametrize("value", [Quantity(1, "kHz"), True, 1j, np.ma.masked], ids=["unit", "boolean", "complex", "masked"])
+def test_so_it_is_wherever_a_number_is_asked_for(ask, value):
+    with pytest.raises(InputError, match=r"has a unit of its own, kHz|is true or false|is a complex number|has no number"):
+        ask(value)
+
+
+def test_what_is_nothing_but_numbers_is_taken_in_any_shape():
+    plain = MM1([1.0, 2.0])
+    data = xr.DataArray([1.0, 2.0], attrs={"units": "kHz"})
+    for given in (
+        (1, 2),
+        np.array([1, 2], dtype=np.uint8),
+        [Fraction(1), Decimal(2)],
+        np.ma.array([1.0, 2.0]),
+        data,
+        data.to_series(),
+        range(1, 3),
+    ):
+        np.testing.assert_array_equal(MM1(given).rate, plain.rate)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from sojourn.reference import MD1, MG1, MM1, Pool
+from sojourn.reference import MD1, MG1, MM1, Pool, equilibrium, optimum
 
 BANKS = {
     "MM1": MM1([100.0, 80.0, 3.0], [0.005, 0.0, 0.2]),
@@ -140,3 +140,23 @@ def test_take_keeps_the_numbers_of_each_server():
 def test_banks_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         BANKS["MM1"].rate[0] = 1.0
+
+
+class Computed(MM1):
+    """M/M/1 servers whose rate is a little more than its float."""
+
+    @property
+    def rate_error(self):
+        return np.full(len(self), 2.0**-54)
+
+
+def test_spare_capacity_counts_what_the_rate_leaves_out():
+    bank = Computed([1.0, 1.0])
+    assert bank.spare_capacity([1.0, 0.5]).tolist() == [2.0**-54, 0.5]
+    assert MM1([1.0]).spare_capacity([1.0]).tolist() == [0.0]
+    assert bank.latency([1.0, 0.5]).tolist() == [2.0**54, 2.0]
+    assert MM1([1.0]).latency([1.0]).tolist() == [np.inf]
+    total, low = Pool([bank, MM1([3.0])]).total_rate
+    assert (total, low) == (5.0, 2.0**-53)
+    assert float(optimum(bank, 2.0).mean_delay) == pytest.approx(2.0**54, rel=1e-15)  # a load that the floats alone do not carry
+    assert float(equilibrium(Pool([bank]), 2.0).mean_delay) == pytest.approx(2.0**54, rel=1e-15)

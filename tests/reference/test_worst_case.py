@@ -93,7 +93,16 @@ def test_a_family_of_ones_own():
     assert known.up_to == 6.0
 
 
-@pytest.mark.parametrize(("gap", "message"), [(0.0, "gap = 0.0: is not above rounding error"), ("x", "gap = 'x': is not"), (math.nan, "gap")])
+@pytest.mark.parametrize(
+    ("gap", "message"),
+    [
+        (0.0, "gap = 0.0: is not a finite number above rounding error"),
+        (math.inf, "gap = inf: is not"),
+        (True, "gap = True: is not"),
+        ("x", "gap = 'x': is not"),
+        (math.nan, "gap"),
+    ],
+)
 def test_bad_gap_is_refused(gap, message):
     with pytest.raises(InputError, match=message):
         worst_case(THREE, gap=gap)

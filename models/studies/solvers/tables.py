@@ -131,8 +131,8 @@ def _lines(rows: Sequence[Row]) -> dict[tuple[str, str, str, int], dict[float, R
 
 
 def load_name(load: float) -> str:
-    """A load as a reader would write it: close to 1, by its distance."""
-    return f"{load:g}" if load <= 0.9995 else f"1-{1 - load:.0e}".replace("e-0", "e-")
+    """A part of the largest load in percent."""
+    return f"{100 * load:.12g}%"
 
 
 def _mark(row: Row) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from sojourn.models.solving.chain import not_certified
 from sojourn.models.solving.errors import NotCertifiedError
 from sojourn.models.solving.solution import Attempt
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode.partition import meets
 from sojourn.models.systems.dual_mode.search import Search
 from sojourn.models.systems.dual_mode.sweep import compiles
@@ -39,7 +40,7 @@ class CertifiedBreakaway(Breakaway):
     gap: float
 
 
-def breakaway(modes: Modes, search: Search, how: Mapping[str, Any], wanted: float) -> CertifiedBreakaway | None:
+def breakaway(modes: Modes, search: Search, how: Mapping[str, Any], wanted: Wanted) -> CertifiedBreakaway | None:
     """Return the first load at which one mode for all jobs is no longer best; see `MultiMode.breakaway`."""
     home, worst = light_load_assignment(modes), 0.0
     plan = search.plan("breakaway", how)
@@ -53,7 +54,7 @@ def breakaway(modes: Modes, search: Search, how: Mapping[str, Any], wanted: floa
         found, started = sweep.locate(segments(modes, np.array([load])), solver, form), time.perf_counter()
         points, gap = np.empty(0), math.inf
         if found.rows.size and found.lower_bound[0] > 0:
-            points, gap = found.u[0][np.isfinite(found.u[0])], max(float(found.delay[0, 0] / found.lower_bound[0]) - 1, 0.0)
+            points, gap = found.u[0][np.isfinite(found.u[0])], abs(float(found.delay[0, 0] / found.lower_bound[0]) - 1)
         return points, Attempt(solver, form, found.status[0], gap, time.perf_counter() - started)
 
     def located(load: float) -> tuple[Segment, Array]:
@@ -63,11 +64,11 @@ def breakaway(modes: Modes, search: Search, how: Mapping[str, Any], wanted: floa
         for solver, form in plan:
             points, attempt = by_solver(load, along, solver, form)
             attempts.append(attempt)
-            if points.size and meets(attempt.gap, wanted, slack(modes, load, along.assignment(points[0])), lenient=how.get("gap") is None):
+            if points.size and meets(attempt.gap, wanted, slack(modes, load, along.assignment(points[0]))):
                 worst = max(worst, attempt.gap)
                 return along, points
         what = f"assignment at load {load:g}, on the way to the breakaway"
-        raise NotCertifiedError(not_certified(what, wanted, attempts, REMEDY), None, tuple(attempts))
+        raise NotCertifiedError(not_certified(what, wanted.gap, attempts, REMEDY), None, tuple(attempts))
 
     def leaves(load: float) -> bool:
         return bool(np.any(is_better(modes, load, home, *located(load))))

@@ -12,6 +12,7 @@ import numpy as np
 from sojourn.models.solving.bounds import bounds
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.solution import Attempt, Timing
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode.operating_point import MaxLoad
 from sojourn.reference.dual_mode import Modes
 from sojourn.reference.errors import Array
@@ -48,7 +49,7 @@ def write(modes: Modes) -> Capacity:
     return Capacity(cp.Problem(cp.Maximize(cp.sum(load)), [busy]), load, busy, unit)
 
 
-def ask(modes: Modes, solver: str, options: Any, wanted: float) -> tuple[MaxLoad | None, Attempt]:
+def ask(modes: Modes, solver: str, options: Any, wanted: Wanted) -> tuple[MaxLoad | None, Attempt]:
     """Return a solver's answer, if it has one, and the record of the attempt."""
     started = time.perf_counter()
     program = write(modes)
@@ -63,7 +64,7 @@ def ask(modes: Modes, solver: str, options: Any, wanted: float) -> tuple[MaxLoad
     lower, upper = carried(modes, parts), 1.0 / float((weight @ modes.time).min())
     certificate = bounds(lower, lower, upper, 8 * EPS)
     timing = Timing(built - started, ran.compile, ran.solve, time.perf_counter() - finishing)
-    found = MaxLoad(lower, parts, weight, certificate, certificate.gap <= wanted, solver, ran.status, (), timing, program.problem)
+    found = MaxLoad(lower, parts, weight, certificate, bool(wanted.met(certificate.gap)), solver, ran.status, (), timing, program.problem)
     return found, Attempt(solver, "lp", ran.status, certificate.gap, time.perf_counter() - started)
 
 

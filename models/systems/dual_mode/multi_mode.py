@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.solving.chain import HowPolished, Settings, able, check_how, first_certified
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode import capacity
 from sojourn.models.systems.dual_mode.breakaway import CertifiedBreakaway, breakaway
+from sojourn.models.systems.dual_mode.evaluation import OperatingEvaluation, evaluate
 from sojourn.models.systems.dual_mode.operating_point import MaxLoad, OperatingPoint
 from sojourn.models.systems.dual_mode.partition import Program, write
 from sojourn.models.systems.dual_mode.search import Search
@@ -19,16 +19,14 @@ from sojourn.models.systems.dual_mode.sweep import AssignmentSweep, OneByOne, Pa
 from sojourn.reference.dual_mode import Modes, stable_interval
 from sojourn.reference.dual_mode import capacity as closed_form
 from sojourn.reference.dual_mode.stability import check_assignment, one_load
-from sojourn.reference.errors import Array, InputError
+from sojourn.reference.errors import Array, InputError, numbers
 
 if TYPE_CHECKING:
     import xarray as xr
 
-GAP = 1e-9
-"""Relative error of a partition's mean delay, or of a largest load, that an answer must prove, unless another is asked for."""
 ASSIGNMENT_GAP = 1e-7
-"""The same for the joint optimum, whose bound comes from a semidefinite program: solvers prove some 1e-11, but near a breakaway, where two p
-are equally good and the program is degenerate, 3e-8."""
+"""Relative error that a polished joint optimum must exclude, unless another gap is asked for. Its bound comes from a semidefinite
+program: solvers prove some 1e-11, but near a breakaway, where two p are equally good and the program is degenerate, 3e-8."""
 
 
 class MultiMode:
@@ -94,11 +92,11 @@ class MultiMode:
         SolverNameError, NotCertifiedError
         """
         check_how("capacity", how, Settings)
-        wanted = how.get("gap") or GAP
+        wanted = Wanted.of(how)
         plan = [(s, "lp") for s in able(how.get("solver"), None, "largest load")]
         options = how.get("solver_options")
         return first_certified(
-            plan, lambda s, _: capacity.ask(self.rates, s, options, wanted), "largest load", wanted, throw=how.get("throw", True)
+            plan, lambda s, _: capacity.ask(self.rates, s, options, wanted), "largest load", wanted.gap, throw=how.get("throw", True)
         )
 
     def stable_interval(self, load: float) -> tuple[float, float]:
@@ -130,7 +128,7 @@ class MultiMode:
         """
         check_how("partition", how, HowPolished)
         load = self.check_load(load)
-        wanted = how.get("gap") or (GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how)
         return self._search.partition(load, check_assignment(self.rates, load, p), wanted, how)
 
     def assignment(self, load: float, **how: Unpack[HowPolished]) -> OperatingPoint:
@@ -150,7 +148,7 @@ class MultiMode:
         polish : bool, default True
             Finish p with Newton steps; False gives the p that the solver's moments say, or the end of the interval if that is better.
         gap : float, default 1e-7
-            Relative error that the certificate must exclude; without polish none is asked for, unless given.
+            Relative error that the certificate must exclude; 1e-4 without polish, unless given.
         throw : bool, default True
 
         Returns
@@ -167,8 +165,40 @@ class MultiMode:
         check_how("assignment", how, HowPolished)
         self._two_modes("assignment")
         load = self.check_load(load)
-        wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how, ASSIGNMENT_GAP)
         return self._search.assignment(load, wanted, how)
+
+    def evaluate(self, load: float, p: npt.ArrayLike, share: npt.ArrayLike | None = None) -> OperatingEvaluation:
+        """Judge an operating point that is already there: its delays, and what it loses against the best ones. No solver is asked.
+
+        Parameters
+        ----------
+        load : float
+            Jobs per unit of time, above 0 and below the largest.
+        p : float or array_like, shape (M,)
+            With two modes, the part of the jobs in mode 1; else the part in each.
+        share : array_like, shape (S, M), optional
+            Part of each stage's capacity that each mode gets, each row adding up to 1; by default the best partition for p.
+
+        Returns
+        -------
+        OperatingEvaluation
+            Where a mode gets too little of a stage the delay is infinite and ``overloaded`` names both.
+
+        Raises
+        ------
+        LoadError, InputError
+            On a load that the stages cannot carry, and on parts that are negative or do not add up to 1.
+
+        Examples
+        --------
+        >>> from sojourn.models import DualMode
+        >>> system = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+        >>> even = system.evaluate(load=4.0, p=0.9, share=[[0.5, 0.5], [0.9, 0.1]])
+        >>> round(even.mean_delay, 4), round(even.partition_ratio, 4), round(even.assignment_ratio, 4)
+        (3.5551, 1.0918, 1.4711)
+        """
+        return evaluate(self.rates, (self.stages, self.modes), self.check_load(load), p, share)
 
     def breakaway(self, **how: Unpack[HowPolished]) -> CertifiedBreakaway | None:
         """Load from which one mode for all jobs is no longer best, and the p just after; None where there is no such load.
@@ -182,10 +212,12 @@ class MultiMode:
         """
         check_how("breakaway", how, HowPolished)
         self._two_modes("breakaway")
-        wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how, ASSIGNMENT_GAP)
         return breakaway(self.rates, self._search, how, wanted)
 
-    def curve(self, loads: npt.ArrayLike, p: npt.ArrayLike | None = None, **how: Unpack[HowPolished]) -> xr.Dataset:
+    def curve(
+        self, loads: npt.ArrayLike, p: npt.ArrayLike | None = None, refine: bool | float = False, **how: Unpack[HowPolished]
+    ) -> xr.Dataset:
         """Best assignment, partition and delay over loads; with `p` given, the best partition for it.
 
         See `sojourn.models.studies.dual_mode_curve.curve` and `partition_curve` there.
@@ -193,15 +225,17 @@ class MultiMode:
         from sojourn.models.studies.dual_mode_curve import curve, partition_curve
 
         if p is not None:
+            if refine:
+                raise InputError("refine", refine, "is for the best assignment at every load", "leave it out where p is given")
             return partition_curve(self, loads, p, **how)
         self._two_modes("curve")
-        return curve(self, loads, **how)
+        return curve(self, loads, refine, **how)
 
     def assignment_sweep(self, **how: Unpack[HowPolished]) -> AssignmentSweep | OneByOne:
         """Return the question `assignment` to be put at many loads. What no solver answers does not raise."""
         check_how("assignment", how, HowPolished)
         self._two_modes("assignment")
-        wanted = how.get("gap") or (ASSIGNMENT_GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how, ASSIGNMENT_GAP)
         plan, settings = self._search.plan("assignment", how), how.copy()
         settings["throw"] = False
         if compiles(plan):
@@ -211,7 +245,7 @@ class MultiMode:
     def partition_sweep(self, **how: Unpack[HowPolished]) -> PartitionSweep | OneByOne:
         """Return the question `partition` to be put at many loads and stable assignments. What no solver answers does not raise."""
         check_how("partition", how, HowPolished)
-        wanted = how.get("gap") or (GAP if how.get("polish", True) else math.inf)
+        wanted = Wanted.of(how)
         solvers, settings = able(how.get("solver"), "SOC", "partition"), how.copy()
         settings["throw"] = False
         if compiles([(s, "socp") for s in solvers]):
@@ -260,7 +294,7 @@ def as_rates(local: npt.ArrayLike, cloud: npt.ArrayLike) -> Array:
     """Return the rates of a local and a cloud server as an array of shape (2, 2)."""
     rows = []
     for field, value in (("local", local), ("cloud", cloud)):
-        row = np.array(value, dtype=object)
+        row = numbers(field, value)
         if row.shape != (2,):
             raise InputError(field, value, "is not a pair of rates", "give the rates of mode 1 and mode 2")
         rows.append(row.tolist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import cvxpy as cp
 
@@ -64,6 +64,8 @@ class OperatingPoint:
     polished: int
     timing: Timing
     problem: cp.Problem = field(repr=False)
+
+    times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "certificate")
 
     @property
     def p(self) -> float:

@@ -19,6 +19,7 @@ from sojourn.models.latency.base import product_at_least
 from sojourn.models.solving.bounds import Bounds, bounds_of
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.solution import Attempt, Timing
+from sojourn.models.solving.wanted import Wanted
 from sojourn.reference.dual_mode import Modes
 from sojourn.reference.dual_mode.stability import slack
 from sojourn.reference.errors import Array
@@ -96,7 +97,7 @@ class Divided:
 
 
 def ask(
-    program: Program, modes: Modes, load: float, parts: Array, solver: str, options: Any, wanted: float, *, polish: bool, lenient: bool
+    program: Program, modes: Modes, load: float, parts: Array, solver: str, options: Any, wanted: Wanted, *, polish: bool
 ) -> tuple[Divided | None, Attempt]:
     """Return a solver's answer, if it has one, and the record of the attempt."""
     started = time.perf_counter()
@@ -109,13 +110,12 @@ def ask(
     done = divide(modes, np.array([load]), parts[None], program.extra.value[None], polish=polish)
     certificate = Bounds(float(done.lower_bound[0]), float(done.upper_bound[0]), float(done.gap[0]))
     timing = Timing(built - started, ran.compile, ran.solve, time.perf_counter() - finishing)
-    met = bool(meets(certificate.gap, wanted, slack(modes, load, parts), lenient=lenient))
     found = Divided(
         share=done.share[0],
         stage_delay=done.stage_delay[0],
         mean_delay=float(done.mean_delay[0]),
         certificate=certificate,
-        certified=met,
+        certified=meets(certificate.gap, wanted, slack(modes, load, parts)).item(),
         solver=solver,
         status=ran.status,
         attempts=(),
@@ -183,13 +183,9 @@ def newton(extra: Array, work: Array) -> tuple[Array, npt.NDArray[np.intp]]:
     return y / y.sum(axis=-1, keepdims=True), steps
 
 
-def meets(gap: npt.ArrayLike, wanted: float, left: Array, *, lenient: bool) -> npt.NDArray[np.bool_]:
-    """Whether a gap is as small as wanted; where no number was asked for, one that rounding alone can cause is good enough.
-
-    `left` is what is left of each stage, shape (..., S).
-    """
-    limit = np.maximum(wanted, 4 * rounding(left)) if lenient else wanted
-    return np.asarray(np.isfinite(gap) & (np.asarray(gap) <= limit))
+def meets(gap: npt.ArrayLike, wanted: Wanted, left: Array) -> npt.NDArray[np.bool_]:
+    """Whether gaps are small enough for what is left of each stage, shape (..., S)."""
+    return wanted.met(gap, 4 * rounding(left))
 
 
 def rounding(left: Array) -> Array:

@@ -15,6 +15,7 @@ from sojourn.models.solving.chain import able, first_certified
 from sojourn.models.solving.errors import NotCertifiedError
 from sojourn.models.solving.sessions import SESSIONS
 from sojourn.models.solving.solution import Attempt, Timing
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode import partition, sum_of_squares
 from sojourn.models.systems.dual_mode.operating_point import OperatingPoint
 from sojourn.models.systems.dual_mode.sweep import AssignmentSweep, PartitionSweep
@@ -22,7 +23,7 @@ from sojourn.reference.dual_mode import Modes, Segment, segment
 from sojourn.reference.dual_mode.stability import slack
 from sojourn.reference.errors import Array
 
-PARTITION_GAP = 1e-9  # of the partition within a joint optimum
+WITHIN = Wanted.of({})  # of the partition within a joint optimum
 AGAIN: Mapping[str, Mapping[str, float]] = {
     "CLARABEL": {"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8},
     "SCS": {"max_iters": 200_000},
@@ -50,7 +51,7 @@ class Search:
     modes: tuple[str, ...]
     programs: dict[str, Any] = field(default_factory=dict)
 
-    def partition(self, load: float, parts: Array, wanted: float, how: Mapping[str, Any]) -> OperatingPoint:
+    def partition(self, load: float, parts: Array, wanted: Wanted, how: Mapping[str, Any]) -> OperatingPoint:
         """Return the certified partition for parts of shape (M,) that are known to be stable."""
         started = time.perf_counter()
         if "socp" not in self.programs:
@@ -60,9 +61,9 @@ class Search:
         plan = [(s, "socp") for s in able(how.get("solver"), "SOC", "partition")]
         found = first_certified(
             plan,
-            lambda s, _: partition.ask(program, self.rates, load, parts, s, options, wanted, polish=polish, lenient=how.get("gap") is None),
+            lambda s, _: partition.ask(program, self.rates, load, parts, s, options, wanted, polish=polish),
             f"partition at load {load:g}",
-            wanted,
+            wanted.gap,
             throw=how.get("throw", True),
         )
         return OperatingPoint(
@@ -85,22 +86,22 @@ class Search:
             problem=found.problem,
         )
 
-    def assignment(self, load: float, wanted: float, how: Mapping[str, Any]) -> OperatingPoint:
+    def assignment(self, load: float, wanted: Wanted, how: Mapping[str, Any]) -> OperatingPoint:
         """Return the certified joint optimum of two modes."""
         along = segment(self.rates, load)
         return first_certified(
             self.plan("assignment", how),
             lambda s, form: self._ask(along, load, s, form, wanted, how),
             f"assignment at load {load:g}",
-            wanted,
+            wanted.gap,
             throw=how.get("throw", True),
         )
 
-    def sweep(self, plan: Sequence[tuple[str, str]], how: Mapping[str, Any], wanted: float) -> AssignmentSweep:
+    def sweep(self, plan: Sequence[tuple[str, str]], how: Mapping[str, Any], wanted: Wanted) -> AssignmentSweep:
         """Return the question for many loads, to be put to solvers that take new data."""
         inner: dict[str, Any] = {"polish": True}
         solvers = [s for s in able(None, "SOC", "partition") if s in SESSIONS]
-        return AssignmentSweep(self.rates, plan, AGAIN, wanted, how, PartitionSweep(self.rates, solvers, PARTITION_GAP, inner))
+        return AssignmentSweep(self.rates, plan, AGAIN, wanted, how, PartitionSweep(self.rates, solvers, WITHIN, inner))
 
     def plan(self, what: str, how: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return whom to ask for an assignment, and how hard to try, in turn."""
@@ -125,11 +126,11 @@ class Search:
         least = float(delays.min())
         if not math.isfinite(least):  # no moments to go by, and both ends are full
             return [], None, attempt
-        gap = max(least / bounded.lower_bound - 1, 0.0) if bounded.lower_bound > 0 else math.inf
+        gap = abs(least / bounded.lower_bound - 1) if bounded.lower_bound > 0 else math.inf
         return [(float(u[i]), int(steps[i])) for i in np.argsort(delays, kind="stable")], bounded, replace(attempt, gap=gap)
 
     def _ask(
-        self, along: Segment, load: float, solver: str, form: str, wanted: float, how: Mapping[str, Any]
+        self, along: Segment, load: float, solver: str, form: str, wanted: Wanted, how: Mapping[str, Any]
     ) -> tuple[OperatingPoint | None, Attempt]:
         started = time.perf_counter()
         points, bounded, attempt = self.locate(along, solver, form, how)
@@ -138,18 +139,18 @@ class Search:
         (u, steps), lower = points[0], bounded.lower_bound
         parts = along.assignment(u)
         try:
-            point = self.partition(load, parts, PARTITION_GAP, {"throw": False})
+            point = self.partition(load, parts, WITHIN, {"throw": False})
         except NotCertifiedError as error:
             word = f"p = {parts[0]:.6g} found, delay at least {lower:.6g}, but no partition: {error}"
             return None, replace(attempt, status=word, gap=math.inf)
         left = slack(self.rates, load, parts)
-        certificate = bounds(point.mean_delay, min(lower, point.mean_delay), point.mean_delay, float(partition.rounding(left)))
+        certificate = bounds(point.mean_delay, lower, point.mean_delay, float(partition.rounding(left)))
         timing = _together(bounded.timing, point.timing)
         found = replace(
             point,
             goal="assignment",
             certificate=certificate,
-            certified=bool(partition.meets(certificate.gap, wanted, left, lenient=how.get("gap") is None)),
+            certified=bool(partition.meets(certificate.gap, wanted, left)),
             solver=solver,
             formulation=form,
             status=bounded.status,

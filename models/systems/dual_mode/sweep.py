@@ -16,6 +16,7 @@ from sojourn.models.solving.sessions import SESSIONS
 from sojourn.models.solving.solvers import OPTIONS, QUICK
 from sojourn.models.solving.splits import Mask
 from sojourn.models.solving.table import Table
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode import partition, sum_of_squares
 from sojourn.models.systems.dual_mode.operating_point import OperatingPoint
 from sojourn.reference.dual_mode import Modes, Segment, segments
@@ -96,7 +97,7 @@ def first_certified(modes: Modes, count: int, plan: Sequence[tuple[str, str]], a
         if not pending.size:
             break
         found = ask(solver, form, pending)
-        better = found.gap < best.gap[pending]
+        better = found.certified | (found.gap < best.gap[pending])
         best.put(pending[better], found.values(better))
         pending = pending[~best.certified[pending]]
     return best
@@ -136,13 +137,13 @@ class PartitionSweep:
     modes : Modes
     solvers : sequence of str
         Whom to ask, in turn; of `SESSIONS`.
-    wanted : float
-        Gap up to which an answer is certified.
+    wanted : Wanted
+        What certifies an answer.
     how : mapping
         Options, as of `MultiMode.partition`.
     """
 
-    def __init__(self, modes: Modes, solvers: Sequence[str], wanted: float, how: Mapping[str, Any]) -> None:
+    def __init__(self, modes: Modes, solvers: Sequence[str], wanted: Wanted, how: Mapping[str, Any]) -> None:
         # where Newton's steps finish, a solver's own tolerances come before the library's
         forms = ("socp-quick", "socp") if how.get("polish", True) and not how.get("solver_options") else ("socp",)
         self._modes, self._plan, self.block = modes, [(s, form) for s in solvers for form in forms], BLOCK
@@ -172,7 +173,7 @@ class PartitionSweep:
         there: Mask = np.asarray(np.isfinite(extra).all(axis=(1, 2)))
         loads, parts = loads[there], parts[there]
         done = partition.divide(self._modes, loads, parts, extra[there], polish=self._how.get("polish", True))
-        met = partition.meets(done.gap, self._wanted, slack(self._modes, loads, parts), lenient=self._how.get("gap") is None)
+        met = partition.meets(done.gap, self._wanted, slack(self._modes, loads, parts))
         out.put(there, (parts, done.share, done.mean_delay, done.lower_bound, done.gap, met))
         return out
 
@@ -187,8 +188,8 @@ class AssignmentSweep:
         Whom to ask, in turn, and how; the solvers of `SESSIONS`.
     again : mapping
         Options of the formulation ``"sos-again"``, by solver.
-    wanted : float
-        Gap up to which an answer is certified.
+    wanted : Wanted
+        What certifies an answer.
     how : mapping
         Options, as of `MultiMode.assignment`.
     partitions : PartitionSweep
@@ -199,7 +200,7 @@ class AssignmentSweep:
         modes: Modes,
         plan: Sequence[tuple[str, str]],
         again: Mapping[str, Mapping[str, Any]],
-        wanted: float,
+        wanted: Wanted,
         how: Mapping[str, Any],
         partitions: PartitionSweep,
     ) -> None:
@@ -258,8 +259,8 @@ class AssignmentSweep:
         parts = along.rows(found.rows).assignment(found.u[:, 0])
         divided, left = self._partitions.solve(at, parts), slack(self._modes, at, parts)
         value = divided.mean_delay
-        low, _, gap = bounds_of(value, np.minimum(found.lower_bound, value), value, partition.rounding(left))
-        met = partition.meets(gap, self._wanted, left, lenient=self._how.get("gap") is None)
+        low, _, gap = bounds_of(value, found.lower_bound, value, partition.rounding(left))
+        met = partition.meets(gap, self._wanted, left)
         out.put(found.rows, (divided.assignment, divided.share, value, low, gap, met))
         return out
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
 
+import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.latency import MM1
 from sojourn.models.solving.chain import How
 from sojourn.models.solving.solution import Solution
+from sojourn.models.systems.dual_mode.evaluation import TunableEvaluation
 from sojourn.models.systems.parallel import ParallelServers
 from sojourn.reference import dual_mode as exact
+from sojourn.reference.errors import InputError, one_number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,7 +75,49 @@ class TunableMode:
         self.exact.check_load(load)
         return TunableSolution(**vars(self.servers.optimum(load, **how)))
 
-    def curve(self, loads: npt.ArrayLike, **how: Unpack[How]) -> xr.Dataset:
+    def evaluate(self, load: float, f: float) -> TunableEvaluation:
+        """Judge a local part of the work that is already there: its delays, and what it loses against the best. No solver is asked.
+
+        Parameters
+        ----------
+        load : float
+            Jobs per unit of time, above 0 and below the largest.
+        f : float
+            Part of each job's work done locally, from 0 to 1.
+
+        Returns
+        -------
+        TunableEvaluation
+            Where a server is overloaded the delay is infinite and ``overloaded`` names it.
+
+        Raises
+        ------
+        LoadError, InputError
+
+        Examples
+        --------
+        >>> from sojourn.models import TunableMode
+        >>> found = TunableMode(mu0=1.0, K=4.0).evaluate(load=3.5, f=0.2)
+        >>> round(found.mean_delay, 6), round(found.ratio, 6)
+        (1.333333, 1.166667)
+        """
+        part = one_number("f", f)
+        if not 0 <= part <= 1:
+            raise InputError("f", part, "is not a part of the work", "give a number from 0 to 1")
+        self.exact.check_load(load)
+        found = self.servers.evaluate(load, share=[part, 1 - part])
+        return TunableEvaluation(
+            load=found.load,
+            f=part,
+            stage_delay=np.where(found.share > 0, found.share * found.latency, 0.0),
+            mean_delay=found.mean_delay,
+            overloaded=found.overloaded,
+            least_f=float(self.exact.best_fraction(found.load)),
+            least_delay=found.optimum_delay,
+            ratio=found.ratio,
+        )
+
+    def curve(self, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
         """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.studies.curve.curve`.
 
         Examples
@@ -82,4 +127,4 @@ class TunableMode:
         >>> (data["optimum_flow"] / data["load"]).sel(server="local").values.round(6) + 0.0
         array([0.      , 0.142857])
         """
-        return self.servers.curve(loads, "optimum", **how)
+        return self.servers.curve(loads, "optimum", refine, **how)

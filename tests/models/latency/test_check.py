@@ -184,3 +184,18 @@ def test_a_bank_without_cones_is_refused():
 def test_right_families_pass_at_other_random_loads(seed):
     assert check_latency(Function(lambda x: 0.01 + x**2 / 1e4, servers=2), seed).passed
     assert check_latency(MM1(10.0 ** np.arange(-3.0, 4.0), 0.01), seed).passed
+
+
+def test_a_latency_that_ends_at_no_rate_is_told():
+    class PutOnLater(Wrong):
+        pass
+
+    def formula(self, flow, spare=None):
+        return self.delay + 1.0 / (self.rate - np.asarray(flow) if spare is None else np.asarray(spare))
+
+    PutOnLater.latency = formula
+    with pytest.raises(
+        LatencyCheckError, match=r"^edge of capacity: latency\[0\] = .*: at load 10, 1\.000000001 of its rate, is not infinite; "
+    ):
+        check_latency(PutOnLater([10.0, 5.0]))
+    assert np.isposinf(PutOnLater([10.0, 5.0]).marginal([15.0, 5.0])).all()

@@ -289,6 +289,27 @@ def test_what_was_not_measured_is_said():
     assert fit.caveats([0.0, 100.0], ["a", "b"]) == []
 
 
+def test_what_goes_beyond_the_samples_is_said_before_the_certificate():
+    found = ParallelServers(Measured(GOOD, GOOD)).optimum(4.0)
+    lines = repr(found).splitlines()
+    assert lines[1].startswith("  but server 1 carries 4, more than any of its samples (at most 3)")
+    assert lines[2].startswith("  certified within")
+    assert repr(found).count("but server 1") == 1
+
+
+def test_a_capacity_is_what_a_utilisation_is_of():
+    bank = Measured([GOOD, GOOD], [GOOD, GOOD], capacity=[4.0, 5.0])
+    assert bank.full_load.tolist() == [4.0, 5.0]
+    assert bank.full_load_is == ("capacity", "capacity")
+    assert bank.rate.tolist() == [np.inf, np.inf]
+    assert bank.take(np.array([1])).full_load.tolist() == [5.0]
+    assert bank.scaled(10.0, 0.1).full_load.tolist() == [40.0, 50.0]
+    assert bank.farther([1.0, 1.0]).full_load.tolist() == [4.0, 5.0]
+    unsaid = Measured(GOOD, GOOD)
+    assert (unsaid.full_load.tolist(), unsaid.full_load_is) == ([3.0], ("largest sample",))
+    assert unsaid.scaled(10.0, 0.1).full_load.tolist() == [30.0]
+
+
 def test_one_server_or_a_list_of_them():
     load, latency = [1.0, 2.0, 3.0], [1.0, 2.0, 4.0]
     alone = Measured(load, latency)
@@ -313,6 +334,7 @@ def test_from_csv(tmp_path):
     np.testing.assert_array_equal(one.values, Measured(load, latency, 4).values)
     assert [len(x) for x, _ in two.samples] == [50, 3]
     assert two.delay.tolist() == [0.001, 0.0]
+    assert Measured.from_csv(second, capacity=5.0).full_load.tolist() == [5.0]
 
 
 @pytest.mark.parametrize(
@@ -368,6 +390,9 @@ GOOD = [1.0, 2.0, 3.0]
         (GOOD, GOOD, {"delay": -1.0}, r"^delay\[0\] = -1.0: a delay cannot be negative; give 0 or more"),
         (GOOD, GOOD, {"delay": np.nan}, r"^delay\[0\] = nan: is not finite"),
         (GOOD, GOOD, {"delay": [0.0, 0.1]}, r"^delay = \[0.0, 0.1\]: is not one number a server, of which there are 1; give one value"),
+        (GOOD, GOOD, {"capacity": 0.0}, r"^capacity\[0\] = 0.0: is not above 0; give a load, or leave it out: it is then the largest sample"),
+        (GOOD, GOOD, {"capacity": np.inf}, r"^capacity\[0\] = inf: is not finite"),
+        (GOOD, GOOD, {"capacity": [1.0, 2.0]}, r"^capacity = \[1.0, 2.0\]: is not one number a server, of which there are 1"),
         (GOOD, GOOD, {"delay": 2.0}, r"^delay\[0\] = 2.0: is as long as half of the latencies of its server; give less"),
     ],
 )
@@ -384,7 +409,7 @@ def test_picture_shows_samples_fit_and_what_was_not_measured(bank, tmp_path):
     figure = plot_measured(bank, "A title", ["edge", "hub", "cloud"])
     panels = figure.axes
     assert [axes.get_title() for axes in panels] == ["edge", "hub", "cloud"]
-    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in panels] == [("load (jobs per s)", "latency (ms)")] * 3
+    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in panels] == [("load (jobs per s)", "latency (s)")] * 3
     for i, axes in enumerate(panels):
         lines = {line.get_label(): line for line in axes.lines}
         marks = [line for label, line in lines.items() if line.get_linestyle() == "None"]
@@ -392,7 +417,7 @@ def test_picture_shows_samples_fit_and_what_was_not_measured(bank, tmp_path):
         fit, beyond = lines["fit: convex, increasing"], lines["beyond the samples: a straight line, not measured"]
         assert fit.get_xdata()[-1] == beyond.get_xdata()[0] == bank.last[i]
         assert (fit.get_linestyle(), beyond.get_linestyle()) == ("-", "--")
-        assert fit.get_ydata()[0] == pytest.approx(1e3 * bank.idle_latency[i])
+        assert fit.get_ydata()[0] == pytest.approx(bank.idle_latency[i])
     figure.savefig(tmp_path / "fit.png")
     assert (tmp_path / "fit.png").stat().st_size > 10_000
     assert [axes.get_title() for axes in plot_measured(bank, time_unit="min").axes] == ["server 1", "server 2", "server 3"]

@@ -37,17 +37,16 @@ def test_mode_that_leaves_a_server_alone():
 
 
 def test_unit_of_rates():
-    text = CANONICAL.replace("mu0 = 1\n", "mu0 = 0.001\n")
-    system = parse(UNITS.replace("1/s", "1/ms") + text, "own").system
-    assert system.canonical_form.mu0 == 1
-    assert system.max_load == pytest.approx(DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).max_load)
+    system = parse(UNITS.replace("1/s", "1/ms") + CANONICAL, "own").system
+    assert (system.canonical_form.mu0, system.time_unit) == (1, "ms")
+    assert system.max_load == DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).max_load
     per_millisecond = parse(UNITS.replace("1/s", "1/ms") + RATES, "own").system
-    np.testing.assert_array_equal(per_millisecond.rates.rate, [[10000, 3000], [4000, 6000]])
+    np.testing.assert_array_equal(per_millisecond.rates.rate, [[10, 3], [4, 6]])
 
 
-def test_load_below_1_is_a_part_of_the_largest():
-    assert parse(UNITS + CANONICAL + "[loads]\nat = 0.9\n", "own").load == pytest.approx(4.5)
-    assert parse(UNITS + CANONICAL + "[loads]\nat = 3\ncurve = [0.5, 4]\n", "own").loads == pytest.approx([2.5, 4])
+def test_load_is_a_part_of_the_largest_or_a_rate():
+    assert parse(UNITS + CANONICAL + "[loads]\nat = '90%'\n", "own").load == pytest.approx(4.5)
+    assert parse(UNITS + CANONICAL + "[loads]\nat = 3\ncurve = ['50%', 0.4]\n", "own").loads == pytest.approx([2.5, 0.4])
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -68,10 +67,10 @@ def test_load_below_1_is_a_part_of_the_largest():
     (UNITS + RATES.replace("[10, 3]", "[3, 10]").replace("[4, 6]", "[6, 4]"), r"^dual_mode\.local = .* the wrong way round"),
     (UNITS + RATES.replace("[10, 3]", "[0, 3]"), r"^dual_mode\.local\[0\] = 0\.0: is out of range"),
     (UNITS + CANONICAL + "[loads]\nat = 5\n", r"^loads\.at = 5\.?0?: not below the maximum 5"),
-    (UNITS + CANONICAL + "[loads]\ncurve = [1, 6]\n", r"^loads\.curve\[1\] = 6\.0: not below the maximum 5"),
+    (UNITS + CANONICAL + "[loads]\ncurve = [1, 6]\n", r"^loads\.curve\[1\] = 6: not below the maximum 5"),
     (UNITS + CANONICAL + "[[servers]]\nrate = 1\n", r"^file = 'own': says two systems, dual_mode and servers; keep one$"),
     (UNITS + CANONICAL + "[variants.x]\ncv = 1\n", r"^variants = .*: is not a known key"),
-    (UNITS.replace("1/s", "1/h") + CANONICAL, r"^units\.rate = '1/h': is not a known unit"),
+    (UNITS.replace("1/s", "1/y") + CANONICAL, r"^units\.rate = '1/y': is not a known unit"),
 ])  # fmt: skip
 def test_mistake_is_named_with_its_place(text, message):
     with pytest.raises(ScenarioError, match=message):
@@ -97,12 +96,12 @@ def test_mistake_is_named_with_its_place(text, message):
     ("title = 3\n" + UNITS + CANONICAL, r"^title = 3: is not text"),
     ("servers = []\n" + UNITS + CANONICAL, r"^file = 'own': says two systems"),
     (UNITS + 'time = "s"\n' + CANONICAL, r"^units\.time = 's': is not a known key; the keys here are rate, delay$"),
-    ('[units]\nrate = "1/s"\n' + CANONICAL, r"^units\.delay = None: is missing; use one of s, ms$"),
-    ('[units]\ndelay = "s"\n' + CANONICAL, r"^units\.rate = None: is missing; use one of 1/s, 1/ms$"),
+    ('[units]\nrate = "1/s"\n' + CANONICAL, r"^units\.delay = None: is missing; use one of us, ms, s, min, h, day$"),
+    ('[units]\ndelay = "s"\n' + CANONICAL, r"^units\.rate = None: is missing; use one of 1/us, 1/ms, 1/s, 1/min, 1/h, 1/day, rps$"),
     (UNITS + CANONICAL + "[loads]\natt = 1\n", r"^loads\.att = 1: is not a known key; did you mean at\?$"),
-    (UNITS + CANONICAL + "[loads]\nat = 9\n", r"^loads\.at = 9\.0: not below the maximum 5"),
+    (UNITS + CANONICAL + "[loads]\nat = 9\n", r"^loads\.at = 9: not below the maximum 5"),
     (UNITS + CANONICAL + "[loads]\nat = true\n", r"^loads\.at = True: is not a number"),
-    (UNITS + CANONICAL + '[loads]\nat = "half"\n', r"^loads\.at = 'half': is not a number"),
+    (UNITS + CANONICAL + '[loads]\nat = "half"\n', r"^loads\.at = 'half': is not a load"),
     (UNITS + CANONICAL + "[loads]\nat = 0\n", r"^loads\.at = 0\.0: is out of range"),
     (UNITS + CANONICAL + '[loads]\ncurve = "all"\n', r"^loads\.curve = 'all': is not a list of loads"),
 ])  # fmt: skip

@@ -75,11 +75,12 @@ def test_units_say_the_same_system(rate_unit, delay_unit):
     delays = [0.005, 0.02] if delay_unit == "s" else [5, 20]
     servers = "".join(f"[[servers]]\nrate = {r}\ndelay = {d}\n" for r, d in zip(rates, delays, strict=True))
     scenario = parse(f'[units]\nrate = "{rate_unit}"\ndelay = "{delay_unit}"\n{servers}', "mine")
-    np.testing.assert_allclose(scenario.system.bank.rate, [100, 80], rtol=1e-15)
-    np.testing.assert_allclose(scenario.system.bank.delay, [0.005, 0.020], rtol=1e-15)
-    assert scenario.system.time_unit == "s"
+    time, per_second = ("s", 1.0) if rate_unit == "1/s" else ("ms", 1e-3)
+    np.testing.assert_array_equal(scenario.system.bank.rate, rates)  # as the file has them
+    np.testing.assert_allclose(scenario.system.bank.delay, np.array([0.005, 0.020]) / per_second, rtol=1e-15)
+    assert scenario.system.time_unit == time
     assert scenario.delay_unit == delay_unit
-    assert scenario.load == pytest.approx(90.0)
+    assert scenario.load == pytest.approx(90.0 * per_second)
 
 
 def test_defaults():
@@ -105,11 +106,11 @@ def test_families_side_by_side_keep_the_order_of_the_file():
     np.testing.assert_array_equal(bank.k, [1, 0.5, 2.5, 1])
 
 
-def test_loads_are_parts_of_the_total_rate_or_jobs_per_second():
-    assert parse(GOOD + "[loads]\nat = 0.9\n", "x").load == pytest.approx(9.0)
-    assert parse(GOOD + "[loads]\nat = 9\n", "x").load == 9.0
-    np.testing.assert_allclose(parse(GOOD + "[loads]\ncurve = [0.1, 5, 0.99]\n", "x").loads, [1, 5, 9.9])
-    np.testing.assert_allclose(parse(GOOD + "[loads]\ncurve = { from = 0.5, to = 9.0, points = 3 }\n", "x").loads, [5, 7, 9])
+def test_loads_are_parts_of_the_total_rate_or_rates():
+    assert parse(GOOD + "[loads]\nat = '90%'\n", "x").load == pytest.approx(9.0)
+    assert parse(GOOD + "[loads]\nat = 0.9\n", "x").load == 0.9
+    np.testing.assert_allclose(parse(GOOD + "[loads]\ncurve = ['10%', 5, 0.99, '30/min', '2rps']\n", "x").loads, [1, 5, 0.99, 0.5, 2])
+    np.testing.assert_allclose(parse(GOOD + "[loads]\ncurve = { from = '50%', to = 9.0, points = 3 }\n", "x").loads, [5, 7, 9])
 
 
 def test_file_by_path(tmp_path):
@@ -131,17 +132,19 @@ BAD = {
     "unknown key of the loads": (GOOD + "[loads]\nstart = 1\n", r"^loads\.start = 1: is not a known key; the keys here are at, curve$"),
     "unknown key of the curve": (GOOD + "[loads]\ncurve = { form = 0.1 }\n", r"^loads\.curve\.form = 0\.1: .* did you mean from\?$"),
     "unknown key of a variant": (GOOD + "[variants.a]\ndelays = 0\n", r"^variants\.a\.delays = 0: .* did you mean delay\?$"),
-    "unknown unit": (HEAD.replace("ms", "min") + SERVER, r"^units\.delay = 'min': is not a known unit; use one of s, ms$"),
-    "unknown unit of rates": (HEAD.replace("1/s", "Hz") + SERVER, r"^units\.rate = 'Hz': is not a known unit; use one of 1/s, 1/ms$"),
+    "unknown unit": (HEAD.replace("ms", "minute") + SERVER,
+                     r"^units\.delay = 'minute': is not a known unit; use one of us, ms, s, min, h, day$"),
+    "unknown unit of rates": (HEAD.replace("1/s", "Hz") + SERVER,
+                              r"^units\.rate = 'Hz': is not a known unit; use one of 1/us, 1/ms, 1/s, .*rps$"),
     "unit that is no text": (HEAD.replace('"ms"', "[1]") + SERVER, r"^units\.delay = \[1\]: is not a known unit"),
-    "missing unit": ('[units]\nrate = "1/s"\n' + SERVER, r"^units\.delay = None: is missing; use one of s, ms$"),
+    "missing unit": ('[units]\nrate = "1/s"\n' + SERVER, r"^units\.delay = None: is missing; use one of us, ms, s, min, h, day$"),
     "missing units": (SERVER, r'^units = {}: is missing; write it as \[units\] with rate = "1/s" and delay = "ms"$'),
     "units that are no table": ("units = 3\n" + SERVER, r"^units = 3: is not a table; write it as \[units\]"),
-    "no servers": (HEAD, r"^servers = None: the system has no server; add a \[\[servers\]\] table with a rate$"),
+    "no servers": (HEAD, r"^servers = None: the system has no server; add a \[\[servers\]\] table with a rate, or name a CSV file"),
     "empty servers": ("servers = []\n" + HEAD, r"^servers = \[\]: the system has no server"),
     "servers that are no tables": ("servers = [3]\n" + HEAD, r"^servers\[0\] = 3: is not a table; write it as \[\[servers\]\]$"),
     "one table of servers": (HEAD + "[servers]\nrate = 1\n", r"^servers = {'rate': 1}: the system has no server"),
-    "no rate": (HEAD + "[[servers]]\ndelay = 5\n", r"^servers\[0\]\.rate = None: is missing; give the service rate$"),
+    "no rate": (HEAD + "[[servers]]\ndelay = 5\n", r"^servers\[0\]\.rate = None: is missing; give the service rate, or service_time$"),
     "negative rate": (HEAD + "[[servers]]\nrate = -1\n", r"^servers\[0\]\.rate = -1\.0: is out of range; give a finite number above 0$"),
     "zero rate": (GOOD + "[[servers]]\nrate = 0\n", r"^servers\[1\]\.rate = 0\.0: is out of range; give a finite number above 0$"),
     "string rate": (HEAD + "[[servers]]\nrate = '10'\n", r"^servers\[0\]\.rate = '10': is not a number; give a number$"),
@@ -164,14 +167,17 @@ BAD = {
     "empty name": (GOOD + "name = ' '\n", r"^servers\[0\]\.name = ' ': is not text; give some text in quotes$"),
     "title that is no text": ("title = 3\n" + GOOD, r"^title = 3: is not text; give some text in quotes$"),
     "load of 0": (GOOD + "[loads]\nat = 0\n", r"^loads\.at = 0\.0: is out of range; give a finite number above 0$"),
-    "load of the total": (GOOD + "[loads]\nat = 10\n", r"^loads\.at = 10\.0: not below the total rate 10: the queues grow"),
-    "load in words": (GOOD + "[loads]\nat = '90%'\n", r"^loads\.at = '90%': is not a number; give a number$"),
-    "load of a curve": (GOOD + "[loads]\ncurve = [0.5, 11]\n", r"^loads\.curve\[1\] = 11\.0: not below the total rate 10"),
+    "load of the total": (GOOD + "[loads]\nat = 10\n", r"^loads\.at = 10: not below the total rate 10: the queues grow"),
+    "load in words": (GOOD + "[loads]\nat = 'half'\n", r"^loads\.at = 'half': is not a load; give jobs/s below 10, a rate with its unit"),
+    "load of all": (GOOD + "[loads]\nat = '100%'\n", r"^loads\.at = '100%': is not below 100% of the total rate"),
+    "load with a letter": (GOOD + "[loads]\nat = '0.7x'\n", r"^loads\.at = '0\.7x': is not a load"),
+    "load in another unit": (GOOD + "[loads]\nat = '1/ms'\n", r"^loads\.at = '1/ms': not below the total rate 10"),
+    "load of a curve": (GOOD + "[loads]\ncurve = [0.5, 11]\n", r"^loads\.curve\[1\] = 11: not below the total rate 10"),
     "zero load of a curve": (GOOD + "[loads]\ncurve = [0.5, 0]\n", r"^loads\.curve\[1\] = 0\.0: is out of range"),
-    "end of a curve": (GOOD + "[loads]\ncurve = { to = 12 }\n", r"^loads\.curve\[\d+\] = 1\d\.\d+: not below the total rate 10"),
+    "end of a curve": (GOOD + "[loads]\ncurve = { to = 12 }\n", r"^loads\.curve\.to = 12: not below the total rate 10"),
     "points of a curve": (GOOD + "[loads]\ncurve = { points = 0 }\n", r"^loads\.curve\.points = 0: is not a number of points; give a whole"),
     "half a point": (GOOD + "[loads]\ncurve = { points = 2.5 }\n", r"^loads\.curve\.points = 2\.5: is not a number of points"),
-    "empty curve": (GOOD + "[loads]\ncurve = []\n", r"^loads\.curve = \[\]: is not a list of loads; give \[0\.1, 0\.5\] or "),
+    "empty curve": (GOOD + "[loads]\ncurve = []\n", r"^loads\.curve = \[\]: is not a list of loads; give \[1, 2\.5\], "),
     "curve in words": (GOOD + "[loads]\ncurve = 'all'\n", r"^loads\.curve = 'all': is not a list of loads"),
     "loads that are no table": ("loads = 3\n" + GOOD, r"^loads = 3: is not a table; write it as \[loads\]$"),
     "variant that is no table": (GOOD + "[variants]\na = 3\n", r"^variants\.a = 3: is not a table; write it as \[variants\.a\]$"),

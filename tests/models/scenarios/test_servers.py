@@ -43,8 +43,8 @@ def test_family_by_its_fields_in_the_units_of_the_file(fields, expected):
 
 
 def test_unit_of_rates_counts_too():
-    text = f'[units]\nrate = "1/ms"\ndelay = "ms"\n{AT}' + server(family="BPR", free_flow=10, capacity=0.004)
-    np.testing.assert_allclose(parse(text, "x").system.bank.latency([3.0]), BPR(0.010, 4.0).latency([3.0]))
+    text = f'[units]\nrate = "1/ms"\ndelay = "s"\n{AT}' + server(family="BPR", free_flow=0.010, capacity=4)
+    np.testing.assert_allclose(parse(text, "x").system.bank.latency([3.0]), BPR(10.0, 4.0).latency([3.0]))
 
 
 def test_servers_within_a_server():
@@ -53,7 +53,7 @@ def test_servers_within_a_server():
     found = bank(text + server(rate=5))
     assert isinstance(found, LatencyPool)
     np.testing.assert_allclose(found.latency([4.0, 1.0]), [*expected.latency([4.0]), 0.25])
-    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.first\.rate = None: is missing; give the service rate$"):
+    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.first\.rate = None: is missing; give the service rate, or service_time$"):
         bank(server(family="tandem") + "[servers.first]\ndelay = 1\n[servers.second]\nrate = 10\n")
 
 
@@ -122,8 +122,8 @@ class TestFamiliesOfOthers:
         assert registry.register("plain", Plain) is Plain
         assert registry.register("plain", Plain) is Plain  # a module loaded twice
         scenario = parse('[units]\nrate = "1/ms"\ndelay = "ms"\n' + server(family="plain", rate=0.01, delay=5), "x")
-        np.testing.assert_allclose(scenario.system.bank.rate, [10.0])
-        np.testing.assert_allclose(scenario.system.bank.latency([5.0]), [0.205])
+        np.testing.assert_allclose(scenario.system.bank.rate, [0.01])
+        np.testing.assert_allclose(scenario.system.bank.latency([0.005]), [205.0])
 
     def test_units_that_do_not_fit_need_fields_that_are_said(self):
         registry.register("plain", Plain)
@@ -178,3 +178,11 @@ def test_entry_point_that_does_not_load_is_said_and_does_not_stop_the_others(pac
         assert "M/M/1" in registry.families()
     with pytest.raises(ScenarioError, match=r"^servers\[0\]\.family = 'broken': is the entry point"):
         bank(server(family="broken", rate=10))
+
+
+def test_the_capacity_of_a_measured_server_is_in_the_unit_of_rates(tmp_path):
+    (tmp_path / "db.csv").write_text("load,latency\n1,1\n2,2\n3,3\n")
+    lists = 'name = "b"\nfamily = "measured"\nload = [1, 2, 3]\nlatency = [1, 2, 3]\ncapacity = 4\n'
+    text = AT + server(family="measured", samples="db.csv", capacity=4) + f"[[servers]]\n{lists}"
+    bank = parse('[units]\nrate = "1/ms"\ndelay = "ms"\n' + text, "mine", tmp_path).system.bank
+    np.testing.assert_allclose(bank.full_load, [4000.0, 4000.0])

@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pytest
 
-from sojourn.models import MD1, MG1, MM1, certify
+from sojourn.models import MD1, MG1, MM1
 from sojourn.models.latency import LatencyPool
-from sojourn.models.solving.certificate import mean_delay
+from sojourn.models.solving.certificate import certify, mean_delay
 from sojourn.models.solving.polish import polish
 from sojourn.reference import parallel as exact
 

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from counterexamples import SMALL
 from rich.console import Console
 
 from sojourn.models import MD1, MG1, MM1, InputError, LoadError, NotCertifiedError, ParallelServers
@@ -147,8 +148,8 @@ def test_an_interrupted_search_keeps_its_bound(monkeypatch):
 
 
 @pytest.mark.parametrize(("options", "error", "message"), [
-    ({"gap": 0}, InputError, r"^gap = 0: is not above rounding error"),
-    ({"gap": 1e-15}, InputError, r"^gap = 1e-15: is not above rounding error"),
+    ({"gap": 0}, InputError, r"^gap = 0: is not a finite number above rounding error"),
+    ({"gap": 1e-15}, InputError, r"^gap = 1e-15: is not a finite number above rounding error"),
     ({"up_to": 3.0}, LoadError, r"^up_to = 3.0: not below the total rate 2"),
     ({"gapp": 1e-5}, TypeError, "did you mean gap"),
     ({"solver": "NOPE"}, InputError, "is not a solver that CVXPY knows"),
@@ -161,7 +162,7 @@ def test_bad_options(options, error, message):
 # ---- the gallery
 
 
-def test_the_gallery_finds_failures_only_where_variabilities_differ():
+def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_differ():
     rows = gallery.gallery(25, seed=3)
     assert [r.family for r in rows] == list(gallery.FAMILIES)
     by = {r.family: r for r in rows}
@@ -177,7 +178,22 @@ def test_the_gallery_finds_failures_only_where_variabilities_differ():
     json.dumps([r.to_dict() for r in rows])
     console = Console(width=160, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(gallery.table(rows))
-    assert "M/M/1 beside one of cv up to 30" in console.export_text()
+    said = " ".join(console.export_text().split())
+    assert "M/M/1 beside one of cv up to 30" in said
+    assert "With one cv for all the rule fails too, with more servers" in said
+
+
+def test_the_counterexample_of_the_gallerys_caption_is_one():
+    """One cv for all: 24 servers of rate 1 and one of rate 25."""
+    numbers, digits = SMALL.numbers, "{:.2f}, by the rule {:.6f}"
+    assert f"{numbers['cv']:g}, have {SMALL.poa:.6f}" in gallery.CAPTION
+    assert digits.format(SMALL.load, SMALL.rule) in gallery.CAPTION
+    found = ParallelServers(MG1(**numbers)).worst_case(gap=8e-5)
+    assert found.certified
+    assert found.poa == pytest.approx(SMALL.poa, rel=8e-5)
+    assert found.load == pytest.approx(SMALL.load, rel=5e-3)
+    assert found.candidate_poa == pytest.approx(SMALL.rule, rel=1e-9)
+    assert found.candidate_poa < found.poa * (1 - 5e-5)
 
 
 def test_the_gallery_is_the_same_for_a_seed():

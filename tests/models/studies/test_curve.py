@@ -25,7 +25,9 @@ def test_dimensions_units_and_attributes(system):
     data = system.curve(LOADS)
     assert dict(data.sizes) == {"load": 4, "server": 3}
     assert set(data.data_vars) == {f"{g}_{q}" for g in GOALS for q in ("delay", "multiplier", "flow", "gap", "certified")} | {
-        "price_of_anarchy"
+        "price_of_anarchy",
+        "price_of_anarchy_lower",
+        "price_of_anarchy_upper",
     }
     np.testing.assert_array_equal(data["load"], LOADS)
     np.testing.assert_allclose(data["utilisation"], np.array(LOADS) / 380, rtol=1e-15)

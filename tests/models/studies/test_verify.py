@@ -109,3 +109,13 @@ def test_name_with_brackets_is_printed_as_it_is():
     text = printed(verify(system, [9.0]))
     assert "threshold ([red])" in text
     assert np.all([c.passed for c in verify(system, [9.0]).checks])
+
+
+def test_servers_of_one_threshold_are_one_check():
+    found = verify(ParallelServers(MM1([10.0, 2.0, 2.0, 2.0], [0.0, 0.1, 0.1, 0.2])), [12.0])
+    named = [c.quantity for c in found.checks if "threshold" in c.quantity]
+    assert named == [
+        "optimum threshold (server 2 and 1 more)", "optimum threshold (server 4)",
+        "equilibrium threshold (server 2 and 1 more)", "equilibrium threshold (server 4)",
+    ]  # fmt: skip
+    assert found.passed

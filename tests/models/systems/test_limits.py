@@ -5,17 +5,23 @@ import math
 import pytest
 
 from sojourn.models import (
+    BPR,
     MD1,
     MG1,
     MM1,
     Budget,
+    Constant,
+    Function,
     InputError,
     LoadError,
     MaxShare,
     MaxUtilisation,
+    Measured,
     MinShare,
     ParallelServers,
     Percentile,
+    Polynomial,
+    Tandem,
 )
 from sojourn.models.studies import control_curve, players_curve
 from sojourn.models.systems import limited, search
@@ -181,3 +187,51 @@ def test_what_selfish_users_take_part_in_has_no_limits(what):
 def test_sensitivities_have_no_limits(players):
     with pytest.raises(InputError, match=r"^subject_to = .*: sensitivities are those of servers without limits; leave the limits out"):
         THREE.sensitivity(LOAD, players, subject_to=[MaxShare(0.5)])
+
+
+UNFILLED = r"^MaxUtilisation.utilisation = 0.8: is a part of nothing at {}: no load fills the server; limit shares with MaxShare, or give"
+
+
+@pytest.mark.parametrize(("banks", "which"), [
+    ([BPR(1.0, 2.0)], r"servers\[0\]"),
+    ([Constant(5.0)], r"servers\[0\]"),
+    ([Function(lambda x: 1.0 + x, servers=2)], r"servers\[0\], servers\[1\]"),
+    ([MM1(4.0), BPR(1.0, 2.0), Constant(5.0), Polynomial([1.0, 2.0])], r"servers\[1\], servers\[3\]"),
+    ([MM1(4.0), Tandem(Polynomial([1.0, 2.0]), Constant(5.0))], r"servers\[1\]"),
+    ([BPR([1.0] * 9, 2.0)], r"servers\[0\], servers\[1\], servers\[2\], servers\[3\], servers\[4\], \.\.\."),
+])  # fmt: skip
+@pytest.mark.usefixtures("no_solver")
+def test_a_utilisation_that_means_nothing_is_refused(banks, which):
+    with pytest.raises(InputError, match=UNFILLED.format(which)):
+        ParallelServers(*banks).optimum(1.0, subject_to=[MaxUtilisation(0.8)])
+
+
+SAMPLES = [0.5, 1.0, 2.0, 2.65], [2.75, 2.9, 3.2, 3.395]
+
+
+@pytest.mark.parametrize(("bank", "limit", "of", "used"), [
+    (Measured(*SAMPLES), 0.8, "largest sample", 2.12),
+    (Measured(*SAMPLES, capacity=2.5), 0.8, "capacity", 2.0),
+    (Measured(*SAMPLES, capacity=2.5).in_unit(60.0).in_unit(1 / 60.0), 0.8, "capacity", 2.0),
+    (Tandem(Measured(*SAMPLES), Constant(0.5)), 0.8, "largest sample", 2.12),
+    (Tandem(Measured(*SAMPLES), MM1(2.5)), 0.4, "rate", 1.0),
+])  # fmt: skip
+def test_a_utilisation_is_of_what_the_text_says(bank, limit, of, used):
+    found = ParallelServers(bank, Constant(5.0)).optimum(6.0, subject_to=[MaxUtilisation(limit)])
+    assert found.certified
+    assert found.flow == pytest.approx([used, 6.0 - used], rel=1e-9)
+    assert found.limits[0].limit == "largest utilisation" + f" (of the {of})" * (of != "rate")
+    assert "binds at 1 of 2 servers" in str(found.limits[0])
+    assert found.limits[0].value == pytest.approx([limit, 0.0], rel=1e-9)
+
+
+def test_eighty_percent_of_the_largest_sample():
+    found = ParallelServers(Measured(*SAMPLES), Constant(5.0)).optimum(6.0, subject_to=[MaxUtilisation(0.8)])
+    assert found.mean_delay == pytest.approx(4.37672, rel=1e-8)
+    assert found.flow == pytest.approx([2.12, 3.88], rel=1e-9)
+
+
+def test_a_limit_on_rates_and_samples_names_both():
+    bank = ParallelServers(MM1(4.0), Measured(*SAMPLES)).bank
+    assert MaxUtilisation(0.5).on(bank, 1.0).name == "largest utilisation (of the rate or largest sample)"
+    assert MaxUtilisation(0.5).on(bank.scaled(2.0, 0.5), 1.0).most == pytest.approx([4.0, 2.65])

@@ -181,7 +181,7 @@ def test_names_and_units_of_any_kind(names, tmp_path):
     (SYSTEMS, LOADS, {"wich": "optimum"}, TypeError, "'wich'; did you mean which"),
     (SYSTEMS, LOADS, {"p": 0.5}, TypeError, "'p'; the options are"),
     (SYSTEMS, LOADS, {"which": "best"}, InputError, r"^which = 'best'"),
-    (SYSTEMS, LOADS, {"gap": 0}, InputError, r"^gap = 0: is not above 0"),
+    (SYSTEMS, LOADS, {"gap": 0}, InputError, r"^gap = 0: is not a finite number above 0"),
     (SYSTEMS, LOADS, {"solver": "NOPE"}, SolverNameError, "is not a solver that CVXPY knows"),
     (SYSTEMS, LOADS, {"formulation": "nope"}, InputError, r"^formulation = 'nope': is not a formulation"),
     (SYSTEMS, LOADS, {"subject_to": [MaxShare(0.9)]}, InputError, "selfish users keep no operator's limits"),

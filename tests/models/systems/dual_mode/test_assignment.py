@@ -192,7 +192,7 @@ def test_bad_options_are_refused():
         A.assignment(2.0, solver="OSQP")
     with pytest.raises(TypeError, match=r"^assignment\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$"):
         A.assignment(2.0, solvr="SCS")
-    with pytest.raises(InputError, match=r"^gap = -1: is not above 0"):
+    with pytest.raises(InputError, match=r"^gap = -1: is not a finite number above 0"):
         A.assignment(2.0, gap=-1)
 
 

@@ -64,7 +64,7 @@ def test_both_servers_of_a_throughput_efficient_system_have_a_price():
 def test_bad_options_are_refused():
     with pytest.raises(TypeError, match=r"^capacity\(\) got an unexpected keyword argument 'polish'"):
         A.capacity(polish=True)
-    with pytest.raises(InputError, match=r"^gap = 0: is not above 0"):
+    with pytest.raises(InputError, match=r"^gap = 0: is not a finite number above 0"):
         A.capacity(gap=0)
     with pytest.raises(SolverNameError, match="is not a solver that CVXPY knows"):
         A.capacity(solver="CLARABELL")

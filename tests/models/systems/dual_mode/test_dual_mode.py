@@ -54,7 +54,7 @@ def test_names_are_shown():
     (lambda: DualMode((2, 0), (3, 4)), r"^rate\[0\]\[1\] = 0\.0: is not above 0"),
     (lambda: DualMode((2, -1), (3, 4)), r"^rate\[0\]\[1\] = -1\.0: is not above 0"),
     (lambda: DualMode((np.inf, 1), (np.inf, 4)), r"^rate\[:\]\[0\] = \[inf, inf\]: the mode asks nothing of any stage"),
-    (lambda: DualMode("ab", (3, 4)), r"^local = 'ab': is not a pair of rates"),
+    (lambda: DualMode("ab", (3, 4)), r"^local = 'ab': is not made of numbers"),
     (lambda: DualMode((2, 1, 3), (3, 4)), r"^local = \(2, 1, 3\): is not a pair of rates"),
     (lambda: DualMode.canonical(mu0=1, K=4, f=(0.3, 0.1)), r"^f = \(0\.3, 0\.1\): .* the wrong way round; .* give f = \(0\.1, 0\.3\)$"),
     (lambda: DualMode.canonical(mu0=1, K=4, f=(0.3, 0.3)), r"^f = \(0\.3, 0\.3\): the two modes are the same; use the tunable-mode system"),

@@ -1,0 +1,103 @@
+"""Results by the rows of a scenario: replicas are one row, with the flow of one of them and of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sojourn.models.latency import Latency
+from sojourn.models.scenarios.servers import Server
+from sojourn.models.solving.solution import Solution
+from sojourn.models.systems.evaluation import Evaluation
+from sojourn.reference.errors import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PER_SERVER = ("optimum_thresholds", "equilibrium_thresholds")
+"""Attributes of a dataset with one number a server."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """G rows that stand for n servers, neighbours with the same numbers.
+
+    Attributes
+    ----------
+    names : tuple of G str
+        As tables show them: ``web x 2,220``.
+    replicas : ndarray of int, shape (G,)
+    """
+
+    names: tuple[str, ...]
+    replicas: Any
+
+    @classmethod
+    def of(cls, servers: Sequence[Server]) -> Rows:
+        """Return the rows of the servers of a file."""
+        names = tuple(s.name if s.replicas == 1 else f"{s.name} x {s.replicas:,}" for s in servers)
+        return cls(names, np.array([s.replicas for s in servers]))
+
+    @property
+    def first(self) -> Any:
+        """Index of the first server of each row, shape (G,)."""
+        return np.cumsum(self.replicas) - self.replicas
+
+    @property
+    def single(self) -> bool:
+        """Whether every row is one server."""
+        return bool(np.all(self.replicas == 1))
+
+    def total(self, numbers: Array) -> Array:
+        """Return the sum over each row of one number a server: from shape (..., n) to (..., G)."""
+        out: Array = np.add.reduceat(numbers, self.first, axis=-1)
+        return out
+
+    def solution(self, found: Solution, bank: Latency) -> Solution:
+        """Return a solution by row: flow and latency of one server, share of all."""
+        if self.single:
+            return found
+        flow = self.total(found.flow) / self.replicas
+        return replace(
+            found,
+            names=self.names,
+            flow=flow,
+            share=self.total(found.share),
+            latency=found.latency[self.first],
+            active=self.total(found.active.astype(float)) > 0,
+            caveats=tuple(bank.take(self.first).caveats(flow, self.names)),
+        )
+
+    def evaluation(self, found: Evaluation, bank: Latency) -> Evaluation:
+        """Return a judged split by row: flow, latency and utilisation of one server, share of all."""
+        if self.single:
+            return found
+        row = dict(zip(found.names, np.repeat(np.array(self.names, dtype=object), self.replicas), strict=True))
+        flow = self.total(found.flow) / self.replicas
+        return replace(
+            found,
+            names=self.names,
+            flow=flow,
+            share=self.total(found.share),
+            latency=found.latency[self.first],
+            utilisation=found.utilisation[self.first],
+            overloaded=tuple(dict.fromkeys(row[name] for name in found.overloaded)),
+            move=None if found.move is None else (row[found.move[0]], row[found.move[1]]),
+            caveats=tuple(bank.take(self.first).caveats(flow, self.names)),
+        )
+
+    def dataset(self, data: xr.Dataset) -> xr.Dataset:
+        """Return a curve by row: flows of one server, ``<goal>_total_flow`` of all, and the coordinate ``replicas``."""
+        if self.single:
+            return data
+        out = data.isel(server=self.first).assign_coords(server=list(self.names), replicas=("server", self.replicas))
+        for name in [str(n) for n in data.data_vars if str(n).endswith("_flow")]:
+            total = out[name].copy(data=self.total(data[name].transpose(..., "server").values))
+            out[name] = total / self.replicas
+            out[name].attrs.update(data[name].attrs, long_name=f"{data[name].attrs['long_name']}, of one server")
+            out[name.replace("_flow", "_total_flow")] = total.assign_attrs(long_name=f"{data[name].attrs['long_name']}, of all replicas")
+        out.attrs.update({name: np.asarray(data.attrs[name])[self.first] for name in PER_SERVER if name in data.attrs})
+        return out

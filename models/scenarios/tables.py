@@ -1,0 +1,135 @@
+"""Servers from a CSV file, and files whose columns have names of their own."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sojourn.models.latency.base import parameters
+from sojourn.models.latency.registry import family_named, names
+from sojourn.models.scenarios.fields import ScenarioError, known
+from sojourn.models.scenarios.units import RATES, TIMES, Units
+
+OWN = ("name", "family", "service_time", "replicas")
+TEXT = ("name", "family")
+UNIT = re.compile(rf"(?:^|[^A-Za-z0-9])({'|'.join([*TIMES, 'rps'])})\W*$")
+"""Unit at the end of a column's name, as in ``p50_ms`` and ``latency (ms)``."""
+
+Row = dict[str, Any]
+
+
+def table_rows(given: Mapping[str, Any], folder: Path, units: Units) -> list[tuple[str, Row]]:
+    """Return the rows of the CSV file that a table `servers` names, each with the place that messages give it.
+
+    An empty cell leaves its field out.
+    """
+    known(given, ("file", "columns"), "servers.")
+    if not isinstance(given["file"], str):
+        raise ScenarioError("servers.file", given["file"], "is not the name of a file", 'write it as file = "servers.csv"')
+    path = folder / given["file"]
+    header, lines = _read(path)
+    families = _families(header, lines, given)
+    fields, files = dict.fromkeys(OWN), set[str]()
+    times, rates = {"service_time", "delay"}, {"rate"}
+    for name in families:
+        family = family_named(name)
+        fields.update(dict.fromkeys((*parameters(family), *family.files)))
+        files.update(family.files)
+        times.update(family.times or ())
+        rates.update(family.rates or ())
+    columns = _columns(given.get("columns", {}), header, list(fields), units, tuple(times), tuple(rates), path)
+    out = []
+    for line, cells in lines:
+        place, row = f"{path}, row {line}: ", {}
+        if len(cells) != len(header):
+            raise ScenarioError(place.rstrip(": "), ",".join(cells), f"has {len(cells)} cells under {len(header)} columns", "correct that row")
+        for field, column in columns.items():
+            cell = cells[header.index(column)].strip()
+            if cell:
+                row[field] = cell if field in TEXT or field in files else _number(cell, f"{path}, row {line}, column {column}")
+        out.append((place, row))
+    return out
+
+
+def check_columns(
+    named: object, place: str, fields: Sequence[str], units: Units, times: Sequence[str] = (), rates: Sequence[str] = ()
+) -> dict[str, str]:
+    """Return columns by field, each the name of one; a unit in a name must be the file's."""
+    if not isinstance(named, dict):
+        raise ScenarioError(place, named, "is not a table", 'write it as { rate = "mu" }: field, then column')
+    known(named, fields, f"{place}.")
+    for field, column in named.items():
+        if not isinstance(column, str) or not column.strip():
+            raise ScenarioError(f"{place}.{field}", column, "is not the name of a column", 'give some text, such as "mu"')
+        found = UNIT.search(column)
+        unit = found[1] if found else ""
+        wrong = unit != units.delay and unit in TIMES if field in times else RATES.get(unit, unit) != units.time and field in rates
+        if unit and wrong:
+            which = f'units.delay = "{units.delay}"' if field in times else f'units.rate = "{units.rate}"'
+            problem = f"ends in a unit that is not that of the file, {which}"
+            raise ScenarioError(f"{place}.{field}", column, problem, "change the units of the file, or convert and rename the column")
+    return {field: column.strip() for field, column in named.items()}
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header and lines of a file, each line with its number; blank lines are passed over."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.reader(file)
+            rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise ScenarioError("servers.file", str(path), f"cannot be read: {error}", "give a CSV file with a header line") from None
+    if len(rows) < 2:
+        raise ScenarioError("servers.file", str(path), "has no row of a server", "give a header line, then one line a server")
+    header = [cell.strip() for cell in rows[0][1]]
+    for column in header:
+        if header.count(column) > 1:
+            raise ScenarioError(f"{path}, row {rows[0][0]}", column, "names two columns", "give every column its own name")
+    return header, rows[1:]
+
+
+def _families(header: Sequence[str], lines: Sequence[tuple[int, list[str]]], given: Mapping[str, Any]) -> list[str]:
+    """Known families among the servers: what is unknown is refused where its server is read."""
+    columns = given.get("columns", {})
+    column = columns.get("family", "family") if isinstance(columns, dict) else "family"
+    i = header.index(column) if column in header else None
+    found = {} if i is None else dict.fromkeys(cells[i].strip() for _, cells in lines if i < len(cells))
+    return [name for name in (*found, "M/M/1", "M/G/1") if name in names()]
+
+
+def _columns(
+    named: object, header: Sequence[str], fields: Sequence[str], units: Units, times: Sequence[str], rates: Sequence[str], path: Path
+) -> dict[str, str]:
+    """Column of each field; a column that is no field's is refused unless it is left out as ``{ region = false }``."""
+    left_out = {column for column, said in named.items() if said is False} if isinstance(named, dict) else set()
+    chosen = {field: column for field, column in named.items() if field not in left_out} if isinstance(named, dict) else named
+    columns = check_columns(chosen, "servers.columns", fields, units, times, rates)
+    for place, column in [*((f"servers.columns.{f}", c) for f, c in columns.items()), *((f"servers.columns.{c}", c) for c in sorted(left_out))]:
+        if column not in header:
+            near = difflib.get_close_matches(column, header, 1)
+            remedy = f"did you mean {near[0]}?" if near else f"the columns are {', '.join(header)}"
+            raise ScenarioError(place, column, f"is not a column of {path}", remedy)
+    for column in header:
+        if column in left_out or column in columns.values():
+            continue
+        if column not in fields:
+            near = difflib.get_close_matches(column, fields, 1)
+            guess = f"did you mean {near[0]}? Or" if near else f"the fields are {', '.join(fields)}; or"
+            remedy = f'{guess} name its field, columns = {{ rate = "{column}" }}, or leave it out, columns = {{ "{column}" = false }}'
+            raise ScenarioError(f"{path}, column {column}", column, "is not a known field", remedy)
+        if column in columns:
+            problem = f"is given in this column and in {columns[column]}"
+            raise ScenarioError(f"{path}, column {column}", column, problem, f'leave one out: columns = {{ "{column}" = false }}')
+        columns[column] = column
+    return columns
+
+
+def _number(cell: str, place: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise ScenarioError(place, cell, "is not a number", "give a number, or leave the cell empty") from None

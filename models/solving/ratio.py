@@ -1,0 +1,127 @@
+"""Floats with certified bounds: delays, what a delay loses to the least, and ratios to it."""
+
+from __future__ import annotations
+
+import math
+from typing import NoReturn, Protocol, Self
+
+import numpy as np
+
+from sojourn.reference.errors import Array
+
+ROUNDING = 32 * float(np.finfo(float).eps)
+"""Relative: that of the bounds of two delays, some sums of rounded products each, and of their quotient."""
+
+
+class _Certificate(Protocol):
+    @property
+    def lower_bound(self) -> float: ...
+
+    @property
+    def upper_bound(self) -> float: ...
+
+
+class _Answer(Protocol):
+    @property
+    def mean_delay(self) -> float: ...
+
+    @property
+    def certificate(self) -> _Certificate: ...
+
+
+class Bounded(float):
+    """A float, with bounds. Arithmetic gives plain floats.
+
+    Attributes
+    ----------
+    lower, upper : float
+        The true number lies between them.
+    """
+
+    __slots__ = ("lower", "upper")
+    lower: float
+    upper: float
+
+    def __new__(cls, value: float, lower: float, upper: float) -> Self:
+        """Return the number with its bounds."""
+        new = super().__new__(cls, value)
+        object.__setattr__(new, "lower", float(lower))
+        object.__setattr__(new, "upper", float(upper))
+        return new
+
+    @property
+    def spread(self) -> float:
+        """Distance of the bounds, relative to the lower one; it says nothing where that is 0."""
+        return self.upper / self.lower - 1 if self.lower > 0 else math.inf
+
+    def scaled(self, factor: float) -> Bounded:
+        """Return the number and its bounds in another unit; `factor` is above 0."""
+        return Bounded(self * factor, self.lower * factor, self.upper * factor)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[float, float, float]]:
+        """What copies and pickles are made of."""
+        return type(self), (float(self), self.lower, self.upper)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a {type(self).__name__} is as it is: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a {type(self).__name__} is as it is: {name} cannot be deleted")
+
+
+class Ratio(Bounded):
+    """A mean delay over the least that there is: `lower` is at least 1, and `upper` infinite where nothing is proved.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> ratio = ParallelServers(MM1(rate=[10.0, 5.0])).price_of_anarchy(load=9.0)
+    >>> round(ratio, 6), ratio.lower <= ratio <= ratio.upper < ratio.lower + 1e-9
+    (1.050044, True)
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, found: _Answer, least: _Answer) -> Self:
+        """Return the ratio of two answers; the second is an optimum."""
+        return cls.to(*(Bounded(s.mean_delay, s.certificate.lower_bound, s.certificate.upper_bound) for s in (found, least)))
+
+    @classmethod
+    def to(cls, found: Bounded, least: Bounded) -> Self:
+        """Return the ratio of two delays; the second is the least that there is."""
+        return cls(*map(float, ratios(*((np.float64(s), s.lower, s.upper) for s in (found, least)))))
+
+
+class PriceOfAnarchy(Ratio):
+    """Mean delay of an equilibrium over that of the optimum; eq. (19) of Mancuso et al. See `Ratio` for its bounds."""
+
+    __slots__ = ()
+
+
+Sides = tuple[Array | float, Array | float, Array | float]
+
+
+def ratios(found: Sides, least: Sides) -> tuple[Array, Array, Array]:
+    """Return ratios of mean delays to the least, and their bounds, from values and bounds of both, shape (...).
+
+    No delay is below the least, so no ratio is below 1. A quotient of two inexact values is moved between its bounds.
+    """
+    (value, low, high), (best, best_low, best_high) = found, least
+    with np.errstate(all="ignore"):
+        lower = np.fmax(np.asarray(low) / best_high * (1 - ROUNDING), 1.0)
+        upper = np.asarray(high) / best_low * (1 + ROUNDING)
+        upper = np.where(np.isnan(upper), np.inf, np.maximum(upper, lower))
+        return np.clip(np.asarray(value) / best, lower, upper), lower, upper
+
+
+def excess(found: Bounded, least: Bounded) -> Bounded:
+    """Return a delay beyond the least that there is, >= 0; infinite where the delay is."""
+    lower, upper = max(found.lower - least.upper, 0.0), max(found.upper - least.lower, 0.0)
+    return Bounded(min(max(found - least, lower), upper), lower, upper)
+
+
+def within(value: float, rounding: float) -> Bounded:
+    """Return a number that is right up to a relative rounding error."""
+    spread = abs(value) * rounding if math.isfinite(value) else 0.0
+    return Bounded(value, value - spread, value + spread)

@@ -1,0 +1,225 @@
+"""What an operating point that somebody already has costs: against the best partition, the best assignment, the best local part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.models.solving.ratio import ROUNDING, Bounded, Ratio, excess, within
+from sojourn.models.solving.solution import finite_or_none
+from sojourn.models.systems.dual_mode.partition import EPS, rounding
+from sojourn.models.systems.evaluation import SUM, with_bounds
+from sojourn.reference import dual_mode as exact
+from sojourn.reference.dual_mode.partition import divide, stage_delay
+from sojourn.reference.dual_mode.stability import as_assignment, slack
+from sojourn.reference.errors import Array, InputError, numbers
+
+NEVER = Bounded(np.inf, np.inf, np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingEvaluation:
+    """An operating point of S stages and M modes, judged.
+
+    Attributes
+    ----------
+    load : float
+        Jobs per unit of time.
+    stages, modes : tuple of str
+        Their names.
+    assignment : ndarray, shape (M,)
+        Part of the jobs that each mode gets.
+    share : ndarray, shape (S, M)
+        Part of each stage's capacity that each mode gets.
+    stage_delay : ndarray, shape (S,)
+        Mean time of a job at each stage; infinite at one that is overloaded.
+    mean_delay : Bounded
+        Mean time of a job in the system, with ``lower`` and ``upper`` up to rounding.
+    overloaded : tuple of str
+        Stages, each with the mode whose queue grows without bound there.
+    partition_delay : Bounded
+        Least mean delay for this assignment, over all partitions (Theorem 3); infinite where no partition is stable.
+    partition_ratio : Ratio
+        Mean delay over that.
+    assignment_delay : Bounded or None
+        Least mean delay over all assignments and partitions, in closed form, of two modes; None of another number.
+    assignment_ratio : Ratio or None
+        Mean delay over that.
+    """
+
+    load: float
+    stages: tuple[str, ...]
+    modes: tuple[str, ...]
+    assignment: Array
+    share: Array
+    stage_delay: Array
+    mean_delay: Bounded
+    overloaded: tuple[str, ...]
+    partition_delay: Bounded
+    partition_ratio: Ratio
+    assignment_delay: Bounded | None
+    assignment_ratio: Ratio | None
+
+    times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "partition_delay", "assignment_delay")
+
+    @property
+    def stable(self) -> bool:
+        """Whether no queue grows without bound."""
+        return not self.overloaded
+
+    @property
+    def loss(self) -> Bounded:
+        """Mean delay beyond the least: of all assignments with two modes, else of this one; >= 0."""
+        return excess(self.mean_delay, self.assignment_delay or self.partition_delay)
+
+    def __repr__(self) -> str:
+        lines = [f"operating point at load {self.load:g}: mean delay {self.mean_delay:.9g}"]
+        if np.isfinite(self.partition_delay):
+            lines.append(f"  {self.partition_ratio:.6g} times the least of this assignment, {self.partition_delay:.9g}")
+        else:
+            lines.append("  no partition carries this assignment")
+        if self.assignment_delay is not None:
+            lines.append(f"  {self.assignment_ratio:.6g} times the least of all, {self.assignment_delay:.9g}")
+        lines.append("  jobs: " + ", ".join(f"{a:.4f} {m}" for a, m in zip(self.assignment, self.modes, strict=True)))
+        width = max(map(len, self.stages))
+        lines += [
+            f"  {name:<{width}}  for them {', '.join(f'{part:.4f}' for part in row)}  delay {delay:.6g}"
+            for name, row, delay in zip(self.stages, self.share, self.stage_delay, strict=True)
+        ]
+        return "\n".join(lines + [f"  unstable: the queue of {name} grows without bound" for name in self.overloaded])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
+        bounded = ("mean_delay", "partition_delay", "partition_ratio", "assignment_delay", "assignment_ratio", "loss")
+        return {
+            "load": self.load,
+            "stable": self.stable,
+            "overloaded": list(self.overloaded),
+            "assignment": dict(zip(self.modes, self.assignment.tolist(), strict=True)),
+            "share": {s: dict(zip(self.modes, row, strict=True)) for s, row in zip(self.stages, self.share.tolist(), strict=True)},
+            "stage_delay": {s: finite_or_none(d) for s, d in zip(self.stages, self.stage_delay, strict=True)},
+            **with_bounds(self, bounded),
+        }
+
+
+def evaluate(
+    rates: exact.Modes, names: tuple[tuple[str, ...], tuple[str, ...]], load: float, p: npt.ArrayLike, share: npt.ArrayLike | None
+) -> OperatingEvaluation:
+    """Judge an operating point; see `MultiMode.evaluate`."""
+    stages, modes = names
+    parts = as_assignment(rates, p)
+    work, left = parts * rates.time, slack(rates, load, parts)
+    keeps_up = bool(np.all(left > 0))
+    least = divide(rates, load, parts) if keeps_up else None
+    best = within(least.mean_delay, float(rounding(left))) if least is not None else NEVER
+    if share is not None:
+        given = _partition(share, stages, modes)
+    elif least is not None:
+        given = least.share
+    else:  # each mode the same time too little
+        busy = work.sum(axis=1, keepdims=True)
+        given = np.where(busy > 0, work / np.where(busy > 0, busy, 1.0), parts)
+    full = (work > 0) & (given <= load * work)
+    each = least.stage_delay if share is None and least is not None else stage_delay(rates, load, parts, given)
+    filled = np.divide(given, given - load * work, out=np.ones_like(given), where=(work > 0) & ~full)
+    delay = best if share is None else within(float(each.sum()), ROUNDING + 4 * EPS * float(filled.max()))
+    of_all, ratio = None, None
+    if len(modes) == 2:
+        point = exact.assignment(rates, load)
+        of_all = within(point.mean_delay, float(rounding(slack(rates, load, point.assignment))))
+        ratio = Ratio.to(delay, of_all)
+    return OperatingEvaluation(
+        load=load,
+        stages=stages,
+        modes=modes,
+        assignment=parts,
+        share=given,
+        stage_delay=each,
+        mean_delay=delay,
+        overloaded=tuple(f"{stages[s]}, {modes[m]}" for s, m in np.argwhere(full)),
+        partition_delay=best,
+        partition_ratio=Ratio.to(delay, best),
+        assignment_delay=of_all,
+        assignment_ratio=ratio,
+    )
+
+
+def _partition(share: npt.ArrayLike, stages: tuple[str, ...], modes: tuple[str, ...]) -> Array:
+    """Part of each stage for each mode; each row adds up to 1."""
+    parts = numbers("share", share)
+    if parts.shape != (len(stages), len(modes)):
+        remedy = f"give a row a stage ({', '.join(stages)}), a number a mode ({', '.join(modes)})"
+        raise InputError("share", parts.tolist(), f"is not an array of shape ({len(stages)}, {len(modes)})", remedy)
+    for s, m in np.argwhere(~((parts >= 0) & (parts <= 1))):
+        raise InputError(f"share[{s}][{m}]", parts[s, m], "is not a part of the stage", "give a number from 0 to 1")
+    for s in np.flatnonzero(np.abs(parts.sum(axis=1) - 1) > SUM):
+        problem = f"adds up to {parts[s].sum():.12g}, not to 1"
+        raise InputError(f"share[{s}]", parts[s].tolist(), problem, f"give each mode its part of all of {stages[s]}")
+    return np.asarray(parts / parts.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True, eq=False)
+class TunableEvaluation:
+    """A local part of each job's work, judged.
+
+    Attributes
+    ----------
+    load : float
+        Jobs per unit of time.
+    f : float
+        Part of each job's work done locally.
+    stage_delay : ndarray, shape (2,)
+        Mean time of a job at the local and at the cloud server.
+    mean_delay : Bounded
+        Their sum, with ``lower`` and ``upper`` up to rounding; infinite where a server is overloaded.
+    overloaded : tuple of str
+        Servers whose queues grow without bound: "local", "cloud".
+    least_f : float
+        The local part of least delay; Theorem 1.
+    least_delay : Bounded
+        Its mean delay.
+    ratio : Ratio
+        Mean delay over the least, >= 1.
+    """
+
+    load: float
+    f: float
+    stage_delay: Array
+    mean_delay: Bounded
+    overloaded: tuple[str, ...]
+    least_f: float
+    least_delay: Bounded
+    ratio: Ratio
+
+    times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "least_delay")
+
+    @property
+    def stable(self) -> bool:
+        """Whether no queue grows without bound."""
+        return not self.overloaded
+
+    @property
+    def loss(self) -> Bounded:
+        """Mean delay beyond the least, >= 0."""
+        return excess(self.mean_delay, self.least_delay)
+
+    def __repr__(self) -> str:
+        head = f"f = {self.f:.6g} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {self.ratio:.6g} times the least"
+        lines = [head, f"  the least is {self.least_delay:.9g}, at f = {self.least_f:.6g}"]
+        lines.append("  delay {:.6g} at the local server, {:.6g} at the cloud".format(*self.stage_delay))
+        return "\n".join(lines + [f"  unstable: the queue of the {name} server grows without bound" for name in self.overloaded])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
+        return {
+            "load": self.load,
+            "f": self.f,
+            "stable": self.stable,
+            "overloaded": list(self.overloaded),
+            "stage_delay": {s: finite_or_none(d) for s, d in zip(("local", "cloud"), self.stage_delay, strict=True)},
+            "least_f": self.least_f,
+            **with_bounds(self, ("mean_delay", "least_delay", "ratio", "loss")),
+        }

@@ -1,0 +1,106 @@
+"""From its rate on a server's latency is infinite, with all that is made of it: whatever the family, whatever its formula says there."""
+
+import warnings
+
+import numpy as np
+import pytest
+from every_family import FAMILIES
+
+from sojourn import reference
+from sojourn.models import MM1, Latency, MMc, ParallelServers
+from sojourn.models.latency import LatencyPool
+from sojourn.models.latency.base import Scaled
+from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers
+
+NAMES = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")
+BOUNDED = {name: bank for name, bank in FAMILIES.items() if np.all(np.isfinite(bank.rate))}
+VIEWS = {
+    "reference": reference.MG1([100.0, 80.0, 200.0], 3.0, 0.01),
+    "pool": LatencyPool([FAMILIES["M/M/1"], FAMILIES["M/M/c"], FAMILIES["function within a rate"]]),
+    "scaled": Scaled(FAMILIES["M/M/1"], 0.1, 10.0),
+    "players": SeenByPlayers(FAMILIES["M/M/1"], 2.0),
+    "one player": SeenByPlayers(FAMILIES["M/M/c"], 1.0),
+    "followers": SeenByFollowers(FAMILIES["M/M/c"], np.array([10.0, 0.0, 900.0])),
+    "reference players": reference.players.Perceived(reference.MM1([3.0, 1.0, 2.0]), 3.0),
+}
+
+
+class Formula(Latency):
+    """A family with nothing but its formula."""
+
+    def __init__(self, rate, delay=0.0):
+        self.rate, self.delay = np.array(rate, dtype=float), np.zeros(len(rate)) + delay
+
+    def latency(self, flow, spare=None):
+        return self.delay + 1.0 / (self.rate - np.asarray(flow) if spare is None else np.asarray(spare))
+
+
+@pytest.fixture(params=[*BOUNDED, *VIEWS, "formula alone"])
+def bank(request):
+    return {**BOUNDED, **VIEWS, "formula alone": Formula([10.0, 5.0, 1.0])}[request.param]
+
+
+@pytest.fixture(autouse=True)
+def no_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_infinite_from_the_rate_on(bank):
+    for name in NAMES:
+        function = getattr(bank, name)
+        for part in (1.0, 1.2, 1e6, np.inf):
+            assert np.isposinf(function(part * bank.rate)).all(), (name, part)
+        assert np.isposinf(function(np.full((2, len(bank)), 1.2) * bank.rate)).all()
+        assert np.isfinite(function(0.9 * bank.rate)).all()
+    for name in ("latency", "marginal"):
+        for spare in (0.0, -1e-300, -1.0):
+            given = np.full(len(bank), spare)
+            assert np.isposinf(getattr(bank, name)(bank.rate - given, given)).all()
+            assert np.isposinf(getattr(bank, name)(bank.rate - given, spare=given)).all()
+
+
+def test_the_others_are_as_they_were(bank):
+    inside, mixed = 0.6 * bank.rate, 0.6 * bank.rate
+    mixed[1] = 1.1 * bank.rate[1]
+    for name in NAMES:
+        expected, got = getattr(bank, name)(inside), getattr(bank, name)(mixed)
+        assert np.isposinf(got[1])
+        np.testing.assert_array_equal(np.delete(got, 1), np.delete(expected, 1))
+
+
+def test_servers_without_a_rate_take_any_load():
+    for name in ("polynomial", "BPR", "function"):
+        bank = FAMILIES[name]
+        assert np.isfinite(bank.latency(np.full(len(bank), 1e6))).all()
+
+
+def test_followers_of_servers_without_a_rate():
+    bank = LatencyPool([FAMILIES["polynomial"], FAMILIES["M/M/c"]])
+    led = SeenByFollowers(bank, np.full(6, 0.5))
+    assert np.isfinite(led.latency(np.ones(6))).all()
+    assert led.rate_error[:3].tolist() == [0.0, 0.0, 0.0]
+    assert np.isfinite(reference.controlled(bank, 20.0, 0.3).mean_delay)
+
+
+def test_mm1_beyond_its_rate():
+    assert np.isposinf(MM1([100.0]).latency([120.0])).all()
+    assert MM1([100.0, 200.0]).latency([120.0, 120.0]).tolist() == [np.inf, 1 / 80]
+    assert np.isposinf(MM1([100.0]).latency(120.0)).all()
+
+
+def test_a_negative_flow_is_left_to_the_formula():
+    assert MM1([100.0]).latency([-100.0])[0] == pytest.approx(1 / 200)
+    assert MMc([50.0], 2).latency([-100.0])[0] == 1 / 50  # of a station it counts as none
+
+
+@pytest.mark.parametrize("load", [0.5, 1 - 1e-15, np.nextafter(1.0, 0.0)])
+def test_answers_next_to_the_rate_are_certified(load):
+    """Down to the last float: spare capacities of a few units in the last place."""
+    for bank in (MM1([1.0]), MM1([0.25, 0.75])):
+        system = ParallelServers(bank)
+        for goal in ("optimum", "equilibrium"):
+            answer, exact = system.solve(goal, load), getattr(reference, goal)(bank, load)
+            assert answer.certified
+            assert answer.mean_delay == pytest.approx(float(exact.mean_delay), rel=max(2 * answer.certificate.gap, 1e-12))
