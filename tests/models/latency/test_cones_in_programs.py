@@ -24,7 +24,8 @@ NUMBERS = {
     "potential_cone": lambda bank, x: bank.potential(x),
     "latency_cone": lambda bank, x: bank.latency(x),
 }
-TIGHT = {"solver": "CLARABEL", "tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "accept_unknown": True}
+TIGHT = {"solver": "CLARABEL", "tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "equilibrate_enable": False}
+TIGHT["accept_unknown"] = True  # a solver does not promise that much; the numbers judge
 
 every_bank = pytest.mark.parametrize("name", BANKS)
 every_unit = pytest.mark.parametrize("unit", UNITS.values(), ids=UNITS)
@@ -94,13 +95,13 @@ def test_value_at_a_given_flow_is_the_number(name, unit):
     bank = BANKS[name].in_unit(unit)
     for cone, number in NUMBERS.items():
         exact = bank.exact(cone.removesuffix("_cone"))
-        for part in (0.01, 0.9 if cone == "latency_cone" and not exact else 0.99):
+        for part in (0.01, 0.99):
             at = part * np.where(np.isfinite(bank.rate), bank.rate, 3.0 * bank.reach)
             for some in np.arange(len(bank))[:, None] if exact else [np.arange(len(bank))]:
                 one, flow = bank.take(some), cp.Variable(some.size)
                 made = getattr(one, cone)(flow)
                 cp.Problem(cp.Minimize(cp.sum(made.value)), [flow == at[some], *made.constraints]).solve(**(TIGHT if exact else {}))
-                near = 3e-7 if exact else 3e-5
+                near = 1e-7 if exact else 3e-5
                 np.testing.assert_allclose(made.value.value, number(one, at[some]), rtol=near, err_msg=f"{cone} {part} {some}")
 
 
