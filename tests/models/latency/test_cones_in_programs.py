@@ -34,7 +34,7 @@ ASKED = [("CLARABEL", 1.0, 1e-5), ("CLARABEL", 1e-3, 1e-5), ("ECOS", 1e-3, 1e-5)
 
 def most(bank):
     """Load that is all the rates, or ten times the flow that doubles a latency where there is no rate."""
-    return float(np.where(np.isfinite(bank.rate), bank.rate, 3.0 * bank.reach).sum())
+    return float(np.where(np.isfinite(bank.rate), bank.rate, 10.0 * bank.reach).sum())
 
 
 def solved(bank, cone, load, solver=None, **how):
@@ -96,7 +96,7 @@ def test_value_at_a_given_flow_is_the_number(name, unit):
     for cone, number in NUMBERS.items():
         exact = bank.exact(cone.removesuffix("_cone"))
         for part in (0.01, 0.99):
-            at = part * np.where(np.isfinite(bank.rate), bank.rate, 3.0 * bank.reach)
+            at = part * np.where(np.isfinite(bank.rate), bank.rate, 10.0 * bank.reach)
             for some in np.arange(len(bank))[:, None] if exact else [np.arange(len(bank))]:
                 one, flow = bank.take(some), cp.Variable(some.size)
                 made = getattr(one, cone)(flow)
