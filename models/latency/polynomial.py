@@ -15,7 +15,7 @@ from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.queues import bank_arrays
 
 DENOMINATOR = 10  # of a power: up to it, its second-order cones are few
-BUSY = 4.0  # capacities that a solver counts the load of a road in: at ten times the flow that doubles a latency, powers stay small
+BUSY = 4.0  # capacities, or flows that double a latency, that powers are of for a solver: at ten such flows they are still small
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +174,8 @@ class Polynomial(Latency):
             if power > 1:
                 kinds = frozenset({"SOC"})
             put = np.zeros((len(self), used.size))
-            put[used, np.arange(used.size)] = column[used]
-            value += column if power == 0 else cp.multiply(column, flow) if power == 1 else put @ cp.power(flow[used], power)
+            put[used, np.arange(used.size)] = column[used] * BUSY**power
+            value += column if power == 0 else cp.multiply(column, flow) if power == 1 else put @ cp.power(flow[used] / BUSY, power)
         return Cone(value, (), kinds)
 
 
