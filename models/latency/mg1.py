@@ -22,7 +22,7 @@ from sojourn.reference import mg1 as numbers
 from sojourn.reference.errors import InputError
 
 SOC = frozenset({"SOC"})
-EVEN = 8.0  # so that the two factors of a cone are within 100 times of each other from no load up to 99 % of a rate, not within 10000
+EVEN = 4.0  # brings the factors of a cone, mu/(mu - x) and 1 - x/mu, nearer to each other: far apart, a solver loses digits
 
 
 class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
