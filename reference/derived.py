@@ -90,7 +90,7 @@ def integral(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -
     most = function(flow)
     scale = np.where(most > 0, most, 1.0) * np.where(flow > 0, flow, 1.0)
 
-    def at(part: float) -> Array:
+    def at(part: float | Array) -> Array:
         s = end * part
         x = np.where(finite, -capacity * np.expm1(-np.where(finite, s, 0.0)), s)
         weight = np.where(finite, capacity * np.exp(-np.where(finite, s, 0.0)), 1.0)
@@ -161,9 +161,13 @@ def overshoot(function: Callable[[Array], Array], price: Array, flow: Array, rat
     A secant, drawn out, lies below the function beyond its ends. Differences of a function with a kink are no derivative of it, and the flow
     that they give at a price not the best; then this is large.
     """
-    near = np.where(np.isfinite(rate), np.minimum(flow, rate - flow), flow)
+    near, start, end = np.where(np.isfinite(rate), np.minimum(flow, rate - flow), flow), least, most
     step = PROBE * np.where(near > 0, near, np.minimum(rate, most))
-    first, left, here, right, last = (function(x) - price * x for x in (np.maximum(flow + k * step, 0.0) for k in range(-2, 3)))
+    far, places = 0.5 * near, (np.maximum(flow + k * step, 0.0) for k in range(-2, 3))
+    first, left, here, right, last = (function(x) - price * x for x in places)
+    # beyond a farther point that is higher nothing is lower; next to the rate the secants' rounding would otherwise be drawn out far
+    rise, fall = (function(x) - price * x > here for x in (flow + far, np.maximum(flow - far, 0.0)))
+    most, least = np.where(rise, np.minimum(most, flow + far), most), np.where(fall, np.maximum(least, flow - far), least)
     # beyond the points the outer secants go on falling, if they do
     after = np.maximum(right - last, 0.0) / step * np.maximum(most - flow - 2.0 * step, 0.0)
     before = np.maximum(left - first, 0.0) / step * np.maximum(flow - 2.0 * step - least, 0.0)
@@ -174,5 +178,5 @@ def overshoot(function: Callable[[Array], Array], price: Array, flow: Array, rat
     # at an end only one side counts, and the price need not be met there
     upwards = np.maximum(here - right + np.maximum(last - right, 0.0), 0.0) + after
     downwards = np.maximum(here - left + np.maximum(first - left, 0.0), 0.0) + before
-    out: Array = np.where(flow <= least, upwards, np.where(flow >= most, downwards, amid))
+    out: Array = np.where(flow <= start, upwards, np.where(flow >= end, downwards, amid))
     return out

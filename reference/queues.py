@@ -70,7 +70,8 @@ BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope"
 class Queue(ABC):
     """A bank of n servers whose latency is increasing and convex in their load.
 
-    A family gives `rate` (infinite where no load is too much) and `delay`, arrays of shape (n,), and `latency`. All else is worked out from
+    A family gives `rate` (infinite where no load is too much) and `delay`, arrays of shape (n,), and `latency`; a number
+    stands for all servers, and a delay that is left out is 0. All else is worked out from
     these, by differences, quadrature and bracketed roots; what a family knows in closed form it overrides, for speed and for the last digits.
     What it computes from the rate on does not count: there every latency is infinite, with its marginal delay, potential and slopes. Below no
     load a family may return what its formula does.
@@ -333,7 +334,7 @@ def whole(queue: Any) -> Any:
     InputError
         On a family without a rate, or values that do not fit.
     """
-    given = [getattr(queue, name, None) for name in ("rate", "delay")]
+    given: list[Any] = [getattr(queue, name, None) for name in ("rate", "delay")]
     if all(_a_row(value) for value in given) and given[0].size == given[1].size:
         return queue
     rate, delay = given[0], 0.0 if given[1] is None else given[1]
@@ -353,8 +354,9 @@ def _a_row(value: Any) -> bool:
 
 def _store(queue: Queue, rate: Array, delay: Array) -> None:
     for name, array in (("rate", rate), ("delay", delay)):
+        given: Any = getattr(queue, name, None)
         try:
-            if not (_a_row(given := getattr(queue, name, None)) and given.size == array.size):
+            if not (_a_row(given) and given.size == array.size):
                 object.__setattr__(queue, name, array)
         except AttributeError:
             value, problem = getattr(queue, name), "is a property that gives no array of one float a server"
@@ -470,7 +472,7 @@ class Pool(Queue):
     @property
     def k(self) -> Array:
         """Variability of each server, where all families have one, shape (n,)."""
-        return np.concatenate([b.k for b in self.banks])  # type: ignore[attr-defined]
+        return np.concatenate([b.k for b in self.banks])
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Pool:
         """Return the pool of the servers at `index`, grouped by family (their order within a family kept)."""

@@ -51,11 +51,6 @@ class Latency(Queue):
                 setattr(cls, cone, in_unit_of_its_own(vars(cls)[cone]))
 
     @property
-    def kinks(self) -> Array:
-        """Loads at which the second derivative of the latency jumps, shape (m, n): none, unless a family says so."""
-        return np.empty((0, len(self)))
-
-    @property
     def full_load(self) -> Array:
         """Load that a utilisation is a part of, shape (n,): the rate.
 
@@ -311,13 +306,6 @@ class LatencyPool(Pool, Latency):
         return LatencyPool([b.scaled(rate, time) for b in self.banks])
 
     @property
-    def kinks(self) -> Array:
-        """Kinks of all banks; see `Latency.kinks`."""
-        parts = [b.kinks for b in self.banks]
-        most = max(len(p) for p in parts)
-        return np.concatenate([np.pad(p, ((0, most - len(p)), (0, 0)), constant_values=np.inf) for p in parts], axis=1)
-
-    @property
     def full_load(self) -> Array:
         """Load that a utilisation is a part of; see `Latency.full_load`."""
         return np.concatenate([b.full_load for b in self.banks])
@@ -345,7 +333,7 @@ class LatencyPool(Pool, Latency):
 
     def take(self, index: Any) -> LatencyPool:
         """Return the pool of the servers at `index`, grouped by family."""
-        return LatencyPool(super().take(index).banks)  # type: ignore[arg-type]
+        return LatencyPool(super().take(index).banks)
 
     def _together(self, cone: str) -> bool:
         """Whether each bank writes its own: solvers fail on exponential cones beside many tangents, so that beside some, all are tangents."""

@@ -75,9 +75,8 @@ def edge(bank: Latency, points: Array) -> str:
 
 def derivatives(bank: Latency, points: Array) -> str:
     """The marginal delay and the slopes against differences, which must know them where the family does not."""
-    said = checks.derivatives(bank, points)
     checks.smooth(bank, points)
-    return said
+    return checks.derivatives(bank, points)
 
 
 def potential(bank: Latency, points: Array) -> str:

@@ -108,9 +108,9 @@ class Function(Latency):
             check_shape(f"function, server {i}", points[:, i], value[:, i], bounded=bool(np.isfinite(self.rate[i])))
         if given is not None:
             with np.errstate(all="ignore"):
-                true, error = differences(self.latency, points, self.rate)
+                true, wrong = differences(self.latency, points, self.rate)
             inner = points > 1e-3 * np.where(np.isfinite(self.rate), self.rate, 1.0)
-            off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12)) + WIDER * error
+            off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12)) + WIDER * wrong
             if np.any(bad := off & inner & np.isfinite(true)):
                 k, i = np.argwhere(bad)[0]
                 problem = f"is {given[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, where the function rises by {true[k, i]:.6g}"

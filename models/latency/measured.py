@@ -141,11 +141,6 @@ class Measured(Latency):
         return cls([load * rate for rate in (100.0, 80.0, 200.0)], [noise / (rate * (1.0 - load)) for rate in (100.0, 80.0, 200.0)])
 
     @property
-    def kinks(self) -> Array:
-        """Loads at which the second derivative jumps, shape (P + 1, n)."""
-        return self.starts.T
-
-    @property
     def last(self) -> Array:
         """Largest sampled load of each server, shape (n,)."""
         return self.starts[:, -1]

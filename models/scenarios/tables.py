@@ -82,9 +82,9 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             lines = csv.reader(file)
             rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
     except (OSError, ValueError, csv.Error) as error:
-        raise ScenarioError("servers.file", str(path), f"cannot be read: {error}", "give a CSV file with a header line") from None
+        raise ScenarioError("servers.file", path.name, f"cannot be read: {error}", "give a CSV file with a header line") from None
     if len(rows) < 2:
-        raise ScenarioError("servers.file", str(path), "has no row of a server", "give a header line, then one line a server")
+        raise ScenarioError("servers.file", path.name, "has no row of a server", "give a header line, then one line a server")
     header = [cell.strip() for cell in rows[0][1]]
     for column in header:
         if header.count(column) > 1:

@@ -1,22 +1,26 @@
 """A certificate that needs no solver: bounds on the true answer from any flow, whoever found it.
 
 Optimum. For any multiplier c, every split carries at least sum_i min_z (f_i(z) - c z) + c load, attained at z = g_i^-1(c): weak duality.
+Within bounds of the flows each minimum is over those; a budget with the price y >= 0 takes y p_i from c, and y money from the sum.
 Equilibrium. At any split of the load, the common latency of the true equilibrium lies between the least latency that any server offers and
 the largest that a used one has: were it higher, every used server would carry more than it does; were it lower, every one less.
+Equilibrium of users who see something else than the latency: the price that they share lies between two prices at which they bring less than
+the load and more; their flows rise with it, so the delay is that of a split whose flows lie between two points.
 
-A flow has shape (..., n) and a load (...): many answers are certified in one pass over their rows.
+All is counted in spare capacities: next to saturation a float flow does not say them, and the price of what rounding leaves out of the flows
+is more than the delay. A flow has shape (..., n) and a load (...): many answers are certified in one pass over their rows.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar, get_args
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, get_args
 
 import numpy as np
 
 from sojourn.models.solving.prices import Goal, multiplier
-from sojourn.models.solving.splits import Mask, clip, feasible, missing, total
+from sojourn.models.solving.splits import ROUNDING, Limits, Mask, clip, feasible, missing, total
 from sojourn.models.solving.table import Table
 from sojourn.reference.errors import Array, InputError, numbers
 from sojourn.reference.parallel import check_one_load
@@ -25,6 +29,16 @@ from sojourn.reference.queues import Operation, Queue
 EPS = float(np.finfo(float).eps)
 KINKED = 1e-10  # gap above which other prices than the common one are tried
 MANY = 16  # servers above which they are not
+SURE = 8 * EPS  # relative rounding error of a sum of products, or of an operating point
+ROUNDS = 60  # of a search for a price
+WIDER = 4.0  # factor by which a bracket grows until it holds
+
+
+class Point(NamedTuple):
+    """Where servers operate: flow and spare capacity, shape (..., n), each as precise as it is small."""
+
+    flow: Array
+    spare: Array
 
 
 @dataclass(frozen=True)
@@ -33,10 +47,13 @@ class Certificate:
 
     Attributes
     ----------
+    mean_delay : float
+        The mean delay that is certified: that of the flow, or the nearest bound, where no more lies between than the rounding of the flow to
+        floats can cause.
     lower_bound, upper_bound : float
         The true mean delay lies between them, in the system's unit of time.
     gap : float
-        Largest relative error that the reported mean delay can have.
+        Largest relative error that the mean delay can have.
     balance : float
         Distance of the sum of flows from the load, over the load, of the flow as reported.
     least_flow : float
@@ -51,6 +68,7 @@ class Certificate:
         Within limits: the largest violation of one, in parts of the load or the budget.
     """
 
+    mean_delay: float
     lower_bound: float
     upper_bound: float
     gap: float
@@ -61,13 +79,14 @@ class Certificate:
     potential_gap: float | None = None
     violation: float | None = None
 
-    times: ClassVar[tuple[str, ...]] = ("lower_bound", "upper_bound", "deviation_gain")
+    times: ClassVar[tuple[str, ...]] = ("mean_delay", "lower_bound", "upper_bound", "deviation_gain")
 
 
 @dataclass(frozen=True, eq=False)
 class Certificates(Table):
     """Certificates of K answers, as arrays of shape (K,); fields as of `Certificate`, NaN for None."""
 
+    mean_delay: Array
     lower_bound: Array
     upper_bound: Array
     gap: Array
@@ -76,6 +95,7 @@ class Certificates(Table):
     utilisation: Array
     deviation_gain: Array
     potential_gap: Array
+    violation: Array
 
     def row(self, k: int) -> Certificate:
         """Return the certificate of one answer."""
@@ -115,7 +135,6 @@ def certify_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certific
 
 def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates:
     bounds = _optimum_bounds if goal == "optimum" else _latency_bounds
-    nearest = float(queue.idle_latency.min())
     lower, upper, potential = np.zeros_like(load), np.full_like(load, np.inf), np.full_like(load, np.inf)
     for trim in (False, True):
         point, there = feasible(queue, load, flow, trim=trim)
@@ -123,33 +142,109 @@ def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates
         lower, upper = np.where(there, np.fmax(lower, low), lower), np.where(there, np.fmin(upper, high), upper)
         if goal == "equilibrium":
             potential = np.where(there, np.fmin(potential, _potential_gap(queue, load, point)), potential)
+    found = _certificates(queue, load, flow, goal, lower, upper)
+    if goal == "optimum":
+        return found
+    finite = np.isfinite(flow).all(axis=-1)
+    gain = np.where(finite, deviation_gain(queue, clip(queue, flow)), np.inf)
+    return replace(found, deviation_gain=gain, potential_gap=potential)
+
+
+def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array, price: float | None = None) -> Certificates:
+    """Certificates of flows from bounds of the true mean delays; `price` as in `rounding`."""
     # no user is ever served faster than by the nearest server, empty
-    lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), nearest)
-    upper = np.maximum(upper, lower)
+    lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(queue.idle_latency.min()))
+    upper = np.maximum(np.where(np.isnan(upper), np.inf, upper), lower)
     finite: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
     value = mean_delay(queue, np.where(finite[:, None], flow, 0.0))
+    nearest = np.clip(value, lower, upper)
+    for k in np.flatnonzero(np.isfinite(value) & (np.abs(value - nearest) > SURE * nearest)):
+        near = np.abs(value[k] - nearest[k]) <= rounding(queue, load[k], flow[k], goal, price) * nearest[k]
+        value[k] = nearest[k] if near else value[k]
     worst = np.where(np.isfinite(value), np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf)
-    # sums of n products are rounded too; and the delay may be too short for a float
-    gap = np.where(finite & (lower > 0), worst / lower + 8 * EPS, np.inf)
     none = np.full_like(load, np.nan)
     return Certificates(
+        mean_delay=value,
         lower_bound=lower,
         upper_bound=upper,
-        gap=gap,
+        # sums of n products are rounded too; and the delay may be too short for a float
+        gap=np.where(finite & (lower > 0), worst / lower + SURE, np.inf),
         balance=np.where(finite, np.abs(missing(load, flow)) / load, np.inf),
         least_flow=np.where(finite, flow.min(axis=-1) / load, -np.inf),
         utilisation=np.where(finite, (flow / queue.rate).max(axis=-1), np.inf),
-        deviation_gain=np.where(finite, deviation_gain(queue, clip(queue, flow)), np.inf) if goal == "equilibrium" else none,
-        potential_gap=potential if goal == "equilibrium" else none,
+        deviation_gain=none,
+        potential_gap=none,
+        violation=none,
     )
 
 
-def rounding(queue: Queue, load: Array, flow: Array, goal: Goal) -> Array:
-    """Gap that the rounding of the flows to floats alone can cause, relative: close to saturation a float cannot say the spare capacity."""
+def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price: float, budget_price: float, *others: Array) -> Certificate:
+    """Return the certificate of an optimum within limits; see `certify`.
+
+    Parameters
+    ----------
+    price, budget_price : float
+        Multipliers of the load and of the budget; any prove something.
+    *others : ndarray, shape (n,)
+        Other flows from which a split within the limits may be made.
+    """
+    row, at, z = np.asarray(flow, dtype=float)[None], np.array([load]), max(budget_price, 0.0)
+    proved = math.isfinite(price) and math.isfinite(z)
+    upper, worth = math.inf, 0.0
+    with np.errstate(all="ignore"):
+        lower = float(lower_bound(queue, at, np.array([price]), limits, z)[0]) if proved else 0.0
+        for other in (row, *(np.asarray(o, dtype=float)[None] for o in others)):
+            x, there = feasible(queue, at, other, trim=False, limits=limits)
+            split = _split(queue, at, x, limits.most)
+            if there[0] and (high := float(_carried(queue, split)[0]) / load) < upper:
+                upper, worth = high, _worth(queue, split, limits, price, z) / load if proved else 0.0
+        found = _certificates(queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]), price)
+    return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
+
+
+def _worth(queue: Queue, split: Point, limits: Limits, price: float, budget_price: float) -> float:
+    """What the rounding of limits is worth, in total delay: they are products of floats, and a split keeps them to rounding."""
+    binding = (split.flow <= limits.least * (1 + SURE)) | (split.flow >= limits.most * (1 - SURE))
+    shadow = np.abs(price - budget_price * limits.price - queue.marginal(*split)) * split.flow
+    money = ROUNDING * budget_price * limits.money if limits.budgeted else 0.0
+    return money + EPS * float(shadow[0] @ binding[0])
+
+
+def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array, found: Certificate) -> Certificate:
+    """Return the certificate, in true delays, of the equilibrium of users who see the servers otherwise.
+
+    Parameters
+    ----------
+    true : Queue
+        n servers as they are.
+    seen : Queue
+        As the users see them: l' in the place of l, increasing with the flow too.
+    base : ndarray, shape (n,)
+        What the servers carry before; the users see what comes on top of it.
+    load : float
+        All of it.
+    flow : ndarray, shape (n,)
+        All of it, at each server.
+    found : Certificate
+        Of the users' equilibrium.
+    """
+    at, row = np.array([load]), np.asarray(flow, dtype=float)[None]
+    with np.errstate(all="ignore"):
+        ends = _ends(true, seen, base, load, found.lower_bound, found.upper_bound)
+        lower, upper = (np.zeros(1), np.full(1, np.inf)) if ends is None else delay_between(true, at, *ends)
+        proof = _certificates(true, at, row, "equilibrium", lower * (1 - SURE), upper * (1 + SURE)).row(0)
+    return replace(found, **{name: getattr(proof, name) for name in ("mean_delay", "lower_bound", "upper_bound", "gap")})
+
+
+def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: float | None = None) -> Array:
+    """Gap that the rounding of the flows to floats alone can cause, relative: close to saturation a float cannot say the spare capacity.
+
+    A `price` of the load, within limits, says what a rounding error of the flow is worth where the price that servers share does not.
+    """
     x = clip(queue, flow)
     with np.errstate(all="ignore"):
         steep = multiplier(queue, load, x, goal) if goal == "optimum" else (queue.latency_slope(x) * x).max(axis=-1)
-        return np.asarray(8 * EPS * steep / mean_delay(queue, x))
+        return np.asarray(8 * EPS * (steep if price is None else np.fmax(steep, price)) / mean_delay(queue, x))
 
 
 def mean_delay(queue: Queue, flow: Array) -> Array:
@@ -162,18 +257,18 @@ def mean_delay(queue: Queue, flow: Array) -> Array:
     return delay
 
 
-def supporting_line(queue: Queue, load: float, flow: Array) -> tuple[float, float]:
-    """Line below the least total delay at every load: its value at this load and its slope, from any flow and its multiplier."""
-    at, row = np.array([float(load)]), np.asarray(flow, dtype=float)[None]
+def supporting_lines(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
+    """Lines below the least total delay at every load: their values at K loads and their slopes, from any flows, shape (K, n)."""
     nearest = float(queue.idle_latency.min())
-    lines = []
-    for trim in (False, True):
-        point, there = feasible(queue, at, row, trim=trim)
-        if there[0]:
-            slope = multiplier(queue, at, point, "optimum")
-            lines.append((float(_lower_bound(queue, at, slope)[0]) * float(load), float(slope[0])))
     # no job is ever served faster than by the nearest server, empty
-    return max(lines, default=(nearest * float(load), nearest))
+    value, slope = nearest * load, np.full_like(load, nearest)
+    for trim in (False, True):
+        point, there = feasible(queue, load, flow, trim=trim)
+        price = multiplier(queue, load, point, "optimum")
+        proved = lower_bound(queue, load, price) * load
+        better = there & (proved > value)
+        value, slope = np.where(better, proved, value), np.where(better, price, slope)
+    return value, slope
 
 
 def deviation_gain(queue: Queue, flow: Array) -> Array:
@@ -184,55 +279,146 @@ def deviation_gain(queue: Queue, flow: Array) -> Array:
     return gain
 
 
-def _split(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
-    """Flow and spare capacity of exactly the load: what rounding left over goes to the used server with the most room."""
+def _split(queue: Queue, load: Array, flow: Array, most: Array | None = None) -> Point:
+    """Split of exactly the load: what rounding left over goes to the used server with the most room."""
     spare = queue.spare_capacity(flow)
-    roomy = np.where(flow > 0, spare, -1.0).argmax(axis=-1)[..., None]
+    room = spare if most is None else np.minimum(spare, most - flow)
+    roomy = np.where(flow > 0, room, -1.0).argmax(axis=-1)[..., None]
     rest = np.where(np.arange(flow.shape[-1]) == roomy, missing(load, flow)[..., None], 0.0)
-    return flow + rest, spare - rest
+    return Point(flow + rest, spare - rest)
 
 
-def _dual(queue: Queue, load: Array, price: Array, point: Operation, cost: Array) -> Array:
-    """Lagrangian at the minimisers of a price: what they cost, and the price of the load that they leave."""
-    full = point.spare < point.flow  # its flow is known best as rate less spare capacity
-    carried = np.concatenate([np.where(full, queue.rate, point.flow), np.where(full, queue.rate_error - point.spare, 0.0)], axis=-1)
-    return total(np.concatenate([cost, (price * missing(load, carried))[..., None]], axis=-1))
+def _carried(queue: Queue, point: Point) -> Array:
+    """Total delay per unit of time."""
+    return total(point.flow * queue.latency(*point))
+
+
+def _lacking(queue: Queue, load: Array, point: Point) -> Array:
+    """Load less what servers carry; the flow of one that is closer to full than to empty is its rate less its spare capacity."""
+    full = point.spare < point.flow
+    return missing(load, np.concatenate([np.where(full, queue.rate, point.flow), np.where(full, queue.rate_error - point.spare, 0.0)], axis=-1))
+
+
+def _dual(queue: Queue, load: Array, price: Array, point: Point, cost: Array) -> Array:
+    """Lagrangian at flows: what they cost, and the price of the load that they leave."""
+    return total(np.concatenate([cost, (price * _lacking(queue, load, point))[..., None]], axis=-1))
 
 
 def _optimum_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
-    x, spare = _split(queue, load, flow)
-    upper = total(x * queue.latency(x, spare)) / load
-    lower = _lower_bound(queue, load, multiplier(queue, load, flow, "optimum"))
+    upper = _carried(queue, _split(queue, load, flow)) / load
+    lower = lower_bound(queue, load, multiplier(queue, load, flow, "optimum"))
     if len(queue) <= MANY:
-        for k in np.flatnonzero(upper - lower > KINKED * upper):
+        rows = np.flatnonzero(upper - lower > KINKED * upper)
+        if rows.size:
             # at a kink a server has any price between two, and the common one is that of another server
-            others = np.unique(queue.marginal(clip(queue, flow[k]))[flow[k] > 0])
-            lower[k] = np.fmax(lower[k], _lower_bound(queue, np.full(others.shape, load[k]), others).max(initial=-np.inf))
+            others = queue.marginal(clip(queue, flow[rows]))
+            proved = lower_bound(queue, np.broadcast_to(load[rows, None], others.shape), others)
+            lower[rows] = np.fmax(lower[rows], proved.max(axis=-1))
     return lower, upper
 
 
-def _lower_bound(queue: Queue, load: Array, price: Array) -> Array:
-    """Least mean delay that a price of the load proves; minus infinity where it proves none."""
-    shape = (*price.shape, len(queue))
-    point = queue.at_marginal(np.maximum((price[..., None] - queue.delay) - queue.service, 0.0))
+def lower_bound(queue: Queue, load: Array, price: Array, limits: Limits | None = None, budget_price: float = 0.0) -> Array:
+    """Least mean delay that a price of the load proves, and one of the budget; minus infinity where they prove none. Shape (...)."""
+    if limits is None:
+        return _least(queue, load, price)
     # that no server carries more than the load is no new limit, and bounds what a flat price does not
-    most = np.broadcast_to(load[..., None], shape)
-    point = point._replace(flow=np.where(np.isinf(point.flow), most, point.flow))
-    cost = point.flow * queue.latency(point.flow, point.spare)
+    most = np.minimum(limits.most, load[..., None])
+    ends = Point(limits.least, queue.spare_capacity(limits.least)), Point(most, queue.spare_capacity(most))
+    budget = (budget_price * limits.price, budget_price * limits.money) if limits.budgeted else ()
+    return _least(queue, load, price, ends, *budget)
+
+
+def _least(
+    queue: Queue, load: Array, price: Array, ends: tuple[Point, Point] | None = None, charge: Array | None = None, money: float = 0.0
+) -> Array:
+    """Least mean delay that a price of the load proves over flows between two points; of a `charge` a job there is `money` in all."""
+    own = price[..., None] if charge is None else price[..., None] - charge
+    shape = np.broadcast_shapes(np.shape(own), (*price.shape, len(queue)))
+    found = queue.at_marginal(np.maximum((own - queue.delay) - queue.service, 0.0))
+    if ends is None:
+        most = np.broadcast_to(load[..., None], shape)
+        least, point = np.zeros(shape), Point(np.where(np.isinf(found.flow), most, found.flow), found.spare)
+    else:
+        (least, widest), (most, narrowest) = ends
+        point = Point(np.clip(found.flow, least, most), np.clip(found.spare, narrowest, widest))
+    cost = point.flow * queue.latency(*point)
     if queue.derived:
-        cost = cost - queue.overshoot(np.broadcast_to(price[..., None], shape), point.flow, np.zeros(shape), most)
+        cost = cost - queue.overshoot(np.broadcast_to(own, shape), point.flow, np.broadcast_to(least, shape), np.broadcast_to(most, shape))
+    if charge is not None:
+        cost = np.concatenate([cost, charge * point.flow, np.full((*price.shape, 1), -money)], axis=-1)
     bound = _dual(queue, load, price, point, cost) / load
     return np.where(np.isfinite(bound), bound, -np.inf)
 
 
+def delay_between(queue: Queue, load: Array, low: Point, high: Point) -> tuple[Array, Array]:
+    """Bounds of the mean delay of every split of the load whose flows lie between two points.
+
+    With f the convex delay carried, and any c, a split carries sum f(x) - c x + c load, and f - c x is largest at an end.
+    """
+    width = np.where(high.spare < high.flow, low.spare - high.spare, high.flow - low.flow)
+    weight = np.where(width.any(axis=-1, keepdims=True), width, high.flow)
+    marginal = np.where(weight > 0, queue.marginal(*high), 0.0)
+    c = total(marginal * weight) / total(weight)
+    costs = [point.flow * queue.latency(*point) for point in (low, high)]
+    dear = costs[1] - costs[0] > c[..., None] * width
+    top = Point(*(np.where(dear, b, a) for a, b in zip(low, high, strict=True)))
+    upper = _dual(queue, load, c, top, np.where(dear, costs[1], costs[0])) / load
+    return _least(queue, load, c, (low, high)), np.where(np.isfinite(upper), upper, np.inf)
+
+
+def _ends(true: Queue, seen: Queue, base: Array, load: float, lowest: float, highest: float) -> tuple[Point, Point] | None:
+    """Points, shape (1, n), below and above where users bring what the base leaves of the load.
+
+    The bounds of the price may be wrong by rounding, so they only say where to look: at either end the sum of the flows decides.
+    """
+
+    def at(price: float) -> tuple[Operation, float, Array]:
+        """Where the servers operate at a price, the load that is lacking, and what rounding may have done to each flow."""
+        excess = (price - seen.delay) - seen.service
+        point = seen.at_latency(np.maximum(excess, 0.0))
+        used, nearly = excess > 0, excess > -4 * EPS * price
+        flow = np.where(used, base + np.where(np.isinf(point.flow), 2 * load, point.flow), base)
+        spare = np.where(used, point.spare, true.spare_capacity(base))
+        slope = np.minimum(point.slope, load / EPS)
+        off = np.where(used, np.abs(seen.latency(point.flow, point.spare) - price), 0.0) + 2 * EPS * price
+        error = np.where(nearly, SURE * np.minimum(flow, spare) + 2 * off * slope, 0.0)
+        return Operation(flow, spare, np.where(used, slope, 0.0)), float(_lacking(true, np.array(load), Point(flow, spare))), error
+
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
+        return None
+    low, high, price = 0.5 * lowest, 2.0 * highest, 0.5 * (lowest + highest)
+    for _ in range(ROUNDS):
+        point, lacking, error = at(price)
+        low, high = (price, high) if lacking > 0 else (low, price)
+        if abs(lacking) <= error.sum() or high - low <= EPS * high:
+            break
+        newton = price + lacking / point.slope.sum()
+        price = newton if low < newton < high else 0.5 * (low + high)
+    wide = 4 * EPS * price + 2 * error.sum() / max(point.slope.sum(), EPS * load / price)
+    ends = []
+    for side in (-1.0, 1.0):
+        step = wide
+        for _ in range(ROUNDS):
+            point, lacking, error = at(price + side * step)
+            if -side * lacking >= error.sum():
+                break
+            step *= WIDER
+        else:
+            return None
+        # no server carries more than there is
+        flow, spare = point.flow + side * error, point.spare - side * error
+        ends.append(Point(np.clip(flow, base, load)[None], np.maximum(spare, true.spare_capacity(load))[None]))
+    return (ends[0], ends[1]) if np.all(ends[1].spare > 0) else None
+
+
 def _latency_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
-    x, spare = _split(queue, load, flow)
-    latency = queue.latency(x, spare)
-    return latency.min(axis=-1), np.where(x > 0, latency, -np.inf).max(axis=-1)
+    split = _split(queue, load, flow)
+    latency = queue.latency(*split)
+    return latency.min(axis=-1), np.where(split.flow > 0, latency, -np.inf).max(axis=-1)
 
 
 def _potential_gap(queue: Queue, load: Array, flow: Array) -> Array:
     price = multiplier(queue, load, flow, "equilibrium")
     point = queue.at_latency(np.maximum((price[..., None] - queue.delay) - queue.service, 0.0))
-    lower = _dual(queue, load, price, point, queue.potential(clip(queue, point.flow)))
+    lower = _dual(queue, load, price, Point(point.flow, point.spare), queue.potential(clip(queue, point.flow)))
     return np.where(lower > 0, np.abs(total(queue.potential(flow)) - lower) / lower, np.inf)

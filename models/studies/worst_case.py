@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import numpy as np
 
-from sojourn.models.solving.certificate import rounding, supporting_line
+from sojourn.models.solving.certificate import rounding, supporting_lines
 from sojourn.models.solving.chain import How, no_limits
 from sojourn.models.solving.finish import finish
 from sojourn.models.studies.curve import GOALS
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from sojourn.models.systems.sweep import OneByOne, Sweep
 
 MOST = 4000  # loads solved for before the search stops with the gap it has
+DERIVED = 1000  # where slopes are made of differences: each load is dear
 BATCH = 64  # cells cut at once
 NEAR = 1e-9  # gap at which an answer is near enough whatever the gap of the search
 VAIN = 8  # solvers' answers that gained nothing, after which none is asked between two loads
-LIMIT = f"stopped after {MOST} loads"
 FLOOR = "the answers themselves are not known better"
 SAY = "; differences of the latency have no more digits: give `marginal` or `latency_slope`"
 
@@ -73,6 +73,11 @@ class Known(NamedTuple):
     lower_bound: float
     upper_bound: float
 
+    @classmethod
+    def of(cls, answer: Answers) -> Known:
+        """Return the first of some answers."""
+        return cls(answer.flow[0], float(answer.lower_bound[0]), float(answer.upper_bound[0]))
+
 
 class Node(NamedTuple):
     """What is known at a load, as arrays of one; and the flows of both goals, shape (2, n)."""
@@ -93,6 +98,7 @@ class _BestFirst:
         self.end = saturation(system.bank)
         self.cells: list[tuple[float, int, Node, Node | None]] = []
         self.polish, self.vain, self.note = how.get("polish", True), 0, ""
+        self.most = DERIVED if system.bank.derived else MOST
         self.order = itertools.count()
         self.lower, self.load, self.evaluations = 1.0, 0.0, 0
 
@@ -141,7 +147,7 @@ class _BestFirst:
             points = Points(*(np.array([v]) for v in (0.0, slack, idle, 0.0, idle, 1.0)))
             return Node(points, np.zeros((2, len(self.system))))
         best, selfish = (self._answer(goal, load) for goal in GOALS)
-        return self._known(load, *(Known(a.flow[0], float(a.lower_bound[0]), float(a.upper_bound[0])) for a in (best, selfish)))
+        return self._known(np.array([load]), [Known.of(best)], [Known.of(selfish)])[0]
 
     def _nodes(self, load: Array, start: Array) -> list[Node]:
         """Nodes at K loads, by Newton steps from flows of shape (2, K, n); by a solver where they are not near enough."""
@@ -149,28 +155,31 @@ class _BestFirst:
         for goal, flow in zip(GOALS, start, strict=True):
             done = finish(bank, load, flow, goal, polish=True)
             proof, near = done.certificates, np.maximum(max(NEAR, 0.1 * self.gap), rounding(bank, load, done.flow, goal))
-            rows = [Known(f, lo, up) for f, lo, up in zip(done.flow, proof.lower_bound, proof.upper_bound, strict=True)]
+            rows = [Known(*row) for row in zip(done.flow, proof.lower_bound.tolist(), proof.upper_bound.tolist(), strict=True)]
             for k in np.flatnonzero(~(proof.gap <= near)):
                 if self.vain >= VAIN and np.isfinite(proof.gap[k]):
                     continue
                 answer = self._answer(goal, float(load[k]))
                 if answer.gap[0] < proof.gap[k]:
-                    rows[k] = Known(answer.flow[0], float(answer.lower_bound[0]), float(answer.upper_bound[0]))
+                    rows[k] = Known.of(answer)
                 self.vain = 0 if answer.gap[0] < 0.5 * proof.gap[k] else self.vain + 1
             found.append(rows)
-        return [self._known(x, *answers) for x, *answers in zip(load.tolist(), *found, strict=True)]
+        return self._known(load, *found)
 
-    def _known(self, load: float, best: Known, selfish: Known) -> Node:
-        """The bounds of what is true at a load."""
-        self.evaluations += 1
-        sure = max(float(selfish.lower_bound / best.upper_bound), 1.0)
-        if sure > self.lower:
-            self.lower, self.load = sure, load
-        carried, slope = supporting_line(self.system.bank, load, best.flow)
-        total, low = self.system.bank.total_rate
-        highest = float(selfish.upper_bound)
-        numbers = (load, float((total - load) + low), highest, carried, slope, highest / float(best.lower_bound))
-        return Node(Points(*(np.array([v]) for v in numbers)), np.stack([best.flow, selfish.flow]))
+    def _known(self, load: Array, best: list[Known], selfish: list[Known]) -> list[Node]:
+        """The bounds of what is true at K loads."""
+        bank, (total, low) = self.system.bank, self.system.bank.total_rate
+        with np.errstate(all="ignore"):
+            carried, slope = supporting_lines(bank, load, np.array([b.flow for b in best]))
+        self.evaluations += load.size
+        nodes = []
+        for k, (x, b, s) in enumerate(zip(load.tolist(), best, selfish, strict=True)):
+            sure = max(s.lower_bound / b.upper_bound, 1.0)
+            if sure > self.lower:
+                self.lower, self.load = sure, x
+            numbers = (x, float((total - x) + low), s.upper_bound, carried[k], slope[k], s.upper_bound / b.lower_bound)
+            nodes.append(Node(Points(*(np.array([v]) for v in numbers)), np.stack([b.flow, s.flow])))
+        return nodes
 
     def _answer(self, goal: Goal, load: float) -> Answers:
         if goal not in self.sweeps:
@@ -191,8 +200,9 @@ class _BestFirst:
 
     def _split(self) -> None:
         """Cut the cells with the largest bounds in two."""
-        cells, middles, starts = [], [], []
-        while len(cells) < min(BATCH, MOST - self.evaluations) and self._open():
+        cells: list[tuple[float, int, Node, Node | None]] = []
+        middles, starts = [], []
+        while len(cells) < min(BATCH, self.most - self.evaluations) and self._open():
             cell = heapq.heappop(self.cells)
             bound, _, a, b = cell
             ends = [a.points] if b is None else [a.points, b.points]
@@ -205,12 +215,9 @@ class _BestFirst:
             middles.append(middle)
             starts.append(self._between(a, b, middle))
         if not cells:
-            self.note = self.note or LIMIT
+            self.note = self.note or f"stopped after {self.evaluations} loads"
             return
-        if self.polish:
-            nodes = self._nodes(np.array(middles), np.stack(starts, axis=1))
-        else:
-            nodes = [self._node(middle) for middle in middles]
+        nodes = self._nodes(np.array(middles), np.stack(starts, axis=1)) if self.polish else [self._node(x) for x in middles]
         for (_, _, a, b), node in zip(cells, nodes, strict=True):
             self._push(a, node)
             self._push(node, b)
@@ -232,7 +239,8 @@ class _BestFirst:
         left = a.points
         if b is None:
             rate, (total, low) = self.system.bank.rate, self.system.bank.total_rate
-            return rate - (rate - a.flow) * (((total - load) + low) / left.slack[0])
+            emptier: Array = rate - (rate - a.flow) * (((total - load) + low) / left.slack[0])
+            return emptier
         part = (load - left.load[0]) / (b.points.load[0] - left.load[0])
         out: Array = (1 - part) * a.flow + part * b.flow
         return out

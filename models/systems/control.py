@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 
 from sojourn.models.latency.seen import seen_by_followers
-from sojourn.models.solving.certificate import Certificate
+from sojourn.models.solving.bounds import Bounds, bounds
+from sojourn.models.solving.certificate import SURE, Certificate, certify_seen, rounding
 from sojourn.models.solving.chain import How, no_limits
 from sojourn.models.solving.ratio import Ratio
 from sojourn.models.solving.solution import Solution
+from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.formulations import for_goal
 from sojourn.reference.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
 from sojourn.reference.errors import Array
@@ -20,7 +22,7 @@ from sojourn.reference.errors import Array
 if TYPE_CHECKING:
     from sojourn.models.systems.parallel import ParallelServers
 
-NOBODY = 1e-12  # part of the load below which there are no followers
+NOBODY = 1e-15  # part of the load that is rounding: there are no followers
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +96,10 @@ class Tolls:
         Of the servers with the tolls added to their latencies.
     mean_delay : float
         Of the tolled equilibrium, without the tolls: the optimum's.
+    certificate : Bounds
+        Of that mean delay and of the optimum's: its lower bound is that of the optimum, so the gap says how far either can be.
+    certified : bool
+        Whether that gap and the optimum's are as small as was asked for.
     difference : float
         Largest difference of a flow between the two, in parts of the load.
     """
@@ -102,18 +108,21 @@ class Tolls:
     optimum: Solution
     equilibrium: Solution
     mean_delay: float
+    certificate: Bounds
+    certified: bool
     difference: float
 
     times: ClassVar[tuple[str, ...]] = ("toll", "mean_delay")
 
     @property
-    def certified(self) -> bool:
-        """Whether optimum and tolled equilibrium are."""
-        return self.optimum.certified and self.equilibrium.certified
+    def gap(self) -> float:
+        """Certified relative error of the mean delay, and certified relative distance from the optimum."""
+        return self.certificate.gap
 
     def __repr__(self) -> str:
         tolls = ", ".join(f"{t:.6g}" for t in self.toll[:12]) + (", ..." if self.toll.size > 12 else "")
-        return f"tolls at load {self.optimum.load:g}: {tolls}; with them the equilibrium is the optimum to {self.difference:.1e} of the load"
+        sure = "the equilibrium is the optimum" if self.certified else "the equilibrium is NOT CERTIFIED as the optimum"
+        return f"tolls at load {self.optimum.load:g}: {tolls}; with them {sure}: mean delay {self.mean_delay:.9g} within {self.gap:.1e}"
 
 
 def control(system: ParallelServers, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]) -> ControlledSplit:
@@ -131,7 +140,7 @@ def follow(system: ParallelServers, best: Solution, fraction: float, strategy: S
         gap = best.certificate.gap
         return ControlledSplit(fraction, strategy, leader, leader, best.mean_delay, gap, best.certified, best, None)
     seen = seen_by_followers(system.bank, leader)
-    users = system.selfish(seen, rest, leader, **for_goal("equilibrium", how))
+    users = system.selfish(seen, best.load, leader, **for_goal("equilibrium", how))
     certified = best.certified and users.certified
     return ControlledSplit(fraction, strategy, leader, users.flow, users.mean_delay, users.certificate.gap, certified, best, users)
 
@@ -146,9 +155,15 @@ def tolls(system: ParallelServers, load: float, **how: Unpack[How]) -> Tolls:
     """Solve for the optimum, charge what it says, solve for the equilibrium; see `ParallelServers.tolls`."""
     no_limits(how)
     best = system.optimum(load, **for_goal("optimum", how))
-    marginal = system.bank.marginal(best.flow)
-    toll = np.where(best.active, marginal - best.latency, 0.0)
-    tolled = type(system)(system.bank.farther(toll), names=system.names, time_unit=system.time_unit)
-    found = tolled.equilibrium(load, **for_goal("equilibrium", how))
-    delay = float(found.flow @ system.bank.latency(found.flow)) / found.load
-    return Tolls(toll, best, found, delay, float(np.max(np.abs(found.flow - best.flow)) / found.load))
+    # all that is used has one marginal delay at the optimum: next to saturation no server's own flow says it as precisely
+    toll = np.where(best.active, np.maximum(best.multiplier - best.latency, 0.0), 0.0)
+    tolled, nobody = system.bank.farther(toll), np.zeros(len(system))
+    view = type(system)(tolled, names=system.names, time_unit=system.time_unit)
+    found = view.equilibrium(load, **for_goal("equilibrium", how))
+    proof = certify_seen(system.bank, tolled, nobody, best.load, found.flow, found.certificate)
+    # no split is better than the optimum
+    certificate = bounds(proof.mean_delay, best.certificate.lower_bound, proof.upper_bound, SURE)
+    slack = rounding(system.bank, np.array(best.load), found.flow, "equilibrium")
+    certified = best.certified and bool(Wanted.of(how).met(certificate.gap, slack))
+    difference = float(np.max(np.abs(found.flow - best.flow)) / found.load)
+    return Tolls(toll, best, found, proof.mean_delay, certificate, certified, difference)

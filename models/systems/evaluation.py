@@ -147,10 +147,7 @@ def evaluate(system: ParallelServers, load: float, given: dict[str, npt.ArrayLik
     load = system.check_load(load)
     flow = _flow(system, load, given)
     bank = system.bank
-    spare = bank.rate - flow
-    full = spare <= 0
-    latency = np.where(full, np.inf, bank.latency(np.where(full, 0.0, flow), np.where(full, bank.rate, spare)))
-    used = flow > 0
+    latency, full, used = bank.latency(flow), bank.spare_capacity(flow) <= 0, flow > 0
     # a server without jobs has a latency, but costs nobody anything, were it infinite
     mean = math.fsum((flow * np.where(used, latency, 0.0)).tolist()) / math.fsum(flow.tolist())
     # a float cannot say a flow, nor what it leaves of a server, more exactly than this
@@ -174,7 +171,9 @@ def evaluate(system: ParallelServers, load: float, given: dict[str, npt.ArrayLik
         loss=excess(delay, best),
         deviation_gain=gain,
         move=(system.names[slowest], system.names[offered]) if gain > ROUNDING * latency[slowest] else None,
-        certificate=replace(own, lower_bound=best.lower, upper_bound=best.upper, gap=ratio.upper - 1, deviation_gain=gain),
+        certificate=replace(
+            own, mean_delay=float(delay), lower_bound=best.lower, upper_bound=best.upper, gap=ratio.upper - 1, deviation_gain=gain
+        ),
         caveats=tuple(bank.caveats(flow, system.names)),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
 
@@ -10,9 +9,9 @@ import cvxpy as cp
 import numpy as np
 
 from sojourn.models.latency.tangents import first_points, with_landing
-from sojourn.models.solving.certificate import rounding
+from sojourn.models.solving.certificate import certify_within, rounding
 from sojourn.models.solving.engine import run
-from sojourn.models.solving.limited import Limited
+from sojourn.models.solving.limited import polish_within
 from sojourn.models.solving.solution import Attempt, ShadowPrice, Solution, Timing
 from sojourn.models.solving.splits import clip
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
@@ -62,10 +61,9 @@ class LimitedSearch(Search):
         finishing = time.perf_counter()
         # the total delay has no unit: only the budget is in the problem's
         z = 0.0 if spent is None or spent.dual_value is None else max(float(spent.dual_value), 0.0) * self.unit
-        task = Limited(self.bank, self.load, self.box.least, self.box.most, self.box.price, self.box.money)
-        polished, c, price, steps = task.polish(answer, z)
+        polished, c, price, steps = polish_within(self.bank, self.load, answer, self.box, z)
         flow = polished if self.polish else answer
-        certificate = task.certify(flow, c, price, polished)
+        certificate = certify_within(self.bank, self.load, flow, self.box, c, price, polished)
         ended = time.perf_counter()
         solution = Solution(
             goal="optimum",
@@ -73,12 +71,12 @@ class LimitedSearch(Search):
             names=self.names,
             flow=flow,
             share=flow / self.load,
-            mean_delay=task.mean_delay(flow),
+            mean_delay=certificate.mean_delay,
             latency=self.bank.latency(clip(self.bank, flow)),
             active=flow > (0.0 if self.polish else RESIDUE * self.load),
             multiplier=c,
             certificate=certificate,
-            certified=bool(self.wanted.met(certificate.gap, rounding(self.bank, np.array(self.load), flow, "optimum"))),
+            certified=bool(self.wanted.met(certificate.gap, rounding(self.bank, np.array(self.load), flow, "optimum", c))),
             solver=solver,
             formulation=formulation,
             status=ran.status,
@@ -95,13 +93,13 @@ class LimitedSearch(Search):
         """Write the problem with its limits, in the solver's unit."""
         model, box = build(FORMULATIONS[formulation], self.bank, self.load, self.unit, points=points), self.box
         flow = self.unit * model.flow
-        low, high = np.flatnonzero(box.least > 0), np.flatnonzero(box.most < self.bank.rate)
+        low, high = np.flatnonzero(box.least > 0), np.flatnonzero(box.most < np.minimum(self.bank.rate, self.load))
         extra: list[cp.Constraint] = []
         if low.size:
             extra.append(flow[low] >= box.least[low] * self.unit)
         if high.size:
             extra.append(flow[high] <= box.most[high] * self.unit)
-        spent = box.price @ flow <= box.money * self.unit if math.isfinite(box.money) else None
+        spent = box.price @ flow <= box.money * self.unit if box.budgeted else None
         problem = cp.Problem(model.problem.objective, [*model.problem.constraints, *extra, *([] if spent is None else [spent])])
         return replace(model, problem=problem), spent
 

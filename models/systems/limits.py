@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sojourn.models.latency.base import Latency
+from sojourn.models.solving.splits import Limits
 from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
 from sojourn.reference.limited import SLACK, cheapest
 from sojourn.reference.mg1 import MM1
@@ -198,9 +199,6 @@ class Percentile(Limit):
 class Budget(Limit):
     """At most so much money per unit of time, with a price per job at every server.
 
-    A budget of exactly what the cheapest servers cost leaves one split, which no finite price certifies where a dearer server is wanted:
-    raise it a little, or limit the shares of the dearer servers.
-
     Parameters
     ----------
     price : array_like, shape (n,) or ()
@@ -227,21 +225,15 @@ class Budget(Limit):
 
 
 @dataclass(frozen=True, eq=False)
-class Box:
-    """All limits together: bounds of the flows, and one budget.
+class Box(Limits):
+    """All limits together.
 
     Attributes
     ----------
-    least, most, price : ndarray, shape (n,)
-    money : float
-        Infinite without a budget.
     applied : tuple of Applied
+        Each of them.
     """
 
-    least: Array
-    most: Array
-    price: Array
-    money: float
     applied: tuple[Applied, ...]
 
 

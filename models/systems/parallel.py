@@ -206,6 +206,9 @@ class ParallelServers:
     def worst_case(self, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
         """Largest price of anarchy over all loads, by branch and bound over convex programs, with a certificate.
 
+        Where the gap cannot be had, as of a family whose slopes are differences of its latency, the
+        bound and the gap that there are come back, with the reason in ``note``.
+
         Parameters
         ----------
         up_to : float, optional
@@ -385,11 +388,10 @@ class ParallelServers:
     def selfish(
         self, seen: Latency, load: float, base: Array, players: float = math.inf, models: dict[str, Model] | None = None, **how: Unpack[How]
     ) -> Solution:
-        """Equilibrium of users who bring `load` to the servers as they see them, on top of what these carry; `models` as in `solve`."""
-        view = ParallelServers(seen, names=self.names, time_unit=self.time_unit)
-        return view._first(
-            "equilibrium", load, how, partial(SelfishSearch, true=self.bank, base=base, players=players), {} if models is None else models
-        )
+        """Equilibrium of users who bring what `base` leaves of the load to the servers as they see them; `models` as in `solve`."""
+        view, rest = ParallelServers(seen, names=self.names, time_unit=self.time_unit), -math.fsum([*base, -load])
+        ask = partial(SelfishSearch, true=self.bank, base=base, whole=load, players=players)
+        return view._first("equilibrium", rest, how, ask, {} if models is None else models)
 
     def sweep(self, goal: Goal, load: float, **how: Unpack[How]) -> Sweep | OneByOne:
         """Return the question to be put at many loads, such as this one; `how` as in `optimum`. What no solver answers does not raise."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from sojourn.models.latency.base import Latency
 from sojourn.models.latency.tangents import first_points, with_landing
-from sojourn.models.solving.certificate import mean_delay, rounding
+from sojourn.models.solving.certificate import rounding
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.finish import Finished, finish
 from sojourn.models.solving.prices import Goal, multiplier
@@ -87,7 +87,7 @@ class Search:
             names=self.names,
             flow=flow,
             share=flow / self.load,
-            mean_delay=float(mean_delay(self.bank, flow)),
+            mean_delay=certificate.mean_delay,
             latency=self.bank.latency(clip(self.bank, flow)),
             active=flow > (0.0 if steps else RESIDUE * self.load),
             multiplier=float(multiplier(self.bank, at, flow, self.goal)),

@@ -185,4 +185,4 @@ def test_the_capacity_of_a_measured_server_is_in_the_unit_of_rates(tmp_path):
     lists = 'name = "b"\nfamily = "measured"\nload = [1, 2, 3]\nlatency = [1, 2, 3]\ncapacity = 4\n'
     text = AT + server(family="measured", samples="db.csv", capacity=4) + f"[[servers]]\n{lists}"
     bank = parse('[units]\nrate = "1/ms"\ndelay = "ms"\n' + text, "mine", tmp_path).system.bank
-    np.testing.assert_allclose(bank.full_load, [4000.0, 4000.0])
+    np.testing.assert_allclose(bank.full_load, [4.0, 4.0])

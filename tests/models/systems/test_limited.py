@@ -15,7 +15,6 @@ from sojourn.models import (
     MaxShare,
     MaxUtilisation,
     MinShare,
-    NotCertifiedError,
     ParallelServers,
     Percentile,
 )
@@ -150,11 +149,16 @@ def test_a_budget_that_every_split_keeps_is_none():
         assert found.limits[0].price == 0
 
 
-def test_a_budget_that_leaves_no_choice_is_not_certified():
-    """Said, not guessed: no finite price of the budget proves the one split that it leaves; a little more, and it is proved."""
-    with pytest.raises(NotCertifiedError):
-        THREE.optimum(100.0, subject_to=[Budget([1, 1, 2], 100)])
-    assert THREE.optimum(100.0, subject_to=[Budget([1, 1, 2], 101)]).certified
+def test_a_budget_of_what_the_cheapest_servers_cost_is_met():
+    """It leaves the third server empty; a little more, and that is used."""
+    found, more = (THREE.optimum(100.0, subject_to=[Budget([1, 1, 2], money)]) for money in (100, 101))
+    two = ParallelServers(MM1([100.0, 80.0], 0.005)).optimum(100.0)
+    assert found.certified
+    assert found.mean_delay == pytest.approx(two.mean_delay, rel=1e-13)
+    np.testing.assert_allclose(found.flow, [*two.flow, 0.0], rtol=1e-12, atol=1e-12)
+    assert more.flow[2] == pytest.approx(1.0, rel=1e-9)
+    # one unit of money moves one job to the third server
+    assert found.limits[0].price == pytest.approx((two.multiplier - 0.025) / 100.0, rel=1e-6)
 
 
 WIDE = {

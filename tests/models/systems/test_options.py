@@ -11,7 +11,7 @@ def test_options_that_make_no_sense_are_named():
     system = ParallelServers(MM1([10.0, 5.0]))
     with pytest.raises(InputError, match="names = 3: is not a list of 2 names"):
         ParallelServers(MM1([1.0, 2.0]), names=3)
-    with pytest.raises(InputError, match="gap = 'x': is not a finite number above 0"):
+    with pytest.raises(InputError, match="gap = 'x': is not made of numbers"):
         system.optimum(6.0, gap="x")
     with pytest.raises(InputError, match=r"gap = -1\.0: is not a finite number above 0"):
         system.optimum(6.0, gap=-1.0)

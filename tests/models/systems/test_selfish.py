@@ -291,7 +291,7 @@ def test_the_potential_of_players_is_least_at_their_equilibrium():
 
 
 @pytest.mark.parametrize(("players", "message"), [
-    (True, r"^players = True: is not a number of players; give a whole number from 1, or math.inf$"),
+    (True, r"^players = True: is true or false, not a number; give a number$"),
     (0, r"^players = 0: is not a number of players; give a whole number from 1, or math.inf$"),
     (-math.inf, r"^players = -inf: is not a number of players; give a whole number from 1, or math.inf$"),
     (2.5, r"^players = 2.5: is not a number of players; give a whole number from 1, or math.inf$"),

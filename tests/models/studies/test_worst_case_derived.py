@@ -1,0 +1,63 @@
+"""The worst case of families that give their latency alone, and near saturation: it ends, with a bound that holds."""
+
+import numpy as np
+import pytest
+
+from sojourn import reference
+from sojourn.models import MM1, Latency, NotCertifiedError, ParallelServers
+
+
+class Bare(Latency):
+    """M/M/1 with nothing but its latency."""
+
+    def __init__(self, rate, delay):
+        self.rate, self.delay = np.array(rate), np.array(delay)
+
+    def latency(self, flow, spare=None):
+        return self.delay + 1 / (self.rate - np.asarray(flow) if spare is None else spare)
+
+
+BARE = ParallelServers(Bare([10.0, 5.0], [0.1, 0.0]))
+TRUE = reference.worst_case(MM1([10.0, 5.0], [0.1, 0.0]))
+
+
+def test_a_latency_alone_is_enough_for_the_worst_case():
+    found = BARE.worst_case(up_to=14.0)
+    true = reference.worst_case(MM1([10.0, 5.0], [0.1, 0.0]), up_to=14.0)
+    assert found.certified
+    assert found.note == ""
+    assert found.poa == pytest.approx(true.poa, rel=1e-8)
+    assert found.evaluations < 200
+
+
+def test_what_stops_the_search_is_said_with_the_gap_that_it_has(monkeypatch):
+    module = __import__("sys").modules["sojourn.models.studies.worst_case"]
+    monkeypatch.setattr(module, "DERIVED", 40)
+    found = BARE.worst_case()
+    assert not found.certified
+    assert found.evaluations <= 40
+    assert found.poa <= TRUE.poa <= found.upper_bound
+    assert found.gap < 1.0
+    assert "stopped after 40 loads; differences of the latency have no more digits: give `marginal`" in repr(found)
+
+
+def test_every_end_close_to_saturation_is_bounded():
+    """Where no limit is known, the last load is (1 - 1e-6) of the total rate."""
+    found = ParallelServers(MM1([10.0, 5.0], [0.1, 0.0])).worst_case(up_to=15 * (1 - 1e-6), gap=1e-4)
+    assert found.certified
+    assert found.poa <= TRUE.poa <= found.upper_bound * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("players", [2, 10])
+@pytest.mark.parametrize("part", [0.4, 0.9999])
+def test_players_of_a_latency_alone(players, part):
+    found = BARE.equilibrium(15 * part, players=players)
+    true = reference.equilibrium(MM1([10.0, 5.0], [0.1, 0.0]), 15 * part, players)
+    assert found.certified
+    assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=1e-8)
+
+
+def test_an_answer_that_differences_cannot_certify_says_what_to_give():
+    said = r"made of differences of the latency.*give `marginal` or `latency_slope` \(Function: derivative=\), or ask for a wider gap="
+    with pytest.raises(NotCertifiedError, match=said):
+        BARE.optimum(14.0, gap=1e-15, solver="CLARABEL")
