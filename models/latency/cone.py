@@ -64,10 +64,10 @@ def in_unit_of_its_own(write: Callable[..., Cone]) -> Callable[..., Cone]:
     """Make a method that writes a cone scale its bank first, and the value back; it takes `tangent_points` too."""
 
     @wraps(write)
-    def cone(self: Any, flow: cp.Expression, *how: Any, tangent_points: int = TANGENTS, **named: Any) -> Cone:
+    def cone(self: Any, flow: cp.Expression, *how: Any, tangent_points: Any = TANGENTS, **named: Any) -> Cone:
         if _count.get() is not None:
             return write(self, flow, *how, **named)
-        if not isinstance(tangent_points, Integral) or isinstance(tangent_points, bool) or tangent_points < 2:
+        if isinstance(tangent_points, bool) or not isinstance(tangent_points, Integral) or int(tangent_points) < 2:
             raise InputError("tangent_points", tangent_points, "is not a number of tangents", "give a whole number of 2 or more")
         unit = self.unit
         with as_written(int(tangent_points)):

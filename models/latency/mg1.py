@@ -22,6 +22,7 @@ from sojourn.reference import mg1 as numbers
 from sojourn.reference.errors import InputError
 
 SOC = frozenset({"SOC"})
+EVEN = 4.0  # brings the factors of a cone, mu/(mu - x) and 1 - x/mu, nearer to each other: far apart, a solver loses digits
 
 
 class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
@@ -56,11 +57,11 @@ class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
         extra = cp.Variable(flow.shape)
         spare = self.rate - flow
         if form == "quad_over_lin":
-            value = cp.multiply(self.idle_latency, flow) + cp.multiply(self.k / self.rate, extra)
-            return Cone(value, (product_at_least(extra, spare, flow),), SOC)
+            value = cp.multiply(self.idle_latency, flow) + cp.multiply(EVEN * self.k / self.rate, extra)
+            return Cone(value, (product_at_least(extra, EVEN * spare, flow),), SOC)
         if form == "inv_pos":
-            value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, extra - 1)
-            return Cone(value, (product_at_least(extra, spare, np.sqrt(self.rate)),), SOC)
+            value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, EVEN * extra - 1)
+            return Cone(value, (product_at_least(extra, EVEN * spare, np.sqrt(self.rate)),), SOC)
         raise InputError("form", form, f"is not a way to write {type(self).__name__}", f"use one of {', '.join(self.forms)}")
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
@@ -72,8 +73,8 @@ class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Latency, e + k/(mu - x), as second-order cones."""
         extra = cp.Variable(flow.shape)
-        value = self.fixed + cp.multiply(self.k / self.rate, extra)
-        return Cone(value, (product_at_least(extra, self.rate - flow, np.sqrt(self.rate)),), SOC)
+        value = self.fixed + cp.multiply(EVEN * self.k / self.rate, extra)
+        return Cone(value, (product_at_least(extra, EVEN * (self.rate - flow), np.sqrt(self.rate)),), SOC)
 
 
 class MM1(PollaczekKhinchineCones, numbers.MM1):

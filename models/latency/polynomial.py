@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Self
 
 import cvxpy as cp
@@ -12,6 +13,9 @@ from sojourn.models.latency.base import ArrayLike, Latency
 from sojourn.models.latency.cone import Cone
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
 from sojourn.reference.queues import bank_arrays
+
+DENOMINATOR = 10  # of a power: up to it, its second-order cones are few
+BUSY = 4.0  # capacities, or flows that double a latency, that powers are of for a solver: at ten such flows they are still small
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,8 +174,8 @@ class Polynomial(Latency):
             if power > 1:
                 kinds = frozenset({"SOC"})
             put = np.zeros((len(self), used.size))
-            put[used, np.arange(used.size)] = column[used]
-            value += column if power == 0 else cp.multiply(column, flow) if power == 1 else put @ cp.power(flow[used], power)
+            put[used, np.arange(used.size)] = column[used] * BUSY**power
+            value += column if power == 0 else cp.multiply(column, flow) if power == 1 else put @ cp.power(flow[used] / BUSY, power)
         return Cone(value, (), kinds)
 
 
@@ -225,7 +229,7 @@ class BPR(Latency):
     b : array_like, shape (n,) or (), default 0.15
         > 0.
     power : array_like, shape (n,) or (), default 4
-        >= 1. Whole powers are second-order cones, others power cones.
+        >= 1. Fractions with a denominator up to 10, such as 4 or 2.5, are second-order cones, others power cones.
 
     Raises
     ------
@@ -347,15 +351,16 @@ class BPR(Latency):
         return Cone(value, constraints, kinds)
 
     def _powered(self, flow: cp.Expression, power: Array) -> tuple[cp.Expression, tuple[cp.Constraint, ...], frozenset[str]]:
-        """Epigraph of (x/capacity)^power: an atom for whole powers, a power cone for the others."""
-        used, top, kinds = cp.multiply(1.0 / self.capacity, flow), cp.Variable(len(self)), set()
+        """Epigraph of (x/capacity)^power: an atom for simple fractions, a power cone for the others."""
+        used, top, kinds = cp.multiply(1.0 / (BUSY * self.capacity), flow), cp.Variable(len(self)), set()
         constraints: list[cp.Constraint] = []
         for p in np.unique(power):
             at = np.flatnonzero(power == p)
-            if p == round(p):
-                constraints.append(cp.power(used[at], int(p)) <= top[at])
+            simple = Fraction(p).limit_denominator(DENOMINATOR)
+            if abs(p - simple) <= 4.0 * np.spacing(p):
+                constraints.append(cp.power(used[at], simple) <= top[at])
                 kinds |= {"SOC"} if p > 1 else set()
             else:
                 constraints.append(cp.PowCone3D(top[at], cp.Constant(np.ones(at.size)), used[at], np.full(at.size, 1.0 / p)))
                 kinds.add("POW")
-        return top, tuple(constraints), frozenset(kinds)
+        return cp.multiply(BUSY**power, top), tuple(constraints), frozenset(kinds)

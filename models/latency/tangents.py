@@ -20,6 +20,7 @@ LEAST = 1e-4  # part of a rate that the last tangent leaves free
 LOOSE = 1e-3  # part of a rate, left free, from which on fewer will do
 FAR = 100.0  # times the flow that doubles a latency, up to which there are tangents where there is no rate
 ENOUGH = 10.0  # such times from which on fewer will do
+TIGHT = 2.0**13  # what the equation of a flow and its parts is multiplied by
 TRIED = np.concatenate([[0.0], np.geomspace(1e-6, 0.5, 200), 1.0 - np.geomspace(0.49, LEAST, 300), [1.0]])
 
 
@@ -41,7 +42,8 @@ def tangents(flow: cp.Expression, points: Array, value: Callable[[Array], Array]
     part = cp.Variable(length.shape, nonneg=True)
     open_ended = np.zeros(length.shape, dtype=bool)
     open_ended[-1] = ~np.isfinite(rate)
-    constraints = [flow == cp.sum(cp.multiply(length, part), axis=0)]
+    # the price of the flow is the slope, and a solver that keeps itself from dividing by 0 is off by a part of the price of the equation
+    constraints = [TIGHT * flow == cp.sum(cp.multiply(TIGHT * length, part), axis=0)]
     constraints += [part[:-1] <= 1.0, part[-1, ~open_ended[-1]] <= 1.0] if open_ended.any() else [part <= 1.0]
     return Cone(start[0] + cp.sum(cp.multiply(rise * length, part), axis=0), tuple(constraints), frozenset())
 

@@ -48,13 +48,14 @@ def mix(tmp_path):
 def test_list(sojourn):
     status, out, err = sojourn("families")
     assert (status, err) == (0, "")
-    for words in ("M/M/c", "rate, servers, delay?", "tangents", "measured", "POW, SOC", "fields with ? may be left out"):
+    for words in ("M/M/c", "rate, servers, delay?", "tangents", "measured", "fields with ? may be left out"):
         assert words in out
     assert "percentile: the flow-weighted mean of the servers' percentiles, no percentile of all jobs" in " ".join(out.split())
     rows = json.loads(sojourn("families", "--json")[1])
     said = {r["name"]: r["latency"] for r in rows}
     assert said["M/M/1-percentile"] == "Flow-weighted mean of the p-th percentiles of M/M/1 servers, no percentile of all jobs"
     assert {r["name"]: r["equilibrium"] for r in rows}["M/M/1"] == "EXP"
+    assert {r["name"]: r["optimum"] for r in rows}["BPR"] == "SOC"
     assert all(r["latency"] for r in rows)
 
 
