@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sojourn.models.scenarios.units import RATES, TIMES, Units
 
 OWN = ("name", "family", "service_time", "replicas")
 TEXT = ("name", "family")
+SHOWN = 6  # rows that a warning names
 UNIT = re.compile(rf"(?:^|[^A-Za-z0-9])({'|'.join([*TIMES, 'rps'])})\W*$")
 """Unit at the end of a column's name, as in ``p50_ms`` and ``latency (ms)``."""
 
@@ -25,7 +27,7 @@ Row = dict[str, Any]
 def table_rows(given: Mapping[str, Any], folder: Path, units: Units) -> list[tuple[str, Row]]:
     """Return the rows of the CSV file that a table `servers` names, each with the place that messages give it.
 
-    An empty cell leaves its field out.
+    An empty cell leaves its field out, with a warning where the family of that server takes the field.
     """
     known(given, ("file", "columns"), "servers.")
     if not isinstance(given["file"], str):
@@ -42,7 +44,8 @@ def table_rows(given: Mapping[str, Any], folder: Path, units: Units) -> list[tup
         times.update(family.times or ())
         rates.update(family.rates or ())
     columns = _columns(given.get("columns", {}), header, list(fields), units, tuple(times), tuple(rates), path)
-    out = []
+    out, empty = [], dict[str, list[str]]()
+    plain = "M/G/1" if "cv" in columns else "M/M/1"
     for line, cells in lines:
         place, row = f"{path}, row {line}: ", {}
         if len(cells) != len(header):
@@ -52,6 +55,13 @@ def table_rows(given: Mapping[str, Any], folder: Path, units: Units) -> list[tup
             if cell:
                 row[field] = cell if field in TEXT or field in files else _number(cell, f"{path}, row {line}, column {column}")
         out.append((place, row))
+        family = row.get("family", plain)
+        for field in parameters(family_named(family)) if family in names() else ():
+            if field in columns and field not in row and not (field == "rate" and "service_time" in row):
+                empty.setdefault(columns[field], []).append(str(line))
+    for column, where in empty.items():
+        text = ", ".join(where[:SHOWN]) + (", ..." if len(where) > SHOWN else "")
+        warnings.warn(f"{path}, column {column}: empty in row {text}, so the default holds there", stacklevel=2)
     return out
 
 

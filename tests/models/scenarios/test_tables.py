@@ -47,6 +47,18 @@ def test_table_is_the_servers_that_it_says(tmp_path):
     np.testing.assert_array_equal(found.system.bank.latency(flow), expected.system.bank.latency(flow))
 
 
+def test_empty_cell_of_a_field_that_the_server_has_is_said(tmp_path):
+    assert [note.split(", ", 1)[1] for note in read(tmp_path, TABLE).notes] == [
+        "column cv: empty in row 2, so the default holds there",
+        "column delay: empty in row 5, so the default holds there",
+    ]
+    found = read(tmp_path, "rate,cv,delay\n10,1.5,5\n20,,3\n30,0,\n")
+    assert [note.split(", ", 1)[1] for note in found.notes] == [
+        "column cv: empty in row 3, so the default holds there",
+        "column delay: empty in row 4, so the default holds there",
+    ]
+
+
 def test_file_is_looked_for_beside_the_scenario(tmp_path):
     (tmp_path / "servers.csv").write_text("\ufeffrate\n10\n20\n", encoding="utf-8")
     (tmp_path / "a.toml").write_text(HEAD + '[servers]\nfile = "servers.csv"\n')
