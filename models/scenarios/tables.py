@@ -55,8 +55,8 @@ def table_rows(given: Mapping[str, Any], folder: Path, units: Units) -> list[tup
             if cell:
                 row[field] = cell if field in TEXT or field in files else _number(cell, f"{path}, row {line}, column {column}")
         out.append((place, row))
-        family = row.get("family", plain)
-        for field in parameters(family_named(family)) if family in names() else ():
+        of = str(row.get("family", plain))
+        for field in parameters(family_named(of)) if of in names() else ():
             if field in columns and field not in row and not (field == "rate" and "service_time" in row):
                 empty.setdefault(columns[field], []).append(str(line))
     for column, where in empty.items():
