@@ -43,7 +43,7 @@ class MMc(Latency):
     >>> MMc(rate=100.0, servers=[1, 2]).latency([50.0, 100.0]).round(6)
     array([0.02    , 0.013333])
     >>> MMc(rate=1.0, servers=1_000_000).latency([999_000.0]).round(6)
-    array([1.000206])
+    array([1.000223])
     """
 
     rates = ("rate",)
