@@ -157,10 +157,10 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
     show(table)
     if not scenario.rows.single:
         show(_flows(scenario, optimum, equilibrium))
-    poa = PriceOfAnarchy.of(equilibrium, optimum)
-    out.print(f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}")
     for caveat in dict.fromkeys(optimum.caveats + equilibrium.caveats):
         out.print(f"[bold]but[/] {escape(caveat)}")
+    poa = PriceOfAnarchy.of(equilibrium, optimum)
+    out.print(f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}")
     for s in (optimum, equilibrium):
         out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")
     for note in scenario.notes:

@@ -96,11 +96,12 @@ def test_a_negative_flow_is_left_to_the_formula():
 
 
 @pytest.mark.parametrize("load", [0.5, 1 - 1e-15, np.nextafter(1.0, 0.0)])
-def test_answers_next_to_the_rate_are_certified(load):
-    """Down to the last float: spare capacities of a few units in the last place."""
+def test_certificates_next_to_the_rate_cover_the_error(load):
+    """Down to the last float: spare capacities of a few units in the last place, which floats cannot share out between two servers."""
     for bank in (MM1([1.0]), MM1([0.25, 0.75])):
         system = ParallelServers(bank)
         for goal in ("optimum", "equilibrium"):
-            answer, exact = system.solve(goal, load), getattr(reference, goal)(bank, load)
-            assert answer.certified
-            assert answer.mean_delay == pytest.approx(float(exact.mean_delay), rel=max(2 * answer.certificate.gap, 1e-12))
+            answer, exact = system.solve(goal, load, throw=False), float(getattr(reference, goal)(bank, load).mean_delay)
+            gap = answer.certificate.gap
+            assert answer.certified == (len(bank) == 1 or load == 0.5) == (gap < 1e-4)
+            assert answer.mean_delay == pytest.approx(exact, rel=max(2 * gap, 1e-12))
