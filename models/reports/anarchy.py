@@ -13,7 +13,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
 from sojourn.models.reports.parallel import reaching
 from sojourn.models.solving.solution import finite, finite_or_none
 
@@ -275,8 +275,7 @@ def _write_all(
     failed = [write(folder / "anarchy.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
     curves = {"control": control} if players is None else {"control": control, "players": players}
     for name, data in (curves | {f"curve-{name}": other.drop_dims("server") for name, other in others.items()}).items():
-        failed.append(write(folder / f"{name}.nc", lambda p, d=data: d.to_netcdf(p, engine="scipy")))  # type: ignore[misc]
-        failed.append(write(folder / f"{name}.csv", lambda p, d=data: d.to_dataframe().reset_index().to_csv(p, index=False)))  # type: ignore[misc]
+        failed += write_data(folder, name, data, data.to_dataframe().reset_index())
     if players is not None and players.sizes["load"]:
         failed.append(write(folder / "anarchy.png", lambda p: plot_anarchy(players, control, found, title, others).savefig(p, dpi=150)))
     return any(failed)

@@ -11,7 +11,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
 from sojourn.models.solving.solution import finite_or_none
 from sojourn.reference import dual_mode as exact
 
@@ -136,8 +136,7 @@ def _write_all(folder: Path, scenario: DualModeScenario, solver: str | None, res
     except CurveInterruptedError as stop:
         data, interrupted = stop.dataset, True
     data = scenario.units.present(data)
-    failed.append(write(folder / "curve.nc", lambda p: data.to_netcdf(p, engine="scipy")))
-    failed.append(write(folder / "curve.csv", lambda p: _flat(data).to_csv(p, index=False)))
+    failed += write_data(folder, "curve", data, _flat(data))
     if data.sizes["load"]:
         loads = np.unique([result["load"], *(part * scenario.system.max_load for part in PROFILE)])
         shapes = scenario.units.present(profile(scenario.system, loads))

@@ -12,7 +12,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
+from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
 from sojourn.models.solving.ratio import PriceOfAnarchy
 from sojourn.models.solving.solution import finite_or_none
 from sojourn.reference.errors import InputError
@@ -204,8 +204,7 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
     data, *rest = (scenario.rows.dataset(scenario.units.present(curve)) for curve in (data, *others.values()))
     others = dict(zip(others, rest, strict=True))
     for name, curve in {"curve": data, **others}.items():
-        failed.append(write(folder / f"{name}.nc", lambda p, c=curve: c.to_netcdf(p, engine="scipy")))  # type: ignore[misc]
-        failed.append(write(folder / f"{name}.csv", lambda p, c=curve: _flat(c).to_csv(p, index=False)))  # type: ignore[misc]
+        failed += write_data(folder, name, curve, _flat(curve))
     if data.sizes["load"]:
         failed.append(write(folder / "curve.png", lambda p: plot_curve(data, scenario.title, others).savefig(p, dpi=150)))
     if (fits := _fits(scenario)) is not None:

@@ -161,10 +161,10 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
     head, *rows = (folder / "curve.csv").read_text().splitlines()
     assert len(rows) == loads.size
     columns = head.split(",")
-    assert {"load", "utilisation", "price_of_anarchy", "optimum_flow[server 1]", "equilibrium_flow[server 2]"} <= set(columns)
+    assert {"load (1/s)", "utilisation", "price_of_anarchy", "optimum_flow[server 1] (1/s)", "equilibrium_delay (ms)"} <= set(columns)
     first = dict(zip(columns, rows[0].split(","), strict=True))
-    assert float(first["optimum_delay"]) == float(data["optimum_delay"][0])
-    assert float(first["optimum_flow[server 1]"]) == float(data["optimum_flow"][0, 0])
+    assert float(first["optimum_delay (ms)"]) == float(data["optimum_delay"][0])
+    assert float(first["optimum_flow[server 1] (1/s)"]) == float(data["optimum_flow"][0, 0])
     assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -204,8 +204,8 @@ def test_files_hold_the_numbers_of_the_reference(sojourn, small, tmp_path):
         np.testing.assert_allclose(data["p"], p, atol=1e-8)
         head, *rows = (folder / "curve.csv").read_text().splitlines()
         table = np.array([row.split(",") for row in rows])
-        for column in ("load", "p", "delay"):
-            np.testing.assert_array_equal(table[:, head.split(",").index(column)].astype(float), data[column])
+        for column, name in (("load", "load (1/s)"), ("p", "p"), ("delay", "delay (s)")):
+            np.testing.assert_array_equal(table[:, head.split(",").index(name)].astype(float), data[column])
     with xr.open_dataset(folder / "profile.nc", engine="scipy") as shapes:
         np.testing.assert_allclose(shapes["best_delay"], exact.best_assignment(rates, shapes["load"].values)[1], rtol=1e-12)
 

@@ -103,7 +103,7 @@ def test_replicas_are_one_row_of_json_and_files(sojourn, tmp_path):
         status, out, err = sojourn("run", path, "--json", "--out", folder)
         assert (status, err) == (0, "")
         head, *rows = csv.reader((folder / "curve.csv").read_text().splitlines())
-        return json.loads(out), {k: float(v) for k, v in zip(head, rows[-1], strict=True) if v not in ("True", "False")}
+        return json.loads(out), {k.removesuffix(" (1/s)"): float(v) for k, v in zip(head, rows[-1], strict=True) if v not in ("True", "False")}
 
     (found, table), (expected, single) = run(MIXED), run(ONE_BY_ONE)
     for goal in ("optimum", "equilibrium"):

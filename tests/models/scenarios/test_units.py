@@ -225,7 +225,7 @@ def everything(sojourn, folder, content, command="run"):
                 found[f"units of {file.name}"] = {str(n): v.attrs["units"] for n, v in data.variables.items() if "units" in v.attrs}
         elif file.suffix == ".csv":
             rows = [row for row in csv.DictReader(file.read_text().splitlines()) if row.get("added") != "True"]
-            found[file.name] = {k.split("[")[0]: [_cell(r[k]) for r in rows] for k in rows[0] if "gap" not in k}
+            found[file.name] = {k.split("[")[0].split(" (")[0]: [_cell(r[k]) for r in rows] for k in rows[0] if "gap" not in k}
     return found
 
 
