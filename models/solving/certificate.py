@@ -24,7 +24,7 @@ from sojourn.models.solving.splits import ROUNDING, Limits, Mask, clip, feasible
 from sojourn.models.solving.table import Table
 from sojourn.reference.errors import Array, InputError, numbers
 from sojourn.reference.parallel import check_one_load
-from sojourn.reference.queues import Operation, Queue
+from sojourn.reference.queues import Queue
 
 EPS = float(np.finfo(float).eps)
 KINKED = 1e-10  # gap above which other prices than the common one are tried
@@ -372,43 +372,59 @@ def _ends(true: Queue, seen: Queue, base: Array, load: float, lowest: float, hig
     The bounds of the price may be wrong by rounding, so they only say where to look: at either end the sum of the flows decides.
     """
 
-    def at(price: float) -> tuple[Operation, float, Array]:
-        """Where the servers operate at a price, the load that is lacking, and what rounding may have done to each flow."""
+    def at(price: float, shift: float = 0.0) -> tuple[Point, Array]:
+        """Where the servers operate at a price and the slopes of their flows, or below (shift -1) and above all that rounding may have done.
+
+        The price is moved, not the flow: where a latency is flat, a rounding error of it is worth more flow than its slope says.
+        """
         excess = (price - seen.delay) - seen.service
         point = seen.at_latency(np.maximum(excess, 0.0))
-        used, nearly = excess > 0, excess > -4 * EPS * price
+        if shift:
+            off = np.where(excess > 0, np.abs(seen.latency(point.flow, point.spare) - price), 0.0) + 2 * EPS * price
+            excess = excess + 2 * shift * off
+            point = seen.at_latency(np.maximum(excess, 0.0))
+        used = excess > 0
         flow = np.where(used, base + np.where(np.isinf(point.flow), 2 * load, point.flow), base)
         spare = np.where(used, point.spare, true.spare_capacity(base))
-        slope = np.minimum(point.slope, load / EPS)
-        off = np.where(used, np.abs(seen.latency(point.flow, point.spare) - price), 0.0) + 2 * EPS * price
-        error = np.where(nearly, SURE * np.minimum(flow, spare) + 2 * off * slope, 0.0)
-        return Operation(flow, spare, np.where(used, slope, 0.0)), float(_lacking(true, np.array(load), Point(flow, spare))), error
+        error = np.where(used, shift * SURE * np.minimum(flow, spare), 0.0)
+        return Point(flow + error, spare - error), np.where(used, point.slope, 0.0)
+
+    def lacking(point: Point) -> float:
+        return float(_lacking(true, np.array(load), point))
 
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         return None
     low, high, price = 0.5 * lowest, 2.0 * highest, 0.5 * (lowest + highest)
     for _ in range(ROUNDS):
-        point, lacking, error = at(price)
-        low, high = (price, high) if lacking > 0 else (low, price)
-        if abs(lacking) <= error.sum() or high - low <= EPS * high:
+        point, slope = at(price)
+        rest = lacking(point)
+        low, high = (price, high) if rest > 0 else (low, price)
+        enough = SURE * np.minimum(point.flow, point.spare).sum() + 2 * EPS * price * np.minimum(slope, load / price).sum()
+        if abs(rest) <= enough or high - low <= EPS * high:
             break
-        newton = price + lacking / point.slope.sum()
+        newton = price + rest / slope.sum() if slope.any() else math.inf
         price = newton if low < newton < high else 0.5 * (low + high)
-    wide = 4 * EPS * price + 2 * error.sum() / max(point.slope.sum(), EPS * load / price)
     ends = []
     for side in (-1.0, 1.0):
-        step = wide
+        step = 8 * EPS * price
         for _ in range(ROUNDS):
-            point, lacking, error = at(price + side * step)
-            if -side * lacking >= error.sum():
+            if side * lacking(at(price + side * step, -side)[0]) <= 0:
                 break
             step *= WIDER
         else:
             return None
-        # no server carries more than there is
-        flow, spare = point.flow + side * error, point.spare - side * error
-        ends.append(Point(np.clip(flow, base, load)[None], np.maximum(spare, true.spare_capacity(load))[None]))
-    return (ends[0], ends[1]) if np.all(ends[1].spare > 0) else None
+        ends.append(at(price + side * step, side)[0])
+    below, above = ends
+    # what one server carries is the load less what the others do
+    more, less = lacking(below), lacking(above)
+    sure = SURE * np.minimum(above.flow, above.spare)
+    below, above = (
+        Point(np.maximum(below.flow, above.flow + less - sure), np.minimum(below.spare, above.spare - less + sure)),
+        Point(np.minimum(above.flow, below.flow + more + sure), np.maximum(above.spare, below.spare - more - sure)),
+    )
+    # no server carries more than there is
+    rows = [Point(np.clip(x, base, load)[None], np.maximum(y, true.spare_capacity(load))[None]) for x, y in (below, above)]
+    return (rows[0], rows[1]) if np.all(rows[1].spare > 0) else None
 
 
 def _latency_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ import pytest
 from families import three_families
 from scipy.integrate import quad
 
-from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, ParallelServers
+from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, MMc, ParallelServers
 from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers, seen_by_followers, seen_by_players
 from sojourn.models.systems import search
 from sojourn.models.systems.control import price_of_optimum
@@ -407,3 +407,14 @@ def test_sensitivities_of_random_systems_are_the_reference(seed):
     np.testing.assert_allclose(found.rate, true.rate, rtol=1e-6, atol=1e-9 * np.abs(true.rate).max())
     np.testing.assert_allclose(found.delay, true.delay, rtol=1e-6, atol=1e-9)
     assert found.load == pytest.approx(true.load, rel=1e-6)
+
+
+@pytest.mark.parametrize("players", [2, 4, 16])
+def test_a_station_that_just_starts_is_certified(players):
+    """Its latency is flat there: a rounding error of the price is worth a part of its flow, and nothing of the delay."""
+    system = ParallelServers(MMc([75.2, 87.7, 87.7, 250.0], [12, 16, 8, 1], [0.03, 0.085, 0.16, 0.004]))
+    for load in (186.88, 199.45, 214.84, 223.34, 1029.21, 1103.0, 2478.3699466730723):
+        found, true = system.equilibrium(load, players), equilibrium(system.bank, load, players)
+        assert found.certified
+        assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=found.certificate.gap + 1e-13)
+        assert found.certificate.gap < 1e-12
