@@ -236,7 +236,9 @@ def _servers(scenario: Scenario, load: float, operators: dict[str, Any]) -> Tabl
 def _players(scenario: Scenario, load: float, players: xr.Dataset) -> Table:
     unit = scenario.delay_unit
     wide = float((players["price_of_anarchy_upper"] / players["price_of_anarchy_lower"]).max()) - 1
-    caption = f"equal players at load {load:.6g}; the worst over the loads of the curve; each price certified within {wide:.0e}"
+    missed = int((~players["certified"]).sum())
+    sure = f"{missed} of {players['certified'].size} answers are NOT CERTIFIED" if missed else f"each price certified within {wide:.0e}"
+    caption = f"equal players at load {load:.6g}; the worst over the loads of the curve; {sure}"
     table = Table(caption=caption)
     for heading in ("players", f"delay ({unit})", "price of\nanarchy", "worst on\nthe curve"):
         table.add_column(heading, justify="right", no_wrap=True)
