@@ -18,6 +18,7 @@ from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_
 from sojourn.reference.parallel import check_one_load
 from sojourn.reference.queues import Queue, as_queue
 
+JUMPS = (1e-15, 1e-14, 1e-13, 1e-12)  # relative, of a price, within which its root is
 JUMP = 1e-9  # relative imbalance that rounding does not leave: there the flow jumps
 SLACK = 1e-12  # relative: limits that leave exactly one split leave it up to rounding
 
@@ -100,7 +101,7 @@ def limited_optimum(
     z = 0.0
     if cost @ flow > money:
         z = _budget_price(queue, total, low, high, cost, money)
-        flow, c = _flow(queue, total, low, high, z * cost)
+        flow, c = _spend(lambda price: _flow(queue, total, low, high, price * cost), cost, money, z)
     left = c - z * cost - queue.marginal(np.minimum(flow, np.nextafter(queue.rate, 0)))
     above, below = np.where(flow >= high, np.maximum(left, 0.0), 0.0), np.where(flow <= low, np.maximum(-left, 0.0), 0.0)
     delay = float(flow @ queue.latency(flow)) / total
@@ -185,6 +186,20 @@ def _budget_price(queue: Queue, load: float, low: Array, high: Array, cost: Arra
     else:
         raise InputError("budget", money, "is so close to the least cost that rounding hides its price", "raise it a little")
     return _root(over, top)
+
+
+def _spend(flows: Callable[[float], tuple[Array, float]], cost: Array, money: float, z: float) -> tuple[Array, float]:
+    """Flows at the price of a budget, and the multiplier of the load.
+
+    Where a latency is flat, what the flows cost jumps there: on both sides the two cost the same in all, so a mixture spends the money.
+    """
+    flow, c = flows(z)
+    for side in JUMPS:
+        other = flows(z * (1.0 + math.copysign(side, cost @ flow - money)))[0]
+        over, under = float(cost @ flow) - money, float(cost @ other) - money
+        if over * under <= 0 and over != under:
+            return flow + over / (over - under) * (other - flow), c
+    return flow, c
 
 
 def _root(function: Callable[[float], float], top: float) -> float:

@@ -78,6 +78,8 @@ def _pegged(queue: Queue, load: float, flow: Array, limits: Limits) -> Pegged:
     while free.any():
         bank, rest = queue.take(np.flatnonzero(free)), -math.fsum([*x[~free], -load])
         found = polish(bank, rest, x[free], "optimum") if rest > 0 else None
+        if found is None and rest > 0:  # no way from there, as where those that were used are pegged: the nearest is the next
+            found = polish(bank, rest, np.where(np.arange(len(bank)) == np.argmin(bank.idle_latency), rest, 0.0), "optimum")
         if found is None:
             break
         x[free], steps = found[0], steps + found[1]

@@ -87,7 +87,7 @@ def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limi
         rest = missing(load, x)
         if not np.any(there & (rest != 0)):
             break
-        room = np.where(np.isfinite(most), np.where(most < queue.rate, most - x, queue.spare_capacity(x)), load[..., None])
+        room = np.where(np.isfinite(most), np.where(most < queue.rate, most - x, queue.spare_capacity(x)), 2.0 * load[..., None])
         used = np.where(x > 0, room, 0.0)
         room = np.where((total(used) > rest)[..., None], used, room)
         weight = np.where((rest > 0)[..., None], room, x - least)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import load_at, systems
 
+from sojourn.models import Constant, MMc
 from sojourn.reference import MM1, InputError, limited_optimum, optimum
 from sojourn.reference.limited import cheapest
 
@@ -92,3 +93,11 @@ def test_limits_that_no_split_keeps(limits, message):
 def test_nothing_to_split():
     with pytest.raises(InputError, match="there is nothing to split"):
         limited_optimum(THREE, 0.0)
+
+
+@pytest.mark.parametrize(("bank", "load", "idle"), [(Constant([1.0, 2.0]), 1.0, [1.0, 2.0]), (MMc(10.0, 20, [0.0, 1.0]), 1e-3, [0.1, 1.1])])
+def test_a_budget_is_spent_where_the_latencies_do_not_rise(bank, load, idle):
+    """What the flows cost jumps in the price of the budget: a mixture of both sides spends it."""
+    found = limited_optimum(bank, load, price=[2.0, 1.0], budget=1.25 * load)
+    np.testing.assert_allclose(found.flow / load, [0.25, 0.75], rtol=1e-9)
+    assert found.mean_delay == pytest.approx(0.25 * idle[0] + 0.75 * idle[1], rel=1e-12)

@@ -8,13 +8,16 @@ import pytest
 from families import budget_case, three_families
 
 from sojourn.models import (
+    BPR,
     MD1,
     MG1,
     MM1,
     Budget,
+    Constant,
     MaxShare,
     MaxUtilisation,
     MinShare,
+    MMc,
     ParallelServers,
     Percentile,
 )
@@ -339,3 +342,19 @@ def test_the_curve_within_limits_is_the_reference():
     np.testing.assert_allclose(data["optimum_delay"], true, rtol=1e-9)
     assert data["optimum_certified"].all()
     assert (data["optimum_flow"].max("server") <= 0.5 * data["load"] * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(("banks", "share", "load"), [
+    ([Constant([0.00993084, 0.14731009])], [0.97485796, 0.08782767], 1.2253425506620121),
+    ([Constant(0.43662017), MMc([156.9686108292448, 0.5019425491006576], [13, 5], [1.68340347939845, 0.045522177599454934])],
+     [0.96411902, 0.0400306, 0.05825032], 0.7574515886555291),
+    ([BPR([0.00466819, 0.0050988], [214.21562437, 196.12460039]), MM1([0.24371085, 61.2192442], [0.43163682, 0.0122279]),
+      Constant(6.60553203)], [0.83038021, 0.05533429, 0.01298183, 0.08085211, 0.09387632], 0.5864006576060984),
+])  # fmt: skip
+def test_servers_that_hardly_mind_the_load_are_filled_one_after_another(banks, share, load):
+    """The steps begin again at the nearest server that has room where those in use are full."""
+    system = ParallelServers(*banks)
+    found = system.optimum(load, subject_to=[MaxShare(share)])
+    true = limited_optimum(system.bank, load, most=load * np.array(share))
+    assert found.certified
+    assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=1e-11)
