@@ -216,7 +216,7 @@ def bench(
 
 def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is infinite is None: JSON has no word for it."""
-    from sojourn.models.solving.solution import finite
+    from sojourn.models.solving.record import finite
 
     return [finite(row) for row in rows]
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
 from sojourn.models.reports.parallel import reaching
-from sojourn.models.solving.solution import finite, finite_or_none
+from sojourn.models.solving.record import finite, finite_or_none
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rich.text import Text
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, err, out, write
-from sojourn.models.solving.solution import finite
+from sojourn.models.solving.record import finite
 from sojourn.reference.errors import InputError
 
 if TYPE_CHECKING:

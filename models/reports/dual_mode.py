@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
-from sojourn.models.solving.solution import finite_or_none
+from sojourn.models.solving.record import finite_or_none
 from sojourn.reference import dual_mode as exact
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
 from sojourn.models.solving.ratio import PriceOfAnarchy
-from sojourn.models.solving.solution import finite_or_none
+from sojourn.models.solving.record import finite_or_none
 from sojourn.reference.errors import InputError
 
 if TYPE_CHECKING:

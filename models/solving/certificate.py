@@ -20,8 +20,8 @@ from typing import ClassVar, NamedTuple, get_args
 import numpy as np
 
 from sojourn.models.solving.prices import Goal, multiplier
-from sojourn.models.solving.splits import ROUNDING, Limits, Mask, clip, feasible, missing, total
-from sojourn.models.solving.table import Table
+from sojourn.models.solving.splits import ROUNDING, Limits, clip, feasible, missing, total
+from sojourn.models.solving.table import Mask, Table
 from sojourn.reference.errors import Array, InputError, numbers
 from sojourn.reference.parallel import check_one_load
 from sojourn.reference.queues import Queue

@@ -8,7 +8,7 @@ from dataclasses import Field, replace
 from typing import Any, ClassVar, Protocol, TypedDict, TypeVar
 
 from sojourn.models.solving.errors import FormulationError, NotCertifiedError
-from sojourn.models.solving.solution import Attempt
+from sojourn.models.solving.record import Attempt
 from sojourn.models.solving.solvers import solver_names, takes
 from sojourn.models.solving.wanted import check_gap
 from sojourn.reference.errors import InputError

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.solving.prices import Goal, common_price, prices
-from sojourn.models.solving.splits import Mask, feasible, interior, missing
+from sojourn.models.solving.splits import feasible, interior, missing
+from sojourn.models.solving.table import Mask
 from sojourn.reference.errors import Array
 from sojourn.reference.queues import Queue
 

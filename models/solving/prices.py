@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from sojourn.models.solving.splits import TRACE, Mask, clip
+from sojourn.models.solving.splits import TRACE, clip
+from sojourn.models.solving.table import Mask
 from sojourn.reference.errors import Array
 from sojourn.reference.queues import Queue
 

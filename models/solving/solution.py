@@ -12,37 +12,8 @@ import numpy.typing as npt
 
 from sojourn.models.solving.certificate import Certificate
 from sojourn.models.solving.prices import Goal
+from sojourn.models.solving.record import Attempt, Timing, finite
 from sojourn.reference.errors import Array
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds spent: writing the problem, compiling it to cones, in the solver's hands, polishing and certifying."""
-
-    build: float
-    compile: float
-    solve: float
-    finish: float = 0.0
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One solver's try.
-
-    Attributes
-    ----------
-    solver, formulation, status : str
-        `status` is the solver's own word, or the error it raised.
-    gap : float
-        Of the certificate of what it returned; infinite where it returned nothing.
-    seconds : float
-    """
-
-    solver: str
-    formulation: str
-    status: str
-    gap: float
-    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,14 +168,3 @@ class Solution:
             "limits": [limit.to_dict() for limit in self.limits],
             "caveats": list(self.caveats),
         }
-
-
-def finite(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with None for what is infinite."""
-    return {k: finite_or_none(v) if isinstance(v, float) else v for k, v in values.items()}
-
-
-def finite_or_none(value: Any) -> float | None:
-    """Return a number for JSON, which has no word for what is infinite or missing."""
-    number = float(value)
-    return number if math.isfinite(number) else None

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice | int
+Mask = npt.NDArray[np.bool_]
+Rows = Mask | npt.NDArray[np.intp] | slice | int
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sojourn.models.solving.certificate import EPS, Certificate, certify
 from sojourn.models.solving.prices import Goal
 from sojourn.models.solving.ratio import ROUNDING, Bounded, Ratio, excess, within
-from sojourn.models.solving.solution import finite, finite_or_none
+from sojourn.models.solving.record import finite, finite_or_none
 from sojourn.reference import parallel as exact
 from sojourn.reference.errors import Array, InputError, first_bad, numbers
 

@@ -12,7 +12,8 @@ from sojourn.models.latency.tangents import first_points, with_landing
 from sojourn.models.solving.certificate import certify_within, rounding
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.limited import polish_within
-from sojourn.models.solving.solution import Attempt, ShadowPrice, Solution, Timing
+from sojourn.models.solving.record import Attempt, Timing
+from sojourn.models.solving.solution import ShadowPrice, Solution
 from sojourn.models.solving.splits import clip
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
 from sojourn.models.systems.limits import Box, Limit

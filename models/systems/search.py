@@ -16,7 +16,8 @@ from sojourn.models.solving.certificate import rounding
 from sojourn.models.solving.engine import run
 from sojourn.models.solving.finish import Finished, finish
 from sojourn.models.solving.prices import Goal, multiplier
-from sojourn.models.solving.solution import Attempt, Solution, Timing
+from sojourn.models.solving.record import Attempt, Timing
+from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.splits import clip
 from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build

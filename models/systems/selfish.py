@@ -11,7 +11,8 @@ import numpy as np
 
 from sojourn.models.latency.base import Latency
 from sojourn.models.solving.certificate import certify_seen, rounding
-from sojourn.models.solving.solution import Attempt, Solution
+from sojourn.models.solving.record import Attempt
+from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.splits import clip
 from sojourn.models.systems.search import Search
 from sojourn.reference.errors import Array

@@ -16,8 +16,7 @@ from sojourn.models.solving.prices import multiplier
 from sojourn.models.solving.sessions import SESSIONS
 from sojourn.models.solving.solution import Solution
 from sojourn.models.solving.solvers import OPTIONS, QUICK
-from sojourn.models.solving.splits import Mask
-from sojourn.models.solving.table import Table
+from sojourn.models.solving.table import Mask, Table
 from sojourn.models.systems.formulations import FORMULATIONS, Model, build
 from sojourn.models.systems.search import Search
 from sojourn.reference.errors import Array

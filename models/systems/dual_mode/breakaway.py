@@ -12,7 +12,7 @@ import numpy as np
 
 from sojourn.models.solving.chain import not_certified
 from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.solving.solution import Attempt
+from sojourn.models.solving.record import Attempt
 from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode.partition import meets
 from sojourn.models.systems.dual_mode.search import Search

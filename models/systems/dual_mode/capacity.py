@@ -11,7 +11,7 @@ import numpy as np
 
 from sojourn.models.solving.bounds import bounds
 from sojourn.models.solving.engine import run
-from sojourn.models.solving.solution import Attempt, Timing
+from sojourn.models.solving.record import Attempt, Timing
 from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode.operating_point import MaxLoad
 from sojourn.reference.dual_mode import Modes

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.solving.ratio import ROUNDING, Bounded, Ratio, excess, within
-from sojourn.models.solving.solution import finite_or_none
+from sojourn.models.solving.record import finite_or_none
 from sojourn.models.systems.dual_mode.partition import EPS, rounding
 from sojourn.models.systems.evaluation import SUM, with_bounds
 from sojourn.reference import dual_mode as exact

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import cvxpy as cp
 
 from sojourn.models.solving.bounds import Bounds
-from sojourn.models.solving.solution import Attempt, Timing, finite
+from sojourn.models.solving.record import Attempt, Timing, finite
 from sojourn.reference.errors import Array
 
 

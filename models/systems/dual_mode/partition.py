@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sojourn.models.latency.base import product_at_least
 from sojourn.models.solving.bounds import Bounds, bounds_of
 from sojourn.models.solving.engine import run
-from sojourn.models.solving.solution import Attempt, Timing
+from sojourn.models.solving.record import Attempt, Timing
 from sojourn.models.solving.wanted import Wanted
 from sojourn.reference.dual_mode import Modes
 from sojourn.reference.dual_mode.stability import slack

@@ -13,8 +13,8 @@ import numpy as np
 from sojourn.models.solving.bounds import bounds
 from sojourn.models.solving.chain import able, first_certified
 from sojourn.models.solving.errors import NotCertifiedError
+from sojourn.models.solving.record import Attempt, Timing
 from sojourn.models.solving.sessions import SESSIONS
-from sojourn.models.solving.solution import Attempt, Timing
 from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode import partition, sum_of_squares
 from sojourn.models.systems.dual_mode.operating_point import OperatingPoint

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sojourn.models.solving.engine import run
-from sojourn.models.solving.solution import Attempt, Timing
+from sojourn.models.solving.record import Attempt, Timing
 from sojourn.reference.dual_mode import Segment
 from sojourn.reference.errors import Array
 

@@ -14,8 +14,7 @@ from sojourn.models.solving.compiled import Compiled
 from sojourn.models.solving.errors import NotCertifiedError
 from sojourn.models.solving.sessions import SESSIONS
 from sojourn.models.solving.solvers import OPTIONS, QUICK
-from sojourn.models.solving.splits import Mask
-from sojourn.models.solving.table import Table
+from sojourn.models.solving.table import Mask, Table
 from sojourn.models.solving.wanted import Wanted
 from sojourn.models.systems.dual_mode import partition, sum_of_squares
 from sojourn.models.systems.dual_mode.operating_point import OperatingPoint
