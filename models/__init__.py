@@ -8,7 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what follows is what a type checker sees; `__getattr__` does the same when the program runs
-    from sojourn.models.latency import (
+    from ..reference.errors import InputError, LoadError
+    from .core.errors import FormulationError, NotCertifiedError, SolverNameError
+    from .core.ratio import PriceOfAnarchy
+    from .frontend.loader import load_scenario
+    from .latency import (
         BPR,
         MD1,
         MG1,
@@ -33,13 +37,22 @@ if TYPE_CHECKING:  # what follows is what a type checker sees; `__getattr__` doe
         families,
         register,
     )
-    from sojourn.models.scenarios import load_scenario
-    from sojourn.models.solving import Certificate, FormulationError, NotCertifiedError, PriceOfAnarchy, Solution, SolverNameError
-    from sojourn.models.studies import load_study, study, verify
-    from sojourn.models.systems import DualMode, Evaluation, MultiMode, OperatingEvaluation, OperatingPoint, ParallelServers, TunableMode
-    from sojourn.models.systems.control import ControlledSplit, Tolls
-    from sojourn.models.systems.limits import Budget, Limit, MaxShare, MaxUtilisation, MinShare, Percentile
-    from sojourn.reference.errors import InputError, LoadError
+    from .studies import load_study, study, verify
+    from .systems.parallel import (
+        Budget,
+        Certificate,
+        ControlledSplit,
+        Evaluation,
+        Limit,
+        MaxShare,
+        MaxUtilisation,
+        MinShare,
+        ParallelServers,
+        Percentile,
+        Solution,
+        Tolls,
+    )
+    from .systems.service_modes import DualMode, MultiMode, OperatingEvaluation, OperatingPoint, TunableMode
 
 __all__ = [
     "BPR",
@@ -97,24 +110,25 @@ __all__ = [
 
 # where the names are from: no module imports one that comes after it, so that looking in turn imports nothing in vain
 HOMES = (
-    "sojourn.reference.errors",
-    "sojourn.models.latency",
-    "sojourn.models.solving",
-    "sojourn.models.systems",
-    "sojourn.models.systems.control",
-    "sojourn.models.systems.limits",
-    "sojourn.models.scenarios",
-    "sojourn.models.studies",
+    "..reference.errors",
+    ".core.errors",
+    ".core.ratio",
+    ".latency",
+    ".systems.parallel",
+    ".systems.service_modes",
+    ".frontend.loader",
+    ".studies",
 )
+FOLDERS = ("benchmarks", "core", "frontend", "latency", "studies", "systems")
 
 if not TYPE_CHECKING:  # else it would take any name for one of ours
 
     def __getattr__(name: str) -> Any:
-        """Import a name, or one of the folders above, when it is first used (PEP 562)."""
-        if f"{__name__}.{name}" in HOMES:
-            return importlib.import_module(f"{__name__}.{name}")
+        """Import a name, or one of the folders, when it is first used (PEP 562)."""
+        if name in FOLDERS:
+            return importlib.import_module(f".{name}", __name__)
         for home in HOMES if name in __all__ else ():
-            module = importlib.import_module(home)
+            module = importlib.import_module(home, __name__)
             if hasattr(module, name):
                 globals()[name] = getattr(module, name)
                 return globals()[name]

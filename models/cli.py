@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from sojourn.models.reports.files import INTERRUPTED, complain, err, out, show
+from .frontend.files import INTERRUPTED, complain, err, out, show
 
 if TYPE_CHECKING:
-    from sojourn.models.scenarios import DualModeScenario, Scenario
+    from .systems.parallel.scenario import Scenario
+    from .systems.service_modes.scenario import DualModeScenario
 
 app = typer.Typer(
     add_completion=False,
@@ -64,14 +65,16 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Solve a scenario: the split and delays at a load, thresholds, price of anarchy; with --out also the curve."""
-    from sojourn.models.reports import dual_mode, parallel
-    from sojourn.models.scenarios import DualModeScenario, load_scenario
+    from .frontend.loader import load_scenario
+    from .systems.parallel import report as parallel
+    from .systems.service_modes import report as dual_mode
+    from .systems.service_modes.scenario import DualModeScenario
 
     chosen = load_scenario(scenario)
     point = _load(load, chosen)
     if isinstance(chosen, DualModeScenario):
         if weights is not None:
-            from sojourn.reference.errors import InputError
+            from ..reference.errors import InputError
 
             problem = "is a split over servers, and the jobs of this system have none to choose"
             raise InputError("--weights-in", weights, problem, "leave it out; in Python, evaluate(load, p) judges an operating point")
@@ -95,9 +98,10 @@ def anarchy(
     as_json: JsonOption = False,
 ) -> None:
     """Say what selfishness costs: the certified worst case, players in between, tolls, and what control of a part of the load buys back."""
-    from sojourn.models.reports import anarchy as report
-    from sojourn.models.scenarios import DualModeScenario, load_scenario
-    from sojourn.reference.errors import InputError
+    from ..reference.errors import InputError
+    from .frontend.loader import load_scenario
+    from .systems.parallel import anarchy_report as report
+    from .systems.service_modes.scenario import DualModeScenario
 
     chosen = load_scenario(scenario)
     if isinstance(chosen, DualModeScenario):
@@ -112,7 +116,7 @@ def anarchy(
 @app.command("list")
 def list_scenarios(as_json: JsonOption = False) -> None:
     """List the built-in scenarios and where their numbers are from."""
-    from sojourn.models.reports.listing import listed, table
+    from .frontend.listing import listed, table
 
     rows = listed()
     if as_json:
@@ -124,7 +128,7 @@ def list_scenarios(as_json: JsonOption = False) -> None:
 @app.command("families")
 def list_families(as_json: JsonOption = False) -> None:
     """List the families of latencies that a scenario file can name, with their fields and cones."""
-    from sojourn.models.reports.families import listed, table
+    from .frontend.families import listed, table
 
     rows = listed()
     if as_json:
@@ -141,8 +145,8 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the convex models with the closed forms, quantity by quantity; exit code 1 where they differ."""
-    from sojourn.models.scenarios import load_scenario
-    from sojourn.models.studies import verify as compare
+    from .frontend.loader import load_scenario
+    from .studies.verify import verify as compare
 
     chosen = load_scenario(scenario)
     most = chosen.most if math.isfinite(chosen.most) else chosen.load
@@ -184,12 +188,12 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Time the models as ratios of one run, or hold families, local solvers, the worst-case rule, peers or solvers against the truth."""
-    from sojourn.models.reports import bench as report
-    from sojourn.models.reports import speed
-    from sojourn.models.studies import families as latencies
-    from sojourn.models.studies import gallery as rule
-    from sojourn.models.studies import traps
-    from sojourn.reference.errors import InputError
+    from ..reference.errors import InputError
+    from .benchmarks import latency_families as latencies
+    from .benchmarks import report
+    from .benchmarks import speed_report as speed
+    from .benchmarks import worst_case_rule as rule
+    from .benchmarks.local_minima import traps
 
     if what == "speed":
         raise typer.Exit(speed.run(path, as_json=as_json))
@@ -216,7 +220,7 @@ def bench(
 
 def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is infinite is None: JSON has no word for it."""
-    from sojourn.models.solving.record import finite
+    from .core.solution import finite
 
     return [finite(row) for row in rows]
 
@@ -227,7 +231,7 @@ def _load(text: str | None, scenario: Scenario | DualModeScenario) -> float:
 
 def _import(name: str) -> None:
     """Import a module by its name, or a file by its path."""
-    from sojourn.reference.errors import InputError
+    from ..reference.errors import InputError
 
     try:
         if not name.endswith(".py"):
@@ -250,7 +254,7 @@ def main() -> None:
     try:
         app()
     except ValueError as error:
-        from sojourn.reference.errors import InputError  # here, since help is to be there at once
+        from ..reference.errors import InputError  # here, since help is to be there at once
 
         if not isinstance(error, InputError):
             raise
@@ -260,7 +264,7 @@ def main() -> None:
         err.print("interrupted")
         sys.exit(INTERRUPTED)
     except RuntimeError as error:
-        from sojourn.models.solving import NotCertifiedError
+        from .core.errors import NotCertifiedError
 
         if not isinstance(error, NotCertifiedError):
             raise

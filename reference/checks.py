@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sojourn.reference.derived import differences, integral
-from sojourn.reference.errors import Array, InputError
+from .derived import differences, integral
+from .errors import Array, InputError
 
 if TYPE_CHECKING:
-    from sojourn.reference.queues import Queue
+    from .queues import Queue
 
 ROUNDING = 1e-9  # of a value, that may look like a fall or a dent
 NEAR = 1e-6  # relative distance at which a derivative or an integral is its own; a wrong one is farther off

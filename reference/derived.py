@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array
+from .errors import Array
 
 ArrayLike = npt.ArrayLike
 STEP = 0.01  # first step, of the distance to the nearer end of the capacity

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.reference.errors import Array
-from sojourn.reference.queues import ArrayLike, Operation, Queue, check_servers
+from .errors import Array
+from .queues import ArrayLike, Operation, Queue, check_servers
 
 
 def log_excess(used: Array, left: Array | None = None) -> Array:

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.checks import fit_together
-from sojourn.reference.derived import curvature, flow_at, integral, overshoot, slope
-from sojourn.reference.errors import Array, InputError, first_bad, numbers
-from sojourn.reference.sums import exact_sum
+from .checks import fit_together
+from .derived import curvature, flow_at, integral, overshoot, slope
+from .errors import Array, InputError, first_bad, numbers
+from .sums import exact_sum
 
 ArrayLike = npt.ArrayLike
 HALVINGS = 100  # of a bracket, until its ends are neighbouring floats

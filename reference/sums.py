@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sojourn.reference.errors import Array
+from .errors import Array
 
 WIDTH = 65_536  # terms added at once: they stay in cache
 

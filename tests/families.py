@@ -4,7 +4,7 @@ import numpy as np
 
 from sojourn.models import MD1, MG1, MM1, ParallelServers
 from sojourn.reference import limited_optimum
-from sojourn.reference.limited import cheapest
+from sojourn.reference.parallel.limits import cheapest
 
 
 def three_families(*seed):

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from sojourn.reference.dual_mode import Canonical, Modes, capacity
+from sojourn.reference.service_modes import Canonical, Modes, capacity
 
 GAP = 1e-4  # modes closer than this cannot be told apart by their delays in floats
 

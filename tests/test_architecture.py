@@ -1,7 +1,6 @@
 """Imports go one way, and what is in the tree is what is installed."""
 
 import ast
-import fnmatch
 import subprocess
 import sys
 import tomllib
@@ -18,77 +17,138 @@ def name_of(path):
     return path.relative_to(ROOT).as_posix()
 
 
-def imports(path, *, inside_functions=True):
-    """Absolute names that a file imports, those for type checkers among them."""
+def module_of(path):
+    """Dotted name under which a file of the tree is installed, and the package it is in."""
+    parts = ["sojourn", *path.relative_to(ROOT).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts), ".".join(parts[:-1])
+
+
+NAMES = {module_of(p)[0] for p in MODULES}
+
+
+def imports(text, package, *, types=True):
+    """Names that a file imports, made absolute: `module.name` where that is a module; with `types` also those for type checkers alone."""
     found = set()
 
     def visit(node):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not inside_functions:
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING" and not types:
             return
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports would pass unseen"
-            found.update({node.module, *(f"{node.module}.{alias.name}" for alias in node.names)})
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found.update(f"{base}.{a.name}" if f"{base}.{a.name}" in NAMES else base for a in node.names)
         for child in ast.iter_child_nodes(node):
             visit(child)
 
-    visit(ast.parse(path.read_text(encoding="utf-8")))
+    visit(ast.parse(text))
     return found
 
 
-def forbidden(path, packages, *, inside_functions=True):
-    return {i for i in imports(path, inside_functions=inside_functions) for p in packages if i == p or i.startswith(f"{p}.")}
+def imported(path, **how):
+    return imports(path.read_text(encoding="utf-8"), module_of(path)[1], **how)
 
 
-def models(*names):
-    return [f"sojourn.models.{n}" for n in names]
+def within(name, packages):
+    return any(name == p or name.startswith(f"{p}.") for p in packages)
 
 
-TOP = ("scenarios", "plots", "reports", "cli")
-# what may not be imported by whom, and whether a function may still do it
-RULES = {
-    "reference": (["cvxpy", "sojourn.models", "xarray", "matplotlib", "rich", "typer", "pandas"], True),
-    "models/latency": (models("solving", "systems", "studies", *TOP), True),
-    "models/solving": (models("latency", "systems", "studies", *TOP), True),
-    "models/systems": (models(*TOP), True),
-    "models/systems at once": (models("studies"), False),  # curve() is imported when it is called
-    "models/studies": (models(*TOP), True),
-    "models/scenarios": (models("plots", "reports", "cli", "studies"), True),
-    "models/plots": (models("reports", "cli", "scenarios", "systems", "solving"), True),
-    "models/reports": (models("cli"), True),
+def files_of(folder):
+    found = [p for p in MODULES if name_of(p).startswith(f"{folder}/")]
+    assert found, f"there is no {folder}"
+    return found
+
+
+# what of the library each room may import; all may import themselves
+ROOMS = {
+    "reference": (),
+    "models/core": ("reference",),
+    "models/latency": ("reference", "models.core"),
+    "models/frontend": ("reference", "models.core", "models.latency", "models.systems"),
+    "models/systems": ("reference", "models.core", "models.latency", "models.frontend"),
+    "models/studies": ("reference", "models.core", "models.frontend", "models.systems"),
+    "models/benchmarks": ("reference", "models"),
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_imports_go_one_way(rule):
-    packages, inside_functions = RULES[rule]
-    folder = rule.split()[0]
-    files = [p for p in MODULES if name_of(p) == folder or name_of(p).startswith(f"{folder}/")]
-    assert files, f"there is no {folder}"
-    found = {name_of(p): f for p in files if (f := forbidden(p, packages, inside_functions=inside_functions))}
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_go_one_way(room):
+    allowed = [f"sojourn.{name}" for name in (room.replace("/", "."), *ROOMS[room])]
+    found = {name_of(p): bad for p in files_of(room) if (bad := {i for i in imported(p) if within(i, ["sojourn"]) and not within(i, allowed)})}
     assert not found
 
 
-def test_the_rules_see_what_they_forbid(tmp_path):
+def test_nothing_imports_the_command():
+    assert not [name_of(p) for p in MODULES if "sojourn.models.cli" in imported(p)]
+
+
+HEAVY = {
+    "reference": ("cvxpy", "xarray", "matplotlib", "rich", "typer", "pandas"),
+    "models/core": ("matplotlib", "typer"),
+    "models/latency": ("matplotlib", "typer"),
+}
+
+
+@pytest.mark.parametrize("room", HEAVY)
+def test_rooms_do_without(room):
+    assert not {name_of(p): bad for p in files_of(room) if (bad := {i for i in imported(p) if within(i, HEAVY[room])})}
+
+
+def test_the_tree_imports_itself_by_relative_names():
+    """Names of folders and of packages differ, so that nothing can follow absolute ones in a bare checkout."""
+    absolute = ("sojourn", "models", "reference", "tests")
+    found = {}
+    for path in MODULES:
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        bad = [n.lineno for n in nodes if isinstance(n, ast.ImportFrom) and not n.level and within(n.module, absolute)]
+        bad += [
+            n.lineno
+            for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(n, ast.Import) and any(within(a.name, absolute) for a in n.names)
+        ]
+        if bad:
+            found[name_of(path)] = bad
+    assert not found
+
+
+def circle(arrows):
+    """A circle of a graph of arrows, or nothing."""
+    done, path = set(), []
+
+    def visit(node):
+        if node in path:
+            return path[path.index(node) :]
+        if node in done:
+            return []
+        path.append(node)
+        for after in sorted(arrows.get(node, ())):
+            if found := visit(after):
+                return found
+        path.pop()
+        done.add(node)
+        return []
+
+    return next((found for node in sorted(arrows) if (found := visit(node))), [])
+
+
+def test_there_is_no_circle_also_not_by_imports_in_functions():
+    arrows = {module_of(p)[0]: {i for i in imported(p, types=False) if i in NAMES} - {module_of(p)[0]} for p in MODULES}
+    assert circle(arrows) == []
+
+
+def test_the_rules_see_what_they_forbid():
     """A rule that finds nothing because it looks wrongly would pass for ever."""
-    path = tmp_path / "bad.py"
-    path.write_text(
-        "from typing import TYPE_CHECKING\nimport cvxpy as cp\nfrom sojourn import models\n"
-        "if TYPE_CHECKING:\n    from sojourn.models.cli import main\ndef f():\n    from xarray.core import x\n"
+    text = (
+        "from typing import TYPE_CHECKING\nimport cvxpy as cp\nfrom ..core import run\nfrom ...reference.errors import Array\n"
+        "if TYPE_CHECKING:\n    from ..cli import main\ndef f():\n    from xarray.core import x\n    from . import base\n"
     )
-    bad = ["cvxpy", "sojourn.models", "xarray"]
-    assert forbidden(path, bad) == {"cvxpy", "sojourn.models", "sojourn.models.cli", "sojourn.models.cli.main", "xarray.core", "xarray.core.x"}
-    assert not {i for i in forbidden(path, bad, inside_functions=False) if "xarray" in i}
-    # and the lazy import that the systems are allowed is there
-    lazy = ROOT / "models" / "systems" / "parallel.py"
-    assert forbidden(lazy, models("studies"))
-    assert not forbidden(lazy, models("studies"), inside_functions=False)
-
-
-def test_nobody_imports_the_folders_by_their_names_in_the_tree():
-    """`import models` works in a checkout alone."""
-    assert not {name_of(p): f for p in MODULES if (f := forbidden(p, ["models", "reference", "tests"]))}
+    package = "sojourn.models.latency"
+    found = {"typing", "cvxpy", "sojourn.models.core.run", "sojourn.reference.errors", "xarray.core", "sojourn.models.latency.base"}
+    assert imports(text, package) == found | {"sojourn.models.cli"}
+    assert imports(text, package, types=False) == found
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
 
 
 HELP = "import sys; from sojourn.models.cli import app; sys.argv = ['sojourn', '--help']; app(standalone_mode=False)"
@@ -136,11 +196,15 @@ def test_every_folder_and_data_file_is_declared():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     folders = {p.parent for p in MODULES}
     assert set(settings["packages"]) == {"sojourn." + name_of(f).replace("/", ".") for f in folders}
-    for folder in folders:
-        assert (folder / "__init__.py").exists(), f"{folder} is not a package"
-        patterns = settings["package-data"].get("sojourn." + name_of(folder).replace("/", "."), [])
-        data = [p.name for p in folder.iterdir() if p.is_file() and p.suffix not in (".py", ".pyc")]
-        assert [n for n in data if not any(fnmatch.fnmatch(n, pattern) for pattern in patterns)] == []
+    assert [name_of(f) for f in folders if not (f / "__init__.py").exists()] == []
+    data = {p for top in ("models", "reference") for p in (ROOT / top).rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    declared = {
+        p
+        for package, patterns in settings["package-data"].items()
+        for pattern in patterns
+        for p in (ROOT / package.removeprefix("sojourn.").replace(".", "/")).glob(pattern)
+    }
+    assert data == declared
 
 
 def test_every_module_says_what_it_is_for():

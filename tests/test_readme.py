@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from sojourn.models.scenarios import parse
+from sojourn.models.frontend.loader import parse
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = [(t.info, t.content) for t in MarkdownIt().parse(README.read_text(encoding="utf-8")) if t.type == "fence"]

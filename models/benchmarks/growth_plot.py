@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sojourn.models.plots.style import COLOURS, grid
+from ..frontend.style import COLOURS, grid
 
 MARKERS = "osD^v"
 
@@ -18,7 +18,7 @@ def plot_growth(data: xr.Dataset) -> Figure:
     Parameters
     ----------
     data : xarray.Dataset
-        ``seconds`` over ``what`` and ``servers``, ``exponent`` over ``what``; see `sojourn.models.studies.speed`.
+        ``seconds`` over ``what`` and ``servers``, ``exponent`` over ``what``; see `sojourn.models.benchmarks.speed`.
     """
     figure = Figure(figsize=(7.0, 4.5), layout="constrained")
     axes: Axes = figure.subplots()

@@ -11,14 +11,14 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.latency import Latency, families
-from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.studies.curve import GOALS
-from sojourn.models.studies.progress import track
-from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference import parallel as exact
-from sojourn.reference.errors import InputError
-from sojourn.reference.queues import Queue
+from ...reference.errors import InputError
+from ...reference.parallel import optimum_equilibrium as exact
+from ...reference.queues import Queue
+from ..core.errors import NotCertifiedError
+from ..core.progress import track
+from ..latency import Latency, families
+from ..systems.parallel.curve import GOALS
+from ..systems.parallel.system import ParallelServers
 
 PARTS = (0.1, 0.6, 0.95)  # of the total rate; without one, of the load at which the mean latency has grown tenfold
 AGREE = 1e-7  # relative distance to the reference at which both are the same

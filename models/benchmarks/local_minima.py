@@ -16,12 +16,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from scipy.optimize import minimize
 
-from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.studies.progress import track
-from sojourn.models.systems.dual_mode import DualMode
-from sojourn.reference import dual_mode as exact
-from sojourn.reference.dual_mode import Modes
-from sojourn.reference.errors import Array, InputError
+from ...reference import service_modes as exact
+from ...reference.errors import Array, InputError
+from ...reference.service_modes import Modes
+from ..core.errors import NotCertifiedError
+from ..core.progress import track
+from ..systems.service_modes.dual_mode import DualMode
 
 WRONG = 1e-4  # relative excess of the delay from which an answer is in the wrong place, and not merely inaccurate
 STARTS = 5

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.text import Text
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, err, out, write
-from sojourn.models.solving.record import finite
-from sojourn.reference.errors import InputError
+from ...reference.errors import InputError
+from ..core.solution import finite
+from ..frontend.files import INTERRUPTED, NOT_WRITTEN, err, out, write
 
 if TYPE_CHECKING:
-    from sojourn.models.studies.solvers import Row
+    from .solvers import Row
 
 Item = TypeVar("Item")
 
 
 def peers(limit: float | None, *, as_json: bool) -> int:
     """Compare, print; return the exit code."""
-    from sojourn.models.studies.peers import compare, table
-    from sojourn.models.studies.peers.compare import LIMIT
+    from .other_tools import compare, table
+    from .other_tools.compare import LIMIT
 
     seconds = LIMIT if limit is None else limit
     rows, interrupted = _until_interrupted(compare(limit=seconds))
@@ -38,8 +38,8 @@ def peers(limit: float | None, *, as_json: bool) -> int:
 
 def solvers(sizes: str | None, settings: str, limit: float | None, path: Path | None, *, as_json: bool) -> int:
     """Ask all solvers, print, write; return the exit code."""
-    from sojourn.models.studies.solvers import compare, summaries, summary_table, table
-    from sojourn.models.studies.solvers.compare import LIMIT
+    from .solvers import compare, summaries, summary_table, table
+    from .solvers.compare import LIMIT
 
     _check_path(path)
     asked = compare(sizes=None if sizes is None else _whole_numbers(sizes), settings=settings, limit=LIMIT if limit is None else limit)
@@ -100,7 +100,7 @@ def _check_path(path: Path | None) -> None:
 
 def _save(rows: list[Row], path: Path) -> None:
     """Write one row a question, as CSV or NetCDF by the name of the file."""
-    from sojourn.models.studies.solvers.dataset import to_dataset
+    from .solvers.dataset import to_dataset
 
     data = to_dataset(rows)
     if path.suffix == ".nc":

@@ -1,4 +1,4 @@
-"""How long things take, as ratios of one run: `sojourn.models.studies.timings` run by pytest-benchmark, read back as a table."""
+"""How long things take, as ratios of one run: `sojourn.models.benchmarks.timings` run by pytest-benchmark, read back as a table."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import xarray as xr
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from sojourn.models.studies.progress import Ticker
-from sojourn.reference.errors import InputError
+from ...reference.errors import InputError
+from ..core.progress import Ticker
 
 GROWTH = "growth of "
 FIT_FROM = 1000  # servers from which the exponent is fitted: below, what a call costs at all is what is seen

@@ -6,9 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from sojourn.models.plots import plot_growth
-from sojourn.models.reports.files import NOT_WRITTEN, out, say_written, write
-from sojourn.models.studies.speed import speed
+from ..frontend.files import NOT_WRITTEN, out, say_written, write
+from .growth_plot import plot_growth
+from .speed import speed
 
 FOLDER = Path("speed")
 

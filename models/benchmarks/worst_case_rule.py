@@ -23,11 +23,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from scipy.optimize import minimize
 
-from sojourn.models.studies.progress import track
-from sojourn.reference.errors import Array, InputError
-from sojourn.reference.mg1 import MD1, MG1, MM1
-from sojourn.reference.queues import Pool, Queue
-from sojourn.reference.worst_case import WorstCase, worst_case
+from ...reference.errors import Array, InputError
+from ...reference.mg1 import MD1, MG1, MM1
+from ...reference.parallel.worst_case import WorstCase, worst_case
+from ...reference.queues import Pool, Queue
+from ..core.progress import track
 
 FAILS = 1e-6  # relative, from which the rule is too low by more than rounding
 GAP = 1e-8

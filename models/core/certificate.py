@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sojourn.reference.errors import Array
+from ...reference.errors import Array
 
 
 @dataclass(frozen=True)

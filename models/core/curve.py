@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sojourn.reference.errors import Array, InputError, one_number
+from ...reference.errors import Array, InputError, one_number
 
 TOLERANCE = 2e-3  # of what is drawn: a tenth of a line's width in a picture
 ROUNDS = 24  # of points added

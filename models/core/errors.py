@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sojourn.reference.errors import InputError
+from ...reference.errors import InputError
 
 
 class SolverNameError(InputError):

@@ -16,7 +16,7 @@ import cvxpy.settings as words
 import numpy as np
 import scipy.sparse as sp
 
-from sojourn.reference.errors import Array
+from ...reference.errors import Array
 
 
 @dataclass(frozen=True, eq=False)

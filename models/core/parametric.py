@@ -18,8 +18,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from cvxpy.reductions.solution import Solution
 
-from sojourn.models.solving.sessions import SESSIONS, Changes, ConeProgram, Raw
-from sojourn.reference.errors import Array
+from ...reference.errors import Array
+from .native import SESSIONS, Changes, ConeProgram, Raw
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol, Self
 
 import numpy as np
 
-from sojourn.reference.errors import Array
+from ...reference.errors import Array
 
 ROUNDING = 32 * float(np.finfo(float).eps)
 """Relative: that of the bounds of two delays, some sums of rounded products each, and of their quotient."""

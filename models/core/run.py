@@ -10,7 +10,7 @@ from typing import Any
 
 import cvxpy as cp
 
-from sojourn.models.solving.solvers import OPTIONS
+from .solvers import OPTIONS
 
 
 @dataclass(frozen=True)

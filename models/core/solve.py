@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, replace
 from typing import Any, ClassVar, Protocol, TypedDict, TypeVar
 
-from sojourn.models.solving.errors import FormulationError, NotCertifiedError
-from sojourn.models.solving.record import Attempt
-from sojourn.models.solving.solvers import solver_names, takes
-from sojourn.models.solving.wanted import check_gap
-from sojourn.reference.errors import InputError
+from ...reference.errors import InputError
+from .errors import FormulationError, NotCertifiedError
+from .solution import Attempt
+from .solvers import solver_names, takes
+from .wanted import check_gap
 
 
 class Settings(TypedDict, total=False):

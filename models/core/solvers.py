@@ -9,7 +9,7 @@ from typing import Any
 import cvxpy as cp
 from cvxpy.reductions.solvers import defines
 
-from sojourn.models.solving.errors import SolverNameError
+from .errors import SolverNameError
 
 CHAIN = ("CLARABEL", "ECOS", "SCS")
 """Solvers tried in turn when none is named; those not installed are passed over."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from sojourn.models.solving.ratio import Bounded
+from .ratio import Bounded
 
 Result = TypeVar("Result")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import InputError, one_number
+from ...reference.errors import InputError, one_number
 
 POLISHED = 1e-9
 """Relative error that a polished answer must exclude, unless another gap is asked for."""

@@ -8,8 +8,8 @@ import cvxpy as cp
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.latency import Latency, families
-from sojourn.models.latency.base import parameters
+from ..latency import Latency, families
+from ..latency.base import parameters
 
 CAPTION = (
     "fields with ? may be left out, service_time may stand for rate; M/M/1-percentile: the flow-weighted mean of the servers' percentiles, "

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sojourn.reference.errors import InputError
+from ...reference.errors import InputError
 
 
 class ScenarioError(InputError):

@@ -10,10 +10,17 @@ from rich.markup import escape
 from rich.table import Table
 
 
+def built_in() -> dict[str, str]:
+    """Text of each built-in scenario, by its name; they are in the folders of their systems."""
+    systems = resources.files(__package__.rpartition(".")[0]).joinpath("systems").iterdir()
+    folders = [scenarios for s in systems if (scenarios := s.joinpath("scenarios")).is_dir()]
+    files = [p for folder in folders for p in folder.iterdir() if p.name.endswith(".toml")]
+    return {p.name.removesuffix(".toml"): p.read_text(encoding="utf-8") for p in files}
+
+
 def listed() -> list[dict[str, Any]]:
     """One row a built-in scenario: its name, title, source and the names of its variants."""
-    files = resources.files("sojourn.models").joinpath("scenarios").iterdir()
-    said = {p.name.removesuffix(".toml"): tomllib.loads(p.read_text(encoding="utf-8")) for p in files if p.name.endswith(".toml")}
+    said = {name: tomllib.loads(text) for name, text in built_in().items()}
     return [
         {"name": name, "title": s.get("title", name), "source": s.get("source", ""), "variants": list(s.get("variants", ()))}
         for name, s in sorted(said.items())

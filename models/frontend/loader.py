@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from importlib import resources
 from pathlib import Path
 
-from sojourn.models.scenarios import dual_mode, parallel
-from sojourn.models.scenarios.dual_mode import DualModeScenario
-from sojourn.models.scenarios.fields import ScenarioError
-from sojourn.models.scenarios.parallel import Scenario
+from ..systems.parallel import scenario as parallel
+from ..systems.parallel.scenario import Scenario
+from ..systems.service_modes import scenario as dual_mode
+from ..systems.service_modes.scenario import DualModeScenario
+from .fields import ScenarioError
+from .listing import built_in
 
 HERE = Path()
 
 
 def names() -> tuple[str, ...]:
     """Return the names of the built-in scenarios."""
-    folder = resources.files("sojourn.models.scenarios")
-    return tuple(sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")))
+    return tuple(sorted(built_in()))
 
 
 def load_scenario(scenario: str | Path) -> Scenario | DualModeScenario:
@@ -45,12 +45,10 @@ def load_scenario(scenario: str | Path) -> Scenario | DualModeScenario:
     ParallelServers(3 servers, total rate 380)
     """
     text, name = str(scenario), Path(scenario).stem
-    for built_in in (text, f"scenario-{text}"):
-        if built_in in names():
-            return parse(
-                resources.files("sojourn.models.scenarios").joinpath(f"{built_in}.toml").read_text(encoding="utf-8"),
-                built_in,
-            )
+    texts = built_in()
+    for known in (text, f"scenario-{text}"):
+        if known in texts:
+            return parse(texts[known], known)
     path = Path(scenario)
     try:
         there = path.is_file()

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.models.scenarios.fields import ScenarioError, known, number
-from sojourn.models.scenarios.units import RATES, Units
-from sojourn.reference.errors import Array, InputError
+from ...reference.errors import Array, InputError
+from .fields import ScenarioError, known, number
+from .units import RATES, Units
 
 WRITTEN = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%|/\s*\w+|[^\W\d]\w*)?\s*", re.ASCII)
 DEFAULT_AT, DEFAULT_CURVE = "50%", {"from": "1%", "to": "99%", "points": 99}

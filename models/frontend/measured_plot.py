@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sojourn.models.latency import Latency, LatencyPool
-from sojourn.models.latency.measured import Measured
-from sojourn.models.plots.style import COLOURS, grid, load_label
-from sojourn.reference.errors import Array, InputError
+from ...reference.errors import Array, InputError
+from ..latency import Latency, LatencyPool
+from ..latency.measured import Measured
+from .style import COLOURS, grid, load_label
 
 ACROSS = 3  # panels in a row
 BEYOND = 1.2  # largest load drawn, in largest sampled loads

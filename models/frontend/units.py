@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sojourn.models.scenarios.fields import known, unit
-from sojourn.models.solving.times import in_time_unit
+from ..core.times import in_time_unit
+from .fields import known, unit
 
 if TYPE_CHECKING:
     import xarray as xr

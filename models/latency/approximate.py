@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sojourn.models.latency.base import ArrayLike, Latency
-from sojourn.models.latency.gg1 import check_cvs
-from sojourn.reference.errors import Array, first_bad
-from sojourn.reference.queues import check_servers
+from ...reference.errors import Array, first_bad
+from ...reference.queues import check_servers
+from .base import ArrayLike, Latency
+from .gg1 import check_cvs
 
 
 @dataclass(frozen=True, eq=False)

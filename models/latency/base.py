@@ -12,11 +12,11 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.latency.cone import Cone, in_unit_of_its_own, tangent_count
-from sojourn.models.latency.tangents import placed, tangents
-from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import Pool, Queue, whole
-from sojourn.reference.sums import exact_product
+from ...reference.errors import Array, InputError
+from ...reference.queues import Pool, Queue, whole
+from ...reference.sums import exact_product
+from .cone import Cone, in_unit_of_its_own, tangent_count
+from .tangents import placed, tangents
 
 ArrayLike = npt.ArrayLike
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
-from sojourn.models.latency import check_cones, check_numbers
-from sojourn.models.latency.base import Latency
-from sojourn.reference import checks
-from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import whole
+from ...reference import checks
+from ...reference.errors import Array, InputError
+from ...reference.queues import whole
+from . import check_cones, check_numbers
+from .base import Latency
 
 PROPERTIES: Mapping[str, Callable[[Latency, Array], str]] = {
     "shapes": check_numbers.shapes,

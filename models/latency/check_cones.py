@@ -9,11 +9,11 @@ from typing import NamedTuple
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.latency.base import Latency
-from sojourn.models.latency.check_numbers import SOME
-from sojourn.models.latency.cone import Cone, as_written
-from sojourn.reference.checks import worst
-from sojourn.reference.errors import Array, InputError
+from ...reference.checks import worst
+from ...reference.errors import Array, InputError
+from .base import Latency
+from .check_numbers import SOME
+from .cone import Cone, as_written
 
 SOLVER = 1e-5  # what a solver's answer may be off, relative
 TIGHT = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10, "accept_unknown": True}

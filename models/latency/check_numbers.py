@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sojourn.models.latency.base import Latency, LatencyPool, parameters
-from sojourn.reference import checks
-from sojourn.reference.checks import NEAR, SAME, reach, worst
-from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import BOUNDED
+from ...reference import checks
+from ...reference.checks import NEAR, SAME, reach, worst
+from ...reference.errors import Array, InputError
+from ...reference.queues import BOUNDED
+from .base import Latency, LatencyPool, parameters
 
 POINTS = 40  # random loads a server
 SOME = POINTS // 4  # every so many of them are looked at where looking is slow

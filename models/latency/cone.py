@@ -18,7 +18,7 @@ from typing import Any
 
 import cvxpy as cp
 
-from sojourn.reference.errors import InputError
+from ...reference.errors import InputError
 
 TANGENTS = 1400  # a server, where there is no cone
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sojourn.reference.errors import Array
-from sojourn.reference.mg1 import log_excess
+from ...reference.errors import Array
+from ...reference.mg1 import log_excess
 
 STIRLING = 30.0  # servers from which the next term of Stirling's series is below rounding error
 TINY = float(np.finfo(float).tiny)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import cvxpy as cp
 import numpy as np
 
-from sojourn.reference.errors import Array, InputError
+from ...reference.errors import Array, InputError
 
 SOLVERS = ("CLARABEL", "ECOS", "SCS", "OSQP")  # tried in turn until one has finite numbers
 FLAT = 1e-6  # least slope at no load, in median latencies over the largest load: then every latency has one flow

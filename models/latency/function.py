@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.models.latency.base import ArrayLike, Latency
-from sojourn.models.latency.tangents import general_points
-from sojourn.reference.checks import ROUNDING, WIDER, check_shape
-from sojourn.reference.derived import differences
-from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import rates_and_delays
+from ...reference.checks import ROUNDING, WIDER, check_shape
+from ...reference.derived import differences
+from ...reference.errors import Array, InputError
+from ...reference.queues import rates_and_delays
+from .base import ArrayLike, Latency
+from .tangents import general_points
 
 APART = 1e-5  # relative distance between a derivative and the differences
 

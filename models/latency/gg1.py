@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sojourn.models.latency.base import Latency
-from sojourn.models.latency.mg1 import PollaczekKhinchineCones
-from sojourn.reference.errors import Array, first_bad
-from sojourn.reference.queues import check_servers
+from ...reference.errors import Array, first_bad
+from ...reference.queues import check_servers
+from .base import Latency
+from .mg1 import PollaczekKhinchineCones
 
 
 @dataclass(frozen=True, eq=False)

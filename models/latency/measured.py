@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from sojourn.models.latency.base import ArrayLike, Latency
-from sojourn.models.latency.cone import Cone
-from sojourn.models.latency.fit import fit, padded, spread
-from sojourn.models.latency.samples import check_capacity, check_delay, check_pieces, check_samples, nested, pairs, places, read, rows
-from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import Operation
+from ...reference.errors import Array, InputError
+from ...reference.queues import Operation
+from .base import ArrayLike, Latency
+from .cone import Cone
+from .fit import fit, padded, spread
+from .samples import check_capacity, check_delay, check_pieces, check_samples, nested, pairs, places, read, rows
 
 PIECES = 8
 FAR = 4.0  # spreads from which a sample is an outlier

@@ -16,10 +16,10 @@ from typing import ClassVar
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.latency.base import Latency, product_at_least
-from sojourn.models.latency.cone import Cone
-from sojourn.reference import mg1 as numbers
-from sojourn.reference.errors import InputError
+from ...reference import mg1 as numbers
+from ...reference.errors import InputError
+from .base import Latency, product_at_least
+from .cone import Cone
 
 SOC = frozenset({"SOC"})
 EVEN = 4.0  # brings the factors of a cone, mu/(mu - x) and 1 - x/mu, nearer to each other: far apart, a solver loses digits

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from sojourn.models.latency.base import ArrayLike, Latency
-from sojourn.models.latency.erlang import TINY, Stations, at_price, log_chance_of_all
-from sojourn.reference.errors import Array, first_bad
-from sojourn.reference.queues import Operation, bank_arrays
-from sojourn.reference.sums import exact_product
+from ...reference.errors import Array, first_bad
+from ...reference.queues import Operation, bank_arrays
+from ...reference.sums import exact_product
+from .base import ArrayLike, Latency
+from .erlang import TINY, Stations, at_price, log_chance_of_all
 
 LATENCY, MARGINAL = 0.0, 1.0  # part of what a job adds to the waits of others that its price counts
 

@@ -9,10 +9,10 @@ from typing import Any, Self
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.latency.base import ArrayLike, Latency
-from sojourn.models.latency.cone import Cone
-from sojourn.reference.errors import Array, InputError, first_bad, numbers
-from sojourn.reference.queues import bank_arrays
+from ...reference.errors import Array, InputError, first_bad, numbers
+from ...reference.queues import bank_arrays
+from .base import ArrayLike, Latency
+from .cone import Cone
 
 DENOMINATOR = 10  # of a power: up to it, its second-order cones are few
 BUSY = 4.0  # capacities, or flows that double a latency, that powers are of for a solver: at ten such flows they are still small

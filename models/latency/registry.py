@@ -13,15 +13,15 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, overload
 
-from sojourn.models.latency.approximate import KraemerLangenbachBelz, MM1Setup
-from sojourn.models.latency.base import Latency
-from sojourn.models.latency.gg1 import MG1PS, Kingman, MM1Percentile, MM1Vacations
-from sojourn.models.latency.measured import Measured
-from sojourn.models.latency.mg1 import MD1, MG1, MM1
-from sojourn.models.latency.mmc import MMc
-from sojourn.models.latency.polynomial import BPR, Constant, Polynomial
-from sojourn.models.latency.tandem import Tandem
-from sojourn.reference.errors import InputError
+from ...reference.errors import InputError
+from .approximate import KraemerLangenbachBelz, MM1Setup
+from .base import Latency
+from .gg1 import MG1PS, Kingman, MM1Percentile, MM1Vacations
+from .measured import Measured
+from .mg1 import MD1, MG1, MM1
+from .mmc import MMc
+from .polynomial import BPR, Constant, Polynomial
+from .tandem import Tandem
 
 GROUP = "sojourn.latencies"
 Family = TypeVar("Family", bound=type[Latency])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, InputError, first_bad, numbers
+from ...reference.errors import Array, InputError, first_bad, numbers
 
 COLUMNS = ("load", "latency")
 

@@ -9,17 +9,17 @@ from typing import Self
 
 import cvxpy as cp
 
-from sojourn.models.latency.base import Latency, LatencyPool
-from sojourn.models.latency.cone import Cone
-from sojourn.reference.control import Led
-from sojourn.reference.errors import Array, InputError
-from sojourn.reference.players import Perceived
+from ...reference.errors import Array, InputError
+from ...reference.parallel.control import Led
+from ...reference.parallel.players import Perceived
+from .base import Latency, LatencyPool
+from .cone import Cone
 
 REFUSED = "has no cone of its own"
 
 
 class SeenByPlayers(Perceived, Latency):
-    """Servers as one of K equal players sees them; see `sojourn.reference.players`."""
+    """Servers as one of K equal players sees them; see `sojourn.reference.parallel.players`."""
 
     queue: Latency
 
@@ -62,7 +62,7 @@ class SeenByPlayers(Perceived, Latency):
 
 
 class SeenByFollowers(Led, Latency):
-    """Servers that already carry a leader's flow; see `sojourn.reference.control`."""
+    """Servers that already carry a leader's flow; see `sojourn.reference.parallel.control`."""
 
     queue: Latency
     base: Array

@@ -8,12 +8,12 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.latency.base import ArrayLike, Latency
-from sojourn.models.latency.cone import Cone
-from sojourn.models.latency.mg1 import MM1
-from sojourn.models.latency.mmc import MMc
-from sojourn.reference.errors import Array, InputError
-from sojourn.reference.queues import whole
+from ...reference.errors import Array, InputError
+from ...reference.queues import whole
+from .base import ArrayLike, Latency
+from .cone import Cone
+from .mg1 import MM1
+from .mmc import MMc
 
 
 class Tandem(Latency):

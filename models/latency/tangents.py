@@ -10,9 +10,9 @@ from collections.abc import Callable
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.latency.cone import Cone
-from sojourn.reference.errors import Array
-from sojourn.reference.queues import Queue
+from ...reference.errors import Array
+from ...reference.queues import Queue
+from .cone import Cone
 
 USED = np.array([0.0, 0.3, 0.6, 0.8, 0.9, 0.97, 0.99])  # parts of the capacity, or of the load, that the first tangents touch
 FULL = 1.0 - 1e-9

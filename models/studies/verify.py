@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.solving.ratio import PriceOfAnarchy
-from sojourn.models.solving.solution import Solution
-from sojourn.models.studies.checks import AGREE, Check, Verification, compare
-from sojourn.models.studies.curve import GOALS
-from sojourn.models.studies.progress import track
-from sojourn.models.studies.verify_dual_mode import verify_dual_mode
-from sojourn.models.systems.dual_mode import MultiMode
-from sojourn.models.systems.formulations import for_goal
-from sojourn.reference import parallel as exact
-from sojourn.reference.errors import numbers
-from sojourn.reference.parallel import Split
+from ...reference.errors import numbers
+from ...reference.parallel import optimum_equilibrium as exact
+from ...reference.parallel.optimum_equilibrium import Split
+from ..core.progress import track
+from ..core.ratio import PriceOfAnarchy
+from ..frontend.verification import AGREE, Check, Verification, compare
+from ..systems.parallel.curve import GOALS
+from ..systems.parallel.formulations import for_goal
+from ..systems.parallel.solution import Solution
+from ..systems.service_modes.system import MultiMode
+from ..systems.service_modes.verify import verify_dual_mode
 
 if TYPE_CHECKING:
-    from sojourn.models.solving.chain import How
-    from sojourn.models.systems.parallel import ParallelServers
+    from ..core.solve import How
+    from ..systems.parallel.system import ParallelServers
 
 STEP = 1e-5  # relative distance from a threshold at which the model must have switched
 
@@ -44,7 +44,7 @@ def verify(system: ParallelServers | MultiMode, loads: npt.ArrayLike, **how: Unp
     Verification
         Of parallel servers: mean delay, multiplier and flows of optimum and equilibrium and the price of anarchy at every load, and every
         activation threshold within the total rate, by the model just below and just above it. Of service modes: see
-        `sojourn.models.studies.verify_dual_mode`.
+        `sojourn.models.systems.service_modes.verify`.
     """
     if isinstance(system, MultiMode):
         return verify_dual_mode(system, loads, how)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, InputError
-from sojourn.reference.parallel import check_load, equilibrium, optimum
-from sojourn.reference.queues import Queue, as_queue
-from sojourn.reference.thresholds import thresholds
+from ..errors import Array, InputError
+from ..queues import Queue, as_queue
+from .optimum_equilibrium import check_load, equilibrium, optimum
+from .thresholds import thresholds
 
 CELLS = 4_000_000  # loads times servers worked on at once
 
@@ -111,7 +111,7 @@ def candidate_worst_case(servers: Queue | Sequence[Queue]) -> CandidateWorstCase
 
     Its cost is that of one optimum and one equilibrium over all n servers for each of up to n candidates.
 
-    The rule is a lower bound, not the worst case (`sojourn.reference.worst_case`): Corollary 2 is false.
+    The rule is a lower bound, not the worst case (`sojourn.reference.parallel.worst_case`): Corollary 2 is false.
     With two servers of rate 1, no delay and cv 1 and 20 the price of anarchy is 2.1017 at load 1.3205, and 1.7535 at the
     candidates. It fails for one cv for all too; see the notes.
 

@@ -15,10 +15,10 @@ from typing import Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
-from sojourn.reference.parallel import check_one_load, equilibrium, optimum
-from sojourn.reference.queues import ArrayLike, Operation, Queue, as_queue
-from sojourn.reference.sums import exact_sum
+from ..errors import Array, InputError, first_bad, numbers, one_number
+from ..queues import ArrayLike, Operation, Queue, as_queue
+from ..sums import exact_sum
+from .optimum_equilibrium import check_one_load, equilibrium, optimum
 
 Strategy = Literal["llf", "scale"]
 TIE = 1e-12  # relative difference of latencies that is rounding

@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array
-from sojourn.reference.queues import Operation, Pool, Queue
-from sojourn.reference.sums import WIDTH, add_exactly, exact_sum
+from ..errors import Array
+from ..queues import Operation, Pool, Queue
+from ..sums import WIDTH, add_exactly, exact_sum
 
 Which = Literal["optimum", "equilibrium"]
 Rows = npt.NDArray[np.intp]

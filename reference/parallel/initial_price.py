@@ -1,7 +1,7 @@
 """A first price for the balance of flows: each step of Newton's method that it saves is a pass over all servers.
 
 Many servers are first looked at through a sample, which also says how the flow bends in the price. Few start at the price of an even
-utilisation. For many loads see `sojourn.reference.table`.
+utilisation. For many loads see `sojourn.reference.parallel.price_table`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from sojourn.reference.balance import Price, Servers, balance
-from sojourn.reference.errors import Array
-from sojourn.reference.queues import Queue
+from ..errors import Array
+from ..queues import Queue
+from .flow_balance import Price, Servers, balance
 
 SERVERS = 32_768  # from which a sample is looked at first
 SAMPLE = 65_536  # servers in it, where there are so many; else one in `LEAST_STEP`

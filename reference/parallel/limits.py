@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
-from sojourn.reference.parallel import check_one_load
-from sojourn.reference.queues import Queue, as_queue
+from ..errors import Array, InputError, first_bad, numbers, one_number
+from ..queues import Queue, as_queue
+from .optimum_equilibrium import check_one_load
 
 JUMPS = (1e-15, 1e-14, 1e-13, 1e-12)  # relative, of a price, within which its root is
 JUMP = 1e-9  # relative imbalance that rounding does not leave: there the flow jumps

@@ -3,7 +3,7 @@
 Both splits are one scalar root. At the optimum the used servers share a marginal delay, at the equilibrium a latency; with x_i(.) the
 inverse of either function, 0 below the idle latency m_i, the price solves sum_i x_i(price) = load: eqs. (9) and (16) of Mancuso et al.
 The paper's EPM algorithm counts the active servers first; a server is active when the price exceeds its m_i, so the root finds both at once.
-The price is found in `sojourn.reference.guess` and `sojourn.reference.balance`; here is what is made of it.
+The price is found in `sojourn.reference.parallel.initial_price` and `sojourn.reference.parallel.flow_balance`; here is what is made of it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.balance import CELLS, EPS, Balance, Price, Rows, Servers, Which, balance, order
-from sojourn.reference.errors import Array, LoadError, first_bad, numbers, one_number
-from sojourn.reference.guess import CLOSE, anchored, first_price
-from sojourn.reference.players import check_players, perceived
-from sojourn.reference.queues import Operation, Queue, as_queue
-from sojourn.reference.table import Table, tabulate
-from sojourn.reference.thresholds import Thresholds, thresholds
+from ..errors import Array, LoadError, first_bad, numbers, one_number
+from ..queues import Operation, Queue, as_queue
+from .flow_balance import CELLS, EPS, Balance, Price, Rows, Servers, Which, balance, order
+from .initial_price import CLOSE, anchored, first_price
+from .players import check_players, perceived
+from .price_table import Table, tabulate
+from .thresholds import Thresholds, thresholds
 
 __all__ = ["Split", "Thresholds", "check_load", "equilibrium", "optimum", "thresholds"]
 
@@ -109,8 +109,8 @@ def equilibrium(servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: 
     Parameters
     ----------
     players : int or inf, default inf
-        K equal players, each of whom routes load/K at the least delay for himself; see `sojourn.reference.players`. One is the optimum,
-        infinitely many (no user counts) the Wardrop equilibrium. The multiplier is then the price that a player sees.
+        K equal players, each of whom routes load/K at the least delay for himself; see `sojourn.reference.parallel.players`. One is the
+        optimum, infinitely many (no user counts) the Wardrop equilibrium. The multiplier is then the price that a player sees.
 
     Examples
     --------

@@ -18,8 +18,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, InputError, numbers, one_number
-from sojourn.reference.queues import ArrayLike, Operation, Pool, Queue
+from ..errors import Array, InputError, numbers, one_number
+from ..queues import ArrayLike, Operation, Pool, Queue
 
 
 def check_players(players: float) -> float:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sojourn.reference.balance import CELLS, Price, Rows, Servers
-from sojourn.reference.errors import Array
-from sojourn.reference.guess import even_use
+from ..errors import Array
+from .flow_balance import CELLS, Price, Rows, Servers
+from .initial_price import even_use
 
 COARSE = 128  # prices between the least and the largest, in equal ratios
 FINE = 512  # prices of loads in equal steps of their rank

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sojourn.reference.errors import Array
-from sojourn.reference.mg1 import PollaczekKhinchine
-from sojourn.reference.queues import Queue
+from ..errors import Array
+from ..mg1 import PollaczekKhinchine
+from ..queues import Queue
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,10 +22,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from sojourn.reference.errors import Array
-from sojourn.reference.parallel import check_one_load, equilibrium
-from sojourn.reference.players import check_players
-from sojourn.reference.queues import Queue, as_queue
+from ..errors import Array
+from ..queues import Queue, as_queue
+from .optimum_equilibrium import check_one_load, equilibrium
+from .players import check_players
 
 
 @dataclass(frozen=True, eq=False)

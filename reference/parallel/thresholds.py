@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import Chebyshev
 
-from sojourn.reference.errors import Array
-from sojourn.reference.queues import Operation, Queue, as_queue
+from ..errors import Array
+from ..queues import Operation, Queue, as_queue
 
 Operate = Callable[[Queue, Array], Operation]
 LEAF = 256

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sojourn.reference.errors import Array, one_number
-from sojourn.reference.parallel import optimum
-from sojourn.reference.queues import Queue, as_queue
+from ..errors import Array, one_number
+from ..queues import Queue, as_queue
+from .optimum_equilibrium import optimum
 
 
 def tolls(servers: Queue | Sequence[Queue], load: float) -> Array:

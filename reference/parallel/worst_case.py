@@ -8,7 +8,7 @@ cell [a, b] of such a segment the chord of L lies above L and the tangents of F 
 
 a quadratic over a line, hence quasi-convex: its largest value is at an end of the part on which one tangent is used. That bounds the cell;
 the bound is wrong by the square of the cell's width, and branch and bound needs few cells. Next to saturation see
-`sojourn.reference.saturation`. Corollary 2 of Mancuso et al. looks at the ends of the segments alone and is false; where it
+`sojourn.reference.parallel.saturation`. Corollary 2 of Mancuso et al. looks at the ends of the segments alone and is false; where it
 fails and where it holds is in `sojourn.reference.candidate_worst_case`.
 """
 
@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sojourn.reference.errors import Array, InputError, LoadError, one_number
-from sojourn.reference.parallel import check_load, equilibrium, optimum
-from sojourn.reference.queues import Queue, as_queue
-from sojourn.reference.saturation import Saturation, saturation
-from sojourn.reference.thresholds import Thresholds, thresholds
+from ..errors import Array, InputError, LoadError, one_number
+from ..queues import Queue, as_queue
+from .optimum_equilibrium import check_load, equilibrium, optimum
+from .saturation import Saturation, saturation
+from .thresholds import Thresholds, thresholds
 
 GAP = 1e-8
 ROUNDING = 1e-12  # of an optimum, an equilibrium and the bound made of them, close to saturation

@@ -1,20 +1,13 @@
 """The dual-mode and tunable-mode systems of Jeff and Modiano, in closed form."""
 
-from sojourn.reference.dual_mode.assignment import Assignment, assignment, best_assignment
-from sojourn.reference.dual_mode.breakaway import Breakaway, breakaway, light_load_assignment
-from sojourn.reference.dual_mode.modes import Canonical, Modes, canonical
-from sojourn.reference.dual_mode.partition import Decomposition, Partition, decompose, delay, mean_delay, partition
-from sojourn.reference.dual_mode.regimes import Regime, Regimes, regime, regimes, touch_points
-from sojourn.reference.dual_mode.segment import Segment, segment, segments
-from sojourn.reference.dual_mode.stability import (
-    Capacity,
-    StablePoint,
-    capacity,
-    is_stable,
-    stable_interval,
-    stable_point,
-)
-from sojourn.reference.dual_mode.tunable import TunableMode
+from .assignment import Assignment, assignment, best_assignment
+from .breakaway import Breakaway, breakaway, light_load_assignment
+from .modes import Canonical, Modes, canonical
+from .partition import Decomposition, Partition, decompose, delay, mean_delay, partition
+from .regimes import Regime, Regimes, regime, regimes, touch_points
+from .segment import Segment, segment, segments
+from .stability import Capacity, StablePoint, capacity, is_stable, stable_interval, stable_point
+from .tunable import TunableMode
 
 __all__ = [
     "Assignment",

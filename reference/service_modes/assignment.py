@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.dual_mode.modes import Modes
-from sojourn.reference.dual_mode.partition import Partition, divide
-from sojourn.reference.dual_mode.segment import Segment, segment
-from sojourn.reference.dual_mode.stability import check_load
-from sojourn.reference.errors import Array
+from ..errors import Array
+from .modes import Modes
+from .partition import Partition, divide
+from .segment import Segment, segment
+from .stability import check_load
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Assignment(Partition):
 def assignment(modes: Modes, load: float) -> Assignment:
     """Return the p, alpha and beta of least mean delay.
 
-    The delay is N/D along the stable interval (see `sojourn.reference.dual_mode.segment`): the best of the two ends and the roots of
+    The delay is N/D along the stable interval (see `sojourn.reference.service_modes.segment`): the best of the two ends and the roots of
     N'D - ND', of degree 4S - 2, at most 6 for two stages.
 
     Parameters
@@ -43,7 +43,7 @@ def assignment(modes: Modes, load: float) -> Assignment:
 
     Examples
     --------
-    >>> from sojourn.reference.dual_mode import Canonical
+    >>> from sojourn.reference.service_modes import Canonical
     >>> best = assignment(Canonical(1.0, 4.0, 0.1, 0.3).dual_mode, load=4.5)
     >>> round(best.p, 6), round(best.mean_delay, 6)
     (0.575182, 6.938099)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sojourn.reference.dual_mode.assignment import critical_points
-from sojourn.reference.dual_mode.modes import Modes, check_two_modes
-from sojourn.reference.dual_mode.segment import Segment, segment
-from sojourn.reference.dual_mode.stability import capacity
-from sojourn.reference.errors import Array
+from ..errors import Array
+from .assignment import critical_points
+from .modes import Modes, check_two_modes
+from .segment import Segment, segment
+from .stability import capacity
 
 SCAN = 512  # loads looked at for the first change
 CLOSE = 1e-13  # relative width of the last bracket
@@ -66,7 +66,7 @@ def breakaway(modes: Modes) -> Breakaway | None:
 
     Examples
     --------
-    >>> from sojourn.reference.dual_mode import Canonical
+    >>> from sojourn.reference.service_modes import Canonical
     >>> found = breakaway(Canonical(1.0, 4.0, 0.05, 0.15).dual_mode)
     >>> round(found.load / 5, 6), found.p_after
     (0.577765, 0.0)

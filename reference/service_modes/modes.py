@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.errors import Array, InputError, numbers, one_number
+from ..errors import Array, InputError, numbers, one_number
 
 LEAST_RATE = 1e-300  # a smaller one has an infinite service time in floats
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.dual_mode.modes import Canonical, Modes, check_two_modes
-from sojourn.reference.dual_mode.stability import check_assignment, one_load, slack
-from sojourn.reference.dual_mode.tunable import TunableMode
-from sojourn.reference.errors import Array, LoadError, first_bad, numbers
+from ..errors import Array, LoadError, first_bad, numbers
+from .modes import Canonical, Modes, check_two_modes
+from .stability import check_assignment, one_load, slack
+from .tunable import TunableMode
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def partition(modes: Modes, load: float, p: npt.ArrayLike) -> Partition:
 
     Examples
     --------
-    >>> from sojourn.reference.dual_mode import Canonical
+    >>> from sojourn.reference.service_modes import Canonical
     >>> best = partition(Canonical(1.0, 4.0, 0.1, 0.3).dual_mode, load=4.0, p=0.5)
     >>> best.share.round(4)
     array([[0.2732, 0.7268],
@@ -100,7 +100,7 @@ def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
 
     Examples
     --------
-    >>> from sojourn.reference.dual_mode import Canonical
+    >>> from sojourn.reference.service_modes import Canonical
     >>> delay(Canonical(1.0, 4.0, 0.1, 0.3).dual_mode, 4.0, [0.0, 0.5, 1.0]).round(4)
     array([   inf, 3.8582, 2.4167])
     """
@@ -166,7 +166,7 @@ def decompose(system: Canonical, load: npt.ArrayLike, p: npt.ArrayLike) -> Decom
 
     Examples
     --------
-    >>> from sojourn.reference.dual_mode import Canonical
+    >>> from sojourn.reference.service_modes import Canonical
     >>> parts = decompose(Canonical(1.0, 4.0, 0.1, 0.3), 4.0, 0.5)
     >>> round(float(parts.tunable), 4), round(float(parts.overhead), 4)
     (2.0, 1.8582)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sojourn.reference.dual_mode.modes import Canonical
-from sojourn.reference.dual_mode.stability import one_load
-from sojourn.reference.errors import InputError
+from ..errors import InputError
+from .modes import Canonical
+from .stability import one_load
 
 
 @dataclass(frozen=True)

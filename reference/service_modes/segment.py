@@ -16,9 +16,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.dual_mode.modes import Modes
-from sojourn.reference.dual_mode.stability import ends, one_load
-from sojourn.reference.errors import Array, LoadError
+from ..errors import Array, LoadError
+from .modes import Modes
+from .stability import ends, one_load
 
 EPS = float(np.finfo(float).eps)
 

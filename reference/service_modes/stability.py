@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.dual_mode.modes import Modes, check_two_modes
-from sojourn.reference.errors import Array, InputError, LoadError, first_bad, numbers, one_number
+from ..errors import Array, InputError, LoadError, first_bad, numbers, one_number
+from .modes import Modes, check_two_modes
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
 
@@ -43,7 +43,7 @@ def capacity(modes: Modes) -> Capacity:
 
     Examples
     --------
-    >>> from sojourn.reference.dual_mode import Canonical
+    >>> from sojourn.reference.service_modes import Canonical
     >>> round(capacity(Canonical(1.0, 4.0, 0.05, 0.15).dual_mode).max_load, 6)
     4.705882
     """
@@ -167,7 +167,7 @@ def stable_interval(modes: Modes, load: float) -> tuple[float, float]:
 
     Examples
     --------
-    >>> from sojourn.reference.dual_mode import Canonical
+    >>> from sojourn.reference.service_modes import Canonical
     >>> [round(p, 4) for p in stable_interval(Canonical(1.0, 4.0, 0.1, 0.3).dual_mode, 4.6)]
     [0.413, 0.8478]
     """

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.reference.dual_mode.modes import check_capacities
-from sojourn.reference.errors import Array, LoadError, first_bad, numbers
+from ..errors import Array, LoadError, first_bad, numbers
+from .modes import check_capacities
 
 
 @dataclass(frozen=True)

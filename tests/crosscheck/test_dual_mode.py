@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, MultiMode
-from sojourn.reference import dual_mode as exact
+from sojourn.reference import service_modes as exact
 
 SYSTEMS, CHUNKS = 2000, 20
 ANGLES = np.linspace(0, np.pi / 2, 4001)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, ParallelServers
-from sojourn.reference import Pool, candidate_worst_case, price_of_anarchy, worst_case
+from sojourn.reference import Pool, candidate_worst_case, price_of_anarchy
+from sojourn.reference.parallel import worst_case
 
 SYSTEMS, CHUNKS = 10_000, 40
 GRID = np.concatenate([np.linspace(0.008, 0.992, 124), 1 - 10.0 ** np.linspace(-2.5, -9, 26)])  # loads over total rate

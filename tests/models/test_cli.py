@@ -12,9 +12,9 @@ import pytest
 import xarray as xr
 
 from sojourn.models import cli
-from sojourn.models.scenarios import load_scenario, names
-from sojourn.models.systems import search, sweep
-from sojourn.reference import parallel as exact
+from sojourn.models.frontend.loader import load_scenario, names
+from sojourn.models.systems.parallel.system import search, sweep
+from sojourn.reference.parallel import optimum_equilibrium as exact
 
 COMMAND = Path(sys.executable).with_name("sojourn")
 OWN = '[units]\nrate = "1/s"\ndelay = "ms"\n[[servers]]\nrate = 10\ndelay = 5\n[[servers]]\nrate = 4\n[loads]\ncurve = ["20%", "80%"]\n'

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.models import plots
-from sojourn.models.reports import anarchy as report
-from sojourn.models.scenarios import load_scenario
-from sojourn.models.studies import anarchy, control_curve, gallery, misjudged, players_curve
-from sojourn.reference import controlled, equilibrium, tolls, worst_case
+from sojourn.models import frontend as plots
+from sojourn.models.benchmarks import worst_case_rule as gallery
+from sojourn.models.frontend.loader import load_scenario
+from sojourn.models.systems.parallel.system import anarchy_report as report
+from sojourn.models.systems.parallel.system import game_curves as anarchy
+from sojourn.models.systems.parallel.system.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.system.misspecification import misjudged
+from sojourn.reference import controlled, equilibrium
+from sojourn.reference.parallel import tolls, worst_case
 
 TWO = '[units]\nrate = "1/s"\ndelay = "s"\n[loads]\ncurve = ["30%", "60%", "90%"]\n[[servers]]\nrate = 1\n[[servers]]\nrate = 1\ncv = 20\n'
 
@@ -96,7 +100,7 @@ def test_bad_input(sojourn, arguments, message):
 
 
 def test_an_uncertified_search_says_so(sojourn, two, monkeypatch):
-    monkeypatch.setattr(sys.modules["sojourn.models.studies.worst_case"], "MOST", 4)
+    monkeypatch.setattr(sys.modules["sojourn.models.systems.parallel.worst_case"], "MOST", 4)
     status, out, _ = sojourn("anarchy", two)
     assert status == 1
     assert "NOT CERTIFIED: no load has more than" in out
@@ -109,7 +113,7 @@ def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
         data = whole(system, loads[:2], **{**how, "refine": False})
         raise anarchy.CurveInterruptedError(data)
 
-    monkeypatch.setattr("sojourn.models.studies.players_curve", stopped)
+    monkeypatch.setattr("sojourn.models.systems.parallel.game_curves.players_curve", stopped)
     status, _, _ = sojourn("anarchy", two, "--out", tmp_path / "report")
     assert status == 130
     with xr.open_dataset(tmp_path / "report" / "players.nc", engine="scipy") as data:
@@ -122,7 +126,7 @@ def test_an_interrupted_control_curve_is_kept(sojourn, two, tmp_path, monkeypatc
     def stopped(system, load, **how):
         raise anarchy.CurveInterruptedError(whole(system, load, [0.0, 0.5], **how))
 
-    monkeypatch.setattr("sojourn.models.studies.control_curve", stopped)
+    monkeypatch.setattr("sojourn.models.systems.parallel.game_curves.control_curve", stopped)
     status, out, _ = sojourn("anarchy", two, "--out", tmp_path / "report")
     assert status == 130
     assert "2.101683 at load 1.320" in out
@@ -132,7 +136,7 @@ def test_an_interrupted_control_curve_is_kept(sojourn, two, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_an_interrupted_search_says_what_it_found(sojourn, two, monkeypatch, as_json):
-    module = sys.modules["sojourn.models.studies.worst_case"]
+    module = sys.modules["sojourn.models.systems.parallel.worst_case"]
     monkeypatch.setattr(module._BestFirst, "_split", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     status, out, _ = sojourn("anarchy", two, *(["--json"] if as_json else []))
     assert status == 130
@@ -169,8 +173,9 @@ def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_it
 def quick(monkeypatch):
     """Players and control at few points: these tests are about variants."""
     players, control = players_curve, control_curve
-    monkeypatch.setattr("sojourn.models.studies.players_curve", lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}))
-    monkeypatch.setattr("sojourn.models.studies.control_curve", lambda s, load, **how: control(s, load, [0.0, 1.0], **how))
+    where = "sojourn.models.systems.parallel.game_curves"
+    monkeypatch.setattr(f"{where}.players_curve", lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}))
+    monkeypatch.setattr(f"{where}.control_curve", lambda s, load, **how: control(s, load, [0.0, 1.0], **how))
 
 
 @pytest.mark.usefixtures("quick")
@@ -215,7 +220,7 @@ def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
 
 @pytest.mark.usefixtures("quick")
 def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
-    monkeypatch.setattr(sys.modules["sojourn.models.studies.worst_case"], "MOST", 9)  # enough for the scenario itself
+    monkeypatch.setattr(sys.modules["sojourn.models.systems.parallel.worst_case"], "MOST", 9)  # enough for the scenario itself
     status, out, _ = sojourn("anarchy", "scenario-3")
     assert status == 1
     before, after = out.split("variants")
@@ -231,11 +236,11 @@ def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path
         def stop(*_, **__):
             raise anarchy.CurveInterruptedError(xr.Dataset())
 
-        monkeypatch.setattr("sojourn.models.studies.misjudged", stop)
+        monkeypatch.setattr("sojourn.models.systems.parallel.misspecification.misjudged", stop)
     else:
-        module, honest = sys.modules["sojourn.models.studies.worst_case"], []
+        module, honest = sys.modules["sojourn.models.systems.parallel.worst_case"], []
 
-        def node(self, load, whole=sys.modules["sojourn.models.studies.worst_case"]._BestFirst._node):
+        def node(self, load, whole=sys.modules["sojourn.models.systems.parallel.worst_case"]._BestFirst._node):
             honest.append(self.system)
             if len(set(map(id, honest))) > 2:
                 raise KeyboardInterrupt

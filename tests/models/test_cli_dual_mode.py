@@ -9,11 +9,10 @@ import pytest
 import xarray as xr
 from matplotlib.image import imread
 
-from sojourn.models.scenarios import load_scenario
-from sojourn.models.studies import traps
-from sojourn.models.studies.traps import Traps
-from sojourn.models.systems.dual_mode import sweep
-from sojourn.reference import dual_mode as exact
+from sojourn.models.benchmarks.local_minima import Traps, traps
+from sojourn.models.frontend.loader import load_scenario
+from sojourn.models.systems.service_modes import sweep
+from sojourn.reference import service_modes as exact
 
 
 def refuse(name):
@@ -268,7 +267,7 @@ def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch):
 
 def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
     lost = Traps({"x": np.array([np.inf])}, {"x": np.array([1.0])})
-    monkeypatch.setattr("sojourn.models.studies.traps", lambda _: lost)
+    monkeypatch.setattr("sojourn.models.benchmarks.local_minima", lambda _: lost)
     (row,) = read(sojourn("bench", "traps", "--systems", 1, "--json")[1])
     assert row["wrong"] == 1
     assert row["largest_excess"] is None

@@ -23,7 +23,8 @@ from strategies_dual_mode import (
     systems,
 )
 
-from sojourn.reference.dual_mode import (
+from sojourn.reference.errors import LoadError
+from sojourn.reference.service_modes import (
     Canonical,
     Modes,
     TunableMode,
@@ -40,7 +41,6 @@ from sojourn.reference.dual_mode import (
     stable_interval,
     stable_point,
 )
-from sojourn.reference.errors import LoadError
 
 settings.register_profile("sojourn", deadline=None, max_examples=150, derandomize=True)
 settings.load_profile("sojourn")

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import assume, given, settings
 from strategies import load_at, parts, systems
 
-from sojourn.reference import equilibrium, optimum, price_of_anarchy, saturation_limit, thresholds
+from sojourn.reference import equilibrium, optimum, price_of_anarchy, saturation_limit
+from sojourn.reference.parallel import thresholds
 
 ROUNDING = 1e-12
 settings.register_profile("sojourn", deadline=None, max_examples=150, derandomize=True)

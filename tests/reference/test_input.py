@@ -8,21 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.reference import (
-    MG1,
-    MM1,
-    InputError,
-    LoadError,
-    Pool,
-    controlled,
-    dual_mode,
-    equilibrium,
-    limited_optimum,
-    optimum,
-    price_of_anarchy,
-    tolls,
-    worst_case,
-)
+from sojourn.reference import MG1, MM1, InputError, LoadError, Pool, controlled, equilibrium, limited_optimum, optimum, price_of_anarchy
+from sojourn.reference import service_modes as dual_mode
+from sojourn.reference.parallel import tolls, worst_case
 
 SYSTEM = MM1([100.0, 80.0])
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sojourn.models.solving.certificate import mean_delay
-from sojourn.models.studies.peers.case import Case
-from sojourn.reference import parallel as exact
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.parallel import optimum_equilibrium as exact
+from ...systems.parallel.certificate import mean_delay
+from .case import Case
 
 FEASIBLE = 1e-6  # parts of the load by which the flows may miss it, or one of them be negative
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sojourn.models.latency import MG1
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...latency import MG1
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sojourn.models.studies.peers.answer import Answer, Skipped, judge
-from sojourn.models.studies.peers.case import CASES, Case
-from sojourn.models.studies.peers.methods import METHODS, Method
-from sojourn.models.studies.progress import track
-from sojourn.reference.errors import InputError
+from ....reference.errors import InputError
+from ...core.progress import track
+from .answer import Answer, Skipped, judge
+from .case import CASES, Case
+from .methods import METHODS, Method
 
 LIMIT = 30.0  # seconds
 REPEATS = 5
@@ -73,7 +73,7 @@ def compare(cases: Sequence[Callable[[], Case]] = CASES, methods: Mapping[str, M
 
     Examples
     --------
-    >>> from sojourn.models.studies.peers import CASES, METHODS, compare
+    >>> from sojourn.models.benchmarks.other_tools import CASES, METHODS, compare
     >>> rows = compare(CASES[:1], {name: METHODS[name] for name in ("sojourn, convex program", "SciPy, SLSQP")})
     >>> all(abs(row.error) < 1e-6 for row in rows)
     True

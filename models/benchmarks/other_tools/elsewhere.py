@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sojourn.models.studies.peers.answer import Skipped
+from .answer import Skipped
 
 SET_UP = 600.0  # seconds for the first download of an environment
 

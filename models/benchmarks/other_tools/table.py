@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.studies.peers.compare import LIMIT, REPEATS, PeerRow
+from .compare import LIMIT, REPEATS, PeerRow
 
 
 def table(rows: Sequence[PeerRow], limit: float = LIMIT) -> Table:

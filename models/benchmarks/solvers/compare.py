@@ -13,14 +13,14 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.solving.engine import Run, run
-from sojourn.models.solving.solvers import takes
-from sojourn.models.studies.progress import track
-from sojourn.models.studies.solvers.problem import Judged, Problem, Task
-from sojourn.models.studies.solvers.problems import PROBLEMS
-from sojourn.models.studies.solvers.row import Row
-from sojourn.models.studies.solvers.settings import SETTINGS, options
-from sojourn.reference.errors import InputError
+from ....reference.errors import InputError
+from ...core.progress import track
+from ...core.run import Run, run
+from ...core.solvers import takes
+from .problem import Judged, Problem, Task
+from .problems import PROBLEMS
+from .row import Row
+from .settings import SETTINGS, options
 
 LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
 LIMIT = 5.0  # seconds
@@ -78,7 +78,7 @@ def compare(
 
     Examples
     --------
-    >>> from sojourn.models.studies.solvers import compare
+    >>> from sojourn.models.benchmarks.solvers import compare
     >>> rows = list(compare(sizes=[3], loads=[0.5], solvers=["CLARABEL"]))
     >>> all(row.claimed for row in rows)
     True

@@ -10,7 +10,7 @@ import cvxpy as cp
 import numpy as np
 import xarray as xr
 
-from sojourn.models.studies.solvers.row import Row
+from .row import Row
 
 
 def to_dataset(rows: Sequence[Row]) -> xr.Dataset:

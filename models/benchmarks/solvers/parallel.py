@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from sojourn.models.latency.base import Latency
-from sojourn.models.solving.certificate import mean_delay
-from sojourn.models.solving.prices import Goal
-from sojourn.models.studies.solvers.problem import Judged, Problem, Task
-from sojourn.models.systems.formulations import FORMULATIONS, build
-from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference import parallel as exact
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.parallel import optimum_equilibrium as exact
+from ...latency.base import Latency
+from ...systems.parallel.certificate import mean_delay
+from ...systems.parallel.formulations import FORMULATIONS, build
+from ...systems.parallel.prices import Goal
+from ...systems.parallel.system import ParallelServers
+from .problem import Judged, Problem, Task
 
 LARGEST: Mapping[str, int] = {"geo_mean": 64}
 """Servers above which a formulation is not written: CVXPY takes two minutes over a geometric mean of 300 and its tree of cones."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sojourn.models.solving.solvers import OPTIONS
+from ...core.solvers import OPTIONS
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -14,7 +14,7 @@ OWN: Options = {
     "ECOS": {"abstol": 1e-8, "reltol": 1e-8, "feastol": 1e-8, "max_iters": 100},
     "SCS": {"eps_abs": 1e-5, "eps_rel": 1e-5, "max_iters": 100_000},
 }
-"""What these run with when CVXPY is given no options: they undo `sojourn.models.solving.solvers.OPTIONS`. The others need no line."""
+"""What these run with when CVXPY is given no options: they undo `sojourn.models.core.solvers.OPTIONS`. The others need no line."""
 
 SETTINGS: Mapping[str, Options] = {"own": OWN, "sojourn": OPTIONS}
 

@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.studies.solvers.row import TRUE, Row
+from .row import TRUE, Row
 
 SHIFT = 1e-3  # seconds: most solves take about that; a shift of seconds would make the mean of logarithms a plain mean
 DENIED = ("infeasible", "unbounded", "infeasible_inaccurate", "unbounded_inaccurate", "infeasible_or_unbounded")

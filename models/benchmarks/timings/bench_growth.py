@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sojourn.models.studies.timings.bench_sweeps import servers
-from sojourn.models.studies.timings.conftest import Measure
-from sojourn.reference import equilibrium, optimum
+from ....reference import equilibrium, optimum
+from .bench_sweeps import servers
+from .conftest import Measure
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
 

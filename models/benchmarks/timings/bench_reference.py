@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sojourn.models.studies.timings.conftest import Measure
-from sojourn.reference import MM1, equilibrium, optimum
+from ....reference import MM1, equilibrium, optimum
+from .conftest import Measure
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
 

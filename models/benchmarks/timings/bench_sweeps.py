@@ -10,16 +10,16 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from sojourn.models import MM1, DualMode, ParallelServers
-from sojourn.models.solving.certificate import certify_rows
-from sojourn.models.solving.compiled import Compiled
-from sojourn.models.solving.sessions import Clarabel
-from sojourn.models.solving.solvers import OPTIONS, QUICK
-from sojourn.models.studies.timings.conftest import Measure
-from sojourn.models.systems.dual_mode import partition, sum_of_squares
-from sojourn.models.systems.formulations import FORMULATIONS, build
-from sojourn.reference.dual_mode import segments
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.service_modes import segments
+from ... import MM1, DualMode, ParallelServers
+from ...core.native import Clarabel
+from ...core.parametric import Compiled
+from ...core.solvers import OPTIONS, QUICK
+from ...systems.parallel.certificate import certify_rows
+from ...systems.parallel.formulations import FORMULATIONS, build
+from ...systems.service_modes import partition, sum_of_squares
+from .conftest import Measure
 
 LOADS = {3: 1000, 30: 1000, 1000: 30}
 RAW, CVXPY = "Clarabel alone", "cp.Problem.solve"

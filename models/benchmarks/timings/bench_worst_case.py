@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sojourn.models import MM1, ParallelServers
-from sojourn.models.studies.timings.conftest import Measure
-from sojourn.reference import MG1
-from sojourn.reference.anarchy import price_of_anarchy
-from sojourn.reference.worst_case import worst_case
+from ....reference import MG1
+from ....reference.parallel.anarchy import price_of_anarchy
+from ....reference.parallel.worst_case import worst_case
+from ... import MM1, ParallelServers
+from .conftest import Measure
 
 
 def random_system(rng: np.random.Generator) -> MG1:

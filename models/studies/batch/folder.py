@@ -18,11 +18,11 @@ from typing import Any
 
 import xarray as xr
 
-from sojourn.models.studies.many.fingerprint import Fingerprint
-from sojourn.models.studies.many.question import Question
-from sojourn.models.studies.many.rows import joined
-from sojourn.models.studies.progress import track
-from sojourn.reference.errors import InputError
+from ....reference.errors import InputError
+from ...core.progress import track
+from .fingerprint import Fingerprint
+from .question import Question
+from .rows import joined
 
 MANIFEST, CHUNKS, WHOLE = "study.json", "chunks", "study.nc"
 LARGEST = 2**31 - 1  # bytes

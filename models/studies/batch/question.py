@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sojourn.models.solving.chain import How, HowPolished, check_how, no_limits
-from sojourn.models.solving.solvers import solver_names
-from sojourn.models.studies.curve import check_goals
-from sojourn.models.studies.many.rows import System, joined, row
-from sojourn.models.systems.dual_mode import MultiMode, TunableMode
-from sojourn.models.systems.formulations import FORMULATIONS
-from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference.errors import Array, InputError, LoadError, first_bad, numbers
+from ....reference.errors import Array, InputError, LoadError, first_bad, numbers
+from ...core.solve import How, HowPolished, check_how, no_limits
+from ...core.solvers import solver_names
+from ...systems.parallel.curve import check_goals
+from ...systems.parallel.formulations import FORMULATIONS
+from ...systems.parallel.system import ParallelServers
+from ...systems.service_modes.system import MultiMode
+from ...systems.service_modes.tunable import TunableMode
+from .rows import System, joined, row
 
 MOST, LEAST_CHUNKS = 16, 64
 """Systems in a chunk, at most: what a kill loses of each worker's time, some seconds; fewer where there were too few chunks to share out."""

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sojourn.models.studies.progress import unwatched
-from sojourn.models.systems.dual_mode import MultiMode, TunableMode
-from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference.errors import Array, LoadError
+from ....reference.errors import Array, LoadError
+from ...core.progress import unwatched
+from ...systems.parallel.system import ParallelServers
+from ...systems.service_modes.system import MultiMode
+from ...systems.service_modes.tunable import TunableMode
 
 System = ParallelServers | MultiMode | TunableMode
 LONGEST = 500  # letters of an error or a warning that are kept: a table of text is as wide as its longest entry

@@ -11,11 +11,11 @@ from typing import Any
 import numpy.typing as npt
 import xarray as xr
 
-from sojourn.models.studies.many.folder import Folder
-from sojourn.models.studies.many.question import HalfwayError, Question, ask
-from sojourn.models.studies.many.rows import System, joined
-from sojourn.models.studies.many.workers import check_sendable, others_work, solved
-from sojourn.models.studies.progress import track
+from ...core.progress import track
+from .folder import Folder
+from .question import HalfwayError, Question, ask
+from .rows import System, joined
+from .workers import check_sendable, others_work, solved
 
 
 class StudyInterruptedError(KeyboardInterrupt):

@@ -7,9 +7,9 @@ from contextlib import closing
 
 import xarray as xr
 
-from sojourn.models.studies.many.question import Chunk, Question
-from sojourn.models.studies.progress import track
-from sojourn.reference.errors import InputError
+from ....reference.errors import InputError
+from ...core.progress import track
+from .question import Chunk, Question
 
 Done = tuple[int, xr.Dataset]
 WAVES = 2  # chunks a worker that are sent at once where a backend gives back all or nothing
@@ -35,7 +35,7 @@ def others_work(n_jobs: int | None) -> bool:
 
 def check_sendable(question: Question) -> None:
     """Raise InputError on a system, or options, that cannot leave this process."""
-    from sojourn.models.studies.many.sending import pack
+    from .sending import pack
 
     named = {f"systems[{name!r}]": system for name, system in zip(question.names, question.systems, strict=True)}
     for field, value in track([("options", dict(question.how)), *named.items()], "systems checked"):
@@ -55,7 +55,7 @@ def _by_others(chunks: Sequence[Chunk], n_jobs: int | None) -> Generator[Done, N
     from joblib import Parallel, delayed, effective_n_jobs
     from joblib.parallel import get_active_backend
 
-    from sojourn.models.studies.many.sending import pack
+    from .sending import pack
 
     def tasks(some: Sequence[Chunk]) -> Iterator[object]:
         return (delayed(_rows)(pack(chunk)) for chunk in some)  # packed when its turn comes
@@ -71,7 +71,7 @@ def _by_others(chunks: Sequence[Chunk], n_jobs: int | None) -> Generator[Done, N
 
 def _rows(sent: bytes) -> Done:
     """Work on a chunk in another process."""
-    from sojourn.models.studies.many.sending import unpack
+    from .sending import unpack
 
     chunk: Chunk = unpack(sent)
     return chunk.index, chunk.rows()

@@ -10,9 +10,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sojourn.models.plots.parallel import lines_of
-from sojourn.models.plots.style import COLOURS, grid, load_label
-from sojourn.reference.worst_case import WorstCase
+from ....reference.parallel.worst_case import WorstCase
+from ...frontend.style import COLOURS, grid, load_label
+from .plots import lines_of
 
 STRATEGIES = {"llf": "largest latency first", "scale": "the optimum, scaled down"}
 
@@ -25,9 +25,9 @@ def plot_anarchy(
     Parameters
     ----------
     players : xarray.Dataset
-        From `sojourn.models.studies.players_curve`.
+        From `sojourn.models.systems.parallel.game_curves.players_curve`.
     control : xarray.Dataset
-        From `sojourn.models.studies.control_curve`.
+        From `sojourn.models.systems.parallel.game_curves.control_curve`.
     found : WorstCase
     title : str
     others : mapping of str to Dataset, optional

@@ -13,18 +13,17 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
-from sojourn.models.reports.parallel import reaching
-from sojourn.models.solving.record import finite, finite_or_none
+from ...core.solution import finite, finite_or_none
+from ...frontend.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
+from .report import reaching
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from sojourn.models.scenarios import Scenario
-    from sojourn.models.scenarios.parallel import Variant
-    from sojourn.models.systems import ParallelServers
-    from sojourn.reference.errors import Array
-    from sojourn.reference.worst_case import WorstCase
+    from ....reference.errors import Array
+    from ....reference.parallel.worst_case import WorstCase
+    from .scenario import Scenario, Variant
+    from .system import ParallelServers
 
 UNCERTIFIED = 1
 FINE = 1e-4  # of a ratio: how closely a curve is looked at where no search gives a certificate
@@ -33,7 +32,8 @@ SHOWN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 def run(scenario: Scenario, point: float | None, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
     """Search, solve, print, write; return the exit code. What is done when the user stops it is said and written."""
-    from sojourn.models.studies import WorstCaseInterruptedError, control_curve, players_curve
+    from .game_curves import control_curve, players_curve
+    from .worst_case import WorstCaseInterruptedError
 
     system = scenario.system
     try:
@@ -85,7 +85,8 @@ def _with_worst(scenario: Scenario, found: WorstCase) -> Array:
 
 def _variants(scenario: Scenario, solver: str | None, rows: list[dict[str, Any]], curves: dict[str, xr.Dataset]) -> bool:
     """Add a row and a curve for each variant; return whether the user stopped it."""
-    from sojourn.models.studies import CurveInterruptedError, WorstCaseInterruptedError
+    from ...core.curve import CurveInterruptedError
+    from .worst_case import WorstCaseInterruptedError
 
     for variant in scenario.variants:
         try:
@@ -99,7 +100,7 @@ def _variants(scenario: Scenario, solver: str | None, rows: list[dict[str, Any]]
 
 def _variant(scenario: Scenario, variant: Variant, solver: str | None) -> tuple[dict[str, Any], xr.Dataset]:
     """Worst case of a variant and its curve; decided on other delays than are paid, the largest ratio on the curve alone."""
-    from sojourn.models.studies import misjudged
+    from .misspecification import misjudged
 
     row: dict[str, Any] = {"name": variant.name, "title": variant.title, "worst_case": None, "largest_on_curve": None}
     if variant.believed is variant.paid:
@@ -115,7 +116,7 @@ def _variant(scenario: Scenario, variant: Variant, solver: str | None) -> tuple[
 
 def _as_far_as_it_got(scenario: Scenario, solve: Callable[[], xr.Dataset]) -> tuple[xr.Dataset, bool]:
     """Return a curve in the units of the file, and whether the user stopped it."""
-    from sojourn.models.studies import CurveInterruptedError
+    from ...core.curve import CurveInterruptedError
 
     try:
         return scenario.units.present(solve()), False
@@ -138,7 +139,7 @@ def _operators(scenario: Scenario, load: float, solver: str | None) -> dict[str,
 def _result(
     scenario: Scenario, load: float, found: WorstCase, operators: dict[str, Any], players: xr.Dataset | None, control: xr.Dataset
 ) -> dict[str, Any]:
-    from sojourn.models.studies.curve import ANARCHY
+    from .curve import ANARCHY
 
     thresholds = scenario.system.thresholds()
     given = _given(control)
@@ -272,7 +273,7 @@ def _write_all(
     result: dict[str, Any],
 ) -> bool:
     """Write each file; one that cannot be written does not stop the others."""
-    from sojourn.models.plots import plot_anarchy
+    from .anarchy_plots import plot_anarchy
 
     failed = [write(folder / "anarchy.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
     curves = {"control": control} if players is None else {"control": control, "players": players}

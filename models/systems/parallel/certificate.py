@@ -19,12 +19,12 @@ from typing import ClassVar, NamedTuple, get_args
 
 import numpy as np
 
-from sojourn.models.solving.prices import Goal, multiplier
-from sojourn.models.solving.splits import ROUNDING, Limits, clip, feasible, missing, total
-from sojourn.models.solving.table import Mask, Table
-from sojourn.reference.errors import Array, InputError, numbers
-from sojourn.reference.parallel import check_one_load
-from sojourn.reference.queues import Queue
+from ....reference.errors import Array, InputError, numbers
+from ....reference.parallel.optimum_equilibrium import check_one_load
+from ....reference.queues import Queue
+from ...core.table import Mask, Table
+from .prices import Goal, multiplier
+from .splits import ROUNDING, Limits, clip, feasible, missing, total
 
 EPS = float(np.finfo(float).eps)
 KINKED = 1e-10  # gap above which other prices than the common one are tried

@@ -1,4 +1,7 @@
-"""Partial control and tolls: what an operator can do about selfishness; see `sojourn.reference.control` and `sojourn.reference.tolls`."""
+"""Partial control and tolls: what an operator can do about selfishness.
+
+See `sojourn.reference.parallel.control` and `sojourn.reference.parallel.tolls`.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 
-from sojourn.models.latency.seen import seen_by_followers
-from sojourn.models.solving.bounds import Bounds, bounds
-from sojourn.models.solving.certificate import SURE, Certificate, certify_seen, rounding
-from sojourn.models.solving.chain import How, no_limits
-from sojourn.models.solving.ratio import Ratio
-from sojourn.models.solving.solution import Solution
-from sojourn.models.solving.wanted import Wanted
-from sojourn.models.systems.formulations import for_goal
-from sojourn.reference.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.parallel.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
+from ...core.certificate import Bounds, bounds
+from ...core.ratio import Ratio
+from ...core.solve import How, no_limits
+from ...core.wanted import Wanted
+from ...latency.seen import seen_by_followers
+from .certificate import SURE, Certificate, certify_seen, rounding
+from .formulations import for_goal
+from .solution import Solution
 
 if TYPE_CHECKING:
-    from sojourn.models.systems.parallel import ParallelServers
+    from .system import ParallelServers
 
 NOBODY = 1e-15  # part of the load that is rounding: there are no followers
 

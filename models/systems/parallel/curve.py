@@ -11,20 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sojourn.models.latency.base import Latency
-from sojourn.models.solving.chain import no_limits
-from sojourn.models.solving.ratio import ratios
-from sojourn.models.studies.progress import track
-from sojourn.models.studies.refine import CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
-from sojourn.models.systems.formulations import for_goal
-from sojourn.models.systems.sweep import Answers
-from sojourn.reference.errors import Array, InputError, LoadError, numbers
-from sojourn.reference.parallel import check_load
+from ....reference.errors import Array, InputError, LoadError, numbers
+from ....reference.parallel.optimum_equilibrium import check_load
+from ...core.curve import CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
+from ...core.progress import track
+from ...core.ratio import ratios
+from ...core.solve import no_limits
+from ...latency.base import Latency
+from .formulations import for_goal
+from .sweep import Answers
 
 if TYPE_CHECKING:
-    from sojourn.models.solving.chain import How
-    from sojourn.models.solving.prices import Goal
-    from sojourn.models.systems.parallel import ParallelServers
+    from ...core.solve import How
+    from .prices import Goal
+    from .system import ParallelServers
 
 GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
 ANARCHY = {
@@ -61,7 +61,7 @@ def curve(
         ``<goal>_certified`` over load and ``<goal>_flow`` over both; with both goals ``price_of_anarchy`` and its bounds
         ``price_of_anarchy_lower`` and ``price_of_anarchy_upper``. The coordinate ``utilisation`` is the load over the total rate; the
         thresholds are attributes, one number a server. Refined, it is in the order of the loads, and the coordinate ``added`` says
-        which were not given; see `sojourn.models.studies.refine.curve_of`.
+        which were not given; see `sojourn.models.core.curve.curve_of`.
 
     Raises
     ------

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.solving.certificate import EPS, Certificate, certify
-from sojourn.models.solving.prices import Goal
-from sojourn.models.solving.ratio import ROUNDING, Bounded, Ratio, excess, within
-from sojourn.models.solving.record import finite, finite_or_none
-from sojourn.reference import parallel as exact
-from sojourn.reference.errors import Array, InputError, first_bad, numbers
+from ....reference.errors import Array, InputError, first_bad, numbers
+from ....reference.parallel import optimum_equilibrium as exact
+from ...core.ratio import ROUNDING, Bounded, Ratio, excess, within
+from ...core.solution import finite, finite_or_none
+from .certificate import EPS, Certificate, certify
+from .prices import Goal
 
 if TYPE_CHECKING:
-    from sojourn.models.systems.parallel import ParallelServers
+    from .system import ParallelServers
 
 SUM = 1e-9  # how far flows may be from the load, and shares from 1, relative
 WAYS = ("flow", "share", "weights")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sojourn.models.solving.certificate import Certificates, certify_rows
-from sojourn.models.solving.polish import NOWHERE, Steps, polish_rows
-from sojourn.models.solving.prices import Goal
-from sojourn.reference.errors import Array
-from sojourn.reference.queues import Queue
+from ....reference.errors import Array
+from ....reference.queues import Queue
+from .certificate import Certificates, certify_rows
+from .newton import NOWHERE, Steps, polish_rows
+from .prices import Goal
 
 ROUNDING = 1e-12  # gap below which one answer is not better than another
 

@@ -12,12 +12,12 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.latency.base import Latency
-from sojourn.models.latency.cone import Cone, as_written
-from sojourn.models.latency.seen import SeenByPlayers
-from sojourn.models.solving.chain import How
-from sojourn.models.solving.prices import Goal
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...core.solve import How
+from ...latency.base import Latency
+from ...latency.cone import Cone, as_written
+from ...latency.seen import SeenByPlayers
+from .prices import Goal
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +154,7 @@ def _geometric_mean(bank: Latency, flow: cp.Variable) -> tuple[cp.Maximize, list
 
 
 def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
-    """Least of the largest latency over a prefix of the servers; see `sojourn.models.systems.minmax`."""
+    """Least of the largest latency over a prefix of the servers; see `sojourn.models.systems.parallel.minmax`."""
     cone, worst = bank.latency_cone(flow), cp.Variable()
     return cp.Minimize(worst), [cone.value <= worst, *cone.constraints]
 

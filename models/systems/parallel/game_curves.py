@@ -10,26 +10,26 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sojourn.models.latency.seen import seen_by_players
-from sojourn.models.solving.chain import no_limits
-from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.solving.ratio import ratios
-from sojourn.models.studies.curve import ANARCHY
-from sojourn.models.studies.progress import track
-from sojourn.models.studies.refine import CurveInterruptedError, Drawn, curve_of, on_axis
-from sojourn.models.systems.control import follow, price_of_optimum
-from sojourn.models.systems.formulations import for_goal
-from sojourn.reference.control import check_fractions, check_strategy
-from sojourn.reference.errors import Array, LoadError, numbers
-from sojourn.reference.players import check_players
-from sojourn.reference.thresholds import thresholds
+from ....reference.errors import Array, LoadError, numbers
+from ....reference.parallel.control import check_fractions, check_strategy
+from ....reference.parallel.players import check_players
+from ....reference.parallel.thresholds import thresholds
+from ...core.curve import CurveInterruptedError, Drawn, curve_of, on_axis
+from ...core.errors import NotCertifiedError
+from ...core.progress import track
+from ...core.ratio import ratios
+from ...core.solve import no_limits
+from ...latency.seen import seen_by_players
+from .control import follow, price_of_optimum
+from .curve import ANARCHY
+from .formulations import for_goal
 
 if TYPE_CHECKING:
-    from sojourn.models.latency.base import Latency
-    from sojourn.models.solving.chain import How
-    from sojourn.models.solving.solution import Solution
-    from sojourn.models.systems.formulations import Model
-    from sojourn.models.systems.parallel import ParallelServers
+    from ...core.solve import How
+    from ...latency.base import Latency
+    from .formulations import Model
+    from .solution import Solution
+    from .system import ParallelServers
 
 PLAYERS = (1.0, 2.0, 4.0, 16.0, math.inf)
 FRACTIONS = np.linspace(0.0, 1.0, 21)

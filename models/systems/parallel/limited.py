@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.latency.tangents import first_points, with_landing
-from sojourn.models.solving.certificate import certify_within, rounding
-from sojourn.models.solving.engine import run
-from sojourn.models.solving.limited import polish_within
-from sojourn.models.solving.record import Attempt, Timing
-from sojourn.models.solving.solution import ShadowPrice, Solution
-from sojourn.models.solving.splits import clip
-from sojourn.models.systems.formulations import FORMULATIONS, Model, build
-from sojourn.models.systems.limits import Box, Limit
-from sojourn.models.systems.search import PATIENCE, RESIDUE, TANGENT_GAP, Search
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...core.run import run
+from ...core.solution import Attempt, Timing
+from ...latency.tangents import first_points, with_landing
+from .certificate import certify_within, rounding
+from .formulations import FORMULATIONS, Model, build
+from .limits import Box, Limit
+from .newton_within import polish_within
+from .search import PATIENCE, RESIDUE, TANGENT_GAP, Search
+from .solution import ShadowPrice, Solution
+from .splits import clip
 
 
 @dataclass(frozen=True, eq=False)

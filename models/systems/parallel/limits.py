@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.models.latency.base import Latency
-from sojourn.models.solving.splits import Limits
-from sojourn.reference.errors import Array, InputError, first_bad, numbers, one_number
-from sojourn.reference.limited import SLACK, cheapest
-from sojourn.reference.mg1 import MM1
+from ....reference.errors import Array, InputError, first_bad, numbers, one_number
+from ....reference.mg1 import MM1
+from ....reference.parallel.limits import SLACK, cheapest
+from ...latency.base import Latency
+from .splits import Limits
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.latency.base import Latency
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...latency.base import Latency
 
 
 def prefixes(bank: Latency, load: float) -> tuple[npt.NDArray[np.intp], Array, int]:

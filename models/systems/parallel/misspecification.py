@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sojourn.models.studies.curve import GOALS, solved, warn
-from sojourn.reference.errors import InputError
+from ....reference.errors import InputError
+from .curve import GOALS, solved, warn
 
 if TYPE_CHECKING:
-    from sojourn.models.solving.chain import How
-    from sojourn.models.systems.parallel import ParallelServers
+    from ...core.solve import How
+    from .system import ParallelServers
 
 
 def misjudged(

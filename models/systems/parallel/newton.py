@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.solving.prices import Goal, common_price, prices
-from sojourn.models.solving.splits import feasible, interior, missing
-from sojourn.models.solving.table import Mask
-from sojourn.reference.errors import Array
-from sojourn.reference.queues import Queue
+from ....reference.errors import Array
+from ....reference.queues import Queue
+from ...core.table import Mask
+from .prices import Goal, common_price, prices
+from .splits import feasible, interior, missing
 
 STEPS = 200
 DERIVED = 30  # steps where slopes are made of differences: each is dear, and those that settle need few

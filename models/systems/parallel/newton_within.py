@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sojourn.models.solving.polish import polish
-from sojourn.models.solving.prices import multiplier
-from sojourn.models.solving.splits import Limits, clip
-from sojourn.reference.errors import Array
-from sojourn.reference.queues import Queue
+from ....reference.errors import Array
+from ....reference.queues import Queue
+from .newton import polish
+from .prices import multiplier
+from .splits import Limits, clip
 
 EPS = float(np.finfo(float).eps)
 ROUNDS = 100  # of the search for the price of a budget

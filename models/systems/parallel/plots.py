@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sojourn.models.plots.style import COLOURS, grid, load_label, log_delay
+from ...frontend.style import COLOURS, grid, load_label, log_delay
 
 MOST_LINES = 7  # of thresholds that are named; more would hide the curve
 

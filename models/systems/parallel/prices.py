@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from sojourn.models.solving.splits import TRACE, clip
-from sojourn.models.solving.table import Mask
-from sojourn.reference.errors import Array
-from sojourn.reference.queues import Queue
+from ....reference.errors import Array
+from ....reference.queues import Queue
+from ...core.table import Mask
+from .splits import TRACE, clip
 
 Goal = Literal["optimum", "equilibrium"]
 

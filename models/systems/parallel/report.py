@@ -12,19 +12,20 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
-from sojourn.models.solving.ratio import PriceOfAnarchy
-from sojourn.models.solving.record import finite_or_none
-from sojourn.reference.errors import InputError
+from ....reference.errors import InputError
+from ...core.ratio import PriceOfAnarchy
+from ...core.solution import finite_or_none
+from ...frontend.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from sojourn.models.scenarios import Scenario
-    from sojourn.models.solving import Solution
-    from sojourn.models.systems import Evaluation, ParallelServers
-    from sojourn.reference.errors import Array
+    from ....reference.errors import Array
+    from .evaluation import Evaluation
+    from .scenario import Scenario
+    from .solution import Solution
+    from .system import ParallelServers
 
 
 def run(scenario: Scenario, point: float, solver: str | None, folder: Path | None, weights: str | None, *, as_json: bool) -> int:
@@ -103,7 +104,7 @@ def _as_json(scenario: Scenario, found: Solution) -> dict[str, Any]:
 
 
 def _variants(scenario: Scenario, point: float, solver: str | None) -> list[dict[str, Any]]:
-    from sojourn.models.studies import misjudged
+    from .misspecification import misjudged
 
     rows = []
     for v in scenario.variants:
@@ -114,7 +115,7 @@ def _variants(scenario: Scenario, point: float, solver: str | None) -> list[dict
 
 
 def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> dict[str, Any]:
-    from sojourn.models.studies.curve import ANARCHY
+    from .curve import ANARCHY
 
     thresholds, poa = scenario.system.thresholds(), PriceOfAnarchy.of(equilibrium, optimum)
     return {
@@ -188,8 +189,9 @@ def _flows(scenario: Scenario, optimum: Solution, equilibrium: Solution) -> Tabl
 
 def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dict[str, Any], *, quiet: bool) -> int:
     """Write what there is as soon as it is there; a file that cannot be written does not stop the others."""
-    from sojourn.models.plots import plot_curve
-    from sojourn.models.studies import CurveInterruptedError, misjudged
+    from ...core.curve import CurveInterruptedError
+    from .misspecification import misjudged
+    from .plots import plot_curve
 
     failed = [write(folder / "result.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
     interrupted = False
@@ -216,7 +218,7 @@ def _write_all(folder: Path, scenario: Scenario, solver: str | None, result: dic
 
 def _fits(scenario: Scenario) -> Figure | None:
     """Picture of the samples of measured servers and their fits, if there are any."""
-    from sojourn.models.plots import plot_fits
+    from ...frontend.measured_plot import plot_fits
 
     units = scenario.units
     bank = scenario.system.bank.take(scenario.rows.first).scaled(1.0, units.delay_factor)

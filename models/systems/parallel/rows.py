@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sojourn.models.latency import Latency
-from sojourn.models.scenarios.servers import Server
-from sojourn.models.solving.solution import Solution
-from sojourn.models.systems.evaluation import Evaluation
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...latency import Latency
+from .evaluation import Evaluation
+from .servers import Server
+from .solution import Solution
 
 if TYPE_CHECKING:
     import xarray as xr

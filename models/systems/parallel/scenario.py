@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.models.latency.base import parameters
-from sojourn.models.latency.registry import family_named
-from sojourn.models.scenarios.fields import ScenarioError, known, number, table, text
-from sojourn.models.scenarios.loads import Loads
-from sojourn.models.scenarios.rows import Rows
-from sojourn.models.scenarios.servers import Server, banks, servers
-from sojourn.models.scenarios.units import Units, units_of
-from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference.errors import Array, LoadError
+from ....reference.errors import Array, LoadError
+from ...frontend.fields import ScenarioError, known, number, table, text
+from ...frontend.loads import Loads
+from ...frontend.units import Units, units_of
+from ...latency.base import parameters
+from ...latency.registry import family_named
+from .rows import Rows
+from .servers import Server, banks, servers
+from .system import ParallelServers
 
 TOP_KEYS = ("title", "source", "units", "loads", "servers", "variants")
 SINGLE = ("M/M/1", "M/D/1")  # M/G/1 with a cv of their own

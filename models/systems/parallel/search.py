@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.models.latency.base import Latency
-from sojourn.models.latency.tangents import first_points, with_landing
-from sojourn.models.solving.certificate import rounding
-from sojourn.models.solving.engine import run
-from sojourn.models.solving.finish import Finished, finish
-from sojourn.models.solving.prices import Goal, multiplier
-from sojourn.models.solving.record import Attempt, Timing
-from sojourn.models.solving.solution import Solution
-from sojourn.models.solving.splits import clip
-from sojourn.models.solving.wanted import Wanted
-from sojourn.models.systems.formulations import FORMULATIONS, Model, build
-from sojourn.models.systems.minmax import Bisection
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...core.run import run
+from ...core.solution import Attempt, Timing
+from ...core.wanted import Wanted
+from ...latency.base import Latency
+from ...latency.tangents import first_points, with_landing
+from .certificate import rounding
+from .finish import Finished, finish
+from .formulations import FORMULATIONS, Model, build
+from .minmax import Bisection
+from .prices import Goal, multiplier
+from .solution import Solution
+from .splits import clip
 
 TANGENT_GAP = 1e-6  # gap at which tangents are enough, whatever wider one is asked for
 PATIENCE = 6  # rounds of tangents without half the gap after which a solver's own error is all that is left

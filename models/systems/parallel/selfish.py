@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sojourn.models.latency.base import Latency
-from sojourn.models.solving.certificate import certify_seen, rounding
-from sojourn.models.solving.record import Attempt
-from sojourn.models.solving.solution import Solution
-from sojourn.models.solving.splits import clip
-from sojourn.models.systems.search import Search
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...core.solution import Attempt
+from ...latency.base import Latency
+from .certificate import certify_seen, rounding
+from .search import Search
+from .solution import Solution
+from .splits import clip
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.models.latency import Latency
-from sojourn.models.latency.base import parameters
-from sojourn.models.latency.registry import family_named
-from sojourn.models.scenarios.fields import ScenarioError, known, number, text
-from sojourn.models.scenarios.tables import check_columns, table_rows
-from sojourn.models.scenarios.units import Units
-from sojourn.reference.errors import InputError
+from ....reference.errors import InputError
+from ...frontend.fields import ScenarioError, known, number, text
+from ...frontend.units import Units
+from ...latency import Latency
+from ...latency.base import parameters
+from ...latency.registry import family_named
+from .tables import check_columns, table_rows
 
 HINTS = {
     "rate": ("is missing", "give the service rate, or service_time"),

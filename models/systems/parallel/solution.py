@@ -10,10 +10,10 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.solving.certificate import Certificate
-from sojourn.models.solving.prices import Goal
-from sojourn.models.solving.record import Attempt, Timing, finite
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...core.solution import Attempt, Timing, finite
+from .certificate import Certificate
+from .prices import Goal
 
 
 @dataclass(frozen=True, eq=False)

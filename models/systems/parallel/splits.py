@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sojourn.models.solving.table import Mask
-from sojourn.reference.errors import Array
-from sojourn.reference.limited import cheapest
-from sojourn.reference.queues import Queue
-from sojourn.reference.sums import exact_sum
+from ....reference.errors import Array
+from ....reference.parallel.limits import cheapest
+from ....reference.queues import Queue
+from ....reference.sums import exact_sum
+from ...core.table import Mask
 
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
 ROUNDING = 2 * float(np.finfo(float).eps)  # part of a load or a budget that sums of floats may be wrong by

@@ -9,17 +9,17 @@ from functools import partial
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.solving.certificate import rounding
-from sojourn.models.solving.compiled import Compiled
-from sojourn.models.solving.finish import finish
-from sojourn.models.solving.prices import multiplier
-from sojourn.models.solving.sessions import SESSIONS
-from sojourn.models.solving.solution import Solution
-from sojourn.models.solving.solvers import OPTIONS, QUICK
-from sojourn.models.solving.table import Mask, Table
-from sojourn.models.systems.formulations import FORMULATIONS, Model, build
-from sojourn.models.systems.search import Search
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...core.native import SESSIONS
+from ...core.parametric import Compiled
+from ...core.solvers import OPTIONS, QUICK
+from ...core.table import Mask, Table
+from .certificate import rounding
+from .finish import finish
+from .formulations import FORMULATIONS, Model, build
+from .prices import multiplier
+from .search import Search
+from .solution import Solution
 
 CELLS = 20_000  # loads times servers that are solved before they are polished and certified together
 MOST = 1024  # loads at once: what an interruption loses

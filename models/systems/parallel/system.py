@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.latency.base import Latency, as_latency
-from sojourn.models.latency.seen import seen_by_players
-from sojourn.models.solving.chain import DERIVED, How, check_how, first_certified, no_limits
-from sojourn.models.solving.errors import FormulationError, NotCertifiedError
-from sojourn.models.solving.prices import Goal
-from sojourn.models.solving.ratio import PriceOfAnarchy
-from sojourn.models.solving.solution import Solution
-from sojourn.models.solving.solvers import solver_names, takes
-from sojourn.models.solving.wanted import Wanted
-from sojourn.models.systems.control import ControlledSplit, Tolls, control, tolls
-from sojourn.models.systems.evaluation import Evaluation, evaluate
-from sojourn.models.systems.formulations import FORMULATIONS, Model, build, for_goal
-from sojourn.models.systems.limited import LimitedSearch
-from sojourn.models.systems.limits import together
-from sojourn.models.systems.search import Search
-from sojourn.models.systems.selfish import SelfishSearch
-from sojourn.models.systems.sweep import OneByOne, Sweep
-from sojourn.reference import parallel as exact
-from sojourn.reference.errors import Array, InputError, LoadError
-from sojourn.reference.players import check_players
-from sojourn.reference.sensitivity import Sensitivity, derivatives
+from ....reference.errors import Array, InputError, LoadError
+from ....reference.parallel import optimum_equilibrium as exact
+from ....reference.parallel.players import check_players
+from ....reference.parallel.sensitivity import Sensitivity, derivatives
+from ...core.errors import FormulationError, NotCertifiedError
+from ...core.ratio import PriceOfAnarchy
+from ...core.solve import DERIVED, How, check_how, first_certified, no_limits
+from ...core.solvers import solver_names, takes
+from ...core.wanted import Wanted
+from ...latency.base import Latency, as_latency
+from ...latency.seen import seen_by_players
+from .control import ControlledSplit, Tolls, control, tolls
+from .evaluation import Evaluation, evaluate
+from .formulations import FORMULATIONS, Model, build, for_goal
+from .limited import LimitedSearch
+from .limits import together
+from .prices import Goal
+from .search import Search
+from .selfish import SelfishSearch
+from .solution import Solution
+from .sweep import OneByOne, Sweep
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from sojourn.reference.worst_case import WorstCase
+    from ....reference.parallel.worst_case import WorstCase
 
 
 class ParallelServers:
@@ -134,8 +134,8 @@ class ParallelServers:
         ----------
         players : int or inf, default inf
             K equal players, each of whom routes load/K at the least delay for himself: 1 is the optimum, infinitely many (no user counts) the
-            Wardrop equilibrium. Between them it is the minimum of a weighted potential (``"beckmann"``; `sojourn.reference.players`), and the
-            multiplier is the price that a player sees.
+            Wardrop equilibrium. Between them it is the minimum of a weighted potential (``"beckmann"``; see
+            `sojourn.reference.parallel.players`), and the multiplier is the price that a player sees.
         """
         if math.isinf(check_players(players)):
             return self.solve("equilibrium", load, **how)
@@ -198,8 +198,8 @@ class ParallelServers:
         return exact.thresholds(self.bank)
 
     def curve(self, loads: npt.ArrayLike, which: str | None = None, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
-        """Delays, flows and price of anarchy over loads; see `sojourn.models.studies.curve.curve`."""
-        from sojourn.models.studies.curve import curve
+        """Delays, flows and price of anarchy over loads; see `sojourn.models.systems.parallel.curve.curve`."""
+        from .curve import curve
 
         return curve(self, loads, which, refine, **how)
 
@@ -241,7 +241,7 @@ class ParallelServers:
         >>> round(found.poa, 6), round(found.candidate_poa, 6)
         (2.101683, 1.753549)
         """
-        from sojourn.models.studies.worst_case import worst_case
+        from .worst_case import worst_case
 
         return worst_case(self, up_to, **how)
 
@@ -270,7 +270,7 @@ class ParallelServers:
         return tolls(self, load, **how)
 
     def sensitivity(self, load: float, players: float = math.inf, **how: Unpack[How]) -> Sensitivity:
-        """Derivatives of the mean delay in every rate and delay; see `sojourn.reference.sensitivity`.
+        """Derivatives of the mean delay in every rate and delay; see `sojourn.reference.parallel.sensitivity`.
 
         Parameters
         ----------

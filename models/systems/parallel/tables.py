@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sojourn.models.latency.base import parameters
-from sojourn.models.latency.registry import family_named, names
-from sojourn.models.scenarios.fields import ScenarioError, known
-from sojourn.models.scenarios.units import RATES, TIMES, Units
+from ...frontend.fields import ScenarioError, known
+from ...frontend.units import RATES, TIMES, Units
+from ...latency.base import parameters
+from ...latency.registry import family_named, names
 
 OWN = ("name", "family", "service_time", "replicas")
 TEXT = ("name", "family")

@@ -4,8 +4,8 @@ A solver answers at the ends of the segments, and at least once. Between them Ne
 neighbours mostly meet the certificate at once, many loads in one pass; where they do not, a solver
 is asked again, as long as that gains.
 
-The bound of a cell is the one of `sojourn.reference.worst_case`, on the certificates' bounds of the true values: the chord of the largest
-latencies that the equilibria can have, and the lines that the multipliers of the optima prove to lie below the least total delay.
+The bound of a cell is the one of `sojourn.reference.parallel.worst_case`, on the certificates' bounds of the true values: the chord of the
+largest latencies that the equilibria can have, and the lines that the multipliers of the optima prove to lie below the least total delay.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import numpy as np
 
-from sojourn.models.solving.certificate import rounding, supporting_lines
-from sojourn.models.solving.chain import How, no_limits
-from sojourn.models.solving.finish import finish
-from sojourn.models.studies.curve import GOALS
-from sojourn.models.studies.progress import Ticker
-from sojourn.models.systems.formulations import for_goal
-from sojourn.models.systems.sweep import Answers
-from sojourn.reference.errors import Array
-from sojourn.reference.saturation import saturation
-from sojourn.reference.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
+from ....reference.errors import Array
+from ....reference.parallel.saturation import saturation
+from ....reference.parallel.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
+from ...core.progress import Ticker
+from ...core.solve import How, no_limits
+from .certificate import rounding, supporting_lines
+from .curve import GOALS
+from .finish import finish
+from .formulations import for_goal
+from .sweep import Answers
 
 if TYPE_CHECKING:
-    from sojourn.models.solving.prices import Goal
-    from sojourn.models.systems.parallel import ParallelServers
-    from sojourn.models.systems.sweep import OneByOne, Sweep
+    from .prices import Goal
+    from .sweep import OneByOne, Sweep
+    from .system import ParallelServers
 
 MOST = 4000  # loads solved for before the search stops with the gap it has
 DERIVED = 1000  # where slopes are made of differences: each load is dear

@@ -1,8 +1,20 @@
 """Jobs that pass several stages in one of several service modes: which mode, and how much of each stage for it."""
 
-from sojourn.models.systems.dual_mode.dual_mode import DualMode
-from sojourn.models.systems.dual_mode.multi_mode import MultiMode
-from sojourn.models.systems.dual_mode.operating_point import MaxLoad, OperatingPoint
-from sojourn.models.systems.dual_mode.tunable import TunableMode, TunableSolution
+from .curve import profile
+from .dual_mode import DualMode
+from .evaluation import OperatingEvaluation, TunableEvaluation
+from .operating_point import MaxLoad, OperatingPoint
+from .system import MultiMode
+from .tunable import TunableMode, TunableSolution
 
-__all__ = ["DualMode", "MaxLoad", "MultiMode", "OperatingPoint", "TunableMode", "TunableSolution"]
+__all__ = [
+    "DualMode",
+    "MaxLoad",
+    "MultiMode",
+    "OperatingEvaluation",
+    "OperatingPoint",
+    "TunableEvaluation",
+    "TunableMode",
+    "TunableSolution",
+    "profile",
+]

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.models.solving.chain import not_certified
-from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.solving.record import Attempt
-from sojourn.models.solving.wanted import Wanted
-from sojourn.models.systems.dual_mode.partition import meets
-from sojourn.models.systems.dual_mode.search import Search
-from sojourn.models.systems.dual_mode.sweep import compiles
-from sojourn.reference.dual_mode import Breakaway, Modes, Segment, light_load_assignment, segment, segments
-from sojourn.reference.dual_mode.breakaway import best_away, first_change, is_better
-from sojourn.reference.dual_mode.stability import slack
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.service_modes import Breakaway, Modes, Segment, light_load_assignment, segment, segments
+from ....reference.service_modes.breakaway import best_away, first_change, is_better
+from ....reference.service_modes.stability import slack
+from ...core.errors import NotCertifiedError
+from ...core.solution import Attempt
+from ...core.solve import not_certified
+from ...core.wanted import Wanted
+from .partition import meets
+from .search import Search
+from .sweep import compiles
 
 SCAN = 24  # loads looked at before the bisection
 REMEDY = "Ask for a wider gap=, or name another solver="

@@ -9,13 +9,13 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.solving.bounds import bounds
-from sojourn.models.solving.engine import run
-from sojourn.models.solving.record import Attempt, Timing
-from sojourn.models.solving.wanted import Wanted
-from sojourn.models.systems.dual_mode.operating_point import MaxLoad
-from sojourn.reference.dual_mode import Modes
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.service_modes import Modes
+from ...core.certificate import bounds
+from ...core.run import run
+from ...core.solution import Attempt, Timing
+from ...core.wanted import Wanted
+from .operating_point import MaxLoad
 
 EPS = float(np.finfo(float).eps)
 

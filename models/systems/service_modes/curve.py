@@ -10,20 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.studies.curve import check_loads
-from sojourn.models.studies.progress import track
-from sojourn.models.studies.refine import CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
-from sojourn.models.systems.dual_mode import DualMode
-from sojourn.models.systems.dual_mode.sweep import Points
-from sojourn.reference import dual_mode as exact
-from sojourn.reference.dual_mode.stability import check_assignment, check_load
-from sojourn.reference.errors import Array, InputError, numbers
+from ....reference import service_modes as exact
+from ....reference.errors import Array, InputError, numbers
+from ....reference.service_modes.stability import check_assignment, check_load
+from ...core.curve import CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
+from ...core.errors import NotCertifiedError
+from ...core.progress import track
+from ..parallel.curve import check_loads
+from .dual_mode import DualMode
+from .sweep import Points
 
 if TYPE_CHECKING:
-    from sojourn.models.solving.chain import HowPolished
-    from sojourn.models.systems.dual_mode import MultiMode
-    from sojourn.models.systems.dual_mode.sweep import AssignmentSweep, OneByOne, PartitionSweep
+    from ...core.solve import HowPolished
+    from .sweep import AssignmentSweep, OneByOne, PartitionSweep
+    from .system import MultiMode
 
     Asked = AssignmentSweep | PartitionSweep | OneByOne
 

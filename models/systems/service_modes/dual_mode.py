@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.systems.dual_mode.multi_mode import MultiMode, as_rates
-from sojourn.models.systems.dual_mode.tunable import TunableMode
-from sojourn.reference import dual_mode as exact
-from sojourn.reference.dual_mode.modes import check_dual
-from sojourn.reference.errors import InputError
+from ....reference import service_modes as exact
+from ....reference.errors import InputError
+from ....reference.service_modes.modes import check_dual
+from .system import MultiMode, as_rates
+from .tunable import TunableMode
 
 STAGES, MODES = ("local", "cloud"), ("mode 1", "mode 2")
 

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.solving.ratio import ROUNDING, Bounded, Ratio, excess, within
-from sojourn.models.solving.record import finite_or_none
-from sojourn.models.systems.dual_mode.partition import EPS, rounding
-from sojourn.models.systems.evaluation import SUM, with_bounds
-from sojourn.reference import dual_mode as exact
-from sojourn.reference.dual_mode.partition import divide, stage_delay
-from sojourn.reference.dual_mode.stability import as_assignment, slack
-from sojourn.reference.errors import Array, InputError, numbers
+from ....reference import service_modes as exact
+from ....reference.errors import Array, InputError, numbers
+from ....reference.service_modes.partition import divide, stage_delay
+from ....reference.service_modes.stability import as_assignment, slack
+from ...core.ratio import ROUNDING, Bounded, Ratio, excess, within
+from ...core.solution import finite_or_none
+from ..parallel.evaluation import SUM, with_bounds
+from .partition import EPS, rounding
 
 NEVER = Bounded(np.inf, np.inf, np.inf)
 

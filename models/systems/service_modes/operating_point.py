@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 
 import cvxpy as cp
 
-from sojourn.models.solving.bounds import Bounds
-from sojourn.models.solving.record import Attempt, Timing, finite
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ...core.certificate import Bounds
+from ...core.solution import Attempt, Timing, finite
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,14 +15,14 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.latency.base import product_at_least
-from sojourn.models.solving.bounds import Bounds, bounds_of
-from sojourn.models.solving.engine import run
-from sojourn.models.solving.record import Attempt, Timing
-from sojourn.models.solving.wanted import Wanted
-from sojourn.reference.dual_mode import Modes
-from sojourn.reference.dual_mode.stability import slack
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.service_modes import Modes
+from ....reference.service_modes.stability import slack
+from ...core.certificate import Bounds, bounds_of
+from ...core.run import run
+from ...core.solution import Attempt, Timing
+from ...core.wanted import Wanted
+from ...latency.base import product_at_least
 
 NEWTON = 80  # steps: 2 or 3 from a solver's answer; each lets a part that is far too small grow by half
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)

@@ -7,8 +7,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sojourn.models.plots.style import COLOURS, grid, load_label, log_delay
-from sojourn.models.studies.dual_mode_curve import ALONE
+from ...frontend.style import COLOURS, grid, load_label, log_delay
+from .curve import ALONE
 
 JUMP = 0.02  # of p between neighbouring loads
 SHOWN = 12.0  # delays above so many times the least are left out: they grow without bound at the ends of the stable interval
@@ -22,7 +22,7 @@ def plot_dual_mode(data: xr.Dataset, profile: xr.Dataset, title: str = "") -> Fi
     data : xarray.Dataset
         From `MultiMode.curve`.
     profile : xarray.Dataset
-        From `sojourn.models.studies.profile`.
+        From `sojourn.models.systems.service_modes.curve.profile`.
     title : str
 
     Returns

@@ -11,15 +11,15 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from sojourn.models.reports.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
-from sojourn.models.solving.record import finite_or_none
-from sojourn.reference import dual_mode as exact
+from ....reference import service_modes as exact
+from ...core.solution import finite_or_none
+from ...frontend.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from sojourn.models.scenarios import DualModeScenario
-    from sojourn.models.systems import OperatingPoint
+    from .operating_point import OperatingPoint
+    from .scenario import DualModeScenario
 
 PROFILE = (0.25, 0.5, 0.7, 0.85, 0.95)  # parts of the largest load at which the delay is drawn against p, beside the operating point
 
@@ -126,8 +126,9 @@ def _print_marks(result: dict[str, Any], capacity: float) -> None:
 
 def _write_all(folder: Path, scenario: DualModeScenario, solver: str | None, result: dict[str, Any], *, quiet: bool) -> int:
     """Write what there is as soon as it is there; a file that cannot be written does not stop the others."""
-    from sojourn.models.plots import plot_dual_mode
-    from sojourn.models.studies import CurveInterruptedError, profile
+    from ...core.curve import CurveInterruptedError
+    from .curve import profile
+    from .plots import plot_dual_mode
 
     failed = [write(folder / "result.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
     interrupted = False

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sojourn.models.scenarios.fields import ScenarioError, known, number, table, text
-from sojourn.models.scenarios.loads import Loads
-from sojourn.models.scenarios.units import Units, units_of
-from sojourn.models.systems.dual_mode import DualMode
-from sojourn.reference.errors import Array, InputError, LoadError
+from ....reference.errors import Array, InputError, LoadError
+from ...frontend.fields import ScenarioError, known, number, table, text
+from ...frontend.loads import Loads
+from ...frontend.units import Units, units_of
+from .dual_mode import DualMode
 
 TOP_KEYS = ("title", "source", "units", "loads", "dual_mode")
 CANONICAL, RATES = ("mu0", "K", "f"), ("local", "cloud")

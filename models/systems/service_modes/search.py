@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.models.solving.bounds import bounds
-from sojourn.models.solving.chain import able, first_certified
-from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.solving.record import Attempt, Timing
-from sojourn.models.solving.sessions import SESSIONS
-from sojourn.models.solving.wanted import Wanted
-from sojourn.models.systems.dual_mode import partition, sum_of_squares
-from sojourn.models.systems.dual_mode.operating_point import OperatingPoint
-from sojourn.models.systems.dual_mode.sweep import AssignmentSweep, PartitionSweep
-from sojourn.reference.dual_mode import Modes, Segment, segment
-from sojourn.reference.dual_mode.stability import slack
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.service_modes import Modes, Segment, segment
+from ....reference.service_modes.stability import slack
+from ...core.certificate import bounds
+from ...core.errors import NotCertifiedError
+from ...core.native import SESSIONS
+from ...core.solution import Attempt, Timing
+from ...core.solve import able, first_certified
+from ...core.wanted import Wanted
+from . import partition, sum_of_squares
+from .operating_point import OperatingPoint
+from .sweep import AssignmentSweep, PartitionSweep
 
 WITHIN = Wanted.of({})  # of the partition within a joint optimum
 AGAIN: Mapping[str, Mapping[str, float]] = {

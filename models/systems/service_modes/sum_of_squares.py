@@ -1,6 +1,6 @@
 """The best assignment of jobs to two modes as an exact semidefinite program.
 
-The delay along the stable interval is N(u)/D(u), 0 <= u <= 1 (see `sojourn.reference.dual_mode.segment`). A number g is a lower bound of it
+The delay along the stable interval is N(u)/D(u), 0 <= u <= 1 (see `sojourn.reference.service_modes.segment`). A number g is a lower bound of it
 exactly when N - g D is nonnegative there, and a polynomial of even degree 2d is so exactly when it is s0 + u (1 - u) s1 with s0, s1 sums of
 squares of degree 2d and 2d - 2 (Lukacs): z' Q0 z and z' Q1 z with Q0, Q1 positive semidefinite. All is written in the Bernstein basis.
 """
@@ -17,10 +17,10 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.solving.engine import run
-from sojourn.models.solving.record import Attempt, Timing
-from sojourn.reference.dual_mode import Segment
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.service_modes import Segment
+from ...core.run import run
+from ...core.solution import Attempt, Timing
 
 EPS = float(np.finfo(float).eps)
 NEWTON = 60  # steps: 2 or 3 for a p known to 1e-7; they slow down where the delay is flat, as at a breakaway without a jump

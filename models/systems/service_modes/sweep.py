@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.solving.bounds import bounds_of
-from sojourn.models.solving.compiled import Compiled
-from sojourn.models.solving.errors import NotCertifiedError
-from sojourn.models.solving.sessions import SESSIONS
-from sojourn.models.solving.solvers import OPTIONS, QUICK
-from sojourn.models.solving.table import Mask, Table
-from sojourn.models.solving.wanted import Wanted
-from sojourn.models.systems.dual_mode import partition, sum_of_squares
-from sojourn.models.systems.dual_mode.operating_point import OperatingPoint
-from sojourn.reference.dual_mode import Modes, Segment, segments
-from sojourn.reference.dual_mode.stability import slack
-from sojourn.reference.errors import Array
+from ....reference.errors import Array
+from ....reference.service_modes import Modes, Segment, segments
+from ....reference.service_modes.stability import slack
+from ...core.certificate import bounds_of
+from ...core.errors import NotCertifiedError
+from ...core.native import SESSIONS
+from ...core.parametric import Compiled
+from ...core.solvers import OPTIONS, QUICK
+from ...core.table import Mask, Table
+from ...core.wanted import Wanted
+from . import partition, sum_of_squares
+from .operating_point import OperatingPoint
 
 Index = npt.NDArray[np.intp]
 BLOCK = 512  # loads at once: what an interruption loses

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
 
-from sojourn.models.solving.chain import HowPolished, Settings, able, check_how, first_certified
-from sojourn.models.solving.wanted import Wanted
-from sojourn.models.systems.dual_mode import capacity
-from sojourn.models.systems.dual_mode.breakaway import CertifiedBreakaway, breakaway
-from sojourn.models.systems.dual_mode.evaluation import OperatingEvaluation, evaluate
-from sojourn.models.systems.dual_mode.operating_point import MaxLoad, OperatingPoint
-from sojourn.models.systems.dual_mode.partition import Program, write
-from sojourn.models.systems.dual_mode.search import Search
-from sojourn.models.systems.dual_mode.sweep import AssignmentSweep, OneByOne, PartitionSweep, compiles
-from sojourn.reference.dual_mode import Modes, stable_interval
-from sojourn.reference.dual_mode import capacity as closed_form
-from sojourn.reference.dual_mode.stability import check_assignment, one_load
-from sojourn.reference.errors import Array, InputError, numbers
+from ....reference.errors import Array, InputError, numbers
+from ....reference.service_modes import Modes, stable_interval
+from ....reference.service_modes import capacity as closed_form
+from ....reference.service_modes.stability import check_assignment, one_load
+from ...core.solve import HowPolished, Settings, able, check_how, first_certified
+from ...core.wanted import Wanted
+from . import capacity
+from .breakaway import CertifiedBreakaway, breakaway
+from .evaluation import OperatingEvaluation, evaluate
+from .operating_point import MaxLoad, OperatingPoint
+from .partition import Program, write
+from .search import Search
+from .sweep import AssignmentSweep, OneByOne, PartitionSweep, compiles
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,8 +135,8 @@ class MultiMode:
         """Assignment and partition of least mean delay: the joint optimum over (p, alpha, beta), for two modes.
 
         The problem is not convex in (p, alpha, beta), but is exactly a semidefinite program in another form: see
-        `sojourn.models.systems.dual_mode.sum_of_squares`. Its value is a certified lower bound of every operating point; its dual says where
-        p is; alpha and beta come from `partition`.
+        `sojourn.models.systems.service_modes.sum_of_squares`. Its value is a certified lower bound of every operating point; its dual says
+        where p is; alpha and beta come from `partition`.
 
         Parameters
         ----------
@@ -220,9 +220,9 @@ class MultiMode:
     ) -> xr.Dataset:
         """Best assignment, partition and delay over loads; with `p` given, the best partition for it.
 
-        See `sojourn.models.studies.dual_mode_curve.curve` and `partition_curve` there.
+        See `sojourn.models.systems.service_modes.curve.curve` and `partition_curve` there.
         """
-        from sojourn.models.studies.dual_mode_curve import curve, partition_curve
+        from .curve import curve, partition_curve
 
         if p is not None:
             if refine:

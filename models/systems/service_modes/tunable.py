@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.latency import MM1
-from sojourn.models.solving.chain import How
-from sojourn.models.solving.solution import Solution
-from sojourn.models.systems.dual_mode.evaluation import TunableEvaluation
-from sojourn.models.systems.parallel import ParallelServers
-from sojourn.reference import dual_mode as exact
-from sojourn.reference.errors import InputError, one_number
+from ....reference import service_modes as exact
+from ....reference.errors import InputError, one_number
+from ...core.solve import How
+from ...latency import MM1
+from ..parallel.solution import Solution
+from ..parallel.system import ParallelServers
+from .evaluation import TunableEvaluation
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -118,7 +118,7 @@ class TunableMode:
         )
 
     def curve(self, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
-        """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.studies.curve.curve`.
+        """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.systems.parallel.curve.curve`.
 
         Examples
         --------

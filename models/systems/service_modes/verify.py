@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sojourn.models.solving.chain import HowPolished, check_how
-from sojourn.models.studies.checks import AGREE, Check, Verification, compare
-from sojourn.models.studies.progress import track
-from sojourn.models.systems.dual_mode import DualMode, MultiMode
-from sojourn.reference import dual_mode as exact
-from sojourn.reference.errors import numbers
+from ....reference import service_modes as exact
+from ....reference.errors import numbers
+from ...core.progress import track
+from ...core.solve import HowPolished, check_how
+from ...frontend.verification import AGREE, Check, Verification, compare
+from .dual_mode import DualMode
+from .system import MultiMode
 
 TIE = 1e-6  # relative distance from the breakaway load within which two p are as good as each other
 

@@ -6,9 +6,9 @@ from rich.console import Console
 from scipy.optimize import approx_fprime
 
 from sojourn.models import DualMode, InputError
-from sojourn.models.studies import traps as count
-from sojourn.models.studies.traps import STARTS, Traps, gradient, judged, nelder_mead, random_start, random_system, slsqp, value
-from sojourn.reference import dual_mode as exact
+from sojourn.models.benchmarks.local_minima import STARTS, Traps, gradient, judged, nelder_mead, random_start, random_system, slsqp, value
+from sojourn.models.benchmarks.local_minima import traps as count
+from sojourn.reference import service_modes as exact
 
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 

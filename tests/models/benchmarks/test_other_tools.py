@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.reports import bench
-from sojourn.models.studies.peers import CASES, METHODS, Answer, Skipped, compare, elsewhere, line_program, table
-from sojourn.models.studies.peers.answer import judge
-from sojourn.models.studies.peers.compare import ask
-from sojourn.models.studies.peers.methods import line
+from sojourn.models.benchmarks import report as bench
+from sojourn.models.benchmarks.other_tools import CASES, METHODS, Answer, Skipped, compare, elsewhere, line_program, table
+from sojourn.models.benchmarks.other_tools.answer import judge
+from sojourn.models.benchmarks.other_tools.compare import ask
+from sojourn.models.benchmarks.other_tools.methods import line
 
 HERE = {name: method for name, method in METHODS.items() if not name.startswith("LINE")}
 TRIO, PAIR = CASES[0](), CASES[1]()
@@ -159,7 +159,7 @@ def test_program_for_line_reads_and_writes_json():
 
 
 def test_command(rows, monkeypatch, capsys):
-    import sojourn.models.studies.peers as peers
+    import sojourn.models.benchmarks.other_tools as peers
 
     monkeypatch.setattr(peers, "compare", lambda limit: iter(rows))
     assert bench.peers(5.0, as_json=True) == 0

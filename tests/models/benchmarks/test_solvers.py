@@ -12,12 +12,12 @@ import xarray as xr
 from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.solving.engine import Run
-from sojourn.models.studies import solvers
-from sojourn.models.studies.solvers import PROBLEMS, SETTINGS, compare, questions, summaries, summary_table, table
-from sojourn.models.studies.solvers.dataset import to_dataset
-from sojourn.models.studies.solvers.settings import options
-from sojourn.models.studies.solvers.tables import shifted_geometric_mean
+from sojourn.models.benchmarks import solvers
+from sojourn.models.benchmarks.solvers import PROBLEMS, SETTINGS, compare, questions, summaries, summary_table, table
+from sojourn.models.benchmarks.solvers.dataset import to_dataset
+from sojourn.models.benchmarks.solvers.settings import options
+from sojourn.models.benchmarks.solvers.tables import shifted_geometric_mean
+from sojourn.models.core.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_tables_and_files_have_every_row(rows, tmp_path):
 def test_solver_that_panics_or_returns_nonsense_is_a_row(monkeypatch):
     import sys
 
-    module = sys.modules["sojourn.models.studies.solvers.compare"]
+    module = sys.modules["sojourn.models.benchmarks.solvers.compare"]
 
     class Panic(BaseException):
         pass

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.reports import speed as report
-from sojourn.models.studies import speed as study
-from sojourn.models.studies.speed import read, speed
+from sojourn.models.benchmarks import speed as study
+from sojourn.models.benchmarks import speed_report as report
+from sojourn.models.benchmarks.speed import read, speed
 
 SWEEPS = [f"{goal}, 3 servers, 1,000 loads" for goal in ("optimum", "equilibrium")]
 

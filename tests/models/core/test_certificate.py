@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sojourn.models.solving.bounds import bounds
+from sojourn.models.core.certificate import bounds
 
 
 def test_gap_is_the_larger_distance_over_the_lower_bound():

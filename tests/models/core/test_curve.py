@@ -8,12 +8,14 @@ import pytest
 import xarray as xr
 
 from sojourn.models import MM1, DualMode, InputError, Measured, MultiMode, ParallelServers, TunableMode
-from sojourn.models.scenarios import load_scenario
-from sojourn.models.studies import CurveInterruptedError, control_curve, misjudged, players_curve
-from sojourn.models.studies.refine import MOST, Drawn, curve_of, on_axis, on_log_axis
-from sojourn.models.systems.sweep import Sweep
-from sojourn.reference import controlled, equilibrium, optimum, price_of_anarchy, thresholds
-from sojourn.reference import dual_mode as exact
+from sojourn.models.core.curve import MOST, CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
+from sojourn.models.frontend.loader import load_scenario
+from sojourn.models.systems.parallel.system.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.system.misspecification import misjudged
+from sojourn.models.systems.parallel.system.sweep import Sweep
+from sojourn.reference import controlled, equilibrium, optimum, price_of_anarchy
+from sojourn.reference import service_modes as exact
+from sojourn.reference.parallel import thresholds
 
 TOLERANCE = 2e-3
 SYSTEM = load_scenario("scenario-1").system
@@ -307,7 +309,7 @@ def test_interrupted_it_keeps_what_was_done(call, monkeypatch):
 
 
 def test_interrupted_on_the_way_to_the_kinks_it_keeps_what_was_given(monkeypatch):
-    module = sys.modules["sojourn.models.studies.dual_mode_curve"]
+    module = sys.modules["sojourn.models.systems.service_modes.curve"]
     monkeypatch.setattr(module, "_marks", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(CurveInterruptedError) as caught:
         DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).curve([1.0, 4.5], refine=True)

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from sojourn.models import MM1, DualMode, MultiMode, ParallelServers
-from sojourn.models.solving.compiled import Compiled
-from sojourn.models.solving.engine import run
-from sojourn.models.solving.sessions import SESSIONS
-from sojourn.models.solving.solvers import OPTIONS
-from sojourn.models.systems.dual_mode import partition, sum_of_squares
-from sojourn.models.systems.formulations import FORMULATIONS, build
-from sojourn.reference.dual_mode import segments
+from sojourn.models.core.native import SESSIONS
+from sojourn.models.core.parametric import Compiled
+from sojourn.models.core.run import run
+from sojourn.models.core.solvers import OPTIONS
+from sojourn.models.systems.parallel.system.formulations import FORMULATIONS, build
+from sojourn.models.systems.service_modes import partition, sum_of_squares
+from sojourn.reference.service_modes import segments
 
 EQUAL = MM1([100.0, 80.0, 200.0], 0.01)
 UNEQUAL = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.02])

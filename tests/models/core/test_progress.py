@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sojourn.models.studies import progress
+from sojourn.models.core import progress
 
 
 class Terminal(io.StringIO):

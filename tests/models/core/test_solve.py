@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from sojourn.models import MM1, FormulationError, InputError, NotCertifiedError, ParallelServers, SolverNameError
-from sojourn.models.solving import Solution, solvers
-from sojourn.models.solving.engine import Run
-from sojourn.models.systems import search
-from sojourn.reference import parallel as exact
+from sojourn.models.core import solvers
+from sojourn.models.core.run import Run
+from sojourn.models.systems.parallel.system import search
+from sojourn.models.systems.parallel.system.solution import Solution
+from sojourn.reference.parallel import optimum_equilibrium as exact
 
 GOALS = ("optimum", "equilibrium")
 LOAD = 12.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import MM1, Budget, DualMode, MaxShare, ParallelServers, Percentile, TunableMode
-from sojourn.models.solving.times import in_time_unit
+from sojourn.models.core.times import in_time_unit
 
 RATE, DELAY = np.array([100.0, 80.0, 200.0]), np.array([5.0, 5.0, 20.0])
 IN_RUN = {

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from sojourn.models import MG1, MM1, DualMode, InputError, MaxShare, MMc, NotCertifiedError, ParallelServers, TunableMode, study
-from sojourn.models.solving.wanted import UNPOLISHED, Wanted
-from sojourn.models.studies import control_curve, misjudged, players_curve, verify
+from sojourn.models.core.wanted import UNPOLISHED, Wanted
+from sojourn.models.studies.verify import verify
+from sojourn.models.systems.parallel.system.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.system.misspecification import misjudged
 from sojourn.reference import price_of_anarchy
 
 LOAD, NO_GAP = 3.0, [math.inf, math.nan, 0.0, -1e-6, True, np.inf, "1e-6"]
@@ -128,7 +130,7 @@ def test_next_to_saturation_a_certified_answer_is_right(goal, near):
 @pytest.mark.parametrize("wrong", [1.5, 1 + 1e-6])
 def test_lower_bound_above_a_delay_that_is_there_certifies_nothing(monkeypatch, wrong):
     """Such a bound is wrong, however near 0 the difference that it leaves."""
-    from sojourn.models.systems.dual_mode import sum_of_squares
+    from sojourn.models.systems.service_modes import sum_of_squares
 
     real = sum_of_squares.certified_bound
     true = PAIR.assignment(4.5).mean_delay

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, InputError
+from sojourn.models.frontend.fields import ScenarioError
+from sojourn.models.frontend.loader import load_scenario, names, parse
 from sojourn.models.latency import LatencyPool
-from sojourn.models.scenarios import ScenarioError, load_scenario, names, parse
 
 HEAD = '[units]\nrate = "1/s"\ndelay = "ms"\n'
 SERVER = "[[servers]]\nrate = 10\ndelay = 5\n"

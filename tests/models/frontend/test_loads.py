@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from sojourn.models.scenarios import ScenarioError, Units, parse
-from sojourn.models.scenarios.loads import Loads
+from sojourn.models.frontend.fields import ScenarioError
+from sojourn.models.frontend.loader import parse
+from sojourn.models.frontend.loads import Loads
+from sojourn.models.frontend.units import Units
 from sojourn.reference.errors import LoadError
 
 CONSTANT = '[units]\nrate = "1/min"\ndelay = "s"\n[[servers]]\nfamily = "constant"\ndelay = 3\n'

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from sojourn.models.reports import files
+from sojourn.models.frontend import files
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.models.scenarios import ScenarioError, Units, parse
-from sojourn.models.scenarios.units import RATES, TIMES
+from sojourn.models.frontend.fields import ScenarioError
+from sojourn.models.frontend.loader import parse
+from sojourn.models.frontend.units import RATES, TIMES, Units
 
 SECOND = TIMES["s"]
 

@@ -8,9 +8,9 @@ from scipy.optimize import nnls
 
 from sojourn import reference
 from sojourn.models import MM1, InputError, ParallelServers
+from sojourn.models.frontend.measured_plot import plot_measured
 from sojourn.models.latency import fit as fitting
 from sojourn.models.latency.measured import Measured
-from sojourn.models.plots.measured import plot_measured
 
 RATE = 100.0
 

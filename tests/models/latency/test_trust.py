@@ -8,7 +8,7 @@ import pytest
 
 from sojourn import reference
 from sojourn.models import MM1, Function, InputError, Latency, LatencyCheckError, ParallelServers, Tandem, check_latency
-from sojourn.models.studies import study
+from sojourn.models.studies.batch import study
 from sojourn.reference.derived import curvature, differences, slope
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sojourn.reference import MG1, MM1, InputError, anarchy, candidate_worst_case, optimum, price_of_anarchy, saturation_limit, thresholds
+from sojourn.reference import MG1, MM1, InputError, candidate_worst_case, optimum, price_of_anarchy, saturation_limit
+from sojourn.reference.parallel import anarchy, thresholds
 
 
 def test_theorem_5_is_false():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sojourn.reference import MG1, MM1, Pool, Queue, equilibrium, optimum
-from sojourn.reference.balance import Servers
+from sojourn.reference.parallel.flow_balance import Servers
 from sojourn.reference.sums import WIDTH, exact_product, exact_sum
 
 BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])

@@ -8,7 +8,7 @@ from strategies import load_at, systems
 
 from sojourn.models import Constant, MMc
 from sojourn.reference import MM1, InputError, limited_optimum, optimum
-from sojourn.reference.limited import cheapest
+from sojourn.reference.parallel.limits import cheapest
 
 settings.register_profile("sojourn", deadline=None, max_examples=80, derandomize=True)
 settings.load_profile("sojourn")

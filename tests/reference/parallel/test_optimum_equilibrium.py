@@ -5,7 +5,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from sojourn.reference import MD1, MG1, MM1, Queue, equilibrium, optimum, thresholds
+from sojourn.reference import MD1, MG1, MM1, Queue, equilibrium, optimum
+from sojourn.reference.parallel import thresholds
 
 BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])
 SCENARIO_1 = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])

@@ -10,22 +10,10 @@ from polynomial import Plain
 from scipy.integrate import quad
 from strategies import load_at, parts, systems
 
-from sojourn.reference import (
-    MG1,
-    MM1,
-    InputError,
-    Pool,
-    Queue,
-    controlled,
-    equilibrium,
-    optimum,
-    price_of_anarchy,
-    price_of_optimum,
-    sensitivity,
-    tolls,
-)
-from sojourn.reference.control import Led, check_fractions
-from sojourn.reference.players import Perceived, perceived
+from sojourn.reference import MG1, MM1, InputError, Pool, Queue, controlled, equilibrium, optimum, price_of_anarchy, price_of_optimum
+from sojourn.reference.parallel import sensitivity, tolls
+from sojourn.reference.parallel.control import Led, check_fractions
+from sojourn.reference.parallel.players import Perceived, perceived
 
 settings.register_profile("sojourn", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile("sojourn")

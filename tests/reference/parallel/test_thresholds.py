@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from sojourn.reference import MD1, MG1, MM1, Pool, equilibrium, optimum, thresholds
+from sojourn.reference import MD1, MG1, MM1, Pool, equilibrium, optimum
+from sojourn.reference.parallel import thresholds
 
 GOALS = {"optimum": optimum, "equilibrium": equilibrium}
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from polynomial import Plain, Polynomial
 
-from sojourn.reference import MG1, MM1, InputError, LoadError, Pool, equilibrium, optimum, price_of_anarchy, thresholds, worst_case
-from sojourn.reference.saturation import saturation
-from sojourn.reference.worst_case import cell_bound, evaluate
+from sojourn.reference import MG1, MM1, InputError, LoadError, Pool, equilibrium, optimum, price_of_anarchy
+from sojourn.reference.parallel import thresholds, worst_case
+from sojourn.reference.parallel.saturation import saturation
+from sojourn.reference.parallel.worst_case import cell_bound, evaluate
 
 THREE = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
 
@@ -135,7 +136,7 @@ def test_a_wider_gap_costs_less():
 def test_a_search_that_is_stopped_says_what_it_has(monkeypatch):
     import sys
 
-    monkeypatch.setattr(sys.modules["sojourn.reference.worst_case"], "MOST", 10)
+    monkeypatch.setattr(sys.modules["sojourn.reference.parallel.worst_case"], "MOST", 10)
     found = worst_case(MG1([1.0, 1.0], [1.0, 20.0]))
     assert not found.certified
     assert found.gap > 1e-8

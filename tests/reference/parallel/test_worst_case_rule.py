@@ -7,7 +7,8 @@ from counterexamples import MM1_BY_A_HAIR, ONE_CV, Counterexample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sojourn.reference import MG1, MM1, candidate_worst_case, price_of_anarchy, saturation_limit, thresholds, worst_case
+from sojourn.reference import MG1, MM1, candidate_worst_case, price_of_anarchy, saturation_limit
+from sojourn.reference.parallel import thresholds, worst_case
 
 each = pytest.mark.parametrize("case", [*ONE_CV, MM1_BY_A_HAIR], ids=lambda c: f"k = {c.k:g}")
 

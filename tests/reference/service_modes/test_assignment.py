@@ -9,7 +9,8 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar
 from strategies_dual_mode import load_at, printed_delay, printed_interval, random_modes, random_part, random_system, rounding
 
-from sojourn.reference.dual_mode import (
+from sojourn.reference.errors import InputError, LoadError
+from sojourn.reference.service_modes import (
     Canonical,
     Modes,
     TunableMode,
@@ -22,7 +23,6 @@ from sojourn.reference.dual_mode import (
     partition,
     segment,
 )
-from sojourn.reference.errors import InputError, LoadError
 
 A, B, C = (Canonical(1.0, 4.0, *f).dual_mode for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
 IDEAL = Canonical(1.0, 4.0, 0.0, 1.0).dual_mode

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from strategies_dual_mode import random_system
 
-from sojourn.reference.dual_mode import Canonical, Modes, canonical
 from sojourn.reference.errors import InputError
+from sojourn.reference.service_modes import Canonical, Modes, canonical
 
 PAPER = Canonical(1.0, 4.0, 0.1, 0.3)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from sojourn.reference.dual_mode import (
+from sojourn.reference.errors import InputError
+from sojourn.reference.service_modes import (
     Canonical,
     TunableMode,
     assignment,
@@ -19,7 +20,6 @@ from sojourn.reference.dual_mode import (
     stable_interval,
     touch_points,
 )
-from sojourn.reference.errors import InputError
 
 SYSTEMS = {"A": Canonical(1.0, 4.0, 0.1, 0.3), "B": Canonical(1.0, 4.0, 0.05, 0.15), "C": Canonical(1.0, 4.0, 0.25, 0.4)}
 A, B, C = (system.dual_mode for system in SYSTEMS.values())

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from strategies_dual_mode import load_at, printed_delay, printed_interval, random_modes, random_part, random_system, rounding
 
-from sojourn.reference.dual_mode import Canonical, Modes, TunableMode, capacity, decompose, delay, mean_delay, partition
 from sojourn.reference.errors import InputError, LoadError
+from sojourn.reference.service_modes import Canonical, Modes, TunableMode, capacity, decompose, delay, mean_delay, partition
 
 SYSTEM = Canonical(1.0, 4.0, 0.1, 0.3)
 PAPER = SYSTEM.dual_mode

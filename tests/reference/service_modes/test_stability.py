@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import linprog
 from strategies_dual_mode import load_at, printed_interval, random_modes, random_system
 
-from sojourn.reference.dual_mode import Canonical, Modes, capacity, is_stable, partition, stable_interval, stable_point
 from sojourn.reference.errors import InputError, LoadError
+from sojourn.reference.service_modes import Canonical, Modes, capacity, is_stable, partition, stable_interval, stable_point
 
 PAPER = Canonical(1.0, 4.0, 0.1, 0.3).dual_mode
 SHAPES = [(s, m) for s in range(1, 5) for m in range(1, 5)]

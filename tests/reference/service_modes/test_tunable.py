@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from sojourn.reference.dual_mode import TunableMode
 from sojourn.reference.errors import InputError, LoadError
+from sojourn.reference.service_modes import TunableMode
 
 PAPER = TunableMode(1.0, 4.0)
 RATIOS = [1e-3, 0.2, 1.0, 1.0001, 2.0, 4.0, 100.0]

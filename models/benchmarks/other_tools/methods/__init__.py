@@ -4,8 +4,8 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 
-from sojourn.models.studies.peers.answer import Answer
-from sojourn.models.studies.peers.case import Case
+from ..answer import Answer
+from ..case import Case
 
 Method = Callable[[Case, float], Answer]
 """From a case, and the seconds after which a method that can be stopped has to end, to its answer. Raises `Skipped`."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sojourn.models.studies.peers.answer import Answer
-from sojourn.models.studies.peers.case import Case
-from sojourn.reference import parallel
+from .....reference.parallel import optimum_equilibrium as parallel
+from ..answer import Answer
+from ..case import Case
 
 
 def solve(case: Case, limit: float) -> Answer:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sojourn.models.studies.peers.answer import Answer
-from sojourn.models.studies.peers.case import Case
-from sojourn.models.systems.parallel import ParallelServers
+from ....systems.parallel.system import ParallelServers
+from ..answer import Answer
+from ..case import Case
 
 
 def solve(case: Case, limit: float) -> Answer:

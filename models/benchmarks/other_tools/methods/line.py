@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sojourn.models.studies.peers import elsewhere
-from sojourn.models.studies.peers.answer import Answer, Skipped
-from sojourn.models.studies.peers.case import Case
+from .. import elsewhere
+from ..answer import Answer, Skipped
+from ..case import Case
 
 REQUIREMENT, PYTHON = "line-solver==3.0.8.0", "3.11"
 GRACE = 60.0  # seconds to start, import and stop, beyond the limit that LINE itself is given

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cvxpy as cp
 import numpy as np
 
-from sojourn.models.studies.peers.answer import Answer, Skipped
-from sojourn.models.studies.peers.case import Case
+from ..answer import Answer, Skipped
+from ..case import Case
 
 
 def solve(case: Case, limit: float) -> Answer:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from sojourn.models.studies.peers.answer import Answer
-from sojourn.models.studies.peers.case import Case
-from sojourn.reference.errors import Array
+from .....reference.errors import Array
+from ..answer import Answer
+from ..case import Case
 
 EDGE = 1e-9  # part of a server that stays spare
 OPTIONS = {"ftol": 1e-15, "maxiter": 1000}

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from sojourn.models.studies.solvers.problem import Problem
+from ..problem import Problem
 
 PROBLEMS: tuple[Problem, ...] = tuple(
     problem for found in pkgutil.iter_modules(__path__) for problem in importlib.import_module(f"{__name__}.{found.name}").PROBLEMS

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sojourn.models.studies.solvers.problem import Judged, Problem, Task
-from sojourn.models.systems.dual_mode.multi_mode import MultiMode
-from sojourn.models.systems.dual_mode.sum_of_squares import coefficients
-from sojourn.models.systems.dual_mode.sum_of_squares import write as write_program
-from sojourn.reference.dual_mode import assignment, segment
+from .....reference.service_modes import assignment, segment
+from ....systems.service_modes.sum_of_squares import coefficients
+from ....systems.service_modes.sum_of_squares import write as write_program
+from ....systems.service_modes.system import MultiMode
+from ..problem import Judged, Problem, Task
 
 
 def build(n: int, rng: np.random.Generator) -> MultiMode:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sojourn.models.latency import MG1
-from sojourn.models.studies.solvers.parallel import parallel
+from ....latency import MG1
+from ..parallel import parallel
 
 
 def draw(n: int, rng: np.random.Generator) -> MG1:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sojourn.models.latency import MM1
-from sojourn.models.studies.solvers.parallel import parallel
+from ....latency import MM1
+from ..parallel import parallel
 
 
 def draw(n: int, rng: np.random.Generator) -> MM1:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sojourn.models.studies.solvers.problem import Judged, Problem, Task
-from sojourn.models.systems.dual_mode.multi_mode import MultiMode
-from sojourn.models.systems.dual_mode.partition import write as write_program
-from sojourn.reference.dual_mode import partition
-from sojourn.reference.dual_mode.stability import slack
+from .....reference.service_modes import partition
+from .....reference.service_modes.stability import slack
+from ....systems.service_modes.partition import write as write_program
+from ....systems.service_modes.system import MultiMode
+from ..problem import Judged, Problem, Task
 
 P = 0.4  # part of the jobs in the first mode
 

@@ -7,7 +7,7 @@ import pytest
 from every_family import FAMILIES
 
 from sojourn.models import MM1, DualMode, ParallelServers
-from sojourn.models.studies.many.fingerprint import Fingerprint
+from sojourn.models.studies.batch.fingerprint import Fingerprint
 
 
 def of(value):

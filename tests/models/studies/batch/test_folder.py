@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from sojourn.models import MM1, InputError, ParallelServers, load_study, study
-from sojourn.models.studies import StudyInterruptedError
+from sojourn.models.studies.batch import StudyInterruptedError
 
 LOADS = [1.0, 4.0]
 SYSTEMS = {f"système {n}": ParallelServers(MM1(np.arange(2.0, 4.0 + n)), names=[f"{n}-{i}" for i in range(2 + n)]) for n in range(4)}
@@ -180,7 +180,7 @@ def test_a_file_is_no_folder(out):
 
 
 def test_what_is_too_large_for_one_file_stays_in_chunks(out, monkeypatch):
-    monkeypatch.setattr("sojourn.models.studies.many.folder.LARGEST", 100)
+    monkeypatch.setattr("sojourn.models.studies.batch.folder.LARGEST", 100)
     (out / "study.nc").unlink()
     with pytest.warns(UserWarning, match=r"^study.nc is not written: .*; load_study\('.*out'\) reads the chunks"):
         data = study(SYSTEMS, LOADS, out=out)

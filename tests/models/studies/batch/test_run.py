@@ -24,8 +24,8 @@ from sojourn.models import (
     load_study,
     study,
 )
-from sojourn.models.studies import StudyInterruptedError, StudyStoppedError, progress
-from sojourn.models.studies.many import folder, rows
+from sojourn.models.core import progress
+from sojourn.models.studies.batch import StudyInterruptedError, StudyStoppedError, folder, rows
 
 LOADS = [1.0, 4.0]
 SYSTEMS = {
@@ -214,7 +214,7 @@ def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
     """Also those of a chunk that is not."""
     whole = study(SYSTEMS, LOADS)
     interrupt_at(monkeypatch, SYSTEMS["three"], KeyboardInterrupt)
-    monkeypatch.setattr("sojourn.models.studies.many.question.LEAST_CHUNKS", 1)
+    monkeypatch.setattr("sojourn.models.studies.batch.question.LEAST_CHUNKS", 1)
     with pytest.raises(StudyInterruptedError, match=r"^stopped after 1 of 2 systems; they are in .dataset, and out=folder would") as stop:
         study(SYSTEMS, LOADS)
     assert isinstance(stop.value, KeyboardInterrupt)
@@ -247,7 +247,7 @@ def test_a_worker_that_dies_loses_nothing_that_was_done(monkeypatch):
         yield 0, chunks[0].rows()
         raise RuntimeError("a worker was killed\nat length")
 
-    monkeypatch.setattr("sojourn.models.studies.many.run.solved", dies)
+    monkeypatch.setattr("sojourn.models.studies.batch.run.solved", dies)
     with pytest.raises(StudyStoppedError, match=r"^stopped by RuntimeError: a worker was killed after 1 of 2 systems; they are in") as stop:
         study(SYSTEMS, LOADS)
     assert stop.value.dataset["system"].values.tolist() == ["two"]

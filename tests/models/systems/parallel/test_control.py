@@ -8,10 +8,11 @@ import pytest
 from families import three_families
 
 from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
-from sojourn.models.systems import search
-from sojourn.models.systems.control import price_of_optimum
-from sojourn.reference import controlled, equilibrium, optimum, tolls
+from sojourn.models.systems.parallel.system import search
+from sojourn.models.systems.parallel.system.control import price_of_optimum
+from sojourn.reference import controlled, equilibrium, optimum
 from sojourn.reference import price_of_optimum as exact_price
+from sojourn.reference.parallel import tolls
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0

@@ -8,9 +8,10 @@ import pytest
 import xarray as xr
 
 from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
-from sojourn.models.studies import CurveInterruptedError, curve
-from sojourn.models.systems import sweep
-from sojourn.reference import parallel as exact
+from sojourn.models.core.curve import CurveInterruptedError
+from sojourn.models.systems.parallel.system import sweep
+from sojourn.models.systems.parallel.system.curve import curve
+from sojourn.reference.parallel import optimum_equilibrium as exact
 
 LOADS = [30.0, 350.0, 5.0, 190.0]  # in any order
 GOALS = ("optimum", "equilibrium")
@@ -182,7 +183,7 @@ def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch
 
 def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
     spoil(monkeypatch, 190.0 * system.unit(190.0), None)
-    monkeypatch.setattr("sojourn.models.solving.solvers.CHAIN", ("CLARABEL",))
+    monkeypatch.setattr("sojourn.models.core.solvers.CHAIN", ("CLARABEL",))
     with pytest.warns(UserWarning, match="2 of 8 answers are not certified"):
         data = system.curve(LOADS, formulation="beckmann")
     assert data["optimum_delay"].isnull().values.tolist() == [False, False, False, True]

@@ -10,10 +10,15 @@ from counterexamples import SMALL
 from rich.console import Console
 
 from sojourn.models import MD1, MG1, MM1, InputError, LoadError, NotCertifiedError, ParallelServers
-from sojourn.models.studies import CurveInterruptedError, WorstCaseInterruptedError, anarchy, control_curve, gallery, players_curve
-from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum, worst_case
+from sojourn.models.benchmarks import worst_case_rule as gallery
+from sojourn.models.core.curve import CurveInterruptedError
+from sojourn.models.systems.parallel.system import game_curves as anarchy
+from sojourn.models.systems.parallel.system.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.system.worst_case import WorstCaseInterruptedError
+from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
+from sojourn.reference.parallel import worst_case
 
-search = sys.modules["sojourn.models.studies.worst_case"]
+search = sys.modules["sojourn.models.systems.parallel.worst_case"]
 MIXED = ParallelServers(MM1([100.0, 80.0], 0.005), MG1([200.0], 4.0, 0.02), time_unit="s")
 ERRATIC = ParallelServers(MG1([1.0, 1.0], [1.0, 20.0]))
 

@@ -7,22 +7,9 @@ import numpy as np
 import pytest
 from families import budget_case, three_families
 
-from sojourn.models import (
-    BPR,
-    MD1,
-    MG1,
-    MM1,
-    Budget,
-    Constant,
-    MaxShare,
-    MaxUtilisation,
-    MinShare,
-    MMc,
-    ParallelServers,
-    Percentile,
-)
+from sojourn.models import BPR, MD1, MG1, MM1, Budget, Constant, MaxShare, MaxUtilisation, MinShare, MMc, ParallelServers, Percentile
 from sojourn.reference import limited_optimum
-from sojourn.reference.limited import cheapest
+from sojourn.reference.parallel.limits import cheapest
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0

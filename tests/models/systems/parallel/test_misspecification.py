@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, InputError, ParallelServers
-from sojourn.models.studies import misjudged
-from sojourn.reference import parallel as exact
+from sojourn.models.systems.parallel.system.misspecification import misjudged
+from sojourn.reference.parallel import optimum_equilibrium as exact
 
 RATE, DELAY = [100.0, 80.0, 200.0], [0.005, 0.005, 0.020]
 LOADS = [60.0, 190.0, 340.0]

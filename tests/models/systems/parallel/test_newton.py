@@ -8,9 +8,9 @@ import pytest
 
 from sojourn.models import MD1, MG1, MM1
 from sojourn.models.latency import LatencyPool
-from sojourn.models.solving.certificate import certify, mean_delay
-from sojourn.models.solving.polish import polish
-from sojourn.reference import parallel as exact
+from sojourn.models.systems.parallel.system.certificate import certify, mean_delay
+from sojourn.models.systems.parallel.system.newton import polish
+from sojourn.reference.parallel import optimum_equilibrium as exact
 
 GOALS = ("optimum", "equilibrium")
 BANKS = {

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, LoadError, NotCertifiedError, ParallelServers
-from sojourn.models.systems.formulations import FORMULATIONS
-from sojourn.models.systems.minmax import Bisection
-from sojourn.reference import parallel as exact
+from sojourn.models.systems.parallel.system.formulations import FORMULATIONS
+from sojourn.models.systems.parallel.system.minmax import Bisection
+from sojourn.reference.parallel import optimum_equilibrium as exact
 
 GOALS = ("optimum", "equilibrium")
 SYSTEMS = {

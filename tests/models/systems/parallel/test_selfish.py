@@ -12,10 +12,11 @@ from scipy.integrate import quad
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, MMc, ParallelServers
 from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers, seen_by_followers, seen_by_players
-from sojourn.models.systems import search
-from sojourn.models.systems.control import price_of_optimum
-from sojourn.reference import controlled, equilibrium, optimum, sensitivity, tolls
+from sojourn.models.systems.parallel.system import search
+from sojourn.models.systems.parallel.system.control import price_of_optimum
+from sojourn.reference import controlled, equilibrium, optimum
 from sojourn.reference import price_of_optimum as exact_price
+from sojourn.reference.parallel import sensitivity, tolls
 
 BANK = MG1([100.0, 80.0, 200.0], [0.3, 1.0, 4.0], [0.005, 0.005, 0.02])
 SYSTEM = ParallelServers(BANK)

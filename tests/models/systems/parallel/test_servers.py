@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import BPR, MM1, Constant, InputError, Kingman, Latency, MM1Setup, MMc, Polynomial, Tandem
+from sojourn.models.frontend.fields import ScenarioError
+from sojourn.models.frontend.loader import parse
 from sojourn.models.latency import LatencyPool, registry
-from sojourn.models.scenarios import ScenarioError, parse
 
 HEAD = '[units]\nrate = "1/s"\ndelay = "ms"\n'
 AT = "[loads]\nat = 3\ncurve = [1, 2, 3]\n"

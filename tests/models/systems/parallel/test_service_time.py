@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import MG1, MM1, Constant, MMc, ParallelServers, Tandem
-from sojourn.models.scenarios import ScenarioError, parse
+from sojourn.models.frontend.fields import ScenarioError
+from sojourn.models.frontend.loader import parse
 
 HEAD = '[units]\nrate = "{rate}"\ndelay = "{delay}"\n'
 
@@ -134,7 +135,7 @@ def test_replicas_are_one_row_of_the_tables(sojourn, tmp_path):
 
 
 def test_picture_names_replicas_once(tmp_path):
-    from sojourn.models.plots import plot_curve
+    from sojourn.models.systems.parallel.system.plots import plot_curve
 
     found = scenario(MIXED)
     data = found.rows.dataset(found.units.present(found.system.curve([20.0, 60.0, 120.0])))

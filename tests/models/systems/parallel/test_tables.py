@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import InputError, Measured
-from sojourn.models.scenarios import ScenarioError, load_scenario, parse
+from sojourn.models.frontend.fields import ScenarioError
+from sojourn.models.frontend.loader import load_scenario, parse
 
 HEAD = '[units]\nrate = "1/s"\ndelay = "ms"\n'
 TABLE = """name,family,rate,service_time,delay,cv,servers,replicas

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, FormulationError, InputError, LoadError, MultiMode, NotCertifiedError
-from sojourn.models.systems.dual_mode import search, sum_of_squares
-from sojourn.reference import dual_mode as exact
+from sojourn.models.systems.service_modes import search, sum_of_squares
+from sojourn.reference import service_modes as exact
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
 SLOPPY = [{"max_iter": 3}, {"max_iter": 6}, {"tol_gap_abs": 1e-3, "tol_gap_rel": 1e-3, "tol_feas": 1e-3}]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, FormulationError, MultiMode, NotCertifiedError
-from sojourn.models.solving.compiled import Answers, Compiled
-from sojourn.models.solving.sessions import Raw
-from sojourn.reference import dual_mode as exact
+from sojourn.models.core.native import Raw
+from sojourn.models.core.parametric import Answers, Compiled
+from sojourn.reference import service_modes as exact
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
 

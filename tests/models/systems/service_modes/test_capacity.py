@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, InputError, MultiMode, NotCertifiedError, SolverNameError
-from sojourn.reference import dual_mode as exact
+from sojourn.reference import service_modes as exact
 
 SOLVERS = [s for s in ("CLARABEL", "SCS", "ECOS", "HIGHS", "SCIPY") if s in cp.installed_solvers()]
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))

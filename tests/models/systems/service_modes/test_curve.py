@@ -5,10 +5,11 @@ import pytest
 import xarray as xr
 
 from sojourn.models import DualMode, InputError, LoadError, MultiMode, NotCertifiedError
-from sojourn.models.studies import CurveInterruptedError, profile
-from sojourn.models.systems.dual_mode import sweep
-from sojourn.models.systems.dual_mode.sum_of_squares import coefficients
-from sojourn.reference import dual_mode as exact
+from sojourn.models.core.curve import CurveInterruptedError
+from sojourn.models.systems.service_modes import sweep
+from sojourn.models.systems.service_modes.curve import profile
+from sojourn.models.systems.service_modes.sum_of_squares import coefficients
+from sojourn.reference import service_modes as exact
 
 A, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.25, 0.4)))
 THREE = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]], stages=["device", "edge", "cloud"], time_unit="ms")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, InputError, LoadError, MultiMode, TunableMode
-from sojourn.reference import dual_mode as exact
+from sojourn.reference import service_modes as exact
 
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 THREE = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0]], stages=["edge", "cloud"])

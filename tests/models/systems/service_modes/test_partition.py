@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, FormulationError, InputError, LoadError, MultiMode, NotCertifiedError
-from sojourn.models.solving.wanted import Wanted
-from sojourn.models.systems.dual_mode import partition
-from sojourn.reference import dual_mode as exact
+from sojourn.models.core.wanted import Wanted
+from sojourn.models.systems.service_modes import partition
+from sojourn.reference import service_modes as exact
 
 SOLVERS = [s for s in ("CLARABEL", "SCS", "ECOS") if s in cp.installed_solvers()]
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))

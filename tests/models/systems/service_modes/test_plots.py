@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from sojourn.models import DualMode
-from sojourn.models.plots import plot_assignment, plot_dual_mode, plot_dual_mode_delay, plot_profile
-from sojourn.models.scenarios import Units
-from sojourn.models.studies import profile
+from sojourn.models.frontend.units import Units
+from sojourn.models.systems.service_modes.curve import profile
+from sojourn.models.systems.service_modes.plots import plot_assignment, plot_dual_mode, plot_dual_mode_delay, plot_profile
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode
-from sojourn.models.scenarios import DualModeScenario, ScenarioError, load_scenario, parse
+from sojourn.models.frontend.fields import ScenarioError
+from sojourn.models.frontend.loader import load_scenario, parse
+from sojourn.models.systems.service_modes.scenario import DualModeScenario
 
 UNITS = '[units]\nrate = "1/s"\ndelay = "s"\n'
 CANONICAL = "[dual_mode]\nmu0 = 1\nK = 4\nf = [0.1, 0.3]\n"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import MultiMode
-from sojourn.models.systems.dual_mode import sum_of_squares as sos
-from sojourn.reference import dual_mode as exact
-from sojourn.reference.dual_mode.assignment import lowest
+from sojourn.models.systems.service_modes import sum_of_squares as sos
+from sojourn.reference import service_modes as exact
+from sojourn.reference.service_modes.assignment import lowest
 
 U = np.linspace(0, 1, 301)
 A = exact.Canonical(1.0, 4.0, 0.1, 0.3).dual_mode

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sojourn.models import DualMode, InputError, MultiMode, verify
-from sojourn.models.studies import verify_dual_mode
-from sojourn.reference import dual_mode as exact
+from sojourn.models.systems.service_modes import verify as verify_dual_mode
+from sojourn.reference import service_modes as exact
 
 A, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.25, 0.4)))
 THREE = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]])

@@ -1,0 +1,1 @@
+"""What scenario files, units, reports and plots of all systems share."""

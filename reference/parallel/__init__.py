@@ -1,0 +1,32 @@
+"""Closed forms and exact algorithms of parallel servers."""
+
+from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
+from .control import Controlled, controlled, price_of_optimum
+from .limits import LimitedSplit, limited_optimum
+from .optimum_equilibrium import Split, equilibrium, optimum
+from .sensitivity import Sensitivity, sensitivity
+from .thresholds import Thresholds, thresholds
+from .tolls import tolls
+from .worst_case import WorstCase, worst_case
+
+__all__ = [
+    "CandidateWorstCase",
+    "Controlled",
+    "LimitedSplit",
+    "Sensitivity",
+    "Split",
+    "Thresholds",
+    "WorstCase",
+    "candidate_worst_case",
+    "controlled",
+    "equilibrium",
+    "limited_optimum",
+    "optimum",
+    "price_of_anarchy",
+    "price_of_optimum",
+    "saturation_limit",
+    "sensitivity",
+    "thresholds",
+    "tolls",
+    "worst_case",
+]
