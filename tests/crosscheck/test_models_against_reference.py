@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, ParallelServers
-from sojourn.models.systems.parallel.system.certificate import certify
-from sojourn.models.systems.parallel.system.newton import polish
+from sojourn.models.systems.parallel.certificate import certify
+from sojourn.models.systems.parallel.newton import polish
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 SYSTEMS, CHUNKS = 1000, 20

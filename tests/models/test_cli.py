@@ -13,7 +13,7 @@ import xarray as xr
 
 from sojourn.models import cli
 from sojourn.models.frontend.loader import load_scenario, names
-from sojourn.models.systems.parallel.system import search, sweep
+from sojourn.models.systems.parallel import search, sweep
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 COMMAND = Path(sys.executable).with_name("sojourn")

@@ -12,10 +12,10 @@ import xarray as xr
 from sojourn.models import frontend as plots
 from sojourn.models.benchmarks import worst_case_rule as gallery
 from sojourn.models.frontend.loader import load_scenario
-from sojourn.models.systems.parallel.system import anarchy_report as report
-from sojourn.models.systems.parallel.system import game_curves as anarchy
-from sojourn.models.systems.parallel.system.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.system.misspecification import misjudged
+from sojourn.models.systems.parallel import anarchy_report as report
+from sojourn.models.systems.parallel import game_curves as anarchy
+from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.misspecification import misjudged
 from sojourn.reference import controlled, equilibrium
 from sojourn.reference.parallel import tolls, worst_case
 

@@ -12,7 +12,7 @@ from sojourn import models
 
 TREE = ast.parse(Path(models.__file__).read_text(encoding="utf-8"))
 TYPED = {
-    alias.name: node.module
+    alias.name: "." * node.level + node.module
     for block in TREE.body
     if isinstance(block, ast.If)
     for node in ast.walk(block)
@@ -29,7 +29,7 @@ def test_type_checkers_see_what_there_is():
 @pytest.mark.parametrize("name", models.__all__)
 def test_each_name_is_that_of_its_home(name):
     models.__dict__.pop(name, None)  # as if nobody had asked before
-    assert getattr(models, name) is getattr(importlib.import_module(TYPED[name]), name)
+    assert getattr(models, name) is getattr(importlib.import_module(TYPED[name], models.__name__), name)
 
 
 def test_a_name_that_is_not_there():

@@ -10,9 +10,9 @@ import xarray as xr
 from sojourn.models import MM1, DualMode, InputError, Measured, MultiMode, ParallelServers, TunableMode
 from sojourn.models.core.curve import MOST, CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
 from sojourn.models.frontend.loader import load_scenario
-from sojourn.models.systems.parallel.system.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.system.misspecification import misjudged
-from sojourn.models.systems.parallel.system.sweep import Sweep
+from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.misspecification import misjudged
+from sojourn.models.systems.parallel.sweep import Sweep
 from sojourn.reference import controlled, equilibrium, optimum, price_of_anarchy
 from sojourn.reference import service_modes as exact
 from sojourn.reference.parallel import thresholds

@@ -9,7 +9,7 @@ from sojourn.models.core.native import SESSIONS
 from sojourn.models.core.parametric import Compiled
 from sojourn.models.core.run import run
 from sojourn.models.core.solvers import OPTIONS
-from sojourn.models.systems.parallel.system.formulations import FORMULATIONS, build
+from sojourn.models.systems.parallel.formulations import FORMULATIONS, build
 from sojourn.models.systems.service_modes import partition, sum_of_squares
 from sojourn.reference.service_modes import segments
 

@@ -12,8 +12,8 @@ import pytest
 
 from sojourn.models import MD1, MG1, MM1, ParallelServers, PriceOfAnarchy, study
 from sojourn.models.core.ratio import Ratio, ratios
-from sojourn.models.systems.parallel.system.game_curves import players_curve
-from sojourn.models.systems.parallel.system.misspecification import misjudged
+from sojourn.models.systems.parallel.game_curves import players_curve
+from sojourn.models.systems.parallel.misspecification import misjudged
 from sojourn.reference import price_of_anarchy
 
 SYSTEM = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))

@@ -11,8 +11,8 @@ import pytest
 from sojourn.models import MM1, FormulationError, InputError, NotCertifiedError, ParallelServers, SolverNameError
 from sojourn.models.core import solvers
 from sojourn.models.core.run import Run
-from sojourn.models.systems.parallel.system import search
-from sojourn.models.systems.parallel.system.solution import Solution
+from sojourn.models.systems.parallel import search
+from sojourn.models.systems.parallel.solution import Solution
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 GOALS = ("optimum", "equilibrium")

@@ -8,8 +8,8 @@ import pytest
 from sojourn.models import MG1, MM1, DualMode, InputError, MaxShare, MMc, NotCertifiedError, ParallelServers, TunableMode, study
 from sojourn.models.core.wanted import UNPOLISHED, Wanted
 from sojourn.models.studies.verify import verify
-from sojourn.models.systems.parallel.system.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.system.misspecification import misjudged
+from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.misspecification import misjudged
 from sojourn.reference import price_of_anarchy
 
 LOAD, NO_GAP = 3.0, [math.inf, math.nan, 0.0, -1e-6, True, np.inf, "1e-6"]

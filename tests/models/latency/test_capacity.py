@@ -21,7 +21,7 @@ VIEWS = {
     "players": SeenByPlayers(FAMILIES["M/M/1"], 2.0),
     "one player": SeenByPlayers(FAMILIES["M/M/c"], 1.0),
     "followers": SeenByFollowers(FAMILIES["M/M/c"], np.array([10.0, 0.0, 900.0])),
-    "reference players": reference.players.Perceived(reference.MM1([3.0, 1.0, 2.0]), 3.0),
+    "reference players": reference.parallel.players.Perceived(reference.MM1([3.0, 1.0, 2.0]), 3.0),
 }
 
 

@@ -11,7 +11,7 @@ from sojourn.models.frontend.loader import load_scenario, names
 from sojourn.models.studies.verify import verify
 from sojourn.models.studies.verify import verify as run_verify
 from sojourn.reference.parallel import optimum_equilibrium as exact
-from sojourn.reference.parallel.thresholds.thresholds import Thresholds
+from sojourn.reference.parallel.thresholds import Thresholds
 
 SYSTEM = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), names=["edge 1", "edge 2", "cloud"])
 

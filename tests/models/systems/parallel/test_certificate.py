@@ -8,7 +8,7 @@ import pytest
 
 from sojourn.models import MD1, MG1, MM1
 from sojourn.models.latency import LatencyPool
-from sojourn.models.systems.parallel.system.certificate import certify, mean_delay
+from sojourn.models.systems.parallel.certificate import certify, mean_delay
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 GOALS = ("optimum", "equilibrium")

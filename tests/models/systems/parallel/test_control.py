@@ -8,8 +8,8 @@ import pytest
 from families import three_families
 
 from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
-from sojourn.models.systems.parallel.system import search
-from sojourn.models.systems.parallel.system.control import price_of_optimum
+from sojourn.models.systems.parallel import search
+from sojourn.models.systems.parallel.control import price_of_optimum
 from sojourn.reference import controlled, equilibrium, optimum
 from sojourn.reference import price_of_optimum as exact_price
 from sojourn.reference.parallel import tolls

@@ -9,8 +9,8 @@ import xarray as xr
 
 from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
 from sojourn.models.core.curve import CurveInterruptedError
-from sojourn.models.systems.parallel.system import sweep
-from sojourn.models.systems.parallel.system.curve import curve
+from sojourn.models.systems.parallel import sweep
+from sojourn.models.systems.parallel.curve import curve
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 LOADS = [30.0, 350.0, 5.0, 190.0]  # in any order

@@ -11,7 +11,7 @@ import pytest
 import sojourn.models
 from sojourn import reference
 from sojourn.models import MD1, MG1, MM1, Constant, Evaluation, InputError, LoadError, Measured, MMc, ParallelServers
-from sojourn.models.systems.parallel.system.certificate import certify
+from sojourn.models.systems.parallel.certificate import certify
 
 NAMES = ["edge 1", "edge 2", "cloud"]
 SYSTEM = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]), names=NAMES)

@@ -12,9 +12,9 @@ from rich.console import Console
 from sojourn.models import MD1, MG1, MM1, InputError, LoadError, NotCertifiedError, ParallelServers
 from sojourn.models.benchmarks import worst_case_rule as gallery
 from sojourn.models.core.curve import CurveInterruptedError
-from sojourn.models.systems.parallel.system import game_curves as anarchy
-from sojourn.models.systems.parallel.system.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.system.worst_case import WorstCaseInterruptedError
+from sojourn.models.systems.parallel import game_curves as anarchy
+from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.worst_case import WorstCaseInterruptedError
 from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
 from sojourn.reference.parallel import worst_case
 

@@ -23,9 +23,9 @@ from sojourn.models import (
     Polynomial,
     Tandem,
 )
-from sojourn.models.systems.parallel.system import limited, search
-from sojourn.models.systems.parallel.system.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.system.limits import together
+from sojourn.models.systems.parallel import limited, search
+from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.limits import together
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, InputError, ParallelServers
-from sojourn.models.systems.parallel.system.misspecification import misjudged
+from sojourn.models.systems.parallel.misspecification import misjudged
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 RATE, DELAY = [100.0, 80.0, 200.0], [0.005, 0.005, 0.020]

@@ -7,9 +7,9 @@ import pytest
 from families import budget_case
 
 from sojourn.models import MM1, ParallelServers
-from sojourn.models.systems.parallel.system.certificate import certify_within, lower_bound, mean_delay
-from sojourn.models.systems.parallel.system.newton_within import polish_within
-from sojourn.models.systems.parallel.system.splits import Limits, feasible
+from sojourn.models.systems.parallel.certificate import certify_within, lower_bound, mean_delay
+from sojourn.models.systems.parallel.newton_within import polish_within
+from sojourn.models.systems.parallel.splits import Limits, feasible
 from sojourn.reference import limited_optimum
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))

@@ -29,7 +29,7 @@ def test_a_formulation_goes_to_the_goal_that_it_writes():
 
 
 def test_infinite_gaps_of_failed_attempts_are_null_in_json(monkeypatch):
-    from sojourn.models.systems.parallel.system import search
+    from sojourn.models.systems.parallel import search
 
     real = search.run
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, LoadError, NotCertifiedError, ParallelServers
-from sojourn.models.systems.parallel.system.formulations import FORMULATIONS
-from sojourn.models.systems.parallel.system.minmax import Bisection
+from sojourn.models.systems.parallel.formulations import FORMULATIONS
+from sojourn.models.systems.parallel.minmax import Bisection
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 GOALS = ("optimum", "equilibrium")

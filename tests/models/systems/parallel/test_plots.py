@@ -5,7 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from sojourn.models import MM1, ParallelServers
-from sojourn.models.systems.parallel.system.plots import MOST_LINES, plot_curve, plot_delay, plot_price_of_anarchy
+from sojourn.models.systems.parallel.plots import MOST_LINES, plot_curve, plot_delay, plot_price_of_anarchy
 from sojourn.reference import equilibrium, optimum
 
 LOADS = np.linspace(5, 370, 8)

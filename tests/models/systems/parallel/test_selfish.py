@@ -12,8 +12,8 @@ from scipy.integrate import quad
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, MMc, ParallelServers
 from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers, seen_by_followers, seen_by_players
-from sojourn.models.systems.parallel.system import search
-from sojourn.models.systems.parallel.system.control import price_of_optimum
+from sojourn.models.systems.parallel import search
+from sojourn.models.systems.parallel.control import price_of_optimum
 from sojourn.reference import controlled, equilibrium, optimum
 from sojourn.reference import price_of_optimum as exact_price
 from sojourn.reference.parallel import sensitivity, tolls

@@ -135,7 +135,7 @@ def test_replicas_are_one_row_of_the_tables(sojourn, tmp_path):
 
 
 def test_picture_names_replicas_once(tmp_path):
-    from sojourn.models.systems.parallel.system.plots import plot_curve
+    from sojourn.models.systems.parallel.plots import plot_curve
 
     found = scenario(MIXED)
     data = found.rows.dataset(found.units.present(found.system.curve([20.0, 60.0, 120.0])))

@@ -7,7 +7,7 @@ import pytest
 
 from sojourn.models import MD1, MG1, MM1, DualMode, InputError, MinShare, MultiMode, ParallelServers
 from sojourn.models.latency import Constant, MMc
-from sojourn.models.systems.parallel.system import sweep
+from sojourn.models.systems.parallel import sweep
 from sojourn.models.systems.service_modes import sweep as dual_sweep
 from sojourn.reference import service_modes as exact_dual
 from sojourn.reference.parallel import optimum_equilibrium as exact
