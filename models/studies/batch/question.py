@@ -11,10 +11,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, InputError, LoadError, first_bad, numbers
-from ...core.solve import How, HowPolished, check_how, no_limits
+from ...core.solve import How, HowPolished, check_how
 from ...core.solvers import solver_names
 from ...systems.parallel.curve import check_goals
 from ...systems.parallel.formulations import FORMULATIONS
+from ...systems.parallel.limits import no_limits
 from ...systems.parallel.system import ParallelServers
 from ...systems.service_modes.system import MultiMode
 from ...systems.service_modes.tunable import TunableMode
