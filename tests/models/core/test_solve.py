@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import MM1, FormulationError, InputError, NotCertifiedError, ParallelServers, SolverNameError
+from sojourn.models.core import solve as engine
 from sojourn.models.core import solvers
 from sojourn.models.core.run import Run
-from sojourn.models.systems.parallel import search
 from sojourn.models.systems.parallel.solution import Solution
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
@@ -45,7 +45,7 @@ def behave(monkeypatch):
     """Let solvers named in a mapping answer with a flow of one's own (or None), and count who was asked."""
 
     def install(liars, status="optimal"):
-        asked, honest = [], search.run
+        asked, honest = [], engine.run
 
         def run(problem, solver, options=None):
             asked.append((solver, dict(options or {})))
@@ -59,7 +59,7 @@ def behave(monkeypatch):
                     variable.save_value(None if lie is None else np.array(lie)[: variable.size] * UNIT)
             return Run(status, ran.compile, ran.solve)
 
-        monkeypatch.setattr(search, "run", run)
+        monkeypatch.setattr(engine, "run", run)
         return asked
 
     return install
@@ -72,7 +72,7 @@ def untouched(monkeypatch):
     def run(*_):
         pytest.fail("a solver was started")
 
-    monkeypatch.setattr(search, "run", run)
+    monkeypatch.setattr(engine, "run", run)
 
 
 # ---- the next solver
