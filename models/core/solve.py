@@ -24,6 +24,8 @@ from .wanted import check_gap
 
 CELLS = 20_000  # points times numbers of an answer that are solved before they are polished and certified together
 MOST = 1024  # points at once: what an interruption loses
+UNSUPPORTED: set[str] = set()
+"""Solvers that this process asks for one point after the other, since CVXPY's own names are not what they were."""
 
 
 class Settings(TypedDict, total=False):
@@ -95,6 +97,8 @@ class Task(Generic[P, R, S]):
         The options of the question, as of `sojourn.models.ParallelServers.optimum`.
     programs : dict, optional
         Programs already written; tasks of one question share them.
+    part : bool, default False
+        Whether it is part of another task, which then warns.
 
     Raises
     ------
@@ -102,20 +106,19 @@ class Task(Generic[P, R, S]):
         Before any solver starts.
     """
 
-    def __init__(self, question: Question[P, R, S], how: Mapping[str, Any], programs: dict[Hashable, P] | None = None) -> None:
-        self.question, self._how = question, how
+    def __init__(
+        self, question: Question[P, R, S], how: Mapping[str, Any], programs: dict[Hashable, P] | None = None, *, part: bool = False
+    ) -> None:
+        self.question, self._how, self._part = question, how, part
         self._plan = plan(question, how)
         self._programs: dict[Hashable, P] = {} if programs is None else programs
         self._compiled: dict[Hashable, Compiled] = {}
-        self._one_by_one = False
+        self._one_by_one: set[str] = set()
 
     @property
     def block(self) -> int:
         """How many points to ask for at once."""
-        solver, form, _ = self._plan[0]
-        if self._one_by_one or session(solver) is None or self.question.pattern(form, ()) is ...:
-            return 1
-        return min(max(CELLS // self.question.size, 1), MOST)
+        return min(max(CELLS // self.question.size, 1), MOST) if self._compiles(self._plan[0]) else 1
 
     def solve(self, *points: Array) -> R:
         """Return the best answer at each of K points: the first that is certified, or the one of least gap. Nothing raises."""
@@ -149,7 +152,8 @@ class Task(Generic[P, R, S]):
         return [t for first in self._plan for t in ([first._replace(effort="quick"), first] if quick and self._compiles(first) else [first])]
 
     def _compiles(self, step: Try) -> bool:
-        return not self._one_by_one and session(step.solver) is not None and self.question.pattern(step.form, ()) is not ...
+        slow = step.solver in UNSUPPORTED or step.solver in self._one_by_one or session(step.solver) is None
+        return not slow and self.question.pattern(step.form, ()) is not ...
 
     def _best(self, points: Points, steps: Sequence[Try], *, alone: bool = False) -> tuple[R, Provenance]:
         """The loop over solvers: those points that have no certified answer yet go on to the next."""
@@ -178,8 +182,10 @@ class Task(Generic[P, R, S]):
             try:
                 return self._together(step, points)
             except UnsupportedCvxpyError as error:
-                self._one_by_one = True
-                warnings.warn(f"this CVXPY is asked for one point after the other, which is slower: {error}", stacklevel=2)
+                self._one_by_one.add(step.solver)
+                if not self._part:
+                    UNSUPPORTED.add(step.solver)
+                    warnings.warn(f"CVXPY is asked for one point after the other, which is slower: {error}", stacklevel=2)
         rows = [self._singly(step, tuple(column[k : k + 1] for column in points)) for k in range(len(points[0]))]
         found = rows[0].found if len(rows) == 1 else type(rows[0].found).joined([r.found for r in rows])
         return Outcome(found, tuple(r.status[0] for r in rows), rows[0].timing, rows[0].problem)

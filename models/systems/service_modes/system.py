@@ -222,7 +222,8 @@ class MultiMode:
         check_how("assignment", how, HowPolished)
         self._two_modes("assignment")
         if "inner" not in self._kept:
-            self._kept["inner"] = self.partition_sweep()
+            inner = Partition(self.rates, (self.stages, self.modes), Wanted.of({}))
+            self._kept["inner"] = Task(inner, {}, self._kept.setdefault("partition", {}), part=True)
         names, polish = (self.stages, self.modes), how.get("polish", True)
         question = Assignment(self.rates, names, Wanted.of(how, ASSIGNMENT_GAP), self._kept["inner"], polish)
         return Task(question, how, self._kept.setdefault("assignment", {}))
