@@ -161,6 +161,8 @@ class Task(Generic[P, R, S]):
         attempts: list[Attempt] = []
         how = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0), cp.Problem(cp.Minimize(0)))
         for step in steps:
+            if not pending.size:
+                break
             started = time.perf_counter()
             got = self._try(step, tuple(column[pending] for column in points), alone=alone)
             found = got.found
@@ -172,8 +174,6 @@ class Task(Generic[P, R, S]):
             if better[0] and pending[0] == 0 and got.problem is not None:
                 how = Provenance(step.solver, step.label, got.status[0], (), got.timing, got.problem)
             pending = pending[~best.certified[pending]]
-            if not pending.size:
-                break
         return best, replace(how, attempts=tuple(attempts))
 
     def _try(self, step: Try, points: Points, *, alone: bool) -> Outcome[R]:

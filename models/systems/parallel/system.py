@@ -22,7 +22,7 @@ from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
 from .formulations import FORMULATIONS, Model, build, for_goal
 from .limited import WithinLimits
-from .limits import no_limits
+from .limits import no_limits, together
 from .prices import Goal
 from .questions import Followers, Players, Split, Splits, formulations
 from .solution import Solution
@@ -344,7 +344,7 @@ class ParallelServers:
 
     def _question(self, goal: Goal, load: float, players: float, how: How) -> Split:
         check_how(goal, how)
-        load, limits = self.check_load(load), tuple(how.get("subject_to") or ())
+        load, limits = self.check_load(load), how.get("subject_to")
         if goal == "equilibrium":
             no_limits(how)
         own = (self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True))
@@ -352,9 +352,8 @@ class ParallelServers:
             kinds = self._kinds.setdefault(f"{players:g} players", {})
             return Players(seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players)
         if limits:
-            question = WithinLimits(self.bank, *own, self._kinds.setdefault("", {}), limits=limits)
-            question.box(load)  # whether they can be kept is known before any solver starts
-            return question
+            together(limits, self.bank, load)  # whether they can be kept is known before any solver starts
+            return WithinLimits(self.bank, *own, self._kinds.setdefault("", {}), limits=tuple(limits))
         return Split(self.bank, *own, self._kinds.setdefault("", {}))
 
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
