@@ -1,5 +1,6 @@
 """`sojourn anarchy`: what it says, draws, writes and exits with."""
 
+import functools
 import json
 import math
 import re
@@ -25,6 +26,14 @@ def two(tmp_path):
     return path
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Players and control at few points, the worst load of `two` among them: these tests are not about the curves."""
+    players, control = players_curve, control_curve
+    monkeypatch.setattr("sojourn.models.studies.players_curve", lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}))
+    monkeypatch.setattr("sojourn.models.studies.control_curve", lambda s, at, **how: control(s, at, [0.0, 1.0], **{**how, "refine": False}))
+
+
 def test_scenario_1(sojourn):
     status, out, err = sojourn("anarchy")
     assert (status, err) == (0, "")
@@ -38,6 +47,7 @@ def test_scenario_1(sojourn):
     assert f"{controlled(bank, 80.0, 0.2).mean_delay / controlled(bank, 80.0, 1.0).mean_delay:.6f}" in out
 
 
+@pytest.mark.usefixtures("quick")
 def test_where_the_rule_is_too_low(sojourn, two):
     status, out, _ = sojourn("anarchy", two)
     assert status == 0
@@ -63,6 +73,7 @@ def test_json_is_the_reference(sojourn, two):
     assert said["control"][-1]["scale"] == pytest.approx(1.0, rel=1e-12)
 
 
+@pytest.mark.usefixtures("quick")
 def test_files(sojourn, two, tmp_path):
     folder = tmp_path / "report"
     status, out, _ = sojourn("anarchy", two, "--out", folder)
@@ -76,6 +87,7 @@ def test_files(sojourn, two, tmp_path):
     assert json.loads((folder / "anarchy.json").read_text())["worst_case"]["certified"]
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_file_that_cannot_be_written(sojourn, two, tmp_path):
     (tmp_path / "taken").write_text("")
     status, _, err = sojourn("anarchy", two, "--out", tmp_path / "taken")
@@ -95,6 +107,7 @@ def test_bad_input(sojourn, arguments, message):
     assert re.search(message, err), err
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_uncertified_search_says_so(sojourn, two, monkeypatch):
     monkeypatch.setattr(sys.modules["sojourn.models.studies.worst_case"], "MOST", 4)
     status, out, _ = sojourn("anarchy", two)
@@ -102,6 +115,7 @@ def test_an_uncertified_search_says_so(sojourn, two, monkeypatch):
     assert "NOT CERTIFIED: no load has more than" in out
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
     whole = players_curve
 
@@ -152,6 +166,7 @@ def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
     assert "1.000000" in out
 
 
+@pytest.mark.usefixtures("quick")
 def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_its_last_digit(sojourn, tmp_path):
     path, rates = tmp_path / "six.toml", [3.34, 3.95, 42.5, 1.53, 15.9, 28.6]
     servers = "".join(f"[[servers]]\nrate = {rate}\ncv = {20 if i == 0 else 1}\n" for i, rate in enumerate(rates))
@@ -163,14 +178,6 @@ def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_it
 
 
 # ---- variants
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Players and control at few points: these tests are about variants."""
-    players, control = players_curve, control_curve
-    monkeypatch.setattr("sojourn.models.studies.players_curve", lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}))
-    monkeypatch.setattr("sojourn.models.studies.control_curve", lambda s, load, **how: control(s, load, [0.0, 1.0], **how))
 
 
 @pytest.mark.usefixtures("quick")
@@ -268,6 +275,7 @@ def test_picture_with_variants():
 def test_bench_gallery(sojourn, monkeypatch):
     two = ("M/M/1", "M/G/1, cv up to 30")
     monkeypatch.setattr(gallery, "FAMILIES", {name: gallery.FAMILIES[name] for name in two})
+    monkeypatch.setattr(gallery, "gallery", functools.cache(gallery.gallery))  # one search, printed twice
     status, out, err = sojourn("bench", "gallery", "--systems", 3)
     assert (status, err) == (0, "")
     assert "M/G/1, cv up to 30" in out
