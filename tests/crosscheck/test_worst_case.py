@@ -4,11 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from chunks import chunks
 
 from sojourn.models import MD1, MG1, MM1, ParallelServers
 from sojourn.reference import Pool, candidate_worst_case, price_of_anarchy, worst_case
 
-SYSTEMS, CHUNKS = 10_000, 40
 GRID = np.concatenate([np.linspace(0.008, 0.992, 124), 1 - 10.0 ** np.linspace(-2.5, -9, 26)])  # loads over total rate
 
 
@@ -33,9 +33,9 @@ def random_system(seed):
     return Pool([b for b in banks if b is not None])
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
-def test_no_load_of_a_dense_grid_is_above_the_bound(number):
-    for seed in range(number * SYSTEMS // CHUNKS, (number + 1) * SYSTEMS // CHUNKS):
+@pytest.mark.parametrize("seeds", chunks(10_000, 50, often=500))
+def test_no_load_of_a_dense_grid_is_above_the_bound(seeds):
+    for seed in seeds:
         system = random_system(seed)
         found = worst_case(system)
         total = float(system.total_rate[0])
