@@ -1,4 +1,4 @@
-"""The command, run in the process of the test."""
+"""The command, run in the process of the test; and what is slow."""
 
 import sys
 
@@ -19,3 +19,9 @@ def sojourn(monkeypatch, capsys):
         return caught.value.code or 0, printed.out, printed.err
 
     return run
+
+
+def pytest_itemcollected(item):
+    """What is for a release is slow too: -m "not slow" takes the place of the -m "not exhaustive" of pyproject.toml."""
+    if item.get_closest_marker("exhaustive"):
+        item.add_marker("slow")

@@ -31,7 +31,10 @@ def test_python_blocks_print_what_the_readme_says(capsys):
     assert shown == 10
 
 
-@pytest.mark.parametrize("line", [c for kind, text in BLOCKS if kind == "console" for c in text.splitlines()])
+LINES = [c for kind, text in BLOCKS if kind == "console" for c in text.splitlines()]
+
+
+@pytest.mark.parametrize("line", [pytest.param(c, marks=pytest.mark.slow if " anarchy " in c else ()) for c in LINES])
 def test_commands_work(line, sojourn):
     program, *arguments = line.removeprefix("$ ").split()
     assert program == "sojourn"

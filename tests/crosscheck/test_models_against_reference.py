@@ -33,7 +33,7 @@ def covered(certificate, value, true):
     return abs(value - true) / true <= certificate.gap * (1 + 1e-6) + 1e-12
 
 
-@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50))
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=50))
 def test_default_settings_agree_to_1e_8(seeds):
     for seed in seeds:
         system, load = random_system(seed)
@@ -47,7 +47,7 @@ def test_default_settings_agree_to_1e_8(seeds):
             assert covered(found.certificate, found.mean_delay, float(true.mean_delay)), (seed, goal)
 
 
-@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, often=200))
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=50, often=200))
 @pytest.mark.parametrize("solver", ["CLARABEL", "ECOS", "SCS"])
 def test_certificate_covers_the_true_error_of_every_solver(solver, seeds):
     """Of the solver's own answer, and of the polished one."""

@@ -34,6 +34,7 @@ def quick(monkeypatch):
     monkeypatch.setattr("sojourn.models.studies.control_curve", lambda s, at, **how: control(s, at, [0.0, 1.0], **{**how, "refine": False}))
 
 
+@pytest.mark.slow
 def test_scenario_1(sojourn):
     status, out, err = sojourn("anarchy")
     assert (status, err) == (0, "")
@@ -116,6 +117,7 @@ def test_an_uncertified_search_says_so(sojourn, two, monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
     whole = players_curve
 
@@ -130,6 +132,7 @@ def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
         assert data.sizes["load"] == 2
 
 
+@pytest.mark.slow
 def test_an_interrupted_control_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
     whole = control_curve
 
@@ -181,6 +184,7 @@ def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_it
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_a_worst_case_for_each_variant(sojourn, tmp_path):
     status, out, err = sojourn("anarchy", "scenario-3", "--out", tmp_path, "--json")
     assert (status, err) == (0, "")
@@ -201,6 +205,7 @@ def test_a_worst_case_for_each_variant(sojourn, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
     status, out, err = sojourn("anarchy", "scenario-4", "--out", tmp_path)
     assert (status, err) == (0, "")
@@ -272,6 +277,7 @@ def test_picture_with_variants():
     figure.canvas.draw()
 
 
+@pytest.mark.slow
 def test_bench_gallery(sojourn, monkeypatch):
     two = ("M/M/1", "M/G/1, cv up to 30")
     monkeypatch.setattr(gallery, "FAMILIES", {name: gallery.FAMILIES[name] for name in two})
@@ -309,6 +315,7 @@ def test_picture_of_nothing_to_lose_has_an_axis_that_one_can_read():
     assert high - low > 1e-3
 
 
+@pytest.mark.slow
 def test_report_takes_the_worst_load_unless_it_is_saturation(two, capsys):
     chosen = load_scenario(two)
     assert report.run(chosen, None, None, None, as_json=True) == 0

@@ -92,6 +92,7 @@ def test_module_that_cannot_be_imported(sojourn, name):
     assert f"--import = '{name}': cannot be imported: " in err
 
 
+@pytest.mark.slow
 def test_system_where_no_load_is_too_much(sojourn, mix, tmp_path):
     status, out, _ = sojourn("run", str(mix), "--out", str(tmp_path / "out"))
     assert status == 0

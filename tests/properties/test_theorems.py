@@ -76,6 +76,7 @@ def test_theorem_6_the_price_of_anarchy_tends_to_its_limit(system):
 
 
 @given(systems)
+@pytest.mark.slow
 def test_loads_are_solved_alike_alone_and_together(system):
     loads = np.array([load_at(system, p) for p in (1e-6, 0.1, 0.5, 0.9, 1 - 1e-6)])
     for solve in (optimum, equilibrium):
@@ -87,6 +88,7 @@ def test_loads_are_solved_alike_alone_and_together(system):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_the_unit_of_time_does_not_matter(system, part):
     load = load_at(system, part)
     slower = type(system)([type(b)(**{**vars_of(b), "rate": b.rate / 1024, "delay": b.delay * 1024}) for b in system.banks])

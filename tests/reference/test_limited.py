@@ -95,7 +95,10 @@ def test_nothing_to_split():
         limited_optimum(THREE, 0.0)
 
 
-@pytest.mark.parametrize(("bank", "load", "idle"), [(Constant([1.0, 2.0]), 1.0, [1.0, 2.0]), (MMc(10.0, 20, [0.0, 1.0]), 1e-3, [0.1, 1.1])])
+@pytest.mark.parametrize(
+    ("bank", "load", "idle"),
+    [(Constant([1.0, 2.0]), 1.0, [1.0, 2.0]), pytest.param(MMc(10.0, 20, [0.0, 1.0]), 1e-3, [0.1, 1.1], marks=pytest.mark.slow)],
+)
 def test_a_budget_is_spent_where_the_latencies_do_not_rise(bank, load, idle):
     """What the flows cost jumps in the price of the budget: a mixture of both sides spends it."""
     found = limited_optimum(bank, load, price=[2.0, 1.0], budget=1.25 * load)

@@ -59,6 +59,7 @@ def test_one_player_is_the_optimum_and_many_are_the_equilibrium(system, part):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_more_players_more_anarchy(system, part):
     load = load_at(system, part)
     delays = [float(equilibrium(system, load, k).mean_delay) for k in (1, 2, 4, 30, 1e9, math.inf)]
@@ -142,6 +143,7 @@ def test_largest_latency_first_costs_at_most_one_over_its_part(system, part, fra
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_control_of_nothing_and_of_all(system, part):
     load = load_at(system, part)
     rounding = 1e-10 + 1e-15 / (1 - part)
@@ -162,6 +164,7 @@ def test_followers_use_the_fastest_servers(system, part, fraction):
 
 
 @given(systems, st.floats(0.05, 0.95))
+@pytest.mark.slow
 def test_the_price_of_optimum_is_enough_and_less_is_not(system, part):
     load = load_at(system, part)
     least, best = price_of_optimum(system, load), float(optimum(system, load).mean_delay)

@@ -165,6 +165,7 @@ def test_black_box_of_mm1_agrees_with_its_cones_to_the_certified_gap(goal, part,
 
 
 @pytest.mark.parametrize("load", [14.99])
+@pytest.mark.slow
 def test_kinks_of_a_function_are_certified_with_its_derivative_and_never_wrongly_without(load):
     """Two servers of latency max(1 + x, 3 x - 5): at loads around 15 both stay at the kink, x = 3, whatever the multiplier."""
     rest = MM1(10.0, 0.2)

@@ -120,6 +120,7 @@ def test_replicas_are_one_row_of_json_and_files(sojourn, tmp_path):
         assert f"{goal}_total_flow[cloud]" not in table
 
 
+@pytest.mark.slow
 def test_replicas_are_one_row_of_the_tables(sojourn, tmp_path):
     path = tmp_path / "a.toml"
     path.write_text(HEAD.format(rate="1/s", delay="ms") + '[loads]\ncurve = ["60%"]\n' + MIXED)
