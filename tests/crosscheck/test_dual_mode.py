@@ -41,7 +41,7 @@ def test_the_systems_are_of_all_kinds():
     assert min(c.K for c in forms) < 1.01 < 99 < max(c.K for c in forms)
 
 
-@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=200, often=400))
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=100, often=400))
 def test_assignment_agrees_and_its_bound_holds(seeds):
     for seed, system, load, _ in drawn(seeds):
         true = exact.assignment(system.rates, load)
@@ -78,7 +78,7 @@ def test_the_solver_s_own_answer_is_covered_too(seeds):
         assert found.certificate.gap * true >= found.mean_delay - true, seed
 
 
-@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 100, quick=200))
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 100, quick=100))
 def test_partition_agrees(seeds):
     """At both ends of p where they are stable, and inside."""
     for seed, system, load, rng in drawn(seeds):

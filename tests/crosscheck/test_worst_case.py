@@ -33,7 +33,7 @@ def random_system(seed):
     return Pool([b for b in banks if b is not None])
 
 
-@pytest.mark.parametrize("seeds", chunks(10_000, 50, quick=200, often=500))
+@pytest.mark.parametrize("seeds", chunks(10_000, 50, quick=100, often=500))
 def test_no_load_of_a_dense_grid_is_above_the_bound(seeds):
     for seed in seeds:
         system = random_system(seed)
