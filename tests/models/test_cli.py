@@ -188,6 +188,7 @@ def test_curves_of_variants_have_their_own_peaks(sojourn, tmp_path, scenario, va
         assert data["added"].any()
 
 
+@pytest.mark.slow
 def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(OWN + "[variants.none]\ndelay = 0\n[variants.wrong]\ndelay = 0\npay = 'true'\n")
@@ -196,6 +197,7 @@ def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
     assert {p.name for p in (tmp_path / "o").iterdir()} == names
 
 
+@pytest.mark.slow
 def test_out_again_writes_over(sojourn, own, tmp_path):
     for load in ("2", "3"):
         assert sojourn("run", own, "--load", load, "--out", tmp_path / "o")[0] == 0

@@ -56,6 +56,7 @@ def test_where_the_rule_is_too_low(sojourn, two):
     assert "1.753549, too low" in out
 
 
+@pytest.mark.slow
 def test_json_is_the_reference(sojourn, two):
     status, out, err = sojourn("anarchy", two, "--json", "--load", "50%")
     assert (status, err) == (0, "")
@@ -75,6 +76,7 @@ def test_json_is_the_reference(sojourn, two):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_files(sojourn, two, tmp_path):
     folder = tmp_path / "report"
     status, out, _ = sojourn("anarchy", two, "--out", folder)
@@ -226,6 +228,7 @@ def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
     monkeypatch.setattr(sys.modules["sojourn.models.studies.worst_case"], "MOST", 9)  # enough for the scenario itself
     status, out, _ = sojourn("anarchy", "scenario-3")
@@ -237,6 +240,7 @@ def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("stopped", ["worst_case", "misjudged"])
+@pytest.mark.slow
 def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path, monkeypatch):
     if stopped == "misjudged":
 

@@ -60,6 +60,7 @@ def test_list(sojourn):
 
 
 @pytest.mark.usefixtures("names")
+@pytest.mark.slow
 def test_module_of_ones_own_is_in_the_list_the_benchmark_and_scenarios(sojourn, tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     own = tmp_path / "own.toml"

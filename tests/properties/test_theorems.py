@@ -13,6 +13,7 @@ settings.load_profile("sojourn")
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_theorem_1_the_optimum_satisfies_the_kkt_conditions(system, part):
     load = load_at(system, part)
     split = optimum(system, load)
@@ -23,6 +24,7 @@ def test_theorem_1_the_optimum_satisfies_the_kkt_conditions(system, part):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_theorem_2_no_user_of_the_equilibrium_gains_by_moving(system, part):
     load = load_at(system, part)
     split = equilibrium(system, load)
@@ -33,6 +35,7 @@ def test_theorem_2_no_user_of_the_equilibrium_gains_by_moving(system, part):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_theorem_3_the_equilibrium_is_never_faster_than_the_optimum(system, part):
     load = load_at(system, part)
     assert equilibrium(system, load).mean_delay >= optimum(system, load).mean_delay * (1 - ROUNDING)
@@ -40,6 +43,7 @@ def test_theorem_3_the_equilibrium_is_never_faster_than_the_optimum(system, part
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_lemma_1_the_optimum_has_the_larger_multiplier(system, part):
     """The marginal delay of the optimum is above the common latency of the equilibrium."""
     load = load_at(system, part)
@@ -53,6 +57,7 @@ def test_theorem_4_the_optimum_activates_no_later(system):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_corollary_1_the_optimum_uses_at_least_as_many_servers(system, part):
     load = load_at(system, part)
     starts = thresholds(system)
@@ -64,6 +69,7 @@ def test_corollary_1_the_optimum_uses_at_least_as_many_servers(system, part):
 
 
 @given(systems)
+@pytest.mark.slow
 def test_theorem_6_the_price_of_anarchy_tends_to_its_limit(system):
     """With the slack as the variable: what is left of a delay there is of the order of the slack."""
     total = float(np.sum(system.rate))

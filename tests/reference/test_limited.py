@@ -16,6 +16,7 @@ THREE = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
 
 
 @given(systems, st.floats(0.01, 0.95), st.floats(0.05, 1.0), st.integers(0, 1000))
+@pytest.mark.slow
 def test_kkt_conditions(system, part, room, seed):
     load, rng = load_at(system, part), np.random.default_rng(seed)
     n = len(system)

@@ -50,6 +50,7 @@ def test_players_share_a_price_on_the_servers_that_they_use(system, part, count)
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_one_player_is_the_optimum_and_many_are_the_equilibrium(system, part):
     load = load_at(system, part)
     one, best = equilibrium(system, load, 1), optimum(system, load)
@@ -130,6 +131,7 @@ def test_players_of_given_sizes_are_refused():
 
 
 @given(systems, parts, fractions)
+@pytest.mark.slow
 def test_largest_latency_first_costs_at_most_one_over_its_part(system, part, fraction):
     """T. Roughgarden, SIAM J. Comput. 33 (2004), Theorem 4.4."""
     load = load_at(system, part)
@@ -219,6 +221,7 @@ def test_fractions_that_are_none():
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_tolls_make_the_equilibrium_the_optimum(system, part):
     load = load_at(system, part)
     charge, best = tolls(system, load), optimum(system, load)
@@ -242,6 +245,7 @@ def test_a_better_server_never_hurts(system, part, count):
 
 
 @given(systems, st.floats(0.01, 0.99), st.sampled_from([1, 3, math.inf]))
+@pytest.mark.slow
 def test_not_even_by_a_lot(system, part, count):
     load = load_at(system, part)
     before = float(equilibrium(system, load, count).mean_delay)

@@ -179,6 +179,7 @@ def test_kinks_of_a_function_are_certified_with_its_derivative_and_never_wrongly
     assert abs(guess.mean_delay / found.mean_delay - 1) <= guess.certificate.gap + found.certificate.gap
 
 
+@pytest.mark.slow
 def test_what_follows_from_the_optimum_works_without_cones():
     """Limits, players, control, tolls and curves of a station and a queue of general arrivals."""
     system = ParallelServers(MMc([30.0, 20.0], [2, 3], [0.0, 0.01]), KraemerLangenbachBelz(50.0, 0.7, 1.5, 0.02))

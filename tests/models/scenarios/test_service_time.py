@@ -95,6 +95,7 @@ def test_replicas_are_the_servers_that_tables_would_be(family):
     assert scenario(MIXED.replace("replicas = 3\n", "replicas = 1\n").replace("replicas = 2\n", "")).rows.single
 
 
+@pytest.mark.slow
 def test_replicas_are_one_row_of_json_and_files(sojourn, tmp_path):
     def run(text):
         path = tmp_path / "a.toml"

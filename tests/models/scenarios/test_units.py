@@ -238,11 +238,10 @@ def _cell(text):
 
 @pytest.mark.parametrize(
     ("content", "command", "units"),
-    [(servers, "run", u) for u in SOME]
-    + [pytest.param(servers, "anarchy", u, marks=pytest.mark.slow) for u in SOME[1::4]]
-    + [(dual_mode, "run", u) for u in SOME[1::4]],
+    [(servers, "run", u) for u in SOME] + [(servers, "anarchy", u) for u in SOME[1::4]] + [(dual_mode, "run", u) for u in SOME[1::4]],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
+@pytest.mark.slow
 def test_output_and_files_are_the_same_in_every_unit(sojourn, tmp_path, kept, content, command, units):
     key = (content, command)
     if key not in kept:

@@ -77,6 +77,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
         speed(small=True)
 
 
+@pytest.mark.slow
 def test_benchmark_that_fails_is_said(tmp_path, monkeypatch):
     (tmp_path / "timings").mkdir()
     (tmp_path / "timings" / "bench_broken.py").write_text("def bench_it():\n    raise ArithmeticError('broken')\n")
