@@ -191,7 +191,7 @@ def bench(
     from ..reference.errors import InputError
     from .benchmarks import latency_families as latencies
     from .benchmarks import report
-    from .benchmarks import speed_report as speed
+    from .benchmarks.speed import report as speed
     from .benchmarks import worst_case_rule as rule
     from .benchmarks.local_minima import traps
 

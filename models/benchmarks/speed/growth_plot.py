@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..frontend.style import COLOURS, grid
+from ...frontend.style import COLOURS, grid
 
 MARKERS = "osD^v"
 

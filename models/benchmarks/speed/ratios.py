@@ -18,8 +18,8 @@ import xarray as xr
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ...reference.errors import InputError
-from ..core.progress import Ticker
+from ....reference.errors import InputError
+from ...core.progress import Ticker
 
 GROWTH = "growth of "
 FIT_FROM = 1000  # servers from which the exponent is fitted: below, what a call costs at all is what is seen

@@ -9,7 +9,7 @@ from ....reference import MG1
 from ....reference.parallel.anarchy import price_of_anarchy
 from ....reference.parallel.worst_case import worst_case
 from ... import MM1, ParallelServers
-from .conftest import Measure
+from .plugin import Measure
 
 
 def random_system(rng: np.random.Generator) -> MG1:

@@ -6,9 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from ..frontend.files import NOT_WRITTEN, out, say_written, write
+from ...frontend.files import NOT_WRITTEN, out, say_written, write
 from .growth_plot import plot_growth
-from .speed import speed
+from .ratios import speed
 
 FOLDER = Path("speed")
 

@@ -19,7 +19,7 @@ from ...core.solvers import OPTIONS, QUICK
 from ...systems.parallel.certificate import certify_rows
 from ...systems.parallel.formulations import FORMULATIONS, build
 from ...systems.service_modes import partition, sum_of_squares
-from .conftest import Measure
+from .plugin import Measure
 
 LOADS = {3: 1000, 30: 1000, 1000: 30}
 RAW, CVXPY = "Clarabel alone", "cp.Problem.solve"

@@ -6,7 +6,7 @@ import pytest
 
 from ....reference import equilibrium, optimum
 from .bench_sweeps import servers
-from .conftest import Measure
+from .plugin import Measure
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ....reference import MM1, equilibrium, optimum
-from .conftest import Measure
+from .plugin import Measure
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
 
