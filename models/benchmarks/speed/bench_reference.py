@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from ....reference import MM1, equilibrium, optimum
-from .plugin import Measure
+from .plugin import Measure, sizes
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
 
 
-@pytest.mark.sizes(1_000_000, 10_000_000, small=(1000,))
+@sizes(1_000_000, 10_000_000, small=(1000,))
 @pytest.mark.parametrize("who", [*SOLVE, "np.sort"])
 def bench_servers(measure: Measure, size: int, who: str) -> None:
     """One load over many M/M/1 servers: rates 50 to 500 jobs/s, delays 0 to 50 ms, 80 % load."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import clarabel
@@ -17,9 +18,9 @@ from ...core.native import Clarabel
 from ...core.parametric import Compiled
 from ...core.solvers import OPTIONS, QUICK
 from ...systems.parallel.certificate import certify_rows
-from ...systems.parallel.formulations import FORMULATIONS, build
+from ...systems.parallel.prices import Goal
 from ...systems.service_modes import partition, sum_of_squares
-from .plugin import Measure
+from .plugin import Measure, sizes
 
 LOADS = {3: 1000, 30: 1000, 1000: 30}
 RAW, CVXPY = "Clarabel alone", "cp.Problem.solve"
@@ -32,20 +33,21 @@ def servers(size: int) -> ParallelServers:
     return ParallelServers(MM1(rng.uniform(50, 500, size), rng.uniform(0, 0.05, size)))
 
 
-def raw(compiled: Compiled, values: Values) -> Callable[[], Any]:
+def raw(problem: cp.Problem, options: Mapping[str, Mapping[str, Any]], values: Values) -> Callable[[], Any]:
     """Update and solve by the solver's own calls and with the same settings as the sweep, the data at hand."""
+    for parameter, rows in values:
+        parameter.value = rows[0]
+    compiled = Compiled(problem, "CLARABEL", options["CLARABEL"])
     session = compiled.session
     assert isinstance(session, Clarabel)  # noqa: S101
     changes = compiled.changes(values)
     solver: clarabel.DefaultSolver = session.set_up(changes, 0)
-    new = [{"b": b} for b in changes.right]
-    for name, rows in (("q", changes.linear), ("A", changes.entries)):
-        if rows is not None:
-            for update, row in zip(new, rows, strict=True):
-                update[name] = row
+    columns = {"b": changes.right, "q": changes.linear, "A": changes.entries}
+    given = {name: rows for name, rows in columns.items() if rows is not None}
+    updates = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
 
     def job() -> None:
-        for update in new:
+        for update in updates:
             solver.update(**update)
             solver.solve()
 
@@ -64,71 +66,70 @@ def resolve(problem: cp.Problem, values: Values, count: int) -> Callable[[], Any
     return job
 
 
-@pytest.mark.sizes(3, 30, 1000, small=(3,))
+def few(values: Values, count: int) -> Values:
+    """Some of the loads: a loop over CVXPY takes long, and as long for each."""
+    return [(parameter, rows[:: len(rows) // count]) for parameter, rows in values]
+
+
+def of_load(goal: Goal, size: int) -> tuple[ParallelServers, Array, cp.Problem, Values]:
+    """Servers, their loads, and the program of a goal with the values of its parameters."""
+    system = servers(size)
+    loads = np.linspace(0.05, 0.95, LOADS[size]) * system.total_rate
+    model = system.model(goal, float(loads[0]))
+    return system, loads, model.problem, [(model.load, loads * model.unit)]
+
+
+@sizes(3, 30, 1000, small=(3,))
 @pytest.mark.parametrize("who", ["curve", RAW, CVXPY])
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
-def bench_parallel(measure: Measure, goal: str, size: int, who: str) -> None:
+def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
     """`ParallelServers.curve`, compilation, polish, certificates and the dataset included."""
-    system = servers(size)
-    count = LOADS[size]
-    loads = np.linspace(0.05, 0.95, count) * system.total_rate
-    model = build(FORMULATIONS["inv_pos" if goal == "optimum" else "beckmann"], system.bank, float(loads[0]), system.unit(loads[0]))
-    values: Values = [(model.load, loads * model.unit)]
-    row, few = f"{goal}, {size:,} servers, {count:,} loads", max(count // 10, 5)
-    if who == "curve":
-        measure(lambda: system.curve(loads, goal), row, who, per=count, unit="load")
-    elif who == RAW:
-        measure(raw(Compiled(model.problem, "CLARABEL", QUICK["CLARABEL"]), values), row, who, per=count, unit="load")
-    else:
-        measure(resolve(model.problem, [(p, v[:: count // few]) for p, v in values], few), row, who, per=few, unit="load")
+    system, loads, problem, values = of_load(goal, size)
+    count = max(loads.size // 10, 5) if who == CVXPY else loads.size
+    jobs: dict[str, Callable[[], Callable[[], Any]]] = {
+        "curve": lambda: partial(system.curve, loads, goal),
+        RAW: lambda: raw(problem, QUICK, values),
+        CVXPY: lambda: resolve(problem, few(values, count), count),
+    }
+    measure(jobs[who](), f"{goal}, {size:,} servers, {loads.size:,} loads", who, per=count, unit="load")
 
 
-@pytest.mark.sizes(3, 30, 1000, small=(3,))
+@sizes(3, 30, 1000, small=(3,))
 @pytest.mark.parametrize("who", ["certificates", "the solves"])
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
-def bench_certificates(measure: Measure, goal: str, size: int, who: str) -> None:
+def bench_certificates(measure: Measure, goal: Goal, size: int, who: str) -> None:
     """The certificates of a whole sweep beside the solves that they are of."""
-    system, count = servers(size), LOADS[size]
-    loads = np.linspace(0.05, 0.95, count) * system.total_rate
-    row = f"certificates of {goal}, {size:,} servers, {count:,} loads"
+    system, loads, problem, values = of_load(goal, size)
     if who == "certificates":
-        flow = system.sweep(goal, loads[0]).solve(loads).flow  # type: ignore[arg-type]
-        measure(lambda: certify_rows(system.bank, loads, flow, goal), row, who, per=count, unit="load")  # type: ignore[arg-type]
-        return
-    model = build(FORMULATIONS["inv_pos" if goal == "optimum" else "beckmann"], system.bank, float(loads[0]), system.unit(loads[0]))
-    measure(raw(Compiled(model.problem, "CLARABEL", QUICK["CLARABEL"]), [(model.load, loads * model.unit)]), row, who, per=count, unit="load")
+        flow = system.sweep(goal, float(loads[0])).solve(loads).flow
+        job: Callable[[], Any] = partial(certify_rows, system.bank, loads, flow, goal)
+    else:
+        job = raw(problem, QUICK, values)
+    measure(job, f"certificates of {goal}, {size:,} servers, {loads.size:,} loads", who, per=loads.size, unit="load")
 
 
 @pytest.mark.parametrize("who", ["sweep", RAW, CVXPY])
 @pytest.mark.parametrize("what", ["partition", "assignment"])
 def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
     """Partitions, a second-order cone program each; assignments, a semidefinite program and a partition each."""
-    system, count, few = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), 1000, 100
+    system, count = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), 1000
     loads, parts = np.linspace(0.1, 4.6, count), np.tile([0.8, 0.2], (count, 1))
-    jobs: list[Callable[[], Any]] = []
-    if who == "sweep":
-        if what == "partition":
-            jobs.append(lambda: system.partition_sweep().solve(loads, parts))
-        else:
-            jobs.append(lambda: system.assignment_sweep().solve(loads))
-    else:
-        division = partition.write(system.rates)
-        tasks: list[tuple[cp.Problem, Values]] = [(division.problem, [(division.root, partition.roots(system.rates, loads, parts))])]
-        if what == "assignment":
-            squares = sum_of_squares.write(2)
-            above, below, _ = sum_of_squares.coefficients(segments(system.rates, loads))
-            tasks.append((squares.problem, [(squares.above, above), (squares.below, below)]))
-        for problem, values in tasks:
-            for parameter, rows in values:
-                parameter.value = rows[0]
-            if who == RAW:
-                options = QUICK if values[0][0] is division.root else OPTIONS
-                jobs.append(raw(Compiled(problem, "CLARABEL", options["CLARABEL"]), values))
-            else:
-                jobs.append(resolve(problem, [(p, v[:: count // few]) for p, v in values], few))
-
-    def job() -> None:
-        for part in jobs:
-            part()
-
-    measure(job, f"dual mode, {what}, {count:,} loads", who, per=few if who == CVXPY else count, unit="load")
+    per = 100 if who == CVXPY else count
+    division, squares = partition.write(system.rates), sum_of_squares.write(2)
+    above, below, _ = sum_of_squares.coefficients(segments(system.rates, loads))
+    tasks: list[tuple[cp.Problem, Mapping[str, Mapping[str, Any]], Values]] = [
+        (division.problem, QUICK, [(division.root, partition.roots(system.rates, loads, parts))]),
+        (squares.problem, OPTIONS, [(squares.above, above), (squares.below, below)]),
+    ]
+    tasks = tasks[:1] if what == "partition" else tasks
+    sweeps = {
+        "partition": lambda: system.partition_sweep().solve(loads, parts),
+        "assignment": lambda: system.assignment_sweep().solve(loads),
+    }
+    jobs: dict[str, Callable[[], list[Callable[[], Any]]]] = {
+        "sweep": lambda: [sweeps[what]],
+        RAW: lambda: [raw(*task) for task in tasks],
+        CVXPY: lambda: [resolve(problem, few(values, per), per) for problem, _, values in tasks],
+    }
+    todo = jobs[who]()
+    measure(lambda: [job() for job in todo], f"dual mode, {what}, {count:,} loads", who, per=per, unit="load")

@@ -9,7 +9,7 @@ from ....reference import MG1
 from ....reference.parallel.anarchy import price_of_anarchy
 from ....reference.parallel.worst_case import worst_case
 from ... import MM1, ParallelServers
-from .plugin import Measure
+from .plugin import Measure, sizes
 
 
 def random_system(rng: np.random.Generator) -> MG1:
@@ -19,7 +19,7 @@ def random_system(rng: np.random.Generator) -> MG1:
     return MG1(10 ** rng.uniform(0, 3, n), 10 ** rng.uniform(-1, 1, n), delay)
 
 
-@pytest.mark.sizes(50, small=(2,))
+@sizes(50, small=(2,))
 @pytest.mark.parametrize("who", ["certified to 1e-8", "grid of 1,000 loads"])
 def bench_reference(measure: Measure, size: int, who: str) -> None:
     """The reference's branch and bound."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-import xarray as xr
+import math
+from collections.abc import Mapping
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,21 +13,22 @@ from ...frontend.style import COLOURS, grid
 MARKERS = "osD^v"
 
 
-def plot_growth(data: xr.Dataset) -> Figure:
+def plot_growth(growth: Mapping[str, Mapping[int, float | None]], exponents: Mapping[str, float]) -> Figure:
     """Draw seconds over servers, a line a thing measured, with the fitted exponent in its label.
 
     Parameters
     ----------
-    data : xarray.Dataset
-        ``seconds`` over ``what`` and ``servers``, ``exponent`` over ``what``; see `sojourn.models.benchmarks.speed`.
+    growth : mapping
+        Seconds by what is measured and numbers of servers, None where not measured.
+    exponents : mapping
+        By what is measured.
     """
     figure = Figure(figsize=(7.0, 4.5), layout="constrained")
     axes: Axes = figure.subplots()
-    for i, what in enumerate(data["what"].values):
-        line = data["seconds"].sel(what=what).dropna("servers")
-        exponent = float(data["exponent"].sel(what=what))
-        label = f"{what}" + (f", n^{exponent:.2f}" if np.isfinite(exponent) else "")
-        axes.loglog(line["servers"], line, color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], markersize=4, label=label)
+    for i, (what, seconds) in enumerate(growth.items()):
+        label = f"{what}, n^{exponents[what]:.2f}" if math.isfinite(exponents[what]) else what
+        points = [(n, s) for n, s in seconds.items() if s is not None]
+        axes.loglog(*zip(*points, strict=True), color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], markersize=4, label=label)
     axes.set(xlabel="servers", ylabel="seconds for one load")
     axes.legend(frameon=False, fontsize=9)
     grid(axes)

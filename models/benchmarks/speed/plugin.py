@@ -1,12 +1,17 @@
-"""The option for small sizes, and how a thing is timed beside what it is held against."""
+"""What pytest needs to run the timings: sizes, and seconds beside what they are held against."""
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+
+SMALL = "SOJOURN_BENCH_SMALL"  # environment variable: small sizes and one round, to see that all runs
 
 
 class Measure(Protocol):
@@ -16,31 +21,27 @@ class Measure(Protocol):
         """Record the seconds of a job that does `per` units of work, in a row and under a name."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option."""
-    parser.addoption("--small", action="store_true", help="small sizes: to see that all runs, not how fast")
+def sizes(*numbers: int, small: tuple[int, ...]) -> pytest.MarkDecorator:
+    """Return the decorator of a timing at these sizes."""
+    return pytest.mark.parametrize("size", small if SMALL in os.environ else numbers)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
-    config.addinivalue_line("markers", "sizes(*numbers, small): sizes to run at, and with --small")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give each benchmark the sizes that it names."""
-    marker = metafunc.definition.get_closest_marker("sizes")
-    if marker is not None:
-        metafunc.parametrize("size", marker.kwargs["small"] if metafunc.config.getoption("--small") else marker.args)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Import the files of this folder by their names: by its path alone a file could not import what is above its package."""
+    if module_path.parent != Path(__file__).parent:
+        return None
+    module: pytest.Module = pytest.Module.from_parent(parent, path=module_path)
+    module.obj = importlib.import_module(f"{__package__}.{module_path.stem}")
+    return module
 
 
 @pytest.fixture
-def measure(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Measure:
+def measure(benchmark: BenchmarkFixture) -> Measure:
     """Time a job in rounds of one call each, after one to warm up; a long one is called as it is."""
-    few = request.config.getoption("--small")
 
     def run(job: Callable[[], Any], row: str, who: str, *, per: int = 1, unit: str = "", rounds: int = 7) -> None:
         benchmark.extra_info.update(row=row, who=who, per=per, unit=unit)
-        warm = 0 if rounds == 1 else 1
-        benchmark.pedantic(job, rounds=1 if few else rounds, iterations=1, warmup_rounds=warm)  # type: ignore[no-untyped-call]
+        times = 1 if SMALL in os.environ else rounds
+        benchmark.pedantic(job, rounds=times, iterations=1, warmup_rounds=int(rounds > 1))  # type: ignore[no-untyped-call]
 
     return run
