@@ -66,18 +66,13 @@ class Traps:
     def table(self) -> Table:
         """Return the rows as a table for `rich`."""
         headings = ("method", "wrong", "of", "delay / best\nwhere wrong", "largest", "median\nms")
-        rows = (
-            (
-                r["method"],
-                str(r["wrong"]),
-                str(r["systems"]),
-                f"{1 + r['median_excess_where_wrong']:.3f}" if r["wrong"] else "",
-                f"{1 + r['largest_excess']:.4g}",
-                f"{1e3 * r['median_seconds']:.1f}",
-            )
-            for r in self.rows()
-        )
-        return table(headings, rows, title="the best operating point of dual-mode systems")
+        return table(headings, map(_cells, self.rows()), title="the best operating point of dual-mode systems")
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    typical = f"{1 + row['median_excess_where_wrong']:.3f}" if row["wrong"] else ""
+    numbers = (typical, f"{1 + row['largest_excess']:.4g}", f"{1e3 * row['median_seconds']:.1f}")
+    return row["method"], str(row["wrong"]), str(row["systems"]), *numbers
 
 
 def report(asked: Asked) -> Report:

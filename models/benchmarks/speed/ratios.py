@@ -179,5 +179,5 @@ def _rows(what: str, unit: str, seconds: Mapping[str, float]) -> Iterator[Row]:
 
 def exponent(seconds: Mapping[int, float | None]) -> float:
     """Slope of log seconds against log servers; NaN with too few sizes."""
-    large = np.log([(n, s) for n, s in seconds.items() if n >= FIT_FROM and s is not None])
-    return float(np.polyfit(*large.T, 1)[0]) if len(large) > 1 else float("nan")
+    large = {n: s for n, s in seconds.items() if n >= FIT_FROM and s is not None}
+    return float(np.polyfit(np.log([*large]), np.log([*large.values()]), 1)[0]) if len(large) > 1 else float("nan")
