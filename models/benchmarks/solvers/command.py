@@ -45,8 +45,8 @@ def save(rows: Sequence[Row], path: Path) -> None:
 
 def to_dataset(rows: Sequence[Row]) -> xr.Dataset:
     """Return one variable a field of `Row`, over the dimension ``question``; the machine and versions are attributes."""
-    said = [row.to_dict() for row in rows]
-    columns = {name: np.array([row[name] for row in said]) for name in said[0]} if said else {}
+    plain = [row.to_dict() for row in rows]
+    columns = {name: np.array([row[name] for row in plain]) for name in (plain[0] if plain else ())}
     # NetCDF 3 has neither booleans nor integers of 64 bits
     columns = {name: column.astype(np.int32) if column.dtype.kind in "bi" else column for name, column in columns.items()}
     attributes = {name.lower(): value for name, value in machine().items()}

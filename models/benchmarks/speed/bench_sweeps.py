@@ -33,11 +33,11 @@ def servers(size: int) -> ParallelServers:
     return ParallelServers(MM1(rng.uniform(50, 500, size), rng.uniform(0, 0.05, size)))
 
 
-def raw(problem: cp.Problem, options: Mapping[str, Mapping[str, Any]], values: Values) -> Callable[[], Any]:
+def raw(problem: cp.Problem, options: Mapping[str, Any], values: Values) -> Callable[[], Any]:
     """Update and solve by the solver's own calls and with the same settings as the sweep, the data at hand."""
     for parameter, rows in values:
         parameter.value = rows[0]
-    compiled = Compiled(problem, "CLARABEL", options["CLARABEL"])
+    compiled = Compiled(problem, "CLARABEL", options)
     session = compiled.session
     assert isinstance(session, Clarabel)  # noqa: S101
     changes = compiled.changes(values)
@@ -88,7 +88,7 @@ def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
     count = max(loads.size // 10, 5) if who == CVXPY else loads.size
     jobs: dict[str, Callable[[], Callable[[], Any]]] = {
         "curve": lambda: partial(system.curve, loads, goal),
-        RAW: lambda: raw(problem, QUICK, values),
+        RAW: lambda: raw(problem, QUICK["CLARABEL"], values),
         CVXPY: lambda: resolve(problem, few(values, count), count),
     }
     measure(jobs[who](), f"{goal}, {size:,} servers, {loads.size:,} loads", who, per=count, unit="load")
@@ -104,7 +104,7 @@ def bench_certificates(measure: Measure, goal: Goal, size: int, who: str) -> Non
         flow = system.sweep(goal, float(loads[0])).solve(loads).flow
         job: Callable[[], Any] = partial(certify_rows, system.bank, loads, flow, goal)
     else:
-        job = raw(problem, QUICK, values)
+        job = raw(problem, QUICK["CLARABEL"], values)
     measure(job, f"certificates of {goal}, {size:,} servers, {loads.size:,} loads", who, per=loads.size, unit="load")
 
 
@@ -117,9 +117,9 @@ def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
     per = 100 if who == CVXPY else count
     division, squares = partition.write(system.rates), sum_of_squares.write(2)
     above, below, _ = sum_of_squares.coefficients(segments(system.rates, loads))
-    tasks: list[tuple[cp.Problem, Mapping[str, Mapping[str, Any]], Values]] = [
-        (division.problem, QUICK, [(division.root, partition.roots(system.rates, loads, parts))]),
-        (squares.problem, OPTIONS, [(squares.above, above), (squares.below, below)]),
+    tasks: list[tuple[cp.Problem, Mapping[str, Any], Values]] = [
+        (division.problem, QUICK["CLARABEL"], [(division.root, partition.roots(system.rates, loads, parts))]),
+        (squares.problem, OPTIONS["CLARABEL"], [(squares.above, above), (squares.below, below)]),
     ]
     tasks = tasks[:1] if what == "partition" else tasks
     sweeps = {

@@ -87,13 +87,10 @@ class Speed:
 
     def markdown(self) -> str:
         """Return the rows as a Markdown table with the machine above it."""
-        lines = ["| " + " | ".join(cells) + " |" for cells in (HEADINGS, *(r.cells for r in self.rows))]
+        head, *rows = ("| " + " | ".join(cells) + " |" for cells in (HEADINGS, *(r.cells for r in self.rows)))
         grown = ", ".join(f"{what} n^{e:.2f}" for what, e in self.exponents.items())
-        above, below = (
-            f"Least times of one run of `sojourn bench speed` on {self.title}.",
-            f"Growth with n servers from {FIT_FROM:,} on: {grown}.",
-        )
-        return "\n".join([above, "", lines[0], "|---|---|---:|---:|---|", *lines[1:], "", below]) + "\n"
+        lines = [f"Least times of one run of `sojourn bench speed` on {self.title}.", "", head, "|---|---|---:|---:|---|", *rows]
+        return "\n".join([*lines, "", f"Growth with n servers from {FIT_FROM:,} on: {grown}."]) + "\n"
 
 
 def report(asked: Asked) -> Report:
@@ -137,16 +134,16 @@ def timings(folder: Path, *, small: bool = False) -> dict[str, Any]:
     command += ["-p", "no:cacheprovider", "-p", f"{__package__}.plugin", *(part for s in settings for part in ("-o", s))]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | ({SMALL: "yes"} if small else {})
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    said: list[str] = []
+    printed: list[str] = []
     with tempfile.TemporaryDirectory() as place:
         found = Path(place) / "report.json"
         with Ticker("timings") as tick, subprocess.Popen([*command, f"--benchmark-json={found}"], env=environment, **pipes) as job:  # noqa: S603
             for line in job.stdout or ():
-                said.append(line)
+                printed.append(line)
                 if "::" in line:
                     tick.step(line.split("::", 1)[1].strip())
         if job.returncode:
-            raise RuntimeError("the benchmarks failed:\n" + "".join(said[-40:]))
+            raise RuntimeError("the benchmarks failed:\n" + "".join(printed[-40:]))
         measured: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
     return measured
 
@@ -156,9 +153,9 @@ def read(found: Mapping[str, Any]) -> Speed:
     groups: dict[str, dict[str, float]] = defaultdict(dict)
     units: dict[str, str] = {}
     for one in found["benchmarks"]:
-        told = one["extra_info"]
-        groups[told["row"]][told["who"]] = one["stats"]["min"] / told["per"]
-        units[told["row"]] = told["unit"]
+        extra = one["extra_info"]
+        groups[extra["row"]][extra["who"]] = one["stats"]["min"] / extra["per"]
+        units[extra["row"]] = extra["unit"]
     grown = {what.removeprefix(GROWTH): groups.pop(what) for what in list(groups) if what.startswith(GROWTH)}
     servers = sorted({int(n) for seconds in grown.values() for n in seconds})
     info = found["machine_info"]

@@ -87,11 +87,13 @@ class Folder:
         """Write what is still to be written, and all as one file where SciPy can; the chunks stay in any case."""
         if self.path is None:
             return
-        fits = max(variable.nbytes for variable in data.variables.values()) <= LARGEST
-        if not fits:
+        files = dict(self._waiting)
+        if max(variable.nbytes for variable in data.variables.values()) <= LARGEST:
+            files[self.path / WHOLE] = bytes(data.to_netcdf(engine="scipy"))
+        else:
             problem = f"{WHOLE} is not written: a variable is larger than the 2 GiB that SciPy writes"
             warnings.warn(f"{problem}; load_study({str(self.path)!r}) reads the chunks", stacklevel=3)
-        if failure := _failure(self._waiting | ({self.path / WHOLE: bytes(data.to_netcdf(engine="scipy"))} if fits else {})):
+        if failure := _failure(files):
             warnings.warn(f"cannot write to {self.path}: {failure}; what is not there is only in what is returned", stacklevel=3)
 
 
@@ -155,7 +157,8 @@ def _difference(there: Manifest, now: Manifest) -> str:
         return ""
     if field == "loads":
         return "at other loads"
-    before, after = there.get(field), now[field]
+    before: Any = there.get(field)
+    after: Any = now[field]
     if field in ("names", "systems"):
         place = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
         where = f"number {place} of {len(after)}" if len(before) == len(after) else f"{len(before)}, not {len(after)}"
