@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
@@ -10,8 +11,6 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-
-from ..core.solution import finite_or_none
 
 
 def table(
@@ -52,9 +51,14 @@ def plain(value: Any) -> Any:
         return {key: plain(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
-    return finite_or_none(value) if isinstance(value, float) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_json(found: Any) -> str:
+    """Return a result as the text of a JSON file; see `plain`."""
+    return json.dumps(plain(found), indent=2) + "\n"
 
 
 def print_json(found: Any) -> None:
     """Print a result as JSON, and nothing else."""
-    sys.stdout.write(json.dumps(plain(found), indent=2) + "\n")
+    sys.stdout.write(as_json(found))

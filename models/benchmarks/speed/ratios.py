@@ -19,7 +19,7 @@ import numpy as np
 
 from ....reference.errors import InputError
 from ...core.progress import Ticker
-from ...frontend.tables import plain, table
+from ...frontend.tables import as_json, table
 from ..report import Asked, Report
 from .growth_plot import plot_growth
 
@@ -98,7 +98,7 @@ def report(asked: Asked) -> Report:
     measured, folder = speed(), asked.out or Path("speed")
     files = {
         "growth.png": lambda path: plot_growth(measured.growth, measured.exponents).savefig(path, dpi=150),
-        "speed.json": lambda path: path.write_text(json.dumps(plain(measured), indent=2) + "\n", encoding="utf-8"),
+        "speed.json": lambda path: path.write_text(as_json(measured), encoding="utf-8"),
         "speed.md": lambda path: path.write_text(measured.markdown(), encoding="utf-8"),
     }
     written = f"\nwritten to {folder}: {', '.join(files)}"
