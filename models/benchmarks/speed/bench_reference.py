@@ -13,8 +13,8 @@ from .plugin import Measure, sizes
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
 
 
-@sizes(1_000_000, 10_000_000, small=(1000,))
 @pytest.mark.parametrize("who", [*SOLVE, "np.sort"])
+@sizes(1_000_000, 10_000_000, small=(1000,))
 def bench_servers(measure: Measure, size: int, who: str) -> None:
     """One load over many M/M/1 servers: rates 50 to 500 jobs/s, delays 0 to 50 ms, 80 % load."""
     rng = np.random.default_rng(2348)

@@ -79,9 +79,9 @@ def of_load(goal: Goal, size: int) -> tuple[ParallelServers, Array, cp.Problem, 
     return system, loads, model.problem, [(model.load, loads * model.unit)]
 
 
-@sizes(3, 30, 1000, small=(3,))
 @pytest.mark.parametrize("who", ["curve", RAW, CVXPY])
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+@sizes(3, 30, 1000, small=(3,))
 def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
     """`ParallelServers.curve`, compilation, polish, certificates and the dataset included."""
     system, loads, problem, values = of_load(goal, size)
@@ -94,9 +94,9 @@ def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
     measure(jobs[who](), f"{goal}, {size:,} servers, {loads.size:,} loads", who, per=count, unit="load")
 
 
-@sizes(3, 30, 1000, small=(3,))
 @pytest.mark.parametrize("who", ["certificates", "the solves"])
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+@sizes(3, 30, 1000, small=(3,))
 def bench_certificates(measure: Measure, goal: Goal, size: int, who: str) -> None:
     """The certificates of a whole sweep beside the solves that they are of."""
     system, loads, problem, values = of_load(goal, size)

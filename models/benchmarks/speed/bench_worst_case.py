@@ -19,8 +19,8 @@ def random_system(rng: np.random.Generator) -> MG1:
     return MG1(10 ** rng.uniform(0, 3, n), 10 ** rng.uniform(-1, 1, n), delay)
 
 
-@sizes(50, small=(2,))
 @pytest.mark.parametrize("who", ["certified to 1e-8", "grid of 1,000 loads"])
+@sizes(50, small=(2,))
 def bench_reference(measure: Measure, size: int, who: str) -> None:
     """The reference's branch and bound."""
     rng = np.random.default_rng(2348)
