@@ -10,6 +10,7 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.parallel import optimum_equilibrium as exact
 from ...latency.base import Latency
+from ...systems.parallel import questions
 from ...systems.parallel.certificate import mean_delay
 from ...systems.parallel.formulations import FORMULATIONS
 from ...systems.parallel.prices import Goal
@@ -37,8 +38,8 @@ def parallel(name: str, goal: Goal, draw: Callable[[int, np.random.Generator], L
 
 def formulations(system: ParallelServers, goal: Goal) -> Mapping[str, frozenset[str]]:
     """Return the ways to write a goal of these servers without tangents, with the cones of each."""
-    fit = [n for n in system._formulations(goal, "auto", "CLARABEL") if FORMULATIONS[n].exact(system.bank)]  # it takes every cone
-    return {n: FORMULATIONS[n].kinds(system.bank) for n in fit if len(system) <= LARGEST.get(n, len(system))}
+    ways = questions.formulations(system.bank, goal, "auto", {}).items()
+    return {n: cones for n, cones in ways if FORMULATIONS[n].exact(system.bank) and len(system) <= LARGEST.get(n, len(system))}
 
 
 def write(system: ParallelServers, goal: Goal, formulation: str, part: float) -> Task:

@@ -14,9 +14,9 @@ import pytest
 from ....reference.errors import Array
 from ....reference.service_modes import segments
 from ... import MM1, DualMode, ParallelServers
-from ...core.native import Clarabel
+from ...core.native.clarabel import Clarabel
 from ...core.parametric import Compiled
-from ...core.solvers import OPTIONS, QUICK
+from ...core.solvers import spec
 from ...systems.parallel.certificate import certify_rows
 from ...systems.parallel.prices import Goal
 from ...systems.service_modes import partition, sum_of_squares
@@ -88,7 +88,7 @@ def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
     count = max(loads.size // 10, 5) if who == CVXPY else loads.size
     jobs: dict[str, Callable[[], Callable[[], Any]]] = {
         "curve": lambda: partial(system.curve, loads, goal),
-        RAW: lambda: raw(problem, QUICK["CLARABEL"], values),
+        RAW: lambda: raw(problem, spec("CLARABEL").quick, values),
         CVXPY: lambda: resolve(problem, few(values, count), count),
     }
     measure(jobs[who](), f"{goal}, {size:,} servers, {loads.size:,} loads", who, per=count, unit="load")
@@ -101,10 +101,10 @@ def bench_certificates(measure: Measure, goal: Goal, size: int, who: str) -> Non
     """The certificates of a whole sweep beside the solves that they are of."""
     system, loads, problem, values = of_load(goal, size)
     if who == "certificates":
-        flow = system.sweep(goal, float(loads[0])).solve(loads).flow
+        flow = system.task(goal, float(loads[0])).solve(loads).flow
         job: Callable[[], Any] = partial(certify_rows, system.bank, loads, flow, goal)
     else:
-        job = raw(problem, QUICK["CLARABEL"], values)
+        job = raw(problem, spec("CLARABEL").quick, values)
     measure(job, f"certificates of {goal}, {size:,} servers, {loads.size:,} loads", who, per=loads.size, unit="load")
 
 
@@ -118,8 +118,8 @@ def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
     division, squares = partition.write(system.rates), sum_of_squares.write(2)
     above, below, _ = sum_of_squares.coefficients(segments(system.rates, loads))
     tasks: list[tuple[cp.Problem, Mapping[str, Any], Values]] = [
-        (division.problem, QUICK["CLARABEL"], [(division.root, partition.roots(system.rates, loads, parts))]),
-        (squares.problem, OPTIONS["CLARABEL"], [(squares.above, above), (squares.below, below)]),
+        (division.problem, spec("CLARABEL").quick, [(division.root, partition.roots(system.rates, loads, parts))]),
+        (squares.problem, spec("CLARABEL").tight, [(squares.above, above), (squares.below, below)]),
     ]
     tasks = tasks[:1] if what == "partition" else tasks
     sweeps = {
