@@ -148,7 +148,7 @@ class Task(Generic[P, R, S]):
 
     def _many(self) -> list[Try]:
         """What to try, in turn, at many points: a solver's own tolerances where Newton steps finish, then the library's."""
-        quick = self.question.polish and not self._how.get("solver_options")
+        quick = self.question.quick and not self._how.get("solver_options")
         return [t for first in self._plan for t in ([first._replace(effort="quick"), first] if quick and self._compiles(first) else [first])]
 
     def _compiles(self, step: Try) -> bool:

@@ -108,7 +108,11 @@ def test_option_that_the_solver_does_not_have_is_named_before_it_starts():
 
 
 def test_a_solver_that_returns_nothing_leaves_no_answer():
-    found = SYSTEMS["MM1"].task("optimum", 100.0, solver="CLARABEL", solver_options={"max_iter": 1}).solve(np.array([100.0]))
+    found = (
+        SYSTEMS["MM1"]
+        .task("optimum", 100.0, solver="CLARABEL", solver_options={"max_iter": 1, "accept_unknown": False})
+        .solve(np.array([100.0]))
+    )
     assert np.isnan(found.mean_delay[0])
     assert found.gap[0] == math.inf
     assert not found.certified[0]
