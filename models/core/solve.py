@@ -242,7 +242,11 @@ class Task(Generic[P, R, S]):
 
     def _alike(self, form: str, points: Points) -> Iterator[Any]:
         """Rows of the points that one program serves."""
-        patterns = [self.question.pattern(form, tuple(c[k : k + 1] for c in points)) for k in range(len(points[0]))]
+        count = len(points[0])
+        if self.question.pattern(form, points) is None:
+            yield np.arange(count)
+            return
+        patterns = [self.question.pattern(form, tuple(c[k : k + 1] for c in points)) for k in range(count)]
         for pattern in dict.fromkeys(patterns):
             yield np.flatnonzero([other == pattern for other in patterns])
 
