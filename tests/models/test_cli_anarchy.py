@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.models import frontend as plots
 from sojourn.models.benchmarks import worst_case_rule as gallery
 from sojourn.models.frontend.loader import load_scenario
+from sojourn.models.systems.parallel import anarchy_plots as plots
 from sojourn.models.systems.parallel import anarchy_report as report
 from sojourn.models.systems.parallel import game_curves as anarchy
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve

@@ -48,7 +48,8 @@ assert {"MM1", "verify", "HOMES"} <= set(dir(sojourn.models))
 assert sojourn.models.InputError.__name__ == "InputError"
 assert "cvxpy" not in sys.modules
 assert len(sojourn.models.latency.registry.names()) >= 15
-assert sojourn.models.systems.parallel.system.ParallelServers is sojourn.models.ParallelServers
+import sojourn.models.systems.parallel
+assert sojourn.models.systems.parallel.ParallelServers is sojourn.models.ParallelServers
 assert "sojourn.models.studies" not in sys.modules
 from sojourn.models import *
 assert not [name for name in sojourn.models.__all__ if name not in globals()]

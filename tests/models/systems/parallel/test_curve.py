@@ -9,6 +9,7 @@ import xarray as xr
 
 from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
 from sojourn.models.core import solve as engine
+from sojourn.models.core import solvers
 from sojourn.models.core.curve import CurveInterruptedError
 from sojourn.models.systems.parallel.curve import curve
 from sojourn.reference.parallel import optimum_equilibrium as exact
@@ -183,7 +184,7 @@ def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch
 
 def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
     spoil(monkeypatch, 190.0 * system.unit(190.0), None)
-    monkeypatch.setattr("sojourn.models.core.solvers.CHAIN", ("CLARABEL",))
+    monkeypatch.setattr(solvers, "SOLVERS", solvers.SOLVERS[:1])
     with pytest.warns(UserWarning, match="2 of 8 answers are not certified"):
         data = system.curve(LOADS, formulation="beckmann")
     assert data["optimum_delay"].isnull().values.tolist() == [False, False, False, True]
