@@ -5,12 +5,14 @@ A name is imported when it is first used, so that ``sojourn --help`` does not wa
 
 import importlib
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what follows is what a type checker sees; `__getattr__` does the same when the program runs
     from ..reference.errors import InputError, LoadError
     from .core.errors import FormulationError, NotCertifiedError, SolverNameError
     from .core.ratio import PriceOfAnarchy
+    from .frontend.kinds import SystemKind, register_system
     from .frontend.loader import load_scenario
     from .latency import (
         BPR,
@@ -95,6 +97,7 @@ __all__ = [
     "PriceOfAnarchy",
     "Solution",
     "SolverNameError",
+    "SystemKind",
     "Tandem",
     "Tolls",
     "TunableMode",
@@ -103,6 +106,7 @@ __all__ = [
     "load_scenario",
     "load_study",
     "register",
+    "register_system",
     "study",
     "verify",
 ]
@@ -116,6 +120,7 @@ HOMES = (
     ".latency",
     ".systems.parallel",
     ".systems.service_modes",
+    ".frontend.kinds",
     ".frontend.loader",
     ".studies",
 )
@@ -129,7 +134,7 @@ if not TYPE_CHECKING:  # else it would take any name for one of ours
             return importlib.import_module(f".{name}", __name__)
         for home in HOMES if name in __all__ else ():
             module = importlib.import_module(home, __name__)
-            if hasattr(module, name):
+            if not isinstance(getattr(module, name, module), ModuleType):  # a file of a folder may have the name of another's function
                 globals()[name] = getattr(module, name)
                 return globals()[name]
         # with these two arguments Python itself says which name may have been meant

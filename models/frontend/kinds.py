@@ -12,11 +12,11 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...reference.errors import InputError
+from ..core.plugins import loaded, offered
 from ..core.solve import Settings, check_how
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ def _place(kind: SystemKind) -> tuple[str, str]:
 
 def names() -> tuple[str, ...]:
     """Return the names of all kinds, without loading those of other packages."""
-    return tuple(dict.fromkeys([*_built_in(), *_registered, *_entry_points()]))
+    return tuple(dict.fromkeys([*_built_in(), *_registered, *offered(GROUP)]))
 
 
 def kind_named(name: str) -> SystemKind:
     """Return the kind of a name, one of `names()`; InputError where its entry point does not load."""
     known = _built_in() | _registered
-    return known[name] if name in known else _loaded(_entry_points()[name])
+    return known[name] if name in known else _loaded(name)
 
 
 def kinds() -> tuple[SystemKind, ...]:
@@ -158,18 +158,10 @@ def _built_in() -> dict[str, SystemKind]:
     return {kind.name: kind for module in modules for kind in module.KINDS}
 
 
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
-def _loaded(point: EntryPoint) -> SystemKind:
-    try:
-        kind = point.load()
-    except Exception as error:  # someone else's code may raise anything
-        problem = f"is the entry point {point.value}, which raised {type(error).__name__}: {error}"
-        raise InputError("system", point.name, problem, "correct or uninstall that package") from error
-    if not isinstance(kind, SystemKind) or kind.name != point.name:
+def _loaded(name: str) -> SystemKind:
+    point = offered(GROUP)[name]
+    kind = loaded(point, "system")
+    if not isinstance(kind, SystemKind) or kind.name != name:
         problem = f"is the entry point {point.value}, which is not a SystemKind of that name"
-        raise InputError("system", point.name, problem, "correct or uninstall that package")
+        raise InputError("system", name, problem, "correct or uninstall that package")
     return register_system(kind)

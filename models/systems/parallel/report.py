@@ -14,7 +14,7 @@ from rich.table import Table
 from ....reference.errors import Array, InputError
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
-from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
+from ...frontend.report import File, Report, as_far_as_it_got, data_files, flat, picture
 from ...frontend.scenario import Scenario
 from .curve import ANARCHY, GOALS
 from .evaluation import Evaluation
@@ -187,13 +187,15 @@ def _files(scenario: Written, solver: str | None) -> Iterator[File]:
 
     asked = {"curve": partial(scenario.system.curve, _to_every_start(scenario, scenario.system))}
     asked |= {v.name: partial(misjudged, v.believed, v.paid, _to_every_start(scenario, v.believed)) for v in scenario.variants}
+    rows: Rows = scenario.rows
+    single = [f"{goal}_total_flow[{name}]" for goal in GOALS for name, n in zip(rows.names, rows.replicas, strict=True) if n == 1]
     curves: dict[str, xr.Dataset] = {}
     stopped = None
     for name, solve in asked.items():
         data, stopped = as_far_as_it_got(partial(solve, refine=True, solver=solver))
         if stopped is None or not curves:
-            curves[name] = scenario.rows.dataset(scenario.units.present(data))
-            yield from data_files(name, curves[name])
+            curves[name] = rows.dataset(scenario.units.present(data))
+            yield from data_files(name, curves[name], flat(curves[name]).drop(columns=single, errors="ignore"))
         if stopped is not None:
             break
     data = curves.pop("curve")
