@@ -191,12 +191,15 @@ def bench(
         found, shown = [f.to_dict() for f in failures], rule.table(failures)
     else:
         raise InputError("bench", what, "is not a benchmark", "use speed, families, traps, gallery, peers or solvers")
-    _print(_plain(found), shown, as_json=as_json)
+    _print(found, shown, as_json=as_json)
 
 
 def _print(rows: list[dict[str, Any]], shown: object, *, as_json: bool) -> None:
+    """Print rows, in JSON with null for what is infinite."""
     if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        from .core.solution import finite
+
+        sys.stdout.write(json.dumps([finite(row) for row in rows], indent=2) + "\n")
     else:
         out.print(shown)
 
@@ -206,13 +209,6 @@ def _present(report: Report, folder: Path | None, *, as_json: bool) -> None:
     from .frontend.report import present
 
     raise typer.Exit(present(report, folder, as_json=as_json))
-
-
-def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is infinite is None: JSON has no word for it."""
-    from .core.solution import finite
-
-    return [finite(row) for row in rows]
 
 
 def _load(text: str | None, scenario: Scenario[Any]) -> float:
