@@ -1,4 +1,4 @@
-"""What installed packages add by entry points: known by name at once, loaded when somebody asks for it."""
+"""What installed packages add by entry points: known by name, loaded when it is asked for."""
 
 from __future__ import annotations
 

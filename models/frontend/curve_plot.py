@@ -29,16 +29,19 @@ def plot_lines(data: xr.Dataset, title: str = "") -> Figure:
     panels: dict[str, list[str]] = {}
     for column in frame.columns:
         name = column.split("[")[0]
-        if name in data.data_vars and not name.endswith("gap") and frame[column].dtype.kind in "fiu":
+        number = name in data.data_vars and frame[column].dtype.kind in "fiu"
+        if number and not name.endswith("gap"):
             panels.setdefault(data[name].attrs.get("units", ""), []).append(column)
     figure = Figure(figsize=(8.0, 1.0 + 3.0 * len(panels)), layout="constrained")
     for row, (unit, columns) in enumerate(panels.items()):
         axes = figure.add_subplot(len(panels), 1, row + 1)
         for i, column in enumerate(columns[:MOST_LINES]):
-            line = ("-", "--")[i // len(COLOURS)]
-            axes.plot(frame["load"], frame[column], line, color=COLOURS[i % len(COLOURS)], label=column.replace("_", " "))
+            line, colour = ("-", "--")[i // len(COLOURS)], COLOURS[i % len(COLOURS)]
+            label = column.replace("_", " ")
+            axes.plot(frame["load"], frame[column], line, color=colour, label=label)
         low, high = frame[columns].min(axis=None), frame[columns].max(axis=None)
-        axes.set(xlabel=load_label(data["load"].attrs["units"]), ylabel=unit, yscale="log" if 0 < WIDE * low < high else "linear")
+        scale = "log" if 0 < WIDE * low < high else "linear"
+        axes.set(xlabel=load_label(data["load"].attrs["units"]), ylabel=unit, yscale=scale)
         axes.legend(fontsize="small")
         grid(axes)
     if title:

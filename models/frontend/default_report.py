@@ -1,4 +1,4 @@
-"""What `sojourn run` says of a kind of system that has no report of its own: each question's answer, the curve and its picture."""
+"""What `sojourn run` says of a kind without a report of its own: answers, curve and picture."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from .scenario import Scenario
 
 def default_report(scenario: Scenario[Any], load: float, solver: str | None, weights: str | None) -> Report:
     """Ask the questions of a kind at a load. Parameters as those of `SystemKind.report`."""
+    system, units = scenario.system, scenario.units
     if weights is not None:
-        problem = f"is a split over servers, which {type(scenario.system).__name__} has no report of"
+        problem = f"is a split over servers, which {type(system).__name__} has no report of"
         raise InputError("--weights-in", weights, problem, "leave it out")
-    found = {name: getattr(scenario.system, name)(load, solver=solver) for name in scenario.kind.questions}
-    answers = {name: scenario.units.result(a) if is_dataclass(a) else a for name, a in found.items()}
+    found = {name: getattr(system, name)(load, solver=solver) for name in scenario.kind.questions}
+    answers = {name: units.result(a) if is_dataclass(a) else a for name, a in found.items()}
     result = {
         **scenario.to_dict(),
-        "max_load": finite_or_none(scenario.system.max_load),
+        "max_load": finite_or_none(system.max_load),
         "load": load,
         **{name: _plain(answer) for name, answer in answers.items()},
         "notes": list(scenario.notes),
@@ -51,7 +52,8 @@ def _shown(scenario: Scenario[Any], load: float, answers: dict[str, Any]) -> Ite
 def _files(scenario: Scenario[Any], solver: str | None) -> Iterator[File]:
     from .curve_plot import plot_lines
 
-    data, stopped = as_far_as_it_got(lambda: scenario.system.curve(np.unique(scenario.loads), refine=True, solver=solver))
+    solve = partial(scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver)
+    data, stopped = as_far_as_it_got(solve)
     data = scenario.units.present(data)
     yield from data_files("curve", data)
     if data.sizes["load"]:

@@ -1,7 +1,8 @@
 """Kinds of systems: what each offers to files, the command, studies and verification.
 
-Built-in kinds are the `KINDS` of each folder of `sojourn.models.systems`, in its module ``kind``. Others come from a module, by
-`register_system`, or from an installed package, by an entry point of the group ``sojourn.systems`` whose name is the kind's.
+Built-in kinds are the `KINDS` of each folder of `sojourn.models.systems`, in its module ``kind``.
+Others come from a module, by `register_system`, or from an installed package, by an entry point of
+the group ``sojourn.systems`` whose name is the kind's.
 """
 
 from __future__ import annotations
@@ -102,7 +103,8 @@ def register_system(kind: SystemKind) -> SystemKind:
     there = (_built_in() | _registered).get(kind.name)
     # a module that is loaded again defines its class again
     if there is not None and _place(there) != _place(kind):
-        raise InputError("name", kind.name, f"is the name of {'.'.join(_place(there))}", "choose another")
+        problem = f"is the name of {'.'.join(_place(there))}"
+        raise InputError("name", kind.name, problem, "choose another")
     _registered[kind.name] = kind
     return kind
 
@@ -117,7 +119,7 @@ def names() -> tuple[str, ...]:
 
 
 def kind_named(name: str) -> SystemKind:
-    """Return the kind of a name, one of `names()`; InputError where its entry point does not load."""
+    """Return the kind of a name that is known; InputError where its entry point does not load."""
     known = _built_in() | _registered
     return known[name] if name in known else _loaded(name)
 
@@ -139,9 +141,16 @@ def is_system(value: object) -> bool:
 
 
 def kind_of(system: object, field: str = "system") -> SystemKind:
-    """Return the kind of a system: that of the nearest of its classes that has one; InputError, naming the field, where none has."""
+    """Return the kind of a system: that of the nearest of its classes that has one.
+
+    Raises
+    ------
+    InputError
+        Naming the field, where none of its classes has a kind.
+    """
     if (kind := _kind_of(system)) is None:
-        raise InputError(field, system, "is not a system", f"give {', '.join(k.system.__name__ for k in kinds())}")
+        there = ", ".join(k.system.__name__ for k in kinds())
+        raise InputError(field, system, "is not a system", f"give {there}")
     return kind
 
 
@@ -154,8 +163,9 @@ def _kind_of(value: object) -> SystemKind | None:
 def _built_in() -> dict[str, SystemKind]:
     """Found by name: the front end imports no system."""
     systems = importlib.import_module("..systems", __package__)
-    modules = [importlib.import_module(f"{systems.__name__}.{folder.name}.kind") for folder in pkgutil.iter_modules(systems.__path__)]
-    return {kind.name: kind for module in modules for kind in module.KINDS}
+    folders = pkgutil.iter_modules(systems.__path__)
+    places = [f"{systems.__name__}.{folder.name}.kind" for folder in folders]
+    return {kind.name: kind for place in places for kind in importlib.import_module(place).KINDS}
 
 
 def _loaded(name: str) -> SystemKind:

@@ -33,10 +33,11 @@ class Report:
     result : mapping
         Ready for JSON.
     shown : iterable of str, Table or Text
-        What people read instead: markup of `rich`; tables, which are cut to the width of the terminal; or text as it is.
+        What people read instead: markup of `rich`; tables, which are cut to the width of the
+        terminal; or text as it is.
     files : iterable of File
-        Made in turn, so that what is there is written although the rest is interrupted; CurveInterruptedError at the end
-        where something was.
+        Made in turn, so that what is there is written although the rest is interrupted;
+        CurveInterruptedError at the end where something was.
     name : str
         Of the file of the result.
     code : int
@@ -60,7 +61,10 @@ def present(report: Report, folder: Path | None, *, as_json: bool) -> int:
         sys.stdout.write(text)
     else:
         for part in report.shown:
-            show(part) if isinstance(part, Table) else out.print(part, soft_wrap=isinstance(part, Text))
+            if isinstance(part, Table):
+                show(part)
+            else:
+                out.print(part, soft_wrap=isinstance(part, Text))
     if folder is None:
         return report.code
     failed = write(folder / f"{report.name}.json", lambda p: p.write_text(text, encoding="utf-8"))
@@ -75,7 +79,9 @@ def present(report: Report, folder: Path | None, *, as_json: bool) -> int:
     return NOT_WRITTEN if failed and code != INTERRUPTED else code
 
 
-def as_far_as_it_got(solve: Callable[[], xr.Dataset]) -> tuple[xr.Dataset, CurveInterruptedError | None]:
+def as_far_as_it_got(
+    solve: Callable[[], xr.Dataset],
+) -> tuple[xr.Dataset, CurveInterruptedError | None]:
     """Return a curve, and what stopped it on Ctrl-C: then of the points that were done."""
     try:
         return solve(), None
@@ -84,7 +90,7 @@ def as_far_as_it_got(solve: Callable[[], xr.Dataset]) -> tuple[xr.Dataset, Curve
 
 
 def data_files(name: str, data: xr.Dataset, frame: Any = None) -> Iterator[File]:
-    """Yield a dataset as NetCDF, and its data frame as CSV with the unit of each variable in its column's name."""
+    """Yield a dataset as NetCDF, and its data frame as CSV with units in the names of columns."""
     frame = flat(data) if frame is None else frame
     units = {str(n): v.attrs["units"] for n, v in data.variables.items() if "units" in v.attrs}
 
@@ -97,7 +103,10 @@ def data_files(name: str, data: xr.Dataset, frame: Any = None) -> Iterator[File]
 
 
 def flat(data: xr.Dataset) -> Any:
-    """Return a data frame with one row a load; what has further dimensions is a column an entry: ``flow[server 1]``."""
+    """Return a data frame with a row a load, and a column an entry of what has more dimensions.
+
+    Such a column is named ``flow[server 1]``.
+    """
     frame = data.drop_dims([d for d in data.dims if d != "load"]).to_dataframe().reset_index()
     for name, variable in data.data_vars.items():
         others = [d for d in variable.dims if d != "load"]

@@ -1,4 +1,4 @@
-"""A scenario: a system written down, with the loads to look at; and what files of all kinds of systems share."""
+"""A system written down, with the loads to look at; and what files of all kinds share."""
 
 from __future__ import annotations
 
@@ -86,9 +86,10 @@ class Scenario(Generic[S_co]):
 
     def where(self, load: float) -> str:
         """Return a load in words, with the part of the largest that it is."""
-        most = self.system.max_load
-        part = f" = {load / most:.4g} of the {self.kind.max_load_name} {most:.6g}" if math.isfinite(most) else ", of which no load is too much"
-        return f"load {load:.6g} {self.units.jobs}{part}"
+        most, said = self.system.max_load, f"load {load:.6g} {self.units.jobs}"
+        if math.isinf(most):
+            return f"{said}, of which no load is too much"
+        return f"{said} = {load / most:.4g} of the {self.kind.max_load_name} {most:.6g}"
 
     def load_of(self, text: str, place: str) -> float:
         """Return a load as people write it, such as ``"70%"``; see `Loads.read`."""
@@ -96,16 +97,17 @@ class Scenario(Generic[S_co]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return what results begin with, ready for JSON."""
-        return {"scenario": self.name, "title": self.title, "source": self.source, "units": self.units.to_dict()}
+        units = self.units.to_dict()
+        return {"scenario": self.name, "title": self.title, "source": self.source, "units": units}
 
 
 def read(kind: SystemKind, given: Mapping[str, Any], name: str, folder: Path) -> Scenario[Any]:
-    """Return the scenario that a TOML file of a kind says; files that it names are relative to the folder."""
+    """Return the scenario that a TOML file says; files that it names are relative to the folder."""
     known(given, (*HEADER, kind.name, *kind.tables), "")
     units = units_of(table(given, "units", required=True))
     said = kind.read(given, folder, units)
     at, curve = _loads(kind, said.system, units).read_all(table(given, "loads"))
-    title, source = (text(given, key, "", default) for key, default in (("title", name), ("source", "")))
+    title, source = text(given, "title", "", name), text(given, "source", "", "")
     return Scenario(kind, name, title, source, units, said.system, at, curve, *said[1:])
 
 

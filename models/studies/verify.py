@@ -20,16 +20,19 @@ def verify(system: System, loads: npt.ArrayLike, **how: Any) -> Verification:
     Parameters
     ----------
     system : System
-        `ParallelServers`, `MultiMode` with two modes, `TunableMode`, or one of a kind that others added.
+        `ParallelServers`, `MultiMode` with two modes, `TunableMode`, or one of a kind that others
+        added.
     loads : array_like, shape () or (K,)
         Each above 0 and below the largest that the system can carry.
     **how
-        As for the questions of that system, such as `ParallelServers.optimum`, or `MultiMode.assignment`.
+        As for the questions of that system, such as `ParallelServers.optimum` or
+        `MultiMode.assignment`.
 
     Returns
     -------
     Verification
-        See the `checks` of ``sojourn.models.systems.parallel.verify`` and ``sojourn.models.systems.service_modes.verify``.
+        See the `checks` of ``sojourn.models.systems.parallel.verify`` and
+        ``sojourn.models.systems.service_modes.verify``.
 
     Raises
     ------
@@ -38,6 +41,7 @@ def verify(system: System, loads: npt.ArrayLike, **how: Any) -> Verification:
     """
     checks = kind_of(system).verify
     if checks is None:
-        raise InputError("system", system, "has nothing to be compared with", "give its SystemKind a verify")
+        problem = "has nothing to be compared with"
+        raise InputError("system", system, problem, "give its SystemKind a verify")
     points = system.check_loads(np.atleast_1d(loads))
     return Verification(tuple(checks(system, track(points.tolist(), "loads"), how)))

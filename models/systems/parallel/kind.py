@@ -30,7 +30,8 @@ def check_options(caller: str, how: Mapping[str, Any]) -> None:
         no_limits(how)
     known = ("auto", *FORMULATIONS)
     if how.get("formulation", "auto") not in known:
-        raise InputError("formulation", how["formulation"], "is not a formulation", f"use one of {', '.join(known)}")
+        remedy = f"use one of {', '.join(known)}"
+        raise InputError("formulation", how["formulation"], "is not a formulation", remedy)
 
 
 KINDS = (

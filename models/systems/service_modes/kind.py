@@ -25,7 +25,10 @@ class HowCurve(HowPolished, total=False):
 
 
 def tunable_options(caller: str, how: Mapping[str, Any]) -> None:
-    """Refuse options of a curve that no tunable-mode system takes: they are those of the optimum of parallel servers."""
+    """Refuse options of a curve that no tunable-mode system takes.
+
+    They are those of the optimum of parallel servers.
+    """
     check_how(caller, how, How)
     check_options(caller, {**how, "which": "optimum"})
 
