@@ -99,7 +99,7 @@ def anarchy(
         problem = f"is a {type(chosen.system).__name__}, which has no report of what selfishness costs"
         raise InputError("scenario", chosen.name, problem, "use run, or give one of parallel servers, such as scenario-1")
     point = None if load is None else _load(load, chosen)
-    _present(report(chosen, point, solver, folder is not None), folder, as_json=as_json)
+    _present(report(chosen, point, solver, folder is not None, not as_json), folder, as_json=as_json)
 
 
 @app.command("list")

@@ -62,8 +62,8 @@ class SystemKind:
         From a scenario, a load, the name of a solver or None, and the text of ``--weights-in``
         or None to what ``sojourn run`` says and writes.
     anarchy : callable, optional
-        From a scenario, a load or None, the name of a solver or None, and whether files are to be
-        written to what ``sojourn anarchy`` says and writes.
+        From a scenario, a load or None, the name of a solver or None, whether files are to be
+        written, and whether people read the text to what ``sojourn anarchy`` says and writes.
     """
 
     name: str
@@ -75,7 +75,7 @@ class SystemKind:
     check_options: Callable[[str, Mapping[str, Any]], None] = only_settings
     verify: Callable[[Any, Iterable[float], Any], Iterable[Check]] | None = None
     report: Callable[[Scenario[Any], float, str | None, str | None], Report] | None = None
-    anarchy: Callable[[Scenario[Any], float | None, str | None, bool], Report] | None = None
+    anarchy: Callable[[Scenario[Any], float | None, str | None, bool, bool], Report] | None = None
 
 
 _registered: dict[str, SystemKind] = {}

@@ -308,5 +308,5 @@ def test_picture_of_nothing_to_lose_has_an_axis_that_one_can_read():
 
 def test_report_takes_the_worst_load_unless_it_is_saturation(two, capsys):
     chosen = load_scenario(two)
-    assert present(chosen.kind.anarchy(chosen, None, None, False), None, as_json=True) == 0
+    assert present(chosen.kind.anarchy(chosen, None, None, False, False), None, as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["load"] == pytest.approx(1.3205, abs=1e-3)

@@ -33,7 +33,7 @@ FINE = 1e-4  # of a ratio: how closely a curve is looked at where no search give
 SHOWN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
-def anarchy(scenario: Written, load: float | None, solver: str | None, drawn: bool) -> Report:
+def anarchy(scenario: Written, load: float | None, solver: str | None, drawn: bool, read: bool) -> Report:
     """Search and solve; what is done when the user stops it is said and written. See `SystemKind.anarchy`."""
     from .game_curves import control_curve, players_curve
 
@@ -49,8 +49,9 @@ def anarchy(scenario: Written, load: float | None, solver: str | None, drawn: bo
     control, stopped = as_far_as_it_got(partial(control_curve, system, load, refine=drawn, solver=solver))
     control, players = scenario.units.present(control), None
     if stopped is None:
-        loads = np.unique([*_with_worst(scenario, found), load])
-        players, stopped = as_far_as_it_got(partial(players_curve, system, loads, refine=True, solver=solver))
+        curve = drawn or read  # JSON has the players at the one load
+        loads = np.unique([*_with_worst(scenario, found), load]) if curve else np.array([load])
+        players, stopped = as_far_as_it_got(partial(players_curve, system, loads, refine=curve, solver=solver))
         players = scenario.units.present(players)
     variants: list[dict[str, Any]] = []
     others: dict[str, xr.Dataset] = {}
