@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import math
 import sys
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from .benchmarks import BENCHMARKS
 from .frontend.files import INTERRUPTED, complain, err, out
+from .frontend.tables import print_json
 
 if TYPE_CHECKING:
     from .frontend.report import Report
@@ -150,11 +151,7 @@ def verify(
 def bench(
     what: Annotated[
         str,
-        typer.Argument(
-            help="speed: closed forms and models; families: every latency, model against reference; traps: local solvers on the dual-mode "
-            "assignment; gallery: where the worst-case rule fails; peers: this library and others on the same systems; solvers: every solver "
-            "that CVXPY finds, against the truth."
-        ),
+        typer.Argument(help="; ".join(f"{name}: {benchmark.help}" for name, benchmark in BENCHMARKS.items()) + "."),
     ] = "speed",
     systems: Annotated[int | None, typer.Option(help="traps, gallery: random systems to try; by default 1000, and 200 a family.")] = None,
     limit: Annotated[
@@ -167,39 +164,14 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Time the models as ratios of one run, or hold families, local solvers, the worst-case rule, peers or solvers against the truth."""
-    from ..reference.errors import InputError
-    from .benchmarks import latency_families as latencies
-    from .benchmarks import report
-    from .benchmarks import speed_report as speed
-    from .benchmarks import worst_case_rule as rule
-    from .benchmarks.local_minima import traps
+    from .benchmarks.report import Asked, run_benchmark
 
-    if what == "speed":
-        raise typer.Exit(speed.run(path, as_json=as_json))
-    if what == "peers":
-        raise typer.Exit(report.peers(limit, as_json=as_json))
-    if what == "solvers":
-        raise typer.Exit(report.solvers(sizes, settings, limit, path, as_json=as_json))
-    if what == "families":
-        compared = latencies.compare_families()
-        found, shown = [vars(r) for r in compared], latencies.table(compared)
-    elif what == "traps":
-        counted = traps(1000 if systems is None else systems)
-        found, shown = counted.rows(), counted.table()
-    elif what == "gallery":
-        failures = rule.gallery(200 if systems is None else systems)
-        found, shown = [f.to_dict() for f in failures], rule.table(failures)
-    else:
-        raise InputError("bench", what, "is not a benchmark", "use speed, families, traps, gallery, peers or solvers")
-    _print(found, shown, as_json=as_json)
+    raise typer.Exit(run_benchmark(what, Asked(systems, limit, sizes, settings, path), as_json=as_json))
 
 
 def _print(rows: list[dict[str, Any]], shown: object, *, as_json: bool) -> None:
-    """Print rows, in JSON with null for what is infinite."""
     if as_json:
-        from .core.solution import finite
-
-        sys.stdout.write(json.dumps([finite(row) for row in rows], indent=2) + "\n")
+        print_json(rows)
     else:
         out.print(shown)
 

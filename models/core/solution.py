@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import cvxpy as cp
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,10 @@ class Timing:
     compile: float
     solve: float
     finish: float = 0.0
+
+    def __add__(self, other: Timing) -> Timing:
+        """Seconds of both."""
+        return Timing(self.build + other.build, self.compile + other.compile, self.solve + other.solve, self.finish + other.finish)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,29 @@ class Attempt:
     status: str
     gap: float
     seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Provenance:
+    """How an answer was found.
+
+    Attributes
+    ----------
+    solver, formulation, status : str
+        Who found it, from which problem, and the solver's own word for it.
+    attempts : tuple of Attempt
+        All that was tried, in order.
+    timing : Timing
+    problem : cvxpy.Problem
+        The problem that was solved, in its own unit of time.
+    """
+
+    solver: str
+    formulation: str
+    status: str
+    attempts: tuple[Attempt, ...]
+    timing: Timing
+    problem: cp.Problem = field(repr=False)
 
 
 def finite(values: dict[str, Any]) -> dict[str, Any]:

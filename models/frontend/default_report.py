@@ -11,7 +11,6 @@ import numpy as np
 from rich.text import Text
 
 from ...reference.errors import InputError
-from ..core.solution import finite, finite_or_none
 from .report import File, Report, as_far_as_it_got, data_files, picture
 from .scenario import Scenario
 
@@ -26,18 +25,12 @@ def default_report(scenario: Scenario[Any], load: float, solver: str | None, wei
     answers = {name: units.result(a) if is_dataclass(a) else a for name, a in found.items()}
     result = {
         **scenario.to_dict(),
-        "max_load": finite_or_none(system.max_load),
+        "max_load": system.max_load,
         "load": load,
-        **{name: _plain(answer) for name, answer in answers.items()},
+        **answers,
         "notes": list(scenario.notes),
     }
     return Report(result, _shown(scenario, load, answers), _files(scenario, solver))
-
-
-def _plain(answer: Any) -> Any:
-    if hasattr(answer, "to_dict"):
-        return answer.to_dict()
-    return finite(vars(answer)) if is_dataclass(answer) else finite_or_none(answer)
 
 
 def _shown(scenario: Scenario[Any], load: float, answers: dict[str, Any]) -> Iterator[str | Text]:

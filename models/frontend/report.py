@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from ..core.curve import CurveInterruptedError
 from .files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
+from .tables import as_json as as_json_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +31,7 @@ class Report:
     Parameters
     ----------
     result : mapping
-        Ready for JSON.
+        For JSON: see `sojourn.models.frontend.tables.plain`.
     shown : iterable of str, Table or Text
         What people read instead: markup of `rich`; tables, which are cut to the width of the
         terminal; or text as it is.
@@ -56,7 +56,7 @@ def present(report: Report, folder: Path | None, *, as_json: bool) -> int:
 
     A file that cannot be written does not stop the others.
     """
-    text = json.dumps(report.result, indent=2) + "\n"
+    text = as_json_text(report.result)
     if as_json:
         sys.stdout.write(text)
     else:

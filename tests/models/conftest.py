@@ -1,27 +1,12 @@
-"""The command, run in the process of the test; and the families and kinds of systems that a test registers or installs."""
+"""The families and kinds of systems that a test registers or installs."""
 
 import sys
 
 import pytest
 
-from sojourn.models import cli
 from sojourn.models.core import plugins
 from sojourn.models.frontend import kinds
 from sojourn.models.latency import registry
-
-
-@pytest.fixture
-def sojourn(monkeypatch, capsys):
-    """Run the command in this process; return exit code, output and errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        printed = capsys.readouterr()
-        return caught.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 
 from sojourn.models import cli
+from sojourn.models.core import solve as engine
 from sojourn.models.frontend.loader import load_scenario, names
-from sojourn.models.systems.parallel import search, sweep
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 COMMAND = Path(sys.executable).with_name("sojourn")
@@ -176,6 +176,7 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
         ("scenario-4", "ignoring-delays", 1.1474591, 100.0),
     ],
 )
+@pytest.mark.slow
 def test_curves_of_variants_have_their_own_peaks(sojourn, tmp_path, scenario, variant, peak, load):
     """At loads that start no server of the scenario itself; that of cv 10 is before the first load of the file."""
     assert sojourn("run", scenario, "--out", tmp_path)[0] == 0
@@ -187,6 +188,7 @@ def test_curves_of_variants_have_their_own_peaks(sojourn, tmp_path, scenario, va
         assert data["added"].any()
 
 
+@pytest.mark.slow
 def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(OWN + "[variants.none]\ndelay = 0\n[variants.wrong]\ndelay = 0\npay = 'true'\n")
@@ -195,6 +197,7 @@ def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
     assert {p.name for p in (tmp_path / "o").iterdir()} == names
 
 
+@pytest.mark.slow
 def test_out_again_writes_over(sojourn, own, tmp_path):
     for load in ("2", "3"):
         assert sojourn("run", own, "--load", load, "--out", tmp_path / "o")[0] == 0
@@ -230,23 +233,21 @@ def test_file_that_cannot_be_written_does_not_stop_the_others(sojourn, own, tmp_
 
 def interrupt_at(monkeypatch, load):
     """Ctrl-C at a load, asked for alone or in a curve, there one a block."""
-    from sojourn.models import ParallelServers
+    alone, together = engine.Task.one, engine.Task.solve
 
-    alone, together = ParallelServers.solve, sweep.Sweep.solve
-
-    def solve(self, goal, at, *args, **how):
+    def one(self, at, *rest):
         if at == pytest.approx(load):
             raise KeyboardInterrupt
-        return alone(self, goal, at, *args, **how)
+        return alone(self, at, *rest)
 
-    def solve_all(self, loads):
+    def solve(self, loads, *rest):
         if np.isclose(loads, load).any():
             raise KeyboardInterrupt
-        return together(self, loads)
+        return together(self, loads, *rest)
 
-    monkeypatch.setattr(sweep, "MOST", 1)
-    monkeypatch.setattr(sweep.Sweep, "solve", solve_all)
-    monkeypatch.setattr(ParallelServers, "solve", solve)
+    monkeypatch.setattr(engine, "MOST", 1)
+    monkeypatch.setattr(engine.Task, "solve", solve)
+    monkeypatch.setattr(engine.Task, "one", one)
 
 
 def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, own, tmp_path, monkeypatch):
@@ -310,7 +311,7 @@ def test_bad_file_is_one_line_whatever_it_says(sojourn, tmp_path):
 
 
 def test_answer_without_a_certificate_is_exit_code_1(sojourn, monkeypatch):
-    honest = search.run
+    honest = engine.run
 
     def run(problem, *_):
         ran = honest(problem, "CLARABEL")
@@ -318,7 +319,7 @@ def test_answer_without_a_certificate_is_exit_code_1(sojourn, monkeypatch):
             variable.save_value(None)
         return replace(ran, status="lost")
 
-    monkeypatch.setattr(search, "run", run)
+    monkeypatch.setattr(engine, "run", run)
     complained(
         sojourn("run"), 1, r"^error: no certified optimum at load 190, gap 1\.0e-09 wanted\. Tried CLARABEL \(inv_pos\): lost, gap inf; "
     )
@@ -328,7 +329,7 @@ def test_error_of_the_program_itself_is_not_hidden(monkeypatch):
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(search, "run", broken)
+    monkeypatch.setattr(engine, "run", broken)
     monkeypatch.setattr(sys, "argv", ["sojourn", "run"])
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main()
@@ -402,7 +403,7 @@ def test_help_says_the_exit_codes(sojourn):
 
 @pytest.mark.parametrize(("arguments", "code"), [
     (["run", "--load", "0.9"], 0),
-    (["run", "--load", "2"], 0),
+    pytest.param(["run", "--load", "2"], 0, marks=pytest.mark.slow),
     (["run", "--load", "380"], 2),
     (["run", "--no-such-option"], 2),
     (["walk"], 2),
@@ -414,6 +415,7 @@ def test_exit_code_of_the_process(arguments, code):
     assert bool(done.stdout) == (code == 0)
 
 
+@pytest.mark.slow
 def test_process_that_cannot_write(tmp_path):
     (tmp_path / "taken").write_text("mine")
     (tmp_path / "own.toml").write_text(OWN)

@@ -10,8 +10,8 @@ import xarray as xr
 from matplotlib.image import imread
 
 from sojourn.models.benchmarks.local_minima import Traps, traps
+from sojourn.models.core import solve as engine
 from sojourn.models.frontend.loader import load_scenario
-from sojourn.models.systems.service_modes import sweep
 from sojourn.reference import service_modes as exact
 
 
@@ -80,6 +80,7 @@ def test_solver_is_the_one_asked_for(sojourn):
     assert read(sojourn("run", "dual-a", "--solver", "scs", "--json")[1])["best"]["solver"] == "SCS"
 
 
+@pytest.mark.slow
 def test_files_are_written_and_load_back(sojourn, tmp_path):
     status, out, _ = sojourn("run", "dual-a", "--out", tmp_path)
     assert status == 0
@@ -102,6 +103,7 @@ def test_files_are_written_and_load_back(sojourn, tmp_path):
     assert imread(tmp_path / "curve.png").shape[0] > 500
 
 
+@pytest.mark.slow
 def test_file_of_one_s_own_in_milliseconds(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(
@@ -190,6 +192,7 @@ def small(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_files_hold_the_numbers_of_the_reference(sojourn, small, tmp_path):
     folder = tmp_path / "new" / "folder"
     status, out, err = sojourn("run", small, "--out", folder, "--json")
@@ -241,15 +244,15 @@ def test_every_file_that_cannot_be_written_is_one_line(sojourn, small, tmp_path)
 
 
 def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, small, tmp_path, monkeypatch):
-    solve = sweep.AssignmentSweep.solve
+    solve = engine.Task.solve
 
-    def interrupted(self, loads):
+    def interrupted(self, loads, *rest):
         if np.isclose(loads, 4.75).any():
             raise KeyboardInterrupt
-        return solve(self, loads)
+        return solve(self, loads, *rest)
 
-    monkeypatch.setattr(sweep, "BLOCK", 1)
-    monkeypatch.setattr(sweep.AssignmentSweep, "solve", interrupted)
+    monkeypatch.setattr(engine, "MOST", 1)
+    monkeypatch.setattr(engine.Task, "solve", interrupted)
     assert sojourn("run", small, "--out", tmp_path / "o")[0] == 130
     with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
         assert 1.0 in data["load"].values.round(12)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, InputError, LoadError, first_bad, numbers
-from ...core.solvers import solver_names
+from ...core.solvers import solver_names, that_take
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
 from .rows import joined, row
@@ -87,7 +87,7 @@ def ask(
     names, values = _named(systems)
     kind = _kind(names, values)
     kind.check_options("study", how)
-    solver_names(how.get("solver"))
+    that_take(solver_names(how.get("solver")), how.get("solver_options"))
     if not isinstance(relative, bool):
         raise InputError("relative", relative, "is not True or False", "say whether loads are parts of each system's largest load")
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):

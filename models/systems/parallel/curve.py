@@ -16,10 +16,10 @@ from ....reference.parallel.optimum_equilibrium import check_load
 from ...core.curve import CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
 from ...core.progress import track
 from ...core.ratio import ratios
-from ...core.solve import no_limits
 from ...latency.base import Latency
 from .formulations import for_goal
-from .sweep import Answers
+from .limits import no_limits
+from .questions import Splits
 
 if TYPE_CHECKING:
     from ...core.solve import How
@@ -99,11 +99,11 @@ def solved(
         no_limits(how)
     points = check_loads(loads, partial(check_load, system.bank), system.check_load)
     each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
-    sweeps = {goal: system.sweep(goal, float(points[0]), **each[goal]) for goal in goals}
+    sweeps = {goal: system.task(goal, float(points[0]), **each[goal]) for goal in goals}
     width = min(sweep.block for sweep in sweeps.values())
 
     def solve(points: Array) -> xr.Dataset:
-        parts: dict[str, list[Answers]] = {goal: [] for goal in goals}
+        parts: dict[str, list[Splits]] = {goal: [] for goal in goals}
         done = 0
         try:
             for block in track([points[i : i + width] for i in range(0, points.size, width)], "loads", weigh=len):
@@ -130,9 +130,9 @@ def lines(data: xr.Dataset) -> list[Drawn]:
     return delays + ([on_axis(data["price_of_anarchy"])] if "price_of_anarchy" in data else [])
 
 
-def _rows(system: ParallelServers, parts: dict[str, list[Answers]], done: int) -> dict[str, Answers]:
-    """Answers to each goal at the loads where every goal has one."""
-    return {goal: Answers.joined([Answers.nothing(0, len(system)), *found]).only(slice(done)) for goal, found in parts.items()}
+def _rows(system: ParallelServers, parts: dict[str, list[Splits]], done: int) -> dict[str, Splits]:
+    """Splits to each goal at the loads where every goal has one."""
+    return {goal: Splits.joined([Splits.nothing(0, flow=(len(system),)), *found]).only(slice(done)) for goal, found in parts.items()}
 
 
 def warn(system: ParallelServers, data: xr.Dataset) -> None:
@@ -182,7 +182,7 @@ def check_loads(loads: npt.ArrayLike, check: Callable[[Array], Any], check_one: 
     return array
 
 
-def _dataset(system: ParallelServers, points: Array, answers: dict[str, Answers]) -> xr.Dataset:
+def _dataset(system: ParallelServers, points: Array, answers: dict[str, Splits]) -> xr.Dataset:
     time, rate = system.time_unit, f"1/{system.time_unit}"
     data: dict[str, Any] = {}
     for goal, found in answers.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -11,31 +11,28 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, LoadError, numbers
-from ....reference.parallel.control import check_fractions, check_strategy
+from ....reference.parallel.control import check_fractions, check_strategy, leader_flow
 from ....reference.parallel.players import check_players
 from ....reference.parallel.thresholds import thresholds
 from ...core.curve import CurveInterruptedError, Drawn, curve_of, on_axis
-from ...core.errors import NotCertifiedError
 from ...core.progress import track
 from ...core.ratio import ratios
-from ...core.solve import no_limits
 from ...latency.seen import seen_by_players
-from .control import follow, price_of_optimum
+from .control import followed, price_of_optimum
 from .curve import ANARCHY
 from .formulations import for_goal
+from .limits import no_limits
+from .questions import Splits
 
 if TYPE_CHECKING:
     from ...core.solve import How
-    from ...latency.base import Latency
-    from .formulations import Model
     from .solution import Solution
     from .system import ParallelServers
 
 PLAYERS = (1.0, 2.0, 4.0, 16.0, math.inf)
 FRACTIONS = np.linspace(0.0, 1.0, 21)
 MOST_FRACTIONS = 40  # that refinement adds
-FIELDS = ("delay", "lower_bound", "upper_bound", "gap", "certified")
-Facts = tuple[float, float, float, float, bool]
+FIELDS = ("mean_delay", "lower_bound", "upper_bound", "gap", "certified")
 
 
 def players_curve(
@@ -75,35 +72,22 @@ def players_curve(
     if array.ndim != 1 or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
     points = np.array([system.check_load(load) for load in array])
-    settings: How = {**how, "throw": False}
-    best: dict[str, Model] = {}
-    views: list[tuple[Latency | None, float, dict[str, Model]]] = [
-        (seen_by_players(system.bank, k), k, {}) if math.isfinite(k) else (None, k, {}) for k in counts
-    ]
-    nobody = np.zeros(len(system))
-
-    def at(load: float) -> list[Facts]:
-        """Optimum, then every number of players."""
-        row = [_facts(lambda: system.solve("optimum", load, best, **for_goal("optimum", settings)))]
-        for seen, k, kept in views:
-            chosen = for_goal("equilibrium", settings)
-            if seen is None:
-                row.append(_facts(lambda m=kept, c=chosen: system.solve("equilibrium", load, m, **c)))  # type: ignore[misc]
-            else:
-                row.append(_facts(lambda s=seen, n=k, m=kept, c=chosen: system.selfish(s, load, nobody, n, m, **c)))  # type: ignore[misc]
-        return row
+    best = system.task("optimum", float(points[0]), **for_goal("optimum", how))
+    tasks = [system.task("equilibrium", float(points[0]), k, **for_goal("equilibrium", how)) for k in counts]
+    width = min(task.block for task in (best, *tasks))
 
     def solve(points: Array) -> xr.Dataset:
-        rows: list[list[Facts]] = []
+        done: list[list[Splits]] = []
         try:
-            rows.extend(at(load) for load in track(points.tolist(), "loads"))
+            for block in track([points[i : i + width] for i in range(0, points.size, width)], "loads", weigh=len):
+                done.append([task.solve(block) for task in (best, *tasks)])
         except KeyboardInterrupt:
-            raise CurveInterruptedError(_by_players(system, points[: len(rows)], counts, rows)) from None
-        return _by_players(system, points, counts, rows)
+            raise CurveInterruptedError(_by_players(system, points, counts, done)) from None
+        return _by_players(system, points, counts, done)
 
     def starts() -> Array:
-        seen_by_each = [system.bank if seen is None else seen for seen, _, _ in views]
-        found = [system.thresholds().optimum, *(thresholds(seen).equilibrium for seen in seen_by_each)]
+        seen = [seen_by_players(system.bank, k) if math.isfinite(k) else system.bank for k in counts]
+        found = [system.thresholds().optimum, *(thresholds(bank).equilibrium for bank in seen)]
         return np.concatenate(found)
 
     def lines(data: xr.Dataset) -> list[Drawn]:
@@ -152,16 +136,18 @@ def control_curve(
     best = system.optimum(system.check_load(load), **for_goal("optimum", how))
     if fractions is None:
         parts = np.unique([*parts, price_of_optimum(best)])
-    settings: How = {**how, "throw": False}
+    task, width = system.followers(best.load, **for_goal("equilibrium", how)), len(kinds)
 
     def solve(parts: Array) -> xr.Dataset:
-        rows: list[list[Facts]] = []
+        done: list[Splits] = []
+        some = max(task.block // width, 1)
         try:
-            for part in track(parts.tolist(), "fractions"):
-                rows.append([_facts(lambda p=part, k=kind: follow(system, best, p, k, **settings)) for kind in kinds])  # type: ignore[misc]
+            for block in track([parts[i : i + some] for i in range(0, parts.size, some)], "fractions", weigh=len):
+                led = [leader_flow(best.flow, best.latency, best.load, part, kind) for part in block.tolist() for kind in kinds]
+                done.append(followed(task, best, np.array(led)))
         except KeyboardInterrupt:
-            raise CurveInterruptedError(_by_fraction(system, parts[: len(rows)], kinds, rows, best)) from None
-        return _by_fraction(system, parts, kinds, rows, best)
+            raise CurveInterruptedError(_by_fraction(system, parts, kinds, done, best)) from None
+        return _by_fraction(system, parts, kinds, done, best)
 
     def lines(data: xr.Dataset) -> list[Drawn]:
         return [on_axis(data["ratio"].sel(strategy=kind)) for kind in kinds]
@@ -169,34 +155,23 @@ def control_curve(
     return curve_of(solve, parts, refine, lambda: [price_of_optimum(best)], lines, over="fraction", most=MOST_FRACTIONS)
 
 
-def _facts(solve: Callable[[], Any]) -> Facts:
-    """Mean delay, its bounds, gap and whether it is certified; NaN where no solver returned anything."""
-    try:
-        found = solve()
-    except NotCertifiedError:
-        return math.nan, 0.0, math.inf, math.inf, False
-    proof = found.certificate
-    return found.mean_delay, proof.lower_bound, proof.upper_bound, proof.gap, found.certified
+def _columns(done: Sequence[Splits], width: int) -> dict[str, Any]:
+    """Columns of answers, shape (K, width)."""
+    return {name: np.concatenate([getattr(part, name) for part in done] or [[]]).reshape(-1, width) for name in FIELDS}
 
 
-def _columns(rows: Sequence[Sequence[Facts]], width: int) -> dict[str, Any]:
-    table = np.array(rows, dtype=float).reshape(len(rows), width, len(FIELDS))
-    return {name: table[..., i] if name != "certified" else table[..., i].astype(bool) for i, name in enumerate(FIELDS)}
-
-
-def _by_players(system: ParallelServers, loads: Array, counts: Sequence[float], rows: Sequence[Any]) -> xr.Dataset:
-    columns, time = _columns(rows, 1 + len(counts)), system.time_unit
-    dims, data = ("load", "players"), {name: column[:, 1:] for name, column in columns.items()}
-    selfish, best = ([column[:, cut] for column in columns.values()][:3] for cut in (slice(1, None), slice(1)))
+def _by_players(system: ParallelServers, loads: Array, counts: Sequence[float], done: Sequence[Sequence[Splits]]) -> xr.Dataset:
+    each = [_columns([row[i] for row in done], 1) for i in range(1 + len(counts))]
+    loads, best, time = loads[: len(each[0]["gap"])], each[0], system.time_unit
+    data = {name: np.concatenate([column[name] for column in each[1:]], axis=1) for name in FIELDS}
+    dims = ("load", "players")
+    found = ratios(*((side["mean_delay"], side["lower_bound"], side["upper_bound"]) for side in (data, best)))
     return xr.Dataset(
         {
-            "delay": (dims, data["delay"], {"long_name": "mean delay", "units": time}),
+            "delay": (dims, data["mean_delay"], {"long_name": "mean delay", "units": time}),
             "gap": (dims, data["gap"], {"long_name": "certified relative error of the mean delay"}),
-            "certified": (dims, data["certified"] & columns["certified"][:, :1]),
-            **{
-                name: (dims, values, {"long_name": ANARCHY[name]})
-                for name, values in zip(ANARCHY, ratios(tuple(selfish), tuple(best)), strict=True)
-            },
+            "certified": (dims, data["certified"].astype(bool) & best["certified"].astype(bool)),
+            **{name: (dims, values, {"long_name": ANARCHY[name]}) for name, values in zip(ANARCHY, found, strict=True)},
         },
         coords={
             "load": ("load", loads, {"long_name": "total load", "units": f"1/{time}"}),
@@ -206,14 +181,15 @@ def _by_players(system: ParallelServers, loads: Array, counts: Sequence[float], 
     )
 
 
-def _by_fraction(system: ParallelServers, parts: Any, kinds: Sequence[str], rows: Sequence[Any], best: Solution) -> xr.Dataset:
-    data, time, dims = _columns(rows, len(kinds)), system.time_unit, ("fraction", "strategy")
+def _by_fraction(system: ParallelServers, parts: Array, kinds: Sequence[str], done: Sequence[Splits], best: Solution) -> xr.Dataset:
+    data, time, dims = _columns(done, len(kinds)), system.time_unit, ("fraction", "strategy")
+    parts = parts[: len(data["gap"])]
     return xr.Dataset(
         {
-            "delay": (dims, data["delay"], {"long_name": "mean delay", "units": time}),
-            "ratio": (dims, data["delay"] / best.mean_delay, {"long_name": "mean delay over the optimum's"}),
+            "delay": (dims, data["mean_delay"], {"long_name": "mean delay", "units": time}),
+            "ratio": (dims, data["mean_delay"] / best.mean_delay, {"long_name": "mean delay over the optimum's"}),
             "gap": (dims, data["gap"], {"long_name": "certified relative error of the mean delay"}),
-            "certified": (dims, data["certified"]),
+            "certified": (dims, data["certified"].astype(bool)),
             "optimum_delay": ((), best.mean_delay, {"long_name": "mean delay at the optimum", "units": time}),
         },
         coords={"fraction": ("fraction", parts, {"long_name": "part of the load under control"}), "strategy": list(kinds)},

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....reference.errors import InputError
-from ...core.solve import How, check_how, no_limits
+from ...core.solve import How, check_how
 from ...frontend.kinds import SystemKind
 from .anarchy_report import anarchy
 from .curve import check_goals
 from .formulations import FORMULATIONS
+from .limits import no_limits
 from .report import report
 from .scenario import read
 from .system import ParallelServers

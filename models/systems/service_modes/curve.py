@@ -18,14 +18,13 @@ from ...core.errors import NotCertifiedError
 from ...core.progress import track
 from ..parallel.curve import check_loads
 from .dual_mode import DualMode
-from .sweep import Points
+from .questions import OperatingPoints
 
 if TYPE_CHECKING:
-    from ...core.solve import HowPolished
-    from .sweep import AssignmentSweep, OneByOne, PartitionSweep
+    from ...core.solve import HowPolished, Task
     from .system import MultiMode
 
-    Asked = AssignmentSweep | PartitionSweep | OneByOne
+    Asked = Task[Any, OperatingPoints, Any]
 
 ALONE = 2.0  # delays of one mode alone are drawn up to so many times the largest of the best
 
@@ -91,14 +90,14 @@ def curve(system: MultiMode, loads: npt.ArrayLike, refine: bool | float = False,
 
 def _solved(system: MultiMode, sweep: Asked, *columns: Array) -> xr.Dataset:
     """Answers at loads, and assignments where the question is of them; on Ctrl-C, what was done."""
-    done = [Points.nothing(0, len(system.stages), len(system.modes))]
+    done = [sweep.question.nothing(0)]
     try:
         for block in track(_blocks(sweep.block, *columns), "loads", weigh=lambda b: len(b[0])):
             done.append(sweep.solve(*block))
     except KeyboardInterrupt:
-        points = Points.joined(done)
+        points = OperatingPoints.joined(done)
         raise CurveInterruptedError(_dataset(system, columns[0][: len(points.gap)], points)) from None
-    return _dataset(system, columns[0], Points.joined(done))
+    return _dataset(system, columns[0], OperatingPoints.joined(done))
 
 
 def lines(data: xr.Dataset) -> list[Drawn]:
@@ -215,7 +214,7 @@ def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Da
     )
 
 
-def _dataset(system: MultiMode, points: Array, found: Points) -> xr.Dataset:
+def _dataset(system: MultiMode, points: Array, found: OperatingPoints) -> xr.Dataset:
     time, rate, two = system.time_unit, f"1/{system.time_unit}", len(system.modes) == 2
     data: dict[str, Any] = {
         "delay": ("load", found.mean_delay, {"long_name": "least mean delay", "units": time}),

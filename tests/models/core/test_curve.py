@@ -9,10 +9,10 @@ import xarray as xr
 
 from sojourn.models import MM1, DualMode, InputError, Measured, MultiMode, ParallelServers, TunableMode
 from sojourn.models.core.curve import MOST, CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
+from sojourn.models.core.solve import Task
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.misspecification import misjudged
-from sojourn.models.systems.parallel.sweep import Sweep
 from sojourn.reference import controlled, equilibrium, optimum, price_of_anarchy
 from sojourn.reference import service_modes as exact
 from sojourn.reference.parallel import thresholds
@@ -92,6 +92,7 @@ def test_peaks_are_on_the_curve(name, variant, peak):
 
 
 @pytest.mark.parametrize("name", ["scenario-0", "scenario-1", "scenario-2"])
+@pytest.mark.slow
 def test_players(name):
     system, counts = load_scenario(name).system, [2.0, math.inf]
     loads = np.linspace(0.01, 0.99, 5) * system.total_rate
@@ -106,6 +107,7 @@ def test_players(name):
     np.testing.assert_array_equal(data["load"].values[~data["added"].values], loads)
 
 
+@pytest.mark.slow
 def test_control():
     system, load = load_scenario("scenario-0").system, 369.5
     given = np.linspace(0, 1, 8)
@@ -122,6 +124,7 @@ def test_control():
 
 
 @pytest.mark.parametrize("name", ["dual-a", "dual-b", "dual-c"])
+@pytest.mark.slow
 def test_curves_of_dual_modes(name):
     scenario = load_scenario(name)
     system, data = scenario.system, scenario.system.curve(scenario.loads, refine=True)
@@ -183,6 +186,7 @@ def test_one_load_has_nothing_between():
     assert SYSTEM.curve([80.0], refine=True)["added"].values.tolist() == [False]
 
 
+@pytest.mark.slow
 def test_other_systems():
     data = TunableMode(mu0=1.0, K=4.0).curve([0.5, 4.5], refine=True)
     assert data["added"].any()
@@ -206,7 +210,7 @@ def test_a_refined_curve_goes_to_a_file(tmp_path):
 
 @pytest.mark.parametrize("refine", [0.0, -1e-3, 1.0, math.nan, "yes", [0.1], 1e-9])
 def test_bad_tolerances_are_named_before_any_solver_starts(refine, monkeypatch):
-    monkeypatch.setattr(Sweep, "solve", lambda *_: pytest.fail("a solver was started"))
+    monkeypatch.setattr(Task, "solve", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=r"^refine = "):
         SYSTEM.curve(FEW, refine=refine)
 
@@ -286,15 +290,15 @@ def test_of_many_kinks_some():
 
 
 def stopped_in(monkeypatch, call):
-    honest, calls = Sweep.solve, []
+    honest, calls = Task.solve, []
 
     def solve(self, loads):
-        calls.append(self._search.goal)
+        calls.append(self.question.goal)
         if calls.count("optimum") == call:
             raise KeyboardInterrupt
         return honest(self, loads)
 
-    monkeypatch.setattr(Sweep, "solve", solve)
+    monkeypatch.setattr(Task, "solve", solve)
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
