@@ -125,7 +125,13 @@ def kind_named(name: str) -> SystemKind:
 
 
 def kinds() -> tuple[SystemKind, ...]:
-    """Return all kinds; an entry point that does not load is passed over with a warning."""
+    """Return all kinds; an entry point that does not load is passed over with a warning.
+
+    Examples
+    --------
+    >>> [kind.name for kind in kinds()][:3]
+    ['servers', 'dual_mode', 'tunable_mode']
+    """
     found = []
     for name in names():
         try:
