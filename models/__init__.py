@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # what follows is what a type checker sees; `__getattr__` doe
     from ..reference.errors import InputError, LoadError
     from .core.errors import FormulationError, NotCertifiedError, SolverNameError
     from .core.ratio import PriceOfAnarchy
+    from .frontend.kinds import SystemKind, register_system
     from .frontend.loader import load_scenario
     from .latency import (
         BPR,
@@ -96,6 +97,7 @@ __all__ = [
     "PriceOfAnarchy",
     "Solution",
     "SolverNameError",
+    "SystemKind",
     "Tandem",
     "Tolls",
     "TunableMode",
@@ -104,6 +106,7 @@ __all__ = [
     "load_scenario",
     "load_study",
     "register",
+    "register_system",
     "study",
     "verify",
 ]
@@ -117,6 +120,7 @@ HOMES = (
     ".latency",
     ".systems.parallel",
     ".systems.service_modes",
+    ".frontend.kinds",
     ".frontend.loader",
     ".studies",
 )

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from .benchmarks import BENCHMARKS
-from .frontend.files import INTERRUPTED, complain, err, out, show
+from .frontend.files import INTERRUPTED, complain, err, out
+from .frontend.tables import print_json
 
 if TYPE_CHECKING:
-    from .systems.parallel.scenario import Scenario
-    from .systems.service_modes.scenario import DualModeScenario
+    from .frontend.report import Report
+    from .frontend.scenario import Scenario
 
 app = typer.Typer(
     add_completion=False,
@@ -45,7 +45,11 @@ OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for curve.
 def start(
     modules: Annotated[
         list[str] | None,
-        typer.Option("--import", metavar="MODULE", help="Module, or .py file, to import first: it can register families of latencies."),
+        typer.Option(
+            "--import",
+            metavar="MODULE",
+            help="Module, or .py file, to import first: it can register families of latencies and kinds of systems.",
+        ),
     ] = None,
 ) -> None:
     """Import what the user names before any command runs."""
@@ -66,24 +70,12 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Solve a scenario: the split and delays at a load, thresholds, price of anarchy; with --out also the curve."""
+    from .frontend.default_report import default_report
     from .frontend.loader import load_scenario
-    from .systems.parallel import report as parallel
-    from .systems.service_modes import report as dual_mode
-    from .systems.service_modes.scenario import DualModeScenario
 
     chosen = load_scenario(scenario)
-    point = _load(load, chosen)
-    if isinstance(chosen, DualModeScenario):
-        if weights is not None:
-            from ..reference.errors import InputError
-
-            problem = "is a split over servers, and the jobs of this system have none to choose"
-            raise InputError("--weights-in", weights, problem, "leave it out; in Python, evaluate(load, p) judges an operating point")
-        code = dual_mode.run(chosen, point, solver, folder, as_json=as_json)
-    else:
-        code = parallel.run(chosen, point, solver, folder, weights, as_json=as_json)
-    if code:
-        raise typer.Exit(code)
+    report = chosen.kind.report or default_report
+    _present(report(chosen, _load(load, chosen), solver, weights), folder, as_json=as_json)
 
 
 @app.command()
@@ -101,17 +93,14 @@ def anarchy(
     """Say what selfishness costs: the certified worst case, players in between, tolls, and what control of a part of the load buys back."""
     from ..reference.errors import InputError
     from .frontend.loader import load_scenario
-    from .systems.parallel import anarchy_report as report
-    from .systems.service_modes.scenario import DualModeScenario
 
     chosen = load_scenario(scenario)
-    if isinstance(chosen, DualModeScenario):
-        problem = "is a dual-mode system: its jobs have no server to choose"
-        raise InputError("scenario", scenario, problem, "give one of parallel servers, such as scenario-1")
+    report = chosen.kind.anarchy
+    if report is None:
+        problem = f"is a {type(chosen.system).__name__}, which has no report of what selfishness costs"
+        raise InputError("scenario", chosen.name, problem, "use run, or give one of parallel servers, such as scenario-1")
     point = None if load is None else _load(load, chosen)
-    code = report.run(chosen, point, solver, folder, as_json=as_json)
-    if code:
-        raise typer.Exit(code)
+    _present(report(chosen, point, solver, folder is not None, not as_json), folder, as_json=as_json)
 
 
 @app.command("list")
@@ -120,10 +109,7 @@ def list_scenarios(as_json: JsonOption = False) -> None:
     from .frontend.listing import listed, table
 
     rows = listed()
-    if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-    else:
-        out.print(table(rows))
+    _print(rows, table(rows), as_json=as_json)
 
 
 @app.command("families")
@@ -132,10 +118,7 @@ def list_families(as_json: JsonOption = False) -> None:
     from .frontend.families import listed, table
 
     rows = listed()
-    if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-    else:
-        out.print(table(rows))
+    _print(rows, table(rows), as_json=as_json)
 
 
 @app.command()
@@ -147,25 +130,21 @@ def verify(
 ) -> None:
     """Compare the convex models with the closed forms, quantity by quantity; exit code 1 where they differ."""
     from .frontend.loader import load_scenario
+    from .frontend.report import Report
     from .studies.verify import verify as compare
 
     chosen = load_scenario(scenario)
-    most = chosen.most if math.isfinite(chosen.most) else chosen.load
+    most = chosen.system.max_load if math.isfinite(chosen.system.max_load) else chosen.load
     loads = [part * most for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
     found = chosen.units.result(compare(chosen.system, loads, solver=solver))
-    if as_json:
-        sys.stdout.write(
-            json.dumps(
-                {"scenario": chosen.name, "units": chosen.units.to_dict(), "passed": found.passed, "checks": [vars(c) for c in found.checks]},
-                indent=2,
-            )
-            + "\n"
-        )
-    else:
-        show(found.table(f"{escape(chosen.name)}: models against reference"))
-        out.print("all agree" if found.passed else "[bold red]they differ")
-    if not found.passed:
-        raise typer.Exit(UNCERTIFIED)
+    result = {
+        "scenario": chosen.name,
+        "units": chosen.units.to_dict(),
+        "passed": found.passed,
+        "checks": [vars(c) for c in found.checks],
+    }
+    said = found.table(f"{escape(chosen.name)}: models against reference"), "all agree" if found.passed else "[bold red]they differ"
+    _present(Report(result, said, code=0 if found.passed else UNCERTIFIED), None, as_json=as_json)
 
 
 @app.command()
@@ -190,7 +169,21 @@ def bench(
     raise typer.Exit(run_benchmark(what, Asked(systems, limit, sizes, settings, path), as_json=as_json))
 
 
-def _load(text: str | None, scenario: Scenario | DualModeScenario) -> float:
+def _print(rows: list[dict[str, Any]], shown: object, *, as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    else:
+        out.print(shown)
+
+
+def _present(report: Report, folder: Path | None, *, as_json: bool) -> None:
+    """Print, write, and end with the exit code of what was asked."""
+    from .frontend.report import present
+
+    raise typer.Exit(present(report, folder, as_json=as_json))
+
+
+def _load(text: str | None, scenario: Scenario[Any]) -> float:
     return scenario.load if text is None else scenario.load_of(text, "--load")
 
 

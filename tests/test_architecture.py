@@ -65,9 +65,9 @@ ROOMS = {
     "reference": (),
     "models/core": ("reference",),
     "models/latency": ("reference", "models.core"),
-    "models/frontend": ("reference", "models.core", "models.latency", "models.systems"),
+    "models/frontend": ("reference", "models.core", "models.latency"),
     "models/systems": ("reference", "models.core", "models.latency", "models.frontend"),
-    "models/studies": ("reference", "models.core", "models.frontend", "models.systems"),
+    "models/studies": ("reference", "models.core", "models.frontend"),
     "models/benchmarks": ("reference", "models"),
 }
 
@@ -77,6 +77,39 @@ def test_imports_go_one_way(room):
     allowed = [f"sojourn.{name}" for name in (room.replace("/", "."), *ROOMS[room])]
     found = {name_of(p): bad for p in files_of(room) if (bad := {i for i in imported(p) if within(i, ["sojourn"]) and not within(i, allowed)})}
     assert not found
+
+
+def kind_tests(text):
+    """Names of classes on which a file decides: by isinstance and issubclass, by comparing a type, and by matching."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+            decided = node.args[1:]
+        elif isinstance(node, ast.Compare) and any(isinstance(n, ast.Call) and getattr(n.func, "id", "") == "type" for n in ast.walk(node)):
+            decided = [node]
+        elif isinstance(node, ast.MatchClass):
+            decided = [node.cls]
+        else:
+            continue
+        found.update(getattr(n, "id", getattr(n, "attr", "")) for part in decided for n in ast.walk(part))
+    return found
+
+
+def classes_of(files):
+    return {n.name for p in files for n in ast.walk(ast.parse(p.read_text(encoding="utf-8"))) if isinstance(n, ast.ClassDef)}
+
+
+def test_a_kind_of_system_is_known_in_its_folder_alone():
+    """All else reaches a system through `System` and `SystemKind`."""
+    folders = {f for p in files_of("models/systems") if (f := p.parent.relative_to(ROOT / "models/systems").parts)}
+    assert folders
+    for (folder,) in folders:
+        own = files_of(f"models/systems/{folder}")
+        others = [p for p in MODULES if p not in own]
+        classes = classes_of(own) - classes_of(others)
+        found = {name_of(p): bad for p in others if (bad := kind_tests(p.read_text(encoding="utf-8")) & classes)}
+        assert not found
+        assert (ROOT / "models/systems" / folder / "kind.py").is_file()
 
 
 def test_nothing_imports_the_command():
@@ -147,6 +180,9 @@ def test_the_rules_see_what_they_forbid():
     found = {"typing", "cvxpy", "sojourn.models.core.run", "sojourn.reference.errors", "xarray.core", "sojourn.models.latency.base"}
     assert imports(text, package) == found | {"sojourn.models.cli"}
     assert imports(text, package, types=False) == found
+    tests = "isinstance(x, A | int)\nissubclass(x, (B, m.C))\ntype(x) is D\nmatch x:\n    case E():\n        F(x)\n"
+    assert kind_tests(tests) >= {"A", "B", "C", "D", "E"}
+    assert "F" not in kind_tests(tests)
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
 

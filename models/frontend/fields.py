@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ...reference.errors import InputError
@@ -12,6 +13,17 @@ from ...reference.errors import InputError
 
 class ScenarioError(InputError):
     """A scenario file that does not say a system; the field is its place in the file."""
+
+
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Turn an InputError of what is built inside, such as a system, into one that names its place in the file."""
+    try:
+        yield
+    except ScenarioError:
+        raise
+    except InputError as error:
+        raise ScenarioError(f"{place}.{error.field}", error.value, error.problem, error.remedy) from None
 
 
 def known(given: Mapping[str, Any], keys: Sequence[str], place: str) -> None:

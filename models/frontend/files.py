@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 NOT_WRITTEN, INTERRUPTED = 3, 130  # exit codes
 out, err = Console(emoji=False), Console(stderr=True)
@@ -31,20 +27,6 @@ def write(path: Path, make: Callable[[Path], object]) -> bool:
         complain(f"cannot write {path}:", f"{error.strerror or error}; choose another folder with --out")
         return True
     return False
-
-
-def write_data(folder: Path, name: str, data: xr.Dataset, frame: Any) -> list[bool]:
-    """Write a dataset as NetCDF and its data frame as CSV, with the unit of each variable in its column's name; return which failed."""
-    units = {str(n): v.attrs["units"] for n, v in data.variables.items() if "units" in v.attrs}
-
-    def named(column: str) -> str:
-        variable = column.split("[")[0]
-        return f"{column} ({units[variable]})" if variable in units else column
-
-    return [
-        write(folder / f"{name}.nc", lambda p: data.to_netcdf(p, engine="scipy")),
-        write(folder / f"{name}.csv", lambda p: frame.rename(columns=named).to_csv(p, index=False)),
-    ]
 
 
 def complain(what: str, why: str) -> None:

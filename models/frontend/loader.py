@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from ..systems.parallel import scenario as parallel
-from ..systems.parallel.scenario import Scenario
-from ..systems.service_modes import scenario as dual_mode
-from ..systems.service_modes.scenario import DualModeScenario
-from .fields import ScenarioError
+from . import kinds
+from .fields import ScenarioError, known
 from .listing import built_in
+from .scenario import HEADER, Scenario, read
 
 HERE = Path()
 
@@ -21,7 +21,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(built_in()))
 
 
-def load_scenario(scenario: str | Path) -> Scenario | DualModeScenario:
+def load_scenario(scenario: str | Path) -> Scenario[Any]:
     """Load a built-in scenario by name, or one from a TOML file.
 
     Parameters
@@ -31,8 +31,8 @@ def load_scenario(scenario: str | Path) -> Scenario | DualModeScenario:
 
     Returns
     -------
-    Scenario or DualModeScenario
-        The second where the file has a table ``[dual_mode]``.
+    Scenario
+        Of the kind whose table the file has, such as ``[[servers]]`` or ``[dual_mode]``.
 
     Raises
     ------
@@ -46,9 +46,9 @@ def load_scenario(scenario: str | Path) -> Scenario | DualModeScenario:
     """
     text, name = str(scenario), Path(scenario).stem
     texts = built_in()
-    for known in (text, f"scenario-{text}"):
-        if known in texts:
-            return parse(texts[known], known)
+    for full in (text, f"scenario-{text}"):
+        if full in texts:
+            return parse(texts[full], full)
     path = Path(scenario)
     try:
         there = path.is_file()
@@ -64,12 +64,22 @@ def load_scenario(scenario: str | Path) -> Scenario | DualModeScenario:
         raise ScenarioError("scenario", text, f"cannot be read ({error})", "give a text file in UTF-8") from None
 
 
-def parse(text: str, name: str, folder: Path = HERE) -> Scenario | DualModeScenario:
+def parse(text: str, name: str, folder: Path = HERE) -> Scenario[Any]:
     """Return the scenario that a TOML text says; files that it names are relative to the folder. See `load_scenario`."""
     try:
-        table = tomllib.loads(text)
+        given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError("file", name, f"is not valid TOML: {error}", "correct that line") from None
-    if "dual_mode" in table and "servers" in table:
-        raise ScenarioError("file", name, "says two systems, dual_mode and servers", "keep one")
-    return dual_mode.read(table, name) if "dual_mode" in table else parallel.read(table, name, folder)
+    return read(_kind(given, name), given, name, folder)
+
+
+def _kind(given: Mapping[str, Any], name: str) -> kinds.SystemKind:
+    """Kind of the system that a file says; of one that says none, the first, whose reader says what is missing."""
+    there = kinds.names()
+    said = sorted(set(there) & set(given))
+    if len(said) > 1:
+        raise ScenarioError("file", name, f"says two systems, {said[0]} and {said[1]}", "keep one")
+    kind = kinds.kind_named((*said, *there)[0])
+    if not said:
+        known(given, (*HEADER, *there, *kind.tables), "")
+    return kind

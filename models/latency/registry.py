@@ -9,11 +9,10 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, overload
 
 from ...reference.errors import InputError
+from ..core.plugins import loaded, offered
 from .approximate import KraemerLangenbachBelz, MM1Setup
 from .base import Latency
 from .gg1 import MG1PS, Kingman, MM1Percentile, MM1Vacations
@@ -95,7 +94,7 @@ def register(name: str, family: Any = None) -> Any:
 def families() -> Mapping[str, type[Latency]]:
     """Return all families by name; an entry point that does not load is passed over with a warning."""
     found = dict(_families)
-    for name in _entry_points():
+    for name in offered(GROUP):
         try:
             found.setdefault(name, family_named(name))
         except InputError as error:
@@ -105,7 +104,7 @@ def families() -> Mapping[str, type[Latency]]:
 
 def names() -> tuple[str, ...]:
     """Return the names of all families, without loading any."""
-    return tuple(dict.fromkeys([*_families, *_entry_points()]))
+    return tuple(dict.fromkeys([*_families, *offered(GROUP)]))
 
 
 def family_named(name: object) -> type[Latency]:
@@ -122,18 +121,5 @@ def family_named(name: object) -> type[Latency]:
         guess = f"did you mean {plain[near[0]]}? The families are" if near else "use one of"
         raise InputError("family", name, "is not a known family", f"{guess} {', '.join(names())}")
     if name not in _families:
-        register(name, _loaded(_entry_points()[name]))
+        register(name, loaded(offered(GROUP)[name], "family"))
     return _families[name]
-
-
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
-
-
-def _loaded(point: EntryPoint) -> Any:
-    try:
-        return point.load()
-    except Exception as error:  # someone else's code may raise anything
-        problem = f"is the entry point {point.value}, which raised {type(error).__name__}: {error}"
-        raise InputError("family", point.name, problem, "correct or uninstall that package") from error

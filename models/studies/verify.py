@@ -1,92 +1,47 @@
-"""Models against reference, quantity by quantity: a conic solver on one side, a scalar root on the other."""
+"""Models against reference, quantity by quantity, as each kind of system compares them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Unpack
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import numbers
-from ...reference.parallel import optimum_equilibrium as exact
-from ...reference.parallel.optimum_equilibrium import Split
+from ...reference.errors import InputError
 from ..core.progress import track
-from ..core.ratio import PriceOfAnarchy
-from ..frontend.verification import AGREE, Check, Verification, compare
-from ..systems.parallel.curve import GOALS
-from ..systems.parallel.formulations import for_goal
-from ..systems.parallel.solution import Solution
-from ..systems.service_modes.system import MultiMode
-from ..systems.service_modes.verify import verify_dual_mode
-
-if TYPE_CHECKING:
-    from ..core.solve import How
-    from ..systems.parallel.system import ParallelServers
-
-STEP = 1e-5  # relative distance from a threshold at which the model must have switched
+from ..core.system import System
+from ..frontend.kinds import kind_of
+from ..frontend.verification import Verification
 
 
-def verify(system: ParallelServers | MultiMode, loads: npt.ArrayLike, **how: Unpack[How]) -> Verification:
+def verify(system: System, loads: npt.ArrayLike, **how: Any) -> Verification:
     """Compare the convex models with the closed forms.
 
     Parameters
     ----------
-    system : ParallelServers or MultiMode
-        The latter with two modes.
+    system : System
+        `ParallelServers`, `MultiMode` with two modes, `TunableMode`, or one of a kind that others
+        added.
     loads : array_like, shape () or (K,)
         Each above 0 and below the largest that the system can carry.
     **how
-        As for `ParallelServers.optimum`, or `MultiMode.assignment`.
+        As for the questions of that system, such as `ParallelServers.optimum` or
+        `MultiMode.assignment`.
 
     Returns
     -------
     Verification
-        Of parallel servers: mean delay, multiplier and flows of optimum and equilibrium and the price of anarchy at every load, and every
-        activation threshold within the total rate, by the model just below and just above it. Of service modes: see
-        `sojourn.models.systems.service_modes.verify`.
+        See the `checks` of ``sojourn.models.systems.parallel.verify`` and
+        ``sojourn.models.systems.service_modes.verify``.
+
+    Raises
+    ------
+    InputError, TypeError
+        Before any solver starts.
     """
-    if isinstance(system, MultiMode):
-        return verify_dual_mode(system, loads, how)
-    points = [system.check_load(load) for load in np.atleast_1d(numbers("loads", loads))]
-    checks: list[Check] = []
-    for load in track(points, "loads"):
-        checks += _at_load(system, load, how)
-    return Verification((*checks, *_at_thresholds(system, how)))
-
-
-def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
-    found: dict[str, Solution] = {goal: getattr(system, goal)(load, **for_goal(goal, how)) for goal in GOALS}
-    true: dict[str, Split] = {goal: getattr(exact, goal)(system.bank, load) for goal in GOALS}
-    for goal in GOALS:
-        model, split = found[goal], true[goal]
-        yield compare(f"{goal} mean delay", load, model.mean_delay, float(split.mean_delay), model.certificate.gap, "time")
-        yield compare(f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None, "time")
-        worst = int(np.argmax(np.abs(model.flow - split.flow)))
-        apart = abs(model.flow[worst] - split.flow[worst]) / load
-        name = f"{goal} flow ({system.names[worst]})"
-        yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE), "rate")
-    poa = PriceOfAnarchy.of(found["equilibrium"], found["optimum"])
-    yield compare(
-        "price of anarchy",
-        load,
-        poa,
-        float(true["equilibrium"].mean_delay / true["optimum"].mean_delay),
-        poa.spread,
-        "number",
-    )
-
-
-def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
-    """The model leaves a server empty just below its threshold and uses it just above; servers of one threshold are one check."""
-    thresholds = system.thresholds()
-    for goal in GOALS:
-        loads = getattr(thresholds, goal)
-        inside = np.unique(loads[(loads > 0) & (loads < system.total_rate * (1 - 2 * STEP))])
-        for load in track(inside.tolist(), f"{goal} thresholds"):
-            its = np.flatnonzero(loads == load)
-            below, above = (getattr(system, goal)(load * (1 + side), **for_goal(goal, how)).flow[its] for side in (-STEP, STEP))
-            passed = bool(np.all((below <= AGREE * load) & (above > AGREE * load) | (below == 0) & (above > 0)))
-            more = f" and {its.size - 1:,} more" if its.size > 1 else ""
-            name = f"{goal} threshold ({system.names[its[0]]}{more})"
-            yield Check(name, load, load, load, 0.0 if passed else 1.0, None, passed, "rate")
+    checks = kind_of(system).verify
+    if checks is None:
+        problem = "has nothing to be compared with"
+        raise InputError("system", system, problem, "give its SystemKind a verify")
+    points = system.check_loads(np.atleast_1d(loads))
+    return Verification(tuple(checks(system, track(points.tolist(), "loads"), how)))

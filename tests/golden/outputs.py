@@ -120,7 +120,7 @@ def curves() -> dict[str, Any]:
     found = {}
     for name in SCENARIOS:
         scenario = sj.load_scenario(name)
-        loads = scenario.most * np.array([0.1, 0.5, 0.9, 0.999])
+        loads = scenario.system.max_load * np.array([0.1, 0.5, 0.9, 0.999])
         found[name] = rows(scenario.system.curve(loads))
         if name in DUAL_MODE:
             p = np.mean(scenario.system.stable_interval(loads[-1]))

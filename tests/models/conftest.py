@@ -1,14 +1,37 @@
-"""The families that a test registers."""
+"""The families and kinds of systems that a test registers or installs."""
+
+import sys
 
 import pytest
 
+from sojourn.models.core import plugins
+from sojourn.models.frontend import kinds
 from sojourn.models.latency import registry
 
 
 @pytest.fixture
 def names():
     """Whatever a test registers is forgotten after it."""
-    before = dict(registry._families)
+    kept = [(known, dict(known)) for known in (registry._families, kinds._registered)]
     yield
-    registry._families.clear()
-    registry._families.update(before)
+    for known, before in kept:
+        known.clear()
+        known.update(before)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch, names):
+    """A distribution with a module and entry points, as pip would put it on the path."""
+
+    def install(group, code, points):
+        info = tmp_path / "other_package-1.0.dist-info"
+        info.mkdir()
+        (tmp_path / "other_package.py").write_text(code)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{points}")
+        monkeypatch.syspath_prepend(tmp_path)
+        plugins.offered.cache_clear()
+
+    yield install
+    plugins.offered.cache_clear()
+    sys.modules.pop("other_package", None)

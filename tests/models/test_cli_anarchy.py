@@ -12,8 +12,8 @@ import xarray as xr
 
 from sojourn.models.benchmarks import worst_case_rule as gallery
 from sojourn.models.frontend.loader import load_scenario
+from sojourn.models.frontend.report import present
 from sojourn.models.systems.parallel import anarchy_plots as plots
-from sojourn.models.systems.parallel import anarchy_report as report
 from sojourn.models.systems.parallel import game_curves as anarchy
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.misspecification import misjudged
@@ -327,5 +327,5 @@ def test_picture_of_nothing_to_lose_has_an_axis_that_one_can_read():
 @pytest.mark.slow
 def test_report_takes_the_worst_load_unless_it_is_saturation(two, capsys):
     chosen = load_scenario(two)
-    assert report.run(chosen, None, None, None, as_json=True) == 0
+    assert present(chosen.kind.anarchy(chosen, None, None, False, False), None, as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["load"] == pytest.approx(1.3205, abs=1e-3)

@@ -140,7 +140,7 @@ def described(question: Question) -> Manifest:
     options = {key: [_short(value), mark.of(value)] for key, value in sorted(question.how.items()) if value is not None}
     return {
         "sojourn": version("sojourn"),
-        "kind": question.kind.__name__,
+        "kind": question.kind.system.__name__,
         "chunk": question.size,
         "relative": question.relative,
         "options": options,

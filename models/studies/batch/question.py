@@ -11,33 +11,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, InputError, LoadError, first_bad, numbers
-from ...core.solve import How, HowPolished, check_how
 from ...core.solvers import solver_names, that_take
-from ...systems.parallel.curve import check_goals
-from ...systems.parallel.formulations import FORMULATIONS
-from ...systems.parallel.limits import no_limits
-from ...systems.parallel.system import ParallelServers
-from ...systems.service_modes.system import MultiMode
-from ...systems.service_modes.tunable import TunableMode
-from .rows import System, joined, row
+from ...core.system import System
+from ...frontend.kinds import SystemKind, is_system, kind_of
+from .rows import joined, row
 
 MOST, LEAST_CHUNKS = 16, 64
 """Systems in a chunk, at most: what a kill loses of each worker's time, some seconds; fewer where there were too few chunks to share out."""
-
-
-class HowParallel(How, total=False):
-    """Options of `ParallelServers.curve`."""
-
-    which: str | None
-
-
-class HowMultiMode(HowPolished, total=False):
-    """Options of `MultiMode.curve`."""
-
-    p: npt.ArrayLike | None
-
-
-KINDS: Mapping[type, type] = {ParallelServers: HowParallel, MultiMode: HowMultiMode, TunableMode: How}
 
 
 class HalfwayError(KeyboardInterrupt):
@@ -84,7 +64,7 @@ class Chunk:
 class Question:
     """All systems, their loads and the options; and how many of the systems go into a chunk."""
 
-    kind: type
+    kind: SystemKind
     names: Sequence[str]
     systems: Sequence[System]
     loads: Array
@@ -106,7 +86,8 @@ def ask(
     """Return the question; raise InputError, or TypeError for an option that there is not, on what is wrong for all systems."""
     names, values = _named(systems)
     kind = _kind(names, values)
-    _check_options(kind, how)
+    kind.check_options("study", how)
+    that_take(solver_names(how.get("solver")), how.get("solver_options"))
     if not isinstance(relative, bool):
         raise InputError("relative", relative, "is not True or False", "say whether loads are parts of each system's largest load")
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
@@ -116,7 +97,7 @@ def ask(
 
 
 def _named(systems: Any) -> tuple[list[str], list[System]]:
-    if isinstance(systems, tuple(KINDS)):
+    if is_system(systems):
         raise InputError("systems", systems, "is one system", "give a list of systems, or use its curve(loads)")
     if not isinstance(systems, Iterable) or isinstance(systems, str):
         raise InputError("systems", systems, "is not a list of systems", "give a list, or a dictionary from names to systems")
@@ -129,36 +110,18 @@ def _named(systems: Any) -> tuple[list[str], list[System]]:
     return list(named), list(named.values())
 
 
-def _kind(names: Sequence[str], systems: Sequence[Any]) -> type:
+def _kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
     """What all systems are; one study is of one kind, in one unit of time, for its numbers stand in one table."""
-    kinds = [next((kind for kind in KINDS if isinstance(system, kind)), None) for system in systems]
-    for name, system, kind in zip(names, systems, kinds, strict=True):
-        if kind is None:
-            raise InputError(f"systems[{name!r}]", system, "is not a system", f"give {', '.join(k.__name__ for k in KINDS)}")
-        if kind is not kinds[0]:
-            first = f"{kinds[0].__name__} like systems[{names[0]!r}]" if kinds[0] else ""
-            raise InputError(f"systems[{name!r}]", system, f"is not a {first}", "make a study of each kind")
-        if unit(system) != unit(systems[0]):
-            problem = f"is in another unit of time than systems[{names[0]!r}], {unit(systems[0])!r}"
-            raise InputError(f"systems[{name!r}].time_unit", unit(system), problem, "write all systems in one unit")
-    found: type = kinds[0] or object
-    return found
-
-
-def unit(system: System) -> str:
-    """Return the unit of time that a system is written in."""
-    return system.servers.time_unit if isinstance(system, TunableMode) else system.time_unit
-
-
-def _check_options(kind: type, how: Mapping[str, Any]) -> None:
-    """Refuse what every system would refuse."""
-    check_how("study", how, KINDS[kind])
-    that_take(solver_names(how.get("solver")), how.get("solver_options"))
-    if kind is ParallelServers and "equilibrium" in check_goals(how.get("which")):
-        no_limits(how)
-    known = ("auto", *FORMULATIONS)
-    if how.get("formulation", "auto") not in known:
-        raise InputError("formulation", how["formulation"], "is not a formulation", f"use one of {', '.join(known)}")
+    first = systems[0]
+    kind = kind_of(first, f"systems[{names[0]!r}]")
+    for name, system in zip(names, systems, strict=True):
+        if kind_of(system, f"systems[{name!r}]") is not kind:
+            problem = f"is not a {kind.system.__name__} like systems[{names[0]!r}]"
+            raise InputError(f"systems[{name!r}]", system, problem, "make a study of each kind")
+        if system.time_unit != first.time_unit:
+            problem = f"is in another unit of time than systems[{names[0]!r}], {first.time_unit!r}"
+            raise InputError(f"systems[{name!r}].time_unit", system.time_unit, problem, "write all systems in one unit")
+    return kind
 
 
 def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:

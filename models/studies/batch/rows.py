@@ -15,11 +15,8 @@ import xarray as xr
 
 from ....reference.errors import Array, LoadError
 from ...core.progress import unwatched
-from ...systems.parallel.system import ParallelServers
-from ...systems.service_modes.system import MultiMode
-from ...systems.service_modes.tunable import TunableMode
+from ...core.system import System
 
-System = ParallelServers | MultiMode | TunableMode
 LONGEST = 500  # letters of an error or a warning that are kept: a table of text is as wide as its longest entry
 SAID = (UserWarning, RuntimeWarning)  # not what concerns programmers: it would depend on what a process has imported before
 _one_at_a_time = threading.RLock()  # warnings are caught for a whole process, and a Dask worker may have several threads
@@ -31,7 +28,7 @@ def row(name: str, system: System, loads: Array, how: Mapping[str, Any], *, rela
     Parameters
     ----------
     name : str
-    system : ParallelServers, MultiMode or TunableMode
+    system : System
     loads : ndarray, shape (K,)
         Of the largest load where `relative`.
     how : mapping
@@ -48,16 +45,10 @@ def row(name: str, system: System, loads: Array, how: Mapping[str, Any], *, rela
     return _as_row(name, points, found, error, said)
 
 
-def largest(system: System) -> float:
-    """Return the load that a system must stay below."""
-    return system.total_rate if isinstance(system, ParallelServers) else system.max_load
-
-
 def _absolute(system: System, parts: Array) -> Array:
-    most = largest(system)
-    if not np.isfinite(most):
+    if not np.isfinite(system.max_load):
         raise LoadError("loads", parts.tolist(), "are parts of the largest load, which is infinite", "give absolute loads")
-    out: Array = parts * most
+    out: Array = parts * system.max_load
     return out
 
 

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from ...core.progress import track
+from ...core.system import System
 from .folder import Folder
 from .question import HalfwayError, Question, ask
-from .rows import System, joined
+from .rows import joined
 from .workers import check_sendable, others_work, solved
 
 
@@ -48,12 +49,12 @@ def study(
 
     Parameters
     ----------
-    systems : sequence, or mapping from names, of `ParallelServers`, `MultiMode` (`DualMode`) or `TunableMode`
+    systems : sequence, or mapping from names, of `ParallelServers`, `MultiMode` (`DualMode`), `TunableMode` or a kind that others added
         S of one kind and unit of time, of any sizes.
     loads : array_like, shape (K,) or (S, K)
         Of every system, or a row for each.
     relative : bool, default False
-        Whether loads are parts of each system's total rate, or largest load.
+        Whether loads are parts of each system's ``max_load``.
     n_jobs : int, optional
         Processes; -1 for all cores, 1 for this one alone. By default what ``joblib.parallel_config`` says, so that a cluster is one line around
         the call, and 1 without it. More than 1 needs the extra ``study``, Dask the extra ``cluster``. Answers do not depend on it.

@@ -60,34 +60,31 @@ class Rows:
         """Return a solution by row: flow and latency of one server, share of all."""
         if self.single:
             return found
-        flow = self.total(found.flow) / self.replicas
-        return replace(
-            found,
-            names=self.names,
-            flow=flow,
-            share=self.total(found.share),
-            latency=found.latency[self.first],
-            active=self.total(found.active.astype(float)) > 0,
-            caveats=tuple(bank.take(self.first).caveats(flow, self.names)),
-        )
+        return replace(found, **self._split(found, bank), active=self.total(found.active.astype(float)) > 0)
 
     def evaluation(self, found: Evaluation, bank: Latency) -> Evaluation:
         """Return a judged split by row: flow, latency and utilisation of one server, share of all."""
         if self.single:
             return found
         row = dict(zip(found.names, np.repeat(np.array(self.names, dtype=object), self.replicas), strict=True))
-        flow = self.total(found.flow) / self.replicas
         return replace(
             found,
-            names=self.names,
-            flow=flow,
-            share=self.total(found.share),
-            latency=found.latency[self.first],
+            **self._split(found, bank),
             utilisation=found.utilisation[self.first],
             overloaded=tuple(dict.fromkeys(row[name] for name in found.overloaded)),
             move=None if found.move is None else (row[found.move[0]], row[found.move[1]]),
-            caveats=tuple(bank.take(self.first).caveats(flow, self.names)),
         )
+
+    def _split(self, found: Solution | Evaluation, bank: Latency) -> dict[str, Any]:
+        """Fields that every split has, by row."""
+        flow = self.total(found.flow) / self.replicas
+        return {
+            "names": self.names,
+            "flow": flow,
+            "share": self.total(found.share),
+            "latency": found.latency[self.first],
+            "caveats": tuple(bank.take(self.first).caveats(flow, self.names)),
+        }
 
     def dataset(self, data: xr.Dataset) -> xr.Dataset:
         """Return a curve by row: flows of one server, ``<goal>_total_flow`` of all, and the coordinate ``replicas``."""

@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ....reference.errors import Array, LoadError
 from ...frontend.fields import ScenarioError, known, number, table, text
-from ...frontend.loads import Loads
-from ...frontend.units import Units, units_of
+from ...frontend.scenario import Described
+from ...frontend.units import Units
 from ...latency.base import parameters
 from ...latency.registry import family_named
 from .rows import Rows
 from .servers import Server, banks, servers
 from .system import ParallelServers
 
-TOP_KEYS = ("title", "source", "units", "loads", "servers", "variants")
 SINGLE = ("M/M/1", "M/D/1")  # M/G/1 with a cv of their own
 VARIANT_KEYS = ("title", "delay", "cv", "pay")
 
@@ -45,74 +43,17 @@ class Variant:
     paid: ParallelServers
 
 
-@dataclass(frozen=True, eq=False)
-class Scenario:
-    """A system written down, with the loads to look at.
-
-    Attributes
-    ----------
-    name, title, source : str
-        `source` says where the numbers are from.
-    system : ParallelServers
-        In the unit of time of the file's rates.
-    load : float
-        Operating point, in the file's unit of rates.
-    loads : ndarray, shape (K,)
-        Loads of the curve, in the file's unit of rates.
-    units : Units
-        Those of the file, in which people read results.
-    variants : tuple of Variant
-    rows : Rows
-        Rows of tables and files: replicas are one.
-    notes : tuple of str
-        What was left out of the files that it reads, such as rows with an empty cell.
-    """
-
-    name: str
-    title: str
-    source: str
-    system: ParallelServers
-    load: float
-    loads: Array
-    units: Units
-    variants: tuple[Variant, ...]
-    rows: Rows
-    notes: tuple[str, ...] = ()
-
-    @property
-    def delay_unit(self) -> str:
-        """Unit in which the file gives delays, and in which people read them."""
-        return self.units.delay
-
-    @property
-    def most(self) -> float:
-        """Load that none may reach; infinite where no load is too much."""
-        return self.system.total_rate
-
-    def load_of(self, text: str, place: str) -> float:
-        """Return a load as people write it, such as ``"70%"``; see `Loads.read`."""
-        return _loads(self.system, self.units).read(text, place, LoadError)
-
-
-def read(given: Mapping[str, Any], name: str, folder: Path) -> Scenario:
-    """Return the scenario that a TOML table with `servers` says; files that it names are relative to the folder."""
-    known(given, TOP_KEYS, "")
-    units = units_of(table(given, "units", required=True))
+def read(given: Mapping[str, Any], folder: Path, units: Units) -> Described:
+    """Return what a TOML file with `servers` describes; files that it names are relative to the folder."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         listed = servers(given.get("servers"), folder, units)
         system = _system(listed, units)
     notes = tuple(dict.fromkeys(str(w.message) for w in caught))
-    at, curve = _loads(system, units).read_all(table(given, "loads"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the same files
         variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
-    title, source = (text(given, key, "", default) for key, default in (("title", name), ("source", "")))
-    return Scenario(name, title, source, system, at, curve, units, variants, Rows.of(listed), notes)
-
-
-def _loads(system: ParallelServers, units: Units) -> Loads:
-    return Loads(units, system.total_rate, "total rate", system.check_load)
+    return Described(system, variants, notes, Rows.of(listed))
 
 
 def _system(given: Sequence[Server], units: Units) -> ParallelServers:

@@ -15,6 +15,7 @@ from ....reference.parallel.players import check_players
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
 from ...core.ratio import PriceOfAnarchy
 from ...core.solve import How, Task, check_how
+from ...core.system import System
 from ...core.wanted import Wanted
 from ...latency.base import Latency, as_latency
 from ...latency.seen import seen_by_players
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from ....reference.parallel.worst_case import WorstCase
 
 
-class ParallelServers:
+class ParallelServers(System):
     """Servers side by side, reached over delays, that share one stream of jobs.
 
     Parameters
@@ -78,6 +79,11 @@ class ParallelServers:
     def total_rate(self) -> float:
         """Sum of the service rates: the load must stay below it."""
         return float(self.bank.total_rate[0])
+
+    @property
+    def max_load(self) -> float:
+        """The total rate."""
+        return self.total_rate
 
     def optimum(self, load: float, **how: Unpack[How]) -> Solution:
         """Split of least mean delay: minimise sum x_i l_i(x_i) / load; eq. (2) of Mancuso et al.

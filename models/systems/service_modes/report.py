@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
-from rich.markup import escape
 from rich.table import Table
 
 from ....reference import service_modes as exact
+from ....reference.errors import InputError
 from ...core.solution import finite_or_none
-from ...frontend.files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write, write_data
+from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
+from ...frontend.scenario import Scenario
+from .dual_mode import DualMode
+from .operating_point import OperatingPoint
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from .operating_point import OperatingPoint
-    from .scenario import DualModeScenario
+Written = Scenario[DualMode]
 
 PROFILE = (0.25, 0.5, 0.7, 0.85, 0.95)  # parts of the largest load at which the delay is drawn against p, beside the operating point
 
 
-def run(scenario: DualModeScenario, point: float, solver: str | None, folder: Path | None, *, as_json: bool) -> int:
-    """Solve at a load, print, write; return the exit code."""
-    best = scenario.units.result(scenario.system.assignment(point, solver=solver))
+def report(scenario: Written, load: float, solver: str | None, weights: str | None) -> Report:
+    """Solve at a load. See `SystemKind.report`."""
+    if weights is not None:
+        problem = "is a split over servers, and the jobs of this system have none to choose"
+        raise InputError("--weights-in", weights, problem, "leave it out; in Python, evaluate(load, p) judges an operating point")
+    best = scenario.units.result(scenario.system.assignment(load, solver=solver))
     result = _result(scenario, best, solver)
-    if as_json:
-        sys.stdout.write(json.dumps(result, indent=2) + "\n")
-    else:
-        _print_result(scenario, best, result)
-    return 0 if folder is None else _write_all(folder, scenario, solver, result, quiet=as_json)
+    return Report(result, _shown(scenario, best, result), _files(scenario, solver, load))
 
 
-def _result(scenario: DualModeScenario, best: OperatingPoint, solver: str | None) -> dict[str, Any]:
+def anarchy(scenario: Written, *_: Any) -> Never:
+    """Refuse to say what selfishness costs: nobody chooses."""
+    problem = "is a dual-mode system: its jobs have no server to choose"
+    raise InputError("scenario", scenario.name, problem, "give one of parallel servers, such as scenario-1")
+
+
+def _result(scenario: Written, best: OperatingPoint, solver: str | None) -> dict[str, Any]:
     system, form = scenario.system, scenario.system.canonical_form
     leaves = system.breakaway(solver=solver)
     factor = scenario.units.delay_factor
     theorems = exact.regime(form, best.load).theorem if form.K > 1 else None
     return {
-        "scenario": scenario.name,
-        "title": scenario.title,
-        "source": scenario.source,
-        "units": scenario.units.to_dict(),
+        **scenario.to_dict(),
         "canonical": {"mu0": form.mu0, "K": form.K, "f": [form.f1, form.f2]},
         "throughput_efficient": form.throughput_efficient,
         "bottleneck": form.bottleneck,
@@ -63,28 +66,28 @@ def _result(scenario: DualModeScenario, best: OperatingPoint, solver: str | None
     }
 
 
-def _alone(scenario: DualModeScenario, load: float) -> dict[str, float | None]:
+def _alone(scenario: Written, load: float) -> dict[str, float | None]:
     """Mean delay with all jobs in one mode; None where it is not stable."""
     delays = (exact.delay(scenario.system.rates, load, [1.0, 0.0]) * scenario.units.delay_factor).tolist()
     return {name: finite_or_none(delay) for name, delay in zip(("mode 1", "mode 2"), delays, strict=True)}
 
 
-def _print_result(scenario: DualModeScenario, best: OperatingPoint, result: dict[str, Any]) -> None:
+def _shown(scenario: Written, best: OperatingPoint, result: dict[str, Any]) -> Iterator[str | Table]:
     unit, jobs = scenario.delay_unit, scenario.units.jobs
     system, form = scenario.system, scenario.system.canonical_form
-    out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
-    out.print(f"mu0 {form.mu0:.6g} {jobs}, K {form.K:.6g}, local work {form.f1:.6g} in mode 1, {form.f2:.6g} in mode 2")
+    yield scenario.heading
+    yield f"mu0 {form.mu0:.6g} {jobs}, K {form.K:.6g}, local work {form.f1:.6g} in mode 1, {form.f2:.6g} in mode 2"
     capacity = system.tunable.max_load
     part = f"{best.load / capacity:.4g} of both servers' capacity, {best.load / system.max_load:.4g} of the largest load {system.max_load:.6g}"
-    out.print(f"load {best.load:.6g} {jobs} = {part}\n")
-    show(_operating_point(best, unit))
+    yield f"load {best.load:.6g} {jobs} = {part}\n"
+    yield _operating_point(best, unit)
     low, high = result["stable_interval"]
     said = f"; Theorem {result['theorem']} speaks here" if result["theorem"] else ""
-    out.print(f"p can be from {low:.6g} to {high:.6g}{said}")
+    yield f"p can be from {low:.6g} to {high:.6g}{said}"
     how = f"{best.solver.lower()}, {best.formulation}, {best.polished} Newton steps"
-    out.print(f"certified within {best.certificate.gap:.0e} of the least delay ({how})")
-    show(_comparison(result, unit))
-    _print_marks(result, capacity)
+    yield f"certified within {best.certificate.gap:.0e} of the least delay ({how})"
+    yield _comparison(result, unit)
+    yield from _marks(result, capacity)
 
 
 def _operating_point(best: OperatingPoint, unit: str) -> Table:
@@ -113,40 +116,31 @@ def _comparison(result: dict[str, Any], unit: str) -> Table:
     return table
 
 
-def _print_marks(result: dict[str, Any], capacity: float) -> None:
+def _marks(result: dict[str, Any], capacity: float) -> Iterator[str]:
     leaves = result["breakaway"]
     if leaves is None:
-        out.print("breakaway    none: one mode for all jobs is best at every load")
+        yield "breakaway    none: one mode for all jobs is best at every load"
     else:
         where = f"load {leaves['load']:.6g} ({leaves['load'] / capacity:.4f} of the capacity)"
-        out.print(f"breakaway    {where}: p from {leaves['p_before']:.4g} to {leaves['p_after']:.4g}")
+        yield f"breakaway    {where}: p from {leaves['p_before']:.4g} to {leaves['p_after']:.4g}"
     touches = ", ".join(f"load {x:.6g} ({x / capacity:.4f})" for x in result["touch_points"])
-    out.print(f"touch points {touches or 'none'}")
+    yield f"touch points {touches or 'none'}"
 
 
-def _write_all(folder: Path, scenario: DualModeScenario, solver: str | None, result: dict[str, Any], *, quiet: bool) -> int:
-    """Write what there is as soon as it is there; a file that cannot be written does not stop the others."""
-    from ...core.curve import CurveInterruptedError
+def _files(scenario: Written, solver: str | None, load: float) -> Iterator[File]:
     from .curve import profile
     from .plots import plot_dual_mode
 
-    failed = [write(folder / "result.json", lambda p: p.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8"))]
-    interrupted = False
-    try:
-        data = scenario.system.curve(np.unique(scenario.loads), refine=True, solver=solver)
-    except CurveInterruptedError as stop:
-        data, interrupted = stop.dataset, True
-    data = scenario.units.present(data)
-    failed += write_data(folder, "curve", data, _flat(data))
+    system, units = scenario.system, scenario.units
+    data, stopped = as_far_as_it_got(lambda: system.curve(np.unique(scenario.loads), refine=True, solver=solver))
+    data = units.present(data)
+    yield from data_files("curve", data, _flat(data))
     if data.sizes["load"]:
-        loads = np.unique([result["load"], *(part * scenario.system.max_load for part in PROFILE)])
-        shapes = scenario.units.present(profile(scenario.system, loads))
-        failed.append(write(folder / "profile.nc", lambda p: shapes.to_netcdf(p, engine="scipy")))
-        picture = plot_dual_mode(data, shapes, scenario.title)
-        failed.append(write(folder / "curve.png", lambda p: picture.savefig(p, dpi=150)))
-    if not quiet:
-        say_written(folder)
-    return INTERRUPTED if interrupted else NOT_WRITTEN if any(failed) else 0
+        shapes = units.present(profile(system, np.unique([load, *(part * system.max_load for part in PROFILE)])))
+        yield "profile.nc", lambda p: shapes.to_netcdf(p, engine="scipy")
+        yield picture("curve", partial(plot_dual_mode, data, shapes, scenario.title))
+    if stopped is not None:
+        raise stopped
 
 
 def _flat(data: xr.Dataset) -> Any:

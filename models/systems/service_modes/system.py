@@ -12,6 +12,7 @@ from ....reference.service_modes import Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.stability import check_assignment, one_load
 from ...core.solve import HowPolished, Settings, Task, check_how
+from ...core.system import System
 from ...core.wanted import Wanted
 from .breakaway import CertifiedBreakaway, breakaway
 from .evaluation import OperatingEvaluation, evaluate
@@ -27,7 +28,7 @@ ASSIGNMENT_GAP = 1e-7
 program: solvers prove some 1e-11, but near a breakaway, where two p are equally good and the program is degenerate, 3e-8."""
 
 
-class MultiMode:
+class MultiMode(System):
     """Stages in series, each divided between the service modes of the jobs.
 
     Every job passes all stages in one mode; a stage queues each mode apart, M/M/1, on the part of its capacity that the mode is given.

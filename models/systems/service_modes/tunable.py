@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ....reference import service_modes as exact
 from ....reference.errors import InputError, one_number
 from ...core.solve import How
+from ...core.system import System
 from ...latency import MM1
 from ..parallel.solution import Solution
 from ..parallel.system import ParallelServers
@@ -30,7 +31,7 @@ class TunableSolution(Solution):
         return float(self.share[0])
 
 
-class TunableMode:
+class TunableMode(System):
     """A local server of capacity mu0, then a cloud server of capacity K mu0.
 
     The mean delay f/(mu0 - f load) + (1-f)/(K mu0 - (1-f) load) is that of two M/M/1 servers side by side which get the parts f and 1 - f
@@ -56,7 +57,7 @@ class TunableMode:
     """
 
     def __init__(self, mu0: float, K: float, time_unit: str = "s") -> None:
-        self.exact = exact.TunableMode(mu0, K)
+        self.exact, self.time_unit = exact.TunableMode(mu0, K), time_unit
         self.servers = ParallelServers(MM1([mu0, K * mu0]), names=["local", "cloud"], time_unit=time_unit)
 
     def __repr__(self) -> str:
@@ -66,6 +67,10 @@ class TunableMode:
     def max_load(self) -> float:
         """(K + 1) mu0."""
         return self.exact.max_load
+
+    def check_load(self, load: float) -> float:
+        """Return the load as a float; LoadError when it is not a number above 0 and below the largest."""
+        return float(self.exact.check_load(one_number("load", load)))
 
     def optimum(self, load: float, **how: Unpack[How]) -> TunableSolution:
         """Local part of the work of least mean delay; Theorem 1 of Jeff and Modiano.

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ....reference import service_modes as exact
-from ....reference.errors import numbers
-from ...core.progress import track
 from ...core.solve import HowPolished, check_how
-from ...frontend.verification import AGREE, Check, Verification, compare
+from ...frontend.verification import AGREE, Check, compare
 from .dual_mode import DualMode
 from .system import MultiMode
+from .tunable import TunableMode
 
 TIE = 1e-6  # relative distance from the breakaway load within which two p are as good as each other
 
 
-def verify_dual_mode(system: MultiMode, loads: npt.ArrayLike, how: Mapping[str, Any]) -> Verification:
-    """Compare the models of service modes with the closed forms.
+def checks(system: MultiMode, loads: Iterable[float], how: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield the checks of a system with two service modes.
 
     At every load: the delay of the best assignment and its certified lower bound, p and the shares of both stages, the best partition at the
     middle of the stable interval, and of a `DualMode` the tunable-mode optimum. Once: the largest load and the breakaway.
     """
     check_how("verify", how, HowPolished)
-    points = [system.check_load(load) for load in np.atleast_1d(numbers("loads", loads)).tolist()]
     broken = exact.breakaway(system.rates)
-    checks = [*_largest_load(system), *_breakaway(system, broken, how)]
-    for load in track(points, "loads"):
+    yield from _largest_load(system)
+    yield from _breakaway(system, broken, how)
+    for load in loads:
         near = broken is not None and abs(load / broken.load - 1) < TIE
-        checks += _at_load(system, load, how, tie=near)
-    return Verification(tuple(checks))
+        yield from _at_load(system, load, how, tie=near)
+        if isinstance(system, DualMode):
+            yield from tunable_checks(system.tunable, [load], {})
+
+
+def tunable_checks(system: TunableMode, loads: Iterable[float], how: Mapping[str, Any]) -> Iterator[Check]:
+    """Yield the checks of a tunable-mode system: its least delay, and the part of the work done locally, at every load."""
+    for load in loads:
+        found, true = system.optimum(load, **how), system.exact
+        yield compare("tunable delay", load, found.mean_delay, float(true.least_delay(load)), found.certificate.gap, "time")
+        yield _part("tunable f", load, found.f, float(true.best_fraction(load)))
 
 
 def _largest_load(system: MultiMode) -> Iterator[Check]:
@@ -62,10 +69,6 @@ def _at_load(system: MultiMode, load: float, how: Mapping[str, Any], *, tie: boo
     p = float(np.mean(exact.stable_interval(system.rates, load)))
     divided, best = system.partition(load, p, **how), exact.partition(system.rates, load, p)
     yield compare(f"delay at p = {p:.3g}", load, divided.mean_delay, best.mean_delay, divided.certificate.gap, "time")
-    if isinstance(system, DualMode):
-        tunable, least = system.tunable.optimum(load), float(system.tunable.exact.least_delay(load))
-        yield compare("tunable delay", load, tunable.mean_delay, least, tunable.certificate.gap, "time")
-        yield _part("tunable f", load, tunable.f, float(system.tunable.exact.best_fraction(load)))
 
 
 def _part(quantity: str, load: float, model: float, reference: float, agree: float = AGREE) -> Check:

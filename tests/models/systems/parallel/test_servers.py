@@ -147,26 +147,8 @@ class TestFamiliesOfOthers:
         assert registry.families()["mine"] is Mine
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch, names):
-    """A distribution with a module and entry points, as pip would put it on the path."""
-
-    def install(code, points):
-        info = tmp_path / "other_package-1.0.dist-info"
-        info.mkdir()
-        (tmp_path / "other_package.py").write_text(code)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[sojourn.latencies]\n" + points)
-        monkeypatch.syspath_prepend(tmp_path)
-        registry._entry_points.cache_clear()
-
-    yield install
-    registry._entry_points.cache_clear()
-    sys.modules.pop("other_package", None)
-
-
 def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
-    package("from sojourn.models import MM1\nclass MM1K(MM1):\n    pass\n", "M/M/1/K = other_package:MM1K\n")
+    package("sojourn.latencies", "from sojourn.models import MM1\nclass MM1K(MM1):\n    pass\n", "M/M/1/K = other_package:MM1K\n")
     assert "M/M/1/K" in registry.names()
     assert "other_package" not in sys.modules
     assert type(bank(server(family="M/M/1/K", rate=10))).__name__ == "MM1K"
@@ -174,7 +156,7 @@ def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
 
 
 def test_entry_point_that_does_not_load_is_said_and_does_not_stop_the_others(package):
-    package("raise ValueError('broken')\n", "broken = other_package:It\n")
+    package("sojourn.latencies", "raise ValueError('broken')\n", "broken = other_package:It\n")
     with pytest.warns(UserWarning, match=r"family = 'broken': is the entry point other_package:It, which raised ValueError: broken"):
         assert "M/M/1" in registry.families()
     with pytest.raises(ScenarioError, match=r"^servers\[0\]\.family = 'broken': is the entry point"):

@@ -6,7 +6,6 @@ import pytest
 from sojourn.models import DualMode
 from sojourn.models.frontend.fields import ScenarioError
 from sojourn.models.frontend.loader import load_scenario, parse
-from sojourn.models.systems.service_modes.scenario import DualModeScenario
 
 UNITS = '[units]\nrate = "1/s"\ndelay = "s"\n'
 CANONICAL = "[dual_mode]\nmu0 = 1\nK = 4\nf = [0.1, 0.3]\n"
@@ -17,7 +16,7 @@ RATES = "[dual_mode]\nlocal = [10, 3]\ncloud = [4, 6]\n"
 def test_systems_of_the_paper(name, f, most):
     scenario = load_scenario(f"dual-{name}")
     form = scenario.system.canonical_form
-    assert isinstance(scenario, DualModeScenario)
+    assert isinstance(scenario.system, DualMode)
     assert scenario.title.startswith(f"System {name.upper()}")
     assert scenario.source.startswith("the paper")
     assert (form.mu0, form.K, form.f1, form.f2) == (1, 4, *f)

@@ -1,0 +1,55 @@
+"""What `sojourn run` says of a kind without a report of its own: answers, curve and picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rich.text import Text
+
+from ...reference.errors import InputError
+from .report import File, Report, as_far_as_it_got, data_files, picture
+from .scenario import Scenario
+
+
+def default_report(scenario: Scenario[Any], load: float, solver: str | None, weights: str | None) -> Report:
+    """Ask the questions of a kind at a load. Parameters as those of `SystemKind.report`."""
+    system, units = scenario.system, scenario.units
+    if weights is not None:
+        problem = f"is a split over servers, which {type(system).__name__} has no report of"
+        raise InputError("--weights-in", weights, problem, "leave it out")
+    found = {name: getattr(system, name)(load, solver=solver) for name in scenario.kind.questions}
+    answers = {name: units.result(a) if is_dataclass(a) else a for name, a in found.items()}
+    result = {
+        **scenario.to_dict(),
+        "max_load": system.max_load,
+        "load": load,
+        **answers,
+        "notes": list(scenario.notes),
+    }
+    return Report(result, _shown(scenario, load, answers), _files(scenario, solver))
+
+
+def _shown(scenario: Scenario[Any], load: float, answers: dict[str, Any]) -> Iterator[str | Text]:
+    yield scenario.heading
+    yield scenario.where(load)
+    for name, answer in answers.items():
+        yield f"\n[bold]{name.replace('_', ' ')}[/], delays in {scenario.delay_unit}"
+        yield Text(repr(answer))
+    yield from scenario.remarks
+
+
+def _files(scenario: Scenario[Any], solver: str | None) -> Iterator[File]:
+    from .curve_plot import plot_lines
+
+    solve = partial(scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver)
+    data, stopped = as_far_as_it_got(solve)
+    data = scenario.units.present(data)
+    yield from data_files("curve", data)
+    if data.sizes["load"]:
+        yield picture("curve", partial(plot_lines, data, scenario.title))
+    if stopped is not None:
+        raise stopped

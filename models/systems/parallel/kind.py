@@ -1,0 +1,50 @@
+"""Parallel servers as a kind of system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ....reference.errors import InputError
+from ...core.solve import How, check_how
+from ...frontend.kinds import SystemKind
+from .anarchy_report import anarchy
+from .curve import check_goals
+from .formulations import FORMULATIONS
+from .limits import no_limits
+from .report import report
+from .scenario import read
+from .system import ParallelServers
+from .verify import checks
+
+
+class HowCurve(How, total=False):
+    """Options of `ParallelServers.curve`."""
+
+    which: str | None
+
+
+def check_options(caller: str, how: Mapping[str, Any]) -> None:
+    """Refuse options of a curve that no parallel servers take."""
+    check_how(caller, how, HowCurve)
+    if "equilibrium" in check_goals(how.get("which")):
+        no_limits(how)
+    known = ("auto", *FORMULATIONS)
+    if how.get("formulation", "auto") not in known:
+        remedy = f"use one of {', '.join(known)}"
+        raise InputError("formulation", how["formulation"], "is not a formulation", remedy)
+
+
+KINDS = (
+    SystemKind(
+        "servers",
+        ParallelServers,
+        read,
+        tables=("variants",),
+        max_load_name="total rate",
+        check_options=check_options,
+        verify=checks,
+        report=report,
+        anarchy=anarchy,
+    ),
+)

@@ -1,0 +1,71 @@
+"""Parallel servers, models against reference: a conic solver on one side, a scalar root on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ....reference.parallel import optimum_equilibrium as exact
+from ....reference.parallel.optimum_equilibrium import Split
+from ...core.progress import track
+from ...core.ratio import PriceOfAnarchy
+from ...frontend.verification import AGREE, Check, compare
+from .curve import GOALS
+from .formulations import for_goal
+from .solution import Solution
+
+if TYPE_CHECKING:
+    from ...core.solve import How
+    from .system import ParallelServers
+
+STEP = 1e-5  # relative distance from a threshold at which the model must have switched
+
+
+def checks(system: ParallelServers, loads: Iterable[float], how: How) -> Iterator[Check]:
+    """Yield the checks of a system.
+
+    At every load: mean delay, multiplier and flows of optimum and equilibrium, and the price of anarchy. Once: every activation
+    threshold within the total rate, by the model just below and just above it.
+    """
+    for load in loads:
+        yield from _at_load(system, load, how)
+    yield from _at_thresholds(system, how)
+
+
+def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
+    found: dict[str, Solution] = {goal: getattr(system, goal)(load, **for_goal(goal, how)) for goal in GOALS}
+    true: dict[str, Split] = {goal: getattr(exact, goal)(system.bank, load) for goal in GOALS}
+    for goal in GOALS:
+        model, split = found[goal], true[goal]
+        yield compare(f"{goal} mean delay", load, model.mean_delay, float(split.mean_delay), model.certificate.gap, "time")
+        yield compare(f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None, "time")
+        worst = int(np.argmax(np.abs(model.flow - split.flow)))
+        apart = abs(model.flow[worst] - split.flow[worst]) / load
+        name = f"{goal} flow ({system.names[worst]})"
+        yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE), "rate")
+    poa = PriceOfAnarchy.of(found["equilibrium"], found["optimum"])
+    yield compare(
+        "price of anarchy",
+        load,
+        poa,
+        float(true["equilibrium"].mean_delay / true["optimum"].mean_delay),
+        poa.spread,
+        "number",
+    )
+
+
+def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
+    """The model leaves a server empty just below its threshold and uses it just above; servers of one threshold are one check."""
+    thresholds = system.thresholds()
+    for goal in GOALS:
+        loads = getattr(thresholds, goal)
+        inside = np.unique(loads[(loads > 0) & (loads < system.total_rate * (1 - 2 * STEP))])
+        for load in track(inside.tolist(), f"{goal} thresholds"):
+            its = np.flatnonzero(loads == load)
+            below, above = (getattr(system, goal)(load * (1 + side), **for_goal(goal, how)).flow[its] for side in (-STEP, STEP))
+            passed = bool(np.all((below <= AGREE * load) & (above > AGREE * load) | (below == 0) & (above > 0)))
+            more = f" and {its.size - 1:,} more" if its.size > 1 else ""
+            name = f"{goal} threshold ({system.names[its[0]]}{more})"
+            yield Check(name, load, load, load, 0.0 if passed else 1.0, None, passed, "rate")

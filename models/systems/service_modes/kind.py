@@ -1,0 +1,54 @@
+"""Systems with service modes, and those with one mode that is tuned, as kinds of systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy.typing as npt
+
+from ...core.solve import How, HowPolished, check_how
+from ...frontend.kinds import SystemKind
+from ..parallel.kind import check_options
+from .report import anarchy, report
+from .scenario import read_dual_mode, read_tunable_mode
+from .system import MultiMode
+from .tunable import TunableMode
+from .verify import checks, tunable_checks
+
+
+class HowCurve(HowPolished, total=False):
+    """Options of `MultiMode.curve`."""
+
+    p: npt.ArrayLike | None
+
+
+def tunable_options(caller: str, how: Mapping[str, Any]) -> None:
+    """Refuse options of a curve that no tunable-mode system takes.
+
+    They are those of the optimum of parallel servers.
+    """
+    check_how(caller, how, How)
+    check_options(caller, {**how, "which": "optimum"})
+
+
+KINDS = (
+    SystemKind(
+        "dual_mode",
+        MultiMode,
+        read_dual_mode,
+        check_options=partial(check_how, known=HowCurve),
+        verify=checks,
+        report=report,
+        anarchy=anarchy,
+    ),
+    SystemKind(
+        "tunable_mode",
+        TunableMode,
+        read_tunable_mode,
+        questions=("optimum",),
+        check_options=tunable_options,
+        verify=tunable_checks,
+    ),
+)

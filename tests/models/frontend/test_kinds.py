@@ -1,0 +1,283 @@
+"""A kind of system that others add has a scenario table, a report, files, a picture, verification and studies at once."""
+
+import json
+from dataclasses import replace
+from textwrap import dedent
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.image import imread
+
+from sojourn.models import InputError, ParallelServers, SystemKind, TunableMode, register_system, study, verify
+from sojourn.models.frontend import kinds
+from sojourn.models.frontend.curve_plot import plot_lines
+from sojourn.models.frontend.fields import ScenarioError
+from sojourn.models.frontend.loader import parse
+
+QUEUE = dedent('''
+    """One M/M/1 queue, in closed form."""
+
+    from dataclasses import dataclass
+
+    import numpy as np
+    import xarray as xr
+
+    from sojourn.models import SystemKind
+    from sojourn.models.core.curve import CurveInterruptedError
+    from sojourn.models.core.system import System
+    from sojourn.models.frontend.fields import number, placed, table
+    from sojourn.models.frontend.scenario import Described
+    from sojourn.models.frontend.verification import compare
+
+
+    @dataclass(frozen=True)
+    class Answer:
+        mean_delay: float
+        busy: float
+        times = ("mean_delay",)
+
+
+    class Queue(System):
+        def __init__(self, rate, time_unit="s"):
+            self.rate, self.time_unit = rate, time_unit
+
+        @property
+        def max_load(self):
+            return self.rate
+
+        def optimum(self, load, solver=None):
+            return Answer(1 / (self.rate - self.check_load(load)), load / self.rate)
+
+        def curve(self, loads, refine=False, solver=None):
+            points = self.check_loads(loads)
+            data = {
+                "delay": ("load", 1 / (self.rate - points), {"units": self.time_unit}),
+                "gap": ("load", 0 * points),
+                "certified": ("load", points > 0),
+                "part": (("load", "whose"), np.stack([points, self.rate - points], axis=1) / self.rate),
+            }
+            units = {"units": f"1/{self.time_unit}"}
+            coords = {"load": ("load", points, units), "whose": ["jobs", "nobody"]}
+            found = xr.Dataset(data, coords, {"time_unit": self.time_unit})
+            if points.max() > 0.97 * self.rate:
+                raise CurveInterruptedError(found.isel(load=points < 0.97 * self.rate))
+            return found
+
+
+    def read(given, folder, units):
+        said = table(given, "queue")
+        with placed("queue"):
+            return Described(Queue(number(said.get("rate"), "queue.rate", above=True), units.time))
+
+
+    def checks(system, loads, how):
+        for load in loads:
+            yield compare("delay", load, system.optimum(load, **how).mean_delay, 1 / (system.rate - load), None, "time")
+
+
+    KIND = SystemKind("queue", Queue, read, questions=("optimum",), verify=checks)
+''')  # fmt: skip
+OWN = 'title = "A [queue]"\n[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "50%"\ncurve = ["20%", "95%"]\n[queue]\nrate = 4\n'
+
+
+@pytest.fixture
+def queue(package):
+    """The module of a package that is installed."""
+    package("sojourn.systems", QUEUE, "queue = other_package:KIND\n")
+    return lambda: kinds.kind_named("queue")
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.mark.usefixtures("queue")
+def test_scenario_file_says_a_system_of_another_package():
+    scenario = parse(OWN, "own")
+    assert (scenario.kind.name, scenario.system.rate, scenario.load) == ("queue", 4, 2.0)
+    assert scenario.loads == pytest.approx([0.8, 3.8])
+    assert scenario.load_of("25%", "--load") == 1.0
+    with pytest.raises(ScenarioError, match=r"^queue\.rate = -4\.0: is out of range"):
+        parse(OWN.replace("= 4", "= -4"), "own")
+    with pytest.raises(ScenarioError, match=r"^loads\.at = 4: not below the maximum 4"):
+        parse(OWN.replace('"50%"', "4"), "own")
+    with pytest.raises(ScenarioError, match=r"^file = 'own': says two systems, queue and servers; keep one$"):
+        parse(OWN + "[[servers]]\nrate = 1\n", "own")
+    with pytest.raises(ScenarioError, match=r"^variants = \{.*\}: is not a known key; the keys here are title, source, units, loads, queue$"):
+        parse(OWN + "[variants.a]\ncv = 1\n", "own")
+
+
+def test_table_of_no_kind_says_which_there_are(queue):
+    with pytest.raises(
+        ScenarioError, match=r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, dual_mode, tunable_mode, queue"
+    ):
+        parse(OWN.replace("[queue]", "[routes]"), "own")
+    with pytest.raises(ScenarioError, match=r"^queues = .*; did you mean queue\?$"):
+        parse(OWN.replace("[queue]", "[queues]"), "own")
+
+
+@pytest.mark.usefixtures("queue")
+def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
+    status, out, err = sojourn("run", own, "--out", tmp_path / "o")
+    assert (status, err) == (0, "")
+    assert out.startswith(
+        "A [queue]\n\nload 2 jobs/s = 0.5 of the largest load 4\n\noptimum, delays in ms\nAnswer(mean_delay=500.0, busy=0.5)\n"
+    )
+    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["curve.csv", "curve.nc", "curve.png", "result.json"]
+    result = json.loads((tmp_path / "o" / "result.json").read_text())
+    assert result == json.loads(sojourn("run", own, "--json")[1])
+    assert result == {
+        "scenario": "own", "title": "A [queue]", "source": "", "units": {"rate": "1/s", "delay": "ms"},
+        "max_load": 4, "load": 2.0, "optimum": {"mean_delay": 500.0, "busy": 0.5}, "notes": [],
+    }  # fmt: skip
+    with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
+        np.testing.assert_allclose(data["delay"], [312.5, 5000.0])
+        assert data["delay"].attrs["units"] == "ms"
+    head, first, _ = (tmp_path / "o" / "curve.csv").read_text().splitlines()
+    assert head == "load (1/s),delay (ms),gap,certified,part[jobs],part[nobody]"
+    assert [float(cell) for cell in first.replace("True", "1").split(",")] == pytest.approx([0.8, 312.5, 0, 1, 0.2, 0.8])
+    assert imread(tmp_path / "o" / "curve.png").shape[0] > 500
+
+
+@pytest.mark.usefixtures("queue")
+def test_run_that_is_interrupted_writes_what_there_is(sojourn, own, tmp_path):
+    own.write_text(OWN.replace("95%", "98%"))
+    assert sojourn("run", own, "--out", tmp_path / "o")[0] == 130
+    with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
+        assert data["load"].values.tolist() == [0.8]
+    assert (tmp_path / "o" / "curve.png").exists()
+
+
+@pytest.mark.usefixtures("queue")
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("run", "--load", "4"), "error: --load = '4': not below the maximum 4: the queues grow without bound; lower the load or add capacity"),
+    (("run", "--weights-in", "1,2"), "error: --weights-in = '1,2': is a split over servers, which Queue has no report of; leave it out"),
+    (("anarchy",), "error: scenario = 'own': is a Queue, which has no report of what selfishness costs; use run, or give one of parallel"),
+])  # fmt: skip
+def test_what_it_does_not_offer_is_refused(sojourn, own, arguments, message):
+    status, out, err = sojourn(arguments[0], own, *arguments[1:])
+    assert (status, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("queue")
+def test_verify_by_command_and_function(sojourn, own):
+    status, out, _ = sojourn("verify", own, "--json")
+    assert status == 0
+    checks = json.loads(out)["checks"]
+    assert [c["load"] for c in checks] == pytest.approx([0.4, 2.0, 3.6, 3.996])
+    assert checks[1]["model"] == 500.0
+    system = parse(OWN, "own").system
+    system.rate = np.float64(4)
+    assert verify(system, 2.0).passed
+    with pytest.raises(InputError, match=r"^loads\[1\] = 5\.0: not below the maximum 4"):
+        verify(system, [2.0, 5.0])
+
+
+def test_study_of_its_systems(queue):
+    make = queue().system
+    data = study({"slow": make(2.0), "fast": make(4.0)}, [0.5, 0.9], relative=True)
+    np.testing.assert_allclose(data["load"], [[1.0, 1.8], [2.0, 3.6]])
+    np.testing.assert_allclose(data["delay"], [[1.0, 5.0], [0.5, 2.5]])
+    assert data["part"].dims == ("system", "point", "whose")
+    with pytest.raises(TypeError, match=r"^study\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$"):
+        study([make(2.0)], [1.0], solvr="SCS")
+    with pytest.raises(InputError, match=r"^systems\['system 2'\] = .*: is not a Queue like systems\['system 1'\]"):
+        study([make(2.0), TunableMode(1.0, 4.0)], [0.5])
+    with pytest.raises(InputError, match=r"^systems = .*: is one system; give a list"):
+        study(make(2.0), [1.0])
+
+
+def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(queue):
+    class Mine(ParallelServers):
+        """Servers of mine."""
+
+    system = Mine(parse('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n', "x").system.bank)
+    assert kinds.kind_of(system).system is ParallelServers
+    mine = register_system(SystemKind("mine", Mine, queue().read))
+    assert kinds.kind_of(system) is mine
+    with pytest.raises(InputError, match=r"^system = ParallelServers\(1 .*: has nothing to be compared with; give its SystemKind a verify$"):
+        verify(system, 1.0)
+
+
+@pytest.mark.usefixtures("names")
+def test_register_refuses_what_is_no_kind_and_a_name_that_is_taken():
+    kind = kinds.kind_named("servers")
+    with pytest.raises(InputError, match=r"^kind = <class .*: is not a kind of system; give a SystemKind$"):
+        register_system(ParallelServers)
+    with pytest.raises(
+        InputError, match=r"^name = 'servers': is the name of sojourn\.models\.systems\.parallel\.system\.ParallelServers; choose"
+    ):
+        register_system(replace(kind, system=TunableMode))
+    assert register_system(replace(kind)) is kinds.kind_named("servers")  # its module was loaded again
+
+
+def test_module_of_ones_own_registers_a_kind(sojourn, own, tmp_path, names):
+    module = tmp_path / "mine.py"
+    module.write_text(QUEUE + "from sojourn.models import register_system\nregister_system(KIND)\n")
+    assert json.loads(sojourn("--import", module, "run", own, "--json")[1])["optimum"]["mean_delay"] == 500.0
+
+
+@pytest.mark.parametrize(("code", "problem"), [
+    ("raise ValueError('broken')\n", "which raised ValueError: broken; correct or uninstall that package"),
+    ("KIND = 3\n", "which is not a SystemKind of that name; correct or uninstall that package"),
+])  # fmt: skip
+def test_entry_point_that_does_not_load_stops_its_own_files_alone(package, code, problem):
+    package("sojourn.systems", code, "queue = other_package:KIND\n")
+    assert kinds.names()[-1] == "queue"
+    with pytest.raises(InputError, match=f"^system = 'queue': is the entry point other_package:KIND, {problem}$"):
+        parse(OWN, "own")
+    assert parse(OWN.replace("[queue]", "[[servers]]"), "own").kind.name == "servers"
+    with pytest.warns(UserWarning, match=problem):
+        assert verify(TunableMode(1.0, 4.0), 2.0).passed
+
+
+# ---- tunable mode, the built-in kind without a report of its own
+
+TUNABLE = '[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "70%"\ncurve = ["20%", "90%"]\n[tunable_mode]\nmu0 = 1\nK = 4\n'
+
+
+def test_tunable_mode_of_a_file(sojourn, tmp_path):
+    path = tmp_path / "tuned.toml"
+    path.write_text(TUNABLE)
+    status, out, err = sojourn("run", path, "--out", tmp_path / "o")
+    assert (status, err) == (0, "")
+    assert "load 3.5 jobs/s = 0.7 of the largest load 5" in out
+    assert "1142.857" in out  # Theorem 1 of Jeff and Modiano at this load, in ms
+    said = json.loads((tmp_path / "o" / "result.json").read_text())
+    assert said["optimum"]["mean_delay"] == pytest.approx(1142.857142857, rel=1e-10)
+    assert sojourn("verify", path, "--load", "70%")[0] == 0
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("K = 4\n", "", r"^tunable_mode\.K = None: is missing; give mu0, K$"),
+    ("K = 4", "k = 4", r"^tunable_mode\.k = 4: is not a known key; the keys here are mu0, K$"),
+    ("mu0 = 1", "mu0 = 0", r"^tunable_mode\.mu0 = 0\.0: is out of range; give a finite number above 0$"),
+    ("70%", "5/s", r"^loads\.at = '5/s': not below the maximum 5"),
+])  # fmt: skip
+def test_mistake_in_a_tunable_mode(old, new, message):
+    with pytest.raises(ScenarioError, match=message):
+        parse(TUNABLE.replace(old, new), "own")
+
+
+def test_tunable_mode_has_the_manners_of_all_systems():
+    system = TunableMode(1.0, 4.0, "ms")
+    assert (system.time_unit, system.max_load, system.check_load(2)) == ("ms", 5.0, 2.0)
+    assert system.check_loads([1, 2]).tolist() == [1.0, 2.0]
+    with pytest.raises(InputError, match=r"^loads\[1\] = 5\.0: not below the maximum 5"):
+        system.check_loads([1.0, 5.0])
+    with pytest.raises(InputError, match=r"^formulation = 'nope': is not a formulation"):
+        study([system], [0.5], relative=True, formulation="nope")
+
+
+def test_picture_has_a_panel_a_unit_and_no_gap():
+    figure = plot_lines(TunableMode(1.0, 4.0).curve([1.0, 3.0, 4.99]), "Tuned")
+    labels = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes]
+    assert labels == [["optimum delay", "optimum multiplier"], ["optimum flow[local]", "optimum flow[cloud]"]]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["s", "1/s"]
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
