@@ -139,7 +139,7 @@ def _operators(scenario: Scenario, load: float, solver: str | None) -> dict[str,
 def _result(
     scenario: Scenario, load: float, found: WorstCase, operators: dict[str, Any], players: xr.Dataset | None, control: xr.Dataset
 ) -> dict[str, Any]:
-    from .curve import ANARCHY
+    from ...core.curve import ANARCHY
 
     thresholds = scenario.system.thresholds()
     given = _given(control)

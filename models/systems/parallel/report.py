@@ -115,7 +115,7 @@ def _variants(scenario: Scenario, point: float, solver: str | None) -> list[dict
 
 
 def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> dict[str, Any]:
-    from .curve import ANARCHY
+    from ...core.curve import ANARCHY
 
     thresholds, poa = scenario.system.thresholds(), PriceOfAnarchy.of(equilibrium, optimum)
     return {

@@ -84,6 +84,11 @@ class ParallelServers:
         """Sum of the service rates: the load must stay below it."""
         return float(self.bank.total_rate[0])
 
+    @property
+    def max_load(self) -> float:
+        """The total rate, under the name that every system has for the load to stay below."""
+        return self.total_rate
+
     def optimum(self, load: float, **how: Unpack[How]) -> Solution:
         """Split of least mean delay: minimise sum x_i l_i(x_i) / load; eq. (2) of Mancuso et al.
 

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from sojourn.models import MM1, DualMode, InputError, Measured, MultiMode, ParallelServers, TunableMode
-from sojourn.models.core.curve import MOST, CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
+from sojourn.models.core.refinement import MOST, CurveInterruptedError, Drawn, on_axis, on_log_axis, refined
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.misspecification import misjudged
@@ -211,11 +211,6 @@ def test_bad_tolerances_are_named_before_any_solver_starts(refine, monkeypatch):
         SYSTEM.curve(FEW, refine=refine)
 
 
-def test_an_assignment_that_is_given_is_not_refined():
-    with pytest.raises(InputError, match=r"^refine = True: is for the best assignment at every load"):
-        DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).curve([1.0, 2.0], p=0.5, refine=True)
-
-
 # ---- the mechanism, on lines that are known
 
 
@@ -227,7 +222,7 @@ def line(function, loads, kinks=(), refine=True, drawn=lambda d: [on_axis(d["y"]
         asked.append(points.size)
         return xr.Dataset({"y": ("load", function(points))}, {"load": points})
 
-    return curve_of(solve, np.asarray(loads, dtype=float), refine, lambda: kinks, drawn), asked
+    return refined(solve, np.asarray(loads, dtype=float), refine, lambda: kinks, drawn), asked
 
 
 def test_a_straight_line_needs_no_load_more():

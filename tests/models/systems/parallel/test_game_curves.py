@@ -75,7 +75,8 @@ def test_an_answer_that_is_not_there_is_nan(monkeypatch):
         raise NotCertifiedError("nothing", None, ())
 
     monkeypatch.setattr(ParallelServers, "selfish", fails)
-    data = players_curve(MIXED, [190.0], [2, math.inf])
+    with pytest.warns(UserWarning, match="^1 of 2 answers are not certified; see certified, gap$"):
+        data = players_curve(MIXED, [190.0], [2, math.inf])
     assert np.isnan(data["delay"].values[0, 0])
     assert data["certified"].values.tolist() == [[False, True]]
 
@@ -83,11 +84,11 @@ def test_an_answer_that_is_not_there_is_nan(monkeypatch):
 def test_what_was_done_before_an_interrupt_is_kept(monkeypatch):
     done = []
 
-    def stops(system, load, part, kind, **how):
+    def stops(system, best, part, **how):
         if len(done) >= 4:
             raise KeyboardInterrupt
         done.append(part)
-        return real(system, load, part, kind, **how)
+        return real(system, best, part, **how)
 
     real = anarchy.follow
     monkeypatch.setattr(anarchy, "follow", stops)
