@@ -34,6 +34,7 @@ class HowMultiMode(HowPolished, total=False):
     """Options of `MultiMode.curve`."""
 
     p: npt.ArrayLike | None
+    breakaway: bool
 
 
 KINDS: Mapping[type, type] = {ParallelServers: HowParallel, MultiMode: HowMultiMode, TunableMode: How}
