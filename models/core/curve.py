@@ -150,12 +150,14 @@ def variable(values: Any, long_name: str, role: Role, dims: Sequence[str] = ("lo
 
 def answers(rows: Any, time_unit: str, name: str = "", what: str = "mean delay", dims: Sequence[str] = ("load",)) -> dict[str, Variable]:
     """Return the variables of every question, ``delay``, ``gap`` and ``certified``, after ``<name>_`` where there is a name."""
-    before = f"{name}_" if name else ""
-    return {
-        f"{before}delay": variable(rows.mean_delay, what, "delay", dims, time_unit),
-        f"{before}gap": variable(rows.gap, "certified relative error of the mean delay", "gap", dims),
-        f"{before}certified": variable(rows.certified, "whether the gap is the one asked for", "certified", dims),
+    delay, gap, certified = (f"{name}_{what}" if name else what for what in ("delay", "gap", "certified"))
+    found = {
+        delay: variable(rows.mean_delay, what, "delay", dims, time_unit),
+        gap: variable(rows.gap, "certified relative error of the mean delay", "gap", dims),
+        certified: variable(rows.certified, "whether the gap is the one asked for", "certified", dims),
     }
+    found[delay][-1]["ancillary_variables"] = f"{gap} {certified}"  # as the CF conventions have it
+    return found
 
 
 def anarchy(selfish: Any, best: Any, dims: Sequence[str] = ("load",)) -> dict[str, Variable]:

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...frontend.style import COLOURS, log_delay, mark, over_load, panels, share_loads
+from ...frontend.style import COLOURS, log_delay, mark, over_load, panels, share_loads, widths
 
 MOST_LINES = 7  # of thresholds that are named; more would hide the curve
 
@@ -60,10 +60,9 @@ def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.
 
 
 def lines_of(data: xr.Dataset, others: Mapping[str, xr.Dataset] | None) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
-    """Colour, width and curve of each line; later ones are thinner, so that a line under another can still be seen."""
+    """Colour, width and curve of each line."""
     curves = [(name, curve.sortby("load")) for name, curve in {"": data, **(others or {})}.items()]
-    widths = [1.8] if len(curves) == 1 else [4.0 - 2.8 * i / (len(curves) - 1) for i in range(len(curves))]
-    return [(COLOURS[i % len(COLOURS)], widths[i], curve) for i, curve in enumerate(curves)]
+    return [(COLOURS[i % len(COLOURS)], width, curve) for i, (width, curve) in enumerate(zip(widths(len(curves)), curves, strict=True))]
 
 
 def _thresholds(data: xr.Dataset, axes: Axes, *, named: bool = False) -> None:

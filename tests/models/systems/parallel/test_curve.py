@@ -35,7 +35,12 @@ def test_dimensions_units_and_attributes(system):
     assert data["server"].values.tolist() == ["edge 1", "edge 2", "cloud"]
     assert data["optimum_flow"].dims == ("load", "server")
     assert data["optimum_flow"].attrs == {"long_name": "flow at the optimum", "units": "1/s", "role": "flow"}
-    assert data["equilibrium_delay"].attrs == {"long_name": "mean delay at the equilibrium", "units": "s", "role": "delay"}
+    assert data["equilibrium_delay"].attrs == {
+        "long_name": "mean delay at the equilibrium",
+        "units": "s",
+        "role": "delay",
+        "ancillary_variables": "equilibrium_gap equilibrium_certified",
+    }
     assert data["optimum_multiplier"].attrs["long_name"] == "marginal delay of the used servers"
     assert data["equilibrium_multiplier"].attrs["long_name"] == "common latency of the used servers"
     assert data["load"].attrs == {"long_name": "total load", "units": "1/s"}
