@@ -59,8 +59,9 @@ def _panel(data: xr.Dataset, axes: Axes, roles: tuple[str, ...], over: str) -> N
         axes.plot(points, values, STYLES[variable.attrs["role"]], color=colour, linewidth=width, label=_label(variable, place))
         for beside in variable.attrs.get("ancillary_variables", "").split():
             if beside in by_role(data, "certified"):
-                missed = ~data[beside].sel(place).transpose(over).values
-                axes.plot(points[missed], values[missed], "x", color=colour, markersize=9, markeredgewidth=2)
+                missed = ~data[beside].sel(place).transpose(over).values & np.isfinite(values)
+                if missed.any():
+                    axes.plot(points[missed], values[missed], "x", color=colour, markersize=9, markeredgewidth=2, label="not certified")
     if "delay" in roles:
         log_delay(axes, data[lines[0][0]])
     else:

@@ -1,0 +1,153 @@
+"""The driver of curves, on a kind of system that the library does not know: one queue that part of the users stay away from."""
+
+import math
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sojourn.models import InputError, LoadError, NotCertifiedError
+from sojourn.models.core.curve import CurveInterruptedError, Delays, SequentialSweep, by_role, check_loads, columns_of, curve, variable
+
+LOADS = [1.0, 0.25, 3.5]  # in any order
+
+
+class Queue:
+    """An M/M/1 queue of rate 4, its delay as if a solver had found it within 1e-9."""
+
+    time_unit, max_load = "min", 4.0
+
+    def check_load(self, load):
+        if not 0 < load < 4:
+            raise LoadError("load", load, "is not between 0 and 4", "give another")
+        return load
+
+    def optimum(self, load):
+        delay = 1 / (4 - load)
+        proof = SimpleNamespace(lower_bound=delay * (1 - 1e-9), upper_bound=delay, gap=1e-9)
+        return SimpleNamespace(mean_delay=delay, certificate=proof, certified=True)
+
+    def equilibrium(self, load):
+        if load == 3.5:
+            raise NotCertifiedError("nothing", None, ())
+        return self.optimum(load)
+
+    def curve(self, loads, **how):
+        return curve(self, loads, {goal: SequentialSweep(getattr(self, goal)) for goal in ("optimum", "equilibrium")}, **how)
+
+
+def test_a_kind_of_system_has_its_curve_by_naming_its_questions():
+    with pytest.warns(UserWarning, match="^1 of 6 answers are not certified; see optimum_certified, equilibrium_certified, ") as caught:
+        data = Queue().curve(LOADS)
+    assert [w.filename for w in caught] == [__file__]  # the line that asked
+    assert data["load"].values.tolist() == LOADS
+    assert data["load"].attrs["units"] == "1/min"
+    np.testing.assert_allclose(data["utilisation"], np.array(LOADS) / 4)
+    assert data.attrs == {"time_unit": "min", "max_load": 4.0}
+    np.testing.assert_allclose(data["optimum_delay"], 1 / (4 - np.array(LOADS)))
+    assert data["optimum_delay"].attrs["units"] == "min"
+    assert data["equilibrium_delay"].isnull().values.tolist() == [False, False, True]
+    assert data["equilibrium_certified"].values.tolist() == [True, True, False]
+    assert data["price_of_anarchy"].values[:2].tolist() == pytest.approx([1, 1], abs=2e-9)
+    assert data["price_of_anarchy_upper"][2] == math.inf
+
+
+def test_roles_say_what_variables_are():
+    data = Queue().curve(LOADS[:2])
+    goals = ("optimum", "equilibrium")
+    for role in ("delay", "gap", "certified"):
+        assert by_role(data, role) == [f"{goal}_{role}" for goal in goals]
+    assert by_role(data, "ratio", "bound") == ["price_of_anarchy", "price_of_anarchy_lower", "price_of_anarchy_upper"]
+    assert all("role" in values.attrs for values in data.data_vars.values())
+
+
+def test_one_question_needs_no_name():
+    data = curve(Queue(), LOADS, {"": SequentialSweep(Queue().optimum)}, capacity=8.0, attrs={"more": 1})
+    assert set(data.data_vars) == {"delay", "gap", "certified"}
+    np.testing.assert_allclose(data["utilisation"], np.array(LOADS) / 8)
+    assert data.attrs["more"] == 1
+
+
+def test_it_is_refined_by_the_roles():
+    data = Queue().curve([0.1, 3.4], refine=True)
+    grid = np.linspace(0.1, 3.4, 4001)
+    drawn = np.exp(np.interp(grid, data["load"], np.log(data["optimum_delay"])))
+    assert np.max(np.abs(drawn * (4 - grid) - 1)) < 2e-3
+    assert data["added"].values.sum() == data.sizes["load"] - 2
+
+
+class Block:
+    """Two loads at a time; Ctrl-C at one of them."""
+
+    block = 2
+
+    def __init__(self, stop=math.nan):
+        self.stop, self.asked = stop, []
+
+    def solve(self, loads, tags):
+        self.asked.append(loads.tolist())
+        if self.stop in loads:
+            raise KeyboardInterrupt
+        ones = np.ones(loads.size)
+        return Delays(tags, ones, ones, 0 * ones, ones > 0)
+
+
+def test_questions_are_put_in_blocks_with_their_columns():
+    sweep = Block()
+    data = curve(Queue(), [1.0, 2.0, 3.0], {"": sweep}, columns=[np.array([10.0, 20.0, 30.0])])
+    assert sweep.asked == [[1.0, 2.0], [3.0]]
+    assert data["delay"].values.tolist() == [10.0, 20.0, 30.0]
+
+
+@pytest.mark.parametrize(("stop", "kept"), [(1.0, 0), (3.0, 2)])
+def test_ctrl_c_keeps_the_loads_that_every_question_has(stop, kept):
+    tags = np.array([10.0, 20.0, 30.0])
+    with pytest.raises(CurveInterruptedError, match=f"^stopped after {kept} loads$") as caught:
+        curve(Queue(), [1.0, 2.0, 3.0], {"one": Block(), "two": Block(stop)}, columns=[tags])
+    data = caught.value.dataset
+    assert data["one_delay"].values.tolist() == data["two_delay"].values.tolist() == tags[:kept].tolist()
+
+
+def test_what_leaves_the_picture_is_not_drawn():
+    values = np.array([[1.0, 5.0], [3.0, 7.0]])
+    data = xr.Dataset(
+        {
+            "delay": variable(np.array([1.0, 3.0]), "delay", "delay"),
+            "other": variable(values, "other", "beside", ("load", "mode")),
+            "one": variable(2.0, "a number", "delay", ()),
+        },
+        {"load": [1.0, 2.0], "mode": ["a", "b"]},
+    )
+    found = [(name, place, values.tolist()) for name, place, values in columns_of(data, ("delay", "beside"))]
+    assert [name for name, _, _ in found] == ["delay", "other", "other"]
+    assert found[1] == ("other", {"mode": "a"}, [1.0, 3.0])
+    assert found[2][1] == {"mode": "b"}
+    np.testing.assert_array_equal(found[2][2], [5.0, np.nan])  # up to twice the largest delay, 6
+
+
+@pytest.mark.parametrize(("loads", "message"), [
+    ([1.0, 4.0, 5.0], r"^loads\[1\] = 4\.0: is not between 0 and 4"),
+    ([1.0, math.nan], r"^loads\[1\] = nan: "),
+    ([2.0, 1.0, 0.0], r"^loads\[2\] = 0\.0: "),
+    ([], r"^loads = \[\]: is not a list of loads"),
+    (2.0, r"^loads = 2\.0: is not a list of loads"),
+    ([[1.0]], r"^loads = \[\[1\.0\]\]: is not a list of loads"),
+    (["a"], r"^loads = \['a'\]: is not made of numbers"),
+])  # fmt: skip
+def test_the_first_bad_load_is_named(loads, message):
+    with pytest.raises(InputError, match=message):
+        check_loads(loads, Queue().check_load)
+
+
+def test_good_loads_are_checked_by_their_ends():
+    asked = []
+    assert check_loads([2.0, 3.0, 1.0], lambda load: asked.append(load) or load).tolist() == [2.0, 3.0, 1.0]
+    assert asked == [1.0, 3.0]
+
+
+def test_certified_answers_warn_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Queue().curve(LOADS[:2])
