@@ -64,7 +64,19 @@ def ask(modes: Modes, solver: str, options: Any, wanted: Wanted) -> tuple[MaxLoa
     lower, upper = carried(modes, parts), 1.0 / float((weight @ modes.time).min())
     certificate = bounds(lower, lower, upper, 8 * EPS)
     timing = Timing(built - started, ran.compile, ran.solve, time.perf_counter() - finishing)
-    found = MaxLoad(lower, parts, weight, certificate, bool(wanted.met(certificate.gap)), solver, ran.status, (), timing, program.problem)
+    found = MaxLoad(
+        max_load=lower,
+        assignment=parts,
+        price=weight,
+        certificate=certificate,
+        certified=bool(wanted.met(certificate.gap)),
+        solver=solver,
+        formulation="lp",
+        status=ran.status,
+        attempts=(),
+        timing=timing,
+        problem=program.problem,
+    )
     return found, Attempt(solver, "lp", ran.status, certificate.gap, time.perf_counter() - started)
 
 
