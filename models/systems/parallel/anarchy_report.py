@@ -187,6 +187,7 @@ def _print(
     state = "no load has more than" if found.certified else "NOT CERTIFIED: no load has more than"
     out.print(f"worst price of anarchy  [bold]{found.poa:.6f}[/] {where}")
     out.print(f"  {state} {found.upper_bound:.9f} (gap {found.gap:.0e}, {found.evaluations} loads solved)")
+    out.print(f"  shared with the reference's search: {found.shares}")
     rule = "the same" if found.candidate_poa >= found.poa * (1 - 1e-7) else f"{found.candidate_poa:.6f}, too low"
     out.print(f"  the paper's rule, activation loads and saturation alone: {rule}\n")
     show(_servers(scenario, load, operators))

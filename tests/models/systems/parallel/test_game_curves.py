@@ -18,7 +18,7 @@ from sojourn.models.systems.parallel.worst_case import WorstCaseInterruptedError
 from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
 from sojourn.reference.parallel import worst_case
 
-search = sys.modules["sojourn.models.systems.parallel.worst_case"]
+search, reference = (sys.modules[f"sojourn.{room}.worst_case"] for room in ("models.systems.parallel", "reference.parallel"))
 MIXED = ParallelServers(MM1([100.0, 80.0], 0.005), MG1([200.0], 4.0, 0.02), time_unit="s")
 ERRATIC = ParallelServers(MG1([1.0, 1.0], [1.0, 20.0]))
 
@@ -107,6 +107,16 @@ def test_worst_case_of_any_solver(solver):
     assert found.poa == pytest.approx(true.poa, rel=1e-8)
     assert found.upper_bound >= true.poa
     assert found.candidate_poa == pytest.approx(true.candidate_poa, rel=1e-12)
+
+
+def test_what_the_search_shares_with_the_reference_is_said():
+    """The bound and the limit are the same functions; how splits are found is not."""
+    assert (search.cell_bound, search.saturation) == (reference.cell_bound, reference.saturation)
+    assert not {"optimum", "equilibrium", "evaluate"} & vars(search).keys()
+    found = ERRATIC.worst_case(gap=1e-3)
+    assert repr(found).endswith(f"shared with the reference's search: {found.shares}")
+    assert "the bound between two loads, the limit at saturation" in found.shares
+    assert not worst_case(ERRATIC.bank, gap=1e-3).shares
 
 
 def test_worst_case_up_to_a_load_and_of_one_server():
