@@ -5,6 +5,7 @@ A name is imported when it is first used, so that ``sojourn --help`` does not wa
 
 import importlib
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what follows is what a type checker sees; `__getattr__` does the same when the program runs
@@ -129,7 +130,7 @@ if not TYPE_CHECKING:  # else it would take any name for one of ours
             return importlib.import_module(f".{name}", __name__)
         for home in HOMES if name in __all__ else ():
             module = importlib.import_module(home, __name__)
-            if hasattr(module, name):
+            if not isinstance(getattr(module, name, module), ModuleType):  # a file of a folder may have the name of another's function
                 globals()[name] = getattr(module, name)
                 return globals()[name]
         # with these two arguments Python itself says which name may have been meant

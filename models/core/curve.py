@@ -18,7 +18,6 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol
 
@@ -27,7 +26,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from ...reference.errors import Array, LoadError, numbers
-from .errors import NotCertifiedError
 from .progress import track
 from .ratio import ratios
 from .refinement import MOST, Drawn, on_axis, on_log_axis, refined
@@ -94,32 +92,6 @@ class Delays(Table):
     def beside(cls, tables: Sequence[Any]) -> Delays:
         """Return the delays of several tables of K rows as columns of one, shape (K, number of tables)."""
         return cls(*(np.stack([getattr(t, field.name) for t in tables], axis=-1) for field in fields(cls)))
-
-
-class SequentialSweep:
-    """A question put at one point after the other.
-
-    Parameters
-    ----------
-    ask : callable
-        From a point to an answer with `mean_delay`, `certificate` and `certified`; NotCertifiedError where there is none.
-    """
-
-    block = 1
-
-    def __init__(self, ask: Callable[[float], Any]) -> None:
-        self._ask = ask
-
-    def solve(self, points: Array) -> Delays:
-        """Return the delays at K points."""
-        no, never = np.full(points.size, np.nan), np.full(points.size, np.inf)
-        out = Delays(no, np.zeros(points.size), never, never.copy(), np.zeros(points.size, dtype=bool))
-        for k, point in enumerate(points.tolist()):
-            with suppress(NotCertifiedError):
-                found = self._ask(point)
-                proof = found.certificate
-                out.put(k, (found.mean_delay, proof.lower_bound, proof.upper_bound, proof.gap, found.certified))
-        return out
 
 
 def check_loads(loads: npt.ArrayLike, check: Callable[[float], float]) -> Array:

@@ -11,6 +11,10 @@ class SolverNameError(InputError):
     """A solver that CVXPY does not know, or that is not installed."""
 
 
+class SolverOptionError(InputError):
+    """An option that a solver does not have, or a value that it does not take."""
+
+
 class FormulationError(InputError):
     """A formulation that the system does not have or that the solver cannot take."""
 

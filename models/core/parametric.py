@@ -19,7 +19,12 @@ import scipy.sparse as sp
 from cvxpy.reductions.solution import Solution
 
 from ...reference.errors import Array
-from .native import SESSIONS, Changes, ConeProgram, Raw
+from .native import session
+from .native.base import Changes, ConeProgram, Raw
+
+
+class UnsupportedCvxpyError(RuntimeError):
+    """CVXPY keeps a problem's data in another way than the versions that are known here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,12 @@ class Answers:
         """Return the values of a variable, shape (K, *its shape); NaN where there is no answer."""
         return self.raw.x[:, self.places[variable.id]]
 
+    def dual(self, constraint: cp.Constraint) -> Array:
+        """Return the dual values of a program's only equation, shape (K, *its shape), with the solver's sign; NaN of any other constraint."""
+        only = isinstance(constraint, cp.constraints.Zero | cp.constraints.Equality) and constraint.size == self.raw.dual.shape[1]
+        shape = (len(self.raw.dual), *constraint.shape)
+        return np.reshape(self.raw.dual, shape) if only else np.full(shape, np.nan)
+
 
 class Compiled:
     """A problem in a solver's own data, to be solved for many values of its parameters.
@@ -49,9 +60,14 @@ class Compiled:
     problem : cvxpy.Problem
         Its parameters must have values, and its quadratic terms must not depend on them.
     solver : str
-        One of `SESSIONS`.
+        One with a file in `core.native`.
     options : mapping
         Of the solver, by its own names.
+
+    Raises
+    ------
+    UnsupportedCvxpyError
+        Where CVXPY's own names are not what they were: then a problem is solved through CVXPY, one point after the other.
     """
 
     def __init__(self, problem: cp.Problem, solver: str, options: Mapping[str, Any]) -> None:
@@ -60,12 +76,18 @@ class Compiled:
             warnings.simplefilter("ignore")
             data, chain, inverse = problem.get_problem_data(solver, solver_opts=chosen)
         self.problem = problem
-        self.places = _places(chain, inverse, data[words.C].size)
-        self._map = _Map(data[words.PARAM_PROB])
-        quadratic = sp.csc_array(sp.triu(data[words.P])) if words.P in data else None
-        first = self._map.changes([(p, np.asarray(p.value, dtype=float)[None]) for p in problem.parameters()], every=True)
-        program = ConeProgram(quadratic, data[words.C], self._map.pattern, data[words.B], data["dims"])
-        self.session = SESSIONS[solver](first.apply(program, 0), chosen)
+        try:
+            self.places = _places(chain, inverse, data[words.C].size)
+            self._map = _Map(data[words.PARAM_PROB])
+            quadratic = sp.csc_array(sp.triu(data[words.P])) if words.P in data else None
+            first = self._map.changes([(p, np.asarray(p.value, dtype=float)[None]) for p in problem.parameters()], every=True)
+            program = ConeProgram(quadratic, data[words.C], self._map.pattern, data[words.B], data["dims"])
+            native = session(solver)
+            if native is None:
+                raise UnsupportedCvxpyError(f"{solver} has no interface of its own here")
+            self.session = native(first.apply(program, 0), chosen)
+        except (AttributeError, ImportError, KeyError, IndexError) as error:
+            raise UnsupportedCvxpyError(f"{type(error).__name__}: {error}") from error
 
     def solve(self, *values: tuple[cp.Parameter, Array]) -> Answers:
         """Solve for K values of every parameter, each of shape (K, *the parameter's shape); the problem itself is not touched."""

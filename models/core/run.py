@@ -10,7 +10,7 @@ from typing import Any
 
 import cvxpy as cp
 
-from .solvers import OPTIONS
+from .solvers import Effort, spec
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Run:
     solve: float
 
 
-def run(problem: cp.Problem, solver: str, options: Mapping[str, Any] | None = None) -> Run:
+def run(problem: cp.Problem, solver: str, options: Mapping[str, Any] | None = None, effort: Effort = "tight") -> Run:
     """Solve `problem` in place.
 
     Parameters
@@ -33,6 +33,8 @@ def run(problem: cp.Problem, solver: str, options: Mapping[str, Any] | None = No
         An installed solver that takes the problem.
     options : mapping, optional
         Options of the solver by its own names; they go over the library's.
+    effort : {"tight", "quick", "retry"}
+        Which options of the library's; see `SolverSpec`.
 
     Returns
     -------
@@ -41,7 +43,7 @@ def run(problem: cp.Problem, solver: str, options: Mapping[str, Any] | None = No
     """
     for variable in problem.variables():
         variable.value = None
-    chosen = {**OPTIONS.get(solver, {}), **(options or {})}
+    chosen = spec(solver).options(effort, options)
     started = compiled = time.perf_counter()
     try:
         with warnings.catch_warnings():

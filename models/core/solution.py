@@ -23,6 +23,10 @@ class Timing:
     solve: float
     finish: float = 0.0
 
+    def __add__(self, other: Timing) -> Timing:
+        """Seconds of both."""
+        return Timing(self.build + other.build, self.compile + other.compile, self.solve + other.solve, self.finish + other.finish)
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -44,9 +48,32 @@ class Attempt:
     seconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Provenance:
+    """How an answer was found.
+
+    Attributes
+    ----------
+    solver, formulation, status : str
+        Who found it, from which problem, and the solver's own word for it.
+    attempts : tuple of Attempt
+        All that was tried, in order.
+    timing : Timing
+    problem : cvxpy.Problem
+        The problem that was solved, in its own unit of time. Where one serves many questions, it holds the last one's numbers.
+    """
+
+    solver: str
+    formulation: str
+    status: str
+    attempts: tuple[Attempt, ...]
+    timing: Timing
+    problem: cp.Problem = field(repr=False)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CertifiedAnswer:
-    """An answer by a solver. Abstract: a kind of answer adds its numbers.
+class CertifiedAnswer(Provenance):
+    """An answer by a solver, with how it was found. Abstract: a kind of answer adds its numbers.
 
     Attributes
     ----------
@@ -54,26 +81,13 @@ class CertifiedAnswer:
         How far from the truth the answer can be, with ``lower_bound``, ``upper_bound`` and ``gap``.
     certified : bool
         Whether the certificate meets the gap that was asked for.
-    solver, formulation, status : str
-        Who found it, from which problem, and the solver's own word for it.
-    attempts : tuple of Attempt
-        All that was tried, in order.
     polished : int
         Newton steps after the solver; 0 for the solver's own answer.
-    timing : Timing
-    problem : cvxpy.Problem
-        The problem that was solved, in its own unit of time. Where one serves many questions, it holds the last one's numbers.
     """
 
     certificate: Any
     certified: bool
-    solver: str
-    formulation: str
-    status: str
-    attempts: tuple[Attempt, ...]
     polished: int = 0
-    timing: Timing
-    problem: cp.Problem = field(repr=False)
 
     @property
     def proof(self) -> str:

@@ -1,17 +1,31 @@
-"""Down the chain of solvers until an answer is certified."""
+"""From a question to certified answers: the one loop over solvers and over points; a single answer is one point."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, replace
-from typing import Any, ClassVar, Protocol, TypedDict, TypeVar
+import time
+import warnings
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, NamedTuple, TypedDict
 
-from ...reference.errors import InputError
+import cvxpy as cp
+import numpy as np
+
+from ...reference.errors import Array, InputError
 from .errors import FormulationError, NotCertifiedError
-from .solution import Attempt
-from .solvers import solver_names, takes
+from .native import session
+from .parametric import Compiled, UnsupportedCvxpyError
+from .question import P, Points, Question, R, Returned, S
+from .run import run
+from .solution import Attempt, Provenance, Timing
+from .solvers import Effort, solver_names, spec, takes, that_take
 from .wanted import check_gap
+
+CELLS = 20_000  # points times numbers of an answer that are solved before they are polished and certified together
+MOST = 1024  # points at once: what an interruption loses
+UNSUPPORTED: set[str] = set()
+"""Solvers that this process asks for one point after the other, since CVXPY's own names are not what they were."""
 
 
 class Settings(TypedDict, total=False):
@@ -36,118 +50,261 @@ class How(HowPolished, total=False):
     subject_to: Sequence[Any]
 
 
-class Bounded(Protocol):
-    """A certificate, whatever else it says."""
-
-    @property
-    def gap(self) -> float:
-        """Relative error that the answer can have."""
-
-
-class Answer(Protocol):
-    """A frozen dataclass with a certificate and a field `attempts`."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-    @property
-    def certificate(self) -> Bounded:
-        """How far from the truth it can be."""
-
-    @property
-    def certified(self) -> bool:
-        """Whether that is near enough."""
-
-
-Found = TypeVar("Found", bound=Answer)
-
-
-def check_how(goal: str, how: Mapping[str, object], known: type = How) -> None:
-    """Raise TypeError on an option that there is not, as Python does for a keyword; InputError on a gap that is none."""
+def check_how(question: str, how: Mapping[str, Any], known: type = How) -> None:
+    """Raise TypeError on an option that there is not, as Python does for a keyword; InputError on a value that is none."""
     for key in how:
         if key not in known.__annotations__:
             near = difflib.get_close_matches(key, known.__annotations__, 1)
             hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known.__annotations__)}"
-            raise TypeError(f"{goal}() got an unexpected keyword argument {key!r}; {hint}")
+            raise TypeError(f"{question}() got an unexpected keyword argument {key!r}; {hint}")
     if how.get("gap") is not None:
         check_gap(how["gap"])
+    for key in ("polish", "throw"):
+        if not isinstance(how.get(key, True), bool | np.bool_):
+            raise InputError(key, how[key], "is neither true nor false", "give True or False")
 
 
-def no_limits(how: Mapping[str, Any]) -> None:
-    """Raise InputError on side constraints of something that selfish users take part in."""
-    if how.get("subject_to"):
-        problem = "selfish users keep no operator's limits: with them there are many equilibria, or none"
-        raise InputError("subject_to", how["subject_to"], problem, "ask for the optimum within limits; tolls can bring a split about")
+class Try(NamedTuple):
+    """One solver, on one formulation, with some effort."""
+
+    solver: str
+    form: str
+    effort: Effort
+
+    @property
+    def label(self) -> str:
+        """Name of the formulation in records: a second try has one of its own."""
+        return f"{self.form}-again" if self.effort == "retry" else self.form
 
 
-def able(solver: str | None, kind: str | None, what: str) -> tuple[str, ...]:
-    """Return the solvers to try on a problem with one kind of cone beyond the linear ones, or none.
+@dataclass(frozen=True, eq=False)
+class Outcome(Generic[R]):
+    """What a try led to at K points: the answers, the words of the solver, the seconds, and the problem that was solved last."""
 
-    Raises
-    ------
-    SolverNameError, FormulationError
-        On a name that is none, or a solver that does not take the cone.
-    """
-    fit = tuple(s for s in solver_names(solver) if kind is None or kind in takes(s))
-    if not fit:
-        others = [s for s in solver_names(None) if kind in takes(s)]
-        raise FormulationError("solver", solver, f"does not take the cone {kind} that the {what} needs", f"use {' or '.join(others)}")
-    return fit
+    found: R
+    status: tuple[str, ...]
+    timing: Timing
+    problem: cp.Problem | None
 
 
-def first_certified(
-    plan: Sequence[tuple[str, str]],
-    ask: Callable[[str, str], tuple[Found | None, Attempt]],
-    what: str,
-    wanted: float,
-    *,
-    throw: bool,
-    remedy: str | None = None,
-) -> Found:
-    """Ask solvers in turn; return the first certified answer.
+class Task(Generic[P, R, S]):
+    """A question with the options that it is asked with; programs are written, and compiled, once for all points.
 
     Parameters
     ----------
-    plan : sequence of (solver, formulation)
-    ask : callable
-        From a solver and a formulation to its answer, if any, and the record of the attempt.
-    what : str
-        What is solved for, for the message.
-    wanted : float
-        The gap that the answers are held to, for the message.
-    throw : bool
-        Raise when no answer is certified; else return the best, if there is any.
-    remedy : str, optional
-        What the message says to do.
+    question : Question
+    how : mapping
+        The options of the question, as of `sojourn.models.ParallelServers.optimum`.
+    programs : dict, optional
+        Programs already written; tasks of one question share them.
+    part : bool, default False
+        Whether it is part of another task, which then warns.
 
     Raises
     ------
-    NotCertifiedError
+    SolverNameError, SolverOptionError, FormulationError
+        Before any solver starts.
     """
-    attempts: list[Attempt] = []
-    best: Found | None = None
-    for solver, formulation in plan:
-        found, attempt = ask(solver, formulation)
-        attempts.append(attempt)
-        # one that is certified comes before any other, also before one whose gap is no number
-        if found is not None and (best is None or found.certified or found.certificate.gap < best.certificate.gap):
-            best = found
-        if best is not None and best.certified:
-            break
-    best = best and replace(best, attempts=tuple(attempts))
-    if best is not None and (best.certified or not throw):
-        return best
-    raise NotCertifiedError(not_certified(what, wanted, attempts, remedy or REMEDY), best, tuple(attempts))
+
+    def __init__(
+        self, question: Question[P, R, S], how: Mapping[str, Any], programs: dict[Hashable, P] | None = None, *, part: bool = False
+    ) -> None:
+        self.question, self._how, self._part = question, how, part
+        self._plan = plan(question, how)
+        self._programs: dict[Hashable, P] = {} if programs is None else programs
+        self._compiled: dict[Hashable, Compiled] = {}
+        self._one_by_one: set[str] = set()
+
+    @property
+    def block(self) -> int:
+        """How many points to ask for at once."""
+        return min(max(CELLS // self.question.size, 1), MOST) if self._compiles(self._plan[0]) else 1
+
+    def solve(self, *points: Array) -> R:
+        """Return the best answer at each of K points: the first that is certified, or the one of least gap. Nothing raises."""
+        return self._best(points, self._many())[0]
+
+    def certified(self, *points: Array) -> R:
+        """Return the answer at one point, points of shape (1, ...), by the programs compiled for many; NotCertifiedError where it misses."""
+        found, how = self._best(points, self._many())
+        if not found.certified[0]:
+            raise self._not_certified(points, None, how.attempts)
+        return found
+
+    def one(self, *point: Any) -> S:
+        """Return the answer at one point.
+
+        Raises
+        ------
+        NotCertifiedError
+            Where none is certified, unless ``throw=False`` and there is one at all.
+        """
+        points = tuple(np.asarray(p, dtype=float)[None] for p in point)
+        found, how = self._best(points, [t for t in self._plan if t.effort != "quick"], alone=True)
+        best = self.question.solution(found, points, how) if found.there[0] else None
+        if best is not None and (found.certified[0] or not self._how.get("throw", True)):
+            return best
+        raise self._not_certified(points, best, how.attempts)
+
+    def _many(self) -> list[Try]:
+        """What to try, in turn, at many points: a solver's own tolerances where Newton steps finish, then the library's."""
+        quick = self.question.polish and not self._how.get("solver_options")
+        return [t for first in self._plan for t in ([first._replace(effort="quick"), first] if quick and self._compiles(first) else [first])]
+
+    def _compiles(self, step: Try) -> bool:
+        slow = step.solver in UNSUPPORTED or step.solver in self._one_by_one or session(step.solver) is None
+        return not slow and self.question.pattern(step.form, ()) is not ...
+
+    def _best(self, points: Points, steps: Sequence[Try], *, alone: bool = False) -> tuple[R, Provenance]:
+        """The loop over solvers: those points that have no certified answer yet go on to the next."""
+        best, pending = self.question.nothing(len(points[0])), np.arange(len(points[0]))
+        attempts: list[Attempt] = []
+        how = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0), cp.Problem(cp.Minimize(0)))
+        for step in steps:
+            if not pending.size:
+                break
+            started = time.perf_counter()
+            got = self._try(step, tuple(column[pending] for column in points), alone=alone)
+            found = got.found
+            gap = float(found.gap[0])
+            attempts.append(Attempt(step.solver, step.label, got.status[0], gap, time.perf_counter() - started))
+            # one that is certified comes before any other, also before one whose gap is no number
+            better = found.there & (found.certified | (found.gap < best.gap[pending]) | ~best.only(pending).there)
+            best.put(pending[better], found.values(better))
+            if better[0] and pending[0] == 0 and got.problem is not None:
+                how = Provenance(step.solver, step.label, got.status[0], (), got.timing, got.problem)
+            pending = pending[~best.certified[pending]]
+        return best, replace(how, attempts=tuple(attempts))
+
+    def _try(self, step: Try, points: Points, *, alone: bool) -> Outcome[R]:
+        """One solver at K points: compiled where that can be, else one after the other."""
+        if not alone and self._compiles(step):
+            try:
+                return self._together(step, points)
+            except UnsupportedCvxpyError as error:
+                self._one_by_one.add(step.solver)
+                if not self._part:
+                    UNSUPPORTED.add(step.solver)
+                    warnings.warn(f"CVXPY is asked for one point after the other, which is slower: {error}", stacklevel=2)
+        rows = [self._singly(step, tuple(column[k : k + 1] for column in points)) for k in range(len(points[0]))]
+        found = rows[0].found if len(rows) == 1 else type(rows[0].found).joined([r.found for r in rows])
+        return Outcome(found, tuple(r.status[0] for r in rows), rows[0].timing, rows[0].problem)
+
+    def _program(self, form: str, points: Points) -> tuple[Hashable, P]:
+        """The program of some points, written now or before."""
+        pattern = self.question.pattern(form, points)
+        if pattern is ...:
+            return ..., self.question.write(form, points)
+        key = (form, pattern)
+        if key not in self._programs:
+            self._programs[key] = self.question.write(form, points)
+        return key, self._programs[key]
+
+    def _singly(self, step: Try, points: Points) -> Outcome[R]:
+        """One point through CVXPY, by as many programs as the question needs."""
+        best, spent, status, solved = self.question.nothing(1), Timing(0.0, 0.0, 0.0), "", None
+        started = time.perf_counter()
+        program: P | None = self._program(step.form, points)[1]
+        while program is not None:
+            for parameter, values in self.question.parameters(program, points):
+                parameter.value = values[0]
+            built = time.perf_counter() - started
+            ran = run(program.problem, step.solver, self._how.get("solver_options"), step.effort)
+            finishing = time.perf_counter()
+            found = self.question.finish(program, _read(ran.status), points)
+            started = time.perf_counter()
+            spent += Timing(built, ran.compile, ran.solve, started - finishing)
+            if found.there[0] and (not best.there[0] or found.gap[0] < best.gap[0]):
+                best, status, solved = found, ran.status, program.problem
+            status = status or ran.status
+            program = self.question.refine(program, found) if found.there[0] else None
+        return Outcome(best, (status,), spent, solved)
+
+    def _together(self, step: Try, points: Points) -> Outcome[R]:
+        """K points by a solver's own interface, those of one pattern by one compiled program."""
+        out, status = self.question.nothing(len(points[0])), [""] * len(points[0])
+        problem = None
+        for rows in self._alike(step.form, points):
+            some = tuple(column[rows] for column in points)
+            key, program = self._program(step.form, some)
+            problem = program.problem
+            values = self.question.parameters(program, some)
+            try:
+                answers = self._compile((key, step), program, values).solve(*values)
+            except (cp.error.SolverError, ArithmeticError, ValueError, TypeError) as error:
+                status = [f"{type(error).__name__}: {error}"] * len(status)
+                continue
+            found = self.question.finish(program, Returned(answers.value, answers.dual, answers.raw.status), some)
+            out.put(rows, found.values(slice(None)))
+            for k, word in zip(rows, answers.raw.status, strict=True):
+                status[k] = word
+        return Outcome(out, tuple(status), Timing(0.0, 0.0, 0.0), problem)
+
+    def _alike(self, form: str, points: Points) -> Iterator[Any]:
+        """Rows of the points that one program serves."""
+        patterns = [self.question.pattern(form, tuple(c[k : k + 1] for c in points)) for k in range(len(points[0]))]
+        for pattern in dict.fromkeys(patterns):
+            yield np.flatnonzero([other == pattern for other in patterns])
+
+    def _compile(self, key: tuple[Hashable, Try], program: P, values: Sequence[tuple[cp.Parameter, Array]]) -> Compiled:
+        if key not in self._compiled:
+            for parameter, rows in values:
+                parameter.value = rows[0]
+            step = key[1]
+            options = spec(step.solver).options(step.effort, self._how.get("solver_options"))
+            self._compiled[key] = Compiled(program.problem, step.solver, options)
+        return self._compiled[key]
+
+    def _not_certified(self, points: Points, best: S | None, attempts: Sequence[Attempt]) -> NotCertifiedError:
+        tried = "; ".join(f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts)
+        what, gap = self.question.title(points), self.question.wanted.gap
+        return NotCertifiedError(f"no certified {what}, gap {gap:.1e} wanted. Tried {tried}. {self.question.remedy}", best, tuple(attempts))
 
 
-REMEDY = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
+def _read(status: str) -> Returned:
+    """What CVXPY has of the one point that was just solved."""
 
-DERIVED = (
-    "Their marginal delay is made of differences of the latency, which may know no more digits: give "
-    "`marginal` or `latency_slope` (Function: derivative=), or ask for a wider gap="
-)
+    def row(value: Any, shape: tuple[int, ...]) -> Array:
+        return np.full((1, *shape), np.nan) if value is None else np.asarray(value, dtype=float)[None]
+
+    return Returned(lambda v: row(v.value, v.shape), lambda c: row(c.dual_value, c.shape), (status,))
 
 
-def not_certified(what: str, wanted: float, attempts: Sequence[Attempt], remedy: str = REMEDY) -> str:
-    """Return the message that no answer is certified: what was tried, and what else can be."""
-    tried = "; ".join(f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts)
-    return f"no certified {what}, gap {wanted:.1e} wanted. Tried {tried}. {remedy}"
+def plan(question: Question[Any, Any, Any], how: Mapping[str, Any]) -> list[Try]:
+    """Return the tries of a question in turn: every solver's first formulation before any solver's second.
+
+    Raises
+    ------
+    SolverNameError, SolverOptionError, FormulationError
+        On a solver, an option or a formulation that there is not; where a solver takes none of the cones.
+    """
+    chosen, named = how.get("formulation", "auto"), how.get("solver")
+    forms = question.formulations(chosen)
+    names = solver_names(named)
+    fit = {name: [form for form, kinds in forms.items() if kinds <= takes(name)] for name in names}
+    able = tuple(name for name in names if fit[name])
+    if not able:
+        raise _refusal(question, forms, chosen, names[0])
+    able = that_take(able, how.get("solver_options"))
+    again = question.degenerate and not how.get("solver_options")
+    steps = []
+    for turn in range(max(len(fit[name]) for name in able)):
+        for name in able:
+            if turn < len(fit[name]):
+                steps.append(Try(name, fit[name][turn], "tight"))
+                steps += [Try(name, fit[name][turn], "retry")] if again and spec(name).retry else []
+    return steps
+
+
+def _refusal(question: Question[Any, Any, Any], forms: Mapping[str, frozenset[str]], chosen: str, solver: str) -> FormulationError:
+    """The error that a solver takes none of the formulations."""
+    able = [name for name in solver_names(None) if any(kinds <= takes(name) for kinds in forms.values())]
+    remedy = f"use {' or '.join(able)}" if able else "install a solver that does"
+    kinds = next(iter(forms.values()))
+    missing = ", ".join(sorted(kinds - takes(solver)))
+    if chosen != "auto":
+        problem = f"needs the cone {missing}, which {solver} does not take"
+        return FormulationError("formulation", chosen, problem, f"use auto, or solver={' or '.join(able)}" if able else "use auto")
+    if len(forms) == 1:
+        return FormulationError("solver", solver, f"does not take the cone {missing} that the {question.name} needs", remedy)
+    return FormulationError("solver", solver, f"takes no formulation of the {question.name} of these servers", remedy)

@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 
 from sojourn.models import cli
+from sojourn.models.core import solve as engine
 from sojourn.models.frontend.loader import load_scenario, names
-from sojourn.models.systems.parallel import search, sweep
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 COMMAND = Path(sys.executable).with_name("sojourn")
@@ -230,23 +230,21 @@ def test_file_that_cannot_be_written_does_not_stop_the_others(sojourn, own, tmp_
 
 def interrupt_at(monkeypatch, load):
     """Ctrl-C at a load, asked for alone or in a curve, there one a block."""
-    from sojourn.models import ParallelServers
+    alone, together = engine.Task.one, engine.Task.solve
 
-    alone, together = ParallelServers.solve, sweep.Sweep.solve
-
-    def solve(self, goal, at, *args, **how):
+    def one(self, at, *rest):
         if at == pytest.approx(load):
             raise KeyboardInterrupt
-        return alone(self, goal, at, *args, **how)
+        return alone(self, at, *rest)
 
-    def solve_all(self, loads):
+    def solve(self, loads, *rest):
         if np.isclose(loads, load).any():
             raise KeyboardInterrupt
-        return together(self, loads)
+        return together(self, loads, *rest)
 
-    monkeypatch.setattr(sweep, "MOST", 1)
-    monkeypatch.setattr(sweep.Sweep, "solve", solve_all)
-    monkeypatch.setattr(ParallelServers, "solve", solve)
+    monkeypatch.setattr(engine, "MOST", 1)
+    monkeypatch.setattr(engine.Task, "solve", solve)
+    monkeypatch.setattr(engine.Task, "one", one)
 
 
 def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, own, tmp_path, monkeypatch):
@@ -310,7 +308,7 @@ def test_bad_file_is_one_line_whatever_it_says(sojourn, tmp_path):
 
 
 def test_answer_without_a_certificate_is_exit_code_1(sojourn, monkeypatch):
-    honest = search.run
+    honest = engine.run
 
     def run(problem, *_):
         ran = honest(problem, "CLARABEL")
@@ -318,7 +316,7 @@ def test_answer_without_a_certificate_is_exit_code_1(sojourn, monkeypatch):
             variable.save_value(None)
         return replace(ran, status="lost")
 
-    monkeypatch.setattr(search, "run", run)
+    monkeypatch.setattr(engine, "run", run)
     complained(
         sojourn("run"), 1, r"^error: no certified optimum at load 190, gap 1\.0e-09 wanted\. Tried CLARABEL \(inv_pos\): lost, gap inf; "
     )
@@ -328,7 +326,7 @@ def test_error_of_the_program_itself_is_not_hidden(monkeypatch):
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(search, "run", broken)
+    monkeypatch.setattr(engine, "run", broken)
     monkeypatch.setattr(sys, "argv", ["sojourn", "run"])
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main()

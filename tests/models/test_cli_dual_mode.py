@@ -10,8 +10,8 @@ import xarray as xr
 from matplotlib.image import imread
 
 from sojourn.models.benchmarks.local_minima import Traps, traps
+from sojourn.models.core import solve as engine
 from sojourn.models.frontend.loader import load_scenario
-from sojourn.models.systems.service_modes import sweep
 from sojourn.reference import service_modes as exact
 
 
@@ -241,15 +241,15 @@ def test_every_file_that_cannot_be_written_is_one_line(sojourn, small, tmp_path)
 
 
 def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, small, tmp_path, monkeypatch):
-    solve = sweep.AssignmentSweep.solve
+    solve = engine.Task.solve
 
-    def interrupted(self, loads):
+    def interrupted(self, loads, *rest):
         if np.isclose(loads, 4.75).any():
             raise KeyboardInterrupt
-        return solve(self, loads)
+        return solve(self, loads, *rest)
 
-    monkeypatch.setattr(sweep, "BLOCK", 1)
-    monkeypatch.setattr(sweep.AssignmentSweep, "solve", interrupted)
+    monkeypatch.setattr(engine, "MOST", 1)
+    monkeypatch.setattr(engine.Task, "solve", interrupted)
     assert sojourn("run", small, "--out", tmp_path / "o")[0] == 130
     with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
         assert 1.0 in data["load"].values.round(12)

@@ -13,9 +13,9 @@ import pytest
 from ....reference.errors import Array
 from ....reference.service_modes import segments
 from ... import MM1, DualMode, ParallelServers
-from ...core.native import Clarabel
+from ...core.native.clarabel import Clarabel
 from ...core.parametric import Compiled
-from ...core.solvers import OPTIONS, QUICK
+from ...core.solvers import spec
 from ...systems.parallel.certificate import certify_rows
 from ...systems.parallel.formulations import FORMULATIONS, build
 from ...systems.service_modes import partition, sum_of_squares
@@ -78,7 +78,7 @@ def bench_parallel(measure: Measure, goal: str, size: int, who: str) -> None:
     if who == "curve":
         measure(lambda: system.curve(loads, goal), row, who, per=count, unit="load")
     elif who == RAW:
-        measure(raw(Compiled(model.problem, "CLARABEL", QUICK["CLARABEL"]), values), row, who, per=count, unit="load")
+        measure(raw(Compiled(model.problem, "CLARABEL", spec("CLARABEL").quick), values), row, who, per=count, unit="load")
     else:
         measure(resolve(model.problem, [(p, v[:: count // few]) for p, v in values], few), row, who, per=few, unit="load")
 
@@ -92,11 +92,13 @@ def bench_certificates(measure: Measure, goal: str, size: int, who: str) -> None
     loads = np.linspace(0.05, 0.95, count) * system.total_rate
     row = f"certificates of {goal}, {size:,} servers, {count:,} loads"
     if who == "certificates":
-        flow = system.sweep(goal, loads[0]).solve(loads).flow  # type: ignore[arg-type]
+        flow = system.task(goal, loads[0]).solve(loads).flow  # type: ignore[arg-type]
         measure(lambda: certify_rows(system.bank, loads, flow, goal), row, who, per=count, unit="load")  # type: ignore[arg-type]
         return
     model = build(FORMULATIONS["inv_pos" if goal == "optimum" else "beckmann"], system.bank, float(loads[0]), system.unit(loads[0]))
-    measure(raw(Compiled(model.problem, "CLARABEL", QUICK["CLARABEL"]), [(model.load, loads * model.unit)]), row, who, per=count, unit="load")
+    measure(
+        raw(Compiled(model.problem, "CLARABEL", spec("CLARABEL").quick), [(model.load, loads * model.unit)]), row, who, per=count, unit="load"
+    )
 
 
 @pytest.mark.parametrize("who", ["sweep", RAW, CVXPY])
@@ -122,8 +124,8 @@ def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
             for parameter, rows in values:
                 parameter.value = rows[0]
             if who == RAW:
-                options = QUICK if values[0][0] is division.root else OPTIONS
-                jobs.append(raw(Compiled(problem, "CLARABEL", options["CLARABEL"]), values))
+                options = spec("CLARABEL").options("quick" if problem is division.problem else "tight")
+                jobs.append(raw(Compiled(problem, "CLARABEL", options), values))
             else:
                 jobs.append(resolve(problem, [(p, v[:: count // few]) for p, v in values], few))
 

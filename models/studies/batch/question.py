@@ -11,10 +11,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, InputError, LoadError, first_bad, numbers
-from ...core.solve import How, HowPolished, check_how, no_limits
-from ...core.solvers import solver_names
+from ...core.solve import How, HowPolished, check_how
+from ...core.solvers import solver_names, that_take
 from ...systems.parallel.curve import check_goals
 from ...systems.parallel.formulations import FORMULATIONS
+from ...systems.parallel.limits import no_limits
 from ...systems.parallel.system import ParallelServers
 from ...systems.service_modes.system import MultiMode
 from ...systems.service_modes.tunable import TunableMode
@@ -153,7 +154,7 @@ def unit(system: System) -> str:
 def _check_options(kind: type, how: Mapping[str, Any]) -> None:
     """Refuse what every system would refuse."""
     check_how("study", how, KINDS[kind])
-    solver_names(how.get("solver"))
+    that_take(solver_names(how.get("solver")), how.get("solver_options"))
     if kind is ParallelServers and "equilibrium" in check_goals(how.get("which")):
         no_limits(how)
     known = ("auto", *FORMULATIONS)

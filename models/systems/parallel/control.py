@@ -6,7 +6,7 @@ See `sojourn.reference.parallel.control` and `sojourn.reference.parallel.tolls`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
@@ -15,11 +15,12 @@ from ....reference.errors import Array
 from ....reference.parallel.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
 from ...core.certificate import Bounds, bounds
 from ...core.ratio import Ratio
-from ...core.solve import How, no_limits
+from ...core.solve import How, Task
 from ...core.wanted import Wanted
-from ...latency.seen import seen_by_followers
 from .certificate import SURE, Certificate, certify_seen, rounding
-from .formulations import for_goal
+from .formulations import Model, for_goal
+from .limits import no_limits
+from .questions import Splits
 from .solution import Solution
 
 if TYPE_CHECKING:
@@ -142,10 +143,21 @@ def follow(system: ParallelServers, best: Solution, fraction: float, strategy: S
     if rest <= NOBODY * best.load:
         gap = best.certificate.gap
         return ControlledSplit(fraction, strategy, leader, leader, best.mean_delay, gap, best.certified, best, None)
-    seen = seen_by_followers(system.bank, leader)
-    users = system.selfish(seen, best.load, leader, **for_goal("equilibrium", how))
+    users = system.followers(best.load, **for_goal("equilibrium", how)).one(best.load, leader)
     certified = best.certified and users.certified
     return ControlledSplit(fraction, strategy, leader, users.flow, users.mean_delay, users.certificate.gap, certified, best, users)
+
+
+def followed(task: Task[Model, Splits, Solution], best: Solution, leaders: Array) -> Splits:
+    """Answers for K leaders' flows, shape (K, n), of one optimum: the equilibria of the rest, the optimum where there is no rest."""
+    rest = np.array([-math.fsum([*leader, -best.load]) for leader in leaders])
+    some, out = rest > NOBODY * best.load, task.question.nothing(len(leaders))
+    for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
+        getattr(out, name)[~some] = getattr(best.certificate, name)
+    out.certified[~some] = True
+    if some.any():
+        out.put(some, task.solve(np.full(int(some.sum()), best.load), leaders[some]).values(slice(None)))
+    return replace(out, certified=out.certified & best.certified)
 
 
 def price_of_optimum(best: Solution) -> float:

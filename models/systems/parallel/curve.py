@@ -13,10 +13,10 @@ import xarray as xr
 from ....reference.errors import Array, InputError
 from ...core import curve as driver
 from ...core.curve import Variable, anarchy, answers, by_role, check_loads, variable, warn
-from ...core.solve import no_limits
 from ...latency.base import Latency
 from .formulations import for_goal
-from .sweep import Answers
+from .limits import no_limits
+from .questions import Splits
 
 if TYPE_CHECKING:
     from ...core.solve import How
@@ -83,7 +83,7 @@ def solved(
     which: str | None,
     refine: bool | float,
     how: How,
-    variables: Callable[[Array, Mapping[str, Answers]], Mapping[str, Variable]] | None = None,
+    variables: Callable[[Array, Mapping[str, Splits]], Mapping[str, Variable]] | None = None,
 ) -> xr.Dataset:
     """Return a curve; `variables` makes them from loads and answers where they are not those of `curve`."""
     goals = check_goals(which)
@@ -94,7 +94,7 @@ def solved(
     data = driver.curve(
         system,
         points,
-        {goal: system.sweep(goal, float(points[0]), **each[goal]) for goal in goals},
+        {goal: system.task(goal, float(points[0]), **each[goal]) for goal in goals},
         variables or partial(variables_of, system),
         refine=refine,
         kinks=lambda: np.concatenate([starts[goal] for goal in goals]),
@@ -105,7 +105,7 @@ def solved(
     return data
 
 
-def variables_of(system: ParallelServers, _: Array, rows: Mapping[str, Answers]) -> dict[str, Variable]:
+def variables_of(system: ParallelServers, _: Array, rows: Mapping[str, Splits]) -> dict[str, Variable]:
     """Return the variables of a curve from the answers to each goal."""
     time, found = system.time_unit, dict[str, Variable]()
     for goal, table in rows.items():

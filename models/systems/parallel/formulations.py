@@ -37,6 +37,14 @@ class Model:
         The problem's unit of time, in the user's.
     members : ndarray of int
         Which servers the flow is of; all of them but for a prefix of ``"minmax"``.
+    bank : Latency
+        These servers, in the user's unit.
+    least : cvxpy.Parameter or None
+        Least flow of each server, in the unit of the problem.
+    spent : cvxpy.Constraint or None
+        The budget.
+    next : callable or None
+        From this model as solved, the gap it led to and the gap that is enough, to the model that is to be solved next, or None.
     """
 
     problem: cp.Problem
@@ -45,6 +53,10 @@ class Model:
     load: cp.Parameter
     unit: float
     members: npt.NDArray[np.intp]
+    bank: Latency
+    least: cp.Parameter | None = None
+    spent: cp.Constraint | None = None
+    next: Callable[[Model, float, float], Model | None] | None = None
 
     def set_load(self, load: float) -> None:
         """Set the total load, in jobs per user's unit of time."""
@@ -86,6 +98,7 @@ def build(
     unit: float,
     members: npt.NDArray[np.intp] | None = None,
     points: Array | None = None,
+    least: cp.Parameter | None = None,
 ) -> Model:
     """Write a formulation for servers in the user's unit, at a load; `points` are those of the tangents where there is no cone."""
     chosen = np.arange(len(bank), dtype=np.intp) if members is None else members
@@ -93,8 +106,9 @@ def build(
     flow, total = cp.Variable(len(bank), name="flow", nonneg=True), cp.Parameter(nonneg=True, name="load")
     with as_written():  # in the problem's unit, which is that of all its solvers
         objective, constraints = formulation.write(scaled, flow)
-    problem = cp.Problem(objective, [cp.sum(flow) == total, *constraints])
-    model = Model(problem, flow / unit, flow, total, unit, chosen)
+    bounds = [] if least is None else [flow >= least]
+    problem = cp.Problem(objective, [cp.sum(flow) == total, *bounds, *constraints])
+    model = Model(problem, flow / unit, flow, total, unit, chosen, bank, least)
     model.set_load(load)
     return model
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -13,21 +12,23 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array
-from ....reference.parallel.control import check_fractions, check_strategy
+from ....reference.parallel.control import check_fractions, check_strategy, leader_flow
 from ....reference.parallel.players import check_players
 from ....reference.parallel.thresholds import thresholds
 from ...core import curve as driver
-from ...core.curve import Delays, SequentialSweep, anarchy, answers, check_loads, curve_of, variable
-from ...core.solve import no_limits
+from ...core.curve import Delays, anarchy, answers, check_loads, curve_of, variable
 from ...latency.seen import seen_by_players
-from .control import follow, price_of_optimum
+from .control import followed, price_of_optimum
 from .formulations import for_goal
+from .limits import no_limits
 
 if TYPE_CHECKING:
+    from ....reference.parallel.control import Strategy
     from ...core.curve import Sweep, Variable
-    from ...core.solve import How
-    from ...latency.base import Latency
+    from ...core.solve import How, Task
     from .formulations import Model
+    from .questions import Splits
+    from .solution import Solution
     from .system import ParallelServers
 
 PLAYERS = (1.0, 2.0, 4.0, 16.0, math.inf)
@@ -68,31 +69,24 @@ def players_curve(
     """
     no_limits(how)
     counts, points = [check_players(k) for k in players], check_loads(loads, system.check_load)
-    settings: How = {**how, "throw": False}
-    first, of_optimum, of_users = float(points[0]), for_goal("optimum", settings), for_goal("equilibrium", settings)
-    seen = [seen_by_players(system.bank, k) if math.isfinite(k) else system.bank for k in counts]
-    nobody = np.zeros(len(system))
-
-    def sweep_of(view: Latency, k: float) -> Sweep:
-        if math.isinf(k):
-            return system.sweep("equilibrium", first, **of_users)
-        written: dict[str, Model] = {}
-        return SequentialSweep(lambda load: system.selfish(view, load, nobody, k, written, **of_users))
+    first, of_users = float(points[0]), for_goal("equilibrium", how)
+    best = system.task("optimum", first, **for_goal("optimum", how))
+    tasks = {f"equilibrium {i}": system.task("equilibrium", first, k, **of_users) for i, k in enumerate(counts)}
 
     def starts() -> Array:
-        return np.concatenate([system.thresholds().optimum, *(thresholds(view).equilibrium for view in seen)])
+        seen = [seen_by_players(system.bank, k) if math.isfinite(k) else system.bank for k in counts]
+        return np.concatenate([system.thresholds().optimum, *(thresholds(bank).equilibrium for bank in seen)])
 
     def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
         dims, tables = ("load", "players"), list(rows.values())
-        best, each = Delays.beside(tables[:1]), Delays.beside(tables[1:])
-        each = replace(each, certified=each.certified & best.certified)
-        return answers(each, system.time_unit, dims=dims) | anarchy(each, best, dims)
+        least, each = Delays.beside(tables[:1]), Delays.beside(tables[1:])
+        each = replace(each, certified=each.certified & least.certified)
+        return answers(each, system.time_unit, dims=dims) | anarchy(each, least, dims)
 
-    sweeps = {f"equilibrium {i}": sweep_of(view, k) for i, (view, k) in enumerate(zip(seen, counts, strict=True))}
     return driver.curve(
         system,
         points,
-        {"optimum": system.sweep("optimum", first, **of_optimum), **sweeps},
+        {"optimum": best, **tasks},
         variables,
         refine=refine,
         kinks=starts,
@@ -143,9 +137,9 @@ def control_curve(
     enough = price_of_optimum(best)
     if fractions is None:
         parts = np.unique([*parts, enough])
-    settings: How = {**how, "throw": False}
+    task = system.followers(best.load, **for_goal("equilibrium", how))
 
-    def dataset(parts: Array, rows: Mapping[str, Delays]) -> xr.Dataset:
+    def dataset(parts: Array, rows: Mapping[str, Any]) -> xr.Dataset:
         dims, each = ("fraction", "strategy"), Delays.beside(list(rows.values()))
         return xr.Dataset(
             {
@@ -157,5 +151,23 @@ def control_curve(
             attrs={"load": best.load, "price_of_optimum": enough, "time_unit": system.time_unit},
         )
 
-    sweeps: dict[str, Sweep] = {kind: SequentialSweep(partial(follow, system, best, strategy=kind, **settings)) for kind in kinds}
+    sweeps: dict[str, Sweep] = {kind: _Control(task, best, kind) for kind in kinds}
     return curve_of(sweeps, parts, dataset, refine=refine, kinks=lambda: [enough], drawn=("ratio",), over="fraction", most=MOST_FRACTIONS)
+
+
+@dataclass(frozen=True, eq=False)
+class _Control:
+    """Equilibria of the rest where K parts of an optimum are under control."""
+
+    task: Task[Model, Splits, Solution]
+    best: Solution
+    strategy: Strategy
+
+    @property
+    def block(self) -> int:
+        return self.task.block
+
+    def solve(self, parts: Array) -> Splits:
+        best = self.best
+        led = [leader_flow(best.flow, best.latency, best.load, part, self.strategy) for part in parts.tolist()]
+        return followed(self.task, best, np.reshape(led, (parts.size, best.flow.size)))

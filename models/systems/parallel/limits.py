@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -235,6 +235,13 @@ class Box(Limits):
     """
 
     applied: tuple[Applied, ...]
+
+
+def no_limits(how: Mapping[str, Any]) -> None:
+    """Raise InputError on side constraints of something that selfish users take part in."""
+    if how.get("subject_to"):
+        problem = "selfish users keep no operator's limits: with them there are many equilibria, or none"
+        raise InputError("subject_to", how["subject_to"], problem, "ask for the optimum within limits; tolls can bring a split about")
 
 
 def together(limits: Any, bank: Latency, load: float) -> Box:

@@ -7,8 +7,6 @@ is the true one, and bisection finds it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
@@ -30,15 +28,12 @@ class Bisection:
         self.order, self.idle, self.low = prefixes(bank, load)
         self.high = len(bank)
 
-    def __iter__(self) -> Iterator[int]:
-        while self.low < self.high:
-            yield (self.low + self.high) // 2
-        yield self.low
+    def ask(self) -> tuple[int, bool]:
+        """Return the number of servers to try next, and whether it is the last."""
+        return (self.low + self.high) // 2, self.low == self.high
 
     def tell(self, count: int, latency: float) -> None:
         """Say that `count` servers reach a largest latency of `latency`."""
-        if self.low == self.high:
-            return
         if latency <= self.idle[count]:
             self.high = count
         else:

@@ -13,7 +13,7 @@ import xarray as xr
 from ....reference.errors import Array, InputError
 from ...core.curve import ANARCHY, Variable, variable
 from .curve import solved, variables_of
-from .sweep import Answers
+from .questions import Splits
 
 if TYPE_CHECKING:
     from ...core.solve import How
@@ -55,7 +55,7 @@ def misjudged(
             "let the two differ in delays or variability alone",
         )
 
-    def paid(loads: Array, rows: Mapping[str, Answers]) -> dict[str, Variable]:
+    def paid(loads: Array, rows: Mapping[str, Splits]) -> dict[str, Variable]:
         delays = {goal: (table.flow * true.bank.latency(table.flow)).sum(axis=-1) / loads for goal, table in rows.items()}
         found = variables_of(believed, loads, {goal: replace(table, mean_delay=delays[goal]) for goal, table in rows.items()})
         for name in ANARCHY:  # of the believed delays

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, LoadError
+from ....reference.errors import InputError, LoadError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.players import check_players
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
-from ...core.errors import FormulationError, NotCertifiedError
 from ...core.ratio import PriceOfAnarchy
-from ...core.solve import DERIVED, How, check_how, first_certified, no_limits
-from ...core.solvers import solver_names, takes
+from ...core.solve import How, Task, check_how
 from ...core.wanted import Wanted
 from ...latency.base import Latency, as_latency
 from ...latency.seen import seen_by_players
 from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
 from .formulations import FORMULATIONS, Model, build, for_goal
-from .limited import LimitedSearch
-from .limits import together
+from .limited import WithinLimits
+from .limits import no_limits, together
 from .prices import Goal
-from .search import Search
-from .selfish import SelfishSearch
+from .questions import Followers, Players, Split, Splits, formulations
 from .solution import Solution
-from .sweep import OneByOne, Sweep
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,11 +62,11 @@ class ParallelServers:
         self.bank = as_latency(servers)
         self.names = _check_names(names, len(self.bank))
         self.time_unit = time_unit
-        self._known_kinds: dict[str, frozenset[str]] = {}
+        self._kinds: dict[str, dict[str, frozenset[str]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles hold: what was given, whatever has been solved since."""
-        return {**vars(self), "_known_kinds": {}}
+        return {**vars(self), "_kinds": {}}
 
     def __repr__(self) -> str:
         return f"ParallelServers({len(self.bank)} servers, total rate {self.total_rate:g})"
@@ -126,7 +121,7 @@ class ParallelServers:
         NotCertifiedError
             With the best `Solution` inside.
         """
-        return self.solve("optimum", load, **how)
+        return self.task("optimum", load, **how).one(self.check_load(load))
 
     def equilibrium(self, load: float, players: float = math.inf, **how: Unpack[How]) -> Solution:
         """Split that selfish users reach: used servers share a latency, no other is faster; eq. (13) of Mancuso et al.
@@ -142,9 +137,7 @@ class ParallelServers:
             Wardrop equilibrium. Between them it is the minimum of a weighted potential (``"beckmann"``; see
             `sojourn.reference.parallel.players`), and the multiplier is the price that a player sees.
         """
-        if math.isinf(check_players(players)):
-            return self.solve("equilibrium", load, **how)
-        return self.selfish(seen_by_players(self.bank, players), self.check_load(load), np.zeros(len(self)), players, **how)
+        return self.task("equilibrium", load, check_players(players), **how).one(self.check_load(load))
 
     def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> PriceOfAnarchy:
         """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al.
@@ -317,7 +310,7 @@ class ParallelServers:
         """
         if goal not in ("optimum", "equilibrium"):
             raise InputError("goal", goal, "is not something to solve for", "use optimum or equilibrium")
-        name = self._formulations(goal, formulation, solver_names(None)[0])[0]
+        name = next(iter(formulations(self.bank, goal, formulation, self._kinds.setdefault("", {}))))
         return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit(load))
 
     def unit(self, load: float) -> float:
@@ -340,107 +333,40 @@ class ParallelServers:
             raise LoadError("load", float(array), "there is nothing to split", "give a load above 0")
         return float(array)
 
-    def _plans(self, goal: Goal, formulation: str, solver: str | None) -> dict[str, list[str]]:
-        """Formulations of each solver to be asked; where none is named, those that take none of these servers are passed over."""
-        plans, refused = {}, []
-        for name in solver_names(solver):
-            try:
-                plans[name] = self._formulations(goal, formulation, name)
-            except FormulationError as error:
-                refused.append(error)
-        if not plans:
-            raise refused[0]
-        return plans
+    def task(self, goal: Goal, load: float, players: float = math.inf, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
+        """Return the question of a goal, to be put at many loads, such as this one: ``solve(loads)``.
 
-    def _formulations(self, goal: Goal, formulation: str, solver: str) -> list[str]:
-        """Formulations that the solver takes, the first to be tried first."""
-        of_goal = [n for n, f in FORMULATIONS.items() if f.goal == goal]
-        if formulation == "auto":
-            fit = [n for n in of_goal if not FORMULATIONS[n].refuses(self.bank) and self._kinds(n) <= takes(solver)]
-            # where all are of one form, the epigraph is that form again
-            fit = [n for n in fit if n != "epigraph" or n == fit[0]]
-            if not fit:
-                raise FormulationError(
-                    "solver",
-                    solver,
-                    f"takes no formulation of the {goal} of these servers",
-                    "use CLARABEL, ECOS or SCS",
-                )
-            return fit
-        if formulation not in of_goal:
-            raise FormulationError("formulation", formulation, f"is not one of the {goal}", f"use auto, {', '.join(of_goal)}")
-        chosen = FORMULATIONS[formulation]
-        if reason := chosen.refuses(self.bank):
-            raise FormulationError("formulation", formulation, f"does not fit these servers: {reason}", "use auto")
-        if missing := self._kinds(formulation) - takes(solver):
-            able = [s for s in solver_names(None) if self._kinds(formulation) <= takes(s)]
-            problem = f"needs the cone {', '.join(sorted(missing))}, which {solver} does not take"
-            raise FormulationError("formulation", formulation, problem, f"use auto, or solver={' or '.join(able)}")
-        return [formulation]
+        Parameters
+        ----------
+        goal : {"optimum", "equilibrium"}
+        load : float
+        players : int or inf, default inf
+            Of the equilibrium.
+        **how
+            As in `optimum`.
+        """
+        return Task(self._question(goal, load, players, how), how)
 
-    def _kinds(self, formulation: str) -> frozenset[str]:
-        """Cones of a formulation, written once to see them."""
-        if formulation not in self._known_kinds:
-            self._known_kinds[formulation] = FORMULATIONS[formulation].kinds(self.bank)
-        return self._known_kinds[formulation]
-
-    def solve(self, goal: Goal, load: float, models: dict[str, Model] | None = None, **how: Unpack[How]) -> Solution:
-        """Solve for a goal; `models` keeps the problems that a sweep has already written."""
-        load, limits = self.check_load(load), how.get("subject_to") or ()
-        if limits and goal == "optimum":
-            check_how(goal, how)
-            box = together(limits, self.bank, load)
-            return self._first(goal, load, how, partial(LimitedSearch, limits=tuple(limits), box=box), {})
-        return self._first(goal, load, how, Search, {} if models is None else models)
-
-    def selfish(
-        self, seen: Latency, load: float, base: Array, players: float = math.inf, models: dict[str, Model] | None = None, **how: Unpack[How]
-    ) -> Solution:
-        """Equilibrium of users who bring what `base` leaves of the load to the servers as they see them; `models` as in `solve`."""
-        view, rest = ParallelServers(seen, names=self.names, time_unit=self.time_unit), -math.fsum([*base, -load])
-        ask = partial(SelfishSearch, true=self.bank, base=base, whole=load, players=players)
-        return view._first("equilibrium", rest, how, ask, {} if models is None else models)
-
-    def sweep(self, goal: Goal, load: float, **how: Unpack[How]) -> Sweep | OneByOne:
-        """Return the question to be put at many loads, such as this one; `how` as in `optimum`. What no solver answers does not raise."""
-        search, plan = self._question(goal, self.check_load(load), how, Search, {})
-        if not how.get("subject_to"):
-            return Sweep(search, plan)
-
-        settings: How = {**how, "throw": False}
-
-        def within_limits(load: float) -> Solution | None:
-            try:
-                return self.solve(goal, load, **settings)
-            except NotCertifiedError:
-                return None
-
-        return OneByOne(within_limits, len(self))
-
-    def _first(self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]) -> Solution:
-        """First certified answer down the chain of solvers."""
-        search, plan = self._question(goal, load, how, ask, models)
-        return first_certified(
-            plan,
-            search.ask,
-            f"{goal} at load {load:g}",
-            search.wanted.gap,
-            throw=how.get("throw", True),
-            remedy=DERIVED if self.bank.derived else None,
-        )
-
-    def _question(
-        self, goal: Goal, load: float, how: How, ask: Callable[..., Search], models: dict[str, Model]
-    ) -> tuple[Search, list[tuple[str, str]]]:
-        """What is asked, and whom: solvers and formulations in turn."""
+    def _question(self, goal: Goal, load: float, players: float, how: How) -> Split:
         check_how(goal, how)
+        load, limits = self.check_load(load), how.get("subject_to")
         if goal == "equilibrium":
             no_limits(how)
-        polish, formulation = how.get("polish", True), how.get("formulation", "auto")
-        forms = self._plans(goal, formulation, how.get("solver"))
-        # every solver's first formulation before any solver's second
-        plan = [(s, f[turn]) for turn in range(max(map(len, forms.values()))) for s, f in forms.items() if turn < len(f)]
-        return ask(self.bank, self.names, goal, load, self.unit(load), how.get("solver_options"), polish, Wanted.of(how), models), plan
+        own = (self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True))
+        if math.isfinite(players):
+            kinds = self._kinds.setdefault(f"{players:g} players", {})
+            return Players(seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players)
+        if limits:
+            together(limits, self.bank, load)  # whether they can be kept is known before any solver starts
+            return WithinLimits(self.bank, *own, self._kinds.setdefault("", {}), limits=tuple(limits))
+        return Split(self.bank, *own, self._kinds.setdefault("", {}))
+
+    def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
+        """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
+        check_how("equilibrium", how)
+        no_limits(how)
+        own = (self.names, "equilibrium", self.unit(load), Wanted.of(how), how.get("polish", True))
+        return Task(Followers(self.bank, *own, self._kinds.setdefault("", {})), how)  # type: ignore[arg-type]
 
 
 def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:

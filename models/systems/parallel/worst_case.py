@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import TYPE_CHECKING, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -23,16 +23,17 @@ from ....reference.errors import Array
 from ....reference.parallel.saturation import saturation
 from ....reference.parallel.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
 from ...core.progress import Ticker
-from ...core.solve import How, no_limits
+from ...core.solve import How
 from .certificate import rounding, supporting_lines
 from .curve import GOALS
 from .finish import finish
 from .formulations import for_goal
-from .sweep import Answers
+from .limits import no_limits
+from .questions import Splits
 
 if TYPE_CHECKING:
+    from ...core.solve import Task
     from .prices import Goal
-    from .sweep import OneByOne, Sweep
     from .system import ParallelServers
 
 MOST = 4000  # loads solved for before the search stops with the gap it has
@@ -77,7 +78,7 @@ class Known(NamedTuple):
     upper_bound: float
 
     @classmethod
-    def of(cls, answer: Answers) -> Known:
+    def of(cls, answer: Splits) -> Known:
         """Return the first of some answers."""
         return cls(answer.flow[0], float(answer.lower_bound[0]), float(answer.upper_bound[0]))
 
@@ -94,7 +95,7 @@ class _BestFirst:
 
     def __init__(self, system: ParallelServers, gap: float, how: How) -> None:
         self.system, self.gap = system, gap
-        self.sweeps: dict[Goal, Sweep | OneByOne] = {}
+        self.sweeps: dict[Goal, Task[Any, Splits, Any]] = {}
         # each solution is as tight as it gets; the gap that was asked for is the search's
         settings: How = {**how, "throw": False, "gap": None}
         self.how = {goal: for_goal(goal, settings) for goal in GOALS}
@@ -184,13 +185,12 @@ class _BestFirst:
             nodes.append(Node(Points(*(np.array([v]) for v in numbers)), np.stack([b.flow, s.flow])))
         return nodes
 
-    def _answer(self, goal: Goal, load: float) -> Answers:
+    def _answer(self, goal: Goal, load: float) -> Splits:
         if goal not in self.sweeps:
-            self.sweeps[goal] = self.system.sweep(goal, load, **self.how[goal])
+            self.sweeps[goal] = self.system.task(goal, load, **self.how[goal])
         found = self.sweeps[goal].solve(np.array([load]))
-        if np.isnan(found.mean_delay[0]):
-            # asked alone, it says what was tried
-            return Answers.of([self.system.solve(goal, load, **self.how[goal])], len(self.system))
+        if not found.there[0]:
+            self.sweeps[goal].one(load)  # asked alone, it raises with what was tried
         return found
 
     def _push(self, a: Node, b: Node | None) -> None:

@@ -20,7 +20,7 @@ from ...core.errors import NotCertifiedError
 if TYPE_CHECKING:
     from ...core.curve import Sweep
     from ...core.solve import HowPolished
-    from .sweep import Points
+    from .questions import OperatingPoints
     from .system import MultiMode
 
 NEAR = 1e-6  # how far beside the breakaway a curve is solved: there the two p are equally good
@@ -136,7 +136,7 @@ def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **how: Any) -
     )
 
 
-def _variables(system: MultiMode, loads: Array, rows: Mapping[str, Points]) -> dict[str, Variable]:
+def _variables(system: MultiMode, loads: Array, rows: Mapping[str, OperatingPoints]) -> dict[str, Variable]:
     time, found = system.time_unit, rows[""]
     data = answers(found, time, what="least mean delay")
     proved = np.where(np.isnan(found.mean_delay), np.nan, found.lower_bound)

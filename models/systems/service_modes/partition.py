@@ -7,9 +7,7 @@ adds up to 1 at each stage, root_m^2 = p_m a_m / left. In y it is as well condit
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -18,9 +16,7 @@ import numpy.typing as npt
 from ....reference.errors import Array
 from ....reference.service_modes import Modes
 from ....reference.service_modes.stability import slack
-from ...core.certificate import Bounds, bounds_of
-from ...core.run import run
-from ...core.solution import Attempt, Timing
+from ...core.certificate import bounds_of
 from ...core.wanted import Wanted
 from ...latency.base import product_at_least
 
@@ -77,53 +73,6 @@ def write(modes: Modes) -> Program:
     constraints = [cp.sum(extra, axis=1) == 1, product_at_least(*flat)]
     share = need + cp.multiply(left @ np.ones((1, shape[1])), extra)
     return Program(cp.Problem(cp.Minimize(cp.sum(delay)), constraints), share, extra, root, need, left)
-
-
-@dataclass(frozen=True, eq=False)
-class Divided:
-    """A solver's division of the stages, with its certificate."""
-
-    share: Array
-    stage_delay: Array
-    mean_delay: float
-    certificate: Bounds
-    certified: bool
-    solver: str
-    status: str
-    attempts: tuple[Attempt, ...]
-    polished: int
-    timing: Timing
-    problem: cp.Problem
-
-
-def ask(
-    program: Program, modes: Modes, load: float, parts: Array, solver: str, options: Any, wanted: Wanted, *, polish: bool
-) -> tuple[Divided | None, Attempt]:
-    """Return a solver's answer, if it has one, and the record of the attempt."""
-    started = time.perf_counter()
-    program.set_point(modes, load, parts, alone=True)
-    built = time.perf_counter()
-    ran = run(program.problem, solver, options)
-    finishing = time.perf_counter()
-    if program.extra.value is None or not np.all(np.isfinite(program.extra.value)):
-        return None, Attempt(solver, "socp", ran.status, np.inf, finishing - started)
-    done = divide(modes, np.array([load]), parts[None], program.extra.value[None], polish=polish)
-    certificate = Bounds(float(done.lower_bound[0]), float(done.upper_bound[0]), float(done.gap[0]))
-    timing = Timing(built - started, ran.compile, ran.solve, time.perf_counter() - finishing)
-    found = Divided(
-        share=done.share[0],
-        stage_delay=done.stage_delay[0],
-        mean_delay=float(done.mean_delay[0]),
-        certificate=certificate,
-        certified=meets(certificate.gap, wanted, slack(modes, load, parts)).item(),
-        solver=solver,
-        status=ran.status,
-        attempts=(),
-        polished=int(done.steps[0]),
-        timing=timing,
-        problem=program.problem,
-    )
-    return found, Attempt(solver, "socp", ran.status, certificate.gap, time.perf_counter() - started)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,9 @@ squares of degree 2d and 2d - 2 (Lukacs): z' Q0 z and z' Q1 z with Q0, Q1 positi
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cache
 from math import comb, prod
-from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -19,8 +17,6 @@ import numpy.typing as npt
 
 from ....reference.errors import Array
 from ....reference.service_modes import Segment
-from ...core.run import run
-from ...core.solution import Attempt, Timing
 
 EPS = float(np.finfo(float).eps)
 NEWTON = 60  # steps: 2 or 3 for a p known to 1e-7; they slow down where the delay is flat, as at a breakaway without a jump
@@ -81,47 +77,6 @@ def _square(d: int, degree: int, shift: int) -> Array:
     for i, j in np.ndindex(d + 1, d + 1):
         out[i + j + shift, i, j] = np.sqrt(float(comb(d, i)) * float(comb(d, j))) / float(comb(degree, i + j + shift))
     return out.reshape(degree + 1, -1)
-
-
-@dataclass(frozen=True, eq=False)
-class Bounded:
-    """What a solver said of a segment.
-
-    Attributes
-    ----------
-    lower_bound : float
-        Certified: no delay on the segment is below it, whatever the solver's word for its answer.
-    points : ndarray
-        Where on the segment the moments say that the least delay is: candidates, one or two of them right.
-    status : str
-    timing : Timing
-    problem : cvxpy.Problem
-    """
-
-    lower_bound: float
-    points: Array
-    status: str
-    timing: Timing
-    problem: cp.Problem
-
-
-def ask(program: Program, along: Segment, solver: str, options: Any) -> tuple[Bounded | None, Attempt]:
-    """Return a solver's bound and moments, if it has them, and the record of the attempt."""
-    started = time.perf_counter()
-    above, below, unit = coefficients(along)
-    program.above.value, program.below.value = above, below
-    built = time.perf_counter()
-    ran = run(program.problem, solver, options)
-    finishing = time.perf_counter()
-    answer = (program.bound.value, program.outer.value, program.inner.value, program.identity.dual_value)
-    if any(v is None or not np.all(np.isfinite(v)) for v in answer):
-        return None, Attempt(solver, "sos", ran.status, np.inf, finishing - started)
-    bound, outer, inner, moments = (np.asarray(v, dtype=float) for v in answer)
-    lower = float(certified_bound(above, below, bound, outer, inner) * unit)
-    points = candidates(moments, len(above) // 2)
-    timing = Timing(built - started, ran.compile, ran.solve, time.perf_counter() - finishing)
-    found = Bounded(lower, points[np.isfinite(points)], ran.status, timing, program.problem)
-    return found, Attempt(solver, "sos", ran.status, np.inf, time.perf_counter() - started)
 
 
 def coefficients(along: Segment) -> tuple[Array, Array, Array]:

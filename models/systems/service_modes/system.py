@@ -11,15 +11,13 @@ from ....reference.errors import Array, InputError, numbers
 from ....reference.service_modes import Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.stability import check_assignment, one_load
-from ...core.solve import HowPolished, Settings, able, check_how, first_certified
+from ...core.solve import HowPolished, Settings, Task, check_how
 from ...core.wanted import Wanted
-from . import capacity
 from .breakaway import CertifiedBreakaway, breakaway
 from .evaluation import OperatingEvaluation, evaluate
 from .operating_point import MaxLoad, OperatingPoint
 from .partition import Program, write
-from .search import Search
-from .sweep import AssignmentSweep, OneByOne, PartitionSweep, compiles
+from .questions import Assignment, Capacity, Location, OperatingPoints, Partition
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,11 +65,11 @@ class MultiMode:
         self.stages = _names("stages", "stage", stages, self.rates.stages)
         self.modes = _names("modes", "mode", modes, self.rates.modes)
         self.time_unit = time_unit
-        self._search = Search(self.rates, self.stages, self.modes)
+        self._kept: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles hold: no programs already written, for a solved CVXPY problem can be neither."""
-        return {**vars(self), "_search": Search(self.rates, self.stages, self.modes)}
+        return {**vars(self), "_kept": {}}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.stages)} stages, {len(self.modes)} modes, largest load {self.max_load:g})"
@@ -109,12 +107,7 @@ class MultiMode:
         SolverNameError, NotCertifiedError
         """
         check_how("capacity", how, Settings)
-        wanted = Wanted.of(how)
-        plan = [(s, "lp") for s in able(how.get("solver"), None, "largest load")]
-        options = how.get("solver_options")
-        return first_certified(
-            plan, lambda s, _: capacity.ask(self.rates, s, options, wanted), "largest load", wanted.gap, throw=how.get("throw", True)
-        )
+        return Task(Capacity(self.rates, Wanted.of(how)), how).one(0.0)
 
     def stable_interval(self, load: float) -> tuple[float, float]:
         """Interval of p under which two modes can be carried; an end at 0 or 1 belongs to it."""
@@ -143,10 +136,8 @@ class MultiMode:
         NotCertifiedError
             With the best `OperatingPoint` inside.
         """
-        check_how("partition", how, HowPolished)
         load = self.check_load(load)
-        wanted = Wanted.of(how)
-        return self._search.partition(load, check_assignment(self.rates, load, p), wanted, how)
+        return self.partition_sweep(**how).one(load, check_assignment(self.rates, load, p))
 
     def assignment(self, load: float, **how: Unpack[HowPolished]) -> OperatingPoint:
         """Assignment and partition of least mean delay: the joint optimum over (p, alpha, beta), for two modes.
@@ -179,11 +170,7 @@ class MultiMode:
         NotCertifiedError
             With the best `OperatingPoint` inside.
         """
-        check_how("assignment", how, HowPolished)
-        self._two_modes("assignment")
-        load = self.check_load(load)
-        wanted = Wanted.of(how, ASSIGNMENT_GAP)
-        return self._search.assignment(load, wanted, how)
+        return self.assignment_sweep(**how).one(self.check_load(load))
 
     def evaluate(self, load: float, p: npt.ArrayLike, share: npt.ArrayLike | None = None) -> OperatingEvaluation:
         """Judge an operating point that is already there: its delays, and what it loses against the best ones. No solver is asked.
@@ -229,8 +216,7 @@ class MultiMode:
         """
         check_how("breakaway", how, HowPolished)
         self._two_modes("breakaway")
-        wanted = Wanted.of(how, ASSIGNMENT_GAP)
-        return breakaway(self.rates, self._search, how, wanted)
+        return breakaway(self.rates, Task(Location(self.rates, Wanted.of(how, ASSIGNMENT_GAP), how.get("polish", True)), how))
 
     def curve(
         self,
@@ -255,26 +241,22 @@ class MultiMode:
                 raise InputError(field, value, "is for the best assignment at every load", "leave it out where p is given")
         return partition_curve(self, loads, p, **how)
 
-    def assignment_sweep(self, **how: Unpack[HowPolished]) -> AssignmentSweep | OneByOne:
-        """Return the question `assignment` to be put at many loads. What no solver answers does not raise."""
+    def assignment_sweep(self, **how: Unpack[HowPolished]) -> Task[Any, OperatingPoints, OperatingPoint]:
+        """Return the question `assignment`, to be put at many loads: ``solve(loads)``."""
         check_how("assignment", how, HowPolished)
         self._two_modes("assignment")
-        wanted = Wanted.of(how, ASSIGNMENT_GAP)
-        plan, settings = self._search.plan("assignment", how), how.copy()
-        settings["throw"] = False
-        if compiles(plan):
-            return self._search.sweep(plan, how, wanted)
-        return OneByOne(lambda load: self.assignment(float(load), **settings), self.rates)
+        if "inner" not in self._kept:
+            inner = Partition(self.rates, (self.stages, self.modes), Wanted.of({}))
+            self._kept["inner"] = Task(inner, {}, self._kept.setdefault("partition", {}), part=True)
+        names, polish = (self.stages, self.modes), how.get("polish", True)
+        question = Assignment(self.rates, names, Wanted.of(how, ASSIGNMENT_GAP), self._kept["inner"], polish)
+        return Task(question, how, self._kept.setdefault("assignment", {}))
 
-    def partition_sweep(self, **how: Unpack[HowPolished]) -> PartitionSweep | OneByOne:
-        """Return the question `partition` to be put at many loads and stable assignments. What no solver answers does not raise."""
+    def partition_sweep(self, **how: Unpack[HowPolished]) -> Task[Any, OperatingPoints, OperatingPoint]:
+        """Return the question `partition`, to be put at many loads and stable assignments: ``solve(loads, parts)``."""
         check_how("partition", how, HowPolished)
-        wanted = Wanted.of(how)
-        solvers, settings = able(how.get("solver"), "SOC", "partition"), how.copy()
-        settings["throw"] = False
-        if compiles([(s, "socp") for s in solvers]):
-            return PartitionSweep(self.rates, solvers, wanted, how)
-        return OneByOne(lambda load, parts: self.partition(float(load), parts, **settings), self.rates)
+        names, polish = (self.stages, self.modes), how.get("polish", True)
+        return Task(Partition(self.rates, names, Wanted.of(how), polish), how, self._kept.setdefault("partition", {}))
 
     def model(self, load: float, p: npt.ArrayLike) -> Program:
         """Return the partition's CVXPY problem with its handles, to add constraints and solve it in one's own way.

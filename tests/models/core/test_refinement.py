@@ -9,10 +9,10 @@ import xarray as xr
 
 from sojourn.models import MM1, DualMode, InputError, Measured, MultiMode, ParallelServers, TunableMode
 from sojourn.models.core.refinement import MOST, CurveInterruptedError, Drawn, on_axis, on_log_axis, refined
+from sojourn.models.core.solve import Task
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.misspecification import misjudged
-from sojourn.models.systems.parallel.sweep import Sweep
 from sojourn.reference import controlled, equilibrium, optimum, price_of_anarchy
 from sojourn.reference import service_modes as exact
 from sojourn.reference.parallel import thresholds
@@ -206,7 +206,7 @@ def test_a_refined_curve_goes_to_a_file(tmp_path):
 
 @pytest.mark.parametrize("refine", [0.0, -1e-3, 1.0, math.nan, "yes", [0.1], 1e-9])
 def test_bad_tolerances_are_named_before_any_solver_starts(refine, monkeypatch):
-    monkeypatch.setattr(Sweep, "solve", lambda *_: pytest.fail("a solver was started"))
+    monkeypatch.setattr(Task, "solve", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=r"^refine = "):
         SYSTEM.curve(FEW, refine=refine)
 
@@ -281,15 +281,15 @@ def test_of_many_kinks_some():
 
 
 def stopped_in(monkeypatch, call):
-    honest, calls = Sweep.solve, []
+    honest, calls = Task.solve, []
 
     def solve(self, loads):
-        calls.append(self._search.goal)
+        calls.append(self.question.goal)
         if calls.count("optimum") == call:
             raise KeyboardInterrupt
         return honest(self, loads)
 
-    monkeypatch.setattr(Sweep, "solve", solve)
+    monkeypatch.setattr(Task, "solve", solve)
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import MM1, FormulationError, InputError, NotCertifiedError, ParallelServers, SolverNameError
+from sojourn.models.core import solve as engine
 from sojourn.models.core import solvers
 from sojourn.models.core.run import Run
-from sojourn.models.systems.parallel import search
 from sojourn.models.systems.parallel.solution import Solution
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
@@ -20,6 +20,7 @@ LOAD = 12.0
 RATES = [10.0, 5.0, 3.0]
 UNIT = ParallelServers(MM1(RATES)).unit(1.0)  # of the time in which the solvers see the problem
 INSTALLED = cp.installed_solvers()
+CHAIN = [s.name for s in solvers.SOLVERS if s.default]
 
 every_goal = pytest.mark.parametrize("goal", GOALS)
 needs_ecos = pytest.mark.skipif("ECOS" not in INSTALLED, reason="ECOS has no wheel for this Python")
@@ -45,11 +46,11 @@ def behave(monkeypatch):
     """Let solvers named in a mapping answer with a flow of one's own (or None), and count who was asked."""
 
     def install(liars, status="optimal"):
-        asked, honest = [], search.run
+        asked, honest = [], engine.run
 
-        def run(problem, solver, options=None):
+        def run(problem, solver, options, effort):
             asked.append((solver, dict(options or {})))
-            ran = honest(problem, solver, options)
+            ran = honest(problem, solver, options, effort)
             if solver not in liars:
                 return ran
             for variable in problem.variables():
@@ -59,7 +60,7 @@ def behave(monkeypatch):
                     variable.save_value(None if lie is None else np.array(lie)[: variable.size] * UNIT)
             return Run(status, ran.compile, ran.solve)
 
-        monkeypatch.setattr(search, "run", run)
+        monkeypatch.setattr(engine, "run", run)
         return asked
 
     return install
@@ -72,7 +73,7 @@ def untouched(monkeypatch):
     def run(*_):
         pytest.fail("a solver was started")
 
-    monkeypatch.setattr(search, "run", run)
+    monkeypatch.setattr(engine, "run", run)
 
 
 # ---- the next solver
@@ -91,7 +92,7 @@ def test_first_solver_alone_where_it_is_certified(system, goal, behave):
 def test_solver_that_fails_is_followed_by_the_next(system, goal, behave):
     asked = behave({"CLARABEL": None}, status="SolverError: lost")
     found = getattr(system, goal)(LOAD)
-    following = next(s for s in solvers.CHAIN[1:] if s in INSTALLED)
+    following = next(s for s in CHAIN[1:] if s in INSTALLED)
     assert [s for s, _ in asked] == ["CLARABEL", following]
     assert found.certified
     assert found.solver == following
@@ -152,7 +153,7 @@ def test_plausible_lie_unpolished_is_found_out(system, goal, behave):
 
 @every_goal
 def test_every_solver_s_first_formulation_comes_before_any_second(system, goal, behave):
-    chain = [s for s in solvers.CHAIN if s in INSTALLED]
+    chain = [s for s in CHAIN if s in INSTALLED]
     behave(dict.fromkeys(chain, LIES["over capacity"]))
     with pytest.raises(NotCertifiedError) as caught:
         getattr(system, goal)(LOAD, polish=False, gap=1e-3)
@@ -311,7 +312,7 @@ def test_formulation_of_something_else(system, goal, other):
 
 
 @every_goal
-@pytest.mark.parametrize("solver", [pytest.param(s, marks=needs_ecos if s == "ECOS" else ()) for s in solvers.CHAIN])
+@pytest.mark.parametrize("solver", [pytest.param(s, marks=needs_ecos if s == "ECOS" else ()) for s in CHAIN])
 def test_each_solver_alone(system, goal, solver):
     found = getattr(system, goal)(LOAD, solver=solver)
     assert found.certified
@@ -329,9 +330,18 @@ def test_options_go_to_the_solver_and_over_the_library_s(system, goal):
 
 
 @every_goal
-def test_option_that_the_solver_does_not_have_is_its_own_error(system, goal):
-    with pytest.raises(NotCertifiedError, match="no_such_option"):
+def test_option_that_the_solver_does_not_have_is_named_before_it_starts(system, goal, monkeypatch):
+    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
+    with pytest.raises(InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: TypeError"):
         getattr(system, goal)(LOAD, solver="SCS", solver_options={"no_such_option": 1})
+    with pytest.raises(InputError, match=r"^solver_options\['max_iters'\] = -5: is not taken by SCS: ValueError"):
+        getattr(system, goal)(LOAD, solver="SCS", solver_options={"eps_abs": 1e-6, "max_iters": -5})
+
+
+@every_goal
+def test_of_several_solvers_those_are_asked_that_take_the_option(system, goal):
+    found = getattr(system, goal)(LOAD, solver_options={"max_iters": 150})
+    assert [a.solver for a in found.attempts] == [s for s in ("ECOS", "SCS") if s in INSTALLED][:1]
 
 
 @every_goal

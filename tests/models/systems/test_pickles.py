@@ -29,8 +29,8 @@ def test_a_solved_system_pickles_and_solves_alike(sent):
     system = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3), time_unit="ms")
     first = system.assignment(4.5)
     again = sent(system)
-    assert system._search.programs
-    assert not again._search.programs
+    assert system._kept["assignment"]
+    assert not again._kept
     assert again.assignment(4.5).mean_delay == first.mean_delay
     assert (again.canonical_form, again.time_unit, again.modes) == (system.canonical_form, "ms", system.modes)
 
@@ -38,7 +38,7 @@ def test_a_solved_system_pickles_and_solves_alike(sent):
 def test_what_was_solved_is_no_part_of_the_other_systems():
     solved, fresh = (ParallelServers(MM1([3.0, 2.0], 0.1)) for _ in range(2))
     solved.optimum(2.0)
-    assert pickle.dumps(solved.__getstate__()["_known_kinds"]) == pickle.dumps(fresh.__getstate__()["_known_kinds"])
+    assert pickle.dumps(solved.__getstate__()["_kinds"]) == pickle.dumps(fresh.__getstate__()["_kinds"])
     assert pickle.loads(pickle.dumps(solved)).optimum(2.0).mean_delay == solved.optimum(2.0).mean_delay  # noqa: S301
     modes = pickle.loads(pickle.dumps(MultiMode([[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]])))  # noqa: S301
     assert modes.max_load == 4.0

@@ -96,9 +96,9 @@ def test_tunable_modes():
 def test_a_system_that_was_solved_before_answers_alike():
     used = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
     used.assignment(4.4)
-    programs = dict(used._search.programs)
+    kept = dict(used._kept)
     xr.testing.assert_identical(study([used], [3.0, 4.5]), study(MODES[:1], [3.0, 4.5]))
-    assert used._search.programs == programs
+    assert used._kept == kept
 
 
 # ---- what fails

@@ -8,7 +8,7 @@ import pytest
 from families import three_families
 
 from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
-from sojourn.models.systems.parallel import search
+from sojourn.models.core import solve as engine
 from sojourn.models.systems.parallel.control import price_of_optimum
 from sojourn.reference import controlled, equilibrium, optimum
 from sojourn.reference import price_of_optimum as exact_price
@@ -22,7 +22,7 @@ each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 
 @pytest.fixture
 def no_solver(monkeypatch):
-    monkeypatch.setattr(search, "run", lambda *_: pytest.fail("a solver was started"))
+    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
 
 
 # ---- the two ends

@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 
 from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
+from sojourn.models.core import solve as engine
 from sojourn.models.core.curve import CurveInterruptedError
-from sojourn.models.systems.parallel import sweep
 from sojourn.models.systems.parallel.curve import curve
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
@@ -97,7 +97,7 @@ def test_goal_that_there_is_not(system):
     ],
 )
 def test_bad_loads_are_named_before_any_solver_starts(system, loads, message, monkeypatch):
-    monkeypatch.setattr(sweep, "Compiled", lambda *_: pytest.fail("a solver was started"))
+    monkeypatch.setattr(engine, "Compiled", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=message) as caught:
         system.curve(loads)
     assert isinstance(caught.value, LoadError) or loads == ["a"]
@@ -130,15 +130,15 @@ def test_round_trip_through_netcdf(system, goal, tmp_path):
 
 def interrupt_at(monkeypatch, goal, load):
     """Ctrl-C within the block of a load; two loads a block."""
-    honest = sweep.Sweep.solve
+    honest = engine.Task.solve
 
     def solve(self, loads):
-        if self._search.goal == goal and load in loads:
+        if self.question.goal == goal and load in loads:
             raise KeyboardInterrupt
         return honest(self, loads)
 
-    monkeypatch.setattr(sweep, "MOST", 2)
-    monkeypatch.setattr(sweep.Sweep, "solve", solve)
+    monkeypatch.setattr(engine, "MOST", 2)
+    monkeypatch.setattr(engine.Task, "solve", solve)
 
 
 @pytest.mark.parametrize("goal", GOALS)
@@ -162,7 +162,7 @@ def test_interrupted_at_once_keeps_an_empty_dataset(system, monkeypatch, tmp_pat
 
 def spoil(monkeypatch, load, flow):
     """Every solver answers one load with a flow of one's own, or with none."""
-    honest = sweep.Compiled.solve
+    honest = engine.Compiled.solve
 
     def solve(self, *values):
         answers = honest(self, *values)
@@ -172,7 +172,7 @@ def spoil(monkeypatch, load, flow):
         answers.raw.x[np.ix_(wrong, place)] = np.nan if flow is None else flow
         return answers
 
-    monkeypatch.setattr(sweep.Compiled, "solve", solve)
+    monkeypatch.setattr(engine.Compiled, "solve", solve)
 
 
 def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch):

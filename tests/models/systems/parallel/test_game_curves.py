@@ -9,11 +9,12 @@ import pytest
 from counterexamples import SMALL
 from rich.console import Console
 
-from sojourn.models import MD1, MG1, MM1, InputError, LoadError, NotCertifiedError, ParallelServers
+from sojourn.models import MD1, MG1, MM1, InputError, LoadError, ParallelServers
 from sojourn.models.benchmarks import worst_case_rule as gallery
+from sojourn.models.core import solve as engine
 from sojourn.models.core.curve import CurveInterruptedError
-from sojourn.models.systems.parallel import game_curves as anarchy
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
+from sojourn.models.systems.parallel.questions import Players
 from sojourn.models.systems.parallel.worst_case import WorstCaseInterruptedError
 from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
 from sojourn.reference.parallel import worst_case
@@ -65,16 +66,13 @@ def test_control_shows_where_it_is_enough():
     (lambda: control_curve(MIXED, 190.0, strategies=["best"]), InputError, r"^strategy = 'best': is not a strategy"),
 ])  # fmt: skip
 def test_bad_input_before_any_solver(call, error, message, monkeypatch):
-    monkeypatch.setattr(ParallelServers, "_first", lambda *_: pytest.fail("a solver was started"))
+    monkeypatch.setattr(engine.Task, "_best", lambda *_, **__: pytest.fail("a solver was started"))
     with pytest.raises(error, match=message):
         call()
 
 
 def test_an_answer_that_is_not_there_is_nan(monkeypatch):
-    def fails(*_, **__):
-        raise NotCertifiedError("nothing", None, ())
-
-    monkeypatch.setattr(ParallelServers, "selfish", fails)
+    monkeypatch.setattr(Players, "finish", lambda self, program, returned, points: self.nothing(len(points[0])))
     with pytest.warns(UserWarning, match="^1 of 2 answers are not certified; see certified, gap$"):
         data = players_curve(MIXED, [190.0], [2, math.inf])
     assert np.isnan(data["delay"].values[0, 0])
@@ -82,19 +80,20 @@ def test_an_answer_that_is_not_there_is_nan(monkeypatch):
 
 
 def test_what_was_done_before_an_interrupt_is_kept(monkeypatch):
-    done = []
+    honest, done = engine.Task.solve, []
 
-    def stops(system, best, part, **how):
-        if len(done) >= 4:
+    def stops(self, *points):
+        done.append(len(points[0]))
+        if len(done) == 3:
             raise KeyboardInterrupt
-        done.append(part)
-        return real(system, best, part, **how)
+        return honest(self, *points)
 
-    real = anarchy.follow
-    monkeypatch.setattr(anarchy, "follow", stops)
+    monkeypatch.setattr(engine, "MOST", 2)
+    monkeypatch.setattr(engine.Task, "solve", stops)
     with pytest.raises(CurveInterruptedError) as stop:
         control_curve(MIXED, 190.0, [0.0, 0.2, 0.4, 0.6])
     assert stop.value.dataset["fraction"].values.tolist() == [0.0, 0.2]
+    assert done == [2, 2, 2]  # two strategies, then the first of the next block
 
 
 # ---- the worst case by convex programs

@@ -23,7 +23,7 @@ from sojourn.models import (
     Polynomial,
     Tandem,
 )
-from sojourn.models.systems.parallel import limited, search
+from sojourn.models.core import solve as engine
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.limits import together
 
@@ -33,8 +33,7 @@ LOAD = 190.0
 
 @pytest.fixture
 def no_solver(monkeypatch):
-    for module in (limited, search):
-        monkeypatch.setattr(module, "run", lambda *_: pytest.fail("a solver was started"))
+    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
 
 
 @pytest.mark.parametrize(("limit", "message"), [

@@ -29,18 +29,18 @@ def test_a_formulation_goes_to_the_goal_that_it_writes():
 
 
 def test_infinite_gaps_of_failed_attempts_are_null_in_json(monkeypatch):
-    from sojourn.models.systems.parallel import search
+    from sojourn.models.core import solve as engine
 
-    real = search.run
+    real = engine.run
 
-    def first_fails(problem, solver, options):
-        ran = real(problem, solver, options)
+    def first_fails(problem, solver, *how):
+        ran = real(problem, solver, *how)
         if solver == "CLARABEL":
             for variable in problem.variables():
                 variable.value = None
         return ran
 
-    monkeypatch.setattr(search, "run", first_fails)
+    monkeypatch.setattr(engine, "run", first_fails)
     told = ParallelServers(MM1([10.0, 5.0])).optimum(6.0).to_dict()
     assert told["attempts"][0]["gap"] is None
     json.dumps(told, allow_nan=False)

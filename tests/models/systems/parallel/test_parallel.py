@@ -93,13 +93,15 @@ def test_minmax_counts_the_servers_by_bisection():
     for load in (1.0, 40.0, 120.0, 199.0):
         true = exact.equilibrium(bank, load)
         search = Bisection(bank, load)
-        counts = []
-        for count in search:
+        counts, last = [], False
+        while not last:
+            count, last = search.ask()
             counts.append(count)
             members = np.sort(search.order[:count])
             short = load < bank.rate[members].sum()
             latency = float(exact.equilibrium(bank.take(members), load).multiplier) if short else np.inf
-            search.tell(count, latency)
+            if not last:
+                search.tell(count, latency)
         assert counts[-1] == true.active.sum()
         asked.append(len(counts))
     assert max(asked) <= 6

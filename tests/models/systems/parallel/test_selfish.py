@@ -11,8 +11,8 @@ from families import three_families
 from scipy.integrate import quad
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, MMc, ParallelServers
+from sojourn.models.core import solve as engine
 from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers, seen_by_followers, seen_by_players
-from sojourn.models.systems.parallel import search
 from sojourn.models.systems.parallel.control import price_of_optimum
 from sojourn.reference import controlled, equilibrium, optimum
 from sojourn.reference import price_of_optimum as exact_price
@@ -303,14 +303,14 @@ def test_the_potential_of_players_is_least_at_their_equilibrium():
 ])  # fmt: skip
 @pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy", "sensitivity"])
 def test_players_that_are_none_are_refused_by_all_before_any_solver(ask, players, message, monkeypatch):
-    monkeypatch.setattr(search, "run", lambda *_: pytest.fail("a solver was started"))
+    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=message):
         getattr(SYSTEM, ask)(190.0, players)
 
 
 @pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy"])
 def test_minmax_of_players_is_refused_before_any_solver(ask, monkeypatch):
-    monkeypatch.setattr(search, "run", lambda *_: pytest.fail("a solver was started"))
+    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
     message = r"^formulation = 'minmax': does not fit these servers: it is not written for a finite number of players; use auto$"
     for system in (SYSTEM, ParallelServers(MM1([10.0, 20.0]), MD1([5.0]))):
         with pytest.raises(FormulationError, match=message):

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, DualMode, InputError, MinShare, MultiMode, ParallelServers
+from sojourn.models.core import solve as engine
 from sojourn.models.latency import Constant, MMc
-from sojourn.models.systems.parallel import sweep
-from sojourn.models.systems.service_modes import sweep as dual_sweep
 from sojourn.reference import service_modes as exact_dual
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
@@ -27,7 +26,7 @@ PARTS = np.array([0.9, 0.02, 0.5, 1 - 1e-6, 0.999])
 def test_answers_are_those_of_single_solves_and_of_the_reference(name, goal, solver):
     system = SYSTEMS[name]
     loads = (PARTS if solver is None else PARTS[PARTS <= 0.999]) * system.total_rate  # one solver alone fails beyond
-    found = system.sweep(goal, loads[0], solver=solver).solve(loads)
+    found = system.task(goal, loads[0], solver=solver).solve(loads)
     true = getattr(exact, goal)(system.bank, loads)
     assert found.certified.all()
     np.testing.assert_allclose(found.mean_delay, true.mean_delay, rtol=1e-8)
@@ -45,11 +44,11 @@ def test_answer_does_not_depend_on_what_was_solved_before(goal):
     """Nor on its place in a block: to the last digits that Newton's steps leave."""
     system = SYSTEMS["mixed"]
     loads = np.linspace(0.05, 0.95, 7) * system.total_rate
-    whole = system.sweep(goal, loads[0]).solve(loads)
-    used = system.sweep(goal, loads[3])
+    whole = system.task(goal, loads[0]).solve(loads)
+    used = system.task(goal, loads[3])
     used.solve(loads[::-1])
     for k, load in enumerate(loads):
-        fresh = system.sweep(goal, load).solve(loads[k : k + 1])
+        fresh = system.task(goal, load).solve(loads[k : k + 1])
         for found in (fresh, used.solve(loads[k : k + 1])):
             np.testing.assert_allclose(found.mean_delay, whole.mean_delay[k], rtol=1e-13)
             np.testing.assert_allclose(found.flow[0], whole.flow[k], rtol=0, atol=1e-12 * load)
@@ -57,7 +56,7 @@ def test_answer_does_not_depend_on_what_was_solved_before(goal):
 
 def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
     """The chain, for the loads alone that are not certified yet."""
-    honest, asked = sweep.Compiled.solve, []
+    honest, asked = engine.Compiled.solve, []
 
     def solve(self, *values):
         answers = honest(self, *values)
@@ -68,9 +67,9 @@ def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
             answers.raw.x[1] = np.nan
         return answers
 
-    monkeypatch.setattr(sweep.Compiled, "solve", solve)
+    monkeypatch.setattr(engine.Compiled, "solve", solve)
     system = SYSTEMS["MM1"]
-    found = system.sweep("optimum", 100.0).solve(np.array([100.0, 190.0, 350.0]))
+    found = system.task("optimum", 100.0).solve(np.array([100.0, 190.0, 350.0]))
     assert asked == [("Clarabel", 3), ("Clarabel", 2), ("ECOS", 1)]  # with its own tolerances, tighter, and the next
     assert found.certified.all()
 
@@ -78,9 +77,9 @@ def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
 def test_without_polish_the_solver_s_own_answers_are_certified():
     system = SYSTEMS["MM1"]
     loads = np.array([100.0, 350.0])
-    found, true = system.sweep("optimum", 100.0, polish=False, solver="SCS").solve(loads), exact.optimum(system.bank, loads)
+    found, true = system.task("optimum", 100.0, polish=False, solver="SCS").solve(loads), exact.optimum(system.bank, loads)
     assert np.all(np.abs(found.mean_delay / true.mean_delay - 1) <= found.gap)
-    assert not system.sweep("optimum", 100.0, polish=False, solver="SCS", gap=1e-16).solve(loads).certified.any()
+    assert not system.task("optimum", 100.0, polish=False, solver="SCS", gap=1e-16).solve(loads).certified.any()
 
 
 @pytest.mark.parametrize("formulation", ["minmax", "epigraph"])
@@ -88,7 +87,7 @@ def test_what_cannot_be_compiled_is_asked_one_at_a_time(formulation):
     """Prefixes of the servers, and tangents."""
     bank = MM1([10.0, 5.0]) if formulation == "minmax" else MMc([4.0, 3.0], servers=[2, 3])
     system, goal = ParallelServers(bank), "equilibrium" if formulation == "minmax" else "optimum"
-    asked = system.sweep(goal, 3.0, formulation=formulation)
+    asked = system.task(goal, 3.0, formulation=formulation)
     assert asked.block == 1
     loads = np.array([3.0, 6.0])
     np.testing.assert_allclose(asked.solve(loads).mean_delay, getattr(exact, goal)(bank, loads).mean_delay, rtol=1e-8)
@@ -96,15 +95,20 @@ def test_what_cannot_be_compiled_is_asked_one_at_a_time(formulation):
 
 def test_within_limits_too():
     system, limit = SYSTEMS["MM1"], MinShare([0.0, 0.0, 0.6])
-    found = system.sweep("optimum", 100.0, subject_to=[limit]).solve(np.array([100.0, 200.0]))
+    found = system.task("optimum", 100.0, subject_to=[limit]).solve(np.array([100.0, 200.0]))
     assert found.certified.all()
     assert found.mean_delay[0] == pytest.approx(system.optimum(100.0, subject_to=[limit]).mean_delay, rel=1e-12)
     with pytest.raises(InputError, match="selfish users keep no operator's limits"):
-        system.sweep("equilibrium", 100.0, subject_to=[limit])
+        system.task("equilibrium", 100.0, subject_to=[limit])
 
 
-def test_option_that_the_solver_does_not_have_leaves_no_answer():
-    found = SYSTEMS["MM1"].sweep("optimum", 100.0, solver="CLARABEL", solver_options={"no_such": 1}).solve(np.array([100.0]))
+def test_option_that_the_solver_does_not_have_is_named_before_it_starts():
+    with pytest.raises(InputError, match=r"^solver_options\['no_such'\] = 1: is not taken by CLARABEL: TypeError: .*no_such"):
+        SYSTEMS["MM1"].task("optimum", 100.0, solver="CLARABEL", solver_options={"no_such": 1})
+
+
+def test_a_solver_that_returns_nothing_leaves_no_answer():
+    found = SYSTEMS["MM1"].task("optimum", 100.0, solver="CLARABEL", solver_options={"max_iter": 1}).solve(np.array([100.0]))
     assert np.isnan(found.mean_delay[0])
     assert found.gap[0] == math.inf
     assert not found.certified[0]
@@ -115,7 +119,7 @@ def test_endless_and_constant_servers():
     system = ParallelServers(MM1([10.0, 5.0]), Constant([0.5]))
     loads = np.array([4.0, 12.0, 100.0])
     for goal in GOALS:
-        found = system.sweep(goal, loads[0]).solve(loads)
+        found = system.task(goal, loads[0]).solve(loads)
         assert found.certified.all()
         np.testing.assert_allclose(found.mean_delay, getattr(exact, goal)(system.bank, loads).mean_delay, rtol=1e-9)
 
@@ -151,7 +155,7 @@ def test_partitions_are_those_of_single_solves(solver):
 
 
 def test_solver_that_takes_no_new_data_is_asked_one_at_a_time(monkeypatch):
-    monkeypatch.setattr(dual_sweep, "SESSIONS", {})
+    monkeypatch.setattr(engine, "session", lambda solver: None)
     loads = np.array([1.0, 4.5])
     one, parts = A.assignment_sweep(), A.partition_sweep()
     assert (one.block, parts.block) == (1, 1)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, FormulationError, InputError, LoadError, MultiMode, NotCertifiedError
-from sojourn.models.systems.service_modes import search, sum_of_squares
+from sojourn.models.core import solve as engine
+from sojourn.models.systems.service_modes import sum_of_squares
+from sojourn.models.systems.service_modes.questions import Partition
 from sojourn.reference import service_modes as exact
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
@@ -90,13 +92,15 @@ def test_unit_of_time_does_not_matter():
 
 
 def test_solver_that_fails_is_passed_over_and_recorded(monkeypatch):
-    ask = sum_of_squares.ask
+    honest = engine.run
 
-    def failing(program, along, solver, options):
-        found, attempt = ask(program, along, solver, options)
-        return (None, attempt) if solver == "CLARABEL" else (found, attempt)
+    def failing(problem, solver, options, effort):
+        ran = honest(problem, solver, options, effort)
+        for variable in problem.variables() if solver == "CLARABEL" else ():
+            variable.value = None
+        return ran
 
-    monkeypatch.setattr(search.sum_of_squares, "ask", failing)
+    monkeypatch.setattr(engine, "run", failing)
     found = A.assignment(4.5)
     assert found.solver == "SCS"
     assert [(a.solver, a.formulation) for a in found.attempts] == [("CLARABEL", "sos"), ("CLARABEL", "sos-again"), ("SCS", "sos")]
@@ -104,24 +108,21 @@ def test_solver_that_fails_is_passed_over_and_recorded(monkeypatch):
 
 
 def test_first_tolerance_that_is_missed_is_relaxed(monkeypatch):
-    ask = sum_of_squares.ask
+    honest = engine.run
 
-    def stumbling(program, along, solver, options):
-        return ask(program, along, solver, {"max_iter": 3} if options is None else options)
+    def stumbling(problem, solver, options, effort):
+        return honest(problem, solver, {"max_iter": 3} if effort == "tight" else options, effort)
 
-    monkeypatch.setattr(search.sum_of_squares, "ask", stumbling)
+    monkeypatch.setattr(engine, "run", stumbling)
     found = A.assignment(4.5)
     assert (found.solver, found.formulation) == ("CLARABEL", "sos-again")
     assert found.attempts[0].gap > 1e-7
 
 
-def test_partition_that_fails_says_what_was_found(monkeypatch):
-    def nothing(*arguments, **options):
-        return None, search.Attempt("CLARABEL", "socp", "broken", np.inf, 0.0)
-
-    monkeypatch.setattr(search.partition, "ask", nothing)
-    with pytest.raises(NotCertifiedError, match=r"p = 0\.575\d* found, delay at least 6\.938\d*, but no partition: .*broken") as caught:
-        A.assignment(4.5)
+def test_without_a_partition_there_is_no_answer(monkeypatch):
+    monkeypatch.setattr(Partition, "finish", lambda self, program, returned, points: self.nothing(len(points[0])))
+    with pytest.raises(NotCertifiedError, match=r"^no certified assignment at load 4\.5, .*CLARABEL \(sos\): optimal\w*, gap inf") as caught:
+        DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).assignment(4.5)
     assert caught.value.solution is None
 
 
@@ -225,7 +226,7 @@ def test_many_stages_are_uncertified_and_no_crash():
 
 def test_moments_that_lead_nowhere_are_no_answer(monkeypatch):
     """Both ends of the interval are full at this load."""
-    monkeypatch.setattr(sum_of_squares, "candidates", lambda moments, d: np.array([0.0, 1.0]))
+    monkeypatch.setattr(sum_of_squares, "candidates", lambda moments, d: np.tile([0.0, 1.0], (len(moments), 1)))
     with pytest.raises(NotCertifiedError) as caught:
         A.assignment(4.5)
     assert caught.value.solution is None

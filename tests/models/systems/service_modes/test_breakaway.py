@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, FormulationError, MultiMode, NotCertifiedError
-from sojourn.models.core.native import Raw
+from sojourn.models.core.native.base import Raw
 from sojourn.models.core.parametric import Answers, Compiled
 from sojourn.models.systems.service_modes.breakaway import CertifiedBreakaway
 from sojourn.reference import service_modes as exact

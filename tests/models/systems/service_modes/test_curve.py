@@ -5,9 +5,8 @@ import pytest
 import xarray as xr
 
 from sojourn.models import DualMode, InputError, LoadError, MultiMode, NotCertifiedError
+from sojourn.models.core import solve as engine
 from sojourn.models.core.curve import CurveInterruptedError
-from sojourn.models.core.parametric import Compiled
-from sojourn.models.systems.service_modes import sweep
 from sojourn.models.systems.service_modes.curve import profile
 from sojourn.models.systems.service_modes.sum_of_squares import coefficients
 from sojourn.reference import service_modes as exact
@@ -53,14 +52,14 @@ def test_what_is_not_there_is_not_marked():
 
 def test_one_load_is_one_semidefinite_program(monkeypatch):
     """The search for the breakaway costs some 60 more: it is made where a mark is asked for, or a refined picture needs it."""
-    honest, solved = Compiled.solve, []
+    honest, solved = engine.Compiled.solve, []
 
     def counting(self, *values):
         if values[0][0].name() == "above":
             solved.append(len(values[0][1]))
         return honest(self, *values)
 
-    monkeypatch.setattr(Compiled, "solve", counting)
+    monkeypatch.setattr(engine.Compiled, "solve", counting)
     data = A.curve(LOADS)
     assert sum(solved) == len(LOADS)
     assert not {"breakaway_load", "breakaway_from", "breakaway_p"} & set(data.attrs)
@@ -95,15 +94,15 @@ def test_survives_a_file(system, tmp_path):
 
 def interrupt_at(monkeypatch, load):
     """Ctrl-C within the block of a load; two loads a block."""
-    honest = sweep.AssignmentSweep.solve
+    honest = engine.Task.solve
 
-    def interrupted(self, loads):
+    def interrupted(self, loads, *rest):
         if load in loads:
             raise KeyboardInterrupt
-        return honest(self, loads)
+        return honest(self, loads, *rest)
 
-    monkeypatch.setattr(sweep, "BLOCK", 2)
-    monkeypatch.setattr(sweep.AssignmentSweep, "solve", interrupted)
+    monkeypatch.setattr(engine, "MOST", 2)
+    monkeypatch.setattr(engine.Task, "solve", interrupted)
 
 
 def test_ctrl_c_keeps_what_was_done(monkeypatch):
@@ -116,7 +115,7 @@ def test_ctrl_c_keeps_what_was_done(monkeypatch):
 
 def test_load_without_an_answer_does_not_stop_the_others(monkeypatch):
     """No solver answers the semidefinite program of one load."""
-    honest, broken = sweep.Compiled.solve, coefficients(exact.segment(A.rates, LOADS[1]))[0]
+    honest, broken = engine.Compiled.solve, coefficients(exact.segment(A.rates, LOADS[1]))[0]
 
     def failing(self, *values):
         answers, given = honest(self, *values), values[0][1]
@@ -124,7 +123,7 @@ def test_load_without_an_answer_does_not_stop_the_others(monkeypatch):
             answers.raw.x[np.isclose(given, broken).all(axis=1)] = np.nan
         return answers
 
-    monkeypatch.setattr(sweep.Compiled, "solve", failing)
+    monkeypatch.setattr(engine.Compiled, "solve", failing)
     with pytest.warns(UserWarning, match="1 of 3 answers are not certified"):
         data = A.curve(LOADS)
     assert np.isnan(data.p[1])
@@ -229,7 +228,7 @@ def test_ctrl_c_while_the_breakaway_is_sought_keeps_all_loads(monkeypatch):
     (["a"], r"^loads = \['a'\]: is not made of numbers"),
 ])  # fmt: skip
 def test_no_solver_starts_on_bad_loads(loads, message, monkeypatch):
-    monkeypatch.setattr(sweep, "Compiled", lambda *_, **__: pytest.fail("a solver was started"))
+    monkeypatch.setattr(engine, "Compiled", lambda *_, **__: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=message):
         A.curve(loads)
 

@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, FormulationError, InputError, LoadError, MultiMode, NotCertifiedError
-from sojourn.models.core.wanted import Wanted
-from sojourn.models.systems.service_modes import partition
 from sojourn.reference import service_modes as exact
 
 SOLVERS = [s for s in ("CLARABEL", "SCS", "ECOS") if s in cp.installed_solvers()]
@@ -92,13 +90,11 @@ def test_constraint_of_one_s_own_is_honoured():
 
 
 def test_program_used_again_gives_the_same_as_a_fresh_one():
-    once = partition.write(A.rates)
-    points = [(4.0, 0.5), (2.0, 0.5), (2.0, 0.9), (4.0, 0.5)]
+    used, points = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), [(4.0, 0.5), (2.0, 0.5), (2.0, 0.9), (4.0, 0.5)]
     delays = []
     for load, p in points:
-        parts = np.array([p, 1 - p])
-        again, _ = partition.ask(once, A.rates, load, parts, "CLARABEL", None, Wanted.of({}), polish=False)
-        fresh, _ = partition.ask(partition.write(A.rates), A.rates, load, parts, "CLARABEL", None, Wanted.of({}), polish=False)
+        again = used.partition(load, p, polish=False)
+        fresh = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).partition(load, p, polish=False)
         np.testing.assert_array_equal(again.share, fresh.share)
         delays.append(again.mean_delay)
     # every parameter counts

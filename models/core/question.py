@@ -1,0 +1,153 @@
+"""What is asked of a system: how it is written for a solver, and what a solver's answers to it mean."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+import cvxpy as cp
+import numpy as np
+
+from ...reference.errors import Array
+from .solution import Provenance
+from .table import Mask, Table
+from .wanted import Wanted
+
+Points = tuple[Array, ...]
+"""K points: columns of leading length K, the first of which are the loads."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers(Table):
+    """The best answers found at K points, as columns; `Answers.nothing` is the lack of them.
+
+    Attributes
+    ----------
+    gap : ndarray, shape (K,)
+        Relative error that each can have; infinite where there is none.
+    certified : ndarray of bool, shape (K,)
+    """
+
+    gap: Array
+    certified: Mask
+
+    absent: ClassVar[Mapping[str, Any]] = {"gap": np.inf, "certified": False, "lower_bound": 0.0, "upper_bound": np.inf, "steps": 0}
+    """What a column has where there is no answer; the others have NaN."""
+    key: ClassVar[str]
+    """The column that is finite where there is an answer."""
+
+    @classmethod
+    def nothing(cls, count: int, **shapes: tuple[int, ...]) -> Self:
+        """Return K missing answers; `shapes` are those of a row of the columns that are no numbers."""
+        return cls(*(np.full((count, *shapes.get(f.name, ())), cls.absent.get(f.name, np.nan)) for f in fields(cls)))
+
+    @property
+    def there(self) -> Mask:
+        """Which points have an answer, certified or not."""
+        column = getattr(self, self.key)
+        return np.asarray(np.isfinite(column).all(axis=tuple(range(1, column.ndim))))
+
+
+class Program(Protocol):
+    """A problem with its handles; those beyond the problem are its question's own."""
+
+    @property
+    def problem(self) -> cp.Problem:
+        """The problem that a solver is given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Returned:
+    """What a solver returned at K points.
+
+    Attributes
+    ----------
+    value : callable
+        From a variable of the program to its values, shape (K, ...); NaN where the solver returned none.
+    dual : callable
+        The same for the dual values of an equation or inequality.
+    status : tuple of str
+        The solver's own word at each point.
+    """
+
+    value: Callable[[cp.Variable], Array]
+    dual: Callable[[cp.Constraint], Array]
+    status: tuple[str, ...]
+
+
+P = TypeVar("P", bound=Program)
+R = TypeVar("R", bound=Answers)
+S = TypeVar("S")
+
+
+class Question(ABC, Generic[P, R, S]):
+    """What is asked of a system, for any solver and any number of points; `sojourn.models.core.solve.Task` asks it.
+
+    Attributes
+    ----------
+    name : str
+        In messages: ``"optimum"``.
+    wanted : Wanted
+        What certifies an answer.
+    polish : bool
+        Whether Newton steps finish what a solver began: then a solver's own tolerances come first where there are many points.
+    degenerate : bool
+        Whether a second try of a solver, with other options, may find what the first did not.
+    remedy : str
+        What else can be done where no answer is certified.
+    """
+
+    name: str
+    wanted: Wanted
+    polish: bool = False
+    degenerate: bool = False
+    remedy: str = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
+
+    @abstractmethod
+    def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
+        """Return the ways to write it, the best first, and the kinds of cone beyond the linear ones that each needs.
+
+        Raises
+        ------
+        FormulationError
+            On a name that is none, ``"auto"`` apart.
+        """
+
+    @abstractmethod
+    def write(self, form: str, points: Points) -> P:
+        """Return the program, with parameters for what changes from point to point."""
+
+    def pattern(self, form: str, points: Points) -> Hashable:
+        """Return what must be equal of points that one program serves; None where one serves all, ... where each has its own."""
+        return None
+
+    @abstractmethod
+    def parameters(self, program: P, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
+        """Return the values of the program's parameters at K points, each of shape (K, ...)."""
+
+    @abstractmethod
+    def finish(self, program: P, returned: Returned, points: Points) -> R:
+        """Return the answers that a solver's numbers lead to at K points: put right, polished, certified."""
+
+    def refine(self, program: P, found: R) -> P | None:
+        """Return the next program where one is not enough, told what the last led to; None where it is."""
+        return None
+
+    @abstractmethod
+    def nothing(self, count: int) -> R:
+        """Return K missing answers."""
+
+    @abstractmethod
+    def solution(self, found: R, points: Points, how: Provenance) -> S:
+        """Return the first of some answers as a user has it."""
+
+    def title(self, points: Points) -> str:
+        """Return what is asked at the first of some points, for messages."""
+        return f"{self.name} at load {points[0][0]:g}"
+
+    @property
+    def size(self) -> int:
+        """Numbers of an answer: how many points are asked together depends on it."""
+        return 1
