@@ -17,7 +17,7 @@ from ....reference.parallel.control import check_fractions, check_strategy
 from ....reference.parallel.players import check_players
 from ....reference.parallel.thresholds import thresholds
 from ...core import curve as driver
-from ...core.curve import Delays, SequentialSweep, anarchy, answers, check_loads, curve_of, variable
+from ...core.curve import Delays, SequentialSweep, anarchy, answers, check_loads, variable
 from ...core.solve import no_limits
 from ...latency.seen import seen_by_players
 from .control import follow, price_of_optimum
@@ -145,17 +145,25 @@ def control_curve(
         parts = np.unique([*parts, enough])
     settings: How = {**how, "throw": False}
 
-    def dataset(parts: Array, rows: Mapping[str, Delays]) -> xr.Dataset:
+    def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
         dims, each = ("fraction", "strategy"), Delays.beside(list(rows.values()))
-        return xr.Dataset(
-            {
-                **answers(each, system.time_unit, dims=dims),
-                "ratio": variable(each.mean_delay / best.mean_delay, "mean delay over the optimum's", "ratio", dims),
-                "optimum_delay": variable(best.mean_delay, "mean delay at the optimum", "delay", (), system.time_unit),
-            },
-            coords={"fraction": ("fraction", parts, {"long_name": "part of the load under control"}), "strategy": list(rows)},
-            attrs={"load": best.load, "price_of_optimum": enough, "time_unit": system.time_unit},
-        )
+        return answers(each, system.time_unit, dims=dims) | {
+            "ratio": variable(each.mean_delay / best.mean_delay, "mean delay over the optimum's", "ratio", dims),
+            "optimum_delay": variable(best.mean_delay, "mean delay at the optimum", "delay", (), system.time_unit),
+        }
 
     sweeps: dict[str, Sweep] = {kind: SequentialSweep(partial(follow, system, best, strategy=kind, **settings)) for kind in kinds}
-    return curve_of(sweeps, parts, dataset, refine=refine, kinks=lambda: [enough], drawn=("ratio",), over="fraction", most=MOST_FRACTIONS)
+    return driver.curve(
+        system,
+        parts,
+        sweeps,
+        variables,
+        over="fraction",
+        long_name="part of the load under control",
+        refine=refine,
+        kinks=lambda: [enough],
+        drawn=("ratio",),
+        most=MOST_FRACTIONS,
+        coords={"strategy": list(sweeps)},
+        attrs={"load": best.load, "price_of_optimum": enough},
+    )
