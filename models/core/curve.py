@@ -1,16 +1,8 @@
 """Answers to many questions as an `xarray.Dataset`: in blocks, with progress, interruption, and the points that a picture needs.
 
-A variable says in its attribute ``role`` what it is; what reads a dataset goes by that, whatever the names are:
-
-========== ===========================================================
-delay      of an answer; a picture has it on a logarithmic axis
-beside     a delay to compare with, which may leave the picture
-ratio      of two delays
-part       between 0 and 1
-gap        certified relative error, infinite without an answer
-certified  whether the gap is the one that was asked for
-others     ``bound``, ``price``, ``flow``, ``share``
-========== ===========================================================
+The attribute ``role`` of a variable says what it is, whatever its name: ``delay`` of an answer, a delay ``beside`` to compare with, ``ratio``
+of two, ``part`` between 0 and 1, ``gap`` (certified relative error, infinite without an answer), ``certified``, ``bound``, ``price``,
+``flow``, ``share``.
 """
 
 from __future__ import annotations
@@ -176,98 +168,45 @@ def warn(text: str) -> None:
 
 def curve(
     system: System,
-    loads: npt.ArrayLike,
+    points: npt.ArrayLike,
     sweeps: Mapping[str, Sweep],
     variables: Callable[[Array, Rows], Mapping[str, Variable]] | None = None,
     *,
+    over: str = "load",
+    long_name: str = "total load",
+    capacity: float | None = None,
     columns: Sequence[Array] = (),
     refine: bool | float = False,
     kinks: Callable[[], npt.ArrayLike] = tuple,
     drawn: Sequence[str] = DRAWN,
+    most: int = MOST,
     coords: Mapping[str, Any] | None = None,
     attrs: Mapping[str, Any] | None = None,
-    capacity: float | None = None,
 ) -> xr.Dataset:
-    """Put questions to a system at many loads.
+    """Put questions to a system at many loads, or along another axis.
 
     Parameters
     ----------
     system : System
-    loads : array_like, shape (K,)
+    points : array_like, shape (K,)
+        Loads, checked here; points along another axis are taken as they are.
     sweeps : mapping of str to Sweep
         The questions, by name; ``""`` where there is one alone.
     variables : callable, optional
-        From loads and the rows of each question to variables. By default those of `answers`, and with the questions ``optimum`` and
+        From points and the rows of each question to variables. By default those of `answers`, and with the questions ``optimum`` and
         ``equilibrium`` the price of anarchy.
-    columns, refine, kinks, drawn
-        As for `curve_of`.
-    coords, attrs : mapping, optional
-        What the dataset has beside the coordinates ``load`` and ``utilisation`` and the attributes ``time_unit`` and ``max_load``.
+    over, long_name : str
+        Name of the dimension, and what it is.
     capacity : float, optional
-        Load of which ``utilisation`` is a part; by default the largest.
-
-    Returns
-    -------
-    xarray.Dataset
-
-    Raises
-    ------
-    LoadError, InputError
-        Before any question is asked.
-    CurveInterruptedError
-        On Ctrl-C, with what was done.
-    """
-    points, time = check_loads(loads, system.check_load), system.time_unit
-    whole = system.max_load if capacity is None else capacity
-
-    def usual(_: Array, rows: Rows) -> dict[str, Variable]:
-        found: dict[str, Variable] = {}
-        for name, table in rows.items():
-            found |= answers(table, time, name, f"mean delay, {name}" if name else "mean delay")
-        return found | (anarchy(rows["equilibrium"], rows["optimum"]) if {"equilibrium", "optimum"} <= rows.keys() else {})
-
-    def dataset(points: Array, rows: Rows) -> xr.Dataset:
-        return xr.Dataset(
-            (variables or usual)(points, rows),
-            coords={
-                "load": ("load", points, {"long_name": "total load", "units": f"1/{time}"}),
-                "utilisation": ("load", points / whole, {"long_name": "load over capacity"}),
-                **(coords or {}),
-            },
-            attrs={"time_unit": time, "max_load": system.max_load, **(attrs or {})},
-        )
-
-    return curve_of(sweeps, points, dataset, columns=columns, refine=refine, kinks=kinks, drawn=drawn)
-
-
-def curve_of(
-    sweeps: Mapping[str, Sweep],
-    points: Array,
-    dataset: Callable[[Array, Rows], xr.Dataset],
-    *,
-    columns: Sequence[Array] = (),
-    refine: bool | float = False,
-    kinks: Callable[[], npt.ArrayLike] = tuple,
-    drawn: Sequence[str] = DRAWN,
-    over: str = "load",
-    most: int = MOST,
-) -> xr.Dataset:
-    """Put questions at points along an axis; `curve` where that is the load.
-
-    Parameters
-    ----------
-    sweeps : mapping of str to Sweep
-    points : ndarray, shape (K,)
-    dataset : callable
-        From points and the rows of each question to the dataset.
+        Load of which the coordinate ``utilisation`` is a part; by default the largest.
     columns : sequence of ndarray, shape (K, ...)
         What the questions take beside the point; then there is no refinement.
     refine, kinks, most
-        As for `refined`.
+        As for `sojourn.models.core.refinement.refined`.
     drawn : sequence of str
         Roles of the variables that a picture shows.
-    over : str
-        The dimension.
+    coords, attrs : mapping, optional
+        What the dataset has beside the dimension, ``utilisation`` and the attributes ``time_unit`` and ``max_load``.
 
     Returns
     -------
@@ -276,20 +215,31 @@ def curve_of(
 
     Raises
     ------
+    LoadError, InputError
+        Before any question is asked.
     CurveInterruptedError
         On Ctrl-C, with the points at which every question was answered.
     """
-    width = min(sweep.block for sweep in sweeps.values())
+    time, loads = system.time_unit, over == "load"
+    given = check_loads(points, system.check_load) if loads else np.asarray(points, dtype=float)
+    whole, width = capacity or system.max_load, min(sweep.block for sweep in sweeps.values())
 
-    def solve(points: Array, *columns: Array) -> xr.Dataset:
-        given, done, stopped = (points, *columns), [], False
-        blocks = [tuple(column[i : i + width] for column in given) for i in range(0, points.size, width)]
+    def dataset(points: Array, rows: Rows) -> xr.Dataset:
+        axis = {over: (over, points, {"long_name": long_name} | ({"units": f"1/{time}"} if loads else {}))}
+        if loads:
+            axis["utilisation"] = (over, points / whole, {"long_name": "load over capacity"})
+        found = _usual(time, rows) if variables is None else variables(points, rows)
+        return xr.Dataset(found, {**axis, **(coords or {})}, {"time_unit": time, "max_load": system.max_load, **(attrs or {})})
+
+    def solve(points: Array) -> xr.Dataset:
+        asked, done, stopped = (points, *columns), [], False
+        blocks = [tuple(column[i : i + width] for column in asked) for i in range(0, points.size, width)]
         try:
             for block in track(blocks, f"{over}s", weigh=lambda block: len(block[0])):
                 done.append({name: sweep.solve(*block) for name, sweep in sweeps.items()})
         except KeyboardInterrupt:
             stopped = True
-        parts = done or [{name: sweep.solve(*(column[:0] for column in given)) for name, sweep in sweeps.items()}]
+        parts = done or [{name: sweep.solve(*(column[:0] for column in asked)) for name, sweep in sweeps.items()}]
         rows = {name: type(parts[0][name]).joined([part[name] for part in parts]) for name in sweeps}
         data = dataset(points[: len(done) * width], rows)
         if stopped:
@@ -300,10 +250,18 @@ def curve_of(
         found = [(data[name].attrs["role"], values) for name, _, values in columns_of(data, drawn, over)]
         return [on_log_axis(v) if role in ("delay", "beside") else on_axis(v, 1.0 if role == "part" else None) for role, v in found]
 
-    data = refined(lambda points: solve(points, *columns), points, refine, kinks, lines, over, most)
+    data = refined(solve, given, refine, kinks, lines, over, most)
     certified = by_role(data, "certified")
     missed = sum(int((~data[name]).sum()) for name in certified)
     if missed:
         asked = sum(data[name].size for name in certified)
         warn(f"{missed} of {asked} answers are not certified; see {', '.join([*certified, *by_role(data, 'gap')])}")
     return data
+
+
+def _usual(time: str, rows: Rows) -> dict[str, Variable]:
+    """Variables of any questions."""
+    found: dict[str, Variable] = {}
+    for name, table in rows.items():
+        found |= answers(table, time, name, f"mean delay, {name}" if name else "mean delay")
+    return found | (anarchy(rows["equilibrium"], rows["optimum"]) if {"equilibrium", "optimum"} <= rows.keys() else {})

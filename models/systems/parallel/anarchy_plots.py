@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ....reference.parallel.worst_case import WorstCase
 from ...frontend.style import COLOURS, grid, over_load, panels
-from .plots import lines_of
+from .plots import plot_price_of_anarchy
 
 STRATEGIES = {"llf": "largest latency first", "scale": "the optimum, scaled down"}
 
@@ -41,22 +41,9 @@ def plot_anarchy(
     figure, axes = panels(heights, size, title)
     plot_players(players, axes[0], found)
     if others:
-        plot_worst(players.sel(players=math.inf).drop_vars("players"), axes[1], others)
+        plot_price_of_anarchy(players.sel(players=math.inf).drop_vars("players"), axes[1], others, peaks=True)
     plot_control(control, axes[-1])
     return figure
-
-
-def plot_worst(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset]) -> None:
-    """Draw the price of anarchy of a curve and of variants over the load, with a dot where each line is highest."""
-    for colour, width, (name, curve) in lines_of(data, others):
-        load, ratio = curve["load"].values, curve["price_of_anarchy"].values
-        (drawn,) = axes.plot(load, ratio, color=colour, linewidth=width, label=name or "as it is")
-        if np.isfinite(ratio).any():
-            at = int(np.nanargmax(ratio))
-            axes.plot(load[at], ratio[at], "o", color=colour, markersize=4 + width, zorder=5)
-            drawn.set_label(f"{name or 'as it is'}: up to {ratio[at]:.4g}, load {load[at]:.4g}")
-    axes.set(ylabel="price of anarchy, variants")
-    over_load(axes, data)
 
 
 def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -> None:

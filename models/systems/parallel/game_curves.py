@@ -16,7 +16,7 @@ from ....reference.parallel.control import check_fractions, check_strategy, lead
 from ....reference.parallel.players import check_players
 from ....reference.parallel.thresholds import thresholds
 from ...core import curve as driver
-from ...core.curve import Delays, anarchy, answers, check_loads, curve_of, variable
+from ...core.curve import Delays, anarchy, answers, check_loads, variable
 from ...latency.seen import seen_by_players
 from .control import followed, price_of_optimum
 from .formulations import for_goal
@@ -139,20 +139,28 @@ def control_curve(
         parts = np.unique([*parts, enough])
     task = system.followers(best.load, **for_goal("equilibrium", how))
 
-    def dataset(parts: Array, rows: Mapping[str, Any]) -> xr.Dataset:
+    def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
         dims, each = ("fraction", "strategy"), Delays.beside(list(rows.values()))
-        return xr.Dataset(
-            {
-                **answers(each, system.time_unit, dims=dims),
-                "ratio": variable(each.mean_delay / best.mean_delay, "mean delay over the optimum's", "ratio", dims),
-                "optimum_delay": variable(best.mean_delay, "mean delay at the optimum", "delay", (), system.time_unit),
-            },
-            coords={"fraction": ("fraction", parts, {"long_name": "part of the load under control"}), "strategy": list(rows)},
-            attrs={"load": best.load, "price_of_optimum": enough, "time_unit": system.time_unit},
-        )
+        return answers(each, system.time_unit, dims=dims) | {
+            "ratio": variable(each.mean_delay / best.mean_delay, "mean delay over the optimum's", "ratio", dims),
+            "optimum_delay": variable(best.mean_delay, "mean delay at the optimum", "delay", (), system.time_unit),
+        }
 
     sweeps: dict[str, Sweep] = {kind: _Control(task, best, kind) for kind in kinds}
-    return curve_of(sweeps, parts, dataset, refine=refine, kinks=lambda: [enough], drawn=("ratio",), over="fraction", most=MOST_FRACTIONS)
+    return driver.curve(
+        system,
+        parts,
+        sweeps,
+        variables,
+        over="fraction",
+        long_name="part of the load under control",
+        refine=refine,
+        kinks=lambda: [enough],
+        drawn=("ratio",),
+        most=MOST_FRACTIONS,
+        coords={"strategy": list(sweeps)},
+        attrs={"load": best.load, "price_of_optimum": enough},
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -49,13 +50,21 @@ def plot_delay(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | 
     over_load(axes, data, ncols=1 if alone else 2)
 
 
-def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
-    """Draw the price of anarchy, with the loads where a server starts at the optimum (dotted) and at the equilibrium (dashed)."""
+def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None, *, peaks: bool = False) -> None:
+    """Draw the price of anarchy, with the loads where a server starts at the optimum (dotted) and at the equilibrium (dashed).
+
+    Beside others there are no such loads; with `peaks`, a dot where each line is highest.
+    """
     for colour, width, (name, curve) in lines_of(data, others):
-        axes.plot(curve["load"], curve["price_of_anarchy"], color=colour, linewidth=width, label=name or "as it is")
+        load, ratio, label = curve["load"].values, curve["price_of_anarchy"].values, name or "as it is"
+        if peaks and np.isfinite(ratio).any():
+            at = int(np.nanargmax(ratio))
+            axes.plot(load[at], ratio[at], "o", color=colour, markersize=4 + width, zorder=5)
+            label += f": up to {ratio[at]:.4g}, load {load[at]:.4g}"
+        axes.plot(load, ratio, color=colour, linewidth=width, label=label)
     if not others:
         _thresholds(data, axes)
-    axes.set(ylabel="price of anarchy")
+    axes.set(ylabel="price of anarchy" + ", variants" * peaks)
     over_load(axes, data, legend=bool(others))
 
 
