@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from sojourn.models.frontend.loader import parse
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = [(t.info, t.content) for t in MarkdownIt().parse(README.read_text(encoding="utf-8")) if t.type == "fence"]
-COMMAND = Path(sys.executable).with_name("sojourn")
 
 
 def test_python_blocks_print_what_the_readme_says(capsys):
@@ -34,15 +31,18 @@ def test_python_blocks_print_what_the_readme_says(capsys):
     assert shown == 10
 
 
-@pytest.mark.parametrize("line", [c for kind, text in BLOCKS if kind == "console" for c in text.splitlines()])
-def test_commands_work(line, tmp_path):
+LINES = [c for kind, text in BLOCKS if kind == "console" for c in text.splitlines()]
+
+
+@pytest.mark.parametrize("line", [pytest.param(c, marks=pytest.mark.slow if " anarchy " in c else ()) for c in LINES])
+def test_commands_work(line, sojourn):
     program, *arguments = line.removeprefix("$ ").split()
     assert program == "sojourn"
-    done = subprocess.run([COMMAND, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    status, out, err = sojourn(*arguments)
+    assert status == 0, err
+    assert out.strip()
     if "--json" in arguments:
-        assert json.loads(done.stdout)["load"] > 0
+        assert json.loads(out)["load"] > 0
 
 
 def test_toml_is_a_scenario(tmp_path):
@@ -65,11 +65,11 @@ def test_ci_runs_the_two_commands():
         assert found[1].endswith(end)
 
 
-def test_picture_is_drawn_by_the_program(tmp_path):
+def test_picture_is_drawn_by_the_program(sojourn, tmp_path):
     import numpy as np
     from matplotlib.image import imread
 
-    subprocess.run([COMMAND, "run", "--out", tmp_path], check=True, capture_output=True, timeout=120)
+    assert sojourn("run", "--out", tmp_path)[0] == 0
     fresh, kept = imread(tmp_path / "curve.png"), imread(README.parent / "notebooks" / "scenario-1.png")
     assert fresh.shape == kept.shape
     # fonts are drawn a little differently from one version of matplotlib to the next

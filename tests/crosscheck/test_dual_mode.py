@@ -4,11 +4,12 @@ from functools import cache
 
 import numpy as np
 import pytest
+from chunks import chunks
 
 from sojourn.models import DualMode, MultiMode
 from sojourn.reference import service_modes as exact
 
-SYSTEMS, CHUNKS = 2000, 20
+SYSTEMS = 2000
 ANGLES = np.linspace(0, np.pi / 2, 4001)
 
 
@@ -26,20 +27,23 @@ def random_system(seed):
 
 
 @cache
-def chunk(number):
-    return [(seed, *random_system(seed)) for seed in range(number * SYSTEMS // CHUNKS, (number + 1) * SYSTEMS // CHUNKS)]
+def drawn(seeds):
+    return [(seed, *random_system(seed)) for seed in seeds]
+
+
+every_system = pytest.mark.parametrize("seeds", chunks(SYSTEMS, 100))
 
 
 def test_the_systems_are_of_all_kinds():
-    drawn = [random_system(seed)[0].canonical_form for seed in range(SYSTEMS)]
-    assert 200 < sum(c.throughput_efficient for c in drawn) < SYSTEMS - 200
-    assert min(sum(c.f1 == 0 for c in drawn), sum(c.f2 == 1 for c in drawn)) > 100
-    assert min(c.K for c in drawn) < 1.01 < 99 < max(c.K for c in drawn)
+    forms = [random_system(seed)[0].canonical_form for seed in range(SYSTEMS)]
+    assert 200 < sum(c.throughput_efficient for c in forms) < SYSTEMS - 200
+    assert min(sum(c.f1 == 0 for c in forms), sum(c.f2 == 1 for c in forms)) > 100
+    assert min(c.K for c in forms) < 1.01 < 99 < max(c.K for c in forms)
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
-def test_assignment_agrees_and_its_bound_holds(number):
-    for seed, system, load, _ in chunk(number):
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=100, often=400))
+def test_assignment_agrees_and_its_bound_holds(seeds):
+    for seed, system, load, _ in drawn(seeds):
         true = exact.assignment(system.rates, load)
         found = system.assignment(load)
         assert found.certified, seed
@@ -51,9 +55,9 @@ def test_assignment_agrees_and_its_bound_holds(number):
         assert exact.mean_delay(system.rates, load, found.assignment, found.share) == pytest.approx(found.mean_delay, rel=1e-9), seed
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
-def test_both_agree_with_a_grid_on_p(number):
-    for seed, system, load, _ in chunk(number):
+@every_system
+def test_both_agree_with_a_grid_on_p(seeds):
+    for seed, system, load, _ in drawn(seeds):
         low, high = system.stable_interval(load)
         # evenly in the angle, where the delay is smooth at p = 0 and p = 1
         start, end = np.arcsin(np.sqrt(low)), np.arcsin(np.sqrt(high))
@@ -63,10 +67,10 @@ def test_both_agree_with_a_grid_on_p(number):
         assert least <= true * (1 + 1e-3), seed
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
-def test_the_solver_s_own_answer_is_covered_too(number):
+@every_system
+def test_the_solver_s_own_answer_is_covered_too(seeds):
     """Without polish, p is what the moments say."""
-    for seed, system, load, _ in chunk(number)[::10]:
+    for seed, system, load, _ in drawn(seeds)[::10]:
         true = exact.assignment(system.rates, load).mean_delay
         found = system.assignment(load, polish=False)
         assert found.mean_delay == pytest.approx(true, rel=1e-5), seed
@@ -74,10 +78,10 @@ def test_the_solver_s_own_answer_is_covered_too(number):
         assert found.certificate.gap * true >= found.mean_delay - true, seed
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
-def test_partition_agrees(number):
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 100, quick=100))
+def test_partition_agrees(seeds):
     """At both ends of p where they are stable, and inside."""
-    for seed, system, load, rng in chunk(number):
+    for seed, system, load, rng in drawn(seeds):
         low, high = system.stable_interval(load)
         inside = low + (high - low) * rng.uniform(1e-6, 1 - 1e-6)
         ends = [p for p in (0.0, 1.0) if np.isfinite(exact.delay(system.rates, load, p))]
@@ -87,18 +91,18 @@ def test_partition_agrees(number):
             np.testing.assert_allclose(found.share, true.share, rtol=0, atol=1e-9, err_msg=f"{seed} {p}")
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
-def test_partition_without_polish_agrees(number):
-    for seed, system, load, rng in chunk(number)[::10]:
+@every_system
+def test_partition_without_polish_agrees(seeds):
+    for seed, system, load, rng in drawn(seeds)[::10]:
         low, high = system.stable_interval(load)
         p = low + (high - low) * rng.uniform(1e-3, 1 - 1e-3)
         found, true = system.partition(load, p, polish=False), exact.partition(system.rates, load, p).mean_delay
         assert found.mean_delay == pytest.approx(true, rel=1e-8), (seed, p)
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
-def test_largest_load_of_the_linear_program_agrees(number):
-    for seed, system, _, _ in chunk(number)[::10]:
+@every_system
+def test_largest_load_of_the_linear_program_agrees(seeds):
+    for seed, system, _, _ in drawn(seeds)[::10]:
         (l1, _), (_, c2) = system.rates.rate
         form = system.canonical_form
         theorem_2 = min(l1, c2, (form.K + 1) * form.mu0)
@@ -106,8 +110,9 @@ def test_largest_load_of_the_linear_program_agrees(number):
         assert system.capacity().max_load == pytest.approx(theorem_2, rel=1e-9), seed
 
 
-def test_breakaway_agrees():
-    for seed in range(50):
+@pytest.mark.parametrize("seeds", chunks(50, 5, quick=5, often=15))
+def test_breakaway_agrees(seeds):
+    for seed in seeds:
         system, _, _ = random_system(seed)
         true, found = exact.breakaway(system.rates), system.breakaway()
         assert (true is None) == (found is None), seed

@@ -31,6 +31,7 @@ def simulate(point, load, seed):
 
 
 @pytest.mark.parametrize(("load", "p"), [(2.5, 0.6), (3.4, 0.8)])
+@pytest.mark.slow
 def test_stage_delays_and_their_sum_lie_in_the_99_percent_interval(load, p):
     point = SYSTEM.partition(load, p)
     samples = np.array([simulate(point, load, seed) for seed in range(REPLICATIONS)])

@@ -3,13 +3,14 @@
 import cvxpy as cp
 import numpy as np
 import pytest
+from chunks import chunks
 
 from sojourn.models import MD1, MG1, MM1, ParallelServers
 from sojourn.models.systems.parallel.certificate import certify
 from sojourn.models.systems.parallel.newton import polish
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
-SYSTEMS, CHUNKS = 1000, 20
+SYSTEMS = 1000
 GOALS = ("optimum", "equilibrium")
 
 
@@ -28,17 +29,13 @@ def random_system(seed):
     return system, float(part) * system.total_rate
 
 
-def chunk(number):
-    return range(number * SYSTEMS // CHUNKS, (number + 1) * SYSTEMS // CHUNKS)
-
-
 def covered(certificate, value, true):
     return abs(value - true) / true <= certificate.gap * (1 + 1e-6) + 1e-12
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
-def test_default_settings_agree_to_1e_8(number):
-    for seed in chunk(number):
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=50))
+def test_default_settings_agree_to_1e_8(seeds):
+    for seed in seeds:
         system, load = random_system(seed)
         for goal in GOALS:
             true = getattr(exact, goal)(system.bank, load)
@@ -50,13 +47,13 @@ def test_default_settings_agree_to_1e_8(number):
             assert covered(found.certificate, found.mean_delay, float(true.mean_delay)), (seed, goal)
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=50, often=200))
 @pytest.mark.parametrize("solver", ["CLARABEL", "ECOS", "SCS"])
-def test_certificate_covers_the_true_error_of_every_solver(solver, number):
+def test_certificate_covers_the_true_error_of_every_solver(solver, seeds):
     """Of the solver's own answer, and of the polished one."""
     if solver not in cp.installed_solvers():
         pytest.skip(f"{solver} has no wheel for this Python")
-    for seed in chunk(number):
+    for seed in seeds:
         system, load = random_system(seed)
         for goal in GOALS:
             true = float(getattr(exact, goal)(system.bank, load).mean_delay)

@@ -31,6 +31,7 @@ def simulate(family, flow, seed):
 
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
 @pytest.mark.parametrize("family", [MM1, MD1])
+@pytest.mark.slow
 def test_mean_delays_lie_in_the_99_percent_interval(family, goal):
     solution = getattr(ParallelServers(family(RATE, DELAY)), goal)(load=150.0)
     assert solution.active.all()

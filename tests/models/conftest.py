@@ -1,25 +1,8 @@
-"""The command, run in the process of the test; and the families that a test registers."""
-
-import sys
+"""The families that a test registers."""
 
 import pytest
 
-from sojourn.models import cli
 from sojourn.models.latency import registry
-
-
-@pytest.fixture
-def sojourn(monkeypatch, capsys):
-    """Run the command in this process; return exit code, output and errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        printed = capsys.readouterr()
-        return caught.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

@@ -176,6 +176,7 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
         ("scenario-4", "ignoring-delays", 1.1474591, 100.0),
     ],
 )
+@pytest.mark.slow
 def test_curves_of_variants_have_their_own_peaks(sojourn, tmp_path, scenario, variant, peak, load):
     """At loads that start no server of the scenario itself; that of cv 10 is before the first load of the file."""
     assert sojourn("run", scenario, "--out", tmp_path)[0] == 0
@@ -187,6 +188,7 @@ def test_curves_of_variants_have_their_own_peaks(sojourn, tmp_path, scenario, va
         assert data["added"].any()
 
 
+@pytest.mark.slow
 def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(OWN + "[variants.none]\ndelay = 0\n[variants.wrong]\ndelay = 0\npay = 'true'\n")
@@ -195,6 +197,7 @@ def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
     assert {p.name for p in (tmp_path / "o").iterdir()} == names
 
 
+@pytest.mark.slow
 def test_out_again_writes_over(sojourn, own, tmp_path):
     for load in ("2", "3"):
         assert sojourn("run", own, "--load", load, "--out", tmp_path / "o")[0] == 0
@@ -400,7 +403,7 @@ def test_help_says_the_exit_codes(sojourn):
 
 @pytest.mark.parametrize(("arguments", "code"), [
     (["run", "--load", "0.9"], 0),
-    (["run", "--load", "2"], 0),
+    pytest.param(["run", "--load", "2"], 0, marks=pytest.mark.slow),
     (["run", "--load", "380"], 2),
     (["run", "--no-such-option"], 2),
     (["walk"], 2),
@@ -412,6 +415,7 @@ def test_exit_code_of_the_process(arguments, code):
     assert bool(done.stdout) == (code == 0)
 
 
+@pytest.mark.slow
 def test_process_that_cannot_write(tmp_path):
     (tmp_path / "taken").write_text("mine")
     (tmp_path / "own.toml").write_text(OWN)

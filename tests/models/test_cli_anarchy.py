@@ -1,5 +1,6 @@
 """`sojourn anarchy`: what it says, draws, writes and exits with."""
 
+import functools
 import json
 import math
 import re
@@ -29,6 +30,16 @@ def two(tmp_path):
     return path
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Players and control at few points, the worst load of `two` among them: these tests are not about the curves."""
+    players, control = players_curve, control_curve
+    where = "sojourn.models.systems.parallel.game_curves"
+    monkeypatch.setattr(f"{where}.players_curve", lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}))
+    monkeypatch.setattr(f"{where}.control_curve", lambda s, at, **how: control(s, at, [0.0, 1.0], **{**how, "refine": False}))
+
+
+@pytest.mark.slow
 def test_scenario_1(sojourn):
     status, out, err = sojourn("anarchy")
     assert (status, err) == (0, "")
@@ -42,6 +53,7 @@ def test_scenario_1(sojourn):
     assert f"{controlled(bank, 80.0, 0.2).mean_delay / controlled(bank, 80.0, 1.0).mean_delay:.6f}" in out
 
 
+@pytest.mark.usefixtures("quick")
 def test_where_the_rule_is_too_low(sojourn, two):
     status, out, _ = sojourn("anarchy", two)
     assert status == 0
@@ -49,6 +61,7 @@ def test_where_the_rule_is_too_low(sojourn, two):
     assert "1.753549, too low" in out
 
 
+@pytest.mark.slow
 def test_json_is_the_reference(sojourn, two):
     status, out, err = sojourn("anarchy", two, "--json", "--load", "50%")
     assert (status, err) == (0, "")
@@ -67,6 +80,8 @@ def test_json_is_the_reference(sojourn, two):
     assert said["control"][-1]["scale"] == pytest.approx(1.0, rel=1e-12)
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_files(sojourn, two, tmp_path):
     folder = tmp_path / "report"
     status, out, _ = sojourn("anarchy", two, "--out", folder)
@@ -80,6 +95,7 @@ def test_files(sojourn, two, tmp_path):
     assert json.loads((folder / "anarchy.json").read_text())["worst_case"]["certified"]
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_file_that_cannot_be_written(sojourn, two, tmp_path):
     (tmp_path / "taken").write_text("")
     status, _, err = sojourn("anarchy", two, "--out", tmp_path / "taken")
@@ -99,6 +115,7 @@ def test_bad_input(sojourn, arguments, message):
     assert re.search(message, err), err
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_uncertified_search_says_so(sojourn, two, monkeypatch):
     monkeypatch.setattr(sys.modules["sojourn.models.systems.parallel.worst_case"], "MOST", 4)
     status, out, _ = sojourn("anarchy", two)
@@ -106,6 +123,8 @@ def test_an_uncertified_search_says_so(sojourn, two, monkeypatch):
     assert "NOT CERTIFIED: no load has more than" in out
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
     whole = players_curve
 
@@ -120,6 +139,7 @@ def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
         assert data.sizes["load"] == 2
 
 
+@pytest.mark.slow
 def test_an_interrupted_control_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
     whole = control_curve
 
@@ -156,6 +176,7 @@ def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
     assert "1.000000" in out
 
 
+@pytest.mark.usefixtures("quick")
 def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_its_last_digit(sojourn, tmp_path):
     path, rates = tmp_path / "six.toml", [3.34, 3.95, 42.5, 1.53, 15.9, 28.6]
     servers = "".join(f"[[servers]]\nrate = {rate}\ncv = {20 if i == 0 else 1}\n" for i, rate in enumerate(rates))
@@ -169,16 +190,8 @@ def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_it
 # ---- variants
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """Players and control at few points: these tests are about variants."""
-    players, control = players_curve, control_curve
-    where = "sojourn.models.systems.parallel.game_curves"
-    monkeypatch.setattr(f"{where}.players_curve", lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}))
-    monkeypatch.setattr(f"{where}.control_curve", lambda s, load, **how: control(s, load, [0.0, 1.0], **how))
-
-
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_a_worst_case_for_each_variant(sojourn, tmp_path):
     status, out, err = sojourn("anarchy", "scenario-3", "--out", tmp_path, "--json")
     assert (status, err) == (0, "")
@@ -199,6 +212,7 @@ def test_a_worst_case_for_each_variant(sojourn, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
     status, out, err = sojourn("anarchy", "scenario-4", "--out", tmp_path)
     assert (status, err) == (0, "")
@@ -219,6 +233,7 @@ def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
     monkeypatch.setattr(sys.modules["sojourn.models.systems.parallel.worst_case"], "MOST", 9)  # enough for the scenario itself
     status, out, _ = sojourn("anarchy", "scenario-3")
@@ -230,6 +245,7 @@ def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("stopped", ["worst_case", "misjudged"])
+@pytest.mark.slow
 def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path, monkeypatch):
     if stopped == "misjudged":
 
@@ -270,9 +286,11 @@ def test_picture_with_variants():
     figure.canvas.draw()
 
 
+@pytest.mark.slow
 def test_bench_gallery(sojourn, monkeypatch):
     two = ("M/M/1", "M/G/1, cv up to 30")
     monkeypatch.setattr(gallery, "FAMILIES", {name: gallery.FAMILIES[name] for name in two})
+    monkeypatch.setattr(gallery, "gallery", functools.cache(gallery.gallery))  # one search, printed twice
     status, out, err = sojourn("bench", "gallery", "--systems", 3)
     assert (status, err) == (0, "")
     assert "M/G/1, cv up to 30" in out
@@ -306,6 +324,7 @@ def test_picture_of_nothing_to_lose_has_an_axis_that_one_can_read():
     assert high - low > 1e-3
 
 
+@pytest.mark.slow
 def test_report_takes_the_worst_load_unless_it_is_saturation(two, capsys):
     chosen = load_scenario(two)
     assert report.run(chosen, None, None, None, as_json=True) == 0

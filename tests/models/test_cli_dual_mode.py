@@ -80,6 +80,7 @@ def test_solver_is_the_one_asked_for(sojourn):
     assert read(sojourn("run", "dual-a", "--solver", "scs", "--json")[1])["best"]["solver"] == "SCS"
 
 
+@pytest.mark.slow
 def test_files_are_written_and_load_back(sojourn, tmp_path):
     status, out, _ = sojourn("run", "dual-a", "--out", tmp_path)
     assert status == 0
@@ -102,6 +103,7 @@ def test_files_are_written_and_load_back(sojourn, tmp_path):
     assert imread(tmp_path / "curve.png").shape[0] > 500
 
 
+@pytest.mark.slow
 def test_file_of_one_s_own_in_milliseconds(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(
@@ -190,6 +192,7 @@ def small(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_files_hold_the_numbers_of_the_reference(sojourn, small, tmp_path):
     folder = tmp_path / "new" / "folder"
     status, out, err = sojourn("run", small, "--out", folder, "--json")

@@ -60,6 +60,7 @@ def test_list(sojourn):
 
 
 @pytest.mark.usefixtures("names")
+@pytest.mark.slow
 def test_module_of_ones_own_is_in_the_list_the_benchmark_and_scenarios(sojourn, tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     own = tmp_path / "own.toml"
@@ -92,6 +93,7 @@ def test_module_that_cannot_be_imported(sojourn, name):
     assert f"--import = '{name}': cannot be imported: " in err
 
 
+@pytest.mark.slow
 def test_system_where_no_load_is_too_much(sojourn, mix, tmp_path):
     status, out, _ = sojourn("run", str(mix), "--out", str(tmp_path / "out"))
     assert status == 0

@@ -48,6 +48,7 @@ def test_stored_outputs_are_whole_and_clean(path):
 
 
 @each_notebook
+@pytest.mark.slow
 def test_runs_and_shows_what_is_stored(path, tmp_path):
     stored = nbformat.read(path, as_version=4)
     fresh = nbformat.read(path, as_version=4)

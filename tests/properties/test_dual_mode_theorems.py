@@ -228,6 +228,7 @@ def test_theorem_8_mode_2_has_it_all_at_high_loads(system, at):
 
 
 @given(systems(any_ratios), parts)
+@pytest.mark.slow
 def test_the_order_of_the_servers_does_not_matter(system, part):
     modes = system.dual_mode
     swapped = Modes(modes.rate[::-1])
@@ -259,6 +260,7 @@ def test_one_mode_alone_is_a_strict_local_minimum_where_it_is_stable(system, par
 
 @settings(max_examples=40)
 @given(breaking())
+@pytest.mark.slow
 def test_p_does_not_return_to_mode_1(system):
     loads = capacity(system.dual_mode).max_load * np.linspace(0, 1, 60)[1:-1]
     left = best_assignment(system.dual_mode, loads)[0] < 1

@@ -14,6 +14,7 @@ settings.load_profile("sojourn")
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_theorem_1_the_optimum_satisfies_the_kkt_conditions(system, part):
     load = load_at(system, part)
     split = optimum(system, load)
@@ -24,6 +25,7 @@ def test_theorem_1_the_optimum_satisfies_the_kkt_conditions(system, part):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_theorem_2_no_user_of_the_equilibrium_gains_by_moving(system, part):
     load = load_at(system, part)
     split = equilibrium(system, load)
@@ -34,6 +36,7 @@ def test_theorem_2_no_user_of_the_equilibrium_gains_by_moving(system, part):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_theorem_3_the_equilibrium_is_never_faster_than_the_optimum(system, part):
     load = load_at(system, part)
     assert equilibrium(system, load).mean_delay >= optimum(system, load).mean_delay * (1 - ROUNDING)
@@ -41,6 +44,7 @@ def test_theorem_3_the_equilibrium_is_never_faster_than_the_optimum(system, part
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_lemma_1_the_optimum_has_the_larger_multiplier(system, part):
     """The marginal delay of the optimum is above the common latency of the equilibrium."""
     load = load_at(system, part)
@@ -54,6 +58,7 @@ def test_theorem_4_the_optimum_activates_no_later(system):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_corollary_1_the_optimum_uses_at_least_as_many_servers(system, part):
     load = load_at(system, part)
     starts = thresholds(system)
@@ -65,6 +70,7 @@ def test_corollary_1_the_optimum_uses_at_least_as_many_servers(system, part):
 
 
 @given(systems)
+@pytest.mark.slow
 def test_theorem_6_the_price_of_anarchy_tends_to_its_limit(system):
     """With the slack as the variable: what is left of a delay there is of the order of the slack."""
     total = float(np.sum(system.rate))
@@ -77,6 +83,7 @@ def test_theorem_6_the_price_of_anarchy_tends_to_its_limit(system):
 
 
 @given(systems)
+@pytest.mark.slow
 def test_loads_are_solved_alike_alone_and_together(system):
     loads = np.array([load_at(system, p) for p in (1e-6, 0.1, 0.5, 0.9, 1 - 1e-6)])
     for solve in (optimum, equilibrium):
@@ -88,6 +95,7 @@ def test_loads_are_solved_alike_alone_and_together(system):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_the_unit_of_time_does_not_matter(system, part):
     load = load_at(system, part)
     slower = type(system)([type(b)(**{**vars_of(b), "rate": b.rate / 1024, "delay": b.delay * 1024}) for b in system.banks])

@@ -15,9 +15,10 @@ class Clarabel(Session):
     """Clarabel; as an interior-point solver it starts afresh each time, on data updated in place."""
 
     def __init__(self, program: ConeProgram, options: Mapping[str, Any]) -> None:
-        from cvxpy.reductions.solvers.conic_solvers.clarabel_conif import CLARABEL
+        from cvxpy.reductions.solvers.conic_solvers.clarabel_conif import CLARABEL, dims_to_solver_cones
 
         super().__init__(program, options)
+        self.cones = dims_to_solver_cones(program.dims)
         # what is made smaller first cannot be updated
         whole = {"presolve_enable": False, "chordal_decomposition_enable": False}
         self.settings = CLARABEL.parse_solver_opts(False, {**whole, **options})
@@ -43,13 +44,11 @@ class Clarabel(Session):
     def set_up(self, changes: Changes, k: int) -> Any:
         """Return Clarabel's own solver of the k-th program."""
         import clarabel
-        from cvxpy.reductions.solvers.conic_solvers.clarabel_conif import dims_to_solver_cones
 
         program = changes.apply(self.program, k)
         n = program.linear.size
         quadratic = sp.csc_array((n, n)) if program.quadratic is None else program.quadratic
-        cones = dims_to_solver_cones(program.dims)
-        return clarabel.DefaultSolver(quadratic, program.linear, program.matrix, program.right, cones, self.settings)
+        return clarabel.DefaultSolver(quadratic, program.linear, program.matrix, program.right, self.cones, self.settings)
 
 
 SESSION = Clarabel

@@ -15,9 +15,11 @@ class SCS(Session):
 
     def __init__(self, program: ConeProgram, options: Mapping[str, Any]) -> None:
         from cvxpy.reductions.solvers.conic_solvers.scs_conif import SCS as INTERFACE
+        from cvxpy.reductions.solvers.conic_solvers.scs_conif import dims_to_solver_dict
 
         super().__init__(program, INTERFACE.parse_solver_options(dict(options)))
         self.words = {number: str(word) for number, word in INTERFACE.STATUS_MAP.items()}
+        self.dims = dims_to_solver_dict(program.dims)
         self.solver: Any = None
         self.start: dict[str, Any] = {}
 
@@ -34,12 +36,11 @@ class SCS(Session):
 
     def _new(self, program: ConeProgram) -> Any:
         import scs
-        from cvxpy.reductions.solvers.conic_solvers.scs_conif import dims_to_solver_dict
 
         data = {"A": program.matrix, "b": program.right, "c": program.linear}
         if program.quadratic is not None:
             data["P"] = program.quadratic
-        return scs.SCS(data, dims_to_solver_dict(program.dims), verbose=False, **self.options)
+        return scs.SCS(data, self.dims, verbose=False, **self.options)
 
 
 SESSION = SCS

@@ -48,8 +48,9 @@ def run(scenario: Scenario, point: float | None, solver: str | None, folder: Pat
     control, interrupted = _as_far_as_it_got(scenario, lambda: control_curve(system, load, refine=folder is not None, solver=solver))
     players: xr.Dataset | None = None
     if not interrupted:
-        loads = np.unique([*_with_worst(scenario, found), load])
-        players, interrupted = _as_far_as_it_got(scenario, lambda: players_curve(system, loads, refine=True, solver=solver))
+        curve = folder is not None or not as_json  # JSON has the players at the one load
+        loads = np.unique([*_with_worst(scenario, found), load]) if curve else [load]
+        players, interrupted = _as_far_as_it_got(scenario, lambda: players_curve(system, loads, refine=curve, solver=solver))
     variants: list[dict[str, Any]] = []
     others: dict[str, xr.Dataset] = {}
     if not interrupted:

@@ -216,7 +216,7 @@ class Followers(Split):
         load, base = float(points[0][0]), points[1][0]
         if form == "minmax":
             seen, rest = seen_by_followers(self.bank, base), float(_rest(points)[0])
-            return _prefix(seen, rest, self.unit, Bisection(seen, rest), alone=True)
+            return _prefix(seen, rest, self.unit, Bisection(seen, rest))
         least = cp.Parameter(len(self.bank), nonneg=True, name="least")
         write = partial(build, FORMULATIONS[form], self.bank, load, self.unit, least=least)
         if FORMULATIONS[form].exact(self.bank):
@@ -283,7 +283,7 @@ def _touching(write: Any, points: Array, least: float, stuck: int) -> Model:
     return replace(model, next=after)
 
 
-def _prefix(bank: Latency, load: float, unit: float, search: Bisection, *, alone: bool = False) -> Model:
+def _prefix(bank: Latency, load: float, unit: float, search: Bisection) -> Model:
     """The min-max program of a prefix of the servers, and what follows it in a bisection over their number."""
     count, last = search.ask()
     members = np.sort(search.order[:count])
@@ -293,7 +293,7 @@ def _prefix(bank: Latency, load: float, unit: float, search: Bisection, *, alone
         if last or model.problem.value is None:
             return None
         search.tell(count, float(model.problem.value) * unit)
-        return _prefix(bank, load, unit, search, alone=alone)
+        return _prefix(bank, load, unit, search)
 
     return replace(model, next=after)
 

@@ -18,6 +18,7 @@ def counted():
     return count(systems=60)
 
 
+@pytest.mark.slow
 def test_semidefinite_program_is_never_wrong(counted):
     assert counted.wrong("semidefinite program") == 0
     assert np.all(counted.excess["semidefinite program"] < 1e-9)

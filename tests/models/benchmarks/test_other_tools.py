@@ -27,6 +27,7 @@ def rows():
     return list(compare([CASES[0], CASES[1], CASES[-1]], HERE))
 
 
+@pytest.mark.slow
 def test_every_method_here_finds_the_least_delay_and_says_what_it_certifies(rows):
     assert len(rows) == 3 * len(HERE)
     for row in rows:

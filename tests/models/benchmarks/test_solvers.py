@@ -25,6 +25,7 @@ def rows():
     return list(compare(sizes=[3], loads=[0.6, 0.999]))
 
 
+@pytest.mark.slow
 def test_all_problems_formulations_and_solvers_are_asked(rows):
     asked = {(r.problem, r.formulation, r.solver) for r in rows}
     assert {r.problem for r in rows} == {p.name for p in PROBLEMS}
@@ -131,6 +132,7 @@ def test_bad_arguments_are_named_before_any_solver_starts(asked, message, monkey
         compare(**asked)
 
 
+@pytest.mark.slow
 def test_command(sojourn, tmp_path, monkeypatch):
     monkeypatch.setattr(solvers, "compare", partial(compare, loads=(0.5,)))
     status, out, _ = sojourn("bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv")

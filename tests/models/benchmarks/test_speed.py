@@ -21,6 +21,7 @@ def measured():
     return speed(small=True)
 
 
+@pytest.mark.slow
 def test_each_thing_is_held_against_what_it_should(measured):
     pairs = {(r.what, r.who, r.against) for r in measured.rows}
     for what in SWEEPS:
@@ -37,6 +38,7 @@ def test_each_thing_is_held_against_what_it_should(measured):
     assert measured.growth["what"].values.tolist() == [f"{who} {goal}" for who in ("reference", "model") for goal in ("optimum", "equilibrium")]
 
 
+@pytest.mark.slow
 def test_written_and_printed(measured, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(report, "speed", lambda small: measured)
     assert report.run(tmp_path / "s", as_json=False) == 0
@@ -75,6 +77,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
         speed(small=True)
 
 
+@pytest.mark.slow
 def test_benchmark_that_fails_is_said(tmp_path, monkeypatch):
     (tmp_path / "timings").mkdir()
     (tmp_path / "timings" / "bench_broken.py").write_text("def bench_it():\n    raise ArithmeticError('broken')\n")

@@ -92,6 +92,7 @@ def test_peaks_are_on_the_curve(name, variant, peak):
 
 
 @pytest.mark.parametrize("name", ["scenario-0", "scenario-1", "scenario-2"])
+@pytest.mark.slow
 def test_players(name):
     system, counts = load_scenario(name).system, [2.0, math.inf]
     loads = np.linspace(0.01, 0.99, 5) * system.total_rate
@@ -106,6 +107,7 @@ def test_players(name):
     np.testing.assert_array_equal(data["load"].values[~data["added"].values], loads)
 
 
+@pytest.mark.slow
 def test_control():
     system, load = load_scenario("scenario-0").system, 369.5
     given = np.linspace(0, 1, 8)
@@ -122,6 +124,7 @@ def test_control():
 
 
 @pytest.mark.parametrize("name", ["dual-a", "dual-b", "dual-c"])
+@pytest.mark.slow
 def test_curves_of_dual_modes(name):
     scenario = load_scenario(name)
     system, data = scenario.system, scenario.system.curve(scenario.loads, refine=True)
@@ -183,6 +186,7 @@ def test_one_load_has_nothing_between():
     assert SYSTEM.curve([80.0], refine=True)["added"].values.tolist() == [False]
 
 
+@pytest.mark.slow
 def test_other_systems():
     data = TunableMode(mu0=1.0, K=4.0).curve([0.5, 4.5], refine=True)
     assert data["added"].any()

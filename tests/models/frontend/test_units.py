@@ -242,6 +242,7 @@ def _cell(text):
     [(servers, "run", u) for u in SOME] + [(servers, "anarchy", u) for u in SOME[1::4]] + [(dual_mode, "run", u) for u in SOME[1::4]],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
+@pytest.mark.slow
 def test_output_and_files_are_the_same_in_every_unit(sojourn, tmp_path, kept, content, command, units):
     key = (content, command)
     if key not in kept:

@@ -165,6 +165,7 @@ def test_black_box_of_mm1_agrees_with_its_cones_to_the_certified_gap(goal, part,
 
 
 @pytest.mark.parametrize("load", [14.99])
+@pytest.mark.slow
 def test_kinks_of_a_function_are_certified_with_its_derivative_and_never_wrongly_without(load):
     """Two servers of latency max(1 + x, 3 x - 5): at loads around 15 both stay at the kink, x = 3, whatever the multiplier."""
     rest = MM1(10.0, 0.2)
@@ -178,6 +179,7 @@ def test_kinks_of_a_function_are_certified_with_its_derivative_and_never_wrongly
     assert abs(guess.mean_delay / found.mean_delay - 1) <= guess.certificate.gap + found.certificate.gap
 
 
+@pytest.mark.slow
 def test_what_follows_from_the_optimum_works_without_cones():
     """Limits, players, control, tolls and curves of a station and a queue of general arrivals."""
     system = ParallelServers(MMc([30.0, 20.0], [2, 3], [0.0, 0.01]), KraemerLangenbachBelz(50.0, 0.7, 1.5, 0.02))

@@ -232,6 +232,7 @@ def test_players_of_stations_of_one_server_are_those_of_mm1(players):
         np.testing.assert_allclose(got.flow, expected.flow, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_no_warnings_from_no_load_to_the_edge():
     bank = MMc([1.0, 2.0, 0.1], [1, 1_000_000, 3], [0.0, 0.1, 0.2])
     with warnings.catch_warnings():

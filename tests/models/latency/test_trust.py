@@ -242,6 +242,7 @@ def test_a_latency_that_bends_within_a_percent_of_the_load():
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 def test_its_right_derivative_is_taken(seed):
     assert check_latency(SaidAkcelik(), seed).passed
     assert check_latency(Akcelik(), seed).passed
@@ -280,6 +281,7 @@ def test_a_kink_or_noise_within_the_step_shows_in_the_error():
     assert error[0] > 1e-6
 
 
+@pytest.mark.slow
 def test_noise_is_told_to_give_the_marginal():
     class Noisy(Plain):
         def latency(self, flow, spare=None):

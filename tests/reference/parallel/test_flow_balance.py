@@ -81,6 +81,7 @@ class Line(Queue):
         return np.ones_like(flow)
 
 
+@pytest.mark.slow
 def test_many_servers_without_end():
     """By hand: where all are used, the price is their mean latency at no load and the load of one server more."""
     delay = np.random.default_rng(5).uniform(0, 1, 40_000)

@@ -16,6 +16,7 @@ THREE = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
 
 
 @given(systems, st.floats(0.01, 0.95), st.floats(0.05, 1.0), st.integers(0, 1000))
+@pytest.mark.slow
 def test_kkt_conditions(system, part, room, seed):
     load, rng = load_at(system, part), np.random.default_rng(seed)
     n = len(system)
@@ -95,7 +96,10 @@ def test_nothing_to_split():
         limited_optimum(THREE, 0.0)
 
 
-@pytest.mark.parametrize(("bank", "load", "idle"), [(Constant([1.0, 2.0]), 1.0, [1.0, 2.0]), (MMc(10.0, 20, [0.0, 1.0]), 1e-3, [0.1, 1.1])])
+@pytest.mark.parametrize(
+    ("bank", "load", "idle"),
+    [(Constant([1.0, 2.0]), 1.0, [1.0, 2.0]), pytest.param(MMc(10.0, 20, [0.0, 1.0]), 1e-3, [0.1, 1.1], marks=pytest.mark.slow)],
+)
 def test_a_budget_is_spent_where_the_latencies_do_not_rise(bank, load, idle):
     """What the flows cost jumps in the price of the budget: a mixture of both sides spends it."""
     found = limited_optimum(bank, load, price=[2.0, 1.0], budget=1.25 * load)

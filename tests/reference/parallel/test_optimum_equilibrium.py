@@ -185,6 +185,7 @@ class NoDataclass(Formulas):
 
 @BOTH
 @pytest.mark.parametrize("make", [ByHand, NoDataclass])
+@pytest.mark.slow
 def test_a_family_of_ones_own_is_cut_and_sampled(solve, make):
     """More servers than a block or a first look takes, after the sums over all of them were kept."""
     n = 40_000

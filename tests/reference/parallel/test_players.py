@@ -38,6 +38,7 @@ def test_players_share_a_price_on_the_servers_that_they_use(system, part, count)
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_one_player_is_the_optimum_and_many_are_the_equilibrium(system, part):
     load = load_at(system, part)
     one, best = equilibrium(system, load, 1), optimum(system, load)
@@ -47,6 +48,7 @@ def test_one_player_is_the_optimum_and_many_are_the_equilibrium(system, part):
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_more_players_more_anarchy(system, part):
     load = load_at(system, part)
     delays = [float(equilibrium(system, load, k).mean_delay) for k in (1, 2, 4, 30, 1e9, math.inf)]
@@ -117,6 +119,7 @@ def test_players_of_given_sizes_are_refused():
 
 
 @given(systems, parts, fractions)
+@pytest.mark.slow
 def test_largest_latency_first_costs_at_most_one_over_its_part(system, part, fraction):
     """T. Roughgarden, SIAM J. Comput. 33 (2004), Theorem 4.4."""
     load = load_at(system, part)
@@ -130,6 +133,7 @@ def test_largest_latency_first_costs_at_most_one_over_its_part(system, part, fra
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_control_of_nothing_and_of_all(system, part):
     load = load_at(system, part)
     rounding = 1e-10 + 1e-15 / (1 - part)
@@ -150,6 +154,7 @@ def test_followers_use_the_fastest_servers(system, part, fraction):
 
 
 @given(systems, st.floats(0.05, 0.95))
+@pytest.mark.slow
 def test_the_price_of_optimum_is_enough_and_less_is_not(system, part):
     load = load_at(system, part)
     least, best = price_of_optimum(system, load), float(optimum(system, load).mean_delay)
@@ -204,6 +209,7 @@ def test_fractions_that_are_none():
 
 
 @given(systems, parts)
+@pytest.mark.slow
 def test_tolls_make_the_equilibrium_the_optimum(system, part):
     load = load_at(system, part)
     charge, best = tolls(system, load), optimum(system, load)
@@ -227,6 +233,7 @@ def test_a_better_server_never_hurts(system, part, count):
 
 
 @given(systems, st.floats(0.01, 0.99), st.sampled_from([1, 3, math.inf]))
+@pytest.mark.slow
 def test_not_even_by_a_lot(system, part, count):
     load = load_at(system, part)
     before = float(equilibrium(system, load, count).mean_delay)

@@ -186,6 +186,7 @@ def test_what_the_bound_rests_on():
 # ---- the literature
 
 
+@pytest.mark.slow
 def test_affine_latencies_lose_at_most_a_third():
     """T. Roughgarden, E. Tardos, How bad is selfish routing?, J. ACM 49 (2002)."""
     rng = np.random.default_rng(3)

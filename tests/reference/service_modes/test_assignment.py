@@ -372,6 +372,7 @@ def test_system_c_never_breaks():
     assert breakaway(C) is None
 
 
+@pytest.mark.slow
 def test_with_f1_at_or_above_the_local_part_of_the_capacity_nothing_breaks():
     rng = np.random.default_rng(11)
     for _ in range(25):
@@ -386,6 +387,7 @@ def breaking_system(rng):
     return Canonical(10 ** rng.uniform(-2, 2), K, f1, f1 + (1 - f1) * rng.choice([rng.uniform(0.02, 1), rng.uniform(0.02, 1), 1.0]))
 
 
+@pytest.mark.slow
 def test_just_below_a_breakaway_p_is_home_and_just_above_it_has_jumped():
     rng = np.random.default_rng(12)
     for _ in range(40):

@@ -70,6 +70,7 @@ def answers(systems, **how):
         return study(systems, [1.0, 4.0], which="optimum", **how)
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_in_other_processes(script, systems, tmp_path):
     """Begun in a script's __main__ with one process, gone on with in this one's children."""
     out, environment = tmp_path / "out", {**os.environ, "SLOW": "very"}
@@ -91,6 +92,7 @@ def test_a_killed_study_goes_on_in_other_processes(script, systems, tmp_path):
         assert (out / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_answers(systems, tmp_path):
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,

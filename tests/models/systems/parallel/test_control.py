@@ -145,6 +145,7 @@ def test_the_price_of_optimum_is_the_reference_and_enough(seed):
         np.testing.assert_allclose(found.flow, best.flow, rtol=0, atol=1e-7 * load)
 
 
+@pytest.mark.slow
 def test_less_than_the_price_of_optimum_is_not_enough():
     dear = 0
     for seed in range(15):

@@ -177,6 +177,7 @@ def test_bad_options(options, error, message):
 # ---- the gallery
 
 
+@pytest.mark.slow
 def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_differ():
     rows = gallery.gallery(25, seed=3)
     assert [r.family for r in rows] == list(gallery.FAMILIES)

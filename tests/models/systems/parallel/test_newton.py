@@ -88,6 +88,7 @@ def test_garbage_is_refused_or_mended_never_believed(start, goal):
 
 
 @every_goal
+@pytest.mark.slow
 def test_random_starts_are_refused_or_certified(goal):
     """Anywhere in the box of rates, split of the load or not: whatever comes back, its certificate holds, and mostly it is the truth."""
     rng = np.random.default_rng(5)

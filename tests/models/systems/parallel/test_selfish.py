@@ -411,6 +411,7 @@ def test_sensitivities_of_random_systems_are_the_reference(seed):
 
 
 @pytest.mark.parametrize("players", [2, 4, 16])
+@pytest.mark.slow
 def test_a_station_that_just_starts_is_certified(players):
     """Its latency is flat there: a rounding error of the price is worth a part of its flow, and nothing of the delay."""
     system = ParallelServers(MMc([75.2, 87.7, 87.7, 250.0], [12, 16, 8, 1], [0.03, 0.085, 0.16, 0.004]))

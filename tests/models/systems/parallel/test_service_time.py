@@ -96,6 +96,7 @@ def test_replicas_are_the_servers_that_tables_would_be(family):
     assert scenario(MIXED.replace("replicas = 3\n", "replicas = 1\n").replace("replicas = 2\n", "")).rows.single
 
 
+@pytest.mark.slow
 def test_replicas_are_one_row_of_json_and_files(sojourn, tmp_path):
     def run(text):
         path = tmp_path / "a.toml"
@@ -121,6 +122,7 @@ def test_replicas_are_one_row_of_json_and_files(sojourn, tmp_path):
         assert f"{goal}_total_flow[cloud]" not in table
 
 
+@pytest.mark.slow
 def test_replicas_are_one_row_of_the_tables(sojourn, tmp_path):
     path = tmp_path / "a.toml"
     path.write_text(HEAD.format(rate="1/s", delay="ms") + '[loads]\ncurve = ["60%"]\n' + MIXED)

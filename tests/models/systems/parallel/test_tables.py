@@ -134,6 +134,7 @@ def test_samples_in_columns_of_other_names(tmp_path):
     np.testing.assert_allclose(bank.latency([5.0]), 1e3 * expected.latency([5.0]), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_row_with_an_empty_cell_is_skipped_and_said(sojourn, tmp_path):
     rows = [*SAMPLES, "9,x,", ",x,700", " ,x,"]
     text = telemetry(tmp_path, rows)

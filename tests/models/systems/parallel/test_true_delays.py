@@ -5,11 +5,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import truths
+from chunks import chunks
 
 from sojourn.models import MD1, MG1, MM1, Budget, MaxShare, MaxUtilisation, MinShare, NotCertifiedError, ParallelServers
 
 EPS = np.finfo(float).eps
-CHUNK, ALL = 30, 1200  # answers of a kind in one test, and in all
 CHOICE = 1e-9  # part by which the best split must cost more than the cheapest: a budget between is a float, and says no more
 FAMILIES = (lambda rate, cv, delay: MM1(rate, delay), lambda rate, cv, delay: MD1(rate, delay), MG1)
 
@@ -146,14 +146,10 @@ def test_limits_that_do_not_bind_change_nothing(away):
 
 
 KINDS = {f.__name__: (i, f) for i, f in enumerate((players, limits, control, tolls))}
-CASES = [
-    pytest.param(kind, range(start, start + CHUNK), id=f"{kind} from {start}", marks=[pytest.mark.exhaustive] if start else [])
-    for kind in KINDS
-    for start in range(0, ALL, CHUNK)
-]
 
 
-@pytest.mark.parametrize(("kind", "seeds"), CASES)
+@pytest.mark.parametrize("seeds", chunks(1200, 30, often=30))
+@pytest.mark.parametrize("kind", KINDS)
 def test_random_answers_are_covered(kind, seeds):
     number, ask = KINDS[kind]
     for seed in seeds:

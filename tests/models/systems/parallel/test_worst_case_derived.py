@@ -21,6 +21,7 @@ BARE = ParallelServers(Bare([10.0, 5.0], [0.1, 0.0]))
 TRUE = reference.worst_case(MM1([10.0, 5.0], [0.1, 0.0]))
 
 
+@pytest.mark.slow
 def test_a_latency_alone_is_enough_for_the_worst_case():
     found = BARE.worst_case(up_to=14.0)
     true = reference.worst_case(MM1([10.0, 5.0], [0.1, 0.0]), up_to=14.0)
@@ -30,6 +31,7 @@ def test_a_latency_alone_is_enough_for_the_worst_case():
     assert found.evaluations < 200
 
 
+@pytest.mark.slow
 def test_what_stops_the_search_is_said_with_the_gap_that_it_has(monkeypatch):
     module = __import__("sys").modules["sojourn.models.systems.parallel.worst_case"]
     monkeypatch.setattr(module, "DERIVED", 40)
@@ -50,6 +52,7 @@ def test_every_end_close_to_saturation_is_bounded():
 
 @pytest.mark.parametrize("players", [2, 10])
 @pytest.mark.parametrize("part", [0.4, 0.9999])
+@pytest.mark.slow
 def test_players_of_a_latency_alone(players, part):
     found = BARE.equilibrium(15 * part, players=players)
     true = reference.equilibrium(MM1([10.0, 5.0], [0.1, 0.0]), 15 * part, players)

@@ -218,6 +218,7 @@ def test_gap_that_is_asked_for_is_not_widened_by_rounding():
     assert not A.partition(load, 0.5, gap=1e-12, throw=False).certified
 
 
+@pytest.mark.slow
 def test_many_stages_are_uncertified_and_no_crash():
     system = MultiMode(10 ** np.random.default_rng(1).uniform(0, 1, (36, 2)))
     found = system.assignment(0.5 * system.max_load, throw=False)

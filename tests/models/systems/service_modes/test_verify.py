@@ -29,6 +29,7 @@ def test_passes_at_light_load_at_the_breakaway_and_near_saturation(part):
     assert verify(A, part * 5).passed
 
 
+@pytest.mark.slow
 def test_other_systems_pass():
     found = verify(C, [1.0, 3.9])
     assert found.passed

@@ -1,0 +1,14 @@
+"""Seeds of random cases in chunks, each a test: the first are quick, more are in every run, the others are for a release."""
+
+import math
+
+import pytest
+
+
+def chunks(total, size, quick=math.inf, often=math.inf):
+    """Ranges of seeds to parametrise by; from `quick` on they are marked slow, from `often` on exhaustive."""
+    return [pytest.param(range(at, at + size), id=f"from {at}", marks=_marks(at, quick, often)) for at in range(0, total, size)]
+
+
+def _marks(at, quick, often):
+    return pytest.mark.exhaustive if at >= often else pytest.mark.slow if at >= quick else ()

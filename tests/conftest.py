@@ -1,0 +1,27 @@
+"""The command, run in the process of the test; and what is slow."""
+
+import sys
+
+import pytest
+
+from sojourn.models import cli
+
+
+@pytest.fixture
+def sojourn(monkeypatch, capsys):
+    """Run the command in this process; return exit code, output and errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        printed = capsys.readouterr()
+        return caught.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+def pytest_itemcollected(item):
+    """What is for a release is slow too: -m "not slow" takes the place of the -m "not exhaustive" of pyproject.toml."""
+    if item.get_closest_marker("exhaustive"):
+        item.add_marker("slow")
