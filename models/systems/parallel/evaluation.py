@@ -15,7 +15,7 @@ from ...core.ratio import ROUNDING, Bounded, Ratio, excess, within
 from ...core.solution import SUM, Evaluated, finite, finite_or_none
 from .certificate import EPS, Certificate, certify
 from .prices import Goal
-from .solution import Split
+from .solution import ServerSplit
 
 if TYPE_CHECKING:
     from .system import ParallelServers
@@ -25,8 +25,8 @@ REMEDY = "give flow=, share= or weights="
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Evaluation(Split, Evaluated):
-    """A split of the load, judged; `Split` and `Evaluated` say what else it has.
+class Evaluation(ServerSplit, Evaluated):
+    """A split of the load, judged; `ServerSplit` and `Evaluated` say what else it has.
 
     Attributes
     ----------

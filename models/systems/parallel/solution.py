@@ -61,7 +61,7 @@ class ShadowPrice:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Split:
+class ServerSplit:
     """A split of the load over n servers. Abstract: it is an answer, or judged.
 
     Attributes
@@ -100,8 +100,8 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Solution(Split, CertifiedAnswer):
-    """A certified split of the load over n servers; `Split` and `CertifiedAnswer` say what else it has.
+class Solution(ServerSplit, CertifiedAnswer):
+    """A certified split of the load over n servers; `ServerSplit` and `CertifiedAnswer` say what else it has.
 
     Attributes
     ----------

@@ -14,15 +14,15 @@ from ....reference.service_modes.partition import divide, stage_delay
 from ....reference.service_modes.stability import as_assignment, slack
 from ...core.ratio import ROUNDING, Bounded, Ratio, excess, within
 from ...core.solution import SUM, Evaluated, finite_or_none
-from .operating_point import Operation
+from .operating_point import ModeSplit
 from .partition import EPS, rounding
 
 NEVER = Bounded(np.inf, np.inf, np.inf)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class OperatingEvaluation(Operation, Evaluated):
-    """An operating point of S stages and M modes, judged; `Operation` and `Evaluated` say what else it has.
+class OperatingEvaluation(ModeSplit, Evaluated):
+    """An operating point of S stages and M modes, judged; `ModeSplit` and `Evaluated` say what else it has.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class TunableEvaluation(Evaluated):
     f : float
         Part of each job's work done locally.
     stage_delay : ndarray, shape (2,)
-        Mean time of a job at the local and at the cloud server, "local" and "cloud" where they are overloaded.
+        Mean time of a job at the servers "local" and "cloud".
     least_f : float
         The local part of least delay; Theorem 1.
     least_delay : Bounded

@@ -11,7 +11,7 @@ from ...core.solution import CertifiedAnswer, finite_or_none
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Operation:
+class ModeSplit:
     """An operating point (p, alpha, beta) of S stages and M modes. Abstract: it is an answer, or judged.
 
     Attributes
@@ -56,8 +56,8 @@ class Operation:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class OperatingPoint(Operation, CertifiedAnswer):
-    """A certified operating point; `Operation` and `CertifiedAnswer` say what else it has.
+class OperatingPoint(ModeSplit, CertifiedAnswer):
+    """A certified operating point; `ModeSplit` and `CertifiedAnswer` say what else it has.
 
     Attributes
     ----------
