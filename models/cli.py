@@ -8,11 +8,12 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from .benchmarks import BENCHMARKS
 from .frontend.files import INTERRUPTED, complain, err, out, show
 
 if TYPE_CHECKING:
@@ -171,11 +172,7 @@ def verify(
 def bench(
     what: Annotated[
         str,
-        typer.Argument(
-            help="speed: closed forms and models; families: every latency, model against reference; traps: local solvers on the dual-mode "
-            "assignment; gallery: where the worst-case rule fails; peers: this library and others on the same systems; solvers: every solver "
-            "that CVXPY finds, against the truth."
-        ),
+        typer.Argument(help="; ".join(f"{name}: {benchmark.help}" for name, benchmark in BENCHMARKS.items()) + "."),
     ] = "speed",
     systems: Annotated[int | None, typer.Option(help="traps, gallery: random systems to try; by default 1000, and 200 a family.")] = None,
     limit: Annotated[
@@ -188,41 +185,9 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Time the models as ratios of one run, or hold families, local solvers, the worst-case rule, peers or solvers against the truth."""
-    from ..reference.errors import InputError
-    from .benchmarks import latency_families as latencies
-    from .benchmarks import report
-    from .benchmarks import speed_report as speed
-    from .benchmarks import worst_case_rule as rule
-    from .benchmarks.local_minima import traps
+    from .benchmarks.report import Asked, run_benchmark
 
-    if what == "speed":
-        raise typer.Exit(speed.run(path, as_json=as_json))
-    if what == "peers":
-        raise typer.Exit(report.peers(limit, as_json=as_json))
-    if what == "solvers":
-        raise typer.Exit(report.solvers(sizes, settings, limit, path, as_json=as_json))
-    if what == "families":
-        compared = latencies.compare_families()
-        found, shown = [vars(r) for r in compared], latencies.table(compared)
-    elif what == "traps":
-        counted = traps(1000 if systems is None else systems)
-        found, shown = counted.rows(), counted.table()
-    elif what == "gallery":
-        failures = rule.gallery(200 if systems is None else systems)
-        found, shown = [f.to_dict() for f in failures], rule.table(failures)
-    else:
-        raise InputError("bench", what, "is not a benchmark", "use speed, families, traps, gallery, peers or solvers")
-    if as_json:
-        sys.stdout.write(json.dumps(_plain(found), indent=2) + "\n")
-    else:
-        out.print(shown)
-
-
-def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is infinite is None: JSON has no word for it."""
-    from .core.solution import finite
-
-    return [finite(row) for row in rows]
+    raise typer.Exit(run_benchmark(what, Asked(systems, limit, sizes, settings, path), as_json=as_json))
 
 
 def _load(text: str | None, scenario: Scenario | DualModeScenario) -> float:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.markup import escape
-from rich.table import Table
 
 from ...reference.errors import InputError
 from ...reference.parallel import optimum_equilibrium as exact
 from ...reference.queues import Queue
 from ..core.errors import NotCertifiedError
 from ..core.progress import track
+from ..frontend.tables import table
 from ..latency import Latency, families
 from ..systems.parallel.curve import GOALS
 from ..systems.parallel.system import ParallelServers
+from .report import Asked, Report, timed
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 PARTS = (0.1, 0.6, 0.95)  # of the total rate; without one, of the load at which the mean latency has grown tenfold
 AGREE = 1e-7  # relative distance to the reference at which both are the same
@@ -49,13 +51,19 @@ class FamilyRow:
     family: str
     goal: str
     load: float
-    way: str
-    gap: float
-    error: float
-    model_seconds: float
-    reference_seconds: float
-    passed: bool
+    way: str = ""
+    gap: float = np.inf
+    error: float = np.inf
+    model_seconds: float = np.nan
+    reference_seconds: float = np.nan
+    passed: bool = False
     problem: str = ""
+
+
+def report(asked: Asked) -> Report:
+    """All families, on three loads each."""
+    rows = compare_families()
+    return Report(rows, [summary(rows)])
 
 
 def compare_families() -> list[FamilyRow]:
@@ -68,15 +76,14 @@ def _row(name: str, family: type[Latency], goal: str, part: float) -> FamilyRow:
     try:
         system = ParallelServers(family.sample())
         load = part * (system.total_rate if np.isfinite(system.total_rate) else _tenfold(system.bank))
-        found, model_seconds = _timed(lambda: getattr(system, goal)(load))
-        true, reference_seconds = _timed(lambda: getattr(exact, goal)(system.bank, load))
+        found, model_seconds = timed(lambda: getattr(system, goal)(load))
+        true, reference_seconds = timed(lambda: getattr(exact, goal)(system.bank, load))
     except (InputError, NotCertifiedError, TypeError, ValueError, ArithmeticError) as error:
-        return FamilyRow(name, goal, part, "", np.inf, np.inf, np.nan, np.nan, False, f"{type(error).__name__}: {error}")
-    by_cone = system.bank.exact("total" if goal == "optimum" else "potential")
+        return FamilyRow(name, goal, part, problem=f"{type(error).__name__}: {error}")
+    way = found.formulation if system.bank.exact("total" if goal == "optimum" else "potential") else "tangents"
     off = abs(found.mean_delay / float(true.mean_delay) - 1.0)
     gap = found.certificate.gap
     passed = bool(found.certified and off <= AGREE and off <= gap + 1e-14)  # the reference is rounded too
-    way = found.formulation if by_cone else "tangents"
     return FamilyRow(name, goal, load, way, gap, off, model_seconds, reference_seconds, passed)
 
 
@@ -87,23 +94,19 @@ def _tenfold(bank: Latency) -> float:
     return float(np.where(np.isfinite(flow), flow, 1.0).sum()) or float(len(bank))
 
 
-def _timed(job: Callable[[], Any]) -> tuple[Any, float]:
-    started = time.perf_counter()
-    return job(), time.perf_counter() - started
-
-
-def table(rows: list[FamilyRow]) -> Table:
-    """Return the rows as a table for rich: one line a family and goal, the worst of its loads."""
-    out = Table(caption="the worst of three loads each; time: model over reference, median")
-    for heading in ("family", "goal", "solved as", "gap", "true error", "time", ""):
-        out.add_column(heading, justify="right" if heading in ("gap", "true error", "time") else "left", no_wrap=heading == "family")
+def summary(rows: list[FamilyRow]) -> Table:
+    """Return a table for rich: one line a family and goal, the worst of its loads."""
     groups: dict[tuple[str, str], list[FamilyRow]] = {}
     for row in rows:
         groups.setdefault((row.family, row.goal), []).append(row)
-    for (family, goal), some in groups.items():
-        problem = next((r.problem for r in some if r.problem), "")
-        ratio = float(np.median([r.model_seconds / r.reference_seconds for r in some]))
-        state = "ok" if all(r.passed for r in some) else f"[bold red]{escape(problem) or 'differs'}"
-        numbers = (f"{max(r.gap for r in some):.0e}", f"{max(r.error for r in some):.0e}", f"{ratio:.2g}")
-        out.add_row(escape(family), goal, some[0].way, *numbers, state)
-    return out
+    headings = ("family", "goal", "solved as", "gap", "true error", "time", "")
+    caption = "the worst of three loads each; time: model over reference, median"
+    return table(headings, map(_cells, groups.values()), text=("goal", "solved as", ""), caption=caption)
+
+
+def _cells(some: list[FamilyRow]) -> tuple[str, ...]:
+    first, problem = some[0], next((r.problem for r in some if r.problem), "differs")
+    ratio = float(np.median([r.model_seconds / r.reference_seconds for r in some]))
+    state = "ok" if all(r.passed for r in some) else f"[bold red]{escape(problem)}"
+    numbers = (f"{max(r.gap for r in some):.0e}", f"{max(r.error for r in some):.0e}", f"{ratio:.2g}")
+    return escape(first.family), first.goal, first.way, *numbers, state

@@ -6,14 +6,11 @@ divided (all but f = (0, 1)), so a local method that comes near it stays.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from scipy.optimize import minimize
 
 from ...reference import service_modes as exact
@@ -21,7 +18,12 @@ from ...reference.errors import Array, InputError
 from ...reference.service_modes import Modes
 from ..core.errors import NotCertifiedError
 from ..core.progress import track
+from ..frontend.tables import table
 from ..systems.service_modes.dual_mode import DualMode
+from .report import Asked, Report, timed
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WRONG = 1e-4  # relative excess of the delay from which an answer is in the wrong place, and not merely inaccurate
 STARTS = 5
@@ -63,14 +65,20 @@ class Traps:
 
     def table(self) -> Table:
         """Return the rows as a table for `rich`."""
-        out = Table(title="the best operating point of dual-mode systems", box=SIMPLE_HEAD)
-        for heading in ("method", "wrong", "of", "delay / best\nwhere wrong", "largest", "median\nms"):
-            out.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
-        for r in self.rows():
-            typical = f"{1 + r['median_excess_where_wrong']:.3f}" if r["wrong"] else ""
-            ratios = (typical, f"{1 + r['largest_excess']:.4g}")
-            out.add_row(r["method"], str(r["wrong"]), str(r["systems"]), *ratios, f"{1e3 * r['median_seconds']:.1f}")
-        return out
+        headings = ("method", "wrong", "of", "delay / best\nwhere wrong", "largest", "median\nms")
+        return table(headings, map(_cells, self.rows()), title="the best operating point of dual-mode systems")
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    typical = f"{1 + row['median_excess_where_wrong']:.3f}" if row["wrong"] else ""
+    numbers = (typical, f"{1 + row['largest_excess']:.4g}", f"{1e3 * row['median_seconds']:.1f}")
+    return row["method"], str(row["wrong"]), str(row["systems"]), *numbers
+
+
+def report(asked: Asked) -> Report:
+    """Where local solvers end."""
+    found = traps() if asked.systems is None else traps(asked.systems)
+    return Report(found.rows(), [found.table()])
 
 
 def traps(systems: int = 1000, seed: int = 2348) -> Traps:
@@ -107,9 +115,8 @@ def traps(systems: int = 1000, seed: int = 2348) -> Traps:
         true = exact.assignment(system.rates, load).mean_delay
         starts = [random_start(system.rates, load, rng) for _ in range(STARTS)]
         for method, solve in _methods(system, load, starts).items():
-            started = time.perf_counter()
-            delay = solve()
-            seconds.setdefault(method, []).append(time.perf_counter() - started)
+            delay, spent = timed(solve)
+            seconds.setdefault(method, []).append(spent)
             excess.setdefault(method, []).append(delay / true - 1)
     return Traps({k: np.array(v) for k, v in excess.items()}, {k: np.array(v) for k, v in seconds.items()})
 

@@ -1,61 +1,85 @@
-"""What the command says of the comparison with peers and of the solver benchmark."""
+"""The command `sojourn bench`: run one benchmark, write its files, print its tables or JSON."""
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
+import platform
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.text import Text
 
 from ...reference.errors import InputError
-from ..core.solution import finite
 from ..frontend.files import INTERRUPTED, NOT_WRITTEN, err, out, write
+from ..frontend.tables import print_json
+from . import BENCHMARKS
 
 if TYPE_CHECKING:
-    from .solvers import Row
+    from rich.table import Table
 
 Item = TypeVar("Item")
 
 
-def peers(limit: float | None, *, as_json: bool) -> int:
-    """Compare, print; return the exit code."""
-    from .other_tools import compare, table
-    from .other_tools.compare import LIMIT
+@dataclass(frozen=True)
+class Asked:
+    """Options of the command, each None where it is not given; see ``sojourn bench --help``."""
 
-    seconds = LIMIT if limit is None else limit
-    rows, interrupted = _until_interrupted(compare(limit=seconds))
+    systems: int | None = None
+    limit: float | None = None
+    sizes: str | None = None
+    settings: str = "own"
+    out: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a benchmark found.
+
+    Attributes
+    ----------
+    found : Any
+        For JSON: see `sojourn.models.frontend.tables.plain`.
+    tables : sequence of rich.table.Table
+    files : mapping of Path to callable
+        Writes the file at the path that it is given.
+    written : str
+        What to print once all of them are there.
+    interrupted : bool
+        Whether Ctrl-C ended it.
+    """
+
+    found: Any
+    tables: Sequence[Table]
+    files: Mapping[Path, Callable[[Path], object]] = field(default_factory=dict)
+    written: str = ""
+    interrupted: bool = False
+
+
+def run_benchmark(what: str, asked: Asked, *, as_json: bool) -> int:
+    """Run a benchmark by its name in `BENCHMARKS`, write and print what it found; return the exit code."""
+    if what not in BENCHMARKS:
+        *names, last = BENCHMARKS
+        raise InputError("bench", what, "is not a benchmark", f"use {', '.join(names)} or {last}")
+    report: Report = importlib.import_module(BENCHMARKS[what].module, __package__).report(asked)
+    failed = [write(path, make) for path, make in report.files.items()]
     if as_json:
-        _print_json([finite(vars(row)) for row in rows])
+        print_json(report.found)
     else:
-        out.print(table(rows, seconds))
-    return INTERRUPTED if interrupted else 0
+        for table in report.tables:
+            out.print(table)
+        if report.files and not any(failed):
+            out.print(Text(report.written))
+    return INTERRUPTED if report.interrupted else NOT_WRITTEN if any(failed) else 0
 
 
-def solvers(sizes: str | None, settings: str, limit: float | None, path: Path | None, *, as_json: bool) -> int:
-    """Ask all solvers, print, write; return the exit code."""
-    from .solvers import compare, summaries, summary_table, table
-    from .solvers.compare import LIMIT
-
-    _check_path(path)
-    asked = compare(sizes=None if sizes is None else _whole_numbers(sizes), settings=settings, limit=LIMIT if limit is None else limit)
-    rows, interrupted = _until_interrupted(asked)
-    failed = path is not None and write(path, lambda p: _save(rows, p))
-    if as_json:
-        _print_json({"summary": [finite(vars(s)) for s in summaries(rows)], "rows": [finite(row.to_dict()) for row in rows]})
-    elif rows:
-        out.print(summary_table(rows))
-        out.print(table(rows))
-        if path is not None and not failed:
-            out.print(Text(f"written to {path}: {len(rows)} rows"))
-    return INTERRUPTED if interrupted else NOT_WRITTEN if failed else 0
-
-
-def _until_interrupted(rows: Iterable[Item]) -> tuple[list[Item], bool]:
+def until_interrupted(rows: Iterable[Item]) -> tuple[list[Item], bool]:
     """Return the rows, and whether Ctrl-C ended them: those that there are by then are kept."""
     done: list[Item] = []
     try:
@@ -81,29 +105,22 @@ def _chatter_to_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def _print_json(found: Any) -> None:
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+def machine() -> dict[str, str]:
+    """Return the machine and the versions that times are of."""
+    return {"machine": platform.machine(), "Python": platform.python_version(), **{p: version(p) for p in ("NumPy", "SciPy", "CVXPY")}}
 
 
-def _whole_numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError("--sizes", text, "is not a list of whole numbers", "give numbers of servers such as 3,30,300") from None
+def machine_line() -> str:
+    """Return the same as one line."""
+    return ", ".join(value if name == "machine" else f"{name} {value}" for name, value in machine().items())
 
 
-def _check_path(path: Path | None) -> None:
-    """Refuse before the work what could not be written after it."""
-    if path is not None and path.suffix not in (".csv", ".nc"):
-        raise InputError("--out", str(path), "is neither a .csv nor a .nc file", "give a name such as solvers.csv")
+def timed(job: Callable[[], Item]) -> tuple[Item, float]:
+    """Return the result of a job and its seconds."""
+    started = time.perf_counter()
+    return job(), time.perf_counter() - started
 
 
-def _save(rows: list[Row], path: Path) -> None:
-    """Write one row a question, as CSV or NetCDF by the name of the file."""
-    from .solvers.dataset import to_dataset
-
-    data = to_dataset(rows)
-    if path.suffix == ".nc":
-        data.to_netcdf(path, engine="scipy")
-    else:
-        data.to_dataframe().to_csv(path, index=False)
+def repeated(first: float, again: Callable[[], float], quick: float, most: int) -> list[float]:
+    """Return the seconds of a job: those of its first time, which nothing else may make look faster, and of more where it was quick."""
+    return [first, *(again() for _ in range(most - 1 if first < quick else 0))]

@@ -16,11 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from scipy.optimize import minimize
 
 from ...reference.errors import Array, InputError
@@ -28,6 +26,11 @@ from ...reference.mg1 import MD1, MG1, MM1
 from ...reference.parallel.worst_case import WorstCase, worst_case
 from ...reference.queues import Pool, Queue
 from ..core.progress import track
+from ..frontend.tables import table
+from .report import Asked, Report
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FAILS = 1e-6  # relative, from which the rule is too low by more than rounding
 GAP = 1e-8
@@ -151,15 +154,21 @@ def _simplex(start: Array) -> Array:
     return np.vstack([flat, flat + 0.25 * np.eye(flat.size)])
 
 
-def table(rows: list[Failure]) -> Table:
+def report(asked: Asked) -> Report:
+    """The gallery of failures."""
+    rows = gallery() if asked.systems is None else gallery(asked.systems)
+    return Report(rows, [summary(rows)])
+
+
+def summary(rows: list[Failure]) -> Table:
     """Return the gallery as a table for `rich`."""
     title = f"the paper's worst-case rule on {rows[0].tried} random systems a family, of 2 to 4 servers"
-    out = Table(title=title, caption=CAPTION, box=SIMPLE_HEAD)
-    out.add_column("family, and its worst system", overflow="fold")
-    for heading in ("too\nlow", "true\nworst", "by the\nrule", "true /\nrule"):
-        out.add_column(heading, justify="right", no_wrap=True)
-    for r in rows:
-        lists = [f"{name} " + ", ".join(f"{v:.3g}" for v in getattr(r, name)) for name in ("rate", "delay", "cv")]
-        system = f"\n  {'; '.join(lists)}; at load {r.found.load:.4g}" if r.failed else ""
-        out.add_row(r.family + system, str(r.failed), f"{r.found.poa:.5g}", f"{r.found.candidate_poa:.5g}", f"{r.ratio:.4f}")
-    return out
+    first = "family, and its worst system"
+    headings = (first, "too\nlow", "true\nworst", "by the\nrule", "true /\nrule")
+    return table(headings, map(_cells, rows), text=(first,), title=title, caption=CAPTION)
+
+
+def _cells(row: Failure) -> tuple[str, ...]:
+    lists = [f"{name} " + ", ".join(f"{v:.3g}" for v in getattr(row, name)) for name in ("rate", "delay", "cv")]
+    system = f"\n  {'; '.join(lists)}; at load {row.found.load:.4g}" if row.failed else ""
+    return row.family + system, str(row.failed), f"{row.found.poa:.5g}", f"{row.found.candidate_poa:.5g}", f"{row.ratio:.4f}"

@@ -86,7 +86,7 @@ class Compiled:
             if native is None:
                 raise UnsupportedCvxpyError(f"{solver} has no interface of its own here")
             self.session = native(first.apply(program, 0), chosen)
-        except (AttributeError, ImportError, KeyError, IndexError) as error:
+        except (AttributeError, ImportError, LookupError, TypeError) as error:
             raise UnsupportedCvxpyError(f"{type(error).__name__}: {error}") from error
 
     def solve(self, *values: tuple[cp.Parameter, Array]) -> Answers:

@@ -91,8 +91,8 @@ class Question(ABC, Generic[P, R, S]):
         In messages: ``"optimum"``.
     wanted : Wanted
         What certifies an answer.
-    polish : bool
-        Whether Newton steps finish what a solver began: then a solver's own tolerances come first where there are many points.
+    quick : bool
+        Whether a solver's own tolerances come first at many points, since Newton steps make of its answers what tighter ones would.
     degenerate : bool
         Whether a second try of a solver, with other options, may find what the first did not.
     remedy : str
@@ -101,7 +101,7 @@ class Question(ABC, Generic[P, R, S]):
 
     name: str
     wanted: Wanted
-    polish: bool = False
+    quick: bool = False
     degenerate: bool = False
     remedy: str = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
 

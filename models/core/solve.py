@@ -148,7 +148,7 @@ class Task(Generic[P, R, S]):
 
     def _many(self) -> list[Try]:
         """What to try, in turn, at many points: a solver's own tolerances where Newton steps finish, then the library's."""
-        quick = self.question.polish and not self._how.get("solver_options")
+        quick = self.question.quick and not self._how.get("solver_options")
         return [t for first in self._plan for t in ([first._replace(effort="quick"), first] if quick and self._compiles(first) else [first])]
 
     def _compiles(self, step: Try) -> bool:
@@ -242,7 +242,11 @@ class Task(Generic[P, R, S]):
 
     def _alike(self, form: str, points: Points) -> Iterator[Any]:
         """Rows of the points that one program serves."""
-        patterns = [self.question.pattern(form, tuple(c[k : k + 1] for c in points)) for k in range(len(points[0]))]
+        count = len(points[0])
+        if self.question.pattern(form, points) is None:
+            yield np.arange(count)
+            return
+        patterns = [self.question.pattern(form, tuple(c[k : k + 1] for c in points)) for k in range(count)]
         for pattern in dict.fromkeys(patterns):
             yield np.flatnonzero([other == pattern for other in patterns])
 

@@ -270,7 +270,7 @@ def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch):
 
 def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
     lost = Traps({"x": np.array([np.inf])}, {"x": np.array([1.0])})
-    monkeypatch.setattr("sojourn.models.benchmarks.local_minima", lambda _: lost)
+    monkeypatch.setattr("sojourn.models.benchmarks.local_minima.traps", lambda _: lost)
     (row,) = read(sojourn("bench", "traps", "--systems", 1, "--json")[1])
     assert row["wrong"] == 1
     assert row["largest_excess"] is None

@@ -7,6 +7,6 @@ from .answer import Answer, Skipped
 from .case import CASES, Case
 from .compare import PeerRow, compare
 from .methods import METHODS
-from .table import table
+from .table import report, summary
 
-__all__ = ["CASES", "METHODS", "Answer", "Case", "PeerRow", "Skipped", "compare", "table"]
+__all__ = ["CASES", "METHODS", "Answer", "Case", "PeerRow", "Skipped", "compare", "report", "summary"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,8 +41,7 @@ class Skipped(Exception):  # noqa: N818 (nothing went wrong)
     """A method that cannot be asked here, or found nothing; the message says why, and what to do."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The truth about an answer, by the library's own numbers.
 
     Attributes

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from ....reference.errors import InputError
 from ...core.progress import track
+from ..report import repeated, timed
 from .answer import Answer, Skipped, judge
 from .case import CASES, Case
 from .methods import METHODS, Method
@@ -42,12 +42,12 @@ class PeerRow:
 
     system: str
     method: str
-    mean_delay: float
-    error: float
-    seconds: float
-    repeats: int
-    certifies: str
-    settings: str
+    mean_delay: float = math.nan
+    error: float = math.nan
+    seconds: float = math.nan
+    repeats: int = 0
+    certifies: str = ""
+    settings: str = ""
     problem: str = ""
 
 
@@ -88,21 +88,14 @@ def ask(case: Case, name: str, method: Method, limit: float) -> PeerRow:
     """Put a system to a method; one that cannot answer, or fails, is a row that says why."""
     try:
         answer, seconds = _timed(method, case, limit)
-        times = [seconds]
-        while seconds < QUICK and len(times) < REPEATS:
-            times.append(_timed(method, case, limit)[1])
-        verdict = judge(case, answer.flow)
-    except Skipped as reason:
-        return PeerRow(case.name, name, math.nan, math.nan, math.nan, 0, "", "", f"skipped: {reason}")
-    except Exception as error:  # other people's code may raise anything
-        return PeerRow(case.name, name, math.nan, math.nan, math.nan, 0, "", "", f"{type(error).__name__}: {error}")
-    return PeerRow(
-        case.name, name, verdict.mean_delay, verdict.error, median(times), len(times), answer.certifies, answer.settings, verdict.problem
-    )
+        times = repeated(seconds, lambda: _timed(method, case, limit)[1], QUICK, REPEATS)
+        delay, error, problem = judge(case, answer.flow)
+    except Exception as reason:  # other people's code may raise anything
+        kind = "skipped" if isinstance(reason, Skipped) else type(reason).__name__
+        return PeerRow(case.name, name, problem=f"{kind}: {reason}")
+    return PeerRow(case.name, name, delay, error, median(times), len(times), answer.certifies, answer.settings, problem)
 
 
 def _timed(method: Method, case: Case, limit: float) -> tuple[Answer, float]:
-    started = time.perf_counter()
-    answer = method(case, limit)
-    spent = time.perf_counter() - started
+    answer, spent = timed(lambda: method(case, limit))
     return answer, spent if answer.seconds is None else answer.seconds

@@ -1,44 +1,42 @@
-"""The comparison with peers as a table for rich."""
+"""The comparison with peers as a table for rich, and as the command's report."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
 
-import cvxpy as cp
-import numpy as np
-import scipy
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.table import Table
 
-from .compare import LIMIT, REPEATS, PeerRow
+from ...frontend.tables import table
+from ..report import Asked, Report, machine_line, until_interrupted
+from .compare import LIMIT, REPEATS, PeerRow, compare
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
-def table(rows: Sequence[PeerRow], limit: float = LIMIT) -> Table:
+def report(asked: Asked) -> Report:
+    """Give all systems to all methods."""
+    limit = LIMIT if asked.limit is None else asked.limit
+    rows, interrupted = until_interrupted(compare(limit=limit))
+    return Report(rows, [summary(rows, limit)], interrupted=interrupted)
+
+
+def summary(rows: Sequence[PeerRow], limit: float = LIMIT) -> Table:
     """Return the rows as a table: a section a system, and the settings of each method below."""
-    versions = (
-        f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}, CVXPY {cp.__version__}"
-    )
-    out = Table(title=f"the least mean delay by this library and by others\n{versions}", caption=_caption(rows, limit), box=SIMPLE_HEAD)
-    out.caption_justify = "left"
-    out.add_column("system, method", no_wrap=True)
-    for heading in ("mean delay\nms", "true\nerror", "seconds"):
-        out.add_column(heading, justify="right", no_wrap=True)
-    out.add_column("certifies", overflow="fold")
-    for i, row in enumerate(rows):
-        if i == 0 or row.system != rows[i - 1].system:
-            out.add_section()
-            out.add_row(f"[bold]{escape(row.system)}")
-        out.add_row(f"  {escape(row.method)}", *_cells(row))
-    return out
+    title = f"the least mean delay by this library and by others\n{machine_line()}"
+    headings = ("system, method", "mean delay\nms", "true\nerror", "seconds", "certifies")
+    return table(headings, _lines(rows), text=("certifies",), title=title, caption=_caption(rows, limit))
 
 
-def _cells(row: PeerRow) -> tuple[str, ...]:
-    if row.problem:
-        return "", "", "", f"[dim]{escape(row.problem)}"
-    error = f"{row.error:.1e}" if abs(row.error) < 1e-3 else f"{row.error:.1%}"
-    return f"{1e3 * row.mean_delay:.6g}", error, f"{row.seconds:.2g}", escape(row.certifies)
+def _lines(rows: Sequence[PeerRow]) -> Iterator[tuple[str, ...]]:
+    for system, some in groupby(rows, lambda row: row.system):
+        yield (f"[bold]{escape(system)}",)
+        for row in some:
+            error = f"{row.error:.1e}" if abs(row.error) < 1e-3 else f"{row.error:.1%}"
+            cells = (f"{1e3 * row.mean_delay:.6g}", error, f"{row.seconds:.2g}", escape(row.certifies))
+            yield (f"  {escape(row.method)}", *(("", "", "", f"[dim]{escape(row.problem)}") if row.problem else cells))
 
 
 def _caption(rows: Sequence[PeerRow], limit: float) -> str:

@@ -17,6 +17,7 @@ from ....reference.errors import InputError
 from ...core.progress import track
 from ...core.run import Run, run
 from ...core.solvers import takes
+from ..report import repeated, timed
 from .problem import Judged, Problem, Task
 from .problems import PROBLEMS
 from .row import Row
@@ -83,8 +84,8 @@ def compare(
     >>> all(row.claimed for row in rows)
     True
     """
+    _check(sizes, loads, solvers, settings, limit)
     asked = questions(problems, sizes, loads, solvers, seed)
-    _check_settings(settings, limit)
     return (ask(question, settings, limit) for question in track(asked, "questions to solvers"))
 
 
@@ -92,9 +93,7 @@ def questions(
     problems: Sequence[Problem], sizes: Sequence[int] | None, loads: Sequence[float], solvers: Sequence[str] | None, seed: int
 ) -> list[Question]:
     """Return all questions, in the order in which they are asked; see `compare`."""
-    _check_cases(sizes, loads)
-    names = _installed(solvers)
-    found = []
+    names, found = cp.installed_solvers() if solvers is None else solvers, []
     for problem in problems:
         for n in [size for size in sizes or problem.sizes if size <= problem.largest]:
             # the system of a problem and size does not depend on what else is asked
@@ -107,31 +106,14 @@ def questions(
 
 def ask(question: Question, settings: str = "own", limit: float = LIMIT) -> Row:
     """Put one question to its solver; whatever it does is a row."""
-    started = time.perf_counter()
-    task = question.problem.write(question.system, question.formulation, question.load)
-    built = time.perf_counter() - started
-    chosen = options(question.solver, settings, limit)
-    ran = _run(task.problem, question.solver, chosen)
+    problem, solver, load = question.problem, question.solver, question.load
+    task, built = timed(lambda: problem.write(question.system, question.formulation, load))
+    chosen = options(solver, settings, limit)
+    ran = _run(task.problem, solver, chosen)
     judged = _judge(task)
-    # the first solve is timed too: what else is asked must not make it look faster
-    solves = [ran.solve]
-    while ran.solve < QUICK and len(solves) < REPEATS:
-        solves.append(_run(task.problem, question.solver, chosen).solve)
-    return Row(
-        problem=question.problem.name,
-        n=question.n,
-        load=question.load,
-        formulation=question.formulation,
-        solver=question.solver,
-        settings=settings,
-        status=ran.status,
-        error=judged.error,
-        violation=judged.violation,
-        build_seconds=built,
-        compile_seconds=ran.compile,
-        solve_seconds=median(solves),
-        repeats=len(solves),
-    )
+    solves = repeated(ran.solve, lambda: _run(task.problem, solver, chosen).solve, QUICK, REPEATS)
+    asked = (problem.name, question.n, load, question.formulation, solver, settings)
+    return Row(*asked, ran.status, *judged, built, ran.compile, median(solves), len(solves))
 
 
 def _run(problem: cp.Problem, solver: str, chosen: dict[str, Any]) -> Run:
@@ -152,24 +134,17 @@ def _judge(task: Task) -> Judged:
     return NO_ANSWER if math.isnan(judged.error) or math.isnan(judged.violation) else judged
 
 
-def _installed(solvers: Sequence[str] | None) -> list[str]:
-    installed: list[str] = cp.installed_solvers()
-    for i, name in enumerate(solvers or ()):
-        if name not in installed:
-            raise InputError(f"solvers[{i}]", name, "is not a solver that CVXPY finds", f"use some of {', '.join(installed)}")
-    return installed if solvers is None else list(solvers)
-
-
-def _check_cases(sizes: Sequence[int] | None, loads: Sequence[float]) -> None:
+def _check(sizes: Sequence[int] | None, loads: Sequence[float], solvers: Sequence[str] | None, settings: str, limit: float) -> None:
+    installed = cp.installed_solvers()
     for i, size in enumerate(sizes or ()):
         if isinstance(size, bool) or not isinstance(size, int) or size < 2:
             raise InputError(f"sizes[{i}]", size, "is not a number of servers to split over", "give a whole number from 2 on")
     for i, load in enumerate(loads):
         if not 0 < load < 1:
             raise InputError(f"loads[{i}]", load, "is not a part of the largest load", "give a number between 0 and 1")
-
-
-def _check_settings(settings: str, limit: float) -> None:
+    for i, name in enumerate(solvers or ()):
+        if name not in installed:
+            raise InputError(f"solvers[{i}]", name, "is not a solver that CVXPY finds", f"use some of {', '.join(installed)}")
     if settings not in SETTINGS:
         raise InputError("settings", settings, "is not a name of settings", f"use {' or '.join(SETTINGS)}")
     if not limit > 0:

@@ -10,8 +10,9 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.parallel import optimum_equilibrium as exact
 from ...latency.base import Latency
+from ...systems.parallel import questions
 from ...systems.parallel.certificate import mean_delay
-from ...systems.parallel.formulations import FORMULATIONS, build
+from ...systems.parallel.formulations import FORMULATIONS
 from ...systems.parallel.prices import Goal
 from ...systems.parallel.system import ParallelServers
 from .problem import Judged, Problem, Task
@@ -37,10 +38,8 @@ def parallel(name: str, goal: Goal, draw: Callable[[int, np.random.Generator], L
 
 def formulations(system: ParallelServers, goal: Goal) -> Mapping[str, frozenset[str]]:
     """Return the ways to write a goal of these servers without tangents, with the cones of each."""
-    fit = [n for n, f in FORMULATIONS.items() if f.goal == goal and f.refuses(system.bank) is None and f.exact(system.bank)]
-    # where all servers are of one form, the epigraph is that form again
-    fit = [n for n in fit if (n != "epigraph" or n == fit[0]) and len(system) <= LARGEST.get(n, len(system))]
-    return {n: FORMULATIONS[n].kinds(system.bank) for n in fit}
+    ways = questions.formulations(system.bank, goal, "auto", {}).items()
+    return {n: cones for n, cones in ways if FORMULATIONS[n].exact(system.bank) and len(system) <= LARGEST.get(n, len(system))}
 
 
 def write(system: ParallelServers, goal: Goal, formulation: str, part: float) -> Task:
@@ -48,7 +47,8 @@ def write(system: ParallelServers, goal: Goal, formulation: str, part: float) ->
     load = part * system.total_rate
     true = getattr(exact, goal)(system.bank, load)
     used = np.flatnonzero(true.flow > 0) if formulation == "minmax" else np.arange(len(system))
-    model = build(FORMULATIONS[formulation], system.bank.take(used), load, system.unit(load), used)
+    asked = ParallelServers(system.bank.take(used)) if used.size < len(system) else system
+    model = asked.model(goal, load, formulation)
 
     def judge() -> Judged:
         flow = np.zeros(len(system))

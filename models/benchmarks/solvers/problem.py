@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cvxpy as cp
 import numpy as np
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """How far a solver's own answer is from the truth.
 
     Attributes

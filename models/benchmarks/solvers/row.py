@@ -53,6 +53,11 @@ class Row:
         return self.status == cp.OPTIMAL
 
     @property
+    def denied(self) -> bool:
+        """Whether the solver said that there is no answer, or no least one; there always is."""
+        return self.status.startswith(("infeasible", "unbounded"))
+
+    @property
     def right(self) -> bool:
         """Whether the answer is within 1e-6 of the true delay and feasible to 1e-6."""
         return self.error <= TRUE and self.violation <= TRUE

@@ -58,10 +58,12 @@ class Fingerprint:
             yield from map(self.of, value)
         elif isinstance(value, ModuleType):
             yield value.__name__
-        elif isinstance(value, type):
-            yield from self._class(value)
-        elif isinstance(value, FunctionType):
-            yield from self._function(value)
+        elif isinstance(value, type | FunctionType):
+            yield value.__qualname__
+            if _installed(value.__module__):
+                yield value.__module__
+            else:
+                yield from self._class(value) if isinstance(value, type) else self._function(value)
         elif isinstance(value, CodeType):
             yield value.co_code.hex()
             yield from map(self.of, (value.co_names, value.co_consts))
@@ -69,10 +71,6 @@ class Fingerprint:
             yield from self._object(value)
 
     def _class(self, kind: type) -> Iterator[str]:
-        yield kind.__qualname__
-        if _installed(kind.__module__):
-            yield kind.__module__
-            return
         yield from map(self.of, kind.__bases__)
         for name, member in sorted(vars(kind).items()):
             code = _unwrapped(member)
@@ -82,10 +80,6 @@ class Fingerprint:
 
     def _function(self, function: FunctionType) -> Iterator[str]:
         """With the values it takes from around it: a constant of the module may be the very thing that was changed."""
-        yield function.__qualname__
-        if _installed(function.__module__):
-            yield function.__module__
-            return
         yield from map(self.of, (function.__code__, function.__defaults__, function.__kwdefaults__))
         yield from (self.of(cell.cell_contents) for cell in function.__closure__ or ())
         for name in _names(function.__code__):

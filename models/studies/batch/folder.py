@@ -11,7 +11,7 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,40 +31,41 @@ Manifest = dict[str, Any]
 
 
 class Folder:
-    """Where a study is kept.
+    """Where a study is kept, if anywhere.
 
     Parameters
     ----------
-    path : path
-    manifest : dict
-        What the study is of; see `described`.
+    path : path or None
     """
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path, self.manifest = path, manifest
-        self._waiting: dict[int, bytes] = {}
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._waiting: dict[Path, bytes] = {}
 
     @classmethod
-    def begun(cls, path: str | os.PathLike[str], question: Question) -> Folder:
+    def begun(cls, out: str | os.PathLike[str] | None, question: Question) -> Folder:
         """Return the folder of a question: a new one, or the one that holds what was done of it; InputError where it holds another."""
-        folder = Path(path)
-        if folder.exists() and not folder.is_dir():
-            raise InputError("out", str(path), "is a file", "give a folder")
+        if out is None:
+            return cls(None)
+        path = Path(out)
+        if path.exists() and not path.is_dir():
+            raise InputError("out", str(out), "is a file", "give a folder")
         manifest = described(question)
-        if (folder / MANIFEST).exists():
-            _compare(folder, _read(folder), manifest)
-        elif folder.exists() and not all(path.name.startswith(".") for path in folder.iterdir()):
-            raise InputError("out", str(path), f"holds files but no {MANIFEST} to say of which study", "give a new folder")
+        if (path / MANIFEST).exists():
+            if different := _difference(_read(path), manifest):
+                raise InputError("out", str(path), f"holds a study {different}", "give what it was begun with, or another folder")
+        elif path.exists() and not all(p.name.startswith(".") for p in path.iterdir()):
+            raise InputError("out", str(out), f"holds files but no {MANIFEST} to say of which study", "give a new folder")
         else:
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
-        (folder / CHUNKS).mkdir(exist_ok=True)
-        return cls(folder, manifest)
+            path.mkdir(parents=True, exist_ok=True)
+            _write(path / MANIFEST, json.dumps(manifest, indent=1).encode())
+        (path / CHUNKS).mkdir(exist_ok=True)
+        return cls(path)
 
     def done(self) -> dict[int, xr.Dataset]:
         """Return the chunks that are there and whole, by their places: a file's name says what its contents must add up to."""
         found = {}
-        for path in track(sorted((self.path / CHUNKS).glob("*-*.nc")), "chunks read"):
+        for path in track(sorted(self.path.glob(f"{CHUNKS}/*-*.nc")) if self.path else (), "chunks read"):
             index, _, digest = path.stem.partition("-")
             content = path.read_bytes()
             if index.isdecimal() and _digest(content) == digest:
@@ -73,33 +74,27 @@ class Folder:
 
     def keep(self, index: int, rows: xr.Dataset) -> None:
         """Write a chunk; one that cannot be, as on a full disk, is tried again at the end, and the study goes on."""
+        if self.path is None:
+            return
         content = bytes(rows.to_netcdf(engine="scipy"))
-        try:
-            self._write_chunk(index, content)
-        except OSError as error:
+        file = self.path / CHUNKS / f"{index:06d}-{_digest(content)}.nc"
+        if failure := _failure({file: content}):
             if not self._waiting:
-                warnings.warn(f"cannot write to {self.path}: {_reason(error)}; it is tried again at the end", stacklevel=4)
-            self._waiting[index] = content
+                warnings.warn(f"cannot write to {self.path}: {failure}; it is tried again at the end", stacklevel=3)
+            self._waiting[file] = content
 
     def finish(self, data: xr.Dataset) -> None:
-        """Write what is still to be written."""
-        try:
-            for index, content in self._waiting.items():
-                self._write_chunk(index, content)
-            self._write_whole(data)
-        except OSError as error:
-            warnings.warn(f"cannot write to {self.path}: {_reason(error)}; what is not there is only in what is returned", stacklevel=3)
-
-    def _write_chunk(self, index: int, content: bytes) -> None:
-        _write(self.path / CHUNKS / f"{index:06d}-{_digest(content)}.nc", content)
-
-    def _write_whole(self, data: xr.Dataset) -> None:
-        """Write all as one file, where SciPy can; the chunks stay in any case."""
-        if max(variable.nbytes for variable in data.variables.values()) > LARGEST:
-            problem = f"{WHOLE} is not written: a variable is larger than the 2 GiB that SciPy writes"
-            warnings.warn(f"{problem}; load_study({str(self.path)!r}) reads the chunks", stacklevel=4)
+        """Write what is still to be written, and all as one file where SciPy can; the chunks stay in any case."""
+        if self.path is None:
             return
-        _write(self.path / WHOLE, bytes(data.to_netcdf(engine="scipy")))
+        files = dict(self._waiting)
+        if max(variable.nbytes for variable in data.variables.values()) <= LARGEST:
+            files[self.path / WHOLE] = bytes(data.to_netcdf(engine="scipy"))
+        else:
+            problem = f"{WHOLE} is not written: a variable is larger than the 2 GiB that SciPy writes"
+            warnings.warn(f"{problem}; load_study({str(self.path)!r}) reads the chunks", stacklevel=3)
+        if failure := _failure(files):
+            warnings.warn(f"cannot write to {self.path}: {failure}; what is not there is only in what is returned", stacklevel=3)
 
 
 def load_study(folder: str | os.PathLike[str]) -> xr.Dataset:
@@ -134,7 +129,7 @@ def load_study(folder: str | os.PathLike[str]) -> xr.Dataset:
     if not (path / MANIFEST).is_file():
         raise InputError("folder", str(folder), f"has no {MANIFEST}", "give the folder that a study was given as out=")
     manifest = _read(path)
-    done = Folder(path, manifest).done()
+    done = Folder(path).done()
     data = joined([done[i] for i in sorted(done)])
     return data.assign_attrs(systems=len(manifest["names"]), systems_done=data.sizes["system"])
 
@@ -155,33 +150,23 @@ def described(question: Question) -> Manifest:
     }
 
 
-def _compare(folder: Path, there: Manifest, now: Manifest) -> None:
-    """Raise InputError on the first thing in which two studies differ."""
-    for field in now:
-        if there.get(field) != now[field]:
-            problem = f"holds a study {_difference(field, there.get(field), now[field])}"
-            raise InputError("out", str(folder), problem, "give what it was begun with, or another folder")
-
-
-def _difference(field: str, there: Any, now: Any) -> str:
-    if field == "names":
-        return f"of other systems: {_where(there, now)}"
-    if field == "systems":
-        return f"in which a system was another: {_where(there, now)}"
-    if field == "options":
-        changed = [key for key in sorted({*there, *now}) if there.get(key) != now.get(key)]
-        before, after = ((side.get(changed[0]) or ["not given"])[0] for side in (there, now))
-        return f"with {changed[0]} = {before}, not {after}"
+def _difference(there: Manifest, now: Manifest) -> str:
+    """Return the first thing in which two studies differ, or nothing."""
+    field = next((name for name in now if there.get(name) != now[name]), None)
+    if field is None:
+        return ""
     if field == "loads":
         return "at other loads"
-    return f"with {field} = {there}, not {now}"
-
-
-def _where(there: Sequence[Any], now: Sequence[Any]) -> str:
-    if len(there) != len(now):
-        return f"{len(there)}, not {len(now)}"
-    place = next(i for i, (a, b) in enumerate(zip(there, now, strict=True)) if a != b)
-    return f"number {place} of {len(now)}"
+    before: Any = there.get(field)
+    after: Any = now[field]
+    if field in ("names", "systems"):
+        place = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+        where = f"number {place} of {len(after)}" if len(before) == len(after) else f"{len(before)}, not {len(after)}"
+        return f"{'of other systems' if field == 'names' else 'in which a system was another'}: {where}"
+    if field == "options":
+        field = next(key for key in sorted({*before, *after}) if before.get(key) != after.get(key))
+        before, after = (side.get(field, ["not given"])[0] for side in (before, after))
+    return f"with {field} = {before}, not {after}"
 
 
 def _short(value: object) -> str:
@@ -210,8 +195,14 @@ def _write(path: Path, content: bytes) -> None:
     os.replace(part, path)
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+def _failure(files: Mapping[Path, bytes]) -> str:
+    """Write files, and return why one could not be, after which none is tried; or nothing."""
+    try:
+        for path, content in files.items():
+            _write(path, content)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _digest(content: bytes) -> str:

@@ -97,48 +97,36 @@ def study(
     question, by_others = ask(systems, loads, how, relative=relative, chunk=chunk), others_work(n_jobs)
     if by_others:
         check_sendable(question)
-    folder = None if out is None else Folder.begun(out, question)
-    done = {} if folder is None else folder.done()
+    folder = Folder.begun(out, question)
+    done = folder.done()
+    left = [chunk for chunk in question.chunks() if chunk.index not in done]
+    count = sum(len(chunk.names) for chunk in left)
     try:
-        _work(question, folder, done, n_jobs, by_others=by_others)
+        with closing(solved(left, n_jobs, by_others=by_others)) as results:
+            for index, rows in track(results, "systems", weigh=lambda found: found[1].sizes["system"], total=count):
+                done[index] = rows
+                folder.keep(index, rows)
         data = _rows(done)
-        if folder is not None:
-            folder.finish(data)
+        folder.finish(data)
     except KeyboardInterrupt as stop:
         half = list(stop.args) if isinstance(stop, HalfwayError) else []
         raise StudyInterruptedError(*_left(question, done, half, folder, "")) from None
     except Exception as error:
-        raise StudyStoppedError(*_left(question, done, [], folder, f" by {_first_line(error)}")) from error
+        why = f" by {type(error).__name__}: {error}".splitlines()[0]
+        raise StudyStoppedError(*_left(question, done, [], folder, why)) from error
     _warn(data)
     return data
-
-
-def _work(question: Question, folder: Folder | None, done: dict[int, xr.Dataset], n_jobs: int | None, *, by_others: bool) -> None:
-    """Work on the chunks that are not done, and put each where it is safe."""
-    left = [chunk for chunk in question.chunks() if chunk.index not in done]
-    count = sum(len(chunk.names) for chunk in left)
-    with closing(solved(left, n_jobs, by_others=by_others)) as results:
-        for index, rows in track(results, "systems", weigh=lambda found: found[1].sizes["system"], total=count):
-            done[index] = rows
-            if folder is not None:
-                folder.keep(index, rows)
 
 
 def _rows(done: Mapping[int, xr.Dataset]) -> xr.Dataset:
     return joined([done[index] for index in sorted(done)])
 
 
-def _left(
-    question: Question, done: Mapping[int, xr.Dataset], half: Sequence[xr.Dataset], folder: Folder | None, why: str
-) -> tuple[str, xr.Dataset]:
+def _left(question: Question, done: Mapping[int, xr.Dataset], half: Sequence[xr.Dataset], folder: Folder, why: str) -> tuple[str, xr.Dataset]:
     """What to say of a study that stopped, and what it leaves."""
     data = joined([_rows(done), *half])
-    where = "out=folder would keep it" if folder is None else f"the same call goes on from {folder.path}"
+    where = f"the same call goes on from {folder.path}" if folder.path else "out=folder would keep it"
     return f"stopped{why} after {data.sizes['system']} of {len(question.names)} systems; they are in .dataset, and {where}", data
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _warn(data: xr.Dataset) -> None:

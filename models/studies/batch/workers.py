@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
 
 import xarray as xr
 
@@ -57,16 +56,11 @@ def _by_others(chunks: Sequence[Chunk], n_jobs: int | None) -> Generator[Done, N
 
     from .sending import pack
 
-    def tasks(some: Sequence[Chunk]) -> Iterator[object]:
-        return (delayed(_rows)(pack(chunk)) for chunk in some)  # packed when its turn comes
-
-    if get_active_backend()[0].supports_return_generator:
-        with closing(Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")(tasks(chunks))) as done:
-            yield from done
-        return
-    width = WAVES * effective_n_jobs(n_jobs)  # Ray, and Python's own pools
+    at_once = get_active_backend()[0].supports_return_generator  # not of Ray, and of Python's own pools
+    width = max(len(chunks), 1) if at_once else WAVES * effective_n_jobs(n_jobs)
+    work = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered" if at_once else "list")
     for start in range(0, len(chunks), width):
-        yield from Parallel(n_jobs=n_jobs, batch_size=1)(tasks(chunks[start : start + width]))
+        yield from work(delayed(_rows)(pack(chunk)) for chunk in chunks[start : start + width])  # packed when its turn comes
 
 
 def _rows(sent: bytes) -> Done:

@@ -107,6 +107,11 @@ class Split(Question[Model, Splits, Solution]):
         return DERIVED if self.bank.derived else super().remedy
 
     @property
+    def quick(self) -> bool:  # type: ignore[override]
+        """Newton steps finish each flow."""
+        return self.polish
+
+    @property
     def size(self) -> int:
         """Number of servers."""
         return len(self.bank)

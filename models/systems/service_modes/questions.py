@@ -154,6 +154,11 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
 
     name = "partition"
 
+    @property
+    def quick(self) -> bool:  # type: ignore[override]
+        """Newton steps finish each division."""
+        return self.polish
+
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
         """A second-order cone program."""
         return {"socp": frozenset({"SOC"})}

@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.benchmarks import report as bench
-from sojourn.models.benchmarks.other_tools import CASES, METHODS, Answer, Skipped, compare, elsewhere, line_program, table
+from sojourn.models.benchmarks.other_tools import CASES, METHODS, Answer, Skipped, compare, elsewhere, line_program, summary
 from sojourn.models.benchmarks.other_tools.answer import judge
 from sojourn.models.benchmarks.other_tools.compare import ask
 from sojourn.models.benchmarks.other_tools.methods import line
+from sojourn.models.benchmarks.report import Asked, run_benchmark
 
 HERE = {name: method for name, method in METHODS.items() if not name.startswith("LINE")}
 TRIO, PAIR = CASES[0](), CASES[1]()
@@ -42,7 +42,7 @@ def test_every_method_here_finds_the_least_delay_and_says_what_it_certifies(rows
 
 def test_table_has_every_row(rows):
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(table(rows))
+    console.print(summary(rows))
     text = console.export_text()
     assert text.count("SciPy") >= 3
     assert "true error: mean delay, by the exact latency" in text
@@ -160,20 +160,19 @@ def test_program_for_line_reads_and_writes_json():
 
 
 def test_command(rows, monkeypatch, capsys):
-    import sojourn.models.benchmarks.other_tools as peers
-
-    monkeypatch.setattr(peers, "compare", lambda limit: iter(rows))
-    assert bench.peers(5.0, as_json=True) == 0
+    compare_in = "sojourn.models.benchmarks.other_tools.table.compare"
+    monkeypatch.setattr(compare_in, lambda limit: iter(rows))
+    assert run_benchmark("peers", Asked(limit=5.0), as_json=True) == 0
     assert len(json.loads(capsys.readouterr().out)) == len(rows)
-    assert bench.peers(5.0, as_json=False) == 0
+    assert run_benchmark("peers", Asked(limit=5.0), as_json=False) == 0
     assert "Scenario 1" in capsys.readouterr().out
 
     def stopped(limit):
         yield rows[0]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(peers, "compare", stopped)
-    assert bench.peers(5.0, as_json=True) == 130
+    monkeypatch.setattr(compare_in, stopped)
+    assert run_benchmark("peers", Asked(limit=5.0), as_json=True) == 130
     assert len(json.loads(capsys.readouterr().out)) == 1
 
 

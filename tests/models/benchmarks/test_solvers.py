@@ -12,9 +12,7 @@ import xarray as xr
 from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.benchmarks import solvers
-from sojourn.models.benchmarks.solvers import PROBLEMS, SETTINGS, compare, questions, summaries, summary_table, table
-from sojourn.models.benchmarks.solvers.dataset import to_dataset
+from sojourn.models.benchmarks.solvers import PROBLEMS, SETTINGS, compare, error_table, questions, summaries, summary_table, to_dataset
 from sojourn.models.benchmarks.solvers.settings import options
 from sojourn.models.benchmarks.solvers.tables import shifted_geometric_mean
 from sojourn.models.core.run import Run
@@ -61,7 +59,7 @@ def test_a_claim_is_judged_by_the_truth(rows):
 
 def test_tables_and_files_have_every_row(rows, tmp_path):
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(summary_table(rows), table(rows))
+    console.print(summary_table(rows), error_table(rows))
     text = console.export_text()
     for word in ("CLARABEL", "SCS", "right: within 1e-06", *(p.name for p in PROBLEMS)):
         assert word in text
@@ -134,7 +132,7 @@ def test_bad_arguments_are_named_before_any_solver_starts(asked, message, monkey
 
 @pytest.mark.slow
 def test_command(sojourn, tmp_path, monkeypatch):
-    monkeypatch.setattr(solvers, "compare", partial(compare, loads=(0.5,)))
+    monkeypatch.setattr("sojourn.models.benchmarks.solvers.command.compare", partial(compare, loads=(0.5,)))
     status, out, _ = sojourn("bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv")
     assert status == 0
     found = json.loads(out)

@@ -6,13 +6,13 @@ import pytest
 
 from ....reference import equilibrium, optimum
 from .bench_sweeps import servers
-from .conftest import Measure
+from .plugin import Measure, sizes
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
 
 
-@pytest.mark.sizes(10, 100, 1000, 10_000, 100_000, 1_000_000, small=(10, 100))
 @pytest.mark.parametrize("goal", SOLVE)
+@sizes(10, 100, 1000, 10_000, 100_000, 1_000_000, small=(10, 100))
 def bench_reference(measure: Measure, goal: str, size: int) -> None:
     """The closed forms."""
     bank = servers(size).bank
@@ -20,8 +20,8 @@ def bench_reference(measure: Measure, goal: str, size: int) -> None:
     measure(lambda: SOLVE[goal](bank, load), f"growth of reference {goal}", str(size), per=1)
 
 
-@pytest.mark.sizes(10, 100, 1000, 10_000, 100_000, small=(10, 100))
 @pytest.mark.parametrize("goal", SOLVE)
+@sizes(10, 100, 1000, 10_000, 100_000, small=(10, 100))
 def bench_model(measure: Measure, goal: str, size: int) -> None:
     """The convex programs, written, compiled, solved and certified."""
     system = servers(size)

@@ -9,7 +9,7 @@ from ....reference import MG1
 from ....reference.parallel.anarchy import price_of_anarchy
 from ....reference.parallel.worst_case import worst_case
 from ... import MM1, ParallelServers
-from .conftest import Measure
+from .plugin import Measure, sizes
 
 
 def random_system(rng: np.random.Generator) -> MG1:
@@ -19,16 +19,14 @@ def random_system(rng: np.random.Generator) -> MG1:
     return MG1(10 ** rng.uniform(0, 3, n), 10 ** rng.uniform(-1, 1, n), delay)
 
 
-@pytest.mark.sizes(50, small=(2,))
 @pytest.mark.parametrize("who", ["certified to 1e-8", "grid of 1,000 loads"])
+@sizes(50, small=(2,))
 def bench_reference(measure: Measure, size: int, who: str) -> None:
     """The reference's branch and bound."""
     rng = np.random.default_rng(2348)
     systems, grid = [random_system(rng) for _ in range(size)], np.linspace(0.001, 0.999, 1000)
-    if who == "grid of 1,000 loads":
-        measure(lambda: [price_of_anarchy(q, grid * q.rate.sum()) for q in systems], "reference worst case, 2 to 8 servers", who, per=size)
-    else:
-        measure(lambda: [worst_case(q) for q in systems], "reference worst case, 2 to 8 servers", who, per=size)
+    look = worst_case if who.startswith("certified") else lambda bank: price_of_anarchy(bank, grid * bank.rate.sum())
+    measure(lambda: [look(bank) for bank in systems], "reference worst case, 2 to 8 servers", who, per=size)
 
 
 @pytest.mark.parametrize("who", ["model", "reference"])

@@ -1,0 +1,63 @@
+"""Rows as tables and as JSON."""
+
+import io
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from sojourn.models.frontend.tables import as_json, plain, table
+
+
+def shown(made, width):
+    console = Console(width=width, file=io.StringIO())
+    console.print(made)
+    return console.file.getvalue()
+
+
+def test_numbers_are_whole_where_text_gives_way():
+    rows = [("[bold]first",), ("a", "0.123456789", "some words that are long"), ("[bold]second",), ("b", "1", "")]
+    made = table(("name", "number", "why"), rows, text=("why",), title="title", caption="below")
+    narrow, wide = shown(made, 30), shown(made, 100)
+    assert "some words that are long" in wide
+    assert "some words that are long" not in narrow
+    for text in (narrow, wide):
+        assert "0.123456789" in text
+        assert "title" in text
+        assert "below" in text
+    lines = [line.rstrip() for line in wide.splitlines()]
+    assert lines.index("  second") > lines.index("  first") + 1
+    assert [column.justify for column in made.columns] == ["left", "right", "left"]
+
+
+@dataclass
+class Plain:
+    value: float
+    parts: tuple
+
+
+@dataclass
+class Told:
+    value: float
+
+    def to_dict(self):
+        return {"twice": 2 * self.value}
+
+
+@pytest.mark.parametrize(("value", "expected"), [
+    (math.inf, None), (np.float64("nan"), None), (np.float64(0.5), 0.5), (True, True), (3, 3), ("inf", "inf"), (None, None),
+    (Plain(math.nan, (1.0, -math.inf)), {"value": None, "parts": [1.0, None]}),
+    ([Told(1.5), Told(math.inf)], [{"twice": 3.0}, {"twice": None}]),
+    ({"a": {2: math.inf}}, {"a": {2: None}}),
+])  # fmt: skip
+def test_json_has_none_for_what_is_infinite_or_missing(value, expected):
+    assert plain(value) == expected
+    assert "Infinity" not in as_json(value)
+    assert "NaN" not in as_json(value)
+
+
+def test_text_of_json_is_read_back():
+    assert json.loads(as_json([Plain(1.0, ())])) == [{"value": 1.0, "parts": []}]
