@@ -1,173 +1,267 @@
-"""The points that a picture of a curve needs: where the curve has a kink, and where it bends more than a straight line may hide."""
+"""Answers to many questions as an `xarray.Dataset`: in blocks, with progress, interruption, and the points that a picture needs.
+
+The attribute ``role`` of a variable says what it is, whatever its name: ``delay`` of an answer, a delay ``beside`` to compare with, ``ratio``
+of two, ``part`` between 0 and 1, ``gap`` (certified relative error, infinite without an answer), ``certified``, ``bound``, ``price``,
+``flow``, ``share``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ...reference.errors import Array, InputError, one_number
+from ...reference.errors import Array, LoadError, numbers
+from .progress import track
+from .ratio import ratios
+from .refinement import MOST, Drawn, on_axis, on_log_axis, refined
+from .refinement import CurveInterruptedError as CurveInterruptedError
+from .table import Mask, Table
 
-TOLERANCE = 2e-3  # of what is drawn: a tenth of a line's width in a picture
-ROUNDS = 24  # of points added
-MOST = 1000  # points added
-NARROWEST = 1e-5  # part of the axis that no picture shows
+BESIDE = 2.0  # delays beside the answers are drawn up to so many times the largest of these
+DRAWN = ("delay", "beside", "ratio", "part")
+ANARCHY = {
+    "price_of_anarchy": "price of anarchy",
+    "price_of_anarchy_lower": "certified lower bound of the price of anarchy",
+    "price_of_anarchy_upper": "certified upper bound of the price of anarchy",
+}
 
-
-class CurveInterruptedError(KeyboardInterrupt):
-    """The user stopped a sweep; `dataset` holds the loads, or fractions, that were done."""
-
-    def __init__(self, dataset: xr.Dataset) -> None:
-        over, done = next(iter(dataset.sizes.items()), ("load", 0))
-        super().__init__(f"stopped after {done} {over}s")
-        self.dataset = dataset
-
-
-class Drawn(NamedTuple):
-    """A line of a picture at K points: where it is on its axis, and the number that an error there is a part of; shape (K,) each."""
-
-    height: Array
-    unit: Array
+Role = Literal["delay", "beside", "ratio", "part", "gap", "certified", "bound", "price", "flow", "share"]
+Variable = tuple[Sequence[str], Any, dict[str, str]]
+Rows = Mapping[str, Any]  # a `Table` of the answers to each question
 
 
-def on_log_axis(values: npt.ArrayLike) -> Drawn:
-    """Return positive values as a logarithmic axis shows them: an error is relative."""
-    array = np.asarray(values, dtype=float)
-    with np.errstate(all="ignore"):
-        return Drawn(np.log(array), np.ones_like(array))
+# ---- what a curve asks, and of whom
 
 
-def on_axis(values: npt.ArrayLike, unit: float | None = None) -> Drawn:
-    """Return values as a plain axis shows them: an error is a part of the unit, by default of the value."""
-    array = np.asarray(values, dtype=float)
-    return Drawn(array, array if unit is None else np.full_like(array, unit))
+class System(Protocol):
+    """What a curve over loads needs to know of a system."""
+
+    @property
+    def time_unit(self) -> str:
+        """Unit of time of its numbers."""
+
+    @property
+    def max_load(self) -> float:
+        """Every load stays below it."""
+
+    def check_load(self, load: float, /) -> float:
+        """Return a load that the system can carry; LoadError on any other. The loads that it can carry are an interval."""
 
 
-def check_refine(refine: bool | float) -> float | None:
-    """Return the tolerance that `refine` asks for, or None for no refinement; InputError on what is neither."""
-    if isinstance(refine, bool | np.bool_):
-        return TOLERANCE if refine else None
-    value = one_number("refine", refine)
-    if not 1e-6 <= value < 1:
-        raise InputError("refine", refine, "is not a tolerance from 1e-6 to 1", "give True, or a part such as 0.002")
-    return value
+class Sweep(Protocol):
+    """A question, to be put at many points."""
+
+    @property
+    def block(self) -> int:
+        """How many points to ask for at once: what an interruption loses."""
+
+    @property
+    def solve(self) -> Callable[..., Any]:
+        """From K points, K >= 0, to a `Table` of K rows; NaN, and an infinite gap, where there is no answer.
+
+        Among its columns are ``mean_delay``, ``gap`` and ``certified``.
+        """
 
 
-def curve_of(
-    solve: Callable[[Array], xr.Dataset],
-    given: Array,
-    refine: bool | float,
-    kinks: Callable[[], npt.ArrayLike],
-    drawn: Callable[[xr.Dataset], Sequence[Drawn]],
+@dataclass(frozen=True, eq=False)
+class Delays(Table):
+    """Delays of K answers with what their certificates prove, shape (K,) or (K, ...)."""
+
+    mean_delay: Array
+    lower_bound: Array
+    upper_bound: Array
+    gap: Array
+    certified: Mask
+
+    @classmethod
+    def beside(cls, tables: Sequence[Any]) -> Delays:
+        """Return the delays of several tables of K rows as columns of one, shape (K, number of tables)."""
+        return cls(*(np.stack([getattr(t, field.name) for t in tables], axis=-1) for field in fields(cls)))
+
+
+def check_loads(loads: npt.ArrayLike, check: Callable[[float], float]) -> Array:
+    """Return loads as an array of shape (K,); LoadError on the first that `check`, which knows one load, refuses."""
+    array = numbers("loads", loads)
+    if array.ndim != 1 or array.size == 0:
+        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
+    try:  # loads between two that a system carries are loads that it carries
+        check(float(array.min()))
+        check(float(array.max()))
+    except LoadError:
+        for i, load in enumerate(array.tolist()):
+            try:
+                check(load)
+            except LoadError as error:
+                raise LoadError(f"loads[{i}]", error.value, error.problem, error.remedy) from None
+        raise
+    return array
+
+
+# ---- what it returns
+
+
+def variable(values: Any, long_name: str, role: Role, dims: Sequence[str] = ("load",), units: str | None = None) -> Variable:
+    """Return a variable of a dataset with its attributes; `units` of what is no number alone."""
+    return dims, values, {"long_name": long_name, "role": role} | ({} if units is None else {"units": units})
+
+
+def answers(rows: Any, time_unit: str, name: str = "", what: str = "mean delay", dims: Sequence[str] = ("load",)) -> dict[str, Variable]:
+    """Return the variables of every question, ``delay``, ``gap`` and ``certified``, after ``<name>_`` where there is a name."""
+    delay, gap, certified = (f"{name}_{what}" if name else what for what in ("delay", "gap", "certified"))
+    found = {
+        delay: variable(rows.mean_delay, what, "delay", dims, time_unit),
+        gap: variable(rows.gap, "certified relative error of the mean delay", "gap", dims),
+        certified: variable(rows.certified, "whether the gap is the one asked for", "certified", dims),
+    }
+    found[delay][-1]["ancillary_variables"] = f"{gap} {certified}"  # as the CF conventions have it
+    return found
+
+
+def anarchy(selfish: Any, best: Any, dims: Sequence[str] = ("load",)) -> dict[str, Variable]:
+    """Return the price of anarchy and its bounds."""
+    values = ratios(*((side.mean_delay, side.lower_bound, side.upper_bound) for side in (selfish, best)))
+    roles: tuple[Role, ...] = ("ratio", "bound", "bound")
+    return {name: variable(v, ANARCHY[name], role, dims) for name, v, role in zip(ANARCHY, values, roles, strict=True)}
+
+
+def by_role(data: xr.Dataset, *roles: str) -> list[str]:
+    """Return the names of the variables with one of the roles."""
+    return [str(name) for name, values in data.data_vars.items() if values.attrs.get("role") in roles]
+
+
+def columns_of(data: xr.Dataset, roles: Sequence[str], over: str = "load") -> list[tuple[str, dict[str, Any], Array]]:
+    """Return the lines of a picture: name of the variable, place along its other dimensions, and values over `over`.
+
+    Delays beside the answers are NaN where they are more than twice the largest of these.
+    """
+    most = max((np.fmax.reduce(data[name].values, axis=None, initial=-np.inf) for name in by_role(data, "delay")), default=np.inf)
+    lines: list[tuple[str, dict[str, Any], Array]] = []
+    for name in by_role(data, *roles):
+        if over not in data[name].dims:
+            continue
+        others = [str(d) for d in data[name].dims if d != over]
+        values = data[name].transpose(over, *others).values
+        if data[name].attrs["role"] == "beside":
+            values = np.where(values <= BESIDE * most, values, np.nan)
+        for place in np.ndindex(values.shape[1:]):
+            lines.append((name, {d: data[d].values[i] for d, i in zip(others, place, strict=True)}, values[(slice(None), *place)]))
+    return lines
+
+
+def warn(text: str) -> None:
+    """Warn at the line outside the library from which it was called."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(__name__.partition(".")[0] + "."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, stacklevel=level)
+
+
+# ---- the driver
+
+
+def curve(
+    system: System,
+    points: npt.ArrayLike,
+    sweeps: Mapping[str, Sweep],
+    variables: Callable[[Array, Rows], Mapping[str, Variable]] | None = None,
+    *,
     over: str = "load",
+    long_name: str = "total load",
+    capacity: float | None = None,
+    columns: Sequence[Array] = (),
+    refine: bool | float = False,
+    kinks: Callable[[], npt.ArrayLike] = tuple,
+    drawn: Sequence[str] = DRAWN,
     most: int = MOST,
+    coords: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Solve at given points and, where `refine` says so, at those that a picture needs between them.
+    """Put questions to a system at many loads, or along another axis.
 
     Parameters
     ----------
-    solve : callable
-        From points of shape (K,) to a dataset over `over` in their order; CurveInterruptedError with what was done on Ctrl-C.
-    given : ndarray, shape (K,)
-        Loads, or fractions.
-    refine : bool or float
-        Whether to add points, until between neighbours a straight line is nowhere off by more than this part of what is drawn;
-        True for 0.002.
-    kinks : callable
-        To the points at which lines may have a corner; asked for where they are needed.
-    drawn : callable
-        From a dataset to the lines that a picture shows.
-    over : str
-        The dimension.
-    most : int
-        How many points are added at most, the worst first.
+    system : System
+    points : array_like, shape (K,)
+        Loads, checked here; points along another axis are taken as they are.
+    sweeps : mapping of str to Sweep
+        The questions, by name; ``""`` where there is one alone.
+    variables : callable, optional
+        From points and the rows of each question to variables. By default those of `answers`, and with the questions ``optimum`` and
+        ``equilibrium`` the price of anarchy.
+    over, long_name : str
+        Name of the dimension, and what it is.
+    capacity : float, optional
+        Load of which the coordinate ``utilisation`` is a part; by default the largest.
+    columns : sequence of ndarray, shape (K, ...)
+        What the questions take beside the point; then there is no refinement.
+    refine, kinks, most
+        As for `sojourn.models.core.refinement.refined`.
+    drawn : sequence of str
+        Roles of the variables that a picture shows.
+    coords, attrs : mapping, optional
+        What the dataset has beside the dimension, ``utilisation`` and the attributes ``time_unit`` and ``max_load``.
 
     Returns
     -------
     xarray.Dataset
-        Without `refine`, of what is given, in its order. Else in the order of the points, with the coordinate ``added``, False at `given`.
-        No point is added to an interval narrower than 1e-5 of the range. The attribute ``refined_within`` estimates how far off a
-        straight line between neighbours can still be: more than the tolerance where there were too few points for it.
+        What has no certificate is in it, and one warning says how much that is.
 
     Raises
     ------
+    LoadError, InputError
+        Before any question is asked.
     CurveInterruptedError
-        On Ctrl-C, with what was done.
+        On Ctrl-C, with the points at which every question was answered.
     """
-    tolerance = check_refine(refine)
-    if tolerance is None:
-        return solve(given)
-    done = _joined(solve, None, given, over, added=False)
-    try:
-        corners = _thinned(np.asarray(kinks(), dtype=float), float(given.min()), float(given.max()))
-    except KeyboardInterrupt:
-        raise CurveInterruptedError(done) from None
-    more = corners[~np.isin(corners, given)][:most]
-    for _ in range(ROUNDS):
-        if more.size:
-            done = _joined(solve, done, more, over, added=True)
-            most -= more.size
-        needed, off = _needed(done[over].values, drawn(done), corners, tolerance)
-        more = needed[:most]
-        if not more.size:
-            break
-    return done.assign_attrs(refined_within=off)
+    time, loads = system.time_unit, over == "load"
+    given = check_loads(points, system.check_load) if loads else np.asarray(points, dtype=float)
+    whole, width = capacity or system.max_load, min(sweep.block for sweep in sweeps.values())
+
+    def dataset(points: Array, rows: Rows) -> xr.Dataset:
+        axis = {over: (over, points, {"long_name": long_name} | ({"units": f"1/{time}"} if loads else {}))}
+        if loads:
+            axis["utilisation"] = (over, points / whole, {"long_name": "load over capacity"})
+        found = _usual(time, rows) if variables is None else variables(points, rows)
+        return xr.Dataset(found, {**axis, **(coords or {})}, {"time_unit": time, "max_load": system.max_load, **(attrs or {})})
+
+    def solve(points: Array) -> xr.Dataset:
+        asked, done, stopped = (points, *columns), [], False
+        blocks = [tuple(column[i : i + width] for column in asked) for i in range(0, points.size, width)]
+        try:
+            for block in track(blocks, f"{over}s", weigh=lambda block: len(block[0])):
+                done.append({name: sweep.solve(*block) for name, sweep in sweeps.items()})
+        except KeyboardInterrupt:
+            stopped = True
+        parts = done or [{name: sweep.solve(*(column[:0] for column in asked)) for name, sweep in sweeps.items()}]
+        rows = {name: type(parts[0][name]).joined([part[name] for part in parts]) for name in sweeps}
+        data = dataset(points[: len(done) * width], rows)
+        if stopped:
+            raise CurveInterruptedError(data)
+        return data
+
+    def lines(data: xr.Dataset) -> list[Drawn]:
+        found = [(data[name].attrs["role"], values) for name, _, values in columns_of(data, drawn, over)]
+        return [on_log_axis(v) if role in ("delay", "beside") else on_axis(v, 1.0 if role == "part" else None) for role, v in found]
+
+    data = refined(solve, given, refine, kinks, lines, over, most)
+    certified = by_role(data, "certified")
+    missed = sum(int((~data[name]).sum()) for name in certified)
+    if missed:
+        asked = sum(data[name].size for name in certified)
+        warn(f"{missed} of {asked} answers are not certified; see {', '.join([*certified, *by_role(data, 'gap')])}")
+    return data
 
 
-def _thinned(kinks: Array, low: float, high: float) -> Array:
-    """Kinks within the range, in order; of too many to be told apart some, evenly."""
-    inside = np.unique(kinks[(kinks > low) & (kinks < high)])
-    if inside.size > MOST // 2:
-        inside = inside[np.linspace(0, inside.size - 1, MOST // 2).astype(int)]
-    return inside
-
-
-def _joined(solve: Callable[[Array], xr.Dataset], before: xr.Dataset | None, points: Array, over: str, *, added: bool) -> xr.Dataset:
-    """What was solved before and the answers at further points, in their order."""
-
-    def together(data: xr.Dataset) -> xr.Dataset:
-        data = data.assign_coords(added=(over, np.full(data.sizes[over], added), {"long_name": "added for the picture"}))
-        if before is not None:
-            data = xr.concat([before, data], over, data_vars="minimal", coords="minimal", compat="override", combine_attrs="override")
-        return data.sortby(over)
-
-    try:
-        return together(solve(points))
-    except CurveInterruptedError as stop:
-        raise CurveInterruptedError(together(stop.dataset)) from None
-
-
-def _needed(points: Array, lines: Sequence[Drawn], corners: Array, tolerance: float) -> tuple[Array, float]:
-    """Points at which the lines have to be known too, those of the worst intervals first; and how far off a line can be.
-
-    The second derivative at a point, from its neighbours, says how far the line is from its chord on both sides: half the square of half the
-    interval times it. At a corner that is known it says nothing. Where nothing is known of either end, the middle is looked at; where one
-    end says nothing, or they say opposite things, the neighbours beyond them are heard too.
-    """
-    at, where = np.unique(points, return_index=True)
-    width = np.diff(at)
-    if not width.size:
-        return width, 0.0
-    off = np.zeros(width.size)
-    for line in lines:
-        with np.errstate(all="ignore"):
-            height, unit = line.height[where], line.unit[where]
-            slope = np.diff(height) / width
-            bend = np.full(at.size, np.nan)
-            bend[1:-1] = 2 * np.diff(slope) / (width[1:] + width[:-1])
-            bend[np.isin(at, corners)] = np.nan
-            left, right, size = bend[:-1], bend[1:], np.append(np.abs(bend), np.nan)
-            worst, sure = np.fmax(size[:-2], size[1:-1]), left * right > 0
-            beyond = np.fmax(np.append(np.nan, size[:-3]), size[2:])
-            worst = np.where(sure | np.isnan(worst), worst, np.fmax(worst, beyond))
-            worst *= width**2 / 8 / np.minimum(np.abs(unit[1:]), np.abs(unit[:-1]))
-        known = np.isfinite(height[1:]) & np.isfinite(height[:-1])
-        off = np.maximum(off, np.where(known, np.where(np.isnan(worst), tolerance, worst), 0.0))
-    # at a corner that is not known the line can be off by twice what the second derivative says
-    off = np.where(width > NARROWEST * (at[-1] - at[0]), 2 * off, 0.0)
-    order = np.argsort(-off, kind="stable")
-    order = order[off[order] > tolerance]
-    return at[order] + width[order] / 2, float(off.max())
+def _usual(time: str, rows: Rows) -> dict[str, Variable]:
+    """Variables of any questions."""
+    found: dict[str, Variable] = {}
+    for name, table in rows.items():
+        found |= answers(table, time, name, f"mean delay, {name}" if name else "mean delay")
+    return found | (anarchy(rows["equilibrium"], rows["optimum"]) if {"equilibrium", "optimum"} <= rows.keys() else {})

@@ -1,12 +1,17 @@
-"""What every answer records: who was asked, and how long it took; and numbers ready for JSON."""
+"""What every result has, whatever the system: who was asked and how long it took, what is proved, and its numbers ready for JSON."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import cvxpy as cp
+from .ratio import Bounded
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+SUM = 1e-9  # how far parts that somebody gives may be from adding up to the whole, relative
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Provenance:
         All that was tried, in order.
     timing : Timing
     problem : cvxpy.Problem
-        The problem that was solved, in its own unit of time.
+        The problem that was solved, in its own unit of time. Where one serves many questions, it holds the last one's numbers.
     """
 
     solver: str
@@ -64,6 +69,75 @@ class Provenance:
     attempts: tuple[Attempt, ...]
     timing: Timing
     problem: cp.Problem = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CertifiedAnswer(Provenance):
+    """An answer by a solver, with how it was found. Abstract: a kind of answer adds its numbers.
+
+    Attributes
+    ----------
+    certificate
+        How far from the truth the answer can be, with ``lower_bound``, ``upper_bound`` and ``gap``.
+    certified : bool
+        Whether the certificate meets the gap that was asked for.
+    polished : int
+        Newton steps after the solver; 0 for the solver's own answer.
+    """
+
+    certificate: Any
+    certified: bool
+    polished: int = 0
+
+    @property
+    def proof(self) -> str:
+        """What is proved, and by whom the answer was found, in a few words."""
+        how = f"{self.solver.lower()}, {self.formulation}" + (f", {self.polished} Newton steps" if self.polished else "")
+        return f"{'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
+        return {
+            "certificate": finite(vars(self.certificate)),
+            **{name: getattr(self, name) for name in ("certified", "solver", "formulation", "status", "polished")},
+            "attempts": [finite(vars(a)) for a in self.attempts],
+            "timing": vars(self.timing),
+        }
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluated:
+    """A decision that is already there, judged. Abstract: a kind of decision adds its numbers.
+
+    Attributes
+    ----------
+    load : float
+        Jobs per unit of time.
+    mean_delay : Bounded
+        Mean time of a job in the system, with ``lower`` and ``upper`` up to rounding; infinite where a server is overloaded.
+    overloaded : tuple of str
+        Servers whose queues grow without bound.
+    """
+
+    load: float
+    mean_delay: Bounded
+    overloaded: tuple[str, ...]
+
+    bounded: ClassVar[tuple[str, ...]]  # numbers with bounds, or None
+
+    @property
+    def stable(self) -> bool:
+        """Whether no queue grows without bound."""
+        return not self.overloaded
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
+        out: dict[str, Any] = {"load": self.load, "stable": self.stable, "overloaded": list(self.overloaded)}
+        for name in self.bounded:
+            number: Bounded | None = getattr(self, name)
+            for end in ("", "lower", "upper"):
+                out[f"{name}_{end}".rstrip("_")] = None if number is None else finite_or_none(getattr(number, end) if end else number)
+        return out
 
 
 def finite(values: dict[str, Any]) -> dict[str, Any]:

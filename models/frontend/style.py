@@ -1,12 +1,38 @@
-"""What all pictures share: colours, units, scales."""
+"""What all pictures share: colours, units, scales, panels, marks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # told apart by colour-blind readers too
+
+
+def panels(heights: Sequence[float], size: tuple[float, float], title: str = "") -> tuple[Figure, list[Axes]]:
+    """Return a figure with a title and panels, one under the other, of these relative heights."""
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    if title:
+        figure.suptitle(title)
+    return figure, list(axes)
+
+
+def widths(count: int) -> list[float]:
+    """Return the widths of lines in one panel: later ones are thinner, so that a line under another can still be seen."""
+    return [1.8] if count == 1 else [4.0 - 2.8 * i / (count - 1) for i in range(count)]
+
+
+def share_loads(*axes: Axes) -> None:
+    """Give panels under each other the last one's horizontal axis, labelled there alone."""
+    for above in axes[:-1]:
+        above.sharex(axes[-1])
+        above.tick_params(labelbottom=False)
+        above.set_xlabel("")
 
 
 def load_label(unit: str) -> str:
@@ -22,7 +48,23 @@ def log_delay(axes: Axes, delay: xr.DataArray) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def mark(axes: Axes, x: float, colour: str, style: str, text: str = "", *, top: bool = False) -> None:
+    """Draw a thin vertical line, with a text along its upper or lower end."""
+    axes.axvline(x, color=colour, linestyle=style, linewidth=0.9, alpha=0.7)
+    if text:
+        place: dict[str, Any] = {"xy": (x, 0.97 if top else 0.03), "xycoords": ("data", "axes fraction"), "va": "top" if top else "bottom"}
+        axes.annotate(text, **place, rotation=90, fontsize="x-small", color=colour, ha="right")
+
+
 def grid(axes: Axes) -> None:
     """Draw a faint grid, and no frame above and to the right."""
     axes.grid(visible=True, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def over_load(axes: Axes, data: xr.Dataset, *, legend: bool = True, **how: Any) -> None:
+    """Finish a panel over loads: label, grid, and a legend of one or `how`-many columns where lines have names."""
+    axes.set(xlabel=load_label(data["load"].attrs["units"]))
+    if legend:
+        axes.legend(fontsize="small", **how)
+    grid(axes)

@@ -58,6 +58,8 @@ class WorstCase:
         Loads at which optimum and equilibrium were computed.
     note : str
         Why the gap is not the one that was asked for; empty where it is.
+    shares : str
+        What the search shares with the reference's, so that their agreement does not speak for it; empty for the reference's own.
     """
 
     poa: float
@@ -70,6 +72,7 @@ class WorstCase:
     up_to: float
     evaluations: int
     note: str = ""
+    shares: str = ""
 
     def __repr__(self) -> str:
         state = (
@@ -79,6 +82,8 @@ class WorstCase:
             f"worst price of anarchy {self.poa:.9g} at load {self.load:.6g}; "
             f"no load up to {self.up_to:.6g} has more than {self.upper_bound:.9g}\n"
             f"  {state}, {self.evaluations} loads looked at; by the paper's rule {self.candidate_poa:.9g} at load {self.candidate_load:.6g}"
+            + f"\n  shared with the reference's search: {self.shares}"
+            * bool(self.shares)
         )
 
 

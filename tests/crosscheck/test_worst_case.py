@@ -78,6 +78,9 @@ def test_convex_programs_find_the_same(number):
         assert model.poa == pytest.approx(true.poa, rel=1.1e-7)
         assert model.upper_bound >= true.poa * (1 - 1e-12)
         assert model.candidate_poa == pytest.approx(true.candidate_poa, rel=1e-8)
+        # what the two have in common their agreement does not vouch for
+        assert "the bound between two loads" in model.shares
+        assert true.shares == ""
 
 
 def _banks(system):

@@ -11,10 +11,11 @@ import pytest
 import xarray as xr
 
 from sojourn.models.benchmarks import worst_case_rule as gallery
+from sojourn.models.core.curve import CurveInterruptedError
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.frontend.report import present
-from sojourn.models.systems.parallel import anarchy_plots as plots
 from sojourn.models.systems.parallel import game_curves as anarchy
+from sojourn.models.systems.parallel.anarchy_plots import plot_anarchy
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.misspecification import misjudged
 from sojourn.reference import controlled, equilibrium
@@ -130,7 +131,7 @@ def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
 
     def stopped(system, loads, **how):
         data = whole(system, loads[:2], **{**how, "refine": False})
-        raise anarchy.CurveInterruptedError(data)
+        raise CurveInterruptedError(data)
 
     monkeypatch.setattr("sojourn.models.systems.parallel.game_curves.players_curve", stopped)
     status, _, _ = sojourn("anarchy", two, "--out", tmp_path / "report")
@@ -144,7 +145,7 @@ def test_an_interrupted_control_curve_is_kept(sojourn, two, tmp_path, monkeypatc
     whole = control_curve
 
     def stopped(system, load, **how):
-        raise anarchy.CurveInterruptedError(whole(system, load, [0.0, 0.5], **how))
+        raise CurveInterruptedError(whole(system, load, [0.0, 0.5], **how))
 
     monkeypatch.setattr("sojourn.models.systems.parallel.game_curves.control_curve", stopped)
     status, out, _ = sojourn("anarchy", two, "--out", tmp_path / "report")
@@ -250,7 +251,7 @@ def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path
     if stopped == "misjudged":
 
         def stop(*_, **__):
-            raise anarchy.CurveInterruptedError(xr.Dataset())
+            raise CurveInterruptedError(xr.Dataset())
 
         monkeypatch.setattr("sojourn.models.systems.parallel.misspecification.misjudged", stop)
     else:
@@ -276,7 +277,7 @@ def test_picture_with_variants():
     system, variant = scenario.system, scenario.variants[0]
     players = players_curve(system, [376.0, 80.0, 4.0, 190.0], [2, math.inf])
     other = misjudged(variant.believed, variant.paid, [376.0, 100.0, 4.0])
-    figure = plots.plot_anarchy(players, control_curve(system, 80.0, [0.0, 1.0]), worst_case(system.bank), "four", {variant.name: other})
+    figure = plot_anarchy(players, control_curve(system, 80.0, [0.0, 1.0]), worst_case(system.bank), "four", {variant.name: other})
     above, between, _ = figure.axes
     labels = [text.get_text() for text in between.get_legend().get_texts()]
     assert labels == ["as it is: up to 1.119, load 80", "ignoring-delays: up to 1.147, load 100"]
@@ -307,7 +308,7 @@ def test_bench_gallery(sojourn, monkeypatch):
 def test_picture_shows_the_worst_and_what_the_rule_finds(two):
     system = load_scenario(two).system
     players, control = players_curve(system, [0.5, 1.0, 1.5]), control_curve(system, 1.0, [0.0, 0.5, 1.0])
-    figure = plots.plot_anarchy(players, control, worst_case(system.bank), "two")
+    figure = plot_anarchy(players, control, worst_case(system.bank), "two")
     above, below = figure.axes
     labels = [text.get_text() for text in above.get_legend().get_texts()]
     assert labels == ["2 players", "4 players", "16 players", "selfish users", "worst case 2.102, load 1.32", "by the paper's rule 1.754"]
@@ -318,7 +319,7 @@ def test_picture_shows_the_worst_and_what_the_rule_finds(two):
 def test_picture_of_nothing_to_lose_has_an_axis_that_one_can_read():
     system = load_scenario("1").system
     control = control_curve(system, 1.0, [0.0, 1.0])  # at load 1 there is one server for all
-    figure = plots.plot_anarchy(players_curve(system, [1.0]), control, worst_case(system.bank))
+    figure = plot_anarchy(players_curve(system, [1.0]), control, worst_case(system.bank))
     low, high = figure.axes[1].get_ylim()
     assert low < 1 < high
     assert high - low > 1e-3

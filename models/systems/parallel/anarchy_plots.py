@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ....reference.parallel.worst_case import WorstCase
-from ...frontend.style import COLOURS, grid, load_label
-from .plots import lines_of
+from ...frontend.style import COLOURS, grid, over_load, panels
+from .plots import plot_price_of_anarchy
 
 STRATEGIES = {"llf": "largest latency first", "scale": "the optimum, scaled down"}
 
@@ -37,30 +37,13 @@ def plot_anarchy(
     -------
     matplotlib.figure.Figure
     """
-    figure = Figure(figsize=(8.0, 11.0 if others else 8.0), layout="constrained")
-    panels = figure.subplots(3, 1, height_ratios=(3, 3, 2)) if others else figure.subplots(2, 1, height_ratios=(3, 2))
-    plot_players(players, panels[0], found)
+    heights, size = ((3, 3, 2), (8.0, 11.0)) if others else ((3, 2), (8.0, 8.0))
+    figure, axes = panels(heights, size, title)
+    plot_players(players, axes[0], found)
     if others:
-        alone = players.sel(players=math.inf).drop_vars("players")
-        plot_worst(alone, panels[1], others)
-    plot_control(control, panels[-1])
-    if title:
-        figure.suptitle(title)
+        plot_price_of_anarchy(players.sel(players=math.inf).drop_vars("players"), axes[1], others, peaks=True)
+    plot_control(control, axes[-1])
     return figure
-
-
-def plot_worst(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset]) -> None:
-    """Draw the price of anarchy of a curve and of variants over the load, with a dot where each line is highest."""
-    for colour, width, (name, curve) in lines_of(data, others):
-        load, ratio = curve["load"].values, curve["price_of_anarchy"].values
-        (drawn,) = axes.plot(load, ratio, color=colour, linewidth=width, label=name or "as it is")
-        if np.isfinite(ratio).any():
-            at = int(np.nanargmax(ratio))
-            axes.plot(load[at], ratio[at], "o", color=colour, markersize=4 + width, zorder=5)
-            drawn.set_label(f"{name or 'as it is'}: up to {ratio[at]:.4g}, load {load[at]:.4g}")
-    axes.set(xlabel=load_label(data["load"].attrs["units"]), ylabel="price of anarchy, variants")
-    axes.legend(fontsize="small")
-    grid(axes)
 
 
 def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -> None:
@@ -78,9 +61,8 @@ def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -
         if found.candidate_poa < found.poa * (1 - 1e-6):
             label = f"by the paper's rule {found.candidate_poa:.4g}"
             axes.plot(found.candidate_load, found.candidate_poa, "s", color=COLOURS[1], zorder=5, label=label)
-    axes.set(xlabel=load_label(data["load"].attrs["units"]), ylabel="price of anarchy")
-    axes.legend(fontsize="small")
-    grid(axes)
+    axes.set(ylabel="price of anarchy")
+    over_load(axes, data)
 
 
 def plot_control(data: xr.Dataset, axes: Axes) -> None:

@@ -167,6 +167,7 @@ def _shown(
     state = "no load has more than" if found.certified else "NOT CERTIFIED: no load has more than"
     yield f"worst price of anarchy  [bold]{found.poa:.6f}[/] {where}"
     yield f"  {state} {found.upper_bound:.9f} (gap {found.gap:.0e}, {found.evaluations} loads solved)"
+    yield f"  shared with the reference's search: {found.shares}"
     rule = "the same" if found.candidate_poa >= found.poa * (1 - 1e-7) else f"{found.candidate_poa:.6f}, too low"
     yield f"  the paper's rule, activation loads and saturation alone: {rule}\n"
     yield _servers(scenario, load, operators)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import Array, InputError, LoadError, numbers
-from ....reference.parallel.optimum_equilibrium import check_load
-from ...core.curve import CurveInterruptedError, Drawn, curve_of, on_axis, on_log_axis
-from ...core.progress import track
-from ...core.ratio import ratios
+from ....reference.errors import Array, InputError
+from ...core import curve as driver
+from ...core.curve import Variable, anarchy, answers, by_role, check_loads, variable, warn
 from ...latency.base import Latency
 from .formulations import for_goal
 from .limits import no_limits
@@ -27,11 +24,7 @@ if TYPE_CHECKING:
     from .system import ParallelServers
 
 GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
-ANARCHY = {
-    "price_of_anarchy": "price of anarchy",
-    "price_of_anarchy_lower": "certified lower bound of the price of anarchy",
-    "price_of_anarchy_upper": "certified upper bound of the price of anarchy",
-}
+PRICE = {"optimum": "marginal delay", "equilibrium": "common latency"}
 
 
 def curve(
@@ -61,7 +54,8 @@ def curve(
         ``<goal>_certified`` over load and ``<goal>_flow`` over both; with both goals ``price_of_anarchy`` and its bounds
         ``price_of_anarchy_lower`` and ``price_of_anarchy_upper``. The coordinate ``utilisation`` is the load over the total rate; the
         thresholds are attributes, one number a server. Refined, it is in the order of the loads, and the coordinate ``added`` says
-        which were not given; see `sojourn.models.core.curve.curve_of`.
+        which were not given; see `sojourn.models.core.refinement.refined`. What a variable is says its attribute ``role``; see
+        `sojourn.models.core.curve`.
 
     Raises
     ------
@@ -80,9 +74,7 @@ def curve(
     >>> data["load"].values[~data.added].tolist(), int(data.added.sum()) > 20
     ([3.0, 9.0, 14.0], True)
     """
-    data = solved(system, loads, which, refine, how)
-    warn(system, data)
-    return data
+    return solved(system, loads, which, refine, how)
 
 
 def solved(
@@ -91,67 +83,51 @@ def solved(
     which: str | None,
     refine: bool | float,
     how: How,
-    paid: Callable[[xr.Dataset], xr.Dataset] = lambda data: data,
+    variables: Callable[[Array, Mapping[str, Splits]], Mapping[str, Variable]] | None = None,
 ) -> xr.Dataset:
-    """Return a curve as users then have it; `paid` says what, where it is not what the system says."""
+    """Return a curve; `variables` makes them from loads and answers where they are not those of `curve`."""
     goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(how)
-    points = check_loads(loads, partial(check_load, system.bank), system.check_load)
+    points, starts = check_loads(loads, system.check_load), vars(system.thresholds())
     each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
-    sweeps = {goal: system.task(goal, float(points[0]), **each[goal]) for goal in goals}
-    width = min(sweep.block for sweep in sweeps.values())
-
-    def solve(points: Array) -> xr.Dataset:
-        parts: dict[str, list[Splits]] = {goal: [] for goal in goals}
-        done = 0
-        try:
-            for block in track([points[i : i + width] for i in range(0, points.size, width)], "loads", weigh=len):
-                found = {goal: sweep.solve(block) for goal, sweep in sweeps.items()}
-                for goal in goals:
-                    parts[goal].append(found[goal])
-                done += len(block)
-        except KeyboardInterrupt:
-            raise CurveInterruptedError(paid(_dataset(system, points[:done], _rows(system, parts, done)))) from None
-        return paid(_dataset(system, points, _rows(system, parts, done)))
-
-    return curve_of(solve, points, refine, lambda: starts(system, goals), lines)
+    data = driver.curve(
+        system,
+        points,
+        {goal: system.task(goal, float(points[0]), **each[goal]) for goal in goals},
+        variables or partial(variables_of, system),
+        refine=refine,
+        kinks=lambda: np.concatenate([starts[goal] for goal in goals]),
+        coords={"server": ("server", list(system.names))},
+        attrs={"total_rate": system.total_rate, **{f"{goal}_thresholds": starts[goal] for goal in GOALS}},
+    )
+    _warn_beyond(system, data)
+    return data
 
 
-def starts(system: ParallelServers, goals: Sequence[Goal] = GOALS) -> Array:
-    """Loads at which a server starts to be used, at one goal or the other."""
-    found = system.thresholds()
-    return np.concatenate([getattr(found, goal) for goal in goals])
+def variables_of(system: ParallelServers, _: Array, rows: Mapping[str, Splits]) -> dict[str, Variable]:
+    """Return the variables of a curve from the answers to each goal."""
+    time, found = system.time_unit, dict[str, Variable]()
+    for goal, table in rows.items():
+        found |= answers(table, time, goal, f"mean delay at the {goal}")
+        found[f"{goal}_multiplier"] = variable(table.multiplier, f"{PRICE[goal]} of the used servers", "price", units=time)
+        found[f"{goal}_flow"] = variable(table.flow, f"flow at the {goal}", "flow", ("load", "server"), f"1/{time}")
+    return found | (anarchy(rows["equilibrium"], rows["optimum"]) if len(rows) == len(GOALS) else {})
 
 
-def lines(data: xr.Dataset) -> list[Drawn]:
-    """What a picture of a curve shows: delays on a logarithmic axis, and their ratio on a plain one."""
-    delays = [on_log_axis(data[f"{goal}_delay"]) for goal in GOALS if f"{goal}_delay" in data]
-    return delays + ([on_axis(data["price_of_anarchy"])] if "price_of_anarchy" in data else [])
-
-
-def _rows(system: ParallelServers, parts: dict[str, list[Splits]], done: int) -> dict[str, Splits]:
-    """Splits to each goal at the loads where every goal has one."""
-    return {goal: Splits.joined([Splits.nothing(0, flow=(len(system),)), *found]).only(slice(done)) for goal, found in parts.items()}
-
-
-def warn(system: ParallelServers, data: xr.Dataset) -> None:
-    """Say what is not certified, and what goes beyond what was measured."""
-    loads, goals = data["load"].values, [goal for goal in GOALS if f"{goal}_flow" in data]
-    missed = sum(int((~data[f"{goal}_certified"]).sum()) for goal in goals)
-    if missed:
-        warnings.warn(f"{missed} of {loads.size * len(goals)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=4)
+def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
+    """Warn of what goes beyond what was measured."""
     if all(type(bank).caveats is Latency.caveats for bank in getattr(system.bank, "banks", (system.bank,))):
         return  # none of these families ever has anything to say
     said = [
         (float(load), caveats[0])
-        for goal in goals
-        for load, flow in zip(loads, data[f"{goal}_flow"].values, strict=True)
+        for name in by_role(data, "flow")
+        for load, flow in zip(data["load"].values, data[name].values, strict=True)
         if np.isfinite(flow).all() and (caveats := system.bank.caveats(flow, system.names))
     ]
     if said:
         first, (last, caveat) = min(said)[0], max(said)
-        warnings.warn(f"from load {first:g} on, answers go beyond what was measured: at load {last:g} {caveat}", stacklevel=4)
+        warn(f"from load {first:g} on, answers go beyond what was measured: at load {last:g} {caveat}")
 
 
 def check_goals(which: str | None) -> tuple[Goal, ...]:
@@ -161,53 +137,3 @@ def check_goals(which: str | None) -> tuple[Goal, ...]:
     if which not in GOALS:
         raise InputError("which", which, "is not something to solve for", "use optimum, equilibrium, or leave it out for both")
     return (which,)
-
-
-def check_loads(loads: npt.ArrayLike, check: Callable[[Array], Any], check_one: Callable[[float], float]) -> Array:
-    """Return loads as an array of shape (K,); `check` takes all at once, `check_one` says what is wrong with the first that is."""
-    array = numbers("loads", loads)
-    if array.ndim != 1 or array.size == 0:
-        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
-    try:
-        check(array)
-        if np.all(array > 0):
-            return array
-    except LoadError:
-        pass
-    for i, load in enumerate(array):
-        try:
-            check_one(load)
-        except LoadError as error:
-            raise LoadError(f"loads[{i}]", error.value, error.problem, error.remedy) from None
-    return array
-
-
-def _dataset(system: ParallelServers, points: Array, answers: dict[str, Splits]) -> xr.Dataset:
-    time, rate = system.time_unit, f"1/{system.time_unit}"
-    data: dict[str, Any] = {}
-    for goal, found in answers.items():
-        price = "marginal delay" if goal == "optimum" else "common latency"
-        data[f"{goal}_delay"] = ("load", found.mean_delay, {"long_name": f"mean delay at the {goal}", "units": time})
-        data[f"{goal}_multiplier"] = ("load", found.multiplier, {"long_name": f"{price} of the used servers", "units": time})
-        data[f"{goal}_flow"] = (("load", "server"), found.flow, {"long_name": f"flow at the {goal}", "units": rate})
-        data[f"{goal}_gap"] = ("load", found.gap, {"long_name": "certified relative error of the mean delay"})
-        data[f"{goal}_certified"] = ("load", found.certified)
-    if len(answers) == len(GOALS):
-        sides = [(a.mean_delay, a.lower_bound, a.upper_bound) for a in (answers["equilibrium"], answers["optimum"])]
-        for name, values in zip(ANARCHY, ratios(*sides), strict=True):
-            data[name] = ("load", values, {"long_name": ANARCHY[name]})
-    thresholds = system.thresholds()
-    return xr.Dataset(
-        data,
-        coords={
-            "load": ("load", points, {"long_name": "total load", "units": rate}),
-            "utilisation": ("load", points / system.total_rate, {"long_name": "load over total rate"}),
-            "server": ("server", list(system.names)),
-        },
-        attrs={
-            "total_rate": system.total_rate,
-            "time_unit": time,
-            "optimum_thresholds": thresholds.optimum,
-            "equilibrium_thresholds": thresholds.equilibrium,
-        },
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,38 +12,26 @@ import numpy.typing as npt
 from ....reference.errors import Array, InputError, first_bad, numbers
 from ....reference.parallel import optimum_equilibrium as exact
 from ...core.ratio import ROUNDING, Bounded, Ratio, excess, within
-from ...core.solution import finite, finite_or_none
+from ...core.solution import SUM, Evaluated, finite, finite_or_none
 from .certificate import EPS, Certificate, certify
 from .prices import Goal
+from .solution import ServerSplit
 
 if TYPE_CHECKING:
     from .system import ParallelServers
 
-SUM = 1e-9  # how far flows may be from the load, and shares from 1, relative
 WAYS = ("flow", "share", "weights")
 REMEDY = "give flow=, share= or weights="
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """A split of the load, judged.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation(ServerSplit, Evaluated):
+    """A split of the load, judged; `ServerSplit` and `Evaluated` say what else it has.
 
     Attributes
     ----------
-    load : float
-        Total load, jobs per unit of time.
-    names : tuple of str
-        The servers.
-    flow, share : ndarray, shape (n,)
-        Load of each server, and its part of the whole.
-    latency : ndarray, shape (n,)
-        Latency that each server offers; infinite where it gets its rate or more.
     utilisation : ndarray, shape (n,)
         Flow over rate; 0 where the rate is infinite.
-    mean_delay : Bounded
-        Mean delay of a job, with ``lower`` and ``upper`` up to rounding; infinite where a server is overloaded.
-    overloaded : tuple of str
-        Servers that get their rate or more: their queues grow without bound.
     optimum_delay, equilibrium_delay : Bounded
         Mean delays of the optimum and the equilibrium at this load, in closed form, with ``lower`` and ``upper`` from a certificate.
     ratio : Ratio
@@ -57,18 +44,9 @@ class Evaluation:
         The server that this user leaves, and the one moved to; None where nobody gains.
     certificate : Certificate
         The least mean delay lies between its bounds; its gap is the largest relative distance that this split can have to it.
-    caveats : tuple of str
-        What must be said of the latencies at this split, such as that nothing was ever measured there.
     """
 
-    load: float
-    names: tuple[str, ...]
-    flow: Array
-    share: Array
-    latency: Array
     utilisation: Array
-    mean_delay: Bounded
-    overloaded: tuple[str, ...]
     optimum_delay: Bounded
     equilibrium_delay: Bounded
     ratio: Ratio
@@ -76,66 +54,29 @@ class Evaluation:
     deviation_gain: float
     move: tuple[str, str] | None
     certificate: Certificate
-    caveats: tuple[str, ...]
 
-    times: ClassVar[tuple[str, ...]] = (
-        "latency",
-        "mean_delay",
-        "optimum_delay",
-        "equilibrium_delay",
-        "loss",
-        "deviation_gain",
-    )
-
-    @property
-    def stable(self) -> bool:
-        """Whether every server gets less than its rate."""
-        return not self.overloaded
+    bounded: ClassVar[tuple[str, ...]] = ("mean_delay", "optimum_delay", "equilibrium_delay", "ratio", "loss")
+    times: ClassVar[tuple[str, ...]] = ("latency", "mean_delay", "optimum_delay", "equilibrium_delay", "loss", "deviation_gain")
 
     def __repr__(self) -> str:
         lines = [f"split at load {self.load:g}: mean delay {self.mean_delay:.9g}, {_against(self.ratio)}"]
         lines.append(f"  optimum {self.optimum_delay:.9g}, equilibrium {self.equilibrium_delay:.9g}")
         if self.move is not None:
             lines.append(f"  a user gains {self.deviation_gain:.6g} by moving from {self.move[0]} to {self.move[1]}")
-        width = max(len(n) for n in self.names)
-        shown = sorted(np.argsort(-self.flow, kind="stable")[:12])
-        lines += [
-            f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}  busy {self.utilisation[i]:.4g}"
-            for i in shown
-        ]
-        if self.flow.size > len(shown):
-            lines.append(f"  ... and {self.flow.size - len(shown)} more servers")
+        lines += self._lines(self.utilisation)
         lines += [f"  unstable: {name} gets its rate or more, and its queue grows without bound" for name in self.overloaded[:12]]
         return "\n".join(lines + [f"  but {caveat}" for caveat in self.caveats])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
-        columns = zip(self.names, self.flow, self.share, self.latency, self.utilisation, strict=True)
         return {
-            "load": self.load,
-            "stable": self.stable,
-            "overloaded": list(self.overloaded),
-            **with_bounds(self, ("mean_delay", "optimum_delay", "equilibrium_delay", "ratio", "loss")),
+            **super().to_dict(),
             "deviation_gain": finite_or_none(self.deviation_gain),
             "move": None if self.move is None else dict(zip(("from", "to"), self.move, strict=True)),
-            "servers": [
-                {"name": n, "flow": float(f), "share": float(s), "latency": finite_or_none(t), "utilisation": float(u)}
-                for n, f, s, t, u in columns
-            ],
+            "servers": self._servers(utilisation=self.utilisation.tolist()),
             "certificate": finite(vars(self.certificate)),
             "caveats": list(self.caveats),
         }
-
-
-def with_bounds(result: object, names: Sequence[str]) -> dict[str, float | None]:
-    """Return numbers of a result and their bounds ``<name>_lower`` and ``<name>_upper``, ready for JSON."""
-    out: dict[str, float | None] = {}
-    for name in names:
-        number: Bounded | None = getattr(result, name)
-        values = (None, None, None) if number is None else (number, number.lower, number.upper)
-        for end, value in zip(("", "_lower", "_upper"), values, strict=True):
-            out[name + end] = None if value is None else finite_or_none(value)
-    return out
 
 
 def _against(ratio: Ratio) -> str:

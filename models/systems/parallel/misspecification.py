@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import InputError
-from .curve import GOALS, solved, warn
+from ....reference.errors import Array, InputError
+from ...core.curve import ANARCHY, Variable, variable
+from .curve import solved, variables_of
+from .questions import Splits
 
 if TYPE_CHECKING:
     from ...core.solve import How
@@ -51,16 +55,13 @@ def misjudged(
             "let the two differ in delays or variability alone",
         )
 
-    def paid(data: xr.Dataset) -> xr.Dataset:
-        data = data.drop_vars(["price_of_anarchy_lower", "price_of_anarchy_upper"])  # of the believed delays
-        for goal in GOALS:
-            flow = data[f"{goal}_flow"].values
-            delay = (flow * true.bank.latency(flow)).sum(axis=-1) / data["load"].values
-            data[f"{goal}_delay"] = data[f"{goal}_delay"].copy(data=delay)
-            data[f"{goal}_gap"].attrs["long_name"] = "certified relative error of the believed mean delay"
-        data["price_of_anarchy"] = data["price_of_anarchy"].copy(data=data["equilibrium_delay"].values / data["optimum_delay"].values)
-        return data
+    def paid(loads: Array, rows: Mapping[str, Splits]) -> dict[str, Variable]:
+        delays = {goal: (table.flow * true.bank.latency(table.flow)).sum(axis=-1) / loads for goal, table in rows.items()}
+        found = variables_of(believed, loads, {goal: replace(table, mean_delay=delays[goal]) for goal, table in rows.items()})
+        for name in ANARCHY:  # of the believed delays
+            del found[name]
+        for goal, table in rows.items():
+            found[f"{goal}_gap"] = variable(table.gap, "certified relative error of the believed mean delay", "gap")
+        return found | {"price_of_anarchy": variable(delays["equilibrium"] / delays["optimum"], ANARCHY["price_of_anarchy"], "ratio")}
 
-    data = solved(believed, loads, None, refine, how, paid)
-    warn(believed, data)
-    return data
+    return solved(believed, loads, None, refine, how, paid)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...frontend.style import COLOURS, grid, load_label, log_delay
+from ...frontend.style import COLOURS, log_delay, mark, over_load, panels, share_loads, widths
 
 MOST_LINES = 7  # of thresholds that are named; more would hide the curve
 
@@ -28,13 +29,10 @@ def plot_curve(data: xr.Dataset, title: str = "", others: Mapping[str, xr.Datase
     -------
     matplotlib.figure.Figure
     """
-    figure = Figure(figsize=(8.0, 7.0), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    figure, (above, below) = panels((3, 2), (8.0, 7.0), title)
     plot_delay(data, above, others)
     plot_price_of_anarchy(data, below, others)
-    above.set_xlabel("")
-    if title:
-        figure.suptitle(title)
+    share_loads(above, below)
     return figure
 
 
@@ -48,29 +46,32 @@ def plot_delay(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | 
             axes.plot(curve["load"], curve[f"{goal}_delay"], style, color=tone, linewidth=width, label=label)
     if alone:
         _thresholds(data, axes, named=True)
-    axes.set(xlabel=load_label(data["load"].attrs["units"]))
     log_delay(axes, data["optimum_delay"])
-    axes.legend(fontsize="small", ncols=1 if alone else 2)
-    grid(axes)
+    over_load(axes, data, ncols=1 if alone else 2)
 
 
-def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None) -> None:
-    """Draw the price of anarchy, with the loads where a server starts at the optimum (dotted) and at the equilibrium (dashed)."""
+def plot_price_of_anarchy(data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None, *, peaks: bool = False) -> None:
+    """Draw the price of anarchy, with the loads where a server starts at the optimum (dotted) and at the equilibrium (dashed).
+
+    Beside others there are no such loads; with `peaks`, a dot where each line is highest.
+    """
     for colour, width, (name, curve) in lines_of(data, others):
-        axes.plot(curve["load"], curve["price_of_anarchy"], color=colour, linewidth=width, label=name or "as it is")
-    if others:
-        axes.legend(fontsize="small")
-    else:
+        load, ratio, label = curve["load"].values, curve["price_of_anarchy"].values, name or "as it is"
+        if peaks and np.isfinite(ratio).any():
+            at = int(np.nanargmax(ratio))
+            axes.plot(load[at], ratio[at], "o", color=colour, markersize=4 + width, zorder=5)
+            label += f": up to {ratio[at]:.4g}, load {load[at]:.4g}"
+        axes.plot(load, ratio, color=colour, linewidth=width, label=label)
+    if not others:
         _thresholds(data, axes)
-    axes.set(ylabel="price of anarchy", xlabel=load_label(data["load"].attrs["units"]))
-    grid(axes)
+    axes.set(ylabel="price of anarchy" + ", variants" * peaks)
+    over_load(axes, data, legend=bool(others))
 
 
 def lines_of(data: xr.Dataset, others: Mapping[str, xr.Dataset] | None) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
-    """Colour, width and curve of each line; later ones are thinner, so that a line under another can still be seen."""
+    """Colour, width and curve of each line."""
     curves = [(name, curve.sortby("load")) for name, curve in {"": data, **(others or {})}.items()]
-    widths = [1.8] if len(curves) == 1 else [4.0 - 2.8 * i / (len(curves) - 1) for i in range(len(curves))]
-    return [(COLOURS[i % len(COLOURS)], widths[i], curve) for i, curve in enumerate(curves)]
+    return [(COLOURS[i % len(COLOURS)], width, curve) for i, (width, curve) in enumerate(zip(widths(len(curves)), curves, strict=True))]
 
 
 def _thresholds(data: xr.Dataset, axes: Axes, *, named: bool = False) -> None:
@@ -78,16 +79,4 @@ def _thresholds(data: xr.Dataset, axes: Axes, *, named: bool = False) -> None:
     for colour, style, goal in ((COLOURS[0], ":", "optimum"), (COLOURS[1], "--", "equilibrium")):
         marks = [(x, n) for x, n in zip(data.attrs[f"{goal}_thresholds"], data["server"].values, strict=True) if low < x < high]
         for x, name in marks[:MOST_LINES]:
-            axes.axvline(x, color=colour, linestyle=style, linewidth=0.9, alpha=0.7)
-            if named:
-                text = f"{name} starts, {goal}"
-                axes.annotate(
-                    text,
-                    (x, 0.97),
-                    xycoords=("data", "axes fraction"),
-                    rotation=90,
-                    fontsize="x-small",
-                    color=colour,
-                    va="top",
-                    ha="right",
-                )
+            mark(axes, x, colour, style, f"{name} starts, {goal}" if named else "", top=True)

@@ -180,14 +180,9 @@ class Split(Question[Model, Splits, Solution]):
             multiplier=float(found.multiplier[0]),
             certificate=found.certificate,
             certified=bool(found.certified[0]),
-            solver=how.solver,
-            formulation=how.formulation,
-            status=how.status,
-            attempts=how.attempts,
             polished=steps,
-            timing=how.timing,
-            problem=how.problem,
             caveats=tuple(self.bank.caveats(flow, self.names)),
+            **vars(how),
         )
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ...core.solution import Attempt, Timing, finite
+from ...core.solution import CertifiedAnswer, finite, finite_or_none
 from .certificate import Certificate
 from .prices import Goal
 
@@ -60,111 +60,89 @@ class ShadowPrice:
         return {"limit": self.limit, "bound": bound, "value": value, "price": price}
 
 
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """A certified split of the load over n servers.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ServerSplit:
+    """A split of the load over n servers. Abstract: it is an answer, or judged.
 
     Attributes
     ----------
-    goal : {"optimum", "equilibrium"}
     load : float
         Total load, jobs per unit of time.
     names : tuple of str
         The servers.
-    flow : ndarray, shape (n,)
-        Load of each server.
-    share : ndarray, shape (n,)
-        ``flow / load``.
+    flow, share : ndarray, shape (n,)
+        Load of each server, and its part of the whole.
+    latency : ndarray, shape (n,)
+        Latency that each server offers; infinite where it gets its rate or more.
+    caveats : tuple of str
+        What must be said of the latencies at this split, such as that nothing was ever measured there.
+    """
+
+    load: float
+    names: tuple[str, ...]
+    flow: Array
+    share: Array
+    latency: Array
+    caveats: tuple[str, ...] = ()
+
+    def _lines(self, busy: Array | None = None) -> list[str]:
+        """A line for each of the servers with the largest flows."""
+        width, shown = max(len(n) for n in self.names), sorted(np.argsort(-self.flow, kind="stable")[:12])
+        lines = [f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}" for i in shown]
+        if busy is not None:
+            lines = [f"{line}  busy {busy[i]:.4g}" for line, i in zip(lines, shown, strict=True)]
+        return lines + ([f"  ... and {self.flow.size - len(shown)} more servers"] if self.flow.size > len(shown) else [])
+
+    def _servers(self, **more: Sequence[Any]) -> list[dict[str, Any]]:
+        """A record of each server, ready for JSON."""
+        columns = {"name": self.names, "flow": self.flow.tolist(), "share": self.share.tolist(), "latency": map(finite_or_none, self.latency)}
+        return [dict(zip((*columns, *more), row, strict=True)) for row in zip(*columns.values(), *more.values(), strict=True)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Solution(ServerSplit, CertifiedAnswer):
+    """A certified split of the load over n servers; `ServerSplit` and `CertifiedAnswer` say what else it has.
+
+    Attributes
+    ----------
+    goal : {"optimum", "equilibrium"}
     mean_delay : float
         Mean delay of a job.
-    latency : ndarray, shape (n,)
-        Latency that each server offers.
     active : ndarray of bool, shape (n,)
         Which servers get jobs: more than a solver's residue where the answer is not polished.
     multiplier : float
         Marginal delay of the used servers (optimum) or their common latency (equilibrium).
     certificate : Certificate
-        How far from the truth this can be.
-    certified : bool
-        Whether the certificate meets the gap that was asked for.
-    solver, formulation, status : str
-        Who found it, from which problem, and the solver's own word for it.
-    attempts : tuple of Attempt
-        All that was tried, in order.
-    polished : int
-        Newton steps after the solver; 0 for the solver's own answer.
-    timing : Timing
-    problem : cvxpy.Problem
-        The problem that was solved, in its own unit of time.
     players : float
         How many equal players the equilibrium is of; infinite where no user counts.
     limits : tuple of ShadowPrice
         The side constraints and what each costs.
-    caveats : tuple of str
-        What must be said of the latencies at this split, such as that nothing was ever measured there.
     """
 
     goal: Goal
-    load: float
-    names: tuple[str, ...]
-    flow: Array
-    share: Array
     mean_delay: float
-    latency: Array
     active: npt.NDArray[np.bool_]
     multiplier: float
     certificate: Certificate
-    certified: bool
-    solver: str
-    formulation: str
-    status: str
-    attempts: tuple[Attempt, ...]
-    polished: int
-    timing: Timing
-    problem: cp.Problem = field(repr=False)
     players: float = math.inf
     limits: tuple[ShadowPrice, ...] = ()
-    caveats: tuple[str, ...] = ()
 
     times: ClassVar[tuple[str, ...]] = ("mean_delay", "latency", "multiplier")
 
     def __repr__(self) -> str:
         kind = "marginal delay" if self.goal == "optimum" else "common latency" if math.isinf(self.players) else "price"
         who = "" if math.isinf(self.players) else f" of {self.players:g} players"
-        how = f"{self.solver.lower()}, {self.formulation}" + (f", {self.polished} Newton steps" if self.polished else "")
-        lines = [
-            f"{self.goal}{who} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}",
-            *(f"  but {caveat}" for caveat in self.caveats),
-            f"  {'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})",
-        ]
-        width = max(len(n) for n in self.names)
-        shown = np.argsort(-self.flow, kind="stable")[:12]
-        lines += [f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}" for i in sorted(shown)]
-        if self.flow.size > shown.size:
-            lines.append(f"  ... and {self.flow.size - shown.size} more servers")
-        lines += [f"  {limit}" for limit in self.limits]
-        return "\n".join(lines)
+        head = f"{self.goal}{who} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}"
+        caveats, limits = [f"  but {caveat}" for caveat in self.caveats], [f"  {limit}" for limit in self.limits]
+        return "\n".join([head, *caveats, f"  {self.proof}", *self._lines(), *limits])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
         return {
-            "goal": self.goal,
-            "load": self.load,
-            "mean_delay": self.mean_delay,
-            "multiplier": self.multiplier,
-            "servers": [
-                {"name": n, "flow": float(f), "share": float(s), "latency": float(t), "active": bool(a)}
-                for n, f, s, t, a in zip(self.names, self.flow, self.share, self.latency, self.active, strict=True)
-            ],
-            "certificate": finite(vars(self.certificate)),
-            "certified": self.certified,
-            "solver": self.solver,
-            "formulation": self.formulation,
-            "status": self.status,
-            "polished": self.polished,
-            "attempts": [finite(vars(a)) for a in self.attempts],
-            "timing": vars(self.timing),
-            "players": self.players if math.isfinite(self.players) else None,
+            **{name: getattr(self, name) for name in ("goal", "load", "mean_delay", "multiplier")},
+            "servers": self._servers(active=self.active.tolist()),
+            **super().to_dict(),
+            "players": finite_or_none(self.players),
             "limits": [limit.to_dict() for limit in self.limits],
             "caveats": list(self.caveats),
         }

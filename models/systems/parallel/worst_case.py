@@ -6,6 +6,8 @@ is asked again, as long as that gains.
 
 The bound of a cell is the one of `sojourn.reference.parallel.worst_case`, on the certificates' bounds of the true values: the chord of the
 largest latencies that the equilibria can have, and the lines that the multipliers of the optima prove to lie below the least total delay.
+So are the limit at saturation and the activation loads. The splits, their certificates and the order of the search are the models' own: where
+the two searches agree, that speaks for these alone, and the result says so in `shares`.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ DERIVED = 1000  # where slopes are made of differences: each load is dear
 BATCH = 64  # cells cut at once
 NEAR = 1e-9  # gap at which an answer is near enough whatever the gap of the search
 VAIN = 8  # solvers' answers that gained nothing, after which none is asked between two loads
+SHARES = "the bound between two loads, the limit at saturation, the activation loads; not the splits and their certificates"
 FLOOR = "the answers themselves are not known better"
 SAY = "; differences of the latency have no more digits: give `marginal` or `latency_slope`"
 
@@ -61,7 +64,7 @@ def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpac
     starts = system.thresholds()
     first = first_load(queue, starts, last)
     if first >= last or all_alike(queue):
-        return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0)
+        return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0, shares=SHARES)
     kinks = np.unique(starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)])
     search = _BestFirst(system, gap, how)
     return search.run(np.concatenate([[first], kinks, [last] if end is None else []]), end is not None, last)
@@ -132,7 +135,7 @@ class _BestFirst:
         gap = upper / self.lower - 1
         certified = bool(gap <= self.gap)
         note = "" if certified else self.note + SAY * self.system.bank.derived
-        return WorstCase(self.lower, self.load, upper, gap, certified, *candidate, last, self.evaluations, note)
+        return WorstCase(self.lower, self.load, upper, gap, certified, *candidate, last, self.evaluations, note, SHARES)
 
     def _upper(self) -> float:
         return max(-self.cells[0][0], self.lower) if self.cells else self.lower

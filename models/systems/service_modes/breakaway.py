@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,9 +25,12 @@ class CertifiedBreakaway(Breakaway):
     ----------
     gap : float
         At every load that was looked at, the best delay found is within this relative distance of its certified lower bound.
+    shares : str
+        What the search shares with the reference's, so that their agreement does not speak for it.
     """
 
     gap: float
+    shares: ClassVar[str] = "the bisection and the comparison with one mode alone; where the least delay of a load can be is not"
 
 
 def breakaway(modes: Modes, task: Task[Any, Candidates, Any]) -> CertifiedBreakaway | None:

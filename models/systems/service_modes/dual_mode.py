@@ -83,3 +83,13 @@ class DualMode(MultiMode):
     def tunable(self) -> TunableMode:
         """The tunable-mode system of the same capacities: no assignment is faster than its optimum (Proposition 1)."""
         return TunableMode(self.canonical_form.mu0, self.canonical_form.K, self.time_unit)
+
+    @property
+    def capacity_load(self) -> float:
+        """(K + 1) mu0, the capacity of both servers."""
+        return self.tunable.max_load
+
+    @property
+    def touch_loads(self) -> tuple[float, ...]:
+        """Loads at which the best assignment is as fast as the tunable mode, in closed form; none with K <= 1."""
+        return tuple(exact.touch_points(self.canonical_form)) if self.canonical_form.K > 1 else ()

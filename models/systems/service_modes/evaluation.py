@@ -13,33 +13,19 @@ from ....reference.errors import Array, InputError, numbers
 from ....reference.service_modes.partition import divide, stage_delay
 from ....reference.service_modes.stability import as_assignment, slack
 from ...core.ratio import ROUNDING, Bounded, Ratio, excess, within
-from ...core.solution import finite_or_none
-from ..parallel.evaluation import SUM, with_bounds
+from ...core.solution import SUM, Evaluated, finite_or_none
+from .operating_point import ModeSplit
 from .partition import EPS, rounding
 
 NEVER = Bounded(np.inf, np.inf, np.inf)
 
 
-@dataclass(frozen=True, eq=False)
-class OperatingEvaluation:
-    """An operating point of S stages and M modes, judged.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OperatingEvaluation(ModeSplit, Evaluated):
+    """An operating point of S stages and M modes, judged; `ModeSplit` and `Evaluated` say what else it has.
 
     Attributes
     ----------
-    load : float
-        Jobs per unit of time.
-    stages, modes : tuple of str
-        Their names.
-    assignment : ndarray, shape (M,)
-        Part of the jobs that each mode gets.
-    share : ndarray, shape (S, M)
-        Part of each stage's capacity that each mode gets.
-    stage_delay : ndarray, shape (S,)
-        Mean time of a job at each stage; infinite at one that is overloaded.
-    mean_delay : Bounded
-        Mean time of a job in the system, with ``lower`` and ``upper`` up to rounding.
-    overloaded : tuple of str
-        Stages, each with the mode whose queue grows without bound there.
     partition_delay : Bounded
         Least mean delay for this assignment, over all partitions (Theorem 3); infinite where no partition is stable.
     partition_ratio : Ratio
@@ -50,25 +36,20 @@ class OperatingEvaluation:
         Mean delay over that.
     """
 
-    load: float
-    stages: tuple[str, ...]
-    modes: tuple[str, ...]
-    assignment: Array
-    share: Array
-    stage_delay: Array
-    mean_delay: Bounded
-    overloaded: tuple[str, ...]
     partition_delay: Bounded
     partition_ratio: Ratio
     assignment_delay: Bounded | None
     assignment_ratio: Ratio | None
 
+    bounded: ClassVar[tuple[str, ...]] = (
+        "mean_delay",
+        "partition_delay",
+        "partition_ratio",
+        "assignment_delay",
+        "assignment_ratio",
+        "loss",
+    )
     times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "partition_delay", "assignment_delay")
-
-    @property
-    def stable(self) -> bool:
-        """Whether no queue grows without bound."""
-        return not self.overloaded
 
     @property
     def loss(self) -> Bounded:
@@ -83,26 +64,11 @@ class OperatingEvaluation:
             lines.append("  no partition carries this assignment")
         if self.assignment_delay is not None:
             lines.append(f"  {self.assignment_ratio:.6g} times the least of all, {self.assignment_delay:.9g}")
-        lines.append("  jobs: " + ", ".join(f"{a:.4f} {m}" for a, m in zip(self.assignment, self.modes, strict=True)))
-        width = max(map(len, self.stages))
-        lines += [
-            f"  {name:<{width}}  for them {', '.join(f'{part:.4f}' for part in row)}  delay {delay:.6g}"
-            for name, row, delay in zip(self.stages, self.share, self.stage_delay, strict=True)
-        ]
-        return "\n".join(lines + [f"  unstable: the queue of {name} grows without bound" for name in self.overloaded])
+        return "\n".join(lines + self._lines() + [f"  unstable: the queue of {name} grows without bound" for name in self.overloaded])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
-        bounded = ("mean_delay", "partition_delay", "partition_ratio", "assignment_delay", "assignment_ratio", "loss")
-        return {
-            "load": self.load,
-            "stable": self.stable,
-            "overloaded": list(self.overloaded),
-            "assignment": dict(zip(self.modes, self.assignment.tolist(), strict=True)),
-            "share": {s: dict(zip(self.modes, row, strict=True)) for s, row in zip(self.stages, self.share.tolist(), strict=True)},
-            "stage_delay": {s: finite_or_none(d) for s, d in zip(self.stages, self.stage_delay, strict=True)},
-            **with_bounds(self, bounded),
-        }
+        return {**super().to_dict(), **self._parts()}
 
 
 def evaluate(
@@ -161,22 +127,16 @@ def _partition(share: npt.ArrayLike, stages: tuple[str, ...], modes: tuple[str, 
     return np.asarray(parts / parts.sum(axis=1, keepdims=True))
 
 
-@dataclass(frozen=True, eq=False)
-class TunableEvaluation:
-    """A local part of each job's work, judged.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TunableEvaluation(Evaluated):
+    """A local part of each job's work, judged; `Evaluated` says what else it has.
 
     Attributes
     ----------
-    load : float
-        Jobs per unit of time.
     f : float
         Part of each job's work done locally.
     stage_delay : ndarray, shape (2,)
-        Mean time of a job at the local and at the cloud server.
-    mean_delay : Bounded
-        Their sum, with ``lower`` and ``upper`` up to rounding; infinite where a server is overloaded.
-    overloaded : tuple of str
-        Servers whose queues grow without bound: "local", "cloud".
+        Mean time of a job at the servers "local" and "cloud".
     least_f : float
         The local part of least delay; Theorem 1.
     least_delay : Bounded
@@ -185,21 +145,14 @@ class TunableEvaluation:
         Mean delay over the least, >= 1.
     """
 
-    load: float
     f: float
     stage_delay: Array
-    mean_delay: Bounded
-    overloaded: tuple[str, ...]
     least_f: float
     least_delay: Bounded
     ratio: Ratio
 
+    bounded: ClassVar[tuple[str, ...]] = ("mean_delay", "least_delay", "ratio", "loss")
     times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "least_delay")
-
-    @property
-    def stable(self) -> bool:
-        """Whether no queue grows without bound."""
-        return not self.overloaded
 
     @property
     def loss(self) -> Bounded:
@@ -214,12 +167,5 @@ class TunableEvaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
-        return {
-            "load": self.load,
-            "f": self.f,
-            "stable": self.stable,
-            "overloaded": list(self.overloaded),
-            "stage_delay": {s: finite_or_none(d) for s, d in zip(("local", "cloud"), self.stage_delay, strict=True)},
-            "least_f": self.least_f,
-            **with_bounds(self, ("mean_delay", "least_delay", "ratio", "loss")),
-        }
+        delays = {s: finite_or_none(d) for s, d in zip(("local", "cloud"), self.stage_delay, strict=True)}
+        return {**super().to_dict(), "f": self.f, "stage_delay": delays, "least_f": self.least_f}

@@ -22,6 +22,7 @@ class HowCurve(HowPolished, total=False):
     """Options of `MultiMode.curve`."""
 
     p: npt.ArrayLike | None
+    breakaway: bool
 
 
 def tunable_options(caller: str, how: Mapping[str, Any]) -> None:

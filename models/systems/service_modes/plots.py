@@ -7,8 +7,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...frontend.style import COLOURS, grid, load_label, log_delay
-from .curve import ALONE
+from ...core.curve import columns_of
+from ...frontend.style import COLOURS, grid, load_label, log_delay, mark, over_load, panels, share_loads
 
 JUMP = 0.02  # of p between neighbouring loads
 SHOWN = 12.0  # delays above so many times the least are left out: they grow without bound at the ends of the stable interval
@@ -29,15 +29,11 @@ def plot_dual_mode(data: xr.Dataset, profile: xr.Dataset, title: str = "") -> Fi
     -------
     matplotlib.figure.Figure
     """
-    figure = Figure(figsize=(8.0, 10.5), layout="constrained")
-    over_p, assignment, delay = figure.subplots(3, 1, height_ratios=(3, 2, 3))
+    figure, (over_p, assignment, delay) = panels((3, 2, 3), (8.0, 10.5), title)
     plot_profile(profile, over_p)
     plot_assignment(data, assignment)
     plot_dual_mode_delay(data, delay)
-    delay.sharex(assignment)
-    assignment.set_xlabel("")
-    if title:
-        figure.suptitle(title)
+    share_loads(assignment, delay)
     return figure
 
 
@@ -70,19 +66,17 @@ def plot_assignment(data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], labe
     load, p = np.insert(load, jumps, load[jumps]), np.insert(p, jumps, np.nan)
     axes.plot(load, p, color=colour, linewidth=1.8, label=label)
     _mark_breakaway(data, axes, colour)
-    axes.set(xlabel=load_label(data["load"].attrs["units"]), ylabel="best p", ylim=(-0.04, 1.04))
-    grid(axes)
+    axes.set(ylabel="best p", ylim=(-0.04, 1.04))
+    over_load(axes, data, legend=False)
 
 
 def plot_dual_mode_delay(data: xr.Dataset, axes: Axes) -> None:
     """Draw the least delay against load, each mode alone, the tunable-mode bound, and where they touch."""
     data = data.sortby("load")
-    best = data["delay"].values
-    axes.plot(data["load"], best, color=COLOURS[0], linewidth=2.4, label="best assignment")
-    for i, mode in enumerate(data["mode"].values):
-        alone = data["single_mode_delay"].sel(mode=mode).values
-        shown = np.where(alone <= ALONE * np.nanmax(best), alone, np.nan)
-        axes.plot(data["load"], shown, "--", color=COLOURS[i + 1], linewidth=1.2, label=f"all jobs in {mode}")
+    axes.plot(data["load"], data["delay"], color=COLOURS[0], linewidth=2.4, label="best assignment")
+    alone = (line for line in columns_of(data, ["beside"]) if "mode" in line[1])
+    for (_, place, delay), colour in zip(alone, COLOURS[1:], strict=False):
+        axes.plot(data["load"], delay, "--", color=colour, linewidth=1.2, label=f"all jobs in {place['mode']}")
     if "tunable_delay" in data:
         bound = data["tunable_delay"].values
         axes.plot(data["load"], bound, ":", color="black", linewidth=1.6, label="tunable mode: no split is faster")
@@ -92,16 +86,10 @@ def plot_dual_mode_delay(data: xr.Dataset, axes: Axes) -> None:
             axes.plot(touches, heights, "o", color="black", markersize=6, label="touch point", zorder=3)
     _mark_breakaway(data, axes, COLOURS[0], named=True)
     log_delay(axes, data["delay"])
-    axes.set(xlabel=load_label(data["load"].attrs["units"]))
-    axes.legend(fontsize="small")
-    grid(axes)
+    over_load(axes, data)
 
 
 def _mark_breakaway(data: xr.Dataset, axes: Axes, colour: str, *, named: bool = False) -> None:
     load = data.attrs.get("breakaway_load")
-    if load is None:
-        return
-    axes.axvline(load, color=colour, linestyle="-.", linewidth=0.9, alpha=0.7)
-    if named:
-        text = f"breakaway {load:.4g}"
-        axes.annotate(text, (load, 0.03), xycoords=("data", "axes fraction"), rotation=90, fontsize="x-small", color=colour, ha="right")
+    if load is not None:
+        mark(axes, load, colour, "-.", f"breakaway {load:.4g}" if named else "")

@@ -79,8 +79,14 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
     def solution(self, found: MaxLoads, points: Points, how: Provenance) -> MaxLoad:
         """See `Question.solution`."""
         certificate = Bounds(float(found.lower_bound[0]), float(found.upper_bound[0]), float(found.gap[0]))
-        said = (bool(found.certified[0]), how.solver, how.status, how.attempts, how.timing, how.problem)
-        return MaxLoad(float(found.max_load[0]), found.assignment[0], found.price[0], certificate, *said)
+        return MaxLoad(
+            max_load=float(found.max_load[0]),
+            assignment=found.assignment[0],
+            price=found.price[0],
+            certificate=certificate,
+            certified=bool(found.certified[0]),
+            **vars(how),
+        )
 
     def title(self, points: Points) -> str:
         """See `Question.title`."""
@@ -132,13 +138,8 @@ class _OfPoints:
             mean_delay=float(found.mean_delay[0]),
             certificate=Bounds(float(found.lower_bound[0]), float(found.upper_bound[0]), float(found.gap[0])),
             certified=bool(found.certified[0]),
-            solver=how.solver,
-            formulation=how.formulation,
-            status=how.status,
-            attempts=how.attempts,
             polished=int(found.steps[0]),
-            timing=how.timing,
-            problem=how.problem,
+            **vars(how),
         )
 
 

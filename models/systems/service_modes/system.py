@@ -23,6 +23,8 @@ from .questions import Assignment, Capacity, Location, OperatingPoints, Partitio
 if TYPE_CHECKING:
     import xarray as xr
 
+    from .tunable import TunableMode
+
 ASSIGNMENT_GAP = 1e-7
 """Relative error that a polished joint optimum must exclude, unless another gap is asked for. Its bound comes from a semidefinite
 program: solvers prove some 1e-11, but near a breakaway, where two p are equally good and the program is degenerate, 3e-8."""
@@ -77,6 +79,21 @@ class MultiMode(System):
     def max_load(self) -> float:
         """Largest load that the stages can carry, in closed form (Theorem 2); `capacity` proves it by a linear program."""
         return closed_form(self.rates).max_load
+
+    @property
+    def capacity_load(self) -> float:
+        """Load that keeps every stage busy, where the system can say it; else the largest load."""
+        return self.max_load
+
+    @property
+    def tunable(self) -> TunableMode | None:
+        """System in which the work of a job can be divided at will, whose optimum no assignment beats; None without one."""
+        return None
+
+    @property
+    def touch_loads(self) -> tuple[float, ...]:
+        """Loads at which the best assignment is as fast as the tunable mode."""
+        return ()
 
     def capacity(self, **how: Unpack[Settings]) -> MaxLoad:
         """Largest load as a linear program: maximise sum x_m subject to sum_m x_m / rate_sm <= 1 at every stage; Theorem 2.
@@ -203,7 +220,13 @@ class MultiMode(System):
         return breakaway(self.rates, Task(Location(self.rates, Wanted.of(how, ASSIGNMENT_GAP), how.get("polish", True)), how))
 
     def curve(
-        self, loads: npt.ArrayLike, p: npt.ArrayLike | None = None, refine: bool | float = False, **how: Unpack[HowPolished]
+        self,
+        loads: npt.ArrayLike,
+        p: npt.ArrayLike | None = None,
+        refine: bool | float = False,
+        *,
+        breakaway: bool = False,
+        **how: Unpack[HowPolished],
     ) -> xr.Dataset:
         """Best assignment, partition and delay over loads; with `p` given, the best partition for it.
 
@@ -211,12 +234,13 @@ class MultiMode(System):
         """
         from .curve import curve, partition_curve
 
-        if p is not None:
-            if refine:
-                raise InputError("refine", refine, "is for the best assignment at every load", "leave it out where p is given")
-            return partition_curve(self, loads, p, **how)
-        self._two_modes("curve")
-        return curve(self, loads, refine, **how)
+        if p is None:
+            self._two_modes("curve")
+            return curve(self, loads, refine, breakaway=breakaway, **how)
+        for field, value in (("refine", refine), ("breakaway", breakaway)):
+            if value:
+                raise InputError(field, value, "is for the best assignment at every load", "leave it out where p is given")
+        return partition_curve(self, loads, p, **how)
 
     def assignment_sweep(self, **how: Unpack[HowPolished]) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Return the question `assignment`, to be put at many loads: ``solve(loads)``."""

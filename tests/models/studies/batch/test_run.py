@@ -73,7 +73,7 @@ def test_loads_are_relative_or_a_row_for_each():
 
 
 def test_systems_of_modes():
-    data = study(MODES, [0.3, 0.9], relative=True)
+    data = study(MODES, [0.3, 0.9], relative=True, breakaway=True)
     assert list(data["system"].values) == ["system 1", "system 2"]
     assert data["share"].dims == ("system", "point", "stage", "mode")
     for k, system in enumerate(MODES):

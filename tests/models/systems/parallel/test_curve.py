@@ -35,13 +35,18 @@ def test_dimensions_units_and_attributes(system):
     np.testing.assert_allclose(data["utilisation"], np.array(LOADS) / 380, rtol=1e-15)
     assert data["server"].values.tolist() == ["edge 1", "edge 2", "cloud"]
     assert data["optimum_flow"].dims == ("load", "server")
-    assert data["optimum_flow"].attrs == {"long_name": "flow at the optimum", "units": "1/s"}
-    assert data["equilibrium_delay"].attrs == {"long_name": "mean delay at the equilibrium", "units": "s"}
+    assert data["optimum_flow"].attrs == {"long_name": "flow at the optimum", "units": "1/s", "role": "flow"}
+    assert data["equilibrium_delay"].attrs == {
+        "long_name": "mean delay at the equilibrium",
+        "units": "s",
+        "role": "delay",
+        "ancillary_variables": "equilibrium_gap equilibrium_certified",
+    }
     assert data["optimum_multiplier"].attrs["long_name"] == "marginal delay of the used servers"
     assert data["equilibrium_multiplier"].attrs["long_name"] == "common latency of the used servers"
     assert data["load"].attrs == {"long_name": "total load", "units": "1/s"}
     assert data["optimum_certified"].dtype == bool
-    assert data.attrs["total_rate"] == 380.0
+    assert data.attrs["total_rate"] == data.attrs["max_load"] == 380.0
     assert data.attrs["time_unit"] == "s"
     for goal in GOALS:
         np.testing.assert_array_equal(data.attrs[f"{goal}_thresholds"], getattr(exact.thresholds(system.bank), goal))
@@ -174,8 +179,10 @@ def spoil(monkeypatch, load, flow):
 def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch):
     """All on the cloud: a valid split, far from either answer."""
     spoil(monkeypatch, 190.0 * system.unit(190.0), np.array([0.0, 0.0, 190.0]) * system.unit(190.0))
-    with pytest.warns(UserWarning, match="^2 of 8 answers are not certified; see <goal>_certified and <goal>_gap$"):
+    where = "optimum_certified, equilibrium_certified, optimum_gap, equilibrium_gap"
+    with pytest.warns(UserWarning, match=f"^2 of 8 answers are not certified; see {where}$") as caught:
         data = system.curve(LOADS, polish=False, gap=1e-2, formulation="beckmann")
+    assert [w.filename for w in caught] == [__file__]  # the line that asked
     for goal in GOALS:
         np.testing.assert_array_equal(data[f"{goal}_certified"], [True, True, True, False])
         assert float(data[f"{goal}_gap"][3]) > 1e-2

@@ -19,7 +19,7 @@ from sojourn.models.systems.parallel.worst_case import WorstCaseInterruptedError
 from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
 from sojourn.reference.parallel import worst_case
 
-search = sys.modules["sojourn.models.systems.parallel.worst_case"]
+search, reference = (sys.modules[f"sojourn.{room}.worst_case"] for room in ("models.systems.parallel", "reference.parallel"))
 MIXED = ParallelServers(MM1([100.0, 80.0], 0.005), MG1([200.0], 4.0, 0.02), time_unit="s")
 ERRATIC = ParallelServers(MG1([1.0, 1.0], [1.0, 20.0]))
 
@@ -73,27 +73,27 @@ def test_bad_input_before_any_solver(call, error, message, monkeypatch):
 
 def test_an_answer_that_is_not_there_is_nan(monkeypatch):
     monkeypatch.setattr(Players, "finish", lambda self, program, returned, points: self.nothing(len(points[0])))
-    data = players_curve(MIXED, [190.0], [2, math.inf])
+    with pytest.warns(UserWarning, match="^1 of 2 answers are not certified; see certified, gap$"):
+        data = players_curve(MIXED, [190.0], [2, math.inf])
     assert np.isnan(data["delay"].values[0, 0])
     assert data["certified"].values.tolist() == [[False, True]]
 
 
 def test_what_was_done_before_an_interrupt_is_kept(monkeypatch):
-    """Two strategies a fraction, so that four flows of leaders are a block of two fractions."""
     honest, done = engine.Task.solve, []
 
     def stops(self, *points):
         done.append(len(points[0]))
-        if len(done) == 2:
+        if len(done) == 3:
             raise KeyboardInterrupt
         return honest(self, *points)
 
-    monkeypatch.setattr(engine, "MOST", 4)
+    monkeypatch.setattr(engine, "MOST", 2)
     monkeypatch.setattr(engine.Task, "solve", stops)
     with pytest.raises(CurveInterruptedError) as stop:
         control_curve(MIXED, 190.0, [0.0, 0.2, 0.4, 0.6])
     assert stop.value.dataset["fraction"].values.tolist() == [0.0, 0.2]
-    assert done == [4, 4]
+    assert done == [2, 2, 2]  # two strategies, then the first of the next block
 
 
 # ---- the worst case by convex programs
@@ -106,6 +106,16 @@ def test_worst_case_of_any_solver(solver):
     assert found.poa == pytest.approx(true.poa, rel=1e-8)
     assert found.upper_bound >= true.poa
     assert found.candidate_poa == pytest.approx(true.candidate_poa, rel=1e-12)
+
+
+def test_what_the_search_shares_with_the_reference_is_said():
+    """The bound and the limit are the same functions; how splits are found is not."""
+    assert (search.cell_bound, search.saturation) == (reference.cell_bound, reference.saturation)
+    assert not {"optimum", "equilibrium", "evaluate"} & vars(search).keys()
+    found = ERRATIC.worst_case(gap=1e-3)
+    assert repr(found).endswith(f"shared with the reference's search: {found.shares}")
+    assert "the bound between two loads, the limit at saturation" in found.shares
+    assert not worst_case(ERRATIC.bank, gap=1e-3).shares
 
 
 def test_worst_case_up_to_a_load_and_of_one_server():

@@ -1,13 +1,17 @@
 """The load at which one mode for all jobs is left, by semidefinite programs."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from sojourn.models import DualMode, FormulationError, MultiMode, NotCertifiedError
 from sojourn.models.core.native.base import Raw
 from sojourn.models.core.parametric import Answers, Compiled
+from sojourn.models.systems.service_modes.breakaway import CertifiedBreakaway
 from sojourn.reference import service_modes as exact
 
+reference = sys.modules["sojourn.reference.service_modes.breakaway"]
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
 
 
@@ -63,6 +67,13 @@ def test_no_answer_is_an_error_that_says_where(monkeypatch):
     monkeypatch.setattr(Compiled, "solve", nothing)
     with pytest.raises(NotCertifiedError, match=r"^no certified assignment at load .*, on the way to the breakaway.*broken"):
         A.breakaway()
+
+
+def test_what_the_search_shares_with_the_reference_is_said():
+    module = sys.modules[CertifiedBreakaway.__module__]
+    assert (module.first_change, module.is_better) == (reference.first_change, reference.is_better)
+    assert "critical_points" not in vars(module)  # where the least delay can be, the semidefinite program says
+    assert A.breakaway().shares.startswith("the bisection and the comparison with one mode alone")
 
 
 def test_solver_without_the_cone_is_refused():

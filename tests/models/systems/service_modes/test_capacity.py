@@ -1,5 +1,7 @@
 """The largest load as a linear program."""
 
+import json
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -68,3 +70,12 @@ def test_bad_options_are_refused():
         A.capacity(gap=0)
     with pytest.raises(SolverNameError, match="is not a solver that CVXPY knows"):
         A.capacity(solver="CLARABELL")
+
+
+def test_it_says_how_it_was_found_like_every_answer():
+    found = A.capacity(solver="CLARABEL")
+    said = json.loads(json.dumps(found.to_dict()))
+    assert (said["max_load"], said["certified"], said["formulation"], said["polished"]) == (found.max_load, True, "lp", 0)
+    assert [attempt["solver"] for attempt in said["attempts"]] == ["CLARABEL"]
+    assert repr(found).startswith("largest load 5, certified within ")
+    assert repr(found).endswith("(clarabel, lp)")

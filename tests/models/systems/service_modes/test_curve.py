@@ -18,7 +18,7 @@ LOADS = [1.0, 4.5, 3.0]
 
 @pytest.fixture(scope="module")
 def data():
-    return A.curve(LOADS)
+    return A.curve(LOADS, breakaway=True)
 
 
 def test_values_are_those_of_the_reference(data):
@@ -46,8 +46,34 @@ def test_names_units_and_marks(data):
 
 
 def test_what_is_not_there_is_not_marked():
-    marks = C.curve([1.0]).attrs
+    marks = C.curve([1.0], breakaway=True).attrs
     assert not {"breakaway_load", "breakaway_p", "touch_loads"} & set(marks)
+
+
+def test_one_load_is_one_semidefinite_program(monkeypatch):
+    """The search for the breakaway costs some 60 more: it is made where a mark is asked for, or a refined picture needs it."""
+    honest, solved = engine.Compiled.solve, []
+
+    def counting(self, *values):
+        if values[0][0].name() == "above":
+            solved.append(len(values[0][1]))
+        return honest(self, *values)
+
+    monkeypatch.setattr(engine.Compiled, "solve", counting)
+    data = A.curve(LOADS)
+    assert sum(solved) == len(LOADS)
+    assert not {"breakaway_load", "breakaway_from", "breakaway_p"} & set(data.attrs)
+    assert data.attrs["touch_loads"] == pytest.approx([20 / 7])  # in closed form
+    solved.clear()
+    assert "breakaway_load" in A.curve([1.0], breakaway=True).attrs
+    assert sum(solved) > 1 + 24
+    assert "breakaway_load" in A.curve([1.0, 4.8], refine=0.5).attrs
+
+
+@pytest.mark.parametrize("asked", ["refine", "breakaway"])
+def test_what_is_of_the_best_assignment_is_refused_where_p_is_given(asked):
+    with pytest.raises(InputError, match=rf"^{asked} = True: is for the best assignment at every load"):
+        A.curve([1.0], p=0.5, **{asked: True})
 
 
 def test_three_stages_have_no_tunable_bound():
@@ -98,7 +124,6 @@ def test_load_without_an_answer_does_not_stop_the_others(monkeypatch):
         return answers
 
     monkeypatch.setattr(engine.Compiled, "solve", failing)
-    monkeypatch.setattr(DualMode, "breakaway", lambda _: None)
     with pytest.warns(UserWarning, match="1 of 3 answers are not certified"):
         data = A.curve(LOADS)
     assert np.isnan(data.p[1])
@@ -168,7 +193,7 @@ def test_dimensions_and_quantities(data):
 @pytest.mark.parametrize("system", [A, C], ids=["A", "C"])
 def test_marks_survive_a_file(system, tmp_path):
     """`assert_allclose` of xarray does not look at attributes."""
-    data = system.curve([0.5])
+    data = system.curve([0.5], breakaway=True)
     data.to_netcdf(tmp_path / "curve.nc", engine="scipy")
     with xr.open_dataset(tmp_path / "curve.nc", engine="scipy") as back:
         assert set(back.attrs) == set(data.attrs)
@@ -191,7 +216,7 @@ def test_ctrl_c_while_the_breakaway_is_sought_keeps_all_loads(monkeypatch):
 
     monkeypatch.setattr(DualMode, "breakaway", interrupted)
     with pytest.raises(CurveInterruptedError, match=r"^stopped after 3 loads$") as caught:
-        A.curve(LOADS)
+        A.curve(LOADS, breakaway=True)
     assert caught.value.dataset.certified.all()
 
 
@@ -229,7 +254,8 @@ def test_breakaway_without_a_certificate_does_not_lose_the_loads(monkeypatch):
         raise NotCertifiedError("nothing", None, ())
 
     monkeypatch.setattr(DualMode, "breakaway", failing)
-    data = A.curve(LOADS)
+    with pytest.warns(UserWarning, match="^the breakaway is not marked: nothing$"):
+        data = A.curve(LOADS, breakaway=True)
     assert data.certified.all()
     assert "breakaway_load" not in data.attrs
 

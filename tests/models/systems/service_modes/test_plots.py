@@ -17,7 +17,7 @@ A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 
 
 @pytest.fixture(scope="module")
 def data():
-    return A.curve(np.linspace(0.2, 4.9, 12))
+    return A.curve(np.linspace(0.2, 4.9, 12), breakaway=True)
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +70,14 @@ def test_best_p_is_broken_at_the_breakaway(data, axes):
 
 def test_every_jump_breaks_the_line(axes):
     """With K = 2 and f = (0.1, 0.4) the best p is 1, then 0, then inside."""
-    plot_assignment(DualMode.canonical(mu0=1.0, K=2.0, f=(0.1, 0.4)).curve(np.linspace(0.1, 2.9, 30)), axes)
+    plot_assignment(DualMode.canonical(mu0=1.0, K=2.0, f=(0.1, 0.4)).curve(np.linspace(0.1, 2.9, 30), breakaway=True), axes)
     p = axes.lines[0].get_ydata()
     assert np.isnan(p).sum() == 2
     assert np.nanmax(np.abs(np.diff(p))) < 0.02
 
 
 def test_no_breakaway_no_mark(axes):
-    plot_assignment(C.curve([0.5, 2.0, 3.9]), axes)
+    plot_assignment(C.curve([0.5, 2.0, 3.9], breakaway=True), axes)
     (line,) = axes.lines
     np.testing.assert_array_equal(line.get_ydata(), [1, 1, 1])
 
@@ -104,7 +104,7 @@ def test_units_are_those_of_the_data(data, shapes, axes):
 
 
 def test_unsorted_loads_are_drawn_in_order(axes):
-    plot_assignment(B.curve([4.0, 1.0, 2.0]), axes)
+    plot_assignment(B.curve([4.0, 1.0, 2.0], breakaway=True), axes)
     jump = 2.8888241835
     np.testing.assert_allclose(axes.lines[0].get_xdata(), [1, 2, jump, jump, jump, 4])
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1, 1, 1, np.nan, 0, 0], atol=1e-9)
@@ -112,7 +112,7 @@ def test_unsorted_loads_are_drawn_in_order(axes):
 
 def test_first_load_without_an_answer_does_not_turn_the_mode_before_the_jump(axes):
     """Until the breakaway p is 1, whether or not it was found at the first load."""
-    data = B.curve([1.0, 2.0, 4.0])
+    data = B.curve([1.0, 2.0, 4.0], breakaway=True)
     data["p"][0] = np.nan
     plot_assignment(data, axes)
     line = axes.lines[0]
@@ -136,7 +136,7 @@ def test_touch_points_outside_the_loads_are_not_drawn(axes):
 
 
 def test_system_c_has_neither_breakaway_nor_touch_point(axes):
-    plot_dual_mode_delay(C.curve([0.5, 3.9]), axes)
+    plot_dual_mode_delay(C.curve([0.5, 3.9], breakaway=True), axes)
     assert not axes.texts
     assert "touch point" not in labels(axes)
     assert not [line for line in axes.lines if line.get_linestyle() == "-."]
