@@ -14,7 +14,6 @@ from sojourn.models.benchmarks import worst_case_rule as gallery
 from sojourn.models.core.curve import CurveInterruptedError
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.frontend.report import present
-from sojourn.models.systems.parallel import game_curves as anarchy
 from sojourn.models.systems.parallel.anarchy_plots import plot_anarchy
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.misspecification import misjudged

@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ....reference.errors import Array
-from ...core.curve import CurveInterruptedError
+from ...core.curve import ANARCHY, CurveInterruptedError
 from ...core.solution import finite, finite_or_none
 from ...frontend.files import INTERRUPTED
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
-from .curve import ANARCHY, GOALS
+from .curve import GOALS
 from .report import Written, reaching, rows_table, starts
 from .scenario import Variant
 from .system import ParallelServers

@@ -12,11 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from ....reference.errors import Array, InputError
+from ...core.curve import ANARCHY
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, flat, picture
 from ...frontend.scenario import Scenario
-from .curve import ANARCHY, GOALS
+from .curve import GOALS
 from .evaluation import Evaluation
 from .rows import Rows
 from .solution import Solution
