@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ...reference.errors import Array, LoadError, numbers
+from ...reference.errors import Array
 from .progress import track
 from .ratio import ratios
 from .refinement import MOST, Drawn, on_axis, on_log_axis, refined
 from .refinement import CurveInterruptedError as CurveInterruptedError
+from .system import System
 from .table import Mask, Table
 
 BESIDE = 2.0  # delays beside the answers are drawn up to so many times the largest of these
@@ -38,21 +39,6 @@ Rows = Mapping[str, Any]  # a `Table` of the answers to each question
 
 
 # ---- what a curve asks, and of whom
-
-
-class System(Protocol):
-    """What a curve over loads needs to know of a system."""
-
-    @property
-    def time_unit(self) -> str:
-        """Unit of time of its numbers."""
-
-    @property
-    def max_load(self) -> float:
-        """Every load stays below it."""
-
-    def check_load(self, load: float, /) -> float:
-        """Return a load that the system can carry; LoadError on any other. The loads that it can carry are an interval."""
 
 
 class Sweep(Protocol):
@@ -84,24 +70,6 @@ class Delays(Table):
     def beside(cls, tables: Sequence[Any]) -> Delays:
         """Return the delays of several tables of K rows as columns of one, shape (K, number of tables)."""
         return cls(*(np.stack([getattr(t, field.name) for t in tables], axis=-1) for field in fields(cls)))
-
-
-def check_loads(loads: npt.ArrayLike, check: Callable[[float], float]) -> Array:
-    """Return loads as an array of shape (K,); LoadError on the first that `check`, which knows one load, refuses."""
-    array = numbers("loads", loads)
-    if array.ndim != 1 or array.size == 0:
-        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers")
-    try:  # loads between two that a system carries are loads that it carries
-        check(float(array.min()))
-        check(float(array.max()))
-    except LoadError:
-        for i, load in enumerate(array.tolist()):
-            try:
-                check(load)
-            except LoadError as error:
-                raise LoadError(f"loads[{i}]", error.value, error.problem, error.remedy) from None
-        raise
-    return array
 
 
 # ---- what it returns
@@ -221,7 +189,7 @@ def curve(
         On Ctrl-C, with the points at which every question was answered.
     """
     time, loads = system.time_unit, over == "load"
-    given = check_loads(points, system.check_load) if loads else np.asarray(points, dtype=float)
+    given = system.check_loads(points) if loads else np.asarray(points, dtype=float)
     whole, width = capacity or system.max_load, min(sweep.block for sweep in sweeps.values())
 
     def dataset(points: Array, rows: Rows) -> xr.Dataset:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from ...reference.errors import Array, LoadError, numbers, one_number
@@ -34,10 +33,9 @@ class System(Protocol):
     def curve(self, loads: npt.ArrayLike, *args: Any, **options: Any) -> xr.Dataset:
         """Return the answers over loads, and between them where ``refine=True`` asks for it.
 
-        The attribute ``units`` of a variable is the unit of time, its reciprocal, or missing. A
-        variable whose name ends in ``gap`` is a certified relative error, infinite where there is
-        no answer; one that ends in ``certified`` is true where that error is small enough. On
-        Ctrl-C CurveInterruptedError holds what was done.
+        The attribute ``units`` of a variable is the unit of time, its reciprocal, or missing; its
+        attribute ``role`` says what it is, see `sojourn.models.core.curve`. On Ctrl-C
+        CurveInterruptedError holds what was done.
         """
 
     def check_load(self, load: float) -> float:
@@ -56,10 +54,15 @@ class System(Protocol):
         if array.ndim != 1 or array.size == 0:
             problem = "is not a list of loads"
             raise LoadError("loads", array.tolist(), problem, "give one or more numbers")
-        for i, load in enumerate(array.tolist()):
-            try:
-                self.check_load(load)
-            except LoadError as error:
-                place = error.field.replace("load", f"loads[{i}]", 1)
-                raise LoadError(place, error.value, error.problem, error.remedy) from None
-        return np.asarray(array)
+        try:  # loads between two that a system carries are loads that it carries
+            self.check_load(float(array.min()))
+            self.check_load(float(array.max()))
+        except LoadError:
+            for i, load in enumerate(array.tolist()):
+                try:
+                    self.check_load(load)
+                except LoadError as error:
+                    place = error.field.replace("load", f"loads[{i}]", 1)
+                    raise LoadError(place, error.value, error.problem, error.remedy) from None
+            raise
+        return array

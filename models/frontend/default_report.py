@@ -11,6 +11,7 @@ import numpy as np
 from rich.text import Text
 
 from ...reference.errors import InputError
+from ..core.curve import DRAWN, by_role
 from .report import File, Report, as_far_as_it_got, data_files, picture
 from .scenario import Scenario
 
@@ -43,13 +44,13 @@ def _shown(scenario: Scenario[Any], load: float, answers: dict[str, Any]) -> Ite
 
 
 def _files(scenario: Scenario[Any], solver: str | None) -> Iterator[File]:
-    from .curve_plot import plot_lines
+    from .dataset_plot import plot_dataset
 
     solve = partial(scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver)
     data, stopped = as_far_as_it_got(solve)
     data = scenario.units.present(data)
     yield from data_files("curve", data)
-    if data.sizes["load"]:
-        yield picture("curve", partial(plot_lines, data, scenario.title))
+    if data.sizes["load"] and by_role(data, *DRAWN):
+        yield picture("curve", partial(plot_dataset, data, scenario.title))
     if stopped is not None:
         raise stopped

@@ -119,14 +119,14 @@ def _stacked(name: str, parts: Sequence[xr.Dataset], sizes: Mapping[str, int]) -
     like = next(v for v in there if v is not None)
     values = [None if v is None else _plain(v.values) for v in there]
     dtype = np.result_type(*(v.dtype for v in values if v is not None))
-    out = np.full([sizes[str(d)] for d in like.dims], _nothing(name, dtype), dtype)
+    attrs = next((v.attrs for v in there if v is not None and v.attrs), {})
+    out = np.full([sizes[str(d)] for d in like.dims], _nothing(attrs.get("role"), dtype), dtype)
     start = 0
     for part, value in zip(parts, values, strict=True):
         if value is not None:
             out[(slice(start, start + part.sizes["system"]), *(slice(n) for n in value.shape[1:]))] = value
         start += part.sizes["system"]
-    units = next((v.attrs for v in there if v is not None and v.attrs), {})
-    return xr.Variable(like.dims, out, units)
+    return xr.Variable(like.dims, out, attrs)
 
 
 def _plain(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -134,7 +134,7 @@ def _plain(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.astype(np.str_) if values.dtype.kind in "OSUT" else values
 
 
-def _nothing(name: str, dtype: np.dtype[Any]) -> Any:
+def _nothing(role: str | None, dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "f":
-        return np.inf if name.endswith("gap") else np.nan
+        return np.inf if role == "gap" else np.nan
     return dtype.type()

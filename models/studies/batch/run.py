@@ -11,6 +11,7 @@ from typing import Any
 import numpy.typing as npt
 import xarray as xr
 
+from ...core.curve import by_role
 from ...core.progress import track
 from ...core.system import System
 from .folder import Folder
@@ -138,7 +139,7 @@ def _warn(data: xr.Dataset) -> None:
         first = int(failed.argmax())
         name, error = data["system"].values.tolist()[first], data["error"].values[first]
         said.append(f"{failed.sum()} of {failed.size} systems failed, the first of them {name!r} with {error} (all in error)")
-    certified = [str(name) for name in data.data_vars if str(name).endswith("certified")]
+    certified = by_role(data, "certified")
     missed = sum(int((~data[name].values[~failed]).sum()) for name in certified)
     if missed:
         of = sum(data[name].values[~failed].size for name in certified)

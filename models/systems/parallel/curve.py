@@ -12,7 +12,7 @@ import xarray as xr
 
 from ....reference.errors import Array, InputError
 from ...core import curve as driver
-from ...core.curve import Variable, anarchy, answers, by_role, check_loads, variable, warn
+from ...core.curve import Variable, anarchy, answers, by_role, variable, warn
 from ...latency.base import Latency
 from .formulations import for_goal
 from .limits import no_limits
@@ -89,7 +89,7 @@ def solved(
     goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(how)
-    points, starts = check_loads(loads, system.check_load), vars(system.thresholds())
+    points, starts = system.check_loads(loads), vars(system.thresholds())
     each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
     data = driver.curve(
         system,

@@ -16,7 +16,7 @@ from ....reference.parallel.control import check_fractions, check_strategy, lead
 from ....reference.parallel.players import check_players
 from ....reference.parallel.thresholds import thresholds
 from ...core import curve as driver
-from ...core.curve import Delays, anarchy, answers, check_loads, variable
+from ...core.curve import Delays, anarchy, answers, variable
 from ...latency.seen import seen_by_players
 from .control import followed, price_of_optimum
 from .formulations import for_goal
@@ -68,7 +68,7 @@ def players_curve(
         On Ctrl-C, with the loads that were done.
     """
     no_limits(how)
-    counts, points = [check_players(k) for k in players], check_loads(loads, system.check_load)
+    counts, points = [check_players(k) for k in players], system.check_loads(loads)
     first, of_users = float(points[0]), for_goal("equilibrium", how)
     best = system.task("optimum", first, **for_goal("optimum", how))
     tasks = {f"equilibrium {i}": system.task("equilibrium", first, k, **of_users) for i, k in enumerate(counts)}

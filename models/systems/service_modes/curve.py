@@ -14,7 +14,7 @@ from ....reference import service_modes as exact
 from ....reference.errors import Array, InputError, numbers
 from ....reference.service_modes.stability import check_assignment
 from ...core import curve as driver
-from ...core.curve import CurveInterruptedError, Variable, answers, check_loads, variable, warn
+from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
 from ...core.errors import NotCertifiedError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def partition_curve(system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, *
     >>> data.delay.values.round(6)
     array([1.050803, 1.650121])
     """
-    parts = _assignments(system, check_loads(loads, system.check_load), p)
+    parts = _assignments(system, system.check_loads(loads), p)
     return _solved(system, loads, system.partition_sweep(**how), columns=(parts,))
 
 
@@ -196,7 +196,7 @@ def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Da
     >>> data.best_p.values.round(3)
     array([1.   , 0.575])
     """
-    checked = check_loads(np.atleast_1d(numbers("loads", loads)), system.check_load)
+    checked = system.check_loads(np.atleast_1d(loads))
     if isinstance(points, bool) or not isinstance(points, int) or points < 2:
         raise InputError("points", points, "is not a number of points", "give a whole number from 2 on")
     p = np.sin(np.linspace(0, np.pi / 2, points)) ** 2

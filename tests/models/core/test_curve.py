@@ -8,12 +8,13 @@ import pytest
 import xarray as xr
 
 from sojourn.models import InputError, LoadError
-from sojourn.models.core.curve import CurveInterruptedError, Delays, by_role, check_loads, columns_of, curve, variable
+from sojourn.models.core.curve import CurveInterruptedError, Delays, by_role, columns_of, curve, variable
+from sojourn.models.core.system import System
 
 LOADS = [1.0, 0.25, 3.5]  # in any order
 
 
-class Queue:
+class Queue(System):
     """An M/M/1 queue of rate 4, its delay as if a solver had found it within 1e-9."""
 
     time_unit, max_load = "min", 4.0
@@ -141,12 +142,13 @@ def test_what_leaves_the_picture_is_not_drawn():
 ])  # fmt: skip
 def test_the_first_bad_load_is_named(loads, message):
     with pytest.raises(InputError, match=message):
-        check_loads(loads, Queue().check_load)
+        Queue().check_loads(loads)
 
 
 def test_good_loads_are_checked_by_their_ends():
-    asked = []
-    assert check_loads([2.0, 3.0, 1.0], lambda load: asked.append(load) or load).tolist() == [2.0, 3.0, 1.0]
+    asked, system = [], Queue()
+    system.check_load = lambda load: asked.append(load) or load
+    assert system.check_loads([2.0, 3.0, 1.0]).tolist() == [2.0, 3.0, 1.0]
     assert asked == [1.0, 3.0]
 
 

@@ -11,7 +11,6 @@ from matplotlib.image import imread
 
 from sojourn.models import InputError, ParallelServers, SystemKind, TunableMode, register_system, study, verify
 from sojourn.models.frontend import kinds
-from sojourn.models.frontend.curve_plot import plot_lines
 from sojourn.models.frontend.fields import ScenarioError
 from sojourn.models.frontend.loader import parse
 
@@ -52,9 +51,9 @@ QUEUE = dedent('''
         def curve(self, loads, refine=False, solver=None):
             points = self.check_loads(loads)
             data = {
-                "delay": ("load", 1 / (self.rate - points), {"units": self.time_unit}),
-                "gap": ("load", 0 * points),
-                "certified": ("load", points > 0),
+                "delay": ("load", 1 / (self.rate - points), {"units": self.time_unit, "role": "delay"}),
+                "gap": ("load", 0 * points, {"role": "gap"}),
+                "certified": ("load", points > 0, {"role": "certified"}),
                 "part": (("load", "whose"), np.stack([points, self.rate - points], axis=1) / self.rate),
             }
             units = {"units": f"1/{self.time_unit}"}
@@ -273,11 +272,3 @@ def test_tunable_mode_has_the_manners_of_all_systems():
         system.check_loads([1.0, 5.0])
     with pytest.raises(InputError, match=r"^formulation = 'nope': is not a formulation"):
         study([system], [0.5], relative=True, formulation="nope")
-
-
-def test_picture_has_a_panel_a_unit_and_no_gap():
-    figure = plot_lines(TunableMode(1.0, 4.0).curve([1.0, 3.0, 4.99]), "Tuned")
-    labels = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes]
-    assert labels == [["optimum delay", "optimum multiplier"], ["optimum flow[local]", "optimum flow[cloud]"]]
-    assert [axes.get_ylabel() for axes in figure.axes] == ["s", "1/s"]
-    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
