@@ -11,6 +11,8 @@ import cvxpy as cp
 import numpy as np
 
 from ...reference.errors import Array
+from .certificate import Bounds
+from .options import HowPolished
 from .solution import Provenance
 from .table import Mask, Table
 from .wanted import Wanted
@@ -28,10 +30,14 @@ class Answers(Table):
     gap : ndarray, shape (K,)
         Relative error that each can have; infinite where there is none.
     certified : ndarray of bool, shape (K,)
+    lower_bound, upper_bound : ndarray, shape (K,)
+        The truth lies between them.
     """
 
     gap: Array
     certified: Mask
+    lower_bound: Array
+    upper_bound: Array
 
     absent: ClassVar[Mapping[str, Any]] = {"gap": np.inf, "certified": False, "lower_bound": 0.0, "upper_bound": np.inf, "steps": 0}
     """What a column has where there is no answer; the others have NaN."""
@@ -42,6 +48,12 @@ class Answers(Table):
     def nothing(cls, count: int, **shapes: tuple[int, ...]) -> Self:
         """Return K missing answers; `shapes` are those of a row of the columns that are no numbers."""
         return cls(*(np.full((count, *shapes.get(f.name, ())), cls.absent.get(f.name, np.nan)) for f in fields(cls)))
+
+    @property
+    def proof(self) -> dict[str, Any]:
+        """Certificate of the first answer, and whether it is small enough: fields of `CertifiedAnswer`."""
+        bounds = Bounds(float(self.lower_bound[0]), float(self.upper_bound[0]), float(self.gap[0]))
+        return {"certificate": bounds, "certified": bool(self.certified[0])}
 
     @property
     def there(self) -> Mask:
@@ -89,20 +101,26 @@ class Question(ABC, Generic[P, R, S]):
     ----------
     name : str
         In messages: ``"optimum"``.
+    options : type
+        Which options there are: one of `sojourn.models.core.options`.
     wanted : Wanted
         What certifies an answer.
     quick : bool
         Whether a solver's own tolerances come first at many points, since Newton steps make of its answers what tighter ones would.
     degenerate : bool
         Whether a second try of a solver, with other options, may find what the first did not.
+    rows : type
+        Class of its answers, one of `Answers`.
     remedy : str
         What else can be done where no answer is certified.
     """
 
     name: str
+    options: ClassVar[type] = HowPolished
     wanted: Wanted
     quick: bool = False
     degenerate: bool = False
+    rows: ClassVar[type[Any]]
     remedy: str = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
 
     @abstractmethod
@@ -135,9 +153,10 @@ class Question(ABC, Generic[P, R, S]):
         """Return the next program where one is not enough, told what the last led to; None where it is."""
         return None
 
-    @abstractmethod
     def nothing(self, count: int) -> R:
-        """Return K missing answers."""
+        """Return K missing answers; to be overridden where a row of them has columns that are no numbers."""
+        missing: R = self.rows.nothing(count)
+        return missing
 
     @abstractmethod
     def solution(self, found: R, points: Points, how: Provenance) -> S:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .ratio import Bounded
@@ -95,9 +95,19 @@ class CertifiedAnswer(Provenance):
         how = f"{self.solver.lower()}, {self.formulation}" + (f", {self.polished} Newton steps" if self.polished else "")
         return f"{'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})"
 
+    def __repr__(self) -> str:
+        return f"{', '.join(f'{name} {value:.9g}' for name, value in self._numbers().items())}\n  {self.proof}"
+
+    def _numbers(self) -> dict[str, float]:
+        """Numbers that a kind of answer adds."""
+        known = {f.name for f in fields(CertifiedAnswer)}
+        added = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in known}
+        return {name: value for name, value in added.items() if isinstance(value, float)}
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
         return {
+            **finite(self._numbers()),
             "certificate": finite(vars(self.certificate)),
             **{name: getattr(self, name) for name in ("certified", "solver", "formulation", "status", "polished")},
             "attempts": [finite(vars(a)) for a in self.attempts],

@@ -2,66 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 import warnings
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, NamedTuple, TypedDict
+from typing import Any, Generic, NamedTuple
 
 import cvxpy as cp
 import numpy as np
 
-from ...reference.errors import Array, InputError
+from ...reference.errors import Array
 from .errors import FormulationError, NotCertifiedError
 from .native import session
+from .options import check_how
 from .parametric import Compiled, UnsupportedCvxpyError
 from .question import P, Points, Question, R, Returned, S
 from .run import run
 from .solution import Attempt, Provenance, Timing
 from .solvers import Effort, solver_names, spec, takes, that_take
-from .wanted import check_gap
 
 CELLS = 20_000  # points times numbers of an answer that are solved before they are polished and certified together
 MOST = 1024  # points at once: what an interruption loses
 UNSUPPORTED: set[str] = set()
 """Solvers that this process asks for one point after the other, since CVXPY's own names are not what they were."""
-
-
-class Settings(TypedDict, total=False):
-    """How to solve any problem: by whom, how tight, and what to do with an answer that misses its gap."""
-
-    solver: str | None
-    solver_options: Mapping[str, Any] | None
-    gap: float | None
-    throw: bool
-
-
-class HowPolished(Settings, total=False):
-    """The same, and whether Newton steps finish what the solver began."""
-
-    polish: bool
-
-
-class How(HowPolished, total=False):
-    """How to solve; see `sojourn.models.ParallelServers.optimum`."""
-
-    formulation: str
-    subject_to: Sequence[Any]
-
-
-def check_how(question: str, how: Mapping[str, Any], known: type = How) -> None:
-    """Raise TypeError on an option that there is not, as Python does for a keyword; InputError on a value that is none."""
-    for key in how:
-        if key not in known.__annotations__:
-            near = difflib.get_close_matches(key, known.__annotations__, 1)
-            hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known.__annotations__)}"
-            raise TypeError(f"{question}() got an unexpected keyword argument {key!r}; {hint}")
-    if how.get("gap") is not None:
-        check_gap(how["gap"])
-    for key in ("polish", "throw"):
-        if not isinstance(how.get(key, True), bool | np.bool_):
-            raise InputError(key, how[key], "is neither true nor false", "give True or False")
 
 
 class Try(NamedTuple):
@@ -102,13 +65,14 @@ class Task(Generic[P, R, S]):
 
     Raises
     ------
-    SolverNameError, SolverOptionError, FormulationError
-        Before any solver starts.
+    TypeError, InputError
+        On an option that the question does not have, or a value that it does not take.
     """
 
     def __init__(
         self, question: Question[P, R, S], how: Mapping[str, Any], programs: dict[Hashable, P] | None = None, *, part: bool = False
     ) -> None:
+        check_how(question.name, how, question.options)
         self.question, self._how, self._part = question, how, part
         self._plan = plan(question, how)
         self._programs: dict[Hashable, P] = {} if programs is None else programs

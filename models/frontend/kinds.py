@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...reference.errors import InputError
+from ..core.options import Settings, check_how
 from ..core.plugins import loaded, offered
-from ..core.solve import Settings, check_how
 
 if TYPE_CHECKING:
     from .report import Report

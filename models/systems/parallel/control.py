@@ -14,8 +14,9 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.parallel.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
 from ...core.certificate import Bounds, bounds
+from ...core.options import How
 from ...core.ratio import Ratio
-from ...core.solve import How, Task
+from ...core.solve import Task
 from ...core.wanted import Wanted
 from .certificate import SURE, Certificate, certify_seen, rounding
 from .formulations import Model, for_goal

@@ -19,7 +19,7 @@ from .limits import no_limits
 from .questions import Splits
 
 if TYPE_CHECKING:
-    from ...core.solve import How
+    from ...core.options import How
     from .prices import Goal
     from .system import ParallelServers
 

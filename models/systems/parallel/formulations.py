@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ...core.solve import How
+from ...core.options import How
 from ...latency.base import Latency
 from ...latency.cone import Cone, as_written
 from ...latency.seen import SeenByPlayers

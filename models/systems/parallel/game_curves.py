@@ -25,7 +25,8 @@ from .limits import no_limits
 if TYPE_CHECKING:
     from ....reference.parallel.control import Strategy
     from ...core.curve import Sweep, Variable
-    from ...core.solve import How, Task
+    from ...core.options import How
+    from ...core.solve import Task
     from .formulations import Model
     from .questions import Splits
     from .solution import Solution

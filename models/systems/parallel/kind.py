@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....reference.errors import InputError
-from ...core.solve import How, check_how
+from ...core.options import How, check_how
 from ...frontend.kinds import SystemKind
 from .anarchy_report import anarchy
 from .curve import check_goals

@@ -16,7 +16,7 @@ from .curve import solved, variables_of
 from .questions import Splits
 
 if TYPE_CHECKING:
-    from ...core.solve import How
+    from ...core.options import How
     from .system import ParallelServers
 
 

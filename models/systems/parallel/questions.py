@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ....reference.errors import Array
 from ....reference.queues import Queue
 from ...core.errors import FormulationError
+from ...core.options import How
 from ...core.question import Answers, Points, Question, Returned
 from ...core.solution import Provenance
 from ...core.wanted import Wanted
@@ -46,8 +47,6 @@ class Splits(Answers):
     multiplier: Array
     steps: npt.NDArray[np.intp]
     mean_delay: Array
-    lower_bound: Array
-    upper_bound: Array
     balance: Array
     least_flow: Array
     utilisation: Array
@@ -95,6 +94,8 @@ class Split(Question[Model, Splits, Solution]):
     wanted: Wanted
     polish: bool = True
     kinds: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    options = How
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -139,7 +139,7 @@ class Solution(ServerSplit, CertifiedAnswer):
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
         return {
-            **{name: getattr(self, name) for name in ("goal", "load", "mean_delay", "multiplier")},
+            "goal": self.goal,
             "servers": self._servers(active=self.active.tolist()),
             **super().to_dict(),
             "players": finite_or_none(self.players),

@@ -13,8 +13,9 @@ from ....reference.errors import InputError, LoadError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.players import check_players
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
+from ...core.options import How
 from ...core.ratio import PriceOfAnarchy
-from ...core.solve import How, Task, check_how
+from ...core.solve import Task
 from ...core.system import System
 from ...core.wanted import Wanted
 from ...latency.base import Latency, as_latency
@@ -349,7 +350,6 @@ class ParallelServers(System):
         return Task(self._question(goal, load, players, how), how)
 
     def _question(self, goal: Goal, load: float, players: float, how: How) -> Split:
-        check_how(goal, how)
         load, limits = self.check_load(load), how.get("subject_to")
         if goal == "equilibrium":
             no_limits(how)
@@ -364,7 +364,6 @@ class ParallelServers(System):
 
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
         """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
-        check_how("equilibrium", how)
         no_limits(how)
         own = (self.names, "equilibrium", self.unit(load), Wanted.of(how), how.get("polish", True))
         return Task(Followers(self.bank, *own, self._kinds.setdefault("", {})), how)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from .formulations import for_goal
 from .solution import Solution
 
 if TYPE_CHECKING:
-    from ...core.solve import How
+    from ...core.options import How
     from .system import ParallelServers
 
 STEP = 1e-5  # relative distance from a threshold at which the model must have switched

@@ -22,8 +22,8 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.parallel.saturation import saturation
 from ....reference.parallel.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
+from ...core.options import How
 from ...core.progress import Ticker
-from ...core.solve import How
 from .certificate import rounding, supporting_lines
 from .curve import GOALS
 from .finish import finish

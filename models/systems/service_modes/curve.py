@@ -19,7 +19,7 @@ from ...core.errors import NotCertifiedError
 
 if TYPE_CHECKING:
     from ...core.curve import Sweep
-    from ...core.solve import HowPolished
+    from ...core.options import HowPolished
     from .questions import OperatingPoints
     from .system import MultiMode
 

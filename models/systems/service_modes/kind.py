@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ...core.solve import How, HowPolished, check_how
+from ...core.options import How, HowPolished, check_how
 from ...frontend.kinds import SystemKind
 from ..parallel.kind import check_options
 from .report import anarchy, report

@@ -96,7 +96,7 @@ class OperatingPoint(ModeSplit, CertifiedAnswer):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
-        return {"goal": self.goal, "load": self.load, **self._parts(), "mean_delay": self.mean_delay, **super().to_dict()}
+        return {"goal": self.goal, **self._parts(), **super().to_dict()}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -125,4 +125,4 @@ class MaxLoad(CertifiedAnswer):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON; all but the problem."""
-        return {"max_load": self.max_load, "assignment": self.assignment.tolist(), "price": self.price.tolist(), **super().to_dict()}
+        return {"assignment": self.assignment.tolist(), "price": self.price.tolist(), **super().to_dict()}

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from ....reference.errors import Array
 from ....reference.service_modes import Modes, Segment, segments
 from ....reference.service_modes.stability import slack
-from ...core.certificate import Bounds, bounds_of
+from ...core.certificate import bounds_of
+from ...core.options import Settings
 from ...core.question import Answers, Points, Question, Returned
 from ...core.solution import Provenance
 from ...core.solve import Task
@@ -32,8 +33,6 @@ class MaxLoads(Answers):
     max_load: Array
     assignment: Array
     price: Array
-    lower_bound: Array
-    upper_bound: Array
 
     key: ClassVar[str] = "max_load"
 
@@ -45,7 +44,7 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
     modes: Modes
     wanted: Wanted
 
-    name = "largest load"
+    name, options = "capacity", Settings
 
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
         """A linear program."""
@@ -68,7 +67,7 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
         weight = price[rows] / price[rows].sum(axis=1, keepdims=True)
         carried, upper = capacity.carried(self.modes, parts), 1.0 / (weight @ self.modes.time).min(axis=1)
         low, high, gap = bounds_of(carried, carried, upper, np.full(rows.size, 8 * partition.EPS))
-        out.put(rows, (gap, self.wanted.met(gap), carried, parts, weight, low, high))
+        out.put(rows, (gap, self.wanted.met(gap), low, high, carried, parts, weight))
         return out
 
     def nothing(self, count: int) -> MaxLoads:
@@ -78,19 +77,12 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
 
     def solution(self, found: MaxLoads, points: Points, how: Provenance) -> MaxLoad:
         """See `Question.solution`."""
-        certificate = Bounds(float(found.lower_bound[0]), float(found.upper_bound[0]), float(found.gap[0]))
-        return MaxLoad(
-            max_load=float(found.max_load[0]),
-            assignment=found.assignment[0],
-            price=found.price[0],
-            certificate=certificate,
-            certified=bool(found.certified[0]),
-            **vars(how),
-        )
+        own = {"max_load": float(found.max_load[0]), "assignment": found.assignment[0], "price": found.price[0]}
+        return MaxLoad(**own, **found.proof, **vars(how))
 
     def title(self, points: Points) -> str:
         """See `Question.title`."""
-        return self.name
+        return "largest load"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +93,6 @@ class OperatingPoints(Answers):
     share: Array
     stage_delay: Array
     mean_delay: Array
-    lower_bound: Array
-    upper_bound: Array
     steps: npt.NDArray[np.intp]
 
     key: ClassVar[str] = "share"
@@ -136,9 +126,8 @@ class _OfPoints:
             share=found.share[0],
             stage_delay=found.stage_delay[0],
             mean_delay=float(found.mean_delay[0]),
-            certificate=Bounds(float(found.lower_bound[0]), float(found.upper_bound[0]), float(found.gap[0])),
-            certified=bool(found.certified[0]),
             polished=int(found.steps[0]),
+            **found.proof,
             **vars(how),
         )
 
@@ -178,8 +167,8 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
         loads, parts = (column[rows] for column in points)
         done = partition.divide(self.modes, loads, parts, extra[rows], polish=self.polish)
         met = partition.meets(done.gap, self.wanted, slack(self.modes, loads, parts))
-        bounds = (done.lower_bound, done.upper_bound)
-        out.put(rows, (done.gap, met, parts, done.share, done.stage_delay, done.mean_delay, *bounds, done.steps))
+        proof = (done.gap, met, done.lower_bound, done.upper_bound)
+        out.put(rows, (*proof, parts, done.share, done.stage_delay, done.mean_delay, done.steps))
         return out
 
 
@@ -194,16 +183,13 @@ class Candidates(Answers):
     steps : ndarray of int, shape (K, P)
         Newton steps of each.
     least : ndarray, shape (K,)
-        Delay at the first.
-    lower_bound : ndarray, shape (K,)
-        Certified: no delay on the segment is below it.
+        Delay at the first; the bounds are those of the least delay on the segment.
     """
 
     u: Array
     delay: Array
     steps: npt.NDArray[np.intp]
     least: Array
-    lower_bound: Array
 
     key: ClassVar[str] = "least"
 
@@ -245,8 +231,9 @@ class _OnSegment:
         least = np.where(np.isfinite(delay[:, 0]), delay[:, 0], np.nan)  # no moments to go by, and both ends full
         gap = np.abs(np.divide(least, lower, out=np.full_like(least, np.inf), where=(lower > 0) & np.isfinite(least)) - 1)
         out = Candidates.nothing(len(points[0]), **dict.fromkeys(("u", "delay", "steps"), u.shape[1:]))
-        met = partition.meets(gap, self.wanted, slack(self.modes, points[0][rows], line.assignment(u[:, 0])))
-        out.put(rows, (gap, met & np.isfinite(least), u, delay, steps, least, lower))
+        with np.errstate(divide="ignore"):  # both ends full
+            met = partition.meets(gap, self.wanted, slack(self.modes, points[0][rows], line.assignment(u[:, 0])))
+        out.put(rows, (gap, met & np.isfinite(least), lower, least, u, delay, steps, least))
         return along, out
 
 
@@ -305,5 +292,5 @@ class Assignment(_OnSegment, _OfPoints, Question[sum_of_squares.Program, Operati
         value = divided.mean_delay
         low, high, gap = bounds_of(value, found.lower_bound[rows], value, partition.rounding(left))
         met = partition.meets(gap, self.wanted, left)
-        out.put(rows, (gap, met, divided.assignment, divided.share, divided.stage_delay, value, low, high, found.steps[rows, 0]))
+        out.put(rows, (gap, met, low, high, divided.assignment, divided.share, divided.stage_delay, value, found.steps[rows, 0]))
         return out

@@ -11,7 +11,8 @@ from ....reference.errors import Array, InputError, numbers
 from ....reference.service_modes import Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.stability import check_assignment, one_load
-from ...core.solve import HowPolished, Settings, Task, check_how
+from ...core.options import HowPolished, Settings
+from ...core.solve import Task
 from ...core.system import System
 from ...core.wanted import Wanted
 from .breakaway import CertifiedBreakaway, breakaway
@@ -107,7 +108,6 @@ class MultiMode(System):
         ------
         SolverNameError, NotCertifiedError
         """
-        check_how("capacity", how, Settings)
         return Task(Capacity(self.rates, Wanted.of(how)), how).one(0.0)
 
     def stable_interval(self, load: float) -> tuple[float, float]:
@@ -215,7 +215,6 @@ class MultiMode(System):
         ------
         InputError, SolverNameError, FormulationError, NotCertifiedError
         """
-        check_how("breakaway", how, HowPolished)
         self._two_modes("breakaway")
         return breakaway(self.rates, Task(Location(self.rates, Wanted.of(how, ASSIGNMENT_GAP), how.get("polish", True)), how))
 
@@ -244,7 +243,6 @@ class MultiMode(System):
 
     def assignment_sweep(self, **how: Unpack[HowPolished]) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Return the question `assignment`, to be put at many loads: ``solve(loads)``."""
-        check_how("assignment", how, HowPolished)
         self._two_modes("assignment")
         if "inner" not in self._kept:
             inner = Partition(self.rates, (self.stages, self.modes), Wanted.of({}))
@@ -255,7 +253,6 @@ class MultiMode(System):
 
     def partition_sweep(self, **how: Unpack[HowPolished]) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Return the question `partition`, to be put at many loads and stable assignments: ``solve(loads, parts)``."""
-        check_how("partition", how, HowPolished)
         names, polish = (self.stages, self.modes), how.get("polish", True)
         return Task(Partition(self.rates, names, Wanted.of(how), polish), how, self._kept.setdefault("partition", {}))
 

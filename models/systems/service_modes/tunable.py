@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ....reference import service_modes as exact
 from ....reference.errors import InputError, one_number
-from ...core.solve import How
+from ...core.options import How
 from ...core.system import System
 from ...latency import MM1
 from ..parallel.solution import Solution

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....reference import service_modes as exact
-from ...core.solve import HowPolished, check_how
+from ...core.options import HowPolished, check_how
 from ...frontend.verification import AGREE, Check, compare
 from .dual_mode import DualMode
 from .system import MultiMode

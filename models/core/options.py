@@ -1,0 +1,48 @@
+"""How to solve: the options of questions, and the check of what a user gives."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+
+from ...reference.errors import InputError
+from .wanted import check_gap
+
+
+class Settings(TypedDict, total=False):
+    """How to solve any problem: by whom, how tight, and what to do with an answer that misses its gap."""
+
+    solver: str | None
+    solver_options: Mapping[str, Any] | None
+    gap: float | None
+    throw: bool
+
+
+class HowPolished(Settings, total=False):
+    """The same, and whether Newton steps finish what the solver began."""
+
+    polish: bool
+
+
+class How(HowPolished, total=False):
+    """How to solve; see `sojourn.models.ParallelServers.optimum`."""
+
+    formulation: str
+    subject_to: Sequence[Any]
+
+
+def check_how(question: str, how: Mapping[str, Any], known: type = How) -> None:
+    """Raise TypeError on an option that there is not, as Python does for a keyword; InputError on a value that is none."""
+    for key in how:
+        if key not in known.__annotations__:
+            near = difflib.get_close_matches(key, known.__annotations__, 1)
+            hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known.__annotations__)}"
+            raise TypeError(f"{question}() got an unexpected keyword argument {key!r}; {hint}")
+    if how.get("gap") is not None:
+        check_gap(how["gap"])
+    for key in ("polish", "throw"):
+        if not isinstance(how.get(key, True), bool | np.bool_):
+            raise InputError(key, how[key], "is neither true nor false", "give True or False")
