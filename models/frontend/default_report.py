@@ -38,8 +38,9 @@ def _shown(scenario: Scenario[Any], load: float, answers: dict[str, Any]) -> Ite
     yield scenario.heading
     yield scenario.where(load)
     for name, answer in answers.items():
-        yield f"\n[bold]{name.replace('_', ' ')}[/], delays in {scenario.delay_unit}"
-        yield Text(repr(answer))
+        plain = isinstance(answer, float)  # a ratio, which has no unit
+        yield f"\n[bold]{name.replace('_', ' ')}[/]" + ("" if plain else f", delays in {scenario.delay_unit}")
+        yield Text(f"{answer:.9g}" if plain else repr(answer))
     yield from scenario.remarks
 
 
