@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import Array
-from .queues import ArrayLike, Operation, Queue, check_servers
+from .queues import ArrayLike, Operated, Operation, check_servers
 
 
 def log_excess(used: Array, left: Array | None = None) -> Array:
@@ -28,13 +27,14 @@ def log_excess(used: Array, left: Array | None = None) -> Array:
     return np.where(used <= 0.25, light, -(np.log1p(-used) if left is None else np.log(left)) - used)
 
 
-class PollaczekKhinchine(Queue):
+class PollaczekKhinchine(Operated):
     """M/G/1 in its general form, l(x) = d + s + k x / (mu (mu - x)), with the service time s = 1/mu; M/M/1 and M/D/1 differ in k alone.
 
     Pollaczek and Khinchine's mean; eq. (28) of Mancuso et al. k = (1 + cv^2)/2, with cv the coefficient of variation of the service time.
     Families with another latency of an empty server, s = pause + work/mu, override these two.
     """
 
+    cv: Any
     work: Any = 1.0
     pause: Any = 0.0
 
@@ -42,9 +42,9 @@ class PollaczekKhinchine(Queue):
     delay: Array
 
     @property
-    @abstractmethod
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
+        return np.broadcast_to((1.0 + self.cv**2) / 2.0, self.rate.shape)
 
     @cached_property
     def service(self) -> Array:
@@ -81,22 +81,14 @@ class PollaczekKhinchine(Queue):
         used = np.asarray(flow, dtype=np.float64) / self.rate
         return self.idle_latency * self.rate * used + self.k * log_excess(used)
 
-    def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency L: (L - m) mu^2 / (k + (L - m) mu); eqs. (25), (33)."""
-        return self.at_latency(self._excess(latency)).flow
-
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay c: mu (1 - 1/sqrt(1 + (c - m) mu/k)); eqs. (22), (31)."""
-        return self.at_marginal(self._excess(marginal)).flow
-
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency, k/(mu - x)^2."""
-        flow, spare = self._point(flow, None)
+        flow, spare = self._point(flow)
         return self.k / spare**2
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, 2 k mu/(mu - x)^3."""
-        flow, spare = self._point(flow, None)
+        flow, spare = self._point(flow)
         return 2.0 * self.k * self.rate / spare**3
 
     def at_latency(self, excess: ArrayLike) -> Operation:
@@ -126,13 +118,6 @@ class PollaczekKhinchine(Queue):
         """Derivative of the latency in the rate; a pause is as long at any."""
         out: Array = -(self.marginal(flow) - self.delay - self.pause) / self.rate
         return out
-
-    def _point(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array]:
-        flow = np.asarray(flow, dtype=np.float64)
-        return flow, self.spare_capacity(flow) if spare is None else np.asarray(spare, dtype=np.float64)
-
-    def _excess(self, price: ArrayLike) -> Array:
-        return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,11 +149,6 @@ class MM1(PollaczekKhinchine):
         check_servers(self)
 
     @property
-    def k(self) -> Array:
-        """Variability, 1."""
-        return np.broadcast_to(1.0, self.rate.shape)
-
-    @property
     def cv(self) -> Array:
         """Coefficient of variation of the service time, 1."""
         return np.broadcast_to(1.0, self.rate.shape)
@@ -189,11 +169,6 @@ class MD1(PollaczekKhinchine):
 
     def __post_init__(self) -> None:
         check_servers(self)
-
-    @property
-    def k(self) -> Array:
-        """Variability, 1/2."""
-        return np.broadcast_to(0.5, self.rate.shape)
 
     @property
     def cv(self) -> Array:
@@ -231,9 +206,3 @@ class MG1(PollaczekKhinchine):
 
     def __post_init__(self) -> None:
         check_servers(self, "cv")
-
-    @property
-    def k(self) -> Array:
-        """Variability (1 + cv^2)/2, shape (n,)."""
-        variability: Array = (1.0 + self.cv**2) / 2.0
-        return variability

@@ -7,10 +7,12 @@ Time is in any unit, rates in jobs per that unit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cached_property, wraps
-from typing import Any, NamedTuple, Self
+from inspect import signature
+from itertools import accumulate, chain, pairwise
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from .errors import Array, InputError, first_bad, numbers
 from .sums import exact_sum
 
 ArrayLike = npt.ArrayLike
+Bank = TypeVar("Bank")
 HALVINGS = 100  # of a bracket, until its ends are neighbouring floats
 
 
@@ -65,6 +68,26 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
 
 BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")  # methods that are infinite from the rate on
+NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "rate_error": ("rate",),
+    "service": ("time",),
+    "ceiling": ("time",),
+    "derived": ("any",),
+    "trusted": ("all",),
+    "latency": ("rate", "spare", "time"),
+    "marginal": ("rate", "spare", "time"),
+    "potential": ("rate", "total"),
+    "latency_slope": ("rate", "slope"),
+    "marginal_slope": ("rate", "slope"),
+    "rate_slope": ("rate", "slope"),
+    "inverse_latency": ("time", "rate"),
+    "inverse_marginal": ("time", "rate"),
+    "at_latency": ("time", "point"),
+    "at_marginal": ("time", "point"),
+    "at_player": ("time", "plain", "point"),
+    "overshoot": ("time", "rate", "rate", "rate", "total"),
+}
+"""Numbers of a bank that `Queue` does not work out from others of its numbers: the kinds of what each takes, and of what it is."""
 
 
 class Queue(ABC):
@@ -81,6 +104,7 @@ class Queue(ABC):
 
     rate: Array
     delay: Array
+    numbers: ClassVar[Mapping[str, tuple[str, ...]]] = NUMBERS
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make what a family computes infinite from the rate on: there a queue grows without bound, whatever a formula says."""
@@ -91,6 +115,11 @@ class Queue(ABC):
 
     def __len__(self) -> int:
         return int(self.rate.size)
+
+    @property
+    def banks(self) -> tuple[Any, ...]:
+        """The banks of one family that this one is made of, side by side: itself, but for a `Pool`."""
+        return (self,)
 
     @property
     def rate_error(self) -> Array:
@@ -238,9 +267,21 @@ class Queue(ABC):
 
     def farther(self, delay: ArrayLike) -> Self:
         """Return the same servers with their delays longer by `delay`, shape (n,)."""
-        new = self.take(slice(None))
-        object.__setattr__(new, "delay", self.delay + np.asarray(delay, dtype=np.float64))
-        return new
+        return self._with(delay=self.delay + np.asarray(delay, dtype=np.float64))
+
+    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
+        """Return the bank of the servers at `index`, in that order."""
+        stored = ((name, getattr(self, name)) for name in self._stored())
+        return self._with(**{name: value[index] for name, value in stored if isinstance(value, np.ndarray)})
+
+    def _with(self, **changed: Any) -> Self:
+        """Return a bank of the same servers but for some of what they are made of."""
+        return store(object.__new__(type(self)), **{**{name: getattr(self, name) for name in self._stored()}, **changed})
+
+    def _point(self, flow: ArrayLike, spare: ArrayLike | None = None) -> tuple[Array, Array]:
+        """Flow and spare capacity as arrays."""
+        flow = np.asarray(flow, dtype=np.float64)
+        return flow, self.spare_capacity(flow) if spare is None else np.asarray(spare, dtype=np.float64)
 
     def _operation(self, flow: Array, slope: Callable[[Array], Array]) -> Operation:
         """Operating point at a flow: that of a price rises by one over the slope of the price."""
@@ -248,20 +289,28 @@ class Queue(ABC):
         steep = np.where(bounded, slope(np.where(bounded, flow, 0.0)), np.inf)
         return Operation(flow, self.spare_capacity(np.where(bounded, flow, 0.0)), 1.0 / np.maximum(steep, np.finfo(float).tiny))
 
-    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
-        """Return the bank of the servers at `index`, in that order."""
-        new = object.__new__(type(self))
-        for name in self._stored():
-            value = getattr(self, name)
-            object.__setattr__(new, name, value[index] if isinstance(value, np.ndarray) else value)
-        return new
-
     def _stored(self) -> list[str]:
         """Names of what a bank is made of: not of what is derived from all its servers and kept."""
         bank: object = self  # else a type checker takes every Queue for a dataclass
         if is_dataclass(bank):
             return [field.name for field in fields(bank)]
         return [name for name in vars(self) if not isinstance(getattr(type(self), name, None), cached_property)]
+
+
+class Operated(Queue):
+    """A bank that says its operating points, and finds the flow at a price by them."""
+
+    def inverse_latency(self, latency: ArrayLike) -> Array:
+        """Flow at a latency; see `Queue.inverse_latency`."""
+        return self.at_latency(self._excess(latency)).flow
+
+    def inverse_marginal(self, marginal: ArrayLike) -> Array:
+        """Flow at a marginal delay; see `Queue.inverse_marginal`."""
+        return self.at_marginal(self._excess(marginal)).flow
+
+    def _excess(self, price: ArrayLike) -> Array:
+        """How far a price is above the idle latency: without the delay first, which may be much longer than all else."""
+        return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
 
 
 def _halve(function: Callable[[Array], Array], value: Array, low: Array, high: Array) -> Array:
@@ -305,6 +354,13 @@ def bank_arrays(**given: object) -> dict[str, Array]:
     return out
 
 
+def store(bank: Bank, **values: Any) -> Bank:
+    """Return a bank, frozen or not, after some of its fields were set."""
+    for name, value in values.items():
+        object.__setattr__(bank, name, value)
+    return bank
+
+
 def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
     """Store the fields of a bank as checked arrays: `rate` above 0; `delay` and those named 0 or more; `more` finite, its own to check."""
     names = ("delay", *nonnegative)
@@ -313,8 +369,7 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
     for name in names:
         what = "a delay" if name == "delay" else "a coefficient of variation" if name.endswith("cv") else "it"
         first_bad(name, arrays[name], arrays[name] >= 0, f"{what} cannot be negative", "give 0 or more")
-    for name, array in arrays.items():
-        object.__setattr__(bank, name, array)
+    store(bank, **arrays)
 
 
 def rates_and_delays(rate: object, delay: object, servers: int = 1) -> tuple[Array, Array]:
@@ -341,10 +396,10 @@ def whole(queue: Any) -> Any:
     if rate is None:
         remedy = "store the load that each server must stay below, or infinity, in an array of shape (n,)"
         raise InputError("rate", None, f"is not given by {type(queue).__name__}", remedy)
-    _store(queue, *rates_and_delays(rate, delay))
+    _keep(queue, *rates_and_delays(rate, delay))
     if np.ndim(rate) == np.ndim(delay) == 0:  # how many servers there are is told by the latency alone
         shape = np.shape(queue.latency(np.zeros(1)))
-        _store(queue, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
+        _keep(queue, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
     return queue
 
 
@@ -352,18 +407,123 @@ def _a_row(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
 
 
-def _store(queue: Queue, rate: Array, delay: Array) -> None:
+def _keep(queue: Queue, rate: Array, delay: Array) -> None:
     for name, array in (("rate", rate), ("delay", delay)):
         given: Any = getattr(queue, name, None)
         try:
             if not (_a_row(given) and given.size == array.size):
-                object.__setattr__(queue, name, array)
+                store(queue, **{name: array})
         except AttributeError:
             value, problem = getattr(queue, name), "is a property that gives no array of one float a server"
             raise InputError(name, value, problem, f"give shape ({array.size},)") from None
 
 
-class Pool(Queue):
+class Composed(Queue):
+    """Banks seen as one bank. A number that a subclass does not say itself is made of those of its `parts`, as `numbers` has it.
+
+    A subclass says what each part gets of an argument, and how the values of the parts are joined.
+
+    Attributes
+    ----------
+    parts : tuple of Queue
+    change : tuple
+        What the bank is made of beside its parts.
+    worked_out : frozenset of str
+        Numbers that are left to `Queue`, which makes them of the others.
+    """
+
+    parts: tuple[Any, ...]
+    change: tuple[Any, ...] = ()
+    worked_out: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, mixin: bool = False, **named: Any) -> None:
+        """Add every number that is not said by a class of this kind; to a `mixin` none."""
+        for name, kinds in cls.numbers.items():
+            said_by = next(c for c in cls.__mro__ if name in vars(c))
+            if not mixin and name not in cls.worked_out and not issubclass(said_by, Composed):
+                setattr(cls, name, _made_of_parts(name, kinds, vars(said_by)[name]))
+        super().__init_subclass__(**named)
+
+    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+        """Mean time l(x), of the latencies of the parts; see `Queue.latency`."""
+        return np.asarray(self._made("latency", self.numbers["latency"], flow, spare))
+
+    @abstractmethod
+    def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        """What each part gets of an argument."""
+
+    @abstractmethod
+    def _join(self, values: list[Any], kind: str) -> Any:
+        """Value for all parts."""
+
+    def _made(self, name: str, kinds: tuple[str, ...], *given: Any) -> Any:
+        values = self._of_parts(name, kinds, *given)
+        return JOINED[kinds[-1]](values) if kinds[-1] in JOINED else self._join(values, kinds[-1])
+
+    def _of_parts(self, name: str, kinds: tuple[str, ...], *given: Any) -> list[Any]:
+        """Value of a number for each part."""
+        values = [getattr(part, name) for part in self.parts]
+        if len(kinds) == 1:
+            return values
+        arguments = zip(*(self._each(g, kind) for g, kind in zip(given, kinds, strict=False)), strict=True)
+        return [method(*its) for method, its in zip(values, arguments, strict=True)]
+
+    def _like(self, parts: Sequence[Queue]) -> Self:
+        """Return other parts seen in the same way."""
+        return type(self)(*parts, *self.change)
+
+    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
+        """Return the bank of the servers at `index`."""
+        change = (c[index] if isinstance(c, np.ndarray) else c for c in self.change)
+        return type(self)(*(part.take(index) for part in self.parts), *change)
+
+    def farther(self, delay: ArrayLike) -> Self:
+        """Return the bank of the parts with longer delays."""
+        each = zip(self.parts, self._each(delay, "time"), strict=True)
+        return self._like([part.farther(more) for part, more in each])
+
+
+JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
+    "any": any,
+    "all": all,
+    "words": lambda values: type(values[0])(chain.from_iterable(values)),
+}
+"""How values that are no numbers are joined, by kind: whether any or all are true; sentences one after the other."""
+
+
+def _made_of_parts(name: str, kinds: tuple[str, ...], known: Any) -> Any:
+    """Return a property or method that makes a number of those of the parts, documented as the one that it replaces."""
+    if len(kinds) == 1:
+        made: cached_property[Any] = cached_property(lambda self: self._made(name, kinds))
+        made.__set_name__(Composed, name)
+        made.__doc__ = known.__doc__
+        return made
+    takes = signature(known)
+
+    @wraps(known, updated=())
+    def method(self: Composed, *given: Any, **named: Any) -> Any:
+        return self._made(name, kinds, *(takes.bind(self, *given, **named).args[1:] if named else given))
+
+    return method
+
+
+class View(Composed):
+    """One bank, `queue`, whose latency is seen in another way: a subclass gives it, and all that depends on it is worked out anew."""
+
+    worked_out = frozenset(NUMBERS) - {"rate_error", "service", "ceiling", "derived", "trusted"}
+
+    def __init__(self, queue: Any, *change: Any) -> None:
+        self.queue, self.parts, self.change = queue, (queue,), change
+        self.rate, self.delay = queue.rate, queue.delay
+
+    def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        return (value,)
+
+    def _join(self, values: list[Any], kind: str) -> Any:
+        return values[0]
+
+
+class Pool(Composed):
     """Banks of different families, side by side: one Queue whose servers are theirs, in order.
 
     Parameters
@@ -378,108 +538,42 @@ class Pool(Queue):
         for i, bank in enumerate(banks):
             if not isinstance(bank, Queue):
                 raise InputError(f"servers[{i}]", bank, "is not a bank of servers", "give MM1, MD1, MG1 or another Queue")
-        self.banks = tuple(whole(bank) for bank in banks)
-        self.edges = np.cumsum([0, *(len(b) for b in self.banks)])
-        self.rate = np.concatenate([b.rate for b in self.banks])
-        self.delay = np.concatenate([b.delay for b in self.banks])
-
-    @cached_property
-    def rate_error(self) -> Array:
-        """What the rates leave out; see `Queue.rate_error`."""
-        return np.concatenate([b.rate_error for b in self.banks])
-
-    @cached_property
-    def service(self) -> Array:
-        """Latency beyond the delay of an empty server, shape (n,)."""
-        return np.concatenate([b.service for b in self.banks])
+        self.parts = tuple(whole(bank) for bank in banks)
+        self.edges = tuple(accumulate(map(len, self.parts), initial=0))
+        self.rate = np.concatenate([b.rate for b in self.parts])
+        self.delay = np.concatenate([b.delay for b in self.parts])
 
     @property
-    def ceiling(self) -> Array:
-        """Latency that no load exceeds; see `Queue.ceiling`."""
-        return np.concatenate([b.ceiling for b in self.banks])
-
-    def _each(self, method: str, *args: ArrayLike | None) -> list[Any]:
-        """Call a method of each bank on its slice of the last axis."""
-        parts = [None if a is None else np.broadcast_to(a, (*np.shape(a)[:-1], len(self))) for a in args]
-        slices = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
-        return [getattr(b, method)(*(None if p is None else p[..., lo:hi] for p in parts)) for b, lo, hi in slices]
-
-    @cached_property
-    def trusted(self) -> bool:
-        """Whether every bank is; see `Queue.trusted`."""
-        return all(b.trusted for b in self.banks)
-
-    @property
-    def derived(self) -> bool:
-        """Whether any bank's marginal delay is made of differences."""
-        return any(b.derived for b in self.banks)
-
-    def overshoot(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
-        """How far each bank can fall; see `Queue.overshoot`."""
-        return self._join("overshoot", price, flow, least, most)
-
-    def _join(self, method: str, *args: ArrayLike | None) -> Array:
-        return np.concatenate(self._each(method, *args), axis=-1)
-
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Latency of each server; see `Queue.latency`."""
-        return self._join("latency", flow, spare)
-
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay of each server; see `Queue.marginal`."""
-        return self._join("marginal", flow, spare)
-
-    def potential(self, flow: ArrayLike) -> Array:
-        """Beckmann potential of each server; see `Queue.potential`."""
-        return self._join("potential", flow)
-
-    def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency; see `Queue.inverse_latency`."""
-        return self._join("inverse_latency", latency)
-
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay; see `Queue.inverse_marginal`."""
-        return self._join("inverse_marginal", marginal)
-
-    def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency; see `Queue.latency_slope`."""
-        return self._join("latency_slope", flow)
-
-    def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay; see `Queue.marginal_slope`."""
-        return self._join("marginal_slope", flow)
-
-    def at_latency(self, excess: ArrayLike) -> Operation:
-        """Operating points; see `Queue.at_latency`."""
-        return Operation(*(np.concatenate(a, axis=-1) for a in zip(*self._each("at_latency", excess), strict=True)))
-
-    def at_marginal(self, excess: ArrayLike) -> Operation:
-        """Operating points; see `Queue.at_marginal`."""
-        return Operation(*(np.concatenate(a, axis=-1) for a in zip(*self._each("at_marginal", excess), strict=True)))
-
-    def at_player(self, excess: ArrayLike, players: float) -> Operation:
-        """Operating points; see `Queue.at_player`."""
-        parts = [
-            b.at_player(np.asarray(excess)[..., lo:hi], players) for b, lo, hi in zip(self.banks, self.edges, self.edges[1:], strict=False)
-        ]
-        return Operation(*(np.concatenate(a, axis=-1) for a in zip(*parts, strict=True)))
-
-    def farther(self, delay: ArrayLike) -> Self:
-        """Return the pool with longer delays; see `Queue.farther`."""
-        more = np.broadcast_to(np.asarray(delay, dtype=np.float64), self.rate.shape)
-        return type(self)([b.farther(more[lo:hi]) for b, lo, hi in zip(self.banks, self.edges, self.edges[1:], strict=False)])
+    def banks(self) -> tuple[Any, ...]:
+        """The banks, in order."""
+        return self.parts
 
     @property
     def k(self) -> Array:
         """Variability of each server, where all families have one, shape (n,)."""
-        return np.concatenate([b.k for b in self.banks])
+        return np.concatenate([b.k for b in self.parts])
 
-    def take(self, index: npt.NDArray[np.intp] | slice) -> Pool:
+    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the pool of the servers at `index`, grouped by family (their order within a family kept)."""
         index = np.arange(len(self))[index] if isinstance(index, slice) else index
         owner = np.searchsorted(self.edges, index, side="right") - 1
-        parts = [b.take(index[owner == j] - self.edges[j]) for j, b in enumerate(self.banks) if np.any(owner == j)]
-        return Pool(parts)
+        there = [(bank, index[owner == j] - self.edges[j]) for j, bank in enumerate(self.parts)]
+        return self._like([bank.take(its) for bank, its in there if its.size])
+
+    def _like(self, parts: Sequence[Queue]) -> Self:
+        return type(self)(parts)
+
+    def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        """The part of the last axis of an array that is each bank's."""
+        if value is None or kind in ("plain", "form"):
+            return (value,) * len(self.parts)
+        value = np.broadcast_to(value, (*np.shape(value)[:-1], len(self)))
+        return [value[..., low:high] for low, high in pairwise(self.edges)]
+
+    def _join(self, values: list[Any], kind: str) -> Any:
+        if kind == "point":
+            return Operation(*(np.concatenate(field, axis=-1) for field in zip(*values, strict=True)))
+        return np.concatenate(values, axis=-1)
 
 
 def as_queue(servers: Queue | Sequence[Queue]) -> Queue:

@@ -14,7 +14,7 @@ over systems of 2 to 4 servers does not meet them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,8 +139,7 @@ def _search(family: str, drawn: list[Array]) -> Failure:
         worst = better.x.reshape(worst.shape) if -better.fun > ratios.max() else worst
     rate, delay, cv = _numbers(worst)
     servers = FAMILIES[family](rate, delay, cv)
-    banks: Sequence[Any] = getattr(servers, "banks", (servers,))
-    k = np.concatenate([bank.k for bank in banks])
+    k = np.concatenate([bank.k for bank in servers.banks])
     shown = np.sqrt(np.maximum(2 * k - 1, 0.0)).round(9)
     return Failure(family, len(drawn), int((ratios > 1 + FAILS).sum()), rate, delay, shown, worst_case(servers, gap=GAP))
 

@@ -7,7 +7,7 @@ and of service times, so that a server with a delay of 1000 s and a service time
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Array
-from ..queues import Operation, Pool, Queue
+from ..queues import Operation, Queue
 from ..sums import WIDTH, add_exactly, exact_sum
 
 Which = Literal["optimum", "equilibrium"]
@@ -137,9 +137,9 @@ class Servers:
     def __init__(self, queue: Queue, which: Which) -> None:
         self.queue, self.which, self.idle = queue, which, queue.idle_latency
         self.nearest, self.highest = int(np.argmin(self.idle)), float(self.idle.max())
-        self.width = min(max(len(bank) for bank in _banks(queue)), WIDTH)
+        self.width = min(max(map(len, queue.banks)), WIDTH)
         self.blocks: list[Block] = []
-        for bank in _banks(queue):
+        for bank in queue.banks:
             service, endless = bank.service, bool(np.isinf(bank.rate).any())
             for i in range(0, len(bank), WIDTH):
                 here = slice(i, i + WIDTH)
@@ -226,10 +226,6 @@ class Servers:
             better = found > best
             best[better], index[better] = found[better], here[better] + cut.start
         return index
-
-
-def _banks(queue: Queue) -> Sequence[Queue]:
-    return queue.banks if isinstance(queue, Pool) else [queue]
 
 
 def order(loads: int, servers: int) -> Literal["C", "F"]:

@@ -141,7 +141,7 @@ def warn(system: ParallelServers, data: xr.Dataset) -> None:
     missed = sum(int((~data[f"{goal}_certified"]).sum()) for goal in goals)
     if missed:
         warnings.warn(f"{missed} of {loads.size * len(goals)} answers are not certified; see <goal>_certified and <goal>_gap", stacklevel=4)
-    if all(type(bank).caveats is Latency.caveats for bank in getattr(system.bank, "banks", (system.bank,))):
+    if all(type(bank).caveats is Latency.caveats for bank in system.bank.banks):
         return  # none of these families ever has anything to say
     said = [
         (float(load), caveats[0])
