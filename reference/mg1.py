@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,7 +35,6 @@ class PollaczekKhinchine(Operated):
     Families with another latency of an empty server, s = pause + work/mu, override these two.
     """
 
-    cv: Any
     work: Any = 1.0
     pause: Any = 0.0
 
@@ -42,9 +42,9 @@ class PollaczekKhinchine(Operated):
     delay: Array
 
     @property
+    @abstractmethod
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
-        return np.broadcast_to((1.0 + self.cv**2) / 2.0, self.rate.shape)
 
     @cached_property
     def service(self) -> Array:
@@ -121,7 +121,29 @@ class PollaczekKhinchine(Operated):
 
 
 @dataclass(frozen=True, eq=False)
-class MM1(PollaczekKhinchine):
+class OneVariability(PollaczekKhinchine):
+    """Servers whose service times are all of one coefficient of variation, `one_cv`: a number, so that no array is made of it."""
+
+    rate: Any
+    delay: Any = 0.0
+
+    one_cv: ClassVar[float]
+
+    def __post_init__(self) -> None:
+        check_servers(self)
+
+    @property
+    def cv(self) -> Array:
+        """Coefficient of variation of the service time, shape (n,)."""
+        return np.broadcast_to(self.one_cv, self.rate.shape)
+
+    @property
+    def k(self) -> Array:
+        """Variability, shape (n,)."""
+        return np.broadcast_to((1.0 + self.one_cv**2) / 2.0, self.rate.shape)
+
+
+class MM1(OneVariability):
     """M/M/1 servers at a distance: l(x) = delay + 1/(rate - x); eq. (20) of Mancuso et al.
 
     Parameters
@@ -142,20 +164,10 @@ class MM1(PollaczekKhinchine):
     array([0.025 , 0.0175])
     """
 
-    rate: Any
-    delay: Any = 0.0
-
-    def __post_init__(self) -> None:
-        check_servers(self)
-
-    @property
-    def cv(self) -> Array:
-        """Coefficient of variation of the service time, 1."""
-        return np.broadcast_to(1.0, self.rate.shape)
+    one_cv = 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class MD1(PollaczekKhinchine):
+class MD1(OneVariability):
     """M/D/1 servers at a distance: `MG1` with cv = 0; parameters as `MM1`.
 
     Examples
@@ -164,16 +176,7 @@ class MD1(PollaczekKhinchine):
     array([0.015])
     """
 
-    rate: Any
-    delay: Any = 0.0
-
-    def __post_init__(self) -> None:
-        check_servers(self)
-
-    @property
-    def cv(self) -> Array:
-        """Coefficient of variation of the service time, 0."""
-        return np.broadcast_to(0.0, self.rate.shape)
+    one_cv = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,3 +209,9 @@ class MG1(PollaczekKhinchine):
 
     def __post_init__(self) -> None:
         check_servers(self, "cv")
+
+    @property
+    def k(self) -> Array:
+        """Variability (1 + cv^2)/2, shape (n,)."""
+        variability: Array = (1.0 + self.cv**2) / 2.0
+        return variability

@@ -310,7 +310,8 @@ class Operated(Queue):
 
     def _excess(self, price: ArrayLike) -> Array:
         """How far a price is above the idle latency: without the delay first, which may be much longer than all else."""
-        return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
+        price = np.asarray(price, dtype=np.float64)
+        return np.where(price > self.idle_latency, np.maximum((price - self.delay) - self.service, 0.0), 0.0)
 
 
 def _halve(function: Callable[[Array], Array], value: Array, low: Array, high: Array) -> Array:

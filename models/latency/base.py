@@ -41,6 +41,9 @@ class Latency(Queue):
     times: ClassVar[tuple[str, ...] | None] = None
     """Fields that are rates, and that are times, of a family that is a dataclass; where they are not said, units are changed around it."""
 
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Fields of `sample` beside, or in place of, a rate and a delay."""
+
     files: ClassVar[tuple[str, ...]] = ()
     """Fields of a scenario file that name a file to read the servers from; see `of_fields`."""
 
@@ -92,7 +95,7 @@ class Latency(Queue):
     @classmethod
     def sample(cls) -> Latency:
         """Return three servers, as different as users will have them: for benchmarks and examples."""
-        return cls(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.02])  # type: ignore[call-arg]
+        return cls(**{"rate": [100.0, 80.0, 200.0], "delay": [0.005, 0.005, 0.02], **cls.example})
 
     @in_unit_of_its_own
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:

@@ -77,13 +77,6 @@ class Function(Latency):
         """Whether no derivative was given; see `Queue.derived`."""
         return self.derivative is None
 
-    def take(self, index: Any) -> Function:
-        """Return the servers at `index`; see `Queue.take`."""
-        new = object.__new__(type(self))
-        vars(new).update(function=self.function, derivative=self.derivative, _width=self._width)
-        vars(new).update(rate=self.rate[index], delay=self.delay[index], _columns=self._columns[index])
-        return new
-
     def _call(self, function: Callable[[Array], Any], flow: ArrayLike) -> Array:
         """Call a function of all servers for those that this bank has."""
         x = np.asarray(flow, dtype=np.float64)

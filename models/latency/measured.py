@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ...reference.errors import Array, InputError
-from ...reference.queues import Operation
+from ...reference.queues import Operated, Operation
 from .base import ArrayLike, Latency
 from .cone import Cone
 from .fit import fit, padded, spread
@@ -28,7 +28,7 @@ OWN = 0.01  # part of a latency that a curve of few pieces may be off by itself:
 ROUNDING = 1e-9  # part of the largest sampled load by which a flow may exceed it
 
 
-class Measured(Latency):
+class Measured(Operated, Latency):
     """Servers whose latency is the convex increasing curve that fits their samples best; gross errors in a few of them hardly move it.
 
     Parameters
@@ -192,20 +192,12 @@ class Measured(Latency):
         out: Array = 2.0 * (slope + bend * u) + np.asarray(flow, dtype=np.float64) * bend
         return out
 
-    def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency, in closed form; see `Queue.inverse_latency`."""
-        return self._at(self._excess(latency), self._rise, self.slopes, 0.5 * self.bends)
-
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay, in closed form: g(t + u) = L + t S + u (2 S + t q) + 3/2 q u^2; see `Queue.inverse_marginal`."""
-        return self._at(self._excess(marginal), *self._marginal_pieces)
-
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above that of an empty server; see `Queue.at_latency`."""
         return self._operation(self._at(excess, self._rise, self.slopes, 0.5 * self.bends), self.latency_slope)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
-        """Operating point at a marginal delay above that of an empty server; see `Queue.at_marginal`."""
+        """Operating point at a marginal delay above that of an empty server: g(t + u) = L + t S + u (2 S + t q) + 3/2 q u^2."""
         return self._operation(self._at(excess, *self._marginal_pieces), self.marginal_slope)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
@@ -226,13 +218,16 @@ class Measured(Latency):
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers with rates and times multiplied, not fitted again; see `Latency.scaled`."""
-        new = self.take(slice(None))
-        new.starts, new.values = self.starts * rate, self.values * time
-        new.slopes, new.bends = self.slopes * (time / rate), self.bends * (time / rate / rate)
-        new.delay, new.spread = self.delay * time, self.spread * time
-        new.capacity = None if self.capacity is None else self.capacity * rate
-        new.samples = pairs([x * rate for x, _ in self.samples], [y * time for _, y in self.samples])
-        return new
+        return self._with(
+            starts=self.starts * rate,
+            values=self.values * time,
+            slopes=self.slopes * (time / rate),
+            bends=self.bends * (time / rate / rate),
+            delay=self.delay * time,
+            spread=self.spread * time,
+            capacity=None if self.capacity is None else self.capacity * rate,
+            samples=pairs([x * rate for x, _ in self.samples], [y * time for _, y in self.samples]),
+        )
 
     def residuals(self, server: int) -> Array:
         """Latencies of a server's samples less those of the fit at their loads, shape (m,)."""
@@ -272,11 +267,6 @@ class Measured(Latency):
         flow = np.asarray(flow, dtype=np.float64)
         j, server = _last_at_most(flow, self.starts), np.arange(len(self))
         return j, flow - self.starts[server, j], (self.values[server, j], self.slopes[server, j], self.bends[server, j])
-
-    def _excess(self, price: ArrayLike) -> Array:
-        """What a price is above that of an empty server: without the delay first, which may be much longer than all else."""
-        price = np.asarray(price, dtype=np.float64)
-        return np.where(price > self.idle_latency, (price - self.delay) - self.service, 0.0)
 
     def _at(self, excess: ArrayLike, heights: Array, linear: Array, square: Array) -> Array:
         """Flow at which heights + linear u + square u^2, u from the start of a piece, is `excess`; 0 below."""

@@ -61,13 +61,13 @@ class Tandem(ComposedLatency):
     @property
     def rate_error(self) -> Array:
         """What the lesser rate leaves out; see `Queue.rate_error`."""
-        (a, a_error), (b, b_error) = ((q.rate, q.rate_error) for q in self.parts)
+        (a, a_error), (b, b_error) = ((q.rate, q.rate_error) for q in (self.first, self.second))
         return np.where(a == b, np.minimum(a_error, b_error), np.where(a < b, a_error, b_error))
 
     @property
     def full_load(self) -> Array:
         """The lesser load of both, of one alone where the other has none; see `Latency.full_load`."""
-        loads = self.first.full_load, self.second.full_load
+        loads = [queue.full_load for queue in self.parts]
         least = np.fmin(*loads)
         return np.where(np.isfinite(least), least, np.minimum(*loads))
 
@@ -83,7 +83,7 @@ class Tandem(ComposedLatency):
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate that bounds the pair; in both where they are equal."""
-        one, other = (np.where(q.rate == self.rate, q.rate_slope(flow), 0.0) for q in self.parts)
+        one, other = (np.where(q.rate == self.rate, q.rate_slope(flow), 0.0) for q in (self.first, self.second))
         return np.asarray(one + other)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
