@@ -49,14 +49,12 @@ class PollaczekKhinchine(Operated):
     @cached_property
     def service(self) -> Array:
         """Latency of an empty server beyond its delay, shape (n,): the mean service time 1/mu."""
-        out: Array = self.pause + self.work / self.rate
-        return out
+        return np.asarray(self.pause + self.work / self.rate)
 
     @property
     def fixed(self) -> Array:
         """The part e of the latency e + k/(mu - x) that no load moves, shape (n,)."""
-        out: Array = self.delay + self.pause + (self.work - self.k) / self.rate
-        return out
+        return np.asarray(self.delay + self.pause + (self.work - self.k) / self.rate)
 
     @cached_property
     def _pace(self) -> Array:
@@ -67,14 +65,12 @@ class PollaczekKhinchine(Operated):
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time l(x) = d + s + k x / (mu (mu - x)); see `Queue.latency`."""
         flow, spare = self._point(flow, spare)
-        out: Array = self.delay + self.pause + (self.work + self.k * flow / spare) / self.rate
-        return out
+        return np.asarray(self.delay + self.pause + (self.work + self.k * flow / spare) / self.rate)
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu; see `Queue.marginal`."""
         flow, spare = self._point(flow, spare)
-        out: Array = self.delay + self.pause + (self.work + self.k * flow * (self.rate + spare) / spare**2) / self.rate
-        return out
+        return np.asarray(self.delay + self.pause + (self.work + self.k * flow * (self.rate + spare) / spare**2) / self.rate)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""
@@ -116,8 +112,7 @@ class PollaczekKhinchine(Operated):
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate; a pause is as long at any."""
-        out: Array = -(self.marginal(flow) - self.delay - self.pause) / self.rate
-        return out
+        return np.asarray(-(self.marginal(flow) - self.delay - self.pause) / self.rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,5 +208,4 @@ class MG1(PollaczekKhinchine):
     @property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
-        variability: Array = (1.0 + self.cv**2) / 2.0
-        return variability
+        return np.asarray((1.0 + self.cv**2) / 2.0)

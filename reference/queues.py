@@ -88,6 +88,8 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "overshoot": ("time", "rate", "rate", "rate", "total"),
 }
 """Numbers of a bank that `Queue` does not work out from others of its numbers: the kinds of what each takes, and of what it is."""
+INVERSES = frozenset({"inverse_latency", "inverse_marginal", "at_latency", "at_marginal", "at_player", "overshoot"})
+"""Those of a price, which are of no use for what changes the price."""
 
 
 class Queue(ABC):
@@ -511,7 +513,7 @@ def _made_of_parts(name: str, kinds: tuple[str, ...], known: Any) -> Any:
 class View(Composed):
     """One bank, `queue`, whose latency is seen in another way: a subclass gives it, and all that depends on it is worked out anew."""
 
-    worked_out = frozenset(NUMBERS) - {"rate_error", "service", "ceiling", "derived", "trusted"}
+    worked_out = INVERSES | {"marginal", "marginal_slope", "rate_slope"}
 
     def __init__(self, queue: Any, *change: Any) -> None:
         self.queue, self.parts, self.change = queue, (queue,), change

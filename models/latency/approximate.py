@@ -50,8 +50,7 @@ class KraemerLangenbachBelz(GG1):
         smooth = -2.0 * ratio * (1.0 - self.arrival_cv**2) ** 2 / (3.0 * both)
         rough = -free * (self.arrival_cv**2 - 1.0) / (self.arrival_cv**2 + 4.0 * self.cv**2)
         factor = np.exp(np.where(self.arrival_cv <= 1.0, smooth, np.minimum(rough, 0.0)))
-        out: Array = self.delay + (1.0 + both / 2.0 * x / left * factor) / self.rate
-        return out
+        return np.asarray(self.delay + (1.0 + both / 2.0 * x / left * factor) / self.rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,16 +108,13 @@ class MM1Setup(Latency):
         shared = 1.0 + x * self.setup
         # E[S] (1 + (1 - cv^2)/2 (1/shared - 1)), written so that an exponential set-up is E[S] to the digit
         setting = self.setup * (1.0 - (1.0 - self.setup_cv**2) / 2.0 * (x * self.setup / shared))
-        out: Array = self.delay + 1.0 / left + setting
-        return out
+        return np.asarray(self.delay + 1.0 / left + setting)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
         x, left = self._point(flow)
-        out: Array = 1.0 / left**2 - (1.0 - self.setup_cv**2) / 2.0 * (self.setup / (1.0 + x * self.setup)) ** 2
-        return out
+        return np.asarray(1.0 / left**2 - (1.0 - self.setup_cv**2) / 2.0 * (self.setup / (1.0 + x * self.setup)) ** 2)
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate: the set-up is as long at any."""
-        out: Array = -1.0 / self.spare_capacity(flow) ** 2
-        return out
+        return np.asarray(-1.0 / self.spare_capacity(flow) ** 2)

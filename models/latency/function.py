@@ -84,8 +84,7 @@ class Function(Latency):
         whole = np.zeros((*x.shape[:-1], self._width))
         whole[..., self._columns] = x
         value = np.asarray(function(whole), dtype=np.float64)
-        out: Array = np.broadcast_to(value, whole.shape)[..., self._columns]
-        return out
+        return np.asarray(np.broadcast_to(value, whole.shape)[..., self._columns])
 
     def _check(self) -> None:
         """Try the function at 60 loads a server, and raise InputError on what is not a convex increasing latency."""

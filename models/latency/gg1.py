@@ -68,8 +68,7 @@ class Kingman(PollaczekKhinchineCones, GG1):
     @property
     def k(self) -> Array:
         """Variability (ca^2 + cs^2)/2, shape (n,)."""
-        variability: Array = (self.arrival_cv**2 + self.cv**2) / 2.0
-        return variability
+        return np.asarray((self.arrival_cv**2 + self.cv**2) / 2.0)
 
 
 class MG1PS(PollaczekKhinchineCones, OneVariability):
@@ -134,8 +133,7 @@ class MM1Vacations(PollaczekKhinchineCones):
     @property
     def pause(self) -> Array:
         """Mean rest of a vacation, E[V^2]/(2 E[V]) = E[V] (1 + cv^2)/2, shape (n,)."""
-        rest: Array = self.vacation * (1.0 + self.vacation_cv**2) / 2.0
-        return rest
+        return np.asarray(self.vacation * (1.0 + self.vacation_cv**2) / 2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,8 +177,7 @@ class MM1Percentile(PollaczekKhinchineCones):
     @property
     def k(self) -> Array:
         """Number of mean times, -log(1 - p), shape (n,)."""
-        out: Array = -np.log1p(-self.p)
-        return out
+        return np.asarray(-np.log1p(-self.p))
 
     @property
     def work(self) -> Array:

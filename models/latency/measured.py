@@ -163,8 +163,7 @@ class Measured(Operated, Latency):
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency; see `Queue.latency`."""
         _, u, (value, slope, bend) = self._piece(flow)
-        out: Array = self.delay + (value + u * (slope + 0.5 * bend * u))
-        return out
+        return np.asarray(self.delay + (value + u * (slope + 0.5 * bend * u)))
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay, l(x) + x l'(x); see `Queue.marginal`."""
@@ -177,20 +176,17 @@ class Measured(Operated, Latency):
         whole = w * (self.values[:, :-1] + w * (self.slopes[:, :-1] / 2.0 + w * self.bends[:, :-1] / 6.0))
         before = np.concatenate([np.zeros((len(self), 1)), np.cumsum(whole, axis=1)], axis=1)
         inside = before[np.arange(len(self)), j] + u * (value + u * (slope / 2.0 + u * bend / 6.0))
-        out: Array = self.delay * np.asarray(flow, dtype=np.float64) + inside
-        return out
+        return np.asarray(self.delay * np.asarray(flow, dtype=np.float64) + inside)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency: continuous."""
         _, u, (_, slope, bend) = self._piece(flow)
-        out: Array = slope + bend * u
-        return out
+        return np.asarray(slope + bend * u)
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, 2 l' + x l'': it jumps at the knots; at one it is that of the piece on the right."""
         _, u, (_, slope, bend) = self._piece(flow)
-        out: Array = 2.0 * (slope + bend * u) + np.asarray(flow, dtype=np.float64) * bend
-        return out
+        return np.asarray(2.0 * (slope + bend * u) + np.asarray(flow, dtype=np.float64) * bend)
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above that of an empty server; see `Queue.at_latency`."""
@@ -274,8 +270,7 @@ class Measured(Operated, Latency):
         j, server = _last_at_most(excess, heights), np.arange(len(self))
         c, b, a = excess - heights[server, j], linear[server, j], square[server, j]
         under = b * b + 4.0 * np.multiply(a, c, where=a > 0, out=np.zeros_like(c))  # an infinite price has an infinite flow, not NaN
-        out: Array = self.starts[server, j] + 2.0 * c / (b + np.sqrt(under))
-        return out
+        return np.asarray(self.starts[server, j] + 2.0 * c / (b + np.sqrt(under)))
 
     def _cone(self, flow: cp.Expression, linear: Array, square: Array, cube: Array) -> Cone:
         """Sum over the pieces of linear u + square u^2 + cube u^3, where the u of a server add up to its flow.

@@ -86,8 +86,7 @@ class MMc(Operated, Latency):
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, delay x - log of the chance that the station is empty."""
-        out: Array = self.delay * np.asarray(flow) + self._at(flow, None).log_states
-        return out
+        return np.asarray(self.delay * np.asarray(flow) + self._at(flow, None).log_states)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""

@@ -85,8 +85,7 @@ class Polynomial(Unlimited):
     @property
     def service(self) -> Array:
         """Constant term, shape (n,)."""
-        constant: Array = self.coefficients[:, 0]
-        return constant
+        return np.asarray(self.coefficients[:, 0])
 
     @property
     def ceiling(self) -> Array:
@@ -95,19 +94,16 @@ class Polynomial(Unlimited):
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency; see `Queue.latency`."""
-        out: Array = self._sum(flow, self.coefficients) + self.delay
-        return out
+        return np.asarray(self._sum(flow, self.coefficients) + self.delay)
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay, sum of (j + 1) c_j x^j; see `Queue.marginal`."""
-        out: Array = self._sum(flow, self.coefficients * (1.0 + self._power)) + self.delay
-        return out
+        return np.asarray(self._sum(flow, self.coefficients * (1.0 + self._power)) + self.delay)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral, sum of c_j x^(j + 1)/(j + 1); see `Queue.potential`."""
         flow = np.asarray(flow, dtype=np.float64)
-        out: Array = flow * (self._sum(flow, self.coefficients / (1.0 + self._power)) + self.delay)
-        return out
+        return np.asarray(flow * (self._sum(flow, self.coefficients / (1.0 + self._power)) + self.delay))
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
@@ -151,8 +147,7 @@ class Polynomial(Unlimited):
         power = self.coefficients[:, 1:].argmax(axis=1) + 1.0 if self.coefficients.shape[1] > 1 else np.ones(len(self))
         steep = self.coefficients[:, 1:].sum(axis=1) * (1.0 + more * power)
         flow = np.where(steep > 0, excess / np.where(steep > 0, steep, 1.0), np.where(excess > 0, np.inf, 0.0))
-        out: Array = flow ** (1.0 / power)
-        return out
+        return np.asarray(flow ** (1.0 / power))
 
     @property
     def _power(self) -> Array:
@@ -264,8 +259,7 @@ class BPR(Unlimited):
     @property
     def service(self) -> Array:
         """Time on an empty road, shape (n,)."""
-        free: Array = self.free_flow
-        return free
+        return np.asarray(self.free_flow)
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency; see `Queue.latency`."""
@@ -285,8 +279,7 @@ class BPR(Unlimited):
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay."""
-        out: Array = (self.power + 1.0) * self.latency_slope(flow)
-        return out
+        return np.asarray((self.power + 1.0) * self.latency_slope(flow))
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow at a latency; see `Queue.inverse_latency`."""
@@ -315,8 +308,7 @@ class BPR(Unlimited):
 
     @property
     def _steep(self) -> Array:
-        steep: Array = self.free_flow * self.b
-        return steep
+        return np.asarray(self.free_flow * self.b)
 
     def _price(self, flow: ArrayLike, factor: Array | float) -> Array:
         """Delay and free flow, and a factor times what congestion adds."""
@@ -325,8 +317,7 @@ class BPR(Unlimited):
 
     def _flow(self, price: ArrayLike, factor: Array | float) -> Array:
         excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.free_flow, 0.0)
-        flow: Array = self.capacity * (excess / (factor * self._steep)) ** (1.0 / self.power)
-        return flow
+        return np.asarray(self.capacity * (excess / (factor * self._steep)) ** (1.0 / self.power))
 
     def _cone(self, flow: cp.Expression, factor: Array | float) -> Cone:
         powered, constraints, kinds = self._powered(flow, self.power + 1.0)

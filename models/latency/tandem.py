@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...reference.errors import Array, InputError
-from ...reference.queues import whole
+from ...reference.queues import INVERSES, whole
 from .base import ArrayLike, ComposedLatency, Latency
 from .mg1 import MM1
 from .mmc import MMc
@@ -37,7 +37,7 @@ class Tandem(ComposedLatency):
     array([0.316667])
     """
 
-    worked_out = frozenset({"inverse_latency", "inverse_marginal", "at_latency", "at_marginal", "at_player", "overshoot"})
+    worked_out = INVERSES
 
     def __init__(self, first: Latency, second: Latency) -> None:
         for name, bank in (("first", first), ("second", second)):
@@ -67,7 +67,7 @@ class Tandem(ComposedLatency):
     @property
     def full_load(self) -> Array:
         """The lesser load of both, of one alone where the other has none; see `Latency.full_load`."""
-        loads = [queue.full_load for queue in self.parts]
+        loads = self.first.full_load, self.second.full_load
         least = np.fmin(*loads)
         return np.where(np.isfinite(least), least, np.minimum(*loads))
 

@@ -62,7 +62,7 @@ class Led(View):
         What they carry.
     """
 
-    worked_out = View.worked_out - {"latency_slope", "rate_slope"}
+    worked_out = View.worked_out - {"rate_slope"}
 
     def __init__(self, queue: Queue, base: Array) -> None:
         super().__init__(queue, base)
@@ -105,8 +105,7 @@ class Led(View):
 def check_fraction(fraction: float) -> float:
     """Return the fraction as a float; InputError on one that is not between 0 and 1."""
     value = one_number("fraction", fraction)
-    if not 0 <= value <= 1:
-        raise InputError("fraction", fraction, "is not a part of the load", "give a number from 0 to 1")
+    _check_parts("fraction", np.asarray(value))
     return value
 
 
@@ -214,5 +213,9 @@ def check_fractions(fractions: npt.ArrayLike) -> Array:
     array = numbers("fractions", fractions)
     if array.ndim != 1 or array.size == 0:
         raise InputError("fractions", array.tolist(), "is not a list of fractions", "give one or more numbers from 0 to 1")
-    first_bad("fractions", array, (array >= 0) & (array <= 1), "is not a part of the load", "give a number from 0 to 1")
+    _check_parts("fractions", array)
     return array
+
+
+def _check_parts(field: str, array: Array) -> None:
+    first_bad(field, array, (array >= 0) & (array <= 1), "is not a part of the load", "give a number from 0 to 1")

@@ -118,9 +118,8 @@ class Balance:
 
     def take(self, rows: npt.NDArray[np.bool_]) -> Balance:
         """Return the sums for some of the loads."""
-        sums = (self.load, self.carried, self.residual, self.left, self.rise, self.next_start)
-        load, carried, residual, left, rise, next_start = (a[rows] for a in sums)
-        return Balance(load, carried, residual, left, rise, next_start, self.refined)
+        *sums, refined = vars(self).values()
+        return Balance(*(each[rows] for each in sums), refined)
 
 
 class Servers:
@@ -171,8 +170,7 @@ class Servers:
     def excess(self, block: Block, price: Price) -> Array:
         """How far the price is above the idle latency of each server, shape (K, n); below it where that is negative."""
         gap = self.gaps(block, price.anchor)
-        excess: Array = np.subtract(price.above[:, None], gap, order=order(price.above.size, block.rate.size))
-        return excess
+        return np.asarray(np.subtract(price.above[:, None], gap, order=order(price.above.size, block.rate.size)))
 
     def weigh(self, load: Array, price: Price, keep: Callable[[slice, Operation], None] | None = None) -> Balance:
         """Return the balance of all servers at a price, and let a caller keep each block's operating points, with slope 0 where not used."""
@@ -289,5 +287,4 @@ def _between(low: Array, high: Array, short: Array, long: Array, failed: npt.NDA
     top = np.where(bounded, high, 16.0 * low + 1e-300)
     bottom = np.maximum(np.where(low > 0, low, top / 256.0 ** np.minimum(2.0 ** (failed // 3), 127.0)), TINY)
     weight = np.where(bounded & (failed % 3 == 1), short / np.where(bounded, short - long, 1.0), 0.5)
-    point: Array = bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98)
-    return point
+    return np.asarray(bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98))

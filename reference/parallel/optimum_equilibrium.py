@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, LoadError, first_bad, numbers, one_number
+from ..errors import Array, LoadError, as_loads, first_bad, one_number
 from ..queues import Operation, Queue, as_queue
 from .flow_balance import CELLS, EPS, Balance, Price, Rows, Servers, Which, balance, order
 from .initial_price import CLOSE, anchored, first_price
@@ -138,10 +138,7 @@ def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
         Naming the load, the total rate and the remedy.
     """
     queue.trusted  # noqa: B018  looked at before any answer
-    array = numbers("load", load)
-    if array.ndim > 1:
-        raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
-    first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)
+    array = as_loads(load)
     first_bad("load", array, array >= 0, "a load cannot be negative", "give a load above 0", LoadError)
     total, low = queue.total_rate
     stable = (total - array) + low > 0
@@ -290,5 +287,4 @@ def _first_share(servers: Servers) -> Array:
     nearest = np.array([servers.nearest])
     gaps = [servers.gaps(block, nearest) for block in servers.blocks]
     rise = np.concatenate([np.where(g <= 0, b.operate(np.zeros_like(g)).slope, 0.0) for b, g in zip(servers.blocks, gaps, strict=True)])
-    share: Array = rise / rise.sum()
-    return share
+    return np.asarray(rise / rise.sum())

@@ -138,8 +138,7 @@ def is_better(modes: Modes, load: float, home: float, along: Segment, points: Ar
         inside = s[:, 0] >= 0
     terms = np.divide(parts, spare, out=np.zeros_like(parts), where=spare > 0)
     stable = inside & np.all(spare > 0, axis=1)
-    better: Array = stable & (terms.sum(axis=(0, 2)) < -ROUNDING * np.abs(terms).sum(axis=(0, 2)))
-    return better
+    return np.asarray(stable & (terms.sum(axis=(0, 2)) < -ROUNDING * np.abs(terms).sum(axis=(0, 2))))
 
 
 def _elsewhere(modes: Modes, load: float, home: float) -> float:
