@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -118,8 +118,8 @@ class Balance:
 
     def take(self, rows: npt.NDArray[np.bool_]) -> Balance:
         """Return the sums for some of the loads."""
-        *sums, refined = vars(self).values()
-        return Balance(*(each[rows] for each in sums), refined)
+        sums = {name: value[rows] for name, value in vars(self).items() if name != "refined"}
+        return replace(self, **sums)
 
 
 class Servers:
