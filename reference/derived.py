@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import Array
+from .sums import EPS, TINY
 
 ArrayLike = npt.ArrayLike
 STEP = 0.01  # first step, of the distance to the nearer end of the capacity
@@ -22,7 +23,6 @@ LIGHT = 1e-6  # part of the capacity below which a slope is taken there
 ODD = np.array([[0, 4 / 5, -1 / 5, 4 / 105, -1 / 280], [0, 3 / 4, -3 / 20, 1 / 60, 0], [0, 2 / 3, -1 / 12, 0, 0]])
 EVEN = np.array([[-205 / 144, 8 / 5, -1 / 5, 8 / 315, -1 / 560], [-49 / 36, 3 / 2, -3 / 20, 1 / 90, 0], [-5 / 4, 4 / 3, -1 / 12, 0, 0]])
 ODD, EVEN = (np.stack([w[0], w[0] - w[1], w[1] - w[2]]) for w in (ODD, EVEN))
-EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 PROBE = 3e-6  # step of secants, relative: its square and rounding over it are both about 1e-11
 LOG_FULL = 36.0  # log of flow over spare capacity at which they are a rounding error apart
 LOG_MOST = 700.0  # nearly the log of the largest float

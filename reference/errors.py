@@ -151,7 +151,5 @@ def one_load_of(loads: Array) -> float:
 
 def first_bad(field: str, value: Array, good: Any, problem: str, remedy: str, error: type[InputError] = InputError) -> None:
     """Raise `error` at the first entry of `value` where `good` is false, naming its index."""
-    bad = np.flatnonzero(~np.atleast_1d(good))
-    if bad.size:
-        place = f"{field}[{bad[0]}]" if value.ndim else field
-        raise error(place, np.atleast_1d(value).ravel()[bad[0]], problem, remedy)
+    for i in np.flatnonzero(~np.atleast_1d(good)):
+        raise error(f"{field}[{i}]" if value.ndim else field, np.atleast_1d(value).ravel()[i], problem, remedy)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from .checks import fit_together
 from .derived import curvature, flow_at, integral, overshoot, slope
 from .errors import Array, InputError, first_bad, numbers
-from .sums import exact_sum
+from .sums import TINY, exact_sum
 
 ArrayLike = npt.ArrayLike
 Bank = TypeVar("Bank")
@@ -289,7 +289,7 @@ class Queue(ABC):
         """Operating point at a flow: that of a price rises by one over the slope of the price."""
         bounded = np.isfinite(flow)
         steep = np.where(bounded, slope(np.where(bounded, flow, 0.0)), np.inf)
-        return Operation(flow, self.spare_capacity(np.where(bounded, flow, 0.0)), 1.0 / np.maximum(steep, np.finfo(float).tiny))
+        return Operation(flow, self.spare_capacity(np.where(bounded, flow, 0.0)), 1.0 / np.maximum(steep, TINY))
 
     def _stored(self) -> list[str]:
         """Names of what a bank is made of: not of what is derived from all its servers and kept."""
@@ -343,13 +343,8 @@ def bank_arrays(**given: object) -> dict[str, Array]:
         if a.size == 0:
             raise InputError(name, [], "the system has no server", "give at least one")
         if a.size not in (1, n):
-            other = next(k for k, b in arrays.items() if b.size == n)
-            raise InputError(
-                name,
-                a.tolist(),
-                f"has {a.size} values where {other} has {n}",
-                "give one value per server, or one for all",
-            )
+            problem = f"has {a.size} values where {next(k for k, b in arrays.items() if b.size == n)} has {n}"
+            raise InputError(name, a.tolist(), problem, "give one value per server, or one for all")
         first_bad(name, a, np.isfinite(a), "is not finite", "give a finite number")
     out = {name: np.ascontiguousarray(np.broadcast_to(a, (n,))) for name, a in arrays.items()}
     for a in out.values():

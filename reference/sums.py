@@ -6,6 +6,7 @@ import numpy as np
 
 from .errors import Array
 
+EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)  # relative distance of neighbouring floats, and the least of full precision
 WIDTH = 65_536  # terms added at once: they stay in cache
 
 

@@ -20,9 +20,9 @@ import numpy as np
 
 from ...reference.errors import Array
 from ...reference.mg1 import log_excess
+from ...reference.sums import TINY
 
 STIRLING = 30.0  # servers from which the next term of Stirling's series is below rounding error
-TINY = float(np.finfo(float).tiny)
 LEAST, LARGEST = 1e-300, 1e290  # prices between which loads and spare capacities are told apart
 STEPS = 200  # of a root: a dozen are usual, and more only where Newton's method is helped by halving
 CLOSE = 1e-6  # relative step after which one more is at rounding error

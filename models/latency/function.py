@@ -103,7 +103,6 @@ class Function(Latency):
                 true, wrong = differences(self.latency, points, self.rate)
             inner = points > 1e-3 * np.where(np.isfinite(self.rate), self.rate, 1.0)
             off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12)) + WIDER * wrong
-            if np.any(bad := off & inner & np.isfinite(true)):
-                k, i = np.argwhere(bad)[0]
+            for k, i in np.argwhere(off & inner & np.isfinite(true)):
                 problem = f"is {given[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, where the function rises by {true[k, i]:.6g}"
                 raise InputError("derivative", self.derivative, problem, "correct it, or leave it out")

@@ -199,18 +199,16 @@ class Measured(Operated, Latency):
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Delay carried, sum over the pieces of (L + t S) u + (S + t q/2) u^2 + q/2 u^3, as second-order cones."""
         linear = self.values + self.starts * self.slopes
-        cone = self._cone(flow, linear, self.slopes + 0.5 * self.starts * self.bends, 0.5 * self.bends)
-        return Cone(cone.value + cp.multiply(self.delay, flow), cone.constraints, cone.kinds)
+        square = self.slopes + 0.5 * self.starts * self.bends
+        return self._cone(flow, cp.multiply(self.delay, flow), linear, square, 0.5 * self.bends)
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Integral of the latency, sum over the pieces of L u + S u^2/2 + q u^3/6, as second-order cones."""
-        cone = self._cone(flow, self.values, 0.5 * self.slopes, self.bends / 6.0)
-        return Cone(cone.value + cp.multiply(self.delay, flow), cone.constraints, cone.kinds)
+        return self._cone(flow, cp.multiply(self.delay, flow), self.values, 0.5 * self.slopes, self.bends / 6.0)
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Latency, L_0 + sum over the pieces of S u + q u^2/2, as second-order cones."""
-        cone = self._cone(flow, self.slopes, 0.5 * self.bends, np.zeros_like(self.bends))
-        return Cone(cone.value + self.idle_latency, cone.constraints, cone.kinds)
+        return self._cone(flow, self.idle_latency, self.slopes, 0.5 * self.bends, np.zeros_like(self.bends))
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers with rates and times multiplied, not fitted again; see `Latency.scaled`."""
@@ -272,8 +270,8 @@ class Measured(Operated, Latency):
         under = b * b + 4.0 * np.multiply(a, c, where=a > 0, out=np.zeros_like(c))  # an infinite price has an infinite flow, not NaN
         return np.asarray(self.starts[server, j] + 2.0 * c / (b + np.sqrt(under)))
 
-    def _cone(self, flow: cp.Expression, linear: Array, square: Array, cube: Array) -> Cone:
-        """Sum over the pieces of linear u + square u^2 + cube u^3, where the u of a server add up to its flow.
+    def _cone(self, flow: cp.Expression, rest: Any, linear: Array, square: Array, cube: Array) -> Cone:
+        """Rest, and sum over the pieces of linear u + square u^2 + cube u^3, where the u of a server add up to its flow.
 
         Minimised, the pieces fill up one after another, as what is written here has slopes that rise from each to the next: those of a convex
         function of the flow. So the sum is that function, and nothing feasible is below it.
@@ -285,7 +283,7 @@ class Measured(Operated, Latency):
         part = cp.Variable(size.size, nonneg=True)
         bounded = np.flatnonzero(piece < self.starts.shape[1] - 1)
         constraints = (flow == _sum_by(server, size, len(self)) @ part, part[bounded] <= 1)
-        value, kinds = _sum_by(server, linear[at] * size, len(self)) @ part, frozenset[str]()
+        value, kinds = _sum_by(server, linear[at] * size, len(self)) @ part + rest, frozenset[str]()
         for power, factor in ((2, square[at]), (3, cube[at])):
             if (used := np.flatnonzero(factor > 0)).size:
                 value += _sum_by(server[used], (factor * size**power)[used], len(self)) @ cp.power(part[used], power)

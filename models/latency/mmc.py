@@ -10,9 +10,9 @@ import numpy as np
 
 from ...reference.errors import Array, first_bad
 from ...reference.queues import Operated, Operation, check_servers
-from ...reference.sums import exact_product
+from ...reference.sums import TINY, exact_product
 from .base import ArrayLike, Latency
-from .erlang import TINY, Stations, at_price, log_chance_of_all
+from .erlang import Stations, at_price, log_chance_of_all
 
 LATENCY, MARGINAL = 0.0, 1.0  # part of what a job adds to the waits of others that its price counts
 

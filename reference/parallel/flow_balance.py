@@ -16,14 +16,12 @@ import numpy.typing as npt
 
 from ..errors import Array
 from ..queues import Operation, Queue
-from ..sums import WIDTH, add_exactly, exact_sum
+from ..sums import EPS, TINY, WIDTH, add_exactly, exact_sum
 
 Which = Literal["optimum", "equilibrium"]
 Rows = npt.NDArray[np.intp]
 CELLS = 131_072  # loads times servers worked on at once: 1 MB an array
 STUCK = 200  # steps without gain after which the flows are a staircase of rounding: a linear correction does the rest
-TINY = float(np.finfo(float).tiny)
-EPS = float(np.finfo(float).eps)  # neighbouring floats are at most this far apart, relative
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from ..errors import Array, LoadError, as_loads, first_bad, one_number
 from ..queues import Operation, Queue, as_queue
-from .flow_balance import CELLS, EPS, Balance, Price, Rows, Servers, Which, balance, order
+from ..sums import EPS, TINY
+from .flow_balance import CELLS, Balance, Price, Rows, Servers, Which, balance, order
 from .initial_price import CLOSE, anchored, first_price
 from .players import check_players, perceived
 from .price_table import Table, tabulate
@@ -260,7 +261,7 @@ def _share_jump(servers: Servers, load: Array, price: Price) -> Fields:
         return found.residual
 
     floor, low, high = price.floor, price.above.copy(), price.above.copy()
-    wide = 4.0 * EPS * (low - floor) + np.finfo(float).tiny
+    wide = 4.0 * EPS * (low - floor) + TINY
     while np.any(short := residual(high) > 0):
         high, wide = np.where(short, high + wide, high), 4.0 * wide
     while np.any(long := (low > floor) & (residual(low) <= 0)):

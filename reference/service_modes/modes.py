@@ -47,9 +47,7 @@ class Modes:
         for s, m in np.ndindex(array.shape):
             if not array[s, m] >= LEAST_RATE:
                 raise InputError(f"rate[{s}][{m}]", array[s, m], "is not above 0", "give a service rate above 0, inf for no work there")
-        idle = np.isinf(array).all(axis=0)
-        if idle.any():
-            m = int(np.argmax(idle))
+        for m in np.flatnonzero(np.isinf(array).all(axis=0)):
             raise InputError(f"rate[:][{m}]", array[:, m].tolist(), "the mode asks nothing of any stage", "give it a finite rate somewhere")
         array.flags.writeable = False
         store(self, rate=array)

@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Array, LoadError
+from ..sums import EPS
 from .modes import Modes
 from .stability import ends, one_load
-
-EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)

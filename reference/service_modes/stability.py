@@ -31,6 +31,7 @@ class Capacity:
     assignment: Array
 
 
+@lru_cache(maxsize=128)
 def capacity(modes: Modes) -> Capacity:
     """Return the largest load, 1 / min over p of the largest stage load sum_m p_m / rate_sm; Theorem 2 of Jeff and Modiano and its like.
 
@@ -47,11 +48,6 @@ def capacity(modes: Modes) -> Capacity:
     >>> round(capacity(Canonical(1.0, 4.0, 0.05, 0.15).dual_mode).max_load, 6)
     4.705882
     """
-    return _capacity(modes)
-
-
-@lru_cache(maxsize=128)
-def _capacity(modes: Modes) -> Capacity:
     time = modes.time
     best, least = np.zeros(modes.modes), np.inf
     for size in range(1, min(time.shape) + 1):
