@@ -69,13 +69,11 @@ class Polynomial(Unlimited):
         for j, column in enumerate(rows.T):
             remedy = "give a number >= 0: then the latency is increasing and convex"
             first_bad(f"coefficients[:, {j}]", column, np.isfinite(column) & (column >= 0), "is negative or not finite", remedy)
-        delay = np.atleast_1d(numbers("delay", self.delay))
-        arrays = bank_arrays(rows=np.zeros(len(rows)) if len(rows) > 1 else np.zeros(delay.size), delay=delay)
-        n = arrays["delay"].size
-        first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
-        store(self, coefficients=np.array(np.broadcast_to(rows, (n, rows.shape[1]))), delay=arrays["delay"])
-        some = self.coefficients.any(axis=1) | (self.delay > 0)
-        first_bad("delay", arrays["delay"], some, "and all coefficients are 0: there is nothing to split for", "give a latency above 0")
+        delay = bank_arrays(rows=np.zeros(len(rows)), delay=self.delay)["delay"]
+        first_bad("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
+        some = rows.any(axis=1) | (delay > 0)
+        first_bad("delay", delay, some, "and all coefficients are 0: there is nothing to split for", "give a latency above 0")
+        store(self, coefficients=np.array(np.broadcast_to(rows, (delay.size, rows.shape[1]))), delay=delay)
 
     @classmethod
     def sample(cls) -> Latency:
