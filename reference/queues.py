@@ -7,11 +7,9 @@ Time is in any unit, rates in jobs per that unit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property, wraps
-from inspect import signature
-from itertools import accumulate, chain, pairwise
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -88,8 +86,6 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "overshoot": ("time", "rate", "rate", "rate", "total"),
 }
 """Numbers of a bank that `Queue` does not work out from others of its numbers: the kinds of what each takes, and of what it is."""
-INVERSES = frozenset({"inverse_latency", "inverse_marginal", "at_latency", "at_marginal", "at_player", "overshoot"})
-"""Those of a price, which are of no use for what changes the price."""
 
 
 class Queue(ABC):
@@ -414,166 +410,3 @@ def _keep(queue: Queue, rate: Array, delay: Array) -> None:
         except AttributeError:
             value, problem = getattr(queue, name), "is a property that gives no array of one float a server"
             raise InputError(name, value, problem, f"give shape ({array.size},)") from None
-
-
-class Composed(Queue):
-    """Banks seen as one bank. A number that a subclass does not say itself is made of those of its `parts`, as `numbers` has it.
-
-    A subclass says what each part gets of an argument, and how the values of the parts are joined.
-
-    Attributes
-    ----------
-    parts : tuple of Queue
-    change : tuple
-        What the bank is made of beside its parts.
-    worked_out : frozenset of str
-        Numbers that are left to `Queue`, which makes them of the others.
-    """
-
-    parts: tuple[Any, ...]
-    change: tuple[Any, ...] = ()
-    worked_out: ClassVar[frozenset[str]] = frozenset()
-
-    def __init_subclass__(cls, mixin: bool = False, **named: Any) -> None:
-        """Add every number that is not said by a class of this kind; to a `mixin` none."""
-        for name, kinds in cls.numbers.items():
-            said_by = next(c for c in cls.__mro__ if name in vars(c))
-            if not mixin and name not in cls.worked_out and not issubclass(said_by, Composed):
-                setattr(cls, name, _made_of_parts(name, kinds, vars(said_by)[name]))
-        super().__init_subclass__(**named)
-
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time l(x), of the latencies of the parts; see `Queue.latency`."""
-        return np.asarray(self._made("latency", self.numbers["latency"], flow, spare))
-
-    @abstractmethod
-    def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        """What each part gets of an argument."""
-
-    @abstractmethod
-    def _join(self, values: list[Any], kind: str) -> Any:
-        """Value for all parts."""
-
-    def _made(self, name: str, kinds: tuple[str, ...], *given: Any) -> Any:
-        values = self._of_parts(name, kinds, *given)
-        return JOINED[kinds[-1]](values) if kinds[-1] in JOINED else self._join(values, kinds[-1])
-
-    def _of_parts(self, name: str, kinds: tuple[str, ...], *given: Any) -> list[Any]:
-        """Value of a number for each part."""
-        values = [getattr(part, name) for part in self.parts]
-        if len(kinds) == 1:
-            return values
-        arguments = zip(*(self._each(g, kind) for g, kind in zip(given, kinds, strict=False)), strict=True)
-        return [method(*its) for method, its in zip(values, arguments, strict=True)]
-
-    def _like(self, parts: Sequence[Queue]) -> Self:
-        """Return other parts seen in the same way."""
-        return type(self)(*parts, *self.change)
-
-    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
-        """Return the bank of the servers at `index`."""
-        change = (c[index] if isinstance(c, np.ndarray) else c for c in self.change)
-        return type(self)(*(part.take(index) for part in self.parts), *change)
-
-    def farther(self, delay: ArrayLike) -> Self:
-        """Return the bank of the parts with longer delays."""
-        each = zip(self.parts, self._each(delay, "time"), strict=True)
-        return self._like([part.farther(more) for part, more in each])
-
-
-JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
-    "any": any,
-    "all": all,
-    "words": lambda values: type(values[0])(chain.from_iterable(values)),
-}
-"""How values that are no numbers are joined, by kind: whether any or all are true; sentences one after the other."""
-
-
-def _made_of_parts(name: str, kinds: tuple[str, ...], known: Any) -> Any:
-    """Return a property or method that makes a number of those of the parts, documented as the one that it replaces."""
-    if len(kinds) == 1:
-        made: cached_property[Any] = cached_property(lambda self: self._made(name, kinds))
-        made.__set_name__(Composed, name)
-        made.__doc__ = known.__doc__
-        return made
-    takes = signature(known)
-
-    @wraps(known, updated=())
-    def method(self: Composed, *given: Any, **named: Any) -> Any:
-        return self._made(name, kinds, *(takes.bind(self, *given, **named).args[1:] if named else given))
-
-    return method
-
-
-class View(Composed):
-    """One bank, `queue`, whose latency is seen in another way: a subclass gives it, and all that depends on it is worked out anew."""
-
-    worked_out = INVERSES | {"marginal", "marginal_slope", "rate_slope"}
-
-    def __init__(self, queue: Any, *change: Any) -> None:
-        self.queue, self.parts, self.change = queue, (queue,), change
-        self.rate, self.delay = queue.rate, queue.delay
-
-    def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        return (value,)
-
-    def _join(self, values: list[Any], kind: str) -> Any:
-        return values[0]
-
-
-class Pool(Composed):
-    """Banks of different families, side by side: one Queue whose servers are theirs, in order.
-
-    Parameters
-    ----------
-    banks : sequence of Queue
-        At least one.
-    """
-
-    def __init__(self, banks: Sequence[Queue]) -> None:
-        if not banks:
-            raise InputError("servers", [], "the system has no server", "give at least one bank")
-        for i, bank in enumerate(banks):
-            if not isinstance(bank, Queue):
-                raise InputError(f"servers[{i}]", bank, "is not a bank of servers", "give MM1, MD1, MG1 or another Queue")
-        self.parts = tuple(whole(bank) for bank in banks)
-        self.edges = tuple(accumulate(map(len, self.parts), initial=0))
-        self.rate = np.concatenate([b.rate for b in self.parts])
-        self.delay = np.concatenate([b.delay for b in self.parts])
-
-    @property
-    def banks(self) -> tuple[Any, ...]:
-        """The banks, in order."""
-        return self.parts
-
-    @property
-    def k(self) -> Array:
-        """Variability of each server, where all families have one, shape (n,)."""
-        return np.concatenate([b.k for b in self.parts])
-
-    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
-        """Return the pool of the servers at `index`, grouped by family (their order within a family kept)."""
-        index = np.arange(len(self))[index] if isinstance(index, slice) else index
-        owner = np.searchsorted(self.edges, index, side="right") - 1
-        there = [(bank, index[owner == j] - self.edges[j]) for j, bank in enumerate(self.parts)]
-        return self._like([bank.take(its) for bank, its in there if its.size])
-
-    def _like(self, parts: Sequence[Queue]) -> Self:
-        return type(self)(parts)
-
-    def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        """The part of the last axis of an array that is each bank's."""
-        if value is None or kind in ("plain", "form"):
-            return (value,) * len(self.parts)
-        value = np.broadcast_to(value, (*np.shape(value)[:-1], len(self)))
-        return [value[..., low:high] for low, high in pairwise(self.edges)]
-
-    def _join(self, values: list[Any], kind: str) -> Any:
-        if kind == "point":
-            return Operation(*(np.concatenate(field, axis=-1) for field in zip(*values, strict=True)))
-        return np.concatenate(values, axis=-1)
-
-
-def as_queue(servers: Queue | Sequence[Queue]) -> Queue:
-    """Return one Queue: a bank as it is, several banks as their `Pool`."""
-    return whole(servers) if isinstance(servers, Queue) else Pool(list(servers))

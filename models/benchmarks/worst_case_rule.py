@@ -23,10 +23,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from scipy.optimize import minimize
 
+from ...reference.composed import Pool
 from ...reference.errors import Array, InputError
 from ...reference.mg1 import MD1, MG1, MM1
 from ...reference.parallel.worst_case import WorstCase, worst_case
-from ...reference.queues import Pool, Queue
+from ...reference.queues import Queue
 from ..core.progress import track
 
 FAILS = 1e-6  # relative, from which the rule is too low by more than rounding

@@ -13,8 +13,9 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
+from ...reference.composed import Composed, Pool, View
 from ...reference.errors import Array, InputError
-from ...reference.queues import Composed, Operation, Pool, Queue, View, store, whole
+from ...reference.queues import Operation, Queue, store, whole
 from ...reference.sums import exact_product
 from .cone import Cone, in_unit_of_its_own, tangent_count
 from .tangents import placed, tangents

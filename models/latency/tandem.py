@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ...reference.composed import INVERSES
 from ...reference.errors import Array, InputError
-from ...reference.queues import INVERSES, whole
+from ...reference.queues import whole
 from .base import ArrayLike, ComposedLatency, Latency
 from .mg1 import MM1
 from .mmc import MMc

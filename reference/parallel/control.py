@@ -15,8 +15,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ..composed import View, as_queue
 from ..errors import Array, InputError, first_bad, numbers, one_number
-from ..queues import ArrayLike, Operation, Queue, View, as_queue
+from ..queues import ArrayLike, Operation, Queue
 from ..sums import exact_sum
 from .optimum_equilibrium import check_one_load, equilibrium, optimum
 

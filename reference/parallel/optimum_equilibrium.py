@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..composed import as_queue
 from ..errors import Array, LoadError, as_loads, first_bad, one_number
-from ..queues import Operation, Queue, as_queue
+from ..queues import Operation, Queue
 from ..sums import EPS, TINY
 from .flow_balance import CELLS, Balance, Price, Rows, Servers, Which, balance, order
 from .initial_price import CLOSE, anchored, first_price

@@ -15,8 +15,9 @@ import math
 
 import numpy as np
 
+from ..composed import Pool, View
 from ..errors import Array, InputError, numbers, one_number
-from ..queues import ArrayLike, Operation, Pool, Queue, View
+from ..queues import ArrayLike, Operation, Queue
 
 
 def check_players(players: float) -> float:

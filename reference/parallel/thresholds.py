@@ -14,8 +14,9 @@ from functools import partial
 import numpy as np
 from numpy.polynomial import Chebyshev
 
+from ..composed import as_queue
 from ..errors import Array
-from ..queues import Queue, as_queue
+from ..queues import Queue
 
 LEAF = 256
 NODES = 24  # on [h, 2h] with a singularity at 0 an interpolant of 24 nodes is wrong by less than 1e-17

@@ -11,9 +11,10 @@ from sojourn.models import Latency, MMc, Tandem
 from sojourn.models.latency import LatencyPool
 from sojourn.models.latency.base import CONES, ComposedLatency, Scaled
 from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers
+from sojourn.reference.composed import Composed, Pool, View
 from sojourn.reference.parallel.control import Led
 from sojourn.reference.parallel.players import Perceived
-from sojourn.reference.queues import NUMBERS, Composed, Pool, Queue, View
+from sojourn.reference.queues import NUMBERS, Queue
 
 OF_OTHER_NUMBERS = {"idle_latency", "total_rate", "spare_capacity", "unit", "reach", "in_unit"}
 OF_THE_CLASS = {"says", "numbers", "rates", "times", "example", "files", "of_fields", "sample"}
