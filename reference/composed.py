@@ -1,6 +1,7 @@
 """Banks made of other banks: side by side, or one of them seen in another way.
 
-A number that such a bank does not say itself is made of those of its parts by the table `Queue.numbers`, so that none is forgotten.
+A number that such a bank does not say itself is made of those of its parts, by the table
+`Queue.numbers`: so none is forgotten.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ import numpy.typing as npt
 from .errors import Array, InputError
 from .queues import ArrayLike, Operation, Queue, whole
 
-INVERSES = frozenset({"inverse_latency", "inverse_marginal", "at_latency", "at_marginal", "at_player", "overshoot"})
+OPERATING = frozenset({"at_latency", "at_marginal", "at_player"})
+INVERSES = OPERATING | {"inverse_latency", "inverse_marginal", "overshoot"}
 """Those of a price, which are of no use for what changes the price."""
 
 
 class Composed(Queue):
-    """Banks seen as one bank. A number that a subclass does not say itself is made of those of its `parts`, as `numbers` has it.
+    """Banks seen as one bank, whose numbers are made of theirs.
 
-    A subclass says what each part gets of an argument, and how the values of the parts are joined.
+    A subclass says what each part gets of an argument, how the values of the parts are joined, and
+    the numbers that are made in another way.
 
     Attributes
     ----------
@@ -69,8 +72,8 @@ class Composed(Queue):
         values = [getattr(part, name) for part in self.parts]
         if len(kinds) == 1:
             return values
-        arguments = zip(*(self._each(g, kind) for g, kind in zip(given, kinds, strict=False)), strict=True)
-        return [method(*its) for method, its in zip(values, arguments, strict=True)]
+        each = [self._each(g, kind) for g, kind in zip(given, kinds, strict=False)]
+        return [method(*its) for method, *its in zip(values, *each, strict=True)]
 
     def _like(self, parts: Sequence[Queue]) -> Self:
         """Return other parts seen in the same way."""
@@ -92,11 +95,11 @@ JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
     "all": all,
     "words": lambda values: type(values[0])(chain.from_iterable(values)),
 }
-"""How values that are no numbers are joined, by kind: whether any or all are true; sentences one after the other."""
+"""How values that are no numbers are joined, by kind."""
 
 
 def _made_of_parts(name: str, kinds: tuple[str, ...], known: Any) -> Any:
-    """Return a property or method that makes a number of those of the parts, documented as the one that it replaces."""
+    """Return a property or method that makes a number of the parts', documented as what it replaces."""
     if len(kinds) == 1:
         made: cached_property[Any] = cached_property(lambda self: self._made(name, kinds))
         made.__set_name__(Composed, name)
@@ -106,13 +109,18 @@ def _made_of_parts(name: str, kinds: tuple[str, ...], known: Any) -> Any:
 
     @wraps(known, updated=())
     def method(self: Composed, *given: Any, **named: Any) -> Any:
-        return self._made(name, kinds, *(takes.bind(self, *given, **named).args[1:] if named else given))
+        if named:
+            given = takes.bind(self, *given, **named).args[1:]
+        return self._made(name, kinds, *given)
 
     return method
 
 
 class View(Composed):
-    """One bank, `queue`, whose latency is seen in another way: a subclass gives it, and all that depends on it is worked out anew."""
+    """One bank, `queue`, whose latency is seen in another way.
+
+    A subclass gives the latency; what depends on it is worked out anew.
+    """
 
     worked_out = INVERSES | {"marginal", "marginal_slope", "rate_slope"}
 

@@ -135,7 +135,10 @@ def as_loads(load: object) -> Array:
 
 
 def loads_below(most: float, load: object, nothing: str, full: str, remedy: str) -> Array:
-    """Return loads above 0 and below the largest that a system can carry; LoadError on others, saying what is wrong with none and with that."""
+    """Return loads above 0 and below the largest that a system can carry; LoadError on others.
+
+    `nothing` and `full` are what is wrong with no load, and with one that is too large.
+    """
     array = as_loads(load)
     first_bad("load", array, array > 0, nothing, "give a load above 0", LoadError)
     first_bad("load", array, array < most, f"not below the maximum {most:.12g}: {full}", remedy, LoadError)

@@ -117,7 +117,7 @@ class PollaczekKhinchine(Operated):
 
 @dataclass(frozen=True, eq=False)
 class OneVariability(PollaczekKhinchine):
-    """Servers whose service times are all of one coefficient of variation, `one_cv`: a number, so that no array is made of it."""
+    """Servers whose service times are all of one coefficient of variation, `one_cv`."""
 
     rate: Any
     delay: Any = 0.0

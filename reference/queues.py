@@ -85,7 +85,7 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "at_player": ("time", "plain", "point"),
     "overshoot": ("time", "rate", "rate", "rate", "total"),
 }
-"""Numbers of a bank that `Queue` does not work out from others of its numbers: the kinds of what each takes, and of what it is."""
+"""Numbers that every bank has, but those that are sums of others: the kinds of what each takes, and of what it is."""
 
 
 class Queue(ABC):
@@ -116,7 +116,7 @@ class Queue(ABC):
 
     @property
     def banks(self) -> tuple[Any, ...]:
-        """The banks of one family that this one is made of, side by side: itself, but for a `Pool`."""
+        """Banks of one family that this one is made of, side by side: itself, but for a `Pool`."""
         return (self,)
 
     @property
@@ -274,12 +274,14 @@ class Queue(ABC):
 
     def _with(self, **changed: Any) -> Self:
         """Return a bank of the same servers but for some of what they are made of."""
-        return store(object.__new__(type(self)), **{**{name: getattr(self, name) for name in self._stored()}, **changed})
+        stored = {name: getattr(self, name) for name in self._stored()}
+        return store(object.__new__(type(self)), **{**stored, **changed})
 
     def _point(self, flow: ArrayLike, spare: ArrayLike | None = None) -> tuple[Array, Array]:
         """Flow and spare capacity as arrays."""
         flow = np.asarray(flow, dtype=np.float64)
-        return flow, self.spare_capacity(flow) if spare is None else np.asarray(spare, dtype=np.float64)
+        spare = self.spare_capacity(flow) if spare is None else np.asarray(spare, dtype=np.float64)
+        return flow, spare
 
     def _operation(self, flow: Array, slope: Callable[[Array], Array]) -> Operation:
         """Operating point at a flow: that of a price rises by one over the slope of the price."""
@@ -307,9 +309,10 @@ class Operated(Queue):
         return self.at_marginal(self._excess(marginal)).flow
 
     def _excess(self, price: ArrayLike) -> Array:
-        """How far a price is above the idle latency: without the delay first, which may be much longer than all else."""
+        """How far a price is above the idle latency, or 0."""
         price = np.asarray(price, dtype=np.float64)
-        return np.where(price > self.idle_latency, np.maximum((price - self.delay) - self.service, 0.0), 0.0)
+        above = (price - self.delay) - self.service  # the delay may be much longer than all else
+        return np.where(price > self.idle_latency, np.maximum(above, 0.0), 0.0)
 
 
 def _halve(function: Callable[[Array], Array], value: Array, low: Array, high: Array) -> Array:

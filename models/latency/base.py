@@ -178,7 +178,7 @@ class Latency(Queue):
 
 
 class ComposedLatency(Composed, Latency, mixin=True):
-    """Banks seen as one, with their cones: those of the parts where all parts have one, else tangents of the whole."""
+    """Banks seen as one, with their cones: of the parts where all have one, else tangents of the whole."""
 
     def _made(self, name: str, kinds: tuple[str, ...], *given: Any) -> Any:
         if name not in CONES:
@@ -191,7 +191,10 @@ class ComposedLatency(Composed, Latency, mixin=True):
         return Cone(value, constraints, frozenset().union(*(c.kinds for c in cones)))
 
     def _of_cones(self, cone: str) -> bool:
-        """Whether each part writes its own: solvers fail on exponential cones beside many tangents, so that beside some, all are tangents."""
+        """Whether each part writes its own.
+
+        Solvers fail on exponential cones beside many tangents, so that beside some, all are tangents.
+        """
         return self.exact(cone) or self.tangent_points is not None
 
     def touching(self, points: Array) -> Self:
@@ -205,7 +208,7 @@ class ComposedLatency(Composed, Latency, mixin=True):
 
 
 class Scaled(ComposedLatency, View):
-    """Servers of any family with other units of rate and time, where the family does not say what its numbers become."""
+    """Servers of any family in other units, where it does not say what its numbers become."""
 
     worked_out = frozenset()
     scaled = Latency.scaled
@@ -213,13 +216,15 @@ class Scaled(ComposedLatency, View):
     def __init__(self, queue: Latency, rate: float, time: float) -> None:
         super().__init__(queue, rate, time)
         self.rate, self.delay, self.forms = queue.rate * rate, queue.delay * time, queue.forms
-        self.per = {"rate": rate, "spare": rate, "time": time, "total": rate * time, "slope": time / rate}
+        self.per = {"rate": rate, "spare": rate, "time": time, "total": rate * time}
+        self.per["slope"] = time / rate
 
     @cached_property
     def rate_error(self) -> Array:
         """What rounding left out of the rates in the new unit; see `Queue.rate_error`."""
         finite, factor = np.where(np.isfinite(self.rate), self.queue.rate, 0.0), self.per["rate"]
-        return np.asarray(exact_product(finite, np.array(factor))[1] + self.queue.rate_error * factor)
+        lost = exact_product(finite, np.array(factor))[1]
+        return np.asarray(lost + self.queue.rate_error * factor)
 
     def _of_cones(self, cone: str) -> bool:
         return self.exact(cone)
@@ -229,7 +234,8 @@ class Scaled(ComposedLatency, View):
 
     def _join(self, values: list[Any], kind: str) -> Any:
         if kind == "point":
-            return Operation(*(v * f for v, f in zip(values[0], (self.per["rate"], self.per["rate"], 1.0 / self.per["slope"]), strict=True)))
+            flow, spare, slope = values[0]
+            return Operation(flow * self.per["rate"], spare * self.per["rate"], slope / self.per["slope"])
         return super()._join([v * self.per[kind] for v in values], kind)
 
 
@@ -253,7 +259,9 @@ class LatencyPool(Pool, ComposedLatency):
         return super()._each(value, kind)
 
     def _join(self, values: list[Any], kind: str) -> Any:
-        return cp.hstack(values) if isinstance(values[0], cp.Expression) else super()._join(values, kind)
+        if isinstance(values[0], cp.Expression):
+            return cp.hstack(values)
+        return super()._join(values, kind)
 
 
 def parameters(family: type[Latency]) -> dict[str, bool]:

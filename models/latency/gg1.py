@@ -21,7 +21,7 @@ from .mg1 import PollaczekKhinchineCones
 
 @dataclass(frozen=True, eq=False)
 class GG1(Latency):
-    """Fields of servers with any times between arrivals and any service times, told by their coefficients of variation."""
+    """Servers of any times between arrivals and service times, by their coefficients of variation."""
 
     rate: Any
     arrival_cv: Any

@@ -88,10 +88,12 @@ class Tandem(ComposedLatency):
         return np.asarray(one + other)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        """The same for both; but each has its own spare capacity, and is written in its own first form."""
+        """The same for both, but its own spare capacity and its own first form of a cone."""
         if value is None or kind == "form":
             return None, None
-        return [value if kind != "spare" else self._more(queue) + np.asarray(value) for queue in self.parts]
+        if kind == "spare":
+            return [self._more(queue) + np.asarray(value) for queue in self.parts]
+        return value, value
 
     def _more(self, queue: Latency) -> Array:
         """What one of both has of spare capacity beyond that of the pair."""
