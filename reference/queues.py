@@ -229,8 +229,8 @@ class Queue(ABC):
         low, high = self.at_marginal(excess).flow, self.at_latency(excess).flow
         bounded = np.isfinite(high)
         low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
-        flow = _halve(lambda x: own * self.marginal(x) + (1.0 - own) * self.latency(x), price, low, high)
-        flow = np.where(bounded, flow, np.inf)
+        ends = halved(lambda x: own * self.marginal(x) + (1.0 - own) * self.latency(x) - price, low, high)
+        flow = np.where(bounded, 0.5 * (ends[0] + ends[1]), np.inf)
         return self._operation(flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x))
 
     @property
@@ -315,15 +315,15 @@ class Operated(Queue):
         return np.where(price > self.idle_latency, np.maximum(above, 0.0), 0.0)
 
 
-def _halve(function: Callable[[Array], Array], value: Array, low: Array, high: Array) -> Array:
-    """Point between `low` and `high` where an increasing function has a value."""
+def halved(function: Callable[[Array], Array], low: Array, high: Array) -> tuple[Array, Array]:
+    """Return neighbouring floats between which an increasing function reaches 0."""
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        above = function(middle) > value
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-        if np.all(high - low <= 2 * np.spacing(high)):
+        if np.all((middle == low) | (middle == high)):
             break
-    return 0.5 * (low + high)
+        above = function(middle) >= 0
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return low, high
 
 
 def bank_arrays(**given: object) -> dict[str, Array]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ..composed import as_queue
 from ..errors import Array, LoadError, as_loads, first_bad, one_number
-from ..queues import Operation, Queue
+from ..queues import Operation, Queue, halved
 from ..sums import EPS, TINY
 from .flow_balance import CELLS, Balance, Price, Rows, Servers, Which, balance, order
 from .initial_price import CLOSE, anchored, first_price
@@ -267,12 +267,7 @@ def _share_jump(servers: Servers, load: Array, price: Price) -> Fields:
         high, wide = np.where(short, high + wide, high), 4.0 * wide
     while np.any(long := (low > floor) & (residual(low) <= 0)):
         low, wide = np.where(long, np.maximum(low - wide, floor), low), 4.0 * wide
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if np.all((middle == low) | (middle == high)):
-            break
-        short = residual(middle) > 0
-        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    low, high = halved(lambda above: -residual(above), low, high)
     part = residual(low)
     part /= part - residual(high)
     parts = []
