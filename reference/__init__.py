@@ -1,55 +1,10 @@
 """Closed forms and exact algorithms in NumPy and SciPy: what the convex models are checked against."""
 
+from .composed import Pool
 from .errors import InputError, LoadError
 from .mg1 import MD1, MG1, MM1
-from .parallel import (
-    CandidateWorstCase,
-    Controlled,
-    LimitedSplit,
-    Sensitivity,
-    Split,
-    Thresholds,
-    WorstCase,
-    candidate_worst_case,
-    controlled,
-    equilibrium,
-    limited_optimum,
-    optimum,
-    price_of_anarchy,
-    price_of_optimum,
-    saturation_limit,
-    sensitivity,
-    thresholds,
-    tolls,
-    worst_case,
-)
-from .queues import Pool, Queue
+from .parallel import *  # noqa: F403  all that it names below
+from .parallel import __all__ as _of_parallel_servers
+from .queues import Queue
 
-__all__ = [
-    "MD1",
-    "MG1",
-    "MM1",
-    "CandidateWorstCase",
-    "Controlled",
-    "InputError",
-    "LimitedSplit",
-    "LoadError",
-    "Pool",
-    "Queue",
-    "Sensitivity",
-    "Split",
-    "Thresholds",
-    "WorstCase",
-    "candidate_worst_case",
-    "controlled",
-    "equilibrium",
-    "limited_optimum",
-    "optimum",
-    "price_of_anarchy",
-    "price_of_optimum",
-    "saturation_limit",
-    "sensitivity",
-    "thresholds",
-    "tolls",
-    "worst_case",
-]
+__all__ = ["MD1", "MG1", "MM1", "InputError", "LoadError", "Pool", "Queue", *_of_parallel_servers]

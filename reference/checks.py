@@ -32,20 +32,17 @@ SAY = "give `marginal` or `latency_slope`, which a family that has kinks or nois
 def check_shape(name: str, x: Array, y: Array, *, bounded: bool) -> None:
     """Raise InputError on the first of rising loads `x` at which the latencies `y` are not finite, negative, falling or not convex."""
     if not bounded:  # far out an unbounded load may be too much for a float
-        x, y = x[: max(2, int(np.argmin(np.isfinite(y))) or len(y))], y[: max(2, int(np.argmin(np.isfinite(y))) or len(y))]
-    if np.any(bad := ~np.isfinite(y)):
-        k = int(np.argmax(bad))
+        known = max(2, int(np.argmin(np.isfinite(y))) or len(y))
+        x, y = x[:known], y[:known]
+    for k in np.flatnonzero(~np.isfinite(y)):
         raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is not finite", "give its rate, the load that it must stay below")
-    if np.any(bad := y < 0):
-        k = int(np.argmax(bad))
+    for k in np.flatnonzero(y < 0):
         raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is a negative latency", "give a latency of 0 or more")
-    if np.any(bad := y[1:] < y[:-1] * (1 - ROUNDING)):
-        k = int(np.argmax(bad))
+    for k in np.flatnonzero(y[1:] < y[:-1] * (1 - ROUNDING)):
         raise InputError(name, float(y[k + 1]), f"at load {x[k + 1]:.6g} falls from {y[k]:.6g} at {x[k]:.6g}", "a latency must not fall")
     rise = np.diff(y) / np.diff(x)
     noise = ROUNDING * (rise[:-1] + rise[1:]) + 1e-14 * y[1:-1] / np.minimum(np.diff(x)[:-1], np.diff(x)[1:])
-    if np.any(bad := rise[1:] < rise[:-1] - noise):
-        k = int(np.argmax(bad))
+    for k in np.flatnonzero(rise[1:] < rise[:-1] - noise):
         problem = f"at load {x[k + 1]:.6g} is not convex: it rises by {rise[k]:.6g} a job before and {rise[k + 1]:.6g} after"
         raise InputError(name, float(y[k + 1]), problem, "a latency must be convex; fit one with Measured")
 
@@ -123,25 +120,22 @@ def potential(queue: Queue, points: Array) -> str:
 
 def inverses(queue: Queue, points: Array, *, own: bool = False) -> str:
     """Flows at a price have that price; 0 below that of an empty server. All, or those alone that the family has of its `own`."""
-    for name, price in (("inverse_latency", queue.latency), ("inverse_marginal", queue.marginal)):
+    for name in ("inverse_latency", "inverse_marginal", "at_latency", "at_marginal"):
         if own and not queue.says(name):
             continue
+        how, of = name.split("_")
+        price: Callable[[Array], Array] = getattr(queue, of)
         at = price(points)
-        flow = getattr(queue, name)(at)
-        # where the price hardly rises, many flows have it: what counts is the price of the flow
-        reached = at < queue.ceiling
-        # an infinite flow at a price that is reached is none: it is read as no flow, whose price is another
-        back = np.where(reached, price(np.where(np.isfinite(flow), flow, 0.0)), at)
-        worst(f"{name.removeprefix('inverse_')} of {name}", "the one that it was asked for", back, at, points, NEAR * at, CORRECT)
+        flow = getattr(queue, name)(at) if how == "inverse" else getattr(queue, name)(at - queue.idle_latency).flow
+        # where the price hardly rises, many flows have it: what counts is the price of the flow; and an infinite flow at a price that is
+        # reached is none: it is read as no flow, whose price is another
+        back = np.where(at < queue.ceiling, price(np.where(np.isfinite(flow), flow, 0.0)), at)
+        if how == "at":
+            worst(name, "the flow of that price", back, at, points, NEAR * at, "correct it, or leave it out")
+            continue
+        worst(f"{of} of {name}", "the one that it was asked for", back, at, points, NEAR * at, CORRECT)
         below = getattr(queue, name)(0.5 * queue.idle_latency)[None]
         worst(name, "0 below the latency of an empty server", below, np.zeros_like(below), below, SAME * points[:1], "return 0 there")
-    for name, price in (("at_latency", queue.latency), ("at_marginal", queue.marginal)):
-        if own and not queue.says(name):
-            continue
-        at = price(points)
-        flow = getattr(queue, name)(at - queue.idle_latency).flow
-        back = np.where(at < queue.ceiling, price(np.where(np.isfinite(flow), np.minimum(flow, points[-1]), 0.0)), at)
-        worst(name, "the flow of that price", back, at, points, NEAR * at, "correct it, or leave it out")
     return "price of the flow at a price"
 
 

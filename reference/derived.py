@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import Array
+from .sums import EPS, TINY
 
 ArrayLike = npt.ArrayLike
 STEP = 0.01  # first step, of the distance to the nearer end of the capacity
@@ -22,7 +23,6 @@ LIGHT = 1e-6  # part of the capacity below which a slope is taken there
 ODD = np.array([[0, 4 / 5, -1 / 5, 4 / 105, -1 / 280], [0, 3 / 4, -3 / 20, 1 / 60, 0], [0, 2 / 3, -1 / 12, 0, 0]])
 EVEN = np.array([[-205 / 144, 8 / 5, -1 / 5, 8 / 315, -1 / 560], [-49 / 36, 3 / 2, -3 / 20, 1 / 90, 0], [-5 / 4, 4 / 3, -1 / 12, 0, 0]])
 ODD, EVEN = (np.stack([w[0], w[0] - w[1], w[1] - w[2]]) for w in (ODD, EVEN))
-EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 PROBE = 3e-6  # step of secants, relative: its square and rounding over it are both about 1e-11
 LOG_FULL = 36.0  # log of flow over spare capacity at which they are a rounding error apart
 LOG_MOST = 700.0  # nearly the log of the largest float
@@ -94,8 +94,7 @@ def integral(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -
         s = end * part
         x = np.where(finite, -capacity * np.expm1(-np.where(finite, s, 0.0)), s)
         weight = np.where(finite, capacity * np.exp(-np.where(finite, s, 0.0)), 1.0)
-        out: Array = function(np.minimum(x, flow)) * weight * end / scale
-        return out
+        return np.asarray(function(np.minimum(x, flow)) * weight * end / scale)
 
     smaller, larger = (np.tensordot(w, at(s.reshape(-1, *(1,) * end.ndim)), axes=1) for s, w in _gauss())
     if np.all(np.abs(larger - smaller) <= 1e-13):
@@ -103,8 +102,7 @@ def integral(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -
     from scipy.integrate import quad_vec  # sojourn.reference is to import in a blink
 
     mean, _ = quad_vec(at, 0.0, 1.0, epsabs=1e-13, epsrel=1e-13, norm="max", limit=200)
-    out: Array = scale * mean
-    return out
+    return np.asarray(scale * mean)
 
 
 @cache
@@ -136,8 +134,7 @@ def flow_at(function: Callable[[Array], Array], price: ArrayLike, idle: Array, r
         with np.errstate(over="ignore", invalid="ignore"):
             value = function(flow(full))
             ratio = (value - price) / (value + price)
-        part: Array = np.where(np.isinf(value), 1.0, ratio).flat[where]
-        return part
+        return np.asarray(np.where(np.isinf(value), 1.0, ratio).flat[where])
 
     low, high = np.full(wanted.shape, -LOG_MOST), np.where(finite, LOG_FULL, LOG_MOST).flat[wanted]
     out = np.zeros(shape)
@@ -178,5 +175,4 @@ def overshoot(function: Callable[[Array], Array], price: Array, flow: Array, rat
     # at an end only one side counts, and the price need not be met there
     upwards = np.maximum(here - right + np.maximum(last - right, 0.0), 0.0) + after
     downwards = np.maximum(here - left + np.maximum(first - left, 0.0), 0.0) + before
-    out: Array = np.where(flow <= start, upwards, np.where(flow >= end, downwards, amid))
-    return out
+    return np.asarray(np.where(flow <= start, upwards, np.where(flow >= end, downwards, amid)))

@@ -125,9 +125,34 @@ def one_number(field: str, value: object) -> float:
     return float(array)
 
 
+def as_loads(load: object) -> Array:
+    """Return finite loads as an array of shape () or (K,); LoadError on others."""
+    array = numbers("load", load)
+    if array.ndim > 1:
+        raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
+    first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)
+    return array
+
+
+def loads_below(most: float, load: object, nothing: str, full: str, remedy: str) -> Array:
+    """Return loads above 0 and below the largest that a system can carry; LoadError on others.
+
+    `nothing` and `full` are what is wrong with no load, and with one that is too large.
+    """
+    array = as_loads(load)
+    first_bad("load", array, array > 0, nothing, "give a load above 0", LoadError)
+    first_bad("load", array, array < most, f"not below the maximum {most:.12g}: {full}", remedy, LoadError)
+    return array
+
+
+def one_load_of(loads: Array) -> float:
+    """Return the load, where there is one; LoadError on a list of them."""
+    if loads.ndim:
+        raise LoadError("load", loads.tolist(), "is not one number", "give one load here")
+    return float(loads)
+
+
 def first_bad(field: str, value: Array, good: Any, problem: str, remedy: str, error: type[InputError] = InputError) -> None:
     """Raise `error` at the first entry of `value` where `good` is false, naming its index."""
-    bad = np.flatnonzero(~np.atleast_1d(good))
-    if bad.size:
-        place = f"{field}[{bad[0]}]" if value.ndim else field
-        raise error(place, np.atleast_1d(value).ravel()[bad[0]], problem, remedy)
+    for i in np.flatnonzero(~np.atleast_1d(good)):
+        raise error(f"{field}[{i}]" if value.ndim else field, np.atleast_1d(value).ravel()[i], problem, remedy)

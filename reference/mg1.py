@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .errors import Array
-from .queues import ArrayLike, Operation, Queue, check_servers
+from .queues import ArrayLike, Operated, Operation, check_servers
 
 
 def log_excess(used: Array, left: Array | None = None) -> Array:
@@ -28,7 +28,7 @@ def log_excess(used: Array, left: Array | None = None) -> Array:
     return np.where(used <= 0.25, light, -(np.log1p(-used) if left is None else np.log(left)) - used)
 
 
-class PollaczekKhinchine(Queue):
+class PollaczekKhinchine(Operated):
     """M/G/1 in its general form, l(x) = d + s + k x / (mu (mu - x)), with the service time s = 1/mu; M/M/1 and M/D/1 differ in k alone.
 
     Pollaczek and Khinchine's mean; eq. (28) of Mancuso et al. k = (1 + cv^2)/2, with cv the coefficient of variation of the service time.
@@ -49,14 +49,12 @@ class PollaczekKhinchine(Queue):
     @cached_property
     def service(self) -> Array:
         """Latency of an empty server beyond its delay, shape (n,): the mean service time 1/mu."""
-        out: Array = self.pause + self.work / self.rate
-        return out
+        return np.asarray(self.pause + self.work / self.rate)
 
     @property
     def fixed(self) -> Array:
         """The part e of the latency e + k/(mu - x) that no load moves, shape (n,)."""
-        out: Array = self.delay + self.pause + (self.work - self.k) / self.rate
-        return out
+        return np.asarray(self.delay + self.pause + (self.work - self.k) / self.rate)
 
     @cached_property
     def _pace(self) -> Array:
@@ -67,36 +65,26 @@ class PollaczekKhinchine(Queue):
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time l(x) = d + s + k x / (mu (mu - x)); see `Queue.latency`."""
         flow, spare = self._point(flow, spare)
-        out: Array = self.delay + self.pause + (self.work + self.k * flow / spare) / self.rate
-        return out
+        return np.asarray(self.delay + self.pause + (self.work + self.k * flow / spare) / self.rate)
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu; see `Queue.marginal`."""
         flow, spare = self._point(flow, spare)
-        out: Array = self.delay + self.pause + (self.work + self.k * flow * (self.rate + spare) / spare**2) / self.rate
-        return out
+        return np.asarray(self.delay + self.pause + (self.work + self.k * flow * (self.rate + spare) / spare**2) / self.rate)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""
         used = np.asarray(flow, dtype=np.float64) / self.rate
         return self.idle_latency * self.rate * used + self.k * log_excess(used)
 
-    def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency L: (L - m) mu^2 / (k + (L - m) mu); eqs. (25), (33)."""
-        return self.at_latency(self._excess(latency)).flow
-
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay c: mu (1 - 1/sqrt(1 + (c - m) mu/k)); eqs. (22), (31)."""
-        return self.at_marginal(self._excess(marginal)).flow
-
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency, k/(mu - x)^2."""
-        flow, spare = self._point(flow, None)
+        flow, spare = self._point(flow)
         return self.k / spare**2
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, 2 k mu/(mu - x)^3."""
-        flow, spare = self._point(flow, None)
+        flow, spare = self._point(flow)
         return 2.0 * self.k * self.rate / spare**3
 
     def at_latency(self, excess: ArrayLike) -> Operation:
@@ -124,19 +112,33 @@ class PollaczekKhinchine(Queue):
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate; a pause is as long at any."""
-        out: Array = -(self.marginal(flow) - self.delay - self.pause) / self.rate
-        return out
-
-    def _point(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array]:
-        flow = np.asarray(flow, dtype=np.float64)
-        return flow, self.spare_capacity(flow) if spare is None else np.asarray(spare, dtype=np.float64)
-
-    def _excess(self, price: ArrayLike) -> Array:
-        return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
+        return np.asarray(-(self.marginal(flow) - self.delay - self.pause) / self.rate)
 
 
 @dataclass(frozen=True, eq=False)
-class MM1(PollaczekKhinchine):
+class OneVariability(PollaczekKhinchine):
+    """Servers whose service times are all of one coefficient of variation, `one_cv`."""
+
+    rate: Any
+    delay: Any = 0.0
+
+    one_cv: ClassVar[float]
+
+    def __post_init__(self) -> None:
+        check_servers(self)
+
+    @property
+    def cv(self) -> Array:
+        """Coefficient of variation of the service time, shape (n,)."""
+        return np.broadcast_to(self.one_cv, self.rate.shape)
+
+    @property
+    def k(self) -> Array:
+        """Variability, shape (n,)."""
+        return np.broadcast_to((1.0 + self.one_cv**2) / 2.0, self.rate.shape)
+
+
+class MM1(OneVariability):
     """M/M/1 servers at a distance: l(x) = delay + 1/(rate - x); eq. (20) of Mancuso et al.
 
     Parameters
@@ -157,25 +159,10 @@ class MM1(PollaczekKhinchine):
     array([0.025 , 0.0175])
     """
 
-    rate: Any
-    delay: Any = 0.0
-
-    def __post_init__(self) -> None:
-        check_servers(self)
-
-    @property
-    def k(self) -> Array:
-        """Variability, 1."""
-        return np.broadcast_to(1.0, self.rate.shape)
-
-    @property
-    def cv(self) -> Array:
-        """Coefficient of variation of the service time, 1."""
-        return np.broadcast_to(1.0, self.rate.shape)
+    one_cv = 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class MD1(PollaczekKhinchine):
+class MD1(OneVariability):
     """M/D/1 servers at a distance: `MG1` with cv = 0; parameters as `MM1`.
 
     Examples
@@ -184,21 +171,7 @@ class MD1(PollaczekKhinchine):
     array([0.015])
     """
 
-    rate: Any
-    delay: Any = 0.0
-
-    def __post_init__(self) -> None:
-        check_servers(self)
-
-    @property
-    def k(self) -> Array:
-        """Variability, 1/2."""
-        return np.broadcast_to(0.5, self.rate.shape)
-
-    @property
-    def cv(self) -> Array:
-        """Coefficient of variation of the service time, 0."""
-        return np.broadcast_to(0.0, self.rate.shape)
+    one_cv = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,5 +208,4 @@ class MG1(PollaczekKhinchine):
     @property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
-        variability: Array = (1.0 + self.cv**2) / 2.0
-        return variability
+        return np.asarray((1.0 + self.cv**2) / 2.0)

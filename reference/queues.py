@@ -7,10 +7,10 @@ Time is in any unit, rates in jobs per that unit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property, wraps
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,10 @@ import numpy.typing as npt
 from .checks import fit_together
 from .derived import curvature, flow_at, integral, overshoot, slope
 from .errors import Array, InputError, first_bad, numbers
-from .sums import exact_sum
+from .sums import TINY, exact_sum
 
 ArrayLike = npt.ArrayLike
+Bank = TypeVar("Bank")
 HALVINGS = 100  # of a bracket, until its ends are neighbouring floats
 
 
@@ -65,6 +66,26 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
 
 BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")  # methods that are infinite from the rate on
+NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "rate_error": ("rate",),
+    "service": ("time",),
+    "ceiling": ("time",),
+    "derived": ("any",),
+    "trusted": ("all",),
+    "latency": ("rate", "spare", "time"),
+    "marginal": ("rate", "spare", "time"),
+    "potential": ("rate", "total"),
+    "latency_slope": ("rate", "slope"),
+    "marginal_slope": ("rate", "slope"),
+    "rate_slope": ("rate", "slope"),
+    "inverse_latency": ("time", "rate"),
+    "inverse_marginal": ("time", "rate"),
+    "at_latency": ("time", "point"),
+    "at_marginal": ("time", "point"),
+    "at_player": ("time", "plain", "point"),
+    "overshoot": ("time", "rate", "rate", "rate", "total"),
+}
+"""Numbers that every bank has, but those that are sums of others: the kinds of what each takes, and of what it is."""
 
 
 class Queue(ABC):
@@ -81,6 +102,7 @@ class Queue(ABC):
 
     rate: Array
     delay: Array
+    numbers: ClassVar[Mapping[str, tuple[str, ...]]] = NUMBERS
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make what a family computes infinite from the rate on: there a queue grows without bound, whatever a formula says."""
@@ -91,6 +113,11 @@ class Queue(ABC):
 
     def __len__(self) -> int:
         return int(self.rate.size)
+
+    @property
+    def banks(self) -> tuple[Any, ...]:
+        """Banks of one family that this one is made of, side by side: itself, but for a `Pool`."""
+        return (self,)
 
     @property
     def rate_error(self) -> Array:
@@ -202,8 +229,8 @@ class Queue(ABC):
         low, high = self.at_marginal(excess).flow, self.at_latency(excess).flow
         bounded = np.isfinite(high)
         low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
-        flow = _halve(lambda x: own * self.marginal(x) + (1.0 - own) * self.latency(x), price, low, high)
-        flow = np.where(bounded, flow, np.inf)
+        ends = halved(lambda x: own * self.marginal(x) + (1.0 - own) * self.latency(x) - price, low, high)
+        flow = np.where(bounded, 0.5 * (ends[0] + ends[1]), np.inf)
         return self._operation(flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x))
 
     @property
@@ -238,23 +265,29 @@ class Queue(ABC):
 
     def farther(self, delay: ArrayLike) -> Self:
         """Return the same servers with their delays longer by `delay`, shape (n,)."""
-        new = self.take(slice(None))
-        object.__setattr__(new, "delay", self.delay + np.asarray(delay, dtype=np.float64))
-        return new
+        return self._with(delay=self.delay + np.asarray(delay, dtype=np.float64))
+
+    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
+        """Return the bank of the servers at `index`, in that order."""
+        stored = ((name, getattr(self, name)) for name in self._stored())
+        return self._with(**{name: value[index] for name, value in stored if isinstance(value, np.ndarray)})
+
+    def _with(self, **changed: Any) -> Self:
+        """Return a bank of the same servers but for some of what they are made of."""
+        stored = {name: getattr(self, name) for name in self._stored()}
+        return store(object.__new__(type(self)), **{**stored, **changed})
+
+    def _point(self, flow: ArrayLike, spare: ArrayLike | None = None) -> tuple[Array, Array]:
+        """Flow and spare capacity as arrays."""
+        flow = np.asarray(flow, dtype=np.float64)
+        spare = self.spare_capacity(flow) if spare is None else np.asarray(spare, dtype=np.float64)
+        return flow, spare
 
     def _operation(self, flow: Array, slope: Callable[[Array], Array]) -> Operation:
         """Operating point at a flow: that of a price rises by one over the slope of the price."""
         bounded = np.isfinite(flow)
         steep = np.where(bounded, slope(np.where(bounded, flow, 0.0)), np.inf)
-        return Operation(flow, self.spare_capacity(np.where(bounded, flow, 0.0)), 1.0 / np.maximum(steep, np.finfo(float).tiny))
-
-    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
-        """Return the bank of the servers at `index`, in that order."""
-        new = object.__new__(type(self))
-        for name in self._stored():
-            value = getattr(self, name)
-            object.__setattr__(new, name, value[index] if isinstance(value, np.ndarray) else value)
-        return new
+        return Operation(flow, self.spare_capacity(np.where(bounded, flow, 0.0)), 1.0 / np.maximum(steep, TINY))
 
     def _stored(self) -> list[str]:
         """Names of what a bank is made of: not of what is derived from all its servers and kept."""
@@ -264,15 +297,33 @@ class Queue(ABC):
         return [name for name in vars(self) if not isinstance(getattr(type(self), name, None), cached_property)]
 
 
-def _halve(function: Callable[[Array], Array], value: Array, low: Array, high: Array) -> Array:
-    """Point between `low` and `high` where an increasing function has a value."""
+class Operated(Queue):
+    """A bank that says its operating points, and finds the flow at a price by them."""
+
+    def inverse_latency(self, latency: ArrayLike) -> Array:
+        """Flow at a latency; see `Queue.inverse_latency`."""
+        return self.at_latency(self._excess(latency)).flow
+
+    def inverse_marginal(self, marginal: ArrayLike) -> Array:
+        """Flow at a marginal delay; see `Queue.inverse_marginal`."""
+        return self.at_marginal(self._excess(marginal)).flow
+
+    def _excess(self, price: ArrayLike) -> Array:
+        """How far a price is above the idle latency, or 0."""
+        price = np.asarray(price, dtype=np.float64)
+        above = (price - self.delay) - self.service  # the delay may be much longer than all else
+        return np.where(price > self.idle_latency, np.maximum(above, 0.0), 0.0)
+
+
+def halved(function: Callable[[Array], Array], low: Array, high: Array) -> tuple[Array, Array]:
+    """Return neighbouring floats between which an increasing function reaches 0."""
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        above = function(middle) > value
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-        if np.all(high - low <= 2 * np.spacing(high)):
+        if np.all((middle == low) | (middle == high)):
             break
-    return 0.5 * (low + high)
+        above = function(middle) >= 0
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return low, high
 
 
 def bank_arrays(**given: object) -> dict[str, Array]:
@@ -291,18 +342,20 @@ def bank_arrays(**given: object) -> dict[str, Array]:
         if a.size == 0:
             raise InputError(name, [], "the system has no server", "give at least one")
         if a.size not in (1, n):
-            other = next(k for k, b in arrays.items() if b.size == n)
-            raise InputError(
-                name,
-                a.tolist(),
-                f"has {a.size} values where {other} has {n}",
-                "give one value per server, or one for all",
-            )
+            problem = f"has {a.size} values where {next(k for k, b in arrays.items() if b.size == n)} has {n}"
+            raise InputError(name, a.tolist(), problem, "give one value per server, or one for all")
         first_bad(name, a, np.isfinite(a), "is not finite", "give a finite number")
     out = {name: np.ascontiguousarray(np.broadcast_to(a, (n,))) for name, a in arrays.items()}
     for a in out.values():
         a.flags.writeable = False
     return out
+
+
+def store(bank: Bank, **values: Any) -> Bank:
+    """Return a bank, frozen or not, after some of its fields were set."""
+    for name, value in values.items():
+        object.__setattr__(bank, name, value)
+    return bank
 
 
 def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
@@ -313,8 +366,7 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
     for name in names:
         what = "a delay" if name == "delay" else "a coefficient of variation" if name.endswith("cv") else "it"
         first_bad(name, arrays[name], arrays[name] >= 0, f"{what} cannot be negative", "give 0 or more")
-    for name, array in arrays.items():
-        object.__setattr__(bank, name, array)
+    store(bank, **arrays)
 
 
 def rates_and_delays(rate: object, delay: object, servers: int = 1) -> tuple[Array, Array]:
@@ -341,10 +393,10 @@ def whole(queue: Any) -> Any:
     if rate is None:
         remedy = "store the load that each server must stay below, or infinity, in an array of shape (n,)"
         raise InputError("rate", None, f"is not given by {type(queue).__name__}", remedy)
-    _store(queue, *rates_and_delays(rate, delay))
+    _keep(queue, *rates_and_delays(rate, delay))
     if np.ndim(rate) == np.ndim(delay) == 0:  # how many servers there are is told by the latency alone
         shape = np.shape(queue.latency(np.zeros(1)))
-        _store(queue, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
+        _keep(queue, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
     return queue
 
 
@@ -352,136 +404,12 @@ def _a_row(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
 
 
-def _store(queue: Queue, rate: Array, delay: Array) -> None:
+def _keep(queue: Queue, rate: Array, delay: Array) -> None:
     for name, array in (("rate", rate), ("delay", delay)):
         given: Any = getattr(queue, name, None)
         try:
             if not (_a_row(given) and given.size == array.size):
-                object.__setattr__(queue, name, array)
+                store(queue, **{name: array})
         except AttributeError:
             value, problem = getattr(queue, name), "is a property that gives no array of one float a server"
             raise InputError(name, value, problem, f"give shape ({array.size},)") from None
-
-
-class Pool(Queue):
-    """Banks of different families, side by side: one Queue whose servers are theirs, in order.
-
-    Parameters
-    ----------
-    banks : sequence of Queue
-        At least one.
-    """
-
-    def __init__(self, banks: Sequence[Queue]) -> None:
-        if not banks:
-            raise InputError("servers", [], "the system has no server", "give at least one bank")
-        for i, bank in enumerate(banks):
-            if not isinstance(bank, Queue):
-                raise InputError(f"servers[{i}]", bank, "is not a bank of servers", "give MM1, MD1, MG1 or another Queue")
-        self.banks = tuple(whole(bank) for bank in banks)
-        self.edges = np.cumsum([0, *(len(b) for b in self.banks)])
-        self.rate = np.concatenate([b.rate for b in self.banks])
-        self.delay = np.concatenate([b.delay for b in self.banks])
-
-    @cached_property
-    def rate_error(self) -> Array:
-        """What the rates leave out; see `Queue.rate_error`."""
-        return np.concatenate([b.rate_error for b in self.banks])
-
-    @cached_property
-    def service(self) -> Array:
-        """Latency beyond the delay of an empty server, shape (n,)."""
-        return np.concatenate([b.service for b in self.banks])
-
-    @property
-    def ceiling(self) -> Array:
-        """Latency that no load exceeds; see `Queue.ceiling`."""
-        return np.concatenate([b.ceiling for b in self.banks])
-
-    def _each(self, method: str, *args: ArrayLike | None) -> list[Any]:
-        """Call a method of each bank on its slice of the last axis."""
-        parts = [None if a is None else np.broadcast_to(a, (*np.shape(a)[:-1], len(self))) for a in args]
-        slices = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
-        return [getattr(b, method)(*(None if p is None else p[..., lo:hi] for p in parts)) for b, lo, hi in slices]
-
-    @cached_property
-    def trusted(self) -> bool:
-        """Whether every bank is; see `Queue.trusted`."""
-        return all(b.trusted for b in self.banks)
-
-    @property
-    def derived(self) -> bool:
-        """Whether any bank's marginal delay is made of differences."""
-        return any(b.derived for b in self.banks)
-
-    def overshoot(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
-        """How far each bank can fall; see `Queue.overshoot`."""
-        return self._join("overshoot", price, flow, least, most)
-
-    def _join(self, method: str, *args: ArrayLike | None) -> Array:
-        return np.concatenate(self._each(method, *args), axis=-1)
-
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Latency of each server; see `Queue.latency`."""
-        return self._join("latency", flow, spare)
-
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay of each server; see `Queue.marginal`."""
-        return self._join("marginal", flow, spare)
-
-    def potential(self, flow: ArrayLike) -> Array:
-        """Beckmann potential of each server; see `Queue.potential`."""
-        return self._join("potential", flow)
-
-    def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency; see `Queue.inverse_latency`."""
-        return self._join("inverse_latency", latency)
-
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay; see `Queue.inverse_marginal`."""
-        return self._join("inverse_marginal", marginal)
-
-    def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency; see `Queue.latency_slope`."""
-        return self._join("latency_slope", flow)
-
-    def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay; see `Queue.marginal_slope`."""
-        return self._join("marginal_slope", flow)
-
-    def at_latency(self, excess: ArrayLike) -> Operation:
-        """Operating points; see `Queue.at_latency`."""
-        return Operation(*(np.concatenate(a, axis=-1) for a in zip(*self._each("at_latency", excess), strict=True)))
-
-    def at_marginal(self, excess: ArrayLike) -> Operation:
-        """Operating points; see `Queue.at_marginal`."""
-        return Operation(*(np.concatenate(a, axis=-1) for a in zip(*self._each("at_marginal", excess), strict=True)))
-
-    def at_player(self, excess: ArrayLike, players: float) -> Operation:
-        """Operating points; see `Queue.at_player`."""
-        parts = [
-            b.at_player(np.asarray(excess)[..., lo:hi], players) for b, lo, hi in zip(self.banks, self.edges, self.edges[1:], strict=False)
-        ]
-        return Operation(*(np.concatenate(a, axis=-1) for a in zip(*parts, strict=True)))
-
-    def farther(self, delay: ArrayLike) -> Self:
-        """Return the pool with longer delays; see `Queue.farther`."""
-        more = np.broadcast_to(np.asarray(delay, dtype=np.float64), self.rate.shape)
-        return type(self)([b.farther(more[lo:hi]) for b, lo, hi in zip(self.banks, self.edges, self.edges[1:], strict=False)])
-
-    @property
-    def k(self) -> Array:
-        """Variability of each server, where all families have one, shape (n,)."""
-        return np.concatenate([b.k for b in self.banks])
-
-    def take(self, index: npt.NDArray[np.intp] | slice) -> Pool:
-        """Return the pool of the servers at `index`, grouped by family (their order within a family kept)."""
-        index = np.arange(len(self))[index] if isinstance(index, slice) else index
-        owner = np.searchsorted(self.edges, index, side="right") - 1
-        parts = [b.take(index[owner == j] - self.edges[j]) for j, b in enumerate(self.banks) if np.any(owner == j)]
-        return Pool(parts)
-
-
-def as_queue(servers: Queue | Sequence[Queue]) -> Queue:
-    """Return one Queue: a bank as it is, several banks as their `Pool`."""
-    return whole(servers) if isinstance(servers, Queue) else Pool(list(servers))

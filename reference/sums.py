@@ -6,6 +6,8 @@ import numpy as np
 
 from .errors import Array
 
+EPS = float(np.finfo(float).eps)  # neighbouring floats are at most this far apart, relative
+TINY = float(np.finfo(float).tiny)  # the least float with all its digits
 WIDTH = 65_536  # terms added at once: they stay in cache
 
 

@@ -14,17 +14,18 @@ over systems of 2 to 4 servers does not meet them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import minimize
 
+from ...reference.composed import Pool
 from ...reference.errors import Array, InputError
 from ...reference.mg1 import MD1, MG1, MM1
 from ...reference.parallel.worst_case import WorstCase, worst_case
-from ...reference.queues import Pool, Queue
+from ...reference.queues import Queue
 from ..core.progress import track
 from ..frontend.tables import table
 from .report import Asked, Report
@@ -142,8 +143,7 @@ def _search(family: str, drawn: list[Array]) -> Failure:
         worst = better.x.reshape(worst.shape) if -better.fun > ratios.max() else worst
     rate, delay, cv = _numbers(worst)
     servers = FAMILIES[family](rate, delay, cv)
-    banks: Sequence[Any] = getattr(servers, "banks", (servers,))
-    k = np.concatenate([bank.k for bank in banks])
+    k = np.concatenate([bank.k for bank in servers.banks])
     shown = np.sqrt(np.maximum(2 * k - 1, 0.0)).round(9)
     return Failure(family, len(drawn), int((ratios > 1 + FAILS).sum()), rate, delay, shown, worst_case(servers, gap=GAP))
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...reference.errors import Array, InputError
-from ..latency import Latency, LatencyPool
+from ..latency import Latency
 from ..latency.measured import Measured
 from .style import COLOURS, grid, load_label
 
@@ -66,9 +66,8 @@ def _panels(servers: Sequence[tuple[Measured, int, str]], title: str, rate_unit:
 
 def plot_fits(bank: Latency, title: str, names: Sequence[str], rate_unit: str, delay_unit: str) -> Figure | None:
     """Draw every measured server among others as `plot_measured` does, or return None where there is none; units as of the bank."""
-    banks = bank.banks if isinstance(bank, LatencyPool) else (bank,)
-    edges = np.cumsum([0, *map(len, banks)])
-    found = [(b, list(names[lo:hi])) for b, lo, hi in zip(banks, edges, edges[1:], strict=False) if isinstance(b, Measured)]
+    edges = np.cumsum([0, *map(len, bank.banks)])
+    found = [(b, list(names[lo:hi])) for b, lo, hi in zip(bank.banks, edges, edges[1:], strict=False) if isinstance(b, Measured)]
     if not found:
         return None
     return _panels([(b, i, name) for b, its in found for i, name in enumerate(its)], title, rate_unit, delay_unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,11 +11,10 @@ import numpy as np
 from ...reference.errors import Array, first_bad
 from ...reference.queues import check_servers
 from .base import ArrayLike, Latency
-from .gg1 import check_cvs
+from .gg1 import GG1
 
 
-@dataclass(frozen=True, eq=False)
-class KraemerLangenbachBelz(Latency):
+class KraemerLangenbachBelz(GG1):
     """G/G/1 in any traffic: Kingman's wait times a factor G(u) of the utilisation u; Kraemer and Langenbach-Belz (1976).
 
     G = exp(-2 (1 - u) (1 - ca^2)^2 / (3 u (ca^2 + cs^2))) for ca <= 1, and exp(-(1 - u) (ca^2 - 1)/(ca^2 + 4 cs^2)) above. Convex for every
@@ -40,34 +40,17 @@ class KraemerLangenbachBelz(Latency):
     array([0.06])
     """
 
-    rate: Any
-    arrival_cv: Any
-    cv: Any
-    delay: Any = 0.0
-
-    rates = ("rate",)
-    times: ClassVar[tuple[str, ...]] = ("delay",)
-
-    def __post_init__(self) -> None:
-        check_servers(self, "arrival_cv", "cv")
-        check_cvs(self.arrival_cv, self.cv)
-
-    @classmethod
-    def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
-        return cls(rate=[100.0, 80.0, 200.0], arrival_cv=[0.5, 1.0, 2.0], cv=[0.3, 0.0, 2.0], delay=[0.005, 0.005, 0.02])
+    example: ClassVar[Mapping[str, Any]] = {"arrival_cv": [0.5, 1.0, 2.0], "cv": [0.3, 0.0, 2.0]}
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time; see `Queue.latency`."""
-        x = np.asarray(flow, dtype=np.float64)
-        left = self.spare_capacity(x) if spare is None else np.asarray(spare, dtype=np.float64)
+        x, left = self._point(flow, spare)
         ratio, free = left / np.maximum(x, 1e-300), left / self.rate
         both = self.arrival_cv**2 + self.cv**2
         smooth = -2.0 * ratio * (1.0 - self.arrival_cv**2) ** 2 / (3.0 * both)
         rough = -free * (self.arrival_cv**2 - 1.0) / (self.arrival_cv**2 + 4.0 * self.cv**2)
         factor = np.exp(np.where(self.arrival_cv <= 1.0, smooth, np.minimum(rough, 0.0)))
-        out: Array = self.delay + (1.0 + both / 2.0 * x / left * factor) / self.rate
-        return out
+        return np.asarray(self.delay + (1.0 + both / 2.0 * x / left * factor) / self.rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +89,7 @@ class MM1Setup(Latency):
 
     rates = ("rate",)
     times: ClassVar[tuple[str, ...]] = ("delay", "setup")
+    example: ClassVar[Mapping[str, Any]] = {"setup": 0.008, "setup_cv": [0.0, 1.0, 1.2]}
 
     def __post_init__(self) -> None:
         check_servers(self, "setup", "setup_cv")
@@ -118,28 +102,19 @@ class MM1Setup(Latency):
         remedy = "shorten it to at most (2/(cv^2 - 1))^(1/3) service times"
         first_bad("setup", self.setup, bent, "varies so much that the latency is not convex", remedy)
 
-    @classmethod
-    def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
-        return cls(rate=[100.0, 80.0, 200.0], setup=0.008, setup_cv=[0.0, 1.0, 1.2], delay=[0.005, 0.005, 0.02])
-
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time; see `Queue.latency`."""
-        x = np.asarray(flow, dtype=np.float64)
-        left = self.spare_capacity(x) if spare is None else np.asarray(spare, dtype=np.float64)
+        x, left = self._point(flow, spare)
         shared = 1.0 + x * self.setup
         # E[S] (1 + (1 - cv^2)/2 (1/shared - 1)), written so that an exponential set-up is E[S] to the digit
         setting = self.setup * (1.0 - (1.0 - self.setup_cv**2) / 2.0 * (x * self.setup / shared))
-        out: Array = self.delay + 1.0 / left + setting
-        return out
+        return np.asarray(self.delay + 1.0 / left + setting)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
-        x = np.asarray(flow, dtype=np.float64)
-        out: Array = 1.0 / self.spare_capacity(x) ** 2 - (1.0 - self.setup_cv**2) / 2.0 * (self.setup / (1.0 + x * self.setup)) ** 2
-        return out
+        x, left = self._point(flow)
+        return np.asarray(1.0 / left**2 - (1.0 - self.setup_cv**2) / 2.0 * (self.setup / (1.0 + x * self.setup)) ** 2)
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate: the set-up is as long at any."""
-        out: Array = -1.0 / self.spare_capacity(flow) ** 2
-        return out
+        return np.asarray(-1.0 / self.spare_capacity(flow) ** 2)

@@ -6,19 +6,24 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from functools import cached_property
+from itertools import chain, pairwise
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
+from ...reference.composed import Composed, Pool, View
 from ...reference.errors import Array, InputError
-from ...reference.queues import Pool, Queue, whole
+from ...reference.queues import Operation, Queue, store, whole
 from ...reference.sums import exact_product
 from .cone import Cone, in_unit_of_its_own, tangent_count
 from .tangents import placed, tangents
 
 ArrayLike = npt.ArrayLike
+
+
+CONES = ("total_cone", "potential_cone", "latency_cone")
 
 
 class Latency(Queue):
@@ -37,8 +42,22 @@ class Latency(Queue):
     times: ClassVar[tuple[str, ...] | None] = None
     """Fields that are rates, and that are times, of a family that is a dataclass; where they are not said, units are changed around it."""
 
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Fields of `sample` beside, or in place of, a rate and a delay."""
+
     files: ClassVar[tuple[str, ...]] = ()
     """Fields of a scenario file that name a file to read the servers from; see `of_fields`."""
+
+    numbers: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Queue.numbers,
+        "full_load": ("rate",),
+        "full_load_is": ("words",),
+        "caveats": ("rate", "names", "words"),
+        "exact": ("plain", "all"),
+        "total_cone": ("rate", "form", "total"),
+        "potential_cone": ("rate", "total"),
+        "latency_cone": ("rate", "time"),
+    }
 
     tangent_points: Array | None = None
     """Where the tangents touch that stand for a cone that is not written, shape (m, n); by default where `placed` puts them."""
@@ -46,7 +65,7 @@ class Latency(Queue):
     def __init_subclass__(cls, **named: Any) -> None:
         """Scale what the cones of a family are written in."""
         super().__init_subclass__(**named)
-        for cone in ("total_cone", "potential_cone", "latency_cone"):
+        for cone in CONES:
             if cone in vars(cls):
                 setattr(cls, cone, in_unit_of_its_own(vars(cls)[cone]))
 
@@ -77,7 +96,7 @@ class Latency(Queue):
     @classmethod
     def sample(cls) -> Latency:
         """Return three servers, as different as users will have them: for benchmarks and examples."""
-        return cls(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.02])  # type: ignore[call-arg]
+        return cls(**{"rate": [100.0, 80.0, 200.0], "delay": [0.005, 0.005, 0.02], **cls.example})
 
     @in_unit_of_its_own
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
@@ -137,9 +156,7 @@ class Latency(Queue):
 
     def touching(self, points: Array) -> Self:
         """Return the same servers with tangents at the points, shape (m, n), where they have no cones."""
-        new = self.take(slice(None))
-        object.__setattr__(new, "tangent_points", points)
-        return new
+        return self._with(tangent_points=points)
 
     def scaled(self, rate: float, time: float) -> Latency:
         """Return the servers with what are rates multiplied by `rate`, and what are times by `time`; see `in_unit`."""
@@ -160,117 +177,70 @@ class Latency(Queue):
         return tangents(flow, points, value, slope, self.rate)
 
 
-class Scaled(Latency):
-    """Servers of any family with other units of rate and time, where the family does not say what its numbers become."""
+class ComposedLatency(Composed, Latency, mixin=True):
+    """Banks seen as one, with their cones: of the parts where all have one, else tangents of the whole."""
+
+    def _made(self, name: str, kinds: tuple[str, ...], *given: Any) -> Any:
+        if name not in CONES:
+            return super()._made(name, kinds, *given)
+        if not self._of_cones(name.removesuffix("_cone")):
+            return getattr(Latency, name)(self, *given)
+        cones = self._of_parts(name, kinds, *given)
+        constraints = tuple(chain.from_iterable(c.constraints for c in cones))
+        value = self._join([c.value for c in cones], kinds[-1])
+        return Cone(value, constraints, frozenset().union(*(c.kinds for c in cones)))
+
+    def _of_cones(self, cone: str) -> bool:
+        """Whether each part writes its own.
+
+        Solvers fail on exponential cones beside many tangents, so that beside some, all are tangents.
+        """
+        return self.exact(cone) or self.tangent_points is not None
+
+    def touching(self, points: Array) -> Self:
+        """Return the parts with tangents at the points; see `Latency.touching`."""
+        each = zip(self.parts, self._each(points, "rate"), strict=True)
+        return store(self._like([part.touching(its) for part, its in each]), tangent_points=points)
+
+    def scaled(self, rate: float, time: float) -> Latency:
+        """Return the parts in other units; see `Latency.scaled`."""
+        return self._like([part.scaled(rate, time) for part in self.parts])
+
+
+class Scaled(ComposedLatency, View):
+    """Servers of any family in other units, where it does not say what its numbers become."""
+
+    worked_out = frozenset()
+    scaled = Latency.scaled
 
     def __init__(self, queue: Latency, rate: float, time: float) -> None:
-        self.queue, self.per_rate, self.per_time = queue, rate, time
+        super().__init__(queue, rate, time)
         self.rate, self.delay, self.forms = queue.rate * rate, queue.delay * time, queue.forms
+        self.per = {"rate": rate, "spare": rate, "time": time, "total": rate * time}
+        self.per["slope"] = time / rate
 
     @cached_property
     def rate_error(self) -> Array:
         """What rounding left out of the rates in the new unit; see `Queue.rate_error`."""
-        finite = np.where(np.isfinite(self.rate), self.queue.rate, 0.0)
-        return exact_product(finite, np.array(self.per_rate))[1] + self.queue.rate_error * self.per_rate
+        finite, factor = np.where(np.isfinite(self.rate), self.queue.rate, 0.0), self.per["rate"]
+        lost = exact_product(finite, np.array(factor))[1]
+        return np.asarray(lost + self.queue.rate_error * factor)
 
-    @cached_property
-    def trusted(self) -> bool:
-        """Whether the servers are; see `Queue.trusted`."""
-        return self.queue.trusted
+    def _of_cones(self, cone: str) -> bool:
+        return self.exact(cone)
 
-    @property
-    def derived(self) -> bool:
-        """Whether that of the servers is; see `Queue.derived`."""
-        return self.queue.derived
+    def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        return (value / self.per[kind] if kind in self.per and value is not None else value,)
 
-    @property
-    def service(self) -> Array:
-        """Latency of an empty server beyond its delay, shape (n,)."""
-        return self.queue.service * self.per_time
-
-    @property
-    def ceiling(self) -> Array:
-        """Latency that no load exceeds; see `Queue.ceiling`."""
-        return self.queue.ceiling * self.per_time
-
-    @property
-    def full_load(self) -> Array:
-        """Load that a utilisation is a part of; see `Latency.full_load`."""
-        return self.queue.full_load * self.per_rate
-
-    @property
-    def full_load_is(self) -> tuple[str, ...]:
-        """What it is; see `Latency.full_load_is`."""
-        return self.queue.full_load_is
-
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Latency of each server; see `Queue.latency`."""
-        return self.queue.latency(*self._there(flow, spare)) * self.per_time
-
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay; see `Queue.marginal`."""
-        return self.queue.marginal(*self._there(flow, spare)) * self.per_time
-
-    def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency; see `Queue.latency_slope`."""
-        return self.queue.latency_slope(self._there(flow, None)[0]) * (self.per_time / self.per_rate)
-
-    def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay; see `Queue.marginal_slope`."""
-        return self.queue.marginal_slope(self._there(flow, None)[0]) * (self.per_time / self.per_rate)
-
-    def potential(self, flow: ArrayLike) -> Array:
-        """Beckmann potential; see `Queue.potential`."""
-        return self.queue.potential(self._there(flow, None)[0]) * (self.per_rate * self.per_time)
-
-    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
-        """Delay carried; see `Latency.total_cone`."""
-        if not self.exact("total"):
-            return super().total_cone(flow, form)
-        return _times(self.queue.total_cone(flow / self.per_rate, form), self.per_rate * self.per_time)
-
-    def potential_cone(self, flow: cp.Expression) -> Cone:
-        """Beckmann potential; see `Latency.potential_cone`."""
-        if not self.exact("potential"):
-            return super().potential_cone(flow)
-        return _times(self.queue.potential_cone(flow / self.per_rate), self.per_rate * self.per_time)
-
-    def latency_cone(self, flow: cp.Expression) -> Cone:
-        """Latency of each server; see `Latency.latency_cone`."""
-        if not self.exact("latency"):
-            return super().latency_cone(flow)
-        return _times(self.queue.latency_cone(flow / self.per_rate), self.per_time)
-
-    def exact(self, cone: str) -> bool:
-        """Whether a cone is written; see `Latency.exact`."""
-        return self.queue.exact(cone)
-
-    def touching(self, points: Array) -> Scaled:
-        """Return the servers with tangents at the points; see `Latency.touching`."""
-        new = self.take(slice(None))
-        new.tangent_points = points
-        return new
-
-    def take(self, index: Any) -> Scaled:
-        """Return the servers at `index`; see `Queue.take`."""
-        return Scaled(self.queue.take(index), self.per_rate, self.per_time)
-
-    def farther(self, delay: ArrayLike) -> Scaled:
-        """Return the servers with longer delays; see `Queue.farther`."""
-        return Scaled(self.queue.farther(np.asarray(delay) / self.per_time), self.per_rate, self.per_time)
-
-    def _there(self, flow: ArrayLike, spare: ArrayLike | None) -> tuple[Array, Array | None]:
-        return np.asarray(flow) / self.per_rate, None if spare is None else np.asarray(spare) / self.per_rate
+    def _join(self, values: list[Any], kind: str) -> Any:
+        if kind == "point":
+            flow, spare, slope = values[0]
+            return Operation(flow * self.per["rate"], spare * self.per["rate"], slope / self.per["slope"])
+        return super()._join([v * self.per[kind] for v in values], kind)
 
 
-def _times(cone: Cone, factor: float) -> Cone:
-    return Cone(factor * cone.value, cone.constraints, cone.kinds)
-
-
-class LatencyPool(Pool, Latency):
+class LatencyPool(Pool, ComposedLatency):
     """Banks of different families side by side, as one `Latency`."""
-
-    banks: tuple[Any, ...]
 
     def __init__(self, banks: Sequence[Latency]) -> None:
         for i, bank in enumerate(banks):
@@ -281,71 +251,17 @@ class LatencyPool(Pool, Latency):
     @property
     def forms(self) -> tuple[str, ...]:  # type: ignore[override]
         """Forms that every bank has."""
-        return tuple(f for f in self.banks[0].forms if all(f in b.forms for b in self.banks))
+        return tuple(f for f in self.parts[0].forms if all(f in b.forms for b in self.parts))
 
-    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
-        """Delay carried by each server; see `Latency.total_cone`."""
-        if not self._together("total"):
-            return super().total_cone(flow, form)
-        return self._stack([b.total_cone(x, form) for b, x in self._parts(flow)])
+    def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        if isinstance(value, cp.Expression):
+            return [value[low:high] for low, high in pairwise(self.edges)]
+        return super()._each(value, kind)
 
-    def potential_cone(self, flow: cp.Expression) -> Cone:
-        """Beckmann potential of each server; see `Latency.potential_cone`."""
-        if not self._together("potential"):
-            return super().potential_cone(flow)
-        return self._stack([b.potential_cone(x) for b, x in self._parts(flow)])
-
-    def latency_cone(self, flow: cp.Expression) -> Cone:
-        """Latency of each server; see `Latency.latency_cone`."""
-        if not self._together("latency"):
-            return super().latency_cone(flow)
-        return self._stack([b.latency_cone(x) for b, x in self._parts(flow)])
-
-    def scaled(self, rate: float, time: float) -> LatencyPool:
-        """Return the servers in other units; see `Latency.scaled`."""
-        return LatencyPool([b.scaled(rate, time) for b in self.banks])
-
-    @property
-    def full_load(self) -> Array:
-        """Load that a utilisation is a part of; see `Latency.full_load`."""
-        return np.concatenate([b.full_load for b in self.banks])
-
-    @property
-    def full_load_is(self) -> tuple[str, ...]:
-        """What it is; see `Latency.full_load_is`."""
-        return tuple(said for b in self.banks for said in b.full_load_is)
-
-    def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
-        """What each bank has to say; see `Latency.caveats`."""
-        ends = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
-        return [said for b, lo, hi in ends for said in b.caveats(np.asarray(flow)[lo:hi], names[lo:hi])]
-
-    def exact(self, cone: str) -> bool:
-        """Whether every bank writes a cone; see `Latency.exact`."""
-        return all(b.exact(cone) for b in self.banks)
-
-    def touching(self, points: Array) -> LatencyPool:
-        """Return the pool with tangents at the points; see `Latency.touching`."""
-        ends = zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)
-        new = LatencyPool([b.touching(points[:, lo:hi]) for b, lo, hi in ends])
-        new.tangent_points = points
-        return new
-
-    def take(self, index: Any) -> LatencyPool:
-        """Return the pool of the servers at `index`, grouped by family."""
-        return LatencyPool(super().take(index).banks)
-
-    def _together(self, cone: str) -> bool:
-        """Whether each bank writes its own: solvers fail on exponential cones beside many tangents, so that beside some, all are tangents."""
-        return self.exact(cone) or self.tangent_points is not None
-
-    def _parts(self, flow: cp.Expression) -> list[tuple[Any, cp.Expression]]:
-        return [(b, flow[int(lo) : int(hi)]) for b, lo, hi in zip(self.banks, self.edges[:-1], self.edges[1:], strict=True)]
-
-    @staticmethod
-    def _stack(cones: list[Cone]) -> Cone:
-        constraints = tuple(c for cone in cones for c in cone.constraints)
-        return Cone(cp.hstack([c.value for c in cones]), constraints, frozenset().union(*(c.kinds for c in cones)))
+    def _join(self, values: list[Any], kind: str) -> Any:
+        if isinstance(values[0], cp.Expression):
+            return cp.hstack(values)
+        return super()._join(values, kind)
 
 
 def parameters(family: type[Latency]) -> dict[str, bool]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from ...reference import checks
 from ...reference.checks import NEAR, SAME, reach, worst
-from ...reference.errors import Array, InputError
+from ...reference.errors import Array, InputError, first_bad
 from ...reference.queues import BOUNDED
 from .base import Latency, LatencyPool, parameters
 
@@ -31,8 +33,7 @@ def shapes(bank: Latency, points: Array) -> str:
         value = np.asarray(getattr(bank, name))
         if value.shape != (n,) or value.dtype.kind != "f":
             raise InputError(name, value.tolist(), "is not an array of one float a server", f"give shape ({n},)")
-    if bad := [i for i in range(n) if not bank.rate[i] > 0]:
-        raise InputError(f"rate[{bad[0]}]", bank.rate[bad[0]], "is not above 0", "give the load that the server must stay below, or infinity")
+    first_bad("rate", bank.rate, bank.rate > 0, "is not above 0", "give the load that the server must stay below, or infinity")
     for shape in ((n,), (3, n), (2, 3, n)):
         got = np.shape(bank.latency(np.broadcast_to(points[0], shape)))
         if got != shape:
@@ -42,34 +43,27 @@ def shapes(bank: Latency, points: Array) -> str:
 
 def edge(bank: Latency, points: Array) -> str:
     """Finite and rising up to the rate, where it is said by the spare capacity; infinite from there on."""
-    finite = np.flatnonzero(np.isfinite(bank.rate))
-    if not finite.size:
+    finite, last = np.isfinite(bank.rate), points[-1]
+    if not finite.any():
         return "no load is too much"
-    most = np.where(np.isfinite(bank.rate), bank.rate, points[-1])
-    last = points[-1]
+    before, remedy = bank.latency(last), "compute what diverges from the spare capacity, latency(flow, spare)"
     for part in (1e-6, 1e-9, 1e-12):
-        spare = np.where(np.isfinite(bank.rate), part * bank.rate, np.inf)
-        at = np.where(np.isfinite(bank.rate), most - spare, last)
-        value, before = bank.latency(at, spare), bank.latency(last)
-        bad = ~np.isfinite(value) | (value < before)
-        if np.any(bad):
-            i = int(np.argmax(bad))
+        spare = np.where(finite, part * bank.rate, np.inf)
+        value = bank.latency(np.where(finite, bank.rate - spare, last), spare)
+        for i in np.flatnonzero(~np.isfinite(value) | (value < before)):
             problem = f"at {part:g} of its rate below it, after {before[i]:.8g} at load {last[i]:.6g}, is no latency"
-            raise InputError(f"latency[{i}]", float(value[i]), problem, "compute what diverges from the spare capacity, latency(flow, spare)")
-    inner = points[points.shape[0] // 2][None]
+            raise InputError(f"latency[{i}]", float(value[i]), problem, remedy)
+    inner, off = points[points.shape[0] // 2][None], checks.size(bank)
     with_spare = bank.latency(inner, bank.spare_capacity(inner))
-    worst(
-        "latency", "the same with its spare capacity said", with_spare, bank.latency(inner), inner, checks.size(bank), "use spare, or neither"
-    )
+    same = "the same with its spare capacity said"
+    worst("latency", same, with_spare, bank.latency(inner), inner, off, "use spare, or neither")
     remedy = "compute it in the method of that name: Queue makes what a class defines infinite from the rate on"
-    for part in (1.0, 1.0 + 1e-9, 1.5):
-        beyond = np.where(np.isfinite(bank.rate), part * bank.rate, last)
-        for name in BOUNDED:
-            bad = ~np.isposinf(getattr(bank, name)(beyond)[finite])
-            if np.any(bad):
-                i = int(finite[np.argmax(bad)])
-                problem = f"at load {beyond[i]:.6g}, {part:.10g} of its rate, is not infinite"
-                raise InputError(f"{name}[{i}]", float(getattr(bank, name)(beyond)[i]), problem, remedy)
+    for part, name in itertools.product((1.0, 1.0 + 1e-9, 1.5), BOUNDED):
+        beyond = np.where(finite, part * bank.rate, last)
+        value = getattr(bank, name)(beyond)
+        for i in np.flatnonzero(finite & ~np.isposinf(value)):
+            problem = f"at load {beyond[i]:.6g}, {part:.10g} of its rate, is not infinite"
+            raise InputError(f"{name}[{i}]", float(value[i]), problem, remedy)
     return "finite and rising to 1e-12 below the rate, infinite from there on"
 
 

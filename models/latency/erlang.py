@@ -20,9 +20,9 @@ import numpy as np
 
 from ...reference.errors import Array
 from ...reference.mg1 import log_excess
+from ...reference.sums import TINY
 
 STIRLING = 30.0  # servers from which the next term of Stirling's series is below rounding error
-TINY = float(np.finfo(float).tiny)
 LEAST, LARGEST = 1e-300, 1e290  # prices between which loads and spare capacities are told apart
 STEPS = 200  # of a root: a dozen are usual, and more only where Newton's method is helped by halving
 CLOSE = 1e-6  # relative step after which one more is at rounding error
@@ -36,8 +36,7 @@ def log_chance_of_all(servers: Array) -> Array:
     square = 1.0 / servers**2
     series = (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680))) / servers
     many = np.exp(-series) / np.sqrt(2.0 * np.pi * servers)
-    out: Array = np.log(np.where(servers <= STIRLING, few**few * np.exp(-few) / gamma(few + 1.0), many))
-    return out
+    return np.asarray(np.log(np.where(servers <= STIRLING, few**few * np.exp(-few) / gamma(few + 1.0), many)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,45 +63,38 @@ class Stations:
         """Poisson chance of more than c at a mean of a; at most 1/2."""
         from scipy.special import pdtrc
 
-        out: Array = pdtrc(self.servers, self.load)
-        return out
+        return np.asarray(pdtrc(self.servers, self.load))
 
     @cached_property
     def log_loss(self) -> Array:
         """Logarithm of B, which has digits where B is too small for a float."""
         exponent = log_excess(self.spare / self.servers, np.maximum(self.load / self.servers, TINY))
-        out: Array = self.log_all - self.servers * exponent - np.log1p(-self.beyond)
-        return out
+        return np.asarray(self.log_all - self.servers * exponent - np.log1p(-self.beyond))
 
     @cached_property
     def loss(self) -> Array:
         """B."""
-        out: Array = np.exp(self.log_loss)
-        return out
+        return np.asarray(np.exp(self.log_loss))
 
     @cached_property
     def mixed(self) -> Array:
         """D."""
-        out: Array = self.spare + self.load * self.loss
-        return out
+        return np.asarray(self.spare + self.load * self.loss)
 
     @property
     def wait(self) -> Array:
         """Mean wait w = C/d."""
-        out: Array = self.servers * self.loss / self.mixed / self.spare
-        return out
+        return np.asarray(self.servers * self.loss / self.mixed / self.spare)
 
     @cached_property
     def log_wait(self) -> Array:
         """Logarithm of the wait."""
-        out: Array = np.log(self.servers / self.mixed / self.spare) + self.log_loss
-        return out
+        return np.asarray(np.log(self.servers / self.mixed / self.spare) + self.log_loss)
 
     @property
     def log_states(self) -> Array:
         """Logarithm of Z, the inverse of the chance that a station is empty: the integral of 1 + w from 0 to a, as a Z'/Z = a (1 + w)."""
-        out: Array = self.load + np.log1p(-self.beyond) + np.log1p(self.load * self.loss / self.spare)
-        return out
+        return np.asarray(self.load + np.log1p(-self.beyond) + np.log1p(self.load * self.loss / self.spare))
 
     @cached_property
     def rises(self) -> tuple[Array, Array]:
@@ -114,8 +106,7 @@ class Stations:
 
     def price(self, own: float) -> Array:
         """Wait of a job, and a part of what it adds to those of others: w + own a w'."""
-        out: Array = self.wait * (1.0 + own * self.rises[0] / self.spare)
-        return out
+        return np.asarray(self.wait * (1.0 + own * self.rises[0] / self.spare))
 
     def log_price(self, own: float) -> Array:
         """Logarithm of the price."""
@@ -133,8 +124,7 @@ class Stations:
     def elasticity(self, own: float) -> Array:
         """Derivative of the logarithm of the price in that of load over spare capacity: from c at no load to 1 + own next to saturation."""
         once, twice = self.rises
-        out: Array = ((1.0 + own) * once * self.spare + own * twice) / (self.spare + own * once) / self.servers
-        return out
+        return np.asarray(((1.0 + own) * once * self.spare + own * twice) / (self.spare + own * once) / self.servers)
 
 
 class Root(NamedTuple):

@@ -94,8 +94,7 @@ def _least(basis: Array, y: Array, loss: Callable[[cp.Expression], cp.Expression
     for solver in SOLVERS:
         found = _solve(problem, part, solver)
         if found is not None:
-            factors: Array = np.where(found > low + STRAIGHT, found, low) / size
-            return factors
+            return np.asarray(np.where(found > low + STRAIGHT, found, low) / size)
     raise InputError(field, f"{y.size} samples", f"could not be fitted by {', '.join(SOLVERS)}", "look at its samples, or give fewer pieces")
 
 

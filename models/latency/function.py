@@ -77,13 +77,6 @@ class Function(Latency):
         """Whether no derivative was given; see `Queue.derived`."""
         return self.derivative is None
 
-    def take(self, index: Any) -> Function:
-        """Return the servers at `index`; see `Queue.take`."""
-        new = object.__new__(type(self))
-        vars(new).update(function=self.function, derivative=self.derivative, _width=self._width)
-        vars(new).update(rate=self.rate[index], delay=self.delay[index], _columns=self._columns[index])
-        return new
-
     def _call(self, function: Callable[[Array], Any], flow: ArrayLike) -> Array:
         """Call a function of all servers for those that this bank has."""
         x = np.asarray(flow, dtype=np.float64)
@@ -91,8 +84,7 @@ class Function(Latency):
         whole = np.zeros((*x.shape[:-1], self._width))
         whole[..., self._columns] = x
         value = np.asarray(function(whole), dtype=np.float64)
-        out: Array = np.broadcast_to(value, whole.shape)[..., self._columns]
-        return out
+        return np.asarray(np.broadcast_to(value, whole.shape)[..., self._columns])
 
     def _check(self) -> None:
         """Try the function at 60 loads a server, and raise InputError on what is not a convex increasing latency."""
@@ -111,7 +103,6 @@ class Function(Latency):
                 true, wrong = differences(self.latency, points, self.rate)
             inner = points > 1e-3 * np.where(np.isfinite(self.rate), self.rate, 1.0)
             off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12)) + WIDER * wrong
-            if np.any(bad := off & inner & np.isfinite(true)):
-                k, i = np.argwhere(bad)[0]
+            for k, i in np.argwhere(off & inner & np.isfinite(true)):
                 problem = f"is {given[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, where the function rises by {true[k, i]:.6g}"
                 raise InputError("derivative", self.derivative, problem, "correct it, or leave it out")

@@ -6,19 +6,39 @@ In all of them the stream that a server gets is taken for what it is said to be,
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ...reference.errors import Array, first_bad
+from ...reference.mg1 import OneVariability
 from ...reference.queues import check_servers
 from .base import Latency
 from .mg1 import PollaczekKhinchineCones
 
 
 @dataclass(frozen=True, eq=False)
-class Kingman(PollaczekKhinchineCones):
+class GG1(Latency):
+    """Servers of any times between arrivals and service times, by their coefficients of variation."""
+
+    rate: Any
+    arrival_cv: Any
+    cv: Any
+    delay: Any = 0.0
+
+    rates = ("rate",)
+    times: ClassVar[tuple[str, ...]] = ("delay",)
+
+    def __post_init__(self) -> None:
+        check_servers(self, "arrival_cv", "cv")
+        varied = self.arrival_cv**2 + self.cv**2 > math.ulp(0.0)
+        remedy = "give an arrival_cv or a cv above 0; for a latency that does not depend on the load, use Constant"
+        first_bad("cv", self.cv, varied, "as arrival_cv: such a queue never waits below its rate", remedy)
+
+
+class Kingman(PollaczekKhinchineCones, GG1):
     """G/G/1 in heavy traffic: l(x) = delay + 1/rate + (ca^2 + cs^2)/2 x / (rate (rate - x)).
 
     Kingman, *The single server queue in heavy traffic* (1961). With ca = 1 it is exact, and `MG1`.
@@ -43,29 +63,15 @@ class Kingman(PollaczekKhinchineCones):
     array([0.06])
     """
 
-    rate: Any
-    arrival_cv: Any
-    cv: Any
-    delay: Any = 0.0
-
-    def __post_init__(self) -> None:
-        check_servers(self, "arrival_cv", "cv")
-        check_cvs(self.arrival_cv, self.cv)
-
-    @classmethod
-    def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
-        return cls(rate=[100.0, 80.0, 200.0], arrival_cv=1.2, cv=0.7, delay=[0.005, 0.005, 0.02])
+    example: ClassVar[Mapping[str, Any]] = {"arrival_cv": 1.2, "cv": 0.7}
 
     @property
     def k(self) -> Array:
         """Variability (ca^2 + cs^2)/2, shape (n,)."""
-        variability: Array = (self.arrival_cv**2 + self.cv**2) / 2.0
-        return variability
+        return np.asarray((self.arrival_cv**2 + self.cv**2) / 2.0)
 
 
-@dataclass(frozen=True, eq=False)
-class MG1PS(PollaczekKhinchineCones):
+class MG1PS(PollaczekKhinchineCones, OneVariability):
     """M/G/1 with processor sharing: l(x) = delay + 1/(rate - x), whatever the service times; Kleinrock (1967), Sakata et al. (1969).
 
     Parameters and errors as `MM1`.
@@ -76,16 +82,7 @@ class MG1PS(PollaczekKhinchineCones):
     array([0.02])
     """
 
-    rate: Any
-    delay: Any = 0.0
-
-    def __post_init__(self) -> None:
-        check_servers(self)
-
-    @property
-    def k(self) -> Array:
-        """Variability, 1: that of the service times does not matter."""
-        return np.broadcast_to(1.0, self.rate.shape)
+    one_cv = 1.0  # as if they were exponential
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +120,10 @@ class MM1Vacations(PollaczekKhinchineCones):
     delay: Any = 0.0
 
     times: ClassVar[tuple[str, ...]] = ("delay", "vacation")
+    example: ClassVar[Mapping[str, Any]] = {"vacation": 0.01, "vacation_cv": 2.0}
 
     def __post_init__(self) -> None:
         check_servers(self, "vacation", "vacation_cv")
-
-    @classmethod
-    def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
-        return cls(rate=[100.0, 80.0, 200.0], vacation=0.01, vacation_cv=2.0, delay=[0.005, 0.005, 0.02])
 
     @property
     def k(self) -> Array:
@@ -140,8 +133,7 @@ class MM1Vacations(PollaczekKhinchineCones):
     @property
     def pause(self) -> Array:
         """Mean rest of a vacation, E[V^2]/(2 E[V]) = E[V] (1 + cv^2)/2, shape (n,)."""
-        rest: Array = self.vacation * (1.0 + self.vacation_cv**2) / 2.0
-        return rest
+        return np.asarray(self.vacation * (1.0 + self.vacation_cv**2) / 2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,29 +168,18 @@ class MM1Percentile(PollaczekKhinchineCones):
     p: Any
     delay: Any = 0.0
 
+    example: ClassVar[Mapping[str, Any]] = {"p": 0.99}
+
     def __post_init__(self) -> None:
         check_servers(self, p=self.p)
         first_bad("p", self.p, (self.p > 0) & (self.p < 1), "is not between 0 and 1", "give a part of the jobs, such as 0.99")
 
-    @classmethod
-    def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
-        return cls(rate=[100.0, 80.0, 200.0], p=0.99, delay=[0.005, 0.005, 0.02])
-
     @property
     def k(self) -> Array:
         """Number of mean times, -log(1 - p), shape (n,)."""
-        out: Array = -np.log1p(-self.p)
-        return out
+        return np.asarray(-np.log1p(-self.p))
 
     @property
     def work(self) -> Array:
         """The same: an empty server's percentile is that many service times."""
         return self.k
-
-
-def check_cvs(arrival: Array, service: Array) -> None:
-    """Raise InputError on servers without any variability."""
-    varied = np.asarray(arrival**2 + service**2 > math.ulp(0.0))
-    remedy = "give an arrival_cv or a cv above 0; for a latency that does not depend on the load, use Constant"
-    first_bad("cv", np.asarray(service), varied, "as arrival_cv: such a queue never waits below its rate", remedy)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ...reference.errors import Array, InputError
-from ...reference.queues import Operation
+from ...reference.queues import Operated, Operation
 from .base import ArrayLike, Latency
 from .cone import Cone
 from .fit import fit, padded, spread
@@ -28,7 +28,7 @@ OWN = 0.01  # part of a latency that a curve of few pieces may be off by itself:
 ROUNDING = 1e-9  # part of the largest sampled load by which a flow may exceed it
 
 
-class Measured(Latency):
+class Measured(Operated, Latency):
     """Servers whose latency is the convex increasing curve that fits their samples best; gross errors in a few of them hardly move it.
 
     Parameters
@@ -163,8 +163,7 @@ class Measured(Latency):
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency; see `Queue.latency`."""
         _, u, (value, slope, bend) = self._piece(flow)
-        out: Array = self.delay + (value + u * (slope + 0.5 * bend * u))
-        return out
+        return np.asarray(self.delay + (value + u * (slope + 0.5 * bend * u)))
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay, l(x) + x l'(x); see `Queue.marginal`."""
@@ -177,62 +176,52 @@ class Measured(Latency):
         whole = w * (self.values[:, :-1] + w * (self.slopes[:, :-1] / 2.0 + w * self.bends[:, :-1] / 6.0))
         before = np.concatenate([np.zeros((len(self), 1)), np.cumsum(whole, axis=1)], axis=1)
         inside = before[np.arange(len(self)), j] + u * (value + u * (slope / 2.0 + u * bend / 6.0))
-        out: Array = self.delay * np.asarray(flow, dtype=np.float64) + inside
-        return out
+        return np.asarray(self.delay * np.asarray(flow, dtype=np.float64) + inside)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency: continuous."""
         _, u, (_, slope, bend) = self._piece(flow)
-        out: Array = slope + bend * u
-        return out
+        return np.asarray(slope + bend * u)
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, 2 l' + x l'': it jumps at the knots; at one it is that of the piece on the right."""
         _, u, (_, slope, bend) = self._piece(flow)
-        out: Array = 2.0 * (slope + bend * u) + np.asarray(flow, dtype=np.float64) * bend
-        return out
-
-    def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency, in closed form; see `Queue.inverse_latency`."""
-        return self._at(self._excess(latency), self._rise, self.slopes, 0.5 * self.bends)
-
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay, in closed form: g(t + u) = L + t S + u (2 S + t q) + 3/2 q u^2; see `Queue.inverse_marginal`."""
-        return self._at(self._excess(marginal), *self._marginal_pieces)
+        return np.asarray(2.0 * (slope + bend * u) + np.asarray(flow, dtype=np.float64) * bend)
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above that of an empty server; see `Queue.at_latency`."""
         return self._operation(self._at(excess, self._rise, self.slopes, 0.5 * self.bends), self.latency_slope)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
-        """Operating point at a marginal delay above that of an empty server; see `Queue.at_marginal`."""
+        """Operating point at a marginal delay above that of an empty server: g(t + u) = L + t S + u (2 S + t q) + 3/2 q u^2."""
         return self._operation(self._at(excess, *self._marginal_pieces), self.marginal_slope)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Delay carried, sum over the pieces of (L + t S) u + (S + t q/2) u^2 + q/2 u^3, as second-order cones."""
         linear = self.values + self.starts * self.slopes
-        cone = self._cone(flow, linear, self.slopes + 0.5 * self.starts * self.bends, 0.5 * self.bends)
-        return Cone(cone.value + cp.multiply(self.delay, flow), cone.constraints, cone.kinds)
+        square = self.slopes + 0.5 * self.starts * self.bends
+        return self._cone(flow, cp.multiply(self.delay, flow), linear, square, 0.5 * self.bends)
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Integral of the latency, sum over the pieces of L u + S u^2/2 + q u^3/6, as second-order cones."""
-        cone = self._cone(flow, self.values, 0.5 * self.slopes, self.bends / 6.0)
-        return Cone(cone.value + cp.multiply(self.delay, flow), cone.constraints, cone.kinds)
+        return self._cone(flow, cp.multiply(self.delay, flow), self.values, 0.5 * self.slopes, self.bends / 6.0)
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Latency, L_0 + sum over the pieces of S u + q u^2/2, as second-order cones."""
-        cone = self._cone(flow, self.slopes, 0.5 * self.bends, np.zeros_like(self.bends))
-        return Cone(cone.value + self.idle_latency, cone.constraints, cone.kinds)
+        return self._cone(flow, self.idle_latency, self.slopes, 0.5 * self.bends, np.zeros_like(self.bends))
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers with rates and times multiplied, not fitted again; see `Latency.scaled`."""
-        new = self.take(slice(None))
-        new.starts, new.values = self.starts * rate, self.values * time
-        new.slopes, new.bends = self.slopes * (time / rate), self.bends * (time / rate / rate)
-        new.delay, new.spread = self.delay * time, self.spread * time
-        new.capacity = None if self.capacity is None else self.capacity * rate
-        new.samples = pairs([x * rate for x, _ in self.samples], [y * time for _, y in self.samples])
-        return new
+        return self._with(
+            starts=self.starts * rate,
+            values=self.values * time,
+            slopes=self.slopes * (time / rate),
+            bends=self.bends * (time / rate / rate),
+            delay=self.delay * time,
+            spread=self.spread * time,
+            capacity=None if self.capacity is None else self.capacity * rate,
+            samples=pairs([x * rate for x, _ in self.samples], [y * time for _, y in self.samples]),
+        )
 
     def residuals(self, server: int) -> Array:
         """Latencies of a server's samples less those of the fit at their loads, shape (m,)."""
@@ -273,22 +262,16 @@ class Measured(Latency):
         j, server = _last_at_most(flow, self.starts), np.arange(len(self))
         return j, flow - self.starts[server, j], (self.values[server, j], self.slopes[server, j], self.bends[server, j])
 
-    def _excess(self, price: ArrayLike) -> Array:
-        """What a price is above that of an empty server: without the delay first, which may be much longer than all else."""
-        price = np.asarray(price, dtype=np.float64)
-        return np.where(price > self.idle_latency, (price - self.delay) - self.service, 0.0)
-
     def _at(self, excess: ArrayLike, heights: Array, linear: Array, square: Array) -> Array:
         """Flow at which heights + linear u + square u^2, u from the start of a piece, is `excess`; 0 below."""
         excess = np.maximum(np.asarray(excess, dtype=np.float64), 0.0)
         j, server = _last_at_most(excess, heights), np.arange(len(self))
         c, b, a = excess - heights[server, j], linear[server, j], square[server, j]
         under = b * b + 4.0 * np.multiply(a, c, where=a > 0, out=np.zeros_like(c))  # an infinite price has an infinite flow, not NaN
-        out: Array = self.starts[server, j] + 2.0 * c / (b + np.sqrt(under))
-        return out
+        return np.asarray(self.starts[server, j] + 2.0 * c / (b + np.sqrt(under)))
 
-    def _cone(self, flow: cp.Expression, linear: Array, square: Array, cube: Array) -> Cone:
-        """Sum over the pieces of linear u + square u^2 + cube u^3, where the u of a server add up to its flow.
+    def _cone(self, flow: cp.Expression, rest: Any, linear: Array, square: Array, cube: Array) -> Cone:
+        """Rest, and sum over the pieces of linear u + square u^2 + cube u^3, where the u of a server add up to its flow.
 
         Minimised, the pieces fill up one after another, as what is written here has slopes that rise from each to the next: those of a convex
         function of the flow. So the sum is that function, and nothing feasible is below it.
@@ -300,7 +283,7 @@ class Measured(Latency):
         part = cp.Variable(size.size, nonneg=True)
         bounded = np.flatnonzero(piece < self.starts.shape[1] - 1)
         constraints = (flow == _sum_by(server, size, len(self)) @ part, part[bounded] <= 1)
-        value, kinds = _sum_by(server, linear[at] * size, len(self)) @ part, frozenset[str]()
+        value, kinds = _sum_by(server, linear[at] * size, len(self)) @ part + rest, frozenset[str]()
         for power, factor in ((2, square[at]), (3, cube[at])):
             if (used := np.flatnonzero(factor > 0)).size:
                 value += _sum_by(server[used], (factor * size**power)[used], len(self)) @ cp.power(part[used], power)

@@ -11,7 +11,8 @@ Both are second-order cones. The potential needs the exponential cone.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import cvxpy as cp
 import numpy as np
@@ -88,7 +89,4 @@ class MD1(PollaczekKhinchineCones, numbers.MD1):
 class MG1(PollaczekKhinchineCones, numbers.MG1):
     """M/G/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MG1`."""
 
-    @classmethod
-    def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
-        return cls(rate=[100.0, 80.0, 200.0], cv=[0.0, 1.0, 9.0], delay=[0.005, 0.005, 0.02])
+    example: ClassVar[Mapping[str, Any]] = {"cv": [0.0, 1.0, 9.0]}

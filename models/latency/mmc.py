@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ...reference.errors import Array, first_bad
-from ...reference.queues import Operation, bank_arrays
-from ...reference.sums import exact_product
+from ...reference.queues import Operated, Operation, check_servers
+from ...reference.sums import TINY, exact_product
 from .base import ArrayLike, Latency
-from .erlang import TINY, Stations, at_price, log_chance_of_all
+from .erlang import Stations, at_price, log_chance_of_all
 
 LATENCY, MARGINAL = 0.0, 1.0  # part of what a job adds to the waits of others that its price counts
 
 
-class MMc(Latency):
+class MMc(Operated, Latency):
     """M/M/c stations: l(x) = delay + 1/rate + C/(c rate - x), with the chance C to wait; Erlang (1917).
 
     C = c B/(c - a (1 - B)) at a = x/rate, and B is Erlang's loss, a ratio of Poisson chances; see `sojourn.models.latency.erlang`. All is in
@@ -48,21 +49,15 @@ class MMc(Latency):
 
     rates = ("rate",)
     times: ClassVar[tuple[str, ...]] = ("delay",)
+    example: ClassVar[Mapping[str, Any]] = {"rate": [30.0, 40.0, 50.0], "servers": [3, 1, 20]}
 
     def __init__(self, rate: Any, servers: Any, delay: Any = 0.0) -> None:
-        given = bank_arrays(rate=rate, servers=servers, delay=delay)
-        first_bad("rate", given["rate"], given["rate"] > 0, "a server needs a rate above 0", "give a positive service rate")
-        whole = (given["servers"] >= 1) & (given["servers"] == np.round(given["servers"])) & (given["servers"] <= 1e6)
-        first_bad("servers", given["servers"], whole, "is not a number of servers", "give a whole number from 1 to 1000000")
-        first_bad("delay", given["delay"], given["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
-        self.each, self.servers, self.delay = given["rate"], given["servers"], given["delay"]
-        self.each_error = np.zeros(len(self.each))
+        self.rate, self.servers, self.delay = rate, servers, delay
+        check_servers(self, servers=servers)
+        whole = (self.servers >= 1) & (self.servers == np.round(self.servers)) & (self.servers <= 1e6)
+        first_bad("servers", self.servers, whole, "is not a number of servers", "give a whole number from 1 to 1000000")
+        self.each, self.each_error = self.rate, np.zeros(len(self.rate))
         self.rate = self.each * self.servers
-
-    @classmethod
-    def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
-        return cls(rate=[30.0, 40.0, 50.0], servers=[3, 1, 20], delay=[0.005, 0.005, 0.02])
 
     def __repr__(self) -> str:
         return f"MMc(rate={self.each.tolist()}, servers={self.servers.astype(int).tolist()}, delay={self.delay.tolist()})"
@@ -70,7 +65,7 @@ class MMc(Latency):
     @cached_property
     def rate_error(self) -> Array:
         """What rounding left out of the product of rate and servers; see `Queue.rate_error`."""
-        return exact_product(self.each, self.servers)[1] + self.each_error * self.servers
+        return np.asarray(exact_product(self.each, self.servers)[1] + self.each_error * self.servers)
 
     @cached_property
     def _log_all(self) -> Array:
@@ -91,8 +86,7 @@ class MMc(Latency):
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, delay x - log of the chance that the station is empty."""
-        out: Array = self.delay * np.asarray(flow) + self._at(flow, None).log_states
-        return out
+        return np.asarray(self.delay * np.asarray(flow) + self._at(flow, None).log_states)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
@@ -101,14 +95,6 @@ class MMc(Latency):
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay."""
         return self._at(flow, None).price_slope(MARGINAL) / self.each**2
-
-    def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency; see `Queue.inverse_latency`."""
-        return self.at_latency(self._excess(latency)).flow
-
-    def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay; see `Queue.inverse_marginal`."""
-        return self.at_marginal(self._excess(marginal)).flow
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above the idle one; its spare capacity keeps its digits next to saturation."""
@@ -134,13 +120,9 @@ class MMc(Latency):
 
     def _at(self, flow: ArrayLike, spare: ArrayLike | None) -> Stations:
         """The stations at a flow; one below 0 counts as none."""
-        x = np.maximum(np.asarray(flow, dtype=np.float64), 0.0)
-        left = self.spare_capacity(x) if spare is None else np.asarray(spare, dtype=np.float64)
+        x, left = self._point(np.maximum(flow, 0.0), spare)
         return Stations(self.servers, self._log_all, x / self.each, left / self.each)
 
     def _operate(self, excess: ArrayLike, own: float) -> Operation:
         point = at_price(np.asarray(excess, dtype=np.float64) * self.each, self.servers, self._log_all, own)
         return Operation(point.load * self.each, point.spare * self.each, 1.0 / np.maximum(point.slope / self.each**2, TINY))
-
-    def _excess(self, price: ArrayLike) -> Array:
-        return np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)

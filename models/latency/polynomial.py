@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ import cvxpy as cp
 import numpy as np
 
 from ...reference.errors import Array, InputError, first_bad, numbers
-from ...reference.queues import bank_arrays
+from ...reference.queues import bank_arrays, store
 from .base import ArrayLike, Latency
 from .cone import Cone
 
@@ -18,8 +18,20 @@ DENOMINATOR = 10  # of a power: up to it, its second-order cones are few
 BUSY = 4.0  # capacities, or flows that double a latency, that powers are of for a solver: at ten such flows they are still small
 
 
+class Unlimited(Latency):
+    """Servers for which no load is too much."""
+
+    @property
+    def rate(self) -> Array:  # type: ignore[override]
+        """Infinite: no load is too much."""
+        return np.full(len(self), np.inf)
+
+    def __len__(self) -> int:
+        return len(self.delay)
+
+
 @dataclass(frozen=True, eq=False)
-class Polynomial(Latency):
+class Polynomial(Unlimited):
     """l(x) = delay + c_0 + c_1 x + ... + c_q x^q, for any load; affine is Pigou's (1920), and Roughgarden and Tardos' (2002).
 
     The price of anarchy of affine latencies is at most 4/3.
@@ -57,14 +69,11 @@ class Polynomial(Latency):
         for j, column in enumerate(rows.T):
             remedy = "give a number >= 0: then the latency is increasing and convex"
             first_bad(f"coefficients[:, {j}]", column, np.isfinite(column) & (column >= 0), "is negative or not finite", remedy)
-        delay = np.atleast_1d(numbers("delay", self.delay))
-        arrays = bank_arrays(rows=np.zeros(len(rows)) if len(rows) > 1 else np.zeros(delay.size), delay=delay)
-        n = arrays["delay"].size
-        first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
-        object.__setattr__(self, "coefficients", np.array(np.broadcast_to(rows, (n, rows.shape[1]))))
-        object.__setattr__(self, "delay", arrays["delay"])
-        some = self.coefficients.any(axis=1) | (self.delay > 0)
-        first_bad("delay", arrays["delay"], some, "and all coefficients are 0: there is nothing to split for", "give a latency above 0")
+        delay = bank_arrays(rows=np.zeros(len(rows)), delay=self.delay)["delay"]
+        first_bad("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
+        some = rows.any(axis=1) | (delay > 0)
+        first_bad("delay", delay, some, "and all coefficients are 0: there is nothing to split for", "give a latency above 0")
+        store(self, coefficients=np.array(np.broadcast_to(rows, (delay.size, rows.shape[1]))), delay=delay)
 
     @classmethod
     def sample(cls) -> Latency:
@@ -72,18 +81,9 @@ class Polynomial(Latency):
         return cls(coefficients=[[0.01, 0.001, 0.0, 1e-7], [0.02, 0.0, 1e-5, 0.0], [0.0, 0.002, 0.0, 0.0]], delay=[0.0, 0.01, 0.0])
 
     @property
-    def rate(self) -> Array:  # type: ignore[override]
-        """Infinite: no load is too much."""
-        return np.full(len(self), np.inf)
-
-    def __len__(self) -> int:
-        return len(self.coefficients)
-
-    @property
     def service(self) -> Array:
         """Constant term, shape (n,)."""
-        constant: Array = self.coefficients[:, 0]
-        return constant
+        return np.asarray(self.coefficients[:, 0])
 
     @property
     def ceiling(self) -> Array:
@@ -92,19 +92,16 @@ class Polynomial(Latency):
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency; see `Queue.latency`."""
-        out: Array = self._sum(flow, self.coefficients) + self.delay
-        return out
+        return np.asarray(self._sum(flow, self.coefficients) + self.delay)
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay, sum of (j + 1) c_j x^j; see `Queue.marginal`."""
-        out: Array = self._sum(flow, self.coefficients * (1.0 + self._power)) + self.delay
-        return out
+        return np.asarray(self._sum(flow, self.coefficients * (1.0 + self._power)) + self.delay)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral, sum of c_j x^(j + 1)/(j + 1); see `Queue.potential`."""
         flow = np.asarray(flow, dtype=np.float64)
-        out: Array = flow * (self._sum(flow, self.coefficients / (1.0 + self._power)) + self.delay)
-        return out
+        return np.asarray(flow * (self._sum(flow, self.coefficients / (1.0 + self._power)) + self.delay))
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
@@ -148,8 +145,7 @@ class Polynomial(Latency):
         power = self.coefficients[:, 1:].argmax(axis=1) + 1.0 if self.coefficients.shape[1] > 1 else np.ones(len(self))
         steep = self.coefficients[:, 1:].sum(axis=1) * (1.0 + more * power)
         flow = np.where(steep > 0, excess / np.where(steep > 0, steep, 1.0), np.where(excess > 0, np.inf, 0.0))
-        out: Array = flow ** (1.0 / power)
-        return out
+        return np.asarray(flow ** (1.0 / power))
 
     @property
     def _power(self) -> Array:
@@ -200,9 +196,7 @@ class Constant(Polynomial):
     """
 
     def __init__(self, delay: Any) -> None:
-        object.__setattr__(self, "coefficients", [0.0])
-        object.__setattr__(self, "delay", delay)
-        self.__post_init__()
+        store(self, coefficients=[0.0], delay=delay).__post_init__()
 
     @classmethod
     def sample(cls) -> Latency:
@@ -215,7 +209,7 @@ class Constant(Polynomial):
 
 
 @dataclass(frozen=True, eq=False)
-class BPR(Latency):
+class BPR(Unlimited):
     """Travel time of a road: l(x) = free_flow (1 + b (x/capacity)^power); Bureau of Public Roads, *Traffic Assignment Manual* (1964).
 
     The capacity is that of the practice: more than it gets through, ever more slowly, so that no load is too much.
@@ -246,60 +240,44 @@ class BPR(Latency):
     capacity: Any
     b: Any = 0.15
     power: Any = 4.0
+    delay: Any = field(default=0.0, init=False, repr=False)  # what `farther` adds
 
     def __post_init__(self) -> None:
         arrays = bank_arrays(free_flow=self.free_flow, capacity=self.capacity, b=self.b, power=self.power)
         for name in ("free_flow", "capacity", "b"):
             first_bad(name, arrays[name], arrays[name] > 0, "is not above 0", "give a positive number")
         first_bad("power", arrays["power"], arrays["power"] >= 1, "below 1 the latency is not convex", "give 1 or more")
-        for name, array in arrays.items():
-            object.__setattr__(self, name, array)
-        object.__setattr__(self, "delay", np.zeros(len(self)))
+        store(self, **arrays, delay=np.zeros(arrays["power"].size))
 
     @classmethod
     def sample(cls) -> Latency:
         """Return three servers; see `Latency.sample`."""
         return cls(free_flow=[0.01, 0.02, 0.03], capacity=[100.0, 50.0, 80.0], b=[0.15, 0.2, 0.3], power=[4.0, 2.5, 1.0])
 
-    def __len__(self) -> int:
-        return len(self.free_flow)
-
-    @property
-    def rate(self) -> Array:  # type: ignore[override]
-        """Infinite: no load is too much."""
-        return np.full(len(self), np.inf)
-
     @property
     def service(self) -> Array:
         """Time on an empty road, shape (n,)."""
-        free: Array = self.free_flow
-        return free
+        return np.asarray(self.free_flow)
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency; see `Queue.latency`."""
-        out: Array = self.delay + self.free_flow + self._steep * self._used(flow) ** self.power
-        return out
+        return self._price(flow, 1.0)
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay, free_flow (1 + (power + 1) b (x/capacity)^power)."""
-        out: Array = self.delay + self.free_flow + self._steep * (self.power + 1.0) * self._used(flow) ** self.power
-        return out
+        return self._price(flow, self.power + 1.0)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency."""
-        flow = np.asarray(flow, dtype=np.float64)
-        out: Array = flow * (self.delay + self.free_flow + self._steep / (self.power + 1.0) * self._used(flow) ** self.power)
-        return out
+        return np.asarray(flow, dtype=np.float64) * self._price(flow, 1.0 / (self.power + 1.0))
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
-        out: Array = self._steep * self.power / self.capacity * self._used(flow) ** (self.power - 1.0)
-        return out
+        return np.asarray(self._steep * self.power / self.capacity * (flow / self.capacity) ** (self.power - 1.0))
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay."""
-        out: Array = (self.power + 1.0) * self.latency_slope(flow)
-        return out
+        return np.asarray((self.power + 1.0) * self.latency_slope(flow))
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow at a latency; see `Queue.inverse_latency`."""
@@ -324,26 +302,20 @@ class BPR(Latency):
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers with rates and times multiplied; see `Latency.scaled`."""
-        new = type(self)(self.free_flow * time, self.capacity * rate, self.b, self.power)
-        object.__setattr__(new, "delay", self.delay * time)
-        return new
-
-    def _stored(self) -> list[str]:
-        return [*super()._stored(), "delay"]  # what `farther` adds
+        return self._with(free_flow=self.free_flow * time, capacity=self.capacity * rate, delay=self.delay * time)
 
     @property
     def _steep(self) -> Array:
-        steep: Array = self.free_flow * self.b
-        return steep
+        return np.asarray(self.free_flow * self.b)
 
-    def _used(self, flow: ArrayLike) -> Array:
-        used: Array = np.asarray(flow, dtype=np.float64) / self.capacity
-        return used
+    def _price(self, flow: ArrayLike, factor: Array | float) -> Array:
+        """Delay and free flow, and a factor times what congestion adds."""
+        used = np.asarray(flow, dtype=np.float64) / self.capacity
+        return np.asarray(self.delay + self.free_flow + self._steep * factor * used**self.power)
 
     def _flow(self, price: ArrayLike, factor: Array | float) -> Array:
         excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.free_flow, 0.0)
-        flow: Array = self.capacity * (excess / (factor * self._steep)) ** (1.0 / self.power)
-        return flow
+        return np.asarray(self.capacity * (excess / (factor * self._steep)) ** (1.0 / self.power))
 
     def _cone(self, flow: cp.Expression, factor: Array | float) -> Cone:
         powered, constraints, kinds = self._powered(flow, self.power + 1.0)

@@ -64,8 +64,8 @@ def check_samples(load: Array, latency: Array, place: Place) -> None:
 
 def _refuse(column: str, values: Array, good: npt.NDArray[np.bool_], problem: str, remedy: str, place: Place) -> None:
     """Raise InputError at the first value that is not good."""
-    if (bad := np.flatnonzero(~good)).size:
-        raise InputError(place(column, int(bad[0])), values[bad[0]], problem, remedy)
+    for k in np.flatnonzero(~good):
+        raise InputError(place(column, int(k)), values[k], problem, remedy)
 
 
 def check_pieces(pieces: Any) -> int:

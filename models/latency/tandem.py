@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
-import cvxpy as cp
 import numpy as np
 
+from ...reference.composed import INVERSES
 from ...reference.errors import Array, InputError
 from ...reference.queues import whole
-from .base import ArrayLike, Latency
-from .cone import Cone
+from .base import ArrayLike, ComposedLatency, Latency
 from .mg1 import MM1
 from .mmc import MMc
 
 
-class Tandem(Latency):
+class Tandem(ComposedLatency):
     """n pairs of queues: each job passes the first, then the second, and its latency is the sum of theirs.
 
     For M/M/1 queues (and M/M/c) this is exact: what leaves one is a Poisson stream again (Burke 1956), and the sojourn times add up in the mean
@@ -39,6 +38,8 @@ class Tandem(Latency):
     array([0.316667])
     """
 
+    worked_out = INVERSES
+
     def __init__(self, first: Latency, second: Latency) -> None:
         for name, bank in (("first", first), ("second", second)):
             if not isinstance(bank, Latency):
@@ -47,7 +48,7 @@ class Tandem(Latency):
         if len(first) != len(second):
             problem = f"has {len(second)} servers where first has {len(first)}"
             raise InputError("second", second, problem, "give as many of both: each server of the first has its own second")
-        self.first, self.second = first, second
+        self.parts = self.first, self.second = first, second
         self.rate, self.delay = np.minimum(first.rate, second.rate), first.delay + second.delay
 
     @classmethod
@@ -58,26 +59,11 @@ class Tandem(Latency):
     def __repr__(self) -> str:
         return f"Tandem({self.first!r}, {self.second!r})"
 
-    @cached_property
-    def trusted(self) -> bool:
-        """Whether the servers are; see `Queue.trusted`."""
-        return self.first.trusted and self.second.trusted
-
     @property
     def rate_error(self) -> Array:
         """What the lesser rate leaves out; see `Queue.rate_error`."""
         (a, a_error), (b, b_error) = ((q.rate, q.rate_error) for q in (self.first, self.second))
         return np.where(a == b, np.minimum(a_error, b_error), np.where(a < b, a_error, b_error))
-
-    @property
-    def service(self) -> Array:
-        """Latency of both when empty, beyond the delays, shape (n,)."""
-        return self.first.service + self.second.service
-
-    @property
-    def ceiling(self) -> Array:
-        """Latency that no load exceeds; see `Queue.ceiling`."""
-        return self.first.ceiling + self.second.ceiling
 
     @property
     def full_load(self) -> Array:
@@ -92,86 +78,28 @@ class Tandem(Latency):
         second = self.second.full_load < np.nan_to_num(self.first.full_load, nan=np.inf)
         return tuple(np.where(second, self.second.full_load_is, self.first.full_load_is).tolist())
 
-    @property
-    def derived(self) -> bool:
-        """Whether that of one of them is derived; see `Queue.derived`."""
-        return self.first.derived or self.second.derived
-
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Sum of the latencies; see `Queue.latency`."""
-        return self._sum("latency", flow, spare)
-
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Sum of the marginal delays; see `Queue.marginal`."""
-        return self._sum("marginal", flow, spare)
-
-    def potential(self, flow: ArrayLike) -> Array:
-        """Sum of the potentials; see `Queue.potential`."""
-        return self.first.potential(flow) + self.second.potential(flow)
-
-    def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency."""
-        return self.first.latency_slope(flow) + self.second.latency_slope(flow)
-
-    def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay."""
-        return self.first.marginal_slope(flow) + self.second.marginal_slope(flow)
-
-    def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
-        """Sum of what both carry, each in its first form; see `Latency.total_cone`."""
-        if not self.exact("total") and self.tangent_points is None:
-            return super().total_cone(flow, form)
-        return _both(self.first.total_cone(flow), self.second.total_cone(flow))
-
-    def potential_cone(self, flow: cp.Expression) -> Cone:
-        """Sum of the potentials; see `Latency.potential_cone`."""
-        if not self.exact("potential") and self.tangent_points is None:
-            return super().potential_cone(flow)
-        return _both(self.first.potential_cone(flow), self.second.potential_cone(flow))
-
-    def latency_cone(self, flow: cp.Expression) -> Cone:
-        """Sum of the latencies; see `Latency.latency_cone`."""
-        if not self.exact("latency") and self.tangent_points is None:
-            return super().latency_cone(flow)
-        return _both(self.first.latency_cone(flow), self.second.latency_cone(flow))
-
-    def exact(self, cone: str) -> bool:
-        """Whether both write a cone; see `Latency.exact`."""
-        return self.first.exact(cone) and self.second.exact(cone)
-
-    def touching(self, points: Array) -> Tandem:
-        """Return the pairs with tangents at the points; see `Latency.touching`."""
-        new = Tandem(self.first.touching(points), self.second.touching(points))
-        new.tangent_points = points
-        return new
-
-    def scaled(self, rate: float, time: float) -> Tandem:
-        """Return the pairs in other units; see `Latency.scaled`."""
-        return Tandem(self.first.scaled(rate, time), self.second.scaled(rate, time))
-
-    def take(self, index: Any) -> Tandem:
-        """Return the pairs at `index`; see `Queue.take`."""
-        return Tandem(self.first.take(index), self.second.take(index))
-
-    def farther(self, delay: ArrayLike) -> Tandem:
+    def farther(self, delay: ArrayLike) -> Self:
         """Return the pairs with longer delays; see `Queue.farther`."""
-        return Tandem(self.first.farther(delay), self.second)
+        return self._like([self.first.farther(delay), self.second])
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate that bounds the pair; in both where they are equal."""
-        parts = [np.where(q.rate == self.rate, q.rate_slope(flow), 0.0) for q in (self.first, self.second)]
-        out: Array = parts[0] + parts[1]
-        return out
+        one, other = (np.where(q.rate == self.rate, q.rate_slope(flow), 0.0) for q in (self.first, self.second))
+        return np.asarray(one + other)
 
-    def _sum(self, method: str, flow: ArrayLike, spare: ArrayLike | None) -> Array:
-        parts = []
-        for queue in (self.first, self.second):
-            above = queue.rate - np.where(np.isfinite(self.rate), self.rate, 0.0)
-            more = np.where(np.isfinite(self.rate), above + (queue.rate_error - self.rate_error), 0.0)
-            parts.append(getattr(queue, method)(flow, None if spare is None else more + np.asarray(spare)))
-        out: Array = parts[0] + parts[1]
-        return out
+    def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        """The same for both, but its own spare capacity and its own first form of a cone."""
+        if value is None or kind == "form":
+            return None, None
+        if kind == "spare":
+            return [self._more(queue) + np.asarray(value) for queue in self.parts]
+        return value, value
 
+    def _more(self, queue: Latency) -> Array:
+        """What one of both has of spare capacity beyond that of the pair."""
+        finite = np.isfinite(self.rate)
+        above = queue.rate - np.where(finite, self.rate, 0.0)
+        return np.where(finite, above + (queue.rate_error - self.rate_error), 0.0)
 
-def _both(first: Cone, second: Cone) -> Cone:
-    return Cone(first.value + second.value, (*first.constraints, *second.constraints), first.kinds | second.kinds)
+    def _join(self, values: list[Any], kind: str) -> Any:
+        return values[0] + values[1]

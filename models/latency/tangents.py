@@ -85,8 +85,7 @@ def general_points(queue: Queue) -> Array:
     """Points for any load, shape (m, n): closer and closer to the rate, or over nine decades where there is none."""
     finite, steps = np.isfinite(queue.rate), np.linspace(0.0, 1.0, 60)[:, None]
     bounded = np.where(finite, queue.rate, 1.0) * (1.0 - 10 ** (-4.0 * steps))
-    points: Array = np.where(finite, bounded, 10 ** (9.0 * steps - 3.0))
-    return points
+    return np.asarray(np.where(finite, bounded, 10 ** (9.0 * steps - 3.0)))
 
 
 def first_points(queue: Queue, load: float) -> Array:

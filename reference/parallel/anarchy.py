@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..composed import as_queue
 from ..errors import Array, InputError
-from ..queues import Queue, as_queue
+from ..queues import Queue
 from .optimum_equilibrium import check_load, equilibrium, optimum
 from .thresholds import thresholds
 

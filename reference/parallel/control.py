@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from ..composed import View, as_queue
 from ..errors import Array, InputError, first_bad, numbers, one_number
-from ..queues import ArrayLike, Operation, Queue, as_queue
+from ..queues import ArrayLike, Operation, Queue
 from ..sums import exact_sum
 from .optimum_equilibrium import check_one_load, equilibrium, optimum
 
@@ -51,7 +52,7 @@ class Controlled:
     latency: float
 
 
-class Led(Queue):
+class Led(View):
     """Servers that already carry a flow, as those see them who come on top of it.
 
     Parameters
@@ -62,74 +63,50 @@ class Led(Queue):
         What they carry.
     """
 
+    worked_out = View.worked_out - {"rate_slope"}
+
     def __init__(self, queue: Queue, base: Array) -> None:
-        self.queue, self.base = queue, base
-        self.rate, self.delay = queue.spare_capacity(base), queue.delay
-        self._idle = queue.latency(base)
+        super().__init__(queue, base)
+        self.base, self.rate = base, queue.spare_capacity(base)
 
     @cached_property
     def rate_error(self) -> Array:
         """What rounding left out of the rates less the base; see `Queue.rate_error`."""
         terms = np.stack([self.queue.rate, self.queue.rate_error, -self.base, -self.rate], axis=-1)
         high, low = exact_sum(np.where(np.isfinite(self.rate)[:, None], terms, 0.0))
-        error: Array = high + low
-        return error
+        return np.asarray(high + low)
 
     @cached_property
-    def trusted(self) -> bool:
-        """Whether the servers are; see `Queue.trusted`."""
-        return self.queue.trusted
-
-    @property
-    def derived(self) -> bool:
-        """Whether that of the servers is; see `Queue.derived`."""
-        return self.queue.derived
-
-    @property
     def service(self) -> Array:
         """Latency beyond the delay where no follower has come yet, shape (n,)."""
-        return self._idle - self.delay
-
-    @property
-    def ceiling(self) -> Array:
-        """Latency that no load exceeds; see `Queue.ceiling`."""
-        return self.queue.ceiling
+        return np.asarray(self.queue.latency(self.base) - self.delay)
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency with the base."""
-        return self.queue.latency(self.base + np.asarray(flow), self.spare_capacity(flow) if spare is None else spare)
-
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay of the followers alone."""
-        return self.latency(flow, spare) + np.asarray(flow) * self.latency_slope(flow)
+        return np.asarray(self.queue.latency(self.base + np.asarray(flow), self.spare_capacity(flow) if spare is None else spare))
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency from the base on."""
-        return self.queue.potential(self.base + np.asarray(flow)) - self.queue.potential(self.base)
-
-    def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency."""
-        return self.queue.latency_slope(self.base + np.asarray(flow))
+        return np.asarray(self.queue.potential(self.base + np.asarray(flow)) - self.queue.potential(self.base))
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow on top of the base at a latency."""
-        return np.maximum(self.queue.inverse_latency(latency) - self.base, 0.0)
+        return np.asarray(np.maximum(self.queue.inverse_latency(latency) - self.base, 0.0))
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above that of the base."""
-        point = self.queue.at_latency((self._idle - self.queue.idle_latency) + np.asarray(excess))
+        point = self.queue.at_latency((self.service - self.queue.service) + np.asarray(excess))
         return Operation(np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0), point.spare, point.slope)
 
-    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
-        """Return the servers at `index`."""
-        return type(self)(self.queue.take(index), self.base[index])
+    def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        """A flow on top of the base is all that the servers carry."""
+        return (value + self.base,) if kind == "rate" else (value,)
 
 
 def check_fraction(fraction: float) -> float:
     """Return the fraction as a float; InputError on one that is not between 0 and 1."""
     value = one_number("fraction", fraction)
-    if not 0 <= value <= 1:
-        raise InputError("fraction", fraction, "is not a part of the load", "give a number from 0 to 1")
+    _check_parts("fraction", np.asarray(value))
     return value
 
 
@@ -237,5 +214,9 @@ def check_fractions(fractions: npt.ArrayLike) -> Array:
     array = numbers("fractions", fractions)
     if array.ndim != 1 or array.size == 0:
         raise InputError("fractions", array.tolist(), "is not a list of fractions", "give one or more numbers from 0 to 1")
-    first_bad("fractions", array, (array >= 0) & (array <= 1), "is not a part of the load", "give a number from 0 to 1")
+    _check_parts("fractions", array)
     return array
+
+
+def _check_parts(field: str, array: Array) -> None:
+    first_bad(field, array, (array >= 0) & (array <= 1), "is not a part of the load", "give a number from 0 to 1")

@@ -7,23 +7,21 @@ and of service times, so that a server with a delay of 1000 s and a service time
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import Array
-from ..queues import Operation, Pool, Queue
-from ..sums import WIDTH, add_exactly, exact_sum
+from ..queues import Operation, Queue
+from ..sums import EPS, TINY, WIDTH, add_exactly, exact_sum
 
 Which = Literal["optimum", "equilibrium"]
 Rows = npt.NDArray[np.intp]
 CELLS = 131_072  # loads times servers worked on at once: 1 MB an array
 STUCK = 200  # steps without gain after which the flows are a staircase of rounding: a linear correction does the rest
-TINY = float(np.finfo(float).tiny)
-EPS = float(np.finfo(float).eps)  # neighbouring floats are at most this far apart, relative
 
 
 @dataclass(frozen=True)
@@ -118,9 +116,8 @@ class Balance:
 
     def take(self, rows: npt.NDArray[np.bool_]) -> Balance:
         """Return the sums for some of the loads."""
-        sums = (self.load, self.carried, self.residual, self.left, self.rise, self.next_start)
-        load, carried, residual, left, rise, next_start = (a[rows] for a in sums)
-        return Balance(load, carried, residual, left, rise, next_start, self.refined)
+        sums = {name: value[rows] for name, value in vars(self).items() if name != "refined"}
+        return replace(self, **sums)
 
 
 class Servers:
@@ -137,9 +134,9 @@ class Servers:
     def __init__(self, queue: Queue, which: Which) -> None:
         self.queue, self.which, self.idle = queue, which, queue.idle_latency
         self.nearest, self.highest = int(np.argmin(self.idle)), float(self.idle.max())
-        self.width = min(max(len(bank) for bank in _banks(queue)), WIDTH)
+        self.width = min(max(map(len, queue.banks)), WIDTH)
         self.blocks: list[Block] = []
-        for bank in _banks(queue):
+        for bank in queue.banks:
             service, endless = bank.service, bool(np.isinf(bank.rate).any())
             for i in range(0, len(bank), WIDTH):
                 here = slice(i, i + WIDTH)
@@ -171,8 +168,7 @@ class Servers:
     def excess(self, block: Block, price: Price) -> Array:
         """How far the price is above the idle latency of each server, shape (K, n); below it where that is negative."""
         gap = self.gaps(block, price.anchor)
-        excess: Array = np.subtract(price.above[:, None], gap, order=order(price.above.size, block.rate.size))
-        return excess
+        return np.asarray(np.subtract(price.above[:, None], gap, order=order(price.above.size, block.rate.size)))
 
     def weigh(self, load: Array, price: Price, keep: Callable[[slice, Operation], None] | None = None) -> Balance:
         """Return the balance of all servers at a price, and let a caller keep each block's operating points, with slope 0 where not used."""
@@ -226,10 +222,6 @@ class Servers:
             better = found > best
             best[better], index[better] = found[better], here[better] + cut.start
         return index
-
-
-def _banks(queue: Queue) -> Sequence[Queue]:
-    return queue.banks if isinstance(queue, Pool) else [queue]
 
 
 def order(loads: int, servers: int) -> Literal["C", "F"]:
@@ -293,5 +285,4 @@ def _between(low: Array, high: Array, short: Array, long: Array, failed: npt.NDA
     top = np.where(bounded, high, 16.0 * low + 1e-300)
     bottom = np.maximum(np.where(low > 0, low, top / 256.0 ** np.minimum(2.0 ** (failed // 3), 127.0)), TINY)
     weight = np.where(bounded & (failed % 3 == 1), short / np.where(bounded, short - long, 1.0), 0.5)
-    point: Array = bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98)
-    return point
+    return np.asarray(bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98))

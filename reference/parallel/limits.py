@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..composed import as_queue
 from ..errors import Array, InputError, first_bad, numbers, one_number
-from ..queues import Queue, as_queue
+from ..queues import Queue
 from .optimum_equilibrium import check_one_load
 
 JUMPS = (1e-15, 1e-14, 1e-13, 1e-12)  # relative, of a price, within which its root is

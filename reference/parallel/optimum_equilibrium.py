@@ -17,9 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, LoadError, first_bad, numbers, one_number
-from ..queues import Operation, Queue, as_queue
-from .flow_balance import CELLS, EPS, Balance, Price, Rows, Servers, Which, balance, order
+from ..composed import as_queue
+from ..errors import Array, LoadError, as_loads, first_bad, one_number
+from ..queues import Operation, Queue, halved
+from ..sums import EPS, TINY
+from .flow_balance import CELLS, Balance, Price, Rows, Servers, Which, balance, order
 from .initial_price import CLOSE, anchored, first_price
 from .players import check_players, perceived
 from .price_table import Table, tabulate
@@ -138,10 +140,7 @@ def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
         Naming the load, the total rate and the remedy.
     """
     queue.trusted  # noqa: B018  looked at before any answer
-    array = numbers("load", load)
-    if array.ndim > 1:
-        raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
-    first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)
+    array = as_loads(load)
     first_bad("load", array, array >= 0, "a load cannot be negative", "give a load above 0", LoadError)
     total, low = queue.total_rate
     stable = (total - array) + low > 0
@@ -263,17 +262,12 @@ def _share_jump(servers: Servers, load: Array, price: Price) -> Fields:
         return found.residual
 
     floor, low, high = price.floor, price.above.copy(), price.above.copy()
-    wide = 4.0 * EPS * (low - floor) + np.finfo(float).tiny
+    wide = 4.0 * EPS * (low - floor) + TINY
     while np.any(short := residual(high) > 0):
         high, wide = np.where(short, high + wide, high), 4.0 * wide
     while np.any(long := (low > floor) & (residual(low) <= 0)):
         low, wide = np.where(long, np.maximum(low - wide, floor), low), 4.0 * wide
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if np.all((middle == low) | (middle == high)):
-            break
-        short = residual(middle) > 0
-        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    low, high = halved(lambda above: -residual(above), low, high)
     part = residual(low)
     part /= part - residual(high)
     parts = []
@@ -290,5 +284,4 @@ def _first_share(servers: Servers) -> Array:
     nearest = np.array([servers.nearest])
     gaps = [servers.gaps(block, nearest) for block in servers.blocks]
     rise = np.concatenate([np.where(g <= 0, b.operate(np.zeros_like(g)).slope, 0.0) for b, g in zip(servers.blocks, gaps, strict=True)])
-    share: Array = rise / rise.sum()
-    return share
+    return np.asarray(rise / rise.sum())

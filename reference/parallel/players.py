@@ -12,14 +12,12 @@ the same the other way round unless l'' = 0.
 from __future__ import annotations
 
 import math
-from functools import cached_property
-from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from ..composed import Pool, View
 from ..errors import Array, InputError, numbers, one_number
-from ..queues import ArrayLike, Operation, Pool, Queue
+from ..queues import ArrayLike, Operation, Queue
 
 
 def check_players(players: float) -> float:
@@ -39,7 +37,7 @@ def check_players(players: float) -> float:
     return value
 
 
-class Perceived(Queue):
+class Perceived(View):
     """Servers as one of K equal players sees them: l(x) + x l'(x)/K in the place of the latency.
 
     Parameters
@@ -51,68 +49,35 @@ class Perceived(Queue):
     """
 
     def __init__(self, queue: Queue, players: float) -> None:
-        self.queue, self.players = queue, players
-        self.rate, self.delay = queue.rate, queue.delay
-
-    @cached_property
-    def trusted(self) -> bool:
-        """Whether the servers are; see `Queue.trusted`."""
-        return self.queue.trusted
-
-    @property
-    def derived(self) -> bool:
-        """Whether that of the servers is; see `Queue.derived`."""
-        return self.queue.derived
-
-    @property
-    def rate_error(self) -> Array:
-        """What the rates leave out; see `Queue.rate_error`."""
-        return self.queue.rate_error
-
-    @property
-    def service(self) -> Array:
-        """Latency beyond the delay of an empty server, shape (n,): there, what one's own jobs add is nothing."""
-        return self.queue.service
-
-    @property
-    def ceiling(self) -> Array:
-        """Latency that no load exceeds; see `Queue.ceiling`."""
-        return self.queue.ceiling
+        super().__init__(queue, players)
+        self.players, self.own = players, 1.0 / players
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay of one player, (g(x) + (K - 1) l(x))/K."""
-        own = 1.0 / self.players
-        return own * self.queue.marginal(flow, spare) + (1.0 - own) * self.queue.latency(flow, spare)
-
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Derivative of the flow times what a player sees."""
-        return self.latency(flow, spare) + np.asarray(flow) * self.latency_slope(flow)
+        return self._mixed(self.queue.marginal(flow, spare), self.queue.latency(flow, spare))
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of what a player sees, f(x)/K + (1 - 1/K) times the integral of the latency."""
-        own = 1.0 / self.players
-        return own * np.asarray(flow) * self.queue.latency(flow) + (1.0 - own) * self.queue.potential(flow)
+        return self._mixed(np.asarray(flow) * self.queue.latency(flow), self.queue.potential(flow))
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of what a player sees."""
-        own = 1.0 / self.players
-        return own * self.queue.marginal_slope(flow) + (1.0 - own) * self.queue.latency_slope(flow)
+        return self._mixed(self.queue.marginal_slope(flow), self.queue.latency_slope(flow))
+
+    def at_latency(self, excess: ArrayLike) -> Operation:
+        """Operating point where a player sees `excess` above the idle latency."""
+        return self.queue.at_player(excess, self.players)  # type: ignore[no-any-return]
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow at which a player sees a price; 0 below the idle latency."""
         return self.at_latency(np.maximum(np.asarray(latency) - self.idle_latency, 0.0)).flow
 
-    def at_latency(self, excess: ArrayLike) -> Operation:
-        """Operating point where a player sees `excess` above the idle latency."""
-        return self.queue.at_player(excess, self.players)
-
-    def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
-        """Return the servers at `index`."""
-        return type(self)(self.queue.take(index), self.players)
+    def _mixed(self, own: Array, others: Array) -> Array:
+        """What a player minds: a part of what is his own, the rest of what is all players'."""
+        return self.own * own + (1.0 - self.own) * others
 
 
 def perceived(queue: Queue, players: float) -> Queue:
     """Return the servers as one of K equal players sees them, bank by bank."""
-    if isinstance(queue, Pool):
-        return Pool([Perceived(bank, players) for bank in queue.banks])
-    return Perceived(queue, players)
+    seen = [Perceived(bank, players) for bank in queue.banks]
+    return Pool(seen) if len(seen) > 1 else seen[0]

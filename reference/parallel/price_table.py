@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import Array
+from ..sums import TINY
 from .flow_balance import CELLS, Price, Rows, Servers
 from .initial_price import even_use
 
@@ -70,7 +71,7 @@ def tabulate(servers: Servers, load: Array) -> Table | None:
 
     # the price of the least load is about that over how fast the flow of the nearest server rises at first
     first = servers.weigh(largest, servers.lowest(most).to(AFTER * most)).rise
-    least = np.clip(0.5 * load[load > 0].min() / np.maximum(first, np.finfo(float).tiny), LEAST * most, 1e-3 * most)
+    least = np.clip(0.5 * load[load > 0].min() / np.maximum(first, TINY), LEAST * most, 1e-3 * most)
     starts = gap[gap > 0] if gap.size <= STARTS else np.empty(0)
     coarse = weigh(np.unique(np.concatenate([[0.0], np.geomspace(least[0], most[0], COARSE), starts, starts * (1 + AFTER)])))
     row, further = coarse.between(np.sort(load)[:: -(-load.size // FINE)])

@@ -12,7 +12,6 @@ So the price of anarchy is at most a ratio of polynomials in s, and that at most
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,12 +65,10 @@ class Saturation:
 
 def saturation(queue: Queue) -> Saturation | None:
     """Return what is known of a queue next to saturation: None for a family that is not of the form e + k/(mu - x)."""
-    parts: Sequence[Queue] = getattr(queue, "banks", (queue,))
-    known = [bank for bank in parts if isinstance(bank, PollaczekKhinchine)]
-    if len(known) < len(parts):  # another family's k may mean something else
+    if not all(isinstance(bank, PollaczekKhinchine) for bank in queue.banks):  # another family's k may mean something else
         return None
-    k = np.concatenate([bank.k for bank in known])
-    return Saturation(queue.rate, k, np.concatenate([bank.fixed for bank in known]), queue.idle_latency)
+    k, fixed = (np.concatenate([getattr(bank, name) for bank in queue.banks]) for name in ("k", "fixed"))
+    return Saturation(queue.rate, k, fixed, queue.idle_latency)
 
 
 def _bernstein(power: tuple[float, float, float, float]) -> Array:

@@ -22,8 +22,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..composed import as_queue
 from ..errors import Array
-from ..queues import Queue, as_queue
+from ..queues import Queue
 from .optimum_equilibrium import check_one_load, equilibrium
 from .players import check_players
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.polynomial import Chebyshev
 
+from ..composed import as_queue
 from ..errors import Array
-from ..queues import Operation, Queue, as_queue
+from ..queues import Queue
 
-Operate = Callable[[Queue, Array], Operation]
 LEAF = 256
 NODES = 24  # on [h, 2h] with a singularity at 0 an interpolant of 24 nodes is wrong by less than 1e-17
 TAIL = 4e-15  # last coefficients this small, relative, are the rounding of the sums
@@ -56,13 +57,10 @@ def thresholds(servers: Queue | Sequence[Queue]) -> Thresholds:
     array([ 0., 20., 80.])
     """
     queue = as_queue(servers)
-    return Thresholds(
-        _activation_loads(queue, lambda part, excess: part.at_marginal(excess)),
-        _activation_loads(queue, lambda part, excess: part.at_latency(excess)),
-    )
+    return Thresholds(_activation_loads(queue, "at_marginal"), _activation_loads(queue, "at_latency"))
 
 
-def _activation_loads(queue: Queue, operate: Operate) -> Array:
+def _activation_loads(queue: Queue, operate: str) -> Array:
     order = np.argsort(queue.idle_latency, kind="stable")
     delay, service = queue.delay[order], queue.service[order]
     load = np.zeros(order.size)
@@ -72,23 +70,23 @@ def _activation_loads(queue: Queue, operate: Operate) -> Array:
         if hi - lo <= LEAF:
             block = queue.take(order[lo:hi])
             excess = (delay[lo:hi, None] - block.delay) + (service[lo:hi, None] - block.service)
-            load[lo:hi] += operate(block, np.maximum(excess, 0.0)).flow.sum(axis=-1)
+            load[lo:hi] += getattr(block, operate)(np.maximum(excess, 0.0)).flow.sum(axis=-1)
             continue
         mid = (lo + hi) // 2
         left, last = queue.take(order[lo:mid]), mid - 1
         head = np.maximum((delay[last] - left.delay) + (service[last] - left.service), 0.0)
         beyond = np.maximum((delay[mid:hi] - delay[last]) + (service[mid:hi] - service[last]), 0.0)
-        _add_smooth(lambda prices, left=left, head=head: _total_flow(left, head, prices, operate), beyond, load[mid:hi])  # type: ignore[misc]
+        _add_smooth(partial(_total_flow, left, head, operate), beyond, load[mid:hi])
         todo += [(lo, mid), (mid, hi)]
     out = np.empty_like(load)
     out[order] = np.maximum.accumulate(load)  # rounding must not undo the order
     return out
 
 
-def _total_flow(block: Queue, head: Array, prices: Array, operate: Operate) -> Array:
+def _total_flow(block: Queue, head: Array, operate: str, prices: Array) -> Array:
     """Sum of the block's flows at prices above that of its last server, which server i has left behind by head[i]."""
     rows = max(1, CELLS // len(block))
-    parts = [operate(block, prices[i : i + rows, None] + head).flow.sum(axis=-1) for i in range(0, prices.size, rows)]
+    parts = [getattr(block, operate)(prices[i : i + rows, None] + head).flow.sum(axis=-1) for i in range(0, prices.size, rows)]
     return np.concatenate(parts)
 
 
@@ -98,11 +96,8 @@ def _add_smooth(function: Callable[[Array], Array], points: Array, out: Array) -
     while todo:
         lo, hi = todo.pop()
         a, b = points[lo], points[hi - 1]
-        if hi - lo <= NODES:
-            out[lo:hi] += function(points[lo:hi])
-            continue
-        if a == b:
-            out[lo:hi] += function(points[lo : lo + 1])
+        if hi - lo <= NODES or a == b:  # one point stands for all where they are the same
+            out[lo:hi] += function(points[lo : lo + 1] if a == b else points[lo:hi])
             continue
         fit = Chebyshev.interpolate(function, NODES - 1, [a, b])
         size = np.abs(fit.coef)

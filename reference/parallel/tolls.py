@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..composed import as_queue
 from ..errors import Array, one_number
-from ..queues import Queue, as_queue
+from ..queues import Queue
 from .optimum_equilibrium import optimum
 
 

@@ -20,8 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..composed import as_queue
 from ..errors import Array, InputError, LoadError, one_number
-from ..queues import Queue, as_queue
+from ..queues import Queue
 from .optimum_equilibrium import check_load, equilibrium, optimum
 from .saturation import Saturation, saturation
 from .thresholds import Thresholds, thresholds

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Array
+from ..sums import EPS
 from .assignment import critical_points
 from .modes import Modes, check_two_modes
 from .segment import Segment, segment
@@ -15,7 +16,7 @@ from .stability import capacity
 
 SCAN = 512  # loads looked at for the first change
 CLOSE = 1e-13  # relative width of the last bracket
-ROUNDING = 2 * float(np.finfo(float).eps)
+ROUNDING = 2 * EPS
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def breakaway(modes: Modes) -> Breakaway | None:
     home = light_load_assignment(modes)
     parts = np.concatenate([np.linspace(0, 1, SCAN, endpoint=False)[1:], 1 - 0.5 ** np.arange(10, 40)])
     load = first_change(modes, home, lambda load: _leaves(modes, load, home), parts, CLOSE)
-    return None if load is None else Breakaway(load, home, _elsewhere(modes, load, home))
+    return None if load is None else Breakaway(load, home, best_away(modes, load, home, *_candidates(modes, load)))
 
 
 def first_change(modes: Modes, home: float, leaves: Callable[[float], bool], parts: Array, close: float) -> float | None:
@@ -110,8 +111,13 @@ def first_change(modes: Modes, home: float, leaves: Callable[[float], bool], par
 
 
 def _leaves(modes: Modes, load: float, home: float) -> bool:
+    return bool(np.any(is_better(modes, load, home, *_candidates(modes, load))))
+
+
+def _candidates(modes: Modes, load: float) -> tuple[Segment, Array]:
+    """The stable interval, and the points at which the delay may be least."""
     along = segment(modes, load)
-    return bool(np.any(is_better(modes, load, home, along, np.concatenate([[0.0, 1.0], critical_points(along)]))))
+    return along, np.concatenate([[0.0, 1.0], critical_points(along)])
 
 
 def is_better(modes: Modes, load: float, home: float, along: Segment, points: Array) -> Array:
@@ -138,14 +144,7 @@ def is_better(modes: Modes, load: float, home: float, along: Segment, points: Ar
         inside = s[:, 0] >= 0
     terms = np.divide(parts, spare, out=np.zeros_like(parts), where=spare > 0)
     stable = inside & np.all(spare > 0, axis=1)
-    better: Array = stable & (terms.sum(axis=(0, 2)) < -ROUNDING * np.abs(terms).sum(axis=(0, 2)))
-    return better
-
-
-def _elsewhere(modes: Modes, load: float, home: float) -> float:
-    """The best p once one mode alone is left."""
-    along = segment(modes, load)
-    return best_away(modes, load, home, along, np.concatenate([[0.0, 1.0], critical_points(along)]))
+    return np.asarray(stable & (terms.sum(axis=(0, 2)) < -ROUNDING * np.abs(terms).sum(axis=(0, 2))))
 
 
 def best_away(modes: Modes, load: float, home: float, along: Segment, points: Array) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Array, InputError, numbers, one_number
+from ..queues import store
 
 LEAST_RATE = 1e-300  # a smaller one has an infinite service time in floats
 
@@ -46,12 +47,10 @@ class Modes:
         for s, m in np.ndindex(array.shape):
             if not array[s, m] >= LEAST_RATE:
                 raise InputError(f"rate[{s}][{m}]", array[s, m], "is not above 0", "give a service rate above 0, inf for no work there")
-        idle = np.isinf(array).all(axis=0)
-        if idle.any():
-            m = int(np.argmax(idle))
+        for m in np.flatnonzero(np.isinf(array).all(axis=0)):
             raise InputError(f"rate[:][{m}]", array[:, m].tolist(), "the mode asks nothing of any stage", "give it a finite rate somewhere")
         array.flags.writeable = False
-        object.__setattr__(self, "rate", array)
+        store(self, rate=array)
 
     @property
     def stages(self) -> int:
@@ -101,8 +100,7 @@ class Canonical:
 
     def __post_init__(self) -> None:
         mu0, K = check_capacities(self.mu0, self.K)
-        for field, value in (("mu0", mu0), ("K", K), ("f1", one_number("f1", self.f1)), ("f2", one_number("f2", self.f2))):
-            object.__setattr__(self, field, value)
+        store(self, mu0=mu0, K=K, f1=one_number("f1", self.f1), f2=one_number("f2", self.f2))
         for field, value in (("f1", self.f1), ("f2", self.f2)):
             if not 0 <= value <= 1:
                 raise InputError(field, value, "is not a part of the work", "give a number from 0 to 1")

@@ -124,8 +124,7 @@ def joint_delay(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
     root = np.sqrt(parts) @ np.sqrt(modes.time).T
     root, left = np.broadcast_arrays(root, left)
     stage = np.divide(root**2, left, out=np.full(left.shape, np.inf), where=left > 0)
-    total: Array = stage.sum(axis=-1)
-    return total
+    return np.asarray(stage.sum(axis=-1))
 
 
 def mean_delay(modes: Modes, load: float, assignment: Array, share: Array) -> float:
@@ -141,8 +140,7 @@ def stage_delay(modes: Modes, load: float, assignment: Array, share: Array) -> A
     work = assignment * modes.time
     spare = share - load * work
     busy = work > 0
-    delay: Array = np.divide(work, spare, out=np.where(busy, np.inf, 0.0), where=busy & (spare > 0)).sum(axis=1)
-    return delay
+    return np.asarray(np.divide(work, spare, out=np.where(busy, np.inf, 0.0), where=busy & (spare > 0)).sum(axis=1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Array, LoadError
+from ..sums import EPS
 from .modes import Modes
 from .stability import ends, one_load
-
-EPS = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,23 +58,20 @@ class Segment:
 
     def delay(self, u: npt.ArrayLike) -> Array:
         """Mean delay at u, shape (...), or (K, ...) at K loads; infinite where a stage is full."""
-        total: Array = self.stage_delay(u).sum(axis=-1)
-        return total
+        return np.asarray(self.stage_delay(u).sum(axis=-1))
 
     def stage_delay(self, u: npt.ArrayLike) -> Array:
         """Mean time of a job at each stage, shape (..., S)."""
         point = np.asarray(u, dtype=float)
         basis = np.stack([(1 - point) ** 2, point * (1 - point), point**2], axis=-1)
         above, below = basis @ np.swapaxes(self.above, -1, -2), basis @ np.swapaxes(self.below, -1, -2)
-        stage: Array = np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0)
-        return stage
+        return np.asarray(np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0))
 
     def assignment(self, u: npt.ArrayLike) -> Array:
         """Parts (p, 1 - p) at u, each to full accuracy, shape (..., 2)."""
         point = np.asarray(u, dtype=float)[..., None]
         squares = ((1 - point) * self.start + point * self.end) ** 2
-        parts: Array = squares / squares.sum(axis=-1, keepdims=True)
-        return parts
+        return np.asarray(squares / squares.sum(axis=-1, keepdims=True))
 
     def slope_numerator(self) -> Array:
         """Coefficients of 2S (N'D - ND'), shape (4S - 1,), of degree 4S - 2: its roots are the critical points of the delay.

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, InputError, LoadError, first_bad, numbers, one_number
+from ..errors import Array, InputError, first_bad, loads_below, numbers, one_load_of, one_number
 from .modes import Modes, check_two_modes
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
@@ -31,6 +31,7 @@ class Capacity:
     assignment: Array
 
 
+@lru_cache(maxsize=128)
 def capacity(modes: Modes) -> Capacity:
     """Return the largest load, 1 / min over p of the largest stage load sum_m p_m / rate_sm; Theorem 2 of Jeff and Modiano and its like.
 
@@ -47,11 +48,6 @@ def capacity(modes: Modes) -> Capacity:
     >>> round(capacity(Canonical(1.0, 4.0, 0.05, 0.15).dual_mode).max_load, 6)
     4.705882
     """
-    return _capacity(modes)
-
-
-@lru_cache(maxsize=128)
-def _capacity(modes: Modes) -> Capacity:
     time = modes.time
     best, least = np.zeros(modes.modes), np.inf
     for size in range(1, min(time.shape) + 1):
@@ -88,23 +84,13 @@ def check_load(modes: Modes, load: npt.ArrayLike) -> Array:
     LoadError
         On a load that is not a number above 0 and below the largest that the stages can carry.
     """
-    array = numbers("load", load)
-    if array.ndim > 1:
-        raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
-    first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)
-    first_bad("load", array, array > 0, "there are no jobs to assign", "give a load above 0", LoadError)
-    most = capacity(modes).max_load
-    problem = f"not below the maximum {most:.12g}: whatever the assignment, a queue grows without bound"
-    first_bad("load", array, array < most, problem, "lower the load or add rate", LoadError)
-    return array
+    full = "whatever the assignment, a queue grows without bound"
+    return loads_below(capacity(modes).max_load, load, "there are no jobs to assign", full, "lower the load or add rate")
 
 
 def one_load(modes: Modes, load: float) -> float:
     """Return the load as a float; LoadError unless it is one load that the stages can carry."""
-    array = check_load(modes, load)
-    if array.ndim:
-        raise LoadError("load", array.tolist(), "is not one number", "give one load here")
-    return float(array)
+    return one_load_of(check_load(modes, load))
 
 
 def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
@@ -156,8 +142,7 @@ def _interval(low: float, high: float) -> str:
 
 def slack(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
     """Part of each stage's time that is left, 1 - load sum_m p_m / rate_sm, shape (..., S) for p of shape (..., M)."""
-    left: Array = 1.0 - np.asarray(load)[..., None] * (parts @ modes.time.T)
-    return left
+    return np.asarray(1.0 - np.asarray(load)[..., None] * (parts @ modes.time.T))
 
 
 def stable_interval(modes: Modes, load: float) -> tuple[float, float]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, LoadError, first_bad, numbers
+from ..errors import Array, loads_below, numbers, one_load_of
+from ..queues import store
 from .modes import check_capacities
 
 
@@ -40,8 +41,7 @@ class TunableMode:
 
     def __post_init__(self) -> None:
         mu0, K = check_capacities(self.mu0, self.K)
-        object.__setattr__(self, "mu0", mu0)
-        object.__setattr__(self, "K", K)
+        store(self, mu0=mu0, K=K)
 
     @property
     def max_load(self) -> float:
@@ -50,10 +50,7 @@ class TunableMode:
 
     def stable_fractions(self, load: float) -> tuple[float, float]:
         """Ends of F_lambda = [0, 1] with (1 - K mu0 / load, mu0 / load): the local parts under which both queues are stable."""
-        array = self.check_load(load)
-        if array.ndim:
-            raise LoadError("load", array.tolist(), "is not one number", "give one load here")
-        value = float(array)
+        value = one_load_of(self.check_load(load))
         return max(0.0, 1 - self.K * self.mu0 / value), min(1.0, self.mu0 / value)
 
     def delay(self, f: npt.ArrayLike, load: npt.ArrayLike) -> Array:
@@ -76,16 +73,9 @@ class TunableMode:
         inside = (2 * rho - (root - 1) ** 2) / (rho * (self.K + 1 - rho))
         largest = max(1.0, self.K)
         alone = rho <= largest - root  # one server does all the work
-        out: Array = np.where(alone, 1 / np.where(alone, largest - rho, 1.0), inside) / self.mu0
-        return out
+        return np.asarray(np.where(alone, 1 / np.where(alone, largest - rho, 1.0), inside) / self.mu0)
 
     def check_load(self, load: npt.ArrayLike) -> Array:
         """Return the loads as an array of shape () or (K,); LoadError on one that is not above 0 and below the whole capacity."""
-        array = numbers("load", load)
-        if array.ndim > 1:
-            raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
-        first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)
-        first_bad("load", array, array > 0, "there are no jobs to serve", "give a load above 0", LoadError)
-        problem = f"not below the maximum {self.max_load:.12g}: the queues grow without bound"
-        first_bad("load", array, array < self.max_load, problem, "lower the load or add capacity", LoadError)
-        return array
+        full = "the queues grow without bound"
+        return loads_below(self.max_load, load, "there are no jobs to serve", full, "lower the load or add capacity")

@@ -8,7 +8,7 @@ import pytest
 
 import sojourn.reference
 
-MODULES = [m.name for m in pkgutil.iter_modules(sojourn.reference.__path__, "sojourn.reference.")]
+MODULES = [m.name for m in pkgutil.walk_packages(sojourn.reference.__path__, "sojourn.reference.")]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -117,7 +117,7 @@ def variables_of(system: ParallelServers, _: Array, rows: Mapping[str, Splits]) 
 
 def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
     """Warn of what goes beyond what was measured."""
-    if all(type(bank).caveats is Latency.caveats for bank in getattr(system.bank, "banks", (system.bank,))):
+    if all(type(bank).caveats is Latency.caveats for bank in system.bank.banks):
         return  # none of these families ever has anything to say
     said = [
         (float(load), caveats[0])

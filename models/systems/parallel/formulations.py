@@ -188,8 +188,8 @@ def _always(bank: Latency) -> str | None:
 def _no_players(bank: Latency) -> str | None:
     if not bank.exact("latency"):
         return "the latency of some has no cone, and the largest of tangents is too low"
-    seen = [bank, *getattr(bank, "banks", ())]
-    return "it is not written for a finite number of players" if any(isinstance(b, SeenByPlayers) for b in seen) else None
+    seen = any(isinstance(b, SeenByPlayers) for b in bank.banks)
+    return "it is not written for a finite number of players" if seen else None
 
 
 FORMULATIONS: Mapping[str, Formulation] = {

@@ -186,9 +186,8 @@ class Percentile(Limit):
         return np.where(used, bank.delay - math.log1p(-self.p) / np.where(used, bank.spare_capacity(flow), 1.0), np.nan)
 
     def _check_family(self, bank: Latency) -> None:
-        parts: Sequence[Any] = getattr(bank, "banks", (bank,))
         start = 0
-        for part in parts:
+        for part in bank.banks:
             if not isinstance(part, MM1):  # cv = 1 alone does not make service times exponential
                 field, family = f"servers[{start}]", type(part).__name__
                 raise InputError(field, family, "has no percentile in closed form", "use M/M/1 servers, or MaxUtilisation")
