@@ -25,7 +25,7 @@ def sojourn(monkeypatch, capsys):
 @pytest.fixture
 def names():
     """Whatever a test registers is forgotten after it."""
-    before = dict(registry._families)
+    before = dict(registry.REGISTRY.known)
     yield
-    registry._families.clear()
-    registry._families.update(before)
+    registry.REGISTRY.known.clear()
+    registry.REGISTRY.known.update(before)

@@ -1,7 +1,7 @@
 """A certificate that needs no solver: bounds on the true answer from any flow, whoever found it.
 
 Optimum. For any multiplier c, every split carries at least sum_i min_z (f_i(z) - c z) + c load, attained at z = g_i^-1(c): weak duality.
-Within bounds of the flows each minimum is over those; a budget with the price y >= 0 takes y p_i from c, and y money from the sum.
+Within bounds of the flows each minimum is over those; rows A x <= b with prices z >= 0 take (A' z)_i from c, and z' b from the sum.
 Equilibrium. At any split of the load, the common latency of the true equilibrium lies between the least latency that any server offers and
 the largest that a used one has: were it higher, every used server would carry more than it does; were it lower, every one less.
 Equilibrium of users who see something else than the latency: the price that they share lies between two prices at which they bring less than
@@ -65,7 +65,7 @@ class Certificate:
     potential_gap : float or None
         Equilibrium: relative duality gap of the Beckmann potential.
     violation : float or None
-        Within limits: the largest violation of one, in parts of the load or the budget.
+        Within limits: the largest violation of one, in parts of the load or of the bound of a row.
     """
 
     mean_delay: float
@@ -178,18 +178,20 @@ def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Arr
     )
 
 
-def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price: float, budget_price: float, *others: Array) -> Certificate:
+def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price: float, row_prices: Array, *others: Array) -> Certificate:
     """Return the certificate of an optimum within limits; see `certify`.
 
     Parameters
     ----------
-    price, budget_price : float
-        Multipliers of the load and of the budget; any prove something.
+    price : float
+        Multiplier of the load; any proves something.
+    row_prices : ndarray, shape (m,)
+        Multipliers of the rows; so do these.
     *others : ndarray, shape (n,)
         Other flows from which a split within the limits may be made.
     """
-    row, at, z = np.asarray(flow, dtype=float)[None], np.array([load]), max(budget_price, 0.0)
-    proved = math.isfinite(price) and math.isfinite(z)
+    row, at, z = np.asarray(flow, dtype=float)[None], np.array([load]), np.maximum(row_prices, 0.0)
+    proved = math.isfinite(price) and bool(np.isfinite(z).all())
     upper, worth = math.inf, 0.0
     with np.errstate(all="ignore"):
         lower = float(lower_bound(queue, at, np.array([price]), limits, z)[0]) if proved else 0.0
@@ -202,12 +204,11 @@ def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price
     return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
 
 
-def _worth(queue: Queue, split: Point, limits: Limits, price: float, budget_price: float) -> float:
+def _worth(queue: Queue, split: Point, limits: Limits, price: float, row_prices: Array) -> float:
     """What the rounding of limits is worth, in total delay: they are products of floats, and a split keeps them to rounding."""
     binding = (split.flow <= limits.least * (1 + SURE)) | (split.flow >= limits.most * (1 - SURE))
-    shadow = np.abs(price - budget_price * limits.price - queue.marginal(*split)) * split.flow
-    money = ROUNDING * budget_price * limits.money if limits.budgeted else 0.0
-    return money + EPS * float(shadow[0] @ binding[0])
+    shadow = np.abs(price - row_prices @ limits.matrix - queue.marginal(*split)) * split.flow
+    return ROUNDING * float(limits.size(split.flow[0]) @ row_prices) + EPS * float(shadow[0] @ binding[0])
 
 
 def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array, found: Certificate) -> Certificate:
@@ -317,15 +318,16 @@ def _optimum_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Arra
     return lower, upper
 
 
-def lower_bound(queue: Queue, load: Array, price: Array, limits: Limits | None = None, budget_price: float = 0.0) -> Array:
-    """Least mean delay that a price of the load proves, and one of the budget; minus infinity where they prove none. Shape (...)."""
+def lower_bound(queue: Queue, load: Array, price: Array, limits: Limits | None = None, row_prices: Array | None = None) -> Array:
+    """Least mean delay that a price of the load proves, and those of rows; minus infinity where they prove none. Shape (...)."""
     if limits is None:
         return _least(queue, load, price)
     # that no server carries more than the load is no new limit, and bounds what a flat price does not
     most = np.minimum(limits.most, load[..., None])
     ends = Point(limits.least, queue.spare_capacity(limits.least)), Point(most, queue.spare_capacity(most))
-    budget = (budget_price * limits.price, budget_price * limits.money) if limits.budgeted else ()
-    return _least(queue, load, price, ends, *budget)
+    if row_prices is None or not row_prices.any():
+        return _least(queue, load, price, ends)
+    return _least(queue, load, price, ends, row_prices @ limits.matrix, math.fsum(row_prices * limits.bound))
 
 
 def _least(

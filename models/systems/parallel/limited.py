@@ -14,10 +14,10 @@ from ...core.solution import Attempt, Timing
 from ...latency.tangents import first_points, with_landing
 from .certificate import certify_within, rounding
 from .formulations import FORMULATIONS, Model, build
-from .limits import Box, Limit
-from .newton_within import polish_within
+from .limits import CombinedLimits
+from .newton import polish_within
 from .search import PATIENCE, RESIDUE, TANGENT_GAP, Search
-from .solution import ShadowPrice, Solution
+from .solution import Solution
 from .splits import clip
 
 
@@ -27,13 +27,10 @@ class LimitedSearch(Search):
 
     Attributes
     ----------
-    limits : tuple of Limit
-    box : Box
-        The same, together.
+    limits : CombinedLimits
     """
 
-    limits: tuple[Limit, ...]
-    box: Box
+    limits: CombinedLimits
 
     def ask(self, solver: str, formulation: str) -> tuple[Solution | None, Attempt]:
         """Return a solver's answer, if it has one, and the record of the attempt; by rounds of tangents where there is no cone."""
@@ -53,18 +50,20 @@ class LimitedSearch(Search):
     def _once(self, solver: str, formulation: str, points: Array | None) -> tuple[Solution | None, Attempt, Array | None]:
         """Solve one problem; return also where the solver landed."""
         started = time.perf_counter()
-        model, spent = self._write(formulation, points)
+        model, rows = self._write(formulation, points)
         built = time.perf_counter() - started
         ran = run(model.problem, solver, self.options)
         answer = model.flow.value
         if answer is None or not np.all(np.isfinite(answer)):
             return None, Attempt(solver, formulation, ran.status, np.inf, time.perf_counter() - started), None
         finishing = time.perf_counter()
-        # the total delay has no unit: only the budget is in the problem's
-        z = 0.0 if spent is None or spent.dual_value is None else max(float(spent.dual_value), 0.0) * self.unit
-        polished, c, price, steps = polish_within(self.bank, self.load, answer, self.box, z)
+        # the total delay has no unit: only the rows are in the problem's
+        given = np.zeros(self.limits.bound.size)
+        if rows is not None and rows.dual_value is not None:
+            given = np.maximum(np.nan_to_num(rows.dual_value), 0.0) * self.unit
+        polished, c, prices, steps = polish_within(self.bank, self.load, answer, self.limits, given)
         flow = polished if self.polish else answer
-        certificate = certify_within(self.bank, self.load, flow, self.box, c, price, polished)
+        certificate = certify_within(self.bank, self.load, flow, self.limits, c, prices, polished)
         ended = time.perf_counter()
         solution = Solution(
             goal="optimum",
@@ -85,38 +84,21 @@ class LimitedSearch(Search):
             polished=steps if self.polish else 0,
             timing=Timing(built, ran.compile, ran.solve, ended - finishing),
             problem=model.problem,
-            limits=self._shadows(polished, flow, c, price),
+            limits=self.limits.shadow_prices(polished, flow, c, prices),
             caveats=tuple(self.bank.caveats(flow, self.names)),
         )
         return solution, Attempt(solver, formulation, ran.status, certificate.gap, ended - started), answer
 
     def _write(self, formulation: str, points: Array | None) -> tuple[Model, cp.Constraint | None]:
         """Write the problem with its limits, in the solver's unit."""
-        model, box = build(FORMULATIONS[formulation], self.bank, self.load, self.unit, points=points), self.box
+        model, limits = build(FORMULATIONS[formulation], self.bank, self.load, self.unit, points=points), self.limits
         flow = self.unit * model.flow
-        low, high = np.flatnonzero(box.least > 0), np.flatnonzero(box.most < np.minimum(self.bank.rate, self.load))
+        low, high = np.flatnonzero(limits.least > 0), np.flatnonzero(limits.most < np.minimum(self.bank.rate, self.load))
         extra: list[cp.Constraint] = []
         if low.size:
-            extra.append(flow[low] >= box.least[low] * self.unit)
+            extra.append(flow[low] >= limits.least[low] * self.unit)
         if high.size:
-            extra.append(flow[high] <= box.most[high] * self.unit)
-        spent = box.price @ flow <= box.money * self.unit if box.budgeted else None
-        problem = cp.Problem(model.problem.objective, [*model.problem.constraints, *extra, *([] if spent is None else [spent])])
-        return replace(model, problem=problem), spent
-
-    def _shadows(self, at: Array, flow: Array, c: float, z: float) -> tuple[ShadowPrice, ...]:
-        """Shadow price of every limit: a server's is that of the tightest limit on it."""
-        marginal = self.bank.marginal(clip(self.bank, at))
-        left = c - z * self.box.price - marginal
-        above = np.where(at >= self.box.most, np.maximum(left, 0.0), 0.0)
-        below = np.where((at <= self.box.least) & (self.box.least > 0), np.maximum(-left, 0.0), 0.0)
-        out = []
-        for limit, applied in zip(self.limits, self.box.applied, strict=True):
-            if applied.price is not None:
-                price = np.array(max(z, 0.0))
-            else:
-                price = np.where(applied.most <= self.box.most, above, 0.0) + np.where(applied.least >= self.box.least, below, 0.0)
-                above, below = np.where(applied.most <= self.box.most, 0.0, above), np.where(applied.least >= self.box.least, 0.0, below)
-            value = limit.value(self.bank, flow, self.load)
-            out.append(ShadowPrice(applied.name, applied.bound, value, price * applied.per_unit / self.load, applied.of_time))
-        return tuple(out)
+            extra.append(flow[high] <= limits.most[high] * self.unit)
+        rows = limits.matrix @ flow <= limits.bound * self.unit if limits.bound.size else None
+        problem = cp.Problem(model.problem.objective, [*model.problem.constraints, *extra, *([] if rows is None else [rows])])
+        return replace(model, problem=problem), rows

@@ -25,7 +25,7 @@ from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
 from .formulations import FORMULATIONS, Model, build, for_goal
 from .limited import LimitedSearch
-from .limits import together
+from .limits import combine_limits
 from .prices import Goal
 from .search import Search
 from .selfish import SelfishSearch
@@ -106,7 +106,7 @@ class ParallelServers:
         throw : bool, default True
             Raise when the gap is not met; False returns the best answer, with ``certified`` False.
         subject_to : sequence of Limit, optional
-            `MinShare`, `MaxShare`, `MaxUtilisation`, `Percentile`, `Budget`; their shadow prices are in ``Solution.limits``.
+            `MinShare`, `MaxShare`, `MaxUtilisation`, `ServerPercentile`, `Budget`, `GroupShare`, `LinearLimit` or a class of your own; their shadow prices are in ``Solution.limits``.
 
         Returns
         -------
@@ -384,8 +384,7 @@ class ParallelServers:
         load, limits = self.check_load(load), how.get("subject_to") or ()
         if limits and goal == "optimum":
             check_how(goal, how)
-            box = together(limits, self.bank, load)
-            return self._first(goal, load, how, partial(LimitedSearch, limits=tuple(limits), box=box), {})
+            return self._first(goal, load, how, partial(LimitedSearch, limits=combine_limits(limits, self.bank, load)), {})
         return self._first(goal, load, how, Search, {} if models is None else models)
 
     def selfish(

@@ -19,13 +19,13 @@ from sojourn.models import (
     Measured,
     MinShare,
     ParallelServers,
-    Percentile,
     Polynomial,
+    ServerPercentile,
     Tandem,
 )
 from sojourn.models.systems.parallel import limited, search
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.limits import together
+from sojourn.models.systems.parallel.limits import combine_limits
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0
@@ -50,15 +50,15 @@ def no_solver(monkeypatch):
     (MaxShare([1, math.nan, 1]), r"^MaxShare.share\[1\] = nan: is not from 0 to 1; give a number in that range$"),
     (MaxUtilisation([0.9, 0.9]), r"^MaxUtilisation.utilisation = \[0.9, 0.9\]: is not one number for each of 3 servers"),
     (MaxUtilisation(1.01), r"^MaxUtilisation.utilisation = 1.01: is not from 0 to 1; give a number in that range$"),
-    (Percentile(0, 0.1), r"^Percentile.p = 0: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
-    (Percentile(1, 0.1), r"^Percentile.p = 1: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
-    (Percentile(math.nan, 0.1), r"^Percentile.p = nan: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
-    (Percentile([0.9, 0.8], 0.1), r"^Percentile.p = \[0.9, 0.8\]: is not one number; give one number$"),
-    (Percentile("most", 0.1), r"^Percentile.p = 'most': is not made of numbers"),
-    (Percentile(0.9, [1, 2]), r"^Percentile.within = \[1.0, 2.0\]: is not one number for each of 3 servers"),
-    (Percentile(0.9, -1), r"^Percentile.within = -1.0: is not from 0 to inf; give a number in that range$"),
-    (Percentile(0.9, [1, 0, 1]), r"^Percentile.within\[1\] = 0.0: is not a time above 0; give it in the unit of the delays$"),
-    (Percentile(0.9, [1, 1, math.inf]), r"^Percentile.within\[2\] = inf: is not a time above 0; give it in the unit of the delays$"),
+    (ServerPercentile(0, 0.1), r"^ServerPercentile.p = 0: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
+    (ServerPercentile(1, 0.1), r"^ServerPercentile.p = 1: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
+    (ServerPercentile(math.nan, 0.1), r"^ServerPercentile.p = nan: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
+    (ServerPercentile([0.9, 0.8], 0.1), r"^ServerPercentile.p = \[0.9, 0.8\]: is not one number; give one number$"),
+    (ServerPercentile("most", 0.1), r"^ServerPercentile.p = 'most': is not made of numbers"),
+    (ServerPercentile(0.9, [1, 2]), r"^ServerPercentile.within = \[1.0, 2.0\]: is not one number for each of 3 servers"),
+    (ServerPercentile(0.9, -1), r"^ServerPercentile.within = -1.0: is not from 0 to inf; give a number in that range$"),
+    (ServerPercentile(0.9, [1, 0, 1]), r"^ServerPercentile.within\[1\] = 0.0: is not a time above 0; give it in the unit of the delays$"),
+    (ServerPercentile(0.9, [1, 1, math.inf]), r"^ServerPercentile.within\[2\] = inf: is not a time above 0; give it in the unit of the delays$"),
     (Budget([1, 2], 200), r"^Budget.price = \[1.0, 2.0\]: is not one number for each of 3 servers"),
     (Budget([1, -2, 1], 200), r"^Budget.price\[1\] = -2.0: is not from 0 to inf; give a number in that range$"),
     (Budget([1, 1, math.inf], 200), r"^Budget.price\[2\] = inf: is not finite; give money per job$"),
@@ -68,12 +68,12 @@ def no_solver(monkeypatch):
     (Budget(1, [1, 2]), r"^Budget.at_most = \[1, 2\]: is not one number; give one number$"),
     (Budget(1, "all"), r"^Budget.at_most = 'all': is not made of numbers"),
     (MaxUtilisation(0), r"^subject_to = \['largest utilisation'\]: leave room for 0 jobs where the load is 190; relax one of them$"),
-    (Percentile(0.9, 1e-9), r"^subject_to = \['90th percentile'\]: leave room for 0 jobs where the load is 190; relax one of them$"),
+    (ServerPercentile(0.9, 1e-9), r"^subject_to = \['90th percentile'\]: leave room for 0 jobs where the load is 190; relax one of them$"),
     (MinShare([0.6, 0, 0]), r"^subject_to = \['least share'\]: ask for at least 114 and at most 100 jobs at server 1; relax one of them$"),
     (Budget([2, 3, 1], 189),
      r"^Budget.at_most = 189.0: is below 190, what the load costs at the cheapest servers that the other limits leave; raise the budget or"),
-    ("MaxShare", r"^subject_to\[0\] = 'MaxShare': is not a limit; use MinShare, MaxShare, MaxUtilisation, Percentile or Budget$"),
-    (None, r"^subject_to\[0\] = None: is not a limit; use MinShare, MaxShare, MaxUtilisation, Percentile or Budget$"),
+    ("MaxShare", r"^subject_to\[0\] = 'MaxShare': is not a limit; use MinShare, MaxShare, MaxUtilisation, ServerPercentile or Budget$"),
+    (None, r"^subject_to\[0\] = None: is not a limit; use MinShare, MaxShare, MaxUtilisation, ServerPercentile or Budget$"),
     (MaxShare, r"^subject_to\[0\] = <class .*MaxShare'>: is not a limit; use"),
 ])  # fmt: skip
 @pytest.mark.usefixtures("no_solver")
@@ -81,7 +81,7 @@ def test_one_bad_limit_is_refused_before_any_solver(limit, message):
     with pytest.raises(InputError, match=message):
         THREE.optimum(LOAD, subject_to=[limit])
     with pytest.raises(InputError, match=message):
-        together([limit], THREE.bank, LOAD)
+        combine_limits([limit], THREE.bank, LOAD)
 
 
 @pytest.mark.parametrize(("limits", "message"), [
@@ -91,8 +91,8 @@ def test_one_bad_limit_is_refused_before_any_solver(limit, message):
     ([MaxShare(1.5)], r"^MaxShare.share = 1.5: is not from 0 to 1"),
     ([MaxUtilisation([0.5, -1, 0.5])], r"^MaxUtilisation.utilisation\[1\] = -1.0: is not from 0 to 1"),
     ([MaxUtilisation("much")], r"^MaxUtilisation.utilisation = 'much': is not made of numbers"),
-    ([Percentile(99, 0.1)], r"^Percentile.p = 99: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
-    ([Percentile(0.99, 0)], r"^Percentile.within\[0\] = 0.0: is not a time above 0"),
+    ([ServerPercentile(99, 0.1)], r"^ServerPercentile.p = 99: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
+    ([ServerPercentile(0.99, 0)], r"^ServerPercentile.within\[0\] = 0.0: is not a time above 0"),
     ([Budget(-1, 10)], r"^Budget.price = -1.0: is not from 0 to inf"),
     ([Budget(1, math.inf)], r"^Budget.at_most = inf: is not an amount of money"),
     ([Budget(1, 300), Budget(1, 200)], r"^subject_to\[1\] = Budget\(price=1, at_most=200\): is a second budget; give one$"),
@@ -120,7 +120,7 @@ def test_bad_limits_are_refused_before_any_solver(limits, message):
      r"^subject_to = \['largest share', 'largest utilisation'\]: leave room for 178 jobs where the load is 190; relax one of them$"),
     ([MinShare([0, 0, 0.6]), MaxShare([1, 1, 0.5])],
      r"^subject_to = \['least share', 'largest share'\]: ask for at least 114 and at most 95 jobs at server 3; relax one of them$"),
-    ([MinShare([0, 0.4, 0]), Percentile(0.95, 0.06)],
+    ([MinShare([0, 0.4, 0]), ServerPercentile(0.95, 0.06)],
      r"^subject_to = \['least share', '95th percentile'\]: ask for at least 76 and at most 25.5\d* jobs at server 2; relax one of them$"),
     ([MaxUtilisation([1, 1, 0.5]), Budget([1, 1, 0.5], 139.9)], r"^Budget.at_most = 139.9: is below 140, what the load costs at the cheapest"),
 ])  # fmt: skip
@@ -140,7 +140,7 @@ def test_limits_that_do_not_go_together_are_refused_before_any_solver(limits, me
 @pytest.mark.usefixtures("no_solver")
 def test_the_percentile_names_the_server_that_has_none(servers, message):
     with pytest.raises(InputError, match=message):
-        ParallelServers(*servers).optimum(50.0, subject_to=[Percentile(0.99, 0.5)])
+        ParallelServers(*servers).optimum(50.0, subject_to=[ServerPercentile(0.99, 0.5)])
 
 
 @pytest.mark.parametrize(("load", "message"), [

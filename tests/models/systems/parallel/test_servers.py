@@ -158,10 +158,10 @@ def package(tmp_path, monkeypatch, names):
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text("[sojourn.latencies]\n" + points)
         monkeypatch.syspath_prepend(tmp_path)
-        registry._entry_points.cache_clear()
+        vars(registry.REGISTRY).pop("_entry_points", None)
 
     yield install
-    registry._entry_points.cache_clear()
+    vars(registry.REGISTRY).pop("_entry_points", None)
     sys.modules.pop("other_package", None)
 
 
