@@ -106,7 +106,7 @@ class LinearLimit(Limit):
         if matrix.ndim > 2 or (matrix.ndim and matrix.shape[-1] != n) or matrix.shape[:1] == (0,):
             raise InputError(f"{self.name}.matrix", matrix.tolist(), f"is not made of rows of {n} numbers", f"give shape ({n},) or (m, {n})")
         first_bad(f"{self.name}.matrix", matrix, np.isfinite(matrix), "is not finite", "give a number a job")
-        if not matrix.any():
+        if matrix.shape == () and matrix == 0:
             raise InputError(f"{self.name}.matrix", matrix.tolist(), "limits nothing", "give a number that is not 0")
         own = 1 if matrix.ndim == 1 else n if not matrix.ndim else len(matrix)
         shape = () if matrix.ndim == 1 else (own,)
@@ -283,8 +283,6 @@ class Budget(Limit):
         money = one_number("Budget.at_most", self.at_most)
         if not (money >= 0 and math.isfinite(money)):
             raise InputError("Budget.at_most", self.at_most, "is not an amount of money", "give money per unit of time, 0 or more")
-        if not price.any():  # no split costs anything
-            return LinearLimit(1.0, math.inf, "budget", 0.0, money)
         return LinearLimit(price, money, "budget")
 
 

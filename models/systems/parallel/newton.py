@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ....reference.errors import Array
 from ....reference.queues import Queue
 from ...core.table import Mask
+from .certificate import lower_bound
 from .prices import Goal, common_price, multiplier, prices
 from .splits import ROUNDING, Limits, feasible, interior, missing
 
@@ -79,7 +80,7 @@ def polish_within(queue: Queue, load: float, flow: Array, limits: Limits, row_pr
         A solver's answer.
     limits : Limits
     row_prices : ndarray, shape (m,)
-        The solver's multipliers of the rows; what the steps leave open stays as they say.
+        The solver's multipliers of the rows, for where the steps do not settle.
     """
     at, steps = np.array([float(load)]), 1
     free = polish(queue, load, flow, "optimum")
@@ -89,12 +90,16 @@ def polish_within(queue: Queue, load: float, flow: Array, limits: Limits, row_pr
             return free[0], float(multiplier(queue, at, free[0][None], "optimum")[0]), np.zeros(limits.bound.size), steps
     with np.errstate(all="ignore"):
         start, there = feasible(queue, at, np.asarray(flow, dtype=float)[None], trim=True, limits=limits)
-        given = np.array([[multiplier(queue, at, start, "optimum")[0], *-row_prices]])
+        given = np.array([[multiplier(queue, at, start, "optimum")[0], *np.zeros_like(row_prices)]])
         for careful, x in ((False, start), (True, start), (True, 0.5 * (start + limits.inside))):
             found, more, dual = _newton(queue, at, x, there, "optimum", limits, given, careful=careful)
             steps += int(more[0])
             if NOWHERE < more[0] < most_steps(queue, careful=careful):
                 break
+        else:  # not settled: the better of what the steps say of the prices and what the solver does
+            charged = queue.farther(row_prices @ limits.matrix)
+            own = np.array([[multiplier(charged, at, found, "optimum")[0], *-row_prices]])
+            dual = max(dual, own, key=lambda y: float(lower_bound(queue, at, y[:, 0], limits, np.maximum(-y[0, 1:], 0.0))[0]))
     return found[0], float(dual[0, 0]), np.maximum(-dual[0, 1:], 0.0), steps
 
 
@@ -104,12 +109,13 @@ def most_steps(queue: Queue, *, careful: bool = False) -> int:
 
 
 class _Move(NamedTuple):
-    """A step: the price that each server is offered, shape (K, n) or (K, 1), the price that it has, the multipliers, and the move."""
+    """A step: the prices that servers are offered, shape (K, n) or (K, 1), and have; multipliers; the move; whether it misses the load or a row."""
 
     offered: Array
     price: Array
     dual: Array
     move: Array
+    short: Mask
 
 
 def _move(queue: Queue, load: Array, x: Array, used: Mask, goal: Goal, limits: Limits) -> _Move:
@@ -130,7 +136,7 @@ def _move(queue: Queue, load: Array, x: Array, used: Mask, goal: Goal, limits: L
     # a price nearly flat says its flow in too few digits: what rounding leaves over goes where it moves the price least
     whole = follow.sum(axis=1)
     rest = np.where(whole > 0, (lacking - move.sum(axis=1)) / whole, 0.0)
-    return _Move(common[:, None], price, common[:, None], move + rest[:, None] * follow)
+    return _Move(common[:, None], price, common[:, None], move + rest[:, None] * follow, np.zeros(load.shape, dtype=bool))
 
 
 def _price_at_bounds(price: Array, x: Array, lacking: Array, load: Array, limits: Limits) -> Array:
@@ -169,7 +175,9 @@ def _move_along(queue: Queue, load: Array, x: Array, used: Mask, tight: Mask, li
     move = (offered - price) * follow
     for _ in range(2):  # what rounding leaves over, as where all servers have one price
         move = move + (solved(held * (lacking - move @ border.T)) @ border) * follow
-    return _Move(offered, price, dual, move)
+    left_over = np.abs(held * (lacking - move @ border.T))
+    short = np.any(left_over > APART * np.concatenate([load[:, None], limits.size(x)], axis=-1), axis=-1)
+    return _Move(offered, price, dual, move, short)
 
 
 class _Rows(NamedTuple):
@@ -206,9 +214,9 @@ def _newton(
         if not index.size:
             break
         if limits.bound.size:
-            offered, price, own, move = _move_along(queue, load[index], x, used, tight, limits, own)
+            offered, price, own, move, short = _move_along(queue, load[index], x, used, tight, limits, own)
         else:
-            offered, price, own, move = _move(queue, load[index], x, used, goal, limits)
+            offered, price, own, move, short = _move(queue, load[index], x, used, goal, limits)
         # at most nine tenths of the spare capacity at a time; servers driven to a bound leave
         room = np.where(move > 0, 0.9 * queue.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0)
         scale = np.minimum(room.min(axis=1), 1.0)
@@ -227,8 +235,10 @@ def _newton(
         unrest = np.where((scale == 1.0) & ~left.any(axis=1) & ~met.any(axis=1), unrest, np.inf)
         below = np.where(x > 0, price, queue.idle_latency) < offered
         late = ~used & ~left & (least < highest) & np.where(x <= least, below, price > offered)
+        if limits.bound.size:  # several prices are right up to rounding: a server between them would come and go
+            late &= np.abs(price - offered) > SINGULAR * np.abs(own).max(axis=1, keepdims=True)
         idle = tight & (own[:, 1:] > 0)  # rows with a price below 0
-        calm, empty = (unrest <= CALM) | (stuck >= PATIENCE), ~used.any(axis=1) & (not limits.bounded)
+        calm, empty = (unrest <= CALM) | (stuck >= PATIENCE), short if limits.bounded else ~used.any(axis=1)
         done = calm & ~late.any(axis=1) & ~idle.any(axis=1) & ~empty
         steps[index[done]], steps[index[empty]] = step, NOWHERE
         if careful:

@@ -104,10 +104,9 @@ def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limi
         room = np.where((total(used) > rest)[..., None], used, room)
         weight = np.where((rest > 0)[..., None], room, x - least)
         weights = total(weight)
-        enough = weights > np.abs(rest)
-        there = there & (enough | (np.abs(rest) <= ROUNDING * load))
-        share = np.divide(rest, weights, out=np.zeros_like(rest), where=there & enough)
-        x = x + weight * share[..., None]
+        there = there & (weights + ROUNDING * load >= np.abs(rest))
+        share = np.divide(rest, weights, out=np.zeros_like(rest), where=there & (weights > 0))
+        x = x + weight * np.clip(share, -1.0, 1.0)[..., None]
     if limits is not None and limits.bound.size:
         x, near = _within_rows(limits, x)
         there = there & near
