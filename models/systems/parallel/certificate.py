@@ -150,7 +150,7 @@ def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates
     return replace(found, deviation_gain=gain, potential_gap=potential)
 
 
-def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array, price: float | None = None) -> Certificates:
+def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array, price: Array | None = None) -> Certificates:
     """Certificates of flows from bounds of the true mean delays; `price` as in `rounding`."""
     # no user is ever served faster than by the nearest server, empty
     lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(queue.idle_latency.min()))
@@ -159,7 +159,7 @@ def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Arr
     value = mean_delay(queue, np.where(finite[:, None], flow, 0.0))
     nearest = np.clip(value, lower, upper)
     for k in np.flatnonzero(np.isfinite(value) & (np.abs(value - nearest) > SURE * nearest)):
-        near = np.abs(value[k] - nearest[k]) <= rounding(queue, load[k], flow[k], goal, price) * nearest[k]
+        near = np.abs(value[k] - nearest[k]) <= rounding(queue, load[k], flow[k], goal, None if price is None else price[k]) * nearest[k]
         value[k] = nearest[k] if near else value[k]
     worst = np.where(np.isfinite(value), np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf)
     none = np.full_like(load, np.nan)
@@ -200,7 +200,9 @@ def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price
             split = _split(queue, at, x, limits.most)
             if there[0] and (high := float(_carried(queue, split)[0]) / load) < upper:
                 upper, worth = high, _worth(queue, split, limits, price, z) / load if proved else 0.0
-        found = _certificates(queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]), price)
+        found = _certificates(
+            queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]), rounding_price(limits, at, row, price, z)
+        )
     return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
 
 
@@ -209,6 +211,11 @@ def _worth(queue: Queue, split: Point, limits: Limits, price: float, row_prices:
     binding = (split.flow <= limits.least * (1 + SURE)) | (split.flow >= limits.most * (1 - SURE))
     shadow = np.abs(price - row_prices @ limits.matrix - queue.marginal(*split)) * split.flow
     return ROUNDING * float(limits.size(split.flow[0]) @ row_prices) + EPS * float(shadow[0] @ binding[0])
+
+
+def rounding_price(limits: Limits, load: Array, flow: Array, price: float, row_prices: Array) -> Array:
+    """What a rounding error of the flows is worth within limits, shape (...): see `rounding`."""
+    return np.asarray(np.abs(price) + limits.size(flow) @ row_prices / load)
 
 
 def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array, found: Certificate) -> Certificate:
@@ -237,7 +244,7 @@ def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array
     return replace(found, **{name: getattr(proof, name) for name in ("mean_delay", "lower_bound", "upper_bound", "gap")})
 
 
-def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: float | None = None) -> Array:
+def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: Array | None = None) -> Array:
     """Gap that the rounding of the flows to floats alone can cause, relative: close to saturation a float cannot say the spare capacity.
 
     A `price` of the load, within limits, says what a rounding error of the flow is worth where the price that servers share does not.

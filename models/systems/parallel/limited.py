@@ -12,7 +12,7 @@ from ....reference.errors import Array
 from ...core.run import run
 from ...core.solution import Attempt, Timing
 from ...latency.tangents import first_points, with_landing
-from .certificate import certify_within, rounding
+from .certificate import certify_within, rounding, rounding_price
 from .formulations import FORMULATIONS, Model, build
 from .limits import CombinedLimits
 from .newton import polish_within
@@ -64,6 +64,7 @@ class LimitedSearch(Search):
         polished, c, prices, steps = polish_within(self.bank, self.load, answer, self.limits, given)
         flow = polished if self.polish else answer
         certificate = certify_within(self.bank, self.load, flow, self.limits, c, prices, polished)
+        worth = rounding_price(self.limits, np.array(self.load), flow, c, prices)
         ended = time.perf_counter()
         solution = Solution(
             goal="optimum",
@@ -76,7 +77,7 @@ class LimitedSearch(Search):
             active=flow > (0.0 if self.polish else RESIDUE * self.load),
             multiplier=c,
             certificate=certificate,
-            certified=bool(self.wanted.met(certificate.gap, rounding(self.bank, np.array(self.load), flow, "optimum", c))),
+            certified=bool(self.wanted.met(certificate.gap, rounding(self.bank, np.array(self.load), flow, "optimum", worth))),
             solver=solver,
             formulation=formulation,
             status=ran.status,

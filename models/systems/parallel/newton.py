@@ -24,6 +24,7 @@ from .splits import ROUNDING, Limits, feasible, interior, missing
 STEPS = 200
 DERIVED = 30  # steps where slopes are made of differences: each is dear, and those that settle need few
 CALM = 1e-10  # relative move after which the next, squared, is below rounding error
+NEAR = 1e-2  # relative move above which a server is on its way from full
 PATIENCE = 8  # steps without gain after which rounding error is all that moves; steps after which late servers join
 NOWHERE = 0  # steps of a row that has no answer
 FLAT = 1e-12  # of the price over the load: the least slope that several prices are found by
@@ -82,16 +83,17 @@ def polish_within(queue: Queue, load: float, flow: Array, limits: Limits, row_pr
     row_prices : ndarray, shape (m,)
         The solver's multipliers of the rows, for where the steps do not settle.
     """
-    at, steps = np.array([float(load)]), 1
+    at, steps, starts = np.array([float(load)]), 1, [np.asarray(flow, dtype=float)]
     free = polish(queue, load, flow, "optimum")
     if free is not None:
         steps = free[1]
         if limits.violation(load, free[0]) <= ROUNDING:  # none binds
             return free[0], float(multiplier(queue, at, free[0][None], "optimum")[0]), np.zeros(limits.bound.size), steps
+        starts.append(free[0])
     with np.errstate(all="ignore"):
-        start, there = feasible(queue, at, np.asarray(flow, dtype=float)[None], trim=True, limits=limits)
-        given = np.array([[multiplier(queue, at, start, "optimum")[0], *np.zeros_like(row_prices)]])
-        for careful, x in ((False, start), (True, start), (True, 0.5 * (start + limits.inside))):
+        for start, careful in ((s, c) for s in starts for c in (False, True)):
+            x, there = feasible(queue, at, start[None], trim=True, limits=limits)
+            given = np.array([[multiplier(queue, at, x, "optimum")[0], *np.zeros_like(row_prices)]])
             found, more, dual = _newton(queue, at, x, there, "optimum", limits, given, careful=careful)
             steps += int(more[0])
             if NOWHERE < more[0] < most_steps(queue, careful=careful):
@@ -176,7 +178,7 @@ def _move_along(queue: Queue, load: Array, x: Array, used: Mask, tight: Mask, li
     for _ in range(2):  # what rounding leaves over, as where all servers have one price
         move = move + (solved(held * (lacking - move @ border.T)) @ border) * follow
     left_over = np.abs(held * (lacking - move @ border.T))
-    short = np.any(left_over > APART * np.concatenate([load[:, None], limits.size(x)], axis=-1), axis=-1)
+    short = np.any(left_over > APART * ((np.abs(x) + np.abs(move)) @ np.abs(border).T), axis=-1)
     return _Move(offered, price, dual, move, short)
 
 
@@ -246,8 +248,9 @@ def _newton(
         rejoin = calm | ((step % PATIENCE == 0) & (not careful))
         used |= late & rejoin[:, None]
         tight = (tight & ~(idle & rejoin[:, None])) | met
-        stuck = np.where(rejoin | (unrest < best / 2), 0, np.where(np.isfinite(unrest), stuck + 1, stuck))
-        best = np.where(rejoin, np.inf, np.minimum(best, unrest))
+        fresh = rejoin & (late.any(axis=1) | idle.any(axis=1))
+        stuck = np.where(fresh | (unrest < best / 2), 0, np.where(unrest < NEAR, stuck + 1, stuck))
+        best = np.where(fresh, np.inf, np.minimum(best, unrest))
         rows = _Rows(index, x, used, tight, own, best, stuck).only(~(done | empty))
     return flow, steps, dual
 

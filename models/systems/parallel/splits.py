@@ -15,6 +15,7 @@ from ....reference.queues import Queue
 from ....reference.sums import exact_sum
 from ...core.table import Mask
 
+NEAR = 1e-3  # part of the way to a split inside the limits that rounding alone is worth
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
 ROUNDING = 2 * float(np.finfo(float).eps)  # part of a load or a budget that sums of floats may be wrong by
 
@@ -116,12 +117,13 @@ def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limi
 def _within_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
     """Splits as near to the one inside as the rows, less what rounding may add, ask for; and whether that is near enough."""
     over, least = limits.excess(flow), ROUNDING * limits.size(flow)
-    gain = over - limits.excess(limits.inside)
-    part = np.where(gain > 0, (over + least) / np.where(gain > 0, gain, 1.0), np.inf)
-    part = np.where(over > -least, part, 0.0).max(axis=-1)
-    moves = part < 1
-    moved = flow + np.where(moves, part, 0.0)[..., None] * (limits.inside - flow)
-    return moved, np.asarray(moves | np.all(over <= least, axis=-1))
+    room = -limits.excess(limits.inside)
+    gain, margin = over + room, np.minimum(least, NEAR * np.maximum(room, 0.0))
+    part = np.where(gain > 0, (over + margin) / np.where(gain > 0, gain, 1.0), np.inf)
+    part = np.where(over > -margin, part, 0.0).max(axis=-1)
+    kept = np.all(over <= least, axis=-1)
+    moves = (part < 1) & ~(kept & (part > NEAR))  # far away for the sake of rounding alone, a split is worse
+    return flow + np.where(moves, part, 0.0)[..., None] * (limits.inside - flow), np.asarray(moves | kept)
 
 
 def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:
