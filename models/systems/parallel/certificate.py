@@ -24,7 +24,7 @@ from ....reference.parallel.optimum_equilibrium import check_one_load
 from ....reference.queues import Queue
 from ...core.table import Mask, Table
 from .prices import Goal, multiplier
-from .splits import ROUNDING, Limits, clip, feasible, missing, total
+from .splits import Limits, clip, feasible, missing, total
 
 EPS = float(np.finfo(float).eps)
 KINKED = 1e-10  # gap above which other prices than the common one are tried
@@ -210,12 +210,14 @@ def _worth(queue: Queue, split: Point, limits: Limits, price: float, row_prices:
     """What the rounding of limits is worth, in total delay: they are products of floats, and a split keeps them to rounding."""
     binding = (split.flow <= limits.least * (1 + SURE)) | (split.flow >= limits.most * (1 - SURE))
     shadow = np.abs(price - row_prices @ limits.matrix - queue.marginal(*split)) * split.flow
-    return ROUNDING * float(limits.size(split.flow[0]) @ row_prices) + EPS * float(shadow[0] @ binding[0])
+    # a split keeps a row to two of these, and the bound below adds m products of prices and entries
+    rows = (4 + row_prices.size) * EPS * float(limits.size(split.flow[0]) @ row_prices)
+    return rows + EPS * float(shadow[0] @ binding[0])
 
 
 def rounding_price(limits: Limits, load: Array, flow: Array, price: float, row_prices: Array) -> Array:
     """What a rounding error of the flows is worth within limits, shape (...): see `rounding`."""
-    return np.asarray(np.abs(price) + limits.size(flow) @ row_prices / load)
+    return np.asarray(np.abs(price) + (1 + 0.5 * row_prices.size) * (limits.size(flow) @ row_prices) / load)
 
 
 def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array, found: Certificate) -> Certificate:
@@ -291,8 +293,9 @@ def _split(queue: Queue, load: Array, flow: Array, most: Array | None = None) ->
     """Split of exactly the load: what rounding left over goes to the used server with the most room."""
     spare = queue.spare_capacity(flow)
     room = spare if most is None else np.minimum(spare, most - flow)
-    roomy = np.where(flow > 0, room, -1.0).argmax(axis=-1)[..., None]
-    rest = np.where(np.arange(flow.shape[-1]) == roomy, missing(load, flow)[..., None], 0.0)
+    rest = missing(load, flow)[..., None]
+    roomy = np.where(flow > np.maximum(-rest, 0.0), room, -1.0).argmax(axis=-1)[..., None]
+    rest = np.where(np.arange(flow.shape[-1]) == roomy, rest, 0.0)
     return Point(flow + rest, spare - rest)
 
 

@@ -28,7 +28,7 @@ NEAR = 1e-2  # relative move above which a server is on its way from full
 PATIENCE = 8  # steps without gain after which rounding error is all that moves; steps after which late servers join
 NOWHERE = 0  # steps of a row that has no answer
 FLAT = 1e-12  # of the price over the load: the least slope that several prices are found by
-APART = 1e-9  # relative: what a step leaves of a row that no server in use can move
+APART = 1e-14  # relative: what a step leaves of a row that no server in use can move
 SINGULAR = 1e-13
 
 Steps = npt.NDArray[np.intp]
@@ -207,7 +207,7 @@ def _newton(
     """
     most, least, highest = most_steps(queue, careful=careful), limits.least, limits.most
     flow, steps, dual = start.copy(), np.where(there, most, NOWHERE), dual.copy()
-    tight = limits.excess(start) >= -CALM * limits.size(start) if limits.bound.size else np.zeros((load.size, 0), dtype=bool)
+    tight = limits.excess(start) >= -ROUNDING * limits.size(start) if limits.bound.size else np.zeros((load.size, 0), dtype=bool)
     inner = (start > least) & (start < highest)
     zeros = np.zeros(load.shape, dtype=np.intp)
     rows = _Rows(np.arange(load.size), start, inner, tight, dual.copy(), np.full(load.shape, np.inf), zeros).only(there)
