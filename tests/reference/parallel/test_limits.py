@@ -25,14 +25,14 @@ def test_kkt_conditions(system, part, room, seed):
     free = limited_optimum(system, load, least=least, most=most)
     low = cheapest(least, most, price, load)[1]
     money = low + 0.5 * (float(price @ free.flow) - low) + 1e-6 * load
-    found = limited_optimum(system, load, least=least, most=most, price=price, budget=money)
+    found = limited_optimum(system, load, least=least, most=most, matrix=price, bound=money)
     x = found.flow
     assert x.sum() == pytest.approx(load, rel=1e-9)
     assert np.all((x >= least * (1 - 1e-12)) & (x <= most * (1 + 1e-12)))
     assert price @ x <= money * (1 + 1e-9)
     inside = (x > least * (1 + 1e-6)) & (x < most * (1 - 1e-6))
     scale = np.max(system.marginal(np.minimum(x, system.rate * (1 - 1e-12))))
-    np.testing.assert_allclose((system.marginal(x) + found.budget_price * price)[inside], found.multiplier, rtol=1e-6, atol=1e-8 * scale)
+    np.testing.assert_allclose((system.marginal(x) + found.row_price.sum() * price)[inside], found.multiplier, rtol=1e-6, atol=1e-8 * scale)
     assert found.mean_delay >= float(optimum(system, load).mean_delay) * (1 - 1e-12)
 
 
@@ -67,9 +67,9 @@ def test_shadow_prices_are_differences():
     assert found.most_price[2] == pytest.approx(rise, rel=1e-6)
     fall = (total(least=least + second, most=most) - total(least=least - second, most=most)) / (2 * h)
     assert found.least_price[1] == pytest.approx(fall, rel=1e-6)
-    dear = limited_optimum(THREE, 190.0, price=price, budget=120.0)
-    slope = (total(price=price, budget=120.0 - h) - total(price=price, budget=120.0 + h)) / (2 * h)
-    assert dear.budget_price == pytest.approx(slope, rel=1e-6)
+    dear = limited_optimum(THREE, 190.0, matrix=price, bound=120.0)
+    slope = (total(matrix=price, bound=120.0 - h) - total(matrix=price, bound=120.0 + h)) / (2 * h)
+    assert dear.row_price[0] == pytest.approx(slope, rel=1e-6)
 
 
 def test_limits_that_leave_one_split():
@@ -82,7 +82,7 @@ def test_limits_that_leave_one_split():
     ({"least": [100.0, 70.0, 30.0]}, r"^least = 200.0: the least flows sum to more than the load 190; lower them$"),
     ({"least": [5.0, 0, 0], "most": [4.0, 80, 200]}, r"^least\[0\] = 5.0: is above the most that the server may carry; lower it$"),
     ({"least": -1.0}, r"^least\[0\] = -1.0: is not 0 or more"),
-    ({"price": 1.0, "budget": 100.0}, r"^budget = 100.0: is below 190, what the load costs at the cheapest servers"),
+    ({"matrix": [1.0, 1.0, 1.0], "bound": 100.0}, r"^bound = 100.0: is below 190, the least that the load has of the row; raise it or lower the load$"),
     ({"most": "x"}, r"^most = 'x': is not made of numbers"),
 ])  # fmt: skip
 def test_limits_that_no_split_keeps(limits, message):
@@ -98,6 +98,6 @@ def test_nothing_to_split():
 @pytest.mark.parametrize(("bank", "load", "idle"), [(Constant([1.0, 2.0]), 1.0, [1.0, 2.0]), (MMc(10.0, 20, [0.0, 1.0]), 1e-3, [0.1, 1.1])])
 def test_a_budget_is_spent_where_the_latencies_do_not_rise(bank, load, idle):
     """What the flows cost jumps in the price of the budget: a mixture of both sides spends it."""
-    found = limited_optimum(bank, load, price=[2.0, 1.0], budget=1.25 * load)
+    found = limited_optimum(bank, load, matrix=[2.0, 1.0], bound=1.25 * load)
     np.testing.assert_allclose(found.flow / load, [0.25, 0.75], rtol=1e-9)
     assert found.mean_delay == pytest.approx(0.25 * idle[0] + 0.75 * idle[1], rel=1e-12)

@@ -23,7 +23,7 @@ CASES = {
         0.06,
         lambda v: {"most": [np.inf, 80 - math.log(20) / (v - 0.005), np.inf]},
     ),
-    "budget": (lambda v: Budget([1, 1, 0.5], v), 125.0, lambda v: {"price": [1, 1, 0.5], "budget": v}),
+    "budget": (lambda v: Budget([1, 1, 0.5], v), 125.0, lambda v: {"matrix": [1, 1, 0.5], "bound": v}),
 }
 each_limit = pytest.mark.parametrize("name", CASES)
 
@@ -75,7 +75,7 @@ def test_a_server_too_far_for_the_percentile_stays_empty():
 def test_all_together():
     limits = [MinShare([0.3, 0, 0]), MaxShare([1, 1, 0.45]), MaxUtilisation(0.8), ServerPercentile(0.99, 0.3), Budget([1, 1, 0.5], 160.0)]
     found = THREE.optimum(LOAD, subject_to=limits)
-    true = limited_optimum(THREE.bank, LOAD, least=[0.3 * LOAD, 0, 0], most=[80, 64, 0.45 * LOAD], price=[1, 1, 0.5], budget=160.0)
+    true = limited_optimum(THREE.bank, LOAD, least=[0.3 * LOAD, 0, 0], most=[80, 64, 0.45 * LOAD], matrix=[1, 1, 0.5], bound=160.0)
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     assert "largest share: binds at 1 of 3 servers, shadow price up to" in repr(found)
@@ -110,17 +110,17 @@ def random_case(seed):
 def test_random_systems(seed):
     system, load, cap, price, money = random_case(seed)
     found = system.optimum(load, subject_to=[MaxUtilisation(cap), Budget(price, money)])
-    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, price=price, budget=money)
+    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, matrix=price, bound=money)
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     assert abs(found.mean_delay / true.mean_delay - 1) <= found.certificate.gap + 1e-11
-    assert found.limits[1].price * load == pytest.approx(true.budget_price, rel=1e-6, abs=1e-9 * true.multiplier)
+    assert found.limits[1].price * load == pytest.approx(true.row_price.sum(), rel=1e-6, abs=1e-9 * true.multiplier)
 
 
 @pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
 def test_a_solver_alone_is_certified_by_a_repaired_split(solver):
     found = THREE.optimum(LOAD, subject_to=[MaxShare([1, 1, 0.4]), Budget([1, 1, 0.5], 165.0)], solver=solver, polish=False, gap=1e-3)
-    true = limited_optimum(THREE.bank, LOAD, most=[np.inf, np.inf, 0.4 * LOAD], price=[1, 1, 0.5], budget=165.0).mean_delay
+    true = limited_optimum(THREE.bank, LOAD, most=[np.inf, np.inf, 0.4 * LOAD], matrix=[1, 1, 0.5], bound=165.0).mean_delay
     assert found.polished == 0
     assert found.certificate.lower_bound <= true * (1 + 1e-12)
     assert found.certificate.upper_bound >= true * (1 - 1e-12)
@@ -244,7 +244,7 @@ def test_the_same_limit_twice_is_priced_once():
 def test_random_systems_of_three_families(seed):
     system, load, cap, price, money = budget_case(seed)
     found = system.optimum(load, subject_to=[MaxUtilisation(cap), Budget(price, money)])
-    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, price=price, budget=money)
+    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, matrix=price, bound=money)
     assert found.certified
     assert found.certificate.violation <= 1e-11
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
