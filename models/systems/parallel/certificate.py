@@ -197,7 +197,7 @@ def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price
         lower = float(lower_bound(queue, at, np.array([price]), limits, z)[0]) if proved else 0.0
         for other in (row, *(np.asarray(o, dtype=float)[None] for o in others)):
             x, there = feasible(queue, at, other, trim=False, limits=limits)
-            split = _split(queue, at, x, limits.most)
+            split = _split(queue, at, x, limits)
             if there[0] and (high := float(_carried(queue, split)[0]) / load) < upper:
                 upper, worth = high, _worth(queue, split, limits, price, z) / load if proved else 0.0
         found = _certificates(
@@ -210,8 +210,9 @@ def _worth(queue: Queue, split: Point, limits: Limits, price: float, row_prices:
     """What the rounding of limits is worth, in total delay: they are products of floats, and a split keeps them to rounding."""
     binding = (split.flow <= limits.least * (1 + SURE)) | (split.flow >= limits.most * (1 - SURE))
     shadow = np.abs(price - row_prices @ limits.matrix - queue.marginal(*split)) * split.flow
-    # a split keeps a row to two of these, and the bound below adds m products of prices and entries
-    rows = (4 + row_prices.size) * EPS * float(limits.size(split.flow[0]) @ row_prices)
+    # products are rounded, in what the split has of a row and, for each row, in the bound below
+    over = np.maximum(limits.excess(split.flow), 0.0) + (3 + row_prices.size) * EPS * limits.size(split.flow)
+    rows = float(over[0] @ row_prices)
     return rows + EPS * float(shadow[0] @ binding[0])
 
 
@@ -289,12 +290,12 @@ def deviation_gain(queue: Queue, flow: Array) -> Array:
     return gain
 
 
-def _split(queue: Queue, load: Array, flow: Array, most: Array | None = None) -> Point:
-    """Split of exactly the load: what rounding left over goes to the used server with the most room."""
-    spare = queue.spare_capacity(flow)
-    room = spare if most is None else np.minimum(spare, most - flow)
-    rest = missing(load, flow)[..., None]
-    roomy = np.where(flow > np.maximum(-rest, 0.0), room, -1.0).argmax(axis=-1)[..., None]
+def _split(queue: Queue, load: Array, flow: Array, limits: Limits | None = None) -> Point:
+    """Split of exactly the load: what rounding left over goes to the used server with the most room for it."""
+    spare, rest = queue.spare_capacity(flow), missing(load, flow)[..., None]
+    least, most = (0.0, np.inf) if limits is None else (limits.least, limits.most)
+    room = np.minimum(spare, np.where(rest < 0, flow - least, most - flow))
+    roomy = np.where(flow > 0, room, -1.0).argmax(axis=-1)[..., None]
     rest = np.where(np.arange(flow.shape[-1]) == roomy, rest, 0.0)
     return Point(flow + rest, spare - rest)
 

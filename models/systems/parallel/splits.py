@@ -15,7 +15,7 @@ from ....reference.queues import Queue
 from ....reference.sums import exact_sum
 from ...core.table import Mask
 
-NEAR = 1e-3  # part of the way to a split inside the limits that rounding alone is worth
+NEAR = 1e-6  # part of the way to a split inside the limits that rounding alone is worth
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
 ROUNDING = 2 * float(np.finfo(float).eps)  # part of a load or a budget that sums of floats may be wrong by
 
