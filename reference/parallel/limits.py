@@ -1,9 +1,10 @@
 """The optimum within linear limits: a least and a most flow per server, and rows A x <= b.
 
-Minimise sum f_i(x_i) with sum x = load, least <= x <= most, A x <= b. With a multiplier c of the load and z >= 0 of the rows, server i carries
-g_i^-1(c - (A' z)_i), clipped to its limits. For given z the flows rise with c, so c is one scalar root; what they have of one row falls with its
-price, so that is another. Of several rows the prices maximise the least of the Lagrangian, concave, by the ellipsoid method, which bounds what
-is left to gain (R. Bland, D. Goldfarb and M. Todd, *The ellipsoid method: a survey*, Operations Research 29 (1981)).
+Minimise sum f_i(x_i) with sum x = load, least <= x <= most, A x <= b. With a multiplier c of the load and z >= 0 of the rows,
+server i carries g_i^-1(c - (A' z)_i), clipped to its limits. For given z the flows rise with c, so c is one scalar root; what
+they have of one row falls with its price, so that is another. Of several rows the prices maximise the least of the Lagrangian,
+concave, by the ellipsoid method, which bounds what is left to gain (R. Bland, D. Goldfarb and M. Todd, *The ellipsoid method:
+a survey*, Operations Research 29 (1981)).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, InputError, first_bad, numbers, one_number
+from ..errors import Array, InputError, first_bad, numbers
 from ..queues import Queue, as_queue
 from .optimum_equilibrium import check_one_load
 
@@ -283,7 +284,7 @@ def _onto(queue: Queue, load: float, low: Array, high: Array, rows: Array, bound
 def _spend(flows: Callable[[float], tuple[Array, float]], cost: Array, money: float, z: float) -> tuple[Array, float]:
     """Flows at the price of a row, and the multiplier of the load.
 
-    Where a latency is flat, what the flows have of the row jumps there: on both sides the two cost the same in all, so a mixture meets the bound.
+    Where a latency is flat, what the flows have of the row jumps there: both sides cost the same in all, so a mixture meets the bound.
     """
     flow, c = flows(z)
     for side in JUMPS:

@@ -111,7 +111,7 @@ def most_steps(queue: Queue, *, careful: bool = False) -> int:
 
 
 class _Move(NamedTuple):
-    """A step: the prices that servers are offered, shape (K, n) or (K, 1), and have; multipliers; the move; whether it misses the load or a row."""
+    """A step: prices that servers are offered, shape (K, n) or (K, 1), and have; multipliers; the move; whether it misses load or rows."""
 
     offered: Array
     price: Array
@@ -142,7 +142,7 @@ def _move(queue: Queue, load: Array, x: Array, used: Mask, goal: Goal, limits: L
 
 
 def _price_at_bounds(price: Array, x: Array, lacking: Array, load: Array, limits: Limits) -> Array:
-    """Price of the load where every server is at a bound, between those of servers that would take less and more; beyond all if load is left."""
+    """Price of the load where all servers are at bounds: between those that would take less and more, or beyond all if load is left."""
     free = limits.least < limits.most
     top = np.where(free & (x >= limits.most), price, -np.inf).max(axis=1)
     bottom = np.where(free & (x <= limits.least), price, np.inf).min(axis=1)

@@ -31,24 +31,27 @@ if TYPE_CHECKING:
 def run(scenario: Scenario, point: float, solver: str | None, folder: Path | None, weights: str | None, *, as_json: bool) -> int:
     """Solve at a load, print, write; return the exit code. Weights, such as ``50,30,20``, are a split to judge beside."""
     given = None if weights is None else _given(scenario, point, weights)
-    goals = ("optimum", "equilibrium")
-    optimum, equilibrium = (_solve(scenario, goal, point, solver) for goal in goals)
+    optimum, equilibrium = (
+        _solve(scenario, "optimum", point, solver, subject_to=scenario.limits),
+        _solve(scenario, "equilibrium", point, solver),
+    )
+    poa = PriceOfAnarchy.of(equilibrium, _solve(scenario, "optimum", point, solver) if scenario.limits else optimum)
     variants = _variants(scenario, point, solver)
-    result = _result(scenario, point, optimum, equilibrium, variants)
+    result = _result(scenario, point, optimum, equilibrium, poa, variants)
     if given is not None:
         result["given"] = given.to_dict()
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
     else:
-        _print_result(scenario, point, optimum, equilibrium, variants)
+        _print_result(scenario, point, optimum, equilibrium, poa, variants)
         if given is not None:
             _print_given(scenario, given)
     return 0 if folder is None else _write_all(folder, scenario, solver, result, quiet=as_json)
 
 
-def _solve(scenario: Scenario, goal: str, point: float, solver: str | None) -> Solution:
+def _solve(scenario: Scenario, goal: str, point: float, solver: str | None, **how: Any) -> Solution:
     """Answer by row, in the units of the file."""
-    found = getattr(scenario.system, goal)(point, solver=solver)
+    found = getattr(scenario.system, goal)(point, solver=solver, **how)
     return scenario.units.result(scenario.rows.solution(found, scenario.system.bank))
 
 
@@ -114,10 +117,12 @@ def _variants(scenario: Scenario, point: float, solver: str | None) -> list[dict
     return rows
 
 
-def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> dict[str, Any]:
+def _result(
+    scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, poa: PriceOfAnarchy, variants: list[dict[str, Any]]
+) -> dict[str, Any]:
     from .curve import ANARCHY
 
-    thresholds, poa = scenario.system.thresholds(), PriceOfAnarchy.of(equilibrium, optimum)
+    thresholds = scenario.system.thresholds()
     return {
         "scenario": scenario.name,
         "title": scenario.title,
@@ -136,7 +141,9 @@ def _result(scenario: Scenario, point: float, optimum: Solution, equilibrium: So
     }
 
 
-def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, variants: list[dict[str, Any]]) -> None:
+def _print_result(
+    scenario: Scenario, point: float, optimum: Solution, equilibrium: Solution, poa: PriceOfAnarchy, variants: list[dict[str, Any]]
+) -> None:
     unit, jobs = scenario.delay_unit, scenario.units.jobs
     total, thresholds = scenario.system.total_rate, scenario.system.thresholds()
     out.print(f"[bold]{escape(scenario.title)}[/]\n[dim]{escape(scenario.source)}[/]")
@@ -160,7 +167,8 @@ def _print_result(scenario: Scenario, point: float, optimum: Solution, equilibri
         show(_flows(scenario, optimum, equilibrium))
     for caveat in dict.fromkeys(optimum.caveats + equilibrium.caveats):
         out.print(f"[bold]but[/] {escape(caveat)}")
-    poa = PriceOfAnarchy.of(equilibrium, optimum)
+    for limit in optimum.limits:
+        out.print(f"[bold]limit[/] {escape(str(limit))}" + ("" if limit.of_time or not limit.price.any() else f" {unit} a unit"))
     out.print(f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}")
     for s in (optimum, equilibrium):
         out.print(f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)")

@@ -57,7 +57,7 @@ class Rows:
         return out
 
     def solution(self, found: Solution, bank: Latency) -> Solution:
-        """Return a solution by row: flow and latency of one server, share of all."""
+        """Return a solution by row: flow, latency and limits of one server, share of all."""
         if self.single:
             return found
         flow = self.total(found.flow) / self.replicas
@@ -68,6 +68,7 @@ class Rows:
             share=self.total(found.share),
             latency=found.latency[self.first],
             active=self.total(found.active.astype(float)) > 0,
+            limits=tuple(limit.only(self.first) for limit in found.limits),
             caveats=tuple(bank.take(self.first).caveats(flow, self.names)),
         )
 

@@ -17,12 +17,15 @@ from ...frontend.loads import Loads
 from ...frontend.units import Units, units_of
 from ...latency.base import parameters
 from ...latency.registry import family_named
+from .limits import Limit
 from .rows import Rows
+from .scenario_limits import limits
 from .servers import Server, banks, servers
 from .system import ParallelServers
 
-TOP_KEYS = ("title", "source", "units", "loads", "servers", "variants")
+TOP_KEYS = ("title", "source", "units", "loads", "servers", "limits", "variants")
 SINGLE = ("M/M/1", "M/D/1")  # M/G/1 with a cv of their own
+WITHOUT_LIMITS = "the limits are those of the optimum; the equilibrium, the price of anarchy, the variants and the curve are without them"
 VARIANT_KEYS = ("title", "delay", "cv", "pay")
 
 
@@ -66,6 +69,8 @@ class Scenario:
         Rows of tables and files: replicas are one.
     notes : tuple of str
         What was left out of the files that it reads, such as rows with an empty cell.
+    limits : tuple of Limit
+        Side constraints of the optimum.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Scenario:
     variants: tuple[Variant, ...]
     rows: Rows
     notes: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
     @property
     def delay_unit(self) -> str:
@@ -108,7 +114,9 @@ def read(given: Mapping[str, Any], name: str, folder: Path) -> Scenario:
         warnings.simplefilter("ignore")  # of the same files
         variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
     title, source = (text(given, key, "", default) for key, default in (("title", name), ("source", "")))
-    return Scenario(name, title, source, system, at, curve, units, variants, Rows.of(listed), notes)
+    kept = limits(given.get("limits", []), listed, units, system, at)
+    notes += (WITHOUT_LIMITS,) * bool(kept)
+    return Scenario(name, title, source, system, at, curve, units, variants, Rows.of(listed), notes, kept)
 
 
 def _loads(system: ParallelServers, units: Units) -> Loads:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import cvxpy as cp
@@ -47,6 +47,12 @@ class ShadowPrice:
     def times(self) -> tuple[str, ...]:
         """Fields that are times."""
         return ("bound", "value") if self.of_time else ("price",)
+
+    def only(self, servers: npt.NDArray[np.intp]) -> ShadowPrice:
+        """Return the limit at some servers, where there is one number for each."""
+        if self.each != "server":
+            return self
+        return replace(self, bound=self.bound[servers], value=self.value[servers], price=self.price[servers])
 
     def __str__(self) -> str:
         binding = int(np.count_nonzero(self.price))

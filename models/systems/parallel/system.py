@@ -106,7 +106,8 @@ class ParallelServers:
         throw : bool, default True
             Raise when the gap is not met; False returns the best answer, with ``certified`` False.
         subject_to : sequence of Limit, optional
-            `MinShare`, `MaxShare`, `MaxUtilisation`, `ServerPercentile`, `Budget`, `GroupShare`, `LinearLimit` or a class of your own; their shadow prices are in ``Solution.limits``.
+            `MinShare`, `MaxShare`, `MaxUtilisation`, `ServerPercentile`, `Budget`, `GroupShare`, `LinearLimit`
+            or a class of your own, see `Limit`; their shadow prices are in ``Solution.limits``.
 
         Returns
         -------
