@@ -5,10 +5,12 @@ one of K equal players. Nothing here is the library's.
 """
 
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from functools import wraps
 
 DIGITS = 80
 CLOSE = Decimal("1e-55")
+EPS = 2.0**-52
 
 
 def with_digits(function):
@@ -197,3 +199,14 @@ def within_rows(servers, load, least, most, matrix, bound, near):
         for j, d in zip(chosen, step, strict=True):
             prices[j] += d
     return None
+
+
+def off(value, true):
+    """Relative distance of a float from the truth."""
+    return float(abs(Decimal(float(value)) - true) / true)
+
+
+def check(value, certificate, true):
+    assert off(value, true) <= certificate.gap
+    assert Fraction(certificate.lower_bound) <= Fraction(true) * Fraction(1 + 8 * EPS)
+    assert Fraction(certificate.upper_bound) >= Fraction(true) * Fraction(1 - 8 * EPS)

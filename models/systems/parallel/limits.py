@@ -452,30 +452,28 @@ def _inside(bank: Latency, load: float, least: Array, most: Array, matrix: Array
     left = float((whole - load) + low)
     side, scale, base = (-1.0, left, bank.rate) if left < load else (1.0, load, np.zeros(n))
     ends = [side * (end - base) / scale for end in (least, np.minimum(most, load if side > 0 else np.inf))]
-    size = np.abs(matrix).max(axis=1, keepdims=True)
-    room = total(np.concatenate([bound[:, None], -matrix * base], axis=-1))[:, None] / (size * scale)
-    # the room t of the rows, and of servers that no bound but their rate keeps from full, in parts of what an even split leaves them
+    size = np.abs(matrix).max(axis=1)
+    room = total(np.concatenate([bound[:, None], -matrix * base], axis=-1)) / (size * scale)
+    # room t of the rows, and of servers that no bound but their rate keeps from full in parts of what an even split leaves them
     full = np.flatnonzero(np.isfinite(bank.rate) & (most >= bank.rate))
-    away = (
-        (bank.rate / whole if side < 0 else bank.rate * (left / whole / load))[full]
-        if full.size and math.isfinite(left)
-        else np.zeros(full.size)
-    )
+    even = bank.rate[full] * (left / whole if math.isfinite(left) else 1.0) / scale
     own = csr_array((np.full(full.size, side), (np.arange(full.size), full)), shape=(full.size, n))
-    spare = ((bank.rate - base) / scale)[full]
-    rows = hstack([vstack([csr_array(side * matrix / size), own]), csr_array(np.concatenate([np.ones(bound.size), away])[:, None])])
-    found = linprog(
-        np.append(np.zeros(n), -1.0),
-        A_ub=rows,
-        b_ub=np.concatenate([room[:, 0], spare]),
-        A_eq=csr_array(np.append(np.ones(n), 0.0)[None]),
-        b_eq=[1.0],
-        bounds=[*zip(np.minimum(*ends), np.maximum(*ends), strict=True), (None, 1.0)],
-        options={"primal_feasibility_tolerance": POSSIBLE / 10},
-    )
-    if found.x is None:
-        return np.zeros(n), False
-    return np.clip(base + side * scale * found.x[:-1], least, most), bool(found.x[-1] >= -POSSIBLE)
+    flows = vstack([csr_array(side * matrix / size[:, None]), own])
+    for part in (1.0, 0.0):  # rows without room, as of an equation, leave servers theirs
+        found = linprog(
+            np.append(np.zeros(n), -1.0),
+            A_ub=hstack([flows, csr_array(np.concatenate([np.full(bound.size, part), even])[:, None])]),
+            b_ub=np.concatenate([room, (bank.rate - base)[full] / scale]),
+            A_eq=csr_array(np.append(np.ones(n), 0.0)[None]),
+            b_eq=[1.0],
+            bounds=[*zip(np.minimum(*ends), np.maximum(*ends), strict=True), (None, 1.0)],
+            options={"primal_feasibility_tolerance": POSSIBLE / 10},
+        )
+        if found.x is None or found.x[-1] < -POSSIBLE:
+            return np.zeros(n), False
+        if found.x[-1] > POSSIBLE:
+            break
+    return np.clip(base + side * scale * found.x[:-1], least, most), True
 
 
 def _contradiction(linear: Sequence[LinearLimit], bank: Latency, load: float) -> InputError:

@@ -122,7 +122,7 @@ def _within_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
     part = np.where(gain > 0, (over + margin) / np.where(gain > 0, gain, 1.0), np.inf)
     part = np.where(over > -margin, part, 0.0).max(axis=-1)
     kept = np.all(over <= least, axis=-1)
-    moves = (part < 1) & ~(kept & (part > NEAR))  # far away for the sake of rounding alone, a split is worse
+    moves = (part <= 1) & ~(kept & (part > NEAR))  # far away for the sake of rounding alone, a split is worse
     return flow + np.where(moves, part, 0.0)[..., None] * (limits.inside - flow), np.asarray(moves | kept)
 
 
