@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 from ...reference.errors import InputError
 
 Kind = TypeVar("Kind", bound=type)
+Own = TypeVar("Own", bound=type)
 
 
 class Registry(Generic[Kind]):
@@ -33,9 +34,9 @@ class Registry(Generic[Kind]):
         self.what, self.of, self.base, self.group, self.known = what, of, base, group, dict(known)
 
     @overload
-    def register(self, name: str) -> Callable[[Kind], Kind]: ...
+    def register(self, name: str) -> Callable[[Own], Own]: ...
     @overload
-    def register(self, name: str, kind: Kind) -> Kind: ...
+    def register(self, name: str, kind: Own) -> Own: ...
     def register(self, name: str, kind: Any = None) -> Any:
         """Give a class a name, by which scenario files know it.
 
@@ -100,7 +101,8 @@ class Registry(Generic[Kind]):
             guess = f"did you mean {plain[near[0]]}? Known are" if near else "use one of"
             raise InputError(self.what, name, f"is not a known {self.what}", f"{guess} {', '.join(self.names())}")
         if name not in self.known:
-            self.register(name, self._loaded(self._entry_points[name]))
+            loaded: Any = self._loaded(self._entry_points[name])
+            self.register(name, loaded)
         return self.known[name]
 
     @cached_property

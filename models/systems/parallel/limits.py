@@ -131,7 +131,7 @@ class LinearLimit(Limit):
 
 def _over(value: Array, unit: Any) -> Array:
     """Quotient, 0 where the unit is."""
-    return np.divide(value, unit, out=np.zeros(np.broadcast_shapes(np.shape(value), np.shape(unit))), where=np.asarray(unit) != 0)
+    return np.asarray(np.divide(value, unit, out=np.zeros(np.broadcast_shapes(np.shape(value), np.shape(unit))), where=np.asarray(unit) != 0))
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ class _Rows(NamedTuple):
     stuck: Steps
 
     def only(self, some: Mask) -> _Rows:
-        return _Rows(*(field[some] for field in self))
+        return _Rows(*[field[some] for field in self])  # type: ignore[arg-type]
 
 
 def _newton(

@@ -57,7 +57,7 @@ class Limits:
 
     def size(self, flow: Array) -> Array:
         """What the rounding errors of rows are relative to, shape (..., m)."""
-        return np.maximum(np.abs(flow) @ np.abs(self.matrix).T, np.abs(self.bound))
+        return np.asarray(np.maximum(np.abs(flow) @ np.abs(self.matrix).T, np.abs(self.bound)))
 
     def violation(self, load: float, flow: Array) -> float:
         """Largest violation of a limit or of the balance, in parts of the load or of the bound of a row."""
