@@ -70,7 +70,7 @@ class Registry(Generic[Kind]):
         # a module that is loaded again defines its class again
         if there is not None and (there.__module__, there.__qualname__) != (kind.__module__, kind.__qualname__):
             raise InputError("name", name, f"is the name of {there.__module__}.{there.__qualname__}", "choose another")
-        self.known[name] = kind
+        self.known[name] = kind  # type: ignore[assignment]  # of the base, as was looked at
         return kind
 
     def all(self) -> Mapping[str, Kind]:

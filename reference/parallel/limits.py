@@ -24,6 +24,7 @@ JUMPS = (1e-15, 1e-14, 1e-13, 1e-12)  # relative, of a price, within which its r
 JUMP = 1e-9  # relative imbalance that rounding does not leave: there the flow jumps
 SLACK = 1e-12  # relative: limits that leave exactly one split leave it up to rounding
 CLOSE = 1e-14  # relative, of the total delay, that the prices of several rows may still gain
+TRACE = 1e-9  # of the largest price that a row may have: none, to the accuracy of the ellipsoid
 CUTS = 20_000  # of an ellipsoid
 
 
@@ -246,7 +247,7 @@ def _row_prices(queue: Queue, load: float, low: Array, high: Array, rows: Array,
         centre = centre + (1.0 + m * cut) / (m + 1.0) * step
         shape = m**2 / (m**2 - 1.0) * (1.0 - cut**2) * (shape - 2.0 * (1.0 + m * cut) / ((m + 1.0) * (1.0 + cut)) * np.outer(step, step))
         shape = 0.5 * (shape + shape.T)
-    return np.where(found > CLOSE * unit, found, 0.0), value / load
+    return np.where(found > TRACE * unit, found, 0.0), value / load
 
 
 def _inside(load: float, low: Array, high: Array, rows: Array, bound: Array) -> Array:

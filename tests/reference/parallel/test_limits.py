@@ -101,3 +101,45 @@ def test_a_budget_is_spent_where_the_latencies_do_not_rise(bank, load, idle):
     found = limited_optimum(bank, load, matrix=[2.0, 1.0], bound=1.25 * load)
     np.testing.assert_allclose(found.flow / load, [0.25, 0.75], rtol=1e-9)
     assert found.mean_delay == pytest.approx(0.25 * idle[0] + 0.75 * idle[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_kkt_conditions_of_several_rows(seed):
+    rng = np.random.default_rng(seed)
+    n, m = int(rng.integers(3, 8)), int(rng.integers(2, 5))
+    system = MM1(10 ** rng.uniform(0, 2, n), 10 ** rng.uniform(-3, 0, n))
+    load = float(rng.choice([0.3, 0.7, 0.95]) * system.rate.sum())
+    best, even = optimum(system, load).flow, system.rate * (load / system.rate.sum())
+    matrix = rng.uniform(0, 1, (m, n))
+    matrix = np.where((matrix @ best < matrix @ even)[:, None], -matrix, matrix)
+    bound = matrix @ even + rng.uniform(0.1, 0.9, m) * (matrix @ (best - even))
+    found = limited_optimum(system, load, matrix=matrix, bound=bound)
+    x, z = found.flow, found.row_price
+    assert x.sum() == pytest.approx(load, rel=1e-12)
+    assert np.all(matrix @ x <= bound + 1e-10 * load)
+    assert np.all(z >= 0)
+    np.testing.assert_allclose(z * (matrix @ x - bound), 0.0, atol=1e-9 * found.mean_delay * load)
+    # a value known to 1e-14 knows its prices to the root of that
+    priced, near = system.marginal(x) + z @ matrix, 1e-6 * np.max(system.marginal(x))
+    np.testing.assert_allclose(priced[x > 0], found.multiplier, rtol=1e-5, atol=near)
+    assert np.all(priced[x == 0] >= found.multiplier - near)
+    assert found.mean_delay == pytest.approx(float(x @ system.latency(x)) / load, rel=1e-9)
+
+
+def test_one_row_and_the_same_beside_an_idle_one():
+    one = limited_optimum(THREE, 190.0, matrix=[1, 1, 4], bound=400.0)
+    two = limited_optimum(THREE, 190.0, matrix=[[1, 1, 4], [1, 0, 0]], bound=[400.0, 99.0])
+    assert two.mean_delay == pytest.approx(one.mean_delay, rel=1e-12)
+    np.testing.assert_allclose(two.row_price, [one.row_price[0], 0.0], rtol=1e-6, atol=1e-15)
+
+
+@pytest.mark.parametrize(("matrix", "bound", "message"), [
+    ([[1, 2, 3]], [1, 2], r"^matrix = \[\[1.0, 2.0, 3.0\]\]: is not 2 rows of 3 numbers; give a row for each bound"),
+    ([1, 2], 5, r"^matrix = \[1.0, 2.0\]: is not 1 rows of 3 numbers"),
+    ([1, 2, np.nan], 5, r"^matrix\[2\] = nan: is not finite; give a number a job$"),
+    ([1, 1, 1], np.nan, r"^bound\[0\] = nan: is not a number; give what the flows may have of the row$"),
+    ([[1, 1, 0], [0, 0, 1]], [80.0, 100.0], r"^bound = \[80.0, 100.0\]: leaves no split room in all rows; raise some of it, or lower the load$"),
+])  # fmt: skip
+def test_rows_that_say_nothing_or_too_much(matrix, bound, message):
+    with pytest.raises(InputError, match=message):
+        limited_optimum(THREE, 190.0, matrix=matrix, bound=bound)
