@@ -42,7 +42,7 @@ class Limit(ABC):
     ...         return LinearLimit(self.grams, self.at_most, name="carbon")
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
     >>> print(system.optimum(190, subject_to=[Carbon([1, 1, 4], 400)]).limits[0])
-    carbon: binds at 400, shadow price 4.333e-05
+    carbon: binds at 400, shadow price 0.0001278
     """
 
     times: ClassVar[tuple[str, ...]] = ()
@@ -81,7 +81,7 @@ class LinearLimit(Limit):
     >>> from sojourn.models import MM1, ParallelServers
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
     >>> print(system.optimum(190, subject_to=[LinearLimit([[1, 1, 0], [0, 1, 1]], [80, 170], name="sites")]).limits[0])
-    sites: binds at 1 of 2 rows, shadow price up to 0.0001237 (row 1)
+    sites: binds at 1 of 2 rows, shadow price up to 2.001e-05 (row 1)
     """
 
     matrix: npt.ArrayLike
@@ -379,26 +379,26 @@ def combine_limits(limits: Any, bank: Latency, load: float) -> CombinedLimits:
     for i, limit in enumerate(limits):
         if not isinstance(limit, Limit):
             raise InputError(f"subject_to[{i}]", limit, "is not a limit", f"use {', '.join(REGISTRY.names())}, or a class of your own")
-    linear, n = tuple(limit.linearise(bank, load).checked(len(bank)) for limit in limits), len(bank)
+    linear = tuple(limit.linearise(bank, load).checked(len(bank)) for limit in limits)
     least, most = _box(linear, bank)
     _check_box(linear, bank, least, most, load)
-    matrices: list[Any] = []
-    sides, rows, made = [], [], 0
-    for own in linear:
-        if own.box:
-            rows.append(np.zeros(0, dtype=np.intp))
-            continue
-        # what no split within the bounds is over says nothing
-        kept = np.array([_reach(a, b, least, most, load)[1] for a, b in zip(np.asarray(own.matrix), np.atleast_1d(own.bound), strict=True)])
-        rows.append(np.where(kept, made + np.cumsum(kept) - 1, -1))
-        made += int(kept.sum())
-        matrices.append(np.asarray(own.matrix)[kept])
-        sides.append(np.atleast_1d(own.bound)[kept])
-    matrix, bound = np.concatenate([np.zeros((0, n)), *matrices]), np.concatenate([np.zeros(0), *sides])
-    inside, possible = _inside(bank, load, least, most, matrix, bound)
+    matrix, bound = _rows(linear, len(bank))
+    # what no split within the bounds is over says nothing
+    kept = np.array([_over_somewhere(a, b, least, most, load) for a, b in zip(matrix, bound, strict=True)], dtype=bool)
+    inside, possible = _inside(bank, load, least, most, matrix[kept], bound[kept])
     if not possible:
         raise _contradiction(linear, bank, load)
-    return CombinedLimits(least, most, matrix, bound, inside, bank, load, tuple(limits), linear, tuple(rows))
+    ends = np.cumsum([0 if own.box else np.size(own.bound) for own in linear])
+    rows = tuple(np.split(np.where(kept, np.cumsum(kept) - 1, -1), ends[:-1]))
+    return CombinedLimits(least, most, matrix[kept], bound[kept], inside, bank, load, tuple(limits), linear, rows)
+
+
+def _rows(linear: Sequence[LinearLimit], n: int) -> tuple[Array, Array]:
+    """Rows of all limits but bounds of servers, and their bounds."""
+    rows = [own for own in linear if not own.box]
+    return np.concatenate([np.zeros((0, n)), *(np.asarray(own.matrix) for own in rows)]), np.concatenate(
+        [np.zeros(0), *(np.atleast_1d(own.bound) for own in rows)]
+    )
 
 
 def _bounds(linear: LinearLimit, n: int) -> tuple[Array, Array]:
@@ -431,10 +431,10 @@ def _check_box(linear: Sequence[LinearLimit], bank: Latency, least: Array, most:
         raise InputError("subject_to", names, f"leave room for {most.sum():.6g} jobs where the load is {load:.6g}", REMEDY)
 
 
-def _reach(row: Array, bound: float, least: Array, most: Array, load: float) -> tuple[float, bool]:
-    """Least that a split within the bounds has of a row, and whether any has more than its bound."""
-    flow, highest = cheapest(least, most, -row, load)
-    return cheapest(least, most, row, load)[1], bool(-highest > bound + SLACK * float(np.abs(row) @ flow))
+def _over_somewhere(row: Array, bound: float, least: Array, most: Array, load: float) -> bool:
+    """Whether a split within the bounds of servers has more of a row than its bound."""
+    flow, lowest = cheapest(least, most, -row, load)
+    return bool(-lowest > bound + SLACK * float(np.abs(row) @ flow))
 
 
 def _inside(bank: Latency, load: float, least: Array, most: Array, matrix: Array, bound: Array) -> tuple[Array, bool]:
@@ -483,19 +483,16 @@ def _contradiction(linear: Sequence[LinearLimit], bank: Latency, load: float) ->
         others = [o for o in left if o is not own]
         if not _possible(others, bank, load):
             left = others
-    names = [own.name for own in left]
-    rows = [own for own in left if not own.box]
-    if len(rows) == 1 and len(np.atleast_1d(rows[0].bound)) == 1:
-        least, most = _box(left, bank)
-        unit = float(np.asarray(rows[0].bound_per_unit))
-        lowest, bound = (
-            float(np.ravel(v)[0]) / unit for v in (_reach(np.asarray(rows[0].matrix)[0], 0.0, least, most, load)[0], rows[0].bound)
-        )
+    names, (matrix, bound) = [own.name for own in left], _rows(left, len(bank))
+    if bound.size == 1:
+        own = next(own for own in left if not own.box)
+        unit = float(np.asarray(own.bound_per_unit).ravel()[0])
+        lowest = cheapest(*_box(left, bank), matrix[0], load)[1] / unit
         worse, better = ("less", "at most") if unit > 0 else ("more", "at least")
-        problem = f"leave the {rows[0].name} no {worse} than {lowest:.6g} where it is to be {better} {bound:.6g}"
+        problem = f"leave the {own.name} no {worse} than {lowest:.6g} where it is to be {better} {bound[0] / unit:.6g}"
     else:
         problem = f"are kept together by no split of the load {load:.6g}"
-    return InputError("subject_to", names, problem, "relax one of them" if len(names) > 1 else "relax it or lower the load")
+    return InputError("subject_to", names, problem, REMEDY if len(names) > 1 else "relax it or lower the load")
 
 
 def _possible(linear: Sequence[LinearLimit], bank: Latency, load: float) -> bool:
@@ -505,9 +502,7 @@ def _possible(linear: Sequence[LinearLimit], bank: Latency, load: float) -> bool
         _check_box(linear, bank, least, most, load)
     except InputError:
         return False
-    rows = [own for own in linear if not own.box]
-    matrix = np.concatenate([np.zeros((0, len(bank))), *(np.asarray(own.matrix) for own in rows)])
-    return _inside(bank, load, least, most, matrix, np.concatenate([np.zeros(0), *(np.atleast_1d(own.bound) for own in rows)]))[1]
+    return _inside(bank, load, least, most, *_rows(linear, len(bank)))[1]
 
 
 def _each(value: Any, field: str, n: int, low: float, high: float) -> Array:
