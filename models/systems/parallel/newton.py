@@ -161,22 +161,27 @@ def _move_along(queue: Queue, load: Array, x: Array, used: Mask, tight: Mask, li
     held = np.concatenate([np.ones_like(tight[:, :1]), tight], axis=-1)
     least = FLAT * np.where(used, price, 0.0).max(axis=-1) / load
     follow = np.where(used, 1.0 / np.maximum(slope, least[:, None]), 0.0)
-    matrix = np.einsum("rn,kn,sn->krs", border, follow, border)
-    unit = np.sqrt(np.einsum("krr->kr", matrix))
-    unit = np.where(held & (unit > 0) & np.isfinite(unit), 1.0 / unit, 0.0)
-    inside = matrix * unit[:, :, None] * unit[:, None, :]
-    inverse = np.linalg.pinv(np.where(np.isfinite(inside), inside, 0.0), SINGULAR, hermitian=True) * unit[:, :, None] * unit[:, None, :]
+    # least squares, whose matrix is the root of that of the conditions: it keeps the digits that this loses
+    root = np.sqrt(follow)
+    rows = root[:, None, :] * border
+    size = np.linalg.norm(rows, axis=-1)
+    unit = np.where(held & (size > 0) & np.isfinite(size), 1.0 / size, 0.0)
+    scaled = rows * unit[:, :, None]
+    left, values, right = np.linalg.svd(np.where(np.isfinite(scaled), scaled, 0.0), full_matrices=False)
+    inverse = np.where(values > SINGULAR * values[:, :1], 1.0 / np.where(values > 0, values, 1.0), 0.0)
 
-    def solved(right: Array) -> Array:
-        out: Array = np.einsum("krs,ks->kr", inverse, right)
+    def met(lacking: Array, by_price: Array | float = 0.0) -> Array:
+        """Change of the multipliers that gives rows what they lack, and servers their prices."""
+        side = np.einsum("krq,kr->kq", left, unit * lacking) * inverse + by_price
+        out: Array = unit * np.einsum("krq,kq->kr", left, inverse * side)
         return out
 
     dual = np.where(held, dual, 0.0)
-    dual = dual + solved((follow * price) @ border.T + lacking - np.einsum("krs,ks->kr", matrix, dual))
+    dual = dual + met(lacking, np.einsum("kqn,kn->kq", right, root * (price - dual @ border)))
     offered = dual @ border
     move = (offered - price) * follow
     for _ in range(2):  # what rounding leaves over, as where all servers have one price
-        move = move + (solved(held * (lacking - move @ border.T)) @ border) * follow
+        move = move + (met(held * (lacking - move @ border.T)) @ border) * follow
     left_over = np.abs(held * (lacking - move @ border.T))
     short = np.any(left_over > APART * ((np.abs(x) + np.abs(move)) @ np.abs(border).T), axis=-1)
     return _Move(offered, price, dual, move, short)
