@@ -1,8 +1,9 @@
 """Random parallel servers of all three families, and a budget for them."""
 
 import numpy as np
+import truths
 
-from sojourn.models import MD1, MG1, MM1, ParallelServers
+from sojourn.models import MD1, MG1, MM1, NotCertifiedError, ParallelServers
 from sojourn.reference import limited_optimum
 from sojourn.reference.parallel.limits import cheapest
 
@@ -30,3 +31,26 @@ def budget_case(seed):
         more = float(price @ free.flow) - low
         if more > 1e-3 * low:  # else the best split is the cheapest
             return system, load, cap, price, low + rng.uniform(0.05, 0.95) * more
+
+
+FAMILIES = (lambda rate, cv, delay: MM1(rate, delay), lambda rate, cv, delay: MD1(rate, delay), MG1)
+
+
+def random_system(rng):
+    """1 to 8 servers of three families with rates over two or six decades, with delays or without; and a load."""
+    n, decades = int(rng.integers(1, 9)), rng.choice([1.0, 3.0])
+    rate, family = 10 ** rng.uniform(-decades, decades, n), np.sort(rng.integers(0, 3, n))
+    cv = np.select([family == 0, family == 1], [1.0, 0.0], 10 ** rng.uniform(-1, 0.7, n))
+    delay = rng.choice([0.0, 1.0]) * 10 ** rng.uniform(-3, 1, n) / rate.mean()
+    banks = [FAMILIES[f](rate[family == f], cv[family == f], delay[family == f]) for f in np.unique(family)]
+    away = 10 ** rng.uniform(-9, 0)
+    part = min(rng.choice([1 - away, 1 - away, away, 1 - 1e-9]), 1 - 1e-9)
+    return ParallelServers(*banks), [truths.Server(*map(float, s)) for s in zip(rate, delay, cv, strict=True)], part * float(rate.sum())
+
+
+def answered(system, load):
+    """Whether a solver answers, without players, limits, control and tolls."""
+    try:
+        return system.optimum(load).certified and system.equilibrium(load).certified
+    except NotCertifiedError:
+        return False

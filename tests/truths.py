@@ -5,10 +5,12 @@ one of K equal players. Nothing here is the library's.
 """
 
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from functools import wraps
 
 DIGITS = 80
 CLOSE = Decimal("1e-55")
+EPS = 2.0**-52
 
 
 def with_digits(function):
@@ -16,7 +18,8 @@ def with_digits(function):
     def inside(*args, **kwargs):
         with localcontext() as context:
             context.prec = DIGITS
-            return +function(*args, **kwargs)
+            found = function(*args, **kwargs)
+            return None if found is None else +found
 
     return inside
 
@@ -140,3 +143,70 @@ def limited(servers, load, least=None, most=None, price=None, money=None):
             z = root(under)
             x, _, _ = flows(servers, load, Decimal(1), low, high, [z * p for p in price])
     return mean_delay(servers, load, x)
+
+
+def solution(matrix, right):
+    """Solution of linear equations by elimination; None where there is not one alone."""
+    rows = [[*row, r] for row, r in zip(matrix, right, strict=True)]
+    for k in range(len(rows)):
+        best = max(range(k, len(rows)), key=lambda i: abs(rows[i][k]))
+        rows[k], rows[best] = rows[best], rows[k]
+        if rows[k][k] == 0:
+            return None
+        for i in range(len(rows)):
+            if i != k:
+                part = rows[i][k] / rows[k][k]
+                rows[i] = [a - part * b for a, b in zip(rows[i], rows[k], strict=True)]
+    return [row[-1] / row[k] for k, row in enumerate(rows)]
+
+
+@with_digits
+def within_rows(servers, load, least, most, matrix, bound, near):
+    """Optimum within bounds of flows and rows A x <= b, or None where no steps from prices of the rows `near` it lead to it.
+
+    Newton's steps on the prices of the rows that bind; that the conditions of optimality hold to fifty digits makes what they find the truth.
+    """
+    load, low, high = Decimal(load), [Decimal(v) for v in least], [min(Decimal(v), s.rate) for v, s in zip(most, servers, strict=True)]
+    matrix, bound, prices = [[Decimal(a) for a in row] for row in matrix], [Decimal(b) for b in bound], [Decimal(z) for z in near]
+
+    def at(prices):
+        charge = [sum(z * row[i] for z, row in zip(prices, matrix, strict=True)) for i in range(len(servers))]
+        x, slopes, _ = flows(servers, load, Decimal(1), low, high, charge)
+        return x, slopes, [sum(a * f for a, f in zip(row, x, strict=True)) - b for row, b in zip(matrix, bound, strict=True)]
+
+    tight, met = [z > 0 for z in prices], CLOSE ** Decimal("0.8")
+    for _ in range(60):
+        x, slopes, over = at(prices)
+        size = [sum(abs(a) * f for a, f in zip(row, x, strict=True)) for row in matrix]
+        chosen = [j for j, used in enumerate(tight) if used]
+        if all(abs(over[j]) <= met * size[j] for j in chosen):
+            wrong = [j for j in chosen if prices[j] < 0] + [j for j, used in enumerate(tight) if not used and over[j] > met * size[j]]
+            if not wrong:
+                return mean_delay(servers, load, x)
+            tight[wrong[0]] = not tight[wrong[0]]
+            prices[wrong[0]] = Decimal(0)
+            continue
+        whole = sum(slopes)
+        if not whole:
+            return None
+        middle = [sum(a * w for a, w in zip(row, slopes, strict=True)) / whole for row in matrix]
+        bend = [
+            [sum((matrix[j][i] - middle[j]) * (matrix[k][i] - middle[k]) * w for i, w in enumerate(slopes)) for k in chosen] for j in chosen
+        ]
+        step = solution(bend, [over[j] for j in chosen])
+        if step is None:
+            return None
+        for j, d in zip(chosen, step, strict=True):
+            prices[j] += d
+    return None
+
+
+def off(value, true):
+    """Relative distance of a float from the truth."""
+    return float(abs(Decimal(float(value)) - true) / true)
+
+
+def check(value, certificate, true):
+    assert off(value, true) <= certificate.gap
+    assert Fraction(certificate.lower_bound) <= Fraction(true) * Fraction(1 + 8 * EPS)
+    assert Fraction(certificate.upper_bound) >= Fraction(true) * Fraction(1 - 8 * EPS)

@@ -53,16 +53,17 @@ def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
     return unit
 
 
-def number(value: object, place: str, *, above: bool = False) -> float:
-    """Return a finite number, 0 or more, or above 0."""
+def number(value: object, place: str, *, above: bool = False, signed: bool = False) -> float:
+    """Return a finite number, 0 or more, or above 0, or of any sign."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ScenarioError(place, value, "is not a number", "give a number")
     try:
         value = float(value)
     except OverflowError:
         value = math.inf
-    if not math.isfinite(value) or value < 0 or (above and value == 0):
-        raise ScenarioError(place, value, "is out of range", "give a finite number above 0" if above else "give 0 or more")
+    if not math.isfinite(value) or (value < 0 and not signed) or (above and value == 0):
+        remedy = "give a finite number" + (" above 0" if above else "") if above or signed else "give 0 or more"
+        raise ScenarioError(place, value, "is out of range", remedy)
     return value
 
 

@@ -30,6 +30,7 @@ class Described(NamedTuple):
     variants: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
     rows: Any = None
+    limits: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,8 @@ class Scenario(Generic[S_co]):
         What was left out of the files that it reads, such as rows with an empty cell.
     rows : Rows or None
         Rows of tables and files, where they are not the parts of the system: replicas are one.
+    limits : tuple
+        Side constraints of the optimum, where its kind has them.
     """
 
     kind: SystemKind
@@ -68,6 +71,7 @@ class Scenario(Generic[S_co]):
     variants: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
     rows: Any = None
+    limits: tuple[Any, ...] = ()
 
     @property
     def delay_unit(self) -> str:

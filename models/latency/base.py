@@ -264,8 +264,8 @@ class LatencyPool(Pool, ComposedLatency):
         return super()._join(values, kind)
 
 
-def parameters(family: type[Latency]) -> dict[str, bool]:
-    """Return the parameters of a family by name, and whether each is required."""
+def parameters(family: type[Any]) -> dict[str, bool]:
+    """Return the parameters of a class, such as a family, by name, and whether each is required."""
     given = inspect.signature(family).parameters.values()
     return {p.name: p.default is p.empty for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 

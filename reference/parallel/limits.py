@@ -1,8 +1,10 @@
-"""The optimum within limits: a least and a most flow per server, and a budget.
+"""The optimum within linear limits: a least and a most flow per server, and rows A x <= b.
 
-Minimise sum f_i(x_i) with sum x = load, least <= x <= most, price . x <= budget. With a multiplier c of the load and z >= 0 of the budget,
-server i carries g_i^-1(c - z price_i), clipped to its limits. For a given z the flows rise with c, so c is one scalar root; what they cost
-falls with z, so z is another.
+Minimise sum f_i(x_i) with sum x = load, least <= x <= most, A x <= b. With a multiplier c of the load and z >= 0 of the rows,
+server i carries g_i^-1(c - (A' z)_i), clipped to its limits. For given z the flows rise with c, so c is one scalar root; what
+they have of one row falls with its price, so that is another. Of several rows the prices maximise the least of the Lagrangian,
+concave, by the ellipsoid method, which bounds what is left to gain (R. Bland, D. Goldfarb and M. Todd, *The ellipsoid method:
+a survey*, Operations Research 29 (1981)).
 """
 
 from __future__ import annotations
@@ -15,13 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..composed import as_queue
-from ..errors import Array, InputError, first_bad, numbers, one_number
+from ..errors import Array, InputError, first_bad, numbers
 from ..queues import Queue
 from .optimum_equilibrium import check_one_load
 
 JUMPS = (1e-15, 1e-14, 1e-13, 1e-12)  # relative, of a price, within which its root is
 JUMP = 1e-9  # relative imbalance that rounding does not leave: there the flow jumps
 SLACK = 1e-12  # relative: limits that leave exactly one split leave it up to rounding
+CLOSE = 1e-14  # relative, of the total delay, that the prices of several rows may still gain
+TRACE = 1e-9  # of the largest price that a row may have: none, to the accuracy of the ellipsoid
+CUTS = 20_000  # of an ellipsoid
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +41,8 @@ class LimitedSplit:
         Marginal delay of the load, c.
     least_price, most_price : ndarray, shape (n,)
         By how much the total delay falls per unit by which a server's least flow is lowered, or its most flow raised.
-    budget_price : float
-        The same per unit of budget.
+    row_price : ndarray, shape (m,)
+        The same per unit by which the bound of a row is raised.
     """
 
     flow: Array
@@ -45,7 +50,7 @@ class LimitedSplit:
     multiplier: float
     least_price: Array
     most_price: Array
-    budget_price: float
+    row_price: Array
 
 
 def limited_optimum(
@@ -54,8 +59,8 @@ def limited_optimum(
     *,
     least: npt.ArrayLike = 0.0,
     most: npt.ArrayLike = math.inf,
-    price: npt.ArrayLike = 0.0,
-    budget: float = math.inf,
+    matrix: npt.ArrayLike = (),
+    bound: npt.ArrayLike = (),
 ) -> LimitedSplit:
     """Split of least mean delay within limits.
 
@@ -67,10 +72,10 @@ def limited_optimum(
         Above 0 and below the total rate.
     least, most : array_like, shape (n,) or ()
         Limits of each server's flow, jobs per unit of time.
-    price : array_like, shape (n,) or ()
-        Money per job.
-    budget : float
-        Money per unit of time.
+    matrix : array_like, shape (m, n) or (n,)
+        Rows, such as the money per job.
+    bound : array_like, shape (m,) or ()
+        What the flows may have of each, such as money per unit of time.
 
     Returns
     -------
@@ -90,23 +95,42 @@ def limited_optimum(
     """
     queue = as_queue(servers)
     total = check_one_load(queue, load)
-    low, high, cost = (np.broadcast_to(numbers(name, v), (len(queue),)) for name, v in (("least", least), ("most", most), ("price", price)))
+    low, high = (np.broadcast_to(numbers(name, v), (len(queue),)) for name, v in (("least", least), ("most", most)))
     high = np.minimum(high, queue.rate)
     check_limits(low, high, total)
-    money = one_number("budget", budget)
-    lowest = cheapest(low, high, cost, total)[1]
-    if lowest > money * (1 + SLACK):
-        problem = f"is below {lowest:.6g}, what the load costs at the cheapest servers"
-        raise InputError("budget", budget, problem, "raise the budget or lower the load")
-    flow, c = _flow(queue, total, low, high, np.zeros_like(cost))
-    z = 0.0
-    if cost @ flow > money:
-        z = _budget_price(queue, total, low, high, cost, money)
-        flow, c = _spend(lambda price: _flow(queue, total, low, high, price * cost), cost, money, z)
-    left = c - z * cost - queue.marginal(np.minimum(flow, np.nextafter(queue.rate, 0)))
+    rows, side = _rows(matrix, bound, len(queue))
+    for j, (row, most_of) in enumerate(zip(rows, side, strict=True)):
+        split, lowest = cheapest(low, high, row, total)
+        if lowest > most_of + SLACK * float(np.abs(row) @ split):
+            problem = f"is below {lowest:.6g}, the least that the load has of the row"
+            raise InputError(f"bound[{j}]" if np.ndim(bound) else "bound", float(most_of), problem, "raise it or lower the load")
+    z = np.zeros(side.size)
+    flow, c = _flow(queue, total, low, high, np.zeros(len(queue)))
+    delay = None
+    if side.size == 1 and rows[0] @ flow > side[0]:
+        z[0] = _row_price(queue, total, low, high, rows[0], side[0])
+        flow, c = _spend(lambda price: _flow(queue, total, low, high, price * rows[0]), rows[0], side[0], z[0])
+    elif np.any(rows @ flow > side):
+        z, delay = _row_prices(queue, total, low, high, rows, side, flow)
+        flow, c = _flow(queue, total, low, high, z @ rows)
+        flow = _onto(queue, total, low, high, rows[z > 0], side[z > 0], flow)
+    left = c - z @ rows - queue.marginal(np.minimum(flow, np.nextafter(queue.rate, 0)))
     above, below = np.where(flow >= high, np.maximum(left, 0.0), 0.0), np.where(flow <= low, np.maximum(-left, 0.0), 0.0)
-    delay = float(flow @ queue.latency(flow)) / total
+    delay = float(flow @ queue.latency(flow)) / total if delay is None else delay
     return LimitedSplit(flow, delay, c, np.where(low > 0, below, 0.0), above, z)
+
+
+def _rows(matrix: npt.ArrayLike, bound: npt.ArrayLike, n: int) -> tuple[Array, Array]:
+    """Rows and their bounds, shapes (m, n) and (m,)."""
+    side = np.atleast_1d(numbers("bound", bound))
+    rows = numbers("matrix", matrix).reshape(-1, n) if np.size(matrix) % n == 0 else numbers("matrix", matrix)
+    if rows.shape != (side.size, n):
+        raise InputError(
+            "matrix", rows.tolist(), f"is not {side.size} rows of {n} numbers", "give a row for each bound, with one number a server"
+        )
+    first_bad("matrix", rows, np.isfinite(rows), "is not finite", "give a number a job")
+    first_bad("bound", side, ~np.isnan(side), "is not a number", "give what the flows may have of the row")
+    return rows[np.isfinite(side)], side[np.isfinite(side)]
 
 
 def check_limits(least: Array, most: Array, load: float) -> None:
@@ -173,26 +197,96 @@ def _some_price(queue: Queue, load: float) -> float:
     return idle or float(queue.marginal(np.minimum(load, 0.5 * queue.rate)).max()) or 1.0
 
 
-def _budget_price(queue: Queue, load: float, low: Array, high: Array, cost: Array, money: float) -> float:
-    """Multiplier of the budget at which the flows cost exactly that."""
+def _row_price(queue: Queue, load: float, low: Array, high: Array, row: Array, bound: float) -> float:
+    """Multiplier of one row at which the flows have exactly its bound."""
 
     def over(z: float) -> float:
-        return float(cost @ _flow(queue, load, low, high, z * cost)[0]) - money
+        return float(row @ _flow(queue, load, low, high, z * row)[0]) - bound
 
-    top = _some_price(queue, load) / max(float(np.ptp(cost)), 1e-300)
+    top = _some_price(queue, load) / max(float(np.ptp(row)), 1e-300)
     for _ in range(400):
         if over(top) <= 0:
             break
         top *= 4.0
     else:
-        raise InputError("budget", money, "is so close to the least cost that rounding hides its price", "raise it a little")
+        raise InputError("bound", bound, "is so close to the least of its row that rounding hides its price", "raise it a little")
     return _root(over, top)
 
 
-def _spend(flows: Callable[[float], tuple[Array, float]], cost: Array, money: float, z: float) -> tuple[Array, float]:
-    """Flows at the price of a budget, and the multiplier of the load.
+def _row_prices(queue: Queue, load: float, low: Array, high: Array, rows: Array, bound: Array, best: Array) -> tuple[Array, float]:
+    """Multipliers of several rows, and the mean delay that they prove; `best` is the split without rows."""
 
-    Where a latency is flat, what the flows cost jumps there: on both sides the two cost the same in all, so a mixture spends the money.
+    def least(z: Array) -> tuple[float, Array]:
+        flow = _flow(queue, load, low, high, z @ rows)[0]
+        over = rows @ flow - bound
+        return float(flow @ queue.latency(flow) + z @ over), over
+
+    inside = _inside(load, low, high, rows, bound)
+    over, room = rows @ best - bound, bound - rows @ inside
+    part = float(np.min(np.where(over > 0, 0.5 * room / (room + np.maximum(over, 0.0)), 0.5)))
+    split = inside + part * (best - inside)
+    # no price is worth more than what keeping to such a split costs
+    worth = max(float(split @ queue.latency(split)) - least(np.zeros(bound.size))[0], 1e-300)
+    unit = worth / (bound - rows @ split)
+    m = bound.size
+    # n of them are those of a ball around the simplex of prices; each cut halves an ellipsoid
+    centre, shape = np.full(m, 1.0 / (m + 1)), np.eye(m)
+    found, value = np.zeros(m), -math.inf
+    for _ in range(CUTS):
+        if (centre < 0).any():
+            slope, depth = np.where(np.arange(m) == centre.argmin(), 1.0, 0.0), -float(centre.min())
+        else:
+            reached, over = least(centre * unit)
+            slope = over * unit
+            found, value = (centre * unit, reached) if reached > value else (found, value)
+            depth = max(value - reached, 0.0)
+        size = math.sqrt(max(float(slope @ shape @ slope), 0.0))
+        if depth >= size or ((centre >= 0).all() and size - depth <= CLOSE * abs(value)):
+            break
+        cut = min(depth / size, 1.0 - 1e-9)
+        step = shape @ slope / size
+        centre = centre + (1.0 + m * cut) / (m + 1.0) * step
+        shape = m**2 / (m**2 - 1.0) * (1.0 - cut**2) * (shape - 2.0 * (1.0 + m * cut) / ((m + 1.0) * (1.0 + cut)) * np.outer(step, step))
+        shape = 0.5 * (shape + shape.T)
+    return np.where(found > TRACE * unit, found, 0.0), value / load
+
+
+def _inside(load: float, low: Array, high: Array, rows: Array, bound: Array) -> Array:
+    """Split that leaves all rows room, the most in parts of their largest entries, by a linear program."""
+    from scipy.optimize import linprog  # here, so that the import of the package does not wait for it
+
+    size, n = np.abs(rows).max(axis=1), rows.shape[1]
+    found = linprog(
+        np.append(np.zeros(n), -1.0),
+        A_ub=np.column_stack([rows / size[:, None], np.ones(len(size))]),
+        b_ub=bound / size / load,
+        A_eq=np.append(np.ones(n), 0.0)[None],
+        b_eq=[1.0],
+        bounds=[*zip(low / load, np.minimum(high / load, 1.0), strict=True), (None, 1.0)],
+    )
+    if found.x is None or found.x[-1] <= 0:
+        raise InputError("bound", bound.tolist(), "leaves no split room in all rows", "raise some of it, or lower the load")
+    out: Array = load * np.clip(found.x[:-1], low / load, high / load)
+    return out
+
+
+def _onto(queue: Queue, load: float, low: Array, high: Array, rows: Array, bound: Array, flow: Array) -> Array:
+    """Flows moved, where that moves their prices least, to carry the load and to have the bounds of rows to the last digits."""
+    for _ in range(3):
+        free = (flow > low) & (flow < high)
+        slope = queue.marginal_slope(np.where(free, flow, 0.0))
+        if not free.any() or np.any(free & (slope <= 0)):
+            break
+        border = np.vstack([np.ones(flow.size), rows]) * np.sqrt(np.where(free, 1.0 / np.where(free, slope, 1.0), 0.0))
+        lacking = np.append(math.fsum([load, *-flow]), bound - rows @ flow)
+        flow = np.clip(flow + np.sqrt(np.where(free, 1.0 / np.where(free, slope, 1.0), 0.0)) * np.linalg.lstsq(border, lacking)[0], low, high)
+    return flow
+
+
+def _spend(flows: Callable[[float], tuple[Array, float]], cost: Array, money: float, z: float) -> tuple[Array, float]:
+    """Flows at the price of a row, and the multiplier of the load.
+
+    Where a latency is flat, what the flows have of the row jumps there: both sides cost the same in all, so a mixture meets the bound.
     """
     flow, c = flows(z)
     for side in JUMPS:

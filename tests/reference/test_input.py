@@ -161,7 +161,7 @@ def test_more_than_a_number_is_refused(make, message):
         lambda value: worst_case(SYSTEM, gap=value),
         lambda value: worst_case(SYSTEM, up_to=value),
         lambda value: limited_optimum(SYSTEM, 20.0, most=value),
-        lambda value: limited_optimum(SYSTEM, 20.0, budget=value),
+        lambda value: limited_optimum(SYSTEM, 20.0, bound=value),
         lambda value: price_of_anarchy(SYSTEM, [20.0, value]),
         lambda value: dual_mode.is_stable(dual_mode.Modes([[1.0, 2.0]]), value, [1.0, 0.0], [[1.0, 0.0]]),
         lambda value: dual_mode.is_stable(dual_mode.Modes([[1.0, 2.0]]), 0.5, [value, 0.0], [[1.0, 0.0]]),

@@ -4,7 +4,7 @@ from .certificate import Certificate
 from .control import ControlledSplit, Tolls
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
-from .limits import Budget, Limit, MaxShare, MaxUtilisation, MinShare, Percentile
+from .limits import Budget, GroupShare, Limit, LinearLimit, MaxShare, MaxUtilisation, MinShare, ServerPercentile, register_limit
 from .misspecification import misjudged
 from .solution import Solution
 from .system import ParallelServers
@@ -15,16 +15,19 @@ __all__ = [
     "Certificate",
     "ControlledSplit",
     "Evaluation",
+    "GroupShare",
     "Limit",
+    "LinearLimit",
     "MaxShare",
     "MaxUtilisation",
     "MinShare",
     "ParallelServers",
-    "Percentile",
+    "ServerPercentile",
     "Solution",
     "Tolls",
     "WorstCaseInterruptedError",
     "control_curve",
     "misjudged",
     "players_curve",
+    "register_limit",
 ]

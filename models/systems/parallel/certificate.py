@@ -1,7 +1,7 @@
 """A certificate that needs no solver: bounds on the true answer from any flow, whoever found it.
 
 Optimum. For any multiplier c, every split carries at least sum_i min_z (f_i(z) - c z) + c load, attained at z = g_i^-1(c): weak duality.
-Within bounds of the flows each minimum is over those; a budget with the price y >= 0 takes y p_i from c, and y money from the sum.
+Within bounds of the flows each minimum is over those; rows A x <= b with prices z >= 0 take (A' z)_i from c, and z' b from the sum.
 Equilibrium. At any split of the load, the common latency of the true equilibrium lies between the least latency that any server offers and
 the largest that a used one has: were it higher, every used server would carry more than it does; were it lower, every one less.
 Equilibrium of users who see something else than the latency: the price that they share lies between two prices at which they bring less than
@@ -24,7 +24,7 @@ from ....reference.parallel.optimum_equilibrium import check_one_load
 from ....reference.queues import Queue
 from ...core.table import Mask, Table
 from .prices import Goal, multiplier
-from .splits import ROUNDING, Limits, clip, feasible, missing, total
+from .splits import Limits, clip, feasible, missing, total
 
 EPS = float(np.finfo(float).eps)
 KINKED = 1e-10  # gap above which other prices than the common one are tried
@@ -65,7 +65,7 @@ class Certificate:
     potential_gap : float or None
         Equilibrium: relative duality gap of the Beckmann potential.
     violation : float or None
-        Within limits: the largest violation of one, in parts of the load or the budget.
+        Within limits: the largest violation of one, in parts of the load or of the bound of a row.
     """
 
     mean_delay: float
@@ -150,7 +150,7 @@ def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates
     return replace(found, deviation_gain=gain, potential_gap=potential)
 
 
-def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array, price: float | None = None) -> Certificates:
+def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array, price: Array | None = None) -> Certificates:
     """Certificates of flows from bounds of the true mean delays; `price` as in `rounding`."""
     # no user is ever served faster than by the nearest server, empty
     lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(queue.idle_latency.min()))
@@ -159,7 +159,7 @@ def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Arr
     value = mean_delay(queue, np.where(finite[:, None], flow, 0.0))
     nearest = np.clip(value, lower, upper)
     for k in np.flatnonzero(np.isfinite(value) & (np.abs(value - nearest) > SURE * nearest)):
-        near = np.abs(value[k] - nearest[k]) <= rounding(queue, load[k], flow[k], goal, price) * nearest[k]
+        near = np.abs(value[k] - nearest[k]) <= rounding(queue, load[k], flow[k], goal, None if price is None else price[k]) * nearest[k]
         value[k] = nearest[k] if near else value[k]
     worst = np.where(np.isfinite(value), np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf)
     none = np.full_like(load, np.nan)
@@ -178,36 +178,47 @@ def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Arr
     )
 
 
-def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price: float, budget_price: float, *others: Array) -> Certificate:
+def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price: float, row_prices: Array, *others: Array) -> Certificate:
     """Return the certificate of an optimum within limits; see `certify`.
 
     Parameters
     ----------
-    price, budget_price : float
-        Multipliers of the load and of the budget; any prove something.
+    price : float
+        Multiplier of the load; any proves something.
+    row_prices : ndarray, shape (m,)
+        Multipliers of the rows; so do these.
     *others : ndarray, shape (n,)
         Other flows from which a split within the limits may be made.
     """
-    row, at, z = np.asarray(flow, dtype=float)[None], np.array([load]), max(budget_price, 0.0)
-    proved = math.isfinite(price) and math.isfinite(z)
+    row, at, z = np.asarray(flow, dtype=float)[None], np.array([load]), np.maximum(row_prices, 0.0)
+    proved = math.isfinite(price) and bool(np.isfinite(z).all())
     upper, worth = math.inf, 0.0
     with np.errstate(all="ignore"):
         lower = float(lower_bound(queue, at, np.array([price]), limits, z)[0]) if proved else 0.0
         for other in (row, *(np.asarray(o, dtype=float)[None] for o in others)):
             x, there = feasible(queue, at, other, trim=False, limits=limits)
-            split = _split(queue, at, x, limits.most)
+            split = _split(queue, at, x, limits)
             if there[0] and (high := float(_carried(queue, split)[0]) / load) < upper:
                 upper, worth = high, _worth(queue, split, limits, price, z) / load if proved else 0.0
-        found = _certificates(queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]), price)
+        found = _certificates(
+            queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]), rounding_price(limits, at, row, price, z)
+        )
     return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
 
 
-def _worth(queue: Queue, split: Point, limits: Limits, price: float, budget_price: float) -> float:
+def _worth(queue: Queue, split: Point, limits: Limits, price: float, row_prices: Array) -> float:
     """What the rounding of limits is worth, in total delay: they are products of floats, and a split keeps them to rounding."""
     binding = (split.flow <= limits.least * (1 + SURE)) | (split.flow >= limits.most * (1 - SURE))
-    shadow = np.abs(price - budget_price * limits.price - queue.marginal(*split)) * split.flow
-    money = ROUNDING * budget_price * limits.money if limits.budgeted else 0.0
-    return money + EPS * float(shadow[0] @ binding[0])
+    shadow = np.abs(price - row_prices @ limits.matrix - queue.marginal(*split)) * split.flow
+    # products are rounded, in what the split has of a row and, for each row, in the bound below
+    over = np.maximum(limits.excess(split.flow), 0.0) + (3 + row_prices.size) * EPS * limits.size(split.flow)
+    rows = float(over[0] @ row_prices)
+    return rows + EPS * float(shadow[0] @ binding[0])
+
+
+def rounding_price(limits: Limits, load: Array, flow: Array, price: float, row_prices: Array) -> Array:
+    """What a rounding error of the flows is worth within limits, shape (...): see `rounding`."""
+    return np.asarray(np.abs(price) + (1 + 0.5 * row_prices.size) * (limits.size(flow) @ row_prices) / load)
 
 
 def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array, found: Certificate) -> Certificate:
@@ -236,7 +247,7 @@ def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array
     return replace(found, **{name: getattr(proof, name) for name in ("mean_delay", "lower_bound", "upper_bound", "gap")})
 
 
-def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: float | None = None) -> Array:
+def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: Array | None = None) -> Array:
     """Gap that the rounding of the flows to floats alone can cause, relative: close to saturation a float cannot say the spare capacity.
 
     A `price` of the load, within limits, says what a rounding error of the flow is worth where the price that servers share does not.
@@ -279,12 +290,13 @@ def deviation_gain(queue: Queue, flow: Array) -> Array:
     return gain
 
 
-def _split(queue: Queue, load: Array, flow: Array, most: Array | None = None) -> Point:
-    """Split of exactly the load: what rounding left over goes to the used server with the most room."""
-    spare = queue.spare_capacity(flow)
-    room = spare if most is None else np.minimum(spare, most - flow)
+def _split(queue: Queue, load: Array, flow: Array, limits: Limits | None = None) -> Point:
+    """Split of exactly the load: what rounding left over goes to the used server with the most room for it."""
+    spare, rest = queue.spare_capacity(flow), missing(load, flow)[..., None]
+    least, most = (0.0, np.inf) if limits is None else (limits.least, limits.most)
+    room = np.minimum(spare, np.where(rest < 0, flow - least, most - flow))
     roomy = np.where(flow > 0, room, -1.0).argmax(axis=-1)[..., None]
-    rest = np.where(np.arange(flow.shape[-1]) == roomy, missing(load, flow)[..., None], 0.0)
+    rest = np.where(np.arange(flow.shape[-1]) == roomy, rest, 0.0)
     return Point(flow + rest, spare - rest)
 
 
@@ -317,15 +329,16 @@ def _optimum_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Arra
     return lower, upper
 
 
-def lower_bound(queue: Queue, load: Array, price: Array, limits: Limits | None = None, budget_price: float = 0.0) -> Array:
-    """Least mean delay that a price of the load proves, and one of the budget; minus infinity where they prove none. Shape (...)."""
+def lower_bound(queue: Queue, load: Array, price: Array, limits: Limits | None = None, row_prices: Array | None = None) -> Array:
+    """Least mean delay that a price of the load proves, and those of rows; minus infinity where they prove none. Shape (...)."""
     if limits is None:
         return _least(queue, load, price)
     # that no server carries more than the load is no new limit, and bounds what a flat price does not
     most = np.minimum(limits.most, load[..., None])
     ends = Point(limits.least, queue.spare_capacity(limits.least)), Point(most, queue.spare_capacity(most))
-    budget = (budget_price * limits.price, budget_price * limits.money) if limits.budgeted else ()
-    return _least(queue, load, price, ends, *budget)
+    if row_prices is None or not row_prices.any():
+        return _least(queue, load, price, ends)
+    return _least(queue, load, price, ends, row_prices @ limits.matrix, math.fsum(row_prices * limits.bound))
 
 
 def _least(

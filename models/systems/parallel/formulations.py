@@ -41,8 +41,10 @@ class Model:
         These servers, in the user's unit.
     least : cvxpy.Parameter or None
         Least flow of each server, in the unit of the problem.
-    spent : cvxpy.Constraint or None
-        The budget.
+    limited : tuple of cvxpy.Parameter or None
+        Least flows, largest flows and bounds of the rows of limits, in the unit of the problem.
+    rows : cvxpy.Constraint or None
+        The rows of limits.
     next : callable or None
         From this model as solved, the gap it led to and the gap that is enough, to the model that is to be solved next, or None.
     """
@@ -55,7 +57,8 @@ class Model:
     members: npt.NDArray[np.intp]
     bank: Latency
     least: cp.Parameter | None = None
-    spent: cp.Constraint | None = None
+    limited: tuple[cp.Parameter | None, ...] = ()
+    rows: cp.Constraint | None = None
     next: Callable[[Model, float, float], Model | None] | None = None
 
     def set_load(self, load: float) -> None:

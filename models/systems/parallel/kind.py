@@ -40,7 +40,7 @@ KINDS = (
         "servers",
         ParallelServers,
         read,
-        tables=("variants",),
+        tables=("limits", "variants"),
         max_load_name="total rate",
         check_options=check_options,
         verify=checks,

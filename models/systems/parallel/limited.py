@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cvxpy as cp
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.errors import Array
 from ...core.question import Points, Returned
 from ...core.solution import Provenance
-from .certificate import certify_within, rounding
+from .certificate import certify_within, rounding, rounding_price
 from .formulations import Model
-from .limits import Box, Limit, together
-from .newton_within import polish_within
+from .limits import CombinedLimits, combine_limits
+from .newton import polish_within
 from .questions import RESIDUE, Split, Splits
-from .solution import ShadowPrice, Solution
-from .splits import clip
+from .solution import Solution
+
+MOST = 4096  # loads whose limits are kept
 
 
 @dataclass(frozen=True, eq=False)
 class LimitedSplits(Splits):
-    """Splits within limits, with the multipliers of the budgets, shape (K,), and the polished flows, shape (K, n)."""
+    """Splits within limits, with the polished flows, shape (K, n), and the multipliers of the rows of each, ready for shadow prices."""
 
-    budget_price: Array
     polished: Array
+    row_prices: npt.NDArray[np.object_]
 
     key: ClassVar[str] = "flow"
 
@@ -37,53 +39,79 @@ class WithinLimits(Split):
 
     Attributes
     ----------
-    limits : tuple of Limit
+    limits : sequence of Limit
+    known : dict
+        Limits at loads that were looked at before.
     """
 
-    limits: tuple[Limit, ...] = field(kw_only=True)
+    limits: Any = field(kw_only=True)
+    known: dict[float, CombinedLimits] = field(default_factory=dict)
+
+    def at(self, load: float) -> CombinedLimits:
+        """Return the limits at a load, as one."""
+        if load not in self.known:
+            if len(self.known) >= MOST:
+                self.known.clear()
+            self.known[load] = combine_limits(self.limits, self.bank, load)
+        return self.known[load]
+
+    def _limited(self, load: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Servers with a least flow, and those with a largest one below what they could carry in any case."""
+        limits = self.at(load)
+        return np.flatnonzero(limits.least > 0), np.flatnonzero(limits.most < np.minimum(self.bank.rate, load))
 
     def pattern(self, form: str, points: Points) -> Hashable:
-        """A limit may be another at every load: each has a program of its own."""
-        return ...
-
-    def box(self, load: float) -> Box:
-        """Return the limits at a load, together."""
-        return together(self.limits, self.bank, load)
+        """One program serves loads at which the same servers and rows are limited; of tangents each has its own."""
+        pattern = super().pattern(form, points)
+        if pattern is ... or not points:
+            return pattern
+        load = float(points[0][0])
+        return tuple(part.tobytes() for part in (*self._limited(load), self.at(load).matrix))
 
     def write(self, form: str, points: Points) -> Model:
-        """Write the problem with its limits, in the solver's unit."""
-        return self._limited(super().write(form, points), float(points[0][0]))
+        """Write the program with its limits."""
+        load = float(points[0][0])
+        low, high = self._limited(load)
+        matrix = self.at(load).matrix
+        sizes = {"least": low.size, "most": high.size, "bound": len(matrix)}
+        least, most, bound = (cp.Parameter(size, name=name) if size else None for name, size in sizes.items())
 
-    def _limited(self, model: Model, load: float) -> Model:
-        flow, box = model.variable, self.box(load)
-        low, high = np.flatnonzero(box.least > 0), np.flatnonzero(box.most < np.minimum(self.bank.rate, load))
-        extra: list[cp.Constraint] = []
-        if low.size:
-            extra.append(flow[low] >= box.least[low] * self.unit)
-        if high.size:
-            extra.append(flow[high] <= box.most[high] * self.unit)
-        spent = box.price @ flow <= box.money * self.unit if box.budgeted else None
-        problem = cp.Problem(model.problem.objective, [*model.problem.constraints, *extra, *([] if spent is None else [spent])])
-        after = model.next
+        def limited(model: Model) -> Model:
+            flow, after = model.variable, model.next
+            rows = None if bound is None else matrix @ flow <= bound
+            extra = [rows, None if least is None else flow[low] >= least, None if most is None else flow[high] <= most]
+            problem = cp.Problem(model.problem.objective, [*model.problem.constraints, *(c for c in extra if c is not None)])
 
-        def following(solved: Model, gap: float, enough: float) -> Model | None:
-            found = None if after is None else after(solved, gap, enough)
-            return None if found is None else self._limited(found, load)
+            def following(solved: Model, gap: float, enough: float) -> Model | None:
+                found = None if after is None else after(solved, gap, enough)
+                return None if found is None else limited(found)
 
-        return replace(model, problem=problem, spent=spent, next=None if after is None else following)
+            return replace(model, problem=problem, limited=(least, most, bound), rows=rows, next=None if after is None else following)
+
+        return limited(super().write(form, points))
+
+    def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
+        """The load and the limits, in the unit of the problem."""
+        low, high = self._limited(float(points[0][0]))
+        found = [self.at(load) for load in points[0].tolist()]
+        values = ([own.least[low] for own in found], [own.most[high] for own in found], [own.bound for own in found])
+        own = [(p, np.array(v) * self.unit) for p, v in zip(program.limited, values, strict=True) if p is not None]
+        return (*super().parameters(program, points), *own)
 
     def finish(self, program: Model, returned: Returned, points: Points) -> LimitedSplits:
         """Polish within the limits; certify."""
         flow, out = self._flow(program, returned), self.nothing(len(points[0]))
-        # the total delay has no unit: only the budget is in the problem's
-        price = np.zeros(len(flow)) if program.spent is None else np.maximum(np.nan_to_num(returned.dual(program.spent)), 0.0) * self.unit
-        for k in np.flatnonzero(np.isfinite(flow).all(axis=1)):
-            load, box = points[0][k : k + 1], self.box(float(points[0][k]))
-            polished, c, z, steps = polish_within(self.bank, float(load[0]), flow[k], box, float(price[k]))
+        # the total delay has no unit: only the rows are in the problem's
+        duals = None if program.rows is None else np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * self.unit
+        for k in np.flatnonzero(np.isfinite(flow).all(axis=1)).tolist():
+            load, limits = float(points[0][k]), self.at(float(points[0][k]))
+            given = np.zeros(limits.bound.size) if duals is None else duals[k]
+            polished, c, z, steps = polish_within(self.bank, load, flow[k], limits, given)
             x = polished if self.polish else flow[k]
-            proof = certify_within(self.bank, float(load[0]), x, box, c, z, polished)
-            met = self.wanted.met(proof.gap, rounding(self.bank, load, x[None], "optimum", c))
-            own = {"flow": x, "multiplier": c, "steps": steps if self.polish else 0, "certified": met, "budget_price": z, "polished": polished}
+            proof = certify_within(self.bank, load, x, limits, c, z, polished)
+            at = np.array(load)
+            met = self.wanted.met(proof.gap, rounding(self.bank, at, x, "optimum", rounding_price(limits, at, x, c, z)))
+            own = {"flow": x, "multiplier": c, "steps": steps if self.polish else 0, "certified": met, "polished": polished, "row_prices": z}
             for name, column in vars(out).items():
                 value = own.get(name, getattr(proof, name, None))
                 column[k] = np.nan if value is None else value
@@ -91,27 +119,12 @@ class WithinLimits(Split):
 
     def nothing(self, count: int) -> LimitedSplits:
         """See `Question.nothing`."""
-        return LimitedSplits.nothing(count, flow=(len(self.bank),), polished=(len(self.bank),))
+        out = LimitedSplits.nothing(count, flow=(len(self.bank),), polished=(len(self.bank),))
+        return replace(out, row_prices=np.full(count, None, dtype=object))
 
     def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
         """See `Question.solution`."""
         answer = super().solution(found, points, how)
+        prices = self.at(answer.load).shadow_prices(found.polished[0], answer.flow, answer.multiplier, found.row_prices[0])  # type: ignore[attr-defined]
         few = 0.0 if self.polish else RESIDUE * answer.load
-        return replace(answer, active=answer.flow > few, limits=self._shadows(found, answer))
-
-    def _shadows(self, found: Splits, answer: Solution) -> tuple[ShadowPrice, ...]:
-        """Shadow price of every limit: a server's is that of the tightest limit on it."""
-        at, z, box = found.polished[0], float(found.budget_price[0]), self.box(answer.load)  # type: ignore[attr-defined]
-        left = answer.multiplier - z * box.price - self.bank.marginal(clip(self.bank, at))
-        above = np.where(at >= box.most, np.maximum(left, 0.0), 0.0)
-        below = np.where((at <= box.least) & (box.least > 0), np.maximum(-left, 0.0), 0.0)
-        out = []
-        for limit, applied in zip(self.limits, box.applied, strict=True):
-            if applied.price is not None:
-                price = np.array(max(z, 0.0))
-            else:
-                price = np.where(applied.most <= box.most, above, 0.0) + np.where(applied.least >= box.least, below, 0.0)
-                above, below = np.where(applied.most <= box.most, 0.0, above), np.where(applied.least >= box.least, 0.0, below)
-            value = limit.value(self.bank, answer.flow, answer.load)
-            out.append(ShadowPrice(applied.name, applied.bound, value, price * applied.per_unit / answer.load, applied.of_time))
-        return tuple(out)
+        return replace(answer, active=answer.flow > few, limits=prices)

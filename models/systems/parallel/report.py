@@ -35,17 +35,20 @@ def report(scenario: Written, load: float, solver: str | None, weights: str | No
     """Solve at a load. Weights, such as ``50,30,20``, are a split to judge beside. See `SystemKind.report`."""
     given = None if weights is None else _given(scenario, load, weights)
     answers: dict[str, Solution] = {goal: _solve(scenario, goal, load, solver) for goal in GOALS}
+    poa = PriceOfAnarchy.of(answers["equilibrium"], answers["optimum"])
+    if scenario.limits:  # which are of the optimum alone: the price of anarchy stays without them
+        answers["optimum"] = _solve(scenario, "optimum", load, solver, subject_to=scenario.limits)
     variants = _variants(scenario, load, solver)
-    result = _result(scenario, load, answers, variants)
+    result = _result(scenario, load, answers, poa, variants)
     if given is not None:
         result["given"] = given.to_dict()
-    return Report(result, _shown(scenario, load, answers, variants, given), _files(scenario, solver))
+    return Report(result, _shown(scenario, load, answers, poa, variants, given), _files(scenario, solver))
 
 
-def _solve(scenario: Written, goal: str, load: float, solver: str | None) -> Solution:
+def _solve(scenario: Written, goal: str, load: float, solver: str | None, **how: Any) -> Solution:
     """Answer by row, in the units of the file."""
     rows: Rows = scenario.rows
-    found: Solution = getattr(scenario.system, goal)(load, solver=solver)
+    found: Solution = getattr(scenario.system, goal)(load, solver=solver, **how)
     return scenario.units.result(rows.solution(found, scenario.system.bank))
 
 
@@ -106,8 +109,9 @@ def _variants(scenario: Written, load: float, solver: str | None) -> list[dict[s
     return rows
 
 
-def _result(scenario: Written, load: float, answers: dict[str, Solution], variants: list[dict[str, Any]]) -> dict[str, Any]:
-    poa = _price(answers)
+def _result(
+    scenario: Written, load: float, answers: dict[str, Solution], poa: PriceOfAnarchy, variants: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         **scenario.to_dict(),
         "total_rate": finite_or_none(scenario.system.total_rate),
@@ -118,10 +122,6 @@ def _result(scenario: Written, load: float, answers: dict[str, Solution], varian
         "variants": variants,
         "notes": list(scenario.notes),
     }
-
-
-def _price(answers: dict[str, Solution]) -> PriceOfAnarchy:
-    return PriceOfAnarchy.of(answers["equilibrium"], answers["optimum"])
 
 
 def starts(scenario: Written) -> dict[str, Array]:
@@ -142,7 +142,12 @@ def rows_table(scenario: Written, headings: Iterable[str], columns: Iterable[Arr
 
 
 def _shown(
-    scenario: Written, load: float, answers: dict[str, Solution], variants: list[dict[str, Any]], given: Evaluation | None
+    scenario: Written,
+    load: float,
+    answers: dict[str, Solution],
+    poa: PriceOfAnarchy,
+    variants: list[dict[str, Any]],
+    given: Evaluation | None,
 ) -> Iterator[str | Table]:
     unit, jobs, found = scenario.delay_unit, scenario.units.jobs, answers.values()
     yield scenario.heading
@@ -158,7 +163,8 @@ def _shown(
         yield _flows(scenario, answers)
     for caveat in dict.fromkeys(c for s in found for c in s.caveats):
         yield f"[bold]but[/] {escape(caveat)}"
-    poa = _price(answers)
+    for limit in answers["optimum"].limits:
+        yield f"[bold]limit[/] {escape(str(limit))}" + ("" if limit.of_time or not limit.price.any() else f" {unit} a unit")
     yield f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}"
     for s in found:
         yield f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)"

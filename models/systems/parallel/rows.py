@@ -57,10 +57,11 @@ class Rows:
         return out
 
     def solution(self, found: Solution, bank: Latency) -> Solution:
-        """Return a solution by row: flow and latency of one server, share of all."""
+        """Return a solution by row: flow, latency and limits of one server, share of all."""
         if self.single:
             return found
-        return replace(found, **self._split(found, bank), active=self.total(found.active.astype(float)) > 0)
+        limits = tuple(limit.only(self.first) for limit in found.limits)
+        return replace(found, **self._split(found, bank), active=self.total(found.active.astype(float)) > 0, limits=limits)
 
     def evaluation(self, found: Evaluation, bank: Latency) -> Evaluation:
         """Return a judged split by row: flow, latency and utilisation of one server, share of all."""

@@ -17,10 +17,12 @@ from ...frontend.units import Units
 from ...latency.base import parameters
 from ...latency.registry import family_named
 from .rows import Rows
+from .scenario_limits import limits
 from .servers import Server, banks, servers
 from .system import ParallelServers
 
 SINGLE = ("M/M/1", "M/D/1")  # M/G/1 with a cv of their own
+WITHOUT_LIMITS = "the limits are those of the optimum; the equilibrium, the price of anarchy, the variants and the curve are without them"
 VARIANT_KEYS = ("title", "delay", "cv", "pay")
 
 
@@ -53,7 +55,8 @@ def read(given: Mapping[str, Any], folder: Path, units: Units) -> Described:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the same files
         variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
-    return Described(system, variants, notes, Rows.of(listed))
+    kept = limits(given.get("limits", []), listed, units, system)
+    return Described(system, variants, notes + (WITHOUT_LIMITS,) * bool(kept), Rows.of(listed), kept)
 
 
 def _system(given: Sequence[Server], units: Units) -> ParallelServers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,6 +32,8 @@ class ShadowPrice:
         By how much the least mean delay would fall per unit by which that bound were relaxed; 0 where it does not bind.
     of_time : bool
         Whether a time is limited: its price is then time per time.
+    each : str
+        What there is one number for, where there are several: a server, or a row.
     """
 
     limit: str
@@ -39,11 +41,18 @@ class ShadowPrice:
     value: Array
     price: Array
     of_time: bool = False
+    each: str = "server"
 
     @property
     def times(self) -> tuple[str, ...]:
         """Fields that are times."""
         return ("bound", "value") if self.of_time else ("price",)
+
+    def only(self, servers: npt.NDArray[np.intp]) -> ShadowPrice:
+        """Return the limit at some servers, where there is one number for each."""
+        if self.each != "server":
+            return self
+        return replace(self, bound=self.bound[servers], value=self.value[servers], price=self.price[servers])
 
     def __str__(self) -> str:
         binding = int(np.count_nonzero(self.price))
@@ -52,7 +61,8 @@ class ShadowPrice:
         if not self.price.ndim:
             return f"{self.limit}: binds at {float(self.bound):.6g}, shadow price {float(self.price):.4g}"
         most = int(np.argmax(self.price))
-        return f"{self.limit}: binds at {binding} of {self.price.size} servers, shadow price up to {self.price[most]:.4g} (server {most + 1})"
+        of = f"{binding} of {self.price.size} {self.each}s"
+        return f"{self.limit}: binds at {of}, shadow price up to {self.price[most]:.4g} ({self.each} {most + 1})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON."""

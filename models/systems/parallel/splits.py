@@ -11,45 +11,59 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....reference.errors import Array
-from ....reference.parallel.limits import cheapest
 from ....reference.queues import Queue
 from ....reference.sums import exact_sum
 from ...core.table import Mask
 
+NEAR = 1e-6  # part of the way to a split inside the limits that rounding alone is worth
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
 ROUNDING = 2 * float(np.finfo(float).eps)  # part of a load or a budget that sums of floats may be wrong by
 
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """Limits of a split: bounds of the flows, and a budget.
+    """Linear limits of a split: bounds of each flow, and rows ``matrix @ flow <= bound``.
 
     Attributes
     ----------
-    least, most, price : ndarray, shape (n,)
-        Jobs per unit of time, and money per job.
-    money : float
-        Per unit of time; infinite without a budget.
+    least, most : ndarray, shape (n,)
+        Jobs per unit of time.
+    matrix : ndarray, shape (m, n)
+    bound : ndarray, shape (m,)
+    inside : ndarray, shape (n,)
+        A split that keeps all of them and leaves the rows room, where there is any; unused without rows.
     """
 
     least: Array
     most: Array
-    price: Array
-    money: float
+    matrix: Array
+    bound: Array
+    inside: Array
+
+    @classmethod
+    def none(cls, n: int) -> Limits:
+        """Return those of n servers that may carry what they can."""
+        return cls(np.zeros(n), np.full(n, np.inf), np.zeros((0, n)), np.zeros(0), np.zeros(n))
 
     @property
-    def budgeted(self) -> bool:
-        """Whether there is a budget."""
-        return math.isfinite(self.money)
+    def bounded(self) -> bool:
+        """Whether there is any but that no flow is below 0."""
+        return bool(self.bound.size or self.least.any() or np.isfinite(self.most).any())
 
-    def over(self, flow: Array) -> float:
-        """What a flow, shape (n,), costs more than the budget; minus infinity without one."""
-        return math.fsum([*(self.price * flow), -self.money]) if self.budgeted else -math.inf
+    def excess(self, flow: Array) -> Array:
+        """How far flows, shape (..., n), are over the bounds of the rows; shape (..., m)."""
+        side = np.broadcast_to(-self.bound[:, None], (*flow.shape[:-1], self.bound.size, 1))
+        return total(np.concatenate([self.matrix * flow[..., None, :], side], axis=-1))
+
+    def size(self, flow: Array) -> Array:
+        """What the rounding errors of rows are relative to, shape (..., m)."""
+        return np.asarray(np.maximum(np.abs(flow) @ np.abs(self.matrix).T, np.abs(self.bound)))
 
     def violation(self, load: float, flow: Array) -> float:
-        """Largest violation of a limit or of the balance, in parts of the load or the budget."""
+        """Largest violation of a limit or of the balance, in parts of the load or of the bound of a row."""
         off = max(abs(math.fsum([*flow, -load])), float(np.max(self.least - flow)), float(np.max(flow - self.most)))
-        return max(off / load, self.over(flow) / max(self.money, 1e-300) if self.budgeted else 0.0, 0.0)
+        unit = np.where(self.bound != 0, np.abs(self.bound), self.size(flow))
+        return max(off / load, float(np.max(self.excess(flow) / np.maximum(unit, 1e-300), initial=0.0)), 0.0)
 
 
 def total(terms: Array) -> Array:
@@ -91,25 +105,25 @@ def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limi
         room = np.where((total(used) > rest)[..., None], used, room)
         weight = np.where((rest > 0)[..., None], room, x - least)
         weights = total(weight)
-        enough = weights > np.abs(rest)
-        there = there & (enough | (np.abs(rest) <= ROUNDING * load))
-        share = np.divide(rest, weights, out=np.zeros_like(rest), where=there & enough)
-        x = x + weight * share[..., None]
-    if limits is not None and limits.budgeted:
-        for row in np.ndindex(there.shape):
-            x[row], there[row] = _afford(limits, float(load[row]), x[row], bool(there[row]))
+        there = there & (weights + ROUNDING * load >= np.abs(rest))
+        share = np.divide(rest, weights, out=np.zeros_like(rest), where=there & (weights > 0))
+        x = x + weight * np.clip(share, -1.0, 1.0)[..., None]
+    if limits is not None and limits.bound.size:
+        x, near = _within_rows(limits, x)
+        there = there & near
     return x, there & np.all((queue.spare_capacity(x) > 0) & (x >= 0), axis=-1)
 
 
-def _afford(limits: Limits, load: float, flow: Array, there: bool) -> tuple[Array, bool]:
-    """A split as near to the cheapest as the budget, less what rounding may add, asks for; and whether that is near enough."""
-    over = limits.over(flow)
-    least = ROUNDING * limits.money
-    if not there or over <= -least:
-        return flow, there
-    saving, cost = cheapest(limits.least, limits.most, limits.price, load)
-    gain = math.fsum([*(limits.price * flow), -cost])
-    return (flow + ((over + least) / gain) * (saving - flow), True) if gain > over + least else (flow, over <= least)
+def _within_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
+    """Splits as near to the one inside as the rows, less what rounding may add, ask for; and whether that is near enough."""
+    over, least = limits.excess(flow), ROUNDING * limits.size(flow)
+    room = -limits.excess(limits.inside)
+    gain, margin = over + room, np.minimum(least, NEAR * np.maximum(room, 0.0))
+    part = np.where(gain > 0, (over + margin) / np.where(gain > 0, gain, 1.0), np.inf)
+    part = np.where(over > -margin, part, 0.0).max(axis=-1)
+    kept = np.all(over <= least, axis=-1)
+    moves = (part <= 1) & ~(kept & (part > NEAR))  # far away for the sake of rounding alone, a split is worse
+    return flow + np.where(moves, part, 0.0)[..., None] * (limits.inside - flow), np.asarray(moves | kept)
 
 
 def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:

@@ -24,7 +24,7 @@ from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
 from .formulations import FORMULATIONS, Model, build, for_goal
 from .limited import WithinLimits
-from .limits import no_limits, together
+from .limits import no_limits
 from .prices import Goal
 from .questions import Followers, Players, Split, Splits, formulations
 from .solution import Solution
@@ -108,7 +108,8 @@ class ParallelServers(System):
         throw : bool, default True
             Raise when the gap is not met; False returns the best answer, with ``certified`` False.
         subject_to : sequence of Limit, optional
-            `MinShare`, `MaxShare`, `MaxUtilisation`, `Percentile`, `Budget`; their shadow prices are in ``Solution.limits``.
+            `MinShare`, `MaxShare`, `MaxUtilisation`, `ServerPercentile`, `Budget`, `GroupShare`, `LinearLimit`
+            or a class of your own, see `Limit`; their shadow prices are in ``Solution.limits``.
 
         Returns
         -------
@@ -358,8 +359,9 @@ class ParallelServers(System):
             kinds = self._kinds.setdefault(f"{players:g} players", {})
             return Players(seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players)
         if limits:
-            together(limits, self.bank, load)  # whether they can be kept is known before any solver starts
-            return WithinLimits(self.bank, *own, self._kinds.setdefault("", {}), limits=tuple(limits))
+            question = WithinLimits(self.bank, *own, self._kinds.setdefault("", {}), limits=limits)
+            question.at(load)  # whether they can be kept is known before any solver starts
+            return question
         return Split(self.bank, *own, self._kinds.setdefault("", {}))
 
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:

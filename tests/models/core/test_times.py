@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import pytest
 
-from sojourn.models import MM1, Budget, DualMode, MaxShare, ParallelServers, Percentile, TunableMode
+from sojourn.models import MM1, Budget, DualMode, MaxShare, ParallelServers, ServerPercentile, TunableMode
 from sojourn.models.core.times import in_time_unit
 
 RATE, DELAY = np.array([100.0, 80.0, 200.0]), np.array([5.0, 5.0, 20.0])
@@ -31,7 +31,7 @@ def parallel(time):
 
 LIMITS = {
     "share": lambda time: [MaxShare([1, 1, 0.5])],
-    "percentile": lambda time: [Percentile(0.99, within=0.100 * time)],
+    "percentile": lambda time: [ServerPercentile(0.99, within=0.100 * time)],
     "budget": lambda time: [Budget(price=[1, 1, 2], at_most=250 / time)],
 }
 RESULTS = {

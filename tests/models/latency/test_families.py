@@ -215,7 +215,7 @@ def test_worst_case_of_a_station():
 def test_solver_that_takes_no_cone_of_a_family_is_passed_over_unless_it_is_named():
     system = ParallelServers(BPR(1.0, 10.0, power=2.37), MM1(3.0))  # ECOS takes no power cone
     assert system.optimum(4.0).certified
-    with pytest.raises(FormulationError, match=r"solver = 'ECOS': takes no formulation of the optimum of these servers"):
+    with pytest.raises(FormulationError, match=r"solver = 'ECOS': does not take the cone POW that the optimum needs; use CLARABEL or SCS"):
         system.optimum(4.0, solver="ECOS")
 
 

@@ -119,7 +119,7 @@ def test_thousands_of_servers_are_solved_and_certified(c, part):
     system = ParallelServers(MMc([1.0, 1.0], [c, c // 2], [0.0, 0.1]))
     load = part * system.total_rate
     for goal in ("optimum", "equilibrium"):
-        answer = system.solve(goal, load)
+        answer = getattr(system, goal)(load)
         assert answer.certified
         if c < 1_000_000 or part > 0.99:  # where the wait is below the least float, the reference takes seconds for the price
             assert answer.mean_delay == pytest.approx(float(getattr(reference, goal)(system.bank, load).mean_delay), rel=5e-12)
@@ -197,7 +197,7 @@ def test_two_stations_next_to_saturation(goal, load):
     with mp.workdps(50):
         true = two_stations(10 * mp.mpf(0.1) - mp.mpf(load), goal)
     assert float(getattr(reference, goal)(system.bank, load).mean_delay) == pytest.approx(true, rel=1e-13)
-    answer = system.solve(goal, load)
+    answer = getattr(system, goal)(load)
     assert answer.certified
     assert answer.mean_delay == pytest.approx(true, rel=answer.certificate.gap)
     assert answer.certificate.lower_bound * (1 - 4 * EPS) <= true <= answer.certificate.upper_bound * (1 + 4 * EPS)

@@ -26,14 +26,14 @@ def test_kkt_conditions(system, part, room, seed):
     free = limited_optimum(system, load, least=least, most=most)
     low = cheapest(least, most, price, load)[1]
     money = low + 0.5 * (float(price @ free.flow) - low) + 1e-6 * load
-    found = limited_optimum(system, load, least=least, most=most, price=price, budget=money)
+    found = limited_optimum(system, load, least=least, most=most, matrix=price, bound=money)
     x = found.flow
     assert x.sum() == pytest.approx(load, rel=1e-9)
     assert np.all((x >= least * (1 - 1e-12)) & (x <= most * (1 + 1e-12)))
     assert price @ x <= money * (1 + 1e-9)
     inside = (x > least * (1 + 1e-6)) & (x < most * (1 - 1e-6))
     scale = np.max(system.marginal(np.minimum(x, system.rate * (1 - 1e-12))))
-    np.testing.assert_allclose((system.marginal(x) + found.budget_price * price)[inside], found.multiplier, rtol=1e-6, atol=1e-8 * scale)
+    np.testing.assert_allclose((system.marginal(x) + found.row_price.sum() * price)[inside], found.multiplier, rtol=1e-6, atol=1e-8 * scale)
     assert found.mean_delay >= float(optimum(system, load).mean_delay) * (1 - 1e-12)
 
 
@@ -68,9 +68,9 @@ def test_shadow_prices_are_differences():
     assert found.most_price[2] == pytest.approx(rise, rel=1e-6)
     fall = (total(least=least + second, most=most) - total(least=least - second, most=most)) / (2 * h)
     assert found.least_price[1] == pytest.approx(fall, rel=1e-6)
-    dear = limited_optimum(THREE, 190.0, price=price, budget=120.0)
-    slope = (total(price=price, budget=120.0 - h) - total(price=price, budget=120.0 + h)) / (2 * h)
-    assert dear.budget_price == pytest.approx(slope, rel=1e-6)
+    dear = limited_optimum(THREE, 190.0, matrix=price, bound=120.0)
+    slope = (total(matrix=price, bound=120.0 - h) - total(matrix=price, bound=120.0 + h)) / (2 * h)
+    assert dear.row_price[0] == pytest.approx(slope, rel=1e-6)
 
 
 def test_limits_that_leave_one_split():
@@ -83,7 +83,7 @@ def test_limits_that_leave_one_split():
     ({"least": [100.0, 70.0, 30.0]}, r"^least = 200.0: the least flows sum to more than the load 190; lower them$"),
     ({"least": [5.0, 0, 0], "most": [4.0, 80, 200]}, r"^least\[0\] = 5.0: is above the most that the server may carry; lower it$"),
     ({"least": -1.0}, r"^least\[0\] = -1.0: is not 0 or more"),
-    ({"price": 1.0, "budget": 100.0}, r"^budget = 100.0: is below 190, what the load costs at the cheapest servers"),
+    ({"matrix": [1.0, 1.0, 1.0], "bound": 100.0}, r"^bound = 100.0: is below 190, the least that the load has of the row; raise it or"),
     ({"most": "x"}, r"^most = 'x': is not made of numbers"),
 ])  # fmt: skip
 def test_limits_that_no_split_keeps(limits, message):
@@ -102,6 +102,48 @@ def test_nothing_to_split():
 )
 def test_a_budget_is_spent_where_the_latencies_do_not_rise(bank, load, idle):
     """What the flows cost jumps in the price of the budget: a mixture of both sides spends it."""
-    found = limited_optimum(bank, load, price=[2.0, 1.0], budget=1.25 * load)
+    found = limited_optimum(bank, load, matrix=[2.0, 1.0], bound=1.25 * load)
     np.testing.assert_allclose(found.flow / load, [0.25, 0.75], rtol=1e-9)
     assert found.mean_delay == pytest.approx(0.25 * idle[0] + 0.75 * idle[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_kkt_conditions_of_several_rows(seed):
+    rng = np.random.default_rng(seed)
+    n, m = int(rng.integers(3, 8)), int(rng.integers(2, 5))
+    system = MM1(10 ** rng.uniform(0, 2, n), 10 ** rng.uniform(-3, 0, n))
+    load = float(rng.choice([0.3, 0.7, 0.95]) * system.rate.sum())
+    best, even = optimum(system, load).flow, system.rate * (load / system.rate.sum())
+    matrix = rng.uniform(0, 1, (m, n))
+    matrix = np.where((matrix @ best < matrix @ even)[:, None], -matrix, matrix)
+    bound = matrix @ even + rng.uniform(0.1, 0.9, m) * (matrix @ (best - even))
+    found = limited_optimum(system, load, matrix=matrix, bound=bound)
+    x, z = found.flow, found.row_price
+    assert x.sum() == pytest.approx(load, rel=1e-12)
+    assert np.all(matrix @ x <= bound + 1e-10 * load)
+    assert np.all(z >= 0)
+    np.testing.assert_allclose(z * (matrix @ x - bound), 0.0, atol=1e-9 * found.mean_delay * load)
+    # a value known to 1e-14 knows its prices to the root of that
+    priced, near = system.marginal(x) + z @ matrix, 1e-6 * np.max(system.marginal(x))
+    np.testing.assert_allclose(priced[x > 0], found.multiplier, rtol=1e-5, atol=near)
+    assert np.all(priced[x == 0] >= found.multiplier - near)
+    assert found.mean_delay == pytest.approx(float(x @ system.latency(x)) / load, rel=1e-9)
+
+
+def test_one_row_and_the_same_beside_an_idle_one():
+    one = limited_optimum(THREE, 190.0, matrix=[1, 1, 4], bound=400.0)
+    two = limited_optimum(THREE, 190.0, matrix=[[1, 1, 4], [1, 0, 0]], bound=[400.0, 99.0])
+    assert two.mean_delay == pytest.approx(one.mean_delay, rel=1e-12)
+    np.testing.assert_allclose(two.row_price, [one.row_price[0], 0.0], rtol=1e-6, atol=1e-15)
+
+
+@pytest.mark.parametrize(("matrix", "bound", "message"), [
+    ([[1, 2, 3]], [1, 2], r"^matrix = \[\[1.0, 2.0, 3.0\]\]: is not 2 rows of 3 numbers; give a row for each bound"),
+    ([1, 2], 5, r"^matrix = \[1.0, 2.0\]: is not 1 rows of 3 numbers"),
+    ([1, 2, np.nan], 5, r"^matrix\[2\] = nan: is not finite; give a number a job$"),
+    ([1, 1, 1], np.nan, r"^bound\[0\] = nan: is not a number; give what the flows may have of the row$"),
+    ([[1, 1, 0], [0, 0, 1]], [80.0, 100.0], r"^bound = \[80.0, 100.0\]: leaves no split room in all rows; raise some of it, or"),
+])  # fmt: skip
+def test_rows_that_say_nothing_or_too_much(matrix, bound, message):
+    with pytest.raises(InputError, match=message):
+        limited_optimum(THREE, 190.0, matrix=matrix, bound=bound)

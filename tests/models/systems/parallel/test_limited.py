@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from families import budget_case, three_families
 
-from sojourn.models import BPR, MD1, MG1, MM1, Budget, Constant, MaxShare, MaxUtilisation, MinShare, MMc, ParallelServers, Percentile
+from sojourn.models import BPR, MD1, MG1, MM1, Budget, Constant, MaxShare, MaxUtilisation, MinShare, MMc, ParallelServers, ServerPercentile
 from sojourn.reference import limited_optimum
 from sojourn.reference.parallel.limits import cheapest
 
@@ -19,11 +19,11 @@ CASES = {
     "largest share": (lambda v: MaxShare([1, 1, v]), 0.4, lambda v: {"most": [LOAD, LOAD, v * LOAD]}),
     "largest utilisation": (lambda v: MaxUtilisation([v, 1, 1]), 0.4, lambda v: {"most": [v * 100, 80, 200]}),
     "95th percentile": (
-        lambda v: Percentile(0.95, [1, v, 1]),
+        lambda v: ServerPercentile(0.95, [1, v, 1]),
         0.06,
         lambda v: {"most": [np.inf, 80 - math.log(20) / (v - 0.005), np.inf]},
     ),
-    "budget": (lambda v: Budget([1, 1, 0.5], v), 125.0, lambda v: {"price": [1, 1, 0.5], "budget": v}),
+    "budget": (lambda v: Budget([1, 1, 0.5], v), 125.0, lambda v: {"matrix": [1, 1, 0.5], "bound": v}),
 }
 each_limit = pytest.mark.parametrize("name", CASES)
 
@@ -51,7 +51,7 @@ def test_shadow_price_is_the_difference(name):
     assert float(np.sum(found.limits[0].price)) == pytest.approx(slope, rel=1e-5)
 
 
-@pytest.mark.parametrize("limit", [MinShare(0.1), MaxShare(0.6), MaxUtilisation(0.9), Percentile(0.9, 0.5), Budget(1.0, 200.0)])
+@pytest.mark.parametrize("limit", [MinShare(0.1), MaxShare(0.6), MaxUtilisation(0.9), ServerPercentile(0.9, 0.5), Budget(1.0, 200.0)])
 def test_a_limit_that_does_not_bind_changes_nothing(limit):
     found, free = THREE.optimum(LOAD, subject_to=[limit]), THREE.optimum(LOAD)
     assert found.mean_delay == pytest.approx(free.mean_delay, rel=1e-13)
@@ -60,22 +60,22 @@ def test_a_limit_that_does_not_bind_changes_nothing(limit):
 
 
 def test_the_percentile_is_exact():
-    found = THREE.optimum(LOAD, subject_to=[Percentile(0.95, [1, 0.06, 1])])
+    found = THREE.optimum(LOAD, subject_to=[ServerPercentile(0.95, [1, 0.06, 1])])
     assert THREE.bank.delay[1] + math.log(20) / (80 - found.flow[1]) == pytest.approx(0.06, rel=1e-12)
     assert found.limits[0].value[1] == pytest.approx(0.06, rel=1e-12)
 
 
 def test_a_server_too_far_for_the_percentile_stays_empty():
-    found = THREE.optimum(100.0, subject_to=[Percentile(0.5, [1, 1, 0.021])])
+    found = THREE.optimum(100.0, subject_to=[ServerPercentile(0.5, [1, 1, 0.021])])
     assert found.flow[2] == 0
     assert math.isnan(found.limits[0].value[2])
     json.dumps(found.to_dict(), allow_nan=True)
 
 
 def test_all_together():
-    limits = [MinShare([0.3, 0, 0]), MaxShare([1, 1, 0.45]), MaxUtilisation(0.8), Percentile(0.99, 0.3), Budget([1, 1, 0.5], 160.0)]
+    limits = [MinShare([0.3, 0, 0]), MaxShare([1, 1, 0.45]), MaxUtilisation(0.8), ServerPercentile(0.99, 0.3), Budget([1, 1, 0.5], 160.0)]
     found = THREE.optimum(LOAD, subject_to=limits)
-    true = limited_optimum(THREE.bank, LOAD, least=[0.3 * LOAD, 0, 0], most=[80, 64, 0.45 * LOAD], price=[1, 1, 0.5], budget=160.0)
+    true = limited_optimum(THREE.bank, LOAD, least=[0.3 * LOAD, 0, 0], most=[80, 64, 0.45 * LOAD], matrix=[1, 1, 0.5], bound=160.0)
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     assert "largest share: binds at 1 of 3 servers, shadow price up to" in repr(found)
@@ -110,17 +110,17 @@ def random_case(seed):
 def test_random_systems(seed):
     system, load, cap, price, money = random_case(seed)
     found = system.optimum(load, subject_to=[MaxUtilisation(cap), Budget(price, money)])
-    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, price=price, budget=money)
+    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, matrix=price, bound=money)
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     assert abs(found.mean_delay / true.mean_delay - 1) <= found.certificate.gap + 1e-11
-    assert found.limits[1].price * load == pytest.approx(true.budget_price, rel=1e-6, abs=1e-9 * true.multiplier)
+    assert found.limits[1].price * load == pytest.approx(true.row_price.sum(), rel=1e-6, abs=1e-9 * true.multiplier)
 
 
 @pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
 def test_a_solver_alone_is_certified_by_a_repaired_split(solver):
     found = THREE.optimum(LOAD, subject_to=[MaxShare([1, 1, 0.4]), Budget([1, 1, 0.5], 165.0)], solver=solver, polish=False, gap=1e-3)
-    true = limited_optimum(THREE.bank, LOAD, most=[np.inf, np.inf, 0.4 * LOAD], price=[1, 1, 0.5], budget=165.0).mean_delay
+    true = limited_optimum(THREE.bank, LOAD, most=[np.inf, np.inf, 0.4 * LOAD], matrix=[1, 1, 0.5], bound=165.0).mean_delay
     assert found.polished == 0
     assert found.certificate.lower_bound <= true * (1 + 1e-12)
     assert found.certificate.upper_bound >= true * (1 - 1e-12)
@@ -155,7 +155,7 @@ WIDE = {
     "least share": (MinShare, 0.3, "least", lambda v: np.full(3, v * LOAD)),
     "largest share": (MaxShare, 0.36, "most", lambda v: np.full(3, v * LOAD)),
     "largest utilisation": (MaxUtilisation, 0.505, "most", lambda v: v * THREE.bank.rate),
-    "95th percentile": (lambda v: Percentile(0.95, v), 0.06, "most", lambda v: THREE.bank.rate - math.log(20) / (v - THREE.bank.delay)),
+    "95th percentile": (lambda v: ServerPercentile(0.95, v), 0.06, "most", lambda v: THREE.bank.rate - math.log(20) / (v - THREE.bank.delay)),
 }
 
 
@@ -196,7 +196,7 @@ def test_the_shadow_price_of_each_server_is_the_difference_in_its_own_number(nam
 
 
 def test_the_percentile_is_met_at_every_server():
-    found = THREE.optimum(LOAD, subject_to=[Percentile(0.95, 0.06)])
+    found = THREE.optimum(LOAD, subject_to=[ServerPercentile(0.95, 0.06)])
     back = THREE.bank.delay + math.log(20) / (THREE.bank.rate - found.flow)
     np.testing.assert_allclose(back[:2], 0.06, rtol=1e-12)
     assert back[2] < 0.06
@@ -206,13 +206,13 @@ def test_the_percentile_is_met_at_every_server():
 @pytest.mark.parametrize(("load", "within", "empty"), [(21.0, 0.0225, [2]), (5.0, 0.02, [1, 2]), (0.5, 0.0191, [1, 2])])
 def test_servers_that_miss_the_percentile_even_when_empty_get_no_job(load, within, empty):
     """When empty they need 18.9, 22.3 and 26.9 ms: server 3 is too far, server 2 too slow."""
-    found = THREE.optimum(load, subject_to=[Percentile(0.75, within)])
+    found = THREE.optimum(load, subject_to=[ServerPercentile(0.75, within)])
     assert np.flatnonzero(found.flow == 0).tolist() == empty
     assert not found.limits[0].price[empty].any()
     assert np.isnan(found.limits[0].value[empty]).all()
 
 
-@pytest.mark.parametrize("limit", [MinShare(0.0), MaxShare(1.0), MaxUtilisation(1.0), Percentile(0.5, 1e3), Budget([3, 2, 1], 900.0)])
+@pytest.mark.parametrize("limit", [MinShare(0.0), MaxShare(1.0), MaxUtilisation(1.0), ServerPercentile(0.5, 1e3), Budget([3, 2, 1], 900.0)])
 @pytest.mark.parametrize("load", [10.0, 190.0, 379.0])
 def test_a_limit_that_says_nothing_has_no_price(limit, load):
     found, free = THREE.optimum(load, subject_to=[limit]), THREE.optimum(load)
@@ -244,7 +244,7 @@ def test_the_same_limit_twice_is_priced_once():
 def test_random_systems_of_three_families(seed):
     system, load, cap, price, money = budget_case(seed)
     found = system.optimum(load, subject_to=[MaxUtilisation(cap), Budget(price, money)])
-    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, price=price, budget=money)
+    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, matrix=price, bound=money)
     assert found.certified
     assert found.certificate.violation <= 1e-11
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
@@ -314,7 +314,7 @@ def test_limits_do_not_depend_on_the_unit_of_time():
 
 
 def test_the_whole_answer_is_strict_json():
-    limits = [MinShare([0.1, 0, 0]), Percentile(0.5, [1, 1, 0.021]), Budget([1, 0.5, 0.5], 74.0)]
+    limits = [MinShare([0.1, 0, 0]), ServerPercentile(0.5, [1, 1, 0.021]), Budget([1, 0.5, 0.5], 74.0)]
     said = json.loads(json.dumps(THREE.optimum(100.0, subject_to=limits).to_dict(), allow_nan=False))["limits"]
     assert said[0]["bound"] == [0.1, 0.0, 0.0]
     assert said[1]["value"][2] is None

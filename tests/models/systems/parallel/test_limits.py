@@ -12,20 +12,22 @@ from sojourn.models import (
     Budget,
     Constant,
     Function,
+    GroupShare,
     InputError,
+    LinearLimit,
     LoadError,
     MaxShare,
     MaxUtilisation,
     Measured,
     MinShare,
     ParallelServers,
-    Percentile,
     Polynomial,
+    ServerPercentile,
     Tandem,
 )
 from sojourn.models.core import solve as engine
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.limits import together
+from sojourn.models.systems.parallel.limits import combine_limits
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0
@@ -49,15 +51,15 @@ def no_solver(monkeypatch):
     (MaxShare([1, math.nan, 1]), r"^MaxShare.share\[1\] = nan: is not from 0 to 1; give a number in that range$"),
     (MaxUtilisation([0.9, 0.9]), r"^MaxUtilisation.utilisation = \[0.9, 0.9\]: is not one number for each of 3 servers"),
     (MaxUtilisation(1.01), r"^MaxUtilisation.utilisation = 1.01: is not from 0 to 1; give a number in that range$"),
-    (Percentile(0, 0.1), r"^Percentile.p = 0: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
-    (Percentile(1, 0.1), r"^Percentile.p = 1: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
-    (Percentile(math.nan, 0.1), r"^Percentile.p = nan: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
-    (Percentile([0.9, 0.8], 0.1), r"^Percentile.p = \[0.9, 0.8\]: is not one number; give one number$"),
-    (Percentile("most", 0.1), r"^Percentile.p = 'most': is not made of numbers"),
-    (Percentile(0.9, [1, 2]), r"^Percentile.within = \[1.0, 2.0\]: is not one number for each of 3 servers"),
-    (Percentile(0.9, -1), r"^Percentile.within = -1.0: is not from 0 to inf; give a number in that range$"),
-    (Percentile(0.9, [1, 0, 1]), r"^Percentile.within\[1\] = 0.0: is not a time above 0; give it in the unit of the delays$"),
-    (Percentile(0.9, [1, 1, math.inf]), r"^Percentile.within\[2\] = inf: is not a time above 0; give it in the unit of the delays$"),
+    (ServerPercentile(0, 0.1), r"^ServerPercentile.p = 0: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
+    (ServerPercentile(1, 0.1), r"^ServerPercentile.p = 1: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
+    (ServerPercentile(math.nan, 0.1), r"^ServerPercentile.p = nan: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
+    (ServerPercentile([0.9, 0.8], 0.1), r"^ServerPercentile.p = \[0.9, 0.8\]: is not one number; give one number$"),
+    (ServerPercentile("most", 0.1), r"^ServerPercentile.p = 'most': is not made of numbers"),
+    (ServerPercentile(0.9, [1, 2]), r"^ServerPercentile.within = \[1.0, 2.0\]: is not one number for each of 3 servers"),
+    (ServerPercentile(0.9, -1), r"^ServerPercentile.within = -1.0: is not from 0 to inf; give a number in that range$"),
+    (ServerPercentile(0.9, [1, 0, 1]), r"^ServerPercentile.within\[1\] = 0.0: is not a time above 0; give it in the unit of the delays$"),
+    (ServerPercentile(0.9, [1, 1, math.inf]), r"^ServerPercentile.within\[2\] = inf: is not a time above 0; give it in the unit of the"),
     (Budget([1, 2], 200), r"^Budget.price = \[1.0, 2.0\]: is not one number for each of 3 servers"),
     (Budget([1, -2, 1], 200), r"^Budget.price\[1\] = -2.0: is not from 0 to inf; give a number in that range$"),
     (Budget([1, 1, math.inf], 200), r"^Budget.price\[2\] = inf: is not finite; give money per job$"),
@@ -67,12 +69,20 @@ def no_solver(monkeypatch):
     (Budget(1, [1, 2]), r"^Budget.at_most = \[1, 2\]: is not one number; give one number$"),
     (Budget(1, "all"), r"^Budget.at_most = 'all': is not made of numbers"),
     (MaxUtilisation(0), r"^subject_to = \['largest utilisation'\]: leave room for 0 jobs where the load is 190; relax one of them$"),
-    (Percentile(0.9, 1e-9), r"^subject_to = \['90th percentile'\]: leave room for 0 jobs where the load is 190; relax one of them$"),
+    (ServerPercentile(0.9, 1e-9), r"^subject_to = \['90th percentile'\]: leave room for 0 jobs where the load is 190; relax one of them$"),
     (MinShare([0.6, 0, 0]), r"^subject_to = \['least share'\]: ask for at least 114 and at most 100 jobs at server 1; relax one of them$"),
     (Budget([2, 3, 1], 189),
-     r"^Budget.at_most = 189.0: is below 190, what the load costs at the cheapest servers that the other limits leave; raise the budget or"),
-    ("MaxShare", r"^subject_to\[0\] = 'MaxShare': is not a limit; use MinShare, MaxShare, MaxUtilisation, Percentile or Budget$"),
-    (None, r"^subject_to\[0\] = None: is not a limit; use MinShare, MaxShare, MaxUtilisation, Percentile or Budget$"),
+     r"^subject_to = \['budget'\]: leave the budget no less than 190 where it is to be at most 189; relax it or lower the load$"),
+    (GroupShare([0, 3], 0.5), r"^GroupShare.servers\[1\] = 3.0: is not a server; give an index from 0 to 2$"),
+    (GroupShare([], 0.5), r"^GroupShare.servers = \[\]: is not a list of servers; give indices such as \[0, 2\]$"),
+    (GroupShare([0], 1.5), r"^GroupShare.at_most = 1.5: is not from 0 to 1"),
+    (LinearLimit([1, 2], 5), r"^linear limit.matrix = \[1.0, 2.0\]: is not made of rows of 3 numbers; give shape \(3,\) or \(m, 3\)$"),
+    (LinearLimit([1, math.nan, 2], 5, "carbon"), r"^carbon.matrix\[1\] = nan: is not finite; give a number a job$"),
+    (LinearLimit([[1, 1, 2]], [5, 6], "carbon"), r"^carbon.bound = \[5.0, 6.0\]: is not one number for each of 1 rows; give shape \(1,\) or"),
+    (LinearLimit([1, 1, 2], math.nan), r"^linear limit.bound = nan: is not a bound; give a number$"),
+    (LinearLimit(0, 5), r"^linear limit.matrix = 0.0: limits nothing; give a number that is not 0$"),
+    ("MaxShare", r"^subject_to\[0\] = 'MaxShare': is not a limit; use MinShare, MaxShare, .*, LinearLimit, or a class of your own$"),
+    (None, r"^subject_to\[0\] = None: is not a limit; use MinShare, MaxShare, .*, LinearLimit, or a class of your own$"),
     (MaxShare, r"^subject_to\[0\] = <class .*MaxShare'>: is not a limit; use"),
 ])  # fmt: skip
 @pytest.mark.usefixtures("no_solver")
@@ -80,7 +90,7 @@ def test_one_bad_limit_is_refused_before_any_solver(limit, message):
     with pytest.raises(InputError, match=message):
         THREE.optimum(LOAD, subject_to=[limit])
     with pytest.raises(InputError, match=message):
-        together([limit], THREE.bank, LOAD)
+        combine_limits([limit], THREE.bank, LOAD)
 
 
 @pytest.mark.parametrize(("limits", "message"), [
@@ -90,12 +100,13 @@ def test_one_bad_limit_is_refused_before_any_solver(limit, message):
     ([MaxShare(1.5)], r"^MaxShare.share = 1.5: is not from 0 to 1"),
     ([MaxUtilisation([0.5, -1, 0.5])], r"^MaxUtilisation.utilisation\[1\] = -1.0: is not from 0 to 1"),
     ([MaxUtilisation("much")], r"^MaxUtilisation.utilisation = 'much': is not made of numbers"),
-    ([Percentile(99, 0.1)], r"^Percentile.p = 99: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
-    ([Percentile(0.99, 0)], r"^Percentile.within\[0\] = 0.0: is not a time above 0"),
+    ([ServerPercentile(99, 0.1)], r"^ServerPercentile.p = 99: is not between 0 and 1; give a part of the jobs, such as 0.99$"),
+    ([ServerPercentile(0.99, 0)], r"^ServerPercentile.within\[0\] = 0.0: is not a time above 0"),
     ([Budget(-1, 10)], r"^Budget.price = -1.0: is not from 0 to inf"),
     ([Budget(1, math.inf)], r"^Budget.at_most = inf: is not an amount of money"),
-    ([Budget(1, 300), Budget(1, 200)], r"^subject_to\[1\] = Budget\(price=1, at_most=200\): is a second budget; give one$"),
-    ([Budget([1, 1, 1], 100)], r"^Budget.at_most = 100.0: is below 190, what the load costs at the cheapest servers"),
+    ([Budget(1, 300), Budget(1, 180)],
+     r"^subject_to = \['budget'\]: leave the budget no less than 190 where it is to be at most 180; relax it or lower the load$"),
+    ([Budget([1, 1, 1], 100)], r"^subject_to = \['budget'\]: leave the budget no less than 190 where it is to be at most 100"),
     ([MinShare([0.5, 0, 0]), MaxUtilisation(0.8)],
      r"^subject_to = \['least share', 'largest utilisation'\]: ask for at least 95 and at most 80 jobs at server 1; relax one of them$"),
     ([MinShare(0.4)], r"^subject_to = \['least share'\]: ask for at least 228 jobs in all where the load is 190"),
@@ -112,16 +123,26 @@ def test_bad_limits_are_refused_before_any_solver(limits, message):
     ({MaxShare(0.5)}, r"^subject_to = \{MaxShare\(share=0.5\)\}: is not a list of limits; write"),
     (iter([MaxShare(0.5)]), r"^subject_to = <list_iterator .*>: is not a list of limits; write"),
     ([MaxShare(0.5), 0.5], r"^subject_to\[1\] = 0.5: is not a limit; use"),
-    ([Budget(1, 300), MaxShare(0.9), Budget(1, 300)], r"^subject_to\[2\] = Budget\(price=1, at_most=300\): is a second budget; give one$"),
+    ([Budget([1, 1, 2], 250), MaxShare(0.9), Budget([2, 2, 1], 250), GroupShare([0], 0.5)],
+     r"^subject_to = \['budget', 'budget'\]: are kept together by no split of the load 190; relax one of them$"),
+    ([GroupShare([0, 1], 0.3, "edge"), GroupShare([2], 0.6, "cloud"), MinShare(0.1)],
+     r"^subject_to = \['edge', 'cloud'\]: are kept together by no split of the load 190; relax one of them$"),
+    ([GroupShare([0, 1], 0.3, "edge"), MinShare([0.2, 0.2, 0])],
+     r"^subject_to = \['edge', 'least share'\]: leave the edge no less than 0.4 where it is to be at most 0.3; relax one of them$"),
+    ([LinearLimit([-1, -1, 0], -150, "used", bound_per_unit=-1), MaxShare(0.3), MaxUtilisation(1)],
+     r"^subject_to = \['largest share'\]: leave room for 171 jobs where the load is 190; relax one of them$"),
+    ([LinearLimit([-1, -1, 0], -150, "used", bound_per_unit=-1), MaxShare(0.38)],
+     r"^subject_to = \['used', 'largest share'\]: leave the used no more than 144.4 where it is to be at least 150; relax one of them$"),
     ([MinShare([0.2, 0.2, 0]), MinShare([0, 0, 0.7])],
      r"^subject_to = \['least share', 'least share'\]: ask for at least 209 jobs in all where the load is 190; relax one of them$"),
     ([MaxShare([0.2, 1, 1]), MaxUtilisation([1, 0.5, 0.5])],
      r"^subject_to = \['largest share', 'largest utilisation'\]: leave room for 178 jobs where the load is 190; relax one of them$"),
     ([MinShare([0, 0, 0.6]), MaxShare([1, 1, 0.5])],
      r"^subject_to = \['least share', 'largest share'\]: ask for at least 114 and at most 95 jobs at server 3; relax one of them$"),
-    ([MinShare([0, 0.4, 0]), Percentile(0.95, 0.06)],
+    ([MinShare([0, 0.4, 0]), ServerPercentile(0.95, 0.06)],
      r"^subject_to = \['least share', '95th percentile'\]: ask for at least 76 and at most 25.5\d* jobs at server 2; relax one of them$"),
-    ([MaxUtilisation([1, 1, 0.5]), Budget([1, 1, 0.5], 139.9)], r"^Budget.at_most = 139.9: is below 140, what the load costs at the cheapest"),
+    ([MaxUtilisation([1, 1, 0.5]), Budget([1, 1, 0.5], 139.9)],
+     r"^subject_to = \['largest utilisation', 'budget'\]: leave the budget no less than 140 where it is to be at most 139.9"),
 ])  # fmt: skip
 @pytest.mark.usefixtures("no_solver")
 def test_limits_that_do_not_go_together_are_refused_before_any_solver(limits, message):
@@ -139,7 +160,7 @@ def test_limits_that_do_not_go_together_are_refused_before_any_solver(limits, me
 @pytest.mark.usefixtures("no_solver")
 def test_the_percentile_names_the_server_that_has_none(servers, message):
     with pytest.raises(InputError, match=message):
-        ParallelServers(*servers).optimum(50.0, subject_to=[Percentile(0.99, 0.5)])
+        ParallelServers(*servers).optimum(50.0, subject_to=[ServerPercentile(0.99, 0.5)])
 
 
 @pytest.mark.parametrize(("load", "message"), [
@@ -232,5 +253,5 @@ def test_eighty_percent_of_the_largest_sample():
 
 def test_a_limit_on_rates_and_samples_names_both():
     bank = ParallelServers(MM1(4.0), Measured(*SAMPLES)).bank
-    assert MaxUtilisation(0.5).on(bank, 1.0).name == "largest utilisation (of the rate or largest sample)"
-    assert MaxUtilisation(0.5).on(bank.scaled(2.0, 0.5), 1.0).most == pytest.approx([4.0, 2.65])
+    assert MaxUtilisation(0.5).linearise(bank, 1.0).name == "largest utilisation (of the rate or largest sample)"
+    assert MaxUtilisation(0.5).linearise(bank.scaled(2.0, 0.5), 1.0).bound == pytest.approx([4.0, 2.65])

@@ -1,28 +1,15 @@
 """Every certificate against true mean delays of fifty digits, from light loads to a billionth below the total rate."""
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 import truths
 from chunks import chunks
+from families import answered, random_system
+from truths import check, off
 
-from sojourn.models import MD1, MG1, MM1, Budget, MaxShare, MaxUtilisation, MinShare, NotCertifiedError, ParallelServers
+from sojourn.models import MM1, Budget, MaxShare, MaxUtilisation, MinShare, NotCertifiedError, ParallelServers
 
-EPS = np.finfo(float).eps
 CHOICE = 1e-9  # part by which the best split must cost more than the cheapest: a budget between is a float, and says no more
-FAMILIES = (lambda rate, cv, delay: MM1(rate, delay), lambda rate, cv, delay: MD1(rate, delay), MG1)
-
-
-def off(value, true):
-    """Relative distance of a float from the truth."""
-    return float(abs(truths.Decimal(float(value)) - true) / true)
-
-
-def check(value, certificate, true):
-    assert off(value, true) <= certificate.gap
-    assert Fraction(certificate.lower_bound) <= Fraction(true) * Fraction(1 + 8 * EPS)
-    assert Fraction(certificate.upper_bound) >= Fraction(true) * Fraction(1 - 8 * EPS)
 
 
 # ---- some answers, where a float flow does not say the spare capacity
@@ -67,18 +54,6 @@ def test_what_is_said_of_tolls_is_what_is_certified():
 # ---- random answers of each kind
 
 
-def random_system(rng):
-    """1 to 8 servers of three families with rates over two or six decades, with delays or without; and a load."""
-    n, decades = int(rng.integers(1, 9)), rng.choice([1.0, 3.0])
-    rate, family = 10 ** rng.uniform(-decades, decades, n), np.sort(rng.integers(0, 3, n))
-    cv = np.select([family == 0, family == 1], [1.0, 0.0], 10 ** rng.uniform(-1, 0.7, n))
-    delay = rng.choice([0.0, 1.0]) * 10 ** rng.uniform(-3, 1, n) / rate.mean()
-    banks = [FAMILIES[f](rate[family == f], cv[family == f], delay[family == f]) for f in np.unique(family)]
-    away = 10 ** rng.uniform(-9, 0)
-    part = min(rng.choice([1 - away, 1 - away, away, 1 - 1e-9]), 1 - 1e-9)
-    return ParallelServers(*banks), [truths.Server(*map(float, s)) for s in zip(rate, delay, cv, strict=True)], part * float(rate.sum())
-
-
 def players(rng, system, servers, load):
     count = int(rng.choice([1, 2, 10, 1000]))
     return system.equilibrium(load, count, throw=False), truths.equilibrium(servers, load, count)
@@ -121,14 +96,6 @@ def tolls(rng, system, servers, load):
     found = system.tolls(load, throw=False)
     check(found.mean_delay, found.certificate, truths.equilibrium(servers, load, 1))
     return found, truths.tolled(servers, load, found.toll.tolist())
-
-
-def answered(system, load):
-    """Whether a solver answers, without players, limits, control and tolls."""
-    try:
-        return system.optimum(load).certified and system.equilibrium(load).certified
-    except NotCertifiedError:
-        return False
 
 
 @pytest.mark.parametrize("away", [1e-6, 1e-9])

@@ -8,16 +8,22 @@ from families import budget_case
 
 from sojourn.models import MM1, ParallelServers
 from sojourn.models.systems.parallel.certificate import certify_within, lower_bound, mean_delay
-from sojourn.models.systems.parallel.newton_within import polish_within
+from sojourn.models.systems.parallel.newton import polish_within
 from sojourn.models.systems.parallel.splits import Limits, feasible
 from sojourn.reference import limited_optimum
+from sojourn.reference.parallel.limits import cheapest
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0
 
 
+def limits_of(least, most, price, money, load=LOAD):
+    """Bounds of the flows, and a budget."""
+    return Limits(least, most, price[None], np.array([money]), cheapest(least, np.minimum(most, 1e9), price, load)[0])
+
+
 def proved(bank, load, limits, c, z):
-    return float(lower_bound(bank, np.array([load]), np.array([c]), limits, z)[0])
+    return float(lower_bound(bank, np.array([load]), np.array([c]), limits, np.ravel(z))[0])
 
 
 def repair(bank, load, limits, flow):
@@ -29,9 +35,9 @@ def test_no_multipliers_prove_too_much():
     """Weak duality: whatever c and z, the bound is never above the truth."""
     rng = np.random.default_rng(1)
     most, price = np.array([100.0, 80.0, 76.0]), np.array([1.0, 1.0, 0.5])
-    limits = Limits(np.array([20.0, 0, 0]), most, price, 152.5)
-    true = limited_optimum(THREE.bank, LOAD, least=limits.least, most=most, price=price, budget=152.5)
-    assert proved(THREE.bank, LOAD, limits, true.multiplier, true.budget_price) == pytest.approx(true.mean_delay, rel=1e-9)
+    limits = limits_of(np.array([20.0, 0, 0]), most, price, 152.5)
+    true = limited_optimum(THREE.bank, LOAD, least=limits.least, most=most, matrix=price, bound=152.5)
+    assert proved(THREE.bank, LOAD, limits, true.multiplier, true.row_price[0]) == pytest.approx(true.mean_delay, rel=1e-9)
     for c, z in zip(10 ** rng.uniform(-3, 1, 400), 10 ** rng.uniform(-4, 1, 400), strict=True):
         assert proved(THREE.bank, LOAD, limits, c, z) <= true.mean_delay * (1 + 1e-12)
 
@@ -39,41 +45,41 @@ def test_no_multipliers_prove_too_much():
 @pytest.mark.parametrize("seed", range(10))
 def test_no_multipliers_of_a_random_system_prove_too_much(seed):
     system, load, cap, price, money = budget_case(300 + seed)
-    limits = Limits(np.zeros(len(system)), cap * system.bank.rate, price, money)
-    true = limited_optimum(system.bank, load, most=limits.most, price=price, budget=money)
-    assert proved(system.bank, load, limits, true.multiplier, true.budget_price) == pytest.approx(true.mean_delay, rel=1e-8)
+    limits = limits_of(np.zeros(len(system)), cap * system.bank.rate, price, money, load)
+    true = limited_optimum(system.bank, load, most=limits.most, matrix=price, bound=money)
+    assert proved(system.bank, load, limits, true.multiplier, true.row_price[0]) == pytest.approx(true.mean_delay, rel=1e-8)
     rng = np.random.default_rng(seed)
     near = np.exp(rng.normal(0, [[0.01], [0.3], [3.0]], (3, 40))).ravel()
-    for c, z in zip(true.multiplier * near, true.budget_price * rng.permutation(near), strict=True):
+    for c, z in zip(true.multiplier * near, true.row_price[0] * rng.permutation(near), strict=True):
         assert proved(system.bank, load, limits, c, z) <= true.mean_delay * (1 + 1e-12)
 
 
 def test_repair_keeps_every_limit_or_says_that_it_cannot():
-    limits = Limits(np.zeros(3), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0)
+    limits = limits_of(np.zeros(3), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0)
     rng = np.random.default_rng(2)
     for _trial in range(100):
         fixed = repair(THREE.bank, LOAD, limits, LOAD * rng.dirichlet(np.ones(3)) + rng.normal(0, 5, 3))
         assert fixed is not None
         assert limits.violation(LOAD, fixed) <= 1e-15
     assert repair(THREE.bank, LOAD, limits, np.array([np.nan, 1.0, 1.0])) is None
-    broke = Limits(np.zeros(3), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 100.0)
+    broke = limits_of(np.zeros(3), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 100.0)
     assert repair(THREE.bank, LOAD, broke, np.array([60.0, 40.0, 90.0])) is None
 
 
-THESE = Limits(np.array([0.0, 40.0, 0.0]), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0)
+THESE = limits_of(np.array([0.0, 40.0, 0.0]), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0)
 
 
 def truth():
-    return limited_optimum(THREE.bank, LOAD, least=THESE.least, most=THESE.most, price=THESE.price, budget=THESE.money)
+    return limited_optimum(THREE.bank, LOAD, least=THESE.least, most=THESE.most, matrix=THESE.matrix, bound=THESE.bound)
 
 
 def test_polish_finds_the_optimum_from_any_split():
     true, rng = truth(), np.random.default_rng(3)
     for start in [true.flow, *(repair(THREE.bank, LOAD, THESE, LOAD * rng.dirichlet(np.ones(3))) for _ in range(20))]:
-        flow, c, z, steps = polish_within(THREE.bank, LOAD, start, THESE, rng.choice([0.0, true.budget_price, 10 * true.budget_price]))
+        flow, c, z, steps = polish_within(THREE.bank, LOAD, start, THESE, rng.choice([0.0, 1.0, 10.0]) * true.row_price)
         np.testing.assert_allclose(flow, true.flow, rtol=0, atol=1e-8 * LOAD)
         assert c == pytest.approx(true.multiplier, rel=1e-8)
-        assert z == pytest.approx(true.budget_price, rel=1e-6, abs=1e-12)
+        np.testing.assert_allclose(z, true.row_price, rtol=1e-6, atol=1e-12)
         assert 1 <= steps < 100
 
 
@@ -82,7 +88,7 @@ def test_the_certificate_of_any_split_covers_it():
     true, rng = truth(), np.random.default_rng(4)
     for _trial in range(100):
         flow = repair(THREE.bank, LOAD, THESE, LOAD * rng.dirichlet(np.ones(3)))
-        c, z = true.multiplier * rng.uniform(0.5, 1.5), true.budget_price + rng.normal(0, 1e-4)
+        c, z = true.multiplier * rng.uniform(0.5, 1.5), true.row_price + rng.normal(0, 1e-4)
         found = certify_within(THREE.bank, LOAD, flow, THESE, c, z)
         assert found.lower_bound <= true.mean_delay * (1 + 1e-12)
         assert found.upper_bound >= true.mean_delay * (1 - 1e-12)
@@ -93,20 +99,20 @@ def test_the_certificate_of_any_split_covers_it():
 def test_multipliers_that_are_no_numbers_prove_nothing_and_hide_nothing():
     """From a flow with no load at the fast server, at 99.999 % load: the steps run into saturation and start again."""
     queue, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 380 * (1 - 1e-5)
-    limits = Limits(np.zeros(3), queue.rate, np.zeros(3), math.inf)
-    flow, c, z, _ = polish_within(queue, load, np.array([100.0, 80.0, 0.0]), limits, 0.0)
+    limits = Limits.none(3)
+    flow, c, z, _ = polish_within(queue, load, np.array([100.0, 80.0, 0.0]), limits, np.zeros(0))
     assert certify_within(queue, load, flow, limits, c, z, flow).gap <= 1e-9
     for nothing in (math.nan, math.inf):
-        certificate = certify_within(queue, load, flow, limits, nothing, 0.0, flow)
+        certificate = certify_within(queue, load, flow, limits, nothing, np.zeros(0), flow)
         assert certificate.lower_bound == queue.idle_latency.min()
         assert 1 < certificate.gap < math.inf
 
 
 def test_a_split_outside_the_limits_is_told():
-    over = certify_within(THREE.bank, LOAD, np.array([45.0, 35.0, 110.0]), THESE, 0.08, 0.0)
+    over = certify_within(THREE.bank, LOAD, np.array([45.0, 35.0, 110.0]), THESE, 0.08, np.zeros(1))
     assert over.violation == pytest.approx(10 / LOAD, rel=1e-12)
-    dear = Limits(np.zeros(3), THREE.bank.rate, np.array([1.0, 1.0, 0.5]), 100.0)
+    dear = limits_of(np.zeros(3), THREE.bank.rate, np.array([1.0, 1.0, 0.5]), 100.0)
     assert dear.violation(LOAD, np.array([60.0, 40.0, 90.0])) == pytest.approx(0.45, rel=1e-12)
     assert THESE.violation(LOAD, np.array([50.0, 40.0, 99.0])) == pytest.approx(1 / LOAD, rel=1e-12)
-    full = certify_within(THREE.bank, LOAD, np.array([100.0, 40.0, 50.0]), THESE, 0.08, 0.0)
+    full = certify_within(THREE.bank, LOAD, np.array([100.0, 40.0, 50.0]), THESE, 0.08, np.zeros(1))
     assert full.gap == math.inf
