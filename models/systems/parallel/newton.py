@@ -90,6 +90,13 @@ def polish_within(queue: Queue, load: float, flow: Array, limits: Limits, row_pr
         if limits.violation(load, free[0]) <= ROUNDING:  # none binds
             return free[0], float(multiplier(queue, at, free[0][None], "optimum")[0]), np.zeros(limits.bound.size), steps
         starts.append(free[0])
+    if limits.bound.size and (limits.least.any() or np.any(limits.most < queue.rate)):
+        bounds = Limits(limits.least, limits.most, limits.matrix[:0], limits.bound[:0], limits.inside)
+        x, price, _, more = polish_within(queue, load, flow, bounds, row_prices[:0])
+        steps += more
+        if limits.violation(load, x) <= ROUNDING:  # rows that hold in any case are worth nothing
+            return x, price, np.zeros(limits.bound.size), steps
+        starts.append(x)
     with np.errstate(all="ignore"):
         for start, careful in ((s, c) for s in starts for c in (False, True)):
             x, there = feasible(queue, at, start[None], trim=True, limits=limits)
