@@ -92,8 +92,8 @@ def polish_within(queue: Queue, load: float, flow: Array, limits: Limits, row_pr
         starts.append(free[0])
     if limits.bound.size and (limits.least.any() or np.any(limits.most < queue.rate)):
         bounds = Limits(limits.least, limits.most, limits.matrix[:0], limits.bound[:0], limits.inside)
-        x, price, _, more = polish_within(queue, load, flow, bounds, row_prices[:0])
-        steps += more
+        x, price, _, taken = polish_within(queue, load, flow, bounds, row_prices[:0])
+        steps += taken
         if limits.violation(load, x) <= ROUNDING:  # rows that hold in any case are worth nothing
             return x, price, np.zeros(limits.bound.size), steps
         starts.append(x)
