@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 
 from .benchmarks import BENCHMARKS
+from .core.solver_specs import SOLVERS
 from .frontend.files import INTERRUPTED, complain, err, out
 from .frontend.tables import print_json
 
@@ -36,7 +37,8 @@ LoadOption = Annotated[
         "--load", help="Operating point: a number in the file's unit of rates, a rate such as 0.5/s, or 70% of the total rate or largest load."
     ),
 ]
-SolverOption = Annotated[str | None, typer.Option("--solver", help="CLARABEL, ECOS, SCS, ...; by default a chain of them.")]
+DEFAULT_SOLVERS = ", ".join(solver.name for solver in SOLVERS if solver.default)
+SolverOption = Annotated[str | None, typer.Option("--solver", help=f"One that CVXPY finds; by default {DEFAULT_SOLVERS} in turn.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json.")]
 

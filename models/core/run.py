@@ -10,7 +10,7 @@ from typing import Any
 
 import cvxpy as cp
 
-from .solvers import Effort, spec
+from .solver_specs import Effort, spec
 
 
 @dataclass(frozen=True)

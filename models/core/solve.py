@@ -19,7 +19,8 @@ from .parametric import Compiled, UnsupportedCvxpyError
 from .question import P, Points, Question, R, Returned, S
 from .run import run
 from .solution import Attempt, Provenance, Timing
-from .solvers import Effort, solver_names, spec, takes, that_take
+from .solver_specs import Effort, spec
+from .solvers import solver_names, takes, that_take
 
 CELLS = 20_000  # points times numbers of an answer that are solved before they are polished and certified together
 MOST = 1024  # points at once: what an interruption loses

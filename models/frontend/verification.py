@@ -31,6 +31,8 @@ class Check:
         The difference is below 1e-8 and within the certificate.
     kind : {"time", "rate", "number"}
         What the quantity is.
+    shares : str
+        What of the search is the same on both sides, so that their agreement does not speak for it.
     """
 
     quantity: str
@@ -41,6 +43,7 @@ class Check:
     certificate: float | None
     passed: bool
     kind: Kind
+    shares: str = ""
 
     @property
     def times(self) -> tuple[str, ...]:
@@ -76,6 +79,7 @@ class Verification:
             bound = "" if c.certificate is None else f"{c.certificate:.0e}"
             numbers = (f"{c.load:.5g}", f"{c.model:.8g}", f"{c.reference:.8g}", f"{c.difference:.0e}", bound)
             table.add_row(escape(c.quantity), *numbers, "ok" if c.passed else "DIFFERS", style=None if c.passed else "bold red")
+        table.caption = "\n".join(f"{c.quantity}: shared with the reference is {c.shares}" for c in self.checks if c.shares) or None
         return table
 
 

@@ -20,8 +20,8 @@ import cvxpy as cp
 import numpy as np
 
 from ...reference.errors import Array, InputError
+from ..core.solver_specs import SOLVERS
 
-SOLVERS = ("CLARABEL", "ECOS", "SCS", "OSQP")  # tried in turn until one has finite numbers
 FLAT = 1e-6  # least slope at no load, in median latencies over the largest load: then every latency has one flow
 CLOSE = 1e-6  # knots nearer to each other, in the largest load, are one
 STRAIGHT = 1e-7  # a bend that adds less than that to the latency, in its median, is what a solver leaves of none
@@ -91,11 +91,12 @@ def _least(basis: Array, y: Array, loss: Callable[[cp.Expression], cp.Expression
     low[1] = FLAT * size[1]
     part = cp.Variable(size.size)
     problem = cp.Problem(cp.Minimize(loss(y - (basis / size) @ part) / y.size), [part >= low])
-    for solver in SOLVERS:
-        found = _solve(problem, part, solver)
+    names = [solver.name for solver in SOLVERS]
+    for name in names:  # until one has finite numbers
+        found = _solve(problem, part, name)
         if found is not None:
             return np.asarray(np.where(found > low + STRAIGHT, found, low) / size)
-    raise InputError(field, f"{y.size} samples", f"could not be fitted by {', '.join(SOLVERS)}", "look at its samples, or give fewer pieces")
+    raise InputError(field, f"{y.size} samples", f"could not be fitted by {', '.join(names)}", "look at its samples, or give fewer pieces")
 
 
 def _solve(problem: cp.Problem, part: cp.Variable, solver: str) -> Array | None:

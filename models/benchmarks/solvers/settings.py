@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...core.solvers import Options, SolverSpec, spec
+from ...core.solver_specs import Options, SolverSpec, spec
 
 SETTINGS: Mapping[str, Callable[[SolverSpec], Options]] = {"own": lambda s: s.own, "sojourn": lambda s: s.tight}
 """By name: the solvers' own defaults, and the library's options."""

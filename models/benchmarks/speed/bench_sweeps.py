@@ -16,7 +16,7 @@ from ....reference.service_modes import segments
 from ... import MM1, DualMode, ParallelServers
 from ...core.native.clarabel import Clarabel
 from ...core.parametric import Compiled
-from ...core.solvers import spec
+from ...core.solver_specs import spec
 from ...systems.parallel.certificate import certify_rows
 from ...systems.parallel.prices import Goal
 from ...systems.service_modes import partition, sum_of_squares

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def _breakaway(system: MultiMode, true: exact.Breakaway | None, how: Mapping[str
         same = true is found
         yield Check("no breakaway", system.max_load, float(found is None), float(true is None), float(not same), None, same, "number")
         return
-    yield compare("breakaway load", true.load, found.load, true.load, None, "rate")
+    yield replace(compare("breakaway load", true.load, found.load, true.load, None, "rate"), shares=found.shares)
     yield _part("p after it", true.load, found.p_after, true.p_after, 1e-6)
 
 

@@ -7,7 +7,7 @@ import pytest
 from sojourn.models import MM1, DualMode, MultiMode, ParallelServers
 from sojourn.models.core.parametric import Compiled
 from sojourn.models.core.run import run
-from sojourn.models.core.solvers import spec
+from sojourn.models.core.solver_specs import spec
 from sojourn.models.systems.parallel.formulations import FORMULATIONS, build
 from sojourn.models.systems.service_modes import partition, sum_of_squares
 from sojourn.reference.service_modes import segments
