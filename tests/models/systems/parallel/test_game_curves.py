@@ -193,7 +193,7 @@ def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_di
     assert again.poa == pytest.approx(worst.found.poa, rel=1e-12)
     json.dumps([r.to_dict() for r in rows])
     console = Console(width=160, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(gallery.table(rows))
+    console.print(gallery.summary(rows))
     said = " ".join(console.export_text().split())
     assert "M/M/1 beside one of cv up to 30" in said
     assert "With one cv for all the rule fails too, with more servers" in said
