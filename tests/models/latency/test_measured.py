@@ -149,7 +149,9 @@ def test_another_solver_fits_where_one_fails(monkeypatch, missing):
 
 def test_samples_that_no_solver_fits_are_named(monkeypatch):
     monkeypatch.setattr(cp.Problem, "solve", lambda problem, solver: setattr(problem.variables()[0], "value", np.full(3, np.nan)))
-    with pytest.raises(InputError, match=r"latency\[0\] = '3 samples': could not be fitted by CLARABEL, ECOS, SCS, OSQP; look at its samples"):
+    with pytest.raises(
+        InputError, match=r"latency\[0\] = '3 samples': could not be fitted by CLARABEL, ECOS, SCS, OSQP, HIGHS; look at its samples"
+    ):
         Measured([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
 
 

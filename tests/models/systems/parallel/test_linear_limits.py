@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import truths
+from chunks import chunks
 from families import answered, random_system
 from truths import check
 
@@ -211,10 +212,7 @@ def row_prices(found):
     return np.concatenate([np.atleast_1d(limit.price) for limit in found.limits if limit.each == "row"]) * found.load
 
 
-CHUNKS = [pytest.param(range(k, k + CHUNK), id=f"from {k}", marks=[pytest.mark.exhaustive] if k else []) for k in range(0, ALL, CHUNK)]
-
-
-@pytest.mark.parametrize("seeds", CHUNKS)
+@pytest.mark.parametrize("seeds", chunks(ALL, CHUNK, quick=0, often=CHUNK))
 def test_random_rows_are_covered(seeds):
     """True delays of fifty digits. Next to saturation the rounding of rows may be worth more than the gap: of two in a hundred at most."""
     missed = untold = 0
