@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple
 
@@ -143,9 +143,10 @@ class Task(Generic[P, R, S]):
 
     def _try(self, step: Try, points: Points, *, alone: bool) -> Outcome[R]:
         """One solver at K points: compiled where that can be, else one after the other."""
-        if not alone and self._compiles(step):
+        alike = [] if alone or not self._compiles(step) else self._alike(step.form, points)
+        if alike:
             try:
-                return self._together(step, points)
+                return self._together(step, points, alike)
             except UnsupportedCvxpyError as error:
                 self._one_by_one.add(step.solver)
                 if not self._part:
@@ -185,11 +186,11 @@ class Task(Generic[P, R, S]):
             program = self.question.refine(program, found) if found.there[0] else None
         return Outcome(best, (status,), spent, solved)
 
-    def _together(self, step: Try, points: Points) -> Outcome[R]:
+    def _together(self, step: Try, points: Points, alike: Sequence[Any]) -> Outcome[R]:
         """K points by a solver's own interface, those of one pattern by one compiled program."""
         out, status = self.question.nothing(len(points[0])), [""] * len(points[0])
         problem = None
-        for rows in self._alike(step.form, points):
+        for rows in alike:
             some = tuple(column[rows] for column in points)
             key, program = self._program(step.form, some)
             problem = program.problem
@@ -205,15 +206,15 @@ class Task(Generic[P, R, S]):
                 status[k] = word
         return Outcome(out, tuple(status), Timing(0.0, 0.0, 0.0), problem)
 
-    def _alike(self, form: str, points: Points) -> Iterator[Any]:
-        """Rows of the points that one program serves."""
+    def _alike(self, form: str, points: Points) -> list[Any]:
+        """Rows of the points that one program serves; none where a point needs one of its own."""
         count = len(points[0])
         if self.question.pattern(form, points) is None:
-            yield np.arange(count)
-            return
+            return [np.arange(count)]
         patterns = [self.question.pattern(form, tuple(c[k : k + 1] for c in points)) for k in range(count)]
-        for pattern in dict.fromkeys(patterns):
-            yield np.flatnonzero([other == pattern for other in patterns])
+        if ... in patterns:
+            return []
+        return [np.flatnonzero([other == pattern for other in patterns]) for pattern in dict.fromkeys(patterns)]
 
     def _compile(self, key: tuple[Hashable, Try], program: P, values: Sequence[tuple[cp.Parameter, Array]]) -> Compiled:
         if key not in self._compiled:

@@ -6,7 +6,7 @@ Each is one function from servers (in a unit of time that suits a solver) to a `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cvxpy as cp
 import numpy as np
@@ -39,10 +39,10 @@ class Model:
         Which servers the flow is of; all of them but for a prefix of ``"minmax"``.
     bank : Latency
         These servers, in the user's unit.
-    least : cvxpy.Parameter or None
+    least : cvxpy.Parameter, ndarray or None
         Least flow of each server, in the unit of the problem.
-    limited : tuple of cvxpy.Parameter or None
-        Least flows, largest flows and bounds of the rows of limits, in the unit of the problem.
+    limited : mapping of str to cvxpy.Parameter
+        Of limits: ``least`` and ``most`` flows, and the ``bound`` of their rows, in the unit of the problem.
     rows : cvxpy.Constraint or None
         The rows of limits.
     next : callable or None
@@ -56,8 +56,8 @@ class Model:
     unit: float
     members: npt.NDArray[np.intp]
     bank: Latency
-    least: cp.Parameter | None = None
-    limited: tuple[cp.Parameter | None, ...] = ()
+    least: cp.Parameter | Array | None = None
+    limited: Mapping[str, cp.Parameter] = field(default_factory=dict)
     rows: cp.Constraint | None = None
     next: Callable[[Model, float, float], Model | None] | None = None
 
@@ -101,7 +101,7 @@ def build(
     unit: float,
     members: npt.NDArray[np.intp] | None = None,
     points: Array | None = None,
-    least: cp.Parameter | None = None,
+    least: cp.Parameter | Array | None = None,
 ) -> Model:
     """Write a formulation for servers in the user's unit, at a load; `points` are those of the tangents where there is no cone."""
     chosen = np.arange(len(bank), dtype=np.intp) if members is None else members

@@ -17,7 +17,7 @@ from .certificate import certify_within, rounding, rounding_price
 from .formulations import Model
 from .limits import CombinedLimits, combine_limits
 from .newton import polish_within
-from .questions import RESIDUE, Split, Splits
+from .questions import MANY, RESIDUE, Split, Splits
 from .solution import Solution
 
 MOST = 4096  # loads whose limits are kept
@@ -66,15 +66,18 @@ class WithinLimits(Split):
         if pattern is ... or not points:
             return pattern
         load = float(points[0][0])
-        return tuple(part.tobytes() for part in (*self._limited(load), self.at(load).matrix))
+        low, high = self._limited(load)
+        return ... if low.size + high.size > MANY else (low.tobytes(), high.tobytes(), self.at(load).matrix.tobytes())
 
     def write(self, form: str, points: Points) -> Model:
         """Write the program with its limits."""
         load = float(points[0][0])
         low, high = self._limited(load)
-        matrix = self.at(load).matrix
-        sizes = {"least": low.size, "most": high.size, "bound": len(matrix)}
-        least, most, bound = (cp.Parameter(size, name=name) if size else None for name, size in sizes.items())
+        limits, matrix = self.at(load), self.at(load).matrix
+        own = {"least": limits.least[low], "most": limits.most[high], "bound": limits.bound}
+        few = low.size + high.size <= MANY  # else each load has a program of its own, with numbers
+        named = {k: cp.Parameter(v.size, name=k) for k, v in own.items() if few and v.size}
+        least, most, bound = (named.get(k, v * self.unit if v.size else None) for k, v in own.items())
 
         def limited(model: Model) -> Model:
             flow, after = model.variable, model.next
@@ -86,7 +89,7 @@ class WithinLimits(Split):
                 found = None if after is None else after(solved, gap, enough)
                 return None if found is None else limited(found)
 
-            return replace(model, problem=problem, limited=(least, most, bound), rows=rows, next=None if after is None else following)
+            return replace(model, problem=problem, limited=named, rows=rows, next=None if after is None else following)
 
         return limited(super().write(form, points))
 
@@ -94,8 +97,8 @@ class WithinLimits(Split):
         """The load and the limits, in the unit of the problem."""
         low, high = self._limited(float(points[0][0]))
         found = [self.at(load) for load in points[0].tolist()]
-        values = ([own.least[low] for own in found], [own.most[high] for own in found], [own.bound for own in found])
-        own = [(p, np.array(v) * self.unit) for p, v in zip(program.limited, values, strict=True) if p is not None]
+        values = {"least": [own.least[low] for own in found], "most": [own.most[high] for own in found], "bound": [own.bound for own in found]}
+        own = [(parameter, np.array(values[name]) * self.unit) for name, parameter in program.limited.items()]
         return (*super().parameters(program, points), *own)
 
     def finish(self, program: Model, returned: Returned, points: Points) -> LimitedSplits:

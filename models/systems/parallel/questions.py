@@ -32,6 +32,7 @@ from .splits import clip
 
 TANGENT_GAP = 1e-6  # gap at which tangents are enough, whatever wider one is asked for
 PATIENCE = 6  # rounds of tangents without half the gap after which a solver's own error is all that is left
+MANY = 1000  # bounds above which a program that has them as parameters takes longer to compile than one a load does
 RESIDUE = 1e-7  # part of the load up to which a flow in a solver's own answer counts as none
 DERIVED = (
     "Their marginal delay is made of differences of the latency, which may know no more digits: give "
@@ -217,13 +218,18 @@ class Followers(Split):
     It is the least Beckmann potential of all flow over splits that leave the leader's where it is.
     """
 
+    def pattern(self, form: str, points: Points) -> Hashable:
+        """As of `Split`; of many servers each leader has a program of its own."""
+        return super().pattern(form, points) if len(self.bank) <= MANY else ...
+
     def write(self, form: str, points: Points) -> Model:
         """Write the program for all flow, at least the leader's; over prefixes of the servers, for the followers' own."""
         load, base = float(points[0][0]), points[1][0]
         if form == "minmax":
             seen, rest = seen_by_followers(self.bank, base), float(_rest(points)[0])
             return _prefix(seen, rest, self.unit, Bisection(seen, rest))
-        least = cp.Parameter(len(self.bank), nonneg=True, name="least")
+        few = len(self.bank) <= MANY
+        least = cp.Parameter(len(self.bank), nonneg=True, name="least") if few else base * self.unit
         write = partial(build, FORMULATIONS[form], self.bank, load, self.unit, least=least)
         if FORMULATIONS[form].exact(self.bank):
             return write()
@@ -233,7 +239,8 @@ class Followers(Split):
         """The load and the leader's flows, in the unit of the problem."""
         if program.least is None:
             return ((program.load, _rest(points) * self.unit),)
-        return ((program.load, points[0] * self.unit), (program.least, points[1] * self.unit))
+        load = (program.load, points[0] * self.unit)
+        return (load, (program.least, points[1] * self.unit)) if isinstance(program.least, cp.Parameter) else (load,)
 
     def finish(self, program: Model, returned: Returned, points: Points) -> Splits:
         """Polish and certify what the followers bring, each point with servers of its own; in true delays."""

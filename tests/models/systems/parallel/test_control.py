@@ -276,3 +276,12 @@ def test_names_and_unit_of_time_stay():
     system = ParallelServers(MM1([10.0, 5.0]), names=["near", "far"], time_unit="ms")
     assert system.tolls(6.0).equilibrium.names == ("near", "far")
     assert system.control(6.0, 0.3).followers.names == ("near", "far")
+
+
+def test_control_of_many_servers_writes_a_program_a_leader():
+    rng = np.random.default_rng(5)
+    system = ParallelServers(MM1(rng.uniform(0.5, 2.0, 1200), rng.uniform(0, 1, 1200)))
+    load = 0.6 * system.total_rate
+    found = system.control(load, 0.3)
+    assert found.certified
+    assert found.mean_delay == pytest.approx(controlled(system.bank, load, 0.3).mean_delay, rel=1e-9)

@@ -266,3 +266,18 @@ def test_rows_that_leave_nothing_are_told_next_to_saturation():
         THREE.optimum(load, subject_to=[LinearLimit([1, 0, 0], 100 - 3e-7, "one"), LinearLimit([0, 1, 0], 80 - 3e-7, "two")])
     room = [LinearLimit([1, 0, 0], 100 - 1e-7, "one"), LinearLimit([0, 1, 0], 80 - 1e-7, "two")]
     assert THREE.optimum(load, subject_to=room).certified
+
+
+def test_many_bounds_are_solved_load_by_load():
+    """Bounds of a thousand servers and more are numbers of a program of each load, not its parameters."""
+    rng = np.random.default_rng(4)
+    system = ParallelServers(MM1(rng.uniform(0.5, 2.0, 1500), rng.uniform(0, 1, 1500)))
+    limits = [MaxUtilisation(0.7), GroupShare(range(700), 0.3)]
+    loads = np.array([0.3, 0.5]) * system.total_rate
+    found = system.task("optimum", loads[0], subject_to=limits).solve(loads)
+    assert found.certified.all()
+    for load, delay in zip(loads, found.mean_delay, strict=True):
+        alone = system.optimum(load, subject_to=limits)
+        assert alone.certified
+        assert delay == pytest.approx(alone.mean_delay, rel=1e-12)
+        assert alone.limits[1].price > 0
