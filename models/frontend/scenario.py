@@ -93,7 +93,10 @@ class Scenario(Generic[S_co]):
         most, said = self.system.max_load, f"load {load:.6g} {self.units.jobs}"
         if math.isinf(most):
             return f"{said}, of which no load is too much"
-        return f"{said} = {load / most:.4g} of the {self.kind.max_load_name} {most:.6g}"
+        part = f"{load / most:.4g}"
+        # next to the largest load what it leaves is what matters
+        part = f"1 - {1 - load / most:.3g}" if part == "1" else part
+        return f"{said} = {part} of the {self.kind.max_load_name} {most:.6g}"
 
     def load_of(self, text: str, place: str) -> float:
         """Return a load as people write it, such as ``"70%"``; see `Loads.read`."""

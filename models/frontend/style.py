@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # told apart by colour-blind readers too
 
@@ -44,7 +44,7 @@ def log_delay(axes: Axes, delay: xr.DataArray) -> None:
     """Make the vertical axis a logarithmic one of delays in the unit of `delay`, with plain numbers on it."""
     axes.set(yscale="log", ylabel=f"mean delay ({delay.attrs['units']})")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))  # each label stands alone, over any number of decades
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 

@@ -14,8 +14,8 @@ from ....reference.errors import Array
 from ...core.question import Points, Returned
 from ...core.solution import Provenance
 from .certificate import certify_within, rounding, rounding_price
+from .combined_limits import CombinedLimits, combine_limits
 from .formulations import Model
-from .limits import CombinedLimits, combine_limits
 from .newton import polish_within
 from .questions import MANY, RESIDUE, Split, Splits
 from .solution import Solution

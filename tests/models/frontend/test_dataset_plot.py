@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from matplotlib.image import imread
 
-from sojourn.models import MM1, DualMode, InputError, ParallelServers
+from sojourn.models import MM1, DualMode, InputError, ParallelServers, TunableMode
 from sojourn.models.frontend.dataset_plot import plot_dataset
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 
@@ -70,3 +70,11 @@ def test_without_units_and_answers():
 def test_nothing_to_draw_is_refused():
     with pytest.raises(InputError, match=r"^data = \['x'\]: has no delay, ratio or part to draw; give a curve$"):
         plot_dataset(xr.Dataset({"x": ("load", [1.0])}))
+
+
+def test_labels_of_delays_over_many_decades_tell_them_apart():
+    figure = plot_dataset(TunableMode(3.0, 0.5).curve([1e-8, 2.0, 4.5 * (1 - 1e-7)]))
+    figure.canvas.draw()
+    told = [float(label.get_text()) for label in figure.axes[0].get_yticklabels()]
+    np.testing.assert_allclose(told, figure.axes[0].get_yticks(), rtol=1e-12)
+    assert max(told) / min(told) > 1e6

@@ -272,3 +272,9 @@ def test_tunable_mode_has_the_manners_of_all_systems():
         system.check_loads([1.0, 5.0])
     with pytest.raises(InputError, match=r"^formulation = 'nope': is not a formulation"):
         study([system], [0.5], relative=True, formulation="nope")
+
+
+def test_a_load_next_to_the_largest_is_not_said_to_be_it():
+    scenario = parse('[units]\nrate = "1/h"\ndelay = "min"\n[loads]\nat = 1\ncurve = [1]\n[tunable_mode]\nmu0 = 3\nK = 0.5\n', "own")
+    assert scenario.where(4.5 * (1 - 1e-7)) == "load 4.5 jobs/h = 1 - 1e-07 of the largest load 4.5"
+    assert scenario.where(4.4) == "load 4.4 jobs/h = 0.9778 of the largest load 4.5"

@@ -26,8 +26,8 @@ from sojourn.models import (
     Tandem,
 )
 from sojourn.models.core import solve as engine
+from sojourn.models.systems.parallel.combined_limits import combine_limits
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.limits import combine_limits
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0

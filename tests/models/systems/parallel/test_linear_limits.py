@@ -26,7 +26,7 @@ from sojourn.models import (
     ParallelServers,
     ServerPercentile,
 )
-from sojourn.models.systems.parallel.limits import combine_limits
+from sojourn.models.systems.parallel.combined_limits import combine_limits
 from sojourn.reference import limited_optimum
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
