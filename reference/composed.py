@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from .errors import Array, InputError
+from .errors import Array, InputError, entries, instance
 from .queues import ArrayLike, Operation, Queue, whole
 
 OPERATING = frozenset({"at_latency", "at_marginal", "at_player"})
@@ -144,13 +144,15 @@ class Pool(Composed):
         At least one.
     """
 
+    made_of: ClassVar[tuple[type[Queue], str, str]] = (Queue, "is not a bank of servers", "give MM1, MD1, MG1 or another Queue")
+
     def __init__(self, banks: Sequence[Queue]) -> None:
-        if not banks:
+        given = entries(banks)
+        if given is None:
+            raise InputError("servers", banks, *self.made_of[1:])
+        if not given:
             raise InputError("servers", [], "the system has no server", "give at least one bank")
-        for i, bank in enumerate(banks):
-            if not isinstance(bank, Queue):
-                raise InputError(f"servers[{i}]", bank, "is not a bank of servers", "give MM1, MD1, MG1 or another Queue")
-        self.parts = tuple(whole(bank) for bank in banks)
+        self.parts = tuple(whole(instance(f"servers[{i}]", bank, *self.made_of)) for i, bank in enumerate(given))
         self.edges = tuple(accumulate(map(len, self.parts), initial=0))
         self.rate = np.concatenate([b.rate for b in self.parts])
         self.delay = np.concatenate([b.delay for b in self.parts])
@@ -190,4 +192,4 @@ class Pool(Composed):
 
 def as_queue(servers: Queue | Sequence[Queue]) -> Queue:
     """Return one Queue: a bank as it is, several banks as their `Pool`."""
-    return whole(servers) if isinstance(servers, Queue) else Pool(list(servers))
+    return whole(servers) if isinstance(servers, Queue) else Pool(servers)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Given = TypeVar("Given")
 
 
 class InputError(ValueError):
@@ -41,7 +46,10 @@ class LoadError(InputError):
 
 
 def _short(value: object) -> str:
-    text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
+    try:
+        text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
+    except Exception:  # someone else's object may raise anything, and nested lists be too deep to be written
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -56,17 +64,17 @@ def numbers(field: str, value: object) -> Array:
     InputError
         When it is not made of numbers, or an entry is more than a number: has a unit, a mask or an imaginary part, or is true or false.
     """
-    _refuse_more(field, value)
     try:
+        _refuse_more(field, value)
         raw = np.asarray(value)
         # NumPy would read "4" as 4 and None as nan
-        if raw.dtype.kind in "USmM" or (raw.dtype.kind == "O" and any(v is None or isinstance(v, str | bytes) for v in raw.ravel())):
+        if raw.dtype.kind in "USVmM" or (raw.dtype.kind == "O" and any(v is None or isinstance(v, str | bytes) for v in raw.ravel())):
             raise TypeError
         _refuse_more(field, raw)
         return np.array(raw, dtype=np.float64)
     except InputError:
         raise
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # whatever an object raises that is asked for its numbers
         raise InputError(field, value, "is not made of numbers", "give a number or an array of numbers") from None
 
 
@@ -123,6 +131,88 @@ def one_number(field: str, value: object) -> float:
     if array.ndim:
         raise InputError(field, value, "is not one number", "give one number")
     return float(array)
+
+
+def whole_number(field: str, value: object, what: str, least: int = 1) -> int:
+    """Return `value` as an int; InputError on what is no whole number, `least` or more."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise InputError(field, value, f"is not {what}", f"give a whole number, {least} or more")
+    return int(value)
+
+
+def flag(field: str, value: object) -> bool:
+    """Return `value` as a bool; InputError on what is neither True nor False."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(field, value, "is neither true nor false", "give True or False")
+    return bool(value)
+
+
+def text(field: str, value: object) -> str:
+    """Return `value` as a str; InputError on what is no text, or blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(field, value, "is not a name", "give some text")
+    return str(value)
+
+
+def one_of(field: str, value: object, choices: Collection[str], problem: str, error: type[InputError] = InputError) -> str:
+    """Return `value`, one of some words; `error` on what is none of them."""
+    if not isinstance(value, str) or value not in choices:
+        raise error(field, value, problem, f"use {' or '.join(choices)}")
+    return str(value)
+
+
+def instance(field: str, value: object, kind: type[Given], problem: str, remedy: str) -> Given:
+    """Return `value`, an object of a class; InputError on another."""
+    if not isinstance(value, kind):
+        raise InputError(field, value, problem, remedy)
+    return value
+
+
+def names_of(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
+    """Return n names, all different, in whatever holds them; by default ``word 1``, ``word 2``, ..."""
+    if names is None:
+        return tuple(f"{word} {i + 1}" for i in range(n))
+    given = entries(names)
+    if given is None or len(given) != n:
+        raise InputError(field, names, f"is not a list of {n} names", f"give one name per {word}")
+    seen: dict[str, int] = {}
+    for i, name in enumerate(given):
+        first = seen.setdefault(text(f"{field}[{i}]", name), i)
+        if first != i:
+            raise InputError(f"{field}[{i}]", name, f"is the name of {word} {first + 1} too", f"give every {word} its own name")
+    return tuple(seen)
+
+
+def entries(value: object) -> list[Any] | None:
+    """Return what a list, tuple or row of an array holds; None of what is none of them, of text too."""
+    try:
+        one_row = hasattr(value, "__getitem__") and hasattr(value, "__len__") and getattr(value, "ndim", 1) == 1
+        return list(value) if one_row and not isinstance(value, str | bytes | Mapping) else None  # type: ignore[call-overload]
+    except Exception:  # whatever an object raises that is asked for what it holds
+        return None
+
+
+def listed(field: str, value: object) -> list[Any]:
+    """Return what a list holds, one thing or more; InputError on what is no list."""
+    if not (found := entries(value)):
+        raise InputError(field, value, "is not a list of one or more", "give them in a list")
+    return found
+
+
+def a_path(field: str, value: Any) -> Path:
+    """Return `value` as a path; InputError on what names no file, a number too: to `open`, 4 is a file of the caller's."""
+    try:
+        name = os.fspath(value)
+        os.stat(name)
+    except OSError as error:  # what is not there may be made
+        good = error.errno != errno.ENAMETOOLONG
+    except Exception:  # no path, or text that no file can be named
+        good = False
+    else:
+        good = True
+    if not (good and isinstance(name, str) and name):
+        raise InputError(field, value, "is not a path", "give the name of a file or folder")
+    return Path(name)
 
 
 def as_loads(load: object) -> Array:

@@ -6,6 +6,7 @@ Time is in any unit, rates in jobs per that unit.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from .checks import fit_together
 from .derived import curvature, flow_at, integral, overshoot, slope
-from .errors import Array, InputError, first_bad, numbers
+from .errors import Array, InputError, first_bad, numbers, one_number
 from .sums import TINY, exact_sum
 
 ArrayLike = npt.ArrayLike
@@ -43,6 +44,19 @@ class Operation(NamedTuple):
     slope: Array
 
 
+BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")  # methods that are infinite from the rate on
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("latency", "marginal"), ("flow", "spare")),
+    **dict.fromkeys(("potential", "latency_slope", "marginal_slope", "rate_slope", "spare_capacity"), ("flow",)),
+    **{f"inverse_{price}": (price,) for price in ("latency", "marginal")},
+    **dict.fromkeys(("at_latency", "at_marginal"), ("excess",)),
+    "at_player": ("excess", "players"),
+    "overshoot": ("price", "flow", "least", "most"),
+    "farther": ("delay",),
+}
+"""Arguments of the methods that compute with numbers of every server."""
+
+
 def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
     """Return a method of a bank and a flow (and a spare capacity) that is infinite where there is no spare capacity, whatever it computes.
 
@@ -50,22 +64,77 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
     """
 
     @wraps(method)
-    def bounded(self: Queue, flow: ArrayLike, *given: Any, **named: Any) -> Array:
-        spare = named.get("spare", given[0] if given else None)
+    def bounded(self: Queue, flow: Array, spare: Array | None = None) -> Array:
         if spare is None and not self._inexact and np.less(flow, self.rate).all():  # the common case, told in one pass
-            return method(self, flow, *given, **named)
-        left = self.spare_capacity(flow) if spare is None else np.asarray(spare)
+            return method(self, flow)
+        left = self.spare_capacity(flow) if spare is None else spare
         full = left <= 0
-        if not full.any():
-            return method(self, flow, *given, **named)
-        inside = np.where(full, 0.0, np.asarray(flow, dtype=np.float64))
         more = () if spare is None else (np.where(full, self.rate, left),)
-        return np.where(full, np.inf, method(self, inside, *more))
+        if not full.any():
+            return method(self, flow, *more)
+        return np.where(full, np.inf, method(self, np.where(full, 0.0, flow), *more))
 
     return bounded
 
 
-BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")  # methods that are infinite from the rate on
+def _guarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of a bank that takes numbers alone that fit its servers, and computes with any of them without a warning."""
+    fields, compute = FIELDS[name], _infinite_when_full(method) if name in BOUNDED else method
+
+    @wraps(method)
+    def guarded(self: Queue, *given: Any, **named: Any) -> Any:
+        n = np.size(self.rate)
+        given = (*(_fitting(field, value, n) for field, value in zip(fields, given, strict=False)), *given[len(fields) :])
+        named = {field: _fitting(field, value, n) for field, value in named.items()}
+        if len(given) + len(named) > 1:
+            _together(fields, {**dict(zip(fields, given, strict=False)), **named})
+        with np.errstate(all="ignore"):
+            return compute(self, *given, **named)
+
+    return guarded
+
+
+def _fitting(field: str, value: Any, n: int) -> Any:
+    """Return an array whose last axis is one number for each of n servers, or one for all; of players their number."""
+    if field == "players":
+        return check_players(value)
+    if value is None and field == "spare":
+        return None
+    array = value if type(value) is np.ndarray and value.dtype.char == "d" else numbers(field, value)
+    if array.ndim and n > 1 and array.shape[-1] not in (1, n):
+        raise InputError(
+            field, array.tolist(), f"is of {array.shape[-1]} servers where there are {n}", "give one number per server, or one for all"
+        )
+    return array
+
+
+def check_players(players: float) -> float:
+    """Return the number of players as a float.
+
+    Raises
+    ------
+    InputError
+        When it is not a whole number from 1, or infinity.
+    """
+    if numbers("players", players).ndim:
+        problem = "is not one number: players of different size have no potential, so their equilibrium is no convex program"
+        raise InputError("players", players, problem, "give how many equal players there are")
+    value = one_number("players", players)
+    if not value >= 1 or (math.isfinite(value) and value != int(value)):
+        raise InputError("players", players, "is not a number of players", "give a whole number from 1, or math.inf")
+    return value
+
+
+def _together(fields: tuple[str, ...], given: Mapping[str, Any]) -> None:
+    """Raise InputError on arrays that do not fit each other."""
+    shapes = {field: np.shape(value) for field, value in given.items()}
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        field = fields[-1]
+        raise InputError(field, given[field], f"is not of one shape with the others: {shapes}", "give arrays of one shape") from None
+
+
 NUMBERS: Mapping[str, tuple[str, ...]] = {
     "rate_error": ("rate",),
     "service": ("time",),
@@ -105,11 +174,9 @@ class Queue(ABC):
     numbers: ClassVar[Mapping[str, tuple[str, ...]]] = NUMBERS
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Make what a family computes infinite from the rate on: there a queue grows without bound, whatever a formula says."""
+        """Hold what a family computes to numbers that fit its servers; from the rate on it is infinite, whatever a formula says."""
         super().__init_subclass__(**kwargs)
-        for name in BOUNDED:
-            if name in vars(cls):
-                setattr(cls, name, _infinite_when_full(vars(cls)[name]))
+        _guard(cls)
 
     def __len__(self) -> int:
         return int(self.rate.size)
@@ -176,13 +243,11 @@ class Queue(ABC):
         ndarray, shape (..., n)
         """
 
-    @_infinite_when_full
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay g(x) = d(x l(x))/dx = l(x) + x l'(x); parameters as `latency`."""
         flow = np.asarray(flow, dtype=np.float64)
         return self.latency(flow, spare) + flow * self.latency_slope(flow)
 
-    @_infinite_when_full
     def potential(self, flow: ArrayLike) -> Array:
         """Beckmann potential, the integral of l from 0 to x; by adaptive quadrature where it is not said."""
         return integral(self.latency, flow, self.rate)
@@ -195,12 +260,10 @@ class Queue(ABC):
         """Flow at which the marginal delay is as given; 0 below the idle latency, infinite from the `ceiling` on."""
         return flow_at(self.marginal, marginal, self.idle_latency, self.rate)
 
-    @_infinite_when_full
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency, l'(x)."""
         return slope(self.latency, flow, self.rate)
 
-    @_infinite_when_full
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, g'(x) = 2 l'(x) + x l''(x)."""
         if self.says("marginal"):
@@ -295,6 +358,15 @@ class Queue(ABC):
         if is_dataclass(bank):
             return [field.name for field in fields(bank)]
         return [name for name in vars(self) if not isinstance(getattr(type(self), name, None), cached_property)]
+
+
+def _guard(family: type[Queue]) -> None:
+    for name in FIELDS.keys() & vars(family).keys():
+        if not getattr(vars(family)[name], "__isabstractmethod__", False):
+            setattr(family, name, _guarded(name, vars(family)[name]))
+
+
+_guard(Queue)
 
 
 class Operated(Queue):

@@ -6,9 +6,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-import numpy as np
-
-from ...reference.errors import InputError
+from ...reference.errors import flag
+from .errors import FormulationError, SolverOptionError
 from .wanted import check_gap
 
 
@@ -44,5 +43,9 @@ def check_how(question: str, how: Mapping[str, Any], known: type = How) -> None:
     if how.get("gap") is not None:
         check_gap(how["gap"])
     for key in ("polish", "throw"):
-        if not isinstance(how.get(key, True), bool | np.bool_):
-            raise InputError(key, how[key], "is neither true nor false", "give True or False")
+        flag(key, how.get(key, True))
+    form, options = how.get("formulation", "auto"), how.get("solver_options")
+    if not isinstance(form, str):
+        raise FormulationError("formulation", form, "is not a name", "leave it out for the best that the solver takes")
+    if not (options is None or isinstance(options, Mapping)):
+        raise SolverOptionError("solver_options", options, "is not a mapping", 'give names and values, such as {"max_iter": 100}')

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
-from ...reference.errors import InputError
+from ...reference.errors import InputError, text
 from .plugins import loaded, offered
 
 Kind = TypeVar("Kind", bound=type)
@@ -60,8 +60,7 @@ class Registry(Generic[Kind]):
         """
         if kind is None:
             return lambda decorated: self.register(name, decorated)
-        if not isinstance(name, str) or not name.strip():
-            raise InputError("name", name, "is not a name", "give some text, such as 'M/M/1/K'")
+        name = text("name", name)
         if not (isinstance(kind, type) and issubclass(kind, self.base)):
             remedy = f"make it a subclass of sojourn.models.{self.base.__name__}"
             raise InputError(self.what, kind, f"is not a class of {self.of}", remedy)
@@ -96,7 +95,7 @@ class Registry(Generic[Kind]):
         """
         if not isinstance(name, str) or name not in self.names():
             plain = {known.lower(): known for known in self.names()}
-            near = difflib.get_close_matches(str(name).lower(), plain, 1)
+            near = difflib.get_close_matches(name.lower(), plain, 1) if isinstance(name, str) else []
             guess = f"did you mean {plain[near[0]]}? Known are" if near else "use one of"
             raise InputError(self.what, name, f"is not a known {self.what}", f"{guess} {', '.join(self.names())}")
         if name not in self.known:

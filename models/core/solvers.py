@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 
 import cvxpy as cp
@@ -26,7 +26,7 @@ def solver_names(solver: str | None) -> tuple[str, ...]:
     installed = _installed(cp.installed_solvers)
     if solver is None:
         return tuple(s.name for s in SOLVERS if s.default and s.name in installed)
-    name = str(solver).upper()
+    name = solver.upper() if isinstance(solver, str) else ""
     if name not in {*defines.SOLVER_MAP_CONIC, *defines.SOLVER_MAP_QP}:
         raise SolverNameError("solver", solver, "is not a solver that CVXPY knows", f"use one of {', '.join(sorted(installed))}")
     if name not in installed:
@@ -60,8 +60,6 @@ def that_take(names: tuple[str, ...], options: Options | None) -> tuple[str, ...
     """
     if not options:
         return names
-    if not isinstance(options, Mapping):
-        raise SolverOptionError("solver_options", options, "is not a mapping", 'give names and values, such as {"max_iter": 100}')
     refused = {name: error for name in names if (error := _refuses(name, options)) is not None}
     fit = tuple(name for name in names if name not in refused)
     if fit:

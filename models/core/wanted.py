@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import InputError, one_number
+from ...reference.errors import InputError, flag, one_number
 
 POLISHED = 1e-9
 """Relative error that a polished answer must exclude, unless another gap is asked for."""
@@ -38,7 +38,7 @@ class Wanted:
         gap = how.get("gap")
         if gap is not None:
             return cls(check_gap(gap), given=True)
-        return cls(polished if how.get("polish", True) else UNPOLISHED, given=False)
+        return cls(polished if flag("polish", how.get("polish", True)) else UNPOLISHED, given=False)
 
     def met(self, gap: npt.ArrayLike, rounding: npt.ArrayLike = 0.0) -> npt.NDArray[np.bool_]:
         """Whether gaps are small enough; one that rounding alone can cause is, up to 1e-4, where none was asked for."""

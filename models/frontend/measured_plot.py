@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...reference.errors import Array, InputError
+from ...reference.errors import Array, instance, names_of, text
 from ..latency import Latency
 from ..latency.measured import Measured
 from .style import COLOURS, grid, load_label
@@ -40,10 +40,9 @@ def plot_measured(bank: Measured, title: str = "", names: Sequence[str] | None =
     InputError
         On another number of names than of servers.
     """
-    names = [f"server {i + 1}" for i in range(len(bank))] if names is None else list(names)
-    if len(names) != len(bank):
-        raise InputError("names", names, f"is not a list of {len(bank)} names", "give one name per server")
-    return _panels([(bank, i, name) for i, name in enumerate(names)], title, f"1/{time_unit}", time_unit)
+    instance("bank", bank, Measured, "is not a bank of measured servers", "give Measured")
+    servers = [(bank, i, name) for i, name in enumerate(names_of("names", "server", names, len(bank)))]
+    return _panels(servers, title, f"1/{text('time_unit', time_unit)}", time_unit)
 
 
 def _panels(servers: Sequence[tuple[Measured, int, str]], title: str, rate_unit: str, delay_unit: str) -> Figure:

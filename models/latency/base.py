@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...reference.composed import Composed, Pool, View
-from ...reference.errors import Array, InputError
+from ...reference.errors import Array
 from ...reference.queues import Operation, Queue, store, whole
 from ...reference.sums import exact_product
 from .cone import Cone, in_unit_of_its_own, tangent_count
@@ -242,11 +242,7 @@ class Scaled(ComposedLatency, View):
 class LatencyPool(Pool, ComposedLatency):
     """Banks of different families side by side, as one `Latency`."""
 
-    def __init__(self, banks: Sequence[Latency]) -> None:
-        for i, bank in enumerate(banks):
-            if not isinstance(bank, Latency):
-                raise InputError(f"servers[{i}]", bank, "is not a bank with cones", "use the classes of sojourn.models, such as MM1")
-        super().__init__(banks)
+    made_of = (Latency, "is not a bank with cones", "use the classes of sojourn.models, such as MM1")
 
     @property
     def forms(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -9,7 +9,7 @@ import numpy as np
 from rich.table import Table
 
 from ...reference import checks
-from ...reference.errors import Array, InputError
+from ...reference.errors import Array, InputError, flag, instance, whole_number
 from ...reference.queues import whole
 from . import check_cones, check_numbers
 from .base import Latency
@@ -130,10 +130,9 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
     >>> check_latency(MM1(rate=[10.0, 5.0])).passed
     True
     """
-    if not isinstance(bank, Latency):
-        raise InputError("bank", bank, "is not a bank with cones", "make its class a subclass of sojourn.models.Latency")
-    found, first, bank = [], None, whole(bank)
-    points = check_numbers.random_loads(bank, np.random.default_rng(seed))
+    instance("bank", bank, Latency, "is not a bank with cones", "make its class a subclass of sojourn.models.Latency")
+    found, first, bank, throw = [], None, whole(bank), flag("throw", throw)
+    points = check_numbers.random_loads(bank, np.random.default_rng(whole_number("seed", seed, "a seed", 0)))
     for name, look in PROPERTIES.items():
         try:
             with np.errstate(all="ignore"):

@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
-from numbers import Integral
 from typing import Any
 
 import cvxpy as cp
 
-from ...reference.errors import InputError
+from ...reference.errors import whole_number
 
 TANGENTS = 1400  # a server, where there is no cone
 
@@ -67,10 +66,8 @@ def in_unit_of_its_own(write: Callable[..., Cone]) -> Callable[..., Cone]:
     def cone(self: Any, flow: cp.Expression, *how: Any, tangent_points: Any = TANGENTS, **named: Any) -> Cone:
         if _count.get() is not None:
             return write(self, flow, *how, **named)
-        if isinstance(tangent_points, bool) or not isinstance(tangent_points, Integral) or int(tangent_points) < 2:
-            raise InputError("tangent_points", tangent_points, "is not a number of tangents", "give a whole number of 2 or more")
-        unit = self.unit
-        with as_written(int(tangent_points)):
+        count, unit = whole_number("tangent_points", tangent_points, "a number of tangents", 2), self.unit
+        with as_written(count):
             made = getattr(self.in_unit(unit), write.__name__)(unit * flow, *how, **named)
         value = unit * made.value if write.__name__ == "latency_cone" else made.value  # the others are a time by a rate
         return Cone(value, made.constraints, made.kinds)

@@ -7,7 +7,6 @@ allows: nothing was measured there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
@@ -15,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from ...reference.errors import Array, InputError
+from ...reference.errors import Array, InputError, entries, whole_number
 from ...reference.queues import Operated, Operation
 from .base import ArrayLike, Latency
 from .cone import Cone
 from .fit import fit, padded, spread
-from .samples import check_capacity, check_delay, check_pieces, check_samples, nested, pairs, places, read, rows
+from .samples import check_capacity, check_delay, check_samples, nested, pairs, places, read, rows
 
 PIECES = 8
 FAR = 4.0  # spreads from which a sample is an outlier
@@ -85,7 +84,7 @@ class Measured(Operated, Latency):
             raise InputError("latency", latency, f"is of {len(latencies)} servers where load is of {n}", "give both for every server")
         for i in range(n):
             check_samples(loads[i], latencies[i], places(i if n > 1 or nested(load) else None))
-        self.pieces, self.delay = check_pieces(pieces), check_delay(delay, latencies)
+        self.pieces, self.delay = whole_number("pieces", pieces, "a number of pieces"), check_delay(delay, latencies)
         self.capacity = None if capacity is None else check_capacity(capacity, n)
         rest = [y - d for y, d in zip(latencies, self.delay, strict=True)]
         fits = [fit(x, y, self.pieces, f"latency[{i}]") for i, (x, y) in enumerate(zip(loads, rest, strict=True))]
@@ -121,7 +120,7 @@ class Measured(Operated, Latency):
         InputError
             Naming the file, the row and the column.
         """
-        paths = [path] if isinstance(path, str | Path) else list(path)
+        paths = [path] if (many := entries(path)) is None else many
         tables = [read(p, columns) for p in paths]
         return cls([t[0] for t in tables], [t[1] for t in tables], pieces, delay, capacity)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import Array, InputError, first_bad, numbers
+from ...reference.errors import Array, InputError, a_path, first_bad, numbers
 
 COLUMNS = ("load", "latency")
 
@@ -68,13 +68,6 @@ def _refuse(column: str, values: Array, good: npt.NDArray[np.bool_], problem: st
         raise InputError(place(column, int(k)), values[k], problem, remedy)
 
 
-def check_pieces(pieces: Any) -> int:
-    """Return the number of pieces; InputError on what is none."""
-    if isinstance(pieces, bool) or not isinstance(pieces, int | np.integer) or pieces < 1:
-        raise InputError("pieces", pieces, "is not a number of pieces", "give a whole number, 1 or more")
-    return int(pieces)
-
-
 def check_delay(given: Any, latencies: list[Array]) -> Array:
     """Delay of each server."""
     delay = _one_each("delay", given, len(latencies))
@@ -103,12 +96,12 @@ def _one_each(field: str, given: Any, n: int) -> Array:
 
 def read(path: Any, columns: Mapping[str, str] | None = None) -> list[Array]:
     """Columns of a file of samples, by the names of its columns; a row with an empty cell in one of them is skipped, with a warning."""
-    for field, column in (columns or {}).items():
-        if field not in COLUMNS or not isinstance(column, str):
-            raise InputError("columns", columns, f"does not say the column of {' or '.join(COLUMNS)}", 'give {"load": "rps", "latency": "p50"}')
-    named = {**dict(zip(COLUMNS, COLUMNS, strict=True)), **(columns or {})}
+    given = {} if columns is None else columns
+    if not isinstance(given, Mapping) or not all(field in COLUMNS and isinstance(column, str) for field, column in given.items()):
+        raise InputError("columns", columns, f"does not say the column of {' or '.join(COLUMNS)}", 'give {"load": "rps", "latency": "p50"}')
+    named = {**dict(zip(COLUMNS, COLUMNS, strict=True)), **given}
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with a_path("path", path).open(newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file)
             rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...reference.composed import INVERSES
-from ...reference.errors import Array, InputError
+from ...reference.errors import Array, InputError, instance
 from ...reference.queues import whole
 from .base import ArrayLike, ComposedLatency, Latency
 from .mg1 import MM1
@@ -41,10 +41,10 @@ class Tandem(ComposedLatency):
     worked_out = INVERSES
 
     def __init__(self, first: Latency, second: Latency) -> None:
-        for name, bank in (("first", first), ("second", second)):
-            if not isinstance(bank, Latency):
-                raise InputError(name, bank, "is not a bank of servers", "give MM1 or another family")
-        first, second = whole(first), whole(second)
+        first, second = (
+            whole(instance(name, bank, Latency, "is not a bank of servers", "give MM1 or another family"))
+            for name, bank in (("first", first), ("second", second))
+        )
         if len(first) != len(second):
             problem = f"has {len(second)} servers where first has {len(first)}"
             raise InputError("second", second, problem, "give as many of both: each server of the first has its own second")

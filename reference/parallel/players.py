@@ -11,30 +11,11 @@ the same the other way round unless l'' = 0.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..composed import Pool, View
-from ..errors import Array, InputError, numbers, one_number
+from ..errors import Array
 from ..queues import ArrayLike, Operation, Queue
-
-
-def check_players(players: float) -> float:
-    """Return the number of players as a float.
-
-    Raises
-    ------
-    InputError
-        When it is not a whole number from 1, or infinity.
-    """
-    if numbers("players", players).ndim:
-        problem = "is not one number: players of different size have no potential, so their equilibrium is no convex program"
-        raise InputError("players", players, problem, "give how many equal players there are")
-    value = one_number("players", players)
-    if not value >= 1 or (math.isfinite(value) and value != int(value)):
-        raise InputError("players", players, "is not a number of players", "give a whole number from 1, or math.inf")
-    return value
 
 
 class Perceived(View):

@@ -24,9 +24,8 @@ import numpy as np
 
 from ..composed import as_queue
 from ..errors import Array
-from ..queues import Queue
+from ..queues import Queue, check_players
 from .optimum_equilibrium import check_one_load, equilibrium
-from .players import check_players
 
 
 @dataclass(frozen=True, eq=False)

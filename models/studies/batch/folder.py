@@ -18,7 +18,7 @@ from typing import Any
 
 import xarray as xr
 
-from ....reference.errors import InputError
+from ....reference.errors import InputError, a_path
 from ...core.progress import track
 from .fingerprint import Fingerprint
 from .question import Question
@@ -47,7 +47,7 @@ class Folder:
         """Return the folder of a question: a new one, or the one that holds what was done of it; InputError where it holds another."""
         if out is None:
             return cls(None)
-        path = Path(out)
+        path = a_path("out", out)
         if path.exists() and not path.is_dir():
             raise InputError("out", str(out), "is a file", "give a folder")
         manifest = described(question)
@@ -125,7 +125,7 @@ def load_study(folder: str | os.PathLike[str]) -> xr.Dataset:
     >>> data.sizes["system"], data.attrs["systems"], data.attrs["systems_done"]
     (2, 2, 2)
     """
-    path = Path(folder)
+    path = a_path("folder", folder)
     if not (path / MANIFEST).is_file():
         raise InputError("folder", str(folder), f"has no {MANIFEST}", "give the folder that a study was given as out=")
     manifest = _read(path)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import Array, InputError, LoadError, first_bad, numbers
+from ....reference.errors import Array, InputError, LoadError, first_bad, flag, numbers, whole_number
 from ...core.solvers import solver_names, that_take
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
@@ -88,11 +88,8 @@ def ask(
     kind = _kind(names, values)
     kind.check_options("study", how)
     that_take(solver_names(how.get("solver")), how.get("solver_options"))
-    if not isinstance(relative, bool):
-        raise InputError("relative", relative, "is not True or False", "say whether loads are parts of each system's largest load")
-    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
-        raise InputError("chunk", chunk, "is not a number of systems", "give a whole number from 1 on, or leave it out")
-    size = chunk or min(MOST, max(1, len(values) // LEAST_CHUNKS))
+    relative = flag("relative", relative)
+    size = min(MOST, max(1, len(values) // LEAST_CHUNKS)) if chunk is None else whole_number("chunk", chunk, "a number of systems")
     return Question(kind, names, values, _check_loads(loads, len(values), relative=relative), relative, how, size)
 
 

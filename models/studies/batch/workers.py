@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Sequence
 
 import xarray as xr
 
-from ....reference.errors import InputError
+from ....reference.errors import InputError, whole_number
 from ...core.progress import track
 from .question import Chunk, Question
 
@@ -16,8 +17,10 @@ WAVES = 2  # chunks a worker that are sent at once where a backend gives back al
 
 def others_work(n_jobs: int | None) -> bool:
     """Return whether others than this process are to work; InputError on a number that is none, or where joblib is missing."""
-    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0):
-        raise InputError("n_jobs", n_jobs, "is not a number of workers", "give a whole number, -1 for all cores, or leave it out")
+    if n_jobs is not None:
+        n_jobs = whole_number("n_jobs", n_jobs, "a number of workers", -sys.maxsize)
+    if n_jobs == 0:
+        raise InputError("n_jobs", n_jobs, "is not a number of workers", "give -1 for all cores, or leave it out")
     if n_jobs == 1:
         return False
     try:

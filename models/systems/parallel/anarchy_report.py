@@ -17,7 +17,7 @@ from ...core.curve import ANARCHY, CurveInterruptedError
 from ...core.solution import finite, finite_or_none
 from ...frontend.files import INTERRUPTED
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
-from .curve import GOALS
+from .prices import GOALS
 from .report import Written, reaching, rows_table, starts
 from .scenario import Variant
 from .system import ParallelServers

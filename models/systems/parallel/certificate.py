@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, get_args
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from ....reference.composed import as_queue
 from ....reference.errors import Array, InputError, numbers
 from ....reference.parallel.optimum_equilibrium import check_one_load
 from ....reference.queues import Queue
 from ...core.table import Mask, Table
-from .prices import Goal, multiplier
+from .prices import Goal, check_goal, multiplier
 from .splits import Limits, clip, feasible, missing, total
 
 EPS = float(np.finfo(float).eps)
@@ -119,9 +120,8 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
     ------
     LoadError, InputError
     """
-    if goal not in get_args(Goal):
-        raise InputError("goal", goal, "is not something to certify", f"use {' or '.join(get_args(Goal))}")
-    x = numbers("flow", flow)
+    check_goal(goal)
+    queue, x = as_queue(queue), numbers("flow", flow)
     if x.shape != (len(queue),):
         raise InputError("flow", x.tolist(), f"has shape {x.shape}", f"give {len(queue)} numbers, one a server")
     return certify_rows(queue, np.array([check_one_load(queue, load)]), x[None], goal).row(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from ....reference.errors import Array, InputError
 from ....reference.parallel.limits import SLACK, cheapest
 from ...latency.base import Latency
-from .limits import REGISTRY, Limit, LinearLimit
+from .limits import Limit, LinearLimit
 from .solution import ShadowPrice
 from .splits import Limits, clip, total
 
@@ -74,7 +73,7 @@ class CombinedLimits(Limits):
         return tuple(out)
 
 
-def combine_limits(limits: Any, bank: Latency, load: float) -> CombinedLimits:
+def combine_limits(limits: Sequence[Limit], bank: Latency, load: float) -> CombinedLimits:
     """Return the limits as one; what every split keeps is left out of the rows.
 
     Raises
@@ -82,11 +81,6 @@ def combine_limits(limits: Any, bank: Latency, load: float) -> CombinedLimits:
     InputError
         On something that is not a limit, a limit that does not fit, or limits that no split keeps, with those that are in each other's way.
     """
-    if isinstance(limits, Limit) or not isinstance(limits, Sequence):
-        raise InputError("subject_to", limits, "is not a list of limits", "write subject_to=[MaxShare(0.5)]")
-    for i, limit in enumerate(limits):
-        if not isinstance(limit, Limit):
-            raise InputError(f"subject_to[{i}]", limit, "is not a limit", f"use {', '.join(REGISTRY.names())}, or a class of your own")
     linear = tuple(limit.linearise(bank, load).checked(len(bank)) for limit in limits)
     least, most = _box(linear, bank)
     _check_box(linear, bank, least, most, load)

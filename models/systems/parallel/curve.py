@@ -10,20 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import Array, InputError
+from ....reference.errors import Array, one_of
 from ...core import curve as driver
 from ...core.curve import Variable, anarchy, answers, by_role, variable, warn
 from ...latency.base import Latency
 from .formulations import for_goal
 from .limits import no_limits
+from .prices import GOALS, Goal
 from .questions import Splits
 
 if TYPE_CHECKING:
     from ...core.options import How
-    from .prices import Goal
     from .system import ParallelServers
 
-GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
 PRICE = {"optimum": "marginal delay", "equilibrium": "common latency"}
 
 
@@ -132,8 +131,4 @@ def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
 
 def check_goals(which: str | None) -> tuple[Goal, ...]:
     """Return the goals of a sweep; InputError on a name that is none."""
-    if which is None:
-        return GOALS
-    if which not in GOALS:
-        raise InputError("which", which, "is not something to solve for", "use optimum, equilibrium, or leave it out for both")
-    return (which,)
+    return GOALS if which is None else (one_of("which", which, GOALS, "is not something to solve for"),)  # type: ignore[return-value]

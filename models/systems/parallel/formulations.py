@@ -118,7 +118,8 @@ def build(
 
 def for_goal(goal: Goal, how: How) -> How:
     """Options for one goal of two: a formulation is passed on to the goal that it writes."""
-    form = FORMULATIONS.get(how.get("formulation", "auto"))
+    said: object = how.get("formulation")
+    form = FORMULATIONS.get(said) if isinstance(said, str) else None
     if form is None or form.goal == goal:
         return how
     other = how.copy()

@@ -11,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import Array
+from ....reference.errors import Array, instance, listed
 from ....reference.parallel.control import check_fractions, check_strategy, leader_flow
-from ....reference.parallel.players import check_players
 from ....reference.parallel.thresholds import thresholds
+from ....reference.queues import check_players
 from ...core import curve as driver
 from ...core.curve import Delays, anarchy, answers, variable
 from ...latency.seen import seen_by_players
 from .control import followed, price_of_optimum
 from .formulations import for_goal
 from .limits import no_limits
+from .system import NOT_ONE, ParallelServers
 
 if TYPE_CHECKING:
     from ....reference.parallel.control import Strategy
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from .formulations import Model
     from .questions import Splits
     from .solution import Solution
-    from .system import ParallelServers
 
 PLAYERS = (1.0, 2.0, 4.0, 16.0, math.inf)
 FRACTIONS = np.linspace(0.0, 1.0, 21)
@@ -69,7 +69,8 @@ def players_curve(
         On Ctrl-C, with the loads that were done.
     """
     no_limits(how)
-    counts, points = [check_players(k) for k in players], system.check_loads(loads)
+    system = instance("system", system, ParallelServers, *NOT_ONE)
+    counts, points = [check_players(k) for k in listed("players", players)], system.check_loads(loads)
     first, of_users = float(points[0]), for_goal("equilibrium", how)
     best = system.task("optimum", first, **for_goal("optimum", how))
     tasks = {f"equilibrium {i}": system.task("equilibrium", first, k, **of_users) for i, k in enumerate(counts)}
@@ -133,7 +134,8 @@ def control_curve(
         On Ctrl-C, with the fractions that were done.
     """
     no_limits(how)
-    parts, kinds = check_fractions(FRACTIONS if fractions is None else fractions), [check_strategy(s) for s in strategies]
+    system, kinds = instance("system", system, ParallelServers, *NOT_ONE), [check_strategy(s) for s in listed("strategies", strategies)]
+    parts = check_fractions(FRACTIONS if fractions is None else fractions)
     best = system.optimum(system.check_load(load), **for_goal("optimum", how))
     enough = price_of_optimum(best)
     if fractions is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ....reference.errors import InputError
+from ....reference.errors import one_of
 from ...core.options import How, check_how
 from ...frontend.kinds import SystemKind
 from .anarchy_report import anarchy
@@ -29,10 +29,7 @@ def check_options(caller: str, how: Mapping[str, Any]) -> None:
     check_how(caller, how, HowCurve)
     if "equilibrium" in check_goals(how.get("which")):
         no_limits(how)
-    known = ("auto", *FORMULATIONS)
-    if how.get("formulation", "auto") not in known:
-        remedy = f"use one of {', '.join(known)}"
-        raise InputError("formulation", how["formulation"], "is not a formulation", remedy)
+    one_of("formulation", how.get("formulation", "auto"), ("auto", *FORMULATIONS), "is not a formulation")
 
 
 KINDS = (

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, first_bad, numbers, one_number
+from ....reference.errors import Array, InputError, entries, first_bad, instance, numbers, one_number
 from ....reference.mg1 import MM1
 from ...core.registry import Registry
 from ...latency.base import Latency
@@ -308,11 +308,27 @@ class GroupShare(Limit):
         return LinearLimit(np.isin(np.arange(n), chosen) * 1.0, share * load, self.name, load, share)
 
 
-def no_limits(how: Mapping[str, Any]) -> None:
-    """Raise InputError on side constraints of something that selfish users take part in."""
-    if how.get("subject_to"):
-        problem = "selfish users keep no operator's limits: with them there are many equilibria, or none"
-        raise InputError("subject_to", how["subject_to"], problem, "ask for the optimum within limits; tolls can bring a split about")
+def limits_of(how: Mapping[str, Any]) -> tuple[Limit, ...]:
+    """Return the limits among options; InputError on something that is no limit."""
+    given = how.get("subject_to")
+    limits = [] if given is None else entries(given)
+    if limits is None:
+        raise InputError("subject_to", given, "is not a list of limits", "write subject_to=[MaxShare(0.5)]")
+    for i, limit in enumerate(limits):
+        instance(f"subject_to[{i}]", limit, Limit, "is not a limit", f"use {', '.join(REGISTRY.names())}, or a class of your own")
+    return tuple(limits)
+
+
+SELFISH = (
+    "selfish users keep no operator's limits: with them there are many equilibria, or none",
+    "ask for the optimum within limits; tolls can bring a split about",
+)
+
+
+def no_limits(how: Mapping[str, Any], why: tuple[str, str] = SELFISH) -> None:
+    """Raise InputError on side constraints of something that has none, by default since selfish users take part in it."""
+    if limits_of(how):
+        raise InputError("subject_to", how["subject_to"], *why)
 
 
 def _each(value: Any, field: str, n: int, low: float, high: float) -> Array:

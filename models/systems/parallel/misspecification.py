@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import Array, InputError
+from ....reference.errors import Array, InputError, instance
 from ...core.curve import ANARCHY, Variable, variable
 from .curve import solved, variables_of
 from .questions import Splits
+from .system import NOT_ONE, ParallelServers
 
 if TYPE_CHECKING:
     from ...core.options import How
-    from .system import ParallelServers
 
 
 def misjudged(
@@ -47,6 +47,8 @@ def misjudged(
     InputError
         When the two systems do not have the same rates.
     """
+    for field, system in (("believed", believed), ("true", true)):
+        instance(field, system, ParallelServers, *NOT_ONE)
     if not np.array_equal(believed.bank.rate, true.bank.rate):
         raise InputError(
             "believed",

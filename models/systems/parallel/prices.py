@@ -6,12 +6,18 @@ from typing import Literal
 
 import numpy as np
 
-from ....reference.errors import Array
+from ....reference.errors import Array, one_of
 from ....reference.queues import Queue
 from ...core.table import Mask
 from .splits import TRACE, clip
 
 Goal = Literal["optimum", "equilibrium"]
+GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
+
+
+def check_goal(goal: object) -> None:
+    """Raise InputError on what is no goal."""
+    one_of("goal", goal, GOALS, "is not something to solve for")
 
 
 def prices(queue: Queue, flow: Array, goal: Goal) -> tuple[Array, Array]:

@@ -17,8 +17,8 @@ from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, flat, picture
 from ...frontend.scenario import Scenario
-from .curve import GOALS
 from .evaluation import Evaluation
+from .prices import GOALS
 from .rows import Rows
 from .solution import Solution
 from .system import ParallelServers

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import InputError, LoadError
+from ....reference.errors import LoadError, names_of, text
 from ....reference.parallel import optimum_equilibrium as exact
-from ....reference.parallel.players import check_players
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
+from ....reference.queues import check_players
 from ...core.options import How
 from ...core.ratio import PriceOfAnarchy
 from ...core.solve import Task
@@ -24,8 +24,8 @@ from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
 from .formulations import FORMULATIONS, Model, build, for_goal
 from .limited import WithinLimits
-from .limits import no_limits
-from .prices import Goal
+from .limits import limits_of, no_limits
+from .prices import Goal, check_goal
 from .questions import Followers, Players, Split, Splits, formulations
 from .solution import Solution
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ....reference.parallel.worst_case import WorstCase
+
+NOT_ONE = ("is not a system of parallel servers", "give ParallelServers")
 
 
 class ParallelServers(System):
@@ -62,8 +64,8 @@ class ParallelServers(System):
 
     def __init__(self, *servers: Latency, names: Sequence[str] | None = None, time_unit: str = "s") -> None:
         self.bank = as_latency(servers)
-        self.names = _check_names(names, len(self.bank))
-        self.time_unit = time_unit
+        self.names = names_of("names", "server", names, len(self.bank))
+        self.time_unit = text("time_unit", time_unit)
         self._kinds: dict[str, dict[str, frozenset[str]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -282,9 +284,8 @@ class ParallelServers(System):
             As for `optimum`.
         """
         count = check_players(players)
-        if how.get("subject_to"):
-            remedy = "leave the limits out; the shadow prices in the optimum's limits say what each costs"
-            raise InputError("subject_to", how["subject_to"], "sensitivities are those of servers without limits", remedy)
+        remedy = "leave the limits out; the shadow prices in the optimum's limits say what each costs"
+        no_limits(how, ("sensitivities are those of servers without limits", remedy))
         goal: Goal = "optimum" if count == 1 else "equilibrium"
         chosen = for_goal(goal, how)
         found = self.optimum(load, **chosen) if count == 1 else self.equilibrium(load, count, **chosen)
@@ -311,8 +312,7 @@ class ParallelServers(System):
         >>> model.flow.value.round(4)
         array([3.5, 2.5])
         """
-        if goal not in ("optimum", "equilibrium"):
-            raise InputError("goal", goal, "is not something to solve for", "use optimum or equilibrium")
+        check_goal(goal)
         name = next(iter(formulations(self.bank, goal, formulation, self._kinds.setdefault("", {}))))
         return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit(load))
 
@@ -351,7 +351,8 @@ class ParallelServers(System):
         return Task(self._question(goal, load, players, how), how)
 
     def _question(self, goal: Goal, load: float, players: float, how: How) -> Split:
-        load, limits = self.check_load(load), how.get("subject_to")
+        check_goal(goal)
+        load, limits = self.check_load(load), limits_of(how)
         if goal == "equilibrium":
             no_limits(how)
         own = (self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True))
@@ -369,18 +370,3 @@ class ParallelServers(System):
         no_limits(how)
         own = (self.names, "equilibrium", self.unit(load), Wanted.of(how), how.get("polish", True))
         return Task(Followers(self.bank, *own, self._kinds.setdefault("", {})), how)  # type: ignore[arg-type]
-
-
-def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:
-    if names is None:
-        return tuple(f"server {i + 1}" for i in range(n))
-    if isinstance(names, str) or not isinstance(names, Sequence) or len(names) != n:
-        raise InputError("names", names, f"is not a list of {n} names", "give one name per server")
-    seen: dict[str, int] = {}
-    for i, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip():
-            raise InputError(f"names[{i}]", name, "is not a name", "give some text")
-        if name in seen:
-            raise InputError(f"names[{i}]", name, f"is the name of server {seen[name]} too", "give every server its own name")
-        seen[name] = i
-    return tuple(names)

@@ -12,8 +12,8 @@ from ....reference.parallel.optimum_equilibrium import Split
 from ...core.progress import track
 from ...core.ratio import PriceOfAnarchy
 from ...frontend.verification import AGREE, Check, compare
-from .curve import GOALS
 from .formulations import for_goal
+from .prices import GOALS
 from .solution import Solution
 
 if TYPE_CHECKING:

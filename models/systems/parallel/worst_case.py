@@ -25,10 +25,10 @@ from ....reference.parallel.worst_case import GAP, ROUNDING, Points, WorstCase, 
 from ...core.options import How
 from ...core.progress import Ticker
 from .certificate import rounding, supporting_lines
-from .curve import GOALS
 from .finish import finish
 from .formulations import for_goal
 from .limits import no_limits
+from .prices import GOALS
 from .questions import Splits
 
 if TYPE_CHECKING:

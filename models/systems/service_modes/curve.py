@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference import service_modes as exact
-from ....reference.errors import Array, InputError, numbers
+from ....reference.errors import Array, InputError, numbers, whole_number
 from ....reference.service_modes.stability import check_assignment
 from ...core import curve as driver
 from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
@@ -197,9 +197,7 @@ def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Da
     array([1.   , 0.575])
     """
     checked = system.check_loads(np.atleast_1d(loads))
-    if isinstance(points, bool) or not isinstance(points, int) or points < 2:
-        raise InputError("points", points, "is not a number of points", "give a whole number from 2 on")
-    p = np.sin(np.linspace(0, np.pi / 2, points)) ** 2
+    p = np.sin(np.linspace(0, np.pi / 2, whole_number("points", points, "a number of points", 2))) ** 2
     delay = exact.delay(system.rates, checked[:, None], p)
     best_p, best = exact.best_assignment(system.rates, checked)
     time = system.time_unit

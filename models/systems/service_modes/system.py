@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, numbers
+from ....reference.errors import Array, InputError, names_of, numbers, text
 from ....reference.service_modes import Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.stability import check_assignment, one_load
@@ -64,9 +64,9 @@ class MultiMode(System):
         self, rate: npt.ArrayLike, stages: Sequence[str] | None = None, modes: Sequence[str] | None = None, time_unit: str = "s"
     ) -> None:
         self.rates = Modes(rate)
-        self.stages = _names("stages", "stage", stages, self.rates.stages)
-        self.modes = _names("modes", "mode", modes, self.rates.modes)
-        self.time_unit = time_unit
+        self.stages = names_of("stages", "stage", stages, self.rates.stages)
+        self.modes = names_of("modes", "mode", modes, self.rates.modes)
+        self.time_unit = text("time_unit", time_unit)
         self._kept: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -283,15 +283,6 @@ class MultiMode(System):
         if len(self.modes) != 2:
             remedy = "give p yourself: partition(load, p) and capacity() take any number of modes"
             raise InputError("modes", len(self.modes), f"the {what} is solved for two modes", remedy)
-
-
-def _names(field: str, word: str, names: Sequence[str] | None, n: int) -> tuple[str, ...]:
-    if names is None:
-        return tuple(f"{word} {i + 1}" for i in range(n))
-    given = list(names) if isinstance(names, Sequence) and not isinstance(names, str) else [names]
-    if len(given) != n or len(set(map(str, given))) != n or not all(isinstance(name, str) and name.strip() for name in given):
-        raise InputError(field, names, f"is not a list of {n} different names", f"give one name a {word}")
-    return tuple(given)
 
 
 def as_rates(local: npt.ArrayLike, cloud: npt.ArrayLike) -> Array:

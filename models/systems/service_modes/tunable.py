@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference import service_modes as exact
-from ....reference.errors import InputError, one_number
+from ....reference.errors import InputError, one_number, text
 from ...core.options import How
 from ...core.system import System
 from ...latency import MM1
@@ -57,7 +57,7 @@ class TunableMode(System):
     """
 
     def __init__(self, mu0: float, K: float, time_unit: str = "s") -> None:
-        self.exact, self.time_unit = exact.TunableMode(mu0, K), time_unit
+        self.exact, self.time_unit = exact.TunableMode(mu0, K), text("time_unit", time_unit)
         self.servers = ParallelServers(MM1([mu0, K * mu0]), names=["local", "cloud"], time_unit=time_unit)
 
     def __repr__(self) -> str:

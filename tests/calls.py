@@ -1,0 +1,329 @@
+"""Every public call of the library with good arguments, found by walking what its modules name: one that is new is among them.
+
+A parameter without a default has the value that `GOOD` gives its name, its method and name, or its class, method and name.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+
+from sojourn import models, reference
+from sojourn.models import (
+    MG1,
+    MM1,
+    DualMode,
+    MaxShare,
+    Measured,
+    ParallelServers,
+    TunableMode,
+    latency,
+    studies,
+)
+from sojourn.models.benchmarks import local_minima
+from sojourn.models.core import ratio
+from sojourn.models.core.options import How
+from sojourn.models.frontend import dataset_plot, measured_plot, verification
+from sojourn.models.frontend.kinds import SystemKind
+from sojourn.models.systems import parallel, service_modes
+from sojourn.models.systems.parallel import anarchy_plots
+from sojourn.models.systems.parallel import certificate as certificates
+from sojourn.models.systems.parallel import plots as parallel_plots
+from sojourn.models.systems.service_modes import plots as mode_plots
+from sojourn.reference import Queue
+from sojourn.reference import service_modes as exact_modes
+
+MODULES = (models, latency, parallel, service_modes, studies, reference, reference.parallel, exact_modes)
+"""Whose `__all__` is public."""
+
+
+def judge_flow(flow):
+    """One of three ways to give a split."""
+    return servers().evaluate(6.0, flow=flow)
+
+
+def judge_share(share):
+    """Another."""
+    return servers().evaluate(6.0, share=share)
+
+
+MORE = (
+    dataset_plot.plot_dataset,
+    measured_plot.plot_measured,
+    parallel_plots.plot_curve,
+    anarchy_plots.plot_anarchy,
+    mode_plots.plot_dual_mode,
+    certificates.certify,
+    local_minima.traps,
+    judge_flow,
+    judge_share,
+)
+"""Public functions that no `__all__` names."""
+
+RATE, DELAY = [10.0, 5.0], [0.1, 0.2]
+LOADS = [1.0, 2.0, 4.0, 6.0, 8.0]
+
+
+@cache
+def servers():
+    return ParallelServers(MM1(RATE, DELAY))
+
+
+@cache
+def dual():
+    return DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+
+
+@cache
+def modes():
+    return dual().rates
+
+
+@cache
+def three_points():
+    return servers().curve([3.0, 6.0, 9.0])
+
+
+class Half(MaxShare):
+    """A limit that can be registered."""
+
+
+GOOD: dict[str, Callable[[], Any]] = {
+    "rate": lambda: RATE,
+    "delay": lambda: DELAY,
+    "cv": lambda: [1.0, 0.5],
+    "arrival_cv": lambda: 1.0,
+    "setup": lambda: 0.1,
+    "vacation": lambda: 0.1,
+    "MM1Percentile.p": lambda: 0.9,
+    "MMc.servers": lambda: [2, 3],
+    "free_flow": lambda: [1.0, 2.0],
+    "capacity": lambda: [10.0, 5.0],
+    "coefficients": lambda: [[1.0, 1.0], [2.0, 1.0]],
+    "Function.function": lambda: lambda x: 1.0 / (20.0 - x),
+    "Function.rate": lambda: [20.0, 20.0],
+    "Measured.load": lambda: [LOADS, LOADS],
+    "Measured.latency": lambda: [[1 / (10 - x) for x in LOADS], [1 / (9 - x) for x in LOADS]],
+    "Measured.outliers.server": lambda: 0,
+    "Measured.residuals.server": lambda: 0,
+    "from_csv.path": lambda: str(Path("samples.csv").resolve()),
+    "first": lambda: MM1(RATE),
+    "second": lambda: MM1(RATE),
+    "LatencyPool.banks": lambda: [MM1([10.0]), MG1([5.0], 2.0)],
+    "Pool.banks": lambda: [MM1([10.0]), MG1([5.0], 2.0)],
+    "flow": lambda: [3.0, 2.0],
+    "share": lambda: 0.8,
+    "ParallelServers.evaluate.weights": lambda: [1.0, 1.0],
+    "judge_flow.flow": lambda: [4.0, 2.0],
+    "judge_share.share": lambda: [0.5, 0.5],
+    "Tandem.of_fields.servers": lambda: [{"first": MM1([10.0]), "second": MM1([5.0])}],
+    "latency": lambda: [0.4, 0.5],
+    "marginal": lambda: [0.4, 0.5],
+    "excess": lambda: [0.4, 0.5],
+    "price": lambda: [1.0, 2.0],
+    "least": lambda: [0.0, 0.0],
+    "most": lambda: [9.0, 4.0],
+    "points": lambda: [[1.0, 1.0], [2.0, 2.0]],
+    "index": lambda: np.array([1]),
+    "unit": lambda: 2.0,
+    "scaled.rate": lambda: 2.0,
+    "scaled.time": lambda: 0.5,
+    "farther.delay": lambda: [0.1, 0.1],
+    "cone": lambda: "total",
+    "total_cone.flow": lambda: cp.Variable(2),
+    "potential_cone.flow": lambda: cp.Variable(2),
+    "latency_cone.flow": lambda: cp.Variable(2),
+    "says.name": lambda: "marginal",
+    "caveats.names": lambda: ["a", "b"],
+    "of_fields.servers": lambda: [{"rate": 10.0}, {"rate": 5.0}],
+    "MG1.of_fields.servers": lambda: [{"rate": 10.0, "cv": 1.0}],
+    "MM1.of_fields.servers": lambda: [{"rate": 10.0}],
+    "Measured.of_fields.servers": lambda: [{"load": LOADS, "latency": LOADS}],
+    "*servers": lambda: MM1(RATE, DELAY),
+    "load": lambda: 6.0,
+    "loads": lambda: [3.0, 6.0],
+    "players": lambda: 3.0,
+    "goal": lambda: "optimum",
+    "fraction": lambda: 0.5,
+    "bank": lambda: MM1(RATE, DELAY),
+    "Budget.at_most": lambda: 100.0,
+    "GroupShare.at_most": lambda: 0.5,
+    "GroupShare.servers": lambda: [0],
+    "ServerPercentile.p": lambda: 0.9,
+    "within": lambda: 5.0,
+    "utilisation": lambda: 0.9,
+    "matrix": lambda: [1.0, 1.0],
+    "limited_optimum.matrix": lambda: [[1.0, 0.0]],
+    "bound": lambda: 9.0,
+    "limited_optimum.bound": lambda: [5.0],
+    "n": lambda: 2,
+    "measure.flow": lambda: np.array([3.0, 2.0]),
+    "value.flow": lambda: np.array([3.0, 2.0]),
+    "field": lambda: "rate",
+    "value": lambda: 1.0,
+    "problem": lambda: "is wrong",
+    "remedy": lambda: "correct it",
+    "lower": lambda: 0.9,
+    "upper": lambda: 1.1,
+    "factor": lambda: 2.0,
+    "of.found": lambda: servers().equilibrium(6.0),
+    "of.least": lambda: servers().optimum(6.0),
+    "to.found": lambda: ratio.Bounded(2.0, 1.9, 2.1),
+    "to.least": lambda: ratio.Bounded(1.0, 0.9, 1.1),
+    "local": lambda: [4.0, 2.0],
+    "cloud": lambda: [30.0, 40.0],
+    "mu0": lambda: 1.0,
+    "K": lambda: 4.0,
+    "f": lambda: 0.2,
+    "canonical.f": lambda: (0.1, 0.3),
+    "f1": lambda: 0.1,
+    "f2": lambda: 0.3,
+    "p": lambda: 0.5,
+    "u": lambda: 0.5,
+    "modes": modes,
+    **{f"{name}.rate": lambda: [[4.0, 2.0], [30.0, 40.0]] for name in ("MultiMode", "Modes")},
+    "assignment": lambda: [0.5, 0.5],
+    "is_stable.partition": lambda: [[0.5, 0.5], [0.5, 0.5]],
+    "system": servers,
+    "believed": servers,
+    "true": servers,
+    "systems": lambda: [servers()],
+    "servers": lambda: MM1(RATE, DELAY),
+    "queue": lambda: MM1(RATE, DELAY),
+    "scenario": lambda: "scenario-1",
+    "folder": lambda: str(Path("kept").resolve()),
+    "register.name": lambda: "M/M/1/K",
+    "register.kind": lambda: MM1,
+    "register_limit.name": lambda: "Half",
+    "register_limit.kind": lambda: Half,
+    "register_system.kind": lambda: SystemKind("mine", ParallelServers, lambda *_: None),
+    "SystemKind.name": lambda: "mine",
+    "SystemKind.system": lambda: ParallelServers,
+    "SystemKind.read": lambda: lambda *_: None,
+    "caller": lambda: "study",
+    "how": dict,
+    "data": three_points,
+    "profile": lambda: service_modes.profile(dual(), [2.0, 4.0], 11),
+    "plot_dual_mode.data": lambda: dual().curve([2.0, 4.0]),
+    "plot_measured.bank": lambda: instance(Measured),
+    "plot_anarchy.players": lambda: parallel.players_curve(servers(), [3.0, 6.0], [1.0, math.inf]),
+    "plot_anarchy.control": lambda: parallel.control_curve(servers(), 6.0, [0.2, 0.5]),
+    "plot_anarchy.found": lambda: servers().worst_case(),
+    "traps.systems": lambda: 1,
+    **{f"{name}.system": dual for name in ("profile",)},
+    **{f"{name}.load": lambda: 2.0 for name in ("DualMode", "MultiMode", "TunableMode")},
+    **{f"{name}.loads": lambda: [1.0, 2.0] for name in ("DualMode", "MultiMode", "TunableMode", "profile")},
+    **{f"{name}.system": lambda: dual().canonical_form for name in ("decompose", "regime", "regimes", "touch_points")},
+    **{f"{name}.load": lambda: 2.0 for name in exact_modes.__all__},
+    **{f"{name}.loads": lambda: np.array([1.0, 2.0]) for name in exact_modes.__all__},
+    "mean_delay.assignment": lambda: exact_modes.partition(modes(), 2.0, 0.5).assignment,
+    "mean_delay.share": lambda: exact_modes.partition(modes(), 2.0, 0.5).share,
+    "Segment.rows.index": lambda: 0,
+}
+
+ANSWERS: dict[type, Callable[[], Any]] = {
+    models.Certificate: lambda: servers().optimum(6.0).certificate,
+    models.Cone: lambda: MM1(RATE).total_cone(cp.Variable(2)),
+    models.ControlledSplit: lambda: servers().control(6.0, 0.5),
+    models.Evaluation: lambda: servers().evaluate(6.0, weights=[1, 1]),
+    models.LatencyReport: lambda: models.check_latency(MM1(RATE)),
+    models.OperatingEvaluation: lambda: dual().evaluate(2.0, 0.5),
+    models.OperatingPoint: lambda: dual().partition(2.0, 0.5),
+    models.Solution: lambda: servers().optimum(6.0),
+    models.Tolls: lambda: servers().tolls(6.0),
+    service_modes.MaxLoad: lambda: dual().capacity(),
+    service_modes.TunableEvaluation: lambda: TunableMode(1.0, 4.0).evaluate(2.0, 0.5),
+    service_modes.TunableSolution: lambda: TunableMode(1.0, 4.0).optimum(2.0),
+    latency.PropertyCheck: lambda: models.check_latency(MM1(RATE)).checks[0],
+    exact_modes.Segment: lambda: exact_modes.segment(modes(), 2.0),
+    verification.Verification: lambda: models.verify(servers(), [3.0]),
+}
+"""What is returned, not made by a user: whose methods are public, but whose constructor is not."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Something that can be called, and what its arguments can be; with ``*`` and ``**`` as Python writes them."""
+
+    name: str
+    function: Callable[..., Any]
+    good: dict[str, Callable[[], Any]]
+    said: dict[str, str]
+
+    def __call__(self, **changed):
+        given = {name: make() for name, make in self.good.items()} | changed
+        return self.function(*(value for name, value in given.items() if name[0] == "*"), **{k: v for k, v in given.items() if k[0] != "*"})
+
+
+def _good(owner: str, method: str, name: str) -> Callable[[], Any] | None:
+    places = (f"{owner}.{method}.{name}", f"{owner}.{name}" if not method else "", f"{method}.{name}", f"{owner}.{name}", name)
+    return next((GOOD[place] for place in places if place in GOOD), None)
+
+
+def _call(owner: str, method: str, function: Callable[..., Any]) -> Call:
+    good, said = {}, {}
+    for p in inspect.signature(function).parameters.values():
+        name = "*" + p.name if p.kind is p.VAR_POSITIONAL else p.name
+        if p.kind is p.VAR_KEYWORD:
+            said |= How.__annotations__ if "How" in str(p.annotation) or "Any" in str(p.annotation) else {}
+            continue
+        said[name] = str(p.annotation)
+        make = _good(owner, method, name)
+        needed = p.default is p.empty or f"{owner}.{name}" in GOOD or f"{owner}.{method}.{name}" in GOOD or f"{method}.{name}" in GOOD
+        if needed:
+            assert make is not None, f"{owner}.{method}({name}): add what is good to GOOD"
+            good[name] = make
+    return Call(f"{owner}.{method}" if method else owner, function, good, said)
+
+
+@cache
+def instance(kind: type) -> Any:
+    """A good object of a class."""
+    return ANSWERS[kind]() if kind in ANSWERS else _call(kind.__name__, "", kind)()
+
+
+def public() -> dict[str, Any]:
+    """What modules name, and `MORE`."""
+    found = {f"{module.__name__.removeprefix('sojourn.')}.{name}": getattr(module, name) for module in MODULES for name in module.__all__}
+    once = {id(thing): name for name, thing in reversed(found.items())}
+    return {name: found[name] for name in once.values()} | {f.__name__: f for f in MORE}
+
+
+def made_by_users(kind: type) -> bool:
+    """Whether a class is no mere record of an answer, nor an error that holds one."""
+    if issubclass(kind, BaseException):
+        return kind.__init__ is models.InputError.__init__
+    plain = is_dataclass(kind) and kind.__module__.startswith("sojourn.reference.") and not hasattr(kind, "__post_init__")
+    return kind not in ANSWERS and (not plain or issubclass(kind, Queue))
+
+
+def calls() -> list[Call]:
+    """Every public call; a method of several classes once."""
+    found, seen = [], set()
+    for name, thing in public().items():
+        short = name.rpartition(".")[2]
+        if not inspect.isclass(thing):
+            found.append(_call(short, "", thing))
+            continue
+        if inspect.isabstract(thing):
+            continue
+        if made_by_users(thing):
+            found.append(_call(short, "", thing))
+        elif thing not in ANSWERS:
+            continue
+        for method in dir(thing):
+            static = inspect.getattr_static(thing, method)
+            if method.startswith("_") or id(static) in seen or not callable(getattr(thing, method)):
+                continue
+            if not any(method in vars(c) and c.__module__.startswith("sojourn.") for c in thing.__mro__):
+                continue
+            seen.add(id(static))
+            bound = getattr(thing, method) if isinstance(static, classmethod | staticmethod) else getattr(instance(thing), method)
+            found.append(_call(short, method, bound))
+    return found
