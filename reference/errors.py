@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import operator
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 Given = TypeVar("Given")
+Rest = ParamSpec("Rest")
 
 
 class InputError(ValueError):
@@ -53,6 +56,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+LEAST = 1e-300  # of a load or a rate: what is below has no inverse, or none of its parts, in floats
 PLAIN = frozenset({float, int, np.float64, np.int64})  # types of numbers that are nothing but numbers
 
 
@@ -133,11 +137,34 @@ def one_number(field: str, value: object) -> float:
     return float(array)
 
 
-def whole_number(field: str, value: object, what: str, least: int = 1) -> int:
-    """Return `value` as an int; InputError on what is no whole number, `least` or more."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(field, value, f"is not {what}", f"give a whole number, {least} or more")
+def above_zero(field: str, value: object, remedy: str, least: float = 0.0) -> float:
+    """Return `value` as a float; InputError unless it is a finite number above 0, or `least`."""
+    number = one_number(field, value)
+    if not least < number < np.inf:
+        raise InputError(field, value, "is not a finite number above 0", remedy)
+    return number
+
+
+def whole_number(field: str, value: object, what: str, least: int = 1, most: int = 1_000_000) -> int:
+    """Return `value` as an int; InputError on what is no whole number from `least` to `most`."""
+    if isinstance(value, bool | np.timedelta64) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        raise InputError(field, value, f"is not {what}", f"give a whole number from {least} to {most}")
     return int(value)
+
+
+def chosen(field: str, index: Any, n: int) -> Any:
+    """Return an index of n things: a slice, or whole numbers from -n to n - 1 as an array of one dimension; InputError on another."""
+    whole = index if isinstance(index, np.ndarray) and index.dtype.kind == "i" else None
+    try:
+        if isinstance(index, slice):
+            index.indices(n)
+            return index
+        whole = np.asarray([operator.index(i) for i in entries(index) or ()], dtype=np.intp) if whole is None else whole
+    except (TypeError, OverflowError):
+        pass
+    if whole is None or whole.ndim != 1 or (whole is not index and not whole.size) or not np.all((-n <= whole) & (whole < n)):
+        raise InputError(field, index, f"is not a list of some of {n}", f"give whole numbers from 0 to {n - 1}")
+    return whole
 
 
 def flag(field: str, value: object) -> bool:
@@ -166,6 +193,23 @@ def instance(field: str, value: object, kind: type[Given], problem: str, remedy:
     if not isinstance(value, kind):
         raise InputError(field, value, problem, remedy)
     return value
+
+
+def takes(kind: type, problem: str, remedy: str) -> Callable[[Callable[Rest, Given]], Callable[Rest, Given]]:
+    """Return a decorator of functions whose first argument is an object of a class; InputError on another."""
+
+    def decorate(function: Callable[Rest, Given]) -> Callable[Rest, Given]:
+        field = getattr(function, "__wrapped__", function).__code__.co_varnames[0]
+
+        @wraps(function)
+        def checked(*given: Rest.args, **named: Rest.kwargs) -> Given:
+            if given or field in named:
+                instance(field, given[0] if given else named[field], kind, problem, remedy)
+            return function(*given, **named)
+
+        return checked
+
+    return decorate
 
 
 def names_of(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
@@ -215,9 +259,37 @@ def a_path(field: str, value: Any) -> Path:
     return Path(name)
 
 
+def together(given: Mapping[str, Any]) -> None:
+    """Raise InputError on arrays that do not fit each other."""
+    shapes = {field: np.shape(value) for field, value in given.items()}
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        field, value = next(reversed(given.items()))
+        raise InputError(field, value, f"does not fit the others: shapes are {shapes}", "give arrays of one shape") from None
+
+
+def each_or_all(field: str, value: object, n: int) -> Array:
+    """Return one number for each of n servers, shape (n,), from as many or one for all; InputError on others."""
+    array = np.atleast_1d(numbers(field, value))
+    if array.ndim != 1 or array.size not in (1, n):
+        raise InputError(field, array.tolist(), f"is not one number for each of {n} servers", "give one per server, or one for all")
+    return np.ascontiguousarray(np.broadcast_to(array, (n,)))
+
+
+def shaped(field: str, value: object, shape: tuple[int, ...]) -> Array:
+    """Return `value` as a finite array of a shape; InputError on another."""
+    array = numbers(field, value)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise InputError(field, array.tolist(), "is not an array of finite numbers of its shape", f"give shape {shape}")
+    return array
+
+
 def as_loads(load: object) -> Array:
     """Return finite loads as an array of shape () or (K,); LoadError on others."""
     array = numbers("load", load)
+    tiny = (array > 0) & (array < LEAST)
+    first_bad("load", array, ~tiny, "is so small that floats have no parts of it", f"give a load of {LEAST:g} or more", LoadError)
     if array.ndim > 1:
         raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
     first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)

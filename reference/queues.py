@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from .checks import fit_together
 from .derived import curvature, flow_at, integral, overshoot, slope
-from .errors import Array, InputError, first_bad, numbers, one_number
+from .errors import Array, InputError, above_zero, chosen, first_bad, names_of, numbers, one_number, one_of, together
 from .sums import TINY, exact_sum
 
 ArrayLike = npt.ArrayLike
@@ -53,8 +53,13 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "at_player": ("excess", "players"),
     "overshoot": ("price", "flow", "least", "most"),
     "farther": ("delay",),
+    "take": ("index",),
+    "caveats": ("flow", "names"),
+    "touching": ("points",),
+    "scaled": ("rate", "time"),
+    "in_unit": ("unit",),
 }
-"""Arguments of the methods that compute with numbers of every server."""
+"""Arguments of the methods of banks: numbers of every server, but for those of `CHECKS`."""
 
 
 def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
@@ -83,28 +88,39 @@ def _guarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def guarded(self: Queue, *given: Any, **named: Any) -> Any:
+        if not named and given and all(map(_plain, given)):  # as the library itself calls: what does not fit raises
+            try:
+                return compute(self, *given)
+            except (TypeError, ValueError):
+                pass
         n = np.size(self.rate)
         given = (*(_fitting(field, value, n) for field, value in zip(fields, given, strict=False)), *given[len(fields) :])
         named = {field: _fitting(field, value, n) for field, value in named.items()}
-        if len(given) + len(named) > 1:
-            _together(fields, {**dict(zip(fields, given, strict=False)), **named})
+        together(
+            {field: v for field, v in (*zip(fields, given, strict=False), *named.items()) if isinstance(v, np.ndarray) and v.dtype.char == "d"}
+        )
         with np.errstate(all="ignore"):
             return compute(self, *given, **named)
 
     return guarded
 
 
+def _plain(value: Any) -> bool:
+    """Whether a value needs no look: an array of floats, or a number of players."""
+    kind = type(value)
+    return value.dtype.char == "d" if kind is np.ndarray else kind is float and value >= 1.0  # type: ignore[no-any-return]
+
+
 def _fitting(field: str, value: Any, n: int) -> Any:
-    """Return an array whose last axis is one number for each of n servers, or one for all; of players their number."""
-    if field == "players":
-        return check_players(value)
+    """Return an argument of a method of n servers, checked."""
+    if field in CHECKS:
+        return CHECKS[field](field, value, n)
     if value is None and field == "spare":
         return None
     array = value if type(value) is np.ndarray and value.dtype.char == "d" else numbers(field, value)
     if array.ndim and n > 1 and array.shape[-1] not in (1, n):
-        raise InputError(
-            field, array.tolist(), f"is of {array.shape[-1]} servers where there are {n}", "give one number per server, or one for all"
-        )
+        problem = f"is of {array.shape[-1]} servers where there are {n}"
+        raise InputError(field, array.tolist(), problem, "give one number per server, or one for all")
     return array
 
 
@@ -123,16 +139,6 @@ def check_players(players: float) -> float:
     if not value >= 1 or (math.isfinite(value) and value != int(value)):
         raise InputError("players", players, "is not a number of players", "give a whole number from 1, or math.inf")
     return value
-
-
-def _together(fields: tuple[str, ...], given: Mapping[str, Any]) -> None:
-    """Raise InputError on arrays that do not fit each other."""
-    shapes = {field: np.shape(value) for field, value in given.items()}
-    try:
-        np.broadcast_shapes(*shapes.values())
-    except ValueError:
-        field = fields[-1]
-        raise InputError(field, given[field], f"is not of one shape with the others: {shapes}", "give arrays of one shape") from None
 
 
 NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -155,6 +161,18 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "overshoot": ("time", "rate", "rate", "rate", "total"),
 }
 """Numbers that every bank has, but those that are sums of others: the kinds of what each takes, and of what it is."""
+
+
+def _factor(field: str, value: Any, _: int) -> float:
+    return above_zero(field, value, "give by how much to multiply")
+
+
+CHECKS: Mapping[str, Callable[[str, Any, int], Any]] = {
+    "players": lambda _, value, __: check_players(value),
+    "index": chosen,
+    "names": lambda field, value, n: names_of(field, "server", value, n),
+    **dict.fromkeys(("rate", "time", "unit"), _factor),
+}
 
 
 class Queue(ABC):
@@ -303,6 +321,7 @@ class Queue(ABC):
 
     def says(self, name: str) -> bool:
         """Whether the family has a method of its own, not that of this class, which derives it."""
+        one_of("name", name, NUMBERS, "is not a number that every bank has")
         return getattr(type(self), name) is not getattr(Queue, name)
 
     @cached_property

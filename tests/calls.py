@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +235,7 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     models.LatencyReport: lambda: models.check_latency(MM1(RATE)),
     models.OperatingEvaluation: lambda: dual().evaluate(2.0, 0.5),
     models.OperatingPoint: lambda: dual().partition(2.0, 0.5),
+    models.PriceOfAnarchy: lambda: servers().price_of_anarchy(6.0),
     models.Solution: lambda: servers().optimum(6.0),
     models.Tolls: lambda: servers().tolls(6.0),
     service_modes.MaxLoad: lambda: dual().capacity(),
@@ -245,6 +246,9 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     verification.Verification: lambda: models.verify(servers(), [3.0]),
 }
 """What is returned, not made by a user: whose methods are public, but whose constructor is not."""
+
+
+OPTIONS = {name: known.__forward_arg__ for name, known in How.__annotations__.items()}
 
 
 @dataclass(frozen=True)
@@ -271,7 +275,7 @@ def _call(owner: str, method: str, function: Callable[..., Any]) -> Call:
     for p in inspect.signature(function).parameters.values():
         name = "*" + p.name if p.kind is p.VAR_POSITIONAL else p.name
         if p.kind is p.VAR_KEYWORD:
-            said |= How.__annotations__ if "How" in str(p.annotation) or "Any" in str(p.annotation) else {}
+            said |= OPTIONS
             continue
         said[name] = str(p.annotation)
         make = _good(owner, method, name)
@@ -298,9 +302,23 @@ def public() -> dict[str, Any]:
 def made_by_users(kind: type) -> bool:
     """Whether a class is no mere record of an answer, nor an error that holds one."""
     if issubclass(kind, BaseException):
-        return kind.__init__ is models.InputError.__init__
+        return False
     plain = is_dataclass(kind) and kind.__module__.startswith("sojourn.reference.") and not hasattr(kind, "__post_init__")
     return kind not in ANSWERS and (not plain or issubclass(kind, Queue))
+
+
+HOOKS = {"of_fields", "linearise", "value", "checked", "measure", "check_options", "of", "to"}
+"""What the library calls itself, with what it has checked: a scenario's columns, limits in turn, what has bounds."""
+
+
+def within(kind: type[models.Limit]) -> Callable[..., Any]:
+    """Limits are looked at where they are used."""
+
+    @wraps(kind)
+    def used(*given, **named):
+        return servers().optimum(6.0, subject_to=[kind(*given, **named)])
+
+    return used
 
 
 def calls() -> list[Call]:
@@ -314,14 +332,13 @@ def calls() -> list[Call]:
         if inspect.isabstract(thing):
             continue
         if made_by_users(thing):
-            found.append(_call(short, "", thing))
+            found.append(_call(short, "", within(thing) if issubclass(thing, models.Limit) else thing))
         elif thing not in ANSWERS:
             continue
         for method in dir(thing):
             static = inspect.getattr_static(thing, method)
-            if method.startswith("_") or id(static) in seen or not callable(getattr(thing, method)):
-                continue
-            if not any(method in vars(c) and c.__module__.startswith("sojourn.") for c in thing.__mro__):
+            known = method in HOOKS or method.startswith("_") or id(static) in seen or not callable(getattr(thing, method))
+            if known or not any(method in vars(c) and c.__module__.startswith("sojourn.") for c in thing.__mro__):
                 continue
             seen.add(id(static))
             bound = getattr(thing, method) if isinstance(static, classmethod | staticmethod) else getattr(instance(thing), method)

@@ -9,7 +9,7 @@ import numbers
 import re
 import signal
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cvxpy as cp
@@ -237,7 +237,7 @@ PLAIN = {
     "Path": lambda v: isinstance(v, Path),
     "os.PathLike[str]": lambda v: isinstance(v, Path),
     "Mapping[str, Any]": lambda v: isinstance(v, Mapping),
-    "Sequence[Any]": lambda v: isinstance(v, Iterable),
+    "Sequence[Any]": lambda v: isinstance(v, Sequence | np.ndarray | pd.Series | pd.Index) and not isinstance(v, str | bytes),
 }
 
 

@@ -30,7 +30,7 @@ class How(HowPolished, total=False):
     """How to solve; see `sojourn.models.ParallelServers.optimum`."""
 
     formulation: str
-    subject_to: Sequence[Any]
+    subject_to: Sequence[Any] | None
 
 
 def check_how(question: str, how: Mapping[str, Any], known: type = How) -> None:

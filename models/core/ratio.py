@@ -7,7 +7,7 @@ from typing import NoReturn, Protocol, Self
 
 import numpy as np
 
-from ...reference.errors import Array
+from ...reference.errors import Array, above_zero
 
 ROUNDING = 32 * float(np.finfo(float).eps)
 """Relative: that of the bounds of two delays, some sums of rounded products each, and of their quotient."""
@@ -56,6 +56,7 @@ class Bounded(float):
 
     def scaled(self, factor: float) -> Bounded:
         """Return the number and its bounds in another unit; `factor` is above 0."""
+        factor = above_zero("factor", factor, "give by how much to multiply")
         return Bounded(self * factor, self.lower * factor, self.upper * factor)
 
     def __reduce__(self) -> tuple[type[Self], tuple[float, float, float]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import InputError, flag, one_number
+from ...reference.errors import above_zero, flag
 
 POLISHED = 1e-9
 """Relative error that a polished answer must exclude, unless another gap is asked for."""
@@ -48,7 +48,4 @@ class Wanted:
 
 def check_gap(gap: object) -> float:
     """Return a gap as a float; InputError on one that no certificate can miss, or none can meet."""
-    number = one_number("gap", gap)
-    if not 0 < number < np.inf:
-        raise InputError("gap", gap, "is not a finite number above 0", "give a relative error such as 1e-6")
-    return number
+    return above_zero("gap", gap, "give a relative error such as 1e-6")

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...reference.errors import InputError
+from ...reference.errors import InputError, instance, text
 from ..core.options import Settings, check_how
 from ..core.plugins import loaded, offered
 
@@ -77,6 +77,11 @@ class SystemKind:
     report: Callable[[Scenario[Any], float, str | None, str | None], Report] | None = None
     anarchy: Callable[[Scenario[Any], float | None, str | None, bool, bool], Report] | None = None
 
+    def __post_init__(self) -> None:
+        text("name", self.name)
+        text("max_load_name", self.max_load_name)
+        instance("system", self.system, type, "is not a class", "give the class of its systems")
+
 
 _registered: dict[str, SystemKind] = {}
 
@@ -98,8 +103,7 @@ def register_system(kind: SystemKind) -> SystemKind:
     InputError
         On what is not a kind, or a name that another kind has.
     """
-    if not isinstance(kind, SystemKind):
-        raise InputError("kind", kind, "is not a kind of system", "give a SystemKind")
+    instance("kind", kind, SystemKind, "is not a kind of system", "give a SystemKind")
     there = (_built_in() | _registered).get(kind.name)
     # a module that is loaded again defines its class again
     if there is not None and _place(there) != _place(kind):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...reference.errors import a_path
 from . import kinds
 from .fields import ScenarioError, known
 from .listing import built_in
@@ -44,17 +45,13 @@ def load_scenario(scenario: str | Path) -> Scenario[Any]:
     >>> load_scenario("scenario-1").system
     ParallelServers(3 servers, total rate 380)
     """
-    text, name = str(scenario), Path(scenario).stem
+    path = a_path("scenario", scenario)
+    text, name = str(scenario), path.stem
     texts = built_in()
     for full in (text, f"scenario-{text}"):
         if full in texts:
             return parse(texts[full], full)
-    path = Path(scenario)
-    try:
-        there = path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        there = False
-    if not there:
+    if not path.is_file():
         near = difflib.get_close_matches(text, names(), 1)
         remedy = f"did you mean {near[0]}?" if near else f"give a TOML file or one of {', '.join(names())}"
         raise ScenarioError("scenario", text, "is neither a file nor a built-in scenario", remedy)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...reference.composed import Composed, Pool, View
-from ...reference.errors import Array
+from ...reference.errors import Array, one_of
 from ...reference.queues import Operation, Queue, store, whole
 from ...reference.sums import exact_product
 from .cone import Cone, in_unit_of_its_own, tangent_count
@@ -23,7 +23,8 @@ from .tangents import placed, tangents
 ArrayLike = npt.ArrayLike
 
 
-CONES = ("total_cone", "potential_cone", "latency_cone")
+WRITTEN = ("total", "potential", "latency")
+CONES = tuple(f"{cone}_cone" for cone in WRITTEN)
 
 
 class Latency(Queue):
@@ -152,6 +153,7 @@ class Latency(Queue):
 
     def exact(self, cone: str) -> bool:
         """Whether ``"total"``, ``"potential"`` or ``"latency"`` is written as a cone, not by tangents."""
+        one_of("cone", cone, WRITTEN, "is not a cone")
         return getattr(type(self), f"{cone}_cone") is not getattr(Latency, f"{cone}_cone")
 
     def touching(self, points: Array) -> Self:

@@ -17,7 +17,7 @@ from typing import Any
 
 import cvxpy as cp
 
-from ...reference.errors import whole_number
+from ...reference.errors import InputError, one_of, whole_number
 
 TANGENTS = 1400  # a server, where there is no cone
 
@@ -66,6 +66,10 @@ def in_unit_of_its_own(write: Callable[..., Cone]) -> Callable[..., Cone]:
     def cone(self: Any, flow: cp.Expression, *how: Any, tangent_points: Any = TANGENTS, **named: Any) -> Cone:
         if _count.get() is not None:
             return write(self, flow, *how, **named)
+        if not isinstance(flow, cp.Expression) or flow.shape != (len(self),):
+            raise InputError("flow", flow, f"is no CVXPY expression of {len(self)} flows", f"give one of shape ({len(self)},)")
+        for form in (*how, *named.values()):
+            one_of("form", self.forms[0] if form is None else form, self.forms, f"is not a way to write {type(self).__name__}")
         count, unit = whole_number("tangent_points", tangent_points, "a number of tangents", 2), self.unit
         with as_written(count):
             made = getattr(self.in_unit(unit), write.__name__)(unit * flow, *how, **named)

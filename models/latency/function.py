@@ -9,7 +9,7 @@ import numpy as np
 
 from ...reference.checks import ROUNDING, WIDER, check_shape
 from ...reference.derived import differences
-from ...reference.errors import Array, InputError
+from ...reference.errors import Array, InputError, whole_number
 from ...reference.queues import rates_and_delays
 from .base import ArrayLike, Latency
 from .tangents import general_points
@@ -60,7 +60,8 @@ class Function(Latency):
             if not callable(given) and not (name == "derivative" and given is None):
                 raise InputError(name, given, "is not a function", "give a function of an array of loads")
         self.function, self.derivative = function, derivative
-        self.rate, self.delay = rates_and_delays(rate, delay, servers or 1)
+        count = 1 if servers is None else whole_number("servers", servers, "a number of servers")
+        self.rate, self.delay = rates_and_delays(rate, delay, count)
         self._width, self._columns = len(self.rate), np.arange(len(self.rate))
         self._check()
 
@@ -86,16 +87,20 @@ class Function(Latency):
         value = np.asarray(function(whole), dtype=np.float64)
         return np.asarray(np.broadcast_to(value, whole.shape)[..., self._columns])
 
+    def _tried(self, name: str, points: Array) -> Array:
+        """What one of both functions is at loads; InputError where it raises."""
+        try:
+            return self._call(getattr(self, name), points)
+        except Exception as error:
+            problem = f"raises {type(error).__name__}: {error}"
+            raise InputError(name, getattr(self, name), problem, "write it in NumPy, for arrays of loads (..., n)") from error
+
     def _check(self) -> None:
         """Try the function at 60 loads a server, and raise InputError on what is not a convex increasing latency."""
         points = general_points(self)
         with np.errstate(all="ignore"):
-            try:
-                value = self.latency(points)
-            except Exception as error:
-                problem = f"raises {type(error).__name__}: {error}"
-                raise InputError("function", self.function, problem, "write it in NumPy, for arrays of loads (..., n)") from error
-            given = None if self.derivative is None else self._call(self.derivative, points)
+            value = self.delay + self._tried("function", points)
+            given = None if self.derivative is None else self._tried("derivative", points)
         for i in range(len(self)):
             check_shape(f"function, server {i}", points[:, i], value[:, i], bounded=bool(np.isfinite(self.rate[i])))
         if given is not None:

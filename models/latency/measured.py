@@ -224,14 +224,15 @@ class Measured(Operated, Latency):
 
     def residuals(self, server: int) -> Array:
         """Latencies of a server's samples less those of the fit at their loads, shape (m,)."""
-        load, latency = self.samples[server]
-        one = self.take(np.array([server]))
+        one = self.take([server])
+        load, latency = one.samples[0]
         return np.asarray(latency - (one.latency(load[:, None]) - one.delay)[:, 0])
 
     def outliers(self, server: int) -> npt.NDArray[np.bool_]:
         """Which samples of a server are farther from the fit than 4 robust spreads, and than 1 % of it, which can be the fit's own error."""
-        off, (_, latency) = self.residuals(server), self.samples[server]
-        return np.asarray(np.abs(off) > np.maximum(FAR * self.spread[server], OWN * np.abs(latency - off)))
+        off, one = self.residuals(server), self.take([server])
+        latency = one.samples[0][1]
+        return np.asarray(np.abs(off) > np.maximum(FAR * one.spread[0], OWN * np.abs(latency - off)))
 
     def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
         """Return a sentence for every server that carries more than was ever measured.

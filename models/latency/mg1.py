@@ -18,7 +18,6 @@ import cvxpy as cp
 import numpy as np
 
 from ...reference import mg1 as numbers
-from ...reference.errors import InputError
 from .base import Latency, product_at_least
 from .cone import Cone
 
@@ -54,16 +53,13 @@ class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
         >>> round(float(problem.solve(solver="CLARABEL")), 6)
         0.027085
         """
-        form = form or self.forms[0]
         extra = cp.Variable(flow.shape)
         spare = self.rate - flow
         if form == "quad_over_lin":
             value = cp.multiply(self.idle_latency, flow) + cp.multiply(EVEN * self.k / self.rate, extra)
             return Cone(value, (product_at_least(extra, EVEN * spare, flow),), SOC)
-        if form == "inv_pos":
-            value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, EVEN * extra - 1)
-            return Cone(value, (product_at_least(extra, EVEN * spare, np.sqrt(self.rate)),), SOC)
-        raise InputError("form", form, f"is not a way to write {type(self).__name__}", f"use one of {', '.join(self.forms)}")
+        value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, EVEN * extra - 1)
+        return Cone(value, (product_at_least(extra, EVEN * spare, np.sqrt(self.rate)),), SOC)
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Integral of the latency, e x - k log(1 - x/mu), as exponential cones."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import Array, InputError, a_path, first_bad, numbers
+from ...reference.errors import Array, InputError, a_path, each_or_all, entries, first_bad, numbers
 
 COLUMNS = ("load", "latency")
 
@@ -21,9 +21,9 @@ Place = Callable[[str, int | None], str]
 
 def nested(given: Any) -> bool:
     """Whether there is a row of samples a server, not one of numbers."""
-    if isinstance(given, np.ndarray) and given.dtype != object:
-        return given.ndim > 1
-    return not isinstance(given, str) and np.iterable(given) and any(np.ndim(item) > 0 for item in given)
+    if isinstance(given, np.ndarray) and given.ndim > 1:
+        return True
+    return any(entries(item) is not None for item in entries(given) or ())
 
 
 def rows(field: str, given: Any) -> list[Array]:
@@ -86,12 +86,9 @@ def check_capacity(given: Any, n: int) -> Array:
 
 def _one_each(field: str, given: Any, n: int) -> Array:
     """One finite number for each of n servers."""
-    array = np.atleast_1d(numbers(field, given))
-    if array.ndim != 1 or array.size not in (1, n):
-        problem = f"is not one number a server, of which there are {n}"
-        raise InputError(field, array.tolist(), problem, "give one value per server, or one for all")
+    array = each_or_all(field, given, n)
     first_bad(field, array, np.isfinite(array), "is not finite", "give a finite number")
-    return np.array(np.broadcast_to(array, (n,)))
+    return array
 
 
 def read(path: Any, columns: Mapping[str, str] | None = None) -> list[Array]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import InputError
+from ...reference.errors import InputError, numbers
 from ..core.progress import track
 from ..core.system import System
 from ..frontend.kinds import kind_of
@@ -43,5 +43,5 @@ def verify(system: System, loads: npt.ArrayLike, **how: Any) -> Verification:
     if checks is None:
         problem = "has nothing to be compared with"
         raise InputError("system", system, problem, "give its SystemKind a verify")
-    points = system.check_loads(np.atleast_1d(loads))
+    points = system.check_loads(np.atleast_1d(numbers("loads", loads)))
     return Verification(tuple(checks(system, track(points.tolist(), "loads"), how)))

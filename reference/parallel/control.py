@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..composed import View, as_queue
-from ..errors import Array, InputError, first_bad, numbers, one_number
+from ..errors import Array, InputError, first_bad, numbers, one_number, one_of
 from ..queues import ArrayLike, Operation, Queue
 from ..sums import exact_sum
 from .optimum_equilibrium import check_one_load, equilibrium, optimum
@@ -112,10 +112,7 @@ def check_fraction(fraction: float) -> float:
 
 def check_strategy(strategy: str) -> Strategy:
     """Return the strategy; InputError on one that there is not."""
-    for known in get_args(Strategy):
-        if strategy == known:
-            return known  # type: ignore[no-any-return]
-    raise InputError("strategy", strategy, "is not a strategy", f"use {' or '.join(get_args(Strategy))}")
+    return one_of("strategy", strategy, get_args(Strategy), "is not a strategy")  # type: ignore[return-value]
 
 
 def leader_flow(best: Array, latency: Array, load: float, fraction: float, strategy: Strategy) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..composed import as_queue
-from ..errors import Array, InputError, first_bad, numbers
+from ..errors import Array, InputError, each_or_all, first_bad, numbers
 from ..queues import Queue
 from .optimum_equilibrium import check_one_load
 
@@ -95,7 +95,7 @@ def limited_optimum(
     """
     queue = as_queue(servers)
     total = check_one_load(queue, load)
-    low, high = (np.broadcast_to(numbers(name, v), (len(queue),)) for name, v in (("least", least), ("most", most)))
+    low, high = (each_or_all(name, v, len(queue)) for name, v in (("least", least), ("most", most)))
     high = np.minimum(high, queue.rate)
     check_limits(low, high, total)
     rows, side = _rows(matrix, bound, len(queue))
@@ -123,7 +123,8 @@ def limited_optimum(
 def _rows(matrix: npt.ArrayLike, bound: npt.ArrayLike, n: int) -> tuple[Array, Array]:
     """Rows and their bounds, shapes (m, n) and (m,)."""
     side = np.atleast_1d(numbers("bound", bound))
-    rows = numbers("matrix", matrix).reshape(-1, n) if np.size(matrix) % n == 0 else numbers("matrix", matrix)
+    rows = numbers("matrix", matrix)
+    rows = rows.reshape(-1, n) if rows.size % n == 0 else rows
     if rows.shape != (side.size, n):
         raise InputError(
             "matrix", rows.tolist(), f"is not {side.size} rows of {n} numbers", "give a row for each bound, with one number a server"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Array
-from .modes import Modes
+from .modes import Modes, of_modes
 from .partition import Partition, divide
 from .segment import Segment, segment
 from .stability import check_load
@@ -24,6 +24,7 @@ class Assignment(Partition):
         return float(self.assignment[0])
 
 
+@of_modes
 def assignment(modes: Modes, load: float) -> Assignment:
     """Return the p, alpha and beta of least mean delay.
 
@@ -54,6 +55,7 @@ def assignment(modes: Modes, load: float) -> Assignment:
     return Assignment(found.assignment, found.share, along.stage_delay(u))
 
 
+@of_modes
 def best_assignment(modes: Modes, loads: npt.ArrayLike) -> tuple[Array, Array]:
     """Return p* and the least mean delay at many loads, each of shape (K,)."""
     found = []

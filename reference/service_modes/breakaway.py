@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import Array
 from ..sums import EPS
 from .assignment import critical_points
-from .modes import Modes, check_two_modes
+from .modes import Modes, check_two_modes, of_modes
 from .segment import Segment, segment
 from .stability import capacity
 
@@ -42,6 +42,7 @@ class Breakaway:
         return abs(self.p_after - self.p_before)
 
 
+@of_modes
 def light_load_assignment(modes: Modes) -> float:
     """Return the best p as the load tends to 0, of two modes: all jobs to the mode of least service time, 1 where nothing tells them apart.
 
@@ -54,6 +55,7 @@ def light_load_assignment(modes: Modes) -> float:
     return 0.0 if (two[1] < one[1] if equal else two[0] < one[0]) else 1.0
 
 
+@of_modes
 def breakaway(modes: Modes) -> Breakaway | None:
     """Return the first load at which one mode for all jobs is no longer best; None where it is best at every load.
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, InputError, numbers, one_number
+from ..errors import LEAST, Array, InputError, above_zero, first_bad, numbers, one_number, takes
 from ..queues import store
-
-LEAST_RATE = 1e-300  # a smaller one has an infinite service time in floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,7 @@ class Modes:
         if array.ndim != 2 or array.size == 0:
             raise InputError("rate", array.tolist(), "is not an array of stages by modes", "give one row a stage, one number a mode")
         for s, m in np.ndindex(array.shape):
-            if not array[s, m] >= LEAST_RATE:
+            if not array[s, m] >= LEAST:
                 raise InputError(f"rate[{s}][{m}]", array[s, m], "is not above 0", "give a service rate above 0, inf for no work there")
         for m in np.flatnonzero(np.isinf(array).all(axis=0)):
             raise InputError(f"rate[:][{m}]", array[:, m].tolist(), "the mode asks nothing of any stage", "give it a finite rate somewhere")
@@ -130,10 +127,16 @@ class Canonical:
 
     def local_part(self, p: npt.ArrayLike) -> Array:
         """f(p) = p f1 + (1 - p) f2: part of the work done locally when mode 1 gets the part p of the jobs."""
-        share = np.asarray(p, dtype=float)
+        share = numbers("p", p)
+        first_bad("p", share, (share >= 0) & (share <= 1), "is not a part of the jobs", "give a number from 0 to 1")
         return share * self.f1 + (1 - share) * self.f2
 
 
+of_modes = takes(Modes, "is not the rates of service modes", "give Modes")
+of_canonical = takes(Canonical, "is not a dual-mode system", "give Canonical, such as canonical(modes) returns")
+
+
+@of_modes
 def canonical(modes: Modes) -> Canonical:
     """Return the canonical form of a dual-mode system; Section II.A of Jeff and Modiano, in service times 1/mu.
 
@@ -179,12 +182,8 @@ def check_dual(modes: Modes) -> None:
 
 def check_capacities(mu0: float, K: float) -> tuple[float, float]:
     """Return both as floats; InputError unless they are finite numbers above 0."""
-    found = one_number("mu0", mu0), one_number("K", K)
-    remedies = ("give the rate of the local server", "give the cloud's capacity over the local one's")
-    for field, value, remedy in zip(("mu0", "K"), found, remedies, strict=True):
-        if not (LEAST_RATE < value < math.inf):
-            raise InputError(field, value, "is not a finite number above 0", remedy)
-    return found
+    local = above_zero("mu0", mu0, "give the rate of the local server", LEAST)
+    return local, above_zero("K", K, "give the cloud's capacity over the local one's", LEAST)
 
 
 def check_two_modes(modes: Modes, what: str) -> None:

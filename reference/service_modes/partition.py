@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, LoadError, first_bad, numbers
-from .modes import Canonical, Modes, check_two_modes
+from ..errors import Array, LoadError, first_bad, numbers, one_number, shaped, together
+from .modes import Canonical, Modes, check_two_modes, of_canonical, of_modes
 from .stability import check_assignment, one_load, slack
 from .tunable import TunableMode
 
@@ -41,6 +41,7 @@ class Partition:
         return float(self.stage_delay.sum())
 
 
+@of_modes
 def partition(modes: Modes, load: float, p: npt.ArrayLike) -> Partition:
     """Return the partition of least mean delay; Theorem 3 of Jeff and Modiano.
 
@@ -83,6 +84,7 @@ def divide(modes: Modes, load: float, parts: Array) -> Partition:
     return Partition(parts, load * work + left[:, None] * weight, total**2 / left)
 
 
+@of_modes
 def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
     """T*_DM(p; load): mean delay under the best partition, (sum_m sqrt(p_m a_sm))^2 / (1 - load sum_m p_m a_sm) summed over the stages.
 
@@ -106,6 +108,7 @@ def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
     """
     check_two_modes(modes, "a delay over p")
     rate, first = _loads(load), numbers("p", p)
+    together({"load": rate, "p": first})
     inside = (first >= 0) & (first <= 1)
     held = np.where(inside, first, 0.0)
     return np.where(inside, joint_delay(modes, rate, np.stack([held, 1 - held], axis=-1)), np.inf)
@@ -127,12 +130,15 @@ def joint_delay(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
     return np.asarray(stage.sum(axis=-1))
 
 
+@of_modes
 def mean_delay(modes: Modes, load: float, assignment: Array, share: Array) -> float:
     """T_DM(p, alpha, beta; load) of any operating point: sum over stages and modes of p_m / (share_sm rate_sm - load p_m).
 
     Infinite where a mode that gets jobs gets too little of a stage that it needs.
     """
-    return float(stage_delay(modes, load, assignment, share).sum())
+    shape = modes.rate.shape
+    parts, of_stages = shaped("assignment", assignment, shape[1:]), shaped("share", share, shape)
+    return float(stage_delay(modes, one_number("load", load), parts, of_stages).sum())
 
 
 def stage_delay(modes: Modes, load: float, assignment: Array, share: Array) -> Array:
@@ -159,6 +165,7 @@ class Decomposition:
     overhead: Array
 
 
+@of_canonical
 def decompose(system: Canonical, load: npt.ArrayLike, p: npt.ArrayLike) -> Decomposition:
     """Return the two parts of the delay; they add up to `delay` inside the stable interval.
 
@@ -170,6 +177,7 @@ def decompose(system: Canonical, load: npt.ArrayLike, p: npt.ArrayLike) -> Decom
     (2.0, 1.8582)
     """
     share, rate = numbers("p", p), _loads(load)
+    together({"load": rate, "p": share})
     f = system.local_part(share)
     both = 2 * np.sqrt(np.maximum(share * (1 - share), 0.0))
     local, cloud = system.mu0 - rate * f, system.K * system.mu0 - rate * (1 - f)

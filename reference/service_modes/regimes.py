@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..errors import InputError
-from .modes import Canonical
+from .modes import Canonical, of_canonical
 from .stability import one_load
 
 
@@ -38,6 +38,7 @@ class Regimes:
     mode_2_from: float | None
 
 
+@of_canonical
 def regimes(system: Canonical) -> Regimes:
     """Return the loads between which the theorems speak.
 
@@ -69,6 +70,7 @@ def regimes(system: Canonical) -> Regimes:
     )
 
 
+@of_canonical
 def touch_points(system: Canonical) -> tuple[float, ...]:
     """Loads at which one mode alone is as fast as the tunable-mode optimum: where f*(load) is f1 or f2; Section VII.C.
 
@@ -106,6 +108,7 @@ class Regime:
     high: float
 
 
+@of_canonical
 def regime(system: Canonical, load: float) -> Regime:
     """Return which regime a system is in at a load.
 

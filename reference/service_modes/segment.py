@@ -16,10 +16,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, LoadError
+from ..errors import Array, LoadError, chosen, numbers
 from ..sums import EPS
-from .modes import Modes
-from .stability import ends, one_load
+from .modes import Modes, of_modes
+from .stability import check_load, ends, one_load
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +54,7 @@ class Segment:
 
     def rows(self, index: npt.NDArray[np.intp] | int) -> Segment:
         """Return some of the loads, or one."""
+        index = index if isinstance(index, int | np.integer) else chosen("index", index, len(self.start))
         return Segment(self.start[index], self.end[index], self.above[index], self.below[index])
 
     def delay(self, u: npt.ArrayLike) -> Array:
@@ -62,14 +63,14 @@ class Segment:
 
     def stage_delay(self, u: npt.ArrayLike) -> Array:
         """Mean time of a job at each stage, shape (..., S)."""
-        point = np.asarray(u, dtype=float)
+        point = numbers("u", u)
         basis = np.stack([(1 - point) ** 2, point * (1 - point), point**2], axis=-1)
         above, below = basis @ np.swapaxes(self.above, -1, -2), basis @ np.swapaxes(self.below, -1, -2)
         return np.asarray(np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0))
 
     def assignment(self, u: npt.ArrayLike) -> Array:
         """Parts (p, 1 - p) at u, each to full accuracy, shape (..., 2)."""
-        point = np.asarray(u, dtype=float)[..., None]
+        point = numbers("u", u)[..., None]
         squares = ((1 - point) * self.start + point * self.end) ** 2
         return np.asarray(squares / squares.sum(axis=-1, keepdims=True))
 
@@ -89,6 +90,7 @@ class Segment:
         return np.where(np.abs(one - other) > 4 * n.size * EPS * (one + other), one - other, 0.0)
 
 
+@of_modes
 def segment(modes: Modes, load: float) -> Segment:
     """Return the delay of two modes at a load as a ratio of polynomials.
 
@@ -100,8 +102,10 @@ def segment(modes: Modes, load: float) -> Segment:
     return segments(modes, np.array([one_load(modes, load)])).rows(0)
 
 
+@of_modes
 def segments(modes: Modes, loads: Array) -> Segment:
     """Return the delay at K loads below the largest, shape (K,); see `segment`."""
+    loads = np.atleast_1d(check_load(modes, loads))
     start, end = np.empty((loads.size, 2)), np.empty((loads.size, 2))
     for k, load in enumerate(loads.tolist()):
         high, low = ends(modes, load)

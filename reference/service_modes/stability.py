@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, InputError, first_bad, loads_below, numbers, one_load_of, one_number
-from .modes import Modes, check_two_modes
+from ..errors import Array, InputError, first_bad, loads_below, numbers, one_load_of, one_number, shaped
+from .modes import Modes, check_two_modes, of_modes
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
 
@@ -31,6 +31,7 @@ class Capacity:
     assignment: Array
 
 
+@of_modes
 @lru_cache(maxsize=128)
 def capacity(modes: Modes) -> Capacity:
     """Return the largest load, 1 / min over p of the largest stage load sum_m p_m / rate_sm; Theorem 2 of Jeff and Modiano and its like.
@@ -145,6 +146,7 @@ def slack(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
     return np.asarray(1.0 - np.asarray(load)[..., None] * (parts @ modes.time.T))
 
 
+@of_modes
 def stable_interval(modes: Modes, load: float) -> tuple[float, float]:
     """Interval of p under which two modes can be carried, P_lambda = [0, 1] with (p_min, p_max); Section V of Jeff and Modiano.
 
@@ -192,6 +194,7 @@ class StablePoint:
     partition: Array
 
 
+@of_modes
 def stable_point(modes: Modes, load: float) -> StablePoint:
     """Return some operating point that carries a load: Lemma 1 of Jeff and Modiano, constructed as in its proof.
 
@@ -208,6 +211,7 @@ def stable_point(modes: Modes, load: float) -> StablePoint:
     return StablePoint(parts, need + (1.0 - need.sum(axis=1, keepdims=True)) / modes.modes)
 
 
+@of_modes
 def is_stable(modes: Modes, load: float, assignment: npt.ArrayLike, partition: npt.ArrayLike) -> bool:
     """Whether every queue is stable, load p_m < share_sm rate_sm: condition (1) of Jeff and Modiano, for the modes that get jobs.
 
@@ -219,7 +223,8 @@ def is_stable(modes: Modes, load: float, assignment: npt.ArrayLike, partition: n
     partition : array_like, shape (S, M)
         Part of each stage's capacity that each mode gets.
     """
-    parts, share = numbers("assignment", assignment), numbers("partition", partition)
+    shape = modes.rate.shape
+    parts, share = shaped("assignment", assignment, shape[1:]), shaped("partition", partition, shape)
     need = one_number("load", load) * parts * modes.time
     given_out = np.all(parts >= 0) and abs(parts.sum() - 1) <= SUM and np.all(share >= 0) and np.all(share.sum(axis=1) <= 1 + SUM)
     return bool(given_out and np.all((need < share) | (need == 0)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, loads_below, numbers, one_load_of
+from ..errors import Array, loads_below, numbers, one_load_of, together
 from ..queues import store
 from .modes import check_capacities
 
@@ -53,9 +53,11 @@ class TunableMode:
         value = one_load_of(self.check_load(load))
         return max(0.0, 1 - self.K * self.mu0 / value), min(1.0, self.mu0 / value)
 
+    @np.errstate(all="ignore")
     def delay(self, f: npt.ArrayLike, load: npt.ArrayLike) -> Array:
         """T_TM(f; load) = f / (mu0 - f load) + (1-f) / (K mu0 - (1-f) load); infinite outside F_lambda."""
         part, rate = numbers("f", f), numbers("load", load)
+        together({"f": part, "load": rate})
         total = np.where((part >= 0) & (part <= 1), 0.0, np.inf) + 0 * rate
         for work, capacity in ((part, self.mu0), (1 - part, self.K * self.mu0)):
             left = capacity - work * rate

@@ -96,10 +96,17 @@ def ask(
 def _named(systems: Any) -> tuple[list[str], list[System]]:
     if is_system(systems):
         raise InputError("systems", systems, "is one system", "give a list of systems, or use its curve(loads)")
-    if not isinstance(systems, Iterable) or isinstance(systems, str):
-        raise InputError("systems", systems, "is not a list of systems", "give a list, or a dictionary from names to systems")
-    given = list(systems.items() if isinstance(systems, Mapping) else ((f"system {i + 1}", s) for i, s in enumerate(systems)))
-    named = {str(name): system for name, system in given}
+    given: list[tuple[str, System]] = []
+    try:
+        for name, system in systems.items() if isinstance(systems, Mapping) else ((f"system {i + 1}", s) for i, s in enumerate(systems)):
+            kind_of(system, f"systems[{name!r}]")
+            given.append((str(name), system))
+    except InputError:
+        raise
+    except Exception:  # whatever an object raises that is asked for what it holds
+        remedy = "give a list, or a dictionary from names to systems"
+        raise InputError("systems", systems, "is not a list of systems", remedy) from None
+    named = dict(given)
     if not named:
         raise InputError("systems", systems, "there is none", "give at least one")
     if len(named) < len(given):

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, entries, first_bad, instance, numbers, one_number
+from ....reference.errors import Array, InputError, each_or_all, entries, first_bad, flag, instance, numbers, one_number, text
 from ....reference.mg1 import MM1
 from ...core.registry import Registry
 from ...latency.base import Latency
@@ -97,6 +97,8 @@ class LinearLimit(Limit):
 
     def checked(self, n: int) -> LinearLimit:
         """Return the same with arrays that fit n servers: rows have two dimensions, and a bound, an own unit and an own bound each."""
+        text("LinearLimit.name", self.name)
+        flag("LinearLimit.of_time", self.of_time)
         matrix = numbers(f"{self.name}.matrix", self.matrix)
         if matrix.ndim > 2 or (matrix.ndim and matrix.shape[-1] != n) or matrix.shape[:1] == (0,):
             raise InputError(f"{self.name}.matrix", matrix.tolist(), f"is not made of rows of {n} numbers", f"give shape ({n},) or (m, {n})")
@@ -333,11 +335,9 @@ def no_limits(how: Mapping[str, Any], why: tuple[str, str] = SELFISH) -> None:
 
 def _each(value: Any, field: str, n: int, low: float, high: float) -> Array:
     """Return one number a server, each from `low` to `high`."""
-    array = numbers(field, value)
-    if array.ndim > 1 or array.size not in (1, n):
-        raise InputError(field, array.tolist(), f"is not one number for each of {n} servers", "give one per server, or one for all")
-    first_bad(field, array, (array >= low) & (array <= high), f"is not from {low:g} to {high:g}", "give a number in that range")
-    return np.ascontiguousarray(np.broadcast_to(array, (n,)))
+    given = numbers(field, value)
+    first_bad(field, given, (given >= low) & (given <= high), f"is not from {low:g} to {high:g}", "give a number in that range")
+    return each_or_all(field, given, n)
 
 
 REGISTRY: Registry[type[Limit]] = Registry(

@@ -13,7 +13,7 @@ from ....reference.errors import LoadError, names_of, text
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
 from ....reference.queues import check_players
-from ...core.options import How
+from ...core.options import How, check_how
 from ...core.ratio import PriceOfAnarchy
 from ...core.solve import Task
 from ...core.system import System
@@ -142,7 +142,7 @@ class ParallelServers(System):
             Wardrop equilibrium. Between them it is the minimum of a weighted potential (``"beckmann"``; see
             `sojourn.reference.parallel.players`), and the multiplier is the price that a player sees.
         """
-        return self.task("equilibrium", load, check_players(players), **how).one(self.check_load(load))
+        return self.task("equilibrium", load, players, **how).one(self.check_load(load))
 
     def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> PriceOfAnarchy:
         """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al.
@@ -313,6 +313,7 @@ class ParallelServers(System):
         array([3.5, 2.5])
         """
         check_goal(goal)
+        check_how("model", {"formulation": formulation})
         name = next(iter(formulations(self.bank, goal, formulation, self._kinds.setdefault("", {}))))
         return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit(load))
 
@@ -352,7 +353,7 @@ class ParallelServers(System):
 
     def _question(self, goal: Goal, load: float, players: float, how: How) -> Split:
         check_goal(goal)
-        load, limits = self.check_load(load), limits_of(how)
+        load, players, limits = self.check_load(load), check_players(players), limits_of(how)
         if goal == "equilibrium":
             no_limits(how)
         own = (self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True))
@@ -368,5 +369,5 @@ class ParallelServers(System):
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
         """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
         no_limits(how)
-        own = (self.names, "equilibrium", self.unit(load), Wanted.of(how), how.get("polish", True))
+        own = (self.names, "equilibrium", self.unit(self.check_load(load)), Wanted.of(how), how.get("polish", True))
         return Task(Followers(self.bank, *own, self._kinds.setdefault("", {})), how)  # type: ignore[arg-type]

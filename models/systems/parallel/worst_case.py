@@ -22,7 +22,7 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.parallel.saturation import saturation
 from ....reference.parallel.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
-from ...core.options import How
+from ...core.options import How, check_how
 from ...core.progress import Ticker
 from .certificate import rounding, supporting_lines
 from .finish import finish
@@ -56,6 +56,7 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
 
 def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
     """Largest price of anarchy over all loads, with a certificate; see `ParallelServers.worst_case`."""
+    check_how("worst_case", how)
     no_limits(how)
     wanted, queue = how.get("gap"), system.bank
     gap = check_gap(GAP if wanted is None else wanted)

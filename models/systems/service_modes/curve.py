@@ -11,11 +11,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference import service_modes as exact
-from ....reference.errors import Array, InputError, numbers, whole_number
+from ....reference.errors import Array, InputError, flag, instance, numbers, whole_number
 from ....reference.service_modes.stability import check_assignment
 from ...core import curve as driver
 from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
 from ...core.errors import NotCertifiedError
+from .system import MultiMode
 
 if TYPE_CHECKING:
     from ...core.curve import Sweep
@@ -77,6 +78,7 @@ def curve(
         leaves = marks.get("breakaway_load")
         return [] if leaves is None else [leaves * (1 - NEAR), leaves * (1 + NEAR)]
 
+    breakaway = flag("breakaway", breakaway)
     data = _solved(system, loads, system.assignment_sweep(**how), refine=refine, kinks=beside_breakaway)
     if breakaway and not marks:
         try:
@@ -196,7 +198,8 @@ def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Da
     >>> data.best_p.values.round(3)
     array([1.   , 0.575])
     """
-    checked = system.check_loads(np.atleast_1d(loads))
+    instance("system", system, MultiMode, "is not a system of service modes", "give DualMode or MultiMode")
+    checked = system.check_loads(np.atleast_1d(numbers("loads", loads)))
     p = np.sin(np.linspace(0, np.pi / 2, whole_number("points", points, "a number of points", 2))) ** 2
     delay = exact.delay(system.rates, checked[:, None], p)
     best_p, best = exact.best_assignment(system.rates, checked)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, names_of, numbers, text
+from ....reference.errors import Array, InputError, flag, names_of, numbers, text
 from ....reference.service_modes import Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.stability import check_assignment, one_load
 from ...core.options import HowPolished, Settings
+from ...core.refinement import check_refine
 from ...core.solve import Task
 from ...core.system import System
 from ...core.wanted import Wanted
@@ -236,7 +237,7 @@ class MultiMode(System):
         if p is None:
             self._two_modes("curve")
             return curve(self, loads, refine, breakaway=breakaway, **how)
-        for field, value in (("refine", refine), ("breakaway", breakaway)):
+        for field, value in (("refine", check_refine(refine) is not None), ("breakaway", flag("breakaway", breakaway))):
             if value:
                 raise InputError(field, value, "is for the best assignment at every load", "leave it out where p is given")
         return partition_curve(self, loads, p, **how)
