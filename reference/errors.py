@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-import operator
 import os
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
@@ -154,17 +154,15 @@ def whole_number(field: str, value: object, what: str, least: int = 1, most: int
 
 def chosen(field: str, index: Any, n: int) -> Any:
     """Return an index of n things: a slice, or whole numbers from -n to n - 1 as an array of one dimension; InputError on another."""
-    whole = index if isinstance(index, np.ndarray) and index.dtype.kind == "i" else None
-    try:
+    with suppress(Exception):  # the ends of a slice are no whole numbers, or an entry is none
         if isinstance(index, slice):
             index.indices(n)
             return index
-        whole = np.asarray([operator.index(i) for i in entries(index) or ()], dtype=np.intp) if whole is None else whole
-    except (TypeError, OverflowError):
-        pass
-    if whole is None or whole.ndim != 1 or (whole is not index and not whole.size) or not np.all((-n <= whole) & (whole < n)):
-        raise InputError(field, index, f"is not a list of some of {n}", f"give whole numbers from 0 to {n - 1}")
-    return whole
+        known = isinstance(index, np.ndarray) and index.dtype.kind == "i"
+        whole = index if known else np.array([whole_number(field, i, "a place", -n, n - 1) for i in listed(field, index)], dtype=np.intp)
+        if whole.ndim == 1 and np.all((-n <= whole) & (whole < n)):
+            return whole
+    raise InputError(field, index, f"is not a list of some of {n}", f"give whole numbers from 0 to {n - 1}")
 
 
 def flag(field: str, value: object) -> bool:

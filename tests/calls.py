@@ -119,6 +119,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "Pool.banks": lambda: [MM1([10.0]), MG1([5.0], 2.0)],
     "flow": lambda: [3.0, 2.0],
     "share": lambda: 0.8,
+    "MinShare.share": lambda: 0.1,
     "ParallelServers.evaluate.weights": lambda: [1.0, 1.0],
     "judge_flow.flow": lambda: [4.0, 2.0],
     "judge_share.share": lambda: [0.5, 0.5],

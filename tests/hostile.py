@@ -149,7 +149,6 @@ HOSTILE = {
     "array of records": lambda: np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
     "array of float16": lambda: np.array([1.0, 2.0], dtype=np.float16),
     "masked": lambda: np.ma.array([1.0, 2.0], mask=[True, False]),
-    "matrix": lambda: np.matrix([[1.0, 2.0]]),
     "Series": lambda: pd.Series([1.0, 2.0], index=["x", "y"]),
     "Series of text": lambda: pd.Series(["a", "b"]),
     "Series with NA": lambda: pd.Series([1, None], dtype="Int64"),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ...reference.errors import InputError
 from ..core.curve import by_role, columns_of
-from .style import COLOURS, grid, load_label, log_delay, panels, share_loads, widths
+from .style import COLOURS, curve_of, grid, load_label, log_delay, panels, share_loads, widths
 
 PANELS = (("delay", "beside"), ("ratio",), ("part",))
 STYLES = {"delay": "-", "beside": "--", "ratio": "-", "part": "-"}
@@ -38,6 +38,7 @@ def plot_dataset(data: xr.Dataset, title: str = "") -> Figure:
     InputError
         When there is nothing to draw.
     """
+    data = curve_of("data", data)
     # one number, such as the delay at the optimum, is no line
     over = next((str(data[name].dims[0]) for roles in PANELS for name in by_role(data, *roles) if data[name].dims), None)
     shown = [] if over is None else [roles for roles in PANELS if columns_of(data, roles, over)]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ...reference.errors import Array, instance, names_of, text
 from ..latency import Latency
 from ..latency.measured import Measured
-from .style import COLOURS, grid, load_label
+from .style import COLOURS, grid, headed, load_label
 
 ACROSS = 3  # panels in a row
 BEYOND = 1.2  # largest load drawn, in largest sampled loads
@@ -49,7 +49,7 @@ def _panels(servers: Sequence[tuple[Measured, int, str]], title: str, rate_unit:
     """One panel a server: its bank, its place there, its name."""
     across = min(ACROSS, len(servers))
     down = -(-len(servers) // across)
-    figure = Figure(figsize=(max(6.0, 4.2 * across), 0.8 + 3.4 * down), layout="constrained")
+    figure = headed(Figure(figsize=(max(6.0, 4.2 * across), 0.8 + 3.4 * down), layout="constrained"), title)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (bank, i, name) in zip(panels, servers, strict=False):
         plot_fit(bank, i, axes, rate_unit, delay_unit)
@@ -58,8 +58,6 @@ def _panels(servers: Sequence[tuple[Measured, int, str]], title: str, rate_unit:
         axes.set_axis_off()
     shown = {text: line for axes in panels[: len(servers)] for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=2, fontsize="small", frameon=False)
-    if title:
-        figure.suptitle(title)
     return figure
 
 

@@ -10,15 +10,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from ...reference.errors import InputError, instance
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # told apart by colour-blind readers too
+
+
+def curve_of(field: str, data: xr.Dataset, *names: str) -> xr.Dataset:
+    """Return a dataset that has variables or attributes of all names; InputError on another."""
+    instance(field, data, xr.Dataset, "is not a dataset", "give a curve")
+    for name in names:
+        if name not in data.variables and name not in data.attrs:
+            raise InputError(field, sorted(map(str, data.variables)), f"has no {name} to draw", "give a curve")
+    return data
+
+
+def headed(figure: Figure, title: str) -> Figure:
+    """Return a figure with a title, where there is one; InputError on what is no text."""
+    if instance("title", title, str, "is not text", "give some, or leave it out"):
+        figure.suptitle(title)
+    return figure
 
 
 def panels(heights: Sequence[float], size: tuple[float, float], title: str = "") -> tuple[Figure, list[Axes]]:
     """Return a figure with a title and panels, one under the other, of these relative heights."""
-    figure = Figure(figsize=size, layout="constrained")
+    figure = headed(Figure(figsize=size, layout="constrained"), title)
     axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    if title:
-        figure.suptitle(title)
     return figure, list(axes)
 
 

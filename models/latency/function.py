@@ -95,17 +95,16 @@ class Function(Latency):
             problem = f"raises {type(error).__name__}: {error}"
             raise InputError(name, getattr(self, name), problem, "write it in NumPy, for arrays of loads (..., n)") from error
 
+    @np.errstate(all="ignore")
     def _check(self) -> None:
         """Try the function at 60 loads a server, and raise InputError on what is not a convex increasing latency."""
         points = general_points(self)
-        with np.errstate(all="ignore"):
-            value = self.delay + self._tried("function", points)
-            given = None if self.derivative is None else self._tried("derivative", points)
+        value = self.delay + self._tried("function", points)
+        given = None if self.derivative is None else self._tried("derivative", points)
         for i in range(len(self)):
             check_shape(f"function, server {i}", points[:, i], value[:, i], bounded=bool(np.isfinite(self.rate[i])))
         if given is not None:
-            with np.errstate(all="ignore"):
-                true, wrong = differences(self.latency, points, self.rate)
+            true, wrong = differences(self.latency, points, self.rate)
             inner = points > 1e-3 * np.where(np.isfinite(self.rate), self.rate, 1.0)
             off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12)) + WIDER * wrong
             for k, i in np.argwhere(off & inner & np.isfinite(true)):

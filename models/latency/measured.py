@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from ...reference.errors import Array, InputError, entries, whole_number
+from ...reference.errors import Array, InputError, each_or_all, entries, whole_number
 from ...reference.queues import Operated, Operation
 from .base import ArrayLike, Latency
 from .cone import Cone
@@ -243,7 +243,7 @@ class Measured(Operated, Latency):
         names : sequence of n str
         """
         said = "its latency there is the straight line on from them, the least that convexity allows"
-        rows = zip(names, np.asarray(flow, dtype=np.float64), self.last, strict=True)
+        rows = zip(names, each_or_all("flow", flow, len(self)), self.last, strict=True)
         beyond = [(name, x, most) for name, x, most in rows if x > most * (1.0 + ROUNDING)]
         return [f"{name} carries {x:.6g}, more than any of its samples (at most {most:.6g}): {said}" for name, x, most in beyond]
 

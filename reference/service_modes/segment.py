@@ -54,13 +54,15 @@ class Segment:
 
     def rows(self, index: npt.NDArray[np.intp] | int) -> Segment:
         """Return some of the loads, or one."""
-        index = index if isinstance(index, int | np.integer) else chosen("index", index, len(self.start))
+        count = len(self.start)
+        index = index if isinstance(index, int) and -count <= index < count else chosen("index", index, count)
         return Segment(self.start[index], self.end[index], self.above[index], self.below[index])
 
     def delay(self, u: npt.ArrayLike) -> Array:
         """Mean delay at u, shape (...), or (K, ...) at K loads; infinite where a stage is full."""
         return np.asarray(self.stage_delay(u).sum(axis=-1))
 
+    @np.errstate(all="ignore")
     def stage_delay(self, u: npt.ArrayLike) -> Array:
         """Mean time of a job at each stage, shape (..., S)."""
         point = numbers("u", u)
@@ -68,6 +70,7 @@ class Segment:
         above, below = basis @ np.swapaxes(self.above, -1, -2), basis @ np.swapaxes(self.below, -1, -2)
         return np.asarray(np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0))
 
+    @np.errstate(all="ignore")
     def assignment(self, u: npt.ArrayLike) -> Array:
         """Parts (p, 1 - p) at u, each to full accuracy, shape (..., 2)."""
         point = numbers("u", u)[..., None]

@@ -212,6 +212,7 @@ def stable_point(modes: Modes, load: float) -> StablePoint:
 
 
 @of_modes
+@np.errstate(all="ignore")
 def is_stable(modes: Modes, load: float, assignment: npt.ArrayLike, partition: npt.ArrayLike) -> bool:
     """Whether every queue is stable, load p_m < share_sm rate_sm: condition (1) of Jeff and Modiano, for the modes that get jobs.
 

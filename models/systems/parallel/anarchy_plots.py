@@ -10,9 +10,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ....reference.errors import instance
 from ....reference.parallel.worst_case import WorstCase
-from ...frontend.style import COLOURS, grid, over_load, panels
-from .plots import plot_price_of_anarchy
+from ...frontend.style import COLOURS, curve_of, grid, over_load, panels
+from .plots import named_curves, plot_price_of_anarchy
 
 STRATEGIES = {"llf": "largest latency first", "scale": "the optimum, scaled down"}
 
@@ -37,6 +38,7 @@ def plot_anarchy(
     -------
     matplotlib.figure.Figure
     """
+    others = named_curves(others)
     heights, size = ((3, 3, 2), (8.0, 11.0)) if others else ((3, 2), (8.0, 8.0))
     figure, axes = panels(heights, size, title)
     plot_players(players, axes[0], found)
@@ -48,7 +50,7 @@ def plot_anarchy(
 
 def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -> None:
     """Draw the price of anarchy of K players over the load, with the worst load and what the paper's rule finds."""
-    data = data.sortby("load")
+    data = curve_of("players", data, "load", "players", "price_of_anarchy", "total_rate").sortby("load")
     shown = [k for k in data["players"].values if k != 1]
     for i, k in enumerate(shown):
         alone = math.isinf(k)
@@ -56,6 +58,7 @@ def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -
         label = "selfish users" if alone else f"{k:g} players"
         axes.plot(data["load"], data["price_of_anarchy"].sel(players=k), color=colour, linewidth=2.0 if alone else 1.2, label=label)
     if found is not None:
+        instance("found", found, WorstCase, "is no worst case", "give what worst_case() returns")
         where = f"load {found.load:.4g}" if found.load < data.attrs["total_rate"] else "saturation"
         axes.plot(found.load, found.poa, "o", color=COLOURS[0], zorder=5, label=f"worst case {found.poa:.4g}, {where}")
         if found.candidate_poa < found.poa * (1 - 1e-6):
@@ -67,7 +70,7 @@ def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -
 
 def plot_control(data: xr.Dataset, axes: Axes) -> None:
     """Draw the mean delay over the optimum's against the part of the load under control."""
-    data = data.sortby("fraction")
+    data = curve_of("control", data, "fraction", "strategy", "ratio", "price_of_optimum", "load").sortby("fraction")
     parts = data["fraction"].values
     for i, strategy in enumerate(data["strategy"].values):
         style = ("-", "--")[i % 2]

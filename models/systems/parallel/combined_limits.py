@@ -43,6 +43,7 @@ class CombinedLimits(Limits):
     linear: tuple[LinearLimit, ...]
     rows: tuple[npt.NDArray[np.intp], ...]
 
+    @np.errstate(all="ignore")
     def shadow_prices(self, at: Array, flow: Array, price: float, row_prices: Array) -> tuple[ShadowPrice, ...]:
         """Return the shadow price of every limit; a server's bound is priced at the tightest limit on it.
 
@@ -73,6 +74,7 @@ class CombinedLimits(Limits):
         return tuple(out)
 
 
+@np.errstate(all="ignore")  # limits may be as large as floats are
 def combine_limits(limits: Sequence[Limit], bank: Latency, load: float) -> CombinedLimits:
     """Return the limits as one; what every split keeps is left out of the rows.
 

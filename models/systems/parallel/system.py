@@ -319,6 +319,7 @@ class ParallelServers(System):
 
     def unit(self, load: float) -> float:
         """Unit of time that the solver works in, so that seconds and milliseconds are the same problem."""
+        load = self.check_load(load)
         finite = self.bank.rate[np.isfinite(self.bank.rate)]
         return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / load
 
@@ -369,5 +370,5 @@ class ParallelServers(System):
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
         """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
         no_limits(how)
-        own = (self.names, "equilibrium", self.unit(self.check_load(load)), Wanted.of(how), how.get("polish", True))
+        own = (self.names, "equilibrium", self.unit(load), Wanted.of(how), how.get("polish", True))
         return Task(Followers(self.bank, *own, self._kinds.setdefault("", {})), how)  # type: ignore[arg-type]

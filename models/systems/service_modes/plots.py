@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...core.curve import columns_of
-from ...frontend.style import COLOURS, grid, load_label, log_delay, mark, over_load, panels, share_loads
+from ...frontend.style import COLOURS, curve_of, grid, load_label, log_delay, mark, over_load, panels, share_loads
 
 JUMP = 0.02  # of p between neighbouring loads
 SHOWN = 12.0  # delays above so many times the least are left out: they grow without bound at the ends of the stable interval
@@ -39,6 +39,7 @@ def plot_dual_mode(data: xr.Dataset, profile: xr.Dataset, title: str = "") -> Fi
 
 def plot_profile(profile: xr.Dataset, axes: Axes) -> None:
     """Draw the delay under the best partition against p, one line a load, the least one marked."""
+    profile = curve_of("profile", profile, "load", "p", "delay", "best_p", "best_delay")
     for i, load in enumerate(profile["load"].values):
         row = profile.sel(load=load)
         colour, values = COLOURS[i % len(COLOURS)], row["delay"].values
@@ -53,7 +54,7 @@ def plot_profile(profile: xr.Dataset, axes: Axes) -> None:
 
 def plot_assignment(data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], label: str | None = None) -> None:
     """Draw the best p against load; where it jumps, the line is broken."""
-    data = data.sortby("load")
+    data = curve_of("data", data, "load", "p").sortby("load")
     load, p = data["load"].values, data["p"].values
     jump = data.attrs.get("breakaway_load")
     if jump is not None:
