@@ -56,6 +56,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+SMALLEST, LARGEST = 5e-324, float(np.finfo(float).max)
 LEAST = 1e-300  # of a load or a rate: what is below has no inverse, or none of its parts, in floats
 PLAIN = frozenset({float, int, np.float64, np.int64})  # types of numbers that are nothing but numbers
 
@@ -137,12 +138,17 @@ def one_number(field: str, value: object) -> float:
     return float(array)
 
 
-def above_zero(field: str, value: object, remedy: str, least: float = 0.0) -> float:
-    """Return `value` as a float; InputError unless it is a finite number above 0, or `least`."""
+def within(field: str, value: object, low: float, high: float, problem: str, remedy: str) -> float:
+    """Return `value` as a float; InputError unless it is a number from `low` to `high`."""
     number = one_number(field, value)
-    if not least < number < np.inf:
-        raise InputError(field, value, "is not a finite number above 0", remedy)
+    if not low <= number <= high:
+        raise InputError(field, value, problem, remedy)
     return number
+
+
+def above_zero(field: str, value: object, remedy: str, least: float = SMALLEST) -> float:
+    """Return `value` as a float; InputError unless it is a finite number above 0, or from `least`."""
+    return within(field, value, least, LARGEST, "is not a finite number above 0", remedy)
 
 
 def whole_number(field: str, value: object, what: str, least: int = 1, most: int = 1_000_000) -> int:
@@ -186,7 +192,7 @@ def one_of(field: str, value: object, choices: Collection[str], problem: str, er
     return str(value)
 
 
-def instance(field: str, value: object, kind: type[Given], problem: str, remedy: str) -> Given:
+def instance(field: str, value: object, kind: type[Any], problem: str, remedy: str) -> Any:
     """Return `value`, an object of a class; InputError on another."""
     if not isinstance(value, kind):
         raise InputError(field, value, problem, remedy)
@@ -263,7 +269,7 @@ def together(given: Mapping[str, Any]) -> None:
     try:
         np.broadcast_shapes(*shapes.values())
     except ValueError:
-        field, value = next(reversed(given.items()))
+        field, value = next(reversed(list(given.items())))
         raise InputError(field, value, f"does not fit the others: shapes are {shapes}", "give arrays of one shape") from None
 
 

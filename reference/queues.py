@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property, wraps
+from inspect import unwrap
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -45,21 +46,12 @@ class Operation(NamedTuple):
 
 
 BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")  # methods that are infinite from the rate on
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("latency", "marginal"), ("flow", "spare")),
-    **dict.fromkeys(("potential", "latency_slope", "marginal_slope", "rate_slope", "spare_capacity"), ("flow",)),
-    **{f"inverse_{price}": (price,) for price in ("latency", "marginal")},
-    **dict.fromkeys(("at_latency", "at_marginal"), ("excess",)),
-    "at_player": ("excess", "players"),
-    "overshoot": ("price", "flow", "least", "most"),
-    "farther": ("delay",),
-    "take": ("index",),
-    "caveats": ("flow", "names"),
-    "touching": ("points",),
-    "scaled": ("rate", "time"),
-    "in_unit": ("unit",),
+GUARDED = {
+    *BOUNDED,
+    *("spare_capacity", "rate_slope", "overshoot", "inverse_latency", "inverse_marginal", "at_latency", "at_marginal", "at_player"),
+    *("take", "farther", "scaled", "in_unit", "touching", "caveats"),
 }
-"""Arguments of the methods of banks: numbers of every server, but for those of `CHECKS`."""
+"""Methods of banks that take numbers of every server, or what `CHECKS` names."""
 
 
 def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
@@ -82,9 +74,9 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
     return bounded
 
 
-def _guarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> Callable[..., Any]:
     """Return a method of a bank that takes numbers alone that fit its servers, and computes with any of them without a warning."""
-    fields, compute = FIELDS[name], _infinite_when_full(method) if name in BOUNDED else method
+    compute = _infinite_when_full(method) if name in BOUNDED else method
 
     @wraps(method)
     def guarded(self: Queue, *given: Any, **named: Any) -> Any:
@@ -96,9 +88,7 @@ def _guarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         n = np.size(self.rate)
         given = (*(_fitting(field, value, n) for field, value in zip(fields, given, strict=False)), *given[len(fields) :])
         named = {field: _fitting(field, value, n) for field, value in named.items()}
-        together(
-            {field: v for field, v in (*zip(fields, given, strict=False), *named.items()) if isinstance(v, np.ndarray) and v.dtype.char == "d"}
-        )
+        together({**dict(zip(fields, given, strict=False)), **named})
         with np.errstate(all="ignore"):
             return compute(self, *given, **named)
 
@@ -108,7 +98,7 @@ def _guarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 def _plain(value: Any) -> bool:
     """Whether a value needs no look: an array of floats, or a number of players."""
     kind = type(value)
-    return value.dtype.char == "d" if kind is np.ndarray else kind is float and value >= 1.0  # type: ignore[no-any-return]
+    return value.dtype.char == "d" if kind is np.ndarray else kind is float and value >= 1.0
 
 
 def _fitting(field: str, value: Any, n: int) -> Any:
@@ -379,10 +369,11 @@ class Queue(ABC):
         return [name for name in vars(self) if not isinstance(getattr(type(self), name, None), cached_property)]
 
 
-def _guard(family: type[Queue]) -> None:
-    for name in FIELDS.keys() & vars(family).keys():
+def _guard(family: type[Any]) -> None:
+    for name in GUARDED & vars(family).keys():
+        first = unwrap(next(vars(c)[name] for c in reversed(family.__mro__) if name in vars(c))).__code__
         if not getattr(vars(family)[name], "__isabstractmethod__", False):
-            setattr(family, name, _guarded(name, vars(family)[name]))
+            setattr(family, name, _guarded(name, vars(family)[name], first.co_varnames[1 : first.co_argcount]))
 
 
 _guard(Queue)

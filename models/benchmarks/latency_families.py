@@ -15,7 +15,7 @@ from ..core.errors import NotCertifiedError
 from ..core.progress import track
 from ..frontend.tables import table
 from ..latency import Latency, families
-from ..systems.parallel.curve import GOALS
+from ..systems.parallel.prices import GOALS
 from ..systems.parallel.system import ParallelServers
 from .report import Asked, Report, timed
 

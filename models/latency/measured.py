@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from ...reference.errors import Array, InputError, each_or_all, entries, whole_number
+from ...reference.errors import Array, InputError, chosen, each_or_all, entries, whole_number
 from ...reference.queues import Operated, Operation
 from .base import ArrayLike, Latency
 from .cone import Cone
@@ -224,14 +224,14 @@ class Measured(Operated, Latency):
 
     def residuals(self, server: int) -> Array:
         """Latencies of a server's samples less those of the fit at their loads, shape (m,)."""
-        one = self.take([server])
+        one = self.take(chosen("server", [server], len(self)))
         load, latency = one.samples[0]
         return np.asarray(latency - (one.latency(load[:, None]) - one.delay)[:, 0])
 
     def outliers(self, server: int) -> npt.NDArray[np.bool_]:
         """Which samples of a server are farther from the fit than 4 robust spreads, and than 1 % of it, which can be the fit's own error."""
-        off, one = self.residuals(server), self.take([server])
-        latency = one.samples[0][1]
+        one = self.take(chosen("server", [server], len(self)))
+        off, latency = one.residuals(0), one.samples[0][1]
         return np.asarray(np.abs(off) > np.maximum(FAR * one.spread[0], OWN * np.abs(latency - off)))
 
     def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..composed import View, as_queue
-from ..errors import Array, InputError, first_bad, numbers, one_number, one_of
+from ..errors import Array, InputError, first_bad, numbers, one_number, one_of, within
 from ..queues import ArrayLike, Operation, Queue
 from ..sums import exact_sum
 from .optimum_equilibrium import check_one_load, equilibrium, optimum
@@ -103,11 +103,12 @@ class Led(View):
         return (value + self.base,) if kind == "rate" else (value,)
 
 
+NO_PART = ("is not a part of the load", "give a number from 0 to 1")
+
+
 def check_fraction(fraction: float) -> float:
     """Return the fraction as a float; InputError on one that is not between 0 and 1."""
-    value = one_number("fraction", fraction)
-    _check_parts("fraction", np.asarray(value))
-    return value
+    return within("fraction", fraction, 0, 1, *NO_PART)
 
 
 def check_strategy(strategy: str) -> Strategy:
@@ -211,9 +212,5 @@ def check_fractions(fractions: npt.ArrayLike) -> Array:
     array = numbers("fractions", fractions)
     if array.ndim != 1 or array.size == 0:
         raise InputError("fractions", array.tolist(), "is not a list of fractions", "give one or more numbers from 0 to 1")
-    _check_parts("fractions", array)
+    first_bad("fractions", array, (array >= 0) & (array <= 1), *NO_PART)
     return array
-
-
-def _check_parts(field: str, array: Array) -> None:
-    first_bad(field, array, (array >= 0) & (array <= 1), "is not a part of the load", "give a number from 0 to 1")

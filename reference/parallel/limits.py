@@ -125,7 +125,7 @@ def _rows(matrix: npt.ArrayLike, bound: npt.ArrayLike, n: int) -> tuple[Array, A
     side = np.atleast_1d(numbers("bound", bound))
     rows = numbers("matrix", matrix)
     rows = rows.reshape(-1, n) if rows.size % n == 0 else rows
-    if rows.shape != (side.size, n):
+    if rows.shape != (*side.shape, n):
         raise InputError(
             "matrix", rows.tolist(), f"is not {side.size} rows of {n} numbers", "give a row for each bound, with one number a server"
         )

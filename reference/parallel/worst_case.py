@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..composed import as_queue
-from ..errors import Array, InputError, LoadError, one_number
+from ..errors import LARGEST, Array, InputError, LoadError, one_number, within
 from ..queues import Queue
 from .optimum_equilibrium import check_load, equilibrium, optimum
 from .saturation import Saturation, saturation
@@ -150,11 +150,7 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
 
 def check_gap(gap: float) -> float:
     """Return the gap as a float; InputError on one that is not finite, or not above rounding error."""
-    value = one_number("gap", gap)
-    if isinstance(gap, bool) or not 1e-11 <= value < np.inf:
-        problem = "is not a finite number above rounding error"
-        raise InputError("gap", gap, problem, "give a relative distance such as 1e-8")
-    return value
+    return within("gap", gap, 1e-11, LARGEST, "is not a finite number above rounding error", "give a relative distance such as 1e-8")
 
 
 def evaluate(queue: Queue, load: Array) -> Points:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LEAST, Array, InputError, above_zero, first_bad, numbers, one_number, takes
+from ..errors import LEAST, Array, InputError, above_zero, first_bad, numbers, takes, within
 from ..queues import store
 
 
@@ -97,10 +97,8 @@ class Canonical:
 
     def __post_init__(self) -> None:
         mu0, K = check_capacities(self.mu0, self.K)
-        store(self, mu0=mu0, K=K, f1=one_number("f1", self.f1), f2=one_number("f2", self.f2))
-        for field, value in (("f1", self.f1), ("f2", self.f2)):
-            if not 0 <= value <= 1:
-                raise InputError(field, value, "is not a part of the work", "give a number from 0 to 1")
+        what = ("is not a part of the work", "give a number from 0 to 1")
+        store(self, mu0=mu0, K=K, f1=within("f1", self.f1, 0, 1, *what), f2=within("f2", self.f2, 0, 1, *what))
         if self.f1 == self.f2:
             raise InputError("f", (self.f1, self.f2), "the two modes are the same", "use the tunable-mode system with this one f")
         if self.f1 > self.f2:

@@ -70,8 +70,8 @@ def partition(modes: Modes, load: float, p: npt.ArrayLike) -> Partition:
     array([[0.2732, 0.7268],
            [0.5563, 0.4437]])
     """
-    parts = check_assignment(modes, one_load(modes, load), p)
-    return divide(modes, load, parts)
+    load = one_load(modes, load)
+    return divide(modes, load, check_assignment(modes, load, p))
 
 
 def divide(modes: Modes, load: float, parts: Array) -> Partition:

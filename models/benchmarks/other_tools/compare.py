@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ....reference.errors import InputError
+from ....reference.errors import LARGEST, SMALLEST, within
 from ...core.progress import track
 from ..report import repeated, timed
 from .answer import Answer, Skipped, judge
@@ -78,8 +78,7 @@ def compare(cases: Sequence[Callable[[], Case]] = CASES, methods: Mapping[str, M
     >>> all(abs(row.error) < 1e-6 for row in rows)
     True
     """
-    if not 0 < limit < math.inf:
-        raise InputError("limit", limit, "is not a time", "give seconds above 0")
+    within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")
     pairs = [(make(), name) for make in cases for name in methods]
     return (ask(case, name, methods[name], limit) for case, name in track(pairs, "methods on systems"))
 

@@ -13,7 +13,7 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from ....reference.errors import InputError
+from ....reference.errors import LARGEST, SMALLEST, one_of, whole_number, within
 from ...core.progress import track
 from ...core.run import Run, run
 from ...core.solvers import takes
@@ -135,17 +135,11 @@ def _judge(task: Task) -> Judged:
 
 
 def _check(sizes: Sequence[int] | None, loads: Sequence[float], solvers: Sequence[str] | None, settings: str, limit: float) -> None:
-    installed = cp.installed_solvers()
     for i, size in enumerate(sizes or ()):
-        if isinstance(size, bool) or not isinstance(size, int) or size < 2:
-            raise InputError(f"sizes[{i}]", size, "is not a number of servers to split over", "give a whole number from 2 on")
+        whole_number(f"sizes[{i}]", size, "a number of servers to split over", 2)
     for i, load in enumerate(loads):
-        if not 0 < load < 1:
-            raise InputError(f"loads[{i}]", load, "is not a part of the largest load", "give a number between 0 and 1")
+        within(f"loads[{i}]", load, SMALLEST, math.nextafter(1, 0), "is not a part of the largest load", "give a number between 0 and 1")
     for i, name in enumerate(solvers or ()):
-        if name not in installed:
-            raise InputError(f"solvers[{i}]", name, "is not a solver that CVXPY finds", f"use some of {', '.join(installed)}")
-    if settings not in SETTINGS:
-        raise InputError("settings", settings, "is not a name of settings", f"use {' or '.join(SETTINGS)}")
-    if not limit > 0:
-        raise InputError("limit", limit, "is not a time", "give seconds above 0")
+        one_of(f"solvers[{i}]", name, cp.installed_solvers(), "is not a solver that CVXPY finds")
+    one_of("settings", settings, SETTINGS, "is not a name of settings")
+    within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")

@@ -14,7 +14,21 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, each_or_all, entries, first_bad, flag, instance, numbers, one_number, text
+from ....reference.errors import (
+    LARGEST,
+    Array,
+    InputError,
+    each_or_all,
+    entries,
+    first_bad,
+    flag,
+    instance,
+    listed,
+    numbers,
+    one_number,
+    text,
+    within,
+)
 from ....reference.mg1 import MM1
 from ...core.registry import Registry
 from ...latency.base import Latency
@@ -276,9 +290,8 @@ class Budget(Limit):
         """See `Limit.linearise`."""
         price = _each(self.price, "Budget.price", len(bank), 0.0, math.inf)
         first_bad("Budget.price", price, np.isfinite(price), "is not finite", "give money per job")
-        money = one_number("Budget.at_most", self.at_most)
-        if not (money >= 0 and math.isfinite(money)):
-            raise InputError("Budget.at_most", self.at_most, "is not an amount of money", "give money per unit of time, 0 or more")
+        remedy = "give money per unit of time, 0 or more"
+        money = within("Budget.at_most", self.at_most, 0, LARGEST, "is not an amount of money", remedy)
         return LinearLimit(price, money, "budget")
 
 
@@ -301,9 +314,8 @@ class GroupShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        chosen, n = numbers("GroupShare.servers", self.servers), len(bank)
-        if chosen.ndim != 1 or not chosen.size:
-            raise InputError("GroupShare.servers", self.servers, "is not a list of servers", "give indices such as [0, 2]")
+        n = len(bank)
+        chosen = numbers("GroupShare.servers", listed("GroupShare.servers", self.servers))
         fits = (chosen >= 0) & (chosen < n) & (chosen == np.floor(chosen))
         first_bad("GroupShare.servers", chosen, fits, "is not a server", f"give an index from 0 to {n - 1}")
         share = float(_each(self.at_most, "GroupShare.at_most", 1, 0.0, 1.0)[0])

@@ -119,7 +119,7 @@ def test_geometric_mean_is_shifted():
     [
         ({"sizes": [1]}, r"^sizes\[0\] = 1: is not a number of servers to split over"),
         ({"loads": [0.5, 1.0]}, r"^loads\[1\] = 1.0: is not a part of the largest load"),
-        ({"solvers": ["GUROBY"]}, r"^solvers\[0\] = 'GUROBY': is not a solver that CVXPY finds; use some of .*CLARABEL"),
+        ({"solvers": ["GUROBY"]}, r"^solvers\[0\] = 'GUROBY': is not a solver that CVXPY finds; use .*CLARABEL"),
         ({"settings": "best"}, r"^settings = 'best': is not a name of settings; use own or sojourn"),
         ({"limit": 0}, r"^limit = 0: is not a time"),
     ],
