@@ -158,6 +158,11 @@ def whole_number(field: str, value: object, what: str, least: int = 1, most: int
     return int(value)
 
 
+def seed_of(seed: object) -> int:
+    """Return the seed of random numbers; InputError on what is none."""
+    return whole_number("seed", seed, "a seed", 0, 2**63 - 1)
+
+
 def chosen(field: str, index: Any, n: int) -> Any:
     """Return an index of n things: a slice, or whole numbers from -n to n - 1 as an array of one dimension; InputError on another."""
     with suppress(Exception):  # the ends of a slice are no whole numbers, or an entry is none

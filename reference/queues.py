@@ -80,7 +80,8 @@ def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> 
 
     @wraps(method)
     def guarded(self: Queue, *given: Any, **named: Any) -> Any:
-        if not named and given and all(map(_plain, given)):  # as the library itself calls: what does not fit raises
+        # as the library itself calls, without a look: what does not fit raises
+        if not named and given and _plain(given[0]) and (len(given) == 1 or all(map(_plain, given[1:]))):
             try:
                 return compute(self, *given)
             except (TypeError, ValueError):

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ...reference import service_modes as exact
-from ...reference.errors import Array, whole_number
+from ...reference.errors import Array, seed_of, whole_number
 from ...reference.service_modes import Modes
 from ..core.errors import NotCertifiedError
 from ..core.progress import track
@@ -104,7 +104,7 @@ def traps(systems: int = 1000, seed: int = 2348) -> Traps:
     >>> traps(systems=3).wrong("semidefinite program")
     0
     """
-    systems, seed = whole_number("systems", systems, "a number of systems"), whole_number("seed", seed, "a seed", 0)
+    systems, seed = whole_number("systems", systems, "a number of systems"), seed_of(seed)
     excess: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}
     for i in track(range(systems), "systems"):

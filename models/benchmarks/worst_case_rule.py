@@ -22,7 +22,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ...reference.composed import Pool
-from ...reference.errors import Array, whole_number
+from ...reference.errors import Array, seed_of, whole_number
 from ...reference.mg1 import MD1, MG1, MM1
 from ...reference.parallel.worst_case import WorstCase, worst_case
 from ...reference.queues import Queue
@@ -108,7 +108,7 @@ def gallery(systems: int = 200, seed: int = 0) -> list[Failure]:
     list of Failure
         One a family. None failed says nothing of larger systems.
     """
-    systems, seed = whole_number("systems", systems, "a number of systems"), whole_number("seed", seed, "a seed", 0)
+    systems, seed = whole_number("systems", systems, "a number of systems"), seed_of(seed)
     rng = np.random.default_rng(seed)
     drawn = [_draw(rng) for _ in range(systems)]
     return [_search(name, drawn) for name in track(list(FAMILIES), "families")]

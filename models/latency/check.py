@@ -9,7 +9,7 @@ import numpy as np
 from rich.table import Table
 
 from ...reference import checks
-from ...reference.errors import Array, InputError, flag, instance, whole_number
+from ...reference.errors import Array, InputError, flag, instance, seed_of
 from ...reference.queues import whole
 from . import check_cones, check_numbers
 from .base import Latency
@@ -132,7 +132,7 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
     """
     instance("bank", bank, Latency, "is not a bank with cones", "make its class a subclass of sojourn.models.Latency")
     found, first, bank, throw = [], None, whole(bank), flag("throw", throw)
-    points = check_numbers.random_loads(bank, np.random.default_rng(whole_number("seed", seed, "a seed", 0)))
+    points = check_numbers.random_loads(bank, np.random.default_rng(seed_of(seed)))
     for name, look in PROPERTIES.items():
         try:
             with np.errstate(all="ignore"):

@@ -45,7 +45,7 @@ class ParallelServers(System):
     *servers : Latency
         Banks of one or more families, such as `MM1`, `MD1`, `MG1`; n servers in all.
     names : sequence of str, optional
-        One a server, all different; by default ``server 1``, ``server 2``, ...
+        One a server, all different, in a list or an array; by default ``server 1``, ``server 2``, ...
     time_unit : str, default "s"
         Written on tables, plots and files; the numbers are in whatever unit the rates and delays share.
 

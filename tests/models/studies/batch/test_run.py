@@ -177,7 +177,7 @@ def test_names_and_units_of_any_kind(names, tmp_path):
     (SYSTEMS, [1.0, np.nan], {}, LoadError, r"^loads\[1\] = nan: is not a finite number"),
     (SYSTEMS, [1.0, -1.0], {}, LoadError, r"^loads\[1\] = -1.0: there is nothing to split"),
     (SYSTEMS, [0.5, 1.0], {"relative": True}, LoadError, r"^loads\[1\] = 1.0: is not a part of the largest load"),
-    (SYSTEMS, LOADS, {"relative": "yes"}, InputError, r"^relative = 'yes': is not True or False"),
+    (SYSTEMS, LOADS, {"relative": "yes"}, InputError, r"^relative = 'yes': is neither true nor false"),
     (SYSTEMS, LOADS, {"wich": "optimum"}, TypeError, "'wich'; did you mean which"),
     (SYSTEMS, LOADS, {"p": 0.5}, TypeError, "'p'; the options are"),
     (SYSTEMS, LOADS, {"which": "best"}, InputError, r"^which = 'best'"),

@@ -67,9 +67,9 @@ def test_names_are_shown():
     (lambda: TunableMode(1.0, np.nan), r"^K = nan: is not a finite number above 0"),
     (lambda: MultiMode([1.0, 2.0]), r"^rate = \[1\.0, 2\.0\]: is not an array of stages by modes"),
     (lambda: MultiMode([[1.0, 2.0], [1.0]]), r"^rate = .*: is not made of numbers"),
-    (lambda: MultiMode([[1.0, 2.0]], modes=3), r"^modes = 3: is not a list of 2 different names"),
-    (lambda: MultiMode([[1.0, 2.0]], modes=["a"]), r"^modes = \['a'\]: is not a list of 2 different names"),
-    (lambda: MultiMode([[1.0, 2.0]], modes=["a", "a"]), r"is not a list of 2 different names; give one name a mode"),
+    (lambda: MultiMode([[1.0, 2.0]], modes=3), r"^modes = 3: is not a list of 2 names"),
+    (lambda: MultiMode([[1.0, 2.0]], modes=["a"]), r"^modes = \['a'\]: is not a list of 2 names"),
+    (lambda: MultiMode([[1.0, 2.0]], modes=["a", "a"]), r"is the name of mode 1 too; give every mode its own name"),
 ])  # fmt: skip
 def test_bad_systems_are_named(make, message):
     with pytest.raises(InputError, match=message):
