@@ -232,7 +232,7 @@ def names_of(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
     for i, name in enumerate(given):
         first = seen.setdefault(text(f"{field}[{i}]", name), i)
         if first != i:
-            raise InputError(f"{field}[{i}]", name, f"is the name of {word} {first + 1} too", f"give every {word} its own name")
+            raise InputError(f"{field}[{i}]", name, f"is {field}[{first}] too", f"give every {word} its own name")
     return tuple(seen)
 
 

@@ -45,18 +45,22 @@ def load_scenario(scenario: str | Path) -> Scenario[Any]:
     >>> load_scenario("scenario-1").system
     ParallelServers(3 servers, total rate 380)
     """
-    path = a_path("scenario", scenario)
-    text, name = str(scenario), path.stem
+    text = scenario if isinstance(scenario, str) else str(a_path("scenario", scenario))
+    path = Path(text)
     texts = built_in()
     for full in (text, f"scenario-{text}"):
         if full in texts:
             return parse(texts[full], full)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        there = False
+    if not there:
         near = difflib.get_close_matches(text, names(), 1)
         remedy = f"did you mean {near[0]}?" if near else f"give a TOML file or one of {', '.join(names())}"
         raise ScenarioError("scenario", text, "is neither a file nor a built-in scenario", remedy)
     try:
-        return parse(path.read_text(encoding="utf-8"), name, path.parent)
+        return parse(path.read_text(encoding="utf-8"), path.stem, path.parent)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError("scenario", text, f"cannot be read ({error})", "give a text file in UTF-8") from None
 

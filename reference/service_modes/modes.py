@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LEAST, Array, InputError, above_zero, first_bad, numbers, takes, within
+from ..errors import LEAST, Array, InputError, above_zero, numbers, takes, within
 from ..queues import store
 
 
@@ -123,10 +123,10 @@ class Canonical:
         balanced = 1 / (self.K + 1)
         return "local" if self.f1 > balanced else "cloud" if self.f2 < balanced else None
 
+    @np.errstate(all="ignore")
     def local_part(self, p: npt.ArrayLike) -> Array:
         """f(p) = p f1 + (1 - p) f2: part of the work done locally when mode 1 gets the part p of the jobs."""
         share = numbers("p", p)
-        first_bad("p", share, (share >= 0) & (share <= 1), "is not a part of the jobs", "give a number from 0 to 1")
         return share * self.f1 + (1 - share) * self.f2
 
 

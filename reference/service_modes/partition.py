@@ -166,6 +166,7 @@ class Decomposition:
 
 
 @of_canonical
+@np.errstate(all="ignore")
 def decompose(system: Canonical, load: npt.ArrayLike, p: npt.ArrayLike) -> Decomposition:
     """Return the two parts of the delay; they add up to `delay` inside the stable interval.
 

@@ -98,6 +98,8 @@ def _named(systems: Any) -> tuple[list[str], list[System]]:
         raise InputError("systems", systems, "is one system", "give a list of systems, or use its curve(loads)")
     given: list[tuple[str, System]] = []
     try:
+        if isinstance(systems, str):
+            raise TypeError
         for name, system in systems.items() if isinstance(systems, Mapping) else ((f"system {i + 1}", s) for i, s in enumerate(systems)):
             kind_of(system, f"systems[{name!r}]")
             given.append((str(name), system))

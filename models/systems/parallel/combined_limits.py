@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ....reference.errors import Array, InputError
 from ....reference.parallel.limits import SLACK, cheapest
 from ...latency.base import Latency
-from .limits import Limit, LinearLimit
+from .limits import Limit, LinearLimit, limits_of
 from .solution import ShadowPrice
 from .splits import Limits, clip, total
 
@@ -83,7 +83,7 @@ def combine_limits(limits: Sequence[Limit], bank: Latency, load: float) -> Combi
     InputError
         On something that is not a limit, a limit that does not fit, or limits that no split keeps, with those that are in each other's way.
     """
-    linear = tuple(limit.linearise(bank, load).checked(len(bank)) for limit in limits)
+    linear = tuple(limit.linearise(bank, load).checked(len(bank)) for limit in limits_of(limits))
     least, most = _box(linear, bank)
     _check_box(linear, bank, least, most, load)
     matrix, bound = _rows(linear, len(bank))

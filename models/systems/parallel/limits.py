@@ -23,7 +23,6 @@ from ....reference.errors import (
     first_bad,
     flag,
     instance,
-    listed,
     numbers,
     one_number,
     text,
@@ -314,17 +313,17 @@ class GroupShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        n = len(bank)
-        chosen = numbers("GroupShare.servers", listed("GroupShare.servers", self.servers))
+        chosen, n = numbers("GroupShare.servers", self.servers), len(bank)
+        if chosen.ndim != 1 or not chosen.size:
+            raise InputError("GroupShare.servers", self.servers, "is not a list of servers", "give indices such as [0, 2]")
         fits = (chosen >= 0) & (chosen < n) & (chosen == np.floor(chosen))
         first_bad("GroupShare.servers", chosen, fits, "is not a server", f"give an index from 0 to {n - 1}")
         share = float(_each(self.at_most, "GroupShare.at_most", 1, 0.0, 1.0)[0])
         return LinearLimit(np.isin(np.arange(n), chosen) * 1.0, share * load, self.name, load, share)
 
 
-def limits_of(how: Mapping[str, Any]) -> tuple[Limit, ...]:
-    """Return the limits among options; InputError on something that is no limit."""
-    given = how.get("subject_to")
+def limits_of(given: object) -> tuple[Limit, ...]:
+    """Return limits, given as ``subject_to``; InputError on something that is no limit."""
     limits = [] if given is None else entries(given)
     if limits is None:
         raise InputError("subject_to", given, "is not a list of limits", "write subject_to=[MaxShare(0.5)]")
@@ -341,7 +340,7 @@ SELFISH = (
 
 def no_limits(how: Mapping[str, Any], why: tuple[str, str] = SELFISH) -> None:
     """Raise InputError on side constraints of something that has none, by default since selfish users take part in it."""
-    if limits_of(how):
+    if limits_of(how.get("subject_to")):
         raise InputError("subject_to", how["subject_to"], *why)
 
 

@@ -354,7 +354,7 @@ class ParallelServers(System):
 
     def _question(self, goal: Goal, load: float, players: float, how: How) -> Split:
         check_goal(goal)
-        load, players, limits = self.check_load(load), check_players(players), limits_of(how)
+        load, players, limits = self.check_load(load), check_players(players), limits_of(how.get("subject_to"))
         if goal == "equilibrium":
             no_limits(how)
         own = (self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True))

@@ -56,10 +56,10 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
 
 def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
     """Largest price of anarchy over all loads, with a certificate; see `ParallelServers.worst_case`."""
-    check_how("worst_case", how)
     no_limits(how)
     wanted, queue = how.get("gap"), system.bank
     gap = check_gap(GAP if wanted is None else wanted)
+    check_how("worst_case", how)
     end = saturation(queue) if up_to is None else None
     last = last_load(queue, up_to, end)
     starts = system.thresholds()

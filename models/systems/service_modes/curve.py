@@ -16,7 +16,7 @@ from ....reference.service_modes.stability import check_assignment
 from ...core import curve as driver
 from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
 from ...core.errors import NotCertifiedError
-from .system import MultiMode
+from ...frontend.kinds import kind_named
 
 if TYPE_CHECKING:
     from ...core.curve import Sweep
@@ -198,7 +198,7 @@ def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Da
     >>> data.best_p.values.round(3)
     array([1.   , 0.575])
     """
-    instance("system", system, MultiMode, "is not a system of service modes", "give DualMode or MultiMode")
+    instance("system", system, kind_named("dual_mode").system, "is not a system of service modes", "give DualMode or MultiMode")
     checked = system.check_loads(np.atleast_1d(numbers("loads", loads)))
     p = np.sin(np.linspace(0, np.pi / 2, whole_number("points", points, "a number of points", 2))) ** 2
     delay = exact.delay(system.rates, checked[:, None], p)

@@ -99,7 +99,7 @@ def test_unit_of_time_is_only_a_unit(bank, unit):
 
 @pytest.mark.parametrize("name", ["MM1", "MD1", "MG1"])
 def test_form_that_there_is_not_is_refused_with_those_that_there_are(name):
-    with pytest.raises(InputError, match=rf"form = 'sqrt': is not a way to write {name}; use one of inv_pos, quad_over_lin"):
+    with pytest.raises(InputError, match=rf"form = 'sqrt': is not a way to write {name}; use inv_pos or quad_over_lin"):
         BANKS[name].total_cone(cp.Variable(3), "sqrt")
     with pytest.raises(InputError, match="form = 'sqrt'"):
         BANKS["pool"].total_cone(cp.Variable(4), "sqrt")

@@ -391,10 +391,10 @@ GOOD = [1.0, 2.0, 3.0]
         (GOOD, GOOD, {"pieces": True}, r"^pieces = True: is not a number of pieces"),
         (GOOD, GOOD, {"delay": -1.0}, r"^delay\[0\] = -1.0: a delay cannot be negative; give 0 or more"),
         (GOOD, GOOD, {"delay": np.nan}, r"^delay\[0\] = nan: is not finite"),
-        (GOOD, GOOD, {"delay": [0.0, 0.1]}, r"^delay = \[0.0, 0.1\]: is not one number a server, of which there are 1; give one value"),
+        (GOOD, GOOD, {"delay": [0.0, 0.1]}, r"^delay = \[0.0, 0.1\]: is not one number for each of 1 servers; give one"),
         (GOOD, GOOD, {"capacity": 0.0}, r"^capacity\[0\] = 0.0: is not above 0; give a load, or leave it out: it is then the largest sample"),
         (GOOD, GOOD, {"capacity": np.inf}, r"^capacity\[0\] = inf: is not finite"),
-        (GOOD, GOOD, {"capacity": [1.0, 2.0]}, r"^capacity = \[1.0, 2.0\]: is not one number a server, of which there are 1"),
+        (GOOD, GOOD, {"capacity": [1.0, 2.0]}, r"^capacity = \[1.0, 2.0\]: is not one number for each of 1 servers"),
         (GOOD, GOOD, {"delay": 2.0}, r"^delay\[0\] = 2.0: is as long as half of the latencies of its server; give less"),
     ],
 )

@@ -152,7 +152,7 @@ def test_a_bank_of_one_takes_one_flow_and_a_goal_is_one_of_two():
         one.evaluate(5.0, flow=[2.0, 2.0, 1.0])
     with pytest.raises(InputError, match=r"^flow = .*: has shape \(3,\); give 1 numbers, one a server$"):
         certify(one.bank, 5.0, [2.0, 2.0, 1.0], "optimum")
-    with pytest.raises(InputError, match=r"^goal = 'Optimum': is not something to certify; use optimum or equilibrium$"):
+    with pytest.raises(InputError, match=r"^goal = 'Optimum': is not something to solve for; use optimum or equilibrium$"):
         certify(one.bank, 5.0, [5.0], "Optimum")
     with pytest.raises(LoadError, match=r"^load = nan"):
         certify(one.bank, math.nan, [5.0], "optimum")

@@ -341,7 +341,7 @@ def test_names():
     bad = {
         r"^names = \['a'\]: is not a list of 2 names; give one name per server": ["a"],
         r"^names = 'ab': is not a list": "ab",
-        r"^names\[1\] = 'a': is the name of server 0 too": ["a", "a"],
+        r"^names\[1\] = 'a': is names\[0\] too": ["a", "a"],
         r"^names\[1\] = ' ': is not a name; give some text": ["a", " "],
         r"^names\[0\] = 3: is not a name": [3, "a"],
     }

@@ -61,15 +61,15 @@ def test_names_are_shown():
     (lambda: DualMode.canonical(mu0=1, K=4, f=(-0.1, 0.3)), r"^f1 = -0\.1: is not a part of the work; give a number from 0 to 1$"),
     (lambda: DualMode.canonical(mu0=1, K=4, f=(0.1, 1.3)), r"^f2 = 1\.3: is not a part of the work"),
     (lambda: DualMode.canonical(mu0=1, K=4, f=0.3), r"^f = 0\.3: is not a pair"),
-    (lambda: DualMode.canonical(mu0=1, K=0, f=(0.1, 0.3)), r"^K = 0\.0: is not a finite number above 0"),
-    (lambda: DualMode.canonical(mu0=-1, K=4, f=(0.1, 0.3)), r"^mu0 = -1\.0: is not a finite number above 0"),
+    (lambda: DualMode.canonical(mu0=1, K=0, f=(0.1, 0.3)), r"^K = 0: is not a finite number above 0"),
+    (lambda: DualMode.canonical(mu0=-1, K=4, f=(0.1, 0.3)), r"^mu0 = -1: is not a finite number above 0"),
     (lambda: DualMode.canonical(mu0="1", K=4, f=(0.1, 0.3)), r"^mu0 = '1': is not made of numbers"),
     (lambda: TunableMode(1.0, np.nan), r"^K = nan: is not a finite number above 0"),
     (lambda: MultiMode([1.0, 2.0]), r"^rate = \[1\.0, 2\.0\]: is not an array of stages by modes"),
     (lambda: MultiMode([[1.0, 2.0], [1.0]]), r"^rate = .*: is not made of numbers"),
     (lambda: MultiMode([[1.0, 2.0]], modes=3), r"^modes = 3: is not a list of 2 names"),
     (lambda: MultiMode([[1.0, 2.0]], modes=["a"]), r"^modes = \['a'\]: is not a list of 2 names"),
-    (lambda: MultiMode([[1.0, 2.0]], modes=["a", "a"]), r"is the name of mode 1 too; give every mode its own name"),
+    (lambda: MultiMode([[1.0, 2.0]], modes=["a", "a"]), r"is modes\[0\] too; give every mode its own name"),
 ])  # fmt: skip
 def test_bad_systems_are_named(make, message):
     with pytest.raises(InputError, match=message):
