@@ -51,7 +51,7 @@ class LoadError(InputError):
 def _short(value: object) -> str:
     try:
         text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
-    except Exception:  # someone else's object may raise anything, and nested lists be too deep to be written
+    except Exception:  # an object may raise anything, and nested lists be too deep to be written
         text = f"<{type(value).__name__}>"
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -147,7 +147,7 @@ def within(field: str, value: object, low: float, high: float, problem: str, rem
 
 
 def above_zero(field: str, value: object, remedy: str, least: float = SMALLEST) -> float:
-    """Return `value` as a float; InputError unless it is a finite number above 0, or from `least`."""
+    """Return `value` as a float; InputError unless it is finite and above 0, or `least` or more."""
     return within(field, value, least, LARGEST, "is not a finite number above 0", remedy)
 
 
@@ -164,13 +164,15 @@ def seed_of(seed: object) -> int:
 
 
 def chosen(field: str, index: Any, n: int) -> Any:
-    """Return an index of n things: a slice, or whole numbers from -n to n - 1 as an array of one dimension; InputError on another."""
+    """Return an index of n things: a slice, or an array of whole numbers; InputError on another."""
     with suppress(Exception):  # the ends of a slice are no whole numbers, or an entry is none
         if isinstance(index, slice):
             index.indices(n)
             return index
-        known = isinstance(index, np.ndarray) and index.dtype.kind == "i"
-        whole = index if known else np.array([whole_number(field, i, "a place", -n, n - 1) for i in listed(field, index)], dtype=np.intp)
+        whole = index
+        if not (isinstance(index, np.ndarray) and index.dtype.kind == "i"):
+            given = [whole_number(field, i, "a place", -n, n - 1) for i in listed(field, index)]
+            whole = np.array(given, dtype=np.intp)
         if whole.ndim == 1 and np.all((-n <= whole) & (whole < n)):
             return whole
     raise InputError(field, index, f"is not a list of some of {n}", f"give whole numbers from 0 to {n - 1}")
@@ -205,7 +207,7 @@ def instance(field: str, value: object, kind: type[Any], problem: str, remedy: s
 
 
 def takes(kind: type, problem: str, remedy: str) -> Callable[[Callable[Rest, Given]], Callable[Rest, Given]]:
-    """Return a decorator of functions whose first argument is an object of a class; InputError on another."""
+    """Return a decorator of functions whose first argument is of a class, else InputError."""
 
     def decorate(function: Callable[Rest, Given]) -> Callable[Rest, Given]:
         field = getattr(function, "__wrapped__", function).__code__.co_varnames[0]
@@ -222,7 +224,7 @@ def takes(kind: type, problem: str, remedy: str) -> Callable[[Callable[Rest, Giv
 
 
 def names_of(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
-    """Return n names, all different, in whatever holds them; by default ``word 1``, ``word 2``, ..."""
+    """Return n different names in whatever holds them; by default ``word 1``, ``word 2``, ..."""
     if names is None:
         return tuple(f"{word} {i + 1}" for i in range(n))
     given = entries(names)
@@ -237,7 +239,7 @@ def names_of(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
 
 
 def entries(value: object) -> list[Any] | None:
-    """Return what a list, tuple or row of an array holds; None of what is none of them, of text too."""
+    """Return what a list, tuple or array of one dimension holds; None of text and all else."""
     try:
         one_row = hasattr(value, "__getitem__") and hasattr(value, "__len__") and getattr(value, "ndim", 1) == 1
         return list(value) if one_row and not isinstance(value, str | bytes | Mapping) else None  # type: ignore[call-overload]
@@ -253,7 +255,7 @@ def listed(field: str, value: object) -> list[Any]:
 
 
 def a_path(field: str, value: Any) -> Path:
-    """Return `value` as a path; InputError on what names no file, a number too: to `open`, 4 is a file of the caller's."""
+    """Return `value` as a path; InputError on what names no file, such as 4, a file of the caller's to `open`."""
     try:
         name = os.fspath(value)
         os.stat(name)
@@ -279,7 +281,7 @@ def together(given: Mapping[str, Any]) -> None:
 
 
 def each_or_all(field: str, value: object, n: int) -> Array:
-    """Return one number for each of n servers, shape (n,), from as many or one for all; InputError on others."""
+    """Return an array of shape (n,) from n numbers or one for all servers; InputError on others."""
     array = np.atleast_1d(numbers(field, value))
     if array.ndim != 1 or array.size not in (1, n):
         raise InputError(field, array.tolist(), f"is not one number for each of {n} servers", "give one per server, or one for all")

@@ -75,7 +75,7 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
 
 def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> Callable[..., Any]:
-    """Return a method of a bank that takes numbers alone that fit its servers, and computes with any of them without a warning."""
+    """Return a method of a bank that takes what fits its servers alone, and warns of no number."""
     compute = _infinite_when_full(method) if name in BOUNDED else method
 
     @wraps(method)
@@ -183,7 +183,7 @@ class Queue(ABC):
     numbers: ClassVar[Mapping[str, tuple[str, ...]]] = NUMBERS
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Hold what a family computes to numbers that fit its servers; from the rate on it is infinite, whatever a formula says."""
+        """Check what the methods of a family get; from the rate on what they compute is infinite."""
         super().__init_subclass__(**kwargs)
         _guard(cls)
 

@@ -75,6 +75,7 @@ def asked(call, name, label):
     return "answered" if label in WORK.get((call.name, name), ()) else outcome(call, call.said, **{name: HOSTILE[label]()})
 
 
+@pytest.mark.slow
 def test_the_good_arguments_are_good(place):
     wrong = {call.name: found for call in CALLS if (found := outcome(call, {})) != "answered"}
     assert wrong == {}
@@ -87,14 +88,16 @@ def test_every_family_system_limit_and_function_is_among_the_calls():
     assert len(ARGUMENTS) > 600
 
 
-@settings(max_examples=1500, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@settings(max_examples=3000, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(ARGUMENTS), st.sampled_from(LABELS))
 def test_hostile_arguments(place, argument, label):
     call, name = argument
     assert asked(call, name, label) in GOOD_ENOUGH, f"{call.name}({name}={label})"
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@settings(max_examples=600, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(ARGUMENTS), st.lists(st.sampled_from(LABELS), max_size=3), st.booleans())
 def test_hostile_lists(place, argument, labels, in_array):
     call, name = argument

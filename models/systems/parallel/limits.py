@@ -339,7 +339,7 @@ SELFISH = (
 
 
 def no_limits(how: Mapping[str, Any], why: tuple[str, str] = SELFISH) -> None:
-    """Raise InputError on side constraints of something that has none, by default since selfish users take part in it."""
+    """Raise InputError on limits of what has none, by default since users take part in it."""
     if limits_of(how.get("subject_to")):
         raise InputError("subject_to", how["subject_to"], *why)
 

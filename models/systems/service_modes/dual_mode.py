@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import numpy.typing as npt
 
 from ....reference import service_modes as exact
-from ....reference.errors import InputError
+from ....reference.errors import InputError, entries
 from ....reference.service_modes.modes import check_dual
 from .system import MultiMode, as_rates
 from .tunable import TunableMode
@@ -67,9 +66,10 @@ class DualMode(MultiMode):
         ------
         InputError
         """
-        if np.shape(f) != (2,):
+        pair = entries(f) or []
+        if len(pair) != 2:
             raise InputError("f", f, "is not a pair", "give f=(f1, f2), the part of the work done locally in each mode")
-        form = exact.Canonical(mu0, K, f[0], f[1])
+        form = exact.Canonical(mu0, K, *pair)
         local, cloud = form.dual_mode.rate
         system = cls(local, cloud, time_unit)
         system.canonical_form = form
