@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ...reference.errors import Array, first_bad
+from ...reference.errors import LARGEST, Array, first_bad
 from ...reference.queues import Operated, Operation, check_servers
 from ...reference.sums import TINY, exact_product
 from .base import ArrayLike, Latency
@@ -56,6 +56,8 @@ class MMc(Operated, Latency):
         check_servers(self, servers=servers)
         whole = (self.servers >= 1) & (self.servers == np.round(self.servers)) & (self.servers <= 1e6)
         first_bad("servers", self.servers, whole, "is not a number of servers", "give a whole number from 1 to 1000000")
+        fits = self.rate <= LARGEST / self.servers
+        first_bad("rate", self.rate, fits, "is so large that that of all servers is no float", "give less")
         self.each, self.each_error = self.rate, np.zeros(len(self.rate))
         self.rate = self.each * self.servers
 

@@ -89,7 +89,7 @@ def test_every_family_system_limit_and_function_is_among_the_calls():
 
 
 @pytest.mark.slow
-@settings(max_examples=3000, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8000, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(ARGUMENTS), st.sampled_from(LABELS))
 def test_hostile_arguments(place, argument, label):
     call, name = argument
@@ -97,7 +97,7 @@ def test_hostile_arguments(place, argument, label):
 
 
 @pytest.mark.slow
-@settings(max_examples=600, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(ARGUMENTS), st.lists(st.sampled_from(LABELS), max_size=3), st.booleans())
 def test_hostile_lists(place, argument, labels, in_array):
     call, name = argument

@@ -318,7 +318,7 @@ class GroupShare(Limit):
             raise InputError("GroupShare.servers", self.servers, "is not a list of servers", "give indices such as [0, 2]")
         fits = (chosen >= 0) & (chosen < n) & (chosen == np.floor(chosen))
         first_bad("GroupShare.servers", chosen, fits, "is not a server", f"give an index from 0 to {n - 1}")
-        share = float(_each(self.at_most, "GroupShare.at_most", 1, 0.0, 1.0)[0])
+        share = within("GroupShare.at_most", self.at_most, 0, 1, "is not from 0 to 1", "give a number in that range")
         return LinearLimit(np.isin(np.arange(n), chosen) * 1.0, share * load, self.name, load, share)
 
 

@@ -58,7 +58,7 @@ class TunableMode(System):
 
     def __init__(self, mu0: float, K: float, time_unit: str = "s") -> None:
         self.exact, self.time_unit = exact.TunableMode(mu0, K), text("time_unit", time_unit)
-        self.servers = ParallelServers(MM1([mu0, K * mu0]), names=["local", "cloud"], time_unit=time_unit)
+        self.servers = ParallelServers(MM1([self.exact.mu0, self.exact.K * self.exact.mu0]), names=["local", "cloud"], time_unit=time_unit)
 
     def __repr__(self) -> str:
         return f"TunableMode(mu0={self.exact.mu0:g}, K={self.exact.K:g})"
