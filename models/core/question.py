@@ -39,8 +39,6 @@ class Answers(Table):
     lower_bound: Array
     upper_bound: Array
 
-    absent: ClassVar[Mapping[str, Any]] = {"gap": np.inf, "certified": False, "lower_bound": 0.0, "upper_bound": np.inf, "steps": 0}
-    """What a column has where there is no answer; the others have NaN."""
     key: ClassVar[str]
     """The column that is finite where there is an answer."""
 
@@ -157,6 +155,10 @@ class Question(ABC, Generic[P, R, S]):
         """Return K missing answers; to be overridden where a row of them has columns that are no numbers."""
         missing: R = self.rows.nothing(count)
         return missing
+
+    def idle(self, points: Points) -> R:
+        """Return the answers at K loads of 0: their limits as the load tends to 0; there are none unless it is overridden."""
+        return self.nothing(len(points[0]))
 
     @abstractmethod
     def solution(self, found: R, points: Points, how: Provenance) -> S:

@@ -86,8 +86,17 @@ class Task(Generic[P, R, S]):
         return min(max(CELLS // self.question.size, 1), MOST) if self._compiles(self._plan[0]) else 1
 
     def solve(self, *points: Array) -> R:
-        """Return the best answer at each of K points: the first that is certified, or the one of least gap. Nothing raises."""
-        return self._best(points, self._many())[0]
+        """Return the best answer at each of K points: the first that is certified, or the one of least gap. Nothing raises.
+
+        At a load of 0 it is `Question.idle`.
+        """
+        idle = points[0] == 0
+        if not idle.any():
+            return self._best(points, self._many())[0]
+        out, busy = self.question.nothing(idle.size), ~idle
+        out.put(idle, self.question.idle(tuple(column[idle] for column in points)).values(slice(None)))
+        out.put(busy, self._best(tuple(column[busy] for column in points), self._many())[0].values(slice(None)))
+        return out
 
     def certified(self, *points: Array) -> R:
         """Return the answer at one point, points of shape (1, ...), by the programs compiled for many; NotCertifiedError where it misses."""

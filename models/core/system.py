@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from ...reference.errors import Array, LoadError, numbers, one_number
@@ -33,7 +35,8 @@ class System(Protocol):
     def curve(self, loads: npt.ArrayLike, *args: Any, **options: Any) -> xr.Dataset:
         """Return the answers over loads, and between them where ``refine=True`` asks for it.
 
-        The attribute ``units`` of a variable is the unit of time, its reciprocal, or missing; its
+        A load that the system cannot carry has no answer, and its error in the coordinate
+        ``reason``; at a load of 0 the answer is the limit as the load tends to 0. The attribute ``units`` of a variable is the unit of time, its reciprocal, or missing; its
         attribute ``role`` says what it is, see `sojourn.models.core.curve`. On Ctrl-C
         CurveInterruptedError holds what was done.
         """
@@ -50,19 +53,37 @@ class System(Protocol):
 
     def check_loads(self, loads: npt.ArrayLike) -> Array:
         """Return the loads as an array of shape (K,); LoadError at the first that is none."""
-        array = numbers("loads", loads)
+        array, errors = self.judged(loads)
+        if errors:
+            raise at_place(errors)
+        return array
+
+    def judged(self, loads: npt.ArrayLike) -> tuple[Array, dict[int, LoadError]]:
+        """Return the loads as an array of shape (K,), and the errors of those that it cannot carry.
+
+        The errors are by place, those of loads of 0 among them; a load that is negative or no
+        finite number raises its own.
+        """
+        array, errors = numbers("loads", loads), dict[int, LoadError]()
         if array.ndim != 1 or array.size == 0:
             problem = "is not a list of loads"
             raise LoadError("loads", array.tolist(), problem, "give one or more numbers")
-        try:  # loads between two that a system carries are loads that it carries
-            self.check_load(float(array.min()))
-            self.check_load(float(array.max()))
-        except LoadError:
-            for i, load in enumerate(array.tolist()):
+        order = np.argsort(array).tolist()
+        for inwards in (order, order[::-1]):
+            for i in inwards:  # loads between two that a system carries are loads that it carries
                 try:
-                    self.check_load(load)
+                    self.check_load(float(array[i]))
+                    break
                 except LoadError as error:
-                    place = error.field.replace("load", f"loads[{i}]", 1)
-                    raise LoadError(place, error.value, error.problem, error.remedy) from None
-            raise
-        return array
+                    errors[i] = error
+        senseless = {i: error for i, error in errors.items() if not 0 <= array[i] < np.inf}
+        if senseless:
+            raise at_place(senseless)
+        return array, errors
+
+
+def at_place(errors: Mapping[int, LoadError]) -> LoadError:
+    """Return the first of the errors of some loads, with its place among them."""
+    i, error = min(errors.items())
+    place = error.field.replace("load", f"loads[{i}]", 1)
+    return LoadError(place, error.value, error.problem, error.remedy)
