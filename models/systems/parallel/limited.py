@@ -21,6 +21,7 @@ from .questions import MANY, RESIDUE, Split, Splits
 from .solution import Solution
 
 MOST = 4096  # loads whose limits are kept
+FAINT = 1e-18  # load, in jobs per unit of time of the solvers, that stands for 0: there a delay is that of empty servers to the last digit
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,8 @@ class WithinLimits(Split):
     known: dict[float, CombinedLimits] = field(default_factory=dict)
 
     def at(self, load: float) -> CombinedLimits:
-        """Return the limits at a load, as one."""
+        """Return the limits at a load, as one; at a load of 0 those of one next to it."""
+        load = load or FAINT / self.unit
         if load not in self.known:
             if len(self.known) >= MOST:
                 self.known.clear()
@@ -103,11 +105,21 @@ class WithinLimits(Split):
 
     def finish(self, program: Model, returned: Returned, points: Points) -> LimitedSplits:
         """Polish within the limits; certify."""
-        flow, out = self._flow(program, returned), self.nothing(len(points[0]))
         # the total delay has no unit: only the rows are in the problem's
         duals = None if program.rows is None else np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * self.unit
+        return self._within(points[0], self._flow(program, returned), duals)
+
+    def idle(self, points: Points) -> LimitedSplits:
+        """The best shares of a load next to 0, polished from any that the limits allow."""
+        loads = np.full(len(points[0]), FAINT / self.unit)
+        found = replace(self, polish=True)._within(loads, np.array([self.at(load).inside for load in loads.tolist()]), None)
+        return replace(found, flow=np.zeros(found.flow.shape))
+
+    def _within(self, loads: Array, flow: Array, duals: Array | None) -> LimitedSplits:
+        """The answers that flows, shape (K, n), and multipliers of the rows lead to."""
+        out = self.nothing(len(loads))
         for k in np.flatnonzero(np.isfinite(flow).all(axis=1)).tolist():
-            load, limits = float(points[0][k]), self.at(float(points[0][k]))
+            load, limits = float(loads[k]), self.at(float(loads[k]))
             given = np.zeros(limits.bound.size) if duals is None else duals[k]
             polished, c, z, steps = polish_within(self.bank, load, flow[k], limits, given)
             x = polished if self.polish else flow[k]

@@ -167,6 +167,14 @@ class Split(Question[Model, Splits, Solution]):
         """See `Question.nothing`."""
         return Splits.nothing(count, flow=(len(self.bank),))
 
+    def idle(self, points: Points) -> Splits:
+        """All jobs at the nearest server, where none meets another: its delay and its price are those of an empty server."""
+        out = self.nothing(len(points[0]))
+        delays = dict.fromkeys(("mean_delay", "lower_bound", "upper_bound", "multiplier"), self.bank.idle_latency.min())
+        for name, value in {**delays, "flow": 0.0, "gap": 0.0, "certified": True}.items():
+            getattr(out, name)[:] = value
+        return out
+
     def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
         """See `Question.solution`."""
         load, flow, steps = float(points[0][0]), found.flow[0], int(found.steps[0])

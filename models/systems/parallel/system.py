@@ -124,7 +124,8 @@ class ParallelServers(System):
         NotCertifiedError
             With the best `Solution` inside.
         """
-        return self.task("optimum", load, **how).one(self.check_load(load))
+        load = self.check_load(load)
+        return self.task("optimum", load, **how).one(load)
 
     def equilibrium(self, load: float, players: float = math.inf, **how: Unpack[How]) -> Solution:
         """Split that selfish users reach: used servers share a latency, no other is faster; eq. (13) of Mancuso et al.
@@ -140,7 +141,8 @@ class ParallelServers(System):
             Wardrop equilibrium. Between them it is the minimum of a weighted potential (``"beckmann"``; see
             `sojourn.reference.parallel.players`), and the multiplier is the price that a player sees.
         """
-        return self.task("equilibrium", load, check_players(players), **how).one(self.check_load(load))
+        load = self.check_load(load)
+        return self.task("equilibrium", load, check_players(players), **how).one(load)
 
     def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> PriceOfAnarchy:
         """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al.
@@ -319,7 +321,7 @@ class ParallelServers(System):
     def unit(self, load: float) -> float:
         """Unit of time that the solver works in, so that seconds and milliseconds are the same problem."""
         finite = self.bank.rate[np.isfinite(self.bank.rate)]
-        return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / load
+        return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / (load or 1.0)
 
     def check_load(self, load: float) -> float:
         """Return the load as a float.
@@ -343,6 +345,7 @@ class ParallelServers(System):
         ----------
         goal : {"optimum", "equilibrium"}
         load : float
+            Any of them, which need not be one that the servers carry.
         players : int or inf, default inf
             Of the equilibrium.
         **how
@@ -351,7 +354,7 @@ class ParallelServers(System):
         return Task(self._question(goal, load, players, how), how)
 
     def _question(self, goal: Goal, load: float, players: float, how: How) -> Split:
-        load, limits = self.check_load(load), how.get("subject_to")
+        limits = how.get("subject_to")
         if goal == "equilibrium":
             no_limits(how)
         own = (self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True))
@@ -359,9 +362,7 @@ class ParallelServers(System):
             kinds = self._kinds.setdefault(f"{players:g} players", {})
             return Players(seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players)
         if limits:
-            question = WithinLimits(self.bank, *own, self._kinds.setdefault("", {}), limits=limits)
-            question.at(load)  # whether they can be kept is known before any solver starts
-            return question
+            return WithinLimits(self.bank, *own, self._kinds.setdefault("", {}), limits=limits)
         return Split(self.bank, *own, self._kinds.setdefault("", {}))
 
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
