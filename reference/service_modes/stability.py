@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, InputError, first_bad, loads_below, numbers, one_load_of, one_number
+from ..errors import Array, InputError, LoadError, first_bad, loads_below, numbers, one_load_of, one_number
 from .modes import Modes, check_two_modes
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
@@ -99,7 +99,9 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
     Raises
     ------
     InputError
-        As `as_assignment`, and where a stage cannot keep up; with two modes it says the stable interval.
+        As `as_assignment`.
+    LoadError
+        Where a stage cannot keep up; with two modes it says the stable interval.
     """
     parts = as_assignment(modes, p)
     left = slack(modes, load, parts)
@@ -110,7 +112,7 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
         if modes.modes == 2:
             low, high = stable_interval(modes, load)
             remedy = f"at load {load:.12g} p must be in {_interval(low, high)}"
-        raise InputError("p", numbers("p", p).tolist(), problem, remedy)
+        raise LoadError("p", numbers("p", p).tolist(), problem, remedy)
     return parts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import cvxpy as cp
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ....reference.service_modes import Modes, Segment, segments
+from ....reference.service_modes import Modes, Segment, light_load_assignment, segments
 from ....reference.service_modes.stability import slack
 from ...core.certificate import bounds_of
 from ...core.options import Settings
@@ -22,6 +22,7 @@ from ...core.wanted import Wanted
 from . import capacity, partition, sum_of_squares
 from .operating_point import MaxLoad, OperatingPoint
 
+EQUAL = 1e-14  # relative difference of service times that is rounding
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 """Those of the stages and of the modes."""
 
@@ -160,9 +161,16 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
         """Each stage counts alike, whatever its size: a solver then finds a fast stage as accurately as a slow one."""
         return ((program.root, partition.roots(self.modes, *points)),)
 
+    def idle(self, points: Points) -> OperatingPoints:
+        """Stages divided in proportion to the root of each mode's work, as at any load: there is nothing else to be left of them."""
+        return self._divided(np.sqrt(points[1][:, None, :] * self.modes.time), points)
+
     def finish(self, program: partition.Program, returned: Returned, points: Points) -> OperatingPoints:
         """See `partition.divide`."""
-        extra, out = returned.value(program.extra), self.nothing(len(points[0]))
+        return self._divided(returned.value(program.extra), points)
+
+    def _divided(self, extra: Array, points: Points) -> OperatingPoints:
+        out = self.nothing(len(points[0]))
         rows = np.flatnonzero(np.isfinite(extra).all(axis=(1, 2)))
         loads, parts = (column[rows] for column in points)
         done = partition.divide(self.modes, loads, parts, extra[rows], polish=self.polish)
@@ -294,3 +302,12 @@ class Assignment(_OnSegment, _OfPoints, Question[sum_of_squares.Program, Operati
         met = partition.meets(gap, self.wanted, left)
         out.put(rows, (gap, met, low, high, divided.assignment, divided.share, divided.stage_delay, value, found.steps[rows, 0]))
         return out
+
+    def idle(self, points: Points) -> OperatingPoints:
+        """All jobs in the faster mode; where it makes no difference and no stage serves both, so that neither mode fills up sooner."""
+        time, p = self.modes.time, light_load_assignment(self.modes)
+        (one, two), fills = time.sum(axis=0), (time**2).sum(axis=0)
+        if not time.min(axis=1).any() and abs(one - two) <= EQUAL * (one + two):
+            p = fills[1] / fills.sum()
+        found = self.inner.solve(points[0], np.tile([p, 1 - p], (len(points[0]), 1)))
+        return replace(found, certified=self.wanted.met(found.gap))
