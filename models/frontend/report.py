@@ -90,8 +90,10 @@ def as_far_as_it_got(
 
 
 def data_files(name: str, data: xr.Dataset, frame: Any = None) -> Iterator[File]:
-    """Yield a dataset as NetCDF, and its data frame as CSV with units in the names of columns."""
+    """Yield a dataset as NetCDF, and its data frame as CSV with units in the names of columns, but no reasons where there are none."""
     frame = flat(data) if frame is None else frame
+    if "reason" in frame and not frame["reason"].any():
+        frame = frame.drop(columns="reason")
     units = {str(n): v.attrs["units"] for n, v in data.variables.items() if "units" in v.attrs}
 
     def named(column: str) -> str:

@@ -97,10 +97,10 @@ def _variant(scenario: Written, variant: Variant, solver: str | None) -> tuple[d
         loads = _with_worst(scenario, found)
         return row | {"worst_case": finite(vars(found))}, variant.paid.curve(loads, refine=True, solver=solver)
     curve = misjudged(variant.believed, variant.paid, np.unique(scenario.loads), refine=FINE, solver=solver)
-    load, ratio = curve["load"].values, curve["price_of_anarchy"].values
-    at = int(np.nanargmax(ratio))
+    ratio = curve["price_of_anarchy"].dropna("load")
+    load = ratio["load"].values
     ends = {"from": float(load[0]), "to": float(load[-1])}
-    return row | {"largest_on_curve": {"ratio": float(ratio[at]), "load": float(load[at]), **ends}}, curve
+    return row | {"largest_on_curve": {"ratio": float(ratio.max()), "load": float(ratio.idxmax()), **ends}}, curve
 
 
 def _operators(scenario: Written, load: float, solver: str | None) -> dict[str, Any]:

@@ -226,13 +226,15 @@ def _fits(scenario: Written) -> Figure | None:
 def _to_every_start(scenario: Written, system: ParallelServers) -> Array:
     """Loads of the scenario and, where the equilibrium starts a server beyond them, one on the other side: peaks are there."""
     starts = system.thresholds().equilibrium
-    traces = 1e-6 * scenario.loads.min()  # servers that start together do so up to rounding
+    traces = 1e-6 * scenario.loads[scenario.loads > 0].min(initial=math.inf)  # servers that start together do so up to rounding
     return reaching(scenario.loads, starts[(starts > traces) & (starts < system.total_rate)], system.total_rate)
 
 
 def reaching(loads: Array, points: Array, total: float) -> Array:
-    """Loads in order and, where some of the points lie before or after all of them, a load beyond the farthest point."""
-    inside = np.unique(loads)
-    before = [points.min() / 2] if points.size and points.min() <= inside[0] else []
-    after = [(points.max() + total) / 2] if points.size and points.max() >= inside[-1] and math.isfinite(total) else []
-    return np.concatenate([before, inside, after])
+    """Loads in order and, where some of the points lie before or after all that are carried, a load beyond the farthest point."""
+    inside = np.unique(loads[loads < total])
+    if not (inside.size and points.size):
+        return np.unique(loads)
+    before = [points.min() / 2] if points.min() <= inside[0] else []
+    after = [(points.max() + total) / 2] if points.max() >= inside[-1] and math.isfinite(total) else []
+    return np.unique([*before, *loads, *after])
