@@ -36,9 +36,10 @@ class System(Protocol):
         """Return the answers over loads, and between them where ``refine=True`` asks for it.
 
         A load that the system cannot carry has no answer, and its error in the coordinate
-        ``reason``; at a load of 0 the answer is the limit as the load tends to 0. The attribute ``units`` of a variable is the unit of time, its reciprocal, or missing; its
-        attribute ``role`` says what it is, see `sojourn.models.core.curve`. On Ctrl-C
-        CurveInterruptedError holds what was done.
+        ``reason``; at a load of 0 the answer is the limit as the load tends to 0. The attribute
+        ``units`` of a variable is the unit of time, its reciprocal, or missing; its attribute
+        ``role`` says what it is, see `sojourn.models.core.curve`. On Ctrl-C CurveInterruptedError
+        holds what was done.
         """
 
     def check_load(self, load: float) -> float:

@@ -125,7 +125,7 @@ def _kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
 
 
 def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
-    """Return the loads; those of all systems must be good for some, a row of one system is that system's affair."""
+    """Return the loads; none of all systems may be one that no system has, a row of one system is that system's affair."""
     array = numbers("loads", loads)
     if array.ndim not in (1, 2) or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers, or a row of them for each system")
@@ -133,8 +133,8 @@ def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
         raise LoadError("loads", array.tolist(), f"has {len(array)} rows for {count} systems", "give a row for each, or one list for all")
     if array.ndim == 1:
         first_bad("loads", array, np.isfinite(array), "is not a finite number", "give a number", LoadError)
-        first_bad("loads", array, array > 0, "there is nothing to split", "give a load above 0", LoadError)
-        if relative:
+        first_bad("loads", array, array >= 0, "a load cannot be negative", "give 0 or more", LoadError)
+        if relative and array.min() >= 1:
             remedy = "give parts of the largest load, below 1, or leave relative out"
             first_bad("loads", array, array < 1, "is not a part of the largest load", remedy, LoadError)
     return array

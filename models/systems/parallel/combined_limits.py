@@ -165,7 +165,8 @@ def _inside(bank: Latency, load: float, least: Array, most: Array, matrix: Array
     size = np.abs(matrix).max(axis=1)
     room = total(np.concatenate([bound[:, None], -matrix * base], axis=-1)) / (size * scale)
     # room t of the rows, and of servers that no bound but their rate keeps from full in parts of what an even split leaves them
-    full = np.flatnonzero(np.isfinite(bank.rate) & (most >= bank.rate))
+    fills = np.isfinite(bank.rate) & ((side < 0) | (bank.rate < scale / POSSIBLE))  # to others the load is next to nothing
+    full = np.flatnonzero(fills & (most >= bank.rate))
     even = bank.rate[full] * (left / whole if math.isfinite(left) else 1.0) / scale
     own = csr_array((np.full(full.size, side), (np.arange(full.size), full)), shape=(full.size, n))
     flows = vstack([csr_array(side * matrix / size[:, None]), own])

@@ -21,7 +21,7 @@ from .questions import MANY, RESIDUE, Split, Splits
 from .solution import Solution
 
 MOST = 4096  # loads whose limits are kept
-FAINT = 1e-18  # load, in jobs per unit of time of the solvers, that stands for 0: there a delay is that of empty servers to the last digit
+FAINT = 1e-18  # part of the slowest rate that stands for a load of 0: there a delay is that of an empty server to the last digit
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +50,16 @@ class WithinLimits(Split):
 
     def at(self, load: float) -> CombinedLimits:
         """Return the limits at a load, as one; at a load of 0 those of one next to it."""
-        load = load or FAINT / self.unit
+        load = load or self._faint
         if load not in self.known:
             if len(self.known) >= MOST:
                 self.known.clear()
             self.known[load] = combine_limits(self.limits, self.bank, load)
         return self.known[load]
+
+    @property
+    def _faint(self) -> float:
+        return FAINT * float(self.bank.rate.min(initial=1 / self.unit))
 
     def _limited(self, load: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Servers with a least flow, and those with a largest one below what they could carry in any case."""
@@ -111,8 +115,8 @@ class WithinLimits(Split):
 
     def idle(self, points: Points) -> LimitedSplits:
         """The best shares of a load next to 0, polished from any that the limits allow."""
-        loads = np.full(len(points[0]), FAINT / self.unit)
-        found = replace(self, polish=True)._within(loads, np.array([self.at(load).inside for load in loads.tolist()]), None)
+        loads, inside = np.full(len(points[0]), self._faint), self.at(0.0).inside
+        found = replace(self, polish=True)._within(loads, np.tile(inside, (len(loads), 1)), None)
         return replace(found, flow=np.zeros(found.flow.shape))
 
     def _within(self, loads: Array, flow: Array, duals: Array | None) -> LimitedSplits:
