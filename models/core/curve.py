@@ -217,7 +217,7 @@ def curve(
         return xr.Dataset(found, {**axis, **(coords or {})}, {"time_unit": time, "max_load": system.max_load, **(attrs or {})})
 
     def solve(points: Array) -> xr.Dataset:
-        _, errors, idle = judged(points)
+        _, errors, idle = first if points is first[0] else judged(points)
         can = np.isin(np.arange(points.size), list(errors), invert=True)
         asked, done, stopped = tuple(column[can] for column in (points, *columns)), [], False
         blocks = [tuple(column[i : i + width] for column in asked) for i in range(0, asked[0].size, width)]
@@ -242,10 +242,10 @@ def curve(
         found = [(data[name].attrs["role"], values) for name, _, values in columns_of(data, drawn, over)]
         return [on_log_axis(v) if role in ("delay", "beside") else on_axis(v, 1.0 if role == "part" else None) for role, v in found]
 
-    given, errors, _ = judged(points)
-    if len(errors) == given.size:
-        raise at_place(errors)
-    data = refined(solve, given, refine, kinks, lines, over, most)
+    first = judged(points)
+    if len(first[1]) == first[0].size:
+        raise at_place(first[1])
+    data = refined(solve, first[0], refine, kinks, lines, over, most)
     there = data["reason"].values == "" if loads else np.ones(data.sizes[over], dtype=bool)
     said = [] if there.all() else [f"{(~there).sum()} of {there.size} loads cannot be carried (see reason)"]
     certified = [data[name].isel({over: there}) for name in by_role(data, "certified")]

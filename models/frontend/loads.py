@@ -102,7 +102,8 @@ class Loads:
             points = curve.get("points", DEFAULT_CURVE["points"])
             if not isinstance(points, int) or isinstance(points, bool) or not 1 <= points <= 1_000_000:
                 raise ScenarioError("loads.curve.points", points, "is not a number of points", "give a whole number from 1 to 1000000")
-            values, least = np.linspace(start, end, points), "from" if start <= end else "to"
+            values = np.linspace(start, end, points)
+            least = "from" if values[0] == values.min() else "to"
             place, said = f"loads.curve.{least}", curve.get(least, DEFAULT_CURVE[least])
         elif isinstance(curve, list) and curve:
             values = np.array([self.read(v, f"loads.curve[{i}]", carried=False) for i, v in enumerate(curve)])

@@ -125,7 +125,7 @@ def _kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
 
 
 def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
-    """Return the loads; none of all systems may be one that no system has, a row of one system is that system's affair."""
+    """Return the loads; what is none raises where it is for all systems, a row of one system is that system's affair."""
     array = numbers("loads", loads)
     if array.ndim not in (1, 2) or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers, or a row of them for each system")

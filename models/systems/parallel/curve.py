@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -93,13 +93,13 @@ def solved(
         no_limits(how)
     points, starts = system.judged(loads)[0], vars(system.thresholds())
     each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
-    tasks = {goal: system.task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals}
+    tasks: dict[str, Any] = {goal: system.task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals}
     data = driver.curve(
         system,
         points,
         tasks,
         variables or partial(variables_of, system),
-        room=tasks["optimum"].question.at if how.get("subject_to") else None,
+        room=getattr(tasks[goals[0]].question, "at", None),  # of limits, which are of the optimum alone
         refine=refine,
         kinks=lambda: np.concatenate([starts[goal] for goal in goals]),
         coords={"server": ("server", list(system.names))},

@@ -125,6 +125,8 @@ class TunableMode(System):
     def curve(self, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
         """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.systems.parallel.curve.curve`.
 
+        At a load of 0, where no flow says it, all work is that of the faster server.
+
         Examples
         --------
         >>> from sojourn.models import TunableMode
