@@ -9,6 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 import xarray as xr
+from every_family import FAMILIES
 from matplotlib.image import imread
 
 from sojourn.models import (
@@ -31,7 +32,6 @@ from sojourn.models import (
     MMc,
     MultiMode,
     ParallelServers,
-    Polynomial,
     ServerPercentile,
     TunableMode,
     load_study,
@@ -82,7 +82,7 @@ def test_one_overloaded_hour_leaves_a_day_its_other_points():
 
 @pytest.mark.parametrize("bank", [
     (MM1([10.0, 5.0], [0.2, 0.0]),), (MM1([4.0, 4.0, 4.0]),), (MD1([3.0]), MG1([1.0, 2.0], cv=[0.0, 3.0], delay=[0.1, 0.0])),
-    (MMc([2.0], 3), MM1([5.0])), (Constant([3.0, 2.0]),), (BPR(1.0, 2.0), Constant(4.0)), (Polynomial([[1.0, 2.0, 0.5]]), MM1([2.0], [0.7])),
+    (MMc([2.0], 3), MM1([5.0])), (Constant([3.0, 2.0]),), (BPR(1.0, 2.0), Constant(4.0)),
     (Measured(np.arange(1.0, 9.0), 1 + np.arange(1.0, 9.0) ** 2), MM1([0.5])),
 ])  # fmt: skip
 def test_no_load_has_the_delay_of_the_nearest_server(bank):
@@ -99,6 +99,15 @@ def test_no_load_has_the_delay_of_the_nearest_server(bank):
     assert float(idle["price_of_anarchy"]) == float(idle["price_of_anarchy_lower"]) == 1.0 <= float(idle["price_of_anarchy_upper"]) < 1 + 1e-13
     assert (float(idle["utilisation"]), str(idle["reason"].values)) == (0.0, "")
     xr.testing.assert_identical(row(data, 0.5), row(system.curve([0.5]), 0.5))
+
+
+@pytest.mark.parametrize("bank", FAMILIES.values(), ids=FAMILIES)
+def test_no_load_of_every_family(bank):
+    data = ParallelServers(bank).curve([0.0, -0.0])
+    nearest = float(bank.latency(np.zeros(len(bank))).min())
+    for goal in GOALS:
+        assert data[f"{goal}_delay"].values.tolist() == pytest.approx([nearest] * 2, rel=1e-14)
+        assert data[f"{goal}_certified"].all()
 
 
 def test_a_curve_of_idle_hours_alone_is_answered():
