@@ -446,6 +446,7 @@ def test_the_operating_point_of_a_file_has_to_be_carried():
             parse(HEAD.replace('"50%"', at) + "curve = [0, 16]\n" + SAID["servers"], "day")
 
 
+@pytest.mark.slow
 def test_what_selfishness_costs_over_such_a_curve(sojourn, tmp_path):
     path = tmp_path / "day.toml"
     paid = '[variants.wrong]\ncv = 0\npay = "true"\n'
