@@ -88,7 +88,7 @@ def parse(text: str, name: str, folder: Path = HERE, *, allow_outside: bool = Fa
     except ValueError as error:  # TOMLDecodeError, and that of a number of thousands of digits
         raise ScenarioError("file", name, f"is not valid TOML: {error}", "correct that line") from None
     if deep:
-        raise ScenarioError("file", name, f"has more than {DEEPEST} tables and arrays in each other", "nest less")
+        raise ScenarioError("file", name, f"has more than {DEEPEST} tables and arrays in each other", "write the system with fewer")
     return read(_kind(given, name), given, shown(name), Folder(folder, allow_outside))
 
 
