@@ -73,9 +73,7 @@ def _refuse_size(size: int) -> None:
         raise OSError(f"it has {size:,} bytes or more, and files of up to {MOST_BYTES:,} are read")
 
 
-def read_table(
-    path: Any, field: str, remedy: str, wanted: Collection[str], error: type[InputError] = InputError
-) -> Table:
+def read_table(path: Any, field: str, remedy: str, wanted: Collection[str], error: type[InputError] = InputError) -> Table:
     """Return a CSV file of at most 1,000,000 lines whose first one names one of the wanted columns, or more.
 
     So what a message quotes of a cell is that of a table. Other parameters as of `read_text`.
