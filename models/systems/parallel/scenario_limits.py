@@ -68,4 +68,4 @@ def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> An
     if isinstance(value, list):
         numbers = [number(v, f"{place}[{i}]", signed=True) for i, v in enumerate(value)]
         return np.repeat(numbers, replicas).tolist() if len(numbers) == len(replicas) else numbers
-    return value if isinstance(value, str) else number(value, place, signed=True)
+    return shown(value) if isinstance(value, str) else number(value, place, signed=True)

@@ -19,6 +19,7 @@ from ...latency.base import parameters
 from ...latency.registry import family_named
 from .tables import check_columns, table_rows
 
+MOST = 1_000_000  # servers, with all replicas
 HINTS = {
     "rate": ("is missing", "give the service rate, or service_time"),
     "cv": ("{family} needs a coefficient of variation", "give cv, 0 or more"),
@@ -66,6 +67,8 @@ def servers(given: object, folder: Folder, units: Units) -> list[Server]:
         remedy = 'add a [[servers]] table with a rate, or name a CSV file: [servers] with file = "servers.csv"'
         raise ScenarioError("servers", given, "the system has no server", remedy)
     out = [_server(place, f"server {i + 1}", s, folder, units, top=True) for i, (place, s) in enumerate(tables)]
+    if (total := sum(server.replicas for server in out)) > MOST:
+        raise ScenarioError("servers", f"{total:,} of them", f"are more than {MOST:,} with all replicas", "give fewer")
     taken: dict[str, str] = {}
     for server in out:
         for name in dict.fromkeys((server.name, *server.names)):
@@ -121,8 +124,8 @@ def _server(place: str, default: str, given: object, folder: Folder, units: Unit
 
 
 def _replicas(value: object, place: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1_000_000 or value != int(value):
-        raise ScenarioError(place, value, "is not a number of servers", "give a whole number from 1 to 1000000")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MOST or value != int(value):
+        raise ScenarioError(place, value, "is not a number of servers", f"give a whole number from 1 to {MOST}")
     return int(value)
 
 
