@@ -59,6 +59,12 @@ KEYS = (
 )  # fmt: skip
 PIECES = ("\x00", "\x1b", "\r", "\n", "\ufeff", "[", "]", "{", "}", '"', "'''", "=", ".", ",", "#", "\\u", "\\ud800", "_", "é", "[[", "[[servers]]\n", "a.b.c = 1\n", "a." * 3000 + "a = 1\n", "[" + "a." * 70 + "a]\n")  # fmt: skip
 
+NESTED = tuple(
+    text
+    for deep in (3, 70, 400, 3000)
+    for text in ("[" * deep + "]" * deep, "{first = " * deep + "1" + "}" * deep, "{a" + ".a" * deep + " = 1}")
+)
+
 
 class Raw(str):
     """What is TOML as it is."""
@@ -86,9 +92,10 @@ def written(file):
 
 
 @st.composite
-def files(draw):
-    """A good file, as a dictionary: a built-in one, or one of every family, limit and kind of system."""
-    which = draw(st.sampled_from(("built-in", "servers", "servers", "servers", "table", "dual_mode", "rates", "tunable_mode")))
+def files(draw, families=len(SERVERS)):
+    """A good file, as a dictionary: a built-in one, or one of the first families, of every limit and kind of system."""
+    kinds = ("built-in", "servers", "servers", "servers", "dual_mode", "rates", "tunable_mode", "table")
+    which = draw(st.sampled_from(kinds if families == len(SERVERS) else kinds[:4]))
     if which == "built-in":
         return tomllib.loads(draw(st.sampled_from(sorted(built_in().values()))))
     file = {"title": "t", "source": "s", "units": copy.deepcopy(UNITS), "loads": copy.deepcopy(LOADS)}
@@ -100,7 +107,7 @@ def files(draw):
         return file | {"dual_mode": {"local": [10, 3.5], "cloud": [4.5, 5.5]}}
     if which == "tunable_mode":
         return file | {"tunable_mode": {"mu0": 3, "K": 2}}
-    file["servers"] = draw(st.lists(st.sampled_from(SERVERS).map(copy.deepcopy), min_size=1, max_size=3))
+    file["servers"] = draw(st.lists(st.sampled_from(SERVERS[:families]).map(copy.deepcopy), min_size=1, max_size=3))
     if draw(st.booleans()):
         file["limits"] = draw(st.lists(st.sampled_from(LIMITS).map(copy.deepcopy), max_size=2))
     if draw(st.booleans()):
@@ -116,10 +123,13 @@ def places(value, path=()):
         yield from places(item, (*path, key))
 
 
+ANY = ("value", "value", "value", "delete", "key", "wrap", "nest", "swap", "scale", "add")
+
+
 @st.composite
-def damaged(draw):
-    """A file, as a dictionary, with one to three places damaged."""
-    file = draw(files())
+def damaged(draw, good, ways=ANY):
+    """A good file with one to three places damaged."""
+    file = draw(good)
     for _ in range(draw(st.integers(1, 3))):
         paths = list(places(file))
         if not paths:
@@ -128,8 +138,7 @@ def damaged(draw):
         inside = file
         for key in path[:-1]:
             inside = inside[key]
-        at, old = path[-1], inside[path[-1]]
-        how = draw(st.sampled_from(("value", "value", "value", "delete", "key", "wrap", "nest", "swap", "scale", "add")))
+        at, old, how = path[-1], inside[path[-1]], draw(st.sampled_from(ways))
         if how == "value":
             inside[at] = copy.deepcopy(draw(st.sampled_from(HOSTILE)))
         elif how == "delete":
@@ -139,15 +148,15 @@ def damaged(draw):
         elif how == "wrap":
             inside[at] = draw(st.sampled_from(([old], {"a": old}, [old, old], str(old))))
         elif how == "nest":
-            deep = draw(st.sampled_from((3, 70, 400, 3000)))
-            inside[at] = Raw(draw(st.sampled_from(("[" * deep + "]" * deep, "{first = " * deep + "1" + "}" * deep, "{a" + ".a" * deep + " = 1}"))))
+            inside[at] = Raw(draw(st.sampled_from(NESTED)))
         elif how == "swap":
             other = file
             for key in draw(st.sampled_from(paths)):
                 other = other[key]
             inside[at] = copy.deepcopy(other)
-        elif how == "scale" and isinstance(old, int | float) and at != "replicas":
-            inside[at] = float(min(old, 1e308)) * 10.0 ** draw(st.integers(-320, 300))
+        elif how == "scale":
+            if isinstance(old, int | float) and at not in ("replicas", "points"):
+                inside[at] = float(min(old, 1e308)) * 10.0 ** draw(st.one_of(st.integers(-9, 9), st.integers(-320, 300)))
         elif isinstance(inside, dict):
             inside[draw(st.sampled_from(KEYS))] = copy.deepcopy(draw(st.sampled_from(HOSTILE)))
         else:

@@ -135,9 +135,12 @@ def picture(name: str, draw: Callable[[], Figure]) -> File:
     """Return the file of a picture; a $ in its titles and names is a $, and begins no formula."""
 
     def save(path: Path) -> None:
+        from matplotlib.text import Text as Label
+
         figure = draw()
-        for text in figure.findobj(lambda artist: hasattr(artist, "set_parse_math")):
-            text.set_parse_math(False)
+        for artist in figure.findobj():
+            if isinstance(artist, Label):
+                artist.set_parse_math(False)
         figure.savefig(path, dpi=150)
 
     return f"{name}.png", save
