@@ -15,7 +15,8 @@ from strategies_files import SAMPLES, TABLE, damaged, files, texts, written
 from sojourn.models import cli
 
 COMMANDS = (
-    ("run", "--json"), ("run", "--json"), ("run",), ("run", "--load", "30%"), ("verify", "--json"), ("verify", "--load", "1"), ("anarchy", "--json"),
+    ("run", "--json"), ("run", "--json"), ("run",), ("run", "--load", "30%"),
+    ("verify", "--json"), ("verify", "--load", "1"), ("anarchy", "--json"),
 )  # fmt: skip
 FAST = 4  # first families of `SERVERS` that anarchy searches quickly
 WRONG = re.compile(r"error: .+ = .+: .+; .+\n|error: no certified .+\n", re.DOTALL)

@@ -8,7 +8,7 @@ from sojourn.models import InputError
 from sojourn.models.core import reading
 from sojourn.models.core.reading import read_table, read_text
 
-SECRET = "hunter2"
+MARK = "hunter2"
 
 
 def text(path):
@@ -36,7 +36,7 @@ def folder(path):
 
 
 def latin(path):
-    path.write_bytes(f"one\ntwo\nGröße {SECRET}\n".encode("latin-1"))
+    path.write_bytes(f"one\ntwo\nGröße {MARK}\n".encode("latin-1"))
     return path
 
 
@@ -60,7 +60,7 @@ def test_what_is_not_read(tmp_path, make, problem):
     for read in (text, table):
         with pytest.raises(InputError, match=rf"^path = .*: {problem}.*; give another$") as caught:
             read(path)
-        assert SECRET not in str(caught.value)
+        assert MARK not in str(caught.value)
         assert caught.value.field == "path"
 
 
@@ -94,8 +94,8 @@ def test_table_has_the_numbers_of_its_lines(tmp_path):
 
 @pytest.mark.parametrize(("content", "problem"), [
     ("", r"has none of the columns load, latency in its first line"),
-    (f"{SECRET}:x:0:0\nload,latency\n", r"has none of the columns load, latency in its first line"),
-    (f"load,latency\n1,{SECRET}\n{SECRET * 20_000}\n", r"is not a table, from line 3 on: field larger than field limit \(131072\)"),
+    (f"{MARK}:x:0:0\nload,latency\n", r"has none of the columns load, latency in its first line"),
+    (f"load,latency\n1,{MARK}\n{MARK * 20_000}\n", r"is not a table, from line 3 on: field larger than field limit \(131072\)"),
     ("load\n" + "1\n" * 4, r"is not a table, from line 4 on: more than 3 rows"),
 ])  # fmt: skip
 def test_what_is_no_table_is_not_quoted(tmp_path, monkeypatch, content, problem):
@@ -103,4 +103,4 @@ def test_what_is_no_table_is_not_quoted(tmp_path, monkeypatch, content, problem)
     (tmp_path / "x").write_text(content)
     with pytest.raises(InputError, match=rf"^path = .*: {problem}; give another$") as caught:
         table(tmp_path / "x")
-    assert SECRET not in str(caught.value)
+    assert MARK not in str(caught.value)

@@ -11,7 +11,7 @@ from sojourn.models.frontend.fields import Folder, ScenarioError
 HEAD = '[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = 1\ncurve = [1]\n'
 SAMPLES = "load,latency\n" + "".join(f"{x},{1 / (10 - x):.6f}\n" for x in range(9))
 TABLE = "rate\n10\n20\n"
-SECRET = "admin:hunter2"
+MARK = "admin:hunter2"
 
 # scenarios that name one file, and what that is to be
 NAMING = {
@@ -129,15 +129,15 @@ def test_scenario_that_is_no_file_of_text(sojourn, tmp_path, kind):
 
 @every_naming
 @pytest.mark.parametrize("content_of", [
-    f"{SECRET}\n",
-    f"{SECRET},{SECRET}\n{SECRET}\n",
-    f"{SECRET},x\nload,latency,rate\n",
-    f'"{SECRET}\nload",{SECRET}\n1,2\n',
+    f"{MARK}\n",
+    f"{MARK},{MARK}\n{MARK}\n",
+    f"{MARK},x\nload,latency,rate\n",
+    f'"{MARK}\nload",{MARK}\n1,2\n',
 ])  # fmt: skip
 def test_no_line_of_what_is_no_table_is_quoted(scenario, naming, content, content_of):
     path = scenario(naming, "x.csv")
     (path.parent / "x.csv").write_text(content_of)
-    with pytest.raises(ScenarioError, match="has none of the columns .* in its first line") as caught:
+    with pytest.raises(ScenarioError, match=r"has none of the columns .* in its first line") as caught:
         load_scenario(path)
     assert not re.search("hunter2|admin", str(caught.value))
 
