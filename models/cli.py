@@ -31,7 +31,7 @@ app = typer.Typer(
 UNCERTIFIED, BAD_INPUT = 1, 2
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A built-in scenario (see `sojourn list`) or a TOML file.")]
-OutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Read files that the scenario names outside its own folder.")]
+OutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Read also files that the scenario names outside its folder.")]
 LoadOption = Annotated[
     str | None,
     typer.Option(

@@ -23,7 +23,7 @@ KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 
 class Table(NamedTuple):
-    """A CSV file: its columns, and the cells of the lines below, blank ones left out, each with its number in the file."""
+    """A CSV file: its columns, and the cells of the lines below that are not blank, with their numbers."""
 
     header: list[str]
     rows: list[tuple[int, list[str]]]
@@ -73,7 +73,13 @@ def _refuse_size(size: int) -> None:
         raise OSError(f"it has {size:,} bytes or more, and files of up to {MOST_BYTES:,} are read")
 
 
-def read_table(path: Any, field: str, remedy: str, wanted: Collection[str], error: type[InputError] = InputError) -> Table:
+def read_table(
+    path: Any,
+    field: str,
+    remedy: str,
+    wanted: Collection[str],
+    error: type[InputError] = InputError,
+) -> Table:
     """Return a CSV file of at most 1,000,000 lines whose first one names one of the wanted columns, or more.
 
     So what a message quotes of a cell is that of a table. Other parameters as of `read_text`.
@@ -83,7 +89,8 @@ def read_table(path: Any, field: str, remedy: str, wanted: Collection[str], erro
     InputError
         As of `read_text`; and on what is not such a table.
     """
-    lines, rows = csv.reader(io.StringIO(read_text(path, field, remedy, error), newline="")), []
+    rows: list[tuple[int, list[str]]] = []
+    lines = csv.reader(io.StringIO(read_text(path, field, remedy, error), newline=""))
     try:
         for row in lines:
             if any(map(str.strip, row)):
@@ -91,7 +98,8 @@ def read_table(path: Any, field: str, remedy: str, wanted: Collection[str], erro
                 if len(rows) > MOST_ROWS:
                     raise csv.Error(f"more than {MOST_ROWS:,} rows")
     except csv.Error as wrong:
-        raise error(field, os.fspath(path), f"is not a table, from line {lines.line_num} on: {wrong}", remedy) from None
+        problem = f"is not a table, from line {lines.line_num} on: {wrong}"
+        raise error(field, os.fspath(path), problem, remedy) from None
     header = [cell.strip() for cell in rows[0][1]] if rows else []
     if not set(header) & set(wanted):
         problem = f"has none of the columns {', '.join(wanted)} in its first line"

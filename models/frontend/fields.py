@@ -35,17 +35,22 @@ class Folder:
     def file(self, name: object, place: str) -> Path:
         """Return the path of a file that a scenario names; ScenarioError on no name, or one outside."""
         if not isinstance(name, str) or not name.strip():
-            raise ScenarioError(place, name, "is not the name of a file", 'give some text, such as "samples.csv"')
-        here, path = self.path.absolute(), self.path / name
-        try:
-            # of another drive or machine nothing is looked up
-            inside = path.absolute().drive == here.drive and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(here))
-        except ValueError:  # a name that no file can have
-            inside = False
-        if not (inside or self.allow_outside):
+            remedy = 'give some text, such as "samples.csv"'
+            raise ScenarioError(place, name, "is not the name of a file", remedy)
+        path = self.path / name
+        if not (self.allow_outside or self._has(path)):
             remedy = "put it there, or allow it by --allow-outside, in Python allow_outside=True"
             raise ScenarioError(place, name, "is not in the folder of the scenario", remedy)
         return path
+
+    def _has(self, path: Path) -> bool:
+        """Whether a path, with all its links followed, is in the folder."""
+        if path.absolute().drive != self.path.absolute().drive:  # of another machine nothing is asked
+            return False
+        try:
+            return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path))
+        except ValueError:  # a name that no file can have
+            return False
 
 
 @contextmanager

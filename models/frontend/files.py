@@ -71,4 +71,5 @@ def _width(column: Column) -> int:
 def say_written(folder: Path) -> None:
     """Print what is in the folder."""
     if folder.is_dir():
-        out.print(Text("\n" + _shown(f"written to {folder}: " + ", ".join(sorted(p.name for p in folder.glob("*.*"))))))
+        there = ", ".join(sorted(p.name for p in folder.glob("*.*")))
+        out.print(Text("\n" + _shown(f"written to {folder}: {there}")))

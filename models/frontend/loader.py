@@ -17,9 +17,7 @@ from .listing import built_in
 from .scenario import HEADER, Scenario, read
 
 HERE = Path()
-DEEPEST = 64
-"""Tables and arrays in each other above which a file is refused."""
-
+DEEPEST = 64  # tables and arrays in each other above which a file is refused
 LONG_LINE = re.compile(rf"\n[^\n]{{{2 * DEEPEST}}}")
 LONG_KEY = re.compile(rf"""(?:\.[ \t]*(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*){{{DEEPEST}}}""")
 
@@ -50,8 +48,8 @@ def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scena
     Raises
     ------
     ScenarioError
-        When there is no such scenario, when the file is not TOML (with the line), on an unknown key or unit or a value that no system
-        has, or on a file that is not read.
+        When there is no such scenario, when the file is not TOML (with the line), on an unknown
+        key or unit or a value that no system has, or on a file that is not read.
 
     Examples
     --------
@@ -78,8 +76,14 @@ def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scena
     return parse(said, name, path.parent, allow_outside=allow_outside)
 
 
-def parse(text: str, name: str, folder: Path = HERE, *, allow_outside: bool = False) -> Scenario[Any]:
-    """Return the scenario that a TOML text says; files that it names are relative to the folder. See `load_scenario`."""
+def parse(
+    text: str,
+    name: str,
+    folder: Path = HERE,
+    *,
+    allow_outside: bool = False,
+) -> Scenario[Any]:
+    """Return the scenario that a TOML text says, with files in the folder. See `load_scenario`."""
     try:
         given = {} if (deep := _long_key(text)) else tomllib.loads(text)
         deep = deep or _deep(given)
@@ -88,7 +92,8 @@ def parse(text: str, name: str, folder: Path = HERE, *, allow_outside: bool = Fa
     except ValueError as error:  # TOMLDecodeError, and that of a number of thousands of digits
         raise ScenarioError("file", name, f"is not valid TOML: {error}", "correct that line") from None
     if deep:
-        raise ScenarioError("file", name, f"has more than {DEEPEST} tables and arrays in each other", "write the system with fewer")
+        problem = f"has more than {DEEPEST} tables and arrays in each other"
+        raise ScenarioError("file", name, problem, "write the system with fewer")
     return read(_kind(given, name), given, shown(name), Folder(folder, allow_outside))
 
 

@@ -99,8 +99,8 @@ def data_files(name: str, data: xr.Dataset, frame: Any = None) -> Iterator[File]
         return f"{column} ({units[variable]})" if variable in units else column
 
     yield f"{name}.nc", lambda p: data.to_netcdf(p, engine="scipy")
-    text = [column for column in frame if frame[column].dtype.kind not in "iufb"]
-    frame = frame.assign(**{column: frame[column].map(unrun) for column in text}).rename(columns=lambda column: unrun(named(column)))
+    texts = {c: values.map(unrun) for c, values in frame.items() if values.dtype.kind not in "iufb"}
+    frame = frame.assign(**texts).rename(columns=lambda column: unrun(named(column)))
     yield f"{name}.csv", lambda p: frame.to_csv(p, index=False)
 
 

@@ -106,8 +106,8 @@ class Measured(Operated, Latency):
     ) -> Self:
         """Fit the samples in files, one a server, that have a header line with the columns ``load`` and ``latency`` among others.
 
-        A row with an empty cell in one of the two is skipped, with a warning that counts them. Files are regular ones, in UTF-8, of at most
-        64 MiB and a million lines.
+        A row with an empty cell in one of the two is skipped, with a warning that counts them.
+        Files are regular ones, in UTF-8, of at most 64 MiB and a million lines.
 
         Parameters
         ----------

@@ -73,7 +73,7 @@ def fuzz(folder, examples, **how):
 
 
 def test_damaged_files(tmp_path):
-    fuzz(tmp_path, 150, derandomize=True)
+    fuzz(tmp_path, 300, derandomize=True)
 
 
 @pytest.mark.exhaustive

@@ -108,8 +108,11 @@ def _server(place: str, default: str, given: object, folder: Folder, units: Unit
     ]
     known(given, ("name", "family", *fields, *files, *more), place)
     replicas = _replicas(given["replicas"], f"{place}replicas") if "replicas" in given and "replicas" in more else 1
-    said = {k: _value(v, f"{place}{k}", k, folder, units) for k, v in given.items() if k in fields}
-    said |= {k: folder.file(given[k], f"{place}{k}") for k in files if k in given}
+    said = {
+        k: folder.file(v, f"{place}{k}") if k in files else _value(v, f"{place}{k}", k, folder, units)
+        for k, v in given.items()
+        if k in fields or k in files
+    }
     if "service_time" in given and "service_time" in more:
         if "rate" in given:
             raise ScenarioError(
