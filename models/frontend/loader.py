@@ -19,7 +19,7 @@ from .scenario import HEADER, Scenario, read
 HERE = Path()
 DEEPEST = 64  # tables and arrays in each other above which a file is refused
 LONG_LINE = re.compile(rf"\n[^\n]{{{2 * DEEPEST}}}")
-LONG_KEY = re.compile(rf"""(?:\.[ \t]*(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*){{{DEEPEST}}}""")
+LONG_KEY = re.compile(rf"""(?:\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+){{{DEEPEST}}}""")
 
 
 def names() -> tuple[str, ...]:
