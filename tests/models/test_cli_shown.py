@@ -7,7 +7,7 @@ import re
 import pytest
 import xarray as xr
 
-from sojourn.models import InputError, load_scenario
+from sojourn.models import InputError
 from sojourn.models.frontend.report import data_files, unrun
 from sojourn.reference.errors import shown
 
@@ -134,9 +134,3 @@ def test_dollars_are_no_formulas_of_pictures(sojourn, hostile, tmp_path):
     hostile.write_text(FILE.replace(TURNED, "$x^$"), encoding="utf-8")
     assert sojourn("run", hostile, "--out", tmp_path / "o")[0] == 0
     assert {"curve.png", "measured.png"} <= {p.name for p in (tmp_path / "o").iterdir()}
-
-
-def test_replicas_of_all_rows_are_bounded(hostile):
-    hostile.write_text(FILE.replace("replicas = 2", "replicas = 1000000"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"^servers = '1,000,001 of them': are more than 1,000,000 with all replicas; give fewer$"):
-        load_scenario(hostile)

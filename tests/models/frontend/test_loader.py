@@ -174,6 +174,7 @@ BAD = {
     "load of the total": (GOOD + "[loads]\nat = 10\n", r"^loads\.at = 10: not below the total rate 10: the queues grow"),
     "load in words": (GOOD + "[loads]\nat = 'half'\n", r"^loads\.at = 'half': is not a load; give jobs/s below 10, a rate with its unit"),
     "load of all": (GOOD + "[loads]\nat = '100%'\n", r"^loads\.at = '100%': is not below 100% of the total rate"),
+    "load of many digits": (GOOD + f"[loads]\nat = '{'1' * 200_000}!'\n", r"^loads\.at = '1+\.\.\.1+!': is not a load"),
     "load with a letter": (GOOD + "[loads]\nat = '0.7x'\n", r"^loads\.at = '0\.7x': is not a load"),
     "load in another unit": (GOOD + "[loads]\nat = '1/ms'\n", r"^loads\.at = '1/ms': not below the total rate 10"),
     "load of a curve": (GOOD + "[loads]\ncurve = [0.5, 11]\n", r"^loads\.curve\[1\] = 11: not below the total rate 10"),
