@@ -70,7 +70,8 @@ def known(given: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)
             remedy = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(keys)}"
-            raise ScenarioError(f"{place}{key}", given[key], "is not a known key", remedy)
+            name = key if key.strip() else f'"{key}"'
+            raise ScenarioError(f"{place}{name}", given[key], "is not a known key", remedy)
 
 
 def table(given: Mapping[str, Any], key: str, *, required: bool = False) -> Mapping[str, Any]:

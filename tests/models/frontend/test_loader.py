@@ -156,6 +156,7 @@ BAD = {
     "endless rate": (HEAD + f"[[servers]]\nrate = 1{400 * '0'}\n", r"^servers\[0\]\.rate = inf: is out of range"),
     "rate of too many digits": (HEAD + f"[[servers]]\nrate = 1{5000 * '0'}\n", r"^file = 'mine': is not valid TOML: .*4300 digits"),
     "title of too many digits": (f"title = 0x{5000 * 'f'}\n" + GOOD, r"^title = something of type int: is not text; give some text in quotes$"),
+    "key of nothing": ('"" = 1\n' + GOOD, r'^"" = 1: is not a known key; the keys here are title, source, units'),
     "key that turns the line": (GOOD + '"x\\u001b[31m\\u202e\\n" = 1\n', r"^servers\[0\]\.x\\x1b\[31m\\u202e\\n = 1: is not a known key"),
     "negative delay": (HEAD + "[[servers]]\nrate = 1\ndelay = -5\n", r"^servers\[0\]\.delay = -5\.0: is out of range; give 0 or more$"),
     "nan delay": (HEAD + "[[servers]]\nrate = 1\ndelay = nan\n", r"^servers\[0\]\.delay = nan: is out of range"),
