@@ -31,6 +31,7 @@ app = typer.Typer(
 UNCERTIFIED, BAD_INPUT = 1, 2
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A built-in scenario (see `sojourn list`) or a TOML file.")]
+OutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Read also files that the scenario names outside its folder.")]
 LoadOption = Annotated[
     str | None,
     typer.Option(
@@ -69,13 +70,14 @@ def run(
         str | None,
         typer.Option("--weights-in", help="The split in use, such as 50,30,20, one weight a row of servers: judged against both."),
     ] = None,
+    allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Solve a scenario: the split and delays at a load, thresholds, price of anarchy; with --out also the curve."""
     from .frontend.default_report import default_report
     from .frontend.loader import load_scenario
 
-    chosen = load_scenario(scenario)
+    chosen = load_scenario(scenario, allow_outside=allow_outside)
     report = chosen.kind.report or default_report
     _present(report(chosen, _load(load, chosen), solver, weights), folder, as_json=as_json)
 
@@ -90,13 +92,14 @@ def anarchy(
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for anarchy.png, anarchy.json, players.nc, players.csv, control.nc, control.csv.")
     ] = None,
+    allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what selfishness costs: the certified worst case, players in between, tolls, and what control of a part of the load buys back."""
     from ..reference.errors import InputError
     from .frontend.loader import load_scenario
 
-    chosen = load_scenario(scenario)
+    chosen = load_scenario(scenario, allow_outside=allow_outside)
     report = chosen.kind.anarchy
     if report is None:
         problem = f"is a {type(chosen.system).__name__}, which has no report of what selfishness costs"
@@ -128,6 +131,7 @@ def verify(
     scenario: ScenarioArgument = "scenario-1",
     load: LoadOption = None,
     solver: SolverOption = None,
+    allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the convex models with the closed forms, quantity by quantity; exit code 1 where they differ."""
@@ -135,7 +139,7 @@ def verify(
     from .frontend.report import Report
     from .studies.verify import verify as compare
 
-    chosen = load_scenario(scenario)
+    chosen = load_scenario(scenario, allow_outside=allow_outside)
     most = chosen.system.max_load if math.isfinite(chosen.system.max_load) else chosen.load
     loads = [part * most for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
     found = chosen.units.result(compare(chosen.system, loads, solver=solver))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+
+# C0, DEL and C1, what turns or breaks a line, and halves of a character
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+VALUE, PART = 80, 1000  # characters of a message that a value may have, and that any other part of it may
+
+
+def shown(text: str) -> str:
+    r"""Return a text with its control and direction characters escaped, as it can be printed.
+
+    Examples
+    --------
+    >>> print(shown("red \x1b[31m, turned \u202e"))
+    red \x1b[31m, turned \u202e
+    """
+    return text if text.isprintable() else CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class InputError(ValueError):
@@ -33,16 +49,24 @@ class InputError(ValueError):
 
     def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
         self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
-        super().__init__(f"{field} = {_short(value)}: {problem}; {remedy}")
+        parts = (_short(shown(part), PART) for part in (field, problem, remedy))
+        super().__init__("{} = {value}: {}; {}".format(*parts, value=_short(_said(value), VALUE)))
 
 
 class LoadError(InputError):
     """A load that the system cannot carry, or that is not a number."""
 
 
-def _short(value: object) -> str:
-    text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
-    return text if len(text) <= 80 else text[:77] + "..."
+def _said(value: object) -> str:
+    try:
+        return shown(" ".join(repr(value.item() if isinstance(value, np.generic) else value).split()))
+    except Exception:  # nested too deeply, too many digits, or what someone else's code raises
+        return f"something of type {type(value).__name__}"
+
+
+def _short(text: str, most: int) -> str:
+    """The text, or its two ends: of a list or a path both say something."""
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[3 - most // 2 :]}"
 
 
 PLAIN = frozenset({float, int, np.float64, np.int64})  # types of numbers that are nothing but numbers

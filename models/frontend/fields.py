@@ -4,15 +4,53 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ...reference.errors import InputError
+from ...reference.errors import InputError, shown
 
 
 class ScenarioError(InputError):
     """A scenario file that does not say a system; the field is its place in the file."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Folder of a scenario file, which the files that it names are relative to.
+
+    Parameters
+    ----------
+    path : Path
+    allow_outside : bool
+        Whether the scenario may name files that are not in it.
+    """
+
+    path: Path = Path()
+    allow_outside: bool = False
+
+    def file(self, name: object, place: str) -> Path:
+        """Return the path of a file that a scenario names; ScenarioError on no name, or one outside."""
+        if not isinstance(name, str) or not name.strip():
+            remedy = 'give some text, such as "samples.csv"'
+            raise ScenarioError(place, name, "is not the name of a file", remedy)
+        path = self.path / name
+        if not (self.allow_outside or self._has(path)):
+            remedy = "put it there, or allow it by --allow-outside, in Python allow_outside=True"
+            raise ScenarioError(place, name, "is not in the folder of the scenario", remedy)
+        return path
+
+    def _has(self, path: Path) -> bool:
+        """Whether a path, with all its links followed, is in the folder."""
+        if path.absolute().drive != self.path.absolute().drive:  # of another machine nothing is asked
+            return False
+        try:
+            return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path))
+        except ValueError:  # a name that no file can have
+            return False
 
 
 @contextmanager
@@ -32,7 +70,8 @@ def known(given: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)
             remedy = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(keys)}"
-            raise ScenarioError(f"{place}{key}", given[key], "is not a known key", remedy)
+            name = key if key.strip() else f'"{key}"'
+            raise ScenarioError(f"{place}{name}", given[key], "is not a known key", remedy)
 
 
 def table(given: Mapping[str, Any], key: str, *, required: bool = False) -> Mapping[str, Any]:
@@ -68,8 +107,8 @@ def number(value: object, place: str, *, above: bool = False, signed: bool = Fal
 
 
 def text(given: Mapping[str, Any], key: str, place: str, default: str) -> str:
-    """Return a text that is not blank; a source may be."""
+    """Return a text that is not blank, as it can be printed; a source may be blank."""
     value = given.get(key, default)
     if not isinstance(value, str) or (not value.strip() and key != "source"):
         raise ScenarioError(f"{place}{key}", value, "is not text", "give some text in quotes")
-    return value
+    return shown(value)

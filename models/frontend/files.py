@@ -31,7 +31,13 @@ def write(path: Path, make: Callable[[Path], object]) -> bool:
 
 def complain(what: str, why: str) -> None:
     """Print one line on standard error, as it is: brackets are not markup, and a narrow terminal does not cut it."""
-    err.print(Text.assemble((what, "bold red"), " ", why), soft_wrap=True)
+    err.print(Text.assemble((_shown(what), "bold red"), " ", _shown(why)), soft_wrap=True)
+
+
+def _shown(text: str) -> str:
+    from ...reference.errors import shown  # here, since help is to be there at once
+
+    return shown(text)
 
 
 def show(table: Table) -> None:
@@ -65,4 +71,5 @@ def _width(column: Column) -> int:
 def say_written(folder: Path) -> None:
     """Print what is in the folder."""
     if folder.is_dir():
-        out.print(Text(f"\nwritten to {folder}: " + ", ".join(sorted(p.name for p in folder.glob("*.*")))))
+        there = ", ".join(sorted(p.name for p in folder.glob("*.*")))
+        out.print(Text("\n" + _shown(f"written to {folder}: {there}")))

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...reference.errors import InputError
@@ -21,6 +20,7 @@ from ..core.options import Settings, check_how
 from ..core.plugins import loaded, offered
 
 if TYPE_CHECKING:
+    from .fields import Folder
     from .report import Report
     from .scenario import Described, Scenario
     from .units import Units
@@ -45,8 +45,9 @@ class SystemKind:
     system : type
         Class of its systems; see `sojourn.models.core.system.System`.
     read : callable
-        From a whole scenario file as TOML, the folder that its paths are relative to, and its
-        `Units` to what the file describes; ScenarioError on what no system has.
+        From a whole scenario file as TOML, its `Folder`, whose `file` says the path of a file that
+        the scenario names, and its `Units` to what the file describes; ScenarioError on what no
+        system has.
     tables : tuple of str
         Further tables that `read` takes from the file.
     max_load_name : str
@@ -68,7 +69,7 @@ class SystemKind:
 
     name: str
     system: type[Any]
-    read: Callable[[Mapping[str, Any], Path, Units], Described]
+    read: Callable[[Mapping[str, Any], Folder, Units], Described]
     tables: tuple[str, ...] = ()
     max_load_name: str = "largest load"
     questions: tuple[str, ...] = ()

@@ -14,7 +14,8 @@ from ...reference.errors import Array, InputError
 from .fields import ScenarioError, known, number
 from .units import RATES, Units
 
-WRITTEN = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%|/\s*\w+|[^\W\d]\w*)?\s*", re.ASCII)
+# one way to match each text, so that a long one takes no longer than its length
+WRITTEN = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?:\s*(%|/\s*\w+|[^\W\d]\w*))?", re.ASCII)
 DEFAULT_AT, DEFAULT_CURVE = "50%", {"from": "1%", "to": "99%", "points": 99}
 
 
@@ -62,7 +63,7 @@ class Loads:
 
     def _amount(self, value: str, place: str, error: type[InputError], carried: bool) -> float:
         """What a text says, in the unit of the file's rates."""
-        said = WRITTEN.fullmatch(value)
+        said = WRITTEN.fullmatch(value.strip())
         unit = (said[2] or "").replace(" ", "") if said else ""
         rate = f"1{unit}" if unit.startswith("/") else unit
         if said is None or (unit not in ("", "%") and rate not in RATES):

@@ -101,7 +101,20 @@ def data_files(name: str, data: xr.Dataset, frame: Any = None) -> Iterator[File]
         return f"{column} ({units[variable]})" if variable in units else column
 
     yield f"{name}.nc", lambda p: data.to_netcdf(p, engine="scipy")
-    yield f"{name}.csv", lambda p: frame.rename(columns=named).to_csv(p, index=False)
+    texts = {c: values.map(unrun) for c, values in frame.items() if values.dtype.kind not in "iufb"}
+    frame = frame.assign(**texts).rename(columns=lambda column: unrun(named(column)))
+    yield f"{name}.csv", lambda p: frame.to_csv(p, index=False)
+
+
+def unrun(cell: Any) -> Any:
+    """Return a cell of a CSV file, with ' before a text that a spreadsheet would run as a formula."""
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def flat(data: xr.Dataset) -> Any:
@@ -121,5 +134,15 @@ def flat(data: xr.Dataset) -> Any:
 
 
 def picture(name: str, draw: Callable[[], Figure]) -> File:
-    """Return the file of a picture."""
-    return f"{name}.png", lambda p: draw().savefig(p, dpi=150)
+    """Return the file of a picture; a $ in its titles and names is a $, and begins no formula."""
+
+    def save(path: Path) -> None:
+        from matplotlib.text import Text as Label
+
+        figure = draw()
+        for artist in figure.findobj():
+            if isinstance(artist, Label):
+                artist.set_parse_math(False)
+        figure.savefig(path, dpi=150)
+
+    return f"{name}.png", save

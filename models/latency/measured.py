@@ -6,8 +6,8 @@ allows: nothing was measured there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
@@ -107,6 +107,7 @@ class Measured(Operated, Latency):
         """Fit the samples in files, one a server, that have a header line with the columns ``load`` and ``latency`` among others.
 
         A row with an empty cell in one of the two is skipped, with a warning that counts them.
+        Files are regular ones, in UTF-8, of at most 64 MiB and a million lines.
 
         Parameters
         ----------
@@ -121,7 +122,7 @@ class Measured(Operated, Latency):
         InputError
             Naming the file, the row and the column.
         """
-        paths = [path] if isinstance(path, str | Path) else list(path)
+        paths = [path] if isinstance(path, str | os.PathLike) or not np.iterable(path) else path
         tables = [read(p, columns) for p in paths]
         return cls([t[0] for t in tables], [t[1] for t in tables], pieces, delay, capacity)
 
@@ -129,8 +130,9 @@ class Measured(Operated, Latency):
     def of_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Measured:
         """Return the server that a scenario file says: its samples as lists, or by the name of a CSV file in ``samples``."""
         said = dict(servers[0])
-        if float(said.get("pieces", PIECES)).is_integer():  # a file says numbers as floats
-            said["pieces"] = int(said.get("pieces", PIECES))
+        pieces = said.get("pieces")
+        if isinstance(pieces, float) and pieces.is_integer():  # a file says numbers as floats
+            said["pieces"] = int(pieces)
         return cls.from_csv(said.pop("samples"), **said) if "samples" in said else cls(**said)
 
     @classmethod

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from ....reference.errors import InputError
-from ...frontend.fields import ScenarioError, known, number, text
+from ...frontend.fields import Folder, ScenarioError, known, number, text
 from ...frontend.units import Units
 from ...latency import Latency
 from ...latency.base import parameters
 from ...latency.registry import family_named
 from .tables import check_columns, table_rows
 
+MOST = 1_000_000  # servers, with all replicas
 HINTS = {
     "rate": ("is missing", "give the service rate, or service_time"),
     "cv": ("{family} needs a coefficient of variation", "give cv, 0 or more"),
@@ -56,7 +57,7 @@ class Server:
         return replace(self, fields={**self.fields, **fields})
 
 
-def servers(given: object, folder: Path, units: Units) -> list[Server]:
+def servers(given: object, folder: Folder, units: Units) -> list[Server]:
     """Return the servers of a file, with names of their own; paths are relative to the folder."""
     if isinstance(given, dict) and "file" in given:
         tables = table_rows(given, folder, units)
@@ -66,6 +67,8 @@ def servers(given: object, folder: Path, units: Units) -> list[Server]:
         remedy = 'add a [[servers]] table with a rate, or name a CSV file: [servers] with file = "servers.csv"'
         raise ScenarioError("servers", given, "the system has no server", remedy)
     out = [_server(place, f"server {i + 1}", s, folder, units, top=True) for i, (place, s) in enumerate(tables)]
+    if (total := sum(server.replicas for server in out)) > MOST:
+        raise ScenarioError("servers", f"{total:,} of them", f"are more than {MOST:,} with all replicas", "give fewer")
     taken: dict[str, str] = {}
     for server in out:
         for name in dict.fromkeys((server.name, *server.names)):
@@ -88,7 +91,7 @@ def banks(given: Sequence[Server], units: Units) -> list[Latency]:
     return out
 
 
-def _server(place: str, default: str, given: object, folder: Path, units: Units, *, top: bool = False) -> Server:
+def _server(place: str, default: str, given: object, folder: Folder, units: Units, *, top: bool = False) -> Server:
     """One server; replicas are those of a whole server, not of one within another."""
     if not isinstance(given, dict):
         raise ScenarioError(place[:-1], given, "is not a table", "write it as [[servers]]")
@@ -105,7 +108,11 @@ def _server(place: str, default: str, given: object, folder: Path, units: Units,
     ]
     known(given, ("name", "family", *fields, *files, *more), place)
     replicas = _replicas(given["replicas"], f"{place}replicas") if "replicas" in given and "replicas" in more else 1
-    said = {k: _value(v, f"{place}{k}", k, folder, units) for k, v in given.items() if k in fields or k in files}
+    said = {
+        k: folder.file(v, f"{place}{k}") if k in files else _value(v, f"{place}{k}", k, folder, units)
+        for k, v in given.items()
+        if k in fields or k in files
+    }
     if "service_time" in given and "service_time" in more:
         if "rate" in given:
             raise ScenarioError(
@@ -120,8 +127,8 @@ def _server(place: str, default: str, given: object, folder: Path, units: Units,
 
 
 def _replicas(value: object, place: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1_000_000 or value != int(value):
-        raise ScenarioError(place, value, "is not a number of servers", "give a whole number from 1 to 1000000")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MOST or value != int(value):
+        raise ScenarioError(place, value, "is not a number of servers", f"give a whole number from 1 to {MOST}")
     return int(value)
 
 
@@ -149,15 +156,15 @@ def _complete(place: str, family: str, fields: Mapping[str, bool], given: Mappin
             raise ScenarioError(f"{place}{name}", None, problem.format(family=family), remedy)
 
 
-def _value(value: object, place: str, name: str, folder: Path, units: Units) -> Any:
-    """Number, list of numbers, path, or the server that a table says."""
+def _value(value: object, place: str, name: str, folder: Folder, units: Units) -> Any:
+    """Number, list of numbers, or the server that a table says."""
     if name in ("rate", "delay", "cv"):
         return number(value, place, above=name == "rate")
     if isinstance(value, dict):
         return _server(f"{place}.", name, value, folder, units)
     if isinstance(value, list) and value:
         return [number(v, f"{place}[{i}]") for i, v in enumerate(value)]
-    return folder / value if isinstance(value, str) else number(value, place)
+    return number(value, place)
 
 
 def _alike(one: Server, other: Server) -> bool:

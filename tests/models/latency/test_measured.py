@@ -343,7 +343,7 @@ def test_from_csv(tmp_path):
     ("text", "message"),
     [
         ("load,delay\n1,2\n", r"bad.csv, row 1 = 'load,delay': has no column latency; name the columns in the first line"),
-        ("", r"bad.csv, row 1 = '': has no column load"),
+        ("", r"^path = .*bad.csv': has none of the columns load, latency in its first line; give a CSV file of samples"),
         ("load,latency\n1,2\n\n2,fast\n", r"bad.csv, row 4, column latency = 'fast': is not a number; give a number, or leave the row out"),
         ("load,latency\n1,2\n2\n", r"bad.csv, row 3, column latency = '': is not a number"),
         ("load,latency\n1,2\nnan,3\n", r"bad.csv, row 3, column load = nan: is not finite"),
@@ -361,7 +361,10 @@ def test_bad_files_are_named_with_row_and_column(tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match=r"path = .*: cannot be read: .*none.csv.*; give a CSV file of samples"):
+    for given in (3, [3], None, [b"a.csv"]):
+        with pytest.raises(InputError, match=r"^path = .*: is not the path of a file; give a CSV file of samples"):
+            Measured.from_csv(given)
+    with pytest.raises(InputError, match=r"^path = .*none.csv': cannot be read: .*; give a CSV file of samples"):
         Measured.from_csv(tmp_path / "none.csv")
 
 
