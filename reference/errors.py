@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .plain import as_raised
+
 Array = npt.NDArray[np.float64]
 
 
@@ -34,6 +36,8 @@ class InputError(ValueError):
     def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
         self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
         super().__init__(f"{field} = {_short(value)}: {problem}; {remedy}")
+
+    __reduce__ = as_raised
 
 
 class LoadError(InputError):

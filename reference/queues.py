@@ -18,6 +18,7 @@ import numpy.typing as npt
 from .checks import fit_together
 from .derived import curvature, flow_at, integral, overshoot, slope
 from .errors import Array, InputError, first_bad, numbers
+from .plain import given, state
 from .sums import TINY, exact_sum
 
 ArrayLike = npt.ArrayLike
@@ -103,6 +104,8 @@ class Queue(ABC):
     rate: Array
     delay: Array
     numbers: ClassVar[Mapping[str, tuple[str, ...]]] = NUMBERS
+
+    __getstate__ = state
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make what a family computes infinite from the rate on: there a queue grows without bound, whatever a formula says."""
@@ -294,7 +297,7 @@ class Queue(ABC):
         bank: object = self  # else a type checker takes every Queue for a dataclass
         if is_dataclass(bank):
             return [field.name for field in fields(bank)]
-        return [name for name in vars(self) if not isinstance(getattr(type(self), name, None), cached_property)]
+        return list(given(self))
 
 
 class Operated(Queue):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Array, InputError, numbers, one_number
+from ..plain import state
 from ..queues import store
 
 LEAST_RATE = 1e-300  # a smaller one has an infinite service time in floats
@@ -62,6 +63,8 @@ class Modes:
         """Number of modes M."""
         return int(self.rate.shape[1])
 
+    __getstate__ = state
+
     @cached_property
     def time(self) -> Array:
         """Mean service time of a mode at a whole stage, 1 / rate, shape (S, M)."""
@@ -109,6 +112,8 @@ class Canonical:
         if self.f1 > self.f2:
             remedy = f"mode 1 is the one with less local work: give f = ({self.f2:g}, {self.f1:g})"
             raise InputError("f", (self.f1, self.f2), "the modes are the wrong way round", remedy)
+
+    __getstate__ = state
 
     @cached_property
     def dual_mode(self) -> Modes:
