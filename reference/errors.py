@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +50,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)\s*%")
 PLAIN = frozenset({float, int, np.float64, np.int64})  # types of numbers that are nothing but numbers
 
 
@@ -115,6 +117,38 @@ def place(field: str, index: tuple[int, ...]) -> str:
     return field + "".join(f"[{i}]" for i in index)
 
 
+def check_parts(field: str, value: object, whole: str, *, ends: bool = True) -> Array:
+    """Return parts of a whole, from 0 to 1, or between where the ends are none; the error of a percentage says what it is as a part.
+
+    Raises
+    ------
+    InputError
+        When a part is no number, or out of range.
+    """
+    try:
+        array = numbers(field, value)
+    except InputError:
+        for index, entry in np.ndenumerate(np.asarray(value, dtype=object)):
+            if isinstance(entry, str) and (said := PERCENT.fullmatch(entry.strip())):
+                raise InputError(place(field, index), entry, "is not a number", _as_part(float(said[1]))) from None
+        raise
+    good = (array >= 0) & (array <= 1) if ends else (array > 0) & (array < 1)
+    for first in array[~good][:1]:
+        remedy = _as_part(first) if 2 <= first <= 100 else f"give a number {'from 0 to' if ends else 'between 0 and'} 1"
+        first_bad(field, array, good, f"is not a part of {whole}", remedy)
+    return array
+
+
+def _as_part(percent: float) -> str:
+    return f"write {percent:g} % as {percent / 100:.6g}"
+
+
+def one_part(field: str, value: object, whole: str, *, ends: bool = True) -> float:
+    """Return a part of a whole as a float; InputError as `check_parts`, and when it is not one number."""
+    check_parts(field, value, whole, ends=ends)
+    return one_number(field, value)
+
+
 def one_number(field: str, value: object) -> float:
     """Return `value` as a float.
 
@@ -158,5 +192,6 @@ def one_load_of(loads: Array) -> float:
 
 def first_bad(field: str, value: Array, good: Any, problem: str, remedy: str, error: type[InputError] = InputError) -> None:
     """Raise `error` at the first entry of `value` where `good` is false, naming its index."""
-    for i in np.flatnonzero(~np.atleast_1d(good)):
-        raise error(f"{field}[{i}]" if value.ndim else field, np.atleast_1d(value).ravel()[i], problem, remedy)
+    if not np.all(good):
+        index = tuple(np.argwhere(~np.broadcast_to(good, value.shape))[0].tolist())
+        raise error(place(field, index), value[index], problem, remedy)

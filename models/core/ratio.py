@@ -111,8 +111,8 @@ def ratios(found: Sides, least: Sides) -> tuple[Array, Array, Array]:
     with np.errstate(all="ignore"):
         lower = np.fmax(np.asarray(low) / best_high * (1 - ROUNDING), 1.0)
         upper = np.asarray(high) / best_low * (1 + ROUNDING)
-        upper = np.where(np.isnan(upper), np.inf, np.maximum(upper, lower))
-        return np.clip(np.asarray(value) / best, lower, upper), lower, upper
+        upper = np.where(np.isnan(upper), np.where(np.asarray(high) == 0, 1.0, np.inf), np.maximum(upper, lower))
+        return np.where(np.asarray(high) == 0, 1.0, np.clip(np.asarray(value) / best, lower, upper)), lower, upper
 
 
 def excess(found: Bounded, least: Bounded) -> Bounded:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.plugins import OWN
 from . import kinds
 from .fields import ScenarioError, known
 from .listing import built_in
@@ -81,5 +82,5 @@ def _kind(given: Mapping[str, Any], name: str) -> kinds.SystemKind:
         raise ScenarioError("file", name, f"says two systems, {said[0]} and {said[1]}", "keep one")
     kind = kinds.kind_named((*said, *there)[0])
     if not said:
-        known(given, (*HEADER, *there, *kind.tables), "")
+        known(given, (*HEADER, *there, *kind.tables), "", f"a kind of system {OWN}")
     return kind

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, InputError, numbers, one_number
+from ..errors import Array, InputError, numbers, one_number, one_part
 from ..plain import state
 from ..queues import store
 
@@ -47,7 +47,8 @@ class Modes:
             raise InputError("rate", array.tolist(), "is not an array of stages by modes", "give one row a stage, one number a mode")
         for s, m in np.ndindex(array.shape):
             if not array[s, m] >= LEAST_RATE:
-                raise InputError(f"rate[{s}][{m}]", array[s, m], "is not above 0", "give a service rate above 0, inf for no work there")
+                remedy = "give a service rate above 0, inf for no work there, or leave the mode out"
+                raise InputError(f"rate[{s}][{m}]", array[s, m], "is not above 0", remedy)
         for m in np.flatnonzero(np.isinf(array).all(axis=0)):
             raise InputError(f"rate[:][{m}]", array[:, m].tolist(), "the mode asks nothing of any stage", "give it a finite rate somewhere")
         array.flags.writeable = False
@@ -103,10 +104,7 @@ class Canonical:
 
     def __post_init__(self) -> None:
         mu0, K = check_capacities(self.mu0, self.K)
-        store(self, mu0=mu0, K=K, f1=one_number("f1", self.f1), f2=one_number("f2", self.f2))
-        for field, value in (("f1", self.f1), ("f2", self.f2)):
-            if not 0 <= value <= 1:
-                raise InputError(field, value, "is not a part of the work", "give a number from 0 to 1")
+        store(self, mu0=mu0, K=K, f1=one_part("f1", self.f1, "the work"), f2=one_part("f2", self.f2, "the work"))
         if self.f1 == self.f2:
             raise InputError("f", (self.f1, self.f2), "the two modes are the same", "use the tunable-mode system with this one f")
         if self.f1 > self.f2:

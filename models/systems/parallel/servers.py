@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from ....reference.errors import InputError
+from ....reference.queues import DRAINED, NO_RATE
 from ...frontend.fields import ScenarioError, known, number, text
 from ...frontend.units import Units
 from ...latency import Latency
 from ...latency.base import parameters
-from ...latency.registry import family_named
+from ...latency.registry import families, family_named
 from .tables import check_columns, table_rows
 
 HINTS = {
@@ -64,6 +65,9 @@ def servers(given: object, folder: Path, units: Units) -> list[Server]:
         tables = [(f"servers[{i}].", s) for i, s in enumerate(given)]
     else:
         remedy = 'add a [[servers]] table with a rate, or name a CSV file: [servers] with file = "servers.csv"'
+        if isinstance(given, int):
+            ways = f'replicas = {given}, each with a queue, or with family = "M/M/c" and servers = {given}, with one queue'
+            raise ScenarioError("servers", given, "is no table of a server", f"write [[servers]] with a rate and {ways}")
         raise ScenarioError("servers", given, "the system has no server", remedy)
     out = [_server(place, f"server {i + 1}", s, folder, units, top=True) for i, (place, s) in enumerate(tables)]
     taken: dict[str, str] = {}
@@ -103,9 +107,10 @@ def _server(place: str, default: str, given: object, folder: Path, units: Units,
     more = [
         key for key, there in (("service_time", "rate" in fields), ("replicas", top), ("columns", bool(files))) if there and key not in fields
     ]
+    _elsewhere(given, (*fields, *files, *more), place, family)
     known(given, ("name", "family", *fields, *files, *more), place)
     replicas = _replicas(given["replicas"], f"{place}replicas") if "replicas" in given and "replicas" in more else 1
-    said = {k: _value(v, f"{place}{k}", k, folder, units) for k, v in given.items() if k in fields or k in files}
+    said = {k: _value(v, f"{place}{k}", k, k in files, folder, units) for k, v in given.items() if k in fields or k in files}
     if "service_time" in given and "service_time" in more:
         if "rate" in given:
             raise ScenarioError(
@@ -119,9 +124,18 @@ def _server(place: str, default: str, given: object, folder: Path, units: Units,
     return Server(place, text(given, "name", place, default), family, said, replicas)
 
 
+def _elsewhere(given: Mapping[str, Any], keys: Sequence[str], place: str, family: str) -> None:
+    """Raise ScenarioError on a field of other families alone, which says of which."""
+    for key in given:
+        of = [] if key in (*keys, "name", "family") else [f'"{name}"' for name, other in families().items() if key in parameters(other)]
+        if of:
+            remedy = f"give family = {' or '.join(of)}" + f", or replicas = {given[key]} with a queue each" * (key == "servers")
+            raise ScenarioError(f"{place}{key}", given[key], f"is no field of {family}", remedy)
+
+
 def _replicas(value: object, place: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1_000_000 or value != int(value):
-        raise ScenarioError(place, value, "is not a number of servers", "give a whole number from 1 to 1000000")
+        raise ScenarioError(place, value, "is not a number of servers", f"give a whole number from 1 to 1000000{DRAINED}")
     return int(value)
 
 
@@ -149,15 +163,17 @@ def _complete(place: str, family: str, fields: Mapping[str, bool], given: Mappin
             raise ScenarioError(f"{place}{name}", None, problem.format(family=family), remedy)
 
 
-def _value(value: object, place: str, name: str, folder: Path, units: Units) -> Any:
-    """Number, list of numbers, path, or the server that a table says."""
+def _value(value: object, place: str, name: str, file: bool, folder: Path, units: Units) -> Any:
+    """Number, list of numbers, path of a file, or the server that a table says."""
+    if name == "rate" and value == 0:
+        raise ScenarioError(place, value, NO_RATE, f"give a positive rate{DRAINED}")
     if name in ("rate", "delay", "cv"):
         return number(value, place, above=name == "rate")
     if isinstance(value, dict):
         return _server(f"{place}.", name, value, folder, units)
     if isinstance(value, list) and value:
         return [number(v, f"{place}[{i}]") for i, v in enumerate(value)]
-    return folder / value if isinstance(value, str) else number(value, place)
+    return folder / value if isinstance(value, str) and file else number(value, place)
 
 
 def _alike(one: Server, other: Server) -> bool:
