@@ -60,7 +60,7 @@ def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
 def number(value: object, place: str, *, above: bool = False, signed: bool = False) -> float:
     """Return a finite number, 0 or more, or above 0, or of any sign."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ScenarioError(place, value, "is not a number", "give a number" + ", without quotes" * isinstance(value, str))
+        raise ScenarioError(place, value, "is not a number", "give a number" + ", without quotes" * str(value).replace(".", "", 1).isdigit())
     try:
         value = float(value)
     except OverflowError:

@@ -249,10 +249,12 @@ class BPR(Unlimited):
     def __post_init__(self) -> None:
         arrays = bank_arrays(free_flow=self.free_flow, capacity=self.capacity, b=self.b, power=self.power)
         first_bad("free_flow", arrays["free_flow"], arrays["free_flow"] >= 0, "is negative", "give 0 or more")
-        first_bad("capacity", arrays["capacity"], arrays["capacity"] > 0, "is not above 0", "give a positive number")
+        first_bad(
+            "capacity", arrays["capacity"], arrays["capacity"] > 0, "is not above 0", "give a positive number, or leave a closed road out"
+        )
         first_bad("b", arrays["b"], arrays["b"] >= 0, "is negative", "give 0 or more; of 0 the road has one travel time")
         convex = (arrays["power"] >= 1) | (arrays["power"] == 0)
-        first_bad("power", arrays["power"], convex, "between 0 and 1 the latency is not convex", "give 1 or more, or 0 for one travel time")
+        first_bad("power", arrays["power"], convex, "below 1 and not 0 the latency is not convex", "give 1 or more, or 0 for one travel time")
         store(self, **arrays, delay=np.zeros(arrays["power"].size))
 
     @classmethod

@@ -231,8 +231,9 @@ class ServerPercentile(Limit):
         p = one_part("ServerPercentile.p", self.p, "the jobs", ends=False)
         self._check_family(bank)
         field = "ServerPercentile.within"
-        within = _each(numbers(field, self.within), field, len(bank))
-        first_bad(field, within, (within > 0) & np.isfinite(within), "is not a time above 0", "give it in the unit of the delays")
+        time = numbers(field, self.within)
+        first_bad(field, time, (time > 0) & np.isfinite(time), "is not a time above 0", "give it in the unit of the delays")
+        within = _each(time, field, len(bank))
         left, need = within - bank.delay, -math.log1p(-p)
         able = left * bank.rate > need
         safe = np.where(able, left, 1.0)
@@ -270,12 +271,12 @@ class Budget(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        price = _each(numbers("Budget.price", self.price), "Budget.price", len(bank))
+        price = numbers("Budget.price", self.price)
         first_bad("Budget.price", price, (price >= 0) & np.isfinite(price), "is not a price", "give money per job, 0 or more")
         money = one_number("Budget.at_most", self.at_most)
         if not (money >= 0 and math.isfinite(money)):
             raise InputError("Budget.at_most", self.at_most, "is not an amount of money", "give money per unit of time, 0 or more")
-        return LinearLimit(price, money, "budget")
+        return LinearLimit(_each(price, "Budget.price", len(bank)), money, "budget")
 
 
 @dataclass(frozen=True)
