@@ -177,4 +177,4 @@ FIRST_LOOK: tuple[Callable[[Queue, Array], object], ...] = (convex, empty, deriv
 
 def raised(name: str, error: Exception) -> InputError:
     """Return an error that a family raised as what is wrong with it."""
-    return InputError(name, type(error).__name__, f"was raised: {error}", "it must work for any load within the capacity")
+    return InputError(name, type(error).__name__, f"was raised: {error}", "make it work for any load within the capacity")

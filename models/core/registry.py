@@ -68,7 +68,7 @@ class Registry(Generic[Kind]):
         there = self.known.get(name)
         # a module that is loaded again defines its class again
         if there is not None and (there.__module__, there.__qualname__) != (kind.__module__, kind.__qualname__):
-            raise InputError("name", name, f"is the name of {there.__module__}.{there.__qualname__}", "choose another")
+            raise InputError("name", name, f"is the name of {there.__module__}.{there.__qualname__}", "choose another name")
         self.known[name] = kind  # type: ignore[assignment]  # of the base, as was looked at
         return kind
 

@@ -334,7 +334,7 @@ class BPR(Unlimited):
 
     def _flow(self, price: ArrayLike, factor: Array | float) -> Array:
         excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
-        return self.capacity * quotient(excess, factor * self._steep) ** (1.0 / self._power)
+        return np.asarray(self.capacity * quotient(excess, factor * self._steep) ** (1.0 / self._power))
 
     def _cone(self, flow: cp.Expression, factor: Array | float) -> Cone:
         powered, constraints, kinds = self._powered(flow, self._power + 1.0, factor * self._steep * self.capacity)

@@ -108,7 +108,9 @@ def saturation_limit(servers: Queue | Sequence[Queue]) -> float:
     queue = as_queue(servers)
     k = getattr(queue, "k", None)
     if k is None:
-        raise InputError("servers", type(queue).__name__, "has no variability k", "the limit is known for MM1, MD1 and MG1")
+        raise InputError(
+            "servers", type(queue).__name__, "has no variability k", "give MM1, MD1 or MG1; of others ask price_of_anarchy at loads"
+        )
     return float(k.sum() * queue.rate.sum() / np.sqrt(k * queue.rate).sum() ** 2)
 
 

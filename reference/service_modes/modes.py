@@ -168,7 +168,7 @@ def check_dual(modes: Modes) -> None:
     """Raise InputError unless there are two stages and two modes, the cloud-heavy mode first."""
     if modes.rate.shape != (2, 2):
         shape = f"{modes.stages} stages, {modes.modes} modes"
-        raise InputError("rate", modes.rate.tolist(), f"has {shape}", "a dual-mode system has two of each")
+        raise InputError("rate", modes.rate.tolist(), f"has {shape}", "give two rates of each of two stages, as [[l1, l2], [c1, c2]]")
     (l1, l2), (c1, c2) = modes.rate.tolist()
     if l2 < l1 and c1 < c2:
         return
@@ -177,7 +177,7 @@ def check_dual(modes: Modes) -> None:
         raise InputError("local", (l1, l2), "the modes are the wrong way round", remedy)
     faster, slower = (2, 1) if l1 <= l2 and c1 <= c2 else (1, 2)
     problem = f"mode {faster} is at least as fast on both servers: mode {slower} is of no use"
-    raise InputError("local, cloud", ((l1, l2), (c1, c2)), problem, "mode 1 must be faster on the local server, mode 2 on the cloud server")
+    raise InputError("local, cloud", ((l1, l2), (c1, c2)), problem, f"leave mode {slower} out, or give it the higher rate on one server")
 
 
 def check_capacities(mu0: float, K: float) -> tuple[float, float]:

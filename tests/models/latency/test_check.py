@@ -147,7 +147,7 @@ WRONG = {
     OneNumber: ("DCP and DPP", r"total_cone\('inv_pos'\) = \(\): is the shape of its value; give one number a server, shape \(2,\)"),
     WrongUnits: ("units", r"scaled.latency\[\d\] = .* is not the same in the other unit, .*; name the fields in rates and times"),
     Scalar: ("shapes", r"latency = \(\): is its shape for flows of shape \(2,\); compute it elementwise, in NumPy"),
-    Fragile: ("inverses", r"inverses = 'ZeroDivisionError': was raised: oh; it must work for any load within the capacity"),
+    Fragile: ("inverses", r"inverses = 'ZeroDivisionError': was raised: oh; make it work for any load within the capacity"),
 }
 
 
