@@ -69,7 +69,7 @@ class Provenance:
     status: str
     attempts: tuple[Attempt, ...]
     timing: Timing
-    problem: cp.Problem | None = field(repr=False)
+    problem: cp.Problem | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles hold: all but the problem, for a solved one can be neither."""

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, InputError, numbers, one_number, one_part
+from ..errors import Array, InputError, first_bad, numbers, one_number, one_part
 from ..plain import state
 from ..queues import store
 
@@ -45,10 +45,8 @@ class Modes:
         array = numbers("rate", rate)
         if array.ndim != 2 or array.size == 0:
             raise InputError("rate", array.tolist(), "is not an array of stages by modes", "give one row a stage, one number a mode")
-        for s, m in np.ndindex(array.shape):
-            if not array[s, m] >= LEAST_RATE:
-                remedy = "give a service rate above 0, inf for no work there, or leave the mode out"
-                raise InputError(f"rate[{s}][{m}]", array[s, m], "is not above 0", remedy)
+        remedy = "give a service rate above 0, inf for no work there, or leave the mode out"
+        first_bad("rate", array, array >= LEAST_RATE, "is not above 0", remedy)
         for m in np.flatnonzero(np.isinf(array).all(axis=0)):
             raise InputError(f"rate[:][{m}]", array[:, m].tolist(), "the mode asks nothing of any stage", "give it a finite rate somewhere")
         array.flags.writeable = False

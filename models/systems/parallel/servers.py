@@ -65,7 +65,7 @@ def servers(given: object, folder: Path, units: Units) -> list[Server]:
         tables = [(f"servers[{i}].", s) for i, s in enumerate(given)]
     else:
         remedy = 'add a [[servers]] table with a rate, or name a CSV file: [servers] with file = "servers.csv"'
-        if isinstance(given, int):
+        if type(given) is int:
             ways = f'replicas = {given}, each with a queue, or with family = "M/M/c" and servers = {given}, with one queue'
             raise ScenarioError("servers", given, "is no table of a server", f"write [[servers]] with a rate and {ways}")
         raise ScenarioError("servers", given, "the system has no server", remedy)
