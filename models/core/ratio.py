@@ -106,6 +106,7 @@ def ratios(found: Sides, least: Sides) -> tuple[Array, Array, Array]:
     """Return ratios of mean delays to the least, and their bounds, from values and bounds of both, shape (...).
 
     No delay is below the least, so no ratio is below 1. A quotient of two inexact values is moved between its bounds.
+    Where the delay is 0, as on a free road, it is the least: the ratio is 1.
     """
     (value, low, high), (best, best_low, best_high) = found, least
     with np.errstate(all="ignore"):
