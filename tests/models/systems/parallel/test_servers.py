@@ -137,7 +137,7 @@ class TestFamiliesOfOthers:
             bank(server(family="plain", rate=10, delay=5))
 
     def test_name_that_is_taken_or_none_and_class_that_is_none(self):
-        with pytest.raises(InputError, match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose another$"):
+        with pytest.raises(InputError, match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose another name$"):
             registry.register("M/M/1", Plain)
         with pytest.raises(InputError, match=r"^name = ' ': is not a name"):
             registry.register(" ", Plain)
