@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .plain import as_raised
+
 Array = npt.NDArray[np.float64]
 
 # C0, DEL and C1, what turns or breaks a line, and halves of a character
@@ -52,6 +54,8 @@ class InputError(ValueError):
         parts = (_short(shown(part), PART) for part in (field, problem, remedy))
         super().__init__("{} = {value}: {}; {}".format(*parts, value=_short(_said(value), VALUE)))
 
+    __reduce__ = as_raised
+
 
 class LoadError(InputError):
     """A load that the system cannot carry, or that is not a number."""
@@ -69,6 +73,7 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most // 2]}...{text[3 - most // 2 :]}"
 
 
+PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)\s*%")
 PLAIN = frozenset({float, int, np.float64, np.int64})  # types of numbers that are nothing but numbers
 
 
@@ -135,6 +140,38 @@ def place(field: str, index: tuple[int, ...]) -> str:
     return field + "".join(f"[{i}]" for i in index)
 
 
+def check_parts(field: str, value: object, whole: str, *, ends: bool = True) -> Array:
+    """Return parts of a whole, from 0 to 1, or between where the ends are none; the error of a percentage says what it is as a part.
+
+    Raises
+    ------
+    InputError
+        When a part is no number, or out of range.
+    """
+    try:
+        array = numbers(field, value)
+    except InputError:
+        for index, entry in np.ndenumerate(np.asarray(value, dtype=object)):
+            if isinstance(entry, str) and (said := PERCENT.fullmatch(entry.strip())):
+                raise InputError(place(field, index), entry, "is not a number", _as_part(float(said[1]))) from None
+        raise
+    good = (array >= 0) & (array <= 1) if ends else (array > 0) & (array < 1)
+    for first in array[~good][:1]:
+        remedy = _as_part(first) if 2 <= first <= 100 else f"give a number {'from 0 to' if ends else 'between 0 and'} 1"
+        first_bad(field, array, good, f"is not a part of {whole}", remedy)
+    return array
+
+
+def _as_part(percent: float) -> str:
+    return f"write {percent:g} % as {percent / 100:.6g}"
+
+
+def one_part(field: str, value: object, whole: str, *, ends: bool = True) -> float:
+    """Return a part of a whole as a float; InputError as `check_parts`, and when it is not one number."""
+    check_parts(field, value, whole, ends=ends)
+    return one_number(field, value)
+
+
 def one_number(field: str, value: object) -> float:
     """Return `value` as a float.
 
@@ -178,5 +215,6 @@ def one_load_of(loads: Array) -> float:
 
 def first_bad(field: str, value: Array, good: Any, problem: str, remedy: str, error: type[InputError] = InputError) -> None:
     """Raise `error` at the first entry of `value` where `good` is false, naming its index."""
-    for i in np.flatnonzero(~np.atleast_1d(good)):
-        raise error(f"{field}[{i}]" if value.ndim else field, np.atleast_1d(value).ravel()[i], problem, remedy)
+    if not np.all(good):
+        index = tuple(np.argwhere(~np.broadcast_to(good, value.shape))[0].tolist())
+        raise error(place(field, index), value[index], problem, remedy)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ...reference.errors import Array, InputError, one_number
+from ...reference.plain import as_raised
 
 TOLERANCE = 2e-3  # of what is drawn: a tenth of a line's width in a picture
 ROUNDS = 24  # of points added
@@ -24,6 +25,8 @@ class CurveInterruptedError(KeyboardInterrupt):
         over, done = next(iter(dataset.sizes.items()), ("load", 0))
         super().__init__(f"stopped after {done} {over}s")
         self.dataset = dataset
+
+    __reduce__ = as_raised
 
 
 class Drawn(NamedTuple):

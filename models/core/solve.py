@@ -133,7 +133,7 @@ class Task(Generic[P, R, S]):
         """The loop over solvers: those points that have no certified answer yet go on to the next."""
         best, pending = self.question.nothing(len(points[0])), np.arange(len(points[0]))
         attempts: list[Attempt] = []
-        how = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0), cp.Problem(cp.Minimize(0)))
+        how = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0))
         for step in steps:
             if not pending.size:
                 break

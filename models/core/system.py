@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ...reference.errors import Array, LoadError, numbers, one_number
+from ...reference.plain import state
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 class System(Protocol):
     """A queueing system that is asked at a load: one number, in jobs per unit of time.
 
-    A class that derives from it inherits `check_load` and `check_loads`. Its questions are methods
+    A class that derives from it inherits `check_load` and `check_loads`, and is pickled and copied
+    without its cached properties: a system that was asked is as light as a new one. Its questions are methods
     that take a load and ``solver=``, and return an answer with a certificate.
 
     Attributes
@@ -27,6 +30,15 @@ class System(Protocol):
     """
 
     time_unit: str
+
+    def __getstate__(self) -> Any:
+        """What copies and pickles hold."""
+        return state(self)
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        """What is written, compiled or told along the way, and serves again; it stays behind."""
+        return {}
 
     @property
     def max_load(self) -> float:

@@ -64,12 +64,16 @@ def placed(place: str) -> Iterator[None]:
         raise ScenarioError(f"{place}.{error.field}", error.value, error.problem, error.remedy) from None
 
 
-def known(given: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
-    """Raise ScenarioError on a key that is not one of `keys`, with the nearest that is."""
+def known(given: Mapping[str, Any], keys: Sequence[str], place: str, more: str = "") -> None:
+    """Raise ScenarioError on a key that is not one of `keys`, with the nearest that is, and what more there can be."""
     for key in given:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)
-            remedy = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(keys)}"
+            remedy = (
+                f"did you mean {near[0]}{more and f', or {more}'}?"
+                if near
+                else f"the keys here are {', '.join(keys)}{more and f', and {more}'}"
+            )
             name = key if key.strip() else f'"{key}"'
             raise ScenarioError(f"{place}{name}", given[key], "is not a known key", remedy)
 
@@ -95,7 +99,7 @@ def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
 def number(value: object, place: str, *, above: bool = False, signed: bool = False) -> float:
     """Return a finite number, 0 or more, or above 0, or of any sign."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ScenarioError(place, value, "is not a number", "give a number")
+        raise ScenarioError(place, value, "is not a number", "give a number" + ", without quotes" * str(value).replace(".", "", 1).isdigit())
     try:
         value = float(value)
     except OverflowError:

@@ -105,7 +105,7 @@ def register_system(kind: SystemKind) -> SystemKind:
     # a module that is loaded again defines its class again
     if there is not None and _place(there) != _place(kind):
         problem = f"is the name of {'.'.join(_place(there))}"
-        raise InputError("name", kind.name, problem, "choose another")
+        raise InputError("name", kind.name, problem, "choose another name")
     _registered[kind.name] = kind
     return kind
 

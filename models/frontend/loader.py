@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...reference.errors import InputError, shown
+from ..core.plugins import OWN
 from ..core.reading import read_text
 from . import kinds
 from .fields import Folder, ScenarioError, known
@@ -119,5 +120,5 @@ def _kind(given: Mapping[str, Any], name: str) -> kinds.SystemKind:
         raise ScenarioError("file", name, f"says two systems, {said[0]} and {said[1]}", "keep one")
     kind = kinds.kind_named((*said, *there)[0])
     if not said:
-        known(given, (*HEADER, *there, *kind.tables), "")
+        known(given, (*HEADER, *there, *kind.tables), "", f"a kind of system {OWN}")
     return kind

@@ -84,7 +84,7 @@ class Verification:
 
 
 def compare(quantity: str, load: float, model: float, reference: float, certificate: float | None, kind: Kind) -> Check:
-    """Return the check of a quantity that is not 0; a certificate, where there is one, must cover the difference."""
-    difference = abs(model - reference) / reference
+    """Return the check of a quantity, of one that is 0 as it is; a certificate, where there is one, must cover the difference."""
+    difference = abs(model - reference) / (reference or 1.0)
     within = certificate is None or difference <= certificate * (1 + 1e-6) + 1e-12
     return Check(quantity, load, model, reference, difference, certificate, bool(difference <= AGREE and within), kind)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..composed import View, as_queue
-from ..errors import Array, InputError, first_bad, numbers, one_number
+from ..errors import Array, InputError, check_parts, one_number, one_part
 from ..queues import ArrayLike, Operation, Queue
 from ..sums import exact_sum
 from .optimum_equilibrium import check_one_load, equilibrium, optimum
@@ -105,9 +105,7 @@ class Led(View):
 
 def check_fraction(fraction: float) -> float:
     """Return the fraction as a float; InputError on one that is not between 0 and 1."""
-    value = one_number("fraction", fraction)
-    _check_parts("fraction", np.asarray(value))
-    return value
+    return one_part("fraction", fraction, "the load")
 
 
 def check_strategy(strategy: str) -> Strategy:
@@ -211,12 +209,7 @@ def price_of_optimum(servers: Queue | Sequence[Queue], load: float) -> float:
 
 def check_fractions(fractions: npt.ArrayLike) -> Array:
     """Return the fractions as an array of shape (K,); InputError on one that is none."""
-    array = numbers("fractions", fractions)
+    array = check_parts("fractions", fractions, "the load")
     if array.ndim != 1 or array.size == 0:
         raise InputError("fractions", array.tolist(), "is not a list of fractions", "give one or more numbers from 0 to 1")
-    _check_parts("fractions", array)
     return array
-
-
-def _check_parts(field: str, array: Array) -> None:
-    first_bad(field, array, (array >= 0) & (array <= 1), "is not a part of the load", "give a number from 0 to 1")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy.typing as npt
 import xarray as xr
 
+from ....reference.plain import as_raised
 from ...core.curve import by_role
 from ...core.progress import track
 from ...core.system import System
@@ -27,6 +28,8 @@ class StudyInterruptedError(KeyboardInterrupt):
         super().__init__(message)
         self.dataset = dataset
 
+    __reduce__ = as_raised
+
 
 class StudyStoppedError(RuntimeError):
     """Something other than a system failed, such as a worker or a disk; `dataset` holds the systems that were done."""
@@ -34,6 +37,8 @@ class StudyStoppedError(RuntimeError):
     def __init__(self, message: str, dataset: xr.Dataset) -> None:
         super().__init__(message)
         self.dataset = dataset
+
+    __reduce__ = as_raised
 
 
 def study(

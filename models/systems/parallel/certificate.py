@@ -22,6 +22,7 @@ import numpy as np
 from ....reference.errors import Array, InputError, numbers
 from ....reference.parallel.optimum_equilibrium import check_one_load
 from ....reference.queues import Queue
+from ....reference.sums import TINY
 from ...core.table import Mask, Table
 from .prices import Goal, multiplier
 from .splits import Limits, clip, feasible, missing, total
@@ -168,7 +169,7 @@ def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Arr
         lower_bound=lower,
         upper_bound=upper,
         # sums of n products are rounded too; and the delay may be too short for a float
-        gap=np.where(finite & (lower > 0), worst / lower + SURE, np.inf),
+        gap=np.where(finite & (lower > 0), worst / lower + SURE, np.where(worst == 0, 0.0, np.inf)),
         balance=np.where(finite, np.abs(missing(load, flow)) / load, np.inf),
         least_flow=np.where(finite, flow.min(axis=-1) / load, -np.inf),
         utilisation=np.where(finite, (flow / queue.rate).max(axis=-1), np.inf),
@@ -255,7 +256,8 @@ def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: Array | 
     x = clip(queue, flow)
     with np.errstate(all="ignore"):
         steep = multiplier(queue, load, x, goal) if goal == "optimum" else (queue.latency_slope(x) * x).max(axis=-1)
-        return np.asarray(8 * EPS * (steep if price is None else np.fmax(steep, price)) / mean_delay(queue, x))
+        worth, delay = 8 * EPS * (steep if price is None else np.fmax(steep, price)), mean_delay(queue, x)
+        return np.asarray(np.where(worth > 0, worth / delay, 0.0))
 
 
 def mean_delay(queue: Queue, flow: Array) -> Array:
@@ -393,7 +395,9 @@ def _ends(true: Queue, seen: Queue, base: Array, load: float, lowest: float, hig
         excess = (price - seen.delay) - seen.service
         point = seen.at_latency(np.maximum(excess, 0.0))
         if shift:
-            off = np.where(excess > 0, np.abs(seen.latency(point.flow, point.spare) - price), 0.0) + 2 * EPS * price
+            # a price above the latency that a server has at any load is no price of its own
+            follows = (excess > 0) & np.isfinite(point.flow)
+            off = np.where(follows, np.abs(seen.latency(np.where(follows, point.flow, 0.0), point.spare) - price), 0.0) + 2 * EPS * price
             excess = excess + 2 * shift * off
             point = seen.at_latency(np.maximum(excess, 0.0))
         used = excess > 0
@@ -412,14 +416,14 @@ def _ends(true: Queue, seen: Queue, base: Array, load: float, lowest: float, hig
         point, slope = at(price)
         rest = lacking(point)
         low, high = (price, high) if rest > 0 else (low, price)
-        enough = SURE * np.minimum(point.flow, point.spare).sum() + 2 * EPS * price * np.minimum(slope, load / price).sum()
+        enough = SURE * np.minimum(point.flow, point.spare).sum() + 2 * EPS * np.minimum(price * slope, load).sum()
         if abs(rest) <= enough or high - low <= EPS * high:
             break
         newton = price + rest / slope.sum() if slope.any() else math.inf
         price = newton if low < newton < high else 0.5 * (low + high)
     ends = []
     for side in (-1.0, 1.0):
-        step = 8 * EPS * price
+        step = max(8 * EPS * price, TINY)  # a price may be 0
         for _ in range(ROUNDS):
             if side * lacking(at(price + side * step, -side)[0]) <= 0:
                 break

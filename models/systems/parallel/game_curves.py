@@ -142,8 +142,9 @@ def control_curve(
 
     def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
         dims, each = ("fraction", "strategy"), Delays.beside(list(rows.values()))
+        ratio = each.mean_delay / best.mean_delay if best.mean_delay > 0 else np.ones_like(each.mean_delay)
         return answers(each, system.time_unit, dims=dims) | {
-            "ratio": variable(each.mean_delay / best.mean_delay, "mean delay over the optimum's", "ratio", dims),
+            "ratio": variable(ratio, "mean delay over the optimum's", "ratio", dims),
             "optimum_delay": variable(best.mean_delay, "mean delay at the optimum", "delay", (), system.time_unit),
         }
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, first_bad, numbers, one_number
+from ....reference.errors import Array, InputError, check_parts, first_bad, numbers, one_number, one_part
 from ....reference.mg1 import MM1
 from ...core.registry import Registry
 from ...latency.base import Latency
@@ -143,7 +143,7 @@ class MinShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = _each(self.share, "MinShare.share", len(bank), 0.0, 1.0)
+        share = _each(check_parts("MinShare.share", self.share, "the load"), "MinShare.share", len(bank))
         return LinearLimit(-1.0, -share * load, "least share", -load, share)
 
 
@@ -161,7 +161,7 @@ class MaxShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = _each(self.share, "MaxShare.share", len(bank), 0.0, 1.0)
+        share = _each(check_parts("MaxShare.share", self.share, "the load"), "MaxShare.share", len(bank))
         return LinearLimit(1.0, share * load, "largest share", load, share)
 
 
@@ -187,7 +187,8 @@ class MaxUtilisation(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        part = _each(self.utilisation, "MaxUtilisation.utilisation", len(bank), 0.0, 1.0)
+        field = "MaxUtilisation.utilisation"
+        part = _each(check_parts(field, self.utilisation, "what fills a server"), field, len(bank))
         full = bank.full_load
         finite = np.isfinite(full)
         unfilled = np.flatnonzero(np.isnan(full) if finite.any() else ~finite)
@@ -195,7 +196,7 @@ class MaxUtilisation(Limit):
             which = ", ".join(f"servers[{i}]" for i in unfilled[:5]) + ", ..." * (unfilled.size > 5)
             problem = f"is a part of nothing at {which}: no load fills the server"
             remedy = "limit shares with MaxShare, or give samples and a capacity: Measured(..., capacity=)"
-            raise InputError("MaxUtilisation.utilisation", self.utilisation, problem, remedy)
+            raise InputError(field, self.utilisation, problem, remedy)
         most = np.where(finite, part * np.where(finite, full, 1.0), np.inf)
         return LinearLimit(1.0, most, self._name(bank), np.where(finite, full, 0.0), part)
 
@@ -227,14 +228,12 @@ class ServerPercentile(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        p = one_number("ServerPercentile.p", self.p)
-        if not 0 < p < 1:
-            raise InputError("ServerPercentile.p", self.p, "is not between 0 and 1", "give a part of the jobs, such as 0.99")
+        p = one_part("ServerPercentile.p", self.p, "the jobs", ends=False)
         self._check_family(bank)
-        within = _each(self.within, "ServerPercentile.within", len(bank), 0.0, math.inf)
-        first_bad(
-            "ServerPercentile.within", within, (within > 0) & np.isfinite(within), "is not a time above 0", "give it in the unit of the delays"
-        )
+        field = "ServerPercentile.within"
+        time = numbers(field, self.within)
+        first_bad(field, time, (time > 0) & np.isfinite(time), "is not a time above 0", "give it in the unit of the delays")
+        within = _each(time, field, len(bank))
         left, need = within - bank.delay, -math.log1p(-p)
         able = left * bank.rate > need
         safe = np.where(able, left, 1.0)
@@ -272,12 +271,12 @@ class Budget(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        price = _each(self.price, "Budget.price", len(bank), 0.0, math.inf)
-        first_bad("Budget.price", price, np.isfinite(price), "is not finite", "give money per job")
+        price = numbers("Budget.price", self.price)
+        first_bad("Budget.price", price, (price >= 0) & np.isfinite(price), "is not a price", "give money per job, 0 or more")
         money = one_number("Budget.at_most", self.at_most)
         if not (money >= 0 and math.isfinite(money)):
             raise InputError("Budget.at_most", self.at_most, "is not an amount of money", "give money per unit of time, 0 or more")
-        return LinearLimit(price, money, "budget")
+        return LinearLimit(_each(price, "Budget.price", len(bank)), money, "budget")
 
 
 @dataclass(frozen=True)
@@ -304,7 +303,7 @@ class GroupShare(Limit):
             raise InputError("GroupShare.servers", self.servers, "is not a list of servers", "give indices such as [0, 2]")
         fits = (chosen >= 0) & (chosen < n) & (chosen == np.floor(chosen))
         first_bad("GroupShare.servers", chosen, fits, "is not a server", f"give an index from 0 to {n - 1}")
-        share = float(_each(self.at_most, "GroupShare.at_most", 1, 0.0, 1.0)[0])
+        share = one_part("GroupShare.at_most", self.at_most, "the load")
         return LinearLimit(np.isin(np.arange(n), chosen) * 1.0, share * load, self.name, load, share)
 
 
@@ -315,12 +314,10 @@ def no_limits(how: Mapping[str, Any]) -> None:
         raise InputError("subject_to", how["subject_to"], problem, "ask for the optimum within limits; tolls can bring a split about")
 
 
-def _each(value: Any, field: str, n: int, low: float, high: float) -> Array:
-    """Return one number a server, each from `low` to `high`."""
-    array = numbers(field, value)
+def _each(array: Array, field: str, n: int) -> Array:
+    """Return one number a server."""
     if array.ndim > 1 or array.size not in (1, n):
         raise InputError(field, array.tolist(), f"is not one number for each of {n} servers", "give one per server, or one for all")
-    first_bad(field, array, (array >= low) & (array <= high), f"is not from {low:g} to {high:g}", "give a number in that range")
     return np.ascontiguousarray(np.broadcast_to(array, (n,)))
 
 

@@ -66,6 +66,6 @@ def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> An
     if isinstance(value, list) and value and isinstance(value[0], list):
         return [_value(row, f"{place}[{j}]", name, listed) for j, row in enumerate(value)]
     if isinstance(value, list):
-        numbers = [number(v, f"{place}[{i}]", signed=True) for i, v in enumerate(value)]
-        return np.repeat(numbers, replicas).tolist() if len(numbers) == len(replicas) else numbers
+        numbers = [v if isinstance(v, str) and v.endswith("%") else number(v, f"{place}[{i}]", signed=True) for i, v in enumerate(value)]
+        return [v for v, times in zip(numbers, replicas, strict=True) for _ in range(times)] if len(numbers) == len(replicas) else numbers
     return shown(value) if isinstance(value, str) else number(value, place, signed=True)

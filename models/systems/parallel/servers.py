@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from ....reference.errors import InputError
+from ....reference.queues import DRAINED, NO_RATE
 from ...frontend.fields import Folder, ScenarioError, known, number, text
 from ...frontend.units import Units
 from ...latency import Latency
 from ...latency.base import parameters
-from ...latency.registry import family_named
+from ...latency.registry import families, family_named
 from .tables import check_columns, table_rows
 
 MOST = 1_000_000  # servers, with all replicas
@@ -65,6 +66,9 @@ def servers(given: object, folder: Folder, units: Units) -> list[Server]:
         tables = [(f"servers[{i}].", s) for i, s in enumerate(given)]
     else:
         remedy = 'add a [[servers]] table with a rate, or name a CSV file: [servers] with file = "servers.csv"'
+        if type(given) is int:
+            ways = f'replicas = {given}, each with a queue, or with family = "M/M/c" and servers = {given}, with one queue'
+            raise ScenarioError("servers", given, "is no table of a server", f"write [[servers]] with a rate and {ways}")
         raise ScenarioError("servers", given, "the system has no server", remedy)
     out = [_server(place, f"server {i + 1}", s, folder, units, top=True) for i, (place, s) in enumerate(tables)]
     if (total := sum(server.replicas for server in out)) > MOST:
@@ -106,6 +110,7 @@ def _server(place: str, default: str, given: object, folder: Folder, units: Unit
     more = [
         key for key, there in (("service_time", "rate" in fields), ("replicas", top), ("columns", bool(files))) if there and key not in fields
     ]
+    _elsewhere(given, (*fields, *files, *more), place, family)
     known(given, ("name", "family", *fields, *files, *more), place)
     replicas = _replicas(given["replicas"], f"{place}replicas") if "replicas" in given and "replicas" in more else 1
     said = {
@@ -126,9 +131,18 @@ def _server(place: str, default: str, given: object, folder: Folder, units: Unit
     return Server(place, text(given, "name", place, default), family, said, replicas)
 
 
+def _elsewhere(given: Mapping[str, Any], keys: Sequence[str], place: str, family: str) -> None:
+    """Raise ScenarioError on a field of other families alone, which says of which."""
+    for key in given:
+        of = [] if key in (*keys, "name", "family") else [f'"{name}"' for name, other in families().items() if key in parameters(other)]
+        if of:
+            remedy = f"give family = {' or '.join(of)}" + f", or replicas = {given[key]} with a queue each" * (key == "servers")
+            raise ScenarioError(f"{place}{key}", given[key], f"is no field of {family}", remedy)
+
+
 def _replicas(value: object, place: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MOST or value != int(value):
-        raise ScenarioError(place, value, "is not a number of servers", f"give a whole number from 1 to {MOST}")
+        raise ScenarioError(place, value, "is not a number of servers", f"give a whole number from 1 to {MOST}{DRAINED}")
     return int(value)
 
 
@@ -158,6 +172,8 @@ def _complete(place: str, family: str, fields: Mapping[str, bool], given: Mappin
 
 def _value(value: object, place: str, name: str, folder: Folder, units: Units) -> Any:
     """Number, list of numbers, or the server that a table says."""
+    if name == "rate" and value == 0:
+        raise ScenarioError(place, value, NO_RATE, f"give a positive rate{DRAINED}")
     if name in ("rate", "delay", "cv"):
         return number(value, place, above=name == "rate")
     if isinstance(value, dict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -64,11 +64,6 @@ class ParallelServers(System):
         self.bank = as_latency(servers)
         self.names = _check_names(names, len(self.bank))
         self.time_unit = time_unit
-        self._kinds: dict[str, dict[str, frozenset[str]]] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles hold: what was given, whatever has been solved since."""
-        return {**vars(self), "_kinds": {}}
 
     def __repr__(self) -> str:
         return f"ParallelServers({len(self.bank)} servers, total rate {self.total_rate:g})"
@@ -315,7 +310,7 @@ class ParallelServers(System):
         """
         if goal not in ("optimum", "equilibrium"):
             raise InputError("goal", goal, "is not something to solve for", "use optimum or equilibrium")
-        name = next(iter(formulations(self.bank, goal, formulation, self._kinds.setdefault("", {}))))
+        name = next(iter(formulations(self.bank, goal, formulation, self._kept.setdefault("", {}))))
         return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit(load))
 
     def unit(self, load: float) -> float:
@@ -359,17 +354,17 @@ class ParallelServers(System):
             no_limits(how)
         own = (self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True))
         if math.isfinite(players):
-            kinds = self._kinds.setdefault(f"{players:g} players", {})
+            kinds = self._kept.setdefault(f"{players:g} players", {})
             return Players(seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players)
         if limits:
-            return WithinLimits(self.bank, *own, self._kinds.setdefault("", {}), limits=limits)
-        return Split(self.bank, *own, self._kinds.setdefault("", {}))
+            return WithinLimits(self.bank, *own, self._kept.setdefault("", {}), limits=limits)
+        return Split(self.bank, *own, self._kept.setdefault("", {}))
 
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
         """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
         no_limits(how)
         own = (self.names, "equilibrium", self.unit(load), Wanted.of(how), how.get("polish", True))
-        return Task(Followers(self.bank, *own, self._kinds.setdefault("", {})), how)  # type: ignore[arg-type]
+        return Task(Followers(self.bank, *own, self._kept.setdefault("", {})), how)  # type: ignore[arg-type]
 
 
 def _check_names(names: Sequence[str] | None, n: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference import service_modes as exact
-from ....reference.errors import InputError, one_number
+from ....reference.errors import one_number, one_part
 from ...core.options import How
 from ...core.system import System
 from ...latency import MM1
@@ -106,9 +106,7 @@ class TunableMode(System):
         >>> round(found.mean_delay, 6), round(found.ratio, 6)
         (1.333333, 1.166667)
         """
-        part = one_number("f", f)
-        if not 0 <= part <= 1:
-            raise InputError("f", part, "is not a part of the work", "give a number from 0 to 1")
+        part = one_part("f", f, "the work")
         self.exact.check_load(load)
         found = self.servers.evaluate(load, share=[part, 1 - part])
         return TunableEvaluation(

@@ -111,7 +111,7 @@ def test_failing_systems_are_recorded_and_the_others_go_on():
     assert len(said) == 1
     assert said[0].filename == __file__
     errors = dict(zip(data["system"].values, data["error"].values, strict=True))
-    assert errors["broken"].startswith("InputError: Broken = 'ZeroDivisionError': was raised: division by zero; it must work for any load")
+    assert errors["broken"].startswith("InputError: Broken = 'ZeroDivisionError': was raised: division by zero; make it work for any load")
     assert errors["small"].startswith("LoadError: loads[0] = 1.0: not below the total rate 1")
     bad = data.sel(system=["broken", "small"])
     assert np.isnan(bad["optimum_delay"]).all()
