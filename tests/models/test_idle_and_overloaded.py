@@ -252,7 +252,7 @@ def test_a_load_for_which_limits_leave_no_room(limits, carried):
             with pytest.raises(LoadError) as single:
                 TWO.optimum(load, subject_to=limits)
             assert str(single.value) == reason
-    with pytest.raises(InputError, match=r"^MinShare\.share = 2\.0: is not from 0 to 1"):
+    with pytest.raises(InputError, match=r"^MinShare\.share = 2\.0: is not a part of the load"):
         TWO.curve(loads, "optimum", subject_to=[MinShare(2.0)])
     with pytest.raises(LoadError, match=r"^subject_to = \['largest utilisation'\]: leave room for 3 jobs where the load is 5"):
         TWO.curve([5.0, 8.0], "optimum", subject_to=[MaxUtilisation(0.2)])
