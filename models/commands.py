@@ -1,4 +1,4 @@
-"""The `sojourn` command: run a scenario, list the built-in ones, check the models against the reference."""
+"""The commands of `sojourn`: run a scenario, list the built-in ones, check the models against the reference."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import importlib
 import importlib.util
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +17,10 @@ from rich.markup import escape
 
 from .benchmarks import BENCHMARKS
 from .core.solver_specs import SOLVERS
-from .frontend.files import out
-from .frontend.tables import print_json
+from .frontend.process import UNCERTIFIED
+from .frontend.report import Report, present
 
 if TYPE_CHECKING:
-    from .frontend.report import Report
     from .frontend.scenario import Scenario
 
 app = typer.Typer(
@@ -26,9 +28,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Split load over queues: optimum, equilibrium and price of anarchy, each with a certificate.",
-    epilog="Exit codes: 0 done, 1 not certified or not verified, 2 bad input, 3 a file could not be written, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 not certified or not verified, 2 bad input, 3 a file or the output could not be written; "
+    "ended by Ctrl-C 130, by SIGTERM 143, by SIGHUP 129, with what is done written and printed. "
+    "A reader that leaves early, as head does, changes nothing.",
 )
-UNCERTIFIED = 1
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A built-in scenario (see `sojourn list`) or a TOML file.")]
 LoadOption = Annotated[
@@ -43,6 +46,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json.")]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sojourn {version('sojourn')}")
+        raise typer.Exit
+
+
 @app.callback()
 def start(
     modules: Annotated[
@@ -53,10 +62,12 @@ def start(
             help="Module, or .py file, to import first: it can register families of latencies and kinds of systems.",
         ),
     ] = None,
+    _: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)] = False,
 ) -> None:
     """Import what the user names before any command runs."""
-    for name in modules or ():
-        _import(name)
+    with redirect_stdout(sys.stderr):
+        for name in modules or ():
+            _import(name)
 
 
 @app.command()
@@ -72,12 +83,16 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Solve a scenario: the split and delays at a load, thresholds, price of anarchy; with --out also the curve."""
-    from .frontend.default_report import default_report
-    from .frontend.loader import load_scenario
 
-    chosen = load_scenario(scenario)
-    report = chosen.kind.report or default_report
-    _present(report(chosen, _load(load, chosen), solver, weights), folder, as_json=as_json)
+    def stages() -> Iterator[Report]:
+        from .frontend.default_report import default_report
+        from .frontend.loader import load_scenario
+
+        chosen = load_scenario(scenario)
+        report = chosen.kind.report or default_report
+        yield report(chosen, _load(load, chosen), solver, weights)
+
+    _present(stages(), folder, as_json=as_json)
 
 
 @app.command()
@@ -93,34 +108,40 @@ def anarchy(
     as_json: JsonOption = False,
 ) -> None:
     """Say what selfishness costs: the certified worst case, players in between, tolls, and what control of a part of the load buys back."""
-    from ..reference.errors import InputError
-    from .frontend.loader import load_scenario
 
-    chosen = load_scenario(scenario)
-    report = chosen.kind.anarchy
-    if report is None:
-        problem = f"is a {type(chosen.system).__name__}, which has no report of what selfishness costs"
-        raise InputError("scenario", chosen.name, problem, "use run, or give one of parallel servers, such as scenario-1")
-    point = None if load is None else _load(load, chosen)
-    _present(report(chosen, point, solver, folder is not None, not as_json), folder, as_json=as_json)
+    def stages() -> Iterator[Report]:
+        from ..reference.errors import InputError
+        from .frontend.loader import load_scenario
+
+        chosen = load_scenario(scenario)
+        report = chosen.kind.anarchy
+        if report is None:
+            problem = f"is a {type(chosen.system).__name__}, which has no report of what selfishness costs"
+            raise InputError("scenario", chosen.name, problem, "use run, or give one of parallel servers, such as scenario-1")
+        point = None if load is None else _load(load, chosen)
+        yield from report(chosen, point, solver, folder is not None, not as_json)
+
+    _present(stages(), folder, as_json=as_json)
 
 
 @app.command("list")
 def list_scenarios(as_json: JsonOption = False) -> None:
     """List the built-in scenarios and where their numbers are from."""
-    from .frontend.listing import listed, table
+    from .frontend.listing import report
 
-    rows = listed()
-    _print(rows, table(rows), as_json=as_json)
+    _present(report(), None, as_json=as_json)
 
 
 @app.command("families")
 def list_families(as_json: JsonOption = False) -> None:
     """List the families of latencies that a scenario file can name, with their fields and cones."""
-    from .frontend.families import listed, table
 
-    rows = listed()
-    _print(rows, table(rows), as_json=as_json)
+    def stages() -> Iterator[Report]:
+        from .frontend.families import report
+
+        yield from report()
+
+    _present(stages(), None, as_json=as_json)
 
 
 @app.command()
@@ -131,22 +152,25 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the convex models with the closed forms, quantity by quantity; exit code 1 where they differ."""
-    from .frontend.loader import load_scenario
-    from .frontend.report import Report
-    from .studies.verify import verify as compare
 
-    chosen = load_scenario(scenario)
-    most = chosen.system.max_load if math.isfinite(chosen.system.max_load) else chosen.load
-    loads = [part * most for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
-    found = chosen.units.result(compare(chosen.system, loads, solver=solver))
-    result = {
-        "scenario": chosen.name,
-        "units": chosen.units.to_dict(),
-        "passed": found.passed,
-        "checks": [vars(c) for c in found.checks],
-    }
-    said = found.table(f"{escape(chosen.name)}: models against reference"), "all agree" if found.passed else "[bold red]they differ"
-    _present(Report(result, said, code=0 if found.passed else UNCERTIFIED), None, as_json=as_json)
+    def stages() -> Iterator[Report]:
+        from .frontend.loader import load_scenario
+        from .studies.verify import verify as compare
+
+        chosen = load_scenario(scenario)
+        most = chosen.system.max_load if math.isfinite(chosen.system.max_load) else chosen.load
+        loads = [part * most for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
+        found = chosen.units.result(compare(chosen.system, loads, solver=solver))
+        result = {
+            "scenario": chosen.name,
+            "units": chosen.units.to_dict(),
+            "passed": found.passed,
+            "checks": [vars(c) for c in found.checks],
+        }
+        said = found.table(f"{escape(chosen.name)}: models against reference"), "all agree" if found.passed else "[bold red]they differ"
+        yield Report(result, said, code=0 if found.passed else UNCERTIFIED)
+
+    _present(stages(), None, as_json=as_json)
 
 
 @app.command()
@@ -166,23 +190,18 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Time the models as ratios of one run, or hold families, local solvers, the worst-case rule, peers or solvers against the truth."""
-    from .benchmarks.report import Asked, run_benchmark
 
-    raise typer.Exit(run_benchmark(what, Asked(systems, limit, sizes, settings, path), as_json=as_json))
+    def stages() -> Iterator[Report]:
+        from .benchmarks.report import Asked, run_benchmark
 
+        yield from run_benchmark(what, Asked(systems, limit, sizes, settings, path))
 
-def _print(rows: list[dict[str, Any]], shown: object, *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-    else:
-        out.print(shown)
+    _present(stages(), Path(), as_json=as_json)
 
 
-def _present(report: Report, folder: Path | None, *, as_json: bool) -> None:
-    """Print, write, and end with the exit code of what was asked."""
-    from .frontend.report import present
-
-    raise typer.Exit(present(report, folder, as_json=as_json))
+def _present(stages: Iterator[Report], folder: Path | None, *, as_json: bool) -> None:
+    """Do the work, write, print, and end with the exit code of what was asked."""
+    raise typer.Exit(present(stages, folder, as_json=as_json))
 
 
 def _load(text: str | None, scenario: Scenario[Any]) -> float:
@@ -204,6 +223,6 @@ def _import(name: str) -> None:
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
-    except Exception as error:  # someone else's code may raise anything
+    except (Exception, SystemExit) as error:  # someone else's code may raise anything
         problem = f"cannot be imported: {type(error).__name__}: {error}"
         raise InputError("--import", name, problem, "give the name of a module that is installed, or a .py file") from error
