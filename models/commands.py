@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from .benchmarks import BENCHMARKS
 from .core.solver_specs import SOLVERS
-from .frontend.process import UNCERTIFIED
+from .frontend.process import UNCERTIFIED, begin
 from .frontend.report import Report, present
 
 if TYPE_CHECKING:
@@ -86,9 +86,8 @@ def run(
 
     def stages() -> Iterator[Report]:
         from .frontend.default_report import default_report
-        from .frontend.loader import load_scenario
 
-        chosen = load_scenario(scenario)
+        chosen = _chosen(scenario)
         report = chosen.kind.report or default_report
         yield report(chosen, _load(load, chosen), solver, weights)
 
@@ -111,9 +110,8 @@ def anarchy(
 
     def stages() -> Iterator[Report]:
         from ..reference.errors import InputError
-        from .frontend.loader import load_scenario
 
-        chosen = load_scenario(scenario)
+        chosen = _chosen(scenario)
         report = chosen.kind.anarchy
         if report is None:
             problem = f"is a {type(chosen.system).__name__}, which has no report of what selfishness costs"
@@ -154,10 +152,9 @@ def verify(
     """Compare the convex models with the closed forms, quantity by quantity; exit code 1 where they differ."""
 
     def stages() -> Iterator[Report]:
-        from .frontend.loader import load_scenario
         from .studies.verify import verify as compare
 
-        chosen = load_scenario(scenario)
+        chosen = _chosen(scenario)
         most = chosen.system.max_load if math.isfinite(chosen.system.max_load) else chosen.load
         loads = [part * most for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
         found = chosen.units.result(compare(chosen.system, loads, solver=solver))
@@ -202,6 +199,14 @@ def bench(
 def _present(stages: Iterator[Report], folder: Path | None, *, as_json: bool) -> None:
     """Do the work, write, print, and end with the exit code of what was asked."""
     raise typer.Exit(present(stages, folder, as_json=as_json))
+
+
+def _chosen(name: str) -> Scenario[Any]:
+    from .frontend.loader import load_scenario
+
+    chosen = load_scenario(name)
+    begin()
+    return chosen
 
 
 def _load(text: str | None, scenario: Scenario[Any]) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...reference.errors import InputError
+from ..frontend.process import begin
 from ..frontend.report import Report
 from . import BENCHMARKS
 
@@ -34,7 +35,9 @@ def run_benchmark(what: str, asked: Asked) -> Iterable[Report]:
     if what not in BENCHMARKS:
         *names, last = BENCHMARKS
         raise InputError("bench", what, "is not a benchmark", f"use {', '.join(names)} or {last}")
-    found: Iterable[Report] = importlib.import_module(BENCHMARKS[what].module, __package__).report(asked)
+    module = importlib.import_module(BENCHMARKS[what].module, __package__)
+    begin()
+    found: Iterable[Report] = module.report(asked)
     return found
 
 

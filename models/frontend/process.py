@@ -14,7 +14,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 UNCERTIFIED, BAD_INPUT, NOT_WRITTEN, INTERRUPTED = 1, 2, 3, 130  # exit codes; by another signal than Ctrl-C, 128 and its number
@@ -22,21 +22,41 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIG
 
 
 class Interruption:
-    """Which signal interrupted the work, and whether it waits for the end of what is not to be broken off."""
+    """The signal that interrupts the work, whether there is any yet, and whether some of it is not to be broken off."""
 
     by: int = signal.SIGINT
-    held = waits = False
+    begun = held = waits = False
 
-    def __call__(self, number: int, _: FrameType | None) -> None:
-        """Interrupt the work as Ctrl-C does."""
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Interrupt the work as Ctrl-C does; before there is any, end the process."""
         self.by = number
-        if self.held and not self.waits:
+        if not self.begun:
+            with suppress(OSError):
+                os.write(2, b"interrupted\n")
+            os._exit(128 + number)
+        elif self.held and not self.waits:
             self.waits = True
+        elif _importing(frame):
+            again = threading.Timer(0.02, signal.raise_signal, (number,))
+            again.daemon = True
+            again.start()
         else:
             raise KeyboardInterrupt
 
 
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported: one written in C that is interrupted then can take the process with it."""
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
+
+
 interruption = Interruption()
+
+
+def begin() -> None:
+    """From here on there is work of which an interruption leaves a part."""
+    interruption.begun = True
 
 
 @contextmanager
@@ -87,13 +107,14 @@ def command() -> Iterator[None]:
         before = {number: signal.signal(number, interruption) for number in ENDING if signal.getsignal(number) != signal.SIG_IGN}
         atexit.unregister(_deaf)
         atexit.register(_deaf)
-    interruption.by = signal.SIGINT
+    alone = sys.stdout is sys.__stdout__  # else somebody calls from Python, and reads what is printed there
+    interruption.by, interruption.begun = signal.SIGINT, not alone
     try:
-        if sys.stdout is sys.__stdout__:  # else somebody calls from Python, and reads what is printed there
+        if alone:
             _take_streams()
             os.environ["MPLBACKEND"] = "agg"  # pictures are files, whatever backend the user has
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _show_warning  # type: ignore[assignment]  # it says no more than the text
             yield
     finally:
         for number, handler in before.items():
@@ -115,8 +136,8 @@ def _take_streams() -> None:
     for name, number in (("stdout", 1), ("stderr", 2)):
         old = getattr(sys, name)
         # a name that the terminal cannot show is escaped
-        how = {"encoding": getattr(old, "encoding", "utf-8"), "errors": "backslashreplace"}
-        stream = Stream(open(os.dup(number), "wb"), **how, line_buffering=os.isatty(number) or number == 2)  # noqa: SIM115
+        at_once, encoding = os.isatty(number) or number == 2, getattr(old, "encoding", "utf-8")
+        stream = Stream(open(os.dup(number), "wb"), encoding, "backslashreplace", line_buffering=at_once)  # noqa: SIM115
         if old is None:
             stream.failure = OSError(errno.EBADF, "it is closed")
         setattr(sys, name, stream)

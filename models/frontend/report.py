@@ -64,10 +64,10 @@ def present(stages: Iterable[Report], folder: Path | None, *, as_json: bool) -> 
     with redirect_stdout(sys.stderr):  # standard output is for the result, whatever a library prints
         try:
             for report in stages:
-                for files in () if folder is None else _files(report):
-                    with unbroken():
-                        for name, make in files:
-                            tried[folder / name] = write(folder / name, make)
+                if folder is not None:
+                    for files in _files(report):
+                        with unbroken():
+                            tried |= {folder / name: write(folder / name, make) for name, make in files}
         except KeyboardInterrupt:
             interrupted = True
         if report is None:
@@ -130,9 +130,9 @@ def flat(data: xr.Dataset) -> Any:
         others = [d for d in variable.dims if d != "load"]
         if others and "load" in variable.dims:
             values = variable.transpose("load", *others).values
-            for at in itertools.product(*map(range, values.shape[1:])):
-                labels = [f"[{data[d].values[i]}]" for d, i in zip(others, at, strict=True)]
-                frame["".join([str(name), *labels])] = values[:, *at]
+            places = itertools.product(*(data[d].values for d in others))
+            for place, column in zip(places, values.reshape(len(values), -1).T, strict=True):
+                frame["".join([str(name), *(f"[{label}]" for label in place)])] = column
     return frame
 
 
