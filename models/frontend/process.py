@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 UNCERTIFIED, BAD_INPUT, NOT_WRITTEN, INTERRUPTED = 1, 2, 3, 130  # exit codes; by another signal than Ctrl-C, 128 and its number
+NARROWEST = 20  # columns of a terminal: with none rich prints nothing
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 
 
@@ -104,7 +105,8 @@ def command() -> Iterator[None]:
     before = {}
     if threading.current_thread() is threading.main_thread():
         # what the caller ignores, as nohup does, stays so
-        before = {number: signal.signal(number, interruption) for number in ENDING if signal.getsignal(number) != signal.SIG_IGN}
+        free = [number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+        before = {number: signal.signal(number, interruption) for number in free}
         atexit.unregister(_deaf)
         atexit.register(_deaf)
     alone = sys.stdout is sys.__stdout__  # else somebody calls from Python, and reads what is printed there
@@ -113,6 +115,8 @@ def command() -> Iterator[None]:
         if alone:
             _take_streams()
             os.environ["MPLBACKEND"] = "agg"  # pictures are files, whatever backend the user has
+            if (columns := os.environ.get("COLUMNS", "")).isdigit() and int(columns) < NARROWEST:
+                os.environ["COLUMNS"] = str(NARROWEST)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]  # it says no more than the text
             yield

@@ -137,10 +137,14 @@ def timings(folder: Path, *, small: bool = False) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         found = Path(place) / "report.json"
         with Ticker("timings") as tick, subprocess.Popen([*command, f"--benchmark-json={found}"], env=environment, **pipes) as job:  # noqa: S603
-            for line in job.stdout or ():
-                printed.append(line)
-                if "::" in line:
-                    tick.step(line.split("::", 1)[1].strip())
+            try:
+                for line in job.stdout or ():
+                    printed.append(line)
+                    if "::" in line:
+                        tick.step(line.split("::", 1)[1].strip())
+            except KeyboardInterrupt:  # of this process alone, where it was no Ctrl-C
+                job.kill()
+                raise
         if job.returncode:
             raise RuntimeError("the benchmarks failed:\n" + "".join(printed[-40:]))
         measured: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))

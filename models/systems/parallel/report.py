@@ -194,16 +194,19 @@ def _files(scenario: Written, solver: str | None) -> Iterator[list[File]]:
     rows: Rows = scenario.rows
     single = [f"{goal}_total_flow[{name}]" for goal in GOALS for name, n in zip(rows.names, rows.replicas, strict=True) if n == 1]
     curves: dict[str, xr.Dataset] = {}
-    stopped = None
-    for name, solve in asked.items():
-        data, stopped = as_far_as_it_got(partial(solve, refine=True, solver=solver))
-        if stopped is None or not curves:
-            curves[name] = rows.dataset(scenario.units.present(data))
-            yield data_files(name, curves[name], flat(curves[name]).drop(columns=single, errors="ignore"))
-        if stopped is not None:
-            break
-    data = curves.pop("curve")
-    if data.sizes["load"]:
+    stopped: KeyboardInterrupt | None = None
+    try:
+        for name, solve in asked.items():
+            data, stopped = as_far_as_it_got(partial(solve, refine=True, solver=solver))
+            if stopped is None or not curves:
+                curves[name] = rows.dataset(scenario.units.present(data))
+                yield data_files(name, curves[name], flat(curves[name]).drop(columns=single, errors="ignore"))
+            if stopped is not None:
+                break
+    except KeyboardInterrupt as stop:
+        stopped = stop
+    data = curves.pop("curve", None)
+    if data is not None and data.sizes["load"]:
         yield [picture("curve", partial(plot_curve, data, scenario.title, curves))]
     if (fits := _fits(scenario)) is not None:
         yield [picture("measured", lambda: fits)]
