@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
@@ -131,7 +132,7 @@ def flat(data: xr.Dataset) -> Any:
         if others and "load" in variable.dims:
             values = variable.transpose("load", *others).values
             places = itertools.product(*(data[d].values for d in others))
-            for place, column in zip(places, values.reshape(len(values), -1).T, strict=True):
+            for place, column in zip(places, values.reshape(len(values), math.prod(values.shape[1:])).T, strict=True):
                 frame["".join([str(name), *(f"[{label}]" for label in place)])] = column
     return frame
 
