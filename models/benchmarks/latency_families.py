@@ -19,7 +19,7 @@ from ..frontend.tables import table
 from ..latency import Latency, families
 from ..systems.parallel.curve import GOALS
 from ..systems.parallel.system import ParallelServers
-from .report import Asked, timed, until_interrupted
+from .report import Asked, reported, timed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -64,11 +64,7 @@ class FamilyRow:
 
 def report(asked: Asked) -> Iterator[Report]:
     """All families, on three loads each."""
-    rows, stopped = until_interrupted(compare_families())
-    if rows:
-        yield Report(rows, [summary(rows)], name="")
-    if stopped is not None:
-        raise stopped
+    return reported(compare_families(), lambda rows: Report(rows, [summary(rows)], name=""))
 
 
 def compare_families() -> Iterator[FamilyRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -41,14 +41,14 @@ def run_benchmark(what: str, asked: Asked) -> Iterable[Report]:
     return found
 
 
-def until_interrupted(rows: Iterable[Item]) -> tuple[list[Item], KeyboardInterrupt | None]:
-    """Return the rows, and what ended them on Ctrl-C: those that there are by then are kept."""
+def reported(rows: Iterable[Item], say: Callable[[list[Item]], Report]) -> Iterator[Report]:
+    """Yield the report of the rows, of those that are done where Ctrl-C ends them."""
     done: list[Item] = []
     try:
         done.extend(rows)
-    except KeyboardInterrupt as stop:
-        return done, stop
-    return done, None
+    finally:
+        if done:
+            yield say(done)
 
 
 def machine() -> dict[str, str]:

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from ...frontend.report import Report
 from ...frontend.tables import table
-from ..report import Asked, machine_line, until_interrupted
+from ..report import Asked, machine_line, reported
 from .compare import LIMIT, REPEATS, PeerRow, compare
 
 if TYPE_CHECKING:
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 def report(asked: Asked) -> Iterator[Report]:
     """Give all systems to all methods."""
     limit = LIMIT if asked.limit is None else asked.limit
-    rows, stopped = until_interrupted(compare(limit=limit))
-    yield Report(rows, [summary(rows, limit)], name="")
-    if stopped is not None:
-        raise stopped
+    return reported(compare(limit=limit), lambda rows: Report(rows, [summary(rows, limit)], name=""))
 
 
 def summary(rows: Sequence[PeerRow], limit: float = LIMIT) -> Table:

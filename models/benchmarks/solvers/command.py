@@ -10,7 +10,7 @@ import xarray as xr
 
 from ....reference.errors import InputError
 from ...frontend.report import File, Report
-from ..report import Asked, machine, until_interrupted
+from ..report import Asked, machine, reported
 from .compare import LIMIT, compare
 from .row import Row
 from .tables import error_table, summaries, summary_table
@@ -21,12 +21,13 @@ def report(asked: Asked) -> Iterator[Report]:
     path, limit = asked.out, LIMIT if asked.limit is None else asked.limit
     if path is not None and path.suffix not in (".csv", ".nc"):  # before the work what could not be written after it
         raise InputError("--out", str(path), "is neither a .csv nor a .nc file", "give a name such as solvers.csv")
-    rows, stopped = until_interrupted(compare(sizes=_whole_numbers(asked.sizes), settings=asked.settings, limit=limit))
-    found = {"summary": summaries(rows), "rows": rows}
-    files: list[File] = [] if path is None else [(str(path), lambda part: save(rows, part))]
-    yield Report(found, [summary_table(rows), error_table(rows)] if rows else [], [files], name="")
-    if stopped is not None:
-        raise stopped
+
+    def said(rows: list[Row]) -> Report:
+        files: list[File] = [] if path is None else [(str(path), lambda part: save(rows, part))]
+        found = {"summary": summaries(rows), "rows": rows}
+        return Report(found, [summary_table(rows), error_table(rows)], [files], name="")
+
+    return reported(compare(sizes=_whole_numbers(asked.sizes), settings=asked.settings, limit=limit), said)
 
 
 def _whole_numbers(text: str | None) -> list[int] | None:

@@ -205,8 +205,7 @@ def _files(scenario: Written, solver: str | None) -> Iterator[list[File]]:
                 break
     except KeyboardInterrupt as stop:
         stopped = stop
-    data = curves.pop("curve", None)
-    if data is not None and data.sizes["load"]:
+    if "curve" in curves and (data := curves.pop("curve")).sizes["load"]:
         yield [picture("curve", partial(plot_curve, data, scenario.title, curves))]
     if (fits := _fits(scenario)) is not None:
         yield [picture("measured", lambda: fits)]
