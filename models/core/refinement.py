@@ -106,17 +106,19 @@ def refined(
     done = _joined(solve, None, given, over, added=False)
     try:
         corners = _thinned(np.asarray(kinks(), dtype=float), float(given.min()), float(given.max()))
+        more = corners[~np.isin(corners, given)][:most]
+        for _ in range(ROUNDS):
+            if more.size:
+                done = _joined(solve, done, more, over, added=True)
+                most -= more.size
+            needed, off = _needed(done[over].values, drawn(done), corners, tolerance)
+            more = needed[:most]
+            if not more.size:
+                break
+    except CurveInterruptedError:
+        raise
     except KeyboardInterrupt:
         raise CurveInterruptedError(done) from None
-    more = corners[~np.isin(corners, given)][:most]
-    for _ in range(ROUNDS):
-        if more.size:
-            done = _joined(solve, done, more, over, added=True)
-            most -= more.size
-        needed, off = _needed(done[over].values, drawn(done), corners, tolerance)
-        more = needed[:most]
-        if not more.size:
-            break
     return done.assign_attrs(refined_within=off)
 
 

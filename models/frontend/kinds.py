@@ -64,7 +64,8 @@ class SystemKind:
         or None to what ``sojourn run`` says and writes.
     anarchy : callable, optional
         From a scenario, a load or None, the name of a solver or None, whether files are to be
-        written, and whether people read the text to what ``sojourn anarchy`` says and writes.
+        written, and whether people read the text to what ``sojourn anarchy`` says and writes, a
+        report a stage of the work: each says all that is known by then, and has the files that are new.
     """
 
     name: str
@@ -76,7 +77,7 @@ class SystemKind:
     check_options: Callable[[str, Mapping[str, Any]], None] = only_settings
     verify: Callable[[Any, Iterable[float], Any], Iterable[Check]] | None = None
     report: Callable[[Scenario[Any], float, str | None, str | None], Report] | None = None
-    anarchy: Callable[[Scenario[Any], float | None, str | None, bool, bool], Report] | None = None
+    anarchy: Callable[[Scenario[Any], float | None, str | None, bool, bool], Iterable[Report]] | None = None
 
 
 _registered: dict[str, SystemKind] = {}
