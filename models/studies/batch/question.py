@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,22 @@ class Chunk:
     relative: bool
     how: Mapping[str, Any]
 
+    def each(self) -> Iterator[tuple[str, System, Array]]:
+        """Yield name, system and loads of each."""
+        rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
+        return zip(self.names, self.systems, rows, strict=True)
+
+    def only(self, places: Iterable[int]) -> Chunk:
+        """Return the same of some of the systems."""
+        some = list(places)
+        names, systems = ([values[i] for i in some] for values in (self.names, self.systems))
+        return replace(self, names=names, systems=systems, loads=self.loads[some] if self.loads.ndim == 2 else self.loads)
+
     def rows(self) -> xr.Dataset:
         """Work on the systems, one after the other."""
         done: list[xr.Dataset] = []
-        rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
         try:
-            for name, system, loads in zip(self.names, self.systems, rows, strict=True):
+            for name, system, loads in self.each():
                 done.append(row(name, system, loads, self.how, relative=self.relative))
         except KeyboardInterrupt:
             raise HalfwayError(joined(done)) from None

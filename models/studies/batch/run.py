@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -11,13 +10,17 @@ from typing import Any
 import numpy.typing as npt
 import xarray as xr
 
-from ...core.curve import by_role
+from ....reference.errors import InputError
+from ...core.curve import by_role, warn
 from ...core.progress import track
 from ...core.system import System
+from .check import Checked, check
 from .folder import Folder
-from .question import HalfwayError, Question, ask
+from .question import Chunk, HalfwayError, Question, ask
 from .rows import joined
 from .workers import check_sendable, others_work, solved
+
+SHOWN = 5  # chunks that a message names
 
 
 class StudyInterruptedError(KeyboardInterrupt):
@@ -44,6 +47,7 @@ def study(
     n_jobs: int | None = None,
     out: str | os.PathLike[str] | None = None,
     chunk: int | None = None,
+    version: str | None = None,
     **how: Any,
 ) -> xr.Dataset:
     """Solve many systems at many loads, each as its own `curve` does.
@@ -61,9 +65,13 @@ def study(
         the call, and 1 without it. More than 1 needs the extra ``study``, Dask the extra ``cluster``. Answers do not depend on it.
     out : path, optional
         Folder that keeps each chunk of systems as it is done. The same call goes on where it stopped, killed or not; at the end all is in
-        ``out/study.nc``, and `load_study` reads what is there before. One run at a time in one folder.
+        ``out/study.nc``, and `load_study` reads what is there before. One run at a time in one folder, which it locks. To go on, the delays and
+        certificates of all decisions that are there are computed anew, without a solver: systems whose are not what the code, the data and the
+        systems of today give are solved again, as are those that failed or whose file is damaged, and one warning says which.
     chunk : int, optional
         Systems that are solved before they are written; by default 16, fewer where there were too few chunks to share out.
+    version : str, optional
+        Any text, which must be the same for a study to go on: a name for what enters the answers where no delay shows it.
     **how
         Options of the curves, such as ``which`` ("optimum" or "equilibrium"), ``solver``, ``gap``; or ``p`` of modes.
 
@@ -80,11 +88,11 @@ def study(
     ------
     InputError, TypeError
         Before anything starts: on no systems, two kinds or units, loads of another shape, options that there are not, workers without joblib,
-        a system that cannot be sent to a worker, or a folder that holds another study.
+        a system that cannot be sent to a worker, or a folder that holds another study, another process works in, or that cannot be used.
     StudyInterruptedError
         On Ctrl-C, with what was done.
     StudyStoppedError
-        When a worker dies, a disk is full, ..., with what was done.
+        When a worker dies, ..., with what was done.
 
     Examples
     --------
@@ -97,27 +105,59 @@ def study(
     Frozen({'system': 2, 'point': 2, 'server': 3})
     """
     question, by_others = ask(systems, loads, how, relative=relative, chunk=chunk), others_work(n_jobs)
+    if version is not None and not isinstance(version, str):
+        raise InputError("version", version, "is not a text", "give any text, or leave it out")
     if by_others:
         check_sendable(question)
-    folder = Folder.begun(out, question)
-    done = folder.done()
-    left = [chunk for chunk in question.chunks() if chunk.index not in done]
-    count = sum(len(chunk.names) for chunk in left)
-    try:
-        with closing(solved(left, n_jobs, by_others=by_others)) as results:
-            for index, rows in track(results, "systems", weigh=lambda found: found[1].sizes["system"], total=count):
-                done[index] = rows
-                folder.keep(index, rows)
-        data = _rows(done)
-        folder.finish(data)
-    except KeyboardInterrupt as stop:
-        half = list(stop.args) if isinstance(stop, HalfwayError) else []
-        raise StudyInterruptedError(*_left(question, done, half, folder, "")) from None
-    except Exception as error:
-        why = f" by {type(error).__name__}: {error}".splitlines()[0]
-        raise StudyStoppedError(*_left(question, done, [], folder, why)) from error
+    done: dict[int, xr.Dataset] = {}
+    with Folder.begun(out, question, version) as folder:
+        try:
+            left = _left_of(question, folder, done)
+            count = sum(len(chunk.names) for chunk, _ in left.values())
+            with closing(solved([chunk for chunk, _ in left.values()], n_jobs, by_others=by_others)) as results:
+                for index, rows in track(results, "systems", weigh=lambda found: found[1].sizes["system"], total=count):
+                    checked = left[index][1]
+                    done[index] = rows if checked is None else checked.with_solved(rows)
+                    folder.keep(index, done[index])
+            data = _rows(done)
+            folder.finish(data)
+        except KeyboardInterrupt as stop:
+            half = list(stop.args) if isinstance(stop, HalfwayError) else []
+            raise StudyInterruptedError(*_left(question, done, half, folder, "")) from None
+        except InputError:  # of a file in the folder, before anything starts
+            raise
+        except Exception as error:
+            why = f" by {type(error).__name__}: {error}".splitlines()[0]
+            raise StudyStoppedError(*_left(question, done, [], folder, why)) from error
     _warn(data)
     return data
+
+
+def _left_of(question: Question, folder: Folder, done: dict[int, xr.Dataset]) -> dict[int, tuple[Chunk, Checked | None]]:
+    """Return what is to be solved of each chunk, with what stays of it, by its place; what stays is put into `done`."""
+    stored, left, why = folder.done(), dict[int, tuple[Chunk, Checked | None]](), dict[str, dict[int, int]]()
+    for chunk in track(question.chunks(), "chunks checked"):
+        if chunk.index not in stored:
+            left[chunk.index] = (chunk, None)
+            reasons = [f"whose chunk {folder.damaged[chunk.index]}"] * len(chunk.names) if chunk.index in folder.damaged else []
+        else:
+            checked = check(chunk, stored[chunk.index])
+            done[chunk.index], reasons = joined(checked.kept), list(checked.again.values())
+            if reasons:
+                left[chunk.index] = (chunk.only(checked.again), checked)
+        for reason in reasons:
+            chunks = why.setdefault(reason, {})
+            chunks[chunk.index] = chunks.get(chunk.index, 0) + 1
+    if why:
+        said = [f"{sum(chunks.values())} {reason} ({_places(chunks)})" for reason, chunks in why.items()]
+        warn(f"systems in {folder.path} are solved again: {', '.join(said)}")
+    return left
+
+
+def _places(chunks: Iterable[int]) -> str:
+    places = list(map(str, chunks))
+    more = [f"{len(places) - SHOWN} more"] if len(places) > SHOWN else []
+    return f"chunk{'s' * (len(places) > 1)} {', '.join(places[:SHOWN] + more)}"
 
 
 def _rows(done: Mapping[int, xr.Dataset]) -> xr.Dataset:
@@ -148,4 +188,4 @@ def _warn(data: xr.Dataset) -> None:
     if warned:
         said.append(f"{warned} curves came with warnings (in warning)")
     if said:
-        warnings.warn("; ".join(said), stacklevel=3)
+        warn("; ".join(said))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array
 from ...core.question import Points, Returned
+from ...core.recall import Column
 from ...core.solution import Provenance
 from .certificate import certify_within, rounding, rounding_price
 from .combined_limits import CombinedLimits, combine_limits
@@ -103,9 +104,16 @@ class WithinLimits(Split):
 
     def finish(self, program: Model, returned: Returned, points: Points) -> LimitedSplits:
         """Polish within the limits; certify."""
-        flow, out = self._flow(program, returned), self.nothing(len(points[0]))
         # the total delay has no unit: only the rows are in the problem's
         duals = None if program.rows is None else np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * self.unit
+        return self._judged_within(points, self._flow(program, returned), duals)
+
+    def recall(self, points: Points, column: Column) -> LimitedSplits:
+        """Certify flows as they are, with the prices that Newton steps from there say."""
+        return replace(self, polish=False)._judged_within(points, column(f"{self.goal}_flow", len(self.bank)))
+
+    def _judged_within(self, points: Points, flow: Array, duals: Array | None = None) -> LimitedSplits:
+        out = self.nothing(len(points[0]))
         for k in np.flatnonzero(np.isfinite(flow).all(axis=1)).tolist():
             load, limits = float(points[0][k]), self.at(float(points[0][k]))
             given = np.zeros(limits.bound.size) if duals is None else duals[k]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import cvxpy as cp
@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ....reference.service_modes import Modes, Segment, segments
+from ....reference.service_modes import Modes, Segment, best_assignment, segments
 from ....reference.service_modes.stability import slack
 from ...core.certificate import bounds_of
 from ...core.options import Settings
 from ...core.question import Answers, Points, Question, Returned
+from ...core.recall import Column
 from ...core.solution import Provenance
 from ...core.solve import Task
 from ...core.wanted import Wanted
@@ -162,10 +163,20 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
 
     def finish(self, program: partition.Program, returned: Returned, points: Points) -> OperatingPoints:
         """See `partition.divide`."""
-        extra, out = returned.value(program.extra), self.nothing(len(points[0]))
+        return self._divided(points, returned.value(program.extra), polish=self.polish)
+
+    def recall(self, points: Points, column: Column) -> OperatingPoints:
+        """Certify partitions as they are."""
+        loads, parts = points
+        need = loads[:, None, None] * parts[:, None, :] * self.modes.time
+        left = slack(self.modes, loads, parts)[..., None]
+        return self._divided(points, (column("share", *self.modes.time.shape) - need) / left, polish=False)
+
+    def _divided(self, points: Points, extra: Array, *, polish: bool) -> OperatingPoints:
+        out = self.nothing(len(points[0]))
         rows = np.flatnonzero(np.isfinite(extra).all(axis=(1, 2)))
         loads, parts = (column[rows] for column in points)
-        done = partition.divide(self.modes, loads, parts, extra[rows], polish=self.polish)
+        done = partition.divide(self.modes, loads, parts, extra[rows], polish=polish)
         met = partition.meets(done.gap, self.wanted, slack(self.modes, loads, parts))
         proof = (done.gap, met, done.lower_bound, done.upper_bound)
         out.put(rows, (*proof, parts, done.share, done.stage_delay, done.mean_delay, done.steps))
@@ -288,9 +299,19 @@ class Assignment(_OnSegment, _OfPoints, Question[sum_of_squares.Program, Operati
         along, found = self.located(program, returned, points)
         out, rows = self.nothing(len(points[0])), np.flatnonzero(found.there)
         loads, parts = points[0][rows], along.rows(rows).assignment(found.u[rows, 0])
-        divided, left = self.inner.solve(loads, parts), slack(self.modes, loads, parts)
-        value = divided.mean_delay
-        low, high, gap = bounds_of(value, found.lower_bound[rows], value, partition.rounding(left))
-        met = partition.meets(gap, self.wanted, left)
-        out.put(rows, (gap, met, low, high, divided.assignment, divided.share, divided.stage_delay, value, found.steps[rows, 0]))
+        divided = self.inner.solve(loads, parts)
+        out.put(rows, self._against(found.lower_bound[rows], loads, replace(divided, steps=found.steps[rows, 0])).values(slice(None)))
         return out
+
+    def recall(self, points: Points, column: Column) -> OperatingPoints:
+        """Certify assignments and partitions as they are, against the closed form: moments of a program are not kept."""
+        p = column("p")
+        parts = np.stack([p, 1 - p], axis=-1)
+        divided = self.inner.question.recall((points[0], parts), column)
+        return self._against(best_assignment(self.modes, points[0])[1], points[0], divided)
+
+    def _against(self, least: Array, loads: Array, divided: OperatingPoints) -> OperatingPoints:
+        """Operating points held against lower bounds of all."""
+        left, value = slack(self.modes, loads, divided.assignment), divided.mean_delay
+        low, high, gap = bounds_of(value, least, value, partition.rounding(left))
+        return replace(divided, gap=gap, certified=partition.meets(gap, self.wanted, left), lower_bound=low, upper_bound=high)
