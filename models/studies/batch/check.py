@@ -14,11 +14,10 @@ from ...core.recall import recalling
 from ...core.table import Mask
 from ...core.wanted import POLISHED
 from .question import Chunk
-from .rows import joined, row
+from .rows import form, joined, row
 
 DECIDED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
-"""Roles of variables that are not compared: what was decided, and what delays and certificates already tell of."""
-SAID = ("error", "warning")
+"""Roles of variables that are not compared: what was decided, and what delays and certificates tell of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +27,9 @@ class Checked:
     Attributes
     ----------
     kept : sequence of Dataset
-        A row of each system that is not.
+        A row of each system that is not; all of them as one where none is.
     again : mapping
-        Places in the chunk, and why.
+        Places in the chunk of those that are, and why.
     """
 
     kept: list[xr.Dataset]
@@ -46,34 +45,40 @@ def check(chunk: Chunk, stored: xr.Dataset) -> Checked:
     """Hold the rows of a chunk against its systems.
 
     The curve of each system is taken with the decisions that were kept: its delays, its certificates and what else it has are computed anew.
-    Of a kind whose questions cannot recall their answers (see `Question.recall`) the first system is solved again, and speaks for its chunk.
+    Where a question cannot recall its answers (see `Question.recall`) the system is solved, and speaks for the rest of its chunk.
     """
     failed = stored["error"].values != ""
-    again = dict.fromkeys(np.flatnonzero(failed).tolist(), "that failed before")
-    looked: dict[int, xr.Dataset] = {}
-    whole = True
-    for place, (name, system, loads) in enumerate(chunk.each()):
-        if place in again or (looked and not whole):
-            continue
-        kept = {str(key): variable.values[place] for key, variable in stored.variables.items() if variable.ndim and key != "system"}
+    again, looked = dict.fromkeys(np.flatnonzero(failed).tolist(), "that failed before"), dict[int, xr.Dataset]()
+    good = [(place, *one) for place, one in enumerate(chunk.each()) if place not in again]
+    for place, name, system, loads in good:
+        kept = {str(key): variable.values[place] for key, variable in stored.variables.items()}
         with recalling(kept) as recall:
             looked[place] = row(name, system, loads, chunk.how, relative=chunk.relative)
-        whole = recall.whole
+        if not recall.whole and not looked[place]["error"].item():
+            break
     changed = _changed(stored.isel(system=list(looked)), joined(list(looked.values())))
     again |= {place: why for place, why in zip(looked, changed, strict=True) if why}
-    if not whole and changed[0]:  # one for all
-        again |= dict.fromkeys(np.flatnonzero(~failed).tolist(), changed[0])
-    sizes = {place: looked[place].sizes if place in looked else {} for place in range(len(chunk.names)) if place not in again}
-    cut = [stored.isel(system=[i], **{str(d): slice(n) for d, n in sizes[i].items() if d != "system"}) for i in sizes]
-    return Checked(cut if again else [stored], dict(sorted(again.items())))
+    if changed and changed[-1]:
+        again |= {place: changed[-1] for place, *_ in good if place not in looked}
+    if not again:
+        return Checked([stored], {})
+    sizes = {place: looked[place].sizes if place in looked else {} for place, *_ in good if place not in again}
+    kept = [stored.isel(system=[i], **{str(d): slice(n) for d, n in size.items() if d != "system"}) for i, size in sizes.items()]
+    return Checked(kept, dict(sorted(again.items())))
 
 
 def _changed(before: xr.Dataset, now: xr.Dataset) -> list[str]:
     """What differs first of each system, or ""."""
-    both, changed = joined([before, now]), [""] * before.sizes["system"]
-    for name in map(str, now.variables):
-        role = both[name].attrs.get("role")
-        if role in DECIDED or name in SAID:
+    if not before.sizes["system"]:
+        return []
+    changed, forms = [""] * before.sizes["system"], form(before)
+    for name, one in form(now).items():
+        if forms.get(name, one) != one:
+            return [f"whose {name} is of another form today"] * len(changed)
+    both = joined([before, now])
+    roles = {str(name): both[name].attrs.get("role", "") for name in now.variables}
+    for name, role in sorted(roles.items(), key=lambda of: (of[0] != "error", of[1] != "delay")):
+        if role in DECIDED or name == "warning":
             continue
         old, new = np.split(both[name].values, 2)
         alike = _close(old, new, _slack(both, name)) if new.dtype.kind == "f" else (new | ~old) if role == "certified" else old == new

@@ -25,7 +25,7 @@ from ...core.curve import warn
 from ...core.progress import track
 from .lock import HeldError, locked
 from .question import Question
-from .rows import joined
+from .rows import form, joined
 
 MANIFEST, CHUNKS, WHOLE, LOCK = "study.json", "chunks", "study.nc", ".lock"
 LARGEST = 2**31 - 1  # bytes
@@ -93,12 +93,12 @@ class Folder:
     def done(self) -> dict[int, xr.Dataset]:
         """Return the chunks that are there and whole, by their places: a file's name says what its contents must add up to."""
         found: dict[int, xr.Dataset] = {}
-        shapes: dict[str, Any] = {}
+        forms: dict[str, Any] = {}
         for index, digest, file in track(self._chunks(), "chunks read"):
             content = _content(self._field, self.path, f"{CHUNKS}/{file.name}")
             names = self._manifest["names"][index * self._manifest["chunk"] :][: self._manifest["chunk"]]
             try:
-                rows = _rows(content, digest, names, shapes)
+                rows = _rows(content, digest, names, forms)
             except Exception as error:  # whatever a file makes of those that read it
                 self.damaged[index] = str(error) or type(error).__name__
                 self._files.setdefault(index, []).insert(0, file)
@@ -278,7 +278,7 @@ def _read(field: str, folder: Path) -> Manifest:
 # ---- files
 
 
-def _rows(content: bytes, digest: str, names: Sequence[str], shapes: dict[str, Any]) -> xr.Dataset:
+def _rows(content: bytes, digest: str, names: Sequence[str], forms: dict[str, Any]) -> xr.Dataset:
     """Return what the file of a chunk holds; ValueError where that is not what its name, the study or the other chunks say."""
     if _digest(content) != digest:
         raise ValueError("is damaged")
@@ -287,10 +287,10 @@ def _rows(content: bytes, digest: str, names: Sequence[str], shapes: dict[str, A
         raise ValueError("is no chunk of a study")
     if rows["system"].values.tolist() != names:
         raise ValueError("is of other systems")
-    own = {str(n): (v.dims, "U" if v.dtype.kind in "OSUT" else v.dtype.kind) for n, v in rows.variables.items()}
-    if any(dims[:1] != ("system",) or shapes.get(name, (dims, kind)) != (dims, kind) for name, (dims, kind) in own.items()):
+    own = form(rows)
+    if any(one[0][:1] != ("system",) or forms.get(name, one) != one for name, one in own.items()):
         raise ValueError("has other variables than the rest")
-    shapes |= own
+    forms |= own
     return rows
 
 

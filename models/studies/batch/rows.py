@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -127,6 +127,11 @@ def _stacked(name: str, parts: Sequence[xr.Dataset], sizes: Mapping[str, int]) -
             out[(slice(start, start + part.sizes["system"]), *(slice(n) for n in value.shape[1:]))] = value
         start += part.sizes["system"]
     return xr.Variable(like.dims, out, attrs)
+
+
+def form(data: xr.Dataset) -> dict[str, tuple[tuple[Hashable, ...], str]]:
+    """Return dimensions and kind of each variable: what must be the same for rows to be joined."""
+    return {str(name): (v.dims, "U" if v.dtype.kind in "OSUT" else v.dtype.kind) for name, v in data.variables.items()}
 
 
 def _plain(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
