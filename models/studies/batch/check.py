@@ -1,17 +1,13 @@
-"""Which of the answers that a study kept are those of today's systems and code: decided without a solver where the kind allows it."""
+"""Which of the answers that a study kept are those of today's systems, code and data, told without a solver where questions recall theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from ...core.recall import recalling
-from ...core.table import Mask
 from ...core.wanted import POLISHED
 from .question import Chunk
 from .rows import form, joined, row
@@ -20,76 +16,53 @@ DECIDED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
 """Roles of variables that are not compared: what was decided, and what delays and certificates tell of."""
 
 
-@dataclass(frozen=True, eq=False)
-class Checked:
-    """What was kept of a chunk, and which of its systems are to be solved again.
-
-    Attributes
-    ----------
-    kept : sequence of Dataset
-        A row of each system that is not; all of them as one where none is.
-    again : mapping
-        Places in the chunk of those that are, and why.
-    """
-
-    kept: list[xr.Dataset]
-    again: Mapping[int, str]
-
-    def with_solved(self, rows: xr.Dataset) -> xr.Dataset:
-        """Return the whole chunk, each system in its place."""
-        kept, solved = iter(self.kept), iter([rows.isel(system=[i]) for i in range(rows.sizes["system"])])
-        return joined([next(solved if i in self.again else kept) for i in range(len(self.kept) + len(self.again))])
-
-
-def check(chunk: Chunk, stored: xr.Dataset) -> Checked:
-    """Hold the rows of a chunk against its systems.
+def check(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]:
+    """Return what is good of the rows of a chunk, and the places of the systems to be solved again, with the reason.
 
     The curve of each system is taken with the decisions that were kept: its delays, its certificates and what else it has are computed anew.
     Where a question cannot recall its answers (see `Question.recall`) the system is solved, and speaks for the rest of its chunk.
     """
     failed = stored["error"].values != ""
-    again, looked = dict.fromkeys(np.flatnonzero(failed).tolist(), "that failed before"), dict[int, xr.Dataset]()
+    again, now = dict.fromkeys(np.flatnonzero(failed).tolist(), "that failed before"), dict[int, xr.Dataset]()
     good = [(place, *one) for place, one in enumerate(chunk.each()) if place not in again]
     for place, name, system, loads in good:
-        kept = {str(key): variable.values[place] for key, variable in stored.variables.items()}
-        with recalling(kept) as recall:
-            looked[place] = row(name, system, loads, chunk.how, relative=chunk.relative)
-        if not recall.whole and not looked[place]["error"].item():
+        with recalling({str(key): variable.values[place] for key, variable in stored.variables.items()}) as recall:
+            now[place] = row(name, system, loads, chunk.how, relative=chunk.relative)
+        if not recall.whole and not now[place]["error"].item():
             break
-    changed = _changed(stored.isel(system=list(looked)), joined(list(looked.values())))
-    again |= {place: why for place, why in zip(looked, changed, strict=True) if why}
-    if changed and changed[-1]:
-        again |= {place: changed[-1] for place, *_ in good if place not in looked}
+    reasons = _differences(stored.isel(system=list(now)), joined(list(now.values()))) if now else []
+    again |= {place: why for place, why in zip(now, reasons, strict=True) if why}
+    if reasons and reasons[-1]:
+        again |= {place: reasons[-1] for place, *_ in good if place not in now}
     if not again:
-        return Checked([stored], {})
-    sizes = {place: looked[place].sizes if place in looked else {} for place, *_ in good if place not in again}
-    kept = [stored.isel(system=[i], **{str(d): slice(n) for d, n in size.items() if d != "system"}) for i, size in sizes.items()]
-    return Checked(kept, dict(sorted(again.items())))
+        return stored, again
+    # without what only larger systems have room for
+    sizes = {place: now[place].sizes if place in now else {} for place, *_ in good if place not in again}
+    cuts: list[dict[Any, Any]] = [{**{d: slice(n) for d, n in size.items()}, "system": [place]} for place, size in sizes.items()]
+    return joined([stored.isel(cut) for cut in cuts]), again
 
 
-def _changed(before: xr.Dataset, now: xr.Dataset) -> list[str]:
+def _differences(before: xr.Dataset, now: xr.Dataset) -> list[str]:
     """What differs first of each system, or ""."""
-    if not before.sizes["system"]:
-        return []
-    changed, forms = [""] * before.sizes["system"], form(before)
+    found, forms = [""] * before.sizes["system"], form(before)
     for name, one in form(now).items():
         if forms.get(name, one) != one:
-            return [f"whose {name} is of another form today"] * len(changed)
+            return [f"whose {name} is of another form today"] * len(found)
     both = joined([before, now])
     roles = {str(name): both[name].attrs.get("role", "") for name in now.variables}
     for name, role in sorted(roles.items(), key=lambda of: (of[0] != "error", of[1] != "delay")):
         if role in DECIDED or name == "warning":
             continue
         old, new = np.split(both[name].values, 2)
-        alike = _close(old, new, _slack(both, name)) if new.dtype.kind == "f" else (new | ~old) if role == "certified" else old == new
-        for place in np.flatnonzero(~alike.reshape(len(alike), -1).all(axis=1)).tolist():
-            changed[place] = changed[place] or f"whose {name} is another today"
-    return changed
-
-
-def _close(old: npt.NDArray[Any], new: npt.NDArray[Any], slack: Any) -> Mask:
-    with np.errstate(invalid="ignore"):
-        return (old == new) | (np.isnan(old) & np.isnan(new)) | (np.abs(old - new) <= slack * np.abs(new))
+        same = old == new
+        if role == "certified":
+            same = new | ~old
+        elif new.dtype.kind == "f":
+            with np.errstate(invalid="ignore"):
+                same = same | (np.isnan(old) & np.isnan(new)) | (np.abs(old - new) <= _slack(both, name) * np.abs(new))
+        for place in np.flatnonzero(~same.reshape(len(same), -1).all(axis=1)).tolist():
+            found[place] = found[place] or f"whose {name} is another today"
+    return found
 
 
 def _slack(both: xr.Dataset, name: str) -> Any:
@@ -97,5 +70,4 @@ def _slack(both: xr.Dataset, name: str) -> Any:
     gap, certified = (both[name].attrs.get("ancillary_variables", "") + " ").split(" ")[:2]
     if not certified:
         return POLISHED
-    sure, gaps = both[certified].values, both[gap].values
-    return POLISHED + np.add(*np.split(np.where(sure, gaps, 0.0), 2))
+    return POLISHED + np.add(*np.split(np.where(both[certified].values, both[gap].values, 0.0), 2))

@@ -95,7 +95,7 @@ class Folder:
         found: dict[int, xr.Dataset] = {}
         forms: dict[str, Any] = {}
         for index, digest, file in track(self._chunks(), "chunks read"):
-            content = _content(self._field, self.path, f"{CHUNKS}/{file.name}")
+            content = _content(self._field, file.parents[1], f"{CHUNKS}/{file.name}")
             names = self._manifest["names"][index * self._manifest["chunk"] :][: self._manifest["chunk"]]
             try:
                 rows = _rows(content, digest, names, forms)

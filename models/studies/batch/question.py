@@ -56,8 +56,8 @@ class Chunk:
     def only(self, places: Iterable[int]) -> Chunk:
         """Return the same of some of the systems."""
         some = list(places)
-        names, systems = ([values[i] for i in some] for values in (self.names, self.systems))
-        return replace(self, names=names, systems=systems, loads=self.loads[some] if self.loads.ndim == 2 else self.loads)
+        loads = self.loads[some] if self.loads.ndim == 2 else self.loads
+        return replace(self, names=[self.names[i] for i in some], systems=[self.systems[i] for i in some], loads=loads)
 
     def rows(self) -> xr.Dataset:
         """Work on the systems, one after the other."""

@@ -14,7 +14,7 @@ from ....reference.errors import InputError
 from ...core.curve import by_role, warn
 from ...core.progress import track
 from ...core.system import System
-from .check import Checked, check
+from .check import check
 from .folder import Folder
 from .question import Chunk, HalfwayError, Question, ask
 from .rows import joined
@@ -112,12 +112,12 @@ def study(
     done: dict[int, xr.Dataset] = {}
     with Folder.begun(out, question, version) as folder:
         try:
-            left = _left_of(question, folder, done)
-            count = sum(len(chunk.names) for chunk, _ in left.values())
-            with closing(solved([chunk for chunk, _ in left.values()], n_jobs, by_others=by_others)) as results:
+            chunks = question.chunks()
+            left = _to_solve(chunks, folder, done)
+            count = sum(len(chunk.names) for chunk in left)
+            with closing(solved(left, n_jobs, by_others=by_others)) as results:
                 for index, rows in track(results, "systems", weigh=lambda found: found[1].sizes["system"], total=count):
-                    checked = left[index][1]
-                    done[index] = rows if checked is None else checked.with_solved(rows)
+                    done[index] = joined([done[index], rows]).sel(system=list(chunks[index].names)) if index in done else rows
                     folder.keep(index, done[index])
             data = _rows(done)
             folder.finish(data)
@@ -133,31 +133,27 @@ def study(
     return data
 
 
-def _left_of(question: Question, folder: Folder, done: dict[int, xr.Dataset]) -> dict[int, tuple[Chunk, Checked | None]]:
-    """Return what is to be solved of each chunk, with what stays of it, by its place; what stays is put into `done`."""
-    stored, left, why = folder.done(), dict[int, tuple[Chunk, Checked | None]](), dict[str, dict[int, int]]()
-    for chunk in track(question.chunks(), "chunks checked"):
-        if chunk.index not in stored:
-            left[chunk.index] = (chunk, None)
-            reasons = [f"whose chunk {folder.damaged[chunk.index]}"] * len(chunk.names) if chunk.index in folder.damaged else []
-        else:
-            checked = check(chunk, stored[chunk.index])
-            done[chunk.index], reasons = joined(checked.kept), list(checked.again.values())
-            if reasons:
-                left[chunk.index] = (chunk.only(checked.again), checked)
-        for reason in reasons:
-            chunks = why.setdefault(reason, {})
-            chunks[chunk.index] = chunks.get(chunk.index, 0) + 1
-    if why:
-        said = [f"{sum(chunks.values())} {reason} ({_places(chunks)})" for reason, chunks in why.items()]
+def _to_solve(chunks: Sequence[Chunk], folder: Folder, done: dict[int, xr.Dataset]) -> list[Chunk]:
+    """Return what is left of the chunks, and warn of what was done before; put what is good of that into `done`."""
+    stored, left, reasons = folder.done(), list[Chunk](), dict[str, list[int]]()
+    for chunk in track(chunks, "chunks checked"):
+        places = range(len(chunk.names))
+        again = dict.fromkeys(places, f"whose chunk {folder.damaged[chunk.index]}" if chunk.index in folder.damaged else "")
+        if chunk.index in stored:
+            done[chunk.index], again = check(chunk, stored[chunk.index])
+        if again:
+            left.append(chunk.only(sorted(again)))
+        for why in filter(None, again.values()):
+            reasons.setdefault(why, []).append(chunk.index)
+    if reasons:
+        said = [f"{len(indices)} {why} ({_named(dict.fromkeys(indices))})" for why, indices in reasons.items()]
         warn(f"systems in {folder.path} are solved again: {', '.join(said)}")
     return left
 
 
-def _places(chunks: Iterable[int]) -> str:
-    places = list(map(str, chunks))
-    more = [f"{len(places) - SHOWN} more"] if len(places) > SHOWN else []
-    return f"chunk{'s' * (len(places) > 1)} {', '.join(places[:SHOWN] + more)}"
+def _named(chunks: Iterable[int]) -> str:
+    names = list(map(str, chunks))
+    return f"chunk{'s' * (len(names) > 1)} {', '.join(names[:SHOWN])}{', ...' * (len(names) > SHOWN)}"
 
 
 def _rows(done: Mapping[int, xr.Dataset]) -> xr.Dataset:
