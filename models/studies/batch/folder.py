@@ -12,7 +12,8 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, Self
@@ -23,7 +24,7 @@ import xarray as xr
 from ....reference.errors import InputError
 from ...core.curve import warn
 from ...core.progress import track
-from .lock import HeldError, locked
+from .lock import HeldError, holder, locked
 from .question import Question
 from .rows import form, joined
 
@@ -90,6 +91,11 @@ class Folder:
                 raise
         return folder
 
+    @property
+    def home(self) -> Home | None:
+        """The folder as workers find it."""
+        return None if self.path is None or self._lock is None else Home(self.path.absolute(), holder())
+
     def done(self) -> dict[int, xr.Dataset]:
         """Return the chunks that are there and whole, by their places: a file's name says what its contents must add up to."""
         found: dict[int, xr.Dataset] = {}
@@ -121,15 +127,16 @@ class Folder:
         """Write a chunk; one that cannot be, as on a full disk, is tried again at the end, and the study goes on."""
         if self.path is None:
             return
-        content = bytes(rows.to_netcdf(engine="scipy"))
-        file = self.path / CHUNKS / f"{index:06d}-{_digest(content)}.nc"
-        self._files.setdefault(index, []).append(file)
+        file, content = _packed(self.path, index, rows)
+        files = self._files.setdefault(index, [])
         try:
-            _write(file, content)
+            if file in files or not file.exists():  # else a worker has written it
+                _write(file, content)
         except OSError as error:
             if not self._waiting:
                 warn(f"cannot write to {self.path}: {error.strerror or error}; it is tried again at the end")
             self._waiting[file] = content
+        files.append(file)
 
     def finish(self, data: xr.Dataset) -> None:
         """Write what is still to be written, and all as one file where SciPy can; the chunks stay in any case."""
@@ -149,6 +156,20 @@ class Folder:
                     path.unlink(missing_ok=True)
         except OSError as error:
             warn(f"cannot write to {self.path}: {error.strerror or error}; what is not there is only in what is returned")
+
+
+@dataclass(frozen=True)
+class Home:
+    """A study's folder as other processes may see it: theirs is the same where its lock names the same holder."""
+
+    path: Path
+    holder: str
+
+    def keep(self, index: int, rows: xr.Dataset) -> None:
+        """Write a chunk, if that can be: the process that has the lock writes what is not there."""
+        with suppress(OSError):
+            if (self.path / LOCK).read_text(encoding="utf-8") == self.holder:
+                _write(*_packed(self.path, index, rows))
 
 
 def load_study(folder: str | os.PathLike[str]) -> xr.Dataset:
@@ -276,6 +297,12 @@ def _read(field: str, folder: Path) -> Manifest:
 
 
 # ---- files
+
+
+def _packed(path: Path, index: int, rows: xr.Dataset) -> tuple[Path, bytes]:
+    """File of a chunk, and what is in it."""
+    content = bytes(rows.to_netcdf(engine="scipy"))
+    return path / CHUNKS / f"{index:06d}-{_digest(content)}.nc", content
 
 
 def _rows(content: bytes, digest: str, names: Sequence[str], forms: dict[str, Any]) -> xr.Dataset:

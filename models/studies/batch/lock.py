@@ -36,12 +36,17 @@ def locked(path: Path) -> tuple[IO[str], bool]:
             raise HeldError(file.read(200) or "another process") from None
     try:
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.write(holder())
         file.flush()
     except BaseException:
         file.close()
         raise
     return file, True
+
+
+def holder() -> str:
+    """Return what names this process, for others to know it by."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _take(file: IO[str]) -> None:

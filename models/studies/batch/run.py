@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
@@ -112,13 +113,12 @@ def study(
     done: dict[int, xr.Dataset] = {}
     with Folder.begun(out, question, version) as folder:
         try:
-            chunks = question.chunks()
-            left = _to_solve(chunks, folder, done)
+            left = _to_solve(question, folder, done)
             count = sum(len(chunk.names) for chunk in left)
-            with closing(solved(left, n_jobs, by_others=by_others)) as results:
+            with closing(solved(left, n_jobs, folder.home, by_others=by_others)) as results:
                 for index, rows in track(results, "systems", weigh=lambda found: found[1].sizes["system"], total=count):
-                    done[index] = joined([done[index], rows]).sel(system=list(chunks[index].names)) if index in done else rows
-                    folder.keep(index, done[index])
+                    done[index] = rows
+                    folder.keep(index, rows)
             data = _rows(done)
             folder.finish(data)
         except KeyboardInterrupt as stop:
@@ -133,18 +133,20 @@ def study(
     return data
 
 
-def _to_solve(chunks: Sequence[Chunk], folder: Folder, done: dict[int, xr.Dataset]) -> list[Chunk]:
-    """Return what is left of the chunks, and warn of what was done before; put what is good of that into `done`."""
+def _to_solve(question: Question, folder: Folder, done: dict[int, xr.Dataset]) -> list[Chunk]:
+    """Return the chunks with something left to solve, and warn of what was done before; put what is good of that into `done`."""
     stored, left, reasons = folder.done(), list[Chunk](), dict[str, list[int]]()
-    for chunk in track(chunks, "chunks checked"):
-        places = range(len(chunk.names))
-        again = dict.fromkeys(places, f"whose chunk {folder.damaged[chunk.index]}" if chunk.index in folder.damaged else "")
+    for chunk in track(question.chunks(), "chunks checked"):
         if chunk.index in stored:
             done[chunk.index], again = check(chunk, stored[chunk.index])
-        if again:
-            left.append(chunk.only(sorted(again)))
-        for why in filter(None, again.values()):
-            reasons.setdefault(why, []).append(chunk.index)
+            if again:
+                left.append(replace(chunk, kept=done[chunk.index]))
+        else:
+            again = dict.fromkeys(range(len(chunk.names)), f"whose chunk {folder.damaged.get(chunk.index)}")
+            left.append(chunk)
+        if chunk.index in stored or chunk.index in folder.damaged:
+            for why in again.values():
+                reasons.setdefault(why, []).append(chunk.index)
     if reasons:
         said = [f"{len(indices)} {why} ({_named(dict.fromkeys(indices))})" for why, indices in reasons.items()]
         warn(f"systems in {folder.path} are solved again: {', '.join(said)}")

@@ -1,5 +1,6 @@
 """Whoever works on a study, the answers are the same to the last bit, and a killed one loses nothing that was done."""
 
+import contextlib
 import errno
 import importlib.util
 import os
@@ -197,13 +198,13 @@ def test_a_killed_worker_loses_its_chunk_at_most(kills, systems, tmp_path, monke
         with pytest.raises(StudyStoppedError, match=r"^stopped by TerminatedWorkerError: ") as stop:
             study(many, [1.0, 4.0], n_jobs=2, out=out, **how)
         thread.join()
-        left = stop.value.dataset
+        left = load_study(out)
         names = left["system"].values.tolist()
-        xr.testing.assert_identical(load_study(out).drop_attrs(), left.drop_attrs())
+        assert set(stop.value.dataset["system"].values.tolist()) <= set(names)
         for name in names:
             assert left["optimum_delay"].sel(system=name).values.tolist() == right["optimum_delay"].sel(system=name).values.tolist()
         begun = {p.name.partition("-")[0] for p in marks.iterdir()}
-        assert len(begun - set(names)) <= 2
+        assert len(begun - set(names)) <= 2  # joblib ends the other worker too
         monkeypatch.delenv("MARKS")
         with monkeypatch.context() as patch:
             patch.setenv("SLOW", "0")
@@ -242,15 +243,10 @@ def test_a_dask_cluster_outlives_its_workers(kills, systems, tmp_path, monkeypat
             client.wait_for_workers(2)
             thread = threading.Thread(target=kill_one, args=[marks, rng])
             thread.start()
-            for _ in range(3):
-                try:
-                    found = study(many, [1.0, 4.0], out=out, **how)
-                except StudyStoppedError as stop:
-                    xr.testing.assert_identical(load_study(out).drop_attrs(), stop.dataset.drop_attrs())
-                else:
-                    break
+            with contextlib.suppress(StudyStoppedError):
+                study(many, [1.0, 4.0], out=out, **how)
             thread.join()
-            xr.testing.assert_identical(found, right)
+            xr.testing.assert_identical(study(many, [1.0, 4.0], out=out, **how), right)
 
 
 class AllOrNothing(ThreadingBackend):
