@@ -66,9 +66,10 @@ def study(
         the call, and 1 without it. More than 1 needs the extra ``study``, Dask the extra ``cluster``. Answers do not depend on it.
     out : path, optional
         Folder that keeps each chunk of systems as it is done. The same call goes on where it stopped, killed or not; at the end all is in
-        ``out/study.nc``, and `load_study` reads what is there before. One run at a time in one folder, which it locks. To go on, the delays and
-        certificates of all decisions that are there are computed anew, without a solver: systems whose are not what the code, the data and the
-        systems of today give are solved again, as are those that failed or whose file is damaged, and one warning says which.
+        ``out/study.nc``, and `load_study` reads what is there before. One run at a time in one folder, which it locks. Before it goes on, the
+        delays and certificates of what is there are computed anew from the flows or decisions, without a solver. Systems are solved again whose
+        answers are not those of today's code, data and systems, that failed, or whose file is damaged, and one warning says how many and why.
+        Where the questions of a kind that others added recall no answers, the first system of each chunk is solved again and speaks for the rest.
     chunk : int, optional
         Systems that are solved before they are written; by default 16, fewer where there were too few chunks to share out.
     version : str, optional
