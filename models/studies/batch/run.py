@@ -69,7 +69,7 @@ def study(
         ``out/study.nc``, and `load_study` reads what is there before. One run at a time in one folder, which it locks. Before it goes on, the
         delays and certificates of what is there are computed anew from the flows or decisions, without a solver. Systems are solved again whose
         answers are not those of today's code, data and systems, that failed, or whose file is damaged, and one warning says how many and why.
-        Where the questions of a kind that others added recall no answers, the first system of each chunk is solved again and speaks for the rest.
+        Where questions of a kind that others added recall no answers, the first system of a chunk is solved again and speaks for the rest.
     chunk : int, optional
         Systems that are solved before they are written; by default 16, fewer where there were too few chunks to share out.
     version : str, optional
