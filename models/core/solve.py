@@ -99,6 +99,9 @@ class Task(Generic[P, R, S]):
 
         Where answers are recalled they are those that were kept, if they were; see `sojourn.models.core.recall`.
         """
+        return self._answered(points)
+
+    def _answered(self, points: Points) -> R:
         kept = None if self._recall is None else self._recalled(self._recall, points)
         return self._best(points, self._many())[0] if kept is None else kept
 

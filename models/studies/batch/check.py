@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from ...core.recall import recalling
 from ...core.wanted import POLISHED
 from .question import Chunk
-from .rows import form, joined, row
+from .rows import Cells, joined, nothing, take
 
 DECIDED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
 """Roles of variables that are not compared: what was decided, and what delays and certificates tell of."""
@@ -23,51 +25,48 @@ def check(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]
     Where a question cannot recall its answers (see `Question.recall`) the system is solved, and speaks for the rest of its chunk.
     """
     failed = stored["error"].values != ""
-    again, now = dict.fromkeys(np.flatnonzero(failed).tolist(), "that failed before"), dict[int, xr.Dataset]()
-    good = [(place, *one) for place, one in enumerate(chunk.each()) if place not in again]
-    for place, name, system, loads in good:
-        with recalling({str(key): variable.values[place] for key, variable in stored.variables.items()}) as recall:
-            now[place] = row(name, system, loads, chunk.how, relative=chunk.relative)
-        if not recall.whole and not now[place]["error"].item():
+    again, sizes = dict.fromkeys(np.flatnonzero(failed).tolist(), "that failed before"), dict[int, dict[Any, Any]]()
+    good = [(place, *one[1:]) for place, one in enumerate(chunk.each()) if place not in again]
+    for place, system, loads in good:
+        kept = {str(name): (v.dims[1:], v.values[place]) for name, v in stored.variables.items()}
+        with recalling({name: values for name, (_, values) in kept.items()}) as recall:
+            now = take(system, loads, chunk.how, relative=chunk.relative)
+        cells = now.coords | now.data
+        why = "that fail today" if now.error else _difference(kept, cells)
+        if why:
+            again[place] = why
+        sizes[place] = {d: slice(n) for dims, values, _ in cells.values() for d, n in zip(dims, values.shape, strict=True)}
+        if not recall.whole and not now.error:
+            again |= {other: why for other, *_ in good if other not in sizes and why}
             break
-    reasons = _differences(stored.isel(system=list(now)), joined(list(now.values()))) if now else []
-    again |= {place: why for place, why in zip(now, reasons, strict=True) if why}
-    if reasons and reasons[-1]:
-        again |= {place: reasons[-1] for place, *_ in good if place not in now}
     if not again:
         return stored, again
     # without what only larger systems have room for
-    sizes = {place: now[place].sizes if place in now else {} for place, *_ in good if place not in again}
-    cuts: list[dict[Any, Any]] = [{**{d: slice(n) for d, n in size.items()}, "system": [place]} for place, size in sizes.items()]
-    return joined([stored.isel(cut) for cut in cuts]), again
+    rows = [stored.isel({**sizes.get(place, {}), "system": [place]}) for place, *_ in good if place not in again]
+    return joined(rows), again
 
 
-def _differences(before: xr.Dataset, now: xr.Dataset) -> list[str]:
-    """What differs first of each system, or ""."""
-    found, forms = [""] * before.sizes["system"], form(before)
-    for name, one in form(now).items():
-        if forms.get(name, one) != one:
-            return [f"whose {name} is of another form today"] * len(found)
-    both = joined([before, now])
-    roles = {str(name): both[name].attrs.get("role", "") for name in now.variables}
-    for name, role in sorted(roles.items(), key=lambda of: (of[0] != "error", of[1] != "delay")):
-        if role in DECIDED or name == "warning":
+def _difference(kept: Mapping[str, tuple[tuple[Hashable, ...], npt.NDArray[Any]]], now: Cells) -> str:
+    """What differs first, the delays before the rest; or ""."""
+    for name, (dims, new, attrs) in sorted(now.items(), key=lambda cell: cell[1][2].get("role") != "delay"):
+        role = attrs.get("role")
+        if role in DECIDED:
             continue
-        old, new = np.split(both[name].values, 2)
-        same = old == new
+        if name not in kept or kept[name][0] != dims or any(n > m for n, m in zip(new.shape, kept[name][1].shape, strict=True)):
+            return f"whose {name} is of another form today"
+        old = kept[name][1]
+        whole = np.full(old.shape, nothing(role, new.dtype), new.dtype)
+        whole[tuple(slice(n) for n in new.shape)] = new
+        same = old == whole
         if role == "certified":
-            same = new | ~old
+            same = whole | ~old
         elif new.dtype.kind == "f":
+            gap, certified = ([*attrs.get("ancillary_variables", "").split(" "), ""])[:2]
+            slack: Any = POLISHED
+            if certified:  # what the certificates of both sides allow
+                slack = slack + np.where(kept[certified][1], kept[gap][1], 0.0) + np.where(now[certified][1], now[gap][1], 0.0)
             with np.errstate(invalid="ignore"):
-                same = same | (np.isnan(old) & np.isnan(new)) | (np.abs(old - new) <= _slack(both, name) * np.abs(new))
-        for place in np.flatnonzero(~same.reshape(len(same), -1).all(axis=1)).tolist():
-            found[place] = found[place] or f"whose {name} is another today"
-    return found
-
-
-def _slack(both: xr.Dataset, name: str) -> Any:
-    """Relative difference that is none: rounding, or what the certificates of both sides allow."""
-    gap, certified = (both[name].attrs.get("ancillary_variables", "") + " ").split(" ")[:2]
-    if not certified:
-        return POLISHED
-    return POLISHED + np.add(*np.split(np.where(both[certified].values, both[gap].values, 0.0), 2))
+                same = same | (np.isnan(old) & np.isnan(whole)) | (np.abs(old - whole) <= slack * np.abs(whole))
+        if not np.all(same):
+            return f"whose {name} is another today"
+    return ""

@@ -131,12 +131,12 @@ def test_a_changed_constant_is_seen_however_it_is_reached(reached, tmp_path, mon
 
 
 @pytest.mark.parametrize(("before", "now", "why"), [
-    (NEAR, ParallelServers(MM1([9.0, 8.0], [0.0, 1.0])), "equilibrium_thresholds"),  # unused, and slower
-    (ParallelServers(MM1([9.0, 9.0], [0.0, 1.0])), FAR, "equilibrium_certified"),  # unused, and now it would be
+    (NEAR, ParallelServers(MM1([9.0, 8.0], [0.0, 1.0])), "utilisation"),  # unused, and slower
+    (ParallelServers(MM1([9.0, 9.0], [0.0, 1.0])), FAR, "optimum_certified"),  # unused, and now it would be
     (NEAR, ParallelServers(MM1([9.0, 9.0], [0.0, 1.0]), names=["a", "b"]), "server_name"),
-    (NEAR, ParallelServers(MM1([9.0] * 3, [0.0, 1.0, 1.0])), "equilibrium_thresholds"),
-    (ParallelServers(MM1([9.0] * 3, [0.0, 1.0, 1.0])), NEAR, "equilibrium_thresholds"),
-    (NEAR, ParallelServers(MM1([9.0 * (1 + 1e-8), 9.0], [0.0, 1.0])), "equilibrium_delay"),
+    (NEAR, ParallelServers(MM1([9.0] * 3, [0.0, 1.0, 1.0])), "utilisation"),
+    (ParallelServers(MM1([9.0] * 3, [0.0, 1.0, 1.0])), NEAR, "utilisation"),
+    (NEAR, ParallelServers(MM1([9.0 * (1 + 1e-8), 9.0], [0.0, 1.0])), "optimum_delay"),
     (DualMode.canonical(mu0=1.0, K=6.0, f=(0.1, 0.3)), DualMode.canonical(mu0=1.0, K=6.0, f=(0.1, 0.3001)), ".*delay"),
     (TunableMode(1.0, 6.0), TunableMode(1.0, 6.001), "optimum_delay"),
 ])  # fmt: skip
@@ -151,7 +151,7 @@ def test_a_changed_system_is_solved_again(before, now, why, tmp_path):
 
 def test_loads_are_parts_of_today_s_largest_load(tmp_path):
     study([ParallelServers(MM1([9.0]))], [0.5], relative=True, out=tmp_path)
-    with pytest.warns(UserWarning, match="1 whose equilibrium_delay is another today"):
+    with pytest.warns(UserWarning, match="1 whose optimum_delay is another today"):
         found = study([ParallelServers(MM1([10.0]))], [0.5], relative=True, out=tmp_path)
     assert found["load"].item() == 5.0
 
@@ -171,7 +171,7 @@ def test_chunks_of_another_study_are_told(tmp_path, solves):
     right = study(today, [1.0], chunk=7, out=tmp_path / "today")
     shutil.rmtree(tmp_path / "today" / "chunks")
     shutil.copytree(tmp_path / "then" / "chunks", tmp_path / "today" / "chunks")
-    message = r"7 whose equilibrium_delay is another today \(chunk 0\), 5 whose chunk is of other systems \(chunk 1\)$"
+    message = r"7 whose optimum_delay is another today \(chunk 0\), 5 whose chunk is of other systems \(chunk 1\)$"
     with pytest.warns(UserWarning, match=message):
         found = study(today, [1.0], chunk=7, out=tmp_path / "today")
     xr.testing.assert_identical(found, right)
@@ -190,7 +190,7 @@ def test_an_error_of_today_s_code_is_found_and_one_of_before_is_tried_again(tmp_
     systems = [ParallelServers(Function(latency, rate=9.0)), NEAR]
     right = study(systems, [1.0], out=tmp_path, chunk=2)
     broken.append(True)
-    with pytest.warns(UserWarning, match=r"are solved again: 1 whose error is another today \(chunk 0\)$"):
+    with pytest.warns(UserWarning, match=r"are solved again: 1 that fail today \(chunk 0\)$"):
         found = study(systems, [1.0], out=tmp_path, chunk=2)
     assert "no data today" in found["error"].values[0]
     broken.clear()
