@@ -32,7 +32,8 @@ def check(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]
         with recalling({name: values for name, (_, values) in kept.items()}) as recall:
             now = take(system, loads, chunk.how, relative=chunk.relative)
         cells = now.coords | now.data
-        why = "that fail today" if now.error else _difference(kept, cells)
+        units = (f"whose {key} is another today" for key, value in now.attrs.items() if stored.attrs.get(key) != value)
+        why = "that fail today" if now.error else next(units, "") or _difference(kept, cells)
         if why:
             again[place] = why
         sizes[place] = {d: slice(n) for dims, values, _ in cells.values() for d, n in zip(dims, values.shape, strict=True)}

@@ -21,13 +21,13 @@ import xarray as xr
 from ....reference.errors import InputError
 from ...core.curve import warn
 from ...core.progress import track
-from .files import CHUNKS, ELSEWHERE, content, folder_at, refused, there, write
-from .lock import HeldError, holder, locked
+from .files import CHUNKS, content, folder_at, refused, there, write
+from .lock import LOCK, holder, lock
 from .manifest import MANIFEST, Manifest, described, difference, read
 from .question import Question
 from .rows import form, joined
 
-WHOLE, LOCK = "study.nc", ".lock"
+WHOLE = "study.nc"
 LARGEST = 2**31 - 1  # bytes
 LETTERS = 16
 
@@ -75,7 +75,7 @@ class Folder:
             if not there(path, MANIFEST) and path.exists() and not all(p.name.startswith(".") for p in path.iterdir()):
                 raise InputError("out", str(out), f"holds files but no {MANIFEST} to say of which study", "give a new folder")
             path.mkdir(parents=True, exist_ok=True)
-            folder = cls(path, manifest, lock=_lock(path))
+            folder = cls(path, manifest, lock=lock(path))
             try:
                 if not there(path, MANIFEST):
                     write(path / MANIFEST, json.dumps(manifest, indent=1).encode())
@@ -232,18 +232,6 @@ def _rows(held: bytes, digest: str, names: Sequence[str], forms: dict[str, Any])
         raise ValueError("has other variables than the rest")
     forms |= own
     return rows
-
-
-def _lock(path: Path) -> IO[str]:
-    """Return a file that keeps others out until it is closed."""
-    there(path, LOCK)
-    try:
-        file, sure = locked(path / LOCK)
-    except HeldError as error:
-        raise InputError("out", str(path), f"is in use by {error}", f"wait for its end, stop it, {ELSEWHERE}") from None
-    if not sure:
-        warn(f"{path} cannot be locked: its file system has no locks; let no other process work there")
-    return file
 
 
 def _digest(held: bytes) -> str:

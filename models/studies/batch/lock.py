@@ -9,31 +9,37 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from ....reference.errors import InputError
+from ...core.curve import warn
+from .files import ELSEWHERE, there
+
+LOCK = ".lock"
 FAR = 2**30  # byte that Windows locks: it keeps others from reading locked ones
 HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
-class HeldError(Exception):
-    """Another process holds the lock; the text says which."""
+def lock(folder: Path) -> IO[str]:
+    """Return a file that keeps other processes out of a folder until it is closed, and says who holds it.
 
-
-def locked(path: Path) -> tuple[IO[str], bool]:
-    """Return an open file that holds the lock until it is closed, and whether it does: not where the file system has no locks.
+    A file system without locks is warned of.
 
     Raises
     ------
-    HeldError
-    OSError
+    InputError
+        Naming the process that holds the lock.
     """
-    file = path.open("a+", encoding="utf-8", errors="replace")
+    there(folder, LOCK)
+    file = (folder / LOCK).open("a+", encoding="utf-8", errors="replace")
     try:
         _take(file)
     except (OSError, ImportError) as error:
         if getattr(error, "errno", None) not in HELD:
-            return file, False
+            warn(f"{folder} cannot be locked: its file system has no locks; let no other process work there")
+            return file
         with file:
             file.seek(0)
-            raise HeldError(file.read(200) or "another process") from None
+            problem = f"is in use by {file.read(200) or 'another process'}"
+        raise InputError("out", str(folder), problem, f"wait for its end, stop it, {ELSEWHERE}") from None
     try:
         file.truncate(0)
         file.write(holder())
@@ -41,7 +47,7 @@ def locked(path: Path) -> tuple[IO[str], bool]:
     except BaseException:
         file.close()
         raise
-    return file, True
+    return file
 
 
 def holder() -> str:

@@ -149,6 +149,13 @@ def test_a_changed_system_is_solved_again(before, now, why, tmp_path):
     xr.testing.assert_identical(load_study(tmp_path).drop_attrs(), found.drop_attrs())
 
 
+def test_another_unit_of_time_is_seen(tmp_path):
+    study([ParallelServers(MM1([9.0]))], [1.0], out=tmp_path)
+    with pytest.warns(UserWarning, match="1 whose time_unit is another today"):
+        found = study([ParallelServers(MM1([9.0]), time_unit="ms")], [1.0], out=tmp_path)
+    assert found.attrs["time_unit"] == found["optimum_delay"].attrs["units"] == "ms"
+
+
 def test_loads_are_parts_of_today_s_largest_load(tmp_path):
     study([ParallelServers(MM1([9.0]))], [0.5], relative=True, out=tmp_path)
     with pytest.warns(UserWarning, match="1 whose optimum_delay is another today"):

@@ -22,7 +22,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from sojourn.models import MM1, Function, InputError, Measured, ParallelServers, load_study, study
 from sojourn.models.studies.batch import StudyStoppedError
-from sojourn.models.studies.batch.lock import locked
+from sojourn.models.studies.batch.lock import lock
 
 # a script as researchers write them, with a family of its own in it, slow enough to be killed
 SCRIPT = """
@@ -148,7 +148,7 @@ def test_a_study_that_ends_lets_others_in_whatever_ends_it(systems, tmp_path, mo
     del systems["small"]
     few, out = dict(list(systems.items())[:1]), tmp_path / "out"
     out.mkdir()
-    with locked(out / ".lock")[0]:
+    with lock(out):
         assert "is in use by process" in refusal(out, few)
     monkeypatch.setattr("sojourn.models.studies.batch.run.solved", lambda *_, **__: (1 / 0 for _ in "x"))
     with pytest.raises(StudyStoppedError, match="ZeroDivisionError"):
