@@ -101,7 +101,7 @@ def anarchy(selfish: Any, best: Any, dims: Sequence[str] = ("load",)) -> dict[st
 
 def by_role(data: xr.Dataset, *roles: str) -> list[str]:
     """Return the names of the variables with one of the roles."""
-    return [str(name) for name, values in data.data_vars.items() if values.attrs.get("role") in roles]
+    return [str(name) for name in data.data_vars if data.variables[name].attrs.get("role") in roles]
 
 
 def columns_of(data: xr.Dataset, roles: Sequence[str], over: str = "load") -> list[tuple[str, dict[str, Any], Array]]:

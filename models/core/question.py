@@ -13,6 +13,7 @@ import numpy as np
 from ...reference.errors import Array
 from .certificate import Bounds
 from .options import HowPolished
+from .recall import Column
 from .solution import Provenance
 from .table import Mask, Table
 from .wanted import Wanted
@@ -150,6 +151,13 @@ class Question(ABC, Generic[P, R, S]):
     def refine(self, program: P, found: R) -> P | None:
         """Return the next program where one is not enough, told what the last led to; None where it is."""
         return None
+
+    def recall(self, points: Points, column: Column) -> R:
+        """Return the answers that a curve kept of K points, certified as they are, without a solver; LookupError where it kept none.
+
+        `column` gives the variables that say what was decided: ``column("optimum_flow", n)`` has the shape (K, n).
+        """
+        raise LookupError(self.name)
 
     def nothing(self, count: int) -> R:
         """Return K missing answers; to be overridden where a row of them has columns that are no numbers."""

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple
 
 import cvxpy as cp
@@ -17,6 +18,7 @@ from .native import session
 from .options import check_how
 from .parametric import Compiled, UnsupportedCvxpyError
 from .question import P, Points, Question, R, Returned, S
+from .recall import Recall, recalled
 from .run import run
 from .solution import Attempt, Provenance, Timing
 from .solver_specs import Effort, spec
@@ -75,27 +77,55 @@ class Task(Generic[P, R, S]):
     ) -> None:
         check_how(question.name, how, question.options)
         self.question, self._how, self._part = question, how, part
-        self._plan = plan(question, how)
+        self._recall, self._next = recalled(), 0
+        if self._recall is None:
+            _ = self._plan  # what no solver takes is said now
         self._programs: dict[Hashable, P] = {} if programs is None else programs
         self._compiled: dict[Hashable, Compiled] = {}
         self._one_by_one: set[str] = set()
 
+    @cached_property
+    def _plan(self) -> list[Try]:
+        return plan(self.question, self._how)
+
     @property
     def block(self) -> int:
         """How many points to ask for at once."""
-        return min(max(CELLS // self.question.size, 1), MOST) if self._compiles(self._plan[0]) else 1
+        many = self._recall is not None or self._compiles(self._plan[0])
+        return min(max(CELLS // self.question.size, 1), MOST) if many else 1
 
     def solve(self, *points: Array) -> R:
         """Return the best answer at each of K points: the first that is certified, or the one of least gap. Nothing raises.
 
-        At a load of 0 it is `Question.idle`.
+        At a load of 0 it is `Question.idle`. Where answers are recalled they are those that were
+        kept, if they were; see `sojourn.models.core.recall`.
         """
         idle = points[0] == 0
         if not idle.any():
-            return self._best(points, self._many())[0]
+            return self._answered(points)
+        if self._recall is not None:
+            self._recall.recalled = True  # without a solver too
         out, busy = self.question.nothing(idle.size), ~idle
         out.put(idle, self.question.idle(tuple(column[idle] for column in points)).values(slice(None)))
-        out.put(busy, self._best(tuple(column[busy] for column in points), self._many())[0].values(slice(None)))
+        if busy.any():
+            out.put(busy, self._answered(tuple(column[busy] for column in points)).values(slice(None)))
+        return out
+
+    def _answered(self, points: Points) -> R:
+        kept = None if self._recall is None else self._recalled(self._recall, points)
+        return self._best(points, self._many())[0] if kept is None else kept
+
+    def _recalled(self, recall: Recall, points: Points) -> R | None:
+        """The answers that were kept, certified by today's code; None where there are none."""
+        try:
+            rows = recall.rows(points[0], self._next)
+            found = self.question.recall(points, partial(recall.column, rows))
+        except LookupError:
+            recall.solved = True
+            return None
+        recall.recalled, self._next = True, max([self._next, *(row + 1 for row in rows)])
+        out = self.question.nothing(len(rows))
+        out.put(found.there, found.values(found.there))
         return out
 
     def certified(self, *points: Array) -> R:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ class Chunk:
     relative : bool
     how : mapping
         Options of the curves.
+    kept : Dataset, optional
+        Rows of the systems that were done before.
     """
 
     index: int
@@ -47,17 +49,24 @@ class Chunk:
     loads: Array
     relative: bool
     how: Mapping[str, Any]
+    kept: xr.Dataset | None = None
+
+    def each(self) -> Iterator[tuple[str, System, Array]]:
+        """Yield name, system and loads of each."""
+        rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
+        return zip(self.names, self.systems, rows, strict=True)
 
     def rows(self) -> xr.Dataset:
-        """Work on the systems, one after the other."""
+        """Work on the systems that are not kept, one after the other; return the rows of all."""
         done: list[xr.Dataset] = []
-        rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
+        kept = () if self.kept is None else self.kept["system"].values
         try:
-            for name, system, loads in zip(self.names, self.systems, rows, strict=True):
-                done.append(row(name, system, loads, self.how, relative=self.relative))
+            for name, system, loads in self.each():
+                if name not in kept:
+                    done.append(row(name, system, loads, self.how, relative=self.relative))
         except KeyboardInterrupt:
             raise HalfwayError(joined(done)) from None
-        return joined(done)
+        return joined(done) if self.kept is None else joined([self.kept, *done]).sel(system=list(self.names))
 
 
 @dataclass(frozen=True, eq=False)

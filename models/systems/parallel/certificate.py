@@ -25,7 +25,7 @@ from ....reference.queues import Queue
 from ....reference.sums import TINY
 from ...core.table import Mask, Table
 from .prices import Goal, multiplier
-from .splits import Limits, clip, feasible, missing, total
+from .splits import TRACE, Limits, clip, feasible, missing, total
 
 EPS = float(np.finfo(float).eps)
 KINKED = 1e-10  # gap above which other prices than the common one are tried
@@ -137,7 +137,9 @@ def certify_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certific
 def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates:
     bounds = _optimum_bounds if goal == "optimum" else _latency_bounds
     lower, upper, potential = np.zeros_like(load), np.full_like(load, np.inf), np.full_like(load, np.inf)
-    for trim in (False, True):
+    x = clip(queue, flow)
+    traces = bool(np.any((x > 0) & (x <= TRACE * load[:, None] / x.shape[-1])))
+    for trim in (False, True)[: 1 + traces]:
         point, there = feasible(queue, load, flow, trim=trim)
         low, high = bounds(queue, load, point)
         lower, upper = np.where(there, np.fmax(lower, low), lower), np.where(there, np.fmin(upper, high), upper)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array
 from ...core.question import Points, Returned
+from ...core.recall import Column
 from ...core.solution import Provenance
 from .certificate import certify_within, rounding, rounding_price
 from .combined_limits import CombinedLimits, combine_limits
@@ -116,10 +117,14 @@ class WithinLimits(Split):
     def idle(self, points: Points) -> LimitedSplits:
         """The best shares of a load next to 0, polished from any that the limits allow."""
         loads, inside = np.full(len(points[0]), self._faint), self.at(0.0).inside
-        found = replace(self, polish=True)._within(loads, np.tile(inside, (len(loads), 1)), None)
+        found = replace(self, polish=True)._within(loads, np.tile(inside, (len(loads), 1)))
         return replace(found, flow=np.zeros(found.flow.shape))
 
-    def _within(self, loads: Array, flow: Array, duals: Array | None) -> LimitedSplits:
+    def recall(self, points: Points, column: Column) -> LimitedSplits:
+        """Certify flows as they are, with the prices that Newton steps from there say."""
+        return replace(self, polish=False)._within(points[0], column(f"{self.goal}_flow", len(self.bank)))
+
+    def _within(self, loads: Array, flow: Array, duals: Array | None = None) -> LimitedSplits:
         """The answers that flows, shape (K, n), and multipliers of the rows lead to."""
         out = self.nothing(len(loads))
         for k in np.flatnonzero(np.isfinite(flow).all(axis=1)).tolist():

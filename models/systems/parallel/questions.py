@@ -17,6 +17,7 @@ from ....reference.queues import Queue
 from ...core.errors import FormulationError
 from ...core.options import How
 from ...core.question import Answers, Points, Question, Returned
+from ...core.recall import Column
 from ...core.solution import Provenance
 from ...core.wanted import Wanted
 from ...latency.base import Latency
@@ -143,6 +144,10 @@ class Split(Question[Model, Splits, Solution]):
     def finish(self, program: Model, returned: Returned, points: Points) -> Splits:
         """Polish and certify; see `finish.finish`."""
         return self._judged(points[0], self._flow(program, returned))
+
+    def recall(self, points: Points, column: Column) -> Splits:
+        """Certify flows as they are."""
+        return replace(self, polish=False)._judged(points[0], column(f"{self.goal}_flow", len(self.bank)))
 
     def _flow(self, program: Model, returned: Returned) -> Array:
         flow = returned.value(program.variable) / self.unit

@@ -16,6 +16,7 @@ from ....reference.service_modes.stability import as_assignment, check_assignmen
 from ...core import curve as driver
 from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
 from ...core.errors import NotCertifiedError
+from ...core.recall import recalled
 
 if TYPE_CHECKING:
     from ...core.curve import Sweep
@@ -80,7 +81,7 @@ def curve(
         return [] if leaves is None else [leaves * (1 - NEAR), leaves * (1 + NEAR)]
 
     data = _solved(system, loads, system.assignment_sweep(**how), refine=refine, kinks=beside_breakaway)
-    if breakaway and not marks:
+    if breakaway and not marks and recalled() is None:
         try:
             marks = _marks(system)
         except KeyboardInterrupt:

@@ -225,7 +225,7 @@ def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
 @pytest.mark.parametrize("for_ever", [False, True])
 def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
     """What could not be written is tried again at the end, and is in the result in any case."""
-    honest, failed = folder._write, []
+    honest, failed = folder.write, []
 
     def full(path, content):
         if "000000" in path.name and (for_ever or not failed):
@@ -233,7 +233,7 @@ def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
             raise OSError(errno.ENOSPC, "No space left on device")
         honest(path, content)
 
-    monkeypatch.setattr(folder, "_write", full)
+    monkeypatch.setattr(folder, "write", full)
     with pytest.warns(UserWarning, match=r"^cannot write to .*: No space left on device; ") as said:
         data = study(SYSTEMS, LOADS, out=tmp_path)
     assert [w.filename for w in said] == [__file__] * (1 + for_ever)
