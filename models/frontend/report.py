@@ -107,7 +107,7 @@ def as_far_as_it_got(
 
 
 def data_files(name: str, data: xr.Dataset, frame: Any = None) -> list[File]:
-    """Return the files of a dataset as NetCDF, and its data frame as CSV with units in the names of columns; no reasons where there are none."""
+    """Return a dataset as NetCDF, and its frame as CSV with units in the names of columns; no reasons where there are none."""
     frame = flat(data) if frame is None else frame
     if "reason" in frame and not frame["reason"].any():
         frame = frame.drop(columns="reason")
