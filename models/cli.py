@@ -13,8 +13,9 @@ import typer
 from rich.markup import escape
 
 from .benchmarks import BENCHMARKS
+from .core.progress import working
 from .core.solver_specs import SOLVERS
-from .frontend.files import INTERRUPTED, complain, err, out
+from .frontend.files import INTERRUPTED, complain, err, say
 from .frontend.tables import print_json
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _print(rows: list[dict[str, Any]], shown: object, *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        out.print(shown)
+        say(shown)
 
 
 def _present(report: Report, folder: Path | None, *, as_json: bool) -> None:
@@ -212,7 +213,8 @@ def _import(name: str) -> None:
 def main() -> None:
     """Run the command; errors are one line on standard error and an exit code."""
     try:
-        app()
+        with working("sojourn"):
+            app()
     except ValueError as error:
         from ..reference.errors import InputError  # here, since help is to be there at once
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rich.text import Text
 
 from ...reference.errors import InputError
-from ..frontend.files import INTERRUPTED, NOT_WRITTEN, err, out, write
+from ..frontend.files import INTERRUPTED, NOT_WRITTEN, err, say, write
 from ..frontend.tables import print_json
 from . import BENCHMARKS
 
@@ -73,9 +73,9 @@ def run_benchmark(what: str, asked: Asked, *, as_json: bool) -> int:
         print_json(report.found)
     else:
         for table in report.tables:
-            out.print(table)
+            say(table)
         if report.files and not any(failed):
-            out.print(Text(report.written))
+            say(Text(report.written))
     return INTERRUPTED if report.interrupted else NOT_WRITTEN if any(failed) else 0
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
 
 from ...reference.errors import Array, LoadError, numbers, one_number
+from .progress import said_to_work
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,6 +27,13 @@ class System(Protocol):
     """
 
     time_unit: str
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        """Make what a system is asked say after two seconds that it is at work."""
+        super().__init_subclass__(**named)
+        for name, asked in list(vars(cls).items()):
+            if inspect.isfunction(asked) and not name.startswith("_"):
+                setattr(cls, name, said_to_work(asked))
 
     @property
     def max_load(self) -> float:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
+
+from ..core.progress import printing
 
 NOT_WRITTEN, INTERRUPTED = 3, 130  # exit codes
 out, err = Console(emoji=False), Console(stderr=True)
@@ -29,9 +32,19 @@ def write(path: Path, make: Callable[[Path], object]) -> bool:
     return False
 
 
+def say(*what: Any, **how: Any) -> None:
+    """Print on standard output; the line that says that work is under way goes once all is ready to be written."""
+    with out.capture() as page:
+        out.print(*what, **how)
+    with printing():
+        out.file.write(page.get())
+        out.file.flush()
+
+
 def complain(what: str, why: str) -> None:
     """Print one line on standard error, as it is: brackets are not markup, and a narrow terminal does not cut it."""
-    err.print(Text.assemble((what, "bold red"), " ", why), soft_wrap=True)
+    with printing():
+        err.print(Text.assemble((what, "bold red"), " ", why), soft_wrap=True)
 
 
 def show(table: Table) -> None:
@@ -51,7 +64,7 @@ def show(table: Table) -> None:
             part.add_column(c.header, justify=c.justify, no_wrap=c.no_wrap, overflow=c.overflow, min_width=c.min_width)
         for row, *cells in zip(table.rows, *(c.cells for c in (first, *columns)), strict=True):
             part.add_row(*cells, style=row.style, end_section=row.end_section)
-        out.print(part)
+        say(part)
 
 
 def _width(column: Column) -> int:
@@ -65,4 +78,4 @@ def _width(column: Column) -> int:
 def say_written(folder: Path) -> None:
     """Print what is in the folder."""
     if folder.is_dir():
-        out.print(Text(f"\nwritten to {folder}: " + ", ".join(sorted(p.name for p in folder.glob("*.*")))))
+        say(Text(f"\nwritten to {folder}: " + ", ".join(sorted(p.name for p in folder.glob("*.*")))))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.progress import said_to_work
 from . import kinds
 from .fields import ScenarioError, known
 from .listing import built_in
@@ -21,6 +22,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(built_in()))
 
 
+@said_to_work
 def load_scenario(scenario: str | Path) -> Scenario[Any]:
     """Load a built-in scenario by name, or one from a TOML file.
 

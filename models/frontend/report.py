@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.curve import CurveInterruptedError
-from .files import INTERRUPTED, NOT_WRITTEN, out, say_written, show, write
+from ..core.progress import printing
+from .files import INTERRUPTED, NOT_WRITTEN, say, say_written, show, write
 from .tables import as_json as as_json_text
 
 if TYPE_CHECKING:
@@ -58,13 +59,14 @@ def present(report: Report, folder: Path | None, *, as_json: bool) -> int:
     """
     text = as_json_text(report.result)
     if as_json:
-        sys.stdout.write(text)
+        with printing():
+            sys.stdout.write(text)
     else:
         for part in report.shown:
             if isinstance(part, Table):
                 show(part)
             else:
-                out.print(part, soft_wrap=isinstance(part, Text))
+                say(part, soft_wrap=isinstance(part, Text))
     if folder is None:
         return report.code
     failed = write(folder / f"{report.name}.json", lambda p: p.write_text(text, encoding="utf-8"))

@@ -12,6 +12,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ..core.progress import printing
+
 
 def table(
     headings: Sequence[str],
@@ -61,4 +63,5 @@ def as_json(found: Any) -> str:
 
 def print_json(found: Any) -> None:
     """Print a result as JSON, and nothing else."""
-    sys.stdout.write(as_json(found))
+    with printing():
+        sys.stdout.write(as_json(found))

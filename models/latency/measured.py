@@ -17,6 +17,7 @@ from scipy import sparse
 
 from ...reference.errors import Array, InputError
 from ...reference.queues import Operated, Operation
+from ..core.progress import said_to_work
 from .base import ArrayLike, Latency
 from .cone import Cone
 from .fit import fit, padded, spread
@@ -78,6 +79,7 @@ class Measured(Operated, Latency):
     times: ClassVar[tuple[str, ...]] = ("latency", "delay")
     files = ("samples",)
 
+    @said_to_work
     def __init__(self, load: Any, latency: Any, pieces: int = PIECES, delay: Any = 0.0, capacity: Any = None) -> None:
         loads, latencies = rows("load", load), rows("latency", latency)
         n = len(loads)

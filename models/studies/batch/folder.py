@@ -19,7 +19,7 @@ from typing import Any
 import xarray as xr
 
 from ....reference.errors import InputError
-from ...core.progress import track
+from ...core.progress import said_to_work, track
 from .fingerprint import Fingerprint
 from .question import Question
 from .rows import joined
@@ -97,6 +97,7 @@ class Folder:
             warnings.warn(f"cannot write to {self.path}: {failure}; what is not there is only in what is returned", stacklevel=3)
 
 
+@said_to_work
 def load_study(folder: str | os.PathLike[str]) -> xr.Dataset:
     """Read what is there of a study, also while it runs or after it was killed.
 

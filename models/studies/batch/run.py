@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ...core.curve import by_role
-from ...core.progress import track
+from ...core.progress import said_to_work, track
 from ...core.system import System
 from .folder import Folder
 from .question import HalfwayError, Question, ask
@@ -36,6 +36,7 @@ class StudyStoppedError(RuntimeError):
         self.dataset = dataset
 
 
+@said_to_work
 def study(
     systems: Iterable[System] | Mapping[Any, System],
     loads: npt.ArrayLike,
