@@ -67,7 +67,8 @@ class _Shown:
     def __init__(self, label: str, total: float | None, *columns: ProgressColumn) -> None:
         self.bar = Progress(TextColumn("{task.description}", markup=False), *columns, console=Console(file=sys.stderr), transient=True)
         self.task, self.started = self.bar.add_task(label, total=total), time.monotonic()
-        self.on, self.over, self.cell = False, _line.get(), None
+        self.on, self.over = False, _line.get()
+        self.cell: _Cell | None = None
 
     def show(self) -> None:
         """Show it from two seconds on, if nothing else is shown."""
@@ -102,7 +103,7 @@ class _Cell:
         from IPython.display import display
 
         self.bar, self.ended = bar, threading.Event()
-        self.shown = display(self._text(), raw=True, display_id=True)
+        self.shown = display(self._text(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self.thread = threading.Thread(target=self._look, daemon=True)
         self.thread.start()
 
@@ -127,7 +128,9 @@ class _Line:
 
     def __init__(self, label: str) -> None:
         self.label, self.lock, self.ended = label, threading.Lock(), False
-        self.started, self.shown, self.clock = time.monotonic(), None, None
+        self.started = time.monotonic()
+        self.shown: _Shown | None = None
+        self.clock: threading.Timer | None = None
         self.wait()
 
     def wait(self) -> None:

@@ -101,4 +101,5 @@ class Registry(Generic[Kind]):
             near = difflib.get_close_matches(str(name).lower(), plain, 1)
             guess = f"did you mean {plain[near[0]]}? Known are" if near else "use one of"
             raise InputError(self.what, name, f"is not a known {self.what}", f"{guess} {', '.join(self.names())}")
-        return self.register(name, loaded(offered(self.group)[name], self.what))
+        self.register(name, loaded(offered(self.group)[name], self.what))
+        return self.known[name]
