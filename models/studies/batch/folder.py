@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import xarray as xr
 
 from ....reference.errors import InputError
+from ...core.curve import warn
 from ...core.progress import said_to_work, track
 from .fingerprint import Fingerprint
 from .question import Question
@@ -80,7 +80,7 @@ class Folder:
         file = self.path / CHUNKS / f"{index:06d}-{_digest(content)}.nc"
         if failure := _failure({file: content}):
             if not self._waiting:
-                warnings.warn(f"cannot write to {self.path}: {failure}; it is tried again at the end", stacklevel=3)
+                warn(f"cannot write to {self.path}: {failure}; it is tried again at the end")
             self._waiting[file] = content
 
     def finish(self, data: xr.Dataset) -> None:
@@ -92,9 +92,9 @@ class Folder:
             files[self.path / WHOLE] = bytes(data.to_netcdf(engine="scipy"))
         else:
             problem = f"{WHOLE} is not written: a variable is larger than the 2 GiB that SciPy writes"
-            warnings.warn(f"{problem}; load_study({str(self.path)!r}) reads the chunks", stacklevel=3)
+            warn(f"{problem}; load_study({str(self.path)!r}) reads the chunks")
         if failure := _failure(files):
-            warnings.warn(f"cannot write to {self.path}: {failure}; what is not there is only in what is returned", stacklevel=3)
+            warn(f"cannot write to {self.path}: {failure}; what is not there is only in what is returned")
 
 
 @said_to_work

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 import xarray as xr
 
-from ...core.curve import by_role
+from ...core.curve import by_role, warn
 from ...core.progress import said_to_work, track
 from ...core.system import System
 from .folder import Folder
@@ -149,4 +148,4 @@ def _warn(data: xr.Dataset) -> None:
     if warned:
         said.append(f"{warned} curves came with warnings (in warning)")
     if said:
-        warnings.warn("; ".join(said), stacklevel=3)
+        warn("; ".join(said))
