@@ -17,8 +17,10 @@ def main() -> None:
 def _run() -> int:
     try:
         from .commands import app
+        from .core.progress import working
 
-        app()
+        with working("sojourn"):
+            app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:

@@ -122,6 +122,11 @@ class Question(ABC, Generic[P, R, S]):
     rows: ClassVar[type[Any]]
     remedy: str = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
 
+    @property
+    def rough(self) -> Self:
+        """The same question by programs whose answers Newton steps finish, where those of its own differ from point to point; else itself."""
+        return self
+
     @abstractmethod
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
         """Return the ways to write it, the best first, and the kinds of cone beyond the linear ones that each needs.

@@ -94,12 +94,13 @@ class Registry(Generic[Kind]):
         InputError
             On a name that is not known, or an entry point that does not load.
         """
+        if isinstance(name, str) and name in self.known:
+            return self.known[name]
         if not isinstance(name, str) or name not in self.names():
             plain = {known.lower(): known for known in self.names()}
             near = difflib.get_close_matches(str(name).lower(), plain, 1)
             guess = f"did you mean {plain[near[0]]}? Known are" if near else "use one of"
             remedy = f"{guess} {', '.join(self.names())}, and any {OWN}"
             raise InputError(self.what, name, "is missing" if name is None else f"is not a known {self.what}", remedy)
-        if name not in self.known:
-            self.register(name, loaded(offered(self.group)[name], self.what))
+        self.register(name, loaded(offered(self.group)[name], self.what))
         return self.known[name]

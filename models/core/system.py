@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from ...reference.errors import Array, LoadError, numbers, one_number
 from ...reference.plain import state
+from .progress import said_to_work
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,6 +32,13 @@ class System(Protocol):
     """
 
     time_unit: str
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        """Make what a system is asked say after two seconds that it is at work."""
+        super().__init_subclass__(**named)
+        for name, asked in list(vars(cls).items()):
+            if inspect.isfunction(asked) and not name.startswith("_"):
+                setattr(cls, name, said_to_work(asked))
 
     def __getstate__(self) -> Any:
         """What copies and pickles hold."""

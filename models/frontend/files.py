@@ -8,11 +8,14 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
+
+from ..core.progress import printing
 
 WORD = 12  # letters of a word up to which it is not broken
 out, err = Console(emoji=False), Console(stderr=True)
@@ -34,9 +37,19 @@ def write(path: Path, make: Callable[[Path], object]) -> bool:
     return True
 
 
+def say(*what: Any, **how: Any) -> None:
+    """Print on standard output; the line that says that work is under way goes once all is ready to be written."""
+    with out.capture() as page:
+        out.print(*what, **how)
+    with printing():
+        out.file.write(page.get())
+        out.file.flush()
+
+
 def complain(what: str, why: str) -> None:
     """Print one line on standard error, as it is: brackets are not markup, and a narrow terminal does not cut it."""
-    err.print(Text.assemble((visible(what), "bold red"), " ", visible(why)), soft_wrap=True)
+    with printing():
+        err.print(Text.assemble((visible(what), "bold red"), " ", visible(why)), soft_wrap=True)
 
 
 def visible(text: str) -> str:
@@ -60,7 +73,7 @@ def show(table: Table) -> None:
         part.title, part.caption = None if i else table.title, table.caption if i == len(parts) - 1 else None
         # a terminal that is narrower than a name and a number wraps what it shows
         part.width = width if (width := _width(table, columns)) > out.width else None
-        out.print(part, crop=False)
+        say(part, crop=False)
 
 
 def _width(table: Table, columns: Iterable[Column]) -> int:

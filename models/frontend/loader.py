@@ -11,6 +11,7 @@ from typing import Any
 
 from ...reference.errors import InputError, shown
 from ..core.plugins import OWN
+from ..core.progress import said_to_work
 from ..core.reading import read_text
 from . import kinds
 from .fields import Folder, ScenarioError, known
@@ -28,6 +29,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(built_in()))
 
 
+@said_to_work
 def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scenario[Any]:
     """Load a built-in scenario by name, or one from a TOML file.
 

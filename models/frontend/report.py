@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from .files import out, show, visible, write
+from ..core.progress import printing
+from .files import say, show, visible, write
 from .process import INTERRUPTED, NOT_WRITTEN, unbroken
 from .tables import as_json as as_json_text
 
@@ -74,16 +75,17 @@ def present(stages: Iterable[Report], folder: Path | None, *, as_json: bool) -> 
         if report is None:
             raise KeyboardInterrupt
         text, shown = (as_json_text(report.result), []) if as_json else ("", list(report.shown))
-    sys.stdout.write(text)
+    with printing():
+        sys.stdout.write(text)
     for part in shown:
         if isinstance(part, Table):
             show(part)
         else:
-            out.print(part, soft_wrap=isinstance(part, Text))
+            say(part, soft_wrap=isinstance(part, Text))
     written = sorted(path for path, done in tried.items() if done)
     if written and not as_json:
         names = ", ".join(path.name for path in written)
-        out.print(Text("\n" + visible(f"written to {written[0].parent}: {names}")))
+        say(Text("\n" + visible(f"written to {written[0].parent}: {names}")))
     sys.stdout.flush()
     return INTERRUPTED if interrupted else report.code if all(tried.values()) else NOT_WRITTEN
 

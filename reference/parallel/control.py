@@ -60,7 +60,7 @@ class Led(View):
     queue : Queue
         n servers.
     base : ndarray, shape (n,)
-        What they carry.
+        What they carry; of shape (K, n), operating points are of K bases.
     """
 
     worked_out = View.worked_out - {"rate_slope"}
@@ -73,7 +73,7 @@ class Led(View):
     def rate_error(self) -> Array:
         """What rounding left out of the rates less the base; see `Queue.rate_error`."""
         terms = np.stack([self.queue.rate, self.queue.rate_error, -self.base, -self.rate], axis=-1)
-        high, low = exact_sum(np.where(np.isfinite(self.rate)[:, None], terms, 0.0))
+        high, low = exact_sum(np.where(np.isfinite(self.rate)[..., None], terms, 0.0))
         return np.asarray(high + low)
 
     @cached_property

@@ -14,7 +14,7 @@ import xarray as xr
 from ....reference.errors import InputError
 from ....reference.plain import as_raised
 from ...core.curve import by_role, warn
-from ...core.progress import track
+from ...core.progress import said_to_work, track
 from ...core.system import System
 from .check import check
 from .folder import Folder
@@ -45,6 +45,7 @@ class StudyStoppedError(RuntimeError):
     __reduce__ = as_raised
 
 
+@said_to_work
 def study(
     systems: Iterable[System] | Mapping[Any, System],
     loads: npt.ArrayLike,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def _variant(name: str, given: object, listed: Sequence[Server], true: ParallelS
         changed = [_with(s, "delay", number(delay, f"{place}delay"), place) for s in changed]
     if "cv" in given:
         cv = number(given["cv"], f"{place}cv")
-        changed = [_with(replace(s, family="M/G/1") if s.family in SINGLE else s, "cv", cv, place) for s in changed]
+        changed = [_with(s._replace(family="M/G/1") if s.family in SINGLE else s, "cv", cv, place) for s in changed]
     believed = _system(changed, units)
     pay = given.get("pay", "own")
     if pay not in ("own", "true"):

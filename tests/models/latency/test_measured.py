@@ -11,6 +11,7 @@ from sojourn.models import MM1, InputError, ParallelServers
 from sojourn.models.frontend.measured_plot import plot_measured
 from sojourn.models.latency import fit as fitting
 from sojourn.models.latency.measured import Measured
+from sojourn.reference.queues import Operation, Queue
 
 RATE = 100.0
 
@@ -207,6 +208,9 @@ def test_inverses(bank, points):
     np.testing.assert_allclose(bank.inverse_marginal(bank.marginal(points)), points, rtol=1e-7)
     for at, price in ((bank.at_latency, bank.latency), (bank.at_marginal, bank.marginal)):
         np.testing.assert_allclose(at(price(points) - bank.idle_latency).flow, points, rtol=1e-7)
+    excess = np.geomspace(1e-6, 1e3, 40)[:, None] * bank.idle_latency
+    for name, own, general in zip(Operation._fields, bank.at_player(excess, 3), Queue.at_player(bank, excess, 3), strict=True):
+        np.testing.assert_allclose(own, general, rtol=1e-7, err_msg=name)
     for inverse in (bank.inverse_latency, bank.inverse_marginal):
         np.testing.assert_array_equal(inverse(0.5 * bank.idle_latency), 0.0)
         np.testing.assert_array_equal(inverse(bank.idle_latency), 0.0)
