@@ -1,232 +1,47 @@
-"""The `sojourn` command: run a scenario, list the built-in ones, check the models against the reference."""
+"""The entry point of the `sojourn` command: it listens to signals before what takes time is imported."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import math
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from rich.markup import escape
-
-from .benchmarks import BENCHMARKS
-from .core.solver_specs import SOLVERS
-from .frontend.files import INTERRUPTED, complain, err, out
-from .frontend.tables import print_json
-
-if TYPE_CHECKING:
-    from .frontend.report import Report
-    from .frontend.scenario import Scenario
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Split load over queues: optimum, equilibrium and price of anarchy, each with a certificate.",
-    epilog="Exit codes: 0 done, 1 not certified or not verified, 2 bad input, 3 a file could not be written, 130 interrupted.",
-)
-UNCERTIFIED, BAD_INPUT = 1, 2
-
-ScenarioArgument = Annotated[str, typer.Argument(help="A built-in scenario (see `sojourn list`) or a TOML file.")]
-LoadOption = Annotated[
-    str | None,
-    typer.Option(
-        "--load", help="Operating point: a number in the file's unit of rates, a rate such as 0.5/s, or 70% of the total rate or largest load."
-    ),
-]
-DEFAULT_SOLVERS = ", ".join(solver.name for solver in SOLVERS if solver.default)
-SolverOption = Annotated[str | None, typer.Option("--solver", help=f"One that CVXPY finds; by default {DEFAULT_SOLVERS} in turn.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json.")]
-
-
-@app.callback()
-def start(
-    modules: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--import",
-            metavar="MODULE",
-            help="Module, or .py file, to import first: it can register families of latencies and kinds of systems.",
-        ),
-    ] = None,
-) -> None:
-    """Import what the user names before any command runs."""
-    for name in modules or ():
-        _import(name)
-
-
-@app.command()
-def run(
-    scenario: ScenarioArgument = "scenario-1",
-    load: LoadOption = None,
-    solver: SolverOption = None,
-    folder: OutOption = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights-in", help="The split in use, such as 50,30,20, one weight a row of servers: judged against both."),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Solve a scenario: the split and delays at a load, thresholds, price of anarchy; with --out also the curve."""
-    from .frontend.default_report import default_report
-    from .frontend.loader import load_scenario
-
-    chosen = load_scenario(scenario)
-    report = chosen.kind.report or default_report
-    _present(report(chosen, _load(load, chosen), solver, weights), folder, as_json=as_json)
-
-
-@app.command()
-def anarchy(
-    scenario: ScenarioArgument = "scenario-1",
-    load: Annotated[
-        str | None, typer.Option("--load", help="Where players, control and tolls are looked at; by default the worst load. As for run.")
-    ] = None,
-    solver: SolverOption = None,
-    folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for anarchy.png, anarchy.json, players.nc, players.csv, control.nc, control.csv.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Say what selfishness costs: the certified worst case, players in between, tolls, and what control of a part of the load buys back."""
-    from ..reference.errors import InputError
-    from .frontend.loader import load_scenario
-
-    chosen = load_scenario(scenario)
-    report = chosen.kind.anarchy
-    if report is None:
-        problem = f"is a {type(chosen.system).__name__}, which has no report of what selfishness costs"
-        raise InputError("scenario", chosen.name, problem, "use run, or give one of parallel servers, such as scenario-1")
-    point = None if load is None else _load(load, chosen)
-    _present(report(chosen, point, solver, folder is not None, not as_json), folder, as_json=as_json)
-
-
-@app.command("list")
-def list_scenarios(as_json: JsonOption = False) -> None:
-    """List the built-in scenarios and where their numbers are from."""
-    from .frontend.listing import listed, table
-
-    rows = listed()
-    _print(rows, table(rows), as_json=as_json)
-
-
-@app.command("families")
-def list_families(as_json: JsonOption = False) -> None:
-    """List the families of latencies that a scenario file can name, with their fields and cones."""
-    from .frontend.families import listed, table
-
-    rows = listed()
-    _print(rows, table(rows), as_json=as_json)
-
-
-@app.command()
-def verify(
-    scenario: ScenarioArgument = "scenario-1",
-    load: LoadOption = None,
-    solver: SolverOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare the convex models with the closed forms, quantity by quantity; exit code 1 where they differ."""
-    from .frontend.loader import load_scenario
-    from .frontend.report import Report
-    from .studies.verify import verify as compare
-
-    chosen = load_scenario(scenario)
-    most = chosen.system.max_load if math.isfinite(chosen.system.max_load) else chosen.load
-    loads = [part * most for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
-    found = chosen.units.result(compare(chosen.system, loads, solver=solver))
-    result = {
-        "scenario": chosen.name,
-        "units": chosen.units.to_dict(),
-        "passed": found.passed,
-        "checks": [vars(c) for c in found.checks],
-    }
-    said = found.table(f"{escape(chosen.name)}: models against reference"), "all agree" if found.passed else "[bold red]they differ"
-    _present(Report(result, said, code=0 if found.passed else UNCERTIFIED), None, as_json=as_json)
-
-
-@app.command()
-def bench(
-    what: Annotated[
-        str,
-        typer.Argument(help="; ".join(f"{name}: {benchmark.help}" for name, benchmark in BENCHMARKS.items()) + "."),
-    ] = "speed",
-    systems: Annotated[int | None, typer.Option(help="traps, gallery: random systems to try; by default 1000, and 200 a family.")] = None,
-    limit: Annotated[
-        float | None,
-        typer.Option(help="peers, solvers: seconds after which a method that can be stopped has to end; by default 30, and 5 a question."),
-    ] = None,
-    sizes: Annotated[str | None, typer.Option(help="solvers: numbers of servers, or stages, such as 3,30,300.")] = None,
-    settings: Annotated[str, typer.Option(help="solvers: own, their own defaults; or sojourn, those of this library.")] = "own",
-    path: Annotated[Path | None, typer.Option("--out", help="speed: folder, by default speed; solvers: file, .csv or .nc.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Time the models as ratios of one run, or hold families, local solvers, the worst-case rule, peers or solvers against the truth."""
-    from .benchmarks.report import Asked, run_benchmark
-
-    raise typer.Exit(run_benchmark(what, Asked(systems, limit, sizes, settings, path), as_json=as_json))
-
-
-def _print(rows: list[dict[str, Any]], shown: object, *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-    else:
-        out.print(shown)
-
-
-def _present(report: Report, folder: Path | None, *, as_json: bool) -> None:
-    """Print, write, and end with the exit code of what was asked."""
-    from .frontend.report import present
-
-    raise typer.Exit(present(report, folder, as_json=as_json))
-
-
-def _load(text: str | None, scenario: Scenario[Any]) -> float:
-    return scenario.load if text is None else scenario.load_of(text, "--load")
-
-
-def _import(name: str) -> None:
-    """Import a module by its name, or a file by its path."""
-    from ..reference.errors import InputError
-
-    try:
-        if not name.endswith(".py"):
-            importlib.import_module(name)
-            return
-        # under a name that no other module has: queue.py is not to stand in for Python's own
-        spec = importlib.util.spec_from_file_location(f"imported_{Path(name).stem}", name)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{name} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    except Exception as error:  # someone else's code may raise anything
-        problem = f"cannot be imported: {type(error).__name__}: {error}"
-        raise InputError("--import", name, problem, "give the name of a module that is installed, or a .py file") from error
+from .frontend.process import BAD_INPUT, INTERRUPTED, UNCERTIFIED, command, concluded
 
 
 def main() -> None:
     """Run the command; errors are one line on standard error and an exit code."""
+    with command():
+        code = concluded(_run())
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
-        app()
+        from .commands import app
+        from .core.progress import working
+
+        with working("sojourn"):
+            app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except ValueError as error:
         from ..reference.errors import InputError  # here, since help is to be there at once
 
         if not isinstance(error, InputError):
             raise
-        complain("error:", str(error))
-        sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        sys.exit(INTERRUPTED)
+        return _complain(error, BAD_INPUT)
     except RuntimeError as error:
         from .core.errors import NotCertifiedError
 
         if not isinstance(error, NotCertifiedError):
             raise
-        complain("error:", str(error))
-        sys.exit(UNCERTIFIED)
+        return _complain(error, UNCERTIFIED)
+    return 0
+
+
+def _complain(error: Exception, code: int) -> int:
+    from .frontend.files import complain
+
+    complain("error:", str(error))
+    return code

@@ -23,6 +23,7 @@ ROUNDING = 1e-9  # of a value, that may look like a fall or a dent
 NEAR = 1e-6  # relative distance at which a derivative or an integral is its own; a wrong one is farther off
 SAME = 1e-9  # relative distance between two ways to the same number
 WIDER = 30.0  # times the error that differences tell, for a kink in just the wrong place
+OVERFLOWS = 1e100  # latency after which what is not finite is too much for a float
 REACH = 10.0  # latencies of servers without a rate are looked at up to so many times that of an empty one
 FEW = np.array([[0.03], [0.2], [0.5], [0.8], [0.95]])  # parts of what servers reach
 CORRECT = "correct it, or leave it out: the base class has one"
@@ -31,15 +32,17 @@ SAY = "give `marginal` or `latency_slope`, which a family that has kinks or nois
 
 def check_shape(name: str, x: Array, y: Array, *, bounded: bool) -> None:
     """Raise InputError on the first of rising loads `x` at which the latencies `y` are not finite, negative, falling or not convex."""
-    if not bounded:  # far out an unbounded load may be too much for a float
-        known = max(2, int(np.argmin(np.isfinite(y))) or len(y))
+    beyond = "" if bounded else "give rate=, the load that it must stay below, or "  # beyond a pole a formula may go on
+    known = max(2, int(np.argmin(np.isfinite(y))) or len(y))
+    if not bounded and y[known - 1] > OVERFLOWS:  # far out an unbounded load may be too much for a float
         x, y = x[:known], y[:known]
     for k in np.flatnonzero(~np.isfinite(y)):
-        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is not finite", "give its rate, the load that it must stay below")
+        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is not finite", f"{beyond}give a finite latency")
     for k in np.flatnonzero(y < 0):
-        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is a negative latency", "give a latency of 0 or more")
+        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is a negative latency", f"{beyond}give a latency of 0 or more")
     for k in np.flatnonzero(y[1:] < y[:-1] * (1 - ROUNDING)):
-        raise InputError(name, float(y[k + 1]), f"at load {x[k + 1]:.6g} falls from {y[k]:.6g} at {x[k]:.6g}", "a latency must not fall")
+        problem = f"at load {x[k + 1]:.6g} falls from {y[k]:.6g} at {x[k]:.6g}"
+        raise InputError(name, float(y[k + 1]), problem, f"{beyond}give a latency that never falls")
     rise = np.diff(y) / np.diff(x)
     noise = ROUNDING * (rise[:-1] + rise[1:]) + 1e-14 * y[1:-1] / np.minimum(np.diff(x)[:-1], np.diff(x)[1:])
     for k in np.flatnonzero(rise[1:] < rise[:-1] - noise):
@@ -174,4 +177,4 @@ FIRST_LOOK: tuple[Callable[[Queue, Array], object], ...] = (convex, empty, deriv
 
 def raised(name: str, error: Exception) -> InputError:
     """Return an error that a family raised as what is wrong with it."""
-    return InputError(name, type(error).__name__, f"was raised: {error}", "it must work for any load within the capacity")
+    return InputError(name, type(error).__name__, f"was raised: {error}", "make it work for any load within the capacity")

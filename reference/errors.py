@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -14,9 +15,26 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from .plain import as_raised
+
 Array = npt.NDArray[np.float64]
 Given = TypeVar("Given")
 Rest = ParamSpec("Rest")
+
+# C0, DEL and C1, what turns or breaks a line, and halves of a character
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+VALUE, PART = 80, 1000  # characters of a message that a value may have, and that any other part of it may
+
+
+def shown(text: str) -> str:
+    r"""Return a text with its control and direction characters escaped, as it can be printed.
+
+    Examples
+    --------
+    >>> print(shown("red \x1b[31m, turned \u202e"))
+    red \x1b[31m, turned \u202e
+    """
+    return text if text.isprintable() else CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class InputError(ValueError):
@@ -41,23 +59,31 @@ class InputError(ValueError):
 
     def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
         self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
-        super().__init__(f"{field} = {_short(value)}: {problem}; {remedy}")
+        parts = (_short(shown(part), PART) for part in (field, problem, remedy))
+        super().__init__("{} = {value}: {}; {}".format(*parts, value=_short(_said(value), VALUE)))
+
+    __reduce__ = as_raised
 
 
 class LoadError(InputError):
     """A load that the system cannot carry, or that is not a number."""
 
 
-def _short(value: object) -> str:
+def _said(value: object) -> str:
     try:
-        text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
-    except Exception:  # an object may raise anything, and nested lists be too deep to be written
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= 80 else text[:77] + "..."
+        return shown(" ".join(repr(value.item() if isinstance(value, np.generic) else value).split()))
+    except Exception:  # nested too deeply, too many digits, or what someone else's code raises
+        return f"something of type {type(value).__name__}"
+
+
+def _short(text: str, most: int) -> str:
+    """The text, or its two ends: of a list or a path both say something."""
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[3 - most // 2 :]}"
 
 
 SMALLEST, LARGEST = 5e-324, float(np.finfo(float).max)
 LEAST = 1e-300  # of a load or a rate: what is below has no inverse, or none of its parts, in floats
+PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)\s*%")
 PLAIN = frozenset({float, int, np.float64, np.int64})  # types of numbers that are nothing but numbers
 
 
@@ -122,6 +148,38 @@ def unit_of(value: Any) -> str | None:
 def place(field: str, index: tuple[int, ...]) -> str:
     """Name of an entry: ``"rate[2]"``; of a field that is one number the field itself."""
     return field + "".join(f"[{i}]" for i in index)
+
+
+def check_parts(field: str, value: object, whole: str, *, ends: bool = True) -> Array:
+    """Return parts of a whole, from 0 to 1, or between where the ends are none; the error of a percentage says what it is as a part.
+
+    Raises
+    ------
+    InputError
+        When a part is no number, or out of range.
+    """
+    try:
+        array = numbers(field, value)
+    except InputError:
+        for index, entry in np.ndenumerate(np.asarray(value, dtype=object)):
+            if isinstance(entry, str) and (said := PERCENT.fullmatch(entry.strip())):
+                raise InputError(place(field, index), entry, "is not a number", _as_part(float(said[1]))) from None
+        raise
+    good = (array >= 0) & (array <= 1) if ends else (array > 0) & (array < 1)
+    for first in array[~good][:1]:
+        remedy = _as_part(first) if 2 <= first <= 100 else f"give a number {'from 0 to' if ends else 'between 0 and'} 1"
+        first_bad(field, array, good, f"is not a part of {whole}", remedy)
+    return array
+
+
+def _as_part(percent: float) -> str:
+    return f"write {percent:g} % as {percent / 100:.6g}"
+
+
+def one_part(field: str, value: object, whole: str, *, ends: bool = True) -> float:
+    """Return a part of a whole as a float; InputError as `check_parts`, and when it is not one number."""
+    check_parts(field, value, whole, ends=ends)
+    return one_number(field, value)
 
 
 def one_number(field: str, value: object) -> float:
@@ -327,5 +385,6 @@ def one_load_of(loads: Array) -> float:
 
 def first_bad(field: str, value: Array, good: Any, problem: str, remedy: str, error: type[InputError] = InputError) -> None:
     """Raise `error` at the first entry of `value` where `good` is false, naming its index."""
-    for i in np.flatnonzero(~np.atleast_1d(good)):
-        raise error(f"{field}[{i}]" if value.ndim else field, np.atleast_1d(value).ravel()[i], problem, remedy)
+    if not np.all(good):
+        index = tuple(np.argwhere(~np.broadcast_to(good, value.shape))[0].tolist())
+        raise error(place(field, index), value[index], problem, remedy)

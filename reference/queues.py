@@ -20,10 +20,12 @@ import numpy.typing as npt
 from .checks import fit_together
 from .derived import curvature, flow_at, integral, overshoot, slope
 from .errors import Array, InputError, above_zero, chosen, first_bad, names_of, numbers, one_number, one_of, together
+from .plain import given, state
 from .sums import TINY, exact_sum
 
 ArrayLike = npt.ArrayLike
 Bank = TypeVar("Bank")
+NO_RATE, DRAINED = "a server needs a rate above 0", ", or leave a drained server out"
 HALVINGS = 100  # of a bracket, until its ends are neighbouring floats
 
 
@@ -181,6 +183,8 @@ class Queue(ABC):
     rate: Array
     delay: Array
     numbers: ClassVar[Mapping[str, tuple[str, ...]]] = NUMBERS
+
+    __getstate__ = state
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Check what the methods of a family get; from the rate on what they compute is infinite."""
@@ -367,7 +371,7 @@ class Queue(ABC):
         bank: object = self  # else a type checker takes every Queue for a dataclass
         if is_dataclass(bank):
             return [field.name for field in fields(bank)]
-        return [name for name in vars(self) if not isinstance(getattr(type(self), name, None), cached_property)]
+        return list(given(self))
 
 
 def _guard(family: type[Any]) -> None:
@@ -445,7 +449,7 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
     """Store the fields of a bank as checked arrays: `rate` above 0; `delay` and those named 0 or more; `more` finite, its own to check."""
     names = ("delay", *nonnegative)
     arrays = bank_arrays(rate=bank.rate, **{name: getattr(bank, name) for name in names}, **more)
-    first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a positive service rate")
+    first_bad("rate", arrays["rate"], arrays["rate"] > 0, NO_RATE, f"give a positive service rate{DRAINED}")
     for name in names:
         what = "a delay" if name == "delay" else "a coefficient of variation" if name.endswith("cv") else "it"
         first_bad(name, arrays[name], arrays[name] >= 0, f"{what} cannot be negative", "give 0 or more")
@@ -456,7 +460,7 @@ def rates_and_delays(rate: object, delay: object, servers: int = 1) -> tuple[Arr
     """Return rates, which may be infinite, and delays, shape (n,) each; a number stands for all servers. InputError as `bank_arrays`."""
     rates = np.atleast_1d(numbers("rate", rate))
     arrays = bank_arrays(rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers))
-    first_bad("rate", arrays["rate"], arrays["rate"] > 0, "a server needs a rate above 0", "give a load to stay below, or infinity")
+    first_bad("rate", arrays["rate"], arrays["rate"] > 0, NO_RATE, f"give a load to stay below, or infinity{DRAINED}")
     first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
     return np.array(np.broadcast_to(rates, arrays["rate"].shape)), arrays["delay"]
 

@@ -28,7 +28,7 @@ def test_python_blocks_print_what_the_readme_says(capsys):
             pattern = re.sub(r"\d\\ Newton", r"\\d+\\ Newton", pattern)
             assert re.fullmatch(pattern, printed.rstrip("\n")), f"expected\n{expected}\nprinted\n{printed}"
             shown += 1
-    assert shown == 10
+    assert shown == 11
 
 
 LINES = [c for kind, text in BLOCKS if kind == "console" for c in text.splitlines()]

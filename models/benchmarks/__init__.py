@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Benchmark(NamedTuple):
-    """One word of `sojourn bench`: a module of this package with a function `report`, from `Asked` to `Report`, and a line of help."""
+    """One word of `sojourn bench`: a module of this package with a function `report`, from `Asked` to reports, and a line of help."""
 
     module: str
     help: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ from ...reference.parallel import optimum_equilibrium as exact
 from ...reference.queues import Queue
 from ..core.errors import NotCertifiedError
 from ..core.progress import track
+from ..frontend.report import Report
 from ..frontend.tables import table
 from ..latency import Latency, families
 from ..systems.parallel.prices import GOALS
 from ..systems.parallel.system import ParallelServers
-from .report import Asked, Report, timed
+from .report import Asked, reported, timed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,16 +62,15 @@ class FamilyRow:
     problem: str = ""
 
 
-def report(asked: Asked) -> Report:
+def report(asked: Asked) -> Iterator[Report]:
     """All families, on three loads each."""
-    rows = compare_families()
-    return Report(rows, [summary(rows)])
+    return reported(compare_families(), lambda rows: Report(rows, [summary(rows)], name=""))
 
 
-def compare_families() -> list[FamilyRow]:
+def compare_families() -> Iterator[FamilyRow]:
     """Solve the sample of every registered family by model and reference; a family that fails does not stop the others."""
     jobs = [(name, family, goal, part) for name, family in families().items() for goal in GOALS for part in PARTS]
-    return [_row(*job) for job in track(jobs, "families")]
+    return (_row(*job) for job in track(jobs, "families"))
 
 
 def _row(name: str, family: type[Latency], goal: str, part: float) -> FamilyRow:

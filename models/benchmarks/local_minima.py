@@ -6,7 +6,7 @@ divided (all but f = (0, 1)), so a local method that comes near it stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ from ...reference.errors import Array, seed_of, whole_number
 from ...reference.service_modes import Modes
 from ..core.errors import NotCertifiedError
 from ..core.progress import track
+from ..frontend.report import Report
 from ..frontend.tables import table
 from ..systems.service_modes.dual_mode import DualMode
-from .report import Asked, Report, timed
+from .report import Asked, timed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,10 +76,10 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return row["method"], str(row["wrong"]), str(row["systems"]), *numbers
 
 
-def report(asked: Asked) -> Report:
+def report(asked: Asked) -> Iterator[Report]:
     """Where local solvers end."""
     found = traps() if asked.systems is None else traps(asked.systems)
-    return Report(found.rows(), [found.table()])
+    yield Report(found.rows(), [found.table()], name="")
 
 
 def traps(systems: int = 1000, seed: int = 2348) -> Traps:

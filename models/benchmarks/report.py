@@ -1,28 +1,20 @@
-"""The command `sojourn bench`: run one benchmark, write its files, print its tables or JSON."""
+"""What all benchmarks share: their options, times, and the machine."""
 
 from __future__ import annotations
 
 import importlib
-import os
 import platform
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from rich.text import Text
+from typing import TypeVar
 
 from ...reference.errors import InputError
-from ..frontend.files import INTERRUPTED, NOT_WRITTEN, err, out, write
-from ..frontend.tables import print_json
+from ..frontend.process import begin
+from ..frontend.report import Report
 from . import BENCHMARKS
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Item = TypeVar("Item")
 
@@ -38,71 +30,25 @@ class Asked:
     out: Path | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Report:
-    """What a benchmark found.
-
-    Attributes
-    ----------
-    found : Any
-        For JSON: see `sojourn.models.frontend.tables.plain`.
-    tables : sequence of rich.table.Table
-    files : mapping of Path to callable
-        Writes the file at the path that it is given.
-    written : str
-        What to print once all of them are there.
-    interrupted : bool
-        Whether Ctrl-C ended it.
-    """
-
-    found: Any
-    tables: Sequence[Table]
-    files: Mapping[Path, Callable[[Path], object]] = field(default_factory=dict)
-    written: str = ""
-    interrupted: bool = False
-
-
-def run_benchmark(what: str, asked: Asked, *, as_json: bool) -> int:
-    """Run a benchmark by its name in `BENCHMARKS`, write and print what it found; return the exit code."""
+def run_benchmark(what: str, asked: Asked) -> Iterable[Report]:
+    """Run a benchmark by its name in `BENCHMARKS`; its files have whole paths."""
     if what not in BENCHMARKS:
         *names, last = BENCHMARKS
         raise InputError("bench", what, "is not a benchmark", f"use {', '.join(names)} or {last}")
-    report: Report = importlib.import_module(BENCHMARKS[what].module, __package__).report(asked)
-    failed = [write(path, make) for path, make in report.files.items()]
-    if as_json:
-        print_json(report.found)
-    else:
-        for table in report.tables:
-            out.print(table)
-        if report.files and not any(failed):
-            out.print(Text(report.written))
-    return INTERRUPTED if report.interrupted else NOT_WRITTEN if any(failed) else 0
+    module = importlib.import_module(BENCHMARKS[what].module, __package__)
+    begin()
+    found: Iterable[Report] = module.report(asked)
+    return found
 
 
-def until_interrupted(rows: Iterable[Item]) -> tuple[list[Item], bool]:
-    """Return the rows, and whether Ctrl-C ended them: those that there are by then are kept."""
+def reported(rows: Iterable[Item], say: Callable[[list[Item]], Report]) -> Iterator[Report]:
+    """Yield the report of the rows, of those that are done where Ctrl-C ends them."""
     done: list[Item] = []
     try:
-        with _chatter_to_stderr():
-            for row in rows:
-                done.append(row)
-    except KeyboardInterrupt:
-        err.print(f"interrupted after {len(done)} rows")
-        return done, True
-    return done, False
-
-
-@contextmanager
-def _chatter_to_stderr() -> Iterator[None]:
-    """Send what solvers print past Python, such as the banner of HiGHS, to standard error: standard output is for the result."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        yield
+        done.extend(rows)
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        if done:
+            yield say(done)
 
 
 def machine() -> dict[str, str]:

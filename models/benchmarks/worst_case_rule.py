@@ -14,7 +14,7 @@ over systems of 2 to 4 servers does not meet them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,9 @@ from ...reference.mg1 import MD1, MG1, MM1
 from ...reference.parallel.worst_case import WorstCase, worst_case
 from ...reference.queues import Queue
 from ..core.progress import track
+from ..frontend.report import Report
 from ..frontend.tables import table
-from .report import Asked, Report
+from .report import Asked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -153,10 +154,10 @@ def _simplex(start: Array) -> Array:
     return np.vstack([flat, flat + 0.25 * np.eye(flat.size)])
 
 
-def report(asked: Asked) -> Report:
+def report(asked: Asked) -> Iterator[Report]:
     """The gallery of failures."""
     rows = gallery() if asked.systems is None else gallery(asked.systems)
-    return Report(rows, [summary(rows)])
+    yield Report(rows, [summary(rows)], name="")
 
 
 def summary(rows: list[Failure]) -> Table:

@@ -44,5 +44,6 @@ def bounds_of(value: Array, lower: Array, upper: Array, rounding: Array) -> tupl
     low, high = lower * (1 - rounding), upper * (1 + rounding)
     sure = np.isfinite(value) & (low > 0) & np.isfinite(high)
     worst = np.maximum(np.abs(high - value), np.abs(value - low))
-    gap = np.divide(worst, low, out=np.full(np.shape(worst), np.inf), where=sure)
-    return np.where(np.isfinite(low), np.clip(low, 0.0, high), 0.0), np.where(sure, high, np.inf), gap
+    nothing = (low == 0) & (high == 0)  # what is 0 for sure is so exactly
+    gap = np.divide(worst, low, out=np.where(nothing, np.abs(value), np.inf), where=sure)
+    return np.where(np.isfinite(low), np.clip(low, 0.0, high), 0.0), np.where(sure | nothing, high, np.inf), gap

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ...reference.errors import Array
+from ...reference.errors import Array, LoadError
 from .progress import track
 from .ratio import ratios
 from .refinement import MOST, Drawn, on_axis, on_log_axis, refined
 from .refinement import CurveInterruptedError as CurveInterruptedError
-from .system import System
+from .system import System, at_place
 from .table import Mask, Table
 
 BESIDE = 2.0  # delays beside the answers are drawn up to so many times the largest of these
@@ -52,7 +52,7 @@ class Sweep(Protocol):
     def solve(self) -> Callable[..., Any]:
         """From K points, K >= 0, to a `Table` of K rows; NaN, and an infinite gap, where there is no answer.
 
-        Among its columns are ``mean_delay``, ``gap`` and ``certified``.
+        Among its columns are ``mean_delay``, ``gap`` and ``certified``. At a load of 0 the answer is the limit as the load tends to 0.
         """
 
 
@@ -101,7 +101,7 @@ def anarchy(selfish: Any, best: Any, dims: Sequence[str] = ("load",)) -> dict[st
 
 def by_role(data: xr.Dataset, *roles: str) -> list[str]:
     """Return the names of the variables with one of the roles."""
-    return [str(name) for name, values in data.data_vars.items() if values.attrs.get("role") in roles]
+    return [str(name) for name in data.data_vars if data.variables[name].attrs.get("role") in roles]
 
 
 def columns_of(data: xr.Dataset, roles: Sequence[str], over: str = "load") -> list[tuple[str, dict[str, Any], Array]]:
@@ -144,6 +144,7 @@ def curve(
     long_name: str = "total load",
     capacity: float | None = None,
     columns: Sequence[Array] = (),
+    room: Callable[..., object] | None = None,
     refine: bool | float = False,
     kinks: Callable[[], npt.ArrayLike] = tuple,
     drawn: Sequence[str] = DRAWN,
@@ -157,7 +158,7 @@ def curve(
     ----------
     system : System
     points : array_like, shape (K,)
-        Loads, checked here; points along another axis are taken as they are.
+        Loads, judged here; points along another axis are taken as they are.
     sweeps : mapping of str to Sweep
         The questions, by name; ``""`` where there is one alone.
     variables : callable, optional
@@ -169,6 +170,8 @@ def curve(
         Load of which the coordinate ``utilisation`` is a part; by default the largest.
     columns : sequence of ndarray, shape (K, ...)
         What the questions take beside the point; then there is no refinement.
+    room : callable, optional
+        From a load that the system carries, or 0, and its entries of the columns: LoadError where there is no answer all the same.
     refine, kinks, most
         As for `sojourn.models.core.refinement.refined`.
     drawn : sequence of str
@@ -179,37 +182,58 @@ def curve(
     Returns
     -------
     xarray.Dataset
-        What has no certificate is in it, and one warning says how much that is.
+        What has no certificate is in it, and one warning says how much that is. Over loads the coordinate ``reason`` is "", and the
+        text of the LoadError where a load cannot be carried; what is asked there is NaN, with an infinite gap, not certified. At a load of 0
+        it is the limit as the load tends to 0, and where a kind of system has none, NaN with the reason.
 
     Raises
     ------
     LoadError, InputError
-        Before any question is asked.
+        Before any question is asked: on a load that is negative or not finite, and where none can be carried.
     CurveInterruptedError
         On Ctrl-C, with the points at which every question was answered.
     """
     time, loads = system.time_unit, over == "load"
-    given = system.check_loads(points) if loads else np.asarray(points, dtype=float)
     whole, width = capacity or system.max_load, min(sweep.block for sweep in sweeps.values())
 
-    def dataset(points: Array, rows: Rows) -> xr.Dataset:
+    def judged(points: npt.ArrayLike) -> tuple[Array, dict[int, LoadError], dict[int, LoadError]]:
+        """The points, and the errors of those that cannot be asked for, and of loads of 0, which can."""
+        array, errors = system.judged(points) if loads else (np.asarray(points, dtype=float), {})
+        idle = {i: errors.pop(i) for i in list(errors) if array[i] == 0}
+        if room is not None:
+            for i in sorted({*range(array.size)} - errors.keys()):
+                try:
+                    room(float(array[i]), *(column[i] for column in columns))
+                except LoadError as error:
+                    errors[i] = error
+        return array, errors, idle
+
+    def dataset(points: Array, rows: Rows, reasons: Sequence[str]) -> xr.Dataset:
         axis = {over: (over, points, {"long_name": long_name} | ({"units": f"1/{time}"} if loads else {}))}
         if loads:
             axis["utilisation"] = (over, points / whole, {"long_name": "load over capacity"})
+            axis["reason"] = (over, np.array(reasons, dtype=np.str_), {"long_name": "why there is no answer"})
         found = _usual(time, rows) if variables is None else variables(points, rows)
         return xr.Dataset(found, {**axis, **(coords or {})}, {"time_unit": time, "max_load": system.max_load, **(attrs or {})})
 
     def solve(points: Array) -> xr.Dataset:
-        asked, done, stopped = (points, *columns), [], False
-        blocks = [tuple(column[i : i + width] for column in asked) for i in range(0, points.size, width)]
+        _, errors, idle = first if points is first[0] else judged(points)
+        can = np.isin(np.arange(points.size), list(errors), invert=True)
+        asked, done, stopped = tuple(column[can] for column in (points, *columns)), [], False
+        blocks = [tuple(column[i : i + width] for column in asked) for i in range(0, asked[0].size, width)]
         try:
             for block in track(blocks, f"{over}s", weigh=lambda block: len(block[0])):
                 done.append({name: sweep.solve(*block) for name, sweep in sweeps.items()})
         except KeyboardInterrupt:
             stopped = True
         parts = done or [{name: sweep.solve(*(column[:0] for column in asked)) for name, sweep in sweeps.items()}]
-        rows = {name: type(parts[0][name]).joined([part[name] for part in parts]) for name in sweeps}
-        data = dataset(points[: len(done) * width], rows)
+        if stopped:  # what comes before the first load that was not done
+            can = can[: np.flatnonzero(can)[len(done) * width]]
+        rows = {name: type(parts[0][name]).joined([part[name] for part in parts]).spread(can) for name in sweeps}
+        for i in idle.keys() - errors.keys():
+            if i < can.size and not all(np.isfinite(table.mean_delay[i]).all() for table in rows.values()):
+                errors[i] = idle[i]
+        data = dataset(points[: can.size], rows, [str(errors.get(i, "")) for i in range(can.size)])
         if stopped:
             raise CurveInterruptedError(data)
         return data
@@ -218,12 +242,19 @@ def curve(
         found = [(data[name].attrs["role"], values) for name, _, values in columns_of(data, drawn, over)]
         return [on_log_axis(v) if role in ("delay", "beside") else on_axis(v, 1.0 if role == "part" else None) for role, v in found]
 
-    data = refined(solve, given, refine, kinks, lines, over, most)
-    certified = by_role(data, "certified")
-    missed = sum(int((~data[name]).sum()) for name in certified)
+    first = judged(points)
+    if len(first[1]) == first[0].size:
+        raise at_place(first[1])
+    data = refined(solve, first[0], refine, kinks, lines, over, most)
+    there = data["reason"].values == "" if loads else np.ones(data.sizes[over], dtype=bool)
+    said = [] if there.all() else [f"{(~there).sum()} of {there.size} loads cannot be carried (see reason)"]
+    certified = [data[name].isel({over: there}) for name in by_role(data, "certified")]
+    missed = sum(int((~answers).sum()) for answers in certified)
     if missed:
-        asked = sum(data[name].size for name in certified)
-        warn(f"{missed} of {asked} answers are not certified; see {', '.join([*certified, *by_role(data, 'gap')])}")
+        names = ", ".join([*by_role(data, "certified"), *by_role(data, "gap")])
+        said.append(f"{missed} of {sum(answers.size for answers in certified)} answers are not certified; see {names}")
+    if said:
+        warn("; ".join(said))
     return data
 
 

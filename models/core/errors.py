@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...reference.errors import InputError
+from ...reference.plain import as_raised
 
 
 class SolverNameError(InputError):
@@ -33,3 +34,5 @@ class NotCertifiedError(RuntimeError):
     def __init__(self, message: str, solution: Any, attempts: tuple[Any, ...]) -> None:
         super().__init__(message)
         self.solution, self.attempts = solution, attempts
+
+    __reduce__ = as_raised

@@ -8,6 +8,9 @@ from typing import Any
 
 from ...reference.errors import InputError
 
+OWN = "whose module is imported (--import on the command line)"
+"""What else is known by name, in messages."""
+
 
 @cache
 def offered(group: str) -> dict[str, EntryPoint]:

@@ -13,6 +13,7 @@ import numpy as np
 from ...reference.errors import Array
 from .certificate import Bounds
 from .options import HowPolished
+from .recall import Column
 from .solution import Provenance
 from .table import Mask, Table
 from .wanted import Wanted
@@ -39,8 +40,6 @@ class Answers(Table):
     lower_bound: Array
     upper_bound: Array
 
-    absent: ClassVar[Mapping[str, Any]] = {"gap": np.inf, "certified": False, "lower_bound": 0.0, "upper_bound": np.inf, "steps": 0}
-    """What a column has where there is no answer; the others have NaN."""
     key: ClassVar[str]
     """The column that is finite where there is an answer."""
 
@@ -123,6 +122,11 @@ class Question(ABC, Generic[P, R, S]):
     rows: ClassVar[type[Any]]
     remedy: str = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
 
+    @property
+    def rough(self) -> Self:
+        """The same question by programs whose answers Newton steps finish, where those of its own differ from point to point; else itself."""
+        return self
+
     @abstractmethod
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
         """Return the ways to write it, the best first, and the kinds of cone beyond the linear ones that each needs.
@@ -153,10 +157,21 @@ class Question(ABC, Generic[P, R, S]):
         """Return the next program where one is not enough, told what the last led to; None where it is."""
         return None
 
+    def recall(self, points: Points, column: Column) -> R:
+        """Return the answers that a curve kept of K points, certified as they are, without a solver; LookupError where it kept none.
+
+        `column` gives the variables that say what was decided: ``column("optimum_flow", n)`` has the shape (K, n).
+        """
+        raise LookupError(self.name)
+
     def nothing(self, count: int) -> R:
         """Return K missing answers; to be overridden where a row of them has columns that are no numbers."""
         missing: R = self.rows.nothing(count)
         return missing
+
+    def idle(self, points: Points) -> R:
+        """Return the answers at K loads of 0: their limits as the load tends to 0; there are none unless it is overridden."""
+        return self.nothing(len(points[0]))
 
     @abstractmethod
     def solution(self, found: R, points: Points, how: Provenance) -> S:

@@ -107,13 +107,14 @@ def ratios(found: Sides, least: Sides) -> tuple[Array, Array, Array]:
     """Return ratios of mean delays to the least, and their bounds, from values and bounds of both, shape (...).
 
     No delay is below the least, so no ratio is below 1. A quotient of two inexact values is moved between its bounds.
+    Where the delay is 0, as on a free road, it is the least: the ratio is 1.
     """
     (value, low, high), (best, best_low, best_high) = found, least
     with np.errstate(all="ignore"):
         lower = np.fmax(np.asarray(low) / best_high * (1 - ROUNDING), 1.0)
         upper = np.asarray(high) / best_low * (1 + ROUNDING)
-        upper = np.where(np.isnan(upper), np.inf, np.maximum(upper, lower))
-        return np.clip(np.asarray(value) / best, lower, upper), lower, upper
+        upper = np.where(np.isnan(upper), np.where(np.asarray(high) == 0, 1.0, np.inf), np.maximum(upper, lower))
+        return np.where(np.asarray(high) == 0, 1.0, np.clip(np.asarray(value) / best, lower, upper)), lower, upper
 
 
 def excess(found: Bounded, least: Bounded) -> Bounded:

@@ -10,11 +10,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from ...reference.errors import Array, InputError, one_number
+from ...reference.plain import as_raised
 
 TOLERANCE = 2e-3  # of what is drawn: a tenth of a line's width in a picture
 ROUNDS = 24  # of points added
 MOST = 1000  # points added
-NARROWEST = 1e-5  # part of the axis that no picture shows
+NARROWEST = 1e-5  # part of what is drawn of the axis that no picture shows
 
 
 class CurveInterruptedError(KeyboardInterrupt):
@@ -24,6 +25,8 @@ class CurveInterruptedError(KeyboardInterrupt):
         over, done = next(iter(dataset.sizes.items()), ("load", 0))
         super().__init__(f"stopped after {done} {over}s")
         self.dataset = dataset
+
+    __reduce__ = as_raised
 
 
 class Drawn(NamedTuple):
@@ -89,7 +92,7 @@ def refined(
     -------
     xarray.Dataset
         Without `refine`, of what is given, in its order. Else in the order of the points, with the coordinate ``added``, False at `given`.
-        No point is added to an interval narrower than 1e-5 of the range. The attribute ``refined_within`` estimates how far off a
+        No point is added to an interval narrower than 1e-5 of what can be drawn. The attribute ``refined_within`` estimates how far off a
         straight line between neighbours can still be: more than the tolerance where there were too few points for it.
 
     Raises
@@ -103,17 +106,19 @@ def refined(
     done = _joined(solve, None, given, over, added=False)
     try:
         corners = _thinned(np.asarray(kinks(), dtype=float), float(given.min()), float(given.max()))
+        more = corners[~np.isin(corners, given)][:most]
+        for _ in range(ROUNDS):
+            if more.size:
+                done = _joined(solve, done, more, over, added=True)
+                most -= more.size
+            needed, off = _needed(done[over].values, drawn(done), corners, tolerance)
+            more = needed[:most]
+            if not more.size:
+                break
+    except CurveInterruptedError:
+        raise
     except KeyboardInterrupt:
         raise CurveInterruptedError(done) from None
-    more = corners[~np.isin(corners, given)][:most]
-    for _ in range(ROUNDS):
-        if more.size:
-            done = _joined(solve, done, more, over, added=True)
-            most -= more.size
-        needed, off = _needed(done[over].values, drawn(done), corners, tolerance)
-        more = needed[:most]
-        if not more.size:
-            break
     return done.assign_attrs(refined_within=off)
 
 
@@ -151,7 +156,7 @@ def _needed(points: Array, lines: Sequence[Drawn], corners: Array, tolerance: fl
     width = np.diff(at)
     if not width.size:
         return width, 0.0
-    off = np.zeros(width.size)
+    off, drawn = np.zeros(width.size), np.zeros(width.size, dtype=bool)
     for line in lines:
         with np.errstate(all="ignore"):
             height, unit = line.height[where], line.unit[where]
@@ -165,9 +170,10 @@ def _needed(points: Array, lines: Sequence[Drawn], corners: Array, tolerance: fl
             worst = np.where(sure | np.isnan(worst), worst, np.fmax(worst, beyond))
             worst *= width**2 / 8 / np.minimum(np.abs(unit[1:]), np.abs(unit[:-1]))
         known = np.isfinite(height[1:]) & np.isfinite(height[:-1])
+        drawn |= known
         off = np.maximum(off, np.where(known, np.where(np.isnan(worst), tolerance, worst), 0.0))
     # at a corner that is not known the line can be off by twice what the second derivative says
-    off = np.where(width > NARROWEST * (at[-1] - at[0]), 2 * off, 0.0)
+    off = np.where(width > NARROWEST * width[drawn].sum(), 2 * off, 0.0)
     order = np.argsort(-off, kind="stable")
     order = order[off[order] > tolerance]
     return at[order] + width[order] / 2, float(off.max())

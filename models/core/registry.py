@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 from ...reference.errors import InputError, text
-from .plugins import loaded, offered
+from .plugins import OWN, loaded, offered
 
 Kind = TypeVar("Kind", bound=type)
 Own = TypeVar("Own", bound=type)
@@ -67,7 +67,7 @@ class Registry(Generic[Kind]):
         there = self.known.get(name)
         # a module that is loaded again defines its class again
         if there is not None and (there.__module__, there.__qualname__) != (kind.__module__, kind.__qualname__):
-            raise InputError("name", name, f"is the name of {there.__module__}.{there.__qualname__}", "choose another")
+            raise InputError("name", name, f"is the name of {there.__module__}.{there.__qualname__}", "choose another name")
         self.known[name] = kind  # type: ignore[assignment]  # of the base, as was looked at
         return kind
 
@@ -93,11 +93,13 @@ class Registry(Generic[Kind]):
         InputError
             On a name that is not known, or an entry point that does not load.
         """
+        if isinstance(name, str) and name in self.known:
+            return self.known[name]
         if not isinstance(name, str) or name not in self.names():
             plain = {known.lower(): known for known in self.names()}
             near = difflib.get_close_matches(name.lower(), plain, 1) if isinstance(name, str) else []
             guess = f"did you mean {plain[near[0]]}? Known are" if near else "use one of"
-            raise InputError(self.what, name, f"is not a known {self.what}", f"{guess} {', '.join(self.names())}")
-        if name not in self.known:
-            self.register(name, loaded(offered(self.group)[name], self.what))
+            remedy = f"{guess} {', '.join(self.names())}, and any {OWN}"
+            raise InputError(self.what, name, "is missing" if name is None else f"is not a known {self.what}", remedy)
+        self.register(name, loaded(offered(self.group)[name], self.what))
         return self.known[name]

@@ -61,6 +61,7 @@ class Provenance:
     timing : Timing
     problem : cvxpy.Problem
         The problem that was solved, in its own unit of time. Where one serves many questions, it holds the last one's numbers.
+        None in a copy or pickle: it stays with the answer that it was solved for; `model` of a system writes it anew.
     """
 
     solver: str
@@ -68,7 +69,11 @@ class Provenance:
     status: str
     attempts: tuple[Attempt, ...]
     timing: Timing
-    problem: cp.Problem = field(repr=False)
+    problem: cp.Problem | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: all but the problem, for a solved one can be neither."""
+        return {**vars(self), "problem": None}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

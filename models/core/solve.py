@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple
 
 import cvxpy as cp
@@ -17,6 +18,7 @@ from .native import session
 from .options import check_how
 from .parametric import Compiled, UnsupportedCvxpyError
 from .question import P, Points, Question, R, Returned, S
+from .recall import Recall, recalled
 from .run import run
 from .solution import Attempt, Provenance, Timing
 from .solver_specs import Effort, spec
@@ -75,19 +77,57 @@ class Task(Generic[P, R, S]):
     ) -> None:
         check_how(question.name, how, question.options)
         self.question, self._how, self._part = question, how, part
-        self._plan = plan(question, how)
+        self._recall, self._next = recalled(), 0
+        if self._recall is None:
+            _ = self._plan  # what no solver takes is said now
+        self._rough = question.rough
         self._programs: dict[Hashable, P] = {} if programs is None else programs
         self._compiled: dict[Hashable, Compiled] = {}
         self._one_by_one: set[str] = set()
 
+    @cached_property
+    def _plan(self) -> list[Try]:
+        return plan(self.question, self._how)
+
     @property
     def block(self) -> int:
         """How many points to ask for at once."""
-        return min(max(CELLS // self.question.size, 1), MOST) if self._compiles(self._plan[0]) else 1
+        many = self._recall is not None or self._compiles(self._many()[0])
+        return min(max(CELLS // self.question.size, 1), MOST) if many else 1
 
     def solve(self, *points: Array) -> R:
-        """Return the best answer at each of K points: the first that is certified, or the one of least gap. Nothing raises."""
-        return self._best(points, self._many())[0]
+        """Return the best answer at each of K points: the first that is certified, or the one of least gap. Nothing raises.
+
+        At a load of 0 it is `Question.idle`. Where answers are recalled they are those that were
+        kept, if they were; see `sojourn.models.core.recall`.
+        """
+        idle = points[0] == 0
+        if not idle.any():
+            return self._answered(points)
+        if self._recall is not None:
+            self._recall.recalled = True  # without a solver too
+        out, busy = self.question.nothing(idle.size), ~idle
+        out.put(idle, self.question.idle(tuple(column[idle] for column in points)).values(slice(None)))
+        if busy.any():
+            out.put(busy, self._answered(tuple(column[busy] for column in points)).values(slice(None)))
+        return out
+
+    def _answered(self, points: Points) -> R:
+        kept = None if self._recall is None else self._recalled(self._recall, points)
+        return self._best(points, self._many())[0] if kept is None else kept
+
+    def _recalled(self, recall: Recall, points: Points) -> R | None:
+        """The answers that were kept, certified by today's code; None where there are none."""
+        try:
+            rows = recall.rows(points[0], self._next)
+            found = self.question.recall(points, partial(recall.column, rows))
+        except LookupError:
+            recall.solved = True
+            return None
+        recall.recalled, self._next = True, max([self._next, *(row + 1 for row in rows)])
+        out = self.question.nothing(len(rows))
+        out.put(found.there, found.values(found.there))
+        return out
 
     def certified(self, *points: Array) -> R:
         """Return the answer at one point, points of shape (1, ...), by the programs compiled for many; NotCertifiedError where it misses."""
@@ -114,17 +154,22 @@ class Task(Generic[P, R, S]):
     def _many(self) -> list[Try]:
         """What to try, in turn, at many points: a solver's own tolerances where Newton steps finish, then the library's."""
         quick = self.question.quick and not self._how.get("solver_options")
-        return [t for first in self._plan for t in ([first._replace(effort="quick"), first] if quick and self._compiles(first) else [first])]
+        pairs = [(first._replace(effort="quick"), first) for first in self._plan]
+        return [t for pair in pairs for t in (pair if quick and self._compiles(pair[0]) else pair[1:])]
+
+    def _asked(self, step: Try) -> Question[P, R, S]:
+        """The question as a try writes it."""
+        return self._rough if step.effort == "quick" else self.question
 
     def _compiles(self, step: Try) -> bool:
         slow = step.solver in UNSUPPORTED or step.solver in self._one_by_one or session(step.solver) is None
-        return not slow and self.question.pattern(step.form, ()) is not ...
+        return not slow and self._asked(step).pattern(step.form, ()) is not ...
 
     def _best(self, points: Points, steps: Sequence[Try], *, alone: bool = False) -> tuple[R, Provenance]:
         """The loop over solvers: those points that have no certified answer yet go on to the next."""
         best, pending = self.question.nothing(len(points[0])), np.arange(len(points[0]))
         attempts: list[Attempt] = []
-        how = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0), cp.Problem(cp.Minimize(0)))
+        how = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0))
         for step in steps:
             if not pending.size:
                 break
@@ -143,7 +188,7 @@ class Task(Generic[P, R, S]):
 
     def _try(self, step: Try, points: Points, *, alone: bool) -> Outcome[R]:
         """One solver at K points: compiled where that can be, else one after the other."""
-        alike = [] if alone or not self._compiles(step) else self._alike(step.form, points)
+        alike = [] if alone or not self._compiles(step) else self._alike(step, points)
         if alike:
             try:
                 return self._together(step, points, alike)
@@ -156,21 +201,22 @@ class Task(Generic[P, R, S]):
         found = rows[0].found if len(rows) == 1 else type(rows[0].found).joined([r.found for r in rows])
         return Outcome(found, tuple(r.status[0] for r in rows), rows[0].timing, rows[0].problem)
 
-    def _program(self, form: str, points: Points) -> tuple[Hashable, P]:
+    def _program(self, step: Try, points: Points) -> tuple[Hashable, P]:
         """The program of some points, written now or before."""
-        pattern = self.question.pattern(form, points)
+        question, form = self._asked(step), step.form
+        pattern = question.pattern(form, points)
         if pattern is ...:
-            return ..., self.question.write(form, points)
+            return ..., question.write(form, points)
         key = (form, pattern)
         if key not in self._programs:
-            self._programs[key] = self.question.write(form, points)
+            self._programs[key] = question.write(form, points)
         return key, self._programs[key]
 
     def _singly(self, step: Try, points: Points) -> Outcome[R]:
         """One point through CVXPY, by as many programs as the question needs."""
         best, spent, status, solved = self.question.nothing(1), Timing(0.0, 0.0, 0.0), "", None
         started = time.perf_counter()
-        program: P | None = self._program(step.form, points)[1]
+        program: P | None = self._program(step, points)[1]
         while program is not None:
             for parameter, values in self.question.parameters(program, points):
                 parameter.value = values[0]
@@ -192,7 +238,7 @@ class Task(Generic[P, R, S]):
         problem = None
         for rows in alike:
             some = tuple(column[rows] for column in points)
-            key, program = self._program(step.form, some)
+            key, program = self._program(step, some)
             problem = program.problem
             values = self.question.parameters(program, some)
             try:
@@ -206,12 +252,12 @@ class Task(Generic[P, R, S]):
                 status[k] = word
         return Outcome(out, tuple(status), Timing(0.0, 0.0, 0.0), problem)
 
-    def _alike(self, form: str, points: Points) -> list[Any]:
+    def _alike(self, step: Try, points: Points) -> list[Any]:
         """Rows of the points that one program serves; none where a point needs one of its own."""
-        count = len(points[0])
-        if self.question.pattern(form, points) is None:
+        pattern, count = self._asked(step).pattern, len(points[0])
+        if pattern(step.form, points) is None:
             return [np.arange(count)]
-        patterns = [self.question.pattern(form, tuple(c[k : k + 1] for c in points)) for k in range(count)]
+        patterns = [pattern(step.form, tuple(c[k : k + 1] for c in points)) for k in range(count)]
         if ... in patterns:
             return []
         return [np.flatnonzero([other == pattern for other in patterns]) for pattern in dict.fromkeys(patterns)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ Rows = Mask | npt.NDArray[np.intp] | slice | int
 @dataclass(frozen=True, eq=False)
 class Table:
     """Arrays with one leading axis, of length K."""
+
+    absent: ClassVar[Mapping[str, Any]] = {"gap": np.inf, "certified": False, "lower_bound": 0.0, "upper_bound": np.inf, "steps": 0}
+    """What a column has where there is no answer; the others have NaN."""
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -34,3 +37,12 @@ class Table:
     def only(self, rows: Rows) -> Self:
         """Return some of the rows."""
         return type(self)(*self.values(rows))
+
+    def spread(self, rows: Mask) -> Self:
+        """Return a longer table with these rows where `rows` is true, and no answers elsewhere."""
+        columns = []
+        for field, values in zip(fields(self), self.values(slice(None)), strict=True):
+            nothing = self.absent.get(field.name, np.nan if values.dtype.kind in "fc" else values.dtype.type())
+            columns.append(np.full((rows.size, *values.shape[1:]), nothing, values.dtype))
+            columns[-1][rows] = values
+        return type(self)(*columns)

@@ -44,14 +44,14 @@ def _shown(scenario: Scenario[Any], load: float, answers: dict[str, Any]) -> Ite
     yield from scenario.remarks
 
 
-def _files(scenario: Scenario[Any], solver: str | None) -> Iterator[File]:
+def _files(scenario: Scenario[Any], solver: str | None) -> Iterator[list[File]]:
     from .dataset_plot import plot_dataset
 
     solve = partial(scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver)
     data, stopped = as_far_as_it_got(solve)
     data = scenario.units.present(data)
-    yield from data_files("curve", data)
+    yield data_files("curve", data)
     if data.sizes["load"] and by_role(data, *DRAWN):
-        yield picture("curve", partial(plot_dataset, data, scenario.title))
+        yield [picture("curve", partial(plot_dataset, data, scenario.title))]
     if stopped is not None:
         raise stopped

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cvxpy as cp
 from rich.markup import escape
-from rich.table import Table
 
 from ..latency import Latency, families
 from ..latency.base import parameters
+from .report import Report
+from .tables import table
 
 CAPTION = (
     "fields with ? may be left out, service_time may stand for rate; M/M/1-percentile: the flow-weighted mean of the servers' percentiles, "
@@ -45,12 +47,10 @@ def _cones(family: type[Latency], kind: str) -> str:
         return "?"
 
 
-def table(rows: list[dict[str, Any]]) -> Table:
-    """Return the rows as a table for rich."""
-    out = Table(caption=CAPTION)
-    for heading in ("family", "fields", "cones of the\noptimum", "of the\nequilibrium"):
-        out.add_column(heading, no_wrap=heading == "family")
-    for row in rows:
-        cells = (row["name"], ", ".join(row["fields"]), row["optimum"], row["equilibrium"])
-        out.add_row(*(escape(cell) for cell in cells))
-    return out
+def report() -> Iterator[Report]:
+    """Yield the rows, as a table and as JSON."""
+    rows = listed()
+    cells = [map(escape, (row["name"], ", ".join(row["fields"]), row["optimum"], row["equilibrium"])) for row in rows]
+    headings = ("family", "fields", "cones of the\noptimum", "of the\nequilibrium")
+    shown = table(headings, [tuple(row) for row in cells], text=headings[1:], caption=CAPTION)
+    yield Report(rows, [shown])

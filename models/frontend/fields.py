@@ -4,15 +4,53 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ...reference.errors import InputError
+from ...reference.errors import InputError, shown
 
 
 class ScenarioError(InputError):
     """A scenario file that does not say a system; the field is its place in the file."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Folder of a scenario file, which the files that it names are relative to.
+
+    Parameters
+    ----------
+    path : Path
+    allow_outside : bool
+        Whether the scenario may name files that are not in it.
+    """
+
+    path: Path = Path()
+    allow_outside: bool = False
+
+    def file(self, name: object, place: str) -> Path:
+        """Return the path of a file that a scenario names; ScenarioError on no name, or one outside."""
+        if not isinstance(name, str) or not name.strip():
+            remedy = 'give some text, such as "samples.csv"'
+            raise ScenarioError(place, name, "is not the name of a file", remedy)
+        path = self.path / name
+        if not (self.allow_outside or self._has(path)):
+            remedy = "put it there, or allow it by --allow-outside, in Python allow_outside=True"
+            raise ScenarioError(place, name, "is not in the folder of the scenario", remedy)
+        return path
+
+    def _has(self, path: Path) -> bool:
+        """Whether a path, with all its links followed, is in the folder."""
+        if path.absolute().drive != self.path.absolute().drive:  # of another machine nothing is asked
+            return False
+        try:
+            return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path))
+        except ValueError:  # a name that no file can have
+            return False
 
 
 @contextmanager
@@ -26,13 +64,18 @@ def placed(place: str) -> Iterator[None]:
         raise ScenarioError(f"{place}.{error.field}", error.value, error.problem, error.remedy) from None
 
 
-def known(given: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
-    """Raise ScenarioError on a key that is not one of `keys`, with the nearest that is."""
+def known(given: Mapping[str, Any], keys: Sequence[str], place: str, more: str = "") -> None:
+    """Raise ScenarioError on a key that is not one of `keys`, with the nearest that is, and what more there can be."""
     for key in given:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)
-            remedy = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(keys)}"
-            raise ScenarioError(f"{place}{key}", given[key], "is not a known key", remedy)
+            remedy = (
+                f"did you mean {near[0]}{more and f', or {more}'}?"
+                if near
+                else f"the keys here are {', '.join(keys)}{more and f', and {more}'}"
+            )
+            name = key if key.strip() else f'"{key}"'
+            raise ScenarioError(f"{place}{name}", given[key], "is not a known key", remedy)
 
 
 def table(given: Mapping[str, Any], key: str, *, required: bool = False) -> Mapping[str, Any]:
@@ -56,7 +99,7 @@ def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
 def number(value: object, place: str, *, above: bool = False, signed: bool = False) -> float:
     """Return a finite number, 0 or more, or above 0, or of any sign."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ScenarioError(place, value, "is not a number", "give a number")
+        raise ScenarioError(place, value, "is not a number", "give a number" + ", without quotes" * str(value).replace(".", "", 1).isdigit())
     try:
         value = float(value)
     except OverflowError:
@@ -68,8 +111,8 @@ def number(value: object, place: str, *, above: bool = False, signed: bool = Fal
 
 
 def text(given: Mapping[str, Any], key: str, place: str, default: str) -> str:
-    """Return a text that is not blank; a source may be."""
+    """Return a text that is not blank, as it can be printed; a source may be blank."""
     value = given.get(key, default)
     if not isinstance(value, str) or (not value.strip() and key != "source"):
         raise ScenarioError(f"{place}{key}", value, "is not text", "give some text in quotes")
-    return value
+    return shown(value)

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...reference.errors import InputError, instance, text
@@ -21,6 +20,7 @@ from ..core.options import Settings, check_how
 from ..core.plugins import loaded, offered
 
 if TYPE_CHECKING:
+    from .fields import Folder
     from .report import Report
     from .scenario import Described, Scenario
     from .units import Units
@@ -45,8 +45,9 @@ class SystemKind:
     system : type
         Class of its systems; see `sojourn.models.core.system.System`.
     read : callable
-        From a whole scenario file as TOML, the folder that its paths are relative to, and its
-        `Units` to what the file describes; ScenarioError on what no system has.
+        From a whole scenario file as TOML, its `Folder`, whose `file` says the path of a file that
+        the scenario names, and its `Units` to what the file describes; ScenarioError on what no
+        system has.
     tables : tuple of str
         Further tables that `read` takes from the file.
     max_load_name : str
@@ -63,19 +64,20 @@ class SystemKind:
         or None to what ``sojourn run`` says and writes.
     anarchy : callable, optional
         From a scenario, a load or None, the name of a solver or None, whether files are to be
-        written, and whether people read the text to what ``sojourn anarchy`` says and writes.
+        written, and whether people read the text to what ``sojourn anarchy`` says and writes, a
+        report a stage of the work: each says all that is known by then, and has the files that are new.
     """
 
     name: str
     system: type[Any]
-    read: Callable[[Mapping[str, Any], Path, Units], Described]
+    read: Callable[[Mapping[str, Any], Folder, Units], Described]
     tables: tuple[str, ...] = ()
     max_load_name: str = "largest load"
     questions: tuple[str, ...] = ()
     check_options: Callable[[str, Mapping[str, Any]], None] = only_settings
     verify: Callable[[Any, Iterable[float], Any], Iterable[Check]] | None = None
     report: Callable[[Scenario[Any], float, str | None, str | None], Report] | None = None
-    anarchy: Callable[[Scenario[Any], float | None, str | None, bool, bool], Report] | None = None
+    anarchy: Callable[[Scenario[Any], float | None, str | None, bool, bool], Iterable[Report]] | None = None
 
     def __post_init__(self) -> None:
         text("name", self.name)
@@ -108,7 +110,7 @@ def register_system(kind: SystemKind) -> SystemKind:
     # a module that is loaded again defines its class again
     if there is not None and _place(there) != _place(kind):
         problem = f"is the name of {'.'.join(_place(there))}"
-        raise InputError("name", kind.name, problem, "choose another")
+        raise InputError("name", kind.name, problem, "choose another name")
     _registered[kind.name] = kind
     return kind
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+
+from .report import Report
+from .tables import table
 
 
 def built_in() -> dict[str, str]:
@@ -27,11 +30,10 @@ def listed() -> list[dict[str, Any]]:
     ]
 
 
-def table(rows: list[dict[str, Any]]) -> Table:
-    """Return the rows as a table for rich."""
-    out = Table(show_lines=True)
-    for heading in ("name", "what", "where its numbers are from", "variants"):
-        out.add_column(heading, no_wrap=heading == "name")
-    for row in rows:
-        out.add_row(*(escape(cell) for cell in (row["name"], row["title"], row["source"], "\n".join(row["variants"]))))
-    return out
+def report() -> Iterator[Report]:
+    """Yield the rows, as a table and as JSON."""
+    rows = listed()
+    cells = [[escape(cell) for cell in (row["name"], row["title"], row["source"], "\n".join(row["variants"]))] for row in rows]
+    headings = ("name", "what", "where its numbers are from", "variants")
+    shown = table(headings, [line for row in cells for line in (row, ("",))], text=headings[1:])
+    yield Report(rows, [shown])

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...reference.errors import a_path
+from ...reference.errors import a_path, flag, shown
+from ..core.plugins import OWN
+from ..core.progress import said_to_work
+from ..core.reading import read_text
 from . import kinds
-from .fields import ScenarioError, known
+from .fields import Folder, ScenarioError, known
 from .listing import built_in
 from .scenario import HEADER, Scenario, read
 
 HERE = Path()
+DEEPEST = 64  # tables and arrays in each other above which a file is refused
+LONG_LINE = re.compile(rf"\n[^\n]{{{2 * DEEPEST}}}")
+LONG_KEY = re.compile(rf"""(?:\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+){{{DEEPEST}}}""")
 
 
 def names() -> tuple[str, ...]:
@@ -22,13 +29,19 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(built_in()))
 
 
-def load_scenario(scenario: str | Path) -> Scenario[Any]:
+@said_to_work
+def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scenario[Any]:
     """Load a built-in scenario by name, or one from a TOML file.
+
+    This file and those that it names are regular ones of at most 64 MiB, tables of at most a million
+    lines, and tables and arrays of TOML at most 64 deep.
 
     Parameters
     ----------
     scenario : str or Path
         ``"scenario-1"``, ``"1"``, or the path of a file.
+    allow_outside : bool, default False
+        Whether the file may name files that are not in its folder, also by links out of it.
 
     Returns
     -------
@@ -38,13 +51,15 @@ def load_scenario(scenario: str | Path) -> Scenario[Any]:
     Raises
     ------
     ScenarioError
-        When there is no such scenario, when the file is not TOML (with the line), or on an unknown key or unit or a value that no system has.
+        When there is no such scenario, when the file is not TOML (with the line), on an unknown
+        key or unit or a value that no system has, or on a file that is not read.
 
     Examples
     --------
     >>> load_scenario("scenario-1").system
     ParallelServers(3 servers, total rate 380)
     """
+    allow_outside = flag("allow_outside", allow_outside)
     text = scenario if isinstance(scenario, str) else str(a_path("scenario", scenario))
     path = Path(text)
     texts = built_in()
@@ -59,19 +74,43 @@ def load_scenario(scenario: str | Path) -> Scenario[Any]:
         near = difflib.get_close_matches(text, names(), 1)
         remedy = f"did you mean {near[0]}?" if near else f"give a TOML file or one of {', '.join(names())}"
         raise ScenarioError("scenario", text, "is neither a file nor a built-in scenario", remedy)
-    try:
-        return parse(path.read_text(encoding="utf-8"), path.stem, path.parent)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError("scenario", text, f"cannot be read ({error})", "give a text file in UTF-8") from None
+    said = read_text(path, "scenario", "give a text file in UTF-8", ScenarioError)
+    return parse(said, path.stem, path.parent, allow_outside=allow_outside)
 
 
-def parse(text: str, name: str, folder: Path = HERE) -> Scenario[Any]:
-    """Return the scenario that a TOML text says; files that it names are relative to the folder. See `load_scenario`."""
+def parse(
+    text: str,
+    name: str,
+    folder: Path = HERE,
+    *,
+    allow_outside: bool = False,
+) -> Scenario[Any]:
+    """Return the scenario that a TOML text says, with files in the folder. See `load_scenario`."""
     try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        given = {} if (deep := _long_key(text)) else tomllib.loads(text)
+        deep = deep or _deep(given)
+    except RecursionError:
+        deep = True
+    except ValueError as error:  # TOMLDecodeError, and that of a number of thousands of digits
         raise ScenarioError("file", name, f"is not valid TOML: {error}", "correct that line") from None
-    return read(_kind(given, name), given, name, folder)
+    if deep:
+        problem = f"has more than {DEEPEST} tables and arrays in each other"
+        raise ScenarioError("file", name, problem, "write the system with fewer")
+    return read(_kind(given, name), given, shown(name), Folder(folder, allow_outside))
+
+
+def _long_key(text: str) -> bool:
+    """Whether a key may have more than `DEEPEST` parts, of which tomllib takes the square in steps."""
+    return bool(LONG_LINE.search(f"\n{text}") and LONG_KEY.search(text))
+
+
+def _deep(given: Mapping[str, Any]) -> bool:
+    """Whether there are more than `DEEPEST` tables and arrays in each other."""
+    level: list[Any] = [given]
+    for _ in range(DEEPEST):
+        insides = (value.values() if type(value) is dict else value for value in level)
+        level = [v for inside in insides for v in inside if type(v) is dict or type(v) is list]
+    return bool(level)
 
 
 def _kind(given: Mapping[str, Any], name: str) -> kinds.SystemKind:
@@ -82,5 +121,5 @@ def _kind(given: Mapping[str, Any], name: str) -> kinds.SystemKind:
         raise ScenarioError("file", name, f"says two systems, {said[0]} and {said[1]}", "keep one")
     kind = kinds.kind_named((*said, *there)[0])
     if not said:
-        known(given, (*HEADER, *there, *kind.tables), "")
+        known(given, (*HEADER, *there, *kind.tables), "", f"a kind of system {OWN}")
     return kind

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from rich.markup import escape
 
 from ...reference.errors import Array, LoadError
 from ..core.system import System
-from .fields import known, table, text
+from .fields import Folder, known, table, text
 from .loads import Loads
 from .units import Units, units_of
 
@@ -108,7 +107,7 @@ class Scenario(Generic[S_co]):
         return {"scenario": self.name, "title": self.title, "source": self.source, "units": units}
 
 
-def read(kind: SystemKind, given: Mapping[str, Any], name: str, folder: Path) -> Scenario[Any]:
+def read(kind: SystemKind, given: Mapping[str, Any], name: str, folder: Folder) -> Scenario[Any]:
     """Return the scenario that a TOML file says; files that it names are relative to the folder."""
     known(given, (*HEADER, kind.name, *kind.tables), "")
     units = units_of(table(given, "units", required=True))

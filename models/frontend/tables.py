@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
@@ -27,20 +26,27 @@ def table(
     ----------
     headings : sequence of str
     rows : iterable of sequence of str
-        One of a single cell opens a section.
+        One of a single cell opens a section, with that as its heading where it is not empty.
     text : collection of str
         Headings of the columns that give way in a narrow terminal; the others hold numbers, but for the first, and are not cut.
     title, caption : str, optional
     """
-    out = Table(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD)
+    out = Table(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i, heading in enumerate(headings):
         wraps = heading in text
         out.add_column(heading, justify="left" if wraps or i == 0 else "right", no_wrap=not wraps, overflow="fold")
     for row in rows:
         if len(row) == 1:
             out.add_section()
-        out.add_row(*row)
+        if row != ("",):
+            out.add_row(*row)
     return out
+
+
+def ruled(name: str, cells: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return a section of one row in bold, or none where it has no cells."""
+    bold = [f"[bold]{cell}" if cell else "" for cell in cells]
+    return [("",), (f"[bold]{name}", *bold)] if bold else []
 
 
 def plain(value: Any) -> Any:
@@ -57,8 +63,3 @@ def plain(value: Any) -> Any:
 def as_json(found: Any) -> str:
     """Return a result as the text of a JSON file; see `plain`."""
     return json.dumps(plain(found), indent=2) + "\n"
-
-
-def print_json(found: Any) -> None:
-    """Print a result as JSON, and nothing else."""
-    sys.stdout.write(as_json(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.times import in_time_unit
@@ -48,7 +49,7 @@ class Units:
         """Unit of time of the rates: that of the system."""
         return RATES[self.rate]
 
-    @property
+    @cached_property
     def delay_factor(self) -> float:
         """From a time of the system to a delay of the file."""
         return TIMES[self.time] / TIMES[self.delay]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
+
+from .tables import table
 
 Kind = Literal["time", "rate", "number"]
 
@@ -71,20 +72,18 @@ class Verification:
 
     def table(self, title: str = "models against reference") -> Table:
         """Return the checks as a table for `rich`."""
-        table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for heading in ("quantity", "load", "model", "reference", "differ by", "certified", ""):
-            # in a narrow terminal the first column gives way: a number or verdict cut short would say nothing
-            table.add_column(heading, justify="left" if heading in ("quantity", "") else "right", no_wrap=heading != "quantity")
+        rows = []
         for c in self.checks:
             bound = "" if c.certificate is None else f"{c.certificate:.0e}"
             numbers = (f"{c.load:.5g}", f"{c.model:.8g}", f"{c.reference:.8g}", f"{c.difference:.0e}", bound)
-            table.add_row(escape(c.quantity), *numbers, "ok" if c.passed else "DIFFERS", style=None if c.passed else "bold red")
-        table.caption = "\n".join(f"{c.quantity}: shared with the reference is {c.shares}" for c in self.checks if c.shares) or None
-        return table
+            rows.append((escape(c.quantity), *numbers, "ok" if c.passed else "[bold red]DIFFERS"))
+        headings = ("quantity", "load", "model", "reference", "differ by", "certified", "")
+        caption = "\n".join(f"{c.quantity}: shared with the reference is {c.shares}" for c in self.checks if c.shares) or None
+        return table(headings, rows, text=("quantity",), title=title, caption=caption)
 
 
 def compare(quantity: str, load: float, model: float, reference: float, certificate: float | None, kind: Kind) -> Check:
-    """Return the check of a quantity that is not 0; a certificate, where there is one, must cover the difference."""
-    difference = abs(model - reference) / reference
+    """Return the check of a quantity, of one that is 0 as it is; a certificate, where there is one, must cover the difference."""
+    difference = abs(model - reference) / (reference or 1.0)
     within = certificate is None or difference <= certificate * (1 + 1e-6) + 1e-12
     return Check(quantity, load, model, reference, difference, certificate, bool(difference <= AGREE and within), kind)

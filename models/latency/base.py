@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain, pairwise
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
@@ -262,10 +263,11 @@ class LatencyPool(Pool, ComposedLatency):
         return super()._join(values, kind)
 
 
-def parameters(family: type[Any]) -> dict[str, bool]:
+@cache
+def parameters(family: type[Any]) -> Mapping[str, bool]:
     """Return the parameters of a class, such as a family, by name, and whether each is required."""
     given = inspect.signature(family).parameters.values()
-    return {p.name: p.default is p.empty for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return MappingProxyType({p.name: p.default is p.empty for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)})
 
 
 def as_latency(servers: tuple[Latency, ...]) -> Latency:

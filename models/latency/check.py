@@ -11,6 +11,7 @@ from rich.table import Table
 from ...reference import checks
 from ...reference.errors import Array, InputError, flag, instance, seed_of
 from ...reference.queues import whole
+from ..core.progress import said_to_work
 from . import check_cones, check_numbers
 from .base import Latency
 
@@ -99,6 +100,7 @@ class LatencyCheckError(InputError):
         self.args = (f"{name}: {error}",)
 
 
+@said_to_work
 def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> LatencyReport:
     """Test all that the models take for granted of a latency family, at random loads.
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...reference.errors import Array, first_bad
+from ...reference.errors import Array, check_parts, first_bad
 from ...reference.mg1 import OneVariability
 from ...reference.queues import check_servers
 from .base import Latency
@@ -174,8 +174,7 @@ class MM1Percentile(PollaczekKhinchineCones):
     example: ClassVar[Mapping[str, Any]] = {"p": 0.99}
 
     def __post_init__(self) -> None:
-        check_servers(self, p=self.p)
-        first_bad("p", self.p, (self.p > 0) & (self.p < 1), "is not between 0 and 1", "give a part of the jobs, such as 0.99")
+        check_servers(self, p=check_parts("p", self.p, "the jobs", ends=False))
 
     @property
     def k(self) -> Array:

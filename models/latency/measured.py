@@ -16,6 +16,7 @@ from scipy import sparse
 
 from ...reference.errors import Array, InputError, chosen, each_or_all, entries, whole_number
 from ...reference.queues import Operated, Operation
+from ..core.progress import said_to_work
 from .base import ArrayLike, Latency
 from .cone import Cone
 from .fit import fit, padded, spread
@@ -77,6 +78,7 @@ class Measured(Operated, Latency):
     times: ClassVar[tuple[str, ...]] = ("latency", "delay")
     files = ("samples",)
 
+    @said_to_work
     def __init__(self, load: Any, latency: Any, pieces: int = PIECES, delay: Any = 0.0, capacity: Any = None) -> None:
         loads, latencies = rows("load", load), rows("latency", latency)
         n = len(loads)
@@ -106,6 +108,7 @@ class Measured(Operated, Latency):
         """Fit the samples in files, one a server, that have a header line with the columns ``load`` and ``latency`` among others.
 
         A row with an empty cell in one of the two is skipped, with a warning that counts them.
+        Files are regular ones, in UTF-8, of at most 64 MiB and a million lines.
 
         Parameters
         ----------
@@ -128,8 +131,9 @@ class Measured(Operated, Latency):
     def of_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Measured:
         """Return the server that a scenario file says: its samples as lists, or by the name of a CSV file in ``samples``."""
         said = dict(servers[0])
-        if float(said.get("pieces", PIECES)).is_integer():  # a file says numbers as floats
-            said["pieces"] = int(said.get("pieces", PIECES))
+        pieces = said.get("pieces")
+        if isinstance(pieces, float) and pieces.is_integer():  # a file says numbers as floats
+            said["pieces"] = int(pieces)
         return cls.from_csv(said.pop("samples"), **said) if "samples" in said else cls(**said)
 
     @classmethod
@@ -189,11 +193,15 @@ class Measured(Operated, Latency):
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above that of an empty server; see `Queue.at_latency`."""
-        return self._operation(self._at(excess, self._rise, self.slopes, 0.5 * self.bends), self.latency_slope)
+        return self._operate(excess, 0.0)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
-        """Operating point at a marginal delay above that of an empty server: g(t + u) = L + t S + u (2 S + t q) + 3/2 q u^2."""
-        return self._operation(self._at(excess, *self._marginal_pieces), self.marginal_slope)
+        """Operating point at a marginal delay above that of an empty server; see `Queue.at_marginal`."""
+        return self._operate(excess, 1.0)
+
+    def at_player(self, excess: ArrayLike, players: float) -> Operation:
+        """Operating point as one of K players sees it; see `Queue.at_player`."""
+        return self._operate(excess, 1.0 / players)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Delay carried, sum over the pieces of (L + t S) u + (S + t q/2) u^2 + q/2 u^3, as second-order cones."""
@@ -247,28 +255,22 @@ class Measured(Operated, Latency):
         beyond = [(name, x, most) for name, x, most in rows if x > most * (1.0 + ROUNDING)]
         return [f"{name} carries {x:.6g}, more than any of its samples (at most {most:.6g}): {said}" for name, x, most in beyond]
 
-    @property
-    def _rise(self) -> Array:
-        return self.values - self.values[:, :1]
-
-    @property
-    def _marginal_pieces(self) -> tuple[Array, Array, Array]:
-        """Marginal delay at the start of each piece above that at no load, and what u and u^2 add to it."""
-        return self._rise + self.starts * self.slopes, 2.0 * self.slopes + self.starts * self.bends, 1.5 * self.bends
-
     def _piece(self, flow: ArrayLike) -> tuple[npt.NDArray[np.intp], Array, tuple[Array, Array, Array]]:
         """Piece of each flow, how far it is into it, and the value, slope and bend of the piece."""
         flow = np.asarray(flow, dtype=np.float64)
         j, server = _last_at_most(flow, self.starts), np.arange(len(self))
         return j, flow - self.starts[server, j], (self.values[server, j], self.slopes[server, j], self.bends[server, j])
 
-    def _at(self, excess: ArrayLike, heights: Array, linear: Array, square: Array) -> Array:
-        """Flow at which heights + linear u + square u^2, u from the start of a piece, is `excess`; 0 below."""
+    def _operate(self, excess: ArrayLike, own: float) -> Operation:
+        """Operating point where l + own x l' is as given: L + own t S + u ((1 + own) S + own t q) + (1/2 + own) q u^2 at t + u; 0 below."""
         excess = np.maximum(np.asarray(excess, dtype=np.float64), 0.0)
-        j, server = _last_at_most(excess, heights), np.arange(len(self))
-        c, b, a = excess - heights[server, j], linear[server, j], square[server, j]
+        heights = self.values - self.values[:, :1] + own * self.starts * self.slopes
+        at = np.arange(len(self)), _last_at_most(excess, heights)
+        start, slope, bend = self.starts[at], self.slopes[at], self.bends[at]
+        c, b, a = excess - heights[at], (1.0 + own) * slope + own * start * bend, (0.5 + own) * bend
         under = b * b + 4.0 * np.multiply(a, c, where=a > 0, out=np.zeros_like(c))  # an infinite price has an infinite flow, not NaN
-        return np.asarray(self.starts[server, j] + 2.0 * c / (b + np.sqrt(under)))
+        flow = np.asarray(start + 2.0 * c / (b + np.sqrt(under)))
+        return self._operation(flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x))
 
     def _cone(self, flow: cp.Expression, rest: Any, linear: Array, square: Array, cube: Array) -> Cone:
         """Rest, and sum over the pieces of linear u + square u^2 + cube u^3, where the u of a server add up to its flow.

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ...reference.errors import LARGEST, Array, first_bad
-from ...reference.queues import Operated, Operation, check_servers
+from ...reference.queues import DRAINED, Operated, Operation, check_servers
 from ...reference.sums import TINY, exact_product
 from .base import ArrayLike, Latency
 from .erlang import Stations, at_price, log_chance_of_all
@@ -55,7 +55,7 @@ class MMc(Operated, Latency):
         self.rate, self.servers, self.delay = rate, servers, delay
         check_servers(self, servers=servers)
         whole = (self.servers >= 1) & (self.servers == np.round(self.servers)) & (self.servers <= 1e6)
-        first_bad("servers", self.servers, whole, "is not a number of servers", "give a whole number from 1 to 1000000")
+        first_bad("servers", self.servers, whole, "is not a number of servers", f"give a whole number from 1 to 1000000{DRAINED}")
         fits = self.rate <= LARGEST / self.servers
         first_bad("rate", self.rate, fits, "is so large that that of all servers is no float", "give less")
         self.each, self.each_error = self.rate, np.zeros(len(self.rate))

@@ -18,6 +18,11 @@ DENOMINATOR = 10  # of a power: up to it, its second-order cones are few
 BUSY = 4.0  # capacities, or flows that double a latency, that powers are of for a solver: at ten such flows they are still small
 
 
+def quotient(excess: Array, steep: Array) -> Array:
+    """Quotient of what a price has above the idle latency; infinite where a latency does not rise and is exceeded, 0 where it is not."""
+    return np.asarray(np.where(steep > 0, excess / np.where(steep > 0, steep, 1.0), np.where(excess > 0, np.inf, 0.0)))
+
+
 class Unlimited(Latency):
     """Servers for which no load is too much."""
 
@@ -71,8 +76,6 @@ class Polynomial(Unlimited):
             first_bad(f"coefficients[:, {j}]", column, np.isfinite(column) & (column >= 0), "is negative or not finite", remedy)
         delay = bank_arrays(rows=np.zeros(len(rows)), delay=self.delay)["delay"]
         first_bad("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
-        some = rows.any(axis=1) | (delay > 0)
-        first_bad("delay", delay, some, "and all coefficients are 0: there is nothing to split for", "give a latency above 0")
         store(self, coefficients=np.array(np.broadcast_to(rows, (delay.size, rows.shape[1]))), delay=delay)
 
     @classmethod
@@ -144,8 +147,7 @@ class Polynomial(Unlimited):
         excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.coefficients[:, 0], 0.0)
         power = self.coefficients[:, 1:].argmax(axis=1) + 1.0 if self.coefficients.shape[1] > 1 else np.ones(len(self))
         steep = self.coefficients[:, 1:].sum(axis=1) * (1.0 + more * power)
-        flow = np.where(steep > 0, excess / np.where(steep > 0, steep, 1.0), np.where(excess > 0, np.inf, 0.0))
-        return np.asarray(flow ** (1.0 / power))
+        return quotient(excess, steep) ** (1.0 / power)
 
     @property
     def _power(self) -> Array:
@@ -213,17 +215,19 @@ class BPR(Unlimited):
     """Travel time of a road: l(x) = free_flow (1 + b (x/capacity)^power); Bureau of Public Roads, *Traffic Assignment Manual* (1964).
 
     The capacity is that of the practice: more than it gets through, ever more slowly, so that no load is too much.
+    A power of 0, or a `b` of 0, is a road of one travel time whatever the load; without a free-flow time, as of a connector, it is free.
+    Where a road beside others is free, the mean delay is 0, and the price of anarchy is 1.
 
     Parameters
     ----------
     free_flow : array_like, shape (n,)
-        Time on an empty road, > 0.
+        Time on an empty road, >= 0.
     capacity : array_like, shape (n,) or ()
         Practical capacity, jobs per unit of time, > 0.
     b : array_like, shape (n,) or (), default 0.15
-        > 0.
+        >= 0.
     power : array_like, shape (n,) or (), default 4
-        >= 1. Fractions with a denominator up to 10, such as 4 or 2.5, are second-order cones, others power cones.
+        >= 1, or 0. Fractions with a denominator up to 10, such as 4 or 2.5, are second-order cones, others power cones.
 
     Raises
     ------
@@ -244,9 +248,13 @@ class BPR(Unlimited):
 
     def __post_init__(self) -> None:
         arrays = bank_arrays(free_flow=self.free_flow, capacity=self.capacity, b=self.b, power=self.power)
-        for name in ("free_flow", "capacity", "b"):
-            first_bad(name, arrays[name], arrays[name] > 0, "is not above 0", "give a positive number")
-        first_bad("power", arrays["power"], arrays["power"] >= 1, "below 1 the latency is not convex", "give 1 or more")
+        first_bad("free_flow", arrays["free_flow"], arrays["free_flow"] >= 0, "is negative", "give 0 or more")
+        first_bad(
+            "capacity", arrays["capacity"], arrays["capacity"] > 0, "is not above 0", "give a positive number, or leave a closed road out"
+        )
+        first_bad("b", arrays["b"], arrays["b"] >= 0, "is negative", "give 0 or more; of 0 the road has one travel time")
+        convex = (arrays["power"] >= 1) | (arrays["power"] == 0)
+        first_bad("power", arrays["power"], convex, "below 1 and not 0 the latency is not convex", "give 1 or more, or 0 for one travel time")
         store(self, **arrays, delay=np.zeros(arrays["power"].size))
 
     @classmethod
@@ -256,8 +264,13 @@ class BPR(Unlimited):
 
     @property
     def service(self) -> Array:
-        """Time on an empty road, shape (n,)."""
-        return np.asarray(self.free_flow)
+        """Time on an empty road, shape (n,); with a power of 0 that on any."""
+        return np.asarray(np.where(self.power > 0, self.free_flow, self.free_flow + self.free_flow * self.b))
+
+    @property
+    def ceiling(self) -> Array:
+        """The travel time itself, where it is the same whatever the load."""
+        return np.where(self._steep > 0, np.inf, self.idle_latency)
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency; see `Queue.latency`."""
@@ -265,19 +278,19 @@ class BPR(Unlimited):
 
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay, free_flow (1 + (power + 1) b (x/capacity)^power)."""
-        return self._price(flow, self.power + 1.0)
+        return self._price(flow, self._power + 1.0)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency."""
-        return np.asarray(flow, dtype=np.float64) * self._price(flow, 1.0 / (self.power + 1.0))
+        return np.asarray(flow, dtype=np.float64) * self._price(flow, 1.0 / (self._power + 1.0))
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
-        return np.asarray(self._steep * self.power / self.capacity * (flow / self.capacity) ** (self.power - 1.0))
+        return np.asarray(self._steep * self._power / self.capacity * (flow / self.capacity) ** (self._power - 1.0))
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay."""
-        return np.asarray((self.power + 1.0) * self.latency_slope(flow))
+        return np.asarray((self._power + 1.0) * self.latency_slope(flow))
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow at a latency; see `Queue.inverse_latency`."""
@@ -285,7 +298,7 @@ class BPR(Unlimited):
 
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
         """Flow at a marginal delay; see `Queue.inverse_marginal`."""
-        return self._flow(marginal, self.power + 1.0)
+        return self._flow(marginal, self._power + 1.0)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Delay carried, free_flow x + free_flow b capacity (x/capacity)^(power + 1)."""
@@ -293,12 +306,12 @@ class BPR(Unlimited):
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Integral of the latency: the same, with the power over power + 1."""
-        return self._cone(flow, 1.0 / (self.power + 1.0))
+        return self._cone(flow, 1.0 / (self._power + 1.0))
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Latency."""
-        powered, constraints, kinds = self._powered(flow, self.power)
-        return Cone(self.delay + self.free_flow + cp.multiply(self._steep, powered), constraints, kinds)
+        powered, constraints, kinds = self._powered(flow, self._power, self._steep)
+        return Cone(self.idle_latency + powered, constraints, kinds)
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers with rates and times multiplied; see `Latency.scaled`."""
@@ -306,28 +319,33 @@ class BPR(Unlimited):
 
     @property
     def _steep(self) -> Array:
-        return np.asarray(self.free_flow * self.b)
+        """Free flow times b; 0 where the latency does not rise."""
+        return np.where(self.power > 0, self.free_flow * self.b, 0.0)
+
+    @property
+    def _power(self) -> Array:
+        """Power of the flow; 1 where the latency does not rise."""
+        return np.where(self.power > 0, self.power, 1.0)
 
     def _price(self, flow: ArrayLike, factor: Array | float) -> Array:
         """Delay and free flow, and a factor times what congestion adds."""
         used = np.asarray(flow, dtype=np.float64) / self.capacity
-        return np.asarray(self.delay + self.free_flow + self._steep * factor * used**self.power)
+        return np.asarray(self.delay + self.service + self._steep * factor * used**self._power)
 
     def _flow(self, price: ArrayLike, factor: Array | float) -> Array:
-        excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.free_flow, 0.0)
-        return np.asarray(self.capacity * (excess / (factor * self._steep)) ** (1.0 / self.power))
+        excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
+        return np.asarray(self.capacity * quotient(excess, factor * self._steep) ** (1.0 / self._power))
 
     def _cone(self, flow: cp.Expression, factor: Array | float) -> Cone:
-        powered, constraints, kinds = self._powered(flow, self.power + 1.0)
-        value = cp.multiply(self.delay + self.free_flow, flow) + cp.multiply(factor * self._steep * self.capacity, powered)
-        return Cone(value, constraints, kinds)
+        powered, constraints, kinds = self._powered(flow, self._power + 1.0, factor * self._steep * self.capacity)
+        return Cone(cp.multiply(self.idle_latency, flow) + powered, constraints, kinds)
 
-    def _powered(self, flow: cp.Expression, power: Array) -> tuple[cp.Expression, tuple[cp.Constraint, ...], frozenset[str]]:
-        """Epigraph of (x/capacity)^power: an atom for simple fractions, a power cone for the others."""
+    def _powered(self, flow: cp.Expression, power: Array, by: Array) -> tuple[cp.Expression, tuple[cp.Constraint, ...], frozenset[str]]:
+        """Epigraph of (x/capacity)^power times `by` where that is not 0: an atom for simple fractions, a power cone for the others."""
         used, top, kinds = cp.multiply(1.0 / (BUSY * self.capacity), flow), cp.Variable(len(self)), set()
-        constraints: list[cp.Constraint] = []
-        for p in np.unique(power):
-            at = np.flatnonzero(power == p)
+        constraints: list[cp.Constraint] = [top[np.flatnonzero(by == 0)] == 0] if np.any(by == 0) else []
+        for p in np.unique(power[by > 0]):
+            at = np.flatnonzero((power == p) & (by > 0))
             simple = Fraction(p).limit_denominator(DENOMINATOR)
             if abs(p - simple) <= 4.0 * np.spacing(p):
                 constraints.append(cp.power(used[at], simple) <= top[at])
@@ -335,4 +353,4 @@ class BPR(Unlimited):
             else:
                 constraints.append(cp.PowCone3D(top[at], cp.Constant(np.ones(at.size)), used[at], np.full(at.size, 1.0 / p)))
                 kinds.add("POW")
-        return cp.multiply(BUSY**power, top), tuple(constraints), frozenset(kinds)
+        return cp.multiply(by * BUSY**power, top), tuple(constraints), frozenset(kinds)

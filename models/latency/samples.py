@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import Array, InputError, a_path, each_or_all, entries, first_bad, numbers
+from ...reference.errors import Array, InputError, each_or_all, entries, first_bad, numbers
+from ..core.reading import read_table
 
 COLUMNS = ("load", "latency")
 
@@ -97,25 +97,19 @@ def read(path: Any, columns: Mapping[str, str] | None = None) -> list[Array]:
     if not isinstance(given, Mapping) or not all(field in COLUMNS and isinstance(column, str) for field, column in given.items()):
         raise InputError("columns", columns, f"does not say the column of {' or '.join(COLUMNS)}", 'give {"load": "rps", "latency": "p50"}')
     named = {**dict(zip(COLUMNS, COLUMNS, strict=True)), **given}
-    try:
-        with a_path("path", path).open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file)
-            rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError("path", str(path), f"cannot be read: {error}", "give a CSV file of samples") from error
-    header = [cell.strip() for cell in rows[0][1]] if rows else []
+    header, rows = read_table(path, "path", "give a CSV file of samples, its columns named in the first line", list(named.values()))
     for name in named.values():
         if name not in header:
             near = difflib.get_close_matches(name, header, 1)
             remedy = f"did you mean {near[0]}?" if near else "name the columns in the first line, with commas between; or say columns="
             raise InputError(f"{path}, row 1", ",".join(header), f"has no column {name}", remedy)
     at = {column: header.index(named[column]) for column in COLUMNS}
-    empty = {column: {k for k, (_, row) in enumerate(rows[1:]) if i < len(row) and not row[i].strip()} for column, i in at.items()}
+    empty = {column: {k for k, (_, row) in enumerate(rows) if i < len(row) and not row[i].strip()} for column, i in at.items()}
     skipped = set().union(*empty.values())
     if skipped:
         where = " and ".join(named[column] for column, its in empty.items() if its)
-        warnings.warn(f"{path}: {len(skipped)} of {len(rows) - 1} rows are skipped: an empty cell in column {where}", stacklevel=4)
-    kept = [row for k, row in enumerate(rows[1:]) if k not in skipped]
+        warnings.warn(f"{path}: {len(skipped)} of {len(rows)} rows are skipped: an empty cell in column {where}", stacklevel=4)
+    kept = [row for k, row in enumerate(rows) if k not in skipped]
 
     def place(column: str, k: int | None) -> str:
         return f"{path}, column {named[column]}" if k is None else f"{path}, row {kept[k][0]}, column {named[column]}"

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ...reference.errors import InputError, numbers
-from ..core.progress import track
+from ..core.progress import said_to_work, track
 from ..core.system import System
 from ..frontend.kinds import kind_of
 from ..frontend.verification import Verification
 
 
+@said_to_work
 def verify(system: System, loads: npt.ArrayLike, **how: Any) -> Verification:
     """Compare the convex models with the closed forms.
 

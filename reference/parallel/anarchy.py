@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..composed import as_queue
 from ..errors import Array, InputError
 from ..queues import Queue
-from .optimum_equilibrium import check_load, equilibrium, optimum
+from .optimum_equilibrium import Split, check_load, equilibrium, optimum
 from .thresholds import thresholds
 
 CELLS = 4_000_000  # loads times servers worked on at once
@@ -75,8 +75,13 @@ def price_of_anarchy(servers: Queue | Sequence[Queue], load: npt.ArrayLike, play
     loads = check_load(queue, load)
     flat, rows = np.atleast_1d(loads), max(1, CELLS // len(queue))
     blocks = [flat[i : i + rows] for i in range(0, flat.size, rows)]
-    ratio = [equilibrium(queue, block, players).mean_delay / optimum(queue, block).mean_delay for block in blocks]
+    ratio = [ratio_of(equilibrium(queue, block, players), optimum(queue, block)) for block in blocks]
     return np.concatenate(ratio).reshape(loads.shape) if ratio else np.empty(loads.shape)
+
+
+def ratio_of(selfish: Split, best: Split) -> Array:
+    """Return mean delays over the least, and 1 where that is 0, as where a road is free: selfishness costs nothing there."""
+    return np.divide(selfish.mean_delay, best.mean_delay, out=np.ones_like(best.mean_delay), where=best.mean_delay > 0)
 
 
 def saturation_limit(servers: Queue | Sequence[Queue]) -> float:
@@ -103,7 +108,9 @@ def saturation_limit(servers: Queue | Sequence[Queue]) -> float:
     queue = as_queue(servers)
     k = getattr(queue, "k", None)
     if k is None:
-        raise InputError("servers", type(queue).__name__, "has no variability k", "the limit is known for MM1, MD1 and MG1")
+        raise InputError(
+            "servers", type(queue).__name__, "has no variability k", "give MM1, MD1 or MG1; of others ask price_of_anarchy at loads"
+        )
     return float(k.sum() * queue.rate.sum() / np.sqrt(k * queue.rate).sum() ** 2)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..composed import View, as_queue
-from ..errors import Array, InputError, first_bad, numbers, one_number, one_of, within
+from ..errors import Array, InputError, check_parts, one_number, one_of, one_part
 from ..queues import ArrayLike, Operation, Queue
 from ..sums import exact_sum
 from .optimum_equilibrium import check_one_load, equilibrium, optimum
@@ -60,7 +60,7 @@ class Led(View):
     queue : Queue
         n servers.
     base : ndarray, shape (n,)
-        What they carry.
+        What they carry; of shape (K, n), operating points are of K bases.
     """
 
     worked_out = View.worked_out - {"rate_slope"}
@@ -73,7 +73,7 @@ class Led(View):
     def rate_error(self) -> Array:
         """What rounding left out of the rates less the base; see `Queue.rate_error`."""
         terms = np.stack([self.queue.rate, self.queue.rate_error, -self.base, -self.rate], axis=-1)
-        high, low = exact_sum(np.where(np.isfinite(self.rate)[:, None], terms, 0.0))
+        high, low = exact_sum(np.where(np.isfinite(self.rate)[..., None], terms, 0.0))
         return np.asarray(high + low)
 
     @cached_property
@@ -103,12 +103,9 @@ class Led(View):
         return (value + self.base,) if kind == "rate" else (value,)
 
 
-NO_PART = ("is not a part of the load", "give a number from 0 to 1")
-
-
 def check_fraction(fraction: float) -> float:
     """Return the fraction as a float; InputError on one that is not between 0 and 1."""
-    return within("fraction", fraction, 0, 1, *NO_PART)
+    return one_part("fraction", fraction, "the load")
 
 
 def check_strategy(strategy: str) -> Strategy:
@@ -209,8 +206,7 @@ def price_of_optimum(servers: Queue | Sequence[Queue], load: float) -> float:
 
 def check_fractions(fractions: npt.ArrayLike) -> Array:
     """Return the fractions as an array of shape (K,); InputError on one that is none."""
-    array = numbers("fractions", fractions)
+    array = check_parts("fractions", fractions, "the load")
     if array.ndim != 1 or array.size == 0:
         raise InputError("fractions", array.tolist(), "is not a list of fractions", "give one or more numbers from 0 to 1")
-    first_bad("fractions", array, (array >= 0) & (array <= 1), *NO_PART)
     return array

@@ -23,6 +23,7 @@ import numpy as np
 from ..composed import as_queue
 from ..errors import LARGEST, Array, InputError, LoadError, one_number, within
 from ..queues import Queue
+from .anarchy import ratio_of
 from .optimum_equilibrium import check_load, equilibrium, optimum
 from .saturation import Saturation, saturation
 from .thresholds import Thresholds, thresholds
@@ -158,9 +159,7 @@ def evaluate(queue: Queue, load: Array) -> Points:
     best, selfish = optimum(queue, load), equilibrium(queue, load)
     total, low = queue.total_rate
     slack = (total - load) + low
-    # at no load both send the first job to the nearest server
-    poa = np.divide(selfish.mean_delay, best.mean_delay, out=np.ones_like(load), where=load > 0)
-    return Points(load, slack, selfish.mean_delay, best.mean_delay * load, best.multiplier, poa)
+    return Points(load, slack, selfish.mean_delay, best.mean_delay * load, best.multiplier, ratio_of(selfish, best))
 
 
 def cell_bound(a: Points, b: Points) -> Array:
@@ -207,7 +206,9 @@ def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> floa
 
 
 def all_alike(queue: Queue) -> bool:
-    """Whether one server is every server: the even split is then optimum and equilibrium at once."""
+    """Whether one server is every server, or one is free at any load: a split is then optimum and equilibrium at once."""
+    if queue.ceiling.min() == 0:
+        return True
     end = saturation(queue)
     if end is not None:
         return all(np.ptp(v) == 0 for v in (end.rate, end.k, end.fixed))

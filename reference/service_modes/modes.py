@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LEAST, Array, InputError, above_zero, numbers, takes, within
+from ..errors import LEAST, Array, InputError, above_zero, first_bad, numbers, one_part, takes
+from ..plain import state
 from ..queues import store
 
 
@@ -41,9 +42,8 @@ class Modes:
         array = numbers("rate", rate)
         if array.ndim != 2 or array.size == 0:
             raise InputError("rate", array.tolist(), "is not an array of stages by modes", "give one row a stage, one number a mode")
-        for s, m in np.ndindex(array.shape):
-            if not array[s, m] >= LEAST:
-                raise InputError(f"rate[{s}][{m}]", array[s, m], "is not above 0", "give a service rate above 0, inf for no work there")
+        remedy = "give a service rate above 0, inf for no work there, or leave the mode out"
+        first_bad("rate", array, array >= LEAST, "is not above 0", remedy)
         for m in np.flatnonzero(np.isinf(array).all(axis=0)):
             raise InputError(f"rate[:][{m}]", array[:, m].tolist(), "the mode asks nothing of any stage", "give it a finite rate somewhere")
         array.flags.writeable = False
@@ -58,6 +58,8 @@ class Modes:
     def modes(self) -> int:
         """Number of modes M."""
         return int(self.rate.shape[1])
+
+    __getstate__ = state
 
     @cached_property
     def time(self) -> Array:
@@ -97,13 +99,14 @@ class Canonical:
 
     def __post_init__(self) -> None:
         mu0, K = check_capacities(self.mu0, self.K)
-        what = ("is not a part of the work", "give a number from 0 to 1")
-        store(self, mu0=mu0, K=K, f1=within("f1", self.f1, 0, 1, *what), f2=within("f2", self.f2, 0, 1, *what))
+        store(self, mu0=mu0, K=K, f1=one_part("f1", self.f1, "the work"), f2=one_part("f2", self.f2, "the work"))
         if self.f1 == self.f2:
             raise InputError("f", (self.f1, self.f2), "the two modes are the same", "use the tunable-mode system with this one f")
         if self.f1 > self.f2:
             remedy = f"mode 1 is the one with less local work: give f = ({self.f2:g}, {self.f1:g})"
             raise InputError("f", (self.f1, self.f2), "the modes are the wrong way round", remedy)
+
+    __getstate__ = state
 
     @cached_property
     def dual_mode(self) -> Modes:
@@ -166,7 +169,7 @@ def check_dual(modes: Modes) -> None:
     """Raise InputError unless there are two stages and two modes, the cloud-heavy mode first."""
     if modes.rate.shape != (2, 2):
         shape = f"{modes.stages} stages, {modes.modes} modes"
-        raise InputError("rate", modes.rate.tolist(), f"has {shape}", "a dual-mode system has two of each")
+        raise InputError("rate", modes.rate.tolist(), f"has {shape}", "give two rates of each of two stages, as [[l1, l2], [c1, c2]]")
     (l1, l2), (c1, c2) = modes.rate.tolist()
     if l2 < l1 and c1 < c2:
         return
@@ -175,7 +178,7 @@ def check_dual(modes: Modes) -> None:
         raise InputError("local", (l1, l2), "the modes are the wrong way round", remedy)
     faster, slower = (2, 1) if l1 <= l2 and c1 <= c2 else (1, 2)
     problem = f"mode {faster} is at least as fast on both servers: mode {slower} is of no use"
-    raise InputError("local, cloud", ((l1, l2), (c1, c2)), problem, "mode 1 must be faster on the local server, mode 2 on the cloud server")
+    raise InputError("local, cloud", ((l1, l2), (c1, c2)), problem, f"leave mode {slower} out, or give it the higher rate on one server")
 
 
 def check_capacities(mu0: float, K: float) -> tuple[float, float]:

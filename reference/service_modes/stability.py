@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, InputError, first_bad, loads_below, numbers, one_load_of, one_number, shaped
+from ..errors import Array, InputError, LoadError, check_parts, loads_below, numbers, one_load_of, one_number, shaped
 from .modes import Modes, check_two_modes, of_modes
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
@@ -100,7 +100,9 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
     Raises
     ------
     InputError
-        As `as_assignment`, and where a stage cannot keep up; with two modes it says the stable interval.
+        As `as_assignment`.
+    LoadError
+        Where a stage cannot keep up; with two modes it says the stable interval.
     """
     parts = as_assignment(modes, p)
     left = slack(modes, load, parts)
@@ -111,7 +113,7 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
         if modes.modes == 2:
             low, high = stable_interval(modes, load)
             remedy = f"at load {load:.12g} p must be in {_interval(low, high)}"
-        raise InputError("p", numbers("p", p).tolist(), problem, remedy)
+        raise LoadError("p", numbers("p", p).tolist(), problem, remedy)
     return parts
 
 
@@ -123,12 +125,10 @@ def as_assignment(modes: Modes, p: npt.ArrayLike) -> Array:
     InputError
         On parts outside [0, 1] or that do not add up to 1.
     """
-    array = numbers("p", p)
+    array = check_parts("p", p, "the jobs")
     if array.ndim == 0 and modes.modes == 2:
-        first_bad("p", array, (array >= 0) & (array <= 1), "is not a part of the jobs", "give a number from 0 to 1")
         return np.array([array, 1 - array])
     if array.shape == (modes.modes,):
-        first_bad("p", array, (array >= 0) & (array <= 1), "is not a part of the jobs", "give numbers from 0 to 1")
         if abs(array.sum() - 1) > SUM:
             raise InputError("p", array.tolist(), f"adds up to {array.sum():.12g}", "give parts that add up to 1")
         return np.asarray(array / array.sum())

@@ -124,6 +124,28 @@ def test_it_is_verified_and_studied(joining):
     assert data["price_of_anarchy"].values[1, 1] == pytest.approx(queues[1].price_of_anarchy(4.8), rel=1e-12)
 
 
+def test_a_study_of_it_is_resumed(joining, tmp_path, monkeypatch):
+    """Its questions recall no answers: of each chunk one system is solved again, and speaks for the others."""
+    asked, honest = [], engine.Task._best
+
+    def best(self, *given, **how):
+        asked.append(self.question.worth)
+        return honest(self, *given, **how)
+
+    monkeypatch.setattr(engine.Task, "_best", best)
+
+    def studied(*worth, **how):
+        return study([joining.JoiningQueue(5.0, w) for w in worth], [1.0, 4.8], chunk=2, **how)
+
+    before = studied(0.3, 2.0, 1.0, 3.0, out=tmp_path / "out")
+    asked.clear()
+    xr.testing.assert_identical(studied(0.3, 2.0, 1.0, 3.0, out=tmp_path / "out"), before)
+    assert set(asked) == {0.3, 1.0}
+    with pytest.warns(UserWarning, match=r"are solved again: 2 whose optimum_delay is another today \(chunk 1\)$"):
+        now = studied(0.3, 2.0, 1.1, 3.0, out=tmp_path / "out")
+    xr.testing.assert_identical(now, studied(0.3, 2.0, 1.1, 3.0))
+
+
 @pytest.mark.usefixtures("joining")
 def test_a_file_describes_it_and_the_command_reports_it(sojourn, tmp_path):
     assert parse(OWN, "own").system.worth == 2.0

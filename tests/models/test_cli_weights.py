@@ -37,8 +37,8 @@ def test_split_is_printed_beside_optimum_and_equilibrium(sojourn):
     status, out, err = sojourn("run", "--weights-in", "50,30,20")
     text = " ".join(out.split())
     assert (status, err) == (0, "")
-    assert "│ edge 1 │ 0.5000 │ 205 │ 95.0% │" in text
-    assert "│ mean delay │ │ 122.278 │ │" in text
+    assert " edge 1 0.5000 205 95.0% " in text
+    assert " mean delay 122.278 " in text
     assert re.search(r"4\.298088 times the optimum, certified within \de-1\d 93\.8286 ms are lost", text)
     assert "a user gains 178.827 ms by moving from edge 1 to cloud" in text
     assert "split given" not in sojourn("run")[1]

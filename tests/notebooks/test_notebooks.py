@@ -17,15 +17,20 @@ def code_cells(notebook):
     return [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
 
 
+def outputs(cell):
+    """What a cell has shown but for the empty text that a bar leaves behind, where the cell took long enough for one."""
+    return [o for o in cell.outputs if o.get("data") != {"text/plain": ""}]
+
+
 def text(cell):
     """What a cell prints and shows as text; how the stream was cut into pieces on its way is no part of it."""
-    parts = [(o.name, o.text) if o.output_type == "stream" else ("result", o.get("data", {}).get("text/plain", "")) for o in cell.outputs]
+    parts = [(o.name, o.text) if o.output_type == "stream" else ("result", o.get("data", {}).get("text/plain", "")) for o in outputs(cell)]
     return [(name, "".join(t for _, t in group)) for name, group in groupby(parts, key=lambda part: part[0])]
 
 
 def kinds(cell):
     """What a cell shows beside text, such as images."""
-    return [sorted(o.data) for o in cell.outputs if "data" in o]
+    return [sorted(o.data) for o in outputs(cell) if "data" in o]
 
 
 def test_there_are_notebooks():

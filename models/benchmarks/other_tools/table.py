@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from ...frontend.report import Report
 from ...frontend.tables import table
-from ..report import Asked, Report, machine_line, until_interrupted
+from ..report import Asked, machine_line, reported
 from .compare import LIMIT, REPEATS, PeerRow, compare
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def report(asked: Asked) -> Report:
+def report(asked: Asked) -> Iterator[Report]:
     """Give all systems to all methods."""
     limit = LIMIT if asked.limit is None else asked.limit
-    rows, interrupted = until_interrupted(compare(limit=limit))
-    return Report(rows, [summary(rows, limit)], interrupted=interrupted)
+    return reported(compare(limit=limit), lambda rows: Report(rows, [summary(rows, limit)], name=""))
 
 
 def summary(rows: Sequence[PeerRow], limit: float = LIMIT) -> Table:

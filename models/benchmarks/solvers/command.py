@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from ....reference.errors import InputError
-from ..report import Asked, Report, machine, until_interrupted
+from ...frontend.report import File, Report
+from ..report import Asked, machine, reported
 from .compare import LIMIT, compare
 from .row import Row
 from .tables import error_table, summaries, summary_table
 
 
-def report(asked: Asked) -> Report:
+def report(asked: Asked) -> Iterator[Report]:
     """Ask all solvers; ``--out`` is a .csv or .nc file with one row a question."""
     path, limit = asked.out, LIMIT if asked.limit is None else asked.limit
     if path is not None and path.suffix not in (".csv", ".nc"):  # before the work what could not be written after it
         raise InputError("--out", str(path), "is neither a .csv nor a .nc file", "give a name such as solvers.csv")
-    rows, interrupted = until_interrupted(compare(sizes=_whole_numbers(asked.sizes), settings=asked.settings, limit=limit))
-    found = {"summary": summaries(rows), "rows": rows}
-    files = {} if path is None else {path: lambda part: save(rows, part)}
-    tables = [summary_table(rows), error_table(rows)] if rows else []
-    return Report(found, tables, files, f"written to {path}: {len(rows)} rows", interrupted)
+
+    def said(rows: list[Row]) -> Report:
+        files: list[File] = [] if path is None else [(str(path), lambda part: save(rows, part))]
+        found = {"summary": summaries(rows), "rows": rows}
+        return Report(found, [summary_table(rows), error_table(rows)], [files], name="")
+
+    return reported(compare(sizes=_whole_numbers(asked.sizes), settings=asked.settings, limit=limit), said)
 
 
 def _whole_numbers(text: str | None) -> list[int] | None:

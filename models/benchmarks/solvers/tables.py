@@ -97,11 +97,7 @@ def error_table(rows: Sequence[Row]) -> Table:
         "hands, median over the loads"
     )
     headings = ("problem, formulation,\nsolver", "n", *(f"{100 * load:.12g}%" for load in loads), "ms")
-    out = table(headings, _lines(rows, loads), title=title, caption=caption)
-    out.padding = (0, 0, 0, 1)
-    for column in out.columns[1:]:  # an error is to be read in full, whatever the width of the terminal
-        column.min_width = 3 if column.header == "n" else 6
-    return out
+    return table(headings, _lines(rows, loads), title=title, caption=caption)
 
 
 def _lines(rows: Sequence[Row], loads: Sequence[float]) -> Iterator[tuple[str, ...]]:

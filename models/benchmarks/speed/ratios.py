@@ -19,8 +19,9 @@ import numpy as np
 
 from ....reference.errors import InputError
 from ...core.progress import Ticker
-from ...frontend.tables import as_json, table
-from ..report import Asked, Report
+from ...frontend.report import File, Report, picture
+from ...frontend.tables import table
+from ..report import Asked
 from .growth_plot import plot_growth
 
 if TYPE_CHECKING:
@@ -93,16 +94,14 @@ class Speed:
         return "\n".join([*lines, "", f"Growth with n servers from {FIT_FROM:,} on: {grown}."]) + "\n"
 
 
-def report(asked: Asked) -> Report:
+def report(asked: Asked) -> Iterator[Report]:
     """Measure; the table of ratios as Markdown and JSON, and a picture of growth."""
     measured, folder = speed(), asked.out or Path("speed")
-    files = {
-        "growth.png": lambda path: plot_growth(measured.growth, measured.exponents).savefig(path, dpi=150),
-        "speed.json": lambda path: path.write_text(as_json(measured), encoding="utf-8"),
-        "speed.md": lambda path: path.write_text(measured.markdown(), encoding="utf-8"),
-    }
-    written = f"\nwritten to {folder}: {', '.join(files)}"
-    return Report(measured, [measured.table()], {folder / name: make for name, make in files.items()}, written)
+    files: list[File] = [
+        (f"{folder / 'speed.md'}", lambda path: path.write_text(measured.markdown(), encoding="utf-8")),
+        picture(f"{folder / 'growth'}", lambda: plot_growth(measured.growth, measured.exponents)),
+    ]
+    yield Report(measured, [measured.table()], [files], name=f"{folder / 'speed'}")
 
 
 def speed(*, small: bool = False) -> Speed:
@@ -138,10 +137,14 @@ def timings(folder: Path, *, small: bool = False) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         found = Path(place) / "report.json"
         with Ticker("timings") as tick, subprocess.Popen([*command, f"--benchmark-json={found}"], env=environment, **pipes) as job:  # noqa: S603
-            for line in job.stdout or ():
-                printed.append(line)
-                if "::" in line:
-                    tick.step(line.split("::", 1)[1].strip())
+            try:
+                for line in job.stdout or ():
+                    printed.append(line)
+                    if "::" in line:
+                        tick.step(line.split("::", 1)[1].strip())
+            except KeyboardInterrupt:  # of this process alone, where it was no Ctrl-C
+                job.kill()
+                raise
         if job.returncode:
             raise RuntimeError("the benchmarks failed:\n" + "".join(printed[-40:]))
         measured: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ class Chunk:
     relative : bool
     how : mapping
         Options of the curves.
+    kept : Dataset, optional
+        Rows of the systems that were done before.
     """
 
     index: int
@@ -47,17 +49,24 @@ class Chunk:
     loads: Array
     relative: bool
     how: Mapping[str, Any]
+    kept: xr.Dataset | None = None
+
+    def each(self) -> Iterator[tuple[str, System, Array]]:
+        """Yield name, system and loads of each."""
+        rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
+        return zip(self.names, self.systems, rows, strict=True)
 
     def rows(self) -> xr.Dataset:
-        """Work on the systems, one after the other."""
+        """Work on the systems that are not kept, one after the other; return the rows of all."""
         done: list[xr.Dataset] = []
-        rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
+        kept = () if self.kept is None else self.kept["system"].values
         try:
-            for name, system, loads in zip(self.names, self.systems, rows, strict=True):
-                done.append(row(name, system, loads, self.how, relative=self.relative))
+            for name, system, loads in self.each():
+                if name not in kept:
+                    done.append(row(name, system, loads, self.how, relative=self.relative))
         except KeyboardInterrupt:
             raise HalfwayError(joined(done)) from None
-        return joined(done)
+        return joined(done) if self.kept is None else joined([self.kept, *done]).sel(system=list(self.names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +140,7 @@ def _kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
 
 
 def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
-    """Return the loads; those of all systems must be good for some, a row of one system is that system's affair."""
+    """Return the loads; what is none raises where it is for all systems, a row of one system is that system's affair."""
     array = numbers("loads", loads)
     if array.ndim not in (1, 2) or array.size == 0:
         raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers, or a row of them for each system")
@@ -139,8 +148,8 @@ def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
         raise LoadError("loads", array.tolist(), f"has {len(array)} rows for {count} systems", "give a row for each, or one list for all")
     if array.ndim == 1:
         first_bad("loads", array, np.isfinite(array), "is not a finite number", "give a number", LoadError)
-        first_bad("loads", array, array > 0, "there is nothing to split", "give a load above 0", LoadError)
-        if relative:
+        first_bad("loads", array, array >= 0, "a load cannot be negative", "give 0 or more", LoadError)
+        if relative and array.min() >= 1:
             remedy = "give parts of the largest load, below 1, or leave relative out"
             first_bad("loads", array, array < 1, "is not a part of the largest load", remedy, LoadError)
     return array

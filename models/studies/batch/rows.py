@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,34 @@ SAID = (UserWarning, RuntimeWarning)  # not what concerns programmers: it would 
 _one_at_a_time = threading.RLock()  # warnings are caught for a whole process, and a Dask worker may have several threads
 
 
+Cells = dict[str, tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]]
+"""Dimensions, values and attributes of each variable that one system has in a study."""
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """One system's curve, or the error that it failed with; and what it warned of."""
+
+    data: Cells
+    coords: Cells
+    attrs: Mapping[str, str]
+    error: str
+    warning: str
+
+
 def row(name: str, system: System, loads: Array, how: Mapping[str, Any], *, relative: bool) -> xr.Dataset:
-    """Return the curve of one system with a dimension ``system`` of size 1; without the curve, and with its error, where that fails.
+    """Return the curve of one system with a dimension ``system`` of size 1; see `take`."""
+    found = take(system, loads, how, relative=relative)
+    data, coords = ({key: (("system", *d), v[None], a) for key, (d, v, a) in cells.items()} for cells in (found.data, found.coords))
+    said = {key: ("system", np.array([getattr(found, key)])) for key in ("error", "warning")}
+    return xr.Dataset(data | said, {"system": [name], **coords}, found.attrs)
+
+
+def take(system: System, loads: Array, how: Mapping[str, Any], *, relative: bool) -> Taken:
+    """Return the curve of one system, or the error with which that fails.
 
     Parameters
     ----------
-    name : str
     system : System
     loads : ndarray, shape (K,)
         Of the largest load where `relative`.
@@ -42,7 +65,12 @@ def row(name: str, system: System, loads: Array, how: Mapping[str, Any], *, rela
             found = copy.copy(system).curve(points, **how)
         except Exception as problem:  # one system's, whatever it is: the others go on
             error = f"{type(problem).__name__}: {problem}"
-    return _as_row(name, points, found, error, said)
+    # what a curve holds beside its variables are variables too: another system has other ones
+    data = {str(key): _cell(variable) for key, variable in found.data_vars.items()}
+    data |= {key: (_axis(key, v), np.array(v, dtype=np.float64), {}) for key, v in found.attrs.items() if not isinstance(v, str)}
+    coords = {f"{key}_name" if key in found.dims and key != "load" else str(key): _cell(coord) for key, coord in found.coords.items()}
+    attrs = {key: value for key, value in found.attrs.items() if isinstance(value, str)}
+    return Taken(data, {"load": (("point",), points, {}), **coords}, attrs, *map(_kept, (error, "; ".join(said))))
 
 
 def _absolute(system: System, parts: Array) -> Array:
@@ -64,31 +92,13 @@ def _warnings() -> Iterator[list[str]]:
             said.extend(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, SAID)))
 
 
-def _as_row(name: str, points: Array, found: xr.Dataset, error: str, said: Sequence[str]) -> xr.Dataset:
-    """Make what a curve holds beside its variables variables too: another system has other ones."""
-    data: dict[str, Any] = {str(n): _under_system(v) for n, v in found.data_vars.items()}
-    for key, value in found.attrs.items():
-        if not isinstance(value, str):
-            data[key] = (("system", *_axis(key, value)), np.array([value], dtype=np.float64), {})
-    data["error"], data["warning"] = (("system", np.array([_kept(text)])) for text in (error, "; ".join(said)))
-    coords: dict[str, Any] = {"system": [name], "load": (("system", "point"), points[None], _attributes(found, "load"))}
-    for key, coord in found.coords.items():
-        if key != "load":
-            coords[f"{key}_name" if key in found.dims else str(key)] = _under_system(coord)
-    return xr.Dataset(data, coords, {key: value for key, value in found.attrs.items() if isinstance(value, str)})
-
-
 def _kept(text: str) -> str:
     """What a file can hold of a text that users' code made."""
     return text[:LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
 
 
-def _under_system(variable: xr.DataArray) -> tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]:
-    return ("system", *("point" if d == "load" else str(d) for d in variable.dims)), variable.values[None], dict(variable.attrs)
-
-
-def _attributes(found: xr.Dataset, name: str) -> dict[str, Any]:
-    return dict(found[name].attrs) if name in found.coords else {}
+def _cell(variable: xr.DataArray) -> tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]:
+    return tuple("point" if d == "load" else str(d) for d in variable.dims), variable.values, dict(variable.attrs)
 
 
 def _axis(key: str, value: Any) -> tuple[str, ...]:
@@ -120,7 +130,7 @@ def _stacked(name: str, parts: Sequence[xr.Dataset], sizes: Mapping[str, int]) -
     values = [None if v is None else _plain(v.values) for v in there]
     dtype = np.result_type(*(v.dtype for v in values if v is not None))
     attrs = next((v.attrs for v in there if v is not None and v.attrs), {})
-    out = np.full([sizes[str(d)] for d in like.dims], _nothing(attrs.get("role"), dtype), dtype)
+    out = np.full([sizes[str(d)] for d in like.dims], nothing(attrs.get("role"), dtype), dtype)
     start = 0
     for part, value in zip(parts, values, strict=True):
         if value is not None:
@@ -129,12 +139,18 @@ def _stacked(name: str, parts: Sequence[xr.Dataset], sizes: Mapping[str, int]) -
     return xr.Variable(like.dims, out, attrs)
 
 
+def form(data: xr.Dataset) -> dict[str, tuple[tuple[Hashable, ...], str]]:
+    """Return dimensions and kind of each variable: what must be the same for rows to be joined."""
+    return {str(name): (v.dims, "U" if v.dtype.kind in "OSUT" else v.dtype.kind) for name, v in data.variables.items()}
+
+
 def _plain(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Files give text back as objects."""
     return values.astype(np.str_) if values.dtype.kind in "OSUT" else values
 
 
-def _nothing(role: str | None, dtype: np.dtype[Any]) -> Any:
+def nothing(role: str | None, dtype: np.dtype[Any]) -> Any:
+    """Return what is written where there is nothing."""
     if dtype.kind == "f":
         return np.inf if role == "gap" else np.nan
     return dtype.type()

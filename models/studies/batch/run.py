@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
 import xarray as xr
 
-from ...core.curve import by_role
-from ...core.progress import track
+from ....reference.errors import InputError
+from ....reference.plain import as_raised
+from ...core.curve import by_role, warn
+from ...core.progress import said_to_work, track
 from ...core.system import System
+from .check import check
 from .folder import Folder
-from .question import HalfwayError, Question, ask
+from .question import Chunk, HalfwayError, Question, ask
 from .rows import joined
 from .workers import check_sendable, others_work, solved
+
+SHOWN = 5  # chunks that a message names
 
 
 class StudyInterruptedError(KeyboardInterrupt):
@@ -27,6 +32,8 @@ class StudyInterruptedError(KeyboardInterrupt):
         super().__init__(message)
         self.dataset = dataset
 
+    __reduce__ = as_raised
+
 
 class StudyStoppedError(RuntimeError):
     """Something other than a system failed, such as a worker or a disk; `dataset` holds the systems that were done."""
@@ -35,7 +42,10 @@ class StudyStoppedError(RuntimeError):
         super().__init__(message)
         self.dataset = dataset
 
+    __reduce__ = as_raised
 
+
+@said_to_work
 def study(
     systems: Iterable[System] | Mapping[Any, System],
     loads: npt.ArrayLike,
@@ -44,6 +54,7 @@ def study(
     n_jobs: int | None = None,
     out: str | os.PathLike[str] | None = None,
     chunk: int | None = None,
+    version: str | None = None,
     **how: Any,
 ) -> xr.Dataset:
     """Solve many systems at many loads, each as its own `curve` does.
@@ -61,9 +72,14 @@ def study(
         the call, and 1 without it. More than 1 needs the extra ``study``, Dask the extra ``cluster``. Answers do not depend on it.
     out : path, optional
         Folder that keeps each chunk of systems as it is done. The same call goes on where it stopped, killed or not; at the end all is in
-        ``out/study.nc``, and `load_study` reads what is there before. One run at a time in one folder.
+        ``out/study.nc``, and `load_study` reads what is there before. One run at a time in one folder, which it locks. Before it goes on, the
+        delays and certificates of what is there are computed anew from the flows or decisions, without a solver. Systems are solved again whose
+        answers are not those of today's code, data and systems, that failed, or whose file is damaged, and one warning says how many and why.
+        Where questions of a kind that others added recall no answers, the first system of a chunk is solved again and speaks for the rest.
     chunk : int, optional
         Systems that are solved before they are written; by default 16, fewer where there were too few chunks to share out.
+    version : str, optional
+        Any text, which must be the same for a study to go on: a name for what enters the answers where no delay shows it.
     **how
         Options of the curves, such as ``which`` ("optimum" or "equilibrium"), ``solver``, ``gap``; or ``p`` of modes.
 
@@ -80,11 +96,11 @@ def study(
     ------
     InputError, TypeError
         Before anything starts: on no systems, two kinds or units, loads of another shape, options that there are not, workers without joblib,
-        a system that cannot be sent to a worker, or a folder that holds another study.
+        a system that cannot be sent to a worker, or a folder that holds another study, another process works in, or that cannot be used.
     StudyInterruptedError
         On Ctrl-C, with what was done.
     StudyStoppedError
-        When a worker dies, a disk is full, ..., with what was done.
+        When a worker dies, ..., with what was done.
 
     Examples
     --------
@@ -97,27 +113,56 @@ def study(
     Frozen({'system': 2, 'point': 2, 'server': 3})
     """
     question, by_others = ask(systems, loads, how, relative=relative, chunk=chunk), others_work(n_jobs)
+    if version is not None and not isinstance(version, str):
+        raise InputError("version", version, "is not a text", "give any text, or leave it out")
     if by_others:
         check_sendable(question)
-    folder = Folder.begun(out, question)
-    done = folder.done()
-    left = [chunk for chunk in question.chunks() if chunk.index not in done]
-    count = sum(len(chunk.names) for chunk in left)
-    try:
-        with closing(solved(left, n_jobs, by_others=by_others)) as results:
-            for index, rows in track(results, "systems", weigh=lambda found: found[1].sizes["system"], total=count):
-                done[index] = rows
-                folder.keep(index, rows)
-        data = _rows(done)
-        folder.finish(data)
-    except KeyboardInterrupt as stop:
-        half = list(stop.args) if isinstance(stop, HalfwayError) else []
-        raise StudyInterruptedError(*_left(question, done, half, folder, "")) from None
-    except Exception as error:
-        why = f" by {type(error).__name__}: {error}".splitlines()[0]
-        raise StudyStoppedError(*_left(question, done, [], folder, why)) from error
+    done: dict[int, xr.Dataset] = {}
+    with Folder.begun(out, question, version) as folder:
+        try:
+            left = _to_solve(question, folder, done)
+            count = sum(len(chunk.names) for chunk in left)
+            with closing(solved(left, n_jobs, folder.home, by_others=by_others)) as results:
+                for index, rows in track(results, "systems", weigh=lambda found: found[1].sizes["system"], total=count):
+                    done[index] = rows
+                    folder.keep(index, rows)
+            data = _rows(done)
+            folder.finish(data)
+        except KeyboardInterrupt as stop:
+            half = list(stop.args) if isinstance(stop, HalfwayError) else []
+            raise StudyInterruptedError(*_left(question, done, half, folder, "")) from None
+        except InputError:  # of a file in the folder, before anything starts
+            raise
+        except Exception as error:
+            why = f" by {type(error).__name__}: {error}".splitlines()[0]
+            raise StudyStoppedError(*_left(question, done, [], folder, why)) from error
     _warn(data)
     return data
+
+
+def _to_solve(question: Question, folder: Folder, done: dict[int, xr.Dataset]) -> list[Chunk]:
+    """Return the chunks with something left to solve, and warn of what was done before; put what is good of that into `done`."""
+    stored, left, reasons = folder.done(), list[Chunk](), dict[str, list[int]]()
+    for chunk in track(question.chunks(), "chunks checked"):
+        if chunk.index in stored:
+            done[chunk.index], again = check(chunk, stored[chunk.index])
+            if again:
+                left.append(replace(chunk, kept=done[chunk.index]))
+        else:
+            again = dict.fromkeys(range(len(chunk.names)), f"whose chunk {folder.damaged.get(chunk.index)}")
+            left.append(chunk)
+        if chunk.index in stored or chunk.index in folder.damaged:
+            for why in again.values():
+                reasons.setdefault(why, []).append(chunk.index)
+    if reasons:
+        said = [f"{len(indices)} {why} ({_named(dict.fromkeys(indices))})" for why, indices in reasons.items()]
+        warn(f"systems in {folder.path} are solved again: {', '.join(said)}")
+    return left
+
+
+def _named(chunks: Iterable[int]) -> str:
+    names = list(map(str, chunks))
+    return f"chunk{'s' * (len(names) > 1)} {', '.join(names[:SHOWN])}{', ...' * (len(names) > SHOWN)}"
 
 
 def _rows(done: Mapping[int, xr.Dataset]) -> xr.Dataset:
@@ -148,4 +193,4 @@ def _warn(data: xr.Dataset) -> None:
     if warned:
         said.append(f"{warned} curves came with warnings (in warning)")
     if said:
-        warnings.warn("; ".join(said), stacklevel=3)
+        warn("; ".join(said))

@@ -9,6 +9,7 @@ import xarray as xr
 
 from ....reference.errors import InputError, whole_number
 from ...core.progress import track
+from .folder import Home
 from .question import Chunk, Question
 
 Done = tuple[int, xr.Dataset]
@@ -48,12 +49,12 @@ def check_sendable(question: Question) -> None:
             raise InputError(field, value, problem, "make it of numbers, arrays and functions, or use n_jobs=1") from error
 
 
-def solved(chunks: Sequence[Chunk], n_jobs: int | None, *, by_others: bool) -> Generator[Done, None, None]:
+def solved(chunks: Sequence[Chunk], n_jobs: int | None, home: Home | None, *, by_others: bool) -> Generator[Done, None, None]:
     """Yield the place and the rows of each chunk, in the order in which they are done."""
-    return _by_others(chunks, n_jobs) if by_others else ((chunk.index, chunk.rows()) for chunk in chunks)
+    return _by_others(chunks, n_jobs, home) if by_others else ((chunk.index, chunk.rows()) for chunk in chunks)
 
 
-def _by_others(chunks: Sequence[Chunk], n_jobs: int | None) -> Generator[Done, None, None]:
+def _by_others(chunks: Sequence[Chunk], n_jobs: int | None, home: Home | None) -> Generator[Done, None, None]:
     from joblib import Parallel, delayed, effective_n_jobs
     from joblib.parallel import get_active_backend
 
@@ -63,12 +64,15 @@ def _by_others(chunks: Sequence[Chunk], n_jobs: int | None) -> Generator[Done, N
     width = max(len(chunks), 1) if at_once else WAVES * effective_n_jobs(n_jobs)
     work = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered" if at_once else "list")
     for start in range(0, len(chunks), width):
-        yield from work(delayed(_rows)(pack(chunk)) for chunk in chunks[start : start + width])  # packed when its turn comes
+        yield from work(delayed(_rows)(pack(chunk), home) for chunk in chunks[start : start + width])  # packed when its turn comes
 
 
-def _rows(sent: bytes) -> Done:
-    """Work on a chunk in another process."""
+def _rows(sent: bytes, home: Home | None) -> Done:
+    """Work on a chunk in another process; where it sees the study's folder it leaves the rows there, lest another's death loses them."""
     from .sending import unpack
 
     chunk: Chunk = unpack(sent)
-    return chunk.index, chunk.rows()
+    rows = chunk.rows()
+    if home is not None:
+        home.keep(chunk.index, rows)
+    return chunk.index, rows

@@ -23,9 +23,10 @@ from ....reference.composed import as_queue
 from ....reference.errors import Array, InputError, numbers
 from ....reference.parallel.optimum_equilibrium import check_one_load
 from ....reference.queues import Queue
+from ....reference.sums import TINY
 from ...core.table import Mask, Table
 from .prices import Goal, check_goal, multiplier
-from .splits import Limits, clip, feasible, missing, total
+from .splits import TRACE, Limits, clip, feasible, missing, total
 
 EPS = float(np.finfo(float).eps)
 KINKED = 1e-10  # gap above which other prices than the common one are tried
@@ -136,7 +137,9 @@ def certify_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certific
 def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates:
     bounds = _optimum_bounds if goal == "optimum" else _latency_bounds
     lower, upper, potential = np.zeros_like(load), np.full_like(load, np.inf), np.full_like(load, np.inf)
-    for trim in (False, True):
+    x = clip(queue, flow)
+    traces = bool(np.any((x > 0) & (x <= TRACE * load[:, None] / x.shape[-1])))
+    for trim in (False, True)[: 1 + traces]:
         point, there = feasible(queue, load, flow, trim=trim)
         low, high = bounds(queue, load, point)
         lower, upper = np.where(there, np.fmax(lower, low), lower), np.where(there, np.fmin(upper, high), upper)
@@ -168,7 +171,7 @@ def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Arr
         lower_bound=lower,
         upper_bound=upper,
         # sums of n products are rounded too; and the delay may be too short for a float
-        gap=np.where(finite & (lower > 0), worst / lower + SURE, np.inf),
+        gap=np.where(finite & (lower > 0), worst / lower + SURE, np.where(worst == 0, 0.0, np.inf)),
         balance=np.where(finite, np.abs(missing(load, flow)) / load, np.inf),
         least_flow=np.where(finite, flow.min(axis=-1) / load, -np.inf),
         utilisation=np.where(finite, (flow / queue.rate).max(axis=-1), np.inf),
@@ -221,8 +224,8 @@ def rounding_price(limits: Limits, load: Array, flow: Array, price: float, row_p
     return np.asarray(np.abs(price) + (1 + 0.5 * row_prices.size) * (limits.size(flow) @ row_prices) / load)
 
 
-def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array, found: Certificate) -> Certificate:
-    """Return the certificate, in true delays, of the equilibrium of users who see the servers otherwise.
+def certify_seen(true: Queue, seen: Queue, base: Array, load: Array, flow: Array, lowest: Array, highest: Array) -> Certificates:
+    """Return the certificates, in true delays, of K equilibria of users who see the servers otherwise.
 
     Parameters
     ----------
@@ -230,21 +233,20 @@ def certify_seen(true: Queue, seen: Queue, base: Array, load: float, flow: Array
         n servers as they are.
     seen : Queue
         As the users see them: l' in the place of l, increasing with the flow too.
-    base : ndarray, shape (n,)
+    base : ndarray, shape (n,) or (K, n)
         What the servers carry before; the users see what comes on top of it.
-    load : float
+    load : ndarray, shape (K,)
         All of it.
-    flow : ndarray, shape (n,)
+    flow : ndarray, shape (K, n)
         All of it, at each server.
-    found : Certificate
-        Of the users' equilibrium.
+    lowest, highest : ndarray, shape (K,)
+        Bounds of what the users see at their equilibrium.
     """
-    at, row = np.array([load]), np.asarray(flow, dtype=float)[None]
     with np.errstate(all="ignore"):
-        ends = _ends(true, seen, base, load, found.lower_bound, found.upper_bound)
-        lower, upper = (np.zeros(1), np.full(1, np.inf)) if ends is None else delay_between(true, at, *ends)
-        proof = _certificates(true, at, row, "equilibrium", lower * (1 - SURE), upper * (1 + SURE)).row(0)
-    return replace(found, **{name: getattr(proof, name) for name in ("mean_delay", "lower_bound", "upper_bound", "gap")})
+        low, high, there = _ends(true, seen, base, load, lowest, highest)
+        lower, upper = delay_between(true, load, low, high)
+        lower, upper = np.where(there, lower * (1 - SURE), 0.0), np.where(there, upper * (1 + SURE), np.inf)
+        return _certificates(true, load, flow, "equilibrium", lower, upper)
 
 
 def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: Array | None = None) -> Array:
@@ -255,7 +257,8 @@ def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: Array | 
     x = clip(queue, flow)
     with np.errstate(all="ignore"):
         steep = multiplier(queue, load, x, goal) if goal == "optimum" else (queue.latency_slope(x) * x).max(axis=-1)
-        return np.asarray(8 * EPS * (steep if price is None else np.fmax(steep, price)) / mean_delay(queue, x))
+        worth, delay = 8 * EPS * (steep if price is None else np.fmax(steep, price)), mean_delay(queue, x)
+        return np.asarray(np.where(worth > 0, worth / delay, 0.0))
 
 
 def mean_delay(queue: Queue, flow: Array) -> Array:
@@ -379,65 +382,69 @@ def delay_between(queue: Queue, load: Array, low: Point, high: Point) -> tuple[A
     return _least(queue, load, c, (low, high)), np.where(np.isfinite(upper), upper, np.inf)
 
 
-def _ends(true: Queue, seen: Queue, base: Array, load: float, lowest: float, highest: float) -> tuple[Point, Point] | None:
-    """Points, shape (1, n), below and above where users bring what the base leaves of the load.
+def _ends(true: Queue, seen: Queue, base: Array, load: Array, lowest: Array, highest: Array) -> tuple[Point, Point, Mask]:
+    """Points, shape (K, n), below and above where users bring what the base leaves of the loads, and whether there are such.
 
-    The bounds of the price may be wrong by rounding, so they only say where to look: at either end the sum of the flows decides.
+    The bounds of the prices may be wrong by rounding, so they only say where to look: at either end the sum of the flows decides.
     """
+    whole, empty = load[:, None], true.spare_capacity(base)
 
-    def at(price: float, shift: float = 0.0) -> tuple[Point, Array]:
-        """Where the servers operate at a price and the slopes of their flows, or below (shift -1) and above all that rounding may have done.
+    def at(price: Array, shift: float = 0.0) -> tuple[Point, Array]:
+        """Where the servers operate at prices and the slopes of their flows, or below (shift -1) and above all that rounding may have done.
 
         The price is moved, not the flow: where a latency is flat, a rounding error of it is worth more flow than its slope says.
         """
-        excess = (price - seen.delay) - seen.service
+        excess = (price[:, None] - seen.delay) - seen.service
         point = seen.at_latency(np.maximum(excess, 0.0))
         if shift:
-            off = np.where(excess > 0, np.abs(seen.latency(point.flow, point.spare) - price), 0.0) + 2 * EPS * price
+            # a price above the latency that a server has at any load is no price of its own
+            follows = (excess > 0) & np.isfinite(point.flow)
+            latency = seen.latency(np.where(follows, point.flow, 0.0), point.spare)
+            off = np.where(follows, np.abs(latency - price[:, None]), 0.0) + 2 * EPS * price[:, None]
             excess = excess + 2 * shift * off
             point = seen.at_latency(np.maximum(excess, 0.0))
         used = excess > 0
-        flow = np.where(used, base + np.where(np.isinf(point.flow), 2 * load, point.flow), base)
-        spare = np.where(used, point.spare, true.spare_capacity(base))
+        flow = np.where(used, base + np.where(np.isinf(point.flow), 2 * whole, point.flow), base)
+        spare = np.where(used, point.spare, empty)
         error = np.where(used, shift * SURE * np.minimum(flow, spare), 0.0)
         return Point(flow + error, spare - error), np.where(used, point.slope, 0.0)
 
-    def lacking(point: Point) -> float:
-        return float(_lacking(true, np.array(load), point))
-
-    if not (math.isfinite(lowest) and math.isfinite(highest)):
-        return None
-    low, high, price = 0.5 * lowest, 2.0 * highest, 0.5 * (lowest + highest)
+    there: Mask = np.isfinite(lowest) & np.isfinite(highest)
+    low, high = 0.5 * lowest, 2.0 * highest
+    price, moves = np.where(there, 0.5 * (lowest + highest), 0.0), there
     for _ in range(ROUNDS):
         point, slope = at(price)
-        rest = lacking(point)
-        low, high = (price, high) if rest > 0 else (low, price)
-        enough = SURE * np.minimum(point.flow, point.spare).sum() + 2 * EPS * price * np.minimum(slope, load / price).sum()
-        if abs(rest) <= enough or high - low <= EPS * high:
+        rest = _lacking(true, load, point)
+        low, high = np.where(moves & (rest > 0), price, low), np.where(moves & ~(rest > 0), price, high)
+        steep = np.minimum(price[:, None] * slope, whole).sum(axis=-1)
+        enough = SURE * np.minimum(point.flow, point.spare).sum(axis=-1) + 2 * EPS * steep
+        moves = moves & ~((np.abs(rest) <= enough) | (high - low <= EPS * high))
+        if not moves.any():
             break
-        newton = price + rest / slope.sum() if slope.any() else math.inf
-        price = newton if low < newton < high else 0.5 * (low + high)
+        grows = slope.sum(axis=-1)
+        newton = price + np.divide(rest, grows, out=np.full_like(rest, np.inf), where=grows > 0)
+        price = np.where(moves, np.where((low < newton) & (newton < high), newton, 0.5 * (low + high)), price)
     ends = []
     for side in (-1.0, 1.0):
-        step = 8 * EPS * price
+        step, grows = np.maximum(8 * EPS * price, TINY), there  # a price may be 0
         for _ in range(ROUNDS):
-            if side * lacking(at(price + side * step, -side)[0]) <= 0:
+            grows = grows & ~(side * _lacking(true, load, at(price + side * step, -side)[0]) <= 0)
+            if not grows.any():
                 break
-            step *= WIDER
-        else:
-            return None
+            step = np.where(grows, WIDER * step, step)
+        there = there & ~grows
         ends.append(at(price + side * step, side)[0])
     below, above = ends
     # what one server carries is the load less what the others do
-    more, less = lacking(below), lacking(above)
+    more, less = (_lacking(true, load, end)[:, None] for end in ends)
     sure = SURE * np.minimum(above.flow, above.spare)
     below, above = (
         Point(np.maximum(below.flow, above.flow + less - sure), np.minimum(below.spare, above.spare - less + sure)),
         Point(np.minimum(above.flow, below.flow + more + sure), np.maximum(above.spare, below.spare - more - sure)),
     )
     # no server carries more than there is
-    rows = [Point(np.clip(x, base, load)[None], np.maximum(y, true.spare_capacity(load))[None]) for x, y in (below, above)]
-    return (rows[0], rows[1]) if np.all(rows[1].spare > 0) else None
+    below, above = (Point(np.clip(x, base, whole), np.maximum(y, true.spare_capacity(whole))) for x, y in (below, above))
+    return below, above, there & np.all(above.spare > 0, axis=-1)
 
 
 def _latency_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError
+from ....reference.errors import Array, LoadError
 from ....reference.parallel.limits import SLACK, cheapest
 from ...latency.base import Latency
 from .limits import Limit, LinearLimit, limits_of
@@ -81,7 +81,9 @@ def combine_limits(limits: Sequence[Limit], bank: Latency, load: float) -> Combi
     Raises
     ------
     InputError
-        On something that is not a limit, a limit that does not fit, or limits that no split keeps, with those that are in each other's way.
+        On something that is not a limit, or a limit that does not fit.
+    LoadError
+        On limits that no split of the load keeps, with those that are in each other's way.
     """
     linear = tuple(limit.linearise(bank, load).checked(len(bank)) for limit in limits_of(limits))
     least, most = _box(linear, bank)
@@ -120,19 +122,19 @@ def _box(linear: Sequence[LinearLimit], bank: Latency) -> tuple[Array, Array]:
 
 
 def _check_box(linear: Sequence[LinearLimit], bank: Latency, least: Array, most: Array, load: float) -> None:
-    """Raise InputError on bounds of servers that no split of the load keeps, naming those that are in each other's way."""
+    """Raise LoadError on bounds of servers that no split of the load keeps, naming those that are in each other's way."""
     boxes = [(own.name, *_bounds(own, len(bank))) for own in linear if own.box]
     torn = np.flatnonzero(least > most)
     if torn.size:
         i = int(torn[0])
         names = [name for name, low, high in boxes if low[i] >= least[i] > 0 or high[i] <= most[i]]
-        raise InputError("subject_to", names, f"ask for at least {least[i]:.6g} and at most {most[i]:.6g} jobs at server {i + 1}", REMEDY)
+        raise LoadError("subject_to", names, f"ask for at least {least[i]:.6g} and at most {most[i]:.6g} jobs at server {i + 1}", REMEDY)
     if least.sum() > load * (1 + SLACK):
         names = [name for name, low, _ in boxes if low.any()]
-        raise InputError("subject_to", names, f"ask for at least {least.sum():.6g} jobs in all where the load is {load:.6g}", REMEDY)
+        raise LoadError("subject_to", names, f"ask for at least {least.sum():.6g} jobs in all where the load is {load:.6g}", REMEDY)
     if most.sum() < load * (1 - SLACK):
         names = [name for name, _, high in boxes if np.any(high < bank.rate)]
-        raise InputError("subject_to", names, f"leave room for {most.sum():.6g} jobs where the load is {load:.6g}", REMEDY)
+        raise LoadError("subject_to", names, f"leave room for {most.sum():.6g} jobs where the load is {load:.6g}", REMEDY)
 
 
 def _over_somewhere(row: Array, bound: float, least: Array, most: Array, load: float) -> bool:
@@ -159,7 +161,8 @@ def _inside(bank: Latency, load: float, least: Array, most: Array, matrix: Array
     size = np.abs(matrix).max(axis=1)
     room = total(np.concatenate([bound[:, None], -matrix * base], axis=-1)) / (size * scale)
     # room t of the rows, and of servers that no bound but their rate keeps from full in parts of what an even split leaves them
-    full = np.flatnonzero(np.isfinite(bank.rate) & (most >= bank.rate))
+    fills = np.isfinite(bank.rate) & ((side < 0) | (bank.rate < scale / POSSIBLE))  # to others the load is next to nothing
+    full = np.flatnonzero(fills & (most >= bank.rate))
     even = bank.rate[full] * (left / whole if math.isfinite(left) else 1.0) / scale
     own = csr_array((np.full(full.size, side), (np.arange(full.size), full)), shape=(full.size, n))
     flows = vstack([csr_array(side * matrix / size[:, None]), own])
@@ -181,7 +184,7 @@ def _inside(bank: Latency, load: float, least: Array, most: Array, matrix: Array
     return np.clip(base + side * scale * found.x[:-1], least, most), True
 
 
-def _contradiction(linear: Sequence[LinearLimit], bank: Latency, load: float) -> InputError:
+def _contradiction(linear: Sequence[LinearLimit], bank: Latency, load: float) -> LoadError:
     """The error of limits that no split keeps: a few of them that are in each other's way, none of which can be missed."""
     left = list(linear)
     for own in linear:
@@ -197,7 +200,7 @@ def _contradiction(linear: Sequence[LinearLimit], bank: Latency, load: float) ->
         problem = f"leave the {own.name} no {worse} than {lowest:.6g} where it is to be {better} {bound[0] / unit:.6g}"
     else:
         problem = f"are kept together by no split of the load {load:.6g}"
-    return InputError("subject_to", names, problem, REMEDY if len(names) > 1 else "relax it or lower the load")
+    return LoadError("subject_to", names, problem, REMEDY if len(names) > 1 else "relax it or lower the load")
 
 
 def _possible(linear: Sequence[LinearLimit], bank: Latency, load: float) -> bool:
@@ -205,6 +208,6 @@ def _possible(linear: Sequence[LinearLimit], bank: Latency, load: float) -> bool
     least, most = _box(linear, bank)
     try:
         _check_box(linear, bank, least, most, load)
-    except InputError:
+    except LoadError:
         return False
     return _inside(bank, load, least, most, *_rows(linear, len(bank)))[1]

@@ -176,7 +176,9 @@ def tolls(system: ParallelServers, load: float, **how: Unpack[How]) -> Tolls:
     tolled, nobody = system.bank.farther(toll), np.zeros(len(system))
     view = type(system)(tolled, names=system.names, time_unit=system.time_unit)
     found = view.equilibrium(load, **for_goal("equilibrium", how))
-    proof = certify_seen(system.bank, tolled, nobody, best.load, found.flow, found.certificate)
+    seen, at = found.certificate, np.array([best.load])
+    bounds_seen = np.array([seen.lower_bound]), np.array([seen.upper_bound])
+    proof = certify_seen(system.bank, tolled, nobody, at, found.flow[None], *bounds_seen).row(0)
     # no split is better than the optimum
     certificate = bounds(proof.mean_delay, best.certificate.lower_bound, proof.upper_bound, SURE)
     slack = rounding(system.bank, np.array(best.load), found.flow, "equilibrium")

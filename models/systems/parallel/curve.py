@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ def curve(
     system : ParallelServers
         n servers.
     loads : array_like, shape (K,)
-        Total loads, each above 0 and below the total rate, in any order.
+        Total loads, 0 or more, in any order.
     which : {"optimum", "equilibrium"}, optional
         Both by default.
     refine : bool or float, default False
@@ -44,14 +44,16 @@ def curve(
         nowhere off by more than this part of the price of anarchy, or of a delay on a logarithmic axis; True for 0.002.
     **how
         As for `ParallelServers.optimum`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False;
-        where no solver returns anything, the row is NaN.
+        where no solver returns anything, the row is NaN. So it is at a load that is not below the total rate, or for which limits
+        leave no room, with the reason.
 
     Returns
     -------
     xarray.Dataset
         Dimensions ``load`` (K) and ``server`` (n). For each goal ``<goal>_delay``, ``<goal>_multiplier``, ``<goal>_gap``,
         ``<goal>_certified`` over load and ``<goal>_flow`` over both; with both goals ``price_of_anarchy`` and its bounds
-        ``price_of_anarchy_lower`` and ``price_of_anarchy_upper``. The coordinate ``utilisation`` is the load over the total rate; the
+        ``price_of_anarchy_lower`` and ``price_of_anarchy_upper``. The coordinate ``utilisation`` is the load over the total rate, and
+        ``reason`` the error of a load that has no answer. At a load of 0 the flows are 0 and the delays those of the nearest server. The
         thresholds are attributes, one number a server. Refined, it is in the order of the loads, and the coordinate ``added`` says
         which were not given; see `sojourn.models.core.refinement.refined`. What a variable is says its attribute ``role``; see
         `sojourn.models.core.curve`.
@@ -59,7 +61,7 @@ def curve(
     Raises
     ------
     LoadError, InputError
-        Before any solver starts.
+        Before any solver starts: on a load that is negative or not finite, and where none can be carried.
     CurveInterruptedError
         On Ctrl-C, with what was done.
 
@@ -88,13 +90,15 @@ def solved(
     goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(how)
-    points, starts = system.check_loads(loads), vars(system.thresholds())
+    points, starts = system.judged(loads)[0], vars(system.thresholds())
     each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
+    tasks: dict[str, Any] = {goal: system.task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals}
     data = driver.curve(
         system,
         points,
-        {goal: system.task(goal, float(points[0]), **each[goal]) for goal in goals},
+        tasks,
         variables or partial(variables_of, system),
+        room=getattr(tasks[goals[0]].question, "at", None),  # of limits, which are of the optimum alone
         refine=refine,
         kinks=lambda: np.concatenate([starts[goal] for goal in goals]),
         coords={"server": ("server", list(system.names))},

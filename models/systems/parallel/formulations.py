@@ -102,12 +102,13 @@ def build(
     members: npt.NDArray[np.intp] | None = None,
     points: Array | None = None,
     least: cp.Parameter | Array | None = None,
+    tangents: int = 0,
 ) -> Model:
-    """Write a formulation for servers in the user's unit, at a load; `points` are those of the tangents where there is no cone."""
+    """Write a formulation for servers in the user's unit, at a load; where there is no cone, with tangents at `points`, or some number."""
     chosen = np.arange(len(bank), dtype=np.intp) if members is None else members
     scaled = bank.in_unit(unit) if points is None else bank.in_unit(unit).touching(points * unit)
     flow, total = cp.Variable(len(bank), name="flow", nonneg=True), cp.Parameter(nonneg=True, name="load")
-    with as_written():  # in the problem's unit, which is that of all its solvers
+    with as_written(tangents):  # in the problem's unit, which is that of all its solvers
         objective, constraints = formulation.write(scaled, flow)
     bounds = [] if least is None else [flow >= least]
     problem = cp.Problem(objective, [cp.sum(flow) == total, *bounds, *constraints])

@@ -46,7 +46,7 @@ def players_curve(
     ----------
     system : ParallelServers
     loads : array_like, shape (K,)
-        Each above 0 and below the total rate.
+        As for `ParallelServers.curve`.
     players : sequence of float, default 1, 2, 4, 16, inf
     refine : bool or float, default False
         Whether to add loads for a picture: those at which the optimum, or a number of players, starts a server, and others until a straight
@@ -70,10 +70,10 @@ def players_curve(
     """
     no_limits(how)
     system = instance("system", system, ParallelServers, *NOT_ONE)
-    counts, points = [check_players(k) for k in listed("players", players)], system.check_loads(loads)
-    first, of_users = float(points[0]), for_goal("equilibrium", how)
-    best = system.task("optimum", first, **for_goal("optimum", how))
-    tasks = {f"equilibrium {i}": system.task("equilibrium", first, k, **of_users) for i, k in enumerate(counts)}
+    counts, points = [check_players(k) for k in listed("players", players)], system.judged(loads)[0]
+    some, of_users = float(points[0] or points.max()), for_goal("equilibrium", how)
+    best = system.task("optimum", some, **for_goal("optimum", how))
+    tasks = {f"equilibrium {i}": system.task("equilibrium", some, k, **of_users) for i, k in enumerate(counts)}
 
     def starts() -> Array:
         seen = [seen_by_players(system.bank, k) if math.isfinite(k) else system.bank for k in counts]
@@ -144,8 +144,9 @@ def control_curve(
 
     def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
         dims, each = ("fraction", "strategy"), Delays.beside(list(rows.values()))
+        ratio = each.mean_delay / best.mean_delay if best.mean_delay > 0 else np.ones_like(each.mean_delay)
         return answers(each, system.time_unit, dims=dims) | {
-            "ratio": variable(each.mean_delay / best.mean_delay, "mean delay over the optimum's", "ratio", dims),
+            "ratio": variable(ratio, "mean delay over the optimum's", "ratio", dims),
             "optimum_delay": variable(best.mean_delay, "mean delay at the optimum", "delay", (), system.time_unit),
         }
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array
 from ...core.question import Points, Returned
+from ...core.recall import Column
 from ...core.solution import Provenance
 from .certificate import certify_within, rounding, rounding_price
 from .combined_limits import CombinedLimits, combine_limits
@@ -21,6 +22,7 @@ from .questions import MANY, RESIDUE, Split, Splits
 from .solution import Solution
 
 MOST = 4096  # loads whose limits are kept
+FAINT = 1e-18  # part of the slowest rate that stands for a load of 0: there a delay is that of an empty server to the last digit
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +50,17 @@ class WithinLimits(Split):
     known: dict[float, CombinedLimits] = field(default_factory=dict)
 
     def at(self, load: float) -> CombinedLimits:
-        """Return the limits at a load, as one."""
+        """Return the limits at a load, as one; at a load of 0 those of one next to it."""
+        load = load or self._faint
         if load not in self.known:
             if len(self.known) >= MOST:
                 self.known.clear()
             self.known[load] = combine_limits(self.limits, self.bank, load)
         return self.known[load]
+
+    @property
+    def _faint(self) -> float:
+        return FAINT * float(self.bank.rate.min(initial=1 / self.unit))
 
     def _limited(self, load: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Servers with a least flow, and those with a largest one below what they could carry in any case."""
@@ -103,11 +110,25 @@ class WithinLimits(Split):
 
     def finish(self, program: Model, returned: Returned, points: Points) -> LimitedSplits:
         """Polish within the limits; certify."""
-        flow, out = self._flow(program, returned), self.nothing(len(points[0]))
         # the total delay has no unit: only the rows are in the problem's
         duals = None if program.rows is None else np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * self.unit
+        return self._within(points[0], self._flow(program, returned), duals)
+
+    def idle(self, points: Points) -> LimitedSplits:
+        """The best shares of a load next to 0, polished from any that the limits allow."""
+        loads, inside = np.full(len(points[0]), self._faint), self.at(0.0).inside
+        found = replace(self, polish=True)._within(loads, np.tile(inside, (len(loads), 1)))
+        return replace(found, flow=np.zeros(found.flow.shape))
+
+    def recall(self, points: Points, column: Column) -> LimitedSplits:
+        """Certify flows as they are, with the prices that Newton steps from there say."""
+        return replace(self, polish=False)._within(points[0], column(f"{self.goal}_flow", len(self.bank)))
+
+    def _within(self, loads: Array, flow: Array, duals: Array | None = None) -> LimitedSplits:
+        """The answers that flows, shape (K, n), and multipliers of the rows lead to."""
+        out = self.nothing(len(loads))
         for k in np.flatnonzero(np.isfinite(flow).all(axis=1)).tolist():
-            load, limits = float(points[0][k]), self.at(float(points[0][k]))
+            load, limits = float(loads[k]), self.at(float(loads[k]))
             given = np.zeros(limits.bound.size) if duals is None else duals[k]
             polished, c, z, steps = polish_within(self.bank, load, flow[k], limits, given)
             x = polished if self.polish else flow[k]

@@ -18,13 +18,14 @@ from ....reference.errors import (
     LARGEST,
     Array,
     InputError,
+    check_parts,
     each_or_all,
     entries,
     first_bad,
     flag,
     instance,
     numbers,
-    one_number,
+    one_part,
     text,
     within,
 )
@@ -158,7 +159,7 @@ class MinShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = _each(self.share, "MinShare.share", len(bank), 0.0, 1.0)
+        share = each_or_all("MinShare.share", check_parts("MinShare.share", self.share, "the load"), len(bank))
         return LinearLimit(-1.0, -share * load, "least share", -load, share)
 
 
@@ -176,7 +177,7 @@ class MaxShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = _each(self.share, "MaxShare.share", len(bank), 0.0, 1.0)
+        share = each_or_all("MaxShare.share", check_parts("MaxShare.share", self.share, "the load"), len(bank))
         return LinearLimit(1.0, share * load, "largest share", load, share)
 
 
@@ -202,7 +203,8 @@ class MaxUtilisation(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        part = _each(self.utilisation, "MaxUtilisation.utilisation", len(bank), 0.0, 1.0)
+        field = "MaxUtilisation.utilisation"
+        part = each_or_all(field, check_parts(field, self.utilisation, "what fills a server"), len(bank))
         full = bank.full_load
         finite = np.isfinite(full)
         unfilled = np.flatnonzero(np.isnan(full) if finite.any() else ~finite)
@@ -210,7 +212,7 @@ class MaxUtilisation(Limit):
             which = ", ".join(f"servers[{i}]" for i in unfilled[:5]) + ", ..." * (unfilled.size > 5)
             problem = f"is a part of nothing at {which}: no load fills the server"
             remedy = "limit shares with MaxShare, or give samples and a capacity: Measured(..., capacity=)"
-            raise InputError("MaxUtilisation.utilisation", self.utilisation, problem, remedy)
+            raise InputError(field, self.utilisation, problem, remedy)
         most = np.where(finite, part * np.where(finite, full, 1.0), np.inf)
         return LinearLimit(1.0, most, self._name(bank), np.where(finite, full, 0.0), part)
 
@@ -242,14 +244,12 @@ class ServerPercentile(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        p = one_number("ServerPercentile.p", self.p)
-        if not 0 < p < 1:
-            raise InputError("ServerPercentile.p", self.p, "is not between 0 and 1", "give a part of the jobs, such as 0.99")
+        p = one_part("ServerPercentile.p", self.p, "the jobs", ends=False)
         self._check_family(bank)
-        within = _each(self.within, "ServerPercentile.within", len(bank), 0.0, math.inf)
-        first_bad(
-            "ServerPercentile.within", within, (within > 0) & np.isfinite(within), "is not a time above 0", "give it in the unit of the delays"
-        )
+        field = "ServerPercentile.within"
+        time = numbers(field, self.within)
+        first_bad(field, time, (time > 0) & np.isfinite(time), "is not a time above 0", "give it in the unit of the delays")
+        within = each_or_all(field, time, len(bank))
         left, need = within - bank.delay, -math.log1p(-p)
         able = left * bank.rate > need
         safe = np.where(able, left, 1.0)
@@ -287,11 +287,11 @@ class Budget(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        price = _each(self.price, "Budget.price", len(bank), 0.0, math.inf)
-        first_bad("Budget.price", price, np.isfinite(price), "is not finite", "give money per job")
+        price = numbers("Budget.price", self.price)
+        first_bad("Budget.price", price, (price >= 0) & np.isfinite(price), "is not a price", "give money per job, 0 or more")
         remedy = "give money per unit of time, 0 or more"
         money = within("Budget.at_most", self.at_most, 0, LARGEST, "is not an amount of money", remedy)
-        return LinearLimit(price, money, "budget")
+        return LinearLimit(each_or_all("Budget.price", price, len(bank)), money, "budget")
 
 
 @dataclass(frozen=True)
@@ -318,7 +318,7 @@ class GroupShare(Limit):
             raise InputError("GroupShare.servers", self.servers, "is not a list of servers", "give indices such as [0, 2]")
         fits = (chosen >= 0) & (chosen < n) & (chosen == np.floor(chosen))
         first_bad("GroupShare.servers", chosen, fits, "is not a server", f"give an index from 0 to {n - 1}")
-        share = within("GroupShare.at_most", self.at_most, 0, 1, "is not from 0 to 1", "give a number in that range")
+        share = one_part("GroupShare.at_most", self.at_most, "the load")
         return LinearLimit(np.isin(np.arange(n), chosen) * 1.0, share * load, self.name, load, share)
 
 
@@ -342,13 +342,6 @@ def no_limits(how: Mapping[str, Any], why: tuple[str, str] = SELFISH) -> None:
     """Raise InputError on limits of what has none, by default since users take part in it."""
     if limits_of(how.get("subject_to")):
         raise InputError("subject_to", how["subject_to"], *why)
-
-
-def _each(value: Any, field: str, n: int, low: float, high: float) -> Array:
-    """Return one number a server, each from `low` to `high`."""
-    given = numbers(field, value)
-    first_bad(field, given, (given >= low) & (given <= high), f"is not from {low:g} to {high:g}", "give a number in that range")
-    return each_or_all(field, given, n)
 
 
 REGISTRY: Registry[type[Limit]] = Registry(

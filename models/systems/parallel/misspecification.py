@@ -11,6 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, InputError, instance
+from ....reference.parallel import optimum_equilibrium as exact
 from ...core.curve import ANARCHY, Variable, variable
 from .curve import solved, variables_of
 from .questions import Splits
@@ -57,8 +58,15 @@ def misjudged(
             "let the two differ in delays or variability alone",
         )
 
+    def share(goal: str, loads: Array, flow: Array) -> Array:
+        """Shares of the servers; at a load of 0 their limits."""
+        shares = flow / np.where(loads > 0, loads, 1.0)[:, None]
+        if not loads.all():
+            shares[loads == 0] = getattr(exact, goal)(believed.bank, 0.0).share
+        return shares
+
     def paid(loads: Array, rows: Mapping[str, Splits]) -> dict[str, Variable]:
-        delays = {goal: (table.flow * true.bank.latency(table.flow)).sum(axis=-1) / loads for goal, table in rows.items()}
+        delays = {goal: (share(goal, loads, table.flow) * true.bank.latency(table.flow)).sum(axis=-1) for goal, table in rows.items()}
         found = variables_of(believed, loads, {goal: replace(table, mean_delay=delays[goal]) for goal, table in rows.items()})
         for name in ANARCHY:  # of the believed delays
             del found[name]

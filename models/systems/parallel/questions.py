@@ -6,17 +6,19 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
+from ....reference.parallel.control import Led
 from ....reference.queues import Queue
 from ...core.errors import FormulationError
 from ...core.options import How
 from ...core.question import Answers, Points, Question, Returned
+from ...core.recall import Column
 from ...core.solution import Provenance
 from ...core.wanted import Wanted
 from ...latency.base import Latency
@@ -31,6 +33,7 @@ from .solution import Solution
 from .splits import clip
 
 TANGENT_GAP = 1e-6  # gap at which tangents are enough, whatever wider one is asked for
+ROUGH = 30  # tangents a server of a program that Newton steps start from
 PATIENCE = 6  # rounds of tangents without half the gap after which a solver's own error is all that is left
 MANY = 1000  # bounds above which a program that has them as parameters takes longer to compile than one a load does
 RESIDUE = 1e-7  # part of the load up to which a flow in a solver's own answer counts as none
@@ -86,6 +89,8 @@ class Split(Question[Model, Splits, Solution]):
     polish : bool
     kinds : dict
         Cones of the formulations that were looked at before.
+    tangents : int
+        How many a server has in the place of a cone, in a program for all loads; 0 where each load has a program that is refined.
     """
 
     bank: Latency
@@ -95,6 +100,7 @@ class Split(Question[Model, Splits, Solution]):
     wanted: Wanted
     polish: bool = True
     kinds: dict[str, frozenset[str]] = field(default_factory=dict)
+    tangents: int = 0
 
     options = How
 
@@ -118,13 +124,21 @@ class Split(Question[Model, Splits, Solution]):
         """Number of servers."""
         return len(self.bank)
 
+    @property
+    def rough(self) -> Self:
+        """By few tangents for all loads; many servers have too many of them."""
+        return replace(self, tangents=ROUGH) if len(self.bank) <= MANY else self
+
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
         """See `Question.formulations`."""
         return formulations(self.bank, self.goal, chosen, self.kinds)
 
     def pattern(self, form: str, points: Points) -> Hashable:
-        """One program serves all loads, but for tangents and for prefixes of the servers."""
-        return None if form != "minmax" and FORMULATIONS[form].exact(self.bank) else ...
+        """One program serves all loads, but for tangents that are refined and for prefixes of the servers."""
+        return None if form != "minmax" and self._serves_all(form) else ...
+
+    def _serves_all(self, form: str) -> bool:
+        return self.tangents > 0 or FORMULATIONS[form].exact(self.bank)
 
     def write(self, form: str, points: Points) -> Model:
         """Write the program: exact, by tangents, or for a first prefix of the servers."""
@@ -132,8 +146,8 @@ class Split(Question[Model, Splits, Solution]):
         write = partial(build, FORMULATIONS[form], self.bank, load, self.unit)
         if form == "minmax":
             return _prefix(self.bank, load, self.unit, Bisection(self.bank, load))
-        if FORMULATIONS[form].exact(self.bank):
-            return write()
+        if self._serves_all(form):
+            return write(tangents=self.tangents)
         return _touching(write, first_points(self.bank, load), math.inf, 0)
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
@@ -143,6 +157,10 @@ class Split(Question[Model, Splits, Solution]):
     def finish(self, program: Model, returned: Returned, points: Points) -> Splits:
         """Polish and certify; see `finish.finish`."""
         return self._judged(points[0], self._flow(program, returned))
+
+    def recall(self, points: Points, column: Column) -> Splits:
+        """Certify flows as they are."""
+        return replace(self, polish=False)._judged(points[0], column(f"{self.goal}_flow", len(self.bank)))
 
     def _flow(self, program: Model, returned: Returned) -> Array:
         flow = returned.value(program.variable) / self.unit
@@ -166,6 +184,14 @@ class Split(Question[Model, Splits, Solution]):
     def nothing(self, count: int) -> Splits:
         """See `Question.nothing`."""
         return Splits.nothing(count, flow=(len(self.bank),))
+
+    def idle(self, points: Points) -> Splits:
+        """All jobs at the nearest server, where none meets another: its delay and its price are those of an empty server."""
+        out = self.nothing(len(points[0]))
+        delays = dict.fromkeys(("mean_delay", "lower_bound", "upper_bound", "multiplier"), self.bank.idle_latency.min())
+        for name, value in {**delays, "flow": 0.0, "gap": 0.0, "certified": True}.items():
+            getattr(out, name)[:] = value
+        return out
 
     def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
         """See `Question.solution`."""
@@ -203,8 +229,7 @@ class Players(Split):
 
     def _judged(self, load: Array, flow: Array) -> Splits:
         seen = super()._judged(load, flow)
-        base = np.zeros(flow.shape)
-        return _truly(self.true, [self.bank] * len(flow), base, load, seen, self.wanted)
+        return _truly(self.true, self.bank, np.zeros(len(self.bank)), load, seen, self.wanted)
 
     def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
         """See `Question.solution`."""
@@ -231,8 +256,8 @@ class Followers(Split):
         few = len(self.bank) <= MANY
         least = cp.Parameter(len(self.bank), nonneg=True, name="least") if few else base * self.unit
         write = partial(build, FORMULATIONS[form], self.bank, load, self.unit, least=least)
-        if FORMULATIONS[form].exact(self.bank):
-            return write()
+        if self._serves_all(form):
+            return write(tangents=self.tangents)
         return _touching(write, first_points(self.bank, load), math.inf, 0)
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
@@ -247,10 +272,9 @@ class Followers(Split):
         load, base = points
         flow = self._flow(program, returned)
         own = flow if program.least is None else np.maximum(flow - base, 0.0)
-        banks = [seen_by_followers(self.bank, b) for b in base]
         rest = _rest(points)
-        rows = [replace(self, bank=bank)._judged(rest[k : k + 1], own[k : k + 1]) for k, bank in enumerate(banks)]
-        return _truly(self.bank, banks, base, load, Splits.joined(rows), self.wanted)
+        rows = [replace(self, bank=seen_by_followers(self.bank, b))._judged(rest[k : k + 1], own[k : k + 1]) for k, b in enumerate(base)]
+        return _truly(self.bank, Led(self.bank, base), base, load, Splits.joined(rows), self.wanted)
 
     def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
         """See `Question.solution`."""
@@ -264,16 +288,15 @@ def _rest(points: Points) -> Array:
     return np.array([-math.fsum([*base, -load]) for load, base in zip(*points, strict=True)])
 
 
-def _truly(true: Latency, seen: Sequence[Queue], base: Array, load: Array, found: Splits, wanted: Wanted) -> Splits:
+def _truly(true: Latency, seen: Queue, base: Array, load: Array, found: Splits, wanted: Wanted) -> Splits:
     """Answers of users who see servers otherwise, with certificates in true delays."""
-    flow = base + found.flow
+    flow, there = base + found.flow, found.there
     out = replace(found, flow=flow)
-    for k in np.flatnonzero(found.there).tolist():
-        proof = certify_seen(true, seen[k], base[k], float(load[k]), flow[k], found.only(slice(k, k + 1)).certificate)
-        for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
-            getattr(out, name)[k] = getattr(proof, name)
-    met = wanted.met(out.gap, rounding(true, load, np.where(found.there[:, None], flow, 0.0), "equilibrium"))
-    return replace(out, certified=met & found.there)
+    proof = certify_seen(true, seen, base, load, flow, found.lower_bound, found.upper_bound)
+    for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
+        getattr(out, name)[there] = getattr(proof, name)[there]
+    met = wanted.met(out.gap, rounding(true, load, np.where(there[:, None], flow, 0.0), "equilibrium"))
+    return replace(out, certified=met & there)
 
 
 def _as_it_is(answer: Solution, true: Latency, players: float) -> Solution:

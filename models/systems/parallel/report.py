@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, flat, picture
 from ...frontend.scenario import Scenario
+from ...frontend.tables import ruled, table
 from .evaluation import Evaluation
 from .prices import GOALS
 from .rows import Rows
@@ -74,10 +75,8 @@ def _given(scenario: Written, load: float, text: str) -> Evaluation:
 def _shown_given(scenario: Written, given: Evaluation) -> Iterator[str | Table]:
     """The split in use, beside the table of the others."""
     unit, columns = scenario.delay_unit, (given.share, given.latency, given.utilisation)
-    table = rows_table(scenario, ("share", f"latency ({unit})", "busy"), columns, (".4f", ".6g", ".1%"), title="split given")
-    table.add_section()
-    table.add_row("[bold]mean delay", "", f"[bold]{given.mean_delay:.6g}", "")
-    yield table
+    means = ("", f"{given.mean_delay:.6g}", "")
+    yield rows_table(scenario, ("share", f"latency ({unit})", "busy"), columns, (".4f", ".6g", ".1%"), means, title="split given")
     for name in given.overloaded:
         yield f"[bold]unstable[/]: {escape(name)} gets its rate or more, and its queue grows without bound"
     if given.stable:
@@ -130,15 +129,18 @@ def starts(scenario: Written) -> dict[str, Array]:
     return {goal: getattr(thresholds, goal)[scenario.rows.first] for goal in GOALS}
 
 
-def rows_table(scenario: Written, headings: Iterable[str], columns: Iterable[Array], forms: Iterable[str], **how: Any) -> Table:
-    """Return a table with a row for each row of servers, its numbers in these forms; in a narrow terminal names give way, never numbers."""
-    table = Table(**how)
-    table.add_column("server", overflow="fold", min_width=6)
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, *row in zip(scenario.rows.names, *columns, strict=True):
-        table.add_row(escape(name), *(f"{value:{form}}" for value, form in zip(row, forms, strict=True)))
-    return table
+def rows_table(
+    scenario: Written,
+    headings: Iterable[str],
+    columns: Iterable[Array],
+    forms: Sequence[str],
+    means: Iterable[str] = (),
+    **how: Any,
+) -> Table:
+    """Return a table with a row for each row of servers, its numbers in these forms, and mean delays below."""
+    numbers = zip(scenario.rows.names, *columns, strict=True)
+    rows = [(escape(name), *map(format, row, forms)) for name, *row in numbers]
+    return table(("server", *headings), [*rows, *ruled("mean delay", means)], text=("server",), **how)
 
 
 def _shown(
@@ -155,10 +157,9 @@ def _shown(
     headings = [f"{goal}\n{what}" for what in ("share", f"latency\n({unit})", "starts\nat") for goal in SHORT]
     columns = [*(s.share for s in found), *(s.latency for s in found), *starts(scenario).values()]
     forms = (".4f", ".4f", ".6g", ".6g", ".5g", ".5g")
-    table = rows_table(scenario, headings, columns, forms, caption=f"starts at: the load, in {jobs}, from which a server is used")
-    table.add_section()
-    table.add_row("[bold]mean delay", "", "", *(f"[bold]{s.mean_delay:.6g}" for s in found), "", "")
-    yield table
+    means = ("", "", *(f"{s.mean_delay:.6g}" for s in found), "", "")
+    caption = f"starts at: the load, in {jobs}, from which a server is used"
+    yield rows_table(scenario, headings, columns, forms, means, caption=caption)
     if not scenario.rows.single:
         yield _flows(scenario, answers)
     for caveat in dict.fromkeys(c for s in found for c in s.caveats):
@@ -170,12 +171,8 @@ def _shown(
         yield f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)"
     yield from scenario.remarks
     if variants:
-        other = Table(title="variants")
-        for heading in ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"):
-            other.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=heading != "variant")
-        for v in variants:
-            other.add_row(escape(v["title"]), f"{v['optimum']:.6g}", f"{v['equilibrium']:.6g}", f"{v['ratio']:.6f}")
-        yield other
+        rows = [(escape(v["title"]), f"{v['optimum']:.6g}", f"{v['equilibrium']:.6g}", f"{v['ratio']:.6f}") for v in variants]
+        yield table(("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"), rows, text=("variant",), title="variants")
     if given is not None:
         yield from _shown_given(scenario, given)
 
@@ -188,7 +185,7 @@ def _flows(scenario: Written, answers: dict[str, Solution]) -> Table:
     return rows_table(scenario, headings, flows, (".6g",) * len(flows), caption=caption)
 
 
-def _files(scenario: Written, solver: str | None) -> Iterator[File]:
+def _files(scenario: Written, solver: str | None) -> Iterator[list[File]]:
     from .misspecification import misjudged
     from .plots import plot_curve
 
@@ -197,19 +194,21 @@ def _files(scenario: Written, solver: str | None) -> Iterator[File]:
     rows: Rows = scenario.rows
     single = [f"{goal}_total_flow[{name}]" for goal in GOALS for name, n in zip(rows.names, rows.replicas, strict=True) if n == 1]
     curves: dict[str, xr.Dataset] = {}
-    stopped = None
-    for name, solve in asked.items():
-        data, stopped = as_far_as_it_got(partial(solve, refine=True, solver=solver))
-        if stopped is None or not curves:
-            curves[name] = rows.dataset(scenario.units.present(data))
-            yield from data_files(name, curves[name], flat(curves[name]).drop(columns=single, errors="ignore"))
-        if stopped is not None:
-            break
-    data = curves.pop("curve")
-    if data.sizes["load"]:
-        yield picture("curve", partial(plot_curve, data, scenario.title, curves))
+    stopped: KeyboardInterrupt | None = None
+    try:
+        for name, solve in asked.items():
+            data, stopped = as_far_as_it_got(partial(solve, refine=True, solver=solver))
+            if stopped is None or not curves:
+                curves[name] = rows.dataset(scenario.units.present(data))
+                yield data_files(name, curves[name], flat(curves[name]).drop(columns=single, errors="ignore"))
+            if stopped is not None:
+                break
+    except KeyboardInterrupt as stop:
+        stopped = stop
+    if "curve" in curves and (data := curves.pop("curve")).sizes["load"]:
+        yield [picture("curve", partial(plot_curve, data, scenario.title, curves))]
     if (fits := _fits(scenario)) is not None:
-        yield picture("measured", lambda: fits)
+        yield [picture("measured", lambda: fits)]
     if stopped is not None:
         raise stopped
 
@@ -226,13 +225,15 @@ def _fits(scenario: Written) -> Figure | None:
 def _to_every_start(scenario: Written, system: ParallelServers) -> Array:
     """Loads of the scenario and, where the equilibrium starts a server beyond them, one on the other side: peaks are there."""
     starts = system.thresholds().equilibrium
-    traces = 1e-6 * scenario.loads.min()  # servers that start together do so up to rounding
+    traces = 1e-6 * scenario.loads[scenario.loads > 0].min(initial=math.inf)  # servers that start together do so up to rounding
     return reaching(scenario.loads, starts[(starts > traces) & (starts < system.total_rate)], system.total_rate)
 
 
 def reaching(loads: Array, points: Array, total: float) -> Array:
-    """Loads in order and, where some of the points lie before or after all of them, a load beyond the farthest point."""
-    inside = np.unique(loads)
-    before = [points.min() / 2] if points.size and points.min() <= inside[0] else []
-    after = [(points.max() + total) / 2] if points.size and points.max() >= inside[-1] and math.isfinite(total) else []
-    return np.concatenate([before, inside, after])
+    """Loads in order and, where some of the points lie before or after all that are carried, a load beyond the farthest point."""
+    inside = np.unique(loads[loads < total])
+    if not (inside.size and points.size):
+        return np.unique(loads)
+    before = [points.min() / 2] if points.min() <= inside[0] else []
+    after = [(points.max() + total) / 2] if points.max() >= inside[-1] and math.isfinite(total) else []
+    return np.unique([*before, *loads, *after])

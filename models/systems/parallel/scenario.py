@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...frontend.fields import ScenarioError, known, number, table, text
+from ....reference.errors import shown
+from ...frontend.fields import Folder, ScenarioError, known, number, table, text
 from ...frontend.scenario import Described
 from ...frontend.units import Units
 from ...latency.base import parameters
@@ -45,13 +45,13 @@ class Variant:
     paid: ParallelServers
 
 
-def read(given: Mapping[str, Any], folder: Path, units: Units) -> Described:
+def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     """Return what a TOML file with `servers` describes; files that it names are relative to the folder."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         listed = servers(given.get("servers"), folder, units)
         system = _system(listed, units)
-    notes = tuple(dict.fromkeys(str(w.message) for w in caught))
+    notes = tuple(dict.fromkeys(shown(str(w.message)) for w in caught))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the same files
         variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
@@ -78,7 +78,7 @@ def _variant(name: str, given: object, listed: Sequence[Server], true: ParallelS
         changed = [_with(s, "delay", number(delay, f"{place}delay"), place) for s in changed]
     if "cv" in given:
         cv = number(given["cv"], f"{place}cv")
-        changed = [_with(replace(s, family="M/G/1") if s.family in SINGLE else s, "cv", cv, place) for s in changed]
+        changed = [_with(s._replace(family="M/G/1") if s.family in SINGLE else s, "cv", cv, place) for s in changed]
     believed = _system(changed, units)
     pay = given.get("pay", "own")
     if pay not in ("own", "true"):

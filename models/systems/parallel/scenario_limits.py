@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ....reference.errors import InputError
+from ....reference.errors import InputError, shown
 from ...frontend.fields import ScenarioError, known, number
 from ...frontend.units import Units
 from ...latency.base import parameters
@@ -60,12 +60,12 @@ def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> An
         if not isinstance(value, list) or not value:
             raise ScenarioError(place, value, "is not a list of servers", "give their names")
         for i, chosen in enumerate(value):
-            if not isinstance(chosen, str) or chosen not in rows:
+            if not isinstance(chosen, str) or shown(chosen) not in rows:
                 raise ScenarioError(f"{place}[{i}]", chosen, "is not the name of a server", f"use {', '.join(rows)}")
-        return np.concatenate([rows[chosen] for chosen in value]).tolist()
+        return np.concatenate([rows[shown(chosen)] for chosen in value]).tolist()
     if isinstance(value, list) and value and isinstance(value[0], list):
         return [_value(row, f"{place}[{j}]", name, listed) for j, row in enumerate(value)]
     if isinstance(value, list):
-        numbers = [number(v, f"{place}[{i}]", signed=True) for i, v in enumerate(value)]
-        return np.repeat(numbers, replicas).tolist() if len(numbers) == len(replicas) else numbers
-    return value if isinstance(value, str) else number(value, place, signed=True)
+        numbers = [v if isinstance(v, str) and v.endswith("%") else number(v, f"{place}[{i}]", signed=True) for i, v in enumerate(value)]
+        return [v for v, times in zip(numbers, replicas, strict=True) for _ in range(times)] if len(numbers) == len(replicas) else numbers
+    return shown(value) if isinstance(value, str) else number(value, place, signed=True)

@@ -5,28 +5,29 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ....reference.errors import InputError
-from ...frontend.fields import ScenarioError, known, number, text
+from ....reference.queues import DRAINED, NO_RATE
+from ...frontend.fields import Folder, ScenarioError, known, number, text
 from ...frontend.units import Units
 from ...latency import Latency
 from ...latency.base import parameters
-from ...latency.registry import family_named
+from ...latency.registry import families, family_named
 from .tables import check_columns, table_rows
 
+MOST = 1_000_000  # servers, with all replicas
 HINTS = {
     "rate": ("is missing", "give the service rate, or service_time"),
     "cv": ("{family} needs a coefficient of variation", "give cv, 0 or more"),
 }
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """One server as a file says it, in the units of the file.
 
     Attributes
@@ -53,10 +54,10 @@ class Server:
 
     def changed(self, **fields: Any) -> Server:
         """Return the same server with other numbers."""
-        return replace(self, fields={**self.fields, **fields})
+        return self._replace(fields={**self.fields, **fields})
 
 
-def servers(given: object, folder: Path, units: Units) -> list[Server]:
+def servers(given: object, folder: Folder, units: Units) -> list[Server]:
     """Return the servers of a file, with names of their own; paths are relative to the folder."""
     if isinstance(given, dict) and "file" in given:
         tables = table_rows(given, folder, units)
@@ -64,23 +65,36 @@ def servers(given: object, folder: Path, units: Units) -> list[Server]:
         tables = [(f"servers[{i}].", s) for i, s in enumerate(given)]
     else:
         remedy = 'add a [[servers]] table with a rate, or name a CSV file: [servers] with file = "servers.csv"'
+        if type(given) is int:
+            ways = f'replicas = {given}, each with a queue, or with family = "M/M/c" and servers = {given}, with one queue'
+            raise ScenarioError("servers", given, "is no table of a server", f"write [[servers]] with a rate and {ways}")
         raise ScenarioError("servers", given, "the system has no server", remedy)
     out = [_server(place, f"server {i + 1}", s, folder, units, top=True) for i, (place, s) in enumerate(tables)]
+    if (total := sum(server.replicas for server in out)) > MOST:
+        raise ScenarioError("servers", f"{total:,} of them", f"are more than {MOST:,} with all replicas", "give fewer")
+    names = [name for s in out for name in ((s.name,) if s.replicas == 1 else (s.name, *s.names))]
+    if len(set(names)) < len(names):
+        _refuse_two(out)
+    return out
+
+
+def _refuse_two(given: Sequence[Server]) -> None:
+    """Raise ScenarioError at the first name that another server has too."""
     taken: dict[str, str] = {}
-    for server in out:
+    for server in given:
         for name in dict.fromkeys((server.name, *server.names)):
             if name in taken:
                 problem = f"is the name of {taken[name]} too"
                 raise ScenarioError(f"{server.place}name", name, problem, "give every server its own name")
             taken[name] = server.place.rstrip(".: ")
-    return out
 
 
 def banks(given: Sequence[Server], units: Units) -> list[Latency]:
     """Return the servers in order, replicas side by side; neighbours of one family whose fields are plain numbers are one bank."""
     out, start = [], 0
+    plain = [all(type(v) is float for v in s.fields.values()) for s in given]
     for end in range(1, len(given) + 1):
-        if end < len(given) and _alike(given[start], given[end]):
+        if end < len(given) and plain[start] and plain[end] and _alike(given[start], given[end]):
             continue
         bank, replicas = _bank(given[start:end], units), [s.replicas for s in given[start:end]]
         out.append(bank if max(replicas) == 1 else bank.take(np.repeat(np.arange(len(bank)), replicas)))
@@ -88,40 +102,65 @@ def banks(given: Sequence[Server], units: Units) -> list[Latency]:
     return out
 
 
-def _server(place: str, default: str, given: object, folder: Path, units: Units, *, top: bool = False) -> Server:
+def _server(place: str, default: str, given: object, folder: Folder, units: Units, *, top: bool = False) -> Server:
     """One server; replicas are those of a whole server, not of one within another."""
     if not isinstance(given, dict):
         raise ScenarioError(place[:-1], given, "is not a table", "write it as [[servers]]")
     family = given.get("family", "M/G/1" if "cv" in given else "M/M/1")
     try:
-        fields = parameters(family_named(family))
+        kind = family_named(family)
     except InputError as error:
         raise ScenarioError(f"{place}family", family, error.problem, error.remedy) from None
+    fields, files, keys, required = _keys(kind, top)
     if family in ("M/M/1", "M/D/1") and "cv" in given:
         raise ScenarioError(f"{place}cv", given["cv"], f"{family} has its own", "leave out cv, or use family = 'M/G/1'")
-    files = family_named(family).files
-    more = [
-        key for key, there in (("service_time", "rate" in fields), ("replicas", top), ("columns", bool(files))) if there and key not in fields
-    ]
-    known(given, ("name", "family", *fields, *files, *more), place)
-    replicas = _replicas(given["replicas"], f"{place}replicas") if "replicas" in given and "replicas" in more else 1
-    said = {k: _value(v, f"{place}{k}", k, folder, units) for k, v in given.items() if k in fields or k in files}
-    if "service_time" in given and "service_time" in more:
+    if not given.keys() <= keys.keys():
+        _elsewhere(given, tuple(keys), place, family)
+        known(given, tuple(keys), place)
+    replicas = _replicas(given["replicas"], f"{place}replicas") if "replicas" in given and not keys["replicas"] else 1
+    said = {
+        k: folder.file(v, f"{place}{k}")
+        if k in files
+        else v
+        if type(v) is float and 0.0 < v < math.inf  # most are, and there may be many
+        else _value(v, f"{place}{k}", k, folder, units)
+        for k, v in given.items()
+        if keys[k]
+    }
+    if "service_time" in given and not keys["service_time"]:
         if "rate" in given:
             raise ScenarioError(
                 f"{place}service_time", given["service_time"], "stands beside rate, which it is another word for", "give one of them"
             )
         said["rate"] = _rate(given["service_time"], f"{place}service_time", units)
-    if not any(name in given for name in files):
+    if not required <= said.keys() and not any(name in given for name in files):
         _complete(place, family, fields, said)
-    if "columns" in given and "columns" in more:
+    if "columns" in given and not keys["columns"]:
         said["columns"] = _sample_columns(given, place, family, units)
     return Server(place, text(given, "name", place, default), family, said, replicas)
 
 
+def _elsewhere(given: Mapping[str, Any], keys: Sequence[str], place: str, family: str) -> None:
+    """Raise ScenarioError on a field of other families alone, which says of which."""
+    for key in given:
+        of = [] if key in (*keys, "name", "family") else [f'"{name}"' for name, other in families().items() if key in parameters(other)]
+        if of:
+            remedy = f"give family = {' or '.join(of)}" + f", or replicas = {given[key]} with a queue each" * (key == "servers")
+            raise ScenarioError(f"{place}{key}", given[key], f"is no field of {family}", remedy)
+
+
+@cache
+def _keys(kind: type[Latency], top: bool) -> tuple[Mapping[str, bool], tuple[str, ...], Mapping[str, bool], frozenset[str]]:
+    """Fields of a family, those that name files, all keys of its tables and whether each is one of these, and what is required."""
+    fields, files = parameters(kind), kind.files
+    own, more = dict.fromkeys((*fields, *files), True), (("service_time", "rate" in fields), ("replicas", top), ("columns", bool(files)))
+    keys = {"name": False, "family": False, **own, **{key: False for key, there in more if there and key not in fields}}
+    return fields, files, keys, frozenset(name for name, required in fields.items() if required)
+
+
 def _replicas(value: object, place: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 1_000_000 or value != int(value):
-        raise ScenarioError(place, value, "is not a number of servers", "give a whole number from 1 to 1000000")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MOST or value != int(value):
+        raise ScenarioError(place, value, "is not a number of servers", f"give a whole number from 1 to {MOST}{DRAINED}")
     return int(value)
 
 
@@ -149,20 +188,21 @@ def _complete(place: str, family: str, fields: Mapping[str, bool], given: Mappin
             raise ScenarioError(f"{place}{name}", None, problem.format(family=family), remedy)
 
 
-def _value(value: object, place: str, name: str, folder: Path, units: Units) -> Any:
-    """Number, list of numbers, path, or the server that a table says."""
+def _value(value: object, place: str, name: str, folder: Folder, units: Units) -> Any:
+    """Number, list of numbers, or the server that a table says."""
+    if name == "rate" and value == 0:
+        raise ScenarioError(place, value, NO_RATE, f"give a positive rate{DRAINED}")
     if name in ("rate", "delay", "cv"):
         return number(value, place, above=name == "rate")
     if isinstance(value, dict):
         return _server(f"{place}.", name, value, folder, units)
     if isinstance(value, list) and value:
         return [number(v, f"{place}[{i}]") for i, v in enumerate(value)]
-    return folder / value if isinstance(value, str) else number(value, place)
+    return number(value, place)
 
 
 def _alike(one: Server, other: Server) -> bool:
-    plain = all(isinstance(v, float) for s in (one, other) for v in s.fields.values())
-    return plain and one.family == other.family and one.fields.keys() == other.fields.keys()
+    return one.family == other.family and one.fields.keys() == other.fields.keys()
 
 
 def _bank(part: Sequence[Server], units: Units) -> Latency:
@@ -174,8 +214,9 @@ def _bank(part: Sequence[Server], units: Units) -> Latency:
     if not (declared or family.scaled is not Latency.scaled or units.delay_factor == 1):
         remedy = f"use units that fit, such as 1/s and s, or say in {family.__name__} which fields are rates and which are times"
         raise ScenarioError("units", "of a rate and of a delay", f"do not fit, and {part[0].family} does not say its fields'", remedy)
-    times = (family.times or ()) if declared else ()
-    rows = [{k: _converted(v, k in times, units) for k, v in s.fields.items()} for s in part]
+    times = (family.times or ()) if declared and units.delay_factor != 1 else ()
+    changed = [k for k, v in part[0].fields.items() if k in times or isinstance(v, Server)]
+    rows = [{**s.fields, **{k: _converted(s.fields[k], units) for k in changed}} for s in part]
     try:
         bank = family.of_fields(rows)
     except InputError as error:
@@ -184,11 +225,10 @@ def _bank(part: Sequence[Server], units: Units) -> Latency:
     return bank if declared or composed or units.delay_factor == 1 else bank.scaled(1.0, 1.0 / units.delay_factor)
 
 
-def _converted(value: Any, time: bool, units: Units) -> Any:
+def _converted(value: Any, units: Units) -> Any:
+    """A time, or more, or a server within another, in the unit of time of the rates."""
     if isinstance(value, Server):
         return _bank([value], units)
-    if not time:
-        return value
     return [units.from_delay(v) for v in value] if isinstance(value, list) else units.from_delay(value)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import LoadError, names_of, text
+from ....reference.errors import LoadError, names_of, one_number, text
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
 from ....reference.queues import check_players
@@ -66,11 +66,6 @@ class ParallelServers(System):
         self.bank = as_latency(servers)
         self.names = names_of("names", "server", names, len(self.bank))
         self.time_unit = text("time_unit", time_unit)
-        self._kinds: dict[str, dict[str, frozenset[str]]] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles hold: what was given, whatever has been solved since."""
-        return {**vars(self), "_kinds": {}}
 
     def __repr__(self) -> str:
         return f"ParallelServers({len(self.bank)} servers, total rate {self.total_rate:g})"
@@ -126,7 +121,8 @@ class ParallelServers(System):
         NotCertifiedError
             With the best `Solution` inside.
         """
-        return self.task("optimum", load, **how).one(self.check_load(load))
+        load = self.check_load(load)
+        return self.task("optimum", load, **how).one(load)
 
     def equilibrium(self, load: float, players: float = math.inf, **how: Unpack[How]) -> Solution:
         """Split that selfish users reach: used servers share a latency, no other is faster; eq. (13) of Mancuso et al.
@@ -142,7 +138,8 @@ class ParallelServers(System):
             Wardrop equilibrium. Between them it is the minimum of a weighted potential (``"beckmann"``; see
             `sojourn.reference.parallel.players`), and the multiplier is the price that a player sees.
         """
-        return self.task("equilibrium", load, players, **how).one(self.check_load(load))
+        load = self.check_load(load)
+        return self.task("equilibrium", load, players, **how).one(load)
 
     def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> PriceOfAnarchy:
         """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al.
@@ -314,14 +311,14 @@ class ParallelServers(System):
         """
         check_goal(goal)
         check_how("model", {"formulation": formulation})
-        name = next(iter(formulations(self.bank, goal, formulation, self._kinds.setdefault("", {}))))
+        name = next(iter(formulations(self.bank, goal, formulation, self._kept.setdefault("", {}))))
         return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit(load))
 
     def unit(self, load: float) -> float:
         """Unit of time that the solver works in, so that seconds and milliseconds are the same problem."""
-        load = self.check_load(load)
+        load = one_number("load", load)
         finite = self.bank.rate[np.isfinite(self.bank.rate)]
-        return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / load
+        return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / (load or 1.0)
 
     def check_load(self, load: float) -> float:
         """Return the load as a float.
@@ -345,6 +342,7 @@ class ParallelServers(System):
         ----------
         goal : {"optimum", "equilibrium"}
         load : float
+            Any of them, which need not be one that the servers carry.
         players : int or inf, default inf
             Of the equilibrium.
         **how
@@ -354,21 +352,19 @@ class ParallelServers(System):
 
     def _question(self, goal: Goal, load: float, players: float, how: How) -> Split:
         check_goal(goal)
-        load, players, limits = self.check_load(load), check_players(players), limits_of(how.get("subject_to"))
+        players, limits = check_players(players), limits_of(how.get("subject_to"))
         if goal == "equilibrium":
             no_limits(how)
         own = (self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True))
         if math.isfinite(players):
-            kinds = self._kinds.setdefault(f"{players:g} players", {})
+            kinds = self._kept.setdefault(f"{players:g} players", {})
             return Players(seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players)
         if limits:
-            question = WithinLimits(self.bank, *own, self._kinds.setdefault("", {}), limits=limits)
-            question.at(load)  # whether they can be kept is known before any solver starts
-            return question
-        return Split(self.bank, *own, self._kinds.setdefault("", {}))
+            return WithinLimits(self.bank, *own, self._kept.setdefault("", {}), limits=limits)
+        return Split(self.bank, *own, self._kept.setdefault("", {}))
 
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
         """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
         no_limits(how)
         own = (self.names, "equilibrium", self.unit(load), Wanted.of(how), how.get("polish", True))
-        return Task(Followers(self.bank, *own, self._kinds.setdefault("", {})), how)  # type: ignore[arg-type]
+        return Task(Followers(self.bank, *own, self._kept.setdefault("", {})), how)  # type: ignore[arg-type]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...frontend.fields import ScenarioError, known
+from ...core.reading import read_table
+from ...frontend.fields import Folder, ScenarioError, known
 from ...frontend.units import RATES, TIMES, Units
 from ...latency.base import parameters
 from ...latency.registry import family_named, names
@@ -24,16 +25,14 @@ UNIT = re.compile(rf"(?:^|[^A-Za-z0-9])({'|'.join([*TIMES, 'rps'])})\W*$")
 Row = dict[str, Any]
 
 
-def table_rows(given: Mapping[str, Any], folder: Path, units: Units) -> list[tuple[str, Row]]:
+def table_rows(given: Mapping[str, Any], folder: Folder, units: Units) -> list[tuple[str, Row]]:
     """Return the rows of the CSV file that a table `servers` names, each with the place that messages give it.
 
     An empty cell leaves its field out, with a warning where the family of that server takes the field.
     """
     known(given, ("file", "columns"), "servers.")
-    if not isinstance(given["file"], str):
-        raise ScenarioError("servers.file", given["file"], "is not the name of a file", 'write it as file = "servers.csv"')
-    path = folder / given["file"]
-    header, lines = _read(path)
+    path = folder.file(given["file"], "servers.file")
+    header, lines = _read(path, given.get("columns"))
     families = _families(header, lines, given)
     fields, files = dict.fromkeys(OWN), set[str]()
     times, rates = {"service_time", "delay"}, {"rate"}
@@ -85,21 +84,18 @@ def check_columns(
     return {field: column.strip() for field, column in named.items()}
 
 
-def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header and lines of a file, each line with its number; blank lines are passed over."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file)
-            rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
-    except (OSError, ValueError, csv.Error) as error:
-        raise ScenarioError("servers.file", path.name, f"cannot be read: {error}", "give a CSV file with a header line") from None
-    if len(rows) < 2:
-        raise ScenarioError("servers.file", path.name, "has no row of a server", "give a header line, then one line a server")
-    header = [cell.strip() for cell in rows[0][1]]
-    for column in header:
-        if header.count(column) > 1:
-            raise ScenarioError(f"{path}, row {rows[0][0]}", column, "names two columns", "give every column its own name")
-    return header, rows[1:]
+def _read(path: Path, named: object) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header and lines of a file, each line with its number."""
+    usual = (*OWN, *parameters(family_named("M/G/1")))
+    others = [column for column in named.values() if isinstance(column, str)] if isinstance(named, dict) else ()
+    remedy = "give a CSV file with a header line, then one line a server"
+    header, lines = read_table(path, "servers.file", remedy, (*usual, *others), ScenarioError)
+    if not lines:
+        raise ScenarioError("servers.file", str(path), "has no row of a server", remedy)
+    for column, count in Counter(header).items():
+        if count > 1:
+            raise ScenarioError(f"{path}, row 1", column, "names two columns", "give every column its own name")
+    return header, lines
 
 
 def _families(header: Sequence[str], lines: Sequence[tuple[int, list[str]]], given: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ....reference.parallel import optimum_equilibrium as exact
+from ....reference.parallel.anarchy import ratio_of
 from ....reference.parallel.optimum_equilibrium import Split
 from ...core.progress import track
 from ...core.ratio import PriceOfAnarchy
@@ -50,7 +51,7 @@ def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
         "price of anarchy",
         load,
         poa,
-        float(true["equilibrium"].mean_delay / true["optimum"].mean_delay),
+        float(ratio_of(true["equilibrium"], true["optimum"])),
         poa.spread,
         "number",
     )

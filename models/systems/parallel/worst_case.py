@@ -22,6 +22,7 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.parallel.saturation import saturation
 from ....reference.parallel.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
+from ....reference.plain import as_raised
 from ...core.options import How, check_how
 from ...core.progress import Ticker
 from .certificate import rounding, supporting_lines
@@ -52,6 +53,8 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
     def __init__(self, found: WorstCase) -> None:
         super().__init__(f"stopped after {found.evaluations} loads, gap {found.gap:.1e}")
         self.found = found
+
+    __reduce__ = as_raised
 
 
 def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:

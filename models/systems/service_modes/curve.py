@@ -12,10 +12,11 @@ import xarray as xr
 
 from ....reference import service_modes as exact
 from ....reference.errors import Array, InputError, flag, instance, numbers, whole_number
-from ....reference.service_modes.stability import check_assignment
+from ....reference.service_modes.stability import as_assignment, check_assignment
 from ...core import curve as driver
 from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
 from ...core.errors import NotCertifiedError
+from ...core.recall import recalled
 from ...frontend.kinds import kind_named
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .questions import OperatingPoints
     from .system import MultiMode
 
+FAINT = 1e-18  # part of the largest load that stands for no load: to the last digit the delays are the same
 NEAR = 1e-6  # how far beside the breakaway a curve is solved: there the two p are equally good
 
 
@@ -37,7 +39,7 @@ def curve(
     system : MultiMode
         S stages, two modes.
     loads : array_like, shape (K,)
-        Each above 0 and below the largest load, in any order.
+        0 or more, in any order.
     refine : bool or float, default False
         Whether to add loads for a picture: on both sides of the breakaway, and others until a straight line between neighbours is nowhere
         off by more than this part of a delay on a logarithmic axis, or of 1 for p; True for 0.002.
@@ -45,7 +47,7 @@ def curve(
         Whether to search for the breakaway and mark it: some 60 semidefinite programs more. Refinement does so too, for it needs to know.
     **how
         As for `MultiMode.assignment`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False;
-        where no solver returns anything, the row is NaN.
+        where no solver returns anything, the row is NaN. So it is at a load that the stages cannot carry, with the reason.
 
     Returns
     -------
@@ -54,13 +56,14 @@ def curve(
         and ``single_mode_delay``, with all jobs in one mode, over load and mode (infinite where that is not stable). Of a `DualMode` also
         ``tunable_delay``, the bound of Proposition 1. Attributes: ``max_load``, ``capacity`` (of both servers together), and where there are
         any ``touch_loads`` and, searched for, ``breakaway_load``, ``breakaway_from`` and ``breakaway_p``. The coordinate
-        ``utilisation`` is the load over the capacity. Refined, it is in the order of the loads, and the coordinate ``added`` says
-        which were not given.
+        ``utilisation`` is the load over the capacity, and ``reason`` the error of a load that has no answer. At a load of 0 there are
+        the limits as the load tends to 0: all jobs in the faster mode. Refined, it is in the order of the loads, and the coordinate
+        ``added`` says which were not given.
 
     Raises
     ------
     LoadError, InputError
-        Before any solver starts.
+        Before any solver starts: on a load that is negative or not finite, and where none can be carried.
     CurveInterruptedError
         On Ctrl-C, with what was done.
 
@@ -80,7 +83,7 @@ def curve(
 
     breakaway = flag("breakaway", breakaway)
     data = _solved(system, loads, system.assignment_sweep(**how), refine=refine, kinks=beside_breakaway)
-    if breakaway and not marks:
+    if breakaway and not marks and recalled() is None:
         try:
             marks = _marks(system)
         except KeyboardInterrupt:
@@ -99,7 +102,7 @@ def partition_curve(system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, *
     p : float or array_like, shape (M,) or (K, M)
         As in `MultiMode.partition`; with K rows, one a load.
     **how
-        As for `MultiMode.partition`; else as in `curve`.
+        As for `MultiMode.partition`; else as in `curve`. A load at which the assignment is not stable has no answer, with the reason.
 
     Returns
     -------
@@ -120,8 +123,8 @@ def partition_curve(system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, *
     >>> data.delay.values.round(6)
     array([1.050803, 1.650121])
     """
-    parts = _assignments(system, system.check_loads(loads), p)
-    return _solved(system, loads, system.partition_sweep(**how), columns=(parts,))
+    room = partial(check_assignment, system.rates)
+    return _solved(system, loads, system.partition_sweep(**how), columns=(_assignments(system, system.judged(loads)[0].size, p),), room=room)
 
 
 def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **how: Any) -> xr.Dataset:
@@ -139,30 +142,30 @@ def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **how: Any) -
 
 
 def _variables(system: MultiMode, loads: Array, rows: Mapping[str, OperatingPoints]) -> dict[str, Variable]:
-    time, found = system.time_unit, rows[""]
+    time, found, light = system.time_unit, rows[""], np.maximum(loads, FAINT * system.max_load)
     data = answers(found, time, what="least mean delay")
     proved = np.where(np.isnan(found.mean_delay), np.nan, found.lower_bound)
     data["lower_bound"] = variable(proved, "certified lower bound of the mean delay", "bound", units=time)
     data["share"] = variable(found.share, "part of a stage's capacity for a mode", "share", ("load", "stage", "mode"))
     if len(system.modes) == 2:
         data["p"] = variable(found.assignment[:, 0], f"best part of the jobs in {system.modes[0]}", "part")
-        single = np.stack([exact.delay(system.rates, loads, p) for p in (1.0, 0.0)], axis=-1)
+        single = np.stack([exact.delay(system.rates, light, p) for p in (1.0, 0.0)], axis=-1)
         data["single_mode_delay"] = variable(single, "mean delay with all jobs in one mode", "beside", ("load", "mode"), time)
     else:
         data["assignment"] = variable(found.assignment, "part of the jobs in a mode", "part", ("load", "mode"))
     if system.tunable is not None:
-        bound = system.tunable.exact.least_delay(loads) if loads.size else loads
+        carried, bound = light < system.tunable.max_load, np.full(loads.shape, np.inf)
+        bound[carried] = system.tunable.exact.least_delay(light[carried])
         data["tunable_delay"] = variable(bound, "least mean delay of the tunable mode", "beside", units=time)
     return data
 
 
-def _assignments(system: MultiMode, loads: Array, p: npt.ArrayLike) -> Array:
-    """Assignment of each load, shape (K, M), stable."""
+def _assignments(system: MultiMode, count: int, p: npt.ArrayLike) -> Array:
+    """Assignment of each of K loads, shape (K, M)."""
     given = numbers("p", p)
-    if given.ndim == 2 and len(given) != loads.size:
-        raise InputError("p", given.tolist(), f"has {len(given)} rows for {loads.size} loads", "give one row a load, or one for all")
-    rows = given if given.ndim == 2 else [given] * loads.size
-    return np.array([check_assignment(system.rates, float(load), row) for load, row in zip(loads, rows, strict=True)])
+    if given.ndim == 2 and len(given) != count:
+        raise InputError("p", given.tolist(), f"has {len(given)} rows for {count} loads", "give one row a load, or one for all")
+    return np.array([as_assignment(system.rates, row) for row in (given if given.ndim == 2 else [given] * count)])
 
 
 def _marks(system: MultiMode) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference import service_modes as exact
-from ....reference.errors import Array, InputError, numbers
+from ....reference.errors import Array, InputError, check_parts
 from ....reference.service_modes.partition import divide, stage_delay
 from ....reference.service_modes.stability import as_assignment, slack
 from ...core.ratio import ROUNDING, Bounded, Ratio, excess, within
@@ -115,16 +115,14 @@ def evaluate(
 
 def _partition(share: npt.ArrayLike, stages: tuple[str, ...], modes: tuple[str, ...]) -> Array:
     """Part of each stage for each mode; each row adds up to 1."""
-    parts = numbers("share", share)
-    if parts.shape != (len(stages), len(modes)):
+    given = check_parts("share", share, "a stage")
+    if given.shape != (len(stages), len(modes)):
         remedy = f"give a row a stage ({', '.join(stages)}), a number a mode ({', '.join(modes)})"
-        raise InputError("share", parts.tolist(), f"is not an array of shape ({len(stages)}, {len(modes)})", remedy)
-    for s, m in np.argwhere(~((parts >= 0) & (parts <= 1))):
-        raise InputError(f"share[{s}][{m}]", parts[s, m], "is not a part of the stage", "give a number from 0 to 1")
-    for s in np.flatnonzero(np.abs(parts.sum(axis=1) - 1) > SUM):
-        problem = f"adds up to {parts[s].sum():.12g}, not to 1"
-        raise InputError(f"share[{s}]", parts[s].tolist(), problem, f"give each mode its part of all of {stages[s]}")
-    return np.asarray(parts / parts.sum(axis=1, keepdims=True))
+        raise InputError("share", given.tolist(), f"is not an array of shape ({len(stages)}, {len(modes)})", remedy)
+    for s in np.flatnonzero(np.abs(given.sum(axis=1) - 1) > SUM):
+        problem = f"adds up to {given[s].sum():.12g}, not to 1"
+        raise InputError(f"share[{s}]", given[s].tolist(), problem, f"give each mode its part of all of {stages[s]}")
+    return np.asarray(given / given.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

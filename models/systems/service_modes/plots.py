@@ -81,9 +81,10 @@ def plot_dual_mode_delay(data: xr.Dataset, axes: Axes) -> None:
     if "tunable_delay" in data:
         bound = data["tunable_delay"].values
         axes.plot(data["load"], bound, ":", color="black", linewidth=1.6, label="tunable mode: no split is faster")
-        touches = [x for x in np.atleast_1d(data.attrs.get("touch_loads", [])) if data["load"].min() <= x <= data["load"].max()]
+        load = data["load"].values[np.isfinite(bound)]
+        touches = [x for x in np.atleast_1d(data.attrs.get("touch_loads", [])) if load.min() <= x <= load.max()]
         if touches:
-            heights = np.exp(np.interp(touches, data["load"].values, np.log(bound)))
+            heights = np.exp(np.interp(touches, load, np.log(bound[np.isfinite(bound)])))
             axes.plot(touches, heights, "o", color="black", markersize=6, label="touch point", zorder=3)
     _mark_breakaway(data, axes, COLOURS[0], named=True)
     log_delay(axes, data["delay"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import cvxpy as cp
@@ -11,17 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ....reference.service_modes import Modes, Segment, segments
+from ....reference.service_modes import Modes, Segment, best_assignment, light_load_assignment, segments
 from ....reference.service_modes.stability import slack
 from ...core.certificate import bounds_of
 from ...core.options import Settings
 from ...core.question import Answers, Points, Question, Returned
+from ...core.recall import Column
 from ...core.solution import Provenance
 from ...core.solve import Task
 from ...core.wanted import Wanted
 from . import capacity, partition, sum_of_squares
 from .operating_point import MaxLoad, OperatingPoint
 
+EQUAL = 1e-14  # relative difference of service times that is rounding
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 """Those of the stages and of the modes."""
 
@@ -160,12 +162,26 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
         """Each stage counts alike, whatever its size: a solver then finds a fast stage as accurately as a slow one."""
         return ((program.root, partition.roots(self.modes, *points)),)
 
+    def idle(self, points: Points) -> OperatingPoints:
+        """Stages divided in proportion to the root of each mode's work, as at any load: there is nothing else to be left of them."""
+        return self._divided(points, np.sqrt(points[1][:, None, :] * self.modes.time), polish=self.polish)
+
     def finish(self, program: partition.Program, returned: Returned, points: Points) -> OperatingPoints:
         """See `partition.divide`."""
-        extra, out = returned.value(program.extra), self.nothing(len(points[0]))
+        return self._divided(points, returned.value(program.extra), polish=self.polish)
+
+    def recall(self, points: Points, column: Column) -> OperatingPoints:
+        """Certify partitions as they are."""
+        loads, parts = points
+        need = loads[:, None, None] * parts[:, None, :] * self.modes.time
+        left = slack(self.modes, loads, parts)[..., None]
+        return self._divided(points, (column("share", *self.modes.time.shape) - need) / left, polish=False)
+
+    def _divided(self, points: Points, extra: Array, *, polish: bool) -> OperatingPoints:
+        out = self.nothing(len(points[0]))
         rows = np.flatnonzero(np.isfinite(extra).all(axis=(1, 2)))
         loads, parts = (column[rows] for column in points)
-        done = partition.divide(self.modes, loads, parts, extra[rows], polish=self.polish)
+        done = partition.divide(self.modes, loads, parts, extra[rows], polish=polish)
         met = partition.meets(done.gap, self.wanted, slack(self.modes, loads, parts))
         proof = (done.gap, met, done.lower_bound, done.upper_bound)
         out.put(rows, (*proof, parts, done.share, done.stage_delay, done.mean_delay, done.steps))
@@ -288,9 +304,28 @@ class Assignment(_OnSegment, _OfPoints, Question[sum_of_squares.Program, Operati
         along, found = self.located(program, returned, points)
         out, rows = self.nothing(len(points[0])), np.flatnonzero(found.there)
         loads, parts = points[0][rows], along.rows(rows).assignment(found.u[rows, 0])
-        divided, left = self.inner.solve(loads, parts), slack(self.modes, loads, parts)
-        value = divided.mean_delay
-        low, high, gap = bounds_of(value, found.lower_bound[rows], value, partition.rounding(left))
-        met = partition.meets(gap, self.wanted, left)
-        out.put(rows, (gap, met, low, high, divided.assignment, divided.share, divided.stage_delay, value, found.steps[rows, 0]))
+        divided = self.inner.solve(loads, parts)
+        out.put(rows, self._against(found.lower_bound[rows], loads, replace(divided, steps=found.steps[rows, 0])).values(slice(None)))
         return out
+
+    def idle(self, points: Points) -> OperatingPoints:
+        """All jobs in the faster mode; where it makes no difference and no stage serves both, so that neither mode fills up sooner."""
+        time, p = self.modes.time, light_load_assignment(self.modes)
+        (one, two), fills = time.sum(axis=0), (time**2).sum(axis=0)
+        if not time.min(axis=1).any() and abs(one - two) <= EQUAL * (one + two):
+            p = fills[1] / fills.sum()
+        found = self.inner.solve(points[0], np.tile([p, 1 - p], (len(points[0]), 1)))
+        return replace(found, certified=self.wanted.met(found.gap))
+
+    def recall(self, points: Points, column: Column) -> OperatingPoints:
+        """Certify assignments and partitions as they are, against the closed form: moments of a program are not kept."""
+        p = column("p")
+        parts = np.stack([p, 1 - p], axis=-1)
+        divided = self.inner.question.recall((points[0], parts), column)
+        return self._against(best_assignment(self.modes, points[0])[1], points[0], divided)
+
+    def _against(self, least: Array, loads: Array, divided: OperatingPoints) -> OperatingPoints:
+        """Operating points held against lower bounds of all."""
+        left, value = slack(self.modes, loads, divided.assignment), divided.mean_delay
+        low, high, gap = bounds_of(value, least, value, partition.rounding(left))
+        return replace(divided, gap=gap, certified=partition.meets(gap, self.wanted, left), lower_bound=low, upper_bound=high)

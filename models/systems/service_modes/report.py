@@ -14,6 +14,7 @@ from ....reference.errors import InputError
 from ...core.solution import finite_or_none
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
 from ...frontend.scenario import Scenario
+from ...frontend.tables import ruled, table
 from .dual_mode import DualMode
 from .operating_point import OperatingPoint
 
@@ -91,29 +92,19 @@ def _shown(scenario: Written, best: OperatingPoint, result: dict[str, Any]) -> I
 
 
 def _operating_point(best: OperatingPoint, unit: str) -> Table:
-    table = Table(caption="best operating point")
-    table.add_column("")
-    for mode in best.modes:
-        table.add_column(mode, justify="right", no_wrap=True)
-    table.add_column(f"delay ({unit})", justify="right", no_wrap=True)
-    table.add_row("jobs", *(f"{part:.6f}" for part in best.assignment), "")
+    rows = [("jobs", *(f"{part:.6f}" for part in best.assignment), "")]
     for stage, row, delay in zip(best.stages, best.share, best.stage_delay, strict=True):
-        table.add_row(f"{stage} server", *(f"{part:.6f}" for part in row), f"{delay:.6g}")
-    table.add_section()
-    table.add_row("[bold]mean delay", *("" for _ in best.modes), f"[bold]{best.mean_delay:.6g}")
-    return table
+        rows.append((f"{stage} server", *(f"{part:.6f}" for part in row), f"{delay:.6g}"))
+    rows += ruled("mean delay", (*("" for _ in best.modes), f"{best.mean_delay:.6g}"))
+    return table(("", *best.modes, f"delay ({unit})"), rows, text=("",), caption="best operating point")
 
 
 def _comparison(result: dict[str, Any], unit: str) -> Table:
-    table = Table(caption="beside it")
-    for heading in ("", f"delay ({unit})", "over the best"):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
     best = result["best"]["mean_delay"]
-    rows = {f"all jobs in {mode}": delay for mode, delay in result["single_mode_delay"].items()}
-    rows[f"tunable mode, f = {result['tunable']['f']:.4f}: no split is faster"] = result["tunable"]["delay"]
-    for name, delay in rows.items():
-        table.add_row(name, *(("not stable", "") if delay is None else (f"{delay:.6g}", f"{delay / best:.4f}")))
-    return table
+    delays = {f"all jobs in {mode}": delay for mode, delay in result["single_mode_delay"].items()}
+    delays[f"tunable mode, f = {result['tunable']['f']:.4f}: no split is faster"] = result["tunable"]["delay"]
+    rows = [(name, *(("not stable", "") if delay is None else (f"{delay:.6g}", f"{delay / best:.4f}"))) for name, delay in delays.items()]
+    return table(("", f"delay ({unit})", "over the best"), rows, text=("",), caption="beside it")
 
 
 def _marks(result: dict[str, Any], capacity: float) -> Iterator[str]:
@@ -127,18 +118,18 @@ def _marks(result: dict[str, Any], capacity: float) -> Iterator[str]:
     yield f"touch points {touches or 'none'}"
 
 
-def _files(scenario: Written, solver: str | None, load: float) -> Iterator[File]:
+def _files(scenario: Written, solver: str | None, load: float) -> Iterator[list[File]]:
     from .curve import profile
     from .plots import plot_dual_mode
 
     system, units = scenario.system, scenario.units
     data, stopped = as_far_as_it_got(lambda: system.curve(np.unique(scenario.loads), refine=True, solver=solver))
     data = units.present(data)
-    yield from data_files("curve", data, _flat(data))
+    yield data_files("curve", data, _flat(data))
     if data.sizes["load"]:
         shapes = units.present(profile(system, np.unique([load, *(part * system.max_load for part in PROFILE)])))
-        yield "profile.nc", lambda p: shapes.to_netcdf(p, engine="scipy")
-        yield picture("curve", partial(plot_dual_mode, data, shapes, scenario.title))
+        drawn = picture("curve", partial(plot_dual_mode, data, shapes, scenario.title))
+        yield [("profile.nc", lambda p: shapes.to_netcdf(p, engine="scipy")), drawn]
     if stopped is not None:
         raise stopped
 

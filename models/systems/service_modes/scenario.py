@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from ...frontend.fields import ScenarioError, known, number, placed, table
+from ...frontend.fields import Folder, ScenarioError, known, number, placed, table
 from ...frontend.scenario import Described
 from ...frontend.units import Units
 from .dual_mode import DualMode
@@ -16,7 +15,7 @@ from .tunable import TunableMode
 CANONICAL, RATES = ("mu0", "K", "f"), ("local", "cloud")
 
 
-def read_dual_mode(given: Mapping[str, Any], folder: Path, units: Units) -> Described:
+def read_dual_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     """Return what a TOML file with `dual_mode` describes: a system from mu0, K and f, or from the rates of both servers."""
     said = table(given, "dual_mode")
     keys = RATES if any(key in said for key in RATES) else CANONICAL
@@ -29,7 +28,7 @@ def read_dual_mode(given: Mapping[str, Any], folder: Path, units: Units) -> Desc
         return Described(DualMode.canonical(mu0=mu0, K=K, f=_pair(said["f"], "dual_mode.f"), time_unit=units.time))
 
 
-def read_tunable_mode(given: Mapping[str, Any], folder: Path, units: Units) -> Described:
+def read_tunable_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     """Return what a TOML file with `tunable_mode` describes: a system from mu0 and K."""
     said = table(given, "tunable_mode")
     _complete(said, ("mu0", "K"), "tunable_mode")

@@ -68,11 +68,6 @@ class MultiMode(System):
         self.stages = names_of("stages", "stage", stages, self.rates.stages)
         self.modes = names_of("modes", "mode", modes, self.rates.modes)
         self.time_unit = text("time_unit", time_unit)
-        self._kept: dict[str, Any] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles hold: no programs already written, for a solved CVXPY problem can be neither."""
-        return {**vars(self), "_kept": {}}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.stages)} stages, {len(self.modes)} modes, largest load {self.max_load:g})"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference import service_modes as exact
-from ....reference.errors import one_number, text, within
+from ....reference.errors import one_number, one_part, text
 from ...core.options import How
 from ...core.system import System
 from ...latency import MM1
@@ -106,7 +106,7 @@ class TunableMode(System):
         >>> round(found.mean_delay, 6), round(found.ratio, 6)
         (1.333333, 1.166667)
         """
-        part = within("f", f, 0, 1, "is not a part of the work", "give a number from 0 to 1")
+        part = one_part("f", f, "the work")
         self.exact.check_load(load)
         found = self.servers.evaluate(load, share=[part, 1 - part])
         return TunableEvaluation(
@@ -122,6 +122,8 @@ class TunableMode(System):
 
     def curve(self, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
         """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.systems.parallel.curve.curve`.
+
+        At a load of 0, where no flow says it, all work is that of the faster server.
 
         Examples
         --------

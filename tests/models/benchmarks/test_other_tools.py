@@ -16,7 +16,6 @@ from sojourn.models.benchmarks.other_tools import CASES, METHODS, Answer, Skippe
 from sojourn.models.benchmarks.other_tools.answer import judge
 from sojourn.models.benchmarks.other_tools.compare import ask
 from sojourn.models.benchmarks.other_tools.methods import line
-from sojourn.models.benchmarks.report import Asked, run_benchmark
 
 HERE = {name: method for name, method in METHODS.items() if not name.startswith("LINE")}
 TRIO, PAIR = CASES[0](), CASES[1]()
@@ -159,21 +158,22 @@ def test_program_for_line_reads_and_writes_json():
     assert "line_solver" in done.stderr
 
 
-def test_command(rows, monkeypatch, capsys):
+def test_command(rows, sojourn, monkeypatch):
     compare_in = "sojourn.models.benchmarks.other_tools.table.compare"
     monkeypatch.setattr(compare_in, lambda limit: iter(rows))
-    assert run_benchmark("peers", Asked(limit=5.0), as_json=True) == 0
-    assert len(json.loads(capsys.readouterr().out)) == len(rows)
-    assert run_benchmark("peers", Asked(limit=5.0), as_json=False) == 0
-    assert "Scenario 1" in capsys.readouterr().out
+    status, out, _ = sojourn("bench", "peers", "--limit", 5, "--json")
+    assert (status, len(json.loads(out))) == (0, len(rows))
+    status, out, _ = sojourn("bench", "peers", "--limit", 5)
+    assert status == 0
+    assert "Scenario 1" in out
 
     def stopped(limit):
         yield rows[0]
         raise KeyboardInterrupt
 
     monkeypatch.setattr(compare_in, stopped)
-    assert run_benchmark("peers", Asked(limit=5.0), as_json=True) == 130
-    assert len(json.loads(capsys.readouterr().out)) == 1
+    status, out, _ = sojourn("bench", "peers", "--limit", 5, "--json")
+    assert (status, len(json.loads(out))) == (130, 1)
 
 
 def test_limit_that_is_no_time():

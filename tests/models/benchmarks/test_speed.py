@@ -2,13 +2,14 @@
 
 import json
 import math
+import signal
+import subprocess
+from types import SimpleNamespace
 
 import matplotlib.image
 import pytest
-from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.benchmarks.report import Asked, run_benchmark
 from sojourn.models.benchmarks.speed import ratios
 from sojourn.models.benchmarks.speed.ratios import read, speed, timings
 
@@ -38,20 +39,20 @@ def test_each_thing_is_held_against_what_it_should(measured):
 
 
 @pytest.mark.slow
-def test_written_and_printed(measured, tmp_path, monkeypatch, capsys):
+def test_written_and_printed(measured, sojourn, tmp_path, monkeypatch):
     monkeypatch.setattr(ratios, "speed", lambda: measured)
-    asked = Asked(out=tmp_path / "s")
-    assert run_benchmark("speed", asked, as_json=False) == 0
+    status, out, _ = sojourn("bench", "speed", "--out", tmp_path / "s")
+    assert status == 0
     told = (tmp_path / "s" / "speed.md").read_text()
     assert told.count("\n|") == len(measured.rows) + 2
     for word in ("cores", "Python 3", "cvxpy 1", "| ratio |"):
         assert word in told
     assert json.loads((tmp_path / "s" / "speed.json").read_text())["rows"] == [vars(r) for r in measured.rows]
     assert matplotlib.image.imread(tmp_path / "s" / "growth.png").std() > 0.05
-    assert "growth.png" in capsys.readouterr().out
-    assert run_benchmark("speed", asked, as_json=True) == 0
-    assert json.loads(capsys.readouterr().out)["machine"] == measured.machine
-    Console(width=40).print(measured.table())
+    assert "growth.png, speed.json, speed.md" in " ".join(out.split())
+    status, out, _ = sojourn("bench", "speed", "--out", tmp_path / "s", "--json")
+    assert status == 0
+    assert json.loads(out)["machine"] == measured.machine
 
 
 def one(row, who, least, per=1, unit=""):
@@ -75,6 +76,24 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(ratios.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"^bench = 'speed': needs pytest-benchmark; pip install 'sojourn\[bench\]'$"):
         speed(small=True)
+
+
+def test_benchmark_that_is_interrupted_leaves_no_process(tmp_path, monkeypatch):
+    (tmp_path / "bench_long.py").write_text("import time\ndef bench_it():\n    time.sleep(60)\n")
+    started = []
+
+    def popen(*arguments, **how):
+        started.append(subprocess.Popen(*arguments, **how))
+        return started[0]
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ratios, "subprocess", SimpleNamespace(PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT, Popen=popen))
+    monkeypatch.setattr(ratios.Ticker, "step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        timings(tmp_path)
+    assert started[0].returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow

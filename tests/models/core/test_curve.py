@@ -105,6 +105,42 @@ def test_questions_are_put_in_blocks_with_their_columns():
     assert data["delay"].values.tolist() == [10.0, 20.0, 30.0]
 
 
+def test_questions_are_put_at_the_loads_that_can_be_carried():
+    sweep, tags = Block(), np.array([10.0, 20.0, 30.0, 40.0, 50.0])
+    with pytest.warns(UserWarning, match=r"^2 of 5 loads cannot be carried \(see reason\)$"):
+        data = curve(Queue(), [7.0, 1.0, 4.0, 0.0, 3.0], {"": sweep}, columns=[tags])
+    assert sweep.asked == [[1.0, 0.0], [3.0]]
+    assert data["reason"].values.tolist() == [
+        "load = 7.0: is not between 0 and 4; give another", "", "load = 4.0: is not between 0 and 4; give another", "", "",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(data["delay"], [np.nan, 20.0, np.nan, 40.0, 50.0])
+    assert data["gap"].values.tolist() == [math.inf, 0, math.inf, 0, 0]
+    assert data["certified"].values.tolist() == [False, True, False, True, True]
+
+
+def test_what_has_no_room_is_not_asked_and_says_why():
+    sweep, tags = Block(), np.array([10.0, 20.0, 30.0])
+
+    def room(load, tag):
+        if tag == 20.0:
+            raise LoadError("tag", tag, f"does not fit {load:g}", "give another")
+
+    with pytest.warns(UserWarning, match="^1 of 3 loads cannot be carried"):
+        data = curve(Queue(), [1.0, 2.0, 3.0], {"": sweep}, columns=[tags], room=room)
+    assert sweep.asked == [[1.0, 3.0]]
+    assert data["reason"].values.tolist() == ["", "tag = 20.0: does not fit 2; give another", ""]
+    with pytest.raises(LoadError, match=r"^tag = 20\.0: does not fit 2"):
+        curve(Queue(), [2.0, 5.0], {"": sweep}, columns=[np.array([20.0, 20.0])], room=room)
+
+
+@pytest.mark.parametrize("loads", [[1.0, math.inf], [1.0, -0.5], [5.0, 4.0], [math.nan, 0.0]])
+def test_nothing_is_asked_where_a_load_is_none_or_all_are_too_much(loads):
+    sweep = Block()
+    with pytest.raises(LoadError, match=r"^loads\[[01]\] = "):
+        curve(Queue(), loads, {"": sweep})
+    assert sweep.asked == []
+
+
 @pytest.mark.parametrize(("stop", "kept"), [(1.0, 0), (3.0, 2)])
 def test_ctrl_c_keeps_the_loads_that_every_question_has(stop, kept):
     tags = np.array([10.0, 20.0, 30.0])

@@ -115,7 +115,9 @@ def test_table_of_no_kind_says_which_there_are(queue):
         ScenarioError, match=r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, dual_mode, tunable_mode, queue"
     ):
         parse(OWN.replace("[queue]", "[routes]"), "own")
-    with pytest.raises(ScenarioError, match=r"^queues = .*; did you mean queue\?$"):
+    with pytest.raises(
+        ScenarioError, match=r"^queues = .*; did you mean queue, or a kind of system whose module is imported \(--import .*\)\?$"
+    ):
         parse(OWN.replace("[queue]", "[queues]"), "own")
 
 

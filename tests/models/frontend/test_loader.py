@@ -147,13 +147,18 @@ BAD = {
     "one table of servers": (HEAD + "[servers]\nrate = 1\n", r"^servers = {'rate': 1}: the system has no server"),
     "no rate": (HEAD + "[[servers]]\ndelay = 5\n", r"^servers\[0\]\.rate = None: is missing; give the service rate, or service_time$"),
     "negative rate": (HEAD + "[[servers]]\nrate = -1\n", r"^servers\[0\]\.rate = -1\.0: is out of range; give a finite number above 0$"),
-    "zero rate": (GOOD + "[[servers]]\nrate = 0\n", r"^servers\[1\]\.rate = 0\.0: is out of range; give a finite number above 0$"),
-    "string rate": (HEAD + "[[servers]]\nrate = '10'\n", r"^servers\[0\]\.rate = '10': is not a number; give a number$"),
+    "zero rate": (GOOD + "[[servers]]\nrate = 0\n", r"^servers\[1\]\.rate = 0: .*; give a positive rate, or leave a drained server out$"),
+    "servers that are a number": ("servers = 12\n" + HEAD, r"^servers = 12: .*; write \[\[servers\]\] with a rate and replicas = 12"),
+    "string rate": (HEAD + "[[servers]]\nrate = '10'\n", r"^servers\[0\]\.rate = '10': is not a number; give a number, without quotes$"),
     "true rate": (HEAD + "[[servers]]\nrate = true\n", r"^servers\[0\]\.rate = True: is not a number"),
     "list of rates": (HEAD + "[[servers]]\nrate = [1, 2]\n", r"^servers\[0\]\.rate = \[1, 2\]: is not a number"),
     "nan rate": (HEAD + "[[servers]]\nrate = nan\n", r"^servers\[0\]\.rate = nan: is out of range"),
     "infinite rate": (HEAD + "[[servers]]\nrate = inf\n", r"^servers\[0\]\.rate = inf: is out of range"),
     "endless rate": (HEAD + f"[[servers]]\nrate = 1{400 * '0'}\n", r"^servers\[0\]\.rate = inf: is out of range"),
+    "rate of too many digits": (HEAD + f"[[servers]]\nrate = 1{5000 * '0'}\n", r"^file = 'mine': is not valid TOML: .*4300 digits"),
+    "title of too many digits": (f"title = 0x{5000 * 'f'}\n" + GOOD, r"^title = something of type int: is not text; give some text in quotes$"),
+    "key of nothing": ('"" = 1\n' + GOOD, r'^"" = 1: is not a known key; the keys here are title, source, units'),
+    "key that turns the line": (GOOD + '"x\\u001b[31m\\u202e\\n" = 1\n', r"^servers\[0\]\.x\\x1b\[31m\\u202e\\n = 1: is not a known key"),
     "negative delay": (HEAD + "[[servers]]\nrate = 1\ndelay = -5\n", r"^servers\[0\]\.delay = -5\.0: is out of range; give 0 or more$"),
     "nan delay": (HEAD + "[[servers]]\nrate = 1\ndelay = nan\n", r"^servers\[0\]\.delay = nan: is out of range"),
     "negative cv": (HEAD + "[[servers]]\nrate = 1\ncv = -1\n", r"^servers\[0\]\.cv = -1\.0: is out of range; give 0 or more$"),
@@ -171,11 +176,13 @@ BAD = {
     "load of the total": (GOOD + "[loads]\nat = 10\n", r"^loads\.at = 10: not below the total rate 10: the queues grow"),
     "load in words": (GOOD + "[loads]\nat = 'half'\n", r"^loads\.at = 'half': is not a load; give jobs/s below 10, a rate with its unit"),
     "load of all": (GOOD + "[loads]\nat = '100%'\n", r"^loads\.at = '100%': is not below 100% of the total rate"),
+    "load of many digits": (GOOD + f"[loads]\nat = '{'1' * 200_000}!'\n", r"^loads\.at = '1+\.\.\.1+!': is not a load"),
     "load with a letter": (GOOD + "[loads]\nat = '0.7x'\n", r"^loads\.at = '0\.7x': is not a load"),
     "load in another unit": (GOOD + "[loads]\nat = '1/ms'\n", r"^loads\.at = '1/ms': not below the total rate 10"),
-    "load of a curve": (GOOD + "[loads]\ncurve = [0.5, 11]\n", r"^loads\.curve\[1\] = 11: not below the total rate 10"),
-    "zero load of a curve": (GOOD + "[loads]\ncurve = [0.5, 0]\n", r"^loads\.curve\[1\] = 0\.0: is out of range"),
-    "end of a curve": (GOOD + "[loads]\ncurve = { to = 12 }\n", r"^loads\.curve\.to = 12: not below the total rate 10"),
+    "loads of a curve": (GOOD + "[loads]\ncurve = [12, '110%']\n", r"^loads\.curve\[1\] = '110%': not below the total rate 10"),
+    "negative load of a curve": (GOOD + "[loads]\ncurve = [0.5, -1]\n", r"^loads\.curve\[1\] = -1\.0: is out of range; give 0 or more"),
+    "negative part of a curve": (GOOD + "[loads]\ncurve = ['-1%']\n", r"^loads\.curve\[0\] = '-1%': is not 0 or more and finite"),
+    "ends of a curve": (GOOD + "[loads]\ncurve = { from = 12, to = 11 }\n", r"^loads\.curve\.to = 11: not below the total rate 10"),
     "points of a curve": (GOOD + "[loads]\ncurve = { points = 0 }\n", r"^loads\.curve\.points = 0: is not a number of points; give a whole"),
     "half a point": (GOOD + "[loads]\ncurve = { points = 2.5 }\n", r"^loads\.curve\.points = 2\.5: is not a number of points"),
     "empty curve": (GOOD + "[loads]\ncurve = []\n", r"^loads\.curve = \[\]: is not a list of loads; give \[1, 2\.5\], "),
@@ -227,8 +234,43 @@ def test_folder_is_not_a_scenario(tmp_path):
         load_scenario(tmp_path)
 
 
+def nested(opening, closing, deep, inside=""):
+    return opening * deep + inside + closing * deep
+
+
+@pytest.mark.parametrize("deep", [65, 300, 5000])
+@pytest.mark.parametrize("where", ["arrays", "tables", "keys", "headers", "tandem", "limit"])
+def test_file_that_is_nested_deeply(deep, where):
+    text = {
+        "arrays": "x = " + nested("[", "]", deep),
+        "tables": "x = " + nested("{a = ", "}", deep, "1"),
+        "keys": nested("a.", "", deep, "a = 1"),
+        "headers": "[" + nested("'a' . ", "", deep, '"a"') + "]",
+        "tandem": GOOD
+        + "family = 'tandem'\nsecond = {rate = 3}\nfirst = "
+        + nested("{second = {rate = 3}, family = 'tandem', first = ", "}", deep, "{rate = 3}"),
+        "limit": GOOD + "[[limits]]\nkind = 'LinearLimit'\nbound = [1]\nmatrix = " + nested("[", "]", deep, "1"),
+    }[where]
+    with pytest.raises(ScenarioError, match=r"^file = 'mine': has more than 64 tables and arrays in each other; write the system with fewer$"):
+        parse(text, "mine")
+
+
+def test_long_key_takes_no_longer_than_its_length():
+    """tomllib alone takes the square of its parts."""
+    with pytest.raises(ScenarioError, match="in each other"):
+        parse(f"x = {{ {'a.' * 1_000_000}a = 1 }}", "mine")
+    assert parse("source = '" + "a b. 0.5, " * 1000 + "'\n" + GOOD, "mine").loads.size == 99
+
+
+def test_tandem_of_as_many_as_a_file_may_have():
+    text = "[[servers]]\nfamily = 'tandem'\nsecond = {rate = 30}\nfirst = " + nested(
+        "{second = {rate = 30}, family = 'tandem', first = ", "}", 20, "{rate = 30}"
+    )
+    assert parse(HEAD + text, "mine").system.bank.latency([10.0]).tolist() == pytest.approx([22 / 20])
+
+
 def test_file_that_is_not_text(tmp_path):
     path = tmp_path / "latin.toml"
     path.write_bytes('title = "Größe"\n'.encode("latin-1"))
-    with pytest.raises(ScenarioError, match=r"^scenario = .*: cannot be read \(.*utf-8.*\); give a text file in UTF-8$"):
+    with pytest.raises(ScenarioError, match=r"^scenario = .*: is not text in UTF-8, from line 1 on; give a text file in UTF-8$"):
         load_scenario(path)

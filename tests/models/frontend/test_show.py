@@ -12,7 +12,7 @@ from sojourn.models.frontend import files
 @pytest.fixture
 def console(monkeypatch):
     def at(width):
-        console = Console(width=width, record=True, file=io.StringIO())
+        console = Console(width=width, file=io.StringIO())
         monkeypatch.setattr(files, "out", console)
         return console
 
@@ -33,7 +33,7 @@ def table():
 def test_table_is_cut_into_as_few_as_fit(console, width, parts):
     shown = console(width)
     files.show(table())
-    text = shown.export_text()
+    text = shown.file.getvalue()
     assert text.count("server ") >= parts
     assert text.count("┏") == parts
     assert " ".join(text.split()).count("a title") == text.count("a caption") == 1
@@ -48,4 +48,4 @@ def test_sections_and_styles_are_kept(console):
     made.add_row("mean", *"123456", style="bold")
     shown = console(40)
     files.show(made)
-    assert shown.export_text().count("├") == 3
+    assert shown.file.getvalue().count("├") == 3

@@ -29,7 +29,7 @@ def test_numbers_are_whole_where_text_gives_way():
         assert "title" in text
         assert "below" in text
     lines = [line.rstrip() for line in wide.splitlines()]
-    assert lines.index("  second") > lines.index("  first") + 1
+    assert lines.index(" second") > lines.index(" first") + 1
     assert [column.justify for column in made.columns] == ["left", "right", "left"]
 
 

@@ -138,7 +138,7 @@ WRONG = {
     WrongInverse: ("inverses", r"latency of inverse_latency\[\d\] = .* is not the one that it was asked for"),
     EndlessInverse: ("inverses", r"marginal of inverse_marginal\[\d\] = .* is not the one that it was asked for"),
     WrongService: ("empty server", r"idle_latency\[1\] = 0.9: at load 0 of server 1 is not what the latency is there, 0.7; correct service"),
-    Decreasing: ("increasing and convex", r"latency\[0\] = .*: at load .* falls from .*; a latency must not fall"),
+    Decreasing: ("increasing and convex", r"latency\[0\] = .*: at load .* falls from .*; give a latency that never falls"),
     Concave: ("increasing and convex", r"latency\[0\] = .*: at load .* is not convex: it rises by .* a job before and .* after"),
     WrongCone: ("cone values", r"total_cone\('inv_pos'\)\[\d\] = .* is not the number that it stands for"),
     LowCone: ("cone values", r"latency_cone\[\d\] = .* is not the number that it stands for"),
@@ -147,7 +147,7 @@ WRONG = {
     OneNumber: ("DCP and DPP", r"total_cone\('inv_pos'\) = \(\): is the shape of its value; give one number a server, shape \(2,\)"),
     WrongUnits: ("units", r"scaled.latency\[\d\] = .* is not the same in the other unit, .*; name the fields in rates and times"),
     Scalar: ("shapes", r"latency = \(\): is its shape for flows of shape \(2,\); compute it elementwise, in NumPy"),
-    Fragile: ("inverses", r"inverses = 'ZeroDivisionError': was raised: oh; it must work for any load within the capacity"),
+    Fragile: ("inverses", r"inverses = 'ZeroDivisionError': was raised: oh; make it work for any load within the capacity"),
 }
 
 

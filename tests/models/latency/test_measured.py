@@ -11,6 +11,7 @@ from sojourn.models import MM1, InputError, ParallelServers
 from sojourn.models.frontend.measured_plot import plot_measured
 from sojourn.models.latency import fit as fitting
 from sojourn.models.latency.measured import Measured
+from sojourn.reference.queues import Operation, Queue
 
 RATE = 100.0
 
@@ -207,6 +208,9 @@ def test_inverses(bank, points):
     np.testing.assert_allclose(bank.inverse_marginal(bank.marginal(points)), points, rtol=1e-7)
     for at, price in ((bank.at_latency, bank.latency), (bank.at_marginal, bank.marginal)):
         np.testing.assert_allclose(at(price(points) - bank.idle_latency).flow, points, rtol=1e-7)
+    excess = np.geomspace(1e-6, 1e3, 40)[:, None] * bank.idle_latency
+    for name, own, general in zip(Operation._fields, bank.at_player(excess, 3), Queue.at_player(bank, excess, 3), strict=True):
+        np.testing.assert_allclose(own, general, rtol=1e-7, err_msg=name)
     for inverse in (bank.inverse_latency, bank.inverse_marginal):
         np.testing.assert_array_equal(inverse(0.5 * bank.idle_latency), 0.0)
         np.testing.assert_array_equal(inverse(bank.idle_latency), 0.0)
@@ -343,7 +347,7 @@ def test_from_csv(tmp_path):
     ("text", "message"),
     [
         ("load,delay\n1,2\n", r"bad.csv, row 1 = 'load,delay': has no column latency; name the columns in the first line"),
-        ("", r"bad.csv, row 1 = '': has no column load"),
+        ("", r"^path = .*bad.csv': has none of the columns load, latency in its first line; give a CSV file of samples"),
         ("load,latency\n1,2\n\n2,fast\n", r"bad.csv, row 4, column latency = 'fast': is not a number; give a number, or leave the row out"),
         ("load,latency\n1,2\n2\n", r"bad.csv, row 3, column latency = '': is not a number"),
         ("load,latency\n1,2\nnan,3\n", r"bad.csv, row 3, column load = nan: is not finite"),
@@ -361,7 +365,10 @@ def test_bad_files_are_named_with_row_and_column(tmp_path, text, message):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match=r"path = .*: cannot be read: .*none.csv.*; give a CSV file of samples"):
+    for given in (3, [3], None, [b"a.csv"]):
+        with pytest.raises(InputError, match=r"^path = .*: is not the path of a file; give a CSV file of samples"):
+            Measured.from_csv(given)
+    with pytest.raises(InputError, match=r"^path = .*none.csv': cannot be read: .*; give a CSV file of samples"):
         Measured.from_csv(tmp_path / "none.csv")
 
 

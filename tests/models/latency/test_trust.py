@@ -121,7 +121,7 @@ def test_what_a_family_raises_is_said(error):
         def latency(self, flow, spare=None):
             raise error
 
-    with pytest.raises(InputError, match=f"Fragile = '{type(error).__name__}': was raised: {error}; it must work for any load"):
+    with pytest.raises(InputError, match=f"Fragile = '{type(error).__name__}': was raised: {error}; make it work for any load"):
         ParallelServers(Fragile([10.0])).optimum(6.0)
 
 

@@ -140,7 +140,7 @@ def test_one_row_and_the_same_beside_an_idle_one():
 @pytest.mark.parametrize(("matrix", "bound", "message"), [
     ([[1, 2, 3]], [1, 2], r"^matrix = \[\[1.0, 2.0, 3.0\]\]: is not 2 rows of 3 numbers; give a row for each bound"),
     ([1, 2], 5, r"^matrix = \[1.0, 2.0\]: is not 1 rows of 3 numbers"),
-    ([1, 2, np.nan], 5, r"^matrix\[2\] = nan: is not finite; give a number a job$"),
+    ([1, 2, np.nan], 5, r"^matrix\[0\]\[2\] = nan: is not finite; give a number a job$"),
     ([1, 1, 1], np.nan, r"^bound\[0\] = nan: is not a number; give what the flows may have of the row$"),
     ([[1, 1, 0], [0, 0, 1]], [80.0, 100.0], r"^bound = \[80.0, 100.0\]: leaves no split room in all rows; raise some of it, or"),
 ])  # fmt: skip

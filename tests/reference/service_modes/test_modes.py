@@ -196,11 +196,11 @@ def test_numbers_written_as_text_are_read_or_refused(place):
         ([[2.0, 4.0], [3.0, 1.0]], r"local = \(2.0, 4.0\): the modes are the wrong way round; .*give local=\(4, 2\), cloud=\(1, 3\)"),
         (
             [[4.0, 2.0], [3.0, 3.0]],
-            "mode 1 is at least as fast on both servers: mode 2 is of no use; mode 1 must be faster on the local",
+            "mode 1 is at least as fast on both servers: mode 2 is of no use; leave mode 2 out, or give it the higher rate on one server",
         ),
         ([[2.0, 2.0], [1.0, 3.0]], "mode 2 is at least as fast on both servers: mode 1 is of no use"),
         ([[np.inf, np.inf], [1.0, 3.0]], "mode 2 is at least as fast on both servers"),
-        ([[4.0, 2.0]], r"rate = \[\[4.0, 2.0\]\]: has 1 stages, 2 modes; a dual-mode system has two of each"),
+        ([[4.0, 2.0]], r"rate = \[\[4.0, 2.0\]\]: has 1 stages, 2 modes; give two rates of each of two stages"),
         ([[4.0, 2.0, 1.0], [1.0, 2.0, 3.0]], "has 2 stages, 3 modes"),
     ],
 )

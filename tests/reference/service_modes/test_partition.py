@@ -205,7 +205,7 @@ def test_an_operating_point_that_starves_a_mode_takes_for_ever():
         (-0.1, "p = -0.1: is not a part of the jobs"),
         (np.nan, "p = nan: is not a part of the jobs"),
         ([0.5, 0.6], r"p = \[0.5, 0.6\]: adds up to 1.1; give parts that add up to 1"),
-        ([-0.5, 1.5], r"p\[0\] = -0.5: is not a part of the jobs; give numbers from 0 to 1"),
+        ([-0.5, 1.5], r"p\[0\] = -0.5: is not a part of the jobs; give a number from 0 to 1"),
         ([0.5, np.nan], r"p\[1\] = nan: is not a part of the jobs"),
         ([0.5], r"p = \[0.5\]: does not say what each of 2 modes gets; give a number, or 2 numbers"),
         ([[0.5, 0.5]], r"p = \[\[0.5, 0.5\]\]: does not say what each of 2 modes gets"),

@@ -1,15 +1,19 @@
 """What is on disk is whole, is of what it says it is of, and is not computed again."""
 
+import errno
+import hashlib
 import itertools
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.models import MM1, InputError, ParallelServers, load_study, study
-from sojourn.models.studies.batch import StudyInterruptedError
+from sojourn.models import MM1, InputError, MaxShare, ParallelServers, load_study, study
+from sojourn.models.core.recall import recalled
+from sojourn.models.studies.batch import StudyInterruptedError, folder
 
 LOADS = [1.0, 4.0]
 SYSTEMS = {f"système {n}": ParallelServers(MM1(np.arange(2.0, 4.0 + n)), names=[f"{n}-{i}" for i in range(2 + n)]) for n in range(4)}
@@ -30,11 +34,12 @@ def out(finished, tmp_path):
 
 @pytest.fixture
 def solved(monkeypatch):
-    """Names of the first servers of the systems whose curves are taken."""
+    """Names of the first servers of the systems that are solved."""
     names, honest = [], ParallelServers.curve
 
     def curve(self, *loads, **how):
-        names.append(self.names[0])
+        if recalled() is None:
+            names.append(self.names[0])
         return honest(self, *loads, **how)
 
     monkeypatch.setattr(ParallelServers, "curve", curve)
@@ -54,7 +59,7 @@ def test_the_whole_opens_in_one_line(out):
             np.testing.assert_array_equal(back[name].values.astype(variable.dtype), variable.values, name)
             assert variable.attrs.items() <= back[name].attrs.items()
         assert back.attrs == plain.attrs
-    assert sorted(p.name for p in out.iterdir()) == ["chunks", "study.json", "study.nc"]
+    assert sorted(p.name for p in out.iterdir()) == [".lock", "chunks", "study.json", "study.nc"]
     assert len(chunks(out)) == 4
 
 
@@ -89,11 +94,15 @@ def rename(path):
 
 @pytest.mark.parametrize("harm", [cut, flip, empty, rename])
 def test_a_harmed_chunk_is_done_again(out, harm, solved):
-    whole = load_study(out)
+    whole, before = load_study(out), sorted(p.name for p in chunks(out))
     harm(chunks(out)[1])
-    assert load_study(out).attrs == {"time_unit": "s", "systems": 4, "systems_done": 3}
-    study(SYSTEMS, LOADS, out=out)
+    with pytest.warns(UserWarning, match=r"^1 chunks in .*out are left out: number 1 is damaged$"):
+        assert load_study(out).attrs == {"time_unit": "s", "systems": 4, "systems_done": 3}
+    with pytest.warns(UserWarning, match=r"^systems in .*out are solved again: 1 whose chunk is damaged \(chunk 1\)$") as said:
+        study(SYSTEMS, LOADS, out=out)
+    assert [w.filename for w in said] == [__file__]
     assert solved == ["1-0"]
+    assert sorted(p.name for p in chunks(out)) == before
     xr.testing.assert_identical(load_study(out), whole)
 
 
@@ -123,7 +132,9 @@ def test_an_unfinished_study_can_be_read_and_goes_on(tmp_path, monkeypatch, solv
 @pytest.mark.parametrize(("systems", "loads", "options", "message"), [
     (dict(itertools.islice(SYSTEMS.items(), 3)), LOADS, {}, "holds a study of other systems: 4, not 3"),
     (dict(reversed(SYSTEMS.items())), LOADS, {}, "holds a study of other systems: number 0 of 4"),
-    ({**SYSTEMS, "système 2": SYSTEMS["système 3"]}, LOADS, {}, "holds a study in which a system was another: number 2 of 4"),
+    (SYSTEMS, LOADS, {"version": "prices of May"}, "holds a study with version = None, not 'prices of May'"),
+    (SYSTEMS, LOADS, {"chunk": 2}, "holds a study with chunk = 1, not 2"),
+    (SYSTEMS, LOADS, {"which": "optimum", "subject_to": [MaxShare(0.5)]}, "holds a study with subject_to = not given, not .*'MaxShare'.*0.5.*"),
     (SYSTEMS, [1.0, 4.5], {}, "holds a study at other loads"),
     (SYSTEMS, LOADS[:1], {}, "holds a study at other loads"),
     (SYSTEMS, [0.1, 0.4], {"relative": True}, "holds a study with relative = False, not True"),
@@ -136,11 +147,12 @@ def test_another_study_is_refused(finished, systems, loads, options, message, so
     assert solved == []
 
 
-def test_another_version_of_the_library_is_refused(out):
+def test_another_version_of_the_library_goes_on(out, solved):
+    """What its code gives otherwise is seen in the answers."""
     manifest = json.loads((out / "study.json").read_text())
     (out / "study.json").write_text(json.dumps({**manifest, "sojourn": "0.0.1"}))
-    with pytest.raises(InputError, match=r"holds a study with sojourn = 0.0.1, not "):
-        study(SYSTEMS, LOADS, out=out)
+    study(SYSTEMS, LOADS, out=out)
+    assert solved == []
 
 
 def test_the_same_question_in_other_words_is_the_same(out, solved):
@@ -151,17 +163,128 @@ def test_the_same_question_in_other_words_is_the_same(out, solved):
 
 
 @pytest.mark.parametrize(("manifest", "problem"), [
-    (None, "holds files but no study.json to say of which study"),
-    ("{", "its study.json cannot be read: JSONDecodeError"),
-    ("[1]", "its study.json cannot be read: AttributeError"),
-    ('{"names": []}', "its study.json cannot be read: ValueError: names or systems are missing"),
+    ("{", "JSONDecodeError"), ("", "JSONDecodeError"), ("\0\xff", "JSONDecodeError"), ("[" * 100_000, "RecursionError"),
+    ("[1]", "TypeError: is a list"), ("null", "TypeError: is a NoneType"), ("{}", "TypeError: names is missing or wrong"),
+    ('{"names": "ab", "chunk": 1, "options": {}}', "TypeError: names is missing or wrong"),
+    ('{"names": [], "chunk": 1.5, "options": {}}', "TypeError: chunk is missing or wrong"),
+    ('{"names": [], "chunk": 1, "options": []}', "TypeError: options is missing or wrong"),
+    ('{"names": [1], "chunk": 1, "options": {}}', "ValueError: no such names or chunks"),
+    ('{"names": [], "chunk": 0, "options": {}}', "ValueError: no such names or chunks"),
 ])  # fmt: skip
-def test_folders_that_hold_something_else(out, manifest, problem):
-    (out / "study.json").unlink() if manifest is None else (out / "study.json").write_text(manifest)
-    with pytest.raises(InputError, match=rf"^out = '.*': {problem}"):
+def test_a_damaged_manifest_is_named(out, manifest, problem, solved):
+    (out / "study.json").write_text(manifest, encoding="latin-1")
+    for field, ask in (("out", lambda: study(SYSTEMS, LOADS, out=out)), ("folder", lambda: load_study(out))):
+        with pytest.raises(InputError, match=rf"^{field} = '.*out': its study.json cannot be read: {problem}") as refused:
+            ask()
+        assert refused.value.remedy == "restore that file, or give another folder"
+    assert solved == []
+
+
+def test_a_folder_of_something_else_is_left_alone(out):
+    (out / "study.json").unlink()
+    (out / ".lock").unlink()
+    with pytest.raises(InputError, match=r"^out = '.*out': holds files but no study.json to say of which study; give a new folder"):
         study(SYSTEMS, LOADS, out=out)
-    with pytest.raises(InputError, match=r"^folder = '.*': has no study.json; give the folder|^out = '.*': its study.json cannot be read"):
+    assert not (out / ".lock").exists()
+    with pytest.raises(InputError, match=r"^folder = '.*out': has no study.json; give the folder"):
         load_study(out)
+
+
+def device(path):
+    path.symlink_to("/dev/zero")
+
+
+def full(path):
+    path.symlink_to("/dev/full")
+
+
+def loop(path):
+    path.symlink_to(path)
+
+
+def nowhere(path):
+    path.symlink_to(path.with_name("nothing"))
+
+
+@pytest.mark.parametrize("put", [device, full, os.mkdir, os.mkfifo, loop, nowhere])
+@pytest.mark.parametrize("name", ["study.json", "chunks", "chunks/000001-0123456789abcdef.nc", "study.nc", ".lock"])
+def test_what_is_no_file_is_not_read(out, put, name, solved):
+    """Devices and pipes have no end, and a link may lead anywhere."""
+    path = out / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    put(path)
+    if (name, put) == ("chunks", os.mkdir):
+        return
+    with pytest.raises(InputError, match=rf"^out = '.*out': its {name} (is not a|cannot be used: )") as refused:
+        study(SYSTEMS, LOADS, out=out)
+    assert "give another folder" in refused.value.remedy
+    assert solved == []
+    if name not in ("study.nc", ".lock"):
+        with pytest.raises(InputError, match=rf"^folder = '.*out': its {name} (is not a|cannot be used: )"):
+            load_study(out)
+
+
+@pytest.mark.parametrize("out", ["/dev/zero", "/dev/full", "/dev/null/new", "/proc/new", "a\0b", 5, "x" * 300])
+def test_where_no_folder_can_be(out, solved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^out = "):
+        study(SYSTEMS, LOADS, out=out)
+    with pytest.raises(InputError, match=r"^folder = "):
+        load_study(out)
+    assert solved == []
+
+
+def test_a_full_disk_is_said_before_anything_starts(tmp_path, monkeypatch, solved):
+    def write(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(folder, "write", write)
+    with pytest.raises(InputError, match=r"^out = '.*new': its study.json cannot be used: No space left on device; make room"):
+        study(SYSTEMS, LOADS, out=tmp_path / "new")
+    assert solved == []
+
+
+def packed(data):
+    content = bytes(data.to_netcdf(engine="scipy"))
+    return f"000001-{hashlib.sha256(content).hexdigest()[:16]}.nc", content
+
+
+@pytest.mark.parametrize(("change", "problem"), [
+    (lambda rows: rows.assign_coords(system=["another"]), "is of other systems"),
+    (lambda rows: rows.drop_vars("error"), "is no chunk of a study"),
+    (lambda rows: rows[["load"]], "is no chunk of a study"),
+    (lambda rows: rows.assign(optimum_delay=rows["optimum_flow"]), "has other variables than the rest"),
+    (lambda rows: rows.assign(optimum_delay=rows["error"]), "has other variables than the rest"),
+    (lambda rows: rows.assign(more=("point", [1.0, 2.0])), "has other variables than the rest"),
+])  # fmt: skip
+def test_a_chunk_of_another_study_is_told(out, change, problem, solved):
+    """Whole, and named for what is in it."""
+    whole = load_study(out)
+    path = chunks(out)[1]
+    name, content = packed(change(xr.load_dataset(path, engine="scipy")))
+    path.unlink()
+    (path.parent / name).write_bytes(content)
+    with pytest.warns(UserWarning, match=rf"^1 chunks in .*out are left out: number 1 {problem}$"):
+        assert load_study(out).attrs["systems_done"] == 3
+    with pytest.warns(UserWarning, match=rf"are solved again: 1 whose chunk {problem} \(chunk 1\)$"):
+        study(SYSTEMS, LOADS, out=out)
+    assert solved == ["1-0"]
+    xr.testing.assert_identical(load_study(out), whole)
+    assert len(chunks(out)) == 4
+
+
+def test_of_two_files_of_a_chunk_the_later_one_counts(out, solved):
+    """A process may be killed between writing the one and removing the other."""
+    path = chunks(out)[1]
+    rows = xr.load_dataset(path, engine="scipy")
+    name, content = packed(rows.assign(optimum_delay=2 * rows["optimum_delay"]))
+    old = path.with_name(name)
+    old.write_bytes(content)
+    os.utime(old, (1, 1))
+    assert load_study(out)["optimum_delay"].values[1].tolist() == rows["optimum_delay"].values[0].tolist()
+    study(SYSTEMS, LOADS, out=out)
+    assert solved == []
+    assert not old.exists()
 
 
 def test_a_study_that_was_killed_as_it_began_begins_again(out, tmp_path):
@@ -175,7 +298,7 @@ def test_a_study_that_was_killed_as_it_began_begins_again(out, tmp_path):
 
 
 def test_a_file_is_no_folder(out):
-    with pytest.raises(InputError, match=r"^out = .*: is a file; give a folder"):
+    with pytest.raises(InputError, match=r"^out = .*: is not a folder; give a folder"):
         study(SYSTEMS, LOADS, out=out / "study.nc")
 
 

@@ -111,7 +111,7 @@ def test_failing_systems_are_recorded_and_the_others_go_on():
     assert len(said) == 1
     assert said[0].filename == __file__
     errors = dict(zip(data["system"].values, data["error"].values, strict=True))
-    assert errors["broken"].startswith("InputError: Broken = 'ZeroDivisionError': was raised: division by zero; it must work for any load")
+    assert errors["broken"].startswith("InputError: Broken = 'ZeroDivisionError': was raised: division by zero; make it work for any load")
     assert errors["small"].startswith("LoadError: loads[0] = 1.0: not below the total rate 1")
     bad = data.sel(system=["broken", "small"])
     assert np.isnan(bad["optimum_delay"]).all()
@@ -175,8 +175,8 @@ def test_names_and_units_of_any_kind(names, tmp_path):
     (SYSTEMS, [], {}, LoadError, r"^loads = \[\]: is not a list of loads"),
     (SYSTEMS, [[1.0]] * 3, {}, LoadError, "has 3 rows for 2 systems"),
     (SYSTEMS, [1.0, np.nan], {}, LoadError, r"^loads\[1\] = nan: is not a finite number"),
-    (SYSTEMS, [1.0, -1.0], {}, LoadError, r"^loads\[1\] = -1.0: there is nothing to split"),
-    (SYSTEMS, [0.5, 1.0], {"relative": True}, LoadError, r"^loads\[1\] = 1.0: is not a part of the largest load"),
+    (SYSTEMS, [1.0, -1.0], {}, LoadError, r"^loads\[1\] = -1.0: a load cannot be negative"),
+    (SYSTEMS, [1.5, 1.0], {"relative": True}, LoadError, r"^loads\[0\] = 1.5: is not a part of the largest load"),
     (SYSTEMS, LOADS, {"relative": "yes"}, InputError, r"^relative = 'yes': is neither true nor false"),
     (SYSTEMS, LOADS, {"wich": "optimum"}, TypeError, "'wich'; did you mean which"),
     (SYSTEMS, LOADS, {"p": 0.5}, TypeError, "'p'; the options are"),
@@ -225,7 +225,7 @@ def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
 @pytest.mark.parametrize("for_ever", [False, True])
 def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
     """What could not be written is tried again at the end, and is in the result in any case."""
-    honest, failed = folder._write, []
+    honest, failed = folder.write, []
 
     def full(path, content):
         if "000000" in path.name and (for_ever or not failed):
@@ -233,7 +233,7 @@ def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
             raise OSError(errno.ENOSPC, "No space left on device")
         honest(path, content)
 
-    monkeypatch.setattr(folder, "_write", full)
+    monkeypatch.setattr(folder, "write", full)
     with pytest.warns(UserWarning, match=r"^cannot write to .*: No space left on device; ") as said:
         data = study(SYSTEMS, LOADS, out=tmp_path)
     assert [w.filename for w in said] == [__file__] * (1 + for_ever)

@@ -1,7 +1,11 @@
 """Whoever works on a study, the answers are the same to the last bit, and a killed one loses nothing that was done."""
 
+import contextlib
+import errno
 import importlib.util
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +18,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from joblib._parallel_backends import ThreadingBackend
+from joblib.externals.loky import get_reusable_executor
 
 from sojourn.models import MM1, Function, InputError, Measured, ParallelServers, load_study, study
+from sojourn.models.studies.batch import StudyStoppedError
+from sojourn.models.studies.batch.lock import lock
 
 # a script as researchers write them, with a family of its own in it, slow enough to be killed
 SCRIPT = """
@@ -26,8 +33,7 @@ FACTOR = 1.0
 
 
 def slowly(value):
-    if os.environ.get("SLOW") in {"yes", "true", "very"}:
-        time.sleep(0.1)
+    time.sleep(float(os.environ.get("SLOW", "0")))
     return FACTOR * value
 
 
@@ -36,7 +42,15 @@ class Slow(MM1):
         return slowly(super().latency(flow, spare))
 
 
+class Marked(ParallelServers):
+    def curve(self, *loads, **how):
+        if "MARKS" in os.environ:
+            open(os.path.join(os.environ["MARKS"], f"{self.names[0]}-{os.getpid()}"), "w").close()
+        return super().curve(*loads, **how)
+
+
 systems = {f"n = {n}": ParallelServers(Slow([3.0] * n)) for n in range(2, 8)}
+many = {f"{k}": Marked(Slow([3.0] * (2 + k % 4)), names=[f"{k}-{i}" for i in range(2 + k % 4)]) for k in range(24)}
 if __name__ == "__main__":
     study(systems, [1.0, 4.0], which="optimum", n_jobs=1, out=sys.argv[1])
 """
@@ -73,7 +87,7 @@ def answers(systems, **how):
 @pytest.mark.slow
 def test_a_killed_study_goes_on_in_other_processes(script, systems, tmp_path):
     """Begun in a script's __main__ with one process, gone on with in this one's children."""
-    out, environment = tmp_path / "out", {**os.environ, "SLOW": "very"}
+    out, environment = tmp_path / "out", {**os.environ, "SLOW": "0.02"}
     process = subprocess.Popen([sys.executable, script, out], env=environment)
     until = time.monotonic() + 60
     while len(list(out.glob("chunks/*.nc"))) < 2 and time.monotonic() < until and process.poll() is None:
@@ -82,6 +96,7 @@ def test_a_killed_study_goes_on_in_other_processes(script, systems, tmp_path):
     assert process.wait() == -signal.SIGKILL
     kept = {p.name: p.stat().st_mtime_ns for p in out.glob("chunks/*.nc")}
     assert 2 <= len(kept) < 6
+    assert load_study(out).attrs["systems_done"] == len(kept)
     del systems["small"]
     there = study(systems, [1.0, 4.0], which="optimum", n_jobs=2, out=out)
     assert {name: (out / "chunks" / name).stat().st_mtime_ns for name in kept} == kept
@@ -90,6 +105,110 @@ def test_a_killed_study_goes_on_in_other_processes(script, systems, tmp_path):
     assert not (there["error"] != "").any()
     for file in ("study.json", "study.nc"):
         assert (out / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+
+
+# ---- two at once
+
+
+def refusal(out, systems):
+    with pytest.raises(InputError) as refused:
+        study(systems, [1.0, 4.0], which="optimum", out=out)
+    return str(refused.value)
+
+
+@pytest.mark.slow
+def test_a_folder_is_one_process_s_until_it_ends(script, systems, tmp_path):
+    out, environment = tmp_path / "out", {**os.environ, "SLOW": "0.02"}
+    del systems["small"]
+    process = subprocess.Popen([sys.executable, script, out], env=environment)
+    while not list(out.glob("chunks/*.nc")) and process.poll() is None:
+        time.sleep(0.01)
+    assert re.search(rf"is in use by process {process.pid} on .*; wait for its end, stop it, or give another folder$", refusal(out, systems))
+    assert load_study(out).attrs["systems_done"] >= 1
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    found = study(systems, [1.0, 4.0], which="optimum", out=out)
+    xr.testing.assert_identical(found, study(systems, [1.0, 4.0], which="optimum"))
+
+
+@pytest.mark.slow
+def test_of_several_that_begin_at_once_one_goes_on(script, systems, tmp_path):
+    out, environment = tmp_path / "out", {**os.environ, "SLOW": "0.02"}
+    begun = [subprocess.Popen([sys.executable, script, out], env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [process.communicate()[1] for process in begun]
+    codes = [process.returncode for process in begun]
+    assert codes.count(0) >= 1
+    assert all("is in use by process" in text for text, code in zip(said, codes, strict=True) if code)
+    assert any(codes)
+    del systems["small"]
+    xr.testing.assert_identical(load_study(out).drop_attrs(), study(systems, [1.0, 4.0], which="optimum").drop_attrs())
+
+
+def test_a_study_that_ends_lets_others_in_whatever_ends_it(systems, tmp_path, monkeypatch):
+    del systems["small"]
+    few, out = dict(list(systems.items())[:1]), tmp_path / "out"
+    out.mkdir()
+    with lock(out):
+        assert "is in use by process" in refusal(out, few)
+    monkeypatch.setattr("sojourn.models.studies.batch.run.solved", lambda *_, **__: (1 / 0 for _ in "x"))
+    with pytest.raises(StudyStoppedError, match="ZeroDivisionError"):
+        study(few, [1.0], which="optimum", out=out)
+    with pytest.raises(InputError, match="holds a study at other loads"):
+        study(few, [2.0], which="optimum", out=out)
+    monkeypatch.undo()
+    assert study(few, [1.0], which="optimum", out=out).sizes["system"] == 1
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), OSError(errno.EOPNOTSUPP, "no"), ImportError("fcntl")])
+def test_a_file_system_without_locks_is_said(systems, tmp_path, monkeypatch, error):
+    def take(_):
+        raise error
+
+    monkeypatch.setattr("sojourn.models.studies.batch.lock._take", take)
+    few = dict(list(systems.items())[:1])
+    with pytest.warns(UserWarning, match="cannot be locked: its file system has no locks; let no other process work there"):
+        assert study(few, [1.0], which="optimum", out=tmp_path / "out").sizes["system"] == 1
+
+
+# ---- workers that are killed
+
+
+def kill_one(marks, rng):
+    """Kill one of the processes that work, at a chance moment after some systems were begun."""
+    enough = rng.integers(1, 20)
+    while len(begun := list(marks.iterdir())) < enough:
+        time.sleep(0.002)
+    time.sleep(rng.uniform(0.0, 0.05))
+    os.kill(int(max(begun, key=lambda p: p.stat().st_mtime_ns).name.split("-")[2]), signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.exhaustive)])
+def test_a_killed_worker_loses_its_chunk_at_most(kills, systems, tmp_path, monkeypatch):
+    many, how = sys.modules["imported_night"].many, {"which": "optimum", "chunk": 1}
+    right, rng = study(many, [1.0, 4.0], n_jobs=1, **how), np.random.default_rng(5)
+    monkeypatch.setenv("SLOW", "0.001")
+    get_reusable_executor().shutdown(wait=True)  # the workers to come have this environment
+    for kill in range(kills):
+        out, marks = tmp_path / str(kill), tmp_path / f"marks {kill}"
+        marks.mkdir()
+        monkeypatch.setenv("MARKS", str(marks))
+        thread = threading.Thread(target=kill_one, args=[marks, rng])
+        thread.start()
+        with pytest.raises(StudyStoppedError, match=r"^stopped by TerminatedWorkerError: ") as stop:
+            study(many, [1.0, 4.0], n_jobs=2, out=out, **how)
+        thread.join()
+        left = load_study(out)
+        names = left["system"].values.tolist()
+        assert set(stop.value.dataset["system"].values.tolist()) <= set(names)
+        for name in names:
+            assert left["optimum_delay"].sel(system=name).values.tolist() == right["optimum_delay"].sel(system=name).values.tolist()
+        begun = {p.name.partition("-")[0] for p in marks.iterdir()}
+        assert len(begun - set(names)) <= 2  # joblib ends the other worker too
+        monkeypatch.delenv("MARKS")
+        with monkeypatch.context() as patch:
+            patch.setenv("SLOW", "0")
+            xr.testing.assert_identical(study(many, [1.0, 4.0], out=out, **how), right)
 
 
 @pytest.mark.slow
@@ -102,6 +221,32 @@ def test_a_dask_cluster_gives_the_same_answers(systems, tmp_path):
         there = answers(systems, out=tmp_path / "out")
     xr.testing.assert_identical(there, answers(systems))
     assert load_study(tmp_path / "out").attrs["systems_done"] == 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.exhaustive)])
+def test_a_dask_cluster_outlives_its_workers(kills, systems, tmp_path, monkeypatch):
+    """Its nannies start others, which begin that chunk again; a chunk that ends too many of them stops the study."""
+    many, how = sys.modules["imported_night"].many, {"which": "optimum", "chunk": 1}
+    right, rng = study(many, [1.0, 4.0], n_jobs=1, **how), np.random.default_rng(5)
+    monkeypatch.setenv("SLOW", "0.001")
+    monkeypatch.setenv("MARKS", str(tmp_path / "marks"))
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+        joblib.parallel_config("dask"),
+    ):
+        for kill in range(kills):
+            out, marks = tmp_path / str(kill), tmp_path / "marks"
+            shutil.rmtree(marks, ignore_errors=True)
+            marks.mkdir()
+            client.wait_for_workers(2)
+            thread = threading.Thread(target=kill_one, args=[marks, rng])
+            thread.start()
+            with contextlib.suppress(StudyStoppedError):
+                study(many, [1.0, 4.0], out=out, **how)
+            thread.join()
+            xr.testing.assert_identical(study(many, [1.0, 4.0], out=out, **how), right)
 
 
 class AllOrNothing(ThreadingBackend):

@@ -86,8 +86,8 @@ def test_goal_that_there_is_not(system):
 @pytest.mark.parametrize(
     ("loads", "message"),
     [
-        ([10.0, 400.0], r"^loads\[1\] = 400.0: not below the total rate 380"),
-        ([10.0, 20.0, 0.0], r"^loads\[2\] = 0.0: there is nothing to split"),
+        ([500.0, 400.0], r"^loads\[0\] = 500.0: not below the total rate 380"),
+        ([10.0, 400.0, -1.0], r"^loads\[2\] = -1.0: a load cannot be negative"),
         ([math.nan], r"^loads\[0\] = nan: is not a finite number"),
         ([], r"^loads = \[\]: is not a list of loads; give one or more numbers"),
         (5.0, r"^loads = 5.0: is not a list of loads"),

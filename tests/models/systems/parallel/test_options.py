@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sojourn.models import MM1, InputError, ParallelServers
-from sojourn.models.cli import app
+from sojourn.models.commands import app
 from sojourn.models.core.solver_specs import SOLVERS
 
 

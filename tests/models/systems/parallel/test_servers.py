@@ -73,11 +73,23 @@ def test_neighbours_with_the_same_fields_are_one_bank_and_all_keep_their_order()
         (server(family="M/M/1-setup", rate=4, setup=900, setup_cv=0),
          r"^servers\[0\]\.setup = 900\.0: is so long that the latency falls with the load at first; shorten it"),
         (server(family="polynomial", coefficients=[1, -1]), r"^servers\[0\]\.coefficients\[1\] = -1\.0: is out of range; give 0 or more$"),
-        (server(family="M/M/1-percentile", rate=4, p=2), r"^servers\[0\]\.p = 2\.0: is not between 0 and 1"),
+        (server(family="M/M/1-percentile", rate=4, p=2), r"^servers\[0\]\.p = 2\.0: is not a part of the jobs; write 2 % as 0\.02$"),
         (server(rate=4) + server(family="BPR", free_flow=4, capacity=1) + "[variants.a]\ncv = 2\n" + AT,
          r"^variants\.a\.cv = 2\.0: cannot be changed: server 2 is BPR, which has no cv; leave it out of the variant$"),
+        (server(rate=4, servers=12), r'^servers\[0\]\.servers = 12: .* M/M/1; give family = "M/M/c", or replicas = 12 with a queue each$'),
+        (server(free_flow=4), r'^servers\[0\]\.free_flow = 4: is no field of M/M/1; give family = "BPR"$'),
+        (server(family="M/M/c", rate=4, servers="two"), r"^servers\[0\]\.servers = 'two': is not a number; give a number$"),
+        (server(family="mine", rate=4), r"^servers\[0\]\.family = 'mine': .*; use one of M/M/1, .*, and any whose module is imported"),
+        (server(family="M/M/c", rate=4, servers=0), r"^servers\[0\]\.servers = 0\.0: .* or leave a drained server out$"),
         (server(family="bpr", free_flow=4), r"^servers\[0\]\.family = 'bpr': is not a known family; did you mean BPR\?"),
         (AT + server(family="measured", samples="none.csv"), r"^servers\[0\]\.samples = 'none.csv': cannot be read: .*; give a CSV file of"),
+        (AT + server(family="measured", samples=3), r"^servers\[0\]\.samples = 3: is not the name of a file; give some text"),
+        (AT + server(family="measured", load=[1, 2, 3], latency=[1, 2, 4], pieces=[1, 2]),
+         r"^servers\[0\]\.pieces = \[1\.0, 2\.0\]: is not a number of pieces; give a whole number, 1 or more$"),
+        (AT + server(family="measured", load=[1, 2, 3], latency=[1, 2, 4], capacity="db.csv"),
+         r"^servers\[0\]\.capacity = 'db.csv': is not a number"),
+        (server(rate=4, replicas=600_000) + server(rate=3, replicas=400_001),
+         r"^servers = '1,000,001 of them': are more than 1,000,000 with all"),
         (server(family="constant", delay=4), r"^loads\.at = None: is missing, and by default .* infinite; give loads\.at and loads\.curve"),
         (server(family="constant", delay=4) + "[loads]\nat = 3\n", r"^loads\.curve = None: is missing"),
     ],
@@ -132,7 +144,7 @@ class TestFamiliesOfOthers:
             bank(server(family="plain", rate=10, delay=5))
 
     def test_name_that_is_taken_or_none_and_class_that_is_none(self):
-        with pytest.raises(InputError, match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose another$"):
+        with pytest.raises(InputError, match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose another name$"):
             registry.register("M/M/1", Plain)
         with pytest.raises(InputError, match=r"^name = ' ': is not a name"):
             registry.register(" ", Plain)

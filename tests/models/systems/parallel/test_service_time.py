@@ -45,7 +45,7 @@ def test_service_time_of_any_family_with_a_rate():
     ("family = 'constant'\ndelay = 3\nservice_time = 3", r"^servers\[0\]\.service_time = 3: is not a known key"),
     ("family = 'tandem'\n[servers.first]\nrate = 1\nservice_time = 1\n[servers.second]\nrate = 1",
      r"^servers\[0\]\.first\.service_time = 1: stands"),
-    ("replicas = 2.5\nrate = 1", r"^servers\[0\]\.replicas = 2\.5: is not a number of servers; give a whole number from 1 to 1000000$"),
+    ("replicas = 2.5\nrate = 1", r"^servers\[0\]\.replicas = 2\.5: is not a number of servers; give a whole number from 1 to 1000000"),
     ("replicas = 0\nrate = 1", r"^servers\[0\]\.replicas = 0: is not a number of servers"),
     ("replicas = 1000001\nrate = 1", r"^servers\[0\]\.replicas = 1000001: is not a number of servers"),
     ("replicas = nan\nrate = 1", r"^servers\[0\]\.replicas = nan: is not a number of servers"),

@@ -83,15 +83,41 @@ def test_without_polish_the_solver_s_own_answers_are_certified():
     assert not system.task("optimum", 100.0, polish=False, solver="SCS", gap=1e-16).solve(loads).certified.any()
 
 
-@pytest.mark.parametrize("formulation", ["minmax", "epigraph"])
-def test_what_cannot_be_compiled_is_asked_one_at_a_time(formulation):
-    """Prefixes of the servers, and tangents."""
-    bank = MM1([10.0, 5.0]) if formulation == "minmax" else MMc([4.0, 3.0], servers=[2, 3])
-    system, goal = ParallelServers(bank), "equilibrium" if formulation == "minmax" else "optimum"
-    asked = system.task(goal, 3.0, formulation=formulation)
+@pytest.mark.parametrize("how", [{"formulation": "minmax"}, {"polish": False}])
+def test_what_cannot_be_compiled_is_asked_one_at_a_time(how):
+    """Prefixes of the servers, and tangents that are refined until they are near enough by themselves."""
+    bank = MM1([10.0, 5.0]) if "formulation" in how else MMc([4.0, 3.0], servers=[2, 3])
+    asked = ParallelServers(bank).task("equilibrium", 3.0, **how)
     assert asked.block == 1
     loads = np.array([3.0, 6.0])
-    np.testing.assert_allclose(asked.solve(loads).mean_delay, getattr(exact, goal)(bank, loads).mean_delay, rtol=1e-8)
+    found, true = asked.solve(loads), exact.equilibrium(bank, loads)
+    assert found.certified.all()
+    assert np.all(np.abs(found.mean_delay / true.mean_delay - 1) <= found.gap)
+    assert found.gap.max() < 1e-5
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own(goal, monkeypatch):
+    """Newton steps finish what a program that is compiled once leads to; the certificate says where they do not."""
+    bank = MMc([4.0, 3.0, 0.2], [2, 3, 50], [0.0, 0.4, 0.1])
+    system, honest, asked = ParallelServers(bank), engine.Task._singly, []
+    monkeypatch.setattr(engine.Task, "_singly", lambda task, step, points: asked.append(points[0][0]) or honest(task, step, points))
+    loads = np.array([0.5, 3.0, 12.0, 26.0, 26.99])
+    true = getattr(exact, goal)(bank, loads)
+    found = system.task(goal, 3.0).solve(loads)
+    assert asked == []
+    assert found.certified.all()
+    np.testing.assert_allclose(found.mean_delay, true.mean_delay, rtol=1e-12)
+    compiled = engine.Compiled.solve
+
+    def solve(self, *values):
+        answers = compiled(self, *values)
+        answers.raw.x[1] = np.nan
+        return answers
+
+    monkeypatch.setattr(engine.Compiled, "solve", solve)
+    np.testing.assert_allclose(system.task(goal, 3.0).solve(loads).mean_delay, true.mean_delay, rtol=1e-9)
+    assert asked == [3.0]
 
 
 def test_within_limits_too():

@@ -140,7 +140,7 @@ def test_uncertified_answers_are_kept_and_said():
 
 
 @pytest.mark.parametrize(("loads", "message"), [
-    ([1.0, 7.0], r"^loads\[1\] = 7\.0: not below the maximum 5"),
+    ([8.0, 7.0], r"^loads\[0\] = 8\.0: not below the maximum 5"),
     ([1.0, -1.0], r"^loads\[1\] = -1\.0: there are no jobs"),
     ([], r"^loads = \[\]: is not a list of loads"),
     (2.0, r"^loads = 2\.0: is not a list of loads"),
@@ -223,7 +223,7 @@ def test_ctrl_c_while_the_breakaway_is_sought_keeps_all_loads(monkeypatch):
 @pytest.mark.parametrize(("loads", "message"), [
     ([1.0, np.nan], r"^loads\[1\] = nan: is not a finite number"),
     ([np.inf], r"^loads\[0\] = inf: is not a finite number"),
-    ([1.0, 2.0, 0.0], r"^loads\[2\] = 0\.0: there are no jobs"),
+    ([0.0, 2.0, -2.0], r"^loads\[2\] = -2\.0: there are no jobs"),
     ([[1.0]], r"^loads = \[\[1\.0\]\]: is not a list of loads"),
     (["a"], r"^loads = \['a'\]: is not made of numbers"),
 ])  # fmt: skip

@@ -81,7 +81,7 @@ def test_any_number_of_modes_has_no_best_assignment():
         ({"p": [0.5, 0.6]}, r"^p = \[0\.5, 0\.6\]: adds up to 1\.1"),
         ({"p": [0.5, 0.25, 0.25]}, r"^p = .*: does not say what each of 2 modes gets"),
         ({"p": 0.5, "share": [0.5, 0.5]}, r"^share = \[0\.5, 0\.5\]: is not an array of shape \(2, 2\); give a row a stage \(local, cloud\)"),
-        ({"p": 0.5, "share": [[0.5, 0.5], [1.1, -0.1]]}, r"^share\[1\]\[0\] = 1\.1: is not a part of the stage"),
+        ({"p": 0.5, "share": [[0.5, 0.5], [1.1, -0.1]]}, r"^share\[1\]\[0\] = 1\.1: is not a part of a stage; give a number from 0 to 1$"),
         ({"p": 0.5, "share": [[0.5, math.nan], [0.5, 0.5]]}, r"^share\[0\]\[1\] = nan: is not a part"),
         ({"p": 0.5, "share": [[0.5, 0.5], [0.5, 0.4]]}, r"^share\[1\] = \[0\.5, 0\.4\]: adds up to 0\.9, not to 1; give each mode its part"),
     ],

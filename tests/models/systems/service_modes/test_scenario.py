@@ -68,7 +68,7 @@ def test_load_is_a_part_of_the_largest_or_a_rate():
     (UNITS + RATES.replace("[10, 3]", "[3, 10]").replace("[4, 6]", "[6, 4]"), r"^dual_mode\.local = .* the wrong way round"),
     (UNITS + RATES.replace("[10, 3]", "[0, 3]"), r"^dual_mode\.local\[0\] = 0\.0: is out of range"),
     (UNITS + CANONICAL + "[loads]\nat = 5\n", r"^loads\.at = 5\.?0?: not below the maximum 5"),
-    (UNITS + CANONICAL + "[loads]\ncurve = [1, 6]\n", r"^loads\.curve\[1\] = 6: not below the maximum 5"),
+    (UNITS + CANONICAL + "[loads]\ncurve = [7, 6]\n", r"^loads\.curve\[1\] = 6: not below the maximum 5"),
     (UNITS + CANONICAL + "[[servers]]\nrate = 1\n", r"^file = 'own': says two systems, dual_mode and servers; keep one$"),
     (UNITS + CANONICAL + "[variants.x]\ncv = 1\n", r"^variants = .*: is not a known key"),
     (UNITS.replace("1/s", "1/y") + CANONICAL, r"^units\.rate = '1/y': is not a known unit"),

@@ -1,0 +1,434 @@
+"""The command as a process: signals, streams that are closed or full, libraries that print, exit codes."""
+
+import importlib
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sojourn.models.core import solve as engine
+from sojourn.models.frontend import files, report
+
+COMMAND = Path(sys.executable).with_name("sojourn")
+OWN = """
+title = "Zürich ∞"
+[units]
+rate = "1/s"
+delay = "ms"
+[loads]
+curve = ["20%", "80%"]
+[[servers]]
+name = "Zürich"
+rate = 10
+[[servers]]
+rate = 4
+[variants.none]
+delay = 0
+"""
+TWO = """
+[units]
+rate = "1/s"
+delay = "s"
+[loads]
+curve = ["30%"]
+[[servers]]
+rate = 1
+[[servers]]
+rate = 1
+cv = 20
+[variants.one]
+cv = 1
+"""
+RUN, VARIANT = ["curve.csv", "curve.nc"], ["none.csv", "none.nc"]
+ANARCHY, CONTROL, PLAYERS = ["anarchy.json"], ["control.csv", "control.nc"], ["players.csv", "players.nc"]
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(OWN, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def two(tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text(TWO)
+    return path
+
+
+def process(*arguments, **how):
+    """Run the command as a shell does; return exit code, output and errors."""
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120, **how}
+    done = subprocess.run([COMMAND, *map(str, arguments)], text=True, encoding="utf-8", check=False, **how)
+    assert "Traceback" not in (done.stderr or "")
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def sketched(monkeypatch):
+    """Pictures of nothing, of curves at the points given, which take no time."""
+    curves = importlib.import_module("sojourn.models.systems.parallel.game_curves")
+    for name in ("players_curve", "control_curve"):
+        honest = getattr(curves, name)
+        monkeypatch.setattr(curves, name, lambda *given, _honest=honest, **how: _honest(*given, **{**how, "refine": False}))
+    monkeypatch.setattr(report, "picture", lambda name, _: (f"{name}.png", Path.touch))
+    for kind in ("report", "anarchy_report"):
+        monkeypatch.setattr(f"sojourn.models.systems.parallel.{kind}.picture", report.picture)
+
+
+def written(folder):
+    """Names of the files in a folder, all of which can be read."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    for name in names:
+        if name.endswith(".json"):
+            json.loads((folder / name).read_text())
+        if name.endswith(".nc"):
+            xr.open_dataset(folder / name, engine="scipy").close()
+    return names
+
+
+# ---- signals
+
+
+def signal_at(monkeypatch, place, number, call=1):
+    """Send a signal to this process when a function is called for some time."""
+    where, name = place.rsplit(".", 1)
+    module = importlib.import_module(f"sojourn.models.{where}")
+    honest, calls = getattr(module, name), []
+
+    def called(*arguments, **how):
+        calls.append(name)
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        return honest(*arguments, **how)
+
+    monkeypatch.setattr(module, name, called)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_work_with_its_exit_code(sojourn, own, monkeypatch, number, code):
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    signal_at(monkeypatch, "core.solve.run", number)
+    assert sojourn("run", own) == (code, "", "interrupted\n")
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_a_signal_that_the_caller_ignores_is_ignored(sojourn, own, monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        signal_at(monkeypatch, "core.solve.run", signal.SIGHUP)
+        assert sojourn("run", own)[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("sketched")
+@pytest.mark.parametrize(("place", "call", "expected"), [
+    ("frontend.report.write", 1, []),
+    ("frontend.report.write", 2, RUN),
+    ("frontend.report.write", 4, [*RUN, *VARIANT]),
+    ("core.curve.curve", 2, []),
+    ("systems.parallel.misspecification.misjudged", 2, [*RUN, "curve.png"]),
+])  # fmt: skip
+def test_what_is_done_is_written(sojourn, own, tmp_path, monkeypatch, place, call, expected):
+    """A file is written to its end, and those that are made together with it."""
+    signal_at(monkeypatch, place, signal.SIGTERM, call)
+    status, out, err = sojourn("run", own, "--out", tmp_path / "o")
+    assert (status, err) == (143, "interrupted\n")
+    assert written(tmp_path / "o") == sorted([*expected, "result.json"])
+    assert "price of anarchy" in out
+
+
+@pytest.mark.usefixtures("sketched")
+def test_a_second_signal_leaves_no_half_of_a_file(sojourn, own, tmp_path, monkeypatch):
+    def twice(self, path, **_):
+        Path(path).write_text("half")
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", twice)
+    assert sojourn("run", own, "--out", tmp_path / "o")[0] == 143
+    assert written(tmp_path / "o") == ["result.json"]
+
+
+@pytest.mark.usefixtures("sketched")
+@pytest.mark.parametrize(("place", "call", "expected"), [
+    ("systems.parallel.anarchy_report._operators", 1, ANARCHY),
+    ("systems.parallel.game_curves.players_curve", 1, [*ANARCHY, *CONTROL]),
+    ("systems.parallel.anarchy_report._variant", 1, [*ANARCHY, *CONTROL, *PLAYERS, "anarchy.png"]),
+    ("frontend.report.write", 4, [*ANARCHY, *CONTROL]),
+    ("frontend.report.write", 10, [*ANARCHY, *CONTROL, *PLAYERS, "anarchy.png", "curve-one.csv", "curve-one.nc"]),
+])  # fmt: skip
+def test_anarchy_writes_as_it_goes(sojourn, two, tmp_path, monkeypatch, place, call, expected):
+    signal_at(monkeypatch, place, signal.SIGTERM, call)
+    status, out, err = sojourn("anarchy", two, "--out", tmp_path / "o")
+    assert (status, err) == (143, "interrupted\n")
+    assert written(tmp_path / "o") == sorted(expected)
+    said = json.loads((tmp_path / "o" / "anarchy.json").read_text())
+    assert said["worst_case"]["certified"]
+    assert bool(said["control"]) == ("control.nc" in expected)
+    assert bool(said["players"]) == ("players.nc" in expected)
+    assert bool(said["variants"]) == ("curve-one.nc" in expected)
+    assert "worst price of anarchy  2.101683" in out
+
+
+def test_rows_of_a_benchmark_are_written(sojourn, tmp_path, monkeypatch):
+    signal_at(monkeypatch, "benchmarks.solvers.compare.ask", signal.SIGTERM, 3)
+    status, out, _ = sojourn("bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv")
+    assert status == 143
+    assert len(json.loads(out)["rows"]) == 2
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "rows"), [("families", "benchmarks.latency_families._row", 2), ("peers", "benchmarks.other_tools.compare.ask", 2)]
+)
+def test_rows_of_a_benchmark_are_printed(sojourn, monkeypatch, kind, call, rows):
+    signal_at(monkeypatch, call, signal.SIGTERM, rows + 1)
+    status, out, _ = sojourn("bench", kind, "--json", "--limit", "5")
+    assert status == 143
+    assert len(json.loads(out)) == rows
+
+
+SIGNAL = "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
+SIGNAL_AT_WORK = "from sojourn.models.core import solve\nimport os, signal\nsolve.run = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+
+
+@pytest.mark.parametrize("code", [SIGNAL, SIGNAL_AT_WORK], ids=["importing", "solving"])
+def test_a_process_ends_with_the_exit_code_of_the_signal(own, tmp_path, code):
+    (tmp_path / "mine.py").write_text(code)
+    assert process("--import", tmp_path / "mine.py", "run", own, "--out", tmp_path / "o") == (143, "", "interrupted\n")
+    assert written(tmp_path / "o") == []
+
+
+IMPORTING = """
+import os, signal
+os.kill(os.getpid(), signal.SIGTERM)
+done = True
+"""
+
+
+def test_an_import_in_the_midst_of_the_work_is_not_broken_off(sojourn, own, tmp_path, monkeypatch):
+    """A module written in C that is interrupted while it sets itself up can take the process with it."""
+    (tmp_path / "imported_late.py").write_text(IMPORTING)
+    monkeypatch.syspath_prepend(tmp_path)
+    honest = engine.run
+
+    def run(*arguments):
+        assert __import__("imported_late").done
+        while True:
+            honest(*arguments)
+
+    monkeypatch.setattr(engine, "run", run)
+    assert sojourn("run", own)[0] == 143
+    assert sys.modules.pop("imported_late").done
+
+
+# ---- streams
+
+
+def test_a_reader_that_leaves_changes_nothing():
+    read, write = os.pipe()
+    os.close(read)
+    assert process("list", stdout=write) == (0, None, "")
+    os.close(write)
+
+
+FULL = "cannot write the output: No space left on device\n"
+CLOSED = "cannot write the output: it is closed\n"
+
+
+@pytest.mark.parametrize(("redirected", "code", "err"), [
+    (">/dev/full", 3, FULL), (">&-", 3, CLOSED), ("<&- >&- 2>&-", 3, ""), (">/dev/full 2>/dev/full", 3, ""),
+    ("2>&-", 0, ""), ("2>/dev/full", 0, ""),
+])  # fmt: skip
+@pytest.mark.parametrize("arguments", ["list", "run --help"])
+def test_output_that_cannot_be_written(arguments, redirected, code, err):
+    status, out, said = process("-c", f"exec {COMMAND} {arguments} {redirected}", executable="/bin/sh")
+    assert (status, said) == (code, err)
+    assert bool(out) == (code == 0)
+
+
+@pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full"])
+def test_errors_that_cannot_be_written(redirected):
+    assert process("-c", f"exec {COMMAND} walk {redirected}", executable="/bin/sh") == (2, "", "")
+
+
+ALL = ["curve.csv", "curve.nc", "curve.png", "none.csv", "none.nc", "result.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("redirected", "code"), [(">&- 2>&-", 3), ("| true", 0)])
+def test_files_are_written_whatever_becomes_of_the_output(own, tmp_path, redirected, code):
+    """No library prints into a file that takes the place of a closed output; a bad backend of pictures is none of ours."""
+    shell = f"set -o pipefail; {COMMAND} run {own} --solver scs --out {tmp_path / 'o'} {redirected}"
+    how = {"executable": "/bin/bash", "env": {**os.environ, "MPLBACKEND": "bad"}}
+    assert process("-c", shell, **how) == (code, "", "")
+    assert written(tmp_path / "o") == ALL
+
+
+@pytest.mark.parametrize("environment", [
+    {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "0"},
+    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "NO_COLOR": "1", "COLUMNS": "40"},
+])  # fmt: skip
+def test_terminals_that_can_do_little(own, environment):
+    status, out, err = process("run", own, env={**os.environ, **environment})
+    assert (status, err) == (0, "")
+    assert out.isascii()
+    assert "Z\\xfcrich" in out
+    assert "price of" in out
+
+
+# ---- what libraries print
+
+
+NOISE = """
+import ctypes, os, warnings
+from sojourn.models import MM1, register
+def noise():
+    print("noise of Python")
+    os.write(1, b"noise past Python\\n")
+    ctypes.CDLL(None).puts(b"noise of C")
+noise()
+@register("mine")
+class Mine(MM1):
+    def latency(self, *flow):
+        if not hasattr(Mine, "said"):
+            Mine.said = noise() or warnings.warn("one\\nline")
+        return super().latency(*flow)
+"""
+
+
+@pytest.mark.parametrize("how", [["--json"], []], ids=["json", "text"])
+def test_output_is_the_result_alone(own, tmp_path, how):
+    (tmp_path / "mine.py").write_text(NOISE)
+    own.write_text(OWN.replace("rate = 10", 'rate = 10\nfamily = "mine"'), encoding="utf-8")
+    status, out, err = process("--import", tmp_path / "mine.py", "run", own, *how)
+    assert status == 0
+    assert "noise" not in out
+    assert json.loads(out)["load"] == 7.0 if how else out.startswith("Zürich")
+    lines = err.splitlines()
+    assert sorted(lines) == sorted(2 * ["noise of Python", "noise past Python", "noise of C"] + ["warning: one line"])
+
+
+# ---- files
+
+
+@pytest.mark.usefixtures("sketched")
+@pytest.mark.parametrize(("folder", "why"), [
+    ("taken", "File exists|Not a directory"), ("taken/below", "Not a directory"), ("dangling", "File exists"),
+    ("/proc/self/fdinfo", "."), ("/proc/none/below", "."),
+])  # fmt: skip
+def test_folders_that_cannot_be_written(sojourn, own, tmp_path, folder, why):
+    (tmp_path / "taken").write_text("mine")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    status, out, err = sojourn("run", own, "--out", tmp_path / folder)
+    assert status == 3
+    assert "price of anarchy" in out
+    assert "written to" not in out
+    for line in err.splitlines():
+        assert re.fullmatch(rf"cannot write {re.escape(str(tmp_path / folder))}/\S+: .*({why}).*; choose another folder with --out", line), line
+    assert err.count("\n") == 6
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.usefixtures("sketched")
+def test_a_dangling_link_in_place_of_a_file_becomes_the_file(sojourn, own, tmp_path):
+    folder = tmp_path / "missing" / "parent"
+    folder.mkdir(parents=True)
+    (folder / "result.json").symlink_to("nowhere")
+    assert sojourn("run", own, "--out", folder)[0] == 0
+    assert stat.S_ISREG((folder / "result.json").lstat().st_mode)
+    assert json.loads((folder / "result.json").read_text())["load"] == 7.0
+
+
+# ---- tables
+
+
+NUMBER = re.compile(r"\d[\d.]*(?:e[-+]?\d+)?")
+
+
+@pytest.mark.usefixtures("sketched")
+def test_no_number_is_cut_in_a_narrow_terminal(sojourn, own, monkeypatch):
+    given = [
+        ["run", own, "--weights-in", "1,2"], ["run", "dual-a"], ["verify", own, "--load", "50%"],
+        ["list"], ["families"], ["anarchy", "scenario-1"],
+    ]  # fmt: skip
+    monkeypatch.setattr("sojourn.models.systems.parallel.anarchy_report.SHOWN", (0.0, 1.0))
+    for arguments in given:
+        printed = {}
+        for width in (400, 20):
+            monkeypatch.setattr(files.out, "_width", width)
+            status, printed[width], err = sojourn(*arguments)
+            assert (status, err) == (0, "")
+            assert "…" not in printed[width]
+            assert set(NUMBER.findall(printed[400])) <= set(NUMBER.findall(printed[width])), (arguments, width)
+
+
+def benchmark_tables():
+    from sojourn.models.benchmarks import latency_families, local_minima, other_tools, solvers, worst_case_rule
+    from sojourn.models.benchmarks.speed.ratios import Row, Speed
+    from sojourn.reference.parallel.worst_case import WorstCase
+
+    asked = [
+        solvers.Row("parallel", 300, load, "quad_over_lin", "CLARABEL", "own", "optimal", 1.2e-3, 0.0, 1.0, 1.0, 0.0123456, 1)
+        for load in (0.3, 0.999999)
+    ]
+    rates = np.array([0.12, 3.4, 560.0])
+    yield solvers.summary_table(asked)
+    yield solvers.error_table(asked)
+    yield other_tools.summary(
+        [other_tools.PeerRow("three servers", "SLSQP, ftol 1e-12", 0.0284494, 1.25e-7, 0.0123, 5, "nothing", "maxiter 500")]
+    )
+    yield local_minima.Traps({"SLSQP, 1 start": rates}, {"SLSQP, 1 start": rates}).table()
+    yield worst_case_rule.summary(
+        [worst_case_rule.Failure("M/G/1", 200, 3, rates, rates, rates, WorstCase(2.1016, 1.32, 2.2, 0.0, True, 1.7535, 1, 2, 9))]
+    )
+    yield latency_families.summary([latency_families.FamilyRow("M/M/1", "optimum", 1.0, "inv_pos", 1e-12, 1e-13, 0.01, 0.0011, passed=True)])
+    yield Speed(
+        {"processor": "some, 2 cores", "Python": "3.11.7"},
+        [Row("1,000 loads", "curve", "load", 1.234e-3, "cp.Problem.solve", 0.0456)],
+        {"model": {1000: 1.0, 10000: 11.0}},
+    ).table()
+
+
+@pytest.mark.parametrize("width", [40, 20])
+def test_no_number_of_a_benchmark_is_cut(capsys, monkeypatch, width):
+    for table in benchmark_tables():
+        found = []
+        for room in (400, width):
+            monkeypatch.setattr(files.out, "_width", room)
+            files.show(table)
+            found.append(capsys.readouterr().out)
+        assert "…" not in found[1]
+        assert set(NUMBER.findall(found[0])) <= set(NUMBER.findall(found[1]))
+
+
+# ---- the rest
+
+
+def test_version():
+    status, out, err = process("--version")
+    assert (status, err) == (0, "")
+    assert re.fullmatch(r"sojourn \d+\.\d+.*\n", out)
+
+
+def test_a_module_that_exits_is_bad_input(sojourn, tmp_path):
+    (tmp_path / "mine.py").write_text("import sys\nsys.exit('enough')\n")
+    status, out, err = sojourn("--import", tmp_path / "mine.py", "list")
+    assert (status, out) == (2, "")
+    assert "cannot be imported: SystemExit: enough" in err
+
+
+def test_a_report_without_a_stage_is_interrupted():
+    with pytest.raises(KeyboardInterrupt):
+        report.present(iter(()), None, as_json=True)

@@ -1,0 +1,84 @@
+"""The command on damaged files: a result, or one line that says what is wrong, and never anything else."""
+
+import contextlib
+import io
+import json
+import re
+import sys
+import warnings
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+from strategies_files import SAMPLES, TABLE, damaged, files, texts, written
+
+from sojourn.models import cli
+
+COMMANDS = (
+    ("run", "--json"), ("run", "--json"), ("run",), ("run", "--load", "30%"),
+    ("verify", "--json"), ("verify", "--load", "1"), ("anarchy", "--json"),
+)  # fmt: skip
+FAST = 4  # first families of `SERVERS` that anarchy searches quickly
+WRONG = re.compile(r"error: (.+ = .+: .+; .+|no certified .+)")
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def run(*arguments):
+    """Exit code, output and errors of the command, in this process."""
+    out, err, given = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["sojourn", *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            cli.main()
+    except SystemExit as ended:
+        return ended.code or 0, out.getvalue(), err.getvalue()
+    finally:
+        sys.argv = given
+    raise AssertionError("the command did not end")
+
+
+def check(folder, command, scenario, samples, table):
+    """Run a command on files of these bytes; what is not a result is one line that names what is wrong."""
+    for name, content in (("a.toml", scenario), ("db.csv", samples), ("servers.csv", table)):
+        (folder / name).write_bytes(content)
+    code, out, err = run(command[0], folder / "a.toml", *command[1:])
+    said = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code in (0, 1, 2)
+    assert "Traceback" not in err
+    if said or code == 2:
+        assert code
+        assert len(said) == 1
+        assert len(said[0]) < 4000
+        assert WRONG.fullmatch(said[0])
+        assert "{" not in out  # no half of a result
+    elif "--json" in command:
+        json.loads(out, parse_constant=pytest.fail)
+    assert not CONTROL.search(out + err)
+
+
+@st.composite
+def asked(draw):
+    """A command, and a scenario file for it: one of families of which a search takes no second, where it searches."""
+    command = draw(st.sampled_from(COMMANDS))
+    good = files(FAST) if command[0] == "anarchy" else files()
+    damage = st.one_of(damaged(good), damaged(good), damaged(good, ["scale"]), good)
+    return command, draw(texts(damage.map(written)))
+
+
+def fuzz(folder, examples, **how):
+    @hypothesis.settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck), **how)
+    @hypothesis.given(asked(), texts(st.just(SAMPLES)), texts(st.just(TABLE)))
+    def of_files(command_and_scenario, samples, table):
+        check(folder, *command_and_scenario, samples, table)
+
+    of_files()
+
+
+def test_damaged_files(tmp_path):
+    fuzz(tmp_path, 300, derandomize=True)
+
+
+@pytest.mark.exhaustive
+def test_many_damaged_files(tmp_path):
+    fuzz(tmp_path, 3000)
