@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
@@ -88,6 +89,7 @@ def study(
     xarray.Dataset
         The variables of the curves over ``system``, ``point`` and ``server`` (or ``stage`` and ``mode``), NaN where a system has fewer; the
         loads are ``load``, over system and point, and the names ``server_name``, over system and server.
+        ``reason``, over system and point, is "" or why a load cannot be carried: its answers are NaN. At a load of 0 they are the limit.
         What a curve has as attributes (``total_rate``, thresholds, ...) are variables over system. ``error`` is what a system failed with, and
         "" where it did not: its rows are NaN, with infinite gaps, not certified. ``warning`` is what its curve warned of. Where all systems
         failed, none of the curves' variables is there.
@@ -184,10 +186,14 @@ def _warn(data: xr.Dataset) -> None:
         first = int(failed.argmax())
         name, error = data["system"].values.tolist()[first], data["error"].values[first]
         said.append(f"{failed.sum()} of {failed.size} systems failed, the first of them {name!r} with {error} (all in error)")
+    asked = np.repeat(~failed[:, None], data.sizes["point"], axis=1)
+    carried = asked & (data["reason"].values == "") if "reason" in data.coords else asked
+    if over := asked.sum() - carried.sum():
+        said.append(f"{over} of {asked.sum()} loads cannot be carried (see reason)")
     certified = by_role(data, "certified")
-    missed = sum(int((~data[name].values[~failed]).sum()) for name in certified)
+    missed = sum(int((~data[name].values[carried]).sum()) for name in certified)
     if missed:
-        of = sum(data[name].values[~failed].size for name in certified)
+        of = sum(data[name].values[carried].size for name in certified)
         said.append(f"{missed} of {of} answers are not certified (see {' and '.join(certified)})")
     warned = int((data["warning"].values != "").sum())
     if warned:

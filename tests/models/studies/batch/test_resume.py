@@ -69,6 +69,19 @@ def test_no_solver_is_asked(systems, how, tmp_path, solves, recwarn):
     xr.testing.assert_identical(again, before)
 
 
+@pytest.mark.parametrize("how", [{}, {"which": "optimum", "subject_to": [MaxShare(0.7)]}])
+@pytest.mark.parametrize("loads", [[0.0, 2.0, 99.0, 4.0, 0.0], [0.0, 0.0]])
+@pytest.mark.filterwarnings("ignore:.*(cannot be carried|solved again)")
+def test_no_solver_is_asked_of_idle_and_overloaded_loads(loads, how, tmp_path, solves):
+    systems = {"near": NEAR, "far": FAR, "small": ParallelServers(MM1([2.0, 1.0, 0.5]))}
+    first = study(systems, loads, out=tmp_path, **how)
+    solves.clear()
+    assert study(systems, loads, out=tmp_path, **how).identical(first)
+    assert not solves
+    again = study({**systems, "far": ParallelServers(MM1([8.0, 9.0], [0.0, 0.01]))}, loads, out=tmp_path, **how)
+    assert (again["max_load"].values == [18.0, 17.0, 3.5]).all()
+
+
 # ---- the code, or what it reads, has changed
 
 
