@@ -282,13 +282,13 @@ def test_names_in_whatever_holds_text_are_names(names):
 
 def test_a_file_of_the_caller_stays_open(place):
     with open("samples.csv") as own:
-        with pytest.raises(InputError, match=r"path = \d+: is not a path"):
+        with pytest.raises(InputError, match=r"path = \d+: is not the path of a file"):
             Measured.from_csv([own.fileno()])
         assert os.fstat(own.fileno()).st_size > 0
 
 
 def test_an_object_that_cannot_be_written_is_named_by_its_type():
-    with pytest.raises(InputError, match="load = <Raising>: is not made of numbers"):
+    with pytest.raises(InputError, match="load = something of type Raising: is not made of numbers"):
         servers().optimum(HOSTILE["raises"]())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Written = Scenario[ParallelServers]
 SHORT = ("optimum", "equilib.")
+MOST_ROWS = 200  # of servers that a table in a terminal has
 
 
 def report(scenario: Written, load: float, solver: str | None, weights: str | None) -> Report:
@@ -135,12 +137,21 @@ def rows_table(
     columns: Iterable[Array],
     forms: Sequence[str],
     means: Iterable[str] = (),
-    **how: Any,
+    caption: str = "",
+    title: str | None = None,
 ) -> Table:
-    """Return a table with a row for each row of servers, its numbers in these forms, and mean delays below."""
-    numbers = zip(scenario.rows.names, *columns, strict=True)
-    rows = [(escape(name), *map(format, row, forms)) for name, *row in numbers]
-    return table(("server", *headings), [*rows, *ruled("mean delay", means)], text=("server",), **how)
+    """Return a table with a row for each row of servers, its numbers in these forms, and mean delays below.
+
+    Of more than `MOST_ROWS` rows it has the first, and its caption says so.
+    """
+    names = scenario.rows.names
+    if len(names) > MOST_ROWS:
+        left_out = f"the first {MOST_ROWS:,} of {len(names):,} rows; --json and --out have all"
+        caption = "\n".join(filter(None, (left_out, caption)))
+    numbers = zip(names, *columns, strict=True)
+    rows = [(escape(name), *map(format, row, forms)) for name, *row in islice(numbers, MOST_ROWS)]
+    ended = [*rows, *ruled("mean delay", means)]
+    return table(("server", *headings), ended, text=("server",), caption=caption or None, title=title)
 
 
 def _shown(

@@ -355,7 +355,7 @@ class ParallelServers(System):
         players, limits = check_players(players), limits_of(how.get("subject_to"))
         if goal == "equilibrium":
             no_limits(how)
-        own = (self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True))
+        own = self._own(goal, load, how)
         if math.isfinite(players):
             kinds = self._kept.setdefault(f"{players:g} players", {})
             return Players(seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players)
@@ -366,5 +366,9 @@ class ParallelServers(System):
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
         """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
         no_limits(how)
-        own = (self.names, "equilibrium", self.unit(load), Wanted.of(how), how.get("polish", True))
-        return Task(Followers(self.bank, *own, self._kept.setdefault("", {})), how)  # type: ignore[arg-type]
+        return Task(Followers(self.bank, *self._own("equilibrium", load, how), self._kept.setdefault("", {})), how)  # type: ignore[arg-type]
+
+    def _own(self, goal: Goal, load: float, how: How) -> tuple[tuple[str, ...], Goal, float, Wanted, bool]:
+        """What every question is told; a bank that cannot be trusted is refused before."""
+        self.bank.trusted  # noqa: B018
+        return self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True)

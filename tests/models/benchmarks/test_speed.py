@@ -79,7 +79,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
 
 
 def test_benchmark_that_is_interrupted_leaves_no_process(tmp_path, monkeypatch):
-    (tmp_path / "bench_long.py").write_text("import time\ndef bench_it():\n    time.sleep(60)\n")
+    (tmp_path / "bench_long.py").write_text("import time\ndef bench_a():\n    pass\ndef bench_it():\n    time.sleep(60)\n")
     started = []
 
     def popen(*arguments, **how):

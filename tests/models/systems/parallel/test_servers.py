@@ -85,7 +85,7 @@ def test_neighbours_with_the_same_fields_are_one_bank_and_all_keep_their_order()
         (AT + server(family="measured", samples="none.csv"), r"^servers\[0\]\.samples = 'none.csv': cannot be read: .*; give a CSV file of"),
         (AT + server(family="measured", samples=3), r"^servers\[0\]\.samples = 3: is not the name of a file; give some text"),
         (AT + server(family="measured", load=[1, 2, 3], latency=[1, 2, 4], pieces=[1, 2]),
-         r"^servers\[0\]\.pieces = \[1\.0, 2\.0\]: is not a number of pieces; give a whole number, 1 or more$"),
+         r"^servers\[0\]\.pieces = \[1\.0, 2\.0\]: is not a number of pieces; give a whole number from 1 to 1000000$"),
         (AT + server(family="measured", load=[1, 2, 3], latency=[1, 2, 4], capacity="db.csv"),
          r"^servers\[0\]\.capacity = 'db.csv': is not a number"),
         (server(rate=4, replicas=600_000) + server(rate=3, replicas=400_001),
