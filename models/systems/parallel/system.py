@@ -366,7 +366,7 @@ class ParallelServers(System):
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
         """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
         no_limits(how)
-        return Task(Followers(self.bank, *self._own("equilibrium", load, how), self._kept.setdefault("", {})), how)  # type: ignore[arg-type]
+        return Task(Followers(self.bank, *self._own("equilibrium", load, how), self._kept.setdefault("", {})), how)
 
     def _own(self, goal: Goal, load: float, how: How) -> tuple[tuple[str, ...], Goal, float, Wanted, bool]:
         """What every question is told; a bank that cannot be trusted is refused before."""
