@@ -161,9 +161,11 @@ def check_parts(field: str, value: object, whole: str, *, ends: bool = True) -> 
     try:
         array = numbers(field, value)
     except InputError:
-        for index, entry in np.ndenumerate(np.asarray(value, dtype=object)):
+        several = entries(value)
+        for i, entry in enumerate([value] if several is None else several):
             if isinstance(entry, str) and (said := PERCENT.fullmatch(entry.strip())):
-                raise InputError(place(field, index), entry, "is not a number", _as_part(float(said[1]))) from None
+                where = place(field, () if several is None else (i,))
+                raise InputError(where, entry, "is not a number", _as_part(float(said[1]))) from None
         raise
     good = (array >= 0) & (array <= 1) if ends else (array > 0) & (array < 1)
     for first in array[~good][:1]:

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ...reference.errors import InputError
@@ -45,11 +46,14 @@ def read_text(path: Any, field: str, remedy: str, error: type[InputError] = Inpu
     InputError
         On what is no path, on no such file, a folder, a pipe, a device, more bytes, another encoding.
     """
-    if not isinstance(path, str | os.PathLike):  # an integer is a file that somebody has open
+    name: Any = None
+    with suppress(Exception):  # an integer is a file that somebody has open; an object may raise anything
+        name = os.fspath(path)
+    if not isinstance(name, str):
         raise error(field, path, "is not the path of a file", remedy)
     try:
-        _refuse(os.stat(path))  # before it is opened, which may already do something to a device
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | AT_ONCE)) as file:
+        _refuse(os.stat(name))  # before it is opened, which may already do something to a device
+        with open(name, "rb", opener=lambda name, flags: os.open(name, flags | AT_ONCE)) as file:
             _refuse(os.fstat(file.fileno()))  # of what is open, whatever the name has come to mean
             content = file.read(MOST_BYTES + 1) or b""
         _refuse_size(len(content))
@@ -58,7 +62,7 @@ def read_text(path: Any, field: str, remedy: str, error: type[InputError] = Inpu
         problem = f"is not text in UTF-8, from line {content.count(10, 0, wrong.start) + 1} on"
     except (OSError, ValueError) as wrong:  # ValueError: a name that no file can have
         problem = f"cannot be read: {getattr(wrong, 'strerror', None) or wrong}"
-    raise error(field, os.fspath(path), problem, remedy)
+    raise error(field, name, problem, remedy)
 
 
 def _refuse(status: os.stat_result) -> None:

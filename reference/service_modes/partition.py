@@ -117,7 +117,7 @@ def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
 def _loads(load: npt.ArrayLike) -> Array:
     """Loads of any shape, stable or not."""
     rate = numbers("load", load)
-    first_bad("load", rate.ravel() if rate.ndim else rate, np.ravel(rate > 0), "is not above 0", "give loads above 0", LoadError)
+    first_bad("load", rate, rate > 0, "is not above 0", "give loads above 0", LoadError)
     return rate
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ....reference.errors import InputError
+from ....reference.errors import InputError, a_path
 
 CHUNKS = "chunks"
 ELSEWHERE = "or give another folder"
@@ -17,10 +17,7 @@ ELSEWHERE = "or give another folder"
 
 def folder_at(field: str, given: Any) -> Path:
     """Return the path of a folder, there or not; InputError on one of something else."""
-    try:
-        folder = Path(given)
-    except TypeError:
-        raise InputError(field, given, "is not a path", "give that of a folder") from None
+    folder = a_path(field, given)
     with refused(field, folder):
         if folder.exists() and not folder.is_dir():
             raise InputError(field, given, "is not a folder", "give a folder")
