@@ -231,16 +231,15 @@ def test_a_dask_cluster_outlives_its_workers(kills, systems, tmp_path, monkeypat
     right, rng = study(many, [1.0, 4.0], n_jobs=1, **how), np.random.default_rng(5)
     monkeypatch.setenv("SLOW", "0.001")
     monkeypatch.setenv("MARKS", str(tmp_path / "marks"))
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-        distributed.Client(cluster) as client,
-        joblib.parallel_config("dask"),
-    ):
-        for kill in range(kills):
-            out, marks = tmp_path / str(kill), tmp_path / "marks"
-            shutil.rmtree(marks, ignore_errors=True)
-            marks.mkdir()
-            client.wait_for_workers(2)
+    for kill in range(kills):
+        out, marks = tmp_path / str(kill), tmp_path / "marks"
+        shutil.rmtree(marks, ignore_errors=True)
+        marks.mkdir()
+        with (  # one for each kill: a nanny whose workers die too often starts no others
+            distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+            distributed.Client(cluster),
+            joblib.parallel_config("dask"),
+        ):
             thread = threading.Thread(target=kill_one, args=[marks, rng])
             thread.start()
             with contextlib.suppress(StudyStoppedError):
