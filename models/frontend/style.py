@@ -57,8 +57,11 @@ def load_label(unit: str) -> str:
 
 
 def log_delay(axes: Axes, delay: xr.DataArray) -> None:
-    """Make the vertical axis a logarithmic one of delays in the unit of `delay`, with plain numbers on it."""
-    axes.set(yscale="log", ylabel=f"mean delay ({delay.attrs['units']})")
+    """Make the vertical axis a logarithmic one of delays in the unit of `delay`, with plain numbers on it; a linear one where all are 0."""
+    axes.set_ylabel(f"mean delay ({delay.attrs['units']})")
+    if not (delay > 0).any():
+        return
+    axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))  # each label stands alone, over any number of decades
     axes.yaxis.set_minor_formatter(NullFormatter())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from sojourn.models import MM1, ParallelServers
+from sojourn.models import BPR, MM1, Constant, ParallelServers
 from sojourn.models.systems.parallel.plots import MOST_LINES, plot_curve, plot_delay, plot_price_of_anarchy
 from sojourn.reference import equilibrium, optimum
 
@@ -136,3 +136,12 @@ def test_saved_file_is_a_picture(data, suffix, tmp_path):
         pixels = imread(path)
         assert pixels.shape[:2] == (420, 480)
         assert np.ptp(pixels) > 0.5
+
+
+def test_delays_of_0_are_drawn_on_a_linear_axis(recwarn, tmp_path):
+    data = ParallelServers(BPR(free_flow=0.0, capacity=10.0), Constant(3.0)).curve([0.0, 2.0, 9.0])
+    figure = plot_curve(data)
+    figure.savefig(tmp_path / "curve.png")
+    assert figure.axes[0].get_yscale() == "linear"
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [0.0, 0.0, 0.0]
+    assert not recwarn.list
