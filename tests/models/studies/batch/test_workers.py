@@ -182,12 +182,22 @@ def kill_one(marks, rng):
     os.kill(int(max(begun, key=lambda p: p.stat().st_mtime_ns).name.split("-")[2]), signal.SIGKILL)
 
 
+ONE_EACH = {"which": "optimum", "chunk": 1}
+
+
+@pytest.fixture
+def slow_night(systems, monkeypatch):
+    """Systems that take a while in a worker, their right answers, and random times."""
+    many = sys.modules["imported_night"].many
+    right = study(many, [1.0, 4.0], n_jobs=1, **ONE_EACH)
+    monkeypatch.setenv("SLOW", "0.001")
+    return many, right, np.random.default_rng(5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.exhaustive)])
-def test_a_killed_worker_loses_its_chunk_at_most(kills, systems, tmp_path, monkeypatch):
-    many, how = sys.modules["imported_night"].many, {"which": "optimum", "chunk": 1}
-    right, rng = study(many, [1.0, 4.0], n_jobs=1, **how), np.random.default_rng(5)
-    monkeypatch.setenv("SLOW", "0.001")
+def test_a_killed_worker_loses_its_chunk_at_most(kills, slow_night, tmp_path, monkeypatch):
+    many, right, rng = slow_night
     get_reusable_executor().shutdown(wait=True)  # the workers to come have this environment
     for kill in range(kills):
         out, marks = tmp_path / str(kill), tmp_path / f"marks {kill}"
@@ -196,7 +206,7 @@ def test_a_killed_worker_loses_its_chunk_at_most(kills, systems, tmp_path, monke
         thread = threading.Thread(target=kill_one, args=[marks, rng])
         thread.start()
         with pytest.raises(StudyStoppedError, match=r"^stopped by TerminatedWorkerError: ") as stop:
-            study(many, [1.0, 4.0], n_jobs=2, out=out, **how)
+            study(many, [1.0, 4.0], n_jobs=2, out=out, **ONE_EACH)
         thread.join()
         left = load_study(out)
         names = left["system"].values.tolist()
@@ -208,7 +218,7 @@ def test_a_killed_worker_loses_its_chunk_at_most(kills, systems, tmp_path, monke
         monkeypatch.delenv("MARKS")
         with monkeypatch.context() as patch:
             patch.setenv("SLOW", "0")
-            xr.testing.assert_identical(study(many, [1.0, 4.0], out=out, **how), right)
+            xr.testing.assert_identical(study(many, [1.0, 4.0], out=out, **ONE_EACH), right)
 
 
 @pytest.mark.slow
@@ -225,11 +235,9 @@ def test_a_dask_cluster_gives_the_same_answers(systems, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.exhaustive)])
-def test_a_dask_cluster_outlives_its_workers(kills, systems, tmp_path, monkeypatch):
+def test_a_dask_cluster_outlives_its_workers(kills, slow_night, tmp_path, monkeypatch):
     """Its nannies start others, which begin that chunk again; a chunk that ends too many of them stops the study."""
-    many, how = sys.modules["imported_night"].many, {"which": "optimum", "chunk": 1}
-    right, rng = study(many, [1.0, 4.0], n_jobs=1, **how), np.random.default_rng(5)
-    monkeypatch.setenv("SLOW", "0.001")
+    many, right, rng = slow_night
     monkeypatch.setenv("MARKS", str(tmp_path / "marks"))
     for kill in range(kills):
         out, marks = tmp_path / str(kill), tmp_path / "marks"
@@ -243,9 +251,9 @@ def test_a_dask_cluster_outlives_its_workers(kills, systems, tmp_path, monkeypat
             thread = threading.Thread(target=kill_one, args=[marks, rng])
             thread.start()
             with contextlib.suppress(StudyStoppedError):
-                study(many, [1.0, 4.0], out=out, **how)
+                study(many, [1.0, 4.0], out=out, **ONE_EACH)
             thread.join()
-            xr.testing.assert_identical(study(many, [1.0, 4.0], out=out, **how), right)
+            xr.testing.assert_identical(study(many, [1.0, 4.0], out=out, **ONE_EACH), right)
 
 
 class AllOrNothing(ThreadingBackend):
