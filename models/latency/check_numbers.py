@@ -9,7 +9,7 @@ import numpy as np
 from ...reference import checks
 from ...reference.checks import NEAR, SAME, reach, worst
 from ...reference.errors import Array, InputError, first_bad
-from ...reference.queues import BOUNDED
+from ...reference.guards import BOUNDED
 from .base import Latency, LatencyPool, parameters
 
 POINTS = 40  # random loads a server

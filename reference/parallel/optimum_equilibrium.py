@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from ..composed import as_queue
 from ..errors import Array, LoadError, as_loads, first_bad, one_number
-from ..queues import Operation, Queue, check_players, halved
+from ..guards import check_players
+from ..queues import Operation, Queue, halved
 from ..sums import EPS, TINY
 from .flow_balance import CELLS, Balance, Price, Rows, Servers, Which, balance, order
 from .initial_price import CLOSE, anchored, first_price

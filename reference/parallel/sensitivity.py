@@ -24,7 +24,8 @@ import numpy as np
 
 from ..composed import as_queue
 from ..errors import Array
-from ..queues import Queue, check_players
+from ..guards import check_players
+from ..queues import Queue
 from .optimum_equilibrium import check_one_load, equilibrium
 
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, instance, listed
+from ....reference.guards import check_players
 from ....reference.parallel.control import check_fractions, check_strategy, leader_flow
 from ....reference.parallel.thresholds import thresholds
-from ....reference.queues import check_players
 from ...core import curve as driver
 from ...core.curve import Delays, anarchy, answers, variable
 from ...latency.seen import seen_by_players

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import LoadError, names_of, one_number, text
+from ....reference.guards import check_players
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
-from ....reference.queues import check_players
 from ...core.options import How, check_how
 from ...core.ratio import PriceOfAnarchy
 from ...core.solve import Task
