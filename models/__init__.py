@@ -8,7 +8,9 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what follows is what a type checker sees; `__getattr__` does the same when the program runs
+if (
+    TYPE_CHECKING
+):  # what follows is what a type checker sees; `__getattr__` does the same when the program runs
     from ..reference.errors import InputError, LoadError
     from .core.errors import FormulationError, NotCertifiedError, SolverNameError
     from .core.ratio import PriceOfAnarchy
@@ -57,7 +59,13 @@ if TYPE_CHECKING:  # what follows is what a type checker sees; `__getattr__` doe
         Tolls,
         register_limit,
     )
-    from .systems.service_modes import DualMode, MultiMode, OperatingEvaluation, OperatingPoint, TunableMode
+    from .systems.service_modes import (
+        DualMode,
+        MultiMode,
+        OperatingEvaluation,
+        OperatingPoint,
+        TunableMode,
+    )
 
 __all__ = [
     "BPR",
@@ -140,11 +148,15 @@ if not TYPE_CHECKING:  # else it would take any name for one of ours
             return importlib.import_module(f".{name}", __name__)
         for home in HOMES if name in __all__ else ():
             module = importlib.import_module(home, __name__)
-            if not isinstance(getattr(module, name, module), ModuleType):  # a file of a folder may have the name of another's function
+            if not isinstance(
+                getattr(module, name, module), ModuleType
+            ):  # a file of a folder may have the name of another's function
                 globals()[name] = getattr(module, name)
                 return globals()[name]
         # with these two arguments Python itself says which name may have been meant
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+        )
 
 
 def __dir__() -> list[str]:

@@ -33,18 +33,32 @@ app = typer.Typer(
     "A reader that leaves early, as head does, changes nothing.",
 )
 
-ScenarioArgument = Annotated[str, typer.Argument(help="A built-in scenario (see `sojourn list`) or a TOML file.")]
-OutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Read also files that the scenario names outside its folder.")]
+ScenarioArgument = Annotated[
+    str, typer.Argument(help="A built-in scenario (see `sojourn list`) or a TOML file.")
+]
+OutsideOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-outside", help="Read also files that the scenario names outside its folder."
+    ),
+]
 LoadOption = Annotated[
     str | None,
     typer.Option(
-        "--load", help="Operating point: a number in the file's unit of rates, a rate such as 0.5/s, or 70% of the total rate or largest load."
+        "--load",
+        help="Operating point: a number in the file's unit of rates, a rate such as 0.5/s, or 70% of the total rate or largest load.",
     ),
 ]
 DEFAULT_SOLVERS = ", ".join(solver.name for solver in SOLVERS if solver.default)
-SolverOption = Annotated[str | None, typer.Option("--solver", help=f"One that CVXPY finds; by default {DEFAULT_SOLVERS} in turn.")]
+SolverOption = Annotated[
+    str | None,
+    typer.Option("--solver", help=f"One that CVXPY finds; by default {DEFAULT_SOLVERS} in turn."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json.")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json."),
+]
 
 
 def _print_version(asked: bool) -> None:
@@ -63,7 +77,12 @@ def start(
             help="Module, or .py file, to import first: it can register families of latencies and kinds of systems.",
         ),
     ] = None,
-    _: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
 ) -> None:
     """Import what the user names before any command runs."""
     with redirect_stdout(sys.stderr):
@@ -79,7 +98,10 @@ def run(
     folder: OutOption = None,
     weights: Annotated[
         str | None,
-        typer.Option("--weights-in", help="The split in use, such as 50,30,20, one weight a row of servers: judged against both."),
+        typer.Option(
+            "--weights-in",
+            help="The split in use, such as 50,30,20, one weight a row of servers: judged against both.",
+        ),
     ] = None,
     allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
@@ -100,11 +122,19 @@ def run(
 def anarchy(
     scenario: ScenarioArgument = "scenario-1",
     load: Annotated[
-        str | None, typer.Option("--load", help="Where players, control and tolls are looked at; by default the worst load. As for run.")
+        str | None,
+        typer.Option(
+            "--load",
+            help="Where players, control and tolls are looked at; by default the worst load. As for run.",
+        ),
     ] = None,
     solver: SolverOption = None,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for anarchy.png, anarchy.json, players.nc, players.csv, control.nc, control.csv.")
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for anarchy.png, anarchy.json, players.nc, players.csv, control.nc, control.csv.",
+        ),
     ] = None,
     allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
@@ -118,7 +148,12 @@ def anarchy(
         report = chosen.kind.anarchy
         if report is None:
             problem = f"is a {type(chosen.system).__name__}, which has no report of what selfishness costs"
-            raise InputError("scenario", chosen.name, problem, "use run, or give one of parallel servers, such as scenario-1")
+            raise InputError(
+                "scenario",
+                chosen.name,
+                problem,
+                "use run, or give one of parallel servers, such as scenario-1",
+            )
         point = None if load is None else _load(load, chosen)
         yield from report(chosen, point, solver, folder is not None, not as_json)
 
@@ -160,7 +195,11 @@ def verify(
 
         chosen = _chosen(scenario, allow_outside=allow_outside)
         most = chosen.system.max_load if math.isfinite(chosen.system.max_load) else chosen.load
-        loads = [part * most for part in (0.1, 0.5, 0.9, 0.999)] if load is None else [_load(load, chosen)]
+        loads = (
+            [part * most for part in (0.1, 0.5, 0.9, 0.999)]
+            if load is None
+            else [_load(load, chosen)]
+        )
         found = chosen.units.result(compare(chosen.system, loads, solver=solver))
         result = {
             "scenario": chosen.name,
@@ -168,7 +207,10 @@ def verify(
             "passed": found.passed,
             "checks": [vars(c) for c in found.checks],
         }
-        said = found.table(f"{escape(chosen.name)}: models against reference"), "all agree" if found.passed else "[bold red]they differ"
+        said = (
+            found.table(f"{escape(chosen.name)}: models against reference"),
+            "all agree" if found.passed else "[bold red]they differ",
+        )
         yield Report(result, said, code=0 if found.passed else UNCERTIFIED)
 
     _present(stages(), None, as_json=as_json)
@@ -178,16 +220,34 @@ def verify(
 def bench(
     what: Annotated[
         str,
-        typer.Argument(help="; ".join(f"{name}: {benchmark.help}" for name, benchmark in BENCHMARKS.items()) + "."),
+        typer.Argument(
+            help="; ".join(f"{name}: {benchmark.help}" for name, benchmark in BENCHMARKS.items())
+            + "."
+        ),
     ] = "speed",
-    systems: Annotated[int | None, typer.Option(help="traps, gallery: random systems to try; by default 1000, and 200 a family.")] = None,
+    systems: Annotated[
+        int | None,
+        typer.Option(
+            help="traps, gallery: random systems to try; by default 1000, and 200 a family."
+        ),
+    ] = None,
     limit: Annotated[
         float | None,
-        typer.Option(help="peers, solvers: seconds after which a method that can be stopped has to end; by default 30, and 5 a question."),
+        typer.Option(
+            help="peers, solvers: seconds after which a method that can be stopped has to end; by default 30, and 5 a question."
+        ),
     ] = None,
-    sizes: Annotated[str | None, typer.Option(help="solvers: numbers of servers, or stages, such as 3,30,300.")] = None,
-    settings: Annotated[str, typer.Option(help="solvers: own, their own defaults; or sojourn, those of this library.")] = "own",
-    path: Annotated[Path | None, typer.Option("--out", help="speed: folder, by default speed; solvers: file, .csv or .nc.")] = None,
+    sizes: Annotated[
+        str | None, typer.Option(help="solvers: numbers of servers, or stages, such as 3,30,300.")
+    ] = None,
+    settings: Annotated[
+        str,
+        typer.Option(help="solvers: own, their own defaults; or sojourn, those of this library."),
+    ] = "own",
+    path: Annotated[
+        Path | None,
+        typer.Option("--out", help="speed: folder, by default speed; solvers: file, .csv or .nc."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time the models as ratios of one run, or hold families, local solvers, the worst-case rule, peers or solvers against the truth."""
@@ -234,4 +294,6 @@ def _import(name: str) -> None:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # someone else's code may raise anything
         problem = f"cannot be imported: {type(error).__name__}: {error}"
-        raise InputError("--import", name, problem, "give the name of a module that is installed, or a .py file") from error
+        raise InputError(
+            "--import", name, problem, "give the name of a module that is installed, or a .py file"
+        ) from error

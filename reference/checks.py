@@ -32,25 +32,48 @@ SAY = "give `marginal` or `latency_slope`, which a family that has kinks or nois
 
 def check_shape(name: str, x: Array, y: Array, *, bounded: bool) -> None:
     """Raise InputError on the first of rising loads `x` at which the latencies `y` are not finite, negative, falling or not convex."""
-    beyond = "" if bounded else "give rate=, the load that it must stay below, or "  # beyond a pole a formula may go on
+    beyond = (
+        "" if bounded else "give rate=, the load that it must stay below, or "
+    )  # beyond a pole a formula may go on
     known = max(2, int(np.argmin(np.isfinite(y))) or len(y))
-    if not bounded and y[known - 1] > OVERFLOWS:  # far out an unbounded load may be too much for a float
+    if (
+        not bounded and y[known - 1] > OVERFLOWS
+    ):  # far out an unbounded load may be too much for a float
         x, y = x[:known], y[:known]
     for k in np.flatnonzero(~np.isfinite(y)):
-        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is not finite", f"{beyond}give a finite latency")
+        raise InputError(
+            name, float(y[k]), f"at load {x[k]:.6g} is not finite", f"{beyond}give a finite latency"
+        )
     for k in np.flatnonzero(y < 0):
-        raise InputError(name, float(y[k]), f"at load {x[k]:.6g} is a negative latency", f"{beyond}give a latency of 0 or more")
+        raise InputError(
+            name,
+            float(y[k]),
+            f"at load {x[k]:.6g} is a negative latency",
+            f"{beyond}give a latency of 0 or more",
+        )
     for k in np.flatnonzero(y[1:] < y[:-1] * (1 - ROUNDING)):
         problem = f"at load {x[k + 1]:.6g} falls from {y[k]:.6g} at {x[k]:.6g}"
         raise InputError(name, float(y[k + 1]), problem, f"{beyond}give a latency that never falls")
     rise = np.diff(y) / np.diff(x)
-    noise = ROUNDING * (rise[:-1] + rise[1:]) + 1e-14 * y[1:-1] / np.minimum(np.diff(x)[:-1], np.diff(x)[1:])
+    noise = ROUNDING * (rise[:-1] + rise[1:]) + 1e-14 * y[1:-1] / np.minimum(
+        np.diff(x)[:-1], np.diff(x)[1:]
+    )
     for k in np.flatnonzero(rise[1:] < rise[:-1] - noise):
         problem = f"at load {x[k + 1]:.6g} is not convex: it rises by {rise[k]:.6g} a job before and {rise[k + 1]:.6g} after"
-        raise InputError(name, float(y[k + 1]), problem, "a latency must be convex; fit one with Measured")
+        raise InputError(
+            name, float(y[k + 1]), problem, "a latency must be convex; fit one with Measured"
+        )
 
 
-def worst(what: str, of: str, got: Array, expected: Array, points: Array, allowed: Array | float, remedy: str) -> None:
+def worst(
+    what: str,
+    of: str,
+    got: Array,
+    expected: Array,
+    points: Array,
+    allowed: Array | float,
+    remedy: str,
+) -> None:
     """Raise InputError at the number that is farthest from what it should be."""
     off = np.abs(got - expected) / allowed
     off = np.where(np.isnan(got) & ~np.isnan(expected), np.inf, off)
@@ -64,7 +87,9 @@ def convex(queue: Queue, points: Array) -> str:
     """Finite, never falling, convex."""
     value = queue.latency(points)
     for i in range(len(queue)):
-        check_shape(f"latency[{i}]", points[:, i], value[:, i], bounded=bool(np.isfinite(queue.rate[i])))
+        check_shape(
+            f"latency[{i}]", points[:, i], value[:, i], bounded=bool(np.isfinite(queue.rate[i]))
+        )
     return f"{len(points)} loads a server"
 
 
@@ -72,13 +97,23 @@ def empty(queue: Queue, points: Array) -> str:
     """The latency of an empty server is its delay and `service`."""
     nothing = np.zeros((1, len(queue)))
     here = queue.latency(nothing)
-    worst("idle_latency", "what the latency is there", queue.idle_latency[None], here, nothing, size(queue), "correct service")
+    worst(
+        "idle_latency",
+        "what the latency is there",
+        queue.idle_latency[None],
+        here,
+        nothing,
+        size(queue),
+        "correct service",
+    )
     return "the latency at no load is delay + service"
 
 
 def size(queue: Queue) -> Array:
     """What counts as a rounding error: relative to the latency itself."""
-    return np.asarray(SAME * np.maximum(queue.idle_latency, queue.latency(np.minimum(1.0, 0.5 * queue.rate))))
+    return np.asarray(
+        SAME * np.maximum(queue.idle_latency, queue.latency(np.minimum(1.0, 0.5 * queue.rate)))
+    )
 
 
 def derivatives(queue: Queue, points: Array) -> str:
@@ -92,11 +127,26 @@ def derivatives(queue: Queue, points: Array) -> str:
         if not queue.says(name):  # made of the others
             continue
         expected, error = differences(function, points, queue.rate)
-        allowed = NEAR * (np.abs(expected) + (latency if name == "marginal" else np.abs(function(points)) / points))
-        worst(name, of, getattr(queue, name)(points), expected, points, allowed + WIDER * error, CORRECT)
+        allowed = NEAR * (
+            np.abs(expected)
+            + (latency if name == "marginal" else np.abs(function(points)) / points)
+        )
+        worst(
+            name,
+            of,
+            getattr(queue, name)(points),
+            expected,
+            points,
+            allowed + WIDER * error,
+            CORRECT,
+        )
         said.append(name)
         unknown += int(np.count_nonzero(~(WIDER * error <= allowed)))
-    where = f", but at {unknown} of {len(said) * points.size} where the latency bends or is too noisy" if unknown else ""
+    where = (
+        f", but at {unknown} of {len(said) * points.size} where the latency bends or is too noisy"
+        if unknown
+        else ""
+    )
     return f"{', '.join(said)} against differences of order 8{where}" if said else "none is given"
 
 
@@ -115,9 +165,25 @@ def smooth(queue: Queue, points: Array) -> None:
 def potential(queue: Queue, points: Array) -> str:
     """The integral of the latency from 0, against quadrature."""
     expected = integral(queue.latency, points, queue.rate)
-    worst("potential", "the integral of the latency", queue.potential(points), expected, points, NEAR * expected, CORRECT)
+    worst(
+        "potential",
+        "the integral of the latency",
+        queue.potential(points),
+        expected,
+        points,
+        NEAR * expected,
+        CORRECT,
+    )
     nothing = np.zeros((1, len(queue)))
-    worst("potential", "0", queue.potential(nothing), nothing, nothing, SAME * expected[:1], "integrate from 0")
+    worst(
+        "potential",
+        "0",
+        queue.potential(nothing),
+        nothing,
+        nothing,
+        SAME * expected[:1],
+        "integrate from 0",
+    )
     return "against quadrature"
 
 
@@ -129,16 +195,38 @@ def inverses(queue: Queue, points: Array, *, own: bool = False) -> str:
         how, of = name.split("_")
         price: Callable[[Array], Array] = getattr(queue, of)
         at = price(points)
-        flow = getattr(queue, name)(at) if how == "inverse" else getattr(queue, name)(at - queue.idle_latency).flow
+        flow = (
+            getattr(queue, name)(at)
+            if how == "inverse"
+            else getattr(queue, name)(at - queue.idle_latency).flow
+        )
         # where the price hardly rises, many flows have it: what counts is the price of the flow; and an infinite flow at a price that is
         # reached is none: it is read as no flow, whose price is another
         back = np.where(at < queue.ceiling, price(np.where(np.isfinite(flow), flow, 0.0)), at)
         if how == "at":
-            worst(name, "the flow of that price", back, at, points, NEAR * at, "correct it, or leave it out")
+            worst(
+                name,
+                "the flow of that price",
+                back,
+                at,
+                points,
+                NEAR * at,
+                "correct it, or leave it out",
+            )
             continue
-        worst(f"{of} of {name}", "the one that it was asked for", back, at, points, NEAR * at, CORRECT)
+        worst(
+            f"{of} of {name}", "the one that it was asked for", back, at, points, NEAR * at, CORRECT
+        )
         below = getattr(queue, name)(0.5 * queue.idle_latency)[None]
-        worst(name, "0 below the latency of an empty server", below, np.zeros_like(below), below, SAME * points[:1], "return 0 there")
+        worst(
+            name,
+            "0 below the latency of an empty server",
+            below,
+            np.zeros_like(below),
+            below,
+            SAME * points[:1],
+            "return 0 there",
+        )
     return "price of the flow at a price"
 
 
@@ -147,9 +235,13 @@ def reach(queue: Queue) -> Array:
     finite = np.isfinite(queue.rate)
     if finite.all():
         return queue.rate
-    loads = np.minimum(np.logspace(-20, 20, 121, base=2.0)[:, None], np.where(finite, 0.5 * queue.rate, np.inf))
+    loads = np.minimum(
+        np.logspace(-20, 20, 121, base=2.0)[:, None], np.where(finite, 0.5 * queue.rate, np.inf)
+    )
     idle = queue.idle_latency
-    far = queue.latency(loads) > REACH * np.where(idle > 0, idle, queue.latency(np.minimum(1.0, 0.5 * queue.rate)))
+    far = queue.latency(loads) > REACH * np.where(
+        idle > 0, idle, queue.latency(np.minimum(1.0, 0.5 * queue.rate))
+    )
     found = np.where(far.any(axis=0), loads[far.argmax(axis=0), np.arange(len(queue))], 1.0)
     return np.where(finite, queue.rate, found)
 
@@ -172,9 +264,20 @@ def _own_potential(queue: Queue, points: Array) -> None:
         potential(queue, points[[1, -1]])
 
 
-FIRST_LOOK: tuple[Callable[[Queue, Array], object], ...] = (convex, empty, derivatives, _own_potential, partial(inverses, own=True))
+FIRST_LOOK: tuple[Callable[[Queue, Array], object], ...] = (
+    convex,
+    empty,
+    derivatives,
+    _own_potential,
+    partial(inverses, own=True),
+)
 
 
 def raised(name: str, error: Exception) -> InputError:
     """Return an error that a family raised as what is wrong with it."""
-    return InputError(name, type(error).__name__, f"was raised: {error}", "make it work for any load within the capacity")
+    return InputError(
+        name,
+        type(error).__name__,
+        f"was raised: {error}",
+        "make it work for any load within the capacity",
+    )

@@ -144,7 +144,11 @@ class Pool(Composed):
         At least one.
     """
 
-    made_of: ClassVar[tuple[type[Queue], str, str]] = (Queue, "is not a bank of servers", "give MM1, MD1, MG1 or another Queue")
+    made_of: ClassVar[tuple[type[Queue], str, str]] = (
+        Queue,
+        "is not a bank of servers",
+        "give MM1, MD1, MG1 or another Queue",
+    )
 
     def __init__(self, banks: Sequence[Queue]) -> None:
         given = entries(banks)
@@ -152,7 +156,9 @@ class Pool(Composed):
             raise InputError("servers", banks, *self.made_of[1:])
         if not given:
             raise InputError("servers", [], "the system has no server", "give at least one bank")
-        self.parts = tuple(whole(instance(f"servers[{i}]", bank, *self.made_of)) for i, bank in enumerate(given))
+        self.parts = tuple(
+            whole(instance(f"servers[{i}]", bank, *self.made_of)) for i, bank in enumerate(given)
+        )
         self.edges = tuple(accumulate(map(len, self.parts), initial=0))
         self.rate = np.concatenate([b.rate for b in self.parts])
         self.delay = np.concatenate([b.delay for b in self.parts])
@@ -186,7 +192,9 @@ class Pool(Composed):
 
     def _join(self, values: list[Any], kind: str) -> Any:
         if kind == "point":
-            return Operation(*(np.concatenate(field, axis=-1) for field in zip(*values, strict=True)))
+            return Operation(
+                *(np.concatenate(field, axis=-1) for field in zip(*values, strict=True))
+            )
         return np.concatenate(values, axis=-1)
 
 

@@ -20,8 +20,20 @@ CONVERGED = 0.1  # by how much an order is better than the last where truncation
 LIGHT = 1e-6  # part of the capacity below which a slope is taken there
 # central differences of order 8, and by how much those of orders 6 and 4 are off; weights of steps
 # 0 to 4 for the first and the second derivative; Fornberg (1988), table 1
-ODD = np.array([[0, 4 / 5, -1 / 5, 4 / 105, -1 / 280], [0, 3 / 4, -3 / 20, 1 / 60, 0], [0, 2 / 3, -1 / 12, 0, 0]])
-EVEN = np.array([[-205 / 144, 8 / 5, -1 / 5, 8 / 315, -1 / 560], [-49 / 36, 3 / 2, -3 / 20, 1 / 90, 0], [-5 / 4, 4 / 3, -1 / 12, 0, 0]])
+ODD = np.array(
+    [
+        [0, 4 / 5, -1 / 5, 4 / 105, -1 / 280],
+        [0, 3 / 4, -3 / 20, 1 / 60, 0],
+        [0, 2 / 3, -1 / 12, 0, 0],
+    ]
+)
+EVEN = np.array(
+    [
+        [-205 / 144, 8 / 5, -1 / 5, 8 / 315, -1 / 560],
+        [-49 / 36, 3 / 2, -3 / 20, 1 / 90, 0],
+        [-5 / 4, 4 / 3, -1 / 12, 0, 0],
+    ]
+)
 ODD, EVEN = (np.stack([w[0], w[0] - w[1], w[1] - w[2]]) for w in (ODD, EVEN))
 PROBE = 3e-6  # step of secants, relative: its square and rounding over it are both about 1e-11
 LOG_FULL = 36.0  # log of flow over spare capacity at which they are a rounding error apart
@@ -38,7 +50,9 @@ def curvature(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) 
     return differences(function, flow, rate, second=True)[0]
 
 
-def differences(function: Callable[[Array], Array], flow: ArrayLike, rate: Array, *, second: bool = False) -> tuple[Array, Array]:
+def differences(
+    function: Callable[[Array], Array], flow: ArrayLike, rate: Array, *, second: bool = False
+) -> tuple[Array, Array]:
     """Return the first (or second) derivative of a function of the flow, and about how wrong it is at most.
 
     Central differences of order 8 at steps that get finer until they are good enough, each flow's
@@ -60,7 +74,10 @@ def differences(function: Callable[[Array], Array], flow: ArrayLike, rate: Array
         for level in range(LEVELS):
             step = (STEP / FINER**level) * near
             above, below = function(x + places * step), function(x - places * step)
-            odd, even = ((w @ v.reshape(5, -1)).reshape(3, *near.shape) for w, v in ((ODD, above - below), (EVEN, above + below)))
+            odd, even = (
+                (w @ v.reshape(5, -1)).reshape(3, *near.shape)
+                for w, v in ((ODD, above - below), (EVEN, above + below))
+            )
             # a kink in the middle shows in the other derivative alone
             off6, off4 = np.abs(odd[1:]) + np.abs(even[1:])
             # truncation shrinks from order to order by the same factor; noise and kinks do not
@@ -70,8 +87,13 @@ def differences(function: Callable[[Array], Array], flow: ArrayLike, rate: Array
             off += EPS * (4.0 * np.abs(above[0]) + x / step * np.abs(odd[0]))
             scale = step**power
             off, better = off / scale, off < error * scale
-            best, error = np.where(better, (even if second else odd)[0] / scale, best), np.where(better, off, error)
-            if not np.any(better) or np.all(error <= ENOUGH ** (1 / power) * (np.abs(best) + np.abs(above[0]) / x**power)):
+            best, error = (
+                np.where(better, (even if second else odd)[0] / scale, best),
+                np.where(better, off, error),
+            )
+            if not np.any(better) or np.all(
+                error <= ENOUGH ** (1 / power) * (np.abs(best) + np.abs(above[0]) / x**power)
+            ):
                 break
     # within a few floats of the rate no difference says anything: there the slope is without bound
     return np.where(np.isnan(best) & finite, np.inf, best), error
@@ -96,7 +118,9 @@ def integral(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -
         weight = np.where(finite, capacity * np.exp(-np.where(finite, s, 0.0)), 1.0)
         return np.asarray(function(np.minimum(x, flow)) * weight * end / scale)
 
-    smaller, larger = (np.tensordot(w, at(s.reshape(-1, *(1,) * end.ndim)), axes=1) for s, w in _gauss())
+    smaller, larger = (
+        np.tensordot(w, at(s.reshape(-1, *(1,) * end.ndim)), axes=1) for s, w in _gauss()
+    )
     if np.all(np.abs(larger - smaller) <= 1e-13):
         return np.asarray(scale * larger)
     from scipy.integrate import quad_vec  # sojourn.reference is to import in a blink
@@ -112,7 +136,9 @@ def _gauss() -> list[tuple[Array, Array]]:
     return [(0.5 + 0.5 * s, 0.5 * w) for s, w in rules]
 
 
-def flow_at(function: Callable[[Array], Array], price: ArrayLike, idle: Array, rate: Array) -> Array:
+def flow_at(
+    function: Callable[[Array], Array], price: ArrayLike, idle: Array, rate: Array
+) -> Array:
     """Return the flow at which an increasing function has a value: 0 up to its value at no load, infinite where it never gets so far.
 
     The search is in the logarithm of flow over spare capacity, or of the flow where no load is too much.
@@ -120,12 +146,18 @@ def flow_at(function: Callable[[Array], Array], price: ArrayLike, idle: Array, r
     from scipy.optimize import elementwise
 
     shape = np.broadcast_shapes(np.shape(price), idle.shape)
-    price, idle, rate = (np.broadcast_to(np.asarray(a, dtype=np.float64), shape) for a in (price, idle, rate))
+    price, idle, rate = (
+        np.broadcast_to(np.asarray(a, dtype=np.float64), shape) for a in (price, idle, rate)
+    )
     finite, wanted = np.isfinite(rate), np.flatnonzero((price > idle).ravel())
     capacity = np.where(finite, rate, 1.0)
 
     def flow(log: Array) -> Array:
-        return np.where(finite, capacity / (1.0 + np.exp(-np.clip(log, -LOG_MOST, LOG_MOST))), np.exp(np.minimum(log, LOG_MOST)))
+        return np.where(
+            finite,
+            capacity / (1.0 + np.exp(-np.clip(log, -LOG_MOST, LOG_MOST))),
+            np.exp(np.minimum(log, LOG_MOST)),
+        )
 
     def above(log: Array, where: npt.NDArray[np.intp]) -> Array:
         """From -1 to 1, for the servers that the root finder still works on: a bank answers for all of them."""
@@ -143,7 +175,9 @@ def flow_at(function: Callable[[Array], Array], price: ArrayLike, idle: Array, r
         root = np.where(short, np.inf, low)
         open_ = ~short & ~there
         ends = {"xatol": 2 * EPS, "xrtol": 2 * EPS, "fatol": 0.0, "frtol": 0.0}
-        found = elementwise.find_root(above, (low[open_], high[open_]), args=(wanted[open_],), tolerances=ends, maxiter=200)
+        found = elementwise.find_root(
+            above, (low[open_], high[open_]), args=(wanted[open_],), tolerances=ends, maxiter=200
+        )
         root[open_] = found.x
         logs = np.full(shape, -LOG_MOST)
         logs.flat[wanted] = np.where(short, np.where(finite, LOG_FULL, LOG_MOST).flat[wanted], root)
@@ -152,7 +186,14 @@ def flow_at(function: Callable[[Array], Array], price: ArrayLike, idle: Array, r
     return out
 
 
-def overshoot(function: Callable[[Array], Array], price: Array, flow: Array, rate: Array, least: Array, most: Array) -> Array:
+def overshoot(
+    function: Callable[[Array], Array],
+    price: Array,
+    flow: Array,
+    rate: Array,
+    least: Array,
+    most: Array,
+) -> Array:
     """Return how far a convex function less price times flow can fall below its value at a flow, on [least, most]; from its values alone.
 
     A secant, drawn out, lies below the function beyond its ends. Differences of a function with a kink are no derivative of it, and the flow
@@ -164,7 +205,10 @@ def overshoot(function: Callable[[Array], Array], price: Array, flow: Array, rat
     first, left, here, right, last = (function(x) - price * x for x in places)
     # beyond a farther point that is higher nothing is lower; next to the rate the secants' rounding would otherwise be drawn out far
     rise, fall = (function(x) - price * x > here for x in (flow + far, np.maximum(flow - far, 0.0)))
-    most, least = np.where(rise, np.minimum(most, flow + far), most), np.where(fall, np.maximum(least, flow - far), least)
+    most, least = (
+        np.where(rise, np.minimum(most, flow + far), most),
+        np.where(fall, np.maximum(least, flow - far), least),
+    )
     # beyond the points the outer secants go on falling, if they do
     after = np.maximum(right - last, 0.0) / step * np.maximum(most - flow - 2.0 * step, 0.0)
     before = np.maximum(left - first, 0.0) / step * np.maximum(flow - 2.0 * step - least, 0.0)

@@ -22,8 +22,13 @@ Given = TypeVar("Given")
 Rest = ParamSpec("Rest")
 
 # C0, DEL and C1, what turns or breaks a line, and halves of a character
-CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-VALUE, PART = 80, 1000  # characters of a message that a value may have, and that any other part of it may
+CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+VALUE, PART = (
+    80,
+    1000,
+)  # characters of a message that a value may have, and that any other part of it may
 
 
 def shown(text: str) -> str:
@@ -71,7 +76,9 @@ class LoadError(InputError):
 
 def _said(value: object) -> str:
     try:
-        return shown(" ".join(repr(value.item() if isinstance(value, np.generic) else value).split()))
+        return shown(
+            " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
+        )
     except Exception:  # nested too deeply, too many digits, or what someone else's code raises
         return f"something of type {type(value).__name__}"
 
@@ -84,7 +91,9 @@ def _short(text: str, most: int) -> str:
 SMALLEST, LARGEST = 5e-324, float(np.finfo(float).max)
 LEAST = 1e-300  # of a load or a rate: what is below has no inverse, or none of its parts, in floats
 PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)\s*%")
-PLAIN = frozenset({float, int, np.float64, np.int64})  # types of numbers that are nothing but numbers
+PLAIN = frozenset(
+    {float, int, np.float64, np.int64}
+)  # types of numbers that are nothing but numbers
 
 
 def numbers(field: str, value: object) -> Array:
@@ -99,14 +108,19 @@ def numbers(field: str, value: object) -> Array:
         _refuse_more(field, value)
         raw = np.asarray(value)
         # NumPy would read "4" as 4 and None as nan
-        if raw.dtype.kind in "USVmM" or (raw.dtype.kind == "O" and any(v is None or isinstance(v, str | bytes) for v in raw.ravel())):
+        if raw.dtype.kind in "USVmM" or (
+            raw.dtype.kind == "O"
+            and any(v is None or isinstance(v, str | bytes) for v in raw.ravel())
+        ):
             raise TypeError
         _refuse_more(field, raw)
         return np.array(raw, dtype=np.float64)
     except InputError:
         raise
     except Exception:  # whatever an object raises that is asked for its numbers
-        raise InputError(field, value, "is not made of numbers", "give a number or an array of numbers") from None
+        raise InputError(
+            field, value, "is not made of numbers", "give a number or an array of numbers"
+        ) from None
 
 
 def _refuse_more(field: str, value: Any) -> None:
@@ -118,10 +132,20 @@ def _refuse_more(field: str, value: Any) -> None:
         return
     unit = unit_of(value)
     if unit is not None:
-        raise InputError(field, value, f"has a unit of its own, {unit}", "give the number in the unit that all share")
+        raise InputError(
+            field,
+            value,
+            f"has a unit of its own, {unit}",
+            "give the number in the unit that all share",
+        )
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         first = tuple(np.argwhere(np.ma.getmaskarray(value))[0].tolist())
-        raise InputError(place(field, first), np.ma.masked, "has no number", "give one there, or leave the entry out")
+        raise InputError(
+            place(field, first),
+            np.ma.masked,
+            "has no number",
+            "give one there, or leave the entry out",
+        )
     if isinstance(value, np.ndarray) and value.dtype.kind in "Ocb":
         for index, entry in np.ndenumerate(value):
             _refuse_more(place(field, index), entry)
@@ -165,11 +189,17 @@ def check_parts(field: str, value: object, whole: str, *, ends: bool = True) -> 
         for i, entry in enumerate([value] if several is None else several):
             if isinstance(entry, str) and (said := PERCENT.fullmatch(entry.strip())):
                 where = place(field, () if several is None else (i,))
-                raise InputError(where, entry, "is not a number", _as_part(float(said[1]))) from None
+                raise InputError(
+                    where, entry, "is not a number", _as_part(float(said[1]))
+                ) from None
         raise
     good = (array >= 0) & (array <= 1) if ends else (array > 0) & (array < 1)
     for first in array[~good][:1]:
-        remedy = _as_part(first) if 2 <= first <= 100 else f"give a number {'from 0 to' if ends else 'between 0 and'} 1"
+        remedy = (
+            _as_part(first)
+            if 2 <= first <= 100
+            else f"give a number {'from 0 to' if ends else 'between 0 and'} 1"
+        )
         first_bad(field, array, good, f"is not a part of {whole}", remedy)
     return array
 
@@ -211,10 +241,18 @@ def above_zero(field: str, value: object, remedy: str, least: float = SMALLEST) 
     return within(field, value, least, LARGEST, "is not a finite number above 0", remedy)
 
 
-def whole_number(field: str, value: object, what: str, least: int = 1, most: int = 1_000_000) -> int:
+def whole_number(
+    field: str, value: object, what: str, least: int = 1, most: int = 1_000_000
+) -> int:
     """Return `value` as an int; InputError on what is no whole number from `least` to `most`."""
-    if isinstance(value, bool | np.timedelta64) or not isinstance(value, int | np.integer) or not least <= value <= most:
-        raise InputError(field, value, f"is not {what}", f"give a whole number from {least} to {most}")
+    if (
+        isinstance(value, bool | np.timedelta64)
+        or not isinstance(value, int | np.integer)
+        or not least <= value <= most
+    ):
+        raise InputError(
+            field, value, f"is not {what}", f"give a whole number from {least} to {most}"
+        )
     return int(value)
 
 
@@ -235,7 +273,9 @@ def chosen(field: str, index: Any, n: int) -> Any:
             whole = np.array(given, dtype=np.intp)
         if whole.ndim == 1 and np.all((-n <= whole) & (whole < n)):
             return whole
-    raise InputError(field, index, f"is not a list of some of {n}", f"give whole numbers from 0 to {n - 1}")
+    raise InputError(
+        field, index, f"is not a list of some of {n}", f"give whole numbers from 0 to {n - 1}"
+    )
 
 
 def flag(field: str, value: object) -> bool:
@@ -252,7 +292,13 @@ def text(field: str, value: object) -> str:
     return str(value)
 
 
-def one_of(field: str, value: object, choices: Collection[str], problem: str, error: type[InputError] = InputError) -> str:
+def one_of(
+    field: str,
+    value: object,
+    choices: Collection[str],
+    problem: str,
+    error: type[InputError] = InputError,
+) -> str:
     """Return `value`, one of some words; `error` on what is none of them."""
     if not isinstance(value, str) or value not in choices:
         raise error(field, value, problem, f"use {' or '.join(choices)}")
@@ -266,7 +312,9 @@ def instance(field: str, value: object, kind: type[Any], problem: str, remedy: s
     return value
 
 
-def takes(kind: type, problem: str, remedy: str) -> Callable[[Callable[Rest, Given]], Callable[Rest, Given]]:
+def takes(
+    kind: type, problem: str, remedy: str
+) -> Callable[[Callable[Rest, Given]], Callable[Rest, Given]]:
     """Return a decorator of functions whose first argument is of a class, else InputError."""
 
     def decorate(function: Callable[Rest, Given]) -> Callable[Rest, Given]:
@@ -294,14 +342,20 @@ def names_of(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
     for i, name in enumerate(given):
         first = seen.setdefault(text(f"{field}[{i}]", name), i)
         if first != i:
-            raise InputError(f"{field}[{i}]", name, f"is {field}[{first}] too", f"give every {word} its own name")
+            raise InputError(
+                f"{field}[{i}]", name, f"is {field}[{first}] too", f"give every {word} its own name"
+            )
     return tuple(seen)
 
 
 def entries(value: object) -> list[Any] | None:
     """Return what a list, tuple or array of one dimension holds; None of text and all else."""
     try:
-        one_row = hasattr(value, "__getitem__") and hasattr(value, "__len__") and getattr(value, "ndim", 1) == 1
+        one_row = (
+            hasattr(value, "__getitem__")
+            and hasattr(value, "__len__")
+            and getattr(value, "ndim", 1) == 1
+        )
         return list(value) if one_row and not isinstance(value, str | bytes | Mapping) else None  # type: ignore[call-overload]
     except Exception:  # whatever an object raises that is asked for what it holds
         return None
@@ -337,14 +391,24 @@ def together(given: Mapping[str, Any]) -> None:
         np.broadcast_shapes(*shapes.values())
     except ValueError:
         field, value = next(reversed(list(given.items())))
-        raise InputError(field, value, f"does not fit the others: shapes are {shapes}", "give arrays of one shape") from None
+        raise InputError(
+            field,
+            value,
+            f"does not fit the others: shapes are {shapes}",
+            "give arrays of one shape",
+        ) from None
 
 
 def each_or_all(field: str, value: object, n: int) -> Array:
     """Return an array of shape (n,) from n numbers or one for all servers; InputError on others."""
     array = np.atleast_1d(numbers(field, value))
     if array.ndim != 1 or array.size not in (1, n):
-        raise InputError(field, array.tolist(), f"is not one number for each of {n} servers", "give one per server, or one for all")
+        raise InputError(
+            field,
+            array.tolist(),
+            f"is not one number for each of {n} servers",
+            "give one per server, or one for all",
+        )
     return np.ascontiguousarray(np.broadcast_to(array, (n,)))
 
 
@@ -352,7 +416,12 @@ def shaped(field: str, value: object, shape: tuple[int, ...]) -> Array:
     """Return `value` as a finite array of a shape; InputError on another."""
     array = numbers(field, value)
     if array.shape != shape or not np.isfinite(array).all():
-        raise InputError(field, array.tolist(), "is not an array of finite numbers of its shape", f"give shape {shape}")
+        raise InputError(
+            field,
+            array.tolist(),
+            "is not an array of finite numbers of its shape",
+            f"give shape {shape}",
+        )
     return array
 
 
@@ -360,10 +429,29 @@ def as_loads(load: object) -> Array:
     """Return finite loads as an array of shape () or (K,); LoadError on others."""
     array = numbers("load", load)
     tiny = (array > 0) & (array < LEAST)
-    first_bad("load", array, ~tiny, "is so small that floats have no parts of it", f"give a load of {LEAST:g} or more", LoadError)
+    first_bad(
+        "load",
+        array,
+        ~tiny,
+        "is so small that floats have no parts of it",
+        f"give a load of {LEAST:g} or more",
+        LoadError,
+    )
     if array.ndim > 1:
-        raise LoadError("load", array.tolist(), f"has {array.ndim} dimensions", "give one load or a list of loads")
-    first_bad("load", array, np.isfinite(array), "is not a finite number", "give a load in jobs per unit of time", LoadError)
+        raise LoadError(
+            "load",
+            array.tolist(),
+            f"has {array.ndim} dimensions",
+            "give one load or a list of loads",
+        )
+    first_bad(
+        "load",
+        array,
+        np.isfinite(array),
+        "is not a finite number",
+        "give a load in jobs per unit of time",
+        LoadError,
+    )
     return array
 
 
@@ -374,7 +462,9 @@ def loads_below(most: float, load: object, nothing: str, full: str, remedy: str)
     """
     array = as_loads(load)
     first_bad("load", array, array > 0, nothing, "give a load above 0", LoadError)
-    first_bad("load", array, array < most, f"not below the maximum {most:.12g}: {full}", remedy, LoadError)
+    first_bad(
+        "load", array, array < most, f"not below the maximum {most:.12g}: {full}", remedy, LoadError
+    )
     return array
 
 
@@ -385,7 +475,14 @@ def one_load_of(loads: Array) -> float:
     return float(loads)
 
 
-def first_bad(field: str, value: Array, good: Any, problem: str, remedy: str, error: type[InputError] = InputError) -> None:
+def first_bad(
+    field: str,
+    value: Array,
+    good: Any,
+    problem: str,
+    remedy: str,
+    error: type[InputError] = InputError,
+) -> None:
     """Raise `error` at the first entry of `value` where `good` is false, naming its index."""
     if not np.all(good):
         index = tuple(np.argwhere(~np.broadcast_to(good, value.shape))[0].tolist())

@@ -12,10 +12,25 @@ import numpy as np
 
 from .errors import Array, InputError, above_zero, chosen, names_of, numbers, one_number, together
 
-BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")  # methods that are infinite from the rate on
+BOUNDED = (
+    "latency",
+    "marginal",
+    "potential",
+    "latency_slope",
+    "marginal_slope",
+)  # methods that are infinite from the rate on
 GUARDED = {
     *BOUNDED,
-    *("spare_capacity", "rate_slope", "overshoot", "inverse_latency", "inverse_marginal", "at_latency", "at_marginal", "at_player"),
+    *(
+        "spare_capacity",
+        "rate_slope",
+        "overshoot",
+        "inverse_latency",
+        "inverse_marginal",
+        "at_latency",
+        "at_marginal",
+        "at_player",
+    ),
     *("take", "farther", "scaled", "in_unit", "touching", "caveats"),
 }
 """Methods of banks that take numbers of every server, or what `CHECKS` names."""
@@ -24,9 +39,15 @@ GUARDED = {
 def guard(family: type[Any]) -> None:
     """Check what the methods that a class of banks defines are given; from the rate on what they compute is infinite."""
     for name in GUARDED & vars(family).keys():
-        first = unwrap(next(vars(c)[name] for c in reversed(family.__mro__) if name in vars(c))).__code__
+        first = unwrap(
+            next(vars(c)[name] for c in reversed(family.__mro__) if name in vars(c))
+        ).__code__
         if not getattr(vars(family)[name], "__isabstractmethod__", False):
-            setattr(family, name, _guarded(name, vars(family)[name], first.co_varnames[1 : first.co_argcount]))
+            setattr(
+                family,
+                name,
+                _guarded(name, vars(family)[name], first.co_varnames[1 : first.co_argcount]),
+            )
 
 
 def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
@@ -37,7 +58,9 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
     @wraps(method)
     def bounded(self: Any, flow: Array, spare: Array | None = None) -> Array:
-        if spare is None and not self._inexact and np.less(flow, self.rate).all():  # the common case, told in one pass
+        if (
+            spare is None and not self._inexact and np.less(flow, self.rate).all()
+        ):  # the common case, told in one pass
             return method(self, flow)
         left = self.spare_capacity(flow) if spare is None else spare
         full = left <= 0
@@ -56,13 +79,21 @@ def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> 
     @wraps(method)
     def guarded(self: Any, *given: Any, **named: Any) -> Any:
         # as the library itself calls, without a look: what does not fit raises
-        if not named and given and _plain(given[0]) and (len(given) == 1 or all(map(_plain, given[1:]))):
+        if (
+            not named
+            and given
+            and _plain(given[0])
+            and (len(given) == 1 or all(map(_plain, given[1:])))
+        ):
             try:
                 return compute(self, *given)
             except (TypeError, ValueError):
                 pass
         n = np.size(self.rate)
-        given = (*(_fitting(field, value, n) for field, value in zip(fields, given, strict=False)), *given[len(fields) :])
+        given = (
+            *(_fitting(field, value, n) for field, value in zip(fields, given, strict=False)),
+            *given[len(fields) :],
+        )
         named = {field: _fitting(field, value, n) for field, value in named.items()}
         together({**dict(zip(fields, given, strict=False)), **named})
         with np.errstate(all="ignore"):
@@ -83,10 +114,14 @@ def _fitting(field: str, value: Any, n: int) -> Any:
         return CHECKS[field](field, value, n)
     if value is None and field == "spare":
         return None
-    array = value if type(value) is np.ndarray and value.dtype.char == "d" else numbers(field, value)
+    array = (
+        value if type(value) is np.ndarray and value.dtype.char == "d" else numbers(field, value)
+    )
     if array.ndim and n > 1 and array.shape[-1] not in (1, n):
         problem = f"is of {array.shape[-1]} servers where there are {n}"
-        raise InputError(field, array.tolist(), problem, "give one number per server, or one for all")
+        raise InputError(
+            field, array.tolist(), problem, "give one number per server, or one for all"
+        )
     return array
 
 
@@ -103,7 +138,12 @@ def check_players(players: float) -> float:
         raise InputError("players", players, problem, "give how many equal players there are")
     value = one_number("players", players)
     if not value >= 1 or (math.isfinite(value) and value != int(value)):
-        raise InputError("players", players, "is not a number of players", "give a whole number from 1, or math.inf")
+        raise InputError(
+            "players",
+            players,
+            "is not a number of players",
+            "give a whole number from 1, or math.inf",
+        )
     return value
 
 

@@ -25,7 +25,9 @@ def log_excess(used: Array, left: Array | None = None) -> Array:
     for power in range(19, 1, -2):
         tail = tail * square + 1.0 / power
     light = 2.0 * square * (1.0 / (1.0 + s) + s * tail)
-    return np.where(used <= 0.25, light, -(np.log1p(-used) if left is None else np.log(left)) - used)
+    return np.where(
+        used <= 0.25, light, -(np.log1p(-used) if left is None else np.log(left)) - used
+    )
 
 
 class PollaczekKhinchine(Operated):
@@ -60,7 +62,9 @@ class PollaczekKhinchine(Operated):
     def _pace(self) -> Array:
         """Rate over variability, shape (n,)."""
         k = self.k
-        return self.rate if k.strides == (0,) and k[0] == 1.0 else self.rate / k  # no second array where all k are 1
+        return (
+            self.rate if k.strides == (0,) and k[0] == 1.0 else self.rate / k
+        )  # no second array where all k are 1
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time l(x) = d + s + k x / (mu (mu - x)); see `Queue.latency`."""
@@ -70,7 +74,11 @@ class PollaczekKhinchine(Operated):
     def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu; see `Queue.marginal`."""
         flow, spare = self._point(flow, spare)
-        return np.asarray(self.delay + self.pause + (self.work + self.k * flow * (self.rate + spare) / spare**2) / self.rate)
+        return np.asarray(
+            self.delay
+            + self.pause
+            + (self.work + self.k * flow * (self.rate + spare) / spare**2) / self.rate
+        )
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""

@@ -9,7 +9,11 @@ from typing import Any
 
 def given(self: object) -> dict[str, Any]:
     """Return what an object holds by name, but for its cached properties: they are worked out again where they are used."""
-    return {name: value for name, value in vars(self).items() if not isinstance(getattr(type(self), name, None), cached_property)}
+    return {
+        name: value
+        for name, value in vars(self).items()
+        if not isinstance(getattr(type(self), name, None), cached_property)
+    }
 
 
 def state(self: object) -> Any:

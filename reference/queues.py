@@ -182,7 +182,11 @@ class Queue(ABC):
         if self.says("marginal"):
             return slope(self.marginal, flow, self.rate)
         # differences of differences would be slow, and have few digits
-        bend = curvature(self.latency, flow, self.rate) if self.derived else slope(self.latency_slope, flow, self.rate)
+        bend = (
+            curvature(self.latency, flow, self.rate)
+            if self.derived
+            else slope(self.latency_slope, flow, self.rate)
+        )
         return 2.0 * self.latency_slope(flow) + np.asarray(flow, dtype=np.float64) * bend
 
     def at_latency(self, excess: ArrayLike) -> Operation:
@@ -205,9 +209,13 @@ class Queue(ABC):
         low, high = self.at_marginal(excess).flow, self.at_latency(excess).flow
         bounded = np.isfinite(high)
         low, high = np.where(bounded, low, 0.0), np.where(bounded, high, 0.0)
-        ends = halved(lambda x: own * self.marginal(x) + (1.0 - own) * self.latency(x) - price, low, high)
+        ends = halved(
+            lambda x: own * self.marginal(x) + (1.0 - own) * self.latency(x) - price, low, high
+        )
         flow = np.where(bounded, 0.5 * (ends[0] + ends[1]), np.inf)
-        return self._operation(flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x))
+        return self._operation(
+            flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x)
+        )
 
     @property
     def derived(self) -> bool:
@@ -238,7 +246,9 @@ class Queue(ABC):
         It holds where a faster server does the same work in less time: l - d = phi(x/mu)/mu. It is 0 where the rate is infinite.
         """
         finite = np.isfinite(self.rate)
-        return np.where(finite, -(self.marginal(flow) - self.delay) / np.where(finite, self.rate, 1.0), 0.0)
+        return np.where(
+            finite, -(self.marginal(flow) - self.delay) / np.where(finite, self.rate, 1.0), 0.0
+        )
 
     def farther(self, delay: ArrayLike) -> Self:
         """Return the same servers with their delays longer by `delay`, shape (n,)."""
@@ -247,7 +257,9 @@ class Queue(ABC):
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the bank of the servers at `index`, in that order."""
         stored = ((name, getattr(self, name)) for name in self._stored())
-        return self._with(**{name: value[index] for name, value in stored if isinstance(value, np.ndarray)})
+        return self._with(
+            **{name: value[index] for name, value in stored if isinstance(value, np.ndarray)}
+        )
 
     def _with(self, **changed: Any) -> Self:
         """Return a bank of the same servers but for some of what they are made of."""
@@ -264,7 +276,9 @@ class Queue(ABC):
         """Operating point at a flow: that of a price rises by one over the slope of the price."""
         bounded = np.isfinite(flow)
         steep = np.where(bounded, slope(np.where(bounded, flow, 0.0)), np.inf)
-        return Operation(flow, self.spare_capacity(np.where(bounded, flow, 0.0)), 1.0 / np.maximum(steep, TINY))
+        return Operation(
+            flow, self.spare_capacity(np.where(bounded, flow, 0.0)), 1.0 / np.maximum(steep, TINY)
+        )
 
     def _stored(self) -> list[str]:
         """Names of what a bank is made of: not of what is derived from all its servers and kept."""
@@ -318,7 +332,9 @@ def bank_arrays(**given: object) -> dict[str, Array]:
     n = max((a.size for a in arrays.values()), default=0)
     for name, a in arrays.items():
         if a.ndim != 1:
-            raise InputError(name, a.tolist(), f"has {a.ndim} dimensions", "give one number per server")
+            raise InputError(
+                name, a.tolist(), f"has {a.ndim} dimensions", "give one number per server"
+            )
         if a.size == 0:
             raise InputError(name, [], "the system has no server", "give at least one")
         if a.size not in (1, n):
@@ -342,19 +358,47 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
     """Store the fields of a bank as checked arrays: `rate` above 0; `delay` and those named 0 or more; `more` finite, its own to check."""
     names = ("delay", *nonnegative)
     arrays = bank_arrays(rate=bank.rate, **{name: getattr(bank, name) for name in names}, **more)
-    first_bad("rate", arrays["rate"], arrays["rate"] > 0, NO_RATE, f"give a positive service rate{DRAINED}")
+    first_bad(
+        "rate",
+        arrays["rate"],
+        arrays["rate"] > 0,
+        NO_RATE,
+        f"give a positive service rate{DRAINED}",
+    )
     for name in names:
-        what = "a delay" if name == "delay" else "a coefficient of variation" if name.endswith("cv") else "it"
-        first_bad(name, arrays[name], arrays[name] >= 0, f"{what} cannot be negative", "give 0 or more")
+        what = (
+            "a delay"
+            if name == "delay"
+            else "a coefficient of variation"
+            if name.endswith("cv")
+            else "it"
+        )
+        first_bad(
+            name, arrays[name], arrays[name] >= 0, f"{what} cannot be negative", "give 0 or more"
+        )
     store(bank, **arrays)
 
 
 def rates_and_delays(rate: object, delay: object, servers: int = 1) -> tuple[Array, Array]:
     """Return rates, which may be infinite, and delays, shape (n,) each; a number stands for all servers. InputError as `bank_arrays`."""
     rates = np.atleast_1d(numbers("rate", rate))
-    arrays = bank_arrays(rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers))
-    first_bad("rate", arrays["rate"], arrays["rate"] > 0, NO_RATE, f"give a load to stay below, or infinity{DRAINED}")
-    first_bad("delay", arrays["delay"], arrays["delay"] >= 0, "a delay cannot be negative", "give 0 or more")
+    arrays = bank_arrays(
+        rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers)
+    )
+    first_bad(
+        "rate",
+        arrays["rate"],
+        arrays["rate"] > 0,
+        NO_RATE,
+        f"give a load to stay below, or infinity{DRAINED}",
+    )
+    first_bad(
+        "delay",
+        arrays["delay"],
+        arrays["delay"] >= 0,
+        "a delay cannot be negative",
+        "give 0 or more",
+    )
     return np.array(np.broadcast_to(rates, arrays["rate"].shape)), arrays["delay"]
 
 
@@ -374,7 +418,9 @@ def whole(queue: Any) -> Any:
         remedy = "store the load that each server must stay below, or infinity, in an array of shape (n,)"
         raise InputError("rate", None, f"is not given by {type(queue).__name__}", remedy)
     _keep(queue, *rates_and_delays(rate, delay))
-    if np.ndim(rate) == np.ndim(delay) == 0:  # how many servers there are is told by the latency alone
+    if (
+        np.ndim(rate) == np.ndim(delay) == 0
+    ):  # how many servers there are is told by the latency alone
         shape = np.shape(queue.latency(np.zeros(1)))
         _keep(queue, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
     return queue
@@ -391,5 +437,8 @@ def _keep(queue: Queue, rate: Array, delay: Array) -> None:
             if not (_a_row(given) and given.size == array.size):
                 store(queue, **{name: array})
         except AttributeError:
-            value, problem = getattr(queue, name), "is a property that gives no array of one float a server"
+            value, problem = (
+                getattr(queue, name),
+                "is a property that gives no array of one float a server",
+            )
             raise InputError(name, value, problem, f"give shape ({array.size},)") from None

@@ -34,7 +34,9 @@ def exact_sum(terms: Array) -> tuple[Array, Array]:
         error = (a - (total - part)) + (b - part)
         error += low[..., :half]
         error += low[..., half : 2 * half]
-        high, low = (total, error) if not odd.shape[-1] else _carry(total, error, odd, low[..., 2 * half :])
+        high, low = (
+            (total, error) if not odd.shape[-1] else _carry(total, error, odd, low[..., 2 * half :])
+        )
     return high[..., 0], low[..., 0]
 
 

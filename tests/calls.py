@@ -39,7 +39,16 @@ from sojourn.models.systems.service_modes import plots as mode_plots
 from sojourn.reference import Queue
 from sojourn.reference import service_modes as exact_modes
 
-MODULES = (models, latency, parallel, service_modes, studies, reference, reference.parallel, exact_modes)
+MODULES = (
+    models,
+    latency,
+    parallel,
+    service_modes,
+    studies,
+    reference,
+    reference.parallel,
+    exact_modes,
+)
 """Whose `__all__` is public."""
 
 
@@ -219,8 +228,14 @@ GOOD: dict[str, Callable[[], Any]] = {
     "traps.systems": lambda: 1,
     **{f"{name}.system": dual for name in ("profile",)},
     **{f"{name}.load": lambda: 2.0 for name in ("DualMode", "MultiMode", "TunableMode")},
-    **{f"{name}.loads": lambda: [1.0, 2.0] for name in ("DualMode", "MultiMode", "TunableMode", "profile")},
-    **{f"{name}.system": lambda: dual().canonical_form for name in ("decompose", "regime", "regimes", "touch_points")},
+    **{
+        f"{name}.loads": lambda: [1.0, 2.0]
+        for name in ("DualMode", "MultiMode", "TunableMode", "profile")
+    },
+    **{
+        f"{name}.system": lambda: dual().canonical_form
+        for name in ("decompose", "regime", "regimes", "touch_points")
+    },
     **{f"{name}.load": lambda: 2.0 for name in exact_modes.__all__},
     **{f"{name}.loads": lambda: np.array([1.0, 2.0]) for name in exact_modes.__all__},
     "mean_delay.assignment": lambda: exact_modes.partition(modes(), 2.0, 0.5).assignment,
@@ -263,11 +278,20 @@ class Call:
 
     def __call__(self, **changed):
         given = {name: make() for name, make in self.good.items()} | changed
-        return self.function(*(value for name, value in given.items() if name[0] == "*"), **{k: v for k, v in given.items() if k[0] != "*"})
+        return self.function(
+            *(value for name, value in given.items() if name[0] == "*"),
+            **{k: v for k, v in given.items() if k[0] != "*"},
+        )
 
 
 def _good(owner: str, method: str, name: str) -> Callable[[], Any] | None:
-    places = (f"{owner}.{method}.{name}", f"{owner}.{name}" if not method else "", f"{method}.{name}", f"{owner}.{name}", name)
+    places = (
+        f"{owner}.{method}.{name}",
+        f"{owner}.{name}" if not method else "",
+        f"{method}.{name}",
+        f"{owner}.{name}",
+        name,
+    )
     return next((GOOD[place] for place in places if place in GOOD), None)
 
 
@@ -280,7 +304,12 @@ def _call(owner: str, method: str, function: Callable[..., Any]) -> Call:
             continue
         said[name] = str(p.annotation)
         make = _good(owner, method, name)
-        needed = p.default is p.empty or f"{owner}.{name}" in GOOD or f"{owner}.{method}.{name}" in GOOD or f"{method}.{name}" in GOOD
+        needed = (
+            p.default is p.empty
+            or f"{owner}.{name}" in GOOD
+            or f"{owner}.{method}.{name}" in GOOD
+            or f"{method}.{name}" in GOOD
+        )
         if needed:
             assert make is not None, f"{owner}.{method}({name}): add what is good to GOOD"
             good[name] = make
@@ -295,7 +324,11 @@ def instance(kind: type) -> Any:
 
 def public() -> dict[str, Any]:
     """What modules name, and `MORE`."""
-    found = {f"{module.__name__.removeprefix('sojourn.')}.{name}": getattr(module, name) for module in MODULES for name in module.__all__}
+    found = {
+        f"{module.__name__.removeprefix('sojourn.')}.{name}": getattr(module, name)
+        for module in MODULES
+        for name in module.__all__
+    }
     once = {id(thing): name for name, thing in reversed(found.items())}
     return {name: found[name] for name in once.values()} | {f.__name__: f for f in MORE}
 
@@ -304,7 +337,11 @@ def made_by_users(kind: type) -> bool:
     """Whether a class is no mere record of an answer, nor an error that holds one."""
     if issubclass(kind, BaseException):
         return False
-    plain = is_dataclass(kind) and kind.__module__.startswith("sojourn.reference.") and not hasattr(kind, "__post_init__")
+    plain = (
+        is_dataclass(kind)
+        and kind.__module__.startswith("sojourn.reference.")
+        and not hasattr(kind, "__post_init__")
+    )
     return kind not in ANSWERS and (not plain or issubclass(kind, Queue))
 
 
@@ -333,15 +370,28 @@ def calls() -> list[Call]:
         if inspect.isabstract(thing):
             continue
         if made_by_users(thing):
-            found.append(_call(short, "", within(thing) if issubclass(thing, models.Limit) else thing))
+            found.append(
+                _call(short, "", within(thing) if issubclass(thing, models.Limit) else thing)
+            )
         elif thing not in ANSWERS:
             continue
         for method in dir(thing):
             static = inspect.getattr_static(thing, method)
-            known = method in HOOKS or method.startswith("_") or id(static) in seen or not callable(getattr(thing, method))
-            if known or not any(method in vars(c) and c.__module__.startswith("sojourn.") for c in thing.__mro__):
+            known = (
+                method in HOOKS
+                or method.startswith("_")
+                or id(static) in seen
+                or not callable(getattr(thing, method))
+            )
+            if known or not any(
+                method in vars(c) and c.__module__.startswith("sojourn.") for c in thing.__mro__
+            ):
                 continue
             seen.add(id(static))
-            bound = getattr(thing, method) if isinstance(static, classmethod | staticmethod) else getattr(instance(thing), method)
+            bound = (
+                getattr(thing, method)
+                if isinstance(static, classmethod | staticmethod)
+                else getattr(instance(thing), method)
+            )
             found.append(_call(short, method, bound))
     return found

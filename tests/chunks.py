@@ -7,7 +7,10 @@ import pytest
 
 def chunks(total, size, quick=math.inf, often=math.inf):
     """Ranges of seeds to parametrise by; from `quick` on they are marked slow, from `often` on exhaustive."""
-    return [pytest.param(range(at, at + size), id=f"from {at}", marks=_marks(at, quick, often)) for at in range(0, total, size)]
+    return [
+        pytest.param(range(at, at + size), id=f"from {at}", marks=_marks(at, quick, often))
+        for at in range(0, total, size)
+    ]
 
 
 def _marks(at, quick, often):

@@ -12,10 +12,16 @@ def three_families(*seed):
     """3 to 8 servers, at least one of each family, rates and delays over decades; a load; and the generator for more."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(3, 9))
-    rate, delay, cv = 10 ** rng.uniform(0, 2.5, n), 10 ** rng.uniform(-3, 0, n), 10 ** rng.uniform(-1, 0.7, n)
+    rate, delay, cv = (
+        10 ** rng.uniform(0, 2.5, n),
+        10 ** rng.uniform(-3, 0, n),
+        10 ** rng.uniform(-1, 0.7, n),
+    )
     family = np.concatenate([[0, 1, 2], rng.integers(0, 3, n - 3)])
     m, d, g = (family == f for f in range(3))
-    system = ParallelServers(MM1(rate[m], delay[m]), MD1(rate[d], delay[d]), MG1(rate[g], cv[g], delay[g]))
+    system = ParallelServers(
+        MM1(rate[m], delay[m]), MD1(rate[d], delay[d]), MG1(rate[g], cv[g], delay[g])
+    )
     return system, rng.uniform(0.05, 0.95) * system.total_rate, rng
 
 
@@ -27,7 +33,10 @@ def budget_case(seed):
         part = rng.uniform(0.05, 0.9)
         load, cap = part * system.total_rate, part + rng.uniform(0.05, 1, n) * (1 - part)
         most, price = cap * system.bank.rate, rng.uniform(0.1, 1, n)
-        free, low = limited_optimum(system.bank, load, most=most), cheapest(np.zeros(n), most, price, load)[1]
+        free, low = (
+            limited_optimum(system.bank, load, most=most),
+            cheapest(np.zeros(n), most, price, load)[1],
+        )
         more = float(price @ free.flow) - low
         if more > 1e-3 * low:  # else the best split is the cheapest
             return system, load, cap, price, low + rng.uniform(0.05, 0.95) * more
@@ -42,10 +51,17 @@ def random_system(rng):
     rate, family = 10 ** rng.uniform(-decades, decades, n), np.sort(rng.integers(0, 3, n))
     cv = np.select([family == 0, family == 1], [1.0, 0.0], 10 ** rng.uniform(-1, 0.7, n))
     delay = rng.choice([0.0, 1.0]) * 10 ** rng.uniform(-3, 1, n) / rate.mean()
-    banks = [FAMILIES[f](rate[family == f], cv[family == f], delay[family == f]) for f in np.unique(family)]
+    banks = [
+        FAMILIES[f](rate[family == f], cv[family == f], delay[family == f])
+        for f in np.unique(family)
+    ]
     away = 10 ** rng.uniform(-9, 0)
     part = min(rng.choice([1 - away, 1 - away, away, 1 - 1e-9]), 1 - 1e-9)
-    return ParallelServers(*banks), [truths.Server(*map(float, s)) for s in zip(rate, delay, cv, strict=True)], part * float(rate.sum())
+    return (
+        ParallelServers(*banks),
+        [truths.Server(*map(float, s)) for s in zip(rate, delay, cv, strict=True)],
+        part * float(rate.sum()),
+    )
 
 
 def answered(system, load):

@@ -26,8 +26,12 @@ class Raising:
     def refuse(self, *_):
         raise RuntimeError("an object that raises")
 
-    __repr__ = __str__ = __len__ = __iter__ = __array__ = __eq__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
-    __bool__ = __float__ = __int__ = __index__ = __getitem__ = __call__ = __add__ = __mul__ = __fspath__ = refuse
+    __repr__ = __str__ = __len__ = __iter__ = __array__ = __eq__ = __lt__ = __le__ = __gt__ = (
+        __ge__
+    ) = refuse
+    __bool__ = __float__ = __int__ = __index__ = __getitem__ = __call__ = __add__ = __mul__ = (
+        __fspath__
+    ) = refuse
     __hash__ = object.__hash__
 
 
@@ -224,19 +228,29 @@ def outcome(call, said, **given):
     numpys = [w for w in warned if not issubclass(w.category, UserWarning)]
     if numpys:
         return f"warns: {numpys[0].category.__name__}: {numpys[0].message}"
-    return "answered" if all(readable(value, said.get(name, "")) for name, value in given.items()) else "taken"
+    return (
+        "answered"
+        if all(readable(value, said.get(name, "")) for name, value in given.items())
+        else "taken"
+    )
 
 
 PLAIN = {
     "bool": lambda v: isinstance(v, bool | np.bool_),
     "str": lambda v: isinstance(v, str),
     "int": lambda v: isinstance(v, int | np.integer) and not isinstance(v, bool),
-    "float": lambda v: (isinstance(v, numbers.Number) and not isinstance(v, bool | complex)) or (isinstance(v, np.ndarray) and v.shape == ()),
+    "float": lambda v: (
+        (isinstance(v, numbers.Number) and not isinstance(v, bool | complex))
+        or (isinstance(v, np.ndarray) and v.shape == ())
+    ),
     "None": lambda v: v is None,
     "Path": lambda v: isinstance(v, Path),
     "os.PathLike[str]": lambda v: isinstance(v, Path),
     "Mapping[str, Any]": lambda v: isinstance(v, Mapping),
-    "Sequence[Any]": lambda v: isinstance(v, Sequence | np.ndarray | pd.Series | pd.Index) and not isinstance(v, str | bytes),
+    "Sequence[Any]": lambda v: (
+        isinstance(v, Sequence | np.ndarray | pd.Series | pd.Index)
+        and not isinstance(v, str | bytes)
+    ),
 }
 
 

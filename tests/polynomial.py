@@ -9,7 +9,9 @@ class Polynomial(Queue):
     """l(x) = start + factor x^power, increasing and convex for power >= 1."""
 
     def __init__(self, start, factor, power=1.0):
-        self.start, self.factor, self.power = (np.array(a, dtype=float) for a in np.broadcast_arrays(start, factor, power))
+        self.start, self.factor, self.power = (
+            np.array(a, dtype=float) for a in np.broadcast_arrays(start, factor, power)
+        )
         self.rate, self.delay = np.full(self.start.shape, np.inf), np.zeros(self.start.shape)
 
     @property
@@ -35,7 +37,9 @@ class Polynomial(Queue):
         return (np.maximum(latency - self.start, 0.0) / self.factor) ** (1 / self.power)
 
     def inverse_marginal(self, marginal):
-        return (np.maximum(marginal - self.start, 0.0) / self.factor / (self.power + 1)) ** (1 / self.power)
+        return (np.maximum(marginal - self.start, 0.0) / self.factor / (self.power + 1)) ** (
+            1 / self.power
+        )
 
     def take(self, index):
         return Polynomial(self.start[index], self.factor[index], self.power[index])
@@ -61,7 +65,9 @@ class Plain(Queue):
         return self.delay * flow - np.log1p(-flow / self.rate)
 
     def inverse_latency(self, latency):
-        beyond = np.maximum(latency - self.delay, 1 / self.rate)  # an idle server's latency and less: no flow
+        beyond = np.maximum(
+            latency - self.delay, 1 / self.rate
+        )  # an idle server's latency and less: no flow
         return np.maximum(self.rate - 1 / beyond, 0.0)
 
     def take(self, index):

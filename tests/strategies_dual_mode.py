@@ -10,7 +10,9 @@ GAP = 1e-4  # modes closer than this cannot be told apart by their delays in flo
 rates = st.one_of(st.just(1.0), st.floats(-3, 3).map(lambda e: 10.0**e))
 ratios = st.one_of(st.sampled_from([2.0, 4.0]), st.floats(1.01, 100))
 any_ratios = st.one_of(st.just(1.0), ratios, ratios.map(lambda k: 1 / k))
-fractions = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1), st.floats(-9, -1).map(lambda e: 10.0**e))
+fractions = st.one_of(
+    st.sampled_from([0.0, 1.0]), st.floats(0, 1), st.floats(-9, -1).map(lambda e: 10.0**e)
+)
 inner = st.floats(1e-3, 1 - 1e-3)
 closed = st.floats(0, 1)
 parts = st.one_of(st.floats(1e-3, 0.999), st.floats(-7, -1).map(lambda e: 1 - 10.0**e))
@@ -36,7 +38,9 @@ def redundant(draw):
     """f1 >= 1/(K+1), equality included."""
     K = draw(ratios)
     balanced = 1 / (K + 1)
-    f1 = max(balanced, balanced + draw(st.one_of(st.just(0.0), st.floats(0, 0.99))) * (1 - balanced))
+    f1 = max(
+        balanced, balanced + draw(st.one_of(st.just(0.0), st.floats(0, 0.99))) * (1 - balanced)
+    )
     return Canonical(draw(rates), K, f1, f1 + (1 - f1) * draw(st.floats(0.01, 1)))
 
 
@@ -45,7 +49,9 @@ def breaking(draw):
     """f1 < 1/(K+1)."""
     K = draw(ratios)
     f1 = draw(st.one_of(st.just(0.0), st.floats(0, 0.99))) / (K + 1)
-    return Canonical(draw(rates), K, f1, f1 + (1 - f1) * draw(st.one_of(st.just(1.0), st.floats(0.01, 1))))
+    return Canonical(
+        draw(rates), K, f1, f1 + (1 - f1) * draw(st.one_of(st.just(1.0), st.floats(0.01, 1)))
+    )
 
 
 @st.composite
@@ -53,7 +59,12 @@ def efficient(draw):
     """f1 < 1/(K+1) < f2."""
     K = draw(ratios)
     balanced = 1 / (K + 1)
-    return Canonical(draw(rates), K, balanced * draw(st.floats(0, 0.99)), balanced + (1 - balanced) * draw(st.floats(0.01, 1)))
+    return Canonical(
+        draw(rates),
+        K,
+        balanced * draw(st.floats(0, 0.99)),
+        balanced + (1 - balanced) * draw(st.floats(0.01, 1)),
+    )
 
 
 @st.composite
@@ -76,7 +87,9 @@ def rounding(part):
 
 def random_fraction(rng):
     near = 10 ** rng.uniform(-9, -1)
-    return float(rng.choice([0.0, 1.0, near, 1 - near, rng.uniform(), rng.uniform(), rng.uniform()]))
+    return float(
+        rng.choice([0.0, 1.0, near, 1 - near, rng.uniform(), rng.uniform(), rng.uniform()])
+    )
 
 
 def random_system(rng):
@@ -92,7 +105,15 @@ def random_modes(rng, stages, modes):
 
 
 def random_part(rng):
-    return float(rng.choice([rng.uniform(1e-3, 0.999), 10 ** rng.uniform(-3, 0) * 0.999, 1 - 10 ** rng.uniform(-3, -1)]))
+    return float(
+        rng.choice(
+            [
+                rng.uniform(1e-3, 0.999),
+                10 ** rng.uniform(-3, 0) * 0.999,
+                1 - 10 ** rng.uniform(-3, -1),
+            ]
+        )
+    )
 
 
 def printed_delay(modes, load, p, rest=None):
@@ -100,7 +121,10 @@ def printed_delay(modes, load, p, rest=None):
     rest = 1 - p if rest is None else rest
     with np.errstate(divide="ignore", invalid="ignore"):
         left = [1 - load * (p * a + rest * b) for a, b in modes.time]
-        each = [(np.sqrt(p * a) + np.sqrt(rest * b)) ** 2 / d for (a, b), d in zip(modes.time, left, strict=True)]
+        each = [
+            (np.sqrt(p * a) + np.sqrt(rest * b)) ** 2 / d
+            for (a, b), d in zip(modes.time, left, strict=True)
+        ]
     return np.where(np.min(left, axis=0) > 0, np.sum(each, axis=0), np.inf)
 
 

@@ -25,7 +25,11 @@ SERVERS = (
     {"family": "M/M/1-vacations", "rate": 5, "vacation": 20, "vacation_cv": 0.5},
     {"family": "M/M/1-setup", "rate": 5, "setup": 20},
     {"family": "M/M/1-percentile", "rate": 5, "p": 0.9},
-    {"family": "tandem", "first": {"rate": 10}, "second": {"family": "M/M/c", "rate": 5, "servers": 2}},
+    {
+        "family": "tandem",
+        "first": {"rate": 10},
+        "second": {"family": "M/M/c", "rate": 5, "servers": 2},
+    },
     {"family": "polynomial", "coefficients": [10, 1, 0.1]},
     {"family": "constant", "delay": 50},
     {"family": "BPR", "free_flow": 10, "capacity": 4, "power": 2},
@@ -71,7 +75,11 @@ PIECES = (
 NESTED = tuple(
     text
     for deep in (3, 70, 400, 3000)
-    for text in ("[" * deep + "]" * deep, "{first = " * deep + "1" + "}" * deep, "{a" + ".a" * deep + " = 1}")
+    for text in (
+        "[" * deep + "]" * deep,
+        "{first = " * deep + "1" + "}" * deep,
+        "{a" + ".a" * deep + " = 1}",
+    )
 )
 
 
@@ -103,11 +111,25 @@ def written(file):
 @st.composite
 def files(draw, families=None):
     """A good file, as a dictionary: a built-in one, or one of the first families, of every limit and kind of system."""
-    kinds = ("built-in", "servers", "servers", "servers", "dual_mode", "rates", "tunable_mode", "table")
+    kinds = (
+        "built-in",
+        "servers",
+        "servers",
+        "servers",
+        "dual_mode",
+        "rates",
+        "tunable_mode",
+        "table",
+    )
     which = draw(st.sampled_from(kinds if families is None else kinds[:4]))
     if which == "built-in":
         return tomllib.loads(draw(st.sampled_from(sorted(built_in().values()))))
-    file = {"title": "t", "source": "s", "units": copy.deepcopy(UNITS), "loads": copy.deepcopy(LOADS)}
+    file = {
+        "title": "t",
+        "source": "s",
+        "units": copy.deepcopy(UNITS),
+        "loads": copy.deepcopy(LOADS),
+    }
     if which == "table":
         return file | {"servers": {"file": "servers.csv", "columns": {"rate": "rate"}}}
     if which == "dual_mode":
@@ -116,7 +138,9 @@ def files(draw, families=None):
         return file | {"dual_mode": {"local": [10, 3.5], "cloud": [4.5, 5.5]}}
     if which == "tunable_mode":
         return file | {"tunable_mode": {"mu0": 3, "K": 2}}
-    file["servers"] = draw(st.lists(st.sampled_from(SERVERS[:families]).map(copy.deepcopy), min_size=1, max_size=3))
+    file["servers"] = draw(
+        st.lists(st.sampled_from(SERVERS[:families]).map(copy.deepcopy), min_size=1, max_size=3)
+    )
     if draw(st.booleans()):
         file["limits"] = draw(st.lists(st.sampled_from(LIMITS).map(copy.deepcopy), max_size=2))
     if draw(st.booleans()):
@@ -126,7 +150,13 @@ def files(draw, families=None):
 
 def places(value, path=()):
     """Paths of all that is in a file."""
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inside = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, item in inside:
         yield (*path, key)
         yield from places(item, (*path, key))
@@ -165,7 +195,9 @@ def damaged(draw, good, ways=ANY):
             inside[at] = copy.deepcopy(other)
         elif how == "scale":
             if isinstance(old, int | float) and at not in ("replicas", "points"):
-                inside[at] = float(min(old, 1e308)) * 10.0 ** draw(st.one_of(st.integers(-9, 9), st.integers(-320, 300)))
+                inside[at] = float(min(old, 1e308)) * 10.0 ** draw(
+                    st.one_of(st.integers(-9, 9), st.integers(-320, 300))
+                )
         elif isinstance(inside, dict):
             inside[draw(st.sampled_from(KEYS))] = copy.deepcopy(draw(st.sampled_from(HOSTILE)))
         else:
@@ -191,7 +223,11 @@ def texts(draw, good):
             text += draw(st.sampled_from(lines)) if lines else ""
         else:
             cells = text.split(",")
-            cells[at % len(cells)] = draw(st.sampled_from([h for h in HOSTILE if isinstance(h, str)] + ["nan", "inf", "-1", "0", "1e400"]))
+            cells[at % len(cells)] = draw(
+                st.sampled_from(
+                    [h for h in HOSTILE if isinstance(h, str)] + ["nan", "inf", "-1", "0", "1e400"]
+                )
+            )
             text = ",".join(cells)
     ends = draw(st.sampled_from(("\n", "\n", "\n", "\r\n", "\r")))
     encoding = draw(st.sampled_from(("utf-8",) * 6 + ("utf-8-sig", "utf-16", "latin-1")))

@@ -31,14 +31,22 @@ def imports(text, package, *, types=True):
     found = set()
 
     def visit(node):
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING" and not types:
+        if (
+            isinstance(node, ast.If)
+            and getattr(node.test, "id", "") == "TYPE_CHECKING"
+            and not types
+        ):
             return
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            above = (
+                package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            )
             base = ".".join([*above, *([node.module] if node.module else [])])
-            found.update(f"{base}.{a.name}" if f"{base}.{a.name}" in NAMES else base for a in node.names)
+            found.update(
+                f"{base}.{a.name}" if f"{base}.{a.name}" in NAMES else base for a in node.names
+            )
         for child in ast.iter_child_nodes(node):
             visit(child)
 
@@ -75,7 +83,11 @@ ROOMS = {
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_go_one_way(room):
     allowed = [f"sojourn.{name}" for name in (room.replace("/", "."), *ROOMS[room])]
-    found = {name_of(p): bad for p in files_of(room) if (bad := {i for i in imported(p) if within(i, ["sojourn"]) and not within(i, allowed)})}
+    found = {
+        name_of(p): bad
+        for p in files_of(room)
+        if (bad := {i for i in imported(p) if within(i, ["sojourn"]) and not within(i, allowed)})
+    }
     assert not found
 
 
@@ -83,38 +95,60 @@ def kind_tests(text):
     """Names of classes on which a file decides: by isinstance and issubclass, by comparing a type, and by matching."""
     found = set()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
+            "isinstance",
+            "issubclass",
+        ):
             decided = node.args[1:]
-        elif isinstance(node, ast.Compare) and any(isinstance(n, ast.Call) and getattr(n.func, "id", "") == "type" for n in ast.walk(node)):
+        elif isinstance(node, ast.Compare) and any(
+            isinstance(n, ast.Call) and getattr(n.func, "id", "") == "type" for n in ast.walk(node)
+        ):
             decided = [node]
         elif isinstance(node, ast.MatchClass):
             decided = [node.cls]
         else:
             continue
-        found.update(getattr(n, "id", getattr(n, "attr", "")) for part in decided for n in ast.walk(part))
+        found.update(
+            getattr(n, "id", getattr(n, "attr", "")) for part in decided for n in ast.walk(part)
+        )
     return found
 
 
 def classes_of(files):
-    return {n.name for p in files for n in ast.walk(ast.parse(p.read_text(encoding="utf-8"))) if isinstance(n, ast.ClassDef)}
+    return {
+        n.name
+        for p in files
+        for n in ast.walk(ast.parse(p.read_text(encoding="utf-8")))
+        if isinstance(n, ast.ClassDef)
+    }
 
 
 def test_a_kind_of_system_is_known_in_its_folder_alone():
     """All else reaches a system through `System` and `SystemKind`."""
-    folders = {f for p in files_of("models/systems") if (f := p.parent.relative_to(ROOT / "models/systems").parts)}
+    folders = {
+        f
+        for p in files_of("models/systems")
+        if (f := p.parent.relative_to(ROOT / "models/systems").parts)
+    }
     assert folders
     for (folder,) in folders:
         own = files_of(f"models/systems/{folder}")
         others = [p for p in MODULES if p not in own]
         classes = classes_of(own) - classes_of(others)
-        found = {name_of(p): bad for p in others if (bad := kind_tests(p.read_text(encoding="utf-8")) & classes)}
+        found = {
+            name_of(p): bad
+            for p in others
+            if (bad := kind_tests(p.read_text(encoding="utf-8")) & classes)
+        }
         assert not found
         assert (ROOT / "models/systems" / folder / "kind.py").is_file()
 
 
 def test_nothing_imports_the_command():
     command = {"sojourn.models.cli", "sojourn.models.commands"}
-    assert {name_of(p): found for p in MODULES if (found := imported(p) & command)} == {"models/cli.py": {"sojourn.models.commands"}}
+    assert {name_of(p): found for p in MODULES if (found := imported(p) & command)} == {
+        "models/cli.py": {"sojourn.models.commands"}
+    }
 
 
 HEAVY = {
@@ -126,7 +160,11 @@ HEAVY = {
 
 @pytest.mark.parametrize("room", HEAVY)
 def test_rooms_do_without(room):
-    assert not {name_of(p): bad for p in files_of(room) if (bad := {i for i in imported(p) if within(i, HEAVY[room])})}
+    assert not {
+        name_of(p): bad
+        for p in files_of(room)
+        if (bad := {i for i in imported(p) if within(i, HEAVY[room])})
+    }
 
 
 def test_the_tree_imports_itself_by_relative_names():
@@ -135,7 +173,11 @@ def test_the_tree_imports_itself_by_relative_names():
     found = {}
     for path in MODULES:
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        bad = [n.lineno for n in nodes if isinstance(n, ast.ImportFrom) and not n.level and within(n.module, absolute)]
+        bad = [
+            n.lineno
+            for n in nodes
+            if isinstance(n, ast.ImportFrom) and not n.level and within(n.module, absolute)
+        ]
         bad += [
             n.lineno
             for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -167,7 +209,10 @@ def circle(arrows):
 
 
 def test_there_is_no_circle_also_not_by_imports_in_functions():
-    arrows = {module_of(p)[0]: {i for i in imported(p, types=False) if i in NAMES} - {module_of(p)[0]} for p in MODULES}
+    arrows = {
+        module_of(p)[0]: {i for i in imported(p, types=False) if i in NAMES} - {module_of(p)[0]}
+        for p in MODULES
+    }
     assert circle(arrows) == []
 
 
@@ -178,7 +223,14 @@ def test_the_rules_see_what_they_forbid():
         "if TYPE_CHECKING:\n    from ..cli import main\ndef f():\n    from xarray.core import x\n    from . import base\n"
     )
     package = "sojourn.models.latency"
-    found = {"typing", "cvxpy", "sojourn.models.core.run", "sojourn.reference.errors", "xarray.core", "sojourn.models.latency.base"}
+    found = {
+        "typing",
+        "cvxpy",
+        "sojourn.models.core.run",
+        "sojourn.reference.errors",
+        "xarray.core",
+        "sojourn.models.latency.base",
+    }
     assert imports(text, package) == found | {"sojourn.models.cli"}
     assert imports(text, package, types=False) == found
     tests = "isinstance(x, A | int)\nissubclass(x, (B, m.C))\ntype(x) is D\nmatch x:\n    case E():\n        F(x)\n"
@@ -190,9 +242,33 @@ def test_the_rules_see_what_they_forbid():
 
 HELP = "import sys; from sojourn.models.commands import app; sys.argv = ['sojourn', '--help']; app(standalone_mode=False)"
 LIGHT = {
-    "import sojourn.reference": {"cvxpy", "matplotlib", "pandas", "scipy", "sojourn.models", "xarray"},
-    HELP: {"cvxpy", "matplotlib", "numpy", "pandas", "scipy", "sojourn.models.latency", "sojourn.reference", "xarray"},
-    HELP.replace("--help", "list"): {"cvxpy", "matplotlib", "numpy", "pandas", "scipy", "sojourn.models.latency", "xarray"},
+    "import sojourn.reference": {
+        "cvxpy",
+        "matplotlib",
+        "pandas",
+        "scipy",
+        "sojourn.models",
+        "xarray",
+    },
+    HELP: {
+        "cvxpy",
+        "matplotlib",
+        "numpy",
+        "pandas",
+        "scipy",
+        "sojourn.models.latency",
+        "sojourn.reference",
+        "xarray",
+    },
+    HELP.replace("--help", "list"): {
+        "cvxpy",
+        "matplotlib",
+        "numpy",
+        "pandas",
+        "scipy",
+        "sojourn.models.latency",
+        "xarray",
+    },
 }
 
 
@@ -200,7 +276,13 @@ LIGHT = {
 def test_what_is_to_start_at_once_imports_nothing_heavy(code):
     """Modules and not seconds: those depend on the machine."""
     asked = f"{code}\nsys.exit(', '.join({LIGHT[code]} & set(sys.modules)) or 0)"
-    done = subprocess.run([sys.executable, "-c", f"import sys\n{asked}"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{asked}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -209,7 +291,11 @@ def test_what_is_to_start_at_once_imports_nothing_heavy(code):
 
 def tree(folder):
     """Files that belong in a wheel."""
-    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.suffix in (".py", ".toml", ".typed")}
+    return {
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.suffix in (".py", ".toml", ".typed")
+    }
 
 
 def installed(package):
@@ -230,11 +316,18 @@ def test_every_file_of_the_tree_is_installed(folder):
 
 def test_every_folder_and_data_file_is_declared():
     """An editable install finds them all in the tree; a wheel has what pyproject.toml says."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "setuptools"
+    ]
     folders = {p.parent for p in MODULES}
     assert set(settings["packages"]) == {"sojourn." + name_of(f).replace("/", ".") for f in folders}
     assert [name_of(f) for f in folders if not (f / "__init__.py").exists()] == []
-    data = {p for top in ("models", "reference") for p in (ROOT / top).rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    data = {
+        p
+        for top in ("models", "reference")
+        for p in (ROOT / top).rglob("*")
+        if p.is_file() and p.suffix not in (".py", ".pyc")
+    }
     declared = {
         p
         for package, patterns in settings["package-data"].items()
@@ -245,4 +338,8 @@ def test_every_folder_and_data_file_is_declared():
 
 
 def test_every_module_says_what_it_is_for():
-    assert [name_of(p) for p in MODULES if not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))] == []
+    assert [
+        name_of(p)
+        for p in MODULES
+        if not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))
+    ] == []

@@ -80,7 +80,11 @@ def root(function):
 def flows(servers, load, own, least=None, most=None, charge=None):
     """Flows at a common price that carry the load, each within its limits; their slopes; and the price."""
     n = len(servers)
-    least, most, charge = least or [Decimal(0)] * n, most or [s.rate for s in servers], charge or [Decimal(0)] * n
+    least, most, charge = (
+        least or [Decimal(0)] * n,
+        most or [s.rate for s in servers],
+        charge or [Decimal(0)] * n,
+    )
 
     def at(price):
         pairs = [s.flow(price, own, z) for s, z in zip(servers, charge, strict=True)]
@@ -113,7 +117,9 @@ def equilibrium(servers, load, players):
 def followers(servers, load, leader):
     """Of all jobs, where selfish users come on top of a leader's flows."""
     base = [Decimal(x) for x in leader]
-    return mean_delay(servers, Decimal(load), flows(servers, Decimal(load), Decimal(0), least=base)[0])
+    return mean_delay(
+        servers, Decimal(load), flows(servers, Decimal(load), Decimal(0), least=base)[0]
+    )
 
 
 @with_digits
@@ -128,7 +134,11 @@ def limited(servers, load, least=None, most=None, price=None, money=None):
     """Optimum within limits."""
     load, n = Decimal(load), len(servers)
     low = [Decimal(v) for v in least] if least is not None else [Decimal(0)] * n
-    high = [min(Decimal(v), s.rate) for v, s in zip(most, servers, strict=True)] if most is not None else [s.rate for s in servers]
+    high = (
+        [min(Decimal(v), s.rate) for v, s in zip(most, servers, strict=True)]
+        if most is not None
+        else [s.rate for s in servers]
+    )
     x, _, _ = flows(servers, load, Decimal(1), low, high)
     if price is not None:
         price, money = [Decimal(p) for p in price], Decimal(money)
@@ -136,8 +146,14 @@ def limited(servers, load, least=None, most=None, price=None, money=None):
         def under(z):
             x, slopes, _ = flows(servers, load, Decimal(1), low, high, [z * p for p in price])
             spent, total = sum(p * f for p, f in zip(price, x, strict=True)), sum(slopes)
-            mean = sum(p * w for p, w in zip(price, slopes, strict=True)) / total if total else Decimal(0)
-            return money - spent, sum(w * (p - mean) ** 2 for p, w in zip(price, slopes, strict=True))
+            mean = (
+                sum(p * w for p, w in zip(price, slopes, strict=True)) / total
+                if total
+                else Decimal(0)
+            )
+            return money - spent, sum(
+                w * (p - mean) ** 2 for p, w in zip(price, slopes, strict=True)
+            )
 
         if under(Decimal(0))[0] < 0:
             z = root(under)
@@ -166,13 +182,31 @@ def within_rows(servers, load, least, most, matrix, bound, near):
 
     Newton's steps on the prices of the rows that bind; that the conditions of optimality hold to fifty digits makes what they find the truth.
     """
-    load, low, high = Decimal(load), [Decimal(v) for v in least], [min(Decimal(v), s.rate) for v, s in zip(most, servers, strict=True)]
-    matrix, bound, prices = [[Decimal(a) for a in row] for row in matrix], [Decimal(b) for b in bound], [Decimal(z) for z in near]
+    load, low, high = (
+        Decimal(load),
+        [Decimal(v) for v in least],
+        [min(Decimal(v), s.rate) for v, s in zip(most, servers, strict=True)],
+    )
+    matrix, bound, prices = (
+        [[Decimal(a) for a in row] for row in matrix],
+        [Decimal(b) for b in bound],
+        [Decimal(z) for z in near],
+    )
 
     def at(prices):
-        charge = [sum(z * row[i] for z, row in zip(prices, matrix, strict=True)) for i in range(len(servers))]
+        charge = [
+            sum(z * row[i] for z, row in zip(prices, matrix, strict=True))
+            for i in range(len(servers))
+        ]
         x, slopes, _ = flows(servers, load, Decimal(1), low, high, charge)
-        return x, slopes, [sum(a * f for a, f in zip(row, x, strict=True)) - b for row, b in zip(matrix, bound, strict=True)]
+        return (
+            x,
+            slopes,
+            [
+                sum(a * f for a, f in zip(row, x, strict=True)) - b
+                for row, b in zip(matrix, bound, strict=True)
+            ],
+        )
 
     tight, met = [z > 0 for z in prices], CLOSE ** Decimal("0.8")
     for _ in range(60):
@@ -180,7 +214,9 @@ def within_rows(servers, load, least, most, matrix, bound, near):
         size = [sum(abs(a) * f for a, f in zip(row, x, strict=True)) for row in matrix]
         chosen = [j for j, used in enumerate(tight) if used]
         if all(abs(over[j]) <= met * size[j] for j in chosen):
-            wrong = [j for j in chosen if prices[j] < 0] + [j for j, used in enumerate(tight) if not used and over[j] > met * size[j]]
+            wrong = [j for j in chosen if prices[j] < 0] + [
+                j for j, used in enumerate(tight) if not used and over[j] > met * size[j]
+            ]
             if not wrong:
                 return mean_delay(servers, load, x)
             tight[wrong[0]] = not tight[wrong[0]]
@@ -191,7 +227,14 @@ def within_rows(servers, load, least, most, matrix, bound, near):
             return None
         middle = [sum(a * w for a, w in zip(row, slopes, strict=True)) / whole for row in matrix]
         bend = [
-            [sum((matrix[j][i] - middle[j]) * (matrix[k][i] - middle[k]) * w for i, w in enumerate(slopes)) for k in chosen] for j in chosen
+            [
+                sum(
+                    (matrix[j][i] - middle[j]) * (matrix[k][i] - middle[k]) * w
+                    for i, w in enumerate(slopes)
+                )
+                for k in chosen
+            ]
+            for j in chosen
         ]
         step = solution(bend, [over[j] for j in chosen])
         if step is None:

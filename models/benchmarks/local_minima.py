@@ -57,7 +57,9 @@ class Traps:
                 "method": method,
                 "systems": int(excess.size),
                 "wrong": self.wrong(method),
-                "median_excess_where_wrong": float(np.median(excess[excess > WRONG])) if self.wrong(method) else 0.0,
+                "median_excess_where_wrong": float(np.median(excess[excess > WRONG]))
+                if self.wrong(method)
+                else 0.0,
                 "largest_excess": float(excess.max()),
                 "median_seconds": float(np.median(self.seconds[method])),
             }
@@ -67,7 +69,11 @@ class Traps:
     def table(self) -> Table:
         """Return the rows as a table for `rich`."""
         headings = ("method", "wrong", "of", "delay / best\nwhere wrong", "largest", "median\nms")
-        return table(headings, map(_cells, self.rows()), title="the best operating point of dual-mode systems")
+        return table(
+            headings,
+            map(_cells, self.rows()),
+            title="the best operating point of dual-mode systems",
+        )
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -118,7 +124,9 @@ def traps(systems: int = 1000, seed: int = 2348) -> Traps:
             delay, spent = timed(solve)
             seconds.setdefault(method, []).append(spent)
             excess.setdefault(method, []).append(delay / true - 1)
-    return Traps({k: np.array(v) for k, v in excess.items()}, {k: np.array(v) for k, v in seconds.items()})
+    return Traps(
+        {k: np.array(v) for k, v in excess.items()}, {k: np.array(v) for k, v in seconds.items()}
+    )
 
 
 def random_system(rng: np.random.Generator) -> DualMode:
@@ -162,7 +170,10 @@ def slsqp(modes: Modes, load: float, start: Array) -> float:
     rows, most = _stability(modes, load)
     constraint = {"type": "ineq", "fun": lambda x: most - EDGE - rows @ x, "jac": lambda x: -rows}
     found = minimize(
-        lambda x: (value(modes, load, x, wall=1e6 * scale) / scale, gradient(modes, load, x) / scale),
+        lambda x: (
+            value(modes, load, x, wall=1e6 * scale) / scale,
+            gradient(modes, load, x) / scale,
+        ),
         start,
         jac=True,
         method="SLSQP",
@@ -176,7 +187,13 @@ def slsqp(modes: Modes, load: float, start: Array) -> float:
 def nelder_mead(modes: Modes, load: float, start: Array) -> float:
     """Least mean delay at the p where SciPy's Nelder-Mead ends."""
     options = {"xatol": 1e-10, "fatol": 1e-10, "maxiter": 2000, "maxfev": 4000}
-    found = minimize(lambda x: value(modes, load, x), start, method="Nelder-Mead", bounds=[(0.0, 1.0)] * 3, options=options)
+    found = minimize(
+        lambda x: value(modes, load, x),
+        start,
+        method="Nelder-Mead",
+        bounds=[(0.0, 1.0)] * 3,
+        options=options,
+    )
     return judged(modes, load, found.x[0])
 
 

@@ -53,12 +53,18 @@ def reported(rows: Iterable[Item], say: Callable[[list[Item]], Report]) -> Itera
 
 def machine() -> dict[str, str]:
     """Return the machine and the versions that times are of."""
-    return {"machine": platform.machine(), "Python": platform.python_version(), **{p: version(p) for p in ("NumPy", "SciPy", "CVXPY")}}
+    return {
+        "machine": platform.machine(),
+        "Python": platform.python_version(),
+        **{p: version(p) for p in ("NumPy", "SciPy", "CVXPY")},
+    }
 
 
 def machine_line() -> str:
     """Return the same as one line."""
-    return ", ".join(value if name == "machine" else f"{name} {value}" for name, value in machine().items())
+    return ", ".join(
+        value if name == "machine" else f"{name} {value}" for name, value in machine().items()
+    )
 
 
 def timed(job: Callable[[], Item]) -> tuple[Item, float]:

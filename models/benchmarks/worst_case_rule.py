@@ -52,7 +52,9 @@ FAMILIES: Mapping[str, Callable[[Array, Array, Array], Queue]] = {
     "M/M/1": lambda rate, delay, cv: MM1(rate, delay),
     "M/D/1": lambda rate, delay, cv: MD1(rate, delay),
     "M/G/1, one cv for all": lambda rate, delay, cv: MG1(rate, cv[0], delay),
-    "M/D/1 beside M/M/1": lambda rate, delay, cv: Pool([MM1(rate[:1], delay[:1]), MD1(rate[1:], delay[1:])]),
+    "M/D/1 beside M/M/1": lambda rate, delay, cv: Pool(
+        [MM1(rate[:1], delay[:1]), MD1(rate[1:], delay[1:])]
+    ),
     "M/G/1, cv up to 3": lambda rate, delay, cv: MG1(rate, np.minimum(cv, 3.0), delay),
     "M/G/1, cv up to 30": lambda rate, delay, cv: MG1(rate, cv, delay),
     "M/M/1 beside one of cv up to 30": _mixed,
@@ -90,7 +92,12 @@ class Failure:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON."""
-        plain = {"family": self.family, "tried": self.tried, "failed": self.failed, "ratio": self.ratio}
+        plain = {
+            "family": self.family,
+            "tried": self.tried,
+            "failed": self.failed,
+            "ratio": self.ratio,
+        }
         system = {name: getattr(self, name).tolist() for name in ("rate", "delay", "cv")}
         return {**plain, **system, "worst_case": vars(self.found)}
 
@@ -125,7 +132,10 @@ def _draw(rng: np.random.Generator) -> Array:
 def _numbers(system: Array) -> tuple[Array, Array, Array]:
     """Rates, delays and cv of two digits: a reader can type them."""
     rate, delay, cv = 10.0 ** np.clip(system, [[-2], [-9], [-3]], [[3], [3], [np.log10(30)]])
-    rounded = [np.array([float(f"{v:.1e}") for v in values]) for values in (rate, np.where(delay < 1e-6, 0.0, delay), cv)]
+    rounded = [
+        np.array([float(f"{v:.1e}") for v in values])
+        for values in (rate, np.where(delay < 1e-6, 0.0, delay), cv)
+    ]
     return rounded[0], rounded[1], rounded[2]
 
 
@@ -139,13 +149,26 @@ def _search(family: str, drawn: list[Array]) -> Failure:
     worst = drawn[int(ratios.argmax())]
     if ratios.max() > 1 + FAILS:
         options = {"maxfev": STEPS, "initial_simplex": _simplex(worst)}
-        better = minimize(lambda v: -_ratio(family, v.reshape(worst.shape)), worst.ravel(), method="Nelder-Mead", options=options)
+        better = minimize(
+            lambda v: -_ratio(family, v.reshape(worst.shape)),
+            worst.ravel(),
+            method="Nelder-Mead",
+            options=options,
+        )
         worst = better.x.reshape(worst.shape) if -better.fun > ratios.max() else worst
     rate, delay, cv = _numbers(worst)
     servers = FAMILIES[family](rate, delay, cv)
     k = np.concatenate([bank.k for bank in servers.banks])
     shown = np.sqrt(np.maximum(2 * k - 1, 0.0)).round(9)
-    return Failure(family, len(drawn), int((ratios > 1 + FAILS).sum()), rate, delay, shown, worst_case(servers, gap=GAP))
+    return Failure(
+        family,
+        len(drawn),
+        int((ratios > 1 + FAILS).sum()),
+        rate,
+        delay,
+        shown,
+        worst_case(servers, gap=GAP),
+    )
 
 
 def _simplex(start: Array) -> Array:
@@ -162,13 +185,24 @@ def report(asked: Asked) -> Iterator[Report]:
 
 def summary(rows: list[Failure]) -> Table:
     """Return the gallery as a table for `rich`."""
-    title = f"the paper's worst-case rule on {rows[0].tried} random systems a family, of 2 to 4 servers"
+    title = (
+        f"the paper's worst-case rule on {rows[0].tried} random systems a family, of 2 to 4 servers"
+    )
     first = "family, and its worst system"
     headings = (first, "too\nlow", "true\nworst", "by the\nrule", "true /\nrule")
     return table(headings, map(_cells, rows), text=(first,), title=title, caption=CAPTION)
 
 
 def _cells(row: Failure) -> tuple[str, ...]:
-    lists = [f"{name} " + ", ".join(f"{v:.3g}" for v in getattr(row, name)) for name in ("rate", "delay", "cv")]
+    lists = [
+        f"{name} " + ", ".join(f"{v:.3g}" for v in getattr(row, name))
+        for name in ("rate", "delay", "cv")
+    ]
     system = f"\n  {'; '.join(lists)}; at load {row.found.load:.4g}" if row.failed else ""
-    return row.family + system, str(row.failed), f"{row.found.poa:.5g}", f"{row.found.candidate_poa:.5g}", f"{row.ratio:.4f}"
+    return (
+        row.family + system,
+        str(row.failed),
+        f"{row.found.poa:.5g}",
+        f"{row.found.candidate_poa:.5g}",
+        f"{row.ratio:.4f}",
+    )

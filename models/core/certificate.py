@@ -36,7 +36,9 @@ def bounds(value: float, lower: float, upper: float, rounding: float = 0.0) -> B
     return Bounds(float(low), float(high), float(gap))
 
 
-def bounds_of(value: Array, lower: Array, upper: Array, rounding: Array) -> tuple[Array, Array, Array]:
+def bounds_of(
+    value: Array, lower: Array, upper: Array, rounding: Array
+) -> tuple[Array, Array, Array]:
     """Return lower bounds, upper bounds and gaps of many values; see `bounds`.
 
     A lower bound above the upper one is wrong: the gap then says by how much.
@@ -46,4 +48,8 @@ def bounds_of(value: Array, lower: Array, upper: Array, rounding: Array) -> tupl
     worst = np.maximum(np.abs(high - value), np.abs(value - low))
     nothing = (low == 0) & (high == 0)  # what is 0 for sure is so exactly
     gap = np.divide(worst, low, out=np.where(nothing, np.abs(value), np.inf), where=sure)
-    return np.where(np.isfinite(low), np.clip(low, 0.0, high), 0.0), np.where(sure | nothing, high, np.inf), gap
+    return (
+        np.where(np.isfinite(low), np.clip(low, 0.0, high), 0.0),
+        np.where(sure | nothing, high, np.inf),
+        gap,
+    )

@@ -33,7 +33,9 @@ ANARCHY = {
     "price_of_anarchy_upper": "certified upper bound of the price of anarchy",
 }
 
-Role = Literal["delay", "beside", "ratio", "part", "gap", "certified", "bound", "price", "flow", "share"]
+Role = Literal[
+    "delay", "beside", "ratio", "part", "gap", "certified", "bound", "price", "flow", "share"
+]
 Variable = tuple[Sequence[str], Any, dict[str, str]]
 Rows = Mapping[str, Any]  # a `Table` of the answers to each question
 
@@ -69,24 +71,46 @@ class Delays(Table):
     @classmethod
     def beside(cls, tables: Sequence[Any]) -> Delays:
         """Return the delays of several tables of K rows as columns of one, shape (K, number of tables)."""
-        return cls(*(np.stack([getattr(t, field.name) for t in tables], axis=-1) for field in fields(cls)))
+        return cls(
+            *(np.stack([getattr(t, field.name) for t in tables], axis=-1) for field in fields(cls))
+        )
 
 
 # ---- what it returns
 
 
-def variable(values: Any, long_name: str, role: Role, dims: Sequence[str] = ("load",), units: str | None = None) -> Variable:
+def variable(
+    values: Any,
+    long_name: str,
+    role: Role,
+    dims: Sequence[str] = ("load",),
+    units: str | None = None,
+) -> Variable:
     """Return a variable of a dataset with its attributes; `units` of what is no number alone."""
-    return dims, values, {"long_name": long_name, "role": role} | ({} if units is None else {"units": units})
+    return (
+        dims,
+        values,
+        {"long_name": long_name, "role": role} | ({} if units is None else {"units": units}),
+    )
 
 
-def answers(rows: Any, time_unit: str, name: str = "", what: str = "mean delay", dims: Sequence[str] = ("load",)) -> dict[str, Variable]:
+def answers(
+    rows: Any,
+    time_unit: str,
+    name: str = "",
+    what: str = "mean delay",
+    dims: Sequence[str] = ("load",),
+) -> dict[str, Variable]:
     """Return the variables of every question, ``delay``, ``gap`` and ``certified``, after ``<name>_`` where there is a name."""
-    delay, gap, certified = (f"{name}_{what}" if name else what for what in ("delay", "gap", "certified"))
+    delay, gap, certified = (
+        f"{name}_{what}" if name else what for what in ("delay", "gap", "certified")
+    )
     found = {
         delay: variable(rows.mean_delay, what, "delay", dims, time_unit),
         gap: variable(rows.gap, "certified relative error of the mean delay", "gap", dims),
-        certified: variable(rows.certified, "whether the gap is the one asked for", "certified", dims),
+        certified: variable(
+            rows.certified, "whether the gap is the one asked for", "certified", dims
+        ),
     }
     found[delay][-1]["ancillary_variables"] = f"{gap} {certified}"  # as the CF conventions have it
     return found
@@ -94,9 +118,14 @@ def answers(rows: Any, time_unit: str, name: str = "", what: str = "mean delay",
 
 def anarchy(selfish: Any, best: Any, dims: Sequence[str] = ("load",)) -> dict[str, Variable]:
     """Return the price of anarchy and its bounds."""
-    values = ratios(*((side.mean_delay, side.lower_bound, side.upper_bound) for side in (selfish, best)))
+    values = ratios(
+        *((side.mean_delay, side.lower_bound, side.upper_bound) for side in (selfish, best))
+    )
     roles: tuple[Role, ...] = ("ratio", "bound", "bound")
-    return {name: variable(v, ANARCHY[name], role, dims) for name, v, role in zip(ANARCHY, values, roles, strict=True)}
+    return {
+        name: variable(v, ANARCHY[name], role, dims)
+        for name, v, role in zip(ANARCHY, values, roles, strict=True)
+    }
 
 
 def by_role(data: xr.Dataset, *roles: str) -> list[str]:
@@ -104,12 +133,20 @@ def by_role(data: xr.Dataset, *roles: str) -> list[str]:
     return [str(name) for name in data.data_vars if data.variables[name].attrs.get("role") in roles]
 
 
-def columns_of(data: xr.Dataset, roles: Sequence[str], over: str = "load") -> list[tuple[str, dict[str, Any], Array]]:
+def columns_of(
+    data: xr.Dataset, roles: Sequence[str], over: str = "load"
+) -> list[tuple[str, dict[str, Any], Array]]:
     """Return the lines of a picture: name of the variable, place along its other dimensions, and values over `over`.
 
     Delays beside the answers are NaN where they are more than twice the largest of these.
     """
-    most = max((np.fmax.reduce(data[name].values, axis=None, initial=-np.inf) for name in by_role(data, "delay")), default=np.inf)
+    most = max(
+        (
+            np.fmax.reduce(data[name].values, axis=None, initial=-np.inf)
+            for name in by_role(data, "delay")
+        ),
+        default=np.inf,
+    )
     lines: list[tuple[str, dict[str, Any], Array]] = []
     for name in by_role(data, *roles):
         if over not in data[name].dims:
@@ -119,14 +156,22 @@ def columns_of(data: xr.Dataset, roles: Sequence[str], over: str = "load") -> li
         if data[name].attrs["role"] == "beside":
             values = np.where(values <= BESIDE * most, values, np.nan)
         for place in np.ndindex(values.shape[1:]):
-            lines.append((name, {d: data[d].values[i] for d, i in zip(others, place, strict=True)}, values[(slice(None), *place)]))
+            lines.append(
+                (
+                    name,
+                    {d: data[d].values[i] for d, i in zip(others, place, strict=True)},
+                    values[(slice(None), *place)],
+                )
+            )
     return lines
 
 
 def warn(text: str) -> None:
     """Warn at the line outside the library from which it was called."""
     frame, level = sys._getframe(), 1
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(__name__.partition(".")[0] + "."):
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(
+        __name__.partition(".")[0] + "."
+    ):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, stacklevel=level)
 
@@ -209,29 +254,52 @@ def curve(
         return array, errors, idle
 
     def dataset(points: Array, rows: Rows, reasons: Sequence[str]) -> xr.Dataset:
-        axis = {over: (over, points, {"long_name": long_name} | ({"units": f"1/{time}"} if loads else {}))}
+        axis = {
+            over: (
+                over,
+                points,
+                {"long_name": long_name} | ({"units": f"1/{time}"} if loads else {}),
+            )
+        }
         if loads:
             axis["utilisation"] = (over, points / whole, {"long_name": "load over capacity"})
-            axis["reason"] = (over, np.array(reasons, dtype=np.str_), {"long_name": "why there is no answer"})
+            axis["reason"] = (
+                over,
+                np.array(reasons, dtype=np.str_),
+                {"long_name": "why there is no answer"},
+            )
         found = _usual(time, rows) if variables is None else variables(points, rows)
-        return xr.Dataset(found, {**axis, **(coords or {})}, {"time_unit": time, "max_load": system.max_load, **(attrs or {})})
+        return xr.Dataset(
+            found,
+            {**axis, **(coords or {})},
+            {"time_unit": time, "max_load": system.max_load, **(attrs or {})},
+        )
 
     def solve(points: Array) -> xr.Dataset:
         _, errors, idle = first if points is first[0] else judged(points)
         can = np.isin(np.arange(points.size), list(errors), invert=True)
         asked, done, stopped = tuple(column[can] for column in (points, *columns)), [], False
-        blocks = [tuple(column[i : i + width] for column in asked) for i in range(0, asked[0].size, width)]
+        blocks = [
+            tuple(column[i : i + width] for column in asked) for i in range(0, asked[0].size, width)
+        ]
         try:
             for block in track(blocks, f"{over}s", weigh=lambda block: len(block[0])):
                 done.append({name: sweep.solve(*block) for name, sweep in sweeps.items()})
         except KeyboardInterrupt:
             stopped = True
-        parts = done or [{name: sweep.solve(*(column[:0] for column in asked)) for name, sweep in sweeps.items()}]
+        parts = done or [
+            {name: sweep.solve(*(column[:0] for column in asked)) for name, sweep in sweeps.items()}
+        ]
         if stopped:  # what comes before the first load that was not done
             can = can[: np.flatnonzero(can)[len(done) * width]]
-        rows = {name: type(parts[0][name]).joined([part[name] for part in parts]).spread(can) for name in sweeps}
+        rows = {
+            name: type(parts[0][name]).joined([part[name] for part in parts]).spread(can)
+            for name in sweeps
+        }
         for i in idle.keys() - errors.keys():
-            if i < can.size and not all(np.isfinite(table.mean_delay[i]).all() for table in rows.values()):
+            if i < can.size and not all(
+                np.isfinite(table.mean_delay[i]).all() for table in rows.values()
+            ):
                 errors[i] = idle[i]
         data = dataset(points[: can.size], rows, [str(errors.get(i, "")) for i in range(can.size)])
         if stopped:
@@ -239,20 +307,33 @@ def curve(
         return data
 
     def lines(data: xr.Dataset) -> list[Drawn]:
-        found = [(data[name].attrs["role"], values) for name, _, values in columns_of(data, drawn, over)]
-        return [on_log_axis(v) if role in ("delay", "beside") else on_axis(v, 1.0 if role == "part" else None) for role, v in found]
+        found = [
+            (data[name].attrs["role"], values) for name, _, values in columns_of(data, drawn, over)
+        ]
+        return [
+            on_log_axis(v)
+            if role in ("delay", "beside")
+            else on_axis(v, 1.0 if role == "part" else None)
+            for role, v in found
+        ]
 
     first = judged(points)
     if len(first[1]) == first[0].size:
         raise at_place(first[1])
     data = refined(solve, first[0], refine, kinks, lines, over, most)
     there = data["reason"].values == "" if loads else np.ones(data.sizes[over], dtype=bool)
-    said = [] if there.all() else [f"{(~there).sum()} of {there.size} loads cannot be carried (see reason)"]
+    said = (
+        []
+        if there.all()
+        else [f"{(~there).sum()} of {there.size} loads cannot be carried (see reason)"]
+    )
     certified = [data[name].isel({over: there}) for name in by_role(data, "certified")]
     missed = sum(int((~answers).sum()) for answers in certified)
     if missed:
         names = ", ".join([*by_role(data, "certified"), *by_role(data, "gap")])
-        said.append(f"{missed} of {sum(answers.size for answers in certified)} answers are not certified; see {names}")
+        said.append(
+            f"{missed} of {sum(answers.size for answers in certified)} answers are not certified; see {names}"
+        )
     if said:
         warn("; ".join(said))
     return data
@@ -263,4 +344,8 @@ def _usual(time: str, rows: Rows) -> dict[str, Variable]:
     found: dict[str, Variable] = {}
     for name, table in rows.items():
         found |= answers(table, time, name, f"mean delay, {name}" if name else "mean delay")
-    return found | (anarchy(rows["equilibrium"], rows["optimum"]) if {"equilibrium", "optimum"} <= rows.keys() else {})
+    return found | (
+        anarchy(rows["equilibrium"], rows["optimum"])
+        if {"equilibrium", "optimum"} <= rows.keys()
+        else {}
+    )

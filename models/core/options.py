@@ -38,7 +38,11 @@ def check_how(question: str, how: Mapping[str, Any], known: type = How) -> None:
     for key in how:
         if key not in known.__annotations__:
             near = difflib.get_close_matches(key, known.__annotations__, 1)
-            hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known.__annotations__)}"
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else f"the options are {', '.join(known.__annotations__)}"
+            )
             raise TypeError(f"{question}() got an unexpected keyword argument {key!r}; {hint}")
     if how.get("gap") is not None:
         check_gap(how["gap"])
@@ -46,6 +50,13 @@ def check_how(question: str, how: Mapping[str, Any], known: type = How) -> None:
         flag(key, how.get(key, True))
     form, options = how.get("formulation", "auto"), how.get("solver_options")
     if not isinstance(form, str):
-        raise FormulationError("formulation", form, "is not a name", "leave it out for the best that the solver takes")
+        raise FormulationError(
+            "formulation", form, "is not a name", "leave it out for the best that the solver takes"
+        )
     if not (options is None or isinstance(options, Mapping)):
-        raise SolverOptionError("solver_options", options, "is not a mapping", 'give names and values, such as {"max_iter": 100}')
+        raise SolverOptionError(
+            "solver_options",
+            options,
+            "is not a mapping",
+            'give names and values, such as {"max_iter": 100}',
+        )

@@ -47,7 +47,10 @@ class Answers:
 
     def dual(self, constraint: cp.Constraint) -> Array:
         """Return the dual values of a program's only equation, shape (K, *its shape), with the solver's sign; NaN of any other constraint."""
-        only = isinstance(constraint, cp.constraints.Zero | cp.constraints.Equality) and constraint.size == self.raw.dual.shape[1]
+        only = (
+            isinstance(constraint, cp.constraints.Zero | cp.constraints.Equality)
+            and constraint.size == self.raw.dual.shape[1]
+        )
         shape = (len(self.raw.dual), *constraint.shape)
         return np.reshape(self.raw.dual, shape) if only else np.full(shape, np.nan)
 
@@ -80,8 +83,13 @@ class Compiled:
             self.places = _places(chain, inverse, data[words.C].size)
             self._map = _Map(data[words.PARAM_PROB])
             quadratic = sp.csc_array(sp.triu(data[words.P])) if words.P in data else None
-            first = self._map.changes([(p, np.asarray(p.value, dtype=float)[None]) for p in problem.parameters()], every=True)
-            program = ConeProgram(quadratic, data[words.C], self._map.pattern, data[words.B], data["dims"])
+            first = self._map.changes(
+                [(p, np.asarray(p.value, dtype=float)[None]) for p in problem.parameters()],
+                every=True,
+            )
+            program = ConeProgram(
+                quadratic, data[words.C], self._map.pattern, data[words.B], data["dims"]
+            )
             native = session(solver)
             if native is None:
                 raise UnsupportedCvxpyError(f"{solver} has no interface of its own here")
@@ -103,18 +111,26 @@ class _Map:
 
     def __init__(self, form: Any) -> None:
         form.reduced_A.cache()
-        entries, (indices, indptr, (m, wide)) = form.reduced_A.reduced_mat, form.reduced_A.problem_data_index
+        entries, (indices, indptr, (m, wide)) = (
+            form.reduced_A.reduced_mat,
+            form.reduced_A.problem_data_index,
+        )
         n, edge = wide - 1, indptr[-2]
         if form.P is not None and form.P.tocsc()[:, :-1].nnz:
             raise ValueError("the quadratic terms of the problem depend on its parameters")
         self.columns, self.size = form.param_id_to_col, form.total_param_size
         # CVXPY writes Ax + b in the cones, b the last column; solvers b - Ax
         self.entries, self.linear = -entries[:edge], sp.csr_array(form.q)[:n]
-        spread = sp.csr_array((np.ones(len(indices) - edge), (indices[edge:], np.arange(len(indices) - edge))), shape=(m, len(indices) - edge))
+        spread = sp.csr_array(
+            (np.ones(len(indices) - edge), (indices[edge:], np.arange(len(indices) - edge))),
+            shape=(m, len(indices) - edge),
+        )
         self.right = spread @ entries[edge:]
         self.pattern = sp.csc_matrix((np.ones(edge), indices[:edge], indptr[: n + 1]), shape=(m, n))
 
-    def changes(self, values: Sequence[tuple[cp.Parameter, Array]], *, every: bool = False) -> Changes:
+    def changes(
+        self, values: Sequence[tuple[cp.Parameter, Array]], *, every: bool = False
+    ) -> Changes:
         """Return the data of K programs; with `every` also what does not depend on any parameter."""
         count = len(values[0][1]) if values else 1
         point = np.full((self.size + 1, count), np.nan)

@@ -65,7 +65,12 @@ class _Shown:
     """A bar of `rich` that shows itself where it can, and what is over it gives way to."""
 
     def __init__(self, label: str, total: float | None, *columns: ProgressColumn) -> None:
-        self.bar = Progress(TextColumn("{task.description}", markup=False), *columns, console=Console(file=sys.stderr), transient=True)
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            *columns,
+            console=Console(file=sys.stderr),
+            transient=True,
+        )
         self.task, self.started = self.bar.add_task(label, total=total), time.monotonic()
         self.on, self.over = False, _line.get()
         self.cell: _Cell | None = None
@@ -221,7 +226,12 @@ class Ticker:
         self.shown.hide()
 
 
-def track(items: Iterable[Item], label: str, weigh: Callable[[Item], int] = lambda _: 1, total: int | None = None) -> Iterator[Item]:
+def track(
+    items: Iterable[Item],
+    label: str,
+    weigh: Callable[[Item], int] = lambda _: 1,
+    total: int | None = None,
+) -> Iterator[Item]:
     """Yield the items; after two seconds, draw a bar with the time left.
 
     `weigh` says how much an item counts for, and `total` how much all do, where the items are not there yet to be counted.

@@ -46,7 +46,12 @@ class Answers(Table):
     @classmethod
     def nothing(cls, count: int, **shapes: tuple[int, ...]) -> Self:
         """Return K missing answers; `shapes` are those of a row of the columns that are no numbers."""
-        return cls(*(np.full((count, *shapes.get(f.name, ())), cls.absent.get(f.name, np.nan)) for f in fields(cls)))
+        return cls(
+            *(
+                np.full((count, *shapes.get(f.name, ())), cls.absent.get(f.name, np.nan))
+                for f in fields(cls)
+            )
+        )
 
     @property
     def proof(self) -> dict[str, Any]:
@@ -120,7 +125,9 @@ class Question(ABC, Generic[P, R, S]):
     quick: bool = False
     degenerate: bool = False
     rows: ClassVar[type[Any]]
-    remedy: str = "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
+    remedy: str = (
+        "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
+    )
 
     @property
     def rough(self) -> Self:

@@ -86,12 +86,19 @@ class Ratio(Bounded):
     @classmethod
     def of(cls, found: _Answer, least: _Answer) -> Self:
         """Return the ratio of two answers; the second is an optimum."""
-        return cls.to(*(Bounded(s.mean_delay, s.certificate.lower_bound, s.certificate.upper_bound) for s in (found, least)))
+        return cls.to(
+            *(
+                Bounded(s.mean_delay, s.certificate.lower_bound, s.certificate.upper_bound)
+                for s in (found, least)
+            )
+        )
 
     @classmethod
     def to(cls, found: Bounded, least: Bounded) -> Self:
         """Return the ratio of two delays; the second is the least that there is."""
-        return cls(*map(float, ratios(*((np.float64(s), s.lower, s.upper) for s in (found, least)))))
+        return cls(
+            *map(float, ratios(*((np.float64(s), s.lower, s.upper) for s in (found, least))))
+        )
 
 
 class PriceOfAnarchy(Ratio):
@@ -113,8 +120,14 @@ def ratios(found: Sides, least: Sides) -> tuple[Array, Array, Array]:
     with np.errstate(all="ignore"):
         lower = np.fmax(np.asarray(low) / best_high * (1 - ROUNDING), 1.0)
         upper = np.asarray(high) / best_low * (1 + ROUNDING)
-        upper = np.where(np.isnan(upper), np.where(np.asarray(high) == 0, 1.0, np.inf), np.maximum(upper, lower))
-        return np.where(np.asarray(high) == 0, 1.0, np.clip(np.asarray(value) / best, lower, upper)), lower, upper
+        upper = np.where(
+            np.isnan(upper), np.where(np.asarray(high) == 0, 1.0, np.inf), np.maximum(upper, lower)
+        )
+        return (
+            np.where(np.asarray(high) == 0, 1.0, np.clip(np.asarray(value) / best, lower, upper)),
+            lower,
+            upper,
+        )
 
 
 def excess(found: Bounded, least: Bounded) -> Bounded:

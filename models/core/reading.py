@@ -47,7 +47,9 @@ def read_text(path: Any, field: str, remedy: str, error: type[InputError] = Inpu
         On what is no path, on no such file, a folder, a pipe, a device, more bytes, another encoding.
     """
     name: Any = None
-    with suppress(Exception):  # an integer is a file that somebody has open; an object may raise anything
+    with suppress(
+        Exception
+    ):  # an integer is a file that somebody has open; an object may raise anything
         name = os.fspath(path)
     if not isinstance(name, str):
         raise error(field, path, "is not the path of a file", remedy)

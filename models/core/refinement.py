@@ -55,7 +55,12 @@ def check_refine(refine: bool | float) -> float | None:
         return TOLERANCE if refine else None
     value = one_number("refine", refine)
     if not 1e-6 <= value < 1:
-        raise InputError("refine", refine, "is not a tolerance from 1e-6 to 1", "give True, or a part such as 0.002")
+        raise InputError(
+            "refine",
+            refine,
+            "is not a tolerance from 1e-6 to 1",
+            "give True, or a part such as 0.002",
+        )
     return value
 
 
@@ -130,13 +135,29 @@ def _thinned(kinks: Array, low: float, high: float) -> Array:
     return inside
 
 
-def _joined(solve: Callable[[Array], xr.Dataset], before: xr.Dataset | None, points: Array, over: str, *, added: bool) -> xr.Dataset:
+def _joined(
+    solve: Callable[[Array], xr.Dataset],
+    before: xr.Dataset | None,
+    points: Array,
+    over: str,
+    *,
+    added: bool,
+) -> xr.Dataset:
     """What was solved before and the answers at further points, in their order."""
 
     def together(data: xr.Dataset) -> xr.Dataset:
-        data = data.assign_coords(added=(over, np.full(data.sizes[over], added), {"long_name": "added for the picture"}))
+        data = data.assign_coords(
+            added=(over, np.full(data.sizes[over], added), {"long_name": "added for the picture"})
+        )
         if before is not None:
-            data = xr.concat([before, data], over, data_vars="minimal", coords="minimal", compat="override", combine_attrs="override")
+            data = xr.concat(
+                [before, data],
+                over,
+                data_vars="minimal",
+                coords="minimal",
+                compat="override",
+                combine_attrs="override",
+            )
         return data.sortby(over)
 
     try:
@@ -145,7 +166,9 @@ def _joined(solve: Callable[[Array], xr.Dataset], before: xr.Dataset | None, poi
         raise CurveInterruptedError(together(stop.dataset)) from None
 
 
-def _needed(points: Array, lines: Sequence[Drawn], corners: Array, tolerance: float) -> tuple[Array, float]:
+def _needed(
+    points: Array, lines: Sequence[Drawn], corners: Array, tolerance: float
+) -> tuple[Array, float]:
     """Points at which the lines have to be known too, those of the worst intervals first; and how far off a line can be.
 
     The second derivative at a point, from its neighbours, says how far the line is from its chord on both sides: half the square of half the

@@ -29,7 +29,9 @@ class Registry(Generic[Kind]):
         Those that come along.
     """
 
-    def __init__(self, what: str, of: str, base: type, group: str, known: Mapping[str, Kind]) -> None:
+    def __init__(
+        self, what: str, of: str, base: type, group: str, known: Mapping[str, Kind]
+    ) -> None:
         self.what, self.of, self.base, self.group, self.known = what, of, base, group, dict(known)
 
     @overload
@@ -66,8 +68,16 @@ class Registry(Generic[Kind]):
             raise InputError(self.what, kind, f"is not a class of {self.of}", remedy)
         there = self.known.get(name)
         # a module that is loaded again defines its class again
-        if there is not None and (there.__module__, there.__qualname__) != (kind.__module__, kind.__qualname__):
-            raise InputError("name", name, f"is the name of {there.__module__}.{there.__qualname__}", "choose another name")
+        if there is not None and (there.__module__, there.__qualname__) != (
+            kind.__module__,
+            kind.__qualname__,
+        ):
+            raise InputError(
+                "name",
+                name,
+                f"is the name of {there.__module__}.{there.__qualname__}",
+                "choose another name",
+            )
         self.known[name] = kind  # type: ignore[assignment]  # of the base, as was looked at
         return kind
 
@@ -97,9 +107,16 @@ class Registry(Generic[Kind]):
             return self.known[name]
         if not isinstance(name, str) or name not in self.names():
             plain = {known.lower(): known for known in self.names()}
-            near = difflib.get_close_matches(name.lower(), plain, 1) if isinstance(name, str) else []
+            near = (
+                difflib.get_close_matches(name.lower(), plain, 1) if isinstance(name, str) else []
+            )
             guess = f"did you mean {plain[near[0]]}? Known are" if near else "use one of"
             remedy = f"{guess} {', '.join(self.names())}, and any {OWN}"
-            raise InputError(self.what, name, "is missing" if name is None else f"is not a known {self.what}", remedy)
+            raise InputError(
+                self.what,
+                name,
+                "is missing" if name is None else f"is not a known {self.what}",
+                remedy,
+            )
         self.register(name, loaded(offered(self.group)[name], self.what))
         return self.known[name]

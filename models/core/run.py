@@ -22,7 +22,12 @@ class Run:
     solve: float
 
 
-def run(problem: cp.Problem, solver: str, options: Mapping[str, Any] | None = None, effort: Effort = "tight") -> Run:
+def run(
+    problem: cp.Problem,
+    solver: str,
+    options: Mapping[str, Any] | None = None,
+    effort: Effort = "tight",
+) -> Run:
     """Solve `problem` in place.
 
     Parameters
@@ -52,7 +57,9 @@ def run(problem: cp.Problem, solver: str, options: Mapping[str, Any] | None = No
             data, chain, inverse = problem.get_problem_data(solver, solver_opts=chosen)
             compiled = time.perf_counter()
             # ECOS and SCS start afresh: a warm start would make an answer depend on what was solved before
-            raw = chain.solve_via_data(problem, data, warm_start=False, verbose=False, solver_opts=chosen)
+            raw = chain.solve_via_data(
+                problem, data, warm_start=False, verbose=False, solver_opts=chosen
+            )
             problem.unpack_results(raw, chain, inverse)
         status = str(problem.status)
     except (cp.error.SolverError, ArithmeticError, ValueError, TypeError) as error:

@@ -25,7 +25,12 @@ class Timing:
 
     def __add__(self, other: Timing) -> Timing:
         """Seconds of both."""
-        return Timing(self.build + other.build, self.compile + other.compile, self.solve + other.solve, self.finish + other.finish)
+        return Timing(
+            self.build + other.build,
+            self.compile + other.compile,
+            self.solve + other.solve,
+            self.finish + other.finish,
+        )
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,9 @@ class CertifiedAnswer(Provenance):
     @property
     def proof(self) -> str:
         """What is proved, and by whom the answer was found, in a few words."""
-        how = f"{self.solver.lower()}, {self.formulation}" + (f", {self.polished} Newton steps" if self.polished else "")
+        how = f"{self.solver.lower()}, {self.formulation}" + (
+            f", {self.polished} Newton steps" if self.polished else ""
+        )
         return f"{'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})"
 
     def __repr__(self) -> str:
@@ -114,7 +121,10 @@ class CertifiedAnswer(Provenance):
         return {
             **finite(self._numbers()),
             "certificate": finite(vars(self.certificate)),
-            **{name: getattr(self, name) for name in ("certified", "solver", "formulation", "status", "polished")},
+            **{
+                name: getattr(self, name)
+                for name in ("certified", "solver", "formulation", "status", "polished")
+            },
             "attempts": [finite(vars(a)) for a in self.attempts],
             "timing": vars(self.timing),
         }
@@ -147,11 +157,19 @@ class Evaluated:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
-        out: dict[str, Any] = {"load": self.load, "stable": self.stable, "overloaded": list(self.overloaded)}
+        out: dict[str, Any] = {
+            "load": self.load,
+            "stable": self.stable,
+            "overloaded": list(self.overloaded),
+        }
         for name in self.bounded:
             number: Bounded | None = getattr(self, name)
             for end in ("", "lower", "upper"):
-                out[f"{name}_{end}".rstrip("_")] = None if number is None else finite_or_none(getattr(number, end) if end else number)
+                out[f"{name}_{end}".rstrip("_")] = (
+                    None
+                    if number is None
+                    else finite_or_none(getattr(number, end) if end else number)
+                )
         return out
 
 

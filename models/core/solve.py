@@ -73,7 +73,12 @@ class Task(Generic[P, R, S]):
     """
 
     def __init__(
-        self, question: Question[P, R, S], how: Mapping[str, Any], programs: dict[Hashable, P] | None = None, *, part: bool = False
+        self,
+        question: Question[P, R, S],
+        how: Mapping[str, Any],
+        programs: dict[Hashable, P] | None = None,
+        *,
+        part: bool = False,
     ) -> None:
         check_how(question.name, how, question.options)
         self.question, self._how, self._part = question, how, part
@@ -107,9 +112,13 @@ class Task(Generic[P, R, S]):
         if self._recall is not None:
             self._recall.recalled = True  # without a solver too
         out, busy = self.question.nothing(idle.size), ~idle
-        out.put(idle, self.question.idle(tuple(column[idle] for column in points)).values(slice(None)))
+        out.put(
+            idle, self.question.idle(tuple(column[idle] for column in points)).values(slice(None))
+        )
         if busy.any():
-            out.put(busy, self._answered(tuple(column[busy] for column in points)).values(slice(None)))
+            out.put(
+                busy, self._answered(tuple(column[busy] for column in points)).values(slice(None))
+            )
         return out
 
     def _answered(self, points: Points) -> R:
@@ -155,17 +164,25 @@ class Task(Generic[P, R, S]):
         """What to try, in turn, at many points: a solver's own tolerances where Newton steps finish, then the library's."""
         quick = self.question.quick and not self._how.get("solver_options")
         pairs = [(first._replace(effort="quick"), first) for first in self._plan]
-        return [t for pair in pairs for t in (pair if quick and self._compiles(pair[0]) else pair[1:])]
+        return [
+            t for pair in pairs for t in (pair if quick and self._compiles(pair[0]) else pair[1:])
+        ]
 
     def _asked(self, step: Try) -> Question[P, R, S]:
         """The question as a try writes it."""
         return self._rough if step.effort == "quick" else self.question
 
     def _compiles(self, step: Try) -> bool:
-        slow = step.solver in UNSUPPORTED or step.solver in self._one_by_one or session(step.solver) is None
+        slow = (
+            step.solver in UNSUPPORTED
+            or step.solver in self._one_by_one
+            or session(step.solver) is None
+        )
         return not slow and self._asked(step).pattern(step.form, ()) is not ...
 
-    def _best(self, points: Points, steps: Sequence[Try], *, alone: bool = False) -> tuple[R, Provenance]:
+    def _best(
+        self, points: Points, steps: Sequence[Try], *, alone: bool = False
+    ) -> tuple[R, Provenance]:
         """The loop over solvers: those points that have no certified answer yet go on to the next."""
         best, pending = self.question.nothing(len(points[0])), np.arange(len(points[0]))
         attempts: list[Attempt] = []
@@ -177,12 +194,18 @@ class Task(Generic[P, R, S]):
             got = self._try(step, tuple(column[pending] for column in points), alone=alone)
             found = got.found
             gap = float(found.gap[0])
-            attempts.append(Attempt(step.solver, step.label, got.status[0], gap, time.perf_counter() - started))
+            attempts.append(
+                Attempt(step.solver, step.label, got.status[0], gap, time.perf_counter() - started)
+            )
             # one that is certified comes before any other, also before one whose gap is no number
-            better = found.there & (found.certified | (found.gap < best.gap[pending]) | ~best.only(pending).there)
+            better = found.there & (
+                found.certified | (found.gap < best.gap[pending]) | ~best.only(pending).there
+            )
             best.put(pending[better], found.values(better))
             if better[0] and pending[0] == 0 and got.problem is not None:
-                how = Provenance(step.solver, step.label, got.status[0], (), got.timing, got.problem)
+                how = Provenance(
+                    step.solver, step.label, got.status[0], (), got.timing, got.problem
+                )
             pending = pending[~best.certified[pending]]
         return best, replace(how, attempts=tuple(attempts))
 
@@ -196,9 +219,17 @@ class Task(Generic[P, R, S]):
                 self._one_by_one.add(step.solver)
                 if not self._part:
                     UNSUPPORTED.add(step.solver)
-                    warnings.warn(f"CVXPY is asked for one point after the other, which is slower: {error}", stacklevel=2)
-        rows = [self._singly(step, tuple(column[k : k + 1] for column in points)) for k in range(len(points[0]))]
-        found = rows[0].found if len(rows) == 1 else type(rows[0].found).joined([r.found for r in rows])
+                    warnings.warn(
+                        f"CVXPY is asked for one point after the other, which is slower: {error}",
+                        stacklevel=2,
+                    )
+        rows = [
+            self._singly(step, tuple(column[k : k + 1] for column in points))
+            for k in range(len(points[0]))
+        ]
+        found = (
+            rows[0].found if len(rows) == 1 else type(rows[0].found).joined([r.found for r in rows])
+        )
         return Outcome(found, tuple(r.status[0] for r in rows), rows[0].timing, rows[0].problem)
 
     def _program(self, step: Try, points: Points) -> tuple[Hashable, P]:
@@ -246,7 +277,9 @@ class Task(Generic[P, R, S]):
             except (cp.error.SolverError, ArithmeticError, ValueError, TypeError) as error:
                 status = [f"{type(error).__name__}: {error}"] * len(status)
                 continue
-            found = self.question.finish(program, Returned(answers.value, answers.dual, answers.raw.status), some)
+            found = self.question.finish(
+                program, Returned(answers.value, answers.dual, answers.raw.status), some
+            )
             out.put(rows, found.values(slice(None)))
             for k, word in zip(rows, answers.raw.status, strict=True):
                 status[k] = word
@@ -260,9 +293,14 @@ class Task(Generic[P, R, S]):
         patterns = [pattern(step.form, tuple(c[k : k + 1] for c in points)) for k in range(count)]
         if ... in patterns:
             return []
-        return [np.flatnonzero([other == pattern for other in patterns]) for pattern in dict.fromkeys(patterns)]
+        return [
+            np.flatnonzero([other == pattern for other in patterns])
+            for pattern in dict.fromkeys(patterns)
+        ]
 
-    def _compile(self, key: tuple[Hashable, Try], program: P, values: Sequence[tuple[cp.Parameter, Array]]) -> Compiled:
+    def _compile(
+        self, key: tuple[Hashable, Try], program: P, values: Sequence[tuple[cp.Parameter, Array]]
+    ) -> Compiled:
         if key not in self._compiled:
             for parameter, rows in values:
                 parameter.value = rows[0]
@@ -271,19 +309,31 @@ class Task(Generic[P, R, S]):
             self._compiled[key] = Compiled(program.problem, step.solver, options)
         return self._compiled[key]
 
-    def _not_certified(self, points: Points, best: S | None, attempts: Sequence[Attempt]) -> NotCertifiedError:
-        tried = "; ".join(f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts)
+    def _not_certified(
+        self, points: Points, best: S | None, attempts: Sequence[Attempt]
+    ) -> NotCertifiedError:
+        tried = "; ".join(
+            f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts
+        )
         what, gap = self.question.title(points), self.question.wanted.gap
-        return NotCertifiedError(f"no certified {what}, gap {gap:.1e} wanted. Tried {tried}. {self.question.remedy}", best, tuple(attempts))
+        return NotCertifiedError(
+            f"no certified {what}, gap {gap:.1e} wanted. Tried {tried}. {self.question.remedy}",
+            best,
+            tuple(attempts),
+        )
 
 
 def _read(status: str) -> Returned:
     """What CVXPY has of the one point that was just solved."""
 
     def row(value: Any, shape: tuple[int, ...]) -> Array:
-        return np.full((1, *shape), np.nan) if value is None else np.asarray(value, dtype=float)[None]
+        return (
+            np.full((1, *shape), np.nan) if value is None else np.asarray(value, dtype=float)[None]
+        )
 
-    return Returned(lambda v: row(v.value, v.shape), lambda c: row(c.dual_value, c.shape), (status,))
+    return Returned(
+        lambda v: row(v.value, v.shape), lambda c: row(c.dual_value, c.shape), (status,)
+    )
 
 
 def plan(question: Question[Any, Any, Any], how: Mapping[str, Any]) -> list[Try]:
@@ -312,15 +362,31 @@ def plan(question: Question[Any, Any, Any], how: Mapping[str, Any]) -> list[Try]
     return steps
 
 
-def _refusal(question: Question[Any, Any, Any], forms: Mapping[str, frozenset[str]], chosen: str, solver: str) -> FormulationError:
+def _refusal(
+    question: Question[Any, Any, Any], forms: Mapping[str, frozenset[str]], chosen: str, solver: str
+) -> FormulationError:
     """The error that a solver takes none of the formulations."""
-    able = [name for name in solver_names(None) if any(kinds <= takes(name) for kinds in forms.values())]
+    able = [
+        name for name in solver_names(None) if any(kinds <= takes(name) for kinds in forms.values())
+    ]
     remedy = f"use {' or '.join(able)}" if able else "install a solver that does"
     kinds = next(iter(forms.values()))
     missing = ", ".join(sorted(kinds - takes(solver)))
     if chosen != "auto":
         problem = f"needs the cone {missing}, which {solver} does not take"
-        return FormulationError("formulation", chosen, problem, f"use auto, or solver={' or '.join(able)}" if able else "use auto")
+        return FormulationError(
+            "formulation",
+            chosen,
+            problem,
+            f"use auto, or solver={' or '.join(able)}" if able else "use auto",
+        )
     if len(forms) == 1:
-        return FormulationError("solver", solver, f"does not take the cone {missing} that the {question.name} needs", remedy)
-    return FormulationError("solver", solver, f"takes no formulation of the {question.name} of these servers", remedy)
+        return FormulationError(
+            "solver",
+            solver,
+            f"does not take the cone {missing} that the {question.name} needs",
+            remedy,
+        )
+    return FormulationError(
+        "solver", solver, f"takes no formulation of the {question.name} of these servers", remedy
+    )

@@ -42,7 +42,9 @@ class SolverSpec:
 
     def options(self, effort: Effort, given: Options | None = None) -> dict[str, Any]:
         """Return the options of a try; those that the user gave go over the library's."""
-        chosen = {"quick": self.quick, "tight": self.tight, "retry": {**self.tight, **self.retry}}[effort]
+        chosen = {"quick": self.quick, "tight": self.tight, "retry": {**self.tight, **self.retry}}[
+            effort
+        ]
         return {**chosen, **(given or {})}
 
 
@@ -52,7 +54,12 @@ SOLVERS: tuple[SolverSpec, ...] = (
         default=True,
         # an answer that ended in "insufficient progress" is judged by its certificate as any other
         quick={"accept_unknown": True},
-        tight={"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11, "accept_unknown": True},
+        tight={
+            "tol_gap_abs": 1e-11,
+            "tol_gap_rel": 1e-11,
+            "tol_feas": 1e-11,
+            "accept_unknown": True,
+        },
         retry={"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8},
         own={"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8, "accept_unknown": False},
         time_limit="time_limit",

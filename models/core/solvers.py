@@ -28,9 +28,19 @@ def solver_names(solver: str | None) -> tuple[str, ...]:
         return tuple(s.name for s in SOLVERS if s.default and s.name in installed)
     name = solver.upper() if isinstance(solver, str) else ""
     if name not in {*defines.SOLVER_MAP_CONIC, *defines.SOLVER_MAP_QP}:
-        raise SolverNameError("solver", solver, "is not a solver that CVXPY knows", f"use one of {', '.join(sorted(installed))}")
+        raise SolverNameError(
+            "solver",
+            solver,
+            "is not a solver that CVXPY knows",
+            f"use one of {', '.join(sorted(installed))}",
+        )
     if name not in installed:
-        raise SolverNameError("solver", solver, "is not installed", f"install it, or use one of {', '.join(sorted(installed))}")
+        raise SolverNameError(
+            "solver",
+            solver,
+            "is not installed",
+            f"install it, or use one of {', '.join(sorted(installed))}",
+        )
     return (name,)
 
 
@@ -65,13 +75,22 @@ def that_take(names: tuple[str, ...], options: Options | None) -> tuple[str, ...
     if fit:
         return fit
     first = next(iter(refused))
-    key, raised = next(((k, e) for k, v in options.items() if (e := _refuses(first, {k: v})) is not None), (None, refused[first]))
+    key, raised = next(
+        ((k, e) for k, v in options.items() if (e := _refuses(first, {k: v})) is not None),
+        (None, refused[first]),
+    )
     known = {*spec(first).tight, *spec(first).own, spec(first).time_limit}
     near = difflib.get_close_matches(str(key), sorted(known), 1)
     where = "solver_options" if key is None else f"solver_options[{key!r}]"
     value = dict(options) if key is None else options[key]
-    remedy = f"did you mean {near[0]}?" if near and near[0] != key else f"give options of {first} by its own names, with values that it takes"
-    raise SolverOptionError(where, value, f"is not taken by {' or '.join(refused)}: {raised}", remedy)
+    remedy = (
+        f"did you mean {near[0]}?"
+        if near and near[0] != key
+        else f"give options of {first} by its own names, with values that it takes"
+    )
+    raise SolverOptionError(
+        where, value, f"is not taken by {' or '.join(refused)}: {raised}", remedy
+    )
 
 
 def _refuses(name: str, options: Options) -> str | None:
@@ -80,7 +99,13 @@ def _refuses(name: str, options: Options) -> str | None:
     problem = cp.Problem(cp.Minimize(variable), [variable >= 1])
     try:
         data, chain, _ = problem.get_problem_data(name, solver_opts=dict(options))
-        chain.solve_via_data(problem, data, warm_start=False, verbose=False, solver_opts={**spec(name).tight, **options})
+        chain.solve_via_data(
+            problem,
+            data,
+            warm_start=False,
+            verbose=False,
+            solver_opts={**spec(name).tight, **options},
+        )
     except Exception as error:  # whatever a solver's own interface raises
         return f"{type(error).__name__}: {error}"
     return None

@@ -32,7 +32,13 @@ def in_time_unit(result: Result, factor: float) -> Result:
     for field in fields(result):  # type: ignore[arg-type]
         value = getattr(result, field.name)
         if field.name in times:
-            changed[field.name] = value.scaled(factor) if isinstance(value, Bounded) else None if value is None else value * factor
+            changed[field.name] = (
+                value.scaled(factor)
+                if isinstance(value, Bounded)
+                else None
+                if value is None
+                else value * factor
+            )
         elif isinstance(value, tuple):
             changed[field.name] = tuple(_inner(v, factor) for v in value)
         else:
@@ -41,4 +47,8 @@ def in_time_unit(result: Result, factor: float) -> Result:
 
 
 def _inner(value: Any, factor: float) -> Any:
-    return in_time_unit(value, factor) if is_dataclass(value) and not isinstance(value, type) else value
+    return (
+        in_time_unit(value, factor)
+        if is_dataclass(value) and not isinstance(value, type)
+        else value
+    )

@@ -40,12 +40,24 @@ def plot_dataset(data: xr.Dataset, title: str = "") -> Figure:
     """
     data = curve_of("data", data)
     # one number, such as the delay at the optimum, is no line
-    over = next((str(data[name].dims[0]) for roles in PANELS for name in by_role(data, *roles) if data[name].dims), None)
+    over = next(
+        (
+            str(data[name].dims[0])
+            for roles in PANELS
+            for name in by_role(data, *roles)
+            if data[name].dims
+        ),
+        None,
+    )
     shown = [] if over is None else [roles for roles in PANELS if columns_of(data, roles, over)]
     if over is None:
-        raise InputError("data", list(data.data_vars), "has no delay, ratio or part to draw", "give a curve")
+        raise InputError(
+            "data", list(data.data_vars), "has no delay, ratio or part to draw", "give a curve"
+        )
     data = data.sortby(over)
-    figure, axes = panels([3 if "delay" in roles else 2 for roles in shown], (8.0, 1.0 + 3.0 * len(shown)), title)
+    figure, axes = panels(
+        [3 if "delay" in roles else 2 for roles in shown], (8.0, 1.0 + 3.0 * len(shown)), title
+    )
     for panel, roles in zip(axes, shown, strict=True):
         _panel(data, panel, roles, over)
     share_loads(*axes)
@@ -57,12 +69,27 @@ def _panel(data: xr.Dataset, axes: Axes, roles: tuple[str, ...], over: str) -> N
     points, known = data[over].values, data[over].attrs
     for i, ((name, place, values), width) in enumerate(zip(lines, widths(len(lines)), strict=True)):
         variable, colour = data[name], COLOURS[i % len(COLOURS)]
-        axes.plot(points, values, STYLES[variable.attrs["role"]], color=colour, linewidth=width, label=_label(variable, place))
+        axes.plot(
+            points,
+            values,
+            STYLES[variable.attrs["role"]],
+            color=colour,
+            linewidth=width,
+            label=_label(variable, place),
+        )
         for beside in variable.attrs.get("ancillary_variables", "").split():
             if beside in by_role(data, "certified"):
                 missed = ~data[beside].sel(place).transpose(over).values & np.isfinite(values)
                 if missed.any():
-                    axes.plot(points[missed], values[missed], "x", color=colour, markersize=9, markeredgewidth=2, label="not certified")
+                    axes.plot(
+                        points[missed],
+                        values[missed],
+                        "x",
+                        color=colour,
+                        markersize=9,
+                        markeredgewidth=2,
+                        label="not certified",
+                    )
     if "delay" in roles:
         log_delay(axes, data[lines[0][0]])
     else:

@@ -16,7 +16,9 @@ from .report import File, Report, as_far_as_it_got, data_files, picture
 from .scenario import Scenario
 
 
-def default_report(scenario: Scenario[Any], load: float, solver: str | None, weights: str | None) -> Report:
+def default_report(
+    scenario: Scenario[Any], load: float, solver: str | None, weights: str | None
+) -> Report:
     """Ask the questions of a kind at a load. Parameters as those of `SystemKind.report`."""
     system, units = scenario.system, scenario.units
     if weights is not None:
@@ -39,7 +41,9 @@ def _shown(scenario: Scenario[Any], load: float, answers: dict[str, Any]) -> Ite
     yield scenario.where(load)
     for name, answer in answers.items():
         plain = isinstance(answer, float)  # a ratio, which has no unit
-        yield f"\n[bold]{name.replace('_', ' ')}[/]" + ("" if plain else f", delays in {scenario.delay_unit}")
+        yield f"\n[bold]{name.replace('_', ' ')}[/]" + (
+            "" if plain else f", delays in {scenario.delay_unit}"
+        )
         yield Text(f"{answer:.9g}" if plain else repr(answer))
     yield from scenario.remarks
 

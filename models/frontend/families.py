@@ -42,7 +42,10 @@ def _cones(family: type[Latency], kind: str) -> str:
         bank = family.sample()
         if not bank.exact(kind):
             return "tangents"
-        return ", ".join(sorted(getattr(bank, f"{kind}_cone")(cp.Variable(len(bank))).kinds)) or "linear"
+        return (
+            ", ".join(sorted(getattr(bank, f"{kind}_cone")(cp.Variable(len(bank))).kinds))
+            or "linear"
+        )
     except (TypeError, ValueError):
         return "?"
 
@@ -50,7 +53,10 @@ def _cones(family: type[Latency], kind: str) -> str:
 def report() -> Iterator[Report]:
     """Yield the rows, as a table and as JSON."""
     rows = listed()
-    cells = [map(escape, (row["name"], ", ".join(row["fields"]), row["optimum"], row["equilibrium"])) for row in rows]
+    cells = [
+        map(escape, (row["name"], ", ".join(row["fields"]), row["optimum"], row["equilibrium"]))
+        for row in rows
+    ]
     headings = ("family", "fields", "cones of the\noptimum", "of the\nequilibrium")
     shown = table(headings, [tuple(row) for row in cells], text=headings[1:], caption=CAPTION)
     yield Report(rows, [shown])

@@ -45,7 +45,9 @@ class Folder:
 
     def _has(self, path: Path) -> bool:
         """Whether a path, with all its links followed, is in the folder."""
-        if path.absolute().drive != self.path.absolute().drive:  # of another machine nothing is asked
+        if (
+            path.absolute().drive != self.path.absolute().drive
+        ):  # of another machine nothing is asked
             return False
         try:
             return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path))
@@ -61,7 +63,9 @@ def placed(place: str) -> Iterator[None]:
     except ScenarioError:
         raise
     except InputError as error:
-        raise ScenarioError(f"{place}.{error.field}", error.value, error.problem, error.remedy) from None
+        raise ScenarioError(
+            f"{place}.{error.field}", error.value, error.problem, error.remedy
+        ) from None
 
 
 def known(given: Mapping[str, Any], keys: Sequence[str], place: str, more: str = "") -> None:
@@ -83,7 +87,12 @@ def table(given: Mapping[str, Any], key: str, *, required: bool = False) -> Mapp
     value = given.get(key, {})
     if not isinstance(value, dict) or (required and not value):
         what = "is missing" if key not in given else "is not a table"
-        raise ScenarioError(key, value, what, f"write it as [{key}]" + (' with rate = "1/s" and delay = "ms"' if required else ""))
+        raise ScenarioError(
+            key,
+            value,
+            what,
+            f"write it as [{key}]" + (' with rate = "1/s" and delay = "ms"' if required else ""),
+        )
     return value
 
 
@@ -99,13 +108,22 @@ def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
 def number(value: object, place: str, *, above: bool = False, signed: bool = False) -> float:
     """Return a finite number, 0 or more, or above 0, or of any sign."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ScenarioError(place, value, "is not a number", "give a number" + ", without quotes" * str(value).replace(".", "", 1).isdigit())
+        raise ScenarioError(
+            place,
+            value,
+            "is not a number",
+            "give a number" + ", without quotes" * str(value).replace(".", "", 1).isdigit(),
+        )
     try:
         value = float(value)
     except OverflowError:
         value = math.inf
     if not math.isfinite(value) or (value < 0 and not signed) or (above and value == 0):
-        remedy = "give a finite number" + (" above 0" if above else "") if above or signed else "give 0 or more"
+        remedy = (
+            "give a finite number" + (" above 0" if above else "")
+            if above or signed
+            else "give 0 or more"
+        )
         raise ScenarioError(place, value, "is out of range", remedy)
     return value
 

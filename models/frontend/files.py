@@ -29,7 +29,9 @@ def write(path: Path, make: Callable[[Path], object]) -> bool:
         make(part)
         os.replace(part, path)
     except OSError as error:
-        complain(f"cannot write {path}:", f"{error.strerror or error}; choose another folder with --out")
+        complain(
+            f"cannot write {path}:", f"{error.strerror or error}; choose another folder with --out"
+        )
         return False
     finally:
         with suppress(OSError):
@@ -70,7 +72,10 @@ def show(table: Table) -> None:
     for i, columns in enumerate(parts):
         part = copy(table)
         part.columns = [replace(column, _index=j) for j, column in enumerate(columns)]
-        part.title, part.caption = None if i else table.title, table.caption if i == len(parts) - 1 else None
+        part.title, part.caption = (
+            None if i else table.title,
+            table.caption if i == len(parts) - 1 else None,
+        )
         # a terminal that is narrower than a name and a number wraps what it shows
         part.width = width if (width := _width(table, columns)) > out.width else None
         say(part, crop=False)

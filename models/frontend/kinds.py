@@ -77,7 +77,9 @@ class SystemKind:
     check_options: Callable[[str, Mapping[str, Any]], None] = only_settings
     verify: Callable[[Any, Iterable[float], Any], Iterable[Check]] | None = None
     report: Callable[[Scenario[Any], float, str | None, str | None], Report] | None = None
-    anarchy: Callable[[Scenario[Any], float | None, str | None, bool, bool], Iterable[Report]] | None = None
+    anarchy: (
+        Callable[[Scenario[Any], float | None, str | None, bool, bool], Iterable[Report]] | None
+    ) = None
 
     def __post_init__(self) -> None:
         text("name", self.name)

@@ -25,7 +25,12 @@ def listed() -> list[dict[str, Any]]:
     """One row a built-in scenario: its name, title, source and the names of its variants."""
     said = {name: tomllib.loads(text) for name, text in built_in().items()}
     return [
-        {"name": name, "title": s.get("title", name), "source": s.get("source", ""), "variants": list(s.get("variants", ()))}
+        {
+            "name": name,
+            "title": s.get("title", name),
+            "source": s.get("source", ""),
+            "variants": list(s.get("variants", ())),
+        }
         for name, s in sorted(said.items())
     ]
 
@@ -33,7 +38,13 @@ def listed() -> list[dict[str, Any]]:
 def report() -> Iterator[Report]:
     """Yield the rows, as a table and as JSON."""
     rows = listed()
-    cells = [[escape(cell) for cell in (row["name"], row["title"], row["source"], "\n".join(row["variants"]))] for row in rows]
+    cells = [
+        [
+            escape(cell)
+            for cell in (row["name"], row["title"], row["source"], "\n".join(row["variants"]))
+        ]
+        for row in rows
+    ]
     headings = ("name", "what", "where its numbers are from", "variants")
     shown = table(headings, [line for row in cells for line in (row, ("",))], text=headings[1:])
     yield Report(rows, [shown])

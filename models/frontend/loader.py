@@ -72,7 +72,11 @@ def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scena
         there = False
     if not there:
         near = difflib.get_close_matches(text, names(), 1)
-        remedy = f"did you mean {near[0]}?" if near else f"give a TOML file or one of {', '.join(names())}"
+        remedy = (
+            f"did you mean {near[0]}?"
+            if near
+            else f"give a TOML file or one of {', '.join(names())}"
+        )
         raise ScenarioError("scenario", text, "is neither a file nor a built-in scenario", remedy)
     said = read_text(path, "scenario", "give a text file in UTF-8", ScenarioError)
     return parse(said, path.stem, path.parent, allow_outside=allow_outside)
@@ -92,7 +96,9 @@ def parse(
     except RecursionError:
         deep = True
     except ValueError as error:  # TOMLDecodeError, and that of a number of thousands of digits
-        raise ScenarioError("file", name, f"is not valid TOML: {error}", "correct that line") from None
+        raise ScenarioError(
+            "file", name, f"is not valid TOML: {error}", "correct that line"
+        ) from None
     if deep:
         problem = f"has more than {DEEPEST} tables and arrays in each other"
         raise ScenarioError("file", name, problem, "write the system with fewer")

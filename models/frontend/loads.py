@@ -15,7 +15,9 @@ from .fields import ScenarioError, known, number
 from .units import RATES, Units
 
 # one way to match each text, so that a long one takes no longer than its length
-WRITTEN = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?:\s*(%|/\s*\w+|[^\W\d]\w*))?", re.ASCII)
+WRITTEN = re.compile(
+    r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?:\s*(%|/\s*\w+|[^\W\d]\w*))?", re.ASCII
+)
 DEFAULT_AT, DEFAULT_CURVE = "50%", {"from": "1%", "to": "99%", "points": 99}
 
 
@@ -40,7 +42,14 @@ class Loads:
     word: str
     check: Callable[[float], float]
 
-    def read(self, value: object, place: str, error: type[InputError] = ScenarioError, *, carried: bool = True) -> float:
+    def read(
+        self,
+        value: object,
+        place: str,
+        error: type[InputError] = ScenarioError,
+        *,
+        carried: bool = True,
+    ) -> float:
         """Return a load in the unit of the file's rates.
 
         Parameters
@@ -58,7 +67,11 @@ class Loads:
         ------
         InputError
         """
-        load = self._amount(value, place, error, carried) if isinstance(value, str) else number(value, place, above=carried)
+        load = (
+            self._amount(value, place, error, carried)
+            if isinstance(value, str)
+            else number(value, place, above=carried)
+        )
         return self._checked(load, value, place, error) if carried else load
 
     def _amount(self, value: str, place: str, error: type[InputError], carried: bool) -> float:
@@ -70,10 +83,20 @@ class Loads:
             raise error(place, value, "is not a load", self.remedy)
         amount = float(said[1])
         if not (0 <= amount < math.inf) or (carried and amount == 0):
-            raise error(place, value, f"is not {'above 0' if carried else '0 or more'} and finite", self.remedy)
+            raise error(
+                place,
+                value,
+                f"is not {'above 0' if carried else '0 or more'} and finite",
+                self.remedy,
+            )
         if unit == "%":
             if math.isinf(self.most):
-                raise error(place, value, f"is a part of the {self.word}, which is infinite", f"give {self.units.jobs}, such as 10")
+                raise error(
+                    place,
+                    value,
+                    f"is a part of the {self.word}, which is infinite",
+                    f"give {self.units.jobs}, such as 10",
+                )
             if carried and amount >= 100:
                 raise error(place, value, f"is not below 100% of the {self.word}", self.remedy)
             return amount / 100 * self.most
@@ -93,7 +116,10 @@ class Loads:
             if key not in given and math.isinf(self.most):
                 remedy = f"give loads.at and loads.curve in {self.units.jobs}, such as at = 10 and curve = {{ from = 1, to = 20, points = 99 }}"
                 raise ScenarioError(
-                    f"loads.{key}", None, f"is missing, and by default it is a part of the {self.word}, which is infinite", remedy
+                    f"loads.{key}",
+                    None,
+                    f"is missing, and by default it is a part of the {self.word}, which is infinite",
+                    remedy,
                 )
         at = self.read(given.get("at", DEFAULT_AT), "loads.at")
         curve = given.get("curve", DEFAULT_CURVE)
@@ -101,13 +127,24 @@ class Loads:
             known(curve, ("from", "to", "points"), "loads.curve.")
             start, end = (self._end(curve, key) for key in ("from", "to"))
             points = curve.get("points", DEFAULT_CURVE["points"])
-            if not isinstance(points, int) or isinstance(points, bool) or not 1 <= points <= 1_000_000:
-                raise ScenarioError("loads.curve.points", points, "is not a number of points", "give a whole number from 1 to 1000000")
+            if (
+                not isinstance(points, int)
+                or isinstance(points, bool)
+                or not 1 <= points <= 1_000_000
+            ):
+                raise ScenarioError(
+                    "loads.curve.points",
+                    points,
+                    "is not a number of points",
+                    "give a whole number from 1 to 1000000",
+                )
             values = np.linspace(start, end, points)
             least = "from" if values[0] == values.min() else "to"
             place, said = f"loads.curve.{least}", curve.get(least, DEFAULT_CURVE[least])
         elif isinstance(curve, list) and curve:
-            values = np.array([self.read(v, f"loads.curve[{i}]", carried=False) for i, v in enumerate(curve)])
+            values = np.array(
+                [self.read(v, f"loads.curve[{i}]", carried=False) for i, v in enumerate(curve)]
+            )
             place, said = f"loads.curve[{values.argmin()}]", curve[values.argmin()]
         else:
             remedy = 'give [1, 2.5], ["10%", "50%"] or { from = "1%", to = "99%", points = 99 }'
@@ -119,8 +156,12 @@ class Loads:
     def _end(self, curve: Mapping[str, Any], key: str) -> float:
         """One end of a curve."""
         if key not in curve and math.isinf(self.most):
-            problem = f"is missing, and by default it is a part of the {self.word}, which is infinite"
-            raise ScenarioError(f"loads.curve.{key}", None, problem, f"give {self.units.jobs}, such as 10")
+            problem = (
+                f"is missing, and by default it is a part of the {self.word}, which is infinite"
+            )
+            raise ScenarioError(
+                f"loads.curve.{key}", None, problem, f"give {self.units.jobs}, such as 10"
+            )
         return self.read(curve.get(key, DEFAULT_CURVE[key]), f"loads.curve.{key}", carried=False)
 
     def _checked(self, load: float, value: object, place: str, error: type[InputError]) -> float:

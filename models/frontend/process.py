@@ -17,9 +17,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-UNCERTIFIED, BAD_INPUT, NOT_WRITTEN, INTERRUPTED = 1, 2, 3, 130  # exit codes; by another signal than Ctrl-C, 128 and its number
+UNCERTIFIED, BAD_INPUT, NOT_WRITTEN, INTERRUPTED = (
+    1,
+    2,
+    3,
+    130,
+)  # exit codes; by another signal than Ctrl-C, 128 and its number
 NARROWEST = 20  # columns of a terminal: with none rich prints nothing
-ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+ENDING = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    if hasattr(signal, name)
+]
 
 
 class Interruption:
@@ -105,11 +114,15 @@ def command() -> Iterator[None]:
     before = {}
     if threading.current_thread() is threading.main_thread():
         # what the caller ignores, as nohup does, stays so
-        free = [number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+        free = [
+            number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)
+        ]
         before = {number: signal.signal(number, interruption) for number in free}
         atexit.unregister(_deaf)
         atexit.register(_deaf)
-    alone = sys.stdout is sys.__stdout__  # else somebody calls from Python, and reads what is printed there
+    alone = (
+        sys.stdout is sys.__stdout__
+    )  # else somebody calls from Python, and reads what is printed there
     interruption.by, interruption.begun = signal.SIGINT, not alone
     try:
         if alone:
@@ -141,7 +154,9 @@ def _take_streams() -> None:
         old = getattr(sys, name)
         # a name that the terminal cannot show is escaped
         at_once, encoding = os.isatty(number) or number == 2, getattr(old, "encoding", "utf-8")
-        stream = Stream(open(os.dup(number), "wb"), encoding, "backslashreplace", line_buffering=at_once)  # noqa: SIM115
+        stream = Stream(
+            open(os.dup(number), "wb"), encoding, "backslashreplace", line_buffering=at_once
+        )  # noqa: SIM115
         if old is None:
             stream.failure = OSError(errno.EBADF, "it is closed")
         setattr(sys, name, stream)

@@ -63,13 +63,17 @@ def present(stages: Iterable[Report], folder: Path | None, *, as_json: bool) -> 
     """
     report, interrupted = None, False
     tried: dict[Path, bool] = {}
-    with redirect_stdout(sys.stderr):  # standard output is for the result, whatever a library prints
+    with redirect_stdout(
+        sys.stderr
+    ):  # standard output is for the result, whatever a library prints
         try:
             for report in stages:
                 if folder is not None:
                     for files in _files(report):
                         with unbroken():
-                            tried |= {folder / name: write(folder / name, make) for name, make in files}
+                            tried |= {
+                                folder / name: write(folder / name, make) for name, make in files
+                            }
         except KeyboardInterrupt:
             interrupted = True
         if report is None:
@@ -92,7 +96,12 @@ def present(stages: Iterable[Report], folder: Path | None, *, as_json: bool) -> 
 
 def _files(report: Report) -> Iterator[list[File]]:
     if report.name:
-        yield [(f"{report.name}.json", lambda path: path.write_text(as_json_text(report.result), encoding="utf-8"))]
+        yield [
+            (
+                f"{report.name}.json",
+                lambda path: path.write_text(as_json_text(report.result), encoding="utf-8"),
+            )
+        ]
     yield from report.files
 
 
@@ -100,7 +109,9 @@ def as_far_as_it_got(
     solve: Callable[[], xr.Dataset],
 ) -> tuple[xr.Dataset, CurveInterruptedError | None]:
     """Return a curve, and what stopped it on Ctrl-C: then of the points that were done."""
-    from ..core.curve import CurveInterruptedError  # here, since `sojourn list` is to be there at once
+    from ..core.curve import (
+        CurveInterruptedError,
+    )  # here, since `sojourn list` is to be there at once
 
     try:
         return solve(), None
@@ -149,7 +160,9 @@ def flat(data: xr.Dataset) -> Any:
         if others and "load" in variable.dims:
             values = variable.transpose("load", *others).values
             places = itertools.product(*(data[d].values for d in others))
-            for place, column in zip(places, values.reshape(len(values), math.prod(values.shape[1:])).T, strict=True):
+            for place, column in zip(
+                places, values.reshape(len(values), math.prod(values.shape[1:])).T, strict=True
+            ):
                 frame["".join([str(name), *(f"[{label}]" for label in place)])] = column
     return frame
 

@@ -12,7 +12,15 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ...reference.errors import InputError, instance
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # told apart by colour-blind readers too
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)  # told apart by colour-blind readers too
 
 
 def curve_of(field: str, data: xr.Dataset, *names: str) -> xr.Dataset:
@@ -20,7 +28,9 @@ def curve_of(field: str, data: xr.Dataset, *names: str) -> xr.Dataset:
     instance(field, data, xr.Dataset, "is not a dataset", "give a curve")
     for name in names:
         if name not in data.variables and name not in data.attrs:
-            raise InputError(field, sorted(map(str, data.variables)), f"has no {name} to draw", "give a curve")
+            raise InputError(
+                field, sorted(map(str, data.variables)), f"has no {name} to draw", "give a curve"
+            )
     return data
 
 
@@ -31,7 +41,9 @@ def headed(figure: Figure, title: str) -> Figure:
     return figure
 
 
-def panels(heights: Sequence[float], size: tuple[float, float], title: str = "") -> tuple[Figure, list[Axes]]:
+def panels(
+    heights: Sequence[float], size: tuple[float, float], title: str = ""
+) -> tuple[Figure, list[Axes]]:
     """Return a figure with a title and panels, one under the other, of these relative heights."""
     figure = headed(Figure(figsize=size, layout="constrained"), title)
     axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -63,15 +75,23 @@ def log_delay(axes: Axes, delay: xr.DataArray) -> None:
         return
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))  # each label stands alone, over any number of decades
+    axes.yaxis.set_major_formatter(
+        StrMethodFormatter("{x:g}")
+    )  # each label stands alone, over any number of decades
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def mark(axes: Axes, x: float, colour: str, style: str, text: str = "", *, top: bool = False) -> None:
+def mark(
+    axes: Axes, x: float, colour: str, style: str, text: str = "", *, top: bool = False
+) -> None:
     """Draw a thin vertical line, with a text along its upper or lower end."""
     axes.axvline(x, color=colour, linestyle=style, linewidth=0.9, alpha=0.7)
     if text:
-        place: dict[str, Any] = {"xy": (x, 0.97 if top else 0.03), "xycoords": ("data", "axes fraction"), "va": "top" if top else "bottom"}
+        place: dict[str, Any] = {
+            "xy": (x, 0.97 if top else 0.03),
+            "xycoords": ("data", "axes fraction"),
+            "va": "top" if top else "bottom",
+        }
         axes.annotate(text, **place, rotation=90, fontsize="x-small", color=colour, ha="right")
 
 

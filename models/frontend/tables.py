@@ -31,10 +31,17 @@ def table(
         Headings of the columns that give way in a narrow terminal; the others hold numbers, but for the first, and are not cut.
     title, caption : str, optional
     """
-    out = Table(title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    out = Table(
+        title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for i, heading in enumerate(headings):
         wraps = heading in text
-        out.add_column(heading, justify="left" if wraps or i == 0 else "right", no_wrap=not wraps, overflow="fold")
+        out.add_column(
+            heading,
+            justify="left" if wraps or i == 0 else "right",
+            no_wrap=not wraps,
+            overflow="fold",
+        )
     for row in rows:
         if len(row) == 1:
             out.add_section()

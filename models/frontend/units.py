@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-TIMES = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "day": 86_400_000_000}
+TIMES = {
+    "us": 1,
+    "ms": 1_000,
+    "s": 1_000_000,
+    "min": 60_000_000,
+    "h": 3_600_000_000,
+    "day": 86_400_000_000,
+}
 """Units of time, in microseconds."""
 
 RATES = {**{f"1/{time}": time for time in TIMES}, "rps": "s"}
@@ -62,7 +69,11 @@ class Units:
     def from_delay(self, delay: float) -> float:
         """Return a delay of the file as a time of the system, rounded once."""
         # each unit is a whole number of every smaller one
-        return delay / self.delay_factor if self.delay_factor >= 1 else delay * (TIMES[self.delay] // TIMES[self.time])
+        return (
+            delay / self.delay_factor
+            if self.delay_factor >= 1
+            else delay * (TIMES[self.delay] // TIMES[self.time])
+        )
 
     def from_rate(self, rate: float, unit: str) -> float:
         """Return a rate in `unit`, one of `RATES`, as one of the system, rounded once."""
@@ -71,7 +82,11 @@ class Units:
 
     def rate_of(self, service_time: float) -> float:
         """Return the rate, in the file's unit, of a server with a service time in the file's unit of delays; rounded once."""
-        return self.delay_factor / service_time if self.delay_factor >= 1 else 1.0 / self.from_delay(service_time)
+        return (
+            self.delay_factor / service_time
+            if self.delay_factor >= 1
+            else 1.0 / self.from_delay(service_time)
+        )
 
     def to_dict(self) -> dict[str, str]:
         """Return the names, ready for JSON."""
@@ -102,7 +117,10 @@ class Units:
                 out[name].attrs["units"] = self.delay
             elif unit == f"1/{self.time}":
                 out[name].attrs["units"] = self.rate
-        out.attrs = {k: v for k, v in data.attrs.items() if k != "time_unit"} | {"rate_unit": self.rate, "delay_unit": self.delay}
+        out.attrs = {k: v for k, v in data.attrs.items() if k != "time_unit"} | {
+            "rate_unit": self.rate,
+            "delay_unit": self.delay,
+        }
         return out
 
 

@@ -75,15 +75,44 @@ class Verification:
         rows = []
         for c in self.checks:
             bound = "" if c.certificate is None else f"{c.certificate:.0e}"
-            numbers = (f"{c.load:.5g}", f"{c.model:.8g}", f"{c.reference:.8g}", f"{c.difference:.0e}", bound)
+            numbers = (
+                f"{c.load:.5g}",
+                f"{c.model:.8g}",
+                f"{c.reference:.8g}",
+                f"{c.difference:.0e}",
+                bound,
+            )
             rows.append((escape(c.quantity), *numbers, "ok" if c.passed else "[bold red]DIFFERS"))
         headings = ("quantity", "load", "model", "reference", "differ by", "certified", "")
-        caption = "\n".join(f"{c.quantity}: shared with the reference is {c.shares}" for c in self.checks if c.shares) or None
+        caption = (
+            "\n".join(
+                f"{c.quantity}: shared with the reference is {c.shares}"
+                for c in self.checks
+                if c.shares
+            )
+            or None
+        )
         return table(headings, rows, text=("quantity",), title=title, caption=caption)
 
 
-def compare(quantity: str, load: float, model: float, reference: float, certificate: float | None, kind: Kind) -> Check:
+def compare(
+    quantity: str,
+    load: float,
+    model: float,
+    reference: float,
+    certificate: float | None,
+    kind: Kind,
+) -> Check:
     """Return the check of a quantity, of one that is 0 as it is; a certificate, where there is one, must cover the difference."""
     difference = abs(model - reference) / (reference or 1.0)
     within = certificate is None or difference <= certificate * (1 + 1e-6) + 1e-12
-    return Check(quantity, load, model, reference, difference, certificate, bool(difference <= AGREE and within), kind)
+    return Check(
+        quantity,
+        load,
+        model,
+        reference,
+        difference,
+        certificate,
+        bool(difference <= AGREE and within),
+        kind,
+    )

@@ -97,10 +97,18 @@ class MM1Setup(Latency):
         # both derivatives are least at no load
         rising = long**2 * (1.0 - squared) <= 2.0
         remedy = "shorten it to at most sqrt(2/(1 - cv^2)) service times"
-        first_bad("setup", self.setup, rising, "is so long that the latency falls with the load at first", remedy)
+        first_bad(
+            "setup",
+            self.setup,
+            rising,
+            "is so long that the latency falls with the load at first",
+            remedy,
+        )
         bent = long**3 * (squared - 1.0) <= 2.0
         remedy = "shorten it to at most (2/(cv^2 - 1))^(1/3) service times"
-        first_bad("setup", self.setup, bent, "varies so much that the latency is not convex", remedy)
+        first_bad(
+            "setup", self.setup, bent, "varies so much that the latency is not convex", remedy
+        )
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Mean time; see `Queue.latency`."""
@@ -113,7 +121,10 @@ class MM1Setup(Latency):
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
         x, left = self._point(flow)
-        return np.asarray(1.0 / left**2 - (1.0 - self.setup_cv**2) / 2.0 * (self.setup / (1.0 + x * self.setup)) ** 2)
+        return np.asarray(
+            1.0 / left**2
+            - (1.0 - self.setup_cv**2) / 2.0 * (self.setup / (1.0 + x * self.setup)) ** 2
+        )
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate: the set-up is as long at any."""

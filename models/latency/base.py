@@ -93,7 +93,12 @@ class Latency(Queue):
     def of_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Latency:
         """Return the servers that a scenario file says, each by its fields; servers within servers are banks of one."""
         columns = {name: [s[name] for s in servers] for name in servers[0]}
-        return cls(**{name: column[0] if isinstance(column[0], Latency) else column for name, column in columns.items()})
+        return cls(
+            **{
+                name: column[0] if isinstance(column[0], Latency) else column
+                for name, column in columns.items()
+            }
+        )
 
     @classmethod
     def sample(cls) -> Latency:
@@ -148,9 +153,15 @@ class Latency(Queue):
             return self.rate
         idle = self.idle_latency
         with np.errstate(all="ignore"):
-            price = 2.0 * np.where(idle > 0, idle, max(idle.max(), float(self.latency(np.ones(len(self))).min())))
+            price = 2.0 * np.where(
+                idle > 0, idle, max(idle.max(), float(self.latency(np.ones(len(self))).min()))
+            )
             double = self.inverse_latency(price)
-        return np.where(np.isfinite(self.rate), self.rate, np.where(np.isfinite(double) & (double > 0), double, 1.0))
+        return np.where(
+            np.isfinite(self.rate),
+            self.rate,
+            np.where(np.isfinite(double) & (double > 0), double, 1.0),
+        )
 
     def exact(self, cone: str) -> bool:
         """Whether ``"total"``, ``"potential"`` or ``"latency"`` is written as a cone, not by tangents."""
@@ -163,17 +174,23 @@ class Latency(Queue):
 
     def scaled(self, rate: float, time: float) -> Latency:
         """Return the servers with what are rates multiplied by `rate`, and what are times by `time`; see `in_unit`."""
-        known = is_dataclass(type(self))  # of the class: asked of the bank, a type checker takes no Latency for one
+        known = is_dataclass(
+            type(self)
+        )  # of the class: asked of the bank, a type checker takes no Latency for one
         if self.rates is None or self.times is None or not known:
             return Scaled(self, rate, time)
         factors = {**dict.fromkeys(self.rates, rate), **dict.fromkeys(self.times, time)}
-        return replace(self, **{name: getattr(self, name) * factor for name, factor in factors.items()})  # type: ignore[type-var]
+        return replace(
+            self, **{name: getattr(self, name) * factor for name, factor in factors.items()}
+        )  # type: ignore[type-var]
 
     def in_unit(self, unit: float) -> Latency:
         """Return the same servers with time measured in `unit` of today's: rates times `unit`, delays divided by it."""
         return self.scaled(unit, 1.0 / unit)
 
-    def _tangents(self, flow: cp.Expression, value: Callable[[Array], Array], slope: Callable[[Array], Array]) -> Cone:
+    def _tangents(
+        self, flow: cp.Expression, value: Callable[[Array], Array], slope: Callable[[Array], Array]
+    ) -> Cone:
         points = self.tangent_points
         if points is None:
             points = placed(flow, value, slope, self.rate, self.reach, tangent_count())
@@ -238,14 +255,20 @@ class Scaled(ComposedLatency, View):
     def _join(self, values: list[Any], kind: str) -> Any:
         if kind == "point":
             flow, spare, slope = values[0]
-            return Operation(flow * self.per["rate"], spare * self.per["rate"], slope / self.per["slope"])
+            return Operation(
+                flow * self.per["rate"], spare * self.per["rate"], slope / self.per["slope"]
+            )
         return super()._join([v * self.per[kind] for v in values], kind)
 
 
 class LatencyPool(Pool, ComposedLatency):
     """Banks of different families side by side, as one `Latency`."""
 
-    made_of = (Latency, "is not a bank with cones", "use the classes of sojourn.models, such as MM1")
+    made_of = (
+        Latency,
+        "is not a bank with cones",
+        "use the classes of sojourn.models, such as MM1",
+    )
 
     @property
     def forms(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -267,7 +290,13 @@ class LatencyPool(Pool, ComposedLatency):
 def parameters(family: type[Any]) -> Mapping[str, bool]:
     """Return the parameters of a class, such as a family, by name, and whether each is required."""
     given = inspect.signature(family).parameters.values()
-    return MappingProxyType({p.name: p.default is p.empty for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)})
+    return MappingProxyType(
+        {
+            p.name: p.default is p.empty
+            for p in given
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        }
+    )
 
 
 def as_latency(servers: tuple[Latency, ...]) -> Latency:
@@ -277,6 +306,8 @@ def as_latency(servers: tuple[Latency, ...]) -> Latency:
     return LatencyPool(servers)
 
 
-def product_at_least(left: cp.Expression, right: cp.Expression, root: cp.Expression | Array) -> cp.Constraint:
+def product_at_least(
+    left: cp.Expression, right: cp.Expression, root: cp.Expression | Array
+) -> cp.Constraint:
     """Rotated second-order cones left_i right_i >= root_i^2, left, right >= 0, for all i in one vectorised constraint."""
     return cp.SOC(left + right, cp.vstack([2 * root, left - right]), axis=0)

@@ -79,8 +79,15 @@ class LatencyReport:
 
     def __str__(self) -> str:
         width = max(len(c.name) for c in self.checks)
-        lines = [f"  {c.name:<{width}}  {'ok' if c.passed else 'WRONG'}  {c.detail}" for c in self.checks]
-        return "\n".join([f"{self.family}: {'all properties hold' if self.passed else 'not a latency family'}", *lines])
+        lines = [
+            f"  {c.name:<{width}}  {'ok' if c.passed else 'WRONG'}  {c.detail}" for c in self.checks
+        ]
+        return "\n".join(
+            [
+                f"{self.family}: {'all properties hold' if self.passed else 'not a latency family'}",
+                *lines,
+            ]
+        )
 
 
 class LatencyCheckError(InputError):
@@ -132,7 +139,13 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
     >>> check_latency(MM1(rate=[10.0, 5.0])).passed
     True
     """
-    instance("bank", bank, Latency, "is not a bank with cones", "make its class a subclass of sojourn.models.Latency")
+    instance(
+        "bank",
+        bank,
+        Latency,
+        "is not a bank with cones",
+        "make its class a subclass of sojourn.models.Latency",
+    )
     found, first, bank, throw = [], None, whole(bank), flag("throw", throw)
     points = check_numbers.random_loads(bank, np.random.default_rng(seed_of(seed)))
     for name, look in PROPERTIES.items():
@@ -143,7 +156,9 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
             known = error if isinstance(error, InputError) else checks.raised(name, error)
             found.append(PropertyCheck(name, False, str(known)))
             first = first or (name, known)
-    report = LatencyReport(f"{type(bank).__name__}, {len(bank)} server{'s' * (len(bank) > 1)}", tuple(found))
+    report = LatencyReport(
+        f"{type(bank).__name__}, {len(bank)} server{'s' * (len(bank) > 1)}", tuple(found)
+    )
     if throw and first is not None:
         raise LatencyCheckError(*first, report)
     return report

@@ -48,9 +48,16 @@ def disciplined(bank: Latency, points: Array) -> str:
     for cone in written(bank):
         flow, load = cp.Variable(len(bank), nonneg=True), cp.Parameter(nonneg=True)
         made = cone.write(bank, flow)
-        problem = cp.Problem(cp.Minimize(cp.sum(made.value)), [cp.sum(flow) == load, *made.constraints])
+        problem = cp.Problem(
+            cp.Minimize(cp.sum(made.value)), [cp.sum(flow) == load, *made.constraints]
+        )
         if made.value.shape != (len(bank),):
-            raise InputError(cone.name, made.value.shape, "is the shape of its value", f"give one number a server, shape ({len(bank)},)")
+            raise InputError(
+                cone.name,
+                made.value.shape,
+                "is the shape of its value",
+                f"give one number a server, shape ({len(bank)},)",
+            )
         for what, holds in (("DCP", problem.is_dcp()), ("DPP", problem.is_dpp())):
             if not holds:
                 remedy = "write it with atoms of known curvature; see cvxpy.org/tutorial/dcp"
@@ -63,16 +70,44 @@ def values(bank: Latency, points: Array) -> str:
     some, by_tangents = points[::SOME], []
     for cone in written(bank):
         expected = cone.number(some)
-        allowed = SOLVER * np.maximum(np.abs(expected), 1e-3 * np.abs(expected).max(axis=1, keepdims=True))
+        allowed = SOLVER * np.maximum(
+            np.abs(expected), 1e-3 * np.abs(expected).max(axis=1, keepdims=True)
+        )
         if bank.exact(cone.kind):
-            worst(cone.name, "the number that it stands for", minimised(bank, cone, some), expected, some, allowed, FIX)
+            worst(
+                cone.name,
+                "the number that it stands for",
+                minimised(bank, cone, some),
+                expected,
+                some,
+                allowed,
+                FIX,
+            )
             continue
         by_tangents.append(cone.name)
         low = np.maximum(minimised(bank, cone, some, touching=ELSEWHERE), expected)
-        worst(cone.name, "at or below the function", low, expected, some, allowed, "correct latency and its slopes")
+        worst(
+            cone.name,
+            "at or below the function",
+            low,
+            expected,
+            some,
+            allowed,
+            "correct latency and its slopes",
+        )
         touch = minimised(bank, cone, some)
-        worst(cone.name, "the function, where its tangents touch", touch, expected, some, allowed, "correct latency and its slopes")
-    return f"minimised at {len(some)} loads a server" + (f"; by tangents: {', '.join(by_tangents)}" if by_tangents else "")
+        worst(
+            cone.name,
+            "the function, where its tangents touch",
+            touch,
+            expected,
+            some,
+            allowed,
+            "correct latency and its slopes",
+        )
+    return f"minimised at {len(some)} loads a server" + (
+        f"; by tangents: {', '.join(by_tangents)}" if by_tangents else ""
+    )
 
 
 def minimised(bank: Latency, cone: Written, points: Array, touching: float = 1.0) -> Array:
@@ -85,8 +120,12 @@ def minimised(bank: Latency, cone: Written, points: Array, touching: float = 1.0
         unit = float(1.0 / bank.rate[i]) if np.isfinite(bank.rate[i]) else float(1.0 / at.mean())
         copies, flow = bank.take(np.full(at.size, i)).in_unit(unit), cp.Variable(at.size)
         with as_written():
-            made = cone.write(copies.touching(np.tile(touching * at[:, None] * unit, at.size)), flow)
-        problem = cp.Problem(cp.Minimize(cp.sum(made.value)), [flow == at * unit, *made.constraints])
+            made = cone.write(
+                copies.touching(np.tile(touching * at[:, None] * unit, at.size)), flow
+            )
+        problem = cp.Problem(
+            cp.Minimize(cp.sum(made.value)), [flow == at * unit, *made.constraints]
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the numbers say whether it is accurate
             problem.solve(solver="CLARABEL", **TIGHT)
@@ -103,12 +142,16 @@ def kinds(bank: Latency, points: Array) -> str:
         flow, top = cp.Variable(len(bank)), cp.Variable(len(bank))
         made = cone.write(bank, flow)
         # in a constraint: in the objective a square could stay one
-        problem = cp.Problem(cp.Minimize(cp.sum(top)), [cp.sum(flow) == 1, made.value <= top, *made.constraints])
+        problem = cp.Problem(
+            cp.Minimize(cp.sum(top)), [cp.sum(flow) == 1, made.value <= top, *made.constraints]
+        )
         dims = problem.get_problem_data("CLARABEL")[0]["dims"]
         sizes = {"SOC": len(dims.soc), "EXP": dims.exp, "PSD": len(dims.psd), "POW": len(dims.p3d)}
         true = {kind for kind, size in sizes.items() if size}
         if true != made.kinds:
             said, found = (", ".join(sorted(k)) or "none" for k in (made.kinds, true))
-            raise InputError(f"{cone.name}.kinds", said, f"is declared, but CVXPY makes {found}", "declare those")
+            raise InputError(
+                f"{cone.name}.kinds", said, f"is declared, but CVXPY makes {found}", "declare those"
+            )
         seen.append(f"{cone.name} {', '.join(sorted(true)) or 'linear'}")
     return "; ".join(seen)

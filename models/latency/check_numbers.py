@@ -32,12 +32,25 @@ def shapes(bank: Latency, points: Array) -> str:
     for name in ("rate", "delay", "service", "ceiling"):
         value = np.asarray(getattr(bank, name))
         if value.shape != (n,) or value.dtype.kind != "f":
-            raise InputError(name, value.tolist(), "is not an array of one float a server", f"give shape ({n},)")
-    first_bad("rate", bank.rate, bank.rate > 0, "is not above 0", "give the load that the server must stay below, or infinity")
+            raise InputError(
+                name, value.tolist(), "is not an array of one float a server", f"give shape ({n},)"
+            )
+    first_bad(
+        "rate",
+        bank.rate,
+        bank.rate > 0,
+        "is not above 0",
+        "give the load that the server must stay below, or infinity",
+    )
     for shape in ((n,), (3, n), (2, 3, n)):
         got = np.shape(bank.latency(np.broadcast_to(points[0], shape)))
         if got != shape:
-            raise InputError("latency", got, f"is its shape for flows of shape {shape}", "compute it elementwise, in NumPy")
+            raise InputError(
+                "latency",
+                got,
+                f"is its shape for flows of shape {shape}",
+                "compute it elementwise, in NumPy",
+            )
     return f"arrays of shape ({n},); flows of any shape (..., {n})"
 
 
@@ -46,7 +59,10 @@ def edge(bank: Latency, points: Array) -> str:
     finite, last = np.isfinite(bank.rate), points[-1]
     if not finite.any():
         return "no load is too much"
-    before, remedy = bank.latency(last), "compute what diverges from the spare capacity, latency(flow, spare)"
+    before, remedy = (
+        bank.latency(last),
+        "compute what diverges from the spare capacity, latency(flow, spare)",
+    )
     for part in (1e-6, 1e-9, 1e-12):
         spare = np.where(finite, part * bank.rate, np.inf)
         value = bank.latency(np.where(finite, bank.rate - spare, last), spare)
@@ -84,10 +100,26 @@ def parts(bank: Latency, points: Array) -> str:
     if isinstance(bank, LatencyPool):
         index = np.arange(len(bank))  # a pool keeps its families together
     taken, there = bank.take(index).latency(points[:, index]), bank.latency(points)[:, index]
-    worst("take", "that of the server there", taken, there, points[:, index], SAME * there, "store every field as an array of shape (n,)")
+    worst(
+        "take",
+        "that of the server there",
+        taken,
+        there,
+        points[:, index],
+        SAME * there,
+        "store every field as an array of shape (n,)",
+    )
     more = np.linspace(1.0, 2.0, len(bank)) * checks.size(bank) / SAME
     far, here = bank.farther(more).latency(points), bank.latency(points) + more
-    worst("farther", "the latency and the longer delay", far, here, points, SAME * here, "add delay in latency()")
+    worst(
+        "farther",
+        "the latency and the longer delay",
+        far,
+        here,
+        points,
+        SAME * here,
+        "add delay in latency()",
+    )
     return "take and farther"
 
 
@@ -96,10 +128,26 @@ def units(bank: Latency, points: Array) -> str:
     remedy = "name the fields in rates and times, or leave both out"
     for unit in OTHERS.values():
         rate, time, other = unit, 1.0 / unit, bank.in_unit(unit)
-        worst("scaled.rate", "the rate in the other unit", other.rate[None], bank.rate[None] * rate, points, SAME * bank.rate * rate, remedy)
+        worst(
+            "scaled.rate",
+            "the rate in the other unit",
+            other.rate[None],
+            bank.rate[None] * rate,
+            points,
+            SAME * bank.rate * rate,
+            remedy,
+        )
         for name, per in (("latency", time), ("marginal", time), ("potential", 1.0)):
             got, expected = getattr(other, name)(points * rate), getattr(bank, name)(points) * per
-            worst(f"scaled.{name}", "the same in the other unit", got, expected, points * rate, NEAR * expected, remedy)
+            worst(
+                f"scaled.{name}",
+                "the same in the other unit",
+                got,
+                expected,
+                points * rate,
+                NEAR * expected,
+                remedy,
+            )
     return ", ".join(OTHERS)
 
 
@@ -121,7 +169,12 @@ def bad_input(bank: Latency, points: Array) -> str:
             except InputError:
                 continue
             if np.isnan(value) or not _a_latency(made):
-                raise InputError(f"{field}[0]", value, "is taken without an error", "raise InputError in the constructor; see first_bad")
+                raise InputError(
+                    f"{field}[0]",
+                    value,
+                    "is taken without an error",
+                    "raise InputError in the constructor; see first_bad",
+                )
     return f"NaN and -1 in {', '.join(tried)}"
 
 

@@ -41,7 +41,9 @@ class Cone:
     kinds: frozenset[str]
 
 
-_count: ContextVar[int | None] = ContextVar("tangents a server of the cone that is being written", default=None)
+_count: ContextVar[int | None] = ContextVar(
+    "tangents a server of the cone that is being written", default=None
+)
 
 
 def tangent_count() -> int:
@@ -63,21 +65,40 @@ def in_unit_of_its_own(write: Callable[..., Cone]) -> Callable[..., Cone]:
     """Make a method that writes a cone scale its bank first, and the value back; it takes `tangent_points` too."""
 
     @wraps(write)
-    def cone(self: Any, flow: cp.Expression, *how: Any, tangent_points: Any = TANGENTS, **named: Any) -> Cone:
+    def cone(
+        self: Any, flow: cp.Expression, *how: Any, tangent_points: Any = TANGENTS, **named: Any
+    ) -> Cone:
         if _count.get() is not None:
             return write(self, flow, *how, **named)
         if not isinstance(flow, cp.Expression) or flow.shape != (len(self),):
-            raise InputError("flow", flow, f"is no CVXPY expression of {len(self)} flows", f"give one of shape ({len(self)},)")
+            raise InputError(
+                "flow",
+                flow,
+                f"is no CVXPY expression of {len(self)} flows",
+                f"give one of shape ({len(self)},)",
+            )
         for form in (*how, *named.values()):
-            one_of("form", self.forms[0] if form is None else form, self.forms, f"is not a way to write {type(self).__name__}")
-        count, unit = whole_number("tangent_points", tangent_points, "a number of tangents", 2), self.unit
+            one_of(
+                "form",
+                self.forms[0] if form is None else form,
+                self.forms,
+                f"is not a way to write {type(self).__name__}",
+            )
+        count, unit = (
+            whole_number("tangent_points", tangent_points, "a number of tangents", 2),
+            self.unit,
+        )
         with as_written(count):
             made = getattr(self.in_unit(unit), write.__name__)(unit * flow, *how, **named)
-        value = unit * made.value if write.__name__ == "latency_cone" else made.value  # the others are a time by a rate
+        value = (
+            unit * made.value if write.__name__ == "latency_cone" else made.value
+        )  # the others are a time by a rate
         return Cone(value, made.constraints, made.kinds)
 
     known = inspect.signature(write)
     if "tangent_points" not in known.parameters:
-        more = inspect.Parameter("tangent_points", inspect.Parameter.KEYWORD_ONLY, default=TANGENTS, annotation="int")
+        more = inspect.Parameter(
+            "tangent_points", inspect.Parameter.KEYWORD_ONLY, default=TANGENTS, annotation="int"
+        )
         cone.__signature__ = known.replace(parameters=[*known.parameters.values(), more])  # type: ignore[attr-defined]
     return cone

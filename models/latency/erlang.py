@@ -24,7 +24,9 @@ from ...reference.sums import TINY
 
 STIRLING = 30.0  # servers from which the next term of Stirling's series is below rounding error
 LEAST, LARGEST = 1e-300, 1e290  # prices between which loads and spare capacities are told apart
-STEPS = 200  # of a root: a dozen are usual, and more only where Newton's method is helped by halving
+STEPS = (
+    200  # of a root: a dozen are usual, and more only where Newton's method is helped by halving
+)
 CLOSE = 1e-6  # relative step after which one more is at rounding error
 
 
@@ -36,7 +38,9 @@ def log_chance_of_all(servers: Array) -> Array:
     square = 1.0 / servers**2
     series = (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680))) / servers
     many = np.exp(-series) / np.sqrt(2.0 * np.pi * servers)
-    return np.asarray(np.log(np.where(servers <= STIRLING, few**few * np.exp(-few) / gamma(few + 1.0), many)))
+    return np.asarray(
+        np.log(np.where(servers <= STIRLING, few**few * np.exp(-few) / gamma(few + 1.0), many))
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +98,9 @@ class Stations:
     @property
     def log_states(self) -> Array:
         """Logarithm of Z, the inverse of the chance that a station is empty: the integral of 1 + w from 0 to a, as a Z'/Z = a (1 + w)."""
-        return np.asarray(self.load + np.log1p(-self.beyond) + np.log1p(self.load * self.loss / self.spare))
+        return np.asarray(
+            self.load + np.log1p(-self.beyond) + np.log1p(self.load * self.loss / self.spare)
+        )
 
     @cached_property
     def rises(self) -> tuple[Array, Array]:
@@ -115,16 +121,29 @@ class Stations:
     def price_slope(self, own: float) -> Array:
         """Derivative of the price in the load; in that of one server it is 1 + own at no load."""
         once, twice = self.rises
-        per_load = np.divide(self.loss, self.load, out=np.where(self.servers == 1, 1.0, 0.0) + 0.0 * self.load, where=self.load > 0)
+        per_load = np.divide(
+            self.loss,
+            self.load,
+            out=np.where(self.servers == 1, 1.0, 0.0) + 0.0 * self.load,
+            where=self.load > 0,
+        )
         chance = self.servers * per_load / self.mixed
         with np.errstate(over="ignore"):  # it is infinite where it is too steep for a float
-            out: Array = chance / self.spare * (((1.0 + own) * once * self.spare + own * twice) / self.spare / self.spare)
+            out: Array = (
+                chance
+                / self.spare
+                * (((1.0 + own) * once * self.spare + own * twice) / self.spare / self.spare)
+            )
         return out
 
     def elasticity(self, own: float) -> Array:
         """Derivative of the logarithm of the price in that of load over spare capacity: from c at no load to 1 + own next to saturation."""
         once, twice = self.rises
-        return np.asarray(((1.0 + own) * once * self.spare + own * twice) / (self.spare + own * once) / self.servers)
+        return np.asarray(
+            ((1.0 + own) * once * self.spare + own * twice)
+            / (self.spare + own * once)
+            / self.servers
+        )
 
 
 class Root(NamedTuple):

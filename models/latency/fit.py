@@ -47,8 +47,12 @@ def fit(load: Array, latency: Array, pieces: int, field: str) -> Fit:
     start, slope, *bends = _robust(_basis(x, knots), y, field)
     width, bend = np.diff(knots), np.array([*bends, 0.0])
     slopes = slope + np.concatenate([[0.0], np.cumsum(bend[:-1] * width)])
-    values = start + np.concatenate([[0.0], np.cumsum(width * (slopes[:-1] + 0.5 * bend[:-1] * width))])
-    return Fit(knots * most, values * middle, slopes * (middle / most), bend * (middle / most / most))
+    values = start + np.concatenate(
+        [[0.0], np.cumsum(width * (slopes[:-1] + 0.5 * bend[:-1] * width))]
+    )
+    return Fit(
+        knots * most, values * middle, slopes * (middle / most), bend * (middle / most / most)
+    )
 
 
 def _knots(x: Array, pieces: int) -> Array:
@@ -78,7 +82,9 @@ def _robust(basis: Array, y: Array, field: str) -> Array:
     return _least(basis, y, lambda r: cp.sum(cp.huber(r / apart, TURN)), field)  # type: ignore[arg-type]
 
 
-def _least(basis: Array, y: Array, loss: Callable[[cp.Expression], cp.Expression], field: str) -> Array:
+def _least(
+    basis: Array, y: Array, loss: Callable[[cp.Expression], cp.Expression], field: str
+) -> Array:
     """Factors of least loss, none negative and the slope at no load above 0.
 
     Raises
@@ -96,7 +102,12 @@ def _least(basis: Array, y: Array, loss: Callable[[cp.Expression], cp.Expression
         found = _solve(problem, part, name)
         if found is not None:
             return np.asarray(np.where(found > low + STRAIGHT, found, low) / size)
-    raise InputError(field, f"{y.size} samples", f"could not be fitted by {', '.join(names)}", "look at its samples, or give fewer pieces")
+    raise InputError(
+        field,
+        f"{y.size} samples",
+        f"could not be fitted by {', '.join(names)}",
+        "look at its samples, or give fewer pieces",
+    )
 
 
 def _solve(problem: cp.Problem, part: cp.Variable, solver: str) -> Array | None:
@@ -109,7 +120,11 @@ def _solve(problem: cp.Problem, part: cp.Variable, solver: str) -> Array | None:
     except (cp.error.SolverError, ArithmeticError, ValueError):
         return None
     value = part.value
-    return None if value is None or not np.all(np.isfinite(value)) else np.asarray(value, dtype=np.float64)
+    return (
+        None
+        if value is None or not np.all(np.isfinite(value))
+        else np.asarray(value, dtype=np.float64)
+    )
 
 
 def spread(residuals: Array) -> float:
@@ -120,4 +135,7 @@ def spread(residuals: Array) -> float:
 def padded(fits: list[Fit]) -> list[Array]:
     """Fields of the fits as arrays of one width: before the line beyond the samples, pieces of no width repeat its start."""
     width = max(len(f.starts) for f in fits)
-    return [np.stack([np.pad(f[k], (0, width - len(f.starts)), mode="edge") for f in fits]) for k in range(len(Fit._fields))]
+    return [
+        np.stack([np.pad(f[k], (0, width - len(f.starts)), mode="edge") for f in fits])
+        for k in range(len(Fit._fields))
+    ]

@@ -58,7 +58,9 @@ class Function(Latency):
     ) -> None:
         for name, given in (("function", function), ("derivative", derivative)):
             if not callable(given) and not (name == "derivative" and given is None):
-                raise InputError(name, given, "is not a function", "give a function of an array of loads")
+                raise InputError(
+                    name, given, "is not a function", "give a function of an array of loads"
+                )
         self.function, self.derivative = function, derivative
         count = 1 if servers is None else whole_number("servers", servers, "a number of servers")
         self.rate, self.delay = rates_and_delays(rate, delay, count)
@@ -71,7 +73,11 @@ class Function(Latency):
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency: what was given, or by differences."""
-        return super().latency_slope(flow) if self.derivative is None else self._call(self.derivative, flow)
+        return (
+            super().latency_slope(flow)
+            if self.derivative is None
+            else self._call(self.derivative, flow)
+        )
 
     @property
     def derived(self) -> bool:
@@ -93,7 +99,12 @@ class Function(Latency):
             return self._call(getattr(self, name), points)
         except Exception as error:
             problem = f"raises {type(error).__name__}: {error}"
-            raise InputError(name, getattr(self, name), problem, "write it in NumPy, for arrays of loads (..., n)") from error
+            raise InputError(
+                name,
+                getattr(self, name),
+                problem,
+                "write it in NumPy, for arrays of loads (..., n)",
+            ) from error
 
     @np.errstate(all="ignore")
     def _check(self) -> None:
@@ -102,11 +113,22 @@ class Function(Latency):
         value = self.delay + self._tried("function", points)
         given = None if self.derivative is None else self._tried("derivative", points)
         for i in range(len(self)):
-            check_shape(f"function, server {i}", points[:, i], value[:, i], bounded=bool(np.isfinite(self.rate[i])))
+            check_shape(
+                f"function, server {i}",
+                points[:, i],
+                value[:, i],
+                bounded=bool(np.isfinite(self.rate[i])),
+            )
         if given is not None:
             true, wrong = differences(self.latency, points, self.rate)
             inner = points > 1e-3 * np.where(np.isfinite(self.rate), self.rate, 1.0)
-            off = np.abs(given - true) > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12)) + WIDER * wrong
+            off = (
+                np.abs(given - true)
+                > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12))
+                + WIDER * wrong
+            )
             for k, i in np.argwhere(off & inner & np.isfinite(true)):
                 problem = f"is {given[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, where the function rises by {true[k, i]:.6g}"
-                raise InputError("derivative", self.derivative, problem, "correct it, or leave it out")
+                raise InputError(
+                    "derivative", self.derivative, problem, "correct it, or leave it out"
+                )

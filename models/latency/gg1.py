@@ -35,10 +35,18 @@ class GG1(Latency):
         check_servers(self, "arrival_cv", "cv")
         with np.errstate(over="ignore"):
             varied = self.arrival_cv**2 + self.cv**2
-        first_bad("cv", self.cv, np.isfinite(varied), "is so large that its square is no float", "give less")
+        first_bad(
+            "cv",
+            self.cv,
+            np.isfinite(varied),
+            "is so large that its square is no float",
+            "give less",
+        )
         varied = varied > math.ulp(0.0)
         remedy = "give an arrival_cv or a cv above 0; for a latency that does not depend on the load, use Constant"
-        first_bad("cv", self.cv, varied, "as arrival_cv: such a queue never waits below its rate", remedy)
+        first_bad(
+            "cv", self.cv, varied, "as arrival_cv: such a queue never waits below its rate", remedy
+        )
 
 
 class Kingman(PollaczekKhinchineCones, GG1):

@@ -24,7 +24,9 @@ from .samples import check_capacity, check_delay, check_samples, nested, pairs, 
 
 PIECES = 8
 FAR = 4.0  # spreads from which a sample is an outlier
-OWN = 0.01  # part of a latency that a curve of few pieces may be off by itself: less makes no outlier
+OWN = (
+    0.01  # part of a latency that a curve of few pieces may be off by itself: less makes no outlier
+)
 ROUNDING = 1e-9  # part of the largest sampled load by which a flow may exceed it
 
 
@@ -79,17 +81,30 @@ class Measured(Operated, Latency):
     files = ("samples",)
 
     @said_to_work
-    def __init__(self, load: Any, latency: Any, pieces: int = PIECES, delay: Any = 0.0, capacity: Any = None) -> None:
+    def __init__(
+        self, load: Any, latency: Any, pieces: int = PIECES, delay: Any = 0.0, capacity: Any = None
+    ) -> None:
         loads, latencies = rows("load", load), rows("latency", latency)
         n = len(loads)
         if len(latencies) != n:
-            raise InputError("latency", latency, f"is of {len(latencies)} servers where load is of {n}", "give both for every server")
+            raise InputError(
+                "latency",
+                latency,
+                f"is of {len(latencies)} servers where load is of {n}",
+                "give both for every server",
+            )
         for i in range(n):
             check_samples(loads[i], latencies[i], places(i if n > 1 or nested(load) else None))
-        self.pieces, self.delay = whole_number("pieces", pieces, "a number of pieces"), check_delay(delay, latencies)
+        self.pieces, self.delay = (
+            whole_number("pieces", pieces, "a number of pieces"),
+            check_delay(delay, latencies),
+        )
         self.capacity = None if capacity is None else check_capacity(capacity, n)
         rest = [y - d for y, d in zip(latencies, self.delay, strict=True)]
-        fits = [fit(x, y, self.pieces, f"latency[{i}]") for i, (x, y) in enumerate(zip(loads, rest, strict=True))]
+        fits = [
+            fit(x, y, self.pieces, f"latency[{i}]")
+            for i, (x, y) in enumerate(zip(loads, rest, strict=True))
+        ]
         self.rate = np.full(n, np.inf)
         self.starts, self.values, self.slopes, self.bends = padded(fits)
         self.samples = pairs(loads, rest)
@@ -141,7 +156,10 @@ class Measured(Operated, Latency):
         """Return three servers; see `Latency.sample`."""
         load = np.linspace(0.0, 0.9, 60)
         noise = 1.0 + 0.05 * np.sin(np.arange(60.0) ** 2)
-        return cls([load * rate for rate in (100.0, 80.0, 200.0)], [noise / (rate * (1.0 - load)) for rate in (100.0, 80.0, 200.0)])
+        return cls(
+            [load * rate for rate in (100.0, 80.0, 200.0)],
+            [noise / (rate * (1.0 - load)) for rate in (100.0, 80.0, 200.0)],
+        )
 
     @property
     def last(self) -> Array:
@@ -176,7 +194,9 @@ class Measured(Operated, Latency):
         """Integral, that of the pieces before and L u + S u^2/2 + q u^3/6; see `Queue.potential`."""
         j, u, (value, slope, bend) = self._piece(flow)
         w = np.diff(self.starts, axis=1)
-        whole = w * (self.values[:, :-1] + w * (self.slopes[:, :-1] / 2.0 + w * self.bends[:, :-1] / 6.0))
+        whole = w * (
+            self.values[:, :-1] + w * (self.slopes[:, :-1] / 2.0 + w * self.bends[:, :-1] / 6.0)
+        )
         before = np.concatenate([np.zeros((len(self), 1)), np.cumsum(whole, axis=1)], axis=1)
         inside = before[np.arange(len(self)), j] + u * (value + u * (slope / 2.0 + u * bend / 6.0))
         return np.asarray(self.delay * np.asarray(flow, dtype=np.float64) + inside)
@@ -211,11 +231,15 @@ class Measured(Operated, Latency):
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Integral of the latency, sum over the pieces of L u + S u^2/2 + q u^3/6, as second-order cones."""
-        return self._cone(flow, cp.multiply(self.delay, flow), self.values, 0.5 * self.slopes, self.bends / 6.0)
+        return self._cone(
+            flow, cp.multiply(self.delay, flow), self.values, 0.5 * self.slopes, self.bends / 6.0
+        )
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Latency, L_0 + sum over the pieces of S u + q u^2/2, as second-order cones."""
-        return self._cone(flow, self.idle_latency, self.slopes, 0.5 * self.bends, np.zeros_like(self.bends))
+        return self._cone(
+            flow, self.idle_latency, self.slopes, 0.5 * self.bends, np.zeros_like(self.bends)
+        )
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers with rates and times multiplied, not fitted again; see `Latency.scaled`."""
@@ -240,7 +264,9 @@ class Measured(Operated, Latency):
         """Which samples of a server are farther from the fit than 4 robust spreads, and than 1 % of it, which can be the fit's own error."""
         one = self.take(chosen("server", [server], len(self)))
         off, latency = one.residuals(0), one.samples[0][1]
-        return np.asarray(np.abs(off) > np.maximum(FAR * one.spread[0], OWN * np.abs(latency - off)))
+        return np.asarray(
+            np.abs(off) > np.maximum(FAR * one.spread[0], OWN * np.abs(latency - off))
+        )
 
     def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
         """Return a sentence for every server that carries more than was ever measured.
@@ -250,16 +276,27 @@ class Measured(Operated, Latency):
         flow : array_like, shape (n,)
         names : sequence of n str
         """
-        said = "its latency there is the straight line on from them, the least that convexity allows"
+        said = (
+            "its latency there is the straight line on from them, the least that convexity allows"
+        )
         rows = zip(names, each_or_all("flow", flow, len(self)), self.last, strict=True)
         beyond = [(name, x, most) for name, x, most in rows if x > most * (1.0 + ROUNDING)]
-        return [f"{name} carries {x:.6g}, more than any of its samples (at most {most:.6g}): {said}" for name, x, most in beyond]
+        return [
+            f"{name} carries {x:.6g}, more than any of its samples (at most {most:.6g}): {said}"
+            for name, x, most in beyond
+        ]
 
-    def _piece(self, flow: ArrayLike) -> tuple[npt.NDArray[np.intp], Array, tuple[Array, Array, Array]]:
+    def _piece(
+        self, flow: ArrayLike
+    ) -> tuple[npt.NDArray[np.intp], Array, tuple[Array, Array, Array]]:
         """Piece of each flow, how far it is into it, and the value, slope and bend of the piece."""
         flow = np.asarray(flow, dtype=np.float64)
         j, server = _last_at_most(flow, self.starts), np.arange(len(self))
-        return j, flow - self.starts[server, j], (self.values[server, j], self.slopes[server, j], self.bends[server, j])
+        return (
+            j,
+            flow - self.starts[server, j],
+            (self.values[server, j], self.slopes[server, j], self.bends[server, j]),
+        )
 
     def _operate(self, excess: ArrayLike, own: float) -> Operation:
         """Operating point where l + own x l' is as given: L + own t S + u ((1 + own) S + own t q) + (1/2 + own) q u^2 at t + u; 0 below."""
@@ -268,11 +305,17 @@ class Measured(Operated, Latency):
         at = np.arange(len(self)), _last_at_most(excess, heights)
         start, slope, bend = self.starts[at], self.slopes[at], self.bends[at]
         c, b, a = excess - heights[at], (1.0 + own) * slope + own * start * bend, (0.5 + own) * bend
-        under = b * b + 4.0 * np.multiply(a, c, where=a > 0, out=np.zeros_like(c))  # an infinite price has an infinite flow, not NaN
+        under = b * b + 4.0 * np.multiply(
+            a, c, where=a > 0, out=np.zeros_like(c)
+        )  # an infinite price has an infinite flow, not NaN
         flow = np.asarray(start + 2.0 * c / (b + np.sqrt(under)))
-        return self._operation(flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x))
+        return self._operation(
+            flow, lambda x: own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x)
+        )
 
-    def _cone(self, flow: cp.Expression, rest: Any, linear: Array, square: Array, cube: Array) -> Cone:
+    def _cone(
+        self, flow: cp.Expression, rest: Any, linear: Array, square: Array, cube: Array
+    ) -> Cone:
         """Rest, and sum over the pieces of linear u + square u^2 + cube u^3, where the u of a server add up to its flow.
 
         Minimised, the pieces fill up one after another, as what is written here has slopes that rise from each to the next: those of a convex
@@ -288,7 +331,9 @@ class Measured(Operated, Latency):
         value, kinds = _sum_by(server, linear[at] * size, len(self)) @ part + rest, frozenset[str]()
         for power, factor in ((2, square[at]), (3, cube[at])):
             if (used := np.flatnonzero(factor > 0)).size:
-                value += _sum_by(server[used], (factor * size**power)[used], len(self)) @ cp.power(part[used], power)
+                value += _sum_by(server[used], (factor * size**power)[used], len(self)) @ cp.power(
+                    part[used], power
+                )
                 kinds = frozenset({"SOC"})
         return Cone(value, constraints, kinds)
 

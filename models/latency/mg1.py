@@ -56,7 +56,9 @@ class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
         extra = cp.Variable(flow.shape)
         spare = self.rate - flow
         if form == "quad_over_lin":
-            value = cp.multiply(self.idle_latency, flow) + cp.multiply(EVEN * self.k / self.rate, extra)
+            value = cp.multiply(self.idle_latency, flow) + cp.multiply(
+                EVEN * self.k / self.rate, extra
+            )
             return Cone(value, (product_at_least(extra, EVEN * spare, flow),), SOC)
         value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, EVEN * extra - 1)
         return Cone(value, (product_at_least(extra, EVEN * spare, np.sqrt(self.rate)),), SOC)
@@ -71,7 +73,9 @@ class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
         """Latency, e + k/(mu - x), as second-order cones."""
         extra = cp.Variable(flow.shape)
         value = self.fixed + cp.multiply(EVEN * self.k / self.rate, extra)
-        return Cone(value, (product_at_least(extra, EVEN * (self.rate - flow), np.sqrt(self.rate)),), SOC)
+        return Cone(
+            value, (product_at_least(extra, EVEN * (self.rate - flow), np.sqrt(self.rate)),), SOC
+        )
 
 
 class MM1(PollaczekKhinchineCones, numbers.MM1):

@@ -54,10 +54,20 @@ class MMc(Operated, Latency):
     def __init__(self, rate: Any, servers: Any, delay: Any = 0.0) -> None:
         self.rate, self.servers, self.delay = rate, servers, delay
         check_servers(self, servers=servers)
-        whole = (self.servers >= 1) & (self.servers == np.round(self.servers)) & (self.servers <= 1e6)
-        first_bad("servers", self.servers, whole, "is not a number of servers", f"give a whole number from 1 to 1000000{DRAINED}")
+        whole = (
+            (self.servers >= 1) & (self.servers == np.round(self.servers)) & (self.servers <= 1e6)
+        )
+        first_bad(
+            "servers",
+            self.servers,
+            whole,
+            "is not a number of servers",
+            f"give a whole number from 1 to 1000000{DRAINED}",
+        )
         fits = self.rate <= LARGEST / self.servers
-        first_bad("rate", self.rate, fits, "is so large that that of all servers is no float", "give less")
+        first_bad(
+            "rate", self.rate, fits, "is so large that that of all servers is no float", "give less"
+        )
         self.each, self.each_error = self.rate, np.zeros(len(self.rate))
         self.rate = self.each * self.servers
 
@@ -67,7 +77,9 @@ class MMc(Operated, Latency):
     @cached_property
     def rate_error(self) -> Array:
         """What rounding left out of the product of rate and servers; see `Queue.rate_error`."""
-        return np.asarray(exact_product(self.each, self.servers)[1] + self.each_error * self.servers)
+        return np.asarray(
+            exact_product(self.each, self.servers)[1] + self.each_error * self.servers
+        )
 
     @cached_property
     def _log_all(self) -> Array:
@@ -126,5 +138,11 @@ class MMc(Operated, Latency):
         return Stations(self.servers, self._log_all, x / self.each, left / self.each)
 
     def _operate(self, excess: ArrayLike, own: float) -> Operation:
-        point = at_price(np.asarray(excess, dtype=np.float64) * self.each, self.servers, self._log_all, own)
-        return Operation(point.load * self.each, point.spare * self.each, 1.0 / np.maximum(point.slope / self.each**2, TINY))
+        point = at_price(
+            np.asarray(excess, dtype=np.float64) * self.each, self.servers, self._log_all, own
+        )
+        return Operation(
+            point.load * self.each,
+            point.spare * self.each,
+            1.0 / np.maximum(point.slope / self.each**2, TINY),
+        )

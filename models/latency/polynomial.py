@@ -20,7 +20,11 @@ BUSY = 4.0  # capacities, or flows that double a latency, that powers are of for
 
 def quotient(excess: Array, steep: Array) -> Array:
     """Quotient of what a price has above the idle latency; infinite where a latency does not rise and is exceeded, 0 where it is not."""
-    return np.asarray(np.where(steep > 0, excess / np.where(steep > 0, steep, 1.0), np.where(excess > 0, np.inf, 0.0)))
+    return np.asarray(
+        np.where(
+            steep > 0, excess / np.where(steep > 0, steep, 1.0), np.where(excess > 0, np.inf, 0.0)
+        )
+    )
 
 
 class Unlimited(Latency):
@@ -69,19 +73,37 @@ class Polynomial(Unlimited):
     def __post_init__(self) -> None:
         given = numbers("coefficients", self.coefficients)
         if given.ndim not in (1, 2) or given.size == 0:
-            raise InputError("coefficients", given.tolist(), "is not a row of coefficients a server", "give shape (n, degree + 1)")
+            raise InputError(
+                "coefficients",
+                given.tolist(),
+                "is not a row of coefficients a server",
+                "give shape (n, degree + 1)",
+            )
         rows = np.atleast_2d(given)
         for j, column in enumerate(rows.T):
             remedy = "give a number >= 0: then the latency is increasing and convex"
-            first_bad(f"coefficients[:, {j}]", column, np.isfinite(column) & (column >= 0), "is negative or not finite", remedy)
+            first_bad(
+                f"coefficients[:, {j}]",
+                column,
+                np.isfinite(column) & (column >= 0),
+                "is negative or not finite",
+                remedy,
+            )
         delay = bank_arrays(rows=np.zeros(len(rows)), delay=self.delay)["delay"]
         first_bad("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
-        store(self, coefficients=np.array(np.broadcast_to(rows, (delay.size, rows.shape[1]))), delay=delay)
+        store(
+            self,
+            coefficients=np.array(np.broadcast_to(rows, (delay.size, rows.shape[1]))),
+            delay=delay,
+        )
 
     @classmethod
     def sample(cls) -> Latency:
         """Return three servers; see `Latency.sample`."""
-        return cls(coefficients=[[0.01, 0.001, 0.0, 1e-7], [0.02, 0.0, 1e-5, 0.0], [0.0, 0.002, 0.0, 0.0]], delay=[0.0, 0.01, 0.0])
+        return cls(
+            coefficients=[[0.01, 0.001, 0.0, 1e-7], [0.02, 0.0, 1e-5, 0.0], [0.0, 0.002, 0.0, 0.0]],
+            delay=[0.0, 0.01, 0.0],
+        )
 
     @property
     def service(self) -> Array:
@@ -104,7 +126,9 @@ class Polynomial(Unlimited):
     def potential(self, flow: ArrayLike) -> Array:
         """Integral, sum of c_j x^(j + 1)/(j + 1); see `Queue.potential`."""
         flow = np.asarray(flow, dtype=np.float64)
-        return np.asarray(flow * (self._sum(flow, self.coefficients / (1.0 + self._power)) + self.delay))
+        return np.asarray(
+            flow * (self._sum(flow, self.coefficients / (1.0 + self._power)) + self.delay)
+        )
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
@@ -144,8 +168,14 @@ class Polynomial(Unlimited):
 
     def _flow(self, price: ArrayLike, more: float) -> Array:
         """Inverse of c_0 + (1 + more j) c_j x^j, with one j >= 1 a server, or none."""
-        excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.coefficients[:, 0], 0.0)
-        power = self.coefficients[:, 1:].argmax(axis=1) + 1.0 if self.coefficients.shape[1] > 1 else np.ones(len(self))
+        excess = np.maximum(
+            (np.asarray(price, dtype=np.float64) - self.delay) - self.coefficients[:, 0], 0.0
+        )
+        power = (
+            self.coefficients[:, 1:].argmax(axis=1) + 1.0
+            if self.coefficients.shape[1] > 1
+            else np.ones(len(self))
+        )
         steep = self.coefficients[:, 1:].sum(axis=1) * (1.0 + more * power)
         return quotient(excess, steep) ** (1.0 / power)
 
@@ -173,7 +203,13 @@ class Polynomial(Unlimited):
                 kinds = frozenset({"SOC"})
             put = np.zeros((len(self), used.size))
             put[used, np.arange(used.size)] = column[used] * BUSY**power
-            value += column if power == 0 else cp.multiply(column, flow) if power == 1 else put @ cp.power(flow[used] / BUSY, power)
+            value += (
+                column
+                if power == 0
+                else cp.multiply(column, flow)
+                if power == 1
+                else put @ cp.power(flow[used] / BUSY, power)
+            )
         return Cone(value, (), kinds)
 
 
@@ -247,25 +283,56 @@ class BPR(Unlimited):
     delay: Any = field(default=0.0, init=False, repr=False)  # what `farther` adds
 
     def __post_init__(self) -> None:
-        arrays = bank_arrays(free_flow=self.free_flow, capacity=self.capacity, b=self.b, power=self.power)
-        first_bad("free_flow", arrays["free_flow"], arrays["free_flow"] >= 0, "is negative", "give 0 or more")
-        first_bad(
-            "capacity", arrays["capacity"], arrays["capacity"] > 0, "is not above 0", "give a positive number, or leave a closed road out"
+        arrays = bank_arrays(
+            free_flow=self.free_flow, capacity=self.capacity, b=self.b, power=self.power
         )
-        first_bad("b", arrays["b"], arrays["b"] >= 0, "is negative", "give 0 or more; of 0 the road has one travel time")
+        first_bad(
+            "free_flow",
+            arrays["free_flow"],
+            arrays["free_flow"] >= 0,
+            "is negative",
+            "give 0 or more",
+        )
+        first_bad(
+            "capacity",
+            arrays["capacity"],
+            arrays["capacity"] > 0,
+            "is not above 0",
+            "give a positive number, or leave a closed road out",
+        )
+        first_bad(
+            "b",
+            arrays["b"],
+            arrays["b"] >= 0,
+            "is negative",
+            "give 0 or more; of 0 the road has one travel time",
+        )
         convex = (arrays["power"] >= 1) | (arrays["power"] == 0)
-        first_bad("power", arrays["power"], convex, "below 1 and not 0 the latency is not convex", "give 1 or more, or 0 for one travel time")
+        first_bad(
+            "power",
+            arrays["power"],
+            convex,
+            "below 1 and not 0 the latency is not convex",
+            "give 1 or more, or 0 for one travel time",
+        )
         store(self, **arrays, delay=np.zeros(arrays["power"].size))
 
     @classmethod
     def sample(cls) -> Latency:
         """Return three servers; see `Latency.sample`."""
-        return cls(free_flow=[0.01, 0.02, 0.03], capacity=[100.0, 50.0, 80.0], b=[0.15, 0.2, 0.3], power=[4.0, 2.5, 1.0])
+        return cls(
+            free_flow=[0.01, 0.02, 0.03],
+            capacity=[100.0, 50.0, 80.0],
+            b=[0.15, 0.2, 0.3],
+            power=[4.0, 2.5, 1.0],
+        )
 
     @property
     def service(self) -> Array:
         """Time on an empty road, shape (n,); with a power of 0 that on any."""
-        return np.asarray(np.where(self.power > 0, self.free_flow, self.free_flow + self.free_flow * self.b))
+        return np.asarray(
+            np.where(self.power > 0, self.free_flow, self.free_flow + self.free_flow * self.b)
+        )
 
     @property
     def ceiling(self) -> Array:
@@ -286,7 +353,12 @@ class BPR(Unlimited):
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency."""
-        return np.asarray(self._steep * self._power / self.capacity * (flow / self.capacity) ** (self._power - 1.0))
+        return np.asarray(
+            self._steep
+            * self._power
+            / self.capacity
+            * (flow / self.capacity) ** (self._power - 1.0)
+        )
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay."""
@@ -315,7 +387,9 @@ class BPR(Unlimited):
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers with rates and times multiplied; see `Latency.scaled`."""
-        return self._with(free_flow=self.free_flow * time, capacity=self.capacity * rate, delay=self.delay * time)
+        return self._with(
+            free_flow=self.free_flow * time, capacity=self.capacity * rate, delay=self.delay * time
+        )
 
     @property
     def _steep(self) -> Array:
@@ -334,16 +408,28 @@ class BPR(Unlimited):
 
     def _flow(self, price: ArrayLike, factor: Array | float) -> Array:
         excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
-        return np.asarray(self.capacity * quotient(excess, factor * self._steep) ** (1.0 / self._power))
+        return np.asarray(
+            self.capacity * quotient(excess, factor * self._steep) ** (1.0 / self._power)
+        )
 
     def _cone(self, flow: cp.Expression, factor: Array | float) -> Cone:
-        powered, constraints, kinds = self._powered(flow, self._power + 1.0, factor * self._steep * self.capacity)
+        powered, constraints, kinds = self._powered(
+            flow, self._power + 1.0, factor * self._steep * self.capacity
+        )
         return Cone(cp.multiply(self.idle_latency, flow) + powered, constraints, kinds)
 
-    def _powered(self, flow: cp.Expression, power: Array, by: Array) -> tuple[cp.Expression, tuple[cp.Constraint, ...], frozenset[str]]:
+    def _powered(
+        self, flow: cp.Expression, power: Array, by: Array
+    ) -> tuple[cp.Expression, tuple[cp.Constraint, ...], frozenset[str]]:
         """Epigraph of (x/capacity)^power times `by` where that is not 0: an atom for simple fractions, a power cone for the others."""
-        used, top, kinds = cp.multiply(1.0 / (BUSY * self.capacity), flow), cp.Variable(len(self)), set()
-        constraints: list[cp.Constraint] = [top[np.flatnonzero(by == 0)] == 0] if np.any(by == 0) else []
+        used, top, kinds = (
+            cp.multiply(1.0 / (BUSY * self.capacity), flow),
+            cp.Variable(len(self)),
+            set(),
+        )
+        constraints: list[cp.Constraint] = (
+            [top[np.flatnonzero(by == 0)] == 0] if np.any(by == 0) else []
+        )
         for p in np.unique(power[by > 0]):
             at = np.flatnonzero((power == p) & (by > 0))
             simple = Fraction(p).limit_denominator(DENOMINATOR)
@@ -351,6 +437,10 @@ class BPR(Unlimited):
                 constraints.append(cp.power(used[at], simple) <= top[at])
                 kinds |= {"SOC"} if p > 1 else set()
             else:
-                constraints.append(cp.PowCone3D(top[at], cp.Constant(np.ones(at.size)), used[at], np.full(at.size, 1.0 / p)))
+                constraints.append(
+                    cp.PowCone3D(
+                        top[at], cp.Constant(np.ones(at.size)), used[at], np.full(at.size, 1.0 / p)
+                    )
+                )
                 kinds.add("POW")
         return cp.multiply(by * BUSY**power, top), tuple(constraints), frozenset(kinds)

@@ -36,4 +36,9 @@ REGISTRY: Registry[type[Latency]] = Registry(
     },
 )
 
-register, families, names, family_named = REGISTRY.register, REGISTRY.all, REGISTRY.names, REGISTRY.named
+register, families, names, family_named = (
+    REGISTRY.register,
+    REGISTRY.all,
+    REGISTRY.names,
+    REGISTRY.named,
+)

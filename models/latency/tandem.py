@@ -42,12 +42,21 @@ class Tandem(ComposedLatency):
 
     def __init__(self, first: Latency, second: Latency) -> None:
         first, second = (
-            whole(instance(name, bank, Latency, "is not a bank of servers", "give MM1 or another family"))
+            whole(
+                instance(
+                    name, bank, Latency, "is not a bank of servers", "give MM1 or another family"
+                )
+            )
             for name, bank in (("first", first), ("second", second))
         )
         if len(first) != len(second):
             problem = f"has {len(second)} servers where first has {len(first)}"
-            raise InputError("second", second, problem, "give as many of both: each server of the first has its own second")
+            raise InputError(
+                "second",
+                second,
+                problem,
+                "give as many of both: each server of the first has its own second",
+            )
         self.parts = self.first, self.second = first, second
         self.rate, self.delay = np.minimum(first.rate, second.rate), first.delay + second.delay
 
@@ -84,7 +93,10 @@ class Tandem(ComposedLatency):
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate that bounds the pair; in both where they are equal."""
-        one, other = (np.where(q.rate == self.rate, q.rate_slope(flow), 0.0) for q in (self.first, self.second))
+        one, other = (
+            np.where(q.rate == self.rate, q.rate_slope(flow), 0.0)
+            for q in (self.first, self.second)
+        )
         return np.asarray(one + other)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:

@@ -44,7 +44,9 @@ class CandidateWorstCase:
         return float(self.load[int(np.argmax(self.poa))])
 
 
-def price_of_anarchy(servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: float = math.inf) -> Array:
+def price_of_anarchy(
+    servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: float = math.inf
+) -> Array:
     """Mean delay of the equilibrium over that of the optimum, L / T >= 1; eq. (19) of Mancuso et al.
 
     Parameters
@@ -75,13 +77,20 @@ def price_of_anarchy(servers: Queue | Sequence[Queue], load: npt.ArrayLike, play
     loads = check_load(queue, load)
     flat, rows = np.atleast_1d(loads), max(1, CELLS // len(queue))
     blocks = [flat[i : i + rows] for i in range(0, flat.size, rows)]
-    ratio = [ratio_of(equilibrium(queue, block, players), optimum(queue, block)) for block in blocks]
+    ratio = [
+        ratio_of(equilibrium(queue, block, players), optimum(queue, block)) for block in blocks
+    ]
     return np.concatenate(ratio).reshape(loads.shape) if ratio else np.empty(loads.shape)
 
 
 def ratio_of(selfish: Split, best: Split) -> Array:
     """Return mean delays over the least, and 1 where that is 0, as where a road is free: selfishness costs nothing there."""
-    return np.divide(selfish.mean_delay, best.mean_delay, out=np.ones_like(best.mean_delay), where=best.mean_delay > 0)
+    return np.divide(
+        selfish.mean_delay,
+        best.mean_delay,
+        out=np.ones_like(best.mean_delay),
+        where=best.mean_delay > 0,
+    )
 
 
 def saturation_limit(servers: Queue | Sequence[Queue]) -> float:
@@ -109,7 +118,10 @@ def saturation_limit(servers: Queue | Sequence[Queue]) -> float:
     k = getattr(queue, "k", None)
     if k is None:
         raise InputError(
-            "servers", type(queue).__name__, "has no variability k", "give MM1, MD1 or MG1; of others ask price_of_anarchy at loads"
+            "servers",
+            type(queue).__name__,
+            "has no variability k",
+            "give MM1, MD1 or MG1; of others ask price_of_anarchy at loads",
         )
     return float(k.sum() * queue.rate.sum() / np.sqrt(k * queue.rate).sum() ** 2)
 

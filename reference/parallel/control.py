@@ -83,11 +83,17 @@ class Led(View):
 
     def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
         """Latency with the base."""
-        return np.asarray(self.queue.latency(self.base + np.asarray(flow), self.spare_capacity(flow) if spare is None else spare))
+        return np.asarray(
+            self.queue.latency(
+                self.base + np.asarray(flow), self.spare_capacity(flow) if spare is None else spare
+            )
+        )
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency from the base on."""
-        return np.asarray(self.queue.potential(self.base + np.asarray(flow)) - self.queue.potential(self.base))
+        return np.asarray(
+            self.queue.potential(self.base + np.asarray(flow)) - self.queue.potential(self.base)
+        )
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow on top of the base at a latency."""
@@ -96,7 +102,11 @@ class Led(View):
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above that of the base."""
         point = self.queue.at_latency((self.service - self.queue.service) + np.asarray(excess))
-        return Operation(np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0), point.spare, point.slope)
+        return Operation(
+            np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0),
+            point.spare,
+            point.slope,
+        )
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
         """A flow on top of the base is all that the servers carry."""
@@ -113,7 +123,9 @@ def check_strategy(strategy: str) -> Strategy:
     return one_of("strategy", strategy, get_args(Strategy), "is not a strategy")  # type: ignore[return-value]
 
 
-def leader_flow(best: Array, latency: Array, load: float, fraction: float, strategy: Strategy) -> Array:
+def leader_flow(
+    best: Array, latency: Array, load: float, fraction: float, strategy: Strategy
+) -> Array:
     """Flow that the operator sends to each server.
 
     Parameters
@@ -136,7 +148,9 @@ def leader_flow(best: Array, latency: Array, load: float, fraction: float, strat
     return out
 
 
-def controlled(servers: Queue | Sequence[Queue], load: float, fraction: float, strategy: str = "llf") -> Controlled:
+def controlled(
+    servers: Queue | Sequence[Queue], load: float, fraction: float, strategy: str = "llf"
+) -> Controlled:
     """Equilibrium of the users whom the operator does not route.
 
     Parameters
@@ -208,5 +222,10 @@ def check_fractions(fractions: npt.ArrayLike) -> Array:
     """Return the fractions as an array of shape (K,); InputError on one that is none."""
     array = check_parts("fractions", fractions, "the load")
     if array.ndim != 1 or array.size == 0:
-        raise InputError("fractions", array.tolist(), "is not a list of fractions", "give one or more numbers from 0 to 1")
+        raise InputError(
+            "fractions",
+            array.tolist(),
+            "is not a list of fractions",
+            "give one or more numbers from 0 to 1",
+        )
     return array

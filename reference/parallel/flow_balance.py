@@ -79,7 +79,11 @@ class Block(NamedTuple):
     def point(self, excess: Array, load: Array) -> Operation:
         """Operating points; a server that serves any load at a price takes more than there is, but no infinite flow."""
         point = self.operate(excess)
-        return point._replace(flow=np.where(np.isinf(point.flow), 2.0 * load[:, None], point.flow)) if self.endless else point
+        return (
+            point._replace(flow=np.where(np.isinf(point.flow), 2.0 * load[:, None], point.flow))
+            if self.endless
+            else point
+        )
 
 
 @dataclass
@@ -142,8 +146,20 @@ class Servers:
                 here = slice(i, i + WIDTH)
                 part = bank if len(bank) <= WIDTH else bank.take(here)
                 operate = part.at_marginal if which == "optimum" else part.at_latency
-                self.blocks.append(Block(part.rate, part.rate_error, part.delay, service[here], operate, part.latency, endless))
-        edges = itertools.pairwise(itertools.accumulate((b.rate.size for b in self.blocks), initial=0))
+                self.blocks.append(
+                    Block(
+                        part.rate,
+                        part.rate_error,
+                        part.delay,
+                        service[here],
+                        operate,
+                        part.latency,
+                        endless,
+                    )
+                )
+        edges = itertools.pairwise(
+            itertools.accumulate((b.rate.size for b in self.blocks), initial=0)
+        )
         self.cuts = [slice(low, high) for low, high in edges]
 
     def lowest(self, load: Array) -> Price:
@@ -168,9 +184,13 @@ class Servers:
     def excess(self, block: Block, price: Price) -> Array:
         """How far the price is above the idle latency of each server, shape (K, n); below it where that is negative."""
         gap = self.gaps(block, price.anchor)
-        return np.asarray(np.subtract(price.above[:, None], gap, order=order(price.above.size, block.rate.size)))
+        return np.asarray(
+            np.subtract(price.above[:, None], gap, order=order(price.above.size, block.rate.size))
+        )
 
-    def weigh(self, load: Array, price: Price, keep: Callable[[slice, Operation], None] | None = None) -> Balance:
+    def weigh(
+        self, load: Array, price: Price, keep: Callable[[slice, Operation], None] | None = None
+    ) -> Balance:
         """Return the balance of all servers at a price, and let a caller keep each block's operating points, with slope 0 where not used."""
         sums = []
         for block, cut in zip(self.blocks, self.cuts, strict=True):
@@ -183,7 +203,14 @@ class Servers:
                 keep(cut, point._replace(slope=slope))
         flow, left, rise, start = (np.stack(part, axis=-1) for part in zip(*sums, strict=True))
         carried, low = exact_sum(flow)
-        out = Balance(load, carried, (load - carried) - low, left.sum(axis=-1), rise.sum(axis=-1), start.min(axis=-1))
+        out = Balance(
+            load,
+            carried,
+            (load - carried) - low,
+            left.sum(axis=-1),
+            rise.sum(axis=-1),
+            start.min(axis=-1),
+        )
         # a plain sum is wrong by 1e-15 of the load: too much only where both what is left and the imbalance are small
         if np.any((out.left < 1e-6 * load) & (np.abs(out.residual) < 1e-9 * load)):
             self.refine(out, self.points(load, price))
@@ -191,7 +218,9 @@ class Servers:
 
     def points(self, load: Array, price: Price) -> Iterator[Operation]:
         """Yield the operating points of each block."""
-        return (block.point(np.maximum(self.excess(block, price), 0.0), load) for block in self.blocks)
+        return (
+            block.point(np.maximum(self.excess(block, price), 0.0), load) for block in self.blocks
+        )
 
     def refine(self, balance: Balance, points: Iterable[Operation]) -> None:
         """Find the residual to rounding error of what is left, from the operating points of each block.
@@ -209,7 +238,10 @@ class Servers:
             add_exactly(high[:, :width], low[:, :width], np.where(full, block.rate, point.flow))
             left.append(np.where(full, point.spare - block.rate_error, 0.0).sum(axis=-1))
         top, bottom = exact_sum(np.concatenate([balance.load[:, None], -high], axis=-1))
-        balance.residual, balance.refined = top + ((bottom - low.sum(axis=-1)) + np.sum(left, axis=0)), True
+        balance.residual, balance.refined = (
+            top + ((bottom - low.sum(axis=-1)) + np.sum(left, axis=0)),
+            True,
+        )
 
     def last_active(self, price: Price) -> Rows:
         """Index of the used server with the largest idle latency, for each price; the anchor where none is used."""
@@ -229,7 +261,9 @@ def order(loads: int, servers: int) -> Literal["C", "F"]:
     return "F" if loads > servers else "C"
 
 
-def balance(servers: Servers, load: Array, price: Price, close: float, known: Balance | None = None) -> Price:
+def balance(
+    servers: Servers, load: Array, price: Price, close: float, known: Balance | None = None
+) -> Price:
     """Price at which the flows sum to the load, to a relative imbalance of `close`.
 
     Newton's method on the reciprocal of the used servers' spare capacity, which is nearly linear in the price up to saturation.
@@ -264,25 +298,50 @@ def balance(servers: Servers, load: Array, price: Price, close: float, known: Ba
         failed[todo] = np.where(np.abs(residual) > 0.25 * best[todo], failed[todo] + 1, 0)
         best[todo] = np.minimum(best[todo], np.abs(residual))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            after = left - residual  # what these servers would have left; less than nothing where more must start
-            grow = np.where(np.isfinite(left) & (after > 0), left / np.maximum(after, 1e-3 * left), 1.0)
+            after = (
+                left - residual
+            )  # what these servers would have left; less than nothing where more must start
+            grow = np.where(
+                np.isfinite(left) & (after > 0), left / np.maximum(after, 1e-3 * left), 1.0
+            )
             newton = here + residual / rise * grow
         inside = (newton > low[todo]) & (newton < high[todo])
-        between = _between(low[todo] - floor[todo], high[todo] - floor[todo], short[todo], long[todo], failed[todo]) + floor[todo]
+        between = (
+            _between(
+                low[todo] - floor[todo],
+                high[todo] - floor[todo],
+                short[todo],
+                long[todo],
+                failed[todo],
+            )
+            + floor[todo]
+        )
         near = np.abs(residual) <= close * np.minimum(load[todo], left)
-        new = np.where(inside & (near | (failed[todo] % 3 == 0) | np.isinf(high[todo])), newton, np.where(near, here, between))
+        new = np.where(
+            inside & (near | (failed[todo] % 3 == 0) | np.isinf(high[todo])),
+            newton,
+            np.where(near, here, between),
+        )
         above[todo] = new
         todo = todo[~near & (np.abs(new - here) > EPS * np.abs(here)) & (failed[todo] <= STUCK)]
-    raise ArithmeticError("the balance of flows did not converge; please report the servers and the load")
+    raise ArithmeticError(
+        "the balance of flows did not converge; please report the servers and the load"
+    )
 
 
-def _between(low: Array, high: Array, short: Array, long: Array, failed: npt.NDArray[np.int_]) -> Array:
+def _between(
+    low: Array, high: Array, short: Array, long: Array, failed: npt.NDArray[np.int_]
+) -> Array:
     """Point between the ends of a bracket, in the logarithm: the secant's after one failure, the middle after two.
 
     A bracket from 0 is taken to start lower and lower: servers that hardly mind the load need prices down to the least float.
     """
     bounded = np.isfinite(high)
     top = np.where(bounded, high, 16.0 * low + 1e-300)
-    bottom = np.maximum(np.where(low > 0, low, top / 256.0 ** np.minimum(2.0 ** (failed // 3), 127.0)), TINY)
-    weight = np.where(bounded & (failed % 3 == 1), short / np.where(bounded, short - long, 1.0), 0.5)
+    bottom = np.maximum(
+        np.where(low > 0, low, top / 256.0 ** np.minimum(2.0 ** (failed // 3), 127.0)), TINY
+    )
+    weight = np.where(
+        bounded & (failed % 3 == 1), short / np.where(bounded, short - long, 1.0), 0.5
+    )
     return np.asarray(bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98))

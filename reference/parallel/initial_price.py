@@ -33,13 +33,17 @@ def anchored(servers: Servers, load: Array, price: Price) -> Price:
     """Return the prices over better anchors: one far above its own keeps too few digits, if a used server is nearer to it."""
     for _ in range(5):
         far = np.abs(price.above) > 0.1 * (price.above - price.floor)
-        rows = np.flatnonzero(far & (servers.highest - servers.idle[price.anchor] > 0.5 * price.above))
+        rows = np.flatnonzero(
+            far & (servers.highest - servers.idle[price.anchor] > 0.5 * price.above)
+        )
         some = price.take(rows)
         last = servers.last_active(some) if rows.size else some.anchor
         rows, last = rows[last != some.anchor], last[last != some.anchor]
         if not rows.size:
             break
-        price = price.put(rows, balance(servers, load[rows], servers.move(price.take(rows), last), ROUGH))
+        price = price.put(
+            rows, balance(servers, load[rows], servers.move(price.take(rows), last), ROUGH)
+        )
     return price
 
 

@@ -103,19 +103,29 @@ def limited_optimum(
         split, lowest = cheapest(low, high, row, total)
         if lowest > most_of + SLACK * float(np.abs(row) @ split):
             problem = f"is below {lowest:.6g}, the least that the load has of the row"
-            raise InputError(f"bound[{j}]" if np.ndim(bound) else "bound", float(most_of), problem, "raise it or lower the load")
+            raise InputError(
+                f"bound[{j}]" if np.ndim(bound) else "bound",
+                float(most_of),
+                problem,
+                "raise it or lower the load",
+            )
     z = np.zeros(side.size)
     flow, c = _flow(queue, total, low, high, np.zeros(len(queue)))
     delay = None
     if side.size == 1 and rows[0] @ flow > side[0]:
         z[0] = _row_price(queue, total, low, high, rows[0], side[0])
-        flow, c = _spend(lambda price: _flow(queue, total, low, high, price * rows[0]), rows[0], side[0], z[0])
+        flow, c = _spend(
+            lambda price: _flow(queue, total, low, high, price * rows[0]), rows[0], side[0], z[0]
+        )
     elif np.any(rows @ flow > side):
         z, delay = _row_prices(queue, total, low, high, rows, side, flow)
         flow, c = _flow(queue, total, low, high, z @ rows)
         flow = _onto(queue, total, low, high, rows[z > 0], side[z > 0], flow)
     left = c - z @ rows - queue.marginal(np.minimum(flow, np.nextafter(queue.rate, 0)))
-    above, below = np.where(flow >= high, np.maximum(left, 0.0), 0.0), np.where(flow <= low, np.maximum(-left, 0.0), 0.0)
+    above, below = (
+        np.where(flow >= high, np.maximum(left, 0.0), 0.0),
+        np.where(flow <= low, np.maximum(-left, 0.0), 0.0),
+    )
     delay = float(flow @ queue.latency(flow)) / total if delay is None else delay
     return LimitedSplit(flow, delay, c, np.where(low > 0, below, 0.0), above, z)
 
@@ -127,21 +137,44 @@ def _rows(matrix: npt.ArrayLike, bound: npt.ArrayLike, n: int) -> tuple[Array, A
     rows = rows.reshape(-1, n) if rows.size % n == 0 else rows
     if rows.shape != (*side.shape, n):
         raise InputError(
-            "matrix", rows.tolist(), f"is not {side.size} rows of {n} numbers", "give a row for each bound, with one number a server"
+            "matrix",
+            rows.tolist(),
+            f"is not {side.size} rows of {n} numbers",
+            "give a row for each bound, with one number a server",
         )
     first_bad("matrix", rows, np.isfinite(rows), "is not finite", "give a number a job")
-    first_bad("bound", side, ~np.isnan(side), "is not a number", "give what the flows may have of the row")
+    first_bad(
+        "bound", side, ~np.isnan(side), "is not a number", "give what the flows may have of the row"
+    )
     return rows[np.isfinite(side)], side[np.isfinite(side)]
 
 
 def check_limits(least: Array, most: Array, load: float) -> None:
     """Raise InputError on limits that no split of the load keeps."""
-    first_bad("least", least, ~(least < 0) & np.isfinite(least), "is not 0 or more", "give a flow in jobs per unit of time")
-    first_bad("least", least, least <= most, "is above the most that the server may carry", "lower it")
+    first_bad(
+        "least",
+        least,
+        ~(least < 0) & np.isfinite(least),
+        "is not 0 or more",
+        "give a flow in jobs per unit of time",
+    )
+    first_bad(
+        "least", least, least <= most, "is above the most that the server may carry", "lower it"
+    )
     if least.sum() > load * (1 + SLACK):
-        raise InputError("least", float(least.sum()), f"the least flows sum to more than the load {load:g}", "lower them")
+        raise InputError(
+            "least",
+            float(least.sum()),
+            f"the least flows sum to more than the load {load:g}",
+            "lower them",
+        )
     if most.sum() < load * (1 - SLACK):
-        raise InputError("most", float(most.sum()), f"the most flows sum to less than the load {load:g}", "raise them or lower the load")
+        raise InputError(
+            "most",
+            float(most.sum()),
+            f"the most flows sum to less than the load {load:g}",
+            "raise them or lower the load",
+        )
 
 
 def cheapest(least: Array, most: Array, price: Array, load: float) -> tuple[Array, float]:
@@ -161,8 +194,16 @@ def _flow(queue: Queue, load: float, low: Array, high: Array, charge: Array) -> 
     start, step = float(idle.min()), _some_price(queue, load)
     behind = start - idle
 
-    def flows(excess: float) -> Array:  # the excess over the least idle delay keeps the digits that c itself loses at a light load
-        flow: Array = np.clip(queue.at_marginal(np.maximum(behind + excess, 0.0)).flow, low, np.minimum(high, 2.0 * load))
+    def flows(
+        excess: float,
+    ) -> (
+        Array
+    ):  # the excess over the least idle delay keeps the digits that c itself loses at a light load
+        flow: Array = np.clip(
+            queue.at_marginal(np.maximum(behind + excess, 0.0)).flow,
+            low,
+            np.minimum(high, 2.0 * load),
+        )
         return flow
 
     def missing(excess: float) -> float:
@@ -178,7 +219,11 @@ def _flow(queue: Queue, load: float, low: Array, high: Array, charge: Array) -> 
     if free.any():  # what the last digit of c leaves
         slope = queue.marginal_slope(np.where(free, flow, 0.0))
         flat = free & (slope <= 0)
-        rise = np.where(flat, 1.0, 0.0) if flat.any() else np.where(free, 1.0 / np.where(free, slope, 1.0), 0.0)
+        rise = (
+            np.where(flat, 1.0, 0.0)
+            if flat.any()
+            else np.where(free, 1.0 / np.where(free, slope, 1.0), 0.0)
+        )
         flow = np.clip(flow - math.fsum([*flow, -load]) * rise / rise.sum(), low, high)
     return flow, c
 
@@ -198,7 +243,9 @@ def _some_price(queue: Queue, load: float) -> float:
     return idle or float(queue.marginal(np.minimum(load, 0.5 * queue.rate)).max()) or 1.0
 
 
-def _row_price(queue: Queue, load: float, low: Array, high: Array, row: Array, bound: float) -> float:
+def _row_price(
+    queue: Queue, load: float, low: Array, high: Array, row: Array, bound: float
+) -> float:
     """Multiplier of one row at which the flows have exactly its bound."""
 
     def over(z: float) -> float:
@@ -210,11 +257,18 @@ def _row_price(queue: Queue, load: float, low: Array, high: Array, row: Array, b
             break
         top *= 4.0
     else:
-        raise InputError("bound", bound, "is so close to the least of its row that rounding hides its price", "raise it a little")
+        raise InputError(
+            "bound",
+            bound,
+            "is so close to the least of its row that rounding hides its price",
+            "raise it a little",
+        )
     return _root(over, top)
 
 
-def _row_prices(queue: Queue, load: float, low: Array, high: Array, rows: Array, bound: Array, best: Array) -> tuple[Array, float]:
+def _row_prices(
+    queue: Queue, load: float, low: Array, high: Array, rows: Array, bound: Array, best: Array
+) -> tuple[Array, float]:
     """Multipliers of several rows, and the mean delay that they prove; `best` is the split without rows."""
 
     def least(z: Array) -> tuple[float, Array]:
@@ -247,14 +301,21 @@ def _row_prices(queue: Queue, load: float, low: Array, high: Array, rows: Array,
         cut = min(depth / size, 1.0 - 1e-9)
         step = shape @ slope / size
         centre = centre + (1.0 + m * cut) / (m + 1.0) * step
-        shape = m**2 / (m**2 - 1.0) * (1.0 - cut**2) * (shape - 2.0 * (1.0 + m * cut) / ((m + 1.0) * (1.0 + cut)) * np.outer(step, step))
+        shape = (
+            m**2
+            / (m**2 - 1.0)
+            * (1.0 - cut**2)
+            * (shape - 2.0 * (1.0 + m * cut) / ((m + 1.0) * (1.0 + cut)) * np.outer(step, step))
+        )
         shape = 0.5 * (shape + shape.T)
     return np.where(found > TRACE * unit, found, 0.0), value / load
 
 
 def _inside(load: float, low: Array, high: Array, rows: Array, bound: Array) -> Array:
     """Split that leaves all rows room, the most in parts of their largest entries, by a linear program."""
-    from scipy.optimize import linprog  # here, so that the import of the package does not wait for it
+    from scipy.optimize import (
+        linprog,
+    )  # here, so that the import of the package does not wait for it
 
     size, n = np.abs(rows).max(axis=1), rows.shape[1]
     found = linprog(
@@ -266,25 +327,42 @@ def _inside(load: float, low: Array, high: Array, rows: Array, bound: Array) -> 
         bounds=[*zip(low / load, np.minimum(high / load, 1.0), strict=True), (None, 1.0)],
     )
     if found.x is None or found.x[-1] <= 0:
-        raise InputError("bound", bound.tolist(), "leaves no split room in all rows", "raise some of it, or lower the load")
+        raise InputError(
+            "bound",
+            bound.tolist(),
+            "leaves no split room in all rows",
+            "raise some of it, or lower the load",
+        )
     out: Array = load * np.clip(found.x[:-1], low / load, high / load)
     return out
 
 
-def _onto(queue: Queue, load: float, low: Array, high: Array, rows: Array, bound: Array, flow: Array) -> Array:
+def _onto(
+    queue: Queue, load: float, low: Array, high: Array, rows: Array, bound: Array, flow: Array
+) -> Array:
     """Flows moved, where that moves their prices least, to carry the load and to have the bounds of rows to the last digits."""
     for _ in range(3):
         free = (flow > low) & (flow < high)
         slope = queue.marginal_slope(np.where(free, flow, 0.0))
         if not free.any() or np.any(free & (slope <= 0)):
             break
-        border = np.vstack([np.ones(flow.size), rows]) * np.sqrt(np.where(free, 1.0 / np.where(free, slope, 1.0), 0.0))
+        border = np.vstack([np.ones(flow.size), rows]) * np.sqrt(
+            np.where(free, 1.0 / np.where(free, slope, 1.0), 0.0)
+        )
         lacking = np.append(math.fsum([load, *-flow]), bound - rows @ flow)
-        flow = np.clip(flow + np.sqrt(np.where(free, 1.0 / np.where(free, slope, 1.0), 0.0)) * np.linalg.lstsq(border, lacking)[0], low, high)
+        flow = np.clip(
+            flow
+            + np.sqrt(np.where(free, 1.0 / np.where(free, slope, 1.0), 0.0))
+            * np.linalg.lstsq(border, lacking)[0],
+            low,
+            high,
+        )
     return flow
 
 
-def _spend(flows: Callable[[float], tuple[Array, float]], cost: Array, money: float, z: float) -> tuple[Array, float]:
+def _spend(
+    flows: Callable[[float], tuple[Array, float]], cost: Array, money: float, z: float
+) -> tuple[Array, float]:
     """Flows at the price of a row, and the multiplier of the load.
 
     Where a latency is flat, what the flows have of the row jumps there: both sides cost the same in all, so a mixture meets the bound.
@@ -300,6 +378,8 @@ def _spend(flows: Callable[[float], tuple[Array, float]], cost: Array, money: fl
 
 def _root(function: Callable[[float], float], top: float) -> float:
     """Root between 0 and `top`."""
-    from scipy.optimize import brentq  # here, so that the import of the package does not wait for it
+    from scipy.optimize import (
+        brentq,
+    )  # here, so that the import of the package does not wait for it
 
     return float(brentq(function, 0.0, top, xtol=1e-300, rtol=1e-15, maxiter=500))

@@ -104,7 +104,9 @@ def optimum(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> Split:
     return _solve(as_queue(servers), load, "optimum")
 
 
-def equilibrium(servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: float = math.inf) -> Split:
+def equilibrium(
+    servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: float = math.inf
+) -> Split:
     """Split that selfish users reach: every used server has the same latency, no other is faster; eq. (13) of Mancuso et al.
 
     Parameters, result and errors as `optimum`, and
@@ -128,7 +130,12 @@ def equilibrium(servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: 
     split = _solve(perceived(queue, count), load, "equilibrium")
     # what a player minds is not the delay: that is the servers' own
     carried = (split.flow * queue.latency(split.flow, split.spare)).sum(axis=-1)
-    delay = np.divide(carried, split.load, out=np.full_like(carried, queue.idle_latency.min()), where=split.load > 0)
+    delay = np.divide(
+        carried,
+        split.load,
+        out=np.full_like(carried, queue.idle_latency.min()),
+        where=split.load > 0,
+    )
     return replace(split, mean_delay=delay)
 
 
@@ -142,7 +149,9 @@ def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
     """
     queue.trusted  # noqa: B018  looked at before any answer
     array = as_loads(load)
-    first_bad("load", array, array >= 0, "a load cannot be negative", "give a load above 0", LoadError)
+    first_bad(
+        "load", array, array >= 0, "a load cannot be negative", "give a load above 0", LoadError
+    )
     total, low = queue.total_rate
     stable = (total - array) + low > 0
     problem = f"not below the total rate {total:.12g}: the queues grow without bound"
@@ -163,12 +172,17 @@ def _solve(queue: Queue, load: npt.ArrayLike, which: Which) -> Split:
     flat, n = np.atleast_1d(loads), len(queue)
     _keep_memory()
     if flat.size == 0:
-        return Split(loads, np.empty((0, n)), np.empty((0, n)), np.empty(0), np.empty(0), np.zeros(n))
+        return Split(
+            loads, np.empty((0, n)), np.empty((0, n)), np.empty(0), np.empty(0), np.zeros(n)
+        )
     servers, rows = Servers(queue, which), max(1, CELLS // n)
     table = tabulate(servers, flat) if flat.size >= LOADS and np.any(flat > 0) else None
     parts = [_split(servers, flat[i : i + rows], table) for i in range(0, flat.size, rows)]
     first = _first_share(servers) if np.any(flat == 0) else np.zeros(n)
-    fields = (np.concatenate(f) if len(parts) > 1 else np.ascontiguousarray(f[0]) for f in zip(*parts, strict=True))
+    fields = (
+        np.concatenate(f) if len(parts) > 1 else np.ascontiguousarray(f[0])
+        for f in zip(*parts, strict=True)
+    )
     row = ... if loads.ndim else (0, ...)
     flow, spare, delay, multiplier = (field[row] for field in fields)
     return Split(loads, flow, spare, delay, multiplier, first)
@@ -198,7 +212,11 @@ class Fields(NamedTuple):
 def _split(servers: Servers, load: Array, table: Table | None) -> Fields:
     """Split loads of shape (K,)."""
     rows = np.arange(load.size)
-    price = first_price(servers, load) if table is None else anchored(servers, load, table.look_up(load))
+    price = (
+        first_price(servers, load)
+        if table is None
+        else anchored(servers, load, table.look_up(load))
+    )
     out, good, known = _correct(servers, load, price, first=True)
     imbalance = known.imbalance
     # mostly that is all; else Newton's method goes on from there, and in the end to the end of the digits
@@ -221,7 +239,9 @@ def _split(servers: Servers, load: Array, table: Table | None) -> Fields:
     return out
 
 
-def _correct(servers: Servers, load: Array, price: Price, *, first: bool = False) -> tuple[Fields, npt.NDArray[np.bool_], Balance]:
+def _correct(
+    servers: Servers, load: Array, price: Price, *, first: bool = False
+) -> tuple[Fields, npt.NDArray[np.bool_], Balance]:
     """The split after one linear correction at a price; where that is exact, for no server starts or stops within; and the balance before.
 
     At a `first` price, where it is exact for none of the loads, nothing is corrected, and the fields are empty.
@@ -233,8 +253,13 @@ def _correct(servers: Servers, load: Array, price: Price, *, first: bool = False
         flow[:, cut], spare[:, cut], slope[:, cut] = point
 
     found, cost = servers.weigh(load, price, keep), np.zeros_like(load)
-    if not first or np.any(np.abs(found.residual) <= LINEAR * np.minimum(load, found.left) + NOISE * load):
-        servers.refine(found, (Operation(*(field[:, cut] for field in (flow, spare, slope))) for cut in servers.cuts))
+    if not first or np.any(
+        np.abs(found.residual) <= LINEAR * np.minimum(load, found.left) + NOISE * load
+    ):
+        servers.refine(
+            found,
+            (Operation(*(field[:, cut] for field in (flow, spare, slope))) for cut in servers.cuts),
+        )
     change = np.divide(found.residual, found.rise, out=np.zeros_like(load), where=found.rise > 0)
     good = (found.imbalance <= LINEAR) & (np.abs(change) <= found.next_start)
     if first and not np.any(good):
@@ -247,7 +272,11 @@ def _correct(servers: Servers, load: Array, price: Price, *, first: bool = False
         if servers.which == "optimum":  # at the equilibrium the mean is what all have
             cost += (flow[:, cut] * block.latency(flow[:, cut], spare[:, cut])).sum(axis=-1)
     delay = np.divide(cost, load, out=cost, where=load > 0)
-    return Fields(flow, spare, delay, servers.idle[price.anchor] + price.above + change), good, found
+    return (
+        Fields(flow, spare, delay, servers.idle[price.anchor] + price.above + change),
+        good,
+        found,
+    )
 
 
 def _share_jump(servers: Servers, load: Array, price: Price) -> Fields:
@@ -274,15 +303,25 @@ def _share_jump(servers: Servers, load: Array, price: Price) -> Fields:
     parts = []
     ends = (servers.points(load, price.to(above)) for above in (low, high))
     for block, start, end in zip(servers.blocks, *ends, strict=True):
-        flow, spare = ((1 - part[:, None]) * a + part[:, None] * b for a, b in zip(start[:2], end[:2], strict=True))
+        flow, spare = (
+            (1 - part[:, None]) * a + part[:, None] * b
+            for a, b in zip(start[:2], end[:2], strict=True)
+        )
         parts.append((flow, spare, (flow * block.latency(flow, spare)).sum(axis=-1)))
     flow, spare = (np.concatenate([p[i] for p in parts], axis=-1) for i in (0, 1))
-    return Fields(flow, spare, np.sum([p[2] for p in parts], axis=0) / load, servers.idle[price.anchor] + low)
+    return Fields(
+        flow, spare, np.sum([p[2] for p in parts], axis=0) / load, servers.idle[price.anchor] + low
+    )
 
 
 def _first_share(servers: Servers) -> Array:
     """Limit of the shares as the load falls to 0: all on the nearest, ties by how fast they fill."""
     nearest = np.array([servers.nearest])
     gaps = [servers.gaps(block, nearest) for block in servers.blocks]
-    rise = np.concatenate([np.where(g <= 0, b.operate(np.zeros_like(g)).slope, 0.0) for b, g in zip(servers.blocks, gaps, strict=True)])
+    rise = np.concatenate(
+        [
+            np.where(g <= 0, b.operate(np.zeros_like(g)).slope, 0.0)
+            for b, g in zip(servers.blocks, gaps, strict=True)
+        ]
+    )
     return np.asarray(rise / rise.sum())

@@ -55,7 +55,9 @@ class Table(NamedTuple):
 def tabulate(servers: Servers, load: Array) -> Table | None:
     """Return a table for loads that are not all 0, dense where they are; none where the price does not rise with them."""
     largest = load.max(keepdims=True)
-    gap = np.concatenate([servers.gaps(block, np.array([servers.nearest])) for block in servers.blocks])
+    gap = np.concatenate(
+        [servers.gaps(block, np.array([servers.nearest])) for block in servers.blocks]
+    )
     order = np.argsort(gap)
     most = np.maximum(4.0 * even_use(servers, largest).above, 2.0 * gap.max())
     if not (most > 0 and np.isfinite(most)):
@@ -66,13 +68,21 @@ def tabulate(servers: Servers, load: Array) -> Table | None:
         price = servers.move(servers.lowest(excess).to(excess), last)
         parts = np.array_split(np.arange(excess.size), -(-excess.size * gap.size // CELLS))
         found = [servers.weigh(np.repeat(largest, part.size), price.take(part)) for part in parts]
-        flow, rise = (np.concatenate([getattr(f, name) for f in found]) for name in ("carried", "rise"))
+        flow, rise = (
+            np.concatenate([getattr(f, name) for f in found]) for name in ("carried", "rise")
+        )
         return Table(price, excess, np.maximum.accumulate(flow), rise)
 
     # the price of the least load is about that over how fast the flow of the nearest server rises at first
     first = servers.weigh(largest, servers.lowest(most).to(AFTER * most)).rise
     least = np.clip(0.5 * load[load > 0].min() / np.maximum(first, TINY), LEAST * most, 1e-3 * most)
     starts = gap[gap > 0] if gap.size <= STARTS else np.empty(0)
-    coarse = weigh(np.unique(np.concatenate([[0.0], np.geomspace(least[0], most[0], COARSE), starts, starts * (1 + AFTER)])))
+    coarse = weigh(
+        np.unique(
+            np.concatenate(
+                [[0.0], np.geomspace(least[0], most[0], COARSE), starts, starts * (1 + AFTER)]
+            )
+        )
+    )
     row, further = coarse.between(np.sort(load)[:: -(-load.size // FINE)])
     return weigh(np.unique(np.concatenate([coarse.excess, coarse.excess[row] + further])))

@@ -56,18 +56,32 @@ class Saturation:
         apart = self.fixed - mean
         ends = (float(k @ apart**2), float(k @ (apart**2 / (1.0 - apart / (latency - mean)))))
         bend = max(ends) / weight**2
-        start, linear = float(np.sqrt(k * self.rate).sum() ** 2), float(self.idle @ self.rate - 2 * weight)
+        start, linear = (
+            float(np.sqrt(k * self.rate).sum() ** 2),
+            float(self.idle @ self.rate - 2 * weight),
+        )
         chord = slack * carried - linear * slack - start
-        above = _bernstein((total * weight, slack * (total * mean - weight), slack**2 * (total * bend - mean), -(slack**3) * bend))
+        above = _bernstein(
+            (
+                total * weight,
+                slack * (total * mean - weight),
+                slack**2 * (total * bend - mean),
+                -(slack**3) * bend,
+            )
+        )
         below = _bernstein((start, slack * linear, chord, 0.0))
         return float((above / below).max()) if below.min() > 0 else np.inf
 
 
 def saturation(queue: Queue) -> Saturation | None:
     """Return what is known of a queue next to saturation: None for a family that is not of the form e + k/(mu - x)."""
-    if not all(isinstance(bank, PollaczekKhinchine) for bank in queue.banks):  # another family's k may mean something else
+    if not all(
+        isinstance(bank, PollaczekKhinchine) for bank in queue.banks
+    ):  # another family's k may mean something else
         return None
-    k, fixed = (np.concatenate([getattr(bank, name) for bank in queue.banks]) for name in ("k", "fixed"))
+    k, fixed = (
+        np.concatenate([getattr(bank, name) for bank in queue.banks]) for name in ("k", "fixed")
+    )
     return Saturation(queue.rate, k, fixed, queue.idle_latency)
 
 

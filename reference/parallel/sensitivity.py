@@ -53,7 +53,9 @@ class Sensitivity:
     """Fields that are times where rates keep their unit."""
 
 
-def sensitivity(servers: Queue | Sequence[Queue], load: float, players: float = math.inf) -> Sensitivity:
+def sensitivity(
+    servers: Queue | Sequence[Queue], load: float, players: float = math.inf
+) -> Sensitivity:
     """Derivatives of the mean delay in every rate and delay and in the load.
 
     Parameters
@@ -85,10 +87,15 @@ def sensitivity(servers: Queue | Sequence[Queue], load: float, players: float = 
     return derivatives(queue, total, split.flow, check_players(players), float(split.mean_delay))
 
 
-def derivatives(queue: Queue, load: float, flow: Array, players: float, mean_delay: float) -> Sensitivity:
+def derivatives(
+    queue: Queue, load: float, flow: Array, players: float, mean_delay: float
+) -> Sensitivity:
     """Derivatives at a split that is known, shape (n,); see `sensitivity`."""
     used, own = flow > 0, 1.0 / players
-    marginal, slope = queue.marginal(flow), own * queue.marginal_slope(flow) + (1 - own) * queue.latency_slope(flow)
+    marginal, slope = (
+        queue.marginal(flow),
+        own * queue.marginal_slope(flow) + (1 - own) * queue.latency_slope(flow),
+    )
     price = own * marginal + (1 - own) * queue.latency(flow)
     flat = used & (slope <= 0)  # takes whatever the others leave, at its own price
     rise = np.where(used & ~flat, 1.0 / np.where(slope > 0, slope, 1.0), 0.0)

@@ -19,7 +19,9 @@ from ..errors import Array
 from ..queues import Queue
 
 LEAF = 256
-NODES = 24  # on [h, 2h] with a singularity at 0 an interpolant of 24 nodes is wrong by less than 1e-17
+NODES = (
+    24  # on [h, 2h] with a singularity at 0 an interpolant of 24 nodes is wrong by less than 1e-17
+)
 TAIL = 4e-15  # last coefficients this small, relative, are the rounding of the sums
 CELLS = 65_536  # prices times servers evaluated at once: half a megabyte an array stays in cache
 
@@ -57,7 +59,9 @@ def thresholds(servers: Queue | Sequence[Queue]) -> Thresholds:
     array([ 0., 20., 80.])
     """
     queue = as_queue(servers)
-    return Thresholds(_activation_loads(queue, "at_marginal"), _activation_loads(queue, "at_latency"))
+    return Thresholds(
+        _activation_loads(queue, "at_marginal"), _activation_loads(queue, "at_latency")
+    )
 
 
 def _activation_loads(queue: Queue, operate: str) -> Array:
@@ -86,7 +90,10 @@ def _activation_loads(queue: Queue, operate: str) -> Array:
 def _total_flow(block: Queue, head: Array, operate: str, prices: Array) -> Array:
     """Sum of the block's flows at prices above that of its last server, which server i has left behind by head[i]."""
     rows = max(1, CELLS // len(block))
-    parts = [getattr(block, operate)(prices[i : i + rows, None] + head).flow.sum(axis=-1) for i in range(0, prices.size, rows)]
+    parts = [
+        getattr(block, operate)(prices[i : i + rows, None] + head).flow.sum(axis=-1)
+        for i in range(0, prices.size, rows)
+    ]
     return np.concatenate(parts)
 
 

@@ -32,7 +32,9 @@ GAP = 1e-8
 ROUNDING = 1e-12  # of an optimum, an equilibrium and the bound made of them, close to saturation
 MOST = 4_000_000  # loads looked at before the search stops with the gap it has
 PARTS = 8  # into which a cell is cut while cells are few
-CLOSEST = 1e-9  # part of the loads that is left out next to no load, where nothing is known of the limit
+CLOSEST = (
+    1e-9  # part of the loads that is left out next to no load, where nothing is known of the limit
+)
 FULL = 1e-6  # and next to the total rate: closer, the rounding of what has no closed form is larger than the gap
 
 
@@ -78,7 +80,9 @@ class WorstCase:
 
     def __repr__(self) -> str:
         state = (
-            f"certified within {self.gap:.0e}" if self.certified else f"NOT CERTIFIED, gap {self.gap:.0e}" + f" ({self.note})" * bool(self.note)
+            f"certified within {self.gap:.0e}"
+            if self.certified
+            else f"NOT CERTIFIED, gap {self.gap:.0e}" + f" ({self.note})" * bool(self.note)
         )
         return (
             f"worst price of anarchy {self.poa:.9g} at load {self.load:.6g}; "
@@ -104,7 +108,9 @@ class Points(NamedTuple):
         return Points(*(field[index] for field in self))  # type: ignore[call-overload]
 
 
-def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: float | None = None) -> WorstCase:
+def worst_case(
+    servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: float | None = None
+) -> WorstCase:
     """Largest price of anarchy over all loads, by branch and bound, with a certificate.
 
     Parameters
@@ -144,14 +150,23 @@ def worst_case(servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: flo
     first = first_load(queue, starts, last)
     if first >= last or all_alike(queue):
         return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0)
-    kinks = np.unique(starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)])
+    kinks = np.unique(
+        starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)]
+    )
     edges = np.concatenate([[first], kinks, [last] if end is None else []])
     return _Search(queue, edges, end, last, gap).run()
 
 
 def check_gap(gap: float) -> float:
     """Return the gap as a float; InputError on one that is not finite, or not above rounding error."""
-    return within("gap", gap, 1e-11, LARGEST, "is not a finite number above rounding error", "give a relative distance such as 1e-8")
+    return within(
+        "gap",
+        gap,
+        1e-11,
+        LARGEST,
+        "is not a finite number above rounding error",
+        "give a relative distance such as 1e-8",
+    )
 
 
 def evaluate(queue: Queue, load: Array) -> Points:
@@ -159,7 +174,14 @@ def evaluate(queue: Queue, load: Array) -> Points:
     best, selfish = optimum(queue, load), equilibrium(queue, load)
     total, low = queue.total_rate
     slack = (total - load) + low
-    return Points(load, slack, selfish.mean_delay, best.mean_delay * load, best.multiplier, ratio_of(selfish, best))
+    return Points(
+        load,
+        slack,
+        selfish.mean_delay,
+        best.mean_delay * load,
+        best.multiplier,
+        ratio_of(selfish, best),
+    )
 
 
 def cell_bound(a: Points, b: Points) -> Array:
@@ -185,7 +207,9 @@ def first_load(queue: Queue, starts: Thresholds, last: float) -> float:
     """
     if len(queue) == 1:
         return last
-    return max(float(np.sort(starts.optimum)[1]), CLOSEST * last if queue.idle_latency.min() == 0 else 0.0)
+    return max(
+        float(np.sort(starts.optimum)[1]), CLOSEST * last if queue.idle_latency.min() == 0 else 0.0
+    )
 
 
 def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> float:
@@ -193,7 +217,12 @@ def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> floa
     total = float(queue.total_rate[0])
     if up_to is None:
         if np.isinf(total):
-            raise InputError("up_to", None, "the rates are infinite and the loads without end", "say up to which load to search")
+            raise InputError(
+                "up_to",
+                None,
+                "the rates are infinite and the loads without end",
+                "say up to which load to search",
+            )
         return total if end is not None else total * (1 - FULL)
     value = one_number("up_to", up_to)
     if not value > 0:
@@ -201,7 +230,9 @@ def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> floa
     try:
         check_load(queue, value)
     except LoadError as error:
-        raise LoadError("up_to", up_to, error.problem, "leave it out to search every load") from None
+        raise LoadError(
+            "up_to", up_to, error.problem, "leave it out to search every load"
+        ) from None
     return value
 
 
@@ -214,13 +245,17 @@ def all_alike(queue: Queue) -> bool:
         return all(np.ptp(v) == 0 for v in (end.rate, end.k, end.fixed))
     stored = [getattr(queue, name) for name in queue._stored()]
     # what is not a number a server is not looked into
-    return bool(stored) and all(isinstance(v, np.ndarray) and v.dtype.kind == "f" and np.all(v == v[:1]) for v in stored)
+    return bool(stored) and all(
+        isinstance(v, np.ndarray) and v.dtype.kind == "f" and np.all(v == v[:1]) for v in stored
+    )
 
 
 class _Search:
     """Cells that may hold a load worse than the worst found."""
 
-    def __init__(self, queue: Queue, edges: Array, end: Saturation | None, last: float, gap: float) -> None:
+    def __init__(
+        self, queue: Queue, edges: Array, end: Saturation | None, last: float, gap: float
+    ) -> None:
         self.queue, self.end, self.last, self.gap = queue, end, last, gap
         points = evaluate(queue, edges)
         self.evaluations = edges.size
@@ -235,25 +270,44 @@ class _Search:
     def run(self) -> WorstCase:
         while self._worth_a_look() and self.evaluations < MOST:
             self._split()
-        upper = max(self.excluded, self.best, float(cell_bound(self.left, self.right).max(initial=1.0)))
+        upper = max(
+            self.excluded, self.best, float(cell_bound(self.left, self.right).max(initial=1.0))
+        )
         if self.tail is not None and self.end is not None:
-            upper = max(upper, self.end.bound(self.tail.slack[0], self.tail.latency[0], self.tail.carried[0]))
+            upper = max(
+                upper,
+                self.end.bound(self.tail.slack[0], self.tail.latency[0], self.tail.carried[0]),
+            )
         poa = max(self.best, 1.0)
         upper = max(upper * (1 + ROUNDING), poa)
         distance = upper / poa - 1
         certified = bool(distance <= self.gap)
-        return WorstCase(poa, self.best_load, upper, distance, certified, self.candidate, self.candidate_load, self.last, int(self.evaluations))
+        return WorstCase(
+            poa,
+            self.best_load,
+            upper,
+            distance,
+            certified,
+            self.candidate,
+            self.candidate_load,
+            self.last,
+            int(self.evaluations),
+        )
 
     def _worth_a_look(self) -> bool:
         """Drop the cells that cannot hold a worse load by more than the gap; say whether any is left."""
         enough = self.best * (1 + 0.9 * self.gap)
         bound = cell_bound(self.left, self.right)
         # nothing lies between two neighbouring floats
-        open_ = (bound > enough) & (self.right.load - self.left.load > 4 * np.spacing(self.right.load))
+        open_ = (bound > enough) & (
+            self.right.load - self.left.load > 4 * np.spacing(self.right.load)
+        )
         self.excluded = max(self.excluded, float(bound[~open_].max(initial=1.0)))
         self.left, self.right = self.left.at(open_), self.right.at(open_)
         if self.tail is not None and self.end is not None:
-            bound_here = self.end.bound(self.tail.slack[0], self.tail.latency[0], self.tail.carried[0])
+            bound_here = self.end.bound(
+                self.tail.slack[0], self.tail.latency[0], self.tail.carried[0]
+            )
             if bound_here <= enough or self.tail.slack[0] < 1e-13 * self.last:
                 self.excluded = max(self.excluded, bound_here)
                 self.tail = None
@@ -270,12 +324,23 @@ class _Search:
         if new.poa.max() > self.best:
             self.best, self.best_load = float(new.poa.max()), float(new.load[new.poa.argmax()])
         grid = Points(*(f[: loads.size].reshape(loads.shape) for f in new))
-        rows = Points(*(np.column_stack([a, f, b]) for a, f, b in zip(self.left, grid, self.right, strict=True)))
+        rows = Points(
+            *(
+                np.column_stack([a, f, b])
+                for a, f, b in zip(self.left, grid, self.right, strict=True)
+            )
+        )
         if self.tail is not None:
-            beyond = Points(*(np.concatenate([t, f[loads.size :]]) for t, f in zip(self.tail, new, strict=True)))
+            beyond = Points(
+                *(np.concatenate([t, f[loads.size :]]) for t, f in zip(self.tail, new, strict=True))
+            )
             self.tail = beyond.at(slice(-1, None))
-            self.left = Points(*(np.append(r[:, :-1].ravel(), t[:-1]) for r, t in zip(rows, beyond, strict=True)))
-            self.right = Points(*(np.append(r[:, 1:].ravel(), t[1:]) for r, t in zip(rows, beyond, strict=True)))
+            self.left = Points(
+                *(np.append(r[:, :-1].ravel(), t[:-1]) for r, t in zip(rows, beyond, strict=True))
+            )
+            self.right = Points(
+                *(np.append(r[:, 1:].ravel(), t[1:]) for r, t in zip(rows, beyond, strict=True))
+            )
         else:
             self.left = Points(*(r[:, :-1].ravel() for r in rows))
             self.right = Points(*(r[:, 1:].ravel() for r in rows))

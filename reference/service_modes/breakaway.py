@@ -75,12 +75,20 @@ def breakaway(modes: Modes) -> Breakaway | None:
     (0.577765, 0.0)
     """
     home = light_load_assignment(modes)
-    parts = np.concatenate([np.linspace(0, 1, SCAN, endpoint=False)[1:], 1 - 0.5 ** np.arange(10, 40)])
+    parts = np.concatenate(
+        [np.linspace(0, 1, SCAN, endpoint=False)[1:], 1 - 0.5 ** np.arange(10, 40)]
+    )
     load = first_change(modes, home, lambda load: _leaves(modes, load, home), parts, CLOSE)
-    return None if load is None else Breakaway(load, home, best_away(modes, load, home, *_candidates(modes, load)))
+    return (
+        None
+        if load is None
+        else Breakaway(load, home, best_away(modes, load, home, *_candidates(modes, load)))
+    )
 
 
-def first_change(modes: Modes, home: float, leaves: Callable[[float], bool], parts: Array, close: float) -> float | None:
+def first_change(
+    modes: Modes, home: float, leaves: Callable[[float], bool], parts: Array, close: float
+) -> float | None:
     """Return the first load at which one mode alone is left, None where it is not.
 
     Parameters
@@ -146,7 +154,9 @@ def is_better(modes: Modes, load: float, home: float, along: Segment, points: Ar
         inside = s[:, 0] >= 0
     terms = np.divide(parts, spare, out=np.zeros_like(parts), where=spare > 0)
     stable = inside & np.all(spare > 0, axis=1)
-    return np.asarray(stable & (terms.sum(axis=(0, 2)) < -ROUNDING * np.abs(terms).sum(axis=(0, 2))))
+    return np.asarray(
+        stable & (terms.sum(axis=(0, 2)) < -ROUNDING * np.abs(terms).sum(axis=(0, 2)))
+    )
 
 
 def best_away(modes: Modes, load: float, home: float, along: Segment, points: Array) -> float:

@@ -41,11 +41,21 @@ class Modes:
     def __init__(self, rate: npt.ArrayLike) -> None:
         array = numbers("rate", rate)
         if array.ndim != 2 or array.size == 0:
-            raise InputError("rate", array.tolist(), "is not an array of stages by modes", "give one row a stage, one number a mode")
+            raise InputError(
+                "rate",
+                array.tolist(),
+                "is not an array of stages by modes",
+                "give one row a stage, one number a mode",
+            )
         remedy = "give a service rate above 0, inf for no work there, or leave the mode out"
         first_bad("rate", array, array >= LEAST, "is not above 0", remedy)
         for m in np.flatnonzero(np.isinf(array).all(axis=0)):
-            raise InputError(f"rate[:][{m}]", array[:, m].tolist(), "the mode asks nothing of any stage", "give it a finite rate somewhere")
+            raise InputError(
+                f"rate[:][{m}]",
+                array[:, m].tolist(),
+                "the mode asks nothing of any stage",
+                "give it a finite rate somewhere",
+            )
         array.flags.writeable = False
         store(self, rate=array)
 
@@ -99,9 +109,20 @@ class Canonical:
 
     def __post_init__(self) -> None:
         mu0, K = check_capacities(self.mu0, self.K)
-        store(self, mu0=mu0, K=K, f1=one_part("f1", self.f1, "the work"), f2=one_part("f2", self.f2, "the work"))
+        store(
+            self,
+            mu0=mu0,
+            K=K,
+            f1=one_part("f1", self.f1, "the work"),
+            f2=one_part("f2", self.f2, "the work"),
+        )
         if self.f1 == self.f2:
-            raise InputError("f", (self.f1, self.f2), "the two modes are the same", "use the tunable-mode system with this one f")
+            raise InputError(
+                "f",
+                (self.f1, self.f2),
+                "the two modes are the same",
+                "use the tunable-mode system with this one f",
+            )
         if self.f1 > self.f2:
             remedy = f"mode 1 is the one with less local work: give f = ({self.f2:g}, {self.f1:g})"
             raise InputError("f", (self.f1, self.f2), "the modes are the wrong way round", remedy)
@@ -134,7 +155,9 @@ class Canonical:
 
 
 of_modes = takes(Modes, "is not the rates of service modes", "give Modes")
-of_canonical = takes(Canonical, "is not a dual-mode system", "give Canonical, such as canonical(modes) returns")
+of_canonical = takes(
+    Canonical, "is not a dual-mode system", "give Canonical, such as canonical(modes) returns"
+)
 
 
 @of_modes
@@ -162,23 +185,37 @@ def canonical(modes: Modes) -> Canonical:
     unit = float(modes.time.max())
     (l1, l2), (c1, c2) = (modes.time / unit).tolist()
     mu0 = (c1 - c2) / (l2 * c1 - l1 * c2)
-    return Canonical(mu0=mu0 / unit, K=(l2 - l1) / (c1 - c2), f1=min(mu0 * l1, 1.0), f2=min(mu0 * l2, 1.0))
+    return Canonical(
+        mu0=mu0 / unit, K=(l2 - l1) / (c1 - c2), f1=min(mu0 * l1, 1.0), f2=min(mu0 * l2, 1.0)
+    )
 
 
 def check_dual(modes: Modes) -> None:
     """Raise InputError unless there are two stages and two modes, the cloud-heavy mode first."""
     if modes.rate.shape != (2, 2):
         shape = f"{modes.stages} stages, {modes.modes} modes"
-        raise InputError("rate", modes.rate.tolist(), f"has {shape}", "give two rates of each of two stages, as [[l1, l2], [c1, c2]]")
+        raise InputError(
+            "rate",
+            modes.rate.tolist(),
+            f"has {shape}",
+            "give two rates of each of two stages, as [[l1, l2], [c1, c2]]",
+        )
     (l1, l2), (c1, c2) = modes.rate.tolist()
     if l2 < l1 and c1 < c2:
         return
     if l1 < l2 and c2 < c1:
-        remedy = f"mode 1 is the cloud-heavy one: give local=({l2:g}, {l1:g}), cloud=({c2:g}, {c1:g})"
+        remedy = (
+            f"mode 1 is the cloud-heavy one: give local=({l2:g}, {l1:g}), cloud=({c2:g}, {c1:g})"
+        )
         raise InputError("local", (l1, l2), "the modes are the wrong way round", remedy)
     faster, slower = (2, 1) if l1 <= l2 and c1 <= c2 else (1, 2)
     problem = f"mode {faster} is at least as fast on both servers: mode {slower} is of no use"
-    raise InputError("local, cloud", ((l1, l2), (c1, c2)), problem, f"leave mode {slower} out, or give it the higher rate on one server")
+    raise InputError(
+        "local, cloud",
+        ((l1, l2), (c1, c2)),
+        problem,
+        f"leave mode {slower} out, or give it the higher rate on one server",
+    )
 
 
 def check_capacities(mu0: float, K: float) -> tuple[float, float]:
@@ -190,4 +227,9 @@ def check_capacities(mu0: float, K: float) -> tuple[float, float]:
 def check_two_modes(modes: Modes, what: str) -> None:
     """Raise InputError unless there are two modes."""
     if modes.modes != 2:
-        raise InputError("modes", modes.modes, f"{what} is for two modes", "give p as a list, one part a mode, to partition")
+        raise InputError(
+            "modes",
+            modes.modes,
+            f"{what} is for two modes",
+            "give p as a list, one part a mode, to partition",
+        )

@@ -146,7 +146,11 @@ def stage_delay(modes: Modes, load: float, assignment: Array, share: Array) -> A
     work = assignment * modes.time
     spare = share - load * work
     busy = work > 0
-    return np.asarray(np.divide(work, spare, out=np.where(busy, np.inf, 0.0), where=busy & (spare > 0)).sum(axis=1))
+    return np.asarray(
+        np.divide(work, spare, out=np.where(busy, np.inf, 0.0), where=busy & (spare > 0)).sum(
+            axis=1
+        )
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,12 @@ def regimes(system: Canonical) -> Regimes:
     """
     if system.K <= 1:
         remedy = "call the faster server the cloud: swap the servers, and with them the modes"
-        raise InputError("K", system.K, "Theorems 4 to 8 take the cloud to be faster than the local server, K > 1", remedy)
+        raise InputError(
+            "K",
+            system.K,
+            "Theorems 4 to 8 take the cloud to be faster than the local server, K > 1",
+            remedy,
+        )
     mu0, K, f1, f2 = system.mu0, system.K, system.f1, system.f2
     balanced = 1 / (K + 1)
     if f1 >= balanced:

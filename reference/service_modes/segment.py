@@ -50,12 +50,21 @@ class Segment:
     def numerator(self) -> Array:
         """Coefficients of N with delay = N/D, shape (2S + 1,)."""
         stages = range(self.below.shape[-2])
-        return np.asarray(sum(_times(self.above[..., s, :], _product(np.delete(self.below, s, axis=-2))) for s in stages))
+        return np.asarray(
+            sum(
+                _times(self.above[..., s, :], _product(np.delete(self.below, s, axis=-2)))
+                for s in stages
+            )
+        )
 
     def rows(self, index: npt.NDArray[np.intp] | int) -> Segment:
         """Return some of the loads, or one."""
         count = len(self.start)
-        index = index if isinstance(index, int) and -count <= index < count else chosen("index", index, count)
+        index = (
+            index
+            if isinstance(index, int) and -count <= index < count
+            else chosen("index", index, count)
+        )
         return Segment(self.start[index], self.end[index], self.above[index], self.below[index])
 
     def delay(self, u: npt.ArrayLike) -> Array:
@@ -67,8 +76,13 @@ class Segment:
         """Mean time of a job at each stage, shape (..., S)."""
         point = numbers("u", u)
         basis = np.stack([(1 - point) ** 2, point * (1 - point), point**2], axis=-1)
-        above, below = basis @ np.swapaxes(self.above, -1, -2), basis @ np.swapaxes(self.below, -1, -2)
-        return np.asarray(np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0))
+        above, below = (
+            basis @ np.swapaxes(self.above, -1, -2),
+            basis @ np.swapaxes(self.below, -1, -2),
+        )
+        return np.asarray(
+            np.divide(above, below, out=np.full(below.shape, np.inf), where=below > 0)
+        )
 
     @np.errstate(all="ignore")
     def assignment(self, u: npt.ArrayLike) -> Array:
@@ -124,13 +138,20 @@ def segments(modes: Modes, loads: Array) -> Segment:
     first, last = plain.numerator[:, 0], plain.numerator[:, -1]
     # stretching one end only relabels u; it keeps the coefficients within sight of each other
     both = (first > 0) & (last > 0)
-    stretch = np.where(both, np.where(both, first, 1.0) / np.where(both, last, 1.0), 1.0)[:, None] ** (1 / (2 * modes.stages))
+    stretch = np.where(both, np.where(both, first, 1.0) / np.where(both, last, 1.0), 1.0)[
+        :, None
+    ] ** (1 / (2 * modes.stages))
     scale = stretch[:, None] ** np.arange(3)
     return Segment(start, end * stretch, above * scale, below * scale)
 
 
 def _too_close(load: float) -> LoadError:
-    return LoadError("load", load, "is so close to the maximum that no assignment in floating point is stable", "lower it a little")
+    return LoadError(
+        "load",
+        load,
+        "is so close to the maximum that no assignment in floating point is stable",
+        "lower it a little",
+    )
 
 
 def _forms(modes: Modes, loads: Array, start: Array, end: Array) -> tuple[Array, Array]:

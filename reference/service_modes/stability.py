@@ -9,7 +9,17 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, InputError, LoadError, check_parts, loads_below, numbers, one_load_of, one_number, shaped
+from ..errors import (
+    Array,
+    InputError,
+    LoadError,
+    check_parts,
+    loads_below,
+    numbers,
+    one_load_of,
+    one_number,
+    shaped,
+)
 from .modes import Modes, check_two_modes, of_modes
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
@@ -69,7 +79,11 @@ def _even(square: Array) -> Array | None:
     """Mixture of the columns that loads all rows alike, if there is one."""
     size = len(square)
     border = np.zeros((size + 1, size + 1))
-    border[:size, :size], border[:size, size], border[size, :size] = square / square.max(initial=1e-300), -1.0, 1.0
+    border[:size, :size], border[:size, size], border[size, :size] = (
+        square / square.max(initial=1e-300),
+        -1.0,
+        1.0,
+    )
     try:
         p: Array = np.linalg.solve(border, np.append(np.zeros(size), 1.0))[:size]
     except np.linalg.LinAlgError:
@@ -86,7 +100,13 @@ def check_load(modes: Modes, load: npt.ArrayLike) -> Array:
         On a load that is not a number above 0 and below the largest that the stages can carry.
     """
     full = "whatever the assignment, a queue grows without bound"
-    return loads_below(capacity(modes).max_load, load, "there are no jobs to assign", full, "lower the load or add rate")
+    return loads_below(
+        capacity(modes).max_load,
+        load,
+        "there are no jobs to assign",
+        full,
+        "lower the load or add rate",
+    )
 
 
 def one_load(modes: Modes, load: float) -> float:
@@ -108,7 +128,9 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
     left = slack(modes, load, parts)
     if not np.all(left > 0):
         s = int(np.argmin(left))
-        problem = f"stage {s} would be busy {1 - left[s]:.6g} of the time: its queue grows without bound"
+        problem = (
+            f"stage {s} would be busy {1 - left[s]:.6g} of the time: its queue grows without bound"
+        )
         remedy = "give more jobs to a mode that asks less of it"
         if modes.modes == 2:
             low, high = stable_interval(modes, load)
@@ -130,10 +152,14 @@ def as_assignment(modes: Modes, p: npt.ArrayLike) -> Array:
         return np.array([array, 1 - array])
     if array.shape == (modes.modes,):
         if abs(array.sum() - 1) > SUM:
-            raise InputError("p", array.tolist(), f"adds up to {array.sum():.12g}", "give parts that add up to 1")
+            raise InputError(
+                "p", array.tolist(), f"adds up to {array.sum():.12g}", "give parts that add up to 1"
+            )
         return np.asarray(array / array.sum())
     wanted = f"a number, or {modes.modes} numbers" if modes.modes == 2 else f"{modes.modes} numbers"
-    raise InputError("p", array.tolist(), f"does not say what each of {modes.modes} modes gets", f"give {wanted}")
+    raise InputError(
+        "p", array.tolist(), f"does not say what each of {modes.modes} modes gets", f"give {wanted}"
+    )
 
 
 def _interval(low: float, high: float) -> str:
@@ -213,7 +239,9 @@ def stable_point(modes: Modes, load: float) -> StablePoint:
 
 @of_modes
 @np.errstate(all="ignore")
-def is_stable(modes: Modes, load: float, assignment: npt.ArrayLike, partition: npt.ArrayLike) -> bool:
+def is_stable(
+    modes: Modes, load: float, assignment: npt.ArrayLike, partition: npt.ArrayLike
+) -> bool:
     """Whether every queue is stable, load p_m < share_sm rate_sm: condition (1) of Jeff and Modiano, for the modes that get jobs.
 
     Parameters
@@ -225,7 +253,15 @@ def is_stable(modes: Modes, load: float, assignment: npt.ArrayLike, partition: n
         Part of each stage's capacity that each mode gets.
     """
     shape = modes.rate.shape
-    parts, share = shaped("assignment", assignment, shape[1:]), shaped("partition", partition, shape)
+    parts, share = (
+        shaped("assignment", assignment, shape[1:]),
+        shaped("partition", partition, shape),
+    )
     need = one_number("load", load) * parts * modes.time
-    given_out = np.all(parts >= 0) and abs(parts.sum() - 1) <= SUM and np.all(share >= 0) and np.all(share.sum(axis=1) <= 1 + SUM)
+    given_out = (
+        np.all(parts >= 0)
+        and abs(parts.sum() - 1) <= SUM
+        and np.all(share >= 0)
+        and np.all(share.sum(axis=1) <= 1 + SUM)
+    )
     return bool(given_out and np.all((need < share) | (need == 0)))

@@ -75,9 +75,17 @@ class TunableMode:
         inside = (2 * rho - (root - 1) ** 2) / (rho * (self.K + 1 - rho))
         largest = max(1.0, self.K)
         alone = rho <= largest - root  # one server does all the work
-        return np.asarray(np.where(alone, 1 / np.where(alone, largest - rho, 1.0), inside) / self.mu0)
+        return np.asarray(
+            np.where(alone, 1 / np.where(alone, largest - rho, 1.0), inside) / self.mu0
+        )
 
     def check_load(self, load: npt.ArrayLike) -> Array:
         """Return the loads as an array of shape () or (K,); LoadError on one that is not above 0 and below the whole capacity."""
         full = "the queues grow without bound"
-        return loads_below(self.max_load, load, "there are no jobs to serve", full, "lower the load or add capacity")
+        return loads_below(
+            self.max_load,
+            load,
+            "there are no jobs to serve",
+            full,
+            "lower the load or add capacity",
+        )

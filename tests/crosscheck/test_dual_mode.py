@@ -21,7 +21,9 @@ def random_system(seed):
         f[0] = 0.0
     if seed % 15 == 0:
         f[1] = 1.0
-    system = DualMode.canonical(mu0=10 ** rng.uniform(-3, 3), K=100 ** (1 - rng.random()), f=f.tolist())
+    system = DualMode.canonical(
+        mu0=10 ** rng.uniform(-3, 3), K=100 ** (1 - rng.random()), f=f.tolist()
+    )
     part = rng.choice([rng.uniform(1e-3, 0.999), 1 - 10 ** rng.uniform(-3, -1)])
     return system, float(part) * system.max_load, rng
 
@@ -52,7 +54,9 @@ def test_assignment_agrees_and_its_bound_holds(seeds):
         assert found.certificate.lower_bound >= true.mean_delay * (1 - 1e-8), seed
         assert true.mean_delay <= found.certificate.upper_bound, seed
         # what is reported is what the operating point gives, by its definition
-        assert exact.mean_delay(system.rates, load, found.assignment, found.share) == pytest.approx(found.mean_delay, rel=1e-9), seed
+        assert exact.mean_delay(system.rates, load, found.assignment, found.share) == pytest.approx(
+            found.mean_delay, rel=1e-9
+        ), seed
 
 
 @every_system
@@ -61,7 +65,9 @@ def test_both_agree_with_a_grid_on_p(seeds):
         low, high = system.stable_interval(load)
         # evenly in the angle, where the delay is smooth at p = 0 and p = 1
         start, end = np.arcsin(np.sqrt(low)), np.arcsin(np.sqrt(high))
-        grid = exact.delay(system.rates, load, np.sin(start + (end - start) * ANGLES / ANGLES[-1]) ** 2)
+        grid = exact.delay(
+            system.rates, load, np.sin(start + (end - start) * ANGLES / ANGLES[-1]) ** 2
+        )
         least, true = float(grid.min()), exact.assignment(system.rates, load).mean_delay
         assert true <= least * (1 + 1e-11), seed
         assert least <= true * (1 + 1e-3), seed
@@ -88,7 +94,9 @@ def test_partition_agrees(seeds):
         for p in (inside, *ends):
             true, found = exact.partition(system.rates, load, p), system.partition(load, p)
             assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-11), (seed, p)
-            np.testing.assert_allclose(found.share, true.share, rtol=0, atol=1e-9, err_msg=f"{seed} {p}")
+            np.testing.assert_allclose(
+                found.share, true.share, rtol=0, atol=1e-9, err_msg=f"{seed} {p}"
+            )
 
 
 @every_system
@@ -96,7 +104,10 @@ def test_partition_without_polish_agrees(seeds):
     for seed, system, load, rng in drawn(seeds)[::10]:
         low, high = system.stable_interval(load)
         p = low + (high - low) * rng.uniform(1e-3, 1 - 1e-3)
-        found, true = system.partition(load, p, polish=False), exact.partition(system.rates, load, p).mean_delay
+        found, true = (
+            system.partition(load, p, polish=False),
+            exact.partition(system.rates, load, p).mean_delay,
+        )
         assert found.mean_delay == pytest.approx(true, rel=1e-8), (seed, p)
 
 

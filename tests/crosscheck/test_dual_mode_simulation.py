@@ -7,7 +7,11 @@ from scipy.stats import t as student
 
 from sojourn.models import DualMode
 
-REPLICATIONS, HORIZON, WARM_UP = 12, 2500.0, 300.0  # 2.5 or 3.4 jobs a second: about 6,000 counted in each replication
+REPLICATIONS, HORIZON, WARM_UP = (
+    12,
+    2500.0,
+    300.0,
+)  # 2.5 or 3.4 jobs a second: about 6,000 counted in each replication
 SYSTEM = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 
 
@@ -16,7 +20,12 @@ def simulate(point, load, seed):
     arrivals, service = load * point.assignment, point.share * SYSTEM.rates.rate
     # nodes: the local server's part for each mode, then the cloud server's; a job stays in its mode
     network = ciw.create_network(
-        arrival_distributions=[ciw.dists.Exponential(rate=arrivals[0]), ciw.dists.Exponential(rate=arrivals[1]), None, None],
+        arrival_distributions=[
+            ciw.dists.Exponential(rate=arrivals[0]),
+            ciw.dists.Exponential(rate=arrivals[1]),
+            None,
+            None,
+        ],
         service_distributions=[ciw.dists.Exponential(rate=rate) for rate in service.ravel()],
         number_of_servers=[1] * 4,
         routing=np.eye(4, k=2).tolist(),
@@ -24,7 +33,11 @@ def simulate(point, load, seed):
     ciw.seed(seed)
     simulation = ciw.Simulation(network)
     simulation.simulate_until_max_time(HORIZON)
-    visits = [(r.node > 2, r.waiting_time + r.service_time) for r in simulation.get_all_records() if r.arrival_date > WARM_UP]
+    visits = [
+        (r.node > 2, r.waiting_time + r.service_time)
+        for r in simulation.get_all_records()
+        if r.arrival_date > WARM_UP
+    ]
     cloud, time = np.array([v[0] for v in visits]), np.array([v[1] for v in visits])
     stages = np.array([time[~cloud].mean(), time[cloud].mean()])
     return [*stages, stages.sum()]
@@ -35,8 +48,14 @@ def simulate(point, load, seed):
 def test_stage_delays_and_their_sum_lie_in_the_99_percent_interval(load, p):
     point = SYSTEM.partition(load, p)
     samples = np.array([simulate(point, load, seed) for seed in range(REPLICATIONS)])
-    half = student.ppf(0.995, REPLICATIONS - 1) * samples.std(axis=0, ddof=1) / np.sqrt(REPLICATIONS)
+    half = (
+        student.ppf(0.995, REPLICATIONS - 1) * samples.std(axis=0, ddof=1) / np.sqrt(REPLICATIONS)
+    )
     expected = np.array([*point.stage_delay, point.mean_delay])
-    assert np.all(np.abs(samples.mean(axis=0) - expected) <= half), (samples.mean(axis=0), expected, half)
+    assert np.all(np.abs(samples.mean(axis=0) - expected) <= half), (
+        samples.mean(axis=0),
+        expected,
+        half,
+    )
     # the interval is narrow enough to tell this point from all jobs in one mode
     assert abs(samples.mean(axis=0)[2] - SYSTEM.partition(2.5, 1.0).mean_delay) > half[2]

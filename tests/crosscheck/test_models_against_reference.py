@@ -23,7 +23,9 @@ def random_system(seed):
     for family, k in zip((MM1, MD1, MG1), np.diff(edges), strict=True):
         if k:
             cv = {"cv": 10 ** rng.uniform(-1, 1, k)} if family is MG1 else {}
-            banks.append(family(rate=10 ** rng.uniform(0, 3, k), delay=10 ** rng.uniform(-3, 0, k), **cv))
+            banks.append(
+                family(rate=10 ** rng.uniform(0, 3, k), delay=10 ** rng.uniform(-3, 0, k), **cv)
+            )
     system = ParallelServers(*banks)
     part = rng.choice([rng.uniform(0.01, 0.99), 1 - 10 ** rng.uniform(-3, -1)])
     return system, float(part) * system.total_rate
@@ -43,8 +45,13 @@ def test_default_settings_agree_to_1e_8(seeds):
             assert found.certified
             assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=1e-8), (seed, goal)
             assert found.multiplier == pytest.approx(float(true.multiplier), rel=1e-8), (seed, goal)
-            np.testing.assert_allclose(found.flow, true.flow, rtol=0, atol=1e-8 * load, err_msg=f"{seed} {goal}")
-            assert covered(found.certificate, found.mean_delay, float(true.mean_delay)), (seed, goal)
+            np.testing.assert_allclose(
+                found.flow, true.flow, rtol=0, atol=1e-8 * load, err_msg=f"{seed} {goal}"
+            )
+            assert covered(found.certificate, found.mean_delay, float(true.mean_delay)), (
+                seed,
+                goal,
+            )
 
 
 @pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=50, often=200))

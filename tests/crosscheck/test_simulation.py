@@ -7,9 +7,16 @@ from scipy.stats import t as student
 
 from sojourn.models import MD1, MM1, ParallelServers
 
-REPLICATIONS, HORIZON, WARM_UP = 12, 120.0, 20.0  # 150 jobs/s: about 15,000 jobs counted in each replication
+REPLICATIONS, HORIZON, WARM_UP = (
+    12,
+    120.0,
+    20.0,
+)  # 150 jobs/s: about 15,000 jobs counted in each replication
 RATE, DELAY = np.array([100.0, 80.0, 40.0]), np.array([0.005, 0.010, 0.020])
-SERVICE = {MM1: lambda rate: ciw.dists.Exponential(rate=rate), MD1: lambda rate: ciw.dists.Deterministic(value=1 / rate)}
+SERVICE = {
+    MM1: lambda rate: ciw.dists.Exponential(rate=rate),
+    MD1: lambda rate: ciw.dists.Deterministic(value=1 / rate),
+}
 
 
 def simulate(family, flow, seed):
@@ -23,7 +30,11 @@ def simulate(family, flow, seed):
     ciw.seed(seed)
     simulation = ciw.Simulation(network)
     simulation.simulate_until_max_time(HORIZON)
-    jobs = [(r.node - 1, r.waiting_time + r.service_time) for r in simulation.get_all_records() if r.arrival_date > WARM_UP]
+    jobs = [
+        (r.node - 1, r.waiting_time + r.service_time)
+        for r in simulation.get_all_records()
+        if r.arrival_date > WARM_UP
+    ]
     server, time = np.array([j[0] for j in jobs]), np.array([j[1] for j in jobs])
     time = time + DELAY[server]
     return [*(time[server == i].mean() for i in range(len(flow))), time.mean()]
@@ -36,9 +47,17 @@ def test_mean_delays_lie_in_the_99_percent_interval(family, goal):
     solution = getattr(ParallelServers(family(RATE, DELAY)), goal)(load=150.0)
     assert solution.active.all()
     samples = np.array([simulate(family, solution.flow, seed) for seed in range(REPLICATIONS)])
-    half = student.ppf(0.995, REPLICATIONS - 1) * samples.std(axis=0, ddof=1) / np.sqrt(REPLICATIONS)
+    half = (
+        student.ppf(0.995, REPLICATIONS - 1) * samples.std(axis=0, ddof=1) / np.sqrt(REPLICATIONS)
+    )
     expected = np.array([*solution.latency, solution.mean_delay])
-    assert np.all(np.abs(samples.mean(axis=0) - expected) <= half), (samples.mean(axis=0), expected, half)
+    assert np.all(np.abs(samples.mean(axis=0) - expected) <= half), (
+        samples.mean(axis=0),
+        expected,
+        half,
+    )
     # the interval is narrow enough to tell M/M/1 from M/D/1
-    other = ParallelServers((MD1 if family is MM1 else MM1)(RATE, DELAY)).bank.latency(solution.flow)
+    other = ParallelServers((MD1 if family is MM1 else MM1)(RATE, DELAY)).bank.latency(
+        solution.flow
+    )
     assert np.all(np.abs(samples.mean(axis=0)[:3] - other) > half[:3])

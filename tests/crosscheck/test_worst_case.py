@@ -10,14 +10,19 @@ from sojourn.models import MD1, MG1, MM1, ParallelServers
 from sojourn.reference import Pool, candidate_worst_case, price_of_anarchy
 from sojourn.reference.parallel import worst_case
 
-GRID = np.concatenate([np.linspace(0.008, 0.992, 124), 1 - 10.0 ** np.linspace(-2.5, -9, 26)])  # loads over total rate
+GRID = np.concatenate(
+    [np.linspace(0.008, 0.992, 124), 1 - 10.0 ** np.linspace(-2.5, -9, 26)]
+)  # loads over total rate
 
 
 def random_system(seed):
     """2 to 8 servers; rates over three decades, delays over four or none; by turns M/M/1, M/D/1, M/G/1 and all of them."""
     rng = np.random.default_rng([4, seed])
     n = int(rng.integers(2, 9))
-    rate, delay = 10 ** rng.uniform(0, 3, n), np.where(rng.random(n) < 0.3, 0.0, 10 ** rng.uniform(-3.5, 0.5, n))
+    rate, delay = (
+        10 ** rng.uniform(0, 3, n),
+        np.where(rng.random(n) < 0.3, 0.0, 10 ** rng.uniform(-3.5, 0.5, n)),
+    )
     cv = 10 ** rng.uniform(-1, 1.5, n)
     match seed % 4:
         case 0:
@@ -43,7 +48,9 @@ def test_no_load_of_a_dense_grid_is_above_the_bound(seeds):
         # and densely around the worst load, where the bound is tight
         near = found.load + (GRID[::3] - 0.5) * 0.02 * min(found.load, total - found.load)
         last = [found.load] if found.load < total else []
-        grid = price_of_anarchy(system, np.concatenate([GRID * total, near[(near > 0) & (near < total)], last]))
+        grid = price_of_anarchy(
+            system, np.concatenate([GRID * total, near[(near > 0) & (near < total)], last])
+        )
         assert found.certified, seed
         assert found.gap <= 1e-8, seed
         assert found.poa <= found.upper_bound, seed
@@ -71,7 +78,10 @@ def test_convex_programs_find_the_same(number):
         bank = random_system(seed)
         kind = {"MM1": MM1, "MD1": MD1, "MG1": MG1}
         banks = [
-            kind[type(b).__name__](**({"cv": b.cv} if type(b).__name__ == "MG1" else {}), rate=b.rate, delay=b.delay) for b in _banks(bank)
+            kind[type(b).__name__](
+                **({"cv": b.cv} if type(b).__name__ == "MG1" else {}), rate=b.rate, delay=b.delay
+            )
+            for b in _banks(bank)
         ]
         model, true = ParallelServers(*banks).worst_case(gap=1e-7), worst_case(bank)
         assert model.certified

@@ -89,7 +89,10 @@ def readme() -> dict[str, Any]:
         sj.Constant(0.120),
         names=["device", "station", "db", "cloud"],
     )
-    percentile, budget = sj.ServerPercentile(0.99, within=0.150), sj.Budget(price=[1, 1, 2], at_most=290)
+    percentile, budget = (
+        sj.ServerPercentile(0.99, within=0.150),
+        sj.Budget(price=[1, 1, 2], at_most=290),
+    )
     limits = [sj.MaxShare([1, 1, 0.5]), percentile, budget]
     pair = sj.DualMode.canonical(mu0=1, K=4, f=(0.1, 0.3))
     found = {

@@ -13,7 +13,10 @@ from sojourn.models.systems.parallel import limits
 @pytest.fixture
 def names():
     """Whatever a test registers is forgotten after it."""
-    kept = [(known, dict(known)) for known in (registry.REGISTRY.known, limits.REGISTRY.known, kinds._registered)]
+    kept = [
+        (known, dict(known))
+        for known in (registry.REGISTRY.known, limits.REGISTRY.known, kinds._registered)
+    ]
     yield
     for known, before in kept:
         known.clear()

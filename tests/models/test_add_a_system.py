@@ -10,7 +10,15 @@ import pytest
 import xarray as xr
 from matplotlib.image import imread
 
-from sojourn.models import MM1, Constant, InputError, NotCertifiedError, ParallelServers, study, verify
+from sojourn.models import (
+    MM1,
+    Constant,
+    InputError,
+    NotCertifiedError,
+    ParallelServers,
+    study,
+    verify,
+)
 from sojourn.models.core import parametric
 from sojourn.models.core import solve as engine
 from sojourn.models.frontend import kinds
@@ -24,7 +32,9 @@ OWN = 'title = "To join"\n[units]\nrate = "1/min"\ndelay = "s"\n[loads]\nat = 4.
 @pytest.fixture(scope="module")
 def source():
     """The file that the guide writes."""
-    (cell,) = [c for c in nbformat.read(GUIDE, as_version=4).cells if c.source.startswith("%%writefile")]
+    (cell,) = [
+        c for c in nbformat.read(GUIDE, as_version=4).cells if c.source.startswith("%%writefile")
+    ]
     return cell.source.partition("\n")[2] + "\n"
 
 
@@ -38,7 +48,9 @@ def joining(package, source):
 
 def truth(queue, load, goal):
     """Joining rate and mean loss, in closed form."""
-    free = queue.rate - (np.sqrt(queue.rate / queue.worth) if goal == "optimum" else 1 / queue.worth)
+    free = queue.rate - (
+        np.sqrt(queue.rate / queue.worth) if goal == "optimum" else 1 / queue.worth
+    )
     x = min(max(free, 0.0), load)
     return x, (x / (queue.rate - x) + queue.worth * (load - x)) / load
 
@@ -66,21 +78,36 @@ def test_it_is_a_server_beside_one_that_takes_as_long_as_it_is_worth(joining):
     queue, servers = joining.JoiningQueue(5.0, 2.0), ParallelServers(MM1([5.0]), Constant([2.0]))
     for load in (3.0, 4.8, 20.0):
         for goal in GOALS:
-            assert getattr(queue, goal)(load).mean_delay == pytest.approx(getattr(servers, goal)(load).mean_delay, rel=1e-9)
-        assert queue.price_of_anarchy(load) == pytest.approx(servers.price_of_anarchy(load), rel=1e-9)
+            assert getattr(queue, goal)(load).mean_delay == pytest.approx(
+                getattr(servers, goal)(load).mean_delay, rel=1e-9
+            )
+        assert queue.price_of_anarchy(load) == pytest.approx(
+            servers.price_of_anarchy(load), rel=1e-9
+        )
 
 
 def test_solvers_options_and_errors_are_those_of_any_question(joining, monkeypatch):
     queue = joining.JoiningQueue(5.0, 2.0)
-    with pytest.raises(TypeError, match=r"^optimum\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?"):
+    with pytest.raises(
+        TypeError,
+        match=r"^optimum\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?",
+    ):
         queue.optimum(1.0, solvr="SCS")
-    with pytest.raises(InputError, match=r"^solver_options\['tol_gapp_abs'\].*did you mean tol_gap_abs\?"):
+    with pytest.raises(
+        InputError, match=r"^solver_options\['tol_gapp_abs'\].*did you mean tol_gap_abs\?"
+    ):
         queue.curve([1.0], solver_options={"tol_gapp_abs": 1.0})
-    with pytest.raises(InputError, match=r"^solver = 'OSQP': does not take the cone SOC that the optimum needs; use CLARABEL"):
+    with pytest.raises(
+        InputError,
+        match=r"^solver = 'OSQP': does not take the cone SOC that the optimum needs; use CLARABEL",
+    ):
         queue.optimum(1.0, solver="OSQP")
     with pytest.raises(InputError, match=r"^load = -1\.0: there are no jobs to serve"):
         queue.optimum(-1.0)
-    with pytest.raises(NotCertifiedError, match=r"^no certified optimum at load 1, gap 1\.0e-20 wanted\. Tried CLARABEL"):
+    with pytest.raises(
+        NotCertifiedError,
+        match=r"^no certified optimum at load 1, gap 1\.0e-20 wanted\. Tried CLARABEL",
+    ):
         queue.optimum(1.0, gap=1e-20)
     honest = engine.run
 
@@ -109,7 +136,9 @@ def test_its_curve_compiles_once_a_question(joining, monkeypatch):
     assert len(made) == 2
     for goal in GOALS:
         assert data[f"{goal}_certified"].all()
-        np.testing.assert_allclose(data[f"{goal}_delay"], [truth(queue, load, goal)[1] for load in loads], rtol=1e-12)
+        np.testing.assert_allclose(
+            data[f"{goal}_delay"], [truth(queue, load, goal)[1] for load in loads], rtol=1e-12
+        )
     assert data["optimum_delay"].attrs["units"] == "min"
     assert bool(queue.curve([1.0, 6.0], refine=True)["added"].any())
 
@@ -121,7 +150,9 @@ def test_it_is_verified_and_studied(joining):
     assert len(found.checks) == 6
     data = study(queues, [1.0, 4.8])
     assert data["optimum_certified"].all()
-    assert data["price_of_anarchy"].values[1, 1] == pytest.approx(queues[1].price_of_anarchy(4.8), rel=1e-12)
+    assert data["price_of_anarchy"].values[1, 1] == pytest.approx(
+        queues[1].price_of_anarchy(4.8), rel=1e-12
+    )
 
 
 def test_a_study_of_it_is_resumed(joining, tmp_path, monkeypatch):
@@ -141,7 +172,9 @@ def test_a_study_of_it_is_resumed(joining, tmp_path, monkeypatch):
     asked.clear()
     xr.testing.assert_identical(studied(0.3, 2.0, 1.0, 3.0, out=tmp_path / "out"), before)
     assert set(asked) == {0.3, 1.0}
-    with pytest.warns(UserWarning, match=r"are solved again: 2 whose optimum_delay is another today \(chunk 1\)$"):
+    with pytest.warns(
+        UserWarning, match=r"are solved again: 2 whose optimum_delay is another today \(chunk 1\)$"
+    ):
         now = studied(0.3, 2.0, 1.1, 3.0, out=tmp_path / "out")
     xr.testing.assert_identical(now, studied(0.3, 2.0, 1.1, 3.0))
 

@@ -85,10 +85,15 @@ def test_json_is_the_solution_and_nothing_else(sojourn, name):
         assert found[goal]["mean_delay"] == pytest.approx(1e3 * expected["mean_delay"], rel=1e-12)
         assert [s["name"] for s in found[goal]["servers"]] == list(scenario.system.names)
         np.testing.assert_allclose(
-            [s["flow"] for s in found[goal]["servers"]], getattr(exact, goal)(scenario.system.bank, load).flow, rtol=0, atol=1e-8 * load
+            [s["flow"] for s in found[goal]["servers"]],
+            getattr(exact, goal)(scenario.system.bank, load).flow,
+            rtol=0,
+            atol=1e-8 * load,
         )
     assert found["units"] == {"rate": "1/s", "delay": "ms"}
-    assert found["price_of_anarchy"] == pytest.approx(found["equilibrium"]["mean_delay"] / found["optimum"]["mean_delay"], rel=1e-15)
+    assert found["price_of_anarchy"] == pytest.approx(
+        found["equilibrium"]["mean_delay"] / found["optimum"]["mean_delay"], rel=1e-15
+    )
     assert found["thresholds"]["equilibrium"] == scenario.system.thresholds().equilibrium.tolist()
     assert [v["name"] for v in found["variants"]] == [v.name for v in scenario.variants]
 
@@ -114,7 +119,10 @@ def test_file_of_one_s_own(sojourn, own):
 
 def test_text_that_looks_like_markup_is_printed_as_it_is(sojourn, tmp_path):
     path = tmp_path / "brackets.toml"
-    path.write_text('title = "a [/b] [red] :smile:"\nsource = "[/x]"\n' + OWN.replace("rate = 4", 'rate = 4\nname = "[red]r[/b]"'))
+    path.write_text(
+        'title = "a [/b] [red] :smile:"\nsource = "[/x]"\n'
+        + OWN.replace("rate = 4", 'rate = 4\nname = "[red]r[/b]"')
+    )
     status, out, err = sojourn("run", path)
     assert (status, err) == (0, "")
     assert out.startswith("a [/b] [red] :smile:\n[/x]\n")
@@ -125,7 +133,10 @@ def test_long_name_takes_no_room_from_the_numbers(sojourn, tmp_path):
     """On 80 columns, as in a pipe: a number cut short says nothing."""
     path = tmp_path / "long.toml"
     long = "a very long name of a server in some region far away, rack 12"
-    path.write_text(OWN.replace("rate = 4", f'rate = 4\nname = "{long}"') + f'[variants.none]\ntitle = "{long}"\ndelay = 0\n')
+    path.write_text(
+        OWN.replace("rate = 4", f'rate = 4\nname = "{long}"')
+        + f'[variants.none]\ntitle = "{long}"\ndelay = 0\n'
+    )
     _, out, _ = sojourn("run", path)
     found = json.loads(sojourn("run", path, "--json")[1])
     for goal in ("optimum", "equilibrium"):
@@ -143,7 +154,12 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
     folder = tmp_path / "new" / "folder"
     status, out, err = sojourn("run", own, "--out", folder)
     assert (status, err) == (0, "")
-    assert sorted(p.name for p in folder.iterdir()) == ["curve.csv", "curve.nc", "curve.png", "result.json"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "curve.csv",
+        "curve.nc",
+        "curve.png",
+        "result.json",
+    ]
     assert "curve.csv, curve.nc, curve.png, result.json" in out.replace("\n", " ")
     result = json.loads((folder / "result.json").read_text())
     assert result["load"] == 7.0
@@ -156,12 +172,24 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
     system = load_scenario(own).system
     starts = np.concatenate([system.thresholds().optimum, system.thresholds().equilibrium])
     assert set(starts[(starts > 2.8) & (starts < 11.2)]) <= set(loads)
-    np.testing.assert_allclose(data["equilibrium_delay"], 1e3 * exact.equilibrium(system.bank, loads).mean_delay, rtol=1e-9)
-    assert (data.attrs["rate_unit"], data.attrs["delay_unit"], data["optimum_delay"].attrs["units"]) == ("1/s", "ms", "ms")
+    np.testing.assert_allclose(
+        data["equilibrium_delay"], 1e3 * exact.equilibrium(system.bank, loads).mean_delay, rtol=1e-9
+    )
+    assert (
+        data.attrs["rate_unit"],
+        data.attrs["delay_unit"],
+        data["optimum_delay"].attrs["units"],
+    ) == ("1/s", "ms", "ms")
     head, *rows = (folder / "curve.csv").read_text().splitlines()
     assert len(rows) == loads.size
     columns = head.split(",")
-    assert {"load (1/s)", "utilisation", "price_of_anarchy", "optimum_flow[server 1] (1/s)", "equilibrium_delay (ms)"} <= set(columns)
+    assert {
+        "load (1/s)",
+        "utilisation",
+        "price_of_anarchy",
+        "optimum_flow[server 1] (1/s)",
+        "equilibrium_delay (ms)",
+    } <= set(columns)
     first = dict(zip(columns, rows[0].split(","), strict=True))
     assert float(first["optimum_delay (ms)"]) == float(data["optimum_delay"][0])
     assert float(first["optimum_flow[server 1] (1/s)"]) == float(data["optimum_flow"][0, 0])
@@ -193,7 +221,16 @@ def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(OWN + "[variants.none]\ndelay = 0\n[variants.wrong]\ndelay = 0\npay = 'true'\n")
     assert sojourn("run", path, "--out", tmp_path / "o", "--json")[0] == 0
-    names = {"curve.csv", "curve.nc", "none.csv", "none.nc", "wrong.csv", "wrong.nc", "curve.png", "result.json"}
+    names = {
+        "curve.csv",
+        "curve.nc",
+        "none.csv",
+        "none.nc",
+        "wrong.csv",
+        "wrong.nc",
+        "curve.png",
+        "result.json",
+    }
     assert {p.name for p in (tmp_path / "o").iterdir()} == names
 
 
@@ -216,8 +253,13 @@ def test_out_that_is_a_file_is_said_after_the_result(sojourn, own, tmp_path, bel
     assert "Traceback" not in err
     lines = err.splitlines()
     assert len(lines) == 4
-    for line, name in zip(lines, ("result.json", "curve.nc", "curve.csv", "curve.png"), strict=True):
-        assert re.fullmatch(rf"cannot write {re.escape(str(taken / below / name))}: .*; choose another folder with --out", line)
+    for line, name in zip(
+        lines, ("result.json", "curve.nc", "curve.csv", "curve.png"), strict=True
+    ):
+        assert re.fullmatch(
+            rf"cannot write {re.escape(str(taken / below / name))}: .*; choose another folder with --out",
+            line,
+        )
     assert sorted(tmp_path.iterdir()) == before
     assert taken.read_text() == "mine"
 
@@ -228,7 +270,12 @@ def test_file_that_cannot_be_written_does_not_stop_the_others(sojourn, own, tmp_
     assert status == 3
     assert err.count("\n") == 1
     assert "curve.nc" in err
-    assert {p.name for p in (tmp_path / "o").iterdir()} == {"curve.nc", "curve.csv", "curve.png", "result.json"}  # no .part is left
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {
+        "curve.nc",
+        "curve.csv",
+        "curve.png",
+        "result.json",
+    }  # no .part is left
 
 
 def interrupt_at(monkeypatch, load):
@@ -305,7 +352,11 @@ def test_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
 def test_bad_file_is_one_line_whatever_it_says(sojourn, tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text("[[servers]]\nrate = 1\n")
-    complained(sojourn("run", path), 2, r'^error: units = {}: is missing; write it as \[units\] with rate = "1/s" and delay = "ms"$')
+    complained(
+        sojourn("run", path),
+        2,
+        r'^error: units = {}: is missing; write it as \[units\] with rate = "1/s" and delay = "ms"$',
+    )
     path.write_text("[units\n")
     complained(sojourn("run", path), 2, r"^error: file = 'bad': is not valid TOML: .*line 1")
 
@@ -321,7 +372,9 @@ def test_answer_without_a_certificate_is_exit_code_1(sojourn, monkeypatch):
 
     monkeypatch.setattr(engine, "run", run)
     complained(
-        sojourn("run"), 1, r"^error: no certified optimum at load 190, gap 1\.0e-09 wanted\. Tried CLARABEL \(inv_pos\): lost, gap inf; "
+        sojourn("run"),
+        1,
+        r"^error: no certified optimum at load 190, gap 1\.0e-09 wanted\. Tried CLARABEL \(inv_pos\): lost, gap inf; ",
     )
 
 
@@ -341,10 +394,23 @@ def test_error_of_the_program_itself_is_not_hidden(monkeypatch):
 def test_list(sojourn):
     status, out, err = sojourn("list")
     assert (status, err) == (0, "")
-    for name in ("scenario-0", "scenario-1", "scenario-2", "scenario-3", "scenario-4", "cv-10", "assuming-the-mean"):
+    for name in (
+        "scenario-0",
+        "scenario-1",
+        "scenario-2",
+        "scenario-3",
+        "scenario-4",
+        "cv-10",
+        "assuming-the-mean",
+    ):
         assert name in out
     rows = json.loads(sojourn("list", "--json")[1])
-    assert [r["name"] for r in rows] == ["dual-a", "dual-b", "dual-c", *(f"scenario-{i}" for i in range(5))]
+    assert [r["name"] for r in rows] == [
+        "dual-a",
+        "dual-b",
+        "dual-c",
+        *(f"scenario-{i}" for i in range(5)),
+    ]
     assert all(r["title"] and r["source"] for r in rows)
     # it reads the files alone: what it says is what the loader says
     for row, scenario in zip(rows, map(load_scenario, names()), strict=True):
@@ -395,7 +461,9 @@ def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch, as_
 def test_help_says_the_exit_codes(sojourn):
     status, out, _ = sojourn("--help")
     assert status == 0
-    assert "Exit codes: 0 done, 1 not certified or not verified, 2 bad input," in " ".join(re.sub(r"[^\w,.:/ -]", " ", out).split())
+    assert "Exit codes: 0 done, 1 not certified or not verified, 2 bad input," in " ".join(
+        re.sub(r"[^\w,.:/ -]", " ", out).split()
+    )
 
 
 # ---- as a process
@@ -409,7 +477,9 @@ def test_help_says_the_exit_codes(sojourn):
     (["walk"], 2),
 ])  # fmt: skip
 def test_exit_code_of_the_process(arguments, code):
-    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert bool(done.stdout) == (code == 0)
@@ -419,7 +489,14 @@ def test_exit_code_of_the_process(arguments, code):
 def test_process_that_cannot_write(tmp_path):
     (tmp_path / "taken").write_text("mine")
     (tmp_path / "own.toml").write_text(OWN)
-    done = subprocess.run([COMMAND, "run", "own.toml", "--out", "taken"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [COMMAND, "run", "own.toml", "--out", "taken"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 3
     assert "price of anarchy" in done.stdout
     assert done.stderr.count("cannot write taken/") == 4
@@ -427,6 +504,8 @@ def test_process_that_cannot_write(tmp_path):
 
 
 def test_json_of_the_process_is_for_a_pipe():
-    done = subprocess.run([COMMAND, "run", "--json"], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [COMMAND, "run", "--json"], capture_output=True, text=True, timeout=60, check=True
+    )
     assert json.loads(done.stdout)["scenario"] == "scenario-1"
     assert done.stderr == ""

@@ -35,8 +35,14 @@ def quick(monkeypatch):
     """Players and control at few points, the worst load of `two` among them: these tests are not about the curves."""
     players, control = players_curve, control_curve
     where = "sojourn.models.systems.parallel.game_curves"
-    monkeypatch.setattr(f"{where}.players_curve", lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}))
-    monkeypatch.setattr(f"{where}.control_curve", lambda s, at, **how: control(s, at, [0.0, 1.0], **{**how, "refine": False}))
+    monkeypatch.setattr(
+        f"{where}.players_curve",
+        lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}),
+    )
+    monkeypatch.setattr(
+        f"{where}.control_curve",
+        lambda s, at, **how: control(s, at, [0.0, 1.0], **{**how, "refine": False}),
+    )
 
 
 @pytest.mark.slow
@@ -44,13 +50,18 @@ def test_scenario_1(sojourn):
     status, out, err = sojourn("anarchy")
     assert (status, err) == (0, "")
     bank = load_scenario("1").system.bank
-    assert re.search(r"worst price of anarchy +1\.119471 at load 80, 0\.2105 of the total rate", out)
+    assert re.search(
+        r"worst price of anarchy +1\.119471 at load 80, 0\.2105 of the total rate", out
+    )
     assert "no load has more than 1.119470803" in out
     assert "saturation alone: the same" in out
     assert re.search(r"each\s+price\s+certified\s+within\s+\de-1\d", out)
     assert re.search(r"edge 2 +10\.557 +20 +5\.285", out)
     assert f"{float(equilibrium(bank, 80.0, 4).mean_delay) * 1e3:.6g}" in out
-    assert f"{controlled(bank, 80.0, 0.2).mean_delay / controlled(bank, 80.0, 1.0).mean_delay:.6f}" in out
+    assert (
+        f"{controlled(bank, 80.0, 0.2).mean_delay / controlled(bank, 80.0, 1.0).mean_delay:.6f}"
+        in out
+    )
 
 
 @pytest.mark.usefixtures("quick")
@@ -73,7 +84,12 @@ def test_json_is_the_reference(sojourn, two):
     np.testing.assert_allclose([s["toll"] for s in said["servers"]], tolls(bank, 1.0), rtol=1e-8)
     by_players = {row["players"]: row["delay"] for row in said["players"]}
     for row in said["players"]:
-        assert 1 <= row["price_of_anarchy_lower"] <= row["price_of_anarchy"] <= row["price_of_anarchy_upper"]
+        assert (
+            1
+            <= row["price_of_anarchy_lower"]
+            <= row["price_of_anarchy"]
+            <= row["price_of_anarchy_upper"]
+        )
     assert by_players[2.0] == pytest.approx(float(equilibrium(bank, 1.0, 2).mean_delay), rel=1e-9)
     assert by_players[None] == pytest.approx(float(equilibrium(bank, 1.0).mean_delay), rel=1e-9)
     assert said["control"][0]["llf"] == pytest.approx(by_players[None] / by_players[1.0], rel=1e-9)
@@ -150,14 +166,23 @@ def test_an_interrupted_control_curve_is_kept(sojourn, two, tmp_path, monkeypatc
     status, out, _ = sojourn("anarchy", two, "--out", tmp_path / "report")
     assert status == 130
     assert "2.101683 at load 1.320" in out
-    assert {p.name for p in (tmp_path / "report").iterdir()} == {"anarchy.json", "control.nc", "control.csv"}
-    assert [row["fraction"] for row in json.loads((tmp_path / "report" / "anarchy.json").read_text())["control"]] == [0.0, 0.5]
+    assert {p.name for p in (tmp_path / "report").iterdir()} == {
+        "anarchy.json",
+        "control.nc",
+        "control.csv",
+    }
+    assert [
+        row["fraction"]
+        for row in json.loads((tmp_path / "report" / "anarchy.json").read_text())["control"]
+    ] == [0.0, 0.5]
 
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_an_interrupted_search_says_what_it_found(sojourn, two, monkeypatch, as_json):
     module = sys.modules["sojourn.models.systems.parallel.worst_case"]
-    monkeypatch.setattr(module._BestFirst, "_split", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        module._BestFirst, "_split", lambda _: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     status, out, _ = sojourn("anarchy", two, *(["--json"] if as_json else []))
     assert status == 130
     if as_json:
@@ -170,17 +195,25 @@ def test_an_interrupted_search_says_what_it_found(sojourn, two, monkeypatch, as_
 
 def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
     path = tmp_path / "one.toml"
-    path.write_text('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n[loads]\ncurve = ["50%"]\n')
+    path.write_text(
+        '[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n[loads]\ncurve = ["50%"]\n'
+    )
     status, out, err = sojourn("anarchy", path)
     assert (status, err) == (0, "")
     assert "1.000000" in out
 
 
 @pytest.mark.usefixtures("quick")
-def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_its_last_digit(sojourn, tmp_path):
+def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_its_last_digit(
+    sojourn, tmp_path
+):
     path, rates = tmp_path / "six.toml", [3.34, 3.95, 42.5, 1.53, 15.9, 28.6]
-    servers = "".join(f"[[servers]]\nrate = {rate}\ncv = {20 if i == 0 else 1}\n" for i, rate in enumerate(rates))
-    path.write_text(f'[units]\nrate = "1/s"\ndelay = "s"\n[loads]\nat = "70%"\ncurve = ["30%", "60%"]\n{servers}')
+    servers = "".join(
+        f"[[servers]]\nrate = {rate}\ncv = {20 if i == 0 else 1}\n" for i, rate in enumerate(rates)
+    )
+    path.write_text(
+        f'[units]\nrate = "1/s"\ndelay = "s"\n[loads]\nat = "70%"\ncurve = ["30%", "60%"]\n{servers}'
+    )
     status, out, err = sojourn("anarchy", path)
     assert (status, err) == (0, "")
     assert "9.742585 as the load nears the total rate" in out
@@ -196,7 +229,9 @@ def test_a_worst_case_for_each_variant(sojourn, tmp_path):
     status, out, err = sojourn("anarchy", "scenario-3", "--out", tmp_path, "--json")
     assert (status, err) == (0, "")
     scenario, rows = load_scenario("3"), json.loads(out)["variants"]
-    assert [(row["name"], row["title"]) for row in rows] == [(v.name, v.title) for v in scenario.variants]
+    assert [(row["name"], row["title"]) for row in rows] == [
+        (v.name, v.title) for v in scenario.variants
+    ]
     for row, variant in zip(rows, scenario.variants, strict=True):
         true, said = worst_case(variant.paid.bank), row["worst_case"]
         assert said["certified"]
@@ -220,11 +255,16 @@ def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
     assert "decided on other delays than are paid, a variant has no search with a bound" in said
     assert "refined to 0.0001, and is not certified" in said
     assert re.search(r"delays removed +1\.120866 +140 +1\.120865716 +the same", out)
-    rows = {row["name"]: row for row in json.loads((tmp_path / "anarchy.json").read_text())["variants"]}
+    rows = {
+        row["name"]: row for row in json.loads((tmp_path / "anarchy.json").read_text())["variants"]
+    }
     for name in ("ignoring-delays", "assuming-the-mean"):
         assert rows[name]["worst_case"] is None
         found = rows[name]["largest_on_curve"]
-        assert (found["ratio"], found["load"]) == (pytest.approx(1.1474591, abs=1e-7), pytest.approx(100.0))
+        assert (found["ratio"], found["load"]) == (
+            pytest.approx(1.1474591, abs=1e-7),
+            pytest.approx(100.0),
+        )
         assert (found["from"], found["to"]) == (pytest.approx(3.8), pytest.approx(376.2))
         with xr.open_dataset(tmp_path / f"curve-{name}.nc", engine="scipy") as data:
             assert float(data["price_of_anarchy"].max()) == found["ratio"]
@@ -235,7 +275,9 @@ def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
 @pytest.mark.usefixtures("quick")
 @pytest.mark.slow
 def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
-    monkeypatch.setattr(sys.modules["sojourn.models.systems.parallel.worst_case"], "MOST", 9)  # enough for the scenario itself
+    monkeypatch.setattr(
+        sys.modules["sojourn.models.systems.parallel.worst_case"], "MOST", 9
+    )  # enough for the scenario itself
     status, out, _ = sojourn("anarchy", "scenario-3")
     assert status == 1
     before, after = out.split("variants")
@@ -256,7 +298,11 @@ def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path
     else:
         module, honest = sys.modules["sojourn.models.systems.parallel.worst_case"], []
 
-        def node(self, load, whole=sys.modules["sojourn.models.systems.parallel.worst_case"]._BestFirst._node):
+        def node(
+            self,
+            load,
+            whole=sys.modules["sojourn.models.systems.parallel.worst_case"]._BestFirst._node,
+        ):
             honest.append(self.system)
             if len(set(map(id, honest))) > 2:
                 raise KeyboardInterrupt
@@ -276,7 +322,13 @@ def test_picture_with_variants():
     system, variant = scenario.system, scenario.variants[0]
     players = players_curve(system, [376.0, 80.0, 4.0, 190.0], [2, math.inf])
     other = misjudged(variant.believed, variant.paid, [376.0, 100.0, 4.0])
-    figure = plot_anarchy(players, control_curve(system, 80.0, [0.0, 1.0]), worst_case(system.bank), "four", {variant.name: other})
+    figure = plot_anarchy(
+        players,
+        control_curve(system, 80.0, [0.0, 1.0]),
+        worst_case(system.bank),
+        "four",
+        {variant.name: other},
+    )
     above, between, _ = figure.axes
     labels = [text.get_text() for text in between.get_legend().get_texts()]
     assert labels == ["as it is: up to 1.119, load 80", "ignoring-delays: up to 1.147, load 100"]
@@ -290,7 +342,9 @@ def test_picture_with_variants():
 def test_bench_gallery(sojourn, monkeypatch):
     two = ("M/M/1", "M/G/1, cv up to 30")
     monkeypatch.setattr(gallery, "FAMILIES", {name: gallery.FAMILIES[name] for name in two})
-    monkeypatch.setattr(gallery, "gallery", functools.cache(gallery.gallery))  # one search, printed twice
+    monkeypatch.setattr(
+        gallery, "gallery", functools.cache(gallery.gallery)
+    )  # one search, printed twice
     status, out, err = sojourn("bench", "gallery", "--systems", 3)
     assert (status, err) == (0, "")
     assert "M/G/1, cv up to 30" in out
@@ -306,12 +360,25 @@ def test_bench_gallery(sojourn, monkeypatch):
 
 def test_picture_shows_the_worst_and_what_the_rule_finds(two):
     system = load_scenario(two).system
-    players, control = players_curve(system, [0.5, 1.0, 1.5]), control_curve(system, 1.0, [0.0, 0.5, 1.0])
+    players, control = (
+        players_curve(system, [0.5, 1.0, 1.5]),
+        control_curve(system, 1.0, [0.0, 0.5, 1.0]),
+    )
     figure = plot_anarchy(players, control, worst_case(system.bank), "two")
     above, below = figure.axes
     labels = [text.get_text() for text in above.get_legend().get_texts()]
-    assert labels == ["2 players", "4 players", "16 players", "selfish users", "worst case 2.102, load 1.32", "by the paper's rule 1.754"]
-    assert [text.get_text() for text in below.get_legend().get_texts()][:2] == ["largest latency first", "the optimum, scaled down"]
+    assert labels == [
+        "2 players",
+        "4 players",
+        "16 players",
+        "selfish users",
+        "worst case 2.102, load 1.32",
+        "by the paper's rule 1.754",
+    ]
+    assert [text.get_text() for text in below.get_legend().get_texts()][:2] == [
+        "largest latency first",
+        "the optimum, scaled down",
+    ]
     figure.canvas.draw()
 
 

@@ -34,12 +34,16 @@ def complained(result, code, message):
 def test_operating_point_certificate_and_marks_are_printed(sojourn):
     status, out, err = sojourn("run", "dual-a")
     assert (status, err) == (0, "")
-    assert out.startswith("System A: both servers can be filled\nthe paper: Jeff and Modiano, Section VII\n")
+    assert out.startswith(
+        "System A: both servers can be filled\nthe paper: Jeff and Modiano, Section VII\n"
+    )
     best = exact.assignment(load_scenario("dual-a").system.rates, 4.5)
     for number in (*best.assignment, *best.share.ravel()):
         assert f"{number:.6f}" in out
     assert re.search(r"mean delay .*6\.9381", out)
-    assert re.search(r"certified within \de-1\d of the least delay \(clarabel, sos, \d+ Newton steps\)", out)
+    assert re.search(
+        r"certified within \de-1\d of the least delay \(clarabel, sos, \d+ Newton steps\)", out
+    )
     assert "p can be from 0.388889 to 0.944444; Theorem 7 speaks here" in out
     assert "breakaway    load 4.19969 (0.8399 of the capacity): p from 1 to 0.652" in out
     assert "touch points load 2.85714 (0.5714)" in out
@@ -62,7 +66,9 @@ def test_json_is_the_operating_point_and_nothing_else(sojourn, name):
     found, system = read(out), load_scenario(name).system
     load = 0.8 * system.max_load
     assert found["load"] == pytest.approx(load)
-    assert found["best"]["mean_delay"] == pytest.approx(exact.assignment(system.rates, load).mean_delay, rel=1e-10)
+    assert found["best"]["mean_delay"] == pytest.approx(
+        exact.assignment(system.rates, load).mean_delay, rel=1e-10
+    )
     assert found["stable_interval"] == pytest.approx(system.stable_interval(load))
     assert found["theorem"] == exact.regime(system.canonical_form, load).theorem
     assert found["max_load"] == system.max_load
@@ -71,9 +77,13 @@ def test_json_is_the_operating_point_and_nothing_else(sojourn, name):
         assert delay == (true if true < float("inf") else None)
 
 
-@pytest.mark.parametrize(("load", "expected"), [("0.9", 0.9), ("90%", 4.5), ("3", 3.0), ("60/min", 1.0)])
+@pytest.mark.parametrize(
+    ("load", "expected"), [("0.9", 0.9), ("90%", 4.5), ("3", 3.0), ("60/min", 1.0)]
+)
 def test_load_is_a_part_of_the_largest_or_a_rate(sojourn, load, expected):
-    assert read(sojourn("run", "dual-a", "--load", load, "--json")[1])["load"] == pytest.approx(expected)
+    assert read(sojourn("run", "dual-a", "--load", load, "--json")[1])["load"] == pytest.approx(
+        expected
+    )
 
 
 def test_solver_is_the_one_asked_for(sojourn):
@@ -85,7 +95,13 @@ def test_files_are_written_and_load_back(sojourn, tmp_path):
     status, out, _ = sojourn("run", "dual-a", "--out", tmp_path)
     assert status == 0
     assert "written to" in out
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["curve.csv", "curve.nc", "curve.png", "profile.nc", "result.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "curve.csv",
+        "curve.nc",
+        "curve.png",
+        "profile.nc",
+        "result.json",
+    ]
     assert read((tmp_path / "result.json").read_text())["load"] == 4.5
     with xr.open_dataset(tmp_path / "curve.nc", engine="scipy") as curve:
         assert curve.attrs["breakaway_load"] == pytest.approx(4.19969, abs=1e-5)
@@ -120,7 +136,9 @@ def test_file_of_one_s_own_in_milliseconds(sojourn, tmp_path):
 
 def test_slower_cloud_has_no_theorem(sojourn, tmp_path):
     path = tmp_path / "own.toml"
-    path.write_text('[units]\nrate = "1/s"\ndelay = "s"\n[dual_mode]\nmu0 = 4\nK = 0.25\nf = [0.7, 0.9]\n')
+    path.write_text(
+        '[units]\nrate = "1/s"\ndelay = "s"\n[dual_mode]\nmu0 = 4\nK = 0.25\nf = [0.7, 0.9]\n'
+    )
     status, out, _ = sojourn("run", path)
     assert status == 0
     assert "Theorem" not in out
@@ -133,7 +151,12 @@ def test_verify(sojourn):
     assert "all agree" in out
     checks = read(sojourn("verify", "dual-b", "--load", "60%", "--json")[1])
     assert checks["passed"] is True
-    assert {c["quantity"] for c in checks["checks"]} > {"largest load", "breakaway load", "best delay", "lower bound"}
+    assert {c["quantity"] for c in checks["checks"]} > {
+        "largest load",
+        "breakaway load",
+        "best delay",
+        "lower bound",
+    }
 
 
 def test_bench_traps(sojourn):
@@ -207,9 +230,13 @@ def test_files_hold_the_numbers_of_the_reference(sojourn, small, tmp_path):
         head, *rows = (folder / "curve.csv").read_text().splitlines()
         table = np.array([row.split(",") for row in rows])
         for column, name in (("load", "load (1/s)"), ("p", "p"), ("delay", "delay (s)")):
-            np.testing.assert_array_equal(table[:, head.split(",").index(name)].astype(float), data[column])
+            np.testing.assert_array_equal(
+                table[:, head.split(",").index(name)].astype(float), data[column]
+            )
     with xr.open_dataset(folder / "profile.nc", engine="scipy") as shapes:
-        np.testing.assert_allclose(shapes["best_delay"], exact.best_assignment(rates, shapes["load"].values)[1], rtol=1e-12)
+        np.testing.assert_allclose(
+            shapes["best_delay"], exact.best_assignment(rates, shapes["load"].values)[1], rtol=1e-12
+        )
 
 
 @pytest.mark.parametrize("name", ["dual-a", "dual-b", "dual-c"])
@@ -220,7 +247,9 @@ def test_json_agrees_with_the_library(sojourn, name):
         assert found["best"][key] == best[key]
     assert found["best"]["mean_delay"] == pytest.approx(best["mean_delay"], rel=1e-12)
     leaves = system.breakaway()
-    assert (found["breakaway"] or {}).get("load") == (None if leaves is None else pytest.approx(leaves.load, rel=1e-12))
+    assert (found["breakaway"] or {}).get("load") == (
+        None if leaves is None else pytest.approx(leaves.load, rel=1e-12)
+    )
     assert found["touch_points"] == list(exact.touch_points(system.canonical_form))
 
 
@@ -239,7 +268,10 @@ def test_every_file_that_cannot_be_written_is_one_line(sojourn, small, tmp_path)
     assert status == 3
     names = ("result.json", "curve.nc", "curve.csv", "profile.nc", "curve.png")
     for line, name in zip(err.splitlines(), names, strict=True):
-        assert re.fullmatch(rf"cannot write {re.escape(str(blocked / name))}: .*; choose another folder with --out", line)
+        assert re.fullmatch(
+            rf"cannot write {re.escape(str(blocked / name))}: .*; choose another folder with --out",
+            line,
+        )
     assert blocked.read_text() == "mine"
 
 
@@ -257,12 +289,20 @@ def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, small, tmp_path, 
     with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
         assert 1.0 in data["load"].values.round(12)
         assert 4.75 not in data["load"].values.round(12)
-    assert {p.name for p in (tmp_path / "o").iterdir()} == {"curve.csv", "curve.nc", "curve.png", "profile.nc", "result.json"}
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {
+        "curve.csv",
+        "curve.nc",
+        "curve.png",
+        "profile.nc",
+        "result.json",
+    }
 
 
 def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch):
     true = exact.breakaway
-    monkeypatch.setattr(exact, "breakaway", lambda modes: replace(true(modes), load=true(modes).load * 1.001))
+    monkeypatch.setattr(
+        exact, "breakaway", lambda modes: replace(true(modes), load=true(modes).load * 1.001)
+    )
     status, out, _ = sojourn("verify", "dual-b", "--load", "60%", "--json")
     assert status == 1
     assert [c["quantity"] for c in read(out)["checks"] if not c["passed"]] == ["breakaway load"]
@@ -289,4 +329,8 @@ def test_further_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, messa
 
 def test_bad_file_is_one_line(sojourn, small):
     small.write_text(SMALL.replace("K = 4", "K = 0"))
-    complained(sojourn("run", small), 2, r"^error: dual_mode\.K = 0\.0: is out of range; give a finite number above 0$")
+    complained(
+        sojourn("run", small),
+        2,
+        r"^error: dual_mode\.K = 0\.0: is out of range; give a finite number above 0$",
+    )

@@ -39,7 +39,9 @@ class Mine(MM1):
 
 @pytest.fixture
 def mix(tmp_path):
-    (tmp_path / "db.csv").write_text("load,latency\n" + "".join(f"{x},{1e3 / (20 - x)}\n" for x in range(1, 13)))
+    (tmp_path / "db.csv").write_text(
+        "load,latency\n" + "".join(f"{x},{1e3 / (20 - x)}\n" for x in range(1, 13))
+    )
     path = tmp_path / "mix.toml"
     path.write_text(MIX)
     return path
@@ -48,12 +50,24 @@ def mix(tmp_path):
 def test_list(sojourn):
     status, out, err = sojourn("families")
     assert (status, err) == (0, "")
-    for words in ("M/M/c", "rate, servers, delay?", "tangents", "measured", "fields with ? may be left out"):
+    for words in (
+        "M/M/c",
+        "rate, servers, delay?",
+        "tangents",
+        "measured",
+        "fields with ? may be left out",
+    ):
         assert words in out
-    assert "percentile: the flow-weighted mean of the servers' percentiles, no percentile of all jobs" in " ".join(out.split())
+    assert (
+        "percentile: the flow-weighted mean of the servers' percentiles, no percentile of all jobs"
+        in " ".join(out.split())
+    )
     rows = json.loads(sojourn("families", "--json")[1])
     said = {r["name"]: r["latency"] for r in rows}
-    assert said["M/M/1-percentile"] == "Flow-weighted mean of the p-th percentiles of M/M/1 servers, no percentile of all jobs"
+    assert (
+        said["M/M/1-percentile"]
+        == "Flow-weighted mean of the p-th percentiles of M/M/1 servers, no percentile of all jobs"
+    )
     assert {r["name"]: r["equilibrium"] for r in rows}["M/M/1"] == "EXP"
     assert {r["name"]: r["optimum"] for r in rows}["BPR"] == "SOC"
     assert all(r["latency"] for r in rows)
@@ -68,7 +82,13 @@ def test_module_of_ones_own_is_in_the_list_the_benchmark_and_scenarios(sojourn, 
     start = ("--import", str(tmp_path / "mine.py"))
     assert "mine" in [r["name"] for r in json.loads(sojourn(*start, "families", "--json")[1])]
     assert json.loads(sojourn(*start, "run", str(own), "--json")[1])["load"] == 5.0
-    for name in set(registry.names()) - {"M/M/1", "M/M/1-setup", "BPR", "constant", "mine"}:  # what takes the least time
+    for name in set(registry.names()) - {
+        "M/M/1",
+        "M/M/1-setup",
+        "BPR",
+        "constant",
+        "mine",
+    }:  # what takes the least time
         del registry.REGISTRY.known[name]
     status, out, _ = sojourn(*start, "bench", "families", "--json")
     rows = json.loads(out)
@@ -98,12 +118,23 @@ def test_system_where_no_load_is_too_much(sojourn, mix, tmp_path):
     status, out, _ = sojourn("run", str(mix), "--out", str(tmp_path / "out"))
     assert status == 0
     assert "load 20 jobs/s, of which no load is too much" in out
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["curve.csv", "curve.nc", "curve.png", "measured.png", "result.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "curve.csv",
+        "curve.nc",
+        "curve.png",
+        "measured.png",
+        "result.json",
+    ]
     status, out, _ = sojourn("run", str(mix), "--load", "60", "--json")
     said = json.loads(out)
     assert said["total_rate"] is None
-    assert all(said[goal]["caveats"][0].startswith("db carries ") for goal in ("optimum", "equilibrium"))
-    assert json.loads(sojourn("run", str(mix), "--load", "10", "--json")[1])["optimum"]["caveats"] == []
+    assert all(
+        said[goal]["caveats"][0].startswith("db carries ") for goal in ("optimum", "equilibrium")
+    )
+    assert (
+        json.loads(sojourn("run", str(mix), "--load", "10", "--json")[1])["optimum"]["caveats"]
+        == []
+    )
     out = sojourn("run", str(mix), "--load", "60")[1]
     assert 0 < out.index("but db carries") < out.index("certified within")
     assert sojourn("verify", str(mix), "--load", "20")[0] == 0

@@ -48,7 +48,11 @@ cv = 20
 cv = 1
 """
 RUN, VARIANT = ["curve.csv", "curve.nc"], ["none.csv", "none.nc"]
-ANARCHY, CONTROL, PLAYERS = ["anarchy.json"], ["control.csv", "control.nc"], ["players.csv", "players.nc"]
+ANARCHY, CONTROL, PLAYERS = (
+    ["anarchy.json"],
+    ["control.csv", "control.nc"],
+    ["players.csv", "players.nc"],
+)
 
 
 @pytest.fixture
@@ -68,7 +72,9 @@ def two(tmp_path):
 def process(*arguments, **how):
     """Run the command as a shell does; return exit code, output and errors."""
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120, **how}
-    done = subprocess.run([COMMAND, *map(str, arguments)], text=True, encoding="utf-8", check=False, **how)
+    done = subprocess.run(
+        [COMMAND, *map(str, arguments)], text=True, encoding="utf-8", check=False, **how
+    )
     assert "Traceback" not in (done.stderr or "")
     return done.returncode, done.stdout, done.stderr
 
@@ -79,7 +85,11 @@ def sketched(monkeypatch):
     curves = importlib.import_module("sojourn.models.systems.parallel.game_curves")
     for name in ("players_curve", "control_curve"):
         honest = getattr(curves, name)
-        monkeypatch.setattr(curves, name, lambda *given, _honest=honest, **how: _honest(*given, **{**how, "refine": False}))
+        monkeypatch.setattr(
+            curves,
+            name,
+            lambda *given, _honest=honest, **how: _honest(*given, **{**how, "refine": False}),
+        )
     monkeypatch.setattr(report, "picture", lambda name, _: (f"{name}.png", Path.touch))
     for kind in ("report", "anarchy_report"):
         monkeypatch.setattr(f"sojourn.models.systems.parallel.{kind}.picture", report.picture)
@@ -114,7 +124,9 @@ def signal_at(monkeypatch, place, number, call=1):
     monkeypatch.setattr(module, name, called)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_the_work_with_its_exit_code(sojourn, own, monkeypatch, number, code):
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     signal_at(monkeypatch, "core.solve.run", number)
@@ -183,14 +195,20 @@ def test_anarchy_writes_as_it_goes(sojourn, two, tmp_path, monkeypatch, place, c
 
 def test_rows_of_a_benchmark_are_written(sojourn, tmp_path, monkeypatch):
     signal_at(monkeypatch, "benchmarks.solvers.compare.ask", signal.SIGTERM, 3)
-    status, out, _ = sojourn("bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv")
+    status, out, _ = sojourn(
+        "bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv"
+    )
     assert status == 143
     assert len(json.loads(out)["rows"]) == 2
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize(
-    ("kind", "call", "rows"), [("families", "benchmarks.latency_families._row", 2), ("peers", "benchmarks.other_tools.compare.ask", 2)]
+    ("kind", "call", "rows"),
+    [
+        ("families", "benchmarks.latency_families._row", 2),
+        ("peers", "benchmarks.other_tools.compare.ask", 2),
+    ],
 )
 def test_rows_of_a_benchmark_are_printed(sojourn, monkeypatch, kind, call, rows):
     signal_at(monkeypatch, call, signal.SIGTERM, rows + 1)
@@ -206,7 +224,11 @@ SIGNAL_AT_WORK = "from sojourn.models.core import solve\nimport os, signal\nsolv
 @pytest.mark.parametrize("code", [SIGNAL, SIGNAL_AT_WORK], ids=["importing", "solving"])
 def test_a_process_ends_with_the_exit_code_of_the_signal(own, tmp_path, code):
     (tmp_path / "mine.py").write_text(code)
-    assert process("--import", tmp_path / "mine.py", "run", own, "--out", tmp_path / "o") == (143, "", "interrupted\n")
+    assert process("--import", tmp_path / "mine.py", "run", own, "--out", tmp_path / "o") == (
+        143,
+        "",
+        "interrupted\n",
+    )
     assert written(tmp_path / "o") == []
 
 
@@ -253,7 +275,9 @@ CLOSED = "cannot write the output: it is closed\n"
 ])  # fmt: skip
 @pytest.mark.parametrize("arguments", ["list", "run --help"])
 def test_output_that_cannot_be_written(arguments, redirected, code, err):
-    status, out, said = process("-c", f"exec {COMMAND} {arguments} {redirected}", executable="/bin/sh")
+    status, out, said = process(
+        "-c", f"exec {COMMAND} {arguments} {redirected}", executable="/bin/sh"
+    )
     assert (status, said) == (code, err)
     assert bool(out) == (code == 0)
 
@@ -317,7 +341,9 @@ def test_output_is_the_result_alone(own, tmp_path, how):
     assert "noise" not in out
     assert json.loads(out)["load"] == 7.0 if how else out.startswith("Zürich")
     lines = err.splitlines()
-    assert sorted(lines) == sorted(2 * ["noise of Python", "noise past Python", "noise of C"] + ["warning: one line"])
+    assert sorted(lines) == sorted(
+        2 * ["noise of Python", "noise past Python", "noise of C"] + ["warning: one line"]
+    )
 
 
 # ---- files
@@ -336,7 +362,10 @@ def test_folders_that_cannot_be_written(sojourn, own, tmp_path, folder, why):
     assert "price of anarchy" in out
     assert "written to" not in out
     for line in err.splitlines():
-        assert re.fullmatch(rf"cannot write {re.escape(str(tmp_path / folder))}/\S+: .*({why}).*; choose another folder with --out", line), line
+        assert re.fullmatch(
+            rf"cannot write {re.escape(str(tmp_path / folder))}/\S+: .*({why}).*; choose another folder with --out",
+            line,
+        ), line
     assert err.count("\n") == 6
     assert not (tmp_path / "nowhere").exists()
 
@@ -371,29 +400,79 @@ def test_no_number_is_cut_in_a_narrow_terminal(sojourn, own, monkeypatch):
             status, printed[width], err = sojourn(*arguments)
             assert (status, err) == (0, "")
             assert "…" not in printed[width]
-            assert set(NUMBER.findall(printed[400])) <= set(NUMBER.findall(printed[width])), (arguments, width)
+            assert set(NUMBER.findall(printed[400])) <= set(NUMBER.findall(printed[width])), (
+                arguments,
+                width,
+            )
 
 
 def benchmark_tables():
-    from sojourn.models.benchmarks import latency_families, local_minima, other_tools, solvers, worst_case_rule
+    from sojourn.models.benchmarks import (
+        latency_families,
+        local_minima,
+        other_tools,
+        solvers,
+        worst_case_rule,
+    )
     from sojourn.models.benchmarks.speed.ratios import Row, Speed
     from sojourn.reference.parallel.worst_case import WorstCase
 
     asked = [
-        solvers.Row("parallel", 300, load, "quad_over_lin", "CLARABEL", "own", "optimal", 1.2e-3, 0.0, 1.0, 1.0, 0.0123456, 1)
+        solvers.Row(
+            "parallel",
+            300,
+            load,
+            "quad_over_lin",
+            "CLARABEL",
+            "own",
+            "optimal",
+            1.2e-3,
+            0.0,
+            1.0,
+            1.0,
+            0.0123456,
+            1,
+        )
         for load in (0.3, 0.999999)
     ]
     rates = np.array([0.12, 3.4, 560.0])
     yield solvers.summary_table(asked)
     yield solvers.error_table(asked)
     yield other_tools.summary(
-        [other_tools.PeerRow("three servers", "SLSQP, ftol 1e-12", 0.0284494, 1.25e-7, 0.0123, 5, "nothing", "maxiter 500")]
+        [
+            other_tools.PeerRow(
+                "three servers",
+                "SLSQP, ftol 1e-12",
+                0.0284494,
+                1.25e-7,
+                0.0123,
+                5,
+                "nothing",
+                "maxiter 500",
+            )
+        ]
     )
     yield local_minima.Traps({"SLSQP, 1 start": rates}, {"SLSQP, 1 start": rates}).table()
     yield worst_case_rule.summary(
-        [worst_case_rule.Failure("M/G/1", 200, 3, rates, rates, rates, WorstCase(2.1016, 1.32, 2.2, 0.0, True, 1.7535, 1, 2, 9))]
+        [
+            worst_case_rule.Failure(
+                "M/G/1",
+                200,
+                3,
+                rates,
+                rates,
+                rates,
+                WorstCase(2.1016, 1.32, 2.2, 0.0, True, 1.7535, 1, 2, 9),
+            )
+        ]
     )
-    yield latency_families.summary([latency_families.FamilyRow("M/M/1", "optimum", 1.0, "inv_pos", 1e-12, 1e-13, 0.01, 0.0011, passed=True)])
+    yield latency_families.summary(
+        [
+            latency_families.FamilyRow(
+                "M/M/1", "optimum", 1.0, "inv_pos", 1e-12, 1e-13, 0.01, 0.0011, passed=True
+            )
+        ]
+    )
     yield Speed(
         {"processor": "some, 2 cores", "Python": "3.11.7"},
         [Row("1,000 loads", "curve", "load", 1.234e-3, "cp.Problem.solve", 0.0456)],

@@ -11,8 +11,13 @@ from sojourn.models import InputError
 from sojourn.models.frontend.report import data_files, unrun
 from sojourn.reference.errors import shown
 
-CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-TURNED, SHOWN = r"\u001b[31mr\u0007\u0085\u202e\u2066\u2028\n", r"\x1b[31mr\x07\x85\u202e\u2066\u2028\n"
+CONTROL = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
+TURNED, SHOWN = (
+    r"\u001b[31mr\u0007\u0085\u202e\u2066\u2028\n",
+    r"\x1b[31mr\x07\x85\u202e\u2066\u2028\n",
+)
 FILE = f"""title = "t {TURNED}"
 source = "s {TURNED}"
 [units]
@@ -50,16 +55,24 @@ def hostile(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("command", [("run",), ("verify", "--load", "1"), ("anarchy",), ("run", "--weights-in", "3,1")], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [("run",), ("verify", "--load", "1"), ("anarchy",), ("run", "--weights-in", "3,1")],
+    ids=" ".join,
+)
 def test_screen(sojourn, hostile, command):
     if command[0] == "anarchy":  # whose search among samples takes seconds
-        hostile.write_text(FILE.replace('family = "measured"\nsamples = "db.csv"', "rate = 9"), encoding="utf-8")
+        hostile.write_text(
+            FILE.replace('family = "measured"\nsamples = "db.csv"', "rate = 9"), encoding="utf-8"
+        )
     status, out, err = sojourn(command[0], hostile, *command[1:])
     assert (status, err) == (0, "")
     assert not CONTROL.search(out)
     said = "".join(out.split())
     for name in {"verify": "n", "anarchy": "ts", "run": "tsvg"}[command[0]]:
-        assert re.search(rf"{name}[\d.]*{re.escape(SHOWN[:8])}", said)  # a wrapped name has its numbers beside it
+        assert re.search(
+            rf"{name}[\d.]*{re.escape(SHOWN[:8])}", said
+        )  # a wrapped name has its numbers beside it
 
 
 def test_files(sojourn, hostile, tmp_path):
@@ -74,11 +87,19 @@ def test_files(sojourn, hostile, tmp_path):
 def test_errors(sojourn, hostile):
     text = hostile.read_text(encoding="utf-8")
     for old, new, field in (
-        ("at_most = 0.9", f'"k {TURNED}" = 1', rf"limits\[0\]\.k {re.escape(SHOWN)} = 1: is not a known key"),
+        (
+            "at_most = 0.9",
+            f'"k {TURNED}" = 1',
+            rf"limits\[0\]\.k {re.escape(SHOWN)} = 1: is not a known key",
+        ),
         ("rate = 10", "rate = -1", r"servers\[0\]\.rate = -1\.0"),
         (f'name = "b {TURNED}"', f'name = "a {TURNED} 1"', r"servers\[1\]\.name = "),
         ("[variants.v]", f'[variants."{TURNED}"]', r"variants = .*cannot name"),
-        (f'servers = ["a {TURNED}"]', 'servers = ["c"]', rf"limits\[0\]\.servers\[0\] = 'c': .*use a {re.escape(SHOWN)}, b "),
+        (
+            f'servers = ["a {TURNED}"]',
+            'servers = ["c"]',
+            rf"limits\[0\]\.servers\[0\] = 'c': .*use a {re.escape(SHOWN)}, b ",
+        ),
     ):
         hostile.write_text(text.replace(old, new, 1), encoding="utf-8")
         status, out, err = sojourn("run", hostile)
@@ -90,7 +111,12 @@ def test_errors(sojourn, hostile):
 def test_message_of_any_error_is_one_line_that_can_be_printed():
     error = InputError("a\x1b[0m", "b\u202e", "c\n", "d\x07")
     assert str(error) == r"a\x1b[0m = 'b\u202e': c\n; d\x07"
-    assert (error.field, error.value, error.problem, error.remedy) == ("a\x1b[0m", "b\u202e", "c\n", "d\x07")
+    assert (error.field, error.value, error.problem, error.remedy) == (
+        "a\x1b[0m",
+        "b\u202e",
+        "c\n",
+        "d\x07",
+    )
     assert len(str(InputError("f" * 10**6, "v" * 10**6, "p" * 10**6, "r" * 10**6))) < 4000
     deep = []
     for _ in range(100_000):
@@ -99,7 +125,17 @@ def test_message_of_any_error_is_one_line_that_can_be_printed():
 
 
 @pytest.mark.parametrize(
-    "plain", ["Größe", "ключ", "\u05e9\u05dc\u05d5\u05dd", "a\u00a0b", "e\u0301", "\U0001f469\u200d\U0001f680", "\\x1b", ""]
+    "plain",
+    [
+        "Größe",
+        "ключ",
+        "\u05e9\u05dc\u05d5\u05dd",
+        "a\u00a0b",
+        "e\u0301",
+        "\U0001f469\u200d\U0001f680",
+        "\\x1b",
+        "",
+    ],
 )
 def test_letters_of_all_languages_are_shown_as_they_are(plain):
     assert shown(plain) == plain
@@ -120,13 +156,21 @@ def test_cell_that_a_spreadsheet_would_run(cell, expected):
 
 def test_csv_has_no_cell_that_a_spreadsheet_would_run(tmp_path):
     data = xr.Dataset(
-        {"=delay": ("load", [1.0, -2.0]), "who": ("load", ["@a", "-3"]), "flow": (("load", "server"), [[1.0], [2.0]])},
+        {
+            "=delay": ("load", [1.0, -2.0]),
+            "who": ("load", ["@a", "-3"]),
+            "flow": (("load", "server"), [[1.0], [2.0]]),
+        },
         {"load": [1.0, 2.0], "server": ["=1+1"]},
     )
     for name, make in data_files("x", data):
         make(tmp_path / name)
     rows = list(csv.reader((tmp_path / "x.csv").open()))
-    assert rows == [["load", "'=delay", "who", "flow[=1+1]"], ["1.0", "1.0", "'@a", "1.0"], ["2.0", "-2.0", "-3", "2.0"]]
+    assert rows == [
+        ["load", "'=delay", "who", "flow[=1+1]"],
+        ["1.0", "1.0", "'@a", "1.0"],
+        ["2.0", "-2.0", "-3", "2.0"],
+    ]
 
 
 def test_dollars_are_no_formulas_of_pictures(sojourn, hostile, tmp_path):

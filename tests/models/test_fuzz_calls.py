@@ -72,7 +72,11 @@ def place(kept, monkeypatch, names):
 
 def asked(call, name, label):
     """What a call does with one value, unless that asks for work."""
-    return "answered" if label in WORK.get((call.name, name), ()) else outcome(call, call.said, **{name: HOSTILE[label]()})
+    return (
+        "answered"
+        if label in WORK.get((call.name, name), ())
+        else outcome(call, call.said, **{name: HOSTILE[label]()})
+    )
 
 
 @pytest.mark.slow
@@ -83,13 +87,35 @@ def test_the_good_arguments_are_good(place):
 
 def test_every_family_system_limit_and_function_is_among_the_calls():
     names = {call.name.partition(".")[0] for call in CALLS}
-    assert {"ParallelServers", "DualMode", "MultiMode", "TunableMode", "Tandem", "Measured", "Function", "BPR", "Budget"} <= names
-    assert {"study", "verify", "load_study", "load_scenario", "register", "plot_curve", "certify", "worst_case", "optimum"} <= names
+    assert {
+        "ParallelServers",
+        "DualMode",
+        "MultiMode",
+        "TunableMode",
+        "Tandem",
+        "Measured",
+        "Function",
+        "BPR",
+        "Budget",
+    } <= names
+    assert {
+        "study",
+        "verify",
+        "load_study",
+        "load_scenario",
+        "register",
+        "plot_curve",
+        "certify",
+        "worst_case",
+        "optimum",
+    } <= names
     assert len(ARGUMENTS) > 600
 
 
 @pytest.mark.slow
-@settings(max_examples=8000, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=8000, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(st.sampled_from(ARGUMENTS), st.sampled_from(LABELS))
 def test_hostile_arguments(place, argument, label):
     call, name = argument
@@ -97,7 +123,9 @@ def test_hostile_arguments(place, argument, label):
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=1500, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(st.sampled_from(ARGUMENTS), st.lists(st.sampled_from(LABELS), max_size=3), st.booleans())
 def test_hostile_lists(place, argument, labels, in_array):
     call, name = argument
@@ -109,7 +137,9 @@ def test_hostile_lists(place, argument, labels, in_array):
         for i, entry in enumerate(value):
             held[i] = entry
         value = held
-    assert outcome(call, {}, **{name: value}) in GOOD_ENOUGH, f"{call.name}({name}=[{', '.join(labels)}])"
+    assert outcome(call, {}, **{name: value}) in GOOD_ENOUGH, (
+        f"{call.name}({name}=[{', '.join(labels)}])"
+    )
 
 
 @pytest.mark.exhaustive
@@ -134,7 +164,9 @@ REFUSED = {
     "a gap of text": lambda: servers().optimum(6.0, gap="small"),
     "a gap that is true": lambda: servers().optimum(6.0, gap=True),
     "a gap of two": lambda: servers().worst_case(gap=[1e-8, 1e-6]),
-    "a solver of another type": lambda: servers().optimum(6.0, solver=np.array(["CLARABEL", "SCS"])),
+    "a solver of another type": lambda: servers().optimum(
+        6.0, solver=np.array(["CLARABEL", "SCS"])
+    ),
     "a solver that is a number": lambda: dual().capacity(solver=1),
     "options in a list": lambda: servers().optimum(6.0, solver_options=[("max_iter", 10)]),
     "options in an array": lambda: servers().curve([3.0], solver_options=np.array([1.0, 2.0])),
@@ -144,8 +176,12 @@ REFUSED = {
     "a limit by its name": lambda: servers().optimum(6.0, subject_to="MaxShare"),
     "a limit that is a class": lambda: servers().optimum(6.0, subject_to=[MaxShare]),
     "no limits of users": lambda: servers().equilibrium(6.0, subject_to=np.array([0.5, 0.5])),
-    "a name of a limit that is a number": lambda: servers().optimum(6.0, subject_to=[LinearLimit([1, 1], 9.0, name=3)]),
-    "a limit of time as text": lambda: servers().optimum(6.0, subject_to=[LinearLimit([1, 1], 9.0, of_time="no")]),
+    "a name of a limit that is a number": lambda: servers().optimum(
+        6.0, subject_to=[LinearLimit([1, 1], 9.0, name=3)]
+    ),
+    "a limit of time as text": lambda: servers().optimum(
+        6.0, subject_to=[LinearLimit([1, 1], 9.0, of_time="no")]
+    ),
     "a group by names": lambda: servers().optimum(6.0, subject_to=[GroupShare(["server 1"], 0.5)]),
     "a budget of text": lambda: servers().optimum(6.0, subject_to=[Budget([1.0, 1.0], "9")]),
     "players between two": lambda: servers().equilibrium(6.0, players=2.5),
@@ -155,7 +191,9 @@ REFUSED = {
     "players in a number": lambda: players_curve(servers(), [3.0], players=2),
     "no players": lambda: players_curve(servers(), [3.0], players=[]),
     "no strategies": lambda: control_curve(servers(), 6.0, strategies=[]),
-    "a strategy in an array": lambda: servers().control(6.0, 0.5, strategy=np.array(["llf", "scale"])),
+    "a strategy in an array": lambda: servers().control(
+        6.0, 0.5, strategy=np.array(["llf", "scale"])
+    ),
     "a strategy of the reference": lambda: controlled(bank(), 6.0, 0.5, strategy=None),
     "a fraction that is true": lambda: servers().control(6.0, True),
     "refine as text": lambda: servers().curve([3.0, 6.0], refine="no"),
@@ -193,7 +231,9 @@ REFUSED = {
     "names that are numbers": lambda: ParallelServers(bank(), names=np.array([1, 2])),
     "names that are bytes": lambda: ParallelServers(bank(), names=np.array([b"a", b"b"])),
     "names in a set": lambda: ParallelServers(bank(), names={"a", "b"}),
-    "names of another number": lambda: MultiMode([[4.0, 2.0], [3.0, 5.0]], modes=pd.Index(["a", "b", "c"])),
+    "names of another number": lambda: MultiMode(
+        [[4.0, 2.0], [3.0, 5.0]], modes=pd.Index(["a", "b", "c"])
+    ),
     "a unit of time that is a number": lambda: ParallelServers(bank(), time_unit=1),
     "a unit of time that is blank": lambda: TunableMode(1.0, 4.0, time_unit=" "),
     "a unit of time that is nothing": lambda: DualMode([4.0, 2.0], [30.0, 40.0], time_unit=None),
@@ -204,7 +244,9 @@ REFUSED = {
     "latency of three flows": lambda: bank().latency([1.0, 2.0, 3.0]),
     "latency of flags": lambda: bank().latency([True, False]),
     "marginal delay of complex numbers": lambda: bank().marginal([1j, 2.0]),
-    "latency beside another spare capacity": lambda: bank().latency([[1.0, 2.0]] * 2, [[1.0, 2.0]] * 3),
+    "latency beside another spare capacity": lambda: bank().latency(
+        [[1.0, 2.0]] * 2, [[1.0, 2.0]] * 3
+    ),
     "a price of text": lambda: bank().inverse_latency(["1", "2"]),
     "servers by name": lambda: bank().take(["server 1"]),
     "servers by flags": lambda: bank().take([True, False]),
@@ -213,15 +255,21 @@ REFUSED = {
     "a cone that there is not": lambda: bank().exact("cost"),
     "a cone of a number": lambda: bank().total_cone(3.0),
     "a form that is true": lambda: bank().total_cone(HOSTILE["Variable"](), True),
-    "tangents without number": lambda: BPR([1.0, 2.0], [10.0, 5.0]).latency_cone(HOSTILE["Variable"](), tangent_points=10**12),
+    "tangents without number": lambda: BPR([1.0, 2.0], [10.0, 5.0]).latency_cone(
+        HOSTILE["Variable"](), tangent_points=10**12
+    ),
     "certify of nothing": lambda: certify(None, 6.0, [3.0, 3.0], "optimum"),
     "certify of text": lambda: certify(bank(), 6.0, "no", "optimum"),
     "certify for a goal that is a number": lambda: certify(bank(), 6.0, [3.0, 3.0], 1),
-    "certify for two goals": lambda: certify(bank(), 6.0, [3.0, 3.0], np.array(["optimum", "equilibrium"])),
+    "certify for two goals": lambda: certify(
+        bank(), 6.0, [3.0, 3.0], np.array(["optimum", "equilibrium"])
+    ),
     "a check of a number": lambda: check_latency(3.0),
     "a check with throw as text": lambda: check_latency(bank(), throw="no"),
     "a check with half a seed": lambda: check_latency(bank(), 0.5),
-    "a function of a number of servers that is text": lambda: Function(lambda x: x + 1.0, servers="2"),
+    "a function of a number of servers that is text": lambda: Function(
+        lambda x: x + 1.0, servers="2"
+    ),
     "a derivative that raises": lambda: Function(lambda x: x + 1.0, lambda x: 1 / 0),
     "a tandem of a system": lambda: Tandem(bank(), servers()),
     "a pool of a number": lambda: Pool(3),
@@ -267,7 +315,13 @@ def test_the_error_names_the_field(call, error, field, place):
 
 
 @pytest.mark.parametrize(
-    "names", [pd.Index(["a", "b"]), pd.Series(["a", "b"], index=[5, 6]), np.array(["a", "b"]), np.array(["a", "b"], dtype=object)]
+    "names",
+    [
+        pd.Index(["a", "b"]),
+        pd.Series(["a", "b"], index=[5, 6]),
+        np.array(["a", "b"]),
+        np.array(["a", "b"], dtype=object),
+    ],
 )
 def test_names_in_whatever_holds_text_are_names(names):
     for found in (
@@ -277,7 +331,10 @@ def test_names_in_whatever_holds_text_are_names(names):
     ):
         assert found == ("a", "b")
         assert {type(name) for name in found} == {str}
-    assert plot_measured(Measured([SAMPLES[0]] * 2, [SAMPLES[1]] * 2), names=names).axes[1].get_title() == "b"
+    assert (
+        plot_measured(Measured([SAMPLES[0]] * 2, [SAMPLES[1]] * 2), names=names).axes[1].get_title()
+        == "b"
+    )
 
 
 def test_a_file_of_the_caller_stays_open(place):
@@ -288,7 +345,9 @@ def test_a_file_of_the_caller_stays_open(place):
 
 
 def test_an_object_that_cannot_be_written_is_named_by_its_type():
-    with pytest.raises(InputError, match="load = something of type Raising: is not made of numbers"):
+    with pytest.raises(
+        InputError, match="load = something of type Raising: is not made of numbers"
+    ):
         servers().optimum(HOSTILE["raises"]())
 
 

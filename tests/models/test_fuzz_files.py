@@ -28,7 +28,11 @@ def run(*arguments):
     out, err, given = io.StringIO(), io.StringIO(), sys.argv
     sys.argv = ["sojourn", *map(str, arguments)]
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             cli.main()
     except SystemExit as ended:
@@ -67,7 +71,13 @@ def asked(draw):
 
 
 def fuzz(folder, examples, **how):
-    @hypothesis.settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck), **how)
+    @hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        **how,
+    )
     @hypothesis.given(asked(), texts(st.just(SAMPLES)), texts(st.just(TABLE)))
     def of_files(command_and_scenario, samples, table):
         check(folder, *command_and_scenario, samples, table)

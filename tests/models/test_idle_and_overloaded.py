@@ -58,7 +58,11 @@ FULL = "load = 16.0: not below the total rate 15: the queues grow without bound;
 GOALS = ("optimum", "equilibrium")
 DUAL = DualMode.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15))
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*cannot be carried", "ignore:.*go beyond what was measured", "ignore:.*came with warnings")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*cannot be carried",
+    "ignore:.*go beyond what was measured",
+    "ignore:.*came with warnings",
+)
 
 
 def row(data, load):
@@ -96,7 +100,13 @@ def test_no_load_has_the_delay_of_the_nearest_server(bank):
         assert not idle[f"{goal}_flow"].any()
         assert float(idle[f"{goal}_gap"]) == 0
         assert bool(idle[f"{goal}_certified"])
-    assert float(idle["price_of_anarchy"]) == float(idle["price_of_anarchy_lower"]) == 1.0 <= float(idle["price_of_anarchy_upper"]) < 1 + 1e-13
+    assert (
+        float(idle["price_of_anarchy"])
+        == float(idle["price_of_anarchy_lower"])
+        == 1.0
+        <= float(idle["price_of_anarchy_upper"])
+        < 1 + 1e-13
+    )
     assert (float(idle["utilisation"]), str(idle["reason"].values)) == (0.0, "")
     xr.testing.assert_identical(row(data, 0.5), row(system.curve([0.5]), 0.5))
 
@@ -127,7 +137,9 @@ def test_no_load_of_service_modes_is_the_limit_of_a_light_one(system, p):
     idle = row(system.curve([0.0, 0.4 * system.max_load], p), 0.0)
     near = row(system.curve([light], p), light)
     assert float(idle["delay"]) == pytest.approx(float(near["delay"]), rel=1e-9)
-    for name in ("single_mode_delay", "tunable_delay") if system.tunable else ("single_mode_delay",):
+    for name in (
+        ("single_mode_delay", "tunable_delay") if system.tunable else ("single_mode_delay",)
+    ):
         np.testing.assert_allclose(idle[name], near[name], rtol=1e-9)
     if p is not None:
         truth = partition(system.rates, light, p)
@@ -135,7 +147,9 @@ def test_no_load_of_service_modes_is_the_limit_of_a_light_one(system, p):
         np.testing.assert_allclose(idle["share"], truth.share, atol=1e-9)
         assert float(idle["p"]) == p
     else:
-        assert float(idle["delay"]) == pytest.approx(best_assignment(system.rates, [light])[1].item(), rel=1e-9)
+        assert float(idle["delay"]) == pytest.approx(
+            best_assignment(system.rates, [light])[1].item(), rel=1e-9
+        )
     assert float(idle["gap"]) < 1e-14
     assert float(idle["lower_bound"]) <= float(idle["delay"])
     assert bool(idle["certified"])
@@ -143,11 +157,17 @@ def test_no_load_of_service_modes_is_the_limit_of_a_light_one(system, p):
 
 def test_the_best_assignment_of_no_load_is_the_limit_also_where_it_makes_no_difference():
     """Apart, the two modes are servers side by side; of delays p a + load (p^2 b + (1 - p)^2 c) the second part decides."""
-    apart = MultiMode([[3.0, np.inf], [6.0, np.inf], [np.inf, 2.0]])  # service times 1/3 + 1/6 and 1/2
+    apart = MultiMode(
+        [[3.0, np.inf], [6.0, np.inf], [np.inf, 2.0]]
+    )  # service times 1/3 + 1/6 and 1/2
     light = row(apart.curve([0.0, 1e-3]), 1e-3)
     assert float(row(apart.curve([0.0, 1.0]), 0.0)["p"]) == pytest.approx(9 / 14, rel=1e-14)
     assert float(light["p"]) == pytest.approx(9 / 14, abs=1e-3)
-    assert float(row(DUAL.curve([0.0, 2.0]), 0.0)["p"]) == float(row(DUAL.curve([1e-9]), 1e-9)["p"]) == 1.0
+    assert (
+        float(row(DUAL.curve([0.0, 2.0]), 0.0)["p"])
+        == float(row(DUAL.curve([1e-9]), 1e-9)["p"])
+        == 1.0
+    )
 
 
 def test_a_tunable_mode_of_no_load_works_at_its_faster_server():
@@ -177,16 +197,25 @@ def test_no_load_within_limits_has_their_best_shares(limits, polish):
     system = ParallelServers(MM1([10.0, 5.0, 8.0], [0.1, 0.0, 0.3]))
     near = system.optimum(1e-9, subject_to=limits)
     idle = row(system.curve([0.0, 1.0], "optimum", subject_to=limits, polish=polish), 0.0)
-    for name, value in (("optimum_delay", near.mean_delay), ("optimum_multiplier", near.multiplier)):
+    for name, value in (
+        ("optimum_delay", near.mean_delay),
+        ("optimum_multiplier", near.multiplier),
+    ):
         assert float(idle[name]) == pytest.approx(value, rel=1e-8)
     assert not idle["optimum_flow"].any()
     assert bool(idle["optimum_certified"])
 
 
 def test_limits_that_leave_no_room_for_no_load_say_so():
-    data = TWO.curve([0.0, 1.0, 3.0], "optimum", subject_to=[LinearLimit([0, -1], -2.0, name="kept warm")])
+    data = TWO.curve(
+        [0.0, 1.0, 3.0], "optimum", subject_to=[LinearLimit([0, -1], -2.0, name="kept warm")]
+    )
     assert data["optimum_certified"].values.tolist() == [False, False, True]
-    assert data["reason"].values[0].startswith("subject_to = ['kept warm']: leave the kept warm no less than")
+    assert (
+        data["reason"]
+        .values[0]
+        .startswith("subject_to = ['kept warm']: leave the kept warm no less than")
+    )
 
 
 # ---- too much
@@ -247,14 +276,19 @@ def test_a_load_for_which_limits_leave_no_room(limits, carried):
     assert data["optimum_certified"].values.tolist() == carried
     for load, there, reason in zip(loads, carried, data["reason"].values, strict=True):
         if there:
-            assert float(row(data, load)["optimum_delay"]) == pytest.approx(TWO.optimum(load, subject_to=limits).mean_delay, rel=1e-9)
+            assert float(row(data, load)["optimum_delay"]) == pytest.approx(
+                TWO.optimum(load, subject_to=limits).mean_delay, rel=1e-9
+            )
         else:
             with pytest.raises(LoadError) as single:
                 TWO.optimum(load, subject_to=limits)
             assert str(single.value) == reason
     with pytest.raises(InputError, match=r"^MinShare\.share = 2\.0: is not a part of the load"):
         TWO.curve(loads, "optimum", subject_to=[MinShare(2.0)])
-    with pytest.raises(LoadError, match=r"^subject_to = \['largest utilisation'\]: leave room for 3 jobs where the load is 5"):
+    with pytest.raises(
+        LoadError,
+        match=r"^subject_to = \['largest utilisation'\]: leave room for 3 jobs where the load is 5",
+    ):
         TWO.curve([5.0, 8.0], "optimum", subject_to=[MaxUtilisation(0.2)])
 
 
@@ -263,7 +297,9 @@ def test_a_load_for_which_limits_leave_no_room(limits, carried):
     ([1.0, -1.0], r"^loads\[1\] = -1\.0: "), ([math.nan, 1.0], r"^loads\[0\] = nan: "), ([0.0, math.inf], r"^loads\[1\] = inf: "),
     ([20.0, 16.0], r"^loads\[0\] = 20\.0: not below the "),
 ])  # fmt: skip
-def test_what_is_no_load_raises_as_before_and_so_does_a_curve_of_nothing_else_than_too_much(system, loads, message, monkeypatch):
+def test_what_is_no_load_raises_as_before_and_so_does_a_curve_of_nothing_else_than_too_much(
+    system, loads, message, monkeypatch
+):
     monkeypatch.setattr(engine, "Compiled", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(LoadError, match=message):
         system.curve(loads)
@@ -271,10 +307,20 @@ def test_what_is_no_load_raises_as_before_and_so_does_a_curve_of_nothing_else_th
 
 def test_single_answers_raise_still():
     for load in (0.0, 15.0, 16.0, -1.0, math.nan):
-        for ask in (TWO.optimum, TWO.equilibrium, TWO.price_of_anarchy, TWO.tolls, lambda load: TWO.control(load, 0.5)):
+        for ask in (
+            TWO.optimum,
+            TWO.equilibrium,
+            TWO.price_of_anarchy,
+            TWO.tolls,
+            lambda load: TWO.control(load, 0.5),
+        ):
             with pytest.raises(LoadError):
                 ask(load)
-        for ask in (DUAL.assignment, lambda load: DUAL.partition(load, 0.5), TunableMode(1.0, 4.0).optimum):
+        for ask in (
+            DUAL.assignment,
+            lambda load: DUAL.partition(load, 0.5),
+            TunableMode(1.0, 4.0).optimum,
+        ):
             with pytest.raises(LoadError):
                 ask(load)
         with pytest.raises(LoadError):
@@ -288,7 +334,10 @@ def test_single_answers_raise_still():
 
 
 def test_one_warning_counts_what_cannot_be_carried_apart_from_what_is_not_certified():
-    with pytest.warns(UserWarning, match=r"^1 of 3 loads cannot be carried \(see reason\); 2 of 4 answers are not certified; see ") as said:
+    with pytest.warns(
+        UserWarning,
+        match=r"^1 of 3 loads cannot be carried \(see reason\); 2 of 4 answers are not certified; see ",
+    ) as said:
         TWO.curve([0.0, 16.0, 3.0], gap=1e-18)
     assert len(said) == 1
 
@@ -306,10 +355,15 @@ def test_players():
 
 
 def test_delays_that_are_paid_at_no_load_are_those_of_the_servers_believed_to_be_nearest():
-    believed, true = ParallelServers(MM1([4.0, 4.0, 2.0])), ParallelServers(MM1([4.0, 4.0, 2.0], [0.2, 0.4, 0.0]))
+    believed, true = (
+        ParallelServers(MM1([4.0, 4.0, 2.0])),
+        ParallelServers(MM1([4.0, 4.0, 2.0], [0.2, 0.4, 0.0])),
+    )
     loads = [0.0, 1e-9, 1.0, 12.0]
     data = misjudged(believed, true, loads)
-    np.testing.assert_allclose(row(data, 0.0)["optimum_delay"], row(data, 1e-9)["optimum_delay"], rtol=1e-8)
+    np.testing.assert_allclose(
+        row(data, 0.0)["optimum_delay"], row(data, 1e-9)["optimum_delay"], rtol=1e-8
+    )
     assert float(row(data, 0.0)["equilibrium_delay"]) == pytest.approx(0.25 + 0.3, rel=1e-14)
     assert np.isnan(row(data, 12.0)["price_of_anarchy"])
 
@@ -348,13 +402,18 @@ def test_interrupted_it_keeps_what_comes_before(monkeypatch):
 def test_a_kind_of_system_that_says_nothing_of_no_load_has_none_there(package):
     guide = nbformat.read(GUIDE, as_version=4)
     (cell,) = [c for c in guide.cells if c.source.startswith("%%writefile")]
-    package("sojourn.systems", cell.source.partition("\n")[2] + "\n", "joining = other_package:KIND\n")
+    package(
+        "sojourn.systems", cell.source.partition("\n")[2] + "\n", "joining = other_package:KIND\n"
+    )
     from other_package import Decisions, Joining, JoiningQueue
 
     queue, loads = JoiningQueue(5.0, 2.0), [0.0, 1.0, 6.0]
     data = queue.curve(loads, refine=True)
     assert np.isnan(row(data, 0.0)["optimum_delay"])
-    assert str(row(data, 0.0)["reason"].values) == "load = 0.0: there are no jobs to serve; give a load above 0"
+    assert (
+        str(row(data, 0.0)["reason"].values)
+        == "load = 0.0: there are no jobs to serve; give a load above 0"
+    )
     assert row(data, 1.0)["optimum_certified"]
     assert study([queue], loads)["equilibrium_certified"].values.tolist() == [[False, True, True]]
 
@@ -364,7 +423,9 @@ def test_a_kind_of_system_that_says_nothing_of_no_load_has_none_there(package):
 
     Joining.idle = idle
     data = queue.curve(loads)
-    assert data["optimum_delay"].values[0] == pytest.approx(queue.optimum(1e-12).mean_delay, rel=1e-9)
+    assert data["optimum_delay"].values[0] == pytest.approx(
+        queue.optimum(1e-12).mean_delay, rel=1e-9
+    )
     assert (data["reason"] == "").all()
     assert data["price_of_anarchy"].values[0] == 1.0
 
@@ -382,13 +443,23 @@ def test_a_study_of_rows_of_every_sort(tmp_path):
     assert [name for name in systems if errors[name]] == ["full", "wrong"]
     assert errors["full"].startswith("LoadError: loads[0] = 9.0: not below the total rate 9")
     assert errors["wrong"].startswith("LoadError: loads[1] = -2.0: a load cannot be negative")
-    assert data["reason"].values.tolist() == [["", "", FULL], [""] * 3, [""] * 3, [""] * 3, [""] * 3]
-    np.testing.assert_array_equal(np.isfinite(data["optimum_delay"]), [[1, 1, 0], [1, 1, 1], [1, 1, 1], [0, 0, 0], [0, 0, 0]])
+    assert data["reason"].values.tolist() == [
+        ["", "", FULL],
+        [""] * 3,
+        [""] * 3,
+        [""] * 3,
+        [""] * 3,
+    ]
+    np.testing.assert_array_equal(
+        np.isfinite(data["optimum_delay"]), [[1, 1, 0], [1, 1, 1], [1, 1, 1], [0, 0, 0], [0, 0, 0]]
+    )
     assert (data["price_of_anarchy"].sel(system="idle") == 1).all()
     xr.testing.assert_equal(load_study(tmp_path).load(), data)
 
 
-@pytest.mark.parametrize("systems", [[TWO, ParallelServers(MM1([1.0]))], [DUAL], [TunableMode(1.0, 4.0)]])
+@pytest.mark.parametrize(
+    "systems", [[TWO, ParallelServers(MM1([1.0]))], [DUAL], [TunableMode(1.0, 4.0)]]
+)
 def test_parts_of_the_largest_load(systems):
     data = study(systems, [0.0, 0.5, 1.0, 1.2], relative=True)
     assert not data["error"].values.any()
@@ -453,8 +524,14 @@ def test_what_selfishness_costs_over_such_a_curve(sojourn, tmp_path):
     path.write_text(HEAD + "curve = [0, 3, 9, 20]\n" + SAID["servers"] + paid)
     status, _, err = sojourn("anarchy", path, "--out", tmp_path / "out")
     assert (status, "Traceback" in err) == (0, False)
-    found = {v["name"]: v for v in json.loads((tmp_path / "out" / "anarchy.json").read_text())["variants"]}
-    assert (found["wrong"]["largest_on_curve"]["from"], found["wrong"]["largest_on_curve"]["to"]) == (0.0, 9.0)
+    found = {
+        v["name"]: v
+        for v in json.loads((tmp_path / "out" / "anarchy.json").read_text())["variants"]
+    }
+    assert (
+        found["wrong"]["largest_on_curve"]["from"],
+        found["wrong"]["largest_on_curve"]["to"],
+    ) == (0.0, 9.0)
 
 
 # ---- pictures

@@ -29,14 +29,23 @@ def test_type_checkers_see_what_there_is():
 @pytest.mark.parametrize("name", models.__all__)
 def test_each_name_is_that_of_its_home(name):
     models.__dict__.pop(name, None)  # as if nobody had asked before
-    assert getattr(models, name) is getattr(importlib.import_module(TYPED[name], models.__name__), name)
+    assert getattr(models, name) is getattr(
+        importlib.import_module(TYPED[name], models.__name__), name
+    )
 
 
 def test_a_name_that_is_not_there():
-    with pytest.raises(AttributeError, match=r"^module 'sojourn.models' has no attribute 'MM2'$") as caught:
+    with pytest.raises(
+        AttributeError, match=r"^module 'sojourn.models' has no attribute 'MM2'$"
+    ) as caught:
         models.MM2  # noqa: B018
-    assert (caught.value.name, caught.value.obj) == ("MM2", models)  # from these Python says: did you mean 'MM1'?
-    with pytest.raises(ImportError, match=r"^cannot import name 'ParallelServer' from 'sojourn.models'"):
+    assert (caught.value.name, caught.value.obj) == (
+        "MM2",
+        models,
+    )  # from these Python says: did you mean 'MM1'?
+    with pytest.raises(
+        ImportError, match=r"^cannot import name 'ParallelServer' from 'sojourn.models'"
+    ):
         from sojourn.models import ParallelServer  # noqa: F401
     assert not hasattr(models, "TYPED")
 
@@ -58,5 +67,7 @@ assert verify is sojourn.models.verify
 
 
 def test_in_a_fresh_interpreter():
-    done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

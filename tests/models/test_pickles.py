@@ -49,8 +49,14 @@ def _pickled(protocol, value):
     return pickle.loads(pickle.dumps(value, protocol))  # noqa: S301
 
 
-THERE_AND_BACK = [copy.copy, copy.deepcopy, *(partial(_pickled, p) for p in range(2, pickle.HIGHEST_PROTOCOL + 1))]
-WITHOUT_LAMBDAS = [name for name in FAMILIES if not name.startswith("function")]  # those need cloudpickle, as everywhere
+THERE_AND_BACK = [
+    copy.copy,
+    copy.deepcopy,
+    *(partial(_pickled, p) for p in range(2, pickle.HIGHEST_PROTOCOL + 1)),
+]
+WITHOUT_LAMBDAS = [
+    name for name in FAMILIES if not name.startswith("function")
+]  # those need cloudpickle, as everywhere
 SERVERS = ParallelServers(MM1([10.0, 5.0], [0.1, 0.2]), time_unit="ms")
 MODES = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 TUNABLE = TunableMode(1.0, 4.0)
@@ -112,14 +118,19 @@ RESULTS = {
 }
 """One of each kind of what users receive, and of what they give."""
 
-WRONG, DONE = InputError("rate[1]", -1.0, "is negative", "give a positive rate"), xr.Dataset({"delay": ("load", [1.0])})
+WRONG, DONE = (
+    InputError("rate[1]", -1.0, "is negative", "give a positive rate"),
+    xr.Dataset({"delay": ("load", [1.0])}),
+)
 ERRORS = {
     "input": lambda: WRONG,
     "load": lambda: LoadError("load", np.float64(20.0), "is too much", "lower it"),
     "solver": lambda: SolverNameError("solver", "NONE", "is not known", "use CLARABEL"),
     "formulation": lambda: FormulationError("formulation", "none", "is not known", "use auto"),
     "latency": lambda: LatencyCheckError("convex", WRONG, made("report")),
-    "not certified": lambda: NotCertifiedError("no certified optimum", made("optimum"), made("optimum").attempts),
+    "not certified": lambda: NotCertifiedError(
+        "no certified optimum", made("optimum"), made("optimum").attempts
+    ),
     "curve": lambda: CurveInterruptedError(DONE),
     "study": lambda: StudyInterruptedError("stopped", DONE),
     "disk": lambda: StudyStoppedError("no disk", DONE),
@@ -143,10 +154,22 @@ def held(value):
         return type(value), [held(v) for v in value]
     if isinstance(value, xr.Dataset):
         return held(value.to_dict(encoding=True))
-    names = [] if callable(value) else [*getattr(value, "__dict__", ()), *getattr(type(value), "__slots__", ())]
-    kept = {name for name in names if name == "problem" or isinstance(getattr(type(value), name, None), cached_property)}
+    names = (
+        []
+        if callable(value)
+        else [*getattr(value, "__dict__", ()), *getattr(type(value), "__slots__", ())]
+    )
+    kept = {
+        name
+        for name in names
+        if name == "problem" or isinstance(getattr(type(value), name, None), cached_property)
+    }
     plain = repr(value) if not names or isinstance(value, float) else ""
-    return type(value), plain, {name: held(getattr(value, name)) for name in names if name not in kept}
+    return (
+        type(value),
+        plain,
+        {name: held(getattr(value, name)) for name in names if name not in kept},
+    )
 
 
 @pytest.mark.parametrize("sent", THERE_AND_BACK)
@@ -161,17 +184,36 @@ def test_whatever_users_give_and_receive_comes_back_as_it_was(name, sent):
 
 def test_no_public_class_is_left_out():
     """But what is made of CVXPY's expressions, and the classes that others are made of."""
-    there = {c for value in [*map(made, RESULTS | ERRORS), *FAMILIES.values(), made("optimum").certificate] for c in type(value).__mro__}
+    there = {
+        c
+        for value in [*map(made, RESULTS | ERRORS), *FAMILIES.values(), made("optimum").certificate]
+        for c in type(value).__mro__
+    }
     public = {getattr(home, name) for home in (models, reference) for name in home.__all__}
     assert {c for c in public if isinstance(c, type)} - there == {models.Cone}
 
 
-@pytest.mark.parametrize("name", ["optimum", "within limits", "control", "tolls", "partition", "assignment", "capacity", "tunable"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "optimum",
+        "within limits",
+        "control",
+        "tolls",
+        "partition",
+        "assignment",
+        "capacity",
+        "tunable",
+    ],
+)
 def test_the_problem_stays_behind(name):
     answer = made(name)
     assert b"cvxpy" not in pickle.dumps(answer)
     assert getattr(answer, "optimum", answer).problem.status
-    assert all(getattr(sent(answer), "optimum", sent(answer)).problem is None for sent in THERE_AND_BACK[1:])
+    assert all(
+        getattr(sent(answer), "optimum", sent(answer)).problem is None
+        for sent in THERE_AND_BACK[1:]
+    )
 
 
 @pytest.mark.parametrize("sent", THERE_AND_BACK)
@@ -212,15 +254,22 @@ WORKERS = {
 }
 
 
-@pytest.mark.parametrize("how", [pytest.param(name, marks=[pytest.mark.slow] * ("fork" not in name)) for name in WORKERS])
+@pytest.mark.parametrize(
+    "how", [pytest.param(name, marks=[pytest.mark.slow] * ("fork" not in name)) for name in WORKERS]
+)
 def test_systems_are_asked_in_other_processes(how):
     SERVERS.optimum(6.0)
-    assert [held(a.to_dict()["servers"]) for a in WORKERS[how]()] == [held(SERVERS.optimum(load).to_dict()["servers"]) for load in LOADS]
+    assert [held(a.to_dict()["servers"]) for a in WORKERS[how]()] == [
+        held(SERVERS.optimum(load).to_dict()["servers"]) for load in LOADS
+    ]
 
 
 def test_an_error_in_another_process_is_the_error_here():
     """An error that does not come back would have a pool wait for ever."""
-    with multiprocessing.get_context("fork").Pool(1) as pool, pytest.raises(LoadError, match=r"^load = 99\.0: not below the total rate 15: "):
+    with (
+        multiprocessing.get_context("fork").Pool(1) as pool,
+        pytest.raises(LoadError, match=r"^load = 99\.0: not below the total rate 15: "),
+    ):
         pool.map_async(SERVERS.optimum, [99.0]).get(30)
 
 
@@ -244,13 +293,19 @@ def test_a_solved_system_pickles_and_solves_alike(sent):
     assert system._kept["assignment"]
     assert not again._kept
     assert again.assignment(4.5).mean_delay == first.mean_delay
-    assert (again.canonical_form, again.time_unit, again.modes) == (system.canonical_form, "ms", system.modes)
+    assert (again.canonical_form, again.time_unit, again.modes) == (
+        system.canonical_form,
+        "ms",
+        system.modes,
+    )
 
 
 def test_a_tunable_mode_over_loads_is_its_optimum_at_each():
     system, loads = TunableMode(1.0, 4.0, time_unit="ms"), [2.0, 3.5, 4.9]
     data = system.curve(loads)
-    for load, delay, flow in zip(loads, data["optimum_delay"].values, data["optimum_flow"].values, strict=True):
+    for load, delay, flow in zip(
+        loads, data["optimum_delay"].values, data["optimum_flow"].values, strict=True
+    ):
         assert delay == pytest.approx(system.optimum(load).mean_delay, rel=1e-9)
         assert flow[0] / load == pytest.approx(system.optimum(load).f, abs=1e-9)
     assert list(data["server"].values) == ["local", "cloud"]

@@ -24,8 +24,16 @@ def outputs(cell):
 
 def text(cell):
     """What a cell prints and shows as text; how the stream was cut into pieces on its way is no part of it."""
-    parts = [(o.name, o.text) if o.output_type == "stream" else ("result", o.get("data", {}).get("text/plain", "")) for o in outputs(cell)]
-    return [(name, "".join(t for _, t in group)) for name, group in groupby(parts, key=lambda part: part[0])]
+    parts = [
+        (o.name, o.text)
+        if o.output_type == "stream"
+        else ("result", o.get("data", {}).get("text/plain", ""))
+        for o in outputs(cell)
+    ]
+    return [
+        (name, "".join(t for _, t in group))
+        for name, group in groupby(parts, key=lambda part: part[0])
+    ]
 
 
 def kinds(cell):
@@ -43,13 +51,17 @@ def test_stored_outputs_are_whole_and_clean(path):
     nbformat.validate(stored)
     assert stored.metadata.kernelspec.name == "python3"
     cells = code_cells(stored)
-    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1)), "not run in order from a fresh kernel"
+    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1)), (
+        "not run in order from a fresh kernel"
+    )
     for cell in cells:
         for output in cell.outputs:
             assert output.output_type != "error", cell.id
             assert output.get("name") != "stderr", f"{cell.id}: {output.text}"
         for _, shown in text(cell):
-            assert not re.search(r"[/\\](home|root|tmp|Users|site-packages)[/\\]", shown), f"{cell.id} shows a path of one machine: {shown}"
+            assert not re.search(r"[/\\](home|root|tmp|Users|site-packages)[/\\]", shown), (
+                f"{cell.id} shows a path of one machine: {shown}"
+            )
 
 
 @each_notebook
@@ -60,7 +72,9 @@ def test_runs_and_shows_what_is_stored(path, tmp_path):
     for cell in code_cells(fresh):
         cell.outputs, cell.execution_count = [], None
     # an error in a cell is raised here, with its traceback; files that a notebook writes land in the temporary folder
-    NotebookClient(fresh, kernel_name="python3", timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(
+        fresh, kernel_name="python3", timeout=300, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
     for old, new in zip(code_cells(stored), code_cells(fresh), strict=True):
         assert text(old) == text(new), f"{old.id}: run the notebook again and keep its outputs"
         assert kinds(old) == kinds(new), f"{old.id}: run the notebook again and keep its outputs"

@@ -97,7 +97,9 @@ def test_lemma_2_no_larger_load_has_one(system, excess, p, alpha, beta):
     load = load_at(system.dual_mode, 1 + 10**excess)
     assert not is_stable(system.dual_mode, load, [p, 1 - p], [[alpha, 1 - alpha], [beta, 1 - beta]])
     limit = capacity(system.dual_mode).assignment
-    even = [[a, 1 - a] for a in limit[0] * system.dual_mode.time[:, 0] / (system.dual_mode.time @ limit)]
+    even = [
+        [a, 1 - a] for a in limit[0] * system.dual_mode.time[:, 0] / (system.dual_mode.time @ limit)
+    ]
     assert not is_stable(system.dual_mode, load, limit, even)
 
 
@@ -110,7 +112,9 @@ def test_theorem_3_no_partition_is_faster_than_the_best(system, part, at, alpha,
     best = partition(modes, load, p)
     need = load * best.assignment * modes.time
     # what is left after every mode has what it needs, at random
-    share = need + (1 - need.sum(axis=1, keepdims=True)) * np.array([[alpha, 1 - alpha], [beta, 1 - beta]])
+    share = need + (1 - need.sum(axis=1, keepdims=True)) * np.array(
+        [[alpha, 1 - alpha], [beta, 1 - beta]]
+    )
     # both are sums over p, which is rounded; its distance to the ends is a hundredth of the interval at least
     lost = 1000 * rounding(part) / (system.f2 - system.f1)
     assert mean_delay(modes, load, best.assignment, share) >= best.mean_delay * (1 - lost)
@@ -144,7 +148,9 @@ def test_proposition_2_corrected_ideal_modes_attain_the_bound_at_1_minus_f(mu0, 
     system = Canonical(mu0, K, 0.0, 1.0)
     load = load_at(system.dual_mode, part)
     best = assignment(system.dual_mode, load)
-    assert best.mean_delay == pytest.approx(float(tunable_of(system).least_delay(load)), rel=rounding(part))
+    assert best.mean_delay == pytest.approx(
+        float(tunable_of(system).least_delay(load)), rel=rounding(part)
+    )
     # where f* starts from 0 the slope is flat in sqrt(1 - p), which costs p some digits
     assert best.p == pytest.approx(1 - float(tunable_of(system).best_fraction(load)), abs=1e-9)
     if 0 < best.p < 1:
@@ -158,7 +164,9 @@ def test_proposition_2_as_printed_fails():
     assert printed == pytest.approx(1 / 6)
     assert delay(system.dual_mode, 4.0, printed) == math.inf
     assert assignment(system.dual_mode, 4.0).p == pytest.approx(5 / 6, rel=1e-12)
-    assert delay(system.dual_mode, 4.0, 5 / 6) == pytest.approx(float(tunable_of(system).least_delay(4.0)), rel=1e-14)
+    assert delay(system.dual_mode, 4.0, 5 / 6) == pytest.approx(
+        float(tunable_of(system).least_delay(4.0)), rel=1e-14
+    )
 
 
 @given(redundant(), parts)
@@ -173,7 +181,8 @@ def test_theorem_4_a_mode_2_that_is_redundant_gets_nothing(system, part):
 def test_theorem_5_mode_1_has_it_all_at_low_loads(system, part):
     load = part * regimes(system).single_mode_until
     assert regimes(system).single_mode_until == pytest.approx(
-        system.mu0 * (system.K - math.sqrt(system.K)) / (1 - system.f1 * (1 + math.sqrt(system.K))), rel=1e-12
+        system.mu0 * (system.K - math.sqrt(system.K)) / (1 - system.f1 * (1 + math.sqrt(system.K))),
+        rel=1e-12,
     )
     p = assignment(system.dual_mode, load).p
     if (system.f1, system.f2) == (0, 1):
@@ -224,7 +233,9 @@ def test_theorem_8_mode_2_has_it_all_at_high_loads(system, at):
     load = starts + (most * (1 - 1e-6) - starts) * at
     best = assignment(system.dual_mode, load)
     assert best.p == 0
-    assert best.mean_delay == pytest.approx(alone(system.dual_mode, 1, load), rel=rounding(load / most))
+    assert best.mean_delay == pytest.approx(
+        alone(system.dual_mode, 1, load), rel=rounding(load / most)
+    )
 
 
 @given(systems(any_ratios), parts)
@@ -236,7 +247,9 @@ def test_the_order_of_the_servers_does_not_matter(system, part):
     load = load_at(modes, part) * (1 - 1e-14)
     here, there = assignment(modes, load), assignment(swapped, load)
     assert there.mean_delay == pytest.approx(here.mean_delay, rel=rounding(part))
-    assert float(delay(swapped, load, here.p)) == pytest.approx(float(delay(modes, load, here.p)), rel=1e-13, abs=0)
+    assert float(delay(swapped, load, here.p)) == pytest.approx(
+        float(delay(modes, load, here.p)), rel=1e-13, abs=0
+    )
 
 
 @given(systems(), parts)
@@ -280,6 +293,9 @@ def test_p_need_not_fall():
 def test_the_unit_of_time_does_not_matter(system, part):
     """A power of two scales floats exactly."""
     load = load_at(system.dual_mode, part)
-    here, there = assignment(system.dual_mode, load), assignment(Modes(system.dual_mode.rate / 1024), load / 1024)
+    here, there = (
+        assignment(system.dual_mode, load),
+        assignment(Modes(system.dual_mode.rate / 1024), load / 1024),
+    )
     assert there.mean_delay == pytest.approx(1024 * here.mean_delay, rel=1e-13)
     assert there.p == pytest.approx(here.p, abs=1e-12)

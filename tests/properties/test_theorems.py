@@ -31,7 +31,9 @@ def test_theorem_2_no_user_of_the_equilibrium_gains_by_moving(system, part):
     split = equilibrium(system, load)
     used = split.active
     assert np.sum(split.flow) == pytest.approx(load, rel=1e-12)
-    np.testing.assert_allclose(system.latency(split.flow, split.spare)[used], split.mean_delay, rtol=1e-9)
+    np.testing.assert_allclose(
+        system.latency(split.flow, split.spare)[used], split.mean_delay, rtol=1e-9
+    )
     assert np.all(system.idle_latency[~used] >= split.mean_delay * (1 - ROUNDING))
 
 
@@ -98,7 +100,12 @@ def test_loads_are_solved_alike_alone_and_together(system):
 @pytest.mark.slow
 def test_the_unit_of_time_does_not_matter(system, part):
     load = load_at(system, part)
-    slower = type(system)([type(b)(**{**vars_of(b), "rate": b.rate / 1024, "delay": b.delay * 1024}) for b in system.banks])
+    slower = type(system)(
+        [
+            type(b)(**{**vars_of(b), "rate": b.rate / 1024, "delay": b.delay * 1024})
+            for b in system.banks
+        ]
+    )
     for solve in (optimum, equilibrium):
         here, there = solve(system, load), solve(slower, load / 1024)
         # a power of two scales floats exactly

@@ -27,7 +27,13 @@ BARE, KNOWN = Bare(RATE, 0.5 / RATE), MM1(RATE, 0.5 / RATE)
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("marginal", 1e-9), ("potential", 1e-10), ("latency_slope", 1e-8), ("marginal_slope", 1e-6), ("rate_slope", 1e-8)],
+    [
+        ("marginal", 1e-9),
+        ("potential", 1e-10),
+        ("latency_slope", 1e-8),
+        ("marginal_slope", 1e-6),
+        ("rate_slope", 1e-8),
+    ],
 )
 def test_derived_number_is_the_closed_form(name, near):
     flow = USED * RATE
@@ -39,7 +45,9 @@ def test_flow_at_a_price_is_the_closed_form(name):
     price = getattr(KNOWN, name)(USED * RATE)
     found, true = (getattr(q, f"inverse_{name}")(price) for q in (BARE, KNOWN))
     np.testing.assert_allclose(found, true, rtol=1e-7 if name == "marginal" else 1e-10)
-    np.testing.assert_array_equal(getattr(BARE, f"inverse_{name}")(KNOWN.idle_latency * [0.0, 0.5, 1.0]), 0.0)
+    np.testing.assert_array_equal(
+        getattr(BARE, f"inverse_{name}")(KNOWN.idle_latency * [0.0, 0.5, 1.0]), 0.0
+    )
     assert BARE.service.tolist() == pytest.approx((1 / RATE).tolist())
 
 
@@ -63,12 +71,21 @@ def test_integral_next_to_the_rate_and_without_one():
     for spare in (1.0, 1e-3, 1e-9):
         found = integral(lambda x: 1 / (2.0 - x), np.array([2.0 - spare]), rate)
         np.testing.assert_allclose(found, np.log(2.0 / spare), rtol=1e-7 if spare < 1e-6 else 1e-11)
-    np.testing.assert_allclose(integral(lambda x: x**4, np.array([0.0, 3.0]), np.array([np.inf, np.inf])), [0.0, 3**5 / 5], rtol=1e-12)
+    np.testing.assert_allclose(
+        integral(lambda x: x**4, np.array([0.0, 3.0]), np.array([np.inf, np.inf])),
+        [0.0, 3**5 / 5],
+        rtol=1e-12,
+    )
 
 
 def test_flow_at_prices_that_are_never_reached_or_that_any_flow_has():
     endless = np.array([np.inf, np.inf])
-    found = flow_at(lambda x: np.stack(np.broadcast_arrays(1.0 + 0 * x[..., 0], 1.0 + x[..., 1]), axis=-1), 3.0, np.ones(2), endless)
+    found = flow_at(
+        lambda x: np.stack(np.broadcast_arrays(1.0 + 0 * x[..., 0], 1.0 + x[..., 1]), axis=-1),
+        3.0,
+        np.ones(2),
+        endless,
+    )
     np.testing.assert_allclose(found, [np.inf, 2.0])
 
 
@@ -112,9 +129,14 @@ def test_sensitivities_where_a_constant_latency_sets_the_price():
     queue = Pool([MM1([10.0], [0.1]), Flat([0.5], 0.0)])
     found = reference.sensitivity(queue, 30.0)
     assert found.mean_delay == pytest.approx(0.5)
-    np.testing.assert_allclose(found.delay, [0.0, 1.0], atol=1e-9)  # who waits at the queue, waits as long as at the other
+    np.testing.assert_allclose(
+        found.delay, [0.0, 1.0], atol=1e-9
+    )  # who waits at the queue, waits as long as at the other
     assert found.load == pytest.approx(0.0, abs=1e-12)
     best = reference.sensitivity(queue, 30.0, players=1)
     step = 1e-5
-    ends = [float(reference.optimum(Pool([MM1([10.0 + s], [0.1]), Flat([0.5], 0.0)]), 30.0).mean_delay) for s in (-step, step)]
+    ends = [
+        float(reference.optimum(Pool([MM1([10.0 + s], [0.1]), Flat([0.5], 0.0)]), 30.0).mean_delay)
+        for s in (-step, step)
+    ]
     assert best.rate[0] == pytest.approx((ends[1] - ends[0]) / (2 * step), rel=1e-5)

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.reference import MG1, MM1, InputError, LoadError, Pool, controlled, equilibrium, limited_optimum, optimum, price_of_anarchy
+from sojourn.reference import (
+    MG1,
+    MM1,
+    InputError,
+    LoadError,
+    Pool,
+    controlled,
+    equilibrium,
+    limited_optimum,
+    optimum,
+    price_of_anarchy,
+)
 from sojourn.reference import service_modes as dual_mode
 from sojourn.reference.parallel import tolls, worst_case
 
@@ -18,18 +29,33 @@ SYSTEM = MM1([100.0, 80.0])
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MM1([1.0, 0.0]), r"rate\[1\] = 0.0: a server needs a rate above 0; give a positive service rate"),
+        (
+            lambda: MM1([1.0, 0.0]),
+            r"rate\[1\] = 0.0: a server needs a rate above 0; give a positive service rate",
+        ),
         (lambda: MM1([1.0, -3.0]), r"rate\[1\] = -3.0: a server needs a rate above 0"),
         (lambda: MM1([1.0, -2.0, -3.0]), r"rate\[1\] = -2.0"),
         (lambda: MM1([1.0, np.nan]), r"rate\[1\] = nan: is not finite"),
         (lambda: MM1([np.inf]), r"rate\[0\] = inf: is not finite"),
         (lambda: MM1([]), r"rate = \[\]: the system has no server; give at least one"),
-        (lambda: MM1([1.0, 2.0], [0.0, -1e-3]), r"delay\[1\] = -0.001: a delay cannot be negative; give 0 or more"),
-        (lambda: MG1([1.0], [-0.5]), r"cv\[0\] = -0.5: a coefficient of variation cannot be negative"),
-        (lambda: MM1([1.0, 2.0, 3.0], [0.1, 0.2]), r"delay = \[0.1, 0.2\]: has 2 values where rate has 3; give one value per server, or one"),
+        (
+            lambda: MM1([1.0, 2.0], [0.0, -1e-3]),
+            r"delay\[1\] = -0.001: a delay cannot be negative; give 0 or more",
+        ),
+        (
+            lambda: MG1([1.0], [-0.5]),
+            r"cv\[0\] = -0.5: a coefficient of variation cannot be negative",
+        ),
+        (
+            lambda: MM1([1.0, 2.0, 3.0], [0.1, 0.2]),
+            r"delay = \[0.1, 0.2\]: has 2 values where rate has 3; give one value per server, or one",
+        ),
         (lambda: MG1([1.0, 2.0], [1, 2, 3]), r"rate = \[1.0, 2.0\]: has 2 values where cv has 3"),
         (lambda: MM1("fast"), "rate = 'fast': is not made of numbers"),
-        (lambda: MM1([[1.0, 2.0]]), r"rate = \[\[1.0, 2.0\]\]: has 2 dimensions; give one number per server"),
+        (
+            lambda: MM1([[1.0, 2.0]]),
+            r"rate = \[\[1.0, 2.0\]\]: has 2 dimensions; give one number per server",
+        ),
         (lambda: Pool([]), r"servers = \[\]: the system has no server"),
         (lambda: Pool([SYSTEM, 3.0]), r"servers\[1\] = 3.0: is not a bank of servers"),
     ],
@@ -43,7 +69,10 @@ def test_servers(make, message):
 @pytest.mark.parametrize(
     ("load", "message"),
     [
-        (180.0, "load = 180.0: not below the total rate 180: the queues grow without bound; lower the load or add rate"),
+        (
+            180.0,
+            "load = 180.0: not below the total rate 180: the queues grow without bound; lower the load or add rate",
+        ),
         (612.0, "load = 612.0: not below the total rate 180"),
         (-1.0, "load = -1.0: a load cannot be negative"),
         (np.nan, "load = nan: is not a finite number"),
@@ -122,27 +151,51 @@ UNIT = "has a unit of its own, {}; give the number in the unit that all share"
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MM1(rate=Quantity(3, "kHz"), delay=Quantity(5, "ms")), r"rate = <Quantity\(3, 'kHz'\)>: " + UNIT.format("kHz")),
-        (lambda: MM1([3.0, 4.0], delay=[0.1, Quantity(5, "ms")]), r"delay\[1\] = <Quantity\(5, 'ms'\)>: " + UNIT.format("ms")),
-        (lambda: MM1(np.array([1.0, Quantity(5, "kHz")], dtype=object)), r"rate\[1\] = .*: " + UNIT.format("kHz")),
+        (
+            lambda: MM1(rate=Quantity(3, "kHz"), delay=Quantity(5, "ms")),
+            r"rate = <Quantity\(3, 'kHz'\)>: " + UNIT.format("kHz"),
+        ),
+        (
+            lambda: MM1([3.0, 4.0], delay=[0.1, Quantity(5, "ms")]),
+            r"delay\[1\] = <Quantity\(5, 'ms'\)>: " + UNIT.format("ms"),
+        ),
+        (
+            lambda: MM1(np.array([1.0, Quantity(5, "kHz")], dtype=object)),
+            r"rate\[1\] = .*: " + UNIT.format("kHz"),
+        ),
         (lambda: MM1(Quantity(np.array([3.0, 4.0]), "kHz")), "rate = .*: " + UNIT.format("kHz")),
         (lambda: MM1(np.array([3.0, 4.0]).view(Tagged)), "rate = .*: " + UNIT.format("ms")),
         (lambda: MM1([1.0], timedelta(seconds=1)), "delay = .*: " + UNIT.format("timedelta")),
-        (lambda: MM1([1.0], [np.timedelta64(5, "ms")]), r"delay\[0\] = .*: " + UNIT.format("timedelta64")),
-        (lambda: MM1([1.0], np.array([5], dtype="timedelta64[ms]")), "delay = .*: " + UNIT.format(r"timedelta64\[ms\]")),
+        (
+            lambda: MM1([1.0], [np.timedelta64(5, "ms")]),
+            r"delay\[0\] = .*: " + UNIT.format("timedelta64"),
+        ),
+        (
+            lambda: MM1([1.0], np.array([5], dtype="timedelta64[ms]")),
+            "delay = .*: " + UNIT.format(r"timedelta64\[ms\]"),
+        ),
         (lambda: MM1(Labelled()), "rate = .*: " + UNIT.format("kHz")),
         (
             lambda: MM1(np.ma.array([1.0, 2.0, 3.0], mask=[0, 1, 0])),
             r"rate\[1\] = masked: has no number; give one there, or leave the entry out",
         ),
         (lambda: MM1([1.0, np.ma.masked]), r"rate\[1\] = masked: has no number"),
-        (lambda: MM1([2.0, 1 + 0j]), r"rate\[1\] = \(1\+0j\): is a complex number; give a real number"),
+        (
+            lambda: MM1([2.0, 1 + 0j]),
+            r"rate\[1\] = \(1\+0j\): is a complex number; give a real number",
+        ),
         (lambda: MM1(np.array([2.0, 1.0 + 3j])), r"rate\[0\] = \(2\+0j\): is a complex number"),
         (lambda: MM1(np.complex128(2.0)), r"rate = \(2\+0j\): is a complex number"),
-        (lambda: MM1([1.0, True]), r"rate\[1\] = True: is true or false, not a number; give a number"),
+        (
+            lambda: MM1([1.0, True]),
+            r"rate\[1\] = True: is true or false, not a number; give a number",
+        ),
         (lambda: MM1(np.array([True, False])), r"rate\[0\] = True: is true or false"),
         (lambda: MM1(np.array([2.0, False], dtype=object)), r"rate\[1\] = False: is true or false"),
-        (lambda: MM1([np.array([1.0, 2.0]), (3.0, True)]), r"rate\[1\]\[1\] = True: is true or false"),
+        (
+            lambda: MM1([np.array([1.0, 2.0]), (3.0, True)]),
+            r"rate\[1\]\[1\] = True: is true or false",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -163,15 +216,26 @@ def test_more_than_a_number_is_refused(make, message):
         lambda value: limited_optimum(SYSTEM, 20.0, most=value),
         lambda value: limited_optimum(SYSTEM, 20.0, bound=value),
         lambda value: price_of_anarchy(SYSTEM, [20.0, value]),
-        lambda value: dual_mode.is_stable(dual_mode.Modes([[1.0, 2.0]]), value, [1.0, 0.0], [[1.0, 0.0]]),
-        lambda value: dual_mode.is_stable(dual_mode.Modes([[1.0, 2.0]]), 0.5, [value, 0.0], [[1.0, 0.0]]),
+        lambda value: dual_mode.is_stable(
+            dual_mode.Modes([[1.0, 2.0]]), value, [1.0, 0.0], [[1.0, 0.0]]
+        ),
+        lambda value: dual_mode.is_stable(
+            dual_mode.Modes([[1.0, 2.0]]), 0.5, [value, 0.0], [[1.0, 0.0]]
+        ),
         lambda value: dual_mode.Modes([[value, 2.0]]),
         lambda value: dual_mode.Canonical(1.0, value, 0.1, 0.3),
     ],
 )
-@pytest.mark.parametrize("value", [Quantity(1, "kHz"), True, 1j, np.ma.masked], ids=["unit", "boolean", "complex", "masked"])
+@pytest.mark.parametrize(
+    "value",
+    [Quantity(1, "kHz"), True, 1j, np.ma.masked],
+    ids=["unit", "boolean", "complex", "masked"],
+)
 def test_so_it_is_wherever_a_number_is_asked_for(ask, value):
-    with pytest.raises(InputError, match=r"has a unit of its own, kHz|is true or false|is a complex number|has no number"):
+    with pytest.raises(
+        InputError,
+        match=r"has a unit of its own, kHz|is true or false|is a complex number|has no number",
+    ):
         ask(value)
 
 

@@ -18,4 +18,9 @@ def test_examples(name):
 
 def test_there_are_examples():
     finder = doctest.DocTestFinder()
-    assert sum(bool(t.examples) for name in MODULES for t in finder.find(importlib.import_module(name))) >= 8
+    assert (
+        sum(
+            bool(t.examples) for name in MODULES for t in finder.find(importlib.import_module(name))
+        )
+        >= 8
+    )

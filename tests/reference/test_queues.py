@@ -24,31 +24,51 @@ def test_latency_is_pollaczek_and_khinchine(bank):
     cv = np.sqrt(2 * bank.k - 1)
     for part in PARTS:
         wait = part * (1 + cv**2) / (2 * bank.rate * (1 - part))
-        np.testing.assert_allclose(bank.latency(part * bank.rate), bank.delay + 1 / bank.rate + wait, rtol=1e-12)
+        np.testing.assert_allclose(
+            bank.latency(part * bank.rate), bank.delay + 1 / bank.rate + wait, rtol=1e-12
+        )
 
 
 def test_mm1_is_its_textbook_form():
     bank = BANKS["MM1"]
     x = np.array([99.0, 1e-8, 1.5])
     np.testing.assert_allclose(bank.latency(x), bank.delay + 1 / (bank.rate - x), rtol=1e-13)
-    np.testing.assert_allclose(bank.marginal(x), bank.delay + bank.rate / (bank.rate - x) ** 2, rtol=1e-13)
-    np.testing.assert_allclose(bank.potential(x), bank.delay * x - np.log1p(-x / bank.rate), rtol=1e-13)
+    np.testing.assert_allclose(
+        bank.marginal(x), bank.delay + bank.rate / (bank.rate - x) ** 2, rtol=1e-13
+    )
+    np.testing.assert_allclose(
+        bank.potential(x), bank.delay * x - np.log1p(-x / bank.rate), rtol=1e-13
+    )
 
 
 def test_marginal_and_slopes_are_derivatives(bank):
     x = 0.4 * bank.rate
     step = 1e-5 * bank.rate
     carried = lambda v: v * bank.latency(v)  # noqa: E731
-    np.testing.assert_allclose(bank.marginal(x), (carried(x + step) - carried(x - step)) / (2 * step), rtol=1e-8)
-    for function, slope in ((bank.latency, bank.latency_slope), (bank.marginal, bank.marginal_slope)):
-        np.testing.assert_allclose(slope(x), (function(x + step) - function(x - step)) / (2 * step), rtol=1e-7)
+    np.testing.assert_allclose(
+        bank.marginal(x), (carried(x + step) - carried(x - step)) / (2 * step), rtol=1e-8
+    )
+    for function, slope in (
+        (bank.latency, bank.latency_slope),
+        (bank.marginal, bank.marginal_slope),
+    ):
+        np.testing.assert_allclose(
+            slope(x), (function(x + step) - function(x - step)) / (2 * step), rtol=1e-7
+        )
 
 
 def test_potential_is_the_integral_of_the_latency(bank):
     for part in (1e-6, 0.5, 0.99):
         x = part * bank.rate
         for i in range(len(bank)):
-            value, _ = quad(lambda v, i=i: bank.latency(np.full(3, v))[i] if v < bank.rate.min() else one(bank, i, v), 0, x[i], epsrel=1e-12)
+            value, _ = quad(
+                lambda v, i=i: (
+                    bank.latency(np.full(3, v))[i] if v < bank.rate.min() else one(bank, i, v)
+                ),
+                0,
+                x[i],
+                epsrel=1e-12,
+            )
             assert bank.potential(x)[i] == pytest.approx(value, rel=1e-9)
 
 
@@ -61,9 +81,19 @@ def test_inverses_return_where_they_came_from(bank, part):
     x = part * bank.rate
     # a price in floating point says a flow this well
     rounding = 4e-16 * bank.latency(x)
-    np.testing.assert_allclose(bank.inverse_latency(bank.latency(x)), x, rtol=1e-9, atol=np.max(rounding / bank.latency_slope(x)))
+    np.testing.assert_allclose(
+        bank.inverse_latency(bank.latency(x)),
+        x,
+        rtol=1e-9,
+        atol=np.max(rounding / bank.latency_slope(x)),
+    )
     rounding = 4e-16 * bank.marginal(x)
-    np.testing.assert_allclose(bank.inverse_marginal(bank.marginal(x)), x, rtol=1e-9, atol=np.max(rounding / bank.marginal_slope(x)))
+    np.testing.assert_allclose(
+        bank.inverse_marginal(bank.marginal(x)),
+        x,
+        rtol=1e-9,
+        atol=np.max(rounding / bank.marginal_slope(x)),
+    )
 
 
 @pytest.mark.parametrize("cv", [0.0, 1.0, 100.0])
@@ -84,8 +114,16 @@ def test_latency_and_marginal_keep_all_digits(bank, part):
     with mp.workdps(50):
         for i in range(len(bank)):
             mu, d, k, x = (mp.mpf(float(v[i])) for v in (bank.rate, bank.delay, bank.k, flow))
-            assert abs(mp.mpf(float(latency[i])) / (d + 1 / mu + k * x / (mu * (mu - x))) - 1) < 1e-15
-            assert abs(mp.mpf(float(marginal[i])) / (d + 1 / mu + k * (mu**2 / (mu - x) ** 2 - 1) / mu) - 1) < 2e-15
+            assert (
+                abs(mp.mpf(float(latency[i])) / (d + 1 / mu + k * x / (mu * (mu - x))) - 1) < 1e-15
+            )
+            assert (
+                abs(
+                    mp.mpf(float(marginal[i])) / (d + 1 / mu + k * (mu**2 / (mu - x) ** 2 - 1) / mu)
+                    - 1
+                )
+                < 2e-15
+            )
 
 
 def test_inverses_are_0_below_the_idle_latency(bank):
@@ -99,7 +137,10 @@ def test_operating_points_keep_all_digits(bank, excess):
     at_latency, at_marginal = bank.at_latency(excess), bank.at_marginal(excess)
     with mp.workdps(50):
         for i in range(len(bank)):
-            mu, z = mp.mpf(float(bank.rate[i])), mp.mpf(excess) * mp.mpf(float(bank.rate[i])) / mp.mpf(float(bank.k[i]))
+            mu, z = (
+                mp.mpf(float(bank.rate[i])),
+                mp.mpf(excess) * mp.mpf(float(bank.rate[i])) / mp.mpf(float(bank.k[i])),
+            )
             for point, spare in ((at_latency, mu / (1 + z)), (at_marginal, mu / mp.sqrt(1 + z))):
                 assert abs(mp.mpf(float(point.spare[i])) / spare - 1) < 1e-15
                 assert abs(mp.mpf(float(point.flow[i])) / (mu - spare) - 1) < 1e-15
@@ -111,7 +152,13 @@ def test_operating_points_keep_all_digits(bank, excess):
 
 def test_functions_take_many_flows_at_once(bank):
     flows = PARTS[:, None] * bank.rate
-    for function in (bank.latency, bank.marginal, bank.potential, bank.latency_slope, bank.marginal_slope):
+    for function in (
+        bank.latency,
+        bank.marginal,
+        bank.potential,
+        bank.latency_slope,
+        bank.marginal_slope,
+    ):
         together = function(flows)
         assert together.shape == flows.shape
         np.testing.assert_array_equal(together[2], function(flows[2]))
@@ -158,5 +205,7 @@ def test_spare_capacity_counts_what_the_rate_leaves_out():
     assert MM1([1.0]).latency([1.0]).tolist() == [np.inf]
     total, low = Pool([bank, MM1([3.0])]).total_rate
     assert (total, low) == (5.0, 2.0**-53)
-    assert float(optimum(bank, 2.0).mean_delay) == pytest.approx(2.0**54, rel=1e-15)  # a load that the floats alone do not carry
+    assert float(optimum(bank, 2.0).mean_delay) == pytest.approx(
+        2.0**54, rel=1e-15
+    )  # a load that the floats alone do not carry
     assert float(equilibrium(Pool([bank]), 2.0).mean_delay) == pytest.approx(2.0**54, rel=1e-15)

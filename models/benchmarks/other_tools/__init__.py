@@ -9,4 +9,14 @@ from .compare import PeerRow, compare
 from .methods import METHODS
 from .table import report, summary
 
-__all__ = ["CASES", "METHODS", "Answer", "Case", "PeerRow", "Skipped", "compare", "report", "summary"]
+__all__ = [
+    "CASES",
+    "METHODS",
+    "Answer",
+    "Case",
+    "PeerRow",
+    "Skipped",
+    "compare",
+    "report",
+    "summary",
+]

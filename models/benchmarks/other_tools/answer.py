@@ -64,7 +64,11 @@ def judge(case: Case, flow: Array) -> Verdict:
     bank = case.bank
     least = exact.optimum(bank, case.loads).mean_delay
     short = np.abs(flow.sum(axis=1) - case.loads) / case.loads
-    if not np.all(np.isfinite(flow)) or (short > FEASIBLE).any() or (flow < -FEASIBLE * case.loads[:, None]).any():
+    if (
+        not np.all(np.isfinite(flow))
+        or (short > FEASIBLE).any()
+        or (flow < -FEASIBLE * case.loads[:, None]).any()
+    ):
         return Verdict(np.nan, np.nan, "the flows do not add up to the load, or are negative")
     delays = np.array([mean_delay(bank, x) for x in flow])
     if not np.all(np.isfinite(delays)):

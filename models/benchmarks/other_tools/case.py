@@ -40,16 +40,26 @@ def _random(n: int, part: float) -> Case:
     """M/M/1 servers, rates from 50 to 500 jobs/s, delays to 50 ms, at a part of their total rate."""
     rng = np.random.default_rng(n)
     rate, delay = rng.uniform(50, 500, n), rng.uniform(0, 0.05, n)
-    return Case(f"{n} M/M/1, {part:.0%} load", rate, np.ones(n), delay, np.array([part * rate.sum()]))
+    return Case(
+        f"{n} M/M/1, {part:.0%} load", rate, np.ones(n), delay, np.array([part * rate.sum()])
+    )
 
 
 def _scenario_1(name: str, loads: Array) -> Case:
-    return Case(name, np.array([100.0, 80.0, 200.0]), np.ones(3), np.array([0.005, 0.005, 0.020]), loads)
+    return Case(
+        name, np.array([100.0, 80.0, 200.0]), np.ones(3), np.array([0.005, 0.005, 0.020]), loads
+    )
 
 
 CASES: tuple[Callable[[], Case], ...] = (
     lambda: _scenario_1("Scenario 1, 50% load", np.array([190.0])),
-    lambda: Case("2 M/G/1, SCV 9 and 1, 60%", np.array([10.0, 10.0]), np.array([3.0, 1.0]), np.zeros(2), np.array([12.0])),
+    lambda: Case(
+        "2 M/G/1, SCV 9 and 1, 60%",
+        np.array([10.0, 10.0]),
+        np.array([3.0, 1.0]),
+        np.zeros(2),
+        np.array([12.0]),
+    ),
     lambda: _random(10, 0.3),
     lambda: _random(10, 0.8),
     lambda: _random(100, 0.8),

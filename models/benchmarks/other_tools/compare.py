@@ -51,7 +51,11 @@ class PeerRow:
     problem: str = ""
 
 
-def compare(cases: Sequence[Callable[[], Case]] = CASES, methods: Mapping[str, Method] = METHODS, limit: float = LIMIT) -> Iterator[PeerRow]:
+def compare(
+    cases: Sequence[Callable[[], Case]] = CASES,
+    methods: Mapping[str, Method] = METHODS,
+    limit: float = LIMIT,
+) -> Iterator[PeerRow]:
     """Give the same systems to this library and to others, and yield a row for each: whoever stops in between keeps those that there are.
 
     Parameters
@@ -80,7 +84,9 @@ def compare(cases: Sequence[Callable[[], Case]] = CASES, methods: Mapping[str, M
     """
     within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")
     pairs = [(make(), name) for make in cases for name in methods]
-    return (ask(case, name, methods[name], limit) for case, name in track(pairs, "methods on systems"))
+    return (
+        ask(case, name, methods[name], limit) for case, name in track(pairs, "methods on systems")
+    )
 
 
 def ask(case: Case, name: str, method: Method, limit: float) -> PeerRow:
@@ -92,7 +98,17 @@ def ask(case: Case, name: str, method: Method, limit: float) -> PeerRow:
     except Exception as reason:  # other people's code may raise anything
         kind = "skipped" if isinstance(reason, Skipped) else type(reason).__name__
         return PeerRow(case.name, name, problem=f"{kind}: {reason}")
-    return PeerRow(case.name, name, delay, error, median(times), len(times), answer.certifies, answer.settings, problem)
+    return PeerRow(
+        case.name,
+        name,
+        delay,
+        error,
+        median(times),
+        len(times),
+        answer.certifies,
+        answer.settings,
+        problem,
+    )
 
 
 def _timed(method: Method, case: Case, limit: float) -> tuple[Answer, float]:

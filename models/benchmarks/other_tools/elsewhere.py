@@ -25,7 +25,18 @@ def find_uv() -> str | None:
 
 def command(uv: str, requirement: str, python: str) -> list[str]:
     """Return the beginning of a command in a fresh environment with one package; uv keeps its files for the next time."""
-    return [uv, "run", "--isolated", "--no-project", "--quiet", "--python", python, "--with", requirement, "python"]
+    return [
+        uv,
+        "run",
+        "--isolated",
+        "--no-project",
+        "--quiet",
+        "--python",
+        python,
+        "--with",
+        requirement,
+        "python",
+    ]
 
 
 def set_up(start: list[str], module: str) -> None:
@@ -39,7 +50,9 @@ def set_up(start: list[str], module: str) -> None:
     run([*start, "-c", f"import {module}"], "", SET_UP)
 
 
-def ask(start: list[str], program: Path, question: dict[str, Any], seconds: float) -> dict[str, Any]:
+def ask(
+    start: list[str], program: Path, question: dict[str, Any], seconds: float
+) -> dict[str, Any]:
     """Give a program a question as JSON and return its answer.
 
     Raises
@@ -60,7 +73,9 @@ def run(command: list[str], question: str, seconds: float) -> str:
     pipe = subprocess.PIPE
     try:
         # a session of its own: uv starts Python, and both have to go when the time is over
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True)  # noqa: S603
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )  # noqa: S603
     except OSError as error:
         raise Skipped(f"{command[0]} does not start: {error.strerror}") from error
     try:

@@ -22,10 +22,16 @@ def service(line: Any, rate: float, cv: float) -> Any:
 def solve(line: Any, case: dict[str, Any]) -> dict[str, Any]:
     """Write the network (source, a queue each, its distance as a delay station, sink) and optimise its routing."""
     model = line.Network("servers")
-    source, sink, jobs = line.Source(model, "source"), line.Sink(model, "sink"), line.OpenClass(model, "jobs")
+    source, sink, jobs = (
+        line.Source(model, "source"),
+        line.Sink(model, "sink"),
+        line.OpenClass(model, "jobs"),
+    )
     source.setArrival(jobs, line.Exp(case["load"]))
     queues = []
-    for i, (rate, cv, delay) in enumerate(zip(case["rate"], case["cv"], case["delay"], strict=True)):
+    for i, (rate, cv, delay) in enumerate(
+        zip(case["rate"], case["cv"], case["delay"], strict=True)
+    ):
         queue = line.Queue(model, f"queue {i}", line.SchedStrategy.FCFS)
         queue.setService(jobs, service(line, rate, cv))
         model.addLink(source, queue)

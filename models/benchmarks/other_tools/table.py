@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 def report(asked: Asked) -> Iterator[Report]:
     """Give all systems to all methods."""
     limit = LIMIT if asked.limit is None else asked.limit
-    return reported(compare(limit=limit), lambda rows: Report(rows, [summary(rows, limit)], name=""))
+    return reported(
+        compare(limit=limit), lambda rows: Report(rows, [summary(rows, limit)], name="")
+    )
 
 
 def summary(rows: Sequence[PeerRow], limit: float = LIMIT) -> Table:
     """Return the rows as a table: a section a system, and the settings of each method below."""
     title = f"the least mean delay by this library and by others\n{machine_line()}"
     headings = ("system, method", "mean delay\nms", "true\nerror", "seconds", "certifies")
-    return table(headings, _lines(rows), text=("certifies",), title=title, caption=_caption(rows, limit))
+    return table(
+        headings, _lines(rows), text=("certifies",), title=title, caption=_caption(rows, limit)
+    )
 
 
 def _lines(rows: Sequence[PeerRow]) -> Iterator[tuple[str, ...]]:
@@ -35,8 +39,16 @@ def _lines(rows: Sequence[PeerRow]) -> Iterator[tuple[str, ...]]:
         yield (f"[bold]{escape(system)}",)
         for row in some:
             error = f"{row.error:.1e}" if abs(row.error) < 1e-3 else f"{row.error:.1%}"
-            cells = (f"{1e3 * row.mean_delay:.6g}", error, f"{row.seconds:.2g}", escape(row.certifies))
-            yield (f"  {escape(row.method)}", *(("", "", "", f"[dim]{escape(row.problem)}") if row.problem else cells))
+            cells = (
+                f"{1e3 * row.mean_delay:.6g}",
+                error,
+                f"{row.seconds:.2g}",
+                escape(row.certifies),
+            )
+            yield (
+                f"  {escape(row.method)}",
+                *(("", "", "", f"[dim]{escape(row.problem)}") if row.problem else cells),
+            )
 
 
 def _caption(rows: Sequence[PeerRow], limit: float) -> str:

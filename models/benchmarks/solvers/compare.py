@@ -90,16 +90,28 @@ def compare(
 
 
 def questions(
-    problems: Sequence[Problem], sizes: Sequence[int] | None, loads: Sequence[float], solvers: Sequence[str] | None, seed: int
+    problems: Sequence[Problem],
+    sizes: Sequence[int] | None,
+    loads: Sequence[float],
+    solvers: Sequence[str] | None,
+    seed: int,
 ) -> list[Question]:
     """Return all questions, in the order in which they are asked; see `compare`."""
     names, found = cp.installed_solvers() if solvers is None else solvers, []
     for problem in problems:
         for n in [size for size in sizes or problem.sizes if size <= problem.largest]:
             # the system of a problem and size does not depend on what else is asked
-            system = problem.build(n, np.random.default_rng([seed, n, zlib.crc32(problem.name.encode())]))
+            system = problem.build(
+                n, np.random.default_rng([seed, n, zlib.crc32(problem.name.encode())])
+            )
             ways = problem.formulations(system).items()
-            cases = [(load, way, name) for way, kinds in ways for name in names if kinds <= takes(name) for load in loads]
+            cases = [
+                (load, way, name)
+                for way, kinds in ways
+                for name in names
+                if kinds <= takes(name)
+                for load in loads
+            ]
             found += [Question(problem, system, n, *case) for case in cases]
     return found
 
@@ -134,11 +146,24 @@ def _judge(task: Task) -> Judged:
     return NO_ANSWER if math.isnan(judged.error) or math.isnan(judged.violation) else judged
 
 
-def _check(sizes: Sequence[int] | None, loads: Sequence[float], solvers: Sequence[str] | None, settings: str, limit: float) -> None:
+def _check(
+    sizes: Sequence[int] | None,
+    loads: Sequence[float],
+    solvers: Sequence[str] | None,
+    settings: str,
+    limit: float,
+) -> None:
     for i, size in enumerate(sizes or ()):
         whole_number(f"sizes[{i}]", size, "a number of servers to split over", 2)
     for i, load in enumerate(loads):
-        within(f"loads[{i}]", load, SMALLEST, math.nextafter(1, 0), "is not a part of the largest load", "give a number between 0 and 1")
+        within(
+            f"loads[{i}]",
+            load,
+            SMALLEST,
+            math.nextafter(1, 0),
+            "is not a part of the largest load",
+            "give a number between 0 and 1",
+        )
     for i, name in enumerate(solvers or ()):
         one_of(f"solvers[{i}]", name, cp.installed_solvers(), "is not a solver that CVXPY finds")
     one_of("settings", settings, SETTINGS, "is not a name of settings")

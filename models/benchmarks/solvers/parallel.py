@@ -32,14 +32,21 @@ def parallel(name: str, goal: Goal, draw: Callable[[int, np.random.Generator], L
         From a number of servers and a random generator to a bank.
     """
     return Problem(
-        name, lambda n, rng: ParallelServers(draw(n, rng)), lambda s: formulations(s, goal), lambda s, f, part: write(s, goal, f, part)
+        name,
+        lambda n, rng: ParallelServers(draw(n, rng)),
+        lambda s: formulations(s, goal),
+        lambda s, f, part: write(s, goal, f, part),
     )
 
 
 def formulations(system: ParallelServers, goal: Goal) -> Mapping[str, frozenset[str]]:
     """Return the ways to write a goal of these servers without tangents, with the cones of each."""
     ways = questions.formulations(system.bank, goal, "auto", {}).items()
-    return {n: cones for n, cones in ways if FORMULATIONS[n].exact(system.bank) and len(system) <= LARGEST.get(n, len(system))}
+    return {
+        n: cones
+        for n, cones in ways
+        if FORMULATIONS[n].exact(system.bank) and len(system) <= LARGEST.get(n, len(system))
+    }
 
 
 def write(system: ParallelServers, goal: Goal, formulation: str, part: float) -> Task:
@@ -61,4 +68,7 @@ def write(system: ParallelServers, goal: Goal, formulation: str, part: float) ->
 def judged(bank: Latency, load: float, flow: Array, true: float) -> Judged:
     """Return how far a flow is from the truth and from the feasible."""
     balance = abs(math.fsum([*flow, -load])) / load
-    return Judged(abs(float(mean_delay(bank, flow)) / true - 1), max(balance, float(-flow.min() / load), float((flow / bank.rate).max() - 1)))
+    return Judged(
+        abs(float(mean_delay(bank, flow)) / true - 1),
+        max(balance, float(-flow.min() / load), float((flow / bank.rate).max() - 1)),
+    )

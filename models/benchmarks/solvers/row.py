@@ -69,4 +69,9 @@ class Row:
 
     def to_dict(self) -> dict[str, str | int | float | bool]:
         """Return all of it as plain numbers and strings."""
-        return {**vars(self), "claimed": self.claimed, "right": self.right, "false_claim": self.false_claim}
+        return {
+            **vars(self),
+            "claimed": self.claimed,
+            "right": self.right,
+            "false_claim": self.false_claim,
+        }

@@ -7,7 +7,10 @@ from typing import Any
 
 from ...core.solver_specs import Options, SolverSpec, spec
 
-SETTINGS: Mapping[str, Callable[[SolverSpec], Options]] = {"own": lambda s: s.own, "sojourn": lambda s: s.tight}
+SETTINGS: Mapping[str, Callable[[SolverSpec], Options]] = {
+    "own": lambda s: s.own,
+    "sojourn": lambda s: s.tight,
+}
 """By name: the solvers' own defaults, and the library's options."""
 
 

@@ -53,14 +53,25 @@ class Summary:
     @classmethod
     def of(cls, solver: str, rows: Sequence[Row]) -> Summary:
         """Return the summary of a solver's rows."""
-        right, claimed, false, denied = (sum(getattr(r, name) for r in rows) for name in ("right", "claimed", "false_claim", "denied"))
-        errors, seconds = [r.error for r in rows], shifted_geometric_mean([r.solve_seconds for r in rows])
-        return cls(solver, len(rows), right, claimed, false, denied, median(errors), max(errors), seconds)
+        right, claimed, false, denied = (
+            sum(getattr(r, name) for r in rows)
+            for name in ("right", "claimed", "false_claim", "denied")
+        )
+        errors, seconds = (
+            [r.error for r in rows],
+            shifted_geometric_mean([r.solve_seconds for r in rows]),
+        )
+        return cls(
+            solver, len(rows), right, claimed, false, denied, median(errors), max(errors), seconds
+        )
 
 
 def summaries(rows: Sequence[Row]) -> list[Summary]:
     """Return one summary a solver, in the order in which they were asked."""
-    return [Summary.of(name, [row for row in rows if row.solver == name]) for name in dict.fromkeys(row.solver for row in rows)]
+    return [
+        Summary.of(name, [row for row in rows if row.solver == name])
+        for name in dict.fromkeys(row.solver for row in rows)
+    ]
 
 
 def shifted_geometric_mean(seconds: Sequence[float], shift: float = SHIFT) -> float:
@@ -70,7 +81,9 @@ def shifted_geometric_mean(seconds: Sequence[float], shift: float = SHIFT) -> fl
 
 def summary_table(rows: Sequence[Row]) -> Table:
     """Return the summary a solver."""
-    title = f"solvers, settings: {', '.join(sorted({row.settings for row in rows}))}\n{machine_line()}"
+    title = (
+        f"solvers, settings: {', '.join(sorted({row.settings for row in rows}))}\n{machine_line()}"
+    )
     caption = (
         f"right: within {TRUE:g} of the true mean delay, and feasible to {TRUE:g}\n"
         "false: said optimal, and is not right\n"
@@ -78,13 +91,29 @@ def summary_table(rows: Sequence[Row]) -> Table:
         "ms: in the solver's hands, right or not; geometric mean, shifted by 1 ms\n"
         "each is asked what it takes: the fewer cones, the easier the questions"
     )
-    headings = ("solver", "asked", "right", "said\noptimal", "false", "denied", "median\nerror", "worst\nerror", "ms")
+    headings = (
+        "solver",
+        "asked",
+        "right",
+        "said\noptimal",
+        "false",
+        "denied",
+        "median\nerror",
+        "worst\nerror",
+        "ms",
+    )
     return table(headings, map(_cells, summaries(rows)), title=title, caption=caption)
 
 
 def _cells(of: Summary) -> tuple[str, ...]:
     counts = map(str, (of.asked, of.right, of.claimed, of.false_claims, of.denied))
-    return of.solver, *counts, _error(of.median_error), _error(of.worst_error), f"{1e3 * of.solve_seconds:.2f}"
+    return (
+        of.solver,
+        *counts,
+        _error(of.median_error),
+        _error(of.worst_error),
+        f"{1e3 * of.solve_seconds:.2f}",
+    )
 
 
 def error_table(rows: Sequence[Row]) -> Table:
@@ -96,7 +125,12 @@ def error_table(rows: Sequence[Row]) -> Table:
         "(inaccurate, or an error of its own); inf: no answer, or a queue grows; ms: in the solver's\n"
         "hands, median over the loads"
     )
-    headings = ("problem, formulation,\nsolver", "n", *(f"{100 * load:.12g}%" for load in loads), "ms")
+    headings = (
+        "problem, formulation,\nsolver",
+        "n",
+        *(f"{100 * load:.12g}%" for load in loads),
+        "ms",
+    )
     return table(headings, _lines(rows, loads), title=title, caption=caption)
 
 
@@ -109,7 +143,12 @@ def _lines(rows: Sequence[Row], loads: Sequence[float]) -> Iterator[tuple[str, .
         for (_, way, solver, n), some in groupby(its, line):
             at = {row.load: row for row in some}
             cells = (_mark(at[load]) if load in at else "" for load in loads)
-            yield f" {way} {solver}", str(n), *cells, f"{1e3 * median(row.solve_seconds for row in at.values()):.3g}"
+            yield (
+                f" {way} {solver}",
+                str(n),
+                *cells,
+                f"{1e3 * median(row.solve_seconds for row in at.values()):.3g}",
+            )
 
 
 def _mark(row: Row) -> str:

@@ -26,4 +26,9 @@ def bench_model(measure: Measure, goal: str, size: int) -> None:
     """The convex programs, written, compiled, solved and certified."""
     system = servers(size)
     load = 0.8 * system.total_rate
-    measure(lambda: getattr(system, goal)(load), f"growth of model {goal}", str(size), rounds=7 if size < 10_000 else 1)
+    measure(
+        lambda: getattr(system, goal)(load),
+        f"growth of model {goal}",
+        str(size),
+        rounds=7 if size < 10_000 else 1,
+    )

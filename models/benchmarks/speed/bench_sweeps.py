@@ -91,7 +91,9 @@ def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
         RAW: lambda: raw(problem, spec("CLARABEL").quick, values),
         CVXPY: lambda: resolve(problem, few(values, count), count),
     }
-    measure(jobs[who](), f"{goal}, {size:,} servers, {loads.size:,} loads", who, per=count, unit="load")
+    measure(
+        jobs[who](), f"{goal}, {size:,} servers, {loads.size:,} loads", who, per=count, unit="load"
+    )
 
 
 @pytest.mark.parametrize("who", ["certificates", "the solves"])
@@ -105,7 +107,13 @@ def bench_certificates(measure: Measure, goal: Goal, size: int, who: str) -> Non
         job: Callable[[], Any] = partial(certify_rows, system.bank, loads, flow, goal)
     else:
         job = raw(problem, spec("CLARABEL").quick, values)
-    measure(job, f"certificates of {goal}, {size:,} servers, {loads.size:,} loads", who, per=loads.size, unit="load")
+    measure(
+        job,
+        f"certificates of {goal}, {size:,} servers, {loads.size:,} loads",
+        who,
+        per=loads.size,
+        unit="load",
+    )
 
 
 @pytest.mark.parametrize("who", ["sweep", RAW, CVXPY])
@@ -118,7 +126,11 @@ def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
     division, squares = partition.write(system.rates), sum_of_squares.write(2)
     above, below, _ = sum_of_squares.coefficients(segments(system.rates, loads))
     tasks: list[tuple[cp.Problem, Mapping[str, Any], Values]] = [
-        (division.problem, spec("CLARABEL").quick, [(division.root, partition.roots(system.rates, loads, parts))]),
+        (
+            division.problem,
+            spec("CLARABEL").quick,
+            [(division.root, partition.roots(system.rates, loads, parts))],
+        ),
         (squares.problem, spec("CLARABEL").tight, [(squares.above, above), (squares.below, below)]),
     ]
     tasks = tasks[:1] if what == "partition" else tasks
@@ -132,4 +144,10 @@ def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
         CVXPY: lambda: [resolve(problem, few(values, per), per) for problem, _, values in tasks],
     }
     todo = jobs[who]()
-    measure(lambda: [job() for job in todo], f"dual mode, {what}, {count:,} loads", who, per=per, unit="load")
+    measure(
+        lambda: [job() for job in todo],
+        f"dual mode, {what}, {count:,} loads",
+        who,
+        per=per,
+        unit="load",
+    )

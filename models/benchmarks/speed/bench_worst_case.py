@@ -25,12 +25,25 @@ def bench_reference(measure: Measure, size: int, who: str) -> None:
     """The reference's branch and bound."""
     rng = np.random.default_rng(2348)
     systems, grid = [random_system(rng) for _ in range(size)], np.linspace(0.001, 0.999, 1000)
-    look = worst_case if who.startswith("certified") else lambda bank: price_of_anarchy(bank, grid * bank.rate.sum())
-    measure(lambda: [look(bank) for bank in systems], "reference worst case, 2 to 8 servers", who, per=size)
+    look = (
+        worst_case
+        if who.startswith("certified")
+        else lambda bank: price_of_anarchy(bank, grid * bank.rate.sum())
+    )
+    measure(
+        lambda: [look(bank) for bank in systems],
+        "reference worst case, 2 to 8 servers",
+        who,
+        per=size,
+    )
 
 
 @pytest.mark.parametrize("who", ["model", "reference"])
 def bench_model(measure: Measure, who: str) -> None:
     """The same by convex programs."""
     trio = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
-    measure(trio.worst_case if who == "model" else lambda: worst_case(trio.bank), "worst case certified to 1e-8, 3 servers", who)
+    measure(
+        trio.worst_case if who == "model" else lambda: worst_case(trio.bank),
+        "worst case certified to 1e-8, 3 servers",
+        who,
+    )

@@ -13,7 +13,9 @@ from ...frontend.style import COLOURS, grid
 MARKERS = "osD^v"
 
 
-def plot_growth(growth: Mapping[str, Mapping[int, float | None]], exponents: Mapping[str, float]) -> Figure:
+def plot_growth(
+    growth: Mapping[str, Mapping[int, float | None]], exponents: Mapping[str, float]
+) -> Figure:
     """Draw seconds over servers, a line a thing measured, with the fitted exponent in its label.
 
     Parameters
@@ -28,7 +30,13 @@ def plot_growth(growth: Mapping[str, Mapping[int, float | None]], exponents: Map
     for i, (what, seconds) in enumerate(growth.items()):
         label = f"{what}, n^{exponents[what]:.2f}" if math.isfinite(exponents[what]) else what
         points = [(n, s) for n, s in seconds.items() if s is not None]
-        axes.loglog(*zip(*points, strict=True), color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], markersize=4, label=label)
+        axes.loglog(
+            *zip(*points, strict=True),
+            color=COLOURS[i % len(COLOURS)],
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=4,
+            label=label,
+        )
     axes.set(xlabel="servers", ylabel="seconds for one load")
     axes.legend(frameon=False, fontsize=9)
     grid(axes)

@@ -48,9 +48,17 @@ class Row:
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """The row as text: what, who, time, ratio, to."""
-        size, name = next((u for u in ((1.0, "s"), (1e-3, "ms")) if self.seconds >= u[0]), (1e-6, "us"))
+        size, name = next(
+            (u for u in ((1.0, "s"), (1e-3, "ms")) if self.seconds >= u[0]), (1e-6, "us")
+        )
         unit = f" a {self.unit}" if self.unit else ""
-        return self.what, self.who, f"{self.seconds / size:.3g} {name}{unit}", f"{self.ratio:.3g}", self.against
+        return (
+            self.what,
+            self.who,
+            f"{self.seconds / size:.3g} {name}{unit}",
+            f"{self.ratio:.3g}",
+            self.against,
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,10 @@ class Speed:
     @property
     def title(self) -> str:
         """Where and with what it was measured."""
-        return "; ".join(f"{name} {value}" if name != "processor" else value for name, value in self.machine.items())
+        return "; ".join(
+            f"{name} {value}" if name != "processor" else value
+            for name, value in self.machine.items()
+        )
 
     @property
     def exponents(self) -> dict[str, float]:
@@ -82,23 +93,44 @@ class Speed:
 
     def table(self) -> Table:
         """Return the rows as a table for `rich`."""
-        grown = [(f"growth, {FIT_FROM:,} servers on", what, f"n^{e:.2f}") for what, e in self.exponents.items()]
+        grown = [
+            (f"growth, {FIT_FROM:,} servers on", what, f"n^{e:.2f}")
+            for what, e in self.exponents.items()
+        ]
         title = f"least times of one run on {self.title}"
-        return table(HEADINGS, [*(r.cells for r in self.rows), *grown], text=("what", "who", "to"), title=title)
+        return table(
+            HEADINGS,
+            [*(r.cells for r in self.rows), *grown],
+            text=("what", "who", "to"),
+            title=title,
+        )
 
     def markdown(self) -> str:
         """Return the rows as a Markdown table with the machine above it."""
-        head, *rows = ("| " + " | ".join(cells) + " |" for cells in (HEADINGS, *(r.cells for r in self.rows)))
+        head, *rows = (
+            "| " + " | ".join(cells) + " |" for cells in (HEADINGS, *(r.cells for r in self.rows))
+        )
         grown = ", ".join(f"{what} n^{e:.2f}" for what, e in self.exponents.items())
-        lines = [f"Least times of one run of `sojourn bench speed` on {self.title}.", "", head, "|---|---|---:|---:|---|", *rows]
-        return "\n".join([*lines, "", f"Growth with n servers from {FIT_FROM:,} on: {grown}."]) + "\n"
+        lines = [
+            f"Least times of one run of `sojourn bench speed` on {self.title}.",
+            "",
+            head,
+            "|---|---|---:|---:|---|",
+            *rows,
+        ]
+        return (
+            "\n".join([*lines, "", f"Growth with n servers from {FIT_FROM:,} on: {grown}."]) + "\n"
+        )
 
 
 def report(asked: Asked) -> Iterator[Report]:
     """Measure; the table of ratios as Markdown and JSON, and a picture of growth."""
     measured, folder = speed(), asked.out or Path("speed")
     files: list[File] = [
-        (f"{folder / 'speed.md'}", lambda path: path.write_text(measured.markdown(), encoding="utf-8")),
+        (
+            f"{folder / 'speed.md'}",
+            lambda path: path.write_text(measured.markdown(), encoding="utf-8"),
+        ),
         picture(f"{folder / 'growth'}", lambda: plot_growth(measured.growth, measured.exponents)),
     ]
     yield Report(measured, [measured.table()], [files], name=f"{folder / 'speed'}")
@@ -128,15 +160,44 @@ def timings(folder: Path, *, small: bool = False) -> dict[str, Any]:
     """Return the report of pytest-benchmark on the files of a folder, run away from any settings of the user's."""
     from .plugin import SMALL
 
-    settings = ["python_files=bench_*.py", "python_functions=bench_*", "addopts=", "filterwarnings="]
-    command = [sys.executable, "-m", "pytest", str(folder), "-c", os.devnull, "--rootdir", str(folder), "--import-mode=importlib", "-v"]
-    command += ["-p", "no:cacheprovider", "-p", f"{__package__}.plugin", *(part for s in settings for part in ("-o", s))]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | ({SMALL: "yes"} if small else {})
+    settings = [
+        "python_files=bench_*.py",
+        "python_functions=bench_*",
+        "addopts=",
+        "filterwarnings=",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(folder),
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(folder),
+        "--import-mode=importlib",
+        "-v",
+    ]
+    command += [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        f"{__package__}.plugin",
+        *(part for s in settings for part in ("-o", s)),
+    ]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | (
+        {SMALL: "yes"} if small else {}
+    )
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     printed: list[str] = []
     with tempfile.TemporaryDirectory() as place:
         found = Path(place) / "report.json"
-        with Ticker("timings") as tick, subprocess.Popen([*command, f"--benchmark-json={found}"], env=environment, **pipes) as job:  # noqa: S603
+        with (
+            Ticker("timings") as tick,
+            subprocess.Popen(
+                [*command, f"--benchmark-json={found}"], env=environment, **pipes
+            ) as job,
+        ):  # noqa: S603
             try:
                 for line in job.stdout or ():
                     printed.append(line)
@@ -159,10 +220,16 @@ def read(found: Mapping[str, Any]) -> Speed:
         extra = one["extra_info"]
         groups[extra["row"]][extra["who"]] = one["stats"]["min"] / extra["per"]
         units[extra["row"]] = extra["unit"]
-    grown = {what.removeprefix(GROWTH): groups.pop(what) for what in list(groups) if what.startswith(GROWTH)}
+    grown = {
+        what.removeprefix(GROWTH): groups.pop(what)
+        for what in list(groups)
+        if what.startswith(GROWTH)
+    }
     servers = sorted({int(n) for seconds in grown.values() for n in seconds})
     info = found["machine_info"]
-    machine = {"processor": f"{info['cpu'].get('brand_raw', info['machine'])}, {info['cpu'].get('count', os.cpu_count())} cores"}
+    machine = {
+        "processor": f"{info['cpu'].get('brand_raw', info['machine'])}, {info['cpu'].get('count', os.cpu_count())} cores"
+    }
     return Speed(
         machine | {"Python": info["python_version"]} | {p: version(p) for p in PACKAGES},
         [row for what, seconds in groups.items() for row in _rows(what, units[what], seconds)],
@@ -180,4 +247,8 @@ def _rows(what: str, unit: str, seconds: Mapping[str, float]) -> Iterator[Row]:
 def exponent(seconds: Mapping[int, float | None]) -> float:
     """Slope of log seconds against log servers; NaN with too few sizes."""
     large = {n: s for n, s in seconds.items() if n >= FIT_FROM and s is not None}
-    return float(np.polyfit(np.log([*large]), np.log([*large.values()]), 1)[0]) if len(large) > 1 else float("nan")
+    return (
+        float(np.polyfit(np.log([*large]), np.log([*large.values()]), 1)[0])
+        if len(large) > 1
+        else float("nan")
+    )

@@ -55,8 +55,17 @@ class Changes:
     def apply(self, program: ConeProgram, k: int) -> ConeProgram:
         """Return the k-th program."""
         old = program.matrix
-        matrix = old if self.entries is None else sp.csc_matrix((self.entries[k], old.indices, old.indptr), shape=old.shape)
-        return replace(program, right=self.right[k], matrix=matrix, linear=program.linear if self.linear is None else self.linear[k])
+        matrix = (
+            old
+            if self.entries is None
+            else sp.csc_matrix((self.entries[k], old.indices, old.indptr), shape=old.shape)
+        )
+        return replace(
+            program,
+            right=self.right[k],
+            matrix=matrix,
+            linear=program.linear if self.linear is None else self.linear[k],
+        )
 
 
 @dataclass(frozen=True, eq=False)

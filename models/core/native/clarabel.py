@@ -15,7 +15,10 @@ class Clarabel(Session):
     """Clarabel; as an interior-point solver it starts afresh each time, on data updated in place."""
 
     def __init__(self, program: ConeProgram, options: Mapping[str, Any]) -> None:
-        from cvxpy.reductions.solvers.conic_solvers.clarabel_conif import CLARABEL, dims_to_solver_cones
+        from cvxpy.reductions.solvers.conic_solvers.clarabel_conif import (
+            CLARABEL,
+            dims_to_solver_cones,
+        )
 
         super().__init__(program, options)
         self.cones = dims_to_solver_cones(program.dims)
@@ -48,7 +51,9 @@ class Clarabel(Session):
         program = changes.apply(self.program, k)
         n = program.linear.size
         quadratic = sp.csc_array((n, n)) if program.quadratic is None else program.quadratic
-        return clarabel.DefaultSolver(quadratic, program.linear, program.matrix, program.right, self.cones, self.settings)
+        return clarabel.DefaultSolver(
+            quadratic, program.linear, program.matrix, program.right, self.cones, self.settings
+        )
 
 
 SESSION = Clarabel

@@ -31,7 +31,15 @@ class ECOS(Session):
         if changes.entries is not None:
             self.equal, self.rest = self._divided(program.matrix)
         equalities = {"A": self.equal, "b": program.right[:zero]} if zero else {}
-        found = ecos.solve(program.linear, self.rest, program.right[zero:], self.dims, **equalities, verbose=False, **self.options)
+        found = ecos.solve(
+            program.linear,
+            self.rest,
+            program.right[zero:],
+            self.dims,
+            **equalities,
+            verbose=False,
+            **self.options,
+        )
         return found["x"], found["y"], self.words.get(found["info"]["exitFlag"], words.SOLVER_ERROR)
 
     def _divided(self, matrix: sp.csc_matrix) -> tuple[sp.csc_matrix, sp.csc_matrix]:

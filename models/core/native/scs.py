@@ -28,10 +28,16 @@ class SCS(Session):
         if self.solver is None or changes.entries is not None:
             self.solver = self._new(changes.apply(self.program, k))
         else:
-            self.solver.update(changes.right[k], None if changes.linear is None else changes.linear[k])
+            self.solver.update(
+                changes.right[k], None if changes.linear is None else changes.linear[k]
+            )
         found = self.solver.solve(**self.start)
         word = self.words.get(found["info"]["status_val"], words.SOLVER_ERROR)
-        self.start = {name: found[name] for name in ("x", "y", "s")} if word == words.OPTIMAL else {"warm_start": False}
+        self.start = (
+            {name: found[name] for name in ("x", "y", "s")}
+            if word == words.OPTIMAL
+            else {"warm_start": False}
+        )
         return found["x"], found["y"], word
 
     def _new(self, program: ConeProgram) -> Any:

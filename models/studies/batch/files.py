@@ -34,7 +34,12 @@ def refused(field: str, folder: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:  # ValueError: a path that none can be
         file = os.path.relpath(getattr(error, "filename", None) or folder, folder)
         problem = f"{'' if file == '.' else f'its {file} '}cannot be used: {getattr(error, 'strerror', None) or error}"
-        raise InputError(field, str(folder), problem, f"make room and permit reading and writing there, {ELSEWHERE}") from error
+        raise InputError(
+            field,
+            str(folder),
+            problem,
+            f"make room and permit reading and writing there, {ELSEWHERE}",
+        ) from error
 
 
 def there(folder: Path, name: str, field: str = "out") -> bool:
@@ -44,7 +49,9 @@ def there(folder: Path, name: str, field: str = "out") -> bool:
         if not os.path.lexists(folder / name):
             return False
         if not wanted((folder / name).stat().st_mode):
-            raise InputError(field, str(folder), f"its {name} is not a {what}", f"remove that, {ELSEWHERE}")
+            raise InputError(
+                field, str(folder), f"its {name} is not a {what}", f"remove that, {ELSEWHERE}"
+            )
         return True
 
 

@@ -51,7 +51,9 @@ class Folder:
         Places of the chunks that are there but of no use, and why.
     """
 
-    def __init__(self, path: Path | None, manifest: Manifest, field: str = "out", lock: IO[str] | None = None) -> None:
+    def __init__(
+        self, path: Path | None, manifest: Manifest, field: str = "out", lock: IO[str] | None = None
+    ) -> None:
         self.path, self._manifest, self._field, self._lock = path, manifest, field, lock
         self.damaged: dict[int, str] = {}
         self._files: dict[int, list[Path]] = {}  # of each place, the last one the one to keep
@@ -65,22 +67,38 @@ class Folder:
             self._lock.close()
 
     @classmethod
-    def begun(cls, out: str | os.PathLike[str] | None, question: Question, version: str | None) -> Folder:
+    def begun(
+        cls, out: str | os.PathLike[str] | None, question: Question, version: str | None
+    ) -> Folder:
         """Return the folder of a question: a new one, or the one that holds what was done of it; InputError where it holds another."""
         manifest = described(question, version)
         if out is None:
             return cls(None, manifest)
         path = folder_at("out", out)
         with refused("out", path):
-            if not there(path, MANIFEST) and path.exists() and not all(p.name.startswith(".") for p in path.iterdir()):
-                raise InputError("out", str(out), f"holds files but no {MANIFEST} to say of which study", "give a new folder")
+            if (
+                not there(path, MANIFEST)
+                and path.exists()
+                and not all(p.name.startswith(".") for p in path.iterdir())
+            ):
+                raise InputError(
+                    "out",
+                    str(out),
+                    f"holds files but no {MANIFEST} to say of which study",
+                    "give a new folder",
+                )
             path.mkdir(parents=True, exist_ok=True)
             folder = cls(path, manifest, lock=lock(path))
             try:
                 if not there(path, MANIFEST):
                     write(path / MANIFEST, json.dumps(manifest, indent=1).encode())
                 elif different := difference(read("out", path), manifest):
-                    raise InputError("out", str(path), f"holds a study {different}", "give what it was begun with, or another folder")
+                    raise InputError(
+                        "out",
+                        str(path),
+                        f"holds a study {different}",
+                        "give what it was begun with, or another folder",
+                    )
                 if not there(path, CHUNKS):
                     (path / CHUNKS).mkdir()
                 there(path, WHOLE)
@@ -92,7 +110,11 @@ class Folder:
     @property
     def home(self) -> Home | None:
         """The folder as workers find it."""
-        return None if self.path is None or self._lock is None else Home(self.path.absolute(), holder())
+        return (
+            None
+            if self.path is None or self._lock is None
+            else Home(self.path.absolute(), holder())
+        )
 
     def done(self) -> dict[int, xr.Dataset]:
         """Return the chunks that are there and whole, by their places: a file's name says what its contents must add up to."""
@@ -100,7 +122,9 @@ class Folder:
         forms: dict[str, Any] = {}
         for index, digest, file in track(self._chunks(), "chunks read"):
             held = content(self._field, file.parents[1], f"{CHUNKS}/{file.name}")
-            names = self._manifest["names"][index * self._manifest["chunk"] :][: self._manifest["chunk"]]
+            names = self._manifest["names"][index * self._manifest["chunk"] :][
+                : self._manifest["chunk"]
+            ]
             try:
                 rows = _rows(held, digest, names, forms)
             except Exception as error:  # whatever a file makes of those that read it
@@ -118,7 +142,11 @@ class Folder:
             return []
         with refused(self._field, self.path):
             named = [(p.name.partition("-"), p) for p in (self.path / CHUNKS).glob("*-*.nc")]
-            files = [(int(index), rest.removesuffix(".nc"), p) for (index, _, rest), p in named if index.isdecimal()]
+            files = [
+                (int(index), rest.removesuffix(".nc"), p)
+                for (index, _, rest), p in named
+                if index.isdecimal()
+            ]
             return sorted(files, key=lambda file: (file[0], file[2].lstat().st_mtime_ns, file[1]))
 
     def keep(self, index: int, rows: xr.Dataset) -> None:
@@ -132,7 +160,9 @@ class Folder:
                 write(file, held)
         except OSError as error:
             if not self._waiting:
-                warn(f"cannot write to {self.path}: {error.strerror or error}; it is tried again at the end")
+                warn(
+                    f"cannot write to {self.path}: {error.strerror or error}; it is tried again at the end"
+                )
             self._waiting[file] = held
         files.append(file)
 
@@ -144,7 +174,9 @@ class Folder:
         if max(variable.nbytes for variable in data.variables.values()) <= LARGEST:
             files[self.path / WHOLE] = bytes(data.to_netcdf(engine="scipy"))
         else:
-            problem = f"{WHOLE} is not written: a variable is larger than the 2 GiB that SciPy writes"
+            problem = (
+                f"{WHOLE} is not written: a variable is larger than the 2 GiB that SciPy writes"
+            )
             warn(f"{problem}; load_study({str(self.path)!r}) reads the chunks")
         try:
             for path, held in files.items():
@@ -153,7 +185,9 @@ class Folder:
                 for path in {*others} - {last}:
                     path.unlink(missing_ok=True)
         except OSError as error:
-            warn(f"cannot write to {self.path}: {error.strerror or error}; what is not there is only in what is returned")
+            warn(
+                f"cannot write to {self.path}: {error.strerror or error}; what is not there is only in what is returned"
+            )
 
 
 @dataclass(frozen=True)
@@ -202,7 +236,12 @@ def load_study(folder: str | os.PathLike[str]) -> xr.Dataset:
     """
     path = folder_at("folder", folder)
     if not there(path, MANIFEST, "folder"):
-        raise InputError("folder", str(folder), f"has no {MANIFEST}", "give the folder that a study was given as out=")
+        raise InputError(
+            "folder",
+            str(folder),
+            f"has no {MANIFEST}",
+            "give the folder that a study was given as out=",
+        )
     manifest = read("folder", path)
     kept = Folder(path, manifest, "folder")
     done = kept.done()

@@ -34,12 +34,16 @@ def lock(folder: Path) -> IO[str]:
         _take(file)
     except (OSError, ImportError) as error:
         if getattr(error, "errno", None) not in HELD:
-            warn(f"{folder} cannot be locked: its file system has no locks; let no other process work there")
+            warn(
+                f"{folder} cannot be locked: its file system has no locks; let no other process work there"
+            )
             return file
         with file:
             file.seek(0)
             problem = f"is in use by {file.read(200) or 'another process'}"
-        raise InputError("out", str(folder), problem, f"wait for its end, stop it, {ELSEWHERE}") from None
+        raise InputError(
+            "out", str(folder), problem, f"wait for its end, stop it, {ELSEWHERE}"
+        ) from None
     try:
         file.truncate(0)
         file.write(holder())

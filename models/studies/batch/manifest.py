@@ -20,7 +20,9 @@ Manifest = dict[str, Any]
 
 def described(question: Question, version: str | None) -> Manifest:
     """Return what a study is of; all but the version of the library must be the same for it to go on."""
-    options = {key: _plain(value) for key, value in sorted(question.how.items()) if value is not None}
+    options = {
+        key: _plain(value) for key, value in sorted(question.how.items()) if value is not None
+    }
     return {
         "sojourn": metadata.version("sojourn"),
         "version": version,
@@ -54,25 +56,39 @@ def _parts(value: Any) -> Any:
 
 def difference(there: Manifest, now: Manifest) -> str:
     """Return the first thing in which two studies differ, or nothing."""
-    field = next((name for name in now if name != "sojourn" and not _equal(there.get(name), now[name])), None)
+    field = next(
+        (name for name in now if name != "sojourn" and not _equal(there.get(name), now[name])), None
+    )
     if field is None:
         return ""
     if field == "loads":
         return "at other loads"
     before, after = there.get(field), now[field]
     if field == "names":
-        place = next((i for i, (a, b) in enumerate(zip(before or (), after, strict=False)) if a != b), 0)
-        where = f"number {place} of {len(after)}" if len(before or ()) == len(after) else f"{len(before or ())}, not {len(after)}"
+        place = next(
+            (i for i, (a, b) in enumerate(zip(before or (), after, strict=False)) if a != b), 0
+        )
+        where = (
+            f"number {place} of {len(after)}"
+            if len(before or ()) == len(after)
+            else f"{len(before or ())}, not {len(after)}"
+        )
         return f"of other systems: {where}"
     if field == "options":
-        field = next(key for key in sorted({*there["options"], *after}) if not _equal(there["options"].get(key), after.get(key)))
+        field = next(
+            key
+            for key in sorted({*there["options"], *after})
+            if not _equal(there["options"].get(key), after.get(key))
+        )
         before, after = (side.get(field, "not given") for side in (there["options"], after))
     return f"with {field} = {_short(before)}, not {_short(after)}"
 
 
 def _equal(one: Any, other: Any) -> bool:
     # as texts two NaN are one
-    return bool(one == other) or json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return bool(one == other) or json.dumps(one, sort_keys=True) == json.dumps(
+        other, sort_keys=True
+    )
 
 
 def _short(value: object) -> str:
@@ -88,7 +104,9 @@ def read(field: str, folder: Path) -> Manifest:
         kinds = {"names": list, "chunk": int, "options": dict}
         if not isinstance(manifest, dict):
             raise TypeError(f"is a {type(manifest).__name__}")
-        if wrong := [name for name, kind in kinds.items() if not isinstance(manifest.get(name), kind)]:
+        if wrong := [
+            name for name, kind in kinds.items() if not isinstance(manifest.get(name), kind)
+        ]:
             raise TypeError(f"{wrong[0]} is missing or wrong")
         if manifest["chunk"] < 1 or not all(isinstance(name, str) for name in manifest["names"]):
             raise ValueError("no such names or chunks are written")

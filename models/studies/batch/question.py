@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import Array, InputError, LoadError, first_bad, flag, numbers, whole_number
+from ....reference.errors import (
+    Array,
+    InputError,
+    LoadError,
+    first_bad,
+    flag,
+    numbers,
+    whole_number,
+)
 from ...core.solvers import solver_names, that_take
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
@@ -66,7 +74,11 @@ class Chunk:
                     done.append(row(name, system, loads, self.how, relative=self.relative))
         except KeyboardInterrupt:
             raise HalfwayError(joined(done)) from None
-        return joined(done) if self.kept is None else joined([self.kept, *done]).sel(system=list(self.names))
+        return (
+            joined(done)
+            if self.kept is None
+            else joined([self.kept, *done]).sel(system=list(self.names))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +98,19 @@ class Question:
         cuts = [slice(i, i + self.size) for i in range(0, len(self.systems), self.size)]
         loads = [self.loads[cut] if self.loads.ndim == 2 else self.loads for cut in cuts]
         parts = zip(range(len(cuts)), cuts, loads, strict=True)
-        return [Chunk(i, self.names[cut], self.systems[cut], some, self.relative, self.how) for i, cut, some in parts]
+        return [
+            Chunk(i, self.names[cut], self.systems[cut], some, self.relative, self.how)
+            for i, cut, some in parts
+        ]
 
 
 def ask(
-    systems: Iterable[System] | Mapping[Any, System], loads: npt.ArrayLike, how: Mapping[str, Any], *, relative: bool, chunk: int | None
+    systems: Iterable[System] | Mapping[Any, System],
+    loads: npt.ArrayLike,
+    how: Mapping[str, Any],
+    *,
+    relative: bool,
+    chunk: int | None,
 ) -> Question:
     """Return the question; raise InputError, or TypeError for an option that there is not, on what is wrong for all systems."""
     names, values = _named(systems)
@@ -98,18 +118,36 @@ def ask(
     kind.check_options("study", how)
     that_take(solver_names(how.get("solver")), how.get("solver_options"))
     relative = flag("relative", relative)
-    size = min(MOST, max(1, len(values) // LEAST_CHUNKS)) if chunk is None else whole_number("chunk", chunk, "a number of systems")
-    return Question(kind, names, values, _check_loads(loads, len(values), relative=relative), relative, how, size)
+    size = (
+        min(MOST, max(1, len(values) // LEAST_CHUNKS))
+        if chunk is None
+        else whole_number("chunk", chunk, "a number of systems")
+    )
+    return Question(
+        kind,
+        names,
+        values,
+        _check_loads(loads, len(values), relative=relative),
+        relative,
+        how,
+        size,
+    )
 
 
 def _named(systems: Any) -> tuple[list[str], list[System]]:
     if is_system(systems):
-        raise InputError("systems", systems, "is one system", "give a list of systems, or use its curve(loads)")
+        raise InputError(
+            "systems", systems, "is one system", "give a list of systems, or use its curve(loads)"
+        )
     given: list[tuple[str, System]] = []
     try:
         if isinstance(systems, str):
             raise TypeError
-        for name, system in systems.items() if isinstance(systems, Mapping) else ((f"system {i + 1}", s) for i, s in enumerate(systems)):
+        for name, system in (
+            systems.items()
+            if isinstance(systems, Mapping)
+            else ((f"system {i + 1}", s) for i, s in enumerate(systems))
+        ):
             kind_of(system, f"systems[{name!r}]")
             given.append((str(name), system))
     except InputError:
@@ -121,7 +159,12 @@ def _named(systems: Any) -> tuple[list[str], list[System]]:
     if not named:
         raise InputError("systems", systems, "there is none", "give at least one")
     if len(named) < len(given):
-        raise InputError("systems", [name for name, _ in given], "has two systems of the same name", "give every system its own")
+        raise InputError(
+            "systems",
+            [name for name, _ in given],
+            "has two systems of the same name",
+            "give every system its own",
+        )
     return list(named), list(named.values())
 
 
@@ -135,7 +178,12 @@ def _kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
             raise InputError(f"systems[{name!r}]", system, problem, "make a study of each kind")
         if system.time_unit != first.time_unit:
             problem = f"is in another unit of time than systems[{names[0]!r}], {first.time_unit!r}"
-            raise InputError(f"systems[{name!r}].time_unit", system.time_unit, problem, "write all systems in one unit")
+            raise InputError(
+                f"systems[{name!r}].time_unit",
+                system.time_unit,
+                problem,
+                "write all systems in one unit",
+            )
     return kind
 
 
@@ -143,13 +191,29 @@ def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
     """Return the loads; what is none raises where it is for all systems, a row of one system is that system's affair."""
     array = numbers("loads", loads)
     if array.ndim not in (1, 2) or array.size == 0:
-        raise LoadError("loads", array.tolist(), "is not a list of loads", "give one or more numbers, or a row of them for each system")
+        raise LoadError(
+            "loads",
+            array.tolist(),
+            "is not a list of loads",
+            "give one or more numbers, or a row of them for each system",
+        )
     if array.ndim == 2 and len(array) != count:
-        raise LoadError("loads", array.tolist(), f"has {len(array)} rows for {count} systems", "give a row for each, or one list for all")
+        raise LoadError(
+            "loads",
+            array.tolist(),
+            f"has {len(array)} rows for {count} systems",
+            "give a row for each, or one list for all",
+        )
     if array.ndim == 1:
-        first_bad("loads", array, np.isfinite(array), "is not a finite number", "give a number", LoadError)
-        first_bad("loads", array, array >= 0, "a load cannot be negative", "give 0 or more", LoadError)
+        first_bad(
+            "loads", array, np.isfinite(array), "is not a finite number", "give a number", LoadError
+        )
+        first_bad(
+            "loads", array, array >= 0, "a load cannot be negative", "give 0 or more", LoadError
+        )
         if relative and array.min() >= 1:
             remedy = "give parts of the largest load, below 1, or leave relative out"
-            first_bad("loads", array, array < 1, "is not a part of the largest load", remedy, LoadError)
+            first_bad(
+                "loads", array, array < 1, "is not a part of the largest load", remedy, LoadError
+            )
     return array

@@ -19,8 +19,13 @@ from ...core.progress import unwatched
 from ...core.system import System
 
 LONGEST = 500  # letters of an error or a warning that are kept: a table of text is as wide as its longest entry
-SAID = (UserWarning, RuntimeWarning)  # not what concerns programmers: it would depend on what a process has imported before
-_one_at_a_time = threading.RLock()  # warnings are caught for a whole process, and a Dask worker may have several threads
+SAID = (
+    UserWarning,
+    RuntimeWarning,
+)  # not what concerns programmers: it would depend on what a process has imported before
+_one_at_a_time = (
+    threading.RLock()
+)  # warnings are caught for a whole process, and a Dask worker may have several threads
 
 
 Cells = dict[str, tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]]
@@ -38,10 +43,15 @@ class Taken:
     warning: str
 
 
-def row(name: str, system: System, loads: Array, how: Mapping[str, Any], *, relative: bool) -> xr.Dataset:
+def row(
+    name: str, system: System, loads: Array, how: Mapping[str, Any], *, relative: bool
+) -> xr.Dataset:
     """Return the curve of one system with a dimension ``system`` of size 1; see `take`."""
     found = take(system, loads, how, relative=relative)
-    data, coords = ({key: (("system", *d), v[None], a) for key, (d, v, a) in cells.items()} for cells in (found.data, found.coords))
+    data, coords = (
+        {key: (("system", *d), v[None], a) for key, (d, v, a) in cells.items()}
+        for cells in (found.data, found.coords)
+    )
     said = {key: ("system", np.array([getattr(found, key)])) for key in ("error", "warning")}
     return xr.Dataset(data | said, {"system": [name], **coords}, found.attrs)
 
@@ -67,15 +77,32 @@ def take(system: System, loads: Array, how: Mapping[str, Any], *, relative: bool
             error = f"{type(problem).__name__}: {problem}"
     # what a curve holds beside its variables are variables too: another system has other ones
     data = {str(key): _cell(variable) for key, variable in found.data_vars.items()}
-    data |= {key: (_axis(key, v), np.array(v, dtype=np.float64), {}) for key, v in found.attrs.items() if not isinstance(v, str)}
-    coords = {f"{key}_name" if key in found.dims and key != "load" else str(key): _cell(coord) for key, coord in found.coords.items()}
+    data |= {
+        key: (_axis(key, v), np.array(v, dtype=np.float64), {})
+        for key, v in found.attrs.items()
+        if not isinstance(v, str)
+    }
+    coords = {
+        f"{key}_name" if key in found.dims and key != "load" else str(key): _cell(coord)
+        for key, coord in found.coords.items()
+    }
     attrs = {key: value for key, value in found.attrs.items() if isinstance(value, str)}
-    return Taken(data, {"load": (("point",), points, {}), **coords}, attrs, *map(_kept, (error, "; ".join(said))))
+    return Taken(
+        data,
+        {"load": (("point",), points, {}), **coords},
+        attrs,
+        *map(_kept, (error, "; ".join(said))),
+    )
 
 
 def _absolute(system: System, parts: Array) -> Array:
     if not np.isfinite(system.max_load):
-        raise LoadError("loads", parts.tolist(), "are parts of the largest load, which is infinite", "give absolute loads")
+        raise LoadError(
+            "loads",
+            parts.tolist(),
+            "are parts of the largest load, which is infinite",
+            "give absolute loads",
+        )
     out: Array = parts * system.max_load
     return out
 
@@ -89,7 +116,9 @@ def _warnings() -> Iterator[list[str]]:
         try:
             yield said
         finally:
-            said.extend(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, SAID)))
+            said.extend(
+                dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, SAID))
+            )
 
 
 def _kept(text: str) -> str:
@@ -98,7 +127,11 @@ def _kept(text: str) -> str:
 
 
 def _cell(variable: xr.DataArray) -> tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]:
-    return tuple("point" if d == "load" else str(d) for d in variable.dims), variable.values, dict(variable.attrs)
+    return (
+        tuple("point" if d == "load" else str(d) for d in variable.dims),
+        variable.values,
+        dict(variable.attrs),
+    )
 
 
 def _axis(key: str, value: Any) -> tuple[str, ...]:
@@ -117,10 +150,17 @@ def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     for dim in sorted({str(d) for p in parts for d in p.dims} - {"system"}):
         sizes[dim] = max(p.sizes.get(dim, 0) for p in parts)
     # in the order of names: files do not keep any other, and what is read back is to be what was written
-    whole = {name: _stacked(name, parts, sizes) for name in sorted({str(n) for p in parts for n in p.variables})}
+    whole = {
+        name: _stacked(name, parts, sizes)
+        for name in sorted({str(n) for p in parts for n in p.variables})
+    }
     coords = {str(n) for p in parts for n in p.coords}
     attrs = {key: value for p in reversed(parts) for key, value in p.attrs.items()}
-    return xr.Dataset({n: v for n, v in whole.items() if n not in coords}, {n: v for n, v in whole.items() if n in coords}, attrs)
+    return xr.Dataset(
+        {n: v for n, v in whole.items() if n not in coords},
+        {n: v for n, v in whole.items() if n in coords},
+        attrs,
+    )
 
 
 def _stacked(name: str, parts: Sequence[xr.Dataset], sizes: Mapping[str, int]) -> xr.Variable:
@@ -134,14 +174,19 @@ def _stacked(name: str, parts: Sequence[xr.Dataset], sizes: Mapping[str, int]) -
     start = 0
     for part, value in zip(parts, values, strict=True):
         if value is not None:
-            out[(slice(start, start + part.sizes["system"]), *(slice(n) for n in value.shape[1:]))] = value
+            out[
+                (slice(start, start + part.sizes["system"]), *(slice(n) for n in value.shape[1:]))
+            ] = value
         start += part.sizes["system"]
     return xr.Variable(like.dims, out, attrs)
 
 
 def form(data: xr.Dataset) -> dict[str, tuple[tuple[Hashable, ...], str]]:
     """Return dimensions and kind of each variable: what must be the same for rows to be joined."""
-    return {str(name): (v.dims, "U" if v.dtype.kind in "OSUT" else v.dtype.kind) for name, v in data.variables.items()}
+    return {
+        str(name): (v.dims, "U" if v.dtype.kind in "OSUT" else v.dtype.kind)
+        for name, v in data.variables.items()
+    }
 
 
 def _plain(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

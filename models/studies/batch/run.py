@@ -114,7 +114,10 @@ def study(
     >>> data["optimum_flow"].sizes
     Frozen({'system': 2, 'point': 2, 'server': 3})
     """
-    question, by_others = ask(systems, loads, how, relative=relative, chunk=chunk), others_work(n_jobs)
+    question, by_others = (
+        ask(systems, loads, how, relative=relative, chunk=chunk),
+        others_work(n_jobs),
+    )
     if version is not None and not isinstance(version, str):
         raise InputError("version", version, "is not a text", "give any text, or leave it out")
     if by_others:
@@ -125,7 +128,9 @@ def study(
             left = _to_solve(question, folder, done)
             count = sum(len(chunk.names) for chunk in left)
             with closing(solved(left, n_jobs, folder.home, by_others=by_others)) as results:
-                for index, rows in track(results, "systems", weigh=lambda found: found[1].sizes["system"], total=count):
+                for index, rows in track(
+                    results, "systems", weigh=lambda found: found[1].sizes["system"], total=count
+                ):
                     done[index] = rows
                     folder.keep(index, rows)
             data = _rows(done)
@@ -151,31 +156,49 @@ def _to_solve(question: Question, folder: Folder, done: dict[int, xr.Dataset]) -
             if again:
                 left.append(replace(chunk, kept=done[chunk.index]))
         else:
-            again = dict.fromkeys(range(len(chunk.names)), f"whose chunk {folder.damaged.get(chunk.index)}")
+            again = dict.fromkeys(
+                range(len(chunk.names)), f"whose chunk {folder.damaged.get(chunk.index)}"
+            )
             left.append(chunk)
         if chunk.index in stored or chunk.index in folder.damaged:
             for why in again.values():
                 reasons.setdefault(why, []).append(chunk.index)
     if reasons:
-        said = [f"{len(indices)} {why} ({_named(dict.fromkeys(indices))})" for why, indices in reasons.items()]
+        said = [
+            f"{len(indices)} {why} ({_named(dict.fromkeys(indices))})"
+            for why, indices in reasons.items()
+        ]
         warn(f"systems in {folder.path} are solved again: {', '.join(said)}")
     return left
 
 
 def _named(chunks: Iterable[int]) -> str:
     names = list(map(str, chunks))
-    return f"chunk{'s' * (len(names) > 1)} {', '.join(names[:SHOWN])}{', ...' * (len(names) > SHOWN)}"
+    return (
+        f"chunk{'s' * (len(names) > 1)} {', '.join(names[:SHOWN])}{', ...' * (len(names) > SHOWN)}"
+    )
 
 
 def _rows(done: Mapping[int, xr.Dataset]) -> xr.Dataset:
     return joined([done[index] for index in sorted(done)])
 
 
-def _left(question: Question, done: Mapping[int, xr.Dataset], half: Sequence[xr.Dataset], folder: Folder, why: str) -> tuple[str, xr.Dataset]:
+def _left(
+    question: Question,
+    done: Mapping[int, xr.Dataset],
+    half: Sequence[xr.Dataset],
+    folder: Folder,
+    why: str,
+) -> tuple[str, xr.Dataset]:
     """What to say of a study that stopped, and what it leaves."""
     data = joined([_rows(done), *half])
-    where = f"the same call goes on from {folder.path}" if folder.path else "out=folder would keep it"
-    return f"stopped{why} after {data.sizes['system']} of {len(question.names)} systems; they are in .dataset, and {where}", data
+    where = (
+        f"the same call goes on from {folder.path}" if folder.path else "out=folder would keep it"
+    )
+    return (
+        f"stopped{why} after {data.sizes['system']} of {len(question.names)} systems; they are in .dataset, and {where}",
+        data,
+    )
 
 
 def _warn(data: xr.Dataset) -> None:
@@ -185,7 +208,9 @@ def _warn(data: xr.Dataset) -> None:
     if failed.any():
         first = int(failed.argmax())
         name, error = data["system"].values.tolist()[first], data["error"].values[first]
-        said.append(f"{failed.sum()} of {failed.size} systems failed, the first of them {name!r} with {error} (all in error)")
+        said.append(
+            f"{failed.sum()} of {failed.size} systems failed, the first of them {name!r} with {error} (all in error)"
+        )
     asked = np.repeat(~failed[:, None], data.sizes["point"], axis=1)
     carried = asked & (data["reason"].values == "") if "reason" in data.coords else asked
     if over := asked.sum() - carried.sum():

@@ -4,7 +4,17 @@ from .certificate import Certificate
 from .control import ControlledSplit, Tolls
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
-from .limits import Budget, GroupShare, Limit, LinearLimit, MaxShare, MaxUtilisation, MinShare, ServerPercentile, register_limit
+from .limits import (
+    Budget,
+    GroupShare,
+    Limit,
+    LinearLimit,
+    MaxShare,
+    MaxUtilisation,
+    MinShare,
+    ServerPercentile,
+    register_limit,
+)
 from .misspecification import misjudged
 from .solution import Solution
 from .system import ParallelServers

@@ -19,7 +19,11 @@ STRATEGIES = {"llf": "largest latency first", "scale": "the optimum, scaled down
 
 
 def plot_anarchy(
-    players: xr.Dataset, control: xr.Dataset, found: WorstCase, title: str = "", others: Mapping[str, xr.Dataset] | None = None
+    players: xr.Dataset,
+    control: xr.Dataset,
+    found: WorstCase,
+    title: str = "",
+    others: Mapping[str, xr.Dataset] | None = None,
 ) -> Figure:
     """Draw the price of anarchy over the load above, and the delay over the part of the load under control below; between, variants.
 
@@ -43,43 +47,85 @@ def plot_anarchy(
     figure, axes = panels(heights, size, title)
     plot_players(players, axes[0], found)
     if others:
-        plot_price_of_anarchy(players.sel(players=math.inf).drop_vars("players"), axes[1], others, peaks=True)
+        plot_price_of_anarchy(
+            players.sel(players=math.inf).drop_vars("players"), axes[1], others, peaks=True
+        )
     plot_control(control, axes[-1])
     return figure
 
 
 def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -> None:
     """Draw the price of anarchy of K players over the load, with the worst load and what the paper's rule finds."""
-    data = curve_of("players", data, "load", "players", "price_of_anarchy", "total_rate").sortby("load")
+    data = curve_of("players", data, "load", "players", "price_of_anarchy", "total_rate").sortby(
+        "load"
+    )
     shown = [k for k in data["players"].values if k != 1]
     for i, k in enumerate(shown):
         alone = math.isinf(k)
         colour = COLOURS[0] if alone else COLOURS[1 + i % (len(COLOURS) - 1)]
         label = "selfish users" if alone else f"{k:g} players"
-        axes.plot(data["load"], data["price_of_anarchy"].sel(players=k), color=colour, linewidth=2.0 if alone else 1.2, label=label)
+        axes.plot(
+            data["load"],
+            data["price_of_anarchy"].sel(players=k),
+            color=colour,
+            linewidth=2.0 if alone else 1.2,
+            label=label,
+        )
     if found is not None:
         instance("found", found, WorstCase, "is no worst case", "give what worst_case() returns")
         where = f"load {found.load:.4g}" if found.load < data.attrs["total_rate"] else "saturation"
-        axes.plot(found.load, found.poa, "o", color=COLOURS[0], zorder=5, label=f"worst case {found.poa:.4g}, {where}")
+        axes.plot(
+            found.load,
+            found.poa,
+            "o",
+            color=COLOURS[0],
+            zorder=5,
+            label=f"worst case {found.poa:.4g}, {where}",
+        )
         if found.candidate_poa < found.poa * (1 - 1e-6):
             label = f"by the paper's rule {found.candidate_poa:.4g}"
-            axes.plot(found.candidate_load, found.candidate_poa, "s", color=COLOURS[1], zorder=5, label=label)
+            axes.plot(
+                found.candidate_load,
+                found.candidate_poa,
+                "s",
+                color=COLOURS[1],
+                zorder=5,
+                label=label,
+            )
     axes.set(ylabel="price of anarchy")
     over_load(axes, data)
 
 
 def plot_control(data: xr.Dataset, axes: Axes) -> None:
     """Draw the mean delay over the optimum's against the part of the load under control."""
-    data = curve_of("control", data, "fraction", "strategy", "ratio", "price_of_optimum", "load").sortby("fraction")
+    data = curve_of(
+        "control", data, "fraction", "strategy", "ratio", "price_of_optimum", "load"
+    ).sortby("fraction")
     parts = data["fraction"].values
     for i, strategy in enumerate(data["strategy"].values):
         style = ("-", "--")[i % 2]
         ratio = data["ratio"].sel(strategy=strategy)
-        axes.plot(parts, ratio, style, color=COLOURS[2 + i], linewidth=1.8, label=STRATEGIES.get(str(strategy), str(strategy)))
+        axes.plot(
+            parts,
+            ratio,
+            style,
+            color=COLOURS[2 + i],
+            linewidth=1.8,
+            label=STRATEGIES.get(str(strategy), str(strategy)),
+        )
     need = data.attrs["price_of_optimum"]
-    axes.axvline(need, color=COLOURS[6], linestyle=":", linewidth=1.0, label=f"enough for the optimum: {need:.3g}")
+    axes.axvline(
+        need,
+        color=COLOURS[6],
+        linestyle=":",
+        linewidth=1.0,
+        label=f"enough for the optimum: {need:.3g}",
+    )
     top = max(float(np.nanmax(data["ratio"].values)), 1.001)
-    axes.set(xlabel=f"part of the load {data.attrs['load']:.4g} under control", ylabel="mean delay / optimum")
+    axes.set(
+        xlabel=f"part of the load {data.attrs['load']:.4g} under control",
+        ylabel="mean delay / optimum",
+    )
     axes.set_ylim(1 - 0.05 * (top - 1), top + 0.08 * (top - 1))
     axes.legend(fontsize="small")
     grid(axes)

@@ -47,8 +47,13 @@ class Answers:
 
     def report(self, *files: File) -> Report:
         """Return the report of it, with the files that are new."""
-        searched = [self.found.certified, *(v["worst_case"]["certified"] for v in self.variants if v["worst_case"] is not None)]
-        return Report(_result(self), _shown(self), [[*files]], "anarchy", 0 if all(searched) else UNCERTIFIED)
+        searched = [
+            self.found.certified,
+            *(v["worst_case"]["certified"] for v in self.variants if v["worst_case"] is not None),
+        ]
+        return Report(
+            _result(self), _shown(self), [[*files]], "anarchy", 0 if all(searched) else UNCERTIFIED
+        )
 
     @property
     def at_load(self) -> xr.Dataset | None:
@@ -58,7 +63,9 @@ class Answers:
         return self.players.sel(load=self.load)
 
 
-def anarchy(scenario: Written, load: float | None, solver: str | None, drawn: bool, read: bool) -> Iterator[Report]:
+def anarchy(
+    scenario: Written, load: float | None, solver: str | None, drawn: bool, read: bool
+) -> Iterator[Report]:
     """Search and solve, a stage after the other. See `SystemKind.anarchy`."""
     from .anarchy_plots import plot_anarchy
     from .game_curves import control_curve, players_curve
@@ -69,14 +76,22 @@ def anarchy(scenario: Written, load: float | None, solver: str | None, drawn: bo
         found = _worst(scenario, system, solver)
     except WorstCaseInterruptedError as stop:
         found, stopped = stop.found, stop
-    load = load if load is not None else found.load if found.load < system.total_rate else scenario.load
+    load = (
+        load
+        if load is not None
+        else found.load
+        if found.load < system.total_rate
+        else scenario.load
+    )
     done = Answers(scenario, found, load)
     yield done.report()
     if stopped is not None:
         raise stopped
     # what is printed of it is at the fractions given
     operators = _operators(scenario, load, solver)
-    control, stopped = as_far_as_it_got(partial(control_curve, system, load, refine=drawn, solver=solver))
+    control, stopped = as_far_as_it_got(
+        partial(control_curve, system, load, refine=drawn, solver=solver)
+    )
     control = present(control)
     done = replace(done, operators=operators, control=control)
     yield done.report(*_data_files("control", control))
@@ -84,11 +99,17 @@ def anarchy(scenario: Written, load: float | None, solver: str | None, drawn: bo
         raise stopped
     curve = drawn or read  # JSON has the players at the one load
     loads = np.unique([*_with_worst(scenario, found), load]) if curve else np.array([load])
-    players, stopped = as_far_as_it_got(partial(players_curve, system, loads, refine=curve, solver=solver))
+    players, stopped = as_far_as_it_got(
+        partial(players_curve, system, loads, refine=curve, solver=solver)
+    )
     players = present(players)
     others: dict[str, xr.Dataset] = {}
     done = replace(done, players=players)
-    drawing = [picture("anarchy", lambda: plot_anarchy(players, control, found, scenario.title, others))] if players.sizes["load"] else []
+    drawing = (
+        [picture("anarchy", lambda: plot_anarchy(players, control, found, scenario.title, others))]
+        if players.sizes["load"]
+        else []
+    )
     yield done.report(*_data_files("players", players), *drawing)
     if stopped is not None:
         raise stopped
@@ -100,7 +121,9 @@ def anarchy(scenario: Written, load: float | None, solver: str | None, drawn: bo
             break
         others[variant.name] = present(other)
         done = replace(done, variants=(*done.variants, row))
-        yield done.report(*_data_files(f"curve-{variant.name}", others[variant.name].drop_dims("server")))
+        yield done.report(
+            *_data_files(f"curve-{variant.name}", others[variant.name].drop_dims("server"))
+        )
     if others:
         yield done.report(*drawing)
     if stopped is not None:
@@ -113,7 +136,9 @@ def _data_files(name: str, data: xr.Dataset) -> list[File]:
 
 def _worst(scenario: Written, system: ParallelServers, solver: str | None) -> WorstCase:
     """Worst case over all loads; where no load is too much, over those that the scenario looks at."""
-    return system.worst_case(None if math.isfinite(system.total_rate) else float(scenario.loads.max()), solver=solver)
+    return system.worst_case(
+        None if math.isfinite(system.total_rate) else float(scenario.loads.max()), solver=solver
+    )
 
 
 def _with_worst(scenario: Written, found: WorstCase) -> Array:
@@ -123,31 +148,50 @@ def _with_worst(scenario: Written, found: WorstCase) -> Array:
     return np.unique([*reaching(scenario.loads, worst, total), *worst])
 
 
-def _variant(scenario: Written, variant: Variant, solver: str | None) -> tuple[dict[str, Any], xr.Dataset]:
+def _variant(
+    scenario: Written, variant: Variant, solver: str | None
+) -> tuple[dict[str, Any], xr.Dataset]:
     """Worst case of a variant and its curve; decided on other delays than are paid, the largest ratio on the curve alone."""
     from .misspecification import misjudged
 
-    row: dict[str, Any] = {"name": variant.name, "title": variant.title, "worst_case": None, "largest_on_curve": None}
+    row: dict[str, Any] = {
+        "name": variant.name,
+        "title": variant.title,
+        "worst_case": None,
+        "largest_on_curve": None,
+    }
     if variant.believed is variant.paid:
         found = _worst(scenario, variant.paid, solver)
         loads = _with_worst(scenario, found)
-        return row | {"worst_case": finite(vars(found))}, variant.paid.curve(loads, refine=True, solver=solver)
-    curve = misjudged(variant.believed, variant.paid, np.unique(scenario.loads), refine=FINE, solver=solver)
+        return row | {"worst_case": finite(vars(found))}, variant.paid.curve(
+            loads, refine=True, solver=solver
+        )
+    curve = misjudged(
+        variant.believed, variant.paid, np.unique(scenario.loads), refine=FINE, solver=solver
+    )
     ratio = curve["price_of_anarchy"].dropna("load")
     load = ratio["load"].values
     ends = {"from": float(load[0]), "to": float(load[-1])}
-    return row | {"largest_on_curve": {"ratio": float(ratio.max()), "load": float(ratio.idxmax()), **ends}}, curve
+    return row | {
+        "largest_on_curve": {"ratio": float(ratio.max()), "load": float(ratio.idxmax()), **ends}
+    }, curve
 
 
 def _operators(scenario: Written, load: float, solver: str | None) -> dict[str, Any]:
     """Tolls, and what one more unit of rate or distance does, a number a row, of one server."""
     system, units = scenario.system, scenario.units
     tolls = units.result(system.tolls(load, solver=solver))
-    at = {goal: units.result(system.sensitivity(load, players, solver=solver)) for goal, players in (("optimum", 1), ("equilibrium", math.inf))}
+    at = {
+        goal: units.result(system.sensitivity(load, players, solver=solver))
+        for goal, players in (("optimum", 1), ("equilibrium", math.inf))
+    }
     first = scenario.rows.first
     numbers = {"toll": tolls.toll[first].tolist()}
     for goal, found in at.items():
-        numbers[f"{goal}_per_rate"], numbers[f"{goal}_per_delay"] = found.rate[first].tolist(), found.delay[first].tolist()
+        numbers[f"{goal}_per_rate"], numbers[f"{goal}_per_delay"] = (
+            found.rate[first].tolist(),
+            found.delay[first].tolist(),
+        )
     return numbers
 
 
@@ -161,15 +205,26 @@ def _result(done: Answers) -> dict[str, Any]:
         "total_rate": finite_or_none(scenario.system.total_rate),
         "worst_case": finite(vars(done.found)),
         "load": done.load,
-        "thresholds": {goal: [finite_or_none(v) for v in loads] for goal, loads in starts(scenario).items()},
+        "thresholds": {
+            goal: [finite_or_none(v) for v in loads] for goal, loads in starts(scenario).items()
+        },
         "servers": [
             {"name": n, "replicas": int(r), **{k: v[i] for k, v in done.operators.items()}}
-            for i, (n, r) in enumerate(zip(scenario.rows.names, scenario.rows.replicas, strict=True))
+            for i, (n, r) in enumerate(
+                zip(scenario.rows.names, scenario.rows.replicas, strict=True)
+            )
         ],
         "players": [] if row is None else _rows(row, "players", ("delay", *ANARCHY)),
         "control": [
-            {"fraction": float(part), **{s: finite_or_none(ratio.sel(strategy=s)) for s in given["strategy"].values}}
-            for part, ratio in zip(given["fraction"].values, given["ratio"].transpose("fraction", "strategy"), strict=True)
+            {
+                "fraction": float(part),
+                **{s: finite_or_none(ratio.sel(strategy=s)) for s in given["strategy"].values},
+            }
+            for part, ratio in zip(
+                given["fraction"].values,
+                given["ratio"].transpose("fraction", "strategy"),
+                strict=True,
+            )
         ]
         if given is not None
         else [],
@@ -185,20 +240,35 @@ def _given(control: xr.Dataset) -> xr.Dataset:
 
 
 def _rows(data: xr.Dataset, over: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [{over: finite_or_none(k), **{f: finite_or_none(data[f].sel({over: k})) for f in fields}} for k in data[over].values]
+    return [
+        {over: finite_or_none(k), **{f: finite_or_none(data[f].sel({over: k})) for f in fields}}
+        for k in data[over].values
+    ]
 
 
 def _shown(done: Answers) -> Iterator[str | Table]:
     scenario, found, load = done.scenario, done.found, done.load
     total = scenario.system.total_rate
     yield f"{scenario.heading}\n"
-    part = f", {found.load / total:.4g} of the total rate" if math.isfinite(total) else f", of loads up to {found.up_to:.6g}"
-    where = f"at load {found.load:.6g}{part}" if found.load < total else "as the load nears the total rate"
+    part = (
+        f", {found.load / total:.4g} of the total rate"
+        if math.isfinite(total)
+        else f", of loads up to {found.up_to:.6g}"
+    )
+    where = (
+        f"at load {found.load:.6g}{part}"
+        if found.load < total
+        else "as the load nears the total rate"
+    )
     state = "no load has more than" if found.certified else "NOT CERTIFIED: no load has more than"
     yield f"worst price of anarchy  [bold]{found.poa:.6f}[/] {where}"
     yield f"  {state} {found.upper_bound:.9f} (gap {found.gap:.0e}, {found.evaluations} loads solved)"
     yield f"  shared with the reference's search: {found.shares}"
-    rule = "the same" if found.candidate_poa >= found.poa * (1 - 1e-7) else f"{found.candidate_poa:.6f}, too low"
+    rule = (
+        "the same"
+        if found.candidate_poa >= found.poa * (1 - 1e-7)
+        else f"{found.candidate_poa:.6f}, too low"
+    )
     yield f"  the paper's rule, activation loads and saturation alone: {rule}\n"
     if done.operators:
         yield _servers(scenario, load, done.operators)
@@ -216,34 +286,74 @@ def _variant_table(scenario: Written, variants: tuple[dict[str, Any], ...]) -> T
     for v in variants:
         worst, drawn = v["worst_case"], v["largest_on_curve"]
         if worst is None:
-            rows.append((escape(v["title"]), f"{drawn['ratio']:.6f}", f"{drawn['load']:.6g}", "not known", ""))
+            rows.append(
+                (
+                    escape(v["title"]),
+                    f"{drawn['ratio']:.6f}",
+                    f"{drawn['load']:.6g}",
+                    "not known",
+                    "",
+                )
+            )
             caption = (
                 "not known: decided on other delays than are paid, a variant has no search with a bound. Its ratio, of "
                 f"delays paid, is the largest on a curve of loads from {drawn['from']:.6g} to {drawn['to']:.6g}, refined to "
                 f"{FINE:g}, and is not certified"
             )
             continue
-        where = f"{worst['load']:.6g}" if worst["load"] < scenario.system.total_rate else "total rate"
-        bound = f"{worst['upper_bound']:.9f}" if worst["certified"] else f"[bold red]{worst['upper_bound']:.6g}, NOT CERTIFIED"
-        rule = "the same" if worst["candidate_poa"] >= worst["poa"] * (1 - 1e-7) else f"{worst['candidate_poa']:.6f}"
+        where = (
+            f"{worst['load']:.6g}" if worst["load"] < scenario.system.total_rate else "total rate"
+        )
+        bound = (
+            f"{worst['upper_bound']:.9f}"
+            if worst["certified"]
+            else f"[bold red]{worst['upper_bound']:.6g}, NOT CERTIFIED"
+        )
+        rule = (
+            "the same"
+            if worst["candidate_poa"] >= worst["poa"] * (1 - 1e-7)
+            else f"{worst['candidate_poa']:.6f}"
+        )
         rows.append((escape(v["title"]), f"{worst['poa']:.6f}", where, bound, rule))
-    headings = ("variant", "worst\nratio", f"at load\n({scenario.units.jobs})", "no load has\nmore than", "by the\nrule")
+    headings = (
+        "variant",
+        "worst\nratio",
+        f"at load\n({scenario.units.jobs})",
+        "no load has\nmore than",
+        "by the\nrule",
+    )
     return table(headings, rows, text=("variant",), title="variants", caption=caption)
 
 
 def _servers(scenario: Written, load: float, operators: dict[str, Any]) -> Table:
     unit, job = scenario.delay_unit, scenario.units.jobs.replace("jobs", "job")
-    headings = ("optimum\nstarts at", "equilib.\nstarts at", "\ntoll", f"optimum\nper {job}", f"equilib.\nper {job}")
-    columns = (*starts(scenario).values(), operators["toll"], *(operators[f"{goal}_per_rate"] for goal in GOALS))
+    headings = (
+        "optimum\nstarts at",
+        "equilib.\nstarts at",
+        "\ntoll",
+        f"optimum\nper {job}",
+        f"equilib.\nper {job}",
+    )
+    columns = (
+        *starts(scenario).values(),
+        operators["toll"],
+        *(operators[f"{goal}_per_rate"] for goal in GOALS),
+    )
     forms = (".5g", ".5g", ".4g", ".3g", ".3g")
-    caption = f"toll, and what 1 {job} more of rate does to the mean delay: at load {load:.6g}, in {unit}"
+    caption = (
+        f"toll, and what 1 {job} more of rate does to the mean delay: at load {load:.6g}, in {unit}"
+    )
     return rows_table(scenario, headings, columns, forms, caption=caption)
 
 
 def _players(scenario: Written, here: xr.Dataset, players: xr.Dataset) -> Table:
     wide = float((players["price_of_anarchy_upper"] / players["price_of_anarchy_lower"]).max()) - 1
     missed = int((~players["certified"]).sum())
-    sure = f"{missed} of {players['certified'].size} answers are NOT CERTIFIED" if missed else f"each price certified within {wide:.0e}"
+    sure = (
+        f"{missed} of {players['certified'].size} answers are NOT CERTIFIED"
+        if missed
+        else f"each price certified within {wide:.0e}"
+    )
     rows = [
         (
             "any number" if math.isinf(k) else f"{k:g}",
@@ -253,7 +363,12 @@ def _players(scenario: Written, here: xr.Dataset, players: xr.Dataset) -> Table:
         )
         for k in players["players"].values
     ]
-    headings = ("players", f"delay ({scenario.delay_unit})", "price of\nanarchy", "worst on\nthe curve")
+    headings = (
+        "players",
+        f"delay ({scenario.delay_unit})",
+        "price of\nanarchy",
+        "worst on\nthe curve",
+    )
     caption = f"equal players at load {float(here['load']):.6g}; the worst over the loads of the curve; {sure}"
     return table(headings, rows, caption=caption)
 
@@ -261,7 +376,13 @@ def _players(scenario: Written, here: xr.Dataset, players: xr.Dataset) -> Table:
 def _control(load: float, control: xr.Dataset) -> Table:
     need, control = control.attrs["price_of_optimum"], _given(control)
     rows = [
-        (f"{part:.0%}", *(f"{float(control['ratio'].sel(fraction=part, strategy=s)):.6f}" for s in ("llf", "scale")))
+        (
+            f"{part:.0%}",
+            *(
+                f"{float(control['ratio'].sel(fraction=part, strategy=s)):.6f}"
+                for s in ("llf", "scale")
+            ),
+        )
         for part in control["fraction"].values
         if np.isclose(part, SHOWN).any()
     ]

@@ -81,7 +81,12 @@ class Certificate:
     potential_gap: float | None = None
     violation: float | None = None
 
-    times: ClassVar[tuple[str, ...]] = ("mean_delay", "lower_bound", "upper_bound", "deviation_gain")
+    times: ClassVar[tuple[str, ...]] = (
+        "mean_delay",
+        "lower_bound",
+        "upper_bound",
+        "deviation_gain",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +106,9 @@ class Certificates(Table):
 
     def row(self, k: int) -> Certificate:
         """Return the certificate of one answer."""
-        return Certificate(*(None if math.isnan(number) else float(number) for number in self.values(k)))  # type: ignore[arg-type]
+        return Certificate(
+            *(None if math.isnan(number) else float(number) for number in self.values(k))
+        )  # type: ignore[arg-type]
 
 
 def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
@@ -124,7 +131,9 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
     check_goal(goal)
     queue, x = as_queue(queue), numbers("flow", flow)
     if x.shape != (len(queue),):
-        raise InputError("flow", x.tolist(), f"has shape {x.shape}", f"give {len(queue)} numbers, one a server")
+        raise InputError(
+            "flow", x.tolist(), f"has shape {x.shape}", f"give {len(queue)} numbers, one a server"
+        )
     return certify_rows(queue, np.array([check_one_load(queue, load)]), x[None], goal).row(0)
 
 
@@ -136,15 +145,24 @@ def certify_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certific
 
 def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates:
     bounds = _optimum_bounds if goal == "optimum" else _latency_bounds
-    lower, upper, potential = np.zeros_like(load), np.full_like(load, np.inf), np.full_like(load, np.inf)
+    lower, upper, potential = (
+        np.zeros_like(load),
+        np.full_like(load, np.inf),
+        np.full_like(load, np.inf),
+    )
     x = clip(queue, flow)
     traces = bool(np.any((x > 0) & (x <= TRACE * load[:, None] / x.shape[-1])))
     for trim in (False, True)[: 1 + traces]:
         point, there = feasible(queue, load, flow, trim=trim)
         low, high = bounds(queue, load, point)
-        lower, upper = np.where(there, np.fmax(lower, low), lower), np.where(there, np.fmin(upper, high), upper)
+        lower, upper = (
+            np.where(there, np.fmax(lower, low), lower),
+            np.where(there, np.fmin(upper, high), upper),
+        )
         if goal == "equilibrium":
-            potential = np.where(there, np.fmin(potential, _potential_gap(queue, load, point)), potential)
+            potential = np.where(
+                there, np.fmin(potential, _potential_gap(queue, load, point)), potential
+            )
     found = _certificates(queue, load, flow, goal, lower, upper)
     if goal == "optimum":
         return found
@@ -153,7 +171,15 @@ def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates
     return replace(found, deviation_gain=gain, potential_gap=potential)
 
 
-def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Array, upper: Array, price: Array | None = None) -> Certificates:
+def _certificates(
+    queue: Queue,
+    load: Array,
+    flow: Array,
+    goal: Goal,
+    lower: Array,
+    upper: Array,
+    price: Array | None = None,
+) -> Certificates:
     """Certificates of flows from bounds of the true mean delays; `price` as in `rounding`."""
     # no user is ever served faster than by the nearest server, empty
     lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(queue.idle_latency.min()))
@@ -162,9 +188,15 @@ def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Arr
     value = mean_delay(queue, np.where(finite[:, None], flow, 0.0))
     nearest = np.clip(value, lower, upper)
     for k in np.flatnonzero(np.isfinite(value) & (np.abs(value - nearest) > SURE * nearest)):
-        near = np.abs(value[k] - nearest[k]) <= rounding(queue, load[k], flow[k], goal, None if price is None else price[k]) * nearest[k]
+        near = (
+            np.abs(value[k] - nearest[k])
+            <= rounding(queue, load[k], flow[k], goal, None if price is None else price[k])
+            * nearest[k]
+        )
         value[k] = nearest[k] if near else value[k]
-    worst = np.where(np.isfinite(value), np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf)
+    worst = np.where(
+        np.isfinite(value), np.maximum(np.abs(upper - value), np.abs(value - lower)), np.inf
+    )
     none = np.full_like(load, np.nan)
     return Certificates(
         mean_delay=value,
@@ -181,7 +213,15 @@ def _certificates(queue: Queue, load: Array, flow: Array, goal: Goal, lower: Arr
     )
 
 
-def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price: float, row_prices: Array, *others: Array) -> Certificate:
+def certify_within(
+    queue: Queue,
+    load: float,
+    flow: Array,
+    limits: Limits,
+    price: float,
+    row_prices: Array,
+    *others: Array,
+) -> Certificate:
     """Return the certificate of an optimum within limits; see `certify`.
 
     Parameters
@@ -202,9 +242,18 @@ def certify_within(queue: Queue, load: float, flow: Array, limits: Limits, price
             x, there = feasible(queue, at, other, trim=False, limits=limits)
             split = _split(queue, at, x, limits)
             if there[0] and (high := float(_carried(queue, split)[0]) / load) < upper:
-                upper, worth = high, _worth(queue, split, limits, price, z) / load if proved else 0.0
+                upper, worth = (
+                    high,
+                    _worth(queue, split, limits, price, z) / load if proved else 0.0,
+                )
         found = _certificates(
-            queue, at, row, "optimum", np.array([lower - worth]), np.array([upper + worth]), rounding_price(limits, at, row, price, z)
+            queue,
+            at,
+            row,
+            "optimum",
+            np.array([lower - worth]),
+            np.array([upper + worth]),
+            rounding_price(limits, at, row, price, z),
         )
     return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
 
@@ -214,17 +263,25 @@ def _worth(queue: Queue, split: Point, limits: Limits, price: float, row_prices:
     binding = (split.flow <= limits.least * (1 + SURE)) | (split.flow >= limits.most * (1 - SURE))
     shadow = np.abs(price - row_prices @ limits.matrix - queue.marginal(*split)) * split.flow
     # products are rounded, in what the split has of a row and, for each row, in the bound below
-    over = np.maximum(limits.excess(split.flow), 0.0) + (3 + row_prices.size) * EPS * limits.size(split.flow)
+    over = np.maximum(limits.excess(split.flow), 0.0) + (3 + row_prices.size) * EPS * limits.size(
+        split.flow
+    )
     rows = float(over[0] @ row_prices)
     return rows + EPS * float(shadow[0] @ binding[0])
 
 
-def rounding_price(limits: Limits, load: Array, flow: Array, price: float, row_prices: Array) -> Array:
+def rounding_price(
+    limits: Limits, load: Array, flow: Array, price: float, row_prices: Array
+) -> Array:
     """What a rounding error of the flows is worth within limits, shape (...): see `rounding`."""
-    return np.asarray(np.abs(price) + (1 + 0.5 * row_prices.size) * (limits.size(flow) @ row_prices) / load)
+    return np.asarray(
+        np.abs(price) + (1 + 0.5 * row_prices.size) * (limits.size(flow) @ row_prices) / load
+    )
 
 
-def certify_seen(true: Queue, seen: Queue, base: Array, load: Array, flow: Array, lowest: Array, highest: Array) -> Certificates:
+def certify_seen(
+    true: Queue, seen: Queue, base: Array, load: Array, flow: Array, lowest: Array, highest: Array
+) -> Certificates:
     """Return the certificates, in true delays, of K equilibria of users who see the servers otherwise.
 
     Parameters
@@ -245,19 +302,31 @@ def certify_seen(true: Queue, seen: Queue, base: Array, load: Array, flow: Array
     with np.errstate(all="ignore"):
         low, high, there = _ends(true, seen, base, load, lowest, highest)
         lower, upper = delay_between(true, load, low, high)
-        lower, upper = np.where(there, lower * (1 - SURE), 0.0), np.where(there, upper * (1 + SURE), np.inf)
+        lower, upper = (
+            np.where(there, lower * (1 - SURE), 0.0),
+            np.where(there, upper * (1 + SURE), np.inf),
+        )
         return _certificates(true, load, flow, "equilibrium", lower, upper)
 
 
-def rounding(queue: Queue, load: Array, flow: Array, goal: Goal, price: Array | None = None) -> Array:
+def rounding(
+    queue: Queue, load: Array, flow: Array, goal: Goal, price: Array | None = None
+) -> Array:
     """Gap that the rounding of the flows to floats alone can cause, relative: close to saturation a float cannot say the spare capacity.
 
     A `price` of the load, within limits, says what a rounding error of the flow is worth where the price that servers share does not.
     """
     x = clip(queue, flow)
     with np.errstate(all="ignore"):
-        steep = multiplier(queue, load, x, goal) if goal == "optimum" else (queue.latency_slope(x) * x).max(axis=-1)
-        worth, delay = 8 * EPS * (steep if price is None else np.fmax(steep, price)), mean_delay(queue, x)
+        steep = (
+            multiplier(queue, load, x, goal)
+            if goal == "optimum"
+            else (queue.latency_slope(x) * x).max(axis=-1)
+        )
+        worth, delay = (
+            8 * EPS * (steep if price is None else np.fmax(steep, price)),
+            mean_delay(queue, x),
+        )
         return np.asarray(np.where(worth > 0, worth / delay, 0.0))
 
 
@@ -267,7 +336,9 @@ def mean_delay(queue: Queue, flow: Array) -> Array:
     stable = np.all(queue.spare_capacity(inside) > 0, axis=-1) & inside.any(axis=-1)
     x = np.where(stable[..., None], inside, 0.0)
     carried = total(x * queue.latency(x))
-    delay: Array = np.divide(carried, total(x), out=np.full(np.shape(carried), np.inf), where=stable)
+    delay: Array = np.divide(
+        carried, total(x), out=np.full(np.shape(carried), np.inf), where=stable
+    )
     return delay
 
 
@@ -311,7 +382,16 @@ def _carried(queue: Queue, point: Point) -> Array:
 def _lacking(queue: Queue, load: Array, point: Point) -> Array:
     """Load less what servers carry; the flow of one that is closer to full than to empty is its rate less its spare capacity."""
     full = point.spare < point.flow
-    return missing(load, np.concatenate([np.where(full, queue.rate, point.flow), np.where(full, queue.rate_error - point.spare, 0.0)], axis=-1))
+    return missing(
+        load,
+        np.concatenate(
+            [
+                np.where(full, queue.rate, point.flow),
+                np.where(full, queue.rate_error - point.spare, 0.0),
+            ],
+            axis=-1,
+        ),
+    )
 
 
 def _dual(queue: Queue, load: Array, price: Array, point: Point, cost: Array) -> Array:
@@ -332,20 +412,36 @@ def _optimum_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Arra
     return lower, upper
 
 
-def lower_bound(queue: Queue, load: Array, price: Array, limits: Limits | None = None, row_prices: Array | None = None) -> Array:
+def lower_bound(
+    queue: Queue,
+    load: Array,
+    price: Array,
+    limits: Limits | None = None,
+    row_prices: Array | None = None,
+) -> Array:
     """Least mean delay that a price of the load proves, and those of rows; minus infinity where they prove none. Shape (...)."""
     if limits is None:
         return _least(queue, load, price)
     # that no server carries more than the load is no new limit, and bounds what a flat price does not
     most = np.minimum(limits.most, load[..., None])
-    ends = Point(limits.least, queue.spare_capacity(limits.least)), Point(most, queue.spare_capacity(most))
+    ends = (
+        Point(limits.least, queue.spare_capacity(limits.least)),
+        Point(most, queue.spare_capacity(most)),
+    )
     if row_prices is None or not row_prices.any():
         return _least(queue, load, price, ends)
-    return _least(queue, load, price, ends, row_prices @ limits.matrix, math.fsum(row_prices * limits.bound))
+    return _least(
+        queue, load, price, ends, row_prices @ limits.matrix, math.fsum(row_prices * limits.bound)
+    )
 
 
 def _least(
-    queue: Queue, load: Array, price: Array, ends: tuple[Point, Point] | None = None, charge: Array | None = None, money: float = 0.0
+    queue: Queue,
+    load: Array,
+    price: Array,
+    ends: tuple[Point, Point] | None = None,
+    charge: Array | None = None,
+    money: float = 0.0,
 ) -> Array:
     """Least mean delay that a price of the load proves over flows between two points; of a `charge` a job there is `money` in all."""
     own = price[..., None] if charge is None else price[..., None] - charge
@@ -353,15 +449,25 @@ def _least(
     found = queue.at_marginal(np.maximum((own - queue.delay) - queue.service, 0.0))
     if ends is None:
         most = np.broadcast_to(load[..., None], shape)
-        least, point = np.zeros(shape), Point(np.where(np.isinf(found.flow), most, found.flow), found.spare)
+        least, point = (
+            np.zeros(shape),
+            Point(np.where(np.isinf(found.flow), most, found.flow), found.spare),
+        )
     else:
         (least, widest), (most, narrowest) = ends
         point = Point(np.clip(found.flow, least, most), np.clip(found.spare, narrowest, widest))
     cost = point.flow * queue.latency(*point)
     if queue.derived:
-        cost = cost - queue.overshoot(np.broadcast_to(own, shape), point.flow, np.broadcast_to(least, shape), np.broadcast_to(most, shape))
+        cost = cost - queue.overshoot(
+            np.broadcast_to(own, shape),
+            point.flow,
+            np.broadcast_to(least, shape),
+            np.broadcast_to(most, shape),
+        )
     if charge is not None:
-        cost = np.concatenate([cost, charge * point.flow, np.full((*price.shape, 1), -money)], axis=-1)
+        cost = np.concatenate(
+            [cost, charge * point.flow, np.full((*price.shape, 1), -money)], axis=-1
+        )
     bound = _dual(queue, load, price, point, cost) / load
     return np.where(np.isfinite(bound), bound, -np.inf)
 
@@ -382,7 +488,9 @@ def delay_between(queue: Queue, load: Array, low: Point, high: Point) -> tuple[A
     return _least(queue, load, c, (low, high)), np.where(np.isfinite(upper), upper, np.inf)
 
 
-def _ends(true: Queue, seen: Queue, base: Array, load: Array, lowest: Array, highest: Array) -> tuple[Point, Point, Mask]:
+def _ends(
+    true: Queue, seen: Queue, base: Array, load: Array, lowest: Array, highest: Array
+) -> tuple[Point, Point, Mask]:
     """Points, shape (K, n), below and above where users bring what the base leaves of the loads, and whether there are such.
 
     The bounds of the prices may be wrong by rounding, so they only say where to look: at either end the sum of the flows decides.
@@ -400,7 +508,9 @@ def _ends(true: Queue, seen: Queue, base: Array, load: Array, lowest: Array, hig
             # a price above the latency that a server has at any load is no price of its own
             follows = (excess > 0) & np.isfinite(point.flow)
             latency = seen.latency(np.where(follows, point.flow, 0.0), point.spare)
-            off = np.where(follows, np.abs(latency - price[:, None]), 0.0) + 2 * EPS * price[:, None]
+            off = (
+                np.where(follows, np.abs(latency - price[:, None]), 0.0) + 2 * EPS * price[:, None]
+            )
             excess = excess + 2 * shift * off
             point = seen.at_latency(np.maximum(excess, 0.0))
         used = excess > 0
@@ -415,7 +525,10 @@ def _ends(true: Queue, seen: Queue, base: Array, load: Array, lowest: Array, hig
     for _ in range(ROUNDS):
         point, slope = at(price)
         rest = _lacking(true, load, point)
-        low, high = np.where(moves & (rest > 0), price, low), np.where(moves & ~(rest > 0), price, high)
+        low, high = (
+            np.where(moves & (rest > 0), price, low),
+            np.where(moves & ~(rest > 0), price, high),
+        )
         steep = np.minimum(price[:, None] * slope, whole).sum(axis=-1)
         enough = SURE * np.minimum(point.flow, point.spare).sum(axis=-1) + 2 * EPS * steep
         moves = moves & ~((np.abs(rest) <= enough) | (high - low <= EPS * high))
@@ -423,7 +536,9 @@ def _ends(true: Queue, seen: Queue, base: Array, load: Array, lowest: Array, hig
             break
         grows = slope.sum(axis=-1)
         newton = price + np.divide(rest, grows, out=np.full_like(rest, np.inf), where=grows > 0)
-        price = np.where(moves, np.where((low < newton) & (newton < high), newton, 0.5 * (low + high)), price)
+        price = np.where(
+            moves, np.where((low < newton) & (newton < high), newton, 0.5 * (low + high)), price
+        )
     ends = []
     for side in (-1.0, 1.0):
         step, grows = np.maximum(8 * EPS * price, TINY), there  # a price may be 0
@@ -439,11 +554,20 @@ def _ends(true: Queue, seen: Queue, base: Array, load: Array, lowest: Array, hig
     more, less = (_lacking(true, load, end)[:, None] for end in ends)
     sure = SURE * np.minimum(above.flow, above.spare)
     below, above = (
-        Point(np.maximum(below.flow, above.flow + less - sure), np.minimum(below.spare, above.spare - less + sure)),
-        Point(np.minimum(above.flow, below.flow + more + sure), np.maximum(above.spare, below.spare - more - sure)),
+        Point(
+            np.maximum(below.flow, above.flow + less - sure),
+            np.minimum(below.spare, above.spare - less + sure),
+        ),
+        Point(
+            np.minimum(above.flow, below.flow + more + sure),
+            np.maximum(above.spare, below.spare - more - sure),
+        ),
     )
     # no server carries more than there is
-    below, above = (Point(np.clip(x, base, whole), np.maximum(y, true.spare_capacity(whole))) for x, y in (below, above))
+    below, above = (
+        Point(np.clip(x, base, whole), np.maximum(y, true.spare_capacity(whole)))
+        for x, y in (below, above)
+    )
     return below, above, there & np.all(above.spare > 0, axis=-1)
 
 
@@ -456,5 +580,7 @@ def _latency_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Arra
 def _potential_gap(queue: Queue, load: Array, flow: Array) -> Array:
     price = multiplier(queue, load, flow, "equilibrium")
     point = queue.at_latency(np.maximum((price[..., None] - queue.delay) - queue.service, 0.0))
-    lower = _dual(queue, load, price, Point(point.flow, point.spare), queue.potential(clip(queue, point.flow)))
+    lower = _dual(
+        queue, load, price, Point(point.flow, point.spare), queue.potential(clip(queue, point.flow))
+    )
     return np.where(lower > 0, np.abs(total(queue.potential(flow)) - lower) / lower, np.inf)

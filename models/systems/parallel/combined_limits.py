@@ -16,7 +16,9 @@ from .limits import Limit, LinearLimit, limits_of
 from .solution import ShadowPrice
 from .splits import Limits, clip, total
 
-MANY = 2000  # servers above which a linear program is solved sooner by interior points than by pivots
+MANY = (
+    2000  # servers above which a linear program is solved sooner by interior points than by pivots
+)
 POSSIBLE = 1e-9  # violation, of the load or of what it leaves free, that a linear program may take for none
 REMEDY = "relax one of them"
 
@@ -44,7 +46,9 @@ class CombinedLimits(Limits):
     rows: tuple[npt.NDArray[np.intp], ...]
 
     @np.errstate(all="ignore")
-    def shadow_prices(self, at: Array, flow: Array, price: float, row_prices: Array) -> tuple[ShadowPrice, ...]:
+    def shadow_prices(
+        self, at: Array, flow: Array, price: float, row_prices: Array
+    ) -> tuple[ShadowPrice, ...]:
         """Return the shadow price of every limit; a server's bound is priced at the tightest limit on it.
 
         Parameters
@@ -63,14 +67,28 @@ class CombinedLimits(Limits):
         for limit, linear, rows in zip(self.limits, self.linear, self.rows, strict=True):
             if linear.box:
                 least, most = _bounds(linear, len(at))
-                own = np.where(most <= self.most, above, 0.0) + np.where(least >= self.least, below, 0.0)
-                above, below = np.where(most <= self.most, 0.0, above), np.where(least >= self.least, 0.0, below)
+                own = np.where(most <= self.most, above, 0.0) + np.where(
+                    least >= self.least, below, 0.0
+                )
+                above, below = (
+                    np.where(most <= self.most, 0.0, above),
+                    np.where(least >= self.least, 0.0, below),
+                )
                 own = own / np.abs(linear.matrix)
             else:
                 own = with_idle[rows].reshape(np.shape(linear.bound))
             worth = own * np.abs(linear.bound_per_unit) / self.load
             value, bound = limit.value(self.bank, flow, self.load), np.asarray(linear.own_bound)
-            out.append(ShadowPrice(linear.name, bound, value, worth, linear.of_time, "server" if linear.box else "row"))
+            out.append(
+                ShadowPrice(
+                    linear.name,
+                    bound,
+                    value,
+                    worth,
+                    linear.of_time,
+                    "server" if linear.box else "row",
+                )
+            )
         return tuple(out)
 
 
@@ -90,21 +108,26 @@ def combine_limits(limits: Sequence[Limit], bank: Latency, load: float) -> Combi
     _check_box(linear, bank, least, most, load)
     matrix, bound = _rows(linear, len(bank))
     # what no split within the bounds is over says nothing
-    kept = np.array([_over_somewhere(a, b, least, most, load) for a, b in zip(matrix, bound, strict=True)], dtype=bool)
+    kept = np.array(
+        [_over_somewhere(a, b, least, most, load) for a, b in zip(matrix, bound, strict=True)],
+        dtype=bool,
+    )
     inside, possible = _inside(bank, load, least, most, matrix[kept], bound[kept])
     if not possible:
         raise _contradiction(linear, bank, load)
     ends = np.cumsum([0 if own.box else np.size(own.bound) for own in linear])
     rows = tuple(np.split(np.where(kept, np.cumsum(kept) - 1, -1), ends[:-1]))
-    return CombinedLimits(least, most, matrix[kept], bound[kept], inside, bank, load, tuple(limits), linear, rows)
+    return CombinedLimits(
+        least, most, matrix[kept], bound[kept], inside, bank, load, tuple(limits), linear, rows
+    )
 
 
 def _rows(linear: Sequence[LinearLimit], n: int) -> tuple[Array, Array]:
     """Rows of all limits but bounds of servers, and their bounds."""
     rows = [own for own in linear if not own.box]
-    return np.concatenate([np.zeros((0, n)), *(np.asarray(own.matrix) for own in rows)]), np.concatenate(
-        [np.zeros(0), *(np.atleast_1d(own.bound) for own in rows)]
-    )
+    return np.concatenate(
+        [np.zeros((0, n)), *(np.asarray(own.matrix) for own in rows)]
+    ), np.concatenate([np.zeros(0), *(np.atleast_1d(own.bound) for own in rows)])
 
 
 def _bounds(linear: LinearLimit, n: int) -> tuple[Array, Array]:
@@ -121,20 +144,37 @@ def _box(linear: Sequence[LinearLimit], bank: Latency) -> tuple[Array, Array]:
     return least, np.min([bank.rate, *(p[1] for p in pairs)], axis=0)
 
 
-def _check_box(linear: Sequence[LinearLimit], bank: Latency, least: Array, most: Array, load: float) -> None:
+def _check_box(
+    linear: Sequence[LinearLimit], bank: Latency, least: Array, most: Array, load: float
+) -> None:
     """Raise LoadError on bounds of servers that no split of the load keeps, naming those that are in each other's way."""
     boxes = [(own.name, *_bounds(own, len(bank))) for own in linear if own.box]
     torn = np.flatnonzero(least > most)
     if torn.size:
         i = int(torn[0])
         names = [name for name, low, high in boxes if low[i] >= least[i] > 0 or high[i] <= most[i]]
-        raise LoadError("subject_to", names, f"ask for at least {least[i]:.6g} and at most {most[i]:.6g} jobs at server {i + 1}", REMEDY)
+        raise LoadError(
+            "subject_to",
+            names,
+            f"ask for at least {least[i]:.6g} and at most {most[i]:.6g} jobs at server {i + 1}",
+            REMEDY,
+        )
     if least.sum() > load * (1 + SLACK):
         names = [name for name, low, _ in boxes if low.any()]
-        raise LoadError("subject_to", names, f"ask for at least {least.sum():.6g} jobs in all where the load is {load:.6g}", REMEDY)
+        raise LoadError(
+            "subject_to",
+            names,
+            f"ask for at least {least.sum():.6g} jobs in all where the load is {load:.6g}",
+            REMEDY,
+        )
     if most.sum() < load * (1 - SLACK):
         names = [name for name, _, high in boxes if np.any(high < bank.rate)]
-        raise LoadError("subject_to", names, f"leave room for {most.sum():.6g} jobs where the load is {load:.6g}", REMEDY)
+        raise LoadError(
+            "subject_to",
+            names,
+            f"leave room for {most.sum():.6g} jobs where the load is {load:.6g}",
+            REMEDY,
+        )
 
 
 def _over_somewhere(row: Array, bound: float, least: Array, most: Array, load: float) -> bool:
@@ -143,25 +183,36 @@ def _over_somewhere(row: Array, bound: float, least: Array, most: Array, load: f
     return bool(-lowest > bound + SLACK * float(np.abs(row) @ flow))
 
 
-def _inside(bank: Latency, load: float, least: Array, most: Array, matrix: Array, bound: Array) -> tuple[Array, bool]:
+def _inside(
+    bank: Latency, load: float, least: Array, most: Array, matrix: Array, bound: Array
+) -> tuple[Array, bool]:
     """Split that keeps bounds and rows, the rows with the most room, and whether there is one; for several rows by a linear program.
 
     It is in spare capacities where these are less than the load, so that it knows next to saturation what is possible.
     """
     if bound.size < 2:
         inside, has = cheapest(least, most, matrix[0] if bound.size else np.zeros(len(bank)), load)
-        return inside, not bound.size or bool(has <= bound[0] + SLACK * float(np.abs(matrix[0]) @ inside))
-    from scipy.optimize import linprog  # here, so that the import of the package does not wait for it
+        return inside, not bound.size or bool(
+            has <= bound[0] + SLACK * float(np.abs(matrix[0]) @ inside)
+        )
+    from scipy.optimize import (
+        linprog,
+    )  # here, so that the import of the package does not wait for it
     from scipy.sparse import csr_array, hstack, vstack
 
     n, (whole, low) = len(bank), bank.total_rate
     left = float((whole - load) + low)
     side, scale, base = (-1.0, left, bank.rate) if left < load else (1.0, load, np.zeros(n))
-    ends = [side * (end - base) / scale for end in (least, np.minimum(most, load if side > 0 else np.inf))]
+    ends = [
+        side * (end - base) / scale
+        for end in (least, np.minimum(most, load if side > 0 else np.inf))
+    ]
     size = np.abs(matrix).max(axis=1)
     room = total(np.concatenate([bound[:, None], -matrix * base], axis=-1)) / (size * scale)
     # room t of the rows, and of servers that no bound but their rate keeps from full in parts of what an even split leaves them
-    fills = np.isfinite(bank.rate) & ((side < 0) | (bank.rate < scale / POSSIBLE))  # to others the load is next to nothing
+    fills = np.isfinite(bank.rate) & (
+        (side < 0) | (bank.rate < scale / POSSIBLE)
+    )  # to others the load is next to nothing
     full = np.flatnonzero(fills & (most >= bank.rate))
     even = bank.rate[full] * (left / whole if math.isfinite(left) else 1.0) / scale
     own = csr_array((np.full(full.size, side), (np.arange(full.size), full)), shape=(full.size, n))
@@ -169,7 +220,9 @@ def _inside(bank: Latency, load: float, least: Array, most: Array, matrix: Array
     for part in (1.0, 0.0):  # rows without room, as of an equation, leave servers theirs
         found = linprog(
             np.append(np.zeros(n), -1.0),
-            A_ub=hstack([flows, csr_array(np.concatenate([np.full(bound.size, part), even])[:, None])]),
+            A_ub=hstack(
+                [flows, csr_array(np.concatenate([np.full(bound.size, part), even])[:, None])]
+            ),
             b_ub=np.concatenate([room, (bank.rate - base)[full] / scale]),
             A_eq=csr_array(np.append(np.ones(n), 0.0)[None]),
             b_eq=[1.0],
@@ -200,7 +253,9 @@ def _contradiction(linear: Sequence[LinearLimit], bank: Latency, load: float) ->
         problem = f"leave the {own.name} no {worse} than {lowest:.6g} where it is to be {better} {bound[0] / unit:.6g}"
     else:
         problem = f"are kept together by no split of the load {load:.6g}"
-    return LoadError("subject_to", names, problem, REMEDY if len(names) > 1 else "relax it or lower the load")
+    return LoadError(
+        "subject_to", names, problem, REMEDY if len(names) > 1 else "relax it or lower the load"
+    )
 
 
 def _possible(linear: Sequence[LinearLimit], bank: Latency, load: float) -> bool:

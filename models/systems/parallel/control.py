@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 
 from ....reference.errors import Array
-from ....reference.parallel.control import TIE, Strategy, check_fraction, check_strategy, leader_flow
+from ....reference.parallel.control import (
+    TIE,
+    Strategy,
+    check_fraction,
+    check_strategy,
+    leader_flow,
+)
 from ...core.certificate import Bounds, bounds
 from ...core.options import How
 from ...core.ratio import Ratio
@@ -84,8 +90,19 @@ class ControlledSplit:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON."""
-        plain = {"fraction": self.fraction, "strategy": self.strategy, "mean_delay": self.mean_delay, "ratio": self.ratio}
-        return {**plain, "gap": self.gap, "certified": self.certified, "leader": self.leader.tolist(), "flow": self.flow.tolist()}
+        plain = {
+            "fraction": self.fraction,
+            "strategy": self.strategy,
+            "mean_delay": self.mean_delay,
+            "ratio": self.ratio,
+        }
+        return {
+            **plain,
+            "gap": self.gap,
+            "certified": self.certified,
+            "leader": self.leader.tolist(),
+            "flow": self.flow.tolist(),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,28 +142,50 @@ class Tolls:
         return self.certificate.gap
 
     def __repr__(self) -> str:
-        tolls = ", ".join(f"{t:.6g}" for t in self.toll[:12]) + (", ..." if self.toll.size > 12 else "")
-        sure = "the equilibrium is the optimum" if self.certified else "the equilibrium is NOT CERTIFIED as the optimum"
+        tolls = ", ".join(f"{t:.6g}" for t in self.toll[:12]) + (
+            ", ..." if self.toll.size > 12 else ""
+        )
+        sure = (
+            "the equilibrium is the optimum"
+            if self.certified
+            else "the equilibrium is NOT CERTIFIED as the optimum"
+        )
         return f"tolls at load {self.optimum.load:g}: {tolls}; with them {sure}: mean delay {self.mean_delay:.9g} within {self.gap:.1e}"
 
 
-def control(system: ParallelServers, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]) -> ControlledSplit:
+def control(
+    system: ParallelServers, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]
+) -> ControlledSplit:
     """Route a fraction of the load centrally, the rest selfishly; see `ParallelServers.control`."""
     no_limits(how)
     part, kind, load = check_fraction(fraction), check_strategy(strategy), system.check_load(load)
     return follow(system, system.optimum(load, **for_goal("optimum", how)), part, kind, **how)
 
 
-def follow(system: ParallelServers, best: Solution, fraction: float, strategy: Strategy, **how: Unpack[How]) -> ControlledSplit:
+def follow(
+    system: ParallelServers, best: Solution, fraction: float, strategy: Strategy, **how: Unpack[How]
+) -> ControlledSplit:
     """Equilibrium of the users who are not routed, from an optimum already solved."""
     leader = leader_flow(best.flow, best.latency, best.load, fraction, strategy)
     rest = -math.fsum([*leader, -best.load])
     if rest <= NOBODY * best.load:
         gap = best.certificate.gap
-        return ControlledSplit(fraction, strategy, leader, leader, best.mean_delay, gap, best.certified, best, None)
+        return ControlledSplit(
+            fraction, strategy, leader, leader, best.mean_delay, gap, best.certified, best, None
+        )
     users = system.followers(best.load, **for_goal("equilibrium", how)).one(best.load, leader)
     certified = best.certified and users.certified
-    return ControlledSplit(fraction, strategy, leader, users.flow, users.mean_delay, users.certificate.gap, certified, best, users)
+    return ControlledSplit(
+        fraction,
+        strategy,
+        leader,
+        users.flow,
+        users.mean_delay,
+        users.certificate.gap,
+        certified,
+        best,
+        users,
+    )
 
 
 def followed(task: Task[Model, Splits, Solution], best: Solution, leaders: Array) -> Splits:
@@ -157,13 +196,17 @@ def followed(task: Task[Model, Splits, Solution], best: Solution, leaders: Array
         getattr(out, name)[~some] = getattr(best.certificate, name)
     out.certified[~some] = True
     if some.any():
-        out.put(some, task.solve(np.full(int(some.sum()), best.load), leaders[some]).values(slice(None)))
+        out.put(
+            some, task.solve(np.full(int(some.sum()), best.load), leaders[some]).values(slice(None))
+        )
     return replace(out, certified=out.certified & best.certified)
 
 
 def price_of_optimum(best: Solution) -> float:
     """Smallest fraction whose control can bring an optimum about: all flow but that of the fastest servers."""
-    slower = best.active & (best.latency > best.latency[best.active].min() * (1 + max(TIE, 10 * best.certificate.gap)))
+    slower = best.active & (
+        best.latency > best.latency[best.active].min() * (1 + max(TIE, 10 * best.certificate.gap))
+    )
     return float(best.flow[slower].sum() / best.load)
 
 

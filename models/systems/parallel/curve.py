@@ -27,7 +27,11 @@ PRICE = {"optimum": "marginal delay", "equilibrium": "common latency"}
 
 
 def curve(
-    system: ParallelServers, loads: npt.ArrayLike, which: str | None = None, refine: bool | float = False, **how: Unpack[How]
+    system: ParallelServers,
+    loads: npt.ArrayLike,
+    which: str | None = None,
+    refine: bool | float = False,
+    **how: Unpack[How],
 ) -> xr.Dataset:
     """Solve a system at many loads.
 
@@ -92,30 +96,45 @@ def solved(
         no_limits(how)
     points, starts = system.judged(loads)[0], vars(system.thresholds())
     each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
-    tasks: dict[str, Any] = {goal: system.task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals}
+    tasks: dict[str, Any] = {
+        goal: system.task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals
+    }
     data = driver.curve(
         system,
         points,
         tasks,
         variables or partial(variables_of, system),
-        room=getattr(tasks[goals[0]].question, "at", None),  # of limits, which are of the optimum alone
+        room=getattr(
+            tasks[goals[0]].question, "at", None
+        ),  # of limits, which are of the optimum alone
         refine=refine,
         kinks=lambda: np.concatenate([starts[goal] for goal in goals]),
         coords={"server": ("server", list(system.names))},
-        attrs={"total_rate": system.total_rate, **{f"{goal}_thresholds": starts[goal] for goal in GOALS}},
+        attrs={
+            "total_rate": system.total_rate,
+            **{f"{goal}_thresholds": starts[goal] for goal in GOALS},
+        },
     )
     _warn_beyond(system, data)
     return data
 
 
-def variables_of(system: ParallelServers, _: Array, rows: Mapping[str, Splits]) -> dict[str, Variable]:
+def variables_of(
+    system: ParallelServers, _: Array, rows: Mapping[str, Splits]
+) -> dict[str, Variable]:
     """Return the variables of a curve from the answers to each goal."""
     time, found = system.time_unit, dict[str, Variable]()
     for goal, table in rows.items():
         found |= answers(table, time, goal, f"mean delay at the {goal}")
-        found[f"{goal}_multiplier"] = variable(table.multiplier, f"{PRICE[goal]} of the used servers", "price", units=time)
-        found[f"{goal}_flow"] = variable(table.flow, f"flow at the {goal}", "flow", ("load", "server"), f"1/{time}")
-    return found | (anarchy(rows["equilibrium"], rows["optimum"]) if len(rows) == len(GOALS) else {})
+        found[f"{goal}_multiplier"] = variable(
+            table.multiplier, f"{PRICE[goal]} of the used servers", "price", units=time
+        )
+        found[f"{goal}_flow"] = variable(
+            table.flow, f"flow at the {goal}", "flow", ("load", "server"), f"1/{time}"
+        )
+    return found | (
+        anarchy(rows["equilibrium"], rows["optimum"]) if len(rows) == len(GOALS) else {}
+    )
 
 
 def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
@@ -130,9 +149,15 @@ def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
     ]
     if said:
         first, (last, caveat) = min(said)[0], max(said)
-        warn(f"from load {first:g} on, answers go beyond what was measured: at load {last:g} {caveat}")
+        warn(
+            f"from load {first:g} on, answers go beyond what was measured: at load {last:g} {caveat}"
+        )
 
 
 def check_goals(which: str | None) -> tuple[Goal, ...]:
     """Return the goals of a sweep; InputError on a name that is none."""
-    return GOALS if which is None else (one_of("which", which, GOALS, "is not something to solve for"),)  # type: ignore[return-value]
+    return (
+        GOALS
+        if which is None
+        else (one_of("which", which, GOALS, "is not something to solve for"),)
+    )  # type: ignore[return-value]

@@ -55,16 +55,38 @@ class Evaluation(ServerSplit, Evaluated):
     move: tuple[str, str] | None
     certificate: Certificate
 
-    bounded: ClassVar[tuple[str, ...]] = ("mean_delay", "optimum_delay", "equilibrium_delay", "ratio", "loss")
-    times: ClassVar[tuple[str, ...]] = ("latency", "mean_delay", "optimum_delay", "equilibrium_delay", "loss", "deviation_gain")
+    bounded: ClassVar[tuple[str, ...]] = (
+        "mean_delay",
+        "optimum_delay",
+        "equilibrium_delay",
+        "ratio",
+        "loss",
+    )
+    times: ClassVar[tuple[str, ...]] = (
+        "latency",
+        "mean_delay",
+        "optimum_delay",
+        "equilibrium_delay",
+        "loss",
+        "deviation_gain",
+    )
 
     def __repr__(self) -> str:
-        lines = [f"split at load {self.load:g}: mean delay {self.mean_delay:.9g}, {_against(self.ratio)}"]
-        lines.append(f"  optimum {self.optimum_delay:.9g}, equilibrium {self.equilibrium_delay:.9g}")
+        lines = [
+            f"split at load {self.load:g}: mean delay {self.mean_delay:.9g}, {_against(self.ratio)}"
+        ]
+        lines.append(
+            f"  optimum {self.optimum_delay:.9g}, equilibrium {self.equilibrium_delay:.9g}"
+        )
         if self.move is not None:
-            lines.append(f"  a user gains {self.deviation_gain:.6g} by moving from {self.move[0]} to {self.move[1]}")
+            lines.append(
+                f"  a user gains {self.deviation_gain:.6g} by moving from {self.move[0]} to {self.move[1]}"
+            )
         lines += self._lines(self.utilisation)
-        lines += [f"  unstable: {name} gets its rate or more, and its queue grows without bound" for name in self.overloaded[:12]]
+        lines += [
+            f"  unstable: {name} gets its rate or more, and its queue grows without bound"
+            for name in self.overloaded[:12]
+        ]
         return "\n".join(lines + [f"  but {caveat}" for caveat in self.caveats])
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,7 +94,9 @@ class Evaluation(ServerSplit, Evaluated):
         return {
             **super().to_dict(),
             "deviation_gain": finite_or_none(self.deviation_gain),
-            "move": None if self.move is None else dict(zip(("from", "to"), self.move, strict=True)),
+            "move": None
+            if self.move is None
+            else dict(zip(("from", "to"), self.move, strict=True)),
             "servers": self._servers(utilisation=self.utilisation.tolist()),
             "certificate": finite(vars(self.certificate)),
             "caveats": list(self.caveats),
@@ -80,10 +104,14 @@ class Evaluation(ServerSplit, Evaluated):
 
 
 def _against(ratio: Ratio) -> str:
-    return f"{ratio:.6g} times the least" + (f", certified within {ratio.spread:.1e} of it" if math.isfinite(ratio) else "")
+    return f"{ratio:.6g} times the least" + (
+        f", certified within {ratio.spread:.1e} of it" if math.isfinite(ratio) else ""
+    )
 
 
-def evaluate(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike | None]) -> Evaluation:
+def evaluate(
+    system: ParallelServers, load: float, given: dict[str, npt.ArrayLike | None]
+) -> Evaluation:
     """Judge a split; see `ParallelServers.evaluate`."""
     load = system.check_load(load)
     flow = _flow(system, load, given)
@@ -111,9 +139,16 @@ def evaluate(system: ParallelServers, load: float, given: dict[str, npt.ArrayLik
         ratio=ratio,
         loss=excess(delay, best),
         deviation_gain=gain,
-        move=(system.names[slowest], system.names[offered]) if gain > ROUNDING * latency[slowest] else None,
+        move=(system.names[slowest], system.names[offered])
+        if gain > ROUNDING * latency[slowest]
+        else None,
         certificate=replace(
-            own, mean_delay=float(delay), lower_bound=best.lower, upper_bound=best.upper, gap=ratio.upper - 1, deviation_gain=gain
+            own,
+            mean_delay=float(delay),
+            lower_bound=best.lower,
+            upper_bound=best.upper,
+            gap=ratio.upper - 1,
+            deviation_gain=gain,
         ),
         caveats=tuple(bank.caveats(flow, system.names)),
     )
@@ -124,7 +159,11 @@ def _truth(system: ParallelServers, load: float, goal: Goal) -> Bounded:
     split = getattr(exact, goal)(system.bank, load)
     proof = certify(system.bank, load, split.flow, goal)
     value = float(split.mean_delay)
-    return Bounded(value, min(proof.lower_bound, value) * (1 - ROUNDING), max(proof.upper_bound, value) * (1 + ROUNDING))
+    return Bounded(
+        value,
+        min(proof.lower_bound, value) * (1 - ROUNDING),
+        max(proof.upper_bound, value) * (1 + ROUNDING),
+    )
 
 
 def _steepness(system: ParallelServers, flow: Array) -> float:
@@ -145,10 +184,20 @@ def _flow(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike |
         names = ", ".join(system.names[:12]) + (", ..." if len(system) > 12 else "")
         remedy = f"give {len(system)} numbers, one a server: {names}"
         raise InputError(name, parts.tolist(), f"is {count} for {len(system)} servers", remedy)
-    first_bad(name, parts, np.isfinite(parts), "is not a finite number", "give a number, 0 for a server that is not used")
-    first_bad(name, parts, parts >= 0, "is negative", "give a number, 0 for a server that is not used")
+    first_bad(
+        name,
+        parts,
+        np.isfinite(parts),
+        "is not a finite number",
+        "give a number, 0 for a server that is not used",
+    )
+    first_bad(
+        name, parts, parts >= 0, "is negative", "give a number, 0 for a server that is not used"
+    )
     if not parts.any():
-        raise InputError(name, parts.tolist(), "is 0 for all servers", "give at least one a number above 0")
+        raise InputError(
+            name, parts.tolist(), "is 0 for all servers", "give at least one a number above 0"
+        )
     scaled = parts / parts.max()  # so that no sum of weights is too large for a float
     whole = math.fsum(scaled.tolist())
     divided: Array = load * (scaled / whole)

@@ -27,7 +27,9 @@ class Finished:
 def finish(queue: Queue, load: Array, flow: Array, goal: Goal, *, polish: bool) -> Finished:
     """Polish K flows, shape (K, n), where it is asked for and gains; certify."""
     if not polish:
-        return Finished(flow, np.zeros(load.shape, dtype=np.intp), certify_rows(queue, load, flow, goal))
+        return Finished(
+            flow, np.zeros(load.shape, dtype=np.intp), certify_rows(queue, load, flow, goal)
+        )
     polished, steps = polish_rows(queue, load, flow, goal)
     certificates = certify_rows(queue, load, polished, goal)
     # the gap is quadratic in the flows: between two that are rounding, the polished flows are the better ones

@@ -107,7 +107,10 @@ def build(
     """Write a formulation for servers in the user's unit, at a load; where there is no cone, with tangents at `points`, or some number."""
     chosen = np.arange(len(bank), dtype=np.intp) if members is None else members
     scaled = bank.in_unit(unit) if points is None else bank.in_unit(unit).touching(points * unit)
-    flow, total = cp.Variable(len(bank), name="flow", nonneg=True), cp.Parameter(nonneg=True, name="load")
+    flow, total = (
+        cp.Variable(len(bank), name="flow", nonneg=True),
+        cp.Parameter(nonneg=True, name="load"),
+    )
     with as_written(tangents):  # in the problem's unit, which is that of all its solvers
         objective, constraints = formulation.write(scaled, flow)
     bounds = [] if least is None else [flow >= least]
@@ -147,7 +150,11 @@ def _total(form: str) -> Formulation:
         return _sum_of(bank.total_cone(flow, form))
 
     def refuses(bank: Latency) -> str | None:
-        return None if form in bank.forms else "not all its servers can be written so; epigraph takes each in its own way"
+        return (
+            None
+            if form in bank.forms
+            else "not all its servers can be written so; epigraph takes each in its own way"
+        )
 
     return Formulation("optimum", write, _kinds("total", form), refuses, "total")
 
@@ -203,7 +210,11 @@ FORMULATIONS: Mapping[str, Formulation] = {
     "epigraph": Formulation("optimum", _epigraph, _kinds("total"), _always, "total"),
     "beckmann": Formulation("equilibrium", _beckmann, _kinds("potential"), _always, "potential"),
     "qp": Formulation("equilibrium", _quadratic, lambda b: frozenset({"QP"}), _equal_mm1),
-    "geo_mean": Formulation("equilibrium", _geometric_mean, lambda b: frozenset({"SOC"}), _equal_mm1),
-    "minmax": Formulation("equilibrium", _largest_latency, _kinds("latency"), _no_players, "latency"),
+    "geo_mean": Formulation(
+        "equilibrium", _geometric_mean, lambda b: frozenset({"SOC"}), _equal_mm1
+    ),
+    "minmax": Formulation(
+        "equilibrium", _largest_latency, _kinds("latency"), _no_players, "latency"
+    ),
 }
 """By name, those of one goal in the order in which ``"auto"`` tries them."""

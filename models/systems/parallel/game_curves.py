@@ -38,7 +38,11 @@ MOST_FRACTIONS = 40  # that refinement adds
 
 
 def players_curve(
-    system: ParallelServers, loads: npt.ArrayLike, players: Sequence[float] = PLAYERS, refine: bool | float = False, **how: Unpack[How]
+    system: ParallelServers,
+    loads: npt.ArrayLike,
+    players: Sequence[float] = PLAYERS,
+    refine: bool | float = False,
+    **how: Unpack[How],
 ) -> xr.Dataset:
     """Equilibria of K equal players over loads.
 
@@ -73,11 +77,18 @@ def players_curve(
     counts, points = [check_players(k) for k in listed("players", players)], system.judged(loads)[0]
     some, of_users = float(points[0] or points.max()), for_goal("equilibrium", how)
     best = system.task("optimum", some, **for_goal("optimum", how))
-    tasks = {f"equilibrium {i}": system.task("equilibrium", some, k, **of_users) for i, k in enumerate(counts)}
+    tasks = {
+        f"equilibrium {i}": system.task("equilibrium", some, k, **of_users)
+        for i, k in enumerate(counts)
+    }
 
     def starts() -> Array:
-        seen = [seen_by_players(system.bank, k) if math.isfinite(k) else system.bank for k in counts]
-        return np.concatenate([system.thresholds().optimum, *(thresholds(bank).equilibrium for bank in seen)])
+        seen = [
+            seen_by_players(system.bank, k) if math.isfinite(k) else system.bank for k in counts
+        ]
+        return np.concatenate(
+            [system.thresholds().optimum, *(thresholds(bank).equilibrium for bank in seen)]
+        )
 
     def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
         dims, tables = ("load", "players"), list(rows.values())
@@ -93,7 +104,13 @@ def players_curve(
         refine=refine,
         kinks=starts,
         drawn=("ratio",),
-        coords={"players": ("players", np.array(counts, dtype=float), {"long_name": "equal players; infinitely many: Wardrop"})},
+        coords={
+            "players": (
+                "players",
+                np.array(counts, dtype=float),
+                {"long_name": "equal players; infinitely many: Wardrop"},
+            )
+        },
         attrs={"total_rate": system.total_rate},
     )
 
@@ -134,7 +151,10 @@ def control_curve(
         On Ctrl-C, with the fractions that were done.
     """
     no_limits(how)
-    system, kinds = instance("system", system, ParallelServers, *NOT_ONE), [check_strategy(s) for s in listed("strategies", strategies)]
+    system, kinds = (
+        instance("system", system, ParallelServers, *NOT_ONE),
+        [check_strategy(s) for s in listed("strategies", strategies)],
+    )
     parts = check_fractions(FRACTIONS if fractions is None else fractions)
     best = system.optimum(system.check_load(load), **for_goal("optimum", how))
     enough = price_of_optimum(best)
@@ -144,10 +164,16 @@ def control_curve(
 
     def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
         dims, each = ("fraction", "strategy"), Delays.beside(list(rows.values()))
-        ratio = each.mean_delay / best.mean_delay if best.mean_delay > 0 else np.ones_like(each.mean_delay)
+        ratio = (
+            each.mean_delay / best.mean_delay
+            if best.mean_delay > 0
+            else np.ones_like(each.mean_delay)
+        )
         return answers(each, system.time_unit, dims=dims) | {
             "ratio": variable(ratio, "mean delay over the optimum's", "ratio", dims),
-            "optimum_delay": variable(best.mean_delay, "mean delay at the optimum", "delay", (), system.time_unit),
+            "optimum_delay": variable(
+                best.mean_delay, "mean delay at the optimum", "delay", (), system.time_unit
+            ),
         }
 
     sweeps: dict[str, Sweep] = {kind: _Control(task, best, kind) for kind in kinds}
@@ -181,5 +207,8 @@ class _Control:
 
     def solve(self, parts: Array) -> Splits:
         best = self.best
-        led = [leader_flow(best.flow, best.latency, best.load, part, self.strategy) for part in parts.tolist()]
+        led = [
+            leader_flow(best.flow, best.latency, best.load, part, self.strategy)
+            for part in parts.tolist()
+        ]
         return followed(self.task, best, np.reshape(led, (parts.size, best.flow.size)))

@@ -29,7 +29,12 @@ def check_options(caller: str, how: Mapping[str, Any]) -> None:
     check_how(caller, how, HowCurve)
     if "equilibrium" in check_goals(how.get("which")):
         no_limits(how)
-    one_of("formulation", how.get("formulation", "auto"), ("auto", *FORMULATIONS), "is not a formulation")
+    one_of(
+        "formulation",
+        how.get("formulation", "auto"),
+        ("auto", *FORMULATIONS),
+        "is not a formulation",
+    )
 
 
 KINDS = (

@@ -65,7 +65,9 @@ class WithinLimits(Split):
     def _limited(self, load: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Servers with a least flow, and those with a largest one below what they could carry in any case."""
         limits = self.at(load)
-        return np.flatnonzero(limits.least > 0), np.flatnonzero(limits.most < np.minimum(self.bank.rate, load))
+        return np.flatnonzero(limits.least > 0), np.flatnonzero(
+            limits.most < np.minimum(self.bank.rate, load)
+        )
 
     def pattern(self, form: str, points: Points) -> Hashable:
         """One program serves loads at which the same servers and rows are limited; of tangents each has its own."""
@@ -74,7 +76,11 @@ class WithinLimits(Split):
             return pattern
         load = float(points[0][0])
         low, high = self._limited(load)
-        return ... if low.size + high.size > MANY else (low.tobytes(), high.tobytes(), self.at(load).matrix.tobytes())
+        return (
+            ...
+            if low.size + high.size > MANY
+            else (low.tobytes(), high.tobytes(), self.at(load).matrix.tobytes())
+        )
 
     def write(self, form: str, points: Points) -> Model:
         """Write the program with its limits."""
@@ -84,19 +90,34 @@ class WithinLimits(Split):
         own = {"least": limits.least[low], "most": limits.most[high], "bound": limits.bound}
         few = low.size + high.size <= MANY  # else each load has a program of its own, with numbers
         named = {k: cp.Parameter(v.size, name=k) for k, v in own.items() if few and v.size}
-        least, most, bound = (named.get(k, v * self.unit if v.size else None) for k, v in own.items())
+        least, most, bound = (
+            named.get(k, v * self.unit if v.size else None) for k, v in own.items()
+        )
 
         def limited(model: Model) -> Model:
             flow, after = model.variable, model.next
             rows = None if bound is None else matrix @ flow <= bound
-            extra = [rows, None if least is None else flow[low] >= least, None if most is None else flow[high] <= most]
-            problem = cp.Problem(model.problem.objective, [*model.problem.constraints, *(c for c in extra if c is not None)])
+            extra = [
+                rows,
+                None if least is None else flow[low] >= least,
+                None if most is None else flow[high] <= most,
+            ]
+            problem = cp.Problem(
+                model.problem.objective,
+                [*model.problem.constraints, *(c for c in extra if c is not None)],
+            )
 
             def following(solved: Model, gap: float, enough: float) -> Model | None:
                 found = None if after is None else after(solved, gap, enough)
                 return None if found is None else limited(found)
 
-            return replace(model, problem=problem, limited=named, rows=rows, next=None if after is None else following)
+            return replace(
+                model,
+                problem=problem,
+                limited=named,
+                rows=rows,
+                next=None if after is None else following,
+            )
 
         return limited(super().write(form, points))
 
@@ -104,14 +125,25 @@ class WithinLimits(Split):
         """The load and the limits, in the unit of the problem."""
         low, high = self._limited(float(points[0][0]))
         found = [self.at(load) for load in points[0].tolist()]
-        values = {"least": [own.least[low] for own in found], "most": [own.most[high] for own in found], "bound": [own.bound for own in found]}
-        own = [(parameter, np.array(values[name]) * self.unit) for name, parameter in program.limited.items()]
+        values = {
+            "least": [own.least[low] for own in found],
+            "most": [own.most[high] for own in found],
+            "bound": [own.bound for own in found],
+        }
+        own = [
+            (parameter, np.array(values[name]) * self.unit)
+            for name, parameter in program.limited.items()
+        ]
         return (*super().parameters(program, points), *own)
 
     def finish(self, program: Model, returned: Returned, points: Points) -> LimitedSplits:
         """Polish within the limits; certify."""
         # the total delay has no unit: only the rows are in the problem's
-        duals = None if program.rows is None else np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * self.unit
+        duals = (
+            None
+            if program.rows is None
+            else np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * self.unit
+        )
         return self._within(points[0], self._flow(program, returned), duals)
 
     def idle(self, points: Points) -> LimitedSplits:
@@ -122,7 +154,9 @@ class WithinLimits(Split):
 
     def recall(self, points: Points, column: Column) -> LimitedSplits:
         """Certify flows as they are, with the prices that Newton steps from there say."""
-        return replace(self, polish=False)._within(points[0], column(f"{self.goal}_flow", len(self.bank)))
+        return replace(self, polish=False)._within(
+            points[0], column(f"{self.goal}_flow", len(self.bank))
+        )
 
     def _within(self, loads: Array, flow: Array, duals: Array | None = None) -> LimitedSplits:
         """The answers that flows, shape (K, n), and multipliers of the rows lead to."""
@@ -134,8 +168,18 @@ class WithinLimits(Split):
             x = polished if self.polish else flow[k]
             proof = certify_within(self.bank, load, x, limits, c, z, polished)
             at = np.array(load)
-            met = self.wanted.met(proof.gap, rounding(self.bank, at, x, "optimum", rounding_price(limits, at, x, c, z)))
-            own = {"flow": x, "multiplier": c, "steps": steps if self.polish else 0, "certified": met, "polished": polished, "row_prices": z}
+            met = self.wanted.met(
+                proof.gap,
+                rounding(self.bank, at, x, "optimum", rounding_price(limits, at, x, c, z)),
+            )
+            own = {
+                "flow": x,
+                "multiplier": c,
+                "steps": steps if self.polish else 0,
+                "certified": met,
+                "polished": polished,
+                "row_prices": z,
+            }
             for name, column in vars(out).items():
                 value = own.get(name, getattr(proof, name, None))
                 column[k] = np.nan if value is None else value
@@ -149,6 +193,8 @@ class WithinLimits(Split):
     def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
         """See `Question.solution`."""
         answer = super().solution(found, points, how)
-        prices = self.at(answer.load).shadow_prices(found.polished[0], answer.flow, answer.multiplier, found.row_prices[0])  # type: ignore[attr-defined]
+        prices = self.at(answer.load).shadow_prices(
+            found.polished[0], answer.flow, answer.multiplier, found.row_prices[0]
+        )  # type: ignore[attr-defined]
         few = 0.0 if self.polish else RESIDUE * answer.load
         return replace(answer, active=answer.flow > few, limits=prices)

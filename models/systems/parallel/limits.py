@@ -115,16 +115,44 @@ class LinearLimit(Limit):
         flag("LinearLimit.of_time", self.of_time)
         matrix = numbers(f"{self.name}.matrix", self.matrix)
         if matrix.ndim > 2 or (matrix.ndim and matrix.shape[-1] != n) or matrix.shape[:1] == (0,):
-            raise InputError(f"{self.name}.matrix", matrix.tolist(), f"is not made of rows of {n} numbers", f"give shape ({n},) or (m, {n})")
-        first_bad(f"{self.name}.matrix", matrix, np.isfinite(matrix), "is not finite", "give a number a job")
+            raise InputError(
+                f"{self.name}.matrix",
+                matrix.tolist(),
+                f"is not made of rows of {n} numbers",
+                f"give shape ({n},) or (m, {n})",
+            )
+        first_bad(
+            f"{self.name}.matrix",
+            matrix,
+            np.isfinite(matrix),
+            "is not finite",
+            "give a number a job",
+        )
         if matrix.shape == () and matrix == 0:
-            raise InputError(f"{self.name}.matrix", matrix.tolist(), "limits nothing", "give a number that is not 0")
+            raise InputError(
+                f"{self.name}.matrix",
+                matrix.tolist(),
+                "limits nothing",
+                "give a number that is not 0",
+            )
         own = 1 if matrix.ndim == 1 else n if not matrix.ndim else len(matrix)
         shape = () if matrix.ndim == 1 else (own,)
         bound, unit = (self._fit(field, shape) for field in ("bound", "bound_per_unit"))
-        first_bad(f"{self.name}.bound", bound, ~(np.isnan(bound) | (bound == -np.inf)), "is not a bound", "give a number")
+        first_bad(
+            f"{self.name}.bound",
+            bound,
+            ~(np.isnan(bound) | (bound == -np.inf)),
+            "is not a bound",
+            "give a number",
+        )
         shown = self._fit("own_bound", shape) if self.own_bound is not None else _over(bound, unit)
-        return replace(self, matrix=np.atleast_2d(matrix) if matrix.ndim else matrix, bound=bound, bound_per_unit=unit, own_bound=shown)
+        return replace(
+            self,
+            matrix=np.atleast_2d(matrix) if matrix.ndim else matrix,
+            bound=bound,
+            bound_per_unit=unit,
+            own_bound=shown,
+        )
 
     def measure(self, flow: Array) -> Array:
         """Return what a split has, in the limit's own unit; of a limit that was `checked`."""
@@ -136,13 +164,25 @@ class LinearLimit(Limit):
         value = numbers(f"{self.name}.{field}", getattr(self, field))
         if value.shape not in ((), shape):
             what = f"one number for each of {shape[0]} rows" if shape else "one number"
-            raise InputError(f"{self.name}.{field}", value.tolist(), f"is not {what}", f"give shape {shape} or one number")
+            raise InputError(
+                f"{self.name}.{field}",
+                value.tolist(),
+                f"is not {what}",
+                f"give shape {shape} or one number",
+            )
         return np.broadcast_to(value, shape)
 
 
 def _over(value: Array, unit: Any) -> Array:
     """Quotient, 0 where the unit is."""
-    return np.asarray(np.divide(value, unit, out=np.zeros(np.broadcast_shapes(np.shape(value), np.shape(unit))), where=np.asarray(unit) != 0))
+    return np.asarray(
+        np.divide(
+            value,
+            unit,
+            out=np.zeros(np.broadcast_shapes(np.shape(value), np.shape(unit))),
+            where=np.asarray(unit) != 0,
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -159,7 +199,9 @@ class MinShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = each_or_all("MinShare.share", check_parts("MinShare.share", self.share, "the load"), len(bank))
+        share = each_or_all(
+            "MinShare.share", check_parts("MinShare.share", self.share, "the load"), len(bank)
+        )
         return LinearLimit(-1.0, -share * load, "least share", -load, share)
 
 
@@ -177,7 +219,9 @@ class MaxShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = each_or_all("MaxShare.share", check_parts("MaxShare.share", self.share, "the load"), len(bank))
+        share = each_or_all(
+            "MaxShare.share", check_parts("MaxShare.share", self.share, "the load"), len(bank)
+        )
         return LinearLimit(1.0, share * load, "largest share", load, share)
 
 
@@ -204,7 +248,9 @@ class MaxUtilisation(Limit):
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
         field = "MaxUtilisation.utilisation"
-        part = each_or_all(field, check_parts(field, self.utilisation, "what fills a server"), len(bank))
+        part = each_or_all(
+            field, check_parts(field, self.utilisation, "what fills a server"), len(bank)
+        )
         full = bank.full_load
         finite = np.isfinite(full)
         unfilled = np.flatnonzero(np.isnan(full) if finite.any() else ~finite)
@@ -218,8 +264,14 @@ class MaxUtilisation(Limit):
 
     def _name(self, bank: Latency) -> str:
         """Name of the limit; it says of what a utilisation is where that is not the rate alone."""
-        of = dict.fromkeys(said for said, full in zip(bank.full_load_is, bank.full_load, strict=True) if np.isfinite(full))
-        return "largest utilisation" + (f" (of the {' or '.join(of)})" if set(of) != {"rate"} else "")
+        of = dict.fromkeys(
+            said
+            for said, full in zip(bank.full_load_is, bank.full_load, strict=True)
+            if np.isfinite(full)
+        )
+        return "largest utilisation" + (
+            f" (of the {' or '.join(of)})" if set(of) != {"rate"} else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -248,25 +300,47 @@ class ServerPercentile(Limit):
         self._check_family(bank)
         field = "ServerPercentile.within"
         time = numbers(field, self.within)
-        first_bad(field, time, (time > 0) & np.isfinite(time), "is not a time above 0", "give it in the unit of the delays")
+        first_bad(
+            field,
+            time,
+            (time > 0) & np.isfinite(time),
+            "is not a time above 0",
+            "give it in the unit of the delays",
+        )
         within = each_or_all(field, time, len(bank))
         left, need = within - bank.delay, -math.log1p(-p)
         able = left * bank.rate > need
         safe = np.where(able, left, 1.0)
         most = np.where(able, bank.rate - need / safe, 0.0)
-        return LinearLimit(1.0, most, f"{100 * p:g}th percentile", np.where(able, need / safe**2, 0.0), within, of_time=True)
+        return LinearLimit(
+            1.0,
+            most,
+            f"{100 * p:g}th percentile",
+            np.where(able, need / safe**2, 0.0),
+            within,
+            of_time=True,
+        )
 
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
         """Percentile at each server; NaN where there is no job."""
         used = flow > 0
-        return np.where(used, bank.delay - math.log1p(-self.p) / np.where(used, bank.spare_capacity(flow), 1.0), np.nan)
+        return np.where(
+            used,
+            bank.delay - math.log1p(-self.p) / np.where(used, bank.spare_capacity(flow), 1.0),
+            np.nan,
+        )
 
     def _check_family(self, bank: Latency) -> None:
         start = 0
         for part in bank.banks:
             if not isinstance(part, MM1):  # cv = 1 alone does not make service times exponential
                 field, family = f"servers[{start}]", type(part).__name__
-                raise InputError(field, family, "has no percentile in closed form", "use M/M/1 servers, or MaxUtilisation")
+                raise InputError(
+                    field,
+                    family,
+                    "has no percentile in closed form",
+                    "use M/M/1 servers, or MaxUtilisation",
+                )
             start += len(part)
 
 
@@ -288,9 +362,17 @@ class Budget(Limit):
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
         price = numbers("Budget.price", self.price)
-        first_bad("Budget.price", price, (price >= 0) & np.isfinite(price), "is not a price", "give money per job, 0 or more")
+        first_bad(
+            "Budget.price",
+            price,
+            (price >= 0) & np.isfinite(price),
+            "is not a price",
+            "give money per job, 0 or more",
+        )
         remedy = "give money per unit of time, 0 or more"
-        money = within("Budget.at_most", self.at_most, 0, LARGEST, "is not an amount of money", remedy)
+        money = within(
+            "Budget.at_most", self.at_most, 0, LARGEST, "is not an amount of money", remedy
+        )
         return LinearLimit(each_or_all("Budget.price", price, len(bank)), money, "budget")
 
 
@@ -315,20 +397,41 @@ class GroupShare(Limit):
         """See `Limit.linearise`."""
         chosen, n = numbers("GroupShare.servers", self.servers), len(bank)
         if chosen.ndim != 1 or not chosen.size:
-            raise InputError("GroupShare.servers", self.servers, "is not a list of servers", "give indices such as [0, 2]")
+            raise InputError(
+                "GroupShare.servers",
+                self.servers,
+                "is not a list of servers",
+                "give indices such as [0, 2]",
+            )
         fits = (chosen >= 0) & (chosen < n) & (chosen == np.floor(chosen))
-        first_bad("GroupShare.servers", chosen, fits, "is not a server", f"give an index from 0 to {n - 1}")
+        first_bad(
+            "GroupShare.servers",
+            chosen,
+            fits,
+            "is not a server",
+            f"give an index from 0 to {n - 1}",
+        )
         share = one_part("GroupShare.at_most", self.at_most, "the load")
-        return LinearLimit(np.isin(np.arange(n), chosen) * 1.0, share * load, self.name, load, share)
+        return LinearLimit(
+            np.isin(np.arange(n), chosen) * 1.0, share * load, self.name, load, share
+        )
 
 
 def limits_of(given: object) -> tuple[Limit, ...]:
     """Return limits, given as ``subject_to``; InputError on something that is no limit."""
     limits = [] if given is None else entries(given)
     if limits is None:
-        raise InputError("subject_to", given, "is not a list of limits", "write subject_to=[MaxShare(0.5)]")
+        raise InputError(
+            "subject_to", given, "is not a list of limits", "write subject_to=[MaxShare(0.5)]"
+        )
     for i, limit in enumerate(limits):
-        instance(f"subject_to[{i}]", limit, Limit, "is not a limit", f"use {', '.join(REGISTRY.names())}, or a class of your own")
+        instance(
+            f"subject_to[{i}]",
+            limit,
+            Limit,
+            "is not a limit",
+            f"use {', '.join(REGISTRY.names())}, or a class of your own",
+        )
     return tuple(limits)
 
 
@@ -349,7 +452,18 @@ REGISTRY: Registry[type[Limit]] = Registry(
     "limits",
     Limit,
     "sojourn.limits",
-    {c.__name__: c for c in (MinShare, MaxShare, MaxUtilisation, ServerPercentile, Budget, GroupShare, LinearLimit)},
+    {
+        c.__name__: c
+        for c in (
+            MinShare,
+            MaxShare,
+            MaxUtilisation,
+            ServerPercentile,
+            Budget,
+            GroupShare,
+            LinearLimit,
+        )
+    },
 )
 """Limits by name, as scenario files say them: those that come along, and those that packages add as entry points ``sojourn.limits``."""
 

@@ -18,7 +18,11 @@ def prefixes(bank: Latency, load: float) -> tuple[npt.NDArray[np.intp], Array, i
     """Servers in order, their idle latencies, and the least number of them that can carry the load."""
     order = np.argsort(bank.idle_latency, kind="stable")
     enough = np.cumsum(bank.rate[order]) > load * (1 + 1e-12)
-    return order, bank.idle_latency[order], min(int(np.argmax(enough)) + 1 if enough.any() else len(bank), len(bank))
+    return (
+        order,
+        bank.idle_latency[order],
+        min(int(np.argmax(enough)) + 1 if enough.any() else len(bank), len(bank)),
+    )
 
 
 class Bisection:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def misjudged(
-    believed: ParallelServers, true: ParallelServers, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]
+    believed: ParallelServers,
+    true: ParallelServers,
+    loads: npt.ArrayLike,
+    refine: bool | float = False,
+    **how: Unpack[How],
 ) -> xr.Dataset:
     """Optimum and equilibrium of the believed system, with the delays that the true one then has; Scenario 4 of Mancuso et al.
 
@@ -66,12 +70,25 @@ def misjudged(
         return shares
 
     def paid(loads: Array, rows: Mapping[str, Splits]) -> dict[str, Variable]:
-        delays = {goal: (share(goal, loads, table.flow) * true.bank.latency(table.flow)).sum(axis=-1) for goal, table in rows.items()}
-        found = variables_of(believed, loads, {goal: replace(table, mean_delay=delays[goal]) for goal, table in rows.items()})
+        delays = {
+            goal: (share(goal, loads, table.flow) * true.bank.latency(table.flow)).sum(axis=-1)
+            for goal, table in rows.items()
+        }
+        found = variables_of(
+            believed,
+            loads,
+            {goal: replace(table, mean_delay=delays[goal]) for goal, table in rows.items()},
+        )
         for name in ANARCHY:  # of the believed delays
             del found[name]
         for goal, table in rows.items():
-            found[f"{goal}_gap"] = variable(table.gap, "certified relative error of the believed mean delay", "gap")
-        return found | {"price_of_anarchy": variable(delays["equilibrium"] / delays["optimum"], ANARCHY["price_of_anarchy"], "ratio")}
+            found[f"{goal}_gap"] = variable(
+                table.gap, "certified relative error of the believed mean delay", "gap"
+            )
+        return found | {
+            "price_of_anarchy": variable(
+                delays["equilibrium"] / delays["optimum"], ANARCHY["price_of_anarchy"], "ratio"
+            )
+        }
 
     return solved(believed, loads, None, refine, how, paid)

@@ -22,7 +22,9 @@ from .prices import Goal, common_price, multiplier, prices
 from .splits import ROUNDING, Limits, feasible, interior, missing
 
 STEPS = 200
-DERIVED = 30  # steps where slopes are made of differences: each is dear, and those that settle need few
+DERIVED = (
+    30  # steps where slopes are made of differences: each is dear, and those that settle need few
+)
 CALM = 1e-10  # relative move after which the next, squared, is below rounding error
 NEAR = 1e-2  # relative move above which a server is on its way from full
 PATIENCE = 8  # steps without gain after which rounding error is all that moves; steps after which late servers join
@@ -47,7 +49,9 @@ def polish(queue: Queue, load: float, flow: Array, goal: Goal) -> tuple[Array, i
         A solver's answer. Where the steps do not settle from there, they start again half way to an even utilisation.
     goal : {"optimum", "equilibrium"}
     """
-    polished, steps = polish_rows(queue, np.array([float(load)]), np.asarray(flow, dtype=float)[None], goal)
+    polished, steps = polish_rows(
+        queue, np.array([float(load)]), np.asarray(flow, dtype=float)[None], goal
+    )
     return None if steps[0] == NOWHERE else (polished[0], int(steps[0]))
 
 
@@ -68,7 +72,9 @@ def polish_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> tuple[Arr
     return np.where(there[:, None], balanced, x), steps
 
 
-def polish_within(queue: Queue, load: float, flow: Array, limits: Limits, row_prices: Array) -> tuple[Array, float, Array, int]:
+def polish_within(
+    queue: Queue, load: float, flow: Array, limits: Limits, row_prices: Array
+) -> tuple[Array, float, Array, int]:
     """Return the polished optimum within limits, the multipliers of the load and of the rows, and the number of Newton steps.
 
     Parameters
@@ -88,10 +94,17 @@ def polish_within(queue: Queue, load: float, flow: Array, limits: Limits, row_pr
     if free is not None:
         steps = free[1]
         if limits.violation(load, free[0]) <= ROUNDING:  # none binds
-            return free[0], float(multiplier(queue, at, free[0][None], "optimum")[0]), np.zeros(limits.bound.size), steps
+            return (
+                free[0],
+                float(multiplier(queue, at, free[0][None], "optimum")[0]),
+                np.zeros(limits.bound.size),
+                steps,
+            )
         starts.append(free[0])
     if limits.bound.size and (limits.least.any() or np.any(limits.most < queue.rate)):
-        bounds = Limits(limits.least, limits.most, limits.matrix[:0], limits.bound[:0], limits.inside)
+        bounds = Limits(
+            limits.least, limits.most, limits.matrix[:0], limits.bound[:0], limits.inside
+        )
         x, price, _, taken = polish_within(queue, load, flow, bounds, row_prices[:0])
         steps += taken
         if limits.violation(load, x) <= ROUNDING:  # rows that hold in any case are worth nothing
@@ -101,14 +114,22 @@ def polish_within(queue: Queue, load: float, flow: Array, limits: Limits, row_pr
         for start, careful in ((s, c) for s in starts for c in (False, True)):
             x, there = feasible(queue, at, start[None], trim=True, limits=limits)
             given = np.array([[multiplier(queue, at, x, "optimum")[0], *np.zeros_like(row_prices)]])
-            found, more, dual = _newton(queue, at, x, there, "optimum", limits, given, careful=careful)
+            found, more, dual = _newton(
+                queue, at, x, there, "optimum", limits, given, careful=careful
+            )
             steps += int(more[0])
             if NOWHERE < more[0] < most_steps(queue, careful=careful):
                 break
         else:  # not settled: the better of what the steps say of the prices and what the solver does
             charged = queue.farther(row_prices @ limits.matrix)
             own = np.array([[multiplier(charged, at, found, "optimum")[0], *-row_prices]])
-            dual = max(dual, own, key=lambda y: float(lower_bound(queue, at, y[:, 0], limits, np.maximum(-y[0, 1:], 0.0))[0]))
+            dual = max(
+                dual,
+                own,
+                key=lambda y: float(
+                    lower_bound(queue, at, y[:, 0], limits, np.maximum(-y[0, 1:], 0.0))[0]
+                ),
+            )
     return found[0], float(dual[0, 0]), np.maximum(-dual[0, 1:], 0.0), steps
 
 
@@ -133,7 +154,9 @@ def _move(queue: Queue, load: Array, x: Array, used: Mask, goal: Goal, limits: L
     lacking = missing(load, x)
     common = common_price(price, slope, used, lacking)
     if not used.any(axis=1).all():
-        common = np.where(used.any(axis=1), common, _price_at_bounds(price, x, lacking, load, limits))
+        common = np.where(
+            used.any(axis=1), common, _price_at_bounds(price, x, lacking, load, limits)
+        )
     flat = used & (slope <= 0)
     follow = np.where(used & ~flat, 1.0 / np.where(slope > 0, slope, 1.0), 0.0)
     move = np.where(follow > 0, (common[:, None] - price) * follow, 0.0)
@@ -145,7 +168,13 @@ def _move(queue: Queue, load: Array, x: Array, used: Mask, goal: Goal, limits: L
     # a price nearly flat says its flow in too few digits: what rounding leaves over goes where it moves the price least
     whole = follow.sum(axis=1)
     rest = np.where(whole > 0, (lacking - move.sum(axis=1)) / whole, 0.0)
-    return _Move(common[:, None], price, common[:, None], move + rest[:, None] * follow, np.zeros(load.shape, dtype=bool))
+    return _Move(
+        common[:, None],
+        price,
+        common[:, None],
+        move + rest[:, None] * follow,
+        np.zeros(load.shape, dtype=bool),
+    )
 
 
 def _price_at_bounds(price: Array, x: Array, lacking: Array, load: Array, limits: Limits) -> Array:
@@ -153,11 +182,15 @@ def _price_at_bounds(price: Array, x: Array, lacking: Array, load: Array, limits
     free = limits.least < limits.most
     top = np.where(free & (x >= limits.most), price, -np.inf).max(axis=1)
     bottom = np.where(free & (x <= limits.least), price, np.inf).min(axis=1)
-    common = np.where(np.isfinite(top), top, np.where(np.isfinite(bottom), bottom, price.max(axis=1)))
+    common = np.where(
+        np.isfinite(top), top, np.where(np.isfinite(bottom), bottom, price.max(axis=1))
+    )
     return np.where(np.abs(lacking) > ROUNDING * load, np.copysign(np.inf, lacking), common)
 
 
-def _move_along(queue: Queue, load: Array, x: Array, used: Mask, tight: Mask, limits: Limits, dual: Array) -> _Move:
+def _move_along(
+    queue: Queue, load: Array, x: Array, used: Mask, tight: Mask, limits: Limits, dual: Array
+) -> _Move:
     """Prices of the load and of the tight rows, and the step that takes the used servers there, carries the load and keeps these rows.
 
     What the used servers say nothing of stays as it is in `dual`.
@@ -174,8 +207,12 @@ def _move_along(queue: Queue, load: Array, x: Array, used: Mask, tight: Mask, li
     size = np.linalg.norm(rows, axis=-1)
     unit = np.where(held & (size > 0) & np.isfinite(size), 1.0 / size, 0.0)
     scaled = rows * unit[:, :, None]
-    left, values, right = np.linalg.svd(np.where(np.isfinite(scaled), scaled, 0.0), full_matrices=False)
-    inverse = np.where(values > SINGULAR * values[:, :1], 1.0 / np.where(values > 0, values, 1.0), 0.0)
+    left, values, right = np.linalg.svd(
+        np.where(np.isfinite(scaled), scaled, 0.0), full_matrices=False
+    )
+    inverse = np.where(
+        values > SINGULAR * values[:, :1], 1.0 / np.where(values > 0, values, 1.0), 0.0
+    )
 
     def met(lacking: Array, by_price: Array | float = 0.0) -> Array:
         """Change of the multipliers that gives rows what they lack, and servers their prices."""
@@ -210,7 +247,15 @@ class _Rows(NamedTuple):
 
 
 def _newton(
-    queue: Queue, load: Array, start: Array, there: Mask, goal: Goal, limits: Limits, dual: Array, *, careful: bool = False
+    queue: Queue,
+    load: Array,
+    start: Array,
+    there: Mask,
+    goal: Goal,
+    limits: Limits,
+    dual: Array,
+    *,
+    careful: bool = False,
 ) -> tuple[Array, Steps, Array]:
     """Steps from the rows where there is a start; flows, numbers of steps, and the last multipliers, of the load and minus those of the rows.
 
@@ -219,20 +264,32 @@ def _newton(
     """
     most, least, highest = most_steps(queue, careful=careful), limits.least, limits.most
     flow, steps, dual = start.copy(), np.where(there, most, NOWHERE), dual.copy()
-    tight = limits.excess(start) >= -ROUNDING * limits.size(start) if limits.bound.size else np.zeros((load.size, 0), dtype=bool)
+    tight = (
+        limits.excess(start) >= -ROUNDING * limits.size(start)
+        if limits.bound.size
+        else np.zeros((load.size, 0), dtype=bool)
+    )
     inner = (start > least) & (start < highest)
     zeros = np.zeros(load.shape, dtype=np.intp)
-    rows = _Rows(np.arange(load.size), start, inner, tight, dual.copy(), np.full(load.shape, np.inf), zeros).only(there)
+    rows = _Rows(
+        np.arange(load.size), start, inner, tight, dual.copy(), np.full(load.shape, np.inf), zeros
+    ).only(there)
     for step in range(1, most + 1):
-        index, x, used, tight, own, best, stuck = rows.only(np.all(queue.spare_capacity(rows.x) > 0, axis=1))  # else rounded to saturation
+        index, x, used, tight, own, best, stuck = rows.only(
+            np.all(queue.spare_capacity(rows.x) > 0, axis=1)
+        )  # else rounded to saturation
         if not index.size:
             break
         if limits.bound.size:
-            offered, price, own, move, short = _move_along(queue, load[index], x, used, tight, limits, own)
+            offered, price, own, move, short = _move_along(
+                queue, load[index], x, used, tight, limits, own
+            )
         else:
             offered, price, own, move, short = _move(queue, load[index], x, used, goal, limits)
         # at most nine tenths of the spare capacity at a time; servers driven to a bound leave
-        room = np.where(move > 0, 0.9 * queue.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0)
+        room = np.where(
+            move > 0, 0.9 * queue.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0
+        )
         scale = np.minimum(room.min(axis=1), 1.0)
         if careful:
             scale, hit, met = _first_met(x, move, used, tight, scale, limits)
@@ -245,14 +302,21 @@ def _newton(
         flow[index], dual[index] = x, own
         if limits.bound.size:
             met = met | (~tight & (limits.excess(x) > ROUNDING * limits.size(x)))
-        unrest = np.where(used, np.abs(move) / np.minimum(x, queue.spare_capacity(x)), 0.0).max(axis=1)
+        unrest = np.where(used, np.abs(move) / np.minimum(x, queue.spare_capacity(x)), 0.0).max(
+            axis=1
+        )
         unrest = np.where((scale == 1.0) & ~left.any(axis=1) & ~met.any(axis=1), unrest, np.inf)
         below = np.where(x > 0, price, queue.idle_latency) < offered
         late = ~used & ~left & (least < highest) & np.where(x <= least, below, price > offered)
-        if limits.bound.size:  # several prices are right up to rounding: a server between them would come and go
+        if (
+            limits.bound.size
+        ):  # several prices are right up to rounding: a server between them would come and go
             late &= np.abs(price - offered) > SINGULAR * np.abs(own).max(axis=1, keepdims=True)
         idle = tight & (own[:, 1:] > 0)  # rows with a price below 0
-        calm, empty = (unrest <= CALM) | (stuck >= PATIENCE), short if limits.bounded else ~used.any(axis=1)
+        calm, empty = (
+            (unrest <= CALM) | (stuck >= PATIENCE),
+            short if limits.bounded else ~used.any(axis=1),
+        )
         done = calm & ~late.any(axis=1) & ~idle.any(axis=1) & ~empty
         steps[index[done]], steps[index[empty]] = step, NOWHERE
         if careful:
@@ -267,17 +331,25 @@ def _newton(
     return flow, steps, dual
 
 
-def _first_met(x: Array, move: Array, used: Mask, tight: Mask, scale: Array, limits: Limits) -> tuple[Array, Mask, Mask]:
+def _first_met(
+    x: Array, move: Array, used: Mask, tight: Mask, scale: Array, limits: Limits
+) -> tuple[Array, Mask, Mask]:
     """Part of a step up to the first limit that it meets, and the servers and rows that meet theirs there."""
     ends = np.where(move > 0, limits.most, limits.least)
     way = np.where(used & (move != 0), (ends - x) / np.where(move != 0, move, 1.0), np.inf)
     rise = move @ limits.matrix.T
-    along = np.where(~tight & (rise > 0), np.maximum(-limits.excess(x), 0.0) / np.where(rise > 0, rise, 1.0), np.inf)
+    along = np.where(
+        ~tight & (rise > 0),
+        np.maximum(-limits.excess(x), 0.0) / np.where(rise > 0, rise, 1.0),
+        np.inf,
+    )
     scale = np.minimum(scale, np.minimum(way.min(axis=1), along.min(axis=1, initial=np.inf)))
     return scale, way <= scale[:, None], along <= scale[:, None]
 
 
-def _dearest(late: Mask, idle: Mask, gain: Array, row_prices: Array, limits: Limits) -> tuple[Mask, Mask]:
+def _dearest(
+    late: Mask, idle: Mask, gain: Array, row_prices: Array, limits: Limits
+) -> tuple[Mask, Mask]:
     """Of the servers and rows that could be let go, the one that gains most by a job."""
     weight = row_prices * np.abs(limits.matrix).max(axis=1, initial=0.0)
     gains = np.concatenate([np.where(late, np.abs(gain), 0.0), np.where(idle, weight, 0.0)], axis=1)

@@ -36,17 +36,23 @@ def common_price(price: Array, slope: Array, used: Mask, lacking: Array) -> Arra
     rising = used & ~flat
     weight = np.where(rising, 1.0 / np.where(rising, slope, 1.0), 0.0)
     weights = weight.sum(axis=-1)
-    common: Array = ((weight * np.where(used, price, 0.0)).sum(axis=-1) + lacking) / np.where(weights > 0, weights, 1.0)
+    common: Array = ((weight * np.where(used, price, 0.0)).sum(axis=-1) + lacking) / np.where(
+        weights > 0, weights, 1.0
+    )
     if not flat.any():
         return common
-    return np.asarray(np.where(flat.any(axis=-1), np.where(flat, price, np.inf).min(axis=-1), common))
+    return np.asarray(
+        np.where(flat.any(axis=-1), np.where(flat, price, np.inf).min(axis=-1), common)
+    )
 
 
 def multiplier(queue: Queue, load: Array, flow: Array, goal: Goal) -> Array:
     """Common price of the used servers, shape (...): each weighted by how fast its flow follows the price, as in a Newton step."""
     inside = clip(queue, flow)
     some = inside.any(axis=-1)
-    used = inside > np.minimum(TRACE * load / inside.shape[-1], 0.5 * inside.max(axis=-1))[..., None]
+    used = (
+        inside > np.minimum(TRACE * load / inside.shape[-1], 0.5 * inside.max(axis=-1))[..., None]
+    )
     price, slope = prices(queue, inside, goal)
     none = np.zeros(flow.shape[:-1])
     for _ in range(20):
@@ -56,4 +62,6 @@ def multiplier(queue: Queue, load: Array, flow: Array, goal: Goal) -> Array:
         if not moves.any():
             break
         used = np.where(moves[..., None], keep, used)
-    return np.asarray(np.where(some, np.minimum(common, queue.ceiling.min()), queue.idle_latency.min()))
+    return np.asarray(
+        np.where(some, np.minimum(common, queue.ceiling.min()), queue.idle_latency.min())
+    )

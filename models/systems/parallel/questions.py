@@ -67,10 +67,24 @@ class Splits(Answers):
         return Certificate(**{k: None if math.isnan(v) else v for k, v in values.items()})  # type: ignore[arg-type]
 
     @classmethod
-    def of(cls, flow: Array, price: Array, steps: npt.NDArray[np.intp], certified: npt.NDArray[np.bool_], proof: Any) -> Splits:
+    def of(
+        cls,
+        flow: Array,
+        price: Array,
+        steps: npt.NDArray[np.intp],
+        certified: npt.NDArray[np.bool_],
+        proof: Any,
+    ) -> Splits:
         """Return answers from their certificates."""
-        own: dict[str, Any] = {"flow": flow, "multiplier": price, "steps": steps, "certified": certified}
-        columns: dict[str, Any] = {f.name: own.get(f.name, getattr(proof, f.name, None)) for f in fields(cls)}
+        own: dict[str, Any] = {
+            "flow": flow,
+            "multiplier": price,
+            "steps": steps,
+            "certified": certified,
+        }
+        columns: dict[str, Any] = {
+            f.name: own.get(f.name, getattr(proof, f.name, None)) for f in fields(cls)
+        }
         return cls(**columns)
 
 
@@ -160,7 +174,9 @@ class Split(Question[Model, Splits, Solution]):
 
     def recall(self, points: Points, column: Column) -> Splits:
         """Certify flows as they are."""
-        return replace(self, polish=False)._judged(points[0], column(f"{self.goal}_flow", len(self.bank)))
+        return replace(self, polish=False)._judged(
+            points[0], column(f"{self.goal}_flow", len(self.bank))
+        )
 
     def _flow(self, program: Model, returned: Returned) -> Array:
         flow = returned.value(program.variable) / self.unit
@@ -174,12 +190,18 @@ class Split(Question[Model, Splits, Solution]):
         done = finish(self.bank, load, flow, self.goal, polish=self.polish)
         with np.errstate(all="ignore"):
             price = multiplier(self.bank, load, done.flow, self.goal)
-        met = self.wanted.met(done.certificates.gap, rounding(self.bank, load, done.flow, self.goal))
+        met = self.wanted.met(
+            done.certificates.gap, rounding(self.bank, load, done.flow, self.goal)
+        )
         return Splits.of(done.flow, price, done.steps, met, done.certificates)
 
     def refine(self, program: Model, found: Splits) -> Model | None:
         """The next prefix of the servers, or tangents also where the last answer landed."""
-        return None if program.next is None else program.next(program, float(found.gap[0]), min(self.wanted.gap, TANGENT_GAP))
+        return (
+            None
+            if program.next is None
+            else program.next(program, float(found.gap[0]), min(self.wanted.gap, TANGENT_GAP))
+        )
 
     def nothing(self, count: int) -> Splits:
         """See `Question.nothing`."""
@@ -188,7 +210,9 @@ class Split(Question[Model, Splits, Solution]):
     def idle(self, points: Points) -> Splits:
         """All jobs at the nearest server, where none meets another: its delay and its price are those of an empty server."""
         out = self.nothing(len(points[0]))
-        delays = dict.fromkeys(("mean_delay", "lower_bound", "upper_bound", "multiplier"), self.bank.idle_latency.min())
+        delays = dict.fromkeys(
+            ("mean_delay", "lower_bound", "upper_bound", "multiplier"), self.bank.idle_latency.min()
+        )
         for name, value in {**delays, "flow": 0.0, "gap": 0.0, "certified": True}.items():
             getattr(out, name)[:] = value
         return out
@@ -265,7 +289,11 @@ class Followers(Split):
         if program.least is None:
             return ((program.load, _rest(points) * self.unit),)
         load = (program.load, points[0] * self.unit)
-        return (load, (program.least, points[1] * self.unit)) if isinstance(program.least, cp.Parameter) else (load,)
+        return (
+            (load, (program.least, points[1] * self.unit))
+            if isinstance(program.least, cp.Parameter)
+            else (load,)
+        )
 
     def finish(self, program: Model, returned: Returned, points: Points) -> Splits:
         """Polish and certify what the followers bring, each point with servers of its own; in true delays."""
@@ -273,13 +301,21 @@ class Followers(Split):
         flow = self._flow(program, returned)
         own = flow if program.least is None else np.maximum(flow - base, 0.0)
         rest = _rest(points)
-        rows = [replace(self, bank=seen_by_followers(self.bank, b))._judged(rest[k : k + 1], own[k : k + 1]) for k, b in enumerate(base)]
+        rows = [
+            replace(self, bank=seen_by_followers(self.bank, b))._judged(
+                rest[k : k + 1], own[k : k + 1]
+            )
+            for k, b in enumerate(base)
+        ]
         return _truly(self.bank, Led(self.bank, base), base, load, Splits.joined(rows), self.wanted)
 
     def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
         """See `Question.solution`."""
         answer, base = super().solution(found, points, how), points[1][0]
-        own, few = found.flow[0] - base, 0.0 if found.steps[0] else RESIDUE * float(_rest(points)[0])
+        own, few = (
+            found.flow[0] - base,
+            0.0 if found.steps[0] else RESIDUE * float(_rest(points)[0]),
+        )
         return replace(_as_it_is(answer, self.bank, math.inf), active=(own > few) | (base > 0))
 
 
@@ -288,21 +324,27 @@ def _rest(points: Points) -> Array:
     return np.array([-math.fsum([*base, -load]) for load, base in zip(*points, strict=True)])
 
 
-def _truly(true: Latency, seen: Queue, base: Array, load: Array, found: Splits, wanted: Wanted) -> Splits:
+def _truly(
+    true: Latency, seen: Queue, base: Array, load: Array, found: Splits, wanted: Wanted
+) -> Splits:
     """Answers of users who see servers otherwise, with certificates in true delays."""
     flow, there = base + found.flow, found.there
     out = replace(found, flow=flow)
     proof = certify_seen(true, seen, base, load, flow, found.lower_bound, found.upper_bound)
     for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
         getattr(out, name)[there] = getattr(proof, name)[there]
-    met = wanted.met(out.gap, rounding(true, load, np.where(there[:, None], flow, 0.0), "equilibrium"))
+    met = wanted.met(
+        out.gap, rounding(true, load, np.where(there[:, None], flow, 0.0), "equilibrium")
+    )
     return replace(out, certified=met & there)
 
 
 def _as_it_is(answer: Solution, true: Latency, players: float) -> Solution:
     """A solution whose latencies are those of the servers, not of what users see."""
     caveats = tuple(true.caveats(answer.flow, answer.names))
-    return replace(answer, latency=true.latency(clip(true, answer.flow)), players=players, caveats=caveats)
+    return replace(
+        answer, latency=true.latency(clip(true, answer.flow)), players=players, caveats=caveats
+    )
 
 
 def _touching(write: Any, points: Array, least: float, stuck: int) -> Model:
@@ -314,7 +356,12 @@ def _touching(write: Any, points: Array, least: float, stuck: int) -> Model:
         waited = 0 if halved else stuck + 1
         if gap <= enough or waited >= PATIENCE:
             return None
-        return _touching(write, with_landing(model.bank, points, np.asarray(model.flow.value)), min(gap, least), waited)
+        return _touching(
+            write,
+            with_landing(model.bank, points, np.asarray(model.flow.value)),
+            min(gap, least),
+            waited,
+        )
 
     return replace(model, next=after)
 
@@ -334,7 +381,9 @@ def _prefix(bank: Latency, load: float, unit: float, search: Bisection) -> Model
     return replace(model, next=after)
 
 
-def formulations(bank: Latency, goal: Goal, chosen: str, known: dict[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
+def formulations(
+    bank: Latency, goal: Goal, chosen: str, known: dict[str, frozenset[str]]
+) -> Mapping[str, frozenset[str]]:
     """Return the formulations of a goal that fit servers, the first to be tried first, with the cones of each; `known` keeps these.
 
     Raises
@@ -349,9 +398,16 @@ def formulations(bank: Latency, goal: Goal, chosen: str, known: dict[str, frozen
         names = [n for n in names if n != "epigraph" or n == names[0]]
     else:
         if chosen not in of_goal:
-            raise FormulationError("formulation", chosen, f"is not one of the {goal}", f"use auto, {', '.join(of_goal)}")
+            raise FormulationError(
+                "formulation",
+                chosen,
+                f"is not one of the {goal}",
+                f"use auto, {', '.join(of_goal)}",
+            )
         if reason := of_goal[chosen].refuses(bank):
-            raise FormulationError("formulation", chosen, f"does not fit these servers: {reason}", "use auto")
+            raise FormulationError(
+                "formulation", chosen, f"does not fit these servers: {reason}", "use auto"
+            )
         names = [chosen]
     for name in names:
         if name not in known:

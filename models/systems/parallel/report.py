@@ -45,7 +45,9 @@ def report(scenario: Written, load: float, solver: str | None, weights: str | No
     result = _result(scenario, load, answers, poa, variants)
     if given is not None:
         result["given"] = given.to_dict()
-    return Report(result, _shown(scenario, load, answers, poa, variants, given), _files(scenario, solver))
+    return Report(
+        result, _shown(scenario, load, answers, poa, variants, given), _files(scenario, solver)
+    )
 
 
 def _solve(scenario: Written, goal: str, load: float, solver: str | None, **how: Any) -> Solution:
@@ -62,12 +64,18 @@ def _given(scenario: Written, load: float, text: str) -> Evaluation:
         weights = np.array([float(word) for word in text.split(",")])
     except ValueError:
         remedy = f"give one a row, such as {','.join('1' for _ in rows.names[:3])}"
-        raise InputError("--weights-in", text, "is not a list of numbers with commas between", remedy) from None
+        raise InputError(
+            "--weights-in", text, "is not a list of numbers with commas between", remedy
+        ) from None
     if weights.size != len(rows.names):
         problem = f"has {weights.size} numbers for {len(rows.names)} rows of servers"
-        raise InputError("--weights-in", text, problem, f"give one for each of {', '.join(rows.names)}")
+        raise InputError(
+            "--weights-in", text, problem, f"give one for each of {', '.join(rows.names)}"
+        )
     try:
-        found = scenario.system.evaluate(load, weights=np.repeat(weights / rows.replicas, rows.replicas))
+        found = scenario.system.evaluate(
+            load, weights=np.repeat(weights / rows.replicas, rows.replicas)
+        )
     except InputError as error:
         place = error.field.removeprefix("weights") if rows.single else ""
         raise InputError(f"--weights-in{place}", text, error.problem, error.remedy) from None
@@ -78,7 +86,14 @@ def _shown_given(scenario: Written, given: Evaluation) -> Iterator[str | Table]:
     """The split in use, beside the table of the others."""
     unit, columns = scenario.delay_unit, (given.share, given.latency, given.utilisation)
     means = ("", f"{given.mean_delay:.6g}", "")
-    yield rows_table(scenario, ("share", f"latency ({unit})", "busy"), columns, (".4f", ".6g", ".1%"), means, title="split given")
+    yield rows_table(
+        scenario,
+        ("share", f"latency ({unit})", "busy"),
+        columns,
+        (".4f", ".6g", ".1%"),
+        means,
+        title="split given",
+    )
     for name in given.overloaded:
         yield f"[bold]unstable[/]: {escape(name)} gets its rate or more, and its queue grows without bound"
     if given.stable:
@@ -106,19 +121,32 @@ def _variants(scenario: Written, load: float, solver: str | None) -> list[dict[s
     for v in scenario.variants:
         data = scenario.units.present(misjudged(v.believed, v.paid, [load], solver=solver))
         delays = {goal: float(data[f"{goal}_delay"][0]) for goal in ("optimum", "equilibrium")}
-        rows.append({"name": v.name, "title": v.title, **delays, "ratio": float(data["price_of_anarchy"][0])})
+        rows.append(
+            {
+                "name": v.name,
+                "title": v.title,
+                **delays,
+                "ratio": float(data["price_of_anarchy"][0]),
+            }
+        )
     return rows
 
 
 def _result(
-    scenario: Written, load: float, answers: dict[str, Solution], poa: PriceOfAnarchy, variants: list[dict[str, Any]]
+    scenario: Written,
+    load: float,
+    answers: dict[str, Solution],
+    poa: PriceOfAnarchy,
+    variants: list[dict[str, Any]],
 ) -> dict[str, Any]:
     return {
         **scenario.to_dict(),
         "total_rate": finite_or_none(scenario.system.total_rate),
         "load": load,
         **dict(zip(ANARCHY, (poa, poa.lower, finite_or_none(poa.upper)), strict=True)),
-        "thresholds": {goal: [finite_or_none(v) for v in loads] for goal, loads in starts(scenario).items()},
+        "thresholds": {
+            goal: [finite_or_none(v) for v in loads] for goal, loads in starts(scenario).items()
+        },
         **{goal: _as_json(scenario, found) for goal, found in answers.items()},
         "variants": variants,
         "notes": list(scenario.notes),
@@ -151,7 +179,9 @@ def rows_table(
     numbers = zip(names, *columns, strict=True)
     rows = [(escape(name), *map(format, row, forms)) for name, *row in islice(numbers, MOST_ROWS)]
     ended = [*rows, *ruled("mean delay", means)]
-    return table(("server", *headings), ended, text=("server",), caption=caption or None, title=title)
+    return table(
+        ("server", *headings), ended, text=("server",), caption=caption or None, title=title
+    )
 
 
 def _shown(
@@ -165,7 +195,11 @@ def _shown(
     unit, jobs, found = scenario.delay_unit, scenario.units.jobs, answers.values()
     yield scenario.heading
     yield f"{scenario.where(load)}\n"
-    headings = [f"{goal}\n{what}" for what in ("share", f"latency\n({unit})", "starts\nat") for goal in SHORT]
+    headings = [
+        f"{goal}\n{what}"
+        for what in ("share", f"latency\n({unit})", "starts\nat")
+        for goal in SHORT
+    ]
     columns = [*(s.share for s in found), *(s.latency for s in found), *starts(scenario).values()]
     forms = (".4f", ".4f", ".6g", ".6g", ".5g", ".5g")
     means = ("", "", *(f"{s.mean_delay:.6g}" for s in found), "", "")
@@ -176,14 +210,29 @@ def _shown(
     for caveat in dict.fromkeys(c for s in found for c in s.caveats):
         yield f"[bold]but[/] {escape(caveat)}"
     for limit in answers["optimum"].limits:
-        yield f"[bold]limit[/] {escape(str(limit))}" + ("" if limit.of_time or not limit.price.any() else f" {unit} a unit")
+        yield f"[bold]limit[/] {escape(str(limit))}" + (
+            "" if limit.of_time or not limit.price.any() else f" {unit} a unit"
+        )
     yield f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}"
     for s in found:
         yield f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)"
     yield from scenario.remarks
     if variants:
-        rows = [(escape(v["title"]), f"{v['optimum']:.6g}", f"{v['equilibrium']:.6g}", f"{v['ratio']:.6f}") for v in variants]
-        yield table(("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"), rows, text=("variant",), title="variants")
+        rows = [
+            (
+                escape(v["title"]),
+                f"{v['optimum']:.6g}",
+                f"{v['equilibrium']:.6g}",
+                f"{v['ratio']:.6f}",
+            )
+            for v in variants
+        ]
+        yield table(
+            ("variant", f"optimum ({unit})", f"equilibrium ({unit})", "ratio"),
+            rows,
+            text=("variant",),
+            title="variants",
+        )
     if given is not None:
         yield from _shown_given(scenario, given)
 
@@ -201,9 +250,17 @@ def _files(scenario: Written, solver: str | None) -> Iterator[list[File]]:
     from .plots import plot_curve
 
     asked = {"curve": partial(scenario.system.curve, _to_every_start(scenario, scenario.system))}
-    asked |= {v.name: partial(misjudged, v.believed, v.paid, _to_every_start(scenario, v.believed)) for v in scenario.variants}
+    asked |= {
+        v.name: partial(misjudged, v.believed, v.paid, _to_every_start(scenario, v.believed))
+        for v in scenario.variants
+    }
     rows: Rows = scenario.rows
-    single = [f"{goal}_total_flow[{name}]" for goal in GOALS for name, n in zip(rows.names, rows.replicas, strict=True) if n == 1]
+    single = [
+        f"{goal}_total_flow[{name}]"
+        for goal in GOALS
+        for name, n in zip(rows.names, rows.replicas, strict=True)
+        if n == 1
+    ]
     curves: dict[str, xr.Dataset] = {}
     stopped: KeyboardInterrupt | None = None
     try:
@@ -211,7 +268,9 @@ def _files(scenario: Written, solver: str | None) -> Iterator[list[File]]:
             data, stopped = as_far_as_it_got(partial(solve, refine=True, solver=solver))
             if stopped is None or not curves:
                 curves[name] = rows.dataset(scenario.units.present(data))
-                yield data_files(name, curves[name], flat(curves[name]).drop(columns=single, errors="ignore"))
+                yield data_files(
+                    name, curves[name], flat(curves[name]).drop(columns=single, errors="ignore")
+                )
             if stopped is not None:
                 break
     except KeyboardInterrupt as stop:
@@ -236,8 +295,12 @@ def _fits(scenario: Written) -> Figure | None:
 def _to_every_start(scenario: Written, system: ParallelServers) -> Array:
     """Loads of the scenario and, where the equilibrium starts a server beyond them, one on the other side: peaks are there."""
     starts = system.thresholds().equilibrium
-    traces = 1e-6 * scenario.loads[scenario.loads > 0].min(initial=math.inf)  # servers that start together do so up to rounding
-    return reaching(scenario.loads, starts[(starts > traces) & (starts < system.total_rate)], system.total_rate)
+    traces = 1e-6 * scenario.loads[scenario.loads > 0].min(
+        initial=math.inf
+    )  # servers that start together do so up to rounding
+    return reaching(
+        scenario.loads, starts[(starts > traces) & (starts < system.total_rate)], system.total_rate
+    )
 
 
 def reaching(loads: Array, points: Array, total: float) -> Array:
@@ -246,5 +309,7 @@ def reaching(loads: Array, points: Array, total: float) -> Array:
     if not (inside.size and points.size):
         return np.unique(loads)
     before = [points.min() / 2] if points.min() <= inside[0] else []
-    after = [(points.max() + total) / 2] if points.max() >= inside[-1] and math.isfinite(total) else []
+    after = (
+        [(points.max() + total) / 2] if points.max() >= inside[-1] and math.isfinite(total) else []
+    )
     return np.unique([*before, *loads, *after])

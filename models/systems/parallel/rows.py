@@ -61,13 +61,24 @@ class Rows:
         if self.single:
             return found
         limits = tuple(limit.only(self.first) for limit in found.limits)
-        return replace(found, **self._split(found, bank), active=self.total(found.active.astype(float)) > 0, limits=limits)
+        return replace(
+            found,
+            **self._split(found, bank),
+            active=self.total(found.active.astype(float)) > 0,
+            limits=limits,
+        )
 
     def evaluation(self, found: Evaluation, bank: Latency) -> Evaluation:
         """Return a judged split by row: flow, latency and utilisation of one server, share of all."""
         if self.single:
             return found
-        row = dict(zip(found.names, np.repeat(np.array(self.names, dtype=object), self.replicas), strict=True))
+        row = dict(
+            zip(
+                found.names,
+                np.repeat(np.array(self.names, dtype=object), self.replicas),
+                strict=True,
+            )
+        )
         return replace(
             found,
             **self._split(found, bank),
@@ -91,11 +102,23 @@ class Rows:
         """Return a curve by row: flows of one server, ``<goal>_total_flow`` of all, and the coordinate ``replicas``."""
         if self.single:
             return data
-        out = data.isel(server=self.first).assign_coords(server=list(self.names), replicas=("server", self.replicas))
+        out = data.isel(server=self.first).assign_coords(
+            server=list(self.names), replicas=("server", self.replicas)
+        )
         for name in [str(n) for n in data.data_vars if str(n).endswith("_flow")]:
             total = out[name].copy(data=self.total(data[name].transpose(..., "server").values))
             out[name] = total / self.replicas
-            out[name].attrs.update(data[name].attrs, long_name=f"{data[name].attrs['long_name']}, of one server")
-            out[name.replace("_flow", "_total_flow")] = total.assign_attrs(long_name=f"{data[name].attrs['long_name']}, of all replicas")
-        out.attrs.update({name: np.asarray(data.attrs[name])[self.first] for name in PER_SERVER if name in data.attrs})
+            out[name].attrs.update(
+                data[name].attrs, long_name=f"{data[name].attrs['long_name']}, of one server"
+            )
+            out[name.replace("_flow", "_total_flow")] = total.assign_attrs(
+                long_name=f"{data[name].attrs['long_name']}, of all replicas"
+            )
+        out.attrs.update(
+            {
+                name: np.asarray(data.attrs[name])[self.first]
+                for name in PER_SERVER
+                if name in data.attrs
+            }
+        )
         return out

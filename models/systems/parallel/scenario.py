@@ -54,36 +54,64 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     notes = tuple(dict.fromkeys(shown(str(w.message)) for w in caught))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the same files
-        variants = tuple(_variant(k, v, listed, system, units) for k, v in table(given, "variants").items())
+        variants = tuple(
+            _variant(k, v, listed, system, units) for k, v in table(given, "variants").items()
+        )
     kept = limits(given.get("limits", []), listed, units, system)
-    return Described(system, variants, notes + (WITHOUT_LIMITS,) * bool(kept), Rows.of(listed), kept)
+    return Described(
+        system, variants, notes + (WITHOUT_LIMITS,) * bool(kept), Rows.of(listed), kept
+    )
 
 
 def _system(given: Sequence[Server], units: Units) -> ParallelServers:
-    return ParallelServers(*banks(given, units), names=[name for s in given for name in s.names], time_unit=units.time)
+    return ParallelServers(
+        *banks(given, units), names=[name for s in given for name in s.names], time_unit=units.time
+    )
 
 
-def _variant(name: str, given: object, listed: Sequence[Server], true: ParallelServers, units: Units) -> Variant:
+def _variant(
+    name: str, given: object, listed: Sequence[Server], true: ParallelServers, units: Units
+) -> Variant:
     place = f"variants.{name}."
     if not isinstance(given, dict):
         raise ScenarioError(place[:-1], given, "is not a table", f"write it as [variants.{name}]")
     if not re.fullmatch(r"[\w-]+", name) or name == "curve":
-        raise ScenarioError("variants", name, "cannot name the variant's files", "use letters, digits, - and _, and not 'curve'")
+        raise ScenarioError(
+            "variants",
+            name,
+            "cannot name the variant's files",
+            "use letters, digits, - and _, and not 'curve'",
+        )
     known(given, VARIANT_KEYS, place)
     changed = list(listed)
     if "delay" in given:
         delay = given["delay"]
         if delay == "mean":
-            delay = float(np.average([s.fields.get("delay", 0.0) for s in listed], weights=[s.replicas for s in listed]))
+            delay = float(
+                np.average(
+                    [s.fields.get("delay", 0.0) for s in listed],
+                    weights=[s.replicas for s in listed],
+                )
+            )
         changed = [_with(s, "delay", number(delay, f"{place}delay"), place) for s in changed]
     if "cv" in given:
         cv = number(given["cv"], f"{place}cv")
-        changed = [_with(s._replace(family="M/G/1") if s.family in SINGLE else s, "cv", cv, place) for s in changed]
+        changed = [
+            _with(s._replace(family="M/G/1") if s.family in SINGLE else s, "cv", cv, place)
+            for s in changed
+        ]
     believed = _system(changed, units)
     pay = given.get("pay", "own")
     if pay not in ("own", "true"):
-        raise ScenarioError(f"{place}pay", pay, "is not a way to pay", "use 'true' for the delays of the scenario, or 'own'")
-    return Variant(name, text(given, "title", place, name), believed, true if pay == "true" else believed)
+        raise ScenarioError(
+            f"{place}pay",
+            pay,
+            "is not a way to pay",
+            "use 'true' for the delays of the scenario, or 'own'",
+        )
+    return Variant(
+        name, text(given, "title", place, name), believed, true if pay == "true" else believed
+    )
 
 
 def _with(server: Server, field: str, value: float, place: str) -> Server:

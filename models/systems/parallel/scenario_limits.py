@@ -16,17 +16,25 @@ from .servers import Server
 from .system import ParallelServers
 
 
-def limits(given: object, listed: Sequence[Server], units: Units, system: ParallelServers) -> tuple[Limit, ...]:
+def limits(
+    given: object, listed: Sequence[Server], units: Units, system: ParallelServers
+) -> tuple[Limit, ...]:
     """Return the limits of tables such as ``[[limits]] kind = "MaxShare"``, tried on the system.
 
     A list with one number for each row of servers is repeated for replicas; `servers` are named.
     """
     if not isinstance(given, list):
-        raise ScenarioError("limits", given, "is not a list of tables", "write each as [[limits]] with a kind")
-    return tuple(_limit(table, f"limits[{i}].", listed, units, system) for i, table in enumerate(given))
+        raise ScenarioError(
+            "limits", given, "is not a list of tables", "write each as [[limits]] with a kind"
+        )
+    return tuple(
+        _limit(table, f"limits[{i}].", listed, units, system) for i, table in enumerate(given)
+    )
 
 
-def _limit(given: object, place: str, listed: Sequence[Server], units: Units, system: ParallelServers) -> Limit:
+def _limit(
+    given: object, place: str, listed: Sequence[Server], units: Units, system: ParallelServers
+) -> Limit:
     if not isinstance(given, Mapping):
         raise ScenarioError(place[:-1], given, "is not a table", "write it as [[limits]]")
     try:
@@ -38,16 +46,27 @@ def _limit(given: object, place: str, listed: Sequence[Server], units: Units, sy
     needed = [name for name, required in fields.items() if required]
     for name in needed:
         if name not in given:
-            raise ScenarioError(f"{place}{name}", None, "is missing", f"{given['kind']} needs {', '.join(needed)}")
+            raise ScenarioError(
+                f"{place}{name}", None, "is missing", f"{given['kind']} needs {', '.join(needed)}"
+            )
     said = {k: _value(v, f"{place}{k}", k, listed) for k, v in given.items() if k != "kind"}
     for name in kind.times:
         if name in said:
-            said[name] = [units.from_delay(v) for v in said[name]] if isinstance(said[name], list) else units.from_delay(said[name])
+            said[name] = (
+                [units.from_delay(v) for v in said[name]]
+                if isinstance(said[name], list)
+                else units.from_delay(said[name])
+            )
     try:
         limit = kind(**said)
         limit.linearise(system.bank, 0.5 * min(system.total_rate, 2.0)).checked(len(system))
     except InputError as error:
-        raise ScenarioError(f"{place}{error.field.partition('.')[2] or error.field}", error.value, error.problem, error.remedy) from None
+        raise ScenarioError(
+            f"{place}{error.field.partition('.')[2] or error.field}",
+            error.value,
+            error.problem,
+            error.remedy,
+        ) from None
     return limit
 
 
@@ -61,11 +80,20 @@ def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> An
             raise ScenarioError(place, value, "is not a list of servers", "give their names")
         for i, chosen in enumerate(value):
             if not isinstance(chosen, str) or shown(chosen) not in rows:
-                raise ScenarioError(f"{place}[{i}]", chosen, "is not the name of a server", f"use {', '.join(rows)}")
+                raise ScenarioError(
+                    f"{place}[{i}]", chosen, "is not the name of a server", f"use {', '.join(rows)}"
+                )
         return np.concatenate([rows[shown(chosen)] for chosen in value]).tolist()
     if isinstance(value, list) and value and isinstance(value[0], list):
         return [_value(row, f"{place}[{j}]", name, listed) for j, row in enumerate(value)]
     if isinstance(value, list):
-        numbers = [v if isinstance(v, str) and v.endswith("%") else number(v, f"{place}[{i}]", signed=True) for i, v in enumerate(value)]
-        return [v for v, times in zip(numbers, replicas, strict=True) for _ in range(times)] if len(numbers) == len(replicas) else numbers
+        numbers = [
+            v if isinstance(v, str) and v.endswith("%") else number(v, f"{place}[{i}]", signed=True)
+            for i, v in enumerate(value)
+        ]
+        return (
+            [v for v, times in zip(numbers, replicas, strict=True) for _ in range(times)]
+            if len(numbers) == len(replicas)
+            else numbers
+        )
     return shown(value) if isinstance(value, str) else number(value, place, signed=True)

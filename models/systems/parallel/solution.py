@@ -52,7 +52,9 @@ class ShadowPrice:
         """Return the limit at some servers, where there is one number for each."""
         if self.each != "server":
             return self
-        return replace(self, bound=self.bound[servers], value=self.value[servers], price=self.price[servers])
+        return replace(
+            self, bound=self.bound[servers], value=self.value[servers], price=self.price[servers]
+        )
 
     def __str__(self) -> str:
         binding = int(np.count_nonzero(self.price))
@@ -66,7 +68,10 @@ class ShadowPrice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON."""
-        bound, value, price = ([finite({"": v})[""] for v in np.atleast_1d(a).tolist()] for a in (self.bound, self.value, self.price))
+        bound, value, price = (
+            [finite({"": v})[""] for v in np.atleast_1d(a).tolist()]
+            for a in (self.bound, self.value, self.price)
+        )
         return {"limit": self.limit, "bound": bound, "value": value, "price": price}
 
 
@@ -97,16 +102,34 @@ class ServerSplit:
 
     def _lines(self, busy: Array | None = None) -> list[str]:
         """A line for each of the servers with the largest flows."""
-        width, shown = max(len(n) for n in self.names), sorted(np.argsort(-self.flow, kind="stable")[:12])
-        lines = [f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}" for i in shown]
+        width, shown = (
+            max(len(n) for n in self.names),
+            sorted(np.argsort(-self.flow, kind="stable")[:12]),
+        )
+        lines = [
+            f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}"
+            for i in shown
+        ]
         if busy is not None:
             lines = [f"{line}  busy {busy[i]:.4g}" for line, i in zip(lines, shown, strict=True)]
-        return lines + ([f"  ... and {self.flow.size - len(shown)} more servers"] if self.flow.size > len(shown) else [])
+        return lines + (
+            [f"  ... and {self.flow.size - len(shown)} more servers"]
+            if self.flow.size > len(shown)
+            else []
+        )
 
     def _servers(self, **more: Sequence[Any]) -> list[dict[str, Any]]:
         """A record of each server, ready for JSON."""
-        columns = {"name": self.names, "flow": self.flow.tolist(), "share": self.share.tolist(), "latency": map(finite_or_none, self.latency)}
-        return [dict(zip((*columns, *more), row, strict=True)) for row in zip(*columns.values(), *more.values(), strict=True)]
+        columns = {
+            "name": self.names,
+            "flow": self.flow.tolist(),
+            "share": self.share.tolist(),
+            "latency": map(finite_or_none, self.latency),
+        }
+        return [
+            dict(zip((*columns, *more), row, strict=True))
+            for row in zip(*columns.values(), *more.values(), strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,10 +163,19 @@ class Solution(ServerSplit, CertifiedAnswer):
     times: ClassVar[tuple[str, ...]] = ("mean_delay", "latency", "multiplier")
 
     def __repr__(self) -> str:
-        kind = "marginal delay" if self.goal == "optimum" else "common latency" if math.isinf(self.players) else "price"
+        kind = (
+            "marginal delay"
+            if self.goal == "optimum"
+            else "common latency"
+            if math.isinf(self.players)
+            else "price"
+        )
         who = "" if math.isinf(self.players) else f" of {self.players:g} players"
         head = f"{self.goal}{who} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}"
-        caveats, limits = [f"  but {caveat}" for caveat in self.caveats], [f"  {limit}" for limit in self.limits]
+        caveats, limits = (
+            [f"  but {caveat}" for caveat in self.caveats],
+            [f"  {limit}" for limit in self.limits],
+        )
         return "\n".join([head, *caveats, f"  {self.proof}", *self._lines(), *limits])
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from ...core.table import Mask
 
 NEAR = 1e-6  # part of the way to a split inside the limits that rounding alone is worth
 TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
-ROUNDING = 2 * float(np.finfo(float).eps)  # part of a load or a budget that sums of floats may be wrong by
+ROUNDING = 2 * float(
+    np.finfo(float).eps
+)  # part of a load or a budget that sums of floats may be wrong by
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +63,17 @@ class Limits:
 
     def violation(self, load: float, flow: Array) -> float:
         """Largest violation of a limit or of the balance, in parts of the load or of the bound of a row."""
-        off = max(abs(math.fsum([*flow, -load])), float(np.max(self.least - flow)), float(np.max(flow - self.most)))
+        off = max(
+            abs(math.fsum([*flow, -load])),
+            float(np.max(self.least - flow)),
+            float(np.max(flow - self.most)),
+        )
         unit = np.where(self.bound != 0, np.abs(self.bound), self.size(flow))
-        return max(off / load, float(np.max(self.excess(flow) / np.maximum(unit, 1e-300), initial=0.0)), 0.0)
+        return max(
+            off / load,
+            float(np.max(self.excess(flow) / np.maximum(unit, 1e-300), initial=0.0)),
+            0.0,
+        )
 
 
 def total(terms: Array) -> Array:
@@ -83,14 +93,20 @@ def clip(queue: Queue, flow: Array) -> Array:
     return np.clip(flow, 0.0, np.nextafter(queue.rate, 0.0))
 
 
-def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limits | None = None) -> tuple[Array, Mask]:
+def feasible(
+    queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limits | None = None
+) -> tuple[Array, Mask]:
     """Nearby splits of exactly the load, and whether there is one: not where the flow is too far from any.
 
     What is missing goes to the used servers by the room that they have, or to all where these have too little; what is too much is taken by
     flow. `trim` first empties servers with a trace. Within `limits` they are kept to rounding.
     """
     there: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
-    x, least, most = clip(queue, np.where(there[..., None], flow, 0.0)), np.zeros(len(queue)), queue.rate
+    x, least, most = (
+        clip(queue, np.where(there[..., None], flow, 0.0)),
+        np.zeros(len(queue)),
+        queue.rate,
+    )
     if trim:
         x = np.where(x > TRACE * load[..., None] / x.shape[-1], x, 0.0)
     if limits is not None:
@@ -100,7 +116,11 @@ def feasible(queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limi
         rest = missing(load, x)
         if not np.any(there & (rest != 0)):
             break
-        room = np.where(np.isfinite(most), np.where(most < queue.rate, most - x, queue.spare_capacity(x)), 2.0 * load[..., None])
+        room = np.where(
+            np.isfinite(most),
+            np.where(most < queue.rate, most - x, queue.spare_capacity(x)),
+            2.0 * load[..., None],
+        )
         used = np.where(x > 0, room, 0.0)
         room = np.where((total(used) > rest)[..., None], used, room)
         weight = np.where((rest > 0)[..., None], room, x - least)
@@ -122,8 +142,12 @@ def _within_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
     part = np.where(gain > 0, (over + margin) / np.where(gain > 0, gain, 1.0), np.inf)
     part = np.where(over > -margin, part, 0.0).max(axis=-1)
     kept = np.all(over <= least, axis=-1)
-    moves = (part <= 1) & ~(kept & (part > NEAR))  # far away for the sake of rounding alone, a split is worse
-    return flow + np.where(moves, part, 0.0)[..., None] * (limits.inside - flow), np.asarray(moves | kept)
+    moves = (part <= 1) & ~(
+        kept & (part > NEAR)
+    )  # far away for the sake of rounding alone, a split is worse
+    return flow + np.where(moves, part, 0.0)[..., None] * (limits.inside - flow), np.asarray(
+        moves | kept
+    )
 
 
 def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:
@@ -138,5 +162,7 @@ def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:
     even = queue.rate * (slack / whole)
     left = total(spare)[..., None]
     own = np.where(left > 0, spare * (slack / np.where(left > 0, left, 1.0)), even)
-    x, found = feasible(queue, load, queue.rate - np.minimum(0.5 * (own + even), queue.rate), trim=False)
+    x, found = feasible(
+        queue, load, queue.rate - np.minimum(0.5 * (own + even), queue.rate), trim=False
+    )
     return x, found & there

@@ -62,7 +62,9 @@ class ParallelServers(System):
     0.023363
     """
 
-    def __init__(self, *servers: Latency, names: Sequence[str] | None = None, time_unit: str = "s") -> None:
+    def __init__(
+        self, *servers: Latency, names: Sequence[str] | None = None, time_unit: str = "s"
+    ) -> None:
         self.bank = as_latency(servers)
         self.names = names_of("names", "server", names, len(self.bank))
         self.time_unit = text("time_unit", time_unit)
@@ -141,7 +143,9 @@ class ParallelServers(System):
         load = self.check_load(load)
         return self.task("equilibrium", load, players, **how).one(load)
 
-    def price_of_anarchy(self, load: float, players: float = math.inf, **how: Unpack[How]) -> PriceOfAnarchy:
+    def price_of_anarchy(
+        self, load: float, players: float = math.inf, **how: Unpack[How]
+    ) -> PriceOfAnarchy:
         """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al.
 
         Parameters as `equilibrium`. Returns a float, whose ``lower`` and ``upper`` both certificates prove.
@@ -197,7 +201,13 @@ class ParallelServers(System):
         """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
         return exact.thresholds(self.bank)
 
-    def curve(self, loads: npt.ArrayLike, which: str | None = None, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
+    def curve(
+        self,
+        loads: npt.ArrayLike,
+        which: str | None = None,
+        refine: bool | float = False,
+        **how: Unpack[How],
+    ) -> xr.Dataset:
         """Delays, flows and price of anarchy over loads; see `sojourn.models.systems.parallel.curve.curve`."""
         from .curve import curve
 
@@ -245,7 +255,9 @@ class ParallelServers(System):
 
         return worst_case(self, up_to, **how)
 
-    def control(self, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]) -> ControlledSplit:
+    def control(
+        self, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]
+    ) -> ControlledSplit:
         """Route a fraction of the load centrally and leave the rest to itself (a Stackelberg game).
 
         Parameters
@@ -269,7 +281,9 @@ class ParallelServers(System):
         """Marginal-cost tolls, and the equilibrium with them, which is the optimum. Parameters as `optimum`."""
         return tolls(self, load, **how)
 
-    def sensitivity(self, load: float, players: float = math.inf, **how: Unpack[How]) -> Sensitivity:
+    def sensitivity(
+        self, load: float, players: float = math.inf, **how: Unpack[How]
+    ) -> Sensitivity:
         """Derivatives of the mean delay in every rate and delay; see `sojourn.reference.parallel.sensitivity`.
 
         Parameters
@@ -281,12 +295,18 @@ class ParallelServers(System):
             As for `optimum`.
         """
         count = check_players(players)
-        remedy = "leave the limits out; the shadow prices in the optimum's limits say what each costs"
+        remedy = (
+            "leave the limits out; the shadow prices in the optimum's limits say what each costs"
+        )
         no_limits(how, ("sensitivities are those of servers without limits", remedy))
         goal: Goal = "optimum" if count == 1 else "equilibrium"
         chosen = for_goal(goal, how)
-        found = self.optimum(load, **chosen) if count == 1 else self.equilibrium(load, count, **chosen)
-        return derivatives(self.bank, found.load, np.where(found.active, found.flow, 0.0), count, found.mean_delay)
+        found = (
+            self.optimum(load, **chosen) if count == 1 else self.equilibrium(load, count, **chosen)
+        )
+        return derivatives(
+            self.bank, found.load, np.where(found.active, found.flow, 0.0), count, found.mean_delay
+        )
 
     def model(self, goal: Goal, load: float, formulation: str = "auto") -> Model:
         """Return the CVXPY problem with its handles, to add constraints and solve it in one's own way.
@@ -330,12 +350,21 @@ class ParallelServers(System):
         """
         array = exact.check_load(self.bank, load)
         if array.ndim:
-            raise LoadError("load", array.tolist(), "is not one number", "give one load here; for many, use curve(loads)")
+            raise LoadError(
+                "load",
+                array.tolist(),
+                "is not one number",
+                "give one load here; for many, use curve(loads)",
+            )
         if array <= 0:
-            raise LoadError("load", float(array), "there is nothing to split", "give a load above 0")
+            raise LoadError(
+                "load", float(array), "there is nothing to split", "give a load above 0"
+            )
         return float(array)
 
-    def task(self, goal: Goal, load: float, players: float = math.inf, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
+    def task(
+        self, goal: Goal, load: float, players: float = math.inf, **how: Unpack[How]
+    ) -> Task[Model, Splits, Solution]:
         """Return the question of a goal, to be put at many loads, such as this one: ``solve(loads)``.
 
         Parameters
@@ -358,7 +387,9 @@ class ParallelServers(System):
         own = self._own(goal, load, how)
         if math.isfinite(players):
             kinds = self._kept.setdefault(f"{players:g} players", {})
-            return Players(seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players)
+            return Players(
+                seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players
+            )
         if limits:
             return WithinLimits(self.bank, *own, self._kept.setdefault("", {}), limits=limits)
         return Split(self.bank, *own, self._kept.setdefault("", {}))
@@ -366,9 +397,16 @@ class ParallelServers(System):
     def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
         """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
         no_limits(how)
-        return Task(Followers(self.bank, *self._own("equilibrium", load, how), self._kept.setdefault("", {})), how)
+        return Task(
+            Followers(
+                self.bank, *self._own("equilibrium", load, how), self._kept.setdefault("", {})
+            ),
+            how,
+        )
 
-    def _own(self, goal: Goal, load: float, how: How) -> tuple[tuple[str, ...], Goal, float, Wanted, bool]:
+    def _own(
+        self, goal: Goal, load: float, how: How
+    ) -> tuple[tuple[str, ...], Goal, float, Wanted, bool]:
         """What every question is told; a bank that cannot be trusted is refused before."""
         self.bank.trusted  # noqa: B018
         return self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True)

@@ -36,16 +36,36 @@ def checks(system: ParallelServers, loads: Iterable[float], how: How) -> Iterato
 
 
 def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
-    found: dict[str, Solution] = {goal: getattr(system, goal)(load, **for_goal(goal, how)) for goal in GOALS}
+    found: dict[str, Solution] = {
+        goal: getattr(system, goal)(load, **for_goal(goal, how)) for goal in GOALS
+    }
     true: dict[str, Split] = {goal: getattr(exact, goal)(system.bank, load) for goal in GOALS}
     for goal in GOALS:
         model, split = found[goal], true[goal]
-        yield compare(f"{goal} mean delay", load, model.mean_delay, float(split.mean_delay), model.certificate.gap, "time")
-        yield compare(f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None, "time")
+        yield compare(
+            f"{goal} mean delay",
+            load,
+            model.mean_delay,
+            float(split.mean_delay),
+            model.certificate.gap,
+            "time",
+        )
+        yield compare(
+            f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None, "time"
+        )
         worst = int(np.argmax(np.abs(model.flow - split.flow)))
         apart = abs(model.flow[worst] - split.flow[worst]) / load
         name = f"{goal} flow ({system.names[worst]})"
-        yield Check(name, load, float(model.flow[worst]), float(split.flow[worst]), float(apart), None, bool(apart <= AGREE), "rate")
+        yield Check(
+            name,
+            load,
+            float(model.flow[worst]),
+            float(split.flow[worst]),
+            float(apart),
+            None,
+            bool(apart <= AGREE),
+            "rate",
+        )
     poa = PriceOfAnarchy.of(found["equilibrium"], found["optimum"])
     yield compare(
         "price of anarchy",
@@ -65,8 +85,15 @@ def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
         inside = np.unique(loads[(loads > 0) & (loads < system.total_rate * (1 - 2 * STEP))])
         for load in track(inside.tolist(), f"{goal} thresholds"):
             its = np.flatnonzero(loads == load)
-            below, above = (getattr(system, goal)(load * (1 + side), **for_goal(goal, how)).flow[its] for side in (-STEP, STEP))
-            passed = bool(np.all((below <= AGREE * load) & (above > AGREE * load) | (below == 0) & (above > 0)))
+            below, above = (
+                getattr(system, goal)(load * (1 + side), **for_goal(goal, how)).flow[its]
+                for side in (-STEP, STEP)
+            )
+            passed = bool(
+                np.all(
+                    (below <= AGREE * load) & (above > AGREE * load) | (below == 0) & (above > 0)
+                )
+            )
             more = f" and {its.size - 1:,} more" if its.size > 1 else ""
             name = f"{goal} threshold ({system.names[its[0]]}{more})"
             yield Check(name, load, load, load, 0.0 if passed else 1.0, None, passed, "rate")

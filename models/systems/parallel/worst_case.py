@@ -21,7 +21,17 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.parallel.saturation import saturation
-from ....reference.parallel.worst_case import GAP, ROUNDING, Points, WorstCase, all_alike, cell_bound, check_gap, first_load, last_load
+from ....reference.parallel.worst_case import (
+    GAP,
+    ROUNDING,
+    Points,
+    WorstCase,
+    all_alike,
+    cell_bound,
+    check_gap,
+    first_load,
+    last_load,
+)
 from ....reference.plain import as_raised
 from ...core.options import How, check_how
 from ...core.progress import Ticker
@@ -57,7 +67,9 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
     __reduce__ = as_raised
 
 
-def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
+def worst_case(
+    system: ParallelServers, up_to: float | None = None, **how: Unpack[How]
+) -> WorstCase:
     """Largest price of anarchy over all loads, with a certificate; see `ParallelServers.worst_case`."""
     no_limits(how)
     wanted, queue = how.get("gap"), system.bank
@@ -69,9 +81,13 @@ def worst_case(system: ParallelServers, up_to: float | None = None, **how: Unpac
     first = first_load(queue, starts, last)
     if first >= last or all_alike(queue):
         return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0, shares=SHARES)
-    kinks = np.unique(starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)])
+    kinks = np.unique(
+        starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)]
+    )
     search = _BestFirst(system, gap, how)
-    return search.run(np.concatenate([[first], kinks, [last] if end is None else []]), end is not None, last)
+    return search.run(
+        np.concatenate([[first], kinks, [last] if end is None else []]), end is not None, last
+    )
 
 
 class Known(NamedTuple):
@@ -139,7 +155,18 @@ class _BestFirst:
         gap = upper / self.lower - 1
         certified = bool(gap <= self.gap)
         note = "" if certified else self.note + SAY * self.system.bank.derived
-        return WorstCase(self.lower, self.load, upper, gap, certified, *candidate, last, self.evaluations, note, SHARES)
+        return WorstCase(
+            self.lower,
+            self.load,
+            upper,
+            gap,
+            certified,
+            *candidate,
+            last,
+            self.evaluations,
+            note,
+            SHARES,
+        )
 
     def _upper(self) -> float:
         return max(-self.cells[0][0], self.lower) if self.cells else self.lower
@@ -151,7 +178,10 @@ class _BestFirst:
     def _node(self, load: float) -> Node:
         """Solve at a load."""
         if load == 0:  # nothing to solve: the first job goes to the nearest server
-            idle, slack = float(self.system.bank.idle_latency.min()), float(self.system.bank.total_rate[0])
+            idle, slack = (
+                float(self.system.bank.idle_latency.min()),
+                float(self.system.bank.total_rate[0]),
+            )
             points = Points(*(np.array([v]) for v in (0.0, slack, idle, 0.0, idle, 1.0)))
             return Node(points, np.zeros((2, len(self.system))))
         best, selfish = (self._answer(goal, load) for goal in GOALS)
@@ -162,8 +192,16 @@ class _BestFirst:
         bank, found = self.system.bank, []
         for goal, flow in zip(GOALS, start, strict=True):
             done = finish(bank, load, flow, goal, polish=True)
-            proof, near = done.certificates, np.maximum(max(NEAR, 0.1 * self.gap), rounding(bank, load, done.flow, goal))
-            rows = [Known(*row) for row in zip(done.flow, proof.lower_bound.tolist(), proof.upper_bound.tolist(), strict=True)]
+            proof, near = (
+                done.certificates,
+                np.maximum(max(NEAR, 0.1 * self.gap), rounding(bank, load, done.flow, goal)),
+            )
+            rows = [
+                Known(*row)
+                for row in zip(
+                    done.flow, proof.lower_bound.tolist(), proof.upper_bound.tolist(), strict=True
+                )
+            ]
             for k in np.flatnonzero(~(proof.gap <= near)):
                 if self.vain >= VAIN and np.isfinite(proof.gap[k]):
                     continue
@@ -185,8 +223,17 @@ class _BestFirst:
             sure = max(s.lower_bound / b.upper_bound, 1.0)
             if sure > self.lower:
                 self.lower, self.load = sure, x
-            numbers = (x, float((total - x) + low), s.upper_bound, carried[k], slope[k], s.upper_bound / b.lower_bound)
-            nodes.append(Node(Points(*(np.array([v]) for v in numbers)), np.stack([b.flow, s.flow])))
+            numbers = (
+                x,
+                float((total - x) + low),
+                s.upper_bound,
+                carried[k],
+                slope[k],
+                s.upper_bound / b.lower_bound,
+            )
+            nodes.append(
+                Node(Points(*(np.array([v]) for v in numbers)), np.stack([b.flow, s.flow]))
+            )
         return nodes
 
     def _answer(self, goal: Goal, load: float) -> Splits:
@@ -202,7 +249,11 @@ class _BestFirst:
         if b is not None:
             bound = float(cell_bound(left, b.points)[0])
         else:
-            bound = self.end.bound(left.slack[0], left.latency[0], left.carried[0]) if self.end is not None else math.inf
+            bound = (
+                self.end.bound(left.slack[0], left.latency[0], left.carried[0])
+                if self.end is not None
+                else math.inf
+            )
         heapq.heappush(self.cells, (-bound, next(self.order), a, b))
 
     def _split(self) -> None:
@@ -237,7 +288,11 @@ class _BestFirst:
             return []
         # at least once a solver answers, in a system of one segment too
         near = self.polish and bool(self.sweeps)
-        return self._nodes(np.array(middles), np.stack(starts, axis=1)) if near else [self._node(x) for x in middles]
+        return (
+            self._nodes(np.array(middles), np.stack(starts, axis=1))
+            if near
+            else [self._node(x) for x in middles]
+        )
 
     def _middle(self, a: Points, b: Points | None = None) -> float | None:
         """Load within a cell; None between neighbouring floats."""

@@ -30,7 +30,9 @@ class CertifiedBreakaway(Breakaway):
     """
 
     gap: float
-    shares: ClassVar[str] = "the bisection and the comparison with one mode alone; where the least delay of a load can be is not"
+    shares: ClassVar[str] = (
+        "the bisection and the comparison with one mode alone; where the least delay of a load can be is not"
+    )
 
 
 def breakaway(modes: Modes, task: Task[Any, Candidates, Any]) -> CertifiedBreakaway | None:
@@ -47,7 +49,9 @@ def breakaway(modes: Modes, task: Task[Any, Candidates, Any]) -> CertifiedBreaka
     def leaves(load: float) -> bool:
         return bool(np.any(is_better(modes, load, home, *located(load))))
 
-    parts = np.concatenate([np.linspace(0, 1, SCAN, endpoint=False)[1:], 1 - 0.5 ** np.arange(5, 30, 2)])
+    parts = np.concatenate(
+        [np.linspace(0, 1, SCAN, endpoint=False)[1:], 1 - 0.5 ** np.arange(5, 30, 2)]
+    )
     load = first_change(modes, home, leaves, parts, CLOSE)
     if load is None:
         return None

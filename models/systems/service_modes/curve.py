@@ -30,7 +30,12 @@ NEAR = 1e-6  # how far beside the breakaway a curve is solved: there the two p a
 
 
 def curve(
-    system: MultiMode, loads: npt.ArrayLike, refine: bool | float = False, *, breakaway: bool = False, **how: Unpack[HowPolished]
+    system: MultiMode,
+    loads: npt.ArrayLike,
+    refine: bool | float = False,
+    *,
+    breakaway: bool = False,
+    **how: Unpack[HowPolished],
 ) -> xr.Dataset:
     """Solve for the best assignment at many loads.
 
@@ -82,7 +87,9 @@ def curve(
         return [] if leaves is None else [leaves * (1 - NEAR), leaves * (1 + NEAR)]
 
     breakaway = flag("breakaway", breakaway)
-    data = _solved(system, loads, system.assignment_sweep(**how), refine=refine, kinks=beside_breakaway)
+    data = _solved(
+        system, loads, system.assignment_sweep(**how), refine=refine, kinks=beside_breakaway
+    )
     if breakaway and not marks and recalled() is None:
         try:
             marks = _marks(system)
@@ -91,7 +98,9 @@ def curve(
     return data.assign_attrs(marks)
 
 
-def partition_curve(system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, **how: Unpack[HowPolished]) -> xr.Dataset:
+def partition_curve(
+    system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, **how: Unpack[HowPolished]
+) -> xr.Dataset:
     """Solve for the best partition at many loads, the assignment given.
 
     Parameters
@@ -124,7 +133,13 @@ def partition_curve(system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, *
     array([1.050803, 1.650121])
     """
     room = partial(check_assignment, system.rates)
-    return _solved(system, loads, system.partition_sweep(**how), columns=(_assignments(system, system.judged(loads)[0].size, p),), room=room)
+    return _solved(
+        system,
+        loads,
+        system.partition_sweep(**how),
+        columns=(_assignments(system, system.judged(loads)[0].size, p),),
+        room=room,
+    )
 
 
 def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **how: Any) -> xr.Dataset:
@@ -135,28 +150,43 @@ def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **how: Any) -
         {"": sweep},
         partial(_variables, system),
         coords={"stage": ("stage", list(system.stages)), "mode": ("mode", list(system.modes))},
-        attrs={"capacity": system.capacity_load} | ({"touch_loads": list(touches)} if touches else {}),
+        attrs={"capacity": system.capacity_load}
+        | ({"touch_loads": list(touches)} if touches else {}),
         capacity=system.capacity_load,
         **how,
     )
 
 
-def _variables(system: MultiMode, loads: Array, rows: Mapping[str, OperatingPoints]) -> dict[str, Variable]:
+def _variables(
+    system: MultiMode, loads: Array, rows: Mapping[str, OperatingPoints]
+) -> dict[str, Variable]:
     time, found, light = system.time_unit, rows[""], np.maximum(loads, FAINT * system.max_load)
     data = answers(found, time, what="least mean delay")
     proved = np.where(np.isnan(found.mean_delay), np.nan, found.lower_bound)
-    data["lower_bound"] = variable(proved, "certified lower bound of the mean delay", "bound", units=time)
-    data["share"] = variable(found.share, "part of a stage's capacity for a mode", "share", ("load", "stage", "mode"))
+    data["lower_bound"] = variable(
+        proved, "certified lower bound of the mean delay", "bound", units=time
+    )
+    data["share"] = variable(
+        found.share, "part of a stage's capacity for a mode", "share", ("load", "stage", "mode")
+    )
     if len(system.modes) == 2:
-        data["p"] = variable(found.assignment[:, 0], f"best part of the jobs in {system.modes[0]}", "part")
+        data["p"] = variable(
+            found.assignment[:, 0], f"best part of the jobs in {system.modes[0]}", "part"
+        )
         single = np.stack([exact.delay(system.rates, light, p) for p in (1.0, 0.0)], axis=-1)
-        data["single_mode_delay"] = variable(single, "mean delay with all jobs in one mode", "beside", ("load", "mode"), time)
+        data["single_mode_delay"] = variable(
+            single, "mean delay with all jobs in one mode", "beside", ("load", "mode"), time
+        )
     else:
-        data["assignment"] = variable(found.assignment, "part of the jobs in a mode", "part", ("load", "mode"))
+        data["assignment"] = variable(
+            found.assignment, "part of the jobs in a mode", "part", ("load", "mode")
+        )
     if system.tunable is not None:
         carried, bound = light < system.tunable.max_load, np.full(loads.shape, np.inf)
         bound[carried] = system.tunable.exact.least_delay(light[carried])
-        data["tunable_delay"] = variable(bound, "least mean delay of the tunable mode", "beside", units=time)
+        data["tunable_delay"] = variable(
+            bound, "least mean delay of the tunable mode", "beside", units=time
+        )
     return data
 
 
@@ -164,8 +194,18 @@ def _assignments(system: MultiMode, count: int, p: npt.ArrayLike) -> Array:
     """Assignment of each of K loads, shape (K, M)."""
     given = numbers("p", p)
     if given.ndim == 2 and len(given) != count:
-        raise InputError("p", given.tolist(), f"has {len(given)} rows for {count} loads", "give one row a load, or one for all")
-    return np.array([as_assignment(system.rates, row) for row in (given if given.ndim == 2 else [given] * count)])
+        raise InputError(
+            "p",
+            given.tolist(),
+            f"has {len(given)} rows for {count} loads",
+            "give one row a load, or one for all",
+        )
+    return np.array(
+        [
+            as_assignment(system.rates, row)
+            for row in (given if given.ndim == 2 else [given] * count)
+        ]
+    )
 
 
 def _marks(system: MultiMode) -> dict[str, Any]:
@@ -175,7 +215,15 @@ def _marks(system: MultiMode) -> dict[str, Any]:
     except NotCertifiedError as error:
         warn(f"the breakaway is not marked: {error}")
         return {}
-    return {} if leaves is None else {"breakaway_load": leaves.load, "breakaway_from": leaves.p_before, "breakaway_p": leaves.p_after}
+    return (
+        {}
+        if leaves is None
+        else {
+            "breakaway_load": leaves.load,
+            "breakaway_from": leaves.p_before,
+            "breakaway_p": leaves.p_after,
+        }
+    )
 
 
 def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Dataset:
@@ -201,18 +249,34 @@ def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Da
     >>> data.best_p.values.round(3)
     array([1.   , 0.575])
     """
-    instance("system", system, kind_named("dual_mode").system, "is not a system of service modes", "give DualMode or MultiMode")
+    instance(
+        "system",
+        system,
+        kind_named("dual_mode").system,
+        "is not a system of service modes",
+        "give DualMode or MultiMode",
+    )
     checked = system.check_loads(np.atleast_1d(numbers("loads", loads)))
-    p = np.sin(np.linspace(0, np.pi / 2, whole_number("points", points, "a number of points", 2))) ** 2
+    p = (
+        np.sin(np.linspace(0, np.pi / 2, whole_number("points", points, "a number of points", 2)))
+        ** 2
+    )
     delay = exact.delay(system.rates, checked[:, None], p)
     best_p, best = exact.best_assignment(system.rates, checked)
     time = system.time_unit
     return xr.Dataset(
         {
-            "delay": (("load", "p"), np.where(np.isfinite(delay), delay, np.nan), {"long_name": "mean delay, best partition", "units": time}),
+            "delay": (
+                ("load", "p"),
+                np.where(np.isfinite(delay), delay, np.nan),
+                {"long_name": "mean delay, best partition", "units": time},
+            ),
             "best_p": ("load", best_p, {"long_name": "best assignment p*"}),
             "best_delay": ("load", best, {"long_name": "least mean delay", "units": time}),
         },
-        coords={"load": ("load", checked, {"units": f"1/{time}"}), "p": ("p", p, {"long_name": "part of the jobs in mode 1"})},
+        coords={
+            "load": ("load", checked, {"units": f"1/{time}"}),
+            "p": ("p", p, {"long_name": "part of the jobs in mode 1"}),
+        },
         attrs={"time_unit": time, "capacity": system.capacity_load},
     )

@@ -49,7 +49,9 @@ class DualMode(MultiMode):
         self.canonical_form = exact.canonical(self.rates)
 
     @classmethod
-    def canonical(cls, *, mu0: float, K: float, f: tuple[float, float], time_unit: str = "s") -> DualMode:
+    def canonical(
+        cls, *, mu0: float, K: float, f: tuple[float, float], time_unit: str = "s"
+    ) -> DualMode:
         """Return the system of these capacities and local parts of the work.
 
         Parameters
@@ -68,7 +70,12 @@ class DualMode(MultiMode):
         """
         pair = entries(f) or []
         if len(pair) != 2:
-            raise InputError("f", f, "is not a pair", "give f=(f1, f2), the part of the work done locally in each mode")
+            raise InputError(
+                "f",
+                f,
+                "is not a pair",
+                "give f=(f1, f2), the part of the work done locally in each mode",
+            )
         form = exact.Canonical(mu0, K, *pair)
         local, cloud = form.dual_mode.rate
         system = cls(local, cloud, time_unit)

@@ -49,7 +49,12 @@ class OperatingEvaluation(ModeSplit, Evaluated):
         "assignment_ratio",
         "loss",
     )
-    times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "partition_delay", "assignment_delay")
+    times: ClassVar[tuple[str, ...]] = (
+        "stage_delay",
+        "mean_delay",
+        "partition_delay",
+        "assignment_delay",
+    )
 
     @property
     def loss(self) -> Bounded:
@@ -59,12 +64,20 @@ class OperatingEvaluation(ModeSplit, Evaluated):
     def __repr__(self) -> str:
         lines = [f"operating point at load {self.load:g}: mean delay {self.mean_delay:.9g}"]
         if np.isfinite(self.partition_delay):
-            lines.append(f"  {self.partition_ratio:.6g} times the least of this assignment, {self.partition_delay:.9g}")
+            lines.append(
+                f"  {self.partition_ratio:.6g} times the least of this assignment, {self.partition_delay:.9g}"
+            )
         else:
             lines.append("  no partition carries this assignment")
         if self.assignment_delay is not None:
-            lines.append(f"  {self.assignment_ratio:.6g} times the least of all, {self.assignment_delay:.9g}")
-        return "\n".join(lines + self._lines() + [f"  unstable: the queue of {name} grows without bound" for name in self.overloaded])
+            lines.append(
+                f"  {self.assignment_ratio:.6g} times the least of all, {self.assignment_delay:.9g}"
+            )
+        return "\n".join(
+            lines
+            + self._lines()
+            + [f"  unstable: the queue of {name} grows without bound" for name in self.overloaded]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
@@ -72,7 +85,11 @@ class OperatingEvaluation(ModeSplit, Evaluated):
 
 
 def evaluate(
-    rates: exact.Modes, names: tuple[tuple[str, ...], tuple[str, ...]], load: float, p: npt.ArrayLike, share: npt.ArrayLike | None
+    rates: exact.Modes,
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    load: float,
+    p: npt.ArrayLike,
+    share: npt.ArrayLike | None,
 ) -> OperatingEvaluation:
     """Judge an operating point; see `MultiMode.evaluate`."""
     stages, modes = names
@@ -89,9 +106,19 @@ def evaluate(
         busy = work.sum(axis=1, keepdims=True)
         given = np.where(busy > 0, work / np.where(busy > 0, busy, 1.0), parts)
     full = (work > 0) & (given <= load * work)
-    each = least.stage_delay if share is None and least is not None else stage_delay(rates, load, parts, given)
-    filled = np.divide(given, given - load * work, out=np.ones_like(given), where=(work > 0) & ~full)
-    delay = best if share is None else within(float(each.sum()), ROUNDING + 4 * EPS * float(filled.max()))
+    each = (
+        least.stage_delay
+        if share is None and least is not None
+        else stage_delay(rates, load, parts, given)
+    )
+    filled = np.divide(
+        given, given - load * work, out=np.ones_like(given), where=(work > 0) & ~full
+    )
+    delay = (
+        best
+        if share is None
+        else within(float(each.sum()), ROUNDING + 4 * EPS * float(filled.max()))
+    )
     of_all, ratio = None, None
     if len(modes) == 2:
         point = exact.assignment(rates, load)
@@ -118,10 +145,20 @@ def _partition(share: npt.ArrayLike, stages: tuple[str, ...], modes: tuple[str, 
     given = check_parts("share", share, "a stage")
     if given.shape != (len(stages), len(modes)):
         remedy = f"give a row a stage ({', '.join(stages)}), a number a mode ({', '.join(modes)})"
-        raise InputError("share", given.tolist(), f"is not an array of shape ({len(stages)}, {len(modes)})", remedy)
+        raise InputError(
+            "share",
+            given.tolist(),
+            f"is not an array of shape ({len(stages)}, {len(modes)})",
+            remedy,
+        )
     for s in np.flatnonzero(np.abs(given.sum(axis=1) - 1) > SUM):
         problem = f"adds up to {given[s].sum():.12g}, not to 1"
-        raise InputError(f"share[{s}]", given[s].tolist(), problem, f"give each mode its part of all of {stages[s]}")
+        raise InputError(
+            f"share[{s}]",
+            given[s].tolist(),
+            problem,
+            f"give each mode its part of all of {stages[s]}",
+        )
     return np.asarray(given / given.sum(axis=1, keepdims=True))
 
 
@@ -160,10 +197,20 @@ class TunableEvaluation(Evaluated):
     def __repr__(self) -> str:
         head = f"f = {self.f:.6g} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {self.ratio:.6g} times the least"
         lines = [head, f"  the least is {self.least_delay:.9g}, at f = {self.least_f:.6g}"]
-        lines.append("  delay {:.6g} at the local server, {:.6g} at the cloud".format(*self.stage_delay))
-        return "\n".join(lines + [f"  unstable: the queue of the {name} server grows without bound" for name in self.overloaded])
+        lines.append(
+            "  delay {:.6g} at the local server, {:.6g} at the cloud".format(*self.stage_delay)
+        )
+        return "\n".join(
+            lines
+            + [
+                f"  unstable: the queue of the {name} server grows without bound"
+                for name in self.overloaded
+            ]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
-        delays = {s: finite_or_none(d) for s, d in zip(("local", "cloud"), self.stage_delay, strict=True)}
+        delays = {
+            s: finite_or_none(d) for s, d in zip(("local", "cloud"), self.stage_delay, strict=True)
+        }
         return {**super().to_dict(), "f": self.f, "stage_delay": delays, "least_f": self.least_f}

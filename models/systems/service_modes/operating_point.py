@@ -39,7 +39,8 @@ class ModeSplit:
         """A line for the jobs, and one for each stage."""
         width = max(map(len, self.stages))
         return [
-            "  jobs: " + ", ".join(f"{a:.4f} {m}" for a, m in zip(self.assignment, self.modes, strict=True)),
+            "  jobs: "
+            + ", ".join(f"{a:.4f} {m}" for a, m in zip(self.assignment, self.modes, strict=True)),
             *(
                 f"  {name:<{width}}  for them {', '.join(f'{part:.4f}' for part in row)}  delay {delay:.6g}"
                 for name, row, delay in zip(self.stages, self.share, self.stage_delay, strict=True)
@@ -50,8 +51,13 @@ class ModeSplit:
         """Assignment, shares and delays by name, ready for JSON."""
         return {
             "assignment": dict(zip(self.modes, self.assignment.tolist(), strict=True)),
-            "share": {s: dict(zip(self.modes, row, strict=True)) for s, row in zip(self.stages, self.share.tolist(), strict=True)},
-            "stage_delay": {s: finite_or_none(d) for s, d in zip(self.stages, self.stage_delay, strict=True)},
+            "share": {
+                s: dict(zip(self.modes, row, strict=True))
+                for s, row in zip(self.stages, self.share.tolist(), strict=True)
+            },
+            "stage_delay": {
+                s: finite_or_none(d) for s, d in zip(self.stages, self.stage_delay, strict=True)
+            },
         }
 
 
@@ -92,7 +98,13 @@ class OperatingPoint(ModeSplit, CertifiedAnswer):
 
     def __repr__(self) -> str:
         what = "best partition" if self.goal == "partition" else "best assignment and partition"
-        return "\n".join([f"{what} at load {self.load:g}: mean delay {self.mean_delay:.9g}", f"  {self.proof}", *self._lines()])
+        return "\n".join(
+            [
+                f"{what} at load {self.load:g}: mean delay {self.mean_delay:.9g}",
+                f"  {self.proof}",
+                *self._lines(),
+            ]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
@@ -125,4 +137,8 @@ class MaxLoad(CertifiedAnswer):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON; all but the problem."""
-        return {"assignment": self.assignment.tolist(), "price": self.price.tolist(), **super().to_dict()}
+        return {
+            "assignment": self.assignment.tolist(),
+            "price": self.price.tolist(),
+            **super().to_dict(),
+        }

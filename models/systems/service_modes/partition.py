@@ -20,7 +20,9 @@ from ...core.certificate import bounds_of
 from ...core.wanted import Wanted
 from ...latency.base import product_at_least
 
-NEWTON = 80  # steps: 2 or 3 from a solver's answer; each lets a part that is far too small grow by half
+NEWTON = (
+    80  # steps: 2 or 3 from a solver's answer; each lets a part that is far too small grow by half
+)
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 
 
@@ -53,7 +55,11 @@ class Program:
         other, and a solver then finds that of a fast stage as accurately as that of a slow one.
         """
         work, left = parts * modes.time, slack(modes, load, parts)[:, None]
-        self.root.value = roots(modes, np.array([load]), parts[None])[0] if alone else np.sqrt(work / left) / np.sqrt(work / left).max()
+        self.root.value = (
+            roots(modes, np.array([load]), parts[None])[0]
+            if alone
+            else np.sqrt(work / left) / np.sqrt(work / left).max()
+        )
         self.need.value, self.left.value = load * work, left
 
 
@@ -67,12 +73,17 @@ def write(modes: Modes) -> Program:
     """Write the program for the stages and modes of a system."""
     shape = modes.time.shape
     extra, delay = cp.Variable(shape, name="extra", nonneg=True), cp.Variable(shape, name="delay")
-    root, need = cp.Parameter(shape, nonneg=True, name="root"), cp.Parameter(shape, nonneg=True, name="need")
+    root, need = (
+        cp.Parameter(shape, nonneg=True, name="root"),
+        cp.Parameter(shape, nonneg=True, name="need"),
+    )
     left = cp.Parameter((shape[0], 1), nonneg=True, name="left")
     flat = [cp.vec(e, order="C") for e in (extra, delay, root)]
     constraints = [cp.sum(extra, axis=1) == 1, product_at_least(*flat)]
     share = need + cp.multiply(left @ np.ones((1, shape[1])), extra)
-    return Program(cp.Problem(cp.Minimize(cp.sum(delay)), constraints), share, extra, root, need, left)
+    return Program(
+        cp.Problem(cp.Minimize(cp.sum(delay)), constraints), share, extra, root, need, left
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +109,13 @@ def divide(modes: Modes, loads: Array, parts: Array, extra: Array, *, polish: bo
     whole = delay.sum(axis=-1)
     # Cauchy-Schwarz: sum q/y >= (sum sqrt q)^2 / sum y, whatever y
     least = (np.sqrt(work).sum(axis=-1) ** 2 / left).sum(axis=-1)
-    return Division(loads[:, None, None] * work + room, delay, whole, *bounds_of(whole, least, whole, rounding(left)), steps)
+    return Division(
+        loads[:, None, None] * work + room,
+        delay,
+        whole,
+        *bounds_of(whole, least, whole, rounding(left)),
+        steps,
+    )
 
 
 def _feasible(extra: Array, work: Array, parts: Array) -> Array:
@@ -122,7 +139,12 @@ def newton(extra: Array, work: Array) -> tuple[Array, npt.NDArray[np.intp]]:
         slope = np.where(busy, work / np.where(busy, y, 1.0) ** 2, 0.0)
         reach = 1 / curvature
         total = reach.sum(axis=-1, keepdims=True)
-        price = np.divide((reach * slope).sum(axis=-1, keepdims=True), total, out=np.zeros_like(total), where=total > 0)
+        price = np.divide(
+            (reach * slope).sum(axis=-1, keepdims=True),
+            total,
+            out=np.zeros_like(total),
+            where=total > 0,
+        )
         step = np.where(busy, reach * (slope - price), 0.0)
         on = on & ~np.any((y + step <= 0) & busy, axis=(-2, -1))
         y, steps = np.where(on[..., None, None], y + step, y), steps + on

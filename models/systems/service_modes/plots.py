@@ -8,7 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...core.curve import columns_of
-from ...frontend.style import COLOURS, curve_of, grid, load_label, log_delay, mark, over_load, panels, share_loads
+from ...frontend.style import (
+    COLOURS,
+    curve_of,
+    grid,
+    load_label,
+    log_delay,
+    mark,
+    over_load,
+    panels,
+    share_loads,
+)
 
 JUMP = 0.02  # of p between neighbouring loads
 SHOWN = 12.0  # delays above so many times the least are left out: they grow without bound at the ends of the stable interval
@@ -43,16 +53,35 @@ def plot_profile(profile: xr.Dataset, axes: Axes) -> None:
     for i, load in enumerate(profile["load"].values):
         row = profile.sel(load=load)
         colour, values = COLOURS[i % len(COLOURS)], row["delay"].values
-        axes.plot(row["p"], np.where(values <= SHOWN * float(row["best_delay"]), values, np.nan), color=colour, label=f"{load:.4g}")
-        axes.plot(float(row["best_p"]), float(row["best_delay"]), "o", color=colour, clip_on=False, zorder=3)
+        axes.plot(
+            row["p"],
+            np.where(values <= SHOWN * float(row["best_delay"]), values, np.nan),
+            color=colour,
+            label=f"{load:.4g}",
+        )
+        axes.plot(
+            float(row["best_p"]),
+            float(row["best_delay"]),
+            "o",
+            color=colour,
+            clip_on=False,
+            zorder=3,
+        )
     log_delay(axes, profile["delay"])
     axes.set(xlabel="part p of the jobs in mode 1 (dot: the best)", xlim=(0, 1))
     # below the lines of the highest loads, which are the narrowest, there is room
-    axes.legend(title=load_label(profile["load"].attrs["units"]), fontsize="small", title_fontsize="small", ncols=2)
+    axes.legend(
+        title=load_label(profile["load"].attrs["units"]),
+        fontsize="small",
+        title_fontsize="small",
+        ncols=2,
+    )
     grid(axes)
 
 
-def plot_assignment(data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], label: str | None = None) -> None:
+def plot_assignment(
+    data: xr.Dataset, axes: Axes, colour: str = COLOURS[0], label: str | None = None
+) -> None:
     """Draw the best p against load; where it jumps, the line is broken."""
     data = curve_of("data", data, "load", "p").sortby("load")
     load, p = data["load"].values, data["p"].values
@@ -77,15 +106,35 @@ def plot_dual_mode_delay(data: xr.Dataset, axes: Axes) -> None:
     axes.plot(data["load"], data["delay"], color=COLOURS[0], linewidth=2.4, label="best assignment")
     alone = (line for line in columns_of(data, ["beside"]) if "mode" in line[1])
     for (_, place, delay), colour in zip(alone, COLOURS[1:], strict=False):
-        axes.plot(data["load"], delay, "--", color=colour, linewidth=1.2, label=f"all jobs in {place['mode']}")
+        axes.plot(
+            data["load"],
+            delay,
+            "--",
+            color=colour,
+            linewidth=1.2,
+            label=f"all jobs in {place['mode']}",
+        )
     if "tunable_delay" in data:
         bound = data["tunable_delay"].values
-        axes.plot(data["load"], bound, ":", color="black", linewidth=1.6, label="tunable mode: no split is faster")
+        axes.plot(
+            data["load"],
+            bound,
+            ":",
+            color="black",
+            linewidth=1.6,
+            label="tunable mode: no split is faster",
+        )
         load = data["load"].values[np.isfinite(bound)]
-        touches = [x for x in np.atleast_1d(data.attrs.get("touch_loads", [])) if load.min() <= x <= load.max()]
+        touches = [
+            x
+            for x in np.atleast_1d(data.attrs.get("touch_loads", []))
+            if load.min() <= x <= load.max()
+        ]
         if touches:
             heights = np.exp(np.interp(touches, load, np.log(bound[np.isfinite(bound)])))
-            axes.plot(touches, heights, "o", color="black", markersize=6, label="touch point", zorder=3)
+            axes.plot(
+                touches, heights, "o", color="black", markersize=6, label="touch point", zorder=3
+            )
     _mark_breakaway(data, axes, COLOURS[0], named=True)
     log_delay(axes, data["delay"])
     over_load(axes, data)

@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ....reference.service_modes import Modes, Segment, best_assignment, light_load_assignment, segments
+from ....reference.service_modes import (
+    Modes,
+    Segment,
+    best_assignment,
+    light_load_assignment,
+    segments,
+)
 from ....reference.service_modes.stability import slack
 from ...core.certificate import bounds_of
 from ...core.options import Settings
@@ -56,18 +62,31 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
         """See `capacity.write`."""
         return capacity.write(self.modes)
 
-    def parameters(self, program: capacity.Program, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
+    def parameters(
+        self, program: capacity.Program, points: Points
+    ) -> Sequence[tuple[cp.Parameter, Array]]:
         """There are none."""
         return ()
 
     def finish(self, program: capacity.Program, returned: Returned, points: Points) -> MaxLoads:
         """Bounds from the loads of the modes below, from the prices of the stages above: weak duality."""
-        load, price = np.maximum(returned.value(program.load), 0.0), np.abs(returned.dual(program.busy))
+        load, price = (
+            np.maximum(returned.value(program.load), 0.0),
+            np.abs(returned.dual(program.busy)),
+        )
         out = self.nothing(len(load))
-        rows = np.flatnonzero(np.isfinite(load).all(axis=1) & np.isfinite(price).all(axis=1) & load.any(axis=1) & price.any(axis=1))
+        rows = np.flatnonzero(
+            np.isfinite(load).all(axis=1)
+            & np.isfinite(price).all(axis=1)
+            & load.any(axis=1)
+            & price.any(axis=1)
+        )
         parts = load[rows] / load[rows].sum(axis=1, keepdims=True)
         weight = price[rows] / price[rows].sum(axis=1, keepdims=True)
-        carried, upper = capacity.carried(self.modes, parts), 1.0 / (weight @ self.modes.time).min(axis=1)
+        carried, upper = (
+            capacity.carried(self.modes, parts),
+            1.0 / (weight @ self.modes.time).min(axis=1),
+        )
         low, high, gap = bounds_of(carried, carried, upper, np.full(rows.size, 8 * partition.EPS))
         out.put(rows, (gap, self.wanted.met(gap), low, high, carried, parts, weight))
         return out
@@ -79,7 +98,11 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
 
     def solution(self, found: MaxLoads, points: Points, how: Provenance) -> MaxLoad:
         """See `Question.solution`."""
-        own = {"max_load": float(found.max_load[0]), "assignment": found.assignment[0], "price": found.price[0]}
+        own = {
+            "max_load": float(found.max_load[0]),
+            "assignment": found.assignment[0],
+            "price": found.price[0],
+        }
         return MaxLoad(**own, **found.proof, **vars(how))
 
     def title(self, points: Points) -> str:
@@ -115,7 +138,9 @@ class _OfPoints:
     def nothing(self, count: int) -> OperatingPoints:
         """See `Question.nothing`."""
         stages, modes = self.modes.time.shape
-        return OperatingPoints.nothing(count, assignment=(modes,), share=(stages, modes), stage_delay=(stages,))
+        return OperatingPoints.nothing(
+            count, assignment=(modes,), share=(stages, modes), stage_delay=(stages,)
+        )
 
     def solution(self, found: OperatingPoints, points: Points, how: Provenance) -> OperatingPoint:
         """See `Question.solution`."""
@@ -158,15 +183,21 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
         """See `partition.write`."""
         return partition.write(self.modes)
 
-    def parameters(self, program: partition.Program, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
+    def parameters(
+        self, program: partition.Program, points: Points
+    ) -> Sequence[tuple[cp.Parameter, Array]]:
         """Each stage counts alike, whatever its size: a solver then finds a fast stage as accurately as a slow one."""
         return ((program.root, partition.roots(self.modes, *points)),)
 
     def idle(self, points: Points) -> OperatingPoints:
         """Stages divided in proportion to the root of each mode's work, as at any load: there is nothing else to be left of them."""
-        return self._divided(points, np.sqrt(points[1][:, None, :] * self.modes.time), polish=self.polish)
+        return self._divided(
+            points, np.sqrt(points[1][:, None, :] * self.modes.time), polish=self.polish
+        )
 
-    def finish(self, program: partition.Program, returned: Returned, points: Points) -> OperatingPoints:
+    def finish(
+        self, program: partition.Program, returned: Returned, points: Points
+    ) -> OperatingPoints:
         """See `partition.divide`."""
         return self._divided(points, returned.value(program.extra), polish=self.polish)
 
@@ -175,7 +206,9 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
         loads, parts = points
         need = loads[:, None, None] * parts[:, None, :] * self.modes.time
         left = slack(self.modes, loads, parts)[..., None]
-        return self._divided(points, (column("share", *self.modes.time.shape) - need) / left, polish=False)
+        return self._divided(
+            points, (column("share", *self.modes.time.shape) - need) / left, polish=False
+        )
 
     def _divided(self, points: Points, extra: Array, *, polish: bool) -> OperatingPoints:
         out = self.nothing(len(points[0]))
@@ -226,29 +259,60 @@ class _OnSegment:
         """See `sum_of_squares.write`."""
         return sum_of_squares.write(self.modes.stages)
 
-    def parameters(self, program: sum_of_squares.Program, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
+    def parameters(
+        self, program: sum_of_squares.Program, points: Points
+    ) -> Sequence[tuple[cp.Parameter, Array]]:
         """Bernstein coefficients of the delay's numerator and denominator."""
         above, below, _ = sum_of_squares.coefficients(segments(self.modes, points[0]))
         return ((program.above, above), (program.below, below))
 
-    def located(self, program: sum_of_squares.Program, returned: Returned, points: Points) -> tuple[Segment, Candidates]:
+    def located(
+        self, program: sum_of_squares.Program, returned: Returned, points: Points
+    ) -> tuple[Segment, Candidates]:
         """The segments, and where on each the least delay is."""
         along = segments(self.modes, points[0])
         above, below, unit = sum_of_squares.coefficients(along)
-        bound, outer, inner = (returned.value(v) for v in (program.bound, program.outer, program.inner))
+        bound, outer, inner = (
+            returned.value(v) for v in (program.bound, program.outer, program.inner)
+        )
         parts = (bound, outer, inner, moments := returned.dual(program.identity))
-        rows = np.flatnonzero(np.all([np.isfinite(part.reshape(len(part), -1)).all(axis=1) for part in parts], axis=0))
-        lower = sum_of_squares.certified_bound(above[rows], below[rows], bound[rows], outer[rows], inner[rows]) * unit[rows]
+        rows = np.flatnonzero(
+            np.all([np.isfinite(part.reshape(len(part), -1)).all(axis=1) for part in parts], axis=0)
+        )
+        lower = (
+            sum_of_squares.certified_bound(
+                above[rows], below[rows], bound[rows], outer[rows], inner[rows]
+            )
+            * unit[rows]
+        )
         u, line = sum_of_squares.candidates(moments[rows], self.modes.stages), along.rows(rows)
-        u, steps = sum_of_squares.polish(line, u) if self.polish else (u, np.zeros(u.shape, dtype=np.intp))
+        u, steps = (
+            sum_of_squares.polish(line, u) if self.polish else (u, np.zeros(u.shape, dtype=np.intp))
+        )
         delay = np.where(np.isfinite(u), line.delay(np.where(np.isfinite(u), u, 0.5)), np.inf)
         order = np.argsort(delay, axis=1, kind="stable")
-        u, delay, steps = (np.take_along_axis(column, order, axis=1) for column in (u, delay, steps))
-        least = np.where(np.isfinite(delay[:, 0]), delay[:, 0], np.nan)  # no moments to go by, and both ends full
-        gap = np.abs(np.divide(least, lower, out=np.full_like(least, np.inf), where=(lower > 0) & np.isfinite(least)) - 1)
-        out = Candidates.nothing(len(points[0]), **dict.fromkeys(("u", "delay", "steps"), u.shape[1:]))
+        u, delay, steps = (
+            np.take_along_axis(column, order, axis=1) for column in (u, delay, steps)
+        )
+        least = np.where(
+            np.isfinite(delay[:, 0]), delay[:, 0], np.nan
+        )  # no moments to go by, and both ends full
+        gap = np.abs(
+            np.divide(
+                least,
+                lower,
+                out=np.full_like(least, np.inf),
+                where=(lower > 0) & np.isfinite(least),
+            )
+            - 1
+        )
+        out = Candidates.nothing(
+            len(points[0]), **dict.fromkeys(("u", "delay", "steps"), u.shape[1:])
+        )
         with np.errstate(divide="ignore"):  # both ends full
-            met = partition.meets(gap, self.wanted, slack(self.modes, points[0][rows], line.assignment(u[:, 0])))
+            met = partition.meets(
+                gap, self.wanted, slack(self.modes, points[0][rows], line.assignment(u[:, 0]))
+            )
         out.put(rows, (gap, met & np.isfinite(least), lower, least, u, delay, steps, least))
         return along, out
 
@@ -264,13 +328,17 @@ class Location(_OnSegment, Question[sum_of_squares.Program, Candidates, Candidat
     name = "breakaway"
     remedy = "Ask for a wider gap=, or name another solver="
 
-    def finish(self, program: sum_of_squares.Program, returned: Returned, points: Points) -> Candidates:
+    def finish(
+        self, program: sum_of_squares.Program, returned: Returned, points: Points
+    ) -> Candidates:
         """See `located`."""
         return self.located(program, returned, points)[1]
 
     def nothing(self, count: int) -> Candidates:
         """See `Question.nothing`."""
-        return Candidates.nothing(count, **dict.fromkeys(("u", "delay", "steps"), (self.modes.stages + 3,)))
+        return Candidates.nothing(
+            count, **dict.fromkeys(("u", "delay", "steps"), (self.modes.stages + 3,))
+        )
 
     def solution(self, found: Candidates, points: Points, how: Provenance) -> Candidates:
         """The candidates themselves."""
@@ -282,7 +350,9 @@ class Location(_OnSegment, Question[sum_of_squares.Program, Candidates, Candidat
 
 
 @dataclass(frozen=True, eq=False)
-class Assignment(_OnSegment, _OfPoints, Question[sum_of_squares.Program, OperatingPoints, OperatingPoint]):
+class Assignment(
+    _OnSegment, _OfPoints, Question[sum_of_squares.Program, OperatingPoints, OperatingPoint]
+):
     """The best assignment of two modes at loads, shape (K,), with the partition that belongs to it.
 
     Attributes
@@ -299,13 +369,20 @@ class Assignment(_OnSegment, _OfPoints, Question[sum_of_squares.Program, Operati
 
     name = "assignment"
 
-    def finish(self, program: sum_of_squares.Program, returned: Returned, points: Points) -> OperatingPoints:
+    def finish(
+        self, program: sum_of_squares.Program, returned: Returned, points: Points
+    ) -> OperatingPoints:
         """The partitions at the best candidates, held against the bounds of the semidefinite program."""
         along, found = self.located(program, returned, points)
         out, rows = self.nothing(len(points[0])), np.flatnonzero(found.there)
         loads, parts = points[0][rows], along.rows(rows).assignment(found.u[rows, 0])
         divided = self.inner.solve(loads, parts)
-        out.put(rows, self._against(found.lower_bound[rows], loads, replace(divided, steps=found.steps[rows, 0])).values(slice(None)))
+        out.put(
+            rows,
+            self._against(
+                found.lower_bound[rows], loads, replace(divided, steps=found.steps[rows, 0])
+            ).values(slice(None)),
+        )
         return out
 
     def idle(self, points: Points) -> OperatingPoints:
@@ -328,4 +405,10 @@ class Assignment(_OnSegment, _OfPoints, Question[sum_of_squares.Program, Operati
         """Operating points held against lower bounds of all."""
         left, value = slack(self.modes, loads, divided.assignment), divided.mean_delay
         low, high, gap = bounds_of(value, least, value, partition.rounding(left))
-        return replace(divided, gap=gap, certified=partition.meets(gap, self.wanted, left), lower_bound=low, upper_bound=high)
+        return replace(
+            divided,
+            gap=gap,
+            certified=partition.meets(gap, self.wanted, left),
+            lower_bound=low,
+            upper_bound=high,
+        )

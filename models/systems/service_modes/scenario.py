@@ -25,7 +25,11 @@ def read_dual_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> De
             local, cloud = (_pair(said[key], f"dual_mode.{key}", infinite=True) for key in RATES)
             return Described(DualMode(local, cloud, units.time))
         mu0, K = (number(said[key], f"dual_mode.{key}", above=True) for key in ("mu0", "K"))
-        return Described(DualMode.canonical(mu0=mu0, K=K, f=_pair(said["f"], "dual_mode.f"), time_unit=units.time))
+        return Described(
+            DualMode.canonical(
+                mu0=mu0, K=K, f=_pair(said["f"], "dual_mode.f"), time_unit=units.time
+            )
+        )
 
 
 def read_tunable_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
@@ -45,6 +49,13 @@ def _complete(said: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
 
 def _pair(given: object, place: str, *, infinite: bool = False) -> tuple[float, float]:
     if not isinstance(given, list) or len(given) != 2:
-        raise ScenarioError(place, given, "is not a pair", "give a number for mode 1 and one for mode 2, as [a, b]")
-    one, two = (math.inf if infinite and value == math.inf else number(value, f"{place}[{i}]", above=infinite) for i, value in enumerate(given))
+        raise ScenarioError(
+            place, given, "is not a pair", "give a number for mode 1 and one for mode 2, as [a, b]"
+        )
+    one, two = (
+        math.inf
+        if infinite and value == math.inf
+        else number(value, f"{place}[{i}]", above=infinite)
+        for i, value in enumerate(given)
+    )
     return one, two

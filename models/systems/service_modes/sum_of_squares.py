@@ -54,10 +54,16 @@ def write(stages: int) -> Program:
     """Write the program for two modes at a number of stages: polynomials of degree 2 stages."""
     d = stages
     above, below = cp.Parameter(2 * d + 1, name="above"), cp.Parameter(2 * d + 1, name="below")
-    bound, outer, inner = cp.Variable(name="bound"), cp.Variable((d + 1, d + 1), PSD=True), cp.Variable((d, d), PSD=True)
+    bound, outer, inner = (
+        cp.Variable(name="bound"),
+        cp.Variable((d + 1, d + 1), PSD=True),
+        cp.Variable((d, d), PSD=True),
+    )
     squares = _outer(d) @ cp.vec(outer, order="C") + _inner(d) @ cp.vec(inner, order="C")
     identity = above - bound * below == squares
-    return Program(cp.Problem(cp.Maximize(bound), [identity]), bound, above, below, outer, inner, identity)
+    return Program(
+        cp.Problem(cp.Maximize(bound), [identity]), bound, above, below, outer, inner, identity
+    )
 
 
 @cache
@@ -75,7 +81,9 @@ def _inner(d: int) -> Array:
 def _square(d: int, degree: int, shift: int) -> Array:
     out = np.zeros((degree + 1, d + 1, d + 1))
     for i, j in np.ndindex(d + 1, d + 1):
-        out[i + j + shift, i, j] = np.sqrt(float(comb(d, i)) * float(comb(d, j))) / float(comb(degree, i + j + shift))
+        out[i + j + shift, i, j] = np.sqrt(float(comb(d, i)) * float(comb(d, j))) / float(
+            comb(degree, i + j + shift)
+        )
     return out.reshape(degree + 1, -1)
 
 
@@ -117,7 +125,9 @@ def _choose(n: int) -> Array:
     return np.array([comb(n, k) for k in range(n + 1)], dtype=float)
 
 
-def certified_bound(above: Array, below: Array, bound: npt.ArrayLike, outer: Array, inner: Array) -> Array:
+def certified_bound(
+    above: Array, below: Array, bound: npt.ArrayLike, outer: Array, inner: Array
+) -> Array:
     """Lower bound of above/below from the bound and the Gram matrices that a solver returned, right whatever their accuracy; shape (...).
 
     With their negative eigenvalues cut off, what remains of the identity is a polynomial with coefficients r. Where r >= -e above, coefficient
@@ -136,7 +146,9 @@ def _flat(matrix: Array) -> Array:
 
 
 def _largest_ratio(some: Array, other: Array) -> Array:
-    return np.asarray(np.divide(some, other, out=np.where(some > 0, np.inf, 0.0), where=other > 0).max(axis=-1))
+    return np.asarray(
+        np.divide(some, other, out=np.where(some > 0, np.inf, 0.0), where=other > 0).max(axis=-1)
+    )
 
 
 def _evened(coefficients: Array) -> Array:
@@ -154,7 +166,9 @@ def _evened(coefficients: Array) -> Array:
 
 def _nonnegative(gram: Array) -> Array:
     values, vectors = np.linalg.eigh(0.5 * (gram + np.swapaxes(gram, -1, -2)))
-    return np.asarray((vectors * np.maximum(values, 0.0)[..., None, :]) @ np.swapaxes(vectors, -1, -2))
+    return np.asarray(
+        (vectors * np.maximum(values, 0.0)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+    )
 
 
 def candidates(moments: Array, d: int) -> Array:
@@ -173,7 +187,9 @@ def candidates(moments: Array, d: int) -> Array:
     ratio = _roots((least * root)[..., ::-1])
     real = np.where((ratio.real > 0) & np.isfinite(ratio.real), ratio.real, np.nan)
     ends = np.broadcast_to([0.0, 1.0], (*mean.shape, 2))
-    points: Array = np.clip(np.concatenate([ends, mean[..., None], real / (1 + real)], axis=-1), 0.0, 1.0)
+    points: Array = np.clip(
+        np.concatenate([ends, mean[..., None], real / (1 + real)], axis=-1), 0.0, 1.0
+    )
     return points
 
 
@@ -206,7 +222,11 @@ def polish(along: Segment, points: npt.ArrayLike) -> tuple[Array, npt.NDArray[np
     where = np.argwhere((best > 0) & (best < 1))
     rows = where[:, 0] if many else np.zeros(len(where), dtype=np.intp)
     # every point beside its own load
-    lines, slopes = (along.rows(rows), slope[rows]) if many else (along, np.broadcast_to(slope, (len(where), slope.size)))
+    lines, slopes = (
+        (along.rows(rows), slope[rows])
+        if many
+        else (along, np.broadcast_to(slope, (len(where), slope.size)))
+    )
     u = best[tuple(where.T)]
     delay = _delay_at(lines, u, many=many)
     on = np.arange(len(where))

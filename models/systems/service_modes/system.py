@@ -62,7 +62,11 @@ class MultiMode(System):
     """
 
     def __init__(
-        self, rate: npt.ArrayLike, stages: Sequence[str] | None = None, modes: Sequence[str] | None = None, time_unit: str = "s"
+        self,
+        rate: npt.ArrayLike,
+        stages: Sequence[str] | None = None,
+        modes: Sequence[str] | None = None,
+        time_unit: str = "s",
     ) -> None:
         self.rates = Modes(rate)
         self.stages = names_of("stages", "stage", stages, self.rates.stages)
@@ -110,7 +114,9 @@ class MultiMode(System):
         """Interval of p under which two modes can be carried; an end at 0 or 1 belongs to it."""
         return stable_interval(self.rates, self.check_load(load))
 
-    def partition(self, load: float, p: npt.ArrayLike, **how: Unpack[HowPolished]) -> OperatingPoint:
+    def partition(
+        self, load: float, p: npt.ArrayLike, **how: Unpack[HowPolished]
+    ) -> OperatingPoint:
         """Division of every stage that makes the mean delay least, the assignment given; Theorem 3, a second-order cone program.
 
         Parameters
@@ -169,7 +175,9 @@ class MultiMode(System):
         """
         return self.assignment_sweep(**how).one(self.check_load(load))
 
-    def evaluate(self, load: float, p: npt.ArrayLike, share: npt.ArrayLike | None = None) -> OperatingEvaluation:
+    def evaluate(
+        self, load: float, p: npt.ArrayLike, share: npt.ArrayLike | None = None
+    ) -> OperatingEvaluation:
         """Judge an operating point that is already there: its delays, and what it loses against the best ones. No solver is asked.
 
         Parameters
@@ -212,7 +220,12 @@ class MultiMode(System):
         InputError, SolverNameError, FormulationError, NotCertifiedError
         """
         self._two_modes("breakaway")
-        return breakaway(self.rates, Task(Location(self.rates, Wanted.of(how, ASSIGNMENT_GAP), how.get("polish", True)), how))
+        return breakaway(
+            self.rates,
+            Task(
+                Location(self.rates, Wanted.of(how, ASSIGNMENT_GAP), how.get("polish", True)), how
+            ),
+        )
 
     def curve(
         self,
@@ -232,25 +245,43 @@ class MultiMode(System):
         if p is None:
             self._two_modes("curve")
             return curve(self, loads, refine, breakaway=breakaway, **how)
-        for field, value in (("refine", check_refine(refine) is not None), ("breakaway", flag("breakaway", breakaway))):
+        for field, value in (
+            ("refine", check_refine(refine) is not None),
+            ("breakaway", flag("breakaway", breakaway)),
+        ):
             if value:
-                raise InputError(field, value, "is for the best assignment at every load", "leave it out where p is given")
+                raise InputError(
+                    field,
+                    value,
+                    "is for the best assignment at every load",
+                    "leave it out where p is given",
+                )
         return partition_curve(self, loads, p, **how)
 
-    def assignment_sweep(self, **how: Unpack[HowPolished]) -> Task[Any, OperatingPoints, OperatingPoint]:
+    def assignment_sweep(
+        self, **how: Unpack[HowPolished]
+    ) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Return the question `assignment`, to be put at many loads: ``solve(loads)``."""
         self._two_modes("assignment")
         if "inner" not in self._kept:
             inner = Partition(self.rates, (self.stages, self.modes), Wanted.of({}))
             self._kept["inner"] = Task(inner, {}, self._kept.setdefault("partition", {}), part=True)
         names, polish = (self.stages, self.modes), how.get("polish", True)
-        question = Assignment(self.rates, names, Wanted.of(how, ASSIGNMENT_GAP), self._kept["inner"], polish)
+        question = Assignment(
+            self.rates, names, Wanted.of(how, ASSIGNMENT_GAP), self._kept["inner"], polish
+        )
         return Task(question, how, self._kept.setdefault("assignment", {}))
 
-    def partition_sweep(self, **how: Unpack[HowPolished]) -> Task[Any, OperatingPoints, OperatingPoint]:
+    def partition_sweep(
+        self, **how: Unpack[HowPolished]
+    ) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Return the question `partition`, to be put at many loads and stable assignments: ``solve(loads, parts)``."""
         names, polish = (self.stages, self.modes), how.get("polish", True)
-        return Task(Partition(self.rates, names, Wanted.of(how), polish), how, self._kept.setdefault("partition", {}))
+        return Task(
+            Partition(self.rates, names, Wanted.of(how), polish),
+            how,
+            self._kept.setdefault("partition", {}),
+        )
 
     def model(self, load: float, p: npt.ArrayLike) -> Program:
         """Return the partition's CVXPY problem with its handles, to add constraints and solve it in one's own way.
@@ -278,7 +309,9 @@ class MultiMode(System):
     def _two_modes(self, what: str) -> None:
         if len(self.modes) != 2:
             remedy = "give p yourself: partition(load, p) and capacity() take any number of modes"
-            raise InputError("modes", len(self.modes), f"the {what} is solved for two modes", remedy)
+            raise InputError(
+                "modes", len(self.modes), f"the {what} is solved for two modes", remedy
+            )
 
 
 def as_rates(local: npt.ArrayLike, cloud: npt.ArrayLike) -> Array:
@@ -287,6 +320,8 @@ def as_rates(local: npt.ArrayLike, cloud: npt.ArrayLike) -> Array:
     for field, value in (("local", local), ("cloud", cloud)):
         row = numbers(field, value)
         if row.shape != (2,):
-            raise InputError(field, value, "is not a pair of rates", "give the rates of mode 1 and mode 2")
+            raise InputError(
+                field, value, "is not a pair of rates", "give the rates of mode 1 and mode 2"
+            )
         rows.append(row.tolist())
     return Modes(rows).rate

@@ -58,7 +58,11 @@ class TunableMode(System):
 
     def __init__(self, mu0: float, K: float, time_unit: str = "s") -> None:
         self.exact, self.time_unit = exact.TunableMode(mu0, K), text("time_unit", time_unit)
-        self.servers = ParallelServers(MM1([self.exact.mu0, self.exact.K * self.exact.mu0]), names=["local", "cloud"], time_unit=time_unit)
+        self.servers = ParallelServers(
+            MM1([self.exact.mu0, self.exact.K * self.exact.mu0]),
+            names=["local", "cloud"],
+            time_unit=time_unit,
+        )
 
     def __repr__(self) -> str:
         return f"TunableMode(mu0={self.exact.mu0:g}, K={self.exact.K:g})"
@@ -120,7 +124,9 @@ class TunableMode(System):
             ratio=found.ratio,
         )
 
-    def curve(self, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]) -> xr.Dataset:
+    def curve(
+        self, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]
+    ) -> xr.Dataset:
         """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.systems.parallel.curve.curve`.
 
         At a load of 0, where no flow says it, all work is that of the faster server.

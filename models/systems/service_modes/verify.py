@@ -35,11 +35,20 @@ def checks(system: MultiMode, loads: Iterable[float], how: Mapping[str, Any]) ->
             yield from tunable_checks(system.tunable, [load], {})
 
 
-def tunable_checks(system: TunableMode, loads: Iterable[float], how: Mapping[str, Any]) -> Iterator[Check]:
+def tunable_checks(
+    system: TunableMode, loads: Iterable[float], how: Mapping[str, Any]
+) -> Iterator[Check]:
     """Yield the checks of a tunable-mode system: its least delay, and the part of the work done locally, at every load."""
     for load in loads:
         found, true = system.optimum(load, **how), system.exact
-        yield compare("tunable delay", load, found.mean_delay, float(true.least_delay(load)), found.certificate.gap, "time")
+        yield compare(
+            "tunable delay",
+            load,
+            found.mean_delay,
+            float(true.least_delay(load)),
+            found.certificate.gap,
+            "time",
+        )
         yield _part("tunable f", load, found.f, float(true.best_fraction(load)))
 
 
@@ -48,31 +57,67 @@ def _largest_load(system: MultiMode) -> Iterator[Check]:
     yield compare("largest load", true, found.max_load, true, found.certificate.gap, "rate")
 
 
-def _breakaway(system: MultiMode, true: exact.Breakaway | None, how: Mapping[str, Any]) -> Iterator[Check]:
+def _breakaway(
+    system: MultiMode, true: exact.Breakaway | None, how: Mapping[str, Any]
+) -> Iterator[Check]:
     found = system.breakaway(**how)
     if true is None or found is None:
         same = true is found
-        yield Check("no breakaway", system.max_load, float(found is None), float(true is None), float(not same), None, same, "number")
+        yield Check(
+            "no breakaway",
+            system.max_load,
+            float(found is None),
+            float(true is None),
+            float(not same),
+            None,
+            same,
+            "number",
+        )
         return
-    yield replace(compare("breakaway load", true.load, found.load, true.load, None, "rate"), shares=found.shares)
+    yield replace(
+        compare("breakaway load", true.load, found.load, true.load, None, "rate"),
+        shares=found.shares,
+    )
     yield _part("p after it", true.load, found.p_after, true.p_after, 1e-6)
 
 
-def _at_load(system: MultiMode, load: float, how: Mapping[str, Any], *, tie: bool) -> Iterator[Check]:
+def _at_load(
+    system: MultiMode, load: float, how: Mapping[str, Any], *, tie: bool
+) -> Iterator[Check]:
     found, true = system.assignment(load, **how), exact.assignment(system.rates, load)
-    yield compare("best delay", load, found.mean_delay, true.mean_delay, found.certificate.gap, "time")
+    yield compare(
+        "best delay", load, found.mean_delay, true.mean_delay, found.certificate.gap, "time"
+    )
     excess = found.certificate.lower_bound / true.mean_delay - 1
-    yield Check("lower bound", load, found.certificate.lower_bound, true.mean_delay, abs(excess), found.certificate.gap, excess <= 0, "time")
+    yield Check(
+        "lower bound",
+        load,
+        found.certificate.lower_bound,
+        true.mean_delay,
+        abs(excess),
+        found.certificate.gap,
+        excess <= 0,
+        "time",
+    )
     if not tie and how.get("polish", True):
         yield _part("p", load, found.p, true.p)
         for s, stage in enumerate(system.stages):
             yield _part(f"share, {stage}", load, float(found.share[s, 0]), float(true.share[s, 0]))
     p = float(np.mean(exact.stable_interval(system.rates, load)))
     divided, best = system.partition(load, p, **how), exact.partition(system.rates, load, p)
-    yield compare(f"delay at p = {p:.3g}", load, divided.mean_delay, best.mean_delay, divided.certificate.gap, "time")
+    yield compare(
+        f"delay at p = {p:.3g}",
+        load,
+        divided.mean_delay,
+        best.mean_delay,
+        divided.certificate.gap,
+        "time",
+    )
 
 
-def _part(quantity: str, load: float, model: float, reference: float, agree: float = AGREE) -> Check:
+def _part(
+    quantity: str, load: float, model: float, reference: float, agree: float = AGREE
+) -> Check:
     """Check of a number between 0 and 1, by its difference."""
     difference = abs(model - reference)
     return Check(quantity, load, model, reference, difference, None, difference <= agree, "number")

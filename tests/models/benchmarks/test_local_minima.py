@@ -6,7 +6,17 @@ from rich.console import Console
 from scipy.optimize import approx_fprime
 
 from sojourn.models import DualMode, InputError
-from sojourn.models.benchmarks.local_minima import STARTS, Traps, gradient, judged, nelder_mead, random_start, random_system, slsqp, value
+from sojourn.models.benchmarks.local_minima import (
+    STARTS,
+    Traps,
+    gradient,
+    judged,
+    nelder_mead,
+    random_start,
+    random_system,
+    slsqp,
+    value,
+)
 from sojourn.models.benchmarks.local_minima import traps as count
 from sojourn.reference import service_modes as exact
 
@@ -70,14 +80,22 @@ def test_gradient_is_that_of_the_delay(seed):
     point = random_start(system.rates, load, rng)
     assert np.isfinite(value(system.rates, load, point))
     differences = approx_fprime(point, lambda x: value(system.rates, load, x), 1e-8)
-    np.testing.assert_allclose(gradient(system.rates, load, point), differences, rtol=1e-3, atol=1e-4 * np.abs(differences).max())
+    np.testing.assert_allclose(
+        gradient(system.rates, load, point),
+        differences,
+        rtol=1e-3,
+        atol=1e-4 * np.abs(differences).max(),
+    )
 
 
 def test_trap_that_catches_both():
     """Just above the breakaway and close to p = 1, with the best partition."""
     load = 1.02 * exact.breakaway(A.rates).load
     start = np.array([0.99, *exact.partition(A.rates, load, 0.99).share[:, 0]])
-    least, alone = exact.assignment(A.rates, load).mean_delay, float(exact.delay(A.rates, load, 1.0))
+    least, alone = (
+        exact.assignment(A.rates, load).mean_delay,
+        float(exact.delay(A.rates, load, 1.0)),
+    )
     for solve in (slsqp, nelder_mead):
         assert solve(A.rates, load, start) == pytest.approx(alone, rel=1e-9)
     assert alone > 1.3 * least
@@ -106,13 +124,21 @@ def test_same_seed_same_excess():
 
 
 def test_more_systems_begin_with_the_same_ones(counted):
-    np.testing.assert_array_equal(count(systems=2).excess["SLSQP, 1 start"], counted.excess["SLSQP, 1 start"][:2])
+    np.testing.assert_array_equal(
+        count(systems=2).excess["SLSQP, 1 start"], counted.excess["SLSQP, 1 start"][:2]
+    )
 
 
 def test_median_is_of_the_wrong_ones_only():
     excess = np.array([0.0, 5e-5, 1.0, 3.0])
     (row,) = Traps({"x": excess}, {"x": np.array([1.0, 2.0, 3.0, 4.0])}).rows()
-    expected = {"systems": 4, "wrong": 2, "median_excess_where_wrong": 2.0, "largest_excess": 3.0, "median_seconds": 2.5}
+    expected = {
+        "systems": 4,
+        "wrong": 2,
+        "median_excess_where_wrong": 2.0,
+        "largest_excess": 3.0,
+        "median_seconds": 2.5,
+    }
     assert row == {"method": "x", **expected}
 
 

@@ -12,7 +12,16 @@ import pytest
 from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.benchmarks.other_tools import CASES, METHODS, Answer, Skipped, compare, elsewhere, line_program, summary
+from sojourn.models.benchmarks.other_tools import (
+    CASES,
+    METHODS,
+    Answer,
+    Skipped,
+    compare,
+    elsewhere,
+    line_program,
+    summary,
+)
 from sojourn.models.benchmarks.other_tools.answer import judge
 from sojourn.models.benchmarks.other_tools.compare import ask
 from sojourn.models.benchmarks.other_tools.methods import line
@@ -48,7 +57,10 @@ def test_table_has_every_row(rows):
 
 
 def test_split_that_is_none_is_no_answer():
-    assert judge(TRIO, np.array([[100.0, 50.0, 30.0]])).problem == "the flows do not add up to the load, or are negative"
+    assert (
+        judge(TRIO, np.array([[100.0, 50.0, 30.0]])).problem
+        == "the flows do not add up to the load, or are negative"
+    )
     assert judge(TRIO, np.array([[110.0, 50.0, 30.0]])).problem == "a queue grows without bound"
     even = judge(TRIO, np.array([[50.0, 40.0, 100.0]]))
     assert even.problem == ""
@@ -67,11 +79,16 @@ def test_line_without_uv_says_what_to_install(monkeypatch):
     line._environment.cache_clear()
     monkeypatch.setattr(elsewhere, "find_uv", lambda: None)
     (row,) = compare(CASES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
-    assert row.problem == "skipped: uv, which makes its environment, is not installed; pip install 'sojourn[peers]'"
+    assert (
+        row.problem
+        == "skipped: uv, which makes its environment, is not installed; pip install 'sojourn[peers]'"
+    )
     line._environment.cache_clear()
     monkeypatch.setattr(elsewhere, "find_uv", lambda: "/no/such/uv")
     (row,) = compare(CASES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
-    assert row.problem.startswith("skipped: its environment cannot be made (/no/such/uv does not start")
+    assert row.problem.startswith(
+        "skipped: its environment cannot be made (/no/such/uv does not start"
+    )
     line._environment.cache_clear()
 
 
@@ -81,7 +98,13 @@ def test_line_s_routing_is_put_back_in_order_and_judged(monkeypatch):
 
     def answer(start, program, question, seconds):
         asked.append(question)
-        return {"share": [0.5632, 0.2568, 0.18], "objective": 0.03, "terminated_by": "time_limit", "evaluations": 7, "seconds": 2.0}
+        return {
+            "share": [0.5632, 0.2568, 0.18],
+            "objective": 0.03,
+            "terminated_by": "time_limit",
+            "evaluations": 7,
+            "seconds": 2.0,
+        }
 
     monkeypatch.setattr(line, "_environment", lambda: ["python"])
     monkeypatch.setattr(elsewhere, "ask", answer)
@@ -105,11 +128,23 @@ class Recorder:
 
     def __getattr__(self, name):
         def make(*given, **named):
-            node = SimpleNamespace(kind=name, given=given, setArrival=lambda *a: None, setService=lambda *a: self.made.append(("service", a)))
-            node.addLink, node.getName = (lambda a, b: self.made.append(("link", a.kind, b.kind))), (lambda: "routing")
+            node = SimpleNamespace(
+                kind=name,
+                given=given,
+                setArrival=lambda *a: None,
+                setService=lambda *a: self.made.append(("service", a)),
+            )
+            node.addLink, node.getName = (
+                (lambda a, b: self.made.append(("link", a.kind, b.kind))),
+                (lambda: "routing"),
+            )
             node.add_variable = node.set_objective = lambda *a: None
             node.solve = lambda **o: SimpleNamespace(
-                variable_values={"routing": np.array([0.5, 0.5])}, objective_value=1, terminated_by="x", model_evaluations=3, solve_time=0.1
+                variable_values={"routing": np.array([0.5, 0.5])},
+                objective_value=1,
+                terminated_by="x",
+                model_evaluations=3,
+                solve_time=0.1,
             )
             self.made.append((name, given))
             return node
@@ -125,7 +160,13 @@ def test_network_that_line_gets():
     case = {"rate": [10.0, 5.0], "cv": [3.0, 1.0], "delay": [0.0, 0.2], "load": 6.0, "options": {}}
     assert line_program.solve(recorder, case)["share"] == [0.5, 0.5]
     links = [made[1:] for made in recorder.made if made[0] == "link"]
-    assert links == [("Source", "Queue"), ("Queue", "Sink"), ("Source", "Queue"), ("Queue", "Delay"), ("Delay", "Sink")]
+    assert links == [
+        ("Source", "Queue"),
+        ("Queue", "Sink"),
+        ("Source", "Queue"),
+        ("Queue", "Delay"),
+        ("Delay", "Sink"),
+    ]
     assert line_program.service(recorder, 10.0, 3.0) == ("HyperExp", 0.1, 9.0)
     assert line_program.service(recorder, 10.0, 0.5) == ("APH", 0.1, 0.25)
     assert line_program.service(recorder, 10.0, 0.0).kind == "Det"
@@ -146,14 +187,27 @@ def test_program_elsewhere_answers_fails_or_is_killed_with_its_children(tmp_path
     with pytest.raises(Skipped, match=r"^killed after 1 s$"):
         elsewhere.run([sys.executable, "-c", child], "", 1.0)
     assert time.monotonic() - started < 30
-    left = subprocess.run(["pgrep", "-f", "time.sleep.77.7"], capture_output=True, text=True, check=False)
+    left = subprocess.run(
+        ["pgrep", "-f", "time.sleep.77.7"], capture_output=True, text=True, check=False
+    )
     assert left.stdout == ""
-    assert elsewhere.command("uv", "line-solver==1", "3.11")[-3:] == ["--with", "line-solver==1", "python"]
+    assert elsewhere.command("uv", "line-solver==1", "3.11")[-3:] == [
+        "--with",
+        "line-solver==1",
+        "python",
+    ]
 
 
 def test_program_for_line_reads_and_writes_json():
     """Where LINE is not installed it says so, and writes nothing."""
-    done = subprocess.run([sys.executable, line.PROGRAM], input="{}", capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, line.PROGRAM],
+        input="{}",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert "line_solver" in done.stderr
 

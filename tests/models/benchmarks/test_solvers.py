@@ -12,7 +12,16 @@ import xarray as xr
 from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.benchmarks.solvers import PROBLEMS, SETTINGS, compare, error_table, questions, summaries, summary_table, to_dataset
+from sojourn.models.benchmarks.solvers import (
+    PROBLEMS,
+    SETTINGS,
+    compare,
+    error_table,
+    questions,
+    summaries,
+    summary_table,
+    to_dataset,
+)
 from sojourn.models.benchmarks.solvers.settings import options
 from sojourn.models.benchmarks.solvers.tables import shifted_geometric_mean
 from sojourn.models.core.run import Run
@@ -28,7 +37,16 @@ def test_all_problems_formulations_and_solvers_are_asked(rows):
     asked = {(r.problem, r.formulation, r.solver) for r in rows}
     assert {r.problem for r in rows} == {p.name for p in PROBLEMS}
     assert {"CLARABEL", "SCS"} <= {r.solver for r in rows}
-    for formulation in ("inv_pos", "quad_over_lin", "beckmann", "minmax", "qp", "geo_mean", "sos", "socp"):
+    for formulation in (
+        "inv_pos",
+        "quad_over_lin",
+        "beckmann",
+        "minmax",
+        "qp",
+        "geo_mean",
+        "sos",
+        "socp",
+    ):
         assert any(f == formulation for _, f, _ in asked), formulation
     assert not any(s == "OSQP" and f != "qp" for _, f, s in asked)
     assert all(r.build_seconds > 0 and r.solve_seconds > 0 for r in rows)
@@ -53,7 +71,13 @@ def test_a_claim_is_judged_by_the_truth(rows):
     assert infeasible.false_claim
     assert not replace(far, status="optimal_inaccurate").false_claim
     (summary,) = summaries([honest, far, replace(far, status="infeasible", error=math.inf)])
-    assert (summary.asked, summary.right, summary.claimed, summary.false_claims, summary.denied) == (3, 1, 2, 1, 1)
+    assert (
+        summary.asked,
+        summary.right,
+        summary.claimed,
+        summary.false_claims,
+        summary.denied,
+    ) == (3, 1, 2, 1, 1)
     assert (summary.median_error, summary.worst_error) == (1e-3, math.inf)
 
 
@@ -99,7 +123,9 @@ def test_solver_that_panics_or_returns_nonsense_is_a_row(monkeypatch):
 def test_questions_do_not_depend_on_what_else_is_asked():
     mm1 = [p for p in PROBLEMS if p.name.startswith("M/M/1")][:1]
     few, many = (questions(mm1, sizes, [0.5], ["CLARABEL"], 0) for sizes in ([30], [3, 30]))
-    np.testing.assert_array_equal(few[0].system.bank.rate, next(q for q in many if q.n == 30).system.bank.rate)
+    np.testing.assert_array_equal(
+        few[0].system.bank.rate, next(q for q in many if q.n == 30).system.bank.rate
+    )
 
 
 def test_settings_are_those_that_they_are_called():
@@ -119,21 +145,33 @@ def test_geometric_mean_is_shifted():
     [
         ({"sizes": [1]}, r"^sizes\[0\] = 1: is not a number of servers to split over"),
         ({"loads": [0.5, 1.0]}, r"^loads\[1\] = 1.0: is not a part of the largest load"),
-        ({"solvers": ["GUROBY"]}, r"^solvers\[0\] = 'GUROBY': is not a solver that CVXPY finds; use .*CLARABEL"),
-        ({"settings": "best"}, r"^settings = 'best': is not a name of settings; use own or sojourn"),
+        (
+            {"solvers": ["GUROBY"]},
+            r"^solvers\[0\] = 'GUROBY': is not a solver that CVXPY finds; use .*CLARABEL",
+        ),
+        (
+            {"settings": "best"},
+            r"^settings = 'best': is not a name of settings; use own or sojourn",
+        ),
         ({"limit": 0}, r"^limit = 0: is not a time"),
     ],
 )
 def test_bad_arguments_are_named_before_any_solver_starts(asked, message, monkeypatch):
-    monkeypatch.setattr(cp.Problem, "get_problem_data", lambda *_, **__: pytest.fail("a solver was started"))
+    monkeypatch.setattr(
+        cp.Problem, "get_problem_data", lambda *_, **__: pytest.fail("a solver was started")
+    )
     with pytest.raises(InputError, match=message):
         compare(**asked)
 
 
 @pytest.mark.slow
 def test_command(sojourn, tmp_path, monkeypatch):
-    monkeypatch.setattr("sojourn.models.benchmarks.solvers.command.compare", partial(compare, loads=(0.5,)))
-    status, out, _ = sojourn("bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv")
+    monkeypatch.setattr(
+        "sojourn.models.benchmarks.solvers.command.compare", partial(compare, loads=(0.5,))
+    )
+    status, out, _ = sojourn(
+        "bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv"
+    )
     assert status == 0
     found = json.loads(out)
     assert set(found) == {"summary", "rows"}

@@ -35,7 +35,9 @@ def test_each_thing_is_held_against_what_it_should(measured):
         assert ("reference, 3 servers, 10,000 loads", goal, "np.sort of loads x servers") in pairs
     assert ("worst case certified to 1e-8, 3 servers", "model", "reference") in pairs
     assert all(r.seconds > 0 and math.isfinite(r.ratio) and r.ratio > 0 for r in measured.rows)
-    assert list(measured.growth) == [f"{who} {goal}" for who in ("reference", "model") for goal in ("optimum", "equilibrium")]
+    assert list(measured.growth) == [
+        f"{who} {goal}" for who in ("reference", "model") for goal in ("optimum", "equilibrium")
+    ]
 
 
 @pytest.mark.slow
@@ -47,7 +49,9 @@ def test_written_and_printed(measured, sojourn, tmp_path, monkeypatch):
     assert told.count("\n|") == len(measured.rows) + 2
     for word in ("cores", "Python 3", "cvxpy 1", "| ratio |"):
         assert word in told
-    assert json.loads((tmp_path / "s" / "speed.json").read_text())["rows"] == [vars(r) for r in measured.rows]
+    assert json.loads((tmp_path / "s" / "speed.json").read_text())["rows"] == [
+        vars(r) for r in measured.rows
+    ]
     assert matplotlib.image.imread(tmp_path / "s" / "growth.png").std() > 0.05
     assert "growth.png, speed.json, speed.md" in " ".join(out.split())
     status, out, _ = sojourn("bench", "speed", "--out", tmp_path / "s", "--json")
@@ -56,7 +60,10 @@ def test_written_and_printed(measured, sojourn, tmp_path, monkeypatch):
 
 
 def one(row, who, least, per=1, unit=""):
-    return {"extra_info": {"row": row, "who": who, "per": per, "unit": unit}, "stats": {"min": least}}
+    return {
+        "extra_info": {"row": row, "who": who, "per": per, "unit": unit},
+        "stats": {"min": least},
+    }
 
 
 def test_ratios_and_exponents_are_those_of_the_report():
@@ -74,12 +81,17 @@ def test_ratios_and_exponents_are_those_of_the_report():
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(ratios.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"^bench = 'speed': needs pytest-benchmark; pip install 'sojourn\[bench\]'$"):
+    with pytest.raises(
+        InputError,
+        match=r"^bench = 'speed': needs pytest-benchmark; pip install 'sojourn\[bench\]'$",
+    ):
         speed(small=True)
 
 
 def test_benchmark_that_is_interrupted_leaves_no_process(tmp_path, monkeypatch):
-    (tmp_path / "bench_long.py").write_text("import time\ndef bench_a():\n    pass\ndef bench_it():\n    time.sleep(60)\n")
+    (tmp_path / "bench_long.py").write_text(
+        "import time\ndef bench_a():\n    pass\ndef bench_it():\n    time.sleep(60)\n"
+    )
     started = []
 
     def popen(*arguments, **how):
@@ -89,7 +101,11 @@ def test_benchmark_that_is_interrupted_leaves_no_process(tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ratios, "subprocess", SimpleNamespace(PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT, Popen=popen))
+    monkeypatch.setattr(
+        ratios,
+        "subprocess",
+        SimpleNamespace(PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT, Popen=popen),
+    )
     monkeypatch.setattr(ratios.Ticker, "step", stop)
     with pytest.raises(KeyboardInterrupt):
         timings(tmp_path)
@@ -98,6 +114,8 @@ def test_benchmark_that_is_interrupted_leaves_no_process(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_benchmark_that_fails_is_said(tmp_path):
-    (tmp_path / "bench_broken.py").write_text("def bench_it():\n    raise ArithmeticError('broken')\n")
+    (tmp_path / "bench_broken.py").write_text(
+        "def bench_it():\n    raise ArithmeticError('broken')\n"
+    )
     with pytest.raises(RuntimeError, match=r"(?s)the benchmarks failed:.*ArithmeticError: broken"):
         timings(tmp_path)

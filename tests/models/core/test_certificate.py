@@ -21,7 +21,8 @@ def test_rounding_widens_both_sides():
 
 
 @pytest.mark.parametrize(
-    ("value", "lower", "upper"), [(math.inf, 1, 2), (math.nan, 1, 2), (1, 0, 2), (1, -3, 2), (1, 1, math.inf), (1, math.nan, 2)]
+    ("value", "lower", "upper"),
+    [(math.inf, 1, 2), (math.nan, 1, 2), (1, 0, 2), (1, -3, 2), (1, 1, math.inf), (1, math.nan, 2)],
 )
 def test_what_bounds_nothing_says_so(value, lower, upper):
     found = bounds(value, lower, upper)

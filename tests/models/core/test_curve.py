@@ -8,7 +8,14 @@ import pytest
 import xarray as xr
 
 from sojourn.models import InputError, LoadError
-from sojourn.models.core.curve import CurveInterruptedError, Delays, by_role, columns_of, curve, variable
+from sojourn.models.core.curve import (
+    CurveInterruptedError,
+    Delays,
+    by_role,
+    columns_of,
+    curve,
+    variable,
+)
 from sojourn.models.core.system import System
 
 LOADS = [1.0, 0.25, 3.5]  # in any order
@@ -25,7 +32,9 @@ class Queue(System):
         return load
 
     def curve(self, loads, **how):
-        return curve(self, loads, {"optimum": Question(), "equilibrium": Question(unknown=3.5)}, **how)
+        return curve(
+            self, loads, {"optimum": Question(), "equilibrium": Question(unknown=3.5)}, **how
+        )
 
 
 class Question:
@@ -39,11 +48,18 @@ class Question:
     def solve(self, loads):
         delay = np.where(loads == self.unknown, np.nan, 1 / (4 - loads))
         there = np.isfinite(delay)
-        return Delays(delay, *(np.where(there, *sides) for sides in ((delay, 0), (delay, np.inf), (1e-9, np.inf))), there)
+        return Delays(
+            delay,
+            *(np.where(there, *sides) for sides in ((delay, 0), (delay, np.inf), (1e-9, np.inf))),
+            there,
+        )
 
 
 def test_a_kind_of_system_has_its_curve_by_naming_its_questions():
-    with pytest.warns(UserWarning, match="^1 of 6 answers are not certified; see optimum_certified, equilibrium_certified, ") as caught:
+    with pytest.warns(
+        UserWarning,
+        match="^1 of 6 answers are not certified; see optimum_certified, equilibrium_certified, ",
+    ) as caught:
         data = Queue().curve(LOADS)
     assert [w.filename for w in caught] == [__file__]  # the line that asked
     assert data["load"].values.tolist() == LOADS
@@ -63,7 +79,11 @@ def test_roles_say_what_variables_are():
     goals = ("optimum", "equilibrium")
     for role in ("delay", "gap", "certified"):
         assert by_role(data, role) == [f"{goal}_{role}" for goal in goals]
-    assert by_role(data, "ratio", "bound") == ["price_of_anarchy", "price_of_anarchy_lower", "price_of_anarchy_upper"]
+    assert by_role(data, "ratio", "bound") == [
+        "price_of_anarchy",
+        "price_of_anarchy_lower",
+        "price_of_anarchy_upper",
+    ]
     assert all("role" in values.attrs for values in data.data_vars.values())
 
 
@@ -147,7 +167,11 @@ def test_ctrl_c_keeps_the_loads_that_every_question_has(stop, kept):
     with pytest.raises(CurveInterruptedError, match=f"^stopped after {kept} loads$") as caught:
         curve(Queue(), [1.0, 2.0, 3.0], {"one": Block(), "two": Block(stop)}, columns=[tags])
     data = caught.value.dataset
-    assert data["one_delay"].values.tolist() == data["two_delay"].values.tolist() == tags[:kept].tolist()
+    assert (
+        data["one_delay"].values.tolist()
+        == data["two_delay"].values.tolist()
+        == tags[:kept].tolist()
+    )
 
 
 def test_what_leaves_the_picture_is_not_drawn():
@@ -160,7 +184,10 @@ def test_what_leaves_the_picture_is_not_drawn():
         },
         {"load": [1.0, 2.0], "mode": ["a", "b"]},
     )
-    found = [(name, place, values.tolist()) for name, place, values in columns_of(data, ("delay", "beside"))]
+    found = [
+        (name, place, values.tolist())
+        for name, place, values in columns_of(data, ("delay", "beside"))
+    ]
     assert [name for name, _, _ in found] == ["delay", "other", "other"]
     assert found[1] == ("other", {"mode": "a"}, [1.0, 3.0])
     assert found[2][1] == {"mode": "b"}

@@ -14,7 +14,9 @@ from sojourn.reference.service_modes import segments
 
 EQUAL = MM1([100.0, 80.0, 200.0], 0.01)
 UNEQUAL = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.02])
-PARALLEL = [(f, EQUAL if f in ("qp", "geo_mean") else UNEQUAL) for f in FORMULATIONS if f != "minmax"]
+PARALLEL = [
+    (f, EQUAL if f in ("qp", "geo_mean") else UNEQUAL) for f in FORMULATIONS if f != "minmax"
+]
 LOADS = np.array([190.0, 30.0, 350.0])
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 CLOSE = {"CLARABEL": 1e-6, "ECOS": 1e-6, "SCS": 1e-4}  # of flows, at each solver's tolerance
@@ -31,12 +33,20 @@ def questions():
     three = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0], [80.0, 200.0, np.inf]]).rates
     parts = np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
     division = partition.write(three)
-    yield "socp", division.problem, [(division.root, partition.roots(three, np.array([2.0, 1.0, 1.5]), parts))], division.extra
+    yield (
+        "socp",
+        division.problem,
+        [(division.root, partition.roots(three, np.array([2.0, 1.0, 1.5]), parts))],
+        division.extra,
+    )
 
 
 QUESTIONS = {name: rest for name, *rest in questions()}
 CASES = [
-    (q, s) for q in QUESTIONS for s in ("CLARABEL", "SCS", "ECOS") if s in cp.installed_solvers() and not (s == "ECOS" and q in ("sos", "qp"))
+    (q, s)
+    for q in QUESTIONS
+    for s in ("CLARABEL", "SCS", "ECOS")
+    if s in cp.installed_solvers() and not (s == "ECOS" and q in ("sos", "qp"))
 ]
 
 
@@ -56,7 +66,11 @@ def test_map_is_cvxpy_s_own(name, solver):
         set_values(values, k)
         data = problem.get_problem_data(solver)[0]
         mine, form = changes.apply(first, k), data["param_prob"]
-        linear, _, matrix, right = form.apply_parameters(quad_obj=True)[1:] if form.P is not None else form.apply_parameters()
+        linear, _, matrix, right = (
+            form.apply_parameters(quad_obj=True)[1:]
+            if form.P is not None
+            else form.apply_parameters()
+        )
         np.testing.assert_allclose(mine.linear, linear, rtol=0, atol=0)
         np.testing.assert_allclose(mine.matrix.toarray(), -matrix.toarray(), rtol=1e-15)
         np.testing.assert_allclose(mine.right, right, rtol=1e-15)
@@ -73,8 +87,12 @@ def test_used_again_it_answers_as_a_fresh_one(name, solver):
         set_values(values, k)
         assert run(problem, solver).status.startswith("optimal")
         size = np.abs(variable.value).max()
-        np.testing.assert_allclose(found.value(variable)[k], variable.value, rtol=0, atol=CLOSE[solver] * size)
-        np.testing.assert_allclose(again.value(variable)[2 - k], variable.value, rtol=0, atol=CLOSE[solver] * size)
+        np.testing.assert_allclose(
+            found.value(variable)[k], variable.value, rtol=0, atol=CLOSE[solver] * size
+        )
+        np.testing.assert_allclose(
+            again.value(variable)[2 - k], variable.value, rtol=0, atol=CLOSE[solver] * size
+        )
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -107,7 +125,9 @@ def test_parameter_without_a_value_is_refused():
     problem, values, _ = QUESTIONS["sos"]
     set_values(values, 0)
     compiled = Compiled(problem, "CLARABEL", spec("CLARABEL").tight)
-    with pytest.raises(ValueError, match=r"^every parameter of the problem needs values that are numbers$"):
+    with pytest.raises(
+        ValueError, match=r"^every parameter of the problem needs values that are numbers$"
+    ):
         compiled.solve(values[0])
     with pytest.raises(ValueError, match=r"needs values that are numbers"):
         compiled.solve(values[0], (values[1][0], np.full((3, 5), np.nan)))
@@ -126,7 +146,9 @@ def test_row_that_cannot_be_solved_is_nan_and_does_not_stop_the_others():
     ((load, rows),) = values
     set_values(values, 0)
     for solver in ("CLARABEL", "ECOS"):
-        found = Compiled(problem, solver, spec(solver).tight).solve((load, np.array([rows[0], 2 * 380 * rows[0] / 190, rows[0]])))
+        found = Compiled(problem, solver, spec(solver).tight).solve(
+            (load, np.array([rows[0], 2 * 380 * rows[0] / 190, rows[0]]))
+        )
         assert found.raw.status[1].startswith("infeasible")
         assert np.isnan(found.value(variable)[1]).all()
         np.testing.assert_allclose(found.value(variable)[2], found.value(variable)[0], rtol=1e-6)

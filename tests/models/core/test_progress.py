@@ -127,7 +127,9 @@ def test_a_bar_within_takes_the_place_of_the_line_which_then_comes_back(terminal
             time.sleep(0.06)
         wait_for(terminal, "3/3")
         before = terminal.getvalue()
-        wait_for(SimpleNamespace(getvalue=lambda: terminal.getvalue().removeprefix(before)), "solving")
+        wait_for(
+            SimpleNamespace(getvalue=lambda: terminal.getvalue().removeprefix(before)), "solving"
+        )
     during = before[before.index("loads") :]
     assert "solving" not in during
 
@@ -149,8 +151,15 @@ def test_nobody_watches(terminal, monkeypatch, where):
     if where == "file":
         terminal.isatty = lambda: False
     if where == "worker":
-        monkeypatch.setattr(progress.multiprocessing, "current_process", lambda: SimpleNamespace(name="LokyProcess-1"))
-    with progress.unwatched() if where == "inside" else progress.working("other"), progress.working("solving"):
+        monkeypatch.setattr(
+            progress.multiprocessing,
+            "current_process",
+            lambda: SimpleNamespace(name="LokyProcess-1"),
+        )
+    with (
+        progress.unwatched() if where == "inside" else progress.working("other"),
+        progress.working("solving"),
+    ):
         time.sleep(0.15)
         for _ in progress.track(range(2), "loads"):
             time.sleep(0.06)

@@ -27,7 +27,13 @@ def _pickled(protocol, ratio):
 def test_it_is_a_float_that_cannot_be_changed():
     ratio = PriceOfAnarchy(1.5, 1.25, 2.0)
     assert isinstance(ratio, float)
-    assert (repr(ratio), str(ratio), f"{ratio:.2f}", json.dumps(ratio), hash(ratio)) == ("1.5", "1.5", "1.50", "1.5", hash(1.5))
+    assert (repr(ratio), str(ratio), f"{ratio:.2f}", json.dumps(ratio), hash(ratio)) == (
+        "1.5",
+        "1.5",
+        "1.50",
+        "1.5",
+        hash(1.5),
+    )
     assert (ratio, ratio.lower, ratio.upper) == (1.5, 1.25, 2.0)
     assert type(ratio + 1) is type(2 * ratio) is type(-ratio) is float
     for name in ("lower", "upper", "other"):
@@ -38,7 +44,9 @@ def test_it_is_a_float_that_cannot_be_changed():
 
 
 @pytest.mark.parametrize("ratio", [PriceOfAnarchy(1.5, 1.25, 2.0), Ratio(math.nan, 1.0, math.inf)])
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, *(partial(_pickled, p) for p in range(6))])
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, *(partial(_pickled, p) for p in range(6))]
+)
 def test_copies_and_pickles_keep_the_bounds(ratio, again):
     new = again(ratio)
     assert type(new) is type(ratio)
@@ -54,7 +62,9 @@ def exact_price(rates, delays, load):
 
             def flows(price, goal=goal):
                 spare = [
-                    (mp.sqrt(m / (price - e)) if goal == "optimum" else 1 / (price - e)) if price > e + 1 / m else m
+                    (mp.sqrt(m / (price - e)) if goal == "optimum" else 1 / (price - e))
+                    if price > e + 1 / m
+                    else m
                     for m, e in zip(mu, d, strict=True)
                 ]
                 return [m - s for m, s in zip(mu, spare, strict=True)]
@@ -66,7 +76,9 @@ def exact_price(rates, delays, load):
                 middle = (low + high) / 2
                 low, high = (middle, high) if mp.fsum(flows(middle)) < total else (low, middle)
             x = flows(high)
-            delay[goal] = mp.fsum(f * (e + 1 / (m - f)) for f, m, e in zip(x, mu, d, strict=True)) / mp.fsum(x)
+            delay[goal] = mp.fsum(
+                f * (e + 1 / (m - f)) for f, m, e in zip(x, mu, d, strict=True)
+            ) / mp.fsum(x)
         return delay["equilibrium"] / delay["optimum"]
 
 
@@ -75,7 +87,10 @@ def test_the_true_price_of_anarchy_lies_between_the_bounds(seed):
     """To the last digit: the truth has 50."""
     rng = np.random.default_rng([14, seed])
     n = int(rng.integers(1, 6))
-    rates, delays = 10 ** rng.uniform(-2, 2, n), rng.choice([0.0, 1.0]) * 10 ** rng.uniform(-3, 2, n)
+    rates, delays = (
+        10 ** rng.uniform(-2, 2, n),
+        rng.choice([0.0, 1.0]) * 10 ** rng.uniform(-3, 2, n),
+    )
     load = rates.sum() * (rng.uniform(0.01, 1) if seed % 2 else 1 - 10 ** rng.uniform(-8, -1))
     system = ParallelServers(MM1(rates, delays))
     found = system.price_of_anarchy(load)
@@ -99,7 +114,11 @@ def test_bounds_of_unpolished_answers_hold_the_truth(load, players, solver):
 
 
 def test_unused_server_and_one_server_have_a_price_of_exactly_1():
-    for system in (ParallelServers(MM1([2.0])), ParallelServers(MM1([2.0, 2.0])), ParallelServers(MD1([5.0, 1.0], [0.0, 9.0]))):
+    for system in (
+        ParallelServers(MM1([2.0])),
+        ParallelServers(MM1([2.0, 2.0])),
+        ParallelServers(MD1([5.0, 1.0], [0.0, 9.0])),
+    ):
         found = system.price_of_anarchy(1.0)
         assert found.lower == 1
         assert 1 <= found <= found.upper < 1 + 1e-12
@@ -107,7 +126,10 @@ def test_unused_server_and_one_server_have_a_price_of_exactly_1():
 
 
 def test_a_ratio_of_answers_that_prove_nothing_is_unbounded():
-    value, lower, upper = ratios((np.array([2.0, np.nan]), np.zeros(2), np.full(2, np.inf)), (np.ones(2), np.zeros(2), np.full(2, np.inf)))
+    value, lower, upper = ratios(
+        (np.array([2.0, np.nan]), np.zeros(2), np.full(2, np.inf)),
+        (np.ones(2), np.zeros(2), np.full(2, np.inf)),
+    )
     np.testing.assert_array_equal(value, [2.0, np.nan])
     np.testing.assert_array_equal(lower, [1.0, 1.0])
     np.testing.assert_array_equal(upper, [np.inf, np.inf])
@@ -130,10 +152,21 @@ def test_curves_and_studies_have_the_bounds():
     data, true = SYSTEM.curve(loads), price_of_anarchy(SYSTEM.bank, loads)
     assert np.all(data.price_of_anarchy_lower <= true * (1 + 1e-14))
     assert np.all(true * (1 - 1e-14) <= data.price_of_anarchy_upper)
-    assert np.all((data.price_of_anarchy_lower <= data.price_of_anarchy) & (data.price_of_anarchy <= data.price_of_anarchy_upper))
+    assert np.all(
+        (data.price_of_anarchy_lower <= data.price_of_anarchy)
+        & (data.price_of_anarchy <= data.price_of_anarchy_upper)
+    )
     alone = SYSTEM.price_of_anarchy(80.0)
-    np.testing.assert_allclose([data.price_of_anarchy_lower[1], data.price_of_anarchy_upper[1]], [alone.lower, alone.upper], rtol=1e-9)
-    many = study({"a": SYSTEM, "b": ParallelServers(MG1([1.0, 2.0], cv=[1.0, 4.0]))}, [0.5, 0.9], relative=True)
+    np.testing.assert_allclose(
+        [data.price_of_anarchy_lower[1], data.price_of_anarchy_upper[1]],
+        [alone.lower, alone.upper],
+        rtol=1e-9,
+    )
+    many = study(
+        {"a": SYSTEM, "b": ParallelServers(MG1([1.0, 2.0], cv=[1.0, 4.0]))},
+        [0.5, 0.9],
+        relative=True,
+    )
     assert many.price_of_anarchy_upper.dims == ("system", "point")
     assert np.all(many.price_of_anarchy_lower <= many.price_of_anarchy_upper)
     assert "price_of_anarchy_lower" not in SYSTEM.curve(loads, "optimum")

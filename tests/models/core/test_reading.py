@@ -41,7 +41,10 @@ def latin(path):
 
 
 NOT_READ = {
-    "gigabyte": (gigabyte, r"cannot be read: it has 1,073,741,824 bytes or more, and files of up to 67,108,864 are read"),
+    "gigabyte": (
+        gigabyte,
+        r"cannot be read: it has 1,073,741,824 bytes or more, and files of up to 67,108,864 are read",
+    ),
     "pipe": (pipe, r"cannot be read: it is a pipe, and not a file"),
     "folder": (folder, r"cannot be read: it is a folder, and not a file"),
     "device": (lambda _: "/dev/zero", r"cannot be read: it is a device, and not a file"),
@@ -88,7 +91,9 @@ def test_size_is_what_is_read_and_not_what_is_said(monkeypatch):
 
 
 def test_table_has_the_numbers_of_its_lines(tmp_path):
-    (tmp_path / "x").write_text('\ufeff\n load ,"host\nname"\n1,a\n\n , \n2,"b\nc"\n', encoding="utf-8")
+    (tmp_path / "x").write_text(
+        '\ufeff\n load ,"host\nname"\n1,a\n\n , \n2,"b\nc"\n', encoding="utf-8"
+    )
     assert table(tmp_path / "x") == (["load", "host\nname"], [(4, ["1", "a"]), (8, ["2", "b\nc"])])
 
 

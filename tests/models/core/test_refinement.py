@@ -7,8 +7,23 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.models import MM1, DualMode, InputError, Measured, MultiMode, ParallelServers, TunableMode
-from sojourn.models.core.refinement import MOST, CurveInterruptedError, Drawn, on_axis, on_log_axis, refined
+from sojourn.models import (
+    MM1,
+    DualMode,
+    InputError,
+    Measured,
+    MultiMode,
+    ParallelServers,
+    TunableMode,
+)
+from sojourn.models.core.refinement import (
+    MOST,
+    CurveInterruptedError,
+    Drawn,
+    on_axis,
+    on_log_axis,
+    refined,
+)
 from sojourn.models.core.solve import Task
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
@@ -30,7 +45,9 @@ def dense(data, points=20_001):
 
 def off_log(data, values, grid, true):
     """Largest relative distance of a straight line on a logarithmic axis."""
-    return float(np.max(np.abs(np.interp(grid, data["load"].values, np.log(values)) - np.log(true))))
+    return float(
+        np.max(np.abs(np.interp(grid, data["load"].values, np.log(values)) - np.log(true)))
+    )
 
 
 def off(data, values, grid, true):
@@ -42,16 +59,24 @@ def cut_corners(data, bank, paid=None):
     _, grid = dense(data)
     true = {"optimum": optimum(bank, grid), "equilibrium": equilibrium(bank, grid)}
     delay = {
-        goal: split.mean_delay if paid is None else (split.flow * paid.latency(split.flow)).sum(axis=-1) / grid for goal, split in true.items()
+        goal: split.mean_delay
+        if paid is None
+        else (split.flow * paid.latency(split.flow)).sum(axis=-1) / grid
+        for goal, split in true.items()
     }
     worst = [off_log(data, data[f"{goal}_delay"].values, grid, delay[goal]) for goal in true]
-    return max(*worst, off(data, data["price_of_anarchy"].values, grid, delay["equilibrium"] / delay["optimum"]))
+    return max(
+        *worst,
+        off(data, data["price_of_anarchy"].values, grid, delay["equilibrium"] / delay["optimum"]),
+    )
 
 
 @pytest.mark.parametrize("number", range(5))
 def test_curves_of_scenarios(number):
     scenario = load_scenario(f"scenario-{number}")
-    assert cut_corners(scenario.system.curve(scenario.loads), scenario.system.bank) > 0.05  # near saturation a polygon
+    assert (
+        cut_corners(scenario.system.curve(scenario.loads), scenario.system.bank) > 0.05
+    )  # near saturation a polygon
     data = scenario.system.curve(scenario.loads, refine=True)
     assert cut_corners(data, scenario.system.bank) < TOLERANCE
     np.testing.assert_array_equal(data["load"].values[~data["added"].values], scenario.loads)
@@ -62,7 +87,11 @@ def test_curves_of_scenarios(number):
     assert data["equilibrium_certified"].all()
 
 
-VARIANTS = [(name, variant.name) for name in ("scenario-3", "scenario-4") for variant in load_scenario(name).variants]
+VARIANTS = [
+    (name, variant.name)
+    for name in ("scenario-3", "scenario-4")
+    for variant in load_scenario(name).variants
+]
 
 
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
@@ -79,14 +108,21 @@ def test_curves_of_variants(name, variant):
 
 @pytest.mark.parametrize(
     ("name", "variant", "peak"),
-    [("scenario-3", "cv-10", 1.0715625), ("scenario-3", "cv-3", 1.0825881), ("scenario-4", "ignoring-delays", 1.1474591)],
+    [
+        ("scenario-3", "cv-10", 1.0715625),
+        ("scenario-3", "cv-3", 1.0825881),
+        ("scenario-4", "ignoring-delays", 1.1474591),
+    ],
 )
 def test_peaks_are_on_the_curve(name, variant, peak):
     """Each at an activation load of the system decided on, of which the loads given know nothing."""
     scenario = load_scenario(name)
     chosen = {v.name: v for v in scenario.variants}[variant]
     loads = np.concatenate([[1.0], scenario.loads])
-    plain, drawn = (misjudged(chosen.believed, chosen.paid, loads, refine=r)["price_of_anarchy"].max() for r in (False, True))
+    plain, drawn = (
+        misjudged(chosen.believed, chosen.paid, loads, refine=r)["price_of_anarchy"].max()
+        for r in (False, True)
+    )
     assert float(plain) < peak - 1e-3
     assert float(drawn) == pytest.approx(peak, abs=1e-7)
 
@@ -101,7 +137,14 @@ def test_players(name):
         errors = []
         for some in (plain, data):
             _, grid = dense(some)
-            errors.append(off(some, some["price_of_anarchy"].sel(players=k).values, grid, price_of_anarchy(system.bank, grid, k)))
+            errors.append(
+                off(
+                    some,
+                    some["price_of_anarchy"].sel(players=k).values,
+                    grid,
+                    price_of_anarchy(system.bank, grid, k),
+                )
+            )
         assert errors[1] < TOLERANCE < errors[0]
     assert data["certified"].all()
     np.testing.assert_array_equal(data["load"].values[~data["added"].values], loads)
@@ -114,9 +157,14 @@ def test_control():
     data = control_curve(system, load, given, refine=True)
     parts = np.linspace(0, 1, 101)
     for kind in ("llf", "scale"):
-        true = np.array([controlled(system.bank, load, part, kind).mean_delay for part in parts]) / float(data["optimum_delay"])
+        true = np.array(
+            [controlled(system.bank, load, part, kind).mean_delay for part in parts]
+        ) / float(data["optimum_delay"])
         error = [
-            np.max(np.abs(np.interp(parts, d["fraction"], d["ratio"].sel(strategy=kind)) / true - 1)) for d in (data.sel(fraction=given), data)
+            np.max(
+                np.abs(np.interp(parts, d["fraction"], d["ratio"].sel(strategy=kind)) / true - 1)
+            )
+            for d in (data.sel(fraction=given), data)
         ]
         assert error[1] < max(TOLERANCE, data.attrs["refined_within"]) < error[0]
     assert data["fraction"].values[~data["added"].values].tolist() == given.tolist()
@@ -131,7 +179,10 @@ def test_curves_of_dual_modes(name):
     load, grid = dense(data, 1501)
     p, best = exact.best_assignment(system.rates, grid)
     assert off_log(data, data["delay"].values, grid, best) < TOLERANCE
-    assert off_log(data, data["tunable_delay"].values, grid, system.tunable.exact.least_delay(grid)) < TOLERANCE
+    assert (
+        off_log(data, data["tunable_delay"].values, grid, system.tunable.exact.least_delay(grid))
+        < TOLERANCE
+    )
     leaves = data.attrs.get("breakaway_load", -1.0)
     away = np.abs(grid / leaves - 1) > 2e-6
     assert np.max(np.abs(np.interp(grid, load, data["p"].values) - p)[away]) < TOLERANCE
@@ -141,7 +192,9 @@ def test_curves_of_dual_modes(name):
         shown = np.isfinite(alone) & (alone <= 2 * best.max())
         some = data.isel(load=shown)
         inside = grid[(grid >= some["load"].values.min()) & (grid <= some["load"].values.max())]
-        assert off_log(some, alone[shown], inside, exact.delay(system.rates, inside, at)) < TOLERANCE
+        assert (
+            off_log(some, alone[shown], inside, exact.delay(system.rates, inside, at)) < TOLERANCE
+        )
 
 
 def test_a_second_jump_of_p_is_found():
@@ -172,7 +225,12 @@ def test_few_loads_are_enough_to_start_from(which):
     grid = np.linspace(4.0, 376.0, 20_001)
     for goal, solve in (("optimum", optimum), ("equilibrium", equilibrium)):
         if f"{goal}_delay" in data:
-            assert off_log(data, data[f"{goal}_delay"].values, grid, solve(SYSTEM.bank, grid).mean_delay) < TOLERANCE
+            assert (
+                off_log(
+                    data, data[f"{goal}_delay"].values, grid, solve(SYSTEM.bank, grid).mean_delay
+                )
+                < TOLERANCE
+            )
     assert load.size < 150
 
 
@@ -197,7 +255,10 @@ def test_other_systems():
     three = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]])
     data = three.curve([0.5, 3.0], refine=True)
     _, grid = dense(data, 1501)
-    assert off_log(data, data["delay"].values, grid, exact.best_assignment(three.rates, grid)[1]) < TOLERANCE
+    assert (
+        off_log(data, data["delay"].values, grid, exact.best_assignment(three.rates, grid)[1])
+        < TOLERANCE
+    )
 
 
 def test_a_refined_curve_goes_to_a_file(tmp_path):
@@ -205,7 +266,9 @@ def test_a_refined_curve_goes_to_a_file(tmp_path):
     data.to_netcdf(tmp_path / "curve.nc", engine="scipy")
     with xr.open_dataset(tmp_path / "curve.nc", engine="scipy") as back:
         np.testing.assert_array_equal(back["added"], data["added"])
-        np.testing.assert_array_equal(back.attrs["optimum_thresholds"], data.attrs["optimum_thresholds"])
+        np.testing.assert_array_equal(
+            back.attrs["optimum_thresholds"], data.attrs["optimum_thresholds"]
+        )
 
 
 @pytest.mark.parametrize("refine", [0.0, -1e-3, 1.0, math.nan, "yes", [0.1], 1e-9])
@@ -237,9 +300,13 @@ def test_a_straight_line_needs_no_load_more():
 @pytest.mark.parametrize("known", [True, False])
 def test_a_kink(known):
     """Asked for at once where it is known; else found, in a few rounds."""
-    data, asked = line(lambda x: np.abs(x - 0.3137), np.linspace(0, 1, 11), kinks=[0.3137, 7.0] if known else [])
+    data, asked = line(
+        lambda x: np.abs(x - 0.3137), np.linspace(0, 1, 11), kinks=[0.3137, 7.0] if known else []
+    )
     grid = np.linspace(0, 1, 9999)
-    assert np.max(np.abs(np.interp(grid, data["load"], data["y"]) - np.abs(grid - 0.3137))) < TOLERANCE
+    assert (
+        np.max(np.abs(np.interp(grid, data["load"], data["y"]) - np.abs(grid - 0.3137))) < TOLERANCE
+    )
     assert (0.3137 in data["load"]) == known
     assert sum(asked) < (16 if known else 40)
 

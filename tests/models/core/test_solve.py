@@ -8,7 +8,14 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from sojourn.models import MM1, FormulationError, InputError, NotCertifiedError, ParallelServers, SolverNameError
+from sojourn.models import (
+    MM1,
+    FormulationError,
+    InputError,
+    NotCertifiedError,
+    ParallelServers,
+    SolverNameError,
+)
 from sojourn.models.core import solve as engine
 from sojourn.models.core import solvers
 from sojourn.models.core.run import Run
@@ -57,7 +64,9 @@ def behave(monkeypatch):
                 if variable.name() == "flow":
                     lie = liars[solver]
                     # past CVXPY's check of the sign, as a solver's answer goes
-                    variable.save_value(None if lie is None else np.array(lie)[: variable.size] * UNIT)
+                    variable.save_value(
+                        None if lie is None else np.array(lie)[: variable.size] * UNIT
+                    )
             return Run(status, ran.compile, ran.solve)
 
         monkeypatch.setattr(engine, "run", run)
@@ -103,7 +112,12 @@ def test_solver_that_fails_is_followed_by_the_next(system, goal, behave):
     assert all(a.seconds > 0 for a in found.attempts)
 
 
-LIES = {"over capacity": [50.0, 50.0, 50.0], "nan": [math.nan] * 3, "infinite": [math.inf, 1.0, 1.0], "negative": [-5.0, -5.0, -5.0]}
+LIES = {
+    "over capacity": [50.0, 50.0, 50.0],
+    "nan": [math.nan] * 3,
+    "infinite": [math.inf, 1.0, 1.0],
+    "negative": [-5.0, -5.0, -5.0],
+}
 
 
 @every_goal
@@ -158,7 +172,9 @@ def test_every_solver_s_first_formulation_comes_before_any_second(system, goal, 
     with pytest.raises(NotCertifiedError) as caught:
         getattr(system, goal)(LOAD, polish=False, gap=1e-3)
     forms = {"optimum": ("inv_pos", "quad_over_lin"), "equilibrium": ("beckmann", "minmax")}[goal]
-    assert [(a.formulation, a.solver) for a in caught.value.attempts] == [(f, s) for f in forms for s in chain]
+    assert [(a.formulation, a.solver) for a in caught.value.attempts] == [
+        (f, s) for f in forms for s in chain
+    ]
 
 
 # ---- none is certified
@@ -167,10 +183,15 @@ def test_every_solver_s_first_formulation_comes_before_any_second(system, goal, 
 @every_goal
 def test_all_lie(system, goal, behave):
     behave(dict.fromkeys(INSTALLED, LIES["over capacity"]))
-    with pytest.raises(NotCertifiedError, match=rf"^no certified {goal} at load 12, gap 1\.0e-03 wanted\. Tried CLARABEL") as caught:
+    with pytest.raises(
+        NotCertifiedError,
+        match=rf"^no certified {goal} at load 12, gap 1\.0e-03 wanted\. Tried CLARABEL",
+    ) as caught:
         getattr(system, goal)(LOAD, polish=False, gap=1e-3)
     message = str(caught.value)
-    assert message.endswith("Ask for a wider gap=, name another solver=, or take the best answer with throw=False")
+    assert message.endswith(
+        "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
+    )
     assert "optimal, gap inf" in message
     assert isinstance(caught.value.solution, Solution)
     assert not caught.value.solution.certified
@@ -230,7 +251,10 @@ def test_answer_of_zeros_passes_without_a_warning(system, goal, polish, behave):
 @pytest.mark.usefixtures("untouched")
 @every_goal
 def test_solver_that_cvxpy_does_not_know(system, goal):
-    with pytest.raises(SolverNameError, match=r"^solver = 'CLARABLE': is not a solver that CVXPY knows; use one of .*CLARABEL"):
+    with pytest.raises(
+        SolverNameError,
+        match=r"^solver = 'CLARABLE': is not a solver that CVXPY knows; use one of .*CLARABEL",
+    ):
         getattr(system, goal)(LOAD, solver="CLARABLE")
 
 
@@ -238,7 +262,10 @@ def test_solver_that_cvxpy_does_not_know(system, goal):
 @every_goal
 def test_solver_that_is_not_installed(system, goal, monkeypatch):
     monkeypatch.setattr(cp, "installed_solvers", lambda: ["CLARABEL", "SCS"])
-    with pytest.raises(SolverNameError, match=r"^solver = 'ECOS': is not installed; install it, or use one of CLARABEL, SCS$"):
+    with pytest.raises(
+        SolverNameError,
+        match=r"^solver = 'ECOS': is not installed; install it, or use one of CLARABEL, SCS$",
+    ):
         getattr(system, goal)(LOAD, solver="ECOS")
 
 
@@ -267,16 +294,24 @@ def test_beckmann_and_a_solver_without_the_exponential_cone(system, same):
         system.equilibrium(LOAD, formulation="beckmann", solver="OSQP")
     with pytest.raises(FormulationError, match="needs the cone SOC, which OSQP does not take"):
         same.equilibrium(LOAD, formulation="geo_mean", solver="OSQP")
-    with pytest.raises(FormulationError, match=r"^solver = 'OSQP': takes no formulation of the optimum of these servers; use CLARABEL"):
+    with pytest.raises(
+        FormulationError,
+        match=r"^solver = 'OSQP': takes no formulation of the optimum of these servers; use CLARABEL",
+    ):
         system.optimum(LOAD, solver="OSQP")
 
 
 @pytest.mark.usefixtures("untouched")
-@pytest.mark.skipif("QOCO" not in solvers.defines.SOLVER_MAP_CONIC, reason="this CVXPY does not know QOCO")
+@pytest.mark.skipif(
+    "QOCO" not in solvers.defines.SOLVER_MAP_CONIC, reason="this CVXPY does not know QOCO"
+)
 def test_beckmann_and_qoco(system, monkeypatch):
     """QOCO takes second-order cones alone; whether it is installed makes no difference to what it takes."""
     monkeypatch.setattr(cp, "installed_solvers", lambda: ["CLARABEL", "QOCO", "SCS"])
-    with pytest.raises(FormulationError, match="needs the cone EXP, which QOCO does not take; use auto, or solver=CLARABEL or SCS"):
+    with pytest.raises(
+        FormulationError,
+        match="needs the cone EXP, which QOCO does not take; use auto, or solver=CLARABEL or SCS",
+    ):
         system.equilibrium(LOAD, formulation="beckmann", solver="QOCO")
     assert solvers.takes("QOCO") == {"SOC", "QP"}
 
@@ -298,13 +333,20 @@ def test_cones_that_a_solver_takes(solver, kinds):
 def test_auto_gives_a_solver_what_it_takes(same):
     found = same.equilibrium(LOAD, solver="OSQP")
     assert (found.solver, found.formulation) == ("OSQP", "qp")
-    assert found.mean_delay == pytest.approx(float(truth(same, "equilibrium").mean_delay), rel=1e-12)
+    assert found.mean_delay == pytest.approx(
+        float(truth(same, "equilibrium").mean_delay), rel=1e-12
+    )
 
 
 @pytest.mark.usefixtures("untouched")
-@pytest.mark.parametrize(("goal", "other"), [("optimum", "beckmann"), ("equilibrium", "inv_pos"), ("optimum", "nonsense")])
+@pytest.mark.parametrize(
+    ("goal", "other"),
+    [("optimum", "beckmann"), ("equilibrium", "inv_pos"), ("optimum", "nonsense")],
+)
 def test_formulation_of_something_else(system, goal, other):
-    with pytest.raises(FormulationError, match=rf"^formulation = '{other}': is not one of the {goal}; use auto, "):
+    with pytest.raises(
+        FormulationError, match=rf"^formulation = '{other}': is not one of the {goal}; use auto, "
+    ):
         getattr(system, goal)(LOAD, formulation=other)
 
 
@@ -312,7 +354,9 @@ def test_formulation_of_something_else(system, goal, other):
 
 
 @every_goal
-@pytest.mark.parametrize("solver", [pytest.param(s, marks=needs_ecos if s == "ECOS" else ()) for s in CHAIN])
+@pytest.mark.parametrize(
+    "solver", [pytest.param(s, marks=needs_ecos if s == "ECOS" else ()) for s in CHAIN]
+)
 def test_each_solver_alone(system, goal, solver):
     found = getattr(system, goal)(LOAD, solver=solver)
     assert found.certified
@@ -323,7 +367,10 @@ def test_each_solver_alone(system, goal, solver):
 @every_goal
 def test_options_go_to_the_solver_and_over_the_library_s(system, goal):
     how = {"solver": "SCS", "polish": False, "throw": False}
-    full, short = getattr(system, goal)(LOAD, **how), getattr(system, goal)(LOAD, **how, solver_options={"max_iters": 1})
+    full, short = (
+        getattr(system, goal)(LOAD, **how),
+        getattr(system, goal)(LOAD, **how, solver_options={"max_iters": 1}),
+    )
     assert full.certificate.gap < 1e-3
     assert short.certificate.gap > 100 * full.certificate.gap
     assert short.status != "optimal"
@@ -332,9 +379,13 @@ def test_options_go_to_the_solver_and_over_the_library_s(system, goal):
 @every_goal
 def test_option_that_the_solver_does_not_have_is_named_before_it_starts(system, goal, monkeypatch):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
-    with pytest.raises(InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: TypeError"):
+    with pytest.raises(
+        InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: TypeError"
+    ):
         getattr(system, goal)(LOAD, solver="SCS", solver_options={"no_such_option": 1})
-    with pytest.raises(InputError, match=r"^solver_options\['max_iters'\] = -5: is not taken by SCS: ValueError"):
+    with pytest.raises(
+        InputError, match=r"^solver_options\['max_iters'\] = -5: is not taken by SCS: ValueError"
+    ):
         getattr(system, goal)(LOAD, solver="SCS", solver_options={"eps_abs": 1e-6, "max_iters": -5})
 
 
@@ -367,14 +418,20 @@ def test_gap_decides_what_is_certified(system, goal):
 @every_goal
 @pytest.mark.parametrize("gap", [0.0, -1e-6, math.nan, math.inf, True])
 def test_gap_that_nothing_can_meet(system, goal, gap):
-    with pytest.raises(InputError, match=r"^gap = .*: is (not a finite number above 0; give a relative error such as 1e-6|true or false, .*)$"):
+    with pytest.raises(
+        InputError,
+        match=r"^gap = .*: is (not a finite number above 0; give a relative error such as 1e-6|true or false, .*)$",
+    ):
         getattr(system, goal)(LOAD, gap=gap)
 
 
 @pytest.mark.usefixtures("untouched")
 @every_goal
 def test_option_that_there_is_not(system, goal):
-    with pytest.raises(TypeError, match=rf"^{goal}\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$"):
+    with pytest.raises(
+        TypeError,
+        match=rf"^{goal}\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$",
+    ):
         getattr(system, goal)(LOAD, solvr="SCS")
     with pytest.raises(TypeError, match=r"'zzz'; the options are solver, .*formulation"):
         getattr(system, goal)(LOAD, zzz=1)

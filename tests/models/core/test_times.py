@@ -5,7 +5,15 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import pytest
 
-from sojourn.models import MM1, Budget, DualMode, MaxShare, ParallelServers, ServerPercentile, TunableMode
+from sojourn.models import (
+    MM1,
+    Budget,
+    DualMode,
+    MaxShare,
+    ParallelServers,
+    ServerPercentile,
+    TunableMode,
+)
 from sojourn.models.core.times import in_time_unit
 
 RATE, DELAY = np.array([100.0, 80.0, 200.0]), np.array([5.0, 5.0, 20.0])
@@ -40,8 +48,15 @@ RESULTS = {
     "tolls": lambda time: parallel(time).tolls(190 / time),
     "control": lambda time: parallel(time).control(190 / time, 0.1),
     "tunable": lambda time: TunableMode(1.0 / time, 4.0).optimum(3.5 / time),
-    "partition": lambda time: DualMode.canonical(mu0=1.0 / time, K=4.0, f=(0.1, 0.3)).partition(3.5 / time, 0.9),
-    **{name: lambda time, limits=limits: parallel(time).optimum(190 / time, subject_to=limits(time)) for name, limits in LIMITS.items()},
+    "partition": lambda time: DualMode.canonical(mu0=1.0 / time, K=4.0, f=(0.1, 0.3)).partition(
+        3.5 / time, 0.9
+    ),
+    **{
+        name: lambda time, limits=limits: parallel(time).optimum(
+            190 / time, subject_to=limits(time)
+        )
+        for name, limits in LIMITS.items()
+    },
 }
 
 
@@ -61,10 +76,21 @@ def compare(found, expected, rate, where=""):
             times = (1.0, rate, 1.0 / rate)
             if f.name in ("load", "flow", "leader"):
                 np.testing.assert_allclose(one, np.asarray(other) * rate, rtol=1e-9, err_msg=place)
-            elif f.name in ("lower_bound", "mean_delay", "latency", "multiplier", "toll", "stage_delay", "upper_bound"):
+            elif f.name in (
+                "lower_bound",
+                "mean_delay",
+                "latency",
+                "multiplier",
+                "toll",
+                "stage_delay",
+                "upper_bound",
+            ):
                 np.testing.assert_allclose(one, other, rtol=1e-9, err_msg=place)
             else:
-                assert any(np.allclose(one, np.asarray(other) * t, rtol=1e-6, atol=1e-12, equal_nan=True) for t in times), place
+                assert any(
+                    np.allclose(one, np.asarray(other) * t, rtol=1e-6, atol=1e-12, equal_nan=True)
+                    for t in times
+                ), place
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -80,7 +106,10 @@ def test_price_of_a_limit_on_time_is_without_unit():
     assert shown.price.max() > 0
     np.testing.assert_allclose(shown.bound, price.bound * 1000.0)
     np.testing.assert_allclose(shown.value, price.value * 1000.0)
-    (share,), (in_ms,) = RESULTS["share"](1.0).limits, in_time_unit(RESULTS["share"](1.0), 1000.0).limits
+    (share,), (in_ms,) = (
+        RESULTS["share"](1.0).limits,
+        in_time_unit(RESULTS["share"](1.0), 1000.0).limits,
+    )
     np.testing.assert_array_equal(in_ms.price, share.price * 1000.0)
     np.testing.assert_array_equal(in_ms.bound, share.bound)
 
@@ -95,7 +124,10 @@ def test_original_is_left_as_it_is():
 
 
 def test_sensitivity_is_in_the_unit_of_delays():
-    one, other = parallel(1.0).sensitivity(190.0), in_time_unit(parallel(1.0).sensitivity(190.0), 1000.0)
+    one, other = (
+        parallel(1.0).sensitivity(190.0),
+        in_time_unit(parallel(1.0).sensitivity(190.0), 1000.0),
+    )
     np.testing.assert_array_equal(other.rate, 1000.0 * one.rate)
     np.testing.assert_array_equal(other.delay, one.delay)
     assert (other.mean_delay, other.load) == (1000.0 * one.mean_delay, 1000.0 * one.load)

@@ -5,7 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from sojourn.models import MG1, MM1, DualMode, InputError, MaxShare, MMc, NotCertifiedError, ParallelServers, TunableMode, study
+from sojourn.models import (
+    MG1,
+    MM1,
+    DualMode,
+    InputError,
+    MaxShare,
+    MMc,
+    NotCertifiedError,
+    ParallelServers,
+    TunableMode,
+    study,
+)
 from sojourn.models.core.wanted import UNPOLISHED, Wanted
 from sojourn.models.studies.verify import verify
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
@@ -14,7 +25,11 @@ from sojourn.reference import price_of_anarchy
 
 LOAD, NO_GAP = 3.0, [math.inf, math.nan, 0.0, -1e-6, True, np.inf, "1e-6"]
 TWO, PAIR = ParallelServers(MM1([4.0, 2.0])), DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
-SLOPPY = {"solver": "SCS", "solver_options": {"max_iters": 3, "acceleration_lookback": 0}, "polish": False}
+SLOPPY = {
+    "solver": "SCS",
+    "solver_options": {"max_iters": 3, "acceleration_lookback": 0},
+    "polish": False,
+}
 PATHS = {
     "optimum": lambda **how: TWO.optimum(LOAD, **how),
     "within limits": lambda **how: TWO.optimum(LOAD, subject_to=[MaxShare([0.5, 1.0])], **how),
@@ -62,7 +77,10 @@ def test_unpolished_answer_that_misses_1e_4_is_not_certified(path):
     ("ask", "names"),
     [
         (lambda: TWO.curve([LOAD], **SLOPPY), ("optimum", "equilibrium")),
-        (lambda: TWO.curve([LOAD], "optimum", subject_to=[MaxShare([0.5, 1.0])], **SLOPPY), ("optimum",)),
+        (
+            lambda: TWO.curve([LOAD], "optimum", subject_to=[MaxShare([0.5, 1.0])], **SLOPPY),
+            ("optimum",),
+        ),
         (lambda: PAIR.curve([4.5], **SLOPPY), ("",)),
         (lambda: PAIR.curve([4.5], p=0.5, **SLOPPY), ("",)),
         (lambda: players_curve(TWO, [LOAD], [2, math.inf], **SLOPPY), ("",)),
@@ -89,10 +107,17 @@ def test_unpolished_answer_is_certified_within_1e_4(path):
 @pytest.mark.filterwarnings("ignore:.*are not certified")
 def test_near_saturation_an_unpolished_curve_certifies_nothing_false():
     system = ParallelServers(MG1([2], cv=[2]), MM1([2]), MMc([2], [3]))
-    data, true = system.curve([9.99999], polish=False), float(price_of_anarchy(system.bank, 9.99999))
+    data, true = (
+        system.curve([9.99999], polish=False),
+        float(price_of_anarchy(system.bank, 9.99999)),
+    )
     assert true == pytest.approx(1.209442389, rel=1e-9)
-    assert not data.optimum_certified[0] or data.optimum_delay[0] == pytest.approx(372071.980204572, rel=1e-4)
-    assert not data.equilibrium_certified[0] or data.equilibrium_delay[0] == pytest.approx(449999.62, rel=1e-4)
+    assert not data.optimum_certified[0] or data.optimum_delay[0] == pytest.approx(
+        372071.980204572, rel=1e-4
+    )
+    assert not data.equilibrium_certified[0] or data.equilibrium_delay[0] == pytest.approx(
+        449999.62, rel=1e-4
+    )
     assert float(data.price_of_anarchy_lower[0]) <= true <= float(data.price_of_anarchy_upper[0])
     assert float(data.price_of_anarchy[0]) <= float(data.price_of_anarchy_upper[0]) < 1.5
 
@@ -139,7 +164,11 @@ def test_lower_bound_above_a_delay_that_is_there_certifies_nothing(monkeypatch, 
     found = fresh.assignment(4.5, throw=False)
     assert not found.certified
     assert found.certificate.gap == pytest.approx(1 - 1 / wrong, rel=1e-2)
-    assert found.certificate.lower_bound <= found.certificate.upper_bound == pytest.approx(true, rel=1e-9)
+    assert (
+        found.certificate.lower_bound
+        <= found.certificate.upper_bound
+        == pytest.approx(true, rel=1e-9)
+    )
     with pytest.warns(UserWarning, match="not certified"):
         data = fresh.curve([4.5])
     assert not data.certified.any()

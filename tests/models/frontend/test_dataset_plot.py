@@ -25,10 +25,18 @@ def test_delays_above_and_their_ratio_below(tmp_path):
     above, below = figure.axes
     assert figure.get_suptitle() == "A title"
     assert (above.get_yscale(), above.get_ylabel()) == ("log", "mean delay (ms)")
-    assert (below.get_yscale(), below.get_ylabel(), below.get_xlabel()) == ("linear", "price of anarchy", "load (jobs per ms)")
+    assert (below.get_yscale(), below.get_ylabel(), below.get_xlabel()) == (
+        "linear",
+        "price of anarchy",
+        "load (jobs per ms)",
+    )
     assert labels(above) == ["mean delay at the optimum", "mean delay at the equilibrium"]
     assert above.get_shared_x_axes().joined(above, below)
-    for line, name in zip([*above.lines, *below.lines], ["optimum_delay", "equilibrium_delay", "price_of_anarchy"], strict=True):
+    for line, name in zip(
+        [*above.lines, *below.lines],
+        ["optimum_delay", "equilibrium_delay", "price_of_anarchy"],
+        strict=True,
+    ):
         np.testing.assert_array_equal(line.get_xdata(), sorted(LOADS))
         np.testing.assert_array_equal(line.get_ydata(), data.sortby("load")[name])
     figure.savefig(tmp_path / "a.png", dpi=60)
@@ -36,7 +44,9 @@ def test_delays_above_and_their_ratio_below(tmp_path):
 
 
 def test_modes_alone_are_dashed_beside_the_best_assignment():
-    above, below = plot_dataset(DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).curve([1.0, 3.0, 4.5])).axes
+    above, below = plot_dataset(
+        DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).curve([1.0, 3.0, 4.5])
+    ).axes
     assert labels(above)[1:3] == [f"mean delay with all jobs in one mode, mode {i}" for i in (1, 2)]
     assert [line.get_linestyle() for line in above.lines] == ["-", "--", "--", "--"]
     assert np.isnan(above.lines[2].get_ydata()[-1])  # not stable
@@ -49,18 +59,27 @@ def test_a_line_for_each_number_of_players_and_a_cross_where_there_is_no_certifi
     above, below = plot_dataset(data).axes
     assert labels(below) == ["price of anarchy, players 2", "price of anarchy, players inf"]
     (cross,) = [line for line in above.lines if line.get_label() == "not certified"]
-    assert (cross.get_xdata().item(), cross.get_ydata().item()) == (350.0, data["delay"].sel(load=350.0, players=2.0).item())
+    assert (cross.get_xdata().item(), cross.get_ydata().item()) == (
+        350.0,
+        data["delay"].sel(load=350.0, players=2.0).item(),
+    )
 
 
 def test_other_axes_than_loads():
     above, below = plot_dataset(control_curve(SYSTEM, 190.0, [0.0, 0.5, 1.0])).axes
     assert below.get_xlabel() == "part of the load under control"
-    assert labels(above) == ["mean delay, llf", "mean delay, scale"]  # and not the optimum's, which is one number
+    assert labels(above) == [
+        "mean delay, llf",
+        "mean delay, scale",
+    ]  # and not the optimum's, which is one number
 
 
 def test_without_units_and_answers():
     """Nothing is known at any load: an empty picture, without a word."""
-    empty = xr.Dataset({"ratio": ("load", [np.nan], {"role": "ratio"})}, {"load": ("load", [1.0], {"units": "1/s"})})
+    empty = xr.Dataset(
+        {"ratio": ("load", [np.nan], {"role": "ratio"})},
+        {"load": ("load", [1.0], {"units": "1/s"})},
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         (axes,) = plot_dataset(empty).axes
@@ -68,7 +87,9 @@ def test_without_units_and_answers():
 
 
 def test_nothing_to_draw_is_refused():
-    with pytest.raises(InputError, match=r"^data = \['x'\]: has no delay, ratio or part to draw; give a curve$"):
+    with pytest.raises(
+        InputError, match=r"^data = \['x'\]: has no delay, ratio or part to draw; give a curve$"
+    ):
         plot_dataset(xr.Dataset({"x": ("load", [1.0])}))
 
 

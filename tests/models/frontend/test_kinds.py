@@ -9,7 +9,15 @@ import pytest
 import xarray as xr
 from matplotlib.image import imread
 
-from sojourn.models import InputError, ParallelServers, SystemKind, TunableMode, register_system, study, verify
+from sojourn.models import (
+    InputError,
+    ParallelServers,
+    SystemKind,
+    TunableMode,
+    register_system,
+    study,
+    verify,
+)
 from sojourn.models.frontend import kinds
 from sojourn.models.frontend.fields import ScenarioError
 from sojourn.models.frontend.loader import parse
@@ -104,19 +112,26 @@ def test_scenario_file_says_a_system_of_another_package():
         parse(OWN.replace("= 4", "= -4"), "own")
     with pytest.raises(ScenarioError, match=r"^loads\.at = 4: not below the maximum 4"):
         parse(OWN.replace('"50%"', "4"), "own")
-    with pytest.raises(ScenarioError, match=r"^file = 'own': says two systems, queue and servers; keep one$"):
+    with pytest.raises(
+        ScenarioError, match=r"^file = 'own': says two systems, queue and servers; keep one$"
+    ):
         parse(OWN + "[[servers]]\nrate = 1\n", "own")
-    with pytest.raises(ScenarioError, match=r"^variants = \{.*\}: is not a known key; the keys here are title, source, units, loads, queue$"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^variants = \{.*\}: is not a known key; the keys here are title, source, units, loads, queue$",
+    ):
         parse(OWN + "[variants.a]\ncv = 1\n", "own")
 
 
 def test_table_of_no_kind_says_which_there_are(queue):
     with pytest.raises(
-        ScenarioError, match=r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, dual_mode, tunable_mode, queue"
+        ScenarioError,
+        match=r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, dual_mode, tunable_mode, queue",
     ):
         parse(OWN.replace("[queue]", "[routes]"), "own")
     with pytest.raises(
-        ScenarioError, match=r"^queues = .*; did you mean queue, or a kind of system whose module is imported \(--import .*\)\?$"
+        ScenarioError,
+        match=r"^queues = .*; did you mean queue, or a kind of system whose module is imported \(--import .*\)\?$",
     ):
         parse(OWN.replace("[queue]", "[queues]"), "own")
 
@@ -128,7 +143,12 @@ def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
     assert out.startswith(
         "A [queue]\n\nload 2 jobs/s = 0.5 of the largest load 4\n\noptimum, delays in ms\nAnswer(mean_delay=500.0, busy=0.5)\n"
     )
-    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["curve.csv", "curve.nc", "curve.png", "result.json"]
+    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == [
+        "curve.csv",
+        "curve.nc",
+        "curve.png",
+        "result.json",
+    ]
     result = json.loads((tmp_path / "o" / "result.json").read_text())
     assert result == json.loads(sojourn("run", own, "--json")[1])
     assert result == {
@@ -140,7 +160,9 @@ def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
         assert data["delay"].attrs["units"] == "ms"
     head, first, _ = (tmp_path / "o" / "curve.csv").read_text().splitlines()
     assert head == "load (1/s),delay (ms),gap,certified,part[jobs],part[nobody]"
-    assert [float(cell) for cell in first.replace("True", "1").split(",")] == pytest.approx([0.8, 312.5, 0, 1, 0.2, 0.8])
+    assert [float(cell) for cell in first.replace("True", "1").split(",")] == pytest.approx(
+        [0.8, 312.5, 0, 1, 0.2, 0.8]
+    )
     assert imread(tmp_path / "o" / "curve.png").shape[0] > 500
 
 
@@ -186,9 +208,14 @@ def test_study_of_its_systems(queue):
     np.testing.assert_allclose(data["load"], [[1.0, 1.8], [2.0, 3.6]])
     np.testing.assert_allclose(data["delay"], [[1.0, 5.0], [0.5, 2.5]])
     assert data["part"].dims == ("system", "point", "whose")
-    with pytest.raises(TypeError, match=r"^study\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$"):
+    with pytest.raises(
+        TypeError,
+        match=r"^study\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$",
+    ):
         study([make(2.0)], [1.0], solvr="SCS")
-    with pytest.raises(InputError, match=r"^systems\['system 2'\] = .*: is not a Queue like systems\['system 1'\]"):
+    with pytest.raises(
+        InputError, match=r"^systems\['system 2'\] = .*: is not a Queue like systems\['system 1'\]"
+    ):
         study([make(2.0), TunableMode(1.0, 4.0)], [0.5])
     with pytest.raises(InputError, match=r"^systems = .*: is one system; give a list"):
         study(make(2.0), [1.0])
@@ -198,30 +225,43 @@ def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(queue):
     class Mine(ParallelServers):
         """Servers of mine."""
 
-    system = Mine(parse('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n', "x").system.bank)
+    system = Mine(
+        parse('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n', "x").system.bank
+    )
     assert kinds.kind_of(system).system is ParallelServers
     mine = register_system(SystemKind("mine", Mine, queue().read))
     assert kinds.kind_of(system) is mine
-    with pytest.raises(InputError, match=r"^system = ParallelServers\(1 .*: has nothing to be compared with; give its SystemKind a verify$"):
+    with pytest.raises(
+        InputError,
+        match=r"^system = ParallelServers\(1 .*: has nothing to be compared with; give its SystemKind a verify$",
+    ):
         verify(system, 1.0)
 
 
 @pytest.mark.usefixtures("names")
 def test_register_refuses_what_is_no_kind_and_a_name_that_is_taken():
     kind = kinds.kind_named("servers")
-    with pytest.raises(InputError, match=r"^kind = <class .*: is not a kind of system; give a SystemKind$"):
+    with pytest.raises(
+        InputError, match=r"^kind = <class .*: is not a kind of system; give a SystemKind$"
+    ):
         register_system(ParallelServers)
     with pytest.raises(
-        InputError, match=r"^name = 'servers': is the name of sojourn\.models\.systems\.parallel\.system\.ParallelServers; choose"
+        InputError,
+        match=r"^name = 'servers': is the name of sojourn\.models\.systems\.parallel\.system\.ParallelServers; choose",
     ):
         register_system(replace(kind, system=TunableMode))
-    assert register_system(replace(kind)) is kinds.kind_named("servers")  # its module was loaded again
+    assert register_system(replace(kind)) is kinds.kind_named(
+        "servers"
+    )  # its module was loaded again
 
 
 def test_module_of_ones_own_registers_a_kind(sojourn, own, tmp_path, names):
     module = tmp_path / "mine.py"
     module.write_text(QUEUE + "from sojourn.models import register_system\nregister_system(KIND)\n")
-    assert json.loads(sojourn("--import", module, "run", own, "--json")[1])["optimum"]["mean_delay"] == 500.0
+    assert (
+        json.loads(sojourn("--import", module, "run", own, "--json")[1])["optimum"]["mean_delay"]
+        == 500.0
+    )
 
 
 @pytest.mark.parametrize(("code", "problem"), [
@@ -231,7 +271,9 @@ def test_module_of_ones_own_registers_a_kind(sojourn, own, tmp_path, names):
 def test_entry_point_that_does_not_load_stops_its_own_files_alone(package, code, problem):
     package("sojourn.systems", code, "queue = other_package:KIND\n")
     assert kinds.names()[-1] == "queue"
-    with pytest.raises(InputError, match=f"^system = 'queue': is the entry point other_package:KIND, {problem}$"):
+    with pytest.raises(
+        InputError, match=f"^system = 'queue': is the entry point other_package:KIND, {problem}$"
+    ):
         parse(OWN, "own")
     assert parse(OWN.replace("[queue]", "[[servers]]"), "own").kind.name == "servers"
     with pytest.warns(UserWarning, match=problem):
@@ -277,6 +319,9 @@ def test_tunable_mode_has_the_manners_of_all_systems():
 
 
 def test_a_load_next_to_the_largest_is_not_said_to_be_it():
-    scenario = parse('[units]\nrate = "1/h"\ndelay = "min"\n[loads]\nat = 1\ncurve = [1]\n[tunable_mode]\nmu0 = 3\nK = 0.5\n', "own")
+    scenario = parse(
+        '[units]\nrate = "1/h"\ndelay = "min"\n[loads]\nat = 1\ncurve = [1]\n[tunable_mode]\nmu0 = 3\nK = 0.5\n',
+        "own",
+    )
     assert scenario.where(4.5 * (1 - 1e-7)) == "load 4.5 jobs/h = 1 - 1e-07 of the largest load 4.5"
     assert scenario.where(4.4) == "load 4.4 jobs/h = 0.9778 of the largest load 4.5"

@@ -27,10 +27,14 @@ def test_built_in_scenario_loads(name):
     scenario = load_scenario(name)
     assert scenario.name == name
     assert scenario.title.startswith(f"Scenario {name[-1]}")
-    assert scenario.source.startswith(("ours:", "recovered:", "the paper"))  # a file says where its numbers are from
+    assert scenario.source.startswith(
+        ("ours:", "recovered:", "the paper")
+    )  # a file says where its numbers are from
     assert 0 < scenario.load < scenario.system.total_rate
     assert scenario.loads.shape == (99,)
-    np.testing.assert_allclose(scenario.loads / scenario.system.total_rate, np.linspace(0.01, 0.99, 99))
+    np.testing.assert_allclose(
+        scenario.loads / scenario.system.total_rate, np.linspace(0.01, 0.99, 99)
+    )
     assert scenario.delay_unit == "ms"
 
 
@@ -59,7 +63,12 @@ def test_variants_of_scenario_4_are_the_delays():
     scenario = load_scenario("4")
     found = {v.name: (v.believed.bank.delay, v.paid.bank.delay) for v in scenario.variants}
     true = scenario.system.bank.delay
-    expected = {"ignoring-delays": (0, true), "assuming-the-mean": (0.01, true), "equal-delays": (0.01, 0.01), "without-delays": (0, 0)}
+    expected = {
+        "ignoring-delays": (0, true),
+        "assuming-the-mean": (0.01, true),
+        "equal-delays": (0.01, 0.01),
+        "without-delays": (0, 0),
+    }
     assert list(found) == list(expected)
     for name, (believed, paid) in expected.items():
         np.testing.assert_allclose(found[name][0], believed, err_msg=name)
@@ -74,11 +83,15 @@ def test_variants_of_scenario_4_are_the_delays():
 def test_units_say_the_same_system(rate_unit, delay_unit):
     rates = [100, 80] if rate_unit == "1/s" else [0.1, 0.08]
     delays = [0.005, 0.02] if delay_unit == "s" else [5, 20]
-    servers = "".join(f"[[servers]]\nrate = {r}\ndelay = {d}\n" for r, d in zip(rates, delays, strict=True))
+    servers = "".join(
+        f"[[servers]]\nrate = {r}\ndelay = {d}\n" for r, d in zip(rates, delays, strict=True)
+    )
     scenario = parse(f'[units]\nrate = "{rate_unit}"\ndelay = "{delay_unit}"\n{servers}', "mine")
     time, per_second = ("s", 1.0) if rate_unit == "1/s" else ("ms", 1e-3)
     np.testing.assert_array_equal(scenario.system.bank.rate, rates)  # as the file has them
-    np.testing.assert_allclose(scenario.system.bank.delay, np.array([0.005, 0.020]) / per_second, rtol=1e-15)
+    np.testing.assert_allclose(
+        scenario.system.bank.delay, np.array([0.005, 0.020]) / per_second, rtol=1e-15
+    )
     assert scenario.system.time_unit == time
     assert scenario.delay_unit == delay_unit
     assert scenario.load == pytest.approx(90.0 * per_second)
@@ -110,8 +123,14 @@ def test_families_side_by_side_keep_the_order_of_the_file():
 def test_loads_are_parts_of_the_total_rate_or_rates():
     assert parse(GOOD + "[loads]\nat = '90%'\n", "x").load == pytest.approx(9.0)
     assert parse(GOOD + "[loads]\nat = 0.9\n", "x").load == 0.9
-    np.testing.assert_allclose(parse(GOOD + "[loads]\ncurve = ['10%', 5, 0.99, '30/min', '2rps']\n", "x").loads, [1, 5, 0.99, 0.5, 2])
-    np.testing.assert_allclose(parse(GOOD + "[loads]\ncurve = { from = '50%', to = 9.0, points = 3 }\n", "x").loads, [5, 7, 9])
+    np.testing.assert_allclose(
+        parse(GOOD + "[loads]\ncurve = ['10%', 5, 0.99, '30/min', '2rps']\n", "x").loads,
+        [1, 5, 0.99, 0.5, 2],
+    )
+    np.testing.assert_allclose(
+        parse(GOOD + "[loads]\ncurve = { from = '50%', to = 9.0, points = 3 }\n", "x").loads,
+        [5, 7, 9],
+    )
 
 
 def test_file_by_path(tmp_path):
@@ -206,10 +225,19 @@ def test_mistake_is_named_with_its_place_and_remedy(text, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("title = 'x'\nrate = = 3\n", 2), ("[units\n", 1), (GOOD + '\n\nname = "a\ncv = 1\n', 9), ("a = 1\na = 2\n", 2)]
+    ("text", "line"),
+    [
+        ("title = 'x'\nrate = = 3\n", 2),
+        ("[units\n", 1),
+        (GOOD + '\n\nname = "a\ncv = 1\n', 9),
+        ("a = 1\na = 2\n", 2),
+    ],
 )
 def test_broken_toml_is_named_with_its_line(text, line):
-    with pytest.raises(ScenarioError, match=rf"^file = 'mine': is not valid TOML: .*line {line}.*; correct that line$"):
+    with pytest.raises(
+        ScenarioError,
+        match=rf"^file = 'mine': is not valid TOML: .*line {line}.*; correct that line$",
+    ):
         parse(text, "mine")
 
 
@@ -218,14 +246,19 @@ def test_broken_toml_is_named_with_its_line(text, line):
     [
         ("scenario1", r"did you mean scenario-1\?"),
         ("senario-3", r"did you mean scenario-3\?"),
-        ("nothing like it", r"give a TOML file or one of dual-a, dual-b, dual-c, scenario-0, scenario-1, scenario-2, scenario-3, scenario-4"),
+        (
+            "nothing like it",
+            r"give a TOML file or one of dual-a, dual-b, dual-c, scenario-0, scenario-1, scenario-2, scenario-3, scenario-4",
+        ),
         ("a" * 300, "give a TOML file"),
         ("nul\0", "give a TOML file"),
         ("", "give a TOML file"),
     ],
 )
 def test_scenario_that_there_is_not(given, remedy):
-    with pytest.raises(ScenarioError, match=rf"^scenario = .*: is neither a file nor a built-in scenario; {remedy}"):
+    with pytest.raises(
+        ScenarioError, match=rf"^scenario = .*: is neither a file nor a built-in scenario; {remedy}"
+    ):
         load_scenario(given)
 
 
@@ -249,9 +282,14 @@ def test_file_that_is_nested_deeply(deep, where):
         "tandem": GOOD
         + "family = 'tandem'\nsecond = {rate = 3}\nfirst = "
         + nested("{second = {rate = 3}, family = 'tandem', first = ", "}", deep, "{rate = 3}"),
-        "limit": GOOD + "[[limits]]\nkind = 'LinearLimit'\nbound = [1]\nmatrix = " + nested("[", "]", deep, "1"),
+        "limit": GOOD
+        + "[[limits]]\nkind = 'LinearLimit'\nbound = [1]\nmatrix = "
+        + nested("[", "]", deep, "1"),
     }[where]
-    with pytest.raises(ScenarioError, match=r"^file = 'mine': has more than 64 tables and arrays in each other; write the system with fewer$"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^file = 'mine': has more than 64 tables and arrays in each other; write the system with fewer$",
+    ):
         parse(text, "mine")
 
 
@@ -266,11 +304,16 @@ def test_tandem_of_as_many_as_a_file_may_have():
     text = "[[servers]]\nfamily = 'tandem'\nsecond = {rate = 30}\nfirst = " + nested(
         "{second = {rate = 30}, family = 'tandem', first = ", "}", 20, "{rate = 30}"
     )
-    assert parse(HEAD + text, "mine").system.bank.latency([10.0]).tolist() == pytest.approx([22 / 20])
+    assert parse(HEAD + text, "mine").system.bank.latency([10.0]).tolist() == pytest.approx(
+        [22 / 20]
+    )
 
 
 def test_file_that_is_not_text(tmp_path):
     path = tmp_path / "latin.toml"
     path.write_bytes('title = "Größe"\n'.encode("latin-1"))
-    with pytest.raises(ScenarioError, match=r"^scenario = .*: is not text in UTF-8, from line 1 on; give a text file in UTF-8$"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^scenario = .*: is not text in UTF-8, from line 1 on; give a text file in UTF-8$",
+    ):
         load_scenario(path)

@@ -29,7 +29,15 @@ def test_load_is_read(value, expected):
 
 
 @pytest.mark.parametrize(
-    ("unit", "expected"), [("1/us", 5e-7), ("1/ms", 5e-4), ("1/s", 0.5), ("1/min", 30.0), ("1/h", 1800.0), ("1/day", 43200.0)]
+    ("unit", "expected"),
+    [
+        ("1/us", 5e-7),
+        ("1/ms", 5e-4),
+        ("1/s", 0.5),
+        ("1/min", 30.0),
+        ("1/h", 1800.0),
+        ("1/day", 43200.0),
+    ],
 )
 def test_load_with_a_unit_is_converted_and_one_without_is_not(unit, expected):
     read = loads(Units(unit, "s"), 1e9).read
@@ -44,7 +52,10 @@ def test_load_with_a_unit_is_converted_and_one_without_is_not(unit, expected):
     "5 kHz",
 ])  # fmt: skip
 def test_what_is_no_load_is_refused(value):
-    with pytest.raises(LoadError, match=r"^--load = .*: is not a load; give jobs/s below 8, a rate with its unit such as 0\.5/s, or a part of"):
+    with pytest.raises(
+        LoadError,
+        match=r"^--load = .*: is not a load; give jobs/s below 8, a rate with its unit such as 0\.5/s, or a part of",
+    ):
         loads().read(value, "--load", LoadError)
 
 
@@ -60,14 +71,22 @@ def test_load_out_of_range_is_refused(value, problem):
 
 
 def test_part_of_what_is_infinite_is_refused_with_the_remedy():
-    with pytest.raises(ScenarioError, match=r"^loads\.at = '70%': is a part of the total rate, which is infinite; give jobs/min, such as 10$"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^loads\.at = '70%': is a part of the total rate, which is infinite; give jobs/min, such as 10$",
+    ):
         parse(CONSTANT + '[loads]\nat = "70%"\ncurve = [1]\n', "x")
-    with pytest.raises(ScenarioError, match=r"^loads\.curve\.to = None: is missing, and by default it is a part of the total rate"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^loads\.curve\.to = None: is missing, and by default it is a part of the total rate",
+    ):
         parse(CONSTANT + "[loads]\nat = 1\ncurve = { from = 1 }\n", "x")
 
 
 def test_unit_of_a_load_does_not_need_a_total_rate():
-    scenario = parse(CONSTANT + '[loads]\nat = "0.5/s"\ncurve = { from = "1/s", to = 120.0, points = 3 }\n', "x")
+    scenario = parse(
+        CONSTANT + '[loads]\nat = "0.5/s"\ncurve = { from = "1/s", to = 120.0, points = 3 }\n', "x"
+    )
     assert scenario.load == 30.0
     np.testing.assert_array_equal(scenario.loads, [60.0, 90.0, 120.0])
     assert scenario.load_of("2/s", "--load") == 120.0

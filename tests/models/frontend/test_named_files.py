@@ -40,7 +40,9 @@ def scenario(tmp_path):
 
 
 @every_naming
-@pytest.mark.parametrize("name", ["{beside}", "x.csv", "./x.csv", "sub/../x.csv", "sub/link.csv", "../own/x.csv"])
+@pytest.mark.parametrize(
+    "name", ["{beside}", "x.csv", "./x.csv", "sub/../x.csv", "sub/link.csv", "../own/x.csv"]
+)
 def test_file_in_the_folder(scenario, naming, content, name):
     own = scenario(naming, "x").parent
     (own / "sub").mkdir()
@@ -58,7 +60,17 @@ def test_folder_that_is_a_link(scenario, tmp_path, naming, content):
 
 
 @every_naming
-@pytest.mark.parametrize("name", ["../x.csv", "{outside}/x.csv", "sub/../../x.csv", "link.csv", "linked/x.csv", "linked/../x.csv"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x.csv",
+        "{outside}/x.csv",
+        "sub/../../x.csv",
+        "link.csv",
+        "linked/x.csv",
+        "linked/../x.csv",
+    ],
+)
 def test_file_outside_the_folder(scenario, sojourn, tmp_path, naming, content, name):
     path = scenario(naming, name.format(outside=tmp_path))
     (tmp_path / "x.csv").write_text(content)
@@ -67,7 +79,9 @@ def test_file_outside_the_folder(scenario, sojourn, tmp_path, naming, content, n
     (path.parent / "sub").mkdir()
     (path.parent / "link.csv").symlink_to(tmp_path / "x.csv")
     (path.parent / "linked").symlink_to(tmp_path / "deeper")
-    message = r"= .*: is not in the folder of the scenario; put it there, or allow it by --allow-outside"
+    message = (
+        r"= .*: is not in the folder of the scenario; put it there, or allow it by --allow-outside"
+    )
     with pytest.raises(ScenarioError, match=message):
         load_scenario(path)
     for command in ("run", "anarchy", "verify"):
@@ -90,7 +104,9 @@ def test_whether_there_is_a_file_outside_is_not_said(scenario, naming, content):
 
 @pytest.mark.parametrize("allow", ["no", 1, None, [True]])
 def test_allow_outside_is_true_or_false(allow):
-    with pytest.raises(InputError, match=r"^allow_outside = .*: is neither true nor false; give True or False$"):
+    with pytest.raises(
+        InputError, match=r"^allow_outside = .*: is neither true nor false; give True or False$"
+    ):
         load_scenario("1", allow_outside=allow)
 
 
@@ -108,7 +124,9 @@ def test_what_is_no_file_of_text(scenario, naming, content, kind):
             file.truncate(2**30)
     elif kind == "device":
         given.symlink_to("/dev/zero")
-    with pytest.raises(ScenarioError, match=r"^servers.* = '.*x\.csv': cannot be read: .*; give a CSV file"):
+    with pytest.raises(
+        ScenarioError, match=r"^servers.* = '.*x\.csv': cannot be read: .*; give a CSV file"
+    ):
         load_scenario(path, allow_outside=True)
 
 
@@ -122,7 +140,10 @@ def test_scenario_that_is_no_file_of_text(sojourn, tmp_path, kind):
             file.truncate(2**30)
     else:
         path.symlink_to("/dev/zero")
-    with pytest.raises(ScenarioError, match=r"^scenario = '.*a\.toml': (is neither a file nor|cannot be read: it has 1,073,741,824 bytes)"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^scenario = '.*a\.toml': (is neither a file nor|cannot be read: it has 1,073,741,824 bytes)",
+    ):
         load_scenario(path)
     assert sojourn("run", path)[0] == 2
 
@@ -137,18 +158,24 @@ def test_scenario_that_is_no_file_of_text(sojourn, tmp_path, kind):
 def test_no_line_of_what_is_no_table_is_quoted(scenario, naming, content, content_of):
     path = scenario(naming, "x.csv")
     (path.parent / "x.csv").write_text(content_of)
-    with pytest.raises(ScenarioError, match=r"has none of the columns .* in its first line") as caught:
+    with pytest.raises(
+        ScenarioError, match=r"has none of the columns .* in its first line"
+    ) as caught:
         load_scenario(path)
     assert not re.search("hunter2|admin", str(caught.value))
 
 
 @pytest.mark.parametrize("name", [3, True, [], "", " ", {}])
 def test_what_is_not_the_name_of_a_file(tmp_path, name):
-    with pytest.raises(ScenarioError, match=r"^servers\.file = .*: is not the name of a file; give some text"):
+    with pytest.raises(
+        ScenarioError, match=r"^servers\.file = .*: is not the name of a file; give some text"
+    ):
         Folder(tmp_path).file(name, "servers.file")
 
 
-@pytest.mark.parametrize("name", ["a\0b", "\0", "a" * 5000, "/" * 5000, "~root/.ssh/id", "a\x1b[31m\nb"])
+@pytest.mark.parametrize(
+    "name", ["a\0b", "\0", "a" * 5000, "/" * 5000, "~root/.ssh/id", "a\x1b[31m\nb"]
+)
 @every_naming
 def test_name_that_no_file_has(scenario, naming, content, name):
     path = scenario(naming, "x")

@@ -19,7 +19,12 @@ def shown(made, width):
 
 
 def test_numbers_are_whole_where_text_gives_way():
-    rows = [("[bold]first",), ("a", "0.123456789", "some words that are long"), ("[bold]second",), ("b", "1", "")]
+    rows = [
+        ("[bold]first",),
+        ("a", "0.123456789", "some words that are long"),
+        ("[bold]second",),
+        ("b", "1", ""),
+    ]
     made = table(("name", "number", "why"), rows, text=("why",), title="title", caption="below")
     narrow, wide = shown(made, 30), shown(made, 100)
     assert "some words that are long" in wide

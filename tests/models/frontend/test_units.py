@@ -22,7 +22,10 @@ SERVERS = [(3.0, 0.02, ""), (1.0, 0.0, "cv = 2\n"), (2.0, 0.35, 'family = "M/D/1
 def servers(units, at=2.9):
     """Three servers, their rates per second and delays in seconds, in other units."""
     per = TIMES[units.time] / SECOND
-    tables = "".join(f"[[servers]]\nrate = {r * per!r}\ndelay = {d * SECOND / TIMES[units.delay]!r}\n{more}" for r, d, more in SERVERS)
+    tables = "".join(
+        f"[[servers]]\nrate = {r * per!r}\ndelay = {d * SECOND / TIMES[units.delay]!r}\n{more}"
+        for r, d, more in SERVERS
+    )
     return f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "80%"]\n{tables}[variants.near]\ndelay = 0\n'
 
 
@@ -65,7 +68,11 @@ RUN = {
 def in_seconds(value, units, kind=""):
     """A result of JSON in seconds; what depends on the run is left out."""
     if isinstance(value, dict):
-        return {k: in_seconds(v, units, _kind(k, v, value) or kind) for k, v in value.items() if k not in RUN}
+        return {
+            k: in_seconds(v, units, _kind(k, v, value) or kind)
+            for k, v in value.items()
+            if k not in RUN
+        }
     if isinstance(value, list):
         return [in_seconds(v, units, kind) for v in value]
     if not isinstance(value, float):
@@ -78,7 +85,15 @@ def _kind(key, value, beside):
     if "poa" in beside and key == "upper_bound":  # of the worst case: a ratio
         return "ratio"
     of_variant = "ratio" in beside and key in ("optimum", "equilibrium")
-    return "time" if key in TIME or of_variant else "rate" if key in RATE else "per rate" if key in PER_RATE else ""
+    return (
+        "time"
+        if key in TIME or of_variant
+        else "rate"
+        if key in RATE
+        else "per rate"
+        if key in PER_RATE
+        else ""
+    )
 
 
 def assert_close(found, expected, where=""):
@@ -127,14 +142,19 @@ def test_loads_are_in_the_unit_of_the_rates(sojourn, tmp_path, servers, load, ex
 
 def test_dual_mode_per_millisecond(sojourn, tmp_path):
     content = '[units]\nrate = "1/ms"\ndelay = "ms"\n[dual_mode]\nlocal = [10, 3.33]\ncloud = [4.44, 5.71]\n[loads]\nat = 4.5\n'
-    assert run_json(sojourn, tmp_path / "a.toml", content)["best"]["mean_delay"] == pytest.approx(6.99973623, rel=1e-9)
+    assert run_json(sojourn, tmp_path / "a.toml", content)["best"]["mean_delay"] == pytest.approx(
+        6.99973623, rel=1e-9
+    )
 
 
 def test_load_below_1_is_a_rate(sojourn, tmp_path):
     """M/D/1 of 0.25 and 2 per second."""
     tables = '[[servers]]\nfamily = "M/D/1"\nrate = 0.25\n[[servers]]\nfamily = "M/D/1"\nrate = 2\ndelay = 0.4\n'
     head = '[units]\nrate = "1/s"\ndelay = "s"\n'
-    for content, arguments in ((head + "[loads]\nat = 0.5\n" + tables, ()), (head + tables, ("--load", "0.5"))):
+    for content, arguments in (
+        (head + "[loads]\nat = 0.5\n" + tables, ()),
+        (head + tables, ("--load", "0.5")),
+    ):
         found = run_json(sojourn, tmp_path / "a.toml", content, *arguments)
         assert found["equilibrium"]["load"] == 0.5
         assert found["equilibrium"]["mean_delay"] == pytest.approx(0.983333333, rel=1e-9)
@@ -157,14 +177,21 @@ def test_delays_are_those_that_python_reads():
     assert [units.from_delay(d) for d in given] == [float(f"{d}e-3") for d in given]
 
 
-@pytest.mark.parametrize(("value", "unit", "expected"), [(0.5, "1/s", 5e-4), (30.0, "1/min", 5e-4), (200.0, "rps", 0.2), (1.0, "1/us", 1e3)])
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [(0.5, "1/s", 5e-4), (30.0, "1/min", 5e-4), (200.0, "rps", 0.2), (1.0, "1/us", 1e3)],
+)
 def test_rate_in_another_unit(value, unit, expected):
     assert Units("1/ms", "s").from_rate(value, unit) == pytest.approx(expected, rel=1e-15)
 
 
 def test_dataset_is_converted_and_keeps_the_original():
     data = xr.Dataset(
-        {"delay": ("load", [1.0, 2.0], {"units": "min"}), "flow": ("load", [3.0, 4.0], {"units": "1/min"}), "ratio": ("load", [1.0, 1.0])},
+        {
+            "delay": ("load", [1.0, 2.0], {"units": "min"}),
+            "flow": ("load", [3.0, 4.0], {"units": "1/min"}),
+            "ratio": ("load", [1.0, 1.0]),
+        },
         coords={"load": ("load", [5.0, 6.0], {"units": "1/min"})},
         attrs={"time_unit": "min", "total_rate": 7.0},
     )
@@ -175,12 +202,18 @@ def test_dataset_is_converted_and_keeps_the_original():
     assert shown["flow"].values.tolist() == [3.0, 4.0]
     assert shown.attrs == {"total_rate": 7.0, "rate_unit": "1/min", "delay_unit": "s"}
     assert (data["delay"].attrs["units"], data["delay"].values.tolist()) == ("min", [1.0, 2.0])
-    assert Units("rps", "s").present(data.assign_coords(load=("load", [1.0, 2.0], {"units": "1/s"})))["load"].attrs["units"] == "rps"
+    assert (
+        Units("rps", "s")
+        .present(data.assign_coords(load=("load", [1.0, 2.0], {"units": "1/s"})))["load"]
+        .attrs["units"]
+        == "rps"
+    )
 
 
 def test_unknown_unit_is_named():
     with pytest.raises(
-        ScenarioError, match=r"^units\.rate = '1/minute': is not a known unit; use one of 1/us, 1/ms, 1/s, 1/min, 1/h, 1/day, rps"
+        ScenarioError,
+        match=r"^units\.rate = '1/minute': is not a known unit; use one of 1/us, 1/ms, 1/s, 1/min, 1/h, 1/day, rps",
     ):
         parse('[units]\nrate = "1/minute"\ndelay = "s"\n[[servers]]\nrate = 1\n', "x")
 
@@ -189,17 +222,24 @@ def test_unknown_unit_is_named():
 
 BASE = Units("1/s", "s")
 EVERY = [Units(rate, delay) for rate, delay in product(RATES, TIMES)]
-SOME = [Units(rate, delay) for rate, delay in zip(RATES, ["h", "s", "ms", "s", "day", "min", "us"], strict=True)]  # each unit once
+SOME = [
+    Units(rate, delay)
+    for rate, delay in zip(RATES, ["h", "s", "ms", "s", "day", "min", "us"], strict=True)
+]  # each unit once
 
 
 @pytest.mark.parametrize("units", EVERY, ids=str)
 def test_answers_are_the_same_in_every_combination(units):
     found, expected = parse(servers(units), "x"), parse(servers(BASE), "x")
     for goal in ("optimum", "equilibrium"):
-        one, other = (s.units.result(getattr(s.system, goal)(s.load)).to_dict() for s in (found, expected))
+        one, other = (
+            s.units.result(getattr(s.system, goal)(s.load)).to_dict() for s in (found, expected)
+        )
         assert_close(in_seconds(one, units), in_seconds(other, BASE))
     found, expected = parse(dual_mode(units), "x"), parse(dual_mode(BASE), "x")
-    one, other = (s.units.result(s.system.partition(s.load, 0.7)).to_dict() for s in (found, expected))
+    one, other = (
+        s.units.result(s.system.partition(s.load, 0.7)).to_dict() for s in (found, expected)
+    )
     assert_close(in_seconds(one, units), in_seconds(other, BASE))
 
 
@@ -221,12 +261,32 @@ def everything(sojourn, folder, content, command="run"):
     for file in sorted((folder / "out").iterdir()):
         if file.suffix == ".nc":
             with xr.open_dataset(file, engine="scipy") as stored:
-                data = stored.isel({stored["added"].dims[0]: stored["added"].values == 0}) if "added" in stored else stored
-                found[file.name] = {str(n): v.values.tolist() for n, v in data.variables.items() if "gap" not in str(n)}
-                found[f"units of {file.name}"] = {str(n): v.attrs["units"] for n, v in data.variables.items() if "units" in v.attrs}
+                data = (
+                    stored.isel({stored["added"].dims[0]: stored["added"].values == 0})
+                    if "added" in stored
+                    else stored
+                )
+                found[file.name] = {
+                    str(n): v.values.tolist()
+                    for n, v in data.variables.items()
+                    if "gap" not in str(n)
+                }
+                found[f"units of {file.name}"] = {
+                    str(n): v.attrs["units"]
+                    for n, v in data.variables.items()
+                    if "units" in v.attrs
+                }
         elif file.suffix == ".csv":
-            rows = [row for row in csv.DictReader(file.read_text().splitlines()) if row.get("added") != "True"]
-            found[file.name] = {k.split("[")[0].split(" (")[0]: [_cell(r[k]) for r in rows] for k in rows[0] if "gap" not in k}
+            rows = [
+                row
+                for row in csv.DictReader(file.read_text().splitlines())
+                if row.get("added") != "True"
+            ]
+            found[file.name] = {
+                k.split("[")[0].split(" (")[0]: [_cell(r[k]) for r in rows]
+                for k in rows[0]
+                if "gap" not in k
+            }
     return found
 
 
@@ -239,11 +299,15 @@ def _cell(text):
 
 @pytest.mark.parametrize(
     ("content", "command", "units"),
-    [(servers, "run", u) for u in SOME] + [(servers, "anarchy", u) for u in SOME[1::4]] + [(dual_mode, "run", u) for u in SOME[1::4]],
+    [(servers, "run", u) for u in SOME]
+    + [(servers, "anarchy", u) for u in SOME[1::4]]
+    + [(dual_mode, "run", u) for u in SOME[1::4]],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 @pytest.mark.slow
-def test_output_and_files_are_the_same_in_every_unit(sojourn, tmp_path, kept, content, command, units):
+def test_output_and_files_are_the_same_in_every_unit(
+    sojourn, tmp_path, kept, content, command, units
+):
     key = (content, command)
     if key not in kept:
         (tmp_path / "base").mkdir()
@@ -254,7 +318,9 @@ def test_output_and_files_are_the_same_in_every_unit(sojourn, tmp_path, kept, co
         assert_close(in_seconds(found[name], units), in_seconds(expected[name], BASE), name)
         said = {"s": units.delay, "1/s": units.rate}
         if f"units of {name}" in expected:
-            assert found[f"units of {name}"] == {k: said[v] for k, v in expected[f"units of {name}"].items()}
+            assert found[f"units of {name}"] == {
+                k: said[v] for k, v in expected[f"units of {name}"].items()
+            }
 
 
 @pytest.mark.parametrize("content", [servers, dual_mode], ids=["parallel", "dual"])

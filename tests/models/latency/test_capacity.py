@@ -32,7 +32,9 @@ class Formula(Latency):
         self.rate, self.delay = np.array(rate, dtype=float), np.zeros(len(rate)) + delay
 
     def latency(self, flow, spare=None):
-        return self.delay + 1.0 / (self.rate - np.asarray(flow) if spare is None else np.asarray(spare))
+        return self.delay + 1.0 / (
+            self.rate - np.asarray(flow) if spare is None else np.asarray(spare)
+        )
 
 
 @pytest.fixture(params=[*BOUNDED, *VIEWS, "formula alone"])
@@ -101,7 +103,10 @@ def test_certificates_next_to_the_rate_cover_the_error(load):
     for bank in (MM1([1.0]), MM1([0.25, 0.75])):
         system = ParallelServers(bank)
         for goal in ("optimum", "equilibrium"):
-            answer, exact = getattr(system, goal)(load, throw=False), float(getattr(reference, goal)(bank, load).mean_delay)
+            answer, exact = (
+                getattr(system, goal)(load, throw=False),
+                float(getattr(reference, goal)(bank, load).mean_delay),
+            )
             gap = answer.certificate.gap
             assert answer.certified == (len(bank) == 1 or load == 0.5) == (gap < 1e-4)
             assert answer.mean_delay == pytest.approx(exact, rel=max(2 * gap, 1e-12))

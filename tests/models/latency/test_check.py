@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from every_family import FAMILIES
 
-from sojourn.models import MM1, Cone, Function, InputError, Latency, LatencyCheckError, LatencyReport, check_latency
+from sojourn.models import (
+    MM1,
+    Cone,
+    Function,
+    InputError,
+    Latency,
+    LatencyCheckError,
+    LatencyReport,
+    check_latency,
+)
 from sojourn.models.latency import LatencyPool
 from sojourn.reference import mg1
 
@@ -21,7 +30,9 @@ def test_every_family_passes(bank):
 
 
 def test_a_pool_of_families_with_and_without_cones_passes():
-    assert check_latency(LatencyPool([FAMILIES["M/M/1"], FAMILIES["polynomial"], FAMILIES["G/G/1-KLB"]]), seed=1).passed
+    assert check_latency(
+        LatencyPool([FAMILIES["M/M/1"], FAMILIES["polynomial"], FAMILIES["G/G/1-KLB"]]), seed=1
+    ).passed
 
 
 def test_what_is_seen_is_said():
@@ -132,22 +143,67 @@ class Credulous(Latency):
 
 
 WRONG = {
-    WrongMarginal: ("derivatives", r"^derivatives: marginal\[\d\] = .*: at load .* of server \d is not the derivative of x l\(x\), "),
-    WrongSlope: ("derivatives", r"latency_slope\[\d\] = .* is not the derivative of the latency, .*; correct it, or leave it out"),
-    WrongPotential: ("potential", r"potential\[\d\] = .*: at load .* is not the integral of the latency"),
-    WrongInverse: ("inverses", r"latency of inverse_latency\[\d\] = .* is not the one that it was asked for"),
-    EndlessInverse: ("inverses", r"marginal of inverse_marginal\[\d\] = .* is not the one that it was asked for"),
-    WrongService: ("empty server", r"idle_latency\[1\] = 0.9: at load 0 of server 1 is not what the latency is there, 0.7; correct service"),
-    Decreasing: ("increasing and convex", r"latency\[0\] = .*: at load .* falls from .*; give a latency that never falls"),
-    Concave: ("increasing and convex", r"latency\[0\] = .*: at load .* is not convex: it rises by .* a job before and .* after"),
-    WrongCone: ("cone values", r"total_cone\('inv_pos'\)\[\d\] = .* is not the number that it stands for"),
+    WrongMarginal: (
+        "derivatives",
+        r"^derivatives: marginal\[\d\] = .*: at load .* of server \d is not the derivative of x l\(x\), ",
+    ),
+    WrongSlope: (
+        "derivatives",
+        r"latency_slope\[\d\] = .* is not the derivative of the latency, .*; correct it, or leave it out",
+    ),
+    WrongPotential: (
+        "potential",
+        r"potential\[\d\] = .*: at load .* is not the integral of the latency",
+    ),
+    WrongInverse: (
+        "inverses",
+        r"latency of inverse_latency\[\d\] = .* is not the one that it was asked for",
+    ),
+    EndlessInverse: (
+        "inverses",
+        r"marginal of inverse_marginal\[\d\] = .* is not the one that it was asked for",
+    ),
+    WrongService: (
+        "empty server",
+        r"idle_latency\[1\] = 0.9: at load 0 of server 1 is not what the latency is there, 0.7; correct service",
+    ),
+    Decreasing: (
+        "increasing and convex",
+        r"latency\[0\] = .*: at load .* falls from .*; give a latency that never falls",
+    ),
+    Concave: (
+        "increasing and convex",
+        r"latency\[0\] = .*: at load .* is not convex: it rises by .* a job before and .* after",
+    ),
+    WrongCone: (
+        "cone values",
+        r"total_cone\('inv_pos'\)\[\d\] = .* is not the number that it stands for",
+    ),
     LowCone: ("cone values", r"latency_cone\[\d\] = .* is not the number that it stands for"),
-    WrongKinds: ("kinds of cone", r"potential_cone.kinds = 'SOC': is declared, but CVXPY makes EXP; declare those"),
-    NotConvexByRules: ("DCP and DPP", r"total_cone\('inv_pos'\) = .*: is not DCP; write it with atoms of known curvature"),
-    OneNumber: ("DCP and DPP", r"total_cone\('inv_pos'\) = \(\): is the shape of its value; give one number a server, shape \(2,\)"),
-    WrongUnits: ("units", r"scaled.latency\[\d\] = .* is not the same in the other unit, .*; name the fields in rates and times"),
-    Scalar: ("shapes", r"latency = \(\): is its shape for flows of shape \(2,\); compute it elementwise, in NumPy"),
-    Fragile: ("inverses", r"inverses = 'ZeroDivisionError': was raised: oh; make it work for any load within the capacity"),
+    WrongKinds: (
+        "kinds of cone",
+        r"potential_cone.kinds = 'SOC': is declared, but CVXPY makes EXP; declare those",
+    ),
+    NotConvexByRules: (
+        "DCP and DPP",
+        r"total_cone\('inv_pos'\) = .*: is not DCP; write it with atoms of known curvature",
+    ),
+    OneNumber: (
+        "DCP and DPP",
+        r"total_cone\('inv_pos'\) = \(\): is the shape of its value; give one number a server, shape \(2,\)",
+    ),
+    WrongUnits: (
+        "units",
+        r"scaled.latency\[\d\] = .* is not the same in the other unit, .*; name the fields in rates and times",
+    ),
+    Scalar: (
+        "shapes",
+        r"latency = \(\): is its shape for flows of shape \(2,\); compute it elementwise, in NumPy",
+    ),
+    Fragile: (
+        "inverses",
+        r"inverses = 'ZeroDivisionError': was raised: oh; make it work for any load within the capacity",
+    ),
 }
 
 
@@ -163,7 +219,10 @@ def test_what_is_wrong_is_named_with_the_numbers(wrong):
 
 
 def test_numbers_that_are_no_numbers_must_be_refused():
-    with pytest.raises(LatencyCheckError, match=r"bad input: rate\[0\] = nan: is taken without an error; raise InputError in the constructor"):
+    with pytest.raises(
+        LatencyCheckError,
+        match=r"bad input: rate\[0\] = nan: is taken without an error; raise InputError in the constructor",
+    ):
         check_latency(Credulous(np.array([10.0, 5.0]), np.array([0.0, 0.5])))
 
 
@@ -176,7 +235,10 @@ def test_a_report_can_be_had_without_an_exception():
 
 
 def test_a_bank_without_cones_is_refused():
-    with pytest.raises(InputError, match=r"is not a bank with cones; make its class a subclass of sojourn.models.Latency"):
+    with pytest.raises(
+        InputError,
+        match=r"is not a bank with cones; make its class a subclass of sojourn.models.Latency",
+    ):
         check_latency(mg1.MM1([1.0]))
 
 
@@ -191,11 +253,14 @@ def test_a_latency_that_ends_at_no_rate_is_told():
         pass
 
     def formula(self, flow, spare=None):
-        return self.delay + 1.0 / (self.rate - np.asarray(flow) if spare is None else np.asarray(spare))
+        return self.delay + 1.0 / (
+            self.rate - np.asarray(flow) if spare is None else np.asarray(spare)
+        )
 
     PutOnLater.latency = formula
     with pytest.raises(
-        LatencyCheckError, match=r"^edge of capacity: latency\[0\] = .*: at load 10, 1\.000000001 of its rate, is not infinite; "
+        LatencyCheckError,
+        match=r"^edge of capacity: latency\[0\] = .*: at load 10, 1\.000000001 of its rate, is not infinite; ",
     ):
         check_latency(PutOnLater([10.0, 5.0]))
     assert np.isposinf(PutOnLater([10.0, 5.0]).marginal([15.0, 5.0])).all()

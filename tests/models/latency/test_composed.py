@@ -18,7 +18,11 @@ from sojourn.reference.queues import NUMBERS, Queue
 
 OF_OTHER_NUMBERS = {"idle_latency", "total_rate", "spare_capacity", "unit", "reach", "in_unit"}
 OF_THE_CLASS = {"says", "numbers", "rates", "times", "example", "files", "of_fields", "sample"}
-BY_HAND = {"banks", "forms", "tangent_points"}  # one bank, one form, no tangents, if nothing is said
+BY_HAND = {
+    "banks",
+    "forms",
+    "tangent_points",
+}  # one bank, one form, no tangents, if nothing is said
 ABSTRACT = {Composed, View, ComposedLatency}
 
 STATIONS = MMc([30.0, 40.0, 50.0], [3, 1, 20], [0.005, 0.0, 0.02])
@@ -114,7 +118,10 @@ def test_numbers_of_a_pool_of_one_and_in_another_unit_are_those_of_the_bank(name
 @each
 def test_more_distance_is_seen(kind):
     bank = MADE[kind]
-    flow, more = 0.3 * np.where(np.isfinite(bank.rate), bank.rate, 1.0), np.linspace(0.5, 1.0, len(bank))
+    flow, more = (
+        0.3 * np.where(np.isfinite(bank.rate), bank.rate, 1.0),
+        np.linspace(0.5, 1.0, len(bank)),
+    )
     far, part = bank.farther(more), bank.take(np.arange(len(bank))[1:])
     assert type(far) is type(part) is kind
     np.testing.assert_allclose(far.latency(flow), bank.latency(flow) + more, rtol=1e-12)

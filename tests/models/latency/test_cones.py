@@ -22,7 +22,12 @@ every_bank = pytest.mark.parametrize("bank", BANKS.values(), ids=BANKS)
 def cones(bank, flow):
     """Every cone of a bank, by name."""
     named = {f"total {form}": bank.total_cone(flow, form) for form in FORMS}
-    return {**named, "total default": bank.total_cone(flow), "potential": bank.potential_cone(flow), "latency": bank.latency_cone(flow)}
+    return {
+        **named,
+        "total default": bank.total_cone(flow),
+        "potential": bank.potential_cone(flow),
+        "latency": bank.latency_cone(flow),
+    }
 
 
 def number(bank, name, flow):
@@ -34,7 +39,9 @@ def number(bank, name, flow):
 NAMES = ("total inv_pos", "total quad_over_lin", "total default", "potential", "latency")
 
 
-@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")  # tighter than the solver promises; the numbers judge
+@pytest.mark.filterwarnings(
+    "ignore:Solution may be inaccurate"
+)  # tighter than the solver promises; the numbers judge
 @every_bank
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("use", USES)
@@ -57,7 +64,9 @@ def test_no_point_of_the_cone_is_below_the_number(bank, name):
     flow = cp.Variable(len(bank))
     at = 0.6 * bank.rate
     cone = cones(bank, flow)[name]
-    worst = cp.Problem(cp.Minimize(cp.max(cone.value - number(bank, name, at))), [flow >= at, *cone.constraints])
+    worst = cp.Problem(
+        cp.Minimize(cp.max(cone.value - number(bank, name, at))), [flow >= at, *cone.constraints]
+    )
     assert worst.solve(solver="CLARABEL") == pytest.approx(0.0, abs=1e-6)
 
 
@@ -78,7 +87,16 @@ def test_declared_kinds_are_those_that_cvxpy_compiles(bank, name):
     cone = cones(bank, flow)[name]
     problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [cp.sum(flow) == 1, *cone.constraints])
     dims = problem.get_problem_data("CLARABEL")[0]["dims"]
-    made = {kind for kind, size in (("SOC", len(dims.soc)), ("EXP", dims.exp), ("PSD", len(dims.psd)), ("POW", len(dims.p3d))) if size}
+    made = {
+        kind
+        for kind, size in (
+            ("SOC", len(dims.soc)),
+            ("EXP", dims.exp),
+            ("PSD", len(dims.psd)),
+            ("POW", len(dims.p3d)),
+        )
+        if size
+    }
     assert made == cone.kinds
     # one cone a server, and small: a loop of atoms would be slow at 10,000 servers
     assert dims.exp == len(bank) if "EXP" in made else list(dims.soc) == [3] * len(bank)
@@ -99,7 +117,10 @@ def test_unit_of_time_is_only_a_unit(bank, unit):
 
 @pytest.mark.parametrize("name", ["MM1", "MD1", "MG1"])
 def test_form_that_there_is_not_is_refused_with_those_that_there_are(name):
-    with pytest.raises(InputError, match=rf"form = 'sqrt': is not a way to write {name}; use inv_pos or quad_over_lin"):
+    with pytest.raises(
+        InputError,
+        match=rf"form = 'sqrt': is not a way to write {name}; use inv_pos or quad_over_lin",
+    ):
         BANKS[name].total_cone(cp.Variable(3), "sqrt")
     with pytest.raises(InputError, match="form = 'sqrt'"):
         BANKS["pool"].total_cone(cp.Variable(4), "sqrt")
@@ -119,5 +140,8 @@ def test_pool_is_its_banks_in_order():
 def test_pool_takes_banks_with_cones_alone():
     from sojourn import reference
 
-    with pytest.raises(InputError, match=r"servers\[1\].*is not a bank with cones; use the classes of sojourn.models"):
+    with pytest.raises(
+        InputError,
+        match=r"servers\[1\].*is not a bank with cones; use the classes of sojourn.models",
+    ):
         LatencyPool([MM1([1.0]), reference.MM1([1.0])])

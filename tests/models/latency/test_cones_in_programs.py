@@ -24,11 +24,19 @@ NUMBERS = {
     "potential_cone": lambda bank, x: bank.potential(x),
     "latency_cone": lambda bank, x: bank.latency(x),
 }
-TIGHT = {"solver": "CLARABEL", "tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "equilibrate_enable": False}
+TIGHT = {
+    "solver": "CLARABEL",
+    "tol_gap_abs": 1e-12,
+    "tol_gap_rel": 1e-12,
+    "tol_feas": 1e-12,
+    "equilibrate_enable": False,
+}
 TIGHT["accept_unknown"] = True  # a solver does not promise that much; the numbers judge
 
 every_bank = pytest.mark.parametrize("name", BANKS)
-every_unit = pytest.mark.parametrize("unit", [pytest.param(1.0, marks=pytest.mark.exhaustive, id="s"), pytest.param(1e-3, id="ms")])
+every_unit = pytest.mark.parametrize(
+    "unit", [pytest.param(1.0, marks=pytest.mark.exhaustive, id="s"), pytest.param(1e-3, id="ms")]
+)
 ALLOWED = {"CLARABEL": 1e-5, "ECOS": 1e-5, "SCS": 1e-3}
 
 
@@ -41,7 +49,9 @@ def solved(bank, cone, load, solver=None, **how):
     """Flow at which a program of one's own puts a load, scaled to sum to it: a solver's own rounding of the sum is no matter of a cone."""
     flow = cp.Variable(len(bank), nonneg=True)
     made = getattr(bank, cone)(flow, **how)
-    cp.Problem(cp.Minimize(cp.sum(made.value)), [cp.sum(flow) == load, *made.constraints]).solve(solver=solver)
+    cp.Problem(cp.Minimize(cp.sum(made.value)), [cp.sum(flow) == load, *made.constraints]).solve(
+        solver=solver
+    )
     assert flow.value.sum() == pytest.approx(load, rel=1e-5)
     inside = np.maximum(flow.value, 0.0)
     return inside * (load / inside.sum())
@@ -62,7 +72,12 @@ def test_four_stations_have_the_least_delay(load, solver):
     assert excess(STATIONS, "total_cone", load, solved(STATIONS, "total_cone", load, solver)) < 1e-5
 
 
-OFTEN = [("CLARABEL", 1e-3, "total_cone"), ("CLARABEL", 1.0, "potential_cone"), ("ECOS", 1e-3, "total_cone"), ("SCS", 1.0, "total_cone")]
+OFTEN = [
+    ("CLARABEL", 1e-3, "total_cone"),
+    ("CLARABEL", 1.0, "potential_cone"),
+    ("ECOS", 1e-3, "total_cone"),
+    ("SCS", 1.0, "total_cone"),
+]
 
 
 def asked():
@@ -71,9 +86,19 @@ def asked():
         for cone in ("total_cone", "potential_cone"):
             for solver, allowed in ALLOWED.items():
                 for label, unit in UNITS.items():
-                    often = (solver, unit, cone) in OFTEN or (bank.exact("total") and cone == "total_cone")
+                    often = (solver, unit, cone) in OFTEN or (
+                        bank.exact("total") and cone == "total_cone"
+                    )
                     marks = () if often else pytest.mark.exhaustive
-                    yield pytest.param(name, cone, solver, unit, allowed, marks=marks, id=f"{name}-{cone}-{solver}-{label}")
+                    yield pytest.param(
+                        name,
+                        cone,
+                        solver,
+                        unit,
+                        allowed,
+                        marks=marks,
+                        id=f"{name}-{cone}-{solver}-{label}",
+                    )
 
 
 @pytest.mark.filterwarnings("ignore:Solution may be inaccurate")  # the numbers judge
@@ -88,7 +113,9 @@ def test_answer_of_a_program_is_the_least(name, cone, solver, unit, allowed):
 @every_unit
 def test_pool_of_cones_and_tangents_and_powers_has_the_least_delay(solver, unit):
     """Clarabel had no answer in milliseconds, and ECOS none at all."""
-    pool = LatencyPool([FAMILIES[name] for name in ("M/M/1", "M/M/c", "polynomial", "BPR")]).in_unit(unit)
+    pool = LatencyPool(
+        [FAMILIES[name] for name in ("M/M/1", "M/M/c", "polynomial", "BPR")]
+    ).in_unit(unit)
     load = 0.99 * most(pool)
     for cone in ("total_cone", "potential_cone"):
         assert -1e-7 < excess(pool, cone, load, solved(pool, cone, load, solver)) < 1e-5
@@ -96,7 +123,9 @@ def test_pool_of_cones_and_tangents_and_powers_has_the_least_delay(solver, unit)
 
 @every_bank
 @every_unit
-@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")  # tighter than the solver promises; the numbers judge
+@pytest.mark.filterwarnings(
+    "ignore:Solution may be inaccurate"
+)  # tighter than the solver promises; the numbers judge
 def test_value_at_a_given_flow_is_the_number(name, unit):
     """Exact cones one server at a time, with what a solver can do; tangents all together, with no option set."""
     bank = BANKS[name].in_unit(unit)
@@ -107,9 +136,16 @@ def test_value_at_a_given_flow_is_the_number(name, unit):
             for some in np.arange(len(bank))[:, None] if exact else [np.arange(len(bank))]:
                 one, flow = bank.take(some), cp.Variable(some.size)
                 made = getattr(one, cone)(flow)
-                cp.Problem(cp.Minimize(cp.sum(made.value)), [flow == at[some], *made.constraints]).solve(**(TIGHT if exact else {}))
+                cp.Problem(
+                    cp.Minimize(cp.sum(made.value)), [flow == at[some], *made.constraints]
+                ).solve(**(TIGHT if exact else {}))
                 near = 1e-7 if exact else 3e-5
-                np.testing.assert_allclose(made.value.value, number(one, at[some]), rtol=near, err_msg=f"{cone} {part} {some}")
+                np.testing.assert_allclose(
+                    made.value.value,
+                    number(one, at[some]),
+                    rtol=near,
+                    err_msg=f"{cone} {part} {some}",
+                )
 
 
 def test_more_tangents_are_nearer_and_all_are_below():
@@ -117,7 +153,9 @@ def test_more_tangents_are_nearer_and_all_are_below():
     for count in (50, 100, 1000):
         flow = cp.Variable(4)
         made = STATIONS.total_cone(flow, tangent_points=count)
-        cp.Problem(cp.Minimize(cp.sum(made.value)), [flow == at, *made.constraints]).solve(solver="CLARABEL")
+        cp.Problem(cp.Minimize(cp.sum(made.value)), [flow == at, *made.constraints]).solve(
+            solver="CLARABEL"
+        )
         off.append(1.0 - made.value.value / NUMBERS["total_cone"](STATIONS, at))
     assert np.all(np.array(off) > -1e-8)
     assert off[0].max() < 0.01
@@ -126,7 +164,10 @@ def test_more_tangents_are_nearer_and_all_are_below():
 
 
 def test_tangents_are_placed_where_the_variable_can_be():
-    bank, flow = FAMILIES["M/M/c"], cp.Variable(3, bounds=[np.array([0.0, 10.0, 0.0]), np.array([50.0, 20.0, np.inf])])
+    bank, flow = (
+        FAMILIES["M/M/c"],
+        cp.Variable(3, bounds=[np.array([0.0, 10.0, 0.0]), np.array([50.0, 20.0, np.inf])]),
+    )
     points = placed(flow, lambda x: x * bank.latency(x), bank.marginal, bank.rate, bank.reach, 30)
     assert points.shape == (30, 3)
     assert np.all(points[:, 0] <= 50.0)
@@ -137,7 +178,10 @@ def test_tangents_are_placed_where_the_variable_can_be():
 
 @pytest.mark.parametrize("given", [1, 2.5, True, "many"])
 def test_a_number_of_tangents_that_is_none_is_refused(given):
-    with pytest.raises(InputError, match=r"tangent_points = .*: is not a number of tangents; give a whole number from 2"):
+    with pytest.raises(
+        InputError,
+        match=r"tangent_points = .*: is not a number of tangents; give a whole number from 2",
+    ):
         STATIONS.total_cone(cp.Variable(4), tangent_points=given)
     assert STATIONS.total_cone(cp.Variable(4), tangent_points=2).kinds == frozenset()
 
@@ -153,7 +197,9 @@ class Plain(Latency):
 
     def total_cone(self, flow, form=None):
         assert np.abs(np.log2(self.rate).mean()) < 0.51  # in the unit that suits them
-        value = cp.multiply(self.delay, flow) + cp.multiply(self.rate, cp.inv_pos(self.rate - flow)) - 1
+        value = (
+            cp.multiply(self.delay, flow) + cp.multiply(self.rate, cp.inv_pos(self.rate - flow)) - 1
+        )
         return Cone(value, (), frozenset({"SOC"}))
 
     def scaled(self, rate, time):

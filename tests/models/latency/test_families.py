@@ -38,7 +38,13 @@ DERIVED = 1e-5  # slopes that a family does not say are differences, at 1e-6 of 
 def same(one, other, flow, rtol=1e-12, names=NUMBERS):
     for name in names:
         near = DERIVED if name == "marginal_slope" else rtol
-        np.testing.assert_allclose(getattr(one, name)(flow), getattr(other, name)(flow), rtol=near, atol=1e-13, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(one, name)(flow),
+            getattr(other, name)(flow),
+            rtol=near,
+            atol=1e-13,
+            err_msg=name,
+        )
 
 
 # ---- closed forms
@@ -50,7 +56,9 @@ def test_station_of_one_server_is_mm1():
 
 def test_station_of_two_servers_is_the_textbooks():
     """With rho = x/(2 mu): l = 1/(mu (1 - rho^2)); Kleinrock, *Queueing Systems* I (1975), sect. 3.5."""
-    np.testing.assert_allclose(MMc(RATE, 2).latency(USED * 2 * RATE), 1 / (RATE * (1 - USED**2)), rtol=1e-13)
+    np.testing.assert_allclose(
+        MMc(RATE, 2).latency(USED * 2 * RATE), 1 / (RATE * (1 - USED**2)), rtol=1e-13
+    )
 
 
 @pytest.mark.parametrize("c", [3, 7, 40])
@@ -59,13 +67,17 @@ def test_chance_to_wait_is_erlangs_sum(c):
         a = used * c
         last = a**c / math.factorial(c) / (1 - used)
         wait = last / (sum(a**k / math.factorial(k) for k in range(c)) + last)
-        assert MMc(4.0, c).latency([used * 4.0 * c])[0] == pytest.approx(0.25 + wait / (4.0 * c * (1 - used)), rel=1e-12)
+        assert MMc(4.0, c).latency([used * 4.0 * c])[0] == pytest.approx(
+            0.25 + wait / (4.0 * c * (1 - used)), rel=1e-12
+        )
 
 
 def test_many_servers_do_not_overflow():
     bank = MMc(1.0, 100_000)
     assert bank.latency([5e4])[0] == 1.0
-    assert bank.latency([99_990.0])[0] == pytest.approx(1 + 0.0970, rel=1e-3)  # Halfin and Whitt's sqrt(c)/(c - x) regime
+    assert bank.latency([99_990.0])[0] == pytest.approx(
+        1 + 0.0970, rel=1e-3
+    )  # Halfin and Whitt's sqrt(c)/(c - x) regime
 
 
 def test_poisson_arrivals_make_every_gg1_formula_exact():
@@ -81,8 +93,16 @@ def test_kraemer_langenbach_belz_is_kingman_next_to_saturation_and_less_below():
         assert wait[0][1] == pytest.approx(wait[1][1], rel=1e-5)
         assert wait[0][0] < 0.95 * wait[1][0]
     u, a2, s2 = 0.5, 0.09, 0.64
-    wait = (a2 + s2) / 2 * u / (10 * (1 - u)) * math.exp(-2 * (1 - u) * (1 - a2) ** 2 / (3 * u * (a2 + s2)))
-    assert KraemerLangenbachBelz(10.0, 0.3, 0.8).latency([5.0])[0] == pytest.approx(0.1 + wait, rel=1e-13)
+    wait = (
+        (a2 + s2)
+        / 2
+        * u
+        / (10 * (1 - u))
+        * math.exp(-2 * (1 - u) * (1 - a2) ** 2 / (3 * u * (a2 + s2)))
+    )
+    assert KraemerLangenbachBelz(10.0, 0.3, 0.8).latency([5.0])[0] == pytest.approx(
+        0.1 + wait, rel=1e-13
+    )
 
 
 def test_processor_sharing_and_the_mean_like_percentile_are_mm1():
@@ -93,10 +113,17 @@ def test_processor_sharing_and_the_mean_like_percentile_are_mm1():
 
 def test_vacations_and_setups():
     """An exponential vacation, of which the rest is a whole one, and an exponential set-up cost as much; a fixed one half, or less."""
-    same(MM1Setup(RATE, 0.04, 1.0, DELAY), MM1Vacations(RATE, 0.04, 1.0, DELAY), USED * RATE, rtol=1e-9)
+    same(
+        MM1Setup(RATE, 0.04, 1.0, DELAY),
+        MM1Vacations(RATE, 0.04, 1.0, DELAY),
+        USED * RATE,
+        rtol=1e-9,
+    )
     assert MM1Vacations(10.0, 0.4, 0.0).latency([5.0])[0] == pytest.approx(0.2 + 0.2)
     # Welch: (2 E[S] + x E[S^2])/(2 (1 + x E[S])) with a fixed S
-    assert MM1Setup(10.0, 0.1, 0.0).latency([5.0])[0] == pytest.approx(0.2 + (0.2 + 5 * 0.01) / (2 * 1.5))
+    assert MM1Setup(10.0, 0.1, 0.0).latency([5.0])[0] == pytest.approx(
+        0.2 + (0.2 + 5 * 0.01) / (2 * 1.5)
+    )
 
 
 def test_tandem_is_the_sum_and_as_fast_as_its_slower_half():
@@ -105,14 +132,21 @@ def test_tandem_is_the_sum_and_as_fast_as_its_slower_half():
     np.testing.assert_array_equal(pair.rate, RATE)
     flow = USED * RATE
     for name in NUMBERS:
-        np.testing.assert_allclose(getattr(pair, name)(flow), getattr(first, name)(flow) + getattr(second, name)(flow), rtol=1e-14)
+        np.testing.assert_allclose(
+            getattr(pair, name)(flow),
+            getattr(first, name)(flow) + getattr(second, name)(flow),
+            rtol=1e-14,
+        )
 
 
 def test_road_of_a_whole_power_is_a_polynomial():
     road, known = BPR([2.0], [10.0], 0.15, 4.0), Polynomial([2.0, 0.0, 0.0, 0.0, 2.0 * 0.15 / 1e4])
     flow = np.array([[0.0], [1.0], [25.0]])
     same(road, known, flow)
-    for name, prices in (("inverse_latency", road.latency(flow)), ("inverse_marginal", road.marginal(flow))):
+    for name, prices in (
+        ("inverse_latency", road.latency(flow)),
+        ("inverse_marginal", road.marginal(flow)),
+    ):
         np.testing.assert_allclose(getattr(road, name)(prices), flow, rtol=1e-12, atol=1e-12)
 
 
@@ -154,9 +188,14 @@ def test_load_beyond_all_rates_goes_where_no_load_is_too_much():
 @pytest.mark.parametrize("part", [0.01, 0.5, 0.95])
 def test_black_box_of_mm1_agrees_with_its_cones_to_the_certified_gap(goal, part, polish):
     rate = np.array([100.0, 80.0, 200.0])
-    box, known = Function(lambda x: 1 / (rate - x), rate=rate, delay=[0.005, 0.005, 0.02]), MM1(rate, [0.005, 0.005, 0.02])
+    box, known = (
+        Function(lambda x: 1 / (rate - x), rate=rate, delay=[0.005, 0.005, 0.02]),
+        MM1(rate, [0.005, 0.005, 0.02]),
+    )
     load = part * rate.sum()
-    gap = 1e-9 if polish else 1e-4  # a solver's own answer is what a potential flat at its least leaves
+    gap = (
+        1e-9 if polish else 1e-4
+    )  # a solver's own answer is what a potential flat at its least leaves
     found = getattr(ParallelServers(box), goal)(load, polish=polish, gap=gap)
     true = getattr(ParallelServers(known), goal)(load).mean_delay
     assert found.certified
@@ -169,37 +208,59 @@ def test_black_box_of_mm1_agrees_with_its_cones_to_the_certified_gap(goal, part,
 def test_kinks_of_a_function_are_certified_with_its_derivative_and_never_wrongly_without(load):
     """Two servers of latency max(1 + x, 3 x - 5): at loads around 15 both stay at the kink, x = 3, whatever the multiplier."""
     rest = MM1(10.0, 0.2)
-    kinked = Function(lambda x: np.maximum(1 + x, 3 * x - 5), lambda x: np.where(x < 3, 1.0, 3.0), servers=2, delay=[0.0, 0.5])
+    kinked = Function(
+        lambda x: np.maximum(1 + x, 3 * x - 5),
+        lambda x: np.where(x < 3, 1.0, 3.0),
+        servers=2,
+        delay=[0.0, 0.5],
+    )
     found = ParallelServers(kinked, rest).optimum(load)
     assert found.certified
     np.testing.assert_allclose(found.flow[:2], 3.0, atol=1e-4)
     by_differences = Function(kinked.function, servers=2, delay=[0.0, 0.5])
     guess = ParallelServers(by_differences, rest).optimum(load, throw=False, solver="CLARABEL")
     assert guess.certificate.lower_bound <= found.certificate.upper_bound
-    assert abs(guess.mean_delay / found.mean_delay - 1) <= guess.certificate.gap + found.certificate.gap
+    assert (
+        abs(guess.mean_delay / found.mean_delay - 1)
+        <= guess.certificate.gap + found.certificate.gap
+    )
 
 
 @pytest.mark.slow
 def test_what_follows_from_the_optimum_works_without_cones():
     """Limits, players, control, tolls and curves of a station and a queue of general arrivals."""
-    system = ParallelServers(MMc([30.0, 20.0], [2, 3], [0.0, 0.01]), KraemerLangenbachBelz(50.0, 0.7, 1.5, 0.02))
+    system = ParallelServers(
+        MMc([30.0, 20.0], [2, 3], [0.0, 0.01]), KraemerLangenbachBelz(50.0, 0.7, 1.5, 0.02)
+    )
     load, n = 100.0, 3
     limited = system.optimum(load, subject_to=[MaxShare(0.4), MinShare(0.2)])
-    true = reference.limited_optimum(system.bank, load, least=np.full(n, 20.0), most=np.full(n, 40.0))
+    true = reference.limited_optimum(
+        system.bank, load, least=np.full(n, 20.0), most=np.full(n, 40.0)
+    )
     assert limited.certified
     assert limited.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     players = system.equilibrium(load, players=3)
-    assert players.mean_delay == pytest.approx(float(reference.equilibrium(system.bank, load, players=3).mean_delay), rel=1e-9)
-    assert system.control(load, 1.0).mean_delay == pytest.approx(system.optimum(load).mean_delay, rel=1e-9)
+    assert players.mean_delay == pytest.approx(
+        float(reference.equilibrium(system.bank, load, players=3).mean_delay), rel=1e-9
+    )
+    assert system.control(load, 1.0).mean_delay == pytest.approx(
+        system.optimum(load).mean_delay, rel=1e-9
+    )
     assert system.tolls(load).difference < 1e-9
     data = system.curve([10.0, 100.0, 140.0])
-    np.testing.assert_allclose(data.price_of_anarchy, reference.price_of_anarchy(system.bank, data["load"].values), rtol=1e-9)
+    np.testing.assert_allclose(
+        data.price_of_anarchy,
+        reference.price_of_anarchy(system.bank, data["load"].values),
+        rtol=1e-9,
+    )
 
 
 def test_limits_where_a_latency_is_constant():
     system = ParallelServers(MM1([10.0, 5.0]), Constant([0.5, 0.7]))
     found = system.optimum(20.0, subject_to=[MinShare(0.1), MaxShare(0.5)])
-    true = reference.limited_optimum(system.bank, 20.0, least=np.full(4, 2.0), most=np.full(4, 10.0))
+    true = reference.limited_optimum(
+        system.bank, 20.0, least=np.full(4, 2.0), most=np.full(4, 10.0)
+    )
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     np.testing.assert_allclose(true.flow.sum(), 20.0)
@@ -215,16 +276,25 @@ def test_worst_case_of_a_station():
 def test_solver_that_takes_no_cone_of_a_family_is_passed_over_unless_it_is_named():
     system = ParallelServers(BPR(1.0, 10.0, power=2.37), MM1(3.0))  # ECOS takes no power cone
     assert system.optimum(4.0).certified
-    with pytest.raises(FormulationError, match=r"solver = 'ECOS': does not take the cone POW that the optimum needs; use CLARABEL or SCS"):
+    with pytest.raises(
+        FormulationError,
+        match=r"solver = 'ECOS': does not take the cone POW that the optimum needs; use CLARABEL or SCS",
+    ):
         system.optimum(4.0, solver="ECOS")
 
 
 def test_a_formulation_of_tangents_says_so():
     system = ParallelServers(FAMILIES["M/M/c"])
     assert system.optimum(50.0).formulation == "epigraph"
-    with pytest.raises(FormulationError, match=r"minmax.*the latency of some has no cone, and the largest of tangents is too low; use auto"):
+    with pytest.raises(
+        FormulationError,
+        match=r"minmax.*the latency of some has no cone, and the largest of tangents is too low; use auto",
+    ):
         system.equilibrium(50.0, formulation="minmax")
-    with pytest.raises(FormulationError, match=r"inv_pos.*not all its servers can be written so; epigraph takes each in its own way"):
+    with pytest.raises(
+        FormulationError,
+        match=r"inv_pos.*not all its servers can be written so; epigraph takes each in its own way",
+    ):
         system.optimum(50.0, formulation="inv_pos")
 
 

@@ -54,7 +54,9 @@ def test_loss_wait_and_states_to_60_digits(c):
                 assert got.loss[0] == pytest.approx(float(loss), rel=3e-12)
                 assert got.wait[0] == pytest.approx(float(wait), rel=3e-12)
             assert got.log_loss[0] == pytest.approx(float(mp.log(loss)), rel=1e-14, abs=3e-12)
-            assert 1 + got.wait[0] == pytest.approx(float(1 + wait), rel=2 * EPS)  # what the certificate's allowance rests on
+            assert 1 + got.wait[0] == pytest.approx(
+                float(1 + wait), rel=2 * EPS
+            )  # what the certificate's allowance rests on
             assert got.log_states[0] == pytest.approx(float(states), rel=4 * EPS)
 
 
@@ -65,10 +67,17 @@ def test_slopes_against_60_digits(c):
             got, a, d = station(c, used)
             if exact(c, a, d)[1] < 1e-250:
                 continue
-            first, second = (mp.diff(lambda z: exact(c, z, c - z)[1], a, n, h=d * mp.mpf(10) ** -15) for n in (1, 2))
+            first, second = (
+                mp.diff(lambda z: exact(c, z, c - z)[1], a, n, h=d * mp.mpf(10) ** -15)
+                for n in (1, 2)
+            )
             for own in (0.0, 0.25, 1.0):
-                assert got.price(own)[0] == pytest.approx(float(exact(c, a, d)[1] + own * a * first), rel=1e-12)
-                assert got.price_slope(own)[0] == pytest.approx(float((1 + own) * first + own * a * second), rel=1e-11)
+                assert got.price(own)[0] == pytest.approx(
+                    float(exact(c, a, d)[1] + own * a * first), rel=1e-12
+                )
+                assert got.price_slope(own)[0] == pytest.approx(
+                    float((1 + own) * first + own * a * second), rel=1e-11
+                )
 
 
 def test_slopes_at_no_load():
@@ -81,7 +90,9 @@ def test_slopes_at_no_load():
 def test_a_small_station_is_the_sum_over_its_states():
     a, c = 2.3, 4
     states = sum(a**k / np.prod(range(1, k + 1)) for k in range(c)) + a**c / 24 * c / (c - a)
-    assert MMc(1.0, c, 0.25).potential([a])[0] == pytest.approx(0.25 * a + np.log(states), rel=1e-14)
+    assert MMc(1.0, c, 0.25).potential([a])[0] == pytest.approx(
+        0.25 * a + np.log(states), rel=1e-14
+    )
 
 
 @pytest.mark.parametrize("own", [0.0, 0.2, 1.0])
@@ -91,7 +102,9 @@ def test_prices_are_inverted_from_no_load_to_saturation(own):
     root = at_price(price, *of(servers), own)
     back = Stations(*of(servers), root.load, root.spare)
     np.testing.assert_allclose(back.log_price(own), np.log(price), rtol=1e-13, atol=1e-12)
-    np.testing.assert_allclose(back.price(own)[price[:, 0] > 1e-200], price[price[:, 0] > 1e-200], rtol=1e-11)
+    np.testing.assert_allclose(
+        back.price(own)[price[:, 0] > 1e-200], price[price[:, 0] > 1e-200], rtol=1e-11
+    )
     np.testing.assert_allclose(root.load + root.spare, servers * np.ones_like(price), rtol=4 * EPS)
     full = price[:, 0] > 1e40  # w is 1/d, and w + own a w' own a/d^2
     spare = 1 / price[full] if own == 0 else np.sqrt(own * servers / price[full])
@@ -110,7 +123,9 @@ def test_operating_points_are_those_of_mm1_at_one_server():
         (station.at_player(excess, 4), single.at_player(excess, 4)),
     ):
         for field in ("flow", "spare", "slope"):
-            np.testing.assert_allclose(getattr(got, field), getattr(expected, field), rtol=1e-13, err_msg=field)
+            np.testing.assert_allclose(
+                getattr(got, field), getattr(expected, field), rtol=1e-13, err_msg=field
+            )
 
 
 @pytest.mark.parametrize("c", [2220, 10_000, 1_000_000])
@@ -121,8 +136,12 @@ def test_thousands_of_servers_are_solved_and_certified(c, part):
     for goal in ("optimum", "equilibrium"):
         answer = getattr(system, goal)(load)
         assert answer.certified
-        if c < 1_000_000 or part > 0.99:  # where the wait is below the least float, the reference takes seconds for the price
-            assert answer.mean_delay == pytest.approx(float(getattr(reference, goal)(system.bank, load).mean_delay), rel=5e-12)
+        if (
+            c < 1_000_000 or part > 0.99
+        ):  # where the wait is below the least float, the reference takes seconds for the price
+            assert answer.mean_delay == pytest.approx(
+                float(getattr(reference, goal)(system.bank, load).mean_delay), rel=5e-12
+            )
 
 
 # ---- the rate
@@ -131,17 +150,41 @@ def test_thousands_of_servers_are_solved_and_certified(c, part):
 def test_rate_is_the_exact_product():
     bank = MMc([0.1, 1 / 3, 1e-9, 0.5], [3, 7, 999_983, 8])
     with mp.workdps(60):
-        for rate, error, each, c in zip(bank.rate, bank.rate_error, bank.each, bank.servers, strict=True):
+        for rate, error, each, c in zip(
+            bank.rate, bank.rate_error, bank.each, bank.servers, strict=True
+        ):
             assert mp.mpf(rate) + mp.mpf(error) == mp.mpf(each) * int(c)
         spare = bank.spare_capacity(0.9 * bank.rate)
         assert spare[0] == float(mp.mpf(0.1) * 3 - mp.mpf(0.9 * bank.rate[0]))
         for factor in (0.1, 7.0, 1e-3):  # and stays it in another unit
             new = bank.scaled(factor, 1 / factor)
-            for rate, error, each, c in zip(new.rate, new.rate_error, bank.each, bank.servers, strict=True):
-                assert float(abs((mp.mpf(rate) + mp.mpf(error)) / (mp.mpf(each) * mp.mpf(factor) * int(c)) - 1)) < 1e-31
+            for rate, error, each, c in zip(
+                new.rate, new.rate_error, bank.each, bank.servers, strict=True
+            ):
+                assert (
+                    float(
+                        abs(
+                            (mp.mpf(rate) + mp.mpf(error))
+                            / (mp.mpf(each) * mp.mpf(factor) * int(c))
+                            - 1
+                        )
+                    )
+                    < 1e-31
+                )
             around = Scaled(bank, factor, 1 / factor)
-            for rate, error, each, c in zip(around.rate, around.rate_error, bank.each, bank.servers, strict=True):
-                assert float(abs((mp.mpf(rate) + mp.mpf(error)) / (mp.mpf(each) * mp.mpf(factor) * int(c)) - 1)) < 1e-31
+            for rate, error, each, c in zip(
+                around.rate, around.rate_error, bank.each, bank.servers, strict=True
+            ):
+                assert (
+                    float(
+                        abs(
+                            (mp.mpf(rate) + mp.mpf(error))
+                            / (mp.mpf(each) * mp.mpf(factor) * int(c))
+                            - 1
+                        )
+                    )
+                    < 1e-31
+                )
     assert bank.take(slice(1, 2)).rate_error == bank.rate_error[1]
     assert bank.farther(1.0).rate_error.tolist() == bank.rate_error.tolist()
 
@@ -154,7 +197,9 @@ def test_rate_that_rounding_cuts_short():
         assert certificate.gap < 1e-14
         assert certificate.lower_bound <= 3333333369.631085 * (1 + EPS)
     for goal in (reference.optimum, reference.equilibrium):
-        assert float(goal(system.bank, 0.2999999997).mean_delay) == pytest.approx(3333333369.631085, rel=2e-15)
+        assert float(goal(system.bank, 0.2999999997).mean_delay) == pytest.approx(
+            3333333369.631085, rel=2e-15
+        )
 
 
 def test_load_between_the_true_rate_and_its_float():
@@ -185,9 +230,17 @@ def two_stations(slack, goal):
             return cost(c, y)
         return -mp.diff(lambda z: (c * each - z) * cost(c, z), y, h=y * mp.mpf(10) ** -15)
 
-    first = mp.findroot(lambda y: mp.log(price(3, y) / price(7, slack - y)), (slack / 4, slack / 2), solver="anderson", tol=1e-30)
+    first = mp.findroot(
+        lambda y: mp.log(price(3, y) / price(7, slack - y)),
+        (slack / 4, slack / 2),
+        solver="anderson",
+        tol=1e-30,
+    )
     load = 10 * each - slack
-    return float(((3 * each - first) * cost(3, first) + (7 * each - slack + first) * cost(7, slack - first)) / load)
+    return float(
+        ((3 * each - first) * cost(3, first) + (7 * each - slack + first) * cost(7, slack - first))
+        / load
+    )
 
 
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
@@ -196,11 +249,17 @@ def test_two_stations_next_to_saturation(goal, load):
     system = ParallelServers(MMc([0.1, 0.1], [3, 7]))
     with mp.workdps(50):
         true = two_stations(10 * mp.mpf(0.1) - mp.mpf(load), goal)
-    assert float(getattr(reference, goal)(system.bank, load).mean_delay) == pytest.approx(true, rel=1e-13)
+    assert float(getattr(reference, goal)(system.bank, load).mean_delay) == pytest.approx(
+        true, rel=1e-13
+    )
     answer = getattr(system, goal)(load)
     assert answer.certified
     assert answer.mean_delay == pytest.approx(true, rel=answer.certificate.gap)
-    assert answer.certificate.lower_bound * (1 - 4 * EPS) <= true <= answer.certificate.upper_bound * (1 + 4 * EPS)
+    assert (
+        answer.certificate.lower_bound * (1 - 4 * EPS)
+        <= true
+        <= answer.certificate.upper_bound * (1 + 4 * EPS)
+    )
 
 
 def test_views_keep_what_the_rate_leaves_out():
@@ -221,12 +280,17 @@ def test_views_keep_what_the_rate_leaves_out():
                 assert abs(mp.mpf(rate) + mp.mpf(error) - exactly) < 1e-32
     flow = 0.5 * led.rate
     np.testing.assert_array_equal(led.latency(flow, led.spare_capacity(flow)), led.latency(flow))
-    np.testing.assert_allclose(tandem.latency(flow, tandem.spare_capacity(flow)), tandem.latency(flow), rtol=1e-14)
+    np.testing.assert_allclose(
+        tandem.latency(flow, tandem.spare_capacity(flow)), tandem.latency(flow), rtol=1e-14
+    )
 
 
 @pytest.mark.parametrize("players", [2, 5])
 def test_players_of_stations_of_one_server_are_those_of_mm1(players):
-    station, single = (ParallelServers(bank) for bank in (MMc([10.0, 3.0], 1, [0.0, 0.2]), MM1([10.0, 3.0], [0.0, 0.2])))
+    station, single = (
+        ParallelServers(bank)
+        for bank in (MMc([10.0, 3.0], 1, [0.0, 0.2]), MM1([10.0, 3.0], [0.0, 0.2]))
+    )
     for load in (4.0, 12.9999):
         got, expected = (s.equilibrium(load, players) for s in (station, single))
         np.testing.assert_allclose(got.flow, expected.flow, rtol=1e-9)

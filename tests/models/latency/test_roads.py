@@ -18,10 +18,20 @@ SAME_TIME = {  # a system, and the same said otherwise
     "several of one time": ((BPR(1.0, [1.0, 3.0], 2.0, 0.0),), (Constant([3.0, 3.0]),)),
     "in one bank": (
         (BPR([2.0, 1.0, 3.0], [3.0, 1.0, 2.0], [0.5, 0.15, 0.0], [0.0, 4.0, 2.0]),),
-        (Polynomial([[3.0, 0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.15], [3.0, 0.0, 0.0, 0.0, 0.0]]),),
+        (
+            Polynomial(
+                [[3.0, 0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.15], [3.0, 0.0, 0.0, 0.0, 0.0]]
+            ),
+        ),
     ),
-    "nearly of one time": ((BPR(1.0, 1.0, 1e-12, 1.0), BPR(2.0, 3.0)), (Polynomial([1.0, 1e-12]), BPR(2.0, 3.0))),
-    "nearly free": ((BPR(1e-12, 1.0), STATIONS), (Polynomial([1e-12, 0.0, 0.0, 0.0, 0.15e-12]), STATIONS)),
+    "nearly of one time": (
+        (BPR(1.0, 1.0, 1e-12, 1.0), BPR(2.0, 3.0)),
+        (Polynomial([1.0, 1e-12]), BPR(2.0, 3.0)),
+    ),
+    "nearly free": (
+        (BPR(1e-12, 1.0), STATIONS),
+        (Polynomial([1e-12, 0.0, 0.0, 0.0, 0.15e-12]), STATIONS),
+    ),
 }
 FREE = {
     "alone": (BPR(0.0, 3.0),),
@@ -49,14 +59,36 @@ def test_a_road_is_what_it_is_said_otherwise(name):
     load = 3.0
     one, other = (ParallelServers(*banks) for banks in SAME_TIME[name])
     delays, flows = asked(one, load)
-    best, selfish, players = (reference.equilibrium(other.bank, load, count) for count in (1, math.inf, 3))
-    led = [reference.controlled(other.bank, load, 0.5, strategy).mean_delay for strategy in ("llf", "scale")]
-    true = [best.mean_delay, selfish.mean_delay, selfish.mean_delay, players.mean_delay, *led, best.mean_delay]
+    best, selfish, players = (
+        reference.equilibrium(other.bank, load, count) for count in (1, math.inf, 3)
+    )
+    led = [
+        reference.controlled(other.bank, load, 0.5, strategy).mean_delay
+        for strategy in ("llf", "scale")
+    ]
+    true = [
+        best.mean_delay,
+        selfish.mean_delay,
+        selfish.mean_delay,
+        players.mean_delay,
+        *led,
+        best.mean_delay,
+    ]
     np.testing.assert_allclose(delays, [float(t) for t in true], rtol=1e-12)
-    known = np.concatenate([getattr(other, goal)(load).flow for goal in ("optimum", "equilibrium")]) / load
+    known = (
+        np.concatenate([getattr(other, goal)(load).flow for goal in ("optimum", "equilibrium")])
+        / load
+    )
     np.testing.assert_allclose(flows, known, rtol=1e-9, atol=1e-9)
-    for found, split in ((one.optimum(load).certificate, best), (one.equilibrium(load).certificate, selfish)):
-        assert found.lower_bound * (1 - 1e-14) <= float(split.mean_delay) <= found.upper_bound * (1 + 1e-14)
+    for found, split in (
+        (one.optimum(load).certificate, best),
+        (one.equilibrium(load).certificate, selfish),
+    ):
+        assert (
+            found.lower_bound * (1 - 1e-14)
+            <= float(split.mean_delay)
+            <= found.upper_bound * (1 + 1e-14)
+        )
 
 
 @pytest.mark.parametrize("name", SAME_TIME)
@@ -66,7 +98,9 @@ def test_over_loads_too(name):
     assert mine.optimum_certified.all()
     assert mine.equilibrium_certified.all()
     np.testing.assert_allclose(mine.price_of_anarchy, theirs.price_of_anarchy, rtol=1e-12)
-    np.testing.assert_allclose(one.thresholds().equilibrium, other.thresholds().equilibrium, rtol=1e-9)
+    np.testing.assert_allclose(
+        one.thresholds().equilibrium, other.thresholds().equilibrium, rtol=1e-9
+    )
     worst, known = one.worst_case(up_to=20.0), reference.worst_case(other.bank, up_to=20.0)
     assert worst.certified
     assert worst.poa == pytest.approx(known.poa, rel=1e-8)
@@ -78,9 +112,13 @@ def test_two_roads_of_one_time_in_closed_form():
     full, best = (2 / 0.15) ** 0.25, (2 / 0.75) ** 0.25
     np.testing.assert_allclose(system.equilibrium(load).flow, [full, load - full], rtol=1e-12)
     np.testing.assert_allclose(system.optimum(load).flow, [best, load - best], rtol=1e-12)
-    assert system.optimum(load).mean_delay == pytest.approx((best * (1 + 0.15 * best**4) + 3 * (load - best)) / load, rel=1e-12)
+    assert system.optimum(load).mean_delay == pytest.approx(
+        (best * (1 + 0.15 * best**4) + 3 * (load - best)) / load, rel=1e-12
+    )
     player = (2 / (0.15 * (1 + 4 / 3))) ** 0.25
-    np.testing.assert_allclose(system.equilibrium(load, players=3).flow, [player, load - player], rtol=1e-12)
+    np.testing.assert_allclose(
+        system.equilibrium(load, players=3).flow, [player, load - player], rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", FREE)
@@ -93,8 +131,16 @@ def test_a_free_road_takes_all(name):
     np.testing.assert_allclose(flows.reshape(2, -1)[:, free].sum(axis=1), 1.0, rtol=1e-15)
     assert (system.price_of_anarchy(load), system.price_of_anarchy(load).upper) == (1.0, 1.0)
     found = system.optimum(load)
-    assert (found.certificate.lower_bound, found.certificate.upper_bound, found.certificate.gap) == (0.0, 0.0, 0.0)
-    assert reference.optimum(system.bank, load).mean_delay == reference.equilibrium(system.bank, load).mean_delay == 0.0
+    assert (
+        found.certificate.lower_bound,
+        found.certificate.upper_bound,
+        found.certificate.gap,
+    ) == (0.0, 0.0, 0.0)
+    assert (
+        reference.optimum(system.bank, load).mean_delay
+        == reference.equilibrium(system.bank, load).mean_delay
+        == 0.0
+    )
     assert verify(system, [load]).passed
     json.dumps(found.to_dict(), allow_nan=False)
 
@@ -110,7 +156,11 @@ def test_a_free_road_over_loads_and_games(name):
     assert (players_curve(system, LOADS, [1, 3]).price_of_anarchy == 1).all()
     assert (control_curve(system, 3.0, [0.0, 0.5, 1.0]).ratio == 1).all()
     worst, known = system.worst_case(up_to=20.0), reference.worst_case(system.bank, up_to=20.0)
-    assert (worst.poa, worst.upper_bound, worst.certified) == (known.poa, known.upper_bound, known.certified) == (1.0, 1.0, True)
+    assert (
+        (worst.poa, worst.upper_bound, worst.certified)
+        == (known.poa, known.upper_bound, known.certified)
+        == (1.0, 1.0, True)
+    )
     np.testing.assert_array_equal(reference.price_of_anarchy(system.bank, [0.0, 3.0]), 1.0)
 
 
@@ -137,9 +187,14 @@ def test_a_solvers_own_answer_beside_a_free_road_is_not_certified():
 
 
 def test_a_free_road_before_a_server_is_that_server():
-    one, other = ParallelServers(Tandem(BPR(0.0, 3.0), MM1(2.0)), MM1(1.5)), ParallelServers(MM1(2.0), MM1(1.5))
+    one, other = (
+        ParallelServers(Tandem(BPR(0.0, 3.0), MM1(2.0)), MM1(1.5)),
+        ParallelServers(MM1(2.0), MM1(1.5)),
+    )
     for goal in ("optimum", "equilibrium"):
-        assert getattr(one, goal)(3.0).mean_delay == pytest.approx(getattr(other, goal)(3.0).mean_delay, rel=1e-12)
+        assert getattr(one, goal)(3.0).mean_delay == pytest.approx(
+            getattr(other, goal)(3.0).mean_delay, rel=1e-12
+        )
 
 
 def test_players_beside_a_server_of_one_latency():
@@ -147,5 +202,9 @@ def test_players_beside_a_server_of_one_latency():
     system = ParallelServers(Constant(3.0), ROAD)
     found, true = system.equilibrium(3.0, players=3), reference.equilibrium(system.bank, 3.0, 3)
     assert found.certified
-    assert found.certificate.lower_bound * (1 - 1e-14) <= float(true.mean_delay) <= found.certificate.upper_bound * (1 + 1e-14)
+    assert (
+        found.certificate.lower_bound * (1 - 1e-14)
+        <= float(true.mean_delay)
+        <= found.certificate.upper_bound * (1 + 1e-14)
+    )
     np.testing.assert_allclose(found.flow, true.flow, rtol=1e-12)

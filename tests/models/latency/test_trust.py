@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from sojourn import reference
-from sojourn.models import MM1, Function, InputError, Latency, LatencyCheckError, ParallelServers, Tandem, check_latency
+from sojourn.models import (
+    MM1,
+    Function,
+    InputError,
+    Latency,
+    LatencyCheckError,
+    ParallelServers,
+    Tandem,
+    check_latency,
+)
 from sojourn.models.studies.batch import study
 from sojourn.reference.derived import curvature, differences, slope
 
@@ -87,9 +96,15 @@ def test_a_study_records_what_is_wrong():
 @pytest.mark.parametrize(
     ("bank", "message"),
     [
-        (WrongInverse([10.0, 5.0]), r"marginal of inverse_marginal\[\d\] = .* is not the one that it was asked for"),
+        (
+            WrongInverse([10.0, 5.0]),
+            r"marginal of inverse_marginal\[\d\] = .* is not the one that it was asked for",
+        ),
         (WrongPotential([10.0, 5.0]), r"potential\[\d\] = .* is not the integral of the latency"),
-        (InheritedInverse([10.0, 5.0]), r"is not (the derivative of x l\(x\)|what the latency is there)"),
+        (
+            InheritedInverse([10.0, 5.0]),
+            r"is not (the derivative of x l\(x\)|what the latency is there)",
+        ),
     ],
 )
 def test_what_check_latency_refuses_is_refused_in_its_words(bank, message):
@@ -102,7 +117,9 @@ def test_what_check_latency_refuses_is_refused_in_its_words(bank, message):
 def test_a_right_family_is_looked_at_once_a_bank_and_quickly(monkeypatch):
     looked = []
     bank, plain = Plain([10.0, 5.0, 3.0]), Plain.latency
-    monkeypatch.setattr(Plain, "latency", lambda self, *args: (looked.append(1), plain(self, *args))[1])
+    monkeypatch.setattr(
+        Plain, "latency", lambda self, *args: (looked.append(1), plain(self, *args))[1]
+    )
     assert bank.trusted
     assert bank.trusted
     assert len(looked) <= 30
@@ -121,7 +138,10 @@ def test_what_a_family_raises_is_said(error):
         def latency(self, flow, spare=None):
             raise error
 
-    with pytest.raises(InputError, match=f"Fragile = '{type(error).__name__}': was raised: {error}; make it work for any load"):
+    with pytest.raises(
+        InputError,
+        match=f"Fragile = '{type(error).__name__}': was raised: {error}; make it work for any load",
+    ):
         ParallelServers(Fragile([10.0])).optimum(6.0)
 
 
@@ -187,12 +207,24 @@ def test_a_number_stands_for_all_servers_and_no_delay_is_none(ask, make, flow):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Given(a=TWO), r"^rate = None: is not given by Given; store the load that each server must stay below, or infinity"),
+        (
+            lambda: Given(a=TWO),
+            r"^rate = None: is not given by Given; store the load that each server must stay below, or infinity",
+        ),
         (lambda: Given(a=TWO, delay=[0.0, 1.0]), r"^rate = None: is not given by Given"),
         (lambda: Given(a=TWO, rate="fast"), r"^rate = 'fast': is not made of numbers"),
-        (lambda: Given(a=TWO, rate=[9.0, -9.0]), r"^rate\[1\] = -9.0: a server needs a rate above 0"),
-        (lambda: Given(a=TWO, rate=[9.0] * 3, delay=[0.0, 1.0]), r"^delay = \[0.0, 1.0\]: has 2 values where rate has 3"),
-        (Fixed, r"^rate = inf: is a property that gives no array of one float a server; give shape \(1,\)"),
+        (
+            lambda: Given(a=TWO, rate=[9.0, -9.0]),
+            r"^rate\[1\] = -9.0: a server needs a rate above 0",
+        ),
+        (
+            lambda: Given(a=TWO, rate=[9.0] * 3, delay=[0.0, 1.0]),
+            r"^delay = \[0.0, 1.0\]: has 2 values where rate has 3",
+        ),
+        (
+            Fixed,
+            r"^rate = inf: is a property that gives no array of one float a server; give shape \(1,\)",
+        ),
     ],
 )
 def test_a_rate_that_there_is_not_is_named(ask, make, message):
@@ -211,7 +243,11 @@ def akcelik(flow):
 
 def akcelik_slope(flow):
     z = np.asarray(flow) / 900.0
-    return 0.25 / 900.0 * (1 + ((z - 1) + 4 * 0.1 / 900.0) / np.sqrt((z - 1) ** 2 + 8 * 0.1 * z / 900.0))
+    return (
+        0.25
+        / 900.0
+        * (1 + ((z - 1) + 4 * 0.1 / 900.0) / np.sqrt((z - 1) ** 2 + 8 * 0.1 * z / 900.0))
+    )
 
 
 class Akcelik(Latency):
@@ -248,7 +284,12 @@ def test_its_right_derivative_is_taken(seed):
     assert check_latency(Akcelik(), seed).passed
     Function(akcelik, akcelik_slope, servers=1)
     with pytest.raises(LatencyCheckError, match="is not the derivative of"):
-        check_latency(type("Off", (SaidAkcelik,), {"latency_slope": lambda self, x: 1.001 * akcelik_slope(x)})(), seed)
+        check_latency(
+            type(
+                "Off", (SaidAkcelik,), {"latency_slope": lambda self, x: 1.001 * akcelik_slope(x)}
+            )(),
+            seed,
+        )
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -257,9 +298,19 @@ def test_differences_know_their_error(seed):
     a, k, r = rng.uniform(0.1, 3.0), rng.uniform(1.0, 6.0), 10 ** rng.uniform(-3, 3)
     x = np.sort(rng.uniform(0.01, 0.999, 50)) * r
     cases = [
-        (lambda y: a + (y / r) ** k, k / r * (x / r) ** (k - 1), k * (k - 1) / r**2 * (x / r) ** (k - 2), np.inf),
+        (
+            lambda y: a + (y / r) ** k,
+            k / r * (x / r) ** (k - 1),
+            k * (k - 1) / r**2 * (x / r) ** (k - 2),
+            np.inf,
+        ),
         (lambda y: a / (r - y), a / (r - x) ** 2, 2 * a / (r - x) ** 3, r),
-        (lambda y: np.exp(a * y / r), a / r * np.exp(a * x / r), (a / r) ** 2 * np.exp(a * x / r), np.inf),
+        (
+            lambda y: np.exp(a * y / r),
+            a / r * np.exp(a * x / r),
+            (a / r) ** 2 * np.exp(a * x / r),
+            np.inf,
+        ),
     ]
     for function, first, second, rate in cases:
         for true, order in ((first, False), (second, True)):
@@ -267,8 +318,13 @@ def test_differences_know_their_error(seed):
             assert np.all(np.abs(value - true) <= 30 * error)
         # as parts of function over flow, and over flow squared
         size = np.abs(function(x)) / x
-        assert np.all(np.abs(slope(function, x, np.array(rate)) - first) <= 1e-11 * size + 1e-9 * first)
-        assert np.all(np.abs(curvature(function, x, np.array(rate)) - second) <= 1e-8 * size / x + 1e-6 * second)
+        assert np.all(
+            np.abs(slope(function, x, np.array(rate)) - first) <= 1e-11 * size + 1e-9 * first
+        )
+        assert np.all(
+            np.abs(curvature(function, x, np.array(rate)) - second)
+            <= 1e-8 * size / x + 1e-6 * second
+        )
 
 
 def test_a_kink_or_noise_within_the_step_shows_in_the_error():
@@ -291,4 +347,7 @@ def test_noise_is_told_to_give_the_marginal():
     report = check_latency(Noisy([10.0]), throw=False)
     said = {c.name: c for c in report.checks}
     assert not said["derivatives"].passed
-    assert "from differences of the latency; give `marginal` or `latency_slope`" in said["derivatives"].detail
+    assert (
+        "from differences of the latency; give `marginal` or `latency_slope`"
+        in said["derivatives"].detail
+    )

@@ -13,7 +13,9 @@ from sojourn.models.studies.verify import verify as run_verify
 from sojourn.reference.parallel import optimum_equilibrium as exact
 from sojourn.reference.parallel.thresholds import Thresholds
 
-SYSTEM = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), names=["edge 1", "edge 2", "cloud"])
+SYSTEM = ParallelServers(
+    MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), names=["edge 1", "edge 2", "cloud"]
+)
 
 
 def printed(found, title="models against reference"):
@@ -40,7 +42,9 @@ def test_every_quantity_is_compared_at_every_load():
             "equilibrium mean delay", "equilibrium multiplier", "equilibrium flow", "price of anarchy",
         ]  # fmt: skip
     assert {c.quantity for c in found.checks if "threshold" in c.quantity} == {
-        f"{goal} threshold ({name})" for goal in ("optimum", "equilibrium") for name in ("edge 2", "cloud")
+        f"{goal} threshold ({name})"
+        for goal in ("optimum", "equilibrium")
+        for name in ("edge 2", "cloud")
     }
     assert all(c.difference <= 1e-8 for c in found.checks)
     assert "DIFFERS" not in printed(found)
@@ -78,7 +82,11 @@ def test_wrong_reference_is_reported(goal, field, monkeypatch):
 @pytest.mark.parametrize("factor", [0.999, 1.001])
 def test_wrong_threshold_is_reported(factor, monkeypatch):
     honest = SYSTEM.thresholds()
-    monkeypatch.setattr(ParallelServers, "thresholds", lambda _: Thresholds(honest.optimum * [1, factor, 1], honest.equilibrium))
+    monkeypatch.setattr(
+        ParallelServers,
+        "thresholds",
+        lambda _: Thresholds(honest.optimum * [1, factor, 1], honest.equilibrium),
+    )
     found = run_verify(SYSTEM, [190.0])
     assert [c.quantity for c in found.checks if not c.passed] == ["optimum threshold (edge 2)"]
 

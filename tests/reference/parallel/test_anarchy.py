@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from sojourn.reference import MG1, MM1, InputError, candidate_worst_case, optimum, price_of_anarchy, saturation_limit
+from sojourn.reference import (
+    MG1,
+    MM1,
+    InputError,
+    candidate_worst_case,
+    optimum,
+    price_of_anarchy,
+    saturation_limit,
+)
 from sojourn.reference.parallel import anarchy, thresholds
 
 
@@ -43,7 +51,9 @@ def test_scenario_1_peaks_at_the_last_equilibrium_activation():
 
 def test_saturation_is_approached():
     bank = MG1([100.0, 80.0, 200.0], [0.5, 1.0, 3.0], [0.005, 0.005, 0.020])
-    assert float(price_of_anarchy(bank, 380.0 * (1 - 1e-8))) == pytest.approx(saturation_limit(bank), rel=1e-6)
+    assert float(price_of_anarchy(bank, 380.0 * (1 - 1e-8))) == pytest.approx(
+        saturation_limit(bank), rel=1e-6
+    )
 
 
 def test_saturation_of_haviv_and_roughgarden():
@@ -60,7 +70,9 @@ def test_haviv_and_roughgarden_hold_at_every_load():
     rng = np.random.default_rng(1)
     for n in (1, 2, 5, 20):
         bank = MM1(10 ** rng.uniform(-3, 3, n))
-        poa = price_of_anarchy(bank, bank.rate.sum() * np.array([0.0, 0.1, 0.5, 0.9, 0.999, 1 - 1e-9]))
+        poa = price_of_anarchy(
+            bank, bank.rate.sum() * np.array([0.0, 0.1, 0.5, 0.9, 0.999, 1 - 1e-9])
+        )
         assert np.all((poa >= 1 - 1e-14) & (poa <= n * (1 + 1e-14)))
 
 
@@ -68,7 +80,9 @@ def test_loads_are_worked_on_in_blocks(monkeypatch):
     """Of bounded size, down to one load where a load alone is more than a block, with the answers of one block."""
     bank, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), np.linspace(0, 379, 40)
     whole, sizes = price_of_anarchy(bank, load), []
-    monkeypatch.setattr(anarchy, "optimum", lambda queue, block: sizes.append(block.size) or optimum(queue, block))
+    monkeypatch.setattr(
+        anarchy, "optimum", lambda queue, block: sizes.append(block.size) or optimum(queue, block)
+    )
     for cells, rows in ((21, 7), (1, 1)):
         monkeypatch.setattr(anarchy, "CELLS", cells)
         sizes.clear()
@@ -78,7 +92,9 @@ def test_loads_are_worked_on_in_blocks(monkeypatch):
 
 
 def test_candidates_of_equally_near_servers_are_one():
-    np.testing.assert_allclose(candidate_worst_case(MM1([10.0, 10.0, 5.0, 5.0])).load, [10.0, 30.0], rtol=1e-14)
+    np.testing.assert_allclose(
+        candidate_worst_case(MM1([10.0, 10.0, 5.0, 5.0])).load, [10.0, 30.0], rtol=1e-14
+    )
 
 
 @pytest.mark.parametrize("bank", [MM1(3.0), MM1([3.0, 3.0]), MM1([1e9, 1e-9], [0.0, 1e3])])

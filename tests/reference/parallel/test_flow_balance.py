@@ -39,7 +39,9 @@ def test_many_loads_are_as_one_at_a_time(solve):
     rng = np.random.default_rng(4)
     bank = MG1(10 ** rng.uniform(0, 3, 5), [0, 1, 2, 3, 0.5], [0, 0, 0.1, 0.1, 1])
     total = float(bank.total_rate[0])
-    parts = np.concatenate([[0, 0, 0.5, 0.5], 10 ** rng.uniform(-12, -0.01, 30), 1 - 10 ** rng.uniform(-12, -1, 30)])
+    parts = np.concatenate(
+        [[0, 0, 0.5, 0.5], 10 ** rng.uniform(-12, -0.01, 30), 1 - 10 ** rng.uniform(-12, -1, 30)]
+    )
     loads = np.append(rng.permutation(parts) * total, np.nextafter(total, 0))
     many, single = solve(bank, loads), [solve(bank, load) for load in loads]
     np.testing.assert_allclose(many.mean_delay, [s.mean_delay for s in single], rtol=3e-15)
@@ -54,7 +56,9 @@ def test_many_loads_are_as_one_at_a_time(solve):
 def test_copies_share_as_one_of_each_does(solve, part, shuffled):
     """Far from even, so that the sample is unlike the rest: of servers in turn it sees every eighth."""
     rng = np.random.default_rng(0)
-    few = MG1(10 ** rng.uniform(-3, 6, 8), rng.choice([0.0, 1.0, 5.0], 8), 10 ** rng.uniform(-6, 2, 8))
+    few = MG1(
+        10 ** rng.uniform(-3, 6, 8), rng.choice([0.0, 1.0, 5.0], 8), 10 ** rng.uniform(-6, 2, 8)
+    )
     which = np.tile(np.arange(8), COPIES)
     if shuffled:
         which = rng.permutation(which)

@@ -33,7 +33,12 @@ def test_kkt_conditions(system, part, room, seed):
     assert price @ x <= money * (1 + 1e-9)
     inside = (x > least * (1 + 1e-6)) & (x < most * (1 - 1e-6))
     scale = np.max(system.marginal(np.minimum(x, system.rate * (1 - 1e-12))))
-    np.testing.assert_allclose((system.marginal(x) + found.row_price.sum() * price)[inside], found.multiplier, rtol=1e-6, atol=1e-8 * scale)
+    np.testing.assert_allclose(
+        (system.marginal(x) + found.row_price.sum() * price)[inside],
+        found.multiplier,
+        rtol=1e-6,
+        atol=1e-8 * scale,
+    )
     assert found.mean_delay >= float(optimum(system, load).mean_delay) * (1 - 1e-12)
 
 
@@ -51,13 +56,21 @@ def test_digits_at_light_and_heavy_load(system, part):
     load = load_at(system, part)
     found, best = limited_optimum(system, load), optimum(system, load)
     assert found.flow.sum() == pytest.approx(load, rel=1e-14)
-    assert found.mean_delay == pytest.approx(float(best.mean_delay), rel=1e-13 if part < 0.9 else 1e-15 / (1 - part) + 1e-12)
-    at_most = limited_optimum(system, load, most=np.full(len(system), load) if part < 0.9 else system.rate)
+    assert found.mean_delay == pytest.approx(
+        float(best.mean_delay), rel=1e-13 if part < 0.9 else 1e-15 / (1 - part) + 1e-12
+    )
+    at_most = limited_optimum(
+        system, load, most=np.full(len(system), load) if part < 0.9 else system.rate
+    )
     assert at_most.mean_delay == pytest.approx(found.mean_delay, rel=1e-13)
 
 
 def test_shadow_prices_are_differences():
-    most, least, price = np.array([100.0, 80.0, 90.0]), np.array([0.0, 45.0, 0.0]), np.array([1.0, 1.0, 0.5])
+    most, least, price = (
+        np.array([100.0, 80.0, 90.0]),
+        np.array([0.0, 45.0, 0.0]),
+        np.array([1.0, 1.0, 0.5]),
+    )
     found, h = limited_optimum(THREE, 190.0, least=least, most=most), 1e-4
 
     def total(**limits):
@@ -66,7 +79,9 @@ def test_shadow_prices_are_differences():
     last, second = np.array([0, 0, h]), np.array([0, h, 0])
     rise = (total(least=least, most=most - last) - total(least=least, most=most + last)) / (2 * h)
     assert found.most_price[2] == pytest.approx(rise, rel=1e-6)
-    fall = (total(least=least + second, most=most) - total(least=least - second, most=most)) / (2 * h)
+    fall = (total(least=least + second, most=most) - total(least=least - second, most=most)) / (
+        2 * h
+    )
     assert found.least_price[1] == pytest.approx(fall, rel=1e-6)
     dear = limited_optimum(THREE, 190.0, matrix=price, bound=120.0)
     slope = (total(matrix=price, bound=120.0 - h) - total(matrix=price, bound=120.0 + h)) / (2 * h)
@@ -74,8 +89,12 @@ def test_shadow_prices_are_differences():
 
 
 def test_limits_that_leave_one_split():
-    np.testing.assert_allclose(limited_optimum(THREE, 190.0, most=[60.0, 40.0, 90.0]).flow, [60.0, 40.0, 90.0])
-    np.testing.assert_allclose(limited_optimum(THREE, 190.0, least=[60.0, 40.0, 90.0]).flow, [60.0, 40.0, 90.0])
+    np.testing.assert_allclose(
+        limited_optimum(THREE, 190.0, most=[60.0, 40.0, 90.0]).flow, [60.0, 40.0, 90.0]
+    )
+    np.testing.assert_allclose(
+        limited_optimum(THREE, 190.0, least=[60.0, 40.0, 90.0]).flow, [60.0, 40.0, 90.0]
+    )
 
 
 @pytest.mark.parametrize(("limits", "message"), [
@@ -98,7 +117,10 @@ def test_nothing_to_split():
 
 @pytest.mark.parametrize(
     ("bank", "load", "idle"),
-    [(Constant([1.0, 2.0]), 1.0, [1.0, 2.0]), pytest.param(MMc(10.0, 20, [0.0, 1.0]), 1e-3, [0.1, 1.1], marks=pytest.mark.slow)],
+    [
+        (Constant([1.0, 2.0]), 1.0, [1.0, 2.0]),
+        pytest.param(MMc(10.0, 20, [0.0, 1.0]), 1e-3, [0.1, 1.1], marks=pytest.mark.slow),
+    ],
 )
 def test_a_budget_is_spent_where_the_latencies_do_not_rise(bank, load, idle):
     """What the flows cost jumps in the price of the budget: a mixture of both sides spends it."""

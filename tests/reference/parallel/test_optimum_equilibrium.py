@@ -46,7 +46,9 @@ def test_order_of_servers_does_not_matter(solve):
     rng = np.random.default_rng(1)
     rate, cv, delay = rng.uniform(1, 100, 50), rng.uniform(0, 4, 50), rng.uniform(0, 1, 50)
     order = rng.permutation(50)
-    split, shuffled = (solve(MG1(rate[o], cv[o], delay[o]), 0.7 * rate.sum()) for o in (np.arange(50), order))
+    split, shuffled = (
+        solve(MG1(rate[o], cv[o], delay[o]), 0.7 * rate.sum()) for o in (np.arange(50), order)
+    )
     np.testing.assert_allclose(shuffled.flow, split.flow[order], rtol=1e-11)
 
 
@@ -83,7 +85,9 @@ def exact_split(bank, load, goal):
 
     def spare(price):
         z = [max(price - a, 0) * b / c for a, b, c in zip(m, mu, k, strict=True)]
-        return [b / (mp.sqrt(1 + a) if goal == "optimum" else 1 + a) for a, b in zip(z, mu, strict=True)]
+        return [
+            b / (mp.sqrt(1 + a) if goal == "optimum" else 1 + a) for a, b in zip(z, mu, strict=True)
+        ]
 
     target = sum(mu) - load
     base = max(a for a in m if sum(spare(a)) >= target)
@@ -103,14 +107,21 @@ def test_extremes_against_50_digits(solve, seed):
     """Delays from 1e-6 to 1e3 s beside rates from 1e-3 to 1e9, loads up to (1 - 1e-12) of the total rate."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 5))
-    bank = MG1(10 ** rng.uniform(-3, 9, n), rng.choice([0.0, 1.0, 5.0], n), 10 ** rng.uniform(-6, 3, n) * rng.choice([0, 1], n))
+    bank = MG1(
+        10 ** rng.uniform(-3, 9, n),
+        rng.choice([0.0, 1.0, 5.0], n),
+        10 ** rng.uniform(-6, 3, n) * rng.choice([0, 1], n),
+    )
     part = [1e-12, 1e-3, 0.5, 0.999, 1 - 1e-9, 1 - 1e-12][seed % 6]
     load = part * float(bank.rate.sum())
     split = solve(bank, load)
     with mp.workdps(50):
         flow, delay = exact_split(bank, load, solve.__name__)
         assert abs(mp.mpf(float(split.mean_delay)) / delay - 1) < 1e-14
-        assert max(abs(mp.mpf(float(a)) - b) for a, b in zip(split.flow, flow, strict=True)) < 1e-14 * load
+        assert (
+            max(abs(mp.mpf(float(a)) - b) for a, b in zip(split.flow, flow, strict=True))
+            < 1e-14 * load
+        )
     assert abs(math.fsum([*split.flow, -load])) <= 1e-12 * load
 
 
@@ -194,7 +205,9 @@ def test_a_family_of_ones_own_is_cut_and_sampled(solve, make):
     bank = make(rate, delay)
     assert float(bank.total_rate[0]) == math.fsum(rate)
     load = 0.7 * rate.sum()
-    np.testing.assert_allclose(solve(bank, load).flow, solve(MM1(rate, delay), load).flow, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        solve(bank, load).flow, solve(MM1(rate, delay), load).flow, rtol=1e-9, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("make", [ByHand, NoDataclass])
@@ -205,18 +218,29 @@ def test_parts_of_a_family_of_ones_own_sum_anew(make):
     assert type(part) is make
     assert float(part.total_rate[0]) == 180.0
     np.testing.assert_array_equal(part.idle_latency, SCENARIO_1.idle_latency[:2])
-    np.testing.assert_allclose(thresholds(bank).equilibrium, [0.0, 20.0, 80.0], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        thresholds(bank).equilibrium, [0.0, 20.0, 80.0], rtol=1e-12, atol=1e-12
+    )
 
 
 @BOTH
 def test_seconds_and_milliseconds_give_the_same_flows(solve):
-    rate, cv, delay = np.array([300.0, 7.0, 1.0]), np.array([0.0, 1.0, 5.0]), np.array([0.3, 0.0, 0.01])
+    rate, cv, delay = (
+        np.array([300.0, 7.0, 1.0]),
+        np.array([0.0, 1.0, 5.0]),
+        np.array([0.3, 0.0, 0.01]),
+    )
     for part in (1e-9, 0.3, 0.9, 0.999):
         load = part * 308.0
-        here, there = solve(MG1(rate, cv, delay), load), solve(MG1(rate / 1000, cv, delay * 1000), load / 1000)
+        here, there = (
+            solve(MG1(rate, cv, delay), load),
+            solve(MG1(rate / 1000, cv, delay * 1000), load / 1000),
+        )
         np.testing.assert_allclose(there.flow * 1000, here.flow, rtol=0, atol=1e-14 * load)
         # the rates and the load are rounded anew, and the delay has 1/(1 - part) times that
-        assert float(there.mean_delay) / 1000 == pytest.approx(float(here.mean_delay), rel=1e-15 / (1 - part))
+        assert float(there.mean_delay) / 1000 == pytest.approx(
+            float(here.mean_delay), rel=1e-15 / (1 - part)
+        )
 
 
 def test_unbounded_capacity():

@@ -10,7 +10,18 @@ from polynomial import Plain
 from scipy.integrate import quad
 from strategies import load_at, parts, systems
 
-from sojourn.reference import MG1, MM1, InputError, Pool, Queue, controlled, equilibrium, optimum, price_of_anarchy, price_of_optimum
+from sojourn.reference import (
+    MG1,
+    MM1,
+    InputError,
+    Pool,
+    Queue,
+    controlled,
+    equilibrium,
+    optimum,
+    price_of_anarchy,
+    price_of_optimum,
+)
 from sojourn.reference.parallel import sensitivity, tolls
 from sojourn.reference.parallel.control import Led, check_fractions
 from sojourn.reference.parallel.players import Perceived, perceived
@@ -31,7 +42,9 @@ def test_players_share_a_price_on_the_servers_that_they_use(system, part, count)
     split = equilibrium(system, load, count)
     x, spare, used = split.flow, split.spare, split.active
     # l + x l'/K, with x l' = g - l
-    price = system.latency(x, spare) + (system.marginal(x, spare) - system.latency(x, spare)) / count
+    price = (
+        system.latency(x, spare) + (system.marginal(x, spare) - system.latency(x, spare)) / count
+    )
     assert np.sum(x) == pytest.approx(load, rel=1e-12)
     np.testing.assert_allclose(price[used], split.multiplier, rtol=1e-9)
     assert np.all(system.idle_latency[~used] >= split.multiplier * (1 - 1e-12))
@@ -53,7 +66,9 @@ def test_more_players_more_anarchy(system, part):
     load = load_at(system, part)
     delays = [float(equilibrium(system, load, k).mean_delay) for k in (1, 2, 4, 30, 1e9, math.inf)]
     assert np.all(np.diff(delays) >= -1e-10 * delays[0])
-    assert float(price_of_anarchy(system, load, 2)) <= float(price_of_anarchy(system, load)) * (1 + 1e-10)
+    assert float(price_of_anarchy(system, load, 2)) <= float(price_of_anarchy(system, load)) * (
+        1 + 1e-10
+    )
 
 
 def test_no_player_gains_by_moving_his_own_jobs():
@@ -71,22 +86,39 @@ def test_no_player_gains_by_moving_his_own_jobs():
 
 
 def test_a_family_that_says_no_operating_point_for_players():
-    plain, known = Plain([100.0, 80.0, 200.0], [0.005, 0.005, 0.02]), MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.02])
-    np.testing.assert_allclose(equilibrium(plain, 190.0, 3).flow, equilibrium(known, 190.0, 3).flow, rtol=1e-8)
+    plain, known = (
+        Plain([100.0, 80.0, 200.0], [0.005, 0.005, 0.02]),
+        MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.02]),
+    )
+    np.testing.assert_allclose(
+        equilibrium(plain, 190.0, 3).flow, equilibrium(known, 190.0, 3).flow, rtol=1e-8
+    )
     excess = np.array([0.0, 0.01, 1.0])
-    for given_, found in zip(known.at_player(excess, 3), Queue.at_player(known, excess, 3), strict=True):
+    for given_, found in zip(
+        known.at_player(excess, 3), Queue.at_player(known, excess, 3), strict=True
+    ):
         np.testing.assert_allclose(found, given_, rtol=1e-12)
 
 
 def test_servers_as_players_see_them():
     seen, x = Perceived(THREE, 3), np.array([50.0, 40.0, 20.0])
-    np.testing.assert_allclose(seen.latency(x), (THREE.marginal(x) + 2 * THREE.latency(x)) / 3, rtol=1e-15)
+    np.testing.assert_allclose(
+        seen.latency(x), (THREE.marginal(x) + 2 * THREE.latency(x)) / 3, rtol=1e-15
+    )
     np.testing.assert_allclose(seen.inverse_latency(seen.latency(x)), x, rtol=1e-12)
-    integral = [quad(lambda u, i=i: float(seen.latency(np.full(3, u))[i]), 0, x[i])[0] for i in range(3)]
+    integral = [
+        quad(lambda u, i=i: float(seen.latency(np.full(3, u))[i]), 0, x[i])[0] for i in range(3)
+    ]
     np.testing.assert_allclose(seen.potential(x), integral, rtol=1e-9)
     h = 1e-5
-    np.testing.assert_allclose(seen.latency_slope(x), (seen.latency(x + h) - seen.latency(x - h)) / (2 * h), rtol=1e-6)
-    np.testing.assert_allclose(seen.marginal(x), ((x + h) * seen.latency(x + h) - (x - h) * seen.latency(x - h)) / (2 * h), rtol=1e-6)
+    np.testing.assert_allclose(
+        seen.latency_slope(x), (seen.latency(x + h) - seen.latency(x - h)) / (2 * h), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        seen.marginal(x),
+        ((x + h) * seen.latency(x + h) - (x - h) * seen.latency(x - h)) / (2 * h),
+        rtol=1e-6,
+    )
     np.testing.assert_allclose(seen.inverse_marginal(seen.marginal(x)), x, rtol=1e-12)
     assert not seen.inverse_marginal(0.9 * seen.idle_latency).any()
     assert len(perceived(Pool([MM1(3.0), MG1([1.0, 2.0], 3.0)]), 4)) == 3
@@ -100,18 +132,26 @@ def test_players_of_different_size_have_no_potential():
         x = np.array([flows.sum(), 0.0, 0.0])
         return float(THREE.latency(x)[0] + flows[player] * THREE.latency_slope(x)[0])
 
-    cross = [(price(own + h * np.eye(2)[1 - i], i) - price(own - h * np.eye(2)[1 - i], i)) / (2 * h) for i in (0, 1)]
+    cross = [
+        (price(own + h * np.eye(2)[1 - i], i) - price(own - h * np.eye(2)[1 - i], i)) / (2 * h)
+        for i in (0, 1)
+    ]
     assert cross[0] > 1.1 * cross[1]
 
 
 @pytest.mark.parametrize("bad", [0, 0.5, 2.5, math.nan, -3])
 def test_a_number_of_players_that_is_none(bad):
-    with pytest.raises(InputError, match=r"is not a number of players; give a whole number from 1, or math.inf"):
+    with pytest.raises(
+        InputError, match=r"is not a number of players; give a whole number from 1, or math.inf"
+    ):
         equilibrium(THREE, 100.0, bad)
 
 
 def test_players_of_given_sizes_are_refused():
-    with pytest.raises(InputError, match=r"^players = \[2, 1\]: is not one number: players of different size have no potential"):
+    with pytest.raises(
+        InputError,
+        match=r"^players = \[2, 1\]: is not one number: players of different size have no potential",
+    ):
         equilibrium(THREE, 100.0, [2, 1])
 
 
@@ -138,8 +178,12 @@ def test_control_of_nothing_and_of_all(system, part):
     load = load_at(system, part)
     rounding = 1e-10 + 1e-15 / (1 - part)
     for strategy in ("llf", "scale"):
-        assert controlled(system, load, 0.0, strategy).mean_delay == pytest.approx(float(equilibrium(system, load).mean_delay), rel=rounding)
-        assert controlled(system, load, 1.0, strategy).mean_delay == pytest.approx(float(optimum(system, load).mean_delay), rel=1e-12)
+        assert controlled(system, load, 0.0, strategy).mean_delay == pytest.approx(
+            float(equilibrium(system, load).mean_delay), rel=rounding
+        )
+        assert controlled(system, load, 1.0, strategy).mean_delay == pytest.approx(
+            float(optimum(system, load).mean_delay), rel=1e-12
+        )
 
 
 @given(systems, st.floats(0.01, 0.99), fractions)
@@ -178,9 +222,17 @@ def test_led_servers_are_a_queue():
     led, h = Led(THREE, base), 1e-5
     np.testing.assert_allclose(led.latency(x), THREE.latency(base + x))
     np.testing.assert_allclose(led.inverse_latency(led.latency(x)), x, rtol=1e-12)
-    np.testing.assert_allclose(led.latency_slope(x), (led.latency(x + h) - led.latency(x - h)) / (2 * h), rtol=1e-6)
-    np.testing.assert_allclose(led.latency(x), (led.potential(x + h) - led.potential(x - h)) / (2 * h), rtol=1e-6)
-    np.testing.assert_allclose(led.marginal(x), ((x + h) * led.latency(x + h) - (x - h) * led.latency(x - h)) / (2 * h), rtol=1e-6)
+    np.testing.assert_allclose(
+        led.latency_slope(x), (led.latency(x + h) - led.latency(x - h)) / (2 * h), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        led.latency(x), (led.potential(x + h) - led.potential(x - h)) / (2 * h), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        led.marginal(x),
+        ((x + h) * led.latency(x + h) - (x - h) * led.latency(x - h)) / (2 * h),
+        rtol=1e-6,
+    )
     np.testing.assert_allclose(led.take(slice(1, 3)).idle_latency, led.idle_latency[1:])
     np.testing.assert_allclose(led.inverse_marginal(led.marginal(x)), x, rtol=1e-12)
     assert not led.inverse_marginal(0.9 * led.idle_latency).any()
@@ -239,7 +291,10 @@ def test_not_even_by_a_lot(system, part, count):
     before = float(equilibrium(system, load, count).mean_delay)
     bank = system.banks[0]
     fields = {"cv": bank.cv} if isinstance(bank, MG1) else {}
-    for better in (type(bank)(rate=2 * bank.rate, delay=bank.delay, **fields), type(bank)(rate=bank.rate, delay=bank.delay / 2, **fields)):
+    for better in (
+        type(bank)(rate=2 * bank.rate, delay=bank.delay, **fields),
+        type(bank)(rate=bank.rate, delay=bank.delay / 2, **fields),
+    ):
         after = float(equilibrium(Pool([better, *system.banks[1:]]), load, count).mean_delay)
         assert after <= before * (1 + 1e-11)
 
@@ -254,9 +309,15 @@ def test_sensitivities_are_differences(count, load):
 
     for i, unit in enumerate(np.eye(3)):
         a, b = 1e-3 * unit, 1e-6 * unit
-        assert found.rate[i] == pytest.approx((delay(THREE.rate + a) - delay(THREE.rate - a)) / 2e-3, rel=1e-6, abs=1e-12)
-        assert found.delay[i] == pytest.approx((delay(far=THREE.delay + b) - delay(far=THREE.delay - b)) / 2e-6, rel=1e-6, abs=1e-9)
-    assert found.load == pytest.approx((delay(at=load + 1e-3) - delay(at=load - 1e-3)) / 2e-3, rel=1e-6)
+        assert found.rate[i] == pytest.approx(
+            (delay(THREE.rate + a) - delay(THREE.rate - a)) / 2e-3, rel=1e-6, abs=1e-12
+        )
+        assert found.delay[i] == pytest.approx(
+            (delay(far=THREE.delay + b) - delay(far=THREE.delay - b)) / 2e-6, rel=1e-6, abs=1e-9
+        )
+    assert found.load == pytest.approx(
+        (delay(at=load + 1e-3) - delay(at=load - 1e-3)) / 2e-3, rel=1e-6
+    )
 
 
 def test_at_the_optimum_less_distance_is_worth_the_share():

@@ -12,7 +12,13 @@ GOALS = {"optimum": optimum, "equilibrium": equilibrium}
 def mixed(n, seed=0):
     rng = np.random.default_rng(seed)
     rate, delay = 10 ** rng.uniform(0, 3, (3, n)), 10 ** rng.uniform(-3, 0, (3, n))
-    return Pool([MM1(rate[0], delay[0]), MD1(rate[1], delay[1]), MG1(rate[2], rng.uniform(0, 5, n), delay[2])])
+    return Pool(
+        [
+            MM1(rate[0], delay[0]),
+            MD1(rate[1], delay[1]),
+            MG1(rate[2], rng.uniform(0, 5, n), delay[2]),
+        ]
+    )
 
 
 @pytest.mark.parametrize("n", [1, 3, 100, 1000])
@@ -21,7 +27,10 @@ def test_against_the_double_sum(n):
     found = thresholds(pool)
     for goal, operate in (("optimum", pool.at_marginal), ("equilibrium", pool.at_latency)):
         # the excess by differences: a price in floating point would round what the servers lie apart
-        gaps = [(d - pool.delay) + (s - pool.service) for d, s in zip(pool.delay, pool.service, strict=True)]
+        gaps = [
+            (d - pool.delay) + (s - pool.service)
+            for d, s in zip(pool.delay, pool.service, strict=True)
+        ]
         plain = np.array([math.fsum(operate(np.maximum(gap, 0)).flow) for gap in gaps])
         np.testing.assert_allclose(getattr(found, goal), plain, rtol=1e-13)
 
@@ -57,5 +66,9 @@ def test_many_servers():
     bank = MM1(rng.uniform(50, 500, n), np.round(rng.uniform(0, 0.05, n), 3))
     found = thresholds(bank)
     for i in rng.integers(0, n, 40):
-        assert found.optimum[i] == pytest.approx(bank.inverse_marginal(bank.idle_latency[i]).sum(), rel=1e-11)
-        assert found.equilibrium[i] == pytest.approx(bank.inverse_latency(bank.idle_latency[i]).sum(), rel=1e-11)
+        assert found.optimum[i] == pytest.approx(
+            bank.inverse_marginal(bank.idle_latency[i]).sum(), rel=1e-11
+        )
+        assert found.equilibrium[i] == pytest.approx(
+            bank.inverse_latency(bank.idle_latency[i]).sum(), rel=1e-11
+        )

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from polynomial import Plain, Polynomial
 
-from sojourn.reference import MG1, MM1, InputError, LoadError, Pool, equilibrium, optimum, price_of_anarchy
+from sojourn.reference import (
+    MG1,
+    MM1,
+    InputError,
+    LoadError,
+    Pool,
+    equilibrium,
+    optimum,
+    price_of_anarchy,
+)
 from sojourn.reference.parallel import thresholds, worst_case
 from sojourn.reference.parallel.saturation import saturation
 from sojourn.reference.parallel.worst_case import cell_bound, evaluate
@@ -62,7 +71,9 @@ def test_saturation_can_be_the_worst():
     assert found.certified
 
 
-@pytest.mark.parametrize("bank", [MM1(3.0), MM1([3.0, 3.0]), MG1([2.0] * 3, 4.0, 0.1), Pool([MM1(1.0), MG1(1.0, 1.0)])])
+@pytest.mark.parametrize(
+    "bank", [MM1(3.0), MM1([3.0, 3.0]), MG1([2.0] * 3, 4.0, 0.1), Pool([MM1(1.0), MG1(1.0, 1.0)])]
+)
 def test_where_there_is_nothing_to_lose(bank):
     found = worst_case(bank)
     assert (found.poa, found.upper_bound, found.gap, found.evaluations) == (1.0, 1.0, 0.0, 0)
@@ -70,7 +81,9 @@ def test_where_there_is_nothing_to_lose(bank):
 
 def test_what_is_said_of_it():
     said = repr(worst_case(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])))
-    assert said.startswith("worst price of anarchy 1.1194708 at load 80; no load up to 380 has more than 1.1194708\n  certified within ")
+    assert said.startswith(
+        "worst price of anarchy 1.1194708 at load 80; no load up to 380 has more than 1.1194708\n  certified within "
+    )
     assert said.endswith("loads looked at; by the paper's rule 1.1194708 at load 80")
 
 
@@ -87,7 +100,10 @@ def test_up_to_a_load():
 
 def test_a_family_of_ones_own():
     """Without k the end of the loads is (1 - 1e-6) of the total rate, and says so."""
-    plain, known = worst_case(Plain([1.0, 2.0, 3.0], [0.0, 0.1, 0.2])), worst_case(MM1([1.0, 2.0, 3.0], [0.0, 0.1, 0.2]))
+    plain, known = (
+        worst_case(Plain([1.0, 2.0, 3.0], [0.0, 0.1, 0.2])),
+        worst_case(MM1([1.0, 2.0, 3.0], [0.0, 0.1, 0.2])),
+    )
     assert plain.certified
     assert plain.poa == pytest.approx(known.poa, rel=1e-9)
     assert plain.up_to == pytest.approx(6.0 * (1 - 1e-6), rel=1e-15)
@@ -164,14 +180,18 @@ def test_the_bound_next_to_saturation(seed):
     """Never below a dense grid, and close to it for a small slack."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 7))
-    bank = MG1(10 ** rng.uniform(-1, 2, n), 10 ** rng.uniform(-1, 1, n), 10 ** rng.uniform(-2, 1, n))
+    bank = MG1(
+        10 ** rng.uniform(-1, 2, n), 10 ** rng.uniform(-1, 1, n), 10 ** rng.uniform(-2, 1, n)
+    )
     end, total = saturation(bank), float(bank.rate.sum())
     last = total - thresholds(bank).equilibrium.max()
     for part in (1.0, 0.3, 1e-2, 1e-4):
         edge = total - part * last
         point = evaluate(bank, np.array([edge]))
         bound = end.bound(float(point.slack[0]), float(point.latency[0]), float(point.carried[0]))
-        grid = total - (total - edge) * np.concatenate([np.linspace(1e-3, 1, 400), 10.0 ** np.arange(-6, -3)])
+        grid = total - (total - edge) * np.concatenate(
+            [np.linspace(1e-3, 1, 400), 10.0 ** np.arange(-6, -3)]
+        )
         assert bound >= price_of_anarchy(bank, grid).max() * (1 - 1e-12)
     assert bound == pytest.approx(max(end.limit, float(price_of_anarchy(bank, edge))), rel=1e-2)
 
@@ -193,7 +213,12 @@ def test_affine_latencies_lose_at_most_a_third():
     for _trial in range(60):
         n = int(rng.integers(2, 6))
         found = worst_case(
-            Polynomial(np.where(rng.random(n) < 0.3, 0.0, rng.uniform(0, 2, n)), 10 ** rng.uniform(-2, 1, n)), up_to=20.0, gap=1e-6
+            Polynomial(
+                np.where(rng.random(n) < 0.3, 0.0, rng.uniform(0, 2, n)),
+                10 ** rng.uniform(-2, 1, n),
+            ),
+            up_to=20.0,
+            gap=1e-6,
         )
         assert found.certified
         assert found.upper_bound <= 4 / 3 * (1 + 1e-6)
@@ -217,7 +242,11 @@ def test_polynomials_of_a_degree_lose_no_more(degree):
     for _trial in range(25):
         n = int(rng.integers(2, 5))
         power = rng.integers(1, degree + 1, n)
-        found = worst_case(Polynomial(rng.uniform(0.01, 2, n), 10 ** rng.uniform(-2, 1, n), power), up_to=20.0, gap=1e-5)
+        found = worst_case(
+            Polynomial(rng.uniform(0.01, 2, n), 10 ** rng.uniform(-2, 1, n), power),
+            up_to=20.0,
+            gap=1e-5,
+        )
         assert found.upper_bound <= bound * (1 + 1e-5)
 
 

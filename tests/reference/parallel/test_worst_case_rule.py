@@ -56,7 +56,9 @@ def test_with_one_cv_for_all_the_worst_load_is_inside_a_segment(case):
     assert float(price_of_anarchy(bank, case.load)) == pytest.approx(case.poa, rel=1e-12)
     assert case.poa > rule.worst * (1 + 2.5e-5)
     # the largest of its segment, to 50 digits
-    assert max(exact(case, case.load * (1 + step)) for step in (-1e-5, 1e-5)) < exact(case, case.load)
+    assert max(exact(case, case.load * (1 + step)) for step in (-1e-5, 1e-5)) < exact(
+        case, case.load
+    )
 
 
 @pytest.mark.parametrize("case", ONE_CV, ids=lambda c: f"k = {c.k:g}")
@@ -72,7 +74,9 @@ def test_the_candidates_of_the_mm1_system_are_an_activation_and_saturation():
     bank = servers(MM1_BY_A_HAIR)
     rule = candidate_worst_case(bank)
     assert len(bank) == 13_137
-    assert rule.worst_load == pytest.approx(thresholds(bank).equilibrium[10_700:13_135].max(), rel=1e-12)
+    assert rule.worst_load == pytest.approx(
+        thresholds(bank).equilibrium[10_700:13_135].max(), rel=1e-12
+    )
     assert saturation_limit(bank) == pytest.approx(1.106902242114, rel=1e-12)
 
 
@@ -98,7 +102,10 @@ logs = st.floats(-1, 3).map(lambda e: 10.0**e)
 
 
 @settings(max_examples=40)
-@given(st.lists(logs, min_size=2, max_size=8), st.one_of(st.just(0.0), st.floats(-4, 2).map(lambda e: 10.0**e)))
+@given(
+    st.lists(logs, min_size=2, max_size=8),
+    st.one_of(st.just(0.0), st.floats(-4, 2).map(lambda e: 10.0**e)),
+)
 def test_it_holds_for_mm1_servers_at_one_distance(rates, delay):
     bank = MM1(rates, delay)
     found = worst_case(bank)
@@ -108,7 +115,11 @@ def test_it_holds_for_mm1_servers_at_one_distance(rates, delay):
 
 
 @settings(max_examples=40)
-@given(st.lists(logs, min_size=2, max_size=8), st.floats(1, 30), st.one_of(st.just(0.0), st.floats(-4, 2).map(lambda e: 10.0**e)))
+@given(
+    st.lists(logs, min_size=2, max_size=8),
+    st.floats(1, 30),
+    st.one_of(st.just(0.0), st.floats(-4, 2).map(lambda e: 10.0**e)),
+)
 def test_it_holds_for_one_cv_where_the_latencies_differ_by_their_rates_alone(rates, cv, more):
     """Latencies e + k/(mu - x) with one e: here from cv = 1 on, where delays e + (k - 1)/mu make them so."""
     k, rate = (1 + cv**2) / 2, np.array(rates)

@@ -7,7 +7,15 @@ import mpmath as mp
 import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
-from strategies_dual_mode import load_at, printed_delay, printed_interval, random_modes, random_part, random_system, rounding
+from strategies_dual_mode import (
+    load_at,
+    printed_delay,
+    printed_interval,
+    random_modes,
+    random_part,
+    random_system,
+    rounding,
+)
 
 from sojourn.reference.errors import InputError, LoadError
 from sojourn.reference.service_modes import (
@@ -53,8 +61,12 @@ def assert_best(modes, load, part):
     close = 10 * rounding(part)
     assert best.mean_delay <= on_grid * (1 + close)
     assert best.mean_delay == pytest.approx(least, rel=close)
-    assert float(printed_delay(modes, load, *best.assignment)) == pytest.approx(best.mean_delay, rel=close)
-    assert mean_delay(modes, load, best.assignment, best.share) == pytest.approx(best.mean_delay, rel=close)
+    assert float(printed_delay(modes, load, *best.assignment)) == pytest.approx(
+        best.mean_delay, rel=close
+    )
+    assert mean_delay(modes, load, best.assignment, best.share) == pytest.approx(
+        best.mean_delay, rel=close
+    )
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -88,7 +100,12 @@ def exact_stages(modes, load, w):
     for first, second in modes.rate:
         a, b = 1 / mp.mpf(float(first)), 1 / mp.mpf(float(second))
         root = mp.sqrt(a) + w * mp.sqrt(b)
-        yield root**2, (1 - load * a) + w**2 * (1 - load * b), 2 * root * mp.sqrt(b), 2 * w * (1 - load * b)
+        yield (
+            root**2,
+            (1 - load * a) + w**2 * (1 - load * b),
+            2 * root * mp.sqrt(b),
+            2 * w * (1 - load * b),
+        )
 
 
 def exact_delay(modes, load, w):
@@ -96,7 +113,10 @@ def exact_delay(modes, load, w):
 
 
 def exact_slope(modes, load, w):
-    return sum(rise / bottom - top * fall / bottom**2 for top, bottom, rise, fall in exact_stages(modes, load, w))
+    return sum(
+        rise / bottom - top * fall / bottom**2
+        for top, bottom, rise, fall in exact_stages(modes, load, w)
+    )
 
 
 def exact_ends(modes, load):
@@ -127,10 +147,19 @@ def test_both_the_place_and_the_delay_against_50_digits(seed):
     with mp.workdps(50):
         exact = mp.mpf(float(load))
         low, high = exact_ends(modes, exact)
-        near, reach = mp.sqrt(mp.mpf(float(best.assignment[1])) / mp.mpf(float(best.assignment[0]))), (high - low) / 100
-        root = bisected(lambda w: exact_slope(modes, exact, w), max(near - reach, low + reach / 1e9), min(near + reach, high - reach / 1e9))
+        near, reach = (
+            mp.sqrt(mp.mpf(float(best.assignment[1])) / mp.mpf(float(best.assignment[0]))),
+            (high - low) / 100,
+        )
+        root = bisected(
+            lambda w: exact_slope(modes, exact, w),
+            max(near - reach, low + reach / 1e9),
+            min(near + reach, high - reach / 1e9),
+        )
         least = exact_delay(modes, exact, root)
-        assert all(exact_delay(modes, exact, low + (high - low) * k / 200) >= least for k in range(1, 200))
+        assert all(
+            exact_delay(modes, exact, low + (high - low) * k / 200) >= least for k in range(1, 200)
+        )
         assert abs(best.mean_delay / least - 1) < 4e-15 / slack
         assert abs(mp.mpf(best.p) - 1 / (1 + root**2)) < 1e-12
 
@@ -146,11 +175,15 @@ def test_the_slope_s_numerator_is_n_d_n_d_in_exact_arithmetic(stages):
         assert len(found) == 4 * stages - 1
         top, bottom = powers(along.numerator), powers(along.denominator)
         # exact, so that the highest power cancels and does not round
-        wanted = [2 * stages * c for c in minus(times(slopes(top), bottom), times(top, slopes(bottom)))]
+        wanted = [
+            2 * stages * c for c in minus(times(slopes(top), bottom), times(top, slopes(bottom)))
+        ]
         size = product_of_sizes(along.numerator, along.denominator)
         for u in (Fraction(k, 7) for k in range(8)):
             basis = [u**k * (1 - u) ** (len(found) - 1 - k) for k in range(len(found))]
-            here, large = (sum(c * b for c, b in zip(values, basis, strict=True)) for values in (found, size))
+            here, large = (
+                sum(c * b for c, b in zip(values, basis, strict=True)) for values in (found, size)
+            )
             assert abs(here - sum(c * u**k for k, c in enumerate(wanted))) <= large / 10**14
         assert len(wanted) == 4 * stages
         assert wanted[-1] == 0
@@ -199,11 +232,19 @@ def test_the_slope_s_numerator_has_the_sign_of_the_delay_s_slope(stages):
         along = segment(modes, load_at(modes, rng.uniform(0.05, 0.95)))
         c, n = along.slope_numerator(), 4 * stages - 2
         u = np.linspace(0.05, 0.95, 19)
-        exact = (c * u[:, None] ** np.arange(n + 1) * (1 - u[:, None]) ** np.arange(n + 1)[::-1]).sum(axis=1)
-        bottom = (along.denominator * u[:, None] ** np.arange(2 * stages + 1) * (1 - u[:, None]) ** np.arange(2 * stages + 1)[::-1]).sum(axis=1)
+        exact = (
+            c * u[:, None] ** np.arange(n + 1) * (1 - u[:, None]) ** np.arange(n + 1)[::-1]
+        ).sum(axis=1)
+        bottom = (
+            along.denominator
+            * u[:, None] ** np.arange(2 * stages + 1)
+            * (1 - u[:, None]) ** np.arange(2 * stages + 1)[::-1]
+        ).sum(axis=1)
         step = 1e-6
         finite = (along.delay(u + step) - along.delay(u - step)) / (2 * step)
-        np.testing.assert_allclose(exact / (2 * stages) / bottom**2, finite, rtol=1e-6, atol=1e-7 * np.abs(finite).max())
+        np.testing.assert_allclose(
+            exact / (2 * stages) / bottom**2, finite, rtol=1e-6, atol=1e-7 * np.abs(finite).max()
+        )
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3, 5])
@@ -218,14 +259,18 @@ def test_the_delay_along_the_segment_is_the_delay(stages):
             assert p + rest == pytest.approx(1, abs=1e-15)
             # near an end of the interval a stage is nearly full, however light the load
             full = max(1 / (1 - load * (p * a + rest * b)) for a, b in modes.time)
-            assert float(along.delay(u)) == pytest.approx(float(printed_delay(modes, load, p, rest)), rel=1e-14 * full)
+            assert float(along.delay(u)) == pytest.approx(
+                float(printed_delay(modes, load, p, rest)), rel=1e-14 * full
+            )
 
 
 def test_the_segment_runs_from_the_largest_stable_p_to_the_least():
     for load in (1.0, 4.0, 4.5, 4.99):
         low, high = printed_interval(A, load)
         along = segment(A, load)
-        assert (along.assignment(1)[0], along.assignment(0)[0]) == pytest.approx((low, high), abs=1e-14)
+        assert (along.assignment(1)[0], along.assignment(0)[0]) == pytest.approx(
+            (low, high), abs=1e-14
+        )
         assert np.all(np.diff([along.assignment(u)[0] for u in np.linspace(0, 1, 50)]) < 0)
 
 
@@ -266,10 +311,14 @@ def test_swapping_the_servers_changes_nothing():
     rng = np.random.default_rng(9)
     for _ in range(60):
         modes, part = random_system(rng).dual_mode, random_part(rng)
-        here, there = (assignment(m, load_at(modes, part)) for m in (modes, Modes(modes.rate[::-1])))
+        here, there = (
+            assignment(m, load_at(modes, part)) for m in (modes, Modes(modes.rate[::-1]))
+        )
         assert there.mean_delay == pytest.approx(here.mean_delay, rel=rounding(part))
         assert there.p == pytest.approx(here.p, abs=1e-8)
-        np.testing.assert_allclose(there.stage_delay[::-1].sum(), here.stage_delay.sum(), rtol=10 * rounding(part))
+        np.testing.assert_allclose(
+            there.stage_delay[::-1].sum(), here.stage_delay.sum(), rtol=10 * rounding(part)
+        )
 
 
 def mirrored(system):
@@ -283,7 +332,9 @@ def test_swapping_servers_and_modes_mirrors_the_answer():
         system, part = random_system(rng), random_part(rng)
         here = assignment(system.dual_mode, load_at(system.dual_mode, part))
         there = assignment(mirrored(system).dual_mode, load_at(system.dual_mode, part))
-        assert there.mean_delay == pytest.approx(here.mean_delay, rel=1e-7 if system.f1 < 1e-6 else 10 * rounding(part))
+        assert there.mean_delay == pytest.approx(
+            here.mean_delay, rel=1e-7 if system.f1 < 1e-6 else 10 * rounding(part)
+        )
         assert there.p == pytest.approx(1 - here.p, abs=1e-6)
 
 
@@ -329,7 +380,9 @@ def single(mode, load):
 def both(f1, f2, load, p):
     q = 1 - p
     local = (mp.sqrt(p * f1) + mp.sqrt(q * f2)) ** 2 / (1 - load * (p * f1 + q * f2))
-    return local + (mp.sqrt(p * (1 - f1)) + mp.sqrt(q * (1 - f2))) ** 2 / (4 - load * (p * (1 - f1) + q * (1 - f2)))
+    return local + (mp.sqrt(p * (1 - f1)) + mp.sqrt(q * (1 - f2))) ** 2 / (
+        4 - load * (p * (1 - f1) + q * (1 - f2))
+    )
 
 
 def test_system_a_breaks_where_an_inner_optimum_draws_level():
@@ -350,7 +403,11 @@ def test_system_a_breaks_there_by_a_search_too():
         p = np.linspace(*printed_interval(A, load), 4001)[1:-1]
         p = p[p < 0.99]
         start = p[np.argmin(printed_delay(A, load, p))]
-        found = minimize_scalar(lambda q: float(printed_delay(A, load, q)), bounds=(start - 0.01, start + 0.01), method="bounded")
+        found = minimize_scalar(
+            lambda q: float(printed_delay(A, load, q)),
+            bounds=(start - 0.01, start + 0.01),
+            method="bounded",
+        )
         return found.fun - float(printed_delay(A, load, 1.0))
 
     assert breakaway(A).load == pytest.approx(brentq(gain, 4.0, 4.4, xtol=1e-13), rel=1e-10)
@@ -360,7 +417,12 @@ def test_system_b_breaks_where_the_modes_alone_draw_level():
     found = breakaway(B)
     with mp.workdps(30):
         f1, f2 = mp.mpf("0.05"), mp.mpf("0.15")
-        load = mp.findroot(lambda x: single(f1, x) - single(f2, x), (mp.mpf("2.7"), mp.mpf("3.1")), solver="anderson", tol=1e-25)
+        load = mp.findroot(
+            lambda x: single(f1, x) - single(f2, x),
+            (mp.mpf("2.7"), mp.mpf("3.1")),
+            solver="anderson",
+            tol=1e-25,
+        )
         assert abs(found.load / load - 1) < 1e-12
     assert (found.p_before, found.p_after, found.jump) == (1.0, 0.0, 1.0)
     # and at that load nothing between them is as fast
@@ -378,13 +440,20 @@ def test_with_f1_at_or_above_the_local_part_of_the_capacity_nothing_breaks():
     for _ in range(25):
         K = 1 + 10 ** rng.uniform(-2, 2)
         f1 = 1 / (K + 1) + rng.choice([0.0, rng.uniform(0, 0.9)]) * K / (K + 1)
-        assert breakaway(Canonical(1.0, K, f1, f1 + (1 - f1) * rng.uniform(0.01, 1)).dual_mode) is None
+        assert (
+            breakaway(Canonical(1.0, K, f1, f1 + (1 - f1) * rng.uniform(0.01, 1)).dual_mode) is None
+        )
 
 
 def breaking_system(rng):
     K = 1 + 10 ** rng.uniform(-1, 2)
     f1 = rng.choice([0.0, rng.uniform(0, 0.98)]) / (K + 1)
-    return Canonical(10 ** rng.uniform(-2, 2), K, f1, f1 + (1 - f1) * rng.choice([rng.uniform(0.02, 1), rng.uniform(0.02, 1), 1.0]))
+    return Canonical(
+        10 ** rng.uniform(-2, 2),
+        K,
+        f1,
+        f1 + (1 - f1) * rng.choice([rng.uniform(0.02, 1), rng.uniform(0.02, 1), 1.0]),
+    )
 
 
 @pytest.mark.slow
@@ -425,7 +494,13 @@ def test_a_breakaway_close_to_saturation_is_found():
 
 @pytest.mark.parametrize(
     ("modes", "home"),
-    [(A, 1.0), (Modes([[1.0, 2.0], [1.0, 2.0]]), 0.0), (Modes([[1.0, 1.0]]), 1.0), (Modes([[1.0, 2.0], [1.0, 2 / 3]]), 1.0), (IDEAL, 1.0)],
+    [
+        (A, 1.0),
+        (Modes([[1.0, 2.0], [1.0, 2.0]]), 0.0),
+        (Modes([[1.0, 1.0]]), 1.0),
+        (Modes([[1.0, 2.0], [1.0, 2 / 3]]), 1.0),
+        (IDEAL, 1.0),
+    ],
 )
 def test_at_light_load_the_least_service_time_wins(modes, home):
     """Of equal sums of service times, the more even one: its squares add up to less."""
@@ -440,7 +515,9 @@ def test_one_mode_alone_is_taken_as_far_as_it_is_stable(slack):
     load = load_at(modes, 1 - slack)
     best = assignment(modes, load)
     assert best.p == 1.0
-    assert best.mean_delay == pytest.approx(partition(modes, load, 1.0).mean_delay, rel=1e-15 / slack)
+    assert best.mean_delay == pytest.approx(
+        partition(modes, load, 1.0).mean_delay, rel=1e-15 / slack
+    )
 
 
 def test_the_last_stable_load_of_a_redundant_system_is_taken():
@@ -502,7 +579,10 @@ def test_numbers_of_any_kind_are_loads():
 @pytest.mark.parametrize(
     ("load", "message"),
     [
-        (5.0, "load = 5.0: not below the maximum 5: whatever the assignment, a queue grows without bound; lower the load or add rate"),
+        (
+            5.0,
+            "load = 5.0: not below the maximum 5: whatever the assignment, a queue grows without bound; lower the load or add rate",
+        ),
         (0, "load = 0.0: there are no jobs to assign; give a load above 0"),
         (-1, "load = -1.0: there are no jobs to assign"),
         (np.nan, "load = nan: is not a finite number"),
@@ -534,7 +614,15 @@ def test_a_load_written_as_text_is_read_or_refused():
     assert found.mean_delay == assignment(A, 4.0).mean_delay
 
 
-@pytest.mark.parametrize("call", [breakaway, light_load_assignment, lambda m: assignment(m, 0.1), lambda m: best_assignment(m, [0.1])])
+@pytest.mark.parametrize(
+    "call",
+    [
+        breakaway,
+        light_load_assignment,
+        lambda m: assignment(m, 0.1),
+        lambda m: best_assignment(m, [0.1]),
+    ],
+)
 @pytest.mark.parametrize("rate", [[[1.0], [2.0]], [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]])
 def test_an_assignment_is_between_two_modes(call, rate):
     with pytest.raises(InputError, match="modes = "):

@@ -46,7 +46,10 @@ def test_the_paper_s_formulas_for_the_rates():
         system = random_system(rng)
         mu0, K, f1, f2 = dataclasses.astuple(system)
         with np.errstate(divide="ignore"):
-            wanted = [[mu0 / np.float64(f1), mu0 / np.float64(f2)], [K * mu0 / np.float64(1 - f1), K * mu0 / np.float64(1 - f2)]]
+            wanted = [
+                [mu0 / np.float64(f1), mu0 / np.float64(f2)],
+                [K * mu0 / np.float64(1 - f1), K * mu0 / np.float64(1 - f2)],
+            ]
         np.testing.assert_allclose(system.dual_mode.rate, wanted, rtol=1e-15)
 
 
@@ -67,7 +70,9 @@ def test_the_round_trip_from_the_canonical_form():
         system = random_system(rng)
         lost = 1 / (system.f2 - system.f1)
         found = dataclasses.astuple(canonical(system.dual_mode))
-        np.testing.assert_allclose(found, dataclasses.astuple(system), rtol=1e-14 * lost, atol=1e-300)
+        np.testing.assert_allclose(
+            found, dataclasses.astuple(system), rtol=1e-14 * lost, atol=1e-300
+        )
 
 
 @pytest.mark.parametrize(("f1", "f2"), [(0.0, 1.0), (0.0, 0.3), (0.2, 1.0)])
@@ -77,7 +82,9 @@ def test_a_mode_that_does_nothing_at_a_server_has_an_infinite_rate_there(f1, f2)
     assert np.isinf(modes.rate[1, 1]) == (f2 == 1)
     assert np.isfinite([modes.rate[0, 1], modes.rate[1, 0]]).all()
     assert (modes.time == 0).sum() == (f1 == 0) + (f2 == 1)
-    np.testing.assert_allclose(dataclasses.astuple(canonical(modes)), (2.0, 3.0, f1, f2), rtol=1e-14)
+    np.testing.assert_allclose(
+        dataclasses.astuple(canonical(modes)), (2.0, 3.0, f1, f2), rtol=1e-14
+    )
 
 
 def test_a_part_too_small_for_its_rate_is_none_at_all():
@@ -127,13 +134,22 @@ def test_the_rates_cannot_be_written_to_nor_seen_through_the_caller_s_array():
 @pytest.mark.parametrize(
     ("rate", "message"),
     [
-        ([[1.0, 0.0], [3.0, 4.0]], r"rate\[0\]\[1\] = 0.0: is not above 0; give a service rate above 0, inf for no work there"),
+        (
+            [[1.0, 0.0], [3.0, 4.0]],
+            r"rate\[0\]\[1\] = 0.0: is not above 0; give a service rate above 0, inf for no work there",
+        ),
         ([[1.0, 2.0], [-3.0, 4.0]], r"rate\[1\]\[0\] = -3.0: is not above 0"),
         ([[1.0, 2.0], [3.0, np.nan]], r"rate\[1\]\[1\] = nan: is not above 0"),
         ([[1.0, -np.inf], [3.0, 4.0]], r"rate\[0\]\[1\] = -inf: is not above 0"),
         ([[1e-310, 1.0]], r"rate\[0\]\[0\] = 1e-310: is not above 0"),
-        ([[1.0, np.inf], [3.0, np.inf]], r"rate\[:\]\[1\] = \[inf, inf\]: the mode asks nothing of any stage; give it a finite rate somewhere"),
-        ([1.0, 2.0], r"rate = \[1.0, 2.0\]: is not an array of stages by modes; give one row a stage, one number a mode"),
+        (
+            [[1.0, np.inf], [3.0, np.inf]],
+            r"rate\[:\]\[1\] = \[inf, inf\]: the mode asks nothing of any stage; give it a finite rate somewhere",
+        ),
+        (
+            [1.0, 2.0],
+            r"rate = \[1.0, 2.0\]: is not an array of stages by modes; give one row a stage, one number a mode",
+        ),
         (3.0, r"rate = 3.0: is not an array of stages by modes"),
         ([], r"rate = \[\]: is not an array of stages by modes"),
         ([[[1.0]]], r"rate = \[\[\[1.0\]\]\]: is not an array of stages by modes"),
@@ -149,18 +165,30 @@ def test_rates_that_no_stage_can_have(rate, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ((0.0, 4.0, 0.1, 0.3), "mu0 = 0.0: is not a finite number above 0; give the rate of the local server"),
+        (
+            (0.0, 4.0, 0.1, 0.3),
+            "mu0 = 0.0: is not a finite number above 0; give the rate of the local server",
+        ),
         ((-1.0, 4.0, 0.1, 0.3), "mu0 = -1.0: is not a finite number above 0"),
         ((np.inf, 4.0, 0.1, 0.3), "mu0 = inf: is not a finite number above 0"),
-        ((1.0, 0.0, 0.1, 0.3), "K = 0.0: is not a finite number above 0; give the cloud's capacity over the local one's"),
+        (
+            (1.0, 0.0, 0.1, 0.3),
+            "K = 0.0: is not a finite number above 0; give the cloud's capacity over the local one's",
+        ),
         ((1.0, -4.0, 0.1, 0.3), "K = -4.0: is not a finite number above 0"),
         ((1.0, np.nan, 0.1, 0.3), "K = nan: is not a finite number above 0"),
         ((1.0, 4.0, -0.1, 0.3), "f1 = -0.1: is not a part of the work; give a number from 0 to 1"),
         ((1.0, 4.0, 0.1, 1.3), "f2 = 1.3: is not a part of the work"),
         ((1.0, 4.0, np.nan, 0.3), "f1 = nan: is not a part of the work"),
         ((1.0, 4.0, 0.1, np.nan), "f2 = nan: is not a part of the work"),
-        ((1.0, 4.0, 0.1, 0.1), r"f = \(0.1, 0.1\): the two modes are the same; use the tunable-mode system"),
-        ((1.0, 4.0, 0.3, 0.1), r"f = \(0.3, 0.1\): the modes are the wrong way round; .*give f = \(0.1, 0.3\)"),
+        (
+            (1.0, 4.0, 0.1, 0.1),
+            r"f = \(0.1, 0.1\): the two modes are the same; use the tunable-mode system",
+        ),
+        (
+            (1.0, 4.0, 0.3, 0.1),
+            r"f = \(0.3, 0.1\): the modes are the wrong way round; .*give f = \(0.1, 0.3\)",
+        ),
         (("much", 4.0, 0.1, 0.3), "mu0 = 'much': is not made of numbers"),
         ((1.0, 4.0, "few", 0.3), "f1 = 'few': is not made of numbers"),
     ],
@@ -193,14 +221,23 @@ def test_numbers_written_as_text_are_read_or_refused(place):
 @pytest.mark.parametrize(
     ("rate", "message"),
     [
-        ([[2.0, 4.0], [3.0, 1.0]], r"local = \(2.0, 4.0\): the modes are the wrong way round; .*give local=\(4, 2\), cloud=\(1, 3\)"),
+        (
+            [[2.0, 4.0], [3.0, 1.0]],
+            r"local = \(2.0, 4.0\): the modes are the wrong way round; .*give local=\(4, 2\), cloud=\(1, 3\)",
+        ),
         (
             [[4.0, 2.0], [3.0, 3.0]],
             "mode 1 is at least as fast on both servers: mode 2 is of no use; leave mode 2 out, or give it the higher rate on one server",
         ),
-        ([[2.0, 2.0], [1.0, 3.0]], "mode 2 is at least as fast on both servers: mode 1 is of no use"),
+        (
+            [[2.0, 2.0], [1.0, 3.0]],
+            "mode 2 is at least as fast on both servers: mode 1 is of no use",
+        ),
         ([[np.inf, np.inf], [1.0, 3.0]], "mode 2 is at least as fast on both servers"),
-        ([[4.0, 2.0]], r"rate = \[\[4.0, 2.0\]\]: has 1 stages, 2 modes; give two rates of each of two stages"),
+        (
+            [[4.0, 2.0]],
+            r"rate = \[\[4.0, 2.0\]\]: has 1 stages, 2 modes; give two rates of each of two stages",
+        ),
         ([[4.0, 2.0, 1.0], [1.0, 2.0, 3.0]], "has 2 stages, 3 modes"),
     ],
 )

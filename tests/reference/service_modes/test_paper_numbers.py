@@ -21,7 +21,11 @@ from sojourn.reference.service_modes import (
     touch_points,
 )
 
-SYSTEMS = {"A": Canonical(1.0, 4.0, 0.1, 0.3), "B": Canonical(1.0, 4.0, 0.05, 0.15), "C": Canonical(1.0, 4.0, 0.25, 0.4)}
+SYSTEMS = {
+    "A": Canonical(1.0, 4.0, 0.1, 0.3),
+    "B": Canonical(1.0, 4.0, 0.05, 0.15),
+    "C": Canonical(1.0, 4.0, 0.25, 0.4),
+}
 A, B, C = (system.dual_mode for system in SYSTEMS.values())
 TUNABLE = TunableMode(1.0, 4.0)
 WHOLE = 5.0
@@ -31,7 +35,9 @@ def least(modes, rho):
     return best_assignment(modes, WHOLE * np.atleast_1d(rho))[1]
 
 
-@pytest.mark.parametrize(("name", "rho", "digits"), [("A", 1.0, 2), ("B", 0.94, 2), ("B", 0.9412, 4), ("C", 0.8, 2)])
+@pytest.mark.parametrize(
+    ("name", "rho", "digits"), [("A", 1.0, 2), ("B", 0.94, 2), ("B", 0.9412, 4), ("C", 0.8, 2)]
+)
 def test_the_largest_loads(name, rho, digits):
     assert round(capacity(SYSTEMS[name].dual_mode).max_load / WHOLE, digits) == rho
 
@@ -42,16 +48,23 @@ def test_only_system_a_is_throughput_efficient():
 
 
 def test_the_touch_points():
-    found = {name: [round(load / WHOLE, 2) for load in touch_points(system)] for name, system in SYSTEMS.items()}
+    found = {
+        name: [round(load / WHOLE, 2) for load in touch_points(system)]
+        for name, system in SYSTEMS.items()
+    }
     assert found == {"A": [0.57], "B": [0.47, 0.73], "C": []}
     np.testing.assert_allclose(touch_points(SYSTEMS["A"])[0] / WHOLE, 0.4 / 0.7, rtol=1e-14)
-    np.testing.assert_allclose(np.array(touch_points(SYSTEMS["B"])) / WHOLE, [0.4 / 0.85, 0.4 / 0.55], rtol=1e-14)
+    np.testing.assert_allclose(
+        np.array(touch_points(SYSTEMS["B"])) / WHOLE, [0.4 / 0.85, 0.4 / 0.55], rtol=1e-14
+    )
 
 
 @pytest.mark.parametrize("name", ["A", "B"])
 def test_the_bound_is_met_at_the_touch_points_and_nowhere_else(name):
     modes, touch = SYSTEMS[name].dual_mode, np.array(touch_points(SYSTEMS[name]))
-    np.testing.assert_allclose(best_assignment(modes, touch)[1], TUNABLE.least_delay(touch), rtol=1e-14)
+    np.testing.assert_allclose(
+        best_assignment(modes, touch)[1], TUNABLE.least_delay(touch), rtol=1e-14
+    )
     away = np.concatenate([touch * 0.98, touch * 1.02, [1.0, 4.5]])
     assert np.all(best_assignment(modes, away)[1] > TUNABLE.least_delay(away) * (1 + 1e-5))
 
@@ -96,7 +109,9 @@ def test_system_c_is_the_slowest_at_all_its_loads():
 
 def test_a_beats_b_from_0_517_to_0_643_and_again_at_high_loads():
     gain = lambda rho: float(least(A, rho)[0] - least(B, rho)[0])  # noqa: E731
-    crossings = [brentq(gain, *bracket, xtol=1e-12) for bracket in ((0.48, 0.55), (0.6, 0.7), (0.7, 0.94))]
+    crossings = [
+        brentq(gain, *bracket, xtol=1e-12) for bracket in ((0.48, 0.55), (0.6, 0.7), (0.7, 0.94))
+    ]
     assert [round(rho, 3) for rho in crossings[:2]] == [0.517, 0.643]
     rho = np.linspace(0.001, 0.9411, 400)
     a_is_faster = least(A, rho) < least(B, rho)
@@ -127,28 +142,45 @@ def test_close_to_capacity_a_small_deviation_costs_more():
 def test_the_loads_between_which_the_theorems_speak():
     a, b, c = (regimes(system) for system in SYSTEMS.values())
     assert dataclasses.astuple(a) == pytest.approx((False, 2 / 0.7, 4 / 0.9, 4 / 0.9, 0.5, None))
-    assert dataclasses.astuple(b) == pytest.approx((False, 2 / 0.85, 4 / 0.95, None, None, 2 / 0.55))
+    assert dataclasses.astuple(b) == pytest.approx(
+        (False, 2 / 0.85, 4 / 0.95, None, None, 2 / 0.55)
+    )
     assert dataclasses.astuple(c) == (True, None, None, None, None, None)
 
 
 @pytest.mark.parametrize("K", [0.5, 1.0])
 @pytest.mark.parametrize("call", [regimes, touch_points])
 def test_the_theorems_take_the_cloud_to_be_faster(call, K):
-    with pytest.raises(InputError, match=rf"K = {K}: .* K > 1; call the faster server the cloud: swap the servers, and with them the modes"):
+    with pytest.raises(
+        InputError,
+        match=rf"K = {K}: .* K > 1; call the faster server the cloud: swap the servers, and with them the modes",
+    ):
         call(Canonical(1.0, K, 0.1, 0.3))
 
 
-@pytest.mark.parametrize(("load", "theorem"), [(2.0, 5), (20 / 7, 5), (3.0, None), (4.44, None), (4.5, 7)])
+@pytest.mark.parametrize(
+    ("load", "theorem"), [(2.0, 5), (20 / 7, 5), (3.0, None), (4.44, None), (4.5, 7)]
+)
 def test_the_theorem_that_speaks_of_a_load_of_system_a(load, theorem):
     assert regime(SYSTEMS["A"], load).theorem == theorem
 
 
-@pytest.mark.parametrize(("name", "load", "theorem"), [("B", 2.0, 5), ("B", 3.0, None), ("B", 4.0, 8), ("C", 0.1, 4), ("C", 3.9, 4)])
+@pytest.mark.parametrize(
+    ("name", "load", "theorem"),
+    [("B", 2.0, 5), ("B", 3.0, None), ("B", 4.0, 8), ("C", 0.1, 4), ("C", 3.9, 4)],
+)
 def test_the_theorem_that_speaks_of_a_load_of_systems_b_and_c(name, load, theorem):
     assert regime(SYSTEMS[name], load).theorem == theorem
 
 
-@pytest.mark.parametrize(("load", "message"), [(5.0, "load = 5.0: not below the maximum 5"), (np.nan, "load = nan"), ("much", "load = 'much'")])
+@pytest.mark.parametrize(
+    ("load", "message"),
+    [
+        (5.0, "load = 5.0: not below the maximum 5"),
+        (np.nan, "load = nan"),
+        ("much", "load = 'much'"),
+    ],
+)
 def test_a_load_without_a_regime(load, message):
     with pytest.raises(InputError, match=message):
         regime(SYSTEMS["A"], load)

@@ -5,10 +5,27 @@ import warnings
 import mpmath as mp
 import numpy as np
 import pytest
-from strategies_dual_mode import load_at, printed_delay, printed_interval, random_modes, random_part, random_system, rounding
+from strategies_dual_mode import (
+    load_at,
+    printed_delay,
+    printed_interval,
+    random_modes,
+    random_part,
+    random_system,
+    rounding,
+)
 
 from sojourn.reference.errors import InputError, LoadError
-from sojourn.reference.service_modes import Canonical, Modes, TunableMode, capacity, decompose, delay, mean_delay, partition
+from sojourn.reference.service_modes import (
+    Canonical,
+    Modes,
+    TunableMode,
+    capacity,
+    decompose,
+    delay,
+    mean_delay,
+    partition,
+)
 
 SYSTEM = Canonical(1.0, 4.0, 0.1, 0.3)
 PAPER = SYSTEM.dual_mode
@@ -41,12 +58,16 @@ def test_theorem_3_as_printed():
         # p itself has digits only to the rounding of the interval, so well inside it
         lost = 10 * rounding(part) / min(1, (system.f2 - system.f1))
         assert found.mean_delay == pytest.approx(float(printed_delay(modes, load, p)), rel=lost)
-        assert mean_delay(modes, load, found.assignment, found.share) == pytest.approx(found.mean_delay, rel=lost)
+        assert mean_delay(modes, load, found.assignment, found.share) == pytest.approx(
+            found.mean_delay, rel=lost
+        )
 
 
 def random_divisions(rng, need, left, count):
     """Partitions under which every mode gets what it needs, and what is left at random."""
-    extra = rng.dirichlet(np.full(need.shape[1], rng.choice([0.5, 1.0, 5.0])), (count, need.shape[0]))
+    extra = rng.dirichlet(
+        np.full(need.shape[1], rng.choice([0.5, 1.0, 5.0])), (count, need.shape[0])
+    )
     return need + left[:, None] * extra
 
 
@@ -90,7 +111,9 @@ def test_the_delay_is_that_of_its_own_operating_point(stages, modes):
     assert best.stage_delay.shape == (stages,)
 
 
-@pytest.mark.parametrize(("p", "column"), [(1.0, 0), (0.0, 1), (1, 0), ([1, 0], 0), ([0.0, 1.0], 1), (np.float32(1), 0)])
+@pytest.mark.parametrize(
+    ("p", "column"), [(1.0, 0), (0.0, 1), (1, 0), ([1, 0], 0), ([0.0, 1.0], 1), (np.float32(1), 0)]
+)
 def test_one_mode_alone_gets_the_whole_of_every_server(p, column):
     load = 3.0
     best = partition(PAPER, load, p)
@@ -119,7 +142,9 @@ def test_a_mode_without_work_at_a_server_gets_nothing_there(p):
 
 
 def test_proposition_2_s_partition_gives_each_server_to_one_mode():
-    np.testing.assert_array_equal(partition(Canonical(1.0, 4.0, 0.0, 1.0).dual_mode, 4.0, 0.8).share, [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(
+        partition(Canonical(1.0, 4.0, 0.0, 1.0).dual_mode, 4.0, 0.8).share, [[0, 1], [1, 0]]
+    )
 
 
 def test_the_delay_is_infinite_outside_the_interval_and_finite_inside():
@@ -130,11 +155,17 @@ def test_the_delay_is_infinite_outside_the_interval_and_finite_inside():
         low, high = printed_interval(modes, load)
         step = 1e-6 * (high - low)
         assert np.all(np.isfinite(delay(modes, load, [low + step, (low + high) / 2, high - step])))
-        outside = [p for p in (low - step, low / 2, high + step, (1 + high) / 2) if (0 <= p < low or high < p <= 1)]
+        outside = [
+            p
+            for p in (low - step, low / 2, high + step, (1 + high) / 2)
+            if (0 <= p < low or high < p <= 1)
+        ]
         assert np.all(np.isinf(delay(modes, load, outside)))
 
 
-@pytest.mark.parametrize("call", [lambda p: delay(PAPER, 1.0, p), lambda p: decompose(SYSTEM, 1.0, p).overhead])
+@pytest.mark.parametrize(
+    "call", [lambda p: delay(PAPER, 1.0, p), lambda p: decompose(SYSTEM, 1.0, p).overhead]
+)
 @pytest.mark.parametrize("p", [-0.5, -1e-9, 1 + 1e-9, 2.0])
 def test_the_delay_is_infinite_at_parts_that_are_none(call, p):
     with warnings.catch_warnings():
@@ -160,7 +191,10 @@ def test_close_to_saturation_against_50_digits(slack, f):
     with mp.workdps(50):
         total = mp.mpf(0)
         for row in modes.rate:
-            work = [mp.mpf(float(q)) / mp.mpf(float(mu)) for q, mu in zip(best.assignment, row, strict=True)]
+            work = [
+                mp.mpf(float(q)) / mp.mpf(float(mu))
+                for q, mu in zip(best.assignment, row, strict=True)
+            ]
             total += sum(mp.sqrt(w) for w in work) ** 2 / (1 - mp.mpf(load) * sum(work))
         # what is left is a difference of numbers near 1
         assert abs(best.mean_delay / total - 1) < 1e-15 / slack
@@ -172,8 +206,12 @@ def test_eq_2_the_parts_add_up_to_the_delay():
         system, part, load, p = random_point(rng)
         parts = decompose(system, load, p)
         lost = 10 * rounding(part) / min(1, (system.f2 - system.f1))
-        assert float(parts.tunable + parts.overhead) == pytest.approx(float(delay(system.dual_mode, load, p)), rel=lost)
-        assert float(parts.tunable) == float(TunableMode(system.mu0, system.K).delay(system.local_part(p), load))
+        assert float(parts.tunable + parts.overhead) == pytest.approx(
+            float(delay(system.dual_mode, load, p)), rel=lost
+        )
+        assert float(parts.tunable) == float(
+            TunableMode(system.mu0, system.K).delay(system.local_part(p), load)
+        )
         assert parts.overhead >= 0
 
 
@@ -195,7 +233,9 @@ def test_an_operating_point_that_starves_a_mode_takes_for_ever():
     half = np.array([0.5, 0.5])
     assert mean_delay(PAPER, 4.0, half, np.array([[0.2, 0.8], [0.5, 0.5]])) == np.inf
     assert mean_delay(PAPER, 4.0, half, np.array([[0.1, 0.9], [0.5, 0.5]])) == np.inf
-    assert np.isfinite(mean_delay(PAPER, 4.0, np.array([1.0, 0.0]), np.array([[1.0, 0.0], [1.0, 0.0]])))
+    assert np.isfinite(
+        mean_delay(PAPER, 4.0, np.array([1.0, 0.0]), np.array([[1.0, 0.0], [1.0, 0.0]]))
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,7 +247,10 @@ def test_an_operating_point_that_starves_a_mode_takes_for_ever():
         ([0.5, 0.6], r"p = \[0.5, 0.6\]: adds up to 1.1; give parts that add up to 1"),
         ([-0.5, 1.5], r"p\[0\] = -0.5: is not a part of the jobs; give a number from 0 to 1"),
         ([0.5, np.nan], r"p\[1\] = nan: is not a part of the jobs"),
-        ([0.5], r"p = \[0.5\]: does not say what each of 2 modes gets; give a number, or 2 numbers"),
+        (
+            [0.5],
+            r"p = \[0.5\]: does not say what each of 2 modes gets; give a number, or 2 numbers",
+        ),
         ([[0.5, 0.5]], r"p = \[\[0.5, 0.5\]\]: does not say what each of 2 modes gets"),
         ([], r"p = \[\]: does not say what each of 2 modes gets"),
         ("half", "p = 'half': is not made of numbers"),
@@ -221,9 +264,14 @@ def test_assignments_that_are_none(p, message):
 
 def test_with_three_modes_p_is_a_list():
     modes = Modes([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
-    with pytest.raises(InputError, match=r"p = 0.5: does not say what each of 3 modes gets; give 3 numbers"):
+    with pytest.raises(
+        InputError, match=r"p = 0.5: does not say what each of 3 modes gets; give 3 numbers"
+    ):
         partition(modes, 0.5, 0.5)
-    with pytest.raises(InputError, match=r"stage 1 would be busy 1.5 of the time: .*; give more jobs to a mode that asks less of it"):
+    with pytest.raises(
+        InputError,
+        match=r"stage 1 would be busy 1.5 of the time: .*; give more jobs to a mode that asks less of it",
+    ):
         partition(modes, 1.5, [0, 0, 1])
 
 
@@ -241,7 +289,14 @@ def test_a_load_written_as_text_is_read_or_refused():
     assert found.mean_delay == partition(PAPER, 4.0, 0.5).mean_delay
 
 
-@pytest.mark.parametrize("call", [lambda: delay(PAPER, "much", 0.5), lambda: delay(PAPER, 1.0, "half"), lambda: decompose(SYSTEM, 1.0, "half")])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: delay(PAPER, "much", 0.5),
+        lambda: delay(PAPER, 1.0, "half"),
+        lambda: decompose(SYSTEM, 1.0, "half"),
+    ],
+)
 def test_text_is_refused_by_name(call):
     with pytest.raises(InputError, match="is not made of numbers"):
         call()

@@ -8,7 +8,15 @@ from scipy.optimize import linprog
 from strategies_dual_mode import load_at, printed_interval, random_modes, random_system
 
 from sojourn.reference.errors import InputError, LoadError
-from sojourn.reference.service_modes import Canonical, Modes, capacity, is_stable, partition, stable_interval, stable_point
+from sojourn.reference.service_modes import (
+    Canonical,
+    Modes,
+    capacity,
+    is_stable,
+    partition,
+    stable_interval,
+    stable_point,
+)
 
 PAPER = Canonical(1.0, 4.0, 0.1, 0.3).dual_mode
 SHAPES = [(s, m) for s in range(1, 5) for m in range(1, 5)]
@@ -34,7 +42,9 @@ def test_theorem_2_in_the_canonical_form():
     for _ in range(400):
         system = random_system(rng)
         mu0, K, f1, f2 = dataclasses.astuple(system)
-        bounds = [(K + 1) * mu0] + ([mu0 / f1] if f1 else []) + ([K * mu0 / (1 - f2)] if f2 < 1 else [])
+        bounds = (
+            [(K + 1) * mu0] + ([mu0 / f1] if f1 else []) + ([K * mu0 / (1 - f2)] if f2 < 1 else [])
+        )
         assert capacity(system.dual_mode).max_load == pytest.approx(min(bounds), rel=1e-12)
 
 
@@ -78,11 +88,15 @@ def test_the_largest_load_keeps_its_digits_in_any_unit_of_time(unit):
     rng = np.random.default_rng(3)
     for stages, modes in SHAPES:
         system = random_modes(rng, stages, modes)
-        assert capacity(Modes(system.rate * unit)).max_load == pytest.approx(capacity(system).max_load * unit, rel=1e-12)
+        assert capacity(Modes(system.rate * unit)).max_load == pytest.approx(
+            capacity(system).max_load * unit, rel=1e-12
+        )
 
 
 def test_rates_four_hundred_decades_apart():
-    assert capacity(Modes([[1e-200, 1e200], [1e200, 1e-200]])).max_load == pytest.approx(2e-200, rel=1e-12)
+    assert capacity(Modes([[1e-200, 1e200], [1e200, 1e-200]])).max_load == pytest.approx(
+        2e-200, rel=1e-12
+    )
 
 
 def test_a_stage_nobody_needs_limits_nothing():
@@ -98,7 +112,9 @@ def test_the_interval_is_the_paper_s():
         load = load_at(modes, part)
         # p moves by the rounding of f over the distance of the modes
         np.testing.assert_allclose(
-            stable_interval(modes, load), printed_interval(modes, load), atol=1e-14 / (system.f2 - system.f1) / min(1, load / system.mu0)
+            stable_interval(modes, load),
+            printed_interval(modes, load),
+            atol=1e-14 / (system.f2 - system.f1) / min(1, load / system.mu0),
         )
 
 
@@ -109,9 +125,18 @@ def test_the_interval_of_any_number_of_stages(stages):
         modes = random_modes(rng, stages, 2)
         load = load_at(modes, rng.uniform(0.3, 0.999))
         low, high = stable_interval(modes, load)
-        for p, inside in ((low + 1e-9, True), (high - 1e-9, True), (low - 1e-9, False), (high + 1e-9, False)):
+        for p, inside in (
+            (low + 1e-9, True),
+            (high - 1e-9, True),
+            (low - 1e-9, False),
+            (high + 1e-9, False),
+        ):
             if 0 <= p <= 1:
-                assert (load * (modes.time @ [p, 1 - p])).max() < 1 if inside else (load * (modes.time @ [p, 1 - p])).max() >= 1
+                assert (
+                    (load * (modes.time @ [p, 1 - p])).max() < 1
+                    if inside
+                    else (load * (modes.time @ [p, 1 - p])).max() >= 1
+                )
 
 
 def test_lemma_1_constructs_a_stable_point_as_its_proof_does():
@@ -125,7 +150,9 @@ def test_lemma_1_constructs_a_stable_point_as_its_proof_does():
         (l1, l2), (c1, c2) = modes.rate
         alpha = (1 - load * rest / l2 + load * p / l1) / 2
         beta = (1 - load * rest / c2 + load * p / c1) / 2
-        np.testing.assert_allclose(point.partition, [[alpha, 1 - alpha], [beta, 1 - beta]], rtol=0, atol=1e-15)
+        np.testing.assert_allclose(
+            point.partition, [[alpha, 1 - alpha], [beta, 1 - beta]], rtol=0, atol=1e-15
+        )
 
 
 @pytest.mark.parametrize(("stages", "modes"), SHAPES)
@@ -169,7 +196,10 @@ def test_a_negative_part_of_a_server_is_not_stable():
 @pytest.mark.parametrize(
     ("load", "message"),
     [
-        (5.0, "load = 5.0: not below the maximum 5: whatever the assignment, a queue grows without bound; lower the load or add rate"),
+        (
+            5.0,
+            "load = 5.0: not below the maximum 5: whatever the assignment, a queue grows without bound; lower the load or add rate",
+        ),
         (6, "load = 6.0: not below the maximum 5"),
         (0.0, "load = 0.0: there are no jobs to assign; give a load above 0"),
         (-1.0, "load = -1.0: there are no jobs to assign"),
@@ -191,10 +221,16 @@ def test_the_message_gives_the_largest_load(f, most):
 
 @pytest.mark.parametrize(
     ("load", "p", "interval"),
-    [(4.0, 0.1, r"\(0.25, 1\]"), (4.5, 1.0, r"\(0.388888888889, 0.944444444444\)"), (4.5, 0.0, r"\(0.388888888889, 0.944444444444\)")],
+    [
+        (4.0, 0.1, r"\(0.25, 1\]"),
+        (4.5, 1.0, r"\(0.388888888889, 0.944444444444\)"),
+        (4.5, 0.0, r"\(0.388888888889, 0.944444444444\)"),
+    ],
 )
 def test_the_message_gives_the_stable_interval(load, p, interval):
-    with pytest.raises(InputError, match=rf"stage \d would be busy .*; at load {load:g} p must be in {interval}"):
+    with pytest.raises(
+        InputError, match=rf"stage \d would be busy .*; at load {load:g} p must be in {interval}"
+    ):
         partition(PAPER, load, p)
 
 
@@ -219,5 +255,7 @@ def test_a_load_written_as_text_is_read_or_refused(call):
 
 
 def test_an_interval_is_for_two_modes():
-    with pytest.raises(InputError, match="modes = 3: an interval of p is for two modes; give p as a list"):
+    with pytest.raises(
+        InputError, match="modes = 3: an interval of p is for two modes; give p as a list"
+    ):
         stable_interval(Modes([[1.0, 2.0, 3.0]]), 0.5)

@@ -26,7 +26,11 @@ def test_theorem_1_against_minimisation(K, part):
     # the place within the interval: the search knows its variable to half the digits of a float
     inside = lambda s: float(printed_delay(system, low + s * (high - low), load))  # noqa: E731
     search = minimize_scalar(inside, bounds=(0, 1), method="bounded", options={"xatol": 1e-12})
-    ends = [printed_delay(system, f, load) for f in (0.0, 1.0) if low <= f <= high and f * load < 2.5 and (1 - f) * load < K * 2.5]
+    ends = [
+        printed_delay(system, f, load)
+        for f in (0.0, 1.0)
+        if low <= f <= high and f * load < 2.5 and (1 - f) * load < K * 2.5
+    ]
     least = min([search.fun, *ends])
     assert float(system.least_delay(load)) == pytest.approx(least, rel=1e-14 / (1 - part))
     best = float(system.best_fraction(load))
@@ -60,7 +64,9 @@ def test_the_branches_meet_where_the_local_server_starts(K):
 
 
 def test_equal_servers_share_equally_at_every_load():
-    np.testing.assert_allclose(TunableMode(3.0, 1.0).best_fraction([1e-6, 1.0, 5.999]), 0.5, rtol=1e-14)
+    np.testing.assert_allclose(
+        TunableMode(3.0, 1.0).best_fraction([1e-6, 1.0, 5.999]), 0.5, rtol=1e-14
+    )
 
 
 def test_the_fraction_rises_from_0_to_the_local_part_of_the_capacity():
@@ -76,7 +82,9 @@ def test_a_slower_cloud_mirrors_a_slower_local_server():
     """(mu0, K) with its servers swapped is (K mu0, 1/K), and f becomes 1 - f."""
     loads = np.array([0.1, 1.0, 2.5, 4.9])
     mirror = TunableMode(4.0, 0.25)
-    np.testing.assert_allclose(mirror.best_fraction(loads), 1 - PAPER.best_fraction(loads), rtol=1e-14)
+    np.testing.assert_allclose(
+        mirror.best_fraction(loads), 1 - PAPER.best_fraction(loads), rtol=1e-14
+    )
     np.testing.assert_allclose(mirror.least_delay(loads), PAPER.least_delay(loads), rtol=1e-13)
 
 
@@ -85,11 +93,17 @@ def test_loads_are_solved_alike_alone_and_together():
     together = PAPER.best_fraction(loads), PAPER.least_delay(loads)
     assert together[0].shape == together[1].shape == (4,)
     for i, load in enumerate(loads):
-        assert (float(PAPER.best_fraction(load)), float(PAPER.least_delay(load))) == (together[0][i], together[1][i])
+        assert (float(PAPER.best_fraction(load)), float(PAPER.least_delay(load))) == (
+            together[0][i],
+            together[1][i],
+        )
     assert PAPER.best_fraction([]).shape == (0,)
 
 
-@pytest.mark.parametrize(("load", "low", "high"), [(0.5, 0, 1), (2.0, 0, 0.5), (4.5, 1 - 4 / 4.5, 1 / 4.5), (4.999, 1 - 4 / 4.999, 1 / 4.999)])
+@pytest.mark.parametrize(
+    ("load", "low", "high"),
+    [(0.5, 0, 1), (2.0, 0, 0.5), (4.5, 1 - 4 / 4.5, 1 / 4.5), (4.999, 1 - 4 / 4.999, 1 / 4.999)],
+)
 def test_stable_fractions(load, low, high):
     assert PAPER.stable_fractions(load) == pytest.approx((low, high), rel=1e-15)
     inside, outside = (low + 1e-9, high - 1e-9), [f for f in (low - 1e-9, high + 1e-9) if 0 < f < 1]
@@ -105,7 +119,10 @@ def test_the_delay_is_infinite_at_parts_that_are_none(f):
 @pytest.mark.parametrize(
     ("load", "message"),
     [
-        (5.0, "load = 5.0: not below the maximum 5: the queues grow without bound; lower the load or add capacity"),
+        (
+            5.0,
+            "load = 5.0: not below the maximum 5: the queues grow without bound; lower the load or add capacity",
+        ),
         (0.0, "load = 0.0: there are no jobs to serve; give a load above 0"),
         (-2.0, "load = -2.0: there are no jobs to serve"),
         (np.nan, "load = nan: is not a finite number"),
@@ -131,7 +148,11 @@ def test_stable_fractions_are_of_one_load():
 
 @pytest.mark.parametrize(
     ("mu0", "K", "message"),
-    [(0.0, 4.0, "mu0 = 0.0: is not a finite number above 0"), (1.0, -1.0, "K = -1.0: is not"), (1.0, np.inf, "K = inf: is not")],
+    [
+        (0.0, 4.0, "mu0 = 0.0: is not a finite number above 0"),
+        (1.0, -1.0, "K = -1.0: is not"),
+        (1.0, np.inf, "K = inf: is not"),
+    ],
 )
 def test_capacities_that_no_server_has(mu0, K, message):
     with pytest.raises(InputError, match=message):
@@ -147,5 +168,9 @@ def test_a_list_of_capacities_is_refused(values):
 @pytest.mark.parametrize("unit", [1e-200, 1e-100, 1e100, 1e200])
 def test_the_answer_keeps_its_digits_in_any_unit_of_time(unit):
     system, loads = TunableMode(unit, 4.0), np.array([0.5, 3.0, 4.9])
-    np.testing.assert_allclose(system.best_fraction(loads * unit), PAPER.best_fraction(loads), rtol=1e-14)
-    np.testing.assert_allclose(system.least_delay(loads * unit) * unit, PAPER.least_delay(loads), rtol=1e-13)
+    np.testing.assert_allclose(
+        system.best_fraction(loads * unit), PAPER.best_fraction(loads), rtol=1e-14
+    )
+    np.testing.assert_allclose(
+        system.least_delay(loads * unit) * unit, PAPER.least_delay(loads), rtol=1e-13
+    )

@@ -9,7 +9,11 @@ from ..case import Case
 
 def solve(case: Case, limit: float) -> Answer:
     """Ask `sojourn.reference.optimum` for all loads at once."""
-    return Answer(parallel.optimum(case.bank, case.loads).flow, "exact up to rounding", "all loads in one call")
+    return Answer(
+        parallel.optimum(case.bank, case.loads).flow,
+        "exact up to rounding",
+        "all loads in one call",
+    )
 
 
 METHODS = (("sojourn, closed form", solve),)

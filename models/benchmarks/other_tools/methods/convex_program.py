@@ -17,8 +17,13 @@ def solve(case: Case, limit: float) -> Answer:
         flow, gap = found.flow[None, :], found.certificate.gap
     else:
         data = system.curve(case.loads, "optimum")
-        flow, gap = data["optimum_flow"].transpose("load", "server").values, float(data["optimum_gap"].max())
-    return Answer(np.asarray(flow), f"gap {gap:.0e}", "defaults: Clarabel, Newton steps, certificate")
+        flow, gap = (
+            data["optimum_flow"].transpose("load", "server").values,
+            float(data["optimum_gap"].max()),
+        )
+    return Answer(
+        np.asarray(flow), f"gap {gap:.0e}", "defaults: Clarabel, Newton steps, certificate"
+    )
 
 
 METHODS = (("sojourn, convex program", solve),)

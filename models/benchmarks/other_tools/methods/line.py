@@ -46,19 +46,31 @@ def solve(case: Case, limit: float, optimizer: str) -> Answer:
     order = np.argsort(-case.rate, kind="stable")
     servers = {name: getattr(case, name)[order].tolist() for name in ("rate", "cv", "delay")}
     options = {**OPTIONS[optimizer], "optimizer": optimizer, "seed": 1, "time_limit": limit}
-    found = elsewhere.ask(start, PROGRAM, {**servers, "load": load, "options": options}, limit + GRACE)
+    found = elsewhere.ask(
+        start, PROGRAM, {**servers, "load": load, "options": options}, limit + GRACE
+    )
     answer = _answer(found, load, optimizer, limit)
     return replace(answer, flow=answer.flow[:, np.argsort(order)])
 
 
 def _answer(found: dict[str, Any], load: float, optimizer: str, limit: float) -> Answer:
     if found["share"] is None:
-        raise Skipped(f"found no stable split in its {limit:g} s ({found['evaluations']} evaluations)")
-    how = {"evolution": "its default, differential evolution", "gradient": f"L-BFGS-B, gradient_restarts={STARTS}"}[optimizer]
-    ended = {"time_limit": "stopped by its time limit"}.get(found["terminated_by"], f"ended by {found['terminated_by']}")
+        raise Skipped(
+            f"found no stable split in its {limit:g} s ({found['evaluations']} evaluations)"
+        )
+    how = {
+        "evolution": "its default, differential evolution",
+        "gradient": f"L-BFGS-B, gradient_restarts={STARTS}",
+    }[optimizer]
+    ended = {"time_limit": "stopped by its time limit"}.get(
+        found["terminated_by"], f"ended by {found['terminated_by']}"
+    )
     said = f"nothing; {ended}, says {1e3 * found['objective']:.6g} ms"
     settings = f"{REQUIREMENT}, Python {PYTHON}, {how}; seed 1, the fastest server first; the start of its environment is not timed"
     return Answer(load * np.array([found["share"]]), said, settings, found["seconds"])
 
 
-METHODS = tuple((f"LINE, {optimizer}", partial(solve, optimizer=optimizer)) for optimizer in ("evolution", "gradient"))
+METHODS = tuple(
+    (f"LINE, {optimizer}", partial(solve, optimizer=optimizer))
+    for optimizer in ("evolution", "gradient")
+)

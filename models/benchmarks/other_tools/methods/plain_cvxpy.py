@@ -31,7 +31,11 @@ def solve(case: Case, limit: float) -> Answer:
             raise Skipped(f"no answer at load {value:g}: {problem.status}")
         flows.append(np.asarray(x.value))
     solver = problem.solver_stats.solver_name
-    return Answer(np.array(flows), f"nothing; says '{problem.status}'", f"CVXPY's defaults: {solver.capitalize()}; DPP load parameter")
+    return Answer(
+        np.array(flows),
+        f"nothing; says '{problem.status}'",
+        f"CVXPY's defaults: {solver.capitalize()}; DPP load parameter",
+    )
 
 
 METHODS = (("CVXPY, plain loop", solve),)

@@ -38,7 +38,9 @@ def _one(case: Case, load: float) -> tuple[Array, str]:
         jac=True,
         method="SLSQP",
         bounds=[(0.0, (1 - EDGE) * rate) for rate in mu],
-        constraints=[{"type": "eq", "fun": lambda x: x.sum() - 1, "jac": lambda x: np.ones_like(x)}],
+        constraints=[
+            {"type": "eq", "fun": lambda x: x.sum() - 1, "jac": lambda x: np.ones_like(x)}
+        ],
         options=OPTIONS,
     )
     return np.asarray(found.x) * load, "" if found.success else str(found.message)

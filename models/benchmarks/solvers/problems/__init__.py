@@ -6,6 +6,8 @@ import pkgutil
 from ..problem import Problem
 
 PROBLEMS: tuple[Problem, ...] = tuple(
-    problem for found in pkgutil.iter_modules(__path__) for problem in importlib.import_module(f"{__name__}.{found.name}").PROBLEMS
+    problem
+    for found in pkgutil.iter_modules(__path__)
+    for problem in importlib.import_module(f"{__name__}.{found.name}").PROBLEMS
 )
 """All of them, by the names of their files."""

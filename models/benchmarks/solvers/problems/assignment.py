@@ -26,10 +26,24 @@ def write(system: MultiMode, formulation: str, part: float) -> Task:
 
     def judge() -> Judged:
         least = float(np.asarray(program.bound.value)) * float(unit)
-        negative = max(float(-np.linalg.eigvalsh(np.asarray(gram.value)).min()) for gram in (program.outer, program.inner))
-        return Judged(abs(least / true - 1), max(negative, float(np.max(program.identity.violation()))))
+        negative = max(
+            float(-np.linalg.eigvalsh(np.asarray(gram.value)).min())
+            for gram in (program.outer, program.inner)
+        )
+        return Judged(
+            abs(least / true - 1), max(negative, float(np.max(program.identity.violation())))
+        )
 
     return Task(program.problem, judge)
 
 
-PROBLEMS = (Problem("dual-mode assignment", build, lambda system: {"sos": frozenset({"PSD"})}, write, sizes=(2, 4, 8), largest=16),)
+PROBLEMS = (
+    Problem(
+        "dual-mode assignment",
+        build,
+        lambda system: {"sos": frozenset({"PSD"})},
+        write,
+        sizes=(2, 4, 8),
+        largest=16,
+    ),
+)

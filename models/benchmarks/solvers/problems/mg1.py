@@ -13,4 +13,7 @@ def draw(n: int, rng: np.random.Generator) -> MG1:
     return MG1(rng.uniform(50, 500, n), rng.uniform(0, 5, n), rng.uniform(0, 0.05, n))
 
 
-PROBLEMS = (parallel("M/G/1 optimum", "optimum", draw), parallel("M/G/1 equilibrium", "equilibrium", draw))
+PROBLEMS = (
+    parallel("M/G/1 optimum", "optimum", draw),
+    parallel("M/G/1 equilibrium", "equilibrium", draw),
+)

@@ -13,4 +13,7 @@ def draw(n: int, rng: np.random.Generator) -> MM1:
     return MM1(rng.uniform(50, 500, n), rng.uniform(0, 0.05, n))
 
 
-PROBLEMS = (parallel("M/M/1 optimum", "optimum", draw), parallel("M/M/1 equilibrium", "equilibrium", draw))
+PROBLEMS = (
+    parallel("M/M/1 optimum", "optimum", draw),
+    parallel("M/M/1 equilibrium", "equilibrium", draw),
+)

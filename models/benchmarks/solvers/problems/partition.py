@@ -30,9 +30,14 @@ def write(system: MultiMode, formulation: str, part: float) -> Task:
     def judge() -> Judged:
         extra = np.asarray(program.extra.value)
         delay = float((work / (left * extra)).sum()) if np.all(extra > 0) else np.inf
-        return Judged(abs(delay / true - 1), max(float(np.abs(extra.sum(axis=1) - 1).max()), float(-extra.min())))
+        return Judged(
+            abs(delay / true - 1),
+            max(float(np.abs(extra.sum(axis=1) - 1).max()), float(-extra.min())),
+        )
 
     return Task(program.problem, judge)
 
 
-PROBLEMS = (Problem("dual-mode partition", build, lambda system: {"socp": frozenset({"SOC"})}, write),)
+PROBLEMS = (
+    Problem("dual-mode partition", build, lambda system: {"socp": frozenset({"SOC"})}, write),
+)

@@ -16,7 +16,12 @@ from sojourn.models.core.recall import recalled
 from sojourn.models.studies.batch import StudyInterruptedError, folder
 
 LOADS = [1.0, 4.0]
-SYSTEMS = {f"système {n}": ParallelServers(MM1(np.arange(2.0, 4.0 + n)), names=[f"{n}-{i}" for i in range(2 + n)]) for n in range(4)}
+SYSTEMS = {
+    f"système {n}": ParallelServers(
+        MM1(np.arange(2.0, 4.0 + n)), names=[f"{n}-{i}" for i in range(2 + n)]
+    )
+    for n in range(4)
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,9 @@ def test_the_whole_opens_in_one_line(out):
     with xr.open_dataset(out / "study.nc") as back:
         assert back.sizes == plain.sizes
         for name, variable in plain.variables.items():
-            np.testing.assert_array_equal(back[name].values.astype(variable.dtype), variable.values, name)
+            np.testing.assert_array_equal(
+                back[name].values.astype(variable.dtype), variable.values, name
+            )
             assert variable.attrs.items() <= back[name].attrs.items()
         assert back.attrs == plain.attrs
     assert sorted(p.name for p in out.iterdir()) == [".lock", "chunks", "study.json", "study.nc"]
@@ -98,7 +105,10 @@ def test_a_harmed_chunk_is_done_again(out, harm, solved):
     harm(chunks(out)[1])
     with pytest.warns(UserWarning, match=r"^1 chunks in .*out are left out: number 1 is damaged$"):
         assert load_study(out).attrs == {"time_unit": "s", "systems": 4, "systems_done": 3}
-    with pytest.warns(UserWarning, match=r"^systems in .*out are solved again: 1 whose chunk is damaged \(chunk 1\)$") as said:
+    with pytest.warns(
+        UserWarning,
+        match=r"^systems in .*out are solved again: 1 whose chunk is damaged \(chunk 1\)$",
+    ) as said:
         study(SYSTEMS, LOADS, out=out)
     assert [w.filename for w in said] == [__file__]
     assert solved == ["1-0"]
@@ -118,7 +128,8 @@ def test_an_unfinished_study_can_be_read_and_goes_on(tmp_path, monkeypatch, solv
     with monkeypatch.context() as patch:
         patch.setattr(ParallelServers, "curve", stops)
         with pytest.raises(
-            StudyInterruptedError, match=r"after 2 of 4 systems; they are in .dataset, and the same call goes on from .*out$"
+            StudyInterruptedError,
+            match=r"after 2 of 4 systems; they are in .dataset, and the same call goes on from .*out$",
         ) as stop:
             study(SYSTEMS, LOADS, out=out)
     xr.testing.assert_identical(load_study(out).drop_attrs(), stop.value.dataset.drop_attrs())
@@ -142,7 +153,10 @@ def test_an_unfinished_study_can_be_read_and_goes_on(tmp_path, monkeypatch, solv
     (SYSTEMS, LOADS, {"solver": "SCS", "which": "optimum"}, "holds a study with solver = not given, not 'SCS'"),
 ])  # fmt: skip
 def test_another_study_is_refused(finished, systems, loads, options, message, solved):
-    with pytest.raises(InputError, match=rf"^out = '.*out': {message}; give what it was begun with, or another folder"):
+    with pytest.raises(
+        InputError,
+        match=rf"^out = '.*out': {message}; give what it was begun with, or another folder",
+    ):
         study(systems, loads, out=finished, **options)
     assert solved == []
 
@@ -157,7 +171,10 @@ def test_another_version_of_the_library_goes_on(out, solved):
 
 def test_the_same_question_in_other_words_is_the_same(out, solved):
     SYSTEMS["système 1"].optimum(1.0)
-    again = {name: ParallelServers(MM1(list(s.bank.rate)), names=list(s.names)) for name, s in SYSTEMS.items()}
+    again = {
+        name: ParallelServers(MM1(list(s.bank.rate)), names=list(s.names))
+        for name, s in SYSTEMS.items()
+    }
     study(again, np.array(LOADS), out=str(out), which=None)
     assert solved == []
 
@@ -173,8 +190,13 @@ def test_the_same_question_in_other_words_is_the_same(out, solved):
 ])  # fmt: skip
 def test_a_damaged_manifest_is_named(out, manifest, problem, solved):
     (out / "study.json").write_text(manifest, encoding="latin-1")
-    for field, ask in (("out", lambda: study(SYSTEMS, LOADS, out=out)), ("folder", lambda: load_study(out))):
-        with pytest.raises(InputError, match=rf"^{field} = '.*out': its study.json cannot be read: {problem}") as refused:
+    for field, ask in (
+        ("out", lambda: study(SYSTEMS, LOADS, out=out)),
+        ("folder", lambda: load_study(out)),
+    ):
+        with pytest.raises(
+            InputError, match=rf"^{field} = '.*out': its study.json cannot be read: {problem}"
+        ) as refused:
             ask()
         assert refused.value.remedy == "restore that file, or give another folder"
     assert solved == []
@@ -183,7 +205,10 @@ def test_a_damaged_manifest_is_named(out, manifest, problem, solved):
 def test_a_folder_of_something_else_is_left_alone(out):
     (out / "study.json").unlink()
     (out / ".lock").unlink()
-    with pytest.raises(InputError, match=r"^out = '.*out': holds files but no study.json to say of which study; give a new folder"):
+    with pytest.raises(
+        InputError,
+        match=r"^out = '.*out': holds files but no study.json to say of which study; give a new folder",
+    ):
         study(SYSTEMS, LOADS, out=out)
     assert not (out / ".lock").exists()
     with pytest.raises(InputError, match=r"^folder = '.*out': has no study.json; give the folder"):
@@ -207,7 +232,9 @@ def nowhere(path):
 
 
 @pytest.mark.parametrize("put", [device, full, os.mkdir, os.mkfifo, loop, nowhere])
-@pytest.mark.parametrize("name", ["study.json", "chunks", "chunks/000001-0123456789abcdef.nc", "study.nc", ".lock"])
+@pytest.mark.parametrize(
+    "name", ["study.json", "chunks", "chunks/000001-0123456789abcdef.nc", "study.nc", ".lock"]
+)
 def test_what_is_no_file_is_not_read(out, put, name, solved):
     """Devices and pipes have no end, and a link may lead anywhere."""
     path = out / name
@@ -215,16 +242,22 @@ def test_what_is_no_file_is_not_read(out, put, name, solved):
     put(path)
     if (name, put) == ("chunks", os.mkdir):
         return
-    with pytest.raises(InputError, match=rf"^out = '.*out': its {name} (is not a|cannot be used: )") as refused:
+    with pytest.raises(
+        InputError, match=rf"^out = '.*out': its {name} (is not a|cannot be used: )"
+    ) as refused:
         study(SYSTEMS, LOADS, out=out)
     assert "give another folder" in refused.value.remedy
     assert solved == []
     if name not in ("study.nc", ".lock"):
-        with pytest.raises(InputError, match=rf"^folder = '.*out': its {name} (is not a|cannot be used: )"):
+        with pytest.raises(
+            InputError, match=rf"^folder = '.*out': its {name} (is not a|cannot be used: )"
+        ):
             load_study(out)
 
 
-@pytest.mark.parametrize("out", ["/dev/zero", "/dev/full", "/dev/null/new", "/proc/new", "a\0b", 5, "x" * 300])
+@pytest.mark.parametrize(
+    "out", ["/dev/zero", "/dev/full", "/dev/null/new", "/proc/new", "a\0b", 5, "x" * 300]
+)
 def test_where_no_folder_can_be(out, solved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^out = "):
@@ -239,7 +272,10 @@ def test_a_full_disk_is_said_before_anything_starts(tmp_path, monkeypatch, solve
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(folder, "write", write)
-    with pytest.raises(InputError, match=r"^out = '.*new': its study.json cannot be used: No space left on device; make room"):
+    with pytest.raises(
+        InputError,
+        match=r"^out = '.*new': its study.json cannot be used: No space left on device; make room",
+    ):
         study(SYSTEMS, LOADS, out=tmp_path / "new")
     assert solved == []
 
@@ -266,7 +302,9 @@ def test_a_chunk_of_another_study_is_told(out, change, problem, solved):
     (path.parent / name).write_bytes(content)
     with pytest.warns(UserWarning, match=rf"^1 chunks in .*out are left out: number 1 {problem}$"):
         assert load_study(out).attrs["systems_done"] == 3
-    with pytest.warns(UserWarning, match=rf"are solved again: 1 whose chunk {problem} \(chunk 1\)$"):
+    with pytest.warns(
+        UserWarning, match=rf"are solved again: 1 whose chunk {problem} \(chunk 1\)$"
+    ):
         study(SYSTEMS, LOADS, out=out)
     assert solved == ["1-0"]
     xr.testing.assert_identical(load_study(out), whole)
@@ -281,7 +319,10 @@ def test_of_two_files_of_a_chunk_the_later_one_counts(out, solved):
     old = path.with_name(name)
     old.write_bytes(content)
     os.utime(old, (1, 1))
-    assert load_study(out)["optimum_delay"].values[1].tolist() == rows["optimum_delay"].values[0].tolist()
+    assert (
+        load_study(out)["optimum_delay"].values[1].tolist()
+        == rows["optimum_delay"].values[0].tolist()
+    )
     study(SYSTEMS, LOADS, out=out)
     assert solved == []
     assert not old.exists()
@@ -305,7 +346,9 @@ def test_a_file_is_no_folder(out):
 def test_what_is_too_large_for_one_file_stays_in_chunks(out, monkeypatch):
     monkeypatch.setattr("sojourn.models.studies.batch.folder.LARGEST", 100)
     (out / "study.nc").unlink()
-    with pytest.warns(UserWarning, match=r"^study.nc is not written: .*; load_study\('.*out'\) reads the chunks"):
+    with pytest.warns(
+        UserWarning, match=r"^study.nc is not written: .*; load_study\('.*out'\) reads the chunks"
+    ):
         data = study(SYSTEMS, LOADS, out=out)
     assert not (out / "study.nc").exists()
     xr.testing.assert_identical(load_study(out).drop_attrs(), data.drop_attrs())

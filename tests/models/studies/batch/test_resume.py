@@ -27,7 +27,10 @@ from sojourn.models.core.solve import Task
 from sojourn.models.studies.batch import StudyInterruptedError
 
 LOADS = [1.0, 4.0]
-NEAR, FAR = ParallelServers(MM1([9.0, 9.0], [0.0, 1.0])), ParallelServers(MM1([9.0, 9.0], [0.0, 0.01]))
+NEAR, FAR = (
+    ParallelServers(MM1([9.0, 9.0], [0.0, 1.0])),
+    ParallelServers(MM1([9.0, 9.0], [0.0, 0.01])),
+)
 
 
 @pytest.fixture
@@ -59,11 +62,23 @@ def solves(monkeypatch):
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore:.*answers are not certified")
 def test_no_solver_is_asked(systems, how, tmp_path, solves, recwarn):
-    before = study(systems, [0.3, 0.6], relative=all(np.isfinite(s.max_load) for s in systems), out=tmp_path, **how)
+    before = study(
+        systems,
+        [0.3, 0.6],
+        relative=all(np.isfinite(s.max_load) for s in systems),
+        out=tmp_path,
+        **how,
+    )
     assert not (before["error"] != "").any()
     assert solves
     solves.clear(), recwarn.clear()
-    again = study(systems, [0.3, 0.6], relative=all(np.isfinite(s.max_load) for s in systems), out=tmp_path, **how)
+    again = study(
+        systems,
+        [0.3, 0.6],
+        relative=all(np.isfinite(s.max_load) for s in systems),
+        out=tmp_path,
+        **how,
+    )
     assert solves == []
     assert not [w for w in recwarn if "solved again" in str(w.message)]
     xr.testing.assert_identical(again, before)
@@ -78,7 +93,12 @@ def test_no_solver_is_asked_of_idle_and_overloaded_loads(loads, how, tmp_path, s
     solves.clear()
     assert study(systems, loads, out=tmp_path, **how).identical(first)
     assert not solves
-    again = study({**systems, "far": ParallelServers(MM1([8.0, 9.0], [0.0, 0.01]))}, loads, out=tmp_path, **how)
+    again = study(
+        {**systems, "far": ParallelServers(MM1([8.0, 9.0], [0.0, 0.01]))},
+        loads,
+        out=tmp_path,
+        **how,
+    )
     assert (again["max_load"].values == [18.0, 17.0, 3.5]).all()
 
 
@@ -118,7 +138,9 @@ def from_a_file(K, path):
     return lambda: float(path.read_text())
 
 
-@pytest.mark.parametrize("reached", [through_a_module, imported_in_the_function, from_a_cached_helper, from_a_file])
+@pytest.mark.parametrize(
+    "reached", [through_a_module, imported_in_the_function, from_a_cached_helper, from_a_file]
+)
 def test_a_changed_constant_is_seen_however_it_is_reached(reached, tmp_path, monkeypatch, solves):
     monkeypatch.setitem(sys.modules, "mod", None)
 
@@ -129,7 +151,10 @@ def test_a_changed_constant_is_seen_however_it_is_reached(reached, tmp_path, mon
 
     out = tmp_path / "out"
     assert asked(1.0, out=out)["optimum_delay"].values[0, 0] == pytest.approx(0.125, rel=1e-12)
-    with pytest.warns(UserWarning, match=r"^systems in .*out are solved again: 1 whose optimum_delay is another today \(chunk 0\)$") as said:
+    with pytest.warns(
+        UserWarning,
+        match=r"^systems in .*out are solved again: 1 whose optimum_delay is another today \(chunk 0\)$",
+    ) as said:
         found = asked(2.0, out=out)
     assert [w.filename for w in said] == [__file__]
     assert found["optimum_delay"].values[0, 0] == pytest.approx(0.25, rel=1e-12)
@@ -156,7 +181,10 @@ def test_a_changed_constant_is_seen_however_it_is_reached(reached, tmp_path, mon
 def test_a_changed_system_is_solved_again(before, now, why, tmp_path):
     unit = {DualMode: 0.5}.get(type(now), 0.9)
     study({"same": before, "one": before}, [unit], out=tmp_path, chunk=2)
-    with pytest.warns(UserWarning, match=rf"^systems in .* are solved again: 1 whose {why} is another today \(chunk 0\)$"):
+    with pytest.warns(
+        UserWarning,
+        match=rf"^systems in .* are solved again: 1 whose {why} is another today \(chunk 0\)$",
+    ):
         found = study({"same": before, "one": now}, [unit], out=tmp_path, chunk=2)
     xr.testing.assert_identical(found, study({"same": before, "one": now}, [unit]))
     xr.testing.assert_identical(load_study(tmp_path).drop_attrs(), found.drop_attrs())
@@ -221,9 +249,14 @@ def test_an_error_of_today_s_code_is_found_and_one_of_before_is_tried_again(tmp_
 def test_what_no_delay_shows_has_a_version(tmp_path):
     study([NEAR], [1.0], out=tmp_path, version="prices of May")
     study([NEAR], [1.0], out=tmp_path, version="prices of May")
-    with pytest.raises(InputError, match=r"holds a study with version = 'prices of May', not 'prices of June'; give what it was begun with"):
+    with pytest.raises(
+        InputError,
+        match=r"holds a study with version = 'prices of May', not 'prices of June'; give what it was begun with",
+    ):
         study([NEAR], [1.0], out=tmp_path, version="prices of June")
-    with pytest.raises(InputError, match=r"^version = 3: is not a text; give any text, or leave it out"):
+    with pytest.raises(
+        InputError, match=r"^version = 3: is not a text; give any text, or leave it out"
+    ):
         study([NEAR], [1.0], out=tmp_path, version=3)
 
 
@@ -254,7 +287,10 @@ def test_half_a_chunk_is_left_when_a_resumed_study_is_stopped(tmp_path, monkeypa
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Task, "_best", stops)
-    with pytest.warns(UserWarning, match="1 whose"), pytest.raises(StudyInterruptedError, match=r"^stopped after 1 of 2 systems") as stop:
+    with (
+        pytest.warns(UserWarning, match="1 whose"),
+        pytest.raises(StudyInterruptedError, match=r"^stopped after 1 of 2 systems") as stop,
+    ):
         study({"a": NEAR, "b": FAR}, [1.0], out=tmp_path, chunk=2)
     assert stop.value.dataset["system"].values.tolist() == ["a"]
     assert load_study(tmp_path).attrs["systems_done"] == 2

@@ -32,7 +32,10 @@ SYSTEMS = {
     "two": ParallelServers(MM1([3.0, 2.0]), names=["desk", "café"], time_unit="ms"),
     "three": ParallelServers(MM1([3.0, 2.0, 4.0], [0.0, 0.0, 0.5]), time_unit="ms"),
 }
-MODES = [DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), MultiMode([[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]])]
+MODES = [
+    DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)),
+    MultiMode([[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]]),
+]
 
 
 class Broken(MM1):
@@ -52,11 +55,17 @@ def test_rows_are_the_curves_bit_for_bit():
     for name, system in SYSTEMS.items():
         curve, row = system.curve(LOADS), data.sel(system=name)
         for variable in curve.data_vars:
-            given = row[variable][..., : len(system)] if "server" in curve[variable].dims else row[variable]
+            given = (
+                row[variable][..., : len(system)]
+                if "server" in curve[variable].dims
+                else row[variable]
+            )
             np.testing.assert_array_equal(given, curve[variable], variable)
             assert data[variable].attrs == curve[variable].attrs
         assert float(row["total_rate"]) == system.total_rate
-        np.testing.assert_array_equal(row["equilibrium_thresholds"][: len(system)], system.thresholds().equilibrium)
+        np.testing.assert_array_equal(
+            row["equilibrium_thresholds"][: len(system)], system.thresholds().equilibrium
+        )
         np.testing.assert_array_equal(row["utilisation"], curve["utilisation"])
         assert [n for n in row["server_name"].values if n] == list(system.names)
     assert np.isnan(data["optimum_flow"].sel(system="two")[:, 2]).all()
@@ -66,7 +75,10 @@ def test_rows_are_the_curves_bit_for_bit():
 
 
 def test_loads_are_relative_or_a_row_for_each():
-    relative, rows = study(SYSTEMS, [0.2, 0.8], relative=True), study(SYSTEMS, [[1.0, 4.0], [1.8, 7.2]])
+    relative, rows = (
+        study(SYSTEMS, [0.2, 0.8], relative=True),
+        study(SYSTEMS, [[1.0, 4.0], [1.8, 7.2]]),
+    )
     np.testing.assert_array_equal(relative["utilisation"], [[0.2, 0.8]] * 2)
     np.testing.assert_array_equal(rows["load"], [[1.0, 4.0], [1.8, 7.2]])
     np.testing.assert_allclose(relative["price_of_anarchy"], rows["price_of_anarchy"], rtol=1e-12)
@@ -89,7 +101,9 @@ def test_systems_of_modes():
 def test_tunable_modes():
     systems = [TunableMode(1.0, 4.0), TunableMode(1.0, 3.0)]
     data = study(systems, [0.5], relative=True)
-    assert data["optimum_delay"].values.ravel().tolist() == [s.curve([0.5 * s.max_load])["optimum_delay"].item() for s in systems]
+    assert data["optimum_delay"].values.ravel().tolist() == [
+        s.curve([0.5 * s.max_load])["optimum_delay"].item() for s in systems
+    ]
     assert data["server_name"].values.tolist() == [["local", "cloud"]] * 2
 
 
@@ -106,34 +120,53 @@ def test_a_system_that_was_solved_before_answers_alike():
 
 def test_failing_systems_are_recorded_and_the_others_go_on():
     systems = failing(small=ParallelServers(MM1([0.5, 0.5]), time_unit="ms"))
-    with pytest.warns(UserWarning, match=r"^2 of 4 systems failed, the first of them 'broken' with InputError: .*ZeroDivisionError") as said:
+    with pytest.warns(
+        UserWarning,
+        match=r"^2 of 4 systems failed, the first of them 'broken' with InputError: .*ZeroDivisionError",
+    ) as said:
         data = study(systems, LOADS)
     assert len(said) == 1
     assert said[0].filename == __file__
     errors = dict(zip(data["system"].values, data["error"].values, strict=True))
-    assert errors["broken"].startswith("InputError: Broken = 'ZeroDivisionError': was raised: division by zero; make it work for any load")
+    assert errors["broken"].startswith(
+        "InputError: Broken = 'ZeroDivisionError': was raised: division by zero; make it work for any load"
+    )
     assert errors["small"].startswith("LoadError: loads[0] = 1.0: not below the total rate 1")
     bad = data.sel(system=["broken", "small"])
     assert np.isnan(bad["optimum_delay"]).all()
     assert np.isinf(bad["equilibrium_gap"]).all()
     assert not bad["optimum_certified"].any()
     np.testing.assert_array_equal(bad["load"], [LOADS, LOADS])
-    xr.testing.assert_identical(data.sel(system=list(SYSTEMS)).drop_vars("error"), study(SYSTEMS, LOADS).drop_vars("error"))
+    xr.testing.assert_identical(
+        data.sel(system=list(SYSTEMS)).drop_vars("error"), study(SYSTEMS, LOADS).drop_vars("error")
+    )
 
 
 def test_a_row_of_loads_is_one_system_s_affair():
-    with pytest.warns(UserWarning, match=r"^1 of 2 systems failed, the first of them 'three' with LoadError: loads\[1\] = nan"):
+    with pytest.warns(
+        UserWarning,
+        match=r"^1 of 2 systems failed, the first of them 'three' with LoadError: loads\[1\] = nan",
+    ):
         data = study(SYSTEMS, [[1.0, 4.0], [1.0, np.nan]])
     assert data["optimum_certified"].values.tolist() == [[True, True], [False, False]]
     with pytest.warns(UserWarning, match="are parts of the largest load, which is infinite"):
-        data = study([ParallelServers(Measured(np.arange(1.0, 9.0), np.arange(1.0, 9.0) ** 2))], [0.5], relative=True)
+        data = study(
+            [ParallelServers(Measured(np.arange(1.0, 9.0), np.arange(1.0, 9.0) ** 2))],
+            [0.5],
+            relative=True,
+        )
     assert np.isnan(data["load"]).all()
 
 
 def test_answers_that_are_not_certified_are_counted_once():
     """Each curve warns; a study does for all, and keeps what they said."""
-    beyond = ParallelServers(MM1([3.0]), Measured(np.arange(1.0, 9.0), np.arange(1.0, 9.0) ** 2), time_unit="ms")
-    with pytest.warns(UserWarning, match=r"^6 of 6 answers are not certified \(see optimum_certified\); 3 curves came with warnings") as said:
+    beyond = ParallelServers(
+        MM1([3.0]), Measured(np.arange(1.0, 9.0), np.arange(1.0, 9.0) ** 2), time_unit="ms"
+    )
+    with pytest.warns(
+        UserWarning,
+        match=r"^6 of 6 answers are not certified \(see optimum_certified\); 3 curves came with warnings",
+    ) as said:
         data = study({**SYSTEMS, "beyond": beyond}, [1.0, 4.5], which="optimum", gap=1e-15)
     assert len(said) == 1
     assert data["warning"].values[0].startswith("2 of 2 answers are not certified")
@@ -153,9 +186,15 @@ def test_an_error_that_no_file_could_hold_is_kept_as_far_as_one_can(monkeypatch,
 
 @pytest.mark.parametrize("names", [["", "é\n"], [np.int64(7), -3], [0.5, (1, "b")]])
 def test_names_and_units_of_any_kind(names, tmp_path):
-    data = study({name: ParallelServers(MM1([3.0]), names=["日本"], time_unit="µs") for name in names}, [1.0], out=tmp_path)
+    data = study(
+        {name: ParallelServers(MM1([3.0]), names=["日本"], time_unit="µs") for name in names},
+        [1.0],
+        out=tmp_path,
+    )
     again = load_study(tmp_path)
-    assert data["system"].values.tolist() == again["system"].values.tolist() == list(map(str, names))
+    assert (
+        data["system"].values.tolist() == again["system"].values.tolist() == list(map(str, names))
+    )
     assert again["server_name"].values.tolist() == [["日本"]] * 2
     assert again["load"].attrs["units"] == "1/µs"
     assert again.attrs["time_unit"] == "µs"
@@ -189,7 +228,9 @@ def test_names_and_units_of_any_kind(names, tmp_path):
     (SYSTEMS, LOADS, {"n_jobs": 1.5}, InputError, r"^n_jobs = 1.5: is not a number of workers"),
     (SYSTEMS, LOADS, {"n_jobs": True}, InputError, r"^n_jobs = True: is not a number of workers"),
 ])  # fmt: skip
-def test_bad_arguments_before_any_system_is_touched(systems, loads, options, error, message, monkeypatch):
+def test_bad_arguments_before_any_system_is_touched(
+    systems, loads, options, error, message, monkeypatch
+):
     monkeypatch.setattr(rows, "row", lambda *_, **__: pytest.fail("a system was touched"))
     with pytest.raises(error, match=message):
         study(systems, loads, **options)
@@ -215,7 +256,10 @@ def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
     whole = study(SYSTEMS, LOADS)
     interrupt_at(monkeypatch, SYSTEMS["three"], KeyboardInterrupt)
     monkeypatch.setattr("sojourn.models.studies.batch.question.LEAST_CHUNKS", 1)
-    with pytest.raises(StudyInterruptedError, match=r"^stopped after 1 of 2 systems; they are in .dataset, and out=folder would") as stop:
+    with pytest.raises(
+        StudyInterruptedError,
+        match=r"^stopped after 1 of 2 systems; they are in .dataset, and out=folder would",
+    ) as stop:
         study(SYSTEMS, LOADS)
     assert isinstance(stop.value, KeyboardInterrupt)
     assert stop.value.dataset["system"].values.tolist() == ["two"]
@@ -248,7 +292,10 @@ def test_a_worker_that_dies_loses_nothing_that_was_done(monkeypatch):
         raise RuntimeError("a worker was killed\nat length")
 
     monkeypatch.setattr("sojourn.models.studies.batch.run.solved", dies)
-    with pytest.raises(StudyStoppedError, match=r"^stopped by RuntimeError: a worker was killed after 1 of 2 systems; they are in") as stop:
+    with pytest.raises(
+        StudyStoppedError,
+        match=r"^stopped by RuntimeError: a worker was killed after 1 of 2 systems; they are in",
+    ) as stop:
         study(SYSTEMS, LOADS)
     assert stop.value.dataset["system"].values.tolist() == ["two"]
 
@@ -284,7 +331,10 @@ def test_one_bar_for_all_systems(monkeypatch):
 def test_without_joblib_one_process_works(monkeypatch):
     monkeypatch.setitem(sys.modules, "joblib", None)
     assert study(SYSTEMS, LOADS).sizes["system"] == 2
-    with pytest.raises(InputError, match=r"^n_jobs = 2: needs joblib; pip install 'sojourn\[study\]', or leave it at 1"):
+    with pytest.raises(
+        InputError,
+        match=r"^n_jobs = 2: needs joblib; pip install 'sojourn\[study\]', or leave it at 1",
+    ):
         study(SYSTEMS, LOADS, n_jobs=2)
 
 

@@ -90,7 +90,11 @@ def test_a_killed_study_goes_on_in_other_processes(script, systems, tmp_path):
     out, environment = tmp_path / "out", {**os.environ, "SLOW": "0.02"}
     process = subprocess.Popen([sys.executable, script, out], env=environment)
     until = time.monotonic() + 60
-    while len(list(out.glob("chunks/*.nc"))) < 2 and time.monotonic() < until and process.poll() is None:
+    while (
+        len(list(out.glob("chunks/*.nc"))) < 2
+        and time.monotonic() < until
+        and process.poll() is None
+    ):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -123,7 +127,10 @@ def test_a_folder_is_one_process_s_until_it_ends(script, systems, tmp_path):
     process = subprocess.Popen([sys.executable, script, out], env=environment)
     while not list(out.glob("chunks/*.nc")) and process.poll() is None:
         time.sleep(0.01)
-    assert re.search(rf"is in use by process {process.pid} on .*; wait for its end, stop it, or give another folder$", refusal(out, systems))
+    assert re.search(
+        rf"is in use by process {process.pid} on .*; wait for its end, stop it, or give another folder$",
+        refusal(out, systems),
+    )
     assert load_study(out).attrs["systems_done"] >= 1
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -134,14 +141,23 @@ def test_a_folder_is_one_process_s_until_it_ends(script, systems, tmp_path):
 @pytest.mark.slow
 def test_of_several_that_begin_at_once_one_goes_on(script, systems, tmp_path):
     out, environment = tmp_path / "out", {**os.environ, "SLOW": "0.02"}
-    begun = [subprocess.Popen([sys.executable, script, out], env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    begun = [
+        subprocess.Popen(
+            [sys.executable, script, out], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
     said = [process.communicate()[1] for process in begun]
     codes = [process.returncode for process in begun]
     assert codes.count(0) >= 1
-    assert all("is in use by process" in text for text, code in zip(said, codes, strict=True) if code)
+    assert all(
+        "is in use by process" in text for text, code in zip(said, codes, strict=True) if code
+    )
     assert any(codes)
     del systems["small"]
-    xr.testing.assert_identical(load_study(out).drop_attrs(), study(systems, [1.0, 4.0], which="optimum").drop_attrs())
+    xr.testing.assert_identical(
+        load_study(out).drop_attrs(), study(systems, [1.0, 4.0], which="optimum").drop_attrs()
+    )
 
 
 def test_a_study_that_ends_lets_others_in_whatever_ends_it(systems, tmp_path, monkeypatch):
@@ -150,7 +166,9 @@ def test_a_study_that_ends_lets_others_in_whatever_ends_it(systems, tmp_path, mo
     out.mkdir()
     with lock(out):
         assert "is in use by process" in refusal(out, few)
-    monkeypatch.setattr("sojourn.models.studies.batch.run.solved", lambda *_, **__: (1 / 0 for _ in "x"))
+    monkeypatch.setattr(
+        "sojourn.models.studies.batch.run.solved", lambda *_, **__: (1 / 0 for _ in "x")
+    )
     with pytest.raises(StudyStoppedError, match="ZeroDivisionError"):
         study(few, [1.0], which="optimum", out=out)
     with pytest.raises(InputError, match="holds a study at other loads"):
@@ -159,14 +177,24 @@ def test_a_study_that_ends_lets_others_in_whatever_ends_it(systems, tmp_path, mo
     assert study(few, [1.0], which="optimum", out=out).sizes["system"] == 1
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), OSError(errno.EOPNOTSUPP, "no"), ImportError("fcntl")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOLCK, "No locks available"),
+        OSError(errno.EOPNOTSUPP, "no"),
+        ImportError("fcntl"),
+    ],
+)
 def test_a_file_system_without_locks_is_said(systems, tmp_path, monkeypatch, error):
     def take(_):
         raise error
 
     monkeypatch.setattr("sojourn.models.studies.batch.lock._take", take)
     few = dict(list(systems.items())[:1])
-    with pytest.warns(UserWarning, match="cannot be locked: its file system has no locks; let no other process work there"):
+    with pytest.warns(
+        UserWarning,
+        match="cannot be locked: its file system has no locks; let no other process work there",
+    ):
         assert study(few, [1.0], which="optimum", out=tmp_path / "out").sizes["system"] == 1
 
 
@@ -212,7 +240,10 @@ def test_a_killed_worker_loses_its_chunk_at_most(kills, slow_night, tmp_path, mo
         names = left["system"].values.tolist()
         assert set(stop.value.dataset["system"].values.tolist()) <= set(names)
         for name in names:
-            assert left["optimum_delay"].sel(system=name).values.tolist() == right["optimum_delay"].sel(system=name).values.tolist()
+            assert (
+                left["optimum_delay"].sel(system=name).values.tolist()
+                == right["optimum_delay"].sel(system=name).values.tolist()
+            )
         begun = {p.name.partition("-")[0] for p in marks.iterdir()}
         assert len(begun - set(names)) <= 2  # joblib ends the other worker too
         monkeypatch.delenv("MARKS")
@@ -224,7 +255,9 @@ def test_a_killed_worker_loses_its_chunk_at_most(kills, slow_night, tmp_path, mo
 @pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_answers(systems, tmp_path):
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config("dask"),
     ):
@@ -244,7 +277,9 @@ def test_a_dask_cluster_outlives_its_workers(kills, slow_night, tmp_path, monkey
         shutil.rmtree(marks, ignore_errors=True)
         marks.mkdir()
         with (  # one for each kill: a nanny whose workers die too often starts no others
-            distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            ) as cluster,
             distributed.Client(cluster),
             joblib.parallel_config("dask"),
         ):
@@ -277,7 +312,10 @@ def test_what_cannot_be_sent_is_said_before_anything_starts():
             return x**2
 
     systems = [ParallelServers(MM1([3.0])), ParallelServers(Function(locked, servers=2))]
-    with pytest.raises(InputError, match=r"^systems\['system 2'\] = .*: cannot be sent to another process: TypeError: .*lock.*; make it of"):
+    with pytest.raises(
+        InputError,
+        match=r"^systems\['system 2'\] = .*: cannot be sent to another process: TypeError: .*lock.*; make it of",
+    ):
         study(systems, [1.0], n_jobs=2)
     assert study(systems, [1.0], n_jobs=1)["error"].values.tolist() == ["", ""]
 
@@ -285,8 +323,14 @@ def test_what_cannot_be_sent_is_said_before_anything_starts():
 def test_threads_do_not_mix_up_warnings():
     """Warnings are caught for a whole process: two curves at once would get each other's."""
     samples = np.arange(1.0, 9.0)
-    systems = [ParallelServers(MM1([3.0]), Measured(samples, samples**2), names=["queue", f"database {k}"]) for k in range(8)]
-    with joblib.parallel_config("threading", n_jobs=4), pytest.warns(UserWarning, match="8 curves came with warnings"):
+    systems = [
+        ParallelServers(MM1([3.0]), Measured(samples, samples**2), names=["queue", f"database {k}"])
+        for k in range(8)
+    ]
+    with (
+        joblib.parallel_config("threading", n_jobs=4),
+        pytest.warns(UserWarning, match="8 curves came with warnings"),
+    ):
         data = study(systems, [9.0, 11.5], which="optimum")
     for k, warning in enumerate(data["warning"].values):
         assert warning.startswith("from load 11.5 on, answers go beyond what was measured")

@@ -88,7 +88,10 @@ def test_gap_of_an_optimum_is_its_true_error(name, size):
     for _ in range(20):
         step = rng.normal(size=len(bank))
         step -= step.mean()
-        flow = true.flow + size * 0.3 * min(true.flow.min(), true.spare.min()) * step / np.abs(step).max()
+        flow = (
+            true.flow
+            + size * 0.3 * min(true.flow.min(), true.spare.min()) * step / np.abs(step).max()
+        )
         error = mean_delay(bank, flow) / float(true.mean_delay) - 1
         assert 1 <= certify(bank, load, flow, "optimum").gap / error < 3
 
@@ -96,7 +99,9 @@ def test_gap_of_an_optimum_is_its_true_error(name, size):
 def test_gap_of_an_optimum_shrinks_with_the_square_of_the_distance():
     bank, load, true = problem("MM1", 0.8, "optimum")
     step = np.array([1.0, -2.0, 1.0]) * 0.1
-    gaps = [certify(bank, load, true.flow + part * step, "optimum").gap for part in (1e-1, 1e-2, 1e-3)]
+    gaps = [
+        certify(bank, load, true.flow + part * step, "optimum").gap for part in (1e-1, 1e-2, 1e-3)
+    ]
     assert gaps[0] / gaps[1] == pytest.approx(100, rel=0.05)
     assert gaps[1] / gaps[2] == pytest.approx(100, rel=0.01)
 
@@ -114,7 +119,9 @@ def test_numbers_at_a_split_made_by_hand():
     assert certificate.least_flow == pytest.approx(0.5)
     assert certificate.balance == 0.0
     # the true one, by hand: equal spare capacity 4.5, so 5.5 + 0.5
-    assert certify(bank, 6.0, np.array([5.5, 0.5]), "equilibrium").deviation_gain == pytest.approx(0.0, abs=1e-16)
+    assert certify(bank, 6.0, np.array([5.5, 0.5]), "equilibrium").deviation_gain == pytest.approx(
+        0.0, abs=1e-16
+    )
 
 
 def test_optimum_certificate_has_no_deviation_gain():

@@ -62,7 +62,10 @@ def test_control_of_all_is_the_optimum(seed, strategy):
 def test_control_agrees_with_the_reference(seed, strategy):
     system, load, rng = three_families(17, 100 + seed)
     fraction = rng.uniform(0, 1)
-    found, true = system.control(load, fraction, strategy), controlled(system.bank, load, fraction, strategy)
+    found, true = (
+        system.control(load, fraction, strategy),
+        controlled(system.bank, load, fraction, strategy),
+    )
     assert found.certified
     assert found.fraction == fraction
     assert found.strategy == strategy
@@ -97,7 +100,9 @@ def test_largest_latency_first():
         for i in order:
             assert leader[i] == pytest.approx(min(left, best.flow[i]), rel=1e-9, abs=1e-9)
             left = max(left - best.flow[i], 0.0)
-        np.testing.assert_allclose(THREE.control(LOAD, fraction, "scale").leader, fraction * best.flow, rtol=1e-12)
+        np.testing.assert_allclose(
+            THREE.control(LOAD, fraction, "scale").leader, fraction * best.flow, rtol=1e-12
+        )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -177,7 +182,16 @@ def test_what_is_said_of_control(strategy):
     assert repr(found).startswith(f"0.3 of load 190 under control ({strategy}): mean delay 0.02")
     assert f"{found.ratio:.6f} of the optimum, within " in repr(found)
     said = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert set(said) == {"fraction", "strategy", "mean_delay", "ratio", "gap", "certified", "leader", "flow"}
+    assert set(said) == {
+        "fraction",
+        "strategy",
+        "mean_delay",
+        "ratio",
+        "gap",
+        "certified",
+        "leader",
+        "flow",
+    }
     assert said["strategy"] == strategy
     assert said["certified"] is True
     assert said["flow"] == found.flow.tolist()
@@ -224,7 +238,9 @@ def test_a_bad_load_is_refused_before_any_solver(load, message):
 def test_bad_options_are_refused():
     with pytest.raises(FormulationError, match="'nonsense': is not one of the"):
         THREE.control(LOAD, 0.5, formulation="nonsense")
-    with pytest.raises(TypeError, match=r"unexpected keyword argument 'polsh'; did you mean polish\?$"):
+    with pytest.raises(
+        TypeError, match=r"unexpected keyword argument 'polsh'; did you mean polish\?$"
+    ):
         THREE.tolls(LOAD, polsh=False)
 
 
@@ -235,7 +251,9 @@ def test_bad_options_are_refused():
 def test_the_tolled_equilibrium_is_the_optimum(seed):
     system, load, _ = three_families(17, 500 + seed)
     found, best = system.tolls(load), optimum(system.bank, load)
-    np.testing.assert_allclose(found.toll, tolls(system.bank, load), rtol=1e-6, atol=1e-9 * found.optimum.mean_delay)
+    np.testing.assert_allclose(
+        found.toll, tolls(system.bank, load), rtol=1e-6, atol=1e-9 * found.optimum.mean_delay
+    )
     np.testing.assert_allclose(found.equilibrium.flow, found.optimum.flow, rtol=0, atol=1e-8 * load)
     np.testing.assert_allclose(found.equilibrium.flow, best.flow, rtol=0, atol=1e-8 * load)
     assert found.difference <= 1e-8
@@ -256,7 +274,9 @@ def test_without_tolls_the_users_do_worse():
     found = THREE.tolls(LOAD)
     assert found.mean_delay < float(equilibrium(THREE.bank, LOAD).mean_delay) * (1 - 1e-3)
     # what a user pays with the toll is the same everywhere: the marginal delay of the optimum
-    np.testing.assert_allclose(THREE.bank.latency(found.equilibrium.flow) + found.toll, found.optimum.multiplier, rtol=1e-9)
+    np.testing.assert_allclose(
+        THREE.bank.latency(found.equilibrium.flow) + found.toll, found.optimum.multiplier, rtol=1e-9
+    )
 
 
 def test_unused_servers_bear_no_toll():
@@ -266,7 +286,9 @@ def test_unused_servers_bear_no_toll():
 
 
 def test_what_is_said_of_tolls():
-    assert repr(THREE.tolls(LOAD)).startswith("tolls at load 190: 0.0186041, 0.0162992, 0.0123769; with them the equilibrium is the optimum")
+    assert repr(THREE.tolls(LOAD)).startswith(
+        "tolls at load 190: 0.0186041, 0.0162992, 0.0123769; with them the equilibrium is the optimum"
+    )
     many = repr(ParallelServers(MM1(np.linspace(5, 10, 20))).tolls(100.0))
     assert ", ...; with them" in many
     assert many.count(",") == 12
@@ -284,4 +306,6 @@ def test_control_of_many_servers_writes_a_program_a_leader():
     load = 0.6 * system.total_rate
     found = system.control(load, 0.3)
     assert found.certified
-    assert found.mean_delay == pytest.approx(controlled(system.bank, load, 0.3).mean_delay, rel=1e-9)
+    assert found.mean_delay == pytest.approx(
+        controlled(system.bank, load, 0.3).mean_delay, rel=1e-9
+    )

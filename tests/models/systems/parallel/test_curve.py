@@ -20,13 +20,17 @@ GOALS = ("optimum", "equilibrium")
 
 @pytest.fixture
 def system():
-    return ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), names=["edge 1", "edge 2", "cloud"])
+    return ParallelServers(
+        MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), names=["edge 1", "edge 2", "cloud"]
+    )
 
 
 def test_dimensions_units_and_attributes(system):
     data = system.curve(LOADS)
     assert dict(data.sizes) == {"load": 4, "server": 3}
-    assert set(data.data_vars) == {f"{g}_{q}" for g in GOALS for q in ("delay", "multiplier", "flow", "gap", "certified")} | {
+    assert set(data.data_vars) == {
+        f"{g}_{q}" for g in GOALS for q in ("delay", "multiplier", "flow", "gap", "certified")
+    } | {
         "price_of_anarchy",
         "price_of_anarchy_lower",
         "price_of_anarchy_upper",
@@ -35,7 +39,11 @@ def test_dimensions_units_and_attributes(system):
     np.testing.assert_allclose(data["utilisation"], np.array(LOADS) / 380, rtol=1e-15)
     assert data["server"].values.tolist() == ["edge 1", "edge 2", "cloud"]
     assert data["optimum_flow"].dims == ("load", "server")
-    assert data["optimum_flow"].attrs == {"long_name": "flow at the optimum", "units": "1/s", "role": "flow"}
+    assert data["optimum_flow"].attrs == {
+        "long_name": "flow at the optimum",
+        "units": "1/s",
+        "role": "flow",
+    }
     assert data["equilibrium_delay"].attrs == {
         "long_name": "mean delay at the equilibrium",
         "units": "s",
@@ -49,7 +57,9 @@ def test_dimensions_units_and_attributes(system):
     assert data.attrs["total_rate"] == data.attrs["max_load"] == 380.0
     assert data.attrs["time_unit"] == "s"
     for goal in GOALS:
-        np.testing.assert_array_equal(data.attrs[f"{goal}_thresholds"], getattr(exact.thresholds(system.bank), goal))
+        np.testing.assert_array_equal(
+            data.attrs[f"{goal}_thresholds"], getattr(exact.thresholds(system.bank), goal)
+        )
 
 
 def test_numbers_are_the_reference_s(system):
@@ -62,24 +72,33 @@ def test_numbers_are_the_reference_s(system):
         np.testing.assert_allclose(data[f"{goal}_flow"].sum("server"), LOADS, rtol=1e-12)
         assert data[f"{goal}_certified"].all()
         assert float(data[f"{goal}_gap"].max()) < 1e-11
-    np.testing.assert_allclose(data["price_of_anarchy"], data["equilibrium_delay"] / data["optimum_delay"], rtol=1e-15)
+    np.testing.assert_allclose(
+        data["price_of_anarchy"], data["equilibrium_delay"] / data["optimum_delay"], rtol=1e-15
+    )
 
 
 def test_curve_is_the_solutions_one_by_one(system):
     """Written once and given its loads as a parameter, the problem must not remember the load before."""
     data = system.curve(LOADS)
     for load in LOADS:
-        assert float(data["optimum_delay"].sel(load=load)) == pytest.approx(system.optimum(load).mean_delay, rel=1e-12)
+        assert float(data["optimum_delay"].sel(load=load)) == pytest.approx(
+            system.optimum(load).mean_delay, rel=1e-12
+        )
 
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_one_goal_alone(system, goal):
     data = system.curve(LOADS, which=goal)
-    assert set(data.data_vars) == {f"{goal}_{q}" for q in ("delay", "multiplier", "flow", "gap", "certified")}
+    assert set(data.data_vars) == {
+        f"{goal}_{q}" for q in ("delay", "multiplier", "flow", "gap", "certified")
+    }
 
 
 def test_goal_that_there_is_not(system):
-    with pytest.raises(InputError, match=r"^which = 'best': is not something to solve for; use optimum or equilibrium$"):
+    with pytest.raises(
+        InputError,
+        match=r"^which = 'best': is not something to solve for; use optimum or equilibrium$",
+    ):
         system.curve(LOADS, which="best")
 
 
@@ -178,13 +197,19 @@ def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch
     """All on the cloud: a valid split, far from either answer."""
     spoil(monkeypatch, 190.0 * system.unit(190.0), np.array([0.0, 0.0, 190.0]) * system.unit(190.0))
     where = "optimum_certified, equilibrium_certified, optimum_gap, equilibrium_gap"
-    with pytest.warns(UserWarning, match=f"^2 of 8 answers are not certified; see {where}$") as caught:
+    with pytest.warns(
+        UserWarning, match=f"^2 of 8 answers are not certified; see {where}$"
+    ) as caught:
         data = system.curve(LOADS, polish=False, gap=1e-2, formulation="beckmann")
     assert [w.filename for w in caught] == [__file__]  # the line that asked
     for goal in GOALS:
         np.testing.assert_array_equal(data[f"{goal}_certified"], [True, True, True, False])
         assert float(data[f"{goal}_gap"][3]) > 1e-2
-        np.testing.assert_allclose(data[f"{goal}_delay"][:3], getattr(exact, goal)(system.bank, LOADS[:3]).mean_delay, rtol=1e-2)
+        np.testing.assert_allclose(
+            data[f"{goal}_delay"][:3],
+            getattr(exact, goal)(system.bank, LOADS[:3]).mean_delay,
+            rtol=1e-2,
+        )
 
 
 def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
@@ -196,7 +221,9 @@ def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
     assert data["optimum_flow"][3].isnull().all()
     assert data["optimum_gap"][3] == math.inf
     assert not data["equilibrium_certified"][3]
-    np.testing.assert_allclose(data["price_of_anarchy"][:3], system.curve(LOADS[:3])["price_of_anarchy"], rtol=1e-12)
+    np.testing.assert_allclose(
+        data["price_of_anarchy"][:3], system.curve(LOADS[:3])["price_of_anarchy"], rtol=1e-12
+    )
 
 
 def test_certified_curve_says_nothing(system):

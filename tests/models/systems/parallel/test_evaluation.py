@@ -10,12 +10,25 @@ import pytest
 
 import sojourn.models
 from sojourn import reference
-from sojourn.models import MD1, MG1, MM1, Constant, Evaluation, InputError, LoadError, Measured, MMc, ParallelServers
+from sojourn.models import (
+    MD1,
+    MG1,
+    MM1,
+    Constant,
+    Evaluation,
+    InputError,
+    LoadError,
+    Measured,
+    MMc,
+    ParallelServers,
+)
 from sojourn.models.systems.parallel.certificate import certify
 
 NAMES = ["edge 1", "edge 2", "cloud"]
 SYSTEM = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]), names=NAMES)
-MIXED = ParallelServers(MM1(40.0), MMc(15.0, servers=3, delay=0.010), MG1(30.0, cv=3.0), Constant(0.120))
+MIXED = ParallelServers(
+    MM1(40.0), MMc(15.0, servers=3, delay=0.010), MG1(30.0, cv=3.0), Constant(0.120)
+)
 
 
 def same(one, other):
@@ -40,7 +53,13 @@ def test_numbers_are_those_of_the_queues():
     assert found.move == ("edge 1", "cloud")
     assert found.stable
     assert found.overloaded == ()
-    for number in (found.mean_delay, found.optimum_delay, found.equilibrium_delay, found.ratio, found.loss):
+    for number in (
+        found.mean_delay,
+        found.optimum_delay,
+        found.equilibrium_delay,
+        found.ratio,
+        found.loss,
+    ):
         assert number.lower <= number <= number.upper <= number.lower * (1 + 1e-12)
     assert found.certificate.lower_bound <= best.mean_delay <= found.certificate.upper_bound
     assert found.certificate.gap == pytest.approx(found.ratio - 1, rel=1e-12)
@@ -52,7 +71,9 @@ def test_flow_share_and_weights_are_three_ways_to_say_the_same():
     for scale in (1.0, 1e-300, 1e307, 3.0):
         again = SYSTEM.evaluate(190.0, weights=np.array([5.0, 3.0, 2.0]) * scale)
         np.testing.assert_allclose(again.flow, found.flow, rtol=1e-15)
-    np.testing.assert_allclose(SYSTEM.evaluate(190.0, share=[1 / 3, 1 / 3, 0.333333333333]).flow.sum(), 190.0, rtol=1e-15)
+    np.testing.assert_allclose(
+        SYSTEM.evaluate(190.0, share=[1 / 3, 1 / 3, 0.333333333333]).flow.sum(), 190.0, rtol=1e-15
+    )
 
 
 def test_the_optimum_loses_nothing_and_at_the_equilibrium_nobody_moves():
@@ -90,7 +111,14 @@ def test_server_that_is_not_used_tempts_but_costs_nothing():
 )
 def test_overloaded_split_has_an_infinite_delay_and_says_where(split, overloaded):
     found = SYSTEM.evaluate(190.0, **split)
-    assert found.mean_delay == found.ratio == found.ratio.lower == found.loss == found.deviation_gain == math.inf
+    assert (
+        found.mean_delay
+        == found.ratio
+        == found.ratio.lower
+        == found.loss
+        == found.deviation_gain
+        == math.inf
+    )
     assert found.overloaded == overloaded
     assert not found.stable
     assert found.certificate.gap == math.inf
@@ -102,7 +130,10 @@ def test_overloaded_split_has_an_infinite_delay_and_says_where(split, overloaded
 
 
 def test_several_servers_can_be_overloaded():
-    assert ParallelServers(MM1([1.0, 1.0, 9.0])).evaluate(6.0, weights=[1, 1, 1]).overloaded == ("server 1", "server 2")
+    assert ParallelServers(MM1([1.0, 1.0, 9.0])).evaluate(6.0, weights=[1, 1, 1]).overloaded == (
+        "server 1",
+        "server 2",
+    )
 
 
 # ---- what is refused
@@ -111,18 +142,30 @@ GOOD = {"share": [0.5, 0.3, 0.2]}
 BAD = [
     ({}, r"^evaluate = \[\]: is not one way to give a split; give flow=, share= or weights=$"),
     ({**GOOD, "weights": [1, 1, 1]}, r"^evaluate = \['share', 'weights'\]: is not one way"),
-    ({"weights": [1, 2]}, r"^weights = \[1\.0, 2\.0\]: is 2 numbers for 3 servers; give 3 numbers, one a server: edge 1, edge 2, cloud$"),
+    (
+        {"weights": [1, 2]},
+        r"^weights = \[1\.0, 2\.0\]: is 2 numbers for 3 servers; give 3 numbers, one a server: edge 1, edge 2, cloud$",
+    ),
     ({"weights": 1.0}, r"^weights = 1\.0: is an array of shape \(\) for 3 servers"),
     ({"weights": [[1, 2, 3]]}, r"shape \(1, 3\)"),
-    ({"weights": [1, -2, 3]}, r"^weights\[1\] = -2\.0: is negative; give a number, 0 for a server that is not used$"),
+    (
+        {"weights": [1, -2, 3]},
+        r"^weights\[1\] = -2\.0: is negative; give a number, 0 for a server that is not used$",
+    ),
     ({"weights": [1, 2, math.nan]}, r"^weights\[2\] = nan: is not a finite number"),
     ({"weights": [1, math.inf, 3]}, r"^weights\[1\] = inf: is not a finite number"),
     ({"weights": [0, 0, 0]}, r"^weights = \[0\.0, 0\.0, 0\.0\]: is 0 for all servers"),
     ({"weights": ["1", "2", "3"]}, r"^weights = \['1', '2', '3'\]: is not made of numbers"),
-    ({"share": [0.5, 0.3, 0.3]}, r"^share = \[0\.5, 0\.3, 0\.3\]: sums to 1\.1, not to 1; give weights= for numbers of any sum"),
+    (
+        {"share": [0.5, 0.3, 0.3]},
+        r"^share = \[0\.5, 0\.3, 0\.3\]: sums to 1\.1, not to 1; give weights= for numbers of any sum",
+    ),
     ({"share": [0.5, 0.3, 0.2 + 1e-8]}, r"^share = .*: sums to 1\.00000001, not to 1"),
     ({"share": [50, 30, 20]}, r"sums to 100, not to 1"),
-    ({"flow": [95.0, 57.0, 39.0]}, r"^flow = .*: sums to 191, not to the load 190; give weights= for numbers of any sum, or a flow that fits$"),
+    (
+        {"flow": [95.0, 57.0, 39.0]},
+        r"^flow = .*: sums to 191, not to the load 190; give weights= for numbers of any sum, or a flow that fits$",
+    ),
     ({"flow": [95.0, 57.0, -38.0]}, r"^flow\[2\] = -38\.0: is negative"),
     ({"flow": [0.5, 0.3, 0.2]}, r"sums to 1, not to the load 190"),
 ]
@@ -150,9 +193,14 @@ def test_a_bank_of_one_takes_one_flow_and_a_goal_is_one_of_two():
     assert one.evaluate(5.0, weights=[3.0]).ratio.upper < 1 + 1e-12
     with pytest.raises(InputError, match=r"is 3 numbers for 1 servers"):
         one.evaluate(5.0, flow=[2.0, 2.0, 1.0])
-    with pytest.raises(InputError, match=r"^flow = .*: has shape \(3,\); give 1 numbers, one a server$"):
+    with pytest.raises(
+        InputError, match=r"^flow = .*: has shape \(3,\); give 1 numbers, one a server$"
+    ):
         certify(one.bank, 5.0, [2.0, 2.0, 1.0], "optimum")
-    with pytest.raises(InputError, match=r"^goal = 'Optimum': is not something to solve for; use optimum or equilibrium$"):
+    with pytest.raises(
+        InputError,
+        match=r"^goal = 'Optimum': is not something to solve for; use optimum or equilibrium$",
+    ):
         certify(one.bank, 5.0, [5.0], "Optimum")
     with pytest.raises(LoadError, match=r"^load = nan"):
         certify(one.bank, math.nan, [5.0], "optimum")
@@ -167,14 +215,20 @@ def exact_optimum(rates, delays, load):
     low, high = min(d + 1 / m for m, d in zip(rates, delays, strict=True)), mp.mpf(1)
 
     def flows(price):
-        return [m - mp.sqrt(m / (price - d)) if price > d + 1 / m else mp.mpf(0) for m, d in zip(rates, delays, strict=True)]
+        return [
+            m - mp.sqrt(m / (price - d)) if price > d + 1 / m else mp.mpf(0)
+            for m, d in zip(rates, delays, strict=True)
+        ]
 
     while mp.fsum(flows(high)) < load:
         high *= 4
     while high - low > high * mp.mpf(10) ** -40:
         middle = (low + high) / 2
         low, high = (middle, high) if mp.fsum(flows(middle)) < load else (low, middle)
-    return mp.fsum(x * (d + 1 / (m - x)) for x, m, d in zip(flows(high), rates, delays, strict=True)) / load
+    return (
+        mp.fsum(x * (d + 1 / (m - x)) for x, m, d in zip(flows(high), rates, delays, strict=True))
+        / load
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -196,7 +250,10 @@ def test_bounds_hold_the_truth_also_next_to_saturation(seed):
         assert found.optimum_delay.lower <= least <= found.optimum_delay.upper
         assert found.ratio.lower <= max(mean / least, 1) <= found.ratio.upper
         assert found.loss.lower <= max(mean - least, 0) <= found.loss.upper
-    assert found.mean_delay.upper / found.mean_delay.lower - 1 < 1e-14 / (1 - flow / rates).min() + 1e-13
+    assert (
+        found.mean_delay.upper / found.mean_delay.lower - 1
+        < 1e-14 / (1 - flow / rates).min() + 1e-13
+    )
 
 
 @pytest.mark.parametrize("load", [1.0, 60.0])
@@ -204,14 +261,18 @@ def test_any_families_with_and_without_a_rate(load):
     found = MIXED.evaluate(load, weights=[1, 1, 0.5, 8])
     assert found.stable
     assert found.utilisation[3] == 0
-    assert found.mean_delay == pytest.approx(float(found.flow @ MIXED.bank.latency(found.flow)) / load, rel=1e-13)
+    assert found.mean_delay == pytest.approx(
+        float(found.flow @ MIXED.bank.latency(found.flow)) / load, rel=1e-13
+    )
     assert found.ratio.lower >= 1
     assert found.optimum_delay.upper / found.optimum_delay.lower - 1 < 1e-9
 
 
 def test_what_was_never_measured_is_said():
     load = np.linspace(1, 25, 40)
-    system = ParallelServers(MM1(40.0), Measured(load, 0.02 + 1 / (40 - load)), names=["device", "db"])
+    system = ParallelServers(
+        MM1(40.0), Measured(load, 0.02 + 1 / (40 - load)), names=["device", "db"]
+    )
     assert system.evaluate(30.0, weights=[1, 1]).caveats == ()
     found = system.evaluate(60.0, weights=[1, 1])
     assert "more than any of its samples" in found.caveats[0]
@@ -222,7 +283,9 @@ def test_a_program_of_one_s_own_is_judged():
     """The README's advice: what a solver of a user's own program returns is a split like any other."""
     x = cp.Variable(3, nonneg=True)
     delay = SYSTEM.bank.total_cone(x)
-    cp.Problem(cp.Minimize(cp.sum(delay.value)), [cp.sum(x) == 190, *delay.constraints]).solve(solver="CLARABEL")
+    cp.Problem(cp.Minimize(cp.sum(delay.value)), [cp.sum(x) == 190, *delay.constraints]).solve(
+        solver="CLARABEL"
+    )
     found = SYSTEM.evaluate(190.0, weights=np.maximum(x.value, 0.0))
     assert 1 <= found.ratio.upper < 1 + 1e-6
 
@@ -231,7 +294,9 @@ def test_many_servers_are_cut_short_in_text():
     system = ParallelServers(MD1(np.full(40, 2.0)))
     text = repr(system.evaluate(40.0, weights=np.ones(40)))
     assert "... and 28 more servers" in text
-    assert text.startswith("split at load 40: mean delay 0.75, 1 times the least, certified within ")
+    assert text.startswith(
+        "split at load 40: mean delay 0.75, 1 times the least, certified within "
+    )
 
 
 def test_it_is_what_it_was():

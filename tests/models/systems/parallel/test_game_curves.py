@@ -19,7 +19,10 @@ from sojourn.models.systems.parallel.worst_case import WorstCaseInterruptedError
 from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
 from sojourn.reference.parallel import worst_case
 
-search, reference = (sys.modules[f"sojourn.{room}.worst_case"] for room in ("models.systems.parallel", "reference.parallel"))
+search, reference = (
+    sys.modules[f"sojourn.{room}.worst_case"]
+    for room in ("models.systems.parallel", "reference.parallel")
+)
 MIXED = ParallelServers(MM1([100.0, 80.0], 0.005), MG1([200.0], 4.0, 0.02), time_unit="s")
 ERRATIC = ParallelServers(MG1([1.0, 1.0], [1.0, 20.0]))
 
@@ -44,8 +47,12 @@ def test_control_over_fractions():
     for part in data["fraction"].values:
         for kind in ("llf", "scale"):
             true = controlled(MIXED.bank, 190.0, part, kind).mean_delay
-            assert float(data["delay"].sel(fraction=part, strategy=kind)) == pytest.approx(true, rel=1e-9)
-    assert data.attrs["price_of_optimum"] == pytest.approx(price_of_optimum(MIXED.bank, 190.0), rel=1e-8)
+            assert float(data["delay"].sel(fraction=part, strategy=kind)) == pytest.approx(
+                true, rel=1e-9
+            )
+    assert data.attrs["price_of_optimum"] == pytest.approx(
+        price_of_optimum(MIXED.bank, 190.0), rel=1e-8
+    )
     assert (data["ratio"].sel(strategy="llf")[1:] <= 1 / data["fraction"][1:] * (1 + 1e-9)).all()
 
 
@@ -72,7 +79,9 @@ def test_bad_input_before_any_solver(call, error, message, monkeypatch):
 
 
 def test_an_answer_that_is_not_there_is_nan(monkeypatch):
-    monkeypatch.setattr(Players, "finish", lambda self, program, returned, points: self.nothing(len(points[0])))
+    monkeypatch.setattr(
+        Players, "finish", lambda self, program, returned, points: self.nothing(len(points[0]))
+    )
     with pytest.warns(UserWarning, match="^1 of 2 answers are not certified; see certified, gap$"):
         data = players_curve(MIXED, [190.0], [2, math.inf])
     assert np.isnan(data["delay"].values[0, 0])
@@ -119,7 +128,9 @@ def test_what_the_search_shares_with_the_reference_is_said():
 
 
 def test_worst_case_up_to_a_load_and_of_one_server():
-    assert ERRATIC.worst_case(up_to=1.2).poa == pytest.approx(worst_case(ERRATIC.bank, up_to=1.2).poa, rel=1e-9)
+    assert ERRATIC.worst_case(up_to=1.2).poa == pytest.approx(
+        worst_case(ERRATIC.bank, up_to=1.2).poa, rel=1e-9
+    )
     one = ParallelServers(MD1(3.0)).worst_case()
     assert (one.poa, one.evaluations) == (1.0, 0)
 

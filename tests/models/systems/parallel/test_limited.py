@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 from families import budget_case, three_families
 
-from sojourn.models import BPR, MD1, MG1, MM1, Budget, Constant, MaxShare, MaxUtilisation, MinShare, MMc, ParallelServers, ServerPercentile
+from sojourn.models import (
+    BPR,
+    MD1,
+    MG1,
+    MM1,
+    Budget,
+    Constant,
+    MaxShare,
+    MaxUtilisation,
+    MinShare,
+    MMc,
+    ParallelServers,
+    ServerPercentile,
+)
 from sojourn.reference import limited_optimum
 from sojourn.reference.parallel.limits import cheapest
 
@@ -16,14 +29,26 @@ LOAD = 190.0
 # a limit by its own number, and the same for the reference; each binds
 CASES = {
     "least share": (lambda v: MinShare([0, v, 0]), 0.25, lambda v: {"least": [0, v * LOAD, 0]}),
-    "largest share": (lambda v: MaxShare([1, 1, v]), 0.4, lambda v: {"most": [LOAD, LOAD, v * LOAD]}),
-    "largest utilisation": (lambda v: MaxUtilisation([v, 1, 1]), 0.4, lambda v: {"most": [v * 100, 80, 200]}),
+    "largest share": (
+        lambda v: MaxShare([1, 1, v]),
+        0.4,
+        lambda v: {"most": [LOAD, LOAD, v * LOAD]},
+    ),
+    "largest utilisation": (
+        lambda v: MaxUtilisation([v, 1, 1]),
+        0.4,
+        lambda v: {"most": [v * 100, 80, 200]},
+    ),
     "95th percentile": (
         lambda v: ServerPercentile(0.95, [1, v, 1]),
         0.06,
         lambda v: {"most": [np.inf, 80 - math.log(20) / (v - 0.005), np.inf]},
     ),
-    "budget": (lambda v: Budget([1, 1, 0.5], v), 125.0, lambda v: {"matrix": [1, 1, 0.5], "bound": v}),
+    "budget": (
+        lambda v: Budget([1, 1, 0.5], v),
+        125.0,
+        lambda v: {"matrix": [1, 1, 0.5], "bound": v},
+    ),
 }
 each_limit = pytest.mark.parametrize("name", CASES)
 
@@ -31,7 +56,10 @@ each_limit = pytest.mark.parametrize("name", CASES)
 @each_limit
 def test_limit_is_kept_and_the_answer_is_the_reference(name):
     make, value, same = CASES[name]
-    found, true = THREE.optimum(LOAD, subject_to=[make(value)]), limited_optimum(THREE.bank, LOAD, **same(value))
+    found, true = (
+        THREE.optimum(LOAD, subject_to=[make(value)]),
+        limited_optimum(THREE.bank, LOAD, **same(value)),
+    )
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     np.testing.assert_allclose(found.flow, true.flow, rtol=0, atol=1e-8 * LOAD)
@@ -51,7 +79,16 @@ def test_shadow_price_is_the_difference(name):
     assert float(np.sum(found.limits[0].price)) == pytest.approx(slope, rel=1e-5)
 
 
-@pytest.mark.parametrize("limit", [MinShare(0.1), MaxShare(0.6), MaxUtilisation(0.9), ServerPercentile(0.9, 0.5), Budget(1.0, 200.0)])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        MinShare(0.1),
+        MaxShare(0.6),
+        MaxUtilisation(0.9),
+        ServerPercentile(0.9, 0.5),
+        Budget(1.0, 200.0),
+    ],
+)
 def test_a_limit_that_does_not_bind_changes_nothing(limit):
     found, free = THREE.optimum(LOAD, subject_to=[limit]), THREE.optimum(LOAD)
     assert found.mean_delay == pytest.approx(free.mean_delay, rel=1e-13)
@@ -61,7 +98,9 @@ def test_a_limit_that_does_not_bind_changes_nothing(limit):
 
 def test_the_percentile_is_exact():
     found = THREE.optimum(LOAD, subject_to=[ServerPercentile(0.95, [1, 0.06, 1])])
-    assert THREE.bank.delay[1] + math.log(20) / (80 - found.flow[1]) == pytest.approx(0.06, rel=1e-12)
+    assert THREE.bank.delay[1] + math.log(20) / (80 - found.flow[1]) == pytest.approx(
+        0.06, rel=1e-12
+    )
     assert found.limits[0].value[1] == pytest.approx(0.06, rel=1e-12)
 
 
@@ -73,14 +112,33 @@ def test_a_server_too_far_for_the_percentile_stays_empty():
 
 
 def test_all_together():
-    limits = [MinShare([0.3, 0, 0]), MaxShare([1, 1, 0.45]), MaxUtilisation(0.8), ServerPercentile(0.99, 0.3), Budget([1, 1, 0.5], 160.0)]
+    limits = [
+        MinShare([0.3, 0, 0]),
+        MaxShare([1, 1, 0.45]),
+        MaxUtilisation(0.8),
+        ServerPercentile(0.99, 0.3),
+        Budget([1, 1, 0.5], 160.0),
+    ]
     found = THREE.optimum(LOAD, subject_to=limits)
-    true = limited_optimum(THREE.bank, LOAD, least=[0.3 * LOAD, 0, 0], most=[80, 64, 0.45 * LOAD], matrix=[1, 1, 0.5], bound=160.0)
+    true = limited_optimum(
+        THREE.bank,
+        LOAD,
+        least=[0.3 * LOAD, 0, 0],
+        most=[80, 64, 0.45 * LOAD],
+        matrix=[1, 1, 0.5],
+        bound=160.0,
+    )
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     assert "largest share: binds at 1 of 3 servers, shadow price up to" in repr(found)
     said = json.loads(json.dumps(found.to_dict()))["limits"]
-    assert [s["limit"] for s in said] == ["least share", "largest share", "largest utilisation", "99th percentile", "budget"]
+    assert [s["limit"] for s in said] == [
+        "least share",
+        "largest share",
+        "largest utilisation",
+        "99th percentile",
+        "budget",
+    ]
 
 
 def test_of_two_limits_on_one_server_the_tightest_is_priced():
@@ -110,17 +168,29 @@ def random_case(seed):
 def test_random_systems(seed):
     system, load, cap, price, money = random_case(seed)
     found = system.optimum(load, subject_to=[MaxUtilisation(cap), Budget(price, money)])
-    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, matrix=price, bound=money)
+    true = limited_optimum(
+        system.bank, load, most=cap * system.bank.rate, matrix=price, bound=money
+    )
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     assert abs(found.mean_delay / true.mean_delay - 1) <= found.certificate.gap + 1e-11
-    assert found.limits[1].price * load == pytest.approx(true.row_price.sum(), rel=1e-6, abs=1e-9 * true.multiplier)
+    assert found.limits[1].price * load == pytest.approx(
+        true.row_price.sum(), rel=1e-6, abs=1e-9 * true.multiplier
+    )
 
 
 @pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
 def test_a_solver_alone_is_certified_by_a_repaired_split(solver):
-    found = THREE.optimum(LOAD, subject_to=[MaxShare([1, 1, 0.4]), Budget([1, 1, 0.5], 165.0)], solver=solver, polish=False, gap=1e-3)
-    true = limited_optimum(THREE.bank, LOAD, most=[np.inf, np.inf, 0.4 * LOAD], matrix=[1, 1, 0.5], bound=165.0).mean_delay
+    found = THREE.optimum(
+        LOAD,
+        subject_to=[MaxShare([1, 1, 0.4]), Budget([1, 1, 0.5], 165.0)],
+        solver=solver,
+        polish=False,
+        gap=1e-3,
+    )
+    true = limited_optimum(
+        THREE.bank, LOAD, most=[np.inf, np.inf, 0.4 * LOAD], matrix=[1, 1, 0.5], bound=165.0
+    ).mean_delay
     assert found.polished == 0
     assert found.certificate.lower_bound <= true * (1 + 1e-12)
     assert found.certificate.upper_bound >= true * (1 - 1e-12)
@@ -141,7 +211,9 @@ def test_a_budget_that_every_split_keeps_is_none():
 
 def test_a_budget_of_what_the_cheapest_servers_cost_is_met():
     """It leaves the third server empty; a little more, and that is used."""
-    found, more = (THREE.optimum(100.0, subject_to=[Budget([1, 1, 2], money)]) for money in (100, 101))
+    found, more = (
+        THREE.optimum(100.0, subject_to=[Budget([1, 1, 2], money)]) for money in (100, 101)
+    )
     two = ParallelServers(MM1([100.0, 80.0], 0.005)).optimum(100.0)
     assert found.certified
     assert found.mean_delay == pytest.approx(two.mean_delay, rel=1e-13)
@@ -155,7 +227,12 @@ WIDE = {
     "least share": (MinShare, 0.3, "least", lambda v: np.full(3, v * LOAD)),
     "largest share": (MaxShare, 0.36, "most", lambda v: np.full(3, v * LOAD)),
     "largest utilisation": (MaxUtilisation, 0.505, "most", lambda v: v * THREE.bank.rate),
-    "95th percentile": (lambda v: ServerPercentile(0.95, v), 0.06, "most", lambda v: THREE.bank.rate - math.log(20) / (v - THREE.bank.delay)),
+    "95th percentile": (
+        lambda v: ServerPercentile(0.95, v),
+        0.06,
+        "most",
+        lambda v: THREE.bank.rate - math.log(20) / (v - THREE.bank.delay),
+    ),
 }
 
 
@@ -182,7 +259,9 @@ def test_the_shadow_prices_add_up_to_the_difference_in_the_number_for_all(name):
     found, h = THREE.optimum(LOAD, subject_to=[make(value)]), 1e-5 * value
     down, up = (THREE.optimum(LOAD, subject_to=[make(value + s)]).mean_delay for s in (-h, h))
     slope = (up - down) / (2 * h)
-    assert found.limits[0].price.sum() == pytest.approx(slope if name == "least share" else -slope, rel=1e-4)
+    assert found.limits[0].price.sum() == pytest.approx(
+        slope if name == "least share" else -slope, rel=1e-4
+    )
 
 
 @each_wide
@@ -192,7 +271,9 @@ def test_the_shadow_price_of_each_server_is_the_difference_in_its_own_number(nam
     each, step = np.full(3, value), 1e-5 * value * np.eye(3)[i]
     down, up = (THREE.optimum(LOAD, subject_to=[make(each + s)]).mean_delay for s in (-step, step))
     found = THREE.optimum(LOAD, subject_to=[make(each)])
-    assert found.limits[0].price[i] == pytest.approx(abs(up - down) / (2e-5 * value), rel=1e-4, abs=1e-9)
+    assert found.limits[0].price[i] == pytest.approx(
+        abs(up - down) / (2e-5 * value), rel=1e-4, abs=1e-9
+    )
 
 
 def test_the_percentile_is_met_at_every_server():
@@ -203,7 +284,9 @@ def test_the_percentile_is_met_at_every_server():
     np.testing.assert_allclose(found.limits[0].value, back, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("load", "within", "empty"), [(21.0, 0.0225, [2]), (5.0, 0.02, [1, 2]), (0.5, 0.0191, [1, 2])])
+@pytest.mark.parametrize(
+    ("load", "within", "empty"), [(21.0, 0.0225, [2]), (5.0, 0.02, [1, 2]), (0.5, 0.0191, [1, 2])]
+)
 def test_servers_that_miss_the_percentile_even_when_empty_get_no_job(load, within, empty):
     """When empty they need 18.9, 22.3 and 26.9 ms: server 3 is too far, server 2 too slow."""
     found = THREE.optimum(load, subject_to=[ServerPercentile(0.75, within)])
@@ -212,7 +295,16 @@ def test_servers_that_miss_the_percentile_even_when_empty_get_no_job(load, withi
     assert np.isnan(found.limits[0].value[empty]).all()
 
 
-@pytest.mark.parametrize("limit", [MinShare(0.0), MaxShare(1.0), MaxUtilisation(1.0), ServerPercentile(0.5, 1e3), Budget([3, 2, 1], 900.0)])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        MinShare(0.0),
+        MaxShare(1.0),
+        MaxUtilisation(1.0),
+        ServerPercentile(0.5, 1e3),
+        Budget([3, 2, 1], 900.0),
+    ],
+)
 @pytest.mark.parametrize("load", [10.0, 190.0, 379.0])
 def test_a_limit_that_says_nothing_has_no_price(limit, load):
     found, free = THREE.optimum(load, subject_to=[limit]), THREE.optimum(load)
@@ -231,7 +323,9 @@ def test_no_limits_are_none():
 
 def test_limits_as_a_tuple():
     limit = MaxShare([1, 1, 0.4])
-    np.testing.assert_array_equal(THREE.optimum(LOAD, subject_to=(limit,)).flow, THREE.optimum(LOAD, subject_to=[limit]).flow)
+    np.testing.assert_array_equal(
+        THREE.optimum(LOAD, subject_to=(limit,)).flow, THREE.optimum(LOAD, subject_to=[limit]).flow
+    )
 
 
 def test_the_same_limit_twice_is_priced_once():
@@ -244,7 +338,9 @@ def test_the_same_limit_twice_is_priced_once():
 def test_random_systems_of_three_families(seed):
     system, load, cap, price, money = budget_case(seed)
     found = system.optimum(load, subject_to=[MaxUtilisation(cap), Budget(price, money)])
-    true = limited_optimum(system.bank, load, most=cap * system.bank.rate, matrix=price, bound=money)
+    true = limited_optimum(
+        system.bank, load, most=cap * system.bank.rate, matrix=price, bound=money
+    )
     assert found.certified
     assert found.certificate.violation <= 1e-11
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
@@ -262,16 +358,27 @@ def test_random_systems_with_one_limit(kind, seed):
     inside = rate / system.total_rate  # of the load: every server equally full
     limit, same = {
         "least share": lambda v: (MinShare(v * inside), {"least": v * inside * load}),
-        "largest share": lambda v: (MaxShare(inside + (1 - v) * (1 - inside)), {"most": (inside + (1 - v) * (1 - inside)) * load}),
-        "largest utilisation": lambda v: (MaxUtilisation(part + (1 - v) * (1 - part)), {"most": (part + (1 - v) * (1 - part)) * rate}),
+        "largest share": lambda v: (
+            MaxShare(inside + (1 - v) * (1 - inside)),
+            {"most": (inside + (1 - v) * (1 - inside)) * load},
+        ),
+        "largest utilisation": lambda v: (
+            MaxUtilisation(part + (1 - v) * (1 - part)),
+            {"most": (part + (1 - v) * (1 - part)) * rate},
+        ),
     }[kind](rng.uniform(0.3, 0.95, n))
-    found, true = system.optimum(load, subject_to=[limit]), limited_optimum(system.bank, load, **same)
+    found, true = (
+        system.optimum(load, subject_to=[limit]),
+        limited_optimum(system.bank, load, **same),
+    )
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     np.testing.assert_allclose(found.flow, true.flow, rtol=0, atol=1e-8 * load)
     expected = np.maximum(true.least_price if kind == "least share" else true.most_price, 0) / load
     per_unit = rate if kind == "largest utilisation" else load
-    np.testing.assert_allclose(found.limits[0].price, expected * per_unit, rtol=1e-6, atol=1e-7 * true.multiplier)
+    np.testing.assert_allclose(
+        found.limits[0].price, expected * per_unit, rtol=1e-6, atol=1e-7 * true.multiplier
+    )
 
 
 @pytest.mark.parametrize("part", [1e-9, 1e-6, 1e-3, 0.999, 1 - 1e-5])
@@ -280,7 +387,10 @@ def test_light_and_heavy_loads(seed, part):
     system, _, _ = three_families(11, 200 + seed)
     load = part * system.total_rate
     share = min(1.0, max(0.55, 1.001 * float(np.max(system.bank.rate)) / system.total_rate))
-    found, true = system.optimum(load, subject_to=[MaxShare(share)]), limited_optimum(system.bank, load, most=share * load)
+    found, true = (
+        system.optimum(load, subject_to=[MaxShare(share)]),
+        limited_optimum(system.bank, load, most=share * load),
+    )
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     assert abs(found.mean_delay / true.mean_delay - 1) <= found.certificate.gap + 1e-15 / (1 - part)
@@ -288,7 +398,9 @@ def test_light_and_heavy_loads(seed, part):
 
 def test_without_polish_the_gap_is_wider_and_true():
     limits = [MaxShare([1, 1, 0.4]), MaxUtilisation(0.9)]
-    rough, fine = (THREE.optimum(LOAD, subject_to=limits, solver="CLARABEL", polish=p) for p in (False, True))
+    rough, fine = (
+        THREE.optimum(LOAD, subject_to=limits, solver="CLARABEL", polish=p) for p in (False, True)
+    )
     true = limited_optimum(THREE.bank, LOAD, most=[90, 72, 76]).mean_delay
     assert rough.certified
     assert rough.polished == 0 < fine.polished
@@ -301,21 +413,35 @@ def test_without_polish_the_gap_is_wider_and_true():
 def test_either_formulation_within_limits(form):
     found = THREE.optimum(LOAD, subject_to=[MaxShare([1, 1, 0.4])], formulation=form)
     assert found.formulation == form
-    assert found.mean_delay == pytest.approx(limited_optimum(THREE.bank, LOAD, most=[100, 80, 76]).mean_delay, rel=1e-9)
+    assert found.mean_delay == pytest.approx(
+        limited_optimum(THREE.bank, LOAD, most=[100, 80, 76]).mean_delay, rel=1e-9
+    )
 
 
 def test_limits_do_not_depend_on_the_unit_of_time():
     slow = ParallelServers(MM1(THREE.bank.rate / 1000, THREE.bank.delay * 1000), time_unit="ms")
-    limits, scaled = [MaxUtilisation(0.52), Budget([1, 1, 0.5], 139.0)], [MaxUtilisation(0.52), Budget([1, 1, 0.5], 0.139)]
-    found, same = THREE.optimum(LOAD, subject_to=limits), slow.optimum(LOAD / 1000, subject_to=scaled)
+    limits, scaled = (
+        [MaxUtilisation(0.52), Budget([1, 1, 0.5], 139.0)],
+        [MaxUtilisation(0.52), Budget([1, 1, 0.5], 0.139)],
+    )
+    found, same = (
+        THREE.optimum(LOAD, subject_to=limits),
+        slow.optimum(LOAD / 1000, subject_to=scaled),
+    )
     np.testing.assert_allclose(same.share, found.share, rtol=1e-9)
     assert same.mean_delay == pytest.approx(1000 * found.mean_delay, rel=1e-12)
     np.testing.assert_allclose(same.limits[0].price, 1000 * found.limits[0].price, rtol=1e-6)
 
 
 def test_the_whole_answer_is_strict_json():
-    limits = [MinShare([0.1, 0, 0]), ServerPercentile(0.5, [1, 1, 0.021]), Budget([1, 0.5, 0.5], 74.0)]
-    said = json.loads(json.dumps(THREE.optimum(100.0, subject_to=limits).to_dict(), allow_nan=False))["limits"]
+    limits = [
+        MinShare([0.1, 0, 0]),
+        ServerPercentile(0.5, [1, 1, 0.021]),
+        Budget([1, 0.5, 0.5], 74.0),
+    ]
+    said = json.loads(
+        json.dumps(THREE.optimum(100.0, subject_to=limits).to_dict(), allow_nan=False)
+    )["limits"]
     assert said[0]["bound"] == [0.1, 0.0, 0.0]
     assert said[1]["value"][2] is None
     assert said[2]["bound"] == [74.0]

@@ -204,14 +204,20 @@ WITH_SELFISH_USERS = {
 @pytest.mark.parametrize("what", WITH_SELFISH_USERS)
 @pytest.mark.usefixtures("no_solver")
 def test_what_selfish_users_take_part_in_has_no_limits(what):
-    with pytest.raises(InputError, match=r"^subject_to = \[MaxShare\(share=0.5\)\]: selfish users keep no operator's limits"):
+    with pytest.raises(
+        InputError,
+        match=r"^subject_to = \[MaxShare\(share=0.5\)\]: selfish users keep no operator's limits",
+    ):
         WITH_SELFISH_USERS[what]({"subject_to": [MaxShare(0.5)]})
 
 
 @pytest.mark.parametrize("players", [1, 3, math.inf])
 @pytest.mark.usefixtures("no_solver")
 def test_sensitivities_have_no_limits(players):
-    with pytest.raises(InputError, match=r"^subject_to = .*: sensitivities are those of servers without limits; leave the limits out"):
+    with pytest.raises(
+        InputError,
+        match=r"^subject_to = .*: sensitivities are those of servers without limits; leave the limits out",
+    ):
         THREE.sensitivity(LOAD, players, subject_to=[MaxShare(0.5)])
 
 
@@ -252,12 +258,19 @@ def test_a_utilisation_is_of_what_the_text_says(bank, limit, of, used):
 
 
 def test_eighty_percent_of_the_largest_sample():
-    found = ParallelServers(Measured(*SAMPLES), Constant(5.0)).optimum(6.0, subject_to=[MaxUtilisation(0.8)])
+    found = ParallelServers(Measured(*SAMPLES), Constant(5.0)).optimum(
+        6.0, subject_to=[MaxUtilisation(0.8)]
+    )
     assert found.mean_delay == pytest.approx(4.37672, rel=1e-8)
     assert found.flow == pytest.approx([2.12, 3.88], rel=1e-9)
 
 
 def test_a_limit_on_rates_and_samples_names_both():
     bank = ParallelServers(MM1(4.0), Measured(*SAMPLES)).bank
-    assert MaxUtilisation(0.5).linearise(bank, 1.0).name == "largest utilisation (of the rate or largest sample)"
-    assert MaxUtilisation(0.5).linearise(bank.scaled(2.0, 0.5), 1.0).bound == pytest.approx([4.0, 2.65])
+    assert (
+        MaxUtilisation(0.5).linearise(bank, 1.0).name
+        == "largest utilisation (of the rate or largest sample)"
+    )
+    assert MaxUtilisation(0.5).linearise(bank.scaled(2.0, 0.5), 1.0).bound == pytest.approx(
+        [4.0, 2.65]
+    )

@@ -32,7 +32,9 @@ from sojourn.reference import limited_optimum
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0
 CHUNK, ALL = 100, 2000
-STEEP = {408}  # two rows nearly alike, each worth 1e7 delays a unit: rounding them moves the delay by 3e-9
+STEEP = {
+    408
+}  # two rows nearly alike, each worth 1e7 delays a unit: rounding them moves the delay by 3e-9
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,21 @@ class Carbon(Limit):
 CASES = {
     "own class": (lambda v: [Carbon((1, 1, 4), v)], 400.0, lambda v: ([[1, 1, 4]], [v])),
     "group": (lambda v: [GroupShare([0, 1], v)], 0.40, lambda v: ([[1, 1, 0]], [v * LOAD])),
-    "two budgets": (lambda v: [Budget([1, 1, 2], v), Budget([1, 2, 1], 240)], 245.0, lambda v: ([[1, 1, 2], [1, 2, 1]], [v, 240])),
+    "two budgets": (
+        lambda v: [Budget([1, 1, 2], v), Budget([1, 2, 1], 240)],
+        245.0,
+        lambda v: ([[1, 1, 2], [1, 2, 1]], [v, 240]),
+    ),
     "carbon beside money": (
         lambda v: [Budget([1, 1, 2], v), Carbon((2, 1, 1), 236.0)],
         290.0,
         lambda v: ([[1, 1, 2], [2, 1, 1]], [v, 236]),
     ),
-    "rows of one limit": (lambda v: [LinearLimit([[0, 1, 0], [0, 1, 1]], [v, 135.0])], 31.0, lambda v: ([[0, 1, 0], [0, 1, 1]], [v, 135])),
+    "rows of one limit": (
+        lambda v: [LinearLimit([[0, 1, 0], [0, 1, 1]], [v, 135.0])],
+        31.0,
+        lambda v: ([[0, 1, 0], [0, 1, 1]], [v, 135]),
+    ),
     "from below": (
         lambda v: [LinearLimit([-1, 0, -1], -v, "kept busy", bound_per_unit=-1)],
         160.0,
@@ -70,7 +80,10 @@ each_case = pytest.mark.parametrize("name", CASES)
 def test_rows_are_kept_and_the_answer_is_the_reference(name):
     make, value, same = CASES[name]
     matrix, bound = same(value)
-    found, true = THREE.optimum(LOAD, subject_to=make(value)), limited_optimum(THREE.bank, LOAD, matrix=matrix, bound=bound)
+    found, true = (
+        THREE.optimum(LOAD, subject_to=make(value)),
+        limited_optimum(THREE.bank, LOAD, matrix=matrix, bound=bound),
+    )
     assert found.certified
     assert found.certificate.gap < 1e-11
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-10)
@@ -90,13 +103,19 @@ def test_the_shadow_price_of_a_row_is_the_difference(name):
 
 
 def test_limits_say_how_many_of_their_rows_bind():
-    first, second = (str(THREE.optimum(LOAD, subject_to=CASES[name][0](CASES[name][1])).limits[0]) for name in ("rows of one limit", "group"))
+    first, second = (
+        str(THREE.optimum(LOAD, subject_to=CASES[name][0](CASES[name][1])).limits[0])
+        for name in ("rows of one limit", "group")
+    )
     assert first.startswith("linear limit: binds at 2 of 2 rows, shadow price up to")
     assert second.startswith("share of a group: binds at 0.4, shadow price")
 
 
 def test_a_row_of_one_server_is_a_bound_of_it():
-    row, box = (THREE.optimum(LOAD, subject_to=[limit]) for limit in (LinearLimit([0, 0, 1], 76.0), MaxShare([1, 1, 0.4])))
+    row, box = (
+        THREE.optimum(LOAD, subject_to=[limit])
+        for limit in (LinearLimit([0, 0, 1], 76.0), MaxShare([1, 1, 0.4]))
+    )
     assert row.mean_delay == pytest.approx(box.mean_delay, rel=1e-14)
     assert row.limits[0].price * LOAD == pytest.approx(box.limits[0].price[2], rel=1e-9)
 
@@ -104,13 +123,19 @@ def test_a_row_of_one_server_is_a_bound_of_it():
 def test_a_row_twice_costs_what_it_costs_once():
     once, twice = (THREE.optimum(LOAD, subject_to=[Carbon((1, 1, 4), 400)] * k) for k in (1, 2))
     assert twice.mean_delay == pytest.approx(once.mean_delay, rel=1e-13)
-    assert sum(limit.price for limit in twice.limits) == pytest.approx(once.limits[0].price, rel=1e-9)
+    assert sum(limit.price for limit in twice.limits) == pytest.approx(
+        once.limits[0].price, rel=1e-9
+    )
 
 
 def test_a_bound_of_every_server_has_no_matrix_of_all():
     n = 100_000
     system = ParallelServers(MM1(np.linspace(1.0, 2.0, n)))
-    found = combine_limits([MaxUtilisation(0.9), MaxShare(0.5), LinearLimit(1.0, 1.5)], system.bank, 0.7 * system.total_rate)
+    found = combine_limits(
+        [MaxUtilisation(0.9), MaxShare(0.5), LinearLimit(1.0, 1.5)],
+        system.bank,
+        0.7 * system.total_rate,
+    )
     assert found.matrix.shape == (0, n)
 
 
@@ -118,9 +143,15 @@ def test_a_bound_of_every_server_has_no_matrix_of_all():
 def test_a_solver_alone_is_certified_by_its_own_prices(solver):
     limits = [Budget([1, 1, 2], 245.0), Budget([1, 2, 1], 240.0), MaxShare([1, 1, 0.5])]
     found = THREE.optimum(LOAD, subject_to=limits, solver=solver, polish=False, gap=1e-3)
-    true = limited_optimum(THREE.bank, LOAD, most=[190, 190, 95], matrix=[[1, 1, 2], [1, 2, 1]], bound=[245, 240]).mean_delay
+    true = limited_optimum(
+        THREE.bank, LOAD, most=[190, 190, 95], matrix=[[1, 1, 2], [1, 2, 1]], bound=[245, 240]
+    ).mean_delay
     assert found.polished == 0
-    assert found.certificate.lower_bound <= true * (1 + 1e-12) <= found.certificate.upper_bound * (1 + 2e-12)
+    assert (
+        found.certificate.lower_bound
+        <= true * (1 + 1e-12)
+        <= found.certificate.upper_bound * (1 + 2e-12)
+    )
 
 
 IDLE = {
@@ -131,7 +162,12 @@ IDLE = {
     "Budget": lambda n, load: [Budget(np.linspace(0.1, 1, n), 2 * load)],
     "GroupShare": lambda n, load: [GroupShare([0], 1.0)],
     "LinearLimit": lambda n, load: [LinearLimit(np.linspace(-1, 1, n), load * 1.5)],
-    "rows": lambda n, load: [LinearLimit(np.eye(n)[:2] + 0.1, load * 1.2), Budget(1.0, load), MaxShare(1.0), Budget(0.0, 0.0)],
+    "rows": lambda n, load: [
+        LinearLimit(np.eye(n)[:2] + 0.1, load * 1.2),
+        Budget(1.0, load),
+        MaxShare(1.0),
+        Budget(0.0, 0.0),
+    ],
 }
 
 
@@ -155,7 +191,8 @@ def test_rows_that_the_best_split_keeps_change_nothing(part):
     load = part * system.total_rate
     free = system.optimum(load)
     rows = [
-        LinearLimit(a, float(a @ free.flow) + 0.05 * (system.total_rate - load)) for a in np.array([[1, 0, 1, 0, 0], [0, 1, 0, 1, 0]]) * 1.0
+        LinearLimit(a, float(a @ free.flow) + 0.05 * (system.total_rate - load))
+        for a in np.array([[1, 0, 1, 0, 0], [0, 1, 0, 1, 0]]) * 1.0
     ]
     found = system.optimum(load, subject_to=rows)
     assert found.certified
@@ -192,25 +229,53 @@ def rows_case(seed):
     inside = inside + (rate - inside) * ((load - inside.sum()) / (rate - inside).sum())
     rows, bounds = [], []
     for kind in rng.choice(["money", "group", "signed"], int(rng.integers(1, 5))):
-        row = {"money": rng.uniform(0.1, 1, n), "group": (rng.random(n) < 0.5) * 1.0, "signed": rng.normal(size=n)}[kind]
+        row = {
+            "money": rng.uniform(0.1, 1, n),
+            "group": (rng.random(n) < 0.5) * 1.0,
+            "signed": rng.normal(size=n),
+        }[kind]
         row[rng.integers(n)] += kind == "group" and not row.any()
         row = -row if kind != "group" and row @ best < row @ inside else row
-        bound = float(row @ inside + rng.choice([rng.uniform(0.05, 0.95), 1.3], p=[0.75, 0.25]) * (row @ best - row @ inside))
+        bound = float(
+            row @ inside
+            + rng.choice([rng.uniform(0.05, 0.95), 1.3], p=[0.75, 0.25])
+            * (row @ best - row @ inside)
+        )
         rows.append(row)
-        bounds.append(bound if bound > row @ inside else float(row @ inside + 1e-3 * np.abs(row) @ inside))
+        bounds.append(
+            bound if bound > row @ inside else float(row @ inside + 1e-3 * np.abs(row) @ inside)
+        )
     least, most = np.zeros(n), np.full(n, np.inf)
-    limits = [LinearLimit(rows, bounds)] if rng.random() < 0.5 else [LinearLimit(a, b) for a, b in zip(rows, bounds, strict=True)]
+    limits = (
+        [LinearLimit(rows, bounds)]
+        if rng.random() < 0.5
+        else [LinearLimit(a, b) for a, b in zip(rows, bounds, strict=True)]
+    )
     if rng.random() < 0.4:
-        share = np.minimum((inside + rng.uniform(0, 1, n) * (np.minimum(rate, load) - inside)) / load * (1 + 1e-9), 1.0)
+        share = np.minimum(
+            (inside + rng.uniform(0, 1, n) * (np.minimum(rate, load) - inside)) / load * (1 + 1e-9),
+            1.0,
+        )
         limits, most = [*limits, MaxShare(share)], share * load
     if rng.random() < 0.3:
         share = inside / load * rng.uniform(0, 1, n)
         limits, least = [*limits, MinShare(share)], share * load
-    return system, servers, load, limits, {"least": least, "most": most, "matrix": np.array(rows), "bound": np.array(bounds)}
+    return (
+        system,
+        servers,
+        load,
+        limits,
+        {"least": least, "most": most, "matrix": np.array(rows), "bound": np.array(bounds)},
+    )
 
 
 def row_prices(found):
-    return np.concatenate([np.atleast_1d(limit.price) for limit in found.limits if limit.each == "row"]) * found.load
+    return (
+        np.concatenate(
+            [np.atleast_1d(limit.price) for limit in found.limits if limit.each == "row"]
+        )
+        * found.load
+    )
 
 
 @pytest.mark.parametrize("seeds", chunks(ALL, CHUNK, quick=0, often=CHUNK))
@@ -224,7 +289,12 @@ def test_random_rows_are_covered(seeds):
         except NotCertifiedError:
             assert not answered(system, load), seed
             continue
-        true = truths.within_rows(servers, load, *(said[k].tolist() for k in ("least", "most", "matrix", "bound")), row_prices(found).tolist())
+        true = truths.within_rows(
+            servers,
+            load,
+            *(said[k].tolist() for k in ("least", "most", "matrix", "bound")),
+            row_prices(found).tolist(),
+        )
         untold += true is None
         if true is not None:
             check(found.mean_delay, found.certificate, true)
@@ -253,7 +323,12 @@ def test_random_rows_are_the_reference(seed):
 
 def test_an_equal_row_leaves_one_split():
     """Rows that hold each other tight."""
-    limits = [LinearLimit([1, 1, 0], 90.0), LinearLimit([-1, -1, 0], -90.0), LinearLimit([1, 0, 0], 50.0), LinearLimit([-1, 0, 0], -50.0)]
+    limits = [
+        LinearLimit([1, 1, 0], 90.0),
+        LinearLimit([-1, -1, 0], -90.0),
+        LinearLimit([1, 0, 0], 50.0),
+        LinearLimit([-1, 0, 0], -50.0),
+    ]
     found = THREE.optimum(LOAD, subject_to=limits)
     np.testing.assert_allclose(found.flow, [50.0, 40.0, 100.0], rtol=1e-9)
     assert found.certified
@@ -261,10 +336,20 @@ def test_an_equal_row_leaves_one_split():
 
 def test_rows_that_leave_nothing_are_told_next_to_saturation():
     load = (1 - 1e-9) * THREE.total_rate
-    with pytest.raises(InputError, match=r"^subject_to = \['linear limit'\]: leave the linear limit no less than"):
+    with pytest.raises(
+        InputError, match=r"^subject_to = \['linear limit'\]: leave the linear limit no less than"
+    ):
         THREE.optimum(load, subject_to=[LinearLimit([1, 0, 0], 99.99)])
-    with pytest.raises(InputError, match=r"^subject_to = \['one', 'two'\]: are kept together by no split"):
-        THREE.optimum(load, subject_to=[LinearLimit([1, 0, 0], 100 - 3e-7, "one"), LinearLimit([0, 1, 0], 80 - 3e-7, "two")])
+    with pytest.raises(
+        InputError, match=r"^subject_to = \['one', 'two'\]: are kept together by no split"
+    ):
+        THREE.optimum(
+            load,
+            subject_to=[
+                LinearLimit([1, 0, 0], 100 - 3e-7, "one"),
+                LinearLimit([0, 1, 0], 80 - 3e-7, "two"),
+            ],
+        )
     room = [LinearLimit([1, 0, 0], 100 - 1e-7, "one"), LinearLimit([0, 1, 0], 80 - 1e-7, "two")]
     assert THREE.optimum(load, subject_to=room).certified
 

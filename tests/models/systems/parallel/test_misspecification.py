@@ -15,20 +15,35 @@ GOALS = ("optimum", "equilibrium")
 
 def test_true_belief_is_the_curve():
     believed, plain = misjudged(TRUE, TRUE, LOADS), TRUE.curve(LOADS)
-    assert set(plain.data_vars) - set(believed.data_vars) == {"price_of_anarchy_lower", "price_of_anarchy_upper"}
+    assert set(plain.data_vars) - set(believed.data_vars) == {
+        "price_of_anarchy_lower",
+        "price_of_anarchy_upper",
+    }
     for name in believed.data_vars:
-        np.testing.assert_allclose(believed[name].astype(float), plain[name].astype(float), rtol=1e-9, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(
+            believed[name].astype(float),
+            plain[name].astype(float),
+            rtol=1e-9,
+            atol=1e-12,
+            err_msg=name,
+        )
 
 
 @pytest.mark.parametrize("goal", GOALS)
-@pytest.mark.parametrize("wrong", [MM1(RATE), MM1(RATE, 0.01), MD1(RATE, DELAY), MG1(RATE, 10.0, DELAY)], ids=["zero", "mean", "cv 0", "cv 10"])
+@pytest.mark.parametrize(
+    "wrong",
+    [MM1(RATE), MM1(RATE, 0.01), MD1(RATE, DELAY), MG1(RATE, 10.0, DELAY)],
+    ids=["zero", "mean", "cv 0", "cv 10"],
+)
 def test_split_is_the_believed_one_and_its_price_the_true_one(goal, wrong):
     data = misjudged(ParallelServers(wrong), TRUE, LOADS)
     split = getattr(exact, goal)(wrong, LOADS)
     np.testing.assert_allclose(data[f"{goal}_flow"], split.flow, rtol=0, atol=1e-9)
     paid = (split.flow * TRUE.bank.latency(split.flow)).sum(axis=-1) / LOADS
     np.testing.assert_allclose(data[f"{goal}_delay"], paid, rtol=1e-11)
-    np.testing.assert_allclose(data["price_of_anarchy"], data["equilibrium_delay"] / data["optimum_delay"], rtol=1e-15)
+    np.testing.assert_allclose(
+        data["price_of_anarchy"], data["equilibrium_delay"] / data["optimum_delay"], rtol=1e-15
+    )
     # the metadata stay
     assert data[f"{goal}_delay"].attrs["units"] == "s"
 
@@ -45,12 +60,15 @@ def test_ignoring_delays_is_as_computed_by_hand():
     data = misjudged(ParallelServers(MM1(RATE)), TRUE, [190.0])
     flow = np.array(RATE) - 190 / 3
     np.testing.assert_allclose(data["equilibrium_flow"][0], flow, rtol=1e-9)
-    assert float(data["equilibrium_delay"][0]) == pytest.approx(3 / 190 + flow @ DELAY / 190, rel=1e-9)
+    assert float(data["equilibrium_delay"][0]) == pytest.approx(
+        3 / 190 + flow @ DELAY / 190, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("other", [MM1([100.0, 80.0, 201.0]), MM1([100.0, 80.0])])
 def test_other_rates_are_refused(other):
     with pytest.raises(
-        InputError, match=r"^believed = .*: has other rates than the true system; let the two differ in delays or variability alone$"
+        InputError,
+        match=r"^believed = .*: has other rates than the true system; let the two differ in delays or variability alone$",
     ):
         misjudged(ParallelServers(other), TRUE, LOADS)

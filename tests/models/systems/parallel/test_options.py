@@ -18,9 +18,14 @@ def test_options_that_make_no_sense_are_named():
         system.optimum(6.0, gap="x")
     with pytest.raises(InputError, match=r"gap = -1\.0: is not a finite number above 0"):
         system.optimum(6.0, gap=-1.0)
-    with pytest.raises(InputError, match="goal = 'foo': is not something to solve for; use optimum or equilibrium"):
+    with pytest.raises(
+        InputError, match="goal = 'foo': is not something to solve for; use optimum or equilibrium"
+    ):
         system.model("foo", 6.0)
-    with pytest.raises(TypeError, match=r"optimum\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?"):
+    with pytest.raises(
+        TypeError,
+        match=r"optimum\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?",
+    ):
         system.optimum(6.0, solvr="SCS")
 
 
@@ -54,4 +59,6 @@ def test_texts_that_list_solvers_are_those_of_the_records():
     told = ParallelServers.optimum.__doc__.upper()
     assert f"BY DEFAULT {', THEN '.join(names)}, UNTIL ONE IS CERTIFIED" in told
     help_of_run = CliRunner().invoke(app, ["run", "--help"]).output
-    assert f"by default {', '.join(names)} in turn" in " ".join(help_of_run.replace("│", " ").split())
+    assert f"by default {', '.join(names)} in turn" in " ".join(
+        help_of_run.replace("│", " ").split()
+    )

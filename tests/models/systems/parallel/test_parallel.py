@@ -7,7 +7,16 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, LoadError, NotCertifiedError, ParallelServers
+from sojourn.models import (
+    MD1,
+    MG1,
+    MM1,
+    FormulationError,
+    InputError,
+    LoadError,
+    NotCertifiedError,
+    ParallelServers,
+)
 from sojourn.models.systems.parallel.formulations import FORMULATIONS
 from sojourn.models.systems.parallel.minmax import Bisection
 from sojourn.reference.parallel import optimum_equilibrium as exact
@@ -16,7 +25,9 @@ GOALS = ("optimum", "equilibrium")
 SYSTEMS = {
     "MM1": ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])),
     "MD1 unsorted": ParallelServers(MD1([98.0, 214.5, 200.0], [0.0315, 0.008, 0.022])),
-    "mixed": ParallelServers(MM1([3.0, 0.5], 0.2), MD1([1.0, 2.0]), MG1([7.0, 4.0], cv=[4.0, 0.3], delay=[1.0, 0.1])),
+    "mixed": ParallelServers(
+        MM1([3.0, 0.5], 0.2), MD1([1.0, 2.0]), MG1([7.0, 4.0], cv=[4.0, 0.3], delay=[1.0, 0.1])
+    ),
     "one": ParallelServers(MM1([10.0], 0.5)),
     "equal": ParallelServers(MM1([10.0] * 5, 0.5)),
     "equal delays": ParallelServers(MM1([10.0, 5.0, 3.0], 0.2)),
@@ -43,7 +54,9 @@ def agree(system, found, goal, load, flows=FLOWS):
 
 @every_system
 @every_part
-@pytest.mark.parametrize(("goal", "form"), [(f.goal, n) for n, f in FORMULATIONS.items() if n not in ("qp", "geo_mean")])
+@pytest.mark.parametrize(
+    ("goal", "form"), [(f.goal, n) for n, f in FORMULATIONS.items() if n not in ("qp", "geo_mean")]
+)
 def test_formulation_agrees_with_the_reference(system, part, goal, form):
     load = part * system.total_rate
     found = getattr(system, goal)(load, formulation=form)
@@ -64,7 +77,9 @@ def test_formulation_for_equal_delays_agrees_with_the_reference(name, part, form
 
 
 @every_system
-@pytest.mark.parametrize(("goal", "form"), [(f.goal, n) for n, f in FORMULATIONS.items() if n not in ("qp", "geo_mean")])
+@pytest.mark.parametrize(
+    ("goal", "form"), [(f.goal, n) for n, f in FORMULATIONS.items() if n not in ("qp", "geo_mean")]
+)
 def test_formulation_alone_is_close_before_any_polish(system, goal, form):
     """So that the agreement above is not Newton's alone."""
     load = 0.6 * system.total_rate
@@ -82,7 +97,10 @@ def test_formulation_alone_is_close_before_any_polish(system, goal, form):
     ("mixed", "geo_mean", "it holds for M/M/1 servers alone"),
 ])  # fmt: skip
 def test_formulation_that_does_not_fit_is_refused(name, form, why):
-    with pytest.raises(FormulationError, match=rf"^formulation = '{form}': does not fit these servers: {why}; use auto$"):
+    with pytest.raises(
+        FormulationError,
+        match=rf"^formulation = '{form}': does not fit these servers: {why}; use auto$",
+    ):
         SYSTEMS[name].equilibrium(1.0, formulation=form)
 
 
@@ -99,7 +117,9 @@ def test_minmax_counts_the_servers_by_bisection():
             counts.append(count)
             members = np.sort(search.order[:count])
             short = load < bank.rate[members].sum()
-            latency = float(exact.equilibrium(bank.take(members), load).multiplier) if short else np.inf
+            latency = (
+                float(exact.equilibrium(bank.take(members), load).multiplier) if short else np.inf
+            )
             if not last:
                 search.tell(count, latency)
         assert counts[-1] == true.active.sum()
@@ -152,14 +172,19 @@ def test_price_of_anarchy_is_the_ratio_and_at_least_1(system):
         load = part * system.total_rate
         ratio = system.price_of_anarchy(load)
         assert ratio >= 1 - 1e-12
-        expected = float(exact.equilibrium(system.bank, load).mean_delay / exact.optimum(system.bank, load).mean_delay)
+        expected = float(
+            exact.equilibrium(system.bank, load).mean_delay
+            / exact.optimum(system.bank, load).mean_delay
+        )
         assert ratio == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize("form", ["auto", "inv_pos", "quad_over_lin", "beckmann", "minmax"])
 def test_price_of_anarchy_with_a_formulation_of_either_goal(form):
     """At load 190 of the first scenario: 29.2887 ms over 28.4494 ms."""
-    assert SYSTEMS["MM1"].price_of_anarchy(190.0, formulation=form) == pytest.approx(1.0295024, abs=1e-7)
+    assert SYSTEMS["MM1"].price_of_anarchy(190.0, formulation=form) == pytest.approx(
+        1.0295024, abs=1e-7
+    )
 
 
 def test_price_of_anarchy_with_a_formulation_that_there_is_not():
@@ -268,7 +293,9 @@ def test_load_within_rounding_of_the_total_rate_is_no_crash():
 
 @pytest.fixture(scope="module", params=GOALS)
 def solution(request):
-    system = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), names=["edge 1", "edge 2", "cloud"])
+    system = ParallelServers(
+        MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), names=["edge 1", "edge 2", "cloud"]
+    )
     return getattr(system, request.param)(30.0), system
 
 
@@ -295,8 +322,13 @@ def test_solution_reads_well(solution):
     found, _ = solution
     first, second, *servers = repr(found).splitlines()
     kind = "marginal delay" if found.goal == "optimum" else "common latency"
-    assert first == f"{found.goal} at load 30: mean delay {found.mean_delay:.9g}, {kind} {found.multiplier:.9g}"
-    assert second.startswith(f"  certified within {found.certificate.gap:.1e} (clarabel, {found.formulation}, ")
+    assert (
+        first
+        == f"{found.goal} at load 30: mean delay {found.mean_delay:.9g}, {kind} {found.multiplier:.9g}"
+    )
+    assert second.startswith(
+        f"  certified within {found.certificate.gap:.1e} (clarabel, {found.formulation}, "
+    )
     assert [line.split("  share")[0].strip() for line in servers] == ["edge 1", "edge 2", "cloud"]
     assert "cvxpy" not in repr(found).lower()
 
@@ -325,7 +357,9 @@ def test_solution_goes_through_json(solution):
 def test_seconds_and_milliseconds_are_the_same_problem(goal, part):
     rate, delay = np.array([100.0, 80.0, 200.0]), np.array([0.005, 0.005, 0.020])
     seconds = getattr(ParallelServers(MM1(rate, delay)), goal)(part * 380)
-    milli = getattr(ParallelServers(MM1(rate / 1e3, delay * 1e3), time_unit="ms"), goal)(part * 0.38)
+    milli = getattr(ParallelServers(MM1(rate / 1e3, delay * 1e3), time_unit="ms"), goal)(
+        part * 0.38
+    )
     np.testing.assert_allclose(milli.share, seconds.share, rtol=1e-10, atol=1e-14)
     assert milli.mean_delay == pytest.approx(1e3 * seconds.mean_delay, rel=1e-10)
     assert milli.multiplier == pytest.approx(1e3 * seconds.multiplier, rel=1e-10)
@@ -353,7 +387,9 @@ def test_names():
 def test_system_takes_banks_of_one_or_more_servers():
     with pytest.raises(InputError, match="the system has no server"):
         ParallelServers()
-    with pytest.raises(InputError, match=r"is not a bank with cones; use the classes of sojourn\.models"):
+    with pytest.raises(
+        InputError, match=r"is not a bank with cones; use the classes of sojourn\.models"
+    ):
         ParallelServers(3)
     mixed = SYSTEMS["mixed"]
     assert len(mixed) == 6
@@ -376,7 +412,9 @@ def test_model_is_a_problem_in_the_user_s_unit(goal, form):
     model = system.model(goal, 12.0, form)
     assert model.problem.is_dcp(dpp=True)
     model.problem.solve(solver="CLARABEL")
-    np.testing.assert_allclose(model.flow.value, getattr(exact, goal)(system.bank, 12.0).flow, atol=2e-3)
+    np.testing.assert_allclose(
+        model.flow.value, getattr(exact, goal)(system.bank, 12.0).flow, atol=2e-3
+    )
     model.set_load(9.0)
     model.problem.solve(solver="CLARABEL")
     assert model.flow.value.sum() == pytest.approx(9.0, rel=1e-6)
@@ -385,7 +423,9 @@ def test_model_is_a_problem_in_the_user_s_unit(goal, form):
 def test_model_takes_constraints_of_one_s_own():
     """Two M/M/1 servers, the first held to 2: the second takes the other 4, whatever the objective."""
     model = ParallelServers(MM1([10.0, 5.0])).model("optimum", 6.0)
-    problem = cp.Problem(model.problem.objective, [*model.problem.constraints, model.flow[0] <= 2.0])
+    problem = cp.Problem(
+        model.problem.objective, [*model.problem.constraints, model.flow[0] <= 2.0]
+    )
     problem.solve(solver="CLARABEL")
     np.testing.assert_allclose(model.flow.value, [2.0, 4.0], atol=1e-6)
     # the objective is the delay carried, a number without a unit: 2/8 + 4/1

@@ -5,7 +5,12 @@ import pytest
 from matplotlib.image import imread
 
 from sojourn.models import BPR, MM1, Constant, ParallelServers
-from sojourn.models.systems.parallel.plots import MOST_LINES, plot_curve, plot_delay, plot_price_of_anarchy
+from sojourn.models.systems.parallel.plots import (
+    MOST_LINES,
+    plot_curve,
+    plot_delay,
+    plot_price_of_anarchy,
+)
 from sojourn.reference import equilibrium, optimum
 
 LOADS = np.linspace(5, 370, 8)
@@ -13,7 +18,9 @@ LOADS = np.linspace(5, 370, 8)
 
 @pytest.fixture(scope="module")
 def data():
-    return ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), names=["edge 1", "edge 2", "cloud"]).curve(LOADS)
+    return ParallelServers(
+        MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), names=["edge 1", "edge 2", "cloud"]
+    ).curve(LOADS)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +55,10 @@ def test_lines_are_the_curve(data):
     np.testing.assert_allclose(optimum.get_ydata(), data["optimum_delay"])
     np.testing.assert_allclose(equilibrium.get_ydata(), data["equilibrium_delay"])
     assert (optimum.get_linestyle(), equilibrium.get_linestyle()) == ("-", "--")
-    assert [text.get_text() for text in above.get_legend().get_texts()] == ["optimum", "equilibrium"]
+    assert [text.get_text() for text in above.get_legend().get_texts()] == [
+        "optimum",
+        "equilibrium",
+    ]
     (ratio,) = curves(below)
     np.testing.assert_array_equal(ratio.get_xdata(), LOADS)
     np.testing.assert_allclose(ratio.get_ydata(), data["price_of_anarchy"])
@@ -57,7 +67,9 @@ def test_lines_are_the_curve(data):
 def test_thresholds_within_the_loads_are_marked_and_named(data):
     """The first server's, 0, is not within them."""
     above, below = plot_curve(data).axes
-    expected = sorted([*data.attrs["optimum_thresholds"][1:], *data.attrs["equilibrium_thresholds"][1:]])
+    expected = sorted(
+        [*data.attrs["optimum_thresholds"][1:], *data.attrs["equilibrium_thresholds"][1:]]
+    )
     for axes in (above, below):
         np.testing.assert_allclose(sorted(line.get_xdata()[0] for line in marks(axes)), expected)
     named = {f"{n} starts, {g}" for n in ("edge 2", "cloud") for g in ("optimum", "equilibrium")}
@@ -79,7 +91,12 @@ def test_variants_are_lines_of_their_own(data, other, count):
     assert len(above.lines) == 2 * (count + 1)  # thresholds of whom? of none
     assert len(below.lines) == count + 1
     labels = [text.get_text() for text in above.get_legend().get_texts()]
-    assert labels[:4] == ["as it is: optimum", "as it is: equilibrium", "variant 0: optimum", "variant 0: equilibrium"]
+    assert labels[:4] == [
+        "as it is: optimum",
+        "as it is: equilibrium",
+        "variant 0: optimum",
+        "variant 0: equilibrium",
+    ]
     assert [text.get_text() for text in below.get_legend().get_texts()] == ["as it is", *others]
     # a line under another can be seen
     widths = [line.get_linewidth() for line in below.lines]

@@ -5,7 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from sojourn.models import MM1, Budget, GroupShare, LinearLimit, MaxShare, ParallelServers, ServerPercentile, register_limit
+from sojourn.models import (
+    MM1,
+    Budget,
+    GroupShare,
+    LinearLimit,
+    MaxShare,
+    ParallelServers,
+    ServerPercentile,
+    register_limit,
+)
 from sojourn.models.frontend.fields import ScenarioError
 from sojourn.models.frontend.loader import parse
 from sojourn.models.systems.parallel.limits import REGISTRY
@@ -53,7 +62,11 @@ def test_limits_are_read_in_the_units_of_the_file(table, limit):
 
 def test_what_stands_for_a_row_of_servers_is_repeated_for_its_replicas():
     file = FILE.replace('name = "edge 2"', 'name = "edge 2"\nreplicas = 3')
-    share, group = read('kind = "MaxShare"\nshare = [1, 0.1, 1]', 'kind = "GroupShare"\nservers = ["edge 2"]\nat_most = 0.3', file=file).limits
+    share, group = read(
+        'kind = "MaxShare"\nshare = [1, 0.1, 1]',
+        'kind = "GroupShare"\nservers = ["edge 2"]\nat_most = 0.3',
+        file=file,
+    ).limits
     assert share.share == [1, 0.1, 0.1, 0.1, 1]
     assert group.servers == [1, 2, 3]
 
@@ -82,14 +95,18 @@ def test_a_table_that_says_no_limit_is_named(table, message):
 
 def test_limits_that_are_no_tables():
     with pytest.raises(
-        ScenarioError, match=r"^limits = \{'kind': 'MaxShare'\}: is not a list of tables; write each as \[\[limits\]\] with a kind$"
+        ScenarioError,
+        match=r"^limits = \{'kind': 'MaxShare'\}: is not a list of tables; write each as \[\[limits\]\] with a kind$",
     ):
         parse(FILE + '[limits]\nkind = "MaxShare"\n', "x")
 
 
 def test_run_answers_the_optimum_within_limits(sojourn, tmp_path):
     path = tmp_path / "own.toml"
-    path.write_text(FILE + '[[limits]]\nkind = "GroupShare"\nservers = ["edge 1", "edge 2"]\nat_most = 0.4\nname = "edge"\n')
+    path.write_text(
+        FILE
+        + '[[limits]]\nkind = "GroupShare"\nservers = ["edge 1", "edge 2"]\nat_most = 0.4\nname = "edge"\n'
+    )
     true, free = THREE.optimum(190.0, subject_to=[GroupShare([0, 1], 0.4)]), THREE.optimum(190.0)
     said = json.loads(sojourn("run", str(path), "--json")[1])
     assert said["optimum"]["mean_delay"] == pytest.approx(1e3 * true.mean_delay, rel=1e-9)
@@ -101,12 +118,19 @@ def test_run_answers_the_optimum_within_limits(sojourn, tmp_path):
         "price": [pytest.approx(1e3 * float(true.limits[0].price))],
     }
     assert said["equilibrium"]["limits"] == []
-    assert said["price_of_anarchy"] == pytest.approx(THREE.equilibrium(190.0).mean_delay / free.mean_delay, rel=1e-9)
+    assert said["price_of_anarchy"] == pytest.approx(
+        THREE.equilibrium(190.0).mean_delay / free.mean_delay, rel=1e-9
+    )
     status, out, _ = sojourn("run", str(path))
     assert status == 0
     flat = " ".join(out.split())
-    assert f"limit edge: binds at 0.4, shadow price {1e3 * float(true.limits[0].price):.4g} ms a unit" in flat
-    assert "the equilibrium, the price of anarchy, the variants and the curve are without them" in flat
+    assert (
+        f"limit edge: binds at 0.4, shadow price {1e3 * float(true.limits[0].price):.4g} ms a unit"
+        in flat
+    )
+    assert (
+        "the equilibrium, the price of anarchy, the variants and the curve are without them" in flat
+    )
 
 
 @pytest.mark.usefixtures("names")
@@ -120,7 +144,11 @@ def test_limits_of_others_have_names():
 
 
 def test_entry_point_of_a_package_is_a_limit(package):
-    package("sojourn.limits", "from sojourn.models import Budget\nclass Carbon(Budget):\n    pass\n", "Carbon = other_package:Carbon\n")
+    package(
+        "sojourn.limits",
+        "from sojourn.models import Budget\nclass Carbon(Budget):\n    pass\n",
+        "Carbon = other_package:Carbon\n",
+    )
     assert "Carbon" in REGISTRY.names()
     (limit,) = read('kind = "Carbon"\nprice = [1, 1, 4]\nat_most = 400').limits
     assert type(limit).__module__ == "other_package"

@@ -12,7 +12,12 @@ from scipy.integrate import quad
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, MMc, ParallelServers
 from sojourn.models.core import solve as engine
-from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers, seen_by_followers, seen_by_players
+from sojourn.models.latency.seen import (
+    SeenByFollowers,
+    SeenByPlayers,
+    seen_by_followers,
+    seen_by_players,
+)
 from sojourn.models.systems.parallel.control import price_of_optimum
 from sojourn.reference import controlled, equilibrium, optimum
 from sojourn.reference import price_of_optimum as exact_price
@@ -59,11 +64,15 @@ def test_the_certificate_covers_a_solver_alone(solver, count):
 
 
 def test_between_optimum_and_equilibrium():
-    delays = [SYSTEM.equilibrium(190.0, players=k).mean_delay for k in (1, 2, 5, 50, 10**9, math.inf)]
+    delays = [
+        SYSTEM.equilibrium(190.0, players=k).mean_delay for k in (1, 2, 5, 50, 10**9, math.inf)
+    ]
     assert np.all(np.diff(delays) > -1e-12)
     assert delays[0] == pytest.approx(SYSTEM.optimum(190.0).mean_delay, rel=1e-12)
     assert delays[-2] == pytest.approx(delays[-1], rel=1e-8)
-    assert SYSTEM.price_of_anarchy(190.0, players=2) == pytest.approx(delays[1] / delays[0], rel=1e-12)
+    assert SYSTEM.price_of_anarchy(190.0, players=2) == pytest.approx(
+        delays[1] / delays[0], rel=1e-12
+    )
 
 
 def test_what_is_said_of_players():
@@ -96,7 +105,9 @@ def seen():
 @pytest.mark.parametrize("name", seen())
 def test_numbers_and_cones_are_the_same(name):
     bank, x = seen()[name], np.array([10.0, 30.0, 25.0])
-    integral = [quad(lambda u, i=i: float(bank.latency(np.full(3, u))[i]), 0, x[i])[0] for i in range(3)]
+    integral = [
+        quad(lambda u, i=i: float(bank.latency(np.full(3, u))[i]), 0, x[i])[0] for i in range(3)
+    ]
     np.testing.assert_allclose(bank.potential(x), integral, rtol=1e-8)
     flow = cp.Variable(3)
     cone = bank.potential_cone(flow)
@@ -113,7 +124,9 @@ def test_numbers_and_cones_are_the_same(name):
 def test_followers_have_a_latency_cone_and_players_none():
     both, x, flow = seen(), np.array([10.0, 30.0, 25.0]), cp.Variable(3)
     cone = both["followers"].latency_cone(flow)
-    value = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == x, *cone.constraints]).solve(solver="CLARABEL")
+    value = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == x, *cone.constraints]).solve(
+        solver="CLARABEL"
+    )
     assert value == pytest.approx(both["followers"].latency(x).sum(), rel=1e-6)
     with pytest.raises(InputError, match="has no cone of its own"):
         both["players"].latency_cone(flow)
@@ -122,7 +135,9 @@ def test_followers_have_a_latency_cone_and_players_none():
 def test_pools_are_seen_bank_by_bank():
     pool = ParallelServers(MM1([10.0, 20.0]), MD1([5.0])).bank
     x = np.array([1.0, 2.0, 3.0])
-    np.testing.assert_allclose(seen_by_players(pool, 4).latency(x), (pool.marginal(x) + 3 * pool.latency(x)) / 4)
+    np.testing.assert_allclose(
+        seen_by_players(pool, 4).latency(x), (pool.marginal(x) + 3 * pool.latency(x)) / 4
+    )
     np.testing.assert_allclose(seen_by_followers(pool, x / 2).latency(x / 2), pool.latency(x))
 
 
@@ -134,7 +149,10 @@ def test_control_agrees_with_the_reference(seed):
     system, load, rng = random_system(100 + seed)
     fraction = float(rng.uniform(0, 1))
     for strategy in ("llf", "scale"):
-        found, true = system.control(load, fraction, strategy), controlled(system.bank, load, fraction, strategy)
+        found, true = (
+            system.control(load, fraction, strategy),
+            controlled(system.bank, load, fraction, strategy),
+        )
         assert found.certified
         assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-8)
         np.testing.assert_allclose(found.flow, true.flow, rtol=0, atol=1e-7 * load)
@@ -219,11 +237,16 @@ def test_players_of_three_families_agree_with_the_reference(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_mean_delay_rises_with_the_number_of_players(seed):
     system, load, _ = three_families(13, 100 + seed)
-    delays = [system.equilibrium(load, players=k).mean_delay for k in (1, 2, 5, 50, 10**9, 10**12, math.inf)]
+    delays = [
+        system.equilibrium(load, players=k).mean_delay
+        for k in (1, 2, 5, 50, 10**9, 10**12, math.inf)
+    ]
     assert np.all(np.diff(delays) >= -1e-9 * delays[0])
     assert delays[0] == pytest.approx(system.optimum(load).mean_delay, rel=1e-9)
     assert delays[-2] == pytest.approx(delays[-1], rel=1e-8)
-    assert delays[-3] == pytest.approx(delays[-1], rel=1e-6)  # what is left falls as 1/K, from up to 150 times that
+    assert delays[-3] == pytest.approx(
+        delays[-1], rel=1e-6
+    )  # what is left falls as 1/K, from up to 150 times that
 
 
 @pytest.mark.parametrize("count", [1, 4, math.inf])
@@ -231,7 +254,9 @@ def test_mean_delay_rises_with_the_number_of_players(seed):
 def test_the_last_load_below_the_total_rate_is_quietly_not_certified(seed, count):
     """Flows in floats cannot say its spare capacity; the certificate does."""
     rng = np.random.default_rng([19, seed])
-    system = ParallelServers(MG1(10 ** rng.uniform(0, 3, 60), rng.uniform(0, 20, 60), rng.uniform(0, 0.2, 60)))
+    system = ParallelServers(
+        MG1(10 ** rng.uniform(0, 3, 60), rng.uniform(0, 20, 60), rng.uniform(0, 0.2, 60))
+    )
     load = float(np.nextafter(system.total_rate, 0))
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
@@ -277,7 +302,9 @@ def test_a_player_would_gain_at_the_wardrop_equilibrium():
     """So that the test above can fail: there, a player of three does better by moving towards the optimum."""
     own = SYSTEM.equilibrium(190.0).flow / 3
     others, towards = 2 * own, SYSTEM.optimum(190.0).flow / 3
-    before, after = (float(y @ BANK.latency(others + y)) for y in (own, own + 0.1 * (towards - own)))
+    before, after = (
+        float(y @ BANK.latency(others + y)) for y in (own, own + 0.1 * (towards - own))
+    )
     assert after < before * (1 - 1e-4)
 
 
@@ -302,7 +329,9 @@ def test_the_potential_of_players_is_least_at_their_equilibrium():
     ([1, 2], r"^players = \[1, 2\]: is not one number: players of different size have no potential, .*; give how many equal players there"),
 ])  # fmt: skip
 @pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy", "sensitivity"])
-def test_players_that_are_none_are_refused_by_all_before_any_solver(ask, players, message, monkeypatch):
+def test_players_that_are_none_are_refused_by_all_before_any_solver(
+    ask, players, message, monkeypatch
+):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=message):
         getattr(SYSTEM, ask)(190.0, players)
@@ -318,15 +347,22 @@ def test_minmax_of_players_is_refused_before_any_solver(ask, monkeypatch):
 
 
 def test_players_as_a_whole_float_are_players():
-    assert SYSTEM.equilibrium(190.0, players=3.0).mean_delay == SYSTEM.equilibrium(190.0, players=np.int64(3)).mean_delay
-    assert repr(SYSTEM.equilibrium(190.0, players=10**6)).startswith("equilibrium of 1e+06 players at load 190")
+    assert (
+        SYSTEM.equilibrium(190.0, players=3.0).mean_delay
+        == SYSTEM.equilibrium(190.0, players=np.int64(3)).mean_delay
+    )
+    assert repr(SYSTEM.equilibrium(190.0, players=10**6)).startswith(
+        "equilibrium of 1e+06 players at load 190"
+    )
     assert repr(SYSTEM.equilibrium(190.0)).startswith("equilibrium at load 190")
 
 
 # ---- servers as seen, in numbers
 
 
-SEEN_POOL = ParallelServers(MM1([10.0, 20.0], 0.1), MD1([5.0]), MG1([30.0, 8.0], [3.0, 0.5], 0.02)).bank
+SEEN_POOL = ParallelServers(
+    MM1([10.0, 20.0], 0.1), MD1([5.0]), MG1([30.0, 8.0], [3.0, 0.5], 0.02)
+).bank
 POOL_BASE = np.array([1.0, 0.0, 2.0, 10.0, 3.0])
 VIEWS = {
     "players": seen_by_players(SEEN_POOL, 3.0),
@@ -340,10 +376,20 @@ POOL_FLOW = np.array([4.0, 12.0, 1.5, 9.0, 3.5])
 @each_view
 def test_slope_and_potential_as_seen_are_differences(name):
     view, x, h = VIEWS[name], POOL_FLOW, 1e-5
-    np.testing.assert_allclose(view.latency_slope(x), (view.latency(x + h) - view.latency(x - h)) / (2 * h), rtol=1e-7)
-    np.testing.assert_allclose(view.latency(x), (view.potential(x + h) - view.potential(x - h)) / (2 * h), rtol=1e-7)
-    np.testing.assert_allclose(view.marginal(x), ((x + h) * view.latency(x + h) - (x - h) * view.latency(x - h)) / (2 * h), rtol=1e-7)
-    integral = [quad(lambda u, i=i: float(view.latency(np.full(5, u))[i]), 0, x[i])[0] for i in range(5)]
+    np.testing.assert_allclose(
+        view.latency_slope(x), (view.latency(x + h) - view.latency(x - h)) / (2 * h), rtol=1e-7
+    )
+    np.testing.assert_allclose(
+        view.latency(x), (view.potential(x + h) - view.potential(x - h)) / (2 * h), rtol=1e-7
+    )
+    np.testing.assert_allclose(
+        view.marginal(x),
+        ((x + h) * view.latency(x + h) - (x - h) * view.latency(x - h)) / (2 * h),
+        rtol=1e-7,
+    )
+    integral = [
+        quad(lambda u, i=i: float(view.latency(np.full(5, u))[i]), 0, x[i])[0] for i in range(5)
+    ]
     np.testing.assert_allclose(view.potential(x), integral, rtol=1e-9)
     assert not view.potential(np.zeros(5)).any()
 
@@ -369,15 +415,24 @@ def test_the_potential_cone_as_seen_is_its_number(name):
     cone = view.potential_cone(flow)
     problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == POOL_FLOW, *cone.constraints])
     below = SEEN_POOL.potential(POOL_BASE).sum() if name == "followers" else 0.0
-    assert problem.solve(solver="CLARABEL") == pytest.approx(view.potential(POOL_FLOW).sum() + below, rel=1e-6)
+    assert problem.solve(solver="CLARABEL") == pytest.approx(
+        view.potential(POOL_FLOW).sum() + below, rel=1e-6
+    )
 
 
 @each_view
 def test_servers_as_seen_can_be_taken_apart_and_measured_in_another_unit(name):
     view, some = VIEWS[name], np.array([1, 2, 4])
-    np.testing.assert_allclose(view.take(some).latency(POOL_FLOW[some]), view.latency(POOL_FLOW)[some], rtol=1e-14)
-    np.testing.assert_allclose(view.in_unit(0.01).latency(POOL_FLOW * 0.01), view.latency(POOL_FLOW) * 100, rtol=1e-12)
-    with pytest.raises(InputError, match=r"^total_cone = '(players|followers)': has no cone of its own; use the servers' own total_cone$"):
+    np.testing.assert_allclose(
+        view.take(some).latency(POOL_FLOW[some]), view.latency(POOL_FLOW)[some], rtol=1e-14
+    )
+    np.testing.assert_allclose(
+        view.in_unit(0.01).latency(POOL_FLOW * 0.01), view.latency(POOL_FLOW) * 100, rtol=1e-12
+    )
+    with pytest.raises(
+        InputError,
+        match=r"^total_cone = '(players|followers)': has no cone of its own; use the servers' own total_cone$",
+    ):
         view.total_cone(cp.Variable(5))
 
 
@@ -394,8 +449,12 @@ def test_sensitivities_are_differences_of_the_model(players):
     assert found.mean_delay == pytest.approx(delay(), rel=1e-11)
     for i, unit in enumerate(np.eye(3)):
         a, b = 1e-2 * unit, 1e-5 * unit
-        assert found.rate[i] == pytest.approx((delay(BANK.rate + a) - delay(BANK.rate - a)) / 2e-2, rel=1e-5, abs=1e-11)
-        assert found.delay[i] == pytest.approx((delay(far=BANK.delay + b) - delay(far=BANK.delay - b)) / 2e-5, rel=1e-5, abs=1e-8)
+        assert found.rate[i] == pytest.approx(
+            (delay(BANK.rate + a) - delay(BANK.rate - a)) / 2e-2, rel=1e-5, abs=1e-11
+        )
+        assert found.delay[i] == pytest.approx(
+            (delay(far=BANK.delay + b) - delay(far=BANK.delay - b)) / 2e-5, rel=1e-5, abs=1e-8
+        )
     assert found.load == pytest.approx((delay(load=190.01) - delay(load=189.99)) / 2e-2, rel=1e-5)
 
 
@@ -405,7 +464,9 @@ def test_sensitivities_of_random_systems_are_the_reference(seed):
     players = rng.choice([1, 3, math.inf])
     found, true = system.sensitivity(load, players), sensitivity(system.bank, load, players)
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
-    np.testing.assert_allclose(found.rate, true.rate, rtol=1e-6, atol=1e-9 * np.abs(true.rate).max())
+    np.testing.assert_allclose(
+        found.rate, true.rate, rtol=1e-6, atol=1e-9 * np.abs(true.rate).max()
+    )
     np.testing.assert_allclose(found.delay, true.delay, rtol=1e-6, atol=1e-9)
     assert found.load == pytest.approx(true.load, rel=1e-6)
 
@@ -414,9 +475,13 @@ def test_sensitivities_of_random_systems_are_the_reference(seed):
 @pytest.mark.slow
 def test_a_station_that_just_starts_is_certified(players):
     """Its latency is flat there: a rounding error of the price is worth a part of its flow, and nothing of the delay."""
-    system = ParallelServers(MMc([75.2, 87.7, 87.7, 250.0], [12, 16, 8, 1], [0.03, 0.085, 0.16, 0.004]))
+    system = ParallelServers(
+        MMc([75.2, 87.7, 87.7, 250.0], [12, 16, 8, 1], [0.03, 0.085, 0.16, 0.004])
+    )
     for load in (186.88, 199.45, 214.84, 223.34, 1029.21, 1103.0, 2478.3699466730723):
         found, true = system.equilibrium(load, players), equilibrium(system.bank, load, players)
         assert found.certified
-        assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=found.certificate.gap + 1e-13)
+        assert found.mean_delay == pytest.approx(
+            float(true.mean_delay), rel=found.certificate.gap + 1e-13
+        )
         assert found.certificate.gap < 1e-12

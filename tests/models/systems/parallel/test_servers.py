@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sojourn.models import BPR, MM1, Constant, InputError, Kingman, Latency, MM1Setup, MMc, Polynomial, Tandem
+from sojourn.models import (
+    BPR,
+    MM1,
+    Constant,
+    InputError,
+    Kingman,
+    Latency,
+    MM1Setup,
+    MMc,
+    Polynomial,
+    Tandem,
+)
 from sojourn.models.frontend.fields import ScenarioError
 from sojourn.models.frontend.loader import parse
 from sojourn.models.latency import LatencyPool, registry
@@ -29,8 +40,14 @@ def bank(text):
     [
         ({"family": "M/M/c", "rate": 30, "servers": 2, "delay": 5}, MMc(30.0, 2, 0.005)),
         ({"family": "G/G/1", "rate": 30, "arrival_cv": 1.5, "cv": 2}, Kingman(30.0, 1.5, 2.0)),
-        ({"family": "M/M/1-setup", "rate": 30, "setup": 20, "setup_cv": 0}, MM1Setup(30.0, 0.020, 0.0)),
-        ({"family": "polynomial", "coefficients": [10, 1, 0.1], "delay": 5}, Polynomial([0.010, 0.001, 0.0001], 0.005)),
+        (
+            {"family": "M/M/1-setup", "rate": 30, "setup": 20, "setup_cv": 0},
+            MM1Setup(30.0, 0.020, 0.0),
+        ),
+        (
+            {"family": "polynomial", "coefficients": [10, 1, 0.1], "delay": 5},
+            Polynomial([0.010, 0.001, 0.0001], 0.005),
+        ),
         ({"family": "constant", "delay": 50}, Constant(0.050)),
         ({"family": "BPR", "free_flow": 10, "capacity": 4, "power": 2}, BPR(0.010, 4.0, power=2.0)),
     ],
@@ -44,22 +61,37 @@ def test_family_by_its_fields_in_the_units_of_the_file(fields, expected):
 
 
 def test_unit_of_rates_counts_too():
-    text = f'[units]\nrate = "1/ms"\ndelay = "s"\n{AT}' + server(family="BPR", free_flow=0.010, capacity=4)
-    np.testing.assert_allclose(parse(text, "x").system.bank.latency([3.0]), BPR(10.0, 4.0).latency([3.0]))
+    text = f'[units]\nrate = "1/ms"\ndelay = "s"\n{AT}' + server(
+        family="BPR", free_flow=0.010, capacity=4
+    )
+    np.testing.assert_allclose(
+        parse(text, "x").system.bank.latency([3.0]), BPR(10.0, 4.0).latency([3.0])
+    )
 
 
 def test_servers_within_a_server():
-    text = server(family="tandem") + "[servers.first]\nrate = 10\ndelay = 3\n[servers.second]\nfamily = 'M/M/c'\nrate = 4\nservers = 4\n"
+    text = (
+        server(family="tandem")
+        + "[servers.first]\nrate = 10\ndelay = 3\n[servers.second]\nfamily = 'M/M/c'\nrate = 4\nservers = 4\n"
+    )
     expected = Tandem(MM1([10.0], 0.003), MMc(4.0, 4))
     found = bank(text + server(rate=5))
     assert isinstance(found, LatencyPool)
     np.testing.assert_allclose(found.latency([4.0, 1.0]), [*expected.latency([4.0]), 0.25])
-    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.first\.rate = None: is missing; give the service rate, or service_time$"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^servers\[0\]\.first\.rate = None: is missing; give the service rate, or service_time$",
+    ):
         bank(server(family="tandem") + "[servers.first]\ndelay = 1\n[servers.second]\nrate = 10\n")
 
 
 def test_neighbours_with_the_same_fields_are_one_bank_and_all_keep_their_order():
-    found = bank(server(rate=1) + server(rate=2) + server(rate=3, delay=1) + server(family="M/M/c", rate=4, servers=2))
+    found = bank(
+        server(rate=1)
+        + server(rate=2)
+        + server(rate=3, delay=1)
+        + server(family="M/M/c", rate=4, servers=2)
+    )
     np.testing.assert_array_equal(found.rate, [1, 2, 3, 8])
     assert [len(b) for b in found.banks] == [2, 1, 1]
 
@@ -101,12 +133,20 @@ def test_mistake_is_named_with_its_place(text, message):
 
 def test_mistake_in_a_file_of_samples_is_named_with_its_row(tmp_path):
     (tmp_path / "bad.csv").write_text("load,latency\n1,2\n2,x\n")
-    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.samples: .*bad\.csv, row 3, column latency = 'x': is not a number; give a number"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^servers\[0\]\.samples: .*bad\.csv, row 3, column latency = 'x': is not a number; give a number",
+    ):
         parse(HEAD + AT + server(family="measured", samples="bad.csv"), "mine", tmp_path)
 
 
 def test_loads_below_1_are_jobs_where_no_load_is_too_much():
-    scenario = parse(HEAD + "[loads]\nat = 0.5\ncurve = { from = 0.1, to = 2.0, points = 20 }\n" + server(family="constant", delay=4), "x")
+    scenario = parse(
+        HEAD
+        + "[loads]\nat = 0.5\ncurve = { from = 0.1, to = 2.0, points = 20 }\n"
+        + server(family="constant", delay=4),
+        "x",
+    )
     assert scenario.load == 0.5
     np.testing.assert_allclose(scenario.loads, np.linspace(0.1, 2.0, 20))
 
@@ -123,7 +163,12 @@ class Plain(Latency):
 
     def __post_init__(self):
         for name in ("rate", "delay"):
-            object.__setattr__(self, name, np.atleast_1d(np.asarray(getattr(self, name), dtype=float)) * np.ones(np.size(self.rate)))
+            object.__setattr__(
+                self,
+                name,
+                np.atleast_1d(np.asarray(getattr(self, name), dtype=float))
+                * np.ones(np.size(self.rate)),
+            )
 
     def latency(self, flow, spare=None):
         return self.delay + 1.0 / (self.rate - flow if spare is None else spare)
@@ -134,21 +179,33 @@ class TestFamiliesOfOthers:
     def test_registered_class_is_known_by_its_name(self):
         assert registry.register("plain", Plain) is Plain
         assert registry.register("plain", Plain) is Plain  # a module loaded twice
-        scenario = parse('[units]\nrate = "1/ms"\ndelay = "ms"\n' + server(family="plain", rate=0.01, delay=5), "x")
+        scenario = parse(
+            '[units]\nrate = "1/ms"\ndelay = "ms"\n' + server(family="plain", rate=0.01, delay=5),
+            "x",
+        )
         np.testing.assert_allclose(scenario.system.bank.rate, [0.01])
         np.testing.assert_allclose(scenario.system.bank.latency([0.005]), [205.0])
 
     def test_units_that_do_not_fit_need_fields_that_are_said(self):
         registry.register("plain", Plain)
-        with pytest.raises(ScenarioError, match=r"^units = .*: do not fit, and plain does not say its fields'; use units that fit"):
+        with pytest.raises(
+            ScenarioError,
+            match=r"^units = .*: do not fit, and plain does not say its fields'; use units that fit",
+        ):
             bank(server(family="plain", rate=10, delay=5))
 
     def test_name_that_is_taken_or_none_and_class_that_is_none(self):
-        with pytest.raises(InputError, match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose another name$"):
+        with pytest.raises(
+            InputError,
+            match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose another name$",
+        ):
             registry.register("M/M/1", Plain)
         with pytest.raises(InputError, match=r"^name = ' ': is not a name"):
             registry.register(" ", Plain)
-        with pytest.raises(InputError, match=r"^family = <class 'int'>: is not a class of servers; make it a subclass"):
+        with pytest.raises(
+            InputError,
+            match=r"^family = <class 'int'>: is not a class of servers; make it a subclass",
+        ):
             registry.register("int", int)
 
     def test_decorator(self):
@@ -160,7 +217,11 @@ class TestFamiliesOfOthers:
 
 
 def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
-    package("sojourn.latencies", "from sojourn.models import MM1\nclass MM1K(MM1):\n    pass\n", "M/M/1/K = other_package:MM1K\n")
+    package(
+        "sojourn.latencies",
+        "from sojourn.models import MM1\nclass MM1K(MM1):\n    pass\n",
+        "M/M/1/K = other_package:MM1K\n",
+    )
     assert "M/M/1/K" in registry.names()
     assert "other_package" not in sys.modules
     assert type(bank(server(family="M/M/1/K", rate=10))).__name__ == "MM1K"
@@ -169,9 +230,14 @@ def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
 
 def test_entry_point_that_does_not_load_is_said_and_does_not_stop_the_others(package):
     package("sojourn.latencies", "raise ValueError('broken')\n", "broken = other_package:It\n")
-    with pytest.warns(UserWarning, match=r"family = 'broken': is the entry point other_package:It, which raised ValueError: broken"):
+    with pytest.warns(
+        UserWarning,
+        match=r"family = 'broken': is the entry point other_package:It, which raised ValueError: broken",
+    ):
         assert "M/M/1" in registry.families()
-    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.family = 'broken': is the entry point"):
+    with pytest.raises(
+        ScenarioError, match=r"^servers\[0\]\.family = 'broken': is the entry point"
+    ):
         bank(server(family="broken", rate=10))
 
 

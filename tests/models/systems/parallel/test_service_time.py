@@ -25,7 +25,10 @@ def scenario(text, rate="1/s", delay="ms"):
     ("1/day", "h", 0.7, 24 / 0.7), ("1/ms", "s", 0.25, 1 / 250),
 ])  # fmt: skip
 def test_rate_is_one_over_the_service_time(rate, delay, time, expected):
-    assert scenario(f"[[servers]]\nservice_time = {time}\n", rate, delay).system.bank.rate[0] == expected
+    assert (
+        scenario(f"[[servers]]\nservice_time = {time}\n", rate, delay).system.bank.rate[0]
+        == expected
+    )
 
 
 def test_service_time_of_any_family_with_a_rate():
@@ -33,7 +36,9 @@ def test_service_time_of_any_family_with_a_rate():
     tandem = "[[servers]]\nfamily = 'tandem'\n[servers.first]\nservice_time = 100\n[servers.second]\nrate = 20\n"
     found = scenario(text + tandem).system
     expected = ParallelServers(MMc(50.0, 3), MG1(100.0, 2.0, 0.005), Tandem(MM1(10.0), MM1(20.0)))
-    np.testing.assert_array_equal(found.bank.latency([60.0, 50.0, 5.0]), expected.bank.latency([60.0, 50.0, 5.0]))
+    np.testing.assert_array_equal(
+        found.bank.latency([60.0, 50.0, 5.0]), expected.bank.latency([60.0, 50.0, 5.0])
+    )
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -87,25 +92,40 @@ ONE_BY_ONE = "".join(f'[[servers]]\nname = "web {i}"\nrate = 10\ndelay = 5\n' fo
 
 @pytest.mark.parametrize("family", ["M/D/1", "M/M/c"])
 def test_replicas_are_the_servers_that_tables_would_be(family):
-    found, expected = (scenario(t.replace('"M/D/1"', f'"{family}"' + "\nservers = 2" * (family == "M/M/c"))) for t in (MIXED, ONE_BY_ONE))
+    found, expected = (
+        scenario(t.replace('"M/D/1"', f'"{family}"' + "\nservers = 2" * (family == "M/M/c")))
+        for t in (MIXED, ONE_BY_ONE)
+    )
     assert found.system.names == expected.system.names
     assert found.rows.names == ("web x 3", "station x 2", "cloud")
     flow = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
-    np.testing.assert_array_equal(found.system.bank.latency(flow), expected.system.bank.latency(flow))
+    np.testing.assert_array_equal(
+        found.system.bank.latency(flow), expected.system.bank.latency(flow)
+    )
     assert found.load == expected.load
-    assert scenario(MIXED.replace("replicas = 3\n", "replicas = 1\n").replace("replicas = 2\n", "")).rows.single
+    assert scenario(
+        MIXED.replace("replicas = 3\n", "replicas = 1\n").replace("replicas = 2\n", "")
+    ).rows.single
 
 
 @pytest.mark.slow
 def test_replicas_are_one_row_of_json_and_files(sojourn, tmp_path):
     def run(text):
         path = tmp_path / "a.toml"
-        path.write_text(HEAD.format(rate="1/s", delay="ms") + '[loads]\nat = "60%"\ncurve = ["30%", "60%"]\n' + text)
+        path.write_text(
+            HEAD.format(rate="1/s", delay="ms")
+            + '[loads]\nat = "60%"\ncurve = ["30%", "60%"]\n'
+            + text
+        )
         folder = tmp_path / "out"
         status, out, err = sojourn("run", path, "--json", "--out", folder)
         assert (status, err) == (0, "")
         head, *rows = csv.reader((folder / "curve.csv").read_text().splitlines())
-        return json.loads(out), {k.removesuffix(" (1/s)"): float(v) for k, v in zip(head, rows[-1], strict=True) if v not in ("True", "False")}
+        return json.loads(out), {
+            k.removesuffix(" (1/s)"): float(v)
+            for k, v in zip(head, rows[-1], strict=True)
+            if v not in ("True", "False")
+        }
 
     (found, table), (expected, single) = run(MIXED), run(ONE_BY_ONE)
     for goal in ("optimum", "equilibrium"):
@@ -117,8 +137,12 @@ def test_replicas_are_one_row_of_json_and_files(sojourn, tmp_path):
         assert web["share"] == pytest.approx(sum(s["share"] for s in alone[:3]), rel=1e-9)
         assert station["latency"] == pytest.approx(alone[3]["latency"], rel=1e-9)
         assert found["thresholds"][goal] == [expected["thresholds"][goal][i] for i in (0, 3, 5)]
-        assert table[f"{goal}_flow[web x 3]"] == pytest.approx(single[f"{goal}_flow[web 1]"], rel=1e-9)
-        assert table[f"{goal}_total_flow[web x 3]"] == pytest.approx(3 * table[f"{goal}_flow[web x 3]"], rel=1e-15)
+        assert table[f"{goal}_flow[web x 3]"] == pytest.approx(
+            single[f"{goal}_flow[web 1]"], rel=1e-9
+        )
+        assert table[f"{goal}_total_flow[web x 3]"] == pytest.approx(
+            3 * table[f"{goal}_flow[web x 3]"], rel=1e-15
+        )
         assert f"{goal}_total_flow[cloud]" not in table
 
 
@@ -132,7 +156,11 @@ def test_replicas_are_one_row_of_the_tables(sojourn, tmp_path):
         assert "web x 3" in out
         assert "web 1" not in out
     said = json.loads(sojourn("anarchy", path, "--json")[1])
-    assert [(s["name"], s["replicas"]) for s in said["servers"]] == [("web x 3", 3), ("station x 2", 2), ("cloud", 1)]
+    assert [(s["name"], s["replicas"]) for s in said["servers"]] == [
+        ("web x 3", 3),
+        ("station x 2", 2),
+        ("cloud", 1),
+    ]
     assert len(said["thresholds"]["optimum"]) == 3
 
 
@@ -148,7 +176,9 @@ def test_picture_names_replicas_once(tmp_path):
 
 
 def test_two_thousand_replicas():
-    found = scenario("[[servers]]\nname = 'web'\nrate = 10\nreplicas = 2220\n[[servers]]\nrate = 2000\n")
+    found = scenario(
+        "[[servers]]\nname = 'web'\nrate = 10\nreplicas = 2220\n[[servers]]\nrate = 2000\n"
+    )
     assert found.rows.names == ("web x 2,220", "server 2")
     assert len(found.system) == 2221
     row = found.rows.solution(found.system.optimum(found.load), found.system.bank)
@@ -156,12 +186,16 @@ def test_two_thousand_replicas():
     assert x.sum() == pytest.approx(found.load, rel=1e-12)
     # Kleinrock's square root: spare capacity in proportion to the root of the rates
     spare = (24200.0 - found.load) / (2220 * np.sqrt(10.0) + np.sqrt(2000.0))
-    np.testing.assert_allclose(row.flow, [10.0 - spare * np.sqrt(10.0), 2000.0 - spare * np.sqrt(2000.0)], rtol=1e-9)
+    np.testing.assert_allclose(
+        row.flow, [10.0 - spare * np.sqrt(10.0), 2000.0 - spare * np.sqrt(2000.0)], rtol=1e-9
+    )
 
 
 def test_servers_of_one_latency_share_what_is_left():
     """Where no split among replicas is better than another the row has their mean."""
-    found = scenario("[loads]\nat = 12\ncurve = [12]\n[[servers]]\nrate = 10\n[[servers]]\nfamily = 'constant'\ndelay = 300\nreplicas = 4\n")
+    found = scenario(
+        "[loads]\nat = 12\ncurve = [12]\n[[servers]]\nrate = 10\n[[servers]]\nfamily = 'constant'\ndelay = 300\nreplicas = 4\n"
+    )
     assert isinstance(found.system.bank.banks[1], Constant)
     row = found.rows.solution(found.system.equilibrium(found.load), found.system.bank)
     assert row.flow @ found.rows.replicas == pytest.approx(12.0, rel=1e-12)

@@ -26,13 +26,18 @@ PARTS = np.array([0.9, 0.02, 0.5, 1 - 1e-6, 0.999])
 @pytest.mark.parametrize("solver", [None, "ECOS", "SCS"])
 def test_answers_are_those_of_single_solves_and_of_the_reference(name, goal, solver):
     system = SYSTEMS[name]
-    loads = (PARTS if solver is None else PARTS[PARTS <= 0.999]) * system.total_rate  # one solver alone fails beyond
+    loads = (
+        PARTS if solver is None else PARTS[PARTS <= 0.999]
+    ) * system.total_rate  # one solver alone fails beyond
     found = system.task(goal, loads[0], solver=solver).solve(loads)
     true = getattr(exact, goal)(system.bank, loads)
     assert found.certified.all()
     np.testing.assert_allclose(found.mean_delay, true.mean_delay, rtol=1e-8)
     assert np.all(np.abs(found.mean_delay / true.mean_delay - 1) <= found.gap)
-    assert np.all((found.lower_bound <= true.mean_delay * (1 + 1e-12)) & (true.mean_delay * (1 - 1e-12) <= found.upper_bound))
+    assert np.all(
+        (found.lower_bound <= true.mean_delay * (1 + 1e-12))
+        & (true.mean_delay * (1 - 1e-12) <= found.upper_bound)
+    )
     for k, load in enumerate(loads):
         alone = getattr(system, goal)(load, solver=solver)
         assert found.mean_delay[k] == pytest.approx(alone.mean_delay, rel=1e-9)
@@ -71,16 +76,27 @@ def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
     monkeypatch.setattr(engine.Compiled, "solve", solve)
     system = SYSTEMS["MM1"]
     found = system.task("optimum", 100.0).solve(np.array([100.0, 190.0, 350.0]))
-    assert asked == [("Clarabel", 3), ("Clarabel", 2), ("ECOS", 1)]  # with its own tolerances, tighter, and the next
+    assert asked == [
+        ("Clarabel", 3),
+        ("Clarabel", 2),
+        ("ECOS", 1),
+    ]  # with its own tolerances, tighter, and the next
     assert found.certified.all()
 
 
 def test_without_polish_the_solver_s_own_answers_are_certified():
     system = SYSTEMS["MM1"]
     loads = np.array([100.0, 350.0])
-    found, true = system.task("optimum", 100.0, polish=False, solver="SCS").solve(loads), exact.optimum(system.bank, loads)
+    found, true = (
+        system.task("optimum", 100.0, polish=False, solver="SCS").solve(loads),
+        exact.optimum(system.bank, loads),
+    )
     assert np.all(np.abs(found.mean_delay / true.mean_delay - 1) <= found.gap)
-    assert not system.task("optimum", 100.0, polish=False, solver="SCS", gap=1e-16).solve(loads).certified.any()
+    assert (
+        not system.task("optimum", 100.0, polish=False, solver="SCS", gap=1e-16)
+        .solve(loads)
+        .certified.any()
+    )
 
 
 @pytest.mark.parametrize("how", [{"formulation": "minmax"}, {"polish": False}])
@@ -101,7 +117,11 @@ def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own
     """Newton steps finish what a program that is compiled once leads to; the certificate says where they do not."""
     bank = MMc([4.0, 3.0, 0.2], [2, 3, 50], [0.0, 0.4, 0.1])
     system, honest, asked = ParallelServers(bank), engine.Task._singly, []
-    monkeypatch.setattr(engine.Task, "_singly", lambda task, step, points: asked.append(points[0][0]) or honest(task, step, points))
+    monkeypatch.setattr(
+        engine.Task,
+        "_singly",
+        lambda task, step, points: asked.append(points[0][0]) or honest(task, step, points),
+    )
     loads = np.array([0.5, 3.0, 12.0, 26.0, 26.99])
     true = getattr(exact, goal)(bank, loads)
     found = system.task(goal, 3.0).solve(loads)
@@ -116,7 +136,9 @@ def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own
         return answers
 
     monkeypatch.setattr(engine.Compiled, "solve", solve)
-    np.testing.assert_allclose(system.task(goal, 3.0).solve(loads).mean_delay, true.mean_delay, rtol=1e-9)
+    np.testing.assert_allclose(
+        system.task(goal, 3.0).solve(loads).mean_delay, true.mean_delay, rtol=1e-9
+    )
     assert asked == [3.0]
 
 
@@ -124,13 +146,18 @@ def test_within_limits_too():
     system, limit = SYSTEMS["MM1"], MinShare([0.0, 0.0, 0.6])
     found = system.task("optimum", 100.0, subject_to=[limit]).solve(np.array([100.0, 200.0]))
     assert found.certified.all()
-    assert found.mean_delay[0] == pytest.approx(system.optimum(100.0, subject_to=[limit]).mean_delay, rel=1e-12)
+    assert found.mean_delay[0] == pytest.approx(
+        system.optimum(100.0, subject_to=[limit]).mean_delay, rel=1e-12
+    )
     with pytest.raises(InputError, match="selfish users keep no operator's limits"):
         system.task("equilibrium", 100.0, subject_to=[limit])
 
 
 def test_option_that_the_solver_does_not_have_is_named_before_it_starts():
-    with pytest.raises(InputError, match=r"^solver_options\['no_such'\] = 1: is not taken by CLARABEL: TypeError: .*no_such"):
+    with pytest.raises(
+        InputError,
+        match=r"^solver_options\['no_such'\] = 1: is not taken by CLARABEL: TypeError: .*no_such",
+    ):
         SYSTEMS["MM1"].task("optimum", 100.0, solver="CLARABEL", solver_options={"no_such": 1})
 
 
@@ -152,7 +179,9 @@ def test_endless_and_constant_servers():
     for goal in GOALS:
         found = system.task(goal, loads[0]).solve(loads)
         assert found.certified.all()
-        np.testing.assert_allclose(found.mean_delay, getattr(exact, goal)(system.bank, loads).mean_delay, rtol=1e-9)
+        np.testing.assert_allclose(
+            found.mean_delay, getattr(exact, goal)(system.bank, loads).mean_delay, rtol=1e-9
+        )
 
 
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
@@ -166,7 +195,10 @@ def test_assignments_are_those_of_single_solves_and_of_the_reference(system, sol
     found = system.assignment_sweep(solver=solver).solve(loads)
     assert found.certified.all()
     for k, load in enumerate(loads):
-        true, alone = exact_dual.assignment(system.rates, load), system.assignment(load, solver=solver)
+        true, alone = (
+            exact_dual.assignment(system.rates, load),
+            system.assignment(load, solver=solver),
+        )
         assert found.mean_delay[k] == pytest.approx(true.mean_delay, rel=1e-9)
         assert found.lower_bound[k] <= true.mean_delay * (1 + 1e-14)
         assert found.assignment[k, 0] == pytest.approx(alone.p, abs=1e-8)
@@ -176,7 +208,10 @@ def test_assignments_are_those_of_single_solves_and_of_the_reference(system, sol
 @pytest.mark.parametrize("solver", [None, "ECOS", "SCS"])
 def test_partitions_are_those_of_single_solves(solver):
     system = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0], [80.0, 200.0, np.inf]])
-    loads, parts = np.array([2.0, 1.0, 1.5]), np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
+    loads, parts = (
+        np.array([2.0, 1.0, 1.5]),
+        np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]]),
+    )
     found = system.partition_sweep(solver=solver).solve(loads, parts)
     assert found.certified.all()
     for k, load in enumerate(loads):
@@ -190,6 +225,11 @@ def test_solver_that_takes_no_new_data_is_asked_one_at_a_time(monkeypatch):
     loads = np.array([1.0, 4.5])
     one, parts = A.assignment_sweep(), A.partition_sweep()
     assert (one.block, parts.block) == (1, 1)
-    np.testing.assert_allclose(one.solve(loads).mean_delay, exact_dual.best_assignment(A.rates, loads)[1], rtol=1e-10)
+    np.testing.assert_allclose(
+        one.solve(loads).mean_delay, exact_dual.best_assignment(A.rates, loads)[1], rtol=1e-10
+    )
     half = np.array([[0.5, 0.5], [0.6, 0.4]])
-    np.testing.assert_allclose(parts.solve(loads, half).mean_delay, [exact_dual.delay(A.rates, x, p) for x, p in ((1.0, 0.5), (4.5, 0.6))])
+    np.testing.assert_allclose(
+        parts.solve(loads, half).mean_delay,
+        [exact_dual.delay(A.rates, x, p) for x, p in ((1.0, 0.5), (4.5, 0.6))],
+    )

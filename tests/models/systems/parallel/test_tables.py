@@ -45,7 +45,9 @@ def test_table_is_the_servers_that_it_says(tmp_path):
     assert found.system.names == expected.system.names
     assert found.rows.names == ("web x 3", "desk", "hall")
     flow = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    np.testing.assert_array_equal(found.system.bank.latency(flow), expected.system.bank.latency(flow))
+    np.testing.assert_array_equal(
+        found.system.bank.latency(flow), expected.system.bank.latency(flow)
+    )
 
 
 def test_empty_cell_of_a_field_that_the_server_has_is_said(tmp_path):
@@ -106,7 +108,10 @@ def test_mistake_is_named_with_its_place(tmp_path, table, more, message):
 
 
 def test_file_that_there_is_not(tmp_path):
-    with pytest.raises(ScenarioError, match=r"^servers\.file = .*none\.csv': cannot be read: .*; give a CSV file with a header line"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^servers\.file = .*none\.csv': cannot be read: .*; give a CSV file with a header line",
+    ):
         parse(HEAD + '[servers]\nfile = "none.csv"\n', "x", tmp_path)
     with pytest.raises(ScenarioError, match=r"^servers\.file = 3: is not the name of a file"):
         parse(HEAD + "[servers]\nfile = 3\n", "x", tmp_path)
@@ -129,7 +134,9 @@ def telemetry(folder, rows, columns='{ load = "rps", latency = "p50_ms" }', head
 def test_samples_in_columns_of_other_names(tmp_path):
     found = parse(telemetry(tmp_path, SAMPLES), "x", tmp_path)
     expected = Measured(LOAD, 1 / (10 - LOAD))
-    np.testing.assert_allclose(found.system.bank.banks[0].latency([5.0]), expected.latency([5.0]), rtol=1e-9)
+    np.testing.assert_allclose(
+        found.system.bank.banks[0].latency([5.0]), expected.latency([5.0]), rtol=1e-9
+    )
     assert found.notes == ()
     bank = Measured.from_csv(tmp_path / "db.csv", columns={"load": "rps", "latency": "p50_ms"})
     np.testing.assert_allclose(bank.latency([5.0]), 1e3 * expected.latency([5.0]), rtol=1e-9)
@@ -140,7 +147,9 @@ def test_row_with_an_empty_cell_is_skipped_and_said(sojourn, tmp_path):
     rows = [*SAMPLES, "9,x,", ",x,700", " ,x,"]
     text = telemetry(tmp_path, rows)
     found = parse(text, "x", tmp_path)
-    note = f"{tmp_path / 'db.csv'}: 3 of 18 rows are skipped: an empty cell in column rps and p50_ms"
+    note = (
+        f"{tmp_path / 'db.csv'}: 3 of 18 rows are skipped: an empty cell in column rps and p50_ms"
+    )
     assert found.notes == (note,)
     assert found.system.bank.banks[0].last.tolist() == [8.0]
     with pytest.warns(UserWarning, match="3 of 18 rows are skipped"):
@@ -168,12 +177,17 @@ def test_mistake_in_columns_of_samples(tmp_path, columns, head, message):
 
 def test_columns_without_a_file():
     text = '[[servers]]\nfamily = "measured"\nload = [1, 2, 3]\nlatency = [1, 2, 4]\ncolumns = { load = "rps" }\n[loads]\nat = 1\ncurve = [1]\n'
-    with pytest.raises(ScenarioError, match=r"^servers\[0\]\.columns = .*: names columns of a file, and there is none; give samples$"):
+    with pytest.raises(
+        ScenarioError,
+        match=r"^servers\[0\]\.columns = .*: names columns of a file, and there is none; give samples$",
+    ):
         parse(HEAD + text, "x")
 
 
 @pytest.mark.parametrize("columns", [{"lod": "a"}, {"load": 3}])
 def test_columns_that_say_nothing(tmp_path, columns):
     (tmp_path / "db.csv").write_text("load,latency\n1,2\n")
-    with pytest.raises(InputError, match=r"^columns = .*: does not say the column of load or latency; give"):
+    with pytest.raises(
+        InputError, match=r"^columns = .*: does not say the column of load or latency; give"
+    ):
         Measured.from_csv(tmp_path / "db.csv", columns=columns)

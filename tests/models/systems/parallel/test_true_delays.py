@@ -7,7 +7,15 @@ from chunks import chunks
 from families import answered, random_system
 from truths import check, off
 
-from sojourn.models import MM1, Budget, MaxShare, MaxUtilisation, MinShare, NotCertifiedError, ParallelServers
+from sojourn.models import (
+    MM1,
+    Budget,
+    MaxShare,
+    MaxUtilisation,
+    MinShare,
+    NotCertifiedError,
+    ParallelServers,
+)
 
 CHOICE = 1e-9  # part by which the best split must cost more than the cheapest: a budget between is a float, and says no more
 
@@ -30,7 +38,15 @@ UNEVEN = ParallelServers(MM1([1e6, 1.0]))
         (lambda: PAIR.tolls(2.9999999699999997), "64760300.80193895"),
         (lambda: PAIR.optimum(2.9999999699999997), "64760300.80193895"),
     ],
-    ids=["players", "idle utilisation", "idle share", "optimum", "control", "tolls", "optimum of the tolls"],
+    ids=[
+        "players",
+        "idle utilisation",
+        "idle share",
+        "optimum",
+        "control",
+        "tolls",
+        "optimum of the tolls",
+    ],
 )
 def test_answers_next_to_saturation(ask, true):
     found, true = ask(), truths.Decimal(true)
@@ -42,10 +58,16 @@ def test_answers_next_to_saturation(ask, true):
 
 def test_what_is_said_of_tolls_is_what_is_certified():
     found = PAIR.tolls(2.9999999699999997)
-    assert f"the equilibrium is the optimum: mean delay {found.mean_delay:.9g} within {found.gap:.1e}" in repr(found)
+    assert (
+        f"the equilibrium is the optimum: mean delay {found.mean_delay:.9g} within {found.gap:.1e}"
+        in repr(found)
+    )
     rough = PAIR.tolls(2.7, solver="CLARABEL", polish=False, gap=1e-15, throw=False)
     assert not rough.certified
-    assert f"the equilibrium is NOT CERTIFIED as the optimum: mean delay {rough.mean_delay:.9g} within {rough.gap:.1e}" in repr(rough)
+    assert (
+        f"the equilibrium is NOT CERTIFIED as the optimum: mean delay {rough.mean_delay:.9g} within {rough.gap:.1e}"
+        in repr(rough)
+    )
     servers = [truths.Server(r, 0.0, 1.0) for r in (2.0, 1.0)]
     check(rough.mean_delay, rough.certificate, truths.tolled(servers, 2.7, rough.toll.tolist()))
     check(rough.mean_delay, rough.certificate, truths.equilibrium(servers, 2.7, 1))
@@ -63,7 +85,11 @@ def limits(rng, system, servers, load):
     """Limits that say nothing, that bind at some servers, and a budget between the cheapest split and a little above the best."""
     n, rate = len(system), system.bank.rate
     even, room = rate * (load / system.total_rate), rng.uniform(0, 1, n)
-    kind = rng.choice(["idle share", "idle use", "most", "least", "use", "budget"]) if n > 1 else "idle share"
+    kind = (
+        rng.choice(["idle share", "idle use", "most", "least", "use", "budget"])
+        if n > 1
+        else "idle share"
+    )
     if kind == "budget":
         price, cheapest, left = rng.uniform(0.1, 1, n), 0.0, load
         for i in np.argsort(price):
@@ -71,7 +97,9 @@ def limits(rng, system, servers, load):
             cheapest, left = cheapest + price[i] * taken, left - taken
         dearer = float(price @ system.optimum(load).flow) - cheapest
         if dearer <= CHOICE * cheapest:
-            return system.optimum(load, subject_to=[MaxUtilisation(1.0)], throw=False), truths.limited(servers, load)
+            return system.optimum(
+                load, subject_to=[MaxUtilisation(1.0)], throw=False
+            ), truths.limited(servers, load)
         money = float(cheapest + rng.uniform(0.1, 1.3) * dearer)
         limit, said = Budget(price, money), {"price": price.tolist(), "money": money}
     else:
@@ -81,10 +109,15 @@ def limits(rng, system, servers, load):
             "idle share": (MaxShare(1.0), {}),
             "idle use": (MaxUtilisation(1.0), {}),
             "most": (MaxShare(top), {"most": (top * load).tolist()}),
-            "least": (MinShare(room * even / load), {"least": (room * even / load * load).tolist()}),
+            "least": (
+                MinShare(room * even / load),
+                {"least": (room * even / load * load).tolist()},
+            ),
             "use": (MaxUtilisation(use), {"most": (use * rate).tolist()}),
         }[kind]
-    return system.optimum(load, subject_to=[limit], throw=False), truths.limited(servers, load, **said)
+    return system.optimum(load, subject_to=[limit], throw=False), truths.limited(
+        servers, load, **said
+    )
 
 
 def control(rng, system, servers, load):
@@ -105,7 +138,11 @@ def test_limits_that_do_not_bind_change_nothing(away):
         system, _, _ = random_system(rng)
         load = (1 - away) * system.total_rate
         free = system.optimum(load)
-        for limit in (MaxShare(1.0), MaxUtilisation(1.0), Budget(rng.uniform(0.1, 1, len(system)), 2 * load)):
+        for limit in (
+            MaxShare(1.0),
+            MaxUtilisation(1.0),
+            Budget(rng.uniform(0.1, 1, len(system)), 2 * load),
+        ):
             found = system.optimum(load, subject_to=[limit])
             assert found.certified
             assert found.mean_delay == pytest.approx(free.mean_delay, rel=1e-9)

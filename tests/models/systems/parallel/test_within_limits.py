@@ -19,7 +19,13 @@ LOAD = 190.0
 
 def limits_of(least, most, price, money, load=LOAD):
     """Bounds of the flows, and a budget."""
-    return Limits(least, most, price[None], np.array([money]), cheapest(least, np.minimum(most, 1e9), price, load)[0])
+    return Limits(
+        least,
+        most,
+        price[None],
+        np.array([money]),
+        cheapest(least, np.minimum(most, 1e9), price, load)[0],
+    )
 
 
 def proved(bank, load, limits, c, z):
@@ -36,8 +42,12 @@ def test_no_multipliers_prove_too_much():
     rng = np.random.default_rng(1)
     most, price = np.array([100.0, 80.0, 76.0]), np.array([1.0, 1.0, 0.5])
     limits = limits_of(np.array([20.0, 0, 0]), most, price, 152.5)
-    true = limited_optimum(THREE.bank, LOAD, least=limits.least, most=most, matrix=price, bound=152.5)
-    assert proved(THREE.bank, LOAD, limits, true.multiplier, true.row_price[0]) == pytest.approx(true.mean_delay, rel=1e-9)
+    true = limited_optimum(
+        THREE.bank, LOAD, least=limits.least, most=most, matrix=price, bound=152.5
+    )
+    assert proved(THREE.bank, LOAD, limits, true.multiplier, true.row_price[0]) == pytest.approx(
+        true.mean_delay, rel=1e-9
+    )
     for c, z in zip(10 ** rng.uniform(-3, 1, 400), 10 ** rng.uniform(-4, 1, 400), strict=True):
         assert proved(THREE.bank, LOAD, limits, c, z) <= true.mean_delay * (1 + 1e-12)
 
@@ -47,7 +57,9 @@ def test_no_multipliers_of_a_random_system_prove_too_much(seed):
     system, load, cap, price, money = budget_case(300 + seed)
     limits = limits_of(np.zeros(len(system)), cap * system.bank.rate, price, money, load)
     true = limited_optimum(system.bank, load, most=limits.most, matrix=price, bound=money)
-    assert proved(system.bank, load, limits, true.multiplier, true.row_price[0]) == pytest.approx(true.mean_delay, rel=1e-8)
+    assert proved(system.bank, load, limits, true.multiplier, true.row_price[0]) == pytest.approx(
+        true.mean_delay, rel=1e-8
+    )
     rng = np.random.default_rng(seed)
     near = np.exp(rng.normal(0, [[0.01], [0.3], [3.0]], (3, 40))).ravel()
     for c, z in zip(true.multiplier * near, true.row_price[0] * rng.permutation(near), strict=True):
@@ -55,10 +67,14 @@ def test_no_multipliers_of_a_random_system_prove_too_much(seed):
 
 
 def test_repair_keeps_every_limit_or_says_that_it_cannot():
-    limits = limits_of(np.zeros(3), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0)
+    limits = limits_of(
+        np.zeros(3), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0
+    )
     rng = np.random.default_rng(2)
     for _trial in range(100):
-        fixed = repair(THREE.bank, LOAD, limits, LOAD * rng.dirichlet(np.ones(3)) + rng.normal(0, 5, 3))
+        fixed = repair(
+            THREE.bank, LOAD, limits, LOAD * rng.dirichlet(np.ones(3)) + rng.normal(0, 5, 3)
+        )
         assert fixed is not None
         assert limits.violation(LOAD, fixed) <= 1e-15
     assert repair(THREE.bank, LOAD, limits, np.array([np.nan, 1.0, 1.0])) is None
@@ -66,17 +82,26 @@ def test_repair_keeps_every_limit_or_says_that_it_cannot():
     assert repair(THREE.bank, LOAD, broke, np.array([60.0, 40.0, 90.0])) is None
 
 
-THESE = limits_of(np.array([0.0, 40.0, 0.0]), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0)
+THESE = limits_of(
+    np.array([0.0, 40.0, 0.0]), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0
+)
 
 
 def truth():
-    return limited_optimum(THREE.bank, LOAD, least=THESE.least, most=THESE.most, matrix=THESE.matrix, bound=THESE.bound)
+    return limited_optimum(
+        THREE.bank, LOAD, least=THESE.least, most=THESE.most, matrix=THESE.matrix, bound=THESE.bound
+    )
 
 
 def test_polish_finds_the_optimum_from_any_split():
     true, rng = truth(), np.random.default_rng(3)
-    for start in [true.flow, *(repair(THREE.bank, LOAD, THESE, LOAD * rng.dirichlet(np.ones(3))) for _ in range(20))]:
-        flow, c, z, steps = polish_within(THREE.bank, LOAD, start, THESE, rng.choice([0.0, 1.0, 10.0]) * true.row_price)
+    for start in [
+        true.flow,
+        *(repair(THREE.bank, LOAD, THESE, LOAD * rng.dirichlet(np.ones(3))) for _ in range(20)),
+    ]:
+        flow, c, z, steps = polish_within(
+            THREE.bank, LOAD, start, THESE, rng.choice([0.0, 1.0, 10.0]) * true.row_price
+        )
         np.testing.assert_allclose(flow, true.flow, rtol=0, atol=1e-8 * LOAD)
         assert c == pytest.approx(true.multiplier, rel=1e-8)
         np.testing.assert_allclose(z, true.row_price, rtol=1e-6, atol=1e-12)

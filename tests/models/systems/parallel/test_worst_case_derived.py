@@ -40,12 +40,17 @@ def test_what_stops_the_search_is_said_with_the_gap_that_it_has(monkeypatch):
     assert found.evaluations <= 40
     assert found.poa <= TRUE.poa <= found.upper_bound
     assert found.gap < 1.0
-    assert "stopped after 40 loads; differences of the latency have no more digits: give `marginal`" in repr(found)
+    assert (
+        "stopped after 40 loads; differences of the latency have no more digits: give `marginal`"
+        in repr(found)
+    )
 
 
 def test_every_end_close_to_saturation_is_bounded():
     """Where no limit is known, the last load is (1 - 1e-6) of the total rate."""
-    found = ParallelServers(MM1([10.0, 5.0], [0.1, 0.0])).worst_case(up_to=15 * (1 - 1e-6), gap=1e-4)
+    found = ParallelServers(MM1([10.0, 5.0], [0.1, 0.0])).worst_case(
+        up_to=15 * (1 - 1e-6), gap=1e-4
+    )
     assert found.certified
     assert found.poa <= TRUE.poa <= found.upper_bound * (1 + 1e-6)
 

@@ -5,14 +5,25 @@ import json
 import numpy as np
 import pytest
 
-from sojourn.models import DualMode, FormulationError, InputError, LoadError, MultiMode, NotCertifiedError
+from sojourn.models import (
+    DualMode,
+    FormulationError,
+    InputError,
+    LoadError,
+    MultiMode,
+    NotCertifiedError,
+)
 from sojourn.models.core import solve as engine
 from sojourn.models.systems.service_modes import sum_of_squares
 from sojourn.models.systems.service_modes.questions import Partition
 from sojourn.reference import service_modes as exact
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
-SLOPPY = [{"max_iter": 3}, {"max_iter": 6}, {"tol_gap_abs": 1e-3, "tol_gap_rel": 1e-3, "tol_feas": 1e-3}]
+SLOPPY = [
+    {"max_iter": 3},
+    {"max_iter": 6},
+    {"tol_gap_abs": 1e-3, "tol_gap_rel": 1e-3, "tol_feas": 1e-3},
+]
 
 
 def refuse_json_constants(name):
@@ -36,7 +47,9 @@ def test_agrees_with_the_roots_up_to_saturation(system, part):
 def test_certificate_covers_the_truth_of_sloppy_answers(options, polish):
     for load in (0.5, 2.0, 4.1, 4.3, 4.9):
         true = exact.assignment(A.rates, load).mean_delay
-        found = A.assignment(load, solver="CLARABEL", solver_options=options, polish=polish, throw=False)
+        found = A.assignment(
+            load, solver="CLARABEL", solver_options=options, polish=polish, throw=False
+        )
         assert found.certificate.lower_bound <= true <= found.certificate.upper_bound
         assert found.mean_delay / true - 1 <= found.certificate.gap
 
@@ -46,7 +59,9 @@ def test_scs_alone_is_certified():
         found = A.assignment(load, solver="scs")
         assert found.solver == "SCS"
         assert found.certified
-        assert found.mean_delay == pytest.approx(exact.assignment(A.rates, load).mean_delay, rel=1e-9)
+        assert found.mean_delay == pytest.approx(
+            exact.assignment(A.rates, load).mean_delay, rel=1e-9
+        )
 
 
 @pytest.mark.parametrize("beside", [-1e-9, -1e-12, 0.0, 1e-12, 1e-9])
@@ -65,7 +80,9 @@ def test_no_operating_point_beats_it():
     best = A.assignment(4.3)
     for _ in range(2000):
         p, alpha, beta = rng.uniform(0, 1, 3)
-        delay = exact.mean_delay(A.rates, 4.3, np.array([p, 1 - p]), np.array([[alpha, 1 - alpha], [beta, 1 - beta]]))
+        delay = exact.mean_delay(
+            A.rates, 4.3, np.array([p, 1 - p]), np.array([[alpha, 1 - alpha], [beta, 1 - beta]])
+        )
         assert delay > best.certificate.lower_bound
 
 
@@ -73,7 +90,10 @@ def test_no_operating_point_beats_it():
 @pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
 def test_modes_that_leave_a_server_alone(f, part):
     system = DualMode.canonical(mu0=2.0, K=3.0, f=f)
-    true, found = exact.assignment(system.rates, part * system.max_load), system.assignment(part * system.max_load)
+    true, found = (
+        exact.assignment(system.rates, part * system.max_load),
+        system.assignment(part * system.max_load),
+    )
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-11)
     if f == (0.0, 1.0) and 0 < found.p < 1:
@@ -103,7 +123,11 @@ def test_solver_that_fails_is_passed_over_and_recorded(monkeypatch):
     monkeypatch.setattr(engine, "run", failing)
     found = A.assignment(4.5)
     assert found.solver == "SCS"
-    assert [(a.solver, a.formulation) for a in found.attempts] == [("CLARABEL", "sos"), ("CLARABEL", "sos-again"), ("SCS", "sos")]
+    assert [(a.solver, a.formulation) for a in found.attempts] == [
+        ("CLARABEL", "sos"),
+        ("CLARABEL", "sos-again"),
+        ("SCS", "sos"),
+    ]
     assert found.certified
 
 
@@ -120,18 +144,28 @@ def test_first_tolerance_that_is_missed_is_relaxed(monkeypatch):
 
 
 def test_without_a_partition_there_is_no_answer(monkeypatch):
-    monkeypatch.setattr(Partition, "finish", lambda self, program, returned, points: self.nothing(len(points[0])))
-    with pytest.raises(NotCertifiedError, match=r"^no certified assignment at load 4\.5, .*CLARABEL \(sos\): optimal\w*, gap inf") as caught:
+    monkeypatch.setattr(
+        Partition, "finish", lambda self, program, returned, points: self.nothing(len(points[0]))
+    )
+    with pytest.raises(
+        NotCertifiedError,
+        match=r"^no certified assignment at load 4\.5, .*CLARABEL \(sos\): optimal\w*, gap inf",
+    ) as caught:
         DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).assignment(4.5)
     assert caught.value.solution is None
 
 
 def test_gap_that_cannot_be_met_raises_with_the_answer_inside():
-    with pytest.raises(NotCertifiedError, match=r"^no certified assignment at load 2, gap 1\.0e-18 wanted\. Tried CLARABEL \(sos\)") as caught:
+    with pytest.raises(
+        NotCertifiedError,
+        match=r"^no certified assignment at load 2, gap 1\.0e-18 wanted\. Tried CLARABEL \(sos\)",
+    ) as caught:
         A.assignment(2.0, solver_options={"max_iter": 4}, gap=1e-18, solver="CLARABEL")
     best = caught.value.solution
     assert best.certificate.gap == min(a.gap for a in caught.value.attempts)
-    found = A.assignment(2.0, solver_options={"max_iter": 4}, gap=1e-18, solver="CLARABEL", throw=False)
+    found = A.assignment(
+        2.0, solver_options={"max_iter": 4}, gap=1e-18, solver="CLARABEL", throw=False
+    )
     assert not found.certified
     assert found.mean_delay == best.mean_delay
     assert "NOT CERTIFIED" in repr(found)
@@ -184,14 +218,22 @@ def test_bad_load_is_named(load, error, message):
 def test_other_numbers_of_modes_are_refused(rate):
     system = MultiMode(rate)
     for ask in (lambda: system.assignment(0.5), system.breakaway, lambda: system.curve([0.5])):
-        with pytest.raises(InputError, match=r"is solved for two modes; give p yourself: partition\(load, p\)"):
+        with pytest.raises(
+            InputError, match=r"is solved for two modes; give p yourself: partition\(load, p\)"
+        ):
             ask()
 
 
 def test_bad_options_are_refused():
-    with pytest.raises(FormulationError, match=r"^solver = 'OSQP': does not take the cone PSD that the assignment needs; use CLARABEL or SCS$"):
+    with pytest.raises(
+        FormulationError,
+        match=r"^solver = 'OSQP': does not take the cone PSD that the assignment needs; use CLARABEL or SCS$",
+    ):
         A.assignment(2.0, solver="OSQP")
-    with pytest.raises(TypeError, match=r"^assignment\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$"):
+    with pytest.raises(
+        TypeError,
+        match=r"^assignment\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$",
+    ):
         A.assignment(2.0, solvr="SCS")
     with pytest.raises(InputError, match=r"^gap = -1: is not a finite number above 0"):
         A.assignment(2.0, gap=-1)
@@ -227,7 +269,9 @@ def test_many_stages_are_uncertified_and_no_crash():
 
 def test_moments_that_lead_nowhere_are_no_answer(monkeypatch):
     """Both ends of the interval are full at this load."""
-    monkeypatch.setattr(sum_of_squares, "candidates", lambda moments, d: np.tile([0.0, 1.0], (len(moments), 1)))
+    monkeypatch.setattr(
+        sum_of_squares, "candidates", lambda moments, d: np.tile([0.0, 1.0], (len(moments), 1))
+    )
     with pytest.raises(NotCertifiedError) as caught:
         A.assignment(4.5)
     assert caught.value.solution is None

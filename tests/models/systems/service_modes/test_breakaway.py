@@ -48,7 +48,9 @@ def test_other_systems(rate):
     assert (true is None) == (found is None)
     if true is not None:
         assert found.load == pytest.approx(true.load, rel=1e-8)
-        assert (found.p_before, found.p_after) == pytest.approx((true.p_before, true.p_after), abs=1e-6)
+        assert (found.p_before, found.p_after) == pytest.approx(
+            (true.p_before, true.p_after), abs=1e-6
+        )
 
 
 def test_late_break_is_seen():
@@ -61,18 +63,28 @@ def test_late_break_is_seen():
 def test_no_answer_is_an_error_that_says_where(monkeypatch):
     def nothing(self, *values):
         count, (wide, zero) = len(values[0][1]), (10, 5)
-        raw = Raw(np.full((count, wide), np.nan), np.full((count, zero), np.nan), ("broken",) * count, np.zeros(count))
+        raw = Raw(
+            np.full((count, wide), np.nan),
+            np.full((count, zero), np.nan),
+            ("broken",) * count,
+            np.zeros(count),
+        )
         return Answers(raw, self.places)
 
     monkeypatch.setattr(Compiled, "solve", nothing)
-    with pytest.raises(NotCertifiedError, match=r"^no certified assignment at load .*, on the way to the breakaway.*broken"):
+    with pytest.raises(
+        NotCertifiedError,
+        match=r"^no certified assignment at load .*, on the way to the breakaway.*broken",
+    ):
         A.breakaway()
 
 
 def test_what_the_search_shares_with_the_reference_is_said():
     module = sys.modules[CertifiedBreakaway.__module__]
     assert (module.first_change, module.is_better) == (reference.first_change, reference.is_better)
-    assert "critical_points" not in vars(module)  # where the least delay can be, the semidefinite program says
+    assert "critical_points" not in vars(
+        module
+    )  # where the least delay can be, the semidefinite program says
     assert A.breakaway().shares.startswith("the bisection and the comparison with one mode alone")
 
 

@@ -32,7 +32,10 @@ def test_agrees_with_the_square_subgames(seed):
 def test_certificate_covers_the_truth_whoever_solves(solver):
     for seed in range(8):
         system = random_system(seed)
-        true, found = exact.capacity(system.rates).max_load, system.capacity(solver=solver, throw=False)
+        true, found = (
+            exact.capacity(system.rates).max_load,
+            system.capacity(solver=solver, throw=False),
+        )
         assert found.solver == solver
         assert found.certificate.lower_bound <= true <= found.certificate.upper_bound
         assert abs(found.max_load / true - 1) <= found.certificate.gap
@@ -43,7 +46,9 @@ def test_sloppy_answer_is_covered_and_not_certified():
     found = A.capacity(solver="CLARABEL", solver_options=options, throw=False)
     assert not found.certified
     assert found.certificate.lower_bound <= 5.0 <= found.certificate.upper_bound
-    with pytest.raises(NotCertifiedError, match=r"no certified largest load, gap 1\.0e-09 wanted") as caught:
+    with pytest.raises(
+        NotCertifiedError, match=r"no certified largest load, gap 1\.0e-09 wanted"
+    ) as caught:
         A.capacity(solver="CLARABEL", solver_options=options)
     assert caught.value.solution.max_load == found.max_load
     assert [a.solver for a in caught.value.attempts] == ["CLARABEL"]
@@ -64,7 +69,9 @@ def test_both_servers_of_a_throughput_efficient_system_have_a_price():
 
 
 def test_bad_options_are_refused():
-    with pytest.raises(TypeError, match=r"^capacity\(\) got an unexpected keyword argument 'polish'"):
+    with pytest.raises(
+        TypeError, match=r"^capacity\(\) got an unexpected keyword argument 'polish'"
+    ):
         A.capacity(polish=True)
     with pytest.raises(InputError, match=r"^gap = 0: is not a finite number above 0"):
         A.capacity(gap=0)
@@ -75,7 +82,12 @@ def test_bad_options_are_refused():
 def test_it_says_how_it_was_found_like_every_answer():
     found = A.capacity(solver="CLARABEL")
     said = json.loads(json.dumps(found.to_dict()))
-    assert (said["max_load"], said["certified"], said["formulation"], said["polished"]) == (found.max_load, True, "lp", 0)
+    assert (said["max_load"], said["certified"], said["formulation"], said["polished"]) == (
+        found.max_load,
+        True,
+        "lp",
+        0,
+    )
     assert [attempt["solver"] for attempt in said["attempts"]] == ["CLARABEL"]
     assert repr(found).startswith("largest load 5, certified within ")
     assert repr(found).endswith("(clarabel, lp)")

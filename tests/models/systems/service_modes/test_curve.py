@@ -12,7 +12,9 @@ from sojourn.models.systems.service_modes.sum_of_squares import coefficients
 from sojourn.reference import service_modes as exact
 
 A, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.25, 0.4)))
-THREE = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]], stages=["device", "edge", "cloud"], time_unit="ms")
+THREE = MultiMode(
+    [[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]], stages=["device", "edge", "cloud"], time_unit="ms"
+)
 LOADS = [1.0, 4.5, 3.0]
 
 
@@ -29,7 +31,9 @@ def test_values_are_those_of_the_reference(data):
     assert data.certified.all()
     np.testing.assert_allclose(data.share[1], exact.assignment(A.rates, 4.5).share, atol=1e-9)
     np.testing.assert_allclose(data.tunable_delay, A.tunable.exact.least_delay(LOADS))
-    np.testing.assert_allclose(data.single_mode_delay.sel(mode="mode 1"), exact.delay(A.rates, LOADS, 1.0))
+    np.testing.assert_allclose(
+        data.single_mode_delay.sel(mode="mode 1"), exact.delay(A.rates, LOADS, 1.0)
+    )
     assert np.isinf(data.single_mode_delay.sel(mode="mode 2", load=4.5))
 
 
@@ -72,7 +76,9 @@ def test_one_load_is_one_semidefinite_program(monkeypatch):
 
 @pytest.mark.parametrize("asked", ["refine", "breakaway"])
 def test_what_is_of_the_best_assignment_is_refused_where_p_is_given(asked):
-    with pytest.raises(InputError, match=rf"^{asked} = True: is for the best assignment at every load"):
+    with pytest.raises(
+        InputError, match=rf"^{asked} = True: is for the best assignment at every load"
+    ):
         A.curve([1.0], p=0.5, **{asked: True})
 
 

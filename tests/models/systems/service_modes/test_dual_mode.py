@@ -12,8 +12,12 @@ def test_rates_and_canonical_form_are_one_system():
     by_rates = DualMode(local=(10.0, 1 / 0.3), cloud=(4 / 0.9, 4 / 0.7))
     np.testing.assert_allclose(by_rates.rates.rate, A.rates.rate, rtol=1e-15)
     for name in ("mu0", "K", "f1", "f2"):
-        assert getattr(by_rates.canonical_form, name) == pytest.approx(getattr(A.canonical_form, name), rel=1e-13)
-    assert by_rates.assignment(4.5).mean_delay == pytest.approx(A.assignment(4.5).mean_delay, rel=1e-11)
+        assert getattr(by_rates.canonical_form, name) == pytest.approx(
+            getattr(A.canonical_form, name), rel=1e-13
+        )
+    assert by_rates.assignment(4.5).mean_delay == pytest.approx(
+        A.assignment(4.5).mean_delay, rel=1e-11
+    )
 
 
 def test_canonical_numbers_are_kept_as_given():

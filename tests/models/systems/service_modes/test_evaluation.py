@@ -17,14 +17,24 @@ EVEN = [[0.5, 0.5], [0.9, 0.1]]
 def test_numbers_are_those_of_the_reference():
     found = A.evaluate(4.0, p=0.9, share=EVEN)
     parts, share = np.array([0.9, 0.1]), np.array(EVEN)
-    assert found.mean_delay == pytest.approx(exact.mean_delay(A.rates, 4.0, parts, share), rel=1e-14)
+    assert found.mean_delay == pytest.approx(
+        exact.mean_delay(A.rates, 4.0, parts, share), rel=1e-14
+    )
     assert found.stage_delay.sum() == found.mean_delay
     local = 0.9 / (0.5 * 10 - 4 * 0.9) + 0.1 / (0.5 * 10 / 3 - 4 * 0.1)
     assert found.stage_delay[0] == pytest.approx(local, rel=1e-13)
-    assert found.partition_delay == pytest.approx(exact.partition(A.rates, 4.0, 0.9).mean_delay, rel=1e-15)
-    assert found.assignment_delay == pytest.approx(exact.assignment(A.rates, 4.0).mean_delay, rel=1e-15)
-    assert found.partition_ratio == pytest.approx(found.mean_delay / found.partition_delay, rel=1e-14)
-    assert found.assignment_ratio == pytest.approx(found.mean_delay / found.assignment_delay, rel=1e-14)
+    assert found.partition_delay == pytest.approx(
+        exact.partition(A.rates, 4.0, 0.9).mean_delay, rel=1e-15
+    )
+    assert found.assignment_delay == pytest.approx(
+        exact.assignment(A.rates, 4.0).mean_delay, rel=1e-15
+    )
+    assert found.partition_ratio == pytest.approx(
+        found.mean_delay / found.partition_delay, rel=1e-14
+    )
+    assert found.assignment_ratio == pytest.approx(
+        found.mean_delay / found.assignment_delay, rel=1e-14
+    )
     assert found.loss == pytest.approx(found.mean_delay - found.assignment_delay, rel=1e-13)
     for number in (found.mean_delay, found.partition_ratio, found.assignment_ratio, found.loss):
         assert number.lower <= number <= number.upper < number.lower * (1 + 1e-11)
@@ -80,10 +90,22 @@ def test_any_number_of_modes_has_no_best_assignment():
         ({"p": 1.5}, r"^p = 1\.5: is not a part of the jobs"),
         ({"p": [0.5, 0.6]}, r"^p = \[0\.5, 0\.6\]: adds up to 1\.1"),
         ({"p": [0.5, 0.25, 0.25]}, r"^p = .*: does not say what each of 2 modes gets"),
-        ({"p": 0.5, "share": [0.5, 0.5]}, r"^share = \[0\.5, 0\.5\]: is not an array of shape \(2, 2\); give a row a stage \(local, cloud\)"),
-        ({"p": 0.5, "share": [[0.5, 0.5], [1.1, -0.1]]}, r"^share\[1\]\[0\] = 1\.1: is not a part of a stage; give a number from 0 to 1$"),
-        ({"p": 0.5, "share": [[0.5, math.nan], [0.5, 0.5]]}, r"^share\[0\]\[1\] = nan: is not a part"),
-        ({"p": 0.5, "share": [[0.5, 0.5], [0.5, 0.4]]}, r"^share\[1\] = \[0\.5, 0\.4\]: adds up to 0\.9, not to 1; give each mode its part"),
+        (
+            {"p": 0.5, "share": [0.5, 0.5]},
+            r"^share = \[0\.5, 0\.5\]: is not an array of shape \(2, 2\); give a row a stage \(local, cloud\)",
+        ),
+        (
+            {"p": 0.5, "share": [[0.5, 0.5], [1.1, -0.1]]},
+            r"^share\[1\]\[0\] = 1\.1: is not a part of a stage; give a number from 0 to 1$",
+        ),
+        (
+            {"p": 0.5, "share": [[0.5, math.nan], [0.5, 0.5]]},
+            r"^share\[0\]\[1\] = nan: is not a part",
+        ),
+        (
+            {"p": 0.5, "share": [[0.5, 0.5], [0.5, 0.4]]},
+            r"^share\[1\] = \[0\.5, 0\.4\]: adds up to 0\.9, not to 1; give each mode its part",
+        ),
     ],
 )
 def test_what_is_no_operating_point_is_refused(how, message):
@@ -120,7 +142,10 @@ def test_local_part_that_overloads_a_server():
     assert found.mean_delay == math.inf
     assert found.overloaded == ("local",)
     assert "unstable: the queue of the local server" in repr(found)
-    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["stage_delay"] == {"local": None, "cloud": pytest.approx(0.5 / 2.25)}
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["stage_delay"] == {
+        "local": None,
+        "cloud": pytest.approx(0.5 / 2.25),
+    }
     alone = TunableMode(1.0, 4.0).evaluate(3.5, f=0)
     assert alone.stage_delay.tolist() == [0.0, 2.0]
 

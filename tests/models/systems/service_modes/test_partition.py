@@ -4,7 +4,14 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from sojourn.models import DualMode, FormulationError, InputError, LoadError, MultiMode, NotCertifiedError
+from sojourn.models import (
+    DualMode,
+    FormulationError,
+    InputError,
+    LoadError,
+    MultiMode,
+    NotCertifiedError,
+)
 from sojourn.reference import service_modes as exact
 
 SOLVERS = [s for s in ("CLARABEL", "SCS", "ECOS") if s in cp.installed_solvers()]
@@ -60,12 +67,18 @@ def test_a_mode_alone_gets_the_whole_of_both_servers():
 def test_sloppy_answer_is_covered():
     options = {"tol_gap_abs": 0.1, "tol_gap_rel": 0.1, "tol_feas": 0.1}
     true = exact.partition(A.rates, 4.0, 0.5).mean_delay
-    raw = A.partition(4.0, 0.5, solver="CLARABEL", solver_options=options, polish=False, throw=False)
+    raw = A.partition(
+        4.0, 0.5, solver="CLARABEL", solver_options=options, polish=False, throw=False
+    )
     assert raw.certificate.gap > 1e-4
     assert not raw.certified
-    assert A.partition(4.0, 0.5, solver="CLARABEL", solver_options=options, polish=False, gap=1e-2).certified
+    assert A.partition(
+        4.0, 0.5, solver="CLARABEL", solver_options=options, polish=False, gap=1e-2
+    ).certified
     assert raw.certificate.lower_bound <= true <= raw.certificate.upper_bound
-    assert A.partition(4.0, 0.5, solver="CLARABEL", solver_options=options).certificate.gap < 1e-12  # Newton steps finish it
+    assert (
+        A.partition(4.0, 0.5, solver="CLARABEL", solver_options=options).certificate.gap < 1e-12
+    )  # Newton steps finish it
     with pytest.raises(NotCertifiedError, match=r"no certified partition at load 4") as caught:
         A.partition(4.0, 0.5, solver="CLARABEL", solver_options=options, polish=False, gap=1e-9)
     assert caught.value.solution.mean_delay == pytest.approx(raw.mean_delay)
@@ -81,7 +94,9 @@ def test_program_is_disciplined_in_its_parameters():
 def test_constraint_of_one_s_own_is_honoured():
     model = A.model(4.0, 0.5)
     free = exact.partition(A.rates, 4.0, 0.5)
-    problem = cp.Problem(model.problem.objective, [*model.problem.constraints, model.share[0, 0] >= 0.35])
+    problem = cp.Problem(
+        model.problem.objective, [*model.problem.constraints, model.share[0, 0] >= 0.35]
+    )
     problem.solve(solver="CLARABEL")
     share = np.array(model.share.value)
     assert share[0, 0] == pytest.approx(0.35, abs=1e-6)
@@ -90,7 +105,10 @@ def test_constraint_of_one_s_own_is_honoured():
 
 
 def test_program_used_again_gives_the_same_as_a_fresh_one():
-    used, points = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), [(4.0, 0.5), (2.0, 0.5), (2.0, 0.9), (4.0, 0.5)]
+    used, points = (
+        DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)),
+        [(4.0, 0.5), (2.0, 0.5), (2.0, 0.9), (4.0, 0.5)],
+    )
     delays = []
     for load, p in points:
         again = used.partition(load, p, polish=False)
@@ -123,5 +141,7 @@ def test_bad_input_is_named(load, p, error, message):
 
 
 def test_solver_without_the_cone_is_refused():
-    with pytest.raises(FormulationError, match="does not take the cone SOC that the partition needs; use CLARABEL"):
+    with pytest.raises(
+        FormulationError, match="does not take the cone SOC that the partition needs; use CLARABEL"
+    ):
         A.partition(2.0, 0.5, solver="OSQP")

@@ -10,7 +10,12 @@ from matplotlib.image import imread
 from sojourn.models import DualMode
 from sojourn.models.frontend.units import Units
 from sojourn.models.systems.service_modes.curve import profile
-from sojourn.models.systems.service_modes.plots import plot_assignment, plot_dual_mode, plot_dual_mode_delay, plot_profile
+from sojourn.models.systems.service_modes.plots import (
+    plot_assignment,
+    plot_dual_mode,
+    plot_dual_mode_delay,
+    plot_profile,
+)
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
 
@@ -70,7 +75,12 @@ def test_best_p_is_broken_at_the_breakaway(data, axes):
 
 def test_every_jump_breaks_the_line(axes):
     """With K = 2 and f = (0.1, 0.4) the best p is 1, then 0, then inside."""
-    plot_assignment(DualMode.canonical(mu0=1.0, K=2.0, f=(0.1, 0.4)).curve(np.linspace(0.1, 2.9, 30), breakaway=True), axes)
+    plot_assignment(
+        DualMode.canonical(mu0=1.0, K=2.0, f=(0.1, 0.4)).curve(
+            np.linspace(0.1, 2.9, 30), breakaway=True
+        ),
+        axes,
+    )
     p = axes.lines[0].get_ydata()
     assert np.isnan(p).sum() == 2
     assert np.nanmax(np.abs(np.diff(p))) < 0.02
@@ -84,10 +94,18 @@ def test_no_breakaway_no_mark(axes):
 
 def test_delay_has_both_modes_the_bound_and_the_touch_point(data, axes):
     plot_dual_mode_delay(data, axes)
-    assert labels(axes) == ["best assignment", "all jobs in mode 1", "all jobs in mode 2", "tunable mode: no split is faster", "touch point"]
+    assert labels(axes) == [
+        "best assignment",
+        "all jobs in mode 1",
+        "all jobs in mode 2",
+        "tunable mode: no split is faster",
+        "touch point",
+    ]
     (touch,) = [line for line in axes.lines if line.get_label() == "touch point"]
     np.testing.assert_allclose(touch.get_xdata(), 20 / 7)
-    assert touch.get_ydata()[0] == pytest.approx(float(A.tunable.exact.least_delay(20 / 7)), rel=0.02)
+    assert touch.get_ydata()[0] == pytest.approx(
+        float(A.tunable.exact.least_delay(20 / 7)), rel=0.02
+    )
     assert any("breakaway 4.2" in t.get_text() for t in axes.texts)
 
 

@@ -12,7 +12,10 @@ CANONICAL = "[dual_mode]\nmu0 = 1\nK = 4\nf = [0.1, 0.3]\n"
 RATES = "[dual_mode]\nlocal = [10, 3]\ncloud = [4, 6]\n"
 
 
-@pytest.mark.parametrize(("name", "f", "most"), [("a", (0.1, 0.3), 5), ("b", (0.05, 0.15), 4 / 0.85), ("c", (0.25, 0.4), 4)])
+@pytest.mark.parametrize(
+    ("name", "f", "most"),
+    [("a", (0.1, 0.3), 5), ("b", (0.05, 0.15), 4 / 0.85), ("c", (0.25, 0.4), 4)],
+)
 def test_systems_of_the_paper(name, f, most):
     scenario = load_scenario(f"dual-{name}")
     form = scenario.system.canonical_form
@@ -47,7 +50,9 @@ def test_unit_of_rates():
 
 def test_load_is_a_part_of_the_largest_or_a_rate():
     assert parse(UNITS + CANONICAL + "[loads]\nat = '90%'\n", "own").load == pytest.approx(4.5)
-    assert parse(UNITS + CANONICAL + "[loads]\nat = 3\ncurve = ['50%', 0.4]\n", "own").loads == pytest.approx([2.5, 0.4])
+    assert parse(
+        UNITS + CANONICAL + "[loads]\nat = 3\ncurve = ['50%', 0.4]\n", "own"
+    ).loads == pytest.approx([2.5, 0.4])
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -114,5 +119,7 @@ def test_further_mistake_is_named_with_its_place(text, message):
 def test_canonical_form_and_rates_say_the_same_system():
     """mu_l = mu0 / f and mu_c = K mu0 / (1 - f)."""
     rates = "[dual_mode]\nlocal = [10, 5]\ncloud = [4.444444444444445, 5]\n"
-    one, other = (parse(UNITS + text, "own").system for text in (rates, CANONICAL.replace("0.3", "0.2")))
+    one, other = (
+        parse(UNITS + text, "own").system for text in (rates, CANONICAL.replace("0.3", "0.2"))
+    )
     np.testing.assert_allclose(one.rates.rate, other.rates.rate, rtol=1e-15)

@@ -31,7 +31,11 @@ def test_maps_are_the_squares_in_the_bernstein_basis(d):
     rng = np.random.default_rng(d)
     outer, inner = symmetric(rng, d + 1), symmetric(rng, d)
     z0, z1 = (basis(n) / np.sqrt([comb(n, k) for k in range(n + 1)]) for n in (d, d - 1))
-    np.testing.assert_allclose(basis(2 * d) @ (sos._outer(d) @ outer.ravel()), np.einsum("pi,ij,pj->p", z0, outer, z0), atol=1e-12)
+    np.testing.assert_allclose(
+        basis(2 * d) @ (sos._outer(d) @ outer.ravel()),
+        np.einsum("pi,ij,pj->p", z0, outer, z0),
+        atol=1e-12,
+    )
     expected = U * (1 - U) * np.einsum("pi,ij,pj->p", z1, inner, z1)
     np.testing.assert_allclose(basis(2 * d) @ (sos._inner(d) @ inner.ravel()), expected, atol=1e-12)
 
@@ -51,14 +55,19 @@ def test_bound_of_any_matrices_holds(seed):
     program = sos.write(2)
     program.above.value, program.below.value = above, below
     run(program.problem, "CLARABEL")
-    found = sos.certified_bound(above, below, program.bound.value, program.outer.value, program.inner.value)
+    found = sos.certified_bound(
+        above, below, program.bound.value, program.outer.value, program.inner.value
+    )
     size = 10 ** rng.uniform(-12, 1)
     outer = program.outer.value + size * symmetric(rng, 3)
     inner = program.inner.value + size * symmetric(rng, 2)
     bound = true * (1 + size * rng.normal())
     assert found <= true
     assert sos.certified_bound(above, below, bound, outer, inner) <= true * (1 + 1e-15)
-    assert sos.certified_bound(above, below, bound, 10 * symmetric(rng, 3), 10 * symmetric(rng, 2)) <= true
+    assert (
+        sos.certified_bound(above, below, bound, 10 * symmetric(rng, 3), 10 * symmetric(rng, 2))
+        <= true
+    )
 
 
 def test_evened_coefficients_are_a_smaller_polynomial():
@@ -70,13 +79,18 @@ def test_evened_coefficients_are_a_smaller_polynomial():
 
 def test_zero_that_both_share_at_an_end_is_divided_out():
     """Two identical stages fill up together."""
-    one, two = exact.Modes([[2.0, 1.0], [1.0, 3.0]]), exact.Modes([[2.0, 1.0], [1.0, 3.0], [1.0, 3.0]])
+    one, two = (
+        exact.Modes([[2.0, 1.0], [1.0, 3.0]]),
+        exact.Modes([[2.0, 1.0], [1.0, 3.0], [1.0, 3.0]]),
+    )
     along = exact.segment(two, 1.2)
     assert along.numerator[0] == along.denominator[0] == 0
     above, below = sos.bernstein(along)
     assert above[0] > 0
     inside = U[1:-1]
-    np.testing.assert_allclose((basis(6) @ above)[1:-1] / (basis(6) @ below)[1:-1], along.delay(inside), rtol=1e-9)
+    np.testing.assert_allclose(
+        (basis(6) @ above)[1:-1] / (basis(6) @ below)[1:-1], along.delay(inside), rtol=1e-9
+    )
     system = MultiMode(two.rate)
     found, true = system.assignment(1.2), exact.assignment(two, 1.2)
     assert found.certified
@@ -87,7 +101,10 @@ def test_zero_that_both_share_at_an_end_is_divided_out():
 def moments(points, weights, d):
     """Means of the Bernstein polynomials of degree 2 d under point masses."""
     k = np.arange(2 * d + 1)
-    rows = [w * np.array([comb(2 * d, j) for j in k]) * u**k * (1 - u) ** k[::-1] for u, w in zip(points, weights, strict=True)]
+    rows = [
+        w * np.array([comb(2 * d, j) for j in k]) * u**k * (1 - u) ** k[::-1]
+        for u, w in zip(points, weights, strict=True)
+    ]
     return np.sum(rows, axis=0)
 
 

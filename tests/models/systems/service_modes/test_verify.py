@@ -19,9 +19,22 @@ def failed(found):
 def test_every_quantity_is_compared():
     found = verify(A, [2.0, 4.5])
     assert found.passed
-    assert [c.quantity for c in found.checks[:3]] == ["largest load", "breakaway load", "p after it"]
+    assert [c.quantity for c in found.checks[:3]] == [
+        "largest load",
+        "breakaway load",
+        "p after it",
+    ]
     at = [c.quantity.split(" =")[0] for c in found.checks if c.load == 4.5]
-    assert at == ["best delay", "lower bound", "p", "share, local", "share, cloud", "delay at p", "tunable delay", "tunable f"]
+    assert at == [
+        "best delay",
+        "lower bound",
+        "p",
+        "share, local",
+        "share, cloud",
+        "delay at p",
+        "tunable delay",
+        "tunable f",
+    ]
 
 
 @pytest.mark.parametrize("part", [0.01, 0.8399387, 0.999])
@@ -40,7 +53,11 @@ def test_other_systems_pass():
 def test_options_are_passed_on(monkeypatch):
     asked = []
     solve = DualMode.assignment
-    monkeypatch.setattr(DualMode, "assignment", lambda self, load, **how: asked.append(how) or solve(self, load, **how))
+    monkeypatch.setattr(
+        DualMode,
+        "assignment",
+        lambda self, load, **how: asked.append(how) or solve(self, load, **how),
+    )
     verify(A, 2.0, solver="SCS")
     assert asked == [{"solver": "SCS"}]
     with pytest.raises(TypeError, match="'solvr'; did you mean solver"):
@@ -58,12 +75,19 @@ def test_bound_above_the_truth_is_seen(monkeypatch):
     true = exact.assignment
     lower = replace(true(A.rates, 4.5), stage_delay=true(A.rates, 4.5).stage_delay * (1 - 1e-9))
     monkeypatch.setattr(verify_dual_mode.exact, "assignment", lambda modes, load: lower)
-    assert failed(verify(A, 4.5)) == ["best delay", "lower bound"]  # outside its certificate, and bounded from above
+    assert failed(verify(A, 4.5)) == [
+        "best delay",
+        "lower bound",
+    ]  # outside its certificate, and bounded from above
 
 
 def test_wrong_breakaway_is_seen(monkeypatch):
     true = exact.breakaway(A.rates)
-    monkeypatch.setattr(verify_dual_mode.exact, "breakaway", lambda modes: replace(true, load=true.load * (1 + 1e-7)))
+    monkeypatch.setattr(
+        verify_dual_mode.exact,
+        "breakaway",
+        lambda modes: replace(true, load=true.load * (1 + 1e-7)),
+    )
     assert failed(verify(A, 2.0)) == ["breakaway load"]
     monkeypatch.setattr(verify_dual_mode.exact, "breakaway", lambda modes: None)
     assert failed(verify(A, 2.0)) == ["no breakaway"]
@@ -73,12 +97,18 @@ def test_solver_is_passed_on_to_partition_and_breakaway(monkeypatch):
     asked = []
     for name in ("partition", "breakaway"):
         solve = getattr(DualMode, name)
-        monkeypatch.setattr(DualMode, name, lambda self, *a, _solve=solve, **how: asked.append(how) or _solve(self, *a, **how))
+        monkeypatch.setattr(
+            DualMode,
+            name,
+            lambda self, *a, _solve=solve, **how: asked.append(how) or _solve(self, *a, **how),
+        )
     verify(C, 2.0, solver="SCS")
     assert asked == [{"solver": "SCS"}] * 2
 
 
-@pytest.mark.parametrize("system", [A, DualMode.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15)), C], ids=["A", "B", "C"])
+@pytest.mark.parametrize(
+    "system", [A, DualMode.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15)), C], ids=["A", "B", "C"]
+)
 def test_systems_of_the_paper_pass(system):
     found = verify(system, [0.3 * system.max_load, 0.95 * system.max_load])
     assert failed(found) == []
@@ -96,7 +126,9 @@ def test_claimed_bound_above_the_truth_is_seen(monkeypatch):
 
     def boasting(self, load, **how):
         found = solve(self, load, **how)
-        return replace(found, certificate=replace(found.certificate, lower_bound=found.mean_delay * (1 + 1e-6)))
+        return replace(
+            found, certificate=replace(found.certificate, lower_bound=found.mean_delay * (1 + 1e-6))
+        )
 
     monkeypatch.setattr(DualMode, "assignment", boasting)
     assert "lower bound" in failed(verify(A, 4.5))
@@ -104,7 +136,11 @@ def test_claimed_bound_above_the_truth_is_seen(monkeypatch):
 
 def test_wrong_largest_load_is_seen(monkeypatch):
     true = exact.capacity(A.rates)
-    monkeypatch.setattr(verify_dual_mode.exact, "capacity", lambda modes: replace(true, max_load=true.max_load * (1 + 1e-7)))
+    monkeypatch.setattr(
+        verify_dual_mode.exact,
+        "capacity",
+        lambda modes: replace(true, max_load=true.max_load * (1 + 1e-7)),
+    )
     assert failed(verify(A, 2.0)) == ["largest load"]
 
 
