@@ -1,0 +1,66 @@
+"""Sphinx configuration of the documentation site.
+
+Build it from the top of the tree, warnings being errors, and look at it:
+
+    pip install '.[docs]'
+    sphinx-build -n -W --keep-going .docs .docs/_build
+    python -m http.server -d .docs/_build
+"""
+
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "extensions"))
+
+project = "sojourn"
+release = version = installed_version("sojourn")
+html_title = f"sojourn {release}"
+html_theme = "pydata_sphinx_theme"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_copyright = False
+html_sidebars = {"index": [], "changelog": [], "contributing": []}
+html_theme_options = {
+    "navbar_align": "left",
+    "header_links_before_dropdown": 8,
+    "show_toc_level": 2,
+    "navigation_depth": 2,
+    "footer_start": [],
+    "footer_end": [],
+    "navbar_end": ["theme-switcher"],
+}
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "myst_nb",
+    "numpydoc",
+    "sphinx_copybutton",
+    "mathml",  # the last four are in .docs/extensions
+    "pages",
+    "references",
+]
+exclude_patterns = ["_build", "extensions", "static"]
+
+# docstrings: a single backtick is a reference to a Python name; `references` looks the name up
+default_role = "py:obj"
+nitpicky = True
+# other libraries' names: their inventories would have to be downloaded
+nitpick_ignore_regex = [
+    (r"py:.*", rf"({name})\..*")
+    for name in ("collections", "cvxpy", "enum", "matplotlib", "numpy", "pathlib", "typing", "xarray")
+]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # NumPy docstrings have the types
+autodoc_inherit_docstrings = True
+numpydoc_show_class_members = False  # autodoc does, below the class
+autosummary_generate = False  # `pages` writes the pages
+python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+nb_execution_mode = "off"  # notebooks are shown with the outputs that they store; tests run them

@@ -1,0 +1,90 @@
+"""Write the pages that are made from the tree before each build: the API, the command, the guides, how to contribute.
+
+All of them are in folders and files that git ignores.
+"""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+from public_names import PublicName, documented
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parents[2]
+
+
+def _title(text: str) -> str:
+    return f"{text}\n{'=' * len(text)}\n\n"
+
+
+def _page(public: PublicName) -> str:
+    options = [":no-value:"] if public.directive == "autodata" else []
+    if inspect.isclass(public.value):
+        options.append(":show-inheritance:")
+        if public.members:
+            options.append(f":members: {', '.join(public.members)}")
+    body = "\n".join([f".. {public.directive}:: {public.name}", *(f"   {o}" for o in options)])
+    return f"{_title(public.name)}.. currentmodule:: {public.module}\n\n{body}\n"
+
+
+def _index(package: str, names: tuple[PublicName, ...]) -> str:
+    listed = "\n".join(f"   {p.name}" for p in names)
+    pages = "\n".join(f"   {p.full}" for p in names)
+    return (
+        f"{_title(package)}.. automodule:: {package}\n   :no-members:\n\n"
+        f".. currentmodule:: {package}\n\n"
+        f".. autosummary::\n   :nosignatures:\n\n{listed}\n\n"
+        f".. toctree::\n   :hidden:\n\n{pages}\n"
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file where it says something new: Sphinx reads again what is newer."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _fill(folder: Path, files: dict[str, str]) -> None:
+    """Make a folder hold these files alone."""
+    for path in folder.glob("*"):
+        if path.name not in files:
+            path.unlink()
+    for name, text in files.items():
+        _write(folder / name, text)
+
+
+def _api() -> dict[str, str]:
+    files = {}
+    for package, names in documented().items():
+        if names:
+            files[f"{package}.rst"] = _index(package, names)
+        files.update({f"{p.full}.rst": _page(p) for p in names})
+    packages = "\n".join(f"   {package}" for package, names in documented().items() if names)
+    files["index.rst"] = f"{_title('API reference')}.. toctree::\n   :maxdepth: 1\n\n{packages}\n"
+    return files
+
+
+def _command() -> str:
+    """Return what Typer says of the command, as Markdown."""
+    asked = ["-m", "typer", "sojourn.models.commands", "utils", "docs", "--name", "sojourn"]
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, *asked], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write all of them."""
+    source = Path(app.srcdir)
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    _fill(source / "guides", {p.name: p.read_text(encoding="utf-8") for p in notebooks})
+    _fill(source / "api", _api())
+    _write(source / "command.md", _command())
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Write the pages before Sphinx looks for them."""
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

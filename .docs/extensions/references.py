@@ -1,0 +1,169 @@
+"""Look names up as Python does: in the class, then in the module where the docstring was written.
+
+A name with a page becomes a link to it, under whichever of its modules the text says; a name that exists
+without a page, and a parameter, are shown as code; a name that does not exist is left to Sphinx, which warns.
+"""
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from docutils import nodes
+from public_names import by_value, documented
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+SINGLE_BACKTICKS = re.compile(r"(?<![`:\w\\])`(?![`\s:])([^`<>]+)`(?![`\w])")
+
+@cache
+def _members(kind: type) -> set[str]:
+    """Return the attributes of a class, those of its instances among them."""
+    named = {name for c in kind.__mro__ for name in inspect.get_annotations(c)}
+    own = [c for c in kind.__mro__ if c.__module__.startswith("sojourn.")]
+    assigned = re.findall(r"\bself\.(\w+)", "".join(inspect.getsource(c) for c in own))
+    return {*dir(kind), *named, *assigned}
+
+
+@cache
+def _public() -> SimpleNamespace:
+    """All names with a page, for docstrings of modules that do not import them."""
+    names = [public for names in documented().values() for public in names]
+    return SimpleNamespace(**{public.name: public.value for public in reversed(names)})
+
+
+def _walk(start: Any, parts: list[str]) -> list[Any] | None:
+    """Return the objects that a dotted name goes through, None for an attribute of instances; None for no such name."""
+    path = [start]
+    for part in parts:
+        here = path[-1]
+        if inspect.isclass(here) and part in _members(here):
+            path.append(getattr(here, part, None))
+        elif isinstance(here, ModuleType | SimpleNamespace) and hasattr(here, part):
+            path.append(getattr(here, part))
+        else:
+            return None
+    return path
+
+
+def _absolute(name: str) -> list[Any] | None:
+    """The same for a name that begins with a package."""
+    parts = name.split(".")
+    if parts[0] != "sojourn":
+        return None
+    for end in range(len(parts), 0, -1):
+        try:
+            module = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        return _walk(module, parts[end:])
+    return None
+
+
+def _page_of(path: list[Any], parts: list[str]) -> str | None:
+    """Return the target of the last of some objects, or of the nearest before it that has a page."""
+    last = path[-1]
+    if inspect.ismodule(last):
+        return last.__name__ if documented().get(last.__name__) else None
+    if (public := by_value().get(id(last))) is not None:
+        return public.full
+    if len(path) > 1 and inspect.isclass(path[-2]):
+        homes = [by_value()[id(c)] for c in path[-2].__mro__ if id(c) in by_value()]
+        with_member = [f"{home.full}.{parts[-1]}" for home in homes if parts[-1] in home.members]
+        return next(iter([*with_member, *(home.full for home in homes)]), None)
+    return None
+
+
+def _otherwise() -> Iterator[Any]:
+    """Return where names of Markdown pages are looked for."""
+    yield _public()
+    yield importlib.import_module("sojourn")
+
+
+def find(name: str, spaces: Iterator[Any]) -> tuple[bool, str | None]:
+    """Return whether there is such a name, and the target of its page."""
+    parts = name.split(".")
+    paths = [_absolute(name)] if parts[0] == "sojourn" else [_walk(s, parts) for s in spaces]
+    for path in filter(None, paths):
+        return True, _page_of(path, parts)
+    return False, None
+
+
+def _documented_class(full_name: str) -> type | None:
+    path = _absolute(full_name.rpartition(".")[0])
+    return path[-1] if path and inspect.isclass(path[-1]) else None
+
+
+def _spaces(what: str, full_name: str, value: Any) -> Iterator[Any]:
+    """Return what the names of a docstring are looked for in."""
+    function = getattr(value, "func", getattr(value, "fget", getattr(value, "__func__", value)))
+    if inspect.isclass(value):
+        yield value
+    elif (kind := _documented_class(full_name)) is not None:
+        yield kind
+        function = kind if what == "attribute" else function
+        yield from kind.__mro__
+    home = value if inspect.ismodule(value) else inspect.getmodule(function)
+    if home is not None:
+        yield home
+    yield from _otherwise()
+
+
+def _parameters(value: Any) -> set[str]:
+    function = getattr(value, "func", getattr(value, "fget", getattr(value, "__func__", value)))
+    try:
+        return set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return set()
+
+
+def link_names(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
+    """Make references of the names in a docstring."""
+
+    def reference(match: re.Match[str]) -> str:
+        said = match[1].removeprefix("~").removesuffix("()")
+        if said in _parameters(value):
+            return f"``{said}``"
+        there, target = find(said, _spaces(what, name, value))
+        if not there:
+            return match[0]
+        return f":py:obj:`{said} <{target}>`" if target else f"``{said}``"
+
+    lines[:] = SINGLE_BACKTICKS.sub(reference, "\n".join(lines)).split("\n")
+
+
+def show_public_bases(app: Sphinx, name: str, value: type, options: Any, bases: list[Any]) -> None:
+    """Name the nearest bases with a page of their own in place of those without."""
+    nearest = [c for c in value.__mro__[1:] if id(c) in by_value()][:1]
+    outside = [c for c in value.__mro__[1:-1] if not c.__module__.startswith(("sojourn.", "abc", "typing"))]
+    bases[:] = nearest or outside[:1]
+
+
+def resolve(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.Element | None:
+    """Resolve what Sphinx has not found: names of pages in Markdown, and other ways to import a name."""
+    if node.get("refdomain") != "py":
+        return None
+    said = node["reftarget"]
+    _, target = find(said, _otherwise())
+    if target is None:
+        return None
+    domain = env.domains.python_domain
+    return domain.resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], target, node, content
+    )
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect all of them."""
+    app.connect("autodoc-process-docstring", link_names, priority=400)  # before numpydoc
+    app.connect("autodoc-process-bases", show_public_bases)
+    app.connect("missing-reference", resolve)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
