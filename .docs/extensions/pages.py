@@ -6,9 +6,11 @@ All of them are in folders and files that git ignores.
 import inspect
 import subprocess
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
-from public_names import PublicName, documented
+from public_names import PublicName, documented, modules, packages
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
@@ -28,12 +30,11 @@ def _page(public: PublicName) -> str:
     return f"{_title(public.name)}.. currentmodule:: {public.module}\n\n{body}\n"
 
 
-def _index(package: str, names: tuple[PublicName, ...]) -> str:
-    listed = "\n".join(f"   {p.name}" for p in names)
-    pages = "\n".join(f"   {p.full}" for p in names)
+def _index(module: str, names: tuple[PublicName, ...]) -> str:
+    listed = "\n".join(f"   ~{p.full}" for p in names)
+    pages = "\n".join(f"   {p.name} <{p.full}>" for p in names if p.module == module)
     return (
-        f"{_title(package)}.. automodule:: {package}\n   :no-members:\n\n"
-        f".. currentmodule:: {package}\n\n"
+        f"{_title(module)}.. automodule:: {module}\n   :no-members:\n\n"
         f".. autosummary::\n   :nosignatures:\n\n{listed}\n\n"
         f".. toctree::\n   :hidden:\n\n{pages}\n"
     )
@@ -56,14 +57,19 @@ def _fill(folder: Path, files: dict[str, str]) -> None:
 
 
 def _api() -> dict[str, str]:
+    """Return the pages of all public names and of the modules that have them, by name of file."""
     files = {}
-    for package, names in documented().items():
-        if names:
-            files[f"{package}.rst"] = _index(package, names)
-        files.update({f"{p.full}.rst": _page(p) for p in names})
-    packages = "\n".join(f"   {package}" for package, names in documented().items() if names)
-    files["index.rst"] = f"{_title('API reference')}.. toctree::\n   :maxdepth: 1\n\n{packages}\n"
+    for module, names in documented().items():
+        files[f"{module}.rst"] = _index(module, names)
+        files.update({f"{p.full}.rst": _page(p) for p in names if p.module == module})
     return files
+
+
+def _list(modules: Iterable[str]) -> str:
+    """Return a list of modules, each with the first line of its docstring, and their pages for the navigation."""
+    lines = [f":py:mod:`{m}`\n   {inspect.getdoc(import_module(m)).splitlines()[0]}" for m in modules]
+    pages = "\n".join(f"   {m}" for m in modules)
+    return "\n".join(lines) + f"\n\n.. toctree::\n   :hidden:\n\n{pages}\n"
 
 
 def _command() -> str:
@@ -80,7 +86,8 @@ def write_pages(app: Sphinx) -> None:
     source = Path(app.srcdir)
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     _fill(source / "guides", {p.name: p.read_text(encoding="utf-8") for p in notebooks})
-    _fill(source / "api", _api())
+    lists = {"packages.txt": _list(packages()), "modules.txt": _list(modules())}
+    _fill(source / "api", {**_api(), **lists})
     _write(source / "command.md", _command())
 
 

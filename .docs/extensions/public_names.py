@@ -1,43 +1,60 @@
 """The public names of the library, each with the one module under which the site documents it."""
 
+import ast
 import importlib
 import inspect
+import json
+import pkgutil
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from sphinx.pycode import ModuleAnalyzer
 
-# a name that several of them have is documented under the first
-PACKAGES = (
-    "sojourn.models",
-    "sojourn.reference",
-    "sojourn.reference.service_modes",
-    "sojourn.models.latency",
-    "sojourn.models.systems.parallel",
-    "sojourn.models.systems.service_modes",
-    "sojourn.models.studies",
-    "sojourn.models.benchmarks",
-    "sojourn.models.benchmarks.solvers",
-    "sojourn.models.benchmarks.other_tools",
-    # what an extension is made of
-    "sojourn.models.core.system",
-    "sojourn.models.core.question",
-    "sojourn.models.core.solve",
-    "sojourn.models.core.wanted",
-    "sojourn.models.core.solution",
-    "sojourn.models.core.certificate",
-    "sojourn.models.core.curve",
-    "sojourn.models.core.solver_specs",
+# a name that several packages have is documented under the first of these that has it, else under the first of all
+FIRST = ("sojourn.models", "sojourn.reference", "sojourn.reference.service_modes")
+# modules whose names extensions and error handlers need, beside those that the guides import
+CONTRACTS = (
     "sojourn.models.core.errors",
+    "sojourn.models.core.question",
+    "sojourn.models.core.solver_specs",
+    "sojourn.models.core.system",
     "sojourn.models.frontend.kinds",
-    "sojourn.models.frontend.scenario",
-    "sojourn.models.frontend.fields",
-    "sojourn.models.frontend.units",
-    "sojourn.models.frontend.verification",
-    "sojourn.models.frontend.report",
 )
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+@cache
+def modules() -> tuple[str, ...]:
+    """Return the modules beside the packages that have public names: those that a guide imports are public."""
+    found = set(CONTRACTS)
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                code = "".join(line for line in cell["source"] if not line.startswith("%"))
+                found |= {
+                    node.module
+                    for node in ast.walk(ast.parse(code))
+                    if isinstance(node, ast.ImportFrom) and node.module.startswith("sojourn.")
+                }
+    return tuple(sorted(found - set(packages())))
+
+
+@cache
+def packages() -> tuple[str, ...]:
+    """Return all packages of the library that say in `__all__` what is public."""
+    import sojourn.models
+    import sojourn.reference
+
+    found = dict.fromkeys(FIRST)
+    for top in (sojourn.models, sojourn.reference):
+        walked = pkgutil.walk_packages(top.__path__, f"{top.__name__}.")
+        found |= {module.name: None for module in walked if module.ispkg}
+    return tuple(
+        name for name in (*found, "sojourn") if hasattr(importlib.import_module(name), "__all__")
+    )
 
 
 @dataclass(frozen=True)
@@ -91,7 +108,7 @@ def _has_docstring(value: object) -> bool:
 def names_of(module: ModuleType) -> list[str]:
     """Return the `__all__` of a module; where it has none, the public classes and functions that it defines."""
     if hasattr(module, "__all__"):
-        return list(module.__all__)
+        return [name for name in module.__all__ if not name.startswith("__")]
     return [
         name
         for name, value in vars(module).items()
@@ -103,18 +120,13 @@ def names_of(module: ModuleType) -> list[str]:
 
 @cache
 def documented() -> dict[str, tuple[PublicName, ...]]:
-    """Return the public names by module, each object once."""
-    seen = set[int]()
+    """Return the public names of each module, each under the module that documents it."""
+    first = dict[int, PublicName]()
     found = {}
-    for package in PACKAGES:
-        module = importlib.import_module(package)
-        own = []
-        for name in sorted(names_of(module), key=str.lower):
-            public = PublicName(package, name)
-            if id(public.value) not in seen:
-                seen.add(id(public.value))
-                own.append(public)
-        found[package] = tuple(own)
+    for module in (*packages(), *modules()):
+        names = [PublicName(module, name) for name in names_of(importlib.import_module(module))]
+        names.sort(key=lambda public: public.name.lower())
+        found[module] = tuple(first.setdefault(id(public.value), public) for public in names)
     return found
 
 
