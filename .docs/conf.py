@@ -3,8 +3,11 @@
 Build it from the top of the tree, warnings being errors, and look at it:
 
     pip install '.[docs]'
-    sphinx-build -n -W --keep-going .docs .docs/_build
-    python -m http.server -d .docs/_build
+    sphinx-build -n -W --keep-going .docs .docs/_build/html
+    python -m http.server -d .docs/_build/html
+
+Why Sphinx and not MkDocs: single backticks in docstrings are references that Sphinx resolves and checks, autodoc shows
+signatures as they are at run time, and MyST-NB shows notebooks with the outputs that they store.
 """
 
 import sys

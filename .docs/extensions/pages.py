@@ -14,6 +14,20 @@ from public_names import PublicName, documented, modules, packages
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
+BUILD = """## This site
+
+Its sources are in the folder `.docs`: pages in Markdown, `conf.py` and a few extensions; notebooks and API pages are taken from the tree. It is
+built from the top of the tree, with every warning an error, and looked at in a browser:
+
+```sh
+pip install '.[docs]'
+sphinx-build -n -W --keep-going .docs .docs/_build/html
+python -m http.server -d .docs/_build/html
+```
+
+A name between single backticks in a docstring is a reference: Sphinx looks it up, and a name that does not exist fails the build. That, signatures
+as they are at run time, and notebooks with the outputs that they store are why the site is made with Sphinx and MyST-NB and not with MkDocs.
+"""
 
 
 def _title(text: str) -> str:
@@ -35,7 +49,7 @@ def _index(module: str, names: tuple[PublicName, ...]) -> str:
     pages = "\n".join(f"   {p.name} <{p.full}>" for p in names if p.module == module)
     return (
         f"{_title(module)}.. automodule:: {module}\n   :no-members:\n\n"
-        f".. autosummary::\n   :nosignatures:\n\n{listed}\n\n"
+        f".. currentmodule:: None\n\n.. autosummary::\n   :nosignatures:\n\n{listed}\n\n"
         f".. toctree::\n   :hidden:\n\n{pages}\n"
     )
 
@@ -68,7 +82,7 @@ def _api() -> dict[str, str]:
 def _list(modules: Iterable[str]) -> str:
     """Return a list of modules, each with the first line of its docstring, and their pages for the navigation."""
     lines = [f":py:mod:`{m}`\n   {inspect.getdoc(import_module(m)).splitlines()[0]}" for m in modules]
-    pages = "\n".join(f"   {m}" for m in modules)
+    pages = "\n".join(f"   /api/{m}" for m in modules)
     return "\n".join(lines) + f"\n\n.. toctree::\n   :hidden:\n\n{pages}\n"
 
 
@@ -81,6 +95,13 @@ def _command() -> str:
     return done.stdout
 
 
+def _contributing() -> str:
+    """Return the page on contributing: the file of the repository, where there is one, and how this site is built."""
+    guide = ROOT / ".github" / "CONTRIBUTING.md"
+    above = "```{include} ../.github/CONTRIBUTING.md\n```\n" if guide.exists() else "# Contributing\n"
+    return f"{above}\n{BUILD}"
+
+
 def write_pages(app: Sphinx) -> None:
     """Write all of them."""
     source = Path(app.srcdir)
@@ -89,6 +110,7 @@ def write_pages(app: Sphinx) -> None:
     lists = {"packages.txt": _list(packages()), "modules.txt": _list(modules())}
     _fill(source / "api", {**_api(), **lists})
     _write(source / "command.md", _command())
+    _write(source / "contributing.md", _contributing())
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -8,14 +8,13 @@ import pkgutil
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from sphinx.pycode import ModuleAnalyzer
 
 # a name that several packages have is documented under the first of these that has it, else under the first of all
 FIRST = ("sojourn.models", "sojourn.reference", "sojourn.reference.service_modes")
-# modules whose names extensions and error handlers need, beside those that the guides import
+# modules whose classes and functions extensions and error handlers need
 CONTRACTS = (
     "sojourn.models.core.errors",
     "sojourn.models.core.question",
@@ -27,19 +26,22 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 @cache
-def modules() -> tuple[str, ...]:
-    """Return the modules beside the packages that have public names: those that a guide imports are public."""
-    found = set(CONTRACTS)
+def of_guides() -> dict[str, set[str]]:
+    """Return what the guides import, by module: a name that a guide imports is public."""
+    found = dict[str, set[str]]()
     for path in NOTEBOOKS.glob("*.ipynb"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "code":
                 code = "".join(line for line in cell["source"] if not line.startswith("%"))
-                found |= {
-                    node.module
-                    for node in ast.walk(ast.parse(code))
-                    if isinstance(node, ast.ImportFrom) and node.module.startswith("sojourn.")
-                }
-    return tuple(sorted(found - set(packages())))
+                for node in ast.walk(ast.parse(code)):
+                    if isinstance(node, ast.ImportFrom) and node.module.startswith("sojourn."):
+                        found.setdefault(node.module, set()).update(a.name for a in node.names)
+    return found
+
+
+def modules() -> tuple[str, ...]:
+    """Return the modules beside the packages that have public names."""
+    return tuple(sorted({*CONTRACTS, *of_guides()} - set(packages())))
 
 
 @cache
@@ -105,17 +107,18 @@ def _has_docstring(value: object) -> bool:
     return (inspect.isroutine(function) or inspect.isclass(function)) and bool(function.__doc__)
 
 
-def names_of(module: ModuleType) -> list[str]:
-    """Return the `__all__` of a module; where it has none, the public classes and functions that it defines."""
-    if hasattr(module, "__all__"):
-        return [name for name in module.__all__ if not name.startswith("__")]
-    return [
+def names_of(module: str) -> list[str]:
+    """Return the public names of a package or module."""
+    there = importlib.import_module(module)
+    if module in packages():
+        return [name for name in there.__all__ if not name.startswith("__")]
+    defined = [
         name
-        for name, value in vars(module).items()
-        if not name.startswith("_")
-        and (inspect.isclass(value) or inspect.isfunction(value))
-        and value.__module__ == module.__name__
+        for name, value in vars(there).items()
+        if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module
     ]
+    asked = defined if module in CONTRACTS else of_guides()[module]
+    return [name for name in asked if not name.startswith("_") and hasattr(there, name)]
 
 
 @cache
@@ -124,7 +127,7 @@ def documented() -> dict[str, tuple[PublicName, ...]]:
     first = dict[int, PublicName]()
     found = {}
     for module in (*packages(), *modules()):
-        names = [PublicName(module, name) for name in names_of(importlib.import_module(module))]
+        names = [PublicName(module, name) for name in names_of(module)]
         names.sort(key=lambda public: public.name.lower())
         found[module] = tuple(first.setdefault(id(public.value), public) for public in names)
     return found
