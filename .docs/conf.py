@@ -25,10 +25,12 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
-html_sidebars = {"index": [], "changelog": [], "contributing": []}
+WITHOUT_SIDEBAR = ("index", "how_to_choose", "theory", "extension_points", "command", "changelog", "contributing")
+html_sidebars = dict.fromkeys(WITHOUT_SIDEBAR, [])
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_align": "left",
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 6,
     "show_toc_level": 2,
     "navigation_depth": 2,
     "footer_start": [],
@@ -38,7 +40,6 @@ html_theme_options = {
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "myst_nb",
     "numpydoc",
     "sphinx_copybutton",
@@ -49,6 +50,7 @@ extensions = [
 exclude_patterns = ["_build", "extensions", "static"]
 
 # docstrings: a single backtick is a reference to a Python name; `references` looks the name up
+smartquotes = False  # -- is part of an option, and not a dash
 default_role = "py:obj"
 nitpicky = True
 # other libraries' names: their inventories would have to be downloaded
@@ -58,7 +60,6 @@ nitpick_ignore_regex = [
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # NumPy docstrings have the types
-autodoc_inherit_docstrings = True
 numpydoc_show_class_members = False  # autodoc does, below the class
 autosummary_generate = False  # `pages` writes the pages
 python_use_unqualified_type_names = True

@@ -13,7 +13,7 @@ def _inline(translator: HTML5Translator, node: nodes.math) -> None:
 
 def _block(translator: HTML5Translator, node: nodes.math_block) -> None:
     mathematics = convert(node.astext(), display="block")
-    translator.body.append(f'<div class="math">{mathematics}</div>')
+    translator.body.append(f'<div class="equation">{mathematics}</div>')
     raise nodes.SkipNode
 
 

@@ -7,10 +7,12 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterable
-from importlib import import_module
+from itertools import dropwhile, takewhile
 from pathlib import Path
+from textwrap import indent
 
 from public_names import PublicName, documented, modules, packages
+from references import linked, linked_module
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
@@ -35,21 +37,31 @@ def _title(text: str) -> str:
 
 
 def _page(public: PublicName) -> str:
-    options = [":no-value:"] if public.directive == "autodata" else []
+    options = []
     if inspect.isclass(public.value):
         options.append(":show-inheritance:")
         if public.members:
             options.append(f":members: {', '.join(public.members)}")
+    elif public.directive == "autodata":  # which looks for a docstring in one module alone
+        text = indent("\n".join(linked(public)), "   ")
+        return f"{_title(public.name)}.. py:data:: {public.full}\n\n{text}\n"
     body = "\n".join([f".. {public.directive}:: {public.name}", *(f"   {o}" for o in options)])
     return f"{_title(public.name)}.. currentmodule:: {public.module}\n\n{body}\n"
 
 
+def _row(public: PublicName) -> str:
+    """Return a row of a table of names: a link, and the first paragraph of the docstring."""
+    lines = linked(public)
+    first = " ".join(takewhile(str.strip, dropwhile(lambda line: not line.strip(), lines)))
+    return f"   * - :py:obj:`{public.name} <{public.full}>`\n     - {first}"
+
+
 def _index(module: str, names: tuple[PublicName, ...]) -> str:
-    listed = "\n".join(f"   ~{p.full}" for p in names)
+    rows = "\n".join(map(_row, names))
     pages = "\n".join(f"   {p.name} <{p.full}>" for p in names if p.module == module)
     return (
         f"{_title(module)}.. automodule:: {module}\n   :no-members:\n\n"
-        f".. currentmodule:: None\n\n.. autosummary::\n   :nosignatures:\n\n{listed}\n\n"
+        f".. list-table::\n   :widths: 1 3\n\n{rows}\n\n"
         f".. toctree::\n   :hidden:\n\n{pages}\n"
     )
 
@@ -81,7 +93,9 @@ def _api() -> dict[str, str]:
 
 def _list(modules: Iterable[str]) -> str:
     """Return a list of modules, each with the first line of its docstring, and their pages for the navigation."""
-    lines = [f":py:mod:`{m}`\n   {inspect.getdoc(import_module(m)).splitlines()[0]}" for m in modules]
+    lines = [
+        f":py:mod:`{m}`\n   {linked_module(m)[0]}" for m in modules
+    ]
     pages = "\n".join(f"   /api/{m}" for m in modules)
     return "\n".join(lines) + f"\n\n.. toctree::\n   :hidden:\n\n{pages}\n"
 
@@ -89,6 +103,7 @@ def _list(modules: Iterable[str]) -> str:
 def _command() -> str:
     """Return what Typer says of the command, as Markdown."""
     asked = ["-m", "typer", "sojourn.models.commands", "utils", "docs", "--name", "sojourn"]
+    asked += ["--title", "Command line"]
     done = subprocess.run(  # noqa: S603
         [sys.executable, *asked], capture_output=True, text=True, check=True
     )

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -93,6 +94,18 @@ class PublicName:
                 }
         return tuple(found)
 
+    @cached_property
+    def docstring(self) -> str:
+        """The docstring; of data, that which follows the assignment in whichever module has it."""
+        if self.directive != "autodata":
+            return inspect.getdoc(self.value) or ""
+        for name, module in list(sys.modules.items()):
+            if name.startswith("sojourn.") and getattr(module, self.name, None) is self.value:
+                comments = ModuleAnalyzer.for_module(name).find_attr_docs()
+                if ("", self.name) in comments:
+                    return "\n".join(comments["", self.name])
+        return ""
+
     @property
     def directive(self) -> str:
         """The autodoc directive that documents it."""
@@ -118,7 +131,7 @@ def names_of(module: str) -> list[str]:
         if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module
     ]
     asked = defined if module in CONTRACTS else of_guides()[module]
-    return [name for name in asked if not name.startswith("_") and hasattr(there, name)]
+    return [name for name in asked if not name.startswith("_")]
 
 
 @cache

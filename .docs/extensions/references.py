@@ -7,16 +7,17 @@ without a page, and a parameter, are shown as code; a name that does not exist i
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from docutils import nodes
-from public_names import by_value, documented
+from public_names import PublicName, by_value, documented
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util.inspect import object_description
 
 SINGLE_BACKTICKS = re.compile(r"(?<![`:\w\\])`(?![`\s:])([^`<>]+)`(?![`\w])")
 
@@ -121,10 +122,8 @@ def _parameters(value: Any) -> set[str]:
         return set()
 
 
-def link_names(
-    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
-) -> None:
-    """Make references of the names in a docstring."""
+def link_names(what: str, name: str, value: Any, text: str) -> list[str]:
+    """Return the lines of a docstring with its names made references."""
 
     def reference(match: re.Match[str]) -> str:
         said = match[1].removeprefix("~").removesuffix("()")
@@ -135,7 +134,46 @@ def link_names(
             return match[0]
         return f":py:obj:`{said} <{target}>`" if target else f"``{said}``"
 
-    lines[:] = SINGLE_BACKTICKS.sub(reference, "\n".join(lines)).split("\n")
+    return SINGLE_BACKTICKS.sub(reference, text).split("\n")
+
+
+def linked(public: PublicName) -> list[str]:
+    """Return the docstring of a public name with its names made references."""
+    return link_names("name", public.full, public.value, public.docstring)
+
+
+def linked_module(module: str) -> list[str]:
+    """Return the docstring of a module with its names made references."""
+    value = importlib.import_module(module)
+    return link_names("module", module, value, inspect.getdoc(value) or "")
+
+
+def process_docstring(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
+    """Make references of the names in a docstring that autodoc has read."""
+    lines[:] = link_names(what, name, value, "\n".join(lines))
+
+
+def name_defaults(
+    app: Sphinx,
+    what: str,
+    name: str,
+    value: Any,
+    options: Any,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str, str | None] | None:
+    """Show the names of defaults that are constants of the module, in place of their values."""
+    if not signature or not inspect.isroutine(value):
+        return None
+    constants = vars(inspect.getmodule(value))
+    for parameter in inspect.signature(value).parameters.values():
+        if isinstance(parameter.default, Mapping | tuple) and parameter.default:
+            named = [key for key, there in constants.items() if there is parameter.default]
+            said = object_description(parameter.default)
+            signature = signature.replace(said, named[0] if named else said)
+    return signature, returns
 
 
 def show_public_bases(app: Sphinx, name: str, value: type, options: Any, bases: list[Any]) -> None:
@@ -152,9 +190,9 @@ def resolve(
     if node.get("refdomain") != "py":
         return None
     said = node["reftarget"]
-    _, target = find(said, _otherwise())
+    there, target = find(said, _otherwise())
     if target is None:
-        return None
+        return content if there else None
     domain = env.domains.python_domain
     return domain.resolve_xref(
         env, node["refdoc"], app.builder, node["reftype"], target, node, content
@@ -163,7 +201,8 @@ def resolve(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect all of them."""
-    app.connect("autodoc-process-docstring", link_names, priority=400)  # before numpydoc
+    app.connect("autodoc-process-docstring", process_docstring, priority=400)  # before numpydoc
+    app.connect("autodoc-process-signature", name_defaults)
     app.connect("autodoc-process-bases", show_public_bases)
     app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
