@@ -6,8 +6,9 @@ Build it from the top of the tree, warnings being errors, and look at it:
     sphinx-build -n -W --keep-going .docs .docs/_build/html
     python -m http.server -d .docs/_build/html
 
-Why Sphinx and not MkDocs: single backticks in docstrings are references that Sphinx resolves and checks, autodoc shows
-signatures as they are at run time, and MyST-NB shows notebooks with the outputs that they store.
+Why Sphinx and not MkDocs: single backticks in docstrings are references that Sphinx resolves and
+checks, autodoc shows signatures as they are at run time, and MyST-NB shows notebooks with the
+outputs that they store.
 """
 
 import sys
@@ -25,8 +26,16 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
-WITHOUT_SIDEBAR = ("index", "how_to_choose", "theory", "extension_points", "command", "changelog", "contributing")
-html_sidebars = dict.fromkeys(WITHOUT_SIDEBAR, [])
+WITHOUT_SIDEBAR = (
+    "index",
+    "how_to_choose",
+    "theory",
+    "extension_points",
+    "command",
+    "changelog",
+    "contributing",
+)
+html_sidebars = {page: [] for page in WITHOUT_SIDEBAR}
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_align": "left",
@@ -56,7 +65,16 @@ nitpicky = True
 # other libraries' names: their inventories would have to be downloaded
 nitpick_ignore_regex = [
     (r"py:.*", rf"({name})\..*")
-    for name in ("collections", "cvxpy", "enum", "matplotlib", "numpy", "pathlib", "typing", "xarray")
+    for name in (
+        "collections",
+        "cvxpy",
+        "enum",
+        "matplotlib",
+        "numpy",
+        "pathlib",
+        "typing",
+        "xarray",
+    )
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # NumPy docstrings have the types

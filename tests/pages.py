@@ -26,14 +26,14 @@ def examples(path):
 
 
 def pattern(shown):
-    """Return what an output must match: ... stands for further digits, and certificates differ between machines."""
+    """Return what an output must match: certificates and the digits at ... differ by machine."""
     text = re.escape(shown.rstrip("\n")).replace(r"\.\.\.", r"\d*")
     text = re.sub(r"within\\ \S+ ", r"within\\ \\S+ ", text)
     return re.sub(r"\d\\ Newton", r"\\d+\\ Newton", text)
 
 
 def printed(codes, folder):
-    """Return what blocks print that follow each other in one new process, so that what they register is gone."""
+    """Return what blocks print, one after the other in a process of their own."""
     script = "\n".join(f"{code}\nprint({END!r})" for code in codes)
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False

@@ -1,9 +1,10 @@
-"""Write the pages that are made from the tree before each build: the API, the command, the guides, how to contribute.
+"""Write the pages that are made from the tree before each build: API, command, guides.
 
 All of them are in folders and files that git ignores.
 """
 
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -16,20 +17,7 @@ from references import linked, linked_module
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
-BUILD = """## This site
-
-Its sources are in the folder `.docs`: pages in Markdown, `conf.py` and a few extensions; notebooks and API pages are taken from the tree. It is
-built from the top of the tree, with every warning an error, and looked at in a browser:
-
-```sh
-pip install '.[docs]'
-sphinx-build -n -W --keep-going .docs .docs/_build/html
-python -m http.server -d .docs/_build/html
-```
-
-A name between single backticks in a docstring is a reference: Sphinx looks it up, and a name that does not exist fails the build. That, signatures
-as they are at run time, and notebooks with the outputs that they store are why the site is made with Sphinx and MyST-NB and not with MkDocs.
-"""
+LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
 
 
 def _title(text: str) -> str:
@@ -92,10 +80,8 @@ def _api() -> dict[str, str]:
 
 
 def _list(modules: Iterable[str]) -> str:
-    """Return a list of modules, each with the first line of its docstring, and their pages for the navigation."""
-    lines = [
-        f":py:mod:`{m}`\n   {linked_module(m)[0]}" for m in modules
-    ]
+    """Return a list of modules with the first lines of their docstrings, and their pages."""
+    lines = [f":py:mod:`{m}`\n   {linked_module(m)[0]}" for m in modules]
     pages = "\n".join(f"   /api/{m}" for m in modules)
     return "\n".join(lines) + f"\n\n.. toctree::\n   :hidden:\n\n{pages}\n"
 
@@ -110,22 +96,33 @@ def _command() -> str:
     return done.stdout
 
 
-def _contributing() -> str:
-    """Return the page on contributing: the file of the repository, where there is one, and how this site is built."""
-    guide = ROOT / ".github" / "CONTRIBUTING.md"
-    above = "```{include} ../.github/CONTRIBUTING.md\n```\n" if guide.exists() else "# Contributing\n"
-    return f"{above}\n{BUILD}"
+def _of_repository(path: str, otherwise: str) -> str:
+    """Return the text of a file of the repository, its links to other files made plain text."""
+    text = (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).exists() else otherwise
+    return LINK.sub(r"\1", text)
+
+
+def _guide(path: Path) -> str:
+    """Return a notebook whose links to files that are no guides are made plain text."""
+
+    def shown(match: re.Match[str]) -> str:
+        return match[0] if match[2].endswith(".ipynb") else match[1]
+
+    return LINK.sub(shown, path.read_text(encoding="utf-8"))
 
 
 def write_pages(app: Sphinx) -> None:
     """Write all of them."""
     source = Path(app.srcdir)
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    _fill(source / "guides", {p.name: p.read_text(encoding="utf-8") for p in notebooks})
-    lists = {"packages.txt": _list(packages()), "modules.txt": _list(modules())}
-    _fill(source / "api", {**_api(), **lists})
+    included = {
+        "packages.txt": _list(packages()),
+        "modules.txt": _list(modules()),
+        "changelog.txt": _of_repository("CHANGELOG.md", "# Changelog\n"),
+        "contributing.txt": _of_repository(".github/CONTRIBUTING.md", "# Contributing\n"),
+    }
+    _fill(source / "api", {**_api(), **included})
+    _fill(source / "guides", {p.name: _guide(p) for p in (ROOT / "notebooks").glob("*.ipynb")})
     _write(source / "command.md", _command())
-    _write(source / "contributing.md", _contributing())
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sphinx.pycode import ModuleAnalyzer
 
-# a name that several packages have is documented under the first of these that has it, else under the first of all
+# a name that several packages have is documented under the first of them, these before all others
 FIRST = ("sojourn.models", "sojourn.reference", "sojourn.reference.service_modes")
 # modules whose classes and functions extensions and error handlers need
 CONTRACTS = (
@@ -79,7 +79,7 @@ class PublicName:
 
     @cached_property
     def members(self) -> tuple[str, ...]:
-        """The documented members of a class, those of bases without a page of their own among them."""
+        """The documented members of a class, those of bases without a page among them."""
         found = dict[str, None]()
         for kind in self.value.__mro__:
             if kind is not self.value and id(kind) in by_value():
@@ -115,7 +115,7 @@ class PublicName:
 
 
 def _has_docstring(value: object) -> bool:
-    """Return whether a function, class or property is documented; numbers and texts have docstrings of their class."""
+    """Return whether a function, class or property is documented."""
     function = getattr(value, "func", getattr(value, "fget", getattr(value, "__func__", value)))
     return (inspect.isroutine(function) or inspect.isclass(function)) and bool(function.__doc__)
 

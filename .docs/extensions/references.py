@@ -1,7 +1,7 @@
 """Look names up as Python does: in the class, then in the module where the docstring was written.
 
-A name with a page becomes a link to it, under whichever of its modules the text says; a name that exists
-without a page, and a parameter, are shown as code; a name that does not exist is left to Sphinx, which warns.
+A name with a page becomes a link to it, whichever of its modules the text names. A parameter, and a
+name that exists without a page, are shown as code. Sphinx warns of a name that does not exist.
 """
 
 import importlib
@@ -21,6 +21,7 @@ from sphinx.util.inspect import object_description
 
 SINGLE_BACKTICKS = re.compile(r"(?<![`:\w\\])`(?![`\s:])([^`<>]+)`(?![`\w])")
 
+
 @cache
 def _members(kind: type) -> set[str]:
     """Return the attributes of a class, those of its instances among them."""
@@ -38,7 +39,10 @@ def _public() -> SimpleNamespace:
 
 
 def _walk(start: Any, parts: list[str]) -> list[Any] | None:
-    """Return the objects that a dotted name goes through, None for an attribute of instances; None for no such name."""
+    """Return the objects that a dotted name goes through; None where there is no such name.
+
+    An attribute that only instances have is None among the objects.
+    """
     path = [start]
     for part in parts:
         here = path[-1]
@@ -66,7 +70,7 @@ def _absolute(name: str) -> list[Any] | None:
 
 
 def _page_of(path: list[Any], parts: list[str]) -> str | None:
-    """Return the target of the last of some objects, or of the nearest before it that has a page."""
+    """Return the target of the last of the objects, or of the class that it is in."""
     last = path[-1]
     if inspect.ismodule(last):
         return last.__name__ if documented().get(last.__name__) else None
@@ -179,14 +183,16 @@ def name_defaults(
 def show_public_bases(app: Sphinx, name: str, value: type, options: Any, bases: list[Any]) -> None:
     """Name the nearest bases with a page of their own in place of those without."""
     nearest = [c for c in value.__mro__[1:] if id(c) in by_value()][:1]
-    outside = [c for c in value.__mro__[1:-1] if not c.__module__.startswith(("sojourn.", "abc", "typing"))]
+    outside = [
+        c for c in value.__mro__[1:-1] if not c.__module__.startswith(("sojourn.", "abc", "typing"))
+    ]
     bases[:] = nearest or outside[:1]
 
 
 def resolve(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
 ) -> nodes.Element | None:
-    """Resolve what Sphinx has not found: names of pages in Markdown, and other ways to import a name."""
+    """Resolve names of pages in Markdown, and other ways to import a name."""
     if node.get("refdomain") != "py":
         return None
     said = node["reftarget"]

@@ -1,10 +1,9 @@
-"""The hand-written pages of the site: their examples run, and the files and links that they name exist."""
+"""The hand-written pages of the site: what their examples print is what they show."""
 
 import re
 from pathlib import Path
 
 import pytest
-
 from pages import examples, pattern, printed
 
 ROOT = Path(__file__).parents[2]
