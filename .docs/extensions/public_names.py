@@ -1,13 +1,16 @@
 """The public names of the library, each with the one module under which the site documents it."""
 
 import ast
-import importlib
 import inspect
 import json
 import pkgutil
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib import import_module
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +29,67 @@ CONTRACTS = (
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-@cache
-def of_guides() -> dict[str, set[str]]:
-    """Return what the guides import, by module: a name that a guide imports is public."""
+def _imports(tree: ast.AST, package: str = "") -> dict[str, set[str]]:
+    """Return what a piece of code imports from modules of the library, by module."""
     found = dict[str, set[str]]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            if module.startswith("sojourn."):
+                found.setdefault(module, set()).update(alias.name for alias in node.names)
+    return found
+
+
+@cache
+def for_type_checkers(module: str) -> dict[str, set[str]]:
+    """Return what a module imports for its annotations alone."""
+    there = import_module(module)
+    tree = ast.parse(inspect.getsource(there))
+    blocks = [n for n in tree.body if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
+    return _imports(ast.Module(blocks, []), there.__package__)
+
+
+def _in_guides() -> Iterator[dict[str, set[str]]]:
     for path in NOTEBOOKS.glob("*.ipynb"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "code":
-                code = "".join(line for line in cell["source"] if not line.startswith("%"))
-                for node in ast.walk(ast.parse(code)):
-                    if isinstance(node, ast.ImportFrom) and node.module.startswith("sojourn."):
-                        found.setdefault(node.module, set()).update(a.name for a in node.names)
+                lines = (line for line in cell["source"] if not line.startswith(("%", "!")))
+                with suppress(SyntaxError):  # a cell that writes a file which is not of Python
+                    yield _imports(ast.parse("".join(lines)))
+
+
+def _in_annotations(module: str) -> dict[str, set[str]]:
+    """Return the classes that a module imports and that its functions take or return."""
+    there = import_module(module)
+    tree = ast.parse(inspect.getsource(there))
+    annotated = {
+        name.id
+        for node in ast.walk(tree)
+        for part in ("annotation", "returns")
+        if (annotation := getattr(node, part, None)) is not None
+        for name in ast.walk(annotation)
+        if isinstance(name, ast.Name)
+    }
+    return {
+        home: {n for n in names & annotated if inspect.isclass(vars(import_module(home)).get(n))}
+        for home, names in _imports(tree, there.__package__).items()
+    }
+
+
+@cache
+def asked_for() -> dict[str, set[str]]:
+    """Return the names of modules that the guides import, and those in annotations of contracts."""
+    found = dict[str, set[str]]()
+    for imports in (*_in_guides(), *map(_in_annotations, CONTRACTS)):
+        for module, names in imports.items():
+            if names:
+                found.setdefault(module, set()).update(names)
     return found
 
 
 def modules() -> tuple[str, ...]:
     """Return the modules beside the packages that have public names."""
-    return tuple(sorted({*CONTRACTS, *of_guides()} - set(packages())))
+    return tuple(sorted({*CONTRACTS, *asked_for()} - set(packages())))
 
 
 @cache
@@ -55,9 +102,7 @@ def packages() -> tuple[str, ...]:
     for top in (sojourn.models, sojourn.reference):
         walked = pkgutil.walk_packages(top.__path__, f"{top.__name__}.")
         found |= {module.name: None for module in walked if module.ispkg}
-    return tuple(
-        name for name in (*found, "sojourn") if hasattr(importlib.import_module(name), "__all__")
-    )
+    return tuple(name for name in (*found, "sojourn") if hasattr(import_module(name), "__all__"))
 
 
 @dataclass(frozen=True)
@@ -75,7 +120,7 @@ class PublicName:
     @cached_property
     def value(self) -> Any:
         """What it stands for."""
-        return getattr(importlib.import_module(self.module), self.name)
+        return getattr(import_module(self.module), self.name)
 
     @cached_property
     def members(self) -> tuple[str, ...]:
@@ -122,7 +167,7 @@ def _has_docstring(value: object) -> bool:
 
 def names_of(module: str) -> list[str]:
     """Return the public names of a package or module."""
-    there = importlib.import_module(module)
+    there = import_module(module)
     if module in packages():
         return [name for name in there.__all__ if not name.startswith("__")]
     defined = [
@@ -130,7 +175,7 @@ def names_of(module: str) -> list[str]:
         for name, value in vars(there).items()
         if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module
     ]
-    asked = defined if module in CONTRACTS else of_guides()[module]
+    asked = {*(defined if module in CONTRACTS else ()), *asked_for().get(module, ())}
     return [name for name in asked if not name.startswith("_")]
 
 

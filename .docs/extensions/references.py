@@ -4,16 +4,16 @@ A name with a page becomes a link to it, whichever of its modules the text names
 name that exists without a page, are shown as code. Sphinx warns of a name that does not exist.
 """
 
-import importlib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from docutils import nodes
-from public_names import PublicName, by_value, documented
+from public_names import PublicName, by_value, documented, for_type_checkers
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -62,7 +62,7 @@ def _absolute(name: str) -> list[Any] | None:
         return None
     for end in range(len(parts), 0, -1):
         try:
-            module = importlib.import_module(".".join(parts[:end]))
+            module = import_module(".".join(parts[:end]))
         except ModuleNotFoundError:
             continue
         return _walk(module, parts[end:])
@@ -86,7 +86,7 @@ def _page_of(path: list[Any], parts: list[str]) -> str | None:
 def _otherwise() -> Iterator[Any]:
     """Return where names of Markdown pages are looked for."""
     yield _public()
-    yield importlib.import_module("sojourn")
+    yield import_module("sojourn")
 
 
 def find(name: str, spaces: Iterator[Any]) -> tuple[bool, str | None]:
@@ -115,6 +115,9 @@ def _spaces(what: str, full_name: str, value: Any) -> Iterator[Any]:
     home = value if inspect.ismodule(value) else inspect.getmodule(function)
     if home is not None:
         yield home
+        for module, names in for_type_checkers(home.__name__).items():
+            there = import_module(module)
+            yield SimpleNamespace(**{name: getattr(there, name) for name in names})
     yield from _otherwise()
 
 
@@ -148,7 +151,7 @@ def linked(public: PublicName) -> list[str]:
 
 def linked_module(module: str) -> list[str]:
     """Return the docstring of a module with its names made references."""
-    value = importlib.import_module(module)
+    value = import_module(module)
     return link_names("module", module, value, inspect.getdoc(value) or "")
 
 
