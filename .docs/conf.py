@@ -23,6 +23,7 @@ release = version = installed_version("sojourn")
 html_title = f"sojourn {release}"
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["static"]
+html_favicon = "static/icon.svg"
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False

@@ -82,7 +82,7 @@ def _api() -> dict[str, str]:
 def _list(modules: Iterable[str]) -> str:
     """Return a list of modules with the first lines of their docstrings, and their pages."""
     lines = [f":py:mod:`{m}`\n   {linked_module(m)[0]}" for m in modules]
-    pages = "\n".join(f"   /api/{m}" for m in modules)
+    pages = "\n".join(f"   {m.removeprefix('sojourn.')} </api/{m}>" for m in modules)
     return "\n".join(lines) + f"\n\n.. toctree::\n   :hidden:\n\n{pages}\n"
 
 
