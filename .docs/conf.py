@@ -53,9 +53,9 @@ extensions = [
     "myst_nb",
     "numpydoc",
     "sphinx_copybutton",
-    "mathml",  # the last four are in .docs/extensions
-    "pages",
+    "mathml",  # the last three are in .docs/extensions
     "references",
+    "write_pages",
 ]
 exclude_patterns = ["_build", "extensions", "static"]
 
@@ -80,7 +80,7 @@ nitpick_ignore_regex = [
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # NumPy docstrings have the types
 numpydoc_show_class_members = False  # autodoc does, below the class
-autosummary_generate = False  # `pages` writes the pages
+autosummary_generate = False  # numpydoc loads it; it has nothing to write
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 

@@ -87,9 +87,13 @@ def asked_for() -> dict[str, set[str]]:
     return found
 
 
+def _benchmarks_last(module: str) -> tuple[bool, str]:
+    return "benchmarks" in module, module
+
+
 def modules() -> tuple[str, ...]:
     """Return the modules beside the packages that have public names."""
-    return tuple(sorted({*CONTRACTS, *asked_for()} - set(packages())))
+    return tuple(sorted({*CONTRACTS, *asked_for()} - set(packages()), key=_benchmarks_last))
 
 
 @cache

@@ -172,8 +172,9 @@ def name_defaults(
     returns: str | None,
 ) -> tuple[str, str | None] | None:
     """Show the names of defaults that are constants of the module, in place of their values."""
-    if not signature or not inspect.isroutine(value):
+    if not signature or not callable(value):
         return None
+    signature = re.sub(r"<function (?:\w+\.)*(\w+)>", r"\1", signature)
     constants = vars(inspect.getmodule(value))
     for parameter in inspect.signature(value).parameters.values():
         if isinstance(parameter.default, Mapping | tuple) and parameter.default:
@@ -183,13 +184,17 @@ def name_defaults(
     return signature, returns
 
 
+def nearest_bases(value: type) -> list[type]:
+    """Return the nearest base of a class that has a page, else the nearest of other packages."""
+    own = [c for c in value.__mro__[1:] if id(c) in by_value()]
+    outside = ("sojourn.", "abc", "typing")
+    others = [c for c in value.__mro__[1:-1] if not c.__module__.startswith(outside)]
+    return own[:1] or others[:1]
+
+
 def show_public_bases(app: Sphinx, name: str, value: type, options: Any, bases: list[Any]) -> None:
-    """Name the nearest bases with a page of their own in place of those without."""
-    nearest = [c for c in value.__mro__[1:] if id(c) in by_value()][:1]
-    outside = [
-        c for c in value.__mro__[1:-1] if not c.__module__.startswith(("sojourn.", "abc", "typing"))
-    ]
-    bases[:] = nearest or outside[:1]
+    """Name the bases that have pages in place of those that have none."""
+    bases[:] = nearest_bases(value)
 
 
 def resolve(

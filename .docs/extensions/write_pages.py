@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import indent
 
 from public_names import PublicName, documented, modules, packages
-from references import linked, linked_module
+from references import linked, linked_module, nearest_bases
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,8 @@ def _title(text: str) -> str:
 def _page(public: PublicName) -> str:
     options = []
     if inspect.isclass(public.value):
-        options.append(":show-inheritance:")
+        if nearest_bases(public.value):
+            options.append(":show-inheritance:")
         if public.members:
             options.append(f":members: {', '.join(public.members)}")
     elif public.directive == "autodata":  # which looks for a docstring in one module alone
