@@ -1,6 +1,8 @@
-"""Every public call of the library with good arguments, found by walking what its modules name: one that is new is among them.
+"""Every public call of the library with valid arguments, found by walking the public modules.
 
-A parameter without a default has the value that `GOOD` gives its name, its method and name, or its class, method and name.
+A call that is added to the library is among them without an edit here.
+A parameter without a default has the value of `GOOD` for its name, for its method and name, or for
+its class, method and name.
 """
 
 import inspect
@@ -270,7 +272,7 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Call:
-    """Something that can be called, and what its arguments can be; with ``*`` and ``**`` as Python writes them."""
+    """A public function or method and its parameters; ``*`` and ``**`` as in a signature."""
 
     name: str
     function: Callable[..., Any]
@@ -347,7 +349,7 @@ def made_by_users(kind: type) -> bool:
 
 
 HOOKS = {"of_fields", "linearise", "value", "checked", "measure", "check_options", "of", "to"}
-"""What the library calls itself, with what it has checked: a scenario's columns, limits in turn, what has bounds."""
+"""Calls that the library alone makes, with values that it has checked before."""
 
 
 def within(kind: type[models.Limit]) -> Callable[..., Any]:

@@ -1,4 +1,7 @@
-"""Values that no argument expects, made anew for each call: a generator is used up, a list can be changed."""
+"""Values that no argument expects.
+
+They are made anew for each call, since a call can exhaust a generator or change a list.
+"""
 
 import datetime
 import decimal
@@ -200,7 +203,10 @@ class HangsError(BaseException):
 
 
 def outcome(call, said, **given):
-    """Return what a call does with the arguments: "answered", "taken" what cannot be read as what is `said`, "refused", or what went wrong."""
+    """Return what a call does with the arguments.
+
+    "answered", "refused", "taken" for a value that cannot be read as `said`, or the error.
+    """
 
     def hang(*_):
         raise HangsError

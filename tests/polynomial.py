@@ -1,4 +1,5 @@
-"""Servers of infinite rate whose latency is a polynomial of their flow: those of the literature's bounds; and a family from outside."""
+"""Banks of infinite rate whose latency is a polynomial of the flow,
+as in the literature's bounds."""
 
 import numpy as np
 

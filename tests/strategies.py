@@ -1,4 +1,4 @@
-"""Random systems for Hypothesis: mixed families, rates and delays over three decades, ties and zero delays included."""
+"""Random systems for Hypothesis: mixed families, ties and zero delays included."""
 
 import numpy as np
 from hypothesis import strategies as st

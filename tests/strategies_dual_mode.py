@@ -1,4 +1,4 @@
-"""Random dual-mode systems, for Hypothesis and for numpy generators, and their delay as the papers print it."""
+"""Random dual-mode systems for Hypothesis and NumPy generators; their delay as printed."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -130,7 +130,7 @@ def printed_delay(modes, load, p, rest=None):
 
 
 def printed_interval(modes, load):
-    """p_min and p_max of Section V, cut at 0 and 1, from every stage's 1 - load (p a + (1-p) b) > 0."""
+    """Return p_min and p_max of Section V within [0, 1]: 1 - load (p a + (1-p) b) > 0."""
     low, high = 0.0, 1.0
     for a, b in modes.time:
         if a > b:

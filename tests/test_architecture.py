@@ -27,7 +27,10 @@ NAMES = {module_of(p)[0] for p in MODULES}
 
 
 def imports(text, package, *, types=True):
-    """Names that a file imports, made absolute: `module.name` where that is a module; with `types` also those for type checkers alone."""
+    """Return the absolute names that a file imports: `module.name` where that is a module.
+
+    With `types` also the imports for type checkers alone.
+    """
     found = set()
 
     def visit(node):
@@ -92,7 +95,7 @@ def test_imports_go_one_way(room):
 
 
 def kind_tests(text):
-    """Names of classes on which a file decides: by isinstance and issubclass, by comparing a type, and by matching."""
+    """Return the classes that a file tests for: isinstance, issubclass, types compared, match."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
@@ -168,7 +171,7 @@ def test_rooms_do_without(room):
 
 
 def test_the_tree_imports_itself_by_relative_names():
-    """Names of folders and of packages differ, so that nothing can follow absolute ones in a bare checkout."""
+    """Folders and packages have different names: a bare checkout cannot resolve absolute ones."""
     absolute = ("sojourn", "models", "reference", "tests")
     found = {}
     for path in MODULES:
@@ -219,8 +222,10 @@ def test_there_is_no_circle_also_not_by_imports_in_functions():
 def test_the_rules_see_what_they_forbid():
     """A rule that finds nothing because it looks wrongly would pass for ever."""
     text = (
-        "from typing import TYPE_CHECKING\nimport cvxpy as cp\nfrom ..core import run\nfrom ...reference.errors import Array\n"
-        "if TYPE_CHECKING:\n    from ..cli import main\ndef f():\n    from xarray.core import x\n    from . import base\n"
+        "from typing import TYPE_CHECKING\nimport cvxpy as cp\nfrom ..core import run\n"
+        "from ...reference.errors import Array\n"
+        "if TYPE_CHECKING:\n    from ..cli import main\n"
+        "def f():\n    from xarray.core import x\n    from . import base\n"
     )
     package = "sojourn.models.latency"
     found = {
@@ -233,14 +238,20 @@ def test_the_rules_see_what_they_forbid():
     }
     assert imports(text, package) == found | {"sojourn.models.cli"}
     assert imports(text, package, types=False) == found
-    tests = "isinstance(x, A | int)\nissubclass(x, (B, m.C))\ntype(x) is D\nmatch x:\n    case E():\n        F(x)\n"
+    tests = (
+        "isinstance(x, A | int)\nissubclass(x, (B, m.C))\ntype(x) is D\n"
+        "match x:\n    case E():\n        F(x)\n"
+    )
     assert kind_tests(tests) >= {"A", "B", "C", "D", "E"}
     assert "F" not in kind_tests(tests)
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
 
 
-HELP = "import sys; from sojourn.models.commands import app; sys.argv = ['sojourn', '--help']; app(standalone_mode=False)"
+HELP = (
+    "import sys; from sojourn.models.commands import app; "
+    "sys.argv = ['sojourn', '--help']; app(standalone_mode=False)"
+)
 LIGHT = {
     "import sojourn.reference": {
         "cvxpy",

@@ -1,7 +1,9 @@
-"""True mean delays of M/M/1, M/D/1 and M/G/1 servers to fifty digits: one scalar root in a price, in decimal arithmetic of 80 digits.
+"""True mean delays of M/M/1, M/D/1 and M/G/1 servers to fifty digits.
 
-Every latency is e + k/y with the spare capacity y, so a price says y: q e.g. 1 for the marginal delay e + k mu/y^2, 0 for the latency, 1/K for
-one of K equal players. Nothing here is the library's.
+Each is one scalar root in a price, computed in decimal arithmetic of 80 digits. A latency is
+e + k/y in the spare capacity y, so a price determines y: the price is the marginal delay
+e + k mu/y^2 for q = 1, the latency for q = 0, and the cost of one of K equal players for q = 1/K.
+Nothing here is the library's code.
 """
 
 from decimal import Decimal, localcontext
@@ -33,7 +35,7 @@ class Server:
         self.idle = Decimal(delay) + 1 / self.rate
 
     def spare_capacity(self, price, own):
-        """Spare capacity at a price above the idle one, and by how much the flow rises with the price."""
+        """Return the spare capacity at a price, and the derivative of the flow in the price."""
         a, b, above = own * self.k * self.rate, (1 - own) * self.k, price - self.fixed
         if own == 0:
             return b / above, b / above**2
@@ -54,7 +56,7 @@ class Server:
 
 
 def root(function):
-    """Root above 0 of an increasing function with its slope: a bracket in the logarithm, then Newton's steps within it."""
+    """Return the root above 0 of an increasing function: a bracket, then Newton steps within it."""
     low = high = Decimal(1)
     while function(low)[0] > 0:
         high, low = low, low / 1000
@@ -78,7 +80,7 @@ def root(function):
 
 
 def flows(servers, load, own, least=None, most=None, charge=None):
-    """Flows at a common price that carry the load, each within its limits; their slopes; and the price."""
+    """Return the flows at the common price that carries the load, their slopes and the price."""
     n = len(servers)
     least, most, charge = (
         least or [Decimal(0)] * n,
@@ -178,9 +180,10 @@ def solution(matrix, right):
 
 @with_digits
 def within_rows(servers, load, least, most, matrix, bound, near):
-    """Optimum within bounds of flows and rows A x <= b, or None where no steps from prices of the rows `near` it lead to it.
+    """Return the optimum within bounds of the flows and rows A x <= b.
 
-    Newton's steps on the prices of the rows that bind; that the conditions of optimality hold to fifty digits makes what they find the truth.
+    Newton steps start from prices of the rows `near` the truth; None where they do not converge.
+    The optimality conditions hold to fifty digits, which proves the result.
     """
     load, low, high = (
         Decimal(load),

@@ -1,4 +1,7 @@
-"""Dual-mode systems: cone, semidefinite and linear programs against closed forms and a grid, on 2,000 random systems."""
+"""Dual-mode systems: conic and linear programs against closed forms and a grid.
+
+The random systems are 2,000.
+"""
 
 from functools import cache
 
@@ -14,7 +17,7 @@ ANGLES = np.linspace(0, np.pi / 2, 4001)
 
 
 def random_system(seed):
-    """f1 < f2 in [0, 1], some of them 0, 1 or tiny; K in (1, 100]; load from 1e-3 to 0.999 of the largest, often close to the end."""
+    """Draw f1 < f2 in [0, 1], K in (1, 100] and a load from 1e-3 to 0.999 of the largest load."""
     rng = np.random.default_rng([1986, seed])
     f = np.sort(rng.uniform(0, 1, 2) if rng.random() < 0.7 else 10 ** rng.uniform(-4, 0, 2))
     if seed % 10 == 0:

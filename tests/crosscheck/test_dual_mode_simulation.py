@@ -1,4 +1,4 @@
-"""The delay of a dual-mode operating point against a discrete-event simulation: jobs one by one through both stages of their mode."""
+"""The delay of a dual-mode operating point against a discrete-event simulation in Ciw."""
 
 import ciw
 import numpy as np

@@ -1,4 +1,4 @@
-"""A conic solver against a scalar root, on 1,000 random systems; and the certificate against the truth, whatever the solver said."""
+"""Conic solvers against scalar roots on 1,000 random systems; certificates against true errors."""
 
 import cvxpy as cp
 import numpy as np
@@ -15,7 +15,7 @@ GOALS = ("optimum", "equilibrium")
 
 
 def random_system(seed):
-    """1 to 50 servers of mixed families, rates and delays over three decades, load from 0.01 to 0.999, often close to the end."""
+    """Draw 1 to 50 servers of mixed families and a load from 0.01 to 0.999 of the total rate."""
     rng = np.random.default_rng([2348, seed])
     n = int(rng.integers(1, 51))
     edges = [0, *np.sort(rng.integers(0, n + 1, 2)), n]

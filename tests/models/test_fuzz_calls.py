@@ -1,4 +1,7 @@
-"""Whatever a public call is given, it answers, or InputError and its kin say what is wrong; nothing else is raised, warned of or waited for."""
+"""Hostile arguments: a public call answers, or raises `InputError` or a subclass.
+
+It raises and warns of nothing else, and it ends.
+"""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""What users give and receive is plain data: it goes to other processes and comes back as it was."""
+"""Arguments and results are plain data: a process that gets them returns them unchanged."""
 
 import copy
 import multiprocessing
@@ -63,7 +63,8 @@ TUNABLE = TunableMode(1.0, 4.0)
 SYSTEMS = [SERVERS, MODES, TUNABLE, MultiMode([[4.0, 2.0], [30.0, 40.0]])]
 BANK = reference.MM1([10.0, 5.0], [0.1, 0.2])
 LIMITS = [
-    MinShare([0.1, 0.2]), MaxShare(0.9), MaxUtilisation(0.8), ServerPercentile(0.9, 5.0), Budget([1.0, 2.0], 20.0),
+    MinShare([0.1, 0.2]), MaxShare(0.9), MaxUtilisation(0.8), ServerPercentile(0.9, 5.0),
+    Budget([1.0, 2.0], 20.0),
     GroupShare([0], 0.9), LinearLimit([[1.0, 0.0]], [9.0]),
 ]  # fmt: skip
 
@@ -145,7 +146,7 @@ def made(name):
 
 
 def held(value):
-    """What a value is made of, to be compared: numbers by their bits, objects by their fields; without programs."""
+    """Return the contents of a value, to be compared: numbers by bits, objects by fields."""
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, dict):
