@@ -55,12 +55,12 @@ MODULES = (
 
 
 def judge_flow(flow):
-    """One of three ways to give a split."""
+    """Evaluate a split given by its flows."""
     return servers().evaluate(6.0, flow=flow)
 
 
 def judge_share(share):
-    """Another."""
+    """Evaluate a split given by its shares."""
     return servers().evaluate(6.0, share=share)
 
 
@@ -321,12 +321,12 @@ def _call(owner: str, method: str, function: Callable[..., Any]) -> Call:
 
 @cache
 def instance(kind: type) -> Any:
-    """A good object of a class."""
+    """Return a valid object of a class."""
     return ANSWERS[kind]() if kind in ANSWERS else _call(kind.__name__, "", kind)()
 
 
 def public() -> dict[str, Any]:
-    """What modules name, and `MORE`."""
+    """Return the public objects of the modules, and `MORE`."""
     found = {
         f"{module.__name__.removeprefix('sojourn.')}.{name}": getattr(module, name)
         for module in MODULES
@@ -337,7 +337,7 @@ def public() -> dict[str, Any]:
 
 
 def made_by_users(kind: type) -> bool:
-    """Whether a class is no mere record of an answer, nor an error that holds one."""
+    """Whether users make objects of the class: it is neither an answer nor an error."""
     if issubclass(kind, BaseException):
         return False
     plain = (
@@ -353,7 +353,7 @@ HOOKS = {"of_fields", "linearise", "value", "checked", "measure", "check_options
 
 
 def within(kind: type[models.Limit]) -> Callable[..., Any]:
-    """Limits are looked at where they are used."""
+    """Use limits in an optimum, since a limit checks its values where it is used."""
 
     @wraps(kind)
     def used(*given, **named):
@@ -363,7 +363,7 @@ def within(kind: type[models.Limit]) -> Callable[..., Any]:
 
 
 def calls() -> list[Call]:
-    """Every public call; a method of several classes once."""
+    """Return every public call; a method that several classes share once."""
     found, seen = [], set()
     for name, thing in public().items():
         short = name.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""The command, run in the process of the test; and what is slow."""
+"""The command, run in the process of the test; the mark `slow`."""
 
 import sys
 

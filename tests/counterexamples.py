@@ -19,7 +19,7 @@ class Counterexample(NamedTuple):
 
     @property
     def numbers(self):
-        """Rates and delays of all servers, and their cv."""
+        """Return the rates and delays of all servers, and their cv."""
         count, rate, delay = np.array(self.servers).T
         count = count.astype(int)
         cv = np.sqrt(2 * self.k - 1)

@@ -24,7 +24,7 @@ from sojourn.models import InputError, NotCertifiedError
 
 
 class Raising:
-    """An object that raises whatever it is asked."""
+    """An object whose special methods all raise."""
 
     def refuse(self, *_):
         raise RuntimeError("an object that raises")
@@ -39,28 +39,28 @@ class Raising:
 
 
 class RaisingAttributes(Raising):
-    """The same, and whichever attribute it is asked for."""
+    """The same, and every attribute raises."""
 
     def __getattr__(self, name):
         raise RuntimeError("an object that raises")
 
 
 class Endless:
-    """A sequence without end, for those who do not ask for its length."""
+    """A sequence without end and without a length."""
 
     def __getitem__(self, index):
         return 1.0
 
 
 def itself():
-    """A list that holds itself."""
+    """Return a list that contains itself."""
     made = [1.0]
     made.append(made)
     return made
 
 
 def deep():
-    """A list in lists, deeper than the stack."""
+    """Return a list in lists, deeper than the stack."""
     made = [1.0]
     for _ in range(5000):
         made = [made]
@@ -199,7 +199,7 @@ SECONDS = 10.0  # after which a call hangs
 
 
 class HangsError(BaseException):
-    """Nothing that a call may catch."""
+    """The time limit of a call; a BaseException, which no call may catch."""
 
 
 def outcome(call, said, **given):
@@ -261,6 +261,6 @@ PLAIN = {
 
 
 def readable(value, said):
-    """Whether a value is of an annotation; True of one that says more than plain types."""
+    """Whether a value fits an annotation; True for an annotation beyond plain types."""
     kinds = re.split(r" \| ", said)
     return not set(kinds) <= set(PLAIN) or any(PLAIN[kind](value) for kind in kinds)

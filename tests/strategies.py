@@ -31,6 +31,6 @@ slacks = st.floats(-10, -1).map(lambda e: 10.0**e)
 
 
 def load_at(system, part):
-    """A load that is a part of the total rate, strictly below it."""
+    """Draw a load strictly below the total rate."""
     total = float(np.sum(system.rate))
     return min(part * total, float(np.nextafter(total, 0)))

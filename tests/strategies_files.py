@@ -96,11 +96,11 @@ NESTED = tuple(
 
 
 class Raw(str):
-    """What is TOML as it is."""
+    """A text that is written to a TOML file unchanged."""
 
 
 def toml(value):
-    """A value as TOML writes it in one line."""
+    """Return a value as TOML on one line."""
     if isinstance(value, Raw):
         return str(value)
     if isinstance(value, bool):
@@ -116,7 +116,7 @@ def toml(value):
 
 
 def written(file):
-    """A whole file, a line a key."""
+    """Return a whole file, one key a line."""
     return "".join(f"{toml(key)} = {toml(value)}\n" for key, value in file.items())
 
 
@@ -161,7 +161,7 @@ def files(draw, families=None):
 
 
 def places(value, path=()):
-    """Paths of all that is in a file."""
+    """Return the paths of all entries of a file."""
     inside = (
         value.items()
         if isinstance(value, dict)
@@ -179,7 +179,7 @@ ANY = ("value", "value", "value", "delete", "key", "wrap", "nest", "swap", "scal
 
 @st.composite
 def damaged(draw, good, ways=ANY):
-    """A good file with one to three places damaged."""
+    """Draw a valid file and damage one to three of its places."""
     file = draw(good)
     for _ in range(draw(st.integers(1, 3))):
         paths = list(places(file))

@@ -1,4 +1,4 @@
-"""Imports go one way, and what is in the tree is what is installed."""
+"""Imports point one way, and the installed files are those of the tree."""
 
 import ast
 import subprocess
@@ -18,7 +18,7 @@ def name_of(path):
 
 
 def module_of(path):
-    """Dotted name under which a file of the tree is installed, and the package it is in."""
+    """Return the dotted name under which a file is installed, and its package."""
     parts = ["sojourn", *path.relative_to(ROOT).with_suffix("").parts]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts), ".".join(parts[:-1])
 
@@ -127,7 +127,7 @@ def classes_of(files):
 
 
 def test_a_kind_of_system_is_known_in_its_folder_alone():
-    """All else reaches a system through `System` and `SystemKind`."""
+    """Other folders reach a system through `System` and `SystemKind`."""
     folders = {
         f
         for p in files_of("models/systems")
@@ -192,7 +192,7 @@ def test_the_tree_imports_itself_by_relative_names():
 
 
 def circle(arrows):
-    """A circle of a graph of arrows, or nothing."""
+    """Return a cycle of a directed graph, or nothing."""
     done, path = set(), []
 
     def visit(node):
@@ -220,7 +220,7 @@ def test_there_is_no_circle_also_not_by_imports_in_functions():
 
 
 def test_the_rules_see_what_they_forbid():
-    """A rule that finds nothing because it looks wrongly would pass for ever."""
+    """A rule that cannot fail would pass for ever."""
     text = (
         "from typing import TYPE_CHECKING\nimport cvxpy as cp\nfrom ..core import run\n"
         "from ...reference.errors import Array\n"
@@ -285,7 +285,7 @@ LIGHT = {
 
 @pytest.mark.parametrize("code", LIGHT, ids=["reference", "help", "list"])
 def test_what_is_to_start_at_once_imports_nothing_heavy(code):
-    """Modules and not seconds: those depend on the machine."""
+    """The test counts modules: seconds depend on the machine."""
     asked = f"{code}\nsys.exit(', '.join({LIGHT[code]} & set(sys.modules)) or 0)"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{asked}"],
@@ -301,7 +301,7 @@ def test_what_is_to_start_at_once_imports_nothing_heavy(code):
 
 
 def tree(folder):
-    """Files that belong in a wheel."""
+    """Return the files that belong in a wheel."""
     return {
         p.relative_to(folder).as_posix()
         for p in folder.rglob("*")
@@ -326,7 +326,7 @@ def test_every_file_of_the_tree_is_installed(folder):
 
 
 def test_every_folder_and_data_file_is_declared():
-    """An editable install finds them all in the tree; a wheel has what pyproject.toml says."""
+    """A wheel has the files that pyproject.toml declares; an editable install has the tree."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
         "setuptools"
     ]

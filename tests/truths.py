@@ -44,14 +44,14 @@ class Server:
         return 1 / inverse, 1 / (inverse**2 * root)
 
     def flow(self, price, own, charge=0):
-        """Flow at a price, 0 below the idle latency, and its slope."""
+        """Return the flow at a price, 0 below the idle latency, and its slope."""
         if price - charge <= self.idle:
             return Decimal(0), Decimal(0)
         spare_capacity, slope = self.spare_capacity(price - charge, own)
         return self.rate - spare_capacity, slope
 
     def carried(self, flow):
-        """Flow times latency."""
+        """Return flow times latency."""
         return flow * (self.fixed + self.k / (self.rate - flow))
 
 
@@ -110,14 +110,14 @@ def mean_delay(servers, load, x):
 
 @with_digits
 def equilibrium(servers, load, players):
-    """Of K equal players: 1 is the optimum, None the equilibrium of infinitely many."""
+    """Return the mean delay of K equal players: 1 is the optimum, None the equilibrium."""
     own = Decimal(0) if players is None else 1 / Decimal(players)
     return mean_delay(servers, Decimal(load), flows(servers, Decimal(load), own)[0])
 
 
 @with_digits
 def followers(servers, load, leader):
-    """Of all jobs, where selfish users come on top of a leader's flows."""
+    """Return the mean delay of all jobs where selfish users follow a leader's flows."""
     base = [Decimal(x) for x in leader]
     return mean_delay(
         servers, Decimal(load), flows(servers, Decimal(load), Decimal(0), least=base)[0]
@@ -126,14 +126,14 @@ def followers(servers, load, leader):
 
 @with_digits
 def tolled(servers, load, tolls):
-    """Of selfish users who pay tolls, without the tolls."""
+    """Return the mean delay, without the tolls, of selfish users who pay tolls."""
     x = flows(servers, Decimal(load), Decimal(0), charge=[Decimal(t) for t in tolls])[0]
     return mean_delay(servers, Decimal(load), x)
 
 
 @with_digits
 def limited(servers, load, least=None, most=None, price=None, money=None):
-    """Optimum within limits."""
+    """Return the mean delay of the optimum within limits."""
     load, n = Decimal(load), len(servers)
     low = [Decimal(v) for v in least] if least is not None else [Decimal(0)] * n
     high = (
@@ -164,7 +164,7 @@ def limited(servers, load, least=None, most=None, price=None, money=None):
 
 
 def solution(matrix, right):
-    """Solution of linear equations by elimination; None where there is not one alone."""
+    """Return the solution of linear equations; None where it is not unique."""
     rows = [[*row, r] for row, r in zip(matrix, right, strict=True)]
     for k in range(len(rows)):
         best = max(range(k, len(rows)), key=lambda i: abs(rows[i][k]))
@@ -248,7 +248,7 @@ def within_rows(servers, load, least, most, matrix, bound, near):
 
 
 def off(value, true):
-    """Relative distance of a float from the truth."""
+    """Return the relative distance of a float from the truth."""
     return float(abs(Decimal(float(value)) - true) / true)
 
 

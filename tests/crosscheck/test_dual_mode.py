@@ -78,7 +78,7 @@ def test_both_agree_with_a_grid_on_p(seeds):
 
 @every_system
 def test_the_solver_s_own_answer_is_covered_too(seeds):
-    """Without polish, p is what the moments say."""
+    """Without polish, p is computed from the moments."""
     for seed, system, load, _ in drawn(seeds)[::10]:
         true = exact.assignment(system.rates, load).mean_delay
         found = system.assignment(load, polish=False)
@@ -89,7 +89,7 @@ def test_the_solver_s_own_answer_is_covered_too(seeds):
 
 @pytest.mark.parametrize("seeds", chunks(SYSTEMS, 100, quick=100))
 def test_partition_agrees(seeds):
-    """At both ends of p where they are stable, and inside."""
+    """At both ends of p where those are stable, and between them."""
     for seed, system, load, rng in drawn(seeds):
         low, high = system.stable_interval(load)
         inside = low + (high - low) * rng.uniform(1e-6, 1 - 1e-6)

@@ -57,7 +57,7 @@ def test_default_settings_agree_to_1e_8(seeds):
 @pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=50, often=200))
 @pytest.mark.parametrize("solver", ["CLARABEL", "ECOS", "SCS"])
 def test_certificate_covers_the_true_error_of_every_solver(solver, seeds):
-    """Of the solver's own answer, and of the polished one."""
+    """For the solver's own answer and for the polished one."""
     if solver not in cp.installed_solvers():
         pytest.skip(f"{solver} has no wheel for this Python")
     for seed in seeds:

@@ -45,7 +45,7 @@ worth = 120
 
 @pytest.fixture(scope="module")
 def source():
-    """The file that the guide writes."""
+    """Return the text of the file that the guide writes."""
     (cell,) = [
         c for c in nbformat.read(GUIDE, as_version=4).cells if c.source.startswith("%%writefile")
     ]
@@ -61,7 +61,7 @@ def joining(package, source):
 
 
 def truth(queue, load, goal):
-    """Joining rate and mean loss, in closed form."""
+    """Return the joining rate and the mean loss in closed form."""
     free = queue.rate - (
         np.sqrt(queue.rate / queue.worth) if goal == "optimum" else 1 / queue.worth
     )

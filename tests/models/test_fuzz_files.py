@@ -24,7 +24,7 @@ CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def run(*arguments):
-    """Exit code, output and errors of the command, in this process."""
+    """Return exit code, output and errors of the command, run in this process."""
     out, err, given = io.StringIO(), io.StringIO(), sys.argv
     sys.argv = ["sojourn", *map(str, arguments)]
     try:

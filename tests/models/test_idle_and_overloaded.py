@@ -72,7 +72,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def row(data, load):
-    """Values of a curve at one load."""
+    """Return the values of a curve at one load."""
     return data.isel(load=int(np.flatnonzero(data["load"].values == load)[0]))
 
 
@@ -272,7 +272,7 @@ def test_an_assignment_that_is_not_stable_at_a_load_has_its_reason():
 
 
 class Weekend(Limit):
-    """Nothing fits between two loads."""
+    """A limit that no split keeps between two loads."""
 
     def linearise(self, bank, load):
         return LinearLimit(1.0, 0.0 if 4 <= load <= 6 else np.inf, name="weekend")

@@ -1,4 +1,4 @@
-"""The notebooks run, and what they show is what they compute."""
+"""The notebooks run, and their stored outputs are those that they compute."""
 
 import re
 from itertools import groupby
@@ -37,7 +37,7 @@ def text(cell):
 
 
 def kinds(cell):
-    """What a cell shows beside text, such as images."""
+    """Return the types of the outputs of a cell beside text, such as images."""
     return [sorted(o.data) for o in outputs(cell) if "data" in o]
 
 

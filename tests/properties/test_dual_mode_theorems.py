@@ -56,7 +56,7 @@ def tunable_of(system):
 
 
 def alone(modes, mode, load):
-    """Delay of one mode alone, infinite where a server cannot keep up."""
+    """Return the delay of one mode alone; infinite where a server is overloaded."""
     rate = modes.rate[:, mode]
     return float((1 / (rate - load)).sum()) if np.all(rate > load) else math.inf
 
