@@ -1,4 +1,4 @@
-"""Imports go one way, and what is in the tree is what is installed."""
+"""Imports point one way, and the installed files are those of the tree."""
 
 import ast
 import subprocess
@@ -18,7 +18,7 @@ def name_of(path):
 
 
 def module_of(path):
-    """Dotted name under which a file of the tree is installed, and the package it is in."""
+    """Return the dotted name under which a file is installed, and its package."""
     parts = ["sojourn", *path.relative_to(ROOT).with_suffix("").parts]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts), ".".join(parts[:-1])
 
@@ -27,7 +27,10 @@ NAMES = {module_of(p)[0] for p in MODULES}
 
 
 def imports(text, package, *, types=True):
-    """Names that a file imports, made absolute: `module.name` where that is a module; with `types` also those for type checkers alone."""
+    """Return the absolute names that a file imports: `module.name` where that is a module.
+
+    With `types` also the imports for type checkers alone.
+    """
     found = set()
 
     def visit(node):
@@ -92,7 +95,7 @@ def test_imports_go_one_way(room):
 
 
 def kind_tests(text):
-    """Names of classes on which a file decides: by isinstance and issubclass, by comparing a type, and by matching."""
+    """Return the classes that a file tests for: isinstance, issubclass, types compared, match."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
@@ -124,7 +127,7 @@ def classes_of(files):
 
 
 def test_a_kind_of_system_is_known_in_its_folder_alone():
-    """All else reaches a system through `System` and `SystemKind`."""
+    """Other folders reach a system through `System` and `SystemKind`."""
     folders = {
         f
         for p in files_of("models/systems")
@@ -168,7 +171,7 @@ def test_rooms_do_without(room):
 
 
 def test_the_tree_imports_itself_by_relative_names():
-    """Names of folders and of packages differ, so that nothing can follow absolute ones in a bare checkout."""
+    """Folders and packages have different names: a bare checkout cannot resolve absolute ones."""
     absolute = ("sojourn", "models", "reference", "tests")
     found = {}
     for path in MODULES:
@@ -189,7 +192,7 @@ def test_the_tree_imports_itself_by_relative_names():
 
 
 def circle(arrows):
-    """A circle of a graph of arrows, or nothing."""
+    """Return a cycle of a directed graph, or nothing."""
     done, path = set(), []
 
     def visit(node):
@@ -217,10 +220,12 @@ def test_there_is_no_circle_also_not_by_imports_in_functions():
 
 
 def test_the_rules_see_what_they_forbid():
-    """A rule that finds nothing because it looks wrongly would pass for ever."""
+    """A rule that cannot fail would pass for ever."""
     text = (
-        "from typing import TYPE_CHECKING\nimport cvxpy as cp\nfrom ..core import run\nfrom ...reference.errors import Array\n"
-        "if TYPE_CHECKING:\n    from ..cli import main\ndef f():\n    from xarray.core import x\n    from . import base\n"
+        "from typing import TYPE_CHECKING\nimport cvxpy as cp\nfrom ..core import run\n"
+        "from ...reference.errors import Array\n"
+        "if TYPE_CHECKING:\n    from ..cli import main\n"
+        "def f():\n    from xarray.core import x\n    from . import base\n"
     )
     package = "sojourn.models.latency"
     found = {
@@ -233,14 +238,20 @@ def test_the_rules_see_what_they_forbid():
     }
     assert imports(text, package) == found | {"sojourn.models.cli"}
     assert imports(text, package, types=False) == found
-    tests = "isinstance(x, A | int)\nissubclass(x, (B, m.C))\ntype(x) is D\nmatch x:\n    case E():\n        F(x)\n"
+    tests = (
+        "isinstance(x, A | int)\nissubclass(x, (B, m.C))\ntype(x) is D\n"
+        "match x:\n    case E():\n        F(x)\n"
+    )
     assert kind_tests(tests) >= {"A", "B", "C", "D", "E"}
     assert "F" not in kind_tests(tests)
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
 
 
-HELP = "import sys; from sojourn.models.commands import app; sys.argv = ['sojourn', '--help']; app(standalone_mode=False)"
+HELP = (
+    "import sys; from sojourn.models.commands import app; "
+    "sys.argv = ['sojourn', '--help']; app(standalone_mode=False)"
+)
 LIGHT = {
     "import sojourn.reference": {
         "cvxpy",
@@ -274,7 +285,7 @@ LIGHT = {
 
 @pytest.mark.parametrize("code", LIGHT, ids=["reference", "help", "list"])
 def test_what_is_to_start_at_once_imports_nothing_heavy(code):
-    """Modules and not seconds: those depend on the machine."""
+    """The test counts modules: seconds depend on the machine."""
     asked = f"{code}\nsys.exit(', '.join({LIGHT[code]} & set(sys.modules)) or 0)"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{asked}"],
@@ -290,7 +301,7 @@ def test_what_is_to_start_at_once_imports_nothing_heavy(code):
 
 
 def tree(folder):
-    """Files that belong in a wheel."""
+    """Return the files that belong in a wheel."""
     return {
         p.relative_to(folder).as_posix()
         for p in folder.rglob("*")
@@ -315,7 +326,7 @@ def test_every_file_of_the_tree_is_installed(folder):
 
 
 def test_every_folder_and_data_file_is_declared():
-    """An editable install finds them all in the tree; a wheel has what pyproject.toml says."""
+    """A wheel has the files that pyproject.toml declares; an editable install has the tree."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
         "setuptools"
     ]

@@ -1,4 +1,4 @@
-"""`sojourn.models` gives each name when it is first used."""
+"""`sojourn.models` imports each name when it is first used."""
 
 import ast
 import importlib
