@@ -36,7 +36,8 @@ def _imports(tree: ast.AST, package: str = "") -> dict[str, set[str]]:
         if isinstance(node, ast.ImportFrom):
             module = resolve_name("." * node.level + (node.module or ""), package)
             if module.startswith("sojourn."):
-                found.setdefault(module, set()).update(alias.name for alias in node.names)
+                names = {alias.name for alias in node.names} - {"*"}
+                found.setdefault(module, set()).update(names)
     return found
 
 
@@ -96,17 +97,21 @@ def modules() -> tuple[str, ...]:
     return tuple(sorted({*CONTRACTS, *asked_for()} - set(packages()), key=_benchmarks_last))
 
 
+def _packages_in(package: str) -> Iterator[str]:
+    """Return the packages in a package; those with an underscore are of nobody's use."""
+    for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+        if module.ispkg and "._" not in module.name:
+            yield module.name
+            yield from _packages_in(module.name)
+
+
 @cache
 def packages() -> tuple[str, ...]:
     """Return all packages of the library that say in `__all__` what is public."""
-    import sojourn.models
-    import sojourn.reference
-
-    found = dict.fromkeys(FIRST)
-    for top in (sojourn.models, sojourn.reference):
-        walked = pkgutil.walk_packages(top.__path__, f"{top.__name__}.")
-        found |= {module.name: None for module in walked if module.ispkg}
-    return tuple(name for name in (*found, "sojourn") if hasattr(import_module(name), "__all__"))
+    found = [*_packages_in("sojourn.reference"), *_packages_in("sojourn.models")]
+    found.sort(key=_benchmarks_last)
+    ordered = dict.fromkeys([*FIRST, *found, "sojourn"])
+    return tuple(name for name in ordered if hasattr(import_module(name), "__all__"))
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,11 @@ def names_of(module: str) -> list[str]:
     """Return the public names of a package or module."""
     there = import_module(module)
     if module in packages():
-        return [name for name in there.__all__ if not name.startswith("__")]
+        return [
+            name
+            for name in there.__all__
+            if not name.startswith("__") and not inspect.ismodule(getattr(there, name))
+        ]
     defined = [
         name
         for name, value in vars(there).items()

@@ -5,6 +5,7 @@ name that exists without a page, are shown as code. Sphinx warns of a name that 
 """
 
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -38,6 +39,10 @@ def _public() -> SimpleNamespace:
     return SimpleNamespace(**{public.name: public.value for public in reversed(names)})
 
 
+def _submodules(module: ModuleType) -> set[str]:
+    return {found.name for found in pkgutil.iter_modules(getattr(module, "__path__", ()))}
+
+
 def _walk(start: Any, parts: list[str]) -> list[Any] | None:
     """Return the objects that a dotted name goes through; None where there is no such name.
 
@@ -50,6 +55,8 @@ def _walk(start: Any, parts: list[str]) -> list[Any] | None:
             path.append(getattr(here, part, None))
         elif isinstance(here, ModuleType | SimpleNamespace) and hasattr(here, part):
             path.append(getattr(here, part))
+        elif inspect.ismodule(here) and part in _submodules(here):
+            path.append(import_module(f"{here.__name__}.{part}"))
         else:
             return None
     return path
