@@ -7,7 +7,7 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from textwrap import indent
@@ -55,20 +55,21 @@ def _index(module: str, names: tuple[PublicName, ...]) -> str:
     )
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file where it says something new: Sphinx reads again what is newer."""
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
+def _write(path: Path, content: str | bytes) -> None:
+    """Write a file where its content is new: Sphinx reads again what is newer."""
+    data = content.encode() if isinstance(content, str) else content
+    if not path.exists() or path.read_bytes() != data:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
 
 
-def _fill(folder: Path, files: dict[str, str]) -> None:
+def _fill(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Make a folder hold these files alone."""
     for path in folder.glob("*"):
         if path.name not in files:
             path.unlink()
-    for name, text in files.items():
-        _write(folder / name, text)
+    for name, content in files.items():
+        _write(folder / name, content)
 
 
 def _api() -> dict[str, str]:
@@ -122,7 +123,9 @@ def write_pages(app: Sphinx) -> None:
         "contributing.txt": _of_repository(".github/CONTRIBUTING.md", "# Contributing\n"),
     }
     _fill(source / "api", {**_api(), **included})
-    _fill(source / "guides", {p.name: _guide(p) for p in (ROOT / "notebooks").glob("*.ipynb")})
+    notebooks = ROOT / "notebooks"
+    pictures = {path.name: path.read_bytes() for path in notebooks.glob("*.png")}
+    _fill(source / "guides", pictures | {p.name: _guide(p) for p in notebooks.glob("*.ipynb")})
     _write(source / "command.md", _command())
 
 
