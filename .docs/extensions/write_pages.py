@@ -12,7 +12,7 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from textwrap import indent
 
-from public_names import PublicName, documented, modules, packages
+from public_names import PublicName, by_value, documented, modules, packages
 from references import linked, linked_module, nearest_bases
 from sphinx.application import Sphinx
 
@@ -24,18 +24,32 @@ def _title(text: str) -> str:
     return f"{text}\n{'=' * len(text)}\n\n"
 
 
+def _inherited(public: PublicName) -> str:
+    """Return a line for each base with a page: the members that a class has of it."""
+    lines, seen = [], set(public.members)
+    for base in public.value.__mro__[1:]:
+        if (home := by_value().get(id(base))) is not None:
+            names = [name for name in home.members if name not in seen]
+            links = ", ".join(f":py:obj:`{name} <{home.full}.{name}>`" for name in names)
+            short = home.full.removeprefix("sojourn.")
+            lines += [f"From :py:obj:`{short} <{home.full}>`: {links}."] if names else []
+            seen.update(names)
+    return "\n\n".join(lines)
+
+
 def _page(public: PublicName) -> str:
-    options = []
+    options, text = [], ""
     if inspect.isclass(public.value):
+        text = _inherited(public)
         if nearest_bases(public.value):
             options.append(":show-inheritance:")
         if public.members:
             options.append(f":members: {', '.join(public.members)}")
-    elif public.directive == "autodata":  # which looks for a docstring in one module alone
-        text = indent("\n".join(linked(public)), "   ")
-        return f"{_title(public.name)}.. py:data:: {public.full}\n\n{text}\n"
-    body = "\n".join([f".. {public.directive}:: {public.name}", *(f"   {o}" for o in options)])
-    return f"{_title(public.name)}.. currentmodule:: {public.module}\n\n{body}\n"
+    directive = f"{public.directive}:: {public.name}"
+    if public.directive == "autodata":  # which looks for a docstring in one module alone
+        directive, text = f"py:data:: {public.full}", "\n".join(linked(public))
+    body = indent("\n".join([*options, "", text]), "   ")
+    return f"{_title(public.name)}.. currentmodule:: {public.module}\n\n.. {directive}\n{body}\n"
 
 
 def _row(public: PublicName) -> str:
