@@ -47,7 +47,7 @@ def _page(public: PublicName) -> str:
             options.append(f":members: {', '.join(public.members)}")
     directive = f"{public.directive}:: {public.name}"
     if public.directive == "autodata":  # which looks for a docstring in one module alone
-        directive, text = f"py:data:: {public.full}", "\n".join(linked(public))
+        directive, text = f"py:data:: {public.name}", "\n".join(linked(public))
     body = indent("\n".join([*options, "", text]), "   ")
     return f"{_title(public.name)}.. currentmodule:: {public.module}\n\n.. {directive}\n{body}\n"
 
