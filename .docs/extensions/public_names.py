@@ -29,7 +29,7 @@ CONTRACTS = (
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-def _imports(tree: ast.AST, package: str = "") -> dict[str, set[str]]:
+def _imports(tree: ast.AST, package: str | None = None) -> dict[str, set[str]]:
     """Return what a piece of code imports from modules of the library, by module."""
     found = dict[str, set[str]]()
     for node in ast.walk(tree):
@@ -47,7 +47,7 @@ def for_type_checkers(module: str) -> dict[str, set[str]]:
     there = import_module(module)
     tree = ast.parse(inspect.getsource(there))
     blocks = [n for n in tree.body if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
-    return _imports(ast.Module(blocks, []), there.__package__)
+    return _imports(ast.Module([*blocks], []), there.__package__)
 
 
 def _in_guides() -> Iterator[dict[str, set[str]]]:
