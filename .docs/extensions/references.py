@@ -125,7 +125,19 @@ def _spaces(what: str, full_name: str, value: Any) -> Iterator[Any]:
         for module, names in for_type_checkers(home.__name__).items():
             there = import_module(module)
             yield SimpleNamespace(**{name: getattr(there, name) for name in names})
+    yield from _parameter_classes(function)
     yield from _otherwise()
+
+
+def _parameter_classes(function: Any) -> Iterator[type]:
+    """Return the classes of the library that the parameters of a function are annotated with."""
+    function = inspect.unwrap(function) if callable(function) else None
+    if inspect.isfunction(function):
+        for annotation in inspect.get_annotations(function).values():
+            for name in re.findall(r"\w+", str(annotation)):
+                kind = function.__globals__.get(name)
+                if inspect.isclass(kind) and kind.__module__.startswith("sojourn."):
+                    yield kind
 
 
 def _parameters(value: Any) -> set[str]:
