@@ -18,6 +18,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "extensions"))
 
+from references import EXTERNAL  # noqa: E402
+
 project = "sojourn"
 release = version = installed_version("sojourn")
 html_title = f"sojourn {release}"
@@ -63,20 +65,7 @@ exclude_patterns = ["_build", "extensions", "static"]
 smartquotes = False  # -- is part of an option, and not a dash
 default_role = "py:obj"
 nitpicky = True
-# other libraries' names: their inventories would have to be downloaded
-nitpick_ignore_regex = [
-    (r"py:.*", rf"({name})\..*")
-    for name in (
-        "collections",
-        "cvxpy",
-        "enum",
-        "matplotlib",
-        "numpy",
-        "pathlib",
-        "typing",
-        "xarray",
-    )
-]
+nitpick_ignore_regex = [(r"py:.*", rf"({name})\..*") for name in EXTERNAL]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # NumPy docstrings have the types
 numpydoc_show_class_members = False  # autodoc does, below the class

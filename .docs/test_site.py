@@ -5,8 +5,10 @@ Run after the build: ``pytest .docs/test_site.py``.
 
 import inspect
 import json
+import pkgutil
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from html import unescape
 from importlib import import_module
@@ -16,11 +18,14 @@ from urllib.parse import unquote, urlsplit
 
 from sphinx.search.en import SearchEnglish
 
+from sojourn import models, reference
+
 HERE = Path(__file__).parent
 SITE = HERE / "_build" / "html"
 sys.path.insert(0, str(HERE / "extensions"))
 
 from public_names import by_value, documented, packages  # noqa: E402
+from references import unknown  # noqa: E402
 
 PAGES = [path for path in sorted(SITE.rglob("*.html")) if "_static" not in path.parts]
 ANCHOR = re.compile(r'\bid="([^"]+)"')
@@ -108,6 +113,40 @@ def test_nothing_is_loaded_from_elsewhere():
     addresses = {address for path in PAGES for address in page(path).loaded}
     assert addresses
     assert not {address for address in addresses if urlsplit(address).netloc}
+
+
+def docstrings() -> Iterator[tuple[str, str, object]]:
+    """Yield kind, name and object of all that may have a docstring, public or not."""
+    for top in (models, reference):
+        for found in pkgutil.walk_packages(top.__path__, f"{top.__name__}."):
+            if "._" in found.name:
+                continue
+            module = import_module(found.name)
+            yield "module", found.name, module
+            for name, value in list(vars(module).items()):
+                if getattr(value, "__module__", None) == found.name:
+                    full = f"{found.name}.{name}"
+                    yield "object", full, value
+                    members = vars(value).items() if inspect.isclass(value) else ()
+                    yield from (("member", f"{full}.{key}", member) for key, member in members)
+
+
+def test_every_name_in_a_docstring_exists():
+    wrong, count = [], 0
+    for what, name, value in docstrings():
+        text = value.__doc__
+        own = (
+            what != "member"
+            or inspect.isroutine(value)
+            or hasattr(value, "fget")
+            or hasattr(value, "func")
+        )
+        if own and isinstance(text, str):
+            count += 1
+            wrong += [(name, said) for said in unknown(what, name, value, text)]
+    assert count > 1000
+    lines = [f"{name}: `{said}`" for name, said in wrong]
+    assert not lines, "\n".join(["two backticks for what is no name:", *lines])
 
 
 @cache

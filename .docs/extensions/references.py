@@ -20,6 +20,18 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.inspect import object_description
 
+# their inventories would have to be downloaded
+EXTERNAL = (
+    "collections",
+    "cvxpy",
+    "enum",
+    "matplotlib",
+    "numpy",
+    "pathlib",
+    "scipy",
+    "typing",
+    "xarray",
+)
 SINGLE_BACKTICKS = re.compile(r"(?<![`:\w\\])`(?![`\s:])([^`<>]+)`(?![`\w])")
 
 
@@ -94,6 +106,18 @@ def _otherwise() -> Iterator[Any]:
     """Return where names of Markdown pages are looked for."""
     yield _public()
     yield import_module("sojourn")
+
+
+def unknown(what: str, name: str, value: Any, text: str) -> list[str]:
+    """Return the names in a docstring that do not exist."""
+    names = [m[1].removeprefix("~").removesuffix("()") for m in SINGLE_BACKTICKS.finditer(text)]
+    return [
+        said
+        for said in names
+        if said.split(".")[0] not in EXTERNAL
+        and said not in _parameters(value)
+        and not find(said, _spaces(what, name, value))[0]
+    ]
 
 
 def find(name: str, spaces: Iterator[Any]) -> tuple[bool, str | None]:
