@@ -5,11 +5,12 @@ from __future__ import annotations
 from ..core.registry import Registry
 from .approximate import KraemerLangenbachBelz, MM1Setup
 from .base import Latency
+from .bpr import BPR
 from .gg1 import MG1PS, Kingman, MM1Percentile, MM1Vacations
 from .measured import Measured
 from .mg1 import MD1, MG1, MM1
 from .mmc import MMc
-from .polynomial import BPR, Constant, Polynomial
+from .polynomial import Constant, Polynomial
 from .tandem import Tandem
 
 REGISTRY: Registry[type[Latency]] = Registry(
