@@ -1,4 +1,4 @@
-"""What a server costs: one family a file, its numbers and its cones."""
+"""Latency families: banks of servers as numbers and as CVXPY cones, and their base class."""
 
 from .approximate import KraemerLangenbachBelz, MM1Setup
 from .base import Latency, MixedLatency

@@ -14,34 +14,41 @@ from ...reference.server_bank import bank_arrays, store
 from ...reference.validation import raise_at_first
 from .base import ArrayLike, Latency
 from .cone import Cone
-from .polynomial import BUSY, Unlimited, quotient
+from .polynomial import POWER_SCALE, Unlimited, inverse_rise
 
-DENOMINATOR = 10  # of a power: up to it, its second-order cones are few
+MAX_DENOMINATOR = 10  # of a power that is written with a few second-order cones per server
 
 
 @dataclass(frozen=True, eq=False)
 class BPR(Unlimited):
-    """Travel time of a road: l(x) = free_flow (1 + b (x/capacity)^power); Bureau of Public Roads, *Traffic Assignment Manual* (1964).
+    """Travel time of a road: l(x) = free_flow (1 + b (x/capacity)^power).
 
-    The capacity is that of the practice: more than it gets through, ever more slowly, so that no load is too much.
-    A power of 0, or a `b` of 0, is a road of one travel time whatever the load; without a free-flow time, as of a connector, it is free.
-    Where a road beside others is free, the mean delay is 0, and the price of anarchy is 1.
+    Bureau of Public Roads, *Traffic Assignment Manual* (1964). The capacity is the practical one:
+    more traffic than that passes ever more slowly, so any load is possible. A road with power 0 or
+    b = 0 has one travel time, whatever the load. A road without a free-flow time, such as a
+    connector, has travel time 0: a system with one has a mean delay of 0 and a price of anarchy
+    of 1.
 
     Parameters
     ----------
     free_flow : array_like, shape (n,)
-        Time on an empty road, >= 0.
+        Travel time on an empty road, in units of time, >= 0.
     capacity : array_like, shape (n,) or ()
         Practical capacity, jobs per unit of time, > 0.
     b : array_like, shape (n,) or (), default 0.15
-        >= 0.
+        Relative increase of the travel time at the capacity, >= 0.
     power : array_like, shape (n,) or (), default 4
-        >= 1, or 0. Fractions with a denominator up to 10, such as 4 or 2.5, are second-order cones, others power cones.
+        Exponent, >= 1, or 0.
 
     Raises
     ------
     InputError
-        Naming the field, the index and the value.
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    Powers that are fractions with a denominator of at most 10, such as 4 or 2.5, are second-order
+    cones; others are power cones.
 
     Examples
     --------
@@ -53,46 +60,27 @@ class BPR(Unlimited):
     capacity: Any
     b: Any = 0.15
     power: Any = 4.0
-    delay: Any = field(default=0.0, init=False, repr=False)  # what `with_extra_delay` adds
+    delay: Any = field(default=0.0, init=False, repr=False)  # of `with_extra_delay`
 
     def __post_init__(self) -> None:
         arrays = bank_arrays(
             free_flow=self.free_flow, capacity=self.capacity, b=self.b, power=self.power
         )
-        raise_at_first(
-            "free_flow",
-            arrays["free_flow"],
-            arrays["free_flow"] >= 0,
-            "is negative",
-            "give 0 or more",
-        )
-        raise_at_first(
-            "capacity",
-            arrays["capacity"],
-            arrays["capacity"] > 0,
-            "is not above 0",
-            "give a positive number, or leave a closed road out",
-        )
-        raise_at_first(
-            "b",
-            arrays["b"],
-            arrays["b"] >= 0,
-            "is negative",
-            "give 0 or more; of 0 the road has one travel time",
-        )
-        convex = (arrays["power"] >= 1) | (arrays["power"] == 0)
-        raise_at_first(
-            "power",
-            arrays["power"],
-            convex,
-            "below 1 and not 0 the latency is not convex",
-            "give 1 or more, or 0 for one travel time",
-        )
-        store(self, **arrays, delay=np.zeros(arrays["power"].size))
+        free_flow, capacity = arrays["free_flow"], arrays["capacity"]
+        b, power = arrays["b"], arrays["power"]
+        raise_at_first("free_flow", free_flow, free_flow >= 0, "is negative", "give 0 or more")
+        remedy = "give a positive number, or leave a closed road out"
+        raise_at_first("capacity", capacity, capacity > 0, "is not above 0", remedy)
+        remedy = "give 0 or more; of 0 the road has one travel time"
+        raise_at_first("b", b, b >= 0, "is negative", remedy)
+        problem = "below 1 and not 0 the latency is not convex"
+        remedy = "give 1 or more, or 0 for one travel time"
+        raise_at_first("power", power, (power >= 1) | (power == 0), problem, remedy)
+        store(self, **arrays, delay=np.zeros(power.size))
 
     @classmethod
     def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
+        """Return a bank of three servers; see `Latency.sample`."""
         return cls(
             free_flow=[0.01, 0.02, 0.03],
             capacity=[100.0, 50.0, 80.0],
@@ -102,118 +90,110 @@ class BPR(Unlimited):
 
     @property
     def service(self) -> Array:
-        """Time on an empty road, shape (n,); with a power of 0 that on any."""
-        return np.asarray(
-            np.where(self.power > 0, self.free_flow, self.free_flow + self.free_flow * self.b)
-        )
+        """Travel time on an empty road, shape (n,); with a power of 0, that at any load."""
+        constant = self.free_flow + self.free_flow * self.b
+        return np.asarray(np.where(self.power > 0, self.free_flow, constant))
 
     @property
     def latency_limit(self) -> Array:
-        """The travel time itself, where it is the same whatever the load."""
-        return np.where(self._steep > 0, np.inf, self.idle_latency)
+        """Limit of the latency, shape (n,): finite where it is constant, else infinite."""
+        return np.where(self._rise > 0, np.inf, self.idle_latency)
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Latency; see `ServerBank.latency`."""
+        """Return the travel time; see `ServerBank.latency`."""
         return self._price(flow, 1.0)
 
     def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Marginal delay, free_flow (1 + (power + 1) b (x/capacity)^power)."""
+        """Return the marginal delay, free_flow (1 + (power + 1) b (x/capacity)^power)."""
         return self._price(flow, self._power + 1.0)
 
     def potential(self, flow: ArrayLike) -> Array:
-        """Integral of the latency."""
+        """Return the integral, free_flow x (1 + b (x/capacity)^power/(power + 1))."""
         return np.asarray(flow, dtype=np.float64) * self._price(flow, 1.0 / (self._power + 1.0))
 
     def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency."""
-        return np.asarray(
-            self._steep
-            * self._power
-            / self.capacity
-            * (flow / self.capacity) ** (self._power - 1.0)
-        )
+        """Return the derivative of the travel time; see `ServerBank.latency_slope`."""
+        used = flow / self.capacity
+        return np.asarray(self._rise * self._power / self.capacity * used ** (self._power - 1.0))
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay."""
+        """Return the derivative of the marginal delay; see `ServerBank.marginal_slope`."""
         return np.asarray((self._power + 1.0) * self.latency_slope(flow))
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency; see `ServerBank.inverse_latency`."""
+        """Return the flow at a travel time; see `ServerBank.inverse_latency`."""
         return self._flow(latency, 1.0)
 
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay; see `ServerBank.inverse_marginal`."""
+        """Return the flow at a marginal delay; see `ServerBank.inverse_marginal`."""
         return self._flow(marginal, self._power + 1.0)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
-        """Delay carried, free_flow x + free_flow b capacity (x/capacity)^(power + 1)."""
+        """Return free_flow x + free_flow b capacity (x/capacity)^(power + 1), x l(x)."""
         return self._cone(flow, 1.0)
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
-        """Integral of the latency: the same, with the power over power + 1."""
+        """Return the integral of the latency: the total with b/(power + 1) for b."""
         return self._cone(flow, 1.0 / (self._power + 1.0))
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
-        """Latency."""
-        powered, constraints, kinds = self._powered(flow, self._power, self._steep)
-        return Cone(self.idle_latency + powered, constraints, kinds)
+        """Return the travel time; see `Latency.latency_cone`."""
+        congestion, constraints, kinds = self._powered(flow, self._power, self._rise)
+        return Cone(self.idle_latency + congestion, constraints, kinds)
 
     def scaled(self, rate: float, time: float) -> Self:
-        """Return the servers with rates and times multiplied; see `Latency.scaled`."""
-        return self._with(
-            free_flow=self.free_flow * time, capacity=self.capacity * rate, delay=self.delay * time
-        )
+        """Return the roads in other units; see `Latency.scaled`."""
+        free_flow, capacity = self.free_flow * time, self.capacity * rate
+        return self._with(free_flow=free_flow, capacity=capacity, delay=self.delay * time)
 
     @property
-    def _steep(self) -> Array:
-        """Free flow times b; 0 where the latency does not rise."""
+    def _rise(self) -> Array:
+        """Increase of the travel time at the capacity, shape (n,); 0 where it is constant."""
         return np.where(self.power > 0, self.free_flow * self.b, 0.0)
 
     @property
     def _power(self) -> Array:
-        """Power of the flow; 1 where the latency does not rise."""
+        """Power of the flow, shape (n,); 1 in place of 0."""
         return np.where(self.power > 0, self.power, 1.0)
 
     def _price(self, flow: ArrayLike, factor: Array | float) -> Array:
-        """Delay and free flow, and a factor times what congestion adds."""
+        """Return the idle latency plus a factor times the increase of the travel time."""
         used = np.asarray(flow, dtype=np.float64) / self.capacity
-        return np.asarray(self.delay + self.service + self._steep * factor * used**self._power)
+        return np.asarray(self.delay + self.service + self._rise * factor * used**self._power)
 
     def _flow(self, price: ArrayLike, factor: Array | float) -> Array:
+        """Return the flow at which `_price` with this factor has a value."""
         excess = np.maximum((np.asarray(price, dtype=np.float64) - self.delay) - self.service, 0.0)
-        return np.asarray(
-            self.capacity * quotient(excess, factor * self._steep) ** (1.0 / self._power)
-        )
+        used = inverse_rise(excess, factor * self._rise) ** (1.0 / self._power)
+        return np.asarray(self.capacity * used)
 
     def _cone(self, flow: cp.Expression, factor: Array | float) -> Cone:
-        powered, constraints, kinds = self._powered(
-            flow, self._power + 1.0, factor * self._steep * self.capacity
-        )
-        return Cone(cp.multiply(self.idle_latency, flow) + powered, constraints, kinds)
+        """Return x times `_price` with this factor."""
+        rise = factor * self._rise * self.capacity
+        congestion, constraints, kinds = self._powered(flow, self._power + 1.0, rise)
+        return Cone(cp.multiply(self.idle_latency, flow) + congestion, constraints, kinds)
 
     def _powered(
-        self, flow: cp.Expression, power: Array, by: Array
+        self, flow: cp.Expression, power: Array, factor: Array
     ) -> tuple[cp.Expression, tuple[cp.Constraint, ...], frozenset[str]]:
-        """Epigraph of (x/capacity)^power times `by` where that is not 0: an atom for simple fractions, a power cone for the others."""
-        used, top, kinds = (
-            cp.multiply(1.0 / (BUSY * self.capacity), flow),
-            cp.Variable(len(self)),
-            set(),
-        )
-        constraints: list[cp.Constraint] = (
-            [top[np.flatnonzero(by == 0)] == 0] if np.any(by == 0) else []
-        )
-        for p in np.unique(power[by > 0]):
-            at = np.flatnonzero((power == p) & (by > 0))
-            simple = Fraction(p).limit_denominator(DENOMINATOR)
+        """Return factor (x/capacity)^power as an epigraph; it is 0 where the factor is 0.
+
+        A simple fraction is an atom of CVXPY (second-order cones), any other power a power cone.
+        """
+        used = cp.multiply(1.0 / (POWER_SCALE * self.capacity), flow)
+        top, kinds = cp.Variable(len(self)), set()
+        constraints: list[cp.Constraint] = []
+        if np.any(factor == 0):
+            constraints.append(top[np.flatnonzero(factor == 0)] == 0)
+        for p in np.unique(power[factor > 0]):
+            servers = np.flatnonzero((power == p) & (factor > 0))
+            simple = Fraction(p).limit_denominator(MAX_DENOMINATOR)
             if abs(p - simple) <= 4.0 * np.spacing(p):
-                constraints.append(cp.power(used[at], simple) <= top[at])
+                constraints.append(cp.power(used[servers], simple) <= top[servers])
                 kinds |= {"SOC"} if p > 1 else set()
             else:
-                constraints.append(
-                    cp.PowCone3D(
-                        top[at], cp.Constant(np.ones(at.size)), used[at], np.full(at.size, 1.0 / p)
-                    )
-                )
+                ones, alpha = cp.Constant(np.ones(servers.size)), np.full(servers.size, 1.0 / p)
+                constraints.append(cp.PowCone3D(top[servers], ones, used[servers], alpha))
                 kinds.add("POW")
-        return cp.multiply(by * BUSY**power, top), tuple(constraints), frozenset(kinds)
+        congestion = cp.multiply(factor * POWER_SCALE**power, top)
+        return congestion, tuple(constraints), frozenset(kinds)

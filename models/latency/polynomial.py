@@ -14,24 +14,23 @@ from ...reference.validation import as_floats, raise_at_first
 from .base import ArrayLike, Latency
 from .cone import Cone
 
-BUSY = 4.0  # capacities, or flows that double a latency, that powers are of for a solver: at ten such flows they are still small
+# Powers in cones are of x/(4 c), with a capacity c, or c = 1: at a flow of ten c, far above the
+# usual, a solver still works with small numbers.
+POWER_SCALE = 4.0
 
 
-def quotient(excess: Array, steep: Array) -> Array:
-    """Quotient of what a price has above the idle latency; infinite where a latency does not rise and is exceeded, 0 where it is not."""
-    return np.asarray(
-        np.where(
-            steep > 0, excess / np.where(steep > 0, steep, 1.0), np.where(excess > 0, np.inf, 0.0)
-        )
-    )
+def inverse_rise(excess: Array, slope: Array) -> Array:
+    """Return excess/slope; where the slope is 0, infinity for a positive excess and else 0."""
+    flat = np.where(excess > 0, np.inf, 0.0)
+    return np.asarray(np.where(slope > 0, excess / np.where(slope > 0, slope, 1.0), flat))
 
 
 class Unlimited(Latency):
-    """Servers for which no load is too much."""
+    """Servers without a rate: any load is possible."""
 
     @property
     def rate(self) -> Array:  # type: ignore[override]
-        """Infinite: no load is too much."""
+        """Infinite, shape (n,): any load is possible."""
         return np.full(len(self), np.inf)
 
     def __len__(self) -> int:
@@ -40,21 +39,28 @@ class Unlimited(Latency):
 
 @dataclass(frozen=True, eq=False)
 class Polynomial(Unlimited):
-    """l(x) = delay + c_0 + c_1 x + ... + c_q x^q, for any load; affine is Pigou's (1920), and Roughgarden and Tardos' (2002).
+    """Polynomial latency, l(x) = delay + c_0 + c_1 x + ... + c_q x^q, for any load.
 
-    The price of anarchy of affine latencies is at most 4/3.
+    Affine latencies are those of Pigou (1920) and of Roughgarden and Tardos (2002): their price of
+    anarchy is at most 4/3.
 
     Parameters
     ----------
     coefficients : array_like, shape (n, q + 1) or (q + 1,)
-        Constant term first, >= 0: so the latency is increasing and convex. c_j is in units of time times (time)^j.
+        Coefficients, the constant term first, >= 0, so that the latency is increasing and convex.
+        With the load in jobs per unit of time, c_j is in units of time to the power 1 + j.
     delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
+        Two-way network delay of each server, in the unit of time, >= 0.
 
     Raises
     ------
     InputError
-        Naming the field, the index and the value.
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    Second-order cones for powers of 2 and more: of the total delay and the potential from degree 1,
+    of the latency from degree 2. All else is linear.
 
     Examples
     --------
@@ -72,33 +78,22 @@ class Polynomial(Unlimited):
     def __post_init__(self) -> None:
         given = as_floats("coefficients", self.coefficients)
         if given.ndim not in (1, 2) or given.size == 0:
-            raise InputError(
-                "coefficients",
-                given.tolist(),
-                "is not a row of coefficients a server",
-                "give shape (n, degree + 1)",
-            )
+            problem, remedy = "is not a row of coefficients a server", "give shape (n, degree + 1)"
+            raise InputError("coefficients", given.tolist(), problem, remedy)
         rows = np.atleast_2d(given)
+        problem = "is negative or not finite"
+        remedy = "give a number >= 0: then the latency is increasing and convex"
         for j, column in enumerate(rows.T):
-            remedy = "give a number >= 0: then the latency is increasing and convex"
-            raise_at_first(
-                f"coefficients[:, {j}]",
-                column,
-                np.isfinite(column) & (column >= 0),
-                "is negative or not finite",
-                remedy,
-            )
+            valid = np.isfinite(column) & (column >= 0)
+            raise_at_first(f"coefficients[:, {j}]", column, valid, problem, remedy)
         delay = bank_arrays(rows=np.zeros(len(rows)), delay=self.delay)["delay"]
         raise_at_first("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
-        store(
-            self,
-            coefficients=np.array(np.broadcast_to(rows, (delay.size, rows.shape[1]))),
-            delay=delay,
-        )
+        coefficients = np.array(np.broadcast_to(rows, (delay.size, rows.shape[1])))
+        store(self, coefficients=coefficients, delay=delay)
 
     @classmethod
     def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
+        """Return a bank of three servers; see `Latency.sample`."""
         return cls(
             coefficients=[[0.01, 0.001, 0.0, 1e-7], [0.02, 0.0, 1e-5, 0.0], [0.0, 0.002, 0.0, 0.0]],
             delay=[0.0, 0.01, 0.0],
@@ -111,104 +106,102 @@ class Polynomial(Unlimited):
 
     @property
     def latency_limit(self) -> Array:
-        """The latency itself, where only the constant term is there."""
+        """Limit of the latency, shape (n,): finite where it is constant, else infinite."""
         return np.where(self.coefficients[:, 1:].any(axis=1), np.inf, self.idle_latency)
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Latency; see `ServerBank.latency`."""
-        return np.asarray(self._sum(flow, self.coefficients) + self.delay)
+        """Return the latency; see `ServerBank.latency`."""
+        return np.asarray(self._evaluate(flow, self.coefficients) + self.delay)
 
     def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Marginal delay, sum of (j + 1) c_j x^j; see `ServerBank.marginal`."""
-        return np.asarray(self._sum(flow, self.coefficients * (1.0 + self._power)) + self.delay)
-
-    def potential(self, flow: ArrayLike) -> Array:
-        """Integral, sum of c_j x^(j + 1)/(j + 1); see `ServerBank.potential`."""
-        flow = np.asarray(flow, dtype=np.float64)
+        """Return the marginal delay, sum of (j + 1) c_j x^j; see `ServerBank.marginal`."""
         return np.asarray(
-            flow * (self._sum(flow, self.coefficients / (1.0 + self._power)) + self.delay)
+            self._evaluate(flow, self.coefficients * (1.0 + self._powers)) + self.delay
         )
 
+    def potential(self, flow: ArrayLike) -> Array:
+        """Return the integral, sum of c_j x^(j + 1)/(j + 1); see `ServerBank.potential`."""
+        flow = np.asarray(flow, dtype=np.float64)
+        mean = self._evaluate(flow, self.coefficients / (1.0 + self._powers)) + self.delay
+        return np.asarray(flow * mean)
+
     def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency."""
-        return self._sum(flow, (self.coefficients * self._power)[:, 1:])
+        """Return the derivative of the latency; see `ServerBank.latency_slope`."""
+        return self._evaluate(flow, (self.coefficients * self._powers)[:, 1:])
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay."""
-        return self._sum(flow, (self.coefficients * self._power * (1.0 + self._power))[:, 1:])
+        """Return the derivative of the marginal delay; see `ServerBank.marginal_slope`."""
+        factors = self.coefficients * self._powers * (1.0 + self._powers)
+        return self._evaluate(flow, factors[:, 1:])
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency; in closed form for one power of the flow, see `ServerBank.inverse_latency`."""
+        """Return the flow at a latency, in closed form for one power of the flow per server."""
         return self._flow(latency, 0.0) if self._one_power else super().inverse_latency(latency)
 
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay; in closed form for one power of the flow, see `ServerBank.inverse_marginal`."""
+        """Return the flow at a marginal delay, in closed form for one power per server."""
         return self._flow(marginal, 1.0) if self._one_power else super().inverse_marginal(marginal)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
-        """Delay carried, as second-order cones from degree 1 on."""
+        """Return the total delay x l(x), as second-order cones from degree 1 on."""
         return self._cone(flow, self.coefficients, 1)
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
-        """Integral of the latency, as second-order cones from degree 1 on."""
-        return self._cone(flow, self.coefficients / (1.0 + self._power), 1)
+        """Return the integral of the latency, as second-order cones from degree 1 on."""
+        return self._cone(flow, self.coefficients / (1.0 + self._powers), 1)
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
-        """Latency, as second-order cones from degree 2 on."""
+        """Return the latency, as second-order cones from degree 2 on."""
         return self._cone(flow, self.coefficients, 0)
 
     def scaled(self, rate: float, time: float) -> Self:
-        """Return the servers with rates and times multiplied; see `Latency.scaled`."""
-        return type(self)(self.coefficients * time / rate**self._power, self.delay * time)
+        """Return the servers in other units; see `Latency.scaled`."""
+        return type(self)(self.coefficients * time / rate**self._powers, self.delay * time)
 
     @property
     def _one_power(self) -> bool:
+        """Whether each latency has at most one power of the flow beside the constant."""
         return bool(np.all((self.coefficients[:, 1:] > 0).sum(axis=1) <= 1))
 
-    def _flow(self, price: ArrayLike, more: float) -> Array:
-        """Inverse of c_0 + (1 + more j) c_j x^j, with one j >= 1 a server, or none."""
-        excess = np.maximum(
-            (np.asarray(price, dtype=np.float64) - self.delay) - self.coefficients[:, 0], 0.0
-        )
-        power = (
-            self.coefficients[:, 1:].argmax(axis=1) + 1.0
-            if self.coefficients.shape[1] > 1
-            else np.ones(len(self))
-        )
-        steep = self.coefficients[:, 1:].sum(axis=1) * (1.0 + more * power)
-        return quotient(excess, steep) ** (1.0 / power)
+    def _flow(self, price: ArrayLike, weight: float) -> Array:
+        """Return the flow where c_0 + (1 + weight j) c_j x^j, with one j >= 1, is the price."""
+        price = np.asarray(price, dtype=np.float64)
+        excess = np.maximum((price - self.delay) - self.coefficients[:, 0], 0.0)
+        powers = self.coefficients[:, 1:]
+        power = powers.argmax(axis=1) + 1.0 if powers.size else np.ones(len(self))
+        rise = powers.sum(axis=1) * (1.0 + weight * power)
+        return inverse_rise(excess, rise) ** (1.0 / power)
 
     @property
-    def _power(self) -> Array:
+    def _powers(self) -> Array:
+        """Powers j of the flow, shape (q + 1,)."""
         return np.arange(self.coefficients.shape[1], dtype=np.float64)
 
-    def _sum(self, flow: ArrayLike, coefficients: Array) -> Array:
-        """Horner's rule."""
+    def _evaluate(self, flow: ArrayLike, coefficients: Array) -> Array:
+        """Return polynomials at a flow of shape (..., n), by Horner's rule."""
         flow = np.asarray(flow, dtype=np.float64)
         total = np.zeros(np.broadcast_shapes(flow.shape, (len(self),)))
         for column in coefficients.T[::-1]:
             total = total * flow + column
         return total
 
-    def _cone(self, flow: cp.Expression, coefficients: Array, more: int) -> Cone:
-        """Sum of c_j x^(j + more), and the delay."""
-        value = cp.multiply(self.delay, flow) if more else cp.Constant(self.delay)
+    def _cone(self, flow: cp.Expression, coefficients: Array, shift: int) -> Cone:
+        """Return the sum of c_j x^(j + shift), and the delay times x^shift."""
+        value = cp.multiply(self.delay, flow) if shift else cp.Constant(self.delay)
         kinds: frozenset[str] = frozenset()
         for j, column in enumerate(coefficients.T):
-            power, used = j + more, np.flatnonzero(column)
+            power, used = j + shift, np.flatnonzero(column)
             if not used.size:
                 continue
-            if power > 1:
+            if power == 0:
+                value += column
+            elif power == 1:
+                value += cp.multiply(column, flow)
+            else:
+                factors = np.zeros((len(self), used.size))
+                factors[used, np.arange(used.size)] = column[used] * POWER_SCALE**power
+                value += factors @ cp.power(flow[used] / POWER_SCALE, power)
                 kinds = frozenset({"SOC"})
-            put = np.zeros((len(self), used.size))
-            put[used, np.arange(used.size)] = column[used] * BUSY**power
-            value += (
-                column
-                if power == 0
-                else cp.multiply(column, flow)
-                if power == 1
-                else put @ cp.power(flow[used] / BUSY, power)
-            )
         return Cone(value, (), kinds)
 
 
@@ -219,12 +212,16 @@ class Constant(Polynomial):
     Parameters
     ----------
     delay : array_like, shape (n,) or ()
-        Time from sending a job to having its answer, >= 0.
+        Time from sending a job to receiving its answer, in the unit of time, >= 0.
 
     Raises
     ------
     InputError
-        Naming the field, the index and the value.
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    All cones are linear.
 
     Examples
     --------
@@ -237,9 +234,9 @@ class Constant(Polynomial):
 
     @classmethod
     def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
+        """Return a bank of three servers; see `Latency.sample`."""
         return cls(delay=[0.05, 0.08, 0.1])
 
     def scaled(self, rate: float, time: float) -> Self:
-        """Return the servers with times multiplied; see `Polynomial.scaled`."""
+        """Return the servers in other units; see `Latency.scaled`."""
         return type(self)(self.delay * time)

@@ -1,4 +1,7 @@
-"""Families of latencies by name: those that come along, and those that packages add as entry points ``sojourn.latencies``."""
+"""Latency families by name: those of the library, and those that other packages add.
+
+An installed package adds a family as an entry point of the group ``sojourn.latencies``.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,7 @@ REGISTRY: Registry[type[Latency]] = Registry(
     },
 )
 
-register, families, names, family_named = (
-    REGISTRY.register,
-    REGISTRY.all,
-    REGISTRY.names,
-    REGISTRY.named,
-)
+register = REGISTRY.register
+families = REGISTRY.all
+names = REGISTRY.names
+family_named = REGISTRY.named

@@ -9,7 +9,7 @@ from every_family import FAMILIES
 from sojourn import reference
 from sojourn.models import Latency, MMc, Tandem
 from sojourn.models.latency import MixedLatency
-from sojourn.models.latency.base import CONES, ComposedLatency, Scaled
+from sojourn.models.latency.base import CONE_METHODS, ComposedLatency, Scaled
 from sojourn.models.latency.player_latency import FollowerLatency, PlayerLatency
 from sojourn.reference.composed import Composed, MixedBank, View
 from sojourn.reference.parallel.control import ResidualLatency
@@ -151,4 +151,4 @@ def test_sentences_of_what_was_measured_reach_the_user_through_every_class():
     assert FollowerLatency(measured, beyond).caveats(0.0 * beyond, names) == said
     assert Tandem(FAMILIES["M/M/1"], measured).caveats(beyond, names) == said
     assert Scaled(measured, 2.0, 0.5).caveats(2.0 * beyond, names) == said
-    assert set(CONES) <= set(Latency.quantities)
+    assert set(CONE_METHODS) <= set(Latency.quantities)

@@ -8,7 +8,7 @@ from every_family import FAMILIES
 from sojourn import reference
 from sojourn.models import MM1, Cone, InputError, Latency, MMc
 from sojourn.models.latency import MixedLatency
-from sojourn.models.latency.tangents import placed
+from sojourn.models.latency.tangents import place_tangents
 
 STATIONS = MMc([75.2, 87.7, 87.7, 250.0], [12, 16, 8, 1], [0.03, 0.085, 0.16, 0.004])
 BANKS = {
@@ -42,7 +42,7 @@ ALLOWED = {"CLARABEL": 1e-5, "ECOS": 1e-5, "SCS": 1e-3}
 
 def most(bank):
     """Load that is all the rates, or ten times the flow that doubles a latency where there is no rate."""
-    return float(np.where(np.isfinite(bank.rate), bank.rate, 10.0 * bank.reach).sum())
+    return float(np.where(np.isfinite(bank.rate), bank.rate, 10.0 * bank._flow_scale).sum())
 
 
 def solved(bank, cone, load, solver=None, **options):
@@ -132,7 +132,7 @@ def test_value_at_a_given_flow_is_the_number(name, unit):
     for cone, number in NUMBERS.items():
         exact = bank.exact(cone.removesuffix("_cone"))
         for part in (0.01, 0.99):
-            at = part * np.where(np.isfinite(bank.rate), bank.rate, 10.0 * bank.reach)
+            at = part * np.where(np.isfinite(bank.rate), bank.rate, 10.0 * bank._flow_scale)
             for some in np.arange(len(bank))[:, None] if exact else [np.arange(len(bank))]:
                 one, flow = bank.take(some), cp.Variable(some.size)
                 made = getattr(one, cone)(flow)
@@ -168,7 +168,7 @@ def test_tangents_are_placed_where_the_variable_can_be():
         FAMILIES["M/M/c"],
         cp.Variable(3, bounds=[np.array([0.0, 10.0, 0.0]), np.array([50.0, 20.0, np.inf])]),
     )
-    points = placed(flow, lambda x: x * bank.latency(x), bank.marginal, bank.rate, bank.reach, 30)
+    points = place_tangents(flow, lambda x: x * bank.latency(x), bank.marginal, bank.rate, bank._flow_scale, 30)
     assert points.shape == (30, 3)
     assert np.all(points[:, 0] <= 50.0)
     assert points[:, 1].min() >= 10.0

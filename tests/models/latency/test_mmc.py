@@ -9,7 +9,7 @@ import pytest
 from sojourn import reference
 from sojourn.models import MM1, LoadError, MMc, ParallelServers, Tandem
 from sojourn.models.latency.base import Scaled
-from sojourn.models.latency.erlang import Stations, at_price, log_chance_of_all
+from sojourn.models.latency.erlang import Stations, at_price, log_full_probability
 from sojourn.models.latency.player_latency import FollowerLatency, PlayerLatency
 
 SERVERS = (1, 2, 7, 30, 31, 100, 2220, 10_000, 1_000_000)
@@ -30,7 +30,7 @@ def exact(c, a, d):
 
 
 def of(servers):
-    return servers, log_chance_of_all(servers)
+    return servers, log_full_probability(servers)
 
 
 def station(c, used):
