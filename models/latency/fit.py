@@ -101,11 +101,7 @@ def _robust(basis: Array, y: Array, field: str) -> Array:
     scale = spread(y - basis @ first)
     if scale <= MIN_SPREAD:
         return first
-
-    def huber(residuals: cp.Expression) -> cp.Expression:
-        return cp.sum(cp.huber(residuals / scale, HUBER_THRESHOLD))  # type: ignore[no-any-return]
-
-    return _coefficients(basis, y, huber, field)
+    return _coefficients(basis, y, lambda r: cp.sum(cp.huber(r / scale, HUBER_THRESHOLD)), field)  # type: ignore[arg-type]
 
 
 def _coefficients(

@@ -179,9 +179,9 @@ WRONG = {
     ),
     WrongCone: (
         "cone values",
-        r"total_cone\('inv_pos'\)\[\d\] = .* is not the number that it stands for",
+        r"total_cone\('inv_pos'\)\[\d\] = .* is not the value of its function",
     ),
-    LowCone: ("cone values", r"latency_cone\[\d\] = .* is not the number that it stands for"),
+    LowCone: ("cone values", r"latency_cone\[\d\] = .* is not the value of its function"),
     WrongKinds: (
         "kinds of cone",
         r"potential_cone.kinds = 'SOC': is declared, but CVXPY makes EXP; declare those",
@@ -233,7 +233,7 @@ def test_a_report_can_be_had_without_an_exception():
     assert isinstance(report, LatencyReport)
     assert not report.passed
     assert [c.name for c in report.checks if not c.passed] == ["cone values"]
-    assert str(report).startswith("WrongCone, 2 servers: not a latency family")
+    assert str(report).startswith("WrongCone, 2 servers: some properties do not hold")
 
 
 def test_a_bank_without_cones_is_refused():

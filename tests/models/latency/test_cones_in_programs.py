@@ -168,7 +168,9 @@ def test_tangents_are_placed_where_the_variable_can_be():
         FAMILIES["M/M/c"],
         cp.Variable(3, bounds=[np.array([0.0, 10.0, 0.0]), np.array([50.0, 20.0, np.inf])]),
     )
-    points = place_tangents(flow, lambda x: x * bank.latency(x), bank.marginal, bank.rate, bank._flow_scale, 30)
+    points = place_tangents(
+        flow, lambda x: x * bank.latency(x), bank.marginal, bank.rate, bank._flow_scale, 30
+    )
     assert points.shape == (30, 3)
     assert np.all(points[:, 0] <= 50.0)
     assert points[:, 1].min() >= 10.0

@@ -307,7 +307,7 @@ def test_a_formulation_of_tangents_says_so():
         (lambda: MMc([1.0, 2.0], [1, 1.5]), r"^servers\[1\] = 1\.5: is not a number of servers; give a whole number from 1 to 1000000"),
         (lambda: MMc(1.0, 0), r"^servers\[0\] = 0\.0: is not a number of servers"),
         (lambda: Kingman(1.0, -1.0, 1.0), r"^arrival_cv\[0\] = -1\.0: a coefficient of variation cannot be negative"),
-        (lambda: Kingman(1.0, 0.0, 0.0), r"^cv\[0\] = 0\.0: as arrival_cv: such a queue never waits below its rate; .* use Constant$"),
+        (lambda: Kingman(1.0, 0.0, 0.0), r"^cv\[0\] = 0\.0: and arrival_cv are both 0: no job then waits below the rate; .* use Constant$"),
         (lambda: KraemerLangenbachBelz(-1.0, 1.0, 1.0), r"^rate\[0\] = -1\.0: a server needs a rate above 0"),
         (lambda: MM1Vacations(1.0, [1.0, -2.0]), r"^vacation\[1\] = -2\.0: it cannot be negative; give 0 or more$"),
         (lambda: MM1Setup(10.0, 0.2, 0.0), r"^setup\[0\] = 0\.2: is so long that the latency falls with the load at first; shorten it"),
