@@ -182,7 +182,8 @@ def test_samples_that_no_solver_fits_are_named(monkeypatch):
     )
     with pytest.raises(
         InputError,
-        match=r"latency\[0\] = '3 samples': could not be fitted by CLARABEL, ECOS, SCS, OSQP, HIGHS; look at its samples",
+        match=r"latency\[0\] = '3 samples': could not be fitted by CLARABEL, ECOS, SCS, OSQP, "
+        r"HIGHS; look at its samples",
     ):
         Measured([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
 
@@ -436,15 +437,18 @@ def test_from_csv(tmp_path):
     [
         (
             "load,delay\n1,2\n",
-            r"bad.csv, row 1 = 'load,delay': has no column latency; name the columns in the first line",
+            r"bad.csv, row 1 = 'load,delay': has no column latency; name the columns in the "
+            r"first line",
         ),
         (
             "",
-            r"^path = .*bad.csv': has none of the columns load, latency in its first line; give a CSV file of samples",
+            r"^path = .*bad.csv': has none of the columns load, latency in its first line; give "
+            r"a CSV file of samples",
         ),
         (
             "load,latency\n1,2\n\n2,fast\n",
-            r"bad.csv, row 4, column latency = 'fast': is not a number; give a number, or leave the row out",
+            r"bad.csv, row 4, column latency = 'fast': is not a number; give a number, or leave "
+            r"the row out",
         ),
         ("load,latency\n1,2\n2\n", r"bad.csv, row 3, column latency = '': is not a number"),
         ("load,latency\n1,2\nnan,3\n", r"bad.csv, row 3, column load = nan: is not finite"),
@@ -458,7 +462,8 @@ def test_from_csv(tmp_path):
         ),
         (
             "load,latency\n1,2\n1,3\n",
-            r"bad.csv, column load = \[1.0\]: has 1 different load, too few for a curve; give samples at three",
+            r"bad.csv, column load = \[1.0\]: has 1 different load, too few for a curve; give "
+            r"samples at three",
         ),
         ("load,latency\n", r"bad.csv, column load = \[\]: there is no sample"),
     ],
@@ -496,7 +501,8 @@ GOOD = [1.0, 2.0, 3.0]
             GOOD,
             [1.0, 2.0],
             {},
-            r"^latency = \[1.0, 2.0\]: has 2 values where load has 3; give one latency for every load",
+            r"^latency = \[1.0, 2.0\]: has 2 values where load has 3; give one latency for "
+            r"every load",
         ),
         (
             [GOOD, GOOD],
@@ -522,13 +528,15 @@ GOOD = [1.0, 2.0, 3.0]
             GOOD,
             [0.0, 2.0, 3.0],
             {},
-            r"^latency\[0\] = 0.0: a latency is above 0; give a positive number, or leave the sample out",
+            r"^latency\[0\] = 0.0: a latency is above 0; give a positive number, or leave the "
+            r"sample out",
         ),
         (
             [1.0, 2.0, 2.0],
             GOOD,
             {},
-            r"^load = \[1.0, 2.0\]: has 2 different loads, too few for a curve; give samples at three loads",
+            r"^load = \[1.0, 2.0\]: has 2 different loads, too few for a curve; give samples at "
+            r"three loads",
         ),
         ([1.0, "a", 3.0], GOOD, {}, r"^load = \[1.0, 'a', 3.0\]: is not made of numbers"),
         (
@@ -563,7 +571,8 @@ GOOD = [1.0, 2.0, 3.0]
             GOOD,
             GOOD,
             {"capacity": 0.0},
-            r"^capacity\[0\] = 0.0: is not above 0; give a load, or leave it out: it is then the largest sample",
+            r"^capacity\[0\] = 0.0: is not above 0; give a load, or leave it out: it is then "
+            r"the largest sample",
         ),
         (GOOD, GOOD, {"capacity": np.inf}, r"^capacity\[0\] = inf: is not finite"),
         (

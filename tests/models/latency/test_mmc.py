@@ -18,7 +18,7 @@ EPS = np.finfo(float).eps
 
 
 def exact(c, a, d):
-    """Erlang's loss, the wait and log(1/P(empty)) at a = c - d, by the series of the Poisson tail."""
+    """Erlang's loss, the wait and log(1/P(empty)) at a = c - d, by a series of the Poisson tail."""
     last = mp.exp(c * mp.log(a) - a - mp.loggamma(c + 1))
     tail, term, k = mp.mpf(0), last, 1
     while term > mp.mpf(10) ** -60 * last:
