@@ -101,7 +101,7 @@ def test_a_negative_flow_is_computed_by_the_formula():
 
 @pytest.mark.parametrize("load", [0.5, 1 - 1e-15, np.nextafter(1.0, 0.0)])
 def test_certificates_next_to_the_rate_cover_the_error(load):
-    """Also at the last float below the rate: floats cannot split so little spare capacity in two."""
+    """Also at the last float below the rate: floats cannot split so little spare capacity."""
     for bank in (MM1([1.0]), MM1([0.25, 0.75])):
         system = ParallelServers(bank)
         for goal in ("optimum", "equilibrium"):

@@ -121,7 +121,7 @@ def test_mixed_bank_of_cones_tangents_and_powers_has_the_least_delay(solver, uni
 @every_unit
 @pytest.mark.filterwarnings("ignore:Solution may be inaccurate")  # see TIGHT
 def test_value_at_a_given_flow_is_the_number(name, unit):
-    """Exact cones one server at a time, with TIGHT options; tangents together, with default ones."""
+    """Exact cones server by server, with TIGHT options; tangents together, with default ones."""
     bank = BANKS[name].in_unit(unit)
     for cone, number in NUMBERS.items():
         exact = bank.exact(cone.removesuffix("_cone"))

@@ -114,7 +114,7 @@ def test_processor_sharing_and_the_percentile_that_equals_the_mean_are_mm1():
 
 
 def test_vacations_and_setups():
-    """An exponential vacation and an exponential set-up add their mean; fixed ones half, or less."""
+    """An exponential vacation or set-up adds its mean; a fixed one half of it, or less."""
     assert_same(
         MM1Setup(RATE, 0.04, 1.0, DELAY),
         MM1Vacations(RATE, 0.04, 1.0, DELAY),
@@ -205,7 +205,7 @@ def test_black_box_of_mm1_agrees_with_its_cones_to_the_certified_gap(goal, part,
 @pytest.mark.parametrize("load", [14.99])
 @pytest.mark.slow
 def test_kinks_are_certified_with_a_derivative_and_without_it_bounds_hold(load):
-    """Two servers of latency max(1 + x, 3 x - 5): at loads around 15 both are at the kink, x = 3."""
+    """Two servers of latency max(1 + x, 3 x - 5): at loads near 15 both are at the kink, x = 3."""
     rest = MM1(10.0, 0.2)
     kinked = Function(
         lambda x: np.maximum(1 + x, 3 * x - 5),
