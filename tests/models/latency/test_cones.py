@@ -61,7 +61,7 @@ def test_minimised_cone_equals_its_function(bank, name, utilisation):
 @every_bank
 @pytest.mark.parametrize("name", NAMES)
 def test_no_point_of_the_cone_is_below_its_function(bank, name):
-    """All three functions increase: with flows of at least x the cone stays above its value at x."""
+    """All three functions increase: flows above x cannot lower a cone below its value at x."""
     flow = cp.Variable(len(bank))
     at = 0.6 * bank.rate
     cone = cones(bank, flow)[name]

@@ -60,10 +60,8 @@ def test_convex_samples_without_noise_are_fitted_within_one_percent(delay):
     fit = Measured(load, delay + 1 / (RATE - load), delay=delay)
     assert fit.pieces == 8
     assert fit.starts.shape == (1, 9)
-    between = np.linspace(0.0, 80.0, 333)
-    np.testing.assert_allclose(
-        column(fit.latency, between) - delay, 1 / (RATE - between), rtol=0.01
-    )
+    loads = np.linspace(0.0, 80.0, 333)
+    np.testing.assert_allclose(column(fit.latency, loads) - delay, 1 / (RATE - loads), rtol=0.01)
     assert fit.service[0] == pytest.approx(0.01, rel=0.01)
     assert not fit.outliers(0).any()
 
@@ -83,15 +81,15 @@ def test_gross_errors_hardly_move_the_fit():
     The fit moves by 2 %, the fit by least squares by more than 100 times as much.
     """
     load, latency, wrong = telemetry()
-    between = np.linspace(0.0, 75.0, 100)
+    loads = np.linspace(0.0, 75.0, 100)
     clean, dirty = Measured(load[~wrong], latency[~wrong]), Measured(load, latency)
-    moved = np.abs(column(dirty.latency, between) / column(clean.latency, between) - 1).max()
+    moved = np.abs(column(dirty.latency, loads) / column(clean.latency, loads) - 1).max()
     assert moved < 0.03
     knots = dirty.starts[0] / dirty.last[0]
     factors, _ = nnls(fitting._basis(load / dirty.last[0], knots), latency)
-    least_squares = fitting._basis(between / dirty.last[0], knots) @ factors
-    assert np.abs(least_squares / column(clean.latency, between) - 1).max() > 100 * moved
-    np.testing.assert_allclose(column(dirty.latency, between), 1 / (RATE - between), rtol=0.06)
+    least_squares = fitting._basis(loads / dirty.last[0], knots) @ factors
+    assert np.abs(least_squares / column(clean.latency, loads) - 1).max() > 100 * moved
+    np.testing.assert_allclose(column(dirty.latency, loads), 1 / (RATE - loads), rtol=0.06)
 
 
 def test_outliers_are_the_gross_errors():
@@ -168,9 +166,9 @@ def test_another_solver_is_used_if_one_fails(monkeypatch, missing):
         return solve(problem, solver=solver)
 
     monkeypatch.setattr(cp.Problem, "solve", failing)
-    between = np.linspace(0.0, 80.0, 20)
-    fitted = column(Measured(load, latency).latency, between)
-    np.testing.assert_allclose(fitted, column(expected.latency, between), rtol=0.01)
+    loads = np.linspace(0.0, 80.0, 20)
+    fitted = column(Measured(load, latency).latency, loads)
+    np.testing.assert_allclose(fitted, column(expected.latency, loads), rtol=0.01)
 
 
 def test_the_server_is_named_if_no_solver_fits_its_samples(monkeypatch):
