@@ -53,9 +53,12 @@ class Latency(ServerBank):
         Integral of the latency from 0, a number of jobs. Without it: adaptive quadrature.
     ``inverse_latency(latency)``, ``inverse_marginal(marginal)``
         Flow at a latency or marginal delay. Without them: a bracketed search.
-    ``at_latency(excess)``, ``at_marginal(excess)``
+    ``at_latency(excess)``, ``at_marginal(excess)``, ``at_player(excess, players)``
         Flow, accurate spare capacity and slope (`sojourn.reference.server_bank.Operation`) at a
         price `excess` above the idle latency. Without them: from the inverses.
+    ``rate_slope(flow)``
+        Derivative of the latency in the rate at a fixed flow. Without it: -(g(x) - delay)/rate with
+        the marginal delay g, which is right if a faster server does the same work in less time.
     ``service``, ``latency_limit``
         l(0) - delay, and the limit of the latency at high load, times of shape (n,). Without them:
         the latency at 0, and infinity.
@@ -63,6 +66,9 @@ class Latency(ServerBank):
         Epigraphs (`Cone`) of x l(x), of the potential and of l(x) for a CVXPY expression of shape
         (n,), in the bank's own units: the base class converts them to a unit that suits solvers.
         Without them: tangents, which a system adds until its certificate is met.
+    ``full_load``, ``full_load_is``, ``caveats(flow, names)``
+        Load at a utilisation of 1, its kind, and warnings at a flow. Without them: the rate,
+        ``"rate"``, and no warnings.
     ``rates``, ``times`` or ``scaled(rate, time)``
         How the parameters change with the units. Without them: a view converts every number.
     ``example`` or ``sample()``
@@ -93,7 +99,7 @@ class Latency(ServerBank):
     Jobs that arrive three at a time at M/M/1 servers:
 
     >>> from dataclasses import dataclass
-    >>> from sojourn.models import ParallelServers, check_latency
+    >>> from sojourn.models import ParallelServers
     >>> @dataclass(frozen=True, eq=False)
     ... class Triples(Latency):
     ...     rate: np.ndarray

@@ -72,7 +72,7 @@ def disciplined(bank: Latency, points: Array) -> str:
         objective = cp.Minimize(cp.sum(cone.value))
         problem = cp.Problem(objective, [cp.sum(flow) == load, *cone.constraints])
         if cone.value.shape != (len(bank),):
-            remedy = f"give one number a server, shape ({len(bank)},)"
+            remedy = f"give one number per server, shape ({len(bank)},)"
             raise InputError(case.name, cone.value.shape, "is the shape of its value", remedy)
         for rules, holds in (("DCP", problem.is_dcp()), ("DPP", problem.is_dpp())):
             if not holds:
@@ -105,7 +105,7 @@ def values(bank: Latency, points: Array) -> str:
         of = "the function, where its tangents touch"
         worst(case.name, of, minimum, expected, flows, allowed, CORRECT_LATENCY)
     tangents = f"; by tangents: {', '.join(by_tangents)}" if by_tangents else ""
-    return f"minimised at {len(flows)} loads a server{tangents}"
+    return f"minimised at {len(flows)} loads per server{tangents}"
 
 
 def minimised(bank: Latency, case: ConeCase, flows: Array, tangents_at: float = 1.0) -> Array:

@@ -36,7 +36,7 @@ def shapes(bank: Latency, points: Array) -> str:
     for name in ("rate", "delay", "service", "latency_limit"):
         value = np.asarray(getattr(bank, name))
         if value.shape != (n,) or value.dtype.kind != "f":
-            problem = "is not an array of one float a server"
+            problem = "is not an array of one float per server"
             raise InputError(name, value.tolist(), problem, f"give shape ({n},)")
     remedy = "give the load that the server must stay below, or infinity"
     raise_at_first("rate", bank.rate, bank.rate > 0, "is not above 0", remedy)

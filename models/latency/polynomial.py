@@ -78,7 +78,10 @@ class Polynomial(Unlimited):
     def __post_init__(self) -> None:
         given = as_floats("coefficients", self.coefficients)
         if given.ndim not in (1, 2) or given.size == 0:
-            problem, remedy = "is not a row of coefficients a server", "give shape (n, degree + 1)"
+            problem, remedy = (
+                "is not a row of coefficients per server",
+                "give shape (n, degree + 1)",
+            )
             raise InputError("coefficients", given.tolist(), problem, remedy)
         rows = np.atleast_2d(given)
         problem = "is negative or not finite"

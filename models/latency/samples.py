@@ -38,7 +38,7 @@ def rows(field: str, samples: Any) -> list[Array]:
 def _row(field: str, samples: Any) -> Array:
     row = as_floats(field, samples)
     if row.ndim != 1:
-        raise InputError(field, samples, "is not a row of numbers", "give one number a sample")
+        raise InputError(field, samples, "is not a row of numbers", "give one number per sample")
     return row
 
 

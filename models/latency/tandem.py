@@ -17,7 +17,7 @@ from .mmc import MMc
 
 
 class Tandem(ComposedLatency):
-    """n pairs of servers in series: a job passes the first, then the second; l(x) is their sum.
+    """Pairs of servers in series, whose latencies add up: a job passes the first, then the second.
 
     For M/M/1 and M/M/c servers this is exact: the departures of the first are a Poisson stream
     again (Burke 1956), and the mean sojourn times add up (Jackson 1957). For other families it

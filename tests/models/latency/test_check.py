@@ -194,7 +194,7 @@ WRONG = {
     ),
     OneNumber: (
         "DCP and DPP",
-        r"total_cone\('inv_pos'\) = \(\): is the shape of its value; give one number a server, "
+        r"total_cone\('inv_pos'\) = \(\): is the shape of its value; give one number per server, "
         r"shape \(2,\)",
     ),
     WrongUnits: (

@@ -48,11 +48,11 @@ NAMES = ("total inv_pos", "total quad_over_lin", "total default", "potential", "
 @pytest.mark.parametrize("utilisation", UTILISATIONS)
 def test_minimised_cone_equals_its_function(bank, name, utilisation):
     flow = cp.Variable(len(bank))
-    at = bank.rate * np.linspace(utilisation, utilisation / 2, len(bank))
+    given = bank.rate * np.linspace(utilisation, utilisation / 2, len(bank))
     cone = cones(bank, flow)[name]
-    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == at, *cone.constraints])
+    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == given, *cone.constraints])
     problem.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
-    expected = expected_value(bank, name, at)
+    expected = expected_value(bank, name, given)
     # cancellation in a form leaves an error relative to k, not to the value
     np.testing.assert_allclose(cone.value.value, expected, rtol=1e-6, atol=1e-9 * bank.k.max())
     assert problem.value == pytest.approx(expected.sum(), rel=1e-6)
@@ -63,11 +63,11 @@ def test_minimised_cone_equals_its_function(bank, name, utilisation):
 def test_no_point_of_the_cone_is_below_its_function(bank, name):
     """All three functions increase: flows above x cannot lower a cone below its value at x."""
     flow = cp.Variable(len(bank))
-    at = 0.6 * bank.rate
+    given = 0.6 * bank.rate
     cone = cones(bank, flow)[name]
     worst = cp.Problem(
-        cp.Minimize(cp.max(cone.value - expected_value(bank, name, at))),
-        [flow >= at, *cone.constraints],
+        cp.Minimize(cp.max(cone.value - expected_value(bank, name, given))),
+        [flow >= given, *cone.constraints],
     )
     assert worst.solve(solver="CLARABEL") == pytest.approx(0.0, abs=1e-6)
 
@@ -112,9 +112,9 @@ def test_numbers_are_the_same_in_another_unit_of_time(bank, unit):
     back = scaled.in_unit(1 / unit)
     for field in ("rate", "delay", "k"):
         np.testing.assert_allclose(getattr(back, field), getattr(bank, field), rtol=1e-15)
-    at = 0.7 * bank.rate
-    np.testing.assert_allclose(scaled.latency(at * unit), bank.latency(at) / unit, rtol=1e-13)
-    np.testing.assert_allclose(scaled.potential(at * unit), bank.potential(at), rtol=1e-12)
+    given = 0.7 * bank.rate
+    np.testing.assert_allclose(scaled.latency(given * unit), bank.latency(given) / unit, rtol=1e-13)
+    np.testing.assert_allclose(scaled.potential(given * unit), bank.potential(given), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["MM1", "MD1", "MG1"])

@@ -263,7 +263,7 @@ def test_inverses(bank, points):
 
 
 def test_flows_of_any_shape(bank, points):
-    many = points.reshape(5, 12, 3)
+    stacked = points.reshape(5, 12, 3)
     for name in (
         "latency",
         "marginal",
@@ -274,7 +274,7 @@ def test_flows_of_any_shape(bank, points):
         "inverse_marginal",
     ):
         function = getattr(bank, name)
-        np.testing.assert_array_equal(function(many).reshape(60, 3), function(points))
+        np.testing.assert_array_equal(function(stacked).reshape(60, 3), function(points))
 
 
 # ---- cones

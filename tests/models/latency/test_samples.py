@@ -140,7 +140,7 @@ def test_a_missing_file_is_named(tmp_path):
             [GOOD, 2.0],
             [GOOD, GOOD],
             {},
-            r"^load\[1\] = 2.0: is not a row of numbers; give one number a sample",
+            r"^load\[1\] = 2.0: is not a row of numbers; give one number per sample",
         ),
         (5.0, GOOD, {}, r"^load = 5.0: is not a row of numbers"),
         (
