@@ -55,7 +55,7 @@ class Latency(ServerBank):
         Flow at a latency or marginal delay. Without them: a bracketed search.
     ``at_latency(excess)``, ``at_marginal(excess)``, ``at_player(excess, players)``
         Flow, accurate spare capacity and slope (`sojourn.reference.server_bank.Operation`) at a
-        price `excess` above the idle latency. Without them: from the inverses.
+        price ``excess`` above the idle latency. Without them: from the inverses.
     ``rate_slope(flow)``
         Derivative of the latency in the rate at a fixed flow. Without it: -(g(x) - delay)/rate with
         the marginal delay g, which is right if a faster server does the same work in less time.
@@ -237,7 +237,7 @@ class Latency(ServerBank):
 
     @property
     def unit(self) -> float:
-        """Unit of time that suits solvers, in today's units: rates are about 1 in it.
+        """Unit of time that suits solvers, in the bank's unit: in it, rates are about 1.
 
         It is one for all servers, and a power of 2, so that a conversion is exact.
         """
@@ -281,7 +281,7 @@ class Latency(ServerBank):
         return replace(self, **changed)  # type: ignore[type-var]
 
     def in_unit(self, unit: float) -> Latency:
-        """Return the bank in another unit of time, `unit` of today's (60: seconds to minutes)."""
+        """Return the bank in a unit of time of `unit` present ones (60: seconds to minutes)."""
         return self.scaled(unit, 1.0 / unit)
 
     def _tangent_cone(

@@ -135,19 +135,19 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
     -----
     The checks, at 40 loads per server up to close to its rate, are:
 
-    - *shapes*: `rate` and `delay` are float arrays of shape (n,), and the latency of flows of
+    - *shapes*: ``rate`` and ``delay`` are float arrays of shape (n,), and the latency of flows of
       shape (..., n) has that shape.
     - *increasing and convex*: the latency is finite, at least 0, never falls and is convex.
     - *empty server*: the latency at load 0 is delay + service.
     - *edge of capacity*: given the spare capacity, the latency is finite and rises up to 1e-12
       below the rate; it and what derives from it are infinite from the rate on.
-    - *derivatives*: `marginal` is the derivative of x l(x), `latency_slope` that of l and
-      `marginal_slope` that of `marginal`, against finite differences.
-    - *potential*: `potential` is the integral of the latency from 0, against quadrature.
-    - *inverses*: the flows of `inverse_latency`, `inverse_marginal`, `at_latency` and
-      `at_marginal` have the given price; the flow is 0 below the idle latency.
-    - *parts of a bank*: `take` and `with_extra_delay` return the same servers.
-    - *units*: `in_unit` returns the same servers in minutes and milliseconds.
+    - *derivatives*: ``marginal`` is the derivative of x l(x), ``latency_slope`` that of l and
+      ``marginal_slope`` that of ``marginal``, against finite differences.
+    - *potential*: ``potential`` is the integral of the latency from 0, against quadrature.
+    - *inverses*: the flows of ``inverse_latency``, ``inverse_marginal``, ``at_latency`` and
+      ``at_marginal`` have the given price; the flow is 0 below the idle latency.
+    - *parts of a bank*: ``take`` and ``with_extra_delay`` return the same servers.
+    - *units*: ``in_unit`` returns the same servers in minutes and milliseconds.
     - *bad input*: the constructor refuses NaN in every parameter, and -1 where it gives no
       increasing convex latency.
     - *DCP and DPP*: every cone is convex by CVXPY's rules, also with the load as a parameter, and

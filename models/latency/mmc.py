@@ -79,7 +79,7 @@ class MMc(Operated, Latency):
         finite = self.rate <= LARGEST / self.servers
         problem = "is so large that the rate of the station is no float"
         raise_at_first("rate", self.rate, finite, problem, "give less")
-        self.each, self.each_error = self.rate, np.zeros(len(self.rate))
+        self.each, self._each_error = self.rate, np.zeros(len(self.rate))
         self.rate = self.each * self.servers
 
     def __repr__(self) -> str:
@@ -90,7 +90,7 @@ class MMc(Operated, Latency):
     def rate_error(self) -> Array:
         """Rounding error of the product of rate and servers; see `ServerBank.rate_error`."""
         error = exact_product(self.each, self.servers)[1]
-        return np.asarray(error + self.each_error * self.servers)
+        return np.asarray(error + self._each_error * self.servers)
 
     @cached_property
     def _log_full(self) -> Array:
@@ -144,7 +144,7 @@ class MMc(Operated, Latency):
     def scaled(self, rate: float, time: float) -> Self:
         """Return the stations in other units; see `Latency.scaled`."""
         new = type(self)(self.each * rate, self.servers, self.delay * time)
-        new.each_error = exact_product(self.each, np.array(rate))[1] + self.each_error * rate
+        new._each_error = exact_product(self.each, np.array(rate))[1] + self._each_error * rate
         return new
 
     def rate_slope(self, flow: ArrayLike) -> Array:
