@@ -31,8 +31,8 @@ TIGHT = {
     "tol_gap_rel": 1e-12,
     "tol_feas": 1e-12,
     "equilibrate_enable": False,
+    "accept_unknown": True,
 }
-TIGHT["accept_unknown"] = True
 
 every_bank = pytest.mark.parametrize("name", BANKS)
 every_unit = pytest.mark.parametrize(
