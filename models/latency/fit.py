@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cvxpy as cp
 import numpy as np
@@ -101,7 +101,11 @@ def _robust(basis: Array, y: Array, field: str) -> Array:
     scale = spread(y - basis @ first)
     if scale <= MIN_SPREAD:
         return first
-    return _coefficients(basis, y, lambda r: cp.sum(cp.huber(r / scale, HUBER_THRESHOLD)), field)  # type: ignore[arg-type]
+
+    def huber(residuals: cp.Expression) -> Any:
+        return cp.sum(cp.huber(residuals / scale, HUBER_THRESHOLD))  # type: ignore[arg-type]
+
+    return _coefficients(basis, y, huber, field)
 
 
 def _coefficients(
