@@ -1,4 +1,4 @@
-"""Outputs that are recorded: of the command, and of the calls of the README at full precision."""
+"""Outputs that are recorded: of the command, and of calls of the guides at full precision."""
 
 import contextlib
 import dataclasses
@@ -75,7 +75,7 @@ def rows(data: Any) -> list[Any]:
 
 
 def readme() -> dict[str, Any]:
-    """Return the numbers of the README's blocks, but for those that a solver's accuracy decides."""
+    """Return numbers of README and guides, but for those that a solver's accuracy decides."""
     bank = sj.MM1(rate=[100, 80, 200], delay=[0.005, 0.005, 0.020])
     system = sj.ParallelServers(bank, names=["edge 1", "edge 2", "cloud"])
     curve = system.curve(np.linspace(1, 375, 1000))
