@@ -18,12 +18,12 @@ def code_cells(notebook):
 
 
 def outputs(cell):
-    """Outputs of a cell without the empty text that a progress bar leaves in a slow cell."""
+    """Return the outputs of a cell without the empty text that a progress bar leaves behind."""
     return [o for o in cell.outputs if o.get("data") != {"text/plain": ""}]
 
 
 def text(cell):
-    """Text that a cell prints or displays, with the pieces of one stream joined."""
+    """Return the text that a cell prints and displays, whatever the pieces of the stream."""
     parts = [
         (o.name, o.text)
         if o.output_type == "stream"
@@ -37,7 +37,7 @@ def text(cell):
 
 
 def kinds(cell):
-    """Types of the data that a cell displays beside text, such as images."""
+    """Return the types of the outputs of a cell beside text, such as images."""
     return [sorted(o.data) for o in outputs(cell) if "data" in o]
 
 
@@ -71,7 +71,7 @@ def test_runs_and_shows_what_is_stored(path, tmp_path):
     fresh = nbformat.read(path, as_version=4)
     for cell in code_cells(fresh):
         cell.outputs, cell.execution_count = [], None
-    # an error in a cell is raised here; files that a notebook writes are in the temporary folder
+    # an error in a cell is raised here with its traceback; files go to the temporary folder
     NotebookClient(
         fresh, kernel_name="python3", timeout=300, resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
