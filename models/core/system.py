@@ -14,6 +14,7 @@ from ...reference.errors import Array, LoadError
 from ...reference.pickling import state
 from ...reference.validation import as_float, as_floats
 from .progress import reports_progress
+from .signatures import show_options
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,7 +40,7 @@ class System(Protocol):
         super().__init_subclass__(**named)
         for name, asked in list(vars(cls).items()):
             if inspect.isfunction(asked) and not name.startswith("_"):
-                setattr(cls, name, reports_progress(asked))
+                setattr(cls, name, reports_progress(show_options(asked)))
 
     def __getstate__(self) -> Any:
         """What copies and pickles hold."""
