@@ -14,7 +14,7 @@ import numpy as np
 
 from ...reference.errors import Array
 from .errors import FormulationError, NotCertifiedError
-from .native import session
+from .native import native_solver
 from .options import check_solve_options
 from .parametric import Compiled, UnsupportedCvxpyError
 from .question import P, Points, Question, R, S, SolverOutput
@@ -30,7 +30,7 @@ UNSUPPORTED: set[str] = set()
 """Solvers that this process asks for one point after the other, since CVXPY's own names are not what they were."""
 
 
-class Try(NamedTuple):
+class SolveStep(NamedTuple):
     """One solver, on one formulation, with some effort."""
 
     solver: str
@@ -44,7 +44,7 @@ class Try(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome(Generic[R]):
+class StepResult(Generic[R]):
     """What a try led to at K points: the answers, the words of the solver, the seconds, and the problem that was solved last."""
 
     found: R
@@ -91,8 +91,8 @@ class Task(Generic[P, R, S]):
         self._one_by_one: set[str] = set()
 
     @cached_property
-    def _plan(self) -> list[Try]:
-        return plan(self.question, self._how)
+    def _plan(self) -> list[SolveStep]:
+        return solve_steps(self.question, self._how)
 
     @property
     def block(self) -> int:
@@ -162,7 +162,7 @@ class Task(Generic[P, R, S]):
             return best
         raise self._not_certified(points, best, options.attempts)
 
-    def _many(self) -> list[Try]:
+    def _many(self) -> list[SolveStep]:
         """What to try, in turn, at many points: a solver's own tolerances where Newton steps finish, then the library's."""
         quick = self.question.quick and not self._how.get("solver_options")
         pairs = [(first._replace(effort="quick"), first) for first in self._plan]
@@ -170,20 +170,20 @@ class Task(Generic[P, R, S]):
             t for pair in pairs for t in (pair if quick and self._compiles(pair[0]) else pair[1:])
         ]
 
-    def _asked(self, step: Try) -> Question[P, R, S]:
+    def _asked(self, step: SolveStep) -> Question[P, R, S]:
         """The question as a try writes it."""
         return self._compiled_variant if step.effort == "quick" else self.question
 
-    def _compiles(self, step: Try) -> bool:
+    def _compiles(self, step: SolveStep) -> bool:
         slow = (
             step.solver in UNSUPPORTED
             or step.solver in self._one_by_one
-            or session(step.solver) is None
+            or native_solver(step.solver) is None
         )
         return not slow and self._asked(step).pattern(step.form, ()) is not ...
 
     def _best(
-        self, points: Points, steps: Sequence[Try], *, alone: bool = False
+        self, points: Points, steps: Sequence[SolveStep], *, alone: bool = False
     ) -> tuple[R, Provenance]:
         """The loop over solvers: those points that have no certified answer yet go on to the next."""
         best, pending = self.question.empty(len(points[0])), np.arange(len(points[0]))
@@ -211,7 +211,7 @@ class Task(Generic[P, R, S]):
             pending = pending[~best.certified[pending]]
         return best, replace(options, attempts=tuple(attempts))
 
-    def _try(self, step: Try, points: Points, *, alone: bool) -> Outcome[R]:
+    def _try(self, step: SolveStep, points: Points, *, alone: bool) -> StepResult[R]:
         """One solver at K points: compiled where that can be, else one after the other."""
         alike = [] if alone or not self._compiles(step) else self._alike(step, points)
         if alike:
@@ -232,9 +232,9 @@ class Task(Generic[P, R, S]):
         found = (
             rows[0].found if len(rows) == 1 else type(rows[0].found).joined([r.found for r in rows])
         )
-        return Outcome(found, tuple(r.status[0] for r in rows), rows[0].timing, rows[0].problem)
+        return StepResult(found, tuple(r.status[0] for r in rows), rows[0].timing, rows[0].problem)
 
-    def _program(self, step: Try, points: Points) -> tuple[Hashable, P]:
+    def _program(self, step: SolveStep, points: Points) -> tuple[Hashable, P]:
         """The program of some points, written now or before."""
         question, form = self._asked(step), step.form
         pattern = question.pattern(form, points)
@@ -245,7 +245,7 @@ class Task(Generic[P, R, S]):
             self._programs[key] = question.write(form, points)
         return key, self._programs[key]
 
-    def _singly(self, step: Try, points: Points) -> Outcome[R]:
+    def _singly(self, step: SolveStep, points: Points) -> StepResult[R]:
         """One point through CVXPY, by as many programs as the question needs."""
         best, spent, status, solved = self.question.empty(1), Timing(0.0, 0.0, 0.0), "", None
         started = time.perf_counter()
@@ -263,9 +263,9 @@ class Task(Generic[P, R, S]):
                 best, status, solved = found, ran.status, program.problem
             status = status or ran.status
             program = self.question.refine(program, found) if found.available[0] else None
-        return Outcome(best, (status,), spent, solved)
+        return StepResult(best, (status,), spent, solved)
 
-    def _together(self, step: Try, points: Points, alike: Sequence[Any]) -> Outcome[R]:
+    def _together(self, step: SolveStep, points: Points, alike: Sequence[Any]) -> StepResult[R]:
         """K points by a solver's own interface, those of one pattern by one compiled program."""
         out, status = self.question.empty(len(points[0])), [""] * len(points[0])
         problem = None
@@ -285,9 +285,9 @@ class Task(Generic[P, R, S]):
             out.put(rows, found.values(slice(None)))
             for k, word in zip(rows, answers.raw.status, strict=True):
                 status[k] = word
-        return Outcome(out, tuple(status), Timing(0.0, 0.0, 0.0), problem)
+        return StepResult(out, tuple(status), Timing(0.0, 0.0, 0.0), problem)
 
-    def _alike(self, step: Try, points: Points) -> list[Any]:
+    def _alike(self, step: SolveStep, points: Points) -> list[Any]:
         """Rows of the points that one program serves; none where a point needs one of its own."""
         pattern, count = self._asked(step).pattern, len(points[0])
         if pattern(step.form, points) is None:
@@ -301,7 +301,10 @@ class Task(Generic[P, R, S]):
         ]
 
     def _compile(
-        self, key: tuple[Hashable, Try], program: P, values: Sequence[tuple[cp.Parameter, Array]]
+        self,
+        key: tuple[Hashable, SolveStep],
+        program: P,
+        values: Sequence[tuple[cp.Parameter, Array]],
     ) -> Compiled:
         if key not in self._compiled:
             for parameter, rows in values:
@@ -338,7 +341,7 @@ def _read(status: str) -> SolverOutput:
     )
 
 
-def plan(question: Question[Any, Any, Any], options: Mapping[str, Any]) -> list[Try]:
+def solve_steps(question: Question[Any, Any, Any], options: Mapping[str, Any]) -> list[SolveStep]:
     """Return the tries of a question in turn: every solver's first formulation before any solver's second.
 
     Raises
@@ -362,8 +365,12 @@ def plan(question: Question[Any, Any, Any], options: Mapping[str, Any]) -> list[
     for turn in range(max(len(fit[name]) for name in able)):
         for name in able:
             if turn < len(fit[name]):
-                steps.append(Try(name, fit[name][turn], "tight"))
-                steps += [Try(name, fit[name][turn], "retry")] if again and spec(name).retry else []
+                steps.append(SolveStep(name, fit[name][turn], "tight"))
+                steps += (
+                    [SolveStep(name, fit[name][turn], "retry")]
+                    if again and spec(name).retry
+                    else []
+                )
     return steps
 
 

@@ -61,7 +61,7 @@ def test_map_is_cvxpy_s_own(name, solver):
     problem, values, _ = QUESTIONS[name]
     set_values(values, 0)
     compiled = Compiled(problem, solver, spec(solver).tight)
-    changes, first = compiled.changes(values), compiled.session.program
+    changes, first = compiled.changes(values), compiled.native_solver.program
     for k in range(3):
         set_values(values, k)
         data = problem.get_problem_data(solver)[0]
@@ -159,7 +159,7 @@ def test_solver_s_error_is_a_status():
     problem, values, variable = QUESTIONS["inv_pos"]
     set_values(values, 0)
     compiled = Compiled(problem, "SCS", spec("SCS").tight)
-    session = compiled.session
+    session = compiled.native_solver
     changes = compiled.changes(values)
     changes.right[1, 0] = np.nan
     raw = session.solve(changes)
