@@ -1,4 +1,4 @@
-"""The options of every question: their types, meanings and defaults, and the check of given values."""
+"""The options of all questions: their types, meanings and defaults, and the check of values."""
 
 from __future__ import annotations
 

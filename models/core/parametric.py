@@ -46,7 +46,7 @@ class CompiledOutputs:
     places: Mapping[int, npt.NDArray[np.intp]]
 
     def value(self, variable: cp.Variable) -> Array:
-        """Return the values of a variable, shape (K, *its shape); NaN where there is no solution."""
+        """Return the values of a variable, shape (K, *its shape); NaN without a solution."""
         return self.raw.x[:, self.places[variable.id]]
 
     def dual(self, constraint: cp.Constraint) -> Array:

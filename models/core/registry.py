@@ -78,7 +78,7 @@ class Registry(Generic[Kind]):
         return kind
 
     def all(self) -> Mapping[str, Kind]:
-        """Return all classes by name; an entry point that fails to load is skipped with a warning."""
+        """Return all classes by name; an entry point that fails to load causes a warning."""
         classes = dict(self.known)
         for name in offered(self.group):
             try:

@@ -31,7 +31,7 @@ class Clarabel(NativeSolver):
         self.solver: Any = None
 
     def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
-        """Update the data and solve; the first call, or one after a reduction, sets the solver up."""
+        """Update the data and solve; the first call sets the solver up."""
         if self.solver is None or not self.solver.is_data_update_allowed():
             self.solver = self.set_up(changes, k)
         else:
