@@ -1,4 +1,4 @@
-"""The runs of solvers that a question needs, in order."""
+"""The order in which a question is given to solvers and formulations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from .solvers import capable_solvers, solver_names, supported_cones
 
 
 class SolveStep(NamedTuple):
-    """One solver, on one formulation, with some effort."""
+    """One solver, one formulation, and which of the library's options to use.
+
+    Attributes
+    ----------
+    solver : str
+        CVXPY's name of the solver.
+    form : str
+        Name of the formulation.
+    effort : {"quick", "tight", "retry"}
+        See `SolverSpec`.
+    """
 
     solver: str
     form: str
@@ -20,70 +30,66 @@ class SolveStep(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Name of the formulation in records: a second try has one of its own."""
+        """Name of the formulation in records of attempts; a second run has a name of its own."""
         return f"{self.form}-again" if self.effort == "retry" else self.form
 
 
 def solve_steps(question: Question[Any, Any, Any], options: Mapping[str, Any]) -> list[SolveStep]:
-    """Return the tries of a question in turn: every solver's first formulation before any solver's second.
+    """Return the steps of a question: all solvers on their best formulation, then on the second.
+
+    Parameters
+    ----------
+    question : Question
+        The question.
+    options : mapping
+        Options of the question, such as ``solver``, ``solver_options`` and ``formulation``.
 
     Raises
     ------
     SolverNameError, SolverOptionError, FormulationError
-        On a solver, an option or a formulation that there is not; where a solver takes none of the cones.
+        Where a solver, one of its options or a formulation is unknown, or no solver supports the
+        cones of any formulation.
     """
-    chosen, named = options.get("formulation", "auto"), options.get("solver")
+    chosen = options.get("formulation", "auto")
     forms = question.formulations(chosen)
-    names = solver_names(named)
-    fit = {
-        name: [form for form, kinds in forms.items() if kinds <= supported_cones(name)]
+    names = solver_names(options.get("solver"))
+    supported = {
+        name: [form for form, cones in forms.items() if cones <= supported_cones(name)]
         for name in names
     }
-    able = tuple(name for name in names if fit[name])
+    able = tuple(name for name in names if supported[name])
     if not able:
-        raise _refusal(question, forms, chosen, names[0])
+        raise _unsupported(question, forms, chosen, names[0])
     able = capable_solvers(able, options.get("solver_options"))
-    again = question.degenerate and not options.get("solver_options")
+    second_run = question.degenerate and not options.get("solver_options")
     steps = []
-    for turn in range(max(len(fit[name]) for name in able)):
+    for turn in range(max(len(supported[name]) for name in able)):
         for name in able:
-            if turn < len(fit[name]):
-                steps.append(SolveStep(name, fit[name][turn], "tight"))
-                steps += (
-                    [SolveStep(name, fit[name][turn], "retry")]
-                    if again and spec(name).retry
-                    else []
-                )
+            if turn < len(supported[name]):
+                form = supported[name][turn]
+                steps.append(SolveStep(name, form, "tight"))
+                if second_run and spec(name).retry:
+                    steps.append(SolveStep(name, form, "retry"))
     return steps
 
 
-def _refusal(
+def _unsupported(
     question: Question[Any, Any, Any], forms: Mapping[str, frozenset[str]], chosen: str, solver: str
 ) -> FormulationError:
-    """The error that a solver takes none of the formulations."""
+    """Return the error for a solver that supports none of the formulations."""
     able = [
         name
         for name in solver_names(None)
-        if any(kinds <= supported_cones(name) for kinds in forms.values())
+        if any(cones <= supported_cones(name) for cones in forms.values())
     ]
-    remedy = f"use {' or '.join(able)}" if able else "install a solver that does"
-    kinds = next(iter(forms.values()))
-    missing = ", ".join(sorted(kinds - supported_cones(solver)))
+    names = " or ".join(able)
+    missing = ", ".join(sorted(next(iter(forms.values())) - supported_cones(solver)))
     if chosen != "auto":
         problem = f"needs the cone {missing}, which {solver} does not take"
-        return FormulationError(
-            "formulation",
-            chosen,
-            problem,
-            f"use auto, or solver={' or '.join(able)}" if able else "use auto",
-        )
+        remedy = f"use auto, or solver={names}" if able else "use auto"
+        return FormulationError("formulation", chosen, problem, remedy)
+    problem = f"takes no formulation of the {question.name} of these servers"
     if len(forms) == 1:
-        return FormulationError(
-            "solver",
-            solver,
-            f"does not take the cone {missing} that the {question.name} needs",
-            remedy,
-        )
-    return FormulationError(
-        "solver", solver, f"takes no formulation of the {question.name} of these servers", remedy
-    )
+        problem = f"does not take the cone {missing} that the {question.name} needs"
+    remedy = f"use {names}" if able else "install a solver that does"
+    return FormulationError("solver", solver, problem, remedy)
