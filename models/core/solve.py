@@ -31,7 +31,7 @@ from .stored import StoredAnswers, stored_answers
 CELLS = 20_000  # points times numbers of an answer in one block
 MOST = 1024  # points in one block: an interruption loses one block
 UNSUPPORTED: set[str] = set()
-"""Solvers that this process calls through CVXPY, since CVXPY lacks the private names for compiled data."""
+"""Solvers that this process calls through CVXPY, which lacks the names for compiled data."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -176,7 +176,7 @@ def test_a_notebook_has_both_as_text_below_its_cell(monkeypatch):
         handle.update(data, raw)
         return handle
 
-    monkeypatch.setattr(progress, "EVERY", 0.01)
+    monkeypatch.setattr(progress, "REFRESH", 0.01)
     monkeypatch.setattr(progress, "_in_notebook", lambda: True)
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=io.StringIO()))
     monkeypatch.setattr(IPython.display, "display", display)
@@ -186,8 +186,8 @@ def test_a_notebook_has_both_as_text_below_its_cell(monkeypatch):
             time.sleep(0.06)
     assert texts.getvalue().index("(gone)") < texts.getvalue().index("loads")
     assert texts.getvalue().endswith("(gone)")
-    assert progress._screen.acquire(blocking=False)
-    progress._screen.release()
+    assert progress._display_lock.acquire(blocking=False)
+    progress._display_lock.release()
 
 
 @pytest.mark.usefixtures("hasty")
