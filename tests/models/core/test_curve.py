@@ -131,8 +131,12 @@ def test_questions_are_put_at_the_loads_that_can_be_carried():
         data = curve(ServerBank(), [7.0, 1.0, 4.0, 0.0, 3.0], {"": sweep}, columns=[tags])
     assert sweep.asked == [[1.0, 0.0], [3.0]]
     assert data["reason"].values.tolist() == [
-        "load = 7.0: is not between 0 and 4; give another", "", "load = 4.0: is not between 0 and 4; give another", "", "",
-    ]  # fmt: skip
+        "load = 7.0: is not between 0 and 4; give another",
+        "",
+        "load = 4.0: is not between 0 and 4; give another",
+        "",
+        "",
+    ]
     np.testing.assert_array_equal(data["delay"], [np.nan, 20.0, np.nan, 40.0, 50.0])
     assert data["gap"].values.tolist() == [math.inf, 0, math.inf, 0, 0]
     assert data["certified"].values.tolist() == [False, True, False, True, True]
@@ -194,15 +198,18 @@ def test_what_leaves_the_picture_is_not_drawn():
     np.testing.assert_array_equal(found[2][2], [5.0, np.nan])  # up to twice the largest delay, 6
 
 
-@pytest.mark.parametrize(("loads", "message"), [
-    ([1.0, 4.0, 5.0], r"^loads\[1\] = 4\.0: is not between 0 and 4"),
-    ([1.0, math.nan], r"^loads\[1\] = nan: "),
-    ([2.0, 1.0, 0.0], r"^loads\[2\] = 0\.0: "),
-    ([], r"^loads = \[\]: is not a list of loads"),
-    (2.0, r"^loads = 2\.0: is not a list of loads"),
-    ([[1.0]], r"^loads = \[\[1\.0\]\]: is not a list of loads"),
-    (["a"], r"^loads = \['a'\]: is not made of numbers"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("loads", "message"),
+    [
+        ([1.0, 4.0, 5.0], r"^loads\[1\] = 4\.0: is not between 0 and 4"),
+        ([1.0, math.nan], r"^loads\[1\] = nan: "),
+        ([2.0, 1.0, 0.0], r"^loads\[2\] = 0\.0: "),
+        ([], r"^loads = \[\]: is not a list of loads"),
+        (2.0, r"^loads = 2\.0: is not a list of loads"),
+        ([[1.0]], r"^loads = \[\[1\.0\]\]: is not a list of loads"),
+        (["a"], r"^loads = \['a'\]: is not made of numbers"),
+    ],
+)
 def test_the_first_bad_load_is_named(loads, message):
     with pytest.raises(InputError, match=message):
         ServerBank().check_loads(loads)

@@ -43,7 +43,10 @@ def latin(path):
 NOT_READ = {
     "gigabyte": (
         gigabyte,
-        r"cannot be read: it has 1,073,741,824 bytes or more, and files of up to 67,108,864 are read",
+        (
+            r"cannot be read: it has 1,073,741,824 bytes or more, and files of up to "
+            r"67,108,864 are read"
+        ),
     ),
     "pipe": (pipe, r"cannot be read: it is a pipe, and not a file"),
     "folder": (folder, r"cannot be read: it is a folder, and not a file"),
@@ -97,12 +100,21 @@ def test_table_has_the_numbers_of_its_lines(tmp_path):
     assert table(tmp_path / "x") == (["load", "host\nname"], [(4, ["1", "a"]), (8, ["2", "b\nc"])])
 
 
-@pytest.mark.parametrize(("content", "problem"), [
-    ("", r"has none of the columns load, latency in its first line"),
-    (f"{MARK}:x:0:0\nload,latency\n", r"has none of the columns load, latency in its first line"),
-    (f"load,latency\n1,{MARK}\n{MARK * 20_000}\n", r"is not a table, from line 3 on: field larger than field limit \(131072\)"),
-    ("load\n" + "1\n" * 4, r"is not a table, from line 4 on: more than 3 rows"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", r"has none of the columns load, latency in its first line"),
+        (
+            f"{MARK}:x:0:0\nload,latency\n",
+            r"has none of the columns load, latency in its first line",
+        ),
+        (
+            f"load,latency\n1,{MARK}\n{MARK * 20_000}\n",
+            r"is not a table, from line 3 on: field larger than field limit \(131072\)",
+        ),
+        ("load\n" + "1\n" * 4, r"is not a table, from line 4 on: more than 3 rows"),
+    ],
+)
 def test_what_is_no_table_is_not_quoted(tmp_path, monkeypatch, content, problem):
     monkeypatch.setattr(reading, "MOST_ROWS", 3)
     (tmp_path / "x").write_text(content)

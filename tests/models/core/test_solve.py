@@ -289,14 +289,20 @@ def test_without_ecos_the_chain_is_shorter(system, goal, monkeypatch, behave):
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.skipif("OSQP" not in INSTALLED, reason="OSQP is not installed")
 def test_beckmann_and_a_solver_without_the_exponential_cone(system, same):
-    needs = r"^formulation = 'beckmann': needs the cone EXP, which OSQP does not take; use auto, or solver=CLARABEL or .*SCS$"
+    needs = (
+        r"^formulation = 'beckmann': needs the cone EXP, which OSQP does not take; use auto, "
+        r"or solver=CLARABEL or .*SCS$"
+    )
     with pytest.raises(FormulationError, match=needs):
         system.equilibrium(LOAD, formulation="beckmann", solver="OSQP")
     with pytest.raises(FormulationError, match="needs the cone SOC, which OSQP does not take"):
         same.equilibrium(LOAD, formulation="geo_mean", solver="OSQP")
     with pytest.raises(
         FormulationError,
-        match=r"^solver = 'OSQP': takes no formulation of the optimum of these servers; use CLARABEL",
+        match=(
+            r"^solver = 'OSQP': takes no formulation of the optimum of these servers; use "
+            r"CLARABEL"
+        ),
     ):
         system.optimum(LOAD, solver="OSQP")
 
@@ -420,7 +426,10 @@ def test_gap_decides_what_is_certified(system, goal):
 def test_gap_that_nothing_can_meet(system, goal, gap):
     with pytest.raises(
         InputError,
-        match=r"^gap = .*: is (not a finite number above 0; give a relative error such as 1e-6|true or false, .*)$",
+        match=(
+            r"^gap = .*: is (not a finite number above 0; give a relative error such as "
+            r"1e-6|true or false, .*)$"
+        ),
     ):
         getattr(system, goal)(LOAD, gap=gap)
 

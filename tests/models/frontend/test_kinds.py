@@ -84,8 +84,11 @@ QUEUE = dedent('''
 
 
     KIND = SystemKind("queue", Queue, read, questions=("optimum",), verify=checks)
-''')  # fmt: skip
-OWN = 'title = "A [queue]"\n[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "50%"\ncurve = ["20%", "95%"]\n[queue]\nrate = 4\n'
+''')
+OWN = (
+    'title = "A [queue]"\n[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "50%"\n'
+    'curve = ["20%", "95%"]\n[queue]\nrate = 4\n'
+)
 
 
 @pytest.fixture
@@ -118,7 +121,10 @@ def test_scenario_file_says_a_system_of_another_package():
         parse(OWN + "[[servers]]\nrate = 1\n", "own")
     with pytest.raises(
         ScenarioError,
-        match=r"^variants = \{.*\}: is not a known key; the keys here are title, source, units, loads, queue$",
+        match=(
+            r"^variants = \{.*\}: is not a known key; the keys here are title, source, units, "
+            r"loads, queue$"
+        ),
     ):
         parse(OWN + "[variants.a]\ncv = 1\n", "own")
 
@@ -126,12 +132,18 @@ def test_scenario_file_says_a_system_of_another_package():
 def test_table_of_no_kind_says_which_there_are(queue):
     with pytest.raises(
         ScenarioError,
-        match=r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, dual_mode, tunable_mode, queue",
+        match=(
+            r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, "
+            r"dual_mode, tunable_mode, queue"
+        ),
     ):
         parse(OWN.replace("[queue]", "[routes]"), "own")
     with pytest.raises(
         ScenarioError,
-        match=r"^queues = .*; did you mean queue, or a kind of system whose module is imported \(--import .*\)\?$",
+        match=(
+            r"^queues = .*; did you mean queue, or a kind of system whose module is imported "
+            r"\(--import .*\)\?$"
+        ),
     ):
         parse(OWN.replace("[queue]", "[queues]"), "own")
 
@@ -141,7 +153,8 @@ def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
     status, out, err = sojourn("run", own, "--out", tmp_path / "o")
     assert (status, err) == (0, "")
     assert out.startswith(
-        "A [queue]\n\nload 2 jobs/s = 0.5 of the largest load 4\n\noptimum, delays in ms\nAnswer(mean_delay=500.0, busy=0.5)\n"
+        "A [queue]\n\nload 2 jobs/s = 0.5 of the largest load 4\n\noptimum, delays in ms\n"
+        "Answer(mean_delay=500.0, busy=0.5)\n"
     )
     assert sorted(p.name for p in (tmp_path / "o").iterdir()) == [
         "curve.csv",
@@ -152,9 +165,15 @@ def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
     result = json.loads((tmp_path / "o" / "result.json").read_text())
     assert result == json.loads(sojourn("run", own, "--json")[1])
     assert result == {
-        "scenario": "own", "title": "A [queue]", "source": "", "units": {"rate": "1/s", "delay": "ms"},
-        "max_load": 4, "load": 2.0, "optimum": {"mean_delay": 500.0, "busy": 0.5}, "notes": [],
-    }  # fmt: skip
+        "scenario": "own",
+        "title": "A [queue]",
+        "source": "",
+        "units": {"rate": "1/s", "delay": "ms"},
+        "max_load": 4,
+        "load": 2.0,
+        "optimum": {"mean_delay": 500.0, "busy": 0.5},
+        "notes": [],
+    }
     with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
         np.testing.assert_allclose(data["delay"], [312.5, 5000.0])
         assert data["delay"].attrs["units"] == "ms"
@@ -176,11 +195,32 @@ def test_run_that_is_interrupted_writes_what_there_is(sojourn, own, tmp_path):
 
 
 @pytest.mark.usefixtures("queue")
-@pytest.mark.parametrize(("arguments", "message"), [
-    (("run", "--load", "4"), "error: --load = '4': not below the maximum 4: the queues grow without bound; lower the load or add capacity"),
-    (("run", "--weights-in", "1,2"), "error: --weights-in = '1,2': is a split over servers, which Queue has no report of; leave it out"),
-    (("anarchy",), "error: scenario = 'own': is a Queue, which has no report of what selfishness costs; use run, or give one of parallel"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("run", "--load", "4"),
+            (
+                "error: --load = '4': not below the maximum 4: the queues grow without bound; "
+                "lower the load or add capacity"
+            ),
+        ),
+        (
+            ("run", "--weights-in", "1,2"),
+            (
+                "error: --weights-in = '1,2': is a split over servers, which Queue has no "
+                "report of; leave it out"
+            ),
+        ),
+        (
+            ("anarchy",),
+            (
+                "error: scenario = 'own': is a Queue, which has no report of what selfishness "
+                "costs; use run, or give one of parallel"
+            ),
+        ),
+    ],
+)
 def test_what_it_does_not_offer_is_refused(sojourn, own, arguments, message):
     status, out, err = sojourn(arguments[0], own, *arguments[1:])
     assert (status, out) == (2, "")
@@ -233,7 +273,10 @@ def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(queue):
     assert kinds.kind_of(system) is mine
     with pytest.raises(
         InputError,
-        match=r"^system = ParallelServers\(1 .*: has nothing to be compared with; give its SystemKind a verify$",
+        match=(
+            r"^system = ParallelServers\(1 .*: has nothing to be compared with; give its "
+            r"SystemKind a verify$"
+        ),
     ):
         verify(system, 1.0)
 
@@ -247,7 +290,10 @@ def test_register_refuses_what_is_no_kind_and_a_name_that_is_taken():
         register_system(ParallelServers)
     with pytest.raises(
         InputError,
-        match=r"^name = 'servers': is the name of sojourn\.models\.systems\.parallel\.system\.ParallelServers; choose",
+        match=(
+            r"^name = 'servers': is the name of "
+            r"sojourn\.models\.systems\.parallel\.system\.ParallelServers; choose"
+        ),
     ):
         register_system(replace(kind, system=TunableMode))
     assert register_system(replace(kind)) is kinds.kind_named(
@@ -264,10 +310,16 @@ def test_module_of_ones_own_registers_a_kind(sojourn, own, tmp_path, names):
     )
 
 
-@pytest.mark.parametrize(("code", "problem"), [
-    ("raise ValueError('broken')\n", "which raised ValueError: broken; correct or uninstall that package"),
-    ("KIND = 3\n", "which is not a SystemKind of that name; correct or uninstall that package"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        (
+            "raise ValueError('broken')\n",
+            "which raised ValueError: broken; correct or uninstall that package",
+        ),
+        ("KIND = 3\n", "which is not a SystemKind of that name; correct or uninstall that package"),
+    ],
+)
 def test_entry_point_that_does_not_load_stops_its_own_files_alone(package, code, problem):
     package("sojourn.systems", code, "queue = other_package:KIND\n")
     assert kinds.names()[-1] == "queue"
@@ -282,7 +334,10 @@ def test_entry_point_that_does_not_load_stops_its_own_files_alone(package, code,
 
 # ---- tunable mode, the built-in kind without a report of its own
 
-TUNABLE = '[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "70%"\ncurve = ["20%", "90%"]\n[tunable_mode]\nmu0 = 1\nK = 4\n'
+TUNABLE = (
+    '[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "70%"\ncurve = ["20%", "90%"]\n'
+    "[tunable_mode]\nmu0 = 1\nK = 4\n"
+)
 
 
 def test_tunable_mode_of_a_file(sojourn, tmp_path):
@@ -297,12 +352,19 @@ def test_tunable_mode_of_a_file(sojourn, tmp_path):
     assert sojourn("verify", path, "--load", "70%")[0] == 0
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("K = 4\n", "", r"^tunable_mode\.K = None: is missing; give mu0, K$"),
-    ("K = 4", "k = 4", r"^tunable_mode\.k = 4: is not a known key; the keys here are mu0, K$"),
-    ("mu0 = 1", "mu0 = 0", r"^tunable_mode\.mu0 = 0\.0: is out of range; give a finite number above 0$"),
-    ("70%", "5/s", r"^loads\.at = '5/s': not below the maximum 5"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("K = 4\n", "", r"^tunable_mode\.K = None: is missing; give mu0, K$"),
+        ("K = 4", "k = 4", r"^tunable_mode\.k = 4: is not a known key; the keys here are mu0, K$"),
+        (
+            "mu0 = 1",
+            "mu0 = 0",
+            r"^tunable_mode\.mu0 = 0\.0: is out of range; give a finite number above 0$",
+        ),
+        ("70%", "5/s", r"^loads\.at = '5/s': not below the maximum 5"),
+    ],
+)
 def test_mistake_in_a_tunable_mode(old, new, message):
     with pytest.raises(ScenarioError, match=message):
         parse(TUNABLE.replace(old, new), "own")
@@ -320,7 +382,10 @@ def test_tunable_mode_has_the_manners_of_all_systems():
 
 def test_a_load_next_to_the_largest_is_not_said_to_be_it():
     scenario = parse(
-        '[units]\nrate = "1/h"\ndelay = "min"\n[loads]\nat = 1\ncurve = [1]\n[tunable_mode]\nmu0 = 3\nK = 0.5\n',
+        (
+            '[units]\nrate = "1/h"\ndelay = "min"\n[loads]\nat = 1\ncurve = [1]\n'
+            "[tunable_mode]\nmu0 = 3\nK = 0.5\n"
+        ),
         "own",
     )
     assert scenario.where(4.5 * (1 - 1e-7)) == "load 4.5 jobs/h = 1 - 1e-07 of the largest load 4.5"

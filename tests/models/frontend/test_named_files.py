@@ -17,7 +17,10 @@ MARK = "admin:hunter2"
 NAMING = {
     "samples": ('[[servers]]\nfamily = "measured"\nsamples = {}\n', SAMPLES),
     "samples in a tandem": (
-        '[[servers]]\nfamily = "tandem"\nfirst = {{ rate = 9 }}\nsecond = {{ family = "measured", samples = {} }}\n',
+        (
+            '[[servers]]\nfamily = "tandem"\nfirst = {{ rate = 9 }}\nsecond = {{ family = '
+            '"measured", samples = {} }}\n'
+        ),
         SAMPLES,
     ),
     "servers": ("[servers]\nfile = {}\n", TABLE),
@@ -142,19 +145,25 @@ def test_scenario_that_is_no_file_of_text(sojourn, tmp_path, kind):
         path.symlink_to("/dev/zero")
     with pytest.raises(
         ScenarioError,
-        match=r"^scenario = '.*a\.toml': (is neither a file nor|cannot be read: it has 1,073,741,824 bytes)",
+        match=(
+            r"^scenario = '.*a\.toml': (is neither a file nor|cannot be read: it has "
+            r"1,073,741,824 bytes)"
+        ),
     ):
         load_scenario(path)
     assert sojourn("run", path)[0] == 2
 
 
 @every_naming
-@pytest.mark.parametrize("content_of", [
-    f"{MARK}\n",
-    f"{MARK},{MARK}\n{MARK}\n",
-    f"{MARK},x\nload,latency,rate\n",
-    f'"{MARK}\nload",{MARK}\n1,2\n',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content_of",
+    [
+        f"{MARK}\n",
+        f"{MARK},{MARK}\n{MARK}\n",
+        f"{MARK},x\nload,latency,rate\n",
+        f'"{MARK}\nload",{MARK}\n1,2\n',
+    ],
+)
 def test_no_line_of_what_is_no_table_is_quoted(scenario, naming, content, content_of):
     path = scenario(naming, "x.csv")
     (path.parent / "x.csv").write_text(content_of)

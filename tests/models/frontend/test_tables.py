@@ -52,12 +52,21 @@ class Told:
         return {"twice": 2 * self.value}
 
 
-@pytest.mark.parametrize(("value", "expected"), [
-    (math.inf, None), (np.float64("nan"), None), (np.float64(0.5), 0.5), (True, True), (3, 3), ("inf", "inf"), (None, None),
-    (Plain(math.nan, (1.0, -math.inf)), {"value": None, "parts": [1.0, None]}),
-    ([Told(1.5), Told(math.inf)], [{"twice": 3.0}, {"twice": None}]),
-    ({"a": {2: math.inf}}, {"a": {2: None}}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (math.inf, None),
+        (np.float64("nan"), None),
+        (np.float64(0.5), 0.5),
+        (True, True),
+        (3, 3),
+        ("inf", "inf"),
+        (None, None),
+        (Plain(math.nan, (1.0, -math.inf)), {"value": None, "parts": [1.0, None]}),
+        ([Told(1.5), Told(math.inf)], [{"twice": 3.0}, {"twice": None}]),
+        ({"a": {2: math.inf}}, {"a": {2: None}}),
+    ],
+)
 def test_json_has_none_for_what_is_infinite_or_missing(value, expected):
     assert plain(value) == expected
     assert "Infinity" not in as_json(value)

@@ -26,13 +26,19 @@ def servers(units, at=2.9):
         f"[[servers]]\nrate = {r * per!r}\ndelay = {d * SECOND / TIMES[units.delay]!r}\n{more}"
         for r, d, more in SERVERS
     )
-    return f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "80%"]\n{tables}[variants.near]\ndelay = 0\n'
+    return (
+        f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "80%"]\n'
+        f"{tables}[variants.near]\ndelay = 0\n"
+    )
 
 
 def dual_mode(units, at=4.0):
     """System A with mu0 = 1 per second, in other units."""
     per = TIMES[units.time] / SECOND
-    return f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "95%"]\n[dual_mode]\nmu0 = {per!r}\nK = 4\nf = [0.1, 0.3]\n'
+    return (
+        f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "95%"]\n[dual_mode]\nmu0 = '
+        f"{per!r}\nK = 4\nf = [0.1, 0.3]\n"
+    )
 
 
 def head(units):
@@ -40,13 +46,36 @@ def head(units):
 
 
 TIME = {
-    "mean_delay", "multiplier", "latency", "lower_bound", "upper_bound", "toll", "delay", "stage_delay", "single_mode_delay",
-    "optimum_delay", "equilibrium_delay", "optimum_multiplier", "equilibrium_multiplier", "tunable_delay", "best_delay",
-}  # fmt: skip
+    "mean_delay",
+    "multiplier",
+    "latency",
+    "lower_bound",
+    "upper_bound",
+    "toll",
+    "delay",
+    "stage_delay",
+    "single_mode_delay",
+    "optimum_delay",
+    "equilibrium_delay",
+    "optimum_multiplier",
+    "equilibrium_multiplier",
+    "tunable_delay",
+    "best_delay",
+}
 RATE = {
-    "load", "total_rate", "flow", "total_flow", "thresholds", "candidate_load", "up_to", "max_load", "touch_points", "mu0",
-    "optimum_flow", "equilibrium_flow",
-}  # fmt: skip
+    "load",
+    "total_rate",
+    "flow",
+    "total_flow",
+    "thresholds",
+    "candidate_load",
+    "up_to",
+    "max_load",
+    "touch_points",
+    "mu0",
+    "optimum_flow",
+    "equilibrium_flow",
+}
 PER_RATE = {"optimum_per_rate", "equilibrium_per_rate"}
 RUN = {
     "attempts",
@@ -126,10 +155,13 @@ def run_json(sojourn, path, content, *arguments):
     return json.loads(out)
 
 
-@pytest.mark.parametrize(("servers", "load", "expected"), [
-    ([(10, 0, "")] * 3, 24, 0.5),
-    ([(0.1, 0, ""), (0.1515151515, 0, "")], 0.2, 38.3059953),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("servers", "load", "expected"),
+    [
+        ([(10, 0, "")] * 3, 24, 0.5),
+        ([(0.1, 0, ""), (0.1515151515, 0, "")], 0.2, 38.3059953),
+    ],
+)
 def test_loads_are_in_the_unit_of_the_rates(sojourn, tmp_path, servers, load, expected):
     tables = "".join(f"[[servers]]\nrate = {r}\n{more}" for r, _, more in servers)
     head = '[units]\nrate = "1/ms"\ndelay = "ms"\n'
@@ -141,7 +173,10 @@ def test_loads_are_in_the_unit_of_the_rates(sojourn, tmp_path, servers, load, ex
 
 
 def test_dual_mode_per_millisecond(sojourn, tmp_path):
-    content = '[units]\nrate = "1/ms"\ndelay = "ms"\n[dual_mode]\nlocal = [10, 3.33]\ncloud = [4.44, 5.71]\n[loads]\nat = 4.5\n'
+    content = (
+        '[units]\nrate = "1/ms"\ndelay = "ms"\n[dual_mode]\nlocal = [10, 3.33]\ncloud = '
+        "[4.44, 5.71]\n[loads]\nat = 4.5\n"
+    )
     assert run_json(sojourn, tmp_path / "a.toml", content)["best"]["mean_delay"] == pytest.approx(
         6.99973623, rel=1e-9
     )
@@ -149,7 +184,10 @@ def test_dual_mode_per_millisecond(sojourn, tmp_path):
 
 def test_load_below_1_is_a_rate(sojourn, tmp_path):
     """M/D/1 of 0.25 and 2 per second."""
-    tables = '[[servers]]\nfamily = "M/D/1"\nrate = 0.25\n[[servers]]\nfamily = "M/D/1"\nrate = 2\ndelay = 0.4\n'
+    tables = (
+        '[[servers]]\nfamily = "M/D/1"\nrate = 0.25\n[[servers]]\nfamily = "M/D/1"\nrate = '
+        "2\ndelay = 0.4\n"
+    )
     head = '[units]\nrate = "1/s"\ndelay = "s"\n'
     for content, arguments in (
         (head + "[loads]\nat = 0.5\n" + tables, ()),
@@ -213,7 +251,10 @@ def test_dataset_is_converted_and_keeps_the_original():
 def test_unknown_unit_is_named():
     with pytest.raises(
         ScenarioError,
-        match=r"^units\.rate = '1/minute': is not a known unit; use one of 1/us, 1/ms, 1/s, 1/min, 1/h, 1/day, rps",
+        match=(
+            r"^units\.rate = '1/minute': is not a known unit; use one of 1/us, 1/ms, 1/s, "
+            r"1/min, 1/h, 1/day, rps"
+        ),
     ):
         parse('[units]\nrate = "1/minute"\ndelay = "s"\n[[servers]]\nrate = 1\n', "x")
 
