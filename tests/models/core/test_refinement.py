@@ -135,12 +135,12 @@ def test_players(name):
     plain, data = (players_curve(system, loads, counts, refine=r) for r in (False, True))
     for k in counts:
         errors = []
-        for some in (plain, data):
-            _, grid = dense(some)
+        for selection in (plain, data):
+            _, grid = dense(selection)
             errors.append(
                 off(
-                    some,
-                    some["price_of_anarchy"].sel(players=k).values,
+                    selection,
+                    selection["price_of_anarchy"].sel(players=k).values,
                     grid,
                     price_of_anarchy(system.bank, grid, k),
                 )
@@ -153,8 +153,8 @@ def test_players(name):
 @pytest.mark.slow
 def test_control():
     system, load = load_scenario("scenario-0").system, 369.5
-    given = np.linspace(0, 1, 8)
-    data = control_curve(system, load, given, refine=True)
+    fractions = np.linspace(0, 1, 8)
+    data = control_curve(system, load, fractions, refine=True)
     parts = np.linspace(0, 1, 101)
     for kind in ("llf", "scale"):
         true = np.array(
@@ -164,10 +164,10 @@ def test_control():
             np.max(
                 np.abs(np.interp(parts, d["fraction"], d["ratio"].sel(strategy=kind)) / true - 1)
             )
-            for d in (data.sel(fraction=given), data)
+            for d in (data.sel(fraction=fractions), data)
         ]
         assert error[1] < max(TOLERANCE, data.attrs["refined_within"]) < error[0]
-    assert data["fraction"].values[~data["added"].values].tolist() == given.tolist()
+    assert data["fraction"].values[~data["added"].values].tolist() == fractions.tolist()
     assert data["added"].sum() <= 40
 
 
@@ -190,10 +190,10 @@ def test_curves_of_dual_modes(name):
     for mode, at in (("mode 1", 1.0), ("mode 2", 0.0)):
         alone = data["single_mode_delay"].sel(mode=mode).values
         shown = np.isfinite(alone) & (alone <= 2 * best.max())
-        some = data.isel(load=shown)
-        inside = grid[(grid >= some["load"].values.min()) & (grid <= some["load"].values.max())]
+        selection = data.isel(load=shown)
+        inside = grid[(grid >= selection["load"].values.min()) & (grid <= selection["load"].values.max())]
         assert (
-            off_log(some, alone[shown], inside, exact.delay(system.rates, inside, at)) < TOLERANCE
+            off_log(selection, alone[shown], inside, exact.delay(system.rates, inside, at)) < TOLERANCE
         )
 
 
@@ -283,24 +283,24 @@ def test_bad_tolerances_are_named_before_any_solver_starts(refine, monkeypatch):
 
 def line(function, loads, breakpoints=(), refine=True, drawn=lambda d: [on_axis(d["y"], unit=1.0)]):
     """Refine a function; also how often it was asked."""
-    asked = []
+    calls = []
 
     def solve(points):
-        asked.append(points.size)
+        calls.append(points.size)
         return xr.Dataset({"y": ("load", function(points))}, {"load": points})
 
-    return refined(solve, np.asarray(loads, dtype=float), refine, lambda: breakpoints, drawn), asked
+    return refined(solve, np.asarray(loads, dtype=float), refine, lambda: breakpoints, drawn), calls
 
 
 def test_a_straight_line_needs_no_load_more():
-    data, asked = line(lambda x: 2 * x + 1, np.linspace(0, 1, 5))
-    assert (data.sizes["load"], asked) == (5, [5])
+    data, calls = line(lambda x: 2 * x + 1, np.linspace(0, 1, 5))
+    assert (data.sizes["load"], calls) == (5, [5])
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_kink(known):
     """Asked for at once where it is known; else found, in a few rounds."""
-    data, asked = line(
+    data, calls = line(
         lambda x: np.abs(x - 0.3137),
         np.linspace(0, 1, 11),
         breakpoints=[0.3137, 7.0] if known else [],
@@ -310,14 +310,14 @@ def test_a_kink(known):
         np.max(np.abs(np.interp(grid, data["load"], data["y"]) - np.abs(grid - 0.3137))) < TOLERANCE
     )
     assert (0.3137 in data["load"]) == known
-    assert sum(asked) < (16 if known else 40)
+    assert sum(calls) < (16 if known else 40)
 
 
 def test_a_jump_ends_where_no_picture_shows_it():
-    data, asked = line(lambda x: (x > 0.71).astype(float), np.linspace(0, 1, 11))
+    data, calls = line(lambda x: (x > 0.71).astype(float), np.linspace(0, 1, 11))
     place = np.searchsorted(data["load"], 0.71)
     assert float(data["load"][place] - data["load"][place - 1]) <= 1e-5
-    assert sum(asked) < 90
+    assert sum(calls) < 90
     assert data.attrs["refined_within"] <= TOLERANCE
 
 
@@ -345,8 +345,8 @@ def test_noise_is_not_followed_for_ever():
 
 
 def test_of_many_kinks_some():
-    data, asked = line(lambda x: x, [0.0, 1.0], breakpoints=np.linspace(0.1, 0.9, 20_000))
-    assert asked[1] == MOST // 2
+    data, calls = line(lambda x: x, [0.0, 1.0], breakpoints=np.linspace(0.1, 0.9, 20_000))
+    assert calls[1] == MOST // 2
     assert int(data["added"].sum()) <= MOST
 
 
@@ -354,13 +354,13 @@ def test_of_many_kinks_some():
 
 
 def stopped_in(monkeypatch, call):
-    honest, calls = Task.solve, []
+    original, calls = Task.solve, []
 
     def solve(self, loads):
         calls.append(self.question.goal)
         if calls.count("optimum") == call:
             raise KeyboardInterrupt
-        return honest(self, loads)
+        return original(self, loads)
 
     monkeypatch.setattr(Task, "solve", solve)
 

@@ -63,19 +63,19 @@ RESULTS = {
 def compare(found, expected, rate, where=""):
     """Two results, the rates of the second divided by `rate`: a price of money is time per rate, so its number stays."""
     for f in fields(expected):
-        one, other, place = getattr(found, f.name), getattr(expected, f.name), f"{where}.{f.name}"
+        value, expected_value, place = getattr(found, f.name), getattr(expected, f.name), f"{where}.{f.name}"
         if f.name in IN_RUN:
             continue
-        if is_dataclass(other):
-            compare(one, other, rate, place)
-        elif isinstance(other, tuple) and other and is_dataclass(other[0]):
-            for a, b in zip(one, other, strict=True):
+        if is_dataclass(expected_value):
+            compare(value, expected_value, rate, place)
+        elif isinstance(expected_value, tuple) and expected_value and is_dataclass(expected_value[0]):
+            for a, b in zip(value, expected_value, strict=True):
                 compare(a, b, rate, place)
-        elif isinstance(other, float | np.ndarray):
+        elif isinstance(expected_value, float | np.ndarray):
             # what was not converted are rates: they differ by the unit
             times = (1.0, rate, 1.0 / rate)
             if f.name in ("load", "flow", "leader"):
-                np.testing.assert_allclose(one, np.asarray(other) * rate, rtol=1e-9, err_msg=place)
+                np.testing.assert_allclose(value, np.asarray(expected_value) * rate, rtol=1e-9, err_msg=place)
             elif f.name in (
                 "lower_bound",
                 "mean_delay",
@@ -85,10 +85,10 @@ def compare(found, expected, rate, where=""):
                 "stage_delay",
                 "upper_bound",
             ):
-                np.testing.assert_allclose(one, other, rtol=1e-9, err_msg=place)
+                np.testing.assert_allclose(value, expected_value, rtol=1e-9, err_msg=place)
             else:
                 assert any(
-                    np.allclose(one, np.asarray(other) * t, rtol=1e-6, atol=1e-12, equal_nan=True)
+                    np.allclose(value, np.asarray(expected_value) * t, rtol=1e-6, atol=1e-12, equal_nan=True)
                     for t in times
                 ), place
 
@@ -124,10 +124,10 @@ def test_original_is_left_as_it_is():
 
 
 def test_sensitivity_is_in_the_unit_of_delays():
-    one, other = (
+    value, expected_value = (
         parallel(1.0).sensitivity(190.0),
         in_time_unit(parallel(1.0).sensitivity(190.0), 1000.0),
     )
-    np.testing.assert_array_equal(other.rate, 1000.0 * one.rate)
-    np.testing.assert_array_equal(other.delay, one.delay)
-    assert (other.mean_delay, other.load) == (1000.0 * one.mean_delay, 1000.0 * one.load)
+    np.testing.assert_array_equal(expected_value.rate, 1000.0 * value.rate)
+    np.testing.assert_array_equal(expected_value.delay, value.delay)
+    assert (expected_value.mean_delay, expected_value.load) == (1000.0 * value.mean_delay, 1000.0 * value.load)
