@@ -1,4 +1,4 @@
-"""The certificate of one number."""
+"""Certificates of single numbers: gaps and rounding."""
 
 import math
 

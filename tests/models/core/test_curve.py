@@ -1,4 +1,4 @@
-"""The driver of curves, on a kind of system that the library does not know: one queue that part of the users stay away from."""
+"""The driver of curves, on a system that the library does not know: one M/M/1 queue."""
 
 import math
 import warnings
@@ -22,7 +22,7 @@ LOADS = [1.0, 0.25, 3.5]  # in any order
 
 
 class ServerBank(System):
-    """An M/M/1 queue of rate 4, its delay as if a solver had found it within 1e-9."""
+    """An M/M/1 queue of rate 4, whose delays have a gap of 1e-9."""
 
     time_unit, max_load = "min", 4.0
 
@@ -38,7 +38,7 @@ class ServerBank(System):
 
 
 class Question:
-    """Delays of the queue, but at one load, two loads at a time."""
+    """Delays of the queue, two loads at a time; one load has no answer."""
 
     block = 2
 
@@ -103,7 +103,7 @@ def test_refinement_follows_the_variables_with_drawn_roles():
 
 
 class Block:
-    """Two loads at a time; Ctrl-C at one of them."""
+    """Delays of two loads at a time, with Ctrl-C at one of them."""
 
     block = 2
 

@@ -1,4 +1,4 @@
-"""A compiled problem is the problem: the same data as CVXPY's own at every value of its parameters, and the same answers as a fresh one."""
+"""Compiled problems have the data that CVXPY computes, and the answers of new problems."""
 
 import cvxpy as cp
 import numpy as np
@@ -23,7 +23,7 @@ CLOSE = {"CLARABEL": 1e-6, "ECOS": 1e-6, "SCS": 1e-4}  # of flows, at each solve
 
 
 def questions():
-    """Problems with the values of their parameters, and a variable whose value is unique."""
+    """Yield problems with values of their parameters, and a variable with a unique value."""
     for form, bank in PARALLEL:
         model = build(FORMULATIONS[form], bank, 100.0, ParallelServers(bank).unit(100.0))
         yield form, model.problem, [(model.load, LOADS * model.unit)], model.variable
@@ -57,7 +57,7 @@ def set_values(values, k):
 
 @pytest.mark.parametrize(("name", "solver"), CASES)
 def test_affine_map_gives_the_data_of_cvxpy(name, solver):
-    """Entry by entry, at values that it was not compiled at."""
+    """All entries are compared, at values other than those of the compilation."""
     problem, values, _ = QUESTIONS[name]
     set_values(values, 0)
     compiled = Compiled(problem, solver, spec(solver).tight)
@@ -97,7 +97,7 @@ def test_reused_solver_answers_as_a_new_one(name, solver):
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_parameter_changes_the_data_of_the_solver(name):
-    """One after the other is moved; what stays the same would not be handed to the solver."""
+    """Each parameter is changed alone; the solver must not keep its old data."""
     problem, values, variable = QUESTIONS[name]
     set_values(values, 0)
     compiled = Compiled(problem, "CLARABEL", spec("CLARABEL").tight)
@@ -111,7 +111,7 @@ def test_every_parameter_changes_the_data_of_the_solver(name):
 
 @pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
 def test_duals_of_the_equalities_are_those_of_cvxpy(solver):
-    """Up to the sign, which CVXPY turns where it maximises."""
+    """Equal up to the sign, which CVXPY reverses for a maximisation."""
     problem, values, _ = QUESTIONS["sos"]
     (identity,) = problem.constraints
     set_values(values, 1)
@@ -141,7 +141,7 @@ def test_quadratic_terms_that_depend_on_parameters_raise():
 
 
 def test_row_that_cannot_be_solved_is_nan_and_does_not_stop_the_others():
-    """Twice the total rate has no split; its neighbours do."""
+    """A load of twice the total rate is infeasible; the loads before and after it are not."""
     problem, values, variable = QUESTIONS["inv_pos"]
     ((load, rows),) = values
     set_values(values, 0)
@@ -151,11 +151,13 @@ def test_row_that_cannot_be_solved_is_nan_and_does_not_stop_the_others():
         )
         assert outputs.raw.status[1].startswith("infeasible")
         assert np.isnan(outputs.value(variable)[1]).all()
-        np.testing.assert_allclose(outputs.value(variable)[2], outputs.value(variable)[0], rtol=1e-6)
+        np.testing.assert_allclose(
+            outputs.value(variable)[2], outputs.value(variable)[0], rtol=1e-6
+        )
 
 
 def test_error_of_a_solver_becomes_the_status():
-    """Bad data for one row: what the solver raises is its word for it."""
+    """The solver raises an error on wrong data in one row."""
     problem, values, variable = QUESTIONS["inv_pos"]
     set_values(values, 0)
     compiled = Compiled(problem, "SCS", spec("SCS").tight)

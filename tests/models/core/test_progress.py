@@ -1,4 +1,4 @@
-"""The bar: silent when the work is short or nobody watches, and never in the way of the items."""
+"""Progress displays: none for short work or without a terminal, and no effect on the items."""
 
 import inspect
 import io
@@ -19,7 +19,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Time that goes by only when told to."""
+    """A clock that only the test advances."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
@@ -28,7 +28,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def terminal(monkeypatch):
     screen = Terminal()
-    # not sys.stderr: pytest puts its own back between the fixtures and the test
+    # not sys.stderr itself: pytest restores it between the fixtures and the test
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=screen))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -95,12 +95,12 @@ def test_items_that_are_still_to_come_are_counted_by_their_total(terminal, clock
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """Little patience, as clocks of their own cannot be told to go by."""
+    """Show progress after 0.05 seconds: a timer thread does not use the clock of the test."""
     monkeypatch.setattr(progress, "PATIENCE", 0.05)
 
 
 def wait_for(screen, text):
-    """Wait until the screen says something, ten seconds at most."""
+    """Wait until the screen shows a text, at most ten seconds."""
     for _ in range(1000):
         if text in screen.getvalue():
             return
@@ -168,7 +168,7 @@ def test_nobody_watches(terminal, monkeypatch, where):
 
 @pytest.mark.usefixtures("hasty")
 def test_a_notebook_has_both_as_text_below_its_cell(monkeypatch):
-    """Rich itself shows them by widgets alone, which may not be installed."""
+    """Rich alone needs widgets in a notebook, which may not be installed."""
     texts = io.StringIO()
     handle = SimpleNamespace(update=lambda data, raw: texts.write(data["text/plain"] or "(gone)"))
 
@@ -196,10 +196,10 @@ def test_whatever_a_system_is_asked_has_a_line(terminal):
         max_load = 5.0
 
         def answer(self, load: float) -> float:
-            """Say the load."""
+            """Return the load."""
             wait_for(terminal, "Slow.answer")
             return self.check_load(load)
 
     assert Slow().answer(3.0) == 3.0
     assert list(inspect.signature(Slow.answer).parameters) == ["self", "load"]
-    assert Slow.answer.__doc__ == "Say the load."
+    assert Slow.answer.__doc__ == "Return the load."

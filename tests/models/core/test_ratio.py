@@ -1,4 +1,4 @@
-"""Ratios with bounds: floats that know what two certificates prove."""
+"""Ratios: floats with bounds from two certificates."""
 
 import copy
 import json
@@ -54,7 +54,7 @@ def test_copies_and_pickles_keep_the_bounds(ratio, again):
 
 
 def exact_price(rates, delays, load):
-    """Price of anarchy of M/M/1 servers to 50 digits: both prices by bisection."""
+    """Return the price of anarchy of M/M/1 servers to 50 digits, by bisection on multipliers."""
     with mp.workdps(DIGITS):
         mu, d, total = [mp.mpf(r) for r in rates], [mp.mpf(x) for x in delays], mp.mpf(load)
         delay = {}
@@ -84,7 +84,7 @@ def exact_price(rates, delays, load):
 
 @pytest.mark.parametrize("seed", range(25))
 def test_the_true_price_of_anarchy_lies_between_the_bounds(seed):
-    """To the last digit: the truth has 50."""
+    """The true value is known to 50 digits."""
     rng = np.random.default_rng([14, seed])
     n = int(rng.integers(1, 6))
     rates, delays = (

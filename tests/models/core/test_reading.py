@@ -1,4 +1,4 @@
-"""The one way in for files: what is no regular file of text below the limits is refused at once, and not quoted."""
+"""Reading of files: all but regular text files below the limits raise and are not quoted."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Lines that cut no corner: what is drawn between the loads of a refined curve, against the exact curve on a dense grid."""
+"""Refined curves: straight lines between loads against the exact curve on a dense grid."""
 
 import math
 import sys
@@ -44,7 +44,7 @@ def dense(data, points=20_001):
 
 
 def off_log(data, values, grid, true):
-    """Largest relative distance of a straight line on a logarithmic axis."""
+    """Return the largest relative distance of the straight lines on a logarithmic axis."""
     return float(
         np.max(np.abs(np.interp(grid, data["load"].values, np.log(values)) - np.log(true)))
     )
@@ -55,7 +55,10 @@ def off(data, values, grid, true):
 
 
 def cut_corners(data, bank, paid=None):
-    """Largest relative distance between what is drawn and the exact curve; splits of `bank` paid at those of another."""
+    """Return the largest relative distance of the drawn lines from the exact curve.
+
+    The splits are those of `bank`; the delays are those of `paid` if it is given.
+    """
     _, grid = dense(data)
     true = {"optimum": optimum(bank, grid), "equilibrium": equilibrium(bank, grid)}
     delay = {
@@ -115,7 +118,7 @@ def test_curves_of_variants(name, variant):
     ],
 )
 def test_peaks_are_on_the_curve(name, variant, peak):
-    """Each at an activation load of the system decided on, of which the loads given know nothing."""
+    """Each peak is at an activation load of the assumed system, not at a given load."""
     scenario = load_scenario(name)
     chosen = {v.name: v for v in scenario.variants}[variant]
     loads = np.concatenate([[1.0], scenario.loads])
@@ -191,14 +194,17 @@ def test_curves_of_dual_modes(name):
         alone = data["single_mode_delay"].sel(mode=mode).values
         shown = np.isfinite(alone) & (alone <= 2 * best.max())
         selection = data.isel(load=shown)
-        inside = grid[(grid >= selection["load"].values.min()) & (grid <= selection["load"].values.max())]
+        inside = grid[
+            (grid >= selection["load"].values.min()) & (grid <= selection["load"].values.max())
+        ]
         assert (
-            off_log(selection, alone[shown], inside, exact.delay(system.rates, inside, at)) < TOLERANCE
+            off_log(selection, alone[shown], inside, exact.delay(system.rates, inside, at))
+            < TOLERANCE
         )
 
 
 def test_a_second_jump_of_p_is_found():
-    """1, then 0, then inside: nothing but the curve itself says where the second jump is."""
+    """p is 1, then 0, then between: only the curve itself shows the second jump."""
     system = DualMode.canonical(mu0=1.0, K=2.0, f=(0.1, 0.4))
     data = system.curve(np.linspace(0.01, 0.99, 25) * system.max_load, refine=True)
     load, p = data["load"].values, data["p"].values
@@ -207,7 +213,7 @@ def test_a_second_jump_of_p_is_found():
     assert np.all(np.diff(load)[jumps] < 1e-4 * system.max_load)
 
 
-# ---- what it does with the loads
+# ---- given and added loads
 
 
 def test_the_loads_are_those_given_unless_asked():
@@ -278,11 +284,11 @@ def test_bad_tolerances_are_named_before_any_solver_starts(refine, monkeypatch):
         SYSTEM.curve(FEW, refine=refine)
 
 
-# ---- the mechanism, on lines that are known
+# ---- refinement of known functions
 
 
 def line(function, loads, breakpoints=(), refine=True, drawn=lambda d: [on_axis(d["y"], unit=1.0)]):
-    """Refine a function; also how often it was asked."""
+    """Refine a function; return the dataset and the number of points of each round."""
     calls = []
 
     def solve(points):
@@ -299,7 +305,7 @@ def test_a_straight_line_needs_no_load_more():
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_kink(known):
-    """Asked for at once where it is known; else found, in a few rounds."""
+    """A known kink is added at once; an unknown one is found in a few rounds."""
     data, calls = line(
         lambda x: np.abs(x - 0.3137),
         np.linspace(0, 1, 11),
@@ -327,7 +333,7 @@ def test_where_there_is_no_number_nothing_is_added():
 
 
 def test_relative_to_what_an_axis_shows():
-    """On a logarithmic axis an exponential is straight; on a plain one it bends."""
+    """An exponential is straight on a logarithmic axis and bends on a linear one."""
     loads = np.linspace(0, 3, 13)
     assert not line(np.exp, loads, drawn=lambda d: [on_log_axis(d["y"])])[0]["added"].any()
     data, _ = line(np.exp, loads, drawn=lambda d: [on_axis(d["y"])])

@@ -1,4 +1,4 @@
-"""Solvers that fail, lie, are absent or cannot: what is asked next, and what is said."""
+"""Solvers that fail, return wrong flows, are missing or lack a cone: next steps and errors."""
 
 import json
 import math
@@ -40,7 +40,7 @@ def system():
 
 @pytest.fixture
 def same():
-    """M/M/1 at one distance, for which all formulations hold."""
+    """M/M/1 servers with equal delays, for which all formulations hold."""
     return ParallelServers(MM1(RATES, 0.2))
 
 
@@ -50,7 +50,7 @@ def truth(system, goal, load=LOAD):
 
 @pytest.fixture
 def fake_solvers(monkeypatch):
-    """Let solvers named in a mapping answer with a flow of one's own (or None), and count who was asked."""
+    """Let named solvers return a given flow or None, and record the runs of all solvers."""
 
     def install(wrong_solvers, status="optimal"):
         runs, original = [], engine.run
@@ -77,7 +77,7 @@ def fake_solvers(monkeypatch):
 
 @pytest.fixture
 def untouched(monkeypatch):
-    """Fail the test when any solver starts."""
+    """Fail the test when a solver starts."""
 
     def run(*_):
         pytest.fail("a solver was started")
@@ -123,7 +123,7 @@ WRONG_FLOWS = {
 @every_goal
 @pytest.mark.parametrize("wrong_flow", WRONG_FLOWS.values(), ids=WRONG_FLOWS)
 def test_status_optimal_is_not_trusted(system, goal, wrong_flow, fake_solvers):
-    """The design's first rule: a status is a claim."""
+    """The certificate decides, not the status."""
     fake_solvers({"CLARABEL": wrong_flow})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -137,7 +137,9 @@ def test_status_optimal_is_not_trusted(system, goal, wrong_flow, fake_solvers):
 
 @every_goal
 @pytest.mark.parametrize("wrong_flow", WRONG_FLOWS.values(), ids=WRONG_FLOWS)
-def test_wrong_flow_is_refined_or_rejected_but_never_returned(system, goal, wrong_flow, fake_solvers):
+def test_wrong_flow_is_refined_or_rejected_but_never_returned(
+    system, goal, wrong_flow, fake_solvers
+):
     fake_solvers({"CLARABEL": wrong_flow})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -148,7 +150,7 @@ def test_wrong_flow_is_refined_or_rejected_but_never_returned(system, goal, wron
 
 @every_goal
 def test_feasible_wrong_flow_is_refined_to_the_true_one(system, goal, fake_solvers):
-    """A feasible split that is not the answer: Newton's steps need only a start."""
+    """Newton steps reach the optimum from any feasible flow."""
     fake_solvers({"CLARABEL": [7.0, 3.0, 2.0]})
     answer = getattr(system, goal)(LOAD)
     assert answer.solver == "CLARABEL"
@@ -237,7 +239,7 @@ def test_infinite_gap_is_never_certified(system, goal, fake_solvers):
     [True, False],
 )
 def test_answer_of_zeros_passes_without_a_warning(system, goal, polish, fake_solvers):
-    """0 divided by 0 is not how to find out that nothing was found."""
+    """There is no division of 0 by 0."""
     fake_solvers({"CLARABEL": [0.0, 0.0, 0.0]})
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
@@ -312,7 +314,7 @@ def test_beckmann_and_a_solver_without_the_exponential_cone(system, same):
     "QOCO" not in solvers.defines.SOLVER_MAP_CONIC, reason="this CVXPY does not know QOCO"
 )
 def test_beckmann_and_qoco(system, monkeypatch):
-    """QOCO takes second-order cones alone; whether it is installed makes no difference to what it takes."""
+    """QOCO supports second-order cones only, whether or not it is installed."""
     monkeypatch.setattr(cp, "installed_solvers", lambda: ["CLARABEL", "QOCO", "SCS"])
     with pytest.raises(
         FormulationError,

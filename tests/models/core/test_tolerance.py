@@ -1,4 +1,4 @@
-"""One rule for the gap that answers are held to, on every path to an answer."""
+"""The same rule for the largest gap, on every path to an answer."""
 
 import math
 
@@ -69,7 +69,7 @@ def test_gap_that_certifies_anything_or_nothing_is_refused(path, gap):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_unpolished_answer_that_misses_1e_4_is_not_certified(path):
-    """Three steps of SCS lead nowhere."""
+    """SCS is stopped after three steps."""
     with pytest.raises(NotCertifiedError, match=r"gap 1\.0e-04 wanted"):
         PATHS[path](**SLOPPY)
 
@@ -150,13 +150,15 @@ def test_next_to_saturation_a_certified_answer_is_right(goal, near):
     load = 6.0 * (1 - near)
     answer = getattr(system, goal)(load, throw=False)
     true = float(getattr(reference, goal)(system.bank, load).mean_delay)
-    assert not answer.certified or abs(answer.mean_delay / true - 1) <= answer.certificate.gap <= 1e-4
+    assert (
+        not answer.certified or abs(answer.mean_delay / true - 1) <= answer.certificate.gap <= 1e-4
+    )
 
 
 @pytest.mark.filterwarnings("ignore:the breakaway is not marked")
 @pytest.mark.parametrize("wrong", [1.5, 1 + 1e-6])
 def test_lower_bound_above_a_delay_that_is_there_certifies_nothing(monkeypatch, wrong):
-    """Such a bound is wrong, however near 0 the difference that it leaves."""
+    """A lower bound above the value is wrong, even by a small difference."""
     from sojourn.models.systems.service_modes import sum_of_squares
 
     real = sum_of_squares.certified_bound

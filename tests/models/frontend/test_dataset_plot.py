@@ -1,4 +1,4 @@
-"""The default picture of a curve: what is on it follows from the roles of the variables."""
+"""The default picture of a curve, drawn by the roles of its variables."""
 
 import warnings
 
@@ -75,7 +75,7 @@ def test_other_axes_than_loads():
 
 
 def test_without_units_and_answers():
-    """Nothing is known at any load: an empty picture, without a word."""
+    """A curve without any answer gives an empty picture, without a warning."""
     empty = xr.Dataset(
         {"ratio": ("load", [np.nan], {"role": "ratio"})},
         {"load": ("load", [1.0], {"units": "1/s"})},

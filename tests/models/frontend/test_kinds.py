@@ -1,4 +1,4 @@
-"""A kind of system that others add has a scenario table, a report, files, a picture, verification and studies at once."""
+"""A kind of another package has scenario files, a report, a picture, checks and studies."""
 
 import json
 from dataclasses import replace
@@ -58,29 +58,32 @@ QUEUE = dedent('''
 
         def curve(self, loads, refine=False, solver=None):
             points = self.check_loads(loads)
-            data = {
-                "delay": ("load", 1 / (self.rate - points), {"units": self.time_unit, "role": "delay"}),
+            delay, attrs = 1 / (self.rate - points), {"units": self.time_unit, "role": "delay"}
+            parts = np.stack([points, self.rate - points], axis=1) / self.rate
+            variables = {
+                "delay": ("load", delay, attrs),
                 "gap": ("load", 0 * points, {"role": "gap"}),
                 "certified": ("load", points > 0, {"role": "certified"}),
-                "part": (("load", "whose"), np.stack([points, self.rate - points], axis=1) / self.rate),
+                "part": (("load", "whose"), parts),
             }
             units = {"units": f"1/{self.time_unit}"}
             coords = {"load": ("load", points, units), "whose": ["jobs", "nobody"]}
-            found = xr.Dataset(data, coords, {"time_unit": self.time_unit})
+            data = xr.Dataset(variables, coords, {"time_unit": self.time_unit})
             if points.max() > 0.97 * self.rate:
-                raise CurveInterruptedError(found.isel(load=points < 0.97 * self.rate))
-            return found
+                raise CurveInterruptedError(data.isel(load=points < 0.97 * self.rate))
+            return data
 
 
     def read(given, folder, units):
-        said = read_subtable(given, "queue")
+        rate = read_subtable(given, "queue").get("rate")
         with at_place("queue"):
-            return Described(Queue(read_number(said.get("rate"), "queue.rate", above=True), units.time))
+            return Described(Queue(read_number(rate, "queue.rate", above=True), units.time))
 
 
-    def checks(system, loads, how):
+    def checks(system, loads, options):
         for load in loads:
-            yield compare("delay", load, system.optimum(load, **how).mean_delay, 1 / (system.rate - load), None, "time")
+            model = system.optimum(load, **options).mean_delay
+            yield compare("delay", load, model, 1 / (system.rate - load), None, "time")
 
 
     KIND = SystemKind("queue", Queue, read, questions=("optimum",), verify=checks)
@@ -93,7 +96,7 @@ OWN = (
 
 @pytest.fixture
 def queue(package):
-    """The module of a package that is installed."""
+    """Install a package with a kind; return a function that loads the kind."""
     package("sojourn.systems", QUEUE, "queue = other_package:KIND\n")
     return lambda: kinds.kind_named("queue")
 

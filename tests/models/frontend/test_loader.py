@@ -1,4 +1,4 @@
-"""Scenario files: the built-in ones load, one's own say what they say, and every mistake is named with its place and remedy."""
+"""Scenario files: built-in ones, files of users, and errors with their place and remedy."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_built_in_scenario_loads(name):
 
 
 def test_numbers_of_the_built_in_scenarios():
-    """As in theory.md, in seconds."""
+    """The numbers of the paper, in seconds."""
     zero, one, two, three = (load_scenario(str(i)).system.bank for i in range(4))
     assert (type(zero), type(one), type(two), type(three)) == (MD1, MM1, MM1, MG1)
     np.testing.assert_array_equal(zero.rate, [214.5, 200, 98])
@@ -75,7 +75,7 @@ def test_variants_of_scenario_4_are_the_delays():
         np.testing.assert_allclose(found[name][1], paid, err_msg=name)
 
 
-# ---- one's own
+# ---- files of users
 
 
 @pytest.mark.parametrize("rate_unit", ["1/s", "1/ms"])
@@ -142,7 +142,7 @@ def test_file_by_path(tmp_path):
         assert load_scenario(given).name == "mine"
 
 
-# ---- mistakes
+# ---- errors
 
 
 BAD = {
@@ -490,7 +490,7 @@ def test_file_that_is_nested_deeply(deep, where):
 
 
 def test_long_key_takes_no_longer_than_its_length():
-    """tomllib alone takes the square of its parts."""
+    """tomllib takes a time quadratic in the number of its parts."""
     with pytest.raises(ScenarioError, match="in each other"):
         parse(f"x = {{ {'a.' * 1_000_000}a = 1 }}", "mine")
     assert parse("source = '" + "a b. 0.5, " * 1000 + "'\n" + GOOD, "mine").loads.size == 99

@@ -1,4 +1,4 @@
-"""Loads as people write them."""
+"""Loads as numbers, percentages and rates with units."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Files that a scenario names: in its own folder, and nothing of one that is not a table is quoted."""
+"""Files that a scenario names: only in its folder, and not quoted unless they are tables."""
 
 import os
 import re
@@ -13,7 +13,7 @@ SAMPLES = "load,latency\n" + "".join(f"{x},{1 / (10 - x):.6f}\n" for x in range(
 TABLE = "rate\n10\n20\n"
 MARK = "admin:hunter2"
 
-# scenarios that name one file, and what that is to be
+# scenarios that name one file, with its contents
 NAMING = {
     "samples": ('[[servers]]\nfamily = "measured"\nsamples = {}\n', SAMPLES),
     "samples in a tandem": (
@@ -30,7 +30,7 @@ every_naming = pytest.mark.parametrize(("naming", "content"), NAMING.values(), i
 
 @pytest.fixture
 def scenario(tmp_path):
-    """Write a scenario in a folder of its own that names a file; return its path."""
+    """Write a scenario that names a file, in a folder of its own; return its path."""
 
     def write(naming, name):
         folder = tmp_path / "own"

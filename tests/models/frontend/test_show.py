@@ -1,4 +1,4 @@
-"""Tables in terminals of any width: no number is cut short."""
+"""Tables in terminals of any width: no number is cut."""
 
 import io
 

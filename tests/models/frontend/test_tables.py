@@ -1,4 +1,4 @@
-"""Rows as tables and as JSON."""
+"""Rows of results as tables and as JSON."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Units of a scenario file: the same system in any of them has the same answers, in those units, in everything that is printed and written."""
+"""Units of scenario files: output and files hold the same results in all units."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ SERVERS = [(3.0, 0.02, ""), (1.0, 0.0, "cv = 2\n"), (2.0, 0.35, 'family = "M/D/1
 
 
 def servers(units, at=2.9):
-    """Three servers, their rates per second and delays in seconds, in other units."""
+    """Return a file of three servers, given per second and in seconds, in other units."""
     per = TIMES[units.time] / SECOND
     tables = "".join(
         f"[[servers]]\nrate = {r * per!r}\ndelay = {d * SECOND / TIMES[units.delay]!r}\n{more}"
@@ -33,7 +33,7 @@ def servers(units, at=2.9):
 
 
 def dual_mode(units, at=4.0):
-    """System A with mu0 = 1 per second, in other units."""
+    """Return a file of system A with mu0 = 1 per second, in other units."""
     per = TIMES[units.time] / SECOND
     return (
         f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "95%"]\n[dual_mode]\nmu0 = '
@@ -95,7 +95,7 @@ RUN = {
 
 
 def in_seconds(value, units, kind=""):
-    """A result of JSON in seconds; what depends on the run is left out."""
+    """Return a JSON result in seconds, without the values that depend on the run."""
     if isinstance(value, dict):
         return {
             k: in_seconds(v, units, _kind(k, v, value) or kind)
@@ -126,9 +126,10 @@ def _kind(key, value, beside):
 
 
 def assert_close(found, expected, where=""):
-    """Two results, number by number, to 1e-12.
+    """Compare two results number by number, to 1e-12.
 
-    A lower bound is the solver's: to 1e-9. A profile goes to the ends of the stable interval, where rounding grows: to 1e-10.
+    Lower bounds depend on the solver and are compared to 1e-9. Profiles extend to the ends of the
+    stable interval, where rounding errors grow, and are compared to 1e-10.
     """
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), where
@@ -183,7 +184,7 @@ def test_dual_mode_per_millisecond(sojourn, tmp_path):
 
 
 def test_load_below_1_is_a_rate(sojourn, tmp_path):
-    """M/D/1 of 0.25 and 2 per second."""
+    """M/D/1 servers with rates of 0.25 and 2 per second."""
     tables = (
         '[[servers]]\nfamily = "M/D/1"\nrate = 0.25\n[[servers]]\nfamily = "M/D/1"\nrate = '
         "2\ndelay = 0.4\n"
@@ -290,9 +291,10 @@ def kept():
 
 
 def everything(sojourn, folder, content, command="run"):
-    """JSON, and each file: NetCDF as its variables, CSV as its columns.
+    """Return the JSON output and the contents of all files.
 
-    Points that a picture adds are left out: where a line is all but straight, rounding decides whether it gets one more.
+    Points added for a picture are left out: where a line is nearly straight, rounding errors decide
+    whether a point is added.
     """
     path = folder / "a.toml"
     path.write_text(content)
