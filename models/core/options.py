@@ -137,7 +137,10 @@ def check_solve_options(
     form, own = options.get("formulation", "auto"), options.get("solver_options")
     if not isinstance(form, str):
         raise FormulationError(
-            "formulation", form, "is not a name", "leave it out for the best that the solver takes"
+            "formulation",
+            form,
+            "is not a name",
+            "leave it out for the best that the solver supports",
         )
     if not (own is None or isinstance(own, Mapping)):
         raise SolverOptionError(

@@ -33,13 +33,14 @@ class UnsupportedCvxpyError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class CompiledOutputs:
-    """A solver's answers for K parameter values.
+    """Solutions of a compiled problem at K parameter values.
 
     Attributes
     ----------
-    raw : Raw
-    places : dict
-        Where each variable is in ``raw.x``, by its id.
+    raw : RawSolutions
+        Output of the solver.
+    places : dict of int to ndarray of int
+        Columns of ``raw.x`` that hold each variable, in the variable's shape, by its id.
     """
 
     raw: RawSolutions

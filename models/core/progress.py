@@ -36,9 +36,7 @@ Item = TypeVar("Item")
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 _display_allowed = ContextVar("display_allowed", default=True)
-_current_line: ContextVar[_WorkLine | None] = ContextVar(
-    "current line of work", default=None
-)
+_current_line: ContextVar[_WorkLine | None] = ContextVar("current line of work", default=None)
 _display_lock = threading.Lock()  # held by the display that is shown
 
 

@@ -65,10 +65,10 @@ class BoundedValue(float):
         return type(self), (float(self), self.lower, self.upper)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a {type(self).__name__} is as it is: {name} cannot be set")
+        raise AttributeError(f"a {type(self).__name__} is immutable: {name} cannot be set")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a {type(self).__name__} is as it is: {name} cannot be deleted")
+        raise AttributeError(f"a {type(self).__name__} is immutable: {name} cannot be deleted")
 
 
 class Ratio(BoundedValue):

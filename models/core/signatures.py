@@ -71,6 +71,7 @@ def _show(
     *after: inspect.Parameter,
 ) -> Callable[Given, Result]:
     """Give a function a signature with options between other parameters, and document them."""
+    own = {parameter.name for parameter in before}
     shown = [
         inspect.Parameter(
             name,
@@ -79,6 +80,7 @@ def _show(
             annotation=getattr(annotation, "__forward_arg__", annotation),
         )
         for name, annotation in options.__annotations__.items()
+        if name not in own
     ]
     signature = inspect.signature(function).replace(parameters=[*before, *shown, *after])
     function.__signature__ = signature  # type: ignore[attr-defined]

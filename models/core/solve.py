@@ -246,7 +246,8 @@ class Task(Generic[P, R, S]):
                 if not self._part:
                     UNSUPPORTED.add(step.solver)
                     warnings.warn(
-                        f"CVXPY is asked for one point after the other, which is slower: {error}",
+                        "programs cannot be compiled with this CVXPY; it solves one point after "
+                        f"another, which is slower: {error}",
                         stacklevel=2,
                     )
         results = [

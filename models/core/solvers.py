@@ -90,7 +90,7 @@ def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[st
     remedy = (
         f"did you mean {near[0]}?"
         if near and near[0] != key
-        else f"give options of {first} by its own names, with values that it takes"
+        else f"give options under the names of {first}, with values that it accepts"
     )
     raise SolverOptionError(
         where, value, f"is not taken by {' or '.join(errors)}: {raised}", remedy

@@ -88,7 +88,7 @@ def _unsupported(
         problem = f"needs the cone {missing}, which {solver} does not take"
         remedy = f"use auto, or solver={names}" if able else "use auto"
         return FormulationError("formulation", chosen, problem, remedy)
-    problem = f"takes no formulation of the {question.name} of these servers"
+    problem = f"supports no formulation of the {question.name}"
     if len(forms) == 1:
         problem = f"does not take the cone {missing} that the {question.name} needs"
     remedy = f"use {names}" if able else "install a solver that does"

@@ -16,7 +16,7 @@ from .tables import table
 CAPTION = (
     "fields with ? may be left out, service_time may stand for rate; M/M/1-percentile: "
     "the flow-weighted mean of the servers' percentiles, no percentile of all jobs; "
-    "--json says more"
+    "--json lists more"
 )
 
 

@@ -207,6 +207,10 @@ class OwnSystem(System):
         """Return the options."""
         return {"load": load, **options}
 
+    def named(self, solver="SCS", **options: Unpack[SolveOptions]) -> dict:
+        """Return the options, one of which is a parameter of its own."""
+        return {"solver": solver, **options}
+
     def anything(self, **options):
         """Return the options, of which nothing is known."""
         return options
@@ -218,6 +222,9 @@ def test_a_system_of_a_user_shows_its_own_options():
     assert shown["patience"].default is ...
     assert "patience : float\n    Longest wait." in inspect.getdoc(OwnSystem.best)
     assert OwnSystem().best(1.0, patience=2.0) == {"load": 1.0, "patience": 2.0}
+    named = inspect.signature(OwnSystem.named).parameters
+    assert list(named) == ["self", "solver", "solver_options", "gap", "throw"]
+    assert named["solver"].default == "SCS"
     assert list(inspect.signature(OwnSystem.anything).parameters) == ["self", "options"]
     assert OwnSystem().anything(a=1) == {"a": 1}
 

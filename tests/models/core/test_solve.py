@@ -302,7 +302,7 @@ def test_beckmann_and_a_solver_without_the_exponential_cone(system, same):
     with pytest.raises(
         FormulationError,
         match=(
-            r"^solver = 'OSQP': takes no formulation of the optimum of these servers; use "
+            r"^solver = 'OSQP': supports no formulation of the optimum; use "
             r"CLARABEL"
         ),
     ):
