@@ -24,7 +24,7 @@ def test_rounding_widens_both_sides():
     ("value", "lower", "upper"),
     [(math.inf, 1, 2), (math.nan, 1, 2), (1, 0, 2), (1, -3, 2), (1, 1, math.inf), (1, math.nan, 2)],
 )
-def test_what_bounds_nothing_says_so(value, lower, upper):
+def test_bounds_that_prove_nothing_give_an_infinite_gap(value, lower, upper):
     certificate = bounds(value, lower, upper)
     assert certificate.gap == math.inf
     assert certificate.upper_bound == math.inf

@@ -55,7 +55,7 @@ def test_long_work_shows_a_bar_on_a_terminal(terminal, clock):
     assert terminal.getvalue().count("\x1b[?25h") == 1  # the cursor is back
 
 
-def test_long_work_is_silent_in_a_file(monkeypatch, clock):
+def test_long_work_shows_nothing_in_a_file(monkeypatch, clock):
     pipe = io.StringIO()
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=pipe))
     for _ in progress.track(range(5), "loads"):
@@ -63,7 +63,7 @@ def test_long_work_is_silent_in_a_file(monkeypatch, clock):
     assert pipe.getvalue() == ""
 
 
-def test_bar_is_gone_after_a_failure(terminal, clock):
+def test_bar_is_removed_after_a_failure(terminal, clock):
     def work():
         for i in progress.track(range(9), "loads"):
             clock[0] += 1.0
@@ -78,23 +78,23 @@ def test_bar_is_gone_after_a_failure(terminal, clock):
 
 def test_work_inside_other_work_draws_no_bar_of_its_own(terminal, clock):
     for _ in progress.track(range(5), "systems"):
-        with progress.no_progress(), progress.StatusLine("steps") as ticker:
+        with progress.no_progress(), progress.StatusLine("steps") as status:
             for _ in progress.track(range(5), "loads"):
                 clock[0] += 1.0
-                ticker.step("some")
+                status.step("some")
     assert "systems" in terminal.getvalue()
     assert "loads" not in terminal.getvalue()
     assert "steps" not in terminal.getvalue()
 
 
-def test_items_that_are_still_to_come_are_counted_by_their_total(terminal, clock):
+def test_iterator_needs_a_total(terminal, clock):
     for _ in progress.track(iter([2, 3, 3]), "systems", weigh=int, total=8):
         clock[0] += 1.5
     assert "5/8" in terminal.getvalue()
 
 
 @pytest.fixture
-def hasty(monkeypatch):
+def short_delay(monkeypatch):
     """Show progress after 0.05 seconds: a timer thread does not use the clock of the test."""
     monkeypatch.setattr(progress, "PATIENCE", 0.05)
 
@@ -108,8 +108,8 @@ def wait_for(screen, text):
     raise AssertionError(f"{text} is not in {screen.getvalue()!r}")
 
 
-@pytest.mark.usefixtures("hasty")
-def test_work_that_says_nothing_has_a_line_with_the_time(terminal, capsys):
+@pytest.mark.usefixtures("short_delay")
+def test_long_work_without_a_bar_has_a_line_with_the_time(terminal, capsys):
     with progress.working("solving"), progress.working("inside"):
         wait_for(terminal, "solving")
     shown = terminal.getvalue()
@@ -119,8 +119,8 @@ def test_work_that_says_nothing_has_a_line_with_the_time(terminal, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_bar_within_takes_the_place_of_the_line_which_then_comes_back(terminal):
+@pytest.mark.usefixtures("short_delay")
+def test_bar_replaces_the_line_of_surrounding_work_while_it_is_shown(terminal):
     with progress.working("solving"):
         wait_for(terminal, "solving")
         for _ in progress.track(range(3), "loads"):
@@ -134,8 +134,8 @@ def test_a_bar_within_takes_the_place_of_the_line_which_then_comes_back(terminal
     assert "solving" not in during
 
 
-@pytest.mark.usefixtures("hasty")
-def test_what_is_printed_comes_after_the_line_is_gone(terminal):
+@pytest.mark.usefixtures("short_delay")
+def test_line_is_hidden_while_something_is_printed(terminal):
     with progress.working("solving"):
         wait_for(terminal, "solving")
         with progress.printing():
@@ -145,9 +145,9 @@ def test_what_is_printed_comes_after_the_line_is_gone(terminal):
             assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_delay")
 @pytest.mark.parametrize("where", ["file", "inside", "worker"])
-def test_nobody_watches(terminal, monkeypatch, where):
+def test_nothing_is_shown_without_a_terminal(terminal, monkeypatch, where):
     if where == "file":
         terminal.isatty = lambda: False
     if where == "worker":
@@ -166,8 +166,8 @@ def test_nobody_watches(terminal, monkeypatch, where):
     assert terminal.getvalue() == ""
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_notebook_has_both_as_text_below_its_cell(monkeypatch):
+@pytest.mark.usefixtures("short_delay")
+def test_notebook_shows_line_and_bar_as_text(monkeypatch):
     """Rich alone needs widgets in a notebook, which may not be installed."""
     texts = io.StringIO()
     handle = SimpleNamespace(update=lambda data, raw: texts.write(data["text/plain"] or "(gone)"))
@@ -190,8 +190,8 @@ def test_a_notebook_has_both_as_text_below_its_cell(monkeypatch):
     progress._display_lock.release()
 
 
-@pytest.mark.usefixtures("hasty")
-def test_whatever_a_system_is_asked_has_a_line(terminal):
+@pytest.mark.usefixtures("short_delay")
+def test_public_method_of_a_system_has_a_line(terminal):
     class Slow(System):
         max_load = 5.0
 

@@ -24,7 +24,7 @@ def _pickled(protocol, ratio):
     return pickle.loads(pickle.dumps(ratio, protocol))  # noqa: S301
 
 
-def test_it_is_a_float_that_cannot_be_changed():
+def test_ratio_is_an_immutable_float():
     ratio = PriceOfAnarchy(1.5, 1.25, 2.0)
     assert isinstance(ratio, float)
     assert (repr(ratio), str(ratio), f"{ratio:.2f}", json.dumps(ratio), hash(ratio)) == (
@@ -83,7 +83,7 @@ def exact_price(rates, delays, load):
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_the_true_price_of_anarchy_lies_between_the_bounds(seed):
+def test_true_price_of_anarchy_lies_between_the_bounds(seed):
     """The true value is known to 50 digits."""
     rng = np.random.default_rng([14, seed])
     n = int(rng.integers(1, 6))
@@ -105,7 +105,7 @@ def test_the_true_price_of_anarchy_lies_between_the_bounds(seed):
 @pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
 @pytest.mark.parametrize("load", [10.0, 80.0, 190.0, 370.0])
 @pytest.mark.parametrize("players", [1, 2, 10, math.inf])
-def test_bounds_of_unpolished_answers_hold_the_truth(load, players, solver):
+def test_bounds_of_unpolished_answers_contain_the_true_value(load, players, solver):
     ratio = SYSTEM.price_of_anarchy(load, players, solver=solver, polish=False, throw=False)
     true = float(price_of_anarchy(SYSTEM.bank, load, players))
     assert 1 <= ratio.lower <= true * (1 + 1e-13)
@@ -125,7 +125,7 @@ def test_unused_server_and_one_server_have_a_price_of_exactly_1():
         assert type(ratio) is PriceOfAnarchy
 
 
-def test_a_ratio_of_answers_that_prove_nothing_is_unbounded():
+def test_ratio_of_answers_without_bounds_is_unbounded():
     value, lower, upper = ratios(
         (np.array([2.0, np.nan]), np.zeros(2), np.full(2, np.inf)),
         (np.ones(2), np.zeros(2), np.full(2, np.inf)),
@@ -172,7 +172,7 @@ def test_curves_and_studies_have_the_bounds():
     assert "price_of_anarchy_lower" not in SYSTEM.curve(loads, "optimum")
 
 
-def test_what_is_believed_bounds_nothing_that_is_paid():
+def test_assumed_delays_do_not_bound_the_ratio_of_actual_ones():
     data = misspecified_delays(SYSTEM, ParallelServers(MM1(rate=[100.0, 80.0, 200.0])), [80.0])
     assert not {"price_of_anarchy_lower", "price_of_anarchy_upper"} & set(data.variables)
     assert "assumed" in data.optimum_gap.attrs["long_name"]

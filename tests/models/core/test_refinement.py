@@ -203,7 +203,7 @@ def test_curves_of_dual_modes(name):
         )
 
 
-def test_a_second_jump_of_p_is_found():
+def test_second_jump_of_p_is_found():
     """p is 1, then 0, then between: only the curve itself shows the second jump."""
     system = DualMode.canonical(mu0=1.0, K=2.0, f=(0.1, 0.4))
     data = system.curve(np.linspace(0.01, 0.99, 25) * system.max_load, refine=True)
@@ -216,7 +216,7 @@ def test_a_second_jump_of_p_is_found():
 # ---- given and added loads
 
 
-def test_the_loads_are_those_given_unless_asked():
+def test_without_refinement_the_loads_are_those_given():
     data = SYSTEM.curve([80.0, 4.0, 80.0])
     assert data["load"].values.tolist() == [80.0, 4.0, 80.0]
     assert "added" not in data.coords
@@ -241,12 +241,12 @@ def test_few_loads_are_enough_to_start_from(which):
 
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-4])
-def test_a_tolerance_of_ones_own(tolerance):
+def test_tolerance_is_an_option(tolerance):
     data = SYSTEM.curve(FEW, refine=tolerance)
     assert cut_corners(data, SYSTEM.bank) < tolerance
 
 
-def test_one_load_has_nothing_between():
+def test_one_load_is_not_refined():
     assert SYSTEM.curve([80.0], refine=True)["added"].values.tolist() == [False]
 
 
@@ -278,7 +278,7 @@ def test_a_refined_curve_goes_to_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("refine", [0.0, -1e-3, 1.0, math.nan, "yes", [0.1], 1e-9])
-def test_bad_tolerances_are_named_before_any_solver_starts(refine, monkeypatch):
+def test_wrong_tolerance_raises_before_any_solver_starts(refine, monkeypatch):
     monkeypatch.setattr(Task, "solve", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=r"^refine = "):
         SYSTEM.curve(FEW, refine=refine)
@@ -298,7 +298,7 @@ def line(function, loads, breakpoints=(), refine=True, drawn=lambda d: [on_axis(
     return refined(solve, np.asarray(loads, dtype=float), refine, lambda: breakpoints, drawn), calls
 
 
-def test_a_straight_line_needs_no_load_more():
+def test_straight_line_needs_no_further_point():
     data, calls = line(lambda x: 2 * x + 1, np.linspace(0, 1, 5))
     assert (data.sizes["load"], calls) == (5, [5])
 
@@ -319,7 +319,7 @@ def test_a_kink(known):
     assert sum(calls) < (16 if known else 40)
 
 
-def test_a_jump_ends_where_no_picture_shows_it():
+def test_jump_is_refined_to_the_narrowest_interval():
     data, calls = line(lambda x: (x > 0.71).astype(float), np.linspace(0, 1, 11))
     place = np.searchsorted(data["load"], 0.71)
     assert float(data["load"][place] - data["load"][place - 1]) <= 1e-5
@@ -327,12 +327,12 @@ def test_a_jump_ends_where_no_picture_shows_it():
     assert data.attrs["refined_within"] <= TOLERANCE
 
 
-def test_where_there_is_no_number_nothing_is_added():
+def test_nothing_is_added_where_values_are_missing():
     data, _ = line(lambda x: np.where(x < 0.5, x, np.nan), np.linspace(0, 1, 11))
     assert not data["added"].any()
 
 
-def test_relative_to_what_an_axis_shows():
+def test_error_is_relative_to_the_axis():
     """An exponential is straight on a logarithmic axis and bends on a linear one."""
     loads = np.linspace(0, 3, 13)
     assert not line(np.exp, loads, drawn=lambda d: [on_log_axis(d["y"])])[0]["added"].any()
@@ -343,14 +343,14 @@ def test_relative_to_what_an_axis_shows():
     assert isinstance(on_log_axis([1.0]), Drawn)
 
 
-def test_noise_is_not_followed_for_ever():
+def test_noise_stops_at_the_largest_number_of_points():
     noise = np.random.default_rng(0)
     data, _ = line(lambda x: noise.random(x.size), np.linspace(0, 1, 11))
     assert int(data["added"].sum()) == MOST
     assert data.attrs["refined_within"] > 0.1  # and says so
 
 
-def test_of_many_kinks_some():
+def test_many_kinks_are_thinned():
     data, calls = line(lambda x: x, [0.0, 1.0], breakpoints=np.linspace(0.1, 0.9, 20_000))
     assert calls[1] == MOST // 2
     assert int(data["added"].sum()) <= MOST
@@ -372,7 +372,7 @@ def stopped_in(monkeypatch, call):
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
-def test_interrupted_it_keeps_what_was_done(call, monkeypatch):
+def test_interruption_keeps_the_solved_points(call, monkeypatch):
     stopped_in(monkeypatch, call)
     with pytest.raises(CurveInterruptedError) as caught:
         SYSTEM.curve(FEW, refine=True)
@@ -382,7 +382,7 @@ def test_interrupted_it_keeps_what_was_done(call, monkeypatch):
     assert bool(data["added"].any()) == (call == 3)
 
 
-def test_interrupted_on_the_way_to_the_kinks_it_keeps_what_was_given(monkeypatch):
+def test_interruption_before_the_kinks_keeps_the_given_points(monkeypatch):
     module = sys.modules["sojourn.models.systems.service_modes.curve"]
     monkeypatch.setattr(module, "_marks", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(CurveInterruptedError) as caught:

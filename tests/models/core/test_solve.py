@@ -333,12 +333,12 @@ def test_beckmann_and_qoco(system, monkeypatch):
         ("OSQP", {"QP"}),
     ],
 )
-def test_cones_that_a_solver_takes(solver, kinds):
+def test_supported_cones(solver, kinds):
     assert solvers.supported_cones(solver) == kinds
 
 
 @pytest.mark.skipif("OSQP" not in INSTALLED, reason="OSQP is not installed")
-def test_auto_gives_a_solver_what_it_takes(same):
+def test_auto_takes_a_formulation_that_the_solver_supports(same):
     answer = same.equilibrium(LOAD, solver="OSQP")
     assert (answer.solver, answer.formulation) == ("OSQP", "qp")
     assert answer.mean_delay == pytest.approx(
@@ -351,7 +351,7 @@ def test_auto_gives_a_solver_what_it_takes(same):
     ("goal", "other"),
     [("optimum", "beckmann"), ("equilibrium", "inv_pos"), ("optimum", "nonsense")],
 )
-def test_formulation_of_something_else(system, goal, other):
+def test_formulation_of_another_question_raises(system, goal, other):
     with pytest.raises(
         FormulationError, match=rf"^formulation = '{other}': is not one of the {goal}; use auto, "
     ):
@@ -373,7 +373,7 @@ def test_each_solver_alone(system, goal, solver):
 
 
 @every_goal
-def test_options_go_to_the_solver_and_over_the_library_s(system, goal):
+def test_options_of_the_user_take_precedence(system, goal):
     options = {"solver": "SCS", "polish": False, "throw": False}
     full, short = (
         getattr(system, goal)(LOAD, **options),
@@ -385,7 +385,7 @@ def test_options_go_to_the_solver_and_over_the_library_s(system, goal):
 
 
 @every_goal
-def test_option_that_the_solver_does_not_have_is_named_before_it_starts(system, goal, monkeypatch):
+def test_unknown_solver_option_raises_before_the_solver_starts(system, goal, monkeypatch):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(
         InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: TypeError"
@@ -398,13 +398,13 @@ def test_option_that_the_solver_does_not_have_is_named_before_it_starts(system, 
 
 
 @every_goal
-def test_of_several_solvers_those_are_asked_that_take_the_option(system, goal):
+def test_solvers_that_reject_the_option_are_skipped(system, goal):
     answer = getattr(system, goal)(LOAD, solver_options={"max_iters": 150})
     assert [a.solver for a in answer.attempts] == [s for s in ("ECOS", "SCS") if s in INSTALLED][:1]
 
 
 @every_goal
-def test_polish_is_what_makes_it_exact(system, goal):
+def test_newton_steps_make_the_answer_exact(system, goal):
     raw, done = (getattr(system, goal)(LOAD, polish=p) for p in (False, True))
     assert raw.polished == 0 < done.polished
     assert done.certificate.gap < 1e-13
@@ -425,7 +425,7 @@ def test_gap_decides_what_is_certified(system, goal):
 @pytest.mark.usefixtures("untouched")
 @every_goal
 @pytest.mark.parametrize("gap", [0.0, -1e-6, math.nan, math.inf, True])
-def test_gap_that_nothing_can_meet(system, goal, gap):
+def test_impossible_gap_raises(system, goal, gap):
     with pytest.raises(
         InputError,
         match=(
@@ -438,7 +438,7 @@ def test_gap_that_nothing_can_meet(system, goal, gap):
 
 @pytest.mark.usefixtures("untouched")
 @every_goal
-def test_option_that_there_is_not(system, goal):
+def test_unknown_option_raises(system, goal):
     with pytest.raises(
         TypeError,
         match=rf"^{goal}\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$",

@@ -62,7 +62,7 @@ WITHOUT_SETTINGS = {
 
 @pytest.mark.parametrize("gap", NO_GAP, ids=map(repr, NO_GAP))
 @pytest.mark.parametrize("path", [*PATHS, *WITHOUT_SETTINGS])
-def test_gap_that_certifies_anything_or_nothing_is_refused(path, gap):
+def test_invalid_gap_raises(path, gap):
     with pytest.raises(InputError, match=r"^gap = .*: is (not|true or false)"):
         {**PATHS, **WITHOUT_SETTINGS}[path](gap=gap)
 
@@ -157,7 +157,7 @@ def test_next_to_saturation_a_certified_answer_is_right(goal, near):
 
 @pytest.mark.filterwarnings("ignore:the breakaway is not marked")
 @pytest.mark.parametrize("wrong", [1.5, 1 + 1e-6])
-def test_lower_bound_above_a_delay_that_is_there_certifies_nothing(monkeypatch, wrong):
+def test_lower_bound_above_the_delay_certifies_nothing(monkeypatch, wrong):
     """A lower bound above the value is wrong, even by a small difference."""
     from sojourn.models.systems.service_modes import sum_of_squares
 

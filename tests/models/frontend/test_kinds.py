@@ -109,7 +109,7 @@ def own(tmp_path):
 
 
 @pytest.mark.usefixtures("queue")
-def test_scenario_file_says_a_system_of_another_package():
+def test_scenario_file_describes_a_system_of_another_package():
     scenario = parse(OWN, "own")
     assert (scenario.kind.name, scenario.system.rate, scenario.load) == ("queue", 4, 2.0)
     assert scenario.loads == pytest.approx([0.8, 3.8])
@@ -132,7 +132,7 @@ def test_scenario_file_says_a_system_of_another_package():
         parse(OWN + "[variants.a]\ncv = 1\n", "own")
 
 
-def test_table_of_no_kind_says_which_there_are(queue):
+def test_unknown_table_raises_with_the_known_kinds(queue):
     with pytest.raises(
         ScenarioError,
         match=(
@@ -189,7 +189,7 @@ def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
 
 
 @pytest.mark.usefixtures("queue")
-def test_run_that_is_interrupted_writes_what_there_is(sojourn, own, tmp_path):
+def test_interrupted_run_writes_the_results_so_far(sojourn, own, tmp_path):
     own.write_text(OWN.replace("95%", "98%"))
     assert sojourn("run", own, "--out", tmp_path / "o")[0] == 130
     with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
@@ -224,7 +224,7 @@ def test_run_that_is_interrupted_writes_what_there_is(sojourn, own, tmp_path):
         ),
     ],
 )
-def test_what_it_does_not_offer_is_refused(sojourn, own, arguments, message):
+def test_command_that_a_kind_does_not_offer_raises(sojourn, own, arguments, message):
     status, out, err = sojourn(arguments[0], own, *arguments[1:])
     assert (status, out) == (2, "")
     assert err.startswith(message)
@@ -264,7 +264,7 @@ def test_study_of_its_systems(queue):
         study(make(2.0), [1.0])
 
 
-def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(queue):
+def test_subclass_belongs_to_the_kind_of_its_nearest_base(queue):
     class Mine(ParallelServers):
         """Servers of mine."""
 
@@ -285,7 +285,7 @@ def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(queue):
 
 
 @pytest.mark.usefixtures("names")
-def test_register_refuses_what_is_no_kind_and_a_name_that_is_taken():
+def test_register_raises_on_a_wrong_type_and_on_a_taken_name():
     kind = kinds.kind_named("servers")
     with pytest.raises(
         InputError, match=r"^kind = <class .*: is not a kind of system; give a SystemKind$"
@@ -304,7 +304,7 @@ def test_register_refuses_what_is_no_kind_and_a_name_that_is_taken():
     )  # its module was loaded again
 
 
-def test_module_of_ones_own_registers_a_kind(sojourn, own, tmp_path, names):
+def test_module_of_a_user_registers_a_kind(sojourn, own, tmp_path, names):
     module = tmp_path / "mine.py"
     module.write_text(QUEUE + "from sojourn.models import register_system\nregister_system(KIND)\n")
     assert (
@@ -323,7 +323,7 @@ def test_module_of_ones_own_registers_a_kind(sojourn, own, tmp_path, names):
         ("KIND = 3\n", "which is not a SystemKind of that name; correct or uninstall that package"),
     ],
 )
-def test_entry_point_that_does_not_load_stops_its_own_files_alone(package, code, problem):
+def test_failing_entry_point_affects_only_its_own_files(package, code, problem):
     package("sojourn.systems", code, "queue = other_package:KIND\n")
     assert kinds.names()[-1] == "queue"
     with pytest.raises(
@@ -350,8 +350,8 @@ def test_tunable_mode_of_a_file(sojourn, tmp_path):
     assert (status, err) == (0, "")
     assert "load 3.5 jobs/s = 0.7 of the largest load 5" in out
     assert "1142.857" in out  # Theorem 1 of Jeff and Modiano at this load, in ms
-    said = json.loads((tmp_path / "o" / "result.json").read_text())
-    assert said["optimum"]["mean_delay"] == pytest.approx(1142.857142857, rel=1e-10)
+    result = json.loads((tmp_path / "o" / "result.json").read_text())
+    assert result["optimum"]["mean_delay"] == pytest.approx(1142.857142857, rel=1e-10)
     assert sojourn("verify", path, "--load", "70%")[0] == 0
 
 
@@ -368,12 +368,12 @@ def test_tunable_mode_of_a_file(sojourn, tmp_path):
         ("70%", "5/s", r"^loads\.at = '5/s': not below the maximum 5"),
     ],
 )
-def test_mistake_in_a_tunable_mode(old, new, message):
+def test_wrong_value_in_a_tunable_mode_raises(old, new, message):
     with pytest.raises(ScenarioError, match=message):
         parse(TUNABLE.replace(old, new), "own")
 
 
-def test_tunable_mode_has_the_manners_of_all_systems():
+def test_tunable_mode_behaves_as_all_systems():
     system = TunableMode(1.0, 4.0, "ms")
     assert (system.time_unit, system.max_load, system.check_load(2)) == ("ms", 5.0, 2.0)
     assert system.check_loads([1, 2]).tolist() == [1.0, 2.0]
@@ -383,7 +383,7 @@ def test_tunable_mode_has_the_manners_of_all_systems():
         study([system], [0.5], relative=True, formulation="nope")
 
 
-def test_a_load_next_to_the_largest_is_not_said_to_be_it():
+def test_load_next_to_the_largest_is_shown_with_its_difference():
     scenario = parse(
         (
             '[units]\nrate = "1/h"\ndelay = "min"\n[loads]\nat = 1\ncurve = [1]\n'

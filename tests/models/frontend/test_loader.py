@@ -61,7 +61,7 @@ def test_variants_of_scenario_3_are_the_variances():
 
 def test_variants_of_scenario_4_are_the_delays():
     scenario = load_scenario("4")
-    found = {v.name: (v.assumed.bank.delay, v.paid.bank.delay) for v in scenario.variants}
+    delays = {v.name: (v.assumed.bank.delay, v.paid.bank.delay) for v in scenario.variants}
     true = scenario.system.bank.delay
     expected = {
         "ignoring-delays": (0, true),
@@ -69,10 +69,10 @@ def test_variants_of_scenario_4_are_the_delays():
         "equal-delays": (0.01, 0.01),
         "without-delays": (0, 0),
     }
-    assert list(found) == list(expected)
+    assert list(delays) == list(expected)
     for name, (assumed, paid) in expected.items():
-        np.testing.assert_allclose(found[name][0], assumed, err_msg=name)
-        np.testing.assert_allclose(found[name][1], paid, err_msg=name)
+        np.testing.assert_allclose(delays[name][0], assumed, err_msg=name)
+        np.testing.assert_allclose(delays[name][1], paid, err_msg=name)
 
 
 # ---- files of users
@@ -80,7 +80,7 @@ def test_variants_of_scenario_4_are_the_delays():
 
 @pytest.mark.parametrize("rate_unit", ["1/s", "1/ms"])
 @pytest.mark.parametrize("delay_unit", ["s", "ms"])
-def test_units_say_the_same_system(rate_unit, delay_unit):
+def test_same_system_in_all_units(rate_unit, delay_unit):
     rates = [100, 80] if rate_unit == "1/s" else [0.1, 0.08]
     delays = [0.005, 0.02] if delay_unit == "s" else [5, 20]
     servers = "".join(
@@ -407,7 +407,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
-def test_mistake_is_named_with_its_place_and_remedy(text, message):
+def test_error_names_place_and_remedy(text, message):
     with pytest.raises(ScenarioError, match=message) as caught:
         parse(text, "mine")
     assert isinstance(caught.value, InputError)
@@ -423,7 +423,7 @@ def test_mistake_is_named_with_its_place_and_remedy(text, message):
         ("a = 1\na = 2\n", 2),
     ],
 )
-def test_broken_toml_is_named_with_its_line(text, line):
+def test_invalid_toml_raises_with_its_line(text, line):
     with pytest.raises(
         ScenarioError,
         match=rf"^file = 'mine': is not valid TOML: .*line {line}.*; correct that line$",
@@ -448,7 +448,7 @@ def test_broken_toml_is_named_with_its_line(text, line):
         ("", "give a TOML file"),
     ],
 )
-def test_scenario_that_there_is_not(given, remedy):
+def test_unknown_scenario_raises_with_a_hint(given, remedy):
     with pytest.raises(
         ScenarioError, match=rf"^scenario = .*: is neither a file nor a built-in scenario; {remedy}"
     ):
@@ -466,7 +466,7 @@ def nested(opening, closing, deep, inside=""):
 
 @pytest.mark.parametrize("deep", [65, 300, 5000])
 @pytest.mark.parametrize("where", ["arrays", "tables", "keys", "headers", "tandem", "limit"])
-def test_file_that_is_nested_deeply(deep, where):
+def test_deeply_nested_file_raises(deep, where):
     text = {
         "arrays": "x = " + nested("[", "]", deep),
         "tables": "x = " + nested("{a = ", "}", deep, "1"),
@@ -489,14 +489,14 @@ def test_file_that_is_nested_deeply(deep, where):
         parse(text, "mine")
 
 
-def test_long_key_takes_no_longer_than_its_length():
+def test_long_key_takes_linear_time():
     """tomllib takes a time quadratic in the number of its parts."""
     with pytest.raises(ScenarioError, match="in each other"):
         parse(f"x = {{ {'a.' * 1_000_000}a = 1 }}", "mine")
     assert parse("source = '" + "a b. 0.5, " * 1000 + "'\n" + GOOD, "mine").loads.size == 99
 
 
-def test_tandem_of_as_many_as_a_file_may_have():
+def test_tandem_of_the_largest_depth():
     text = "[[servers]]\nfamily = 'tandem'\nsecond = {rate = 30}\nfirst = " + nested(
         "{second = {rate = 30}, family = 'tandem', first = ", "}", 20, "{rate = 30}"
     )
@@ -505,7 +505,7 @@ def test_tandem_of_as_many_as_a_file_may_have():
     )
 
 
-def test_file_that_is_not_text(tmp_path):
+def test_file_that_is_not_text_raises(tmp_path):
     path = tmp_path / "latin.toml"
     path.write_bytes('title = "Größe"\n'.encode("latin-1"))
     with pytest.raises(

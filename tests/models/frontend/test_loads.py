@@ -95,7 +95,7 @@ def test_load_with_a_unit_is_converted_and_one_without_is_not(unit, expected):
         "5 kHz",
     ],
 )
-def test_what_is_no_load_is_refused(value):
+def test_value_that_is_not_a_load_raises(value):
     with pytest.raises(
         LoadError,
         match=(
@@ -125,12 +125,12 @@ def test_what_is_no_load_is_refused(value):
         ([1], "is not a number"),
     ],
 )
-def test_load_out_of_range_is_refused(value, problem):
+def test_load_out_of_range_raises(value, problem):
     with pytest.raises(ScenarioError, match=rf"^loads\.curve\[3\] = .*: {problem}"):
         loads().read(value, "loads.curve[3]")
 
 
-def test_part_of_what_is_infinite_is_refused_with_the_remedy():
+def test_percentage_of_an_infinite_load_raises_with_the_remedy():
     with pytest.raises(
         ScenarioError,
         match=(

@@ -96,13 +96,13 @@ def test_file_outside_the_folder(scenario, sojourn, tmp_path, naming, content, n
 
 
 @every_naming
-def test_whether_there_is_a_file_outside_is_not_said(scenario, naming, content):
-    said = set()
+def test_error_does_not_reveal_files_outside_the_folder(scenario, naming, content):
+    problems = set()
     for name in ("/etc/passwd", "/etc/none", "/dev/zero", "/", ".."):
         with pytest.raises(ScenarioError) as caught:
             load_scenario(scenario(naming, name))
-        said.add(caught.value.problem)
-    assert said == {"is not in the folder of the scenario"}
+        problems.add(caught.value.problem)
+    assert problems == {"is not in the folder of the scenario"}
 
 
 @pytest.mark.parametrize("allow", ["no", 1, None, [True]])
@@ -115,18 +115,18 @@ def test_allow_outside_is_true_or_false(allow):
 
 @every_naming
 @pytest.mark.parametrize("kind", ["pipe", "folder", "gigabyte", "device", "nothing"])
-def test_what_is_no_file_of_text(scenario, naming, content, kind):
+def test_file_that_is_not_regular_text_raises(scenario, naming, content, kind):
     path = scenario(naming, "x.csv")
-    given = path.parent / "x.csv"
+    target = path.parent / "x.csv"
     if kind == "pipe":
-        os.mkfifo(given)
+        os.mkfifo(target)
     elif kind == "folder":
-        given.mkdir()
+        target.mkdir()
     elif kind == "gigabyte":
-        with given.open("wb") as file:
+        with target.open("wb") as file:
             file.truncate(2**30)
     elif kind == "device":
-        given.symlink_to("/dev/zero")
+        target.symlink_to("/dev/zero")
     with pytest.raises(
         ScenarioError, match=r"^servers.* = '.*x\.csv': cannot be read: .*; give a CSV file"
     ):
@@ -134,7 +134,7 @@ def test_what_is_no_file_of_text(scenario, naming, content, kind):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "gigabyte", "device"])
-def test_scenario_that_is_no_file_of_text(sojourn, tmp_path, kind):
+def test_scenario_that_is_not_regular_text_raises(sojourn, tmp_path, kind):
     path = tmp_path / "a.toml"
     if kind == "pipe":
         os.mkfifo(path)
@@ -164,7 +164,7 @@ def test_scenario_that_is_no_file_of_text(sojourn, tmp_path, kind):
         f'"{MARK}\nload",{MARK}\n1,2\n',
     ],
 )
-def test_no_line_of_what_is_no_table_is_quoted(scenario, naming, content, content_of):
+def test_file_that_is_not_a_table_is_not_quoted(scenario, naming, content, content_of):
     path = scenario(naming, "x.csv")
     (path.parent / "x.csv").write_text(content_of)
     with pytest.raises(
@@ -175,7 +175,7 @@ def test_no_line_of_what_is_no_table_is_quoted(scenario, naming, content, conten
 
 
 @pytest.mark.parametrize("name", [3, True, [], "", " ", {}])
-def test_what_is_not_the_name_of_a_file(tmp_path, name):
+def test_value_that_is_not_a_file_name_raises(tmp_path, name):
     with pytest.raises(
         ScenarioError, match=r"^servers\.file = .*: is not the name of a file; give some text"
     ):
@@ -186,7 +186,7 @@ def test_what_is_not_the_name_of_a_file(tmp_path, name):
     "name", ["a\0b", "\0", "a" * 5000, "/" * 5000, "~root/.ssh/id", "a\x1b[31m\nb"]
 )
 @every_naming
-def test_name_that_no_file_has(scenario, naming, content, name):
+def test_impossible_file_name_raises(scenario, naming, content, name):
     path = scenario(naming, "x")
     path.write_text(HEAD + naming.format('"' + "".join(f"\\u{ord(c):04x}" for c in name) + '"'))
     for allow_outside in (False, True):

@@ -137,8 +137,8 @@ def assert_close(found, expected, where=""):
             assert_close(found[key], expected[key], f"{where}.{key}")
     elif isinstance(expected, list):
         assert len(found) == len(expected), where
-        for k, (one, other) in enumerate(zip(found, expected, strict=True)):
-            assert_close(one, other, f"{where}[{k}]")
+        for k, (model, expected_model) in enumerate(zip(found, expected, strict=True)):
+            assert_close(model, expected_model, f"{where}[{k}]")
     elif isinstance(expected, float):
         rel = 1e-9 if "lower_bound" in where else 1e-10 if "profile" in where else 1e-12
         assert found == pytest.approx(expected, rel=rel, abs=1e-12, nan_ok=True), where
@@ -210,7 +210,7 @@ def test_delay_of_the_file_is_rounded_once(rate, delay):
     assert units.delay_factor == float(1 / ratio)
 
 
-def test_delays_are_those_that_python_reads():
+def test_delays_are_correctly_rounded():
     units = Units("1/s", "ms")
     given = np.arange(1, 2000) / 8
     assert [units.from_delay(d) for d in given] == [float(f"{d}e-3") for d in given]
@@ -274,15 +274,15 @@ SOME = [
 def test_answers_are_the_same_in_every_combination(units):
     found, expected = parse(servers(units), "x"), parse(servers(BASE), "x")
     for goal in ("optimum", "equilibrium"):
-        one, other = (
+        model, expected_model = (
             s.units.result(getattr(s.system, goal)(s.load)).to_dict() for s in (found, expected)
         )
-        assert_close(in_seconds(one, units), in_seconds(other, BASE))
+        assert_close(in_seconds(model, units), in_seconds(expected_model, BASE))
     found, expected = parse(dual_mode(units), "x"), parse(dual_mode(BASE), "x")
-    one, other = (
+    model, expected_model = (
         s.units.result(s.system.partition(s.load, 0.7)).to_dict() for s in (found, expected)
     )
-    assert_close(in_seconds(one, units), in_seconds(other, BASE))
+    assert_close(in_seconds(model, units), in_seconds(expected_model, BASE))
 
 
 @pytest.fixture(scope="module")
@@ -374,10 +374,12 @@ def test_verification_is_in_the_units_of_the_file(sojourn, tmp_path, content):
         found = json.loads(sojourn("verify", tmp_path / "a.toml", "--load", "50%", "--json")[1])
         assert found["passed"]
         checks[units] = found["checks"]
-    for one, other in zip(*checks.values(), strict=True):
-        if "flow" in one["quantity"]:  # of the server that is farthest off
+    for model, expected_model in zip(*checks.values(), strict=True):
+        if "flow" in model["quantity"]:  # of the server that is farthest off
             continue
-        factor = {"time": 1e3, "rate": 60.0, "number": 1.0}[one["kind"]]
-        assert other["load"] == pytest.approx(60.0 * one["load"], rel=1e-12)
+        factor = {"time": 1e3, "rate": 60.0, "number": 1.0}[model["kind"]]
+        assert expected_model["load"] == pytest.approx(60.0 * model["load"], rel=1e-12)
         for side in ("model", "reference"):
-            assert other[side] == pytest.approx(factor * one[side], rel=1e-8, abs=1e-8 * factor)
+            assert expected_model[side] == pytest.approx(
+                factor * model[side], rel=1e-8, abs=1e-8 * factor
+            )
