@@ -33,12 +33,12 @@ import xarray as xr
 from ...reference.errors import Array, LoadError
 from .progress import track
 from .ratio import ratios
-from .refinement import MOST, Drawn, on_axis, on_log_axis, refined
+from .refinement import MAX_POINTS, Drawn, on_axis, on_log_axis, refined
 from .refinement import CurveInterruptedError as CurveInterruptedError
 from .system import System, at_place
 from .table import Mask, Table
 
-BESIDE = 2.0  # multiple of the largest answer up to which delays beside the answers are drawn
+BESIDE_LIMIT = 2.0  # multiple of the largest answer up to which delays beside the answers are drawn
 DRAWN = ("delay", "beside", "ratio", "part")
 ANARCHY = {
     "price_of_anarchy": "price of anarchy",
@@ -225,7 +225,7 @@ def columns_of(
         others = [str(d) for d in data[name].dims if d != over]
         values = data[name].transpose(over, *others).values
         if data[name].attrs["role"] == "beside":
-            values = np.where(values <= BESIDE * largest, values, np.nan)
+            values = np.where(values <= BESIDE_LIMIT * largest, values, np.nan)
         for place in np.ndindex(values.shape[1:]):
             coordinates = {d: data[d].values[i] for d, i in zip(others, place, strict=True)}
             lines.append((name, coordinates, values[(slice(None), *place)]))
@@ -257,7 +257,7 @@ def curve(
     refine: bool | float = False,
     breakpoints: Callable[[], npt.ArrayLike] = tuple,
     drawn: Sequence[str] = DRAWN,
-    most: int = MOST,
+    most: int = MAX_POINTS,
     coords: Mapping[str, Any] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:

@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 from ...reference.errors import InputError
 
-MOST_BYTES = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 """Largest size of a file, in bytes."""
 
-MOST_ROWS = 1_000_000
+MAX_ROWS = 1_000_000
 """Largest number of rows of a table, with its header."""
 
 # do not wait for the writer of a pipe, and do not take a terminal as the controlling one
-AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+FILE_TYPES = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 
 class Table(NamedTuple):
@@ -64,28 +64,30 @@ def read_text(path: Any, field: str, remedy: str, error: type[InputError] = Inpu
         raise error(field, path, "is not the path of a file", remedy)
     try:
         _check_regular(os.stat(name))  # opening a device can already change its state
-        with open(name, "rb", opener=lambda name, flags: os.open(name, flags | AT_ONCE)) as file:
+        with open(name, "rb", opener=lambda name, flags: os.open(name, flags | OPEN_FLAGS)) as file:
             _check_regular(os.fstat(file.fileno()))  # the name may denote another file by now
-            content = file.read(MOST_BYTES + 1) or b""
+            content = file.read(MAX_BYTES + 1) or b""
         _check_size(len(content))
         return content.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        problem = f"is not text in UTF-8, from line {content.count(10, 0, wrong.start) + 1} on"
-    except (OSError, ValueError) as wrong:  # ValueError: a name that no file can have
-        problem = f"cannot be read: {getattr(wrong, 'strerror', None) or wrong}"
+    except UnicodeDecodeError as cause:
+        problem = f"is not text in UTF-8, from line {content.count(10, 0, cause.start) + 1} on"
+    except (OSError, ValueError) as cause:  # ValueError: a name that no file can have
+        problem = f"cannot be read: {getattr(cause, 'strerror', None) or cause}"
     raise error(field, name, problem, remedy)
 
 
 def _check_regular(status: os.stat_result) -> None:
     """Raise OSError unless a file is regular and small enough."""
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"it is a {KINDS.get(stat.S_IFMT(status.st_mode), 'device')}, and not a file")
+        raise OSError(
+            f"it is a {FILE_TYPES.get(stat.S_IFMT(status.st_mode), 'device')}, and not a file"
+        )
     _check_size(status.st_size)
 
 
 def _check_size(size: int) -> None:
-    if size > MOST_BYTES:
-        raise OSError(f"it has {size:,} bytes or more, and files of up to {MOST_BYTES:,} are read")
+    if size > MAX_BYTES:
+        raise OSError(f"it has {size:,} bytes or more, and files of up to {MAX_BYTES:,} are read")
 
 
 def read_table(
@@ -116,10 +118,10 @@ def read_table(
         for row in lines:
             if any(map(str.strip, row)):
                 rows.append((lines.line_num, row))
-                if len(rows) > MOST_ROWS:
-                    raise csv.Error(f"more than {MOST_ROWS:,} rows")
-    except csv.Error as wrong:
-        problem = f"is not a table, from line {lines.line_num} on: {wrong}"
+                if len(rows) > MAX_ROWS:
+                    raise csv.Error(f"more than {MAX_ROWS:,} rows")
+    except csv.Error as cause:
+        problem = f"is not a table, from line {lines.line_num} on: {cause}"
         raise error(field, os.fspath(path), problem, remedy) from None
     header = [cell.strip() for cell in rows[0][1]] if rows else []
     if not set(header) & set(columns):

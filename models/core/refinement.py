@@ -18,9 +18,9 @@ from ...reference.pickling import as_raised
 from ...reference.validation import as_float
 
 TOLERANCE = 2e-3  # default tolerance, relative: a tenth of the width of a drawn line
-ROUNDS = 24  # largest number of rounds of added points
-MOST = 1000  # default of the largest number of added points
-NARROWEST = 1e-5  # intervals below this part of the drawn axis are not divided
+MAX_ROUNDS = 24  # largest number of rounds of added points
+MAX_POINTS = 1000  # default of the largest number of added points
+MIN_WIDTH = 1e-5  # intervals below this part of the drawn axis are not divided
 
 
 class CurveInterruptedError(KeyboardInterrupt):
@@ -101,7 +101,7 @@ def refined(
     breakpoints: Callable[[], npt.ArrayLike],
     drawn: Callable[[xr.Dataset], Sequence[Drawn]],
     over: str = "load",
-    most: int = MOST,
+    most: int = MAX_POINTS,
 ) -> xr.Dataset:
     """Solve at the given points and, if `refine` is not False, at those that a picture needs.
 
@@ -142,16 +142,16 @@ def refined(
     tolerance = check_refine(refine)
     if tolerance is None:
         return solve(given)
-    done = _joined(solve, None, given, over, added=False)
+    done = _with_points(solve, None, given, over, added=False)
     try:
         low, high = float(given.min()), float(given.max())
-        corners = _thinned(np.asarray(breakpoints(), dtype=float), low, high)
+        corners = _thin_out(np.asarray(breakpoints(), dtype=float), low, high)
         more = corners[~np.isin(corners, given)][:most]
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             if more.size:
-                done = _joined(solve, done, more, over, added=True)
+                done = _with_points(solve, done, more, over, added=True)
                 most -= more.size
-            needed, error = _needed(done[over].values, drawn(done), corners, tolerance)
+            needed, error = _points_needed(done[over].values, drawn(done), corners, tolerance)
             more = needed[:most]
             if not more.size:
                 break
@@ -162,15 +162,15 @@ def refined(
     return done.assign_attrs(refined_within=error)
 
 
-def _thinned(breakpoints: Array, low: float, high: float) -> Array:
-    """Return the breakpoints inside a range in ascending order, at most half of `MOST` of them."""
+def _thin_out(breakpoints: Array, low: float, high: float) -> Array:
+    """Return the breakpoints inside a range in ascending order; of many only `MAX_POINTS` // 2."""
     inside = np.unique(breakpoints[(breakpoints > low) & (breakpoints < high)])
-    if inside.size > MOST // 2:
-        inside = inside[np.linspace(0, inside.size - 1, MOST // 2).astype(int)]
+    if inside.size > MAX_POINTS // 2:
+        inside = inside[np.linspace(0, inside.size - 1, MAX_POINTS // 2).astype(int)]
     return inside
 
 
-def _joined(
+def _with_points(
     solve: Callable[[Array], xr.Dataset],
     before: xr.Dataset | None,
     points: Array,
@@ -201,7 +201,7 @@ def _joined(
         raise CurveInterruptedError(merged(stop.dataset)) from None
 
 
-def _needed(
+def _points_needed(
     points: Array, lines: Sequence[Drawn], corners: Array, tolerance: float
 ) -> tuple[Array, float]:
     """Return the midpoints of the intervals to divide, worst first, and the largest error.
@@ -234,7 +234,7 @@ def _needed(
         estimate = np.where(np.isnan(largest), tolerance, largest)
         error = np.maximum(error, np.where(known, estimate, 0.0))
     # at an unknown corner the error can be twice the estimate
-    error = np.where(width > NARROWEST * width[drawn].sum(), 2 * error, 0.0)
+    error = np.where(width > MIN_WIDTH * width[drawn].sum(), 2 * error, 0.0)
     order = np.argsort(-error, kind="stable")
     order = order[error[order] > tolerance]
     return at[order] + width[order] / 2, float(error.max())

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ..core.progress import printing
 
-WORD = 12  # words of at most this many letters are not broken
+MAX_WORD = 12  # words of at most this many letters are not broken
 out, err = Console(emoji=False), Console(stderr=True)
 
 
@@ -94,13 +94,15 @@ def show(table: Table) -> None:
 
 def _width(table: Table, columns: Iterable[Column]) -> int:
     """Return the width that columns need, with padding and border, in characters."""
-    widths = [_longest(column) + table.padding[1] + table.padding[3] + 1 for column in columns]
+    widths = [_least_width(column) + table.padding[1] + table.padding[3] + 1 for column in columns]
     return sum(widths) + 1
 
 
-def _longest(column: Column) -> int:
+def _least_width(column: Column) -> int:
     """Return the least width of a column: its longest line, or word of a column that wraps."""
     texts = [Text.from_markup(str(cell)).plain for cell in (column.header, *column.cells)]
     if column.no_wrap:
         return max((cell_len(line) for text in texts for line in text.splitlines()), default=0)
-    return min(WORD, max((cell_len(word) for text in texts for word in text.split()), default=0))
+    return min(
+        MAX_WORD, max((cell_len(word) for text in texts for word in text.split()), default=0)
+    )

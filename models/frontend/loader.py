@@ -19,10 +19,10 @@ from .fields import Folder, ScenarioError, check_keys
 from .listing import built_in
 from .scenario import HEADER, Scenario, read
 
-HERE = Path()
-DEEPEST = 64  # largest depth of nested tables and arrays in a file
-LONG_LINE = re.compile(rf"\n[^\n]{{{2 * DEEPEST}}}")
-LONG_KEY = re.compile(rf"""(?:\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+){{{DEEPEST}}}""")
+CURRENT_FOLDER = Path()
+MAX_DEPTH = 64  # largest depth of nested tables and arrays in a file
+LONG_LINE = re.compile(rf"\n[^\n]{{{2 * MAX_DEPTH}}}")
+LONG_KEY = re.compile(rf"""(?:\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+){{{MAX_DEPTH}}}""")
 
 
 def names() -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scena
 def parse(
     text: str,
     name: str,
-    folder: Path = HERE,
+    folder: Path = CURRENT_FOLDER,
     *,
     allow_outside: bool = False,
 ) -> Scenario[Any]:
@@ -113,20 +113,20 @@ def parse(
         problem = f"is not valid TOML: {error}"
         raise ScenarioError("file", name, problem, "correct that line") from None
     if deep:
-        problem = f"has more than {DEEPEST} tables and arrays in each other"
+        problem = f"has more than {MAX_DEPTH} tables and arrays in each other"
         raise ScenarioError("file", name, problem, "write the system with fewer")
     return read(_kind(given, name), given, escaped(name), Folder(folder, allow_outside))
 
 
 def _long_key(text: str) -> bool:
-    """Return whether a dotted key has more than `DEEPEST` parts; tomllib is slow on such keys."""
+    """Return whether a dotted key has more than `MAX_DEPTH` parts; tomllib is slow on such keys."""
     return bool(LONG_LINE.search(f"\n{text}") and LONG_KEY.search(text))
 
 
 def _deep(given: Mapping[str, Any]) -> bool:
-    """Return whether tables and arrays are nested deeper than `DEEPEST`."""
+    """Return whether tables and arrays are nested deeper than `MAX_DEPTH`."""
     level: list[Any] = [given]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         contents = (value.values() if type(value) is dict else value for value in level)
         level = [v for content in contents for v in content if type(v) in (dict, list)]
     return bool(level)

@@ -15,7 +15,7 @@ from .fields import ScenarioError, check_keys, read_number
 from .units import RATES, Units
 
 # the pattern matches a text in one way only, so that matching takes linear time
-WRITTEN = re.compile(
+LOAD_PATTERN = re.compile(
     r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?:\s*(%|/\s*\w+|[^\W\d]\w*))?", re.ASCII
 )
 DEFAULT_AT, DEFAULT_CURVE = "50%", {"from": "1%", "to": "99%", "points": 99}
@@ -77,7 +77,7 @@ class Loads:
 
     def _parse(self, value: str, place: str, error: type[InputError], carried: bool) -> float:
         """Return the load of a text, in the unit of the file's rates."""
-        match = WRITTEN.fullmatch(value.strip())
+        match = LOAD_PATTERN.fullmatch(value.strip())
         unit = (match[2] or "").replace(" ", "") if match else ""
         rate = f"1{unit}" if unit.startswith("/") else unit
         if match is None or (unit not in ("", "%") and rate not in RATES):

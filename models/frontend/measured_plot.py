@@ -16,7 +16,7 @@ from ..latency.measured import Measured
 from .style import COLOURS, grid, headed, load_label
 
 COLUMNS = 3  # largest number of panels in a row
-BEYOND = 1.2  # right end of the axis, relative to the largest sampled load
+AXIS_END = 1.2  # right end of the axis, relative to the largest sampled load
 HEADROOM = 1.08  # upper end of the axis, relative to the largest latency without outliers
 POINTS = 200  # points of the drawn curve
 
@@ -103,11 +103,11 @@ def plot_fit(
     last, far = float(bank.last[server]), bank.outliers(server)
     load, own_latency = bank.samples[server]
     latency = own_latency + bank.delay[server]
-    inside, outside = np.linspace(0.0, last, POINTS), np.array([last, BEYOND * last])
+    inside, outside = np.linspace(0.0, last, POINTS), np.array([last, AXIS_END * last])
     highest = float(latency[~far].max(initial=0.0))
     top = HEADROOM * max(float(_latency(bank, server, outside)[-1]), highest)
     above = latency > top
-    axes.axvspan(last, BEYOND * last, color="0.92", linewidth=0, zorder=0)
+    axes.axvspan(last, AXIS_END * last, color="0.92", linewidth=0, zorder=0)
     for which, mark, colour, label in (
         (~far, ".", COLOURS[5], "samples"),
         (far & ~above, "x", COLOURS[1], "samples far from the fit"),
@@ -123,7 +123,7 @@ def plot_fit(
     ):
         curve = _latency(bank, server, points)
         axes.plot(points, curve, dashes, color=COLOURS[0], linewidth=1.8, label=label)
-    axes.set(xlim=(0.0, BEYOND * last), ylim=(0.0, top))
+    axes.set(xlim=(0.0, AXIS_END * last), ylim=(0.0, top))
     axes.set(xlabel=load_label(rate_unit), ylabel=f"latency ({delay_unit})")
     grid(axes)
 

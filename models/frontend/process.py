@@ -19,9 +19,9 @@ from types import FrameType
 
 # exit codes; after another signal than Ctrl-C it is 128 plus the number of the signal
 UNCERTIFIED, BAD_INPUT, NOT_WRITTEN, INTERRUPTED = 1, 2, 3, 130
-NARROWEST = 20  # least width of a terminal, in characters: rich prints nothing at a width of 0
+MIN_WIDTH = 20  # least width of a terminal, in characters: rich prints nothing at a width of 0
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that end the command
-ENDING = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+END_SIGNALS = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
 
 
 class Interruption:
@@ -132,7 +132,7 @@ def command() -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         # a signal that the caller ignores, as nohup does, stays ignored
         ignored = (signal.SIG_IGN, None)
-        handled = [number for number in ENDING if signal.getsignal(number) not in ignored]
+        handled = [number for number in END_SIGNALS if signal.getsignal(number) not in ignored]
         before = {number: signal.signal(number, interruption) for number in handled}
         atexit.unregister(_ignore_signals)
         atexit.register(_ignore_signals)
@@ -143,8 +143,8 @@ def command() -> Iterator[None]:
         if owns_process:
             _replace_streams()
             os.environ["MPLBACKEND"] = "agg"  # pictures are files; no window is needed
-            if (columns := os.environ.get("COLUMNS", "")).isdigit() and int(columns) < NARROWEST:
-                os.environ["COLUMNS"] = str(NARROWEST)
+            if (columns := os.environ.get("COLUMNS", "")).isdigit() and int(columns) < MIN_WIDTH:
+                os.environ["COLUMNS"] = str(MIN_WIDTH)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]  # fewer parameters
             yield
@@ -155,7 +155,7 @@ def command() -> Iterator[None]:
 
 def _ignore_signals() -> None:
     """Ignore signals at the end of the process, so that they do not change its exit code."""
-    for number in ENDING:
+    for number in END_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -61,7 +61,7 @@ def test_curve_of_an_unknown_kind_has_the_default_variables():
         match="^1 of 6 answers are not certified; see optimum_certified, equilibrium_certified, ",
     ) as caught:
         data = ServerBank().curve(LOADS)
-    assert [w.filename for w in caught] == [__file__]  # the line that asked
+    assert [w.filename for w in caught] == [__file__]  # the line of the call
     assert data["load"].values.tolist() == LOADS
     assert data["load"].attrs["units"] == "1/min"
     np.testing.assert_allclose(data["utilisation"], np.array(LOADS) / 4)

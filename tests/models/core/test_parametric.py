@@ -19,7 +19,7 @@ PARALLEL = [
 ]
 LOADS = np.array([190.0, 30.0, 350.0])
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
-CLOSE = {"CLARABEL": 1e-6, "ECOS": 1e-6, "SCS": 1e-4}  # of flows, at each solver's tolerance
+CLOSE = {"CLARABEL": 1e-6, "ECOS": 1e-6, "SCS": 1e-4}  # tolerance of flows
 
 
 def questions():

@@ -88,7 +88,7 @@ def test_opened_file_is_checked_not_its_name(tmp_path, monkeypatch):
 
 def test_size_limit_holds_for_the_bytes_read(monkeypatch):
     assert os.stat("/proc/version").st_size == 0
-    monkeypatch.setattr(reading, "MOST_BYTES", 5)
+    monkeypatch.setattr(reading, "MAX_BYTES", 5)
     with pytest.raises(InputError, match="it has 6 bytes or more, and files of up to 5 are read"):
         text("/proc/version")
 
@@ -116,7 +116,7 @@ def test_table_has_line_numbers(tmp_path):
     ],
 )
 def test_file_that_is_not_a_table_is_not_quoted(tmp_path, monkeypatch, content, problem):
-    monkeypatch.setattr(reading, "MOST_ROWS", 3)
+    monkeypatch.setattr(reading, "MAX_ROWS", 3)
     (tmp_path / "x").write_text(content)
     with pytest.raises(InputError, match=rf"^path = .*: {problem}; give another$") as caught:
         table(tmp_path / "x")

@@ -17,7 +17,7 @@ from sojourn.models import (
     TunableMode,
 )
 from sojourn.models.core.refinement import (
-    MOST,
+    MAX_POINTS,
     CurveInterruptedError,
     Drawn,
     on_axis,
@@ -77,9 +77,8 @@ def cut_corners(data, bank, paid=None):
 @pytest.mark.parametrize("number", range(5))
 def test_curves_of_scenarios(number):
     scenario = load_scenario(f"scenario-{number}")
-    assert (
-        cut_corners(scenario.system.curve(scenario.loads), scenario.system.bank) > 0.05
-    )  # near saturation a polygon
+    unrefined = scenario.system.curve(scenario.loads)
+    assert cut_corners(unrefined, scenario.system.bank) > 0.05
     data = scenario.system.curve(scenario.loads, refine=True)
     assert cut_corners(data, scenario.system.bank) < TOLERANCE
     np.testing.assert_array_equal(data["load"].values[~data["added"].values], scenario.loads)
@@ -346,14 +345,14 @@ def test_error_is_relative_to_the_axis():
 def test_noise_stops_at_the_largest_number_of_points():
     noise = np.random.default_rng(0)
     data, _ = line(lambda x: noise.random(x.size), np.linspace(0, 1, 11))
-    assert int(data["added"].sum()) == MOST
-    assert data.attrs["refined_within"] > 0.1  # and says so
+    assert int(data["added"].sum()) == MAX_POINTS
+    assert data.attrs["refined_within"] > 0.1  # the attribute shows the remaining error
 
 
 def test_many_kinks_are_thinned():
     data, calls = line(lambda x: x, [0.0, 1.0], breakpoints=np.linspace(0.1, 0.9, 20_000))
-    assert calls[1] == MOST // 2
-    assert int(data["added"].sum()) <= MOST
+    assert calls[1] == MAX_POINTS // 2
+    assert int(data["added"].sum()) <= MAX_POINTS
 
 
 # ---- Ctrl-C

@@ -25,7 +25,7 @@ from sojourn.reference.parallel import optimum_equilibrium as exact
 GOALS = ("optimum", "equilibrium")
 LOAD = 12.0
 RATES = [10.0, 5.0, 3.0]
-UNIT = ParallelServers(MM1(RATES)).unit(1.0)  # of the time in which the solvers see the problem
+UNIT = ParallelServers(MM1(RATES)).unit(1.0)  # unit of time of the compiled problem
 INSTALLED = cp.installed_solvers()
 DEFAULT_SOLVERS = [s.name for s in solvers.SOLVERS if s.default]
 
@@ -63,7 +63,7 @@ def fake_solvers(monkeypatch):
             for variable in problem.variables():
                 if variable.name() == "flow":
                     wrong_flow = wrong_solvers[solver]
-                    # past CVXPY's check of the sign, as a solver's answer goes
+                    # without the check of the sign, as for the answer of a solver
                     variable.save_value(
                         None if wrong_flow is None else np.array(wrong_flow)[: variable.size] * UNIT
                     )

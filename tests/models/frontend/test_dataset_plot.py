@@ -68,10 +68,8 @@ def test_a_line_for_each_number_of_players_and_a_cross_where_there_is_no_certifi
 def test_other_axes_than_loads():
     above, below = plot_dataset(control_curve(SYSTEM, 190.0, [0.0, 0.5, 1.0])).axes
     assert below.get_xlabel() == "part of the load under control"
-    assert labels(above) == [
-        "mean delay, llf",
-        "mean delay, scale",
-    ]  # and not the optimum's, which is one number
+    # the delay of the optimum is one number and not a line
+    assert labels(above) == ["mean delay, llf", "mean delay, scale"]
 
 
 def test_without_units_and_answers():

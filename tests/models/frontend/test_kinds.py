@@ -299,9 +299,8 @@ def test_register_raises_on_a_wrong_type_and_on_a_taken_name():
         ),
     ):
         register_system(replace(kind, system=TunableMode))
-    assert register_system(replace(kind)) is kinds.kind_named(
-        "servers"
-    )  # its module was loaded again
+    # as after a second import of its module
+    assert register_system(replace(kind)) is kinds.kind_named("servers")
 
 
 def test_module_of_a_user_registers_a_kind(sojourn, own, tmp_path, names):

@@ -27,9 +27,8 @@ def test_built_in_scenario_loads(name):
     scenario = load_scenario(name)
     assert scenario.name == name
     assert scenario.title.startswith(f"Scenario {name[-1]}")
-    assert scenario.source.startswith(
-        ("ours:", "recovered:", "the paper")
-    )  # a file says where its numbers are from
+    # a file states the source of its numbers
+    assert scenario.source.startswith(("ours:", "recovered:", "the paper"))
     assert 0 < scenario.load < scenario.system.total_rate
     assert scenario.loads.shape == (99,)
     np.testing.assert_allclose(
@@ -88,7 +87,7 @@ def test_same_system_in_all_units(rate_unit, delay_unit):
     )
     scenario = parse(f'[units]\nrate = "{rate_unit}"\ndelay = "{delay_unit}"\n{servers}', "mine")
     time, per_second = ("s", 1.0) if rate_unit == "1/s" else ("ms", 1e-3)
-    np.testing.assert_array_equal(scenario.system.bank.rate, rates)  # as the file has them
+    np.testing.assert_array_equal(scenario.system.bank.rate, rates)  # in the unit of the file
     np.testing.assert_allclose(
         scenario.system.bank.delay, np.array([0.005, 0.020]) / per_second, rtol=1e-15
     )

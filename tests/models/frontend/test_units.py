@@ -111,7 +111,7 @@ def in_seconds(value, units, kind=""):
 
 
 def _kind(key, value, beside):
-    if "poa" in beside and key == "upper_bound":  # of the worst case: a ratio
+    if "poa" in beside and key == "upper_bound":  # the worst case is a ratio
         return "ratio"
     of_variant = "ratio" in beside and key in ("optimum", "equilibrium")
     return (
@@ -267,7 +267,7 @@ EVERY = [Units(rate, delay) for rate, delay in product(RATES, TIMES)]
 SOME = [
     Units(rate, delay)
     for rate, delay in zip(RATES, ["h", "s", "ms", "s", "day", "min", "us"], strict=True)
-]  # each unit once
+]  # every unit once
 
 
 @pytest.mark.parametrize("units", EVERY, ids=str)
@@ -359,10 +359,10 @@ def test_output_and_files_are_the_same_in_every_unit(
     assert found["json"]["units"] == {"rate": units.rate, "delay": units.delay}
     for name in [n for n in expected if not n.startswith("units of")]:
         assert_close(in_seconds(found[name], units), in_seconds(expected[name], BASE), name)
-        said = {"s": units.delay, "1/s": units.rate}
+        renamed = {"s": units.delay, "1/s": units.rate}
         if f"units of {name}" in expected:
             assert found[f"units of {name}"] == {
-                k: said[v] for k, v in expected[f"units of {name}"].items()
+                k: renamed[v] for k, v in expected[f"units of {name}"].items()
             }
 
 
@@ -375,7 +375,7 @@ def test_verification_is_in_the_units_of_the_file(sojourn, tmp_path, content):
         assert found["passed"]
         checks[units] = found["checks"]
     for model, expected_model in zip(*checks.values(), strict=True):
-        if "flow" in model["quantity"]:  # of the server that is farthest off
+        if "flow" in model["quantity"]:  # the server with the largest difference
             continue
         factor = {"time": 1e3, "rate": 60.0, "number": 1.0}[model["kind"]]
         assert expected_model["load"] == pytest.approx(60.0 * model["load"], rel=1e-12)
