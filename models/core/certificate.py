@@ -56,6 +56,11 @@ def bounds_of(
 ) -> tuple[Array, Array, Array]:
     """Return the certificates of many values; see `bounds`.
 
+    Parameters
+    ----------
+    value, lower, upper, rounding : ndarray, shape (...)
+        Values, bounds of their true values, and relative rounding errors of these bounds.
+
     Returns
     -------
     lower_bound, upper_bound, gap : ndarray, shape (...)

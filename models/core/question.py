@@ -212,14 +212,39 @@ class Question(ABC, Generic[P, R, S]):
     def pattern(self, form: str, points: Points) -> Hashable:
         """Return what points must have in common to share one program.
 
-        None, the default, means that one program serves all points; ``...`` (Ellipsis) means that
-        every point needs a program of its own. Any other value is compared between points.
+        Parameters
+        ----------
+        form : str
+            Name of the formulation.
+        points : tuple of ndarray, shape (K, ...)
+            Points. With an empty tuple, the result is ``...`` if every point needs a program of its
+            own, and anything else otherwise.
+
+        Returns
+        -------
+        hashable
+            None, the default, means that one program serves all points; ``...`` (Ellipsis) means
+            that every point needs a program of its own. Any other value is compared between points:
+            those with equal values share a program.
         """
         return None
 
     @abstractmethod
     def parameters(self, program: P, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
-        """Return each parameter of a program with its values, shape (K, *its own shape)."""
+        """Return the values of the parameters of a program.
+
+        Parameters
+        ----------
+        program : P
+            Program that `write` returned for the points.
+        points : tuple of ndarray, shape (K, ...)
+            The points; no load is 0.
+
+        Returns
+        -------
+        sequence of tuple of cvxpy.Parameter and ndarray
+            Each parameter with its values, shape (K, *the parameter's shape).
+        """
 
     @abstractmethod
     def finish(self, program: P, returned: SolverOutput, points: Points) -> R:
@@ -242,8 +267,14 @@ class Question(ABC, Generic[P, R, S]):
     def refine(self, program: P, found: R) -> P | None:
         """Return the next program of an iterative method, or None, the default, to stop.
 
-        It is called at a single point with the answer of the last program. Cutting planes, for
-        example, return a program with one more plane.
+        Cutting planes, for example, return a program with one more plane.
+
+        Parameters
+        ----------
+        program : P
+            Program that was solved last.
+        found : R
+            Its answer, one row.
         """
         return None
 
@@ -285,7 +316,18 @@ class Question(ABC, Generic[P, R, S]):
 
     @abstractmethod
     def solution(self, found: R, points: Points, provenance: Provenance) -> S:
-        """Return the first row of `found` as the answer that a user sees."""
+        """Return one answer as a user sees it.
+
+        Parameters
+        ----------
+        found : R
+            Rows of answers; the first one is returned.
+        points : tuple of ndarray, shape (K, ...)
+            Their points.
+        provenance : Provenance
+            How the answer was computed. A `CertifiedAnswer` takes ``**found.proof`` and
+            ``**vars(provenance)`` as arguments.
+        """
 
     def title(self, points: Points) -> str:
         """Return the question at the first point as a noun phrase, for error messages."""

@@ -67,6 +67,13 @@ def supported_cones(name: str) -> frozenset[str]:
 def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[str, ...]:
     """Return the solvers that accept the options of the user; each solves a tiny program with them.
 
+    Parameters
+    ----------
+    names : tuple of str
+        CVXPY's names of installed solvers.
+    options : mapping or None
+        Options under the solvers' own names.
+
     Raises
     ------
     SolverOptionError

@@ -117,6 +117,15 @@ def read_subtable(
 ) -> Mapping[str, Any]:
     """Return a table within a table; an empty one where it is missing and not required.
 
+    Parameters
+    ----------
+    given : mapping
+        The outer table.
+    key : str
+        Name of the inner table.
+    required : bool, default False
+        Whether it must be present and not empty.
+
     Raises
     ------
     ScenarioError
@@ -131,7 +140,22 @@ def read_subtable(
 
 
 def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
-    """Return the name of a unit; ScenarioError where it is missing or not one of `known`."""
+    """Return the name of a unit.
+
+    Parameters
+    ----------
+    units : mapping
+        The table ``[units]``.
+    key : str
+        Key of the unit, such as ``"rate"``.
+    known : iterable of str
+        Known units.
+
+    Raises
+    ------
+    ScenarioError
+        Where the unit is missing or unknown.
+    """
     unit = units.get(key)
     if not isinstance(unit, str) or unit not in known:
         problem = "is missing" if unit is None else "is not a known unit"
@@ -177,7 +201,24 @@ def read_number(value: object, place: str, *, above: bool = False, signed: bool 
 
 
 def read_string(given: Mapping[str, Any], key: str, place: str, default: str) -> str:
-    """Return a text that is not blank, with control characters escaped; ``source`` may be blank."""
+    """Return a text with its control characters escaped.
+
+    Parameters
+    ----------
+    given : mapping
+        The table.
+    key : str
+        Key of the text.
+    place : str
+        Place of the table in the file, with a dot at the end unless it is empty.
+    default : str
+        Text where the key is missing.
+
+    Raises
+    ------
+    ScenarioError
+        Where the value is not a text, or is blank; only ``source`` may be blank.
+    """
     value = given.get(key, default)
     if not isinstance(value, str) or (not value.strip() and key != "source"):
         raise ScenarioError(f"{place}{key}", value, "is not text", "give some text in quotes")

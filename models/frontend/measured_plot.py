@@ -99,6 +99,17 @@ def plot_fit(
     """Draw the samples and the fitted curve of one server.
 
     Crosses mark samples far from the fit. Samples above the picture are triangles at its upper end.
+
+    Parameters
+    ----------
+    bank : Measured
+        Bank of measured servers.
+    server : int
+        Position of the server in the bank.
+    axes : matplotlib.axes.Axes
+        Axes to draw on.
+    rate_unit, delay_unit : str
+        Units of the bank, for the labels.
     """
     last, far = float(bank.last[server]), bank.outliers(server)
     load, own_latency = bank.samples[server]

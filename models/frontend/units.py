@@ -75,7 +75,7 @@ class Units:
         return delay * (TIMES[self.delay] // TIMES[self.time])
 
     def from_rate(self, rate: float, unit: str) -> float:
-        """Return a rate in `unit`, one of `RATES`, in the unit of the file, rounded once."""
+        """Return a rate given in `unit`, one of `RATES`, in the unit of the file, rounded once."""
         own, other = TIMES[self.time], TIMES[RATES[unit]]
         return rate * (own // other) if own >= other else rate / (other // own)
 
