@@ -19,7 +19,7 @@ import numpy as np
 from ...reference.errors import Array
 from .errors import NotCertifiedError
 from .native import native_solver
-from .options import check_solve_options
+from .options import DEFAULTS, check_solve_options
 from .parametric import Compiled, UnsupportedCvxpyError
 from .question import P, Points, Question, R, S, SolverOutput
 from .run import run
@@ -184,7 +184,9 @@ class Task(Generic[P, R, S]):
         points = tuple(np.asarray(p, dtype=float)[None] for p in point)
         rows, provenance = self._best(points, self._steps, alone=True)
         best = self.question.solution(rows, points, provenance) if rows.available[0] else None
-        if best is not None and (rows.certified[0] or not self._options.get("throw", True)):
+        if best is not None and (
+            rows.certified[0] or not self._options.get("throw", DEFAULTS["throw"])
+        ):
             return best
         raise self._not_certified(points, best, provenance.attempts)
 

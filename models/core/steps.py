@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .errors import FormulationError
+from .options import DEFAULTS
 from .question import Question
 from .solver_specs import Effort, spec
 from .solvers import capable_solvers, solver_names, supported_cones
@@ -50,7 +51,7 @@ def solve_steps(question: Question[Any, Any, Any], options: Mapping[str, Any]) -
         Where a solver, one of its options or a formulation is unknown, or no solver supports the
         cones of any formulation.
     """
-    chosen = options.get("formulation", "auto")
+    chosen = options.get("formulation", DEFAULTS["formulation"])
     forms = question.formulations(chosen)
     names = solver_names(options.get("solver"))
     supported = {
