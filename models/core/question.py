@@ -78,7 +78,10 @@ class AnswerRows(Table):
 
     @property
     def proof(self) -> dict[str, Any]:
-        """The fields ``certificate`` and ``certified`` of `CertifiedAnswer`, for the first row."""
+        """The certificate of the first row, as keyword arguments of an answer.
+
+        See ``certificate`` and ``certified`` of `sojourn.models.core.solution.CertifiedAnswer`.
+        """
         bounds = Bounds(float(self.lower_bound[0]), float(self.upper_bound[0]), float(self.gap[0]))
         return {"certificate": bounds, "certified": bool(self.certified[0])}
 
@@ -151,8 +154,9 @@ class Question(ABC, Generic[P, R, S]):
         Whether a curve runs a solver with the solver's own, looser tolerances first. This saves
         time where the Newton steps of `finish` reach full accuracy from there.
     degenerate : bool
-        Whether to run a solver a second time, with the options `SolverSpec.retry`, where the first
-        run gave no certified answer. This helps for degenerate programs.
+        Whether to run a solver a second time, with the options ``retry`` of a
+        `sojourn.models.core.solver_specs.SolverSpec`, where the first run gave no certified answer.
+        This helps for degenerate programs.
     remedy : str
         Last sentence of the message where no answer is certified.
     """
@@ -325,7 +329,8 @@ class Question(ABC, Generic[P, R, S]):
         points : tuple of ndarray, shape (K, ...)
             Their points.
         provenance : Provenance
-            How the answer was computed. A `CertifiedAnswer` takes ``**found.proof`` and
+            How the answer was computed. A subclass of
+            `sojourn.models.core.solution.CertifiedAnswer` takes ``**found.proof`` and
             ``**vars(provenance)`` as arguments.
         """
 

@@ -47,7 +47,7 @@ def run(
     options : mapping, optional
         Options under the solver's own names; they take precedence over the library's.
     effort : {"tight", "quick", "retry"}
-        Which of the library's options to use; see `SolverSpec`.
+        Which of the library's options to use; see `sojourn.models.core.solver_specs.SolverSpec`.
 
     Returns
     -------

@@ -20,21 +20,22 @@ AFTER_OPTIONS = ("Raises", "Warns", "See Also", "Notes", "References", "Examples
 def show_options(function: Callable[Given, Result]) -> Callable[Given, Result]:
     """Replace ``**options`` by the options themselves in the signature and docstring of a function.
 
-    `System` applies it to every public method of a system; a module-level function takes it as a
-    decorator. What the function does and its annotations, which type checkers read, stay the same.
-    A function whose ``**`` parameter is not annotated as ``Unpack[...]`` is left as it is.
+    `sojourn.models.core.system.System` applies it to every public method of a system; a
+    module-level function takes it as a decorator. What the function does and its annotations, which
+    type checkers read, stay the same. A function whose ``**`` parameter is not annotated as
+    ``Unpack[...]`` is left as it is.
 
     Parameters
     ----------
     function : callable
         Its last parameter is ``**options: Unpack[T]``, where T is a TypedDict of
-        `sojourn.models.core.options` or of the function's module, such as `SolveOptions`.
+        `sojourn.models.core.options` or of the function's module, such as ``SolveOptions``.
 
     Returns
     -------
     callable
         The same function. Its ``__signature__`` has one keyword-only parameter for each key of T,
-        with the default of `DEFAULTS` (``...`` where the table has none). Its docstring has a
+        with the default of ``DEFAULTS`` (``...`` where the table has none). Its docstring has a
         section ``Other Parameters`` with the options that it does not describe itself, in the words
         of the docstrings of the TypedDicts.
 
@@ -55,7 +56,7 @@ def show_options(function: Callable[Given, Result]) -> Callable[Given, Result]:
 
 
 def show_solve_options(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Show `SolveOptions` before ``**options``, for a function that takes any kind of system.
+    """Show ``SolveOptions`` before ``**options``, for a function that takes any kind of system.
 
     Every kind of system has these options; ``**options`` stays in the signature for those that
     only some kinds have. Otherwise as `show_options`.

@@ -22,7 +22,7 @@ class SolveStep(NamedTuple):
     form : str
         Name of the formulation.
     effort : {"quick", "tight", "retry"}
-        See `SolverSpec`.
+        See `sojourn.models.core.solver_specs.SolverSpec`.
     """
 
     solver: str

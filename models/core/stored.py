@@ -73,7 +73,7 @@ class StoredAnswers:
 
 @contextmanager
 def use_stored_answers(kept: Mapping[str, Any]) -> Iterator[StoredAnswers]:
-    """Let every `Task` made inside the block use stored answers where its question can."""
+    """Let every task made inside the block use stored answers where its question can."""
     stored = StoredAnswers(kept)
     token = _stored.set(stored)
     try:

@@ -16,9 +16,9 @@ def in_time_unit(result: Result, factor: float) -> Result:
     Parameters
     ----------
     result : dataclass
-        Its class attribute ``times`` names the fields that are times: numbers, arrays, `Bounds` or
-        `BoundedValue`; None stays None. Results in other fields, also in tuples, are converted by
-        their own ``times``.
+        Its class attribute ``times`` names the fields that are times: numbers, arrays,
+        `BoundedValue` or `sojourn.models.core.certificate.Bounds`; None stays None. Results in
+        other fields, also in tuples, are converted by their own ``times``.
     factor : float
         Length of the present unit in the new one: 1000 from seconds to milliseconds. Rates are not
         converted.

@@ -15,7 +15,7 @@ from ...reference.errors import InputError, escaped
 
 
 class ScenarioError(InputError):
-    """A scenario file does not describe a system; `field` is the place in the file."""
+    """A scenario file does not describe a system; ``field`` is the place in the file."""
 
 
 @dataclass(frozen=True)

@@ -49,10 +49,11 @@ class SystemKind:
     system : type
         Class of its systems; see `sojourn.models.core.system.System`.
     read : callable
-        ``read(given, folder, units)`` returns a `Described` of the system in a scenario file.
-        `given` is the whole file as TOML (mapping), `folder` a `Folder` that returns the paths of
-        further files, `units` the `Units` of the file. The system is in the unit of time of the
-        rates; ``units.from_delay`` converts delays to it. Raises ScenarioError on wrong values.
+        ``read(given, folder, units)`` returns a `sojourn.models.frontend.scenario.Described` of the
+        system in a scenario file. ``given`` is the whole file as TOML (mapping), ``folder`` a
+        `sojourn.models.frontend.fields.Folder` that returns the paths of further files, ``units``
+        the `sojourn.models.frontend.units.Units` of the file. The system is in the unit of time of
+        the rates; ``units.from_delay`` converts delays to it. Raises ScenarioError on wrong values.
     tables : tuple of str
         Further tables of the file that `read` uses.
     max_load_name : str
@@ -64,17 +65,19 @@ class SystemKind:
         ``check_options(caller, options)`` checks the options of a curve (mapping) before a study
         starts; it raises TypeError or InputError. By default only `SolveOptions` are allowed.
     verify : callable, optional
-        ``verify(system, loads, options)`` yields `Check` objects that compare the models with
-        closed forms, for `sojourn.models.verify` and ``sojourn verify``.
+        ``verify(system, loads, options)`` yields `sojourn.models.frontend.verification.Check`
+        objects that compare the models with closed forms, for `sojourn.models.verify` and ``sojourn
+        verify``.
     report : callable, optional
-        ``report(scenario, load, solver, weights)`` returns the `Report` of ``sojourn run``.
-        `solver` is a name or None, `weights` the text of ``--weights-in`` or None. Without it, a
-        default report shows the answers to `questions` and draws the curve.
+        ``report(scenario, load, solver, weights)`` returns the
+        `sojourn.models.frontend.report.Report` of ``sojourn run``. ``solver`` is a name or None,
+        ``weights`` the text of ``--weights-in`` or None. Without it, a default report shows the
+        answers to `questions` and draws the curve.
     anarchy : callable, optional
         ``anarchy(scenario, load, solver, files, text)`` yields the reports of ``sojourn anarchy``,
         one for each stage of the work; a report holds all results so far, and the new files.
-        `load` is a number or None, `files` whether files are written, `text` whether the output is
-        text and not JSON.
+        ``load`` is a number or None, ``files`` whether files are written, ``text`` whether the
+        output is text and not JSON.
     """
 
     name: str
