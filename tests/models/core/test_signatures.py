@@ -79,19 +79,19 @@ TASKS = {"task", "followers", "assignment_sweep", "partition_sweep"}
 
 
 def function_of(name):
-    """The public function or method of a name."""
+    """Return the public function or method with a name of `CALLS`."""
     kind, _, method = name.rpartition(".")
     return getattr({k.__name__: k for k in KINDS}[kind], method) if kind else FUNCTIONS[name]
 
 
 def keywords(function):
-    """Defaults of the keyword-only parameters."""
+    """Return the defaults of the keyword-only parameters."""
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def plain(result):
-    """The numbers of a result, without the seconds that they took and the CVXPY problem."""
+    """Return the numbers of a result, without times and the CVXPY problem."""
     if isinstance(result, xr.Dataset):
         return result.to_dict()
     if hasattr(result, "to_dict"):
@@ -187,7 +187,7 @@ def test_docstring_describes_every_option_once(name):
     assert ends == sorted(ends, key=["Other Parameters", "Raises", "Notes", "Examples"].index)
 
 
-def test_docstring_keeps_what_a_method_says_of_an_option_itself():
+def test_docstring_keeps_the_own_description_of_an_option():
     text = inspect.getdoc(MultiMode.assignment)
     assert "gap : float, default 1e-7" in text
     assert DESCRIPTIONS["gap"] not in text
@@ -231,7 +231,7 @@ class OwnSystem(System):
         return {"solver": solver, **options}
 
     def anything(self, **options):
-        """Return the options, of which nothing is known."""
+        """Return any options."""
         return options
 
 
