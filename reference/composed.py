@@ -16,8 +16,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from .bank_fields import whole
 from .errors import Array, InputError
-from .server_bank import ArrayLike, Operation, ServerBank, whole
+from .server_bank import ArrayLike, Operation, ServerBank
 from .validation import check_instance, list_or_none
 
 OPERATING = frozenset({"at_latency", "at_marginal", "at_player"})

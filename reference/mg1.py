@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .bank_fields import check_servers
 from .errors import Array
-from .server_bank import ArrayLike, Operated, Operation, check_servers
+from .server_bank import ArrayLike, Operated, Operation
 
 
 def log_excess(used: Array, left: Array | None = None) -> Array:

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ..bank_fields import store
 from ..errors import Array, InputError
 from ..pickling import state
-from ..server_bank import store
 from ..validation import LEAST, as_floats, as_fraction, as_positive, raise_at_first, takes_arguments
 
 

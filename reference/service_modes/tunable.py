@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..bank_fields import store
 from ..errors import Array
-from ..server_bank import store
 from ..validation import as_floats, as_single_load, check_broadcast, loads_below
 from .modes import check_capacities
 
