@@ -1,12 +1,9 @@
 """The best assignment against searches that know nothing of polynomials, and the load at which it leaves one mode."""
 
-import warnings
-from fractions import Fraction
-
 import mpmath as mp
 import numpy as np
 import pytest
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import minimize_scalar
 from strategies_dual_mode import (
     load_at,
     printed_delay,
@@ -29,7 +26,6 @@ from sojourn.reference.service_modes import (
     light_load_assignment,
     mean_delay,
     partition,
-    segment,
 )
 
 A, B, C = (Canonical(1.0, 4.0, *f).dual_mode for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
@@ -164,128 +160,6 @@ def test_both_the_place_and_the_delay_against_50_digits(seed):
         assert abs(mp.mpf(best.p) - 1 / (1 + root**2)) < 1e-12
 
 
-@pytest.mark.parametrize("stages", [1, 2, 3, 4, 5])
-def test_the_slope_s_numerator_is_n_d_n_d_in_exact_arithmetic(stages):
-    """Of degree 4S - 2, at most 6 for two stages; 2S times N'D - ND', which moves no root."""
-    rng = np.random.default_rng(stages)
-    for _ in range(20):
-        modes = random_modes(rng, stages, 2) if stages != 2 else random_system(rng).dual_mode
-        along = segment(modes, load_at(modes, rng.uniform(0.05, 0.99)))
-        found = [Fraction(float(c)) for c in along.slope_numerator()]
-        assert len(found) == 4 * stages - 1
-        top, bottom = powers(along.numerator), powers(along.denominator)
-        # exact, so that the highest power cancels and does not round
-        tolerance = [
-            2 * stages * c for c in minus(times(slopes(top), bottom), times(top, slopes(bottom)))
-        ]
-        size = product_of_sizes(along.numerator, along.denominator)
-        for u in (Fraction(k, 7) for k in range(8)):
-            basis = [u**k * (1 - u) ** (len(found) - 1 - k) for k in range(len(found))]
-            here, large = (
-                sum(c * b for c, b in zip(values, basis, strict=True)) for values in (found, size)
-            )
-            assert abs(here - sum(c * u**k for k, c in enumerate(tolerance))) <= large / 10**14
-        assert len(tolerance) == 4 * stages
-        assert tolerance[-1] == 0
-
-
-def product_of_sizes(top, bottom):
-    """What is subtracted in each coefficient, added: the scale of its rounding."""
-    n = np.arange(len(top))
-    up, down = (n * top)[1:], (n[::-1] * top)[:-1]
-    right, left = (n * bottom)[1:], (n[::-1] * bottom)[:-1]
-    return [Fraction(float(c)) for c in np.convolve(up, left) + np.convolve(down, right)]
-
-
-def powers(coefficients):
-    """A polynomial in u from its coefficients in u^k (1-u)^(n-k), exactly."""
-    n = len(coefficients) - 1
-    out = [Fraction(0)] * (n + 1)
-    for k, c in enumerate(coefficients):
-        term = [Fraction(float(c))]
-        for factor in [[0, 1]] * k + [[1, -1]] * (n - k):
-            term = times(term, factor)
-        out = [a + b for a, b in zip(out, term, strict=True)]
-    return out
-
-
-def times(a, b):
-    out = [Fraction(0)] * (len(a) + len(b) - 1)
-    for (i, x), (j, y) in ((p, q) for p in enumerate(a) for q in enumerate(b)):
-        out[i + j] += x * y
-    return out
-
-
-def minus(a, b):
-    return [x - y for x, y in zip(a, b, strict=True)]
-
-
-def slopes(a):
-    return [k * c for k, c in enumerate(a)][1:]
-
-
-@pytest.mark.parametrize("stages", [1, 2, 3, 5])
-def test_the_slope_s_numerator_has_the_sign_of_the_delay_s_slope(stages):
-    rng = np.random.default_rng([stages, 3])
-    for _ in range(20):
-        modes = random_modes(rng, stages, 2)
-        along = segment(modes, load_at(modes, rng.uniform(0.05, 0.95)))
-        c, n = along.slope_numerator(), 4 * stages - 2
-        u = np.linspace(0.05, 0.95, 19)
-        exact = (
-            c * u[:, None] ** np.arange(n + 1) * (1 - u[:, None]) ** np.arange(n + 1)[::-1]
-        ).sum(axis=1)
-        bottom = (
-            along.denominator
-            * u[:, None] ** np.arange(2 * stages + 1)
-            * (1 - u[:, None]) ** np.arange(2 * stages + 1)[::-1]
-        ).sum(axis=1)
-        step = 1e-6
-        finite = (along.delay(u + step) - along.delay(u - step)) / (2 * step)
-        np.testing.assert_allclose(
-            exact / (2 * stages) / bottom**2, finite, rtol=1e-6, atol=1e-7 * np.abs(finite).max()
-        )
-
-
-@pytest.mark.parametrize("stages", [1, 2, 3, 5])
-def test_the_delay_along_the_segment_is_the_delay(stages):
-    rng = np.random.default_rng([stages, 4])
-    for _ in range(30):
-        modes, part = random_modes(rng, stages, 2), rng.uniform(0.05, 0.99)
-        load = load_at(modes, part)
-        along = segment(modes, load)
-        for u in rng.uniform(0, 1, 10):
-            p, rest = along.assignment(u)
-            assert p + rest == pytest.approx(1, abs=1e-15)
-            # near an end of the interval a stage is nearly full, however light the load
-            full = max(1 / (1 - load * (p * a + rest * b)) for a, b in modes.time)
-            assert float(along.delay(u)) == pytest.approx(
-                float(printed_delay(modes, load, p, rest)), rel=1e-14 * full
-            )
-
-
-def test_the_segment_runs_from_the_largest_stable_p_to_the_least():
-    for load in (1.0, 4.0, 4.5, 4.99):
-        low, high = printed_interval(A, load)
-        along = segment(A, load)
-        assert (along.assignment(1)[0], along.assignment(0)[0]) == pytest.approx(
-            (low, high), abs=1e-14
-        )
-        assert np.all(np.diff([along.assignment(u)[0] for u in np.linspace(0, 1, 50)]) < 0)
-
-
-@pytest.mark.parametrize("stages", [1, 2, 3, 4, 5])
-def test_the_bernstein_coefficients_are_never_negative(stages):
-    rng = np.random.default_rng([stages, 5])
-    for _ in range(100):
-        modes = random_modes(rng, stages, 2) if stages != 2 else random_system(rng).dual_mode
-        along = segment(modes, load_at(modes, random_part(rng)))
-        for c in (along.above, along.below, along.numerator, along.denominator):
-            assert np.all(np.isfinite(c))
-            assert np.all(c >= 0)
-        assert along.numerator.shape == along.denominator.shape == (2 * stages + 1,)
-
-
 @pytest.mark.parametrize("unit", [1e-200, 1e-100, 2.0**-10, 2.0**10, 1e100, 1e200])
 def test_the_unit_of_time_does_not_matter(unit):
     rng = np.random.default_rng(8)
@@ -295,16 +169,6 @@ def test_the_unit_of_time_does_not_matter(unit):
         here, there = assignment(modes, load), assignment(Modes(modes.rate * unit), load * unit)
         assert there.mean_delay * unit == pytest.approx(here.mean_delay, rel=rounding(part))
         assert there.p == pytest.approx(here.p, abs=1e-8)
-
-
-@pytest.mark.parametrize("unit", [1e-200, 1e-100, 1e100, 1e200])
-def test_the_breakaway_is_at_the_same_part_in_any_unit_of_time(unit):
-    here = breakaway(A)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        there = breakaway(Modes(A.rate * unit))
-    assert there.load / unit == pytest.approx(here.load, rel=1e-12)
-    assert there.jump == pytest.approx(here.jump, rel=1e-9)
 
 
 def test_swapping_the_servers_changes_nothing():
@@ -338,15 +202,6 @@ def test_swapping_servers_and_modes_mirrors_the_answer():
         assert there.p == pytest.approx(1 - here.p, abs=1e-6)
 
 
-@pytest.mark.parametrize("f", [(0.1, 0.3), (0.05, 0.15), (0.0, 0.3), (0.0, 1.0)])
-def test_with_a_slower_cloud_home_is_mode_2(f):
-    system = Canonical(1.0, 4.0, *f)
-    here, there = breakaway(system.dual_mode), breakaway(mirrored(system).dual_mode)
-    assert (here.p_before, there.p_before) == (1.0, 0.0)
-    assert there.load == pytest.approx(here.load, rel=1e-12)
-    assert there.p_after == pytest.approx(1 - here.p_after, abs=1e-9)
-
-
 def test_loads_are_solved_alike_alone_and_together():
     loads = [0.01, 1.0, 4.19, 4.2, 4.5, 4.999]
     p, least = best_assignment(A, loads)
@@ -370,142 +225,6 @@ def test_the_operating_point_is_that_of_the_partition():
 def test_the_delays_of_the_stages_add_up_to_the_mean_delay(slack):
     best = assignment(A, 5.0 * (1 - slack))
     assert best.stage_delay.sum() == pytest.approx(best.mean_delay, rel=1e-9)
-
-
-def single(mode, load):
-    """Delay of a mode alone in the paper's system with f of that mode."""
-    return mode / (1 - mode * load) + (1 - mode) / (4 - (1 - mode) * load)
-
-
-def both(f1, f2, load, p):
-    q = 1 - p
-    local = (mp.sqrt(p * f1) + mp.sqrt(q * f2)) ** 2 / (1 - load * (p * f1 + q * f2))
-    return local + (mp.sqrt(p * (1 - f1)) + mp.sqrt(q * (1 - f2))) ** 2 / (
-        4 - load * (p * (1 - f1) + q * (1 - f2))
-    )
-
-
-def test_system_a_breaks_where_an_inner_optimum_draws_level():
-    found = breakaway(A)
-    with mp.workdps(30):
-        f1, f2 = mp.mpf("0.1"), mp.mpf("0.3")
-        level = lambda load, p: both(f1, f2, load, p) - single(f1, load)  # noqa: E731
-        flat = lambda load, p: mp.diff(lambda q: both(f1, f2, load, q), p)  # noqa: E731
-        load, p = mp.findroot([level, flat], (mp.mpf("4.2"), mp.mpf("0.65")))
-        assert abs(found.load / load - 1) < 1e-12
-        assert abs(found.p_after - p) < 1e-10
-        assert abs(found.jump - (1 - p)) < 1e-10
-    assert found.p_before == 1.0
-
-
-def test_system_a_breaks_there_by_a_search_too():
-    def gain(load):
-        p = np.linspace(*printed_interval(A, load), 4001)[1:-1]
-        p = p[p < 0.99]
-        start = p[np.argmin(printed_delay(A, load, p))]
-        found = minimize_scalar(
-            lambda q: float(printed_delay(A, load, q)),
-            bounds=(start - 0.01, start + 0.01),
-            method="bounded",
-        )
-        return found.fun - float(printed_delay(A, load, 1.0))
-
-    assert breakaway(A).load == pytest.approx(brentq(gain, 4.0, 4.4, xtol=1e-13), rel=1e-10)
-
-
-def test_system_b_breaks_where_the_modes_alone_draw_level():
-    found = breakaway(B)
-    with mp.workdps(30):
-        f1, f2 = mp.mpf("0.05"), mp.mpf("0.15")
-        load = mp.findroot(
-            lambda x: single(f1, x) - single(f2, x),
-            (mp.mpf("2.7"), mp.mpf("3.1")),
-            solver="anderson",
-            tol=1e-25,
-        )
-        assert abs(found.load / load - 1) < 1e-12
-    assert (found.p_before, found.p_after, found.jump) == (1.0, 0.0, 1.0)
-    # and at that load nothing between them is as fast
-    p = np.linspace(0, 1, 10_001)[1:-1]
-    assert printed_delay(B, found.load, p).min() > float(printed_delay(B, found.load, 1.0)) * 1.001
-
-
-def test_system_c_never_breaks():
-    assert breakaway(C) is None
-
-
-@pytest.mark.slow
-def test_with_f1_at_or_above_the_local_part_of_the_capacity_nothing_breaks():
-    rng = np.random.default_rng(11)
-    for _ in range(25):
-        K = 1 + 10 ** rng.uniform(-2, 2)
-        f1 = 1 / (K + 1) + rng.choice([0.0, rng.uniform(0, 0.9)]) * K / (K + 1)
-        assert (
-            breakaway(Canonical(1.0, K, f1, f1 + (1 - f1) * rng.uniform(0.01, 1)).dual_mode) is None
-        )
-
-
-def breaking_system(rng):
-    K = 1 + 10 ** rng.uniform(-1, 2)
-    f1 = rng.choice([0.0, rng.uniform(0, 0.98)]) / (K + 1)
-    return Canonical(
-        10 ** rng.uniform(-2, 2),
-        K,
-        f1,
-        f1 + (1 - f1) * rng.choice([rng.uniform(0.02, 1), rng.uniform(0.02, 1), 1.0]),
-    )
-
-
-@pytest.mark.slow
-def test_just_below_a_breakaway_p_is_home_and_just_above_it_has_jumped():
-    rng = np.random.default_rng(12)
-    for _ in range(40):
-        modes = breaking_system(rng).dual_mode
-        found = breakaway(modes)
-        near = min(1e-7, (capacity(modes).max_load / found.load - 1) / 2)
-        p, _ = best_assignment(modes, found.load * np.array([1e-3, 0.5, 0.9, 1 - 1e-9, 1 + near]))
-        assert np.all(p[:-1] == found.p_before)
-        assert p[-1] != found.p_before
-        assert p[-1] == pytest.approx(found.p_after, abs=1e-4)
-
-
-@pytest.mark.parametrize("K", [1.5, 2.0, 4.0, 30.0])
-def test_the_ideal_modes_leave_without_a_jump_where_the_local_server_starts(K):
-    found = breakaway(Canonical(2.0, K, 0.0, 1.0).dual_mode)
-    assert found.load == pytest.approx((K - np.sqrt(K)) * 2.0, rel=1e-12)
-    assert found.p_before == 1.0
-    assert found.jump < 1e-12
-
-
-def test_between_equal_servers_the_ideal_modes_are_mixed_from_the_start():
-    assert breakaway(Canonical(1.0, 1.0, 0.0, 1.0).dual_mode).load < 1e-12
-
-
-def test_a_breakaway_close_to_saturation_is_found():
-    """Stage 0 asks the same of both modes, so either carries every load; alone, mode 2 is faster below 0.999 and slower above."""
-    x = 0.9 / 1.1009
-    modes = Modes([[1.0, 1.0], [1 / x, 1 / 0.9], [1 / x, np.inf]])
-    p, _ = best_assignment(modes, [0.5, 0.9985, 0.9995])
-    assert p.tolist() == [0.0, 0.0, 1.0]
-    found = breakaway(modes)
-    assert found is not None
-    assert found.load == pytest.approx(0.999, rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("modes", "home"),
-    [
-        (A, 1.0),
-        (Modes([[1.0, 2.0], [1.0, 2.0]]), 0.0),
-        (Modes([[1.0, 1.0]]), 1.0),
-        (Modes([[1.0, 2.0], [1.0, 2 / 3]]), 1.0),
-        (IDEAL, 1.0),
-    ],
-)
-def test_at_light_load_the_least_service_time_wins(modes, home):
-    """Of equal sums of service times, the more even one: its squares add up to less."""
-    assert light_load_assignment(modes) == home
-    assert assignment(modes, load_at(modes, 1e-3)).p == home
 
 
 @pytest.mark.parametrize("slack", [1e-9, 1e-12])
