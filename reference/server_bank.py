@@ -153,7 +153,7 @@ class ServerBank(ABC):
 
     @cached_property
     def idle_latency(self) -> Array:
-        """Latency m = l(0) of an empty server, delay + service, shape (n,); Mancuso et al., eq. (1)."""
+        """Latency m = l(0) = delay + service, shape (n,); eq. (1) of Mancuso et al."""
         return self.delay + self.service
 
     @cached_property
