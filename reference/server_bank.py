@@ -260,7 +260,7 @@ class ServerBank(ABC):
         own, price = 1.0 / players, self.idle_latency + excess
 
         def above(x: Array) -> Array:
-            return own * self.marginal(x) + (1.0 - own) * self.latency(x) - price
+            return np.asarray(own * self.marginal(x) + (1.0 - own) * self.latency(x) - price)
 
         def price_slope(x: Array) -> Array:
             return own * self.marginal_slope(x) + (1.0 - own) * self.latency_slope(x)

@@ -145,7 +145,7 @@ class Labelled:
         return np.asarray(self.data, dtype=dtype)
 
 
-UNIT = "has a unit of its own, {}; give the number in the unit that all share"
+UNIT = "has a unit of its own, {}; give the number in the common unit"
 
 
 @pytest.mark.parametrize(
