@@ -23,14 +23,14 @@ def drawn(n):
 @pytest.fixture
 def passes(monkeypatch):
     """How many loads each pass over how many servers was for."""
-    made, weigh = [], Servers.weigh
+    sizes, total_flow = [], Servers.total_flow
 
     def counted(self, load, *args):
-        made.append((len(self.bank), load.size))
-        return weigh(self, load, *args)
+        sizes.append((len(self.bank), load.size))
+        return total_flow(self, load, *args)
 
-    monkeypatch.setattr(Servers, "weigh", counted)
-    return made
+    monkeypatch.setattr(Servers, "total_flow", counted)
+    return sizes
 
 
 @BOTH
