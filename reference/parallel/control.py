@@ -224,8 +224,8 @@ def price_of_optimum(servers: ServerBank | Sequence[ServerBank], load: float) ->
     -----
     At the optimum the followers use the fastest servers alone. So the leader must carry the flow of
     all other servers, and then the followers fill the fastest up to the optimum. A. Kaporis and
-    P. Spirakis, *The price of optimum in Stackelberg games*, Theor. Comput. Sci. 410 (2009), compute
-    it by repeated equilibria.
+    P. Spirakis, *The price of optimum in Stackelberg games*, Theor. Comput. Sci. 410 (2009),
+    compute it by repeated equilibria.
 
     Examples
     --------

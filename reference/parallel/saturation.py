@@ -49,13 +49,13 @@ class Saturation:
         return float(self.k.sum() * self.rate.sum() / np.sqrt(self.k * self.rate).sum() ** 2)
 
     def bound(self, spare_capacity: float, latency: float, carried: float) -> float:
-        """Return an upper bound of the price of anarchy at every spare capacity in (0, spare_capacity].
+        """Return an upper bound of the price of anarchy at every smaller spare capacity.
 
         Parameters
         ----------
         spare_capacity : float
-            Spare capacity s of all servers, jobs per unit of time; at most that at which the
-            equilibrium starts its last server.
+            Largest spare capacity s of all servers, jobs per unit of time; at most that at which
+            the equilibrium starts its last server.
         latency, carried : float
             Latency of the equilibrium, and total delay of the optimum, at `spare_capacity`.
         """

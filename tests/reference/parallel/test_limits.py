@@ -102,7 +102,7 @@ def test_limits_that_leave_one_split():
     ({"least": [100.0, 70.0, 30.0]}, r"^least = 200.0: the least flows sum to more than the load 190; lower them$"),
     ({"least": [5.0, 0, 0], "most": [4.0, 80, 200]}, r"^least\[0\] = 5.0: is above the most that the server may carry; lower it$"),
     ({"least": -1.0}, r"^least\[0\] = -1.0: is not 0 or more"),
-    ({"matrix": [1.0, 1.0, 1.0], "bound": 100.0}, r"^bound = 100.0: is below 190, the least that the load has of the row; raise it or"),
+    ({"matrix": [1.0, 1.0, 1.0], "bound": 100.0}, r"^bound = 100.0: is below 190, the least value of its row at this load; raise it or"),
     ({"most": "x"}, r"^most = 'x': is not made of numbers"),
 ])  # fmt: skip
 def test_limits_that_no_split_keeps(limits, message):
@@ -163,8 +163,8 @@ def test_one_row_and_the_same_beside_an_idle_one():
     ([[1, 2, 3]], [1, 2], r"^matrix = \[\[1.0, 2.0, 3.0\]\]: is not 2 rows of 3 numbers; give a row for each bound"),
     ([1, 2], 5, r"^matrix = \[1.0, 2.0\]: is not 1 rows of 3 numbers"),
     ([1, 2, np.nan], 5, r"^matrix\[0\]\[2\] = nan: is not finite; give a number a job$"),
-    ([1, 1, 1], np.nan, r"^bound\[0\] = nan: is not a number; give what the flows may have of the row$"),
-    ([[1, 1, 0], [0, 0, 1]], [80.0, 100.0], r"^bound = \[80.0, 100.0\]: leaves no split room in all rows; raise some of it, or"),
+    ([1, 1, 1], np.nan, r"^bound\[0\] = nan: is not a number; give the bound of the row$"),
+    ([[1, 1, 0], [0, 0, 1]], [80.0, 100.0], r"^bound = \[80.0, 100.0\]: has no split strictly within all rows; raise some, or"),
 ])  # fmt: skip
 def test_rows_that_say_nothing_or_too_much(matrix, bound, message):
     with pytest.raises(InputError, match=message):
