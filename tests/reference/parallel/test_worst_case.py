@@ -153,7 +153,7 @@ def test_a_wider_gap_costs_less():
 def test_a_search_that_is_stopped_says_what_it_has(monkeypatch):
     import sys
 
-    monkeypatch.setattr(sys.modules["sojourn.reference.parallel.worst_case"], "MOST", 10)
+    monkeypatch.setattr(sys.modules["sojourn.reference.parallel.worst_case"], "MAX_EVALUATIONS", 10)
     found = worst_case(MG1([1.0, 1.0], [1.0, 20.0]))
     assert not found.certified
     assert found.gap > 1e-8

@@ -101,7 +101,7 @@ def test_it_fails_for_every_cv_above_1(k, used):
 logs = st.floats(-1, 3).map(lambda e: 10.0**e)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(logs, min_size=2, max_size=8),
     st.one_of(st.just(0.0), st.floats(-4, 2).map(lambda e: 10.0**e)),
@@ -114,7 +114,7 @@ def test_it_holds_for_mm1_servers_at_one_distance(rates, delay):
     assert found.upper_bound <= found.candidate_poa * (1 + 2e-8)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(logs, min_size=2, max_size=8),
     st.floats(1, 30),
