@@ -1,9 +1,10 @@
 """Checks that the methods of a family of latencies fit each other, one property a function.
 
-A check returns what it looked at, or raises `InputError`. `sojourn.models.check_latency` runs all
-of them at many loads. A family from outside this library is checked by `fit_together` before its
-first answer, at a few loads: certificates are computed from its slopes, integrals and inverses, and
-would prove nothing if one of these belonged to another function.
+A check returns a short text about its tests, or raises `InputError`.
+`sojourn.models.check_latency` runs all of them at many loads. A family from outside this library is
+checked by `fit_together` before its first answer, at a few loads: certificates are computed from
+its slopes, integrals and inverses, and would prove nothing if one of these belonged to another
+function.
 
 Throughout, `points` are loads of shape (K, n), K of each of n servers.
 """

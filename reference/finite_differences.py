@@ -21,7 +21,7 @@ LEVELS = 6  # largest number of steps
 ENOUGH = 1e-11  # error, relative to function over flow, at which no finer step is tried
 CONVERGED = 0.1  # ratio of the errors of two orders below which truncation is the error
 LIGHT = 1e-6  # flow, relative to the rate, below which a slope is taken there
-# Central differences of order 8, and what separates those of orders 6 and 4 from the next order:
+# Central differences of order 8, and the distances of those of orders 6 and 4 to the next order:
 # weights of steps 0 to 4 for the first and the second derivative; Fornberg (1988), table 1.
 ODD = np.array(
     [

@@ -92,8 +92,8 @@ class ServerBank(ABC):
 
     A single number holds for all servers. This class derives the other methods by finite
     differences, quadrature and bracketed roots. A family overrides those that it has in closed
-    form, for speed and for the last digits; and `at_latency` and `at_marginal` where it knows its
-    spare capacity more precisely than by subtraction.
+    form, for speed and for the last digits; and `at_latency` and `at_marginal` where it computes
+    its spare capacity more precisely than by subtraction.
 
     At and above the rate every latency is infinite, with its marginal delay, potential and slopes,
     whatever the methods of the family compute. At negative loads they may return anything.

@@ -1,4 +1,4 @@
-"""The load at which one mode for all jobs stops being best: Theorems 5 and 6 of Jeff and Modiano."""
+"""Load at which one mode for all jobs stops being best: Theorems 5 and 6 of Jeff and Modiano."""
 
 from __future__ import annotations
 
