@@ -48,7 +48,7 @@ SYSTEM = MM1([100.0, 80.0])
         ),
         (
             lambda: MM1([1.0, 2.0, 3.0], [0.1, 0.2]),
-            r"delay = \[0.1, 0.2\]: has 2 values where rate has 3; give one value per server, or one",
+            r"delay = \[0.1, 0.2\]: has 2 values where rate has 3; give one value per server, or",
         ),
         (lambda: MG1([1.0, 2.0], [1, 2, 3]), r"rate = \[1.0, 2.0\]: has 2 values where cv has 3"),
         (lambda: MM1("fast"), "rate = 'fast': is not made of numbers"),
