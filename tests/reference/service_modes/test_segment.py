@@ -13,17 +13,14 @@ from strategies_dual_mode import (
     random_system,
 )
 
-from sojourn.reference.service_modes import (
-    Canonical,
-    segment,
-)
+from sojourn.reference.service_modes import Canonical, segment
 
 A = Canonical(1.0, 4.0, 0.1, 0.3).dual_mode
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3, 4, 5])
-def test_the_slope_s_numerator_is_n_d_n_d_in_exact_arithmetic(stages):
-    """Of degree 4S - 2, at most 6 for two stages; 2S times N'D - ND', which moves no root."""
+def test_the_numerator_of_the_slope_in_exact_arithmetic(stages):
+    """It is 2S (N'D - ND'), of degree 4S - 2, at most 6 for two stages."""
     rng = np.random.default_rng(stages)
     for _ in range(20):
         modes = random_modes(rng, stages, 2) if stages != 2 else random_system(rng).dual_mode
@@ -31,31 +28,30 @@ def test_the_slope_s_numerator_is_n_d_n_d_in_exact_arithmetic(stages):
         found = [Fraction(float(c)) for c in along.slope_numerator()]
         assert len(found) == 4 * stages - 1
         top, bottom = powers(along.numerator), powers(along.denominator)
-        # exact, so that the highest power cancels and does not round
-        tolerance = [
-            2 * stages * c for c in minus(times(slopes(top), bottom), times(top, slopes(bottom)))
-        ]
+        # fractions, so that the highest power cancels without rounding
+        quotient_rule = minus(times(slopes(top), bottom), times(top, slopes(bottom)))
+        expected = [2 * stages * c for c in quotient_rule]
         size = product_of_sizes(along.numerator, along.denominator)
         for u in (Fraction(k, 7) for k in range(8)):
             basis = [u**k * (1 - u) ** (len(found) - 1 - k) for k in range(len(found))]
-            here, large = (
+            value, scale = (
                 sum(c * b for c, b in zip(values, basis, strict=True)) for values in (found, size)
             )
-            assert abs(here - sum(c * u**k for k, c in enumerate(tolerance))) <= large / 10**14
-        assert len(tolerance) == 4 * stages
-        assert tolerance[-1] == 0
+            assert abs(value - sum(c * u**k for k, c in enumerate(expected))) <= scale / 10**14
+        assert len(expected) == 4 * stages
+        assert expected[-1] == 0
 
 
 def product_of_sizes(top, bottom):
-    """What is subtracted in each coefficient, added: the scale of its rounding."""
+    """Sum of the two terms whose difference is each coefficient: the scale of its rounding."""
     n = np.arange(len(top))
-    up, down = (n * top)[1:], (n[::-1] * top)[:-1]
-    right, left = (n * bottom)[1:], (n[::-1] * bottom)[:-1]
-    return [Fraction(float(c)) for c in np.convolve(up, left) + np.convolve(down, right)]
+    first = np.convolve((n * top)[1:], (n[::-1] * bottom)[:-1])
+    second = np.convolve((n[::-1] * top)[:-1], (n * bottom)[1:])
+    return [Fraction(float(c)) for c in first + second]
 
 
 def powers(coefficients):
-    """A polynomial in u from its coefficients in u^k (1-u)^(n-k), exactly."""
+    """Coefficients in powers of u from those in u^k (1-u)^(n-k), exactly."""
     n = len(coefficients) - 1
     out = [Fraction(0)] * (n + 1)
     for k, c in enumerate(coefficients):
@@ -82,26 +78,24 @@ def slopes(a):
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3, 5])
-def test_the_slope_s_numerator_has_the_sign_of_the_delay_s_slope(stages):
+def test_the_numerator_of_the_slope_against_differences_of_the_delay(stages):
     rng = np.random.default_rng([stages, 3])
     for _ in range(20):
         modes = random_modes(rng, stages, 2)
         along = segment(modes, load_at(modes, rng.uniform(0.05, 0.95)))
-        c, n = along.slope_numerator(), 4 * stages - 2
         u = np.linspace(0.05, 0.95, 19)
-        exact = (
-            c * u[:, None] ** np.arange(n + 1) * (1 - u[:, None]) ** np.arange(n + 1)[::-1]
-        ).sum(axis=1)
-        bottom = (
-            along.denominator
-            * u[:, None] ** np.arange(2 * stages + 1)
-            * (1 - u[:, None]) ** np.arange(2 * stages + 1)[::-1]
-        ).sum(axis=1)
+        exact = in_basis(along.slope_numerator(), u) / (2 * stages)
+        exact /= in_basis(along.denominator, u) ** 2
         step = 1e-6
         finite = (along.delay(u + step) - along.delay(u - step)) / (2 * step)
-        np.testing.assert_allclose(
-            exact / (2 * stages) / bottom**2, finite, rtol=1e-6, atol=1e-7 * np.abs(finite).max()
-        )
+        np.testing.assert_allclose(exact, finite, rtol=1e-6, atol=1e-7 * np.abs(finite).max())
+
+
+def in_basis(coefficients, u):
+    """Values of a polynomial from its coefficients in u^k (1-u)^(n-k)."""
+    powers_of_u = np.arange(len(coefficients))
+    basis = u[:, None] ** powers_of_u * (1 - u[:, None]) ** powers_of_u[::-1]
+    return (coefficients * basis).sum(axis=1)
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3, 5])
