@@ -78,7 +78,10 @@ class PollaczekKhinchine(Operated):
         return self.rate if k.strides == (0,) and k[0] == 1.0 else self.rate / k
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Return the mean time d + s + k x / (mu (mu - x)); see `ServerBank.latency`."""
+        """Return the mean time l(x) = d + s + k x / (mu (mu - x)).
+
+        Parameters are those of `sojourn.reference.ServerBank.latency`.
+        """
         flow, spare_capacity = self._point(flow, spare_capacity)
         work = self.work + self.k * flow / spare_capacity
         return np.asarray(self.delay + self.pause + work / self.rate)
@@ -130,9 +133,10 @@ class PollaczekKhinchine(Operated):
         return Operation(spare_capacity * (z / (1.0 + root)), spare_capacity, slope)
 
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
-        """Return the operating point of K equal players; see `ServerBank.at_player`.
+        """Return the operating point of K equal players at a price.
 
-        With v the rate over the spare capacity, (v - 1) (1 + v/K) = excess mu/k.
+        With v the rate over the spare capacity, (v - 1) (1 + v/K) = excess mu/k. Parameters are
+        those of `sojourn.reference.ServerBank.at_player`.
         """
         z, own = np.asarray(excess) * self._rate_per_k, 1.0 / players
         root = np.sqrt((1.0 + own) ** 2 + 4.0 * own * z)

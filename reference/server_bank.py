@@ -117,7 +117,7 @@ class ServerBank(ABC):
 
     @property
     def banks(self) -> tuple[Any, ...]:
-        """Banks of one family, side by side: of a `MixedBank` its banks, else the bank itself."""
+        """Banks of one family, side by side: of a mixed bank its banks, else itself."""
         return (self,)
 
     @property
