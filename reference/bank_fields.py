@@ -139,7 +139,7 @@ def whole(bank: Any) -> Any:
 
 
 def _is_row(value: Any) -> bool:
-    """Whether a value is an array of floats of one dimension."""
+    """Return whether a value is an array of floats of one dimension."""
     return isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
 
 

@@ -43,7 +43,7 @@ def exact_sum(terms: Array) -> tuple[Array, Array]:
 
 
 def _sum_of_blocks(terms: Array) -> tuple[Array, Array]:
-    """Sums of every `WIDTH`-th term, as unevaluated pairs of shape (..., WIDTH)."""
+    """Return the sums of every `WIDTH`-th term, as unevaluated pairs of shape (..., WIDTH)."""
     high, low = (np.zeros((*terms.shape[:-1], WIDTH)) for _ in range(2))
     for i in range(0, terms.shape[-1], WIDTH):
         block = terms[..., i : i + WIDTH]

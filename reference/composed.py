@@ -132,9 +132,11 @@ class View(Composed):
         self.rate, self.delay = bank.rate, bank.delay
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        """Return the argument itself, for the one part."""
         return (value,)
 
     def _join(self, values: list[Any], kind: str) -> Any:
+        """Return the value of the one part."""
         return values[0]
 
 
@@ -201,16 +203,18 @@ class MixedBank(Composed):
         return self._like([bank.take(rows) for bank, rows in pairs if rows.size])
 
     def _like(self, parts: Sequence[ServerBank]) -> Self:
+        """Return other banks side by side."""
         return type(self)(parts)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        """Cut the last axis of an array into the servers of each bank."""
+        """Return the columns of each bank, the last axis of an array being the servers."""
         if value is None or kind in ("plain", "form"):
             return (value,) * len(self.parts)
         value = np.broadcast_to(value, (*np.shape(value)[:-1], len(self)))
         return [value[..., low:high] for low, high in pairwise(self.edges)]
 
     def _join(self, values: list[Any], kind: str) -> Any:
+        """Join the values of the banks along the last axis."""
         if kind == "point":
             fields = zip(*values, strict=True)
             return Operation(*(np.concatenate(field, axis=-1) for field in fields))

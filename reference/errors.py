@@ -64,7 +64,7 @@ class LoadError(InputError):
 
 
 def _repr_of(value: object) -> str:
-    """Representation of a value on one line, safe to print."""
+    """Return the representation of a value on one line, safe to print."""
     try:
         value = value.item() if isinstance(value, np.generic) else value
         return escaped(" ".join(repr(value).split()))
@@ -73,7 +73,7 @@ def _repr_of(value: object) -> str:
 
 
 def _shortened(text: str, length: int) -> str:
-    """Text of at most so many characters: its beginning and its end, where it is longer."""
+    """Return a text, or the beginning and the end of one longer than `length` characters."""
     if len(text) <= length:
         return text
     return f"{text[: length // 2]}...{text[3 - length // 2 :]}"

@@ -134,6 +134,7 @@ def integral(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -
     scale = np.where(last > 0, last, 1.0) * np.where(flow > 0, flow, 1.0)
 
     def integrand(part: float | Array) -> Array:
+        """Return the scaled integrand at fractions of the range of s."""
         s = end * part
         x = np.where(finite, -capacity * np.expm1(-np.where(finite, s, 0.0)), s)
         weight = np.where(finite, capacity * np.exp(-np.where(finite, s, 0.0)), 1.0)
@@ -154,7 +155,7 @@ def integral(function: Callable[[Array], Array], flow: ArrayLike, rate: Array) -
 
 @cache
 def _gauss_rules() -> list[tuple[Array, Array]]:
-    """Points and weights of two Gauss-Legendre rules on [0, 1]."""
+    """Return points and weights of two Gauss-Legendre rules on [0, 1]."""
     rules = (np.polynomial.legendre.leggauss(n) for n in (16, 24))
     return [(0.5 + 0.5 * s, 0.5 * w) for s, w in rules]
 
@@ -192,6 +193,7 @@ def flow_at(
     capacity = np.where(finite, rate, 1.0)
 
     def flow(log: Array) -> Array:
+        """Return the flow at the logarithm that is searched."""
         within = capacity / (1.0 + np.exp(-np.clip(log, -LOG_LIMIT, LOG_LIMIT)))
         return np.where(finite, within, np.exp(np.minimum(log, LOG_LIMIT)))
 

@@ -90,7 +90,7 @@ def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> 
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value needs no check: an array of floats, or a number of players."""
+    """Return whether a value needs no check: an array of floats, or a number of players."""
     kind = type(value)
     return value.dtype.char == "d" if kind is np.ndarray else kind is float and value >= 1.0
 

@@ -334,7 +334,7 @@ class ServerBank(ABC):
     def _point(
         self, flow: ArrayLike, spare_capacity: ArrayLike | None = None
     ) -> tuple[Array, Array]:
-        """Flow and spare capacity as arrays."""
+        """Return flow and spare capacity as arrays."""
         flow = np.asarray(flow, dtype=np.float64)
         if spare_capacity is None:
             return flow, self.spare_capacity(flow)
@@ -348,7 +348,7 @@ class ServerBank(ABC):
         return Operation(flow, self.spare_capacity(finite), 1.0 / np.maximum(price_slope, TINY))
 
     def _stored(self) -> list[str]:
-        """Names of the stored fields, without the values of cached properties."""
+        """Return the names of the stored fields, without those of cached properties."""
         bank: object = self  # else a type checker takes every ServerBank for a dataclass
         if is_dataclass(bank):
             return [field.name for field in fields(bank)]

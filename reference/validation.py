@@ -349,10 +349,8 @@ def as_loads(load: object) -> Array:
     """Return finite loads as an array of shape () or (K,); LoadError on others."""
     array = as_floats("load", load)
     tiny = (array > 0) & (array < LEAST)
-    problem, remedy = (
-        "is so small that a share of it underflows",
-        f"give a load of {LEAST:g} or more",
-    )
+    problem = "is so small that a share of it underflows"
+    remedy = f"give a load of {LEAST:g} or more"
     raise_at_first("load", array, ~tiny, problem, remedy, LoadError)
     if array.ndim > 1:
         problem, remedy = f"has {array.ndim} dimensions", "give one load or a list of loads"

@@ -78,6 +78,7 @@ def _price_of_sample(servers: Servers, load: Array) -> Price:
     sample_price = sample.move(sample_price, sample.last_active(sample_price))
 
     def of_all(price: Price) -> Price:
+        """Return a price of the sample with its anchor among all servers."""
         anchor = price.anchor * step
         return Price(anchor, price.above, servers.idle[servers.nearest] - servers.idle[anchor])
 

@@ -215,12 +215,14 @@ def _flow(
     behind, most = start - idle, np.minimum(high, 2.0 * load)
 
     def flows(excess: float) -> Array:
+        """Return the flows at a price above the least idle price."""
         # the excess over the least idle price keeps digits that c itself loses at a light load
         point = bank.at_marginal(np.maximum(behind + excess, 0.0))
         flow: Array = np.clip(point.flow, low, most)
         return flow
 
     def surplus(excess: float) -> float:
+        """Return the total flow at a price, less the load."""
         return math.fsum([*flows(excess), -load])
 
     while surplus(step) < 0:
@@ -265,6 +267,7 @@ def _row_multiplier(
     """Return the multiplier of one row at which the optimal flows meet its bound."""
 
     def excess(z: float) -> float:
+        """Return the value of the row at a multiplier, less its bound."""
         return float(row @ _flow(bank, load, low, high, z * row)[0]) - bound
 
     top = _positive_price(bank, load) / max(float(np.ptp(row)), 1e-300)

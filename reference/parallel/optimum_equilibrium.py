@@ -298,6 +298,7 @@ def _correct(
     flow, spare_capacity, slope = (np.empty((load.size, n), order=layout) for _ in range(3))
 
     def keep(cut: slice, point: Operation) -> None:
+        """Store the operating points of a block."""
         flow[:, cut], spare_capacity[:, cut], slope[:, cut] = point
 
     balance, cost = servers.total_flow(load, price, keep), np.zeros_like(load)
@@ -334,6 +335,7 @@ def _split_at_flat_price(servers: Servers, load: Array, price: Price) -> Fields:
     """
 
     def residual(above: Array) -> Array:
+        """Return load less total flow at prices."""
         at_price = price.to(above)
         balance = servers.total_flow(load, at_price)
         servers.refine(balance, servers.points(load, at_price))

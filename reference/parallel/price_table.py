@@ -70,6 +70,7 @@ def tabulate(servers: Servers, load: Array) -> Table | None:
         return None
 
     def table_at(excess: Array) -> Table:
+        """Return the table of sums at rising prices."""
         last = order[np.maximum(np.searchsorted(difference[order], excess) - 1, 0)]
         price = servers.move(servers.lowest(excess).to(excess), last)
         parts = np.array_split(np.arange(excess.size), -(-excess.size * difference.size // CELLS))

@@ -306,6 +306,7 @@ class _Search:
         self.tail = points.at(slice(-1, None)) if end is not None else None
 
     def run(self) -> WorstCase:
+        """Cut cells until the gap is met or none is open, and return the result."""
         while self._close_cells() and self.evaluations < MAX_EVALUATIONS:
             self._split()
         open_bound = float(cell_bound(self.left, self.right).max(initial=1.0))

@@ -50,10 +50,8 @@ class Modes:
         remedy = "give a service rate above 0, inf for no work there, or leave the mode out"
         raise_at_first("rate", array, array >= LEAST, "is not above 0", remedy)
         for m in np.flatnonzero(np.isinf(array).all(axis=0)):
-            problem, remedy = (
-                "the mode asks nothing of any stage",
-                "give it a finite rate somewhere",
-            )
+            problem = "the mode asks nothing of any stage"
+            remedy = "give it a finite rate somewhere"
             raise InputError(f"rate[:][{m}]", array[:, m].tolist(), problem, remedy)
         array.flags.writeable = False
         store(self, rate=array)
