@@ -245,7 +245,7 @@ class ServerBank(ABC):
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
         """Return the operating point of K equal players at a price.
 
-        The price of one of K players is his marginal delay, l(x) + x l'(x)/K. The flow lies between
+        The price of one of K players is its marginal delay, l(x) + x l'(x)/K. The flow lies between
         those at the marginal delay (K = 1) and at the latency (K infinite), which bracket the
         search.
 

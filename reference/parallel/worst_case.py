@@ -1,9 +1,9 @@
 """The true worst case: the largest price of anarchy over all loads, with a certificate.
 
 Between two loads at which the equilibrium starts a server, its latency L is convex in the load: the
-used servers' flows x_i(L) are concave in L, so their sum is, and L is its inverse. The total delay
-F of the optimum is convex, with the optimum's multiplier as its slope. On a cell [a, b] of such a
-segment the chord of L lies above L, and the tangents of F at a and b lie below F, so
+used servers' flows x_i(L) are concave in L, so their sum is concave, and L its inverse. The total
+delay F of the optimum is convex, with the optimum's multiplier as its slope. On a cell [a, b] of
+such a segment the chord of L lies above L, and the tangents of F at a and b lie below F, so
 
     PoA(load) <= load chord(load) / tangent(load),
 
