@@ -183,7 +183,7 @@ def follow(
         return ControlledSplit(
             fraction, strategy, leader, leader, best.mean_delay, gap, best.certified, best, None
         )
-    users = system.followers(best.load, **for_goal("equilibrium", options)).one(best.load, leader)
+    users = system._followers(best.load, **for_goal("equilibrium", options)).one(best.load, leader)
     certified = best.certified and users.certified
     return ControlledSplit(
         fraction,

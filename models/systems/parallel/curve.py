@@ -98,7 +98,7 @@ def solved(
     points, starts = system.screen_loads(loads)[0], vars(system.thresholds())
     each = {goal: for_goal(goal, options) if len(goals) > 1 else options for goal in goals}
     tasks: dict[str, Any] = {
-        goal: system.task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals
+        goal: system._task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals
     }
     data = driver.curve(
         system,

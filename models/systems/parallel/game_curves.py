@@ -22,7 +22,7 @@ from ...latency.player_latency import player_latency
 from .control import followed, price_of_optimum
 from .formulations import for_goal
 from .limits import no_limits
-from .system import NOT_ONE, ParallelServers
+from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
 if TYPE_CHECKING:
     from ....reference.parallel.control import Strategy
@@ -74,15 +74,15 @@ def players_curve(
         On Ctrl-C, with the loads that were done.
     """
     no_limits(options)
-    system = check_instance("system", system, ParallelServers, *NOT_ONE)
+    system = check_instance("system", system, ParallelServers, *NOT_PARALLEL_SERVERS)
     counts, points = (
         [check_players(k) for k in check_list("players", players)],
         system.screen_loads(loads)[0],
     )
     some, of_users = float(points[0] or points.max()), for_goal("equilibrium", options)
-    best = system.task("optimum", some, **for_goal("optimum", options))
+    best = system._task("optimum", some, **for_goal("optimum", options))
     tasks = {
-        f"equilibrium {i}": system.task("equilibrium", some, k, **of_users)
+        f"equilibrium {i}": system._task("equilibrium", some, k, **of_users)
         for i, k in enumerate(counts)
     }
 
@@ -154,7 +154,7 @@ def control_curve(
     """
     no_limits(options)
     system, kinds = (
-        check_instance("system", system, ParallelServers, *NOT_ONE),
+        check_instance("system", system, ParallelServers, *NOT_PARALLEL_SERVERS),
         [check_strategy(s) for s in check_list("strategies", strategies)],
     )
     parts = check_fractions(FRACTIONS if fractions is None else fractions)
@@ -162,7 +162,7 @@ def control_curve(
     enough = price_of_optimum(best)
     if fractions is None:
         parts = np.unique([*parts, enough])
-    task = system.followers(best.load, **for_goal("equilibrium", options))
+    task = system._followers(best.load, **for_goal("equilibrium", options))
 
     def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
         dims, each = ("fraction", "strategy"), Delays.beside(list(rows.values()))

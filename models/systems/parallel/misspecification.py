@@ -16,7 +16,7 @@ from ....reference.validation import check_instance
 from ...core.curve import ANARCHY, Variable, variable
 from .curve import solved, variables_of
 from .questions import Splits
-from .system import NOT_ONE, ParallelServers
+from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
 if TYPE_CHECKING:
     from ...core.options import FormulationOptions
@@ -54,7 +54,7 @@ def misspecified_delays(
         When the two systems do not have the same rates.
     """
     for field, system in (("assumed", assumed), ("actual", actual)):
-        check_instance(field, system, ParallelServers, *NOT_ONE)
+        check_instance(field, system, ParallelServers, *NOT_PARALLEL_SERVERS)
     if not np.array_equal(assumed.bank.rate, actual.bank.rate):
         raise InputError(
             "assumed",

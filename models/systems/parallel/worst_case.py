@@ -238,7 +238,7 @@ class _BestFirst:
 
     def _answer(self, goal: Goal, load: float) -> Splits:
         if goal not in self.sweeps:
-            self.sweeps[goal] = self.system.task(goal, load, **self.options[goal])
+            self.sweeps[goal] = self.system._task(goal, load, **self.options[goal])
         found = self.sweeps[goal].solve(np.array([load]))
         if not found.available[0]:
             self.sweeps[goal].one(load)  # asked alone, it raises with what was tried

@@ -25,7 +25,7 @@ from sojourn.reference.parallel import optimum_equilibrium as exact
 GOALS = ("optimum", "equilibrium")
 LOAD = 12.0
 RATES = [10.0, 5.0, 3.0]
-UNIT = ParallelServers(MM1(RATES)).unit(1.0)  # of the time in which the solvers see the problem
+UNIT = ParallelServers(MM1(RATES))._unit(1.0)  # of the time in which the solvers see the problem
 INSTALLED = cp.installed_solvers()
 CHAIN = [s.name for s in solvers.SOLVERS if s.default]
 

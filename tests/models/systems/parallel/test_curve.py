@@ -195,7 +195,7 @@ def spoil(monkeypatch, load, flow):
 
 def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch):
     """All on the cloud: a valid split, far from either answer."""
-    spoil(monkeypatch, 190.0 * system.unit(190.0), np.array([0.0, 0.0, 190.0]) * system.unit(190.0))
+    spoil(monkeypatch, 190.0 * system._unit(190.0), np.array([0.0, 0.0, 190.0]) * system._unit(190.0))
     where = "optimum_certified, equilibrium_certified, optimum_gap, equilibrium_gap"
     with pytest.warns(
         UserWarning, match=f"^2 of 8 answers are not certified; see {where}$"
@@ -213,7 +213,7 @@ def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch
 
 
 def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
-    spoil(monkeypatch, 190.0 * system.unit(190.0), None)
+    spoil(monkeypatch, 190.0 * system._unit(190.0), None)
     monkeypatch.setattr(solvers, "SOLVERS", solvers.SOLVERS[:1])
     with pytest.warns(UserWarning, match="2 of 8 answers are not certified"):
         data = system.curve(LOADS, formulation="beckmann")

@@ -360,7 +360,7 @@ def test_many_bounds_are_solved_load_by_load():
     system = ParallelServers(MM1(rng.uniform(0.5, 2.0, 1500), rng.uniform(0, 1, 1500)))
     limits = [MaxUtilisation(0.7), GroupShare(range(700), 0.3)]
     loads = np.array([0.3, 0.5]) * system.total_rate
-    found = system.task("optimum", loads[0], subject_to=limits).solve(loads)
+    found = system._task("optimum", loads[0], subject_to=limits).solve(loads)
     assert found.certified.all()
     for load, delay in zip(loads, found.mean_delay, strict=True):
         alone = system.optimum(load, subject_to=limits)

@@ -29,7 +29,7 @@ def test_answers_are_those_of_single_solves_and_of_the_reference(name, goal, sol
     loads = (
         PARTS if solver is None else PARTS[PARTS <= 0.999]
     ) * system.total_rate  # one solver alone fails beyond
-    found = system.task(goal, loads[0], solver=solver).solve(loads)
+    found = system._task(goal, loads[0], solver=solver).solve(loads)
     true = getattr(exact, goal)(system.bank, loads)
     assert found.certified.all()
     np.testing.assert_allclose(found.mean_delay, true.mean_delay, rtol=1e-8)
@@ -50,11 +50,11 @@ def test_answer_does_not_depend_on_what_was_solved_before(goal):
     """Nor on its place in a block: to the last digits that Newton's steps leave."""
     system = SYSTEMS["mixed"]
     loads = np.linspace(0.05, 0.95, 7) * system.total_rate
-    whole = system.task(goal, loads[0]).solve(loads)
-    used = system.task(goal, loads[3])
+    whole = system._task(goal, loads[0]).solve(loads)
+    used = system._task(goal, loads[3])
     used.solve(loads[::-1])
     for k, load in enumerate(loads):
-        fresh = system.task(goal, load).solve(loads[k : k + 1])
+        fresh = system._task(goal, load).solve(loads[k : k + 1])
         for found in (fresh, used.solve(loads[k : k + 1])):
             np.testing.assert_allclose(found.mean_delay, whole.mean_delay[k], rtol=1e-13)
             np.testing.assert_allclose(found.flow[0], whole.flow[k], rtol=0, atol=1e-12 * load)
@@ -75,7 +75,7 @@ def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
 
     monkeypatch.setattr(engine.Compiled, "solve", solve)
     system = SYSTEMS["MM1"]
-    found = system.task("optimum", 100.0).solve(np.array([100.0, 190.0, 350.0]))
+    found = system._task("optimum", 100.0).solve(np.array([100.0, 190.0, 350.0]))
     assert asked == [
         ("Clarabel", 3),
         ("Clarabel", 2),
@@ -88,12 +88,12 @@ def test_without_polish_the_solver_s_own_answers_are_certified():
     system = SYSTEMS["MM1"]
     loads = np.array([100.0, 350.0])
     found, true = (
-        system.task("optimum", 100.0, polish=False, solver="SCS").solve(loads),
+        system._task("optimum", 100.0, polish=False, solver="SCS").solve(loads),
         exact.optimum(system.bank, loads),
     )
     assert np.all(np.abs(found.mean_delay / true.mean_delay - 1) <= found.gap)
     assert (
-        not system.task("optimum", 100.0, polish=False, solver="SCS", gap=1e-16)
+        not system._task("optimum", 100.0, polish=False, solver="SCS", gap=1e-16)
         .solve(loads)
         .certified.any()
     )
@@ -103,7 +103,7 @@ def test_without_polish_the_solver_s_own_answers_are_certified():
 def test_what_cannot_be_compiled_is_asked_one_at_a_time(options):
     """Prefixes of the servers, and tangents that are refined until they are near enough by themselves."""
     bank = MM1([10.0, 5.0]) if "formulation" in options else MMc([4.0, 3.0], servers=[2, 3])
-    asked = ParallelServers(bank).task("equilibrium", 3.0, **options)
+    asked = ParallelServers(bank)._task("equilibrium", 3.0, **options)
     assert asked.block == 1
     loads = np.array([3.0, 6.0])
     found, true = asked.solve(loads), exact.equilibrium(bank, loads)
@@ -124,7 +124,7 @@ def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own
     )
     loads = np.array([0.5, 3.0, 12.0, 26.0, 26.99])
     true = getattr(exact, goal)(bank, loads)
-    found = system.task(goal, 3.0).solve(loads)
+    found = system._task(goal, 3.0).solve(loads)
     assert asked == []
     assert found.certified.all()
     np.testing.assert_allclose(found.mean_delay, true.mean_delay, rtol=1e-12)
@@ -137,20 +137,20 @@ def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own
 
     monkeypatch.setattr(engine.Compiled, "solve", solve)
     np.testing.assert_allclose(
-        system.task(goal, 3.0).solve(loads).mean_delay, true.mean_delay, rtol=1e-9
+        system._task(goal, 3.0).solve(loads).mean_delay, true.mean_delay, rtol=1e-9
     )
     assert asked == [3.0]
 
 
 def test_within_limits_too():
     system, limit = SYSTEMS["MM1"], MinShare([0.0, 0.0, 0.6])
-    found = system.task("optimum", 100.0, subject_to=[limit]).solve(np.array([100.0, 200.0]))
+    found = system._task("optimum", 100.0, subject_to=[limit]).solve(np.array([100.0, 200.0]))
     assert found.certified.all()
     assert found.mean_delay[0] == pytest.approx(
         system.optimum(100.0, subject_to=[limit]).mean_delay, rel=1e-12
     )
     with pytest.raises(InputError, match="selfish users keep no operator's limits"):
-        system.task("equilibrium", 100.0, subject_to=[limit])
+        system._task("equilibrium", 100.0, subject_to=[limit])
 
 
 def test_option_that_the_solver_does_not_have_is_named_before_it_starts():
@@ -158,7 +158,7 @@ def test_option_that_the_solver_does_not_have_is_named_before_it_starts():
         InputError,
         match=r"^solver_options\['no_such'\] = 1: is not taken by CLARABEL: TypeError: .*no_such",
     ):
-        SYSTEMS["MM1"].task("optimum", 100.0, solver="CLARABEL", solver_options={"no_such": 1})
+        SYSTEMS["MM1"]._task("optimum", 100.0, solver="CLARABEL", solver_options={"no_such": 1})
 
 
 def test_a_program_that_a_solver_does_not_take_leaves_no_answer(monkeypatch):
@@ -166,7 +166,7 @@ def test_a_program_that_a_solver_does_not_take_leaves_no_answer(monkeypatch):
         raise cp.error.SolverError("too many cones")
 
     monkeypatch.setattr(engine, "Compiled", refuse)
-    found = SYSTEMS["MM1"].task("optimum", 100.0).solve(np.array([100.0]))
+    found = SYSTEMS["MM1"]._task("optimum", 100.0).solve(np.array([100.0]))
     assert np.isnan(found.mean_delay[0])
     assert found.gap[0] == math.inf
     assert not found.certified[0]
@@ -177,7 +177,7 @@ def test_endless_and_constant_servers():
     system = ParallelServers(MM1([10.0, 5.0]), Constant([0.5]))
     loads = np.array([4.0, 12.0, 100.0])
     for goal in GOALS:
-        found = system.task(goal, loads[0]).solve(loads)
+        found = system._task(goal, loads[0]).solve(loads)
         assert found.certified.all()
         np.testing.assert_allclose(
             found.mean_delay, getattr(exact, goal)(system.bank, loads).mean_delay, rtol=1e-9
