@@ -7,14 +7,13 @@ from .game_curves import control_curve, players_curve
 from .limits import (
     Budget,
     GroupShare,
-    Limit,
-    LinearLimit,
     MaxShare,
     MaxUtilisation,
     MinShare,
     ServerPercentile,
     register_limit,
 )
+from .linear_limit import Limit, LinearLimit
 from .misspecification import misspecified_delays
 from .solution import Solution
 from .system import ParallelServers

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ....reference.errors import Array, LoadError
 from ....reference.parallel.limits import SLACK, cheapest
 from ...latency.base import Latency
-from .limits import Limit, LinearLimit, limits_of
+from .limits import limits_of
+from .linear_limit import Limit, LinearLimit
 from .solution import ShadowPrice
 from .splits import Limits, clip, total
 
