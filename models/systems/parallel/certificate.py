@@ -15,33 +15,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ....reference.compensated_sum import TINY
 from ....reference.composed import as_bank
 from ....reference.errors import Array, InputError
 from ....reference.parallel.optimum_equilibrium import check_one_load
 from ....reference.server_bank import ServerBank
 from ....reference.validation import as_floats
 from ...core.table import Mask, Table
+from .dual_bounds import (
+    EPS,
+    SURE,
+    Point,
+    exact_split,
+    latency_bounds,
+    lower_bound,
+    optimum_bounds,
+    potential_gap_of,
+    total_delay,
+)
 from .prices import Goal, check_goal, multiplier
 from .splits import TRACE, Limits, clip, feasible, missing, total
-
-EPS = float(np.finfo(float).eps)
-KINKED = 1e-10  # gap above which other prices than the common one are tried
-MANY = 16  # servers above which they are not
-SURE = 8 * EPS  # relative rounding error of a sum of products, or of an operating point
-ROUNDS = 60  # of a search for a price
-WIDER = 4.0  # factor by which a bracket grows until it holds
-
-
-class Point(NamedTuple):
-    """Where servers operate: flow and spare capacity, shape (..., n), each as precise as it is small."""
-
-    flow: Array
-    spare_capacity: Array
 
 
 @dataclass(frozen=True)
@@ -144,7 +140,7 @@ def certify_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Cert
 
 
 def _certify(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Certificates:
-    bounds = _optimum_bounds if goal == "optimum" else _latency_bounds
+    bounds = optimum_bounds if goal == "optimum" else latency_bounds
     lower, upper, potential = (
         np.zeros_like(load),
         np.full_like(load, np.inf),
@@ -161,9 +157,9 @@ def _certify(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Certific
         )
         if goal == "equilibrium":
             potential = np.where(
-                there, np.fmin(potential, _potential_gap(bank, load, point)), potential
+                there, np.fmin(potential, potential_gap_of(bank, load, point)), potential
             )
-    found = _certificates(bank, load, flow, goal, lower, upper)
+    found = certificates_of(bank, load, flow, goal, lower, upper)
     if goal == "optimum":
         return found
     finite = np.isfinite(flow).all(axis=-1)
@@ -171,7 +167,7 @@ def _certify(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Certific
     return replace(found, deviation_gain=gain, potential_gap=potential)
 
 
-def _certificates(
+def certificates_of(
     bank: ServerBank,
     load: Array,
     flow: Array,
@@ -240,13 +236,13 @@ def certify_within(
         lower = float(lower_bound(bank, at, np.array([price]), limits, z)[0]) if proved else 0.0
         for other in (row, *(np.asarray(o, dtype=float)[None] for o in others)):
             x, there = feasible(bank, at, other, trim=False, limits=limits)
-            split = _split(bank, at, x, limits)
-            if there[0] and (high := float(_carried(bank, split)[0]) / load) < upper:
+            split = exact_split(bank, at, x, limits)
+            if there[0] and (high := float(total_delay(bank, split)[0]) / load) < upper:
                 upper, worth = (
                     high,
                     _worth(bank, split, limits, price, z) / load if proved else 0.0,
                 )
-        found = _certificates(
+        found = certificates_of(
             bank,
             at,
             row,
@@ -279,42 +275,6 @@ def rounding_price(
     return np.asarray(
         np.abs(price) + (1 + 0.5 * row_prices.size) * (limits.size(flow) @ row_prices) / load
     )
-
-
-def certify_seen(
-    true: ServerBank,
-    seen: ServerBank,
-    base: Array,
-    load: Array,
-    flow: Array,
-    lowest: Array,
-    highest: Array,
-) -> Certificates:
-    """Return the certificates, in true delays, of K equilibria of users who see the servers otherwise.
-
-    Parameters
-    ----------
-    true : Queue
-        n servers as they are.
-    seen : Queue
-        As the users see them: l' in the place of l, increasing with the flow too.
-    base : ndarray, shape (n,) or (K, n)
-        What the servers carry before; the users see what comes on top of it.
-    load : ndarray, shape (K,)
-        All of it.
-    flow : ndarray, shape (K, n)
-        All of it, at each server.
-    lowest, highest : ndarray, shape (K,)
-        Bounds of what the users see at their equilibrium.
-    """
-    with np.errstate(all="ignore"):
-        low, high, there = _ends(true, seen, base, load, lowest, highest)
-        lower, upper = delay_between(true, load, low, high)
-        lower, upper = (
-            np.where(there, lower * (1 - SURE), 0.0),
-            np.where(there, upper * (1 + SURE), np.inf),
-        )
-        return _certificates(true, load, flow, "equilibrium", lower, upper)
 
 
 def rounding(
@@ -350,255 +310,9 @@ def mean_delay(bank: ServerBank, flow: Array) -> Array:
     return delay
 
 
-def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
-    """Lines below the least total delay at every load: their values at K loads and their slopes, from any flows, shape (K, n)."""
-    nearest = float(bank.idle_latency.min())
-    # no job is ever served faster than by the nearest server, empty
-    value, slope = nearest * load, np.full_like(load, nearest)
-    for trim in (False, True):
-        point, there = feasible(bank, load, flow, trim=trim)
-        price = multiplier(bank, load, point, "optimum")
-        proved = lower_bound(bank, load, price) * load
-        better = there & (proved > value)
-        value, slope = np.where(better, proved, value), np.where(better, price, slope)
-    return value, slope
-
-
 def deviation_gain(bank: ServerBank, flow: Array) -> Array:
     """Most that a user gains by moving: the largest latency of a used server less the least that any offers; shape (...)."""
     latency = bank.latency(flow)
     largest = np.where(flow > 0, latency, -np.inf).max(axis=-1)
     gain: Array = np.where(np.any(flow > 0, axis=-1), largest - latency.min(axis=-1), np.inf)
     return gain
-
-
-def _split(bank: ServerBank, load: Array, flow: Array, limits: Limits | None = None) -> Point:
-    """Split of exactly the load: what rounding left over goes to the used server with the most room for it."""
-    spare_capacity, rest = bank.spare_capacity(flow), missing(load, flow)[..., None]
-    least, most = (0.0, np.inf) if limits is None else (limits.least, limits.most)
-    room = np.minimum(spare_capacity, np.where(rest < 0, flow - least, most - flow))
-    roomy = np.where(flow > 0, room, -1.0).argmax(axis=-1)[..., None]
-    rest = np.where(np.arange(flow.shape[-1]) == roomy, rest, 0.0)
-    return Point(flow + rest, spare_capacity - rest)
-
-
-def _carried(bank: ServerBank, point: Point) -> Array:
-    """Total delay per unit of time."""
-    return total(point.flow * bank.latency(*point))
-
-
-def _lacking(bank: ServerBank, load: Array, point: Point) -> Array:
-    """Load less what servers carry; the flow of one that is closer to full than to empty is its rate less its spare capacity."""
-    full = point.spare_capacity < point.flow
-    return missing(
-        load,
-        np.concatenate(
-            [
-                np.where(full, bank.rate, point.flow),
-                np.where(full, bank.rate_error - point.spare_capacity, 0.0),
-            ],
-            axis=-1,
-        ),
-    )
-
-
-def _dual(bank: ServerBank, load: Array, price: Array, point: Point, cost: Array) -> Array:
-    """Lagrangian at flows: what they cost, and the price of the load that they leave."""
-    return total(np.concatenate([cost, (price * _lacking(bank, load, point))[..., None]], axis=-1))
-
-
-def _optimum_bounds(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
-    upper = _carried(bank, _split(bank, load, flow)) / load
-    lower = lower_bound(bank, load, multiplier(bank, load, flow, "optimum"))
-    if len(bank) <= MANY:
-        rows = np.flatnonzero(upper - lower > KINKED * upper)
-        if rows.size:
-            # at a kink a server has any price between two, and the common one is that of another server
-            others = bank.marginal(clip(bank, flow[rows]))
-            proved = lower_bound(bank, np.broadcast_to(load[rows, None], others.shape), others)
-            lower[rows] = np.fmax(lower[rows], proved.max(axis=-1))
-    return lower, upper
-
-
-def lower_bound(
-    bank: ServerBank,
-    load: Array,
-    price: Array,
-    limits: Limits | None = None,
-    row_prices: Array | None = None,
-) -> Array:
-    """Least mean delay that a price of the load proves, and those of rows; minus infinity where they prove none. Shape (...)."""
-    if limits is None:
-        return _least(bank, load, price)
-    # that no server carries more than the load is no new limit, and bounds what a flat price does not
-    most = np.minimum(limits.most, load[..., None])
-    ends = (
-        Point(limits.least, bank.spare_capacity(limits.least)),
-        Point(most, bank.spare_capacity(most)),
-    )
-    if row_prices is None or not row_prices.any():
-        return _least(bank, load, price, ends)
-    return _least(
-        bank, load, price, ends, row_prices @ limits.matrix, math.fsum(row_prices * limits.bound)
-    )
-
-
-def _least(
-    bank: ServerBank,
-    load: Array,
-    price: Array,
-    ends: tuple[Point, Point] | None = None,
-    charge: Array | None = None,
-    money: float = 0.0,
-) -> Array:
-    """Least mean delay that a price of the load proves over flows between two points; of a `charge` a job there is `money` in all."""
-    own = price[..., None] if charge is None else price[..., None] - charge
-    shape = np.broadcast_shapes(np.shape(own), (*price.shape, len(bank)))
-    found = bank.at_marginal(np.maximum((own - bank.delay) - bank.service, 0.0))
-    if ends is None:
-        most = np.broadcast_to(load[..., None], shape)
-        least, point = (
-            np.zeros(shape),
-            Point(np.where(np.isinf(found.flow), most, found.flow), found.spare_capacity),
-        )
-    else:
-        (least, widest), (most, narrowest) = ends
-        point = Point(
-            np.clip(found.flow, least, most), np.clip(found.spare_capacity, narrowest, widest)
-        )
-    cost = point.flow * bank.latency(*point)
-    if bank.uses_finite_differences:
-        cost = cost - bank.difference_error_bound(
-            np.broadcast_to(own, shape),
-            point.flow,
-            np.broadcast_to(least, shape),
-            np.broadcast_to(most, shape),
-        )
-    if charge is not None:
-        cost = np.concatenate(
-            [cost, charge * point.flow, np.full((*price.shape, 1), -money)], axis=-1
-        )
-    bound = _dual(bank, load, price, point, cost) / load
-    return np.where(np.isfinite(bound), bound, -np.inf)
-
-
-def delay_between(bank: ServerBank, load: Array, low: Point, high: Point) -> tuple[Array, Array]:
-    """Bounds of the mean delay of every split of the load whose flows lie between two points.
-
-    With f the convex delay carried, and any c, a split carries sum f(x) - c x + c load, and f - c x is largest at an end.
-    """
-    width = np.where(
-        high.spare_capacity < high.flow,
-        low.spare_capacity - high.spare_capacity,
-        high.flow - low.flow,
-    )
-    weight = np.where(width.any(axis=-1, keepdims=True), width, high.flow)
-    marginal = np.where(weight > 0, bank.marginal(*high), 0.0)
-    c = total(marginal * weight) / total(weight)
-    costs = [point.flow * bank.latency(*point) for point in (low, high)]
-    dear = costs[1] - costs[0] > c[..., None] * width
-    top = Point(*(np.where(dear, b, a) for a, b in zip(low, high, strict=True)))
-    upper = _dual(bank, load, c, top, np.where(dear, costs[1], costs[0])) / load
-    return _least(bank, load, c, (low, high)), np.where(np.isfinite(upper), upper, np.inf)
-
-
-def _ends(
-    true: ServerBank, seen: ServerBank, base: Array, load: Array, lowest: Array, highest: Array
-) -> tuple[Point, Point, Mask]:
-    """Points, shape (K, n), below and above where users bring what the base leaves of the loads, and whether there are such.
-
-    The bounds of the prices may be wrong by rounding, so they only say where to look: at either end the sum of the flows decides.
-    """
-    whole, empty = load[:, None], true.spare_capacity(base)
-
-    def at(price: Array, shift: float = 0.0) -> tuple[Point, Array]:
-        """Where the servers operate at prices and the slopes of their flows, or below (shift -1) and above all that rounding may have done.
-
-        The price is moved, not the flow: where a latency is flat, a rounding error of it is worth more flow than its slope says.
-        """
-        excess = (price[:, None] - seen.delay) - seen.service
-        point = seen.at_latency(np.maximum(excess, 0.0))
-        if shift:
-            # a price above the latency that a server has at any load is no price of its own
-            follows = (excess > 0) & np.isfinite(point.flow)
-            latency = seen.latency(np.where(follows, point.flow, 0.0), point.spare_capacity)
-            off = (
-                np.where(follows, np.abs(latency - price[:, None]), 0.0) + 2 * EPS * price[:, None]
-            )
-            excess = excess + 2 * shift * off
-            point = seen.at_latency(np.maximum(excess, 0.0))
-        used = excess > 0
-        flow = np.where(used, base + np.where(np.isinf(point.flow), 2 * whole, point.flow), base)
-        spare_capacity = np.where(used, point.spare_capacity, empty)
-        error = np.where(used, shift * SURE * np.minimum(flow, spare_capacity), 0.0)
-        return Point(flow + error, spare_capacity - error), np.where(used, point.slope, 0.0)
-
-    there: Mask = np.isfinite(lowest) & np.isfinite(highest)
-    low, high = 0.5 * lowest, 2.0 * highest
-    price, moves = np.where(there, 0.5 * (lowest + highest), 0.0), there
-    for _ in range(ROUNDS):
-        point, slope = at(price)
-        rest = _lacking(true, load, point)
-        low, high = (
-            np.where(moves & (rest > 0), price, low),
-            np.where(moves & ~(rest > 0), price, high),
-        )
-        steep = np.minimum(price[:, None] * slope, whole).sum(axis=-1)
-        enough = SURE * np.minimum(point.flow, point.spare_capacity).sum(axis=-1) + 2 * EPS * steep
-        moves = moves & ~((np.abs(rest) <= enough) | (high - low <= EPS * high))
-        if not moves.any():
-            break
-        grows = slope.sum(axis=-1)
-        newton = price + np.divide(rest, grows, out=np.full_like(rest, np.inf), where=grows > 0)
-        price = np.where(
-            moves, np.where((low < newton) & (newton < high), newton, 0.5 * (low + high)), price
-        )
-    ends = []
-    for side in (-1.0, 1.0):
-        step, grows = np.maximum(8 * EPS * price, TINY), there  # a price may be 0
-        for _ in range(ROUNDS):
-            grows = grows & ~(side * _lacking(true, load, at(price + side * step, -side)[0]) <= 0)
-            if not grows.any():
-                break
-            step = np.where(grows, WIDER * step, step)
-        there = there & ~grows
-        ends.append(at(price + side * step, side)[0])
-    below, above = ends
-    # what one server carries is the load less what the others do
-    more, less = (_lacking(true, load, end)[:, None] for end in ends)
-    sure = SURE * np.minimum(above.flow, above.spare_capacity)
-    below, above = (
-        Point(
-            np.maximum(below.flow, above.flow + less - sure),
-            np.minimum(below.spare_capacity, above.spare_capacity - less + sure),
-        ),
-        Point(
-            np.minimum(above.flow, below.flow + more + sure),
-            np.maximum(above.spare_capacity, below.spare_capacity - more - sure),
-        ),
-    )
-    # no server carries more than there is
-    below, above = (
-        Point(np.clip(x, base, whole), np.maximum(y, true.spare_capacity(whole)))
-        for x, y in (below, above)
-    )
-    return below, above, there & np.all(above.spare_capacity > 0, axis=-1)
-
-
-def _latency_bounds(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
-    split = _split(bank, load, flow)
-    latency = bank.latency(*split)
-    return latency.min(axis=-1), np.where(split.flow > 0, latency, -np.inf).max(axis=-1)
-
-
-def _potential_gap(bank: ServerBank, load: Array, flow: Array) -> Array:
-    price = multiplier(bank, load, flow, "equilibrium")
-    point = bank.at_latency(np.maximum((price[..., None] - bank.delay) - bank.service, 0.0))
-    lower = _dual(
-        bank,
-        load,
-        price,
-        Point(point.flow, point.spare_capacity),
-        bank.potential(clip(bank, point.flow)),
-    )
-    return np.where(lower > 0, np.abs(total(bank.potential(flow)) - lower) / lower, np.inf)

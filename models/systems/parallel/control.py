@@ -24,9 +24,11 @@ from ...core.options import FormulationOptions
 from ...core.ratio import Ratio
 from ...core.solve import Task
 from ...core.tolerance import GapTolerance
-from .certificate import SURE, Certificate, certify_seen, rounding
+from .certificate import Certificate, rounding
+from .dual_bounds import SURE
 from .formulations import Model, for_goal
 from .limits import no_limits
+from .perceived import certify_seen
 from .questions import Splits
 from .solution import Solution
 

@@ -17,7 +17,8 @@ from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.validation import as_floats, raise_at_first
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import SUM, Evaluated, finite, finite_or_none
-from .certificate import EPS, Certificate, certify
+from .certificate import Certificate, certify
+from .dual_bounds import EPS
 from .prices import Goal
 from .solution import ServerSplit
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask
-from .certificate import lower_bound
+from .dual_bounds import lower_bound
 from .prices import Goal, common_price, multiplier, prices
 from .splits import ROUNDING, Limits, feasible, interior, missing
 

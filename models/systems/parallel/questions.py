@@ -24,9 +24,10 @@ from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.player_latency import follower_latency
 from ...latency.tangents import add_tangents, initial_tangent_points
-from .certificate import Certificate, certify_seen, rounding
+from .certificate import Certificate, rounding
 from .formulations import FORMULATIONS, Formulation, Model, build
 from .minmax import Bisection
+from .perceived import certify_seen
 from .polish import finish
 from .prices import Goal, multiplier
 from .solution import Solution

@@ -35,7 +35,8 @@ from ....reference.parallel.worst_case import (
 from ....reference.pickling import as_raised
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.progress import StatusLine
-from .certificate import rounding, supporting_lines
+from .certificate import rounding
+from .dual_bounds import supporting_lines
 from .formulations import for_goal
 from .limits import no_limits
 from .polish import finish

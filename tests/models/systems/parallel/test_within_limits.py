@@ -7,7 +7,8 @@ import pytest
 from families import budget_case
 
 from sojourn.models import MM1, ParallelServers
-from sojourn.models.systems.parallel.certificate import certify_within, lower_bound, mean_delay
+from sojourn.models.systems.parallel.certificate import certify_within, mean_delay
+from sojourn.models.systems.parallel.dual_bounds import lower_bound
 from sojourn.models.systems.parallel.newton import polish_within
 from sojourn.models.systems.parallel.splits import Limits, feasible
 from sojourn.reference import limited_optimum
