@@ -15,7 +15,7 @@ from ...latency.base import Latency
 from .limits import limits_of
 from .linear_limit import Limit, LinearLimit
 from .solution import ShadowPrice
-from .splits import Limits, clip, total
+from .splits import Limits, clip, compensated_sum
 
 MANY = (
     2000  # servers above which a linear program is solved sooner by interior points than by pivots
@@ -209,7 +209,9 @@ def _inside(
         for end in (least, np.minimum(most, load if side > 0 else np.inf))
     ]
     size = np.abs(matrix).max(axis=1)
-    room = total(np.concatenate([bound[:, None], -matrix * base], axis=-1)) / (size * scale)
+    room = compensated_sum(np.concatenate([bound[:, None], -matrix * base], axis=-1)) / (
+        size * scale
+    )
     # room t of the rows, and of servers that no bound but their rate keeps from full in parts of what an even split leaves them
     fills = np.isfinite(bank.rate) & (
         (side < 0) | (bank.rate < scale / POSSIBLE)

@@ -25,10 +25,10 @@ from ...core.ratio import Ratio
 from ...core.solve import Task
 from ...core.tolerance import GapTolerance
 from .certificate import Certificate, rounding
-from .dual_bounds import SURE
+from .dual_bounds import SUM_ERROR
 from .formulations import Model, for_goal
 from .limits import no_limits
-from .perceived import certify_seen
+from .perceived import certify_perceived
 from .questions import Splits
 from .solution import Solution
 
@@ -233,9 +233,13 @@ def tolls(system: ParallelServers, load: float, **options: Unpack[FormulationOpt
     found = view.equilibrium(load, **for_goal("equilibrium", options))
     seen, at = found.certificate, np.array([best.load])
     bounds_seen = np.array([seen.lower_bound]), np.array([seen.upper_bound])
-    proof = certify_seen(system.bank, tolled, nobody, at, found.flow[None], *bounds_seen).row(0)
+    proof = certify_perceived(system.bank, tolled, nobody, at, found.flow[None], *bounds_seen).row(
+        0
+    )
     # no split is better than the optimum
-    certificate = bounds(proof.mean_delay, best.certificate.lower_bound, proof.upper_bound, SURE)
+    certificate = bounds(
+        proof.mean_delay, best.certificate.lower_bound, proof.upper_bound, SUM_ERROR
+    )
     slack = rounding(system.bank, np.array(best.load), found.flow, "equilibrium")
     certified = best.certified and bool(GapTolerance.of(options).met(certificate.gap, slack))
     difference = float(np.max(np.abs(found.flow - best.flow)) / found.load)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ....reference.errors import Array, InputError
 from ....reference.validation import as_floats, check_flag, check_text, raise_at_first
 from ...latency.base import Latency
-from .splits import total
+from .splits import compensated_sum
 
 
 class Limit(ABC):
@@ -137,7 +137,7 @@ class LinearLimit(Limit):
     def measure(self, flow: Array) -> Array:
         """Return what a split has, in the limit's own unit; of a limit that was `checked`."""
         matrix: Any = self.matrix
-        has = matrix * flow if self.box else total(matrix * flow)
+        has = matrix * flow if self.box else compensated_sum(matrix * flow)
         return _over(has.reshape(np.shape(self.bound)), self.bound_per_unit)
 
     def _fit(self, field: str, shape: tuple[int, ...]) -> Array:

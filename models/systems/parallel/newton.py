@@ -19,7 +19,7 @@ from ....reference.server_bank import ServerBank
 from ...core.table import Mask
 from .dual_bounds import lower_bound
 from .prices import Goal, common_price, multiplier, prices
-from .splits import ROUNDING, Limits, feasible, interior, missing
+from .splits import ROUNDING, Limits, interior_point, load_residual, project_to_load
 
 STEPS = 200
 DERIVED = (
@@ -59,16 +59,16 @@ def polish_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> tuple
     """Return K polished flows, shape (K, n), for K loads, and their numbers of steps, `NOWHERE` where there is none; see `polish`."""
     free, none = Limits.none(len(bank)), np.zeros((load.size, 1))
     with np.errstate(all="ignore"):  # a row rounded to saturation stops there
-        start, there = feasible(bank, load, flow, trim=True)
+        start, there = project_to_load(bank, load, flow, trim=True)
         x, steps, _ = _newton(bank, load, start, there, goal, free, none)
         rows = np.flatnonzero((steps == NOWHERE) | (steps == most_steps(bank)))
         if rows.size:
-            inner, there = interior(bank, load[rows], flow[rows])
+            inner, there = interior_point(bank, load[rows], flow[rows])
             again, more, _ = _newton(bank, load[rows], inner, there, goal, free, none[rows])
             better = more != NOWHERE
             x[rows[better]], steps[rows[better]] = again[better], more[better]
         # a price in floating point says a light flow badly; its sum is known
-        balanced, there = feasible(bank, load, x, trim=False)
+        balanced, there = project_to_load(bank, load, x, trim=False)
     return np.where(there[:, None], balanced, x), steps
 
 
@@ -112,7 +112,7 @@ def polish_within(
         starts.append(x)
     with np.errstate(all="ignore"):
         for start, careful in ((s, c) for s in starts for c in (False, True)):
-            x, there = feasible(bank, at, start[None], trim=True, limits=limits)
+            x, there = project_to_load(bank, at, start[None], trim=True, limits=limits)
             given = np.array([[multiplier(bank, at, x, "optimum")[0], *np.zeros_like(row_prices)]])
             found, more, dual = _newton(
                 bank, at, x, there, "optimum", limits, given, careful=careful
@@ -151,7 +151,7 @@ class _Move(NamedTuple):
 def _move(bank: ServerBank, load: Array, x: Array, used: Mask, goal: Goal, limits: Limits) -> _Move:
     """Common price of the used servers, and the step that takes them there and carries the load."""
     price, slope = prices(bank, x, goal)
-    lacking = missing(load, x)
+    lacking = load_residual(load, x)
     common = common_price(price, slope, used, lacking)
     if not used.any(axis=1).all():
         common = np.where(
@@ -197,7 +197,7 @@ def _move_along(
     """
     price, slope = prices(bank, x, "optimum")
     border = np.concatenate([np.ones((1, x.shape[-1])), limits.matrix])
-    lacking = np.concatenate([missing(load, x)[:, None], -limits.excess(x)], axis=-1)
+    lacking = np.concatenate([load_residual(load, x)[:, None], -limits.excess(x)], axis=-1)
     held = np.concatenate([np.ones_like(tight[:, :1]), tight], axis=-1)
     least = FLAT * np.where(used, price, 0.0).max(axis=-1) / load
     follow = np.where(used, 1.0 / np.maximum(slope, least[:, None]), 0.0)
@@ -265,7 +265,7 @@ def _newton(
     most, least, highest = most_steps(bank, careful=careful), limits.least, limits.most
     flow, steps, dual = start.copy(), np.where(there, most, NOWHERE), dual.copy()
     tight = (
-        limits.excess(start) >= -ROUNDING * limits.size(start)
+        limits.excess(start) >= -ROUNDING * limits.row_scale(start)
         if limits.bound.size
         else np.zeros((load.size, 0), dtype=bool)
     )
@@ -299,7 +299,7 @@ def _newton(
         x = np.clip(np.where(hit, np.where(move > 0, highest, least), new), least, highest)
         flow[index], dual[index] = x, own
         if limits.bound.size:
-            met = met | (~tight & (limits.excess(x) > ROUNDING * limits.size(x)))
+            met = met | (~tight & (limits.excess(x) > ROUNDING * limits.row_scale(x)))
         unrest = np.where(used, np.abs(move) / np.minimum(x, bank.spare_capacity(x)), 0.0).max(
             axis=1
         )

@@ -27,7 +27,7 @@ from ...latency.tangents import add_tangents, initial_tangent_points
 from .certificate import Certificate, rounding
 from .formulations import FORMULATIONS, Formulation, Model, build
 from .minmax import Bisection
-from .perceived import certify_seen
+from .perceived import certify_perceived
 from .polish import finish
 from .prices import Goal, multiplier
 from .solution import Solution
@@ -343,7 +343,7 @@ def _truly(
     """Answers of users who see servers otherwise, with certificates in true delays."""
     flow, there = base + found.flow, found.available
     out = replace(found, flow=flow)
-    proof = certify_seen(true, seen, base, load, flow, found.lower_bound, found.upper_bound)
+    proof = certify_perceived(true, seen, base, load, flow, found.lower_bound, found.upper_bound)
     for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
         getattr(out, name)[there] = getattr(proof, name)[there]
     met = tolerance.met(

@@ -10,7 +10,7 @@ from sojourn.models import MM1, ParallelServers
 from sojourn.models.systems.parallel.certificate import certify_within, mean_delay
 from sojourn.models.systems.parallel.dual_bounds import lower_bound
 from sojourn.models.systems.parallel.newton import polish_within
-from sojourn.models.systems.parallel.splits import Limits, feasible
+from sojourn.models.systems.parallel.splits import Limits, project_to_load
 from sojourn.reference import limited_optimum
 from sojourn.reference.parallel.limits import cheapest
 
@@ -34,7 +34,7 @@ def proved(bank, load, limits, c, z):
 
 
 def repair(bank, load, limits, flow):
-    x, there = feasible(bank, np.array([load]), flow[None], trim=False, limits=limits)
+    x, there = project_to_load(bank, np.array([load]), flow[None], trim=False, limits=limits)
     return x[0] if there[0] else None
 
 
