@@ -11,7 +11,8 @@ from ....reference.errors import InputError, escaped
 from ...frontend.fields import ScenarioError, check_keys, read_number
 from ...frontend.units import Units
 from ...latency.base import parameters
-from .limits import REGISTRY, Limit
+from .limits import REGISTRY
+from .linear_limit import Limit
 from .servers import Server
 from .system import ParallelServers
 
