@@ -28,7 +28,7 @@ from .certificate import Certificate, rounding
 from .formulations import FORMULATIONS, Formulation, Model, build
 from .minmax import Bisection
 from .perceived import certify_perceived
-from .polish import finish
+from .polish import polish_and_certify
 from .prices import Goal, multiplier
 from .solution import Solution
 from .splits import clip
@@ -188,7 +188,7 @@ class Split(Question[Model, Splits, Solution]):
         return whole
 
     def _judged(self, load: Array, flow: Array) -> Splits:
-        done = finish(self.bank, load, flow, self.goal, polish=self.polish)
+        done = polish_and_certify(self.bank, load, flow, self.goal, polish=self.polish)
         with np.errstate(all="ignore"):
             price = multiplier(self.bank, load, done.flow, self.goal)
         met = self.tolerance.met(

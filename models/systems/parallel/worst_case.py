@@ -39,7 +39,7 @@ from .certificate import rounding
 from .dual_bounds import supporting_lines
 from .formulations import for_goal
 from .limits import no_limits
-from .polish import finish
+from .polish import polish_and_certify
 from .prices import GOALS
 from .questions import Splits
 
@@ -192,7 +192,7 @@ class _BestFirst:
         """Nodes at K loads, by Newton steps from flows of shape (2, K, n); by a solver where they are not near enough."""
         bank, found = self.system.bank, []
         for goal, flow in zip(GOALS, start, strict=True):
-            done = finish(bank, load, flow, goal, polish=True)
+            done = polish_and_certify(bank, load, flow, goal, polish=True)
             proof, near = (
                 done.certificates,
                 np.maximum(max(NEAR, 0.1 * self.gap), rounding(bank, load, done.flow, goal)),
