@@ -1,4 +1,4 @@
-"""Linear limits on the flows of a bank."""
+"""Limits on the flows: the base class for limits of one's own, and the linear limit itself."""
 
 from __future__ import annotations
 
@@ -16,15 +16,32 @@ from .splits import compensated_sum
 
 
 class Limit(ABC):
-    """A linear limit on the flows, given as ``subject_to=[...]``.
+    """A limit on the flows, given to `ParallelServers.optimum` as ``subject_to=[...]``.
+
+    To write a limit of your own, derive a class, preferably a frozen dataclass with the numbers of
+    the limit as its fields, and give it the method `linearise`: from the bank and the load to a
+    `LinearLimit`, the inequality ``matrix @ flow <= bound``. A limit that is not linear in the
+    flows at a fixed load cannot be written. Everything else follows: the solver, the certificate,
+    the shadow price in ``Solution.limits`` and, with `register_limit`, the table ``[[limits]]`` of
+    a scenario file.
+
+    A limit from below is a row with negative signs: ``-flow <= -bound``. Give the `LinearLimit` a
+    ``bound_per_unit`` where the limit has a unit of its own, such as a share.
+
+    Attributes
+    ----------
+    times : tuple of str
+        Names of the fields that are times; a scenario file gives them in its unit of delays.
 
     Examples
     --------
+    At most 400 grams of carbon per unit of time, where a job causes 1, 1 and 4 grams:
+
     >>> from dataclasses import dataclass
     >>> from sojourn.models import MM1, Limit, LinearLimit, ParallelServers
     >>> @dataclass(frozen=True)
     ... class Carbon(Limit):
-    ...     grams: list  # a job
+    ...     grams: list  # per job, one number for each server
     ...     at_most: float  # per unit of time
     ...
     ...     def linearise(self, bank, load):
@@ -35,15 +52,45 @@ class Limit(ABC):
     """
 
     times: ClassVar[tuple[str, ...]] = ()
-    """Fields that are times, which a scenario file gives in its unit of delays."""
 
     @abstractmethod
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
-        """Return the limit as rows on the flows; InputError on a limit that does not fit the servers."""
+        """Return the limit as linear inequalities on the flows.
+
+        Parameters
+        ----------
+        bank : Latency
+            The n servers.
+        load : float
+            Total load, jobs per unit of time.
+
+        Raises
+        ------
+        InputError
+            On numbers that do not fit the servers.
+        """
 
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
-        """Return what a split has of that which is limited, in the limit's unit."""
-        return self.linearise(bank, load).checked(len(bank)).measure(flow)
+        """Return the quantity that the limit bounds, at a split, in the limit's own unit.
+
+        By default ``matrix @ flow / bound_per_unit``; override it where the limited quantity is
+        not linear in the flows.
+
+        Parameters
+        ----------
+        bank : Latency
+            The n servers.
+        flow : ndarray, shape (n,)
+            Load of each server, jobs per unit of time.
+        load : float
+            Total load, jobs per unit of time.
+
+        Returns
+        -------
+        ndarray, shape (n,), (m,) or ()
+            A number for each bound.
+        """
+        return self.linearise(bank, load)._checked(len(bank))._measure(flow)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,23 +100,26 @@ class LinearLimit(Limit):
     Parameters
     ----------
     matrix : array_like, shape (n,), (m, n) or ()
-        One row or more; a number stands for this multiple of the identity, a bound for each server, whatever n.
-    bound : array_like, shape (m,) or (); (n,) or () for bounds of servers
-    name : str
-        What is limited, in messages and results.
-    bound_per_unit : array_like, of the shape of `bound` or ()
-        By how much `bound` moves when the limit is relaxed by one unit of its own: a share of 1 is a flow of the whole load. Negative for a
-        limit from below.
-    own_bound : array_like, optional
-        The limit in its own unit; by default ``bound / bound_per_unit``.
-    of_time : bool
-        Whether the own unit is a time.
+        One row or several. A single number stands for this multiple of the identity: a bound for
+        each server, whatever n is.
+    bound : array_like, shape (m,) or (); (n,) or () where `matrix` is a number
+        Bound of each row.
+    name : str, default "linear limit"
+        Name in messages and results.
+    bound_per_unit : array_like, shape of `bound` or (), default 1
+        Change of `bound` when the limit is relaxed by one unit of its own: for a share it is the
+        load, since a share of 1 is a flow of the whole load. Negative for a limit from below.
+    own_bound : array_like, shape of `bound`, optional
+        The bound in the limit's own unit; by default ``bound / bound_per_unit``.
+    of_time : bool, default False
+        Whether the own unit is a unit of time.
 
     Examples
     --------
     >>> from sojourn.models import MM1, ParallelServers
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
-    >>> print(system.optimum(190, subject_to=[LinearLimit([[1, 1, 0], [0, 1, 1]], [80, 170], name="sites")]).limits[0])
+    >>> sites = LinearLimit([[1, 1, 0], [0, 1, 1]], [80, 170], name="sites")
+    >>> print(system.optimum(190, subject_to=[sites]).limits[0])
     sites: binds at 1 of 2 rows, shadow price up to 2.001e-05 (row 1)
     """
 
@@ -85,12 +135,15 @@ class LinearLimit(Limit):
         return self
 
     @property
-    def box(self) -> bool:
-        """Whether it bounds the flow of each server."""
+    def _per_server(self) -> bool:
+        """Whether it bounds the flow of each server, and has no rows."""
         return np.ndim(self.matrix) == 0
 
-    def checked(self, n: int) -> LinearLimit:
-        """Return the same with arrays that fit n servers: rows have two dimensions, and a bound, an own unit and an own bound each."""
+    def _checked(self, n: int) -> LinearLimit:
+        """Return the same limit with arrays that fit n servers.
+
+        The rows have two dimensions, and every row has a bound, a unit and an own bound.
+        """
         check_text("LinearLimit.name", self.name)
         check_flag("LinearLimit.of_time", self.of_time)
         matrix = as_floats(f"{self.name}.matrix", self.matrix)
@@ -115,8 +168,7 @@ class LinearLimit(Limit):
                 "limits nothing",
                 "give a number that is not 0",
             )
-        own = 1 if matrix.ndim == 1 else n if not matrix.ndim else len(matrix)
-        shape = () if matrix.ndim == 1 else (own,)
+        shape = () if matrix.ndim == 1 else (n if not matrix.ndim else len(matrix),)
         bound, unit = (self._fit(field, shape) for field in ("bound", "bound_per_unit"))
         raise_at_first(
             f"{self.name}.bound",
@@ -125,22 +177,24 @@ class LinearLimit(Limit):
             "is not a bound",
             "give a number",
         )
-        shown = self._fit("own_bound", shape) if self.own_bound is not None else _over(bound, unit)
+        given = self.own_bound is not None
+        own_bound = self._fit("own_bound", shape) if given else _quotient(bound, unit)
         return replace(
             self,
             matrix=np.atleast_2d(matrix) if matrix.ndim else matrix,
             bound=bound,
             bound_per_unit=unit,
-            own_bound=shown,
+            own_bound=own_bound,
         )
 
-    def measure(self, flow: Array) -> Array:
-        """Return what a split has, in the limit's own unit; of a limit that was `checked`."""
+    def _measure(self, flow: Array) -> Array:
+        """Return the limited quantity at a split in the limit's own unit; of a checked limit."""
         matrix: Any = self.matrix
-        has = matrix * flow if self.box else compensated_sum(matrix * flow)
-        return _over(has.reshape(np.shape(self.bound)), self.bound_per_unit)
+        value = matrix * flow if self._per_server else compensated_sum(matrix * flow)
+        return _quotient(value.reshape(np.shape(self.bound)), self.bound_per_unit)
 
     def _fit(self, field: str, shape: tuple[int, ...]) -> Array:
+        """Return a field as an array of the shape; InputError where it does not fit."""
         value = as_floats(f"{self.name}.{field}", getattr(self, field))
         if value.shape not in ((), shape):
             what = f"one number for each of {shape[0]} rows" if shape else "one number"
@@ -153,13 +207,7 @@ class LinearLimit(Limit):
         return np.broadcast_to(value, shape)
 
 
-def _over(value: Array, unit: Any) -> Array:
-    """Quotient, 0 where the unit is."""
-    return np.asarray(
-        np.divide(
-            value,
-            unit,
-            out=np.zeros(np.broadcast_shapes(np.shape(value), np.shape(unit))),
-            where=np.asarray(unit) != 0,
-        )
-    )
+def _quotient(value: Array, unit: Any) -> Array:
+    """Return value / unit, and 0 where the unit is 0."""
+    zeros = np.zeros(np.broadcast_shapes(np.shape(value), np.shape(unit)))
+    return np.asarray(np.divide(value, unit, out=zeros, where=np.asarray(unit) != 0))

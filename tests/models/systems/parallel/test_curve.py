@@ -195,7 +195,9 @@ def spoil(monkeypatch, load, flow):
 
 def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch):
     """All on the cloud: a valid split, far from either answer."""
-    spoil(monkeypatch, 190.0 * system._unit(190.0), np.array([0.0, 0.0, 190.0]) * system._unit(190.0))
+    spoil(
+        monkeypatch, 190.0 * system._unit(190.0), np.array([0.0, 0.0, 190.0]) * system._unit(190.0)
+    )
     where = "optimum_certified, equilibrium_certified, optimum_gap, equilibrium_gap"
     with pytest.warns(
         UserWarning, match=f"^2 of 8 answers are not certified; see {where}$"
