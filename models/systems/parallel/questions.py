@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ....reference.parallel.control import ResidualLatency
-from ....reference.server_bank import ServerBank
 from ...core.errors import FormulationError
 from ...core.options import FormulationOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
@@ -22,12 +20,10 @@ from ...core.solution import Provenance
 from ...core.stored import Column
 from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
-from ...latency.player_latency import follower_latency
 from ...latency.tangents import add_tangents, initial_tangent_points
 from .certificate import Certificate, rounding
 from .formulations import FORMULATIONS, Formulation, Model, build
 from .minmax import Bisection
-from .perceived import certify_perceived
 from .polish import polish_and_certify
 from .prices import Goal, multiplier
 from .solution import Solution
@@ -160,10 +156,10 @@ class Split(Question[Model, Splits, Solution]):
         load = float(points[0][0])
         write = partial(build, FORMULATIONS[form], self.bank, load, self.unit)
         if form == "minmax":
-            return _prefix(self.bank, load, self.unit, Bisection(self.bank, load))
+            return prefix_model(self.bank, load, self.unit, Bisection(self.bank, load))
         if self._serves_all(form):
             return write(tangents=self.tangents)
-        return _touching(write, initial_tangent_points(self.bank, load), math.inf, 0)
+        return tangent_model(write, initial_tangent_points(self.bank, load), math.inf, 0)
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """The load, in the unit of the problem."""
@@ -239,128 +235,7 @@ class Split(Question[Model, Splits, Solution]):
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Players(Split):
-    """The equilibrium of K equal players: that of users who see the servers as one of them (`bank`), in delays of the servers as they are.
-
-    Attributes
-    ----------
-    true : Latency
-    players : float
-    """
-
-    true: Latency = field(kw_only=True)
-    players: float = field(kw_only=True)
-
-    def _judged(self, load: Array, flow: Array) -> Splits:
-        seen = super()._judged(load, flow)
-        return _truly(self.true, self.bank, np.zeros(len(self.bank)), load, seen, self.tolerance)
-
-    def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:
-        """See `Question.solution`."""
-        return _as_it_is(super().solution(found, points, provenance), self.true, self.players)
-
-
-@dataclass(frozen=True, eq=False)
-class Followers(Split):
-    """What users reach who bring the rest of loads, shape (K,), to servers that carry a leader's flows, shape (K, n), before.
-
-    It is the least Beckmann potential of all flow over splits that leave the leader's where it is.
-    """
-
-    def pattern(self, form: str, points: Points) -> Hashable:
-        """As of `Split`; of many servers each leader has a program of its own."""
-        return super().pattern(form, points) if len(self.bank) <= MANY else ...
-
-    def write(self, form: str, points: Points) -> Model:
-        """Write the program for all flow, at least the leader's; over prefixes of the servers, for the followers' own."""
-        load, base = float(points[0][0]), points[1][0]
-        if form == "minmax":
-            seen, rest = follower_latency(self.bank, base), float(_rest(points)[0])
-            return _prefix(seen, rest, self.unit, Bisection(seen, rest))
-        few = len(self.bank) <= MANY
-        least = cp.Parameter(len(self.bank), nonneg=True, name="least") if few else base * self.unit
-        write = partial(build, FORMULATIONS[form], self.bank, load, self.unit, least=least)
-        if self._serves_all(form):
-            return write(tangents=self.tangents)
-        return _touching(write, initial_tangent_points(self.bank, load), math.inf, 0)
-
-    def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
-        """The load and the leader's flows, in the unit of the problem."""
-        if program.least is None:
-            return ((program.load, _rest(points) * self.unit),)
-        load = (program.load, points[0] * self.unit)
-        return (
-            (load, (program.least, points[1] * self.unit))
-            if isinstance(program.least, cp.Parameter)
-            else (load,)
-        )
-
-    def finish(self, program: Model, returned: SolverOutput, points: Points) -> Splits:
-        """Polish and certify what the followers bring, each point with servers of its own; in true delays."""
-        load, base = points
-        flow = self._flow(program, returned)
-        own = flow if program.least is None else np.maximum(flow - base, 0.0)
-        rest = _rest(points)
-        rows = [
-            replace(self, bank=follower_latency(self.bank, b))._judged(
-                rest[k : k + 1], own[k : k + 1]
-            )
-            for k, b in enumerate(base)
-        ]
-        return _truly(
-            self.bank,
-            ResidualLatency(self.bank, base),
-            base,
-            load,
-            Splits.joined(rows),
-            self.tolerance,
-        )
-
-    def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:
-        """See `Question.solution`."""
-        answer, base = super().solution(found, points, provenance), points[1][0]
-        own, few = (
-            found.flow[0] - base,
-            0.0 if found.steps[0] else RESIDUE * float(_rest(points)[0]),
-        )
-        return replace(_as_it_is(answer, self.bank, math.inf), active=(own > few) | (base > 0))
-
-
-def _rest(points: Points) -> Array:
-    """What the leader's flows leave of the loads, exact to the last digit."""
-    return np.array([-math.fsum([*base, -load]) for load, base in zip(*points, strict=True)])
-
-
-def _truly(
-    true: Latency,
-    seen: ServerBank,
-    base: Array,
-    load: Array,
-    found: Splits,
-    tolerance: GapTolerance,
-) -> Splits:
-    """Answers of users who see servers otherwise, with certificates in true delays."""
-    flow, there = base + found.flow, found.available
-    out = replace(found, flow=flow)
-    proof = certify_perceived(true, seen, base, load, flow, found.lower_bound, found.upper_bound)
-    for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
-        getattr(out, name)[there] = getattr(proof, name)[there]
-    met = tolerance.met(
-        out.gap, rounding(true, load, np.where(there[:, None], flow, 0.0), "equilibrium")
-    )
-    return replace(out, certified=met & there)
-
-
-def _as_it_is(answer: Solution, true: Latency, players: float) -> Solution:
-    """A solution whose latencies are those of the servers, not of what users see."""
-    caveats = tuple(true.caveats(answer.flow, answer.names))
-    return replace(
-        answer, latency=true.latency(clip(true, answer.flow)), players=players, caveats=caveats
-    )
-
-
-def _touching(write: Any, points: Array, least: float, stuck: int) -> Model:
+def tangent_model(write: Any, points: Array, least: float, stuck: int) -> Model:
     """A program of tangents at points, and what follows it: tangents where it lands until it is near enough, or no nearer."""
     model: Model = write(points=points)
 
@@ -369,7 +244,7 @@ def _touching(write: Any, points: Array, least: float, stuck: int) -> Model:
         waited = 0 if halved else stuck + 1
         if gap <= enough or waited >= PATIENCE:
             return None
-        return _touching(
+        return tangent_model(
             write,
             add_tangents(model.bank, points, np.asarray(model.flow.value)),
             min(gap, least),
@@ -379,7 +254,7 @@ def _touching(write: Any, points: Array, least: float, stuck: int) -> Model:
     return replace(model, next=after)
 
 
-def _prefix(bank: Latency, load: float, unit: float, search: Bisection) -> Model:
+def prefix_model(bank: Latency, load: float, unit: float, search: Bisection) -> Model:
     """The min-max program of a prefix of the servers, and what follows it in a bisection over their number."""
     count, last = search.ask()
     members = np.sort(search.order[:count])
@@ -389,7 +264,7 @@ def _prefix(bank: Latency, load: float, unit: float, search: Bisection) -> Model
         if last or model.problem.value is None:
             return None
         search.tell(count, float(model.problem.value) * unit)
-        return _prefix(bank, load, unit, search)
+        return prefix_model(bank, load, unit, search)
 
     return replace(model, next=after)
 

@@ -16,10 +16,11 @@ from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.player_latency import player_latency
 from .formulations import Model
+from .game_questions import Followers, Players
 from .limited import WithinLimits
 from .limits import limits_of, no_limits
 from .prices import Goal, check_goal
-from .questions import Followers, Players, Split, Splits
+from .questions import Split, Splits
 from .solution import Solution
 
 
