@@ -18,7 +18,7 @@ from .certificate import certify_within, rounding, rounding_price
 from .combined_limits import CombinedLimits, combine_limits
 from .formulations import Model
 from .newton import polish_within
-from .questions import MANY, RESIDUE, Split, Splits
+from .questions import MAX_PARAMETERS, RESIDUE, Split, Splits
 from .solution import Solution
 
 MOST = 4096  # loads whose limits are kept
@@ -78,7 +78,7 @@ class WithinLimits(Split):
         low, high = self._limited(load)
         return (
             ...
-            if low.size + high.size > MANY
+            if low.size + high.size > MAX_PARAMETERS
             else (low.tobytes(), high.tobytes(), self.at(load).matrix.tobytes())
         )
 
@@ -88,7 +88,9 @@ class WithinLimits(Split):
         low, high = self._limited(load)
         limits, matrix = self.at(load), self.at(load).matrix
         own = {"least": limits.least[low], "most": limits.most[high], "bound": limits.bound}
-        few = low.size + high.size <= MANY  # else each load has a program of its own, with numbers
+        few = (
+            low.size + high.size <= MAX_PARAMETERS
+        )  # else each load has a program of its own, with numbers
         named = {k: cp.Parameter(v.size, name=k) for k, v in own.items() if few and v.size}
         least, most, bound = (
             named.get(k, v * self.unit if v.size else None) for k, v in own.items()

@@ -113,7 +113,7 @@ def test_minmax_counts_the_servers_by_bisection():
         search = Bisection(bank, load)
         counts, last = [], False
         while not last:
-            count, last = search.ask()
+            count, last = search.next_count()
             counts.append(count)
             members = np.sort(search.order[:count])
             short = load < bank.rate[members].sum()
@@ -121,7 +121,7 @@ def test_minmax_counts_the_servers_by_bisection():
                 float(exact.equilibrium(bank.take(members), load).multiplier) if short else np.inf
             )
             if not last:
-                search.tell(count, latency)
+                search.record(count, latency)
         assert counts[-1] == true.active.sum()
         asked.append(len(counts))
     assert max(asked) <= 6
