@@ -14,7 +14,7 @@ from sojourn.models.benchmarks import worst_case_rule as gallery
 from sojourn.models.core import solve as engine
 from sojourn.models.core.curve import CurveInterruptedError
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.questions import Players
+from sojourn.models.systems.parallel.game_questions import Players
 from sojourn.models.systems.parallel.worst_case import WorstCaseInterruptedError
 from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
 from sojourn.reference.parallel import worst_case

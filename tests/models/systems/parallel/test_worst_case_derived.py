@@ -36,7 +36,7 @@ def test_a_latency_alone_is_enough_for_the_worst_case():
 @pytest.mark.slow
 def test_what_stops_the_search_is_said_with_the_gap_that_it_has(monkeypatch):
     module = __import__("sys").modules["sojourn.models.systems.parallel.worst_case"]
-    monkeypatch.setattr(module, "DERIVED", 40)
+    monkeypatch.setattr(module, "MOST_DIFFERENCES", 40)
     found = BARE.worst_case()
     assert not found.certified
     assert found.evaluations <= 40
