@@ -131,11 +131,11 @@ def polish_within(
         for start, careful in ((s, c) for s in starts for c in (False, True)):
             x, valid = project_to_load(bank, loads, start[None], trim=True, limits=limits)
             dual = np.array([[multiplier(bank, loads, x, "optimum")[0], *no_rows]])
-            x, taken, dual = _newton(
+            x, counts, dual = _newton(
                 bank, loads, x, valid, "optimum", limits, dual, careful=careful
             )
-            steps += int(taken[0])
-            if NO_START < taken[0] < max_steps(bank, careful=careful):
+            steps += int(counts[0])
+            if NO_START < counts[0] < max_steps(bank, careful=careful):
                 break
         else:  # not converged: keep the multipliers, own or the solver's, with the higher bound
             charged = bank.with_extra_delay(row_prices @ limits.matrix)

@@ -42,14 +42,14 @@ def test_service_time_of_any_family_with_a_rate():
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("service_time = 3\nrate = 2", r"^servers\[0\]\.service_time = 3: stands beside rate, .*; give one of them$"),
+    ("service_time = 3\nrate = 2", r"^servers\[0\]\.service_time = 3: is given together with rate, .*; give one of them$"),
     ("service_time = 0", r"^servers\[0\]\.service_time = 0\.0: is out of range; give a finite number above 0$"),
     ("service_time = inf", r"^servers\[0\]\.service_time = inf: is out of range"),
     ("service_time = true", r"^servers\[0\]\.service_time = True: is not a number"),
     ("service_time = 1e-308", r"^servers\[0\]\.service_time = 1e-308: is so short that its rate is not finite; give a longer time$"),
     ("family = 'constant'\ndelay = 3\nservice_time = 3", r"^servers\[0\]\.service_time = 3: is not a known key"),
     ("family = 'tandem'\n[servers.first]\nrate = 1\nservice_time = 1\n[servers.second]\nrate = 1",
-     r"^servers\[0\]\.first\.service_time = 1: stands"),
+     r"^servers\[0\]\.first\.service_time = 1: is given together"),
     ("replicas = 2.5\nrate = 1", r"^servers\[0\]\.replicas = 2\.5: is not a number of servers; give a whole number from 1 to 1000000"),
     ("replicas = 0\nrate = 1", r"^servers\[0\]\.replicas = 0: is not a number of servers"),
     ("replicas = 1000001\nrate = 1", r"^servers\[0\]\.replicas = 1000001: is not a number of servers"),
