@@ -1,4 +1,4 @@
-"""Servers side by side that share one stream of jobs."""
+"""Parallel servers: n servers, each reached over a network delay, that share one stream of jobs."""
 
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls

@@ -224,9 +224,13 @@ def test_a_bad_strategy_is_refused_before_any_solver(strategy):
 @pytest.mark.parametrize(("load", "message"), [
     (0, r"^load = 0.0: there is nothing to split; give a load above 0$"),
     (-1.0, r"^load = -1.0: a load cannot be negative; give a load above 0$"),
-    (380.0, r"^load = 380.0: not below the total rate 380: the queues grow without bound; lower the load or add rate$"),
+    (380.0,
+     r"^load = 380.0: not below the total rate 380: the queues grow without bound; lower the "
+     r"load or add rate$"),
     (math.nan, r"^load = nan: is not a finite number; give a load in jobs per unit of time$"),
-    ([100.0, 200.0], r"^load = \[100.0, 200.0\]: is not one number; give one load here; for many, use curve\(loads\)$"),
+    ([100.0, 200.0],
+     r"^load = \[100.0, 200.0\]: is not one number; give one load here; for many, use "
+     r"curve\(loads\)$"),
 ])  # fmt: skip
 @pytest.mark.usefixtures("no_solver")
 def test_a_bad_load_is_refused_before_any_solver(load, message):
@@ -287,7 +291,8 @@ def test_unused_servers_bear_no_toll():
 
 def test_what_is_said_of_tolls():
     assert repr(THREE.tolls(LOAD)).startswith(
-        "tolls at load 190: 0.0186041, 0.0162992, 0.0123769; with them the equilibrium is the optimum"
+        "tolls at load 190: 0.0186041, 0.0162992, 0.0123769; with them the equilibrium is the "
+        "optimum"
     )
     many = repr(ParallelServers(MM1(np.linspace(5, 10, 20))).tolls(100.0))
     assert ", ...; with them" in many

@@ -144,7 +144,8 @@ BAD = [
     ({**GOOD, "weights": [1, 1, 1]}, r"^evaluate = \['share', 'weights'\]: is not one way"),
     (
         {"weights": [1, 2]},
-        r"^weights = \[1\.0, 2\.0\]: is 2 numbers for 3 servers; give 3 numbers, one a server: edge 1, edge 2, cloud$",
+        r"^weights = \[1\.0, 2\.0\]: is 2 numbers for 3 servers; give 3 numbers, one a server: "
+        r"edge 1, edge 2, cloud$",
     ),
     ({"weights": 1.0}, r"^weights = 1\.0: is an array of shape \(\) for 3 servers"),
     ({"weights": [[1, 2, 3]]}, r"shape \(1, 3\)"),
@@ -158,13 +159,15 @@ BAD = [
     ({"weights": ["1", "2", "3"]}, r"^weights = \['1', '2', '3'\]: is not made of numbers"),
     (
         {"share": [0.5, 0.3, 0.3]},
-        r"^share = \[0\.5, 0\.3, 0\.3\]: sums to 1\.1, not to 1; give weights= for numbers of any sum",
+        r"^share = \[0\.5, 0\.3, 0\.3\]: sums to 1\.1, not to 1; give weights= for numbers of any "
+        r"sum",
     ),
     ({"share": [0.5, 0.3, 0.2 + 1e-8]}, r"^share = .*: sums to 1\.00000001, not to 1"),
     ({"share": [50, 30, 20]}, r"sums to 100, not to 1"),
     (
         {"flow": [95.0, 57.0, 39.0]},
-        r"^flow = .*: sums to 191, not to the load 190; give weights= for numbers of any sum, or a flow that fits$",
+        r"^flow = .*: sums to 191, not to the load 190; give weights= for numbers of any sum, or "
+        r"a flow that fits$",
     ),
     ({"flow": [95.0, 57.0, -38.0]}, r"^flow\[2\] = -38\.0: is negative"),
     ({"flow": [0.5, 0.3, 0.2]}, r"sums to 1, not to the load 190"),

@@ -68,9 +68,12 @@ def test_control_shows_where_it_is_enough():
 @pytest.mark.parametrize(("call", "error", "message"), [
     (lambda: players_curve(MIXED, []), LoadError, r"^loads = \[\]: is not a list of loads"),
     (lambda: players_curve(MIXED, [500.0, 400.0]), LoadError, "not below the total rate 380"),
-    (lambda: players_curve(MIXED, [10.0], [2.5]), InputError, r"^players = 2.5: is not a number of players"),
-    (lambda: control_curve(MIXED, 190.0, [0.5, 1.5]), InputError, r"^fractions\[1\] = 1.5: is not a part of the load"),
-    (lambda: control_curve(MIXED, 190.0, strategies=["best"]), InputError, r"^strategy = 'best': is not a strategy"),
+    (lambda: players_curve(MIXED, [10.0], [2.5]), InputError,
+     r"^players = 2.5: is not a number of players"),
+    (lambda: control_curve(MIXED, 190.0, [0.5, 1.5]), InputError,
+     r"^fractions\[1\] = 1.5: is not a part of the load"),
+    (lambda: control_curve(MIXED, 190.0, strategies=["best"]), InputError,
+     r"^strategy = 'best': is not a strategy"),
 ])  # fmt: skip
 def test_bad_input_before_any_solver(call, error, message, monkeypatch):
     monkeypatch.setattr(engine.Task, "_best", lambda *_, **__: pytest.fail("a solver was started"))

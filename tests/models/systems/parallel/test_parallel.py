@@ -265,7 +265,8 @@ def test_equal_servers_get_equal_shares_to_all_digits():
 
 @every_goal
 @pytest.mark.parametrize(("load", "problem"), [
-    (380.0, "not below the total rate 380: the queues grow without bound; lower the load or add rate"),
+    (380.0,
+     "not below the total rate 380: the queues grow without bound; lower the load or add rate"),
     (500, "not below the total rate 380"),
     (0.0, "there is nothing to split; give a load above 0"),
     (-1.0, "a load cannot be negative; give a load above 0"),
@@ -323,8 +324,8 @@ def test_solution_reads_well(solution):
     first, second, *servers = repr(found).splitlines()
     kind = "marginal delay" if found.goal == "optimum" else "common latency"
     assert (
-        first
-        == f"{found.goal} at load 30: mean delay {found.mean_delay:.9g}, {kind} {found.multiplier:.9g}"
+        first == f"{found.goal} at load 30: mean delay {found.mean_delay:.9g}, {kind} "
+        f"{found.multiplier:.9g}"
     )
     assert second.startswith(
         f"  certified within {found.certificate.gap:.1e} (clarabel, {found.formulation}, "

@@ -72,19 +72,33 @@ def test_what_stands_for_a_row_of_servers_is_repeated_for_its_replicas():
 
 
 @pytest.mark.parametrize(("table", "message"), [
-    ('kind = "MaxShares"\nshare = 1', r"^limits\[0\].kind = 'MaxShares': .* did you mean MaxShare\? Known are MinShare, .* module is imported"),
-    ("share = 1", r"^limits\[0\].kind = None: is missing; use one of MinShare, .* and any whose module is imported \(--import .*\)$"),
+    ('kind = "MaxShares"\nshare = 1',
+     r"^limits\[0\].kind = 'MaxShares': .* did you mean MaxShare\? Known are MinShare, .* module "
+     r"is imported"),
+    ("share = 1",
+     r"^limits\[0\].kind = None: is missing; use one of MinShare, .* and any whose module is "
+     r"imported \(--import .*\)$"),
     ('kind = "MaxShare"', r"^limits\[0\].share = None: is missing; MaxShare needs share$"),
-    ('kind = "MaxShare"\nshares = 1', r"^limits\[0\].shares = 1: is not a known key; did you mean share\?$"),
-    ('kind = "MaxShare"\nshare = [1, 1.5, 1]', r"^limits\[0\].share\[1\] = 1.5: is not a part of the load; give a number from 0 to 1$"),
-    ('kind = "MaxShare"\nshare = 30', r"^limits\[0\].share = 30.0: is not a part of the load; write 30 % as 0.3$"),
-    ('kind = "MaxShare"\nshare = "30%"', r"^limits\[0\].share = '30%': is not a number; write 30 % as 0.3$"),
-    ('kind = "MaxShare"\nshare = [1, "30%", 1]', r"^limits\[0\].share\[1\] = '30%': is not a number; write 30 % as 0.3$"),
-    ('kind = "MaxShare"\nshare = [1, "a", 1]', r"^limits\[0\].share\[1\] = 'a': is not a number; give a number$"),
-    ('kind = "MaxShare"\nshare = nan', r"^limits\[0\].share = nan: is out of range; give a finite number$"),
-    ('kind = "GroupShare"\nservers = ["edge"]\nat_most = 0.5', r"^limits\[0\].servers\[0\] = 'edge': is not the name of a server"),
-    ('kind = "GroupShare"\nservers = []\nat_most = 0.5', r"^limits\[0\].servers = \[\]: is not a list of servers; give their names$"),
-    ('kind = "LinearLimit"\nmatrix = [1, 2]\nbound = 3', r"^limits\[0\].matrix = \[1.0, 2.0\]: is not made of rows of 3 numbers"),
+    ('kind = "MaxShare"\nshares = 1',
+     r"^limits\[0\].shares = 1: is not a known key; did you mean share\?$"),
+    ('kind = "MaxShare"\nshare = [1, 1.5, 1]',
+     r"^limits\[0\].share\[1\] = 1.5: is not a part of the load; give a number from 0 to 1$"),
+    ('kind = "MaxShare"\nshare = 30',
+     r"^limits\[0\].share = 30.0: is not a part of the load; write 30 % as 0.3$"),
+    ('kind = "MaxShare"\nshare = "30%"',
+     r"^limits\[0\].share = '30%': is not a number; write 30 % as 0.3$"),
+    ('kind = "MaxShare"\nshare = [1, "30%", 1]',
+     r"^limits\[0\].share\[1\] = '30%': is not a number; write 30 % as 0.3$"),
+    ('kind = "MaxShare"\nshare = [1, "a", 1]',
+     r"^limits\[0\].share\[1\] = 'a': is not a number; give a number$"),
+    ('kind = "MaxShare"\nshare = nan',
+     r"^limits\[0\].share = nan: is out of range; give a finite number$"),
+    ('kind = "GroupShare"\nservers = ["edge"]\nat_most = 0.5',
+     r"^limits\[0\].servers\[0\] = 'edge': is not the name of a server"),
+    ('kind = "GroupShare"\nservers = []\nat_most = 0.5',
+     r"^limits\[0\].servers = \[\]: is not a list of servers; give their names$"),
+    ('kind = "LinearLimit"\nmatrix = [1, 2]\nbound = 3',
+     r"^limits\[0\].matrix = \[1.0, 2.0\]: is not made of rows of 3 numbers"),
 ])  # fmt: skip
 def test_a_table_that_says_no_limit_is_named(table, message):
     with pytest.raises(ScenarioError, match=message):
@@ -96,7 +110,8 @@ def test_a_table_that_says_no_limit_is_named(table, message):
 def test_limits_that_are_no_tables():
     with pytest.raises(
         ScenarioError,
-        match=r"^limits = \{'kind': 'MaxShare'\}: is not a list of tables; write each as \[\[limits\]\] with a kind$",
+        match=r"^limits = \{'kind': 'MaxShare'\}: is not a list of tables; write each as "
+        r"\[\[limits\]\] with a kind$",
     ):
         parse(FILE + '[limits]\nkind = "MaxShare"\n', "x")
 
@@ -105,7 +120,8 @@ def test_run_answers_the_optimum_within_limits(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(
         FILE
-        + '[[limits]]\nkind = "GroupShare"\nservers = ["edge 1", "edge 2"]\nat_most = 0.4\nname = "edge"\n'
+        + '[[limits]]\nkind = "GroupShare"\nservers = ["edge 1", "edge 2"]\nat_most = 0.4\nname = '
+        '"edge"\n'
     )
     true, free = THREE.optimum(190.0, subject_to=[GroupShare([0, 1], 0.4)]), THREE.optimum(190.0)
     said = json.loads(sojourn("run", str(path), "--json")[1])

@@ -85,8 +85,10 @@ def test_what_is_said_of_players():
 @pytest.mark.parametrize(("options", "error", "message"), [
     ({"players": 2.5}, InputError, r"^players = 2.5: is not a number of players"),
     ({"players": 0}, InputError, r"^players = 0: is not a number of players"),
-    ({"players": [1, 2]}, InputError, r"^players = \[1, 2\]: is not one number: players of different size have no potential"),
-    ({"players": 3, "formulation": "minmax"}, FormulationError, "it is not written for a finite number of players; use auto"),
+    ({"players": [1, 2]}, InputError,
+     r"^players = \[1, 2\]: is not one number: players of different size have no potential"),
+    ({"players": 3, "formulation": "minmax"}, FormulationError,
+     "it is not written for a finite number of players; use auto"),
     ({"players": 3, "formulation": "qp"}, FormulationError, "it holds for M/M/1 servers alone"),
 ])  # fmt: skip
 def test_players_that_are_none(options, error, message):
@@ -321,12 +323,16 @@ def test_the_potential_of_players_is_least_at_their_equilibrium():
 @pytest.mark.parametrize(("players", "message"), [
     (True, r"^players = True: is true or false, not a number; give a number$"),
     (0, r"^players = 0: is not a number of players; give a whole number from 1, or math.inf$"),
-    (-math.inf, r"^players = -inf: is not a number of players; give a whole number from 1, or math.inf$"),
+    (-math.inf,
+     r"^players = -inf: is not a number of players; give a whole number from 1, or math.inf$"),
     (2.5, r"^players = 2.5: is not a number of players; give a whole number from 1, or math.inf$"),
-    (math.nan, r"^players = nan: is not a number of players; give a whole number from 1, or math.inf$"),
+    (math.nan,
+     r"^players = nan: is not a number of players; give a whole number from 1, or math.inf$"),
     ("3", r"^players = '3': is not made of numbers; give a number or an array of numbers$"),
     (None, r"^players = None: is not made of numbers; give a number or an array of numbers$"),
-    ([1, 2], r"^players = \[1, 2\]: is not one number: players of different size have no potential, .*; give how many equal players there"),
+    ([1, 2],
+     r"^players = \[1, 2\]: is not one number: players of different size have no potential, .*; "
+     r"give how many equal players there"),
 ])  # fmt: skip
 @pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy", "sensitivity"])
 def test_players_that_are_none_are_refused_by_all_before_any_solver(
@@ -340,7 +346,10 @@ def test_players_that_are_none_are_refused_by_all_before_any_solver(
 @pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy"])
 def test_minmax_of_players_is_refused_before_any_solver(ask, monkeypatch):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
-    message = r"^formulation = 'minmax': does not fit these servers: it is not written for a finite number of players; use auto$"
+    message = (
+        r"^formulation = 'minmax': does not fit these servers: it is not written for a finite "
+        r"number of players; use auto$"
+    )
     for system in (SYSTEM, ParallelServers(MM1([10.0, 20.0]), MD1([5.0]))):
         with pytest.raises(FormulationError, match=message):
             getattr(system, ask)(30.0, 3, formulation="minmax")
@@ -431,7 +440,8 @@ def test_servers_as_seen_can_be_taken_apart_and_measured_in_another_unit(name):
     )
     with pytest.raises(
         InputError,
-        match=r"^total_cone = '(players|followers)': has no cone of its own; use the servers' own total_cone$",
+        match=r"^total_cone = '(players|followers)': has no cone of its own; use the servers' own "
+        r"total_cone$",
     ):
         view.total_cone(cp.Variable(5))
 

@@ -65,8 +65,8 @@ def test_what_is_said_of_tolls_is_what_is_certified():
     rough = PAIR.tolls(2.7, solver="CLARABEL", polish=False, gap=1e-15, throw=False)
     assert not rough.certified
     assert (
-        f"the equilibrium is NOT CERTIFIED as the optimum: mean delay {rough.mean_delay:.9g} within {rough.gap:.1e}"
-        in repr(rough)
+        f"the equilibrium is NOT CERTIFIED as the optimum: mean delay {rough.mean_delay:.9g} "
+        f"within {rough.gap:.1e}" in repr(rough)
     )
     servers = [truths.Server(r, 0.0, 1.0) for r in (2.0, 1.0)]
     check(rough.mean_delay, rough.certificate, truths.tolled(servers, 2.7, rough.toll.tolist()))

@@ -68,6 +68,9 @@ def test_players_of_a_latency_alone(players, part):
 
 
 def test_an_answer_that_differences_cannot_certify_says_what_to_give():
-    said = r"made of differences of the latency.*give `marginal` or `latency_slope` \(Function: derivative=\), or ask for a wider gap="
+    said = (
+        r"made of differences of the latency.*give `marginal` or `latency_slope` \(Function: "
+        r"derivative=\), or ask for a wider gap="
+    )
     with pytest.raises(NotCertifiedError, match=said):
         BARE.optimum(14.0, gap=1e-15, solver="CLARABEL")
