@@ -322,8 +322,8 @@ def _bank(listed: Sequence[Server], units: Units) -> Latency:
         raise ScenarioError(
             "units",
             "of a rate and of a delay",
-            f"do not fit, and {first.family} does not say its fields'",
-            f"use units that fit, such as 1/s and s, or say in {family.__name__} "
+            f"do not fit, and {first.family} does not declare the units of its fields",
+            f"use units that fit, such as 1/s and s, or declare in {family.__name__} "
             "which fields are rates and which are times",
         )
     times = (family.times or ()) if declared and units.delay_factor != 1 else ()

@@ -1,4 +1,4 @@
-"""Partial control and tolls as convex programs: their two ends, the reference, Roughgarden's bound, and the price of the optimum."""
+"""Partial control and tolls: fractions 0 and 1, the reference, Roughgarden's bound, tolls."""
 
 import json
 import math
@@ -25,7 +25,7 @@ def no_solver(monkeypatch):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
 
 
-# ---- the two ends
+# ---- fractions 0 and 1
 
 
 @each_strategy
@@ -54,7 +54,7 @@ def test_control_of_all_is_the_optimum(seed, strategy):
     np.testing.assert_array_equal(found.leader, best.flow)
 
 
-# ---- in between
+# ---- fractions between 0 and 1
 
 
 @each_strategy
@@ -87,7 +87,7 @@ def test_the_parts_of_a_controlled_split_fit(seed, strategy):
     assert np.all(found.leader <= found.optimum.flow * (1 + 1e-12))
     latency, joined = system.bank.latency(found.flow), found.flow > found.leader + 1e-7 * load
     assert found.mean_delay == pytest.approx(float(found.flow @ latency) / load, rel=1e-12)
-    # no follower would be faster elsewhere
+    # no server is faster than the used ones
     np.testing.assert_allclose(latency[joined], latency.min(), rtol=1e-8)
     assert found.ratio >= 1 - 1e-9
 
@@ -107,7 +107,7 @@ def test_largest_latency_first():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_largest_latency_first_costs_at_most_the_fraction(seed):
-    """At most 1/fraction times the optimum (Roughgarden 2004)."""
+    """The mean delay is at most 1/fraction times the optimum (Roughgarden 2004)."""
     system, load, _ = three_families(17, 300 + seed)
     for fraction in (0.02, 0.2, 0.5, 0.8):
         assert 1 - 1e-9 <= system.control(load, fraction).ratio <= (1 + 1e-9) / fraction
@@ -135,7 +135,7 @@ def test_control_without_polish_is_certified_wider():
     assert rough.mean_delay == pytest.approx(fine.mean_delay, rel=1e-5)
 
 
-# ---- the price of the optimum
+# ---- the price of optimum
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -166,14 +166,14 @@ def test_less_than_the_price_of_optimum_is_not_enough():
 
 
 def test_the_price_where_one_server_is_used():
-    """At load 1 the first server alone is used, by the optimum and by the users."""
+    """At load 1 optimum and equilibrium use the first server only."""
     best = THREE.optimum(1.0)
     assert best.active.sum() == 1
     assert price_of_optimum(best) == 0
     assert THREE.control(1.0, 0.0).ratio == pytest.approx(1.0, abs=1e-12)
 
 
-# ---- what is said, and what is refused
+# ---- output, and errors
 
 
 @each_strategy
@@ -277,7 +277,7 @@ def test_the_toll_is_what_a_job_adds_to_the_delay_of_the_others():
 def test_without_tolls_the_users_do_worse():
     found = THREE.tolls(LOAD)
     assert found.mean_delay < float(equilibrium(THREE.bank, LOAD).mean_delay) * (1 - 1e-3)
-    # what a user pays with the toll is the same everywhere: the marginal delay of the optimum
+    # latency plus toll is the same at all used servers: the marginal delay of the optimum
     np.testing.assert_allclose(
         THREE.bank.latency(found.equilibrium.flow) + found.toll, found.optimum.multiplier, rtol=1e-9
     )

@@ -1,4 +1,4 @@
-"""Splits that are already there: what they cost, lose, and tempt a user to."""
+"""Evaluations of given splits: mean delay, loss, and a user's best move."""
 
 import json
 import math
@@ -136,7 +136,7 @@ def test_several_servers_can_be_overloaded():
     )
 
 
-# ---- what is refused
+# ---- errors
 
 GOOD = {"share": [0.5, 0.3, 0.2]}
 BAD = [
@@ -214,7 +214,7 @@ def test_a_bank_of_one_takes_one_flow_and_a_goal_is_one_of_two():
 
 
 def exact_optimum(rates, delays, load):
-    """Least mean delay of M/M/1 servers to 50 digits: sum of x_i l_i(x_i) at the price that all used servers share."""
+    """Return the least mean delay of M/M/1 servers to 50 digits, from the common marginal delay."""
     low, high = min(d + 1 / m for m, d in zip(rates, delays, strict=True)), mp.mpf(1)
 
     def flows(price):
@@ -236,7 +236,7 @@ def exact_optimum(rates, delays, load):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_bounds_hold_the_truth_also_next_to_saturation(seed):
-    """Of random shares, to 50 digits; each as near to saturation as the proportions of the rates are."""
+    """Compare with 50 digits at random shares, up to near saturation."""
     rng = np.random.default_rng([77, seed])
     n = int(rng.integers(1, 6))
     rates, delays = 10 ** rng.uniform(-2, 2, n), 10 ** rng.uniform(-3, 1, n)
@@ -283,7 +283,7 @@ def test_what_was_never_measured_is_said():
 
 
 def test_a_program_of_one_s_own_is_judged():
-    """The README's advice: what a solver of a user's own program returns is a split like any other."""
+    """The flows of a user's own convex program are evaluated like any split."""
     x = cp.Variable(3, nonneg=True)
     delay = SYSTEM.bank.total_cone(x)
     cp.Problem(cp.Minimize(cp.sum(delay.value)), [cp.sum(x) == 190, *delay.constraints]).solve(

@@ -1,4 +1,4 @@
-"""Players, control, the worst case and the gallery as studies of a system."""
+"""Curves over players and control, the search for the worst case, and its gallery."""
 
 import json
 import math
@@ -121,7 +121,7 @@ def test_worst_case_of_any_solver(solver):
 
 
 def test_what_the_search_shares_with_the_reference_is_said():
-    """The bound and the limit are the same functions; how splits are found is not."""
+    """The bound and the limit are shared with the reference; the splits are not."""
     assert (search.cell_bound, search.saturation) == (reference.cell_bound, reference.saturation)
     assert not {"optimum", "equilibrium", "evaluate"} & vars(search).keys()
     found = ERRATIC.worst_case(gap=1e-3)
@@ -139,7 +139,7 @@ def test_worst_case_up_to_a_load_and_of_one_server():
 
 
 def test_what_is_claimed_at_the_end_of_the_digits_is_true():
-    """Spare capacities of 1e-3 beside a rate of 1e9 keep four digits: the price of anarchy there is its certified lower bound."""
+    """Spare capacities of 1e-3 beside a rate of 1e9 have four digits: the certified bound holds."""
     found = ParallelServers(MM1([1e-3, 1e9], [1e3, 1e-6])).worst_case()
     true = worst_case(MM1([1e-3, 1e9], [1e3, 1e-6]))
     assert found.poa <= true.upper_bound
@@ -202,7 +202,7 @@ def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_di
     worst = max(rows, key=lambda r: r.ratio)
     assert worst.ratio > 1.05
     assert worst.failed > 0
-    # what is shown can be typed in again
+    # the numbers of the printed families give the same system
     again = worst_case(MG1(worst.rate, worst.cv, worst.delay))
     assert again.poa == pytest.approx(worst.found.poa, rel=1e-12)
     json.dumps([r.to_dict() for r in rows])
@@ -214,7 +214,7 @@ def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_di
 
 
 def test_the_counterexample_of_the_gallerys_caption_is_one():
-    """One cv for all: 24 servers of rate 1 and one of rate 25."""
+    """24 servers of rate 1 and one of rate 25, all with one cv."""
     numbers, digits = SMALL.numbers, "{:.2f}, by the rule {:.6f}"
     assert f"{numbers['cv']:g}, have {SMALL.poa:.6f}" in gallery.CAPTION
     assert digits.format(SMALL.load, SMALL.rule) in gallery.CAPTION

@@ -1,4 +1,4 @@
-"""Limits that do not fit the servers, each other, or the question: refused before any solver, by name."""
+"""Limits that do not fit raise errors with their names, before any solver starts."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Decided on one system, paid in another."""
+"""Splits that are computed with wrong delays."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_split_is_the_believed_one_and_its_price_the_true_one(goal, wrong):
     np.testing.assert_allclose(
         data["price_of_anarchy"], data["equilibrium_delay"] / data["optimum_delay"], rtol=1e-15
     )
-    # the metadata stay
+    # the metadata are the same
     assert data[f"{goal}_delay"].attrs["units"] == "s"
 
 
@@ -56,7 +56,7 @@ def test_a_wrong_belief_never_helps_the_optimum():
 
 
 def test_ignoring_delays_is_as_computed_by_hand():
-    """Equilibrium without delays at 190 of rates 100, 80, 200: equal spare capacity 190/3; then 190/3 jobs wait 3/190 s and the way."""
+    """Without delays, rates 100, 80, 200, load 190: all spare capacities are 190/3, by hand."""
     data = misspecified_delays(ParallelServers(MM1(RATE)), TRUE, [190.0])
     flow = np.array(RATE) - 190 / 3
     np.testing.assert_allclose(data["equilibrium_flow"][0], flow, rtol=1e-9)

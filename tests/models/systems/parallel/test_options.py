@@ -1,4 +1,4 @@
-"""How to solve, said wrongly or for one goal of two; and what of it reaches JSON."""
+"""Options that do not fit or fit one goal, and what of them is in JSON."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Limits in scenario files: read by name, in the units of the file, answered with shadow prices."""
+"""Limits in scenario files: their names, units, errors and shadow prices."""
 
 import json
 
@@ -50,7 +50,8 @@ def read(*tables, file=FILE):
     ('kind = "ServerPercentile"\np = 0.95\nwithin = 60', ServerPercentile(0.95, 0.060)),
     ('kind = "Budget"\nprice = [1, 1, 2]\nat_most = 245', Budget([1, 1, 2], 245)),
     ('kind = "GroupShare"\nservers = ["edge 1", "edge 2"]\nat_most = 0.4', GroupShare([0, 1], 0.4)),
-    ('kind = "LinearLimit"\nmatrix = [[1, 1, 2], [-1, 0, -1]]\nbound = [250, -150]', LinearLimit([[1, 1, 2], [-1, 0, -1]], [250, -150])),
+    ('kind = "LinearLimit"\nmatrix = [[1, 1, 2], [-1, 0, -1]]\nbound = [250, -150]',
+     LinearLimit([[1, 1, 2], [-1, 0, -1]], [250, -150])),
 ])  # fmt: skip
 def test_limits_are_read_in_the_units_of_the_file(table, limit):
     (found,) = read(table).limits

@@ -1,4 +1,4 @@
-"""K players and the followers of a leader as convex programs: against the reference, and by what they mean."""
+"""Equilibria of K players and of followers, against the reference and by definition."""
 
 import json
 import math
@@ -96,7 +96,7 @@ def test_players_that_are_none(options, error, message):
         SYSTEM.equilibrium(190.0, **options)
 
 
-# ---- servers as seen
+# ---- perceived latencies
 
 
 def seen():
@@ -172,7 +172,7 @@ def test_control_of_nothing_and_of_all():
 
 
 def test_followers_by_minmax():
-    """Any formulation of the equilibrium does for them."""
+    """Every formulation of the equilibrium solves for the followers."""
     found = SYSTEM.control(190.0, 0.3, formulation="minmax")
     assert found.followers.formulation == "minmax"
     assert found.mean_delay == pytest.approx(controlled(BANK, 190.0, 0.3).mean_delay, rel=1e-8)
@@ -246,15 +246,14 @@ def test_mean_delay_rises_with_the_number_of_players(seed):
     assert np.all(np.diff(delays) >= -1e-9 * delays[0])
     assert delays[0] == pytest.approx(system.optimum(load).mean_delay, rel=1e-9)
     assert delays[-2] == pytest.approx(delays[-1], rel=1e-8)
-    assert delays[-3] == pytest.approx(
-        delays[-1], rel=1e-6
-    )  # what is left falls as 1/K, from up to 150 times that
+    # the difference falls as 1/K, and is up to 150 at one player
+    assert delays[-3] == pytest.approx(delays[-1], rel=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 4, math.inf])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_last_load_below_the_total_rate_is_quietly_not_certified(seed, count):
-    """Flows in floats cannot say its spare capacity; the certificate does."""
+    """A float flow does not give the spare capacity there; the certificate is still right."""
     rng = np.random.default_rng([19, seed])
     system = ParallelServers(
         MG1(10 ** rng.uniform(0, 3, 60), rng.uniform(0, 20, 60), rng.uniform(0, 0.2, 60))
@@ -283,7 +282,7 @@ def test_one_player_routes_as_the_optimum_and_many_as_the_equilibrium(seed):
 @pytest.mark.parametrize("count", [1, 2, 3, 20])
 @pytest.mark.parametrize("seed", range(4))
 def test_no_player_gains_by_moving_his_own_jobs(seed, count):
-    """He sees sum y_i l_i(x_i - x_i/K + y_i) for his own flows y, the others staying where they are."""
+    """A player minimises sum y_i l_i(x_i - x_i/K + y_i) over its own flows y, the others fixed."""
     system, load, rng = three_families(13, 300 + seed)
     found = system.equilibrium(load, players=count)
     own = found.flow / count
@@ -301,7 +300,7 @@ def test_no_player_gains_by_moving_his_own_jobs(seed, count):
 
 
 def test_a_player_would_gain_at_the_wardrop_equilibrium():
-    """So that the test above can fail: there, a player of three does better by moving towards the optimum."""
+    """The test above can fail: here one of three players gains by moving to the optimum."""
     own = SYSTEM.equilibrium(190.0).flow / 3
     others, towards = 2 * own, SYSTEM.optimum(190.0).flow / 3
     before, after = (
@@ -366,7 +365,7 @@ def test_players_as_a_whole_float_are_players():
     assert repr(SYSTEM.equilibrium(190.0)).startswith("equilibrium at load 190")
 
 
-# ---- servers as seen, in numbers
+# ---- perceived latencies, in numbers
 
 
 SEEN_POOL = ParallelServers(
@@ -410,7 +409,7 @@ def test_the_operating_point_as_seen_is_the_inverse(name, part):
     x = part * view.rate
     latency = view.latency(x)
     point = view.at_latency(latency - view.idle_latency)
-    tolerance = 1e-7 if part < 1e-3 else 1e-11  # the excess itself has lost its digits there
+    tolerance = 1e-7 if part < 1e-3 else 1e-11  # at light loads the excess has few digits
     np.testing.assert_allclose(point.flow, x, rtol=tolerance)
     np.testing.assert_allclose(view.inverse_latency(latency), x, rtol=tolerance)
     np.testing.assert_allclose(point.spare_capacity, view.rate - x, rtol=1e-8)
@@ -446,7 +445,7 @@ def test_servers_as_seen_can_be_taken_apart_and_measured_in_another_unit(name):
         view.total_cone(cp.Variable(5))
 
 
-# ---- sensitivities by differences of the models themselves
+# ---- sensitivities by differences of solutions
 
 
 @pytest.mark.parametrize("players", [1, 2, 7, math.inf])
@@ -484,7 +483,7 @@ def test_sensitivities_of_random_systems_are_the_reference(seed):
 @pytest.mark.parametrize("players", [2, 4, 16])
 @pytest.mark.slow
 def test_a_station_that_just_starts_is_certified(players):
-    """Its latency is flat there: a rounding error of the price is worth a part of its flow, and nothing of the delay."""
+    """Where the latency is flat, a rounding error of the price changes the flow, not the delay."""
     system = ParallelServers(
         MMc([75.2, 87.7, 87.7, 250.0], [12, 16, 8, 1], [0.03, 0.085, 0.16, 0.004])
     )

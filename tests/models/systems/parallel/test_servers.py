@@ -1,4 +1,4 @@
-"""Servers of any family in a scenario file: their fields, their units, servers within servers, loads without a total rate."""
+"""Servers of any family in a scenario file: fields, units, composed servers, loads."""
 
 import sys
 from dataclasses import dataclass
@@ -176,12 +176,12 @@ def test_loads_below_1_are_jobs_where_no_load_is_too_much():
     np.testing.assert_allclose(scenario.loads, np.linspace(0.1, 2.0, 20))
 
 
-# ---- families of others
+# ---- registered families
 
 
 @dataclass(frozen=True, eq=False)
 class Plain(Latency):
-    """A family that does not say which of its fields are rates and which are times."""
+    """A family that does not declare which fields are rates and which are times."""
 
     rate: Any
     delay: Any = 0.0
@@ -203,7 +203,9 @@ class Plain(Latency):
 class TestFamiliesOfOthers:
     def test_registered_class_is_known_by_its_name(self):
         assert registry.register("plain", Plain) is Plain
-        assert registry.register("plain", Plain) is Plain  # a module loaded twice
+        assert (
+            registry.register("plain", Plain) is Plain
+        )  # registering again, as when a module is loaded twice, is allowed
         scenario = parse(
             '[units]\nrate = "1/ms"\ndelay = "ms"\n' + server(family="plain", rate=0.01, delay=5),
             "x",
@@ -215,7 +217,7 @@ class TestFamiliesOfOthers:
         registry.register("plain", Plain)
         with pytest.raises(
             ScenarioError,
-            match=r"^units = .*: do not fit, and plain does not say its fields'; use units that "
+            match=r"^units = .*: do not fit, and plain does not declare the units of its fields; use units that "
             r"fit",
         ):
             bank(server(family="plain", rate=10, delay=5))

@@ -201,7 +201,7 @@ def test_two_thousand_replicas():
     row = found.rows.solution(found.system.optimum(found.load), found.system.bank)
     x = row.flow * found.rows.replicas
     assert x.sum() == pytest.approx(found.load, rel=1e-12)
-    # Kleinrock's square root: spare capacity in proportion to the root of the rates
+    # Kleinrock's square root rule: spare capacity in proportion to the root of the rates
     spare_capacity = (24200.0 - found.load) / (2220 * np.sqrt(10.0) + np.sqrt(2000.0))
     np.testing.assert_allclose(
         row.flow,
@@ -211,7 +211,7 @@ def test_two_thousand_replicas():
 
 
 def test_servers_of_one_latency_share_what_is_left():
-    """Where no split among replicas is better than another the row has their mean."""
+    """Replicas with constant latencies share the flow of their row evenly."""
     found = scenario(
         "[loads]\nat = 12\ncurve = [12]\n[[servers]]\nrate = 10\n[[servers]]\nfamily = 'constant'\n"
         "delay = 300\nreplicas = 4\n"

@@ -1,4 +1,4 @@
-"""A sweep is the single solves: the same answers, certificates and chain, whatever was solved before."""
+"""Many loads at once give the answers, certificates and solvers of single solves."""
 
 import math
 
@@ -26,9 +26,8 @@ PARTS = np.array([0.9, 0.02, 0.5, 1 - 1e-6, 0.999])
 @pytest.mark.parametrize("solver", [None, "ECOS", "SCS"])
 def test_answers_are_those_of_single_solves_and_of_the_reference(name, goal, solver):
     system = SYSTEMS[name]
-    loads = (
-        PARTS if solver is None else PARTS[PARTS <= 0.999]
-    ) * system.total_rate  # one solver alone fails beyond
+    parts = PARTS if solver is None else PARTS[PARTS <= 0.999]  # one solver alone fails beyond
+    loads = parts * system.total_rate
     found = system._task(goal, loads[0], solver=solver).solve(loads)
     true = getattr(exact, goal)(system.bank, loads)
     assert found.certified.all()
@@ -47,7 +46,7 @@ def test_answers_are_those_of_single_solves_and_of_the_reference(name, goal, sol
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_answer_does_not_depend_on_what_was_solved_before(goal):
-    """Nor on its place in a block: to the last digits that Newton's steps leave."""
+    """Answers do not depend on the place in a block either, up to rounding of Newton steps."""
     system = SYSTEMS["mixed"]
     loads = np.linspace(0.05, 0.95, 7) * system.total_rate
     whole = system._task(goal, loads[0]).solve(loads)
@@ -61,7 +60,7 @@ def test_answer_does_not_depend_on_what_was_solved_before(goal):
 
 
 def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
-    """The chain, for the loads alone that are not certified yet."""
+    """The next solver gets only the loads that are not certified yet."""
     honest, asked = engine.Compiled.solve, []
 
     def solve(self, *values):
@@ -76,11 +75,8 @@ def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
     monkeypatch.setattr(engine.Compiled, "solve", solve)
     system = SYSTEMS["MM1"]
     found = system._task("optimum", 100.0).solve(np.array([100.0, 190.0, 350.0]))
-    assert asked == [
-        ("Clarabel", 3),
-        ("Clarabel", 2),
-        ("ECOS", 1),
-    ]  # with its own tolerances, tighter, and the next
+    # first with the solver's own tolerances, then with tighter ones, then the next solver
+    assert asked == [("Clarabel", 3), ("Clarabel", 2), ("ECOS", 1)]
     assert found.certified.all()
 
 
@@ -101,7 +97,7 @@ def test_without_polish_the_solver_s_own_answers_are_certified():
 
 @pytest.mark.parametrize("options", [{"formulation": "minmax"}, {"polish": False}])
 def test_what_cannot_be_compiled_is_asked_one_at_a_time(options):
-    """Prefixes of the servers, and tangents that are refined until they are near enough by themselves."""
+    """Prefixes of the servers, and tangents that are added until the gap is small enough."""
     bank = MM1([10.0, 5.0]) if "formulation" in options else MMc([4.0, 3.0], servers=[2, 3])
     asked = ParallelServers(bank)._task("equilibrium", 3.0, **options)
     assert asked.block == 1
@@ -114,7 +110,7 @@ def test_what_cannot_be_compiled_is_asked_one_at_a_time(options):
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own(goal, monkeypatch):
-    """Newton steps finish what a program that is compiled once leads to; the certificate says where they do not."""
+    """Newton steps improve the flows of one compiled program; certificates show where they fail."""
     bank = MMc([4.0, 3.0, 0.2], [2, 3, 50], [0.0, 0.4, 0.1])
     system, honest, asked = ParallelServers(bank), engine.Task._singly, []
     monkeypatch.setattr(
@@ -173,7 +169,7 @@ def test_a_program_that_a_solver_does_not_take_leaves_no_answer(monkeypatch):
 
 
 def test_endless_and_constant_servers():
-    """A rate without end: no utilisation, and a price that does not rise."""
+    """Servers with an infinite rate: no utilisation, and a constant price."""
     system = ParallelServers(MM1([10.0, 5.0]), Constant([0.5]))
     loads = np.array([4.0, 12.0, 100.0])
     for goal in GOALS:

@@ -1,4 +1,4 @@
-"""Servers from a CSV file, and telemetry whose columns have names of their own."""
+"""Servers and samples from CSV files, also with other names of columns."""
 
 import json
 
@@ -138,7 +138,7 @@ def test_file_that_there_is_not(tmp_path):
         parse(HEAD + "[servers]\nfile = 3\n", "x", tmp_path)
 
 
-# ---- telemetry
+# ---- samples
 
 LOAD = np.linspace(1.0, 8.0, 15)
 SAMPLES = [f"{x},x,{1e3 / (10 - x):.17g}" for x in LOAD]

@@ -1,4 +1,4 @@
-"""Every certificate against true mean delays of fifty digits, from light loads to a billionth below the total rate."""
+"""Certificates against mean delays of 50 digits, from light loads to near saturation."""
 
 import numpy as np
 import pytest
@@ -17,10 +17,11 @@ from sojourn.models import (
     ParallelServers,
 )
 
-CHOICE = 1e-9  # part by which the best split must cost more than the cheapest: a budget between is a float, and says no more
+# part by which the best split must cost more than the cheapest, so that a float is between them
+CHOICE = 1e-9
 
 
-# ---- some answers, where a float flow does not say the spare capacity
+# ---- loads at which a float flow does not give the spare capacity
 
 PAIR = ParallelServers(MM1([2.0, 1.0]))
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
@@ -73,7 +74,7 @@ def test_what_is_said_of_tolls_is_what_is_certified():
     check(rough.mean_delay, rough.certificate, truths.equilibrium(servers, 2.7, 1))
 
 
-# ---- random answers of each kind
+# ---- random systems for each method
 
 
 def players(rng, system, servers, load):
@@ -82,7 +83,7 @@ def players(rng, system, servers, load):
 
 
 def limits(rng, system, servers, load):
-    """Limits that say nothing, that bind at some servers, and a budget between the cheapest split and a little above the best."""
+    """Return limits without effect, limits that bind at some servers, and a tight budget."""
     n, rate = len(system), system.bank.rate
     even, room = rate * (load / system.total_rate), rng.uniform(0, 1, n)
     kind = (

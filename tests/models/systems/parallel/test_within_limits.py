@@ -1,4 +1,4 @@
-"""Certificate, feasible splits and polish within limits: right whatever the flow and the multipliers."""
+"""Certificates, feasible splits and Newton steps within limits, from any flow."""
 
 import math
 
@@ -19,7 +19,7 @@ LOAD = 190.0
 
 
 def limits_of(least, most, price, money, load=LOAD):
-    """Bounds of the flows, and a budget."""
+    """Return bounds of the flows, and a budget."""
     return Limits(
         least,
         most,
@@ -34,12 +34,12 @@ def proved(bank, load, limits, c, z):
 
 
 def repair(bank, load, limits, flow):
-    x, there = project_to_load(bank, np.array([load]), flow[None], trim=False, limits=limits)
-    return x[0] if there[0] else None
+    x, valid = project_to_load(bank, np.array([load]), flow[None], trim=False, limits=limits)
+    return x[0] if valid[0] else None
 
 
 def test_no_multipliers_prove_too_much():
-    """Weak duality: whatever c and z, the bound is never above the truth."""
+    """Weak duality: for any c and z the bound is not above the optimum."""
     rng = np.random.default_rng(1)
     most, price = np.array([100.0, 80.0, 76.0]), np.array([1.0, 1.0, 0.5])
     limits = limits_of(np.array([20.0, 0, 0]), most, price, 152.5)
@@ -110,7 +110,7 @@ def test_polish_finds_the_optimum_from_any_split():
 
 
 def test_the_certificate_of_any_split_covers_it():
-    """Whatever the flow and the multipliers: the truth is between the bounds, and the flow within the gap of it."""
+    """For any flow and multipliers the optimum is between the bounds, and the gap holds."""
     true, rng = truth(), np.random.default_rng(4)
     for _trial in range(100):
         flow = repair(THREE.bank, LOAD, THESE, LOAD * rng.dirichlet(np.ones(3)))
@@ -123,7 +123,7 @@ def test_the_certificate_of_any_split_covers_it():
 
 
 def test_multipliers_that_are_no_numbers_prove_nothing_and_hide_nothing():
-    """From a flow with no load at the fast server, at 99.999 % load: the steps run into saturation and start again."""
+    """From an empty fast server at 99.999 % load the steps reach saturation and start again."""
     bank, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 380 * (1 - 1e-5)
     limits = Limits.none(3)
     flow, c, z, _ = polish_within(bank, load, np.array([100.0, 80.0, 0.0]), limits, np.zeros(0))

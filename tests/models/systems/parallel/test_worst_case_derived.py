@@ -1,4 +1,4 @@
-"""The worst case of families that give their latency alone, and near saturation: it ends, with a bound that holds."""
+"""The search for the worst case ends with a valid bound, also without closed slopes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from sojourn.models import MM1, Latency, NotCertifiedError, ParallelServers
 
 
 class Bare(Latency):
-    """M/M/1 with nothing but its latency."""
+    """M/M/1 of which only the latency is given."""
 
     def __init__(self, rate, delay):
         self.rate, self.delay = np.array(rate), np.array(delay)
