@@ -177,7 +177,7 @@ def test_the_price_where_one_server_is_used():
 
 
 @each_strategy
-def test_what_is_said_of_control(strategy):
+def test_text_of_a_controlled_split(strategy):
     found = THREE.control(LOAD, 0.3, strategy)
     assert repr(found).startswith(f"0.3 of load 190 under control ({strategy}): mean delay 0.02")
     assert f"{found.ratio:.6f} of the optimum, within " in repr(found)
@@ -289,7 +289,7 @@ def test_unused_servers_bear_no_toll():
     assert found.difference <= 1e-12
 
 
-def test_what_is_said_of_tolls():
+def test_text_of_tolls():
     assert repr(THREE.tolls(LOAD)).startswith(
         "tolls at load 190: 0.0186041, 0.0162992, 0.0123769; with them the equilibrium is the "
         "optimum"

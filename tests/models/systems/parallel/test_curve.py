@@ -94,7 +94,7 @@ def test_one_goal_alone(system, goal):
     }
 
 
-def test_goal_that_there_is_not(system):
+def test_unknown_goal(system):
     with pytest.raises(
         InputError,
         match=r"^which = 'best': is not something to solve for; use optimum or equilibrium$",
@@ -230,7 +230,7 @@ def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
     )
 
 
-def test_certified_curve_says_nothing(system):
+def test_certified_curve_has_no_warning(system):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         system.curve(LOADS)

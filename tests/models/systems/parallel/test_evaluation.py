@@ -65,7 +65,7 @@ def test_numbers_are_those_of_the_queues():
     assert found.certificate.gap == pytest.approx(found.ratio - 1, rel=1e-12)
 
 
-def test_flow_share_and_weights_are_three_ways_to_say_the_same():
+def test_flow_share_and_weights_give_the_same_split():
     found = SYSTEM.evaluate(190.0, flow=[95.0, 57.0, 38.0])
     assert same(found, SYSTEM.evaluate(190.0, share=[0.5, 0.3, 0.2]))
     for scale in (1.0, 1e-300, 1e307, 3.0):
@@ -76,7 +76,7 @@ def test_flow_share_and_weights_are_three_ways_to_say_the_same():
     )
 
 
-def test_the_optimum_loses_nothing_and_at_the_equilibrium_nobody_moves():
+def test_the_optimum_loses_nothing_and_no_user_moves_at_the_equilibrium():
     best = SYSTEM.evaluate(190.0, flow=SYSTEM.optimum(190.0).flow)
     assert best.loss.lower == 0
     assert 1 <= best.ratio <= best.ratio.upper < 1 + 1e-12
@@ -109,7 +109,7 @@ def test_server_that_is_not_used_tempts_but_costs_nothing():
     ],
     ids=["beyond", "at the rate", "shares", "second"],
 )
-def test_overloaded_split_has_an_infinite_delay_and_says_where(split, overloaded):
+def test_overloaded_split_has_an_infinite_delay_and_names_servers(split, overloaded):
     found = SYSTEM.evaluate(190.0, **split)
     assert (
         found.mean_delay
@@ -181,7 +181,7 @@ def test_what_is_no_split_is_refused(split, message):
 
 
 @pytest.mark.parametrize("load", [0.0, -1.0, math.nan, 380.0, 400.0, [190.0]])
-def test_load_that_is_none_is_refused(load):
+def test_invalid_load_is_refused(load):
     with pytest.raises(LoadError, match=r"^load"):
         SYSTEM.evaluate(load, weights=[1, 1, 1])
 
@@ -271,7 +271,7 @@ def test_any_families_with_and_without_a_rate(load):
     assert found.optimum_delay.upper / found.optimum_delay.lower - 1 < 1e-9
 
 
-def test_what_was_never_measured_is_said():
+def test_flows_beyond_all_samples_have_a_caveat():
     load = np.linspace(1, 25, 40)
     system = ParallelServers(
         MM1(40.0), Measured(load, 0.02 + 1 / (40 - load)), names=["device", "db"]

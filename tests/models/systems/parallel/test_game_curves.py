@@ -81,7 +81,7 @@ def test_bad_input_before_any_solver(call, error, message, monkeypatch):
         call()
 
 
-def test_an_answer_that_is_not_there_is_nan(monkeypatch):
+def test_a_missing_answer_is_nan(monkeypatch):
     monkeypatch.setattr(
         Players, "finish", lambda self, program, returned, points: self.empty(len(points[0]))
     )
@@ -120,7 +120,7 @@ def test_worst_case_of_any_solver(solver):
     assert found.candidate_poa == pytest.approx(true.candidate_poa, rel=1e-12)
 
 
-def test_what_the_search_shares_with_the_reference_is_said():
+def test_the_result_lists_what_the_search_shares_with_the_reference():
     """The bound and the limit are shared with the reference; the splits are not."""
     assert (search.cell_bound, search.saturation) == (reference.cell_bound, reference.saturation)
     assert not {"optimum", "equilibrium", "evaluate"} & vars(search).keys()

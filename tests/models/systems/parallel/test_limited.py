@@ -202,7 +202,7 @@ def test_limits_that_leave_one_split():
     np.testing.assert_allclose(found.share, [0.3, 0.3, 0.4], atol=1e-9)
 
 
-def test_a_budget_that_every_split_keeps_is_none():
+def test_a_budget_that_every_split_meets_has_no_effect():
     for limits in ([Budget(1.0, 190.0)], [Budget(0.0, 0.0)], [Budget([1, 1, 2], 500.0)]):
         found = THREE.optimum(LOAD, subject_to=limits)
         assert found.mean_delay == pytest.approx(THREE.optimum(LOAD).mean_delay, rel=1e-13)
@@ -306,7 +306,7 @@ def test_servers_that_miss_the_percentile_even_when_empty_get_no_job(load, withi
     ],
 )
 @pytest.mark.parametrize("load", [10.0, 190.0, 379.0])
-def test_a_limit_that_says_nothing_has_no_price(limit, load):
+def test_a_limit_without_effect_has_no_price(limit, load):
     found, free = THREE.optimum(load, subject_to=[limit]), THREE.optimum(load)
     np.testing.assert_allclose(found.flow, free.flow, rtol=0, atol=1e-11 * load)
     assert found.mean_delay == pytest.approx(free.mean_delay, rel=1e-12)
@@ -468,7 +468,7 @@ def test_the_curve_within_limits_is_the_reference():
       Constant(6.60553203)],
      [0.83038021, 0.05533429, 0.01298183, 0.08085211, 0.09387632], 0.5864006576060984),
 ])  # fmt: skip
-def test_servers_that_hardly_mind_the_load_are_filled_one_after_another(banks, share, load):
+def test_servers_with_nearly_constant_latency_are_filled_in_turn(banks, share, load):
     """Where the used servers are at their bounds, Newton steps go on with the next server."""
     system = ParallelServers(*banks)
     found = system.optimum(load, subject_to=[MaxShare(share)])

@@ -340,7 +340,7 @@ SAMPLES = [0.5, 1.0, 2.0, 2.65], [2.75, 2.9, 3.2, 3.395]
     (Tandem(Measured(*SAMPLES), Constant(0.5)), 0.8, "largest sample", 2.12),
     (Tandem(Measured(*SAMPLES), MM1(2.5)), 0.4, "rate", 1.0),
 ])  # fmt: skip
-def test_a_utilisation_is_of_what_the_text_says(bank, limit, of, used):
+def test_the_text_names_the_full_load_of_a_utilisation(bank, limit, of, used):
     found = ParallelServers(bank, Constant(5.0)).optimum(6.0, subject_to=[MaxUtilisation(limit)])
     assert found.certified
     assert found.flow == pytest.approx([used, 6.0 - used], rel=1e-9)

@@ -101,7 +101,7 @@ def test_the_shadow_price_of_a_row_is_the_difference(name):
     assert found.limits[0].price.ravel()[0] == pytest.approx(abs(up - down) / (2 * step), rel=1e-5)
 
 
-def test_limits_say_how_many_of_their_rows_bind():
+def test_text_of_limits_has_the_number_of_binding_rows():
     first, second = (
         str(THREE.optimum(LOAD, subject_to=CASES[name][0](CASES[name][1])).limits[0])
         for name in ("rows of one limit", "group")
@@ -333,7 +333,7 @@ def test_an_equal_row_leaves_one_split():
     assert found.certified
 
 
-def test_rows_that_leave_nothing_are_told_next_to_saturation():
+def test_impossible_rows_are_found_near_saturation():
     load = (1 - 1e-9) * THREE.total_rate
     with pytest.raises(
         InputError, match=r"^subject_to = \['linear limit'\]: leave the linear limit no less than"

@@ -35,7 +35,7 @@ def test_true_belief_is_the_curve():
     [MM1(RATE), MM1(RATE, 0.01), MD1(RATE, DELAY), MG1(RATE, 10.0, DELAY)],
     ids=["zero", "mean", "cv 0", "cv 10"],
 )
-def test_split_is_the_believed_one_and_its_price_the_true_one(goal, wrong):
+def test_split_is_the_assumed_one_and_its_delay_the_actual_one(goal, wrong):
     data = misspecified_delays(ParallelServers(wrong), TRUE, LOADS)
     split = getattr(exact, goal)(wrong, LOADS)
     np.testing.assert_allclose(data[f"{goal}_flow"], split.flow, rtol=0, atol=1e-9)

@@ -75,7 +75,7 @@ GARBAGE = {
 
 @every_goal
 @pytest.mark.parametrize("start", GARBAGE.values(), ids=GARBAGE)
-def test_garbage_is_refused_or_mended_never_believed(start, goal):
+def test_invalid_flows_are_refused_or_repaired(start, goal):
     bank, load = BANKS["MM1"], 14.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -187,7 +187,7 @@ def test_price_of_anarchy_with_a_formulation_of_either_goal(form):
     )
 
 
-def test_price_of_anarchy_with_a_formulation_that_there_is_not():
+def test_price_of_anarchy_with_an_unknown_formulation():
     with pytest.raises(FormulationError, match="'nonsense': is not one of the equilibrium"):
         SYSTEMS["MM1"].price_of_anarchy(190.0, formulation="nonsense")
 

@@ -101,7 +101,7 @@ def test_what_stands_for_a_row_of_servers_is_repeated_for_its_replicas():
     ('kind = "LinearLimit"\nmatrix = [1, 2]\nbound = 3',
      r"^limits\[0\].matrix = \[1.0, 2.0\]: is not made of rows of 3 numbers"),
 ])  # fmt: skip
-def test_a_table_that_says_no_limit_is_named(table, message):
+def test_a_table_without_a_limit_is_named(table, message):
     with pytest.raises(ScenarioError, match=message):
         read(table)
     with pytest.raises(ScenarioError, match=message.replace(r"\[0\]", r"\[1\]", 1)):

@@ -75,7 +75,7 @@ def test_between_optimum_and_equilibrium():
     )
 
 
-def test_what_is_said_of_players():
+def test_text_of_an_equilibrium_of_players():
     found = SYSTEM.equilibrium(190.0, players=3)
     assert repr(found).startswith("equilibrium of 3 players at load 190: mean delay 0.03806")
     assert json.loads(json.dumps(found.to_dict()))["players"] == 3
@@ -91,7 +91,7 @@ def test_what_is_said_of_players():
      "it is not written for a finite number of players; use auto"),
     ({"players": 3, "formulation": "qp"}, FormulationError, "it holds for M/M/1 servers alone"),
 ])  # fmt: skip
-def test_players_that_are_none(options, error, message):
+def test_invalid_numbers_of_players(options, error, message):
     with pytest.raises(error, match=message):
         SYSTEM.equilibrium(190.0, **options)
 
@@ -134,7 +134,7 @@ def test_followers_have_a_latency_cone_and_players_none():
         both["players"].latency_cone(flow)
 
 
-def test_pools_are_seen_bank_by_bank():
+def test_mixed_banks_are_perceived_bank_by_bank():
     pool = ParallelServers(MM1([10.0, 20.0]), MD1([5.0])).bank
     x = np.array([1.0, 2.0, 3.0])
     np.testing.assert_allclose(
@@ -281,7 +281,7 @@ def test_one_player_routes_as_the_optimum_and_many_as_the_equilibrium(seed):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 20])
 @pytest.mark.parametrize("seed", range(4))
-def test_no_player_gains_by_moving_his_own_jobs(seed, count):
+def test_no_player_gains_by_moving_its_own_jobs(seed, count):
     """A player minimises sum y_i l_i(x_i - x_i/K + y_i) over its own flows y, the others fixed."""
     system, load, rng = three_families(13, 300 + seed)
     found = system.equilibrium(load, players=count)
@@ -334,7 +334,7 @@ def test_the_potential_of_players_is_least_at_their_equilibrium():
      r"give how many equal players there"),
 ])  # fmt: skip
 @pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy", "sensitivity"])
-def test_players_that_are_none_are_refused_by_all_before_any_solver(
+def test_invalid_numbers_of_players_are_refused_before_any_solver(
     ask, players, message, monkeypatch
 ):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
@@ -382,7 +382,7 @@ POOL_FLOW = np.array([4.0, 12.0, 1.5, 9.0, 3.5])
 
 
 @each_view
-def test_slope_and_potential_as_seen_are_differences(name):
+def test_perceived_slope_and_potential_are_differences(name):
     view, x, h = VIEWS[name], POOL_FLOW, 1e-5
     np.testing.assert_allclose(
         view.latency_slope(x), (view.latency(x + h) - view.latency(x - h)) / (2 * h), rtol=1e-7
@@ -404,7 +404,7 @@ def test_slope_and_potential_as_seen_are_differences(name):
 
 @each_view
 @pytest.mark.parametrize("part", [1e-6, 0.3, 0.9, 0.9999])
-def test_the_operating_point_as_seen_is_the_inverse(name, part):
+def test_the_perceived_operating_point_is_the_inverse(name, part):
     view = VIEWS[name]
     x = part * view.rate
     latency = view.latency(x)
@@ -418,7 +418,7 @@ def test_the_operating_point_as_seen_is_the_inverse(name, part):
 
 
 @each_view
-def test_the_potential_cone_as_seen_is_its_number(name):
+def test_the_perceived_potential_cone_is_its_number(name):
     view, flow = VIEWS[name], cp.Variable(5)
     cone = view.potential_cone(flow)
     problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == POOL_FLOW, *cone.constraints])
@@ -429,7 +429,7 @@ def test_the_potential_cone_as_seen_is_its_number(name):
 
 
 @each_view
-def test_servers_as_seen_can_be_taken_apart_and_measured_in_another_unit(name):
+def test_perceived_servers_can_be_taken_apart_and_scaled(name):
     view, some = VIEWS[name], np.array([1, 2, 4])
     np.testing.assert_allclose(
         view.take(some).latency(POOL_FLOW[some]), view.latency(POOL_FLOW)[some], rtol=1e-14

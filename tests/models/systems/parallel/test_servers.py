@@ -217,7 +217,8 @@ class TestFamiliesOfOthers:
         registry.register("plain", Plain)
         with pytest.raises(
             ScenarioError,
-            match=r"^units = .*: do not fit, and plain does not declare the units of its fields; use units that "
+            match=r"^units = .*: do not fit, and plain does not declare the units of its fields; "
+            r"use units that "
             r"fit",
         ):
             bank(server(family="plain", rate=10, delay=5))
@@ -245,7 +246,7 @@ class TestFamiliesOfOthers:
         assert registry.families()["mine"] is Mine
 
 
-def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
+def test_entry_point_of_a_package_is_loaded_when_needed(package):
     package(
         "sojourn.latencies",
         "from sojourn.models import MM1\nclass MM1K(MM1):\n    pass\n",
@@ -257,7 +258,7 @@ def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
     assert registry.families()["M/M/1/K"].__module__ == "other_package"
 
 
-def test_entry_point_that_does_not_load_is_said_and_does_not_stop_the_others(package):
+def test_entry_point_that_does_not_load_has_a_warning(package):
     package("sojourn.latencies", "raise ValueError('broken')\n", "broken = other_package:It\n")
     with pytest.warns(
         UserWarning,

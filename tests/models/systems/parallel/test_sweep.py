@@ -59,7 +59,7 @@ def test_answer_does_not_depend_on_what_was_solved_before(goal):
             np.testing.assert_allclose(found.flow[0], whole.flow[k], rtol=0, atol=1e-12 * load)
 
 
-def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
+def test_the_next_solver_gets_the_loads_that_one_misses(monkeypatch):
     """The next solver gets only the loads that are not certified yet."""
     honest, asked = engine.Compiled.solve, []
 
@@ -96,7 +96,7 @@ def test_without_polish_the_solver_s_own_answers_are_certified():
 
 
 @pytest.mark.parametrize("options", [{"formulation": "minmax"}, {"polish": False}])
-def test_what_cannot_be_compiled_is_asked_one_at_a_time(options):
+def test_programs_that_cannot_be_compiled_are_solved_one_at_a_time(options):
     """Prefixes of the servers, and tangents that are added until the gap is small enough."""
     bank = MM1([10.0, 5.0]) if "formulation" in options else MMc([4.0, 3.0], servers=[2, 3])
     asked = ParallelServers(bank)._task("equilibrium", 3.0, **options)
@@ -216,7 +216,7 @@ def test_partitions_are_those_of_single_solves(solver):
         np.testing.assert_allclose(found.share[k], alone.share, rtol=1e-9, atol=1e-12)
 
 
-def test_solver_that_takes_no_new_data_is_asked_one_at_a_time(monkeypatch):
+def test_solver_that_takes_no_new_data_solves_one_load_at_a_time(monkeypatch):
     monkeypatch.setattr(engine, "session", lambda solver: None)
     loads = np.array([1.0, 4.5])
     one, parts = A.assignment_sweep(), A.partition_sweep()

@@ -40,7 +40,7 @@ def read(folder, table, more="", head=HEAD):
     return parse(f'{head}[servers]\nfile = "servers.csv"\n{more}', "mine", folder)
 
 
-def test_table_is_the_servers_that_it_says(tmp_path):
+def test_table_gives_its_servers(tmp_path):
     found, expected = read(tmp_path, TABLE), parse(HEAD + SAME, "mine")
     assert found.system.names == expected.system.names
     assert found.rows.names == ("web x 3", "desk", "hall")
@@ -50,7 +50,7 @@ def test_table_is_the_servers_that_it_says(tmp_path):
     )
 
 
-def test_empty_cell_of_a_field_that_the_server_has_is_said(tmp_path):
+def test_empty_cell_of_a_field_of_the_server_has_a_warning(tmp_path):
     assert [note.split(", ", 1)[1] for note in read(tmp_path, TABLE).notes] == [
         "column cv: empty in row 2, so the default holds there",
         "column delay: empty in row 5, so the default holds there",
@@ -127,7 +127,7 @@ def test_mistake_is_named_with_its_place(tmp_path, table, more, message):
         read(tmp_path, table, more)
 
 
-def test_file_that_there_is_not(tmp_path):
+def test_missing_file(tmp_path):
     with pytest.raises(
         ScenarioError,
         match=r"^servers\.file = .*none\.csv': cannot be read: .*; give a CSV file with a header "
@@ -165,7 +165,7 @@ def test_samples_in_columns_of_other_names(tmp_path):
 
 
 @pytest.mark.slow
-def test_row_with_an_empty_cell_is_skipped_and_said(sojourn, tmp_path):
+def test_row_with_an_empty_cell_is_skipped_and_reported(sojourn, tmp_path):
     rows = [*SAMPLES, "9,x,", ",x,700", " ,x,"]
     text = telemetry(tmp_path, rows)
     found = parse(text, "x", tmp_path)
@@ -215,7 +215,7 @@ def test_columns_without_a_file():
 
 
 @pytest.mark.parametrize("columns", [{"lod": "a"}, {"load": 3}])
-def test_columns_that_say_nothing(tmp_path, columns):
+def test_invalid_columns(tmp_path, columns):
     (tmp_path / "db.csv").write_text("load,latency\n1,2\n")
     with pytest.raises(
         InputError, match=r"^columns = .*: does not say the column of load or latency; give"

@@ -57,7 +57,7 @@ def test_answers_next_to_saturation(ask, true):
     assert found.certificate.gap < 1e-11
 
 
-def test_what_is_said_of_tolls_is_what_is_certified():
+def test_text_of_tolls_has_the_certified_numbers():
     found = PAIR.tolls(2.9999999699999997)
     assert (
         f"the equilibrium is the optimum: mean delay {found.mean_delay:.9g} within {found.gap:.1e}"

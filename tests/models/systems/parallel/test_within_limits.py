@@ -67,7 +67,7 @@ def test_no_multipliers_of_a_random_system_prove_too_much(seed):
         assert proved(system.bank, load, limits, c, z) <= true.mean_delay * (1 + 1e-12)
 
 
-def test_repair_keeps_every_limit_or_says_that_it_cannot():
+def test_projected_splits_meet_every_limit_or_are_invalid():
     limits = limits_of(
         np.zeros(3), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0
     )
@@ -134,7 +134,7 @@ def test_multipliers_that_are_no_numbers_prove_nothing_and_hide_nothing():
         assert 1 < certificate.gap < math.inf
 
 
-def test_a_split_outside_the_limits_is_told():
+def test_a_split_outside_the_limits_is_reported():
     over = certify_within(THREE.bank, LOAD, np.array([45.0, 35.0, 110.0]), THESE, 0.08, np.zeros(1))
     assert over.violation == pytest.approx(10 / LOAD, rel=1e-12)
     dear = limits_of(np.zeros(3), THREE.bank.rate, np.array([1.0, 1.0, 0.5]), 100.0)

@@ -34,7 +34,7 @@ def test_a_latency_alone_is_enough_for_the_worst_case():
 
 
 @pytest.mark.slow
-def test_what_stops_the_search_is_said_with_the_gap_that_it_has(monkeypatch):
+def test_a_stopped_search_has_its_gap_and_the_reason(monkeypatch):
     module = __import__("sys").modules["sojourn.models.systems.parallel.worst_case"]
     monkeypatch.setattr(module, "MOST_DIFFERENCES", 40)
     found = BARE.worst_case()
@@ -67,7 +67,7 @@ def test_players_of_a_latency_alone(players, part):
     assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=1e-8)
 
 
-def test_an_answer_that_differences_cannot_certify_says_what_to_give():
+def test_an_answer_that_differences_cannot_certify_has_a_remedy():
     said = (
         r"made of differences of the latency.*give `marginal` or `latency_slope` \(Function: "
         r"derivative=\), or ask for a wider gap="
