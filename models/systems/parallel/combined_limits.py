@@ -274,7 +274,7 @@ def _contradiction(linear: Sequence[LinearLimit], bank: Latency, load: float) ->
             f"where it is to be {better} {bound[0] / unit:.6g}"
         )
     else:
-        problem = f"are kept together by no split of the load {load:.6g}"
+        problem = f"cannot be met together by any split of the load {load:.6g}"
     remedy = REMEDY if len(names) > 1 else "relax it or lower the load"
     return LoadError("subject_to", names, problem, remedy)
 

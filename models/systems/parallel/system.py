@@ -110,7 +110,7 @@ class ParallelServers(SplitTasks):
             families of the form e + k/(mu - x); ``"epigraph"`` writes each family in its own
             way, by tangents where the family has no cone.
         solver : str, optional
-            By default Clarabel, then ECOS, then SCS, until an answer is certified.
+            By default Clarabel, then ECOS, then SCS, until one is certified.
         solver_options : mapping, optional
             Passed on to the solver, under the solver's own names.
         polish : bool, default True

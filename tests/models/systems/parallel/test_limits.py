@@ -191,10 +191,11 @@ def test_bad_limits_are_refused_before_any_solver(limits, message):
     (iter([MaxShare(0.5)]), r"^subject_to = <list_iterator .*>: is not a list of limits; write"),
     ([MaxShare(0.5), 0.5], r"^subject_to\[1\] = 0.5: is not a limit; use"),
     ([Budget([1, 1, 2], 250), MaxShare(0.9), Budget([2, 2, 1], 250), GroupShare([0], 0.5)],
-     r"^subject_to = \['budget', 'budget'\]: are kept together by no split of the load 190; "
+     r"^subject_to = \['budget', 'budget'\]: cannot be met together by any split of the load 190; "
      r"relax one of them$"),
     ([GroupShare([0, 1], 0.3, "edge"), GroupShare([2], 0.6, "cloud"), MinShare(0.1)],
-     r"^subject_to = \['edge', 'cloud'\]: are kept together by no split of the load 190; relax "
+     r"^subject_to = \['edge', 'cloud'\]: cannot be met together by any split of the load 190; "
+     r"relax "
      r"one of them$"),
     ([GroupShare([0, 1], 0.3, "edge"), MinShare([0.2, 0.2, 0])],
      r"^subject_to = \['edge', 'least share'\]: leave the edge no less than 0.4 where it is to "

@@ -340,7 +340,7 @@ def test_impossible_rows_are_found_near_saturation():
     ):
         THREE.optimum(load, subject_to=[LinearLimit([1, 0, 0], 99.99)])
     with pytest.raises(
-        InputError, match=r"^subject_to = \['one', 'two'\]: are kept together by no split"
+        InputError, match=r"^subject_to = \['one', 'two'\]: cannot be met together by any split"
     ):
         THREE.optimum(
             load,
