@@ -96,10 +96,10 @@ def test_largest_latency_first():
     best = THREE.optimum(LOAD)
     order = np.argsort(-best.latency)
     for fraction in (0.1, 0.3, 0.6, 0.9):
-        leader, left = THREE.control(LOAD, fraction).leader, fraction * LOAD
+        leader, remaining = THREE.control(LOAD, fraction).leader, fraction * LOAD
         for i in order:
-            assert leader[i] == pytest.approx(min(left, best.flow[i]), rel=1e-9, abs=1e-9)
-            left = max(left - best.flow[i], 0.0)
+            assert leader[i] == pytest.approx(min(remaining, best.flow[i]), rel=1e-9, abs=1e-9)
+            remaining = max(remaining - best.flow[i], 0.0)
         np.testing.assert_allclose(
             THREE.control(LOAD, fraction, "scale").leader, fraction * best.flow, rtol=1e-12
         )
@@ -181,8 +181,8 @@ def test_text_of_a_controlled_split(strategy):
     found = THREE.control(LOAD, 0.3, strategy)
     assert repr(found).startswith(f"0.3 of load 190 under control ({strategy}): mean delay 0.02")
     assert f"{found.ratio:.6f} of the optimum, within " in repr(found)
-    said = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert set(said) == {
+    record = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert set(record) == {
         "fraction",
         "strategy",
         "mean_delay",
@@ -192,10 +192,10 @@ def test_text_of_a_controlled_split(strategy):
         "leader",
         "flow",
     }
-    assert said["strategy"] == strategy
-    assert said["certified"] is True
-    assert said["flow"] == found.flow.tolist()
-    assert said["ratio"] == found.ratio
+    assert record["strategy"] == strategy
+    assert record["certified"] is True
+    assert record["flow"] == found.flow.tolist()
+    assert record["ratio"] == found.ratio
     json.dumps(THREE.control(LOAD, 1.0, strategy).to_dict(), allow_nan=False)
 
 

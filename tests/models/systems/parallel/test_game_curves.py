@@ -20,8 +20,8 @@ from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
 from sojourn.reference.parallel import worst_case
 
 search, reference = (
-    sys.modules[f"sojourn.{room}.worst_case"]
-    for room in ("models.systems.parallel", "reference.parallel")
+    sys.modules[f"sojourn.{package}.worst_case"]
+    for package in ("models.systems.parallel", "reference.parallel")
 )
 MIXED = ParallelServers(MM1([100.0, 80.0], 0.005), MG1([200.0], 4.0, 0.02), time_unit="s")
 ERRATIC = ParallelServers(MG1([1.0, 1.0], [1.0, 20.0]))
@@ -208,9 +208,9 @@ def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_di
     json.dumps([r.to_dict() for r in rows])
     console = Console(width=160, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(gallery.summary(rows))
-    said = " ".join(console.export_text().split())
-    assert "M/M/1 beside one of cv up to 30" in said
-    assert "With one cv for all the rule fails too, with more servers" in said
+    text = " ".join(console.export_text().split())
+    assert "M/M/1 beside one of cv up to 30" in text
+    assert "With one cv for all the rule fails too, with more servers" in text
 
 
 def test_the_counterexample_of_the_gallerys_caption_is_one():

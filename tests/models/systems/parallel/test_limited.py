@@ -131,8 +131,8 @@ def test_all_together():
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     assert "largest share: binds at 1 of 3 servers, shadow price up to" in repr(found)
-    said = json.loads(json.dumps(found.to_dict()))["limits"]
-    assert [s["limit"] for s in said] == [
+    record = json.loads(json.dumps(found.to_dict()))["limits"]
+    assert [s["limit"] for s in record] == [
         "least share",
         "largest share",
         "largest utilisation",
@@ -439,13 +439,13 @@ def test_the_whole_answer_is_strict_json():
         ServerPercentile(0.5, [1, 1, 0.021]),
         Budget([1, 0.5, 0.5], 74.0),
     ]
-    said = json.loads(
+    record = json.loads(
         json.dumps(THREE.optimum(100.0, subject_to=limits).to_dict(), allow_nan=False)
     )["limits"]
-    assert said[0]["bound"] == [0.1, 0.0, 0.0]
-    assert said[1]["value"][2] is None
-    assert said[2]["bound"] == [74.0]
-    assert all(set(s) == {"limit", "bound", "value", "price"} for s in said)
+    assert record[0]["bound"] == [0.1, 0.0, 0.0]
+    assert record[1]["value"][2] is None
+    assert record[2]["bound"] == [74.0]
+    assert all(set(s) == {"limit", "bound", "value", "price"} for s in record)
 
 
 def test_the_curve_within_limits_is_the_reference():

@@ -282,7 +282,7 @@ def test_random_rows_are_covered(seeds):
     """Compare with 50 digits; near saturation at most 1 % miss the gap, by the rounding of rows."""
     missed = untold = 0
     for seed in seeds:
-        system, servers, load, limits, said = rows_case(seed)
+        system, servers, load, limits, arguments = rows_case(seed)
         try:
             found = system.optimum(load, subject_to=limits, throw=False)
         except NotCertifiedError:
@@ -291,7 +291,7 @@ def test_random_rows_are_covered(seeds):
         true = truths.within_rows(
             servers,
             load,
-            *(said[k].tolist() for k in ("least", "most", "matrix", "bound")),
+            *(arguments[k].tolist() for k in ("least", "most", "matrix", "bound")),
             row_prices(found).tolist(),
         )
         untold += true is None
@@ -349,8 +349,8 @@ def test_impossible_rows_are_found_near_saturation():
                 LinearLimit([0, 1, 0], 80 - 3e-7, "two"),
             ],
         )
-    room = [LinearLimit([1, 0, 0], 100 - 1e-7, "one"), LinearLimit([0, 1, 0], 80 - 1e-7, "two")]
-    assert THREE.optimum(load, subject_to=room).certified
+    loose = [LinearLimit([1, 0, 0], 100 - 1e-7, "one"), LinearLimit([0, 1, 0], 80 - 1e-7, "two")]
+    assert THREE.optimum(load, subject_to=loose).certified
 
 
 def test_many_bounds_are_solved_load_by_load():

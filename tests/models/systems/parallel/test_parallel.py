@@ -160,9 +160,9 @@ def test_no_user_of_the_equilibrium_gains_by_moving(system, part):
     for i in np.flatnonzero(found.active):
         step = 1e-6 * found.flow[i]
         for j in set(range(len(system))) - {i}:
-            there = found.flow.copy()
-            there[j] += min(step, 1e-6 * (system.bank.rate[j] - there[j]))
-            assert system.bank.latency(there)[j] > latency[i] * (1 - 1e-12)
+            moved = found.flow.copy()
+            moved[j] += min(step, 1e-6 * (system.bank.rate[j] - moved[j]))
+            assert system.bank.latency(moved)[j] > latency[i] * (1 - 1e-12)
     assert found.certificate.deviation_gain <= 1e-11 * found.mean_delay
 
 

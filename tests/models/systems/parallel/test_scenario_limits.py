@@ -125,17 +125,17 @@ def test_run_answers_the_optimum_within_limits(sojourn, tmp_path):
         '"edge"\n'
     )
     true, free = THREE.optimum(190.0, subject_to=[GroupShare([0, 1], 0.4)]), THREE.optimum(190.0)
-    said = json.loads(sojourn("run", str(path), "--json")[1])
-    assert said["optimum"]["mean_delay"] == pytest.approx(1e3 * true.mean_delay, rel=1e-9)
-    (limit,) = said["optimum"]["limits"]
+    record = json.loads(sojourn("run", str(path), "--json")[1])
+    assert record["optimum"]["mean_delay"] == pytest.approx(1e3 * true.mean_delay, rel=1e-9)
+    (limit,) = record["optimum"]["limits"]
     assert limit == {
         "limit": "edge",
         "bound": [0.4],
         "value": [pytest.approx(0.4)],
         "price": [pytest.approx(1e3 * float(true.limits[0].price))],
     }
-    assert said["equilibrium"]["limits"] == []
-    assert said["price_of_anarchy"] == pytest.approx(
+    assert record["equilibrium"]["limits"] == []
+    assert record["price_of_anarchy"] == pytest.approx(
         THREE.equilibrium(190.0).mean_delay / free.mean_delay, rel=1e-9
     )
     status, out, _ = sojourn("run", str(path))

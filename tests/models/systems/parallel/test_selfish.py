@@ -430,9 +430,9 @@ def test_the_perceived_potential_cone_is_its_number(name):
 
 @each_view
 def test_perceived_servers_can_be_taken_apart_and_scaled(name):
-    view, some = VIEWS[name], np.array([1, 2, 4])
+    view, chosen = VIEWS[name], np.array([1, 2, 4])
     np.testing.assert_allclose(
-        view.take(some).latency(POOL_FLOW[some]), view.latency(POOL_FLOW)[some], rtol=1e-14
+        view.take(chosen).latency(POOL_FLOW[chosen]), view.latency(POOL_FLOW)[chosen], rtol=1e-14
     )
     np.testing.assert_allclose(
         view.in_unit(0.01).latency(POOL_FLOW * 0.01), view.latency(POOL_FLOW) * 100, rtol=1e-12

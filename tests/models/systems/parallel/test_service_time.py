@@ -172,13 +172,13 @@ def test_replicas_are_one_row_of_the_tables(sojourn, tmp_path):
         assert status == 0
         assert "web x 3" in out
         assert "web 1" not in out
-    said = json.loads(sojourn("anarchy", path, "--json")[1])
-    assert [(s["name"], s["replicas"]) for s in said["servers"]] == [
+    record = json.loads(sojourn("anarchy", path, "--json")[1])
+    assert [(s["name"], s["replicas"]) for s in record["servers"]] == [
         ("web x 3", 3),
         ("station x 2", 2),
         ("cloud", 1),
     ]
-    assert len(said["thresholds"]["optimum"]) == 3
+    assert len(record["thresholds"]["optimum"]) == 3
 
 
 def test_picture_names_replicas_once(tmp_path):

@@ -85,39 +85,39 @@ def players(rng, system, servers, load):
 def limits(rng, system, servers, load):
     """Return limits without effect, limits that bind at some servers, and a tight budget."""
     n, rate = len(system), system.bank.rate
-    even, room = rate * (load / system.total_rate), rng.uniform(0, 1, n)
+    even, position = rate * (load / system.total_rate), rng.uniform(0, 1, n)
     kind = (
         rng.choice(["idle share", "idle use", "most", "least", "use", "budget"])
         if n > 1
         else "idle share"
     )
     if kind == "budget":
-        price, cheapest, left = rng.uniform(0.1, 1, n), 0.0, load
+        price, cheapest, remaining = rng.uniform(0.1, 1, n), 0.0, load
         for i in np.argsort(price):
-            taken = min(left, rate[i])
-            cheapest, left = cheapest + price[i] * taken, left - taken
+            taken = min(remaining, rate[i])
+            cheapest, remaining = cheapest + price[i] * taken, remaining - taken
         dearer = float(price @ system.optimum(load).flow) - cheapest
         if dearer <= CHOICE * cheapest:
             return system.optimum(
                 load, subject_to=[MaxUtilisation(1.0)], throw=False
             ), truths.limited(servers, load)
         money = float(cheapest + rng.uniform(0.1, 1.3) * dearer)
-        limit, said = Budget(price, money), {"price": price.tolist(), "money": money}
+        limit, arguments = Budget(price, money), {"price": price.tolist(), "money": money}
     else:
-        top = np.minimum((even + room * (np.minimum(rate, load) - even)) / load, 1.0)
-        use = load / system.total_rate + room * (1 - load / system.total_rate)
-        limit, said = {
+        top = np.minimum((even + position * (np.minimum(rate, load) - even)) / load, 1.0)
+        use = load / system.total_rate + position * (1 - load / system.total_rate)
+        limit, arguments = {
             "idle share": (MaxShare(1.0), {}),
             "idle use": (MaxUtilisation(1.0), {}),
             "most": (MaxShare(top), {"most": (top * load).tolist()}),
             "least": (
-                MinShare(room * even / load),
-                {"least": (room * even / load * load).tolist()},
+                MinShare(position * even / load),
+                {"least": (position * even / load * load).tolist()},
             ),
             "use": (MaxUtilisation(use), {"most": (use * rate).tolist()}),
         }[kind]
     return system.optimum(load, subject_to=[limit], throw=False), truths.limited(
-        servers, load, **said
+        servers, load, **arguments
     )
 
 

@@ -68,9 +68,9 @@ def test_players_of_a_latency_alone(players, part):
 
 
 def test_an_answer_that_differences_cannot_certify_has_a_remedy():
-    said = (
+    message = (
         r"made of differences of the latency.*give `marginal` or `latency_slope` \(Function: "
         r"derivative=\), or ask for a wider gap="
     )
-    with pytest.raises(NotCertifiedError, match=said):
+    with pytest.raises(NotCertifiedError, match=message):
         BARE.optimum(14.0, gap=1e-15, solver="CLARABEL")
