@@ -234,6 +234,7 @@ class _Control:
         return self.task.block
 
     def solve(self, fractions: Array) -> Splits:
+        """Return the users' equilibria at K fractions."""
         best = self.best
         leaders = [
             leader_flow(best.flow, best.latency, best.load, fraction, self.strategy)

@@ -217,6 +217,7 @@ class ServerPercentile(Limit):
         return np.where(used, bank.delay - math.log1p(-self.p) / spare_capacity, np.nan)
 
     def _check_family(self, bank: Latency) -> None:
+        """Raise InputError at the first server that is not M/M/1."""
         start = 0
         for part in bank.banks:
             if not isinstance(part, MM1):  # cv = 1 alone does not make service times exponential

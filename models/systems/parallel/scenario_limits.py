@@ -51,6 +51,7 @@ def limits(
 def _limit(
     given: object, place: str, listed: Sequence[Server], units: Units, system: ParallelServers
 ) -> Limit:
+    """Return the limit of one table; ScenarioError, with its place, where it does not fit."""
     if not isinstance(given, Mapping):
         raise ScenarioError(place[:-1], given, "is not a table", "write it as [[limits]]")
     try:

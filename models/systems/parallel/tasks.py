@@ -79,6 +79,7 @@ class SplitTasks(System):
     def _question(
         self, goal: Goal, load: float, players: float, options: FormulationOptions
     ) -> Split:
+        """Return the question of a goal: of players, within limits, or without either."""
         check_goal(goal)
         players, limits = check_players(players), limits_of(options.get("subject_to"))
         if goal == "equilibrium":

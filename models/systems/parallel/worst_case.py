@@ -190,6 +190,7 @@ class _BestFirst:
         return self._result(self._upper(), candidate, last)
 
     def _result(self, upper: float, candidate: tuple[float, float], last: float) -> WorstCase:
+        """Return the result from the upper bound and the value of the paper's rule."""
         upper = max(upper * (1 + ROUNDING), self.lower)
         gap = upper / self.lower - 1
         certified = bool(gap <= self.gap)
