@@ -175,7 +175,6 @@ GOOD: dict[str, Callable[[], Any]] = {
     "bound": lambda: 9.0,
     "limited_optimum.bound": lambda: [5.0],
     "n": lambda: 2,
-    "measure.flow": lambda: np.array([3.0, 2.0]),
     "value.flow": lambda: np.array([3.0, 2.0]),
     "field": lambda: "rate",
     "value": lambda: 1.0,
@@ -348,7 +347,7 @@ def made_by_users(kind: type) -> bool:
     return kind not in ANSWERS and (not plain or issubclass(kind, ServerBank))
 
 
-HOOKS = {"of_fields", "linearise", "value", "checked", "measure", "check_options", "of", "to"}
+HOOKS = {"of_fields", "linearise", "value", "check_options", "of", "to"}
 """Calls that the library alone makes, with values that it has checked before."""
 
 

@@ -189,7 +189,7 @@ REFUSED = {
     "a budget of text": lambda: servers().optimum(6.0, subject_to=[Budget([1.0, 1.0], "9")]),
     "players between two": lambda: servers().equilibrium(6.0, players=2.5),
     "players that are true": lambda: servers().price_of_anarchy(6.0, players=True),
-    "players of a task": lambda: servers().task("equilibrium", 6.0, players="two"),
+    "players of a task": lambda: servers()._task("equilibrium", 6.0, players="two"),
     "players of a bank": lambda: bank().at_player([0.1, 0.1], 0),
     "players in a number": lambda: players_curve(servers(), [3.0], players=2),
     "no players": lambda: players_curve(servers(), [3.0], players=[]),

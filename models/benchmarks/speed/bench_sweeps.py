@@ -103,7 +103,7 @@ def bench_certificates(measure: Measure, goal: Goal, size: int, who: str) -> Non
     """The certificates of a whole sweep beside the solves that they are of."""
     system, loads, problem, values = of_load(goal, size)
     if who == "certificates":
-        flow = system.task(goal, float(loads[0])).solve(loads).flow
+        flow = system._task(goal, float(loads[0])).solve(loads).flow
         job: Callable[[], Any] = partial(certify_rows, system.bank, loads, flow, goal)
     else:
         job = raw(problem, spec("CLARABEL").quick, values)

@@ -25,7 +25,7 @@ CLOSE = {"CLARABEL": 1e-6, "ECOS": 1e-6, "SCS": 1e-4}  # tolerance of flows
 def questions():
     """Yield problems with values of their parameters, and a variable with a unique value."""
     for form, bank in PARALLEL:
-        model = build(FORMULATIONS[form], bank, 100.0, ParallelServers(bank).unit(100.0))
+        model = build(FORMULATIONS[form], bank, 100.0, ParallelServers(bank)._unit(100.0))
         yield form, model.problem, [(model.load, LOADS * model.unit)], model.variable
     above, below, _ = sum_of_squares.coefficients(segments(A.rates, np.array([1.0, 4.5, 3.0])))
     program = sum_of_squares.write(2)
