@@ -4,8 +4,8 @@ A system is a line in `case`, a method is a file in `methods`.
 """
 
 from .answer import Answer, Skipped
-from .case import CASES, Case
 from .compare import PeerRow, compare
+from .instance import CASES, Case
 from .methods import METHODS
 from .table import report, summary
 

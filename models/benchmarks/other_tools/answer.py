@@ -10,7 +10,7 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.parallel import optimum_equilibrium as exact
 from ...systems.parallel.certificate import mean_delay
-from .case import Case
+from .instance import Case
 
 FEASIBLE = 1e-6  # parts of the load by which the flows may miss it, or one of them be negative
 

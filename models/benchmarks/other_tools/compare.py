@@ -11,7 +11,7 @@ from ....reference.validation import LARGEST, SMALLEST, check_within
 from ...core.progress import track
 from ..report import repeated, timed
 from .answer import Answer, Skipped, judge
-from .case import CASES, Case
+from .instance import CASES, Case
 from .methods import METHODS, Method
 
 LIMIT = 30.0  # seconds

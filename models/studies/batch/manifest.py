@@ -12,7 +12,7 @@ import numpy as np
 
 from ....reference.errors import InputError
 from .files import ELSEWHERE, content
-from .question import Question
+from .spec import Question
 
 MANIFEST = "study.json"
 Manifest = dict[str, Any]

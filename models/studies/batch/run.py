@@ -17,11 +17,11 @@ from ....reference.pickling import as_raised
 from ...core.curve import by_role, warn
 from ...core.progress import reports_progress, track
 from ...core.system import System
-from .check import check
-from .folder import Folder
-from .question import Chunk, HalfwayError, Question, ask
-from .rows import joined
-from .workers import check_sendable, others_work, solved
+from .check_stored import check
+from .executor import check_sendable, others_work, solved
+from .records import joined
+from .spec import Chunk, HalfwayError, Question, ask
+from .store import Folder
 
 SHOWN = 5  # chunks that a message names
 

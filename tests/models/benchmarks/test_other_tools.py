@@ -18,7 +18,7 @@ from sojourn.models.benchmarks.other_tools import (
     Answer,
     Skipped,
     compare,
-    elsewhere,
+    isolated_env,
     line_program,
     summary,
 )
@@ -77,14 +77,14 @@ def test_method_that_fails_is_a_row():
 
 def test_line_without_uv_says_what_to_install(monkeypatch):
     line._environment.cache_clear()
-    monkeypatch.setattr(elsewhere, "find_uv", lambda: None)
+    monkeypatch.setattr(isolated_env, "find_uv", lambda: None)
     (row,) = compare(CASES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
     assert (
         row.problem
         == "skipped: uv, which makes its environment, is not installed; pip install 'sojourn[peers]'"
     )
     line._environment.cache_clear()
-    monkeypatch.setattr(elsewhere, "find_uv", lambda: "/no/such/uv")
+    monkeypatch.setattr(isolated_env, "find_uv", lambda: "/no/such/uv")
     (row,) = compare(CASES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
     assert row.problem.startswith(
         "skipped: its environment cannot be made (/no/such/uv does not start"
@@ -107,7 +107,7 @@ def test_line_s_routing_is_put_back_in_order_and_judged(monkeypatch):
         }
 
     monkeypatch.setattr(line, "_environment", lambda: ["python"])
-    monkeypatch.setattr(elsewhere, "ask", answer)
+    monkeypatch.setattr(isolated_env, "ask", answer)
     row = ask(TRIO, "LINE", METHODS["LINE, evolution"], 30.0)
     assert asked[0]["rate"] == [200.0, 100.0, 80.0]
     assert asked[0]["options"]["time_limit"] == 30.0
@@ -175,23 +175,23 @@ def test_network_that_line_gets():
 def test_program_elsewhere_answers_fails_or_is_killed_with_its_children(tmp_path):
     echo = tmp_path / "echo.py"
     echo.write_text("import json, sys; print(json.dumps({'got': json.load(sys.stdin)}))")
-    assert elsewhere.ask([sys.executable], echo, {"a": 1}, 30.0) == {"got": {"a": 1}}
+    assert isolated_env.ask([sys.executable], echo, {"a": 1}, 30.0) == {"got": {"a": 1}}
     broken = tmp_path / "broken.py"
     broken.write_text("import sys; print('words')")
     with pytest.raises(Skipped, match="its answer is no JSON: 'words"):
-        elsewhere.ask([sys.executable], broken, {}, 30.0)
+        isolated_env.ask([sys.executable], broken, {}, 30.0)
     with pytest.raises(Skipped, match=r"exit code 1: .*no_such_module"):
-        elsewhere.set_up([sys.executable], "no_such_module")
+        isolated_env.set_up([sys.executable], "no_such_module")
     child = "import subprocess, sys, time; print(1); subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(77.7)']); time.sleep(60)"
     started = time.monotonic()
     with pytest.raises(Skipped, match=r"^killed after 1 s$"):
-        elsewhere.run([sys.executable, "-c", child], "", 1.0)
+        isolated_env.run([sys.executable, "-c", child], "", 1.0)
     assert time.monotonic() - started < 30
     left = subprocess.run(
         ["pgrep", "-f", "time.sleep.77.7"], capture_output=True, text=True, check=False
     )
     assert left.stdout == ""
-    assert elsewhere.command("uv", "line-solver==1", "3.11")[-3:] == [
+    assert isolated_env.command("uv", "line-solver==1", "3.11")[-3:] == [
         "--with",
         "line-solver==1",
         "python",

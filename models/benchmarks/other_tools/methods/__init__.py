@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 
 from ..answer import Answer
-from ..case import Case
+from ..instance import Case
 
 Method = Callable[[Case, float], Answer]
 """From a case, and the seconds after which a method that can be stopped has to end, to its answer. Raises `Skipped`."""

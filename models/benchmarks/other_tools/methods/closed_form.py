@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .....reference.parallel import optimum_equilibrium as parallel
 from ..answer import Answer
-from ..case import Case
+from ..instance import Case
 
 
 def solve(case: Case, limit: float) -> Answer:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ....systems.parallel.system import ParallelServers
 from ..answer import Answer
-from ..case import Case
+from ..instance import Case
 
 
 def solve(case: Case, limit: float) -> Answer:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import elsewhere
+from .. import isolated_env
 from ..answer import Answer, Skipped
-from ..case import Case
+from ..instance import Case
 
 REQUIREMENT, PYTHON = "line-solver==3.0.8.0", "3.11"
 GRACE = 60.0  # seconds to start, import and stop, beyond the limit that LINE itself is given
@@ -23,12 +23,12 @@ PROGRAM = Path(__file__).parents[1] / "line_program.py"
 @cache
 def _environment() -> list[str] | str:
     """Return the beginning of a command, or why there is none; looked for once."""
-    uv = elsewhere.find_uv()
+    uv = isolated_env.find_uv()
     if uv is None:
         return "uv, which makes its environment, is not installed; pip install 'sojourn[peers]'"
-    start = elsewhere.command(uv, REQUIREMENT, PYTHON)
+    start = isolated_env.command(uv, REQUIREMENT, PYTHON)
     try:
-        elsewhere.set_up(start, "line_solver")
+        isolated_env.set_up(start, "line_solver")
     except Skipped as reason:
         return f"its environment cannot be made ({reason}); it needs a package index, or uv's cache"
     return start
@@ -46,7 +46,7 @@ def solve(case: Case, limit: float, optimizer: str) -> Answer:
     order = np.argsort(-case.rate, kind="stable")
     servers = {name: getattr(case, name)[order].tolist() for name in ("rate", "cv", "delay")}
     options = {**OPTIONS[optimizer], "optimizer": optimizer, "seed": 1, "time_limit": limit}
-    found = elsewhere.ask(
+    found = isolated_env.ask(
         start, PROGRAM, {**servers, "load": load, "options": options}, limit + GRACE
     )
     answer = _answer(found, load, optimizer, limit)

@@ -6,7 +6,7 @@ import cvxpy as cp
 import numpy as np
 
 from ..answer import Answer, Skipped
-from ..case import Case
+from ..instance import Case
 
 
 def solve(case: Case, limit: float) -> Answer:

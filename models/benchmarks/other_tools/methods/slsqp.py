@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from .....reference.errors import Array
 from ..answer import Answer
-from ..case import Case
+from ..instance import Case
 
 EDGE = 1e-9  # part of a server that stays spare
 OPTIONS = {"ftol": 1e-15, "maxiter": 1000}

@@ -25,7 +25,7 @@ from sojourn.models import (
     study,
 )
 from sojourn.models.core import progress
-from sojourn.models.studies.batch import StudyInterruptedError, StudyStoppedError, folder, rows
+from sojourn.models.studies.batch import StudyInterruptedError, StudyStoppedError, records, store
 
 LOADS = [1.0, 4.0]
 SYSTEMS = {
@@ -180,7 +180,7 @@ def test_an_error_that_no_file_could_hold_is_kept_as_far_as_one_can(monkeypatch,
     monkeypatch.setattr(ParallelServers, "curve", explode)
     with pytest.warns(UserWarning, match="1 of 1 systems failed"):
         data = study([SYSTEMS["two"]], LOADS, out=tmp_path)
-    assert data["error"].item() == ("RuntimeError: ??" + "x" * 10_000)[: rows.LONGEST]
+    assert data["error"].item() == ("RuntimeError: ??" + "x" * 10_000)[: records.LONGEST]
     assert load_study(tmp_path)["error"].item() == data["error"].item()
 
 
@@ -231,7 +231,7 @@ def test_names_and_units_of_any_kind(names, tmp_path):
 def test_bad_arguments_before_any_system_is_touched(
     systems, loads, options, error, message, monkeypatch
 ):
-    monkeypatch.setattr(rows, "row", lambda *_, **__: pytest.fail("a system was touched"))
+    monkeypatch.setattr(records, "row", lambda *_, **__: pytest.fail("a system was touched"))
     with pytest.raises(error, match=message):
         study(systems, loads, **options)
 
@@ -255,7 +255,7 @@ def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
     """Also those of a chunk that is not."""
     whole = study(SYSTEMS, LOADS)
     interrupt_at(monkeypatch, SYSTEMS["three"], KeyboardInterrupt)
-    monkeypatch.setattr("sojourn.models.studies.batch.question.LEAST_CHUNKS", 1)
+    monkeypatch.setattr("sojourn.models.studies.batch.spec.LEAST_CHUNKS", 1)
     with pytest.raises(
         StudyInterruptedError,
         match=r"^stopped after 1 of 2 systems; they are in .dataset, and out=folder would",
@@ -269,7 +269,7 @@ def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
 @pytest.mark.parametrize("for_ever", [False, True])
 def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
     """What could not be written is tried again at the end, and is in the result in any case."""
-    honest, failed = folder.write, []
+    honest, failed = store.write, []
 
     def full(path, content):
         if "000000" in path.name and (for_ever or not failed):
@@ -277,7 +277,7 @@ def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
             raise OSError(errno.ENOSPC, "No space left on device")
         honest(path, content)
 
-    monkeypatch.setattr(folder, "write", full)
+    monkeypatch.setattr(store, "write", full)
     with pytest.warns(UserWarning, match=r"^cannot write to .*: No space left on device; ") as said:
         data = study(SYSTEMS, LOADS, out=tmp_path)
     assert [w.filename for w in said] == [__file__] * (1 + for_ever)

@@ -11,8 +11,8 @@ import xarray as xr
 
 from ...core.stored import use_stored_answers
 from ...core.tolerance import POLISHED
-from .question import Chunk
-from .rows import Cells, joined, nothing, take
+from .records import Cells, joined, nothing, take
+from .spec import Chunk
 
 DECIDED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
 """Roles of variables that are not compared: what was decided, and what delays and certificates tell of."""

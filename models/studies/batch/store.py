@@ -24,8 +24,8 @@ from ...core.progress import reports_progress, track
 from .files import CHUNKS, content, folder_at, refused, there, write
 from .lock import LOCK, holder, lock
 from .manifest import MANIFEST, Manifest, described, difference, read
-from .question import Question
-from .rows import form, joined
+from .records import form, joined
+from .spec import Question
 
 WHOLE = "study.nc"
 LARGEST = 2**31 - 1  # bytes

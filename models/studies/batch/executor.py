@@ -10,8 +10,8 @@ import xarray as xr
 from ....reference.errors import InputError
 from ....reference.validation import as_integer
 from ...core.progress import track
-from .folder import Home
-from .question import Chunk, Question
+from .spec import Chunk, Question
+from .store import Home
 
 Done = tuple[int, xr.Dataset]
 WAVES = 2  # chunks a worker that are sent at once where a backend gives back all or nothing
@@ -46,7 +46,7 @@ def others_work(n_jobs: int | None) -> bool:
 
 def check_sendable(question: Question) -> None:
     """Raise InputError on a system, or options, that cannot leave this process."""
-    from .sending import pack
+    from .serialise import pack
 
     named = {
         f"systems[{name!r}]": system
@@ -81,7 +81,7 @@ def _by_others(
     from joblib import Parallel, delayed, effective_n_jobs
     from joblib.parallel import get_active_backend
 
-    from .sending import pack
+    from .serialise import pack
 
     at_once = get_active_backend()[
         0
@@ -98,7 +98,7 @@ def _by_others(
 
 def _rows(sent: bytes, home: Home | None) -> Done:
     """Work on a chunk in another process; where it sees the study's folder it leaves the rows there, lest another's death loses them."""
-    from .sending import unpack
+    from .serialise import unpack
 
     chunk: Chunk = unpack(sent)
     rows = chunk.rows()

@@ -13,7 +13,7 @@ import xarray as xr
 
 from sojourn.models import MM1, InputError, MaxShare, ParallelServers, load_study, study
 from sojourn.models.core.stored import stored_answers
-from sojourn.models.studies.batch import StudyInterruptedError, folder
+from sojourn.models.studies.batch import StudyInterruptedError, store
 
 LOADS = [1.0, 4.0]
 SYSTEMS = {
@@ -271,7 +271,7 @@ def test_a_full_disk_is_said_before_anything_starts(tmp_path, monkeypatch, solve
     def write(path, content):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(folder, "write", write)
+    monkeypatch.setattr(store, "write", write)
     with pytest.raises(
         InputError,
         match=r"^out = '.*new': its study.json cannot be used: No space left on device; make room",
@@ -344,7 +344,7 @@ def test_a_file_is_no_folder(out):
 
 
 def test_what_is_too_large_for_one_file_stays_in_chunks(out, monkeypatch):
-    monkeypatch.setattr("sojourn.models.studies.batch.folder.LARGEST", 100)
+    monkeypatch.setattr("sojourn.models.studies.batch.store.LARGEST", 100)
     (out / "study.nc").unlink()
     with pytest.warns(
         UserWarning, match=r"^study.nc is not written: .*; load_study\('.*out'\) reads the chunks"

@@ -15,7 +15,7 @@ from ....reference.validation import as_floats, as_integer, check_flag, raise_at
 from ...core.solvers import capable_solvers, solver_names
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
-from .rows import joined, row
+from .records import joined, row
 
 MOST, LEAST_CHUNKS = 16, 64
 """Systems in a chunk, at most: what a kill loses of each worker's time, some seconds; fewer where there were too few chunks to share out."""
