@@ -43,7 +43,7 @@ from sojourn.models.core.errors import SolverOptionError
 from sojourn.models.frontend.measured_plot import plot_measured
 from sojourn.models.systems.parallel import control_curve, players_curve
 from sojourn.models.systems.parallel.certificate import certify
-from sojourn.models.systems.service_modes import profile
+from sojourn.models.systems.service_modes import delay_profile
 from sojourn.reference import MixedBank, controlled, equilibrium, limited_optimum
 from sojourn.reference import service_modes as exact_modes
 
@@ -281,8 +281,8 @@ REFUSED = {
     "modes of a number": lambda: exact_modes.partition(3, 1.0, 0.5),
     "modes that cannot be hashed": lambda: exact_modes.capacity([3]),
     "the canonical form of nothing": lambda: exact_modes.touch_points(None),
-    "a profile of servers": lambda: profile(servers(), [3.0]),
-    "a profile of half a point": lambda: profile(dual(), [1.0, 2.0], points=2.5),
+    "a profile of servers": lambda: delay_profile(servers(), [3.0]),
+    "a profile of half a point": lambda: delay_profile(dual(), [1.0, 2.0], points=2.5),
     "a load in a date": lambda: servers().optimum(timedelta(seconds=6)),
     "a load that has no parts": lambda: servers().optimum(math.ulp(0.0)),
     "a load in a table": lambda: servers().optimum(pd.DataFrame({"load": [6.0]})),

@@ -124,19 +124,19 @@ def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
     loads, parts = np.linspace(0.1, 4.6, count), np.tile([0.8, 0.2], (count, 1))
     per = 100 if who == CVXPY else count
     division, squares = partition.write(system.rates), sum_of_squares.write(2)
-    above, below, _ = sum_of_squares.coefficients(segments(system.rates, loads))
+    numerator, denominator, _ = sum_of_squares.coefficients(segments(system.rates, loads))
     tasks: list[tuple[cp.Problem, Mapping[str, Any], Values]] = [
         (
             division.problem,
             spec("CLARABEL").quick,
-            [(division.root, partition.roots(system.rates, loads, parts))],
+            [(division.sqrt_load, partition.sqrt_loads(system.rates, loads, parts))],
         ),
-        (squares.problem, spec("CLARABEL").tight, [(squares.above, above), (squares.below, below)]),
+        (squares.problem, spec("CLARABEL").tight, [(squares.numerator, numerator), (squares.denominator, denominator)]),
     ]
     tasks = tasks[:1] if what == "partition" else tasks
     sweeps = {
-        "partition": lambda: system.partition_sweep().solve(loads, parts),
-        "assignment": lambda: system.assignment_sweep().solve(loads),
+        "partition": lambda: system._partition_task().solve(loads, parts),
+        "assignment": lambda: system._assignment_task().solve(loads),
     }
     jobs: dict[str, Callable[[], list[Callable[[], Any]]]] = {
         "sweep": lambda: [sweeps[what]],

@@ -1,8 +1,12 @@
-"""Which of the answers that a study kept are those of today's systems, code and data, told without a solver where questions recall theirs."""
+"""Check of the stored rows of a study against the systems, code and data of today.
+
+Delays and certificates are computed anew from the stored decisions, without a solver, where the
+questions of the systems can do that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,94 +15,119 @@ import xarray as xr
 
 from ...core.stored import use_stored_answers
 from ...core.tolerance import POLISHED
-from .records import Cells, joined, nothing, take
+from .records import Cells, concatenate, missing_value, solve_record
 from .spec import Chunk
 
-DECIDED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
-"""Roles of variables that are not compared: what was decided, and what delays and certificates tell of."""
+NOT_COMPARED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
+"""Roles of decisions, and of what follows from the compared delays and certificates."""
+
+Stored = Mapping[str, tuple[tuple[Hashable, ...], npt.NDArray[Any]]]
+"""Dimensions and values by name of variable, for one system."""
 
 
-def check(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]:
-    """Return what is good of the rows of a chunk, and the places of the systems to be solved again, with the reason.
+def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]:
+    """Return the stored rows that are valid today, and the reasons of those that are not.
 
-    The curve of each system is taken with the decisions that were kept: its delays, its certificates and what else it has are computed anew.
-    Where a question cannot recall its answers (see `Question.certify_stored`) the system is solved, and speaks for the rest of its chunk.
+    The curve of each system is taken with the stored decisions. Where a question cannot recall
+    them (see `Question.certify_stored`) the first system is solved again instead, and its result
+    decides for the rest of the chunk.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    stored : xarray.Dataset
+        Rows of all systems of the chunk.
+
+    Returns
+    -------
+    valid : xarray.Dataset
+    reasons : dict
+        From the place in the chunk of each system to be solved again to the reason, a clause such
+        as ``"that failed before"``.
     """
-    failed = stored["error"].values != ""
-    again, sizes = (
-        dict.fromkeys(np.flatnonzero(failed).tolist(), "that failed before"),
-        dict[int, dict[Any, Any]](),
-    )
-    good = [(place, *one[1:]) for place, one in enumerate(chunk.each()) if place not in again]
-    for place, system, loads in good:
+    failed = np.flatnonzero(stored["error"].values != "").tolist()
+    reasons: dict[int, str] = dict.fromkeys(failed, "that failed before")
+    sizes: dict[int, dict[Any, Any]] = {}
+    to_check = [(k, *item[1:]) for k, item in enumerate(chunk.items()) if k not in reasons]
+    for place, system, loads in to_check:
         kept = {str(name): (v.dims[1:], v.values[place]) for name, v in stored.variables.items()}
         with use_stored_answers({name: values for name, (_, values) in kept.items()}) as recall:
-            now = take(system, loads, chunk.options, relative=chunk.relative)
-        cells = now.coords | now.data
-        units = (
+            today = solve_record(system, loads, chunk.options, relative=chunk.relative)
+        cells = today.coords | today.data
+        differences = (
             f"whose {key} is another today"
-            for key, value in now.attrs.items()
+            for key, value in today.attrs.items()
             if stored.attrs.get(key) != value
         )
-        why = "that fail today" if now.error else next(units, "") or _difference(kept, cells)
-        if why:
-            again[place] = why
+        reason = (
+            "that fail today" if today.error else next(differences, "") or _difference(kept, cells)
+        )
+        if reason:
+            reasons[place] = reason
         sizes[place] = {
-            d: slice(n)
+            dim: slice(n)
             for dims, values, _ in cells.values()
-            for d, n in zip(dims, values.shape, strict=True)
+            for dim, n in zip(dims, values.shape, strict=True)
         }
-        if not recall.whole and not now.error:
-            again |= {other: why for other, *_ in good if other not in sizes and why}
+        if not recall.whole and not today.error:
+            reasons |= {other: reason for other, *_ in to_check if other not in sizes and reason}
             break
-    if not again:
-        return stored, again
-    # without what only larger systems have room for
+    if not reasons:
+        return stored, reasons
+    # cut each row to its own size: the padding may be that of a larger system which is dropped
     rows = [
         stored.isel({**sizes.get(place, {}), "system": [place]})
-        for place, *_ in good
-        if place not in again
+        for place, *_ in to_check
+        if place not in reasons
     ]
-    return joined(rows), again
+    return concatenate(rows), reasons
 
 
-def _difference(
-    kept: Mapping[str, tuple[tuple[Hashable, ...], npt.NDArray[Any]]], now: Cells
-) -> str:
-    """What differs first, the delays before the rest; or ""."""
-    for name, (dims, new, attrs) in sorted(
-        now.items(), key=lambda cell: cell[1][2].get("role") != "delay"
-    ):
+def _difference(stored: Stored, today: Cells) -> str:
+    """First difference as a clause, delays before other variables; "" where there is none."""
+    for name, (dims, values, attrs) in _delays_first(today):
         role = attrs.get("role")
-        if role in DECIDED:
+        if role in NOT_COMPARED:
             continue
-        if (
-            name not in kept
-            or kept[name][0] != dims
-            or any(n > m for n, m in zip(new.shape, kept[name][1].shape, strict=True))
-        ):
+        if name not in stored or not _fits(dims, values, *stored[name]):
             return f"whose {name} is of another form today"
-        old = kept[name][1]
-        whole = np.full(old.shape, nothing(role, new.dtype), new.dtype)
-        whole[tuple(slice(n) for n in new.shape)] = new
-        same = old == whole
+        old = stored[name][1]
+        new = np.full(old.shape, missing_value(role, values.dtype), values.dtype)
+        new[tuple(slice(n) for n in values.shape)] = values
+        same = old == new
         if role == "certified":
-            same = whole | ~old
-        elif new.dtype.kind == "f":
-            gap, certified = ([*attrs.get("ancillary_variables", "").split(" "), ""])[:2]
-            slack: Any = POLISHED
-            if certified:  # what the certificates of both sides allow
-                slack = (
-                    slack
-                    + np.where(kept[certified][1], kept[gap][1], 0.0)
-                    + np.where(now[certified][1], now[gap][1], 0.0)
-                )
+            same = new | ~old
+        elif values.dtype.kind == "f":
+            tolerance = _tolerance(attrs.get("ancillary_variables", ""), stored, today)
             with np.errstate(invalid="ignore"):
-                same = (
-                    same
-                    | (np.isnan(old) & np.isnan(whole))
-                    | (np.abs(old - whole) <= slack * np.abs(whole))
-                )
+                close = np.abs(old - new) <= tolerance * np.abs(new)
+            same = same | (np.isnan(old) & np.isnan(new)) | close
         if not np.all(same):
             return f"whose {name} is another today"
     return ""
+
+
+def _delays_first(cells: Cells) -> Iterator[tuple[str, Any]]:
+    yield from sorted(cells.items(), key=lambda cell: cell[1][2].get("role") != "delay")
+
+
+def _fits(
+    dims: tuple[str, ...],
+    values: npt.NDArray[Any],
+    stored_dims: tuple[Hashable, ...],
+    stored_values: npt.NDArray[Any],
+) -> bool:
+    """Whether values fit into the stored ones, which may be padded."""
+    return stored_dims == dims and all(
+        n <= m for n, m in zip(values.shape, stored_values.shape, strict=True)
+    )
+
+
+def _tolerance(ancillary: str, stored: Stored, today: Cells) -> Any:
+    """Relative difference that rounding and the certificates of both sides allow."""
+    gap, certified = ([*ancillary.split(" "), ""])[:2]
+    if not certified:
+        return POLISHED
+    before = np.where(stored[certified][1], stored[gap][1], 0.0)
+    after = np.where(today[certified][1], today[gap][1], 0.0)
+    return POLISHED + before + after

@@ -1,4 +1,4 @@
-"""Who works on the chunks: this process, or joblib's workers, which may be a cluster; each chunk comes back as soon as it is done."""
+"""Execution of chunks in this process or by joblib's workers, which may be a cluster."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ import xarray as xr
 from ....reference.errors import InputError
 from ....reference.validation import as_integer
 from ...core.progress import track
-from .spec import Chunk, Question
-from .store import Home
+from .spec import Chunk, StudySpec
+from .store import WorkerStore
 
-Done = tuple[int, xr.Dataset]
-WAVES = 2  # chunks a worker that are sent at once where a backend gives back all or nothing
+SolvedChunk = tuple[int, xr.Dataset]
+"""Place of a chunk, and its rows."""
+CHUNKS_PER_WORKER = 2
+"""Chunks sent together to a backend that returns its results only when all are solved."""
 
 
-def others_work(n_jobs: int | None) -> bool:
-    """Return whether others than this process are to work; InputError on a number that is none, or where joblib is missing."""
+def uses_workers(n_jobs: int | None) -> bool:
+    """Return whether processes other than this one are to solve chunks.
+
+    Raises
+    ------
+    InputError
+        On an `n_jobs` that is no number of workers, or where joblib is needed and missing.
+    """
     if n_jobs is not None:
         n_jobs = as_integer("n_jobs", n_jobs, "a number of workers", -sys.maxsize)
     if n_jobs == 0:
-        raise InputError(
-            "n_jobs", n_jobs, "is not a number of workers", "give -1 for all cores, or leave it out"
-        )
+        remedy = "give -1 for all cores, or leave it out"
+        raise InputError("n_jobs", n_jobs, "is not a number of workers", remedy)
     if n_jobs == 1:
         return False
     try:
@@ -34,74 +41,68 @@ def others_work(n_jobs: int | None) -> bool:
     except ImportError:
         if n_jobs is None:
             return False
-        raise InputError(
-            "n_jobs", n_jobs, "needs joblib", "pip install 'sojourn[study]', or leave it at 1"
-        ) from None
-    # a cluster of one core is still elsewhere
-    return bool(
-        effective_n_jobs(n_jobs) > 1
-        or type(get_active_backend()[0]).__module__ != "joblib._parallel_backends"
-    )
+        remedy = "pip install 'sojourn[study]', or leave it at 1"
+        raise InputError("n_jobs", n_jobs, "needs joblib", remedy) from None
+    # a cluster with one core is another process too
+    is_cluster = type(get_active_backend()[0]).__module__ != "joblib._parallel_backends"
+    return bool(effective_n_jobs(n_jobs) > 1 or is_cluster)
 
 
-def check_sendable(question: Question) -> None:
-    """Raise InputError on a system, or options, that cannot leave this process."""
-    from .serialise import pack
+def check_serialisable(spec: StudySpec) -> None:
+    """Raise InputError on a system, or options, that cannot be sent to another process."""
+    from .serialise import serialise
 
-    named = {
-        f"systems[{name!r}]": system
-        for name, system in zip(question.names, question.systems, strict=True)
-    }
-    for field, value in track(
-        [("options", dict(question.options)), *named.items()], "systems checked"
-    ):
+    systems = zip(spec.names, spec.systems, strict=True)
+    named = {f"systems[{name!r}]": system for name, system in systems}
+    values = [("options", dict(spec.options)), *named.items()]
+    for field, value in track(values, "systems checked"):
         try:
-            pack(value)
-        except Exception as error:  # pickling is full of users' code
+            serialise(value)
+        except Exception as error:  # pickling runs the code of users' classes
             problem = f"cannot be sent to another process: {type(error).__name__}: {error}"
-            raise InputError(
-                field, value, problem, "make it of numbers, arrays and functions, or use n_jobs=1"
-            ) from error
+            remedy = "make it of numbers, arrays and functions, or use n_jobs=1"
+            raise InputError(field, value, problem, remedy) from error
 
 
-def solved(
-    chunks: Sequence[Chunk], n_jobs: int | None, home: Home | None, *, by_others: bool
-) -> Generator[Done, None, None]:
-    """Yield the place and the rows of each chunk, in the order in which they are done."""
-    return (
-        _by_others(chunks, n_jobs, home)
-        if by_others
-        else ((chunk.index, chunk.rows()) for chunk in chunks)
-    )
+def iter_chunks(
+    chunks: Sequence[Chunk], n_jobs: int | None, store: WorkerStore | None, *, use_workers: bool
+) -> Generator[SolvedChunk, None, None]:
+    """Yield the place and the rows of each chunk, in the order in which they are solved."""
+    if use_workers:
+        return _iter_by_workers(chunks, n_jobs, store)
+    return ((chunk.index, chunk.solve()) for chunk in chunks)
 
 
-def _by_others(
-    chunks: Sequence[Chunk], n_jobs: int | None, home: Home | None
-) -> Generator[Done, None, None]:
+def _iter_by_workers(
+    chunks: Sequence[Chunk], n_jobs: int | None, store: WorkerStore | None
+) -> Generator[SolvedChunk, None, None]:
     from joblib import Parallel, delayed, effective_n_jobs
     from joblib.parallel import get_active_backend
 
-    from .serialise import pack
+    from .serialise import serialise
 
-    at_once = get_active_backend()[
-        0
-    ].supports_return_generator  # not of Ray, and of Python's own pools
-    width = max(len(chunks), 1) if at_once else WAVES * effective_n_jobs(n_jobs)
-    work = Parallel(
-        n_jobs=n_jobs, batch_size=1, return_as="generator_unordered" if at_once else "list"
-    )
-    for start in range(0, len(chunks), width):
-        yield from work(
-            delayed(_rows)(pack(chunk), home) for chunk in chunks[start : start + width]
-        )  # packed when its turn comes
+    # Ray, and the pools of Python's own multiprocessing, cannot return results one by one
+    streams = get_active_backend()[0].supports_return_generator
+    batch = max(len(chunks), 1) if streams else CHUNKS_PER_WORKER * effective_n_jobs(n_jobs)
+    order = "generator_unordered" if streams else "list"
+    parallel = Parallel(n_jobs=n_jobs, batch_size=1, return_as=order)
+    for start in range(0, len(chunks), batch):
+        # a generator: each chunk is serialised only when joblib takes it
+        yield from parallel(
+            delayed(_solve_in_worker)(serialise(chunk), store)
+            for chunk in chunks[start : start + batch]
+        )
 
 
-def _rows(sent: bytes, home: Home | None) -> Done:
-    """Work on a chunk in another process; where it sees the study's folder it leaves the rows there, lest another's death loses them."""
-    from .serialise import unpack
+def _solve_in_worker(data: bytes, store: WorkerStore | None) -> SolvedChunk:
+    """Solve a chunk in a worker, and write it where the worker sees the study's folder.
 
-    chunk: Chunk = unpack(sent)
-    rows = chunk.rows()
-    if home is not None:
-        home.keep(chunk.index, rows)
+    The chunk then survives the death of another worker, which ends the whole joblib call.
+    """
+    from .serialise import deserialise
+
+    chunk: Chunk = deserialise(data)
+    rows = chunk.solve()
+    if store is not None:
+        store.write_chunk(chunk.index, rows)
     return chunk.index, rows

@@ -1,4 +1,4 @@
-"""One system's curve as a row of a study, an error where it has none; rows of systems of different sizes one under the other."""
+"""Record of one system: its curve, or its error; and records of different sizes joined into one."""
 
 from __future__ import annotations
 
@@ -18,23 +18,31 @@ from ....reference.errors import Array, LoadError
 from ...core.progress import no_progress
 from ...core.system import System
 
-LONGEST = 500  # letters of an error or a warning that are kept: a table of text is as wide as its longest entry
-SAID = (
-    UserWarning,
-    RuntimeWarning,
-)  # not what concerns programmers: it would depend on what a process has imported before
-_one_at_a_time = (
-    threading.RLock()
-)  # warnings are caught for a whole process, and a Dask worker may have several threads
-
+LONGEST = 500
+"""Characters of an error or a warning that are kept: a text column is as wide as its longest."""
+KEPT_WARNINGS = (UserWarning, RuntimeWarning)
+"""Other categories are for programmers and depend on what the process has imported before."""
+_capture_lock = threading.RLock()
+"""`warnings.catch_warnings` acts on the whole process; a Dask worker may have several threads."""
 
 Cells = dict[str, tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]]
-"""Dimensions, values and attributes of each variable that one system has in a study."""
+"""Dimensions, values and attributes by name of variable, for one system."""
 
 
 @dataclass(frozen=True, eq=False)
-class Taken:
-    """One system's curve, or the error that it failed with; and what it warned of."""
+class SystemRecord:
+    """Curve of one system, or its error.
+
+    Attributes
+    ----------
+    data, coords : dict
+        Variables and coordinates; the dimension of the loads is ``point``.
+    attrs : mapping of str to str
+    error : str
+        Type and message of the exception that the curve raised; "" where it raised none.
+    warning : str
+        Messages of the warnings of the curve, separated by "; ".
+    """
 
     data: Cells
     coords: Cells
@@ -43,159 +51,157 @@ class Taken:
     warning: str
 
 
-def row(
+def record_dataset(
     name: str, system: System, loads: Array, options: Mapping[str, Any], *, relative: bool
 ) -> xr.Dataset:
-    """Return the curve of one system with a dimension ``system`` of size 1; see `take`."""
-    found = take(system, loads, options, relative=relative)
+    """Return the record of one system with a dimension ``system`` of size 1; see `solve_record`."""
+    record = solve_record(system, loads, options, relative=relative)
     data, coords = (
-        {key: (("system", *d), v[None], a) for key, (d, v, a) in cells.items()}
-        for cells in (found.data, found.coords)
+        {key: (("system", *dims), values[None], attrs) for key, (dims, values, attrs) in c.items()}
+        for c in (record.data, record.coords)
     )
-    said = {key: ("system", np.array([getattr(found, key)])) for key in ("error", "warning")}
-    return xr.Dataset(data | said, {"system": [name], **coords}, found.attrs)
+    texts = {key: ("system", np.array([getattr(record, key)])) for key in ("error", "warning")}
+    return xr.Dataset(data | texts, {"system": [name], **coords}, record.attrs)
 
 
-def take(system: System, loads: Array, options: Mapping[str, Any], *, relative: bool) -> Taken:
-    """Return the curve of one system, or the error with which that fails.
+def solve_record(
+    system: System, loads: Array, options: Mapping[str, Any], *, relative: bool
+) -> SystemRecord:
+    """Solve the curve of one system and return its record.
 
     Parameters
     ----------
     system : System
     loads : ndarray, shape (K,)
-        Of the largest load where `relative`.
-    how : mapping
+        Jobs per unit of time; fractions of the largest load where `relative`.
+    options : mapping
         Options of the system's own `curve`.
+    relative : bool
     """
-    error, points, found = "", np.full(loads.size, np.nan) if relative else loads, xr.Dataset()
-    with _warnings() as said:
+    error, curve = "", xr.Dataset()
+    points = np.full(loads.size, np.nan) if relative else loads
+    with _captured_warnings() as messages:
         try:
             points = _absolute(system, loads) if relative else loads
-            # a copy has no programs of earlier questions, so that an answer depends on the question alone
-            found = copy.copy(system).curve(points, **options)
-        except Exception as problem:  # one system's, whatever it is: the others go on
+            # a copy has no compiled programs: an answer must not depend on earlier questions
+            curve = copy.copy(system).curve(points, **options)
+        except Exception as problem:  # any failure of one system must not stop the others
             error = f"{type(problem).__name__}: {problem}"
-    # what a curve holds beside its variables are variables too: another system has other ones
-    data = {str(key): _cell(variable) for key, variable in found.data_vars.items()}
+    # numeric attributes become variables, because each system has its own values
+    data = {str(key): _cell(variable) for key, variable in curve.data_vars.items()}
     data |= {
-        key: (_axis(key, v), np.array(v, dtype=np.float64), {})
-        for key, v in found.attrs.items()
-        if not isinstance(v, str)
+        key: (_attribute_dims(key, value), np.array(value, dtype=np.float64), {})
+        for key, value in curve.attrs.items()
+        if not isinstance(value, str)
     }
     coords = {
-        f"{key}_name" if key in found.dims and key != "load" else str(key): _cell(coord)
-        for key, coord in found.coords.items()
+        f"{key}_name" if key in curve.dims and key != "load" else str(key): _cell(coord)
+        for key, coord in curve.coords.items()
     }
-    attrs = {key: value for key, value in found.attrs.items() if isinstance(value, str)}
-    return Taken(
-        data,
-        {"load": (("point",), points, {}), **coords},
-        attrs,
-        *map(_kept, (error, "; ".join(said))),
-    )
+    coords = {"load": (("point",), points, {}), **coords}
+    attrs = {key: value for key, value in curve.attrs.items() if isinstance(value, str)}
+    return SystemRecord(data, coords, attrs, *map(_storable, (error, "; ".join(messages))))
 
 
-def _absolute(system: System, parts: Array) -> Array:
+def _absolute(system: System, fractions: Array) -> Array:
     if not np.isfinite(system.max_load):
-        raise LoadError(
-            "loads",
-            parts.tolist(),
-            "are parts of the largest load, which is infinite",
-            "give absolute loads",
-        )
-    out: Array = parts * system.max_load
+        problem = "are parts of the largest load, which is infinite"
+        raise LoadError("loads", fractions.tolist(), problem, "give absolute loads")
+    out: Array = fractions * system.max_load
     return out
 
 
 @contextmanager
-def _warnings() -> Iterator[list[str]]:
-    """Collect what is warned of, each message once, and show no bar."""
-    said: list[str] = []
-    with _one_at_a_time, no_progress(), warnings.catch_warnings(record=True) as caught:
+def _captured_warnings() -> Iterator[list[str]]:
+    """Collect the messages of warnings, each once, and show no progress bar."""
+    messages: list[str] = []
+    with _capture_lock, no_progress(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            yield said
+            yield messages
         finally:
-            said.extend(
-                dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, SAID))
-            )
+            kept = (str(w.message) for w in caught if issubclass(w.category, KEPT_WARNINGS))
+            messages.extend(dict.fromkeys(kept))
 
 
-def _kept(text: str) -> str:
-    """What a file can hold of a text that users' code made."""
+def _storable(text: str) -> str:
+    """Return a text that NetCDF can hold: bounded, valid UTF-8, without null characters."""
     return text[:LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _cell(variable: xr.DataArray) -> tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]:
-    return (
-        tuple("point" if d == "load" else str(d) for d in variable.dims),
-        variable.values,
-        dict(variable.attrs),
-    )
+    dims = tuple("point" if dim == "load" else str(dim) for dim in variable.dims)
+    return dims, variable.values, dict(variable.attrs)
 
 
-def _axis(key: str, value: Any) -> tuple[str, ...]:
-    """Thresholds are one number a server; other lists, such as the loads where delays touch, have a length of their own."""
+def _attribute_dims(key: str, value: Any) -> tuple[str, ...]:
+    """Dimension of a numeric attribute: none, the servers for thresholds, else one of its own."""
     if np.ndim(value) == 0:
         return ()
     return ("server",) if key.endswith("_thresholds") else (key.removesuffix("_loads"),)
 
 
-def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Return the systems of all parts, one after the other; what one of them lacks is NaN, False or "", and its gap infinite."""
-    parts = [p for p in parts if p.sizes["system"]]
-    if not parts:
+def concatenate(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Return the systems of all datasets, one after the other.
+
+    Variables that a system lacks, and servers, stages or modes beyond its own, hold the
+    `missing_value`.
+    """
+    datasets = [data for data in datasets if data.sizes["system"]]
+    if not datasets:
         return xr.Dataset(coords={"system": np.empty(0, np.str_)})
-    sizes = {"system": sum(p.sizes["system"] for p in parts)}
-    for dim in sorted({str(d) for p in parts for d in p.dims} - {"system"}):
-        sizes[dim] = max(p.sizes.get(dim, 0) for p in parts)
-    # in the order of names: files do not keep any other, and what is read back is to be what was written
-    whole = {
-        name: _stacked(name, parts, sizes)
-        for name in sorted({str(n) for p in parts for n in p.variables})
+    sizes = {"system": sum(data.sizes["system"] for data in datasets)}
+    for dim in sorted({str(dim) for data in datasets for dim in data.dims} - {"system"}):
+        sizes[dim] = max(data.sizes.get(dim, 0) for data in datasets)
+    # sorted by name: files keep no other order, and a study read back must equal the one written
+    variables = {
+        name: _padded_variable(name, datasets, sizes)
+        for name in sorted({str(name) for data in datasets for name in data.variables})
     }
-    coords = {str(n) for p in parts for n in p.coords}
-    attrs = {key: value for p in reversed(parts) for key, value in p.attrs.items()}
+    coords = {str(name) for data in datasets for name in data.coords}
+    attrs = {key: value for data in reversed(datasets) for key, value in data.attrs.items()}
     return xr.Dataset(
-        {n: v for n, v in whole.items() if n not in coords},
-        {n: v for n, v in whole.items() if n in coords},
+        {name: variable for name, variable in variables.items() if name not in coords},
+        {name: variable for name, variable in variables.items() if name in coords},
         attrs,
     )
 
 
-def _stacked(name: str, parts: Sequence[xr.Dataset], sizes: Mapping[str, int]) -> xr.Variable:
-    """One variable of all parts, each in the first corner of what is there for it."""
-    there = [p.variables.get(name) for p in parts]
-    like = next(v for v in there if v is not None)
-    values = [None if v is None else _plain(v.values) for v in there]
-    dtype = np.result_type(*(v.dtype for v in values if v is not None))
-    attrs = next((v.attrs for v in there if v is not None and v.attrs), {})
-    out = np.full([sizes[str(d)] for d in like.dims], nothing(attrs.get("role"), dtype), dtype)
+def _padded_variable(
+    name: str, datasets: Sequence[xr.Dataset], sizes: Mapping[str, int]
+) -> xr.Variable:
+    """One variable of all datasets, each padded at its end to the common size."""
+    variables = [data.variables.get(name) for data in datasets]
+    given = [variable for variable in variables if variable is not None]
+    arrays = [None if v is None else _text_as_str(v.values) for v in variables]
+    dtype = np.result_type(*(array.dtype for array in arrays if array is not None))
+    attrs = next((variable.attrs for variable in given if variable.attrs), {})
+    dims = given[0].dims
+    out = np.full([sizes[str(d)] for d in dims], missing_value(attrs.get("role"), dtype), dtype)
     start = 0
-    for part, value in zip(parts, values, strict=True):
-        if value is not None:
-            out[
-                (slice(start, start + part.sizes["system"]), *(slice(n) for n in value.shape[1:]))
-            ] = value
-        start += part.sizes["system"]
-    return xr.Variable(like.dims, out, attrs)
+    for data, array in zip(datasets, arrays, strict=True):
+        stop = start + data.sizes["system"]
+        if array is not None:
+            out[(slice(start, stop), *(slice(n) for n in array.shape[1:]))] = array
+        start = stop
+    return xr.Variable(dims, out, attrs)
 
 
-def form(data: xr.Dataset) -> dict[str, tuple[tuple[Hashable, ...], str]]:
-    """Return dimensions and kind of each variable: what must be the same for rows to be joined."""
+def schema(data: xr.Dataset) -> dict[str, tuple[tuple[Hashable, ...], str]]:
+    """Return dimensions and kind of each variable, which datasets must share to be joined."""
     return {
         str(name): (v.dims, "U" if v.dtype.kind in "OSUT" else v.dtype.kind)
         for name, v in data.variables.items()
     }
 
 
-def _plain(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Files give text back as objects."""
+def _text_as_str(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return text, which files give back as objects, as NumPy strings."""
     return values.astype(np.str_) if values.dtype.kind in "OSUT" else values
 
 
-def nothing(role: str | None, dtype: np.dtype[Any]) -> Any:
-    """Return what is written where there is nothing."""
+def missing_value(role: str | None, dtype: np.dtype[Any]) -> Any:
+    """Return inf for a gap, NaN for another number, False or ""."""
     if dtype.kind == "f":
         return np.inf if role == "gap" else np.nan
     return dtype.type()

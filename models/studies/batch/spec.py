@@ -1,4 +1,7 @@
-"""What a study is asked, checked before anything starts, and cut into chunks that are the same whoever works on them."""
+"""Specification of a study: its arguments, checked before any solver starts, and cut into chunks.
+
+The chunks are the same whichever process solves them.
+"""
 
 from __future__ import annotations
 
@@ -15,33 +18,36 @@ from ....reference.validation import as_floats, as_integer, check_flag, raise_at
 from ...core.solvers import capable_solvers, solver_names
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
-from .records import joined, row
+from .records import concatenate, record_dataset
 
-MOST, LEAST_CHUNKS = 16, 64
-"""Systems in a chunk, at most: what a kill loses of each worker's time, some seconds; fewer where there were too few chunks to share out."""
+MAX_CHUNK_SIZE = 16
+"""Systems in a chunk by default: a kill loses the chunk of each worker, some seconds of work."""
+MIN_CHUNKS = 64
+"""Chunks are smaller than that where there would be fewer of them to distribute."""
 
 
-class HalfwayError(KeyboardInterrupt):
-    """A chunk that was interrupted; its argument is the rows that were done."""
+class PartialChunkError(KeyboardInterrupt):
+    """Interrupt within a chunk; its argument is the dataset of the systems that were solved."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Some of the systems: plain data, so that it can be worked on anywhere.
+    """Consecutive systems of a study, as plain data that any process can solve.
 
     Attributes
     ----------
     index : int
         Place among the chunks.
     names : sequence of str
-    systems : sequence
+    systems : sequence of System
     loads : ndarray, shape (K,) or (S, K)
-        Those of all systems, or a row for each of this chunk's.
+        Loads of all systems, or a row for each system of this chunk.
     relative : bool
-    how : mapping
+        Whether loads are fractions of each system's largest load.
+    options : mapping
         Options of the curves.
     kept : Dataset, optional
-        Rows of the systems that were done before.
+        Rows of systems that were solved before.
     """
 
     index: int
@@ -52,31 +58,50 @@ class Chunk:
     options: Mapping[str, Any]
     kept: xr.Dataset | None = None
 
-    def each(self) -> Iterator[tuple[str, System, Array]]:
-        """Yield name, system and loads of each."""
+    def items(self) -> Iterator[tuple[str, System, Array]]:
+        """Yield name, system and loads, shape (K,), of each system."""
         rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
         return zip(self.names, self.systems, rows, strict=True)
 
-    def rows(self) -> xr.Dataset:
-        """Work on the systems that are not kept, one after the other; return the rows of all."""
+    def solve(self) -> xr.Dataset:
+        """Solve the systems that are not kept, one after the other; return the rows of all.
+
+        Raises
+        ------
+        PartialChunkError
+            On Ctrl-C, with the rows of the systems that were solved.
+        """
         done: list[xr.Dataset] = []
         kept = () if self.kept is None else self.kept["system"].values
         try:
-            for name, system, loads in self.each():
+            for name, system, loads in self.items():
                 if name not in kept:
-                    done.append(row(name, system, loads, self.options, relative=self.relative))
+                    done.append(
+                        record_dataset(name, system, loads, self.options, relative=self.relative)
+                    )
         except KeyboardInterrupt:
-            raise HalfwayError(joined(done)) from None
-        return (
-            joined(done)
-            if self.kept is None
-            else joined([self.kept, *done]).sel(system=list(self.names))
-        )
+            raise PartialChunkError(concatenate(done)) from None
+        if self.kept is None:
+            return concatenate(done)
+        return concatenate([self.kept, *done]).sel(system=list(self.names))
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """All systems, their loads and the options; and how many of the systems go into a chunk."""
+class StudySpec:
+    """Arguments of a study, checked.
+
+    Attributes
+    ----------
+    kind : SystemKind
+        Kind of all systems.
+    names : sequence of str
+    systems : sequence of System
+    loads : ndarray, shape (K,) or (S, K)
+    relative : bool
+    options : mapping
+    chunk_size : int
+        Systems in a chunk.
+    """
 
     kind: SystemKind
     names: Sequence[str]
@@ -84,129 +109,121 @@ class Question:
     loads: Array
     relative: bool
     options: Mapping[str, Any]
-    size: int
+    chunk_size: int
 
     def chunks(self) -> list[Chunk]:
         """Return the chunks, in order."""
-        cuts = [slice(i, i + self.size) for i in range(0, len(self.systems), self.size)]
-        loads = [self.loads[cut] if self.loads.ndim == 2 else self.loads for cut in cuts]
-        parts = zip(range(len(cuts)), cuts, loads, strict=True)
+        starts = range(0, len(self.systems), self.chunk_size)
         return [
-            Chunk(i, self.names[cut], self.systems[cut], some, self.relative, self.options)
-            for i, cut, some in parts
+            self._chunk(i, slice(start, start + self.chunk_size)) for i, start in enumerate(starts)
         ]
 
+    def _chunk(self, index: int, cut: slice) -> Chunk:
+        loads = self.loads[cut] if self.loads.ndim == 2 else self.loads
+        return Chunk(index, self.names[cut], self.systems[cut], loads, self.relative, self.options)
 
-def ask(
+
+def make_spec(
     systems: Iterable[System] | Mapping[Any, System],
     loads: npt.ArrayLike,
     options: Mapping[str, Any],
     *,
     relative: bool,
     chunk: int | None,
-) -> Question:
-    """Return the question; raise InputError, or TypeError for an option that there is not, on what is wrong for all systems."""
-    names, values = _named(systems)
-    kind = _kind(names, values)
+) -> StudySpec:
+    """Return the specification of a study; see `study` for the arguments.
+
+    Raises
+    ------
+    InputError
+        On what is wrong for all systems. What is wrong for one of them is that system's error.
+    TypeError
+        On an unknown option.
+    """
+    names, values = _by_name(systems)
+    kind = _common_kind(names, values)
     kind.check_options("study", options)
     capable_solvers(solver_names(options.get("solver")), options.get("solver_options"))
     relative = check_flag("relative", relative)
-    size = (
-        min(MOST, max(1, len(values) // LEAST_CHUNKS))
-        if chunk is None
-        else as_integer("chunk", chunk, "a number of systems")
-    )
-    return Question(
-        kind,
-        names,
-        values,
-        _check_loads(loads, len(values), relative=relative),
-        relative,
-        options,
-        size,
-    )
+    if chunk is None:
+        chunk_size = min(MAX_CHUNK_SIZE, max(1, len(values) // MIN_CHUNKS))
+    else:
+        chunk_size = as_integer("chunk", chunk, "a number of systems")
+    checked = _check_loads(loads, len(values), relative=relative)
+    return StudySpec(kind, names, values, checked, relative, options, chunk_size)
 
 
-def _named(systems: Any) -> tuple[list[str], list[System]]:
+def _by_name(systems: Any) -> tuple[list[str], list[System]]:
+    """Names and systems of a mapping, or of a sequence that is numbered from 1."""
     if is_system(systems):
-        raise InputError(
-            "systems", systems, "is one system", "give a list of systems, or use its curve(loads)"
-        )
+        remedy = "give a list of systems, or use its curve(loads)"
+        raise InputError("systems", systems, "is one system", remedy)
     given: list[tuple[str, System]] = []
     try:
         if isinstance(systems, str):
             raise TypeError
-        for name, system in (
+        pairs = (
             systems.items()
             if isinstance(systems, Mapping)
-            else ((f"system {i + 1}", s) for i, s in enumerate(systems))
-        ):
+            else ((f"system {i + 1}", system) for i, system in enumerate(systems))
+        )
+        for name, system in pairs:
             kind_of(system, f"systems[{name!r}]")
             given.append((str(name), system))
     except InputError:
         raise
-    except Exception:  # whatever an object raises that is asked for what it holds
+    except Exception:  # iterating over a user's object may raise anything
         remedy = "give a list, or a dictionary from names to systems"
         raise InputError("systems", systems, "is not a list of systems", remedy) from None
     named = dict(given)
     if not named:
         raise InputError("systems", systems, "there is none", "give at least one")
     if len(named) < len(given):
-        raise InputError(
-            "systems",
-            [name for name, _ in given],
-            "has two systems of the same name",
-            "give every system its own",
-        )
+        names = [name for name, _ in given]
+        problem = "has two systems of the same name"
+        raise InputError("systems", names, problem, "give every system its own")
     return list(named), list(named.values())
 
 
-def _kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
-    """What all systems are; one study is of one kind, in one unit of time, for its numbers stand in one table."""
+def _common_kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
+    """Kind of all systems; one table of numbers needs one kind and one unit of time."""
     first = systems[0]
     kind = kind_of(first, f"systems[{names[0]!r}]")
     for name, system in zip(names, systems, strict=True):
-        if kind_of(system, f"systems[{name!r}]") is not kind:
+        field = f"systems[{name!r}]"
+        if kind_of(system, field) is not kind:
             problem = f"is not a {kind.system.__name__} like systems[{names[0]!r}]"
-            raise InputError(f"systems[{name!r}]", system, problem, "make a study of each kind")
+            raise InputError(field, system, problem, "make a study of each kind")
         if system.time_unit != first.time_unit:
             problem = f"is in another unit of time than systems[{names[0]!r}], {first.time_unit!r}"
-            raise InputError(
-                f"systems[{name!r}].time_unit",
-                system.time_unit,
-                problem,
-                "write all systems in one unit",
-            )
+            remedy = "write all systems in one unit"
+            raise InputError(f"{field}.time_unit", system.time_unit, problem, remedy)
     return kind
 
 
 def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
-    """Return the loads; what is none raises where it is for all systems, a row of one system is that system's affair."""
+    """Return the loads as an array, shape (K,) or (S, K).
+
+    Loads of all systems are checked here; a row of one system is checked by its curve, so that a
+    bad row is the error of that system alone.
+    """
     array = as_floats("loads", loads)
     if array.ndim not in (1, 2) or array.size == 0:
-        raise LoadError(
-            "loads",
-            array.tolist(),
-            "is not a list of loads",
-            "give one or more numbers, or a row of them for each system",
-        )
+        remedy = "give one or more numbers, or a row of them for each system"
+        raise LoadError("loads", array.tolist(), "is not a list of loads", remedy)
     if array.ndim == 2 and len(array) != count:
+        problem = f"has {len(array)} rows for {count} systems"
         raise LoadError(
-            "loads",
-            array.tolist(),
-            f"has {len(array)} rows for {count} systems",
-            "give a row for each, or one list for all",
+            "loads", array.tolist(), problem, "give a row for each, or one list for all"
         )
     if array.ndim == 1:
-        raise_at_first(
-            "loads", array, np.isfinite(array), "is not a finite number", "give a number", LoadError
-        )
-        raise_at_first(
-            "loads", array, array >= 0, "a load cannot be negative", "give 0 or more", LoadError
-        )
+        conditions = [
+            (np.isfinite(array), "is not a finite number", "give a number"),
+            (array >= 0, "a load cannot be negative", "give 0 or more"),
+        ]
         if relative and array.min() >= 1:
             remedy = "give parts of the largest load, below 1, or leave relative out"
-            raise_at_first(
-                "loads", array, array < 1, "is not a part of the largest load", remedy, LoadError
-            )
+            conditions.append((array < 1, "is not a part of the largest load", remedy))
+        for holds, problem, remedy in conditions:
+            raise_at_first("loads", array, holds, problem, remedy, LoadError)
     return array

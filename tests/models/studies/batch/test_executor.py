@@ -167,7 +167,7 @@ def test_a_study_that_ends_lets_others_in_whatever_ends_it(systems, tmp_path, mo
     with lock(out):
         assert "is in use by process" in refusal(out, few)
     monkeypatch.setattr(
-        "sojourn.models.studies.batch.run.solved", lambda *_, **__: (1 / 0 for _ in "x")
+        "sojourn.models.studies.batch.run.iter_chunks", lambda *_, **__: (1 / 0 for _ in "x")
     )
     with pytest.raises(StudyStoppedError, match="ZeroDivisionError"):
         study(few, [1.0], which="optimum", out=out)
@@ -189,7 +189,7 @@ def test_a_file_system_without_locks_is_said(systems, tmp_path, monkeypatch, err
     def take(_):
         raise error
 
-    monkeypatch.setattr("sojourn.models.studies.batch.lock._take", take)
+    monkeypatch.setattr("sojourn.models.studies.batch.lock._acquire", take)
     few = dict(list(systems.items())[:1])
     with pytest.warns(
         UserWarning,

@@ -231,7 +231,7 @@ def test_names_and_units_of_any_kind(names, tmp_path):
 def test_bad_arguments_before_any_system_is_touched(
     systems, loads, options, error, message, monkeypatch
 ):
-    monkeypatch.setattr(records, "row", lambda *_, **__: pytest.fail("a system was touched"))
+    monkeypatch.setattr("sojourn.models.studies.batch.spec.record_dataset", lambda *_, **__: pytest.fail("a system was touched"))
     with pytest.raises(error, match=message):
         study(systems, loads, **options)
 
@@ -255,7 +255,7 @@ def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
     """Also those of a chunk that is not."""
     whole = study(SYSTEMS, LOADS)
     interrupt_at(monkeypatch, SYSTEMS["three"], KeyboardInterrupt)
-    monkeypatch.setattr("sojourn.models.studies.batch.spec.LEAST_CHUNKS", 1)
+    monkeypatch.setattr("sojourn.models.studies.batch.spec.MIN_CHUNKS", 1)
     with pytest.raises(
         StudyInterruptedError,
         match=r"^stopped after 1 of 2 systems; they are in .dataset, and out=folder would",
@@ -269,7 +269,7 @@ def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
 @pytest.mark.parametrize("for_ever", [False, True])
 def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
     """What could not be written is tried again at the end, and is in the result in any case."""
-    honest, failed = store.write, []
+    honest, failed = store.write_atomic, []
 
     def full(path, content):
         if "000000" in path.name and (for_ever or not failed):
@@ -277,7 +277,7 @@ def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
             raise OSError(errno.ENOSPC, "No space left on device")
         honest(path, content)
 
-    monkeypatch.setattr(store, "write", full)
+    monkeypatch.setattr(store, "write_atomic", full)
     with pytest.warns(UserWarning, match=r"^cannot write to .*: No space left on device; ") as said:
         data = study(SYSTEMS, LOADS, out=tmp_path)
     assert [w.filename for w in said] == [__file__] * (1 + for_ever)
@@ -288,10 +288,10 @@ def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
 
 def test_a_worker_that_dies_loses_nothing_that_was_done(monkeypatch):
     def dies(chunks, *_, **__):
-        yield 0, chunks[0].rows()
+        yield 0, chunks[0].solve()
         raise RuntimeError("a worker was killed\nat length")
 
-    monkeypatch.setattr("sojourn.models.studies.batch.run.solved", dies)
+    monkeypatch.setattr("sojourn.models.studies.batch.run.iter_chunks", dies)
     with pytest.raises(
         StudyStoppedError,
         match=r"^stopped by RuntimeError: a worker was killed after 1 of 2 systems; they are in",

@@ -271,7 +271,7 @@ def test_a_full_disk_is_said_before_anything_starts(tmp_path, monkeypatch, solve
     def write(path, content):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(store, "write", write)
+    monkeypatch.setattr(store, "write_atomic", write)
     with pytest.raises(
         InputError,
         match=r"^out = '.*new': its study.json cannot be used: No space left on device; make room",

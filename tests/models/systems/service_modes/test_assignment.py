@@ -270,7 +270,7 @@ def test_many_stages_are_uncertified_and_no_crash():
 def test_moments_that_lead_nowhere_are_no_answer(monkeypatch):
     """Both ends of the interval are full at this load."""
     monkeypatch.setattr(
-        sum_of_squares, "candidates", lambda moments, d: np.tile([0.0, 1.0], (len(moments), 1))
+        sum_of_squares, "moment_candidates", lambda moments, d: np.tile([0.0, 1.0], (len(moments), 1))
     )
     with pytest.raises(NotCertifiedError) as caught:
         A.assignment(4.5)

@@ -7,7 +7,7 @@ import xarray as xr
 from sojourn.models import DualMode, InputError, LoadError, MultiMode, NotCertifiedError
 from sojourn.models.core import solve as engine
 from sojourn.models.core.curve import CurveInterruptedError
-from sojourn.models.systems.service_modes.curve import profile
+from sojourn.models.systems.service_modes.curve import delay_profile
 from sojourn.models.systems.service_modes.sum_of_squares import coefficients
 from sojourn.reference import service_modes as exact
 
@@ -160,7 +160,7 @@ def test_bad_loads_are_named_before_any_solver_starts(loads, message):
 
 
 def test_profile_is_the_delay_over_p_and_its_least():
-    shape = profile(A, [2.0, 4.5], points=201)
+    shape = delay_profile(A, [2.0, 4.5], points=201)
     assert shape.delay.shape == (2, 201)
     low, high = A.stable_interval(4.5)
     outside = (shape.p <= low) | (shape.p >= high)
@@ -173,12 +173,12 @@ def test_profile_is_the_delay_over_p_and_its_least():
 @pytest.mark.parametrize("points", [1, 2.5, True, "many"])
 def test_bad_number_of_points_is_named(points):
     with pytest.raises(InputError, match=r"^points = "):
-        profile(A, [2.0], points)
+        delay_profile(A, [2.0], points)
 
 
 def test_profile_names_a_bad_load():
     with pytest.raises(LoadError, match=r"^loads\[1\] = 5\.0"):
-        profile(A, [2.0, 5.0])
+        delay_profile(A, [2.0, 5.0])
 
 
 # ---- what else a curve says, and keeps
@@ -248,7 +248,7 @@ def test_curve_passes_its_options_on():
 
 def test_three_modes_have_no_curve_and_no_profile():
     system = MultiMode([[6.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    for ask in (system.curve, lambda loads: profile(system, loads)):
+    for ask in (system.curve, lambda loads: delay_profile(system, loads)):
         with pytest.raises(InputError, match=r"^modes = 3: .* for two modes"):
             ask([1.0])
 
@@ -267,7 +267,7 @@ def test_breakaway_without_a_certificate_does_not_lose_the_loads(monkeypatch):
 
 
 def test_profile_takes_one_load_and_names_its_units():
-    shape = profile(A, 2.0, points=11)
+    shape = delay_profile(A, 2.0, points=11)
     assert dict(shape.sizes) == {"load": 1, "p": 11}
     assert (shape.p.values[0], shape.p.values[-1]) == (0.0, 1.0)
     assert (shape.delay.attrs["units"], shape["load"].attrs["units"]) == ("s", "1/s")

@@ -9,12 +9,12 @@ from matplotlib.image import imread
 
 from sojourn.models import DualMode
 from sojourn.models.frontend.units import Units
-from sojourn.models.systems.service_modes.curve import profile
+from sojourn.models.systems.service_modes.curve import delay_profile
 from sojourn.models.systems.service_modes.plots import (
     plot_assignment,
     plot_dual_mode,
     plot_dual_mode_delay,
-    plot_profile,
+    plot_delay_profile,
 )
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
@@ -27,7 +27,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def shapes():
-    return profile(A, [2.0, 4.5])
+    return delay_profile(A, [2.0, 4.5])
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_three_pictures_under_one_title(data, shapes, tmp_path):
 
 
 def test_profile_has_a_line_and_a_dot_a_load(shapes, axes):
-    plot_profile(shapes, axes)
+    plot_delay_profile(shapes, axes)
     lines = [line for line in axes.lines if line.get_marker() == "None"]
     dots = [line for line in axes.lines if line.get_marker() == "o"]
     assert len(lines) == len(dots) == 2
@@ -115,7 +115,7 @@ def test_units_are_those_of_the_data(data, shapes, axes):
     np.testing.assert_allclose(axes.lines[0].get_ydata(), data.delay * 1e3)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("load (rps)", "mean delay (ms)")
     over_p = Figure().subplots()
-    plot_profile(units.present(shapes), over_p)
+    plot_delay_profile(units.present(shapes), over_p)
     assert over_p.get_ylabel() == "mean delay (ms)"
     (dot, _) = [line for line in over_p.lines if line.get_marker() == "o"]
     assert dot.get_ydata()[0] == pytest.approx(1e3 * float(shapes.best_delay[0]))
@@ -144,7 +144,7 @@ def test_labels_units_and_scales(data, shapes, axes):
     assert axes.get_ylabel() == "mean delay (s)"
     assert axes.get_yscale() == "log"
     over_p = Figure().subplots()
-    plot_profile(shapes, over_p)
+    plot_delay_profile(shapes, over_p)
     assert over_p.get_legend().get_title().get_text() == "load (jobs per s)"
 
 
@@ -162,8 +162,8 @@ def test_system_c_has_neither_breakaway_nor_touch_point(axes):
 
 def test_interval_between_two_points_of_p_is_drawn_in_silence(axes):
     """So close to saturation no p of the profile is stable; the best one is still known."""
-    shape = profile(DualMode.canonical(mu0=1.0, K=4.0, f=(0.12, 0.3)), [4.9995])
+    shape = delay_profile(DualMode.canonical(mu0=1.0, K=4.0, f=(0.12, 0.3)), [4.9995])
     assert shape.delay.isnull().all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plot_profile(shape, axes)
+        plot_delay_profile(shape, axes)
