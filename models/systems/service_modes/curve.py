@@ -104,9 +104,7 @@ def curve(
     def beside_breakaway() -> list[float]:
         attributes.update(_breakaway_attributes(system))
         load = attributes.get("breakaway_load")
-        return (
-            [] if load is None else [load * (1 - BESIDE_BREAKAWAY), load * (1 + BESIDE_BREAKAWAY)]
-        )
+        return [] if load is None else [load * (1 + side * BESIDE_BREAKAWAY) for side in (-1, 1)]
 
     breakaway = check_flag("breakaway", breakaway)
     task = system._assignment_task(**options)

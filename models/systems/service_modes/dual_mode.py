@@ -49,9 +49,9 @@ class DualMode(MultiMode):
 
     Notes
     -----
-    The system of D. Jeff and E. Modiano, *Delay Optimization in a Simple Offloading System*, Section
-    II.A. With load lambda, part p of the jobs in mode 1, and the parts alpha of the local and beta
-    of the cloud server for mode 1, the mean delay is
+    The system of D. Jeff and E. Modiano, *Delay Optimization in a Simple Offloading System*,
+    Section II.A. With load lambda, part p of the jobs in mode 1, and the parts alpha of the local
+    and beta of the cloud server for mode 1, the mean delay is
 
     p / (alpha mu_l1 - p lambda) + (1 - p) / ((1 - alpha) mu_l2 - (1 - p) lambda)
     + p / (beta mu_c1 - p lambda) + (1 - p) / ((1 - beta) mu_c2 - (1 - p) lambda).

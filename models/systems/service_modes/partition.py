@@ -1,10 +1,10 @@
-"""Best partition of each stage between the modes for a given assignment: a second-order cone program.
+"""Best partition of each stage under a given assignment, as a second-order cone program.
 
 A mode with the part p_m of the jobs and the service time a_m at a stage needs load p_m a_m of that
 stage. The rest of the stage, 1 - load sum_m p_m a_m, is its spare capacity r. A mode that gets the
 part y_m of r has the delay p_m a_m / (r y_m) there. The program minimises sum_m q_m^2 / y_m over
-y >= 0 with sum_m y_m = 1 at each stage, where q_m = sqrt(p_m a_m / r). In the variable y the program
-is as well conditioned close to saturation as far from it.
+y >= 0 with sum_m y_m = 1 at each stage, where q_m = sqrt(p_m a_m / r). In the variable y the
+program is as well conditioned close to saturation as far from it.
 """
 
 from __future__ import annotations

@@ -293,10 +293,8 @@ class _SegmentQuestion:
         """Return the segments of all loads, and the candidates on each with their certificate."""
         all_lines = segments(self.modes, points[0])
         rows, lower, moments = self._certified(program, returned, all_lines)
-        lines, u = (
-            all_lines.rows(rows),
-            sum_of_squares.moment_candidates(moments, self.modes.stages),
-        )
+        lines = all_lines.rows(rows)
+        u = sum_of_squares.moment_candidates(moments, self.modes.stages)
         steps = np.zeros(u.shape, dtype=np.intp)
         if self.polish:
             u, steps = sum_of_squares.polish(lines, u)
@@ -379,12 +377,8 @@ class Assignment(
 
     Attributes
     ----------
-    modes : Modes
-    names : tuple
-    tolerance : GapTolerance
     partition_task : Task
         Solves the question `Partition` at the best assignment.
-    polish : bool
     """
 
     modes: Modes

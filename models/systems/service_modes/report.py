@@ -1,4 +1,4 @@
-"""Report of `sojourn run` on a dual-mode system: operating point, breakaway, touch points, curves."""
+"""Report of ``sojourn run`` on a dual-mode system: operating point, breakaway, curves."""
 
 from __future__ import annotations
 
