@@ -69,7 +69,7 @@ MORE = (
     anarchy_plots.plot_anarchy,
     mode_plots.plot_dual_mode,
     certificates.certify,
-    local_minima.traps,
+    local_minima.count_local_minima,
     judge_flow,
     judge_share,
 )
@@ -224,7 +224,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "plot_anarchy.players": lambda: parallel.players_curve(servers(), [3.0, 6.0], [1.0, math.inf]),
     "plot_anarchy.control": lambda: parallel.control_curve(servers(), 6.0, [0.2, 0.5]),
     "plot_anarchy.found": lambda: servers().worst_case(),
-    "traps.systems": lambda: 1,
+    "count_local_minima.systems": lambda: 1,
     **{f"{name}.system": dual for name in ("delay_profile",)},
     **{f"{name}.load": lambda: 2.0 for name in ("DualMode", "MultiMode", "TunableMode")},
     **{

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.models.benchmarks import worst_case_rule as gallery
+from sojourn.models.benchmarks import worst_case_rule
 from sojourn.models.core.curve import CurveInterruptedError
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.frontend.report import present
@@ -341,18 +341,19 @@ def test_picture_with_variants():
 
 
 @pytest.mark.slow
-def test_bench_gallery(sojourn, monkeypatch):
+def test_bench_worst_case_rule(sojourn, monkeypatch):
     two = ("M/M/1", "M/G/1, cv up to 30")
-    monkeypatch.setattr(gallery, "FAMILIES", {name: gallery.FAMILIES[name] for name in two})
-    monkeypatch.setattr(
-        gallery, "gallery", functools.cache(gallery.gallery)
-    )  # one search, printed twice
-    status, out, err = sojourn("bench", "gallery", "--systems", 3)
+    families = {name: worst_case_rule.FAMILIES[name] for name in two}
+    monkeypatch.setattr(worst_case_rule, "FAMILIES", families)
+    # one search, printed twice
+    search = functools.cache(worst_case_rule.worst_case_rule_counterexamples)
+    monkeypatch.setattr(worst_case_rule, "worst_case_rule_counterexamples", search)
+    status, out, err = sojourn("bench", "worst-case-rule", "--systems", 3)
     assert (status, err) == (0, "")
     assert "M/G/1, cv up to 30" in out
-    rows = json.loads(sojourn("bench", "gallery", "--systems", 3, "--json")[1])
+    rows = json.loads(sojourn("bench", "worst-case-rule", "--systems", 3, "--json")[1])
     assert {row["tried"] for row in rows} == {3}
-    status, _, err = sojourn("bench", "gallery", "--systems", 0)
+    status, _, err = sojourn("bench", "worst-case-rule", "--systems", 0)
     assert status == 2
     assert "systems = 0: is not a number of systems" in err
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from matplotlib.image import imread
 
-from sojourn.models.benchmarks.local_minima import Traps, traps
+from sojourn.models.benchmarks.local_minima import LocalMinima, count_local_minima
 from sojourn.models.core import solve as engine
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.reference import service_modes as exact
@@ -159,12 +159,12 @@ def test_verify(sojourn):
     }
 
 
-def test_bench_traps(sojourn):
-    status, out, err = sojourn("bench", "traps", "--systems", 3)
+def test_bench_local_minima(sojourn):
+    status, out, err = sojourn("bench", "local-minima", "--systems", 3)
     assert (status, err) == (0, "")
     assert "semidefinite program" in out
-    rows = read(sojourn("bench", "traps", "--systems", 3, "--json")[1])
-    assert [r["method"] for r in rows] == [r["method"] for r in traps(systems=3).rows()]
+    rows = read(sojourn("bench", "local-minima", "--systems", 3, "--json")[1])
+    assert [r["method"] for r in rows] == [r["method"] for r in count_local_minima(systems=3).rows()]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -175,8 +175,8 @@ def test_bench_traps(sojourn):
     (["run", "dual-a", "--load", "-1"], r"^error: --load = '-1': is not above 0 and finite"),
     (["run", "dual-a", "--solver", "OSQP"], r"^error: solver = 'OSQP': does not take the cone PSD that the assignment needs; use"),
     (["run", "dual-d"], r"^error: scenario = 'dual-d': .*; did you mean dual-\w\?$"),
-    (["bench", "queues"], r"^error: bench = 'queues': is not a benchmark; use speed, families, traps, gallery, peers or solvers$"),
-    (["bench", "traps", "--systems", "0"], r"^error: systems = 0: is not a number of systems"),
+    (["bench", "queues"], r"^error: bench = 'queues': is not a benchmark; use speed, families, local-minima, worst-case-rule, other-tools or solvers$"),
+    (["bench", "local-minima", "--systems", "0"], r"^error: systems = 0: is not a number of systems"),
 ])  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
     complained(sojourn(*arguments), 2, message)
@@ -309,9 +309,9 @@ def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch):
 
 
 def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
-    lost = Traps({"x": np.array([np.inf])}, {"x": np.array([1.0])})
-    monkeypatch.setattr("sojourn.models.benchmarks.local_minima.traps", lambda _: lost)
-    (row,) = read(sojourn("bench", "traps", "--systems", 1, "--json")[1])
+    lost = LocalMinima({"x": np.array([np.inf])}, {"x": np.array([1.0])})
+    monkeypatch.setattr("sojourn.models.benchmarks.local_minima.count_local_minima", lambda _: lost)
+    (row,) = read(sojourn("bench", "local-minima", "--systems", 1, "--json")[1])
     assert row["wrong"] == 1
     assert row["largest_excess"] is None
 
@@ -320,8 +320,8 @@ def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
     (["run", "dual-a", "--solver", "ECOS"], r"^error: solver = 'ECOS': does not take the cone PSD that the assignment needs; use"),
     (["run", "dual-a", "--load", "nan"], r"^error: --load = 'nan': is not a load"),
     (["verify", "dual-c", "--load", "4"], r"^error: --load = '4': not below the maximum 4"),
-    (["bench", "nope"], r"^error: bench = 'nope': is not a benchmark; use speed, families, traps, gallery, peers or solvers$"),
-    (["bench", "traps", "--systems", "-1", "--json"], r"^error: systems = -1: is not a number of systems"),
+    (["bench", "nope"], r"^error: bench = 'nope': is not a benchmark; use speed, families, local-minima, worst-case-rule, other-tools or solvers$"),
+    (["bench", "local-minima", "--systems", "-1", "--json"], r"^error: systems = -1: is not a number of systems"),
 ])  # fmt: skip
 def test_further_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
     complained(sojourn(*arguments), 2, message)

@@ -196,7 +196,7 @@ def test_anarchy_writes_as_it_goes(sojourn, two, tmp_path, monkeypatch, place, c
 
 
 def test_rows_of_a_benchmark_are_written(sojourn, tmp_path, monkeypatch):
-    signal_at(monkeypatch, "benchmarks.solvers.compare.ask", signal.SIGTERM, 3)
+    signal_at(monkeypatch, "benchmarks.solvers.compare.solve_case", signal.SIGTERM, 3)
     status, out, _ = sojourn(
         "bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv"
     )
@@ -209,7 +209,7 @@ def test_rows_of_a_benchmark_are_written(sojourn, tmp_path, monkeypatch):
     ("kind", "call", "rows"),
     [
         ("families", "benchmarks.latency_families._row", 2),
-        ("peers", "benchmarks.other_tools.compare.ask", 2),
+        ("other-tools", "benchmarks.other_tools.compare.run_method", 2),
     ],
 )
 def test_rows_of_a_benchmark_are_printed(sojourn, monkeypatch, kind, call, rows):
@@ -442,7 +442,7 @@ def benchmark_tables():
     yield solvers.error_table(asked)
     yield other_tools.summary(
         [
-            other_tools.PeerRow(
+            other_tools.ToolRow(
                 "three servers",
                 "SLSQP, ftol 1e-12",
                 0.0284494,
@@ -454,10 +454,10 @@ def benchmark_tables():
             )
         ]
     )
-    yield local_minima.Traps({"SLSQP, 1 start": rates}, {"SLSQP, 1 start": rates}).table()
+    yield local_minima.LocalMinima({"SLSQP, 1 start": rates}, {"SLSQP, 1 start": rates}).table()
     yield worst_case_rule.summary(
         [
-            worst_case_rule.Failure(
+            worst_case_rule.Counterexample(
                 "M/G/1",
                 200,
                 3,

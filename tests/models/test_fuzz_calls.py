@@ -50,7 +50,7 @@ from sojourn.reference import service_modes as exact_modes
 CALLS = calls()
 ARGUMENTS = [(call, name) for call in CALLS for name in call.said]
 LABELS = list(HOSTILE)
-WORK = {("study", "n_jobs"): {"-1", "3", "int64"}, ("traps", "systems"): {"3", "int64"}}
+WORK = {("study", "n_jobs"): {"-1", "3", "int64"}, ("count_local_minima", "systems"): {"3", "int64"}}
 """Good values that ask for more work than a test has time for."""
 GOOD_ENOUGH = ("answered", "refused")
 

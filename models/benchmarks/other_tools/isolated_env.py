@@ -1,4 +1,4 @@
-"""Running a program of ours in an environment of its own, where packages are that cannot be beside this library."""
+"""Programs in an environment of their own, for packages that conflict with this library's."""
 
 from __future__ import annotations
 
@@ -12,31 +12,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .answer import Skipped
+from .answer import Unavailable
 
-SET_UP = 600.0  # seconds for the first download of an environment
+SET_UP_LIMIT = 600.0  # seconds to download and make an environment
 
 
 def find_uv() -> str | None:
-    """Return uv, which makes the environments: beside this Python, where the extra puts it, or on the path."""
+    """Return the path of uv, beside this Python (where the extra installs it) or on the path."""
     beside = Path(sysconfig.get_path("scripts")) / "uv"
     return str(beside) if beside.is_file() else shutil.which("uv")
 
 
-def command(uv: str, requirement: str, python: str) -> list[str]:
-    """Return the beginning of a command in a fresh environment with one package; uv keeps its files for the next time."""
-    return [
-        uv,
-        "run",
-        "--isolated",
-        "--no-project",
-        "--quiet",
-        "--python",
-        python,
-        "--with",
-        requirement,
-        "python",
-    ]
+def python_command(uv: str, requirement: str, python: str) -> list[str]:
+    """Return the start of a command that runs Python in a fresh environment with one package.
+
+    uv caches the downloaded packages.
+    """
+    options = ["--isolated", "--no-project", "--quiet", "--python", python, "--with", requirement]
+    return [uv, "run", *options, "python"]
 
 
 def set_up(start: list[str], module: str) -> None:
@@ -44,54 +37,64 @@ def set_up(start: list[str], module: str) -> None:
 
     Raises
     ------
-    Skipped
-        When it cannot be had.
+    Unavailable
+        When the environment cannot be made.
     """
-    run([*start, "-c", f"import {module}"], "", SET_UP)
+    run([*start, "-c", f"import {module}"], "", SET_UP_LIMIT)
 
 
-def ask(
-    start: list[str], program: Path, question: dict[str, Any], seconds: float
-) -> dict[str, Any]:
-    """Give a program a question as JSON and return its answer.
+def call(start: list[str], program: Path, data: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Run a program with data as JSON on its standard input, and return the JSON that it prints.
 
     Raises
     ------
-    Skipped
-        When it fails, or is not done in time.
+    Unavailable
+        When the program fails or exceeds its time limit.
     """
-    said = run([*start, str(program)], json.dumps(question), seconds)
+    output = run([*start, str(program)], json.dumps(data), seconds)
     try:
-        answer: dict[str, Any] = json.loads(said)
+        result: dict[str, Any] = json.loads(output)
     except ValueError:
-        raise Skipped(f"its answer is no JSON: {said[:80]!r}") from None
-    return answer
+        raise Unavailable(f"its answer is no JSON: {output[:80]!r}") from None
+    return result
 
 
-def run(command: list[str], question: str, seconds: float) -> str:
-    """Run a command and return what it prints; whatever ends this, its whole group of processes ends with it."""
-    pipe = subprocess.PIPE
+def run(command: list[str], text: str, seconds: float) -> str:
+    """Run a command with a text on its standard input, and return its standard output.
+
+    The whole group of its processes ends with it, also when this function is interrupted.
+
+    Raises
+    ------
+    Unavailable
+        When the command does not start, fails or exceeds its time limit.
+    """
     try:
-        # a session of its own: uv starts Python, and both have to go when the time is over
-        process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
-        )  # noqa: S603
+        # its own session: uv starts Python, and both must be killed at the time limit
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
     except OSError as error:
-        raise Skipped(f"{command[0]} does not start: {error.strerror}") from error
+        raise Unavailable(f"{command[0]} does not start: {error.strerror}") from error
     try:
-        said, complaint = process.communicate(question, timeout=seconds)
+        output, errors = process.communicate(text, timeout=seconds)
     except subprocess.TimeoutExpired:
-        raise Skipped(f"killed after {seconds:g} s") from None
+        raise Unavailable(f"killed after {seconds:g} s") from None
     finally:
-        _end(process)
+        _kill(process)
     if process.returncode:
-        last = (complaint.strip().splitlines() or ["it says nothing"])[-1]
-        raise Skipped(f"exit code {process.returncode}: {last}")
-    return said
+        last_line = (errors.strip().splitlines() or ["no message"])[-1]
+        raise Unavailable(f"exit code {process.returncode}: {last_line}")
+    return output
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Kill a process and its children, if any of them is still there."""
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process and its children, as far as they still run."""
     if os.name == "posix":
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -97,8 +97,8 @@ class OperatingPoint(ModeSplit, CertifiedAnswer):
     --------
     >>> from sojourn.models import DualMode
     >>> DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).partition(load=4.5, p=0.5).share.round(4)
-    array([[0.2634, 0.7366],
-           [0.5589, 0.4411]])
+    array([[0.2616, 0.7384],
+           [0.5594, 0.4406]])
     """
 
     goal: Literal["partition", "assignment"]

@@ -8,16 +8,16 @@ from scipy.optimize import approx_fprime
 from sojourn.models import DualMode, InputError
 from sojourn.models.benchmarks.local_minima import (
     STARTS,
-    Traps,
+    LocalMinima,
     gradient,
-    judged,
+    delay_at,
     nelder_mead,
     random_start,
     random_system,
     slsqp,
-    value,
+    mean_delay,
 )
-from sojourn.models.benchmarks.local_minima import traps as count
+from sojourn.models.benchmarks.local_minima import count_local_minima as count
 from sojourn.reference import service_modes as exact
 
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
@@ -67,7 +67,7 @@ def test_rows_and_table_say_the_counts(counted):
 
 
 def test_answer_without_a_delay_counts_as_wrong():
-    found = Traps({"x": np.array([0.0, np.inf])}, {"x": np.array([1.0, 1.0])})
+    found = LocalMinima({"x": np.array([0.0, np.inf])}, {"x": np.array([1.0, 1.0])})
     assert found.wrong("x") == 1
     assert found.rows()[0]["largest_excess"] == np.inf
 
@@ -78,8 +78,8 @@ def test_gradient_is_that_of_the_delay(seed):
     system = random_system(rng)
     load = 0.7 * system.max_load
     point = random_start(system.rates, load, rng)
-    assert np.isfinite(value(system.rates, load, point))
-    differences = approx_fprime(point, lambda x: value(system.rates, load, x), 1e-8)
+    assert np.isfinite(mean_delay(system.rates, load, point))
+    differences = approx_fprime(point, lambda x: mean_delay(system.rates, load, x), 1e-8)
     np.testing.assert_allclose(
         gradient(system.rates, load, point),
         differences,
@@ -102,10 +102,10 @@ def test_trap_that_catches_both():
 
 
 def test_only_p_counts_and_close_to_an_end_is_the_end():
-    assert judged(A.rates, 2.0, 0.5) == exact.delay(A.rates, 2.0, 0.5)
-    assert judged(A.rates, 2.0, 0.995) == exact.delay(A.rates, 2.0, 1.0)
-    assert judged(A.rates, 2.0, 1.0 + 1e-9) == exact.delay(A.rates, 2.0, 1.0)
-    assert judged(A.rates, 4.5, 0.99) == np.inf  # neither it nor the end is stable
+    assert delay_at(A.rates, 2.0, 0.5) == exact.delay(A.rates, 2.0, 0.5)
+    assert delay_at(A.rates, 2.0, 0.995) == exact.delay(A.rates, 2.0, 1.0)
+    assert delay_at(A.rates, 2.0, 1.0 + 1e-9) == exact.delay(A.rates, 2.0, 1.0)
+    assert delay_at(A.rates, 4.5, 0.99) == np.inf  # neither it nor the end is stable
 
 
 @pytest.mark.parametrize("systems", [0, -1, 2.5, True, "many"])
@@ -131,7 +131,7 @@ def test_more_systems_begin_with_the_same_ones(counted):
 
 def test_median_is_of_the_wrong_ones_only():
     excess = np.array([0.0, 5e-5, 1.0, 3.0])
-    (row,) = Traps({"x": excess}, {"x": np.array([1.0, 2.0, 3.0, 4.0])}).rows()
+    (row,) = LocalMinima({"x": excess}, {"x": np.array([1.0, 2.0, 3.0, 4.0])}).rows()
     expected = {
         "systems": 4,
         "wrong": 2,
@@ -150,4 +150,4 @@ def test_random_start_is_stable(seed):
     low, high = exact.stable_interval(system.rates, load)
     point = random_start(system.rates, load, rng)
     assert low < point[0] < high
-    assert np.isfinite(value(system.rates, load, point))
+    assert np.isfinite(mean_delay(system.rates, load, point))

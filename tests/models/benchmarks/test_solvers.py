@@ -17,7 +17,7 @@ from sojourn.models.benchmarks.solvers import (
     SETTINGS,
     compare,
     error_table,
-    questions,
+    cases,
     summaries,
     summary_table,
     to_dataset,
@@ -122,7 +122,7 @@ def test_solver_that_panics_or_returns_nonsense_is_a_row(monkeypatch):
 
 def test_questions_do_not_depend_on_what_else_is_asked():
     mm1 = [p for p in PROBLEMS if p.name.startswith("M/M/1")][:1]
-    few, many = (questions(mm1, sizes, [0.5], ["CLARABEL"], 0) for sizes in ([30], [3, 30]))
+    few, many = (cases(mm1, sizes, [0.5], ["CLARABEL"], 0) for sizes in ([30], [3, 30]))
     np.testing.assert_array_equal(
         few[0].system.bank.rate, next(q for q in many if q.n == 30).system.bank.rate
     )

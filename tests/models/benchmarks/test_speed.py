@@ -11,7 +11,7 @@ import pytest
 
 from sojourn.models import InputError
 from sojourn.models.benchmarks.speed import ratios
-from sojourn.models.benchmarks.speed.ratios import read, speed, timings
+from sojourn.models.benchmarks.speed.ratios import read, speed, run_timings
 
 SWEEPS = [f"{goal}, 3 servers, 1,000 loads" for goal in ("optimum", "equilibrium")]
 
@@ -108,7 +108,7 @@ def test_benchmark_that_is_interrupted_leaves_no_process(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(ratios.StatusLine, "step", stop)
     with pytest.raises(KeyboardInterrupt):
-        timings(tmp_path)
+        run_timings(tmp_path)
     assert started[0].returncode == -signal.SIGKILL
 
 
@@ -118,4 +118,4 @@ def test_benchmark_that_fails_is_said(tmp_path):
         "def bench_it():\n    raise ArithmeticError('broken')\n"
     )
     with pytest.raises(RuntimeError, match=r"(?s)the benchmarks failed:.*ArithmeticError: broken"):
-        timings(tmp_path)
+        run_timings(tmp_path)

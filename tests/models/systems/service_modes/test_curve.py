@@ -59,7 +59,7 @@ def test_one_load_is_one_semidefinite_program(monkeypatch):
     honest, solved = engine.Compiled.solve, []
 
     def counting(self, *values):
-        if values[0][0].name() == "above":
+        if values[0][0].name() == "numerator":
             solved.append(len(values[0][1]))
         return honest(self, *values)
 
