@@ -80,8 +80,8 @@ def test_line_without_uv_names_what_to_install(monkeypatch):
     monkeypatch.setattr(isolated_env, "find_uv", lambda: None)
     (row,) = compare(INSTANCES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
     assert (
-        row.problem
-        == "skipped: uv, which makes its environment, is not installed; pip install 'sojourn[other-tools]'"
+        row.problem == "skipped: uv, which makes its environment, is not installed; "
+        "pip install 'sojourn[other-tools]'"
     )
     line._python_command.cache_clear()
     monkeypatch.setattr(isolated_env, "find_uv", lambda: "/no/such/uv")
@@ -121,7 +121,7 @@ def test_routing_of_line_is_put_back_in_order_and_evaluated(monkeypatch):
 
 
 class Recorder:
-    """Stand-in for `line_solver` with the names it has: records the model, returns an even split."""
+    """Stand-in for `line_solver`, with its names: records the model, returns an even split."""
 
     NODES = (
         "Network",

@@ -1,4 +1,4 @@
-"""The semidefinite program's parts: maps, moments, and a bound that holds whatever the matrices."""
+"""Semidefinite program: maps, moments, and a bound that holds for any matrices."""
 
 from math import comb
 
@@ -16,7 +16,7 @@ A = exact.Canonical(1.0, 4.0, 0.1, 0.3).dual_mode
 
 
 def basis(n):
-    """Bernstein polynomials of degree n at U."""
+    """Return the Bernstein polynomials of degree n at U."""
     k = np.arange(n + 1)
     return np.array([comb(n, j) for j in k]) * U[:, None] ** k * (1 - U[:, None]) ** k[::-1]
 
@@ -37,17 +37,23 @@ def test_maps_are_the_squares_in_the_bernstein_basis(d):
         atol=1e-12,
     )
     expected = U * (1 - U) * np.einsum("pi,ij,pj->p", z1, gram1, z1)
-    np.testing.assert_allclose(basis(2 * d) @ (sos._gram1_map(d) @ gram1.ravel()), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        basis(2 * d) @ (sos._gram1_map(d) @ gram1.ravel()), expected, atol=1e-12
+    )
 
 
 def coefficients(load, modes=A):
     numerator, denominator = sos.bernstein(exact.segment(modes, load))
-    return numerator / numerator.max(), denominator / denominator.max(), numerator.max() / denominator.max()
+    return (
+        numerator / numerator.max(),
+        denominator / denominator.max(),
+        numerator.max() / denominator.max(),
+    )
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_bound_of_any_matrices_holds(seed):
-    """The solver may say anything: random matrices, random bounds, right answers shaken a little."""
+    """The solver may return anything: random matrices and bounds, perturbed solutions."""
     rng = np.random.default_rng(seed)
     load = float(rng.uniform(0.5, 4.99))
     numerator, denominator, unit = coefficients(load)
@@ -65,20 +71,22 @@ def test_bound_of_any_matrices_holds(seed):
     assert found <= true
     assert sos.certified_bound(numerator, denominator, bound, gram0, gram1) <= true * (1 + 1e-15)
     assert (
-        sos.certified_bound(numerator, denominator, bound, 10 * symmetric(rng, 3), 10 * symmetric(rng, 2))
+        sos.certified_bound(
+            numerator, denominator, bound, 10 * symmetric(rng, 3), 10 * symmetric(rng, 2)
+        )
         <= true
     )
 
 
-def test_evened_coefficients_are_a_smaller_polynomial():
+def test_borrowing_makes_no_polynomial_larger():
     rng = np.random.default_rng(1)
     for _ in range(100):
         given = rng.uniform(0, 1, 5) * rng.integers(0, 2, 5)
         assert np.all(basis(4) @ sos._borrow_from_neighbours(given) <= basis(4) @ given + 1e-15)
 
 
-def test_zero_that_both_share_at_an_end_is_divided_out():
-    """Two identical stages fill up together."""
+def test_common_zero_at_an_end_is_cancelled():
+    """Two identical stages fill up at the same p."""
     one, two = (
         exact.Modes([[2.0, 1.0], [1.0, 3.0]]),
         exact.Modes([[2.0, 1.0], [1.0, 3.0], [1.0, 3.0]]),
@@ -89,7 +97,9 @@ def test_zero_that_both_share_at_an_end_is_divided_out():
     assert numerator[0] > 0
     inside = U[1:-1]
     np.testing.assert_allclose(
-        (basis(6) @ numerator)[1:-1] / (basis(6) @ denominator)[1:-1], segment.delay(inside), rtol=1e-9
+        (basis(6) @ numerator)[1:-1] / (basis(6) @ denominator)[1:-1],
+        segment.delay(inside),
+        rtol=1e-9,
     )
     system = MultiMode(two.rate)
     found, true = system.assignment(1.2), exact.assignment(two, 1.2)
@@ -99,7 +109,7 @@ def test_zero_that_both_share_at_an_end_is_divided_out():
 
 
 def moments(points, weights, d):
-    """Means of the Bernstein polynomials of degree 2 d under point masses."""
+    """Return the means of the Bernstein polynomials of degree 2 d under point masses."""
     k = np.arange(2 * d + 1)
     rows = [
         w * np.array([comb(2 * d, j) for j in k]) * u**k * (1 - u) ** k[::-1]
@@ -124,7 +134,7 @@ def test_two_equally_good_points_are_both_found(d):
     assert np.nanmin(np.abs(found - 0.6)) < 1e-6
 
 
-def test_polish_gains_and_stays():
+def test_polish_improves_and_keeps_optimal_points():
     segment = exact.segment(A, 4.5)
     true = exact.assignment(A, 4.5)
     u, _ = lowest(segment)
