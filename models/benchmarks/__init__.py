@@ -1,4 +1,4 @@
-"""Benchmarks of the library, for `sojourn bench`.
+"""Benchmarks of the library, for ``sojourn bench``.
 
 They compare it with the clock, with other tools and with local solvers, compare the solvers of
 CVXPY with closed forms, and search for systems on which the worst-case rule fails.
@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 
 class Benchmark(NamedTuple):
-    """Benchmark of `sojourn bench`.
+    """Benchmark of ``sojourn bench``.
 
     Attributes
     ----------
     module : str
-        Module of this package, relative to it; its function ``report`` takes `BenchOptions` and
-        yields reports.
+        Module of this package, relative to it; its function ``report`` takes
+        `sojourn.models.benchmarks.report.BenchOptions` and yields reports.
     help : str
         Phrase for ``sojourn bench --help``.
     """

@@ -25,7 +25,7 @@ def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification
         `ParallelServers`, `MultiMode` with two modes, `TunableMode`, or a system of a kind that is
         registered with a ``verify`` function.
     loads : array_like, shape () or (K,)
-        Loads in jobs per `time_unit`, each above 0 and below ``system.max_load``.
+        Loads in jobs per unit of time, each above 0 and below ``system.max_load``.
     **options
         Options of the questions of that system, such as those of `ParallelServers.optimum` or
         `MultiMode.assignment`: ``solver``, ``solver_options``, ``gap``, ...
@@ -33,8 +33,9 @@ def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification
     Returns
     -------
     Verification
-        One `Check` per quantity and load: the model's number, the reference's, their difference,
-        the certified gap, and whether they agree. ``passed`` is true where all checks agree.
+        ``checks`` has one `sojourn.models.frontend.verification.Check` for each quantity and load:
+        the number of the model, that of the reference, their difference, the certified gap, and
+        whether they agree. ``passed`` is true where all checks agree.
 
     Raises
     ------

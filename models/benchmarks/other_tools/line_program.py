@@ -1,4 +1,4 @@
-"""Program for an environment with `line-solver`: reads a system and prints LINE's split, as JSON.
+"""Program for an environment with ``line-solver``: reads a system and prints LINE's split, as JSON.
 
 It imports nothing of this library, which cannot be installed in the same environment.
 """

@@ -1,4 +1,4 @@
-"""Timings for `sojourn bench speed`: files of pytest-benchmark, one a subject.
+"""Timings for ``sojourn bench speed``: files of pytest-benchmark, one a subject.
 
 Each row compares the time of this library with that of something else.
 """

@@ -29,8 +29,8 @@ def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int
     """Return the stored rows that are valid today, and the reasons of those that are not.
 
     The curve of each system is taken with the stored decisions. Where a question cannot recall
-    them (see `Question.certify_stored`) the first system is solved again instead, and its result
-    decides for the rest of the chunk.
+    them (see `sojourn.models.core.question.Question.certify_stored`) the first system is solved
+    again instead, and its result decides for the rest of the chunk.
 
     Parameters
     ----------

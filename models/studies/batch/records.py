@@ -75,7 +75,7 @@ def solve_record(
     loads : ndarray, shape (K,)
         Jobs per unit of time; fractions of the largest load where `relative`.
     options : mapping
-        Options of the system's own `curve`.
+        Options of the ``curve`` method of the system.
     relative : bool
     """
     error, curve = "", xr.Dataset()

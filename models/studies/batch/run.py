@@ -61,7 +61,7 @@ def study(
     version: str | None = None,
     **options: Any,
 ) -> xr.Dataset:
-    """Solve many systems at many loads, each by its own `curve`.
+    """Solve many systems at many loads, each by its ``curve`` method.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def breakaway(modes: Modes, task: Task[Any, Candidates, Any]) -> CertifiedBreaka
     modes : Modes
         Of two modes.
     task : Task
-        Solves the question `Location` at a load.
+        Task of the question `sojourn.models.systems.service_modes.questions.Location`.
 
     Returns
     -------

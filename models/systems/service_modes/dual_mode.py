@@ -83,7 +83,7 @@ class DualMode(MultiMode):
         Parameters
         ----------
         mu0 : float
-            Capacity of the local server, jobs per `time_unit`.
+            Capacity of the local server, jobs per unit of time.
         K : float
             Capacity of the cloud server divided by that of the local server.
         f : pair of float
@@ -131,14 +131,14 @@ class DualMode(MultiMode):
 
     @property
     def capacity_load(self) -> float:
-        """Capacity of both servers together, (K + 1) mu0, jobs per `time_unit`."""
+        """Capacity of both servers together, (K + 1) mu0, jobs per unit of time."""
         return self.tunable.max_load
 
     @property
     def touch_loads(self) -> tuple[float, ...]:
         """Loads at which the best assignment is as fast as the optimum of `tunable`.
 
-        Jobs per `time_unit`, in closed form; none for K <= 1.
+        Jobs per unit of time, in closed form; none for K <= 1.
         """
         return tuple(exact.touch_points(self.canonical_form)) if self.canonical_form.K > 1 else ()
 

@@ -46,7 +46,7 @@ class MultiMode(System):
     Parameters
     ----------
     rate : array_like, shape (S, M)
-        Service rates mu_sm of stage s when it serves mode m alone, jobs per `time_unit`; ``inf``
+        Service rates mu_sm of stage s when it serves mode m alone, jobs per unit of time; ``inf``
         where mode m needs no service at stage s.
     stages, modes : sequence of str, optional
         Names; by default ``stage 1``, ... and ``mode 1``, ...
@@ -103,7 +103,7 @@ class MultiMode(System):
     def max_load(self) -> float:
         """Largest load that the stages can carry, in closed form (Theorem 2 of Jeff and Modiano).
 
-        Jobs per `time_unit`. `capacity` proves it by a linear program.
+        Jobs per unit of time. `capacity` proves it by a linear program.
         """
         return closed_form(self.rates).max_load
 
@@ -178,7 +178,7 @@ class MultiMode(System):
         Parameters
         ----------
         load : float
-            Jobs per `time_unit`, above 0 and below `max_load`.
+            Jobs per unit of time, above 0 and below `max_load`.
         p : float or array_like, shape (M,)
             Part of the jobs in each mode; with two modes also the part in mode 1 alone.
         **options
@@ -213,7 +213,7 @@ class MultiMode(System):
         Parameters
         ----------
         load : float
-            Jobs per `time_unit`, above 0 and below `max_load`.
+            Jobs per unit of time, above 0 and below `max_load`.
         solver : str, optional
             By default Clarabel, then SCS, until an answer is certified.
         solver_options : mapping, optional
@@ -264,7 +264,7 @@ class MultiMode(System):
         Parameters
         ----------
         load : float
-            Jobs per `time_unit`, above 0 and below `max_load`.
+            Jobs per unit of time, above 0 and below `max_load`.
         p : float or array_like, shape (M,)
             Part of the jobs in each mode; with two modes also the part in mode 1 alone.
         share : array_like, shape (S, M), optional
@@ -299,7 +299,7 @@ class MultiMode(System):
         """Find the load from which one mode for all jobs is not best any more.
 
         A scan over loads and a bisection; each examined load is a semidefinite program as of
-        `assignment`, whose certificate must exclude `gap`.
+        `assignment`, whose certificate must exclude the gap.
 
         Parameters
         ----------
@@ -345,7 +345,7 @@ class MultiMode(System):
         Parameters
         ----------
         loads : array_like, shape (K,)
-            Jobs per `time_unit`, 0 or more, in any order.
+            Jobs per unit of time, 0 or more, in any order.
         p : float or array_like, shape (M,) or (K, M), optional
             Assignment, as for `partition`, or one row for each load; by default the best one.
         refine : bool or float, default False
@@ -394,7 +394,7 @@ class MultiMode(System):
         Parameters
         ----------
         load : float
-            Jobs per `time_unit`, above 0 and below `max_load`.
+            Jobs per unit of time, above 0 and below `max_load`.
         p : float or array_like, shape (M,)
             Assignment, as for `partition`.
 

@@ -40,7 +40,7 @@ class TunableMode(System):
     Parameters
     ----------
     mu0 : float
-        Capacity of the local server, jobs per `time_unit`.
+        Capacity of the local server, jobs per unit of time.
     K : float
         Capacity of the cloud server divided by that of the local server.
     time_unit : str, default "s"
@@ -88,7 +88,7 @@ class TunableMode(System):
 
     @property
     def max_load(self) -> float:
-        """Capacity of both servers together, (K + 1) mu0, jobs per `time_unit`."""
+        """Capacity of both servers together, (K + 1) mu0, jobs per unit of time."""
         return self.exact.max_load
 
     def check_load(self, load: float) -> float:
@@ -101,7 +101,7 @@ class TunableMode(System):
         Parameters
         ----------
         load : float
-            Jobs per `time_unit`, above 0 and below `max_load`.
+            Jobs per unit of time, above 0 and below `max_load`.
         **options
             As for `ParallelServers.optimum`.
 
@@ -131,7 +131,7 @@ class TunableMode(System):
         Parameters
         ----------
         load : float
-            Jobs per `time_unit`, above 0 and below `max_load`.
+            Jobs per unit of time, above 0 and below `max_load`.
         f : float
             Part of each job's work done locally, from 0 to 1.
 
@@ -176,7 +176,7 @@ class TunableMode(System):
         Parameters
         ----------
         loads : array_like, shape (K,)
-            Jobs per `time_unit`, 0 or more, in any order.
+            Jobs per unit of time, 0 or more, in any order.
         refine : bool or float, default False
             Whether to add loads until linear interpolation is accurate, for a plot.
         **options

@@ -1,4 +1,4 @@
-"""Optimiser of queueing networks of LINE, `line_solver.opt`, in an environment of its own."""
+"""Optimiser of queueing networks of LINE, ``line_solver.opt``, in an environment of its own."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from ..instance import Instance
 
 
 def solve(instance: Instance, limit: float) -> Answer:
-    """Minimise the mean delay, written with `inv_pos`, in a loop over the loads.
+    """Minimise the mean delay, written with `cvxpy.inv_pos`, in a loop over the loads.
 
     The load is a parameter; the solver and its settings are CVXPY's defaults.
 
