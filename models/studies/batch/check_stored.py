@@ -55,7 +55,7 @@ def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int
             today = solve_record(system, loads, chunk.options, relative=chunk.relative)
         cells = today.coords | today.data
         differences = (
-            f"whose {key} is another today"
+            f"whose {key} differs today"
             for key, value in today.attrs.items()
             if stored.attrs.get(key) != value
         )
@@ -90,7 +90,7 @@ def _difference(stored: Stored, today: Cells) -> str:
         if role in NOT_COMPARED:
             continue
         if name not in stored or not _fits(dims, values, *stored[name]):
-            return f"whose {name} is of another form today"
+            return f"whose {name} has other dimensions today"
         old = stored[name][1]
         new = np.full(old.shape, missing_value(role, values.dtype), values.dtype)
         new[tuple(slice(n) for n in values.shape)] = values
@@ -103,7 +103,7 @@ def _difference(stored: Stored, today: Cells) -> str:
                 close = np.abs(old - new) <= tolerance * np.abs(new)
             same = same | (np.isnan(old) & np.isnan(new)) | close
         if not np.all(same):
-            return f"whose {name} is another today"
+            return f"whose {name} differs today"
     return ""
 
 

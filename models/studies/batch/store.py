@@ -88,7 +88,7 @@ class StudyStore:
         path = as_folder("out", out)
         with os_errors_as_input("out", path):
             if not has_file(path, MANIFEST) and _has_visible_files(path):
-                problem = f"holds files but no {MANIFEST} to say of which study"
+                problem = f"holds files but no {MANIFEST} of a study"
                 raise InputError("out", str(out), problem, "give a new folder")
             path.mkdir(parents=True, exist_ok=True)
             store = cls(path, manifest, lock=lock(path))

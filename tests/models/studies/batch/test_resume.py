@@ -157,7 +157,7 @@ def test_a_changed_constant_is_detected_however_it_is_read(reached, tmp_path, mo
     with pytest.warns(
         UserWarning,
         match=r"^systems in .*out are solved again: "
-        r"1 whose optimum_delay is another today \(chunk 0\)$",
+        r"1 whose optimum_delay differs today \(chunk 0\)$",
     ) as warned:
         found = solve(2.0, out=out)
     assert [w.filename for w in warned] == [__file__]
@@ -189,7 +189,7 @@ def test_a_changed_system_is_solved_again(before, now, why, tmp_path):
     study({"same": before, "one": before}, [unit], out=tmp_path, chunk=2)
     with pytest.warns(
         UserWarning,
-        match=rf"^systems in .* are solved again: 1 whose {why} is another today \(chunk 0\)$",
+        match=rf"^systems in .* are solved again: 1 whose {why} differs today \(chunk 0\)$",
     ):
         found = study({"same": before, "one": now}, [unit], out=tmp_path, chunk=2)
     xr.testing.assert_identical(found, study({"same": before, "one": now}, [unit]))
@@ -198,14 +198,14 @@ def test_a_changed_system_is_solved_again(before, now, why, tmp_path):
 
 def test_another_unit_of_time_is_detected(tmp_path):
     study([ParallelServers(MM1([9.0]))], [1.0], out=tmp_path)
-    with pytest.warns(UserWarning, match="1 whose time_unit is another today"):
+    with pytest.warns(UserWarning, match="1 whose time_unit differs today"):
         found = study([ParallelServers(MM1([9.0]), time_unit="ms")], [1.0], out=tmp_path)
     assert found.attrs["time_unit"] == found["optimum_delay"].attrs["units"] == "ms"
 
 
 def test_loads_are_parts_of_today_s_largest_load(tmp_path):
     study([ParallelServers(MM1([9.0]))], [0.5], relative=True, out=tmp_path)
-    with pytest.warns(UserWarning, match="1 whose optimum_delay is another today"):
+    with pytest.warns(UserWarning, match="1 whose optimum_delay differs today"):
         found = study([ParallelServers(MM1([10.0]))], [0.5], relative=True, out=tmp_path)
     assert found["load"].item() == 5.0
 
@@ -213,7 +213,7 @@ def test_loads_are_parts_of_today_s_largest_load(tmp_path):
 def test_a_wide_gap_hides_no_change(tmp_path):
     options = {"polish": False, "gap": 0.1, "which": "optimum", "out": tmp_path}
     study([ParallelServers(MM1([9.0]))], [1.0], **options)
-    with pytest.warns(UserWarning, match="1 whose optimum_delay is another today"):
+    with pytest.warns(UserWarning, match="1 whose optimum_delay differs today"):
         study([ParallelServers(MM1([9.01]))], [1.0], **options)
 
 
@@ -229,7 +229,7 @@ def test_chunks_of_another_study_are_detected(tmp_path, solves):
     shutil.rmtree(tmp_path / "today" / "chunks")
     shutil.copytree(tmp_path / "then" / "chunks", tmp_path / "today" / "chunks")
     message = (
-        r"7 whose optimum_delay is another today \(chunk 0\), "
+        r"7 whose optimum_delay differs today \(chunk 0\), "
         r"5 whose chunk is of other systems \(chunk 1\)$"
     )
     with pytest.warns(UserWarning, match=message):

@@ -214,7 +214,7 @@ def test_a_folder_with_other_files_is_not_used(out):
     (out / ".lock").unlink()
     with pytest.raises(
         InputError,
-        match=r"^out = '.*out': holds files but no study.json to say of which study; "
+        match=r"^out = '.*out': holds files but no study.json of a study; "
         r"give a new folder",
     ):
         study(SYSTEMS, LOADS, out=out)
