@@ -27,9 +27,11 @@ def questions():
     for form, bank in PARALLEL:
         model = build(FORMULATIONS[form], bank, 100.0, ParallelServers(bank).unit(100.0))
         yield form, model.problem, [(model.load, LOADS * model.unit)], model.variable
-    numerator, denominator, _ = sum_of_squares.coefficients(segments(A.rates, np.array([1.0, 4.5, 3.0])))
+    lines = segments(A.rates, np.array([1.0, 4.5, 3.0]))
+    numerator, denominator, _ = sum_of_squares.coefficients(lines)
     program = sum_of_squares.write(2)
-    yield "sos", program.problem, [(program.numerator, numerator), (program.denominator, denominator)], program.bound
+    values = [(program.numerator, numerator), (program.denominator, denominator)]
+    yield "sos", program.problem, values, program.bound
     three = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0], [80.0, 200.0, np.inf]]).rates
     parts = np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
     division = partition.write(three)

@@ -378,7 +378,11 @@ def test_interrupted_it_keeps_what_was_done(call, monkeypatch):
 
 def test_interrupted_on_the_way_to_the_kinks_it_keeps_what_was_given(monkeypatch):
     module = sys.modules["sojourn.models.systems.service_modes.curve"]
-    monkeypatch.setattr(module, "_breakaway_attributes", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_breakaway_attributes", stopped)
     with pytest.raises(CurveInterruptedError) as caught:
         DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).curve([1.0, 4.5], refine=True)
     assert caught.value.dataset["load"].values.tolist() == [1.0, 4.5]
