@@ -83,7 +83,7 @@ def study(
         reads the solved ones before that. The folder is locked: one process works there at a time.
     chunk : int, optional
         Systems that are solved before they are written; by default 16, fewer where there would be
-        less than 64 chunks.
+        fewer than 64 chunks.
     version : str, optional
         Any text that names the code and data behind the answers. A study goes on only under the
         version it was begun with.
