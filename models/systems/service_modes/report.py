@@ -33,7 +33,7 @@ def report(
     """Return the report at a load; see `SystemKind.report`."""
     if weights is not None:
         problem = "is a split over servers, and the jobs of this system have none to choose"
-        remedy = "leave it out; in Python, evaluate(load, p) judges an operating point"
+        remedy = "leave it out; in Python, evaluate(load, p) evaluates an operating point"
         raise InputError("--weights-in", weights, problem, remedy)
     best = scenario.units.result(scenario.system.assignment(load, solver=solver))
     result = _result(scenario, best, solver)
