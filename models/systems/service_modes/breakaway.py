@@ -34,7 +34,7 @@ class CertifiedBreakaway(Breakaway):
     gap: float
     shares: ClassVar[str] = (
         "the bisection and the comparison with one mode alone; "
-        "where the least delay of a load can be is not"
+        "the candidates for the least delay at a load are found independently"
     )
 
 
