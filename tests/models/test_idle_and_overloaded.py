@@ -48,7 +48,7 @@ from sojourn.models.frontend.loader import parse
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.misspecification import misspecified_delays
 from sojourn.models.systems.parallel.plots import plot_curve
-from sojourn.models.systems.service_modes.curve import profile
+from sojourn.models.systems.service_modes.curve import delay_profile
 from sojourn.models.systems.service_modes.plots import plot_dual_mode
 from sojourn.reference import optimum as exact_optimum
 from sojourn.reference.service_modes import best_assignment, partition
@@ -346,7 +346,7 @@ def test_single_answers_raise_still():
         with pytest.raises(LoadError):
             control_curve(TWO, load)
         with pytest.raises(LoadError):
-            profile(DUAL, [1.0, load])
+            delay_profile(DUAL, [1.0, load])
     with pytest.raises(LoadError):
         TWO.worst_case(up_to=0.0)
 
@@ -561,7 +561,7 @@ def test_pictures_have_gaps(tmp_path):
     modes = DUAL.curve(loads)
     for i, figure in enumerate([
         plot_dataset(TWO.curve(loads)), plot_curve(TWO.curve(loads)), plot_dataset(modes),
-        plot_dual_mode(modes, profile(DUAL, [2.0])),
+        plot_dual_mode(modes, delay_profile(DUAL, [2.0])),
     ]):  # fmt: skip
         figure.savefig(tmp_path / f"{i}.png", dpi=50)
         assert imread(tmp_path / f"{i}.png").std() > 0.05

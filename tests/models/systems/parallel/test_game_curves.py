@@ -1,4 +1,4 @@
-"""Curves over players and control, the search for the worst case, and its gallery."""
+"""Curves over players and control, the search for the worst case, and its rule's failures."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from counterexamples import SMALL
 from rich.console import Console
 
 from sojourn.models import MD1, MG1, MM1, InputError, LoadError, ParallelServers
-from sojourn.models.benchmarks import worst_case_rule as gallery
+from sojourn.models.benchmarks import worst_case_rule
 from sojourn.models.core import solve as engine
 from sojourn.models.core.curve import CurveInterruptedError
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
@@ -188,13 +188,13 @@ def test_bad_options(options, error, message):
         ERRATIC.worst_case(**options)
 
 
-# ---- the gallery
+# ---- the worst-case rule
 
 
 @pytest.mark.slow
-def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_differ():
-    rows = gallery.gallery(25, seed=3)
-    assert [r.family for r in rows] == list(gallery.FAMILIES)
+def test_the_search_over_small_systems_finds_failures_only_where_variabilities_differ():
+    rows = worst_case_rule.worst_case_rule_counterexamples(25, seed=3)
+    assert [r.family for r in rows] == list(worst_case_rule.FAMILIES)
     by = {r.family: r for r in rows}
     for family in ("M/M/1", "M/D/1", "M/G/1, one cv for all"):
         assert by[family].failed == 0
@@ -204,20 +204,20 @@ def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_di
     assert worst.failed > 0
     # the numbers of the printed families give the same system
     again = worst_case(MG1(worst.rate, worst.cv, worst.delay))
-    assert again.poa == pytest.approx(worst.found.poa, rel=1e-12)
+    assert again.poa == pytest.approx(worst.worst_case.poa, rel=1e-12)
     json.dumps([r.to_dict() for r in rows])
     console = Console(width=160, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(gallery.summary(rows))
-    text = " ".join(console.export_text().split())
-    assert "M/M/1 beside one of cv up to 30" in text
-    assert "With one cv for all the rule fails too, with more servers" in text
+    console.print(worst_case_rule.summary(rows))
+    said = " ".join(console.export_text().split())
+    assert "M/M/1 beside one of cv up to 30" in said
+    assert "With one cv for all the rule fails too, with more servers" in said
 
 
-def test_the_counterexample_of_the_gallerys_caption_is_one():
-    """24 servers of rate 1 and one of rate 25, all with one cv."""
+def test_the_counterexample_of_the_caption_is_one():
+    """One cv for all: 24 servers of rate 1 and one of rate 25."""
     numbers, digits = SMALL.numbers, "{:.2f}, by the rule {:.6f}"
-    assert f"{numbers['cv']:g}, have {SMALL.poa:.6f}" in gallery.CAPTION
-    assert digits.format(SMALL.load, SMALL.rule) in gallery.CAPTION
+    assert f"{numbers['cv']:g}, have {SMALL.poa:.6f}" in worst_case_rule.CAPTION
+    assert digits.format(SMALL.load, SMALL.rule) in worst_case_rule.CAPTION
     found = ParallelServers(MG1(**numbers)).worst_case(gap=8e-5)
     assert found.certified
     assert found.poa == pytest.approx(SMALL.poa, rel=8e-5)
@@ -226,6 +226,6 @@ def test_the_counterexample_of_the_gallerys_caption_is_one():
     assert found.candidate_poa < found.poa * (1 - 5e-5)
 
 
-def test_the_gallery_is_the_same_for_a_seed():
-    first, second = (gallery._draw(np.random.default_rng(5)) for _ in range(2))
+def test_random_systems_are_the_same_for_a_seed():
+    first, second = (worst_case_rule._draw(np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first, second)

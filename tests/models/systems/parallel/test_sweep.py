@@ -188,7 +188,7 @@ THREE = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]])
 @pytest.mark.parametrize("system", [A, THREE], ids=["two stages", "three stages"])
 def test_assignments_are_those_of_single_solves_and_of_the_reference(system, solver):
     loads = np.array([0.3, 0.95, 0.05, 0.8]) * system.max_load
-    found = system.assignment_sweep(solver=solver).solve(loads)
+    found = system._assignment_task(solver=solver).solve(loads)
     assert found.certified.all()
     for k, load in enumerate(loads):
         true, alone = (
@@ -208,7 +208,7 @@ def test_partitions_are_those_of_single_solves(solver):
         np.array([2.0, 1.0, 1.5]),
         np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]]),
     )
-    found = system.partition_sweep(solver=solver).solve(loads, parts)
+    found = system._partition_task(solver=solver).solve(loads, parts)
     assert found.certified.all()
     for k, load in enumerate(loads):
         alone = system.partition(load, parts[k], solver=solver)
@@ -219,7 +219,7 @@ def test_partitions_are_those_of_single_solves(solver):
 def test_solver_that_takes_no_new_data_solves_one_load_at_a_time(monkeypatch):
     monkeypatch.setattr(engine, "native_solver", lambda solver: None)
     loads = np.array([1.0, 4.5])
-    one, parts = A.assignment_sweep(), A.partition_sweep()
+    one, parts = A._assignment_task(), A._partition_task()
     assert (one.block, parts.block) == (1, 1)
     np.testing.assert_allclose(
         one.solve(loads).mean_delay, exact_dual.best_assignment(A.rates, loads)[1], rtol=1e-10
