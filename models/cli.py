@@ -26,7 +26,7 @@ def _run() -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except ValueError as error:
-        from ..reference.errors import InputError  # here, since help is to be there at once
+        from ..reference.errors import InputError
 
         if not isinstance(error, InputError):
             raise

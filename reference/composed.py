@@ -1,7 +1,7 @@
 """Banks made of other banks: side by side, or one of them seen in another way.
 
 A number that such a bank does not say itself is made of those of its parts, by the table
-`Queue.numbers`: so none is forgotten.
+`ServerBank.quantities`: so none is forgotten.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from .errors import Array, InputError, entries, instance
-from .queues import ArrayLike, Operation, Queue, whole
+from .errors import Array, InputError
+from .server_bank import ArrayLike, Operation, ServerBank, whole
+from .validation import check_instance, list_or_none
 
 OPERATING = frozenset({"at_latency", "at_marginal", "at_player"})
-INVERSES = OPERATING | {"inverse_latency", "inverse_marginal", "overshoot"}
+INVERSES = OPERATING | {"inverse_latency", "inverse_marginal", "difference_error_bound"}
 """Those of a price, which are of no use for what changes the price."""
 
 
-class Composed(Queue):
+class Composed(ServerBank):
     """Banks seen as one bank, whose numbers are made of theirs.
 
     A subclass says what each part gets of an argument, how the values of the parts are joined, and
@@ -36,7 +37,7 @@ class Composed(Queue):
     change : tuple
         What the bank is made of beside its parts.
     worked_out : frozenset of str
-        Numbers that are left to `Queue`, which makes them of the others.
+        Numbers that are left to `ServerBank`, which makes them of the others.
     """
 
     parts: tuple[Any, ...]
@@ -45,15 +46,15 @@ class Composed(Queue):
 
     def __init_subclass__(cls, mixin: bool = False, **named: Any) -> None:
         """Add every number that is not said by a class of this kind; to a `mixin` none."""
-        for name, kinds in cls.numbers.items():
+        for name, kinds in cls.quantities.items():
             said_by = next(c for c in cls.__mro__ if name in vars(c))
             if not mixin and name not in cls.worked_out and not issubclass(said_by, Composed):
                 setattr(cls, name, _made_of_parts(name, kinds, vars(said_by)[name]))
         super().__init_subclass__(**named)
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time l(x), of the latencies of the parts; see `Queue.latency`."""
-        return np.asarray(self._made("latency", self.numbers["latency"], flow, spare))
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Mean time l(x), of the latencies of the parts; see `ServerBank.latency`."""
+        return np.asarray(self._made("latency", self.quantities["latency"], flow, spare_capacity))
 
     @abstractmethod
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
@@ -75,7 +76,7 @@ class Composed(Queue):
         each = [self._each(g, kind) for g, kind in zip(given, kinds, strict=False)]
         return [method(*its) for method, *its in zip(values, *each, strict=True)]
 
-    def _like(self, parts: Sequence[Queue]) -> Self:
+    def _like(self, parts: Sequence[ServerBank]) -> Self:
         """Return other parts seen in the same way."""
         return type(self)(*parts, *self.change)
 
@@ -84,10 +85,10 @@ class Composed(Queue):
         change = (c[index] if isinstance(c, np.ndarray) else c for c in self.change)
         return type(self)(*(part.take(index) for part in self.parts), *change)
 
-    def farther(self, delay: ArrayLike) -> Self:
+    def with_extra_delay(self, delay: ArrayLike) -> Self:
         """Return the bank of the parts with longer delays."""
         each = zip(self.parts, self._each(delay, "time"), strict=True)
-        return self._like([part.farther(more) for part, more in each])
+        return self._like([part.with_extra_delay(more) for part, more in each])
 
 
 JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
@@ -117,16 +118,16 @@ def _made_of_parts(name: str, kinds: tuple[str, ...], known: Any) -> Any:
 
 
 class View(Composed):
-    """One bank, `queue`, whose latency is seen in another way.
+    """One bank, `bank`, whose latency is seen in another way.
 
     A subclass gives the latency; what depends on it is worked out anew.
     """
 
     worked_out = INVERSES | {"marginal", "marginal_slope", "rate_slope"}
 
-    def __init__(self, queue: Any, *change: Any) -> None:
-        self.queue, self.parts, self.change = queue, (queue,), change
-        self.rate, self.delay = queue.rate, queue.delay
+    def __init__(self, bank: Any, *change: Any) -> None:
+        self.bank, self.parts, self.change = bank, (bank,), change
+        self.rate, self.delay = bank.rate, bank.delay
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
         return (value,)
@@ -135,7 +136,7 @@ class View(Composed):
         return values[0]
 
 
-class Pool(Composed):
+class MixedBank(Composed):
     """Banks of different families, side by side: one Queue whose servers are theirs, in order.
 
     Parameters
@@ -144,20 +145,21 @@ class Pool(Composed):
         At least one.
     """
 
-    made_of: ClassVar[tuple[type[Queue], str, str]] = (
-        Queue,
+    made_of: ClassVar[tuple[type[ServerBank], str, str]] = (
+        ServerBank,
         "is not a bank of servers",
         "give MM1, MD1, MG1 or another Queue",
     )
 
-    def __init__(self, banks: Sequence[Queue]) -> None:
-        given = entries(banks)
+    def __init__(self, banks: Sequence[ServerBank]) -> None:
+        given = list_or_none(banks)
         if given is None:
             raise InputError("servers", banks, *self.made_of[1:])
         if not given:
             raise InputError("servers", [], "the system has no server", "give at least one bank")
         self.parts = tuple(
-            whole(instance(f"servers[{i}]", bank, *self.made_of)) for i, bank in enumerate(given)
+            whole(check_instance(f"servers[{i}]", bank, *self.made_of))
+            for i, bank in enumerate(given)
         )
         self.edges = tuple(accumulate(map(len, self.parts), initial=0))
         self.rate = np.concatenate([b.rate for b in self.parts])
@@ -180,7 +182,7 @@ class Pool(Composed):
         there = [(bank, index[owner == j] - self.edges[j]) for j, bank in enumerate(self.parts)]
         return self._like([bank.take(its) for bank, its in there if its.size])
 
-    def _like(self, parts: Sequence[Queue]) -> Self:
+    def _like(self, parts: Sequence[ServerBank]) -> Self:
         return type(self)(parts)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
@@ -198,6 +200,6 @@ class Pool(Composed):
         return np.concatenate(values, axis=-1)
 
 
-def as_queue(servers: Queue | Sequence[Queue]) -> Queue:
-    """Return one Queue: a bank as it is, several banks as their `Pool`."""
-    return whole(servers) if isinstance(servers, Queue) else Pool(servers)
+def as_bank(servers: ServerBank | Sequence[ServerBank]) -> ServerBank:
+    """Return one Queue: a bank as it is, several banks as their `MixedBank`."""
+    return whole(servers) if isinstance(servers, ServerBank) else MixedBank(servers)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import Array, InputError, above_zero, chosen, names_of, numbers, one_number, together
+from .errors import Array, InputError
+from .validation import as_float, as_floats, as_index, as_names, as_positive, check_broadcast
 
 BOUNDED = (
     "latency",
@@ -24,14 +25,14 @@ GUARDED = {
     *(
         "spare_capacity",
         "rate_slope",
-        "overshoot",
+        "difference_error_bound",
         "inverse_latency",
         "inverse_marginal",
         "at_latency",
         "at_marginal",
         "at_player",
     ),
-    *("take", "farther", "scaled", "in_unit", "touching", "caveats"),
+    *("take", "with_extra_delay", "scaled", "in_unit", "with_tangents_at", "caveats"),
 }
 """Methods of banks that take numbers of every server, or what `CHECKS` names."""
 
@@ -57,14 +58,14 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
     """
 
     @wraps(method)
-    def bounded(self: Any, flow: Array, spare: Array | None = None) -> Array:
+    def bounded(self: Any, flow: Array, spare_capacity: Array | None = None) -> Array:
         if (
-            spare is None and not self._inexact and np.less(flow, self.rate).all()
+            spare_capacity is None and not self._inexact and np.less(flow, self.rate).all()
         ):  # the common case, told in one pass
             return method(self, flow)
-        left = self.spare_capacity(flow) if spare is None else spare
+        left = self.spare_capacity(flow) if spare_capacity is None else spare_capacity
         full = left <= 0
-        more = () if spare is None else (np.where(full, self.rate, left),)
+        more = () if spare_capacity is None else (np.where(full, self.rate, left),)
         if not full.any():
             return method(self, flow, *more)
         return np.where(full, np.inf, method(self, np.where(full, 0.0, flow), *more))
@@ -95,7 +96,7 @@ def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> 
             *given[len(fields) :],
         )
         named = {field: _fitting(field, value, n) for field, value in named.items()}
-        together({**dict(zip(fields, given, strict=False)), **named})
+        check_broadcast({**dict(zip(fields, given, strict=False)), **named})
         with np.errstate(all="ignore"):
             return compute(self, *given, **named)
 
@@ -112,10 +113,10 @@ def _fitting(field: str, value: Any, n: int) -> Any:
     """Return an argument of a method of n servers, checked."""
     if field in CHECKS:
         return CHECKS[field](field, value, n)
-    if value is None and field == "spare":
+    if value is None and field == "spare_capacity":
         return None
     array = (
-        value if type(value) is np.ndarray and value.dtype.char == "d" else numbers(field, value)
+        value if type(value) is np.ndarray and value.dtype.char == "d" else as_floats(field, value)
     )
     if array.ndim and n > 1 and array.shape[-1] not in (1, n):
         problem = f"is of {array.shape[-1]} servers where there are {n}"
@@ -133,10 +134,10 @@ def check_players(players: float) -> float:
     InputError
         When it is not a whole number from 1, or infinity.
     """
-    if numbers("players", players).ndim:
+    if as_floats("players", players).ndim:
         problem = "is not one number: players of different size have no potential, so their equilibrium is no convex program"
         raise InputError("players", players, problem, "give how many equal players there are")
-    value = one_number("players", players)
+    value = as_float("players", players)
     if not value >= 1 or (math.isfinite(value) and value != int(value)):
         raise InputError(
             "players",
@@ -148,12 +149,12 @@ def check_players(players: float) -> float:
 
 
 def _factor(field: str, value: Any, _: int) -> float:
-    return above_zero(field, value, "give by how much to multiply")
+    return as_positive(field, value, "give by how much to multiply")
 
 
 CHECKS: Mapping[str, Callable[[str, Any, int], Any]] = {
     "players": lambda _, value, __: check_players(value),
-    "index": chosen,
-    "names": lambda field, value, n: names_of(field, "server", value, n),
+    "index": as_index,
+    "names": lambda field, value, n: as_names(field, "server", value, n),
     **dict.fromkeys(("rate", "time", "unit"), _factor),
 }

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .errors import Array
-from .queues import ArrayLike, Operated, Operation, check_servers
+from .server_bank import ArrayLike, Operated, Operation, check_servers
 
 
 def log_excess(used: Array, left: Array | None = None) -> Array:
@@ -66,18 +66,21 @@ class PollaczekKhinchine(Operated):
             self.rate if k.strides == (0,) and k[0] == 1.0 else self.rate / k
         )  # no second array where all k are 1
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time l(x) = d + s + k x / (mu (mu - x)); see `Queue.latency`."""
-        flow, spare = self._point(flow, spare)
-        return np.asarray(self.delay + self.pause + (self.work + self.k * flow / spare) / self.rate)
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Mean time l(x) = d + s + k x / (mu (mu - x)); see `ServerBank.latency`."""
+        flow, spare_capacity = self._point(flow, spare_capacity)
+        return np.asarray(
+            self.delay + self.pause + (self.work + self.k * flow / spare_capacity) / self.rate
+        )
 
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu; see `Queue.marginal`."""
-        flow, spare = self._point(flow, spare)
+    def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu; see `ServerBank.marginal`."""
+        flow, spare_capacity = self._point(flow, spare_capacity)
         return np.asarray(
             self.delay
             + self.pause
-            + (self.work + self.k * flow * (self.rate + spare) / spare**2) / self.rate
+            + (self.work + self.k * flow * (self.rate + spare_capacity) / spare_capacity**2)
+            / self.rate
         )
 
     def potential(self, flow: ArrayLike) -> Array:
@@ -87,36 +90,44 @@ class PollaczekKhinchine(Operated):
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency, k/(mu - x)^2."""
-        flow, spare = self._point(flow)
-        return self.k / spare**2
+        flow, spare_capacity = self._point(flow)
+        return self.k / spare_capacity**2
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, 2 k mu/(mu - x)^3."""
-        flow, spare = self._point(flow)
-        return 2.0 * self.k * self.rate / spare**3
+        flow, spare_capacity = self._point(flow)
+        return 2.0 * self.k * self.rate / spare_capacity**3
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above the idle one; no cancellation at light or heavy load."""
         z = np.asarray(excess) * self._pace
         more = 1.0 + z
-        spare = self.rate / more
-        return Operation(spare * z, spare, spare * self._pace / more)
+        spare_capacity = self.rate / more
+        return Operation(spare_capacity * z, spare_capacity, spare_capacity * self._pace / more)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
         """Operating point at a marginal delay above the idle latency; no cancellation at light or heavy load."""
         z = np.asarray(excess) * self._pace
         more = 1.0 + z
         root = np.sqrt(more)
-        spare = self.rate / root
-        return Operation(spare * (z / (1.0 + root)), spare, 0.5 * spare * self._pace / more)
+        spare_capacity = self.rate / root
+        return Operation(
+            spare_capacity * (z / (1.0 + root)),
+            spare_capacity,
+            0.5 * spare_capacity * self._pace / more,
+        )
 
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
-        """Operating point as one of K players sees it: with v = mu/spare, (v - 1) (1 + v/K) = excess mu/k; see `Queue.at_player`."""
+        """Operating point as one of K players sees it: with v = mu/spare, (v - 1) (1 + v/K) = excess mu/k; see `ServerBank.at_player`."""
         z, own = np.asarray(excess) * self._pace, 1.0 / players
         root = np.sqrt((1.0 + own) ** 2 + 4.0 * own * z)
         above = 2.0 * z / (1.0 + own + root)
-        spare = self.rate / (1.0 + above)
-        return Operation(spare * above, spare, spare * spare / (self.k * root))
+        spare_capacity = self.rate / (1.0 + above)
+        return Operation(
+            spare_capacity * above,
+            spare_capacity,
+            spare_capacity * spare_capacity / (self.k * root),
+        )
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate; a pause is as long at any."""

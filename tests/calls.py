@@ -28,7 +28,7 @@ from sojourn.models import (
 )
 from sojourn.models.benchmarks import local_minima
 from sojourn.models.core import ratio
-from sojourn.models.core.options import How
+from sojourn.models.core.options import FormulationOptions
 from sojourn.models.frontend import dataset_plot, measured_plot, verification
 from sojourn.models.frontend.kinds import SystemKind
 from sojourn.models.systems import parallel, service_modes
@@ -36,7 +36,7 @@ from sojourn.models.systems.parallel import anarchy_plots
 from sojourn.models.systems.parallel import certificate as certificates
 from sojourn.models.systems.parallel import plots as parallel_plots
 from sojourn.models.systems.service_modes import plots as mode_plots
-from sojourn.reference import Queue
+from sojourn.reference import ServerBank
 from sojourn.reference import service_modes as exact_modes
 
 MODULES = (
@@ -184,8 +184,8 @@ GOOD: dict[str, Callable[[], Any]] = {
     "factor": lambda: 2.0,
     "of.found": lambda: servers().equilibrium(6.0),
     "of.least": lambda: servers().optimum(6.0),
-    "to.found": lambda: ratio.Bounded(2.0, 1.9, 2.1),
-    "to.least": lambda: ratio.Bounded(1.0, 0.9, 1.1),
+    "to.found": lambda: ratio.BoundedValue(2.0, 1.9, 2.1),
+    "to.least": lambda: ratio.BoundedValue(1.0, 0.9, 1.1),
     "local": lambda: [4.0, 2.0],
     "cloud": lambda: [30.0, 40.0],
     "mu0": lambda: 1.0,
@@ -201,11 +201,10 @@ GOOD: dict[str, Callable[[], Any]] = {
     "assignment": lambda: [0.5, 0.5],
     "is_stable.partition": lambda: [[0.5, 0.5], [0.5, 0.5]],
     "system": servers,
-    "believed": servers,
-    "true": servers,
+    "assumed": servers,
+    "actual": servers,
     "systems": lambda: [servers()],
     "servers": lambda: MM1(RATE, DELAY),
-    "queue": lambda: MM1(RATE, DELAY),
     "scenario": lambda: "scenario-1",
     "folder": lambda: str(Path("kept").resolve()),
     "register.name": lambda: "M/M/1/K",
@@ -217,11 +216,11 @@ GOOD: dict[str, Callable[[], Any]] = {
     "SystemKind.system": lambda: ParallelServers,
     "SystemKind.read": lambda: lambda *_: None,
     "caller": lambda: "study",
-    "how": dict,
+    "options": dict,
     "data": three_points,
     "profile": lambda: service_modes.profile(dual(), [2.0, 4.0], 11),
     "plot_dual_mode.data": lambda: dual().curve([2.0, 4.0]),
-    "plot_measured.bank": lambda: instance(Measured),
+    "plot_measured.bank": lambda: check_instance(Measured),
     "plot_anarchy.players": lambda: parallel.players_curve(servers(), [3.0, 6.0], [1.0, math.inf]),
     "plot_anarchy.control": lambda: parallel.control_curve(servers(), 6.0, [0.2, 0.5]),
     "plot_anarchy.found": lambda: servers().worst_case(),
@@ -264,7 +263,9 @@ ANSWERS: dict[type, Callable[[], Any]] = {
 """What is returned, not made by a user: whose methods are public, but whose constructor is not."""
 
 
-OPTIONS = {name: known.__forward_arg__ for name, known in How.__annotations__.items()}
+OPTIONS = {
+    name: known.__forward_arg__ for name, known in FormulationOptions.__annotations__.items()
+}
 
 
 @dataclass(frozen=True)
@@ -317,7 +318,7 @@ def _call(owner: str, method: str, function: Callable[..., Any]) -> Call:
 
 
 @cache
-def instance(kind: type) -> Any:
+def check_instance(kind: type) -> Any:
     """A good object of a class."""
     return ANSWERS[kind]() if kind in ANSWERS else _call(kind.__name__, "", kind)()
 
@@ -342,7 +343,7 @@ def made_by_users(kind: type) -> bool:
         and kind.__module__.startswith("sojourn.reference.")
         and not hasattr(kind, "__post_init__")
     )
-    return kind not in ANSWERS and (not plain or issubclass(kind, Queue))
+    return kind not in ANSWERS and (not plain or issubclass(kind, ServerBank))
 
 
 HOOKS = {"of_fields", "linearise", "value", "checked", "measure", "check_options", "of", "to"}
@@ -391,7 +392,7 @@ def calls() -> list[Call]:
             bound = (
                 getattr(thing, method)
                 if isinstance(static, classmethod | staticmethod)
-                else getattr(instance(thing), method)
+                else getattr(check_instance(thing), method)
             )
             found.append(_call(short, method, bound))
     return found

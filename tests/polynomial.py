@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sojourn.reference import Queue
+from sojourn.reference import ServerBank
 
 
-class Polynomial(Queue):
+class Polynomial(ServerBank):
     """l(x) = start + factor x^power, increasing and convex for power >= 1."""
 
     def __init__(self, start, factor, power=1.0):
@@ -18,10 +18,10 @@ class Polynomial(Queue):
     def service(self):
         return self.start
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return self.start + self.factor * np.asarray(flow) ** self.power
 
-    def marginal(self, flow, spare=None):
+    def marginal(self, flow, spare_capacity=None):
         return self.start + (self.power + 1) * self.factor * np.asarray(flow) ** self.power
 
     def potential(self, flow):
@@ -45,7 +45,7 @@ class Polynomial(Queue):
         return Polynomial(self.start[index], self.factor[index], self.power[index])
 
 
-class Plain(Queue):
+class Plain(ServerBank):
     """M/M/1 with nothing but what a family must say: no k, no operating points."""
 
     def __init__(self, rate, delay=0.0):
@@ -55,11 +55,14 @@ class Plain(Queue):
     def service(self):
         return 1 / self.rate
 
-    def latency(self, flow, spare=None):
-        return self.delay + 1 / (self.rate - flow if spare is None else spare)
+    def latency(self, flow, spare_capacity=None):
+        return self.delay + 1 / (self.rate - flow if spare_capacity is None else spare_capacity)
 
-    def marginal(self, flow, spare=None):
-        return self.delay + self.rate / (self.rate - flow if spare is None else spare) ** 2
+    def marginal(self, flow, spare_capacity=None):
+        return (
+            self.delay
+            + self.rate / (self.rate - flow if spare_capacity is None else spare_capacity) ** 2
+        )
 
     def potential(self, flow):
         return self.delay * flow - np.log1p(-flow / self.rate)

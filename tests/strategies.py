@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from sojourn.reference import MD1, MG1, MM1, Pool
+from sojourn.reference import MD1, MG1, MM1, MixedBank
 
 decades = st.floats(0, 3).map(lambda e: 10.0**e)
 delays = st.one_of(
@@ -25,7 +25,7 @@ def banks(draw):
     return family(rate, delay)
 
 
-systems = st.lists(banks(), min_size=1, max_size=3).map(Pool)
+systems = st.lists(banks(), min_size=1, max_size=3).map(MixedBank)
 parts = st.one_of(st.floats(0.001, 0.999), st.floats(-9, -1).map(lambda e: 1 - 10.0**e))
 slacks = st.floats(-10, -1).map(lambda e: 10.0**e)
 

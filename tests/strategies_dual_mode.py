@@ -39,7 +39,8 @@ def redundant(draw):
     K = draw(ratios)
     balanced = 1 / (K + 1)
     f1 = max(
-        balanced, balanced + draw(st.one_of(st.just(0.0), st.floats(0, 0.99))) * (1 - balanced)
+        balanced,
+        balanced + draw(st.one_of(st.just(0.0), st.floats(0, 0.99))) * (1 - balanced),
     )
     return Canonical(draw(rates), K, f1, f1 + (1 - f1) * draw(st.floats(0.01, 1)))
 

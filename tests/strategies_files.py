@@ -177,23 +177,23 @@ def damaged(draw, good, ways=ANY):
         inside = file
         for key in path[:-1]:
             inside = inside[key]
-        at, old, how = path[-1], inside[path[-1]], draw(st.sampled_from(ways))
-        if how == "value":
+        at, old, options = path[-1], inside[path[-1]], draw(st.sampled_from(ways))
+        if options == "value":
             inside[at] = copy.deepcopy(draw(st.sampled_from(HOSTILE)))
-        elif how == "delete":
+        elif options == "delete":
             del inside[at]
-        elif how == "key" and isinstance(inside, dict):
+        elif options == "key" and isinstance(inside, dict):
             inside[draw(st.sampled_from(KEYS))] = inside.pop(at)
-        elif how == "wrap":
+        elif options == "wrap":
             inside[at] = draw(st.sampled_from(([old], {"a": old}, [old, old], str(old))))
-        elif how == "nest":
+        elif options == "nest":
             inside[at] = Raw(draw(st.sampled_from(NESTED)))
-        elif how == "swap":
+        elif options == "swap":
             other = file
             for key in draw(st.sampled_from(paths)):
                 other = other[key]
             inside[at] = copy.deepcopy(other)
-        elif how == "scale":
+        elif options == "scale":
             if isinstance(old, int | float) and at not in ("replicas", "points"):
                 inside[at] = float(min(old, 1e308)) * 10.0 ** draw(
                     st.one_of(st.integers(-9, 9), st.integers(-320, 300))
@@ -211,14 +211,14 @@ def texts(draw, good):
     text = draw(good)
     for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):
         at, end = (draw(st.integers(0, len(text))) for _ in range(2))
-        how = draw(st.sampled_from(("cut", "piece", "slice", "line", "cell")))
-        if how == "cut":
+        options = draw(st.sampled_from(("cut", "piece", "slice", "line", "cell")))
+        if options == "cut":
             text = text[:at]
-        elif how == "piece":
+        elif options == "piece":
             text = text[:at] + draw(st.sampled_from(PIECES)) + text[at:]
-        elif how == "slice":
+        elif options == "slice":
             text = text[: min(at, end)] + text[max(at, end) :]
-        elif how == "line":
+        elif options == "line":
             lines = text.splitlines(keepends=True)
             text += draw(st.sampled_from(lines)) if lines else ""
         else:

@@ -54,8 +54,8 @@ def imports(text, package, *, types=True):
     return found
 
 
-def imported(path, **how):
-    return imports(path.read_text(encoding="utf-8"), module_of(path)[1], **how)
+def imported(path, **options):
+    return imports(path.read_text(encoding="utf-8"), module_of(path)[1], **options)
 
 
 def within(name, packages):

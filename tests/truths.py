@@ -32,7 +32,7 @@ class Server:
         self.fixed = Decimal(delay) + (1 - self.k) / self.rate
         self.idle = Decimal(delay) + 1 / self.rate
 
-    def spare(self, price, own):
+    def spare_capacity(self, price, own):
         """Spare capacity at a price above the idle one, and by how much the flow rises with the price."""
         a, b, above = own * self.k * self.rate, (1 - own) * self.k, price - self.fixed
         if own == 0:
@@ -45,8 +45,8 @@ class Server:
         """Flow at a price, 0 below the idle latency, and its slope."""
         if price - charge <= self.idle:
             return Decimal(0), Decimal(0)
-        spare, slope = self.spare(price - charge, own)
-        return self.rate - spare, slope
+        spare_capacity, slope = self.spare_capacity(price - charge, own)
+        return self.rate - spare_capacity, slope
 
     def carried(self, flow):
         """Flow times latency."""

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from ...reference.errors import InputError
 from ...reference.parallel import optimum_equilibrium as exact
-from ...reference.queues import Queue
+from ...reference.server_bank import ServerBank
 from ..core.errors import NotCertifiedError
 from ..core.progress import track
 from ..frontend.report import Report
@@ -110,7 +110,7 @@ def _tenfold(bank: Latency) -> float:
     price = TENFOLD * max(
         float(bank.idle_latency.min()), float(bank.latency(np.ones(len(bank))).min())
     )
-    flow = Queue.inverse_latency(bank, price)
+    flow = ServerBank.inverse_latency(bank, price)
     return float(np.where(np.isfinite(flow), flow, 1.0).sum()) or float(len(bank))
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ...reference import service_modes as exact
-from ...reference.errors import Array, seed_of, whole_number
+from ...reference.errors import Array
 from ...reference.service_modes import Modes
+from ...reference.validation import as_integer, as_seed
 from ..core.errors import NotCertifiedError
 from ..core.progress import track
 from ..frontend.report import Report
@@ -111,7 +112,7 @@ def traps(systems: int = 1000, seed: int = 2348) -> Traps:
     >>> traps(systems=3).wrong("semidefinite program")
     0
     """
-    systems, seed = whole_number("systems", systems, "a number of systems"), seed_of(seed)
+    systems, seed = as_integer("systems", systems, "a number of systems"), as_seed(seed)
     excess: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}
     for i in track(range(systems), "systems"):
@@ -140,8 +141,8 @@ def random_start(modes: Modes, load: float, rng: np.random.Generator) -> Array:
     low, high = exact.stable_interval(modes, load)
     p = low + (high - low) * rng.uniform(0.02, 0.98)
     need = load * np.array([p, 1 - p]) * modes.time
-    spare = 1 - need.sum(axis=1)
-    start: Array = np.concatenate([[p], need[:, 0] + spare * rng.uniform(0.05, 0.95, 2)])
+    spare_capacity = 1 - need.sum(axis=1)
+    start: Array = np.concatenate([[p], need[:, 0] + spare_capacity * rng.uniform(0.05, 0.95, 2)])
     return start
 
 
@@ -213,8 +214,8 @@ def value(modes: Modes, load: float, point: Array, wall: float = float("inf")) -
 def gradient(modes: Modes, load: float, point: Array) -> Array:
     """Its gradient in (p, alpha, beta); meaningless outside the stable region."""
     parts, share = unpack(point)
-    spare = share - load * parts * modes.time
-    square = np.maximum(spare**2, 1e-24)
+    spare_capacity = share - load * parts * modes.time
+    square = np.maximum(spare_capacity**2, 1e-24)
     by_parts, by_share = (modes.time * share / square).sum(axis=0), -parts * modes.time / square
     out: Array = np.concatenate([[by_parts[0] - by_parts[1]], by_share[:, 0] - by_share[:, 1]])
     return out

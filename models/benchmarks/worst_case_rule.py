@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import minimize
 
-from ...reference.composed import Pool
-from ...reference.errors import Array, seed_of, whole_number
+from ...reference.composed import MixedBank
+from ...reference.errors import Array
 from ...reference.mg1 import MD1, MG1, MM1
 from ...reference.parallel.worst_case import WorstCase, worst_case
-from ...reference.queues import Queue
+from ...reference.server_bank import ServerBank
+from ...reference.validation import as_integer, as_seed
 from ..core.progress import track
 from ..frontend.report import Report
 from ..frontend.tables import table
@@ -44,15 +45,15 @@ CAPTION = (
 )
 
 
-def _mixed(rate: Array, delay: Array, cv: Array) -> Queue:
-    return Pool([MM1(rate[:-1], delay[:-1]), MG1(rate[-1:], cv[-1:], delay[-1:])])
+def _mixed(rate: Array, delay: Array, cv: Array) -> ServerBank:
+    return MixedBank([MM1(rate[:-1], delay[:-1]), MG1(rate[-1:], cv[-1:], delay[-1:])])
 
 
-FAMILIES: Mapping[str, Callable[[Array, Array, Array], Queue]] = {
+FAMILIES: Mapping[str, Callable[[Array, Array, Array], ServerBank]] = {
     "M/M/1": lambda rate, delay, cv: MM1(rate, delay),
     "M/D/1": lambda rate, delay, cv: MD1(rate, delay),
     "M/G/1, one cv for all": lambda rate, delay, cv: MG1(rate, cv[0], delay),
-    "M/D/1 beside M/M/1": lambda rate, delay, cv: Pool(
+    "M/D/1 beside M/M/1": lambda rate, delay, cv: MixedBank(
         [MM1(rate[:1], delay[:1]), MD1(rate[1:], delay[1:])]
     ),
     "M/G/1, cv up to 3": lambda rate, delay, cv: MG1(rate, np.minimum(cv, 3.0), delay),
@@ -116,7 +117,7 @@ def gallery(systems: int = 200, seed: int = 0) -> list[Failure]:
     list of Failure
         One a family. None failed says nothing of larger systems.
     """
-    systems, seed = whole_number("systems", systems, "a number of systems"), seed_of(seed)
+    systems, seed = as_integer("systems", systems, "a number of systems"), as_seed(seed)
     rng = np.random.default_rng(seed)
     drawn = [_draw(rng) for _ in range(systems)]
     return [_search(name, drawn) for name in track(list(FAMILIES), "families")]

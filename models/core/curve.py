@@ -191,7 +191,7 @@ def curve(
     columns: Sequence[Array] = (),
     room: Callable[..., object] | None = None,
     refine: bool | float = False,
-    kinks: Callable[[], npt.ArrayLike] = tuple,
+    breakpoints: Callable[[], npt.ArrayLike] = tuple,
     drawn: Sequence[str] = DRAWN,
     most: int = MOST,
     coords: Mapping[str, Any] | None = None,
@@ -243,7 +243,9 @@ def curve(
 
     def judged(points: npt.ArrayLike) -> tuple[Array, dict[int, LoadError], dict[int, LoadError]]:
         """The points, and the errors of those that cannot be asked for, and of loads of 0, which can."""
-        array, errors = system.judged(points) if loads else (np.asarray(points, dtype=float), {})
+        array, errors = (
+            system.screen_loads(points) if loads else (np.asarray(points, dtype=float), {})
+        )
         idle = {i: errors.pop(i) for i in list(errors) if array[i] == 0}
         if room is not None:
             for i in sorted({*range(array.size)} - errors.keys()):
@@ -320,7 +322,7 @@ def curve(
     first = judged(points)
     if len(first[1]) == first[0].size:
         raise at_place(first[1])
-    data = refined(solve, first[0], refine, kinks, lines, over, most)
+    data = refined(solve, first[0], refine, breakpoints, lines, over, most)
     there = data["reason"].values == "" if loads else np.ones(data.sizes[over], dtype=bool)
     said = (
         []

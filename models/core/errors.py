@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...reference.errors import InputError
-from ...reference.plain import as_raised
+from ...reference.pickling import as_raised
 
 
 class SolverNameError(InputError):

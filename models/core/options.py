@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from ...reference.errors import flag
+from ...reference.validation import check_flag
 from .errors import FormulationError, SolverOptionError
-from .wanted import check_gap
+from .tolerance import check_gap
 
 
-class Settings(TypedDict, total=False):
+class SolveOptions(TypedDict, total=False):
     """How to solve any problem: by whom, how tight, and what to do with an answer that misses its gap."""
 
     solver: str | None
@@ -20,22 +20,24 @@ class Settings(TypedDict, total=False):
     throw: bool
 
 
-class HowPolished(Settings, total=False):
+class PolishOptions(SolveOptions, total=False):
     """The same, and whether Newton steps finish what the solver began."""
 
     polish: bool
 
 
-class How(HowPolished, total=False):
+class FormulationOptions(PolishOptions, total=False):
     """How to solve; see `sojourn.models.ParallelServers.optimum`."""
 
     formulation: str
     subject_to: Sequence[Any] | None
 
 
-def check_how(question: str, how: Mapping[str, Any], known: type = How) -> None:
+def check_solve_options(
+    question: str, options: Mapping[str, Any], known: type = FormulationOptions
+) -> None:
     """Raise TypeError on an option that there is not, as Python does for a keyword; InputError on a value that is none."""
-    for key in how:
+    for key in options:
         if key not in known.__annotations__:
             near = difflib.get_close_matches(key, known.__annotations__, 1)
             hint = (
@@ -44,19 +46,19 @@ def check_how(question: str, how: Mapping[str, Any], known: type = How) -> None:
                 else f"the options are {', '.join(known.__annotations__)}"
             )
             raise TypeError(f"{question}() got an unexpected keyword argument {key!r}; {hint}")
-    if how.get("gap") is not None:
-        check_gap(how["gap"])
+    if options.get("gap") is not None:
+        check_gap(options["gap"])
     for key in ("polish", "throw"):
-        flag(key, how.get(key, True))
-    form, options = how.get("formulation", "auto"), how.get("solver_options")
+        check_flag(key, options.get(key, True))
+    form, own = options.get("formulation", "auto"), options.get("solver_options")
     if not isinstance(form, str):
         raise FormulationError(
             "formulation", form, "is not a name", "leave it out for the best that the solver takes"
         )
-    if not (options is None or isinstance(options, Mapping)):
+    if not (own is None or isinstance(own, Mapping)):
         raise SolverOptionError(
             "solver_options",
-            options,
+            own,
             "is not a mapping",
             'give names and values, such as {"max_iter": 100}',
         )

@@ -28,7 +28,7 @@ class UnsupportedCvxpyError(RuntimeError):
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class CompiledOutputs:
     """A solver's answers for K parameter values.
 
     Attributes
@@ -97,9 +97,9 @@ class Compiled:
         except (AttributeError, ImportError, LookupError, TypeError) as error:
             raise UnsupportedCvxpyError(f"{type(error).__name__}: {error}") from error
 
-    def solve(self, *values: tuple[cp.Parameter, Array]) -> Answers:
+    def solve(self, *values: tuple[cp.Parameter, Array]) -> CompiledOutputs:
         """Solve for K values of every parameter, each of shape (K, *the parameter's shape); the problem itself is not touched."""
-        return Answers(self.session.solve(self.changes(values)), self.places)
+        return CompiledOutputs(self.session.solve(self.changes(values)), self.places)
 
     def changes(self, values: Sequence[tuple[cp.Parameter, Array]]) -> Changes:
         """Return the solver's data at K values of every parameter, as one sparse product."""

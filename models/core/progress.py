@@ -40,7 +40,7 @@ _screen = threading.Lock()  # of whoever shows something
 
 
 @contextmanager
-def unwatched() -> Iterator[None]:
+def no_progress() -> Iterator[None]:
     """Show nothing of what is done inside: work that has its own bar over it, or that another process does."""
     before = _watched.set(False)
     try:
@@ -197,7 +197,7 @@ def printing() -> Iterator[None]:
             line.wait()
 
 
-def said_to_work(function: Callable[Given, Made]) -> Callable[Given, Made]:
+def reports_progress(function: Callable[Given, Made]) -> Callable[Given, Made]:
     """Make a function, or a method, of the user's say that it is at work, by its name; see `working`."""
 
     @functools.wraps(function)
@@ -208,7 +208,7 @@ def said_to_work(function: Callable[Given, Made]) -> Callable[Given, Made]:
     return works
 
 
-class Ticker:
+class StatusLine:
     """A line that says what has been done, for work whose end is not known."""
 
     def __init__(self, label: str) -> None:

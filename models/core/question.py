@@ -12,19 +12,19 @@ import numpy as np
 
 from ...reference.errors import Array
 from .certificate import Bounds
-from .options import HowPolished
-from .recall import Column
+from .options import PolishOptions
 from .solution import Provenance
+from .stored import Column
 from .table import Mask, Table
-from .wanted import Wanted
+from .tolerance import GapTolerance
 
 Points = tuple[Array, ...]
 """K points: columns of leading length K, the first of which are the loads."""
 
 
 @dataclass(frozen=True, eq=False)
-class Answers(Table):
-    """The best answers found at K points, as columns; `Answers.nothing` is the lack of them.
+class AnswerRows(Table):
+    """The best answers found at K points, as columns; `AnswerRows.empty` is the lack of them.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Answers(Table):
     """The column that is finite where there is an answer."""
 
     @classmethod
-    def nothing(cls, count: int, **shapes: tuple[int, ...]) -> Self:
+    def empty(cls, count: int, **shapes: tuple[int, ...]) -> Self:
         """Return K missing answers; `shapes` are those of a row of the columns that are no numbers."""
         return cls(
             *(
@@ -60,7 +60,7 @@ class Answers(Table):
         return {"certificate": bounds, "certified": bool(self.certified[0])}
 
     @property
-    def there(self) -> Mask:
+    def available(self) -> Mask:
         """Which points have an answer, certified or not."""
         column = getattr(self, self.key)
         return np.asarray(np.isfinite(column).all(axis=tuple(range(1, column.ndim))))
@@ -75,7 +75,7 @@ class Program(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Returned:
+class SolverOutput:
     """What a solver returned at K points.
 
     Attributes
@@ -94,7 +94,7 @@ class Returned:
 
 
 P = TypeVar("P", bound=Program)
-R = TypeVar("R", bound=Answers)
+R = TypeVar("R", bound=AnswerRows)
 S = TypeVar("S")
 
 
@@ -114,14 +114,14 @@ class Question(ABC, Generic[P, R, S]):
     degenerate : bool
         Whether a second try of a solver, with other options, may find what the first did not.
     rows : type
-        Class of its answers, one of `Answers`.
+        Class of its answers, one of `AnswerRows`.
     remedy : str
         What else can be done where no answer is certified.
     """
 
     name: str
-    options: ClassVar[type] = HowPolished
-    wanted: Wanted
+    options: ClassVar[type] = PolishOptions
+    tolerance: GapTolerance
     quick: bool = False
     degenerate: bool = False
     rows: ClassVar[type[Any]]
@@ -130,7 +130,7 @@ class Question(ABC, Generic[P, R, S]):
     )
 
     @property
-    def rough(self) -> Self:
+    def compiled_variant(self) -> Self:
         """The same question by programs whose answers Newton steps finish, where those of its own differ from point to point; else itself."""
         return self
 
@@ -157,31 +157,31 @@ class Question(ABC, Generic[P, R, S]):
         """Return the values of the program's parameters at K points, each of shape (K, ...)."""
 
     @abstractmethod
-    def finish(self, program: P, returned: Returned, points: Points) -> R:
+    def finish(self, program: P, returned: SolverOutput, points: Points) -> R:
         """Return the answers that a solver's numbers lead to at K points: put right, polished, certified."""
 
     def refine(self, program: P, found: R) -> P | None:
         """Return the next program where one is not enough, told what the last led to; None where it is."""
         return None
 
-    def recall(self, points: Points, column: Column) -> R:
+    def certify_stored(self, points: Points, column: Column) -> R:
         """Return the answers that a curve kept of K points, certified as they are, without a solver; LookupError where it kept none.
 
         `column` gives the variables that say what was decided: ``column("optimum_flow", n)`` has the shape (K, n).
         """
         raise LookupError(self.name)
 
-    def nothing(self, count: int) -> R:
+    def empty(self, count: int) -> R:
         """Return K missing answers; to be overridden where a row of them has columns that are no numbers."""
-        missing: R = self.rows.nothing(count)
+        missing: R = self.rows.empty(count)
         return missing
 
     def idle(self, points: Points) -> R:
         """Return the answers at K loads of 0: their limits as the load tends to 0; there are none unless it is overridden."""
-        return self.nothing(len(points[0]))
+        return self.empty(len(points[0]))
 
     @abstractmethod
-    def solution(self, found: R, points: Points, how: Provenance) -> S:
+    def solution(self, found: R, points: Points, provenance: Provenance) -> S:
         """Return the first of some answers as a user has it."""
 
     def title(self, points: Points) -> str:

@@ -7,7 +7,8 @@ from typing import NoReturn, Protocol, Self
 
 import numpy as np
 
-from ...reference.errors import Array, above_zero
+from ...reference.errors import Array
+from ...reference.validation import as_positive
 
 ROUNDING = 32 * float(np.finfo(float).eps)
 """Relative: that of the bounds of two delays, some sums of rounded products each, and of their quotient."""
@@ -29,7 +30,7 @@ class _Answer(Protocol):
     def certificate(self) -> _Certificate: ...
 
 
-class Bounded(float):
+class BoundedValue(float):
     """A float, with bounds. Arithmetic gives plain floats.
 
     Attributes
@@ -54,10 +55,10 @@ class Bounded(float):
         """Distance of the bounds, relative to the lower one; it says nothing where that is 0."""
         return self.upper / self.lower - 1 if self.lower > 0 else math.inf
 
-    def scaled(self, factor: float) -> Bounded:
+    def scaled(self, factor: float) -> BoundedValue:
         """Return the number and its bounds in another unit; `factor` is above 0."""
-        factor = above_zero("factor", factor, "give by how much to multiply")
-        return Bounded(self * factor, self.lower * factor, self.upper * factor)
+        factor = as_positive("factor", factor, "give by how much to multiply")
+        return BoundedValue(self * factor, self.lower * factor, self.upper * factor)
 
     def __reduce__(self) -> tuple[type[Self], tuple[float, float, float]]:
         """What copies and pickles are made of."""
@@ -70,7 +71,7 @@ class Bounded(float):
         raise AttributeError(f"a {type(self).__name__} is as it is: {name} cannot be deleted")
 
 
-class Ratio(Bounded):
+class Ratio(BoundedValue):
     """A mean delay over the least that there is: `lower` is at least 1, and `upper` infinite where nothing is proved.
 
     Examples
@@ -88,13 +89,13 @@ class Ratio(Bounded):
         """Return the ratio of two answers; the second is an optimum."""
         return cls.to(
             *(
-                Bounded(s.mean_delay, s.certificate.lower_bound, s.certificate.upper_bound)
+                BoundedValue(s.mean_delay, s.certificate.lower_bound, s.certificate.upper_bound)
                 for s in (found, least)
             )
         )
 
     @classmethod
-    def to(cls, found: Bounded, least: Bounded) -> Self:
+    def to(cls, found: BoundedValue, least: BoundedValue) -> Self:
         """Return the ratio of two delays; the second is the least that there is."""
         return cls(
             *map(float, ratios(*((np.float64(s), s.lower, s.upper) for s in (found, least))))
@@ -130,13 +131,13 @@ def ratios(found: Sides, least: Sides) -> tuple[Array, Array, Array]:
         )
 
 
-def excess(found: Bounded, least: Bounded) -> Bounded:
+def excess(found: BoundedValue, least: BoundedValue) -> BoundedValue:
     """Return a delay beyond the least that there is, >= 0; infinite where the delay is."""
     lower, upper = max(found.lower - least.upper, 0.0), max(found.upper - least.lower, 0.0)
-    return Bounded(min(max(found - least, lower), upper), lower, upper)
+    return BoundedValue(min(max(found - least, lower), upper), lower, upper)
 
 
-def within(value: float, rounding: float) -> Bounded:
+def within(value: float, rounding: float) -> BoundedValue:
     """Return a number that is right up to a relative rounding error."""
     spread = abs(value) * rounding if math.isfinite(value) else 0.0
-    return Bounded(value, value - spread, value + spread)
+    return BoundedValue(value, value - spread, value + spread)

@@ -83,7 +83,7 @@ def read_table(
     path: Any,
     field: str,
     remedy: str,
-    wanted: Collection[str],
+    tolerance: Collection[str],
     error: type[InputError] = InputError,
 ) -> Table:
     """Return a CSV file of at most 1,000,000 lines whose first one names one of the wanted columns, or more.
@@ -107,7 +107,7 @@ def read_table(
         problem = f"is not a table, from line {lines.line_num} on: {wrong}"
         raise error(field, os.fspath(path), problem, remedy) from None
     header = [cell.strip() for cell in rows[0][1]] if rows else []
-    if not set(header) & set(wanted):
-        problem = f"has none of the columns {', '.join(wanted)} in its first line"
+    if not set(header) & set(tolerance):
+        problem = f"has none of the columns {', '.join(tolerance)} in its first line"
         raise error(field, os.fspath(path), problem, remedy)
     return Table(header, rows[1:])

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ...reference.errors import Array, InputError, one_number
-from ...reference.plain import as_raised
+from ...reference.errors import Array, InputError
+from ...reference.pickling import as_raised
+from ...reference.validation import as_float
 
 TOLERANCE = 2e-3  # of what is drawn: a tenth of a line's width in a picture
 ROUNDS = 24  # of points added
@@ -53,7 +54,7 @@ def check_refine(refine: bool | float) -> float | None:
     """Return the tolerance that `refine` asks for, or None for no refinement; InputError on what is neither."""
     if isinstance(refine, bool | np.bool_):
         return TOLERANCE if refine else None
-    value = one_number("refine", refine)
+    value = as_float("refine", refine)
     if not 1e-6 <= value < 1:
         raise InputError(
             "refine",
@@ -68,7 +69,7 @@ def refined(
     solve: Callable[[Array], xr.Dataset],
     given: Array,
     refine: bool | float,
-    kinks: Callable[[], npt.ArrayLike],
+    breakpoints: Callable[[], npt.ArrayLike],
     drawn: Callable[[xr.Dataset], Sequence[Drawn]],
     over: str = "load",
     most: int = MOST,
@@ -110,7 +111,9 @@ def refined(
         return solve(given)
     done = _joined(solve, None, given, over, added=False)
     try:
-        corners = _thinned(np.asarray(kinks(), dtype=float), float(given.min()), float(given.max()))
+        corners = _thinned(
+            np.asarray(breakpoints(), dtype=float), float(given.min()), float(given.max())
+        )
         more = corners[~np.isin(corners, given)][:most]
         for _ in range(ROUNDS):
             if more.size:
@@ -127,9 +130,9 @@ def refined(
     return done.assign_attrs(refined_within=off)
 
 
-def _thinned(kinks: Array, low: float, high: float) -> Array:
+def _thinned(breakpoints: Array, low: float, high: float) -> Array:
     """Kinks within the range, in order; of too many to be told apart some, evenly."""
-    inside = np.unique(kinks[(kinks > low) & (kinks < high)])
+    inside = np.unique(breakpoints[(breakpoints > low) & (breakpoints < high)])
     if inside.size > MOST // 2:
         inside = inside[np.linspace(0, inside.size - 1, MOST // 2).astype(int)]
     return inside

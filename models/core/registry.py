@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
-from ...reference.errors import InputError, text
+from ...reference.errors import InputError
+from ...reference.validation import check_text
 from .plugins import OWN, loaded, offered
 
 Kind = TypeVar("Kind", bound=type)
@@ -62,7 +63,7 @@ class Registry(Generic[Kind]):
         """
         if kind is None:
             return lambda decorated: self.register(name, decorated)
-        name = text("name", name)
+        name = check_text("name", name)
         if not (isinstance(kind, type) and issubclass(kind, self.base)):
             remedy = f"make it a subclass of sojourn.models.{self.base.__name__}"
             raise InputError(self.what, kind, f"is not a class of {self.of}", remedy)

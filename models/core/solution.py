@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .ratio import Bounded
+from .ratio import BoundedValue
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -102,10 +102,10 @@ class CertifiedAnswer(Provenance):
     @property
     def proof(self) -> str:
         """What is proved, and by whom the answer was found, in a few words."""
-        how = f"{self.solver.lower()}, {self.formulation}" + (
+        options = f"{self.solver.lower()}, {self.formulation}" + (
             f", {self.polished} Newton steps" if self.polished else ""
         )
-        return f"{'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({how})"
+        return f"{'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({options})"
 
     def __repr__(self) -> str:
         return f"{', '.join(f'{name} {value:.9g}' for name, value in self._numbers().items())}\n  {self.proof}"
@@ -145,7 +145,7 @@ class Evaluated:
     """
 
     load: float
-    mean_delay: Bounded
+    mean_delay: BoundedValue
     overloaded: tuple[str, ...]
 
     bounded: ClassVar[tuple[str, ...]]  # numbers with bounds, or None
@@ -163,7 +163,7 @@ class Evaluated:
             "overloaded": list(self.overloaded),
         }
         for name in self.bounded:
-            number: Bounded | None = getattr(self, name)
+            number: BoundedValue | None = getattr(self, name)
             for end in ("", "lower", "upper"):
                 out[f"{name}_{end}".rstrip("_")] = (
                     None

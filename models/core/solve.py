@@ -15,14 +15,14 @@ import numpy as np
 from ...reference.errors import Array
 from .errors import FormulationError, NotCertifiedError
 from .native import session
-from .options import check_how
+from .options import check_solve_options
 from .parametric import Compiled, UnsupportedCvxpyError
-from .question import P, Points, Question, R, Returned, S
-from .recall import Recall, recalled
+from .question import P, Points, Question, R, S, SolverOutput
 from .run import run
 from .solution import Attempt, Provenance, Timing
 from .solver_specs import Effort, spec
-from .solvers import solver_names, takes, that_take
+from .solvers import capable_solvers, solver_names, supported_cones
+from .stored import StoredAnswers, stored_answers
 
 CELLS = 20_000  # points times numbers of an answer that are solved before they are polished and certified together
 MOST = 1024  # points at once: what an interruption loses
@@ -75,17 +75,17 @@ class Task(Generic[P, R, S]):
     def __init__(
         self,
         question: Question[P, R, S],
-        how: Mapping[str, Any],
+        options: Mapping[str, Any],
         programs: dict[Hashable, P] | None = None,
         *,
         part: bool = False,
     ) -> None:
-        check_how(question.name, how, question.options)
-        self.question, self._how, self._part = question, how, part
-        self._recall, self._next = recalled(), 0
+        check_solve_options(question.name, options, question.options)
+        self.question, self._how, self._part = question, options, part
+        self._recall, self._next = stored_answers(), 0
         if self._recall is None:
             _ = self._plan  # what no solver takes is said now
-        self._rough = question.rough
+        self._compiled_variant = question.compiled_variant
         self._programs: dict[Hashable, P] = {} if programs is None else programs
         self._compiled: dict[Hashable, Compiled] = {}
         self._one_by_one: set[str] = set()
@@ -104,14 +104,14 @@ class Task(Generic[P, R, S]):
         """Return the best answer at each of K points: the first that is certified, or the one of least gap. Nothing raises.
 
         At a load of 0 it is `Question.idle`. Where answers are recalled they are those that were
-        kept, if they were; see `sojourn.models.core.recall`.
+        kept, if they were; see `sojourn.models.core.stored`.
         """
         idle = points[0] == 0
         if not idle.any():
             return self._answered(points)
         if self._recall is not None:
-            self._recall.recalled = True  # without a solver too
-        out, busy = self.question.nothing(idle.size), ~idle
+            self._recall.used = True  # without a solver too
+        out, busy = self.question.empty(idle.size), ~idle
         out.put(
             idle, self.question.idle(tuple(column[idle] for column in points)).values(slice(None))
         )
@@ -125,24 +125,24 @@ class Task(Generic[P, R, S]):
         kept = None if self._recall is None else self._recalled(self._recall, points)
         return self._best(points, self._many())[0] if kept is None else kept
 
-    def _recalled(self, recall: Recall, points: Points) -> R | None:
+    def _recalled(self, recall: StoredAnswers, points: Points) -> R | None:
         """The answers that were kept, certified by today's code; None where there are none."""
         try:
             rows = recall.rows(points[0], self._next)
-            found = self.question.recall(points, partial(recall.column, rows))
+            found = self.question.certify_stored(points, partial(recall.column, rows))
         except LookupError:
             recall.solved = True
             return None
-        recall.recalled, self._next = True, max([self._next, *(row + 1 for row in rows)])
-        out = self.question.nothing(len(rows))
-        out.put(found.there, found.values(found.there))
+        recall.used, self._next = True, max([self._next, *(row + 1 for row in rows)])
+        out = self.question.empty(len(rows))
+        out.put(found.available, found.values(found.available))
         return out
 
     def certified(self, *points: Array) -> R:
         """Return the answer at one point, points of shape (1, ...), by the programs compiled for many; NotCertifiedError where it misses."""
-        found, how = self._best(points, self._many())
+        found, options = self._best(points, self._many())
         if not found.certified[0]:
-            raise self._not_certified(points, None, how.attempts)
+            raise self._not_certified(points, None, options.attempts)
         return found
 
     def one(self, *point: Any) -> S:
@@ -154,11 +154,13 @@ class Task(Generic[P, R, S]):
             Where none is certified, unless ``throw=False`` and there is one at all.
         """
         points = tuple(np.asarray(p, dtype=float)[None] for p in point)
-        found, how = self._best(points, [t for t in self._plan if t.effort != "quick"], alone=True)
-        best = self.question.solution(found, points, how) if found.there[0] else None
+        found, options = self._best(
+            points, [t for t in self._plan if t.effort != "quick"], alone=True
+        )
+        best = self.question.solution(found, points, options) if found.available[0] else None
         if best is not None and (found.certified[0] or not self._how.get("throw", True)):
             return best
-        raise self._not_certified(points, best, how.attempts)
+        raise self._not_certified(points, best, options.attempts)
 
     def _many(self) -> list[Try]:
         """What to try, in turn, at many points: a solver's own tolerances where Newton steps finish, then the library's."""
@@ -170,7 +172,7 @@ class Task(Generic[P, R, S]):
 
     def _asked(self, step: Try) -> Question[P, R, S]:
         """The question as a try writes it."""
-        return self._rough if step.effort == "quick" else self.question
+        return self._compiled_variant if step.effort == "quick" else self.question
 
     def _compiles(self, step: Try) -> bool:
         slow = (
@@ -184,9 +186,9 @@ class Task(Generic[P, R, S]):
         self, points: Points, steps: Sequence[Try], *, alone: bool = False
     ) -> tuple[R, Provenance]:
         """The loop over solvers: those points that have no certified answer yet go on to the next."""
-        best, pending = self.question.nothing(len(points[0])), np.arange(len(points[0]))
+        best, pending = self.question.empty(len(points[0])), np.arange(len(points[0]))
         attempts: list[Attempt] = []
-        how = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0))
+        options = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0))
         for step in steps:
             if not pending.size:
                 break
@@ -198,16 +200,16 @@ class Task(Generic[P, R, S]):
                 Attempt(step.solver, step.label, got.status[0], gap, time.perf_counter() - started)
             )
             # one that is certified comes before any other, also before one whose gap is no number
-            better = found.there & (
-                found.certified | (found.gap < best.gap[pending]) | ~best.only(pending).there
+            better = found.available & (
+                found.certified | (found.gap < best.gap[pending]) | ~best.only(pending).available
             )
             best.put(pending[better], found.values(better))
             if better[0] and pending[0] == 0 and got.problem is not None:
-                how = Provenance(
+                options = Provenance(
                     step.solver, step.label, got.status[0], (), got.timing, got.problem
                 )
             pending = pending[~best.certified[pending]]
-        return best, replace(how, attempts=tuple(attempts))
+        return best, replace(options, attempts=tuple(attempts))
 
     def _try(self, step: Try, points: Points, *, alone: bool) -> Outcome[R]:
         """One solver at K points: compiled where that can be, else one after the other."""
@@ -245,7 +247,7 @@ class Task(Generic[P, R, S]):
 
     def _singly(self, step: Try, points: Points) -> Outcome[R]:
         """One point through CVXPY, by as many programs as the question needs."""
-        best, spent, status, solved = self.question.nothing(1), Timing(0.0, 0.0, 0.0), "", None
+        best, spent, status, solved = self.question.empty(1), Timing(0.0, 0.0, 0.0), "", None
         started = time.perf_counter()
         program: P | None = self._program(step, points)[1]
         while program is not None:
@@ -257,15 +259,15 @@ class Task(Generic[P, R, S]):
             found = self.question.finish(program, _read(ran.status), points)
             started = time.perf_counter()
             spent += Timing(built, ran.compile, ran.solve, started - finishing)
-            if found.there[0] and (not best.there[0] or found.gap[0] < best.gap[0]):
+            if found.available[0] and (not best.available[0] or found.gap[0] < best.gap[0]):
                 best, status, solved = found, ran.status, program.problem
             status = status or ran.status
-            program = self.question.refine(program, found) if found.there[0] else None
+            program = self.question.refine(program, found) if found.available[0] else None
         return Outcome(best, (status,), spent, solved)
 
     def _together(self, step: Try, points: Points, alike: Sequence[Any]) -> Outcome[R]:
         """K points by a solver's own interface, those of one pattern by one compiled program."""
-        out, status = self.question.nothing(len(points[0])), [""] * len(points[0])
+        out, status = self.question.empty(len(points[0])), [""] * len(points[0])
         problem = None
         for rows in alike:
             some = tuple(column[rows] for column in points)
@@ -278,7 +280,7 @@ class Task(Generic[P, R, S]):
                 status = [f"{type(error).__name__}: {error}"] * len(status)
                 continue
             found = self.question.finish(
-                program, Returned(answers.value, answers.dual, answers.raw.status), some
+                program, SolverOutput(answers.value, answers.dual, answers.raw.status), some
             )
             out.put(rows, found.values(slice(None)))
             for k, word in zip(rows, answers.raw.status, strict=True):
@@ -315,7 +317,7 @@ class Task(Generic[P, R, S]):
         tried = "; ".join(
             f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts
         )
-        what, gap = self.question.title(points), self.question.wanted.gap
+        what, gap = self.question.title(points), self.question.tolerance.gap
         return NotCertifiedError(
             f"no certified {what}, gap {gap:.1e} wanted. Tried {tried}. {self.question.remedy}",
             best,
@@ -323,7 +325,7 @@ class Task(Generic[P, R, S]):
         )
 
 
-def _read(status: str) -> Returned:
+def _read(status: str) -> SolverOutput:
     """What CVXPY has of the one point that was just solved."""
 
     def row(value: Any, shape: tuple[int, ...]) -> Array:
@@ -331,12 +333,12 @@ def _read(status: str) -> Returned:
             np.full((1, *shape), np.nan) if value is None else np.asarray(value, dtype=float)[None]
         )
 
-    return Returned(
+    return SolverOutput(
         lambda v: row(v.value, v.shape), lambda c: row(c.dual_value, c.shape), (status,)
     )
 
 
-def plan(question: Question[Any, Any, Any], how: Mapping[str, Any]) -> list[Try]:
+def plan(question: Question[Any, Any, Any], options: Mapping[str, Any]) -> list[Try]:
     """Return the tries of a question in turn: every solver's first formulation before any solver's second.
 
     Raises
@@ -344,15 +346,18 @@ def plan(question: Question[Any, Any, Any], how: Mapping[str, Any]) -> list[Try]
     SolverNameError, SolverOptionError, FormulationError
         On a solver, an option or a formulation that there is not; where a solver takes none of the cones.
     """
-    chosen, named = how.get("formulation", "auto"), how.get("solver")
+    chosen, named = options.get("formulation", "auto"), options.get("solver")
     forms = question.formulations(chosen)
     names = solver_names(named)
-    fit = {name: [form for form, kinds in forms.items() if kinds <= takes(name)] for name in names}
+    fit = {
+        name: [form for form, kinds in forms.items() if kinds <= supported_cones(name)]
+        for name in names
+    }
     able = tuple(name for name in names if fit[name])
     if not able:
         raise _refusal(question, forms, chosen, names[0])
-    able = that_take(able, how.get("solver_options"))
-    again = question.degenerate and not how.get("solver_options")
+    able = capable_solvers(able, options.get("solver_options"))
+    again = question.degenerate and not options.get("solver_options")
     steps = []
     for turn in range(max(len(fit[name]) for name in able)):
         for name in able:
@@ -367,11 +372,13 @@ def _refusal(
 ) -> FormulationError:
     """The error that a solver takes none of the formulations."""
     able = [
-        name for name in solver_names(None) if any(kinds <= takes(name) for kinds in forms.values())
+        name
+        for name in solver_names(None)
+        if any(kinds <= supported_cones(name) for kinds in forms.values())
     ]
     remedy = f"use {' or '.join(able)}" if able else "install a solver that does"
     kinds = next(iter(forms.values()))
-    missing = ", ".join(sorted(kinds - takes(solver)))
+    missing = ", ".join(sorted(kinds - supported_cones(solver)))
     if chosen != "auto":
         problem = f"needs the cone {missing}, which {solver} does not take"
         return FormulationError(

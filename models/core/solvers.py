@@ -49,7 +49,7 @@ def _installed(look: Callable[[], list[str]]) -> tuple[str, ...]:
     return tuple(look())
 
 
-def takes(name: str) -> frozenset[str]:
+def supported_cones(name: str) -> frozenset[str]:
     """Return the kinds of cone beyond the linear ones that a solver takes; ``"QP"`` for a quadratic objective."""
     kinds = set()
     conic = defines.SOLVER_MAP_CONIC.get(name)
@@ -60,7 +60,7 @@ def takes(name: str) -> frozenset[str]:
     return frozenset(kinds)
 
 
-def that_take(names: tuple[str, ...], options: Options | None) -> tuple[str, ...]:
+def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[str, ...]:
     """Return the solvers that accept the options of a user, each tried on a program of one variable.
 
     Raises

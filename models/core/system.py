@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import Array, LoadError, numbers, one_number
-from ...reference.plain import state
-from .progress import said_to_work
+from ...reference.errors import Array, LoadError
+from ...reference.pickling import state
+from ...reference.validation import as_float, as_floats
+from .progress import reports_progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +39,7 @@ class System(Protocol):
         super().__init_subclass__(**named)
         for name, asked in list(vars(cls).items()):
             if inspect.isfunction(asked) and not name.startswith("_"):
-                setattr(cls, name, said_to_work(asked))
+                setattr(cls, name, reports_progress(asked))
 
     def __getstate__(self) -> Any:
         """What copies and pickles hold."""
@@ -65,7 +66,7 @@ class System(Protocol):
 
     def check_load(self, load: float) -> float:
         """Return the load as a float; LoadError when it is not above 0 and below the largest."""
-        number = one_number("load", load)
+        number = as_float("load", load)
         if not number > 0:
             raise LoadError("load", number, "there are no jobs to serve", "give a load above 0")
         if number >= self.max_load:
@@ -75,18 +76,18 @@ class System(Protocol):
 
     def check_loads(self, loads: npt.ArrayLike) -> Array:
         """Return the loads as an array of shape (K,); LoadError at the first that is none."""
-        array, errors = self.judged(loads)
+        array, errors = self.screen_loads(loads)
         if errors:
             raise at_place(errors)
         return array
 
-    def judged(self, loads: npt.ArrayLike) -> tuple[Array, dict[int, LoadError]]:
+    def screen_loads(self, loads: npt.ArrayLike) -> tuple[Array, dict[int, LoadError]]:
         """Return the loads as an array of shape (K,), and the errors of those that it cannot carry.
 
         The errors are by place, those of loads of 0 among them; a load that is negative or no
         finite number raises its own.
         """
-        array, errors = numbers("loads", loads), dict[int, LoadError]()
+        array, errors = as_floats("loads", loads), dict[int, LoadError]()
         if array.ndim != 1 or array.size == 0:
             problem = "is not a list of loads"
             raise LoadError("loads", array.tolist(), problem, "give one or more numbers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from .ratio import Bounded
+from .ratio import BoundedValue
 
 Result = TypeVar("Result")
 
@@ -16,7 +16,7 @@ def in_time_unit(result: Result, factor: float) -> Result:
     Parameters
     ----------
     result : dataclass
-        Its attribute ``times`` names the fields that are times (numbers, arrays, `Bounds`, `Bounded`; None stays None). Results within it, also
+        Its attribute ``times`` names the fields that are times (numbers, arrays, `Bounds`, `BoundedValue`; None stays None). Results within it, also
         in tuples, are converted by their own.
     factor : float
         Units of today's in one of the new: 1000 from seconds to milliseconds. Rates stay, so a delay per rate is a time here.
@@ -34,7 +34,7 @@ def in_time_unit(result: Result, factor: float) -> Result:
         if field.name in times:
             changed[field.name] = (
                 value.scaled(factor)
-                if isinstance(value, Bounded)
+                if isinstance(value, BoundedValue)
                 else None
                 if value is None
                 else value * factor

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...reference.errors import InputError, shown
+from ...reference.errors import InputError, escaped
 
 
 class ScenarioError(InputError):
@@ -56,7 +56,7 @@ class Folder:
 
 
 @contextmanager
-def placed(place: str) -> Iterator[None]:
+def at_place(place: str) -> Iterator[None]:
     """Turn an InputError of what is built inside, such as a system, into one that names its place in the file."""
     try:
         yield
@@ -68,7 +68,7 @@ def placed(place: str) -> Iterator[None]:
         ) from None
 
 
-def known(given: Mapping[str, Any], keys: Sequence[str], place: str, more: str = "") -> None:
+def check_keys(given: Mapping[str, Any], keys: Sequence[str], place: str, more: str = "") -> None:
     """Raise ScenarioError on a key that is not one of `keys`, with the nearest that is, and what more there can be."""
     for key in given:
         if key not in keys:
@@ -82,7 +82,9 @@ def known(given: Mapping[str, Any], keys: Sequence[str], place: str, more: str =
             raise ScenarioError(f"{place}{name}", given[key], "is not a known key", remedy)
 
 
-def table(given: Mapping[str, Any], key: str, *, required: bool = False) -> Mapping[str, Any]:
+def read_subtable(
+    given: Mapping[str, Any], key: str, *, required: bool = False
+) -> Mapping[str, Any]:
     """Return a table within a table, empty where there is none."""
     value = given.get(key, {})
     if not isinstance(value, dict) or (required and not value):
@@ -105,7 +107,7 @@ def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
     return unit
 
 
-def number(value: object, place: str, *, above: bool = False, signed: bool = False) -> float:
+def read_number(value: object, place: str, *, above: bool = False, signed: bool = False) -> float:
     """Return a finite number, 0 or more, or above 0, or of any sign."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ScenarioError(
@@ -128,9 +130,9 @@ def number(value: object, place: str, *, above: bool = False, signed: bool = Fal
     return value
 
 
-def text(given: Mapping[str, Any], key: str, place: str, default: str) -> str:
+def read_string(given: Mapping[str, Any], key: str, place: str, default: str) -> str:
     """Return a text that is not blank, as it can be printed; a source may be blank."""
     value = given.get(key, default)
     if not isinstance(value, str) or (not value.strip() and key != "source"):
         raise ScenarioError(f"{place}{key}", value, "is not text", "give some text in quotes")
-    return shown(value)
+    return escaped(value)

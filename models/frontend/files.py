@@ -39,10 +39,10 @@ def write(path: Path, make: Callable[[Path], object]) -> bool:
     return True
 
 
-def say(*what: Any, **how: Any) -> None:
+def say(*what: Any, **options: Any) -> None:
     """Print on standard output; the line that says that work is under way goes once all is ready to be written."""
     with out.capture() as page:
-        out.print(*what, **how)
+        out.print(*what, **options)
     with printing():
         out.file.write(page.get())
         out.file.flush()
@@ -56,9 +56,9 @@ def complain(what: str, why: str) -> None:
 
 def visible(text: str) -> str:
     """Return a text with what a terminal would obey escaped."""
-    from ...reference.errors import shown  # here, since help is to be there at once
+    from ...reference.errors import escaped
 
-    return shown(text)
+    return escaped(text)
 
 
 def show(table: Table) -> None:

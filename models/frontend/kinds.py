@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ...reference.errors import InputError, instance, text
-from ..core.options import Settings, check_how
+from ...reference.errors import InputError
+from ...reference.validation import check_instance, check_text
+from ..core.options import SolveOptions, check_solve_options
 from ..core.plugins import loaded, offered
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 GROUP = "sojourn.systems"
 
 
-def only_settings(caller: str, how: Mapping[str, Any]) -> None:
+def only_settings(caller: str, options: Mapping[str, Any]) -> None:
     """Refuse options that not every question has."""
-    check_how(caller, how, Settings)
+    check_solve_options(caller, options, SolveOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +83,11 @@ class SystemKind:
     ) = None
 
     def __post_init__(self) -> None:
-        text("name", self.name)
-        text("max_load_name", self.max_load_name)
-        instance("system", self.system, type, "is not a class", "give the class of its systems")
+        check_text("name", self.name)
+        check_text("max_load_name", self.max_load_name)
+        check_instance(
+            "system", self.system, type, "is not a class", "give the class of its systems"
+        )
 
 
 _registered: dict[str, SystemKind] = {}
@@ -107,7 +110,7 @@ def register_system(kind: SystemKind) -> SystemKind:
     InputError
         On what is not a kind, or a name that another kind has.
     """
-    instance("kind", kind, SystemKind, "is not a kind of system", "give a SystemKind")
+    check_instance("kind", kind, SystemKind, "is not a kind of system", "give a SystemKind")
     there = (_built_in() | _registered).get(kind.name)
     # a module that is loaded again defines its class again
     if there is not None and _place(there) != _place(kind):

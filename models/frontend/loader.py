@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...reference.errors import a_path, flag, shown
+from ...reference.errors import escaped
+from ...reference.validation import as_path, check_flag
 from ..core.plugins import OWN
-from ..core.progress import said_to_work
+from ..core.progress import reports_progress
 from ..core.reading import read_text
 from . import kinds
-from .fields import Folder, ScenarioError, known
+from .fields import Folder, ScenarioError, check_keys
 from .listing import built_in
 from .scenario import HEADER, Scenario, read
 
@@ -29,7 +30,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(built_in()))
 
 
-@said_to_work
+@reports_progress
 def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scenario[Any]:
     """Load a built-in scenario by name, or one from a TOML file.
 
@@ -59,8 +60,8 @@ def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scena
     >>> load_scenario("scenario-1").system
     ParallelServers(3 servers, total rate 380)
     """
-    allow_outside = flag("allow_outside", allow_outside)
-    text = scenario if isinstance(scenario, str) else str(a_path("scenario", scenario))
+    allow_outside = check_flag("allow_outside", allow_outside)
+    text = scenario if isinstance(scenario, str) else str(as_path("scenario", scenario))
     path = Path(text)
     texts = built_in()
     for full in (text, f"scenario-{text}"):
@@ -102,7 +103,7 @@ def parse(
     if deep:
         problem = f"has more than {DEEPEST} tables and arrays in each other"
         raise ScenarioError("file", name, problem, "write the system with fewer")
-    return read(_kind(given, name), given, shown(name), Folder(folder, allow_outside))
+    return read(_kind(given, name), given, escaped(name), Folder(folder, allow_outside))
 
 
 def _long_key(text: str) -> bool:
@@ -127,5 +128,5 @@ def _kind(given: Mapping[str, Any], name: str) -> kinds.SystemKind:
         raise ScenarioError("file", name, f"says two systems, {said[0]} and {said[1]}", "keep one")
     kind = kinds.kind_named((*said, *there)[0])
     if not said:
-        known(given, (*HEADER, *there, *kind.tables), "", f"a kind of system {OWN}")
+        check_keys(given, (*HEADER, *there, *kind.tables), "", f"a kind of system {OWN}")
     return kind

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...reference.errors import Array, InputError
-from .fields import ScenarioError, known, number
+from .fields import ScenarioError, check_keys, read_number
 from .units import RATES, Units
 
 # one way to match each text, so that a long one takes no longer than its length
@@ -70,7 +70,7 @@ class Loads:
         load = (
             self._amount(value, place, error, carried)
             if isinstance(value, str)
-            else number(value, place, above=carried)
+            else read_number(value, place, above=carried)
         )
         return self._checked(load, value, place, error) if carried else load
 
@@ -111,7 +111,7 @@ class Loads:
 
     def read_all(self, given: Mapping[str, Any]) -> tuple[float, Array]:
         """Return the operating point and the loads of the curve from a table `loads`."""
-        known(given, ("at", "curve"), "loads.")
+        check_keys(given, ("at", "curve"), "loads.")
         for key in ("at", "curve"):
             if key not in given and math.isinf(self.most):
                 remedy = f"give loads.at and loads.curve in {self.units.jobs}, such as at = 10 and curve = {{ from = 1, to = 20, points = 99 }}"
@@ -124,7 +124,7 @@ class Loads:
         at = self.read(given.get("at", DEFAULT_AT), "loads.at")
         curve = given.get("curve", DEFAULT_CURVE)
         if isinstance(curve, dict):
-            known(curve, ("from", "to", "points"), "loads.curve.")
+            check_keys(curve, ("from", "to", "points"), "loads.curve.")
             start, end = (self._end(curve, key) for key in ("from", "to"))
             points = curve.get("points", DEFAULT_CURVE["points"])
             if (

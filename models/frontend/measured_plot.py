@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...reference.errors import Array, instance, names_of, text
+from ...reference.errors import Array
+from ...reference.validation import as_names, check_instance, check_text
 from ..latency import Latency
 from ..latency.measured import Measured
 from .style import COLOURS, grid, headed, load_label
@@ -42,11 +43,11 @@ def plot_measured(
     InputError
         On another number of names than of servers.
     """
-    instance("bank", bank, Measured, "is not a bank of measured servers", "give Measured")
+    check_instance("bank", bank, Measured, "is not a bank of measured servers", "give Measured")
     servers = [
-        (bank, i, name) for i, name in enumerate(names_of("names", "server", names, len(bank)))
+        (bank, i, name) for i, name in enumerate(as_names("names", "server", names, len(bank)))
     ]
-    return _panels(servers, title, f"1/{text('time_unit', time_unit)}", time_unit)
+    return _panels(servers, title, f"1/{check_text('time_unit', time_unit)}", time_unit)
 
 
 def _panels(

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from ...reference.errors import Array, LoadError
 from ..core.system import System
-from .fields import Folder, known, table, text
+from .fields import Folder, check_keys, read_string, read_subtable
 from .loads import Loads
 from .units import Units, units_of
 
@@ -109,11 +109,11 @@ class Scenario(Generic[S_co]):
 
 def read(kind: SystemKind, given: Mapping[str, Any], name: str, folder: Folder) -> Scenario[Any]:
     """Return the scenario that a TOML file says; files that it names are relative to the folder."""
-    known(given, (*HEADER, kind.name, *kind.tables), "")
-    units = units_of(table(given, "units", required=True))
+    check_keys(given, (*HEADER, kind.name, *kind.tables), "")
+    units = units_of(read_subtable(given, "units", required=True))
     said = kind.read(given, folder, units)
-    at, curve = _loads(kind, said.system, units).read_all(table(given, "loads"))
-    title, source = text(given, "title", "", name), text(given, "source", "", "")
+    at, curve = _loads(kind, said.system, units).read_all(read_subtable(given, "loads"))
+    title, source = read_string(given, "title", "", name), read_string(given, "source", "", "")
     return Scenario(kind, name, title, source, units, said.system, at, curve, *said[1:])
 
 

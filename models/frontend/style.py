@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from ...reference.errors import InputError, instance
+from ...reference.errors import InputError
+from ...reference.validation import check_instance
 
 COLOURS = (
     "#0072B2",
@@ -25,7 +26,7 @@ COLOURS = (
 
 def curve_of(field: str, data: xr.Dataset, *names: str) -> xr.Dataset:
     """Return a dataset that has variables or attributes of all names; InputError on another."""
-    instance(field, data, xr.Dataset, "is not a dataset", "give a curve")
+    check_instance(field, data, xr.Dataset, "is not a dataset", "give a curve")
     for name in names:
         if name not in data.variables and name not in data.attrs:
             raise InputError(
@@ -36,7 +37,7 @@ def curve_of(field: str, data: xr.Dataset, *names: str) -> xr.Dataset:
 
 def headed(figure: Figure, title: str) -> Figure:
     """Return a figure with a title, where there is one; InputError on what is no text."""
-    if instance("title", title, str, "is not text", "give some, or leave it out"):
+    if check_instance("title", title, str, "is not text", "give some, or leave it out"):
         figure.suptitle(title)
     return figure
 
@@ -101,9 +102,9 @@ def grid(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def over_load(axes: Axes, data: xr.Dataset, *, legend: bool = True, **how: Any) -> None:
-    """Finish a panel over loads: label, grid, and a legend of one or `how`-many columns where lines have names."""
+def over_load(axes: Axes, data: xr.Dataset, *, legend: bool = True, **options: Any) -> None:
+    """Finish a panel over loads: label, grid, and a legend of one or `options`-many columns where lines have names."""
     axes.set(xlabel=load_label(data["load"].attrs["units"]))
     if legend:
-        axes.legend(fontsize="small", **how)
+        axes.legend(fontsize="small", **options)
     grid(axes)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.times import in_time_unit
-from .fields import known, unit
+from .fields import check_keys, unit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -126,5 +126,5 @@ class Units:
 
 def units_of(given: Mapping[str, Any]) -> Units:
     """Return the units that a table `units` names."""
-    known(given, ("rate", "delay"), "units.")
+    check_keys(given, ("rate", "delay"), "units.")
     return Units(unit(given, "rate", RATES), unit(given, "delay", TIMES))

@@ -1,7 +1,7 @@
 """What a server costs: one family a file, its numbers and its cones."""
 
 from .approximate import KraemerLangenbachBelz, MM1Setup
-from .base import Latency, LatencyPool
+from .base import Latency, MixedLatency
 from .check import LatencyCheckError, LatencyReport, PropertyCheck, check_latency
 from .cone import Cone
 from .function import Function
@@ -26,13 +26,13 @@ __all__ = [
     "KraemerLangenbachBelz",
     "Latency",
     "LatencyCheckError",
-    "LatencyPool",
     "LatencyReport",
     "MM1Percentile",
     "MM1Setup",
     "MM1Vacations",
     "MMc",
     "Measured",
+    "MixedLatency",
     "Polynomial",
     "PropertyCheck",
     "Tandem",

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...reference.errors import Array, first_bad
-from ...reference.queues import check_servers
+from ...reference.errors import Array
+from ...reference.server_bank import check_servers
+from ...reference.validation import raise_at_first
 from .base import ArrayLike, Latency
 from .gg1 import GG1
 
@@ -42,9 +43,9 @@ class KraemerLangenbachBelz(GG1):
 
     example: ClassVar[Mapping[str, Any]] = {"arrival_cv": [0.5, 1.0, 2.0], "cv": [0.3, 0.0, 2.0]}
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time; see `Queue.latency`."""
-        x, left = self._point(flow, spare)
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Mean time; see `ServerBank.latency`."""
+        x, left = self._point(flow, spare_capacity)
         ratio, free = left / np.maximum(x, 1e-300), left / self.rate
         both = self.arrival_cv**2 + self.cv**2
         smooth = -2.0 * ratio * (1.0 - self.arrival_cv**2) ** 2 / (3.0 * both)
@@ -97,7 +98,7 @@ class MM1Setup(Latency):
         # both derivatives are least at no load
         rising = long**2 * (1.0 - squared) <= 2.0
         remedy = "shorten it to at most sqrt(2/(1 - cv^2)) service times"
-        first_bad(
+        raise_at_first(
             "setup",
             self.setup,
             rising,
@@ -106,13 +107,13 @@ class MM1Setup(Latency):
         )
         bent = long**3 * (squared - 1.0) <= 2.0
         remedy = "shorten it to at most (2/(cv^2 - 1))^(1/3) service times"
-        first_bad(
+        raise_at_first(
             "setup", self.setup, bent, "varies so much that the latency is not convex", remedy
         )
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time; see `Queue.latency`."""
-        x, left = self._point(flow, spare)
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Mean time; see `ServerBank.latency`."""
+        x, left = self._point(flow, spare_capacity)
         shared = 1.0 + x * self.setup
         # E[S] (1 + (1 - cv^2)/2 (1/shared - 1)), written so that an exponential set-up is E[S] to the digit
         setting = self.setup * (1.0 - (1.0 - self.setup_cv**2) / 2.0 * (x * self.setup / shared))

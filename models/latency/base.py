@@ -14,10 +14,11 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.composed import Composed, Pool, View
-from ...reference.errors import Array, one_of
-from ...reference.queues import Operation, Queue, store, whole
-from ...reference.sums import exact_product
+from ...reference.compensated_sum import exact_product
+from ...reference.composed import Composed, MixedBank, View
+from ...reference.errors import Array
+from ...reference.server_bank import Operation, ServerBank, store, whole
+from ...reference.validation import check_choice
 from .cone import Cone, in_unit_of_its_own, tangent_count
 from .tangents import placed, tangents
 
@@ -28,8 +29,8 @@ WRITTEN = ("total", "potential", "latency")
 CONES = tuple(f"{cone}_cone" for cone in WRITTEN)
 
 
-class Latency(Queue):
-    """A bank of n servers as numbers (`sojourn.reference.Queue`) and as cones.
+class Latency(ServerBank):
+    """A bank of n servers as numbers (`sojourn.reference.ServerBank`) and as cones.
 
     To add a family, give `rate`, `delay` and `latency`; and, for a CVXPY variable of shape (n,), those of the three cones that can be
     written, in the bank's own numbers: they are scaled for the solver wherever they are used. A cone that is left out is made of tangents,
@@ -50,8 +51,8 @@ class Latency(Queue):
     files: ClassVar[tuple[str, ...]] = ()
     """Fields of a scenario file that name a file to read the servers from; see `of_fields`."""
 
-    numbers: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        **Queue.numbers,
+    quantities: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **ServerBank.quantities,
         "full_load": ("rate",),
         "full_load_is": ("words",),
         "caveats": ("rate", "names", "words"),
@@ -77,7 +78,7 @@ class Latency(Queue):
 
         Infinite where any load is served alike, and NaN where there is no such load.
         """
-        endless = np.where(np.isfinite(self.ceiling), np.inf, np.nan)
+        endless = np.where(np.isfinite(self.latency_limit), np.inf, np.nan)
         return np.where(np.isfinite(self.rate), self.rate, endless)
 
     @property
@@ -165,10 +166,10 @@ class Latency(Queue):
 
     def exact(self, cone: str) -> bool:
         """Whether ``"total"``, ``"potential"`` or ``"latency"`` is written as a cone, not by tangents."""
-        one_of("cone", cone, WRITTEN, "is not a cone")
+        check_choice("cone", cone, WRITTEN, "is not a cone")
         return getattr(type(self), f"{cone}_cone") is not getattr(Latency, f"{cone}_cone")
 
-    def touching(self, points: Array) -> Self:
+    def with_tangents_at(self, points: Array) -> Self:
         """Return the same servers with tangents at the points, shape (m, n), where they have no cones."""
         return self._with(tangent_points=points)
 
@@ -217,10 +218,12 @@ class ComposedLatency(Composed, Latency, mixin=True):
         """
         return self.exact(cone) or self.tangent_points is not None
 
-    def touching(self, points: Array) -> Self:
-        """Return the parts with tangents at the points; see `Latency.touching`."""
+    def with_tangents_at(self, points: Array) -> Self:
+        """Return the parts with tangents at the points; see `Latency.with_tangents_at`."""
         each = zip(self.parts, self._each(points, "rate"), strict=True)
-        return store(self._like([part.touching(its) for part, its in each]), tangent_points=points)
+        return store(
+            self._like([part.with_tangents_at(its) for part, its in each]), tangent_points=points
+        )
 
     def scaled(self, rate: float, time: float) -> Latency:
         """Return the parts in other units; see `Latency.scaled`."""
@@ -233,18 +236,18 @@ class Scaled(ComposedLatency, View):
     worked_out = frozenset()
     scaled = Latency.scaled
 
-    def __init__(self, queue: Latency, rate: float, time: float) -> None:
-        super().__init__(queue, rate, time)
-        self.rate, self.delay, self.forms = queue.rate * rate, queue.delay * time, queue.forms
-        self.per = {"rate": rate, "spare": rate, "time": time, "total": rate * time}
+    def __init__(self, bank: Latency, rate: float, time: float) -> None:
+        super().__init__(bank, rate, time)
+        self.rate, self.delay, self.forms = bank.rate * rate, bank.delay * time, bank.forms
+        self.per = {"rate": rate, "spare_capacity": rate, "time": time, "total": rate * time}
         self.per["slope"] = time / rate
 
     @cached_property
     def rate_error(self) -> Array:
-        """What rounding left out of the rates in the new unit; see `Queue.rate_error`."""
-        finite, factor = np.where(np.isfinite(self.rate), self.queue.rate, 0.0), self.per["rate"]
+        """What rounding left out of the rates in the new unit; see `ServerBank.rate_error`."""
+        finite, factor = np.where(np.isfinite(self.rate), self.bank.rate, 0.0), self.per["rate"]
         lost = exact_product(finite, np.array(factor))[1]
-        return np.asarray(lost + self.queue.rate_error * factor)
+        return np.asarray(lost + self.bank.rate_error * factor)
 
     def _of_cones(self, cone: str) -> bool:
         return self.exact(cone)
@@ -254,14 +257,16 @@ class Scaled(ComposedLatency, View):
 
     def _join(self, values: list[Any], kind: str) -> Any:
         if kind == "point":
-            flow, spare, slope = values[0]
+            flow, spare_capacity, slope = values[0]
             return Operation(
-                flow * self.per["rate"], spare * self.per["rate"], slope / self.per["slope"]
+                flow * self.per["rate"],
+                spare_capacity * self.per["rate"],
+                slope / self.per["slope"],
             )
         return super()._join([v * self.per[kind] for v in values], kind)
 
 
-class LatencyPool(Pool, ComposedLatency):
+class MixedLatency(MixedBank, ComposedLatency):
     """Banks of different families side by side, as one `Latency`."""
 
     made_of = (
@@ -303,7 +308,7 @@ def as_latency(servers: tuple[Latency, ...]) -> Latency:
     """Return one `Latency`: a bank as it is, several as their pool."""
     if len(servers) == 1 and isinstance(servers[0], Latency):
         return whole(servers[0])  # type: ignore[no-any-return]
-    return LatencyPool(servers)
+    return MixedLatency(servers)
 
 
 def product_at_least(

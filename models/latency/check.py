@@ -8,21 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
-from ...reference import checks
-from ...reference.errors import Array, InputError, flag, instance, seed_of
-from ...reference.queues import whole
-from ..core.progress import said_to_work
+from ...reference import family_checks
+from ...reference.errors import Array, InputError
+from ...reference.server_bank import whole
+from ...reference.validation import as_seed, check_flag, check_instance
+from ..core.progress import reports_progress
 from . import check_cones, check_numbers
 from .base import Latency
 
 PROPERTIES: Mapping[str, Callable[[Latency, Array], str]] = {
     "shapes": check_numbers.shapes,
-    "increasing and convex": checks.convex,
-    "empty server": checks.empty,
+    "increasing and convex": family_checks.convex,
+    "empty server": family_checks.empty,
     "edge of capacity": check_numbers.edge,
     "derivatives": check_numbers.derivatives,
     "potential": check_numbers.potential,
-    "inverses": checks.inverses,
+    "inverses": family_checks.inverses,
     "parts of a bank": check_numbers.parts,
     "units": check_numbers.units,
     "bad input": check_numbers.bad_input,
@@ -107,7 +108,7 @@ class LatencyCheckError(InputError):
         self.args = (f"{name}: {error}",)
 
 
-@said_to_work
+@reports_progress
 def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> LatencyReport:
     """Test all that the models take for granted of a latency family, at random loads.
 
@@ -139,21 +140,21 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
     >>> check_latency(MM1(rate=[10.0, 5.0])).passed
     True
     """
-    instance(
+    check_instance(
         "bank",
         bank,
         Latency,
         "is not a bank with cones",
         "make its class a subclass of sojourn.models.Latency",
     )
-    found, first, bank, throw = [], None, whole(bank), flag("throw", throw)
-    points = check_numbers.random_loads(bank, np.random.default_rng(seed_of(seed)))
+    found, first, bank, throw = [], None, whole(bank), check_flag("throw", throw)
+    points = check_numbers.random_loads(bank, np.random.default_rng(as_seed(seed)))
     for name, look in PROPERTIES.items():
         try:
             with np.errstate(all="ignore"):
                 found.append(PropertyCheck(name, True, look(bank, points)))
         except Exception as error:  # whatever a family raises is a finding
-            known = error if isinstance(error, InputError) else checks.raised(name, error)
+            known = error if isinstance(error, InputError) else family_checks.raised(name, error)
             found.append(PropertyCheck(name, False, str(known)))
             first = first or (name, known)
     report = LatencyReport(

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import cvxpy as cp
 import numpy as np
 
-from ...reference.checks import worst
 from ...reference.errors import Array, InputError
+from ...reference.family_checks import worst
 from .base import Latency
 from .check_numbers import SOME
 from .cone import Cone, as_written
@@ -85,7 +85,7 @@ def values(bank: Latency, points: Array) -> str:
             )
             continue
         by_tangents.append(cone.name)
-        low = np.maximum(minimised(bank, cone, some, touching=ELSEWHERE), expected)
+        low = np.maximum(minimised(bank, cone, some, with_tangents_at=ELSEWHERE), expected)
         worst(
             cone.name,
             "at or below the function",
@@ -110,8 +110,8 @@ def values(bank: Latency, points: Array) -> str:
     )
 
 
-def minimised(bank: Latency, cone: Written, points: Array, touching: float = 1.0) -> Array:
-    """Values of a cone minimised at flows of shape (m, n), where there are tangents, they touch at `touching` times the flows.
+def minimised(bank: Latency, cone: Written, points: Array, with_tangents_at: float = 1.0) -> Array:
+    """Values of a cone minimised at flows of shape (m, n), where there are tangents, they touch at `with_tangents_at` times the flows.
 
     Server by server, as a bank of its copies in a unit of time that suits a solver: one unit does not suit rates over decades.
     """
@@ -121,7 +121,8 @@ def minimised(bank: Latency, cone: Written, points: Array, touching: float = 1.0
         copies, flow = bank.take(np.full(at.size, i)).in_unit(unit), cp.Variable(at.size)
         with as_written():
             made = cone.write(
-                copies.touching(np.tile(touching * at[:, None] * unit, at.size)), flow
+                copies.with_tangents_at(np.tile(with_tangents_at * at[:, None] * unit, at.size)),
+                flow,
             )
         problem = cp.Problem(
             cp.Minimize(cp.sum(made.value)), [flow == at * unit, *made.constraints]

@@ -6,11 +6,12 @@ import itertools
 
 import numpy as np
 
-from ...reference import checks
-from ...reference.checks import NEAR, SAME, reach, worst
-from ...reference.errors import Array, InputError, first_bad
+from ...reference import family_checks
+from ...reference.errors import Array, InputError
+from ...reference.family_checks import NEAR, SAME, reach, worst
 from ...reference.guards import BOUNDED
-from .base import Latency, LatencyPool, parameters
+from ...reference.validation import raise_at_first
+from .base import Latency, MixedLatency, parameters
 
 POINTS = 40  # random loads a server
 SOME = POINTS // 4  # every so many of them are looked at where looking is slow
@@ -29,13 +30,13 @@ def random_loads(bank: Latency, rng: np.random.Generator) -> Array:
 def shapes(bank: Latency, points: Array) -> str:
     """One float a server; latencies of any number of splits at a time."""
     n = len(bank)
-    for name in ("rate", "delay", "service", "ceiling"):
+    for name in ("rate", "delay", "service", "latency_limit"):
         value = np.asarray(getattr(bank, name))
         if value.shape != (n,) or value.dtype.kind != "f":
             raise InputError(
                 name, value.tolist(), "is not an array of one float a server", f"give shape ({n},)"
             )
-    first_bad(
+    raise_at_first(
         "rate",
         bank.rate,
         bank.rate > 0,
@@ -64,12 +65,12 @@ def edge(bank: Latency, points: Array) -> str:
         "compute what diverges from the spare capacity, latency(flow, spare)",
     )
     for part in (1e-6, 1e-9, 1e-12):
-        spare = np.where(finite, part * bank.rate, np.inf)
-        value = bank.latency(np.where(finite, bank.rate - spare, last), spare)
+        spare_capacity = np.where(finite, part * bank.rate, np.inf)
+        value = bank.latency(np.where(finite, bank.rate - spare_capacity, last), spare_capacity)
         for i in np.flatnonzero(~np.isfinite(value) | (value < before)):
             problem = f"at {part:g} of its rate below it, after {before[i]:.8g} at load {last[i]:.6g}, is no latency"
             raise InputError(f"latency[{i}]", float(value[i]), problem, remedy)
-    inner, off = points[points.shape[0] // 2][None], checks.size(bank)
+    inner, off = points[points.shape[0] // 2][None], family_checks.size(bank)
     with_spare = bank.latency(inner, bank.spare_capacity(inner))
     same = "the same with its spare capacity said"
     worst("latency", same, with_spare, bank.latency(inner), inner, off, "use spare, or neither")
@@ -85,19 +86,19 @@ def edge(bank: Latency, points: Array) -> str:
 
 def derivatives(bank: Latency, points: Array) -> str:
     """The marginal delay and the slopes against differences, which must know them where the family does not."""
-    checks.smooth(bank, points)
-    return checks.derivatives(bank, points)
+    family_checks.smooth(bank, points)
+    return family_checks.derivatives(bank, points)
 
 
 def potential(bank: Latency, points: Array) -> str:
     """The integral of the latency from 0."""
-    return checks.potential(bank, points[::SOME])
+    return family_checks.potential(bank, points[::SOME])
 
 
 def parts(bank: Latency, points: Array) -> str:
     """Servers taken from a bank, and servers farther away, are the same servers."""
     index = np.arange(len(bank))[::-1]
-    if isinstance(bank, LatencyPool):
+    if isinstance(bank, MixedLatency):
         index = np.arange(len(bank))  # a pool keeps its families together
     taken, there = bank.take(index).latency(points[:, index]), bank.latency(points)[:, index]
     worst(
@@ -109,10 +110,10 @@ def parts(bank: Latency, points: Array) -> str:
         SAME * there,
         "store every field as an array of shape (n,)",
     )
-    more = np.linspace(1.0, 2.0, len(bank)) * checks.size(bank) / SAME
-    far, here = bank.farther(more).latency(points), bank.latency(points) + more
+    more = np.linspace(1.0, 2.0, len(bank)) * family_checks.size(bank) / SAME
+    far, here = bank.with_extra_delay(more).latency(points), bank.latency(points) + more
     worst(
-        "farther",
+        "with_extra_delay",
         "the latency and the longer delay",
         far,
         here,
@@ -153,7 +154,7 @@ def units(bank: Latency, points: Array) -> str:
 
 def bad_input(bank: Latency, points: Array) -> str:
     """NaN is refused in every field; a negative number unless a latency comes of it."""
-    if isinstance(bank, LatencyPool):
+    if isinstance(bank, MixedLatency):
         return "; ".join(sorted({bad_input(b, points) for b in bank.banks}))
     fields = [f for f in parameters(type(bank)) if hasattr(bank, f)]
     given = {f: getattr(bank, f) for f in fields}
@@ -173,7 +174,7 @@ def bad_input(bank: Latency, points: Array) -> str:
                     f"{field}[0]",
                     value,
                     "is taken without an error",
-                    "raise InputError in the constructor; see first_bad",
+                    "raise InputError in the constructor; see raise_at_first",
                 )
     return f"NaN and -1 in {', '.join(tried)}"
 
@@ -181,6 +182,6 @@ def bad_input(bank: Latency, points: Array) -> str:
 def _a_latency(bank: Latency) -> bool:
     try:
         at = random_loads(bank, np.random.default_rng(0))
-        return bool(checks.convex(bank, at))
+        return bool(family_checks.convex(bank, at))
     except InputError:
         return False

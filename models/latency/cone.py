@@ -17,7 +17,8 @@ from typing import Any
 
 import cvxpy as cp
 
-from ...reference.errors import InputError, one_of, whole_number
+from ...reference.errors import InputError
+from ...reference.validation import as_integer, check_choice
 
 TANGENTS = 1400  # a server, where there is no cone
 
@@ -66,10 +67,10 @@ def in_unit_of_its_own(write: Callable[..., Cone]) -> Callable[..., Cone]:
 
     @wraps(write)
     def cone(
-        self: Any, flow: cp.Expression, *how: Any, tangent_points: Any = TANGENTS, **named: Any
+        self: Any, flow: cp.Expression, *options: Any, tangent_points: Any = TANGENTS, **named: Any
     ) -> Cone:
         if _count.get() is not None:
-            return write(self, flow, *how, **named)
+            return write(self, flow, *options, **named)
         if not isinstance(flow, cp.Expression) or flow.shape != (len(self),):
             raise InputError(
                 "flow",
@@ -77,19 +78,19 @@ def in_unit_of_its_own(write: Callable[..., Cone]) -> Callable[..., Cone]:
                 f"is no CVXPY expression of {len(self)} flows",
                 f"give one of shape ({len(self)},)",
             )
-        for form in (*how, *named.values()):
-            one_of(
+        for form in (*options, *named.values()):
+            check_choice(
                 "form",
                 self.forms[0] if form is None else form,
                 self.forms,
                 f"is not a way to write {type(self).__name__}",
             )
         count, unit = (
-            whole_number("tangent_points", tangent_points, "a number of tangents", 2),
+            as_integer("tangent_points", tangent_points, "a number of tangents", 2),
             self.unit,
         )
         with as_written(count):
-            made = getattr(self.in_unit(unit), write.__name__)(unit * flow, *how, **named)
+            made = getattr(self.in_unit(unit), write.__name__)(unit * flow, *options, **named)
         value = (
             unit * made.value if write.__name__ == "latency_cone" else made.value
         )  # the others are a time by a rate

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...reference.compensated_sum import TINY
 from ...reference.errors import Array
 from ...reference.mg1 import log_excess
-from ...reference.sums import TINY
 
 STIRLING = 30.0  # servers from which the next term of Stirling's series is below rounding error
 LEAST, LARGEST = 1e-300, 1e290  # prices between which loads and spare capacities are told apart
@@ -60,7 +60,7 @@ class Stations:
     servers: Array
     log_all: Array
     load: Array
-    spare: Array
+    spare_capacity: Array
 
     @cached_property
     def beyond(self) -> Array:
@@ -72,7 +72,9 @@ class Stations:
     @cached_property
     def log_loss(self) -> Array:
         """Logarithm of B, which has digits where B is too small for a float."""
-        exponent = log_excess(self.spare / self.servers, np.maximum(self.load / self.servers, TINY))
+        exponent = log_excess(
+            self.spare_capacity / self.servers, np.maximum(self.load / self.servers, TINY)
+        )
         return np.asarray(self.log_all - self.servers * exponent - np.log1p(-self.beyond))
 
     @cached_property
@@ -83,40 +85,42 @@ class Stations:
     @cached_property
     def mixed(self) -> Array:
         """D."""
-        return np.asarray(self.spare + self.load * self.loss)
+        return np.asarray(self.spare_capacity + self.load * self.loss)
 
     @property
     def wait(self) -> Array:
         """Mean wait w = C/d."""
-        return np.asarray(self.servers * self.loss / self.mixed / self.spare)
+        return np.asarray(self.servers * self.loss / self.mixed / self.spare_capacity)
 
     @cached_property
     def log_wait(self) -> Array:
         """Logarithm of the wait."""
-        return np.asarray(np.log(self.servers / self.mixed / self.spare) + self.log_loss)
+        return np.asarray(np.log(self.servers / self.mixed / self.spare_capacity) + self.log_loss)
 
     @property
     def log_states(self) -> Array:
         """Logarithm of Z, the inverse of the chance that a station is empty: the integral of 1 + w from 0 to a, as a Z'/Z = a (1 + w)."""
         return np.asarray(
-            self.load + np.log1p(-self.beyond) + np.log1p(self.load * self.loss / self.spare)
+            self.load
+            + np.log1p(-self.beyond)
+            + np.log1p(self.load * self.loss / self.spare_capacity)
         )
 
     @cached_property
     def rises(self) -> tuple[Array, Array]:
         """First and second derivative of the wait, times a d/w and (a d)^2/w: finite at no load and next to saturation."""
-        a, d, c, loss = self.load, self.spare, self.servers, self.loss
+        a, d, c, loss = self.load, self.spare_capacity, self.servers, self.loss
         part = a * (1.0 - loss) / self.mixed
         second = d * d - c + part * (2.0 * (d + part)) - loss * (a + a * part)
         return d * (d + part) + a, d * d * second + 2.0 * a * d * (d + part) + 2.0 * a * a
 
     def price(self, own: float) -> Array:
         """Wait of a job, and a part of what it adds to those of others: w + own a w'."""
-        return np.asarray(self.wait * (1.0 + own * self.rises[0] / self.spare))
+        return np.asarray(self.wait * (1.0 + own * self.rises[0] / self.spare_capacity))
 
     def log_price(self, own: float) -> Array:
         """Logarithm of the price."""
-        return self.log_wait + np.log1p(own * self.rises[0] / self.spare)
+        return self.log_wait + np.log1p(own * self.rises[0] / self.spare_capacity)
 
     def price_slope(self, own: float) -> Array:
         """Derivative of the price in the load; in that of one server it is 1 + own at no load."""
@@ -131,8 +135,12 @@ class Stations:
         with np.errstate(over="ignore"):  # it is infinite where it is too steep for a float
             out: Array = (
                 chance
-                / self.spare
-                * (((1.0 + own) * once * self.spare + own * twice) / self.spare / self.spare)
+                / self.spare_capacity
+                * (
+                    ((1.0 + own) * once * self.spare_capacity + own * twice)
+                    / self.spare_capacity
+                    / self.spare_capacity
+                )
             )
         return out
 
@@ -140,8 +148,8 @@ class Stations:
         """Derivative of the logarithm of the price in that of load over spare capacity: from c at no load to 1 + own next to saturation."""
         once, twice = self.rises
         return np.asarray(
-            ((1.0 + own) * once * self.spare + own * twice)
-            / (self.spare + own * once)
+            ((1.0 + own) * once * self.spare_capacity + own * twice)
+            / (self.spare_capacity + own * once)
             / self.servers
         )
 
@@ -150,7 +158,7 @@ class Root(NamedTuple):
     """Load, spare capacity, and the slope of the price there; shapes (..., n)."""
 
     load: Array
-    spare: Array
+    spare_capacity: Array
     slope: Array
 
 
@@ -162,12 +170,12 @@ def at_price(price: Array, servers: Array, log_all: Array, own: float) -> Root:
     """
 
     def stations(ratio: Array) -> Stations:
-        spare = servers / (1.0 + ratio)
-        return Stations(servers, log_all, ratio * spare, spare)
+        spare_capacity = servers / (1.0 + ratio)
+        return Stations(servers, log_all, ratio * spare_capacity, spare_capacity)
 
-    wanted = np.clip(price, LEAST, LARGEST)
-    target = np.log(wanted)
-    used = servers * wanted
+    tolerance = np.clip(price, LEAST, LARGEST)
+    target = np.log(tolerance)
+    used = servers * tolerance
     ratio = 2.0 * used / (1.0 + own + np.sqrt((1.0 + own) ** 2 + 4.0 * own * used))
     log, low, high = np.log(ratio), np.full(ratio.shape, -np.inf), np.full(ratio.shape, np.inf)
     for _ in range(STEPS):
@@ -183,7 +191,7 @@ def at_price(price: Array, servers: Array, log_all: Array, own: float) -> Root:
     here = stations(np.exp(log))
     # a logarithm far from 0 keeps too few digits of the ratio; the price itself, where it is no underflow, has them all
     now = here.price(own)
-    rest = np.where(now > TINY / CLOSE, np.log1p((wanted - now) / np.maximum(now, TINY)), 0.0)
+    rest = np.where(now > TINY / CLOSE, np.log1p((tolerance - now) / np.maximum(now, TINY)), 0.0)
     ratio = np.exp(log) * np.exp(rest / here.elasticity(own))
     here = stations(np.where(price > 0, ratio, 0.0))
-    return Root(here.load, here.spare, here.price_slope(own))
+    return Root(here.load, here.spare_capacity, here.price_slope(own))

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ...reference.checks import ROUNDING, WIDER, check_shape
-from ...reference.derived import differences
-from ...reference.errors import Array, InputError, whole_number
-from ...reference.queues import rates_and_delays
+from ...reference.errors import Array, InputError
+from ...reference.family_checks import ROUNDING, WIDER, check_shape
+from ...reference.finite_differences import differences
+from ...reference.server_bank import rates_and_delays
+from ...reference.validation import as_integer
 from .base import ArrayLike, Latency
-from .tangents import general_points
+from .tangents import default_tangent_points
 
 APART = 1e-5  # relative distance between a derivative and the differences
 
@@ -62,13 +63,13 @@ class Function(Latency):
                     name, given, "is not a function", "give a function of an array of loads"
                 )
         self.function, self.derivative = function, derivative
-        count = 1 if servers is None else whole_number("servers", servers, "a number of servers")
+        count = 1 if servers is None else as_integer("servers", servers, "a number of servers")
         self.rate, self.delay = rates_and_delays(rate, delay, count)
         self._width, self._columns = len(self.rate), np.arange(len(self.rate))
         self._check()
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Delay and function; see `Queue.latency`."""
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Delay and function; see `ServerBank.latency`."""
         return self.delay + self._call(self.function, flow)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
@@ -80,8 +81,8 @@ class Function(Latency):
         )
 
     @property
-    def derived(self) -> bool:
-        """Whether no derivative was given; see `Queue.derived`."""
+    def uses_finite_differences(self) -> bool:
+        """Whether no derivative was given; see `ServerBank.uses_finite_differences`."""
         return self.derivative is None
 
     def _call(self, function: Callable[[Array], Any], flow: ArrayLike) -> Array:
@@ -109,7 +110,7 @@ class Function(Latency):
     @np.errstate(all="ignore")
     def _check(self) -> None:
         """Try the function at 60 loads a server, and raise InputError on what is not a convex increasing latency."""
-        points = general_points(self)
+        points = default_tangent_points(self)
         value = self.delay + self._tried("function", points)
         given = None if self.derivative is None else self._tried("derivative", points)
         for i in range(len(self)):

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...reference.errors import Array, check_parts, first_bad
+from ...reference.errors import Array
 from ...reference.mg1 import OneVariability
-from ...reference.queues import check_servers
+from ...reference.server_bank import check_servers
+from ...reference.validation import as_fractions, raise_at_first
 from .base import Latency
 from .mg1 import PollaczekKhinchineCones
 
@@ -35,7 +36,7 @@ class GG1(Latency):
         check_servers(self, "arrival_cv", "cv")
         with np.errstate(over="ignore"):
             varied = self.arrival_cv**2 + self.cv**2
-        first_bad(
+        raise_at_first(
             "cv",
             self.cv,
             np.isfinite(varied),
@@ -44,7 +45,7 @@ class GG1(Latency):
         )
         varied = varied > math.ulp(0.0)
         remedy = "give an arrival_cv or a cv above 0; for a latency that does not depend on the load, use Constant"
-        first_bad(
+        raise_at_first(
             "cv", self.cv, varied, "as arrival_cv: such a queue never waits below its rate", remedy
         )
 
@@ -182,7 +183,7 @@ class MM1Percentile(PollaczekKhinchineCones):
     example: ClassVar[Mapping[str, Any]] = {"p": 0.99}
 
     def __post_init__(self) -> None:
-        check_servers(self, p=check_parts("p", self.p, "the jobs", ends=False))
+        check_servers(self, p=as_fractions("p", self.p, "the jobs", ends=False))
 
     @property
     def k(self) -> Array:

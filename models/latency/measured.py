@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from ...reference.errors import Array, InputError, chosen, each_or_all, entries, whole_number
-from ...reference.queues import Operated, Operation
-from ..core.progress import said_to_work
+from ...reference.errors import Array, InputError
+from ...reference.server_bank import Operated, Operation
+from ...reference.validation import as_index, as_integer, as_server_array, list_or_none
+from ..core.progress import reports_progress
 from .base import ArrayLike, Latency
 from .cone import Cone
 from .fit import fit, padded, spread
@@ -80,7 +81,7 @@ class Measured(Operated, Latency):
     times: ClassVar[tuple[str, ...]] = ("latency", "delay")
     files = ("samples",)
 
-    @said_to_work
+    @reports_progress
     def __init__(
         self, load: Any, latency: Any, pieces: int = PIECES, delay: Any = 0.0, capacity: Any = None
     ) -> None:
@@ -96,7 +97,7 @@ class Measured(Operated, Latency):
         for i in range(n):
             check_samples(loads[i], latencies[i], places(i if n > 1 or nested(load) else None))
         self.pieces, self.delay = (
-            whole_number("pieces", pieces, "a number of pieces"),
+            as_integer("pieces", pieces, "a number of pieces"),
             check_delay(delay, latencies),
         )
         self.capacity = None if capacity is None else check_capacity(capacity, n)
@@ -138,7 +139,7 @@ class Measured(Operated, Latency):
         InputError
             Naming the file, the row and the column.
         """
-        paths = [path] if (many := entries(path)) is None else many
+        paths = [path] if (many := list_or_none(path)) is None else many
         tables = [read(p, columns) for p in paths]
         return cls([t[0] for t in tables], [t[1] for t in tables], pieces, delay, capacity)
 
@@ -181,17 +182,17 @@ class Measured(Operated, Latency):
         """Latency without the delay at no load, shape (n,)."""
         return self.values[:, 0]
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Latency; see `Queue.latency`."""
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Latency; see `ServerBank.latency`."""
         _, u, (value, slope, bend) = self._piece(flow)
         return np.asarray(self.delay + (value + u * (slope + 0.5 * bend * u)))
 
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay, l(x) + x l'(x); see `Queue.marginal`."""
+    def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Marginal delay, l(x) + x l'(x); see `ServerBank.marginal`."""
         return self.latency(flow) + np.asarray(flow, dtype=np.float64) * self.latency_slope(flow)
 
     def potential(self, flow: ArrayLike) -> Array:
-        """Integral, that of the pieces before and L u + S u^2/2 + q u^3/6; see `Queue.potential`."""
+        """Integral, that of the pieces before and L u + S u^2/2 + q u^3/6; see `ServerBank.potential`."""
         j, u, (value, slope, bend) = self._piece(flow)
         w = np.diff(self.starts, axis=1)
         whole = w * (
@@ -212,15 +213,15 @@ class Measured(Operated, Latency):
         return np.asarray(2.0 * (slope + bend * u) + np.asarray(flow, dtype=np.float64) * bend)
 
     def at_latency(self, excess: ArrayLike) -> Operation:
-        """Operating point at a latency above that of an empty server; see `Queue.at_latency`."""
+        """Operating point at a latency above that of an empty server; see `ServerBank.at_latency`."""
         return self._operate(excess, 0.0)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
-        """Operating point at a marginal delay above that of an empty server; see `Queue.at_marginal`."""
+        """Operating point at a marginal delay above that of an empty server; see `ServerBank.at_marginal`."""
         return self._operate(excess, 1.0)
 
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
-        """Operating point as one of K players sees it; see `Queue.at_player`."""
+        """Operating point as one of K players sees it; see `ServerBank.at_player`."""
         return self._operate(excess, 1.0 / players)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
@@ -256,13 +257,13 @@ class Measured(Operated, Latency):
 
     def residuals(self, server: int) -> Array:
         """Latencies of a server's samples less those of the fit at their loads, shape (m,)."""
-        one = self.take(chosen("server", [server], len(self)))
+        one = self.take(as_index("server", [server], len(self)))
         load, latency = one.samples[0]
         return np.asarray(latency - (one.latency(load[:, None]) - one.delay)[:, 0])
 
     def outliers(self, server: int) -> npt.NDArray[np.bool_]:
         """Which samples of a server are farther from the fit than 4 robust spreads, and than 1 % of it, which can be the fit's own error."""
-        one = self.take(chosen("server", [server], len(self)))
+        one = self.take(as_index("server", [server], len(self)))
         off, latency = one.residuals(0), one.samples[0][1]
         return np.asarray(
             np.abs(off) > np.maximum(FAR * one.spread[0], OWN * np.abs(latency - off))
@@ -279,7 +280,7 @@ class Measured(Operated, Latency):
         said = (
             "its latency there is the straight line on from them, the least that convexity allows"
         )
-        rows = zip(names, each_or_all("flow", flow, len(self)), self.last, strict=True)
+        rows = zip(names, as_server_array("flow", flow, len(self)), self.last, strict=True)
         beyond = [(name, x, most) for name, x, most in rows if x > most * (1.0 + ROUNDING)]
         return [
             f"{name} carries {x:.6g}, more than any of its samples (at most {most:.6g}): {said}"

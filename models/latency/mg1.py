@@ -54,14 +54,16 @@ class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
         0.027085
         """
         extra = cp.Variable(flow.shape)
-        spare = self.rate - flow
+        spare_capacity = self.rate - flow
         if form == "quad_over_lin":
             value = cp.multiply(self.idle_latency, flow) + cp.multiply(
                 EVEN * self.k / self.rate, extra
             )
-            return Cone(value, (product_at_least(extra, EVEN * spare, flow),), SOC)
+            return Cone(value, (product_at_least(extra, EVEN * spare_capacity, flow),), SOC)
         value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, EVEN * extra - 1)
-        return Cone(value, (product_at_least(extra, EVEN * spare, np.sqrt(self.rate)),), SOC)
+        return Cone(
+            value, (product_at_least(extra, EVEN * spare_capacity, np.sqrt(self.rate)),), SOC
+        )
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Integral of the latency, e x - k log(1 - x/mu), as exponential cones."""

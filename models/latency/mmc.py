@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ...reference.errors import LARGEST, Array, first_bad
-from ...reference.queues import DRAINED, Operated, Operation, check_servers
-from ...reference.sums import TINY, exact_product
+from ...reference.compensated_sum import TINY, exact_product
+from ...reference.errors import Array
+from ...reference.server_bank import DRAINED, Operated, Operation, check_servers
+from ...reference.validation import LARGEST, raise_at_first
 from .base import ArrayLike, Latency
 from .erlang import Stations, at_price, log_chance_of_all
 
@@ -57,7 +58,7 @@ class MMc(Operated, Latency):
         whole = (
             (self.servers >= 1) & (self.servers == np.round(self.servers)) & (self.servers <= 1e6)
         )
-        first_bad(
+        raise_at_first(
             "servers",
             self.servers,
             whole,
@@ -65,7 +66,7 @@ class MMc(Operated, Latency):
             f"give a whole number from 1 to 1000000{DRAINED}",
         )
         fits = self.rate <= LARGEST / self.servers
-        first_bad(
+        raise_at_first(
             "rate", self.rate, fits, "is so large that that of all servers is no float", "give less"
         )
         self.each, self.each_error = self.rate, np.zeros(len(self.rate))
@@ -76,7 +77,7 @@ class MMc(Operated, Latency):
 
     @cached_property
     def rate_error(self) -> Array:
-        """What rounding left out of the product of rate and servers; see `Queue.rate_error`."""
+        """What rounding left out of the product of rate and servers; see `ServerBank.rate_error`."""
         return np.asarray(
             exact_product(self.each, self.servers)[1] + self.each_error * self.servers
         )
@@ -90,13 +91,13 @@ class MMc(Operated, Latency):
         """Mean service time of a job, shape (n,)."""
         return 1.0 / self.each
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Mean time; see `Queue.latency`."""
-        return self.delay + (1.0 + self._at(flow, spare).wait) / self.each
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Mean time; see `ServerBank.latency`."""
+        return self.delay + (1.0 + self._at(flow, spare_capacity).wait) / self.each
 
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay; see `Queue.marginal`."""
-        return self.delay + (1.0 + self._at(flow, spare).price(MARGINAL)) / self.each
+    def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Marginal delay; see `ServerBank.marginal`."""
+        return self.delay + (1.0 + self._at(flow, spare_capacity).price(MARGINAL)) / self.each
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency, delay x - log of the chance that the station is empty."""
@@ -119,7 +120,7 @@ class MMc(Operated, Latency):
         return self._operate(excess, MARGINAL)
 
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
-        """Operating point as one of K players sees it; see `Queue.at_player`."""
+        """Operating point as one of K players sees it; see `ServerBank.at_player`."""
         return self._operate(excess, 1.0 / players)
 
     def scaled(self, rate: float, time: float) -> Self:
@@ -129,12 +130,12 @@ class MMc(Operated, Latency):
         return new
 
     def rate_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency in the station's rate, with as many servers; see `Queue.rate_slope`."""
+        """Derivative of the latency in the station's rate, with as many servers; see `ServerBank.rate_slope`."""
         return -(self.marginal(flow) - self.delay) / self.rate
 
-    def _at(self, flow: ArrayLike, spare: ArrayLike | None) -> Stations:
+    def _at(self, flow: ArrayLike, spare_capacity: ArrayLike | None) -> Stations:
         """The stations at a flow; one below 0 counts as none."""
-        x, left = self._point(np.maximum(flow, 0.0), spare)
+        x, left = self._point(np.maximum(flow, 0.0), spare_capacity)
         return Stations(self.servers, self._log_all, x / self.each, left / self.each)
 
     def _operate(self, excess: ArrayLike, own: float) -> Operation:
@@ -143,6 +144,6 @@ class MMc(Operated, Latency):
         )
         return Operation(
             point.load * self.each,
-            point.spare * self.each,
+            point.spare_capacity * self.each,
             1.0 / np.maximum(point.slope / self.each**2, TINY),
         )

@@ -9,8 +9,9 @@ from typing import Any, Self
 import cvxpy as cp
 import numpy as np
 
-from ...reference.errors import Array, InputError, first_bad, numbers
-from ...reference.queues import bank_arrays, store
+from ...reference.errors import Array, InputError
+from ...reference.server_bank import bank_arrays, store
+from ...reference.validation import as_floats, raise_at_first
 from .base import ArrayLike, Latency
 from .cone import Cone
 
@@ -71,7 +72,7 @@ class Polynomial(Unlimited):
     delay: Any = 0.0
 
     def __post_init__(self) -> None:
-        given = numbers("coefficients", self.coefficients)
+        given = as_floats("coefficients", self.coefficients)
         if given.ndim not in (1, 2) or given.size == 0:
             raise InputError(
                 "coefficients",
@@ -82,7 +83,7 @@ class Polynomial(Unlimited):
         rows = np.atleast_2d(given)
         for j, column in enumerate(rows.T):
             remedy = "give a number >= 0: then the latency is increasing and convex"
-            first_bad(
+            raise_at_first(
                 f"coefficients[:, {j}]",
                 column,
                 np.isfinite(column) & (column >= 0),
@@ -90,7 +91,7 @@ class Polynomial(Unlimited):
                 remedy,
             )
         delay = bank_arrays(rows=np.zeros(len(rows)), delay=self.delay)["delay"]
-        first_bad("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
+        raise_at_first("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
         store(
             self,
             coefficients=np.array(np.broadcast_to(rows, (delay.size, rows.shape[1]))),
@@ -111,20 +112,20 @@ class Polynomial(Unlimited):
         return np.asarray(self.coefficients[:, 0])
 
     @property
-    def ceiling(self) -> Array:
+    def latency_limit(self) -> Array:
         """The latency itself, where only the constant term is there."""
         return np.where(self.coefficients[:, 1:].any(axis=1), np.inf, self.idle_latency)
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Latency; see `Queue.latency`."""
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Latency; see `ServerBank.latency`."""
         return np.asarray(self._sum(flow, self.coefficients) + self.delay)
 
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Marginal delay, sum of (j + 1) c_j x^j; see `Queue.marginal`."""
+    def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Marginal delay, sum of (j + 1) c_j x^j; see `ServerBank.marginal`."""
         return np.asarray(self._sum(flow, self.coefficients * (1.0 + self._power)) + self.delay)
 
     def potential(self, flow: ArrayLike) -> Array:
-        """Integral, sum of c_j x^(j + 1)/(j + 1); see `Queue.potential`."""
+        """Integral, sum of c_j x^(j + 1)/(j + 1); see `ServerBank.potential`."""
         flow = np.asarray(flow, dtype=np.float64)
         return np.asarray(
             flow * (self._sum(flow, self.coefficients / (1.0 + self._power)) + self.delay)
@@ -139,11 +140,11 @@ class Polynomial(Unlimited):
         return self._sum(flow, (self.coefficients * self._power * (1.0 + self._power))[:, 1:])
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency; in closed form for one power of the flow, see `Queue.inverse_latency`."""
+        """Flow at a latency; in closed form for one power of the flow, see `ServerBank.inverse_latency`."""
         return self._flow(latency, 0.0) if self._one_power else super().inverse_latency(latency)
 
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay; in closed form for one power of the flow, see `Queue.inverse_marginal`."""
+        """Flow at a marginal delay; in closed form for one power of the flow, see `ServerBank.inverse_marginal`."""
         return self._flow(marginal, 1.0) if self._one_power else super().inverse_marginal(marginal)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
@@ -280,27 +281,27 @@ class BPR(Unlimited):
     capacity: Any
     b: Any = 0.15
     power: Any = 4.0
-    delay: Any = field(default=0.0, init=False, repr=False)  # what `farther` adds
+    delay: Any = field(default=0.0, init=False, repr=False)  # what `with_extra_delay` adds
 
     def __post_init__(self) -> None:
         arrays = bank_arrays(
             free_flow=self.free_flow, capacity=self.capacity, b=self.b, power=self.power
         )
-        first_bad(
+        raise_at_first(
             "free_flow",
             arrays["free_flow"],
             arrays["free_flow"] >= 0,
             "is negative",
             "give 0 or more",
         )
-        first_bad(
+        raise_at_first(
             "capacity",
             arrays["capacity"],
             arrays["capacity"] > 0,
             "is not above 0",
             "give a positive number, or leave a closed road out",
         )
-        first_bad(
+        raise_at_first(
             "b",
             arrays["b"],
             arrays["b"] >= 0,
@@ -308,7 +309,7 @@ class BPR(Unlimited):
             "give 0 or more; of 0 the road has one travel time",
         )
         convex = (arrays["power"] >= 1) | (arrays["power"] == 0)
-        first_bad(
+        raise_at_first(
             "power",
             arrays["power"],
             convex,
@@ -335,15 +336,15 @@ class BPR(Unlimited):
         )
 
     @property
-    def ceiling(self) -> Array:
+    def latency_limit(self) -> Array:
         """The travel time itself, where it is the same whatever the load."""
         return np.where(self._steep > 0, np.inf, self.idle_latency)
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
-        """Latency; see `Queue.latency`."""
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
+        """Latency; see `ServerBank.latency`."""
         return self._price(flow, 1.0)
 
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+    def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Marginal delay, free_flow (1 + (power + 1) b (x/capacity)^power)."""
         return self._price(flow, self._power + 1.0)
 
@@ -365,11 +366,11 @@ class BPR(Unlimited):
         return np.asarray((self._power + 1.0) * self.latency_slope(flow))
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency; see `Queue.inverse_latency`."""
+        """Flow at a latency; see `ServerBank.inverse_latency`."""
         return self._flow(latency, 1.0)
 
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay; see `Queue.inverse_marginal`."""
+        """Flow at a marginal delay; see `ServerBank.inverse_marginal`."""
         return self._flow(marginal, self._power + 1.0)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import Array, InputError, each_or_all, entries, first_bad, numbers
+from ...reference.errors import Array, InputError
+from ...reference.validation import as_floats, as_server_array, list_or_none, raise_at_first
 from ..core.reading import read_table
 
 COLUMNS = ("load", "latency")
@@ -23,7 +24,7 @@ def nested(given: Any) -> bool:
     """Whether there is a row of samples a server, not one of numbers."""
     if isinstance(given, np.ndarray) and given.ndim > 1:
         return True
-    return any(entries(item) is not None for item in entries(given) or ())
+    return any(list_or_none(item) is not None for item in list_or_none(given) or ())
 
 
 def rows(field: str, given: Any) -> list[Array]:
@@ -34,7 +35,7 @@ def rows(field: str, given: Any) -> list[Array]:
 
 
 def _row(field: str, given: Any) -> Array:
-    row = numbers(field, given)
+    row = as_floats(field, given)
     if row.ndim != 1:
         raise InputError(field, given, "is not a row of numbers", "give one number a sample")
     return row
@@ -90,9 +91,9 @@ def _refuse(
 def check_delay(given: Any, latencies: list[Array]) -> Array:
     """Delay of each server."""
     delay = _one_each("delay", given, len(latencies))
-    first_bad("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
+    raise_at_first("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
     middle = np.array([np.median(y) for y in latencies])
-    first_bad(
+    raise_at_first(
         "delay",
         delay,
         delay < middle,
@@ -105,7 +106,7 @@ def check_delay(given: Any, latencies: list[Array]) -> Array:
 def check_capacity(given: Any, n: int) -> Array:
     """Capacity of each of n servers."""
     capacity = _one_each("capacity", given, n)
-    first_bad(
+    raise_at_first(
         "capacity",
         capacity,
         capacity > 0,
@@ -117,8 +118,8 @@ def check_capacity(given: Any, n: int) -> Array:
 
 def _one_each(field: str, given: Any, n: int) -> Array:
     """One finite number for each of n servers."""
-    array = each_or_all(field, given, n)
-    first_bad(field, array, np.isfinite(array), "is not finite", "give a finite number")
+    array = as_server_array(field, given, n)
+    raise_at_first(field, array, np.isfinite(array), "is not finite", "give a finite number")
     return array
 
 

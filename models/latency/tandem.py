@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 
 from ...reference.composed import INVERSES
-from ...reference.errors import Array, InputError, instance
-from ...reference.queues import whole
+from ...reference.errors import Array, InputError
+from ...reference.server_bank import whole
+from ...reference.validation import check_instance
 from .base import ArrayLike, ComposedLatency, Latency
 from .mg1 import MM1
 from .mmc import MMc
@@ -43,7 +44,7 @@ class Tandem(ComposedLatency):
     def __init__(self, first: Latency, second: Latency) -> None:
         first, second = (
             whole(
-                instance(
+                check_instance(
                     name, bank, Latency, "is not a bank of servers", "give MM1 or another family"
                 )
             )
@@ -70,7 +71,7 @@ class Tandem(ComposedLatency):
 
     @property
     def rate_error(self) -> Array:
-        """What the lesser rate leaves out; see `Queue.rate_error`."""
+        """What the lesser rate leaves out; see `ServerBank.rate_error`."""
         (a, a_error), (b, b_error) = ((q.rate, q.rate_error) for q in (self.first, self.second))
         return np.where(a == b, np.minimum(a_error, b_error), np.where(a < b, a_error, b_error))
 
@@ -87,9 +88,9 @@ class Tandem(ComposedLatency):
         second = self.second.full_load < np.nan_to_num(self.first.full_load, nan=np.inf)
         return tuple(np.where(second, self.second.full_load_is, self.first.full_load_is).tolist())
 
-    def farther(self, delay: ArrayLike) -> Self:
-        """Return the pairs with longer delays; see `Queue.farther`."""
-        return self._like([self.first.farther(delay), self.second])
+    def with_extra_delay(self, delay: ArrayLike) -> Self:
+        """Return the pairs with longer delays; see `ServerBank.with_extra_delay`."""
+        return self._like([self.first.with_extra_delay(delay), self.second])
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate that bounds the pair; in both where they are equal."""
@@ -103,15 +104,15 @@ class Tandem(ComposedLatency):
         """The same for both, but its own spare capacity and its own first form of a cone."""
         if value is None or kind == "form":
             return None, None
-        if kind == "spare":
-            return [self._more(queue) + np.asarray(value) for queue in self.parts]
+        if kind == "spare_capacity":
+            return [self._more(bank) + np.asarray(value) for bank in self.parts]
         return value, value
 
-    def _more(self, queue: Latency) -> Array:
+    def _more(self, bank: Latency) -> Array:
         """What one of both has of spare capacity beyond that of the pair."""
         finite = np.isfinite(self.rate)
-        above = queue.rate - np.where(finite, self.rate, 0.0)
-        return np.where(finite, above + (queue.rate_error - self.rate_error), 0.0)
+        above = bank.rate - np.where(finite, self.rate, 0.0)
+        return np.where(finite, above + (bank.rate_error - self.rate_error), 0.0)
 
     def _join(self, values: list[Any], kind: str) -> Any:
         return values[0] + values[1]

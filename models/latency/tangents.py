@@ -11,7 +11,7 @@ import cvxpy as cp
 import numpy as np
 
 from ...reference.errors import Array
-from ...reference.queues import Queue
+from ...reference.server_bank import ServerBank
 from .cone import Cone
 
 USED = np.array(
@@ -118,29 +118,29 @@ def _bounds(flow: cp.Expression) -> tuple[Array, Array]:
     return np.broadcast_to(low, flow.shape), np.broadcast_to(high, flow.shape)
 
 
-def general_points(queue: Queue) -> Array:
+def default_tangent_points(bank: ServerBank) -> Array:
     """Points for any load, shape (m, n): closer and closer to the rate, or over nine decades where there is none."""
-    finite, steps = np.isfinite(queue.rate), np.linspace(0.0, 1.0, 60)[:, None]
-    bounded = np.where(finite, queue.rate, 1.0) * (1.0 - 10 ** (-4.0 * steps))
+    finite, steps = np.isfinite(bank.rate), np.linspace(0.0, 1.0, 60)[:, None]
+    bounded = np.where(finite, bank.rate, 1.0) * (1.0 - 10 ** (-4.0 * steps))
     return np.asarray(np.where(finite, bounded, 10 ** (9.0 * steps - 3.0)))
 
 
-def first_points(queue: Queue, load: float) -> Array:
+def initial_tangent_points(bank: ServerBank, load: float) -> Array:
     """Points to start from at a load, shape (m, n)."""
-    finite = np.isfinite(queue.rate)
-    reach = np.where(finite, np.minimum(queue.rate, 2.0 * load), load)
-    total = queue.rate[finite].sum()
+    finite = np.isfinite(bank.rate)
+    reach = np.where(finite, np.minimum(bank.rate, 2.0 * load), load)
+    total = bank.rate[finite].sum()
     even = np.where(
         finite,
-        queue.rate * min(load / total, FULL) if np.all(finite) else 0.5 * reach,
-        load / len(queue),
+        bank.rate * min(load / total, FULL) if np.all(finite) else 0.5 * reach,
+        load / len(bank),
     )
     return np.vstack([USED[:, None] * reach, even])
 
 
-def with_landing(queue: Queue, points: Array, flow: Array) -> Array:
+def add_tangents(bank: ServerBank, points: Array, flow: Array) -> Array:
     """Points and where a solver's answer landed; what landed beyond the last point next to the rate goes half of the way there."""
     edge = points.max(axis=0)
-    finite = np.isfinite(queue.rate)
-    limit = np.where(finite, edge + 0.75 * (np.where(finite, queue.rate, edge) - edge), np.inf)
+    finite = np.isfinite(bank.rate)
+    limit = np.where(finite, edge + 0.75 * (np.where(finite, bank.rate, edge) - edge), np.inf)
     return np.vstack([points, np.clip(flow, 0.0, limit)])

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import InputError, numbers
-from ..core.progress import said_to_work, track
+from ...reference.errors import InputError
+from ...reference.validation import as_floats
+from ..core.progress import reports_progress, track
 from ..core.system import System
 from ..frontend.kinds import kind_of
 from ..frontend.verification import Verification
 
 
-@said_to_work
-def verify(system: System, loads: npt.ArrayLike, **how: Any) -> Verification:
+@reports_progress
+def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification:
     """Compare the convex models with the closed forms.
 
     Parameters
@@ -44,5 +45,5 @@ def verify(system: System, loads: npt.ArrayLike, **how: Any) -> Verification:
     if checks is None:
         problem = "has nothing to be compared with"
         raise InputError("system", system, problem, "give its SystemKind a verify")
-    points = system.check_loads(np.atleast_1d(numbers("loads", loads)))
-    return Verification(tuple(checks(system, track(points.tolist(), "loads"), how)))
+    points = system.check_loads(np.atleast_1d(as_floats("loads", loads)))
+    return Verification(tuple(checks(system, track(points.tolist(), "loads"), options)))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..composed import as_queue
+from ..composed import as_bank
 from ..errors import Array, InputError
-from ..queues import Queue
+from ..server_bank import ServerBank
 from .optimum_equilibrium import Split, check_load, equilibrium, optimum
 from .thresholds import thresholds
 
@@ -45,7 +45,7 @@ class CandidateWorstCase:
 
 
 def price_of_anarchy(
-    servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: float = math.inf
+    servers: ServerBank | Sequence[ServerBank], load: npt.ArrayLike, players: float = math.inf
 ) -> Array:
     """Mean delay of the equilibrium over that of the optimum, L / T >= 1; eq. (19) of Mancuso et al.
 
@@ -73,13 +73,11 @@ def price_of_anarchy(
     >>> price_of_anarchy(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), [10.0, 80.0, 190.0]).round(4)
     array([1.    , 1.1195, 1.0295])
     """
-    queue = as_queue(servers)
-    loads = check_load(queue, load)
-    flat, rows = np.atleast_1d(loads), max(1, CELLS // len(queue))
+    bank = as_bank(servers)
+    loads = check_load(bank, load)
+    flat, rows = np.atleast_1d(loads), max(1, CELLS // len(bank))
     blocks = [flat[i : i + rows] for i in range(0, flat.size, rows)]
-    ratio = [
-        ratio_of(equilibrium(queue, block, players), optimum(queue, block)) for block in blocks
-    ]
+    ratio = [ratio_of(equilibrium(bank, block, players), optimum(bank, block)) for block in blocks]
     return np.concatenate(ratio).reshape(loads.shape) if ratio else np.empty(loads.shape)
 
 
@@ -93,7 +91,7 @@ def ratio_of(selfish: Split, best: Split) -> Array:
     )
 
 
-def saturation_limit(servers: Queue | Sequence[Queue]) -> float:
+def saturation_limit(servers: ServerBank | Sequence[ServerBank]) -> float:
     """Limit of the price of anarchy as the load rises to the total rate; Theorem 6 and eqs. (27), (34) of Mancuso et al.
 
     It is (sum k_i) (sum mu_i) / (sum sqrt(k_i mu_i))^2 with the variability k = (1 + cv^2)/2. Delays do not matter there.
@@ -114,19 +112,19 @@ def saturation_limit(servers: Queue | Sequence[Queue]) -> float:
     >>> round(saturation_limit(MM1([100.0, 80.0, 200.0])), 6)
     1.041371
     """
-    queue = as_queue(servers)
-    k = getattr(queue, "k", None)
+    bank = as_bank(servers)
+    k = getattr(bank, "k", None)
     if k is None:
         raise InputError(
             "servers",
-            type(queue).__name__,
+            type(bank).__name__,
             "has no variability k",
             "give MM1, MD1 or MG1; of others ask price_of_anarchy at loads",
         )
-    return float(k.sum() * queue.rate.sum() / np.sqrt(k * queue.rate).sum() ** 2)
+    return float(k.sum() * bank.rate.sum() / np.sqrt(k * bank.rate).sum() ** 2)
 
 
-def candidate_worst_case(servers: Queue | Sequence[Queue]) -> CandidateWorstCase:
+def candidate_worst_case(servers: ServerBank | Sequence[ServerBank]) -> CandidateWorstCase:
     """Largest price of anarchy by the paper's rule: at the equilibrium's activation loads and at saturation; Corollary 2.
 
     Its cost is that of one optimum and one equilibrium over all n servers for each of up to n candidates.
@@ -172,8 +170,8 @@ def candidate_worst_case(servers: Queue | Sequence[Queue]) -> CandidateWorstCase
     >>> round(candidate_worst_case(MG1([1.0, 1.0], cv=[1.0, 20.0])).worst, 6)
     1.753549
     """
-    queue = as_queue(servers)
-    start, total = thresholds(queue).equilibrium, float(queue.total_rate[0])
+    bank = as_bank(servers)
+    start, total = thresholds(bank).equilibrium, float(bank.total_rate[0])
     load = np.unique(start[(start > 0) & (start < total)])
-    poa = np.append(price_of_anarchy(queue, load), saturation_limit(queue))
+    poa = np.append(price_of_anarchy(bank, load), saturation_limit(bank))
     return CandidateWorstCase(np.append(load, total), poa)

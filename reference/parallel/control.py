@@ -15,10 +15,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..composed import View, as_queue
-from ..errors import Array, InputError, check_parts, one_number, one_of, one_part
-from ..queues import ArrayLike, Operation, Queue
-from ..sums import exact_sum
+from ..compensated_sum import exact_sum
+from ..composed import View, as_bank
+from ..errors import Array, InputError
+from ..server_bank import ArrayLike, Operation, ServerBank
+from ..validation import as_float, as_fraction, as_fractions, check_choice
 from .optimum_equilibrium import check_one_load, equilibrium, optimum
 
 Strategy = Literal["llf", "scale"]
@@ -52,7 +53,7 @@ class Controlled:
     latency: float
 
 
-class Led(View):
+class ResidualLatency(View):
     """Servers that already carry a flow, as those see them who come on top of it.
 
     Parameters
@@ -65,46 +66,47 @@ class Led(View):
 
     worked_out = View.worked_out - {"rate_slope"}
 
-    def __init__(self, queue: Queue, base: Array) -> None:
-        super().__init__(queue, base)
-        self.base, self.rate = base, queue.spare_capacity(base)
+    def __init__(self, bank: ServerBank, base: Array) -> None:
+        super().__init__(bank, base)
+        self.base, self.rate = base, bank.spare_capacity(base)
 
     @cached_property
     def rate_error(self) -> Array:
-        """What rounding left out of the rates less the base; see `Queue.rate_error`."""
-        terms = np.stack([self.queue.rate, self.queue.rate_error, -self.base, -self.rate], axis=-1)
+        """What rounding left out of the rates less the base; see `ServerBank.rate_error`."""
+        terms = np.stack([self.bank.rate, self.bank.rate_error, -self.base, -self.rate], axis=-1)
         high, low = exact_sum(np.where(np.isfinite(self.rate)[..., None], terms, 0.0))
         return np.asarray(high + low)
 
     @cached_property
     def service(self) -> Array:
         """Latency beyond the delay where no follower has come yet, shape (n,)."""
-        return np.asarray(self.queue.latency(self.base) - self.delay)
+        return np.asarray(self.bank.latency(self.base) - self.delay)
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Latency with the base."""
         return np.asarray(
-            self.queue.latency(
-                self.base + np.asarray(flow), self.spare_capacity(flow) if spare is None else spare
+            self.bank.latency(
+                self.base + np.asarray(flow),
+                self.spare_capacity(flow) if spare_capacity is None else spare_capacity,
             )
         )
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of the latency from the base on."""
         return np.asarray(
-            self.queue.potential(self.base + np.asarray(flow)) - self.queue.potential(self.base)
+            self.bank.potential(self.base + np.asarray(flow)) - self.bank.potential(self.base)
         )
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow on top of the base at a latency."""
-        return np.asarray(np.maximum(self.queue.inverse_latency(latency) - self.base, 0.0))
+        return np.asarray(np.maximum(self.bank.inverse_latency(latency) - self.base, 0.0))
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point at a latency above that of the base."""
-        point = self.queue.at_latency((self.service - self.queue.service) + np.asarray(excess))
+        point = self.bank.at_latency((self.service - self.bank.service) + np.asarray(excess))
         return Operation(
             np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0),
-            point.spare,
+            point.spare_capacity,
             point.slope,
         )
 
@@ -115,12 +117,12 @@ class Led(View):
 
 def check_fraction(fraction: float) -> float:
     """Return the fraction as a float; InputError on one that is not between 0 and 1."""
-    return one_part("fraction", fraction, "the load")
+    return as_fraction("fraction", fraction, "the load")
 
 
 def check_strategy(strategy: str) -> Strategy:
     """Return the strategy; InputError on one that there is not."""
-    return one_of("strategy", strategy, get_args(Strategy), "is not a strategy")  # type: ignore[return-value]
+    return check_choice("strategy", strategy, get_args(Strategy), "is not a strategy")  # type: ignore[return-value]
 
 
 def leader_flow(
@@ -149,7 +151,7 @@ def leader_flow(
 
 
 def controlled(
-    servers: Queue | Sequence[Queue], load: float, fraction: float, strategy: str = "llf"
+    servers: ServerBank | Sequence[ServerBank], load: float, fraction: float, strategy: str = "llf"
 ) -> Controlled:
     """Equilibrium of the users whom the operator does not route.
 
@@ -179,19 +181,19 @@ def controlled(
     >>> [round(controlled(bank, 80.0, part).mean_delay, 6) for part in (0.0, 0.1, 0.2, 1.0)]
     [0.025, 0.023687, 0.02288, 0.022332]
     """
-    queue, part, kind = as_queue(servers), check_fraction(fraction), check_strategy(strategy)
-    total = check_one_load(queue, load)
-    best = optimum(queue, total)
-    leader = leader_flow(best.flow, queue.latency(best.flow, best.spare), total, part, kind)
+    bank, part, kind = as_bank(servers), check_fraction(fraction), check_strategy(strategy)
+    total = check_one_load(bank, load)
+    best = optimum(bank, total)
+    leader = leader_flow(best.flow, bank.latency(best.flow, best.spare_capacity), total, part, kind)
     if part == 1.0:
         return Controlled(part, kind, leader, leader, float(best.mean_delay), np.nan)
-    followers = equilibrium(Led(queue, leader), total - leader.sum())
+    followers = equilibrium(ResidualLatency(bank, leader), total - leader.sum())
     flow = leader + followers.flow
-    delay = float(flow @ queue.latency(flow, followers.spare)) / total
+    delay = float(flow @ bank.latency(flow, followers.spare_capacity)) / total
     return Controlled(part, kind, leader, flow, delay, float(followers.multiplier))
 
 
-def price_of_optimum(servers: Queue | Sequence[Queue], load: float) -> float:
+def price_of_optimum(servers: ServerBank | Sequence[ServerBank], load: float) -> float:
     """Smallest part of the load whose control can bring the optimum about.
 
     At the optimum the followers use the fastest servers alone. So the leader must carry what every other server gets there; and then the
@@ -209,18 +211,18 @@ def price_of_optimum(servers: Queue | Sequence[Queue], load: float) -> float:
     >>> round(price_of_optimum(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 80.0), 6)
     0.59685
     """
-    queue = as_queue(servers)
-    best = optimum(queue, one_number("load", load))
+    bank = as_bank(servers)
+    best = optimum(bank, as_float("load", load))
     if best.load <= 0:
         return 0.0
-    latency = queue.latency(best.flow, best.spare)
+    latency = bank.latency(best.flow, best.spare_capacity)
     slower = best.active & (latency > latency[best.active].min() * (1 + TIE))
     return float(best.flow[slower].sum() / best.load)
 
 
 def check_fractions(fractions: npt.ArrayLike) -> Array:
     """Return the fractions as an array of shape (K,); InputError on one that is none."""
-    array = check_parts("fractions", fractions, "the load")
+    array = as_fractions("fractions", fractions, "the load")
     if array.ndim != 1 or array.size == 0:
         raise InputError(
             "fractions",

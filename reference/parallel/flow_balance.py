@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..compensated_sum import EPS, TINY, WIDTH, add_exactly, exact_sum
 from ..errors import Array
-from ..queues import Operation, Queue
-from ..sums import EPS, TINY, WIDTH, add_exactly, exact_sum
+from ..server_bank import Operation, ServerBank
 
 Which = Literal["optimum", "equilibrium"]
 Rows = npt.NDArray[np.intp]
@@ -135,16 +135,16 @@ class Servers:
         Whether a price is a marginal delay or a latency.
     """
 
-    def __init__(self, queue: Queue, which: Which) -> None:
-        self.queue, self.which, self.idle = queue, which, queue.idle_latency
+    def __init__(self, bank: ServerBank, which: Which) -> None:
+        self.bank, self.which, self.idle = bank, which, bank.idle_latency
         self.nearest, self.highest = int(np.argmin(self.idle)), float(self.idle.max())
-        self.width = min(max(map(len, queue.banks)), WIDTH)
+        self.width = min(max(map(len, bank.banks)), WIDTH)
         self.blocks: list[Block] = []
-        for bank in queue.banks:
-            service, endless = bank.service, bool(np.isinf(bank.rate).any())
-            for i in range(0, len(bank), WIDTH):
+        for family in bank.banks:
+            service, endless = family.service, bool(np.isinf(family.rate).any())
+            for i in range(0, len(family), WIDTH):
                 here = slice(i, i + WIDTH)
-                part = bank if len(bank) <= WIDTH else bank.take(here)
+                part = family if len(family) <= WIDTH else family.take(here)
                 operate = part.at_marginal if which == "optimum" else part.at_latency
                 self.blocks.append(
                     Block(
@@ -168,13 +168,13 @@ class Servers:
 
     def move(self, price: Price, anchor: Rows) -> Price:
         """Return the same prices over other anchors."""
-        delay, service = self.queue.delay, self.queue.service
+        delay, service = self.bank.delay, self.bank.service
         moved = delay[anchor] - delay[price.anchor] + (service[anchor] - service[price.anchor])
         return Price(anchor, price.above - moved, price.floor - moved)
 
     def gaps(self, block: Block, anchor: Rows) -> Array:
         """How far each server of a block starts above an anchor, shape (n,) where that is the same for all loads, else (K, n)."""
-        delay, service = self.queue.delay[anchor, None], self.queue.service[anchor, None]
+        delay, service = self.bank.delay[anchor, None], self.bank.service[anchor, None]
         if anchor.size and np.all(anchor == anchor[0]):
             delay, service = delay[0], service[0]
         gap = np.subtract(block.delay, delay, order=order(anchor.size, block.rate.size))
@@ -197,8 +197,10 @@ class Servers:
             excess = self.excess(block, price)
             start = np.abs(excess).min(axis=-1)
             point = block.point(np.maximum(excess, 0.0, out=excess), load)
-            spare, slope = block.of_used(excess, point.spare, point.slope)
-            sums.append((point.flow.sum(axis=-1), spare.sum(axis=-1), slope.sum(axis=-1), start))
+            spare_capacity, slope = block.of_used(excess, point.spare_capacity, point.slope)
+            sums.append(
+                (point.flow.sum(axis=-1), spare_capacity.sum(axis=-1), slope.sum(axis=-1), start)
+            )
             if keep is not None:
                 keep(cut, point._replace(slope=slope))
         flow, left, rise, start = (np.stack(part, axis=-1) for part in zip(*sums, strict=True))
@@ -234,9 +236,9 @@ class Servers:
         high, low = (np.zeros((size, self.width), order=order(size, self.width)) for _ in range(2))
         left = []
         for block, point in zip(self.blocks, points, strict=True):
-            full, width = point.spare < point.flow, block.rate.size
+            full, width = point.spare_capacity < point.flow, block.rate.size
             add_exactly(high[:, :width], low[:, :width], np.where(full, block.rate, point.flow))
-            left.append(np.where(full, point.spare - block.rate_error, 0.0).sum(axis=-1))
+            left.append(np.where(full, point.spare_capacity - block.rate_error, 0.0).sum(axis=-1))
         top, bottom = exact_sum(np.concatenate([balance.load[:, None], -high], axis=-1))
         balance.residual, balance.refined = (
             top + ((bottom - low.sum(axis=-1)) + np.sum(left, axis=0)),

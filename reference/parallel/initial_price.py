@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from ..errors import Array
-from ..queues import Queue
+from ..server_bank import ServerBank
 from .flow_balance import Price, Servers, balance
 
 SERVERS = 32_768  # from which a sample is looked at first
@@ -23,7 +23,7 @@ CLOSE = 1e-5  # relative imbalance from which one more step is at rounding error
 
 def first_price(servers: Servers, load: Array) -> Price:
     """Return prices for loads of shape (K,), so close that mostly one pass over all servers is to come."""
-    if len(servers.queue) > SERVERS:
+    if len(servers.bank) > SERVERS:
         return anchored(servers, load, _by_sample(servers, load))
     price = anchored(servers, load, balance(servers, load, even_use(servers, load), ROUGH))
     return balance(servers, load, price, CLOSE)
@@ -49,23 +49,23 @@ def anchored(servers: Servers, load: Array, price: Price) -> Price:
 
 def even_use(servers: Servers, load: Array) -> Price:
     """Return the mean price of servers that are all used alike."""
-    queue = servers.queue
-    total, low = queue.total_rate
-    cost = queue.marginal if servers.which == "optimum" else queue.latency
+    bank = servers.bank
+    total, low = bank.total_rate
+    cost = bank.marginal if servers.which == "optimum" else bank.latency
     if np.isinf(total):
-        weight = np.isinf(queue.rate) / np.isinf(queue.rate).sum()
+        weight = np.isinf(bank.rate) / np.isinf(bank.rate).sum()
         price = cost(load[:, None] * weight)
     else:
-        weight = queue.rate / total
+        weight = bank.rate / total
         price = cost(load[:, None] * weight, ((total - load) + low)[:, None] * weight)
     return servers.lowest(load).to(((price - servers.idle[servers.nearest]) * weight).sum(axis=-1))
 
 
 def _by_sample(servers: Servers, load: Array) -> Price:
     """The price of a sample; then, how far all servers are from balance there, the sample at the load that is as far from it."""
-    step = max(-(-len(servers.queue) // SAMPLE), LEAST_STEP)
-    sample = Servers(servers.queue.take(np.arange(0, len(servers.queue), step)), servers.which)
-    part = _share(load, sample.queue, servers.queue)
+    step = max(-(-len(servers.bank) // SAMPLE), LEAST_STEP)
+    sample = Servers(servers.bank.take(np.arange(0, len(servers.bank), step)), servers.which)
+    part = _share(load, sample.bank, servers.bank)
     small = first_price(sample, part)
     small = sample.move(small, sample.last_active(small))
 
@@ -83,9 +83,9 @@ def _by_sample(servers: Servers, load: Array) -> Price:
     return whole(balance(sample, known.load, small, CLOSE, known))
 
 
-def _share(load: Array, sample: Queue, queue: Queue) -> Array:
+def _share(load: Array, sample: ServerBank, bank: ServerBank) -> Array:
     """What a sample is to carry: a little less than it can, and nothing where it alone cannot carry any load."""
-    some, total = float(sample.total_rate[0]), float(queue.total_rate[0])
+    some, total = float(sample.total_rate[0]), float(bank.total_rate[0])
     if math.isfinite(total):
         return np.minimum(load * (some / total), some * (1 - 1e-13))
-    return load * (len(sample) / len(queue)) if math.isinf(some) else np.zeros_like(load)
+    return load * (len(sample) / len(bank)) if math.isinf(some) else np.zeros_like(load)

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..composed import as_queue
-from ..errors import Array, InputError, each_or_all, first_bad, numbers
-from ..queues import Queue
+from ..composed import as_bank
+from ..errors import Array, InputError
+from ..server_bank import ServerBank
+from ..validation import as_floats, as_server_array, raise_at_first
 from .optimum_equilibrium import check_one_load
 
 JUMPS = (1e-15, 1e-14, 1e-13, 1e-12)  # relative, of a price, within which its root is
@@ -54,7 +55,7 @@ class LimitedSplit:
 
 
 def limited_optimum(
-    servers: Queue | Sequence[Queue],
+    servers: ServerBank | Sequence[ServerBank],
     load: float,
     *,
     least: npt.ArrayLike = 0.0,
@@ -93,12 +94,14 @@ def limited_optimum(
     >>> limited_optimum(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 190.0, most=[100.0, 80.0, 90.0]).flow.round(3)
     array([57.771, 42.229, 90.   ])
     """
-    queue = as_queue(servers)
-    total = check_one_load(queue, load)
-    low, high = (each_or_all(name, v, len(queue)) for name, v in (("least", least), ("most", most)))
-    high = np.minimum(high, queue.rate)
+    bank = as_bank(servers)
+    total = check_one_load(bank, load)
+    low, high = (
+        as_server_array(name, v, len(bank)) for name, v in (("least", least), ("most", most))
+    )
+    high = np.minimum(high, bank.rate)
     check_limits(low, high, total)
-    rows, side = _rows(matrix, bound, len(queue))
+    rows, side = _rows(matrix, bound, len(bank))
     for j, (row, most_of) in enumerate(zip(rows, side, strict=True)):
         split, lowest = cheapest(low, high, row, total)
         if lowest > most_of + SLACK * float(np.abs(row) @ split):
@@ -110,30 +113,30 @@ def limited_optimum(
                 "raise it or lower the load",
             )
     z = np.zeros(side.size)
-    flow, c = _flow(queue, total, low, high, np.zeros(len(queue)))
+    flow, c = _flow(bank, total, low, high, np.zeros(len(bank)))
     delay = None
     if side.size == 1 and rows[0] @ flow > side[0]:
-        z[0] = _row_price(queue, total, low, high, rows[0], side[0])
+        z[0] = _row_price(bank, total, low, high, rows[0], side[0])
         flow, c = _spend(
-            lambda price: _flow(queue, total, low, high, price * rows[0]), rows[0], side[0], z[0]
+            lambda price: _flow(bank, total, low, high, price * rows[0]), rows[0], side[0], z[0]
         )
     elif np.any(rows @ flow > side):
-        z, delay = _row_prices(queue, total, low, high, rows, side, flow)
-        flow, c = _flow(queue, total, low, high, z @ rows)
-        flow = _onto(queue, total, low, high, rows[z > 0], side[z > 0], flow)
-    left = c - z @ rows - queue.marginal(np.minimum(flow, np.nextafter(queue.rate, 0)))
+        z, delay = _row_prices(bank, total, low, high, rows, side, flow)
+        flow, c = _flow(bank, total, low, high, z @ rows)
+        flow = _onto(bank, total, low, high, rows[z > 0], side[z > 0], flow)
+    left = c - z @ rows - bank.marginal(np.minimum(flow, np.nextafter(bank.rate, 0)))
     above, below = (
         np.where(flow >= high, np.maximum(left, 0.0), 0.0),
         np.where(flow <= low, np.maximum(-left, 0.0), 0.0),
     )
-    delay = float(flow @ queue.latency(flow)) / total if delay is None else delay
+    delay = float(flow @ bank.latency(flow)) / total if delay is None else delay
     return LimitedSplit(flow, delay, c, np.where(low > 0, below, 0.0), above, z)
 
 
 def _rows(matrix: npt.ArrayLike, bound: npt.ArrayLike, n: int) -> tuple[Array, Array]:
     """Rows and their bounds, shapes (m, n) and (m,)."""
-    side = np.atleast_1d(numbers("bound", bound))
-    rows = numbers("matrix", matrix)
+    side = np.atleast_1d(as_floats("bound", bound))
+    rows = as_floats("matrix", matrix)
     rows = rows.reshape(-1, n) if rows.size % n == 0 else rows
     if rows.shape != (*side.shape, n):
         raise InputError(
@@ -142,8 +145,8 @@ def _rows(matrix: npt.ArrayLike, bound: npt.ArrayLike, n: int) -> tuple[Array, A
             f"is not {side.size} rows of {n} numbers",
             "give a row for each bound, with one number a server",
         )
-    first_bad("matrix", rows, np.isfinite(rows), "is not finite", "give a number a job")
-    first_bad(
+    raise_at_first("matrix", rows, np.isfinite(rows), "is not finite", "give a number a job")
+    raise_at_first(
         "bound", side, ~np.isnan(side), "is not a number", "give what the flows may have of the row"
     )
     return rows[np.isfinite(side)], side[np.isfinite(side)]
@@ -151,14 +154,14 @@ def _rows(matrix: npt.ArrayLike, bound: npt.ArrayLike, n: int) -> tuple[Array, A
 
 def check_limits(least: Array, most: Array, load: float) -> None:
     """Raise InputError on limits that no split of the load keeps."""
-    first_bad(
+    raise_at_first(
         "least",
         least,
         ~(least < 0) & np.isfinite(least),
         "is not 0 or more",
         "give a flow in jobs per unit of time",
     )
-    first_bad(
+    raise_at_first(
         "least", least, least <= most, "is above the most that the server may carry", "lower it"
     )
     if least.sum() > load * (1 + SLACK):
@@ -186,12 +189,14 @@ def cheapest(least: Array, most: Array, price: Array, load: float) -> tuple[Arra
     return flow, float(price @ flow)
 
 
-def _flow(queue: Queue, load: float, low: Array, high: Array, charge: Array) -> tuple[Array, float]:
+def _flow(
+    bank: ServerBank, load: float, low: Array, high: Array, charge: Array
+) -> tuple[Array, float]:
     """Flows that sum to the load, each server charged on top of its marginal delay, and the multiplier of the load."""
     if high.sum() <= load * (1 + SLACK):
-        return high.copy(), float((queue.marginal(high) + charge).max())
-    idle = queue.idle_latency + charge
-    start, step = float(idle.min()), _some_price(queue, load)
+        return high.copy(), float((bank.marginal(high) + charge).max())
+    idle = bank.idle_latency + charge
+    start, step = float(idle.min()), _some_price(bank, load)
     behind = start - idle
 
     def flows(
@@ -200,7 +205,7 @@ def _flow(queue: Queue, load: float, low: Array, high: Array, charge: Array) -> 
         Array
     ):  # the excess over the least idle delay keeps the digits that c itself loses at a light load
         flow: Array = np.clip(
-            queue.at_marginal(np.maximum(behind + excess, 0.0)).flow,
+            bank.at_marginal(np.maximum(behind + excess, 0.0)).flow,
             low,
             np.minimum(high, 2.0 * load),
         )
@@ -217,7 +222,7 @@ def _flow(queue: Queue, load: float, low: Array, high: Array, charge: Array) -> 
         flow = _share_jump(flows, load, excess)
     free = (flow > low) & (flow < high)
     if free.any():  # what the last digit of c leaves
-        slope = queue.marginal_slope(np.where(free, flow, 0.0))
+        slope = bank.marginal_slope(np.where(free, flow, 0.0))
         flat = free & (slope <= 0)
         rise = (
             np.where(flat, 1.0, 0.0)
@@ -237,21 +242,21 @@ def _share_jump(flows: Callable[[float], Array], load: float, excess: float) -> 
     return out
 
 
-def _some_price(queue: Queue, load: float) -> float:
+def _some_price(bank: ServerBank, load: float) -> float:
     """A marginal delay above 0, to start a search from."""
-    idle = float(queue.idle_latency.min())
-    return idle or float(queue.marginal(np.minimum(load, 0.5 * queue.rate)).max()) or 1.0
+    idle = float(bank.idle_latency.min())
+    return idle or float(bank.marginal(np.minimum(load, 0.5 * bank.rate)).max()) or 1.0
 
 
 def _row_price(
-    queue: Queue, load: float, low: Array, high: Array, row: Array, bound: float
+    bank: ServerBank, load: float, low: Array, high: Array, row: Array, bound: float
 ) -> float:
     """Multiplier of one row at which the flows have exactly its bound."""
 
     def over(z: float) -> float:
-        return float(row @ _flow(queue, load, low, high, z * row)[0]) - bound
+        return float(row @ _flow(bank, load, low, high, z * row)[0]) - bound
 
-    top = _some_price(queue, load) / max(float(np.ptp(row)), 1e-300)
+    top = _some_price(bank, load) / max(float(np.ptp(row)), 1e-300)
     for _ in range(400):
         if over(top) <= 0:
             break
@@ -267,21 +272,21 @@ def _row_price(
 
 
 def _row_prices(
-    queue: Queue, load: float, low: Array, high: Array, rows: Array, bound: Array, best: Array
+    bank: ServerBank, load: float, low: Array, high: Array, rows: Array, bound: Array, best: Array
 ) -> tuple[Array, float]:
     """Multipliers of several rows, and the mean delay that they prove; `best` is the split without rows."""
 
     def least(z: Array) -> tuple[float, Array]:
-        flow = _flow(queue, load, low, high, z @ rows)[0]
+        flow = _flow(bank, load, low, high, z @ rows)[0]
         over = rows @ flow - bound
-        return float(flow @ queue.latency(flow) + z @ over), over
+        return float(flow @ bank.latency(flow) + z @ over), over
 
     inside = _inside(load, low, high, rows, bound)
     over, room = rows @ best - bound, bound - rows @ inside
     part = float(np.min(np.where(over > 0, 0.5 * room / (room + np.maximum(over, 0.0)), 0.5)))
     split = inside + part * (best - inside)
     # no price is worth more than what keeping to such a split costs
-    worth = max(float(split @ queue.latency(split)) - least(np.zeros(bound.size))[0], 1e-300)
+    worth = max(float(split @ bank.latency(split)) - least(np.zeros(bound.size))[0], 1e-300)
     unit = worth / (bound - rows @ split)
     m = bound.size
     # n of them are those of a ball around the simplex of prices; each cut halves an ellipsoid
@@ -338,12 +343,12 @@ def _inside(load: float, low: Array, high: Array, rows: Array, bound: Array) -> 
 
 
 def _onto(
-    queue: Queue, load: float, low: Array, high: Array, rows: Array, bound: Array, flow: Array
+    bank: ServerBank, load: float, low: Array, high: Array, rows: Array, bound: Array, flow: Array
 ) -> Array:
     """Flows moved, where that moves their prices least, to carry the load and to have the bounds of rows to the last digits."""
     for _ in range(3):
         free = (flow > low) & (flow < high)
-        slope = queue.marginal_slope(np.where(free, flow, 0.0))
+        slope = bank.marginal_slope(np.where(free, flow, 0.0))
         if not free.any() or np.any(free & (slope <= 0)):
             break
         border = np.vstack([np.ones(flow.size), rows]) * np.sqrt(

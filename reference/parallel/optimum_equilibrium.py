@@ -1,4 +1,4 @@
-"""Parallel servers at a distance: the exact optimum and the exact equilibrium of any `Queue`, in one code path.
+"""Parallel servers at a distance: the exact optimum and the exact equilibrium of any `ServerBank`, in one code path.
 
 Both splits are one scalar root. At the optimum the used servers share a marginal delay, at the equilibrium a latency; with x_i(.) the
 inverse of either function, 0 below the idle latency m_i, the price solves sum_i x_i(price) = load: eqs. (9) and (16) of Mancuso et al.
@@ -17,14 +17,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..composed import as_queue
-from ..errors import Array, LoadError, as_loads, first_bad, one_number
+from ..compensated_sum import EPS, TINY
+from ..composed import as_bank
+from ..errors import Array, LoadError
 from ..guards import check_players
-from ..queues import Operation, Queue, halved
-from ..sums import EPS, TINY
+from ..server_bank import Operation, ServerBank, halved
+from ..validation import as_float, as_loads, raise_at_first
 from .flow_balance import CELLS, Balance, Price, Rows, Servers, Which, balance, order
 from .initial_price import CLOSE, anchored, first_price
-from .players import perceived
+from .players import player_cost
 from .price_table import Table, tabulate
 from .thresholds import Thresholds, thresholds
 
@@ -59,7 +60,7 @@ class Split:
 
     load: Array
     flow: Array
-    spare: Array
+    spare_capacity: Array
     mean_delay: Array
     multiplier: Array
     first_share: Array
@@ -76,7 +77,7 @@ class Split:
         return np.where(load > 0, self.flow / np.where(load > 0, load, 1.0), self.first_share)
 
 
-def optimum(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> Split:
+def optimum(servers: ServerBank | Sequence[ServerBank], load: npt.ArrayLike) -> Split:
     """Split of least mean delay: minimise sum x_i l_i(x_i) / load; eq. (2) of Mancuso et al.
 
     Parameters
@@ -101,11 +102,11 @@ def optimum(servers: Queue | Sequence[Queue], load: npt.ArrayLike) -> Split:
     >>> optimum(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 190.0).flow.round(3)
     array([ 48.789,  34.196, 107.015])
     """
-    return _solve(as_queue(servers), load, "optimum")
+    return _solve(as_bank(servers), load, "optimum")
 
 
 def equilibrium(
-    servers: Queue | Sequence[Queue], load: npt.ArrayLike, players: float = math.inf
+    servers: ServerBank | Sequence[ServerBank], load: npt.ArrayLike, players: float = math.inf
 ) -> Split:
     """Split that selfish users reach: every used server has the same latency, no other is faster; eq. (13) of Mancuso et al.
 
@@ -124,22 +125,22 @@ def equilibrium(
     >>> [equilibrium(bank, 190.0, players).mean_delay.round(6).item() for players in (1, 2, 10, math.inf)]
     [0.028449, 0.028486, 0.02886, 0.029289]
     """
-    queue, count = as_queue(servers), check_players(players)
+    bank, count = as_bank(servers), check_players(players)
     if math.isinf(count):
-        return _solve(queue, load, "equilibrium")
-    split = _solve(perceived(queue, count), load, "equilibrium")
+        return _solve(bank, load, "equilibrium")
+    split = _solve(player_cost(bank, count), load, "equilibrium")
     # what a player minds is not the delay: that is the servers' own
-    carried = (split.flow * queue.latency(split.flow, split.spare)).sum(axis=-1)
+    carried = (split.flow * bank.latency(split.flow, split.spare_capacity)).sum(axis=-1)
     delay = np.divide(
         carried,
         split.load,
-        out=np.full_like(carried, queue.idle_latency.min()),
+        out=np.full_like(carried, bank.idle_latency.min()),
         where=split.load > 0,
     )
     return replace(split, mean_delay=delay)
 
 
-def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
+def check_load(bank: ServerBank, load: npt.ArrayLike) -> Array:
     """Return the loads as an array of shape () or (K,).
 
     Raises
@@ -147,35 +148,35 @@ def check_load(queue: Queue, load: npt.ArrayLike) -> Array:
     LoadError
         Naming the load, the total rate and the remedy.
     """
-    queue.trusted  # noqa: B018  looked at before any answer
+    bank.validated  # noqa: B018  looked at before any answer
     array = as_loads(load)
-    first_bad(
+    raise_at_first(
         "load", array, array >= 0, "a load cannot be negative", "give a load above 0", LoadError
     )
-    total, low = queue.total_rate
+    total, low = bank.total_rate
     stable = (total - array) + low > 0
     problem = f"not below the total rate {total:.12g}: the queues grow without bound"
-    first_bad("load", array, stable, problem, "lower the load or add rate", LoadError)
+    raise_at_first("load", array, stable, problem, "lower the load or add rate", LoadError)
     return array
 
 
-def check_one_load(queue: Queue, load: float) -> float:
+def check_one_load(bank: ServerBank, load: float) -> float:
     """Return one load above 0 as a float; InputError and LoadError as `check_load`."""
-    total = float(check_load(queue, one_number("load", load)))
+    total = float(check_load(bank, as_float("load", load)))
     if total <= 0:
         raise LoadError("load", total, "there is nothing to split", "give a load above 0")
     return total
 
 
-def _solve(queue: Queue, load: npt.ArrayLike, which: Which) -> Split:
-    loads = check_load(queue, load)
-    flat, n = np.atleast_1d(loads), len(queue)
+def _solve(bank: ServerBank, load: npt.ArrayLike, which: Which) -> Split:
+    loads = check_load(bank, load)
+    flat, n = np.atleast_1d(loads), len(bank)
     _keep_memory()
     if flat.size == 0:
         return Split(
             loads, np.empty((0, n)), np.empty((0, n)), np.empty(0), np.empty(0), np.zeros(n)
         )
-    servers, rows = Servers(queue, which), max(1, CELLS // n)
+    servers, rows = Servers(bank, which), max(1, CELLS // n)
     table = tabulate(servers, flat) if flat.size >= LOADS and np.any(flat > 0) else None
     parts = [_split(servers, flat[i : i + rows], table) for i in range(0, flat.size, rows)]
     first = _first_share(servers) if np.any(flat == 0) else np.zeros(n)
@@ -184,8 +185,8 @@ def _solve(queue: Queue, load: npt.ArrayLike, which: Which) -> Split:
         for f in zip(*parts, strict=True)
     )
     row = ... if loads.ndim else (0, ...)
-    flow, spare, delay, multiplier = (field[row] for field in fields)
-    return Split(loads, flow, spare, delay, multiplier, first)
+    flow, spare_capacity, delay, multiplier = (field[row] for field in fields)
+    return Split(loads, flow, spare_capacity, delay, multiplier, first)
 
 
 @cache
@@ -198,7 +199,7 @@ class Fields(NamedTuple):
     """Fields of `Split` for K loads: the two of shape (K, n), then those of shape (K,)."""
 
     flow: Array
-    spare: Array
+    spare_capacity: Array
     mean_delay: Array
     multiplier: Array
 
@@ -246,11 +247,13 @@ def _correct(
 
     At a `first` price, where it is exact for none of the loads, nothing is corrected, and the fields are empty.
     """
-    n = len(servers.queue)
-    flow, spare, slope = (np.empty((load.size, n), order=order(load.size, n)) for _ in range(3))
+    n = len(servers.bank)
+    flow, spare_capacity, slope = (
+        np.empty((load.size, n), order=order(load.size, n)) for _ in range(3)
+    )
 
     def keep(cut: slice, point: Operation) -> None:
-        flow[:, cut], spare[:, cut], slope[:, cut] = point
+        flow[:, cut], spare_capacity[:, cut], slope[:, cut] = point
 
     found, cost = servers.weigh(load, price, keep), np.zeros_like(load)
     if not first or np.any(
@@ -258,7 +261,10 @@ def _correct(
     ):
         servers.refine(
             found,
-            (Operation(*(field[:, cut] for field in (flow, spare, slope))) for cut in servers.cuts),
+            (
+                Operation(*(field[:, cut] for field in (flow, spare_capacity, slope)))
+                for cut in servers.cuts
+            ),
         )
     change = np.divide(found.residual, found.rise, out=np.zeros_like(load), where=found.rise > 0)
     good = (found.imbalance <= LINEAR) & (np.abs(change) <= found.next_start)
@@ -268,12 +274,14 @@ def _correct(
         shift = slope[:, cut]
         shift *= change[:, None]
         flow[:, cut] += shift
-        spare[:, cut] -= shift
+        spare_capacity[:, cut] -= shift
         if servers.which == "optimum":  # at the equilibrium the mean is what all have
-            cost += (flow[:, cut] * block.latency(flow[:, cut], spare[:, cut])).sum(axis=-1)
+            cost += (flow[:, cut] * block.latency(flow[:, cut], spare_capacity[:, cut])).sum(
+                axis=-1
+            )
     delay = np.divide(cost, load, out=cost, where=load > 0)
     return (
-        Fields(flow, spare, delay, servers.idle[price.anchor] + price.above + change),
+        Fields(flow, spare_capacity, delay, servers.idle[price.anchor] + price.above + change),
         good,
         found,
     )
@@ -303,14 +311,19 @@ def _share_jump(servers: Servers, load: Array, price: Price) -> Fields:
     parts = []
     ends = (servers.points(load, price.to(above)) for above in (low, high))
     for block, start, end in zip(servers.blocks, *ends, strict=True):
-        flow, spare = (
+        flow, spare_capacity = (
             (1 - part[:, None]) * a + part[:, None] * b
             for a, b in zip(start[:2], end[:2], strict=True)
         )
-        parts.append((flow, spare, (flow * block.latency(flow, spare)).sum(axis=-1)))
-    flow, spare = (np.concatenate([p[i] for p in parts], axis=-1) for i in (0, 1))
+        parts.append(
+            (flow, spare_capacity, (flow * block.latency(flow, spare_capacity)).sum(axis=-1))
+        )
+    flow, spare_capacity = (np.concatenate([p[i] for p in parts], axis=-1) for i in (0, 1))
     return Fields(
-        flow, spare, np.sum([p[2] for p in parts], axis=0) / load, servers.idle[price.anchor] + low
+        flow,
+        spare_capacity,
+        np.sum([p[2] for p in parts], axis=0) / load,
+        servers.idle[price.anchor] + low,
     )
 
 

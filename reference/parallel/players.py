@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..composed import Pool, View
+from ..composed import MixedBank, View
 from ..errors import Array
-from ..queues import ArrayLike, Operation, Queue
+from ..server_bank import ArrayLike, Operation, ServerBank
 
 
-class Perceived(View):
+class PlayerCost(View):
     """Servers as one of K equal players sees them: l(x) + x l'(x)/K in the place of the latency.
 
     Parameters
@@ -29,25 +29,27 @@ class Perceived(View):
         K, 1 or more.
     """
 
-    def __init__(self, queue: Queue, players: float) -> None:
-        super().__init__(queue, players)
+    def __init__(self, bank: ServerBank, players: float) -> None:
+        super().__init__(bank, players)
         self.players, self.own = players, 1.0 / players
 
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Marginal delay of one player, (g(x) + (K - 1) l(x))/K."""
-        return self._mixed(self.queue.marginal(flow, spare), self.queue.latency(flow, spare))
+        return self._mixed(
+            self.bank.marginal(flow, spare_capacity), self.bank.latency(flow, spare_capacity)
+        )
 
     def potential(self, flow: ArrayLike) -> Array:
         """Integral of what a player sees, f(x)/K + (1 - 1/K) times the integral of the latency."""
-        return self._mixed(np.asarray(flow) * self.queue.latency(flow), self.queue.potential(flow))
+        return self._mixed(np.asarray(flow) * self.bank.latency(flow), self.bank.potential(flow))
 
     def latency_slope(self, flow: ArrayLike) -> Array:
         """Derivative of what a player sees."""
-        return self._mixed(self.queue.marginal_slope(flow), self.queue.latency_slope(flow))
+        return self._mixed(self.bank.marginal_slope(flow), self.bank.latency_slope(flow))
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Operating point where a player sees `excess` above the idle latency."""
-        return self.queue.at_player(excess, self.players)  # type: ignore[no-any-return]
+        return self.bank.at_player(excess, self.players)  # type: ignore[no-any-return]
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
         """Flow at which a player sees a price; 0 below the idle latency."""
@@ -58,7 +60,7 @@ class Perceived(View):
         return self.own * own + (1.0 - self.own) * others
 
 
-def perceived(queue: Queue, players: float) -> Queue:
+def player_cost(bank: ServerBank, players: float) -> ServerBank:
     """Return the servers as one of K equal players sees them, bank by bank."""
-    seen = [Perceived(bank, players) for bank in queue.banks]
-    return Pool(seen) if len(seen) > 1 else seen[0]
+    seen = [PlayerCost(part, players) for part in bank.banks]
+    return MixedBank(seen) if len(seen) > 1 else seen[0]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..compensated_sum import TINY
 from ..errors import Array
-from ..sums import TINY
 from .flow_balance import CELLS, Price, Rows, Servers
 from .initial_price import even_use
 

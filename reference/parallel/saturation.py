@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import Array
 from ..mg1 import PollaczekKhinchine
-from ..queues import Queue
+from ..server_bank import ServerBank
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +73,16 @@ class Saturation:
         return float((above / below).max()) if below.min() > 0 else np.inf
 
 
-def saturation(queue: Queue) -> Saturation | None:
+def saturation(bank: ServerBank) -> Saturation | None:
     """Return what is known of a queue next to saturation: None for a family that is not of the form e + k/(mu - x)."""
     if not all(
-        isinstance(bank, PollaczekKhinchine) for bank in queue.banks
+        isinstance(part, PollaczekKhinchine) for part in bank.banks
     ):  # another family's k may mean something else
         return None
     k, fixed = (
-        np.concatenate([getattr(bank, name) for bank in queue.banks]) for name in ("k", "fixed")
+        np.concatenate([getattr(part, name) for part in bank.banks]) for name in ("k", "fixed")
     )
-    return Saturation(queue.rate, k, fixed, queue.idle_latency)
+    return Saturation(bank.rate, k, fixed, bank.idle_latency)
 
 
 def _bernstein(power: tuple[float, float, float, float]) -> Array:

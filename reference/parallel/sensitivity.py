@@ -22,10 +22,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..composed import as_queue
+from ..composed import as_bank
 from ..errors import Array
 from ..guards import check_players
-from ..queues import Queue
+from ..server_bank import ServerBank
 from .optimum_equilibrium import check_one_load, equilibrium
 
 
@@ -54,7 +54,7 @@ class Sensitivity:
 
 
 def sensitivity(
-    servers: Queue | Sequence[Queue], load: float, players: float = math.inf
+    servers: ServerBank | Sequence[ServerBank], load: float, players: float = math.inf
 ) -> Sensitivity:
     """Derivatives of the mean delay in every rate and delay and in the load.
 
@@ -81,22 +81,22 @@ def sensitivity(
     >>> sensitivity(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 190.0, players=1).delay.round(4)
     array([0.2568, 0.18  , 0.5632])
     """
-    queue = as_queue(servers)
-    total = check_one_load(queue, load)
-    split = equilibrium(queue, total, players)
-    return derivatives(queue, total, split.flow, check_players(players), float(split.mean_delay))
+    bank = as_bank(servers)
+    total = check_one_load(bank, load)
+    split = equilibrium(bank, total, players)
+    return derivatives(bank, total, split.flow, check_players(players), float(split.mean_delay))
 
 
 def derivatives(
-    queue: Queue, load: float, flow: Array, players: float, mean_delay: float
+    bank: ServerBank, load: float, flow: Array, players: float, mean_delay: float
 ) -> Sensitivity:
     """Derivatives at a split that is known, shape (n,); see `sensitivity`."""
     used, own = flow > 0, 1.0 / players
     marginal, slope = (
-        queue.marginal(flow),
-        own * queue.marginal_slope(flow) + (1 - own) * queue.latency_slope(flow),
+        bank.marginal(flow),
+        own * bank.marginal_slope(flow) + (1 - own) * bank.latency_slope(flow),
     )
-    price = own * marginal + (1 - own) * queue.latency(flow)
+    price = own * marginal + (1 - own) * bank.latency(flow)
     flat = used & (slope <= 0)  # takes whatever the others leave, at its own price
     rise = np.where(used & ~flat, 1.0 / np.where(slope > 0, slope, 1.0), 0.0)
     weight = flat.astype(float) if flat.any() else rise
@@ -104,9 +104,9 @@ def derivatives(
     moved = rise * (marginal - mean)  # load dT per unit of price, through the flows that leave
     if flat.any():
         moved[flat] = -moved.sum() / flat.sum()
-    finite = np.isfinite(queue.rate)
-    scale = np.where(finite, 1.0 / np.where(finite, queue.rate, 1.0), 0.0)
-    price_by_rate = -scale * (price - queue.delay + flow * slope)
-    by_rate = np.where(used, flow * queue.rate_slope(flow) - moved * price_by_rate, 0.0) / load
+    finite = np.isfinite(bank.rate)
+    scale = np.where(finite, 1.0 / np.where(finite, bank.rate, 1.0), 0.0)
+    price_by_rate = -scale * (price - bank.delay + flow * slope)
+    by_rate = np.where(used, flow * bank.rate_slope(flow) - moved * price_by_rate, 0.0) / load
     by_delay = np.where(used, flow - moved, 0.0) / load
     return Sensitivity(mean_delay, by_rate, by_delay, (mean - mean_delay) / load)

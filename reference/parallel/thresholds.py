@@ -14,9 +14,9 @@ from functools import partial
 import numpy as np
 from numpy.polynomial import Chebyshev
 
-from ..composed import as_queue
+from ..composed import as_bank
 from ..errors import Array
-from ..queues import Queue
+from ..server_bank import ServerBank
 
 LEAF = 256
 NODES = (
@@ -40,7 +40,7 @@ class Thresholds:
     equilibrium: Array
 
 
-def thresholds(servers: Queue | Sequence[Queue]) -> Thresholds:
+def thresholds(servers: ServerBank | Sequence[ServerBank]) -> Thresholds:
     """Return the load at which each server starts to be used, at the optimum and at the equilibrium.
 
     Parameters
@@ -58,26 +58,24 @@ def thresholds(servers: Queue | Sequence[Queue]) -> Thresholds:
     >>> thresholds(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])).equilibrium.round(3)
     array([ 0., 20., 80.])
     """
-    queue = as_queue(servers)
-    return Thresholds(
-        _activation_loads(queue, "at_marginal"), _activation_loads(queue, "at_latency")
-    )
+    bank = as_bank(servers)
+    return Thresholds(_activation_loads(bank, "at_marginal"), _activation_loads(bank, "at_latency"))
 
 
-def _activation_loads(queue: Queue, operate: str) -> Array:
-    order = np.argsort(queue.idle_latency, kind="stable")
-    delay, service = queue.delay[order], queue.service[order]
+def _activation_loads(bank: ServerBank, operate: str) -> Array:
+    order = np.argsort(bank.idle_latency, kind="stable")
+    delay, service = bank.delay[order], bank.service[order]
     load = np.zeros(order.size)
     todo = [(0, order.size)]
     while todo:
         lo, hi = todo.pop()
         if hi - lo <= LEAF:
-            block = queue.take(order[lo:hi])
+            block = bank.take(order[lo:hi])
             excess = (delay[lo:hi, None] - block.delay) + (service[lo:hi, None] - block.service)
             load[lo:hi] += getattr(block, operate)(np.maximum(excess, 0.0)).flow.sum(axis=-1)
             continue
         mid = (lo + hi) // 2
-        left, last = queue.take(order[lo:mid]), mid - 1
+        left, last = bank.take(order[lo:mid]), mid - 1
         head = np.maximum((delay[last] - left.delay) + (service[last] - left.service), 0.0)
         beyond = np.maximum((delay[mid:hi] - delay[last]) + (service[mid:hi] - service[last]), 0.0)
         _add_smooth(partial(_total_flow, left, head, operate), beyond, load[mid:hi])
@@ -87,7 +85,7 @@ def _activation_loads(queue: Queue, operate: str) -> Array:
     return out
 
 
-def _total_flow(block: Queue, head: Array, operate: str, prices: Array) -> Array:
+def _total_flow(block: ServerBank, head: Array, operate: str, prices: Array) -> Array:
     """Sum of the block's flows at prices above that of its last server, which server i has left behind by head[i]."""
     rows = max(1, CELLS // len(block))
     parts = [

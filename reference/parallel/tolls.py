@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..composed import as_queue
-from ..errors import Array, one_number
-from ..queues import Queue
+from ..composed import as_bank
+from ..errors import Array
+from ..server_bank import ServerBank
+from ..validation import as_float
 from .optimum_equilibrium import optimum
 
 
-def tolls(servers: Queue | Sequence[Queue], load: float) -> Array:
+def tolls(servers: ServerBank | Sequence[ServerBank], load: float) -> Array:
     """Toll of each server, in time: what a job there adds to the delay of the others, x l'(x) at the optimum.
 
     With it every used server costs a user its marginal delay, so the optimum is the equilibrium.
@@ -36,10 +37,12 @@ def tolls(servers: Queue | Sequence[Queue], load: float) -> Array:
     --------
     >>> from sojourn.reference import MM1, equilibrium
     >>> bank = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
-    >>> equilibrium(bank.farther(tolls(bank, 190.0)), 190.0).flow.round(3)
+    >>> equilibrium(bank.with_extra_delay(tolls(bank, 190.0)), 190.0).flow.round(3)
     array([ 48.789,  34.196, 107.015])
     """
-    queue = as_queue(servers)
-    best = optimum(queue, one_number("load", load))
-    toll = queue.marginal(best.flow, best.spare) - queue.latency(best.flow, best.spare)
+    bank = as_bank(servers)
+    best = optimum(bank, as_float("load", load))
+    toll = bank.marginal(best.flow, best.spare_capacity) - bank.latency(
+        best.flow, best.spare_capacity
+    )
     return np.where(best.active, toll, 0.0)

@@ -20,9 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..composed import as_queue
-from ..errors import LARGEST, Array, InputError, LoadError, one_number, within
-from ..queues import Queue
+from ..composed import as_bank
+from ..errors import Array, InputError, LoadError
+from ..server_bank import ServerBank
+from ..validation import LARGEST, as_float, check_within
 from .anarchy import ratio_of
 from .optimum_equilibrium import check_load, equilibrium, optimum
 from .saturation import Saturation, saturation
@@ -109,7 +110,7 @@ class Points(NamedTuple):
 
 
 def worst_case(
-    servers: Queue | Sequence[Queue], *, gap: float = GAP, up_to: float | None = None
+    servers: ServerBank | Sequence[ServerBank], *, gap: float = GAP, up_to: float | None = None
 ) -> WorstCase:
     """Largest price of anarchy over all loads, by branch and bound, with a certificate.
 
@@ -142,24 +143,24 @@ def worst_case(
     >>> round(found.poa, 6), round(found.load, 4), round(found.candidate_poa, 6)
     (2.101683, 1.3205, 1.753549)
     """
-    queue = as_queue(servers)
+    bank = as_bank(servers)
     gap = check_gap(gap)
-    end = saturation(queue) if up_to is None else None
-    last = last_load(queue, up_to, end)
-    starts = thresholds(queue)
-    first = first_load(queue, starts, last)
-    if first >= last or all_alike(queue):
+    end = saturation(bank) if up_to is None else None
+    last = last_load(bank, up_to, end)
+    starts = thresholds(bank)
+    first = first_load(bank, starts, last)
+    if first >= last or all_alike(bank):
         return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0)
-    kinks = np.unique(
+    breakpoints = np.unique(
         starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)]
     )
-    edges = np.concatenate([[first], kinks, [last] if end is None else []])
-    return _Search(queue, edges, end, last, gap).run()
+    edges = np.concatenate([[first], breakpoints, [last] if end is None else []])
+    return _Search(bank, edges, end, last, gap).run()
 
 
 def check_gap(gap: float) -> float:
     """Return the gap as a float; InputError on one that is not finite, or not above rounding error."""
-    return within(
+    return check_within(
         "gap",
         gap,
         1e-11,
@@ -169,10 +170,10 @@ def check_gap(gap: float) -> float:
     )
 
 
-def evaluate(queue: Queue, load: Array) -> Points:
+def evaluate(bank: ServerBank, load: Array) -> Points:
     """Solve for optimum and equilibrium at loads of shape (K,)."""
-    best, selfish = optimum(queue, load), equilibrium(queue, load)
-    total, low = queue.total_rate
+    best, selfish = optimum(bank, load), equilibrium(bank, load)
+    total, low = bank.total_rate
     slack = (total - load) + low
     return Points(
         load,
@@ -200,21 +201,21 @@ def cell_bound(a: Points, b: Points) -> Array:
     return bound
 
 
-def first_load(queue: Queue, starts: Thresholds, last: float) -> float:
+def first_load(bank: ServerBank, starts: Thresholds, last: float) -> float:
     """Return the load up to which one server does it all, at the optimum too: the price of anarchy is 1 there.
 
     Where latencies are 0 at no load the ratio is one of zeros there, and the search starts at a trace of the last load.
     """
-    if len(queue) == 1:
+    if len(bank) == 1:
         return last
     return max(
-        float(np.sort(starts.optimum)[1]), CLOSEST * last if queue.idle_latency.min() == 0 else 0.0
+        float(np.sort(starts.optimum)[1]), CLOSEST * last if bank.idle_latency.min() == 0 else 0.0
     )
 
 
-def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> float:
+def last_load(bank: ServerBank, up_to: float | None, end: Saturation | None) -> float:
     """Return the end of the loads to search; see `worst_case`."""
-    total = float(queue.total_rate[0])
+    total = float(bank.total_rate[0])
     if up_to is None:
         if np.isinf(total):
             raise InputError(
@@ -224,11 +225,11 @@ def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> floa
                 "say up to which load to search",
             )
         return total if end is not None else total * (1 - FULL)
-    value = one_number("up_to", up_to)
+    value = as_float("up_to", up_to)
     if not value > 0:
         raise LoadError("up_to", up_to, "is not above 0", "give the largest load to search")
     try:
-        check_load(queue, value)
+        check_load(bank, value)
     except LoadError as error:
         raise LoadError(
             "up_to", up_to, error.problem, "leave it out to search every load"
@@ -236,14 +237,14 @@ def last_load(queue: Queue, up_to: float | None, end: Saturation | None) -> floa
     return value
 
 
-def all_alike(queue: Queue) -> bool:
+def all_alike(bank: ServerBank) -> bool:
     """Whether one server is every server, or one is free at any load: a split is then optimum and equilibrium at once."""
-    if queue.ceiling.min() == 0:
+    if bank.latency_limit.min() == 0:
         return True
-    end = saturation(queue)
+    end = saturation(bank)
     if end is not None:
         return all(np.ptp(v) == 0 for v in (end.rate, end.k, end.fixed))
-    stored = [getattr(queue, name) for name in queue._stored()]
+    stored = [getattr(bank, name) for name in bank._stored()]
     # what is not a number a server is not looked into
     return bool(stored) and all(
         isinstance(v, np.ndarray) and v.dtype.kind == "f" and np.all(v == v[:1]) for v in stored
@@ -254,10 +255,10 @@ class _Search:
     """Cells that may hold a load worse than the worst found."""
 
     def __init__(
-        self, queue: Queue, edges: Array, end: Saturation | None, last: float, gap: float
+        self, bank: ServerBank, edges: Array, end: Saturation | None, last: float, gap: float
     ) -> None:
-        self.queue, self.end, self.last, self.gap = queue, end, last, gap
-        points = evaluate(queue, edges)
+        self.bank, self.end, self.last, self.gap = bank, end, last, gap
+        points = evaluate(bank, edges)
         self.evaluations = edges.size
         self.best, self.best_load = float(points.poa.max()), float(points.load[points.poa.argmax()])
         if end is not None and end.limit >= self.best:
@@ -317,9 +318,9 @@ class _Search:
         parts = PARTS if self.left.load.size < 500 else 2
         loads = _inside(self.left, self.right, parts)
         tail = None if self.tail is None else self.tail.slack[0] * 0.5 ** np.arange(1, 4)
-        total, low = self.queue.total_rate
+        total, low = self.bank.total_rate
         closer = np.empty(0) if tail is None else np.unique((total - tail) + low)
-        new = evaluate(self.queue, np.concatenate([loads.ravel(), closer]))
+        new = evaluate(self.bank, np.concatenate([loads.ravel(), closer]))
         self.evaluations += new.load.size
         if new.poa.max() > self.best:
             self.best, self.best_load = float(new.poa.max()), float(new.load[new.poa.argmax()])

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..compensated_sum import EPS
 from ..errors import Array
-from ..sums import EPS
 from .assignment import critical_points
 from .modes import Modes, check_two_modes, of_modes
 from .segment import Segment, segment
@@ -144,7 +144,7 @@ def is_better(modes: Modes, load: float, home: float, along: Segment, points: Ar
     time = modes.time if home == 1.0 else modes.time[:, ::-1]
     c, s = (direction if home == 1.0 else direction[:, ::-1]).T[:, :, None]
     (a, b), (left, other) = time.T, (1 - load * time).T
-    spare = (c**2 * left + s**2 * other) * left
+    spare_capacity = (c**2 * left + s**2 * other) * left
     cross = np.sqrt(a) * np.sqrt(b)
     if cross.any():
         parts = np.stack([2 * c * cross * left + 0 * s, s * b, -s * a])
@@ -152,8 +152,8 @@ def is_better(modes: Modes, load: float, home: float, along: Segment, points: Ar
     else:
         parts = np.stack([b + 0 * s, -a + 0 * s])
         inside = s[:, 0] >= 0
-    terms = np.divide(parts, spare, out=np.zeros_like(parts), where=spare > 0)
-    stable = inside & np.all(spare > 0, axis=1)
+    terms = np.divide(parts, spare_capacity, out=np.zeros_like(parts), where=spare_capacity > 0)
+    stable = inside & np.all(spare_capacity > 0, axis=1)
     return np.asarray(
         stable & (terms.sum(axis=(0, 2)) < -ROUNDING * np.abs(terms).sum(axis=(0, 2)))
     )

@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LEAST, Array, InputError, above_zero, first_bad, numbers, one_part, takes
-from ..plain import state
-from ..queues import store
+from ..errors import Array, InputError
+from ..pickling import state
+from ..server_bank import store
+from ..validation import LEAST, as_floats, as_fraction, as_positive, raise_at_first, takes_arguments
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Modes:
     rate: Array
 
     def __init__(self, rate: npt.ArrayLike) -> None:
-        array = numbers("rate", rate)
+        array = as_floats("rate", rate)
         if array.ndim != 2 or array.size == 0:
             raise InputError(
                 "rate",
@@ -48,7 +49,7 @@ class Modes:
                 "give one row a stage, one number a mode",
             )
         remedy = "give a service rate above 0, inf for no work there, or leave the mode out"
-        first_bad("rate", array, array >= LEAST, "is not above 0", remedy)
+        raise_at_first("rate", array, array >= LEAST, "is not above 0", remedy)
         for m in np.flatnonzero(np.isinf(array).all(axis=0)):
             raise InputError(
                 f"rate[:][{m}]",
@@ -113,8 +114,8 @@ class Canonical:
             self,
             mu0=mu0,
             K=K,
-            f1=one_part("f1", self.f1, "the work"),
-            f2=one_part("f2", self.f2, "the work"),
+            f1=as_fraction("f1", self.f1, "the work"),
+            f2=as_fraction("f2", self.f2, "the work"),
         )
         if self.f1 == self.f2:
             raise InputError(
@@ -150,12 +151,12 @@ class Canonical:
     @np.errstate(all="ignore")
     def local_part(self, p: npt.ArrayLike) -> Array:
         """f(p) = p f1 + (1 - p) f2: part of the work done locally when mode 1 gets the part p of the jobs."""
-        share = numbers("p", p)
+        share = as_floats("p", p)
         return share * self.f1 + (1 - share) * self.f2
 
 
-of_modes = takes(Modes, "is not the rates of service modes", "give Modes")
-of_canonical = takes(
+of_modes = takes_arguments(Modes, "is not the rates of service modes", "give Modes")
+of_canonical = takes_arguments(
     Canonical, "is not a dual-mode system", "give Canonical, such as canonical(modes) returns"
 )
 
@@ -220,8 +221,8 @@ def check_dual(modes: Modes) -> None:
 
 def check_capacities(mu0: float, K: float) -> tuple[float, float]:
     """Return both as floats; InputError unless they are finite numbers above 0."""
-    local = above_zero("mu0", mu0, "give the rate of the local server", LEAST)
-    return local, above_zero("K", K, "give the cloud's capacity over the local one's", LEAST)
+    local = as_positive("mu0", mu0, "give the rate of the local server", LEAST)
+    return local, as_positive("K", K, "give the cloud's capacity over the local one's", LEAST)
 
 
 def check_two_modes(modes: Modes, what: str) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, LoadError, first_bad, numbers, one_number, shaped, together
+from ..errors import Array, LoadError
+from ..validation import as_float, as_floats, as_shape, check_broadcast, raise_at_first
 from .modes import Canonical, Modes, check_two_modes, of_canonical, of_modes
 from .stability import check_assignment, one_load, slack
 from .tunable import TunableMode
@@ -107,8 +108,8 @@ def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
     array([   inf, 3.8582, 2.4167])
     """
     check_two_modes(modes, "a delay over p")
-    rate, first = _loads(load), numbers("p", p)
-    together({"load": rate, "p": first})
+    rate, first = _loads(load), as_floats("p", p)
+    check_broadcast({"load": rate, "p": first})
     inside = (first >= 0) & (first <= 1)
     held = np.where(inside, first, 0.0)
     return np.where(inside, joint_delay(modes, rate, np.stack([held, 1 - held], axis=-1)), np.inf)
@@ -116,8 +117,8 @@ def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
 
 def _loads(load: npt.ArrayLike) -> Array:
     """Loads of any shape, stable or not."""
-    rate = numbers("load", load)
-    first_bad("load", rate, rate > 0, "is not above 0", "give loads above 0", LoadError)
+    rate = as_floats("load", load)
+    raise_at_first("load", rate, rate > 0, "is not above 0", "give loads above 0", LoadError)
     return rate
 
 
@@ -137,19 +138,22 @@ def mean_delay(modes: Modes, load: float, assignment: Array, share: Array) -> fl
     Infinite where a mode that gets jobs gets too little of a stage that it needs.
     """
     shape = modes.rate.shape
-    parts, of_stages = shaped("assignment", assignment, shape[1:]), shaped("share", share, shape)
-    return float(stage_delay(modes, one_number("load", load), parts, of_stages).sum())
+    parts, of_stages = (
+        as_shape("assignment", assignment, shape[1:]),
+        as_shape("share", share, shape),
+    )
+    return float(stage_delay(modes, as_float("load", load), parts, of_stages).sum())
 
 
 def stage_delay(modes: Modes, load: float, assignment: Array, share: Array) -> Array:
     """Mean time of a job at each stage of any operating point, shape (S,); infinite as `mean_delay` is."""
     work = assignment * modes.time
-    spare = share - load * work
+    spare_capacity = share - load * work
     busy = work > 0
     return np.asarray(
-        np.divide(work, spare, out=np.where(busy, np.inf, 0.0), where=busy & (spare > 0)).sum(
-            axis=1
-        )
+        np.divide(
+            work, spare_capacity, out=np.where(busy, np.inf, 0.0), where=busy & (spare_capacity > 0)
+        ).sum(axis=1)
     )
 
 
@@ -181,8 +185,8 @@ def decompose(system: Canonical, load: npt.ArrayLike, p: npt.ArrayLike) -> Decom
     >>> round(float(parts.tunable), 4), round(float(parts.overhead), 4)
     (2.0, 1.8582)
     """
-    share, rate = numbers("p", p), _loads(load)
-    together({"load": rate, "p": share})
+    share, rate = as_floats("p", p), _loads(load)
+    check_broadcast({"load": rate, "p": share})
     f = system.local_part(share)
     both = 2 * np.sqrt(np.maximum(share * (1 - share), 0.0))
     local, cloud = system.mu0 - rate * f, system.K * system.mu0 - rate * (1 - f)

@@ -16,8 +16,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, LoadError, chosen, numbers
-from ..sums import EPS
+from ..compensated_sum import EPS
+from ..errors import Array, LoadError
+from ..validation import as_floats, as_index
 from .modes import Modes, of_modes
 from .stability import check_load, ends, one_load
 
@@ -63,7 +64,7 @@ class Segment:
         index = (
             index
             if isinstance(index, int) and -count <= index < count
-            else chosen("index", index, count)
+            else as_index("index", index, count)
         )
         return Segment(self.start[index], self.end[index], self.above[index], self.below[index])
 
@@ -74,7 +75,7 @@ class Segment:
     @np.errstate(all="ignore")
     def stage_delay(self, u: npt.ArrayLike) -> Array:
         """Mean time of a job at each stage, shape (..., S)."""
-        point = numbers("u", u)
+        point = as_floats("u", u)
         basis = np.stack([(1 - point) ** 2, point * (1 - point), point**2], axis=-1)
         above, below = (
             basis @ np.swapaxes(self.above, -1, -2),
@@ -87,7 +88,7 @@ class Segment:
     @np.errstate(all="ignore")
     def assignment(self, u: npt.ArrayLike) -> Array:
         """Parts (p, 1 - p) at u, each to full accuracy, shape (..., 2)."""
-        point = numbers("u", u)[..., None]
+        point = as_floats("u", u)[..., None]
         squares = ((1 - point) * self.start + point * self.end) ** 2
         return np.asarray(squares / squares.sum(axis=-1, keepdims=True))
 

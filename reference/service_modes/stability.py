@@ -9,17 +9,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import (
-    Array,
-    InputError,
-    LoadError,
-    check_parts,
-    loads_below,
-    numbers,
-    one_load_of,
-    one_number,
-    shaped,
-)
+from ..errors import Array, InputError, LoadError
+from ..validation import as_float, as_floats, as_fractions, as_shape, as_single_load, loads_below
 from .modes import Modes, check_two_modes, of_modes
 
 SUM = 1e-9  # how far an assignment may be from adding up to 1
@@ -111,7 +102,7 @@ def check_load(modes: Modes, load: npt.ArrayLike) -> Array:
 
 def one_load(modes: Modes, load: float) -> float:
     """Return the load as a float; LoadError unless it is one load that the stages can carry."""
-    return one_load_of(check_load(modes, load))
+    return as_single_load(check_load(modes, load))
 
 
 def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
@@ -135,7 +126,7 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
         if modes.modes == 2:
             low, high = stable_interval(modes, load)
             remedy = f"at load {load:.12g} p must be in {_interval(low, high)}"
-        raise LoadError("p", numbers("p", p).tolist(), problem, remedy)
+        raise LoadError("p", as_floats("p", p).tolist(), problem, remedy)
     return parts
 
 
@@ -147,7 +138,7 @@ def as_assignment(modes: Modes, p: npt.ArrayLike) -> Array:
     InputError
         On parts outside [0, 1] or that do not add up to 1.
     """
-    array = check_parts("p", p, "the jobs")
+    array = as_fractions("p", p, "the jobs")
     if array.ndim == 0 and modes.modes == 2:
         return np.array([array, 1 - array])
     if array.shape == (modes.modes,):
@@ -156,9 +147,14 @@ def as_assignment(modes: Modes, p: npt.ArrayLike) -> Array:
                 "p", array.tolist(), f"adds up to {array.sum():.12g}", "give parts that add up to 1"
             )
         return np.asarray(array / array.sum())
-    wanted = f"a number, or {modes.modes} numbers" if modes.modes == 2 else f"{modes.modes} numbers"
+    tolerance = (
+        f"a number, or {modes.modes} numbers" if modes.modes == 2 else f"{modes.modes} numbers"
+    )
     raise InputError(
-        "p", array.tolist(), f"does not say what each of {modes.modes} modes gets", f"give {wanted}"
+        "p",
+        array.tolist(),
+        f"does not say what each of {modes.modes} modes gets",
+        f"give {tolerance}",
     )
 
 
@@ -254,10 +250,10 @@ def is_stable(
     """
     shape = modes.rate.shape
     parts, share = (
-        shaped("assignment", assignment, shape[1:]),
-        shaped("partition", partition, shape),
+        as_shape("assignment", assignment, shape[1:]),
+        as_shape("partition", partition, shape),
     )
-    need = one_number("load", load) * parts * modes.time
+    need = as_float("load", load) * parts * modes.time
     given_out = (
         np.all(parts >= 0)
         and abs(parts.sum() - 1) <= SUM

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Array, loads_below, numbers, one_load_of, together
-from ..queues import store
+from ..errors import Array
+from ..server_bank import store
+from ..validation import as_floats, as_single_load, check_broadcast, loads_below
 from .modes import check_capacities
 
 
@@ -50,14 +51,14 @@ class TunableMode:
 
     def stable_fractions(self, load: float) -> tuple[float, float]:
         """Ends of F_lambda = [0, 1] with (1 - K mu0 / load, mu0 / load): the local parts under which both queues are stable."""
-        value = one_load_of(self.check_load(load))
+        value = as_single_load(self.check_load(load))
         return max(0.0, 1 - self.K * self.mu0 / value), min(1.0, self.mu0 / value)
 
     @np.errstate(all="ignore")
     def delay(self, f: npt.ArrayLike, load: npt.ArrayLike) -> Array:
         """T_TM(f; load) = f / (mu0 - f load) + (1-f) / (K mu0 - (1-f) load); infinite outside F_lambda."""
-        part, rate = numbers("f", f), numbers("load", load)
-        together({"f": part, "load": rate})
+        part, rate = as_floats("f", f), as_floats("load", load)
+        check_broadcast({"f": part, "load": rate})
         total = np.where((part >= 0) & (part <= 1), 0.0, np.inf) + 0 * rate
         for work, capacity in ((part, self.mu0), (1 - part, self.K * self.mu0)):
             left = capacity - work * rate

@@ -7,7 +7,7 @@ import pytest
 from chunks import chunks
 
 from sojourn.models import MD1, MG1, MM1, ParallelServers
-from sojourn.reference import Pool, candidate_worst_case, price_of_anarchy
+from sojourn.reference import MixedBank, candidate_worst_case, price_of_anarchy
 from sojourn.reference.parallel import worst_case
 
 GRID = np.concatenate(
@@ -36,7 +36,7 @@ def random_system(seed):
     banks = [MM1(rate[parts[0]], delay[parts[0]]) if edges[1] else None]
     banks += [MD1(rate[p], delay[p]) if p.stop > p.start else None for p in parts[1:2]]
     banks += [MG1(rate[p], cv[p], delay[p]) if p.stop > p.start else None for p in parts[2:]]
-    return Pool([b for b in banks if b is not None])
+    return MixedBank([b for b in banks if b is not None])
 
 
 @pytest.mark.parametrize("seeds", chunks(10_000, 50, quick=100, often=500))

@@ -111,8 +111,8 @@ def test_solvers_options_and_errors_are_those_of_any_question(joining, monkeypat
         queue.optimum(1.0, gap=1e-20)
     honest = engine.run
 
-    def failing(problem, solver, *how):
-        ran = honest(problem, solver, *how)
+    def failing(problem, solver, *options):
+        ran = honest(problem, solver, *options)
         for variable in problem.variables() if solver == "CLARABEL" else ():
             variable.value = None
         return ran
@@ -159,14 +159,14 @@ def test_a_study_of_it_is_resumed(joining, tmp_path, monkeypatch):
     """Its questions recall no answers: of each chunk one system is solved again, and speaks for the others."""
     asked, honest = [], engine.Task._best
 
-    def best(self, *given, **how):
+    def best(self, *given, **options):
         asked.append(self.question.worth)
-        return honest(self, *given, **how)
+        return honest(self, *given, **options)
 
     monkeypatch.setattr(engine.Task, "_best", best)
 
-    def studied(*worth, **how):
-        return study([joining.JoiningQueue(5.0, w) for w in worth], [1.0, 4.8], chunk=2, **how)
+    def studied(*worth, **options):
+        return study([joining.JoiningQueue(5.0, w) for w in worth], [1.0, 4.8], chunk=2, **options)
 
     before = studied(0.3, 2.0, 1.0, 3.0, out=tmp_path / "out")
     asked.clear()

@@ -16,7 +16,7 @@ from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.frontend.report import present
 from sojourn.models.systems.parallel.anarchy_plots import plot_anarchy
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.misspecification import misjudged
+from sojourn.models.systems.parallel.misspecification import misspecified_delays
 from sojourn.reference import controlled, equilibrium
 from sojourn.reference.parallel import tolls, worst_case
 
@@ -37,11 +37,11 @@ def quick(monkeypatch):
     where = "sojourn.models.systems.parallel.game_curves"
     monkeypatch.setattr(
         f"{where}.players_curve",
-        lambda s, loads, **how: players(s, loads[:3], **{**how, "refine": False}),
+        lambda s, loads, **options: players(s, loads[:3], **{**options, "refine": False}),
     )
     monkeypatch.setattr(
         f"{where}.control_curve",
-        lambda s, at, **how: control(s, at, [0.0, 1.0], **{**how, "refine": False}),
+        lambda s, at, **options: control(s, at, [0.0, 1.0], **{**options, "refine": False}),
     )
 
 
@@ -144,8 +144,8 @@ def test_an_uncertified_search_says_so(sojourn, two, monkeypatch):
 def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
     whole = players_curve
 
-    def stopped(system, loads, **how):
-        data = whole(system, loads[:2], **{**how, "refine": False})
+    def stopped(system, loads, **options):
+        data = whole(system, loads[:2], **{**options, "refine": False})
         raise CurveInterruptedError(data)
 
     monkeypatch.setattr("sojourn.models.systems.parallel.game_curves.players_curve", stopped)
@@ -159,8 +159,8 @@ def test_an_interrupted_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
 def test_an_interrupted_control_curve_is_kept(sojourn, two, tmp_path, monkeypatch):
     whole = control_curve
 
-    def stopped(system, load, **how):
-        raise CurveInterruptedError(whole(system, load, [0.0, 0.5], **how))
+    def stopped(system, load, **options):
+        raise CurveInterruptedError(whole(system, load, [0.0, 0.5], **options))
 
     monkeypatch.setattr("sojourn.models.systems.parallel.game_curves.control_curve", stopped)
     status, out, _ = sojourn("anarchy", two, "--out", tmp_path / "report")
@@ -286,10 +286,10 @@ def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("stopped", ["worst_case", "misjudged"])
+@pytest.mark.parametrize("stopped", ["worst_case", "misspecified_delays"])
 @pytest.mark.slow
 def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path, monkeypatch):
-    if stopped == "misjudged":
+    if stopped == "misspecified_delays":
 
         def stop(*_, **__):
             raise CurveInterruptedError(xr.Dataset())
@@ -309,11 +309,11 @@ def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path
             return whole(self, load)
 
         monkeypatch.setattr(module._BestFirst, "_node", node)
-    name = "scenario-4" if stopped == "misjudged" else "scenario-3"
+    name = "scenario-4" if stopped == "misspecified_delays" else "scenario-3"
     status, _, _ = sojourn("anarchy", name, "--out", tmp_path)
     assert status == 130
     rows = json.loads((tmp_path / "anarchy.json").read_text())["variants"]
-    assert [row["name"] for row in rows] == ([] if stopped == "misjudged" else ["cv-0"])
+    assert [row["name"] for row in rows] == ([] if stopped == "misspecified_delays" else ["cv-0"])
     assert {"anarchy.png", "players.nc", "control.nc"} <= {p.name for p in tmp_path.iterdir()}
 
 
@@ -321,7 +321,7 @@ def test_picture_with_variants():
     scenario = load_scenario("scenario-4")
     system, variant = scenario.system, scenario.variants[0]
     players = players_curve(system, [376.0, 80.0, 4.0, 190.0], [2, math.inf])
-    other = misjudged(variant.believed, variant.paid, [376.0, 100.0, 4.0])
+    other = misspecified_delays(variant.assumed, variant.paid, [376.0, 100.0, 4.0])
     figure = plot_anarchy(
         players,
         control_curve(system, 80.0, [0.0, 1.0]),

@@ -69,11 +69,11 @@ def two(tmp_path):
     return path
 
 
-def process(*arguments, **how):
+def process(*arguments, **options):
     """Run the command as a shell does; return exit code, output and errors."""
-    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120, **how}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120, **options}
     done = subprocess.run(
-        [COMMAND, *map(str, arguments)], text=True, encoding="utf-8", check=False, **how
+        [COMMAND, *map(str, arguments)], text=True, encoding="utf-8", check=False, **options
     )
     assert "Traceback" not in (done.stderr or "")
     return done.returncode, done.stdout, done.stderr
@@ -88,7 +88,9 @@ def sketched(monkeypatch):
         monkeypatch.setattr(
             curves,
             name,
-            lambda *given, _honest=honest, **how: _honest(*given, **{**how, "refine": False}),
+            lambda *given, _honest=honest, **options: _honest(
+                *given, **{**options, "refine": False}
+            ),
         )
     monkeypatch.setattr(report, "picture", lambda name, _: (f"{name}.png", Path.touch))
     for kind in ("report", "anarchy_report"):
@@ -115,11 +117,11 @@ def signal_at(monkeypatch, place, number, call=1):
     module = importlib.import_module(f"sojourn.models.{where}")
     honest, calls = getattr(module, name), []
 
-    def called(*arguments, **how):
+    def called(*arguments, **options):
         calls.append(name)
         if len(calls) == call:
             os.kill(os.getpid(), number)
-        return honest(*arguments, **how)
+        return honest(*arguments, **options)
 
     monkeypatch.setattr(module, name, called)
 
@@ -295,8 +297,8 @@ ALL = ["curve.csv", "curve.nc", "curve.png", "none.csv", "none.nc", "result.json
 def test_files_are_written_whatever_becomes_of_the_output(own, tmp_path, redirected, code):
     """No library prints into a file that takes the place of a closed output; a bad backend of pictures is none of ours."""
     shell = f"set -o pipefail; {COMMAND} run {own} --solver scs --out {tmp_path / 'o'} {redirected}"
-    how = {"executable": "/bin/bash", "env": {**os.environ, "MPLBACKEND": "bad"}}
-    assert process("-c", shell, **how) == (code, "", "")
+    options = {"executable": "/bin/bash", "env": {**os.environ, "MPLBACKEND": "bad"}}
+    assert process("-c", shell, **options) == (code, "", "")
     assert written(tmp_path / "o") == ALL
 
 
@@ -332,14 +334,14 @@ class Mine(MM1):
 """
 
 
-@pytest.mark.parametrize("how", [["--json"], []], ids=["json", "text"])
-def test_output_is_the_result_alone(own, tmp_path, how):
+@pytest.mark.parametrize("options", [["--json"], []], ids=["json", "text"])
+def test_output_is_the_result_alone(own, tmp_path, options):
     (tmp_path / "mine.py").write_text(NOISE)
     own.write_text(OWN.replace("rate = 10", 'rate = 10\nfamily = "mine"'), encoding="utf-8")
-    status, out, err = process("--import", tmp_path / "mine.py", "run", own, *how)
+    status, out, err = process("--import", tmp_path / "mine.py", "run", own, *options)
     assert status == 0
     assert "noise" not in out
-    assert json.loads(out)["load"] == 7.0 if how else out.startswith("Zürich")
+    assert json.loads(out)["load"] == 7.0 if options else out.startswith("Zürich")
     lines = err.splitlines()
     assert sorted(lines) == sorted(
         2 * ["noise of Python", "noise past Python", "noise of C"] + ["warning: one line"]

@@ -9,7 +9,7 @@ import xarray as xr
 
 from sojourn.models import InputError
 from sojourn.models.frontend.report import data_files, unrun
-from sojourn.reference.errors import shown
+from sojourn.reference.errors import escaped
 
 CONTROL = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
@@ -138,8 +138,8 @@ def test_message_of_any_error_is_one_line_that_can_be_printed():
     ],
 )
 def test_letters_of_all_languages_are_shown_as_they_are(plain):
-    assert shown(plain) == plain
-    assert shown(shown(f"\x1b{plain}\u202e")) == rf"\x1b{plain}\u202e"
+    assert escaped(plain) == plain
+    assert escaped(escaped(f"\x1b{plain}\u202e")) == rf"\x1b{plain}\u202e"
 
 
 # ---- spreadsheets, and formulas of pictures

@@ -44,7 +44,7 @@ from sojourn.models.frontend.measured_plot import plot_measured
 from sojourn.models.systems.parallel import control_curve, players_curve
 from sojourn.models.systems.parallel.certificate import certify
 from sojourn.models.systems.service_modes import profile
-from sojourn.reference import Pool, controlled, equilibrium, limited_optimum
+from sojourn.reference import MixedBank, controlled, equilibrium, limited_optimum
 from sojourn.reference import service_modes as exact_modes
 
 CALLS = calls()
@@ -272,7 +272,7 @@ REFUSED = {
     ),
     "a derivative that raises": lambda: Function(lambda x: x + 1.0, lambda x: 1 / 0),
     "a tandem of a system": lambda: Tandem(bank(), servers()),
-    "a pool of a number": lambda: Pool(3),
+    "a pool of a number": lambda: MixedBank(3),
     "a family by a number": lambda: register(3, MM1),
     "a limit that is a family": lambda: register_limit("mine", MM1),
     "a kind that is a class": lambda: register_system(ParallelServers),

@@ -70,13 +70,13 @@ def asked(draw):
     return command, draw(texts(damage.map(written)))
 
 
-def fuzz(folder, examples, **how):
+def fuzz(folder, examples, **options):
     @hypothesis.settings(
         max_examples=examples,
         deadline=None,
         database=None,
         suppress_health_check=list(hypothesis.HealthCheck),
-        **how,
+        **options,
     )
     @hypothesis.given(asked(), texts(st.just(SAMPLES)), texts(st.just(TABLE)))
     def of_files(command_and_scenario, samples, table):

@@ -43,7 +43,7 @@ from sojourn.models.core.curve import CurveInterruptedError, by_role
 from sojourn.models.frontend.dataset_plot import plot_dataset
 from sojourn.models.frontend.loader import parse
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.misspecification import misjudged
+from sojourn.models.systems.parallel.misspecification import misspecified_delays
 from sojourn.models.systems.parallel.plots import plot_curve
 from sojourn.models.systems.service_modes.curve import profile
 from sojourn.models.systems.service_modes.plots import plot_dual_mode
@@ -221,15 +221,15 @@ def test_limits_that_leave_no_room_for_no_load_say_so():
 # ---- too much
 
 
-@pytest.mark.parametrize(("system", "how", "most"), [
+@pytest.mark.parametrize(("system", "options", "most"), [
     (TWO, {}, 15.0), (TWO, {"which": "equilibrium"}, 15.0), (TWO, {"subject_to": [MinShare(0.1)], "which": "optimum"}, 15.0),
     (TunableMode(1.0, 4.0), {}, 5.0), (DUAL, {}, DUAL.max_load), (DUAL, {"p": 0.5}, DUAL.max_load),
 ])  # fmt: skip
-def test_a_load_that_cannot_be_carried_has_its_reason_in_every_kind(system, how, most):
+def test_a_load_that_cannot_be_carried_has_its_reason_in_every_kind(system, options, most):
     loads = [2 * most, 0.5 * most, most, math.nextafter(most, 0.0), 0.0]
-    data = system.curve(loads, **how)
+    data = system.curve(loads, **options)
     reasons = data["reason"].values.tolist()
-    assert [bool(reason) for reason in reasons] == [True, False, True, "p" in how, False]
+    assert [bool(reason) for reason in reasons] == [True, False, True, "p" in options, False]
     assert reasons[2].startswith(f"load = {most}: not below the ")
     there = np.array([reason == "" for reason in reasons])
     for name in by_role(data, "delay"):
@@ -239,7 +239,7 @@ def test_a_load_that_cannot_be_carried_has_its_reason_in_every_kind(system, how,
         assert np.isinf(data[name][{"load": ~there}]).all()
     for name in by_role(data, "certified"):
         assert not data[name][{"load": ~there}].any()
-    kept = system.curve([0.5 * most], **how)
+    kept = system.curve([0.5 * most], **options)
     for name in by_role(data, "delay", "gap", "certified"):
         np.testing.assert_array_equal(row(data, 0.5 * most)[name], row(kept, 0.5 * most)[name])
 
@@ -355,12 +355,12 @@ def test_players():
 
 
 def test_delays_that_are_paid_at_no_load_are_those_of_the_servers_believed_to_be_nearest():
-    believed, true = (
+    assumed, true = (
         ParallelServers(MM1([4.0, 4.0, 2.0])),
         ParallelServers(MM1([4.0, 4.0, 2.0], [0.2, 0.4, 0.0])),
     )
     loads = [0.0, 1e-9, 1.0, 12.0]
-    data = misjudged(believed, true, loads)
+    data = misspecified_delays(assumed, true, loads)
     np.testing.assert_allclose(
         row(data, 0.0)["optimum_delay"], row(data, 1e-9)["optimum_delay"], rtol=1e-8
     )
@@ -407,24 +407,24 @@ def test_a_kind_of_system_that_says_nothing_of_no_load_has_none_there(package):
     )
     from other_package import Decisions, Joining, JoiningQueue
 
-    queue, loads = JoiningQueue(5.0, 2.0), [0.0, 1.0, 6.0]
-    data = queue.curve(loads, refine=True)
+    bank, loads = JoiningQueue(5.0, 2.0), [0.0, 1.0, 6.0]
+    data = bank.curve(loads, refine=True)
     assert np.isnan(row(data, 0.0)["optimum_delay"])
     assert (
         str(row(data, 0.0)["reason"].values)
         == "load = 0.0: there are no jobs to serve; give a load above 0"
     )
     assert row(data, 1.0)["optimum_certified"]
-    assert study([queue], loads)["equilibrium_certified"].values.tolist() == [[False, True, True]]
+    assert study([bank], loads)["equilibrium_certified"].values.tolist() == [[False, True, True]]
 
     def idle(self, points):
         delay = np.full(len(points[0]), min(1 / self.rate, self.worth))
         return Decisions(0 * delay, delay > 0, delay, delay, 0 * delay, delay)
 
     Joining.idle = idle
-    data = queue.curve(loads)
+    data = bank.curve(loads)
     assert data["optimum_delay"].values[0] == pytest.approx(
-        queue.optimum(1e-12).mean_delay, rel=1e-9
+        bank.optimum(1e-12).mean_delay, rel=1e-9
     )
     assert (data["reason"] == "").all()
     assert data["price_of_anarchy"].values[0] == 1.0

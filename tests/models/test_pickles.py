@@ -75,7 +75,7 @@ class Slotted(Unlimited):
     __slots__ = ("delay",)
     delay: Any
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return np.asarray(flow) + self.delay
 
 
@@ -108,7 +108,7 @@ RESULTS = {
     "reference control": lambda: reference.controlled(BANK, 6.0, 0.5, "scale"),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),
-    "pool": lambda: reference.Pool([BANK, reference.MG1([3.0], 2.0), reference.MD1([3.0])]),
+    "pool": lambda: reference.MixedBank([BANK, reference.MG1([3.0], 2.0), reference.MD1([3.0])]),
     "slots": lambda: Slotted(np.array([1.0, 2.0])),
     **{f"scenario {name}": partial(load_scenario, name) for name in ("scenario-1", "dual-a")},
     **{f"limit {type(limit).__name__}": lambda limit=limit: limit for limit in LIMITS},
@@ -236,7 +236,7 @@ def test_a_system_that_was_asked_is_as_light_as_a_new_one(name):
 
 
 def _pool(method):
-    with multiprocessing.get_context(method).Pool(2) as pool:
+    with multiprocessing.get_context(method).MixedBank(2) as pool:
         return pool.map_async(SERVERS.optimum, LOADS).get(60)
 
 
@@ -255,11 +255,12 @@ WORKERS = {
 
 
 @pytest.mark.parametrize(
-    "how", [pytest.param(name, marks=[pytest.mark.slow] * ("fork" not in name)) for name in WORKERS]
+    "options",
+    [pytest.param(name, marks=[pytest.mark.slow] * ("fork" not in name)) for name in WORKERS],
 )
-def test_systems_are_asked_in_other_processes(how):
+def test_systems_are_asked_in_other_processes(options):
     SERVERS.optimum(6.0)
-    assert [held(a.to_dict()["servers"]) for a in WORKERS[how]()] == [
+    assert [held(a.to_dict()["servers"]) for a in WORKERS[options]()] == [
         held(SERVERS.optimum(load).to_dict()["servers"]) for load in LOADS
     ]
 
@@ -267,7 +268,7 @@ def test_systems_are_asked_in_other_processes(how):
 def test_an_error_in_another_process_is_the_error_here():
     """An error that does not come back would have a pool wait for ever."""
     with (
-        multiprocessing.get_context("fork").Pool(1) as pool,
+        multiprocessing.get_context("fork").MixedBank(1) as pool,
         pytest.raises(LoadError, match=r"^load = 99\.0: not below the total rate 15: "),
     ):
         pool.map_async(SERVERS.optimum, [99.0]).get(30)

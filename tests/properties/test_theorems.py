@@ -20,7 +20,9 @@ def test_theorem_1_the_optimum_satisfies_the_kkt_conditions(system, part):
     split = optimum(system, load)
     price, used = split.multiplier, split.active
     assert np.sum(split.flow) == pytest.approx(load, rel=1e-12)
-    np.testing.assert_allclose(system.marginal(split.flow, split.spare)[used], price, rtol=1e-9)
+    np.testing.assert_allclose(
+        system.marginal(split.flow, split.spare_capacity)[used], price, rtol=1e-9
+    )
     assert np.all(system.idle_latency[~used] >= price * (1 - ROUNDING))
 
 
@@ -32,7 +34,7 @@ def test_theorem_2_no_user_of_the_equilibrium_gains_by_moving(system, part):
     used = split.active
     assert np.sum(split.flow) == pytest.approx(load, rel=1e-12)
     np.testing.assert_allclose(
-        system.latency(split.flow, split.spare)[used], split.mean_delay, rtol=1e-9
+        system.latency(split.flow, split.spare_capacity)[used], split.mean_delay, rtol=1e-9
     )
     assert np.all(system.idle_latency[~used] >= split.mean_delay * (1 - ROUNDING))
 

@@ -13,7 +13,7 @@ from sojourn.reference import (
     MM1,
     InputError,
     LoadError,
-    Pool,
+    MixedBank,
     controlled,
     equilibrium,
     limited_optimum,
@@ -56,8 +56,8 @@ SYSTEM = MM1([100.0, 80.0])
             lambda: MM1([[1.0, 2.0]]),
             r"rate = \[\[1.0, 2.0\]\]: has 2 dimensions; give one number per server",
         ),
-        (lambda: Pool([]), r"servers = \[\]: the system has no server"),
-        (lambda: Pool([SYSTEM, 3.0]), r"servers\[1\] = 3.0: is not a bank of servers"),
+        (lambda: MixedBank([]), r"servers = \[\]: the system has no server"),
+        (lambda: MixedBank([SYSTEM, 3.0]), r"servers\[1\] = 3.0: is not a bank of servers"),
     ],
 )
 def test_servers(make, message):
@@ -99,7 +99,7 @@ def test_load_errors_are_value_errors_that_carry_their_parts():
 def test_a_load_between_the_total_rate_and_its_rounding_is_taken():
     """The rates sum to 2^53 + 1, which rounds to 2^53."""
     bank = MM1([2.0**53, 1.0])
-    assert float(optimum(bank, 2.0**53).spare.sum()) == pytest.approx(1.0, rel=1e-12)
+    assert float(optimum(bank, 2.0**53).spare_capacity.sum()) == pytest.approx(1.0, rel=1e-12)
     with pytest.raises(LoadError, match="not below the total rate"):
         optimum(bank, 2.0**53 + 2)
 
@@ -107,7 +107,7 @@ def test_a_load_between_the_total_rate_and_its_rounding_is_taken():
 def test_the_last_stable_load_is_taken():
     split = optimum(SYSTEM, np.nextafter(180.0, 0))
     assert np.all(np.isfinite(split.flow))
-    assert np.all(split.spare > 0)
+    assert np.all(split.spare_capacity > 0)
 
 
 class Quantity:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ....reference.errors import LARGEST, SMALLEST, within
+from ....reference.validation import LARGEST, SMALLEST, check_within
 from ...core.progress import track
 from ..report import repeated, timed
 from .answer import Answer, Skipped, judge
@@ -82,7 +82,7 @@ def compare(
     >>> all(abs(row.error) < 1e-6 for row in rows)
     True
     """
-    within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")
+    check_within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")
     pairs = [(make(), name) for make in cases for name in methods]
     return (
         ask(case, name, methods[name], limit) for case, name in track(pairs, "methods on systems")

@@ -32,16 +32,16 @@ def solve(line: Any, case: dict[str, Any]) -> dict[str, Any]:
     for i, (rate, cv, delay) in enumerate(
         zip(case["rate"], case["cv"], case["delay"], strict=True)
     ):
-        queue = line.Queue(model, f"queue {i}", line.SchedStrategy.FCFS)
-        queue.setService(jobs, service(line, rate, cv))
-        model.addLink(source, queue)
-        last = queue
+        bank = line.ServerBank(model, f"queue {i}", line.SchedStrategy.FCFS)
+        bank.setService(jobs, service(line, rate, cv))
+        model.addLink(source, bank)
+        last = bank
         if delay > 0:
             last = line.Delay(model, f"distance {i}")
             last.setService(jobs, line.Exp(1 / delay))
-            model.addLink(queue, last)
+            model.addLink(bank, last)
         model.addLink(last, sink)
-        queues.append(queue)
+        queues.append(bank)
     problem = line.OptimizationProblem(model)
     routing = line.RoutingProbabilities(jobs, source=source, targets=queues)
     problem.add_variable(routing)

@@ -56,6 +56,6 @@ def _caption(rows: Sequence[PeerRow], limit: float) -> str:
     lines = [
         "true error: mean delay, by the exact latency, at the split that the method returned, over the least, less 1",
         f"many loads: the mean delay at the last, the worst error, the seconds of all; medians of up to {REPEATS} runs; limit {limit:g} s",
-        *(f"{method}: {how}" for method, how in settings.items()),
+        *(f"{method}: {options}" for method, options in settings.items()),
     ]
     return escape("\n".join(lines))

@@ -13,10 +13,10 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from ....reference.errors import LARGEST, SMALLEST, one_of, whole_number, within
+from ....reference.validation import LARGEST, SMALLEST, as_integer, check_choice, check_within
 from ...core.progress import track
 from ...core.run import Run, run
-from ...core.solvers import takes
+from ...core.solvers import supported_cones
 from ..report import repeated, timed
 from .problem import Judged, Problem, Task
 from .problems import PROBLEMS
@@ -109,7 +109,7 @@ def questions(
                 (load, way, name)
                 for way, kinds in ways
                 for name in names
-                if kinds <= takes(name)
+                if kinds <= supported_cones(name)
                 for load in loads
             ]
             found += [Question(problem, system, n, *case) for case in cases]
@@ -154,9 +154,9 @@ def _check(
     limit: float,
 ) -> None:
     for i, size in enumerate(sizes or ()):
-        whole_number(f"sizes[{i}]", size, "a number of servers to split over", 2)
+        as_integer(f"sizes[{i}]", size, "a number of servers to split over", 2)
     for i, load in enumerate(loads):
-        within(
+        check_within(
             f"loads[{i}]",
             load,
             SMALLEST,
@@ -165,6 +165,8 @@ def _check(
             "give a number between 0 and 1",
         )
     for i, name in enumerate(solvers or ()):
-        one_of(f"solvers[{i}]", name, cp.installed_solvers(), "is not a solver that CVXPY finds")
-    one_of("settings", settings, SETTINGS, "is not a name of settings")
-    within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")
+        check_choice(
+            f"solvers[{i}]", name, cp.installed_solvers(), "is not a solver that CVXPY finds"
+        )
+    check_choice("settings", settings, SETTINGS, "is not a name of settings")
+    check_within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")

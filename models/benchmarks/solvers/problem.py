@@ -53,7 +53,7 @@ class Problem:
         From a size and a random generator to a system.
     formulations : callable
         From a system to the ways to write it, each with the cones beyond the linear ones that a solver must take (see
-        `sojourn.models.core.solvers.takes`).
+        `sojourn.models.core.solvers.supported_cones`).
     write : callable
         From a system, a formulation and a load, as a part of the largest that the system can carry, to a `Task`.
     sizes : sequence of int

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....reference.errors import InputError
-from ...core.progress import Ticker
+from ...core.progress import StatusLine
 from ...frontend.report import File, Report, picture
 from ...frontend.tables import table
 from ..report import Asked
@@ -193,7 +193,7 @@ def timings(folder: Path, *, small: bool = False) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         found = Path(place) / "report.json"
         with (
-            Ticker("timings") as tick,
+            StatusLine("timings") as tick,
             subprocess.Popen(
                 [*command, f"--benchmark-json={found}"], env=environment, **pipes
             ) as job,

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ...core.recall import recalling
-from ...core.wanted import POLISHED
+from ...core.stored import use_stored_answers
+from ...core.tolerance import POLISHED
 from .question import Chunk
 from .rows import Cells, joined, nothing, take
 
@@ -22,7 +22,7 @@ def check(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]
     """Return what is good of the rows of a chunk, and the places of the systems to be solved again, with the reason.
 
     The curve of each system is taken with the decisions that were kept: its delays, its certificates and what else it has are computed anew.
-    Where a question cannot recall its answers (see `Question.recall`) the system is solved, and speaks for the rest of its chunk.
+    Where a question cannot recall its answers (see `Question.certify_stored`) the system is solved, and speaks for the rest of its chunk.
     """
     failed = stored["error"].values != ""
     again, sizes = (
@@ -32,8 +32,8 @@ def check(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]
     good = [(place, *one[1:]) for place, one in enumerate(chunk.each()) if place not in again]
     for place, system, loads in good:
         kept = {str(name): (v.dims[1:], v.values[place]) for name, v in stored.variables.items()}
-        with recalling({name: values for name, (_, values) in kept.items()}) as recall:
-            now = take(system, loads, chunk.how, relative=chunk.relative)
+        with use_stored_answers({name: values for name, (_, values) in kept.items()}) as recall:
+            now = take(system, loads, chunk.options, relative=chunk.relative)
         cells = now.coords | now.data
         units = (
             f"whose {key} is another today"

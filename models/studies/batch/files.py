@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ....reference.errors import InputError, a_path
+from ....reference.errors import InputError
+from ....reference.validation import as_path
 
 CHUNKS = "chunks"
 ELSEWHERE = "or give another folder"
@@ -17,7 +18,7 @@ ELSEWHERE = "or give another folder"
 
 def folder_at(field: str, given: Any) -> Path:
     """Return the path of a folder, there or not; InputError on one of something else."""
-    folder = a_path(field, given)
+    folder = as_path(field, given)
     with refused(field, folder):
         if folder.exists() and not folder.is_dir():
             raise InputError(field, given, "is not a folder", "give a folder")
@@ -44,11 +45,11 @@ def refused(field: str, folder: Path) -> Iterator[None]:
 
 def there(folder: Path, name: str, field: str = "out") -> bool:
     """Whether there is such a file; InputError where it is a folder, a device or a pipe, which may have no end. The chunks are a folder."""
-    wanted, what = (stat.S_ISDIR, "folder") if name == CHUNKS else (stat.S_ISREG, "regular file")
+    tolerance, what = (stat.S_ISDIR, "folder") if name == CHUNKS else (stat.S_ISREG, "regular file")
     with refused(field, folder):
         if not os.path.lexists(folder / name):
             return False
-        if not wanted((folder / name).stat().st_mode):
+        if not tolerance((folder / name).stat().st_mode):
             raise InputError(
                 field, str(folder), f"its {name} is not a {what}", f"remove that, {ELSEWHERE}"
             )

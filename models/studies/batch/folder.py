@@ -20,7 +20,7 @@ import xarray as xr
 
 from ....reference.errors import InputError
 from ...core.curve import warn
-from ...core.progress import said_to_work, track
+from ...core.progress import reports_progress, track
 from .files import CHUNKS, content, folder_at, refused, there, write
 from .lock import LOCK, holder, lock
 from .manifest import MANIFEST, Manifest, described, difference, read
@@ -204,7 +204,7 @@ class Home:
                 write(*_packed(self.path, index, rows))
 
 
-@said_to_work
+@reports_progress
 def load_study(folder: str | os.PathLike[str]) -> xr.Dataset:
     """Read what is there of a study, also while it runs or after it was killed.
 

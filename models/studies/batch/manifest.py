@@ -21,7 +21,7 @@ Manifest = dict[str, Any]
 def described(question: Question, version: str | None) -> Manifest:
     """Return what a study is of; all but the version of the library must be the same for it to go on."""
     options = {
-        key: _plain(value) for key, value in sorted(question.how.items()) if value is not None
+        key: _plain(value) for key, value in sorted(question.options.items()) if value is not None
     }
     return {
         "sojourn": metadata.version("sojourn"),

@@ -10,16 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import (
-    Array,
-    InputError,
-    LoadError,
-    first_bad,
-    flag,
-    numbers,
-    whole_number,
-)
-from ...core.solvers import solver_names, that_take
+from ....reference.errors import Array, InputError, LoadError
+from ....reference.validation import as_floats, as_integer, check_flag, raise_at_first
+from ...core.solvers import capable_solvers, solver_names
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
 from .rows import joined, row
@@ -56,7 +49,7 @@ class Chunk:
     systems: Sequence[System]
     loads: Array
     relative: bool
-    how: Mapping[str, Any]
+    options: Mapping[str, Any]
     kept: xr.Dataset | None = None
 
     def each(self) -> Iterator[tuple[str, System, Array]]:
@@ -71,7 +64,7 @@ class Chunk:
         try:
             for name, system, loads in self.each():
                 if name not in kept:
-                    done.append(row(name, system, loads, self.how, relative=self.relative))
+                    done.append(row(name, system, loads, self.options, relative=self.relative))
         except KeyboardInterrupt:
             raise HalfwayError(joined(done)) from None
         return (
@@ -90,7 +83,7 @@ class Question:
     systems: Sequence[System]
     loads: Array
     relative: bool
-    how: Mapping[str, Any]
+    options: Mapping[str, Any]
     size: int
 
     def chunks(self) -> list[Chunk]:
@@ -99,7 +92,7 @@ class Question:
         loads = [self.loads[cut] if self.loads.ndim == 2 else self.loads for cut in cuts]
         parts = zip(range(len(cuts)), cuts, loads, strict=True)
         return [
-            Chunk(i, self.names[cut], self.systems[cut], some, self.relative, self.how)
+            Chunk(i, self.names[cut], self.systems[cut], some, self.relative, self.options)
             for i, cut, some in parts
         ]
 
@@ -107,7 +100,7 @@ class Question:
 def ask(
     systems: Iterable[System] | Mapping[Any, System],
     loads: npt.ArrayLike,
-    how: Mapping[str, Any],
+    options: Mapping[str, Any],
     *,
     relative: bool,
     chunk: int | None,
@@ -115,13 +108,13 @@ def ask(
     """Return the question; raise InputError, or TypeError for an option that there is not, on what is wrong for all systems."""
     names, values = _named(systems)
     kind = _kind(names, values)
-    kind.check_options("study", how)
-    that_take(solver_names(how.get("solver")), how.get("solver_options"))
-    relative = flag("relative", relative)
+    kind.check_options("study", options)
+    capable_solvers(solver_names(options.get("solver")), options.get("solver_options"))
+    relative = check_flag("relative", relative)
     size = (
         min(MOST, max(1, len(values) // LEAST_CHUNKS))
         if chunk is None
-        else whole_number("chunk", chunk, "a number of systems")
+        else as_integer("chunk", chunk, "a number of systems")
     )
     return Question(
         kind,
@@ -129,7 +122,7 @@ def ask(
         values,
         _check_loads(loads, len(values), relative=relative),
         relative,
-        how,
+        options,
         size,
     )
 
@@ -189,7 +182,7 @@ def _kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
 
 def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
     """Return the loads; what is none raises where it is for all systems, a row of one system is that system's affair."""
-    array = numbers("loads", loads)
+    array = as_floats("loads", loads)
     if array.ndim not in (1, 2) or array.size == 0:
         raise LoadError(
             "loads",
@@ -205,15 +198,15 @@ def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
             "give a row for each, or one list for all",
         )
     if array.ndim == 1:
-        first_bad(
+        raise_at_first(
             "loads", array, np.isfinite(array), "is not a finite number", "give a number", LoadError
         )
-        first_bad(
+        raise_at_first(
             "loads", array, array >= 0, "a load cannot be negative", "give 0 or more", LoadError
         )
         if relative and array.min() >= 1:
             remedy = "give parts of the largest load, below 1, or leave relative out"
-            first_bad(
+            raise_at_first(
                 "loads", array, array < 1, "is not a part of the largest load", remedy, LoadError
             )
     return array

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, LoadError
-from ...core.progress import unwatched
+from ...core.progress import no_progress
 from ...core.system import System
 
 LONGEST = 500  # letters of an error or a warning that are kept: a table of text is as wide as its longest entry
@@ -44,10 +44,10 @@ class Taken:
 
 
 def row(
-    name: str, system: System, loads: Array, how: Mapping[str, Any], *, relative: bool
+    name: str, system: System, loads: Array, options: Mapping[str, Any], *, relative: bool
 ) -> xr.Dataset:
     """Return the curve of one system with a dimension ``system`` of size 1; see `take`."""
-    found = take(system, loads, how, relative=relative)
+    found = take(system, loads, options, relative=relative)
     data, coords = (
         {key: (("system", *d), v[None], a) for key, (d, v, a) in cells.items()}
         for cells in (found.data, found.coords)
@@ -56,7 +56,7 @@ def row(
     return xr.Dataset(data | said, {"system": [name], **coords}, found.attrs)
 
 
-def take(system: System, loads: Array, how: Mapping[str, Any], *, relative: bool) -> Taken:
+def take(system: System, loads: Array, options: Mapping[str, Any], *, relative: bool) -> Taken:
     """Return the curve of one system, or the error with which that fails.
 
     Parameters
@@ -72,7 +72,7 @@ def take(system: System, loads: Array, how: Mapping[str, Any], *, relative: bool
         try:
             points = _absolute(system, loads) if relative else loads
             # a copy has no programs of earlier questions, so that an answer depends on the question alone
-            found = copy.copy(system).curve(points, **how)
+            found = copy.copy(system).curve(points, **options)
         except Exception as problem:  # one system's, whatever it is: the others go on
             error = f"{type(problem).__name__}: {problem}"
     # what a curve holds beside its variables are variables too: another system has other ones
@@ -111,7 +111,7 @@ def _absolute(system: System, parts: Array) -> Array:
 def _warnings() -> Iterator[list[str]]:
     """Collect what is warned of, each message once, and show no bar."""
     said: list[str] = []
-    with _one_at_a_time, unwatched(), warnings.catch_warnings(record=True) as caught:
+    with _one_at_a_time, no_progress(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield said

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import InputError
-from ....reference.plain import as_raised
+from ....reference.pickling import as_raised
 from ...core.curve import by_role, warn
-from ...core.progress import said_to_work, track
+from ...core.progress import reports_progress, track
 from ...core.system import System
 from .check import check
 from .folder import Folder
@@ -46,7 +46,7 @@ class StudyStoppedError(RuntimeError):
     __reduce__ = as_raised
 
 
-@said_to_work
+@reports_progress
 def study(
     systems: Iterable[System] | Mapping[Any, System],
     loads: npt.ArrayLike,
@@ -56,7 +56,7 @@ def study(
     out: str | os.PathLike[str] | None = None,
     chunk: int | None = None,
     version: str | None = None,
-    **how: Any,
+    **options: Any,
 ) -> xr.Dataset:
     """Solve many systems at many loads, each as its own `curve` does.
 
@@ -115,7 +115,7 @@ def study(
     Frozen({'system': 2, 'point': 2, 'server': 3})
     """
     question, by_others = (
-        ask(systems, loads, how, relative=relative, chunk=chunk),
+        ask(systems, loads, options, relative=relative, chunk=chunk),
         others_work(n_jobs),
     )
     if version is not None and not isinstance(version, str):

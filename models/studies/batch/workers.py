@@ -7,7 +7,8 @@ from collections.abc import Generator, Sequence
 
 import xarray as xr
 
-from ....reference.errors import InputError, whole_number
+from ....reference.errors import InputError
+from ....reference.validation import as_integer
 from ...core.progress import track
 from .folder import Home
 from .question import Chunk, Question
@@ -19,7 +20,7 @@ WAVES = 2  # chunks a worker that are sent at once where a backend gives back al
 def others_work(n_jobs: int | None) -> bool:
     """Return whether others than this process are to work; InputError on a number that is none, or where joblib is missing."""
     if n_jobs is not None:
-        n_jobs = whole_number("n_jobs", n_jobs, "a number of workers", -sys.maxsize)
+        n_jobs = as_integer("n_jobs", n_jobs, "a number of workers", -sys.maxsize)
     if n_jobs == 0:
         raise InputError(
             "n_jobs", n_jobs, "is not a number of workers", "give -1 for all cores, or leave it out"
@@ -51,7 +52,9 @@ def check_sendable(question: Question) -> None:
         f"systems[{name!r}]": system
         for name, system in zip(question.names, question.systems, strict=True)
     }
-    for field, value in track([("options", dict(question.how)), *named.items()], "systems checked"):
+    for field, value in track(
+        [("options", dict(question.options)), *named.items()], "systems checked"
+    ):
         try:
             pack(value)
         except Exception as error:  # pickling is full of users' code

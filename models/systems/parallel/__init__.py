@@ -15,7 +15,7 @@ from .limits import (
     ServerPercentile,
     register_limit,
 )
-from .misspecification import misjudged
+from .misspecification import misspecified_delays
 from .solution import Solution
 from .system import ParallelServers
 from .worst_case import WorstCaseInterruptedError
@@ -37,7 +37,7 @@ __all__ = [
     "Tolls",
     "WorstCaseInterruptedError",
     "control_curve",
-    "misjudged",
+    "misspecified_delays",
     "players_curve",
     "register_limit",
 ]

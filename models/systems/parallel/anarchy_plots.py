@@ -10,8 +10,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ....reference.errors import instance
 from ....reference.parallel.worst_case import WorstCase
+from ....reference.validation import check_instance
 from ...frontend.style import COLOURS, curve_of, grid, over_load, panels
 from .plots import named_curves, plot_price_of_anarchy
 
@@ -72,7 +72,9 @@ def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -
             label=label,
         )
     if found is not None:
-        instance("found", found, WorstCase, "is no worst case", "give what worst_case() returns")
+        check_instance(
+            "found", found, WorstCase, "is no worst case", "give what worst_case() returns"
+        )
         where = f"load {found.load:.4g}" if found.load < data.attrs["total_rate"] else "saturation"
         axes.plot(
             found.load,

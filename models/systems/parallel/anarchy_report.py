@@ -34,7 +34,7 @@ SHOWN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class AnswerRows:
     """What is known by the end of a stage."""
 
     scenario: Written
@@ -83,7 +83,7 @@ def anarchy(
         if found.load < system.total_rate
         else scenario.load
     )
-    done = Answers(scenario, found, load)
+    done = AnswerRows(scenario, found, load)
     yield done.report()
     if stopped is not None:
         raise stopped
@@ -152,7 +152,7 @@ def _variant(
     scenario: Written, variant: Variant, solver: str | None
 ) -> tuple[dict[str, Any], xr.Dataset]:
     """Worst case of a variant and its curve; decided on other delays than are paid, the largest ratio on the curve alone."""
-    from .misspecification import misjudged
+    from .misspecification import misspecified_delays
 
     row: dict[str, Any] = {
         "name": variant.name,
@@ -160,14 +160,14 @@ def _variant(
         "worst_case": None,
         "largest_on_curve": None,
     }
-    if variant.believed is variant.paid:
+    if variant.assumed is variant.paid:
         found = _worst(scenario, variant.paid, solver)
         loads = _with_worst(scenario, found)
         return row | {"worst_case": finite(vars(found))}, variant.paid.curve(
             loads, refine=True, solver=solver
         )
-    curve = misjudged(
-        variant.believed, variant.paid, np.unique(scenario.loads), refine=FINE, solver=solver
+    curve = misspecified_delays(
+        variant.assumed, variant.paid, np.unique(scenario.loads), refine=FINE, solver=solver
     )
     ratio = curve["price_of_anarchy"].dropna("load")
     load = ratio["load"].values
@@ -195,7 +195,7 @@ def _operators(scenario: Written, load: float, solver: str | None) -> dict[str, 
     return numbers
 
 
-def _result(done: Answers) -> dict[str, Any]:
+def _result(done: AnswerRows) -> dict[str, Any]:
     scenario, control, row = done.scenario, done.control, done.at_load
     given = None if control is None else _given(control)
     return {
@@ -246,7 +246,7 @@ def _rows(data: xr.Dataset, over: str, fields: tuple[str, ...]) -> list[dict[str
     ]
 
 
-def _shown(done: Answers) -> Iterator[str | Table]:
+def _shown(done: AnswerRows) -> Iterator[str | Table]:
     scenario, found, load = done.scenario, done.found, done.load
     total = scenario.system.total_rate
     yield f"{scenario.heading}\n"

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ....reference.composed import as_queue
-from ....reference.errors import Array, InputError, numbers
+from ....reference.compensated_sum import TINY
+from ....reference.composed import as_bank
+from ....reference.errors import Array, InputError
 from ....reference.parallel.optimum_equilibrium import check_one_load
-from ....reference.queues import Queue
-from ....reference.sums import TINY
+from ....reference.server_bank import ServerBank
+from ....reference.validation import as_floats
 from ...core.table import Mask, Table
 from .prices import Goal, check_goal, multiplier
 from .splits import TRACE, Limits, clip, feasible, missing, total
@@ -40,7 +41,7 @@ class Point(NamedTuple):
     """Where servers operate: flow and spare capacity, shape (..., n), each as precise as it is small."""
 
     flow: Array
-    spare: Array
+    spare_capacity: Array
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,11 @@ class Certificates(Table):
 
     def row(self, k: int) -> Certificate:
         """Return the certificate of one answer."""
-        return Certificate(
-            *(None if math.isnan(number) else float(number) for number in self.values(k))
-        )  # type: ignore[arg-type]
+        numbers: Any = (None if math.isnan(n) else float(n) for n in self.values(k))
+        return Certificate(*numbers)
 
 
-def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
+def certify(bank: ServerBank, load: float, flow: Array, goal: Goal) -> Certificate:
     """Return the certificate of a flow, as tight as the flow allows. For the split of a user's own see `ParallelServers.evaluate`.
 
     Parameters
@@ -129,50 +129,50 @@ def certify(queue: Queue, load: float, flow: Array, goal: Goal) -> Certificate:
     LoadError, InputError
     """
     check_goal(goal)
-    queue, x = as_queue(queue), numbers("flow", flow)
-    if x.shape != (len(queue),):
+    bank, x = as_bank(bank), as_floats("flow", flow)
+    if x.shape != (len(bank),):
         raise InputError(
-            "flow", x.tolist(), f"has shape {x.shape}", f"give {len(queue)} numbers, one a server"
+            "flow", x.tolist(), f"has shape {x.shape}", f"give {len(bank)} numbers, one a server"
         )
-    return certify_rows(queue, np.array([check_one_load(queue, load)]), x[None], goal).row(0)
+    return certify_rows(bank, np.array([check_one_load(bank, load)]), x[None], goal).row(0)
 
 
-def certify_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates:
+def certify_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Certificates:
     """Return the certificates of K flows, shape (K, n), of K loads, shape (K,); see `certify`."""
     with np.errstate(all="ignore"):  # a row that is no split is told by its gap
-        return _certify(queue, load, flow, goal)
+        return _certify(bank, load, flow, goal)
 
 
-def _certify(queue: Queue, load: Array, flow: Array, goal: Goal) -> Certificates:
+def _certify(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Certificates:
     bounds = _optimum_bounds if goal == "optimum" else _latency_bounds
     lower, upper, potential = (
         np.zeros_like(load),
         np.full_like(load, np.inf),
         np.full_like(load, np.inf),
     )
-    x = clip(queue, flow)
+    x = clip(bank, flow)
     traces = bool(np.any((x > 0) & (x <= TRACE * load[:, None] / x.shape[-1])))
     for trim in (False, True)[: 1 + traces]:
-        point, there = feasible(queue, load, flow, trim=trim)
-        low, high = bounds(queue, load, point)
+        point, there = feasible(bank, load, flow, trim=trim)
+        low, high = bounds(bank, load, point)
         lower, upper = (
             np.where(there, np.fmax(lower, low), lower),
             np.where(there, np.fmin(upper, high), upper),
         )
         if goal == "equilibrium":
             potential = np.where(
-                there, np.fmin(potential, _potential_gap(queue, load, point)), potential
+                there, np.fmin(potential, _potential_gap(bank, load, point)), potential
             )
-    found = _certificates(queue, load, flow, goal, lower, upper)
+    found = _certificates(bank, load, flow, goal, lower, upper)
     if goal == "optimum":
         return found
     finite = np.isfinite(flow).all(axis=-1)
-    gain = np.where(finite, deviation_gain(queue, clip(queue, flow)), np.inf)
+    gain = np.where(finite, deviation_gain(bank, clip(bank, flow)), np.inf)
     return replace(found, deviation_gain=gain, potential_gap=potential)
 
 
 def _certificates(
-    queue: Queue,
+    bank: ServerBank,
     load: Array,
     flow: Array,
     goal: Goal,
@@ -182,15 +182,15 @@ def _certificates(
 ) -> Certificates:
     """Certificates of flows from bounds of the true mean delays; `price` as in `rounding`."""
     # no user is ever served faster than by the nearest server, empty
-    lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(queue.idle_latency.min()))
+    lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(bank.idle_latency.min()))
     upper = np.maximum(np.where(np.isnan(upper), np.inf, upper), lower)
     finite: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
-    value = mean_delay(queue, np.where(finite[:, None], flow, 0.0))
+    value = mean_delay(bank, np.where(finite[:, None], flow, 0.0))
     nearest = np.clip(value, lower, upper)
     for k in np.flatnonzero(np.isfinite(value) & (np.abs(value - nearest) > SURE * nearest)):
         near = (
             np.abs(value[k] - nearest[k])
-            <= rounding(queue, load[k], flow[k], goal, None if price is None else price[k])
+            <= rounding(bank, load[k], flow[k], goal, None if price is None else price[k])
             * nearest[k]
         )
         value[k] = nearest[k] if near else value[k]
@@ -206,7 +206,7 @@ def _certificates(
         gap=np.where(finite & (lower > 0), worst / lower + SURE, np.where(worst == 0, 0.0, np.inf)),
         balance=np.where(finite, np.abs(missing(load, flow)) / load, np.inf),
         least_flow=np.where(finite, flow.min(axis=-1) / load, -np.inf),
-        utilisation=np.where(finite, (flow / queue.rate).max(axis=-1), np.inf),
+        utilisation=np.where(finite, (flow / bank.rate).max(axis=-1), np.inf),
         deviation_gain=none,
         potential_gap=none,
         violation=none,
@@ -214,7 +214,7 @@ def _certificates(
 
 
 def certify_within(
-    queue: Queue,
+    bank: ServerBank,
     load: float,
     flow: Array,
     limits: Limits,
@@ -237,17 +237,17 @@ def certify_within(
     proved = math.isfinite(price) and bool(np.isfinite(z).all())
     upper, worth = math.inf, 0.0
     with np.errstate(all="ignore"):
-        lower = float(lower_bound(queue, at, np.array([price]), limits, z)[0]) if proved else 0.0
+        lower = float(lower_bound(bank, at, np.array([price]), limits, z)[0]) if proved else 0.0
         for other in (row, *(np.asarray(o, dtype=float)[None] for o in others)):
-            x, there = feasible(queue, at, other, trim=False, limits=limits)
-            split = _split(queue, at, x, limits)
-            if there[0] and (high := float(_carried(queue, split)[0]) / load) < upper:
+            x, there = feasible(bank, at, other, trim=False, limits=limits)
+            split = _split(bank, at, x, limits)
+            if there[0] and (high := float(_carried(bank, split)[0]) / load) < upper:
                 upper, worth = (
                     high,
-                    _worth(queue, split, limits, price, z) / load if proved else 0.0,
+                    _worth(bank, split, limits, price, z) / load if proved else 0.0,
                 )
         found = _certificates(
-            queue,
+            bank,
             at,
             row,
             "optimum",
@@ -258,10 +258,12 @@ def certify_within(
     return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
 
 
-def _worth(queue: Queue, split: Point, limits: Limits, price: float, row_prices: Array) -> float:
+def _worth(
+    bank: ServerBank, split: Point, limits: Limits, price: float, row_prices: Array
+) -> float:
     """What the rounding of limits is worth, in total delay: they are products of floats, and a split keeps them to rounding."""
     binding = (split.flow <= limits.least * (1 + SURE)) | (split.flow >= limits.most * (1 - SURE))
-    shadow = np.abs(price - row_prices @ limits.matrix - queue.marginal(*split)) * split.flow
+    shadow = np.abs(price - row_prices @ limits.matrix - bank.marginal(*split)) * split.flow
     # products are rounded, in what the split has of a row and, for each row, in the bound below
     over = np.maximum(limits.excess(split.flow), 0.0) + (3 + row_prices.size) * EPS * limits.size(
         split.flow
@@ -280,7 +282,13 @@ def rounding_price(
 
 
 def certify_seen(
-    true: Queue, seen: Queue, base: Array, load: Array, flow: Array, lowest: Array, highest: Array
+    true: ServerBank,
+    seen: ServerBank,
+    base: Array,
+    load: Array,
+    flow: Array,
+    lowest: Array,
+    highest: Array,
 ) -> Certificates:
     """Return the certificates, in true delays, of K equilibria of users who see the servers otherwise.
 
@@ -310,110 +318,110 @@ def certify_seen(
 
 
 def rounding(
-    queue: Queue, load: Array, flow: Array, goal: Goal, price: Array | None = None
+    bank: ServerBank, load: Array, flow: Array, goal: Goal, price: Array | None = None
 ) -> Array:
     """Gap that the rounding of the flows to floats alone can cause, relative: close to saturation a float cannot say the spare capacity.
 
     A `price` of the load, within limits, says what a rounding error of the flow is worth where the price that servers share does not.
     """
-    x = clip(queue, flow)
+    x = clip(bank, flow)
     with np.errstate(all="ignore"):
         steep = (
-            multiplier(queue, load, x, goal)
+            multiplier(bank, load, x, goal)
             if goal == "optimum"
-            else (queue.latency_slope(x) * x).max(axis=-1)
+            else (bank.latency_slope(x) * x).max(axis=-1)
         )
         worth, delay = (
             8 * EPS * (steep if price is None else np.fmax(steep, price)),
-            mean_delay(queue, x),
+            mean_delay(bank, x),
         )
         return np.asarray(np.where(worth > 0, worth / delay, 0.0))
 
 
-def mean_delay(queue: Queue, flow: Array) -> Array:
+def mean_delay(bank: ServerBank, flow: Array) -> Array:
     """Mean delay sum x_i l_i(x_i) / sum x_i at a flow, shape (...); infinite outside the stable region."""
     inside = np.maximum(flow, 0.0)
-    stable = np.all(queue.spare_capacity(inside) > 0, axis=-1) & inside.any(axis=-1)
+    stable = np.all(bank.spare_capacity(inside) > 0, axis=-1) & inside.any(axis=-1)
     x = np.where(stable[..., None], inside, 0.0)
-    carried = total(x * queue.latency(x))
+    carried = total(x * bank.latency(x))
     delay: Array = np.divide(
         carried, total(x), out=np.full(np.shape(carried), np.inf), where=stable
     )
     return delay
 
 
-def supporting_lines(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
+def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
     """Lines below the least total delay at every load: their values at K loads and their slopes, from any flows, shape (K, n)."""
-    nearest = float(queue.idle_latency.min())
+    nearest = float(bank.idle_latency.min())
     # no job is ever served faster than by the nearest server, empty
     value, slope = nearest * load, np.full_like(load, nearest)
     for trim in (False, True):
-        point, there = feasible(queue, load, flow, trim=trim)
-        price = multiplier(queue, load, point, "optimum")
-        proved = lower_bound(queue, load, price) * load
+        point, there = feasible(bank, load, flow, trim=trim)
+        price = multiplier(bank, load, point, "optimum")
+        proved = lower_bound(bank, load, price) * load
         better = there & (proved > value)
         value, slope = np.where(better, proved, value), np.where(better, price, slope)
     return value, slope
 
 
-def deviation_gain(queue: Queue, flow: Array) -> Array:
+def deviation_gain(bank: ServerBank, flow: Array) -> Array:
     """Most that a user gains by moving: the largest latency of a used server less the least that any offers; shape (...)."""
-    latency = queue.latency(flow)
+    latency = bank.latency(flow)
     largest = np.where(flow > 0, latency, -np.inf).max(axis=-1)
     gain: Array = np.where(np.any(flow > 0, axis=-1), largest - latency.min(axis=-1), np.inf)
     return gain
 
 
-def _split(queue: Queue, load: Array, flow: Array, limits: Limits | None = None) -> Point:
+def _split(bank: ServerBank, load: Array, flow: Array, limits: Limits | None = None) -> Point:
     """Split of exactly the load: what rounding left over goes to the used server with the most room for it."""
-    spare, rest = queue.spare_capacity(flow), missing(load, flow)[..., None]
+    spare_capacity, rest = bank.spare_capacity(flow), missing(load, flow)[..., None]
     least, most = (0.0, np.inf) if limits is None else (limits.least, limits.most)
-    room = np.minimum(spare, np.where(rest < 0, flow - least, most - flow))
+    room = np.minimum(spare_capacity, np.where(rest < 0, flow - least, most - flow))
     roomy = np.where(flow > 0, room, -1.0).argmax(axis=-1)[..., None]
     rest = np.where(np.arange(flow.shape[-1]) == roomy, rest, 0.0)
-    return Point(flow + rest, spare - rest)
+    return Point(flow + rest, spare_capacity - rest)
 
 
-def _carried(queue: Queue, point: Point) -> Array:
+def _carried(bank: ServerBank, point: Point) -> Array:
     """Total delay per unit of time."""
-    return total(point.flow * queue.latency(*point))
+    return total(point.flow * bank.latency(*point))
 
 
-def _lacking(queue: Queue, load: Array, point: Point) -> Array:
+def _lacking(bank: ServerBank, load: Array, point: Point) -> Array:
     """Load less what servers carry; the flow of one that is closer to full than to empty is its rate less its spare capacity."""
-    full = point.spare < point.flow
+    full = point.spare_capacity < point.flow
     return missing(
         load,
         np.concatenate(
             [
-                np.where(full, queue.rate, point.flow),
-                np.where(full, queue.rate_error - point.spare, 0.0),
+                np.where(full, bank.rate, point.flow),
+                np.where(full, bank.rate_error - point.spare_capacity, 0.0),
             ],
             axis=-1,
         ),
     )
 
 
-def _dual(queue: Queue, load: Array, price: Array, point: Point, cost: Array) -> Array:
+def _dual(bank: ServerBank, load: Array, price: Array, point: Point, cost: Array) -> Array:
     """Lagrangian at flows: what they cost, and the price of the load that they leave."""
-    return total(np.concatenate([cost, (price * _lacking(queue, load, point))[..., None]], axis=-1))
+    return total(np.concatenate([cost, (price * _lacking(bank, load, point))[..., None]], axis=-1))
 
 
-def _optimum_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
-    upper = _carried(queue, _split(queue, load, flow)) / load
-    lower = lower_bound(queue, load, multiplier(queue, load, flow, "optimum"))
-    if len(queue) <= MANY:
+def _optimum_bounds(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
+    upper = _carried(bank, _split(bank, load, flow)) / load
+    lower = lower_bound(bank, load, multiplier(bank, load, flow, "optimum"))
+    if len(bank) <= MANY:
         rows = np.flatnonzero(upper - lower > KINKED * upper)
         if rows.size:
             # at a kink a server has any price between two, and the common one is that of another server
-            others = queue.marginal(clip(queue, flow[rows]))
-            proved = lower_bound(queue, np.broadcast_to(load[rows, None], others.shape), others)
+            others = bank.marginal(clip(bank, flow[rows]))
+            proved = lower_bound(bank, np.broadcast_to(load[rows, None], others.shape), others)
             lower[rows] = np.fmax(lower[rows], proved.max(axis=-1))
     return lower, upper
 
 
 def lower_bound(
-    queue: Queue,
+    bank: ServerBank,
     load: Array,
     price: Array,
     limits: Limits | None = None,
@@ -421,22 +429,22 @@ def lower_bound(
 ) -> Array:
     """Least mean delay that a price of the load proves, and those of rows; minus infinity where they prove none. Shape (...)."""
     if limits is None:
-        return _least(queue, load, price)
+        return _least(bank, load, price)
     # that no server carries more than the load is no new limit, and bounds what a flat price does not
     most = np.minimum(limits.most, load[..., None])
     ends = (
-        Point(limits.least, queue.spare_capacity(limits.least)),
-        Point(most, queue.spare_capacity(most)),
+        Point(limits.least, bank.spare_capacity(limits.least)),
+        Point(most, bank.spare_capacity(most)),
     )
     if row_prices is None or not row_prices.any():
-        return _least(queue, load, price, ends)
+        return _least(bank, load, price, ends)
     return _least(
-        queue, load, price, ends, row_prices @ limits.matrix, math.fsum(row_prices * limits.bound)
+        bank, load, price, ends, row_prices @ limits.matrix, math.fsum(row_prices * limits.bound)
     )
 
 
 def _least(
-    queue: Queue,
+    bank: ServerBank,
     load: Array,
     price: Array,
     ends: tuple[Point, Point] | None = None,
@@ -445,20 +453,22 @@ def _least(
 ) -> Array:
     """Least mean delay that a price of the load proves over flows between two points; of a `charge` a job there is `money` in all."""
     own = price[..., None] if charge is None else price[..., None] - charge
-    shape = np.broadcast_shapes(np.shape(own), (*price.shape, len(queue)))
-    found = queue.at_marginal(np.maximum((own - queue.delay) - queue.service, 0.0))
+    shape = np.broadcast_shapes(np.shape(own), (*price.shape, len(bank)))
+    found = bank.at_marginal(np.maximum((own - bank.delay) - bank.service, 0.0))
     if ends is None:
         most = np.broadcast_to(load[..., None], shape)
         least, point = (
             np.zeros(shape),
-            Point(np.where(np.isinf(found.flow), most, found.flow), found.spare),
+            Point(np.where(np.isinf(found.flow), most, found.flow), found.spare_capacity),
         )
     else:
         (least, widest), (most, narrowest) = ends
-        point = Point(np.clip(found.flow, least, most), np.clip(found.spare, narrowest, widest))
-    cost = point.flow * queue.latency(*point)
-    if queue.derived:
-        cost = cost - queue.overshoot(
+        point = Point(
+            np.clip(found.flow, least, most), np.clip(found.spare_capacity, narrowest, widest)
+        )
+    cost = point.flow * bank.latency(*point)
+    if bank.uses_finite_differences:
+        cost = cost - bank.difference_error_bound(
             np.broadcast_to(own, shape),
             point.flow,
             np.broadcast_to(least, shape),
@@ -468,28 +478,32 @@ def _least(
         cost = np.concatenate(
             [cost, charge * point.flow, np.full((*price.shape, 1), -money)], axis=-1
         )
-    bound = _dual(queue, load, price, point, cost) / load
+    bound = _dual(bank, load, price, point, cost) / load
     return np.where(np.isfinite(bound), bound, -np.inf)
 
 
-def delay_between(queue: Queue, load: Array, low: Point, high: Point) -> tuple[Array, Array]:
+def delay_between(bank: ServerBank, load: Array, low: Point, high: Point) -> tuple[Array, Array]:
     """Bounds of the mean delay of every split of the load whose flows lie between two points.
 
     With f the convex delay carried, and any c, a split carries sum f(x) - c x + c load, and f - c x is largest at an end.
     """
-    width = np.where(high.spare < high.flow, low.spare - high.spare, high.flow - low.flow)
+    width = np.where(
+        high.spare_capacity < high.flow,
+        low.spare_capacity - high.spare_capacity,
+        high.flow - low.flow,
+    )
     weight = np.where(width.any(axis=-1, keepdims=True), width, high.flow)
-    marginal = np.where(weight > 0, queue.marginal(*high), 0.0)
+    marginal = np.where(weight > 0, bank.marginal(*high), 0.0)
     c = total(marginal * weight) / total(weight)
-    costs = [point.flow * queue.latency(*point) for point in (low, high)]
+    costs = [point.flow * bank.latency(*point) for point in (low, high)]
     dear = costs[1] - costs[0] > c[..., None] * width
     top = Point(*(np.where(dear, b, a) for a, b in zip(low, high, strict=True)))
-    upper = _dual(queue, load, c, top, np.where(dear, costs[1], costs[0])) / load
-    return _least(queue, load, c, (low, high)), np.where(np.isfinite(upper), upper, np.inf)
+    upper = _dual(bank, load, c, top, np.where(dear, costs[1], costs[0])) / load
+    return _least(bank, load, c, (low, high)), np.where(np.isfinite(upper), upper, np.inf)
 
 
 def _ends(
-    true: Queue, seen: Queue, base: Array, load: Array, lowest: Array, highest: Array
+    true: ServerBank, seen: ServerBank, base: Array, load: Array, lowest: Array, highest: Array
 ) -> tuple[Point, Point, Mask]:
     """Points, shape (K, n), below and above where users bring what the base leaves of the loads, and whether there are such.
 
@@ -507,7 +521,7 @@ def _ends(
         if shift:
             # a price above the latency that a server has at any load is no price of its own
             follows = (excess > 0) & np.isfinite(point.flow)
-            latency = seen.latency(np.where(follows, point.flow, 0.0), point.spare)
+            latency = seen.latency(np.where(follows, point.flow, 0.0), point.spare_capacity)
             off = (
                 np.where(follows, np.abs(latency - price[:, None]), 0.0) + 2 * EPS * price[:, None]
             )
@@ -515,9 +529,9 @@ def _ends(
             point = seen.at_latency(np.maximum(excess, 0.0))
         used = excess > 0
         flow = np.where(used, base + np.where(np.isinf(point.flow), 2 * whole, point.flow), base)
-        spare = np.where(used, point.spare, empty)
-        error = np.where(used, shift * SURE * np.minimum(flow, spare), 0.0)
-        return Point(flow + error, spare - error), np.where(used, point.slope, 0.0)
+        spare_capacity = np.where(used, point.spare_capacity, empty)
+        error = np.where(used, shift * SURE * np.minimum(flow, spare_capacity), 0.0)
+        return Point(flow + error, spare_capacity - error), np.where(used, point.slope, 0.0)
 
     there: Mask = np.isfinite(lowest) & np.isfinite(highest)
     low, high = 0.5 * lowest, 2.0 * highest
@@ -530,7 +544,7 @@ def _ends(
             np.where(moves & ~(rest > 0), price, high),
         )
         steep = np.minimum(price[:, None] * slope, whole).sum(axis=-1)
-        enough = SURE * np.minimum(point.flow, point.spare).sum(axis=-1) + 2 * EPS * steep
+        enough = SURE * np.minimum(point.flow, point.spare_capacity).sum(axis=-1) + 2 * EPS * steep
         moves = moves & ~((np.abs(rest) <= enough) | (high - low <= EPS * high))
         if not moves.any():
             break
@@ -552,15 +566,15 @@ def _ends(
     below, above = ends
     # what one server carries is the load less what the others do
     more, less = (_lacking(true, load, end)[:, None] for end in ends)
-    sure = SURE * np.minimum(above.flow, above.spare)
+    sure = SURE * np.minimum(above.flow, above.spare_capacity)
     below, above = (
         Point(
             np.maximum(below.flow, above.flow + less - sure),
-            np.minimum(below.spare, above.spare - less + sure),
+            np.minimum(below.spare_capacity, above.spare_capacity - less + sure),
         ),
         Point(
             np.minimum(above.flow, below.flow + more + sure),
-            np.maximum(above.spare, below.spare - more - sure),
+            np.maximum(above.spare_capacity, below.spare_capacity - more - sure),
         ),
     )
     # no server carries more than there is
@@ -568,19 +582,23 @@ def _ends(
         Point(np.clip(x, base, whole), np.maximum(y, true.spare_capacity(whole)))
         for x, y in (below, above)
     )
-    return below, above, there & np.all(above.spare > 0, axis=-1)
+    return below, above, there & np.all(above.spare_capacity > 0, axis=-1)
 
 
-def _latency_bounds(queue: Queue, load: Array, flow: Array) -> tuple[Array, Array]:
-    split = _split(queue, load, flow)
-    latency = queue.latency(*split)
+def _latency_bounds(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
+    split = _split(bank, load, flow)
+    latency = bank.latency(*split)
     return latency.min(axis=-1), np.where(split.flow > 0, latency, -np.inf).max(axis=-1)
 
 
-def _potential_gap(queue: Queue, load: Array, flow: Array) -> Array:
-    price = multiplier(queue, load, flow, "equilibrium")
-    point = queue.at_latency(np.maximum((price[..., None] - queue.delay) - queue.service, 0.0))
+def _potential_gap(bank: ServerBank, load: Array, flow: Array) -> Array:
+    price = multiplier(bank, load, flow, "equilibrium")
+    point = bank.at_latency(np.maximum((price[..., None] - bank.delay) - bank.service, 0.0))
     lower = _dual(
-        queue, load, price, Point(point.flow, point.spare), queue.potential(clip(queue, point.flow))
+        bank,
+        load,
+        price,
+        Point(point.flow, point.spare_capacity),
+        bank.potential(clip(bank, point.flow)),
     )
-    return np.where(lower > 0, np.abs(total(queue.potential(flow)) - lower) / lower, np.inf)
+    return np.where(lower > 0, np.abs(total(bank.potential(flow)) - lower) / lower, np.inf)

@@ -20,10 +20,10 @@ from ....reference.parallel.control import (
     leader_flow,
 )
 from ...core.certificate import Bounds, bounds
-from ...core.options import How
+from ...core.options import FormulationOptions
 from ...core.ratio import Ratio
 from ...core.solve import Task
-from ...core.wanted import Wanted
+from ...core.tolerance import GapTolerance
 from .certificate import SURE, Certificate, certify_seen, rounding
 from .formulations import Model, for_goal
 from .limits import no_limits
@@ -154,16 +154,26 @@ class Tolls:
 
 
 def control(
-    system: ParallelServers, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]
+    system: ParallelServers,
+    load: float,
+    fraction: float,
+    strategy: str = "llf",
+    **options: Unpack[FormulationOptions],
 ) -> ControlledSplit:
     """Route a fraction of the load centrally, the rest selfishly; see `ParallelServers.control`."""
-    no_limits(how)
+    no_limits(options)
     part, kind, load = check_fraction(fraction), check_strategy(strategy), system.check_load(load)
-    return follow(system, system.optimum(load, **for_goal("optimum", how)), part, kind, **how)
+    return follow(
+        system, system.optimum(load, **for_goal("optimum", options)), part, kind, **options
+    )
 
 
 def follow(
-    system: ParallelServers, best: Solution, fraction: float, strategy: Strategy, **how: Unpack[How]
+    system: ParallelServers,
+    best: Solution,
+    fraction: float,
+    strategy: Strategy,
+    **options: Unpack[FormulationOptions],
 ) -> ControlledSplit:
     """Equilibrium of the users who are not routed, from an optimum already solved."""
     leader = leader_flow(best.flow, best.latency, best.load, fraction, strategy)
@@ -173,7 +183,7 @@ def follow(
         return ControlledSplit(
             fraction, strategy, leader, leader, best.mean_delay, gap, best.certified, best, None
         )
-    users = system.followers(best.load, **for_goal("equilibrium", how)).one(best.load, leader)
+    users = system.followers(best.load, **for_goal("equilibrium", options)).one(best.load, leader)
     certified = best.certified and users.certified
     return ControlledSplit(
         fraction,
@@ -191,7 +201,7 @@ def follow(
 def followed(task: Task[Model, Splits, Solution], best: Solution, leaders: Array) -> Splits:
     """Answers for K leaders' flows, shape (K, n), of one optimum: the equilibria of the rest, the optimum where there is no rest."""
     rest = np.array([-math.fsum([*leader, -best.load]) for leader in leaders])
-    some, out = rest > NOBODY * best.load, task.question.nothing(len(leaders))
+    some, out = rest > NOBODY * best.load, task.question.empty(len(leaders))
     for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
         getattr(out, name)[~some] = getattr(best.certificate, name)
     out.certified[~some] = True
@@ -210,21 +220,21 @@ def price_of_optimum(best: Solution) -> float:
     return float(best.flow[slower].sum() / best.load)
 
 
-def tolls(system: ParallelServers, load: float, **how: Unpack[How]) -> Tolls:
+def tolls(system: ParallelServers, load: float, **options: Unpack[FormulationOptions]) -> Tolls:
     """Solve for the optimum, charge what it says, solve for the equilibrium; see `ParallelServers.tolls`."""
-    no_limits(how)
-    best = system.optimum(load, **for_goal("optimum", how))
+    no_limits(options)
+    best = system.optimum(load, **for_goal("optimum", options))
     # all that is used has one marginal delay at the optimum: next to saturation no server's own flow says it as precisely
     toll = np.where(best.active, np.maximum(best.multiplier - best.latency, 0.0), 0.0)
-    tolled, nobody = system.bank.farther(toll), np.zeros(len(system))
+    tolled, nobody = system.bank.with_extra_delay(toll), np.zeros(len(system))
     view = type(system)(tolled, names=system.names, time_unit=system.time_unit)
-    found = view.equilibrium(load, **for_goal("equilibrium", how))
+    found = view.equilibrium(load, **for_goal("equilibrium", options))
     seen, at = found.certificate, np.array([best.load])
     bounds_seen = np.array([seen.lower_bound]), np.array([seen.upper_bound])
     proof = certify_seen(system.bank, tolled, nobody, at, found.flow[None], *bounds_seen).row(0)
     # no split is better than the optimum
     certificate = bounds(proof.mean_delay, best.certificate.lower_bound, proof.upper_bound, SURE)
     slack = rounding(system.bank, np.array(best.load), found.flow, "equilibrium")
-    certified = best.certified and bool(Wanted.of(how).met(certificate.gap, slack))
+    certified = best.certified and bool(GapTolerance.of(options).met(certificate.gap, slack))
     difference = float(np.max(np.abs(found.flow - best.flow)) / found.load)
     return Tolls(toll, best, found, proof.mean_delay, certificate, certified, difference)

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import Array, one_of
+from ....reference.errors import Array
+from ....reference.validation import check_choice
 from ...core import curve as driver
 from ...core.curve import Variable, anarchy, answers, by_role, variable, warn
 from ...latency.base import Latency
@@ -20,7 +21,7 @@ from .prices import GOALS, Goal
 from .questions import Splits
 
 if TYPE_CHECKING:
-    from ...core.options import How
+    from ...core.options import FormulationOptions
     from .system import ParallelServers
 
 PRICE = {"optimum": "marginal delay", "equilibrium": "common latency"}
@@ -31,7 +32,7 @@ def curve(
     loads: npt.ArrayLike,
     which: str | None = None,
     refine: bool | float = False,
-    **how: Unpack[How],
+    **options: Unpack[FormulationOptions],
 ) -> xr.Dataset:
     """Solve a system at many loads.
 
@@ -79,7 +80,7 @@ def curve(
     >>> data["load"].values[~data.added].tolist(), int(data.added.sum()) > 20
     ([3.0, 9.0, 14.0], True)
     """
-    return solved(system, loads, which, refine, how)
+    return solved(system, loads, which, refine, options)
 
 
 def solved(
@@ -87,15 +88,15 @@ def solved(
     loads: npt.ArrayLike,
     which: str | None,
     refine: bool | float,
-    how: How,
+    options: FormulationOptions,
     variables: Callable[[Array, Mapping[str, Splits]], Mapping[str, Variable]] | None = None,
 ) -> xr.Dataset:
     """Return a curve; `variables` makes them from loads and answers where they are not those of `curve`."""
     goals = check_goals(which)
     if "equilibrium" in goals:
-        no_limits(how)
-    points, starts = system.judged(loads)[0], vars(system.thresholds())
-    each = {goal: for_goal(goal, how) if len(goals) > 1 else how for goal in goals}
+        no_limits(options)
+    points, starts = system.screen_loads(loads)[0], vars(system.thresholds())
+    each = {goal: for_goal(goal, options) if len(goals) > 1 else options for goal in goals}
     tasks: dict[str, Any] = {
         goal: system.task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals
     }
@@ -108,7 +109,7 @@ def solved(
             tasks[goals[0]].question, "at", None
         ),  # of limits, which are of the optimum alone
         refine=refine,
-        kinks=lambda: np.concatenate([starts[goal] for goal in goals]),
+        breakpoints=lambda: np.concatenate([starts[goal] for goal in goals]),
         coords={"server": ("server", list(system.names))},
         attrs={
             "total_rate": system.total_rate,
@@ -156,8 +157,7 @@ def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
 
 def check_goals(which: str | None) -> tuple[Goal, ...]:
     """Return the goals of a sweep; InputError on a name that is none."""
-    return (
-        GOALS
-        if which is None
-        else (one_of("which", which, GOALS, "is not something to solve for"),)
-    )  # type: ignore[return-value]
+    if which is None:
+        return GOALS
+    goal: Any = check_choice("which", which, GOALS, "is not something to solve for")
+    return (goal,)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, first_bad, numbers
+from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
-from ...core.ratio import ROUNDING, Bounded, Ratio, excess, within
+from ....reference.validation import as_floats, raise_at_first
+from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import SUM, Evaluated, finite, finite_or_none
 from .certificate import EPS, Certificate, certify
 from .prices import Goal
@@ -47,10 +48,10 @@ class Evaluation(ServerSplit, Evaluated):
     """
 
     utilisation: Array
-    optimum_delay: Bounded
-    equilibrium_delay: Bounded
+    optimum_delay: BoundedValue
+    equilibrium_delay: BoundedValue
     ratio: Ratio
-    loss: Bounded
+    loss: BoundedValue
     deviation_gain: float
     move: tuple[str, str] | None
     certificate: Certificate
@@ -154,12 +155,12 @@ def evaluate(
     )
 
 
-def _truth(system: ParallelServers, load: float, goal: Goal) -> Bounded:
+def _truth(system: ParallelServers, load: float, goal: Goal) -> BoundedValue:
     """Mean delay of the exact optimum or equilibrium, with what a certificate of its flow proves."""
     split = getattr(exact, goal)(system.bank, load)
     proof = certify(system.bank, load, split.flow, goal)
     value = float(split.mean_delay)
-    return Bounded(
+    return BoundedValue(
         value,
         min(proof.lower_bound, value) * (1 - ROUNDING),
         max(proof.upper_bound, value) * (1 + ROUNDING),
@@ -178,20 +179,20 @@ def _flow(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike |
     if len(said) != 1:
         raise InputError("evaluate", said, "is not one way to give a split", REMEDY)
     (name,) = said
-    parts = numbers(name, given[name])
+    parts = as_floats(name, given[name])
     if parts.shape != (len(system),):
         count = f"{parts.size} numbers" if parts.ndim == 1 else f"an array of shape {parts.shape}"
         names = ", ".join(system.names[:12]) + (", ..." if len(system) > 12 else "")
         remedy = f"give {len(system)} numbers, one a server: {names}"
         raise InputError(name, parts.tolist(), f"is {count} for {len(system)} servers", remedy)
-    first_bad(
+    raise_at_first(
         name,
         parts,
         np.isfinite(parts),
         "is not a finite number",
         "give a number, 0 for a server that is not used",
     )
-    first_bad(
+    raise_at_first(
         name, parts, parts >= 0, "is negative", "give a number, 0 for a server that is not used"
     )
     if not parts.any():
@@ -203,9 +204,9 @@ def _flow(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike |
     divided: Array = load * (scaled / whole)
     if name == "weights":
         return divided
-    wanted, total = load if name == "flow" else 1.0, whole * float(parts.max())
-    if not abs(total - wanted) <= SUM * wanted:
-        what = f"the load {wanted:.12g}" if name == "flow" else "1"
+    tolerance, total = load if name == "flow" else 1.0, whole * float(parts.max())
+    if not abs(total - tolerance) <= SUM * tolerance:
+        what = f"the load {tolerance:.12g}" if name == "flow" else "1"
         remedy = f"give weights= for numbers of any sum, or a {name} that fits"
         raise InputError(name, parts.tolist(), f"sums to {total:.12g}, not to {what}", remedy)
     if name == "flow" and abs(math.fsum([*parts.tolist(), -load])) <= 2 * EPS * load:

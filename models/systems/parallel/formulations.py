@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ...core.options import How
+from ...core.options import FormulationOptions
 from ...latency.base import Latency
 from ...latency.cone import Cone, as_written
-from ...latency.seen import SeenByPlayers
+from ...latency.player_latency import PlayerLatency
 from .prices import Goal
 
 
@@ -106,7 +106,9 @@ def build(
 ) -> Model:
     """Write a formulation for servers in the user's unit, at a load; where there is no cone, with tangents at `points`, or some number."""
     chosen = np.arange(len(bank), dtype=np.intp) if members is None else members
-    scaled = bank.in_unit(unit) if points is None else bank.in_unit(unit).touching(points * unit)
+    scaled = (
+        bank.in_unit(unit) if points is None else bank.in_unit(unit).with_tangents_at(points * unit)
+    )
     flow, total = (
         cp.Variable(len(bank), name="flow", nonneg=True),
         cp.Parameter(nonneg=True, name="load"),
@@ -120,13 +122,13 @@ def build(
     return model
 
 
-def for_goal(goal: Goal, how: How) -> How:
+def for_goal(goal: Goal, options: FormulationOptions) -> FormulationOptions:
     """Options for one goal of two: a formulation is passed on to the goal that it writes."""
-    said: object = how.get("formulation")
+    said: object = options.get("formulation")
     form = FORMULATIONS.get(said) if isinstance(said, str) else None
     if form is None or form.goal == goal:
-        return how
-    other = how.copy()
+        return options
+    other = options.copy()
     del other["formulation"]
     return other
 
@@ -137,7 +139,9 @@ def _sum_of(cone: Cone) -> tuple[cp.Minimize, list[cp.Constraint]]:
 
 def _kinds(cone: str, *form: str) -> Callable[[Latency], frozenset[str]]:
     def kinds(bank: Latency) -> frozenset[str]:
-        touched = bank.touching(np.zeros((2, len(bank))))  # few tangents are of the kind of many
+        touched = bank.with_tangents_at(
+            np.zeros((2, len(bank)))
+        )  # few tangents are of the kind of many
         with as_written():
             written: Cone = getattr(touched, f"{cone}_cone")(cp.Variable(len(bank)), *form)
         return written.kinds
@@ -200,7 +204,7 @@ def _always(bank: Latency) -> str | None:
 def _no_players(bank: Latency) -> str | None:
     if not bank.exact("latency"):
         return "the latency of some has no cone, and the largest of tangents is too low"
-    seen = any(isinstance(b, SeenByPlayers) for b in bank.banks)
+    seen = any(isinstance(b, PlayerLatency) for b in bank.banks)
     return "it is not written for a finite number of players" if seen else None
 
 

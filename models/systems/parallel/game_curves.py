@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ....reference.errors import Array, instance, listed
+from ....reference.errors import Array
 from ....reference.guards import check_players
 from ....reference.parallel.control import check_fractions, check_strategy, leader_flow
 from ....reference.parallel.thresholds import thresholds
+from ....reference.validation import check_instance, check_list
 from ...core import curve as driver
 from ...core.curve import Delays, anarchy, answers, variable
-from ...latency.seen import seen_by_players
+from ...latency.player_latency import player_latency
 from .control import followed, price_of_optimum
 from .formulations import for_goal
 from .limits import no_limits
@@ -26,7 +27,7 @@ from .system import NOT_ONE, ParallelServers
 if TYPE_CHECKING:
     from ....reference.parallel.control import Strategy
     from ...core.curve import Sweep, Variable
-    from ...core.options import How
+    from ...core.options import FormulationOptions
     from ...core.solve import Task
     from .formulations import Model
     from .questions import Splits
@@ -42,7 +43,7 @@ def players_curve(
     loads: npt.ArrayLike,
     players: Sequence[float] = PLAYERS,
     refine: bool | float = False,
-    **how: Unpack[How],
+    **options: Unpack[FormulationOptions],
 ) -> xr.Dataset:
     """Equilibria of K equal players over loads.
 
@@ -72,20 +73,21 @@ def players_curve(
     CurveInterruptedError
         On Ctrl-C, with the loads that were done.
     """
-    no_limits(how)
-    system = instance("system", system, ParallelServers, *NOT_ONE)
-    counts, points = [check_players(k) for k in listed("players", players)], system.judged(loads)[0]
-    some, of_users = float(points[0] or points.max()), for_goal("equilibrium", how)
-    best = system.task("optimum", some, **for_goal("optimum", how))
+    no_limits(options)
+    system = check_instance("system", system, ParallelServers, *NOT_ONE)
+    counts, points = (
+        [check_players(k) for k in check_list("players", players)],
+        system.screen_loads(loads)[0],
+    )
+    some, of_users = float(points[0] or points.max()), for_goal("equilibrium", options)
+    best = system.task("optimum", some, **for_goal("optimum", options))
     tasks = {
         f"equilibrium {i}": system.task("equilibrium", some, k, **of_users)
         for i, k in enumerate(counts)
     }
 
     def starts() -> Array:
-        seen = [
-            seen_by_players(system.bank, k) if math.isfinite(k) else system.bank for k in counts
-        ]
+        seen = [player_latency(system.bank, k) if math.isfinite(k) else system.bank for k in counts]
         return np.concatenate(
             [system.thresholds().optimum, *(thresholds(bank).equilibrium for bank in seen)]
         )
@@ -102,7 +104,7 @@ def players_curve(
         {"optimum": best, **tasks},
         variables,
         refine=refine,
-        kinks=starts,
+        breakpoints=starts,
         drawn=("ratio",),
         coords={
             "players": (
@@ -121,7 +123,7 @@ def control_curve(
     fractions: npt.ArrayLike | None = None,
     strategies: Sequence[str] = ("llf", "scale"),
     refine: bool | float = False,
-    **how: Unpack[How],
+    **options: Unpack[FormulationOptions],
 ) -> xr.Dataset:
     """What control of a part of the load buys.
 
@@ -150,17 +152,17 @@ def control_curve(
     CurveInterruptedError
         On Ctrl-C, with the fractions that were done.
     """
-    no_limits(how)
+    no_limits(options)
     system, kinds = (
-        instance("system", system, ParallelServers, *NOT_ONE),
-        [check_strategy(s) for s in listed("strategies", strategies)],
+        check_instance("system", system, ParallelServers, *NOT_ONE),
+        [check_strategy(s) for s in check_list("strategies", strategies)],
     )
     parts = check_fractions(FRACTIONS if fractions is None else fractions)
-    best = system.optimum(system.check_load(load), **for_goal("optimum", how))
+    best = system.optimum(system.check_load(load), **for_goal("optimum", options))
     enough = price_of_optimum(best)
     if fractions is None:
         parts = np.unique([*parts, enough])
-    task = system.followers(best.load, **for_goal("equilibrium", how))
+    task = system.followers(best.load, **for_goal("equilibrium", options))
 
     def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
         dims, each = ("fraction", "strategy"), Delays.beside(list(rows.values()))
@@ -185,7 +187,7 @@ def control_curve(
         over="fraction",
         long_name="part of the load under control",
         refine=refine,
-        kinks=lambda: [enough],
+        breakpoints=lambda: [enough],
         drawn=("ratio",),
         most=MOST_FRACTIONS,
         coords={"strategy": list(sweeps)},

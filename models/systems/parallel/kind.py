@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ....reference.errors import one_of
-from ...core.options import How, check_how
+from ....reference.validation import check_choice
+from ...core.options import FormulationOptions, check_solve_options
 from ...frontend.kinds import SystemKind
 from .anarchy_report import anarchy
 from .curve import check_goals
@@ -18,20 +18,20 @@ from .system import ParallelServers
 from .verify import checks
 
 
-class HowCurve(How, total=False):
+class HowCurve(FormulationOptions, total=False):
     """Options of `ParallelServers.curve`."""
 
     which: str | None
 
 
-def check_options(caller: str, how: Mapping[str, Any]) -> None:
+def check_options(caller: str, options: Mapping[str, Any]) -> None:
     """Refuse options of a curve that no parallel servers take."""
-    check_how(caller, how, HowCurve)
-    if "equilibrium" in check_goals(how.get("which")):
-        no_limits(how)
-    one_of(
+    check_solve_options(caller, options, HowCurve)
+    if "equilibrium" in check_goals(options.get("which")):
+        no_limits(options)
+    check_choice(
         "formulation",
-        how.get("formulation", "auto"),
+        options.get("formulation", "auto"),
         ("auto", *FORMULATIONS),
         "is not a formulation",
     )

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ...core.question import Points, Returned
-from ...core.recall import Column
+from ...core.question import Points, SolverOutput
 from ...core.solution import Provenance
+from ...core.stored import Column
 from .certificate import certify_within, rounding, rounding_price
 from .combined_limits import CombinedLimits, combine_limits
 from .formulations import Model
@@ -136,7 +136,7 @@ class WithinLimits(Split):
         ]
         return (*super().parameters(program, points), *own)
 
-    def finish(self, program: Model, returned: Returned, points: Points) -> LimitedSplits:
+    def finish(self, program: Model, returned: SolverOutput, points: Points) -> LimitedSplits:
         """Polish within the limits; certify."""
         # the total delay has no unit: only the rows are in the problem's
         duals = (
@@ -152,7 +152,7 @@ class WithinLimits(Split):
         found = replace(self, polish=True)._within(loads, np.tile(inside, (len(loads), 1)))
         return replace(found, flow=np.zeros(found.flow.shape))
 
-    def recall(self, points: Points, column: Column) -> LimitedSplits:
+    def certify_stored(self, points: Points, column: Column) -> LimitedSplits:
         """Certify flows as they are, with the prices that Newton steps from there say."""
         return replace(self, polish=False)._within(
             points[0], column(f"{self.goal}_flow", len(self.bank))
@@ -160,7 +160,7 @@ class WithinLimits(Split):
 
     def _within(self, loads: Array, flow: Array, duals: Array | None = None) -> LimitedSplits:
         """The answers that flows, shape (K, n), and multipliers of the rows lead to."""
-        out = self.nothing(len(loads))
+        out = self.empty(len(loads))
         for k in np.flatnonzero(np.isfinite(flow).all(axis=1)).tolist():
             load, limits = float(loads[k]), self.at(float(loads[k]))
             given = np.zeros(limits.bound.size) if duals is None else duals[k]
@@ -168,7 +168,7 @@ class WithinLimits(Split):
             x = polished if self.polish else flow[k]
             proof = certify_within(self.bank, load, x, limits, c, z, polished)
             at = np.array(load)
-            met = self.wanted.met(
+            met = self.tolerance.met(
                 proof.gap,
                 rounding(self.bank, at, x, "optimum", rounding_price(limits, at, x, c, z)),
             )
@@ -185,16 +185,16 @@ class WithinLimits(Split):
                 column[k] = np.nan if value is None else value
         return out
 
-    def nothing(self, count: int) -> LimitedSplits:
-        """See `Question.nothing`."""
-        out = LimitedSplits.nothing(count, flow=(len(self.bank),), polished=(len(self.bank),))
+    def empty(self, count: int) -> LimitedSplits:
+        """See `Question.empty`."""
+        out = LimitedSplits.empty(count, flow=(len(self.bank),), polished=(len(self.bank),))
         return replace(out, row_prices=np.full(count, None, dtype=object))
 
-    def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
+    def solution(self, found: Any, points: Points, provenance: Provenance) -> Solution:
         """See `Question.solution`."""
-        answer = super().solution(found, points, how)
+        answer = super().solution(found, points, provenance)
         prices = self.at(answer.load).shadow_prices(
             found.polished[0], answer.flow, answer.multiplier, found.row_prices[0]
-        )  # type: ignore[attr-defined]
+        )
         few = 0.0 if self.polish else RESIDUE * answer.load
         return replace(answer, active=answer.flow > few, limits=prices)

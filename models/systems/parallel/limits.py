@@ -14,22 +14,21 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import (
-    LARGEST,
-    Array,
-    InputError,
-    check_parts,
-    each_or_all,
-    entries,
-    first_bad,
-    flag,
-    instance,
-    numbers,
-    one_part,
-    text,
-    within,
-)
+from ....reference.errors import Array, InputError
 from ....reference.mg1 import MM1
+from ....reference.validation import (
+    LARGEST,
+    as_floats,
+    as_fraction,
+    as_fractions,
+    as_server_array,
+    check_flag,
+    check_instance,
+    check_text,
+    check_within,
+    list_or_none,
+    raise_at_first,
+)
 from ...core.registry import Registry
 from ...latency.base import Latency
 from .splits import total
@@ -111,9 +110,9 @@ class LinearLimit(Limit):
 
     def checked(self, n: int) -> LinearLimit:
         """Return the same with arrays that fit n servers: rows have two dimensions, and a bound, an own unit and an own bound each."""
-        text("LinearLimit.name", self.name)
-        flag("LinearLimit.of_time", self.of_time)
-        matrix = numbers(f"{self.name}.matrix", self.matrix)
+        check_text("LinearLimit.name", self.name)
+        check_flag("LinearLimit.of_time", self.of_time)
+        matrix = as_floats(f"{self.name}.matrix", self.matrix)
         if matrix.ndim > 2 or (matrix.ndim and matrix.shape[-1] != n) or matrix.shape[:1] == (0,):
             raise InputError(
                 f"{self.name}.matrix",
@@ -121,7 +120,7 @@ class LinearLimit(Limit):
                 f"is not made of rows of {n} numbers",
                 f"give shape ({n},) or (m, {n})",
             )
-        first_bad(
+        raise_at_first(
             f"{self.name}.matrix",
             matrix,
             np.isfinite(matrix),
@@ -138,7 +137,7 @@ class LinearLimit(Limit):
         own = 1 if matrix.ndim == 1 else n if not matrix.ndim else len(matrix)
         shape = () if matrix.ndim == 1 else (own,)
         bound, unit = (self._fit(field, shape) for field in ("bound", "bound_per_unit"))
-        first_bad(
+        raise_at_first(
             f"{self.name}.bound",
             bound,
             ~(np.isnan(bound) | (bound == -np.inf)),
@@ -161,7 +160,7 @@ class LinearLimit(Limit):
         return _over(has.reshape(np.shape(self.bound)), self.bound_per_unit)
 
     def _fit(self, field: str, shape: tuple[int, ...]) -> Array:
-        value = numbers(f"{self.name}.{field}", getattr(self, field))
+        value = as_floats(f"{self.name}.{field}", getattr(self, field))
         if value.shape not in ((), shape):
             what = f"one number for each of {shape[0]} rows" if shape else "one number"
             raise InputError(
@@ -199,8 +198,8 @@ class MinShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = each_or_all(
-            "MinShare.share", check_parts("MinShare.share", self.share, "the load"), len(bank)
+        share = as_server_array(
+            "MinShare.share", as_fractions("MinShare.share", self.share, "the load"), len(bank)
         )
         return LinearLimit(-1.0, -share * load, "least share", -load, share)
 
@@ -219,8 +218,8 @@ class MaxShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = each_or_all(
-            "MaxShare.share", check_parts("MaxShare.share", self.share, "the load"), len(bank)
+        share = as_server_array(
+            "MaxShare.share", as_fractions("MaxShare.share", self.share, "the load"), len(bank)
         )
         return LinearLimit(1.0, share * load, "largest share", load, share)
 
@@ -248,8 +247,8 @@ class MaxUtilisation(Limit):
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
         field = "MaxUtilisation.utilisation"
-        part = each_or_all(
-            field, check_parts(field, self.utilisation, "what fills a server"), len(bank)
+        part = as_server_array(
+            field, as_fractions(field, self.utilisation, "what fills a server"), len(bank)
         )
         full = bank.full_load
         finite = np.isfinite(full)
@@ -296,18 +295,18 @@ class ServerPercentile(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        p = one_part("ServerPercentile.p", self.p, "the jobs", ends=False)
+        p = as_fraction("ServerPercentile.p", self.p, "the jobs", ends=False)
         self._check_family(bank)
         field = "ServerPercentile.within"
-        time = numbers(field, self.within)
-        first_bad(
+        time = as_floats(field, self.within)
+        raise_at_first(
             field,
             time,
             (time > 0) & np.isfinite(time),
             "is not a time above 0",
             "give it in the unit of the delays",
         )
-        within = each_or_all(field, time, len(bank))
+        within = as_server_array(field, time, len(bank))
         left, need = within - bank.delay, -math.log1p(-p)
         able = left * bank.rate > need
         safe = np.where(able, left, 1.0)
@@ -361,8 +360,8 @@ class Budget(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        price = numbers("Budget.price", self.price)
-        first_bad(
+        price = as_floats("Budget.price", self.price)
+        raise_at_first(
             "Budget.price",
             price,
             (price >= 0) & np.isfinite(price),
@@ -370,10 +369,10 @@ class Budget(Limit):
             "give money per job, 0 or more",
         )
         remedy = "give money per unit of time, 0 or more"
-        money = within(
+        money = check_within(
             "Budget.at_most", self.at_most, 0, LARGEST, "is not an amount of money", remedy
         )
-        return LinearLimit(each_or_all("Budget.price", price, len(bank)), money, "budget")
+        return LinearLimit(as_server_array("Budget.price", price, len(bank)), money, "budget")
 
 
 @dataclass(frozen=True)
@@ -395,7 +394,7 @@ class GroupShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        chosen, n = numbers("GroupShare.servers", self.servers), len(bank)
+        chosen, n = as_floats("GroupShare.servers", self.servers), len(bank)
         if chosen.ndim != 1 or not chosen.size:
             raise InputError(
                 "GroupShare.servers",
@@ -404,14 +403,14 @@ class GroupShare(Limit):
                 "give indices such as [0, 2]",
             )
         fits = (chosen >= 0) & (chosen < n) & (chosen == np.floor(chosen))
-        first_bad(
+        raise_at_first(
             "GroupShare.servers",
             chosen,
             fits,
             "is not a server",
             f"give an index from 0 to {n - 1}",
         )
-        share = one_part("GroupShare.at_most", self.at_most, "the load")
+        share = as_fraction("GroupShare.at_most", self.at_most, "the load")
         return LinearLimit(
             np.isin(np.arange(n), chosen) * 1.0, share * load, self.name, load, share
         )
@@ -419,13 +418,13 @@ class GroupShare(Limit):
 
 def limits_of(given: object) -> tuple[Limit, ...]:
     """Return limits, given as ``subject_to``; InputError on something that is no limit."""
-    limits = [] if given is None else entries(given)
+    limits = [] if given is None else list_or_none(given)
     if limits is None:
         raise InputError(
             "subject_to", given, "is not a list of limits", "write subject_to=[MaxShare(0.5)]"
         )
     for i, limit in enumerate(limits):
-        instance(
+        check_instance(
             f"subject_to[{i}]",
             limit,
             Limit,
@@ -441,10 +440,10 @@ SELFISH = (
 )
 
 
-def no_limits(how: Mapping[str, Any], why: tuple[str, str] = SELFISH) -> None:
+def no_limits(options: Mapping[str, Any], why: tuple[str, str] = SELFISH) -> None:
     """Raise InputError on limits of what has none, by default since users take part in it."""
-    if limits_of(how.get("subject_to")):
-        raise InputError("subject_to", how["subject_to"], *why)
+    if limits_of(options.get("subject_to")):
+        raise InputError("subject_to", options["subject_to"], *why)
 
 
 REGISTRY: Registry[type[Limit]] = Registry(

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ....reference.queues import Queue
+from ....reference.server_bank import ServerBank
 from ...core.table import Mask
 from .certificate import lower_bound
 from .prices import Goal, common_price, multiplier, prices
@@ -36,7 +36,7 @@ SINGULAR = 1e-13
 Steps = npt.NDArray[np.intp]
 
 
-def polish(queue: Queue, load: float, flow: Array, goal: Goal) -> tuple[Array, int] | None:
+def polish(bank: ServerBank, load: float, flow: Array, goal: Goal) -> tuple[Array, int] | None:
     """Return the polished flow and the number of steps, or None where there is nowhere to start. The certificate judges the result.
 
     Parameters
@@ -50,30 +50,30 @@ def polish(queue: Queue, load: float, flow: Array, goal: Goal) -> tuple[Array, i
     goal : {"optimum", "equilibrium"}
     """
     polished, steps = polish_rows(
-        queue, np.array([float(load)]), np.asarray(flow, dtype=float)[None], goal
+        bank, np.array([float(load)]), np.asarray(flow, dtype=float)[None], goal
     )
     return None if steps[0] == NOWHERE else (polished[0], int(steps[0]))
 
 
-def polish_rows(queue: Queue, load: Array, flow: Array, goal: Goal) -> tuple[Array, Steps]:
+def polish_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> tuple[Array, Steps]:
     """Return K polished flows, shape (K, n), for K loads, and their numbers of steps, `NOWHERE` where there is none; see `polish`."""
-    free, none = Limits.none(len(queue)), np.zeros((load.size, 1))
+    free, none = Limits.none(len(bank)), np.zeros((load.size, 1))
     with np.errstate(all="ignore"):  # a row rounded to saturation stops there
-        start, there = feasible(queue, load, flow, trim=True)
-        x, steps, _ = _newton(queue, load, start, there, goal, free, none)
-        rows = np.flatnonzero((steps == NOWHERE) | (steps == most_steps(queue)))
+        start, there = feasible(bank, load, flow, trim=True)
+        x, steps, _ = _newton(bank, load, start, there, goal, free, none)
+        rows = np.flatnonzero((steps == NOWHERE) | (steps == most_steps(bank)))
         if rows.size:
-            inner, there = interior(queue, load[rows], flow[rows])
-            again, more, _ = _newton(queue, load[rows], inner, there, goal, free, none[rows])
+            inner, there = interior(bank, load[rows], flow[rows])
+            again, more, _ = _newton(bank, load[rows], inner, there, goal, free, none[rows])
             better = more != NOWHERE
             x[rows[better]], steps[rows[better]] = again[better], more[better]
         # a price in floating point says a light flow badly; its sum is known
-        balanced, there = feasible(queue, load, x, trim=False)
+        balanced, there = feasible(bank, load, x, trim=False)
     return np.where(there[:, None], balanced, x), steps
 
 
 def polish_within(
-    queue: Queue, load: float, flow: Array, limits: Limits, row_prices: Array
+    bank: ServerBank, load: float, flow: Array, limits: Limits, row_prices: Array
 ) -> tuple[Array, float, Array, int]:
     """Return the polished optimum within limits, the multipliers of the load and of the rows, and the number of Newton steps.
 
@@ -90,52 +90,52 @@ def polish_within(
         The solver's multipliers of the rows, for where the steps do not settle.
     """
     at, steps, starts = np.array([float(load)]), 1, [np.asarray(flow, dtype=float)]
-    free = polish(queue, load, flow, "optimum")
+    free = polish(bank, load, flow, "optimum")
     if free is not None:
         steps = free[1]
         if limits.violation(load, free[0]) <= ROUNDING:  # none binds
             return (
                 free[0],
-                float(multiplier(queue, at, free[0][None], "optimum")[0]),
+                float(multiplier(bank, at, free[0][None], "optimum")[0]),
                 np.zeros(limits.bound.size),
                 steps,
             )
         starts.append(free[0])
-    if limits.bound.size and (limits.least.any() or np.any(limits.most < queue.rate)):
+    if limits.bound.size and (limits.least.any() or np.any(limits.most < bank.rate)):
         bounds = Limits(
             limits.least, limits.most, limits.matrix[:0], limits.bound[:0], limits.inside
         )
-        x, price, _, taken = polish_within(queue, load, flow, bounds, row_prices[:0])
+        x, price, _, taken = polish_within(bank, load, flow, bounds, row_prices[:0])
         steps += taken
         if limits.violation(load, x) <= ROUNDING:  # rows that hold in any case are worth nothing
             return x, price, np.zeros(limits.bound.size), steps
         starts.append(x)
     with np.errstate(all="ignore"):
         for start, careful in ((s, c) for s in starts for c in (False, True)):
-            x, there = feasible(queue, at, start[None], trim=True, limits=limits)
-            given = np.array([[multiplier(queue, at, x, "optimum")[0], *np.zeros_like(row_prices)]])
+            x, there = feasible(bank, at, start[None], trim=True, limits=limits)
+            given = np.array([[multiplier(bank, at, x, "optimum")[0], *np.zeros_like(row_prices)]])
             found, more, dual = _newton(
-                queue, at, x, there, "optimum", limits, given, careful=careful
+                bank, at, x, there, "optimum", limits, given, careful=careful
             )
             steps += int(more[0])
-            if NOWHERE < more[0] < most_steps(queue, careful=careful):
+            if NOWHERE < more[0] < most_steps(bank, careful=careful):
                 break
         else:  # not settled: the better of what the steps say of the prices and what the solver does
-            charged = queue.farther(row_prices @ limits.matrix)
+            charged = bank.with_extra_delay(row_prices @ limits.matrix)
             own = np.array([[multiplier(charged, at, found, "optimum")[0], *-row_prices]])
             dual = max(
                 dual,
                 own,
                 key=lambda y: float(
-                    lower_bound(queue, at, y[:, 0], limits, np.maximum(-y[0, 1:], 0.0))[0]
+                    lower_bound(bank, at, y[:, 0], limits, np.maximum(-y[0, 1:], 0.0))[0]
                 ),
             )
     return found[0], float(dual[0, 0]), np.maximum(-dual[0, 1:], 0.0), steps
 
 
-def most_steps(queue: Queue, *, careful: bool = False) -> int:
+def most_steps(bank: ServerBank, *, careful: bool = False) -> int:
     """Return after how many steps it is no use to go on; careful ones change one bound or row at a time."""
-    return DERIVED if queue.derived else STEPS + (2 * len(queue) if careful else 0)
+    return DERIVED if bank.uses_finite_differences else STEPS + (2 * len(bank) if careful else 0)
 
 
 class _Move(NamedTuple):
@@ -148,9 +148,9 @@ class _Move(NamedTuple):
     short: Mask
 
 
-def _move(queue: Queue, load: Array, x: Array, used: Mask, goal: Goal, limits: Limits) -> _Move:
+def _move(bank: ServerBank, load: Array, x: Array, used: Mask, goal: Goal, limits: Limits) -> _Move:
     """Common price of the used servers, and the step that takes them there and carries the load."""
-    price, slope = prices(queue, x, goal)
+    price, slope = prices(bank, x, goal)
     lacking = missing(load, x)
     common = common_price(price, slope, used, lacking)
     if not used.any(axis=1).all():
@@ -189,13 +189,13 @@ def _price_at_bounds(price: Array, x: Array, lacking: Array, load: Array, limits
 
 
 def _move_along(
-    queue: Queue, load: Array, x: Array, used: Mask, tight: Mask, limits: Limits, dual: Array
+    bank: ServerBank, load: Array, x: Array, used: Mask, tight: Mask, limits: Limits, dual: Array
 ) -> _Move:
     """Prices of the load and of the tight rows, and the step that takes the used servers there, carries the load and keeps these rows.
 
     What the used servers say nothing of stays as it is in `dual`.
     """
-    price, slope = prices(queue, x, "optimum")
+    price, slope = prices(bank, x, "optimum")
     border = np.concatenate([np.ones((1, x.shape[-1])), limits.matrix])
     lacking = np.concatenate([missing(load, x)[:, None], -limits.excess(x)], axis=-1)
     held = np.concatenate([np.ones_like(tight[:, :1]), tight], axis=-1)
@@ -247,7 +247,7 @@ class _Rows(NamedTuple):
 
 
 def _newton(
-    queue: Queue,
+    bank: ServerBank,
     load: Array,
     start: Array,
     there: Mask,
@@ -262,7 +262,7 @@ def _newton(
     Careful steps, from a split within the limits, end at the first limit that they meet, and let go of one at a time; the others may go too far
     and come back.
     """
-    most, least, highest = most_steps(queue, careful=careful), limits.least, limits.most
+    most, least, highest = most_steps(bank, careful=careful), limits.least, limits.most
     flow, steps, dual = start.copy(), np.where(there, most, NOWHERE), dual.copy()
     tight = (
         limits.excess(start) >= -ROUNDING * limits.size(start)
@@ -276,20 +276,18 @@ def _newton(
     ).only(there)
     for step in range(1, most + 1):
         index, x, used, tight, own, best, stuck = rows.only(
-            np.all(queue.spare_capacity(rows.x) > 0, axis=1)
+            np.all(bank.spare_capacity(rows.x) > 0, axis=1)
         )  # else rounded to saturation
         if not index.size:
             break
         if limits.bound.size:
             offered, price, own, move, short = _move_along(
-                queue, load[index], x, used, tight, limits, own
+                bank, load[index], x, used, tight, limits, own
             )
         else:
-            offered, price, own, move, short = _move(queue, load[index], x, used, goal, limits)
+            offered, price, own, move, short = _move(bank, load[index], x, used, goal, limits)
         # at most nine tenths of the spare capacity at a time; servers driven to a bound leave
-        room = np.where(
-            move > 0, 0.9 * queue.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0
-        )
+        room = np.where(move > 0, 0.9 * bank.spare_capacity(x) / np.where(move > 0, move, 1.0), 1.0)
         scale = np.minimum(room.min(axis=1), 1.0)
         if careful:
             scale, hit, met = _first_met(x, move, used, tight, scale, limits)
@@ -302,11 +300,11 @@ def _newton(
         flow[index], dual[index] = x, own
         if limits.bound.size:
             met = met | (~tight & (limits.excess(x) > ROUNDING * limits.size(x)))
-        unrest = np.where(used, np.abs(move) / np.minimum(x, queue.spare_capacity(x)), 0.0).max(
+        unrest = np.where(used, np.abs(move) / np.minimum(x, bank.spare_capacity(x)), 0.0).max(
             axis=1
         )
         unrest = np.where((scale == 1.0) & ~left.any(axis=1) & ~met.any(axis=1), unrest, np.inf)
-        below = np.where(x > 0, price, queue.idle_latency) < offered
+        below = np.where(x > 0, price, bank.idle_latency) < offered
         late = ~used & ~left & (least < highest) & np.where(x <= least, below, price > offered)
         if (
             limits.bound.size

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ....reference.errors import instance
+from ....reference.validation import check_instance
 from ...frontend.style import (
     COLOURS,
     curve_of,
@@ -107,7 +107,7 @@ def named_curves(others: Mapping[str, xr.Dataset] | None) -> Mapping[str, xr.Dat
     return (
         {}
         if others is None
-        else instance("others", others, Mapping, "is not a mapping", "give curves by name")
+        else check_instance("others", others, Mapping, "is not a mapping", "give curves by name")
     )
 
 

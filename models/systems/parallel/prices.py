@@ -6,8 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from ....reference.errors import Array, one_of
-from ....reference.queues import Queue
+from ....reference.errors import Array
+from ....reference.server_bank import ServerBank
+from ....reference.validation import check_choice
 from ...core.table import Mask
 from .splits import TRACE, clip
 
@@ -17,14 +18,14 @@ GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
 
 def check_goal(goal: object) -> None:
     """Raise InputError on what is no goal."""
-    one_of("goal", goal, GOALS, "is not something to solve for")
+    check_choice("goal", goal, GOALS, "is not something to solve for")
 
 
-def prices(queue: Queue, flow: Array, goal: Goal) -> tuple[Array, Array]:
+def prices(bank: ServerBank, flow: Array, goal: Goal) -> tuple[Array, Array]:
     """Price of each server, marginal delay or latency, and its derivative in the flow; shapes (..., n)."""
     if goal == "optimum":
-        return queue.marginal(flow), queue.marginal_slope(flow)
-    return queue.latency(flow), queue.latency_slope(flow)
+        return bank.marginal(flow), bank.marginal_slope(flow)
+    return bank.latency(flow), bank.latency_slope(flow)
 
 
 def common_price(price: Array, slope: Array, used: Mask, lacking: Array) -> Array:
@@ -46,22 +47,22 @@ def common_price(price: Array, slope: Array, used: Mask, lacking: Array) -> Arra
     )
 
 
-def multiplier(queue: Queue, load: Array, flow: Array, goal: Goal) -> Array:
+def multiplier(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Array:
     """Common price of the used servers, shape (...): each weighted by how fast its flow follows the price, as in a Newton step."""
-    inside = clip(queue, flow)
+    inside = clip(bank, flow)
     some = inside.any(axis=-1)
     used = (
         inside > np.minimum(TRACE * load / inside.shape[-1], 0.5 * inside.max(axis=-1))[..., None]
     )
-    price, slope = prices(queue, inside, goal)
+    price, slope = prices(bank, inside, goal)
     none = np.zeros(flow.shape[:-1])
     for _ in range(20):
         common = common_price(price, slope, used, none)
-        keep = used & (queue.idle_latency < common[..., None])
+        keep = used & (bank.idle_latency < common[..., None])
         moves = np.any(keep != used, axis=-1) & keep.any(axis=-1)
         if not moves.any():
             break
         used = np.where(moves[..., None], keep, used)
     return np.asarray(
-        np.where(some, np.minimum(common, queue.ceiling.min()), queue.idle_latency.min())
+        np.where(some, np.minimum(common, bank.latency_limit.min()), bank.idle_latency.min())
     )

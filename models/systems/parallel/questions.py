@@ -13,21 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ....reference.parallel.control import Led
-from ....reference.queues import Queue
+from ....reference.parallel.control import ResidualLatency
+from ....reference.server_bank import ServerBank
 from ...core.errors import FormulationError
-from ...core.options import How
-from ...core.question import Answers, Points, Question, Returned
-from ...core.recall import Column
+from ...core.options import FormulationOptions
+from ...core.question import AnswerRows, Points, Question, SolverOutput
 from ...core.solution import Provenance
-from ...core.wanted import Wanted
+from ...core.stored import Column
+from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
-from ...latency.seen import seen_by_followers
-from ...latency.tangents import first_points, with_landing
+from ...latency.player_latency import follower_latency
+from ...latency.tangents import add_tangents, initial_tangent_points
 from .certificate import Certificate, certify_seen, rounding
-from .finish import finish
 from .formulations import FORMULATIONS, Formulation, Model, build
 from .minmax import Bisection
+from .polish import finish
 from .prices import Goal, multiplier
 from .solution import Solution
 from .splits import clip
@@ -44,7 +44,7 @@ DERIVED = (
 
 
 @dataclass(frozen=True, eq=False)
-class Splits(Answers):
+class Splits(AnswerRows):
     """Splits of K loads over n servers: flows, shape (K, n), the rest (K,); the columns of certificates as of `Certificate`."""
 
     flow: Array
@@ -111,12 +111,12 @@ class Split(Question[Model, Splits, Solution]):
     names: tuple[str, ...]
     goal: Goal
     unit: float
-    wanted: Wanted
+    tolerance: GapTolerance
     polish: bool = True
     kinds: dict[str, frozenset[str]] = field(default_factory=dict)
     tangents: int = 0
 
-    options = How
+    options = FormulationOptions
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -126,7 +126,7 @@ class Split(Question[Model, Splits, Solution]):
     @property
     def remedy(self) -> str:  # type: ignore[override]
         """What else can be done where no answer is certified."""
-        return DERIVED if self.bank.derived else super().remedy
+        return DERIVED if self.bank.uses_finite_differences else super().remedy
 
     @property
     def quick(self) -> bool:  # type: ignore[override]
@@ -139,7 +139,7 @@ class Split(Question[Model, Splits, Solution]):
         return len(self.bank)
 
     @property
-    def rough(self) -> Self:
+    def compiled_variant(self) -> Self:
         """By few tangents for all loads; many servers have too many of them."""
         return replace(self, tangents=ROUGH) if len(self.bank) <= MANY else self
 
@@ -162,23 +162,23 @@ class Split(Question[Model, Splits, Solution]):
             return _prefix(self.bank, load, self.unit, Bisection(self.bank, load))
         if self._serves_all(form):
             return write(tangents=self.tangents)
-        return _touching(write, first_points(self.bank, load), math.inf, 0)
+        return _touching(write, initial_tangent_points(self.bank, load), math.inf, 0)
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """The load, in the unit of the problem."""
         return ((program.load, points[0] * self.unit),)
 
-    def finish(self, program: Model, returned: Returned, points: Points) -> Splits:
+    def finish(self, program: Model, returned: SolverOutput, points: Points) -> Splits:
         """Polish and certify; see `finish.finish`."""
         return self._judged(points[0], self._flow(program, returned))
 
-    def recall(self, points: Points, column: Column) -> Splits:
+    def certify_stored(self, points: Points, column: Column) -> Splits:
         """Certify flows as they are."""
         return replace(self, polish=False)._judged(
             points[0], column(f"{self.goal}_flow", len(self.bank))
         )
 
-    def _flow(self, program: Model, returned: Returned) -> Array:
+    def _flow(self, program: Model, returned: SolverOutput) -> Array:
         flow = returned.value(program.variable) / self.unit
         if program.members.size == len(self.bank):
             return flow
@@ -190,7 +190,7 @@ class Split(Question[Model, Splits, Solution]):
         done = finish(self.bank, load, flow, self.goal, polish=self.polish)
         with np.errstate(all="ignore"):
             price = multiplier(self.bank, load, done.flow, self.goal)
-        met = self.wanted.met(
+        met = self.tolerance.met(
             done.certificates.gap, rounding(self.bank, load, done.flow, self.goal)
         )
         return Splits.of(done.flow, price, done.steps, met, done.certificates)
@@ -200,16 +200,16 @@ class Split(Question[Model, Splits, Solution]):
         return (
             None
             if program.next is None
-            else program.next(program, float(found.gap[0]), min(self.wanted.gap, TANGENT_GAP))
+            else program.next(program, float(found.gap[0]), min(self.tolerance.gap, TANGENT_GAP))
         )
 
-    def nothing(self, count: int) -> Splits:
-        """See `Question.nothing`."""
-        return Splits.nothing(count, flow=(len(self.bank),))
+    def empty(self, count: int) -> Splits:
+        """See `Question.empty`."""
+        return Splits.empty(count, flow=(len(self.bank),))
 
     def idle(self, points: Points) -> Splits:
         """All jobs at the nearest server, where none meets another: its delay and its price are those of an empty server."""
-        out = self.nothing(len(points[0]))
+        out = self.empty(len(points[0]))
         delays = dict.fromkeys(
             ("mean_delay", "lower_bound", "upper_bound", "multiplier"), self.bank.idle_latency.min()
         )
@@ -217,7 +217,7 @@ class Split(Question[Model, Splits, Solution]):
             getattr(out, name)[:] = value
         return out
 
-    def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
+    def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:
         """See `Question.solution`."""
         load, flow, steps = float(points[0][0]), found.flow[0], int(found.steps[0])
         return Solution(
@@ -234,7 +234,7 @@ class Split(Question[Model, Splits, Solution]):
             certified=bool(found.certified[0]),
             polished=steps,
             caveats=tuple(self.bank.caveats(flow, self.names)),
-            **vars(how),
+            **vars(provenance),
         )
 
 
@@ -253,11 +253,11 @@ class Players(Split):
 
     def _judged(self, load: Array, flow: Array) -> Splits:
         seen = super()._judged(load, flow)
-        return _truly(self.true, self.bank, np.zeros(len(self.bank)), load, seen, self.wanted)
+        return _truly(self.true, self.bank, np.zeros(len(self.bank)), load, seen, self.tolerance)
 
-    def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
+    def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:
         """See `Question.solution`."""
-        return _as_it_is(super().solution(found, points, how), self.true, self.players)
+        return _as_it_is(super().solution(found, points, provenance), self.true, self.players)
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,14 +275,14 @@ class Followers(Split):
         """Write the program for all flow, at least the leader's; over prefixes of the servers, for the followers' own."""
         load, base = float(points[0][0]), points[1][0]
         if form == "minmax":
-            seen, rest = seen_by_followers(self.bank, base), float(_rest(points)[0])
+            seen, rest = follower_latency(self.bank, base), float(_rest(points)[0])
             return _prefix(seen, rest, self.unit, Bisection(seen, rest))
         few = len(self.bank) <= MANY
         least = cp.Parameter(len(self.bank), nonneg=True, name="least") if few else base * self.unit
         write = partial(build, FORMULATIONS[form], self.bank, load, self.unit, least=least)
         if self._serves_all(form):
             return write(tangents=self.tangents)
-        return _touching(write, first_points(self.bank, load), math.inf, 0)
+        return _touching(write, initial_tangent_points(self.bank, load), math.inf, 0)
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """The load and the leader's flows, in the unit of the problem."""
@@ -295,23 +295,30 @@ class Followers(Split):
             else (load,)
         )
 
-    def finish(self, program: Model, returned: Returned, points: Points) -> Splits:
+    def finish(self, program: Model, returned: SolverOutput, points: Points) -> Splits:
         """Polish and certify what the followers bring, each point with servers of its own; in true delays."""
         load, base = points
         flow = self._flow(program, returned)
         own = flow if program.least is None else np.maximum(flow - base, 0.0)
         rest = _rest(points)
         rows = [
-            replace(self, bank=seen_by_followers(self.bank, b))._judged(
+            replace(self, bank=follower_latency(self.bank, b))._judged(
                 rest[k : k + 1], own[k : k + 1]
             )
             for k, b in enumerate(base)
         ]
-        return _truly(self.bank, Led(self.bank, base), base, load, Splits.joined(rows), self.wanted)
+        return _truly(
+            self.bank,
+            ResidualLatency(self.bank, base),
+            base,
+            load,
+            Splits.joined(rows),
+            self.tolerance,
+        )
 
-    def solution(self, found: Splits, points: Points, how: Provenance) -> Solution:
+    def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:
         """See `Question.solution`."""
-        answer, base = super().solution(found, points, how), points[1][0]
+        answer, base = super().solution(found, points, provenance), points[1][0]
         own, few = (
             found.flow[0] - base,
             0.0 if found.steps[0] else RESIDUE * float(_rest(points)[0]),
@@ -325,15 +332,20 @@ def _rest(points: Points) -> Array:
 
 
 def _truly(
-    true: Latency, seen: Queue, base: Array, load: Array, found: Splits, wanted: Wanted
+    true: Latency,
+    seen: ServerBank,
+    base: Array,
+    load: Array,
+    found: Splits,
+    tolerance: GapTolerance,
 ) -> Splits:
     """Answers of users who see servers otherwise, with certificates in true delays."""
-    flow, there = base + found.flow, found.there
+    flow, there = base + found.flow, found.available
     out = replace(found, flow=flow)
     proof = certify_seen(true, seen, base, load, flow, found.lower_bound, found.upper_bound)
     for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
         getattr(out, name)[there] = getattr(proof, name)[there]
-    met = wanted.met(
+    met = tolerance.met(
         out.gap, rounding(true, load, np.where(there[:, None], flow, 0.0), "equilibrium")
     )
     return replace(out, certified=met & there)
@@ -358,7 +370,7 @@ def _touching(write: Any, points: Array, least: float, stuck: int) -> Model:
             return None
         return _touching(
             write,
-            with_landing(model.bank, points, np.asarray(model.flow.value)),
+            add_tangents(model.bank, points, np.asarray(model.flow.value)),
             min(gap, least),
             waited,
         )

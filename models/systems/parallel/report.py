@@ -50,10 +50,12 @@ def report(scenario: Written, load: float, solver: str | None, weights: str | No
     )
 
 
-def _solve(scenario: Written, goal: str, load: float, solver: str | None, **how: Any) -> Solution:
+def _solve(
+    scenario: Written, goal: str, load: float, solver: str | None, **options: Any
+) -> Solution:
     """Answer by row, in the units of the file."""
     rows: Rows = scenario.rows
-    found: Solution = getattr(scenario.system, goal)(load, solver=solver, **how)
+    found: Solution = getattr(scenario.system, goal)(load, solver=solver, **options)
     return scenario.units.result(rows.solution(found, scenario.system.bank))
 
 
@@ -115,11 +117,11 @@ def _as_json(scenario: Written, found: Solution) -> dict[str, Any]:
 
 
 def _variants(scenario: Written, load: float, solver: str | None) -> list[dict[str, Any]]:
-    from .misspecification import misjudged
+    from .misspecification import misspecified_delays
 
     rows: list[dict[str, Any]] = []
     for v in scenario.variants:
-        data = scenario.units.present(misjudged(v.believed, v.paid, [load], solver=solver))
+        data = scenario.units.present(misspecified_delays(v.assumed, v.paid, [load], solver=solver))
         delays = {goal: float(data[f"{goal}_delay"][0]) for goal in ("optimum", "equilibrium")}
         rows.append(
             {
@@ -246,12 +248,14 @@ def _flows(scenario: Written, answers: dict[str, Solution]) -> Table:
 
 
 def _files(scenario: Written, solver: str | None) -> Iterator[list[File]]:
-    from .misspecification import misjudged
+    from .misspecification import misspecified_delays
     from .plots import plot_curve
 
     asked = {"curve": partial(scenario.system.curve, _to_every_start(scenario, scenario.system))}
     asked |= {
-        v.name: partial(misjudged, v.believed, v.paid, _to_every_start(scenario, v.believed))
+        v.name: partial(
+            misspecified_delays, v.assumed, v.paid, _to_every_start(scenario, v.assumed)
+        )
         for v in scenario.variants
     }
     rows: Rows = scenario.rows

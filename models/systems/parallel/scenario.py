@@ -10,8 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ....reference.errors import shown
-from ...frontend.fields import Folder, ScenarioError, known, number, table, text
+from ....reference.errors import escaped
+from ...frontend.fields import (
+    Folder,
+    ScenarioError,
+    check_keys,
+    read_number,
+    read_string,
+    read_subtable,
+)
 from ...frontend.scenario import Described
 from ...frontend.units import Units
 from ...latency.base import parameters
@@ -41,7 +48,7 @@ class Variant:
 
     name: str
     title: str
-    believed: ParallelServers
+    assumed: ParallelServers
     paid: ParallelServers
 
 
@@ -51,11 +58,12 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
         warnings.simplefilter("always")
         listed = servers(given.get("servers"), folder, units)
         system = _system(listed, units)
-    notes = tuple(dict.fromkeys(shown(str(w.message)) for w in caught))
+    notes = tuple(dict.fromkeys(escaped(str(w.message)) for w in caught))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the same files
         variants = tuple(
-            _variant(k, v, listed, system, units) for k, v in table(given, "variants").items()
+            _variant(k, v, listed, system, units)
+            for k, v in read_subtable(given, "variants").items()
         )
     kept = limits(given.get("limits", []), listed, units, system)
     return Described(
@@ -82,7 +90,7 @@ def _variant(
             "cannot name the variant's files",
             "use letters, digits, - and _, and not 'curve'",
         )
-    known(given, VARIANT_KEYS, place)
+    check_keys(given, VARIANT_KEYS, place)
     changed = list(listed)
     if "delay" in given:
         delay = given["delay"]
@@ -93,14 +101,14 @@ def _variant(
                     weights=[s.replicas for s in listed],
                 )
             )
-        changed = [_with(s, "delay", number(delay, f"{place}delay"), place) for s in changed]
+        changed = [_with(s, "delay", read_number(delay, f"{place}delay"), place) for s in changed]
     if "cv" in given:
-        cv = number(given["cv"], f"{place}cv")
+        cv = read_number(given["cv"], f"{place}cv")
         changed = [
             _with(s._replace(family="M/G/1") if s.family in SINGLE else s, "cv", cv, place)
             for s in changed
         ]
-    believed = _system(changed, units)
+    assumed = _system(changed, units)
     pay = given.get("pay", "own")
     if pay not in ("own", "true"):
         raise ScenarioError(
@@ -110,7 +118,7 @@ def _variant(
             "use 'true' for the delays of the scenario, or 'own'",
         )
     return Variant(
-        name, text(given, "title", place, name), believed, true if pay == "true" else believed
+        name, read_string(given, "title", place, name), assumed, true if pay == "true" else assumed
     )
 
 

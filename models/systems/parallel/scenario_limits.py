@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ....reference.errors import InputError, shown
-from ...frontend.fields import ScenarioError, known, number
+from ....reference.errors import InputError, escaped
+from ...frontend.fields import ScenarioError, check_keys, read_number
 from ...frontend.units import Units
 from ...latency.base import parameters
 from .limits import REGISTRY, Limit
@@ -42,7 +42,7 @@ def _limit(
     except InputError as error:
         raise ScenarioError(f"{place}kind", error.value, error.problem, error.remedy) from None
     fields = parameters(kind)
-    known(given, ("kind", *fields), place)
+    check_keys(given, ("kind", *fields), place)
     needed = [name for name, required in fields.items() if required]
     for name in needed:
         if name not in given:
@@ -79,16 +79,18 @@ def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> An
         if not isinstance(value, list) or not value:
             raise ScenarioError(place, value, "is not a list of servers", "give their names")
         for i, chosen in enumerate(value):
-            if not isinstance(chosen, str) or shown(chosen) not in rows:
+            if not isinstance(chosen, str) or escaped(chosen) not in rows:
                 raise ScenarioError(
                     f"{place}[{i}]", chosen, "is not the name of a server", f"use {', '.join(rows)}"
                 )
-        return np.concatenate([rows[shown(chosen)] for chosen in value]).tolist()
+        return np.concatenate([rows[escaped(chosen)] for chosen in value]).tolist()
     if isinstance(value, list) and value and isinstance(value[0], list):
         return [_value(row, f"{place}[{j}]", name, listed) for j, row in enumerate(value)]
     if isinstance(value, list):
         numbers = [
-            v if isinstance(v, str) and v.endswith("%") else number(v, f"{place}[{i}]", signed=True)
+            v
+            if isinstance(v, str) and v.endswith("%")
+            else read_number(v, f"{place}[{i}]", signed=True)
             for i, v in enumerate(value)
         ]
         return (
@@ -96,4 +98,4 @@ def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> An
             if len(numbers) == len(replicas)
             else numbers
         )
-    return shown(value) if isinstance(value, str) else number(value, place, signed=True)
+    return escaped(value) if isinstance(value, str) else read_number(value, place, signed=True)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....reference.errors import InputError
-from ....reference.queues import DRAINED, NO_RATE
-from ...frontend.fields import Folder, ScenarioError, known, number, text
+from ....reference.server_bank import DRAINED, NO_RATE
+from ...frontend.fields import Folder, ScenarioError, check_keys, read_number, read_string
 from ...frontend.units import Units
 from ...latency import Latency
 from ...latency.base import parameters
@@ -144,7 +144,7 @@ def _server(
         )
     if not given.keys() <= keys.keys():
         _elsewhere(given, tuple(keys), place, family)
-        known(given, tuple(keys), place)
+        check_keys(given, tuple(keys), place)
     replicas = (
         _replicas(given["replicas"], f"{place}replicas")
         if "replicas" in given and not keys["replicas"]
@@ -172,7 +172,7 @@ def _server(
         _complete(place, family, fields, said)
     if "columns" in given and not keys["columns"]:
         said["columns"] = _sample_columns(given, place, family, units)
-    return Server(place, text(given, "name", place, default), family, said, replicas)
+    return Server(place, read_string(given, "name", place, default), family, said, replicas)
 
 
 def _elsewhere(given: Mapping[str, Any], keys: Sequence[str], place: str, family: str) -> None:
@@ -228,7 +228,7 @@ def _replicas(value: object, place: str) -> int:
 
 def _rate(value: object, place: str, units: Units) -> float:
     """Rate of a server, from its service time."""
-    time = number(value, place, above=True)
+    time = read_number(value, place, above=True)
     if not math.isfinite(rate := units.rate_of(time)):
         raise ScenarioError(
             place, value, "is so short that its rate is not finite", "give a longer time"
@@ -271,12 +271,12 @@ def _value(value: object, place: str, name: str, folder: Folder, units: Units) -
     if name == "rate" and value == 0:
         raise ScenarioError(place, value, NO_RATE, f"give a positive rate{DRAINED}")
     if name in ("rate", "delay", "cv"):
-        return number(value, place, above=name == "rate")
+        return read_number(value, place, above=name == "rate")
     if isinstance(value, dict):
         return _server(f"{place}.", name, value, folder, units)
     if isinstance(value, list) and value:
-        return [number(v, f"{place}[{i}]") for i, v in enumerate(value)]
-    return number(value, place)
+        return [read_number(v, f"{place}[{i}]") for i, v in enumerate(value)]
+    return read_number(value, place)
 
 
 def _alike(one: Server, other: Server) -> bool:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....reference.compensated_sum import exact_sum
 from ....reference.errors import Array
-from ....reference.queues import Queue
-from ....reference.sums import exact_sum
+from ....reference.server_bank import ServerBank
 from ...core.table import Mask
 
 NEAR = 1e-6  # part of the way to a split inside the limits that rounding alone is worth
@@ -88,13 +88,13 @@ def missing(load: Array, flow: Array) -> Array:
     return total(np.concatenate([load[..., None], -flow], axis=-1))
 
 
-def clip(queue: Queue, flow: Array) -> Array:
+def clip(bank: ServerBank, flow: Array) -> Array:
     """Flow moved into [0, rate): at most to the last float below the rate, which leaves spare capacity."""
-    return np.clip(flow, 0.0, np.nextafter(queue.rate, 0.0))
+    return np.clip(flow, 0.0, np.nextafter(bank.rate, 0.0))
 
 
 def feasible(
-    queue: Queue, load: Array, flow: Array, *, trim: bool, limits: Limits | None = None
+    bank: ServerBank, load: Array, flow: Array, *, trim: bool, limits: Limits | None = None
 ) -> tuple[Array, Mask]:
     """Nearby splits of exactly the load, and whether there is one: not where the flow is too far from any.
 
@@ -103,14 +103,14 @@ def feasible(
     """
     there: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
     x, least, most = (
-        clip(queue, np.where(there[..., None], flow, 0.0)),
-        np.zeros(len(queue)),
-        queue.rate,
+        clip(bank, np.where(there[..., None], flow, 0.0)),
+        np.zeros(len(bank)),
+        bank.rate,
     )
     if trim:
         x = np.where(x > TRACE * load[..., None] / x.shape[-1], x, 0.0)
     if limits is not None:
-        least, most = limits.least, np.minimum(limits.most, queue.rate)
+        least, most = limits.least, np.minimum(limits.most, bank.rate)
         x = np.clip(x, least, most)
     for _ in range(3):
         rest = missing(load, x)
@@ -118,7 +118,7 @@ def feasible(
             break
         room = np.where(
             np.isfinite(most),
-            np.where(most < queue.rate, most - x, queue.spare_capacity(x)),
+            np.where(most < bank.rate, most - x, bank.spare_capacity(x)),
             2.0 * load[..., None],
         )
         used = np.where(x > 0, room, 0.0)
@@ -131,7 +131,7 @@ def feasible(
     if limits is not None and limits.bound.size:
         x, near = _within_rows(limits, x)
         there = there & near
-    return x, there & np.all((queue.spare_capacity(x) > 0) & (x >= 0), axis=-1)
+    return x, there & np.all((bank.spare_capacity(x) > 0) & (x >= 0), axis=-1)
 
 
 def _within_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
@@ -150,19 +150,21 @@ def _within_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
     )
 
 
-def interior(queue: Queue, load: Array, flow: Array) -> tuple[Array, Mask]:
+def interior(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Mask]:
     """Splits half way from the flow to an even utilisation, strictly inside the stable region whatever the flow; and whether there is one."""
-    there: Mask = np.asarray(np.isfinite(flow).all(axis=-1) & np.isfinite(queue.rate).all())
+    there: Mask = np.asarray(np.isfinite(flow).all(axis=-1) & np.isfinite(bank.rate).all())
     if not there.any():
         return np.zeros_like(flow), there
     # in spare capacities, which near saturation keep the digits that flows lose
-    whole, low = queue.total_rate
+    whole, low = bank.total_rate
     slack = ((whole - load) + low)[..., None]
-    spare = np.clip(queue.spare_capacity(np.where(there[..., None], flow, 0.0)), 0.0, queue.rate)
-    even = queue.rate * (slack / whole)
-    left = total(spare)[..., None]
-    own = np.where(left > 0, spare * (slack / np.where(left > 0, left, 1.0)), even)
+    spare_capacity = np.clip(
+        bank.spare_capacity(np.where(there[..., None], flow, 0.0)), 0.0, bank.rate
+    )
+    even = bank.rate * (slack / whole)
+    left = total(spare_capacity)[..., None]
+    own = np.where(left > 0, spare_capacity * (slack / np.where(left > 0, left, 1.0)), even)
     x, found = feasible(
-        queue, load, queue.rate - np.minimum(0.5 * (own + even), queue.rate), trim=False
+        bank, load, bank.rate - np.minimum(0.5 * (own + even), bank.rate), trim=False
     )
     return x, found & there

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import LoadError, names_of, one_number, text
+from ....reference.errors import LoadError
 from ....reference.guards import check_players
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
-from ...core.options import How, check_how
+from ....reference.validation import as_float, as_names, check_text
+from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
 from ...core.solve import Task
 from ...core.system import System
-from ...core.wanted import Wanted
+from ...core.tolerance import GapTolerance
 from ...latency.base import Latency, as_latency
-from ...latency.seen import seen_by_players
+from ...latency.player_latency import player_latency
 from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
 from .formulations import FORMULATIONS, Model, build, for_goal
@@ -66,8 +67,8 @@ class ParallelServers(System):
         self, *servers: Latency, names: Sequence[str] | None = None, time_unit: str = "s"
     ) -> None:
         self.bank = as_latency(servers)
-        self.names = names_of("names", "server", names, len(self.bank))
-        self.time_unit = text("time_unit", time_unit)
+        self.names = as_names("names", "server", names, len(self.bank))
+        self.time_unit = check_text("time_unit", time_unit)
 
     def __repr__(self) -> str:
         return f"ParallelServers({len(self.bank)} servers, total rate {self.total_rate:g})"
@@ -85,7 +86,7 @@ class ParallelServers(System):
         """The total rate."""
         return self.total_rate
 
-    def optimum(self, load: float, **how: Unpack[How]) -> Solution:
+    def optimum(self, load: float, **options: Unpack[FormulationOptions]) -> Solution:
         """Split of least mean delay: minimise sum x_i l_i(x_i) / load; eq. (2) of Mancuso et al.
 
         Parameters
@@ -124,9 +125,11 @@ class ParallelServers(System):
             With the best `Solution` inside.
         """
         load = self.check_load(load)
-        return self.task("optimum", load, **how).one(load)
+        return self.task("optimum", load, **options).one(load)
 
-    def equilibrium(self, load: float, players: float = math.inf, **how: Unpack[How]) -> Solution:
+    def equilibrium(
+        self, load: float, players: float = math.inf, **options: Unpack[FormulationOptions]
+    ) -> Solution:
         """Split that selfish users reach: used servers share a latency, no other is faster; eq. (13) of Mancuso et al.
 
         Parameters, result and errors as `optimum`, but for the formulation: ``"beckmann"`` minimises the potential (exponential cone);
@@ -141,17 +144,17 @@ class ParallelServers(System):
             `sojourn.reference.parallel.players`), and the multiplier is the price that a player sees.
         """
         load = self.check_load(load)
-        return self.task("equilibrium", load, players, **how).one(load)
+        return self.task("equilibrium", load, players, **options).one(load)
 
     def price_of_anarchy(
-        self, load: float, players: float = math.inf, **how: Unpack[How]
+        self, load: float, players: float = math.inf, **options: Unpack[FormulationOptions]
     ) -> PriceOfAnarchy:
         """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al.
 
         Parameters as `equilibrium`. Returns a float, whose ``lower`` and ``upper`` both certificates prove.
         """
-        selfish = self.equilibrium(load, players, **for_goal("equilibrium", how))
-        return PriceOfAnarchy.of(selfish, self.optimum(load, **for_goal("optimum", how)))
+        selfish = self.equilibrium(load, players, **for_goal("equilibrium", options))
+        return PriceOfAnarchy.of(selfish, self.optimum(load, **for_goal("optimum", options)))
 
     def evaluate(
         self,
@@ -206,14 +209,16 @@ class ParallelServers(System):
         loads: npt.ArrayLike,
         which: str | None = None,
         refine: bool | float = False,
-        **how: Unpack[How],
+        **options: Unpack[FormulationOptions],
     ) -> xr.Dataset:
         """Delays, flows and price of anarchy over loads; see `sojourn.models.systems.parallel.curve.curve`."""
         from .curve import curve
 
-        return curve(self, loads, which, refine, **how)
+        return curve(self, loads, which, refine, **options)
 
-    def worst_case(self, up_to: float | None = None, **how: Unpack[How]) -> WorstCase:
+    def worst_case(
+        self, up_to: float | None = None, **options: Unpack[FormulationOptions]
+    ) -> WorstCase:
         """Largest price of anarchy over all loads, by branch and bound, with a certificate.
 
         Convex programs give the splits at the ends of the segments between activation loads, Newton steps from these most of the
@@ -253,10 +258,14 @@ class ParallelServers(System):
         """
         from .worst_case import worst_case
 
-        return worst_case(self, up_to, **how)
+        return worst_case(self, up_to, **options)
 
     def control(
-        self, load: float, fraction: float, strategy: str = "llf", **how: Unpack[How]
+        self,
+        load: float,
+        fraction: float,
+        strategy: str = "llf",
+        **options: Unpack[FormulationOptions],
     ) -> ControlledSplit:
         """Route a fraction of the load centrally and leave the rest to itself (a Stackelberg game).
 
@@ -275,14 +284,14 @@ class ParallelServers(System):
         -------
         ControlledSplit
         """
-        return control(self, load, fraction, strategy, **how)
+        return control(self, load, fraction, strategy, **options)
 
-    def tolls(self, load: float, **how: Unpack[How]) -> Tolls:
+    def tolls(self, load: float, **options: Unpack[FormulationOptions]) -> Tolls:
         """Marginal-cost tolls, and the equilibrium with them, which is the optimum. Parameters as `optimum`."""
-        return tolls(self, load, **how)
+        return tolls(self, load, **options)
 
     def sensitivity(
-        self, load: float, players: float = math.inf, **how: Unpack[How]
+        self, load: float, players: float = math.inf, **options: Unpack[FormulationOptions]
     ) -> Sensitivity:
         """Derivatives of the mean delay in every rate and delay; see `sojourn.reference.parallel.sensitivity`.
 
@@ -298,9 +307,9 @@ class ParallelServers(System):
         remedy = (
             "leave the limits out; the shadow prices in the optimum's limits say what each costs"
         )
-        no_limits(how, ("sensitivities are those of servers without limits", remedy))
+        no_limits(options, ("sensitivities are those of servers without limits", remedy))
         goal: Goal = "optimum" if count == 1 else "equilibrium"
-        chosen = for_goal(goal, how)
+        chosen = for_goal(goal, options)
         found = (
             self.optimum(load, **chosen) if count == 1 else self.equilibrium(load, count, **chosen)
         )
@@ -330,13 +339,13 @@ class ParallelServers(System):
         array([3.5, 2.5])
         """
         check_goal(goal)
-        check_how("model", {"formulation": formulation})
+        check_solve_options("model", {"formulation": formulation})
         name = next(iter(formulations(self.bank, goal, formulation, self._kept.setdefault("", {}))))
         return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit(load))
 
     def unit(self, load: float) -> float:
         """Unit of time that the solver works in, so that seconds and milliseconds are the same problem."""
-        load = one_number("load", load)
+        load = as_float("load", load)
         finite = self.bank.rate[np.isfinite(self.bank.rate)]
         return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / (load or 1.0)
 
@@ -363,7 +372,11 @@ class ParallelServers(System):
         return float(array)
 
     def task(
-        self, goal: Goal, load: float, players: float = math.inf, **how: Unpack[How]
+        self,
+        goal: Goal,
+        load: float,
+        players: float = math.inf,
+        **options: Unpack[FormulationOptions],
     ) -> Task[Model, Splits, Solution]:
         """Return the question of a goal, to be put at many loads, such as this one: ``solve(loads)``.
 
@@ -377,36 +390,46 @@ class ParallelServers(System):
         **how
             As in `optimum`.
         """
-        return Task(self._question(goal, load, players, how), how)
+        return Task(self._question(goal, load, players, options), options)
 
-    def _question(self, goal: Goal, load: float, players: float, how: How) -> Split:
+    def _question(
+        self, goal: Goal, load: float, players: float, options: FormulationOptions
+    ) -> Split:
         check_goal(goal)
-        players, limits = check_players(players), limits_of(how.get("subject_to"))
+        players, limits = check_players(players), limits_of(options.get("subject_to"))
         if goal == "equilibrium":
-            no_limits(how)
-        own = self._own(goal, load, how)
+            no_limits(options)
+        own = self._own(goal, load, options)
         if math.isfinite(players):
             kinds = self._kept.setdefault(f"{players:g} players", {})
             return Players(
-                seen_by_players(self.bank, players), *own, kinds, true=self.bank, players=players
+                player_latency(self.bank, players), *own, kinds, true=self.bank, players=players
             )
         if limits:
             return WithinLimits(self.bank, *own, self._kept.setdefault("", {}), limits=limits)
         return Split(self.bank, *own, self._kept.setdefault("", {}))
 
-    def followers(self, load: float, **how: Unpack[How]) -> Task[Model, Splits, Solution]:
+    def followers(
+        self, load: float, **options: Unpack[FormulationOptions]
+    ) -> Task[Model, Splits, Solution]:
         """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
-        no_limits(how)
+        no_limits(options)
         return Task(
             Followers(
-                self.bank, *self._own("equilibrium", load, how), self._kept.setdefault("", {})
+                self.bank, *self._own("equilibrium", load, options), self._kept.setdefault("", {})
             ),
-            how,
+            options,
         )
 
     def _own(
-        self, goal: Goal, load: float, how: How
-    ) -> tuple[tuple[str, ...], Goal, float, Wanted, bool]:
+        self, goal: Goal, load: float, options: FormulationOptions
+    ) -> tuple[tuple[str, ...], Goal, float, GapTolerance, bool]:
         """What every question is told; a bank that cannot be trusted is refused before."""
-        self.bank.trusted  # noqa: B018
-        return self.names, goal, self.unit(load), Wanted.of(how), how.get("polish", True)
+        self.bank.validated  # noqa: B018
+        return (
+            self.names,
+            goal,
+            self.unit(load),
+            GapTolerance.of(options),
+            options.get("polish", True),
+        )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.reading import read_table
-from ...frontend.fields import Folder, ScenarioError, known
+from ...frontend.fields import Folder, ScenarioError, check_keys
 from ...frontend.units import RATES, TIMES, Units
 from ...latency.base import parameters
 from ...latency.registry import family_named, names
@@ -30,7 +30,7 @@ def table_rows(given: Mapping[str, Any], folder: Folder, units: Units) -> list[t
 
     An empty cell leaves its field out, with a warning where the family of that server takes the field.
     """
-    known(given, ("file", "columns"), "servers.")
+    check_keys(given, ("file", "columns"), "servers.")
     path = folder.file(given["file"], "servers.file")
     header, lines = _read(path, given.get("columns"))
     families = _families(header, lines, given)
@@ -95,7 +95,7 @@ def check_columns(
         raise ScenarioError(
             place, named, "is not a table", 'write it as { rate = "mu" }: field, then column'
         )
-    known(named, fields, f"{place}.")
+    check_keys(named, fields, f"{place}.")
     for field, column in named.items():
         if not isinstance(column, str) or not column.strip():
             raise ScenarioError(

@@ -18,26 +18,28 @@ from .prices import GOALS
 from .solution import Solution
 
 if TYPE_CHECKING:
-    from ...core.options import How
+    from ...core.options import FormulationOptions
     from .system import ParallelServers
 
 STEP = 1e-5  # relative distance from a threshold at which the model must have switched
 
 
-def checks(system: ParallelServers, loads: Iterable[float], how: How) -> Iterator[Check]:
+def checks(
+    system: ParallelServers, loads: Iterable[float], options: FormulationOptions
+) -> Iterator[Check]:
     """Yield the checks of a system.
 
     At every load: mean delay, multiplier and flows of optimum and equilibrium, and the price of anarchy. Once: every activation
     threshold within the total rate, by the model just below and just above it.
     """
     for load in loads:
-        yield from _at_load(system, load, how)
-    yield from _at_thresholds(system, how)
+        yield from _at_load(system, load, options)
+    yield from _at_thresholds(system, options)
 
 
-def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
+def _at_load(system: ParallelServers, load: float, options: FormulationOptions) -> Iterator[Check]:
     found: dict[str, Solution] = {
-        goal: getattr(system, goal)(load, **for_goal(goal, how)) for goal in GOALS
+        goal: getattr(system, goal)(load, **for_goal(goal, options)) for goal in GOALS
     }
     true: dict[str, Split] = {goal: getattr(exact, goal)(system.bank, load) for goal in GOALS}
     for goal in GOALS:
@@ -77,7 +79,7 @@ def _at_load(system: ParallelServers, load: float, how: How) -> Iterator[Check]:
     )
 
 
-def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
+def _at_thresholds(system: ParallelServers, options: FormulationOptions) -> Iterator[Check]:
     """The model leaves a server empty just below its threshold and uses it just above; servers of one threshold are one check."""
     thresholds = system.thresholds()
     for goal in GOALS:
@@ -86,7 +88,7 @@ def _at_thresholds(system: ParallelServers, how: How) -> Iterator[Check]:
         for load in track(inside.tolist(), f"{goal} thresholds"):
             its = np.flatnonzero(loads == load)
             below, above = (
-                getattr(system, goal)(load * (1 + side), **for_goal(goal, how)).flow[its]
+                getattr(system, goal)(load * (1 + side), **for_goal(goal, options)).flow[its]
                 for side in (-STEP, STEP)
             )
             passed = bool(

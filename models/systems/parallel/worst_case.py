@@ -32,13 +32,13 @@ from ....reference.parallel.worst_case import (
     first_load,
     last_load,
 )
-from ....reference.plain import as_raised
-from ...core.options import How, check_how
-from ...core.progress import Ticker
+from ....reference.pickling import as_raised
+from ...core.options import FormulationOptions, check_solve_options
+from ...core.progress import StatusLine
 from .certificate import rounding, supporting_lines
-from .finish import finish
 from .formulations import for_goal
 from .limits import no_limits
+from .polish import finish
 from .prices import GOALS
 from .questions import Splits
 
@@ -68,25 +68,25 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
 
 
 def worst_case(
-    system: ParallelServers, up_to: float | None = None, **how: Unpack[How]
+    system: ParallelServers, up_to: float | None = None, **options: Unpack[FormulationOptions]
 ) -> WorstCase:
     """Largest price of anarchy over all loads, with a certificate; see `ParallelServers.worst_case`."""
-    no_limits(how)
-    wanted, queue = how.get("gap"), system.bank
-    gap = check_gap(GAP if wanted is None else wanted)
-    check_how("worst_case", how)
-    end = saturation(queue) if up_to is None else None
-    last = last_load(queue, up_to, end)
+    no_limits(options)
+    tolerance, bank = options.get("gap"), system.bank
+    gap = check_gap(GAP if tolerance is None else tolerance)
+    check_solve_options("worst_case", options)
+    end = saturation(bank) if up_to is None else None
+    last = last_load(bank, up_to, end)
     starts = system.thresholds()
-    first = first_load(queue, starts, last)
-    if first >= last or all_alike(queue):
+    first = first_load(bank, starts, last)
+    if first >= last or all_alike(bank):
         return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0, shares=SHARES)
-    kinks = np.unique(
+    breakpoints = np.unique(
         starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)]
     )
-    search = _BestFirst(system, gap, how)
+    search = _BestFirst(system, gap, options)
     return search.run(
-        np.concatenate([[first], kinks, [last] if end is None else []]), end is not None, last
+        np.concatenate([[first], breakpoints, [last] if end is None else []]), end is not None, last
     )
 
 
@@ -113,16 +113,16 @@ class Node(NamedTuple):
 class _BestFirst:
     """Cells by their bounds, the largest first; the cell next to saturation has no right end."""
 
-    def __init__(self, system: ParallelServers, gap: float, how: How) -> None:
+    def __init__(self, system: ParallelServers, gap: float, options: FormulationOptions) -> None:
         self.system, self.gap = system, gap
         self.sweeps: dict[Goal, Task[Any, Splits, Any]] = {}
         # each solution is as tight as it gets; the gap that was asked for is the search's
-        settings: How = {**how, "throw": False, "gap": None}
-        self.how = {goal: for_goal(goal, settings) for goal in GOALS}
+        settings: FormulationOptions = {**options, "throw": False, "gap": None}
+        self.options = {goal: for_goal(goal, settings) for goal in GOALS}
         self.end = saturation(system.bank)
         self.cells: list[tuple[float, int, Node, Node | None]] = []
-        self.polish, self.vain, self.note = how.get("polish", True), 0, ""
-        self.most = DERIVED if system.bank.derived else MOST
+        self.polish, self.vain, self.note = options.get("polish", True), 0, ""
+        self.most = DERIVED if system.bank.uses_finite_differences else MOST
         self.order = itertools.count()
         self.lower, self.load, self.evaluations = 1.0, 0.0, 0
 
@@ -132,7 +132,7 @@ class _BestFirst:
         nodes: list[Node] = []
         candidate = (self.lower, last)
         try:
-            with Ticker("worst case") as tick:
+            with StatusLine("worst case") as tick:
                 for load in edges:
                     nodes.append(self._node(float(load)))
                     tick.step(f"{self.evaluations} loads")
@@ -154,7 +154,7 @@ class _BestFirst:
         upper = max(upper * (1 + ROUNDING), self.lower)
         gap = upper / self.lower - 1
         certified = bool(gap <= self.gap)
-        note = "" if certified else self.note + SAY * self.system.bank.derived
+        note = "" if certified else self.note + SAY * self.system.bank.uses_finite_differences
         return WorstCase(
             self.lower,
             self.load,
@@ -238,9 +238,9 @@ class _BestFirst:
 
     def _answer(self, goal: Goal, load: float) -> Splits:
         if goal not in self.sweeps:
-            self.sweeps[goal] = self.system.task(goal, load, **self.how[goal])
+            self.sweeps[goal] = self.system.task(goal, load, **self.options[goal])
         found = self.sweeps[goal].solve(np.array([load]))
-        if not found.there[0]:
+        if not found.available[0]:
             self.sweeps[goal].one(load)  # asked alone, it raises with what was tried
         return found
 

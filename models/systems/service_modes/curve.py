@@ -11,17 +11,18 @@ import numpy.typing as npt
 import xarray as xr
 
 from ....reference import service_modes as exact
-from ....reference.errors import Array, InputError, flag, instance, numbers, whole_number
+from ....reference.errors import Array, InputError
 from ....reference.service_modes.stability import as_assignment, check_assignment
+from ....reference.validation import as_floats, as_integer, check_flag, check_instance
 from ...core import curve as driver
 from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
 from ...core.errors import NotCertifiedError
-from ...core.recall import recalled
+from ...core.stored import stored_answers
 from ...frontend.kinds import kind_named
 
 if TYPE_CHECKING:
     from ...core.curve import Sweep
-    from ...core.options import HowPolished
+    from ...core.options import PolishOptions
     from .questions import OperatingPoints
     from .system import MultiMode
 
@@ -35,7 +36,7 @@ def curve(
     refine: bool | float = False,
     *,
     breakaway: bool = False,
-    **how: Unpack[HowPolished],
+    **options: Unpack[PolishOptions],
 ) -> xr.Dataset:
     """Solve for the best assignment at many loads.
 
@@ -86,11 +87,15 @@ def curve(
         leaves = marks.get("breakaway_load")
         return [] if leaves is None else [leaves * (1 - NEAR), leaves * (1 + NEAR)]
 
-    breakaway = flag("breakaway", breakaway)
+    breakaway = check_flag("breakaway", breakaway)
     data = _solved(
-        system, loads, system.assignment_sweep(**how), refine=refine, kinks=beside_breakaway
+        system,
+        loads,
+        system.assignment_sweep(**options),
+        refine=refine,
+        breakpoints=beside_breakaway,
     )
-    if breakaway and not marks and recalled() is None:
+    if breakaway and not marks and stored_answers() is None:
         try:
             marks = _marks(system)
         except KeyboardInterrupt:
@@ -99,7 +104,7 @@ def curve(
 
 
 def partition_curve(
-    system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, **how: Unpack[HowPolished]
+    system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, **options: Unpack[PolishOptions]
 ) -> xr.Dataset:
     """Solve for the best partition at many loads, the assignment given.
 
@@ -136,13 +141,13 @@ def partition_curve(
     return _solved(
         system,
         loads,
-        system.partition_sweep(**how),
-        columns=(_assignments(system, system.judged(loads)[0].size, p),),
+        system.partition_sweep(**options),
+        columns=(_assignments(system, system.screen_loads(loads)[0].size, p),),
         room=room,
     )
 
 
-def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **how: Any) -> xr.Dataset:
+def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **options: Any) -> xr.Dataset:
     touches = system.touch_loads
     return driver.curve(
         system,
@@ -153,7 +158,7 @@ def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **how: Any) -
         attrs={"capacity": system.capacity_load}
         | ({"touch_loads": list(touches)} if touches else {}),
         capacity=system.capacity_load,
-        **how,
+        **options,
     )
 
 
@@ -192,7 +197,7 @@ def _variables(
 
 def _assignments(system: MultiMode, count: int, p: npt.ArrayLike) -> Array:
     """Assignment of each of K loads, shape (K, M)."""
-    given = numbers("p", p)
+    given = as_floats("p", p)
     if given.ndim == 2 and len(given) != count:
         raise InputError(
             "p",
@@ -249,16 +254,16 @@ def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Da
     >>> data.best_p.values.round(3)
     array([1.   , 0.575])
     """
-    instance(
+    check_instance(
         "system",
         system,
         kind_named("dual_mode").system,
         "is not a system of service modes",
         "give DualMode or MultiMode",
     )
-    checked = system.check_loads(np.atleast_1d(numbers("loads", loads)))
+    checked = system.check_loads(np.atleast_1d(as_floats("loads", loads)))
     p = (
-        np.sin(np.linspace(0, np.pi / 2, whole_number("points", points, "a number of points", 2)))
+        np.sin(np.linspace(0, np.pi / 2, as_integer("points", points, "a number of points", 2)))
         ** 2
     )
     delay = exact.delay(system.rates, checked[:, None], p)

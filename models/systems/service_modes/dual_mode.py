@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from ....reference import service_modes as exact
-from ....reference.errors import InputError, entries
+from ....reference.errors import InputError
 from ....reference.service_modes.modes import check_dual
+from ....reference.validation import list_or_none
 from .system import MultiMode, as_rates
 from .tunable import TunableMode
 
@@ -68,7 +69,7 @@ class DualMode(MultiMode):
         ------
         InputError
         """
-        pair = entries(f) or []
+        pair = list_or_none(f) or []
         if len(pair) != 2:
             raise InputError(
                 "f",

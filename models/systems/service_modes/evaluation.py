@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference import service_modes as exact
-from ....reference.errors import Array, InputError, check_parts
+from ....reference.errors import Array, InputError
 from ....reference.service_modes.partition import divide, stage_delay
 from ....reference.service_modes.stability import as_assignment, slack
-from ...core.ratio import ROUNDING, Bounded, Ratio, excess, within
+from ....reference.validation import as_fractions
+from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import SUM, Evaluated, finite_or_none
 from .operating_point import ModeSplit
 from .partition import EPS, rounding
 
-NEVER = Bounded(np.inf, np.inf, np.inf)
+NEVER = BoundedValue(np.inf, np.inf, np.inf)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,9 +37,9 @@ class OperatingEvaluation(ModeSplit, Evaluated):
         Mean delay over that.
     """
 
-    partition_delay: Bounded
+    partition_delay: BoundedValue
     partition_ratio: Ratio
-    assignment_delay: Bounded | None
+    assignment_delay: BoundedValue | None
     assignment_ratio: Ratio | None
 
     bounded: ClassVar[tuple[str, ...]] = (
@@ -57,7 +58,7 @@ class OperatingEvaluation(ModeSplit, Evaluated):
     )
 
     @property
-    def loss(self) -> Bounded:
+    def loss(self) -> BoundedValue:
         """Mean delay beyond the least: of all assignments with two modes, else of this one; >= 0."""
         return excess(self.mean_delay, self.assignment_delay or self.partition_delay)
 
@@ -142,7 +143,7 @@ def evaluate(
 
 def _partition(share: npt.ArrayLike, stages: tuple[str, ...], modes: tuple[str, ...]) -> Array:
     """Part of each stage for each mode; each row adds up to 1."""
-    given = check_parts("share", share, "a stage")
+    given = as_fractions("share", share, "a stage")
     if given.shape != (len(stages), len(modes)):
         remedy = f"give a row a stage ({', '.join(stages)}), a number a mode ({', '.join(modes)})"
         raise InputError(
@@ -183,14 +184,14 @@ class TunableEvaluation(Evaluated):
     f: float
     stage_delay: Array
     least_f: float
-    least_delay: Bounded
+    least_delay: BoundedValue
     ratio: Ratio
 
     bounded: ClassVar[tuple[str, ...]] = ("mean_delay", "least_delay", "ratio", "loss")
     times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "least_delay")
 
     @property
-    def loss(self) -> Bounded:
+    def loss(self) -> BoundedValue:
         """Mean delay beyond the least, >= 0."""
         return excess(self.mean_delay, self.least_delay)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ...core.options import How, HowPolished, check_how
+from ...core.options import FormulationOptions, PolishOptions, check_solve_options
 from ...frontend.kinds import SystemKind
 from ..parallel.kind import check_options
 from .report import anarchy, report
@@ -18,20 +18,20 @@ from .tunable import TunableMode
 from .verify import checks, tunable_checks
 
 
-class HowCurve(HowPolished, total=False):
+class HowCurve(PolishOptions, total=False):
     """Options of `MultiMode.curve`."""
 
     p: npt.ArrayLike | None
     breakaway: bool
 
 
-def tunable_options(caller: str, how: Mapping[str, Any]) -> None:
+def tunable_options(caller: str, options: Mapping[str, Any]) -> None:
     """Refuse options of a curve that no tunable-mode system takes.
 
     They are those of the optimum of parallel servers.
     """
-    check_how(caller, how, How)
-    check_options(caller, {**how, "which": "optimum"})
+    check_solve_options(caller, options, FormulationOptions)
+    check_options(caller, {**options, "which": "optimum"})
 
 
 KINDS = (
@@ -39,7 +39,7 @@ KINDS = (
         "dual_mode",
         MultiMode,
         read_dual_mode,
-        check_options=partial(check_how, known=HowCurve),
+        check_options=partial(check_solve_options, known=HowCurve),
         verify=checks,
         report=report,
         anarchy=anarchy,

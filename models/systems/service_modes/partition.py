@@ -17,7 +17,7 @@ from ....reference.errors import Array
 from ....reference.service_modes import Modes
 from ....reference.service_modes.stability import slack
 from ...core.certificate import bounds_of
-from ...core.wanted import Wanted
+from ...core.tolerance import GapTolerance
 from ...latency.base import product_at_least
 
 NEWTON = (
@@ -120,10 +120,10 @@ def divide(modes: Modes, loads: Array, parts: Array, extra: Array, *, polish: bo
 
 def _feasible(extra: Array, work: Array, parts: Array) -> Array:
     """What a solver left within its tolerance, put right: some to a mode with work, none to one without, each stage given out whole."""
-    wanted = np.where(work > 0, np.maximum(extra, EPS), 0.0)
-    wanted = np.where(work.any(axis=-1, keepdims=True), wanted, parts)
-    total: Array = wanted.sum(axis=-1, keepdims=True)
-    return wanted / total
+    tolerance = np.where(work > 0, np.maximum(extra, EPS), 0.0)
+    tolerance = np.where(work.any(axis=-1, keepdims=True), tolerance, parts)
+    total: Array = tolerance.sum(axis=-1, keepdims=True)
+    return tolerance / total
 
 
 def newton(extra: Array, work: Array) -> tuple[Array, npt.NDArray[np.intp]]:
@@ -154,9 +154,9 @@ def newton(extra: Array, work: Array) -> tuple[Array, npt.NDArray[np.intp]]:
     return y / y.sum(axis=-1, keepdims=True), steps
 
 
-def meets(gap: npt.ArrayLike, wanted: Wanted, left: Array) -> npt.NDArray[np.bool_]:
+def meets(gap: npt.ArrayLike, tolerance: GapTolerance, left: Array) -> npt.NDArray[np.bool_]:
     """Whether gaps are small enough for what is left of each stage, shape (..., S)."""
-    return wanted.met(gap, 4 * rounding(left))
+    return tolerance.met(gap, 4 * rounding(left))
 
 
 def rounding(left: Array) -> Array:

@@ -20,12 +20,12 @@ from ....reference.service_modes import (
 )
 from ....reference.service_modes.stability import slack
 from ...core.certificate import bounds_of
-from ...core.options import Settings
-from ...core.question import Answers, Points, Question, Returned
-from ...core.recall import Column
+from ...core.options import SolveOptions
+from ...core.question import AnswerRows, Points, Question, SolverOutput
 from ...core.solution import Provenance
 from ...core.solve import Task
-from ...core.wanted import Wanted
+from ...core.stored import Column
+from ...core.tolerance import GapTolerance
 from . import capacity, partition, sum_of_squares
 from .operating_point import MaxLoad, OperatingPoint
 
@@ -35,7 +35,7 @@ Names = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class MaxLoads(Answers):
+class MaxLoads(AnswerRows):
     """Largest loads, the assignments that carry them, shape (K, M), and the prices of the stages, (K, S)."""
 
     max_load: Array
@@ -50,9 +50,9 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
     """The largest load: one linear program, at no load in particular."""
 
     modes: Modes
-    wanted: Wanted
+    tolerance: GapTolerance
 
-    name, options = "capacity", Settings
+    name, options = "capacity", SolveOptions
 
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
         """A linear program."""
@@ -68,13 +68,13 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
         """There are none."""
         return ()
 
-    def finish(self, program: capacity.Program, returned: Returned, points: Points) -> MaxLoads:
+    def finish(self, program: capacity.Program, returned: SolverOutput, points: Points) -> MaxLoads:
         """Bounds from the loads of the modes below, from the prices of the stages above: weak duality."""
         load, price = (
             np.maximum(returned.value(program.load), 0.0),
             np.abs(returned.dual(program.busy)),
         )
-        out = self.nothing(len(load))
+        out = self.empty(len(load))
         rows = np.flatnonzero(
             np.isfinite(load).all(axis=1)
             & np.isfinite(price).all(axis=1)
@@ -88,22 +88,22 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
             1.0 / (weight @ self.modes.time).min(axis=1),
         )
         low, high, gap = bounds_of(carried, carried, upper, np.full(rows.size, 8 * partition.EPS))
-        out.put(rows, (gap, self.wanted.met(gap), low, high, carried, parts, weight))
+        out.put(rows, (gap, self.tolerance.met(gap), low, high, carried, parts, weight))
         return out
 
-    def nothing(self, count: int) -> MaxLoads:
-        """See `Question.nothing`."""
+    def empty(self, count: int) -> MaxLoads:
+        """See `Question.empty`."""
         stages, modes = self.modes.time.shape
-        return MaxLoads.nothing(count, assignment=(modes,), price=(stages,))
+        return MaxLoads.empty(count, assignment=(modes,), price=(stages,))
 
-    def solution(self, found: MaxLoads, points: Points, how: Provenance) -> MaxLoad:
+    def solution(self, found: MaxLoads, points: Points, provenance: Provenance) -> MaxLoad:
         """See `Question.solution`."""
         own = {
             "max_load": float(found.max_load[0]),
             "assignment": found.assignment[0],
             "price": found.price[0],
         }
-        return MaxLoad(**own, **found.proof, **vars(how))
+        return MaxLoad(**own, **found.proof, **vars(provenance))
 
     def title(self, points: Points) -> str:
         """See `Question.title`."""
@@ -111,7 +111,7 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
 
 
 @dataclass(frozen=True, eq=False)
-class OperatingPoints(Answers):
+class OperatingPoints(AnswerRows):
     """Operating points: assignments, shape (K, M), shares, (K, S, M), delays of the stages, (K, S), the rest (K,)."""
 
     assignment: Array
@@ -135,14 +135,16 @@ class _OfPoints:
         """Numbers of an operating point."""
         return self.modes.time.size
 
-    def nothing(self, count: int) -> OperatingPoints:
-        """See `Question.nothing`."""
+    def empty(self, count: int) -> OperatingPoints:
+        """See `Question.empty`."""
         stages, modes = self.modes.time.shape
-        return OperatingPoints.nothing(
+        return OperatingPoints.empty(
             count, assignment=(modes,), share=(stages, modes), stage_delay=(stages,)
         )
 
-    def solution(self, found: OperatingPoints, points: Points, how: Provenance) -> OperatingPoint:
+    def solution(
+        self, found: OperatingPoints, points: Points, provenance: Provenance
+    ) -> OperatingPoint:
         """See `Question.solution`."""
         return OperatingPoint(
             goal=self.name,  # type: ignore[arg-type]
@@ -155,7 +157,7 @@ class _OfPoints:
             mean_delay=float(found.mean_delay[0]),
             polished=int(found.steps[0]),
             **found.proof,
-            **vars(how),
+            **vars(provenance),
         )
 
 
@@ -165,7 +167,7 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
 
     modes: Modes
     names: Names
-    wanted: Wanted
+    tolerance: GapTolerance
     polish: bool = True
 
     name = "partition"
@@ -196,12 +198,12 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
         )
 
     def finish(
-        self, program: partition.Program, returned: Returned, points: Points
+        self, program: partition.Program, returned: SolverOutput, points: Points
     ) -> OperatingPoints:
         """See `partition.divide`."""
         return self._divided(points, returned.value(program.extra), polish=self.polish)
 
-    def recall(self, points: Points, column: Column) -> OperatingPoints:
+    def certify_stored(self, points: Points, column: Column) -> OperatingPoints:
         """Certify partitions as they are."""
         loads, parts = points
         need = loads[:, None, None] * parts[:, None, :] * self.modes.time
@@ -211,18 +213,18 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
         )
 
     def _divided(self, points: Points, extra: Array, *, polish: bool) -> OperatingPoints:
-        out = self.nothing(len(points[0]))
+        out = self.empty(len(points[0]))
         rows = np.flatnonzero(np.isfinite(extra).all(axis=(1, 2)))
         loads, parts = (column[rows] for column in points)
         done = partition.divide(self.modes, loads, parts, extra[rows], polish=polish)
-        met = partition.meets(done.gap, self.wanted, slack(self.modes, loads, parts))
+        met = partition.meets(done.gap, self.tolerance, slack(self.modes, loads, parts))
         proof = (done.gap, met, done.lower_bound, done.upper_bound)
         out.put(rows, (*proof, parts, done.share, done.stage_delay, done.mean_delay, done.steps))
         return out
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates(Answers):
+class Candidates(AnswerRows):
     """Where on its segment each load has the least delay, as the moments of the semidefinite program tell.
 
     Attributes
@@ -247,7 +249,7 @@ class _OnSegment:
     """What the questions that the semidefinite program answers share."""
 
     modes: Modes
-    wanted: Wanted
+    tolerance: GapTolerance
     polish: bool
     degenerate = True  # near a breakaway one solver stalls, the other needs more iterations
 
@@ -267,7 +269,7 @@ class _OnSegment:
         return ((program.above, above), (program.below, below))
 
     def located(
-        self, program: sum_of_squares.Program, returned: Returned, points: Points
+        self, program: sum_of_squares.Program, returned: SolverOutput, points: Points
     ) -> tuple[Segment, Candidates]:
         """The segments, and where on each the least delay is."""
         along = segments(self.modes, points[0])
@@ -306,12 +308,12 @@ class _OnSegment:
             )
             - 1
         )
-        out = Candidates.nothing(
+        out = Candidates.empty(
             len(points[0]), **dict.fromkeys(("u", "delay", "steps"), u.shape[1:])
         )
         with np.errstate(divide="ignore"):  # both ends full
             met = partition.meets(
-                gap, self.wanted, slack(self.modes, points[0][rows], line.assignment(u[:, 0]))
+                gap, self.tolerance, slack(self.modes, points[0][rows], line.assignment(u[:, 0]))
             )
         out.put(rows, (gap, met & np.isfinite(least), lower, least, u, delay, steps, least))
         return along, out
@@ -322,25 +324,25 @@ class Location(_OnSegment, Question[sum_of_squares.Program, Candidates, Candidat
     """Where the best assignments at loads, shape (K,), may be, with the proof that nothing else is better."""
 
     modes: Modes
-    wanted: Wanted
+    tolerance: GapTolerance
     polish: bool = True
 
     name = "breakaway"
     remedy = "Ask for a wider gap=, or name another solver="
 
     def finish(
-        self, program: sum_of_squares.Program, returned: Returned, points: Points
+        self, program: sum_of_squares.Program, returned: SolverOutput, points: Points
     ) -> Candidates:
         """See `located`."""
         return self.located(program, returned, points)[1]
 
-    def nothing(self, count: int) -> Candidates:
-        """See `Question.nothing`."""
-        return Candidates.nothing(
+    def empty(self, count: int) -> Candidates:
+        """See `Question.empty`."""
+        return Candidates.empty(
             count, **dict.fromkeys(("u", "delay", "steps"), (self.modes.stages + 3,))
         )
 
-    def solution(self, found: Candidates, points: Points, how: Provenance) -> Candidates:
+    def solution(self, found: Candidates, points: Points, provenance: Provenance) -> Candidates:
         """The candidates themselves."""
         return found
 
@@ -363,18 +365,18 @@ class Assignment(
 
     modes: Modes
     names: Names
-    wanted: Wanted
+    tolerance: GapTolerance
     inner: Task[partition.Program, OperatingPoints, OperatingPoint]
     polish: bool = True
 
     name = "assignment"
 
     def finish(
-        self, program: sum_of_squares.Program, returned: Returned, points: Points
+        self, program: sum_of_squares.Program, returned: SolverOutput, points: Points
     ) -> OperatingPoints:
         """The partitions at the best candidates, held against the bounds of the semidefinite program."""
         along, found = self.located(program, returned, points)
-        out, rows = self.nothing(len(points[0])), np.flatnonzero(found.there)
+        out, rows = self.empty(len(points[0])), np.flatnonzero(found.available)
         loads, parts = points[0][rows], along.rows(rows).assignment(found.u[rows, 0])
         divided = self.inner.solve(loads, parts)
         out.put(
@@ -392,13 +394,13 @@ class Assignment(
         if not time.min(axis=1).any() and abs(one - two) <= EQUAL * (one + two):
             p = fills[1] / fills.sum()
         found = self.inner.solve(points[0], np.tile([p, 1 - p], (len(points[0]), 1)))
-        return replace(found, certified=self.wanted.met(found.gap))
+        return replace(found, certified=self.tolerance.met(found.gap))
 
-    def recall(self, points: Points, column: Column) -> OperatingPoints:
+    def certify_stored(self, points: Points, column: Column) -> OperatingPoints:
         """Certify assignments and partitions as they are, against the closed form: moments of a program are not kept."""
         p = column("p")
         parts = np.stack([p, 1 - p], axis=-1)
-        divided = self.inner.question.recall((points[0], parts), column)
+        divided = self.inner.question.certify_stored((points[0], parts), column)
         return self._against(best_assignment(self.modes, points[0])[1], points[0], divided)
 
     def _against(self, least: Array, loads: Array, divided: OperatingPoints) -> OperatingPoints:
@@ -408,7 +410,7 @@ class Assignment(
         return replace(
             divided,
             gap=gap,
-            certified=partition.meets(gap, self.wanted, left),
+            certified=partition.meets(gap, self.tolerance, left),
             lower_bound=low,
             upper_bound=high,
         )

@@ -107,8 +107,8 @@ def _shown(
     low, high = result["stable_interval"]
     said = f"; Theorem {result['theorem']} speaks here" if result["theorem"] else ""
     yield f"p can be from {low:.6g} to {high:.6g}{said}"
-    how = f"{best.solver.lower()}, {best.formulation}, {best.polished} Newton steps"
-    yield f"certified within {best.certificate.gap:.0e} of the least delay ({how})"
+    options = f"{best.solver.lower()}, {best.formulation}, {best.polished} Newton steps"
+    yield f"certified within {best.certificate.gap:.0e} of the least delay ({options})"
     yield _comparison(result, unit)
     yield from _marks(result, capacity)
 

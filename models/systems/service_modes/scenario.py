@@ -6,7 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...frontend.fields import Folder, ScenarioError, known, number, placed, table
+from ...frontend.fields import (
+    Folder,
+    ScenarioError,
+    at_place,
+    check_keys,
+    read_number,
+    read_subtable,
+)
 from ...frontend.scenario import Described
 from ...frontend.units import Units
 from .dual_mode import DualMode
@@ -17,14 +24,14 @@ CANONICAL, RATES = ("mu0", "K", "f"), ("local", "cloud")
 
 def read_dual_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     """Return what a TOML file with `dual_mode` describes: a system from mu0, K and f, or from the rates of both servers."""
-    said = table(given, "dual_mode")
+    said = read_subtable(given, "dual_mode")
     keys = RATES if any(key in said for key in RATES) else CANONICAL
     _complete(said, keys, "dual_mode")
-    with placed("dual_mode"):
+    with at_place("dual_mode"):
         if keys == RATES:
             local, cloud = (_pair(said[key], f"dual_mode.{key}", infinite=True) for key in RATES)
             return Described(DualMode(local, cloud, units.time))
-        mu0, K = (number(said[key], f"dual_mode.{key}", above=True) for key in ("mu0", "K"))
+        mu0, K = (read_number(said[key], f"dual_mode.{key}", above=True) for key in ("mu0", "K"))
         return Described(
             DualMode.canonical(
                 mu0=mu0, K=K, f=_pair(said["f"], "dual_mode.f"), time_unit=units.time
@@ -34,14 +41,14 @@ def read_dual_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> De
 
 def read_tunable_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     """Return what a TOML file with `tunable_mode` describes: a system from mu0 and K."""
-    said = table(given, "tunable_mode")
+    said = read_subtable(given, "tunable_mode")
     _complete(said, ("mu0", "K"), "tunable_mode")
-    mu0, K = (number(said[key], f"tunable_mode.{key}", above=True) for key in ("mu0", "K"))
+    mu0, K = (read_number(said[key], f"tunable_mode.{key}", above=True) for key in ("mu0", "K"))
     return Described(TunableMode(mu0, K, units.time))
 
 
 def _complete(said: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
-    known(said, keys, f"{place}.")
+    check_keys(said, keys, f"{place}.")
     for key in keys:
         if key not in said:
             raise ScenarioError(f"{place}.{key}", None, "is missing", f"give {', '.join(keys)}")
@@ -55,7 +62,7 @@ def _pair(given: object, place: str, *, infinite: bool = False) -> tuple[float, 
     one, two = (
         math.inf
         if infinite and value == math.inf
-        else number(value, f"{place}[{i}]", above=infinite)
+        else read_number(value, f"{place}[{i}]", above=infinite)
         for i, value in enumerate(given)
     )
     return one, two

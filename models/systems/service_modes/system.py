@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, flag, names_of, numbers, text
+from ....reference.errors import Array, InputError
 from ....reference.service_modes import Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.stability import check_assignment, one_load
-from ...core.options import HowPolished, Settings
+from ....reference.validation import as_floats, as_names, check_flag, check_text
+from ...core.options import PolishOptions, SolveOptions
 from ...core.refinement import check_refine
 from ...core.solve import Task
 from ...core.system import System
-from ...core.wanted import Wanted
+from ...core.tolerance import GapTolerance
 from .breakaway import CertifiedBreakaway, breakaway
 from .evaluation import OperatingEvaluation, evaluate
 from .operating_point import MaxLoad, OperatingPoint
@@ -69,9 +70,9 @@ class MultiMode(System):
         time_unit: str = "s",
     ) -> None:
         self.rates = Modes(rate)
-        self.stages = names_of("stages", "stage", stages, self.rates.stages)
-        self.modes = names_of("modes", "mode", modes, self.rates.modes)
-        self.time_unit = text("time_unit", time_unit)
+        self.stages = as_names("stages", "stage", stages, self.rates.stages)
+        self.modes = as_names("modes", "mode", modes, self.rates.modes)
+        self.time_unit = check_text("time_unit", time_unit)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.stages)} stages, {len(self.modes)} modes, largest load {self.max_load:g})"
@@ -96,7 +97,7 @@ class MultiMode(System):
         """Loads at which the best assignment is as fast as the tunable mode."""
         return ()
 
-    def capacity(self, **how: Unpack[Settings]) -> MaxLoad:
+    def capacity(self, **options: Unpack[SolveOptions]) -> MaxLoad:
         """Largest load as a linear program: maximise sum x_m subject to sum_m x_m / rate_sm <= 1 at every stage; Theorem 2.
 
         Parameters
@@ -108,14 +109,14 @@ class MultiMode(System):
         ------
         SolverNameError, NotCertifiedError
         """
-        return Task(Capacity(self.rates, Wanted.of(how)), how).one(0.0)
+        return Task(Capacity(self.rates, GapTolerance.of(options)), options).one(0.0)
 
     def stable_interval(self, load: float) -> tuple[float, float]:
         """Interval of p under which two modes can be carried; an end at 0 or 1 belongs to it."""
         return stable_interval(self.rates, self.check_load(load))
 
     def partition(
-        self, load: float, p: npt.ArrayLike, **how: Unpack[HowPolished]
+        self, load: float, p: npt.ArrayLike, **options: Unpack[PolishOptions]
     ) -> OperatingPoint:
         """Division of every stage that makes the mean delay least, the assignment given; Theorem 3, a second-order cone program.
 
@@ -140,9 +141,9 @@ class MultiMode(System):
             With the best `OperatingPoint` inside.
         """
         load = self.check_load(load)
-        return self.partition_sweep(**how).one(load, check_assignment(self.rates, load, p))
+        return self.partition_sweep(**options).one(load, check_assignment(self.rates, load, p))
 
-    def assignment(self, load: float, **how: Unpack[HowPolished]) -> OperatingPoint:
+    def assignment(self, load: float, **options: Unpack[PolishOptions]) -> OperatingPoint:
         """Assignment and partition of least mean delay: the joint optimum over (p, alpha, beta), for two modes.
 
         The problem is not convex in (p, alpha, beta), but is exactly a semidefinite program in another form: see
@@ -173,7 +174,7 @@ class MultiMode(System):
         NotCertifiedError
             With the best `OperatingPoint` inside.
         """
-        return self.assignment_sweep(**how).one(self.check_load(load))
+        return self.assignment_sweep(**options).one(self.check_load(load))
 
     def evaluate(
         self, load: float, p: npt.ArrayLike, share: npt.ArrayLike | None = None
@@ -209,7 +210,7 @@ class MultiMode(System):
         """
         return evaluate(self.rates, (self.stages, self.modes), self.check_load(load), p, share)
 
-    def breakaway(self, **how: Unpack[HowPolished]) -> CertifiedBreakaway | None:
+    def breakaway(self, **options: Unpack[PolishOptions]) -> CertifiedBreakaway | None:
         """Load from which one mode for all jobs is no longer best, and the p just after; None where there is no such load.
 
         A scan over loads and a bisection, each step an `assignment` whose certificate must exclude `gap`. Parameters as there; `throw` has no
@@ -223,7 +224,12 @@ class MultiMode(System):
         return breakaway(
             self.rates,
             Task(
-                Location(self.rates, Wanted.of(how, ASSIGNMENT_GAP), how.get("polish", True)), how
+                Location(
+                    self.rates,
+                    GapTolerance.of(options, ASSIGNMENT_GAP),
+                    options.get("polish", True),
+                ),
+                options,
             ),
         )
 
@@ -234,7 +240,7 @@ class MultiMode(System):
         refine: bool | float = False,
         *,
         breakaway: bool = False,
-        **how: Unpack[HowPolished],
+        **options: Unpack[PolishOptions],
     ) -> xr.Dataset:
         """Best assignment, partition and delay over loads; with `p` given, the best partition for it.
 
@@ -244,10 +250,10 @@ class MultiMode(System):
 
         if p is None:
             self._two_modes("curve")
-            return curve(self, loads, refine, breakaway=breakaway, **how)
+            return curve(self, loads, refine, breakaway=breakaway, **options)
         for field, value in (
             ("refine", check_refine(refine) is not None),
-            ("breakaway", flag("breakaway", breakaway)),
+            ("breakaway", check_flag("breakaway", breakaway)),
         ):
             if value:
                 raise InputError(
@@ -256,30 +262,30 @@ class MultiMode(System):
                     "is for the best assignment at every load",
                     "leave it out where p is given",
                 )
-        return partition_curve(self, loads, p, **how)
+        return partition_curve(self, loads, p, **options)
 
     def assignment_sweep(
-        self, **how: Unpack[HowPolished]
+        self, **options: Unpack[PolishOptions]
     ) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Return the question `assignment`, to be put at many loads: ``solve(loads)``."""
         self._two_modes("assignment")
         if "inner" not in self._kept:
-            inner = Partition(self.rates, (self.stages, self.modes), Wanted.of({}))
+            inner = Partition(self.rates, (self.stages, self.modes), GapTolerance.of({}))
             self._kept["inner"] = Task(inner, {}, self._kept.setdefault("partition", {}), part=True)
-        names, polish = (self.stages, self.modes), how.get("polish", True)
+        names, polish = (self.stages, self.modes), options.get("polish", True)
         question = Assignment(
-            self.rates, names, Wanted.of(how, ASSIGNMENT_GAP), self._kept["inner"], polish
+            self.rates, names, GapTolerance.of(options, ASSIGNMENT_GAP), self._kept["inner"], polish
         )
-        return Task(question, how, self._kept.setdefault("assignment", {}))
+        return Task(question, options, self._kept.setdefault("assignment", {}))
 
     def partition_sweep(
-        self, **how: Unpack[HowPolished]
+        self, **options: Unpack[PolishOptions]
     ) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Return the question `partition`, to be put at many loads and stable assignments: ``solve(loads, parts)``."""
-        names, polish = (self.stages, self.modes), how.get("polish", True)
+        names, polish = (self.stages, self.modes), options.get("polish", True)
         return Task(
-            Partition(self.rates, names, Wanted.of(how), polish),
-            how,
+            Partition(self.rates, names, GapTolerance.of(options), polish),
+            options,
             self._kept.setdefault("partition", {}),
         )
 
@@ -318,7 +324,7 @@ def as_rates(local: npt.ArrayLike, cloud: npt.ArrayLike) -> Array:
     """Return the rates of a local and a cloud server as an array of shape (2, 2)."""
     rows = []
     for field, value in (("local", local), ("cloud", cloud)):
-        row = numbers(field, value)
+        row = as_floats(field, value)
         if row.shape != (2,):
             raise InputError(
                 field, value, "is not a pair of rates", "give the rates of mode 1 and mode 2"

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference import service_modes as exact
-from ....reference.errors import one_number, one_part, text
-from ...core.options import How
+from ....reference.validation import as_float, as_fraction, check_text
+from ...core.options import FormulationOptions
 from ...core.system import System
 from ...latency import MM1
 from ..parallel.solution import Solution
@@ -57,7 +57,7 @@ class TunableMode(System):
     """
 
     def __init__(self, mu0: float, K: float, time_unit: str = "s") -> None:
-        self.exact, self.time_unit = exact.TunableMode(mu0, K), text("time_unit", time_unit)
+        self.exact, self.time_unit = exact.TunableMode(mu0, K), check_text("time_unit", time_unit)
         self.servers = ParallelServers(
             MM1([self.exact.mu0, self.exact.K * self.exact.mu0]),
             names=["local", "cloud"],
@@ -74,15 +74,15 @@ class TunableMode(System):
 
     def check_load(self, load: float) -> float:
         """Return the load as a float; LoadError when it is not a number above 0 and below the largest."""
-        return float(self.exact.check_load(one_number("load", load)))
+        return float(self.exact.check_load(as_float("load", load)))
 
-    def optimum(self, load: float, **how: Unpack[How]) -> TunableSolution:
+    def optimum(self, load: float, **options: Unpack[FormulationOptions]) -> TunableSolution:
         """Local part of the work of least mean delay; Theorem 1 of Jeff and Modiano.
 
         Parameters and errors as `ParallelServers.optimum`.
         """
         self.exact.check_load(load)
-        return TunableSolution(**vars(self.servers.optimum(load, **how)))
+        return TunableSolution(**vars(self.servers.optimum(load, **options)))
 
     def evaluate(self, load: float, f: float) -> TunableEvaluation:
         """Judge a local part of the work that is already there: its delays, and what it loses against the best. No solver is asked.
@@ -110,7 +110,7 @@ class TunableMode(System):
         >>> round(found.mean_delay, 6), round(found.ratio, 6)
         (1.333333, 1.166667)
         """
-        part = one_part("f", f, "the work")
+        part = as_fraction("f", f, "the work")
         self.exact.check_load(load)
         found = self.servers.evaluate(load, share=[part, 1 - part])
         return TunableEvaluation(
@@ -125,7 +125,10 @@ class TunableMode(System):
         )
 
     def curve(
-        self, loads: npt.ArrayLike, refine: bool | float = False, **how: Unpack[How]
+        self,
+        loads: npt.ArrayLike,
+        refine: bool | float = False,
+        **options: Unpack[FormulationOptions],
     ) -> xr.Dataset:
         """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.systems.parallel.curve.curve`.
 
@@ -138,4 +141,4 @@ class TunableMode(System):
         >>> (data["optimum_flow"] / data["load"]).sel(server="local").values.round(6) + 0.0
         array([0.      , 0.142857])
         """
-        return self.servers.curve(loads, "optimum", refine, **how)
+        return self.servers.curve(loads, "optimum", refine, **options)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....reference import service_modes as exact
-from ...core.options import HowPolished, check_how
+from ...core.options import PolishOptions, check_solve_options
 from ...frontend.verification import AGREE, Check, compare
 from .dual_mode import DualMode
 from .system import MultiMode
@@ -18,29 +18,31 @@ from .tunable import TunableMode
 TIE = 1e-6  # relative distance from the breakaway load within which two p are as good as each other
 
 
-def checks(system: MultiMode, loads: Iterable[float], how: Mapping[str, Any]) -> Iterator[Check]:
+def checks(
+    system: MultiMode, loads: Iterable[float], options: Mapping[str, Any]
+) -> Iterator[Check]:
     """Yield the checks of a system with two service modes.
 
     At every load: the delay of the best assignment and its certified lower bound, p and the shares of both stages, the best partition at the
     middle of the stable interval, and of a `DualMode` the tunable-mode optimum. Once: the largest load and the breakaway.
     """
-    check_how("verify", how, HowPolished)
+    check_solve_options("verify", options, PolishOptions)
     broken = exact.breakaway(system.rates)
     yield from _largest_load(system)
-    yield from _breakaway(system, broken, how)
+    yield from _breakaway(system, broken, options)
     for load in loads:
         near = broken is not None and abs(load / broken.load - 1) < TIE
-        yield from _at_load(system, load, how, tie=near)
+        yield from _at_load(system, load, options, tie=near)
         if isinstance(system, DualMode):
             yield from tunable_checks(system.tunable, [load], {})
 
 
 def tunable_checks(
-    system: TunableMode, loads: Iterable[float], how: Mapping[str, Any]
+    system: TunableMode, loads: Iterable[float], options: Mapping[str, Any]
 ) -> Iterator[Check]:
     """Yield the checks of a tunable-mode system: its least delay, and the part of the work done locally, at every load."""
     for load in loads:
-        found, true = system.optimum(load, **how), system.exact
+        found, true = system.optimum(load, **options), system.exact
         yield compare(
             "tunable delay",
             load,
@@ -58,9 +60,9 @@ def _largest_load(system: MultiMode) -> Iterator[Check]:
 
 
 def _breakaway(
-    system: MultiMode, true: exact.Breakaway | None, how: Mapping[str, Any]
+    system: MultiMode, true: exact.Breakaway | None, options: Mapping[str, Any]
 ) -> Iterator[Check]:
-    found = system.breakaway(**how)
+    found = system.breakaway(**options)
     if true is None or found is None:
         same = true is found
         yield Check(
@@ -82,9 +84,9 @@ def _breakaway(
 
 
 def _at_load(
-    system: MultiMode, load: float, how: Mapping[str, Any], *, tie: bool
+    system: MultiMode, load: float, options: Mapping[str, Any], *, tie: bool
 ) -> Iterator[Check]:
-    found, true = system.assignment(load, **how), exact.assignment(system.rates, load)
+    found, true = system.assignment(load, **options), exact.assignment(system.rates, load)
     yield compare(
         "best delay", load, found.mean_delay, true.mean_delay, found.certificate.gap, "time"
     )
@@ -99,12 +101,12 @@ def _at_load(
         excess <= 0,
         "time",
     )
-    if not tie and how.get("polish", True):
+    if not tie and options.get("polish", True):
         yield _part("p", load, found.p, true.p)
         for s, stage in enumerate(system.stages):
             yield _part(f"share, {stage}", load, float(found.share[s, 0]), float(true.share[s, 0]))
     p = float(np.mean(exact.stable_interval(system.rates, load)))
-    divided, best = system.partition(load, p, **how), exact.partition(system.rates, load, p)
+    divided, best = system.partition(load, p, **options), exact.partition(system.rates, load, p)
     yield compare(
         f"delay at p = {p:.3g}",
         load,

@@ -161,10 +161,10 @@ def test_network_that_line_gets():
     assert line_program.solve(recorder, case)["share"] == [0.5, 0.5]
     links = [made[1:] for made in recorder.made if made[0] == "link"]
     assert links == [
-        ("Source", "Queue"),
-        ("Queue", "Sink"),
-        ("Source", "Queue"),
-        ("Queue", "Delay"),
+        ("Source", "ServerBank"),
+        ("ServerBank", "Sink"),
+        ("Source", "ServerBank"),
+        ("ServerBank", "Delay"),
         ("Delay", "Sink"),
     ]
     assert line_program.service(recorder, 10.0, 3.0) == ("HyperExp", 0.1, 9.0)

@@ -94,8 +94,8 @@ def test_benchmark_that_is_interrupted_leaves_no_process(tmp_path, monkeypatch):
     )
     started = []
 
-    def popen(*arguments, **how):
-        started.append(subprocess.Popen(*arguments, **how))
+    def popen(*arguments, **options):
+        started.append(subprocess.Popen(*arguments, **options))
         return started[0]
 
     def stop(*_):
@@ -106,7 +106,7 @@ def test_benchmark_that_is_interrupted_leaves_no_process(tmp_path, monkeypatch):
         "subprocess",
         SimpleNamespace(PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT, Popen=popen),
     )
-    monkeypatch.setattr(ratios.Ticker, "step", stop)
+    monkeypatch.setattr(ratios.StatusLine, "step", stop)
     with pytest.raises(KeyboardInterrupt):
         timings(tmp_path)
     assert started[0].returncode == -signal.SIGKILL

@@ -21,7 +21,7 @@ from sojourn.models.core.system import System
 LOADS = [1.0, 0.25, 3.5]  # in any order
 
 
-class Queue(System):
+class ServerBank(System):
     """An M/M/1 queue of rate 4, its delay as if a solver had found it within 1e-9."""
 
     time_unit, max_load = "min", 4.0
@@ -31,9 +31,9 @@ class Queue(System):
             raise LoadError("load", load, "is not between 0 and 4", "give another")
         return load
 
-    def curve(self, loads, **how):
+    def curve(self, loads, **options):
         return curve(
-            self, loads, {"optimum": Question(), "equilibrium": Question(unknown=3.5)}, **how
+            self, loads, {"optimum": Question(), "equilibrium": Question(unknown=3.5)}, **options
         )
 
 
@@ -60,7 +60,7 @@ def test_a_kind_of_system_has_its_curve_by_naming_its_questions():
         UserWarning,
         match="^1 of 6 answers are not certified; see optimum_certified, equilibrium_certified, ",
     ) as caught:
-        data = Queue().curve(LOADS)
+        data = ServerBank().curve(LOADS)
     assert [w.filename for w in caught] == [__file__]  # the line that asked
     assert data["load"].values.tolist() == LOADS
     assert data["load"].attrs["units"] == "1/min"
@@ -75,7 +75,7 @@ def test_a_kind_of_system_has_its_curve_by_naming_its_questions():
 
 
 def test_roles_say_what_variables_are():
-    data = Queue().curve(LOADS[:2])
+    data = ServerBank().curve(LOADS[:2])
     goals = ("optimum", "equilibrium")
     for role in ("delay", "gap", "certified"):
         assert by_role(data, role) == [f"{goal}_{role}" for goal in goals]
@@ -88,14 +88,14 @@ def test_roles_say_what_variables_are():
 
 
 def test_one_question_needs_no_name():
-    data = curve(Queue(), LOADS, {"": Question()}, capacity=8.0, attrs={"more": 1})
+    data = curve(ServerBank(), LOADS, {"": Question()}, capacity=8.0, attrs={"more": 1})
     assert set(data.data_vars) == {"delay", "gap", "certified"}
     np.testing.assert_allclose(data["utilisation"], np.array(LOADS) / 8)
     assert data.attrs["more"] == 1
 
 
 def test_it_is_refined_by_the_roles():
-    data = Queue().curve([0.1, 3.4], refine=True)
+    data = ServerBank().curve([0.1, 3.4], refine=True)
     grid = np.linspace(0.1, 3.4, 4001)
     drawn = np.exp(np.interp(grid, data["load"], np.log(data["optimum_delay"])))
     assert np.max(np.abs(drawn * (4 - grid) - 1)) < 2e-3
@@ -120,7 +120,7 @@ class Block:
 
 def test_questions_are_put_in_blocks_with_their_columns():
     sweep = Block()
-    data = curve(Queue(), [1.0, 2.0, 3.0], {"": sweep}, columns=[np.array([10.0, 20.0, 30.0])])
+    data = curve(ServerBank(), [1.0, 2.0, 3.0], {"": sweep}, columns=[np.array([10.0, 20.0, 30.0])])
     assert sweep.asked == [[1.0, 2.0], [3.0]]
     assert data["delay"].values.tolist() == [10.0, 20.0, 30.0]
 
@@ -128,7 +128,7 @@ def test_questions_are_put_in_blocks_with_their_columns():
 def test_questions_are_put_at_the_loads_that_can_be_carried():
     sweep, tags = Block(), np.array([10.0, 20.0, 30.0, 40.0, 50.0])
     with pytest.warns(UserWarning, match=r"^2 of 5 loads cannot be carried \(see reason\)$"):
-        data = curve(Queue(), [7.0, 1.0, 4.0, 0.0, 3.0], {"": sweep}, columns=[tags])
+        data = curve(ServerBank(), [7.0, 1.0, 4.0, 0.0, 3.0], {"": sweep}, columns=[tags])
     assert sweep.asked == [[1.0, 0.0], [3.0]]
     assert data["reason"].values.tolist() == [
         "load = 7.0: is not between 0 and 4; give another", "", "load = 4.0: is not between 0 and 4; give another", "", "",
@@ -146,18 +146,18 @@ def test_what_has_no_room_is_not_asked_and_says_why():
             raise LoadError("tag", tag, f"does not fit {load:g}", "give another")
 
     with pytest.warns(UserWarning, match="^1 of 3 loads cannot be carried"):
-        data = curve(Queue(), [1.0, 2.0, 3.0], {"": sweep}, columns=[tags], room=room)
+        data = curve(ServerBank(), [1.0, 2.0, 3.0], {"": sweep}, columns=[tags], room=room)
     assert sweep.asked == [[1.0, 3.0]]
     assert data["reason"].values.tolist() == ["", "tag = 20.0: does not fit 2; give another", ""]
     with pytest.raises(LoadError, match=r"^tag = 20\.0: does not fit 2"):
-        curve(Queue(), [2.0, 5.0], {"": sweep}, columns=[np.array([20.0, 20.0])], room=room)
+        curve(ServerBank(), [2.0, 5.0], {"": sweep}, columns=[np.array([20.0, 20.0])], room=room)
 
 
 @pytest.mark.parametrize("loads", [[1.0, math.inf], [1.0, -0.5], [5.0, 4.0], [math.nan, 0.0]])
 def test_nothing_is_asked_where_a_load_is_none_or_all_are_too_much(loads):
     sweep = Block()
     with pytest.raises(LoadError, match=r"^loads\[[01]\] = "):
-        curve(Queue(), loads, {"": sweep})
+        curve(ServerBank(), loads, {"": sweep})
     assert sweep.asked == []
 
 
@@ -165,7 +165,7 @@ def test_nothing_is_asked_where_a_load_is_none_or_all_are_too_much(loads):
 def test_ctrl_c_keeps_the_loads_that_every_question_has(stop, kept):
     tags = np.array([10.0, 20.0, 30.0])
     with pytest.raises(CurveInterruptedError, match=f"^stopped after {kept} loads$") as caught:
-        curve(Queue(), [1.0, 2.0, 3.0], {"one": Block(), "two": Block(stop)}, columns=[tags])
+        curve(ServerBank(), [1.0, 2.0, 3.0], {"one": Block(), "two": Block(stop)}, columns=[tags])
     data = caught.value.dataset
     assert (
         data["one_delay"].values.tolist()
@@ -205,11 +205,11 @@ def test_what_leaves_the_picture_is_not_drawn():
 ])  # fmt: skip
 def test_the_first_bad_load_is_named(loads, message):
     with pytest.raises(InputError, match=message):
-        Queue().check_loads(loads)
+        ServerBank().check_loads(loads)
 
 
 def test_good_loads_are_checked_by_their_ends():
-    asked, system = [], Queue()
+    asked, system = [], ServerBank()
     system.check_load = lambda load: asked.append(load) or load
     assert system.check_loads([2.0, 3.0, 1.0]).tolist() == [2.0, 3.0, 1.0]
     assert asked == [1.0, 3.0]
@@ -218,4 +218,4 @@ def test_good_loads_are_checked_by_their_ends():
 def test_certified_answers_warn_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Queue().curve(LOADS[:2])
+        ServerBank().curve(LOADS[:2])

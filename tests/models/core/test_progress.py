@@ -78,7 +78,7 @@ def test_bar_is_gone_after_a_failure(terminal, clock):
 
 def test_work_inside_other_work_draws_no_bar_of_its_own(terminal, clock):
     for _ in progress.track(range(5), "systems"):
-        with progress.unwatched(), progress.Ticker("steps") as ticker:
+        with progress.no_progress(), progress.StatusLine("steps") as ticker:
             for _ in progress.track(range(5), "loads"):
                 clock[0] += 1.0
                 ticker.step("some")
@@ -157,7 +157,7 @@ def test_nobody_watches(terminal, monkeypatch, where):
             lambda: SimpleNamespace(name="LokyProcess-1"),
         )
     with (
-        progress.unwatched() if where == "inside" else progress.working("other"),
+        progress.no_progress() if where == "inside" else progress.working("other"),
         progress.working("solving"),
     ):
         time.sleep(0.15)

@@ -13,7 +13,7 @@ import pytest
 from sojourn.models import MD1, MG1, MM1, ParallelServers, PriceOfAnarchy, study
 from sojourn.models.core.ratio import Ratio, ratios
 from sojourn.models.systems.parallel.game_curves import players_curve
-from sojourn.models.systems.parallel.misspecification import misjudged
+from sojourn.models.systems.parallel.misspecification import misspecified_delays
 from sojourn.reference import price_of_anarchy
 
 SYSTEM = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
@@ -61,13 +61,13 @@ def exact_price(rates, delays, load):
         for goal in ("optimum", "equilibrium"):
 
             def flows(price, goal=goal):
-                spare = [
+                spare_capacity = [
                     (mp.sqrt(m / (price - e)) if goal == "optimum" else 1 / (price - e))
                     if price > e + 1 / m
                     else m
                     for m, e in zip(mu, d, strict=True)
                 ]
-                return [m - s for m, s in zip(mu, spare, strict=True)]
+                return [m - s for m, s in zip(mu, spare_capacity, strict=True)]
 
             low, high = min(e + 1 / m for m, e in zip(mu, d, strict=True)), mp.mpf(1)
             while mp.fsum(flows(high)) < total:
@@ -173,6 +173,6 @@ def test_curves_and_studies_have_the_bounds():
 
 
 def test_what_is_believed_bounds_nothing_that_is_paid():
-    data = misjudged(SYSTEM, ParallelServers(MM1(rate=[100.0, 80.0, 200.0])), [80.0])
+    data = misspecified_delays(SYSTEM, ParallelServers(MM1(rate=[100.0, 80.0, 200.0])), [80.0])
     assert not {"price_of_anarchy_lower", "price_of_anarchy_upper"} & set(data.variables)
-    assert "believed" in data.optimum_gap.attrs["long_name"]
+    assert "assumed" in data.optimum_gap.attrs["long_name"]

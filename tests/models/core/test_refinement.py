@@ -27,7 +27,7 @@ from sojourn.models.core.refinement import (
 from sojourn.models.core.solve import Task
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.misspecification import misjudged
+from sojourn.models.systems.parallel.misspecification import misspecified_delays
 from sojourn.reference import controlled, equilibrium, optimum, price_of_anarchy
 from sojourn.reference import service_modes as exact
 from sojourn.reference.parallel import thresholds
@@ -99,9 +99,9 @@ def test_curves_of_variants(name, variant):
     scenario = load_scenario(name)
     chosen = {v.name: v for v in scenario.variants}[variant]
     loads = np.concatenate([[0.2], scenario.loads])  # from before the first start on
-    data = misjudged(chosen.believed, chosen.paid, loads, refine=True)
-    assert cut_corners(data, chosen.believed.bank, chosen.paid.bank) < TOLERANCE
-    starts = thresholds(chosen.believed.bank)
+    data = misspecified_delays(chosen.assumed, chosen.paid, loads, refine=True)
+    assert cut_corners(data, chosen.assumed.bank, chosen.paid.bank) < TOLERANCE
+    starts = thresholds(chosen.assumed.bank)
     inside = np.concatenate([starts.optimum, starts.equilibrium])
     assert np.isin(inside[inside > 0.2], data["load"].values).all()
 
@@ -120,7 +120,7 @@ def test_peaks_are_on_the_curve(name, variant, peak):
     chosen = {v.name: v for v in scenario.variants}[variant]
     loads = np.concatenate([[1.0], scenario.loads])
     plain, drawn = (
-        misjudged(chosen.believed, chosen.paid, loads, refine=r)["price_of_anarchy"].max()
+        misspecified_delays(chosen.assumed, chosen.paid, loads, refine=r)["price_of_anarchy"].max()
         for r in (False, True)
     )
     assert float(plain) < peak - 1e-3
@@ -281,7 +281,7 @@ def test_bad_tolerances_are_named_before_any_solver_starts(refine, monkeypatch):
 # ---- the mechanism, on lines that are known
 
 
-def line(function, loads, kinks=(), refine=True, drawn=lambda d: [on_axis(d["y"], unit=1.0)]):
+def line(function, loads, breakpoints=(), refine=True, drawn=lambda d: [on_axis(d["y"], unit=1.0)]):
     """Refine a function; also how often it was asked."""
     asked = []
 
@@ -289,7 +289,7 @@ def line(function, loads, kinks=(), refine=True, drawn=lambda d: [on_axis(d["y"]
         asked.append(points.size)
         return xr.Dataset({"y": ("load", function(points))}, {"load": points})
 
-    return refined(solve, np.asarray(loads, dtype=float), refine, lambda: kinks, drawn), asked
+    return refined(solve, np.asarray(loads, dtype=float), refine, lambda: breakpoints, drawn), asked
 
 
 def test_a_straight_line_needs_no_load_more():
@@ -301,7 +301,9 @@ def test_a_straight_line_needs_no_load_more():
 def test_a_kink(known):
     """Asked for at once where it is known; else found, in a few rounds."""
     data, asked = line(
-        lambda x: np.abs(x - 0.3137), np.linspace(0, 1, 11), kinks=[0.3137, 7.0] if known else []
+        lambda x: np.abs(x - 0.3137),
+        np.linspace(0, 1, 11),
+        breakpoints=[0.3137, 7.0] if known else [],
     )
     grid = np.linspace(0, 1, 9999)
     assert (
@@ -343,7 +345,7 @@ def test_noise_is_not_followed_for_ever():
 
 
 def test_of_many_kinks_some():
-    data, asked = line(lambda x: x, [0.0, 1.0], kinks=np.linspace(0.1, 0.9, 20_000))
+    data, asked = line(lambda x: x, [0.0, 1.0], breakpoints=np.linspace(0.1, 0.9, 20_000))
     assert asked[1] == MOST // 2
     assert int(data["added"].sum()) <= MOST
 

@@ -313,7 +313,7 @@ def test_beckmann_and_qoco(system, monkeypatch):
         match="needs the cone EXP, which QOCO does not take; use auto, or solver=CLARABEL or SCS",
     ):
         system.equilibrium(LOAD, formulation="beckmann", solver="QOCO")
-    assert solvers.takes("QOCO") == {"SOC", "QP"}
+    assert solvers.supported_cones("QOCO") == {"SOC", "QP"}
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_beckmann_and_qoco(system, monkeypatch):
     ],
 )
 def test_cones_that_a_solver_takes(solver, kinds):
-    assert solvers.takes(solver) == kinds
+    assert solvers.supported_cones(solver) == kinds
 
 
 @pytest.mark.skipif("OSQP" not in INSTALLED, reason="OSQP is not installed")
@@ -366,10 +366,10 @@ def test_each_solver_alone(system, goal, solver):
 
 @every_goal
 def test_options_go_to_the_solver_and_over_the_library_s(system, goal):
-    how = {"solver": "SCS", "polish": False, "throw": False}
+    options = {"solver": "SCS", "polish": False, "throw": False}
     full, short = (
-        getattr(system, goal)(LOAD, **how),
-        getattr(system, goal)(LOAD, **how, solver_options={"max_iters": 1}),
+        getattr(system, goal)(LOAD, **options),
+        getattr(system, goal)(LOAD, **options, solver_options={"max_iters": 1}),
     )
     assert full.certificate.gap < 1e-3
     assert short.certificate.gap > 100 * full.certificate.gap

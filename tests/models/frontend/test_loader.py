@@ -6,7 +6,7 @@ import pytest
 from sojourn.models import MD1, MG1, MM1, InputError
 from sojourn.models.frontend.fields import ScenarioError
 from sojourn.models.frontend.loader import load_scenario, names, parse
-from sojourn.models.latency import LatencyPool
+from sojourn.models.latency import MixedLatency
 
 HEAD = '[units]\nrate = "1/s"\ndelay = "ms"\n'
 SERVER = "[[servers]]\nrate = 10\ndelay = 5\n"
@@ -55,13 +55,13 @@ def test_variants_of_scenario_3_are_the_variances():
     variants = load_scenario("3").variants
     assert [v.name for v in variants] == ["cv-0", "cv-3", "cv-10"]
     for variant, cv in zip(variants, (0, 3, 10), strict=True):
-        np.testing.assert_array_equal(variant.believed.bank.cv, cv)
-        assert variant.paid is variant.believed
+        np.testing.assert_array_equal(variant.assumed.bank.cv, cv)
+        assert variant.paid is variant.assumed
 
 
 def test_variants_of_scenario_4_are_the_delays():
     scenario = load_scenario("4")
-    found = {v.name: (v.believed.bank.delay, v.paid.bank.delay) for v in scenario.variants}
+    found = {v.name: (v.assumed.bank.delay, v.paid.bank.delay) for v in scenario.variants}
     true = scenario.system.bank.delay
     expected = {
         "ignoring-delays": (0, true),
@@ -70,8 +70,8 @@ def test_variants_of_scenario_4_are_the_delays():
         "without-delays": (0, 0),
     }
     assert list(found) == list(expected)
-    for name, (believed, paid) in expected.items():
-        np.testing.assert_allclose(found[name][0], believed, err_msg=name)
+    for name, (assumed, paid) in expected.items():
+        np.testing.assert_allclose(found[name][0], assumed, err_msg=name)
         np.testing.assert_allclose(found[name][1], paid, err_msg=name)
 
 
@@ -114,7 +114,7 @@ def test_families_side_by_side_keep_the_order_of_the_file():
         "[[servers]]\nname = 'c'\nrate = 3\ncv = 2\n[[servers]]\nname = 'd'\nrate = 4\nfamily = 'M/M/1'\n"
     )
     bank = parse(text, "mine").system.bank
-    assert isinstance(bank, LatencyPool)
+    assert isinstance(bank, MixedLatency)
     assert [type(b) for b in bank.banks] == [MM1, MD1, MG1, MM1]  # cv alone means M/G/1
     np.testing.assert_array_equal(bank.rate, [1, 2, 3, 4])
     np.testing.assert_array_equal(bank.k, [1, 0.5, 2.5, 1])

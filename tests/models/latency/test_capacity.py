@@ -8,20 +8,22 @@ from every_family import FAMILIES
 
 from sojourn import reference
 from sojourn.models import MM1, Latency, MMc, ParallelServers
-from sojourn.models.latency import LatencyPool
+from sojourn.models.latency import MixedLatency
 from sojourn.models.latency.base import Scaled
-from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers
+from sojourn.models.latency.player_latency import FollowerLatency, PlayerLatency
 
 NAMES = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")
 BOUNDED = {name: bank for name, bank in FAMILIES.items() if np.all(np.isfinite(bank.rate))}
 VIEWS = {
     "reference": reference.MG1([100.0, 80.0, 200.0], 3.0, 0.01),
-    "pool": LatencyPool([FAMILIES["M/M/1"], FAMILIES["M/M/c"], FAMILIES["function within a rate"]]),
+    "pool": MixedLatency(
+        [FAMILIES["M/M/1"], FAMILIES["M/M/c"], FAMILIES["function within a rate"]]
+    ),
     "scaled": Scaled(FAMILIES["M/M/1"], 0.1, 10.0),
-    "players": SeenByPlayers(FAMILIES["M/M/1"], 2.0),
-    "one player": SeenByPlayers(FAMILIES["M/M/c"], 1.0),
-    "followers": SeenByFollowers(FAMILIES["M/M/c"], np.array([10.0, 0.0, 900.0])),
-    "reference players": reference.parallel.players.Perceived(reference.MM1([3.0, 1.0, 2.0]), 3.0),
+    "players": PlayerLatency(FAMILIES["M/M/1"], 2.0),
+    "one player": PlayerLatency(FAMILIES["M/M/c"], 1.0),
+    "followers": FollowerLatency(FAMILIES["M/M/c"], np.array([10.0, 0.0, 900.0])),
+    "reference players": reference.parallel.players.PlayerCost(reference.MM1([3.0, 1.0, 2.0]), 3.0),
 }
 
 
@@ -31,9 +33,9 @@ class Formula(Latency):
     def __init__(self, rate, delay=0.0):
         self.rate, self.delay = np.array(rate, dtype=float), np.zeros(len(rate)) + delay
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return self.delay + 1.0 / (
-            self.rate - np.asarray(flow) if spare is None else np.asarray(spare)
+            self.rate - np.asarray(flow) if spare_capacity is None else np.asarray(spare_capacity)
         )
 
 
@@ -57,10 +59,10 @@ def test_infinite_from_the_rate_on(bank):
         assert np.isposinf(function(np.full((2, len(bank)), 1.2) * bank.rate)).all()
         assert np.isfinite(function(0.9 * bank.rate)).all()
     for name in ("latency", "marginal"):
-        for spare in (0.0, -1e-300, -1.0):
-            given = np.full(len(bank), spare)
+        for spare_capacity in (0.0, -1e-300, -1.0):
+            given = np.full(len(bank), spare_capacity)
             assert np.isposinf(getattr(bank, name)(bank.rate - given, given)).all()
-            assert np.isposinf(getattr(bank, name)(bank.rate - given, spare=given)).all()
+            assert np.isposinf(getattr(bank, name)(bank.rate - given, spare_capacity=given)).all()
 
 
 def test_the_others_are_as_they_were(bank):
@@ -79,8 +81,8 @@ def test_servers_without_a_rate_take_any_load():
 
 
 def test_followers_of_servers_without_a_rate():
-    bank = LatencyPool([FAMILIES["polynomial"], FAMILIES["M/M/c"]])
-    led = SeenByFollowers(bank, np.full(6, 0.5))
+    bank = MixedLatency([FAMILIES["polynomial"], FAMILIES["M/M/c"]])
+    led = FollowerLatency(bank, np.full(6, 0.5))
     assert np.isfinite(led.latency(np.ones(6))).all()
     assert led.rate_error[:3].tolist() == [0.0, 0.0, 0.0]
     assert np.isfinite(reference.controlled(bank, 20.0, 0.3).mean_delay)

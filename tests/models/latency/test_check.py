@@ -18,7 +18,7 @@ from sojourn.models import (
     LatencyReport,
     check_latency,
 )
-from sojourn.models.latency import LatencyPool
+from sojourn.models.latency import MixedLatency
 from sojourn.reference import mg1
 
 
@@ -31,7 +31,7 @@ def test_every_family_passes(bank):
 
 def test_a_pool_of_families_with_and_without_cones_passes():
     assert check_latency(
-        LatencyPool([FAMILIES["M/M/1"], FAMILIES["polynomial"], FAMILIES["G/G/1-KLB"]]), seed=1
+        MixedLatency([FAMILIES["M/M/1"], FAMILIES["polynomial"], FAMILIES["G/G/1-KLB"]]), seed=1
     ).passed
 
 
@@ -48,8 +48,8 @@ class Wrong(MM1):
 
 
 class WrongMarginal(Wrong):
-    def marginal(self, flow, spare=None):
-        return self.latency(flow, spare)
+    def marginal(self, flow, spare_capacity=None):
+        return self.latency(flow, spare_capacity)
 
 
 class WrongSlope(Wrong):
@@ -79,7 +79,7 @@ class WrongService(Wrong):
 
 
 class Decreasing(Wrong):
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return self.delay + 1.0 / (self.rate + np.asarray(flow))
 
 
@@ -87,7 +87,7 @@ class Concave(Latency):
     def __init__(self, rate, delay=0.0):
         self.rate, self.delay = np.array(rate, dtype=float), np.zeros(len(rate))
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return 1.0 + np.sqrt(np.asarray(flow, dtype=float))
 
 
@@ -124,8 +124,8 @@ class WrongUnits(Wrong):
 
 
 class Scalar(Wrong):
-    def latency(self, flow, spare=None):
-        return float(np.max(super().latency(flow, spare)))
+    def latency(self, flow, spare_capacity=None):
+        return float(np.max(super().latency(flow, spare_capacity)))
 
 
 class Fragile(Wrong):
@@ -138,8 +138,10 @@ class Credulous(Latency):
     rate: Any
     delay: Any
 
-    def latency(self, flow, spare=None):
-        return self.delay + 1.0 / (self.rate - np.asarray(flow) if spare is None else spare)
+    def latency(self, flow, spare_capacity=None):
+        return self.delay + 1.0 / (
+            self.rate - np.asarray(flow) if spare_capacity is None else spare_capacity
+        )
 
 
 WRONG = {
@@ -252,9 +254,9 @@ def test_a_latency_that_ends_at_no_rate_is_told():
     class PutOnLater(Wrong):
         pass
 
-    def formula(self, flow, spare=None):
+    def formula(self, flow, spare_capacity=None):
         return self.delay + 1.0 / (
-            self.rate - np.asarray(flow) if spare is None else np.asarray(spare)
+            self.rate - np.asarray(flow) if spare_capacity is None else np.asarray(spare_capacity)
         )
 
     PutOnLater.latency = formula

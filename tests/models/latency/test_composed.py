@@ -8,16 +8,25 @@ from every_family import FAMILIES
 
 from sojourn import reference
 from sojourn.models import Latency, MMc, Tandem
-from sojourn.models.latency import LatencyPool
+from sojourn.models.latency import MixedLatency
 from sojourn.models.latency.base import CONES, ComposedLatency, Scaled
-from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers
-from sojourn.reference.composed import Composed, Pool, View
-from sojourn.reference.parallel.control import Led
-from sojourn.reference.parallel.players import Perceived
-from sojourn.reference.queues import NUMBERS, Queue
+from sojourn.models.latency.player_latency import FollowerLatency, PlayerLatency
+from sojourn.reference.composed import Composed, MixedBank, View
+from sojourn.reference.parallel.control import ResidualLatency
+from sojourn.reference.parallel.players import PlayerCost
+from sojourn.reference.server_bank import QUANTITIES, ServerBank
 
 OF_OTHER_NUMBERS = {"idle_latency", "total_rate", "spare_capacity", "unit", "reach", "in_unit"}
-OF_THE_CLASS = {"says", "numbers", "rates", "times", "example", "files", "of_fields", "sample"}
+OF_THE_CLASS = {
+    "overrides",
+    "quantities",
+    "rates",
+    "times",
+    "example",
+    "files",
+    "of_fields",
+    "sample",
+}
 BY_HAND = {
     "banks",
     "forms",
@@ -29,14 +38,14 @@ STATIONS = MMc([30.0, 40.0, 50.0], [3, 1, 20], [0.005, 0.0, 0.02])
 BASE = np.array([10.0, 0.0, 300.0])
 PLAIN = reference.MG1([3.0, 1.0, 2.0], 2.0, 0.1)
 MADE = {
-    Pool: Pool([PLAIN, reference.MM1([4.0])]),
-    Perceived: Perceived(PLAIN, 3.0),
-    Led: Led(PLAIN, np.array([1.0, 0.0, 0.5])),
-    LatencyPool: LatencyPool([STATIONS, FAMILIES["measured"]]),
+    MixedBank: MixedBank([PLAIN, reference.MM1([4.0])]),
+    PlayerCost: PlayerCost(PLAIN, 3.0),
+    ResidualLatency: ResidualLatency(PLAIN, np.array([1.0, 0.0, 0.5])),
+    MixedLatency: MixedLatency([STATIONS, FAMILIES["measured"]]),
     Scaled: Scaled(STATIONS, 0.1, 10.0),
     Tandem: Tandem(STATIONS, FAMILIES["M/G/1"]),
-    SeenByPlayers: SeenByPlayers(STATIONS, 3.0),
-    SeenByFollowers: SeenByFollowers(STATIONS, BASE),
+    PlayerLatency: PlayerLatency(STATIONS, 3.0),
+    FollowerLatency: FollowerLatency(STATIONS, BASE),
 }
 each = pytest.mark.parametrize("kind", MADE, ids=lambda kind: kind.__name__)
 
@@ -46,13 +55,13 @@ def below(kind):
 
 
 def protocol(kind):
-    base = Latency if issubclass(kind, Latency) else Queue
+    base = Latency if issubclass(kind, Latency) else ServerBank
     return {name for name in dir(base) if not name.startswith("_")}
 
 
 def arguments(bank, kinds):
     rate = np.where(np.isfinite(bank.rate), bank.rate, 1.0)
-    known = {"rate": 0.4 * rate, "spare": bank.rate - 0.4 * rate, "plain": 3.0}
+    known = {"rate": 0.4 * rate, "spare_capacity": bank.rate - 0.4 * rate, "plain": 3.0}
     known["time"] = 2.0 * bank.idle_latency
     return [known[kind] for kind in kinds[:-1]]
 
@@ -65,24 +74,28 @@ def test_all_classes_are_looked_at():
 @each
 def test_no_name_of_a_bank_is_forgotten(kind):
     owner = {name: next(c for c in kind.__mro__ if name in vars(c)) for name in protocol(kind)}
-    says = {name for name in owner if issubclass(owner[name], Composed)}
-    forgotten = protocol(kind) - says - kind.worked_out - OF_OTHER_NUMBERS - OF_THE_CLASS - BY_HAND
+    overrides = {name for name in owner if issubclass(owner[name], Composed)}
+    forgotten = (
+        protocol(kind) - overrides - kind.worked_out - OF_OTHER_NUMBERS - OF_THE_CLASS - BY_HAND
+    )
     assert not forgotten
-    assert kind.worked_out <= set(kind.numbers)
-    assert OF_OTHER_NUMBERS | OF_THE_CLASS | BY_HAND | set(kind.numbers) <= protocol(LatencyPool)
+    assert kind.worked_out <= set(kind.quantities)
+    assert OF_OTHER_NUMBERS | OF_THE_CLASS | BY_HAND | set(kind.quantities) <= protocol(
+        MixedLatency
+    )
 
 
 @each
 def test_every_number_is_there(kind):
     bank = MADE[kind]
-    for name, kinds in NUMBERS.items():
+    for name, kinds in QUANTITIES.items():
         value = getattr(bank, name)
         value = value(*arguments(bank, kinds)) if len(kinds) > 1 else value
         assert np.shape(value)[-1:] == (() if kinds[-1] in ("any", "all") else (len(bank),)), name
 
 
 def test_a_number_that_is_added_is_made_by_a_pool_and_by_a_view():
-    class Priced(Queue):
+    class Priced(ServerBank):
         def cost(self, flow):
             """Cost of a flow."""
             return 2.0 * np.asarray(flow)
@@ -90,11 +103,11 @@ def test_a_number_that_is_added_is_made_by_a_pool_and_by_a_view():
     class Servers(Priced, reference.MM1):
         pass
 
-    class PricedPool(Pool, Priced):
-        numbers: ClassVar = {**NUMBERS, "cost": ("rate", "total")}
+    class PricedPool(MixedBank, Priced):
+        quantities: ClassVar = {**QUANTITIES, "cost": ("rate", "total")}
 
-    class PricedLed(Led, Priced):
-        numbers = PricedPool.numbers
+    class PricedLed(ResidualLatency, Priced):
+        quantities = PricedPool.quantities
 
     one, two = Servers([3.0, 1.0]), Servers([2.0])
     pool = PricedPool([one, two])
@@ -104,10 +117,10 @@ def test_a_number_that_is_added_is_made_by_a_pool_and_by_a_view():
     assert PricedLed(one, np.array([1.0, 0.5])).cost(np.array([0.0, 0.25])).tolist() == [2.0, 1.5]
 
 
-@pytest.mark.parametrize("name", [name for name, kinds in NUMBERS.items()])
+@pytest.mark.parametrize("name", [name for name, kinds in QUANTITIES.items()])
 def test_numbers_of_a_pool_of_one_and_in_another_unit_are_those_of_the_bank(name):
-    kinds, native = NUMBERS[name], STATIONS.scaled(0.1, 10.0)
-    for made, bank in ((Pool([STATIONS]), STATIONS), (MADE[Scaled], native)):
+    kinds, native = QUANTITIES[name], STATIONS.scaled(0.1, 10.0)
+    for made, bank in ((MixedBank([STATIONS]), STATIONS), (MADE[Scaled], native)):
         got, expected = getattr(made, name), getattr(bank, name)
         if len(kinds) > 1:
             got, expected = (f(*arguments(bank, kinds)) for f in (got, expected))
@@ -122,7 +135,7 @@ def test_more_distance_is_seen(kind):
         0.3 * np.where(np.isfinite(bank.rate), bank.rate, 1.0),
         np.linspace(0.5, 1.0, len(bank)),
     )
-    far, part = bank.farther(more), bank.take(np.arange(len(bank))[1:])
+    far, part = bank.with_extra_delay(more), bank.take(np.arange(len(bank))[1:])
     assert type(far) is type(part) is kind
     np.testing.assert_allclose(far.latency(flow), bank.latency(flow) + more, rtol=1e-12)
     np.testing.assert_allclose(part.latency(flow[1:]), bank.latency(flow)[1:], rtol=1e-14)
@@ -133,9 +146,9 @@ def test_sentences_of_what_was_measured_reach_the_user_through_every_class():
     beyond, names = 1.5 * measured.last, list("abc")
     said = measured.caveats(beyond, names)
     assert len(said) == 3
-    assert LatencyPool([measured]).caveats(beyond, names) == said
-    assert SeenByPlayers(measured, 3.0).caveats(beyond, names) == said
-    assert SeenByFollowers(measured, beyond).caveats(0.0 * beyond, names) == said
+    assert MixedLatency([measured]).caveats(beyond, names) == said
+    assert PlayerLatency(measured, 3.0).caveats(beyond, names) == said
+    assert FollowerLatency(measured, beyond).caveats(0.0 * beyond, names) == said
     assert Tandem(FAMILIES["M/M/1"], measured).caveats(beyond, names) == said
     assert Scaled(measured, 2.0, 0.5).caveats(2.0 * beyond, names) == said
-    assert set(CONES) <= set(Latency.numbers)
+    assert set(CONES) <= set(Latency.quantities)

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, InputError
-from sojourn.models.latency import LatencyPool
+from sojourn.models.latency import MixedLatency
 
 BANKS = {
     "MM1": MM1([3.0, 1.0, 7.0], [0.0, 0.5, 2.0]),
     "MD1": MD1([3.0, 1.0, 7.0], [0.0, 0.5, 2.0]),
     "MG1": MG1([3.0, 1.0, 7.0], cv=[0.0, 1.5, 10.0], delay=[0.0, 0.5, 2.0]),
-    "pool": LatencyPool([MM1([3.0], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
+    "pool": MixedLatency([MM1([3.0], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
 }
 FORMS = ("inv_pos", "quad_over_lin")
 USES = (0.001, 0.3, 0.95)  # light, middling and heavy: where one form or the other loses digits
@@ -132,7 +132,7 @@ def test_pool_is_its_banks_in_order():
     np.testing.assert_array_equal(pool.k, [1.0, 0.5, 0.5, 8.5])
     assert pool.forms == FORMS
     part = pool.take(np.array([0, 2, 3]))
-    assert isinstance(part, LatencyPool)
+    assert isinstance(part, MixedLatency)
     np.testing.assert_array_equal(part.rate, [3.0, 2.0, 7.0])
     np.testing.assert_array_equal(part.k, [1.0, 0.5, 8.5])
 
@@ -144,4 +144,4 @@ def test_pool_takes_banks_with_cones_alone():
         InputError,
         match=r"servers\[1\].*is not a bank with cones; use the classes of sojourn.models",
     ):
-        LatencyPool([MM1([1.0]), reference.MM1([1.0])])
+        MixedLatency([MM1([1.0]), reference.MM1([1.0])])

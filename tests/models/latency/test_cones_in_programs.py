@@ -7,15 +7,15 @@ from every_family import FAMILIES
 
 from sojourn import reference
 from sojourn.models import MM1, Cone, InputError, Latency, MMc
-from sojourn.models.latency import LatencyPool
+from sojourn.models.latency import MixedLatency
 from sojourn.models.latency.tangents import placed
 
 STATIONS = MMc([75.2, 87.7, 87.7, 250.0], [12, 16, 8, 1], [0.03, 0.085, 0.16, 0.004])
 BANKS = {
     **FAMILIES,
     "stations": STATIONS,
-    "cones and tangents": LatencyPool([FAMILIES["M/M/1"], FAMILIES["M/M/c"]]),
-    "rates and none": LatencyPool([FAMILIES["M/G/1"], FAMILIES["BPR"], FAMILIES["polynomial"]]),
+    "cones and tangents": MixedLatency([FAMILIES["M/M/1"], FAMILIES["M/M/c"]]),
+    "rates and none": MixedLatency([FAMILIES["M/G/1"], FAMILIES["BPR"], FAMILIES["polynomial"]]),
     "rates over decades": MM1(10.0 ** np.arange(-1.0, 4.0), 0.01),
 }
 UNITS = {"s": 1.0, "ms": 1e-3}
@@ -45,10 +45,10 @@ def most(bank):
     return float(np.where(np.isfinite(bank.rate), bank.rate, 10.0 * bank.reach).sum())
 
 
-def solved(bank, cone, load, solver=None, **how):
+def solved(bank, cone, load, solver=None, **options):
     """Flow at which a program of one's own puts a load, scaled to sum to it: a solver's own rounding of the sum is no matter of a cone."""
     flow = cp.Variable(len(bank), nonneg=True)
-    made = getattr(bank, cone)(flow, **how)
+    made = getattr(bank, cone)(flow, **options)
     cp.Problem(cp.Minimize(cp.sum(made.value)), [cp.sum(flow) == load, *made.constraints]).solve(
         solver=solver
     )
@@ -113,7 +113,7 @@ def test_answer_of_a_program_is_the_least(name, cone, solver, unit, allowed):
 @every_unit
 def test_pool_of_cones_and_tangents_and_powers_has_the_least_delay(solver, unit):
     """Clarabel had no answer in milliseconds, and ECOS none at all."""
-    pool = LatencyPool(
+    pool = MixedLatency(
         [FAMILIES[name] for name in ("M/M/1", "M/M/c", "polynomial", "BPR")]
     ).in_unit(unit)
     load = 0.99 * most(pool)
@@ -192,8 +192,10 @@ class Plain(Latency):
     def __init__(self, rate, delay):
         self.rate, self.delay = np.asarray(rate, dtype=float), np.asarray(delay, dtype=float)
 
-    def latency(self, flow, spare=None):
-        return self.delay + 1.0 / (self.rate - np.asarray(flow) if spare is None else spare)
+    def latency(self, flow, spare_capacity=None):
+        return self.delay + 1.0 / (
+            self.rate - np.asarray(flow) if spare_capacity is None else spare_capacity
+        )
 
     def total_cone(self, flow, form=None):
         assert np.abs(np.log2(self.rate).mean()) < 0.51  # in the unit that suits them
@@ -223,6 +225,6 @@ def test_cone_of_ones_own_family_is_scaled_too(family, unit):
 
 
 def test_a_pool_has_one_unit_whatever_its_banks():
-    pool = LatencyPool([MM1([1e-3, 2e-3]), MM1([4e6])])
+    pool = MixedLatency([MM1([1e-3, 2e-3]), MM1([4e6])])
     assert pool.unit == 2.0 ** -np.round(np.log2(pool.rate).mean())
     assert pool.in_unit(pool.unit).unit == 1.0

@@ -11,7 +11,7 @@ from sojourn.models import MM1, InputError, ParallelServers
 from sojourn.models.frontend.measured_plot import plot_measured
 from sojourn.models.latency import fit as fitting
 from sojourn.models.latency.measured import Measured
-from sojourn.reference.queues import Operation, Queue
+from sojourn.reference.server_bank import Operation, ServerBank
 
 RATE = 100.0
 
@@ -256,7 +256,10 @@ def test_inverses(bank, points):
         np.testing.assert_allclose(at(price(points) - bank.idle_latency).flow, points, rtol=1e-7)
     excess = np.geomspace(1e-6, 1e3, 40)[:, None] * bank.idle_latency
     for name, own, general in zip(
-        Operation._fields, bank.at_player(excess, 3), Queue.at_player(bank, excess, 3), strict=True
+        Operation._fields,
+        bank.at_player(excess, 3),
+        ServerBank.at_player(bank, excess, 3),
+        strict=True,
     ):
         np.testing.assert_allclose(own, general, rtol=1e-7, err_msg=name)
     for inverse in (bank.inverse_latency, bank.inverse_marginal):
@@ -352,7 +355,7 @@ def test_take_and_farther(bank, points):
     np.testing.assert_array_equal(some.latency(points[:, [2, 0]]), bank.latency(points)[:, [2, 0]])
     np.testing.assert_array_equal(some.residuals(1), bank.residuals(0))
     more = np.array([1.0, 2.0, 3.0])
-    far = bank.farther(more)
+    far = bank.with_extra_delay(more)
     np.testing.assert_allclose(far.latency(points), bank.latency(points) + more)
     np.testing.assert_allclose(far.idle_latency, bank.idle_latency + more)
     np.testing.assert_allclose(
@@ -385,7 +388,7 @@ def test_a_capacity_is_what_a_utilisation_is_of():
     assert bank.rate.tolist() == [np.inf, np.inf]
     assert bank.take(np.array([1])).full_load.tolist() == [5.0]
     assert bank.scaled(10.0, 0.1).full_load.tolist() == [40.0, 50.0]
-    assert bank.farther([1.0, 1.0]).full_load.tolist() == [4.0, 5.0]
+    assert bank.with_extra_delay([1.0, 1.0]).full_load.tolist() == [4.0, 5.0]
     unsaid = Measured(GOOD, GOOD)
     assert (unsaid.full_load.tolist(), unsaid.full_load_is) == ([3.0], ("largest sample",))
     assert unsaid.scaled(10.0, 0.1).full_load.tolist() == [30.0]
@@ -578,7 +581,9 @@ GOOD = [1.0, 2.0, 3.0]
     ],
 )
 def test_bad_samples_are_refused_before_any_solver(monkeypatch, load, latency, more, message):
-    monkeypatch.setattr(cp.Problem, "solve", lambda *args, **how: pytest.fail("a solver was asked"))
+    monkeypatch.setattr(
+        cp.Problem, "solve", lambda *args, **options: pytest.fail("a solver was asked")
+    )
     with pytest.raises(InputError, match=message):
         Measured(load, latency, **more)
 

@@ -10,7 +10,7 @@ from sojourn import reference
 from sojourn.models import MM1, LoadError, MMc, ParallelServers, Tandem
 from sojourn.models.latency.base import Scaled
 from sojourn.models.latency.erlang import Stations, at_price, log_chance_of_all
-from sojourn.models.latency.seen import SeenByFollowers, SeenByPlayers
+from sojourn.models.latency.player_latency import FollowerLatency, PlayerLatency
 
 SERVERS = (1, 2, 7, 30, 31, 100, 2220, 10_000, 1_000_000)
 USED = (1e-9, 1e-3, 0.1, 0.5, 0.8, 0.99, 0.9999, 1 - 1e-6, 1 - 1e-9)
@@ -39,9 +39,13 @@ def station(c, used):
         load = np.float64(used * c)
         a, d = mp.mpf(load), c - mp.mpf(load)
         return Stations(*of(np.array([float(c)])), np.array([load]), np.array([float(d)])), a, d
-    spare = np.float64((1 - used) * c)
-    a, d = c - mp.mpf(spare), mp.mpf(spare)
-    return Stations(*of(np.array([float(c)])), np.array([float(a)]), np.array([spare])), a, d
+    spare_capacity = np.float64((1 - used) * c)
+    a, d = c - mp.mpf(spare_capacity), mp.mpf(spare_capacity)
+    return (
+        Stations(*of(np.array([float(c)])), np.array([float(a)]), np.array([spare_capacity])),
+        a,
+        d,
+    )
 
 
 @pytest.mark.parametrize("c", SERVERS)
@@ -100,18 +104,20 @@ def test_prices_are_inverted_from_no_load_to_saturation(own):
     servers = np.array([1.0, 2.0, 7.0, 100.0, 2220.0, 1e4, 1e6])
     price = 10.0 ** np.arange(-300, 201, 4)[:, None] * np.ones(servers.size)
     root = at_price(price, *of(servers), own)
-    back = Stations(*of(servers), root.load, root.spare)
+    back = Stations(*of(servers), root.load, root.spare_capacity)
     np.testing.assert_allclose(back.log_price(own), np.log(price), rtol=1e-13, atol=1e-12)
     np.testing.assert_allclose(
         back.price(own)[price[:, 0] > 1e-200], price[price[:, 0] > 1e-200], rtol=1e-11
     )
-    np.testing.assert_allclose(root.load + root.spare, servers * np.ones_like(price), rtol=4 * EPS)
+    np.testing.assert_allclose(
+        root.load + root.spare_capacity, servers * np.ones_like(price), rtol=4 * EPS
+    )
     full = price[:, 0] > 1e40  # w is 1/d, and w + own a w' own a/d^2
-    spare = 1 / price[full] if own == 0 else np.sqrt(own * servers / price[full])
-    np.testing.assert_allclose(root.spare[full], spare, rtol=1e-13, atol=0)
+    spare_capacity = 1 / price[full] if own == 0 else np.sqrt(own * servers / price[full])
+    np.testing.assert_allclose(root.spare_capacity[full], spare_capacity, rtol=1e-13, atol=0)
     none = at_price(np.zeros(servers.size), *of(servers), own)
     assert none.load.tolist() == [0.0] * servers.size
-    assert none.spare.tolist() == servers.tolist()
+    assert none.spare_capacity.tolist() == servers.tolist()
 
 
 def test_operating_points_are_those_of_mm1_at_one_server():
@@ -122,7 +128,7 @@ def test_operating_points_are_those_of_mm1_at_one_server():
         (station.at_marginal(excess), single.at_marginal(excess)),
         (station.at_player(excess, 4), single.at_player(excess, 4)),
     ):
-        for field in ("flow", "spare", "slope"):
+        for field in ("flow", "spare_capacity", "slope"):
             np.testing.assert_allclose(
                 getattr(got, field), getattr(expected, field), rtol=1e-13, err_msg=field
             )
@@ -154,8 +160,8 @@ def test_rate_is_the_exact_product():
             bank.rate, bank.rate_error, bank.each, bank.servers, strict=True
         ):
             assert mp.mpf(rate) + mp.mpf(error) == mp.mpf(each) * int(c)
-        spare = bank.spare_capacity(0.9 * bank.rate)
-        assert spare[0] == float(mp.mpf(0.1) * 3 - mp.mpf(0.9 * bank.rate[0]))
+        spare_capacity = bank.spare_capacity(0.9 * bank.rate)
+        assert spare_capacity[0] == float(mp.mpf(0.1) * 3 - mp.mpf(0.9 * bank.rate[0]))
         for factor in (0.1, 7.0, 1e-3):  # and stays it in another unit
             new = bank.scaled(factor, 1 / factor)
             for rate, error, each, c in zip(
@@ -186,7 +192,7 @@ def test_rate_is_the_exact_product():
                     < 1e-31
                 )
     assert bank.take(slice(1, 2)).rate_error == bank.rate_error[1]
-    assert bank.farther(1.0).rate_error.tolist() == bank.rate_error.tolist()
+    assert bank.with_extra_delay(1.0).rate_error.tolist() == bank.rate_error.tolist()
 
 
 def test_rate_that_rounding_cuts_short():
@@ -266,11 +272,11 @@ def test_views_keep_what_the_rate_leaves_out():
     bank, base = MMc([0.1, 0.1], [3, 7]), np.array([0.1, 0.3])
     with mp.workdps(50):
         rates = [mp.mpf(0.1) * c for c in (3, 7)]
-        led = SeenByFollowers(bank, base)
+        led = FollowerLatency(bank, base)
         tandem = Tandem(MM1([0.30000000000000004, 1.0]), bank)
         pool = ParallelServers(MM1([1.0]), bank).bank
         views = (
-            (SeenByPlayers(bank, 3.0), rates),
+            (PlayerLatency(bank, 3.0), rates),
             (led, [r - mp.mpf(b) for r, b in zip(rates, base, strict=True)]),
             (tandem, [rates[0], rates[1]]),
             (pool, [mp.mpf(1), *rates]),

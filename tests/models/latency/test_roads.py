@@ -127,7 +127,7 @@ def test_a_free_road_takes_all(name):
     system = ParallelServers(*FREE[name])
     delays, flows = asked(system, load)
     assert not delays.any()
-    free = system.bank.ceiling == 0
+    free = system.bank.latency_limit == 0
     np.testing.assert_allclose(flows.reshape(2, -1)[:, free].sum(axis=1), 1.0, rtol=1e-15)
     assert (system.price_of_anarchy(load), system.price_of_anarchy(load).upper) == (1.0, 1.0)
     found = system.optimum(load)

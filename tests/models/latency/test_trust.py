@@ -18,7 +18,7 @@ from sojourn.models import (
     check_latency,
 )
 from sojourn.models.studies.batch import study
-from sojourn.reference.derived import curvature, differences, slope
+from sojourn.reference.finite_differences import curvature, differences, slope
 
 
 class Plain(Latency):
@@ -27,14 +27,16 @@ class Plain(Latency):
     def __init__(self, rate, delay=0.0):
         self.rate, self.delay = np.array(rate, dtype=float), np.full(len(rate), float(delay))
 
-    def latency(self, flow, spare=None):
-        return self.delay + 1 / (self.rate - np.asarray(flow) if spare is None else spare)
+    def latency(self, flow, spare_capacity=None):
+        return self.delay + 1 / (
+            self.rate - np.asarray(flow) if spare_capacity is None else spare_capacity
+        )
 
 
 class WrongMarginal(Plain):
     """Of the issue of every certificate: mu/(mu - x) in the place of mu/(mu - x)^2."""
 
-    def marginal(self, flow, spare=None):
+    def marginal(self, flow, spare_capacity=None):
         return self.rate / (self.rate - np.asarray(flow))
 
 
@@ -51,8 +53,8 @@ class WrongPotential(Plain):
 class InheritedInverse(MM1):
     """A latency of its own, but what is worked out of it is that of M/M/1."""
 
-    def latency(self, flow, spare=None):
-        return 2.0 * super().latency(flow, spare)
+    def latency(self, flow, spare_capacity=None):
+        return 2.0 * super().latency(flow, spare_capacity)
 
 
 WRONG = WrongMarginal([10.0, 5.0])
@@ -120,14 +122,14 @@ def test_a_right_family_is_looked_at_once_a_bank_and_quickly(monkeypatch):
     monkeypatch.setattr(
         Plain, "latency", lambda self, *args: (looked.append(1), plain(self, *args))[1]
     )
-    assert bank.trusted
-    assert bank.trusted
+    assert bank.validated
+    assert bank.validated
     assert len(looked) <= 30
     monkeypatch.undo()
     times = []
     for _ in range(20):
         fresh, started = Plain([10.0, 5.0, 3.0]), time.perf_counter()
-        assert fresh.trusted
+        assert fresh.validated
         times.append(time.perf_counter() - started)
     assert min(times) < 0.003  # a millisecond, on a machine that does other things too
 
@@ -135,7 +137,7 @@ def test_a_right_family_is_looked_at_once_a_bank_and_quickly(monkeypatch):
 @pytest.mark.parametrize("error", [ZeroDivisionError("oh"), TypeError("only one flow")])
 def test_what_a_family_raises_is_said(error):
     class Fragile(Plain):
-        def latency(self, flow, spare=None):
+        def latency(self, flow, spare_capacity=None):
             raise error
 
     with pytest.raises(
@@ -154,16 +156,18 @@ class Given(Latency):
     def __init__(self, **given):
         vars(self).update(given)
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         if hasattr(self, "a"):
             return self.delay + self.a + np.asarray(flow)
-        return self.delay + 1 / (self.rate - np.asarray(flow) if spare is None else spare)
+        return self.delay + 1 / (
+            self.rate - np.asarray(flow) if spare_capacity is None else spare_capacity
+        )
 
 
 class OfClass(Latency):
     rate = math.inf
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return self.delay + 1.0 + np.asarray(flow)
 
 
@@ -254,7 +258,7 @@ class Akcelik(Latency):
     def __init__(self):
         self.rate, self.delay = np.array([np.inf]), np.zeros(1)
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return self.delay + akcelik(flow)
 
 
@@ -340,8 +344,8 @@ def test_a_kink_or_noise_within_the_step_shows_in_the_error():
 @pytest.mark.slow
 def test_noise_is_told_to_give_the_marginal():
     class Noisy(Plain):
-        def latency(self, flow, spare=None):
-            value = super().latency(flow, spare)
+        def latency(self, flow, spare_capacity=None):
+            value = super().latency(flow, spare_capacity)
             return value * (1 + 1e-7 * np.sin(1e12 * np.asarray(flow)))
 
     report = check_latency(Noisy([10.0]), throw=False)

@@ -81,7 +81,9 @@ def test_loads_are_worked_on_in_blocks(monkeypatch):
     bank, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), np.linspace(0, 379, 40)
     whole, sizes = price_of_anarchy(bank, load), []
     monkeypatch.setattr(
-        anarchy, "optimum", lambda queue, block: sizes.append(block.size) or optimum(queue, block)
+        anarchy,
+        "optimum",
+        lambda servers, block: sizes.append(block.size) or optimum(servers, block),
     )
     for cells, rows in ((21, 7), (1, 1)):
         monkeypatch.setattr(anarchy, "CELLS", cells)

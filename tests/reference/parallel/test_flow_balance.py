@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sojourn.reference import MG1, MM1, Pool, Queue, equilibrium, optimum
+from sojourn.reference import MG1, MM1, MixedBank, ServerBank, equilibrium, optimum
+from sojourn.reference.compensated_sum import WIDTH, exact_product, exact_sum
 from sojourn.reference.parallel.flow_balance import Servers
-from sojourn.reference.sums import WIDTH, exact_product, exact_sum
 
 BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])
 COPIES = 8192  # a power of two: loads and sums of copies are exact
@@ -26,7 +26,7 @@ def passes(monkeypatch):
     made, weigh = [], Servers.weigh
 
     def counted(self, load, *args):
-        made.append((len(self.queue), load.size))
+        made.append((len(self.bank), load.size))
         return weigh(self, load, *args)
 
     monkeypatch.setattr(Servers, "weigh", counted)
@@ -45,7 +45,7 @@ def test_many_loads_are_as_one_at_a_time(solve):
     loads = np.append(rng.permutation(parts) * total, np.nextafter(total, 0))
     many, single = solve(bank, loads), [solve(bank, load) for load in loads]
     np.testing.assert_allclose(many.mean_delay, [s.mean_delay for s in single], rtol=3e-15)
-    np.testing.assert_allclose(many.spare, [s.spare for s in single], rtol=3e-15)
+    np.testing.assert_allclose(many.spare_capacity, [s.spare_capacity for s in single], rtol=3e-15)
     np.testing.assert_allclose(many.flow, [s.flow for s in single], rtol=1e-13, atol=1e-15 * total)
     np.testing.assert_array_equal(many.active, [s.active for s in single])
 
@@ -65,17 +65,17 @@ def test_copies_share_as_one_of_each_does(solve, part, shuffled):
     load = part * float(few.total_rate[0])
     one, many = solve(few, load), solve(few.take(which), load * COPIES)
     np.testing.assert_allclose(many.flow, one.flow[which], rtol=1e-13, atol=1e-15 * load)
-    np.testing.assert_allclose(many.spare, one.spare[which], rtol=1e-14)
+    np.testing.assert_allclose(many.spare_capacity, one.spare_capacity[which], rtol=1e-14)
     assert float(many.mean_delay) == pytest.approx(float(one.mean_delay), rel=3e-15)
 
 
-class Line(Queue):
+class Line(ServerBank):
     """Latency delay + 1 + x, without end."""
 
     def __init__(self, delay):
         self.delay, self.rate = delay, np.full(delay.shape, np.inf)
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return self.delay + 1.0 + np.asarray(flow)
 
     def inverse_latency(self, latency):
@@ -95,7 +95,7 @@ def test_many_servers_without_end():
     rate = np.ones(2 * COPIES * 8)
     pair = Line(np.array([50.0, 51.0]))
     load = 3.0 * rate.size
-    split = equilibrium(Pool([MM1(rate), pair]), load)
+    split = equilibrium(MixedBank([MM1(rate), pair]), load)
     price = float(split.multiplier)
     np.testing.assert_allclose(split.flow[-2:], price - np.array([51.0, 52.0]), rtol=1e-12)
     np.testing.assert_allclose(split.flow[:-2], 1 - 1 / price, rtol=1e-12)

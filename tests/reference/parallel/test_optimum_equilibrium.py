@@ -5,7 +5,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from sojourn.reference import MD1, MG1, MM1, Queue, equilibrium, optimum
+from sojourn.reference import MD1, MG1, MM1, ServerBank, equilibrium, optimum
 from sojourn.reference.parallel import thresholds
 
 BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])
@@ -74,7 +74,9 @@ def test_a_million_servers_balance(solve):
         load = part * math.fsum(bank.rate)
         split = solve(bank, load)
         assert abs(math.fsum([*split.flow, -load])) <= 1e-12 * load
-        price = (bank.marginal if solve is optimum else bank.latency)(split.flow, split.spare)
+        price = (bank.marginal if solve is optimum else bank.latency)(
+            split.flow, split.spare_capacity
+        )
         np.testing.assert_allclose(price[split.active], split.multiplier, rtol=1e-9)
 
 
@@ -83,19 +85,21 @@ def exact_split(bank, load, goal):
     mu, d, k = ([mp.mpf(float(v)) for v in a] for a in (bank.rate, bank.delay, bank.k))
     m, load = [a + 1 / b for a, b in zip(d, mu, strict=True)], mp.mpf(float(load))
 
-    def spare(price):
+    def spare_capacity(price):
         z = [max(price - a, 0) * b / c for a, b, c in zip(m, mu, k, strict=True)]
         return [
             b / (mp.sqrt(1 + a) if goal == "optimum" else 1 + a) for a, b in zip(z, mu, strict=True)
         ]
 
     target = sum(mu) - load
-    base = max(a for a in m if sum(spare(a)) >= target)
+    base = max(a for a in m if sum(spare_capacity(a)) >= target)
     low, high = mp.mpf(-80), mp.mpf(80)
     for _ in range(170):
         middle = (low + high) / 2
-        low, high = (middle, high) if sum(spare(base + mp.e**middle)) > target else (low, middle)
-    left = spare(base + mp.e**high)
+        low, high = (
+            (middle, high) if sum(spare_capacity(base + mp.e**middle)) > target else (low, middle)
+        )
+    left = spare_capacity(base + mp.e**high)
     flow = [b - y for b, y in zip(mu, left, strict=True)]
     latency = [a + c * x / (b * y) for a, b, c, x, y in zip(m, mu, k, flow, left, strict=True)]
     return flow, sum(x * v for x, v in zip(flow, latency, strict=True)) / load
@@ -142,15 +146,15 @@ class Written:
     delay: np.ndarray
 
 
-class Formulas(Queue):
+class Formulas(ServerBank):
     @property
     def service(self):
         return 1 / self.rate
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return self.delay + 1 / (self.rate - flow)
 
-    def marginal(self, flow, spare=None):
+    def marginal(self, flow, spare_capacity=None):
         return self.delay + self.rate / (self.rate - flow) ** 2
 
     def potential(self, flow):
@@ -167,13 +171,13 @@ class ByHand(Written, Formulas):
     pass
 
 
-class Affine(Written, Queue):
+class Affine(Written, ServerBank):
     """Pigou's latency, delay + x/rate_of_rise: capacity without bound."""
 
     rise = 2.0
     service = property(lambda self: np.full(self.rate.shape, 1.0))
-    latency = lambda self, x, spare=None: self.delay + 1.0 + self.rise * np.asarray(x)  # noqa: E731
-    marginal = lambda self, x, spare=None: self.delay + 1.0 + 2 * self.rise * np.asarray(x)  # noqa: E731
+    latency = lambda self, x, spare_capacity=None: self.delay + 1.0 + self.rise * np.asarray(x)  # noqa: E731
+    marginal = lambda self, x, spare_capacity=None: self.delay + 1.0 + 2 * self.rise * np.asarray(x)  # noqa: E731
     potential = lambda self, x: (self.delay + 1.0) * x + self.rise * np.asarray(x) ** 2 / 2  # noqa: E731
     inverse_latency = lambda self, v: np.maximum(v - self.delay - 1.0, 0) / self.rise  # noqa: E731
     inverse_marginal = lambda self, v: np.maximum(v - self.delay - 1.0, 0) / (2 * self.rise)  # noqa: E731

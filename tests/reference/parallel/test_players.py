@@ -14,8 +14,8 @@ from sojourn.reference import (
     MG1,
     MM1,
     InputError,
-    Pool,
-    Queue,
+    MixedBank,
+    ServerBank,
     controlled,
     equilibrium,
     optimum,
@@ -23,8 +23,8 @@ from sojourn.reference import (
     price_of_optimum,
 )
 from sojourn.reference.parallel import sensitivity, tolls
-from sojourn.reference.parallel.control import Led, check_fractions
-from sojourn.reference.parallel.players import Perceived, perceived
+from sojourn.reference.parallel.control import ResidualLatency, check_fractions
+from sojourn.reference.parallel.players import PlayerCost, player_cost
 
 settings.register_profile("sojourn", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile("sojourn")
@@ -40,10 +40,11 @@ fractions = st.floats(0.0, 1.0)
 def test_players_share_a_price_on_the_servers_that_they_use(system, part, count):
     load = load_at(system, part)
     split = equilibrium(system, load, count)
-    x, spare, used = split.flow, split.spare, split.active
+    x, spare_capacity, used = split.flow, split.spare_capacity, split.active
     # l + x l'/K, with x l' = g - l
     price = (
-        system.latency(x, spare) + (system.marginal(x, spare) - system.latency(x, spare)) / count
+        system.latency(x, spare_capacity)
+        + (system.marginal(x, spare_capacity) - system.latency(x, spare_capacity)) / count
     )
     assert np.sum(x) == pytest.approx(load, rel=1e-12)
     np.testing.assert_allclose(price[used], split.multiplier, rtol=1e-9)
@@ -95,13 +96,13 @@ def test_a_family_that_says_no_operating_point_for_players():
     )
     excess = np.array([0.0, 0.01, 1.0])
     for given_, found in zip(
-        known.at_player(excess, 3), Queue.at_player(known, excess, 3), strict=True
+        known.at_player(excess, 3), ServerBank.at_player(known, excess, 3), strict=True
     ):
         np.testing.assert_allclose(found, given_, rtol=1e-12)
 
 
 def test_servers_as_players_see_them():
-    seen, x = Perceived(THREE, 3), np.array([50.0, 40.0, 20.0])
+    seen, x = PlayerCost(THREE, 3), np.array([50.0, 40.0, 20.0])
     np.testing.assert_allclose(
         seen.latency(x), (THREE.marginal(x) + 2 * THREE.latency(x)) / 3, rtol=1e-15
     )
@@ -121,7 +122,7 @@ def test_servers_as_players_see_them():
     )
     np.testing.assert_allclose(seen.inverse_marginal(seen.marginal(x)), x, rtol=1e-12)
     assert not seen.inverse_marginal(0.9 * seen.idle_latency).any()
-    assert len(perceived(Pool([MM1(3.0), MG1([1.0, 2.0], 3.0)]), 4)) == 3
+    assert len(player_cost(MixedBank([MM1(3.0), MG1([1.0, 2.0], 3.0)]), 4)) == 3
 
 
 def test_players_of_different_size_have_no_potential():
@@ -219,7 +220,7 @@ def test_largest_latency_first_fills_from_the_slowest():
 
 def test_led_servers_are_a_queue():
     base, x = np.array([30.0, 0.0, 50.0]), np.array([20.0, 40.0, 30.0])
-    led, h = Led(THREE, base), 1e-5
+    led, h = ResidualLatency(THREE, base), 1e-5
     np.testing.assert_allclose(led.latency(x), THREE.latency(base + x))
     np.testing.assert_allclose(led.inverse_latency(led.latency(x)), x, rtol=1e-12)
     np.testing.assert_allclose(
@@ -265,7 +266,7 @@ def test_fractions_that_are_none():
 def test_tolls_make_the_equilibrium_the_optimum(system, part):
     load = load_at(system, part)
     charge, best = tolls(system, load), optimum(system, load)
-    tolled = equilibrium(system.farther(charge), load)
+    tolled = equilibrium(system.with_extra_delay(charge), load)
     np.testing.assert_allclose(tolled.flow, best.flow, rtol=1e-6, atol=1e-9 * load)
     assert float(tolled.multiplier) == pytest.approx(float(best.multiplier), rel=1e-9)
     assert np.all(charge[best.active] >= 0)
@@ -295,7 +296,7 @@ def test_not_even_by_a_lot(system, part, count):
         type(bank)(rate=2 * bank.rate, delay=bank.delay, **fields),
         type(bank)(rate=bank.rate, delay=bank.delay / 2, **fields),
     ):
-        after = float(equilibrium(Pool([better, *system.banks[1:]]), load, count).mean_delay)
+        after = float(equilibrium(MixedBank([better, *system.banks[1:]]), load, count).mean_delay)
         assert after <= before * (1 + 1e-11)
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from sojourn.reference import MD1, MG1, MM1, Pool, equilibrium, optimum
+from sojourn.reference import MD1, MG1, MM1, MixedBank, equilibrium, optimum
 from sojourn.reference.parallel import thresholds
 
 GOALS = {"optimum": optimum, "equilibrium": equilibrium}
@@ -12,7 +12,7 @@ GOALS = {"optimum": optimum, "equilibrium": equilibrium}
 def mixed(n, seed=0):
     rng = np.random.default_rng(seed)
     rate, delay = 10 ** rng.uniform(0, 3, (3, n)), 10 ** rng.uniform(-3, 0, (3, n))
-    return Pool(
+    return MixedBank(
         [
             MM1(rate[0], delay[0]),
             MD1(rate[1], delay[1]),

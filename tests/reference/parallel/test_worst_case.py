@@ -11,7 +11,7 @@ from sojourn.reference import (
     MM1,
     InputError,
     LoadError,
-    Pool,
+    MixedBank,
     equilibrium,
     optimum,
     price_of_anarchy,
@@ -36,7 +36,7 @@ def test_the_rule_fails_without_bound():
     """One server's cv grows: the worst case as k^(1/3)/4 at a load of 1 + 1.5 k^(-1/3), the rule's tends to sum(mu)/mu_j = 2."""
     errors = []
     for cv in (1e4, 1e6, 1e8):
-        k, found = (1 + cv**2) / 2, worst_case(Pool([MM1(1.0), MG1(1.0, cv)]))
+        k, found = (1 + cv**2) / 2, worst_case(MixedBank([MM1(1.0), MG1(1.0, cv)]))
         assert found.certified
         errors.append(abs(found.poa / (k ** (1 / 3) / 4) - 1))
         assert found.load - 1 == pytest.approx(1.5 * k ** (-1 / 3), rel=10 * k ** (-1 / 3) + 1e-3)
@@ -72,7 +72,8 @@ def test_saturation_can_be_the_worst():
 
 
 @pytest.mark.parametrize(
-    "bank", [MM1(3.0), MM1([3.0, 3.0]), MG1([2.0] * 3, 4.0, 0.1), Pool([MM1(1.0), MG1(1.0, 1.0)])]
+    "bank",
+    [MM1(3.0), MM1([3.0, 3.0]), MG1([2.0] * 3, 4.0, 0.1), MixedBank([MM1(1.0), MG1(1.0, 1.0)])],
 )
 def test_where_there_is_nothing_to_lose(bank):
     found = worst_case(bank)

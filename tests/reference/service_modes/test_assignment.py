@@ -175,7 +175,7 @@ def test_the_slope_s_numerator_is_n_d_n_d_in_exact_arithmetic(stages):
         assert len(found) == 4 * stages - 1
         top, bottom = powers(along.numerator), powers(along.denominator)
         # exact, so that the highest power cancels and does not round
-        wanted = [
+        tolerance = [
             2 * stages * c for c in minus(times(slopes(top), bottom), times(top, slopes(bottom)))
         ]
         size = product_of_sizes(along.numerator, along.denominator)
@@ -184,9 +184,9 @@ def test_the_slope_s_numerator_is_n_d_n_d_in_exact_arithmetic(stages):
             here, large = (
                 sum(c * b for c, b in zip(values, basis, strict=True)) for values in (found, size)
             )
-            assert abs(here - sum(c * u**k for k, c in enumerate(wanted))) <= large / 10**14
-        assert len(wanted) == 4 * stages
-        assert wanted[-1] == 0
+            assert abs(here - sum(c * u**k for k, c in enumerate(tolerance))) <= large / 10**14
+        assert len(tolerance) == 4 * stages
+        assert tolerance[-1] == 0
 
 
 def product_of_sizes(top, bottom):
@@ -571,9 +571,9 @@ def test_modes_one_unit_in_the_last_place_apart(f1):
 
 
 def test_numbers_of_any_kind_are_loads():
-    wanted = assignment(A, 4.0).mean_delay
+    tolerance = assignment(A, 4.0).mean_delay
     for load in (4, np.int64(4), np.float32(4), np.float64(4), np.array(4)):
-        assert assignment(A, load).mean_delay == wanted
+        assert assignment(A, load).mean_delay == tolerance
 
 
 @pytest.mark.parametrize(

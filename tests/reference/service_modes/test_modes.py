@@ -46,11 +46,11 @@ def test_the_paper_s_formulas_for_the_rates():
         system = random_system(rng)
         mu0, K, f1, f2 = dataclasses.astuple(system)
         with np.errstate(divide="ignore"):
-            wanted = [
+            tolerance = [
                 [mu0 / np.float64(f1), mu0 / np.float64(f2)],
                 [K * mu0 / np.float64(1 - f1), K * mu0 / np.float64(1 - f2)],
             ]
-        np.testing.assert_allclose(system.dual_mode.rate, wanted, rtol=1e-15)
+        np.testing.assert_allclose(system.dual_mode.rate, tolerance, rtol=1e-15)
 
 
 def test_the_round_trip_from_the_rates():

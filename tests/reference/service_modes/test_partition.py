@@ -93,8 +93,8 @@ def test_a_small_shift_between_two_modes_costs_its_square(stages, modes):
     parts = rng.dirichlet(np.full(modes, 3.0))
     load = 0.7 / (system.time @ parts).max()
     best = partition(system, load, parts)
-    spare = best.share - load * parts * system.time
-    price = parts * system.time / spare**2
+    spare_capacity = best.share - load * parts * system.time
+    price = parts * system.time / spare_capacity**2
     np.testing.assert_allclose(price, price[:, :1] * np.ones(modes), rtol=1e-12)
 
 

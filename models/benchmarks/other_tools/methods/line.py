@@ -58,7 +58,7 @@ def _answer(found: dict[str, Any], load: float, optimizer: str, limit: float) ->
         raise Skipped(
             f"found no stable split in its {limit:g} s ({found['evaluations']} evaluations)"
         )
-    how = {
+    options = {
         "evolution": "its default, differential evolution",
         "gradient": f"L-BFGS-B, gradient_restarts={STARTS}",
     }[optimizer]
@@ -66,7 +66,7 @@ def _answer(found: dict[str, Any], load: float, optimizer: str, limit: float) ->
         found["terminated_by"], f"ended by {found['terminated_by']}"
     )
     said = f"nothing; {ended}, says {1e3 * found['objective']:.6g} ms"
-    settings = f"{REQUIREMENT}, Python {PYTHON}, {how}; seed 1, the fastest server first; the start of its environment is not timed"
+    settings = f"{REQUIREMENT}, Python {PYTHON}, {options}; seed 1, the fastest server first; the start of its environment is not timed"
     return Answer(load * np.array([found["share"]]), said, settings, found["seconds"])
 
 

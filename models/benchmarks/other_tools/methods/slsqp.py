@@ -27,8 +27,8 @@ def _one(case: Case, load: float) -> tuple[Array, str]:
     scale = float(1 / case.rate.mean())
 
     def value(x: Array) -> tuple[float, Array]:
-        spare = np.maximum(mu - x, EDGE * mu)
-        wait, slope = k * x / (mu * spare), k / spare**2
+        spare_capacity = np.maximum(mu - x, EDGE * mu)
+        wait, slope = k * x / (mu * spare_capacity), k / spare_capacity**2
         latency = (1 / mu + wait) / load + case.delay
         return float(x @ latency) / scale, (latency + x * slope / load) / scale
 

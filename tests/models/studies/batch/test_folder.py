@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from sojourn.models import MM1, InputError, MaxShare, ParallelServers, load_study, study
-from sojourn.models.core.recall import recalled
+from sojourn.models.core.stored import stored_answers
 from sojourn.models.studies.batch import StudyInterruptedError, folder
 
 LOADS = [1.0, 4.0]
@@ -42,10 +42,10 @@ def solved(monkeypatch):
     """Names of the first servers of the systems that are solved."""
     names, honest = [], ParallelServers.curve
 
-    def curve(self, *loads, **how):
-        if recalled() is None:
+    def curve(self, *loads, **options):
+        if stored_answers() is None:
             names.append(self.names[0])
-        return honest(self, *loads, **how)
+        return honest(self, *loads, **options)
 
     monkeypatch.setattr(ParallelServers, "curve", curve)
     return names
@@ -119,10 +119,10 @@ def test_a_harmed_chunk_is_done_again(out, harm, solved):
 def test_an_unfinished_study_can_be_read_and_goes_on(tmp_path, monkeypatch, solved, finished):
     counted = ParallelServers.curve
 
-    def stops(self, *loads, **how):
+    def stops(self, *loads, **options):
         if self.names[0] == "2-0" and len(solved) == 2:
             raise KeyboardInterrupt
-        return counted(self, *loads, **how)
+        return counted(self, *loads, **options)
 
     out = tmp_path / "new" / "out"
     with monkeypatch.context() as patch:

@@ -38,9 +38,9 @@ def solves(monkeypatch):
     """Names of the questions that a solver is asked."""
     names, honest = [], Task._best
 
-    def best(self, points, *given, **how):
+    def best(self, points, *given, **options):
         names.append(self.question.name)
-        return honest(self, points, *given, **how)
+        return honest(self, points, *given, **options)
 
     monkeypatch.setattr(Task, "_best", best)
     return names
@@ -49,7 +49,7 @@ def solves(monkeypatch):
 # ---- nothing has changed
 
 
-@pytest.mark.parametrize(("systems", "how"), [
+@pytest.mark.parametrize(("systems", "options"), [
     ([ParallelServers(bank) for bank in FAMILIES.values()], {}),
     ([NEAR, FAR, ParallelServers(MM1([5.0, 1.0, 3.0]))], {"which": "equilibrium"}),
     ([NEAR, FAR], {"polish": False, "gap": 1e-3}),
@@ -61,13 +61,13 @@ def solves(monkeypatch):
     ([TunableMode(1.0, 4.0), TunableMode(1.0, 3.0)], {}),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore:.*answers are not certified")
-def test_no_solver_is_asked(systems, how, tmp_path, solves, recwarn):
+def test_no_solver_is_asked(systems, options, tmp_path, solves, recwarn):
     before = study(
         systems,
         [0.3, 0.6],
         relative=all(np.isfinite(s.max_load) for s in systems),
         out=tmp_path,
-        **how,
+        **options,
     )
     assert not (before["error"] != "").any()
     assert solves
@@ -77,27 +77,27 @@ def test_no_solver_is_asked(systems, how, tmp_path, solves, recwarn):
         [0.3, 0.6],
         relative=all(np.isfinite(s.max_load) for s in systems),
         out=tmp_path,
-        **how,
+        **options,
     )
     assert solves == []
     assert not [w for w in recwarn if "solved again" in str(w.message)]
     xr.testing.assert_identical(again, before)
 
 
-@pytest.mark.parametrize("how", [{}, {"which": "optimum", "subject_to": [MaxShare(0.7)]}])
+@pytest.mark.parametrize("options", [{}, {"which": "optimum", "subject_to": [MaxShare(0.7)]}])
 @pytest.mark.parametrize("loads", [[0.0, 2.0, 99.0, 4.0, 0.0], [0.0, 0.0]])
 @pytest.mark.filterwarnings("ignore:.*(cannot be carried|solved again)")
-def test_no_solver_is_asked_of_idle_and_overloaded_loads(loads, how, tmp_path, solves):
+def test_no_solver_is_asked_of_idle_and_overloaded_loads(loads, options, tmp_path, solves):
     systems = {"near": NEAR, "far": FAR, "small": ParallelServers(MM1([2.0, 1.0, 0.5]))}
-    first = study(systems, loads, out=tmp_path, **how)
+    first = study(systems, loads, out=tmp_path, **options)
     solves.clear()
-    assert study(systems, loads, out=tmp_path, **how).identical(first)
+    assert study(systems, loads, out=tmp_path, **options).identical(first)
     assert not solves
     again = study(
         {**systems, "far": ParallelServers(MM1([8.0, 9.0], [0.0, 0.01]))},
         loads,
         out=tmp_path,
-        **how,
+        **options,
     )
     assert (again["max_load"].values == [18.0, 17.0, 3.5]).all()
 
@@ -144,10 +144,10 @@ def from_a_file(K, path):
 def test_a_changed_constant_is_seen_however_it_is_reached(reached, tmp_path, monkeypatch, solves):
     monkeypatch.setitem(sys.modules, "mod", None)
 
-    def asked(K, **how):
+    def asked(K, **options):
         factor = reached(K, tmp_path / "constant")
         bank = Function(lambda x: factor() / (9.0 - x), rate=9.0)
-        return study([ParallelServers(bank), NEAR], [1.0], which="optimum", **how)
+        return study([ParallelServers(bank), NEAR], [1.0], which="optimum", **options)
 
     out = tmp_path / "out"
     assert asked(1.0, out=out)["optimum_delay"].values[0, 0] == pytest.approx(0.125, rel=1e-12)
@@ -205,10 +205,10 @@ def test_loads_are_parts_of_today_s_largest_load(tmp_path):
 
 
 def test_a_wide_gap_hides_nothing(tmp_path):
-    how = {"polish": False, "gap": 0.1, "which": "optimum", "out": tmp_path}
-    study([ParallelServers(MM1([9.0]))], [1.0], **how)
+    options = {"polish": False, "gap": 0.1, "which": "optimum", "out": tmp_path}
+    study([ParallelServers(MM1([9.0]))], [1.0], **options)
     with pytest.warns(UserWarning, match="1 whose optimum_delay is another today"):
-        study([ParallelServers(MM1([9.01]))], [1.0], **how)
+        study([ParallelServers(MM1([9.01]))], [1.0], **options)
 
 
 def test_chunks_of_another_study_are_told(tmp_path, solves):
@@ -270,20 +270,20 @@ class Own(MaxShare):
 
 @pytest.mark.parametrize("of", [{1, 2}, np.nan, np.arange(3), lambda x: x, {(1, 2): 3}, object])
 def test_options_are_compared_by_value(of, tmp_path, solves):
-    how = {"which": "optimum", "out": tmp_path}
-    study([NEAR], [1.0], subject_to=[Own(0.9, of)], **how)
+    options = {"which": "optimum", "out": tmp_path}
+    study([NEAR], [1.0], subject_to=[Own(0.9, of)], **options)
     solves.clear()
-    study([NEAR], [1.0], subject_to=[Own(0.9, of)], **how)
+    study([NEAR], [1.0], subject_to=[Own(0.9, of)], **options)
     assert solves == []
     with pytest.raises(InputError, match="holds a study with subject_to = "):
-        study([NEAR], [1.0], subject_to=[MaxShare(0.9)], **how)
+        study([NEAR], [1.0], subject_to=[MaxShare(0.9)], **options)
 
 
 def test_half_a_chunk_is_left_when_a_resumed_study_is_stopped(tmp_path, monkeypatch):
     study({"a": NEAR, "b": NEAR}, [1.0], out=tmp_path, chunk=2)
     honest = Task._best
 
-    def stops(self, *given, **how):
+    def stops(self, *given, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Task, "_best", stops)

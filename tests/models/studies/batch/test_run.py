@@ -41,7 +41,7 @@ MODES = [
 class Broken(MM1):
     """A family with a mistake in it."""
 
-    def latency(self, flow, spare=None):
+    def latency(self, flow, spare_capacity=None):
         return 1 / 0
 
 
@@ -243,10 +243,10 @@ def interrupt_at(monkeypatch, system, error):
     """Raise within the curve of the system whose servers these are."""
     honest = ParallelServers.curve
 
-    def curve(self, *loads, **how):
+    def curve(self, *loads, **options):
         if self.bank is system.bank:
             raise error
-        return honest(self, *loads, **how)
+        return honest(self, *loads, **options)
 
     monkeypatch.setattr(ParallelServers, "curve", curve)
 
@@ -318,9 +318,9 @@ def test_one_bar_for_all_systems(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
 
-    def slow(self, *loads, **how):
+    def slow(self, *loads, **options):
         now[0] += 3.0
-        return honest(self, *loads, **how)
+        return honest(self, *loads, **options)
 
     monkeypatch.setattr(ParallelServers, "curve", slow)
     study(SYSTEMS, LOADS, n_jobs=1)
@@ -340,9 +340,9 @@ def test_without_joblib_one_process_works(monkeypatch):
 
 def test_warnings_of_users_code_are_kept_and_silent(recwarn):
     class Noisy(MM1):
-        def latency(self, flow, spare=None):
+        def latency(self, flow, spare_capacity=None):
             warnings.warn("close to the edge", RuntimeWarning, stacklevel=1)
-            return super().latency(flow, spare)
+            return super().latency(flow, spare_capacity)
 
     data = study([ParallelServers(Noisy([3.0, 2.0]))], LOADS)
     assert data["warning"].item() == "close to the edge"

@@ -79,9 +79,9 @@ def systems(script):
     del sys.modules["imported_night"]
 
 
-def answers(systems, **how):
+def answers(systems, **options):
     with pytest.warns(UserWarning, match="1 of 7 systems failed"):
-        return study(systems, [1.0, 4.0], which="optimum", **how)
+        return study(systems, [1.0, 4.0], which="optimum", **options)
 
 
 @pytest.mark.slow
@@ -324,7 +324,7 @@ def test_threads_do_not_mix_up_warnings():
     """Warnings are caught for a whole process: two curves at once would get each other's."""
     samples = np.arange(1.0, 9.0)
     systems = [
-        ParallelServers(MM1([3.0]), Measured(samples, samples**2), names=["queue", f"database {k}"])
+        ParallelServers(MM1([3.0]), Measured(samples, samples**2), names=["bank", f"database {k}"])
         for k in range(8)
     ]
     with (

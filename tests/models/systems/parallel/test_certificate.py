@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1
-from sojourn.models.latency import LatencyPool
+from sojourn.models.latency import MixedLatency
 from sojourn.models.systems.parallel.certificate import certify, mean_delay
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
@@ -15,7 +15,7 @@ GOALS = ("optimum", "equilibrium")
 BANKS = {
     "MM1": MM1([10.0, 5.0, 3.0], [0.0, 0.1, 1.0]),
     "MD1": MD1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]),
-    "pool": LatencyPool([MM1([3.0, 0.5], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
+    "pool": MixedLatency([MM1([3.0, 0.5], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
 }
 PARTS = (0.02, 0.5, 0.97)
 cases = [(bank, part, goal) for bank in BANKS for part in PARTS for goal in GOALS]
@@ -90,7 +90,11 @@ def test_gap_of_an_optimum_is_its_true_error(name, size):
         step -= step.mean()
         flow = (
             true.flow
-            + size * 0.3 * min(true.flow.min(), true.spare.min()) * step / np.abs(step).max()
+            + size
+            * 0.3
+            * min(true.flow.min(), true.spare_capacity.min())
+            * step
+            / np.abs(step).max()
         )
         error = mean_delay(bank, flow) / float(true.mean_delay) - 1
         assert 1 <= certify(bank, load, flow, "optimum").gap / error < 3

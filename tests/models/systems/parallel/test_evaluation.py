@@ -238,8 +238,8 @@ def test_bounds_hold_the_truth_also_next_to_saturation(seed):
     n = int(rng.integers(1, 6))
     rates, delays = 10 ** rng.uniform(-2, 2, n), 10 ** rng.uniform(-3, 1, n)
     near = 10 ** rng.uniform(-11, -0.1)
-    spare = near * rates.sum() * rng.dirichlet(np.ones(n))
-    flow = np.maximum(rates - spare, 0.0)
+    spare_capacity = near * rates.sum() * rng.dirichlet(np.ones(n))
+    flow = np.maximum(rates - spare_capacity, 0.0)
     load = math.fsum(flow)
     found = ParallelServers(MM1(rates, delays)).evaluate(load, flow=flow)
     with mp.workdps(50):

@@ -80,7 +80,7 @@ def test_bad_input_before_any_solver(call, error, message, monkeypatch):
 
 def test_an_answer_that_is_not_there_is_nan(monkeypatch):
     monkeypatch.setattr(
-        Players, "finish", lambda self, program, returned, points: self.nothing(len(points[0]))
+        Players, "finish", lambda self, program, returned, points: self.empty(len(points[0]))
     )
     with pytest.warns(UserWarning, match="^1 of 2 answers are not certified; see certified, gap$"):
         data = players_curve(MIXED, [190.0], [2, math.inf])

@@ -190,14 +190,14 @@ def test_selfish_users_within_limits_are_refused_before_any_solver(players):
 
 
 WITH_SELFISH_USERS = {
-    "price of anarchy": lambda how: THREE.price_of_anarchy(LOAD, **how),
-    "worst case": lambda how: THREE.worst_case(**how),
-    "control": lambda how: THREE.control(LOAD, 0.5, **how),
-    "control of all": lambda how: THREE.control(LOAD, 1.0, **how),
-    "tolls": lambda how: THREE.tolls(LOAD, **how),
-    "curve": lambda how: THREE.curve([LOAD], **how),
-    "players": lambda how: players_curve(THREE, [LOAD], **how),
-    "controls": lambda how: control_curve(THREE, LOAD, **how),
+    "price of anarchy": lambda options: THREE.price_of_anarchy(LOAD, **options),
+    "worst case": lambda options: THREE.worst_case(**options),
+    "control": lambda options: THREE.control(LOAD, 0.5, **options),
+    "control of all": lambda options: THREE.control(LOAD, 1.0, **options),
+    "tolls": lambda options: THREE.tolls(LOAD, **options),
+    "curve": lambda options: THREE.curve([LOAD], **options),
+    "players": lambda options: players_curve(THREE, [LOAD], **options),
+    "controls": lambda options: control_curve(THREE, LOAD, **options),
 }
 
 

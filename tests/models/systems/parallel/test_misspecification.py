@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1, InputError, ParallelServers
-from sojourn.models.systems.parallel.misspecification import misjudged
+from sojourn.models.systems.parallel.misspecification import misspecified_delays
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 RATE, DELAY = [100.0, 80.0, 200.0], [0.005, 0.005, 0.020]
@@ -14,14 +14,14 @@ GOALS = ("optimum", "equilibrium")
 
 
 def test_true_belief_is_the_curve():
-    believed, plain = misjudged(TRUE, TRUE, LOADS), TRUE.curve(LOADS)
-    assert set(plain.data_vars) - set(believed.data_vars) == {
+    assumed, plain = misspecified_delays(TRUE, TRUE, LOADS), TRUE.curve(LOADS)
+    assert set(plain.data_vars) - set(assumed.data_vars) == {
         "price_of_anarchy_lower",
         "price_of_anarchy_upper",
     }
-    for name in believed.data_vars:
+    for name in assumed.data_vars:
         np.testing.assert_allclose(
-            believed[name].astype(float),
+            assumed[name].astype(float),
             plain[name].astype(float),
             rtol=1e-9,
             atol=1e-12,
@@ -36,7 +36,7 @@ def test_true_belief_is_the_curve():
     ids=["zero", "mean", "cv 0", "cv 10"],
 )
 def test_split_is_the_believed_one_and_its_price_the_true_one(goal, wrong):
-    data = misjudged(ParallelServers(wrong), TRUE, LOADS)
+    data = misspecified_delays(ParallelServers(wrong), TRUE, LOADS)
     split = getattr(exact, goal)(wrong, LOADS)
     np.testing.assert_allclose(data[f"{goal}_flow"], split.flow, rtol=0, atol=1e-9)
     paid = (split.flow * TRUE.bank.latency(split.flow)).sum(axis=-1) / LOADS
@@ -50,14 +50,14 @@ def test_split_is_the_believed_one_and_its_price_the_true_one(goal, wrong):
 
 def test_a_wrong_belief_never_helps_the_optimum():
     right = exact.optimum(TRUE.bank, LOADS).mean_delay
-    wrong = misjudged(ParallelServers(MM1(RATE)), TRUE, LOADS)["optimum_delay"].values
+    wrong = misspecified_delays(ParallelServers(MM1(RATE)), TRUE, LOADS)["optimum_delay"].values
     assert np.all(wrong >= right * (1 - 1e-12))
     assert wrong[0] > 1.05 * right[0]
 
 
 def test_ignoring_delays_is_as_computed_by_hand():
     """Equilibrium without delays at 190 of rates 100, 80, 200: equal spare capacity 190/3; then 190/3 jobs wait 3/190 s and the way."""
-    data = misjudged(ParallelServers(MM1(RATE)), TRUE, [190.0])
+    data = misspecified_delays(ParallelServers(MM1(RATE)), TRUE, [190.0])
     flow = np.array(RATE) - 190 / 3
     np.testing.assert_allclose(data["equilibrium_flow"][0], flow, rtol=1e-9)
     assert float(data["equilibrium_delay"][0]) == pytest.approx(
@@ -71,4 +71,4 @@ def test_other_rates_are_refused(other):
         InputError,
         match=r"^believed = .*: has other rates than the true system; let the two differ in delays or variability alone$",
     ):
-        misjudged(ParallelServers(other), TRUE, LOADS)
+        misspecified_delays(ParallelServers(other), TRUE, LOADS)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import MD1, MG1, MM1
-from sojourn.models.latency import LatencyPool
+from sojourn.models.latency import MixedLatency
 from sojourn.models.systems.parallel.certificate import certify, mean_delay
 from sojourn.models.systems.parallel.newton import polish
 from sojourn.reference.parallel import optimum_equilibrium as exact
@@ -16,7 +16,7 @@ GOALS = ("optimum", "equilibrium")
 BANKS = {
     "MM1": MM1([10.0, 5.0, 3.0, 1.0], [0.0, 0.1, 1.0, 40.0]),
     "MD1": MD1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]),
-    "pool": LatencyPool([MM1([3.0, 0.5], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
+    "pool": MixedLatency([MM1([3.0, 0.5], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
 }
 every_goal = pytest.mark.parametrize("goal", GOALS)
 every_bank = pytest.mark.parametrize("bank", BANKS.values(), ids=BANKS)

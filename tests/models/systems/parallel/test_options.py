@@ -41,8 +41,8 @@ def test_infinite_gaps_of_failed_attempts_are_null_in_json(monkeypatch):
 
     real = engine.run
 
-    def first_fails(problem, solver, *how):
-        ran = real(problem, solver, *how)
+    def first_fails(problem, solver, *options):
+        ran = real(problem, solver, *options)
         if solver == "CLARABEL":
             for variable in problem.variables():
                 variable.value = None

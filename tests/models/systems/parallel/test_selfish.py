@@ -12,11 +12,11 @@ from scipy.integrate import quad
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, MMc, ParallelServers
 from sojourn.models.core import solve as engine
-from sojourn.models.latency.seen import (
-    SeenByFollowers,
-    SeenByPlayers,
-    seen_by_followers,
-    seen_by_players,
+from sojourn.models.latency.player_latency import (
+    FollowerLatency,
+    PlayerLatency,
+    follower_latency,
+    player_latency,
 )
 from sojourn.models.systems.parallel.control import price_of_optimum
 from sojourn.reference import controlled, equilibrium, optimum
@@ -99,7 +99,7 @@ def test_players_that_are_none(options, error, message):
 
 def seen():
     base = np.array([20.0, 0.0, 50.0])
-    return {"players": SeenByPlayers(BANK, 3.0), "followers": SeenByFollowers(BANK, base)}
+    return {"players": PlayerLatency(BANK, 3.0), "followers": FollowerLatency(BANK, base)}
 
 
 @pytest.mark.parametrize("name", seen())
@@ -136,9 +136,9 @@ def test_pools_are_seen_bank_by_bank():
     pool = ParallelServers(MM1([10.0, 20.0]), MD1([5.0])).bank
     x = np.array([1.0, 2.0, 3.0])
     np.testing.assert_allclose(
-        seen_by_players(pool, 4).latency(x), (pool.marginal(x) + 3 * pool.latency(x)) / 4
+        player_latency(pool, 4).latency(x), (pool.marginal(x) + 3 * pool.latency(x)) / 4
     )
-    np.testing.assert_allclose(seen_by_followers(pool, x / 2).latency(x / 2), pool.latency(x))
+    np.testing.assert_allclose(follower_latency(pool, x / 2).latency(x / 2), pool.latency(x))
 
 
 # ---- control
@@ -309,7 +309,7 @@ def test_a_player_would_gain_at_the_wardrop_equilibrium():
 
 
 def test_the_potential_of_players_is_least_at_their_equilibrium():
-    found, potential = SYSTEM.equilibrium(190.0, players=3), SeenByPlayers(BANK, 3.0).potential
+    found, potential = SYSTEM.equilibrium(190.0, players=3), PlayerLatency(BANK, 3.0).potential
     least = potential(found.flow).sum()
     rng = np.random.default_rng(5)
     for trial in 190.0 * rng.dirichlet(np.ones(3), 300):
@@ -365,9 +365,9 @@ SEEN_POOL = ParallelServers(
 ).bank
 POOL_BASE = np.array([1.0, 0.0, 2.0, 10.0, 3.0])
 VIEWS = {
-    "players": seen_by_players(SEEN_POOL, 3.0),
-    "one player": seen_by_players(SEEN_POOL, 1.0),
-    "followers": seen_by_followers(SEEN_POOL, POOL_BASE),
+    "players": player_latency(SEEN_POOL, 3.0),
+    "one player": player_latency(SEEN_POOL, 1.0),
+    "followers": follower_latency(SEEN_POOL, POOL_BASE),
 }
 each_view = pytest.mark.parametrize("name", VIEWS)
 POOL_FLOW = np.array([4.0, 12.0, 1.5, 9.0, 3.5])
@@ -404,7 +404,7 @@ def test_the_operating_point_as_seen_is_the_inverse(name, part):
     tolerance = 1e-7 if part < 1e-3 else 1e-11  # the excess itself has lost its digits there
     np.testing.assert_allclose(point.flow, x, rtol=tolerance)
     np.testing.assert_allclose(view.inverse_latency(latency), x, rtol=tolerance)
-    np.testing.assert_allclose(point.spare, view.rate - x, rtol=1e-8)
+    np.testing.assert_allclose(point.spare_capacity, view.rate - x, rtol=1e-8)
     np.testing.assert_allclose(point.slope, 1 / view.latency_slope(x), rtol=1e-7)
     assert not view.inverse_latency(0.9 * view.idle_latency).any()
 

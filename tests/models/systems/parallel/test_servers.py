@@ -21,7 +21,7 @@ from sojourn.models import (
 )
 from sojourn.models.frontend.fields import ScenarioError
 from sojourn.models.frontend.loader import parse
-from sojourn.models.latency import LatencyPool, registry
+from sojourn.models.latency import MixedLatency, registry
 
 HEAD = '[units]\nrate = "1/s"\ndelay = "ms"\n'
 AT = "[loads]\nat = 3\ncurve = [1, 2, 3]\n"
@@ -76,7 +76,7 @@ def test_servers_within_a_server():
     )
     expected = Tandem(MM1([10.0], 0.003), MMc(4.0, 4))
     found = bank(text + server(rate=5))
-    assert isinstance(found, LatencyPool)
+    assert isinstance(found, MixedLatency)
     np.testing.assert_allclose(found.latency([4.0, 1.0]), [*expected.latency([4.0]), 0.25])
     with pytest.raises(
         ScenarioError,
@@ -170,8 +170,8 @@ class Plain(Latency):
                 * np.ones(np.size(self.rate)),
             )
 
-    def latency(self, flow, spare=None):
-        return self.delay + 1.0 / (self.rate - flow if spare is None else spare)
+    def latency(self, flow, spare_capacity=None):
+        return self.delay + 1.0 / (self.rate - flow if spare_capacity is None else spare_capacity)
 
 
 @pytest.mark.usefixtures("names")

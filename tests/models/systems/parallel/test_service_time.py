@@ -185,9 +185,11 @@ def test_two_thousand_replicas():
     x = row.flow * found.rows.replicas
     assert x.sum() == pytest.approx(found.load, rel=1e-12)
     # Kleinrock's square root: spare capacity in proportion to the root of the rates
-    spare = (24200.0 - found.load) / (2220 * np.sqrt(10.0) + np.sqrt(2000.0))
+    spare_capacity = (24200.0 - found.load) / (2220 * np.sqrt(10.0) + np.sqrt(2000.0))
     np.testing.assert_allclose(
-        row.flow, [10.0 - spare * np.sqrt(10.0), 2000.0 - spare * np.sqrt(2000.0)], rtol=1e-9
+        row.flow,
+        [10.0 - spare_capacity * np.sqrt(10.0), 2000.0 - spare_capacity * np.sqrt(2000.0)],
+        rtol=1e-9,
     )
 
 

@@ -99,11 +99,11 @@ def test_without_polish_the_solver_s_own_answers_are_certified():
     )
 
 
-@pytest.mark.parametrize("how", [{"formulation": "minmax"}, {"polish": False}])
-def test_what_cannot_be_compiled_is_asked_one_at_a_time(how):
+@pytest.mark.parametrize("options", [{"formulation": "minmax"}, {"polish": False}])
+def test_what_cannot_be_compiled_is_asked_one_at_a_time(options):
     """Prefixes of the servers, and tangents that are refined until they are near enough by themselves."""
-    bank = MM1([10.0, 5.0]) if "formulation" in how else MMc([4.0, 3.0], servers=[2, 3])
-    asked = ParallelServers(bank).task("equilibrium", 3.0, **how)
+    bank = MM1([10.0, 5.0]) if "formulation" in options else MMc([4.0, 3.0], servers=[2, 3])
+    asked = ParallelServers(bank).task("equilibrium", 3.0, **options)
     assert asked.block == 1
     loads = np.array([3.0, 6.0])
     found, true = asked.solve(loads), exact.equilibrium(bank, loads)

@@ -123,13 +123,13 @@ def test_the_certificate_of_any_split_covers_it():
 
 def test_multipliers_that_are_no_numbers_prove_nothing_and_hide_nothing():
     """From a flow with no load at the fast server, at 99.999 % load: the steps run into saturation and start again."""
-    queue, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 380 * (1 - 1e-5)
+    bank, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 380 * (1 - 1e-5)
     limits = Limits.none(3)
-    flow, c, z, _ = polish_within(queue, load, np.array([100.0, 80.0, 0.0]), limits, np.zeros(0))
-    assert certify_within(queue, load, flow, limits, c, z, flow).gap <= 1e-9
+    flow, c, z, _ = polish_within(bank, load, np.array([100.0, 80.0, 0.0]), limits, np.zeros(0))
+    assert certify_within(bank, load, flow, limits, c, z, flow).gap <= 1e-9
     for nothing in (math.nan, math.inf):
-        certificate = certify_within(queue, load, flow, limits, nothing, np.zeros(0), flow)
-        assert certificate.lower_bound == queue.idle_latency.min()
+        certificate = certify_within(bank, load, flow, limits, nothing, np.zeros(0), flow)
+        assert certificate.lower_bound == bank.idle_latency.min()
         assert 1 < certificate.gap < math.inf
 
 

@@ -13,8 +13,10 @@ class Bare(Latency):
     def __init__(self, rate, delay):
         self.rate, self.delay = np.array(rate), np.array(delay)
 
-    def latency(self, flow, spare=None):
-        return self.delay + 1 / (self.rate - np.asarray(flow) if spare is None else spare)
+    def latency(self, flow, spare_capacity=None):
+        return self.delay + 1 / (
+            self.rate - np.asarray(flow) if spare_capacity is None else spare_capacity
+        )
 
 
 BARE = ParallelServers(Bare([10.0, 5.0], [0.1, 0.0]))

@@ -145,7 +145,7 @@ def test_first_tolerance_that_is_missed_is_relaxed(monkeypatch):
 
 def test_without_a_partition_there_is_no_answer(monkeypatch):
     monkeypatch.setattr(
-        Partition, "finish", lambda self, program, returned, points: self.nothing(len(points[0]))
+        Partition, "finish", lambda self, program, returned, points: self.empty(len(points[0]))
     )
     with pytest.raises(
         NotCertifiedError,

@@ -7,7 +7,7 @@ import pytest
 
 from sojourn.models import DualMode, FormulationError, MultiMode, NotCertifiedError
 from sojourn.models.core.native.base import Raw
-from sojourn.models.core.parametric import Answers, Compiled
+from sojourn.models.core.parametric import Compiled, CompiledOutputs
 from sojourn.models.systems.service_modes.breakaway import CertifiedBreakaway
 from sojourn.reference import service_modes as exact
 
@@ -61,7 +61,7 @@ def test_late_break_is_seen():
 
 
 def test_no_answer_is_an_error_that_says_where(monkeypatch):
-    def nothing(self, *values):
+    def empty(self, *values):
         count, (wide, zero) = len(values[0][1]), (10, 5)
         raw = Raw(
             np.full((count, wide), np.nan),
@@ -69,9 +69,9 @@ def test_no_answer_is_an_error_that_says_where(monkeypatch):
             ("broken",) * count,
             np.zeros(count),
         )
-        return Answers(raw, self.places)
+        return CompiledOutputs(raw, self.places)
 
-    monkeypatch.setattr(Compiled, "solve", nothing)
+    monkeypatch.setattr(Compiled, "solve", empty)
     with pytest.raises(
         NotCertifiedError,
         match=r"^no certified assignment at load .*, on the way to the breakaway.*broken",

@@ -85,7 +85,7 @@ def test_any_number_of_modes_has_no_best_assignment():
 
 
 @pytest.mark.parametrize(
-    ("how", "message"),
+    ("options", "message"),
     [
         ({"p": 1.5}, r"^p = 1\.5: is not a part of the jobs"),
         ({"p": [0.5, 0.6]}, r"^p = \[0\.5, 0\.6\]: adds up to 1\.1"),
@@ -108,9 +108,9 @@ def test_any_number_of_modes_has_no_best_assignment():
         ),
     ],
 )
-def test_what_is_no_operating_point_is_refused(how, message):
+def test_what_is_no_operating_point_is_refused(options, message):
     with pytest.raises(InputError, match=message):
-        A.evaluate(4.0, **how)
+        A.evaluate(4.0, **options)
 
 
 def test_load_that_no_assignment_carries_is_refused():

@@ -56,7 +56,7 @@ def test_options_are_passed_on(monkeypatch):
     monkeypatch.setattr(
         DualMode,
         "assignment",
-        lambda self, load, **how: asked.append(how) or solve(self, load, **how),
+        lambda self, load, **options: asked.append(options) or solve(self, load, **options),
     )
     verify(A, 2.0, solver="SCS")
     assert asked == [{"solver": "SCS"}]
@@ -100,7 +100,9 @@ def test_solver_is_passed_on_to_partition_and_breakaway(monkeypatch):
         monkeypatch.setattr(
             DualMode,
             name,
-            lambda self, *a, _solve=solve, **how: asked.append(how) or _solve(self, *a, **how),
+            lambda self, *a, _solve=solve, **options: (
+                asked.append(options) or _solve(self, *a, **options)
+            ),
         )
     verify(C, 2.0, solver="SCS")
     assert asked == [{"solver": "SCS"}] * 2
@@ -124,8 +126,8 @@ def test_claimed_bound_above_the_truth_is_seen(monkeypatch):
     """The reference is right and the delay too; only the certificate lies."""
     solve = DualMode.assignment
 
-    def boasting(self, load, **how):
-        found = solve(self, load, **how)
+    def boasting(self, load, **options):
+        found = solve(self, load, **options)
         return replace(
             found, certificate=replace(found.certificate, lower_bound=found.mean_delay * (1 + 1e-6))
         )

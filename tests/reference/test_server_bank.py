@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from sojourn.reference import MD1, MG1, MM1, Pool, equilibrium, optimum
+from sojourn.reference import MD1, MG1, MM1, MixedBank, equilibrium, optimum
 
 BANKS = {
     "MM1": MM1([100.0, 80.0, 3.0], [0.005, 0.0, 0.2]),
     "MD1": MD1([100.0, 80.0, 3.0], [0.005, 0.0, 0.2]),
     "MG1": MG1([100.0, 80.0, 3.0], [0.0, 1.0, 7.0], [0.005, 0.0, 0.2]),
-    "pool": Pool([MM1([100.0], 0.005), MG1([80.0, 3.0], [1.5, 7.0], [0.0, 0.2])]),
+    "pool": MixedBank([MM1([100.0], 0.005), MG1([80.0, 3.0], [1.5, 7.0], [0.0, 0.2])]),
 }
 PARTS = np.array([1e-9, 1e-3, 0.3, 0.9, 0.999])
 
@@ -141,12 +141,17 @@ def test_operating_points_keep_all_digits(bank, excess):
                 mp.mpf(float(bank.rate[i])),
                 mp.mpf(excess) * mp.mpf(float(bank.rate[i])) / mp.mpf(float(bank.k[i])),
             )
-            for point, spare in ((at_latency, mu / (1 + z)), (at_marginal, mu / mp.sqrt(1 + z))):
-                assert abs(mp.mpf(float(point.spare[i])) / spare - 1) < 1e-15
-                assert abs(mp.mpf(float(point.flow[i])) / (mu - spare) - 1) < 1e-15
+            for point, spare_capacity in (
+                (at_latency, mu / (1 + z)),
+                (at_marginal, mu / mp.sqrt(1 + z)),
+            ):
+                assert abs(mp.mpf(float(point.spare_capacity[i])) / spare_capacity - 1) < 1e-15
+                assert abs(mp.mpf(float(point.flow[i])) / (mu - spare_capacity) - 1) < 1e-15
                 # d x / d e = - d spare / d e
                 power = 2 if point is at_latency else 3
-                slope = (spare**power / mu ** (power - 2)) / (bank.k[i] * (1 if power == 2 else 2))
+                slope = (spare_capacity**power / mu ** (power - 2)) / (
+                    bank.k[i] * (1 if power == 2 else 2)
+                )
                 assert abs(mp.mpf(float(point.slope[i])) / slope - 1) < 1e-14
 
 
@@ -203,9 +208,11 @@ def test_spare_capacity_counts_what_the_rate_leaves_out():
     assert MM1([1.0]).spare_capacity([1.0]).tolist() == [0.0]
     assert bank.latency([1.0, 0.5]).tolist() == [2.0**54, 2.0]
     assert MM1([1.0]).latency([1.0]).tolist() == [np.inf]
-    total, low = Pool([bank, MM1([3.0])]).total_rate
+    total, low = MixedBank([bank, MM1([3.0])]).total_rate
     assert (total, low) == (5.0, 2.0**-53)
     assert float(optimum(bank, 2.0).mean_delay) == pytest.approx(
         2.0**54, rel=1e-15
     )  # a load that the floats alone do not carry
-    assert float(equilibrium(Pool([bank]), 2.0).mean_delay) == pytest.approx(2.0**54, rel=1e-15)
+    assert float(equilibrium(MixedBank([bank]), 2.0).mean_delay) == pytest.approx(
+        2.0**54, rel=1e-15
+    )

@@ -15,12 +15,13 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .checks import fit_together
-from .derived import curvature, flow_at, integral, overshoot, slope
-from .errors import Array, InputError, first_bad, numbers, one_of
+from .compensated_sum import TINY, exact_sum
+from .errors import Array, InputError
+from .family_checks import fit_together
+from .finite_differences import curvature, difference_error_bound, flow_at, integral, slope
 from .guards import guard
-from .plain import given, state
-from .sums import TINY, exact_sum
+from .pickling import given, state
+from .validation import as_floats, check_choice, raise_at_first
 
 ArrayLike = npt.ArrayLike
 Bank = TypeVar("Bank")
@@ -42,18 +43,18 @@ class Operation(NamedTuple):
     """
 
     flow: Array
-    spare: Array
+    spare_capacity: Array
     slope: Array
 
 
-NUMBERS: Mapping[str, tuple[str, ...]] = {
+QUANTITIES: Mapping[str, tuple[str, ...]] = {
     "rate_error": ("rate",),
     "service": ("time",),
-    "ceiling": ("time",),
-    "derived": ("any",),
-    "trusted": ("all",),
-    "latency": ("rate", "spare", "time"),
-    "marginal": ("rate", "spare", "time"),
+    "latency_limit": ("time",),
+    "uses_finite_differences": ("any",),
+    "validated": ("all",),
+    "latency": ("rate", "spare_capacity", "time"),
+    "marginal": ("rate", "spare_capacity", "time"),
     "potential": ("rate", "total"),
     "latency_slope": ("rate", "slope"),
     "marginal_slope": ("rate", "slope"),
@@ -63,12 +64,12 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "at_latency": ("time", "point"),
     "at_marginal": ("time", "point"),
     "at_player": ("time", "plain", "point"),
-    "overshoot": ("time", "rate", "rate", "rate", "total"),
+    "difference_error_bound": ("time", "rate", "rate", "rate", "total"),
 }
 """Numbers that every bank has, but those that are sums of others: the kinds of what each takes, and of what it is."""
 
 
-class Queue(ABC):
+class ServerBank(ABC):
     """A bank of n servers whose latency is increasing and convex in their load.
 
     A family gives `rate` (infinite where no load is too much) and `delay`, arrays of shape (n,), and `latency`; a number
@@ -82,7 +83,7 @@ class Queue(ABC):
 
     rate: Array
     delay: Array
-    numbers: ClassVar[Mapping[str, tuple[str, ...]]] = NUMBERS
+    quantities: ClassVar[Mapping[str, tuple[str, ...]]] = QUANTITIES
 
     __getstate__ = state
 
@@ -96,7 +97,7 @@ class Queue(ABC):
 
     @property
     def banks(self) -> tuple[Any, ...]:
-        """Banks of one family that this one is made of, side by side: itself, but for a `Pool`."""
+        """Banks of one family that this one is made of, side by side: itself, but for a `MixedBank`."""
         return (self,)
 
     @property
@@ -107,12 +108,12 @@ class Queue(ABC):
     @property
     def _inexact(self) -> bool:
         """Whether `rate` may leave anything out."""
-        return type(self).rate_error is not Queue.rate_error
+        return type(self).rate_error is not ServerBank.rate_error
 
     def spare_capacity(self, flow: ArrayLike) -> Array:
         """Rate less flow, shape (..., n), with what rounding left out of the rate: the one way to say how far a server is from full."""
-        spare = self.rate - np.asarray(flow, dtype=np.float64)
-        return spare + self.rate_error if self._inexact else spare
+        spare_capacity = self.rate - np.asarray(flow, dtype=np.float64)
+        return spare_capacity + self.rate_error if self._inexact else spare_capacity
 
     @cached_property
     def service(self) -> Array:
@@ -120,7 +121,7 @@ class Queue(ABC):
         return self.latency(np.zeros(len(self))) - self.delay
 
     @property
-    def ceiling(self) -> Array:
+    def latency_limit(self) -> Array:
         """Latency that no load exceeds, shape (n,): infinite but for servers that serve any load alike."""
         return np.full(len(self), np.inf)
 
@@ -141,7 +142,7 @@ class Queue(ABC):
         return total, (high - total) + low
 
     @abstractmethod
-    def latency(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+    def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Mean time l(x) from sending a job to having its answer; infinite from the rate on, where there is no spare capacity.
 
         Parameters
@@ -156,21 +157,21 @@ class Queue(ABC):
         ndarray, shape (..., n)
         """
 
-    def marginal(self, flow: ArrayLike, spare: ArrayLike | None = None) -> Array:
+    def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Marginal delay g(x) = d(x l(x))/dx = l(x) + x l'(x); parameters as `latency`."""
         flow = np.asarray(flow, dtype=np.float64)
-        return self.latency(flow, spare) + flow * self.latency_slope(flow)
+        return self.latency(flow, spare_capacity) + flow * self.latency_slope(flow)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Beckmann potential, the integral of l from 0 to x; by adaptive quadrature where it is not said."""
         return integral(self.latency, flow, self.rate)
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at which the latency is as given; 0 below the idle latency, infinite from the `ceiling` on."""
+        """Flow at which the latency is as given; 0 below the idle latency, infinite from the `latency_limit` on."""
         return flow_at(self.latency, latency, self.idle_latency, self.rate)
 
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at which the marginal delay is as given; 0 below the idle latency, infinite from the `ceiling` on."""
+        """Flow at which the marginal delay is as given; 0 below the idle latency, infinite from the `latency_limit` on."""
         return flow_at(self.marginal, marginal, self.idle_latency, self.rate)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
@@ -179,12 +180,12 @@ class Queue(ABC):
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the marginal delay, g'(x) = 2 l'(x) + x l''(x)."""
-        if self.says("marginal"):
+        if self.overrides("marginal"):
             return slope(self.marginal, flow, self.rate)
         # differences of differences would be slow, and have few digits
         bend = (
             curvature(self.latency, flow, self.rate)
-            if self.derived
+            if self.uses_finite_differences
             else slope(self.latency_slope, flow, self.rate)
         )
         return 2.0 * self.latency_slope(flow) + np.asarray(flow, dtype=np.float64) * bend
@@ -218,27 +219,29 @@ class Queue(ABC):
         )
 
     @property
-    def derived(self) -> bool:
+    def uses_finite_differences(self) -> bool:
         """Whether the marginal delay is made of differences: right where the latency has no kink."""
-        return not self.says("marginal") and not self.says("latency_slope")
+        return not self.overrides("marginal") and not self.overrides("latency_slope")
 
-    def says(self, name: str) -> bool:
+    def overrides(self, name: str) -> bool:
         """Whether the family has a method of its own, not that of this class, which derives it."""
-        one_of("name", name, NUMBERS, "is not a number that every bank has")
-        return getattr(type(self), name) is not getattr(Queue, name)
+        check_choice("name", name, QUANTITIES, "is not a number that every bank has")
+        return getattr(type(self), name) is not getattr(ServerBank, name)
 
     @cached_property
-    def trusted(self) -> bool:
+    def validated(self) -> bool:
         """True; those of a family that is not of this library are looked at once a bank, and an InputError says what is wrong with them."""
         if not type(self).__module__.startswith("sojourn."):
             fit_together(self)
         return True
 
-    def overshoot(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
+    def difference_error_bound(self, price: Array, flow: Array, least: Array, most: Array) -> Array:
         """How far x l(x) - price x, within [least, most], can fall below its value at `flow`; 0 where the marginal delay is said."""
-        if not self.derived:
+        if not self.uses_finite_differences:
             return np.zeros(np.shape(flow))
-        return overshoot(lambda x: x * self.latency(x), price, flow, self.rate, least, most)
+        return difference_error_bound(
+            lambda x: x * self.latency(x), price, flow, self.rate, least, most
+        )
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Derivative of the latency in the rate at a fixed flow, -(g(x) - d)/mu.
@@ -250,7 +253,7 @@ class Queue(ABC):
             finite, -(self.marginal(flow) - self.delay) / np.where(finite, self.rate, 1.0), 0.0
         )
 
-    def farther(self, delay: ArrayLike) -> Self:
+    def with_extra_delay(self, delay: ArrayLike) -> Self:
         """Return the same servers with their delays longer by `delay`, shape (n,)."""
         return self._with(delay=self.delay + np.asarray(delay, dtype=np.float64))
 
@@ -266,11 +269,17 @@ class Queue(ABC):
         stored = {name: getattr(self, name) for name in self._stored()}
         return store(object.__new__(type(self)), **{**stored, **changed})
 
-    def _point(self, flow: ArrayLike, spare: ArrayLike | None = None) -> tuple[Array, Array]:
+    def _point(
+        self, flow: ArrayLike, spare_capacity: ArrayLike | None = None
+    ) -> tuple[Array, Array]:
         """Flow and spare capacity as arrays."""
         flow = np.asarray(flow, dtype=np.float64)
-        spare = self.spare_capacity(flow) if spare is None else np.asarray(spare, dtype=np.float64)
-        return flow, spare
+        spare_capacity = (
+            self.spare_capacity(flow)
+            if spare_capacity is None
+            else np.asarray(spare_capacity, dtype=np.float64)
+        )
+        return flow, spare_capacity
 
     def _operation(self, flow: Array, slope: Callable[[Array], Array]) -> Operation:
         """Operating point at a flow: that of a price rises by one over the slope of the price."""
@@ -288,18 +297,18 @@ class Queue(ABC):
         return list(given(self))
 
 
-guard(Queue)
+guard(ServerBank)
 
 
-class Operated(Queue):
+class Operated(ServerBank):
     """A bank that says its operating points, and finds the flow at a price by them."""
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow at a latency; see `Queue.inverse_latency`."""
+        """Flow at a latency; see `ServerBank.inverse_latency`."""
         return self.at_latency(self._excess(latency)).flow
 
     def inverse_marginal(self, marginal: ArrayLike) -> Array:
-        """Flow at a marginal delay; see `Queue.inverse_marginal`."""
+        """Flow at a marginal delay; see `ServerBank.inverse_marginal`."""
         return self.at_marginal(self._excess(marginal)).flow
 
     def _excess(self, price: ArrayLike) -> Array:
@@ -328,7 +337,7 @@ def bank_arrays(**given: object) -> dict[str, Array]:
     InputError
         On an empty bank, mismatched lengths, or anything that is not finite.
     """
-    arrays = {name: np.atleast_1d(numbers(name, value)) for name, value in given.items()}
+    arrays = {name: np.atleast_1d(as_floats(name, value)) for name, value in given.items()}
     n = max((a.size for a in arrays.values()), default=0)
     for name, a in arrays.items():
         if a.ndim != 1:
@@ -340,7 +349,7 @@ def bank_arrays(**given: object) -> dict[str, Array]:
         if a.size not in (1, n):
             problem = f"has {a.size} values where {next(k for k, b in arrays.items() if b.size == n)} has {n}"
             raise InputError(name, a.tolist(), problem, "give one value per server, or one for all")
-        first_bad(name, a, np.isfinite(a), "is not finite", "give a finite number")
+        raise_at_first(name, a, np.isfinite(a), "is not finite", "give a finite number")
     out = {name: np.ascontiguousarray(np.broadcast_to(a, (n,))) for name, a in arrays.items()}
     for a in out.values():
         a.flags.writeable = False
@@ -358,7 +367,7 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
     """Store the fields of a bank as checked arrays: `rate` above 0; `delay` and those named 0 or more; `more` finite, its own to check."""
     names = ("delay", *nonnegative)
     arrays = bank_arrays(rate=bank.rate, **{name: getattr(bank, name) for name in names}, **more)
-    first_bad(
+    raise_at_first(
         "rate",
         arrays["rate"],
         arrays["rate"] > 0,
@@ -373,7 +382,7 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
             if name.endswith("cv")
             else "it"
         )
-        first_bad(
+        raise_at_first(
             name, arrays[name], arrays[name] >= 0, f"{what} cannot be negative", "give 0 or more"
         )
     store(bank, **arrays)
@@ -381,18 +390,18 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
 
 def rates_and_delays(rate: object, delay: object, servers: int = 1) -> tuple[Array, Array]:
     """Return rates, which may be infinite, and delays, shape (n,) each; a number stands for all servers. InputError as `bank_arrays`."""
-    rates = np.atleast_1d(numbers("rate", rate))
+    rates = np.atleast_1d(as_floats("rate", rate))
     arrays = bank_arrays(
         rate=np.where(np.isposinf(rates), 1.0, rates), delay=delay, servers=np.zeros(servers)
     )
-    first_bad(
+    raise_at_first(
         "rate",
         arrays["rate"],
         arrays["rate"] > 0,
         NO_RATE,
         f"give a load to stay below, or infinity{DRAINED}",
     )
-    first_bad(
+    raise_at_first(
         "delay",
         arrays["delay"],
         arrays["delay"] >= 0,
@@ -402,7 +411,7 @@ def rates_and_delays(rate: object, delay: object, servers: int = 1) -> tuple[Arr
     return np.array(np.broadcast_to(rates, arrays["rate"].shape)), arrays["delay"]
 
 
-def whole(queue: Any) -> Any:
+def whole(bank: Any) -> Any:
     """Return a bank after its rate and delay were made arrays of one shape (n,), where a family gives numbers or lists, or no delay.
 
     Raises
@@ -410,35 +419,35 @@ def whole(queue: Any) -> Any:
     InputError
         On a family without a rate, or values that do not fit.
     """
-    given: list[Any] = [getattr(queue, name, None) for name in ("rate", "delay")]
+    given: list[Any] = [getattr(bank, name, None) for name in ("rate", "delay")]
     if all(_a_row(value) for value in given) and given[0].size == given[1].size:
-        return queue
+        return bank
     rate, delay = given[0], 0.0 if given[1] is None else given[1]
     if rate is None:
         remedy = "store the load that each server must stay below, or infinity, in an array of shape (n,)"
-        raise InputError("rate", None, f"is not given by {type(queue).__name__}", remedy)
-    _keep(queue, *rates_and_delays(rate, delay))
+        raise InputError("rate", None, f"is not given by {type(bank).__name__}", remedy)
+    _keep(bank, *rates_and_delays(rate, delay))
     if (
         np.ndim(rate) == np.ndim(delay) == 0
     ):  # how many servers there are is told by the latency alone
-        shape = np.shape(queue.latency(np.zeros(1)))
-        _keep(queue, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
-    return queue
+        shape = np.shape(bank.latency(np.zeros(1)))
+        _keep(bank, *rates_and_delays(rate, delay, shape[-1] if shape else 1))
+    return bank
 
 
 def _a_row(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1
 
 
-def _keep(queue: Queue, rate: Array, delay: Array) -> None:
+def _keep(bank: ServerBank, rate: Array, delay: Array) -> None:
     for name, array in (("rate", rate), ("delay", delay)):
-        given: Any = getattr(queue, name, None)
+        given: Any = getattr(bank, name, None)
         try:
             if not (_a_row(given) and given.size == array.size):
-                store(queue, **{name: array})
+                store(bank, **{name: array})
         except AttributeError:
             value, problem = (
-                getattr(queue, name),
+                getattr(bank, name),
                 "is a property that gives no array of one float a server",
             )
             raise InputError(name, value, problem, f"give shape ({array.size},)") from None

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .derived import differences, integral
 from .errors import Array, InputError
+from .finite_differences import differences, integral
 
 if TYPE_CHECKING:
-    from .queues import Queue
+    from .server_bank import ServerBank
 
 ROUNDING = 1e-9  # of a value, that may look like a fall or a dent
 NEAR = 1e-6  # relative distance at which a derivative or an integral is its own; a wrong one is farther off
@@ -83,50 +83,50 @@ def worst(
         raise InputError(f"{what}[{i}]", float(got[k, i]), problem, remedy)
 
 
-def convex(queue: Queue, points: Array) -> str:
+def convex(bank: ServerBank, points: Array) -> str:
     """Finite, never falling, convex."""
-    value = queue.latency(points)
-    for i in range(len(queue)):
+    value = bank.latency(points)
+    for i in range(len(bank)):
         check_shape(
-            f"latency[{i}]", points[:, i], value[:, i], bounded=bool(np.isfinite(queue.rate[i]))
+            f"latency[{i}]", points[:, i], value[:, i], bounded=bool(np.isfinite(bank.rate[i]))
         )
     return f"{len(points)} loads a server"
 
 
-def empty(queue: Queue, points: Array) -> str:
+def empty(bank: ServerBank, points: Array) -> str:
     """The latency of an empty server is its delay and `service`."""
-    nothing = np.zeros((1, len(queue)))
-    here = queue.latency(nothing)
+    nothing = np.zeros((1, len(bank)))
+    here = bank.latency(nothing)
     worst(
         "idle_latency",
         "what the latency is there",
-        queue.idle_latency[None],
+        bank.idle_latency[None],
         here,
         nothing,
-        size(queue),
+        size(bank),
         "correct service",
     )
     return "the latency at no load is delay + service"
 
 
-def size(queue: Queue) -> Array:
+def size(bank: ServerBank) -> Array:
     """What counts as a rounding error: relative to the latency itself."""
     return np.asarray(
-        SAME * np.maximum(queue.idle_latency, queue.latency(np.minimum(1.0, 0.5 * queue.rate)))
+        SAME * np.maximum(bank.idle_latency, bank.latency(np.minimum(1.0, 0.5 * bank.rate)))
     )
 
 
-def derivatives(queue: Queue, points: Array) -> str:
+def derivatives(bank: ServerBank, points: Array) -> str:
     """The marginal delay and the slopes against differences, as far as these know them."""
-    latency, unknown, said = queue.latency(points), 0, []
+    latency, unknown, said = bank.latency(points), 0, []
     for name, function, of in (
-        ("marginal", lambda x: x * queue.latency(x), "the derivative of x l(x)"),
-        ("latency_slope", queue.latency, "the derivative of the latency"),
-        ("marginal_slope", queue.marginal, "the derivative of the marginal delay"),
+        ("marginal", lambda x: x * bank.latency(x), "the derivative of x l(x)"),
+        ("latency_slope", bank.latency, "the derivative of the latency"),
+        ("marginal_slope", bank.marginal, "the derivative of the marginal delay"),
     ):
-        if not queue.says(name):  # made of the others
+        if not bank.overrides(name):  # made of the others
             continue
-        expected, error = differences(function, points, queue.rate)
+        expected, error = differences(function, points, bank.rate)
         allowed = NEAR * (
             np.abs(expected)
             + (latency if name == "marginal" else np.abs(function(points)) / points)
@@ -134,7 +134,7 @@ def derivatives(queue: Queue, points: Array) -> str:
         worst(
             name,
             of,
-            getattr(queue, name)(points),
+            getattr(bank, name)(points),
             expected,
             points,
             allowed + WIDER * error,
@@ -150,35 +150,35 @@ def derivatives(queue: Queue, points: Array) -> str:
     return f"{', '.join(said)} against differences of order 8{where}" if said else "none is given"
 
 
-def smooth(queue: Queue, points: Array) -> None:
+def smooth(bank: ServerBank, points: Array) -> None:
     """Raise InputError where differences of the latency do not say its derivative, and the family does not either."""
-    if not queue.derived:
+    if not bank.uses_finite_differences:
         return
-    value, error = differences(queue.latency, points, queue.rate)
-    off = error / (np.abs(value) + queue.latency(points) / points)
+    value, error = differences(bank.latency, points, bank.rate)
+    off = error / (np.abs(value) + bank.latency(points) / points)
     k, i = np.unravel_index(int(np.argmax(off)), off.shape)
     if off[k, i] > NEAR:
         problem = f"at load {points[k, i]:.6g} of server {i} is known to {error[k, i]:.1g} alone, from differences of the latency"
         raise InputError(f"latency_slope[{i}]", float(value[k, i]), problem, SAY)
 
 
-def potential(queue: Queue, points: Array) -> str:
+def potential(bank: ServerBank, points: Array) -> str:
     """The integral of the latency from 0, against quadrature."""
-    expected = integral(queue.latency, points, queue.rate)
+    expected = integral(bank.latency, points, bank.rate)
     worst(
         "potential",
         "the integral of the latency",
-        queue.potential(points),
+        bank.potential(points),
         expected,
         points,
         NEAR * expected,
         CORRECT,
     )
-    nothing = np.zeros((1, len(queue)))
+    nothing = np.zeros((1, len(bank)))
     worst(
         "potential",
         "0",
-        queue.potential(nothing),
+        bank.potential(nothing),
         nothing,
         nothing,
         SAME * expected[:1],
@@ -187,23 +187,23 @@ def potential(queue: Queue, points: Array) -> str:
     return "against quadrature"
 
 
-def inverses(queue: Queue, points: Array, *, own: bool = False) -> str:
+def inverses(bank: ServerBank, points: Array, *, own: bool = False) -> str:
     """Flows at a price have that price; 0 below that of an empty server. All, or those alone that the family has of its `own`."""
     for name in ("inverse_latency", "inverse_marginal", "at_latency", "at_marginal"):
-        if own and not queue.says(name):
+        if own and not bank.overrides(name):
             continue
-        how, of = name.split("_")
-        price: Callable[[Array], Array] = getattr(queue, of)
+        options, of = name.split("_")
+        price: Callable[[Array], Array] = getattr(bank, of)
         at = price(points)
         flow = (
-            getattr(queue, name)(at)
-            if how == "inverse"
-            else getattr(queue, name)(at - queue.idle_latency).flow
+            getattr(bank, name)(at)
+            if options == "inverse"
+            else getattr(bank, name)(at - bank.idle_latency).flow
         )
         # where the price hardly rises, many flows have it: what counts is the price of the flow; and an infinite flow at a price that is
         # reached is none: it is read as no flow, whose price is another
-        back = np.where(at < queue.ceiling, price(np.where(np.isfinite(flow), flow, 0.0)), at)
-        if how == "at":
+        back = np.where(at < bank.latency_limit, price(np.where(np.isfinite(flow), flow, 0.0)), at)
+        if options == "at":
             worst(
                 name,
                 "the flow of that price",
@@ -217,7 +217,7 @@ def inverses(queue: Queue, points: Array, *, own: bool = False) -> str:
         worst(
             f"{of} of {name}", "the one that it was asked for", back, at, points, NEAR * at, CORRECT
         )
-        below = getattr(queue, name)(0.5 * queue.idle_latency)[None]
+        below = getattr(bank, name)(0.5 * bank.idle_latency)[None]
         worst(
             name,
             "0 below the latency of an empty server",
@@ -230,41 +230,41 @@ def inverses(queue: Queue, points: Array, *, own: bool = False) -> str:
     return "price of the flow at a price"
 
 
-def reach(queue: Queue) -> Array:
+def reach(bank: ServerBank) -> Array:
     """Load of each server that is worth a look: its rate; where that is infinite, one of about `REACH` times the idle latency."""
-    finite = np.isfinite(queue.rate)
+    finite = np.isfinite(bank.rate)
     if finite.all():
-        return queue.rate
+        return bank.rate
     loads = np.minimum(
-        np.logspace(-20, 20, 121, base=2.0)[:, None], np.where(finite, 0.5 * queue.rate, np.inf)
+        np.logspace(-20, 20, 121, base=2.0)[:, None], np.where(finite, 0.5 * bank.rate, np.inf)
     )
-    idle = queue.idle_latency
-    far = queue.latency(loads) > REACH * np.where(
-        idle > 0, idle, queue.latency(np.minimum(1.0, 0.5 * queue.rate))
+    idle = bank.idle_latency
+    far = bank.latency(loads) > REACH * np.where(
+        idle > 0, idle, bank.latency(np.minimum(1.0, 0.5 * bank.rate))
     )
-    found = np.where(far.any(axis=0), loads[far.argmax(axis=0), np.arange(len(queue))], 1.0)
-    return np.where(finite, queue.rate, found)
+    found = np.where(far.any(axis=0), loads[far.argmax(axis=0), np.arange(len(bank))], 1.0)
+    return np.where(finite, bank.rate, found)
 
 
-def fit_together(queue: Queue) -> None:
+def fit_together(bank: ServerBank) -> None:
     """Raise InputError where the numbers of a family do not fit each other, at a few loads."""
     with np.errstate(all="ignore"):
         try:
-            points = FEW * reach(queue)
+            points = FEW * reach(bank)
             for look in FIRST_LOOK:
-                look(queue, points)
+                look(bank, points)
         except InputError:
             raise
         except Exception as error:  # a family may raise anything
-            raise raised(type(queue).__name__, error) from error
+            raise raised(type(bank).__name__, error) from error
 
 
-def _own_potential(queue: Queue, points: Array) -> None:
-    if queue.says("potential"):
-        potential(queue, points[[1, -1]])
+def _own_potential(bank: ServerBank, points: Array) -> None:
+    if bank.overrides("potential"):
+        potential(bank, points[[1, -1]])
 
 
-FIRST_LOOK: tuple[Callable[[Queue, Array], object], ...] = (
+FIRST_LOOK: tuple[Callable[[ServerBank, Array], object], ...] = (
     convex,
     empty,
     derivatives,

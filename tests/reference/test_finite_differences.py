@@ -5,21 +5,21 @@ import pytest
 from polynomial import Polynomial
 
 from sojourn import reference
-from sojourn.reference import MM1, Pool, Queue
-from sojourn.reference.derived import flow_at, integral, slope
+from sojourn.reference import MM1, MixedBank, ServerBank
+from sojourn.reference.finite_differences import flow_at, integral, slope
 
 RATE = np.array([1e-3, 1.0, 1e6])
 USED = np.array([1e-5, 0.1, 0.7, 0.999])[:, None]
 
 
-class Bare(Queue):
+class Bare(ServerBank):
     """M/M/1 with nothing but its latency."""
 
     def __init__(self, rate, delay=0.0):
         self.rate, self.delay = (np.array(a, dtype=float) for a in np.broadcast_arrays(rate, delay))
 
-    def latency(self, flow, spare=None):
-        return self.delay + 1 / (self.rate - flow if spare is None else spare)
+    def latency(self, flow, spare_capacity=None):
+        return self.delay + 1 / (self.rate - flow if spare_capacity is None else spare_capacity)
 
 
 BARE, KNOWN = Bare(RATE, 0.5 / RATE), MM1(RATE, 0.5 / RATE)
@@ -68,9 +68,11 @@ def test_slope_of_a_polynomial_without_a_rate():
 
 def test_integral_next_to_the_rate_and_without_one():
     rate = np.array([2.0])
-    for spare in (1.0, 1e-3, 1e-9):
-        found = integral(lambda x: 1 / (2.0 - x), np.array([2.0 - spare]), rate)
-        np.testing.assert_allclose(found, np.log(2.0 / spare), rtol=1e-7 if spare < 1e-6 else 1e-11)
+    for spare_capacity in (1.0, 1e-3, 1e-9):
+        found = integral(lambda x: 1 / (2.0 - x), np.array([2.0 - spare_capacity]), rate)
+        np.testing.assert_allclose(
+            found, np.log(2.0 / spare_capacity), rtol=1e-7 if spare_capacity < 1e-6 else 1e-11
+        )
     np.testing.assert_allclose(
         integral(lambda x: x**4, np.array([0.0, 3.0]), np.array([np.inf, np.inf])),
         [0.0, 3**5 / 5],
@@ -105,7 +107,7 @@ class Flat(Polynomial):
     inverse_marginal = inverse_latency
 
     @property
-    def ceiling(self):
+    def latency_limit(self):
         return self.start
 
     def take(self, index):
@@ -114,29 +116,33 @@ class Flat(Polynomial):
 
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
 def test_server_of_constant_latency_takes_what_the_others_leave(goal):
-    queue = Pool([MM1([10.0, 5.0], [0.0, 0.1]), Flat([0.5, 0.9], 0.0)])
+    bank = MixedBank([MM1([10.0, 5.0], [0.0, 0.1]), Flat([0.5, 0.9], 0.0)])
     loads = np.array([1.0, 8.0, 14.0, 40.0, 1e4])
-    split = getattr(reference, goal)(queue, loads)
+    split = getattr(reference, goal)(bank, loads)
     np.testing.assert_allclose(split.flow.sum(axis=1), loads, rtol=1e-12)
     assert np.all(split.flow[:, 3] == 0)
     assert split.multiplier[-1] == pytest.approx(0.5, rel=1e-12)
-    price = (queue.marginal if goal == "optimum" else queue.latency)(split.flow)[:, :2]
+    price = (bank.marginal if goal == "optimum" else bank.latency)(split.flow)[:, :2]
     np.testing.assert_allclose(price[-2:], 0.5, rtol=1e-9)
     np.testing.assert_allclose(split.flow[-1, 2] - split.flow[-2, 2], 1e4 - 40, rtol=1e-9)
 
 
 def test_sensitivities_where_a_constant_latency_sets_the_price():
-    queue = Pool([MM1([10.0], [0.1]), Flat([0.5], 0.0)])
-    found = reference.sensitivity(queue, 30.0)
+    bank = MixedBank([MM1([10.0], [0.1]), Flat([0.5], 0.0)])
+    found = reference.sensitivity(bank, 30.0)
     assert found.mean_delay == pytest.approx(0.5)
     np.testing.assert_allclose(
         found.delay, [0.0, 1.0], atol=1e-9
     )  # who waits at the queue, waits as long as at the other
     assert found.load == pytest.approx(0.0, abs=1e-12)
-    best = reference.sensitivity(queue, 30.0, players=1)
+    best = reference.sensitivity(bank, 30.0, players=1)
     step = 1e-5
     ends = [
-        float(reference.optimum(Pool([MM1([10.0 + s], [0.1]), Flat([0.5], 0.0)]), 30.0).mean_delay)
+        float(
+            reference.optimum(
+                MixedBank([MM1([10.0 + s], [0.1]), Flat([0.5], 0.0)]), 30.0
+            ).mean_delay
+        )
         for s in (-step, step)
     ]
     assert best.rate[0] == pytest.approx((ends[1] - ends[0]) / (2 * step), rel=1e-5)

@@ -17,10 +17,10 @@ from sojourn.models import (
     TunableMode,
     study,
 )
-from sojourn.models.core.wanted import UNPOLISHED, Wanted
+from sojourn.models.core.tolerance import UNPOLISHED, GapTolerance
 from sojourn.models.studies.verify import verify
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.misspecification import misjudged
+from sojourn.models.systems.parallel.misspecification import misspecified_delays
 from sojourn.reference import price_of_anarchy
 
 LOAD, NO_GAP = 3.0, [math.inf, math.nan, 0.0, -1e-6, True, np.inf, "1e-6"]
@@ -31,30 +31,32 @@ SLOPPY = {
     "polish": False,
 }
 PATHS = {
-    "optimum": lambda **how: TWO.optimum(LOAD, **how),
-    "within limits": lambda **how: TWO.optimum(LOAD, subject_to=[MaxShare([0.5, 1.0])], **how),
-    "equilibrium": lambda **how: TWO.equilibrium(LOAD, **how),
-    "players": lambda **how: TWO.equilibrium(LOAD, players=3, **how),
-    "price of anarchy": lambda **how: TWO.price_of_anarchy(LOAD, **how),
-    "control": lambda **how: TWO.control(LOAD, 0.3, **how),
-    "tolls": lambda **how: TWO.tolls(LOAD, **how),
-    "sensitivity": lambda **how: TWO.sensitivity(LOAD, **how),
-    "partition": lambda **how: PAIR.partition(4.5, 0.5, **how),
-    "assignment": lambda **how: PAIR.assignment(4.5, **how),
-    "breakaway": lambda **how: PAIR.breakaway(**how),
-    "tunable": lambda **how: TunableMode(1.0, 4.0).optimum(3.5, **how),
+    "optimum": lambda **options: TWO.optimum(LOAD, **options),
+    "within limits": lambda **options: TWO.optimum(
+        LOAD, subject_to=[MaxShare([0.5, 1.0])], **options
+    ),
+    "equilibrium": lambda **options: TWO.equilibrium(LOAD, **options),
+    "players": lambda **options: TWO.equilibrium(LOAD, players=3, **options),
+    "price of anarchy": lambda **options: TWO.price_of_anarchy(LOAD, **options),
+    "control": lambda **options: TWO.control(LOAD, 0.3, **options),
+    "tolls": lambda **options: TWO.tolls(LOAD, **options),
+    "sensitivity": lambda **options: TWO.sensitivity(LOAD, **options),
+    "partition": lambda **options: PAIR.partition(4.5, 0.5, **options),
+    "assignment": lambda **options: PAIR.assignment(4.5, **options),
+    "breakaway": lambda **options: PAIR.breakaway(**options),
+    "tunable": lambda **options: TunableMode(1.0, 4.0).optimum(3.5, **options),
 }
 WITHOUT_SETTINGS = {
-    "curve": lambda **how: TWO.curve([LOAD], **how),
-    "players curve": lambda **how: players_curve(TWO, [LOAD], **how),
-    "control curve": lambda **how: control_curve(TWO, LOAD, **how),
-    "worst case": lambda **how: TWO.worst_case(**how),
-    "capacity": lambda **how: PAIR.capacity(**how),
-    "assignments": lambda **how: PAIR.curve([4.5], **how),
-    "partitions": lambda **how: PAIR.curve([4.5], p=0.5, **how),
-    "study": lambda **how: study([TWO], [LOAD], **how),
-    "verify": lambda **how: verify(TWO, [LOAD], **how),
-    "beliefs": lambda **how: misjudged(TWO, TWO, [LOAD], **how),
+    "curve": lambda **options: TWO.curve([LOAD], **options),
+    "players curve": lambda **options: players_curve(TWO, [LOAD], **options),
+    "control curve": lambda **options: control_curve(TWO, LOAD, **options),
+    "worst case": lambda **options: TWO.worst_case(**options),
+    "capacity": lambda **options: PAIR.capacity(**options),
+    "assignments": lambda **options: PAIR.curve([4.5], **options),
+    "partitions": lambda **options: PAIR.curve([4.5], p=0.5, **options),
+    "study": lambda **options: study([TWO], [LOAD], **options),
+    "verify": lambda **options: verify(TWO, [LOAD], **options),
+    "beliefs": lambda **options: misspecified_delays(TWO, TWO, [LOAD], **options),
 }
 
 
@@ -131,12 +133,12 @@ def test_polished_curve_there_is_right():
 
 
 def test_rounding_excuses_no_gap_above_1e_4():
-    assert Wanted.of({}).met(5e-5, rounding=0.5)
-    assert not Wanted.of({}).met(2e-4, rounding=0.5)
-    assert not Wanted.of({"gap": 1e-9}).met(5e-9, rounding=0.5)
-    assert not Wanted.of({"polish": False}).met([math.nan, math.inf], rounding=math.inf).any()
-    assert Wanted.of({"polish": False}).gap == UNPOLISHED == 1e-4
-    assert Wanted.of({"polish": False, "gap": 1e-2}).met(5e-3)
+    assert GapTolerance.of({}).met(5e-5, rounding=0.5)
+    assert not GapTolerance.of({}).met(2e-4, rounding=0.5)
+    assert not GapTolerance.of({"gap": 1e-9}).met(5e-9, rounding=0.5)
+    assert not GapTolerance.of({"polish": False}).met([math.nan, math.inf], rounding=math.inf).any()
+    assert GapTolerance.of({"polish": False}).gap == UNPOLISHED == 1e-4
+    assert GapTolerance.of({"polish": False, "gap": 1e-2}).met(5e-3)
 
 
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....reference.errors import Array
-from ....reference.queues import Queue
+from ....reference.server_bank import ServerBank
 from .certificate import Certificates, certify_rows
 from .newton import NOWHERE, Steps, polish_rows
 from .prices import Goal
@@ -24,18 +24,18 @@ class Finished:
     certificates: Certificates
 
 
-def finish(queue: Queue, load: Array, flow: Array, goal: Goal, *, polish: bool) -> Finished:
+def finish(bank: ServerBank, load: Array, flow: Array, goal: Goal, *, polish: bool) -> Finished:
     """Polish K flows, shape (K, n), where it is asked for and gains; certify."""
     if not polish:
         return Finished(
-            flow, np.zeros(load.shape, dtype=np.intp), certify_rows(queue, load, flow, goal)
+            flow, np.zeros(load.shape, dtype=np.intp), certify_rows(bank, load, flow, goal)
         )
-    polished, steps = polish_rows(queue, load, flow, goal)
-    certificates = certify_rows(queue, load, polished, goal)
+    polished, steps = polish_rows(bank, load, flow, goal)
+    certificates = certify_rows(bank, load, polished, goal)
     # the gap is quadratic in the flows: between two that are rounding, the polished flows are the better ones
     doubtful = np.flatnonzero((steps == NOWHERE) | ~(certificates.gap <= ROUNDING))
     if doubtful.size:
-        own = certify_rows(queue, load[doubtful], flow[doubtful], goal)
+        own = certify_rows(bank, load[doubtful], flow[doubtful], goal)
         worse = (steps[doubtful] == NOWHERE) | ~(certificates.gap[doubtful] <= own.gap)
         rows = doubtful[worse]
         polished[rows], steps[rows] = flow[rows], 0

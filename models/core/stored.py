@@ -14,29 +14,29 @@ from ...reference.errors import Array
 
 Column = Callable[..., Array]
 """From the name of a variable and the shape of one row to its values at K points, shape (K, ...)."""
-_recalled: ContextVar[Recall | None] = ContextVar("recalled", default=None)
+_recalled: ContextVar[StoredAnswers | None] = ContextVar("stored_answers", default=None)
 
 
 @dataclass(eq=False)
-class Recall:
+class StoredAnswers:
     """What a curve has kept, and what became of the questions that were asked since.
 
     Attributes
     ----------
     kept : mapping
         Variables of the curve over its loads, shape (K, ...), among them ``load``.
-    recalled, solved : bool
+    used, solved : bool
         Whether any question took its answers from it, and whether any was solved instead.
     """
 
     kept: Mapping[str, Any]
-    recalled: bool = False
+    used: bool = False
     solved: bool = False
 
     @property
     def whole(self) -> bool:
         """Whether the curve is what was kept, and nothing else."""
-        return self.recalled and not self.solved
+        return self.used and not self.solved
 
     def rows(self, loads: Array, start: int) -> list[int]:
         """Return where the loads are among those kept, in order from `start` on; LookupError where one is not."""
@@ -58,9 +58,9 @@ class Recall:
 
 
 @contextmanager
-def recalling(kept: Mapping[str, Any]) -> Iterator[Recall]:
+def use_stored_answers(kept: Mapping[str, Any]) -> Iterator[StoredAnswers]:
     """Have the questions of a curve take the answers that were kept, where they can."""
-    recall = Recall(kept)
+    recall = StoredAnswers(kept)
     before = _recalled.set(recall)
     try:
         yield recall
@@ -68,6 +68,6 @@ def recalling(kept: Mapping[str, Any]) -> Iterator[Recall]:
         _recalled.reset(before)
 
 
-def recalled() -> Recall | None:
+def stored_answers() -> StoredAnswers | None:
     """Return what is to be recalled, if anything."""
     return _recalled.get()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import above_zero, flag
+from ...reference.validation import as_positive, check_flag
 
 POLISHED = 1e-9
 """Relative error that a polished answer must exclude, unless another gap is asked for."""
@@ -18,7 +18,7 @@ UNPOLISHED = 1e-4
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GapTolerance:
     """What certifies an answer.
 
     Attributes
@@ -33,12 +33,15 @@ class Wanted:
     given: bool
 
     @classmethod
-    def of(cls, how: Mapping[str, Any], polished: float = POLISHED) -> Wanted:
+    def of(cls, options: Mapping[str, Any], polished: float = POLISHED) -> GapTolerance:
         """Return what options ask for: ``gap``, else `polished`, or 1e-4 without ``polish``."""
-        gap = how.get("gap")
+        gap = options.get("gap")
         if gap is not None:
             return cls(check_gap(gap), given=True)
-        return cls(polished if flag("polish", how.get("polish", True)) else UNPOLISHED, given=False)
+        return cls(
+            polished if check_flag("polish", options.get("polish", True)) else UNPOLISHED,
+            given=False,
+        )
 
     def met(self, gap: npt.ArrayLike, rounding: npt.ArrayLike = 0.0) -> npt.NDArray[np.bool_]:
         """Whether gaps are small enough; one that rounding alone can cause is, up to 1e-4, where none was asked for."""
@@ -48,4 +51,4 @@ class Wanted:
 
 def check_gap(gap: object) -> float:
     """Return a gap as a float; InputError on one that no certificate can miss, or none can meet."""
-    return above_zero("gap", gap, "give a relative error such as 1e-6")
+    return as_positive("gap", gap, "give a relative error such as 1e-6")

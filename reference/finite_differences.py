@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from .compensated_sum import EPS, TINY
 from .errors import Array
-from .sums import EPS, TINY
 
 ArrayLike = npt.ArrayLike
 STEP = 0.01  # first step, of the distance to the nearer end of the capacity
@@ -149,7 +149,7 @@ def flow_at(
     price, idle, rate = (
         np.broadcast_to(np.asarray(a, dtype=np.float64), shape) for a in (price, idle, rate)
     )
-    finite, wanted = np.isfinite(rate), np.flatnonzero((price > idle).ravel())
+    finite, tolerance = np.isfinite(rate), np.flatnonzero((price > idle).ravel())
     capacity = np.where(finite, rate, 1.0)
 
     def flow(log: Array) -> Array:
@@ -168,25 +168,30 @@ def flow_at(
             ratio = (value - price) / (value + price)
         return np.asarray(np.where(np.isinf(value), 1.0, ratio).flat[where])
 
-    low, high = np.full(wanted.shape, -LOG_MOST), np.where(finite, LOG_FULL, LOG_MOST).flat[wanted]
+    low, high = (
+        np.full(tolerance.shape, -LOG_MOST),
+        np.where(finite, LOG_FULL, LOG_MOST).flat[tolerance],
+    )
     out = np.zeros(shape)
-    if wanted.size:
-        short, there = above(high, wanted) < 0, above(low, wanted) >= 0
+    if tolerance.size:
+        short, there = above(high, tolerance) < 0, above(low, tolerance) >= 0
         root = np.where(short, np.inf, low)
         open_ = ~short & ~there
         ends = {"xatol": 2 * EPS, "xrtol": 2 * EPS, "fatol": 0.0, "frtol": 0.0}
         found = elementwise.find_root(
-            above, (low[open_], high[open_]), args=(wanted[open_],), tolerances=ends, maxiter=200
+            above, (low[open_], high[open_]), args=(tolerance[open_],), tolerances=ends, maxiter=200
         )
         root[open_] = found.x
         logs = np.full(shape, -LOG_MOST)
-        logs.flat[wanted] = np.where(short, np.where(finite, LOG_FULL, LOG_MOST).flat[wanted], root)
-        out.flat[wanted] = flow(logs).flat[wanted]
-        out.flat[wanted[short]] = np.where(finite, out, np.inf).flat[wanted[short]]
+        logs.flat[tolerance] = np.where(
+            short, np.where(finite, LOG_FULL, LOG_MOST).flat[tolerance], root
+        )
+        out.flat[tolerance] = flow(logs).flat[tolerance]
+        out.flat[tolerance[short]] = np.where(finite, out, np.inf).flat[tolerance[short]]
     return out
 
 
-def overshoot(
+def difference_error_bound(
     function: Callable[[Array], Array],
     price: Array,
     flow: Array,
