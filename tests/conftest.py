@@ -1,6 +1,7 @@
 """The command, run in the process of the test; and what is slow."""
 
 import sys
+import warnings
 
 import pytest
 
@@ -13,7 +14,9 @@ def sojourn(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as caught:
+            # as Python does by itself: pytest shows the deprecations of every library
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module="(?!sojourn)")
             cli.main()
         printed = capsys.readouterr()
         return caught.value.code or 0, printed.out, printed.err
