@@ -124,8 +124,8 @@ GOOD: dict[str, Callable[[], Any]] = {
     "from_csv.path": lambda: str(Path("samples.csv").resolve()),
     "first": lambda: MM1(RATE),
     "second": lambda: MM1(RATE),
-    "LatencyPool.banks": lambda: [MM1([10.0]), MG1([5.0], 2.0)],
-    "Pool.banks": lambda: [MM1([10.0]), MG1([5.0], 2.0)],
+    "MixedLatency.banks": lambda: [MM1([10.0]), MG1([5.0], 2.0)],
+    "MixedBank.banks": lambda: [MM1([10.0]), MG1([5.0], 2.0)],
     "flow": lambda: [3.0, 2.0],
     "share": lambda: 0.8,
     "MinShare.share": lambda: 0.1,
@@ -144,12 +144,12 @@ GOOD: dict[str, Callable[[], Any]] = {
     "unit": lambda: 2.0,
     "scaled.rate": lambda: 2.0,
     "scaled.time": lambda: 0.5,
-    "farther.delay": lambda: [0.1, 0.1],
+    "with_extra_delay.delay": lambda: [0.1, 0.1],
     "cone": lambda: "total",
     "total_cone.flow": lambda: cp.Variable(2),
     "potential_cone.flow": lambda: cp.Variable(2),
     "latency_cone.flow": lambda: cp.Variable(2),
-    "says.name": lambda: "marginal",
+    "overrides.name": lambda: "marginal",
     "caveats.names": lambda: ["a", "b"],
     "of_fields.servers": lambda: [{"rate": 10.0}, {"rate": 5.0}],
     "MG1.of_fields.servers": lambda: [{"rate": 10.0, "cv": 1.0}],
@@ -220,7 +220,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "data": three_points,
     "profile": lambda: service_modes.profile(dual(), [2.0, 4.0], 11),
     "plot_dual_mode.data": lambda: dual().curve([2.0, 4.0]),
-    "plot_measured.bank": lambda: check_instance(Measured),
+    "plot_measured.bank": lambda: instance(Measured),
     "plot_anarchy.players": lambda: parallel.players_curve(servers(), [3.0, 6.0], [1.0, math.inf]),
     "plot_anarchy.control": lambda: parallel.control_curve(servers(), 6.0, [0.2, 0.5]),
     "plot_anarchy.found": lambda: servers().worst_case(),
@@ -318,7 +318,7 @@ def _call(owner: str, method: str, function: Callable[..., Any]) -> Call:
 
 
 @cache
-def check_instance(kind: type) -> Any:
+def instance(kind: type) -> Any:
     """A good object of a class."""
     return ANSWERS[kind]() if kind in ANSWERS else _call(kind.__name__, "", kind)()
 
@@ -392,7 +392,7 @@ def calls() -> list[Call]:
             bound = (
                 getattr(thing, method)
                 if isinstance(static, classmethod | staticmethod)
-                else getattr(check_instance(thing), method)
+                else getattr(instance(thing), method)
             )
             found.append(_call(short, method, bound))
     return found

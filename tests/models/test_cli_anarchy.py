@@ -294,7 +294,9 @@ def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path
         def stop(*_, **__):
             raise CurveInterruptedError(xr.Dataset())
 
-        monkeypatch.setattr("sojourn.models.systems.parallel.misspecification.misjudged", stop)
+        monkeypatch.setattr(
+            "sojourn.models.systems.parallel.misspecification.misspecified_delays", stop
+        )
     else:
         module, honest = sys.modules["sojourn.models.systems.parallel.worst_case"], []
 

@@ -151,7 +151,7 @@ def test_a_signal_that_the_caller_ignores_is_ignored(sojourn, own, monkeypatch):
     ("frontend.report.write", 2, RUN),
     ("frontend.report.write", 4, [*RUN, *VARIANT]),
     ("core.curve.curve", 2, []),
-    ("systems.parallel.misspecification.misjudged", 2, [*RUN, "curve.png"]),
+    ("systems.parallel.misspecification.misspecified_delays", 2, [*RUN, "curve.png"]),
 ])  # fmt: skip
 def test_what_is_done_is_written(sojourn, own, tmp_path, monkeypatch, place, call, expected):
     """A file is written to its end, and those that are made together with it."""

@@ -236,7 +236,7 @@ def test_a_system_that_was_asked_is_as_light_as_a_new_one(name):
 
 
 def _pool(method):
-    with multiprocessing.get_context(method).MixedBank(2) as pool:
+    with multiprocessing.get_context(method).Pool(2) as pool:
         return pool.map_async(SERVERS.optimum, LOADS).get(60)
 
 
@@ -268,7 +268,7 @@ def test_systems_are_asked_in_other_processes(options):
 def test_an_error_in_another_process_is_the_error_here():
     """An error that does not come back would have a pool wait for ever."""
     with (
-        multiprocessing.get_context("fork").MixedBank(1) as pool,
+        multiprocessing.get_context("fork").Pool(1) as pool,
         pytest.raises(LoadError, match=r"^load = 99\.0: not below the total rate 15: "),
     ):
         pool.map_async(SERVERS.optimum, [99.0]).get(30)

@@ -33,7 +33,7 @@ QUEUE = dedent('''
     from sojourn.models import SystemKind
     from sojourn.models.core.curve import CurveInterruptedError
     from sojourn.models.core.system import System
-    from sojourn.models.frontend.fields import number, placed, table
+    from sojourn.models.frontend.fields import at_place, read_number, read_subtable
     from sojourn.models.frontend.scenario import Described
     from sojourn.models.frontend.verification import compare
 
@@ -73,9 +73,9 @@ QUEUE = dedent('''
 
 
     def read(given, folder, units):
-        said = table(given, "queue")
-        with placed("queue"):
-            return Described(Queue(number(said.get("rate"), "queue.rate", above=True), units.time))
+        said = read_subtable(given, "queue")
+        with at_place("queue"):
+            return Described(Queue(read_number(said.get("rate"), "queue.rate", above=True), units.time))
 
 
     def checks(system, loads, how):
@@ -89,10 +89,10 @@ OWN = 'title = "A [queue]"\n[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "
 
 
 @pytest.fixture
-def bank(package):
+def queue(package):
     """The module of a package that is installed."""
     package("sojourn.systems", QUEUE, "queue = other_package:KIND\n")
-    return lambda: kinds.kind_named("bank")
+    return lambda: kinds.kind_named("queue")
 
 
 @pytest.fixture
@@ -102,10 +102,10 @@ def own(tmp_path):
     return path
 
 
-@pytest.mark.usefixtures("bank")
+@pytest.mark.usefixtures("queue")
 def test_scenario_file_says_a_system_of_another_package():
     scenario = parse(OWN, "own")
-    assert (scenario.kind.name, scenario.system.rate, scenario.load) == ("bank", 4, 2.0)
+    assert (scenario.kind.name, scenario.system.rate, scenario.load) == ("queue", 4, 2.0)
     assert scenario.loads == pytest.approx([0.8, 3.8])
     assert scenario.load_of("25%", "--load") == 1.0
     with pytest.raises(ScenarioError, match=r"^queue\.rate = -4\.0: is out of range"):
@@ -123,7 +123,7 @@ def test_scenario_file_says_a_system_of_another_package():
         parse(OWN + "[variants.a]\ncv = 1\n", "own")
 
 
-def test_table_of_no_kind_says_which_there_are(bank):
+def test_table_of_no_kind_says_which_there_are(queue):
     with pytest.raises(
         ScenarioError,
         match=r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, dual_mode, tunable_mode, queue",
@@ -136,7 +136,7 @@ def test_table_of_no_kind_says_which_there_are(bank):
         parse(OWN.replace("[queue]", "[queues]"), "own")
 
 
-@pytest.mark.usefixtures("bank")
+@pytest.mark.usefixtures("queue")
 def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
     status, out, err = sojourn("run", own, "--out", tmp_path / "o")
     assert (status, err) == (0, "")
@@ -166,7 +166,7 @@ def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
     assert imread(tmp_path / "o" / "curve.png").shape[0] > 500
 
 
-@pytest.mark.usefixtures("bank")
+@pytest.mark.usefixtures("queue")
 def test_run_that_is_interrupted_writes_what_there_is(sojourn, own, tmp_path):
     own.write_text(OWN.replace("95%", "98%"))
     assert sojourn("run", own, "--out", tmp_path / "o")[0] == 130
@@ -175,7 +175,7 @@ def test_run_that_is_interrupted_writes_what_there_is(sojourn, own, tmp_path):
     assert (tmp_path / "o" / "curve.png").exists()
 
 
-@pytest.mark.usefixtures("bank")
+@pytest.mark.usefixtures("queue")
 @pytest.mark.parametrize(("arguments", "message"), [
     (("run", "--load", "4"), "error: --load = '4': not below the maximum 4: the queues grow without bound; lower the load or add capacity"),
     (("run", "--weights-in", "1,2"), "error: --weights-in = '1,2': is a split over servers, which Queue has no report of; leave it out"),
@@ -188,7 +188,7 @@ def test_what_it_does_not_offer_is_refused(sojourn, own, arguments, message):
     assert err.count("\n") == 1
 
 
-@pytest.mark.usefixtures("bank")
+@pytest.mark.usefixtures("queue")
 def test_verify_by_command_and_function(sojourn, own):
     status, out, _ = sojourn("verify", own, "--json")
     assert status == 0
@@ -202,8 +202,8 @@ def test_verify_by_command_and_function(sojourn, own):
         verify(system, [2.0, 5.0])
 
 
-def test_study_of_its_systems(bank):
-    make = bank().system
+def test_study_of_its_systems(queue):
+    make = queue().system
     data = study({"slow": make(2.0), "fast": make(4.0)}, [0.5, 0.9], relative=True)
     np.testing.assert_allclose(data["load"], [[1.0, 1.8], [2.0, 3.6]])
     np.testing.assert_allclose(data["delay"], [[1.0, 5.0], [0.5, 2.5]])
@@ -221,7 +221,7 @@ def test_study_of_its_systems(bank):
         study(make(2.0), [1.0])
 
 
-def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(bank):
+def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(queue):
     class Mine(ParallelServers):
         """Servers of mine."""
 
@@ -229,7 +229,7 @@ def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(bank):
         parse('[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n', "x").system.bank
     )
     assert kinds.kind_of(system).system is ParallelServers
-    mine = register_system(SystemKind("mine", Mine, bank().read))
+    mine = register_system(SystemKind("mine", Mine, queue().read))
     assert kinds.kind_of(system) is mine
     with pytest.raises(
         InputError,
@@ -270,7 +270,7 @@ def test_module_of_ones_own_registers_a_kind(sojourn, own, tmp_path, names):
 ])  # fmt: skip
 def test_entry_point_that_does_not_load_stops_its_own_files_alone(package, code, problem):
     package("sojourn.systems", code, "queue = other_package:KIND\n")
-    assert kinds.names()[-1] == "bank"
+    assert kinds.names()[-1] == "queue"
     with pytest.raises(
         InputError, match=f"^system = 'queue': is the entry point other_package:KIND, {problem}$"
     ):

@@ -69,6 +69,6 @@ def test_ignoring_delays_is_as_computed_by_hand():
 def test_other_rates_are_refused(other):
     with pytest.raises(
         InputError,
-        match=r"^believed = .*: has other rates than the true system; let the two differ in delays or variability alone$",
+        match=r"^assumed = .*: has other rates than the actual system; let the two differ in delays or variability alone$",
     ):
         misspecified_delays(ParallelServers(other), TRUE, LOADS)
