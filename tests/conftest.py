@@ -1,11 +1,17 @@
 """The command, run in the process of the test; and what is slow."""
 
+import importlib.util
 import sys
 import warnings
 
 import pytest
 
 from sojourn.models import cli
+
+
+NEEDS_ECOS = pytest.mark.skipif(
+    importlib.util.find_spec("ecos") is None, reason="ECOS has no wheel for this Python"
+)
 
 
 @pytest.fixture
@@ -28,3 +34,6 @@ def pytest_itemcollected(item):
     """What is for a release is slow too: -m "not slow" takes the place of the -m "not exhaustive" of pyproject.toml."""
     if item.get_closest_marker("exhaustive"):
         item.add_marker("slow")
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if item.get_closest_marker("ecos") or any(isinstance(v, str) and v == "ECOS" for v in given):
+        item.add_marker(NEEDS_ECOS)

@@ -273,6 +273,7 @@ def test_worst_case_of_a_station():
     assert found.poa == pytest.approx(true.poa, rel=1e-7)
 
 
+@pytest.mark.ecos
 def test_solver_that_takes_no_cone_of_a_family_is_passed_over_unless_it_is_named():
     system = ParallelServers(BPR(1.0, 10.0, power=2.37), MM1(3.0))  # ECOS takes no power cone
     assert system.optimum(4.0).certified

@@ -239,6 +239,7 @@ def test_no_solver_starts_on_bad_loads(loads, message, monkeypatch):
         A.curve(loads)
 
 
+@pytest.mark.ecos
 def test_curve_passes_its_options_on():
     with pytest.raises(TypeError, match="'solvr'; did you mean solver"):
         A.curve([1.0], solvr="SCS")
