@@ -1,6 +1,8 @@
-"""Every public call of the library with good arguments, found by walking what its modules name: one that is new is among them.
+"""Every public call of the library with valid arguments, found by walking the public modules.
 
-A parameter without a default has the value that `GOOD` gives its name, its method and name, or its class, method and name.
+A call that is added to the library is among them without an edit here.
+A parameter without a default has the value of `GOOD` for its name, for its method and name, or for
+its class, method and name.
 """
 
 import inspect
@@ -53,12 +55,12 @@ MODULES = (
 
 
 def judge_flow(flow):
-    """One of three ways to give a split."""
+    """Evaluate a split given by its flows."""
     return servers().evaluate(6.0, flow=flow)
 
 
 def judge_share(share):
-    """Another."""
+    """Evaluate a split given by its shares."""
     return servers().evaluate(6.0, share=share)
 
 
@@ -270,7 +272,7 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Call:
-    """Something that can be called, and what its arguments can be; with ``*`` and ``**`` as Python writes them."""
+    """A public function or method and its parameters; ``*`` and ``**`` as in a signature."""
 
     name: str
     function: Callable[..., Any]
@@ -319,12 +321,12 @@ def _call(owner: str, method: str, function: Callable[..., Any]) -> Call:
 
 @cache
 def instance(kind: type) -> Any:
-    """A good object of a class."""
+    """Return a valid object of a class."""
     return ANSWERS[kind]() if kind in ANSWERS else _call(kind.__name__, "", kind)()
 
 
 def public() -> dict[str, Any]:
-    """What modules name, and `MORE`."""
+    """Return the public objects of the modules, and `MORE`."""
     found = {
         f"{module.__name__.removeprefix('sojourn.')}.{name}": getattr(module, name)
         for module in MODULES
@@ -335,7 +337,7 @@ def public() -> dict[str, Any]:
 
 
 def made_by_users(kind: type) -> bool:
-    """Whether a class is no mere record of an answer, nor an error that holds one."""
+    """Whether users make objects of the class: it is neither an answer nor an error."""
     if issubclass(kind, BaseException):
         return False
     plain = (
@@ -347,11 +349,11 @@ def made_by_users(kind: type) -> bool:
 
 
 HOOKS = {"of_fields", "linearise", "value", "checked", "measure", "check_options", "of", "to"}
-"""What the library calls itself, with what it has checked: a scenario's columns, limits in turn, what has bounds."""
+"""Calls that the library alone makes, with values that it has checked before."""
 
 
 def within(kind: type[models.Limit]) -> Callable[..., Any]:
-    """Limits are looked at where they are used."""
+    """Use limits in an optimum, since a limit checks its values where it is used."""
 
     @wraps(kind)
     def used(*given, **named):
@@ -361,7 +363,7 @@ def within(kind: type[models.Limit]) -> Callable[..., Any]:
 
 
 def calls() -> list[Call]:
-    """Every public call; a method of several classes once."""
+    """Return every public call; a method that several classes share once."""
     found, seen = [], set()
     for name, thing in public().items():
         short = name.rpartition(".")[2]

@@ -1,4 +1,7 @@
-"""Seeds of random cases in chunks, each a test: the first are quick, more are in every run, the others are for a release."""
+"""Seeds of random cases in chunks of one test each.
+
+The first chunks are in the quick tier, more are in every run, the others are for a release.
+"""
 
 import math
 
@@ -6,7 +9,7 @@ import pytest
 
 
 def chunks(total, size, quick=math.inf, often=math.inf):
-    """Ranges of seeds to parametrise by; from `quick` on they are marked slow, from `often` on exhaustive."""
+    """Return ranges of seeds: from `quick` on they are marked slow, from `often` on exhaustive."""
     return [
         pytest.param(range(at, at + size), id=f"from {at}", marks=_marks(at, quick, often))
         for at in range(0, total, size)

@@ -1,4 +1,4 @@
-"""The command, run in the process of the test; and what is slow."""
+"""The command, run in the process of the test; the mark `slow`."""
 
 import importlib.util
 import sys
@@ -31,7 +31,7 @@ def sojourn(monkeypatch, capsys):
 
 
 def pytest_itemcollected(item):
-    """What is for a release is slow too: -m "not slow" takes the place of the -m "not exhaustive" of pyproject.toml."""
+    """Mark the exhaustive tests as slow: -m "not slow" replaces the -m of pyproject.toml."""
     if item.get_closest_marker("exhaustive"):
         item.add_marker("slow")
     given = item.callspec.params.values() if hasattr(item, "callspec") else ()

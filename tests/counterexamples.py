@@ -1,4 +1,7 @@
-"""Systems with one cv for all whose largest price of anarchy is at no activation and not at saturation: Corollary 2 fails."""
+"""Counterexamples to Corollary 2 of Mancuso et al.: systems with one cv for all servers.
+
+The largest price of anarchy is neither at the activation of a server nor at saturation.
+"""
 
 from typing import NamedTuple
 
@@ -6,7 +9,7 @@ import numpy as np
 
 
 class Counterexample(NamedTuple):
-    """Servers as (how many, rate, delay); k = (1 + cv^2)/2; what is largest, where, and the best of the rule's loads."""
+    """A counterexample: servers as (number, rate, delay), k = (1 + cv^2)/2, and its worst case."""
 
     k: float
     servers: tuple[tuple[int, float, float], ...]
@@ -16,7 +19,7 @@ class Counterexample(NamedTuple):
 
     @property
     def numbers(self):
-        """Rates and delays of all servers, and their cv."""
+        """Return the rates and delays of all servers, and their cv."""
         count, rate, delay = np.array(self.servers).T
         count = count.astype(int)
         cv = np.sqrt(2 * self.k - 1)

@@ -9,7 +9,7 @@ from sojourn.reference.parallel.limits import cheapest
 
 
 def three_families(*seed):
-    """3 to 8 servers, at least one of each family, rates and delays over decades; a load; and the generator for more."""
+    """Draw 3 to 8 servers, at least one of each family; return them, a load and the generator."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(3, 9))
     rate, delay, cv = (
@@ -26,7 +26,10 @@ def three_families(*seed):
 
 
 def budget_case(seed):
-    """A cap of the utilisation, and a budget at least 5% of the way from the cheapest split to the unconstrained one."""
+    """Draw a cap of the utilisation and a budget.
+
+    The budget is at least 5 % of the way from the cheapest split to the unconstrained optimum.
+    """
     system, _, rng = three_families(11, seed)
     n = len(system)
     while True:
@@ -46,7 +49,7 @@ FAMILIES = (lambda rate, cv, delay: MM1(rate, delay), lambda rate, cv, delay: MD
 
 
 def random_system(rng):
-    """1 to 8 servers of three families with rates over two or six decades, with delays or without; and a load."""
+    """Draw 1 to 8 servers of three families, rates over two or six decades, and a load."""
     n, decades = int(rng.integers(1, 9)), rng.choice([1.0, 3.0])
     rate, family = 10 ** rng.uniform(-decades, decades, n), np.sort(rng.integers(0, 3, n))
     cv = np.select([family == 0, family == 1], [1.0, 0.0], 10 ** rng.uniform(-1, 0.7, n))

@@ -1,4 +1,7 @@
-"""Values that no argument expects, made anew for each call: a generator is used up, a list can be changed."""
+"""Values that no argument expects.
+
+They are made anew for each call, since a call can exhaust a generator or change a list.
+"""
 
 import datetime
 import decimal
@@ -21,7 +24,7 @@ from sojourn.models import InputError, NotCertifiedError
 
 
 class Raising:
-    """An object that raises whatever it is asked."""
+    """An object whose special methods all raise."""
 
     def refuse(self, *_):
         raise RuntimeError("an object that raises")
@@ -36,28 +39,28 @@ class Raising:
 
 
 class RaisingAttributes(Raising):
-    """The same, and whichever attribute it is asked for."""
+    """The same, and every attribute raises."""
 
     def __getattr__(self, name):
         raise RuntimeError("an object that raises")
 
 
 class Endless:
-    """A sequence without end, for those who do not ask for its length."""
+    """A sequence without end and without a length."""
 
     def __getitem__(self, index):
         return 1.0
 
 
 def itself():
-    """A list that holds itself."""
+    """Return a list that contains itself."""
     made = [1.0]
     made.append(made)
     return made
 
 
 def deep():
-    """A list in lists, deeper than the stack."""
+    """Return a list in lists, deeper than the stack."""
     made = [1.0]
     for _ in range(5000):
         made = [made]
@@ -196,11 +199,14 @@ SECONDS = 10.0  # after which a call hangs
 
 
 class HangsError(BaseException):
-    """Nothing that a call may catch."""
+    """The time limit of a call; a BaseException, which no call may catch."""
 
 
 def outcome(call, said, **given):
-    """Return what a call does with the arguments: "answered", "taken" what cannot be read as what is `said`, "refused", or what went wrong."""
+    """Return what a call does with the arguments.
+
+    "answered", "refused", "taken" for a value that cannot be read as `said`, or the error.
+    """
 
     def hang(*_):
         raise HangsError
@@ -255,6 +261,6 @@ PLAIN = {
 
 
 def readable(value, said):
-    """Whether a value is of an annotation; True of one that says more than plain types."""
+    """Whether a value fits an annotation; True for an annotation beyond plain types."""
     kinds = re.split(r" \| ", said)
     return not set(kinds) <= set(PLAIN) or any(PLAIN[kind](value) for kind in kinds)

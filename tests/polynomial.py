@@ -1,4 +1,5 @@
-"""Servers of infinite rate whose latency is a polynomial of their flow: those of the literature's bounds; and a family from outside."""
+"""Banks of infinite rate whose latency is a polynomial of the flow,
+as in the literature's bounds."""
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Polynomial(ServerBank):
 
 
 class Plain(ServerBank):
-    """M/M/1 with nothing but what a family must say: no k, no operating points."""
+    """M/M/1 with the required members of a family alone: no k, no operating points."""
 
     def __init__(self, rate, delay=0.0):
         self.rate, self.delay = (np.array(a, dtype=float) for a in np.broadcast_arrays(rate, delay))

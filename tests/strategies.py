@@ -1,4 +1,4 @@
-"""Random systems for Hypothesis: mixed families, rates and delays over three decades, ties and zero delays included."""
+"""Random systems for Hypothesis: mixed families, ties and zero delays included."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -31,6 +31,6 @@ slacks = st.floats(-10, -1).map(lambda e: 10.0**e)
 
 
 def load_at(system, part):
-    """A load that is a part of the total rate, strictly below it."""
+    """Draw a load strictly below the total rate."""
     total = float(np.sum(system.rate))
     return min(part * total, float(np.nextafter(total, 0)))

@@ -1,4 +1,4 @@
-"""Random dual-mode systems, for Hypothesis and for numpy generators, and their delay as the papers print it."""
+"""Random dual-mode systems for Hypothesis and NumPy generators; their delay as printed."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -28,14 +28,14 @@ inner_pairs = st.tuples(inner, inner).filter(apart).map(sorted)
 
 @st.composite
 def systems(draw, ratio=ratios, pair=pairs):
-    """Any two modes."""
+    """Draw a system of any two modes."""
     f1, f2 = draw(pair)
     return Canonical(draw(rates), draw(ratio), f1, f2)
 
 
 @st.composite
 def redundant(draw):
-    """f1 >= 1/(K+1), equality included."""
+    """Draw a system with f1 >= 1/(K+1), equality included."""
     K = draw(ratios)
     balanced = 1 / (K + 1)
     f1 = max(
@@ -47,7 +47,7 @@ def redundant(draw):
 
 @st.composite
 def breaking(draw):
-    """f1 < 1/(K+1)."""
+    """Draw a system with f1 < 1/(K+1)."""
     K = draw(ratios)
     f1 = draw(st.one_of(st.just(0.0), st.floats(0, 0.99))) / (K + 1)
     return Canonical(
@@ -57,7 +57,7 @@ def breaking(draw):
 
 @st.composite
 def efficient(draw):
-    """f1 < 1/(K+1) < f2."""
+    """Draw a system with f1 < 1/(K+1) < f2."""
     K = draw(ratios)
     balanced = 1 / (K + 1)
     return Canonical(
@@ -70,19 +70,19 @@ def efficient(draw):
 
 @st.composite
 def overloading(draw):
-    """f2 < 1/(K+1): both modes lean on the cloud."""
+    """Draw a system with f2 < 1/(K+1): the cloud is the bottleneck of both modes."""
     K = draw(ratios)
     f2 = draw(st.floats(0.02, 0.99)) / (K + 1)
     return Canonical(draw(rates), K, f2 * draw(st.floats(0, 0.98)), f2)
 
 
 def load_at(modes, part):
-    """A load that is a part of the largest."""
+    """Draw a load as a part of the largest load."""
     return part * capacity(modes).max_load
 
 
 def rounding(part):
-    """What rates rounded in the last place do to a delay at this part of the largest load."""
+    """Return the relative effect of rounded rates on a delay at a part of the largest load."""
     return 1e-14 / (1 - part)
 
 
@@ -94,7 +94,7 @@ def random_fraction(rng):
 
 
 def random_system(rng):
-    """K in (1, 100], parts of the work also near or at 0 and 1."""
+    """Draw K in (1, 100] and parts of the work, some of them near or at 0 and 1."""
     f = sorted((random_fraction(rng), random_fraction(rng)))
     while f[1] - f[0] < GAP:
         f = sorted((random_fraction(rng), random_fraction(rng)))
@@ -118,7 +118,7 @@ def random_part(rng):
 
 
 def printed_delay(modes, load, p, rest=None):
-    """Theorem 3's delay, stage by stage, at many p; infinite where a stage is full."""
+    """Return the delay of Theorem 3, stage by stage, at many p; infinite where a stage is full."""
     rest = 1 - p if rest is None else rest
     with np.errstate(divide="ignore", invalid="ignore"):
         left = [1 - load * (p * a + rest * b) for a, b in modes.time]
@@ -130,7 +130,7 @@ def printed_delay(modes, load, p, rest=None):
 
 
 def printed_interval(modes, load):
-    """p_min and p_max of Section V, cut at 0 and 1, from every stage's 1 - load (p a + (1-p) b) > 0."""
+    """Return p_min and p_max of Section V within [0, 1]: 1 - load (p a + (1-p) b) > 0."""
     low, high = 0.0, 1.0
     for a, b in modes.time:
         if a > b:

@@ -1,4 +1,4 @@
-"""Scenario files and what they name, damaged in all ways, for Hypothesis: keys, values, types, text and bytes."""
+"""Damaged scenario files and sample files for Hypothesis: keys, values, types, text, bytes."""
 
 import copy
 import datetime
@@ -11,7 +11,10 @@ from sojourn.models.frontend.listing import built_in
 
 UNITS = {"rate": "1/s", "delay": "ms"}
 SAMPLES = "load,latency,host\n" + "".join(f"{x},{1 / (10 - x):.6f},a\n" for x in range(9))
-TABLE = "name,family,rate,service_time,delay,cv,servers,replicas\nweb,,10,,5,,,2\ndesk,M/G/1,,50,2,1.5,,\nhall,M/M/c,20,,,,2,\n"
+TABLE = (
+    "name,family,rate,service_time,delay,cv,servers,replicas\n"
+    "web,,10,,5,,,2\ndesk,M/G/1,,50,2,1.5,,\nhall,M/M/c,20,,,,2,\n"
+)
 
 SERVERS = (
     {"name": "a", "rate": 10, "delay": 5},
@@ -49,26 +52,35 @@ VARIANTS = ({"delay": 0}, {"delay": "mean", "pay": "true", "title": "x"}, {"cv":
 LOADS = {"at": 4, "curve": [1, "2/s", "90/min"]}
 
 HOSTILE = (
-    True, False, 0, -1, 1, 2, -0.0, 0.5, -3.5, 5e-324, 1e-300, 1e-9, 1e9, 1e300, 1.7e308, 2**31, 2**63, -(2**64), 10**400,
+    True, False, 0, -1, 1, 2, -0.0, 0.5, -3.5, 5e-324, 1e-300, 1e-9, 1e9, 1e300, 1.7e308, 2**31,
+    2**63, -(2**64), 10**400,
     math.nan, -math.nan, math.inf, -math.inf,
-    "", " ", "x", "mean", "own", "0", "1e400", "70%", "100%", "0.5/s", "-3 rps", "nan", "1 /  s", "½", "١٢", "9" * 5000,
+    "", " ", "x", "mean", "own", "0", "1e400", "70%", "100%", "0.5/s", "-3 rps", "nan", "1 /  s",
+    "½", "١٢", "9" * 5000,
     "1" + " " * 5000 + "!",
-    "a\tb\r\n\x1b[31m\x07", "\u202eabc\u2066", "\ufeff", "\x85\u2028", "e\u0301\U0001f469\u200d\U0001f680", "=1+1", "$x^$",
+    "a\tb\r\n\x1b[31m\x07", "\u202eabc\u2066", "\ufeff", "\x85\u2028",
+    "e\u0301\U0001f469\u200d\U0001f680", "=1+1", "$x^$",
     "[red]r[/b] :smile:",
-    "a" * 3000, "../x", "/etc/passwd", "/dev/zero", "\x00", "db.csv", "servers.csv", "M/M/1", "M/G/1", "tandem", "measured", "1/s", "ms",
+    "a" * 3000, "../x", "/etc/passwd", "/dev/zero", "\x00", "db.csv", "servers.csv", "M/M/1",
+    "M/G/1", "tandem", "measured", "1/s", "ms",
     "%", "rps",
-    [], {}, [[]], [{}], [1], ["a"], [1, "a", [2]], [[1, 2], [3]], {"rate": 1}, {"": 1}, {"file": "servers.csv"}, {"from": 1, "to": 2,
+    [], {}, [[]], [{}], [1], ["a"], [1, "a", [2]], [[1, 2], [3]], {"rate": 1}, {"": 1},
+    {"file": "servers.csv"}, {"from": 1, "to": 2,
     "points": 3},
-    datetime.date(1979, 5, 27), datetime.time(7, 32), datetime.datetime(1979, 5, 27, 7, 32, tzinfo=datetime.UTC),
+    datetime.date(1979, 5, 27), datetime.time(7, 32),
+    datetime.datetime(1979, 5, 27, 7, 32, tzinfo=datetime.UTC),
 )  # fmt: skip
 KEYS = (
-    "rate", "delay", "cv", "family", "name", "title", "source", "units", "loads", "servers", "limits", "variants", "dual_mode",
+    "rate", "delay", "cv", "family", "name", "title", "source", "units", "loads", "servers",
+    "limits", "variants", "dual_mode",
     "tunable_mode", "at",
-    "curve", "points", "columns", "samples", "file", "replicas", "service_time", "first", "p", "", "x", "a.b", "\x1b[31m", "\u202e",
+    "curve", "points", "columns", "samples", "file", "replicas", "service_time", "first", "p", "",
+    "x", "a.b", "\x1b[31m", "\u202e",
     "ключ", "r" * 500,
 )  # fmt: skip
 PIECES = (
-    "\x00", "\x1b", "\r", "\n", "\ufeff", "[", "]", "{", "}", '"', "'''", "=", ".", ",", "#", "\\u", "\\ud800", "_", "é", "[[",
+    "\x00", "\x1b", "\r", "\n", "\ufeff", "[", "]", "{", "}", '"', "'''", "=", ".", ",", "#", "\\u",
+    "\\ud800", "_", "é", "[[",
     "[[servers]]\n", "a.b.c = 1\n", "a." * 3000 + "a = 1\n", "[" + "a." * 70 + "a]\n",
 )  # fmt: skip
 
@@ -84,11 +96,11 @@ NESTED = tuple(
 
 
 class Raw(str):
-    """What is TOML as it is."""
+    """A text that is written to a TOML file unchanged."""
 
 
 def toml(value):
-    """A value as TOML writes it in one line."""
+    """Return a value as TOML on one line."""
     if isinstance(value, Raw):
         return str(value)
     if isinstance(value, bool):
@@ -104,13 +116,13 @@ def toml(value):
 
 
 def written(file):
-    """A whole file, a line a key."""
+    """Return a whole file, one key a line."""
     return "".join(f"{toml(key)} = {toml(value)}\n" for key, value in file.items())
 
 
 @st.composite
 def files(draw, families=None):
-    """A good file, as a dictionary: a built-in one, or one of the first families, of every limit and kind of system."""
+    """Draw a valid file as a dictionary: a built-in one, or one of any limit or kind of system."""
     kinds = (
         "built-in",
         "servers",
@@ -149,7 +161,7 @@ def files(draw, families=None):
 
 
 def places(value, path=()):
-    """Paths of all that is in a file."""
+    """Return the paths of all entries of a file."""
     inside = (
         value.items()
         if isinstance(value, dict)
@@ -167,7 +179,7 @@ ANY = ("value", "value", "value", "delete", "key", "wrap", "nest", "swap", "scal
 
 @st.composite
 def damaged(draw, good, ways=ANY):
-    """A good file with one to three places damaged."""
+    """Draw a valid file and damage one to three of its places."""
     file = draw(good)
     for _ in range(draw(st.integers(1, 3))):
         paths = list(places(file))
@@ -207,7 +219,7 @@ def damaged(draw, good, ways=ANY):
 
 @st.composite
 def texts(draw, good):
-    """A text as the bytes of a file, most often as it is: cut, with pieces put in and lines twice, in other encodings."""
+    """Draw the bytes of a file for a text: unchanged, cut, with insertions, in other encodings."""
     text = draw(good)
     for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):
         at, end = (draw(st.integers(0, len(text))) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Imports go one way, and what is in the tree is what is installed."""
+"""Imports point one way, and the installed files are those of the tree."""
 
 import ast
 import subprocess
@@ -19,12 +19,12 @@ def name_of(path):
 
 
 def package_of(folder):
-    """Dotted name under which a folder of the tree is installed."""
+    """Return the dotted name under which a folder of the tree is installed."""
     return "sojourn" if name_of(folder) == TOP else "sojourn." + name_of(folder).replace("/", ".")
 
 
 def module_of(path):
-    """Dotted name under which a file of the tree is installed, and the package it is in."""
+    """Return the dotted name under which a file is installed, and its package."""
     parts = [*package_of(path.parent).split("."), path.stem]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts), ".".join(parts[:-1])
 
@@ -33,7 +33,10 @@ NAMES = {module_of(p)[0] for p in MODULES}
 
 
 def imports(text, package, *, types=True):
-    """Names that a file imports, made absolute: `module.name` where that is a module; with `types` also those for type checkers alone."""
+    """Return the absolute names that a file imports: `module.name` where that is a module.
+
+    With `types` also the imports for type checkers alone.
+    """
     found = set()
 
     def visit(node):
@@ -98,7 +101,7 @@ def test_imports_go_one_way(room):
 
 
 def kind_tests(text):
-    """Names of classes on which a file decides: by isinstance and issubclass, by comparing a type, and by matching."""
+    """Return the classes that a file tests for: isinstance, issubclass, types compared, match."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
@@ -130,7 +133,7 @@ def classes_of(files):
 
 
 def test_a_kind_of_system_is_known_in_its_folder_alone():
-    """All else reaches a system through `System` and `SystemKind`."""
+    """Other folders reach a system through `System` and `SystemKind`."""
     folders = {
         f
         for p in files_of("models/systems")
@@ -174,7 +177,7 @@ def test_rooms_do_without(room):
 
 
 def test_the_tree_imports_itself_by_relative_names():
-    """Names of folders and of packages differ, so that nothing can follow absolute ones in a bare checkout."""
+    """Folders and packages have different names: a bare checkout cannot resolve absolute ones."""
     absolute = ("sojourn", "models", "reference", "tests")
     found = {}
     for path in MODULES:
@@ -195,7 +198,7 @@ def test_the_tree_imports_itself_by_relative_names():
 
 
 def circle(arrows):
-    """A circle of a graph of arrows, or nothing."""
+    """Return a cycle of a directed graph, or nothing."""
     done, path = set(), []
 
     def visit(node):
@@ -223,10 +226,12 @@ def test_there_is_no_circle_also_not_by_imports_in_functions():
 
 
 def test_the_rules_see_what_they_forbid():
-    """A rule that finds nothing because it looks wrongly would pass for ever."""
+    """A rule that cannot fail would pass for ever."""
     text = (
-        "from typing import TYPE_CHECKING\nimport cvxpy as cp\nfrom ..core import run\nfrom ...reference.errors import Array\n"
-        "if TYPE_CHECKING:\n    from ..cli import main\ndef f():\n    from xarray.core import x\n    from . import base\n"
+        "from typing import TYPE_CHECKING\nimport cvxpy as cp\nfrom ..core import run\n"
+        "from ...reference.errors import Array\n"
+        "if TYPE_CHECKING:\n    from ..cli import main\n"
+        "def f():\n    from xarray.core import x\n    from . import base\n"
     )
     package = "sojourn.models.latency"
     found = {
@@ -239,14 +244,20 @@ def test_the_rules_see_what_they_forbid():
     }
     assert imports(text, package) == found | {"sojourn.models.cli"}
     assert imports(text, package, types=False) == found
-    tests = "isinstance(x, A | int)\nissubclass(x, (B, m.C))\ntype(x) is D\nmatch x:\n    case E():\n        F(x)\n"
+    tests = (
+        "isinstance(x, A | int)\nissubclass(x, (B, m.C))\ntype(x) is D\n"
+        "match x:\n    case E():\n        F(x)\n"
+    )
     assert kind_tests(tests) >= {"A", "B", "C", "D", "E"}
     assert "F" not in kind_tests(tests)
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
 
 
-HELP = "import sys; from sojourn.models.commands import app; sys.argv = ['sojourn', '--help']; app(standalone_mode=False)"
+HELP = (
+    "import sys; from sojourn.models.commands import app; "
+    "sys.argv = ['sojourn', '--help']; app(standalone_mode=False)"
+)
 LIGHT = {
     "import sojourn.reference": {
         "cvxpy",
@@ -280,7 +291,7 @@ LIGHT = {
 
 @pytest.mark.parametrize("code", LIGHT, ids=["reference", "help", "list"])
 def test_what_is_to_start_at_once_imports_nothing_heavy(code):
-    """Modules and not seconds: those depend on the machine."""
+    """The test counts modules: seconds depend on the machine."""
     asked = f"{code}\nsys.exit(', '.join({LIGHT[code]} & set(sys.modules)) or 0)"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{asked}"],
@@ -296,7 +307,7 @@ def test_what_is_to_start_at_once_imports_nothing_heavy(code):
 
 
 def files_below(folder):
-    """Files of a folder of the tree or of an installed package that belong in a wheel."""
+    """Return the files of a folder, in the tree or installed, that belong in a wheel."""
     for item in folder.iterdir():
         if item.is_dir() and item.name != Path(TOP).name:
             yield from (f"{item.name}/{name}" for name in files_below(item))
@@ -317,7 +328,7 @@ def test_the_package_itself_is_installed():
 
 
 def test_every_folder_and_data_file_is_declared():
-    """An editable install finds them all in the tree; a wheel has what pyproject.toml says."""
+    """A wheel has the files that pyproject.toml declares; an editable install has the tree."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
         "setuptools"
     ]

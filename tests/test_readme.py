@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""The outputs that the README shows are those of its blocks."""
 
 import json
 import re

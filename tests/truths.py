@@ -1,7 +1,9 @@
-"""True mean delays of M/M/1, M/D/1 and M/G/1 servers to fifty digits: one scalar root in a price, in decimal arithmetic of 80 digits.
+"""True mean delays of M/M/1, M/D/1 and M/G/1 servers to fifty digits.
 
-Every latency is e + k/y with the spare capacity y, so a price says y: q e.g. 1 for the marginal delay e + k mu/y^2, 0 for the latency, 1/K for
-one of K equal players. Nothing here is the library's.
+Each is one scalar root in a price, computed in decimal arithmetic of 80 digits. A latency is
+e + k/y in the spare capacity y, so a price determines y: the price is the marginal delay
+e + k mu/y^2 for q = 1, the latency for q = 0, and the cost of one of K equal players for q = 1/K.
+Nothing here is the library's code.
 """
 
 from decimal import Decimal, localcontext
@@ -33,7 +35,7 @@ class Server:
         self.idle = Decimal(delay) + 1 / self.rate
 
     def spare_capacity(self, price, own):
-        """Spare capacity at a price above the idle one, and by how much the flow rises with the price."""
+        """Return the spare capacity at a price, and the derivative of the flow in the price."""
         a, b, above = own * self.k * self.rate, (1 - own) * self.k, price - self.fixed
         if own == 0:
             return b / above, b / above**2
@@ -42,19 +44,19 @@ class Server:
         return 1 / inverse, 1 / (inverse**2 * root)
 
     def flow(self, price, own, charge=0):
-        """Flow at a price, 0 below the idle latency, and its slope."""
+        """Return the flow at a price, 0 below the idle latency, and its slope."""
         if price - charge <= self.idle:
             return Decimal(0), Decimal(0)
         spare_capacity, slope = self.spare_capacity(price - charge, own)
         return self.rate - spare_capacity, slope
 
     def carried(self, flow):
-        """Flow times latency."""
+        """Return flow times latency."""
         return flow * (self.fixed + self.k / (self.rate - flow))
 
 
 def root(function):
-    """Root above 0 of an increasing function with its slope: a bracket in the logarithm, then Newton's steps within it."""
+    """Return the root above 0 of an increasing function: a bracket, then Newton steps within it."""
     low = high = Decimal(1)
     while function(low)[0] > 0:
         high, low = low, low / 1000
@@ -78,7 +80,7 @@ def root(function):
 
 
 def flows(servers, load, own, least=None, most=None, charge=None):
-    """Flows at a common price that carry the load, each within its limits; their slopes; and the price."""
+    """Return the flows at the common price that carries the load, their slopes and the price."""
     n = len(servers)
     least, most, charge = (
         least or [Decimal(0)] * n,
@@ -108,14 +110,14 @@ def mean_delay(servers, load, x):
 
 @with_digits
 def equilibrium(servers, load, players):
-    """Of K equal players: 1 is the optimum, None the equilibrium of infinitely many."""
+    """Return the mean delay of K equal players: 1 is the optimum, None the equilibrium."""
     own = Decimal(0) if players is None else 1 / Decimal(players)
     return mean_delay(servers, Decimal(load), flows(servers, Decimal(load), own)[0])
 
 
 @with_digits
 def followers(servers, load, leader):
-    """Of all jobs, where selfish users come on top of a leader's flows."""
+    """Return the mean delay of all jobs where selfish users follow a leader's flows."""
     base = [Decimal(x) for x in leader]
     return mean_delay(
         servers, Decimal(load), flows(servers, Decimal(load), Decimal(0), least=base)[0]
@@ -124,14 +126,14 @@ def followers(servers, load, leader):
 
 @with_digits
 def tolled(servers, load, tolls):
-    """Of selfish users who pay tolls, without the tolls."""
+    """Return the mean delay, without the tolls, of selfish users who pay tolls."""
     x = flows(servers, Decimal(load), Decimal(0), charge=[Decimal(t) for t in tolls])[0]
     return mean_delay(servers, Decimal(load), x)
 
 
 @with_digits
 def limited(servers, load, least=None, most=None, price=None, money=None):
-    """Optimum within limits."""
+    """Return the mean delay of the optimum within limits."""
     load, n = Decimal(load), len(servers)
     low = [Decimal(v) for v in least] if least is not None else [Decimal(0)] * n
     high = (
@@ -162,7 +164,7 @@ def limited(servers, load, least=None, most=None, price=None, money=None):
 
 
 def solution(matrix, right):
-    """Solution of linear equations by elimination; None where there is not one alone."""
+    """Return the solution of linear equations; None where it is not unique."""
     rows = [[*row, r] for row, r in zip(matrix, right, strict=True)]
     for k in range(len(rows)):
         best = max(range(k, len(rows)), key=lambda i: abs(rows[i][k]))
@@ -178,9 +180,10 @@ def solution(matrix, right):
 
 @with_digits
 def within_rows(servers, load, least, most, matrix, bound, near):
-    """Optimum within bounds of flows and rows A x <= b, or None where no steps from prices of the rows `near` it lead to it.
+    """Return the optimum within bounds of the flows and rows A x <= b.
 
-    Newton's steps on the prices of the rows that bind; that the conditions of optimality hold to fifty digits makes what they find the truth.
+    Newton steps start from prices of the rows `near` the truth; None where they do not converge.
+    The optimality conditions hold to fifty digits, which proves the result.
     """
     load, low, high = (
         Decimal(load),
@@ -245,7 +248,7 @@ def within_rows(servers, load, least, most, matrix, bound, near):
 
 
 def off(value, true):
-    """Relative distance of a float from the truth."""
+    """Return the relative distance of a float from the truth."""
     return float(abs(Decimal(float(value)) - true) / true)
 
 

@@ -1,4 +1,7 @@
-"""Dual-mode systems: cone, semidefinite and linear programs against closed forms and a grid, on 2,000 random systems."""
+"""Dual-mode systems: conic and linear programs against closed forms and a grid.
+
+The random systems are 2,000.
+"""
 
 from functools import cache
 
@@ -14,7 +17,7 @@ ANGLES = np.linspace(0, np.pi / 2, 4001)
 
 
 def random_system(seed):
-    """f1 < f2 in [0, 1], some of them 0, 1 or tiny; K in (1, 100]; load from 1e-3 to 0.999 of the largest, often close to the end."""
+    """Draw f1 < f2 in [0, 1], K in (1, 100] and a load from 1e-3 to 0.999 of the largest load."""
     rng = np.random.default_rng([1986, seed])
     f = np.sort(rng.uniform(0, 1, 2) if rng.random() < 0.7 else 10 ** rng.uniform(-4, 0, 2))
     if seed % 10 == 0:
@@ -75,7 +78,7 @@ def test_both_agree_with_a_grid_on_p(seeds):
 
 @every_system
 def test_the_solver_s_own_answer_is_covered_too(seeds):
-    """Without polish, p is what the moments say."""
+    """Without polish, p is computed from the moments."""
     for seed, system, load, _ in drawn(seeds)[::10]:
         true = exact.assignment(system.rates, load).mean_delay
         found = system.assignment(load, polish=False)
@@ -86,7 +89,7 @@ def test_the_solver_s_own_answer_is_covered_too(seeds):
 
 @pytest.mark.parametrize("seeds", chunks(SYSTEMS, 100, quick=100))
 def test_partition_agrees(seeds):
-    """At both ends of p where they are stable, and inside."""
+    """At both ends of p where those are stable, and between them."""
     for seed, system, load, rng in drawn(seeds):
         low, high = system.stable_interval(load)
         inside = low + (high - low) * rng.uniform(1e-6, 1 - 1e-6)

@@ -1,4 +1,4 @@
-"""The delay of a dual-mode operating point against a discrete-event simulation: jobs one by one through both stages of their mode."""
+"""The delay of a dual-mode operating point against a discrete-event simulation in Ciw."""
 
 import ciw
 import numpy as np
@@ -16,7 +16,7 @@ SYSTEM = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 
 
 def simulate(point, load, seed):
-    """Mean time at the local stage, at the cloud stage, and in the system, of one replication."""
+    """Return mean times of one replication: local stage, cloud stage, whole system."""
     arrivals, service = load * point.assignment, point.share * SYSTEM.rates.rate
     # nodes: the local server's part for each mode, then the cloud server's; a job stays in its mode
     network = ciw.create_network(

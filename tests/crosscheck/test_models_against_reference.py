@@ -1,4 +1,4 @@
-"""A conic solver against a scalar root, on 1,000 random systems; and the certificate against the truth, whatever the solver said."""
+"""Conic solvers against scalar roots on 1,000 random systems; certificates against true errors."""
 
 import cvxpy as cp
 import numpy as np
@@ -15,7 +15,7 @@ GOALS = ("optimum", "equilibrium")
 
 
 def random_system(seed):
-    """1 to 50 servers of mixed families, rates and delays over three decades, load from 0.01 to 0.999, often close to the end."""
+    """Draw 1 to 50 servers of mixed families and a load from 0.01 to 0.999 of the total rate."""
     rng = np.random.default_rng([2348, seed])
     n = int(rng.integers(1, 51))
     edges = [0, *np.sort(rng.integers(0, n + 1, 2)), n]
@@ -57,7 +57,7 @@ def test_default_settings_agree_to_1e_8(seeds):
 @pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=50, often=200))
 @pytest.mark.parametrize("solver", ["CLARABEL", "ECOS", "SCS"])
 def test_certificate_covers_the_true_error_of_every_solver(solver, seeds):
-    """Of the solver's own answer, and of the polished one."""
+    """For the solver's own answer and for the polished one."""
     if solver not in cp.installed_solvers():
         pytest.skip(f"{solver} has no wheel for this Python")
     for seed in seeds:

@@ -1,4 +1,4 @@
-"""The latency formulas against a discrete-event simulation that knows nothing of them: Ciw, jobs one by one."""
+"""The latency formulas against a discrete-event simulation in Ciw, which has none of them."""
 
 import ciw
 import numpy as np
@@ -20,7 +20,7 @@ SERVICE = {
 
 
 def simulate(family, flow, seed):
-    """Mean sojourn time at each server and over all jobs, network delays added, of one replication."""
+    """Return the mean sojourn times of one replication: of each server, and of all jobs."""
     network = ciw.create_network(
         arrival_distributions=[ciw.dists.Exponential(rate=f) for f in flow],
         service_distributions=[SERVICE[family](rate) for rate in RATE],

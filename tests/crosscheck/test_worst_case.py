@@ -1,4 +1,4 @@
-"""10,000 random systems: what branch and bound excludes is excluded, and what it finds is there."""
+"""10,000 random systems: bounds of branch and bound hold, and its worst load attains its value."""
 
 import itertools
 
@@ -16,7 +16,7 @@ GRID = np.concatenate(
 
 
 def random_system(seed):
-    """2 to 8 servers; rates over three decades, delays over four or none; by turns M/M/1, M/D/1, M/G/1 and all of them."""
+    """Draw 2 to 8 servers: by turns M/M/1, M/D/1, M/G/1 and all of them."""
     rng = np.random.default_rng([4, seed])
     n = int(rng.integers(2, 9))
     rate, delay = (
@@ -61,7 +61,7 @@ def test_no_load_of_a_dense_grid_is_above_the_bound(seeds):
 
 @pytest.mark.slow
 def test_the_rule_holds_for_few_servers_of_one_cv():
-    """Counterexamples to Corollary 2 with one cv have 21 servers or more: none here; and `candidate_poa` is the rule's."""
+    """Counterexamples to Corollary 2 with one cv for all have at least 21 servers: none here."""
     rng = np.random.default_rng(11)
     for trial in range(600):
         n = int(rng.integers(2, 6))

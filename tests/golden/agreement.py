@@ -30,7 +30,7 @@ Path = tuple[str | int, ...]
 
 
 class Difference(NamedTuple):
-    """Where two outputs differ, and how."""
+    """A difference of two outputs: the path of the field and the reason."""
 
     path: Path
     problem: str
@@ -40,7 +40,7 @@ class Difference(NamedTuple):
 
 
 class Field(NamedTuple):
-    """A value with its name, and the fields of the records around it, recorded and fresh."""
+    """A value, its name, and the records around it: recorded and fresh."""
 
     path: Path
     name: str
@@ -147,7 +147,7 @@ def _residual(kept: float, fresh: float) -> str:
 
 
 def _bound(kept: float, fresh: float, field: Field) -> str:
-    """A bound has to hold, and not to be looser; where between it lies is chance."""
+    """A bound has to hold and not to be looser; its digits depend on the solver."""
     stem = field.name.rpartition("_")[0]
     value = next(name for name in (stem, *BOUNDED) if name in field.kept)
     before, now = field.kept[value], field.fresh.get(value)

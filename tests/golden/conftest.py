@@ -1,4 +1,4 @@
-"""`pytest tests/golden --record` writes anew what differs from the recorded outputs."""
+"""The option `--record`: write the outputs that differ from the recorded ones."""
 
 
 def pytest_addoption(parser):

@@ -1,4 +1,4 @@
-"""Outputs that are recorded: of the command, and of the calls of the README at full precision."""
+"""The recorded outputs: of the command, and of the README's calls at full precision."""
 
 import contextlib
 import dataclasses
@@ -32,7 +32,7 @@ COMMANDS = (
 
 
 def command(line: str) -> Any:
-    """Return what the command prints, run in this process as a shell would call it."""
+    """Return the output of a command, run in this process."""
     (main,) = (e.load() for e in entry_points(group="console_scripts") if e.name == "sojourn")
     arguments, printed, code = ["sojourn", *line.split(), "--json"], io.StringIO(), None
     with mock.patch("sys.argv", arguments), contextlib.redirect_stdout(printed):
@@ -75,7 +75,7 @@ def rows(data: Any) -> list[Any]:
 
 
 def readme() -> dict[str, Any]:
-    """Return the numbers of the README's blocks, but for those that a solver's accuracy decides."""
+    """Return the numbers of the README's blocks that do not depend on a solver's accuracy."""
     bank = sj.MM1(rate=[100, 80, 200], delay=[0.005, 0.005, 0.020])
     system = sj.ParallelServers(bank, names=["edge 1", "edge 2", "cloud"])
     curve = system.curve(np.linspace(1, 375, 1000))

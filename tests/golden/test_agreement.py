@@ -1,4 +1,4 @@
-"""The comparison with a record finds what it should: most cases change one field of a real one."""
+"""The comparison with a record finds changes: most cases change one field of a real record."""
 
 import copy
 import json
@@ -112,7 +112,7 @@ def test_a_bound_is_compared_with_the_fresh_value():
 
 
 def test_every_key_is_needed_and_more_are_allowed():
-    """Whichever field is left out, anywhere in a record, is found."""
+    """A field that is left out anywhere in a record is found."""
     kept = RECORDS["run-scenario-1"]
 
     def places(node, path=()):

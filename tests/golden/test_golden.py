@@ -1,6 +1,6 @@
-"""Recorded outputs stay: numbers to 1e-11, certificates valid and as tight, the rest word for word.
+"""Recorded outputs stay: numbers to 1e-11, certificates valid and as tight, texts equal.
 
-After a change that is meant, `pytest tests/golden --record` writes what differs, and nothing else.
+After an intended change `pytest tests/golden --record` writes the outputs that differ.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The families and kinds of systems that a test registers or installs."""
+"""Fixtures for families and kinds of systems that a test registers or installs."""
 
 import sys
 
@@ -12,7 +12,7 @@ from sojourn.models.systems.parallel import limits
 
 @pytest.fixture
 def names():
-    """Whatever a test registers is forgotten after it."""
+    """Undo the registrations of a test."""
     kept = [
         (known, dict(known))
         for known in (registry.REGISTRY.known, limits.REGISTRY.known, kinds._registered)
@@ -25,7 +25,7 @@ def names():
 
 @pytest.fixture
 def package(tmp_path, monkeypatch, names):
-    """A distribution with a module and entry points, as pip would put it on the path."""
+    """Put a distribution with a module and entry points on the path, as pip does."""
 
     def install(group, code, points):
         info = tmp_path / "other_package-1.0.dist-info"

@@ -1,4 +1,7 @@
-"""A kind of system in one file of somebody else: what the guide *Add a system* writes has all at once, with no file of the library edited."""
+"""The kind of system of the guide *Add a system*: one file outside the library.
+
+It has every feature of a built-in kind, and no file of the library is edited.
+"""
 
 import json
 import sys
@@ -26,12 +29,23 @@ from sojourn.models.frontend.loader import parse
 
 GUIDE = Path(__file__).parents[2] / "notebooks" / "add_a_system.ipynb"
 GOALS = ("optimum", "equilibrium")
-OWN = 'title = "To join"\n[units]\nrate = "1/min"\ndelay = "s"\n[loads]\nat = 4.8\ncurve = [1, 4, 6]\n[joining]\nrate = 5\nworth = 120\n'
+OWN = """
+title = "To join"
+[units]
+rate = "1/min"
+delay = "s"
+[loads]
+at = 4.8
+curve = [1, 4, 6]
+[joining]
+rate = 5
+worth = 120
+"""
 
 
 @pytest.fixture(scope="module")
 def source():
-    """The file that the guide writes."""
+    """Return the text of the file that the guide writes."""
     (cell,) = [
         c for c in nbformat.read(GUIDE, as_version=4).cells if c.source.startswith("%%writefile")
     ]
@@ -40,14 +54,14 @@ def source():
 
 @pytest.fixture
 def joining(package, source):
-    """That file as the module of an installed package, whose entry point nobody has asked for yet."""
+    """The file as the module of an installed package, with its entry point not yet loaded."""
     package("sojourn.systems", source, "joining = other_package:KIND\n")
     kinds.kind_named("joining")
     return sys.modules["other_package"]
 
 
 def truth(queue, load, goal):
-    """Joining rate and mean loss, in closed form."""
+    """Return the joining rate and the mean loss in closed form."""
     free = queue.rate - (
         np.sqrt(queue.rate / queue.worth) if goal == "optimum" else 1 / queue.worth
     )
@@ -156,7 +170,7 @@ def test_it_is_verified_and_studied(joining):
 
 
 def test_a_study_of_it_is_resumed(joining, tmp_path, monkeypatch):
-    """Its questions recall no answers: of each chunk one system is solved again, and speaks for the others."""
+    """Its questions certify no stored answers: one system of each chunk is solved again."""
     asked, honest = [], engine.Task._best
 
     def best(self, *given, **options):

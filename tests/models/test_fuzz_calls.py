@@ -1,4 +1,7 @@
-"""Whatever a public call is given, it answers, or InputError and its kin say what is wrong; nothing else is raised, warned of or waited for."""
+"""Hostile arguments: a public call answers, or raises `InputError` or a subclass.
+
+It raises and warns of nothing else, and it ends.
+"""
 
 import math
 import os
@@ -57,7 +60,7 @@ GOOD_ENOUGH = ("answered", "refused")
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A folder with what good calls read."""
+    """Make a folder with the files that valid calls read."""
     folder = tmp_path_factory.mktemp("calls")
     (folder / "samples.csv").write_text("load,latency\n1,1\n2,1.5\n3,3\n4,5\n")
     study([servers()], [3.0], out=folder / "kept")
@@ -66,12 +69,12 @@ def kept(tmp_path_factory):
 
 @pytest.fixture
 def place(kept, monkeypatch, names):
-    """That folder, and registers that forget."""
+    """Work in that folder; undo registrations."""
     monkeypatch.chdir(kept)
 
 
 def asked(call, name, label):
-    """What a call does with one value, unless that asks for work."""
+    """Return the outcome of a call for one value, unless the value demands much work."""
     return (
         "answered"
         if label in WORK.get((call.name, name), ())

@@ -1,4 +1,4 @@
-"""The command on damaged files: a result, or one line that says what is wrong, and never anything else."""
+"""Damaged files: the command prints a result, or an error of one line, and nothing else."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def run(*arguments):
-    """Exit code, output and errors of the command, in this process."""
+    """Return exit code, output and errors of the command, run in this process."""
     out, err, given = io.StringIO(), io.StringIO(), sys.argv
     sys.argv = ["sojourn", *map(str, arguments)]
     try:
@@ -43,7 +43,7 @@ def run(*arguments):
 
 
 def check(folder, command, scenario, samples, table):
-    """Run a command on files of these bytes; what is not a result is one line that names what is wrong."""
+    """Run a command on files of these bytes; an error must be one line that names the file."""
     for name, content in (("a.toml", scenario), ("db.csv", samples), ("servers.csv", table)):
         (folder / name).write_bytes(content)
     code, out, err = run(command[0], folder / "a.toml", *command[1:])
@@ -63,7 +63,7 @@ def check(folder, command, scenario, samples, table):
 
 @st.composite
 def asked(draw):
-    """A command, and a scenario file for it: one of families of which a search takes no second, where it searches."""
+    """Draw a command and a scenario file for it; for a search, of families that are fast."""
     command = draw(st.sampled_from(COMMANDS))
     good = files(FAST) if command[0] == "anarchy" else files()
     damage = st.one_of(damaged(good), damaged(good), damaged(good, ["scale"]), good)

@@ -1,4 +1,7 @@
-"""Loads of 0, and loads that a system cannot carry, in curves and studies of every kind: the others keep their answers."""
+"""Loads of 0 and loads at or above capacity, in curves and studies of every kind of system.
+
+The other loads keep their answers.
+"""
 
 import csv
 import json
@@ -54,7 +57,10 @@ GUIDE = Path(__file__).parents[2] / "notebooks" / "add_a_system.ipynb"
 TWO = ParallelServers(MM1([10, 5]))
 DAY = [3.0, 8.0, 14.0, 16.0, 9.0]
 DELAYS = [0.142837101, 0.270395279, 1.938723973, math.nan, 0.317446956]
-FULL = "load = 16.0: not below the total rate 15: the queues grow without bound; lower the load or add rate"
+FULL = (
+    "load = 16.0: not below the total rate 15: the queues grow without bound; "
+    "lower the load or add rate"
+)
 GOALS = ("optimum", "equilibrium")
 DUAL = DualMode.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15))
 
@@ -66,7 +72,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def row(data, load):
-    """Values of a curve at one load."""
+    """Return the values of a curve at one load."""
     return data.isel(load=int(np.flatnonzero(data["load"].values == load)[0]))
 
 
@@ -85,7 +91,8 @@ def test_one_overloaded_hour_leaves_a_day_its_other_points():
 
 
 @pytest.mark.parametrize("bank", [
-    (MM1([10.0, 5.0], [0.2, 0.0]),), (MM1([4.0, 4.0, 4.0]),), (MD1([3.0]), MG1([1.0, 2.0], cv=[0.0, 3.0], delay=[0.1, 0.0])),
+    (MM1([10.0, 5.0], [0.2, 0.0]),), (MM1([4.0, 4.0, 4.0]),),
+    (MD1([3.0]), MG1([1.0, 2.0], cv=[0.0, 3.0], delay=[0.1, 0.0])),
     (MMc([2.0], 3), MM1([5.0])), (Constant([3.0, 2.0]),), (BPR(1.0, 2.0), Constant(4.0)),
     (Measured(np.arange(1.0, 9.0), 1 + np.arange(1.0, 9.0) ** 2), MM1([0.5])),
 ])  # fmt: skip
@@ -127,8 +134,10 @@ def test_a_curve_of_idle_hours_alone_is_answered():
 
 
 @pytest.mark.parametrize("system", [
-    DUAL, DualMode.canonical(mu0=2.0, K=0.5, f=(0.3, 0.8)), DualMode.canonical(mu0=1.0, K=1.0, f=(0.0, 1.0)),
-    MultiMode([[4.0, np.inf], [np.inf, 4.0], [8.0, np.inf]]), MultiMode([[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]]),
+    DUAL, DualMode.canonical(mu0=2.0, K=0.5, f=(0.3, 0.8)),
+    DualMode.canonical(mu0=1.0, K=1.0, f=(0.0, 1.0)),
+    MultiMode([[4.0, np.inf], [np.inf, 4.0], [8.0, np.inf]]),
+    MultiMode([[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]]),
     MultiMode([[3.0, np.inf], [6.0, np.inf], [np.inf, 2.0]]),
 ])  # fmt: skip
 @pytest.mark.parametrize("p", [None, 0.3])
@@ -156,7 +165,10 @@ def test_no_load_of_service_modes_is_the_limit_of_a_light_one(system, p):
 
 
 def test_the_best_assignment_of_no_load_is_the_limit_also_where_it_makes_no_difference():
-    """Apart, the two modes are servers side by side; of delays p a + load (p^2 b + (1 - p)^2 c) the second part decides."""
+    """Modes without a common stage are servers side by side.
+
+    Of the delay p a + load (p^2 b + (1 - p)^2 c) the second part decides.
+    """
     apart = MultiMode(
         [[3.0, np.inf], [6.0, np.inf], [np.inf, 2.0]]
     )  # service times 1/3 + 1/6 and 1/2
@@ -222,7 +234,8 @@ def test_limits_that_leave_no_room_for_no_load_say_so():
 
 
 @pytest.mark.parametrize(("system", "options", "most"), [
-    (TWO, {}, 15.0), (TWO, {"which": "equilibrium"}, 15.0), (TWO, {"subject_to": [MinShare(0.1)], "which": "optimum"}, 15.0),
+    (TWO, {}, 15.0), (TWO, {"which": "equilibrium"}, 15.0),
+    (TWO, {"subject_to": [MinShare(0.1)], "which": "optimum"}, 15.0),
     (TunableMode(1.0, 4.0), {}, 5.0), (DUAL, {}, DUAL.max_load), (DUAL, {"p": 0.5}, DUAL.max_load),
 ])  # fmt: skip
 def test_a_load_that_cannot_be_carried_has_its_reason_in_every_kind(system, options, most):
@@ -249,7 +262,8 @@ def test_an_assignment_that_is_not_stable_at_a_load_has_its_reason():
     data = system.curve([0.0, 1.0, 3.0, 5.0], p=0.0)
     assert data["certified"].values.tolist() == [True, True, False, False]
     assert data["reason"].values[2] == (
-        "p = [0.0, 1.0]: stage 0 would be busy 1.5 of the time: its queue grows without bound; at load 3 p must be in (0.666666666667, 1]"
+        "p = [0.0, 1.0]: stage 0 would be busy 1.5 of the time: its queue grows without bound; "
+        "at load 3 p must be in (0.666666666667, 1]"
     )
     rows = system.curve([3.0, 3.0], p=[[0.0, 1.0], [0.9, 0.1]])
     assert rows["certified"].values.tolist() == [False, True]
@@ -258,7 +272,7 @@ def test_an_assignment_that_is_not_stable_at_a_load_has_its_reason():
 
 
 class Weekend(Limit):
-    """Nothing fits between two loads."""
+    """A limit that no split keeps between two loads."""
 
     def linearise(self, bank, load):
         return LinearLimit(1.0, 0.0 if 4 <= load <= 6 else np.inf, name="weekend")
@@ -267,7 +281,10 @@ class Weekend(Limit):
 @pytest.mark.parametrize(("limits", "carried"), [
     ([MaxUtilisation(0.6)], [True, True, True, False, False]),
     ([MinShare(0.4), MaxUtilisation(0.5)], [True, True, False, False, False]),
-    ([GroupShare([0], 0.4), LinearLimit([0, 1], 3.1, name="hot")], [True, True, False, False, False]),
+    (
+        [GroupShare([0], 0.4), LinearLimit([0, 1], 3.1, name="hot")],
+        [True, True, False, False, False],
+    ),
     ([Weekend()], [True, False, True, True, False]),
 ])  # fmt: skip
 def test_a_load_for_which_limits_leave_no_room(limits, carried):
@@ -294,7 +311,8 @@ def test_a_load_for_which_limits_leave_no_room(limits, carried):
 
 @pytest.mark.parametrize("system", [TWO, DUAL, TunableMode(1.0, 4.0)])
 @pytest.mark.parametrize(("loads", "message"), [
-    ([1.0, -1.0], r"^loads\[1\] = -1\.0: "), ([math.nan, 1.0], r"^loads\[0\] = nan: "), ([0.0, math.inf], r"^loads\[1\] = inf: "),
+    ([1.0, -1.0], r"^loads\[1\] = -1\.0: "), ([math.nan, 1.0], r"^loads\[0\] = nan: "),
+    ([0.0, math.inf], r"^loads\[1\] = inf: "),
     ([20.0, 16.0], r"^loads\[0\] = 20\.0: not below the "),
 ])  # fmt: skip
 def test_what_is_no_load_raises_as_before_and_so_does_a_curve_of_nothing_else_than_too_much(
@@ -336,7 +354,8 @@ def test_single_answers_raise_still():
 def test_one_warning_counts_what_cannot_be_carried_apart_from_what_is_not_certified():
     with pytest.warns(
         UserWarning,
-        match=r"^1 of 3 loads cannot be carried \(see reason\); 2 of 4 answers are not certified; see ",
+        match=r"^1 of 3 loads cannot be carried \(see reason\); "
+        r"2 of 4 answers are not certified; see ",
     ) as said:
         TWO.curve([0.0, 16.0, 3.0], gap=1e-18)
     assert len(said) == 1
@@ -541,7 +560,8 @@ def test_pictures_have_gaps(tmp_path):
     loads = [0.0, 1.0, 2.5, 3.0, 16.0]
     modes = DUAL.curve(loads)
     for i, figure in enumerate([
-        plot_dataset(TWO.curve(loads)), plot_curve(TWO.curve(loads)), plot_dataset(modes), plot_dual_mode(modes, profile(DUAL, [2.0])),
+        plot_dataset(TWO.curve(loads)), plot_curve(TWO.curve(loads)), plot_dataset(modes),
+        plot_dual_mode(modes, profile(DUAL, [2.0])),
     ]):  # fmt: skip
         figure.savefig(tmp_path / f"{i}.png", dpi=50)
         assert imread(tmp_path / f"{i}.png").std() > 0.05

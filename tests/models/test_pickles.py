@@ -1,4 +1,4 @@
-"""What users give and receive is plain data: it goes to other processes and comes back as it was."""
+"""Arguments and results are plain data: a process that gets them returns them unchanged."""
 
 import copy
 import multiprocessing
@@ -63,7 +63,8 @@ TUNABLE = TunableMode(1.0, 4.0)
 SYSTEMS = [SERVERS, MODES, TUNABLE, MultiMode([[4.0, 2.0], [30.0, 40.0]])]
 BANK = reference.MM1([10.0, 5.0], [0.1, 0.2])
 LIMITS = [
-    MinShare([0.1, 0.2]), MaxShare(0.9), MaxUtilisation(0.8), ServerPercentile(0.9, 5.0), Budget([1.0, 2.0], 20.0),
+    MinShare([0.1, 0.2]), MaxShare(0.9), MaxUtilisation(0.8), ServerPercentile(0.9, 5.0),
+    Budget([1.0, 2.0], 20.0),
     GroupShare([0], 0.9), LinearLimit([[1.0, 0.0]], [9.0]),
 ]  # fmt: skip
 
@@ -140,12 +141,12 @@ ERRORS = {
 
 @cache
 def made(name):
-    """Return what has a name."""
+    """Return the object of a name."""
     return (RESULTS | ERRORS)[name]()
 
 
 def held(value):
-    """What a value is made of, to be compared: numbers by their bits, objects by their fields; without programs."""
+    """Return the contents of a value, to be compared: numbers by bits, objects by fields."""
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, dict):
@@ -183,7 +184,7 @@ def test_whatever_users_give_and_receive_comes_back_as_it_was(name, sent):
 
 
 def test_no_public_class_is_left_out():
-    """But what is made of CVXPY's expressions, and the classes that others are made of."""
+    """Except classes made of CVXPY expressions, and base classes."""
     there = {
         c
         for value in [*map(made, RESULTS | ERRORS), *FAMILIES.values(), made("optimum").certificate]
@@ -266,7 +267,7 @@ def test_systems_are_asked_in_other_processes(options):
 
 
 def test_an_error_in_another_process_is_the_error_here():
-    """An error that does not come back would have a pool wait for ever."""
+    """A pool waits for ever for an error that cannot be unpickled."""
     with (
         multiprocessing.get_context("fork").Pool(1) as pool,
         pytest.raises(LoadError, match=r"^load = 99\.0: not below the total rate 15: "),
@@ -276,7 +277,7 @@ def test_an_error_in_another_process_is_the_error_here():
 
 @pytest.mark.parametrize("name", list(FAMILIES))
 def test_every_family_goes_to_another_process(name):
-    """By cloudpickle, as joblib sends it: a function of a user's own may be a lambda."""
+    """By cloudpickle, as joblib sends it: a user's function may be a lambda."""
     system = ParallelServers(FAMILIES[name])
     system.bank.latency(np.zeros(len(system)))
     again = pickle.loads(cloudpickle.dumps(system))  # noqa: S301
@@ -287,7 +288,7 @@ def test_every_family_goes_to_another_process(name):
 
 @pytest.mark.parametrize("sent", THERE_AND_BACK)
 def test_a_solved_system_pickles_and_solves_alike(sent):
-    """Its programs stay behind: CVXPY problems that were solved do not pickle."""
+    """The pickle leaves out its programs: solved CVXPY problems do not pickle."""
     system = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3), time_unit="ms")
     first = system.assignment(4.5)
     again = sent(system)

@@ -1,4 +1,4 @@
-"""One question has the same manners on every path: alone, over loads, in a study, with limits."""
+"""A question behaves alike on every path: alone, over loads, in a study, with limits."""
 
 import sys
 import warnings
@@ -160,7 +160,7 @@ PRIVATE = {
 
 @pytest.fixture
 def hide(monkeypatch):
-    """Take names of CVXPY's compiled program from everybody but CVXPY."""
+    """Hide names of CVXPY's compiled program from callers outside CVXPY."""
     monkeypatch.setattr(engine, "UNSUPPORTED", set())  # of which a process keeps what it has seen
 
     def taken(*names):
@@ -179,7 +179,7 @@ def hide(monkeypatch):
 
 
 def compared(call, hide, names):
-    """Check that a call has the same answer without the names; return its warnings."""
+    """Check that a call returns the same without the names; return its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         expected = call()

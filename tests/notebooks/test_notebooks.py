@@ -1,4 +1,4 @@
-"""The notebooks run, and what they show is what they compute."""
+"""The notebooks run, and their stored outputs are those that they compute."""
 
 import re
 from itertools import groupby
@@ -18,12 +18,12 @@ def code_cells(notebook):
 
 
 def outputs(cell):
-    """What a cell has shown but for the empty text that a bar leaves behind, where the cell took long enough for one."""
+    """Return the outputs of a cell without the empty text that a progress bar leaves behind."""
     return [o for o in cell.outputs if o.get("data") != {"text/plain": ""}]
 
 
 def text(cell):
-    """What a cell prints and shows as text; how the stream was cut into pieces on its way is no part of it."""
+    """Return the text that a cell prints and displays, whatever the pieces of the stream."""
     parts = [
         (o.name, o.text)
         if o.output_type == "stream"
@@ -37,7 +37,7 @@ def text(cell):
 
 
 def kinds(cell):
-    """What a cell shows beside text, such as images."""
+    """Return the types of the outputs of a cell beside text, such as images."""
     return [sorted(o.data) for o in outputs(cell) if "data" in o]
 
 
@@ -71,7 +71,7 @@ def test_runs_and_shows_what_is_stored(path, tmp_path):
     fresh = nbformat.read(path, as_version=4)
     for cell in code_cells(fresh):
         cell.outputs, cell.execution_count = [], None
-    # an error in a cell is raised here, with its traceback; files that a notebook writes land in the temporary folder
+    # an error in a cell is raised here with its traceback; files go to the temporary folder
     NotebookClient(
         fresh, kernel_name="python3", timeout=300, resources={"metadata": {"path": str(tmp_path)}}
     ).execute()

@@ -1,4 +1,7 @@
-"""The theorems of Jeff and Modiano, as properties of random systems; Proposition 2 as it must read, and what its printed form gives."""
+"""The theorems of Jeff and Modiano as properties of random systems.
+
+Proposition 2 is tested in its corrected form, beside what the printed form gives.
+"""
 
 import math
 
@@ -53,7 +56,7 @@ def tunable_of(system):
 
 
 def alone(modes, mode, load):
-    """Delay of one mode alone, infinite where a server cannot keep up."""
+    """Return the delay of one mode alone; infinite where a server is overloaded."""
     rate = modes.rate[:, mode]
     return float((1 / (rate - load)).sum()) if np.all(rate > load) else math.inf
 
@@ -115,7 +118,7 @@ def test_theorem_3_no_partition_is_faster_than_the_best(system, part, at, alpha,
     share = need + (1 - need.sum(axis=1, keepdims=True)) * np.array(
         [[alpha, 1 - alpha], [beta, 1 - beta]]
     )
-    # both are sums over p, which is rounded; its distance to the ends is a hundredth of the interval at least
+    # both are sums over p, which is rounded; p is a hundredth of the interval or more from its ends
     lost = 1000 * rounding(part) / (system.f2 - system.f1)
     assert mean_delay(modes, load, best.assignment, share) >= best.mean_delay * (1 - lost)
     assert best.mean_delay == pytest.approx(float(printed_delay(modes, load, p)), rel=lost)
@@ -144,7 +147,7 @@ def test_proposition_1_no_assignment_is_faster_than_the_tunable_mode(system, par
 
 @given(rates, any_ratios, parts)
 def test_proposition_2_corrected_ideal_modes_attain_the_bound_at_1_minus_f(mu0, K, part):
-    """With f = (0, 1) the local part of the work is f(p) = 1 - p, so p* = 1 - f*; alpha = 0 and beta = 1 as printed."""
+    """For f = (0, 1) the local work is f(p) = 1 - p, so p* = 1 - f*; alpha = 0, beta = 1."""
     system = Canonical(mu0, K, 0.0, 1.0)
     load = load_at(system.dual_mode, part)
     best = assignment(system.dual_mode, load)
@@ -158,7 +161,7 @@ def test_proposition_2_corrected_ideal_modes_attain_the_bound_at_1_minus_f(mu0, 
 
 
 def test_proposition_2_as_printed_fails():
-    """K = 4, load 4: f* = 1/6, p* = 5/6; at the printed p = 1/6 the local server would be busy 10/3 of the time."""
+    """K = 4, load 4: p* = 5/6; at the printed 1/6 the local utilisation would be 10/3."""
     system = Canonical(1.0, 4.0, 0.0, 1.0)
     printed = float(tunable_of(system).best_fraction(4.0))
     assert printed == pytest.approx(1 / 6)
@@ -186,7 +189,7 @@ def test_theorem_5_mode_1_has_it_all_at_low_loads(system, part):
     )
     p = assignment(system.dual_mode, load).p
     if (system.f1, system.f2) == (0, 1):
-        # no overhead keeps p at 1 there: it leaves continuously, and the load is rounded; below, nothing may leave
+        # no overhead keeps p at 1 there: p leaves continuously, and the load is rounded
         assert p == (pytest.approx(1, abs=1e-9) if part > 1 - 1e-9 else 1)
     else:
         assert p == 1
@@ -215,7 +218,10 @@ def test_theorem_7_both_modes_get_jobs_at_high_loads(system, at):
 
 @given(efficient(), st.floats(-10, -2))
 def test_theorem_7_the_limit_balances_the_servers(system, exponent):
-    """p* lies in the stable interval, and that has the limit inside and is (1/part - 1)/(f2 - f1) wide at a part of the largest load."""
+    """p* lies in the stable interval, which contains the limit.
+
+    At a part of the largest load the interval is (1/part - 1)/(f2 - f1) wide.
+    """
     part = 1 - 10**exponent
     balanced = 1 / (system.K + 1)
     limit = (system.f2 - balanced) / (system.f2 - system.f1)
@@ -264,7 +270,7 @@ def test_p_is_where_the_regime_says(system, part):
 
 @given(systems(any_ratios, inner_pairs), st.floats(1e-3, 0.999), st.sampled_from([0, 1]))
 def test_one_mode_alone_is_a_strict_local_minimum_where_it_is_stable(system, part, mode):
-    """The overhead has slope of order 1/sqrt(1-p) there, so a part of 1e-20 of the jobs costs 1e-10 of the delay."""
+    """The overhead has slope of order 1/sqrt(1-p): 1e-20 of the jobs costs 1e-10 of the delay."""
     modes = system.dual_mode
     load = part * min(capacity(modes).max_load, float(modes.rate[:, mode].min()))
     near = np.eye(2)[mode] + 1e-20 * np.eye(2)[1 - mode]

@@ -1,4 +1,7 @@
-"""The theorems of Mancuso et al. that hold, as properties of random systems; those that do not are in test_anarchy.py."""
+"""The theorems of Mancuso et al. that hold, as properties of random systems.
+
+Those that do not hold are in test_anarchy.py.
+"""
 
 import numpy as np
 import pytest
@@ -76,10 +79,12 @@ def test_corollary_1_the_optimum_uses_at_least_as_many_servers(system, part):
 @given(systems)
 @pytest.mark.slow
 def test_theorem_6_the_price_of_anarchy_tends_to_its_limit(system):
-    """With the slack as the variable: what is left of a delay there is of the order of the slack."""
+    """Near saturation,
+    in the spare capacity of all servers: delays are of the order of its inverse."""
     total = float(np.sum(system.rate))
     limit = saturation_limit(system)
-    # the deviation is first-order in the slack times the delays, and the slack must stay above the rounding of the load
+    # the deviation is of first order in the spare capacity times the delays,
+    # and the spare capacity must stay above the rounding of the load
     scale = float(np.max(system.idle_latency) * total / np.min(np.sqrt(system.k)))
     slack = min(1e-3, 1e-7 / scale)
     assume(slack > 1e-11)
