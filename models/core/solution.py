@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...reference.html_table import HtmlTable
 from .ratio import BoundedValue
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CertifiedAnswer(Provenance):
+class CertifiedAnswer(HtmlTable, Provenance):
     """An answer by a solver, with how it was found. Abstract: a kind of answer adds its numbers.
 
     Attributes
@@ -131,7 +132,7 @@ class CertifiedAnswer(Provenance):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Evaluated:
+class Evaluated(HtmlTable):
     """A decision that is already there, judged. Abstract: a kind of decision adds its numbers.
 
     Attributes

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ...reference import family_checks
 from ...reference.errors import Array, InputError
+from ...reference.html_table import HtmlTable
 from ...reference.server_bank import whole
 from ...reference.validation import as_seed, check_flag, check_instance
 from ..core.progress import reports_progress
@@ -52,7 +53,7 @@ class PropertyCheck:
 
 
 @dataclass(frozen=True)
-class LatencyReport:
+class LatencyReport(HtmlTable):
     """Every property of a family; print it to read it.
 
     Attributes

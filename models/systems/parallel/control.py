@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 
 from ....reference.errors import Array
+from ....reference.html_table import HtmlTable
 from ....reference.parallel.control import (
     TIE,
     Strategy,
@@ -37,7 +38,7 @@ NOBODY = 1e-15  # part of the load that is rounding: there are no followers
 
 
 @dataclass(frozen=True, eq=False)
-class ControlledSplit:
+class ControlledSplit(HtmlTable):
     """A part of the load routed centrally, the rest selfishly.
 
     Attributes
@@ -106,7 +107,7 @@ class ControlledSplit:
 
 
 @dataclass(frozen=True, eq=False)
-class Tolls:
+class Tolls(HtmlTable):
     """Marginal-cost tolls, and what they lead to.
 
     Attributes
