@@ -1,8 +1,9 @@
-"""An epigraph in CVXPY: the value, what ties it to the flow, and the cones that a solver must take for it.
+"""Epigraphs of a bank's functions in CVXPY, written in the unit of time that suits solvers.
 
-A family writes its cones in the numbers of its bank, whatever their unit. What a caller gets is written for the bank in a unit of time
-that suits a solver, one for all servers, and multiplied back: `in_unit_of_its_own`. What is built of other banks is scaled as a
-whole: within a cone that is being written, and within `as_written`, cones are those of the bank as it is.
+A family writes its cones in the numbers of its bank, whatever their unit. `in_solver_unit` wraps
+these methods: the caller gets the cone of the bank in the unit `Latency.unit`, one for all servers,
+with the value converted back. A bank made of other banks is converted as a whole: inside a wrapped
+method, and inside `as_written`, the cones of its parts are written in their own numbers.
 """
 
 from __future__ import annotations
@@ -20,21 +21,33 @@ import cvxpy as cp
 from ...reference.errors import InputError
 from ...reference.validation import as_integer, check_choice
 
-TANGENTS = 1400  # a server, where there is no cone
+TANGENTS = 1400  # default number of tangents of each server that has no cone
 
 
 @dataclass(frozen=True, eq=False)
 class Cone:
-    """An epigraph: minimised, `value` equals the function it stands for.
+    """Epigraph of a convex function of the flows: minimised, `value` equals the function.
 
     Attributes
     ----------
     value : cvxpy.Expression, shape (n,)
-        Affine or convex in the flow and its own auxiliary variables.
+        Upper bound of the function of each server; affine or convex in the flow and in auxiliary
+        variables.
     constraints : tuple of cvxpy.Constraint
-        What ties the auxiliary variables to the flow.
+        Constraints of the flow and the auxiliary variables; a program that uses `value` needs them.
     kinds : frozenset of str
-        Cones that a solver must take beside the linear ones: ``"SOC"``, ``"EXP"``, ``"POW"``.
+        Cones beside linear ones that a solver must support: ``"SOC"``, ``"EXP"``, ``"POW"``.
+
+    Examples
+    --------
+    The epigraph of x^2 for two servers:
+
+    >>> import cvxpy as cp
+    >>> x = cp.Variable(2)
+    >>> cone = Cone(value=cp.square(x), constraints=(), kinds=frozenset({"SOC"}))
+    >>> problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [x == [1.0, 2.0], *cone.constraints])
+    >>> round(float(problem.solve(solver="CLARABEL")), 4)
+    5.0
     """
 
     value: cp.Expression
@@ -42,64 +55,57 @@ class Cone:
     kinds: frozenset[str]
 
 
-_count: ContextVar[int | None] = ContextVar(
-    "tangents a server of the cone that is being written", default=None
-)
+# None outside of a method that writes a cone; inside it, the number of tangents of each server.
+_tangent_count: ContextVar[int | None] = ContextVar("tangents per server", default=None)
 
 
 def tangent_count() -> int:
-    """Return the number of tangents a server of the cone that is being written."""
-    return _count.get() or TANGENTS
+    """Return the number of tangents of each server in the cone that is being written."""
+    return _tangent_count.get() or TANGENTS
 
 
 @contextmanager
 def as_written(count: int = TANGENTS) -> Iterator[None]:
-    """Within it, cones are written in the bank's own numbers, with `count` tangents a server where there is no cone."""
-    token = _count.set(count)
+    """Write cones in the bank's own numbers, with `count` tangents per server without a cone."""
+    token = _tangent_count.set(count)
     try:
         yield
     finally:
-        _count.reset(token)
+        _tangent_count.reset(token)
 
 
-def in_unit_of_its_own(write: Callable[..., Cone]) -> Callable[..., Cone]:
-    """Make a method that writes a cone scale its bank first, and the value back; it takes `tangent_points` too."""
+def in_solver_unit(write: Callable[..., Cone]) -> Callable[..., Cone]:
+    """Wrap a method that writes a cone: convert its bank to `Latency.unit`, and the value back.
+
+    The wrapper checks the flow and the form, and takes ``tangent_points`` as a keyword.
+    """
 
     @wraps(write)
     def cone(
         self: Any, flow: cp.Expression, *options: Any, tangent_points: Any = TANGENTS, **named: Any
     ) -> Cone:
-        if _count.get() is not None:
+        if _tangent_count.get() is not None:
             return write(self, flow, *options, **named)
         if not isinstance(flow, cp.Expression) or flow.shape != (len(self),):
-            raise InputError(
-                "flow",
-                flow,
-                f"is no CVXPY expression of {len(self)} flows",
-                f"give one of shape ({len(self)},)",
-            )
+            problem = f"is not a CVXPY expression of {len(self)} flows"
+            raise InputError("flow", flow, problem, f"give one of shape ({len(self)},)")
         for form in (*options, *named.values()):
-            check_choice(
-                "form",
-                self.forms[0] if form is None else form,
-                self.forms,
-                f"is not a way to write {type(self).__name__}",
-            )
-        count, unit = (
-            as_integer("tangent_points", tangent_points, "a number of tangents", 2),
-            self.unit,
-        )
+            chosen = self.forms[0] if form is None else form
+            problem = f"is not a form of the cone of {type(self).__name__}"
+            check_choice("form", chosen, self.forms, problem)
+        count = as_integer("tangent_points", tangent_points, "a number of tangents", 2)
+        unit = self.unit
         with as_written(count):
             made = getattr(self.in_unit(unit), write.__name__)(unit * flow, *options, **named)
-        value = (
-            unit * made.value if write.__name__ == "latency_cone" else made.value
-        )  # the others are a time by a rate
+        # total and potential are a time multiplied by a rate, the same number in every unit
+        value = unit * made.value if write.__name__ == "latency_cone" else made.value
         return Cone(value, made.constraints, made.kinds)
 
-    known = inspect.signature(write)
-    if "tangent_points" not in known.parameters:
-        more = inspect.Parameter(
+    signature = inspect.signature(write)
+    if "tangent_points" not in signature.parameters:
+        added = inspect.Parameter(
             "tangent_points", inspect.Parameter.KEYWORD_ONLY, default=TANGENTS, annotation="int"
         )
-        cone.__signature__ = known.replace(parameters=[*known.parameters.values(), more])  # type: ignore[attr-defined]
+        parameters = [*signature.parameters.values(), added]
+        cone.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return cone

@@ -1,20 +1,22 @@
-"""The best convex increasing curve through samples, a few gross errors among them or not.
+"""Fit of a convex increasing curve to samples, robust against a few gross errors among them.
 
-Up to X, the largest sampled load, it has a continuous slope and is quadratic in P pieces, with knots 0 = t_0 < ... < t_P = X:
+Up to X, the largest sampled load, the curve is quadratic in P pieces with a continuous slope and
+knots 0 = t_0 < ... < t_P = X:
 
     l(x) = L_0 + s_0 x + sum_j q_j b_j(x),    b_j(x) = u_j^2/2 + w_j max(x - t_{j+1}, 0),
     w_j = t_{j+1} - t_j,    u_j = min(max(x - t_j, 0), w_j).
 
-It is increasing and convex where s_0 > 0 and all q_j >= 0, so that the best one is a convex program: Boyd and Vandenberghe, *Convex
-Optimization* (2004), sect. 6.5.5. The loss is that of Huber, *Robust estimation of a location parameter* (1964), with the spread that a first
-fit in the L1 norm leaves.
+It is increasing and convex if s_0 > 0 and all q_j >= 0, so the best fit is a convex program: Boyd
+and Vandenberghe, *Convex Optimization* (2004), sect. 6.5.5. The loss is that of Huber, *Robust
+estimation of a location parameter* (1964), scaled by the spread of the residuals of a first fit in
+the L1 norm.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cvxpy as cp
 import numpy as np
@@ -22,16 +24,27 @@ import numpy as np
 from ...reference.errors import Array, InputError
 from ..core.solver_specs import SOLVERS
 
-FLAT = 1e-6  # least slope at no load, in median latencies over the largest load: then every latency has one flow
-CLOSE = 1e-6  # knots nearer to each other, in the largest load, are one
-STRAIGHT = 1e-7  # a bend that adds less than that to the latency, in its median, is what a solver leaves of none
-EXACT = 1e-6  # spread, in median latencies, below which the residuals are a solver's and not noise
-TURN = 1.345  # spreads from which Huber's loss is linear: 95 % as good as least squares where the noise is normal
-NORMAL = 1.4826  # standard deviation over median absolute deviation of a normal distribution
+# Least slope at no load, in median latencies over the largest load: the curve rises strictly, so
+# that every latency has one flow.
+MIN_SLOPE = 1e-6
+MIN_KNOT_DISTANCE = 1e-6  # in the largest load
+# A term that adds less than this to the latency, in median latencies, is a solver's error for 0.
+MIN_TERM = 1e-7
+MIN_SPREAD = 1e-6  # in median latencies: smaller residuals are a solver's error, not noise
+HUBER_THRESHOLD = 1.345  # in spreads: 95 % as efficient as least squares under normal noise
+MAD_TO_DEVIATION = 1.4826  # standard over median absolute deviation of a normal distribution
 
 
 class Fit(NamedTuple):
-    """Knots with the last, the latency, slope and bend at each; the bend at the last is 0."""
+    """Curve of one server, by its knots.
+
+    Attributes
+    ----------
+    starts : ndarray, shape (P + 1,)
+        Knots, the last one included.
+    values, slopes, bends : ndarray, shape (P + 1,)
+        Latency, slope and second derivative to the right of each knot; the last bend is 0.
+    """
 
     starts: Array
     values: Array
@@ -40,33 +53,42 @@ class Fit(NamedTuple):
 
 
 def fit(load: Array, latency: Array, pieces: int, field: str) -> Fit:
-    """Fit one server, in units of its largest load and its median latency: so that units do not matter."""
-    most, middle = load.max(), np.median(latency)
-    x, y = load / most, latency / middle
+    """Return the fit to the samples of one server, each of shape (m,).
+
+    It is computed in units of the largest load and the median latency, so that it does not depend
+    on the caller's units.
+    """
+    largest, median = load.max(), np.median(latency)
+    x, y = load / largest, latency / median
     knots = _knots(x, pieces)
-    start, slope, *bends = _robust(_basis(x, knots), y, field)
+    intercept, slope, *bends = _robust(_basis(x, knots), y, field)
     width, bend = np.diff(knots), np.array([*bends, 0.0])
     slopes = slope + np.concatenate([[0.0], np.cumsum(bend[:-1] * width)])
-    values = start + np.concatenate(
-        [[0.0], np.cumsum(width * (slopes[:-1] + 0.5 * bend[:-1] * width))]
-    )
-    return Fit(
-        knots * most, values * middle, slopes * (middle / most), bend * (middle / most / most)
-    )
+    rises = width * (slopes[:-1] + 0.5 * bend[:-1] * width)
+    values = intercept + np.concatenate([[0.0], np.cumsum(rises)])
+    slope_unit = median / largest
+    bend_unit = median / largest / largest
+    return Fit(knots * largest, values * median, slopes * slope_unit, bend * bend_unit)
 
 
 def _knots(x: Array, pieces: int) -> Array:
-    """From 0 to 1, at quantiles between; no more numbers to fit than there are different loads."""
+    """Return knots from 0 to 1, at quantiles of the loads in between.
+
+    There are no more coefficients (pieces + 2) than different loads.
+    """
     pieces = max(1, min(pieces, np.unique(x).size - 2))
     knots = [0.0]
     for t in np.quantile(x, np.arange(1, pieces) / pieces):
-        if knots[-1] + CLOSE < t < 1.0 - CLOSE:
+        if knots[-1] + MIN_KNOT_DISTANCE < t < 1.0 - MIN_KNOT_DISTANCE:
             knots.append(float(t))
     return np.array([*knots, 1.0])
 
 
 def _basis(x: Array, knots: Array) -> Array:
-    """1, x and b_j(x) for every piece, shape (m, P + 2): a latency is convex and increasing where their factors are not negative."""
+    """Return the values of 1, x and b_j(x) for all P pieces, shape (m, P + 2).
+
+    A curve is increasing and convex where its coefficients of x and the b_j are not negative.
+    """
     left, right = knots[:-1], knots[1:]
     u: Array = np.clip(x[:, None] - left, 0.0, right - left)
     bends = 0.5 * u**2 + (right - left) * np.maximum(x[:, None] - right, 0.0)
@@ -74,66 +96,71 @@ def _basis(x: Array, knots: Array) -> Array:
 
 
 def _robust(basis: Array, y: Array, field: str) -> Array:
-    """Factors of the basis by Huber's loss, with the spread that a fit in the L1 norm leaves; by that fit where it leaves none."""
-    first = _least(basis, y, cp.norm1, field)
-    apart = spread(y - basis @ first)
-    if apart <= EXACT:
+    """Return the coefficients of least Huber loss; those of least L1 loss if these fit exactly."""
+    first = _coefficients(basis, y, cp.norm1, field)
+    scale = spread(y - basis @ first)
+    if scale <= MIN_SPREAD:
         return first
-    return _least(basis, y, lambda r: cp.sum(cp.huber(r / apart, TURN)), field)  # type: ignore[arg-type]
+
+    def huber(residuals: cp.Expression) -> Any:
+        return cp.sum(cp.huber(residuals / scale, HUBER_THRESHOLD))  # type: ignore[arg-type]
+
+    return _coefficients(basis, y, huber, field)
 
 
-def _least(
+def _coefficients(
     basis: Array, y: Array, loss: Callable[[cp.Expression], cp.Expression], field: str
 ) -> Array:
-    """Factors of least loss, none negative and the slope at no load above 0.
+    """Return the coefficients of least loss, none negative and the slope at no load positive.
 
     Raises
     ------
     InputError
-        When no solver has finite numbers.
+        If no solver returns finite numbers.
     """
-    size = basis.max(axis=0)  # every column is 1 at its highest
-    low = np.zeros(size.size)
-    low[1] = FLAT * size[1]
-    part = cp.Variable(size.size)
-    problem = cp.Problem(cp.Minimize(loss(y - (basis / size) @ part) / y.size), [part >= low])
+    largest = basis.max(axis=0)  # scales each column to a maximum of 1
+    lower = np.zeros(largest.size)
+    lower[1] = MIN_SLOPE * largest[1]
+    scaled = cp.Variable(largest.size)
+    objective = cp.Minimize(loss(y - (basis / largest) @ scaled) / y.size)
+    problem = cp.Problem(objective, [scaled >= lower])
     names = [solver.name for solver in SOLVERS]
-    for name in names:  # until one has finite numbers
-        found = _solve(problem, part, name)
-        if found is not None:
-            return np.asarray(np.where(found > low + STRAIGHT, found, low) / size)
-    raise InputError(
-        field,
-        f"{y.size} samples",
-        f"could not be fitted by {', '.join(names)}",
-        "look at its samples, or give fewer pieces",
-    )
+    for name in names:
+        value = _solve(problem, scaled, name)
+        if value is not None:
+            return np.asarray(np.where(value > lower + MIN_TERM, value, lower) / largest)
+    problem_text = f"could not be fitted by {', '.join(names)}"
+    remedy = "look at its samples, or give fewer pieces"
+    raise InputError(field, f"{y.size} samples", problem_text, remedy)
 
 
-def _solve(problem: cp.Problem, part: cp.Variable, solver: str) -> Array | None:
-    """Answer of a solver, if it is there and has finite numbers."""
-    part.value = None
+def _solve(problem: cp.Problem, variable: cp.Variable, solver: str) -> Array | None:
+    """Return a solver's value of the variable; None if the solver failed or it is not finite."""
+    variable.value = None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an inaccurate fit is still a convex one
+            warnings.simplefilter("ignore")  # an inaccurate fit is still a convex curve
             problem.solve(solver=solver)
     except (cp.error.SolverError, ArithmeticError, ValueError):
         return None
-    value = part.value
-    return (
-        None
-        if value is None or not np.all(np.isfinite(value))
-        else np.asarray(value, dtype=np.float64)
-    )
+    value = variable.value
+    if value is None or not np.all(np.isfinite(value)):
+        return None
+    return np.asarray(value, dtype=np.float64)
 
 
 def spread(residuals: Array) -> float:
-    """Standard deviation of normal noise with this median absolute deviation."""
-    return float(NORMAL * np.median(np.abs(residuals - np.median(residuals))))
+    """Return the standard deviation of normal noise with this median absolute deviation."""
+    deviation = np.abs(residuals - np.median(residuals))
+    return float(MAD_TO_DEVIATION * np.median(deviation))
 
 
 def padded(fits: list[Fit]) -> list[Array]:
-    """Fields of the fits as arrays of one width: before the line beyond the samples, pieces of no width repeat its start."""
+    """Return starts, values, slopes and bends of the fits, each of shape (n, P + 1).
+
+    Fits with fewer pieces repeat their last column, the line beyond the samples: the added pieces
+    have no width.
+    """
     width = max(len(f.starts) for f in fits)
     return [
         np.stack([np.pad(f[k], (0, width - len(f.starts)), mode="edge") for f in fits])

@@ -1,4 +1,4 @@
-"""Any increasing convex Python function of the load as the latency of servers."""
+"""Servers whose latency is given as a Python function of the load."""
 
 from __future__ import annotations
 
@@ -15,30 +15,36 @@ from ...reference.validation import as_integer
 from .base import ArrayLike, Latency
 from .tangents import default_tangent_points
 
-APART = 1e-5  # relative distance between a derivative and the differences
+DERIVATIVE_TOLERANCE = 1e-5  # relative, between the derivative and the finite differences
 
 
 class Function(Latency):
-    """Servers whose latency beyond the delay is any increasing and convex function of their load; solved by tangents.
+    """Servers whose latency beyond the delay is a Python function of the load.
+
+    The function must be increasing and convex; it is checked at 60 loads per server. It has no
+    cones: programs use tangents (`sojourn.models.Latency.total_cone`).
 
     Parameters
     ----------
     function : callable
-        From loads of shape (..., n) to latencies of the same shape, in NumPy.
+        From loads of shape (..., n) to latencies of the same shape, in NumPy; jobs per unit of
+        time to units of time.
     derivative : callable, optional
-        Its derivative, likewise; by default from differences. Where the function has kinks, give it: differences across a kink are no
-        derivative, and an optimum there is not certified without.
+        Derivative of `function`, from and to the same shapes. By default, finite differences.
+        A function with kinks needs it: differences across a kink are no derivative, and an optimum
+        at a kink is not certified without.
     rate : array_like, shape (n,) or (), default infinity
-        Load that each server must stay below.
+        Load that each server must stay below, > 0; infinite where any load is possible.
     delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
+        Two-way network delay of each server, in the unit of time, >= 0.
     servers : int, optional
-        n, where neither rate nor delay says it.
+        Number n of servers, where neither rate nor delay has n values.
 
     Raises
     ------
     InputError
-        On a function that is not finite, falls, or is not convex at the loads that are tried, or a derivative that is not its own.
+        If the function raises, or is not finite, increasing and convex at the checked loads, or
+        `derivative` is not its derivative; it names the server, the load and the value.
 
     Examples
     --------
@@ -59,12 +65,12 @@ class Function(Latency):
     ) -> None:
         for name, given in (("function", function), ("derivative", derivative)):
             if not callable(given) and not (name == "derivative" and given is None):
-                raise InputError(
-                    name, given, "is not a function", "give a function of an array of loads"
-                )
+                remedy = "give a function of an array of loads"
+                raise InputError(name, given, "is not a function", remedy)
         self.function, self.derivative = function, derivative
         count = 1 if servers is None else as_integer("servers", servers, "a number of servers")
         self.rate, self.delay = rates_and_delays(rate, delay, count)
+        # a bank of some of the servers still calls the function of all: its loads go to _columns
         self._width, self._columns = len(self.rate), np.arange(len(self.rate))
         self._check()
 
@@ -73,67 +79,57 @@ class Function(Latency):
         return f"Function({name}, rate={self.rate.tolist()}, delay={self.delay.tolist()})"
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Delay and function; see `ServerBank.latency`."""
+        """Return the delay and the value of the function; see `ServerBank.latency`."""
         return self.delay + self._call(self.function, flow)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency: what was given, or by differences."""
-        return (
-            super().latency_slope(flow)
-            if self.derivative is None
-            else self._call(self.derivative, flow)
-        )
+        """Return the given derivative, or finite differences; see `ServerBank.latency_slope`."""
+        if self.derivative is None:
+            return super().latency_slope(flow)
+        return self._call(self.derivative, flow)
 
     @property
     def uses_finite_differences(self) -> bool:
-        """Whether no derivative was given; see `ServerBank.uses_finite_differences`."""
+        """True if no derivative was given; see `ServerBank.uses_finite_differences`."""
         return self.derivative is None
 
     def _call(self, function: Callable[[Array], Any], flow: ArrayLike) -> Array:
-        """Call a function of all servers for those that this bank has."""
+        """Return the values of a function of all servers for the servers of this bank."""
         x = np.asarray(flow, dtype=np.float64)
         x = np.broadcast_to(x, np.broadcast_shapes(x.shape, self.rate.shape))
-        whole = np.zeros((*x.shape[:-1], self._width))
-        whole[..., self._columns] = x
-        value = np.asarray(function(whole), dtype=np.float64)
-        return np.asarray(np.broadcast_to(value, whole.shape)[..., self._columns])
+        loads = np.zeros((*x.shape[:-1], self._width))
+        loads[..., self._columns] = x
+        value = np.asarray(function(loads), dtype=np.float64)
+        return np.asarray(np.broadcast_to(value, loads.shape)[..., self._columns])
 
-    def _tried(self, name: str, points: Array) -> Array:
-        """What one of both functions is at loads; InputError where it raises."""
+    def _try(self, name: str, points: Array) -> Array:
+        """Return the values of ``function`` or ``derivative``; InputError where it raises."""
         try:
             return self._call(getattr(self, name), points)
         except Exception as error:
             problem = f"raises {type(error).__name__}: {error}"
-            raise InputError(
-                name,
-                getattr(self, name),
-                problem,
-                "write it in NumPy, for arrays of loads (..., n)",
-            ) from error
+            remedy = "write it in NumPy, for arrays of loads (..., n)"
+            raise InputError(name, getattr(self, name), problem, remedy) from error
 
     @np.errstate(all="ignore")
     def _check(self) -> None:
-        """Try the function at 60 loads a server, and raise InputError on what is not a convex increasing latency."""
+        """Raise InputError unless the function is finite, increasing and convex, at 60 loads."""
         points = default_tangent_points(self)
-        value = self.delay + self._tried("function", points)
-        given = None if self.derivative is None else self._tried("derivative", points)
+        value = self.delay + self._try("function", points)
+        derivative = None if self.derivative is None else self._try("derivative", points)
+        finite = np.isfinite(self.rate)
         for i in range(len(self)):
-            check_shape(
-                f"function, server {i}",
-                points[:, i],
-                value[:, i],
-                bounded=bool(np.isfinite(self.rate[i])),
+            name = f"function, server {i}"
+            check_shape(name, points[:, i], value[:, i], bounded=bool(finite[i]))
+        if derivative is None:
+            return
+        expected, error = differences(self.latency, points, self.rate)
+        rounding = ROUNDING * value / np.maximum(points, 1e-12)
+        allowed = DERIVATIVE_TOLERANCE * (np.abs(expected) + rounding) + WIDER * error
+        checked = (points > 1e-3 * np.where(finite, self.rate, 1.0)) & np.isfinite(expected)
+        for k, i in np.argwhere((np.abs(derivative - expected) > allowed) & checked):
+            problem = (
+                f"is {derivative[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, "
+                f"where the function rises by {expected[k, i]:.6g}"
             )
-        if given is not None:
-            true, wrong = differences(self.latency, points, self.rate)
-            inner = points > 1e-3 * np.where(np.isfinite(self.rate), self.rate, 1.0)
-            off = (
-                np.abs(given - true)
-                > APART * (np.abs(true) + ROUNDING * value / np.maximum(points, 1e-12))
-                + WIDER * wrong
-            )
-            for k, i in np.argwhere(off & inner & np.isfinite(true)):
-                problem = f"is {given[k, i]:.6g} at load {points[k, i]:.6g} of server {i}, where the function rises by {true[k, i]:.6g}"
-                raise InputError(
-                    "derivative", self.derivative, problem, "correct it, or leave it out"
-                )
+            raise InputError("derivative", self.derivative, problem, "correct it, or leave it out")

@@ -1,6 +1,7 @@
-"""Latencies of the form e + k/(mu - x) beyond Pollaczek and Khinchine's: their cones and numbers are those of M/G/1.
+"""Families whose latency has the form e + k/(mu - x), with the cones of M/G/1.
 
-In all of them the stream that a server gets is taken for what it is said to be, however it is split.
+Each server's arrivals are assumed to have the stated variability however the stream is split (no
+thinning correction).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .mg1 import PollaczekKhinchineCones
 
 @dataclass(frozen=True, eq=False)
 class GG1(Latency):
-    """Servers of any times between arrivals and service times, by their coefficients of variation."""
+    """G/G/1 servers, described by the variability of the interarrival and of the service times."""
 
     rate: Any
     arrival_cv: Any
@@ -35,39 +36,42 @@ class GG1(Latency):
     def __post_init__(self) -> None:
         check_servers(self, "arrival_cv", "cv")
         with np.errstate(over="ignore"):
-            varied = self.arrival_cv**2 + self.cv**2
-        raise_at_first(
-            "cv",
-            self.cv,
-            np.isfinite(varied),
-            "is so large that its square is no float",
-            "give less",
+            variability = self.arrival_cv**2 + self.cv**2
+        problem = "is so large that its square is no float"
+        raise_at_first("cv", self.cv, np.isfinite(variability), problem, "give less")
+        problem = "and arrival_cv are both 0: no job then waits below the rate"
+        remedy = (
+            "give an arrival_cv or a cv above 0; "
+            "for a latency that does not depend on the load, use Constant"
         )
-        varied = varied > math.ulp(0.0)
-        remedy = "give an arrival_cv or a cv above 0; for a latency that does not depend on the load, use Constant"
-        raise_at_first(
-            "cv", self.cv, varied, "as arrival_cv: such a queue never waits below its rate", remedy
-        )
+        raise_at_first("cv", self.cv, variability > math.ulp(0.0), problem, remedy)
 
 
 class Kingman(PollaczekKhinchineCones, GG1):
     """G/G/1 in heavy traffic: l(x) = delay + 1/rate + (ca^2 + cs^2)/2 x / (rate (rate - x)).
 
-    Kingman, *The single server queue in heavy traffic* (1961). With ca = 1 it is exact, and `MG1`.
+    Kingman, *The single server queue in heavy traffic* (1961). With ca = 1 the formula is exact,
+    and that of `MG1`.
 
     Parameters
     ----------
     rate : array_like, shape (n,)
-        Service rates, jobs per unit of time, > 0.
+        Service rate of each server, jobs per unit of time, > 0.
     arrival_cv, cv : array_like, shape (n,) or ()
-        Coefficients of variation of the times between arrivals (ca) and of the service times (cs), >= 0, not both 0.
+        Coefficients of variation of the times between arrivals (ca) and of the service times (cs),
+        >= 0, not both 0. The ca of a server is assumed not to depend on the split.
     delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
+        Two-way network delay of each server, in the unit of time, >= 0.
 
     Raises
     ------
     InputError
-        Naming the field, the index and the value.
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    The cones are those of `MM1`: second-order cones for the total delay and the latency,
+    exponential cones for the potential.
 
     Examples
     --------
@@ -84,9 +88,27 @@ class Kingman(PollaczekKhinchineCones, GG1):
 
 
 class MG1PS(PollaczekKhinchineCones, OneVariability):
-    """M/G/1 with processor sharing: l(x) = delay + 1/(rate - x), whatever the service times; Kleinrock (1967), Sakata et al. (1969).
+    """M/G/1 with processor sharing: l(x) = delay + 1/(rate - x), whatever the service times.
 
-    Parameters and errors as `MM1`.
+    Kleinrock (1967), Sakata et al. (1969). The mean depends on the mean service time only and
+    equals that of `MM1`.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,)
+        Service rate of each server, jobs per unit of time, > 0.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delay of each server, in the unit of time, >= 0.
+
+    Raises
+    ------
+    InputError
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    The cones are those of `MM1`: second-order cones for the total delay and the latency,
+    exponential cones for the potential.
 
     Examples
     --------
@@ -94,31 +116,37 @@ class MG1PS(PollaczekKhinchineCones, OneVariability):
     array([0.02])
     """
 
-    one_cv = 1.0  # as if they were exponential
+    one_cv = 1.0  # the mean is that of exponential service times
 
 
 @dataclass(frozen=True, eq=False)
 class MM1Vacations(PollaczekKhinchineCones):
-    """M/M/1 whose server, when it finds no job, is away again and again: l(x) = delay + 1/(rate - x) + E[V^2]/(2 E[V]).
+    """M/M/1 with multiple vacations: l(x) = delay + 1/(rate - x) + E[V^2]/(2 E[V]).
 
-    A job's wait grows by the rest of a vacation; Fuhrmann and Cooper (1985). An exponential set-up time of the same mean costs as much; for
-    other set-up times see `MM1Setup`.
+    The server starts a vacation V whenever it finds no job, also at the end of a vacation. The wait
+    grows by the mean residual vacation: Fuhrmann and Cooper (1985). An exponential set-up time with
+    the same mean adds as much; for other set-up times see `MM1Setup`.
 
     Parameters
     ----------
     rate : array_like, shape (n,)
-        Service rates, jobs per unit of time, > 0.
+        Service rate of each server, jobs per unit of time, > 0.
     vacation : array_like, shape (n,) or ()
         Mean length E[V] of a vacation, in the unit of time, >= 0.
     vacation_cv : array_like, shape (n,) or (), default 1
-        Its coefficient of variation, >= 0.
+        Coefficient of variation of a vacation, >= 0.
     delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
+        Two-way network delay of each server, in the unit of time, >= 0.
 
     Raises
     ------
     InputError
-        Naming the field, the index and the value.
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    The cones are those of `MM1`: second-order cones for the total delay and the latency,
+    exponential cones for the potential.
 
     Examples
     --------
@@ -139,36 +167,42 @@ class MM1Vacations(PollaczekKhinchineCones):
 
     @property
     def k(self) -> Array:
-        """Variability, 1."""
+        """Variability k = 1 of an M/M/1 server, shape (n,)."""
         return np.broadcast_to(1.0, self.rate.shape)
 
     @property
     def pause(self) -> Array:
-        """Mean rest of a vacation, E[V^2]/(2 E[V]) = E[V] (1 + cv^2)/2, shape (n,)."""
+        """Mean residual vacation, E[V^2]/(2 E[V]) = E[V] (1 + cv^2)/2, shape (n,)."""
         return np.asarray(self.vacation * (1.0 + self.vacation_cv**2) / 2.0)
 
 
 @dataclass(frozen=True, eq=False)
 class MM1Percentile(PollaczekKhinchineCones):
-    """Flow-weighted mean of the p-th percentiles of M/M/1 servers, no percentile of all jobs; l(x) = delay - log(1 - p)/(rate - x).
+    """Flow-weighted mean of the p-th percentiles of M/M/1 servers, no percentile of all jobs.
 
-    First come first served, the time at a server is exponential with rate mu - x, and l is its p-th percentile. The "mean delay" of
-    a split is then the mean of the servers' percentiles, each weighted by its flow: the p-th percentile of the times of all jobs is
-    another number. The equilibrium is that of users who go by the percentile.
+    The latency l(x) = delay - log(1 - p)/(rate - x) is the p-th percentile of the time at a server:
+    under first come, first served that time is exponential with rate mu - x. The "mean delay" of a
+    split is the mean of these percentiles, weighted by the flows; the p-th percentile of the times
+    of all jobs is a different number. The equilibrium is that of users who minimise the percentile.
 
     Parameters
     ----------
     rate : array_like, shape (n,)
-        Service rates, jobs per unit of time, > 0.
+        Service rate of each server, jobs per unit of time, > 0.
     p : array_like, shape (n,) or ()
-        Above 0 and below 1, such as 0.99.
+        Fraction of the jobs, above 0 and below 1, such as 0.99.
     delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
+        Two-way network delay of each server, in the unit of time, >= 0.
 
     Raises
     ------
     InputError
-        Naming the field, the index and the value.
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    The cones are those of `MM1`: second-order cones for the total delay and the latency,
+    exponential cones for the potential.
 
     Examples
     --------
@@ -187,10 +221,10 @@ class MM1Percentile(PollaczekKhinchineCones):
 
     @property
     def k(self) -> Array:
-        """Number of mean times, -log(1 - p), shape (n,)."""
+        """Percentile over mean of an exponential time, -log(1 - p), shape (n,)."""
         return np.asarray(-np.log1p(-self.p))
 
     @property
     def work(self) -> Array:
-        """The same: an empty server's percentile is that many service times."""
+        """Percentile at an empty server in mean service times, -log(1 - p), shape (n,)."""
         return self.k

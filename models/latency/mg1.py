@@ -1,12 +1,13 @@
-"""M/M/1, M/D/1 and M/G/1 as cones; their numbers are in `sojourn.reference.mg1`.
+"""M/M/1, M/D/1 and M/G/1 banks with cones; their numbers are in `sojourn.reference.mg1`.
 
-With y = mu - x, k = (1 + cv^2)/2, m = d + 1/mu and e = m - k/mu, the latency is l(x) = m + (k/mu) x/y = e + k/y. Two ways to write
-what a server carries:
+With service rate mu, delay d, spare capacity y = mu - x, variability k = (1 + cv^2)/2, idle latency
+m = d + 1/mu and fixed part e = m - k/mu, the latency is l(x) = m + (k/mu) x/y = e + k/y.
+The total delay x l(x) has two forms:
 
 - ``"quad_over_lin"``: x l(x) = m x + (k/mu) x^2/y, without cancellation at light load;
 - ``"inv_pos"``: x l(x) = e x + k (mu/y - 1), better conditioned close to saturation.
 
-Both are second-order cones. The potential needs the exponential cone.
+Both forms, and the latency, need second-order cones; the potential needs exponential cones.
 """
 
 from __future__ import annotations
@@ -22,73 +23,166 @@ from .base import Latency, product_at_least
 from .cone import Cone
 
 SOC = frozenset({"SOC"})
-EVEN = 4.0  # brings the factors of a cone, mu/(mu - x) and 1 - x/mu, nearer to each other: far apart, a solver loses digits
+# The cones bound the product of mu/(mu - x), which is large, and 1 - x/mu, which is small. Moving
+# this factor from one to the other keeps their sizes closer, and the solver more accurate.
+CONE_BALANCE = 4.0
 
 
 class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
-    """Cones of every latency of the form e + k/(mu - x)."""
+    """Cones of every bank with a latency of the form e + k/(mu - x).
+
+    A family adds the numbers: its `k`, and where they differ its `work` and `pause` (see
+    `sojourn.reference.mg1.PollaczekKhinchine`).
+    """
 
     forms = ("inv_pos", "quad_over_lin")
     rates = ("rate",)
     times: ClassVar[tuple[str, ...]] = ("delay",)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
-        """Delay carried, x l(x), as second-order cones.
+        """Return the total delay x l(x) of each server as second-order cones.
 
         Parameters
         ----------
         flow : cvxpy.Expression, shape (n,)
-            Affine.
+            Load of each server, affine.
         form : {"inv_pos", "quad_over_lin"}, optional
+            See `sojourn.models.latency.mg1`; the default is ``"inv_pos"``.
+
+        Returns
+        -------
+        Cone
 
         Examples
         --------
-        An M/M/1 delay minimised inside a problem of one's own:
+        Minimise the mean delay of M/M/1 servers in a CVXPY problem:
 
         >>> import cvxpy as cp
         >>> bank = MM1(rate=[100.0, 80.0], delay=0.005)
         >>> x = cp.Variable(2, nonneg=True)
         >>> cone = bank.total_cone(x)
-        >>> problem = cp.Problem(cp.Minimize(cp.sum(cone.value) / 90), [cp.sum(x) == 90, *cone.constraints])
+        >>> constraints = [cp.sum(x) == 90, *cone.constraints]
+        >>> problem = cp.Problem(cp.Minimize(cp.sum(cone.value) / 90), constraints)
         >>> round(float(problem.solve(solver="CLARABEL")), 6)
         0.027085
         """
-        extra = cp.Variable(flow.shape)
-        spare_capacity = self.rate - flow
+        bound = cp.Variable(flow.shape)
+        spare_capacity = CONE_BALANCE * (self.rate - flow)
         if form == "quad_over_lin":
-            value = cp.multiply(self.idle_latency, flow) + cp.multiply(
-                EVEN * self.k / self.rate, extra
-            )
-            return Cone(value, (product_at_least(extra, EVEN * spare_capacity, flow),), SOC)
-        value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, EVEN * extra - 1)
-        return Cone(
-            value, (product_at_least(extra, EVEN * spare_capacity, np.sqrt(self.rate)),), SOC
-        )
+            congestion = cp.multiply(CONE_BALANCE * self.k / self.rate, bound)
+            value = cp.multiply(self.idle_latency, flow) + congestion
+            return Cone(value, (product_at_least(bound, spare_capacity, flow),), SOC)
+        value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, CONE_BALANCE * bound - 1)
+        return Cone(value, (product_at_least(bound, spare_capacity, np.sqrt(self.rate)),), SOC)
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
-        """Integral of the latency, e x - k log(1 - x/mu), as exponential cones."""
+        """Return the integral of the latency, e x - k log(1 - x/mu), as exponential cones."""
         value = cp.multiply(self.fixed, flow)
         value -= cp.multiply(self.k, cp.log(self.rate - flow) - np.log(self.rate))
         return Cone(value, (), frozenset({"EXP"}))
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
-        """Latency, e + k/(mu - x), as second-order cones."""
-        extra = cp.Variable(flow.shape)
-        value = self.fixed + cp.multiply(EVEN * self.k / self.rate, extra)
-        return Cone(
-            value, (product_at_least(extra, EVEN * (self.rate - flow), np.sqrt(self.rate)),), SOC
-        )
+        """Return the latency, e + k/(mu - x), as second-order cones."""
+        bound = cp.Variable(flow.shape)
+        value = self.fixed + cp.multiply(CONE_BALANCE * self.k / self.rate, bound)
+        spare_capacity = CONE_BALANCE * (self.rate - flow)
+        return Cone(value, (product_at_least(bound, spare_capacity, np.sqrt(self.rate)),), SOC)
 
 
 class MM1(PollaczekKhinchineCones, numbers.MM1):
-    """M/M/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MM1`."""
+    """M/M/1 servers as numbers and cones; `sojourn.reference.MM1` has the numbers only.
+
+    l(x) = delay + 1/(rate - x), eq. (20) of Mancuso et al. Arrivals are Poisson and service times
+    exponential. Use this bank in systems (`sojourn.models.ParallelServers`) and CVXPY programs.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,)
+        Service rate of each server, jobs per unit of time, > 0.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delay of each server, in the unit of time, >= 0.
+
+    Raises
+    ------
+    InputError
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    Second-order cones for the total delay (forms ``"inv_pos"`` and ``"quad_over_lin"``) and for the
+    latency, exponential cones for the potential; see `sojourn.models.latency.mg1`.
+
+    Examples
+    --------
+    >>> bank = MM1(rate=[100.0, 80.0], delay=0.005)
+    >>> bank.latency([50.0, 0.0])
+    array([0.025 , 0.0175])
+    >>> from sojourn.models import ParallelServers
+    >>> ParallelServers(bank).optimum(load=90.0).flow.round(2)
+    array([52.49, 37.51])
+    """
 
 
 class MD1(PollaczekKhinchineCones, numbers.MD1):
-    """M/D/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MD1`."""
+    """M/D/1 servers as numbers and cones; `sojourn.reference.MD1` has the numbers only.
+
+    l(x) = delay + 1/rate + x/(2 rate (rate - x)): eq. (28) of Mancuso et al. with cv = 0. Arrivals
+    are Poisson and all jobs of a server take the same service time. Use this bank in systems
+    (`sojourn.models.ParallelServers`) and CVXPY programs.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,)
+        Service rate of each server, jobs per unit of time, > 0.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delay of each server, in the unit of time, >= 0.
+
+    Raises
+    ------
+    InputError
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    The cones are those of `MM1`.
+
+    Examples
+    --------
+    >>> MD1(rate=100.0).latency([50.0])
+    array([0.015])
+    """
 
 
 class MG1(PollaczekKhinchineCones, numbers.MG1):
-    """M/G/1 servers as numbers and cones; parameters and errors as `sojourn.reference.MG1`."""
+    """M/G/1 servers as numbers and cones; `sojourn.reference.MG1` has the numbers only.
+
+    l(x) = delay + 1/rate + (1 + cv^2)/2 x/(rate (rate - x)): Pollaczek and Khinchine's mean,
+    eq. (28) of Mancuso et al. Arrivals are Poisson and jobs are served first come, first served.
+    Use this bank in systems (`sojourn.models.ParallelServers`) and CVXPY programs.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,)
+        Service rate of each server, jobs per unit of time, > 0.
+    cv : array_like, shape (n,) or ()
+        Coefficient of variation of the service time (standard deviation over mean), >= 0:
+        0 is M/D/1, 1 is M/M/1.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delay of each server, in the unit of time, >= 0.
+
+    Raises
+    ------
+    InputError
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    The cones are those of `MM1`.
+
+    Examples
+    --------
+    >>> MG1(rate=100.0, cv=3.0).latency([50.0])
+    array([0.06])
+    """
 
     example: ClassVar[Mapping[str, Any]] = {"cv": [0.0, 1.0, 9.0]}

@@ -1,4 +1,4 @@
-"""M/M/c: several servers behind one queue (Erlang C), which no atom of CVXPY says."""
+"""M/M/c: several servers behind one queue (Erlang C), for which CVXPY has no atom."""
 
 from __future__ import annotations
 
@@ -13,32 +13,48 @@ from ...reference.errors import Array
 from ...reference.server_bank import DRAINED, Operated, Operation, check_servers
 from ...reference.validation import LARGEST, raise_at_first
 from .base import ArrayLike, Latency
-from .erlang import Stations, at_price, log_chance_of_all
+from .erlang import Stations, at_price, log_full_probability
 
-LATENCY, MARGINAL = 0.0, 1.0  # part of what a job adds to the waits of others that its price counts
+# Weight of the wait that a job adds to the other jobs, in the latency and in the marginal delay.
+LATENCY_WEIGHT = 0.0
+MARGINAL_WEIGHT = 1.0
+MAX_SERVERS = 1_000_000
 
 
 class MMc(Operated, Latency):
-    """M/M/c stations: l(x) = delay + 1/rate + C/(c rate - x), with the chance C to wait; Erlang (1917).
+    """M/M/c stations: l(x) = delay + 1/rate + C/(c rate - x), with the probability C to wait.
 
-    C = c B/(c - a (1 - B)) at a = x/rate, and B is Erlang's loss, a ratio of Poisson chances; see `sojourn.models.latency.erlang`. All is in
-    closed form, at a million servers as at one; l(x) is right to a few rounding errors.
-    The number waiting is convex in the load: Grassmann (1983), Lee and Cohen (1983). One server is `MM1`.
+    Erlang (1917): C = c B/(c - a (1 - B)) at the offered load a = x/rate, where B is Erlang's loss
+    probability, a ratio of Poisson probabilities; see `sojourn.models.latency.erlang`. The formulas
+    are closed forms, as fast for a million servers as for one, and l(x) is right to a few rounding
+    errors. The mean number of waiting jobs is convex in the load: Grassmann (1983), Lee and
+    Cohen (1983). A station of one server is `MM1`.
 
     Parameters
     ----------
     rate : array_like, shape (n,)
-        Service rate of one server of each station, jobs per unit of time, > 0. The attribute `rate` is the whole station's, c times as much;
-        what rounding leaves out of that product counts as spare capacity all the same.
+        Service rate of one server of each station, jobs per unit of time, > 0.
     servers : array_like of int, shape (n,) or ()
-        c, from 1 to 1000000.
+        Number c of servers of each station, from 1 to 1000000.
     delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
+        Two-way network delay of each station, in the unit of time, >= 0.
+
+    Attributes
+    ----------
+    rate : ndarray, shape (n,)
+        Service rate of the whole station, c times that of one server. The spare capacity includes
+        what rounding leaves out of the product (`rate_error`).
+    each : ndarray, shape (n,)
+        Service rate of one server.
 
     Raises
     ------
     InputError
-        Naming the field, the index and the value.
+        If a value is missing, not finite or out of range; it names the field, index and value.
+
+    Notes
+    -----
+    The family has no cones: programs use tangents (`sojourn.models.Latency.total_cone`).
 
     Examples
     --------
@@ -55,36 +71,30 @@ class MMc(Operated, Latency):
     def __init__(self, rate: Any, servers: Any, delay: Any = 0.0) -> None:
         self.rate, self.servers, self.delay = rate, servers, delay
         check_servers(self, servers=servers)
-        whole = (
-            (self.servers >= 1) & (self.servers == np.round(self.servers)) & (self.servers <= 1e6)
-        )
-        raise_at_first(
-            "servers",
-            self.servers,
-            whole,
-            "is not a number of servers",
-            f"give a whole number from 1 to 1000000{DRAINED}",
-        )
-        fits = self.rate <= LARGEST / self.servers
-        raise_at_first(
-            "rate", self.rate, fits, "is so large that that of all servers is no float", "give less"
-        )
-        self.each, self.each_error = self.rate, np.zeros(len(self.rate))
+        whole = self.servers == np.round(self.servers)
+        allowed = whole & (self.servers >= 1) & (self.servers <= MAX_SERVERS)
+        problem = "is not a number of servers"
+        remedy = f"give a whole number from 1 to {MAX_SERVERS}{DRAINED}"
+        raise_at_first("servers", self.servers, allowed, problem, remedy)
+        finite = self.rate <= LARGEST / self.servers
+        problem = "is so large that the rate of the station is no float"
+        raise_at_first("rate", self.rate, finite, problem, "give less")
+        self.each, self._each_error = self.rate, np.zeros(len(self.rate))
         self.rate = self.each * self.servers
 
     def __repr__(self) -> str:
-        return f"MMc(rate={self.each.tolist()}, servers={self.servers.astype(int).tolist()}, delay={self.delay.tolist()})"
+        rate, servers = self.each.tolist(), self.servers.astype(int).tolist()
+        return f"MMc(rate={rate}, servers={servers}, delay={self.delay.tolist()})"
 
     @cached_property
     def rate_error(self) -> Array:
-        """What rounding left out of the product of rate and servers; see `ServerBank.rate_error`."""
-        return np.asarray(
-            exact_product(self.each, self.servers)[1] + self.each_error * self.servers
-        )
+        """Rounding error of the product of rate and servers; see `ServerBank.rate_error`."""
+        error = exact_product(self.each, self.servers)[1]
+        return np.asarray(error + self._each_error * self.servers)
 
     @cached_property
-    def _log_all(self) -> Array:
-        return log_chance_of_all(self.servers)
+    def _log_full(self) -> Array:
+        return log_full_probability(self.servers)
 
     @property
     def service(self) -> Array:
@@ -92,58 +102,63 @@ class MMc(Operated, Latency):
         return 1.0 / self.each
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Mean time; see `ServerBank.latency`."""
-        return self.delay + (1.0 + self._at(flow, spare_capacity).wait) / self.each
+        """Return the mean time; see `ServerBank.latency`."""
+        return self.delay + (1.0 + self._stations(flow, spare_capacity).wait) / self.each
 
     def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Marginal delay; see `ServerBank.marginal`."""
-        return self.delay + (1.0 + self._at(flow, spare_capacity).price(MARGINAL)) / self.each
+        """Return the marginal delay; see `ServerBank.marginal`."""
+        price = self._stations(flow, spare_capacity).price(MARGINAL_WEIGHT)
+        return self.delay + (1.0 + price) / self.each
 
     def potential(self, flow: ArrayLike) -> Array:
-        """Integral of the latency, delay x - log of the chance that the station is empty."""
-        return np.asarray(self.delay * np.asarray(flow) + self._at(flow, None).log_states)
+        """Return the integral of the latency, delay x - log P(station empty)."""
+        log_states = self._stations(flow, None).log_states
+        return np.asarray(self.delay * np.asarray(flow) + log_states)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency."""
-        return self._at(flow, None).price_slope(LATENCY) / self.each**2
+        """Return the derivative of the latency in the load; see `ServerBank.latency_slope`."""
+        return self._stations(flow, None).price_slope(LATENCY_WEIGHT) / self.each**2
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay."""
-        return self._at(flow, None).price_slope(MARGINAL) / self.each**2
+        """Return the derivative of the marginal delay; see `ServerBank.marginal_slope`."""
+        return self._stations(flow, None).price_slope(MARGINAL_WEIGHT) / self.each**2
 
     def at_latency(self, excess: ArrayLike) -> Operation:
-        """Operating point at a latency above the idle one; its spare capacity keeps its digits next to saturation."""
-        return self._operate(excess, LATENCY)
+        """Return the operating point at a latency; see `ServerBank.at_latency`.
+
+        The spare capacity is accurate to rounding error next to saturation.
+        """
+        return self._operate(excess, LATENCY_WEIGHT)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
-        """Operating point at a marginal delay above the idle latency; its spare capacity keeps its digits next to saturation."""
-        return self._operate(excess, MARGINAL)
+        """Return the operating point at a marginal delay; see `ServerBank.at_marginal`.
+
+        The spare capacity is accurate to rounding error next to saturation.
+        """
+        return self._operate(excess, MARGINAL_WEIGHT)
 
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
-        """Operating point as one of K players sees it; see `ServerBank.at_player`."""
+        """Return the operating point at a player's cost; see `ServerBank.at_player`."""
         return self._operate(excess, 1.0 / players)
 
     def scaled(self, rate: float, time: float) -> Self:
-        """Return the stations with rates and times multiplied; see `Latency.scaled`."""
+        """Return the stations in other units; see `Latency.scaled`."""
         new = type(self)(self.each * rate, self.servers, self.delay * time)
-        new.each_error = exact_product(self.each, np.array(rate))[1] + self.each_error * rate
+        new._each_error = exact_product(self.each, np.array(rate))[1] + self._each_error * rate
         return new
 
     def rate_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency in the station's rate, with as many servers; see `ServerBank.rate_slope`."""
+        """Return the derivative of the latency in the station's rate; the servers stay as many."""
         return -(self.marginal(flow) - self.delay) / self.rate
 
-    def _at(self, flow: ArrayLike, spare_capacity: ArrayLike | None) -> Stations:
-        """The stations at a flow; one below 0 counts as none."""
-        x, left = self._point(np.maximum(flow, 0.0), spare_capacity)
-        return Stations(self.servers, self._log_all, x / self.each, left / self.each)
+    def _stations(self, flow: ArrayLike, spare_capacity: ArrayLike | None) -> Stations:
+        """Return the stations at a flow, in units of service times; a negative flow counts as 0."""
+        x, spare = self._point(np.maximum(flow, 0.0), spare_capacity)
+        return Stations(self.servers, self._log_full, x / self.each, spare / self.each)
 
-    def _operate(self, excess: ArrayLike, own: float) -> Operation:
-        point = at_price(
-            np.asarray(excess, dtype=np.float64) * self.each, self.servers, self._log_all, own
-        )
-        return Operation(
-            point.load * self.each,
-            point.spare_capacity * self.each,
-            1.0 / np.maximum(point.slope / self.each**2, TINY),
-        )
+    def _operate(self, excess: ArrayLike, weight: float) -> Operation:
+        """Return the operating point where the price is `excess` above the idle latency."""
+        price = np.asarray(excess, dtype=np.float64) * self.each
+        root = at_price(price, self.servers, self._log_full, weight)
+        slope = 1.0 / np.maximum(root.slope / self.each**2, TINY)
+        return Operation(root.load * self.each, root.spare_capacity * self.each, slope)

@@ -1,6 +1,7 @@
-"""Servers as those see them who choose: one of K equal players, or users who come on top of a leader's flow.
+"""Banks whose latency is the cost of a player in a game, with the cones that an equilibrium needs.
 
-Both are banks again, with cones, so that what solves for an equilibrium solves for theirs.
+The players are K equal splittable players, or the users who follow a Stackelberg leader. The
+equilibrium solvers take these banks like any other.
 """
 
 from __future__ import annotations
@@ -16,45 +17,50 @@ from ...reference.parallel.players import PlayerCost
 from .base import ComposedLatency, Latency, as_latency
 from .cone import Cone
 
-REFUSED = "has no cone of its own"
+NO_CONE = "has no cone of its own"
 
 
 class PlayerLatency(PlayerCost, ComposedLatency):
-    """Servers as one of K equal players sees them; see `sojourn.reference.parallel.players`."""
+    """Servers with the cost per job of one of K equal players, l(x) + x l'(x)/K, as their latency.
+
+    See `sojourn.reference.parallel.players`. Of the three cones only the potential is written: the
+    equilibrium needs no other, and the total x l(x) + x^2 l'(x)/K is not convex in general.
+    """
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
-        """Weighted potential f/K + (1 - 1/K) times the integral of the latency."""
+        """Return the weighted potential, x l(x)/K + (1 - 1/K) times the integral of l."""
         total, potential = self.bank.total_cone(flow), self.bank.potential_cone(flow)
         value = self.own * total.value + (1.0 - self.own) * potential.value
         return Cone(value, total.constraints + potential.constraints, total.kinds | potential.kinds)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
-        """Not convex in general, and no equilibrium needs it."""
-        raise InputError("total_cone", "players", REFUSED, "use the servers' own total_cone")
+        """Raise InputError: the total is not convex in general, and no equilibrium needs it."""
+        raise InputError("total_cone", "players", NO_CONE, "use the servers' own total_cone")
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
-        """Not written: the potential is enough."""
-        raise InputError("latency_cone", "players", REFUSED, "use potential_cone")
+        """Raise InputError: the equilibrium needs the potential only."""
+        raise InputError("latency_cone", "players", NO_CONE, "use potential_cone")
 
     def exact(self, cone: str) -> bool:
-        """Whether the potential is written: as both of the servers' own; see `Latency.exact`."""
+        """Return whether the bank has both cones of which the potential is the weighted sum."""
         return bool(self.bank.exact("total") and self.bank.exact("potential"))
 
 
 class FollowerLatency(ResidualLatency, ComposedLatency):
-    """Servers that already carry a leader's flow; see `sojourn.reference.parallel.control`.
+    """Servers that already carry a leader's flow b: the latency of a follower's flow x is l(b + x).
 
-    The potential is counted from no flow on: the part below the base is a constant.
+    See `sojourn.reference.parallel.control`. The potential is the integral of l from 0 to b + x: it
+    differs from that of the followers by a constant.
     """
 
     @property
     def full_load(self) -> Array:
-        """What the base leaves of it; see `Latency.full_load`."""
+        """Load at a utilisation of 1 less the leader's flow; see `Latency.full_load`."""
         return np.asarray(self.bank.full_load - self.base)
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
-        """Not needed by any equilibrium."""
-        raise InputError("total_cone", "followers", REFUSED, "use the servers' own total_cone")
+        """Raise InputError: no equilibrium needs the total."""
+        raise InputError("total_cone", "followers", NO_CONE, "use the servers' own total_cone")
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers in other units; see `Latency.scaled`."""
@@ -62,11 +68,11 @@ class FollowerLatency(ResidualLatency, ComposedLatency):
 
 
 def player_latency(bank: Latency, players: float) -> Latency:
-    """Return the servers as one of K equal players sees them, bank by bank."""
+    """Return the servers with the latency of one of K equal players, bank by bank."""
     return as_latency(tuple(PlayerLatency(b, players) for b in bank.banks))
 
 
 def follower_latency(bank: Latency, base: Array) -> Latency:
-    """Return the servers with a leader's flow on them, bank by bank."""
-    parts = np.split(base, np.cumsum([len(b) for b in bank.banks])[:-1])
-    return as_latency(tuple(map(FollowerLatency, bank.banks, parts)))
+    """Return the servers with a leader's flow `base`, shape (n,), on them, bank by bank."""
+    ends = np.cumsum([len(b) for b in bank.banks])[:-1]
+    return as_latency(tuple(map(FollowerLatency, bank.banks, np.split(base, ends))))

@@ -1,15 +1,19 @@
-"""Families of latencies by name: those that come along, and those that packages add as entry points ``sojourn.latencies``."""
+"""Latency families by name: those of the library, and those that other packages add.
+
+An installed package adds a family as an entry point of the group ``sojourn.latencies``.
+"""
 
 from __future__ import annotations
 
 from ..core.registry import Registry
 from .approximate import KraemerLangenbachBelz, MM1Setup
 from .base import Latency
+from .bpr import BPR
 from .gg1 import MG1PS, Kingman, MM1Percentile, MM1Vacations
 from .measured import Measured
 from .mg1 import MD1, MG1, MM1
 from .mmc import MMc
-from .polynomial import BPR, Constant, Polynomial
+from .polynomial import Constant, Polynomial
 from .tandem import Tandem
 
 REGISTRY: Registry[type[Latency]] = Registry(
@@ -36,9 +40,7 @@ REGISTRY: Registry[type[Latency]] = Registry(
     },
 )
 
-register, families, names, family_named = (
-    REGISTRY.register,
-    REGISTRY.all,
-    REGISTRY.names,
-    REGISTRY.named,
-)
+register = REGISTRY.register
+families = REGISTRY.all
+names = REGISTRY.names
+family_named = REGISTRY.named

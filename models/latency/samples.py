@@ -1,4 +1,4 @@
-"""Samples of loads and latencies, from arrays or files, one row of them a server: read, and refused where no curve fits them."""
+"""Samples of loads and latencies from arrays or files, one row per server, and their checks."""
 
 from __future__ import annotations
 
@@ -15,186 +15,179 @@ from ...reference.validation import as_floats, as_server_array, list_or_none, ra
 from ..core.reading import read_table
 
 COLUMNS = ("load", "latency")
+FILE_REMEDY = "give a CSV file of samples, its columns named in the first line"
 
-Place = Callable[[str, int | None], str]
-"""From a column and the place of a sample in it (None: all of it) to what a message calls it."""
+# From a column and the index of a sample in it (None: the whole column) to its name in an error.
+SampleName = Callable[[str, int | None], str]
 
 
-def nested(given: Any) -> bool:
-    """Whether there is a row of samples a server, not one of numbers."""
-    if isinstance(given, np.ndarray) and given.ndim > 1:
+def is_nested(samples: Any) -> bool:
+    """Return whether the samples are a row per server, not one row of numbers."""
+    if isinstance(samples, np.ndarray) and samples.ndim > 1:
         return True
-    return any(list_or_none(item) is not None for item in list_or_none(given) or ())
+    return any(list_or_none(row) is not None for row in list_or_none(samples) or ())
 
 
-def rows(field: str, given: Any) -> list[Array]:
-    """Samples of each server."""
-    if not nested(given):
-        return [_row(field, given)]
-    return [_row(f"{field}[{i}]", row) for i, row in enumerate(given)]
+def rows(field: str, samples: Any) -> list[Array]:
+    """Return the samples of each server, of shapes (m,)."""
+    if not is_nested(samples):
+        return [_row(field, samples)]
+    return [_row(f"{field}[{i}]", row) for i, row in enumerate(samples)]
 
 
-def _row(field: str, given: Any) -> Array:
-    row = as_floats(field, given)
+def _row(field: str, samples: Any) -> Array:
+    row = as_floats(field, samples)
     if row.ndim != 1:
-        raise InputError(field, given, "is not a row of numbers", "give one number a sample")
+        raise InputError(field, samples, "is not a row of numbers", "give one number per sample")
     return row
 
 
-def places(server: int | None) -> Place:
-    """What messages call the samples of a server, of one alone by default."""
-    which = "" if server is None else f"[{server}]"
-    return lambda column, k: f"{column}{which}" if k is None else f"{column}{which}[{k}]"
+def sample_names(server: int | None) -> SampleName:
+    """Return the names of samples in errors; `server` is None if there is one row only."""
+    row = "" if server is None else f"[{server}]"
+    return lambda column, k: f"{column}{row}" if k is None else f"{column}{row}[{k}]"
 
 
-def check_samples(load: Array, latency: Array, place: Place) -> None:
-    """Raise InputError on samples that no curve can be fitted to."""
+def check_samples(load: Array, latency: Array, name: SampleName) -> None:
+    """Raise InputError if no curve can be fitted to the samples of a server, each of shape (m,)."""
     if not load.size:
-        raise InputError(
-            place("load", None), [], "there is no sample", "give samples at three loads or more"
-        )
+        remedy = "give samples at three loads or more"
+        raise InputError(name("load", None), [], "there is no sample", remedy)
     if latency.size != load.size:
-        problem = f"has {latency.size} values where {place('load', None)} has {load.size}"
-        raise InputError(
-            place("latency", None), latency.tolist(), problem, "give one latency for every load"
-        )
-    _refuse("load", load, np.isfinite(load), "is not finite", "give a finite number", place)
-    _refuse("load", load, load >= 0, "a load cannot be negative", "give 0 or more", place)
-    _refuse(
-        "latency", latency, np.isfinite(latency), "is not finite", "give a finite number", place
-    )
-    _refuse(
-        "latency",
-        latency,
-        latency > 0,
-        "a latency is above 0",
-        "give a positive number, or leave the sample out",
-        place,
-    )
-    if (distinct := np.unique(load)).size < 3:
-        problem = (
-            f"has {distinct.size} different load{'s' * (distinct.size > 1)}, too few for a curve"
-        )
-        raise InputError(
-            place("load", None), distinct.tolist(), problem, "give samples at three loads or more"
-        )
+        problem = f"has {latency.size} values where {name('load', None)} has {load.size}"
+        remedy = "give one latency for every load"
+        raise InputError(name("latency", None), latency.tolist(), problem, remedy)
+    finite = "is not finite", "give a finite number"
+    _check_column("load", load, np.isfinite(load), *finite, name)
+    _check_column("load", load, load >= 0, "a load cannot be negative", "give 0 or more", name)
+    _check_column("latency", latency, np.isfinite(latency), *finite, name)
+    remedy = "give a positive number, or leave the sample out"
+    _check_column("latency", latency, latency > 0, "a latency is above 0", remedy, name)
+    loads = np.unique(load)
+    if loads.size < 3:
+        plural = "s" * (loads.size > 1)
+        problem = f"has {loads.size} different load{plural}, too few for a curve"
+        remedy = "give samples at three loads or more"
+        raise InputError(name("load", None), loads.tolist(), problem, remedy)
 
 
-def _refuse(
-    column: str, values: Array, good: npt.NDArray[np.bool_], problem: str, remedy: str, place: Place
+def _check_column(
+    column: str,
+    values: Array,
+    valid: npt.NDArray[np.bool_],
+    problem: str,
+    remedy: str,
+    name: SampleName,
 ) -> None:
-    """Raise InputError at the first value that is not good."""
-    for k in np.flatnonzero(~good):
-        raise InputError(place(column, int(k)), values[k], problem, remedy)
+    """Raise InputError at the first value that is not valid."""
+    for k in np.flatnonzero(~valid):
+        raise InputError(name(column, int(k)), values[k], problem, remedy)
 
 
 def check_delay(given: Any, latencies: list[Array]) -> Array:
-    """Delay of each server."""
-    delay = _one_each("delay", given, len(latencies))
+    """Return the delay of each server, shape (n,): below the median latency of its samples."""
+    delay = _server_array("delay", given, len(latencies))
     raise_at_first("delay", delay, delay >= 0, "a delay cannot be negative", "give 0 or more")
-    middle = np.array([np.median(y) for y in latencies])
-    raise_at_first(
-        "delay",
-        delay,
-        delay < middle,
-        "is as long as half of the latencies of its server",
-        "give less: it is a part of them all",
-    )
+    median = np.array([np.median(latency) for latency in latencies])
+    problem = "is as long as half of the latencies of its server"
+    remedy = "give less: it is a part of them all"
+    raise_at_first("delay", delay, delay < median, problem, remedy)
     return delay
 
 
 def check_capacity(given: Any, n: int) -> Array:
-    """Capacity of each of n servers."""
-    capacity = _one_each("capacity", given, n)
-    raise_at_first(
-        "capacity",
-        capacity,
-        capacity > 0,
-        "is not above 0",
-        "give a load, or leave it out: it is then the largest sample",
-    )
+    """Return the capacity of each of n servers, shape (n,)."""
+    capacity = _server_array("capacity", given, n)
+    remedy = "give a load, or leave it out: it is then the largest sample"
+    raise_at_first("capacity", capacity, capacity > 0, "is not above 0", remedy)
     return capacity
 
 
-def _one_each(field: str, given: Any, n: int) -> Array:
-    """One finite number for each of n servers."""
+def _server_array(field: str, given: Any, n: int) -> Array:
+    """Return one finite number for each of n servers, shape (n,)."""
     array = as_server_array(field, given, n)
     raise_at_first(field, array, np.isfinite(array), "is not finite", "give a finite number")
     return array
 
 
 def read(path: Any, columns: Mapping[str, str] | None = None) -> list[Array]:
-    """Columns of a file of samples, by the names of its columns; a row with an empty cell in one of them is skipped, with a warning."""
-    given = {} if columns is None else columns
-    if not isinstance(given, Mapping) or not all(
-        field in COLUMNS and isinstance(column, str) for field, column in given.items()
-    ):
-        raise InputError(
-            "columns",
-            columns,
-            f"does not say the column of {' or '.join(COLUMNS)}",
-            'give {"load": "rps", "latency": "p50"}',
-        )
-    named = {**dict(zip(COLUMNS, COLUMNS, strict=True)), **given}
-    header, rows = read_table(
-        path,
-        "path",
-        "give a CSV file of samples, its columns named in the first line",
-        list(named.values()),
-    )
-    for name in named.values():
-        if name not in header:
-            near = difflib.get_close_matches(name, header, 1)
+    """Return the loads and the latencies in a file, each of shape (m,).
+
+    A row with an empty cell in one of the two columns is skipped, with a warning. `columns` maps
+    ``"load"`` and ``"latency"`` to the names of their columns where these differ.
+    """
+    headings = _headings(columns)
+    header, table = read_table(path, "path", FILE_REMEDY, list(headings.values()))
+    for heading in headings.values():
+        if heading not in header:
+            near = difflib.get_close_matches(heading, header, 1)
             remedy = (
                 f"did you mean {near[0]}?"
                 if near
                 else "name the columns in the first line, with commas between; or say columns="
             )
-            raise InputError(f"{path}, row 1", ",".join(header), f"has no column {name}", remedy)
-    at = {column: header.index(named[column]) for column in COLUMNS}
+            raise InputError(f"{path}, row 1", ",".join(header), f"has no column {heading}", remedy)
+    position = {column: header.index(headings[column]) for column in COLUMNS}
+    skipped = _rows_with_empty_cells(path, table, headings, position)
+    kept = [row for k, row in enumerate(table) if k not in skipped]
+
+    def name(column: str, k: int | None) -> str:
+        row = "" if k is None else f", row {kept[k][0]}"
+        return f"{path}{row}, column {headings[column]}"
+
+    cells = {column: [row[i : i + 1] for _, row in kept] for column, i in position.items()}
+    load, latency = (_floats(column, cells[column], name) for column in COLUMNS)
+    check_samples(load, latency, name)
+    return [load, latency]
+
+
+def _headings(columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the heading of each of `COLUMNS` in a file."""
+    given = {} if columns is None else columns
+    if not isinstance(given, Mapping) or not all(
+        column in COLUMNS and isinstance(heading, str) for column, heading in given.items()
+    ):
+        problem = f"does not say the column of {' or '.join(COLUMNS)}"
+        raise InputError("columns", columns, problem, 'give {"load": "rps", "latency": "p50"}')
+    return {**dict(zip(COLUMNS, COLUMNS, strict=True)), **given}
+
+
+def _rows_with_empty_cells(
+    path: Any,
+    table: list[tuple[int, list[str]]],
+    headings: Mapping[str, str],
+    position: Mapping[str, int],
+) -> set[int]:
+    """Return the indices of the rows to skip, after a warning that counts them."""
     empty = {
-        column: {k for k, (_, row) in enumerate(rows) if i < len(row) and not row[i].strip()}
-        for column, i in at.items()
+        column: {k for k, (_, row) in enumerate(table) if i < len(row) and not row[i].strip()}
+        for column, i in position.items()
     }
     skipped = set().union(*empty.values())
     if skipped:
-        where = " and ".join(named[column] for column, its in empty.items() if its)
+        where = " and ".join(headings[column] for column, indices in empty.items() if indices)
         warnings.warn(
-            f"{path}: {len(skipped)} of {len(rows)} rows are skipped: an empty cell in column {where}",
-            stacklevel=4,
+            f"{path}: {len(skipped)} of {len(table)} rows are skipped: "
+            f"an empty cell in column {where}",
+            stacklevel=5,
         )
-    kept = [row for k, row in enumerate(rows) if k not in skipped]
-
-    def place(column: str, k: int | None) -> str:
-        return (
-            f"{path}, column {named[column]}"
-            if k is None
-            else f"{path}, row {kept[k][0]}, column {named[column]}"
-        )
-
-    read = [_column(column, [row[i:] for _, row in kept], place) for column, i in at.items()]
-    check_samples(read[0], read[1], place)
-    return read
+    return skipped
 
 
-def _column(name: str, cells: list[list[str]], place: Place) -> Array:
-    """Numbers at the head of rows of cells."""
-    out = np.zeros(len(cells))
-    for k, row in enumerate(cells):
+def _floats(column: str, cells: list[list[str]], name: SampleName) -> Array:
+    """Return the numbers in a column, whose cells are lists of one text, or of none if missing."""
+    values = np.zeros(len(cells))
+    for k, cell in enumerate(cells):
         try:
-            out[k] = float(row[0])
+            values[k] = float(cell[0])
         except (IndexError, ValueError):
-            raise InputError(
-                place(name, k),
-                row[0] if row else "",
-                "is not a number",
-                "give a number, or leave the row out",
-            ) from None
-    return out
+            text, remedy = cell[0] if cell else "", "give a number, or leave the row out"
+            raise InputError(name(column, k), text, "is not a number", remedy) from None
+    return values
 
 
 def pairs(loads: Sequence[Array], latencies: Sequence[Array]) -> npt.NDArray[np.object_]:
-    """One (load, latency) a server, that a bank can take servers from."""
+    """Return one (load, latency) per server as an array of shape (n,), which a bank can index."""
     out = np.empty(len(loads), dtype=object)
     for i, pair in enumerate(zip(loads, latencies, strict=True)):
         out[i] = pair

@@ -1,4 +1,4 @@
-"""Queues one after the other, as one server: a device and then a cloud."""
+"""Two servers in series as one server, such as a device and then a cloud."""
 
 from __future__ import annotations
 
@@ -17,20 +17,32 @@ from .mmc import MMc
 
 
 class Tandem(ComposedLatency):
-    """n pairs of queues: each job passes the first, then the second, and its latency is the sum of theirs.
+    """Pairs of servers in series, whose latencies add up: a job passes the first, then the second.
 
-    For M/M/1 queues (and M/M/c) this is exact: what leaves one is a Poisson stream again (Burke 1956), and the sojourn times add up in the mean
-    (Jackson 1957). For others it takes the second queue's arrivals for Poisson.
+    For M/M/1 and M/M/c servers this is exact: the departures of the first are a Poisson stream
+    again (Burke 1956), and the mean sojourn times add up (Jackson 1957). For other families it
+    assumes that the arrivals at the second server are Poisson.
 
     Parameters
     ----------
     first, second : Latency
-        Banks of n servers each; more than two queues are a tandem of tandems. The rate is the lesser of both.
+        Banks of n servers each; for more than two servers in series, a tandem of tandems.
+
+    Attributes
+    ----------
+    rate : ndarray, shape (n,)
+        The smaller of both rates.
+    delay : ndarray, shape (n,)
+        Sum of both delays.
 
     Raises
     ------
     InputError
-        On something that is not a bank, or banks of different lengths.
+        If `first` or `second` is not a bank, or they have different numbers of servers.
+
+    Notes
+    -----
+    A cone is the sum of the cones of both banks where both have it; else tangents stand for it.
 
     Examples
     --------
@@ -42,28 +54,20 @@ class Tandem(ComposedLatency):
     worked_out = INVERSES
 
     def __init__(self, first: Latency, second: Latency) -> None:
-        first, second = (
-            whole(
-                check_instance(
-                    name, bank, Latency, "is not a bank of servers", "give MM1 or another family"
-                )
-            )
-            for name, bank in (("first", first), ("second", second))
-        )
-        if len(first) != len(second):
-            problem = f"has {len(second)} servers where first has {len(first)}"
-            raise InputError(
-                "second",
-                second,
-                problem,
-                "give as many of both: each server of the first has its own second",
-            )
-        self.parts = self.first, self.second = first, second
-        self.rate, self.delay = np.minimum(first.rate, second.rate), first.delay + second.delay
+        problem, remedy = "is not a bank of servers", "give MM1 or another family"
+        self.first: Latency = whole(check_instance("first", first, Latency, problem, remedy))
+        self.second: Latency = whole(check_instance("second", second, Latency, problem, remedy))
+        if len(self.first) != len(self.second):
+            problem = f"has {len(self.second)} servers where first has {len(self.first)}"
+            remedy = "give as many of both: each server of the first has its own second"
+            raise InputError("second", second, problem, remedy)
+        self.parts = self.first, self.second
+        self.rate = np.minimum(self.first.rate, self.second.rate)
+        self.delay = self.first.delay + self.second.delay
 
     @classmethod
     def sample(cls) -> Latency:
-        """Return three servers; see `Latency.sample`."""
+        """Return a bank of three servers; see `Latency.sample`."""
         return cls(MM1.sample(), MMc(rate=[30.0, 90.0, 20.0], servers=[4, 2, 3]))
 
     def __repr__(self) -> str:
@@ -71,20 +75,22 @@ class Tandem(ComposedLatency):
 
     @property
     def rate_error(self) -> Array:
-        """What the lesser rate leaves out; see `ServerBank.rate_error`."""
-        (a, a_error), (b, b_error) = ((q.rate, q.rate_error) for q in (self.first, self.second))
-        return np.where(a == b, np.minimum(a_error, b_error), np.where(a < b, a_error, b_error))
+        """Rounding error of the smaller rate, shape (n,); see `ServerBank.rate_error`."""
+        first, second = self.first, self.second
+        smaller = np.where(first.rate < second.rate, first.rate_error, second.rate_error)
+        both = np.minimum(first.rate_error, second.rate_error)
+        return np.where(first.rate == second.rate, both, smaller)
 
     @property
     def full_load(self) -> Array:
-        """The lesser load of both, of one alone where the other has none; see `Latency.full_load`."""
+        """Smaller full load of both, or that of one where the other has none, shape (n,)."""
         loads = self.first.full_load, self.second.full_load
-        least = np.fmin(*loads)
-        return np.where(np.isfinite(least), least, np.minimum(*loads))
+        smaller = np.fmin(*loads)
+        return np.where(np.isfinite(smaller), smaller, np.minimum(*loads))
 
     @property
     def full_load_is(self) -> tuple[str, ...]:
-        """What it is; see `Latency.full_load_is`."""
+        """Kind of the full load of each pair, n strings; see `Latency.full_load_is`."""
         second = self.second.full_load < np.nan_to_num(self.first.full_load, nan=np.inf)
         return tuple(np.where(second, self.second.full_load_is, self.first.full_load_is).tolist())
 
@@ -93,26 +99,28 @@ class Tandem(ComposedLatency):
         return self._like([self.first.with_extra_delay(delay), self.second])
 
     def rate_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency in the rate that bounds the pair; in both where they are equal."""
-        one, other = (
-            np.where(q.rate == self.rate, q.rate_slope(flow), 0.0)
-            for q in (self.first, self.second)
-        )
-        return np.asarray(one + other)
+        """Return the derivative of the latency in the rate of the pair.
+
+        It is that of the server with the smaller rate; of both where the rates are equal.
+        """
+        slopes = [
+            np.where(bank.rate == self.rate, bank.rate_slope(flow), 0.0) for bank in self.parts
+        ]
+        return np.asarray(slopes[0] + slopes[1])
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        """The same for both, but its own spare capacity and its own first form of a cone."""
+        """Return the argument for each bank: the spare capacity is its own, the form the first."""
         if value is None or kind == "form":
             return None, None
         if kind == "spare_capacity":
-            return [self._more(bank) + np.asarray(value) for bank in self.parts]
+            return [self._extra_capacity(bank) + np.asarray(value) for bank in self.parts]
         return value, value
 
-    def _more(self, bank: Latency) -> Array:
-        """What one of both has of spare capacity beyond that of the pair."""
+    def _extra_capacity(self, bank: Latency) -> Array:
+        """Return the rate of one of both banks less that of the pair, shape (n,)."""
         finite = np.isfinite(self.rate)
-        above = bank.rate - np.where(finite, self.rate, 0.0)
-        return np.where(finite, above + (bank.rate_error - self.rate_error), 0.0)
+        extra = bank.rate - np.where(finite, self.rate, 0.0)
+        return np.where(finite, extra + (bank.rate_error - self.rate_error), 0.0)
 
     def _join(self, values: list[Any], kind: str) -> Any:
         return values[0] + values[1]

@@ -1,6 +1,7 @@
-"""A convex function from below: the largest of its tangents, for latencies that no cone of CVXPY says.
+"""Maximum of tangents of a convex function, for latencies that no CVXPY atom represents.
 
-What a solver makes of them is a lower bound; it becomes the truth as tangents are added where its answers land.
+A program with tangents gives a lower bound. The systems add tangents at the flows of its answer and
+solve again, until the certificate is met.
 """
 
 from __future__ import annotations
@@ -14,133 +15,154 @@ from ...reference.errors import Array
 from ...reference.server_bank import ServerBank
 from .cone import Cone
 
-USED = np.array(
-    [0.0, 0.3, 0.6, 0.8, 0.9, 0.97, 0.99]
-)  # parts of the capacity, or of the load, that the first tangents touch
-FULL = 1.0 - 1e-9
-LEAST = 1e-4  # part of a rate that the last tangent leaves free
-LOOSE = 1e-3  # part of a rate, left free, from which on fewer will do
-FAR = 100.0  # times the flow that doubles a latency, up to which there are tangents where there is no rate
-ENOUGH = 10.0  # such times from which on fewer will do
-TIGHT = 2.0**13  # what the equation of a flow and its parts is multiplied by
-TRIED = np.concatenate(
-    [[0.0], np.geomspace(1e-6, 0.5, 200), 1.0 - np.geomspace(0.49, LEAST, 300), [1.0]]
+# Points of the initial tangents, as fractions of the rate, or of the load where there is no rate.
+INITIAL_FRACTIONS = np.array([0.0, 0.3, 0.6, 0.8, 0.9, 0.97, 0.99])
+ALMOST_FULL = 1.0 - 1e-9  # largest utilisation in a program of tangents
+# Spare capacity, as a fraction of the rate, at the last tangent and from where they get sparser.
+LAST_SPARE = 1e-4
+SPARSER_SPARE = 1e-3
+# The same for a server without a rate: its flow, in multiples of that which doubles its latency.
+LAST_FLOW = 100.0
+SPARSER_FLOW = 10.0
+# Factor of the equation between a flow and its segments. A solver that regularises its linear
+# systems violates an equation in proportion to its multiplier, here the slope over this factor.
+BALANCE_SCALE = 2.0**13
+# Fractions of a rate, even in the logarithms of the load and of the spare capacity.
+GRID = np.concatenate(
+    [[0.0], np.geomspace(1e-6, 0.5, 200), 1.0 - np.geomspace(0.49, LAST_SPARE, 300), [1.0]]
 )
 
 
-def tangents(
+def tangent_cone(
     flow: cp.Expression,
     points: Array,
     value: Callable[[Array], Array],
     slope: Callable[[Array], Array],
     rate: Array,
 ) -> Cone:
-    """Return the largest of the tangents at points of shape (m, n), within the capacity.
+    """Return the maximum of the tangents at points of shape (m, n), with flows below the rates.
 
-    It is straight from where one tangent meets the next on, with slopes that rise. So it is the least sum of slope times part over the parts
-    of the flow, one a stretch, none above the length of its stretch: minimised, they fill up one after the other. Each is a part of its
-    stretch, so that all that a solver works with is of one size; as rows, one a tangent, their slopes are decades apart.
+    The maximum is piecewise linear with increasing slopes. It equals the minimum of the sum of
+    slope times length of segment used, over one variable per segment between 0 and the segment's
+    length: minimised, the segments fill up one after the other. The variables are fractions of
+    their segments, so that a solver works with numbers of one size; one row per tangent would have
+    coefficients that are decades apart.
+
+    Parameters
+    ----------
+    flow : cvxpy.Expression, shape (n,)
+    points : ndarray, shape (m, n)
+        Flows at which the tangents touch the function.
+    value, slope : callable
+        The convex function and its derivative, from flows (m, n) to arrays of that shape.
+    rate : ndarray, shape (n,)
+        Upper bounds of the flows, which may be infinite.
     """
     points = np.sort(points, axis=0)
-    rise, height = np.maximum.accumulate(slope(points), axis=0), value(points)
-    start = height - rise * points
-    bent = np.diff(rise, axis=0)
-    meet = np.where(bent > 0, -np.diff(start, axis=0) / np.where(bent > 0, bent, 1.0), points[1:])
-    meet = np.maximum.accumulate(np.clip(meet, points[:-1], points[1:]), axis=0)
-    edges = np.vstack(
-        [
-            np.zeros(points.shape[1]),
-            meet,
-            np.where(np.isfinite(rate), FULL * rate, meet[-1] + points[-1] + 1.0),
-        ]
+    slopes, height = np.maximum.accumulate(slope(points), axis=0), value(points)
+    intercept = height - slopes * points
+    rise = np.diff(slopes, axis=0)
+    crossing = np.where(
+        rise > 0, -np.diff(intercept, axis=0) / np.where(rise > 0, rise, 1.0), points[1:]
     )
+    crossing = np.maximum.accumulate(np.clip(crossing, points[:-1], points[1:]), axis=0)
+    bounded = np.isfinite(rate)
+    end = np.where(bounded, ALMOST_FULL * rate, crossing[-1] + points[-1] + 1.0)
+    edges = np.vstack([np.zeros(points.shape[1]), crossing, end])
     length = np.maximum(np.diff(edges, axis=0), 0.0)
-    part = cp.Variable(length.shape, nonneg=True)
-    open_ended = np.zeros(length.shape, dtype=bool)
-    open_ended[-1] = ~np.isfinite(rate)
-    # the price of the flow is the slope, and a solver that keeps itself from dividing by 0 is off by a part of the price of the equation
-    constraints = [TIGHT * flow == cp.sum(cp.multiply(TIGHT * length, part), axis=0)]
-    constraints += (
-        [part[:-1] <= 1.0, part[-1, ~open_ended[-1]] <= 1.0] if open_ended.any() else [part <= 1.0]
-    )
-    return Cone(
-        start[0] + cp.sum(cp.multiply(rise * length, part), axis=0), tuple(constraints), frozenset()
-    )
+    fraction = cp.Variable(length.shape, nonneg=True)
+    balance = cp.sum(cp.multiply(BALANCE_SCALE * length, fraction), axis=0)
+    constraints = [BALANCE_SCALE * flow == balance]
+    if bounded.all():
+        constraints.append(fraction <= 1.0)
+    else:  # the last segment of a server without a rate has no end
+        constraints += [fraction[:-1] <= 1.0, fraction[-1, bounded] <= 1.0]
+    maximum = intercept[0] + cp.sum(cp.multiply(slopes * length, fraction), axis=0)
+    return Cone(maximum, tuple(constraints), frozenset())
 
 
-def placed(
+def place_tangents(
     flow: cp.Expression,
     value: Callable[[Array], Array],
     slope: Callable[[Array], Array],
     rate: Array,
-    reach: Array,
+    flow_scale: Array,
     count: int,
 ) -> Array:
-    """Points of `count` tangents a server, shape (count, n), such that the largest is below the function f by an even part of it.
+    """Return points of `count` tangents per server, shape (count, n), with an even relative error.
 
-    Between tangents at a distance h it is below by f'' h^2/8 at most. With G(x) the integral of sqrt(f''/(8 f)) up to x, a part e of f is
-    dG = sqrt(e): points at even steps of G are off by ((G(last) - G(first))/(count - 1))^2. Next to the rate, and far beyond the flow that
-    doubles a latency, a part grows with what is left, or is beyond, so that not all points gather there.
+    Between tangents at a distance h the maximum is below the function f by at most f'' h^2/8. With
+    G(x) the integral of sqrt(f''/(8 f)) up to x, a relative error e is (dG)^2: points at even steps
+    of G have the error ((G(last) - G(first))/(count - 1))^2. Next to the rate, and far beyond the
+    flow that doubles a latency, the error may grow in proportion to 1/(spare capacity), or to the
+    flow, so that not all points gather there.
+
+    Parameters
+    ----------
+    flow : cvxpy.Expression, shape (n,)
+        Its bounds bound the points.
+    value, slope : callable
+        The convex function and its derivative, from flows (m, n) to arrays of that shape.
+    rate : ndarray, shape (n,)
+        Upper bounds of the flows, which may be infinite.
+    flow_scale : ndarray, shape (n,)
+        The rate, or the flow that doubles the latency; see `Latency`.
+    count : int
     """
-    low, high = _bounds(flow)
+    low, high = (np.broadcast_to(bound, flow.shape) for bound in flow.get_bounds())
     bounded = np.isfinite(rate)
-    top = np.minimum(
-        np.where(bounded, (1.0 - LEAST) * rate, FAR * reach), np.where(high > 0, high, np.inf)
-    )
-    low = np.clip(low, 0.0, top)
-    # even in the logarithm of the distance from no load, and from the rate
-    tried = np.where(bounded, rate, top) * TRIED[:, None]
-    inner = np.sort(np.clip(tried, low, top), axis=0)
+    last = np.where(bounded, (1.0 - LAST_SPARE) * rate, LAST_FLOW * flow_scale)
+    last = np.minimum(last, np.where(high > 0, high, np.inf))
+    first = np.clip(low, 0.0, last)
+    grid = np.where(bounded, rate, last) * GRID[:, None]
+    grid = np.sort(np.clip(grid, first, last), axis=0)
     with np.errstate(all="ignore"):
-        steep = np.maximum.accumulate(slope(inner), axis=0)
-    step, middle = np.diff(inner, axis=0), 0.5 * (inner[1:] + inner[:-1])
-    size = value(inner[:1]) + np.cumsum(0.5 * (steep[1:] + steep[:-1]) * step, axis=0)
-    left = np.where(
-        bounded,
-        (np.where(bounded, rate, 1.0) - middle) / (LOOSE * reach),
-        ENOUGH * reach / np.maximum(middle, 1e-300),
-    )
-    gain = np.sqrt(
-        np.diff(steep, axis=0) * step * np.minimum(left, 1.0) / (8.0 * np.maximum(size, 1e-300))
-    )
-    total = np.vstack(
-        [np.zeros(len(rate)), np.cumsum(np.where(np.isfinite(gain), gain, 0.0), axis=0)]
-    )
+        slopes = np.maximum.accumulate(slope(grid), axis=0)
+    step, middle = np.diff(grid, axis=0), 0.5 * (grid[1:] + grid[:-1])
+    size = value(grid[:1]) + np.cumsum(0.5 * (slopes[1:] + slopes[:-1]) * step, axis=0)
+    spare = (np.where(bounded, rate, 1.0) - middle) / (SPARSER_SPARE * flow_scale)
+    weight = np.where(bounded, spare, SPARSER_FLOW * flow_scale / np.maximum(middle, 1e-300))
+    curvature = np.diff(slopes, axis=0) * step  # f'' h^2
+    error = curvature * np.minimum(weight, 1.0) / (8.0 * np.maximum(size, 1e-300))
+    steps = np.sqrt(error)
+    steps = np.cumsum(np.where(np.isfinite(steps), steps, 0.0), axis=0)
+    integral = np.vstack([np.zeros(len(rate)), steps])
     even = np.linspace(0.0, 1.0, count)
-    return np.array(
-        [np.interp(even * t[-1], t, x) for t, x in zip(total.T, inner.T, strict=True)]
-    ).T
-
-
-def _bounds(flow: cp.Expression) -> tuple[Array, Array]:
-    """Least and largest value that a flow can have by the bounds of its variables, each of shape (n,)."""
-    low, high = flow.get_bounds()
-    return np.broadcast_to(low, flow.shape), np.broadcast_to(high, flow.shape)
+    columns = zip(integral.T, grid.T, strict=True)
+    return np.array([np.interp(even * total[-1], total, x) for total, x in columns]).T
 
 
 def default_tangent_points(bank: ServerBank) -> Array:
-    """Points for any load, shape (m, n): closer and closer to the rate, or over nine decades where there is none."""
+    """Return 60 points for any load, shape (60, n).
+
+    They approach the rate geometrically, or span nine decades where there is no rate.
+    """
     finite, steps = np.isfinite(bank.rate), np.linspace(0.0, 1.0, 60)[:, None]
     bounded = np.where(finite, bank.rate, 1.0) * (1.0 - 10 ** (-4.0 * steps))
     return np.asarray(np.where(finite, bounded, 10 ** (9.0 * steps - 3.0)))
 
 
 def initial_tangent_points(bank: ServerBank, load: float) -> Array:
-    """Points to start from at a load, shape (m, n)."""
+    """Return the points of the first program at a total load, shape (8, n).
+
+    The last row is a split in proportion to the rates, or an even one where not all have a rate.
+    """
     finite = np.isfinite(bank.rate)
-    reach = np.where(finite, np.minimum(bank.rate, 2.0 * load), load)
-    total = bank.rate[finite].sum()
-    even = np.where(
-        finite,
-        bank.rate * min(load / total, FULL) if np.all(finite) else 0.5 * reach,
-        load / len(bank),
-    )
-    return np.vstack([USED[:, None] * reach, even])
+    scale = np.where(finite, np.minimum(bank.rate, 2.0 * load), load)
+    if np.all(finite):
+        split = bank.rate * min(load / bank.rate.sum(), ALMOST_FULL)
+    else:
+        split = np.where(finite, 0.5 * scale, load / len(bank))
+    return np.vstack([INITIAL_FRACTIONS[:, None] * scale, split])
 
 
 def add_tangents(bank: ServerBank, points: Array, flow: Array) -> Array:
-    """Points and where a solver's answer landed; what landed beyond the last point next to the rate goes half of the way there."""
-    edge = points.max(axis=0)
+    """Return the points (m, n) and below them the flows of a program's answer, shape (m + 1, n).
+
+    A flow beyond the last point moves at most 3/4 of the way from it to the rate.
+    """
+    last = points.max(axis=0)
     finite = np.isfinite(bank.rate)
-    limit = np.where(finite, edge + 0.75 * (np.where(finite, bank.rate, edge) - edge), np.inf)
+    spare = np.where(finite, bank.rate, last) - last
+    limit = np.where(finite, last + 0.75 * spare, np.inf)
     return np.vstack([points, np.clip(flow, 0.0, limit)])

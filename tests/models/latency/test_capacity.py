@@ -1,4 +1,4 @@
-"""From its rate on a server's latency is infinite, with all that is made of it: whatever the family, whatever its formula says there."""
+"""From its rate on a server's latency and what derives from it are infinite, for every family."""
 
 import warnings
 
@@ -16,7 +16,7 @@ NAMES = ("latency", "marginal", "potential", "latency_slope", "marginal_slope")
 BOUNDED = {name: bank for name, bank in FAMILIES.items() if np.all(np.isfinite(bank.rate))}
 VIEWS = {
     "reference": reference.MG1([100.0, 80.0, 200.0], 3.0, 0.01),
-    "pool": MixedLatency(
+    "mixed": MixedLatency(
         [FAMILIES["M/M/1"], FAMILIES["M/M/c"], FAMILIES["function within a rate"]]
     ),
     "scaled": Scaled(FAMILIES["M/M/1"], 0.1, 10.0),
@@ -28,7 +28,7 @@ VIEWS = {
 
 
 class Formula(Latency):
-    """A family with nothing but its formula."""
+    """A family with its latency only, which changes its sign at the rate."""
 
     def __init__(self, rate, delay=0.0):
         self.rate, self.delay = np.array(rate, dtype=float), np.zeros(len(rate)) + delay
@@ -65,7 +65,7 @@ def test_infinite_from_the_rate_on(bank):
             assert np.isposinf(getattr(bank, name)(bank.rate - given, spare_capacity=given)).all()
 
 
-def test_the_others_are_as_they_were(bank):
+def test_a_full_server_does_not_change_the_others(bank):
     inside, mixed = 0.6 * bank.rate, 0.6 * bank.rate
     mixed[1] = 1.1 * bank.rate[1]
     for name in NAMES:
@@ -82,9 +82,9 @@ def test_servers_without_a_rate_take_any_load():
 
 def test_followers_of_servers_without_a_rate():
     bank = MixedLatency([FAMILIES["polynomial"], FAMILIES["M/M/c"]])
-    led = FollowerLatency(bank, np.full(6, 0.5))
-    assert np.isfinite(led.latency(np.ones(6))).all()
-    assert led.rate_error[:3].tolist() == [0.0, 0.0, 0.0]
+    followers = FollowerLatency(bank, np.full(6, 0.5))
+    assert np.isfinite(followers.latency(np.ones(6))).all()
+    assert followers.rate_error[:3].tolist() == [0.0, 0.0, 0.0]
     assert np.isfinite(reference.controlled(bank, 20.0, 0.3).mean_delay)
 
 
@@ -94,21 +94,19 @@ def test_mm1_beyond_its_rate():
     assert np.isposinf(MM1([100.0]).latency(120.0)).all()
 
 
-def test_a_negative_flow_is_left_to_the_formula():
+def test_a_negative_flow_is_computed_by_the_formula():
     assert MM1([100.0]).latency([-100.0])[0] == pytest.approx(1 / 200)
-    assert MMc([50.0], 2).latency([-100.0])[0] == 1 / 50  # of a station it counts as none
+    assert MMc([50.0], 2).latency([-100.0])[0] == 1 / 50  # M/M/c takes it for 0
 
 
 @pytest.mark.parametrize("load", [0.5, 1 - 1e-15, np.nextafter(1.0, 0.0)])
 def test_certificates_next_to_the_rate_cover_the_error(load):
-    """Down to the last float: spare capacities of a few units in the last place, which floats cannot share out between two servers."""
+    """Also at the last float below the rate: floats cannot split so little spare capacity."""
     for bank in (MM1([1.0]), MM1([0.25, 0.75])):
         system = ParallelServers(bank)
         for goal in ("optimum", "equilibrium"):
-            answer, exact = (
-                getattr(system, goal)(load, throw=False),
-                float(getattr(reference, goal)(bank, load).mean_delay),
-            )
+            answer = getattr(system, goal)(load, throw=False)
+            exact = float(getattr(reference, goal)(bank, load).mean_delay)
             gap = answer.certificate.gap
             assert answer.certified == (len(bank) == 1 or load == 0.5) == (gap < 1e-4)
             assert answer.mean_delay == pytest.approx(exact, rel=max(2 * gap, 1e-12))

@@ -1,4 +1,4 @@
-"""Every family passes `check_latency`; one that is wrong in one thing is told which, with the numbers."""
+"""Every family passes `check_latency`; for one with a single error, it names the error."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,13 +29,12 @@ def test_every_family_passes(bank):
     assert len(report.checks) == 13
 
 
-def test_a_pool_of_families_with_and_without_cones_passes():
-    assert check_latency(
-        MixedLatency([FAMILIES["M/M/1"], FAMILIES["polynomial"], FAMILIES["G/G/1-KLB"]]), seed=1
-    ).passed
+def test_a_mixed_bank_of_families_with_and_without_cones_passes():
+    mixed = MixedLatency([FAMILIES["M/M/1"], FAMILIES["polynomial"], FAMILIES["G/G/1-KLB"]])
+    assert check_latency(mixed, seed=1).passed
 
 
-def test_what_is_seen_is_said():
+def test_the_report_describes_each_check():
     report = check_latency(FAMILIES["M/M/c"])
     assert str(report).startswith("MMc, 3 servers: all properties hold\n  shapes ")
     assert "by tangents: total_cone, potential_cone, latency_cone" in str(report)
@@ -44,7 +43,7 @@ def test_what_is_seen_is_said():
 
 
 class Wrong(MM1):
-    """M/M/1 but for one thing, which subclasses get wrong."""
+    """M/M/1, of which each subclass has one error."""
 
 
 class WrongMarginal(Wrong):
@@ -67,7 +66,7 @@ class WrongInverse(Wrong):
         return 0.99 * super().inverse_latency(latency)
 
 
-class EndlessInverse(Wrong):
+class InfiniteInverse(Wrong):
     def inverse_marginal(self, marginal):
         return np.where(np.asarray(marginal) > self.idle_latency, np.inf, 0.0)
 
@@ -134,7 +133,7 @@ class Fragile(Wrong):
 
 
 @dataclass(frozen=True, eq=False)
-class Credulous(Latency):
+class Unchecked(Latency):
     rate: Any
     delay: Any
 
@@ -147,11 +146,13 @@ class Credulous(Latency):
 WRONG = {
     WrongMarginal: (
         "derivatives",
-        r"^derivatives: marginal\[\d\] = .*: at load .* of server \d is not the derivative of x l\(x\), ",
+        r"^derivatives: marginal\[\d\] = .*: at load .* of server \d is not the derivative of x "
+        r"l\(x\), ",
     ),
     WrongSlope: (
         "derivatives",
-        r"latency_slope\[\d\] = .* is not the derivative of the latency, .*; correct it, or leave it out",
+        r"latency_slope\[\d\] = .* is not the derivative of the latency, .*; correct it, or "
+        r"leave it out",
     ),
     WrongPotential: (
         "potential",
@@ -161,13 +162,14 @@ WRONG = {
         "inverses",
         r"latency of inverse_latency\[\d\] = .* is not the one that it was asked for",
     ),
-    EndlessInverse: (
+    InfiniteInverse: (
         "inverses",
         r"marginal of inverse_marginal\[\d\] = .* is not the one that it was asked for",
     ),
     WrongService: (
         "empty server",
-        r"idle_latency\[1\] = 0.9: at load 0 of server 1 is not what the latency is there, 0.7; correct service",
+        r"idle_latency\[1\] = 0.9: at load 0 of server 1 is not what the latency is there, 0.7; "
+        r"correct service",
     ),
     Decreasing: (
         "increasing and convex",
@@ -179,9 +181,9 @@ WRONG = {
     ),
     WrongCone: (
         "cone values",
-        r"total_cone\('inv_pos'\)\[\d\] = .* is not the number that it stands for",
+        r"total_cone\('inv_pos'\)\[\d\] = .* is not the value of its function",
     ),
-    LowCone: ("cone values", r"latency_cone\[\d\] = .* is not the number that it stands for"),
+    LowCone: ("cone values", r"latency_cone\[\d\] = .* is not the value of its function"),
     WrongKinds: (
         "kinds of cone",
         r"potential_cone.kinds = 'SOC': is declared, but CVXPY makes EXP; declare those",
@@ -192,11 +194,13 @@ WRONG = {
     ),
     OneNumber: (
         "DCP and DPP",
-        r"total_cone\('inv_pos'\) = \(\): is the shape of its value; give one number a server, shape \(2,\)",
+        r"total_cone\('inv_pos'\) = \(\): is the shape of its value; give one number per server, "
+        r"shape \(2,\)",
     ),
     WrongUnits: (
         "units",
-        r"scaled.latency\[\d\] = .* is not the same in the other unit, .*; name the fields in rates and times",
+        r"scaled.latency\[\d\] = .* is not the same in the other unit, .*; name the fields in "
+        r"rates and times",
     ),
     Scalar: (
         "shapes",
@@ -204,13 +208,14 @@ WRONG = {
     ),
     Fragile: (
         "inverses",
-        r"inverses = 'ZeroDivisionError': was raised: oh; make it work for any load within the capacity",
+        r"inverses = 'ZeroDivisionError': was raised: oh; make it work for any load within the "
+        r"capacity",
     ),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda w: w.__name__)
-def test_what_is_wrong_is_named_with_the_numbers(wrong):
+def test_an_error_is_named_with_its_numbers(wrong):
     name, message = WRONG[wrong]
     with pytest.raises(LatencyCheckError, match=message) as caught:
         check_latency(wrong([10.0, 5.0], 0.5))
@@ -220,20 +225,21 @@ def test_what_is_wrong_is_named_with_the_numbers(wrong):
     assert "WRONG" in str(caught.value.report)
 
 
-def test_numbers_that_are_no_numbers_must_be_refused():
+def test_a_family_that_accepts_nan_fails():
     with pytest.raises(
         LatencyCheckError,
-        match=r"bad input: rate\[0\] = nan: is taken without an error; raise InputError in the constructor",
+        match=r"bad input: rate\[0\] = nan: is taken without an error; raise InputError in the "
+        r"constructor",
     ):
-        check_latency(Credulous(np.array([10.0, 5.0]), np.array([0.0, 0.5])))
+        check_latency(Unchecked(np.array([10.0, 5.0]), np.array([0.0, 0.5])))
 
 
-def test_a_report_can_be_had_without_an_exception():
+def test_a_report_without_an_exception():
     report = check_latency(WrongCone([10.0, 5.0]), throw=False)
     assert isinstance(report, LatencyReport)
     assert not report.passed
     assert [c.name for c in report.checks if not c.passed] == ["cone values"]
-    assert str(report).startswith("WrongCone, 2 servers: not a latency family")
+    assert str(report).startswith("WrongCone, 2 servers: some properties do not hold")
 
 
 def test_a_bank_without_cones_is_refused():
@@ -245,13 +251,13 @@ def test_a_bank_without_cones_is_refused():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_right_families_pass_at_other_random_loads(seed):
+def test_correct_families_pass_at_other_random_loads(seed):
     assert check_latency(Function(lambda x: 0.01 + x**2 / 1e4, servers=2), seed).passed
     assert check_latency(MM1(10.0 ** np.arange(-3.0, 4.0), 0.01), seed).passed
 
 
-def test_a_latency_that_ends_at_no_rate_is_told():
-    class PutOnLater(Wrong):
+def test_a_latency_that_is_finite_beyond_the_rate_fails():
+    class AssignedLater(Wrong):
         pass
 
     def formula(self, flow, spare_capacity=None):
@@ -259,10 +265,11 @@ def test_a_latency_that_ends_at_no_rate_is_told():
             self.rate - np.asarray(flow) if spare_capacity is None else np.asarray(spare_capacity)
         )
 
-    PutOnLater.latency = formula
+    AssignedLater.latency = formula
     with pytest.raises(
         LatencyCheckError,
-        match=r"^edge of capacity: latency\[0\] = .*: at load 10, 1\.000000001 of its rate, is not infinite; ",
+        match=r"^edge of capacity: latency\[0\] = .*: at load 10, 1\.000000001 of its rate, is "
+        r"not infinite; ",
     ):
-        check_latency(PutOnLater([10.0, 5.0]))
-    assert np.isposinf(PutOnLater([10.0, 5.0]).marginal([15.0, 5.0])).all()
+        check_latency(AssignedLater([10.0, 5.0]))
+    assert np.isposinf(AssignedLater([10.0, 5.0]).marginal([15.0, 5.0])).all()

@@ -1,4 +1,4 @@
-"""A cone minimised by a solver is the number it stands for; and it is what it says it is."""
+"""Cones of M/G/1: minimised, they equal their function; and their declared kinds are right."""
 
 import cvxpy as cp
 import numpy as np
@@ -11,10 +11,11 @@ BANKS = {
     "MM1": MM1([3.0, 1.0, 7.0], [0.0, 0.5, 2.0]),
     "MD1": MD1([3.0, 1.0, 7.0], [0.0, 0.5, 2.0]),
     "MG1": MG1([3.0, 1.0, 7.0], cv=[0.0, 1.5, 10.0], delay=[0.0, 0.5, 2.0]),
-    "pool": MixedLatency([MM1([3.0], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
+    "mixed": MixedLatency([MM1([3.0], 0.2), MD1([1.0, 2.0]), MG1([7.0], cv=4.0, delay=1.0)]),
 }
 FORMS = ("inv_pos", "quad_over_lin")
-USES = (0.001, 0.3, 0.95)  # light, middling and heavy: where one form or the other loses digits
+# light load, where inv_pos cancels, medium and heavy load, where quad_over_lin is worse conditioned
+UTILISATIONS = (0.001, 0.3, 0.95)
 
 every_bank = pytest.mark.parametrize("bank", BANKS.values(), ids=BANKS)
 
@@ -30,7 +31,8 @@ def cones(bank, flow):
     }
 
 
-def number(bank, name, flow):
+def expected_value(bank, name, flow):
+    """Value of the function that a cone stands for."""
     if name.startswith("total"):
         return flow * bank.latency(flow)
     return {"potential": bank.potential, "latency": bank.latency}[name](flow)
@@ -39,33 +41,33 @@ def number(bank, name, flow):
 NAMES = ("total inv_pos", "total quad_over_lin", "total default", "potential", "latency")
 
 
-@pytest.mark.filterwarnings(
-    "ignore:Solution may be inaccurate"
-)  # tighter than the solver promises; the numbers judge
+# the tolerances are tighter than the solver guarantees; the comparison of the values decides
+@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
 @every_bank
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("use", USES)
-def test_minimised_cone_is_the_number(bank, name, use):
+@pytest.mark.parametrize("utilisation", UTILISATIONS)
+def test_minimised_cone_equals_its_function(bank, name, utilisation):
     flow = cp.Variable(len(bank))
-    at = bank.rate * np.linspace(use, use / 2, len(bank))
+    given = bank.rate * np.linspace(utilisation, utilisation / 2, len(bank))
     cone = cones(bank, flow)[name]
-    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == at, *cone.constraints])
+    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == given, *cone.constraints])
     problem.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
-    expected = number(bank, name, at)
-    # what cancels in a form is of the size of k, not of the value
+    expected = expected_value(bank, name, given)
+    # cancellation in a form leaves an error relative to k, not to the value
     np.testing.assert_allclose(cone.value.value, expected, rtol=1e-6, atol=1e-9 * bank.k.max())
     assert problem.value == pytest.approx(expected.sum(), rel=1e-6)
 
 
 @every_bank
 @pytest.mark.parametrize("name", NAMES)
-def test_no_point_of_the_cone_is_below_the_number(bank, name):
-    """The epigraph is bounded by the function: relaxing the flow to at least x cannot go below it either, as all three increase."""
+def test_no_point_of_the_cone_is_below_its_function(bank, name):
+    """All three functions increase: flows above x cannot lower a cone below its value at x."""
     flow = cp.Variable(len(bank))
-    at = 0.6 * bank.rate
+    given = 0.6 * bank.rate
     cone = cones(bank, flow)[name]
     worst = cp.Problem(
-        cp.Minimize(cp.max(cone.value - number(bank, name, at))), [flow >= at, *cone.constraints]
+        cp.Minimize(cp.max(cone.value - expected_value(bank, name, given))),
+        [flow >= given, *cone.constraints],
     )
     assert worst.solve(solver="CLARABEL") == pytest.approx(0.0, abs=1e-6)
 
@@ -98,46 +100,46 @@ def test_declared_kinds_are_those_that_cvxpy_compiles(bank, name):
         if size
     }
     assert made == cone.kinds
-    # one cone a server, and small: a loop of atoms would be slow at 10,000 servers
+    # one small cone per server: a loop of atoms would be slow at 10,000 servers
     assert dims.exp == len(bank) if "EXP" in made else list(dims.soc) == [3] * len(bank)
 
 
 @every_bank
 @pytest.mark.parametrize("unit", [1e-3, 7.0, 1e6])
-def test_unit_of_time_is_only_a_unit(bank, unit):
+def test_numbers_are_the_same_in_another_unit_of_time(bank, unit):
     scaled = bank.in_unit(unit)
     assert type(scaled) is type(bank)
     back = scaled.in_unit(1 / unit)
     for field in ("rate", "delay", "k"):
         np.testing.assert_allclose(getattr(back, field), getattr(bank, field), rtol=1e-15)
-    at = 0.7 * bank.rate
-    np.testing.assert_allclose(scaled.latency(at * unit), bank.latency(at) / unit, rtol=1e-13)
-    np.testing.assert_allclose(scaled.potential(at * unit), bank.potential(at), rtol=1e-12)
+    given = 0.7 * bank.rate
+    np.testing.assert_allclose(scaled.latency(given * unit), bank.latency(given) / unit, rtol=1e-13)
+    np.testing.assert_allclose(scaled.potential(given * unit), bank.potential(given), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["MM1", "MD1", "MG1"])
-def test_form_that_there_is_not_is_refused_with_those_that_there_are(name):
+def test_unknown_form_is_refused_and_the_forms_are_named(name):
     with pytest.raises(
         InputError,
-        match=rf"form = 'sqrt': is not a way to write {name}; use inv_pos or quad_over_lin",
+        match=rf"form = 'sqrt': is not a form of the cone of {name}; use inv_pos or quad_over_lin",
     ):
         BANKS[name].total_cone(cp.Variable(3), "sqrt")
     with pytest.raises(InputError, match="form = 'sqrt'"):
-        BANKS["pool"].total_cone(cp.Variable(4), "sqrt")
+        BANKS["mixed"].total_cone(cp.Variable(4), "sqrt")
 
 
-def test_pool_is_its_banks_in_order():
-    pool = BANKS["pool"]
-    np.testing.assert_array_equal(pool.rate, [3.0, 1.0, 2.0, 7.0])
-    np.testing.assert_array_equal(pool.k, [1.0, 0.5, 0.5, 8.5])
-    assert pool.forms == FORMS
-    part = pool.take(np.array([0, 2, 3]))
+def test_mixed_bank_is_its_banks_in_order():
+    mixed = BANKS["mixed"]
+    np.testing.assert_array_equal(mixed.rate, [3.0, 1.0, 2.0, 7.0])
+    np.testing.assert_array_equal(mixed.k, [1.0, 0.5, 0.5, 8.5])
+    assert mixed.forms == FORMS
+    part = mixed.take(np.array([0, 2, 3]))
     assert isinstance(part, MixedLatency)
     np.testing.assert_array_equal(part.rate, [3.0, 2.0, 7.0])
     np.testing.assert_array_equal(part.k, [1.0, 0.5, 8.5])
 
 
-def test_pool_takes_banks_with_cones_alone():
+def test_mixed_bank_refuses_a_bank_without_cones():
     from sojourn import reference
 
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""A latency made of measurements: the fit, its numbers, its cones, what it says of itself, and what it refuses."""
+"""Measured latencies: the fit, its numbers, its cones and its warnings."""
 
 import cvxpy as cp
 import numpy as np
@@ -17,7 +17,7 @@ RATE = 100.0
 
 
 def telemetry(count=400, rate=RATE, seed=0, gross=0.1):
-    """Noisy samples of an M/M/1 server up to 80 % of its rate, some of them gross errors; which those are."""
+    """Noisy samples of an M/M/1 server up to 80 % of its rate, and which are gross errors."""
     rng = np.random.default_rng(seed)
     load = rng.uniform(0.0, 0.8 * rate, count)
     latency = 1 / (rate - load) * (1 + 0.05 * rng.standard_normal(count))
@@ -27,7 +27,7 @@ def telemetry(count=400, rate=RATE, seed=0, gross=0.1):
 
 
 def column(function, loads):
-    """A function of one server at many loads."""
+    """Values of a function of one server at many loads, shape (m,)."""
     return function(np.asarray(loads)[:, None])[:, 0]
 
 
@@ -44,8 +44,11 @@ def bank():
 
 @pytest.fixture(scope="module")
 def points(bank):
-    """Rising loads (m, n) on all pieces and beyond."""
+    """Rising loads (m, n) on all pieces and beyond the samples."""
     return np.sort(np.random.default_rng(5).uniform(0.0, 1.4, (60, 3)), axis=0) * bank.last
+
+
+GOOD = [1.0, 2.0, 3.0]
 
 
 # ---- the fit
@@ -57,16 +60,14 @@ def test_convex_samples_without_noise_are_fitted_within_one_percent(delay):
     fit = Measured(load, delay + 1 / (RATE - load), delay=delay)
     assert fit.pieces == 8
     assert fit.starts.shape == (1, 9)
-    between = np.linspace(0.0, 80.0, 333)
-    np.testing.assert_allclose(
-        column(fit.latency, between) - delay, 1 / (RATE - between), rtol=0.01
-    )
+    loads = np.linspace(0.0, 80.0, 333)
+    np.testing.assert_allclose(column(fit.latency, loads) - delay, 1 / (RATE - loads), rtol=0.01)
     assert fit.service[0] == pytest.approx(0.01, rel=0.01)
     assert not fit.outliers(0).any()
 
 
 def test_quadratic_samples_are_fitted_exactly():
-    """No spread is left: the fit in L1 is the answer."""
+    """The residuals have no spread: the fit of least L1 loss is the result."""
     load = np.linspace(1.0, 9.0, 30)
     fit = Measured(load, 2.0 + load + 3.0 * load**2)
     assert fit.spread[0] < 1e-6
@@ -75,28 +76,31 @@ def test_quadratic_samples_are_fitted_exactly():
 
 
 def test_gross_errors_hardly_move_the_fit():
-    """One sample in ten is up to fifty times too long: the fit moves by 2 %, that by least squares by more than 100 times as much."""
+    """One sample in ten is up to 50 times too long.
+
+    The fit moves by 2 %, the fit by least squares by more than 100 times as much.
+    """
     load, latency, wrong = telemetry()
-    at = np.linspace(0.0, 75.0, 100)
+    loads = np.linspace(0.0, 75.0, 100)
     clean, dirty = Measured(load[~wrong], latency[~wrong]), Measured(load, latency)
-    moved = np.abs(column(dirty.latency, at) / column(clean.latency, at) - 1).max()
+    moved = np.abs(column(dirty.latency, loads) / column(clean.latency, loads) - 1).max()
     assert moved < 0.03
     knots = dirty.starts[0] / dirty.last[0]
     factors, _ = nnls(fitting._basis(load / dirty.last[0], knots), latency)
-    least_squares = fitting._basis(at / dirty.last[0], knots) @ factors
-    assert np.abs(least_squares / column(clean.latency, at) - 1).max() > 100 * moved
-    np.testing.assert_allclose(column(dirty.latency, at), 1 / (RATE - at), rtol=0.06)
+    least_squares = fitting._basis(loads / dirty.last[0], knots) @ factors
+    assert np.abs(least_squares / column(clean.latency, loads) - 1).max() > 100 * moved
+    np.testing.assert_allclose(column(dirty.latency, loads), 1 / (RATE - loads), rtol=0.06)
 
 
-def test_gross_errors_are_told_from_noise():
+def test_outliers_are_the_gross_errors():
     load, latency, wrong = telemetry()
     fit = Measured(load, latency)
     assert fit.outliers(0)[wrong].all()
     assert fit.outliers(0)[~wrong].mean() < 0.1
     np.testing.assert_allclose(fit.residuals(0), latency - column(fit.latency, load))
-    assert fit.spread[0] == pytest.approx(
-        1.4826 * np.median(np.abs(fit.residuals(0) - np.median(fit.residuals(0))))
-    )
+    residuals = fit.residuals(0)
+    deviation = np.median(np.abs(residuals - np.median(residuals)))
+    assert fit.spread[0] == pytest.approx(1.4826 * deviation)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_gross_errors_are_told_from_noise():
     [[5.0, 4.0, 3.0, 2.0, 1.0], [2.0] * 5, [1.0, 1.0, 1.0, 1.0, 1e6]],
     ids=["falling", "constant", "jump"],
 )
-def test_whatever_the_samples_the_fit_rises_strictly_and_is_convex(latency):
+def test_the_fit_rises_strictly_and_is_convex_for_any_samples(latency):
     fit = Measured([1.0, 2.0, 3.0, 4.0, 5.0], latency)
     assert np.all(fit.slopes > 0)
     assert np.all(fit.bends >= 0)
@@ -112,7 +116,7 @@ def test_whatever_the_samples_the_fit_rises_strictly_and_is_convex(latency):
     assert np.isfinite(fit.inverse_latency([10.0])).all()
 
 
-def test_few_loads_have_few_pieces():
+def test_few_loads_give_few_pieces():
     assert Measured([1.0, 2.0, 3.0], [1.0, 2.0, 4.0]).starts.tolist() == [[0.0, 3.0]]
     assert Measured([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 4.0, 8.0]).starts.shape == (1, 3)
     tied = Measured([10.0] * 50 + [20.0] * 50 + [30.0, 40.0, 50.0], np.linspace(1.0, 2.0, 103))
@@ -121,32 +125,26 @@ def test_few_loads_have_few_pieces():
 
 def test_servers_are_fitted_one_by_one(bank):
     for i in range(3):
-        load, latency = bank.samples[i]
-        alone, at = Measured(load, latency), np.linspace(0.0, 1.2 * bank.last[i], 30)
-        np.testing.assert_allclose(
-            column(alone.latency, at),
-            column(bank.take(np.array([i])).latency, at) - bank.delay[i],
-            rtol=1e-9,
-        )
+        alone, taken = Measured(*bank.samples[i]), bank.take(np.array([i]))
+        loads = np.linspace(0.0, 1.2 * bank.last[i], 30)
+        expected = column(taken.latency, loads) - bank.delay[i]
+        np.testing.assert_allclose(column(alone.latency, loads), expected, rtol=1e-9)
     assert bank.starts.shape == (3, 9)
-    assert np.all(bank.starts[2, 1:] == 30.0)  # one piece, and no width in the others
+    assert np.all(bank.starts[2, 1:] == 30.0)  # one piece; the others have no width
 
 
 @pytest.mark.parametrize(("rate", "time"), [(60.0, 1 / 60.0), (1e-3, 1e3), (7.0, 0.3)])
-def test_units_do_not_matter(bank, points, rate, time):
+def test_the_fit_does_not_depend_on_the_units(bank, points, rate, time):
     other = Measured(
         [x * rate for x, _ in bank.samples],
         [(y + d) * time for (_, y), d in zip(bank.samples, bank.delay, strict=True)],
         delay=bank.delay * time,
     )
     scaled = bank.scaled(rate, time)
-    for found in (other, scaled):
-        np.testing.assert_allclose(
-            found.latency(points * rate), bank.latency(points) * time, rtol=1e-6
-        )
-        np.testing.assert_allclose(
-            found.latency_slope(points * rate), bank.latency_slope(points) * time / rate, rtol=1e-6
-        )
+    latency, slope = bank.latency(points) * time, bank.latency_slope(points) * time / rate
+    for converted in (other, scaled):
+        np.testing.assert_allclose(converted.latency(points * rate), latency, rtol=1e-6)
+        np.testing.assert_allclose(converted.latency_slope(points * rate), slope, rtol=1e-6)
     np.testing.assert_allclose(
         scaled.potential(points * rate), bank.potential(points) * time * rate, rtol=1e-12
     )
@@ -158,36 +156,35 @@ def test_units_do_not_matter(bank, points, rate, time):
 
 
 @pytest.mark.parametrize("missing", [("CLARABEL",), ("CLARABEL", "ECOS")])
-def test_another_solver_fits_where_one_fails(monkeypatch, missing):
+def test_another_solver_is_used_if_one_fails(monkeypatch, missing):
     load, latency, _ = telemetry(60)
     expected, solve = Measured(load, latency), cp.Problem.solve
 
-    def some(problem, solver):
+    def failing(problem, solver):
         if solver in missing:
-            raise cp.error.SolverError("not today")
+            raise cp.error.SolverError("failed")
         return solve(problem, solver=solver)
 
-    monkeypatch.setattr(cp.Problem, "solve", some)
-    at = np.linspace(0.0, 80.0, 20)
-    np.testing.assert_allclose(
-        column(Measured(load, latency).latency, at), column(expected.latency, at), rtol=0.01
-    )
+    monkeypatch.setattr(cp.Problem, "solve", failing)
+    loads = np.linspace(0.0, 80.0, 20)
+    fitted = column(Measured(load, latency).latency, loads)
+    np.testing.assert_allclose(fitted, column(expected.latency, loads), rtol=0.01)
 
 
-def test_samples_that_no_solver_fits_are_named(monkeypatch):
-    monkeypatch.setattr(
-        cp.Problem,
-        "solve",
-        lambda problem, solver: setattr(problem.variables()[0], "value", np.full(3, np.nan)),
-    )
+def test_the_server_is_named_if_no_solver_fits_its_samples(monkeypatch):
+    def solve(problem, solver):
+        problem.variables()[0].value = np.full(3, np.nan)
+
+    monkeypatch.setattr(cp.Problem, "solve", solve)
     with pytest.raises(
         InputError,
-        match=r"latency\[0\] = '3 samples': could not be fitted by CLARABEL, ECOS, SCS, OSQP, HIGHS; look at its samples",
+        match=r"latency\[0\] = '3 samples': could not be fitted by CLARABEL, ECOS, SCS, OSQP, "
+        r"HIGHS; look at its samples",
     ):
         Measured([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
 
 
-# ---- its numbers
+# ---- numbers
 
 
 def test_increasing_and_convex(bank, points):
@@ -206,22 +203,19 @@ def test_value_and_slope_are_continuous_at_the_knots(bank):
         np.testing.assert_allclose(bank.marginal(below), bank.marginal(knot), rtol=1e-9)
 
 
-def test_beyond_the_samples_is_the_straight_line(bank):
-    last, far = bank.last, np.array([[1.5], [20.0]]) * bank.last
+def test_beyond_the_samples_the_curve_is_a_straight_line(bank):
+    last, beyond = bank.last, np.array([[1.5], [20.0]]) * bank.last
     np.testing.assert_array_equal(last, [load.max() for load, _ in bank.samples])
-    np.testing.assert_allclose(
-        bank.latency(far), bank.latency(last) + bank.latency_slope(last) * (far - last)
-    )
-    np.testing.assert_allclose(
-        bank.marginal_slope(far), np.tile(2.0 * bank.latency_slope(last), (2, 1))
-    )
+    slope = bank.latency_slope(last)
+    line = bank.latency(last) + slope * (beyond - last)
+    np.testing.assert_allclose(bank.latency(beyond), line)
+    np.testing.assert_allclose(bank.marginal_slope(beyond), np.tile(2.0 * slope, (2, 1)))
 
 
 def test_marginal_and_slopes_are_derivatives(bank, points):
     step = 1e-6 * bank.last
-    inner = np.all(
-        np.abs(points[:, None] - bank.starts.T) > 2 * step, axis=1
-    )  # off the knots, where the slopes of slopes jump
+    # away from the knots, where the second derivative jumps
+    inner = np.all(np.abs(points[:, None] - bank.starts.T) > 2 * step, axis=1)
 
     def difference(function):
         return ((function(points + step) - function(points - step)) / (2 * step))[inner]
@@ -240,12 +234,12 @@ def test_marginal_and_slopes_are_derivatives(bank, points):
 def test_potential_is_the_integral(bank, points):
     for x in points[::12]:
         for i, load in enumerate(x):
-            one, knots = bank.take(np.array([i])), bank.starts[i][bank.starts[i] < load]
-            parts = [
-                quad(lambda t, one=one: one.latency([t])[0], a, b)[0]
+            server, knots = bank.take(np.array([i])), bank.starts[i][bank.starts[i] < load]
+            integral = sum(
+                quad(lambda t, server=server: server.latency([t])[0], a, b)[0]
                 for a, b in zip(knots, [*knots[1:], load], strict=True)
-            ]
-            assert one.potential([load])[0] == pytest.approx(sum(parts), rel=1e-12)
+            )
+            assert server.potential([load])[0] == pytest.approx(integral, rel=1e-12)
     np.testing.assert_array_equal(bank.potential(np.zeros(3)), 0.0)
 
 
@@ -269,7 +263,7 @@ def test_inverses(bank, points):
 
 
 def test_flows_of_any_shape(bank, points):
-    many = points.reshape(5, 12, 3)
+    stacked = points.reshape(5, 12, 3)
     for name in (
         "latency",
         "marginal",
@@ -280,15 +274,16 @@ def test_flows_of_any_shape(bank, points):
         "inverse_marginal",
     ):
         function = getattr(bank, name)
-        np.testing.assert_array_equal(function(many).reshape(60, 3), function(points))
+        np.testing.assert_array_equal(function(stacked).reshape(60, 3), function(points))
 
 
-# ---- its cones
+# ---- cones
 
 CONES = ("total_cone", "potential_cone", "latency_cone")
 
 
-def number(bank, name, flow):
+def expected_value(bank, name, flow):
+    """Value of the function that a cone stands for."""
     return {
         "total_cone": flow * bank.latency(flow),
         "potential_cone": bank.potential(flow),
@@ -296,22 +291,22 @@ def number(bank, name, flow):
     }[name]
 
 
-@pytest.mark.filterwarnings(
-    "ignore:Solution may be inaccurate"
-)  # tighter than the solver promises; the numbers judge
+# the tolerances are tighter than the solver guarantees; the comparison of the values decides
+@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
 @pytest.mark.parametrize("name", CONES)
 @pytest.mark.parametrize("use", [0.01, 0.5, 1.0, 3.0])
-def test_minimised_cone_is_the_number(bank, name, use):
-    unit, flow = bank.scaled(1 / 30.0, 30.0), cp.Variable(3)
-    at = use * unit.last * [1.0, 0.8, 0.9]
-    cone = getattr(unit, name)(flow)
-    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == at, *cone.constraints])
+def test_minimised_cone_equals_its_function(bank, name, use):
+    scaled, flow = bank.scaled(1 / 30.0, 30.0), cp.Variable(3)
+    given = use * scaled.last * [1.0, 0.8, 0.9]
+    cone = getattr(scaled, name)(flow)
+    problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == given, *cone.constraints])
     problem.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
-    np.testing.assert_allclose(cone.value.value, number(unit, name, at), rtol=1e-6)
+    expected = expected_value(scaled, name, given)
+    np.testing.assert_allclose(cone.value.value, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", CONES)
-def test_cone_is_dcp_dpp_and_of_the_kinds_it_says(bank, name):
+def test_cone_is_dcp_and_dpp_with_the_declared_kinds(bank, name):
     straight = Measured([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0])
     for servers, soc in ((bank, True), (straight, name != "latency_cone")):
         flow, load = cp.Variable(len(servers), nonneg=True), cp.Parameter(nonneg=True)
@@ -338,7 +333,7 @@ def test_cone_is_dcp_dpp_and_of_the_kinds_it_says(bank, name):
 
 
 @pytest.mark.parametrize("load", [30.0, 150.0, 400.0])
-def test_systems_with_it_are_solved_and_certified(bank, load):
+def test_systems_with_measured_servers_are_solved_and_certified(bank, load):
     system = ParallelServers(MM1([120.0, 60.0], [0.01, 0.0]), bank)
     for goal in ("optimum", "equilibrium"):
         found, exact = getattr(system, goal)(load), getattr(reference, goal)(system.bank, load)
@@ -347,24 +342,23 @@ def test_systems_with_it_are_solved_and_certified(bank, load):
         np.testing.assert_allclose(found.flow, exact.flow, rtol=1e-6, atol=1e-6 * load)
 
 
-# ---- parts, places, caveats
+# ---- servers taken from a bank, extra delay, warnings
 
 
-def test_take_and_farther(bank, points):
-    some = bank.take(np.array([2, 0]))
-    np.testing.assert_array_equal(some.latency(points[:, [2, 0]]), bank.latency(points)[:, [2, 0]])
-    np.testing.assert_array_equal(some.residuals(1), bank.residuals(0))
-    more = np.array([1.0, 2.0, 3.0])
-    far = bank.with_extra_delay(more)
-    np.testing.assert_allclose(far.latency(points), bank.latency(points) + more)
-    np.testing.assert_allclose(far.idle_latency, bank.idle_latency + more)
-    np.testing.assert_allclose(
-        far.residuals(0), bank.residuals(0), atol=1e-12
-    )  # the samples are as far away
+def test_take_and_extra_delay(bank, points):
+    taken = bank.take(np.array([2, 0]))
+    np.testing.assert_array_equal(taken.latency(points[:, [2, 0]]), bank.latency(points)[:, [2, 0]])
+    np.testing.assert_array_equal(taken.residuals(1), bank.residuals(0))
+    extra = np.array([1.0, 2.0, 3.0])
+    delayed = bank.with_extra_delay(extra)
+    np.testing.assert_allclose(delayed.latency(points), bank.latency(points) + extra)
+    np.testing.assert_allclose(delayed.idle_latency, bank.idle_latency + extra)
+    # the samples move with the curve
+    np.testing.assert_allclose(delayed.residuals(0), bank.residuals(0), atol=1e-12)
     np.testing.assert_array_equal(bank.delay, [0.0, 0.005, 0.01])
 
 
-def test_what_was_not_measured_is_said():
+def test_a_flow_beyond_the_samples_has_a_caveat():
     fit = Measured([[10.0, 50.0, 100.0], [10.0, 50.0, 100.0]], [[1.0, 2.0, 4.0], [1.0, 2.0, 4.0]])
     assert fit.caveats([100.0 * (1 + 1e-10), 130.0], ["server 1", "server 2"]) == [
         "server 2 carries 130, more than any of its samples (at most 100): "
@@ -373,7 +367,7 @@ def test_what_was_not_measured_is_said():
     assert fit.caveats([0.0, 100.0], ["a", "b"]) == []
 
 
-def test_what_goes_beyond_the_samples_is_said_before_the_certificate():
+def test_a_solution_shows_caveats_before_the_certificate():
     found = ParallelServers(Measured(GOOD, GOOD)).optimum(4.0)
     lines = repr(found).splitlines()
     assert lines[1].startswith("  but server 1 carries 4, more than any of its samples (at most 3)")
@@ -381,7 +375,7 @@ def test_what_goes_beyond_the_samples_is_said_before_the_certificate():
     assert repr(found).count("but server 1") == 1
 
 
-def test_a_capacity_is_what_a_utilisation_is_of():
+def test_a_capacity_is_the_full_load():
     bank = Measured([GOOD, GOOD], [GOOD, GOOD], capacity=[4.0, 5.0])
     assert bank.full_load.tolist() == [4.0, 5.0]
     assert bank.full_load_is == ("capacity", "capacity")
@@ -389,12 +383,12 @@ def test_a_capacity_is_what_a_utilisation_is_of():
     assert bank.take(np.array([1])).full_load.tolist() == [5.0]
     assert bank.scaled(10.0, 0.1).full_load.tolist() == [40.0, 50.0]
     assert bank.with_extra_delay([1.0, 1.0]).full_load.tolist() == [4.0, 5.0]
-    unsaid = Measured(GOOD, GOOD)
-    assert (unsaid.full_load.tolist(), unsaid.full_load_is) == ([3.0], ("largest sample",))
-    assert unsaid.scaled(10.0, 0.1).full_load.tolist() == [30.0]
+    without = Measured(GOOD, GOOD)
+    assert (without.full_load.tolist(), without.full_load_is) == ([3.0], ("largest sample",))
+    assert without.scaled(10.0, 0.1).full_load.tolist() == [30.0]
 
 
-def test_one_server_or_a_list_of_them():
+def test_one_server_or_several():
     load, latency = [1.0, 2.0, 3.0], [1.0, 2.0, 4.0]
     alone = Measured(load, latency)
     assert len(alone) == 1
@@ -406,192 +400,10 @@ def test_one_server_or_a_list_of_them():
         np.testing.assert_array_equal(several.values, np.tile(alone.values, (2, 1)))
 
 
-# ---- files
+# ---- plot
 
 
-def test_from_csv(tmp_path):
-    load, latency, _ = telemetry(50)
-    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
-    first.write_text(
-        "time, load ,latency\n"
-        + "".join(
-            f"{k},{x!r},{y!r}\n"
-            for k, (x, y) in enumerate(zip(load.tolist(), latency.tolist(), strict=True))
-        )
-    )
-    second.write_text("\ufefflatency,load\r\n1,1\r\n\r\n2,2\r\n4,3\r\n", encoding="utf-8")
-    one, two = (
-        Measured.from_csv(first, pieces=4),
-        Measured.from_csv([str(first), second], pieces=4, delay=[0.001, 0.0]),
-    )
-    np.testing.assert_array_equal(one.starts, Measured(load, latency, 4).starts)
-    np.testing.assert_array_equal(one.values, Measured(load, latency, 4).values)
-    assert [len(x) for x, _ in two.samples] == [50, 3]
-    assert two.delay.tolist() == [0.001, 0.0]
-    assert Measured.from_csv(second, capacity=5.0).full_load.tolist() == [5.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            "load,delay\n1,2\n",
-            r"bad.csv, row 1 = 'load,delay': has no column latency; name the columns in the first line",
-        ),
-        (
-            "",
-            r"^path = .*bad.csv': has none of the columns load, latency in its first line; give a CSV file of samples",
-        ),
-        (
-            "load,latency\n1,2\n\n2,fast\n",
-            r"bad.csv, row 4, column latency = 'fast': is not a number; give a number, or leave the row out",
-        ),
-        ("load,latency\n1,2\n2\n", r"bad.csv, row 3, column latency = '': is not a number"),
-        ("load,latency\n1,2\nnan,3\n", r"bad.csv, row 3, column load = nan: is not finite"),
-        (
-            "load,latency\n1,2\n-3,3\n",
-            r"bad.csv, row 3, column load = -3.0: a load cannot be negative; give 0 or more",
-        ),
-        (
-            "load,latency\n1,0\n",
-            r"bad.csv, row 2, column latency = 0.0: a latency is above 0; give a positive number",
-        ),
-        (
-            "load,latency\n1,2\n1,3\n",
-            r"bad.csv, column load = \[1.0\]: has 1 different load, too few for a curve; give samples at three",
-        ),
-        ("load,latency\n", r"bad.csv, column load = \[\]: there is no sample"),
-    ],
-)
-def test_bad_files_are_named_with_row_and_column(tmp_path, text, message):
-    path = tmp_path / "bad.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        Measured.from_csv(path)
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    for given in (3, [3], None, [b"a.csv"]):
-        with pytest.raises(
-            InputError, match=r"^path = .*: is not the path of a file; give a CSV file of samples"
-        ):
-            Measured.from_csv(given)
-    with pytest.raises(
-        InputError, match=r"^path = .*none.csv': cannot be read: .*; give a CSV file of samples"
-    ):
-        Measured.from_csv(tmp_path / "none.csv")
-
-
-# ---- what is refused
-
-GOOD = [1.0, 2.0, 3.0]
-
-
-@pytest.mark.parametrize(
-    ("load", "latency", "more", "message"),
-    [
-        ([], [], {}, r"^load = \[\]: there is no sample; give samples at three loads or more"),
-        ([GOOD, []], [GOOD, []], {}, r"^load\[1\] = \[\]: there is no sample"),
-        (
-            GOOD,
-            [1.0, 2.0],
-            {},
-            r"^latency = \[1.0, 2.0\]: has 2 values where load has 3; give one latency for every load",
-        ),
-        (
-            [GOOD, GOOD],
-            [GOOD, [1.0]],
-            {},
-            r"^latency\[1\] = \[1.0\]: has 1 values where load\[1\] has 3",
-        ),
-        (
-            [GOOD, GOOD],
-            [GOOD],
-            {},
-            r"^latency = .*: is of 1 servers where load is of 2; give both for every server",
-        ),
-        ([1.0, np.nan, 3.0], GOOD, {}, r"^load\[1\] = nan: is not finite; give a finite number"),
-        (
-            [GOOD, [1.0, 2.0, -3.0]],
-            [GOOD, GOOD],
-            {},
-            r"^load\[1\]\[2\] = -3.0: a load cannot be negative; give 0 or more",
-        ),
-        (GOOD, [1.0, np.inf, 3.0], {}, r"^latency\[1\] = inf: is not finite"),
-        (
-            GOOD,
-            [0.0, 2.0, 3.0],
-            {},
-            r"^latency\[0\] = 0.0: a latency is above 0; give a positive number, or leave the sample out",
-        ),
-        (
-            [1.0, 2.0, 2.0],
-            GOOD,
-            {},
-            r"^load = \[1.0, 2.0\]: has 2 different loads, too few for a curve; give samples at three loads",
-        ),
-        ([1.0, "a", 3.0], GOOD, {}, r"^load = \[1.0, 'a', 3.0\]: is not made of numbers"),
-        (
-            [GOOD, 2.0],
-            [GOOD, GOOD],
-            {},
-            r"^load\[1\] = 2.0: is not a row of numbers; give one number a sample",
-        ),
-        (5.0, GOOD, {}, r"^load = 5.0: is not a row of numbers"),
-        (
-            GOOD,
-            GOOD,
-            {"pieces": 0},
-            r"^pieces = 0: is not a number of pieces; give a whole number from 1",
-        ),
-        (GOOD, GOOD, {"pieces": 2.5}, r"^pieces = 2.5: is not a number of pieces"),
-        (GOOD, GOOD, {"pieces": True}, r"^pieces = True: is not a number of pieces"),
-        (
-            GOOD,
-            GOOD,
-            {"delay": -1.0},
-            r"^delay\[0\] = -1.0: a delay cannot be negative; give 0 or more",
-        ),
-        (GOOD, GOOD, {"delay": np.nan}, r"^delay\[0\] = nan: is not finite"),
-        (
-            GOOD,
-            GOOD,
-            {"delay": [0.0, 0.1]},
-            r"^delay = \[0.0, 0.1\]: is not one number for each of 1 servers; give one",
-        ),
-        (
-            GOOD,
-            GOOD,
-            {"capacity": 0.0},
-            r"^capacity\[0\] = 0.0: is not above 0; give a load, or leave it out: it is then the largest sample",
-        ),
-        (GOOD, GOOD, {"capacity": np.inf}, r"^capacity\[0\] = inf: is not finite"),
-        (
-            GOOD,
-            GOOD,
-            {"capacity": [1.0, 2.0]},
-            r"^capacity = \[1.0, 2.0\]: is not one number for each of 1 servers",
-        ),
-        (
-            GOOD,
-            GOOD,
-            {"delay": 2.0},
-            r"^delay\[0\] = 2.0: is as long as half of the latencies of its server; give less",
-        ),
-    ],
-)
-def test_bad_samples_are_refused_before_any_solver(monkeypatch, load, latency, more, message):
-    monkeypatch.setattr(
-        cp.Problem, "solve", lambda *args, **options: pytest.fail("a solver was asked")
-    )
-    with pytest.raises(InputError, match=message):
-        Measured(load, latency, **more)
-
-
-# ---- its picture
-
-
-def test_picture_shows_samples_fit_and_what_was_not_measured(bank, tmp_path):
+def test_plot_shows_samples_the_fit_and_the_line_beyond(bank, tmp_path):
     figure = plot_measured(bank, "A title", ["edge", "hub", "cloud"])
     panels = figure.axes
     assert [axes.get_title() for axes in panels] == ["edge", "hub", "cloud"]
@@ -618,7 +430,7 @@ def test_picture_shows_samples_fit_and_what_was_not_measured(bank, tmp_path):
     ]
 
 
-def test_picture_of_other_numbers_of_servers_than_names(bank):
+def test_plot_of_four_servers_and_of_a_wrong_number_of_names(bank):
     with pytest.raises(
         InputError, match=r"names = \['a'\]: is not a list of 3 names; give one name per server"
     ):
