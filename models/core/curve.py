@@ -196,6 +196,7 @@ def curve(
     most: int = MOST,
     coords: Mapping[str, Any] | None = None,
     attrs: Mapping[str, Any] | None = None,
+    dataset_type: type[xr.Dataset] = xr.Dataset,
 ) -> xr.Dataset:
     """Put questions to a system at many loads, or along another axis.
 
@@ -223,6 +224,8 @@ def curve(
         Roles of the variables that a picture shows.
     coords, attrs : mapping, optional
         What the dataset has beside the dimension, ``utilisation`` and the attributes ``time_unit`` and ``max_load``.
+    dataset_type : type, default `xarray.Dataset`
+        Class of the dataset, such as `sojourn.models.frontend.curve_dataset.Curve`.
 
     Returns
     -------
@@ -271,7 +274,7 @@ def curve(
                 {"long_name": "why there is no answer"},
             )
         found = _usual(time, rows) if variables is None else variables(points, rows)
-        return xr.Dataset(
+        return dataset_type(
             found,
             {**axis, **(coords or {})},
             {"time_unit": time, "max_load": system.max_load, **(attrs or {})},

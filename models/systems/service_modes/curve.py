@@ -18,6 +18,7 @@ from ...core import curve as driver
 from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
 from ...core.errors import NotCertifiedError
 from ...core.stored import stored_answers
+from ...frontend.curve_dataset import Curve
 from ...frontend.kinds import kind_named
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **options: An
         attrs={"capacity": system.capacity_load}
         | ({"touch_loads": list(touches)} if touches else {}),
         capacity=system.capacity_load,
+        dataset_type=Curve,
         **options,
     )
 
