@@ -1,6 +1,7 @@
 """Imports point one way, and the installed files are those of the tree."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -356,3 +357,10 @@ def test_every_module_says_what_it_is_for():
         for p in MODULES
         if not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))
     ] == []
+
+
+def test_the_paths_of_the_contributors_guide_exist():
+    guide = (ROOT / ".github/CONTRIBUTING.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"`((?:models|reference|tests|notebooks|\.ci|\.github)/[^` ]*)`", guide)
+    assert len(quoted) > 20
+    assert [path for path in quoted if not (ROOT / path).exists()] == []
