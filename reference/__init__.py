@@ -1,4 +1,12 @@
-"""Closed forms and exact algorithms in NumPy and SciPy, against which the models are checked."""
+"""Closed forms and exact algorithms in numbers: NumPy and SciPy only, without CVXPY and cones.
+
+The banks of servers here (`MM1`, `MD1`, `MG1`, `MixedBank`, and `ServerBank`, their base class)
+hold numbers alone. Those of the same names in `sojourn.models` are subclasses of `ServerBank`
+that add the cones of CVXPY. Every function here takes either. The convex models are checked
+against these functions.
+
+All times are in one unit and all rates in jobs per that unit.
+"""
 
 from . import parallel
 from . import service_modes as service_modes

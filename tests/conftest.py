@@ -8,7 +8,6 @@ import pytest
 
 from sojourn.models import cli
 
-
 NEEDS_ECOS = pytest.mark.skipif(
     importlib.util.find_spec("ecos") is None, reason="ECOS has no wheel for this Python"
 )

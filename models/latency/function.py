@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ...reference.bank_fields import rates_and_delays
 from ...reference.errors import Array, InputError
 from ...reference.family_checks import ROUNDING, WIDER, check_shape
 from ...reference.finite_differences import differences
-from ...reference.server_bank import rates_and_delays
 from ...reference.validation import as_integer
 from .base import ArrayLike, Latency
 from .tangents import default_tangent_points

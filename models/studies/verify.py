@@ -10,12 +10,14 @@ import numpy.typing as npt
 from ...reference.errors import InputError
 from ...reference.validation import as_floats
 from ..core.progress import reports_progress, track
+from ..core.signatures import show_solve_options
 from ..core.system import System
 from ..frontend.kinds import kind_of
 from ..frontend.verification import Verification
 
 
 @reports_progress
+@show_solve_options
 def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification:
     """Compare the convex models with the closed forms.
 

@@ -1,4 +1,4 @@
-"""The dual-mode and tunable-mode systems of Jeff and Modiano, in closed form."""
+"""The dual-mode and tunable-mode systems of Jeff and Modiano in numbers: closed forms, by NumPy."""
 
 from .assignment import Assignment, assignment, best_assignment
 from .breakaway import Breakaway, breakaway, light_load_assignment

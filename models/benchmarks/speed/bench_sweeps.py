@@ -38,7 +38,7 @@ def raw(problem: cp.Problem, options: Mapping[str, Any], values: Values) -> Call
     for parameter, rows in values:
         parameter.value = rows[0]
     compiled = Compiled(problem, "CLARABEL", options)
-    session = compiled.session
+    session = compiled.native_solver
     assert isinstance(session, Clarabel)  # noqa: S101
     changes = compiled.changes(values)
     solver: clarabel.DefaultSolver = session.set_up(changes, 0)

@@ -16,6 +16,7 @@ from ....reference.errors import InputError
 from ....reference.pickling import as_raised
 from ...core.curve import by_role, warn
 from ...core.progress import reports_progress, track
+from ...core.signatures import show_solve_options
 from ...core.system import System
 from .check import check
 from .folder import Folder
@@ -47,6 +48,7 @@ class StudyStoppedError(RuntimeError):
 
 
 @reports_progress
+@show_solve_options
 def study(
     systems: Iterable[System] | Mapping[Any, System],
     loads: npt.ArrayLike,

@@ -23,6 +23,7 @@ from ....reference.parallel.control import (
 from ...core.certificate import Bounds, bounds
 from ...core.options import FormulationOptions
 from ...core.ratio import Ratio
+from ...core.signatures import show_options
 from ...core.solve import Task
 from ...core.tolerance import GapTolerance
 from .certificate import SURE, Certificate, certify_seen, rounding
@@ -154,6 +155,7 @@ class Tolls(HtmlTable):
         return f"tolls at load {self.optimum.load:g}: {tolls}; with them {sure}: mean delay {self.mean_delay:.9g} within {self.gap:.1e}"
 
 
+@show_options
 def control(
     system: ParallelServers,
     load: float,
@@ -169,6 +171,7 @@ def control(
     )
 
 
+@show_options
 def follow(
     system: ParallelServers,
     best: Solution,
@@ -221,6 +224,7 @@ def price_of_optimum(best: Solution) -> float:
     return float(best.flow[slower].sum() / best.load)
 
 
+@show_options
 def tolls(system: ParallelServers, load: float, **options: Unpack[FormulationOptions]) -> Tolls:
     """Solve for the optimum, charge what it says, solve for the equilibrium; see `ParallelServers.tolls`."""
     no_limits(options)

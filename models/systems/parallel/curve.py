@@ -14,6 +14,7 @@ from ....reference.errors import Array
 from ....reference.validation import check_choice
 from ...core import curve as driver
 from ...core.curve import Variable, anarchy, answers, by_role, variable, warn
+from ...core.signatures import show_options
 from ...frontend.curve_dataset import Curve
 from ...latency.base import Latency
 from .formulations import for_goal
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 PRICE = {"optimum": "marginal delay", "equilibrium": "common latency"}
 
 
+@show_options
 def curve(
     system: ParallelServers,
     loads: npt.ArrayLike,

@@ -18,6 +18,7 @@ from ....reference.parallel.thresholds import thresholds
 from ....reference.validation import check_instance, check_list
 from ...core import curve as driver
 from ...core.curve import Delays, anarchy, answers, variable
+from ...core.signatures import show_options
 from ...frontend.curve_dataset import Curve
 from ...latency.player_latency import player_latency
 from .control import followed, price_of_optimum
@@ -39,6 +40,7 @@ FRACTIONS = np.linspace(0.0, 1.0, 21)
 MOST_FRACTIONS = 40  # that refinement adds
 
 
+@show_options
 def players_curve(
     system: ParallelServers,
     loads: npt.ArrayLike,
@@ -119,6 +121,7 @@ def players_curve(
     )
 
 
+@show_options
 def control_curve(
     system: ParallelServers,
     load: float,

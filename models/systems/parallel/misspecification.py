@@ -14,6 +14,7 @@ from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.validation import check_instance
 from ...core.curve import ANARCHY, Variable, variable
+from ...core.signatures import show_options
 from .curve import solved, variables_of
 from .questions import Splits
 from .system import NOT_ONE, ParallelServers
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ...core.options import FormulationOptions
 
 
+@show_options
 def misspecified_delays(
     assumed: ParallelServers,
     actual: ParallelServers,

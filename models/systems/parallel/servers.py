@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ....reference.bank_fields import DRAINED, NO_RATE
 from ....reference.errors import InputError
-from ....reference.server_bank import DRAINED, NO_RATE
 from ...frontend.fields import Folder, ScenarioError, check_keys, read_number, read_string
 from ...frontend.units import Units
 from ...latency import Latency

@@ -35,6 +35,7 @@ from ....reference.parallel.worst_case import (
 from ....reference.pickling import as_raised
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.progress import StatusLine
+from ...core.signatures import show_options
 from .certificate import rounding, supporting_lines
 from .formulations import for_goal
 from .limits import no_limits
@@ -67,6 +68,7 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
     __reduce__ = as_raised
 
 
+@show_options
 def worst_case(
     system: ParallelServers, up_to: float | None = None, **options: Unpack[FormulationOptions]
 ) -> WorstCase:

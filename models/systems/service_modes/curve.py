@@ -17,6 +17,7 @@ from ....reference.validation import as_floats, as_integer, check_flag, check_in
 from ...core import curve as driver
 from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
 from ...core.errors import NotCertifiedError
+from ...core.signatures import show_options
 from ...core.stored import stored_answers
 from ...frontend.curve_dataset import Curve
 from ...frontend.kinds import kind_named
@@ -31,6 +32,7 @@ FAINT = 1e-18  # part of the largest load that stands for no load: to the last d
 NEAR = 1e-6  # how far beside the breakaway a curve is solved: there the two p are equally good
 
 
+@show_options
 def curve(
     system: MultiMode,
     loads: npt.ArrayLike,
@@ -104,6 +106,7 @@ def curve(
     return data.assign_attrs(marks)
 
 
+@show_options
 def partition_curve(
     system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, **options: Unpack[PolishOptions]
 ) -> xr.Dataset:

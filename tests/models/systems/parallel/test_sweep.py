@@ -66,7 +66,7 @@ def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
 
     def solve(self, *values):
         answers = honest(self, *values)
-        asked.append((type(self.session).__name__, len(values[0][1])))
+        asked.append((type(self.native_solver).__name__, len(values[0][1])))
         if asked[-1] == ("Clarabel", 3):
             answers.raw.x[:2] = np.nan
         elif asked[-1][0] == "Clarabel":
@@ -221,7 +221,7 @@ def test_partitions_are_those_of_single_solves(solver):
 
 
 def test_solver_that_takes_no_new_data_is_asked_one_at_a_time(monkeypatch):
-    monkeypatch.setattr(engine, "session", lambda solver: None)
+    monkeypatch.setattr(engine, "native_solver", lambda solver: None)
     loads = np.array([1.0, 4.5])
     one, parts = A.assignment_sweep(), A.partition_sweep()
     assert (one.block, parts.block) == (1, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import DualMode, FormulationError, MultiMode, NotCertifiedError
-from sojourn.models.core.native.base import Raw
+from sojourn.models.core.native.base import RawSolutions
 from sojourn.models.core.parametric import Compiled, CompiledOutputs
 from sojourn.models.systems.service_modes.breakaway import CertifiedBreakaway
 from sojourn.reference import service_modes as exact
@@ -63,7 +63,7 @@ def test_late_break_is_seen():
 def test_no_answer_is_an_error_that_says_where(monkeypatch):
     def empty(self, *values):
         count, (wide, zero) = len(values[0][1]), (10, 5)
-        raw = Raw(
+        raw = RawSolutions(
             np.full((count, wide), np.nan),
             np.full((count, zero), np.nan),
             ("broken",) * count,
