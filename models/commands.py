@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .frontend.scenario import Scenario
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Split load over queues: optimum, equilibrium and price of anarchy, "

@@ -8,11 +8,12 @@ against these functions.
 All times are in one unit and all rates in jobs per that unit.
 """
 
+from . import parallel
+from . import service_modes as service_modes
 from .composed import MixedBank
 from .errors import InputError, LoadError
 from .mg1 import MD1, MG1, MM1
-from .parallel import *  # noqa: F403  every name in its __all__
-from .parallel import __all__ as _of_parallel_servers
+from .parallel import *
 from .server_bank import ServerBank
 
 __all__ = [
@@ -23,5 +24,9 @@ __all__ = [
     "LoadError",
     "MixedBank",
     "ServerBank",
-    *_of_parallel_servers,
 ]
+__all__ += parallel.__all__
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "parallel", "service_modes"])

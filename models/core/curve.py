@@ -260,6 +260,7 @@ def curve(
     most: int = MAX_POINTS,
     coords: Mapping[str, Any] | None = None,
     attrs: Mapping[str, Any] | None = None,
+    dataset_type: type[xr.Dataset] = xr.Dataset,
 ) -> xr.Dataset:
     """Solve questions at many loads, or along another axis.
 
@@ -291,6 +292,8 @@ def curve(
         Roles of the variables that a picture shows.
     coords, attrs : mapping, optional
         Further coordinates and attributes of the dataset.
+    dataset_type : type, default `xarray.Dataset`
+        Class of the dataset, such as `sojourn.models.frontend.curve_dataset.Curve`.
 
     Returns
     -------
@@ -341,7 +344,7 @@ def curve(
         else:
             values = variables(points, rows)
         basics = {"time_unit": time_unit, "max_load": system.max_load}
-        return xr.Dataset(values, {**axis, **(coords or {})}, {**basics, **(attrs or {})})
+        return dataset_type(values, {**axis, **(coords or {})}, {**basics, **(attrs or {})})
 
     def solve(points: Array) -> xr.Dataset:
         """Solve the points block by block."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...reference.html_table import HtmlTable
 from .ratio import BoundedValue
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CertifiedAnswer(Provenance):
+class CertifiedAnswer(HtmlTable, Provenance):
     """Base class of answers with a certificate. A subclass adds the numbers of its question.
 
     Attributes
@@ -155,7 +156,7 @@ class CertifiedAnswer(Provenance):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Evaluated:
+class Evaluated(HtmlTable):
     """Base class of evaluations of a given decision. A subclass adds its numbers.
 
     Attributes

@@ -8,6 +8,7 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
+from ...reference.html_table import HtmlTable
 from .tables import table
 
 Kind = Literal["time", "rate", "number"]
@@ -58,7 +59,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(HtmlTable):
     """All checks of one system.
 
     Attributes
@@ -75,6 +76,15 @@ class Verification:
     def passed(self) -> bool:
         """Whether every check passed."""
         return all(c.passed for c in self.checks)
+
+    def __str__(self) -> str:
+        lines = [
+            f"  {c.quantity}  load {c.load:.5g}  model {c.model:.8g}  reference {c.reference:.8g}"
+            f"  difference {c.difference:.0e}  {'ok' if c.passed else 'DIFFERS'}"
+            for c in self.checks
+        ]
+        passed = sum(c.passed for c in self.checks)
+        return "\n".join([f"{passed} of {len(self.checks)} quantities agree", *lines])
 
     def table(self, title: str = "models against reference") -> Table:
         """Return the checks as a table of `rich`."""

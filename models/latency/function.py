@@ -74,6 +74,10 @@ class Function(Latency):
         self._width, self._columns = len(self.rate), np.arange(len(self.rate))
         self._check()
 
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", repr(self.function))
+        return f"Function({name}, rate={self.rate.tolist()}, delay={self.delay.tolist()})"
+
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Return the delay and the value of the function; see `ServerBank.latency`."""
         return self.delay + self._call(self.function, flow)

@@ -30,3 +30,7 @@ __all__ = [
     "tolls",
     "worst_case",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

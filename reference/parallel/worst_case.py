@@ -26,6 +26,7 @@ import numpy as np
 
 from ..composed import as_bank
 from ..errors import Array, InputError, LoadError
+from ..html_table import HtmlTable
 from ..server_bank import ServerBank
 from ..validation import LARGEST, as_float, check_within
 from .anarchy import ratio_of
@@ -45,7 +46,7 @@ FULL = 1e-6
 
 
 @dataclass(frozen=True, repr=False)
-class WorstCase:
+class WorstCase(HtmlTable):
     """Largest price of anarchy over all loads, with a certificate.
 
     Attributes

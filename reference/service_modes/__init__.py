@@ -41,3 +41,7 @@ __all__ = [
     "stable_point",
     "touch_points",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

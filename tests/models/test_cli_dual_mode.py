@@ -329,8 +329,11 @@ def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["run", "dual-a", "--solver", "ECOS"],
-     r"^error: solver = 'ECOS': does not take the cone PSD that the assignment needs; use"),
+    pytest.param(
+        ["run", "dual-a", "--solver", "ECOS"],
+        r"^error: solver = 'ECOS': does not take the cone PSD that the assignment needs; use",
+        marks=pytest.mark.ecos,
+    ),
     (["run", "dual-a", "--load", "nan"], r"^error: --load = 'nan': is not a load"),
     (["verify", "dual-c", "--load", "4"], r"^error: --load = '4': not below the maximum 4"),
     (["bench", "nope"],

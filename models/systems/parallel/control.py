@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 
 from ....reference.errors import Array
+from ....reference.html_table import HtmlTable
 from ....reference.parallel.control import (
     TIE,
     Strategy,
@@ -40,7 +41,7 @@ NO_USERS = 1e-15  # part of the load that is rounding error: no users are left
 
 
 @dataclass(frozen=True, eq=False)
-class ControlledSplit:
+class ControlledSplit(HtmlTable):
     """A split in which an operator routes a fraction of the load, and users route the rest.
 
     Attributes
@@ -119,7 +120,7 @@ class ControlledSplit:
 
 
 @dataclass(frozen=True, eq=False)
-class Tolls:
+class Tolls(HtmlTable):
     """Marginal-cost tolls, and the equilibrium of users who pay them.
 
     Attributes

@@ -15,6 +15,7 @@ from ....reference.validation import check_choice
 from ...core import curve as driver
 from ...core.curve import Variable, anarchy, answers, by_role, variable, warn
 from ...core.signatures import show_options
+from ...frontend.curve_dataset import Curve
 from ...latency.base import Latency
 from .formulations import for_goal
 from .limits import no_limits
@@ -130,6 +131,7 @@ def solved(
             "total_rate": system.total_rate,
             **{f"{goal}_thresholds": starts[goal] for goal in GOALS},
         },
+        dataset_type=Curve,
     )
     _warn_beyond(system, data)
     return data

@@ -19,6 +19,7 @@ from ....reference.validation import check_instance, check_list
 from ...core import curve as driver
 from ...core.curve import Delays, anarchy, answers, variable
 from ...core.signatures import show_options
+from ...frontend.curve_dataset import Curve
 from ...latency.player_latency import player_latency
 from .control import followed, price_of_optimum
 from .formulations import for_goal
@@ -129,6 +130,7 @@ def players_curve(
             )
         },
         attrs={"total_rate": system.total_rate},
+        dataset_type=Curve,
     )
 
 
@@ -221,6 +223,7 @@ def control_curve(
         most=MOST_FRACTIONS,
         coords={"strategy": list(sweeps)},
         attrs={"load": best.load, "price_of_optimum": enough},
+        dataset_type=Curve,
     )
 
 

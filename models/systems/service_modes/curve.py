@@ -19,6 +19,7 @@ from ...core.curve import CurveInterruptedError, Variable, answers, variable, wa
 from ...core.errors import NotCertifiedError
 from ...core.signatures import show_options
 from ...core.stored import stored_answers
+from ...frontend.curve_dataset import Curve
 from ...frontend.kinds import kind_named
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ def _dataset(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **options: A
         coords={"stage": ("stage", list(system.stages)), "mode": ("mode", list(system.modes))},
         attrs=attrs,
         capacity=system.capacity_load,
+        dataset_type=Curve,
         **options,
     )
 

@@ -30,7 +30,6 @@ INSTALLED = cp.installed_solvers()
 DEFAULT_SOLVERS = [s.name for s in solvers.SOLVERS if s.default]
 
 every_goal = pytest.mark.parametrize("goal", GOALS)
-needs_ecos = pytest.mark.skipif("ECOS" not in INSTALLED, reason="ECOS has no wheel for this Python")
 
 
 @pytest.fixture
@@ -362,9 +361,7 @@ def test_formulation_of_another_question_raises(system, goal, other):
 
 
 @every_goal
-@pytest.mark.parametrize(
-    "solver", [pytest.param(s, marks=needs_ecos if s == "ECOS" else ()) for s in DEFAULT_SOLVERS]
-)
+@pytest.mark.parametrize("solver", DEFAULT_SOLVERS)
 def test_each_solver_alone(system, goal, solver):
     answer = getattr(system, goal)(LOAD, solver=solver)
     assert answer.certified
@@ -388,7 +385,7 @@ def test_options_of_the_user_take_precedence(system, goal):
 def test_unknown_solver_option_raises_before_the_solver_starts(system, goal, monkeypatch):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(
-        InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: TypeError"
+        InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: \w+Error"
     ):
         getattr(system, goal)(LOAD, solver="SCS", solver_options={"no_such_option": 1})
     with pytest.raises(
