@@ -304,7 +304,8 @@ def test_a_load_for_which_limits_leave_no_room(limits, carried):
         TWO.curve(loads, "optimum", subject_to=[MinShare(2.0)])
     with pytest.raises(
         LoadError,
-        match=r"^subject_to = \['largest utilisation'\]: allow at most 3 jobs in all where the load is 5",
+        match=r"^subject_to = \['largest utilisation'\]: allow at most 3 jobs in all "
+        r"where the load is 5",
     ):
         TWO.curve([5.0, 8.0], "optimum", subject_to=[MaxUtilisation(0.2)])
 
