@@ -8,64 +8,16 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-if (
-    TYPE_CHECKING
-):  # what follows is what a type checker sees; `__getattr__` does the same when the program runs
+if TYPE_CHECKING:  # the imports that `__getattr__` makes when the program runs
     from ..reference.errors import InputError, LoadError
     from .core.errors import FormulationError, NotCertifiedError, SolverNameError
     from .core.ratio import PriceOfAnarchy
     from .frontend.kinds import SystemKind, register_system
     from .frontend.loader import load_scenario
-    from .latency import (
-        BPR,
-        MD1,
-        MG1,
-        MG1PS,
-        MM1,
-        Cone,
-        Constant,
-        Function,
-        Kingman,
-        KraemerLangenbachBelz,
-        Latency,
-        LatencyCheckError,
-        LatencyReport,
-        Measured,
-        MM1Percentile,
-        MM1Setup,
-        MM1Vacations,
-        MMc,
-        Polynomial,
-        Tandem,
-        check_latency,
-        families,
-        register,
-    )
-    from .studies import load_study, study, verify
-    from .systems.parallel import (
-        Budget,
-        Certificate,
-        ControlledSplit,
-        Evaluation,
-        GroupShare,
-        Limit,
-        LinearLimit,
-        MaxShare,
-        MaxUtilisation,
-        MinShare,
-        ParallelServers,
-        ServerPercentile,
-        Solution,
-        Tolls,
-        register_limit,
-    )
-    from .systems.service_modes import (
-        DualMode,
-        MultiMode,
-        OperatingEvaluation,
-        OperatingPoint,
-        TunableMode,
-    )
+    from .latency import *
+    from .studies import *
+    from .systems.parallel import *
+    from .systems.service_modes import *
 
 __all__ = [
     "BPR",
@@ -125,9 +77,9 @@ __all__ = [
     "verify",
 ]
 
-
-# where the names are from: no module imports one that comes after it, so that looking in turn imports nothing in vain
-HOMES = (
+# the modules that define the names; none imports a later one, so a search in this order imports
+# no module in vain
+_PUBLIC_MODULES = (
     "..reference.errors",
     ".core.errors",
     ".core.ratio",
@@ -138,26 +90,25 @@ HOMES = (
     ".frontend.loader",
     ".studies",
 )
-FOLDERS = ("benchmarks", "core", "frontend", "latency", "studies", "systems")
+_PACKAGES = ("benchmarks", "core", "frontend", "latency", "studies", "systems")
 
-if not TYPE_CHECKING:  # else it would take any name for one of ours
+if not TYPE_CHECKING:  # a type checker would take any name for a public one
 
     def __getattr__(name: str) -> Any:
-        """Import a name, or one of the folders, when it is first used (PEP 562)."""
-        if name in FOLDERS:
+        """Import a public name or a package at its first use (PEP 562)."""
+        if name in _PACKAGES:
             return importlib.import_module(f".{name}", __name__)
-        for home in HOMES if name in __all__ else ():
+        for home in _PUBLIC_MODULES if name in __all__ else ():
             module = importlib.import_module(home, __name__)
-            if not isinstance(
-                getattr(module, name, module), ModuleType
-            ):  # a file of a folder may have the name of another's function
+            # a file of a package may have the name of a function of another package
+            if not isinstance(getattr(module, name, module), ModuleType):
                 globals()[name] = getattr(module, name)
                 return globals()[name]
-        # with these two arguments Python itself says which name may have been meant
+        # from the last two arguments Python suggests a similar name
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
         )
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *_PACKAGES])

@@ -1,10 +1,19 @@
-"""Closed forms and exact algorithms in NumPy and SciPy: what the convex models are checked against."""
+"""Closed forms and exact algorithms in numbers: NumPy and SciPy only, without CVXPY and cones.
 
+The banks of servers here (`MM1`, `MD1`, `MG1`, `MixedBank`, and `ServerBank`, their base class)
+hold numbers alone. Those of the same names in `sojourn.models` are subclasses of `ServerBank`
+that add the cones of CVXPY. Every function here takes either. The convex models are checked
+against these functions.
+
+All times are in one unit and all rates in jobs per that unit.
+"""
+
+from . import parallel
+from . import service_modes as service_modes
 from .composed import MixedBank
 from .errors import InputError, LoadError
 from .mg1 import MD1, MG1, MM1
-from .parallel import *  # noqa: F403  all that it names below
-from .parallel import __all__ as _of_parallel_servers
+from .parallel import *
 from .server_bank import ServerBank
 
 __all__ = [
@@ -15,5 +24,9 @@ __all__ = [
     "LoadError",
     "MixedBank",
     "ServerBank",
-    *_of_parallel_servers,
 ]
+__all__ += parallel.__all__
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "parallel", "service_modes"])

@@ -1,7 +1,7 @@
-"""Banks made of other banks: side by side, or one of them seen in another way.
+"""Banks composed of other banks: several side by side, or one of them with a changed latency.
 
-A number that such a bank does not say itself is made of those of its parts, by the table
-`ServerBank.quantities`: so none is forgotten.
+The values that such a bank does not define itself are made of the values of its parts, by the
+kinds in the table `ServerBank.quantities`, so that no property or method of a bank is forgotten.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from .bank_fields import whole
 from .errors import Array, InputError
-from .server_bank import ArrayLike, Operation, ServerBank, whole
+from .server_bank import ArrayLike, Operation, ServerBank
 from .validation import check_instance, list_or_none
 
 OPERATING = frozenset({"at_latency", "at_marginal", "at_player"})
 INVERSES = OPERATING | {"inverse_latency", "inverse_marginal", "difference_error_bound"}
-"""Those of a price, which are of no use for what changes the price."""
+"""Methods whose argument is a price, which a bank with a changed latency must derive anew."""
 
 
 class Composed(ServerBank):
-    """Banks seen as one bank, whose numbers are made of theirs.
+    """One bank whose values are made of those of other banks, its parts.
 
-    A subclass says what each part gets of an argument, how the values of the parts are joined, and
-    the numbers that are made in another way.
+    A subclass defines the argument that each part gets (`_each`), how the values of the parts are
+    joined (`_join`), and the methods that are not made of the parts.
 
     Attributes
     ----------
-    parts : tuple of Queue
+    parts : tuple of ServerBank
     change : tuple
-        What the bank is made of beside its parts.
+        Further arguments of the constructor, after the parts.
     worked_out : frozenset of str
-        Numbers that are left to `ServerBank`, which makes them of the others.
+        Names of methods that are not made of the parts: `ServerBank` derives them from the latency.
     """
 
     parts: tuple[Any, ...]
@@ -45,39 +46,40 @@ class Composed(ServerBank):
     worked_out: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, mixin: bool = False, **named: Any) -> None:
-        """Add every number that is not said by a class of this kind; to a `mixin` none."""
+        """Add to a class the properties and methods made of the parts; to a `mixin` none."""
         for name, kinds in cls.quantities.items():
-            said_by = next(c for c in cls.__mro__ if name in vars(c))
-            if not mixin and name not in cls.worked_out and not issubclass(said_by, Composed):
-                setattr(cls, name, _made_of_parts(name, kinds, vars(said_by)[name]))
+            owner = next(c for c in cls.__mro__ if name in vars(c))
+            if not mixin and name not in cls.worked_out and not issubclass(owner, Composed):
+                setattr(cls, name, _made_of_parts(name, kinds, vars(owner)[name]))
         super().__init_subclass__(**named)
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Mean time l(x), of the latencies of the parts; see `ServerBank.latency`."""
+        """Return the mean time l(x) from the latencies of the parts; see `ServerBank.latency`."""
         return np.asarray(self._made("latency", self.quantities["latency"], flow, spare_capacity))
 
     @abstractmethod
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        """What each part gets of an argument."""
+        """Return the argument of each part, from an argument of the whole bank."""
 
     @abstractmethod
     def _join(self, values: list[Any], kind: str) -> Any:
-        """Value for all parts."""
+        """Return the value of the whole bank, from the values of the parts."""
 
     def _made(self, name: str, kinds: tuple[str, ...], *given: Any) -> Any:
+        """Return the value of a property or method, made of the parts."""
         values = self._of_parts(name, kinds, *given)
         return JOINED[kinds[-1]](values) if kinds[-1] in JOINED else self._join(values, kinds[-1])
 
     def _of_parts(self, name: str, kinds: tuple[str, ...], *given: Any) -> list[Any]:
-        """Value of a number for each part."""
-        values = [getattr(part, name) for part in self.parts]
+        """Return the value of a property or method for each part."""
+        members = [getattr(part, name) for part in self.parts]
         if len(kinds) == 1:
-            return values
-        each = [self._each(g, kind) for g, kind in zip(given, kinds, strict=False)]
-        return [method(*its) for method, *its in zip(values, *each, strict=True)]
+            return members
+        columns = [self._each(value, kind) for value, kind in zip(given, kinds, strict=False)]
+        return [method(*arguments) for method, *arguments in zip(members, *columns, strict=True)]
 
     def _like(self, parts: Sequence[ServerBank]) -> Self:
-        """Return other parts seen in the same way."""
+        """Return other parts composed in the same way."""
         return type(self)(*parts, *self.change)
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
@@ -86,9 +88,9 @@ class Composed(ServerBank):
         return type(self)(*(part.take(index) for part in self.parts), *change)
 
     def with_extra_delay(self, delay: ArrayLike) -> Self:
-        """Return the bank of the parts with longer delays."""
+        """Return the bank of the parts with delays longer by `delay`, shape (n,)."""
         each = zip(self.parts, self._each(delay, "time"), strict=True)
-        return self._like([part.with_extra_delay(more) for part, more in each])
+        return self._like([part.with_extra_delay(extra) for part, extra in each])
 
 
 JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
@@ -96,31 +98,31 @@ JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
     "all": all,
     "words": lambda values: type(values[0])(chain.from_iterable(values)),
 }
-"""How values that are no numbers are joined, by kind."""
+"""Functions that join the values of the parts where these are no numbers, by kind."""
 
 
-def _made_of_parts(name: str, kinds: tuple[str, ...], known: Any) -> Any:
-    """Return a property or method that makes a number of the parts', documented as what it replaces."""
+def _made_of_parts(name: str, kinds: tuple[str, ...], base: Any) -> Any:
+    """Return a property or method made of the parts, with the docstring of the base class's."""
     if len(kinds) == 1:
         made: cached_property[Any] = cached_property(lambda self: self._made(name, kinds))
         made.__set_name__(Composed, name)
-        made.__doc__ = known.__doc__
+        made.__doc__ = base.__doc__
         return made
-    takes = signature(known)
+    parameters = signature(base)
 
-    @wraps(known, updated=())
+    @wraps(base, updated=())
     def method(self: Composed, *given: Any, **named: Any) -> Any:
         if named:
-            given = takes.bind(self, *given, **named).args[1:]
+            given = parameters.bind(self, *given, **named).args[1:]
         return self._made(name, kinds, *given)
 
     return method
 
 
 class View(Composed):
-    """One bank, `bank`, whose latency is seen in another way.
+    """One bank, `bank`, with a changed latency.
 
-    A subclass gives the latency; what depends on it is worked out anew.
+    A subclass defines the latency; what depends on it is derived from it.
     """
 
     worked_out = INVERSES | {"marginal", "marginal_slope", "rate_slope"}
@@ -130,25 +132,42 @@ class View(Composed):
         self.rate, self.delay = bank.rate, bank.delay
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        """Return the argument itself, for the one part."""
         return (value,)
 
     def _join(self, values: list[Any], kind: str) -> Any:
+        """Return the value of the one part."""
         return values[0]
 
 
 class MixedBank(Composed):
-    """Banks of different families, side by side: one Queue whose servers are theirs, in order.
+    """Banks of different families in numbers, by NumPy: one bank of their servers, in order.
+
+    `sojourn.models.ParallelServers` composes the banks of `sojourn.models` in the same way, with
+    the cones of CVXPY.
 
     Parameters
     ----------
-    banks : sequence of Queue
+    banks : sequence of ServerBank
         At least one.
+
+    Raises
+    ------
+    InputError
+        On an empty sequence, or an entry that is not a bank.
+
+    Examples
+    --------
+    >>> from sojourn.reference import MG1, MM1
+    >>> mixed = MixedBank([MM1([100.0, 80.0]), MG1(200.0, cv=3.0)])
+    >>> mixed.latency([50.0, 0.0, 100.0])
+    array([0.02  , 0.0125, 0.03  ])
     """
 
     made_of: ClassVar[tuple[type[ServerBank], str, str]] = (
         ServerBank,
         "is not a bank of servers",
-        "give MM1, MD1, MG1 or another Queue",
+        "give MM1, MD1, MG1 or another ServerBank",
     )
 
     def __init__(self, banks: Sequence[ServerBank]) -> None:
@@ -172,34 +191,36 @@ class MixedBank(Composed):
 
     @property
     def k(self) -> Array:
-        """Variability of each server, where all families have one, shape (n,)."""
+        """Variability of each server, shape (n,), where every family has one."""
         return np.concatenate([b.k for b in self.parts])
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
-        """Return the pool of the servers at `index`, grouped by family (their order within a family kept)."""
+        """Return the servers at `index`, grouped by bank; in a bank in the order of `index`."""
         index = np.arange(len(self))[index] if isinstance(index, slice) else index
         owner = np.searchsorted(self.edges, index, side="right") - 1
-        there = [(bank, index[owner == j] - self.edges[j]) for j, bank in enumerate(self.parts)]
-        return self._like([bank.take(its) for bank, its in there if its.size])
+        own = [index[owner == j] - self.edges[j] for j in range(len(self.parts))]
+        pairs = zip(self.parts, own, strict=True)
+        return self._like([bank.take(rows) for bank, rows in pairs if rows.size])
 
     def _like(self, parts: Sequence[ServerBank]) -> Self:
+        """Return other banks side by side."""
         return type(self)(parts)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        """The part of the last axis of an array that is each bank's."""
+        """Return the columns of each bank, the last axis of an array being the servers."""
         if value is None or kind in ("plain", "form"):
             return (value,) * len(self.parts)
         value = np.broadcast_to(value, (*np.shape(value)[:-1], len(self)))
         return [value[..., low:high] for low, high in pairwise(self.edges)]
 
     def _join(self, values: list[Any], kind: str) -> Any:
+        """Join the values of the banks along the last axis."""
         if kind == "point":
-            return Operation(
-                *(np.concatenate(field, axis=-1) for field in zip(*values, strict=True))
-            )
+            fields = zip(*values, strict=True)
+            return Operation(*(np.concatenate(field, axis=-1) for field in fields))
         return np.concatenate(values, axis=-1)
 
 
 def as_bank(servers: ServerBank | Sequence[ServerBank]) -> ServerBank:
-    """Return one Queue: a bank as it is, several banks as their `MixedBank`."""
+    """Return one bank: a bank as it is, several banks as their `MixedBank`."""
     return whole(servers) if isinstance(servers, ServerBank) else MixedBank(servers)

@@ -1,9 +1,8 @@
-"""What is wrong with an input: the field, the place, the value and the remedy, in one message."""
+"""Errors on input: one message with the field, its index, the value, the problem and the remedy."""
 
 from __future__ import annotations
 
 import re
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,28 +10,24 @@ import numpy.typing as npt
 from .pickling import as_raised
 
 Array = npt.NDArray[np.float64]
-Given = TypeVar("Given")
-Rest = ParamSpec("Rest")
 
-# C0, DEL and C1, what turns or breaks a line, and halves of a character
+# C0, DEL and C1, characters that turn or break a line, and halves of surrogate pairs
 CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-VALUE, PART = (
-    80,
-    1000,
-)  # characters of a message that a value may have, and that any other part of it may
+VALUE = 80  # largest number of characters of the value in a message
+PART = 1000  # largest number of characters of any other part of a message
 
 
 def escaped(text: str) -> str:
-    r"""Return a text with its control and direction characters escaped, as it can be printed.
+    r"""Return a text with its control and direction characters escaped, safe to print.
 
     Examples
     --------
     >>> print(escaped("red \x1b[31m, turned \u202e"))
     red \x1b[31m, turned \u202e
     """
-    return text if text.isprintable() else CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+    return text if text.isprintable() else CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 class InputError(ValueError):
@@ -57,8 +52,9 @@ class InputError(ValueError):
 
     def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
         self.field, self.value, self.problem, self.remedy = field, value, problem, remedy
-        parts = (_short(escaped(part), PART) for part in (field, problem, remedy))
-        super().__init__("{} = {value}: {}; {}".format(*parts, value=_short(_said(value), VALUE)))
+        parts = (_shortened(escaped(part), PART) for part in (field, problem, remedy))
+        shown = _shortened(_repr_of(value), VALUE)
+        super().__init__("{} = {value}: {}; {}".format(*parts, value=shown))
 
     __reduce__ = as_raised
 
@@ -67,15 +63,17 @@ class LoadError(InputError):
     """A load that the system cannot carry, or that is not a number."""
 
 
-def _said(value: object) -> str:
+def _repr_of(value: object) -> str:
+    """Return the representation of a value on one line, safe to print."""
     try:
-        return escaped(
-            " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
-        )
-    except Exception:  # nested too deeply, too many digits, or what someone else's code raises
+        value = value.item() if isinstance(value, np.generic) else value
+        return escaped(" ".join(repr(value).split()))
+    except Exception:  # nested too deeply, too many digits, or an error in the value's own code
         return f"something of type {type(value).__name__}"
 
 
-def _short(text: str, most: int) -> str:
-    """The text, or its two ends: of a list or a path both say something."""
-    return text if len(text) <= most else f"{text[: most // 2]}...{text[3 - most // 2 :]}"
+def _shortened(text: str, length: int) -> str:
+    """Return a text, or the beginning and the end of one longer than `length` characters."""
+    if len(text) <= length:
+        return text
+    return f"{text[: length // 2]}...{text[3 - length // 2 :]}"

@@ -1,4 +1,8 @@
-"""M/M/1, M/D/1 and M/G/1 servers: Pollaczek and Khinchine's mean delay, its inverses and operating points in closed form."""
+"""M/M/1, M/D/1 and M/G/1 servers in numbers: the Pollaczek-Khinchine delay and its inverses.
+
+All in closed form, by NumPy. The classes of the same names in `sojourn.models` are subclasses that
+add the cones of CVXPY.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .bank_fields import check_servers
 from .errors import Array
-from .server_bank import ArrayLike, Operated, Operation, check_servers
+from .server_bank import ArrayLike, Operated, Operation
 
 
-def log_excess(used: Array, left: Array | None = None) -> Array:
-    """-log(1 - u) - u for 0 <= u < 1 to rounding error; at light load the plain difference keeps none of its digits.
+def log_excess(used: Array, unused: Array | None = None) -> Array:
+    """Return -log(1 - u) - u to rounding error; the plain difference loses its digits at small u.
 
-    ``left`` is 1 - u, where the caller knows it better than the subtraction does (next to 1).
-    With s = u/(2 - u) the logarithm is 2 atanh(s) and u is 2 s/(1 + s), so what is left is 2 s^2/(1 + s) + 2 (s^3/3 + s^5/5 + ...).
+    With s = u/(2 - u) the logarithm is 2 atanh(s) and u is 2 s/(1 + s), so the difference is
+    2 s^2/(1 + s) + 2 (s^3/3 + s^5/5 + ...).
+
+    Parameters
+    ----------
+    used : ndarray
+        Utilisation u, 0 <= u < 1.
+    unused : ndarray, optional
+        1 - u, where the caller has more digits of it than the subtraction gives (next to u = 1).
     """
     s = np.minimum(used, 0.25) / (2.0 - np.minimum(used, 0.25))
     square = s * s
@@ -25,16 +37,16 @@ def log_excess(used: Array, left: Array | None = None) -> Array:
     for power in range(19, 1, -2):
         tail = tail * square + 1.0 / power
     light = 2.0 * square * (1.0 / (1.0 + s) + s * tail)
-    return np.where(
-        used <= 0.25, light, -(np.log1p(-used) if left is None else np.log(left)) - used
-    )
+    heavy = -(np.log1p(-used) if unused is None else np.log(unused)) - used
+    return np.where(used <= 0.25, light, heavy)
 
 
 class PollaczekKhinchine(Operated):
-    """M/G/1 in its general form, l(x) = d + s + k x / (mu (mu - x)), with the service time s = 1/mu; M/M/1 and M/D/1 differ in k alone.
+    """M/G/1 servers in general form: l(x) = d + s + k x / (mu (mu - x)), s the service time.
 
-    Pollaczek and Khinchine's mean; eq. (28) of Mancuso et al. k = (1 + cv^2)/2, with cv the coefficient of variation of the service time.
-    Families with another latency of an empty server, s = pause + work/mu, override these two.
+    The mean delay of Pollaczek and Khinchine; eq. (28) of Mancuso et al. The variability is
+    k = (1 + cv^2)/2, with cv the coefficient of variation of the service time. The service time is
+    s = pause + work/mu, by default 1/mu; a family may override `work` and `pause`.
     """
 
     work: Any = 1.0
@@ -50,93 +62,97 @@ class PollaczekKhinchine(Operated):
 
     @cached_property
     def service(self) -> Array:
-        """Latency of an empty server beyond its delay, shape (n,): the mean service time 1/mu."""
+        """Latency of an empty server less its delay, shape (n,): the mean service time."""
         return np.asarray(self.pause + self.work / self.rate)
 
     @property
     def fixed(self) -> Array:
-        """The part e of the latency e + k/(mu - x) that no load moves, shape (n,)."""
+        """Part e of the latency e + k/(mu - x) that does not depend on the load, shape (n,)."""
         return np.asarray(self.delay + self.pause + (self.work - self.k) / self.rate)
 
     @cached_property
-    def _pace(self) -> Array:
+    def _rate_per_k(self) -> Array:
         """Rate over variability, shape (n,)."""
         k = self.k
-        return (
-            self.rate if k.strides == (0,) and k[0] == 1.0 else self.rate / k
-        )  # no second array where all k are 1
+        # no second array where every k is 1
+        return self.rate if k.strides == (0,) and k[0] == 1.0 else self.rate / k
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Mean time l(x) = d + s + k x / (mu (mu - x)); see `ServerBank.latency`."""
+        """Return the mean time l(x) = d + s + k x / (mu (mu - x)).
+
+        Parameters are those of `sojourn.reference.ServerBank.latency`.
+        """
         flow, spare_capacity = self._point(flow, spare_capacity)
-        return np.asarray(
-            self.delay + self.pause + (self.work + self.k * flow / spare_capacity) / self.rate
-        )
+        work = self.work + self.k * flow / spare_capacity
+        return np.asarray(self.delay + self.pause + work / self.rate)
 
     def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu; see `ServerBank.marginal`."""
+        """Return the marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu."""
         flow, spare_capacity = self._point(flow, spare_capacity)
-        return np.asarray(
-            self.delay
-            + self.pause
-            + (self.work + self.k * flow * (self.rate + spare_capacity) / spare_capacity**2)
-            / self.rate
-        )
+        work = self.work + self.k * flow * (self.rate + spare_capacity) / spare_capacity**2
+        return np.asarray(self.delay + self.pause + work / self.rate)
 
     def potential(self, flow: ArrayLike) -> Array:
-        """Integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""
+        """Return the integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""
         used = np.asarray(flow, dtype=np.float64) / self.rate
         return self.idle_latency * self.rate * used + self.k * log_excess(used)
 
     def latency_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency, k/(mu - x)^2."""
+        """Return the derivative of the latency, k/(mu - x)^2."""
         flow, spare_capacity = self._point(flow)
         return self.k / spare_capacity**2
 
     def marginal_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the marginal delay, 2 k mu/(mu - x)^3."""
+        """Return the derivative of the marginal delay, 2 k mu/(mu - x)^3."""
         flow, spare_capacity = self._point(flow)
         return 2.0 * self.k * self.rate / spare_capacity**3
 
     def at_latency(self, excess: ArrayLike) -> Operation:
-        """Operating point at a latency above the idle one; no cancellation at light or heavy load."""
-        z = np.asarray(excess) * self._pace
-        more = 1.0 + z
-        spare_capacity = self.rate / more
-        return Operation(spare_capacity * z, spare_capacity, spare_capacity * self._pace / more)
+        """Return the operating point at a latency `excess` above the idle latency.
+
+        Without cancellation at light or heavy load: with z = excess mu/k the spare capacity is
+        mu/(1 + z).
+        """
+        z = np.asarray(excess) * self._rate_per_k
+        ratio = 1.0 + z
+        spare_capacity = self.rate / ratio
+        slope = spare_capacity * self._rate_per_k / ratio
+        return Operation(spare_capacity * z, spare_capacity, slope)
 
     def at_marginal(self, excess: ArrayLike) -> Operation:
-        """Operating point at a marginal delay above the idle latency; no cancellation at light or heavy load."""
-        z = np.asarray(excess) * self._pace
-        more = 1.0 + z
-        root = np.sqrt(more)
+        """Return the operating point at a marginal delay `excess` above the idle latency.
+
+        Without cancellation at light or heavy load: with z = excess mu/k the spare capacity is
+        mu/sqrt(1 + z).
+        """
+        z = np.asarray(excess) * self._rate_per_k
+        square = 1.0 + z
+        root = np.sqrt(square)
         spare_capacity = self.rate / root
-        return Operation(
-            spare_capacity * (z / (1.0 + root)),
-            spare_capacity,
-            0.5 * spare_capacity * self._pace / more,
-        )
+        slope = 0.5 * spare_capacity * self._rate_per_k / square
+        return Operation(spare_capacity * (z / (1.0 + root)), spare_capacity, slope)
 
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
-        """Operating point as one of K players sees it: with v = mu/spare, (v - 1) (1 + v/K) = excess mu/k; see `ServerBank.at_player`."""
-        z, own = np.asarray(excess) * self._pace, 1.0 / players
+        """Return the operating point of K equal players at a price.
+
+        With v the rate over the spare capacity, (v - 1) (1 + v/K) = excess mu/k. Parameters are
+        those of `sojourn.reference.ServerBank.at_player`.
+        """
+        z, own = np.asarray(excess) * self._rate_per_k, 1.0 / players
         root = np.sqrt((1.0 + own) ** 2 + 4.0 * own * z)
         above = 2.0 * z / (1.0 + own + root)
         spare_capacity = self.rate / (1.0 + above)
-        return Operation(
-            spare_capacity * above,
-            spare_capacity,
-            spare_capacity * spare_capacity / (self.k * root),
-        )
+        slope = spare_capacity * spare_capacity / (self.k * root)
+        return Operation(spare_capacity * above, spare_capacity, slope)
 
     def rate_slope(self, flow: ArrayLike) -> Array:
-        """Derivative of the latency in the rate; a pause is as long at any."""
+        """Return the derivative of the latency in the rate; a pause does not depend on the rate."""
         return np.asarray(-(self.marginal(flow) - self.delay - self.pause) / self.rate)
 
 
 @dataclass(frozen=True, eq=False)
 class OneVariability(PollaczekKhinchine):
-    """Servers whose service times are all of one coefficient of variation, `one_cv`."""
+    """Servers whose service times all have the coefficient of variation `one_cv` of the class."""
 
     rate: Any
     delay: Any = 0.0
@@ -153,24 +169,27 @@ class OneVariability(PollaczekKhinchine):
 
     @property
     def k(self) -> Array:
-        """Variability, shape (n,)."""
+        """Variability (1 + cv^2)/2, shape (n,)."""
         return np.broadcast_to((1.0 + self.one_cv**2) / 2.0, self.rate.shape)
 
 
 class MM1(OneVariability):
-    """M/M/1 servers at a distance: l(x) = delay + 1/(rate - x); eq. (20) of Mancuso et al.
+    """M/M/1 servers in numbers, by NumPy; `sojourn.models.MM1` adds the cones of CVXPY.
+
+    The latency is l(x) = delay + 1/(rate - x); eq. (20) of Mancuso et al.
 
     Parameters
     ----------
-    rate : array_like, shape (n,)
-        Service rates, jobs per unit of time, > 0.
+    rate : array_like, shape (n,) or ()
+        Service rates mu > 0, jobs per unit of time.
     delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
+        Two-way network delays d >= 0, in the unit of time. A single number holds for all servers.
 
     Raises
     ------
     InputError
-        Naming the field, the index and the value.
+        On a rate that is not above 0, a negative delay, a number that is not finite, or arrays of
+        different lengths; the error names the field, the index and the value.
 
     Examples
     --------
@@ -182,7 +201,22 @@ class MM1(OneVariability):
 
 
 class MD1(OneVariability):
-    """M/D/1 servers at a distance: `MG1` with cv = 0; parameters as `MM1`.
+    """M/D/1 servers in numbers, by NumPy; `sojourn.models.MD1` adds the cones of CVXPY.
+
+    The latency is l(x) = delay + 1/rate + x / (2 rate (rate - x)): that of `MG1` with cv = 0.
+
+    Parameters
+    ----------
+    rate : array_like, shape (n,) or ()
+        Service rates mu > 0, jobs per unit of time.
+    delay : array_like, shape (n,) or (), default 0
+        Two-way network delays d >= 0, in the unit of time. A single number holds for all servers.
+
+    Raises
+    ------
+    InputError
+        On a rate that is not above 0, a negative delay, a number that is not finite, or arrays of
+        different lengths; the error names the field, the index and the value.
 
     Examples
     --------
@@ -195,21 +229,25 @@ class MD1(OneVariability):
 
 @dataclass(frozen=True, eq=False)
 class MG1(PollaczekKhinchine):
-    """M/G/1 servers at a distance: l(x) = delay + 1/rate + (1 + cv^2)/2 x / (rate (rate - x)); eq. (28) of Mancuso et al.
+    """M/G/1 servers in numbers, by NumPy; `sojourn.models.MG1` adds the cones of CVXPY.
+
+    The latency is l(x) = delay + 1/rate + (1 + cv^2)/2 x / (rate (rate - x)); eq. (28) of Mancuso
+    et al.
 
     Parameters
     ----------
-    rate : array_like, shape (n,)
-        Service rates, jobs per unit of time, > 0.
+    rate : array_like, shape (n,) or ()
+        Service rates mu > 0, jobs per unit of time.
     cv : array_like, shape (n,) or ()
-        Coefficients of variation of the service time, >= 0: standard deviation over mean.
+        Coefficients of variation of the service time >= 0: standard deviation over mean.
     delay : array_like, shape (n,) or (), default 0
-        Two-way network delays, >= 0.
+        Two-way network delays d >= 0, in the unit of time. A single number holds for all servers.
 
     Raises
     ------
     InputError
-        Naming the field, the index and the value.
+        On a rate that is not above 0, a negative cv or delay, a number that is not finite, or
+        arrays of different lengths; the error names the field, the index and the value.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Plain data: what copies and pickles hold of systems, banks and errors, so that they go to other processes."""
+"""State of copies and pickles of systems, banks and errors: plain data for other processes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from functools import cached_property
 from typing import Any
 
 
-def given(self: object) -> dict[str, Any]:
-    """Return what an object holds by name, but for its cached properties: they are worked out again where they are used."""
+def stored_attributes(self: object) -> dict[str, Any]:
+    """Return the instance attributes by name, without the values of cached properties.
+
+    A cached property is computed again in the copy at its first use.
+    """
     return {
         name: value
         for name, value in vars(self).items()
@@ -17,11 +20,18 @@ def given(self: object) -> dict[str, Any]:
 
 
 def state(self: object) -> Any:
-    """Return what copies and pickles of an object hold, as its ``__getstate__``: what is `given`, also in slots."""
+    """Return the state of an object for copies and pickles, as its ``__getstate__``.
+
+    It holds the `stored_attributes` and the values in slots.
+    """
     held = object.__getstate__(self)
-    return (given(self), held[1]) if isinstance(held, tuple) else given(self)
+    attributes = stored_attributes(self)
+    return (attributes, held[1]) if isinstance(held, tuple) else attributes
 
 
 def as_raised(error: BaseException) -> tuple[Any, ...]:
-    """Return how to make an error again as it is, as its ``__reduce__``: its class, called with its text, may want more than that."""
+    """Return the parts from which pickle makes an error again, as its ``__reduce__``.
+
+    The default calls the class with the message alone, and a class may need more arguments.
+    """
     return copyreg.__newobj__, (type(error), *error.args), vars(error)  # type: ignore[attr-defined]  # pickle's own

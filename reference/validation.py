@@ -1,4 +1,4 @@
-"""Checks of a user's values: each returns the value as the library uses it, or raises `InputError`."""
+"""Checks of input: each returns the value in the form the library uses, or raises `InputError`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ Given = TypeVar("Given")
 Rest = ParamSpec("Rest")
 
 SMALLEST, LARGEST = 5e-324, float(np.finfo(float).max)
-LEAST = 1e-300  # of a load or a rate: what is below has no inverse, or none of its parts, in floats
+LEAST = 1e-300  # least load or rate: below, its inverse overflows or a share of it underflows
 PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)\s*%")
-PLAIN = frozenset(
-    {float, int, np.float64, np.int64}
-)  # types of numbers that are nothing but numbers
+PLAIN = frozenset({float, int, np.float64, np.int64})  # types of plain numbers
 
 
 def as_floats(field: str, value: object) -> Array:
@@ -33,53 +31,45 @@ def as_floats(field: str, value: object) -> Array:
     Raises
     ------
     InputError
-        When it is not made of numbers, or an entry is more than a number: has a unit, a mask or an imaginary part, or is true or false.
+        When it is not made of numbers, or an entry is not a plain number: it has a unit, a mask or
+        an imaginary part, or is true or false.
     """
     try:
-        _refuse_more(field, value)
+        _refuse_not_plain(field, value)
         raw = np.asarray(value)
-        # NumPy would read "4" as 4 and None as nan
+        # NumPy would convert "4" to 4 and None to nan
         if raw.dtype.kind in "USVmM" or (
             raw.dtype.kind == "O"
             and any(v is None or isinstance(v, str | bytes) for v in raw.ravel())
         ):
             raise TypeError
-        _refuse_more(field, raw)
+        _refuse_not_plain(field, raw)
         return np.array(raw, dtype=np.float64)
     except InputError:
         raise
-    except Exception:  # whatever an object raises that is asked for its numbers
-        raise InputError(
-            field, value, "is not made of numbers", "give a number or an array of numbers"
-        ) from None
+    except Exception:  # a conversion may raise anything
+        problem, remedy = "is not made of numbers", "give a number or an array of numbers"
+        raise InputError(field, value, problem, remedy) from None
 
 
-def _refuse_more(field: str, value: Any) -> None:
-    """Raise InputError on what NumPy would make a plain number of without a word."""
+def _refuse_not_plain(field: str, value: Any) -> None:
+    """Raise InputError on values that NumPy converts to plain numbers without a warning."""
     if isinstance(value, list | tuple):
         if not PLAIN.issuperset(map(type, value)):
             for i, entry in enumerate(value):
-                _refuse_more(place(field, (i,)), entry)
+                _refuse_not_plain(place(field, (i,)), entry)
         return
     unit = unit_of(value)
     if unit is not None:
-        raise InputError(
-            field,
-            value,
-            f"has a unit of its own, {unit}",
-            "give the number in the unit that all share",
-        )
+        problem, remedy = f"has a unit of its own, {unit}", "give the number in the common unit"
+        raise InputError(field, value, problem, remedy)
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         first = tuple(np.argwhere(np.ma.getmaskarray(value))[0].tolist())
-        raise InputError(
-            place(field, first),
-            np.ma.masked,
-            "has no number",
-            "give one there, or leave the entry out",
-        )
+        remedy = "give one there, or leave the entry out"
+        raise InputError(place(field, first), np.ma.masked, "has no number", remedy)
     if isinstance(value, np.ndarray) and value.dtype.kind in "Ocb":
         for index, entry in np.ndenumerate(value):
-            _refuse_more(place(field, index), entry)
+            _refuse_not_plain(place(field, index), entry)
     if isinstance(value, complex | np.complexfloating):
         raise InputError(field, value, "is a complex number", "give a real number")
     if isinstance(value, bool | np.bool_):
@@ -87,60 +77,70 @@ def _refuse_more(field: str, value: Any) -> None:
 
 
 def unit_of(value: Any) -> str | None:
-    """Unit that a quantity of pint, astropy, unyt and the like carries, also in an xarray; None where it is a plain number."""
+    """Return the unit of a quantity of pint, astropy, unyt and the like, also within an xarray.
+
+    It is None for a plain number.
+    """
     if isinstance(value, timedelta | np.timedelta64):
         return type(value).__name__
     if isinstance(value, np.ndarray) and value.dtype.kind == "m":
         return str(value.dtype)
-    for held in (value, getattr(value, "data", None)):
-        if hasattr(held, "magnitude") or hasattr(held, "value"):
+    for quantity in (value, getattr(value, "data", None)):
+        if hasattr(quantity, "magnitude") or hasattr(quantity, "value"):
             for name in ("units", "unit"):
-                if (unit := getattr(held, name, None)) is not None:
+                if (unit := getattr(quantity, name, None)) is not None:
                     return str(unit)
     return None
 
 
 def place(field: str, index: tuple[int, ...]) -> str:
-    """Name of an entry: ``"rate[2]"``; of a field that is one number the field itself."""
+    """Return the name of an entry of a field, such as ``"rate[2]"``; without an index the field."""
     return field + "".join(f"[{i}]" for i in index)
 
 
 def as_fractions(field: str, value: object, whole: str, *, ends: bool = True) -> Array:
-    """Return parts of a whole, from 0 to 1, or between where the ends are none; the error of a percentage says what it is as a part.
+    """Return fractions of a whole as an array.
+
+    Parameters
+    ----------
+    field : str
+        Name of the field, for errors.
+    value : array_like
+    whole : str
+        Noun of the whole, for errors, such as ``"the load"``.
+    ends : bool, default True
+        Whether 0 and 1 are allowed.
 
     Raises
     ------
     InputError
-        When a part is no number, or out of range.
+        When a fraction is no number, or out of range. For a percentage, such as 20 or ``"20 %"``,
+        the remedy gives the fraction.
     """
     try:
         array = as_floats(field, value)
     except InputError:
-        several = list_or_none(value)
-        for i, entry in enumerate([value] if several is None else several):
-            if isinstance(entry, str) and (said := PERCENT.fullmatch(entry.strip())):
-                where = place(field, () if several is None else (i,))
-                raise InputError(
-                    where, entry, "is not a number", _as_part(float(said[1]))
-                ) from None
+        entries = list_or_none(value)
+        for i, entry in enumerate([value] if entries is None else entries):
+            if isinstance(entry, str) and (match := PERCENT.fullmatch(entry.strip())):
+                where, remedy = place(field, () if entries is None else (i,)), _percent(match[1])
+                raise InputError(where, entry, "is not a number", remedy) from None
         raise
     good = (array >= 0) & (array <= 1) if ends else (array > 0) & (array < 1)
     for first in array[~good][:1]:
-        remedy = (
-            _as_part(first)
-            if 2 <= first <= 100
-            else f"give a number {'from 0 to' if ends else 'between 0 and'} 1"
-        )
+        range_ = f"give a number {'from 0 to' if ends else 'between 0 and'} 1"
+        remedy = _percent(first) if 2 <= first <= 100 else range_
         raise_at_first(field, array, good, f"is not a part of {whole}", remedy)
     return array
 
 
-def _as_part(percent: float) -> str:
-    return f"write {percent:g} % as {percent / 100:.6g}"
+def _percent(number: float | str) -> str:
+    """Return the remedy for a percentage."""
+    return f"write {float(number):g} % as {float(number) / 100:.6g}"
 
 
 def as_fraction(field: str, value: object, whole: str, *, ends: bool = True) -> float:
-    """Return a part of a whole as a float; InputError as `as_fractions`, and when it is not one number."""
+    """Return one fraction of a whole as a float; InputError as `as_fractions`, and on several."""
     as_fractions(field, value, whole, ends=ends)
     return as_float(field, value)
 
@@ -175,26 +175,25 @@ def as_positive(field: str, value: object, remedy: str, least: float = SMALLEST)
 
 
 def as_integer(field: str, value: object, what: str, least: int = 1, most: int = 1_000_000) -> int:
-    """Return `value` as an int; InputError on what is no whole number from `least` to `most`."""
+    """Return `value` as an int; InputError unless it is a whole number from `least` to `most`."""
     if (
         isinstance(value, bool | np.timedelta64)
         or not isinstance(value, int | np.integer)
         or not least <= value <= most
     ):
-        raise InputError(
-            field, value, f"is not {what}", f"give a whole number from {least} to {most}"
-        )
+        remedy = f"give a whole number from {least} to {most}"
+        raise InputError(field, value, f"is not {what}", remedy)
     return int(value)
 
 
 def as_seed(seed: object) -> int:
-    """Return the seed of random numbers; InputError on what is none."""
+    """Return a seed of random numbers; InputError unless it is a whole number from 0."""
     return as_integer("seed", seed, "a seed", 0, 2**63 - 1)
 
 
 def as_index(field: str, index: Any, n: int) -> Any:
-    """Return an index of n things: a slice, or an array of whole numbers; InputError on another."""
-    with suppress(Exception):  # the ends of a slice are no whole numbers, or an entry is none
+    """Return an index of n entries: a slice, or an array of whole numbers; else InputError."""
+    with suppress(Exception):  # the error is raised below, with the field
         if isinstance(index, slice):
             index.indices(n)
             return index
@@ -204,20 +203,19 @@ def as_index(field: str, index: Any, n: int) -> Any:
             whole = np.array(given, dtype=np.intp)
         if whole.ndim == 1 and np.all((-n <= whole) & (whole < n)):
             return whole
-    raise InputError(
-        field, index, f"is not a list of some of {n}", f"give whole numbers from 0 to {n - 1}"
-    )
+    remedy = f"give whole numbers from 0 to {n - 1}"
+    raise InputError(field, index, f"is not a list of some of {n}", remedy)
 
 
 def check_flag(field: str, value: object) -> bool:
-    """Return `value` as a bool; InputError on what is neither True nor False."""
+    """Return `value` as a bool; InputError unless it is True or False."""
     if not isinstance(value, bool | np.bool_):
         raise InputError(field, value, "is neither true nor false", "give True or False")
     return bool(value)
 
 
 def check_text(field: str, value: object) -> str:
-    """Return `value` as a str; InputError on what is no text, or blank."""
+    """Return `value` as a str; InputError unless it is text, and not blank."""
     if not isinstance(value, str) or not value.strip():
         raise InputError(field, value, "is not a name", "give some text")
     return str(value)
@@ -230,14 +228,14 @@ def check_choice(
     problem: str,
     error: type[InputError] = InputError,
 ) -> str:
-    """Return `value`, one of some words; `error` on what is none of them."""
+    """Return `value`; `error` unless it is one of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise error(field, value, problem, f"use {' or '.join(choices)}")
     return str(value)
 
 
 def check_instance(field: str, value: object, kind: type[Any], problem: str, remedy: str) -> Any:
-    """Return `value`, an object of a class; InputError on another."""
+    """Return `value`; InputError unless it is an object of a class."""
     if not isinstance(value, kind):
         raise InputError(field, value, problem, remedy)
     return value
@@ -246,7 +244,10 @@ def check_instance(field: str, value: object, kind: type[Any], problem: str, rem
 def takes_arguments(
     kind: type, problem: str, remedy: str
 ) -> Callable[[Callable[Rest, Given]], Callable[Rest, Given]]:
-    """Return a decorator of functions whose first argument is of a class, else InputError."""
+    """Return a decorator that checks the class of a function's first argument.
+
+    The function raises InputError on an argument of another class.
+    """
 
     def decorate(function: Callable[Rest, Given]) -> Callable[Rest, Given]:
         field = getattr(function, "__wrapped__", function).__code__.co_varnames[0]
@@ -263,7 +264,7 @@ def takes_arguments(
 
 
 def as_names(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
-    """Return n different names in whatever holds them; by default ``word 1``, ``word 2``, ..."""
+    """Return n different names as a tuple; by default ``word 1``, ``word 2``, ..."""
     if names is None:
         return tuple(f"{word} {i + 1}" for i in range(n))
     given = list_or_none(names)
@@ -273,40 +274,40 @@ def as_names(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
     for i, name in enumerate(given):
         first = seen.setdefault(check_text(f"{field}[{i}]", name), i)
         if first != i:
-            raise InputError(
-                f"{field}[{i}]", name, f"is {field}[{first}] too", f"give every {word} its own name"
-            )
+            problem, remedy = f"is {field}[{first}] too", f"give every {word} its own name"
+            raise InputError(f"{field}[{i}]", name, problem, remedy)
     return tuple(seen)
 
 
 def list_or_none(value: object) -> list[Any] | None:
-    """Return what a list, tuple or array of one dimension holds; None of text and all else."""
+    """Return the entries of a list, tuple or array of one dimension; None of text and others."""
     try:
-        one_row = (
-            hasattr(value, "__getitem__")
-            and hasattr(value, "__len__")
-            and getattr(value, "ndim", 1) == 1
-        )
-        return list(value) if one_row and not isinstance(value, str | bytes | Mapping) else None  # type: ignore[call-overload]
-    except Exception:  # whatever an object raises that is asked for what it holds
+        sequence = hasattr(value, "__getitem__") and hasattr(value, "__len__")
+        if not sequence or isinstance(value, str | bytes | Mapping):
+            return None
+        return list(value) if getattr(value, "ndim", 1) == 1 else None  # type: ignore[call-overload]
+    except Exception:  # an object may raise anything
         return None
 
 
 def check_list(field: str, value: object) -> list[Any]:
-    """Return what a list holds, one thing or more; InputError on what is no list."""
-    if not (found := list_or_none(value)):
+    """Return the entries of a list; InputError unless it is a list of at least one."""
+    if not (entries := list_or_none(value)):
         raise InputError(field, value, "is not a list of one or more", "give them in a list")
-    return found
+    return entries
 
 
 def as_path(field: str, value: Any) -> Path:
-    """Return `value` as a path; InputError on what names no file, such as 4, a file of the caller's to `open`."""
+    """Return `value` as a path; InputError unless it can be the name of a file.
+
+    A number is refused, which ``open`` would take for a file descriptor of the caller.
+    """
     try:
         name = os.fspath(value)
         os.stat(name)
-    except OSError as error:  # what is not there may be made
+    except OSError as error:  # a file that does not exist can be made
         good = error.errno != errno.ENAMETOOLONG
-    except Exception:  # no path, or text that no file can be named
+    except Exception:  # no path, or a name that no file can have
         good = False
     else:
         good = True
@@ -316,43 +317,31 @@ def as_path(field: str, value: Any) -> Path:
 
 
 def check_broadcast(given: Mapping[str, Any]) -> None:
-    """Raise InputError on arrays that do not fit each other."""
+    """Raise InputError on arrays, by field, whose shapes cannot be broadcast together."""
     shapes = {field: np.shape(value) for field, value in given.items()}
     try:
         np.broadcast_shapes(*shapes.values())
     except ValueError:
         field, value = next(reversed(list(given.items())))
-        raise InputError(
-            field,
-            value,
-            f"does not fit the others: shapes are {shapes}",
-            "give arrays of one shape",
-        ) from None
+        problem = f"does not fit the others: shapes are {shapes}"
+        raise InputError(field, value, problem, "give arrays of one shape") from None
 
 
 def as_server_array(field: str, value: object, n: int) -> Array:
-    """Return an array of shape (n,) from n numbers or one for all servers; InputError on others."""
+    """Return an array of shape (n,) from n numbers or one for all servers; else InputError."""
     array = np.atleast_1d(as_floats(field, value))
     if array.ndim != 1 or array.size not in (1, n):
-        raise InputError(
-            field,
-            array.tolist(),
-            f"is not one number for each of {n} servers",
-            "give one per server, or one for all",
-        )
+        problem = f"is not one number for each of {n} servers"
+        raise InputError(field, array.tolist(), problem, "give one per server, or one for all")
     return np.ascontiguousarray(np.broadcast_to(array, (n,)))
 
 
 def as_shape(field: str, value: object, shape: tuple[int, ...]) -> Array:
-    """Return `value` as a finite array of a shape; InputError on another."""
+    """Return `value` as an array of finite numbers; InputError unless it has the shape."""
     array = as_floats(field, value)
     if array.shape != shape or not np.isfinite(array).all():
-        raise InputError(
-            field,
-            array.tolist(),
-            "is not an array of finite numbers of its shape",
-            f"give shape {shape}",
-        )
+        problem = "is not an array of finite numbers of its shape"
+        raise InputError(field, array.tolist(), problem, f"give shape {shape}")
     return array
 
 
@@ -360,47 +349,43 @@ def as_loads(load: object) -> Array:
     """Return finite loads as an array of shape () or (K,); LoadError on others."""
     array = as_floats("load", load)
     tiny = (array > 0) & (array < LEAST)
-    raise_at_first(
-        "load",
-        array,
-        ~tiny,
-        "is so small that floats have no parts of it",
-        f"give a load of {LEAST:g} or more",
-        LoadError,
-    )
+    problem = "is so small that a share of it underflows"
+    remedy = f"give a load of {LEAST:g} or more"
+    raise_at_first("load", array, ~tiny, problem, remedy, LoadError)
     if array.ndim > 1:
-        raise LoadError(
-            "load",
-            array.tolist(),
-            f"has {array.ndim} dimensions",
-            "give one load or a list of loads",
-        )
-    raise_at_first(
-        "load",
-        array,
-        np.isfinite(array),
-        "is not a finite number",
-        "give a load in jobs per unit of time",
-        LoadError,
-    )
+        problem, remedy = f"has {array.ndim} dimensions", "give one load or a list of loads"
+        raise LoadError("load", array.tolist(), problem, remedy)
+    problem, remedy = "is not a finite number", "give a load in jobs per unit of time"
+    raise_at_first("load", array, np.isfinite(array), problem, remedy, LoadError)
     return array
 
 
 def loads_below(most: float, load: object, nothing: str, full: str, remedy: str) -> Array:
-    """Return loads above 0 and below the largest that a system can carry; LoadError on others.
+    """Return loads above 0 and below the largest that a system can carry.
 
-    `nothing` and `full` are what is wrong with no load, and with one that is too large.
+    Parameters
+    ----------
+    most : float
+        Largest load.
+    load : array_like, shape () or (K,)
+    nothing, full : str
+        Problem of a load of 0 or less, and of one that is too large.
+    remedy : str
+        Remedy for a load that is too large.
+
+    Raises
+    ------
+    LoadError
     """
     array = as_loads(load)
     raise_at_first("load", array, array > 0, nothing, "give a load above 0", LoadError)
-    raise_at_first(
-        "load", array, array < most, f"not below the maximum {most:.12g}: {full}", remedy, LoadError
-    )
+    problem = f"not below the maximum {most:.12g}: {full}"
+    raise_at_first("load", array, array < most, problem, remedy, LoadError)
     return array
 
 
 def as_single_load(loads: Array) -> float:
-    """Return the load, where there is one; LoadError on a list of them."""
+    """Return the load as a float; LoadError on a list of loads."""
     if loads.ndim:
         raise LoadError("load", loads.tolist(), "is not one number", "give one load here")
     return float(loads)

@@ -1,10 +1,16 @@
 """The command, run in the process of the test; the mark `slow`."""
 
+import importlib.util
 import sys
+import warnings
 
 import pytest
 
 from sojourn.models import cli
+
+NEEDS_ECOS = pytest.mark.skipif(
+    importlib.util.find_spec("ecos") is None, reason="ECOS has no wheel for this Python"
+)
 
 
 @pytest.fixture
@@ -13,8 +19,11 @@ def sojourn(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
+        with warnings.catch_warnings():
+            # as Python does by itself: pytest shows the deprecations of every library
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module="(?!sojourn)")
+            with pytest.raises(SystemExit) as caught:
+                cli.main()
         printed = capsys.readouterr()
         return caught.value.code or 0, printed.out, printed.err
 
@@ -25,3 +34,6 @@ def pytest_itemcollected(item):
     """Mark the exhaustive tests as slow: -m "not slow" replaces the -m of pyproject.toml."""
     if item.get_closest_marker("exhaustive"):
         item.add_marker("slow")
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if item.get_closest_marker("ecos") or any(isinstance(v, str) and v == "ECOS" for v in given):
+        item.add_marker(NEEDS_ECOS)

@@ -1,6 +1,7 @@
 """Imports point one way, and the installed files are those of the tree."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,15 +12,21 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "models").rglob("*.py"), *(ROOT / "reference").rglob("*.py")])
+TOP = "models/_top"  # the package `sojourn` itself
 
 
 def name_of(path):
     return path.relative_to(ROOT).as_posix()
 
 
+def package_of(folder):
+    """Return the dotted name under which a folder of the tree is installed."""
+    return "sojourn" if name_of(folder) == TOP else "sojourn." + name_of(folder).replace("/", ".")
+
+
 def module_of(path):
     """Return the dotted name under which a file is installed, and its package."""
-    parts = ["sojourn", *path.relative_to(ROOT).with_suffix("").parts]
+    parts = [*package_of(path.parent).split("."), path.stem]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts), ".".join(parts[:-1])
 
 
@@ -71,7 +78,7 @@ def files_of(folder):
     return found
 
 
-# what of the library each room may import; all may import themselves
+# rooms of the library that each room may import beside itself; none imports `sojourn` itself
 ROOMS = {
     "reference": (),
     "models/core": ("reference",),
@@ -85,7 +92,7 @@ ROOMS = {
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_go_one_way(room):
-    allowed = [f"sojourn.{name}" for name in (room.replace("/", "."), *ROOMS[room])]
+    allowed = [f"sojourn.{name.replace('/', '.')}" for name in (room, *ROOMS[room])]
     found = {
         name_of(p): bad
         for p in files_of(room)
@@ -300,29 +307,25 @@ def test_what_is_to_start_at_once_imports_nothing_heavy(code):
 # ---- the installed package
 
 
-def tree(folder):
-    """Return the files that belong in a wheel."""
-    return {
-        p.relative_to(folder).as_posix()
-        for p in folder.rglob("*")
-        if p.suffix in (".py", ".toml", ".typed")
-    }
-
-
-def installed(package):
-    def walk(here, prefix):
-        for item in here.iterdir():
-            if item.is_dir():
-                yield from walk(item, f"{prefix}{item.name}/")
-            elif Path(item.name).suffix in (".py", ".toml", ".typed"):
-                yield f"{prefix}{item.name}"
-
-    return set(walk(resources.files(package), ""))
+def files_below(folder):
+    """Return the files of a folder, in the tree or installed, that belong in a wheel."""
+    for item in folder.iterdir():
+        if item.is_dir() and item.name != Path(TOP).name:
+            yield from (f"{item.name}/{name}" for name in files_below(item))
+        elif Path(item.name).suffix in (".py", ".toml", ".typed"):
+            yield item.name
 
 
 @pytest.mark.parametrize("folder", ["models", "reference"])
 def test_every_file_of_the_tree_is_installed(folder):
-    assert installed(f"sojourn.{folder}") == tree(ROOT / folder)
+    assert {*files_below(resources.files(f"sojourn.{folder}"))} == {*files_below(ROOT / folder)}
+
+
+def test_the_package_itself_is_installed():
+    installed = resources.files("sojourn")
+    for path in (ROOT / TOP).iterdir():
+        if path.is_file():
+            assert (installed / path.name).read_bytes() == path.read_bytes()
 
 
 def test_every_folder_and_data_file_is_declared():
@@ -331,7 +334,7 @@ def test_every_folder_and_data_file_is_declared():
         "setuptools"
     ]
     folders = {p.parent for p in MODULES}
-    assert set(settings["packages"]) == {"sojourn." + name_of(f).replace("/", ".") for f in folders}
+    assert set(settings["packages"]) == {package_of(f) for f in folders}
     assert [name_of(f) for f in folders if not (f / "__init__.py").exists()] == []
     data = {
         p
@@ -341,9 +344,9 @@ def test_every_folder_and_data_file_is_declared():
     }
     declared = {
         p
-        for package, patterns in settings["package-data"].items()
-        for pattern in patterns
-        for p in (ROOT / package.removeprefix("sojourn.").replace(".", "/")).glob(pattern)
+        for folder in folders
+        for pattern in settings["package-data"].get(package_of(folder), ())
+        for p in folder.glob(pattern)
     }
     assert data == declared
 
@@ -354,3 +357,10 @@ def test_every_module_says_what_it_is_for():
         for p in MODULES
         if not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))
     ] == []
+
+
+def test_the_paths_of_the_contributors_guide_exist():
+    guide = (ROOT / ".github/CONTRIBUTING.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"`((?:models|reference|tests|notebooks|\.ci|\.github)/[^` ]*)`", guide)
+    assert len(quoted) > 20
+    assert [path for path in quoted if not (ROOT / path).exists()] == []

@@ -1,1 +1,1 @@
-"""What knows no system: from a convex problem to a certified answer, at one point or many."""
+"""From a convex problem to a certified answer, at one point or many, for any kind of system."""

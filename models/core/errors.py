@@ -1,4 +1,4 @@
-"""What can go wrong between a valid system and its certified answer."""
+"""Errors of solvers: unknown names and options, and answers without a certificate."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from ...reference.pickling import as_raised
 
 
 class SolverNameError(InputError):
-    """A solver that CVXPY does not know, or that is not installed."""
+    """The name of a solver is unknown to CVXPY, or the solver is not installed."""
 
 
 class SolverOptionError(InputError):
-    """An option that a solver does not have, or a value that it does not take."""
+    """An option of a solver is unknown to it, or has a value that it does not accept."""
 
 
 class FormulationError(InputError):
-    """A formulation that the system does not have or that the solver cannot take."""
+    """A formulation is unknown, or needs cones that the solver does not support."""
 
 
 class NotCertifiedError(RuntimeError):
-    """No solver gave an answer whose certificate meets the gap that was asked for.
+    """The certificates of all answers miss the required gap.
 
     Attributes
     ----------
     solution : Solution or None
-        The best answer found, with its certificate; None where no solver gave any.
+        The answer of least gap, with its certificate; None where no solver returned an answer.
     attempts : tuple of Attempt
-        What was tried.
+        The solvers that were run, in order, with their status and gap.
     """
 
     def __init__(self, message: str, solution: Any, attempts: tuple[Any, ...]) -> None:

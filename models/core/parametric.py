@@ -1,7 +1,11 @@
-"""A CVXPY problem compiled once for a solver: from then on its data are a sparse matrix times its parameters.
+"""A CVXPY problem compiled once for a solver, then solved for many values of its parameters.
 
-CVXPY writes a problem that obeys its rules for parameters (DPP) as a cone program whose entries are affine in them; the matrix of that map
-comes with `get_problem_data`. A sweep applies it to all its parameter values in one product and hands the rows to the solver.
+CVXPY reduces a problem that follows its rules for parameters (DPP) to a cone program whose entries
+are affine in the parameters. The matrix of this affine map is part of ``get_problem_data``. One
+sparse product applies it to all K parameter values; the solver gets the K results row by row.
+
+This file is the only one that uses private names of CVXPY. Where a version of CVXPY lacks them,
+`UnsupportedCvxpyError` makes `sojourn.models.core.solve` call CVXPY for one point after another.
 """
 
 from __future__ import annotations
@@ -19,58 +23,63 @@ import scipy.sparse as sp
 from cvxpy.reductions.solution import Solution
 
 from ...reference.errors import Array
-from .native import session
-from .native.base import Changes, ConeProgram, Raw
+from .native import native_solver
+from .native.base import ConeProgram, ParameterUpdates, RawSolutions
 
 
 class UnsupportedCvxpyError(RuntimeError):
-    """CVXPY keeps a problem's data in another way than the versions that are known here."""
+    """The installed CVXPY does not offer the compiled data of a problem under the known names."""
 
 
 @dataclass(frozen=True, eq=False)
 class CompiledOutputs:
-    """A solver's answers for K parameter values.
+    """Solutions of a compiled problem at K parameter values.
 
     Attributes
     ----------
-    raw : Raw
-    places : dict
-        Where each variable is in ``raw.x``, by its id.
+    raw : RawSolutions
+        Output of the solver.
+    places : dict of int to ndarray of int
+        Columns of ``raw.x`` that hold each variable, in the variable's shape, by its id.
     """
 
-    raw: Raw
+    raw: RawSolutions
     places: Mapping[int, npt.NDArray[np.intp]]
 
     def value(self, variable: cp.Variable) -> Array:
-        """Return the values of a variable, shape (K, *its shape); NaN where there is no answer."""
+        """Return the values of a variable, shape (K, *its shape); NaN without a solution."""
         return self.raw.x[:, self.places[variable.id]]
 
     def dual(self, constraint: cp.Constraint) -> Array:
-        """Return the dual values of a program's only equation, shape (K, *its shape), with the solver's sign; NaN of any other constraint."""
-        only = (
+        """Return the dual values of a constraint, shape (K, *its shape).
+
+        They are known for the only equation of a problem, with the solver's sign; for any other
+        constraint they are NaN.
+        """
+        is_only_equation = (
             isinstance(constraint, cp.constraints.Zero | cp.constraints.Equality)
             and constraint.size == self.raw.dual.shape[1]
         )
         shape = (len(self.raw.dual), *constraint.shape)
-        return np.reshape(self.raw.dual, shape) if only else np.full(shape, np.nan)
+        return np.reshape(self.raw.dual, shape) if is_only_equation else np.full(shape, np.nan)
 
 
 class Compiled:
-    """A problem in a solver's own data, to be solved for many values of its parameters.
+    """A problem in the data format of one solver, ready to be solved for many parameter values.
 
     Parameters
     ----------
     problem : cvxpy.Problem
         Its parameters must have values, and its quadratic terms must not depend on them.
     solver : str
-        One with a file in `core.native`.
+        CVXPY's name of a solver with a file in `sojourn.models.core.native`.
     options : mapping
-        Of the solver, by its own names.
+        Options under the solver's own names.
 
     Raises
     ------
     UnsupportedCvxpyError
-        Where CVXPY's own names are not what they were: then a problem is solved through CVXPY, one point after the other.
+        Where the installed CVXPY lacks the private names that are used here.
     """
 
     def __init__(self, problem: cp.Problem, solver: str, options: Mapping[str, Any]) -> None:
@@ -80,8 +89,8 @@ class Compiled:
             data, chain, inverse = problem.get_problem_data(solver, solver_opts=chosen)
         self.problem = problem
         try:
-            self.places = _places(chain, inverse, data[words.C].size)
-            self._map = _Map(data[words.PARAM_PROB])
+            self.places = variable_positions(chain, inverse, data[words.C].size)
+            self._map = AffineParameterMap(data[words.PARAM_PROB])
             quadratic = sp.csc_array(sp.triu(data[words.P])) if words.P in data else None
             first = self._map.changes(
                 [(p, np.asarray(p.value, dtype=float)[None]) for p in problem.parameters()],
@@ -90,36 +99,44 @@ class Compiled:
             program = ConeProgram(
                 quadratic, data[words.C], self._map.pattern, data[words.B], data["dims"]
             )
-            native = session(solver)
+            native = native_solver(solver)
             if native is None:
-                raise UnsupportedCvxpyError(f"{solver} has no interface of its own here")
-            self.session = native(first.apply(program, 0), chosen)
+                raise UnsupportedCvxpyError(f"{solver} has no file in sojourn.models.core.native")
+            self.native_solver = native(first.apply(program, 0), chosen)
         except (AttributeError, ImportError, LookupError, TypeError) as error:
             raise UnsupportedCvxpyError(f"{type(error).__name__}: {error}") from error
 
     def solve(self, *values: tuple[cp.Parameter, Array]) -> CompiledOutputs:
-        """Solve for K values of every parameter, each of shape (K, *the parameter's shape); the problem itself is not touched."""
-        return CompiledOutputs(self.session.solve(self.changes(values)), self.places)
+        """Solve for K values of every parameter; the CVXPY problem keeps its values.
 
-    def changes(self, values: Sequence[tuple[cp.Parameter, Array]]) -> Changes:
-        """Return the solver's data at K values of every parameter, as one sparse product."""
+        Parameters
+        ----------
+        *values : tuple of cvxpy.Parameter and ndarray
+            A parameter and its values, shape (K, *the parameter's shape).
+        """
+        return CompiledOutputs(self.native_solver.solve(self.changes(values)), self.places)
+
+    def changes(self, values: Sequence[tuple[cp.Parameter, Array]]) -> ParameterUpdates:
+        """Return the data of the cone programs at K values of every parameter."""
         return self._map.changes(values)
 
 
-class _Map:
-    """The affine map from parameters to the data of a cone program: sparse matrices with a last column of constants."""
+class AffineParameterMap:
+    """The affine map from parameters to the data of a cone program.
+
+    Its parts are sparse matrices with one column for each number among the parameters and a last
+    column of constants: `entries` for the nonzeros of A, `linear` for c, `right` for b.
+    """
 
     def __init__(self, form: Any) -> None:
         form.reduced_A.cache()
-        entries, (indices, indptr, (m, wide)) = (
-            form.reduced_A.reduced_mat,
-            form.reduced_A.problem_data_index,
-        )
-        n, edge = wide - 1, indptr[-2]
+        entries = form.reduced_A.reduced_mat
+        indices, indptr, (m, columns) = form.reduced_A.problem_data_index
+        n, edge = columns - 1, indptr[-2]
         if form.P is not None and form.P.tocsc()[:, :-1].nnz:
             raise ValueError("the quadratic terms of the problem depend on its parameters")
         self.columns, self.size = form.param_id_to_col, form.total_param_size
-        # CVXPY writes Ax + b in the cones, b the last column; solvers b - Ax
+        # CVXPY's cone constraints are Ax + b, with b in the last column; solvers expect b - Ax
         self.entries, self.linear = -entries[:edge], sp.csr_array(form.q)[:n]
         spread = sp.csr_array(
             (np.ones(len(indices) - edge), (indices[edge:], np.arange(len(indices) - edge))),
@@ -130,14 +147,17 @@ class _Map:
 
     def changes(
         self, values: Sequence[tuple[cp.Parameter, Array]], *, every: bool = False
-    ) -> Changes:
-        """Return the data of K programs; with `every` also what does not depend on any parameter."""
+    ) -> ParameterUpdates:
+        """Return the data of K programs.
+
+        Data that depend on no parameter are None; with ``every=True`` they are returned too.
+        """
         count = len(values[0][1]) if values else 1
         point = np.full((self.size + 1, count), np.nan)
         point[self.size] = 1.0
         for parameter, value in values:
             start = self.columns[parameter.id]
-            # column by column, as CVXPY does
+            # CVXPY flattens a parameter column by column
             point[start : start + parameter.size] = np.reshape(value.T, (parameter.size, count))
         if np.isnan(point).any():
             raise ValueError("every parameter of the problem needs values that are numbers")
@@ -148,13 +168,18 @@ class _Map:
             return np.ascontiguousarray((matrix @ point).T)
 
         right = np.ascontiguousarray((self.right @ point).T)
-        return Changes(right, rows(self.linear), rows(self.entries))
+        return ParameterUpdates(right, rows(self.linear), rows(self.entries))
 
 
-def _places(chain: Any, inverse: Any, size: int) -> dict[int, npt.NDArray[np.intp]]:
-    """Where each variable is in the solver's answer: what comes back of the numbers 0, 1, 2, ..."""
-    names = {inverse[-1][chain.solver.VAR_ID]: np.arange(float(size))}
-    found = Solution(words.OPTIMAL, 0.0, names, None, {})
+def variable_positions(chain: Any, inverse: Any, size: int) -> dict[int, npt.NDArray[np.intp]]:
+    """Return the positions of each variable in the solver's vector x, by the variable's id.
+
+    CVXPY's reductions are inverted for the vector x = (0, 1, 2, ...): the value that a variable
+    gets is its position.
+    """
+    numbered = {inverse[-1][chain.solver.VAR_ID]: np.arange(float(size))}
+    solution = Solution(words.OPTIMAL, 0.0, numbered, None, {})
     for reduction, data in zip(chain.reductions[-2::-1], inverse[-2::-1], strict=True):
-        found = reduction.invert(found, data)
-    return {key: np.asarray(place).astype(np.intp) for key, place in found.primal_vars.items()}
+        solution = reduction.invert(solution, data)
+    positions = solution.primal_vars.items()
+    return {key: np.asarray(position).astype(np.intp) for key, position in positions}

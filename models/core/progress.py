@@ -1,7 +1,8 @@
-"""Signs of life: a bar, or a line with the time spent, once work has taken two seconds and somebody watches.
+"""Progress of long work: a bar, or a line with the elapsed time, after two seconds.
 
-They are shown on a terminal's standard error or below the cell of a notebook, one at a time in a process, and none in
-a worker's.
+Progress is shown on the standard error of a terminal, or below the cell of a notebook. A process
+shows one display at a time; a worker process shows none. A bar inside other work hides the line of
+that work while it is shown.
 """
 
 from __future__ import annotations
@@ -29,29 +30,29 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-PATIENCE = 2.0  # seconds without a sign of life
-EVERY = 0.5  # seconds between two looks of a notebook
+PATIENCE = 2.0  # seconds before anything is shown
+REFRESH = 0.5  # seconds between two updates in a notebook
 Item = TypeVar("Item")
-Given = ParamSpec("Given")
-Made = TypeVar("Made")
-_watched = ContextVar("watched", default=True)
-_line: ContextVar[_Line | None] = ContextVar("line of the work that is under way", default=None)
-_screen = threading.Lock()  # of whoever shows something
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+_display_allowed = ContextVar("display_allowed", default=True)
+_current_line: ContextVar[_WorkLine | None] = ContextVar("current line of work", default=None)
+_display_lock = threading.Lock()  # held by the display that is shown
 
 
 @contextmanager
 def no_progress() -> Iterator[None]:
-    """Show nothing of what is done inside: work that has its own bar over it, or that another process does."""
-    before = _watched.set(False)
+    """Show no progress of the work inside the block."""
+    token = _display_allowed.set(False)
     try:
         yield
     finally:
-        _watched.reset(before)
+        _display_allowed.reset(token)
 
 
-def _seen() -> bool:
-    """Whether somebody sees what this process shows."""
-    if not _watched.get() or multiprocessing.current_process().name != "MainProcess":
+def _is_visible() -> bool:
+    """Return whether a terminal or a notebook shows the output of this process."""
+    if not _display_allowed.get() or multiprocessing.current_process().name != "MainProcess":
         return False
     return (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
 
@@ -61,8 +62,18 @@ def _in_notebook() -> bool:
     return Console().is_jupyter
 
 
-class _Shown:
-    """A bar of `rich` that shows itself where it can, and what is over it gives way to."""
+class _Display:
+    """A progress display of `rich`. While it is shown, the line of the surrounding work is hidden.
+
+    Parameters
+    ----------
+    label : str
+        Text before the columns.
+    total : float or None
+        Total of the work; None where it is unknown.
+    *columns : rich.progress.ProgressColumn
+        Columns after the label.
+    """
 
     def __init__(self, label: str, total: float | None, *columns: ProgressColumn) -> None:
         self.bar = Progress(
@@ -72,55 +83,55 @@ class _Shown:
             transient=True,
         )
         self.task, self.started = self.bar.add_task(label, total=total), time.monotonic()
-        self.on, self.over = False, _line.get()
-        self.cell: _Cell | None = None
+        self.is_shown, self.surrounding = False, _current_line.get()
+        self.text: _NotebookText | None = None
 
     def show(self) -> None:
-        """Show it from two seconds on, if nothing else is shown."""
-        if self.on or time.monotonic() - self.started <= PATIENCE or not _seen():
+        """Show the display if two seconds have passed and no other display is shown."""
+        if self.is_shown or time.monotonic() - self.started <= PATIENCE or not _is_visible():
             return
-        if self.over is not None:
-            self.over.give_way()
-        if _screen.acquire(blocking=False):
-            self.on = True
+        if self.surrounding is not None:
+            self.surrounding.pause()
+        if _display_lock.acquire(blocking=False):
+            self.is_shown = True
             if _in_notebook():
-                self.cell = _Cell(self.bar)
+                self.text = _NotebookText(self.bar)
             else:
                 self.bar.start()
 
     def hide(self) -> None:
-        """Take it away."""
-        if self.on:
-            self.on = False
-            if self.cell is not None:
-                self.cell.clear()
+        """Remove the display."""
+        if self.is_shown:
+            self.is_shown = False
+            if self.text is not None:
+                self.text.clear()
             else:
                 self.bar.stop()
-            _screen.release()
-        if self.over is not None:
-            self.over.wait()
+            _display_lock.release()
+        if self.surrounding is not None:
+            self.surrounding.wait()
 
 
-class _Cell:
-    """What a notebook shows of a bar: text that is written again twice a second, without widgets that may not be installed."""
+class _NotebookText:
+    """A display as text below a notebook cell, updated twice a second; it needs no widgets."""
 
     def __init__(self, bar: Progress) -> None:
         from IPython.display import display
 
         self.bar, self.ended = bar, threading.Event()
-        self.shown = display(self._text(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
-        self.thread = threading.Thread(target=self._look, daemon=True)
+        self.output = display(self._text(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self.thread = threading.Thread(target=self._update, daemon=True)
         self.thread.start()
 
     def clear(self) -> None:
-        """Leave an empty text."""
+        """Replace the text by an empty one."""
         self.ended.set()
         self.thread.join()
-        self.shown.update({"text/plain": ""}, raw=True)
+        self.output.update({"text/plain": ""}, raw=True)
 
-    def _look(self) -> None:
-        while not self.ended.wait(EVERY):
-            self.shown.update(self._text(), raw=True)
+    def _update(self) -> None:
+        while not self.ended.wait(REFRESH):
+            self.output.update(self._text(), raw=True)
 
     def _text(self) -> dict[str, str]:
         page = Console(file=io.StringIO(), width=100, force_jupyter=False)
@@ -128,68 +139,68 @@ class _Cell:
         return {"text/plain": page.file.getvalue().rstrip()}  # type: ignore[attr-defined]
 
 
-class _Line:
-    """That work is under way and for how long: shown by a clock of its own, for what cannot say how far it is."""
+class _WorkLine:
+    """A line with the name and the elapsed time of work, shown by a timer of its own."""
 
     def __init__(self, label: str) -> None:
         self.label, self.lock, self.ended = label, threading.Lock(), False
         self.started = time.monotonic()
-        self.shown: _Shown | None = None
-        self.clock: threading.Timer | None = None
+        self.display: _Display | None = None
+        self.timer: threading.Timer | None = None
         self.wait()
 
     def wait(self) -> None:
-        """Show the line after two seconds from now."""
+        """Show the line two seconds from now."""
         with self.lock:
-            if not self.ended and self.clock is None:
-                self.clock = threading.Timer(PATIENCE, self._show)
-                self.clock.daemon = True
-                self.clock.start()
+            if not self.ended and self.timer is None:
+                self.timer = threading.Timer(PATIENCE, self._show)
+                self.timer.daemon = True
+                self.timer.start()
 
-    def give_way(self) -> None:
-        """Show nothing, until told to wait again."""
+    def pause(self) -> None:
+        """Hide the line until the next call of `wait`."""
         with self.lock:
-            if self.clock is not None:
-                self.clock.cancel()
-                self.clock = None
-            if self.shown is not None:
-                self.shown.hide()
-                self.shown = None
+            if self.timer is not None:
+                self.timer.cancel()
+                self.timer = None
+            if self.display is not None:
+                self.display.hide()
+                self.display = None
 
     def end(self) -> None:
-        """Show nothing any more."""
+        """Hide the line for good."""
         self.ended = True
-        self.give_way()
+        self.pause()
 
     def _show(self) -> None:
         with self.lock:
-            if self.clock is not None and threading.current_thread() is self.clock:
-                self.shown = _Shown(self.label, None, SpinnerColumn(), TimeElapsedColumn())
-                self.shown.started = self.shown.bar.tasks[0].start_time = self.started
-                self.shown.show()
+            if self.timer is not None and threading.current_thread() is self.timer:
+                self.display = _Display(self.label, None, SpinnerColumn(), TimeElapsedColumn())
+                self.display.started = self.display.bar.tasks[0].start_time = self.started
+                self.display.show()
 
 
 @contextmanager
 def working(label: str) -> Iterator[None]:
-    """Say after two seconds that work is under way, unless what is inside shows a bar, or what is outside says it already."""
-    if _line.get() is not None or not _seen():
+    """Show a line with the elapsed time after two seconds, unless surrounding work has one."""
+    if _current_line.get() is not None or not _is_visible():
         yield
         return
-    line = _Line(label)
-    token = _line.set(line)
+    line = _WorkLine(label)
+    token = _current_line.set(line)
     try:
         yield
     finally:
-        _line.reset(token)
+        _current_line.reset(token)
         line.end()
 
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Keep the line of what is under way out of what is printed."""
-    line = _line.get()
+    """Hide the line of the work in progress while the block prints."""
+    line = _current_line.get()
     if line is not None:
-        line.give_way()
+        line.pause()
     try:
         yield
     finally:
@@ -197,33 +208,34 @@ def printing() -> Iterator[None]:
             line.wait()
 
 
-def reports_progress(function: Callable[Given, Made]) -> Callable[Given, Made]:
-    """Make a function, or a method, of the user's say that it is at work, by its name; see `working`."""
+def reports_progress(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorate a function that users call: it shows its name while it runs; see `working`."""
 
     @functools.wraps(function)
-    def works(*given: Given.args, **named: Given.kwargs) -> Made:
+    def wrapped(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
         with working(function.__qualname__.removesuffix(".__init__")):
             return function(*given, **named)
 
-    return works
+    return wrapped
 
 
 class StatusLine:
-    """A line that says what has been done, for work whose end is not known."""
+    """A line with the work done so far, for work of unknown length; used in a ``with`` block."""
 
     def __init__(self, label: str) -> None:
-        self.label, self.shown = label, _Shown(label, None, SpinnerColumn(), TimeElapsedColumn())
+        self.label = label
+        self.display = _Display(label, None, SpinnerColumn(), TimeElapsedColumn())
 
     def __enter__(self) -> Self:
         return self
 
     def step(self, done: str) -> None:
-        """Say how far the work is."""
-        self.shown.bar.update(self.shown.task, description=f"{self.label}: {done}")
-        self.shown.show()
+        """Update the line with the work done so far, such as ``"12 loads"``."""
+        self.display.bar.update(self.display.task, description=f"{self.label}: {done}")
+        self.display.show()
 
     def __exit__(self, *_: object) -> None:
-        self.shown.hide()
+        self.display.hide()
 
 
 def track(
@@ -232,16 +244,25 @@ def track(
     weigh: Callable[[Item], int] = lambda _: 1,
     total: int | None = None,
 ) -> Iterator[Item]:
-    """Yield the items; after two seconds, draw a bar with the time left.
+    """Yield the items; after two seconds, show a bar with the remaining time.
 
-    `weigh` says how much an item counts for, and `total` how much all do, where the items are not there yet to be counted.
+    Parameters
+    ----------
+    items : iterable
+        Items of the work; an iterator needs a `total`.
+    label : str
+        Name of the items on the bar, such as ``"loads"``.
+    weigh : callable, optional
+        Function of an item that returns its part of the work; by default 1.
+    total : int, optional
+        Total of the work; by default the sum over the items.
     """
     whole = sum(map(weigh, items)) if total is None else total
-    shown = _Shown(label, whole, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    display = _Display(label, whole, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         for item in items:
             yield item
-            shown.bar.advance(shown.task, weigh(item))
-            shown.show()
+            display.bar.advance(display.task, weigh(item))
+            display.show()
     finally:
-        shown.hide()
+        display.hide()

@@ -1,4 +1,18 @@
-"""What is asked of a system: how it is written for a solver, and what a solver's answers to it mean."""
+"""The question protocol: write a problem for a solver, and turn the solver's numbers into answers.
+
+A *question* is one quantity of one system, such as the optimum of parallel servers. The core solves
+any question with any solver, at one point or at many (`sojourn.models.core.solve.Task`). A *point*
+is a load, possibly with further numbers; K points are columns of length K, so that a question
+handles all of them at once with NumPy, and a single answer is the case K = 1.
+
+To add a question, write three classes:
+
+1. the answers at K points, a subclass of `AnswerRows`;
+2. one answer as a user sees it, a subclass of `sojourn.models.core.solution.CertifiedAnswer`;
+3. a subclass of `Question` with the five abstract methods.
+
+The notebook *Add a system* has a complete example of 120 lines.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +33,21 @@ from .table import Mask, Table
 from .tolerance import GapTolerance
 
 Points = tuple[Array, ...]
-"""K points: columns of leading length K, the first of which are the loads."""
+"""K points as columns of length K. The first column holds the loads, in jobs per unit of time."""
 
 
 @dataclass(frozen=True, eq=False)
 class AnswerRows(Table):
-    """The best answers found at K points, as columns; `AnswerRows.empty` is the lack of them.
+    """Answers at K points, one row each. A subclass adds the columns of its own numbers.
 
     Attributes
     ----------
     gap : ndarray, shape (K,)
-        Relative error that each can have; infinite where there is none.
+        Certified relative error of each answer; infinite where there is no answer.
     certified : ndarray of bool, shape (K,)
+        Whether the gap meets the tolerance of the question.
     lower_bound, upper_bound : ndarray, shape (K,)
-        The truth lies between them.
+        Bounds of the true value.
     """
 
     gap: Array
@@ -41,11 +56,19 @@ class AnswerRows(Table):
     upper_bound: Array
 
     key: ClassVar[str]
-    """The column that is finite where there is an answer."""
+    """Name of a column that is finite in the rows with an answer, and NaN in the others."""
 
     @classmethod
     def empty(cls, count: int, **shapes: tuple[int, ...]) -> Self:
-        """Return K missing answers; `shapes` are those of a row of the columns that are no numbers."""
+        """Return K rows without an answer.
+
+        Parameters
+        ----------
+        count : int
+            K.
+        **shapes : tuple of int
+            Shape of one row of each column that holds more than one number a row.
+        """
         return cls(
             *(
                 np.full((count, *shapes.get(f.name, ())), cls.absent.get(f.name, np.nan))
@@ -55,37 +78,45 @@ class AnswerRows(Table):
 
     @property
     def proof(self) -> dict[str, Any]:
-        """Certificate of the first answer, and whether it is small enough: fields of `CertifiedAnswer`."""
+        """The certificate of the first row, as keyword arguments of an answer.
+
+        See ``certificate`` and ``certified`` of `sojourn.models.core.solution.CertifiedAnswer`.
+        """
         bounds = Bounds(float(self.lower_bound[0]), float(self.upper_bound[0]), float(self.gap[0]))
         return {"certificate": bounds, "certified": bool(self.certified[0])}
 
     @property
     def available(self) -> Mask:
-        """Which points have an answer, certified or not."""
+        """Rows with an answer, certified or not: ndarray of bool, shape (K,)."""
         column = getattr(self, self.key)
         return np.asarray(np.isfinite(column).all(axis=tuple(range(1, column.ndim))))
 
 
 class Program(Protocol):
-    """A problem with its handles; those beyond the problem are its question's own."""
+    """A convex problem as a question writes it.
+
+    Any object with the attribute ``problem`` will do. A question usually adds the variables and
+    parameters that its own methods need.
+    """
 
     @property
     def problem(self) -> cp.Problem:
-        """The problem that a solver is given."""
+        """The CVXPY problem."""
 
 
 @dataclass(frozen=True, eq=False)
 class SolverOutput:
-    """What a solver returned at K points.
+    """Numbers that a solver returned at K points.
 
     Attributes
     ----------
     value : callable
-        From a variable of the program to its values, shape (K, ...); NaN where the solver returned none.
+        Returns the values of a variable of the program, shape (K, *the variable's shape); NaN where
+        the solver returned none.
     dual : callable
-        The same for the dual values of an equation or inequality.
+        Returns the dual values of a constraint of the program, shape (K, *the constraint's shape).
     status : tuple of str
-        The solver's own word at each point.
+        CVXPY's status at each point, or the error that the solver raised.
     """
 
     value: Callable[[cp.Variable], Array]
@@ -99,24 +130,35 @@ S = TypeVar("S")
 
 
 class Question(ABC, Generic[P, R, S]):
-    """What is asked of a system, for any solver and any number of points; `sojourn.models.core.solve.Task` asks it.
+    """One quantity of one system, for any solver and any number of points.
+
+    `sojourn.models.core.solve.Task` runs a question: it takes the first formulation that the first
+    solver supports, writes the program, sets its parameters, solves, and calls `finish`. Points
+    without a certified answer go to the next solver or formulation. A subclass implements
+    `formulations`, `write`, `parameters`, `finish` and `solution`; other methods have defaults.
+
+    In the generic type ``Question[P, R, S]``, P is the class of its programs, R that of its rows
+    and S that of one answer.
 
     Attributes
     ----------
     name : str
-        In messages: ``"optimum"``.
+        Name in error messages, such as ``"optimum"``.
     options : type
-        Which options there are: one of `sojourn.models.core.options`.
-    wanted : Wanted
-        What certifies an answer.
-    quick : bool
-        Whether a solver's own tolerances come first at many points, since Newton steps make of its answers what tighter ones would.
-    degenerate : bool
-        Whether a second try of a solver, with other options, may find what the first did not.
+        TypedDict of the options that it takes, one of `sojourn.models.core.options`.
+    tolerance : GapTolerance
+        Largest gap of a certified answer.
     rows : type
-        Class of its answers, one of `AnswerRows`.
+        Class of its answers, a subclass of `AnswerRows`.
+    quick : bool
+        Whether a curve runs a solver with the solver's own, looser tolerances first. This saves
+        time where the Newton steps of `finish` reach full accuracy from there.
+    degenerate : bool
+        Whether to run a solver a second time, with the options ``retry`` of a
+        `sojourn.models.core.solver_specs.SolverSpec`, where the first run gave no certified answer.
+        This helps for degenerate programs.
     remedy : str
-        What else can be done where no answer is certified.
+        Last sentence of the message where no answer is certified.
     """
 
     name: str
@@ -131,64 +173,172 @@ class Question(ABC, Generic[P, R, S]):
 
     @property
     def compiled_variant(self) -> Self:
-        """The same question by programs whose answers Newton steps finish, where those of its own differ from point to point; else itself."""
+        """The question that a curve solves with `quick` tolerances; by default this question.
+
+        Override it where the programs of this question differ from point to point, but a question
+        with one program for all points is accurate enough to start the Newton steps of `finish`.
+        """
         return self
 
     @abstractmethod
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
-        """Return the ways to write it, the best first, and the kinds of cone beyond the linear ones that each needs.
+        """Return the formulations to try, the best first, with the cones that each needs.
+
+        Parameters
+        ----------
+        chosen : str
+            Option ``formulation``: a name, or ``"auto"`` for all of them.
+
+        Returns
+        -------
+        mapping of str to frozenset of str
+            Cones beyond the linear ones, by formulation: ``"SOC"``, ``"EXP"``, ``"POW"``,
+            ``"PSD"``, or ``"QP"`` for a quadratic objective.
 
         Raises
         ------
         FormulationError
-            On a name that is none, ``"auto"`` apart.
+            Where `chosen` is not a formulation of this question.
         """
 
     @abstractmethod
     def write(self, form: str, points: Points) -> P:
-        """Return the program, with parameters for what changes from point to point."""
+        """Return the program of a formulation, with CVXPY parameters for all that varies by point.
+
+        Parameters
+        ----------
+        form : str
+            One of the names of `formulations`.
+        points : tuple of ndarray, shape (K, ...)
+            Points that the program serves; their `pattern` is the same.
+        """
 
     def pattern(self, form: str, points: Points) -> Hashable:
-        """Return what must be equal of points that one program serves; None where one serves all, ... where each has its own."""
+        """Return what points must have in common to share one program.
+
+        Parameters
+        ----------
+        form : str
+            Name of the formulation.
+        points : tuple of ndarray, shape (K, ...)
+            Points. With an empty tuple, the result is ``...`` if every point needs a program of its
+            own, and anything else otherwise.
+
+        Returns
+        -------
+        hashable
+            None, the default, means that one program serves all points; ``...`` (Ellipsis) means
+            that every point needs a program of its own. Any other value is compared between points:
+            those with equal values share a program.
+        """
         return None
 
     @abstractmethod
     def parameters(self, program: P, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
-        """Return the values of the program's parameters at K points, each of shape (K, ...)."""
+        """Return the values of the parameters of a program.
+
+        Parameters
+        ----------
+        program : P
+            Program that `write` returned for the points.
+        points : tuple of ndarray, shape (K, ...)
+            The points; no load is 0.
+
+        Returns
+        -------
+        sequence of tuple of cvxpy.Parameter and ndarray
+            Each parameter with its values, shape (K, *the parameter's shape).
+        """
 
     @abstractmethod
     def finish(self, program: P, returned: SolverOutput, points: Points) -> R:
-        """Return the answers that a solver's numbers lead to at K points: put right, polished, certified."""
+        """Return certified answers from the numbers of a solver.
+
+        Here a question projects the numbers to the feasible set, may refine them by Newton steps,
+        and computes lower and upper bounds that hold whatever the solver returned
+        (`sojourn.models.core.certificate.bounds_of`). Numbers of the solver may be NaN.
+
+        Parameters
+        ----------
+        program : P
+            Program that was solved.
+        returned : SolverOutput
+            Numbers of the solver at K points.
+        points : tuple of ndarray, shape (K, ...)
+            The points; no load is 0.
+        """
 
     def refine(self, program: P, found: R) -> P | None:
-        """Return the next program where one is not enough, told what the last led to; None where it is."""
+        """Return the next program of an iterative method, or None, the default, to stop.
+
+        Cutting planes, for example, return a program with one more plane.
+
+        Parameters
+        ----------
+        program : P
+            Program that was solved last.
+        found : R
+            Its answer, one row.
+        """
         return None
 
     def certify_stored(self, points: Points, column: Column) -> R:
-        """Return the answers that a curve kept of K points, certified as they are, without a solver; LookupError where it kept none.
+        """Return the certified answers from stored decisions, without a solver.
 
-        `column` gives the variables that say what was decided: ``column("optimum_flow", n)`` has the shape (K, n).
+        A resumed study calls it to check its stored results against the present code. The default
+        raises LookupError: the points are then solved again.
+
+        Parameters
+        ----------
+        points : tuple of ndarray, shape (K, ...)
+            The points.
+        column : callable
+            ``column("optimum_flow", n)`` returns the variable ``optimum_flow`` of the stored curve,
+            shape (K, n).
+
+        Raises
+        ------
+        LookupError
+            Where the stored curve lacks a variable.
         """
         raise LookupError(self.name)
 
     def empty(self, count: int) -> R:
-        """Return K missing answers; to be overridden where a row of them has columns that are no numbers."""
+        """Return K rows without an answer.
+
+        Override it where a column holds more than one number a row; see `AnswerRows.empty`.
+        """
         missing: R = self.rows.empty(count)
         return missing
 
     def idle(self, points: Points) -> R:
-        """Return the answers at K loads of 0: their limits as the load tends to 0; there are none unless it is overridden."""
+        """Return the limits of the answers as the load tends to 0, for K points of load 0.
+
+        By default there is no answer.
+        """
         return self.empty(len(points[0]))
 
     @abstractmethod
     def solution(self, found: R, points: Points, provenance: Provenance) -> S:
-        """Return the first of some answers as a user has it."""
+        """Return one answer as a user sees it.
+
+        Parameters
+        ----------
+        found : R
+            Rows of answers; the first one is returned.
+        points : tuple of ndarray, shape (K, ...)
+            Their points.
+        provenance : Provenance
+            How the answer was computed. A subclass of
+            `sojourn.models.core.solution.CertifiedAnswer` takes ``**found.proof`` and
+            ``**vars(provenance)`` as arguments.
+        """
 
     def title(self, points: Points) -> str:
-        """Return what is asked at the first of some points, for messages."""
+        """Return the question at the first point as a noun phrase, for error messages."""
         return f"{self.name} at load {points[0][0]:g}"
 
     @property
     def size(self) -> int:
-        """Numbers of an answer: how many points are asked together depends on it."""
+        """Count of numbers in one answer; a curve solves fewer points at once where it is large."""
         return 1

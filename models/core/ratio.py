@@ -1,4 +1,4 @@
-"""Floats with certified bounds: delays, what a delay loses to the least, and ratios to it."""
+"""Floats with certified bounds: delays, ratios of delays, and differences of delays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...reference.errors import Array
 from ...reference.validation import as_positive
 
 ROUNDING = 32 * float(np.finfo(float).eps)
-"""Relative: that of the bounds of two delays, some sums of rounded products each, and of their quotient."""
+"""Relative rounding error of the quotient of two delays and of their bounds."""
 
 
 class _Certificate(Protocol):
@@ -31,12 +31,12 @@ class _Answer(Protocol):
 
 
 class BoundedValue(float):
-    """A float, with bounds. Arithmetic gives plain floats.
+    """A float with bounds of its true value. Arithmetic with it returns plain floats.
 
     Attributes
     ----------
     lower, upper : float
-        The true number lies between them.
+        Bounds of the true value.
     """
 
     __slots__ = ("lower", "upper")
@@ -44,7 +44,7 @@ class BoundedValue(float):
     upper: float
 
     def __new__(cls, value: float, lower: float, upper: float) -> Self:
-        """Return the number with its bounds."""
+        """Make a number with bounds."""
         new = super().__new__(cls, value)
         object.__setattr__(new, "lower", float(lower))
         object.__setattr__(new, "upper", float(upper))
@@ -52,27 +52,29 @@ class BoundedValue(float):
 
     @property
     def spread(self) -> float:
-        """Distance of the bounds, relative to the lower one; it says nothing where that is 0."""
+        """Distance of the bounds relative to the lower one; infinite where that is 0."""
         return self.upper / self.lower - 1 if self.lower > 0 else math.inf
 
     def scaled(self, factor: float) -> BoundedValue:
-        """Return the number and its bounds in another unit; `factor` is above 0."""
+        """Return the number and its bounds multiplied by a factor above 0, such as of a unit."""
         factor = as_positive("factor", factor, "give by how much to multiply")
         return BoundedValue(self * factor, self.lower * factor, self.upper * factor)
 
     def __reduce__(self) -> tuple[type[Self], tuple[float, float, float]]:
-        """What copies and pickles are made of."""
+        """Return the class and the numbers, for copies and pickles."""
         return type(self), (float(self), self.lower, self.upper)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a {type(self).__name__} is as it is: {name} cannot be set")
+        raise AttributeError(f"a {type(self).__name__} is immutable: {name} cannot be set")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a {type(self).__name__} is as it is: {name} cannot be deleted")
+        raise AttributeError(f"a {type(self).__name__} is immutable: {name} cannot be deleted")
 
 
 class Ratio(BoundedValue):
-    """A mean delay over the least that there is: `lower` is at least 1, and `upper` infinite where nothing is proved.
+    """Ratio of a mean delay to the least possible one, with bounds.
+
+    `lower` is at least 1; `upper` is infinite where no upper bound is proved.
 
     Examples
     --------
@@ -86,7 +88,7 @@ class Ratio(BoundedValue):
 
     @classmethod
     def of(cls, found: _Answer, least: _Answer) -> Self:
-        """Return the ratio of two answers; the second is an optimum."""
+        """Return the ratio of the mean delays of an answer and of an optimum."""
         return cls.to(
             *(
                 BoundedValue(s.mean_delay, s.certificate.lower_bound, s.certificate.upper_bound)
@@ -96,26 +98,35 @@ class Ratio(BoundedValue):
 
     @classmethod
     def to(cls, found: BoundedValue, least: BoundedValue) -> Self:
-        """Return the ratio of two delays; the second is the least that there is."""
+        """Return the ratio of a delay to the least possible delay."""
         return cls(
             *map(float, ratios(*((np.float64(s), s.lower, s.upper) for s in (found, least))))
         )
 
 
 class PriceOfAnarchy(Ratio):
-    """Mean delay of an equilibrium over that of the optimum; eq. (19) of Mancuso et al. See `Ratio` for its bounds."""
+    """Mean delay of the equilibrium over that of the optimum, eq. (19) of Mancuso et al."""
 
     __slots__ = ()
 
 
-Sides = tuple[Array | float, Array | float, Array | float]
+Delay = tuple[Array | float, Array | float, Array | float]
+"""Value, lower bound and upper bound of a delay."""
 
 
-def ratios(found: Sides, least: Sides) -> tuple[Array, Array, Array]:
-    """Return ratios of mean delays to the least, and their bounds, from values and bounds of both, shape (...).
+def ratios(found: Delay, least: Delay) -> tuple[Array, Array, Array]:
+    """Return ratios of mean delays to the least possible ones, and their bounds.
 
-    No delay is below the least, so no ratio is below 1. A quotient of two inexact values is moved between its bounds.
-    Where the delay is 0, as on a free road, it is the least: the ratio is 1.
+    Parameters
+    ----------
+    found, least : tuple of array_like, shape (...)
+        Value, lower bound and upper bound of the delays, and of the least delays.
+
+    Returns
+    -------
+    ratio, lower, upper : ndarray, shape (...)
+        The bounds are at least 1, since no delay is below the least one, and the ratio lies between
+        them. Where the delay is 0, such as on an empty road without a length, the ratio is 1.
     """
     (value, low, high), (best, best_low, best_high) = found, least
     with np.errstate(all="ignore"):
@@ -132,12 +143,12 @@ def ratios(found: Sides, least: Sides) -> tuple[Array, Array, Array]:
 
 
 def excess(found: BoundedValue, least: BoundedValue) -> BoundedValue:
-    """Return a delay beyond the least that there is, >= 0; infinite where the delay is."""
+    """Return the difference of a delay and the least possible delay, at least 0, with bounds."""
     lower, upper = max(found.lower - least.upper, 0.0), max(found.upper - least.lower, 0.0)
     return BoundedValue(min(max(found - least, lower), upper), lower, upper)
 
 
 def within(value: float, rounding: float) -> BoundedValue:
-    """Return a number that is right up to a relative rounding error."""
+    """Return a number with the bounds of a relative rounding error."""
     spread = abs(value) * rounding if math.isfinite(value) else 0.0
     return BoundedValue(value, value - spread, value + spread)

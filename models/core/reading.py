@@ -1,4 +1,4 @@
-"""The one way in for files: regular files below a stated size, as text or as tables."""
+"""Reading of user files, as text or as tables: regular files below a size limit only."""
 
 from __future__ import annotations
 
@@ -12,88 +12,105 @@ from typing import Any, NamedTuple
 
 from ...reference.errors import InputError
 
-MOST_BYTES = 64 * 2**20
-"""Size above which a file is not read."""
+MAX_BYTES = 64 * 2**20
+"""Largest size of a file, in bytes."""
 
-MOST_ROWS = 1_000_000
-"""Rows, the header among them, above which a table is not read."""
+MAX_ROWS = 1_000_000
+"""Largest number of rows of a table, with its header."""
 
-# a pipe without a writer does not wait for one, and a terminal does not become that of the process
-AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+# do not wait for the writer of a pipe, and do not take a terminal as the controlling one
+OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+FILE_TYPES = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 
 class Table(NamedTuple):
-    """A CSV file: its columns, and the cells of the lines below that are not blank, with their numbers."""
+    """A CSV file.
+
+    Attributes
+    ----------
+    header : list of str
+        Names of the columns, from the first line.
+    rows : list of tuple of int and list of str
+        Line number and cells of every further line that is not blank.
+    """
 
     header: list[str]
     rows: list[tuple[int, list[str]]]
 
 
 def read_text(path: Any, field: str, remedy: str, error: type[InputError] = InputError) -> str:
-    """Return the text of a regular file of at most 64 MiB, in UTF-8 with or without a byte order mark.
+    """Return the text of a regular file of at most 64 MiB, UTF-8 with or without byte order mark.
 
     Parameters
     ----------
-    path : str or path
+    path : str or path-like
+        Path of the file.
     field, remedy : str
-        What a message says of a file that is not read; none has a line of the file.
+        Field and remedy of the error. No message quotes the contents of the file.
     error : type
-        What is raised.
+        Class of the error.
 
     Raises
     ------
     InputError
-        On what is no path, on no such file, a folder, a pipe, a device, more bytes, another encoding.
+        Where `path` is not a path, or there is no such file, or it is a folder, a pipe or a device,
+        or it is too large, or it has another encoding.
     """
     name: Any = None
-    with suppress(
-        Exception
-    ):  # an integer is a file that somebody has open; an object may raise anything
+    # an integer, the descriptor of an open file, is not a path; an object may raise any error
+    with suppress(Exception):
         name = os.fspath(path)
     if not isinstance(name, str):
         raise error(field, path, "is not the path of a file", remedy)
     try:
-        _refuse(os.stat(name))  # before it is opened, which may already do something to a device
-        with open(name, "rb", opener=lambda name, flags: os.open(name, flags | AT_ONCE)) as file:
-            _refuse(os.fstat(file.fileno()))  # of what is open, whatever the name has come to mean
-            content = file.read(MOST_BYTES + 1) or b""
-        _refuse_size(len(content))
+        _check_regular(os.stat(name))  # opening a device can already change its state
+        with open(name, "rb", opener=lambda name, flags: os.open(name, flags | OPEN_FLAGS)) as file:
+            _check_regular(os.fstat(file.fileno()))  # the name may denote another file by now
+            content = file.read(MAX_BYTES + 1) or b""
+        _check_size(len(content))
         return content.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        problem = f"is not text in UTF-8, from line {content.count(10, 0, wrong.start) + 1} on"
-    except (OSError, ValueError) as wrong:  # ValueError: a name that no file can have
-        problem = f"cannot be read: {getattr(wrong, 'strerror', None) or wrong}"
+    except UnicodeDecodeError as cause:
+        problem = f"is not text in UTF-8, from line {content.count(10, 0, cause.start) + 1} on"
+    except (OSError, ValueError) as cause:  # ValueError: a name that no file can have
+        problem = f"cannot be read: {getattr(cause, 'strerror', None) or cause}"
     raise error(field, name, problem, remedy)
 
 
-def _refuse(status: os.stat_result) -> None:
-    """Raise OSError on what is not a regular file, or is too large."""
+def _check_regular(status: os.stat_result) -> None:
+    """Raise OSError unless a file is regular and small enough."""
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"it is a {KINDS.get(stat.S_IFMT(status.st_mode), 'device')}, and not a file")
-    _refuse_size(status.st_size)
+        raise OSError(
+            f"it is a {FILE_TYPES.get(stat.S_IFMT(status.st_mode), 'device')}, and not a file"
+        )
+    _check_size(status.st_size)
 
 
-def _refuse_size(size: int) -> None:
-    if size > MOST_BYTES:
-        raise OSError(f"it has {size:,} bytes or more, and files of up to {MOST_BYTES:,} are read")
+def _check_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise OSError(f"it has {size:,} bytes or more, and files of up to {MAX_BYTES:,} are read")
 
 
 def read_table(
     path: Any,
     field: str,
     remedy: str,
-    tolerance: Collection[str],
+    columns: Collection[str],
     error: type[InputError] = InputError,
 ) -> Table:
-    """Return a CSV file of at most 1,000,000 lines whose first one names one of the wanted columns, or more.
+    """Return a CSV file of at most 1,000,000 lines.
 
-    So what a message quotes of a cell is that of a table. Other parameters as of `read_text`.
+    Parameters
+    ----------
+    path, field, remedy, error
+        See `read_text`.
+    columns : collection of str
+        Known names of columns. The first line must have at least one of them; otherwise the file is
+        not a table, and no message quotes its cells.
 
     Raises
     ------
     InputError
-        As of `read_text`; and on what is not such a table.
+        As `read_text`, and where the file is not such a table.
     """
     rows: list[tuple[int, list[str]]] = []
     lines = csv.reader(io.StringIO(read_text(path, field, remedy, error), newline=""))
@@ -101,13 +118,13 @@ def read_table(
         for row in lines:
             if any(map(str.strip, row)):
                 rows.append((lines.line_num, row))
-                if len(rows) > MOST_ROWS:
-                    raise csv.Error(f"more than {MOST_ROWS:,} rows")
-    except csv.Error as wrong:
-        problem = f"is not a table, from line {lines.line_num} on: {wrong}"
+                if len(rows) > MAX_ROWS:
+                    raise csv.Error(f"more than {MAX_ROWS:,} rows")
+    except csv.Error as cause:
+        problem = f"is not a table, from line {lines.line_num} on: {cause}"
         raise error(field, os.fspath(path), problem, remedy) from None
     header = [cell.strip() for cell in rows[0][1]] if rows else []
-    if not set(header) & set(tolerance):
-        problem = f"has none of the columns {', '.join(tolerance)} in its first line"
+    if not set(header) & set(columns):
+        problem = f"has none of the columns {', '.join(columns)} in its first line"
         raise error(field, os.fspath(path), problem, remedy)
     return Table(header, rows[1:])

@@ -1,4 +1,8 @@
-"""The points that a picture of a curve needs: where the curve has a kink, and where it bends more than a straight line may hide."""
+"""Points that a picture of a curve needs: at kinks, and where the curve bends.
+
+A picture draws straight lines between neighbouring points. Points are added until the curve is
+nowhere farther from these lines than a tolerance.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,20 @@ from ...reference.errors import Array, InputError
 from ...reference.pickling import as_raised
 from ...reference.validation import as_float
 
-TOLERANCE = 2e-3  # of what is drawn: a tenth of a line's width in a picture
-ROUNDS = 24  # of points added
-MOST = 1000  # points added
-NARROWEST = 1e-5  # part of what is drawn of the axis that no picture shows
+TOLERANCE = 2e-3  # default tolerance, relative: a tenth of the width of a drawn line
+MAX_ROUNDS = 24  # largest number of rounds of added points
+MAX_POINTS = 1000  # default of the largest number of added points
+MIN_WIDTH = 1e-5  # intervals below this part of the drawn axis are not divided
 
 
 class CurveInterruptedError(KeyboardInterrupt):
-    """The user stopped a sweep; `dataset` holds the loads, or fractions, that were done."""
+    """Ctrl-C stopped a curve.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        The curve at the points that were solved.
+    """
 
     def __init__(self, dataset: xr.Dataset) -> None:
         over, done = next(iter(dataset.sizes.items()), ("load", 0))
@@ -31,27 +41,46 @@ class CurveInterruptedError(KeyboardInterrupt):
 
 
 class Drawn(NamedTuple):
-    """A line of a picture at K points: where it is on its axis, and the number that an error there is a part of; shape (K,) each."""
+    """A line of a picture at K points.
+
+    Attributes
+    ----------
+    height : ndarray, shape (K,)
+        Positions on the vertical axis; not finite where nothing is drawn.
+    unit : ndarray, shape (K,)
+        Numbers to which errors of the height are relative.
+    """
 
     height: Array
     unit: Array
 
 
 def on_log_axis(values: npt.ArrayLike) -> Drawn:
-    """Return positive values as a logarithmic axis shows them: an error is relative."""
+    """Return positive values on a logarithmic axis, where errors are relative to the value."""
     array = np.asarray(values, dtype=float)
     with np.errstate(all="ignore"):
         return Drawn(np.log(array), np.ones_like(array))
 
 
 def on_axis(values: npt.ArrayLike, unit: float | None = None) -> Drawn:
-    """Return values as a plain axis shows them: an error is a part of the unit, by default of the value."""
+    """Return values on a linear axis; errors are relative to `unit`, by default to the value."""
     array = np.asarray(values, dtype=float)
     return Drawn(array, array if unit is None else np.full_like(array, unit))
 
 
 def check_refine(refine: bool | float) -> float | None:
-    """Return the tolerance that `refine` asks for, or None for no refinement; InputError on what is neither."""
+    """Return the tolerance of a refinement, or None for no refinement.
+
+    Parameters
+    ----------
+    refine : bool or float
+        True for the default tolerance, 0.002; a number for a tolerance from 1e-6 to 1.
+
+    Raises
+    ------
+    InputError
+        On any other value.
+    """
     if isinstance(refine, bool | np.bool_):
         return TOLERANCE if refine else None
     value = as_float("refine", refine)
@@ -72,54 +101,57 @@ def refined(
     breakpoints: Callable[[], npt.ArrayLike],
     drawn: Callable[[xr.Dataset], Sequence[Drawn]],
     over: str = "load",
-    most: int = MOST,
+    most: int = MAX_POINTS,
 ) -> xr.Dataset:
-    """Solve at given points and, where `refine` says so, at those that a picture needs between them.
+    """Solve at the given points and, if `refine` is not False, at those that a picture needs.
 
     Parameters
     ----------
     solve : callable
-        From points of shape (K,) to a dataset over `over` in their order; CurveInterruptedError with what was done on Ctrl-C.
+        Function of points, shape (K,), that returns a dataset over the dimension `over` in their
+        order. On Ctrl-C it raises CurveInterruptedError with the points that were solved.
     given : ndarray, shape (K,)
-        Loads, or fractions.
+        Points, such as loads.
     refine : bool or float
-        Whether to add points, until between neighbours a straight line is nowhere off by more than this part of what is drawn;
+        False for no further points. A number is the tolerance: points are added until straight
+        lines between neighbours are nowhere farther from the curve than this part of its height.
         True for 0.002.
-    kinks : callable
-        To the points at which lines may have a corner; asked for where they are needed.
+    breakpoints : callable
+        Function without arguments that returns the points at which lines can have a kink. It is
+        called for a refinement only.
     drawn : callable
-        From a dataset to the lines that a picture shows.
+        Function of a dataset that returns the lines of its picture.
     over : str
-        The dimension.
+        Name of the dimension.
     most : int
-        How many points are added at most, the worst first.
+        Largest number of added points; those of the largest errors come first.
 
     Returns
     -------
     xarray.Dataset
-        Without `refine`, of what is given, in its order. Else in the order of the points, with the coordinate ``added``, False at `given`.
-        No point is added to an interval narrower than 1e-5 of what can be drawn. The attribute ``refined_within`` estimates how far off a
-        straight line between neighbours can still be: more than the tolerance where there were too few points for it.
+        Without refinement, the dataset of `given`, in its order. With refinement, the dataset of
+        all points in ascending order; the coordinate ``added`` is False at `given`. No interval
+        below 1e-5 of the drawn axis is divided. The attribute ``refined_within`` estimates the
+        largest remaining error; it exceeds the tolerance if `most` was too small.
 
     Raises
     ------
     CurveInterruptedError
-        On Ctrl-C, with what was done.
+        On Ctrl-C, with the points that were solved.
     """
     tolerance = check_refine(refine)
     if tolerance is None:
         return solve(given)
-    done = _joined(solve, None, given, over, added=False)
+    done = _with_points(solve, None, given, over, added=False)
     try:
-        corners = _thinned(
-            np.asarray(breakpoints(), dtype=float), float(given.min()), float(given.max())
-        )
+        low, high = float(given.min()), float(given.max())
+        corners = _thin_out(np.asarray(breakpoints(), dtype=float), low, high)
         more = corners[~np.isin(corners, given)][:most]
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             if more.size:
-                done = _joined(solve, done, more, over, added=True)
+                done = _with_points(solve, done, more, over, added=True)
                 most -= more.size
-            needed, off = _needed(done[over].values, drawn(done), corners, tolerance)
+            needed, error = _points_needed(done[over].values, drawn(done), corners, tolerance)
             more = needed[:most]
             if not more.size:
                 break
@@ -127,18 +159,18 @@ def refined(
         raise
     except KeyboardInterrupt:
         raise CurveInterruptedError(done) from None
-    return done.assign_attrs(refined_within=off)
+    return done.assign_attrs(refined_within=error)
 
 
-def _thinned(breakpoints: Array, low: float, high: float) -> Array:
-    """Kinks within the range, in order; of too many to be told apart some, evenly."""
+def _thin_out(breakpoints: Array, low: float, high: float) -> Array:
+    """Return the breakpoints inside a range in ascending order; of many only `MAX_POINTS` // 2."""
     inside = np.unique(breakpoints[(breakpoints > low) & (breakpoints < high)])
-    if inside.size > MOST // 2:
-        inside = inside[np.linspace(0, inside.size - 1, MOST // 2).astype(int)]
+    if inside.size > MAX_POINTS // 2:
+        inside = inside[np.linspace(0, inside.size - 1, MAX_POINTS // 2).astype(int)]
     return inside
 
 
-def _joined(
+def _with_points(
     solve: Callable[[Array], xr.Dataset],
     before: xr.Dataset | None,
     points: Array,
@@ -146,9 +178,9 @@ def _joined(
     *,
     added: bool,
 ) -> xr.Dataset:
-    """What was solved before and the answers at further points, in their order."""
+    """Return the earlier dataset with further points, in ascending order."""
 
-    def together(data: xr.Dataset) -> xr.Dataset:
+    def merged(data: xr.Dataset) -> xr.Dataset:
         data = data.assign_coords(
             added=(over, np.full(data.sizes[over], added), {"long_name": "added for the picture"})
         )
@@ -164,25 +196,27 @@ def _joined(
         return data.sortby(over)
 
     try:
-        return together(solve(points))
+        return merged(solve(points))
     except CurveInterruptedError as stop:
-        raise CurveInterruptedError(together(stop.dataset)) from None
+        raise CurveInterruptedError(merged(stop.dataset)) from None
 
 
-def _needed(
+def _points_needed(
     points: Array, lines: Sequence[Drawn], corners: Array, tolerance: float
 ) -> tuple[Array, float]:
-    """Points at which the lines have to be known too, those of the worst intervals first; and how far off a line can be.
+    """Return the midpoints of the intervals to divide, worst first, and the largest error.
 
-    The second derivative at a point, from its neighbours, says how far the line is from its chord on both sides: half the square of half the
-    interval times it. At a corner that is known it says nothing. Where nothing is known of either end, the middle is looked at; where one
-    end says nothing, or they say opposite things, the neighbours beyond them are heard too.
+    On an interval of width w, a curve with the second derivative b is at most b w^2 / 8 away from
+    its chord. Divided differences of neighbouring points estimate b at every point but the known
+    corners. An interval takes the larger estimate of its two ends. If an end has no estimate, or
+    the two have opposite signs, the next point on each side counts too. Without any estimate the
+    error is set to the tolerance, so that the interval is divided.
     """
     at, where = np.unique(points, return_index=True)
     width = np.diff(at)
     if not width.size:
         return width, 0.0
-    off, drawn = np.zeros(width.size), np.zeros(width.size, dtype=bool)
+    error, drawn = np.zeros(width.size), np.zeros(width.size, dtype=bool)
     for line in lines:
         with np.errstate(all="ignore"):
             height, unit = line.height[where], line.unit[where]
@@ -190,16 +224,17 @@ def _needed(
             bend = np.full(at.size, np.nan)
             bend[1:-1] = 2 * np.diff(slope) / (width[1:] + width[:-1])
             bend[np.isin(at, corners)] = np.nan
-            left, right, size = bend[:-1], bend[1:], np.append(np.abs(bend), np.nan)
-            worst, sure = np.fmax(size[:-2], size[1:-1]), left * right > 0
+            size = np.append(np.abs(bend), np.nan)
+            largest, same_sign = np.fmax(size[:-2], size[1:-1]), bend[:-1] * bend[1:] > 0
             beyond = np.fmax(np.append(np.nan, size[:-3]), size[2:])
-            worst = np.where(sure | np.isnan(worst), worst, np.fmax(worst, beyond))
-            worst *= width**2 / 8 / np.minimum(np.abs(unit[1:]), np.abs(unit[:-1]))
+            largest = np.where(same_sign | np.isnan(largest), largest, np.fmax(largest, beyond))
+            largest *= width**2 / 8 / np.minimum(np.abs(unit[1:]), np.abs(unit[:-1]))
         known = np.isfinite(height[1:]) & np.isfinite(height[:-1])
         drawn |= known
-        off = np.maximum(off, np.where(known, np.where(np.isnan(worst), tolerance, worst), 0.0))
-    # at a corner that is not known the line can be off by twice what the second derivative says
-    off = np.where(width > NARROWEST * width[drawn].sum(), 2 * off, 0.0)
-    order = np.argsort(-off, kind="stable")
-    order = order[off[order] > tolerance]
-    return at[order] + width[order] / 2, float(off.max())
+        estimate = np.where(np.isnan(largest), tolerance, largest)
+        error = np.maximum(error, np.where(known, estimate, 0.0))
+    # at an unknown corner the error can be twice the estimate
+    error = np.where(width > MIN_WIDTH * width[drawn].sum(), 2 * error, 0.0)
+    order = np.argsort(-error, kind="stable")
+    order = order[error[order] > tolerance]
+    return at[order] + width[order] / 2, float(error.max())

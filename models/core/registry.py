@@ -1,4 +1,4 @@
-"""Classes by name, as scenario files and the command say them: those that come along, and those that others add."""
+"""Classes known by name in scenario files and on the command line, built in or registered."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ Own = TypeVar("Own", bound=type)
 
 
 class Registry(Generic[Kind]):
-    """Classes of one kind by name.
+    """Subclasses of one base class, by name.
 
     Parameters
     ----------
     what, of : str
-        What one of them is, such as a family, and what it is a class of, such as servers; in messages.
+        Two nouns for error messages, such as ``"family"`` (a class is one) and ``"servers"`` (it is
+        a class of).
     base : type
-        Class that all are made of.
+        Base class of all of them.
     group : str
-        Entry points of installed packages, which are loaded when somebody asks for them.
-    known : mapping
-        Those that come along.
+        Group of entry points by which installed packages add classes; each is loaded at first use.
+    known : mapping of str to type
+        The built-in classes.
     """
 
     def __init__(
@@ -40,26 +41,26 @@ class Registry(Generic[Kind]):
     @overload
     def register(self, name: str, kind: Own) -> Own: ...
     def register(self, name: str, kind: Any = None) -> Any:
-        """Give a class a name, by which scenario files know it.
+        """Register a class under a name for scenario files and the command line.
 
-        From a module: ``register("M/M/1/K", MM1K)``, or ``@register("M/M/1/K")`` above the class.
+        Call ``register("M/M/1/K", MM1K)``, or write ``@register("M/M/1/K")`` above the class.
 
         Parameters
         ----------
         name : str
-            Not taken by another class.
+            A name that no other class has.
         kind : type, optional
-            Without it a decorator is returned.
+            A subclass of the base class. Without it, a decorator is returned.
 
         Returns
         -------
         type
-            The class.
+            The class itself.
 
         Raises
         ------
         InputError
-            On a name that is none or taken, or a class of another kind.
+            Where the name is empty or taken, or the class has another base.
         """
         if kind is None:
             return lambda decorated: self.register(name, decorated)
@@ -67,51 +68,44 @@ class Registry(Generic[Kind]):
         if not (isinstance(kind, type) and issubclass(kind, self.base)):
             remedy = f"make it a subclass of sojourn.models.{self.base.__name__}"
             raise InputError(self.what, kind, f"is not a class of {self.of}", remedy)
-        there = self.known.get(name)
-        # a module that is loaded again defines its class again
-        if there is not None and (there.__module__, there.__qualname__) != (
-            kind.__module__,
-            kind.__qualname__,
-        ):
+        present = self.known.get(name)
+        # a module that is imported again defines its class again
+        if present is not None and _path(present) != _path(kind):
             raise InputError(
-                "name",
-                name,
-                f"is the name of {there.__module__}.{there.__qualname__}",
-                "choose another name",
+                "name", name, f"is the name of {_path(present)}", "choose another name"
             )
-        self.known[name] = kind  # type: ignore[assignment]  # of the base, as was looked at
+        self.known[name] = kind  # type: ignore[assignment]  # a subclass of the base, checked above
         return kind
 
     def all(self) -> Mapping[str, Kind]:
-        """Return all by name; an entry point that does not load is passed over with a warning."""
-        found = dict(self.known)
+        """Return all classes by name; an entry point that fails to load causes a warning."""
+        classes = dict(self.known)
         for name in offered(self.group):
             try:
-                found.setdefault(name, self.named(name))
+                classes.setdefault(name, self.named(name))
             except InputError as error:
                 warnings.warn(str(error), stacklevel=3)
-        return found
+        return classes
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all, without loading any."""
+        """Return the names of all classes, without loading an entry point."""
         return tuple(dict.fromkeys([*self.known, *offered(self.group)]))
 
     def named(self, name: object) -> Kind:
-        """Return the class of a name.
+        """Return the class with a name.
 
         Raises
         ------
         InputError
-            On a name that is not known, or an entry point that does not load.
+            Where the name is unknown, or its entry point fails to load.
         """
         if isinstance(name, str) and name in self.known:
             return self.known[name]
         if not isinstance(name, str) or name not in self.names():
-            plain = {known.lower(): known for known in self.names()}
-            near = (
-                difflib.get_close_matches(name.lower(), plain, 1) if isinstance(name, str) else []
-            )
-            guess = f"did you mean {plain[near[0]]}? Known are" if near else "use one of"
+            by_lower_case = {known.lower(): known for known in self.names()}
+            text = name.lower() if isinstance(name, str) else ""
+            near = difflib.get_close_matches(text, by_lower_case, 1)
+            guess = f"did you mean {by_lower_case[near[0]]}? Known are" if near else "use one of"
             remedy = f"{guess} {', '.join(self.names())}, and any {OWN}"
             raise InputError(
                 self.what,
@@ -121,3 +115,8 @@ class Registry(Generic[Kind]):
             )
         self.register(name, loaded(offered(self.group)[name], self.what))
         return self.known[name]
+
+
+def _path(kind: type) -> str:
+    """Return the module and name of a class."""
+    return f"{kind.__module__}.{kind.__qualname__}"

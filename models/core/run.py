@@ -1,4 +1,4 @@
-"""One solver on one problem: compile, solve, read the answer; a failure is a status, never an exception."""
+"""Run one solver on one problem through CVXPY; a failure becomes a status, not an exception."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from .solver_specs import Effort, spec
 
 @dataclass(frozen=True)
 class Run:
-    """What a solver said, and how long it took to compile and to solve."""
+    """Result of one run of a solver; the values are in the variables of the problem.
+
+    Attributes
+    ----------
+    status : str
+        CVXPY's status, or the error that the solver raised.
+    compile, solve : float
+        Seconds of CVXPY's reduction to a cone program, and of the solver.
+    """
 
     status: str
     compile: float
@@ -28,23 +36,22 @@ def run(
     options: Mapping[str, Any] | None = None,
     effort: Effort = "tight",
 ) -> Run:
-    """Solve `problem` in place.
+    """Solve a problem in place.
 
     Parameters
     ----------
     problem : cvxpy.Problem
-        Its variables hold the answer afterwards; None where there is none.
+        Its variables hold the solution afterwards, or None where the solver returned none.
     solver : str
-        An installed solver that takes the problem.
+        CVXPY's name of an installed solver that supports the problem.
     options : mapping, optional
-        Options of the solver by its own names; they go over the library's.
+        Options under the solver's own names; they take precedence over the library's.
     effort : {"tight", "quick", "retry"}
-        Which options of the library's; see `SolverSpec`.
+        Which of the library's options to use; see `sojourn.models.core.solver_specs.SolverSpec`.
 
     Returns
     -------
     Run
-        `status` is CVXPY's word for the outcome, or the solver's own error.
     """
     for variable in problem.variables():
         variable.value = None
@@ -52,11 +59,11 @@ def run(
     started = compiled = time.perf_counter()
     try:
         with warnings.catch_warnings():
-            # an inaccurate answer is told by its certificate
+            # the certificate, not CVXPY's warning, decides on an inaccurate answer
             warnings.simplefilter("ignore")
             data, chain, inverse = problem.get_problem_data(solver, solver_opts=chosen)
             compiled = time.perf_counter()
-            # ECOS and SCS start afresh: a warm start would make an answer depend on what was solved before
+            # without a warm start an answer does not depend on the problems solved before
             raw = chain.solve_via_data(
                 problem, data, warm_start=False, verbose=False, solver_opts=chosen
             )

@@ -1,4 +1,4 @@
-"""What every result has, whatever the system: who was asked and how long it took, what is proved, and its numbers ready for JSON."""
+"""Results of any system: how an answer was computed, its certificate, and its numbers for JSON."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...reference.html_table import HtmlTable
 from .ratio import BoundedValue
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
-SUM = 1e-9  # how far parts that somebody gives may be from adding up to the whole, relative
+SUM = 1e-9  # relative error that given shares or flows may have in their sum
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds spent: writing the problem, compiling it to cones, in the solver's hands, polishing and certifying."""
+    """Seconds spent on an answer.
+
+    Attributes
+    ----------
+    build : float
+        Writing the CVXPY problem.
+    compile : float
+        CVXPY's reduction to a cone program.
+    solve : float
+        The solver.
+    finish : float
+        Newton steps and the certificate.
+    """
 
     build: float
     compile: float
@@ -24,7 +37,7 @@ class Timing:
     finish: float = 0.0
 
     def __add__(self, other: Timing) -> Timing:
-        """Seconds of both."""
+        """Return the sum of two timings, part by part."""
         return Timing(
             self.build + other.build,
             self.compile + other.compile,
@@ -35,15 +48,18 @@ class Timing:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One solver's try.
+    """One run of one solver.
 
     Attributes
     ----------
-    solver, formulation, status : str
-        `status` is the solver's own word, or the error it raised.
+    solver, formulation : str
+        Names of the solver and of the formulation.
+    status : str
+        CVXPY's status, or the error that the solver raised.
     gap : float
-        Of the certificate of what it returned; infinite where it returned nothing.
+        Certified relative error of its answer; infinite where it returned none.
     seconds : float
+        Time of the run, with Newton steps and certificate.
     """
 
     solver: str
@@ -55,18 +71,22 @@ class Attempt:
 
 @dataclass(frozen=True, eq=False)
 class Provenance:
-    """How an answer was found.
+    """How an answer was computed.
 
     Attributes
     ----------
-    solver, formulation, status : str
-        Who found it, from which problem, and the solver's own word for it.
+    solver, formulation : str
+        Names of the solver and of the formulation.
+    status : str
+        CVXPY's status of the solver's answer.
     attempts : tuple of Attempt
-        All that was tried, in order.
+        All runs of solvers, in order; the last one gave the answer unless none was certified.
     timing : Timing
-    problem : cvxpy.Problem
-        The problem that was solved, in its own unit of time. Where one serves many questions, it holds the last one's numbers.
-        None in a copy or pickle: it stays with the answer that it was solved for; `model` of a system writes it anew.
+        Seconds spent on the answer.
+    problem : cvxpy.Problem or None
+        The CVXPY problem that was solved, in the unit of time of the model. Answers of one system
+        can share it; its parameters then have the values of the last one. None in copies and
+        pickles; the method ``model`` of a system writes it again.
     """
 
     solver: str
@@ -77,22 +97,23 @@ class Provenance:
     problem: cp.Problem | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies and pickles hold: all but the problem, for a solved one can be neither."""
+        """Return the attributes for copies and pickles: a solved CVXPY problem can be neither."""
         return {**vars(self), "problem": None}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CertifiedAnswer(Provenance):
-    """An answer by a solver, with how it was found. Abstract: a kind of answer adds its numbers.
+class CertifiedAnswer(HtmlTable, Provenance):
+    """Base class of answers with a certificate. A subclass adds the numbers of its question.
 
     Attributes
     ----------
     certificate
-        How far from the truth the answer can be, with ``lower_bound``, ``upper_bound`` and ``gap``.
+        Bounds of the true value: an object with ``lower_bound``, ``upper_bound`` and ``gap``, such
+        as `sojourn.models.core.certificate.Bounds`.
     certified : bool
-        Whether the certificate meets the gap that was asked for.
+        Whether the gap of the certificate meets the required gap.
     polished : int
-        Newton steps after the solver; 0 for the solver's own answer.
+        Count of Newton steps after the solver; 0 for the solver's own answer.
     """
 
     certificate: Any
@@ -101,23 +122,27 @@ class CertifiedAnswer(Provenance):
 
     @property
     def proof(self) -> str:
-        """What is proved, and by whom the answer was found, in a few words."""
-        options = f"{self.solver.lower()}, {self.formulation}" + (
-            f", {self.polished} Newton steps" if self.polished else ""
-        )
-        return f"{'certified' if self.certified else 'NOT CERTIFIED'} within {self.certificate.gap:.1e} ({options})"
+        """Summary of certificate, solver and formulation, for people."""
+        steps = f", {self.polished} Newton steps" if self.polished else ""
+        verdict = "certified" if self.certified else "NOT CERTIFIED"
+        source = f"{self.solver.lower()}, {self.formulation}{steps}"
+        return f"{verdict} within {self.certificate.gap:.1e} ({source})"
 
     def __repr__(self) -> str:
-        return f"{', '.join(f'{name} {value:.9g}' for name, value in self._numbers().items())}\n  {self.proof}"
+        numbers = ", ".join(f"{name} {value:.9g}" for name, value in self._numbers().items())
+        return f"{numbers}\n  {self.proof}"
 
     def _numbers(self) -> dict[str, float]:
-        """Numbers that a kind of answer adds."""
+        """Return the floats that a subclass adds, by name."""
         known = {f.name for f in fields(CertifiedAnswer)}
         added = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in known}
         return {name: value for name, value in added.items() if isinstance(value, float)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
+        """Return plain numbers and strings for JSON, without the problem.
+
+        Infinite numbers are None, since JSON has none.
+        """
         return {
             **finite(self._numbers()),
             "certificate": finite(vars(self.certificate)),
@@ -131,32 +156,37 @@ class CertifiedAnswer(Provenance):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Evaluated:
-    """A decision that is already there, judged. Abstract: a kind of decision adds its numbers.
+class Evaluated(HtmlTable):
+    """Base class of evaluations of a given decision. A subclass adds its numbers.
 
     Attributes
     ----------
     load : float
-        Jobs per unit of time.
-    mean_delay : Bounded
-        Mean time of a job in the system, with ``lower`` and ``upper`` up to rounding; infinite where a server is overloaded.
+        Load, in jobs per unit of time.
+    mean_delay : BoundedValue
+        Mean time of a job in the system, with bounds of the rounding error; infinite where a server
+        is overloaded.
     overloaded : tuple of str
-        Servers whose queues grow without bound.
+        Names of the servers whose queues grow without bound.
     """
 
     load: float
     mean_delay: BoundedValue
     overloaded: tuple[str, ...]
 
-    bounded: ClassVar[tuple[str, ...]]  # numbers with bounds, or None
+    bounded: ClassVar[tuple[str, ...]]
+    """Names of the attributes that are `BoundedValue` or None, which `to_dict` returns."""
 
     @property
     def stable(self) -> bool:
-        """Whether no queue grows without bound."""
+        """Whether no server is overloaded."""
         return not self.overloaded
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
+        """Return plain numbers and strings for JSON.
+
+        Infinite numbers are None, since JSON has none.
+        """
         out: dict[str, Any] = {
             "load": self.load,
             "stable": self.stable,
@@ -165,20 +195,17 @@ class Evaluated:
         for name in self.bounded:
             number: BoundedValue | None = getattr(self, name)
             for end in ("", "lower", "upper"):
-                out[f"{name}_{end}".rstrip("_")] = (
-                    None
-                    if number is None
-                    else finite_or_none(getattr(number, end) if end else number)
-                )
+                value = getattr(number, end) if number is not None and end else number
+                out[f"{name}_{end}".rstrip("_")] = None if value is None else finite_or_none(value)
         return out
 
 
 def finite(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with None for what is infinite."""
+    """Return a copy of the values with None for those that are not finite."""
     return {k: finite_or_none(v) if isinstance(v, float) else v for k, v in values.items()}
 
 
 def finite_or_none(value: Any) -> float | None:
-    """Return a number for JSON, which has no word for what is infinite or missing."""
+    """Return a number as a float, or None where it is not finite, which JSON cannot hold."""
     number = float(value)
     return number if math.isfinite(number) else None

@@ -1,4 +1,8 @@
-"""From a question to certified answers: the one loop over solvers and over points; a single answer is one point."""
+"""Certified answers to a question: the one loop over solvers and over points.
+
+A single answer is the case of one point. The loop gives each point to the first solver; points
+without a certified answer go to the next solver or formulation, until none is pending.
+"""
 
 from __future__ import annotations
 
@@ -7,69 +11,71 @@ import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 import cvxpy as cp
 import numpy as np
 
 from ...reference.errors import Array
-from .errors import FormulationError, NotCertifiedError
-from .native import session
-from .options import check_solve_options
+from .errors import NotCertifiedError
+from .native import native_solver
+from .options import DEFAULTS, check_solve_options
 from .parametric import Compiled, UnsupportedCvxpyError
 from .question import P, Points, Question, R, S, SolverOutput
 from .run import run
 from .solution import Attempt, Provenance, Timing
-from .solver_specs import Effort, spec
-from .solvers import capable_solvers, solver_names, supported_cones
+from .solver_specs import spec
+from .steps import SolveStep, solve_steps
 from .stored import StoredAnswers, stored_answers
 
-CELLS = 20_000  # points times numbers of an answer that are solved before they are polished and certified together
-MOST = 1024  # points at once: what an interruption loses
+CELLS = 20_000  # points times numbers of an answer in one block
+MOST = 1024  # points in one block: an interruption loses one block
 UNSUPPORTED: set[str] = set()
-"""Solvers that this process asks for one point after the other, since CVXPY's own names are not what they were."""
-
-
-class Try(NamedTuple):
-    """One solver, on one formulation, with some effort."""
-
-    solver: str
-    form: str
-    effort: Effort
-
-    @property
-    def label(self) -> str:
-        """Name of the formulation in records: a second try has one of its own."""
-        return f"{self.form}-again" if self.effort == "retry" else self.form
+"""Solvers that this process calls through CVXPY, which lacks the names for compiled data."""
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome(Generic[R]):
-    """What a try led to at K points: the answers, the words of the solver, the seconds, and the problem that was solved last."""
+class StepResult(Generic[R]):
+    """Result of one step at K points.
 
-    found: R
+    Attributes
+    ----------
+    rows : AnswerRows
+        Answers at the K points.
+    status : tuple of str
+        CVXPY's status at each point.
+    timing : Timing
+        Seconds of the first point; zeros for compiled programs.
+    problem : cvxpy.Problem or None
+        Problem of the first point, or of the last compiled program.
+    """
+
+    rows: R
     status: tuple[str, ...]
     timing: Timing
     problem: cp.Problem | None
 
 
 class Task(Generic[P, R, S]):
-    """A question with the options that it is asked with; programs are written, and compiled, once for all points.
+    """A question with its options, ready to be solved at any points.
+
+    Each program is written, and compiled for each solver, once for all points that share it.
 
     Parameters
     ----------
     question : Question
-    how : mapping
-        The options of the question, as of `sojourn.models.ParallelServers.optimum`.
+        The question.
+    options : mapping
+        Options of the question; see `sojourn.models.core.options`.
     programs : dict, optional
-        Programs already written; tasks of one question share them.
+        Programs already written. Tasks of one question share them by sharing this dict.
     part : bool, default False
-        Whether it is part of another task, which then warns.
+        Whether the task is part of another one, which then issues the warnings.
 
     Raises
     ------
     TypeError, InputError
-        On an option that the question does not have, or a value that it does not take.
+        Where an option is unknown, or has a value that it cannot have.
     """
 
     def __init__(
@@ -81,162 +87,185 @@ class Task(Generic[P, R, S]):
         part: bool = False,
     ) -> None:
         check_solve_options(question.name, options, question.options)
-        self.question, self._how, self._part = question, options, part
-        self._recall, self._next = stored_answers(), 0
-        if self._recall is None:
-            _ = self._plan  # what no solver takes is said now
+        self.question, self._options, self._part = question, options, part
+        self._stored, self._next_row = stored_answers(), 0
+        if self._stored is None:
+            _ = self._steps  # raises now where no solver supports the question
         self._compiled_variant = question.compiled_variant
         self._programs: dict[Hashable, P] = {} if programs is None else programs
         self._compiled: dict[Hashable, Compiled] = {}
-        self._one_by_one: set[str] = set()
+        self._uncompiled: set[str] = set()
 
     @cached_property
-    def _plan(self) -> list[Try]:
-        return plan(self.question, self._how)
+    def _steps(self) -> list[SolveStep]:
+        return solve_steps(self.question, self._options)
 
     @property
     def block(self) -> int:
-        """How many points to ask for at once."""
-        many = self._recall is not None or self._compiles(self._many()[0])
+        """Count of points to solve in one call of `solve`; 1 where programs cannot be compiled."""
+        many = self._stored is not None or self._compiles(self._curve_steps()[0])
         return min(max(CELLS // self.question.size, 1), MOST) if many else 1
 
     def solve(self, *points: Array) -> R:
-        """Return the best answer at each of K points: the first that is certified, or the one of least gap. Nothing raises.
+        """Return the best answer at each of K points.
 
-        At a load of 0 it is `Question.idle`. Where answers are recalled they are those that were
-        kept, if they were; see `sojourn.models.core.stored`.
+        It is the first certified one, or else the one of least gap. At a load of 0 it is
+        `Question.idle`. Inside `sojourn.models.core.stored.use_stored_answers` it is the stored
+        answer, certified again, if there is one. Failures of solvers do not raise.
+
+        Parameters
+        ----------
+        *points : ndarray, shape (K, ...)
+            Columns of the points, the loads first.
         """
         idle = points[0] == 0
         if not idle.any():
-            return self._answered(points)
-        if self._recall is not None:
-            self._recall.used = True  # without a solver too
-        out, busy = self.question.empty(idle.size), ~idle
-        out.put(
-            idle, self.question.idle(tuple(column[idle] for column in points)).values(slice(None))
-        )
-        if busy.any():
-            out.put(
-                busy, self._answered(tuple(column[busy] for column in points)).values(slice(None))
-            )
+            return self._loaded(points)
+        if self._stored is not None:
+            self._stored.used = True  # an idle answer needs no solver
+        out, loaded = self.question.empty(idle.size), ~idle
+        limits = self.question.idle(tuple(column[idle] for column in points))
+        out.put(idle, limits.values(slice(None)))
+        if loaded.any():
+            rows = self._loaded(tuple(column[loaded] for column in points))
+            out.put(loaded, rows.values(slice(None)))
         return out
 
-    def _answered(self, points: Points) -> R:
-        kept = None if self._recall is None else self._recalled(self._recall, points)
-        return self._best(points, self._many())[0] if kept is None else kept
+    def _loaded(self, points: Points) -> R:
+        """Return the answers at points of loads above 0."""
+        rows = None if self._stored is None else self._certify_stored(self._stored, points)
+        return self._best(points, self._curve_steps())[0] if rows is None else rows
 
-    def _recalled(self, recall: StoredAnswers, points: Points) -> R | None:
-        """The answers that were kept, certified by today's code; None where there are none."""
+    def _certify_stored(self, stored: StoredAnswers, points: Points) -> R | None:
+        """Return the stored answers, certified by the present code, or None where some lack."""
         try:
-            rows = recall.rows(points[0], self._next)
-            found = self.question.certify_stored(points, partial(recall.column, rows))
+            places = stored.rows(points[0], self._next_row)
+            rows = self.question.certify_stored(points, partial(stored.column, places))
         except LookupError:
-            recall.solved = True
+            stored.solved = True
             return None
-        recall.used, self._next = True, max([self._next, *(row + 1 for row in rows)])
-        out = self.question.empty(len(rows))
-        out.put(found.available, found.values(found.available))
+        stored.used = True
+        self._next_row = max([self._next_row, *(place + 1 for place in places)])
+        out = self.question.empty(len(places))
+        out.put(rows.available, rows.values(rows.available))
         return out
 
     def certified(self, *points: Array) -> R:
-        """Return the answer at one point, points of shape (1, ...), by the programs compiled for many; NotCertifiedError where it misses."""
-        found, options = self._best(points, self._many())
-        if not found.certified[0]:
-            raise self._not_certified(points, None, options.attempts)
-        return found
+        """Return the certified answer at one point, by the compiled programs of a curve.
 
-    def one(self, *point: Any) -> S:
-        """Return the answer at one point.
+        Parameters
+        ----------
+        *points : ndarray, shape (1, ...)
+            Columns of the point, the load first.
 
         Raises
         ------
         NotCertifiedError
-            Where none is certified, unless ``throw=False`` and there is one at all.
+            Where no answer is certified.
+        """
+        rows, provenance = self._best(points, self._curve_steps())
+        if not rows.certified[0]:
+            raise self._not_certified(points, None, provenance.attempts)
+        return rows
+
+    def one(self, *point: Any) -> S:
+        """Return the answer at one point.
+
+        Parameters
+        ----------
+        *point : array_like
+            Numbers of the point, the load first.
+
+        Raises
+        ------
+        NotCertifiedError
+            Where no answer is certified, unless ``throw=False`` and there is an answer.
         """
         points = tuple(np.asarray(p, dtype=float)[None] for p in point)
-        found, options = self._best(
-            points, [t for t in self._plan if t.effort != "quick"], alone=True
-        )
-        best = self.question.solution(found, points, options) if found.available[0] else None
-        if best is not None and (found.certified[0] or not self._how.get("throw", True)):
+        rows, provenance = self._best(points, self._steps, alone=True)
+        best = self.question.solution(rows, points, provenance) if rows.available[0] else None
+        if best is not None and (
+            rows.certified[0] or not self._options.get("throw", DEFAULTS["throw"])
+        ):
             return best
-        raise self._not_certified(points, best, options.attempts)
+        raise self._not_certified(points, best, provenance.attempts)
 
-    def _many(self) -> list[Try]:
-        """What to try, in turn, at many points: a solver's own tolerances where Newton steps finish, then the library's."""
-        quick = self.question.quick and not self._how.get("solver_options")
-        pairs = [(first._replace(effort="quick"), first) for first in self._plan]
-        return [
-            t for pair in pairs for t in (pair if quick and self._compiles(pair[0]) else pair[1:])
-        ]
+    def _curve_steps(self) -> list[SolveStep]:
+        """Return the steps at many points: before a tight run comes a quick one, if that helps."""
+        quick = self.question.quick and not self._options.get("solver_options")
+        steps = []
+        for tight in self._steps:
+            first = tight._replace(effort="quick")
+            steps += [first, tight] if quick and self._compiles(first) else [tight]
+        return steps
 
-    def _asked(self, step: Try) -> Question[P, R, S]:
-        """The question as a try writes it."""
+    def _question_of(self, step: SolveStep) -> Question[P, R, S]:
+        """Return the question that a step solves."""
         return self._compiled_variant if step.effort == "quick" else self.question
 
-    def _compiles(self, step: Try) -> bool:
-        slow = (
-            step.solver in UNSUPPORTED
-            or step.solver in self._one_by_one
-            or session(step.solver) is None
-        )
-        return not slow and self._asked(step).pattern(step.form, ()) is not ...
+    def _compiles(self, step: SolveStep) -> bool:
+        """Return whether compiled programs can serve a step."""
+        through_cvxpy = step.solver in UNSUPPORTED or step.solver in self._uncompiled
+        if through_cvxpy or native_solver(step.solver) is None:
+            return False
+        return self._question_of(step).pattern(step.form, ()) is not ...
 
     def _best(
-        self, points: Points, steps: Sequence[Try], *, alone: bool = False
+        self, points: Points, steps: Sequence[SolveStep], *, alone: bool = False
     ) -> tuple[R, Provenance]:
-        """The loop over solvers: those points that have no certified answer yet go on to the next."""
+        """Return the best answers, and how the first one was computed."""
         best, pending = self.question.empty(len(points[0])), np.arange(len(points[0]))
         attempts: list[Attempt] = []
-        options = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0))
+        provenance = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0))
         for step in steps:
             if not pending.size:
                 break
             started = time.perf_counter()
-            got = self._try(step, tuple(column[pending] for column in points), alone=alone)
-            found = got.found
-            gap = float(found.gap[0])
-            attempts.append(
-                Attempt(step.solver, step.label, got.status[0], gap, time.perf_counter() - started)
+            result = self._try(step, tuple(column[pending] for column in points), alone=alone)
+            rows, status = result.rows, result.status[0]
+            seconds = time.perf_counter() - started
+            attempts.append(Attempt(step.solver, step.label, status, float(rows.gap[0]), seconds))
+            # a certified answer is better than any other, even if the gap of the other is NaN
+            better = rows.available & (
+                rows.certified | (rows.gap < best.gap[pending]) | ~best.only(pending).available
             )
-            # one that is certified comes before any other, also before one whose gap is no number
-            better = found.available & (
-                found.certified | (found.gap < best.gap[pending]) | ~best.only(pending).available
-            )
-            best.put(pending[better], found.values(better))
-            if better[0] and pending[0] == 0 and got.problem is not None:
-                options = Provenance(
-                    step.solver, step.label, got.status[0], (), got.timing, got.problem
+            best.put(pending[better], rows.values(better))
+            if better[0] and pending[0] == 0 and result.problem is not None:
+                provenance = Provenance(
+                    step.solver, step.label, status, (), result.timing, result.problem
                 )
             pending = pending[~best.certified[pending]]
-        return best, replace(options, attempts=tuple(attempts))
+        return best, replace(provenance, attempts=tuple(attempts))
 
-    def _try(self, step: Try, points: Points, *, alone: bool) -> Outcome[R]:
-        """One solver at K points: compiled where that can be, else one after the other."""
-        alike = [] if alone or not self._compiles(step) else self._alike(step, points)
-        if alike:
+    def _try(self, step: SolveStep, points: Points, *, alone: bool) -> StepResult[R]:
+        """Run one step at K points: by compiled programs if possible, else point by point."""
+        groups = [] if alone or not self._compiles(step) else self._groups(step, points)
+        if groups:
             try:
-                return self._together(step, points, alike)
+                return self._solve_compiled(step, points, groups)
             except UnsupportedCvxpyError as error:
-                self._one_by_one.add(step.solver)
+                self._uncompiled.add(step.solver)
                 if not self._part:
                     UNSUPPORTED.add(step.solver)
                     warnings.warn(
-                        f"CVXPY is asked for one point after the other, which is slower: {error}",
+                        "programs cannot be compiled with this CVXPY; it solves one point after "
+                        f"another, which is slower: {error}",
                         stacklevel=2,
                     )
-        rows = [
+        results = [
             self._singly(step, tuple(column[k : k + 1] for column in points))
             for k in range(len(points[0]))
         ]
-        found = (
-            rows[0].found if len(rows) == 1 else type(rows[0].found).joined([r.found for r in rows])
-        )
-        return Outcome(found, tuple(r.status[0] for r in rows), rows[0].timing, rows[0].problem)
+        first = results[0]
+        rows = first.rows
+        if len(results) > 1:
+            rows = type(rows).joined([result.rows for result in results])
+        statuses = tuple(result.status[0] for result in results)
+        return StepResult(rows, statuses, first.timing, first.problem)
 
-    def _program(self, step: Try, points: Points) -> tuple[Hashable, P]:
-        """The program of some points, written now or before."""
-        question, form = self._asked(step), step.form
+    def _program(self, step: SolveStep, points: Points) -> tuple[Hashable, P]:
+        """Return the program that serves the points, with its key; written once for each key."""
+        question, form = self._question_of(step), step.form
         pattern = question.pattern(form, points)
         if pattern is ...:
             return ..., question.write(form, points)
@@ -245,51 +274,56 @@ class Task(Generic[P, R, S]):
             self._programs[key] = question.write(form, points)
         return key, self._programs[key]
 
-    def _singly(self, step: Try, points: Points) -> Outcome[R]:
-        """One point through CVXPY, by as many programs as the question needs."""
-        best, spent, status, solved = self.question.empty(1), Timing(0.0, 0.0, 0.0), "", None
+    def _singly(self, step: SolveStep, points: Points) -> StepResult[R]:
+        """Solve one point through CVXPY, by as many programs as `Question.refine` returns."""
+        question, given = self.question, self._options.get("solver_options")
+        best, spent, status, solved = question.empty(1), Timing(0.0, 0.0, 0.0), "", None
         started = time.perf_counter()
         program: P | None = self._program(step, points)[1]
         while program is not None:
-            for parameter, values in self.question.parameters(program, points):
+            for parameter, values in question.parameters(program, points):
                 parameter.value = values[0]
             built = time.perf_counter() - started
-            ran = run(program.problem, step.solver, self._how.get("solver_options"), step.effort)
+            ran = run(program.problem, step.solver, given, step.effort)
             finishing = time.perf_counter()
-            found = self.question.finish(program, _read(ran.status), points)
+            rows = question.finish(program, _output(ran.status), points)
             started = time.perf_counter()
             spent += Timing(built, ran.compile, ran.solve, started - finishing)
-            if found.available[0] and (not best.available[0] or found.gap[0] < best.gap[0]):
-                best, status, solved = found, ran.status, program.problem
+            if rows.available[0] and (not best.available[0] or rows.gap[0] < best.gap[0]):
+                best, status, solved = rows, ran.status, program.problem
             status = status or ran.status
-            program = self.question.refine(program, found) if found.available[0] else None
-        return Outcome(best, (status,), spent, solved)
+            program = question.refine(program, rows) if rows.available[0] else None
+        return StepResult(best, (status,), spent, solved)
 
-    def _together(self, step: Try, points: Points, alike: Sequence[Any]) -> Outcome[R]:
-        """K points by a solver's own interface, those of one pattern by one compiled program."""
-        out, status = self.question.empty(len(points[0])), [""] * len(points[0])
+    def _solve_compiled(
+        self, step: SolveStep, points: Points, groups: Sequence[Any]
+    ) -> StepResult[R]:
+        """Solve K points by the solver's native interface, with one program for each group."""
+        out, statuses = self.question.empty(len(points[0])), [""] * len(points[0])
         problem = None
-        for rows in alike:
-            some = tuple(column[rows] for column in points)
-            key, program = self._program(step, some)
+        for places in groups:
+            group = tuple(column[places] for column in points)
+            key, program = self._program(step, group)
             problem = program.problem
-            values = self.question.parameters(program, some)
+            values = self.question.parameters(program, group)
             try:
-                answers = self._compile((key, step), program, values).solve(*values)
+                outputs = self._compile((key, step), program, values).solve(*values)
             except (cp.error.SolverError, ArithmeticError, ValueError, TypeError) as error:
-                status = [f"{type(error).__name__}: {error}"] * len(status)
+                statuses = [f"{type(error).__name__}: {error}"] * len(statuses)
                 continue
-            found = self.question.finish(
-                program, SolverOutput(answers.value, answers.dual, answers.raw.status), some
-            )
-            out.put(rows, found.values(slice(None)))
-            for k, word in zip(rows, answers.raw.status, strict=True):
-                status[k] = word
-        return Outcome(out, tuple(status), Timing(0.0, 0.0, 0.0), problem)
+            returned = SolverOutput(outputs.value, outputs.dual, outputs.raw.status)
+            rows = self.question.finish(program, returned, group)
+            out.put(places, rows.values(slice(None)))
+            for k, status in zip(places, outputs.raw.status, strict=True):
+                statuses[k] = status
+        return StepResult(out, tuple(statuses), Timing(0.0, 0.0, 0.0), problem)
 
-    def _alike(self, step: Try, points: Points) -> list[Any]:
-        """Rows of the points that one program serves; none where a point needs one of its own."""
-        pattern, count = self._asked(step).pattern, len(points[0])
+    def _groups(self, step: SolveStep, points: Points) -> list[Any]:
+        """Return the positions of points that share a program, one array for each program.
+
+        The list is empty where a point needs a program of its own.
+        """
+        pattern, count = self._question_of(step).pattern, len(points[0])
         if pattern(step.form, points) is None:
             return [np.arange(count)]
         patterns = [pattern(step.form, tuple(c[k : k + 1] for c in points)) for k in range(count)]
@@ -301,99 +335,43 @@ class Task(Generic[P, R, S]):
         ]
 
     def _compile(
-        self, key: tuple[Hashable, Try], program: P, values: Sequence[tuple[cp.Parameter, Array]]
+        self,
+        key: tuple[Hashable, SolveStep],
+        program: P,
+        values: Sequence[tuple[cp.Parameter, Array]],
     ) -> Compiled:
+        """Return the compiled program of a key, compiled once."""
         if key not in self._compiled:
             for parameter, rows in values:
                 parameter.value = rows[0]
             step = key[1]
-            options = spec(step.solver).options(step.effort, self._how.get("solver_options"))
+            options = spec(step.solver).options(step.effort, self._options.get("solver_options"))
             self._compiled[key] = Compiled(program.problem, step.solver, options)
         return self._compiled[key]
 
     def _not_certified(
         self, points: Points, best: S | None, attempts: Sequence[Attempt]
     ) -> NotCertifiedError:
+        """Return the error that lists all attempts."""
         tried = "; ".join(
             f"{a.solver} ({a.formulation}): {a.status}, gap {a.gap:.1e}" for a in attempts
         )
-        what, gap = self.question.title(points), self.question.tolerance.gap
+        title, gap = self.question.title(points), self.question.tolerance.gap
         return NotCertifiedError(
-            f"no certified {what}, gap {gap:.1e} wanted. Tried {tried}. {self.question.remedy}",
+            f"no certified {title}, gap {gap:.1e} wanted. Tried {tried}. {self.question.remedy}",
             best,
             tuple(attempts),
         )
 
 
-def _read(status: str) -> SolverOutput:
-    """What CVXPY has of the one point that was just solved."""
+def _output(status: str) -> SolverOutput:
+    """Return the values that CVXPY stored in the variables of the last problem, as one row."""
 
     def row(value: Any, shape: tuple[int, ...]) -> Array:
-        return (
-            np.full((1, *shape), np.nan) if value is None else np.asarray(value, dtype=float)[None]
-        )
+        if value is None:
+            return np.full((1, *shape), np.nan)
+        return np.asarray(value, dtype=float)[None]
 
     return SolverOutput(
         lambda v: row(v.value, v.shape), lambda c: row(c.dual_value, c.shape), (status,)
-    )
-
-
-def plan(question: Question[Any, Any, Any], options: Mapping[str, Any]) -> list[Try]:
-    """Return the tries of a question in turn: every solver's first formulation before any solver's second.
-
-    Raises
-    ------
-    SolverNameError, SolverOptionError, FormulationError
-        On a solver, an option or a formulation that there is not; where a solver takes none of the cones.
-    """
-    chosen, named = options.get("formulation", "auto"), options.get("solver")
-    forms = question.formulations(chosen)
-    names = solver_names(named)
-    fit = {
-        name: [form for form, kinds in forms.items() if kinds <= supported_cones(name)]
-        for name in names
-    }
-    able = tuple(name for name in names if fit[name])
-    if not able:
-        raise _refusal(question, forms, chosen, names[0])
-    able = capable_solvers(able, options.get("solver_options"))
-    again = question.degenerate and not options.get("solver_options")
-    steps = []
-    for turn in range(max(len(fit[name]) for name in able)):
-        for name in able:
-            if turn < len(fit[name]):
-                steps.append(Try(name, fit[name][turn], "tight"))
-                steps += [Try(name, fit[name][turn], "retry")] if again and spec(name).retry else []
-    return steps
-
-
-def _refusal(
-    question: Question[Any, Any, Any], forms: Mapping[str, frozenset[str]], chosen: str, solver: str
-) -> FormulationError:
-    """The error that a solver takes none of the formulations."""
-    able = [
-        name
-        for name in solver_names(None)
-        if any(kinds <= supported_cones(name) for kinds in forms.values())
-    ]
-    remedy = f"use {' or '.join(able)}" if able else "install a solver that does"
-    kinds = next(iter(forms.values()))
-    missing = ", ".join(sorted(kinds - supported_cones(solver)))
-    if chosen != "auto":
-        problem = f"needs the cone {missing}, which {solver} does not take"
-        return FormulationError(
-            "formulation",
-            chosen,
-            problem,
-            f"use auto, or solver={' or '.join(able)}" if able else "use auto",
-        )
-    if len(forms) == 1:
-        return FormulationError(
-            "solver",
-            solver,
-            f"does not take the cone {missing} that the {question.name} needs",
-            remedy,
-        )
-    return FormulationError(
-        "solver", solver, f"takes no formulation of the {question.name} of these servers", remedy
     )

@@ -1,4 +1,4 @@
-"""The solvers that the library knows more of than their names: a record each, without an import of any."""
+"""Options of the known solvers, one record each; no solver is imported."""
 
 from __future__ import annotations
 
@@ -12,24 +12,30 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SolverSpec:
-    """How the library runs a solver. Its native interface, where it has one, is the file of its name in `core.native`.
+    """Options with which the library runs one solver.
+
+    To add a solver that CVXPY supports, add its record to `SOLVERS`. For fast curves, add a file
+    with its native interface to `sojourn.models.core.native` as well. A solver without a record can
+    still be named by a user; it then runs with its own tolerances.
 
     Attributes
     ----------
     name : str
-        CVXPY's name for it.
+        CVXPY's name of the solver, in upper case.
     default : bool
-        Whether it is asked when no solver is named, in the order of `SOLVERS`.
+        Whether it is run where the user names no solver; in the order of `SOLVERS`.
     quick : mapping
-        Options of a first try that Newton steps finish: the solver's own tolerances.
+        Options of a first run whose answer Newton steps refine: the solver's own tolerances.
     tight : mapping
-        Options of any other try: a gap of 1e-8 in the potential is 1e-4 in the flows.
+        Options of every other run. They are tight because a gap of 1e-8 in the objective is an
+        error of about 1e-4 in the flows.
     retry : mapping
-        What goes over `tight` in a second try of a degenerate program; empty where there is none.
+        Options that replace some of `tight` in a second run of a degenerate program. An empty
+        mapping means that there is no second run.
     own : mapping
-        What the solver runs with when CVXPY is given no options; these undo `tight`.
+        The solver's defaults where CVXPY is given no options, by the names in `tight`.
     time_limit : str
-        The option by which it is told to stop after some seconds; empty where it has none.
+        Name of its option for a time limit in seconds; empty where it has none.
     """
 
     name: str
@@ -41,18 +47,25 @@ class SolverSpec:
     time_limit: str = ""
 
     def options(self, effort: Effort, given: Options | None = None) -> dict[str, Any]:
-        """Return the options of a try; those that the user gave go over the library's."""
-        chosen = {"quick": self.quick, "tight": self.tight, "retry": {**self.tight, **self.retry}}[
-            effort
-        ]
-        return {**chosen, **(given or {})}
+        """Return the options of a run.
+
+        Parameters
+        ----------
+        effort : {"quick", "tight", "retry"}
+            Which of the library's options to use.
+        given : mapping, optional
+            Options of the user; they take precedence.
+        """
+        again = {**self.tight, **self.retry}
+        chosen = {"quick": self.quick, "tight": self.tight, "retry": again}
+        return {**chosen[effort], **(given or {})}
 
 
 SOLVERS: tuple[SolverSpec, ...] = (
     SolverSpec(
         "CLARABEL",
         default=True,
-        # an answer that ended in "insufficient progress" is judged by its certificate as any other
+        # accept "insufficient progress": the certificate decides on the answer
         quick={"accept_unknown": True},
         tight={
             "tol_gap_abs": 1e-11,
@@ -81,9 +94,9 @@ SOLVERS: tuple[SolverSpec, ...] = (
     SolverSpec("OSQP", time_limit="time_limit"),
     SolverSpec("HIGHS", time_limit="time_limit"),
 )
-"""The solvers that the library knows more of than CVXPY's name; the default ones first, in the order in which they are tried."""
+"""The known solvers; the default ones first, in the order in which they are run."""
 
 
 def spec(name: str) -> SolverSpec:
-    """Return the record of a solver; an empty one where the library has none."""
+    """Return the record of a solver; one without options where `SOLVERS` has none."""
     return next((s for s in SOLVERS if s.name == name), SolverSpec(name))

@@ -1,4 +1,4 @@
-"""Which solvers are there, and which cones and options they take."""
+"""The installed solvers, and the cones and options that they support."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _KINDS = {"SOC": "SOC", "ExpCone": "EXP", "PowCone3D": "POW", "SvecPSD": "PSD", 
 
 
 def solver_names(solver: str | None) -> tuple[str, ...]:
-    """Return the solvers to try: the one named, or the default ones that are installed.
+    """Return the solvers to run: the named one, or the installed default ones.
 
     Raises
     ------
     SolverNameError
-        On a name that CVXPY does not know, or a solver that is not installed.
+        Where CVXPY does not know the name, or the solver is not installed.
     """
     installed = _installed(cp.installed_solvers)
     if solver is None:
@@ -44,13 +44,17 @@ def solver_names(solver: str | None) -> tuple[str, ...]:
     return (name,)
 
 
-@cache  # CVXPY tries every import again each time: 4 ms
+@cache  # CVXPY imports every solver again at each call: 4 ms
 def _installed(look: Callable[[], list[str]]) -> tuple[str, ...]:
     return tuple(look())
 
 
 def supported_cones(name: str) -> frozenset[str]:
-    """Return the kinds of cone beyond the linear ones that a solver takes; ``"QP"`` for a quadratic objective."""
+    """Return the cones beyond the linear ones that a solver supports, by CVXPY's records.
+
+    The names are ``"SOC"`` (second-order), ``"EXP"`` (exponential), ``"POW"`` (power), ``"PSD"``
+    (semidefinite), and ``"QP"`` for a quadratic objective.
+    """
     kinds = set()
     conic = defines.SOLVER_MAP_CONIC.get(name)
     if conic is not None:
@@ -61,23 +65,30 @@ def supported_cones(name: str) -> frozenset[str]:
 
 
 def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[str, ...]:
-    """Return the solvers that accept the options of a user, each tried on a program of one variable.
+    """Return the solvers that accept the options of the user; each solves a tiny program with them.
+
+    Parameters
+    ----------
+    names : tuple of str
+        CVXPY's names of installed solvers.
+    options : mapping or None
+        Options under the solvers' own names.
 
     Raises
     ------
     SolverOptionError
-        Where none does, with the option and what the solver raised.
+        Where none accepts them, with the first wrong option and the error of the solver.
     """
     if not options:
         return names
-    refused = {name: error for name in names if (error := _refuses(name, options)) is not None}
-    fit = tuple(name for name in names if name not in refused)
-    if fit:
-        return fit
-    first = next(iter(refused))
+    errors = {name: error for name in names if (error := _error_on(name, options)) is not None}
+    capable = tuple(name for name in names if name not in errors)
+    if capable:
+        return capable
+    first = next(iter(errors))
     key, raised = next(
-        ((k, e) for k, v in options.items() if (e := _refuses(first, {k: v})) is not None),
-        (None, refused[first]),
+        ((k, e) for k, v in options.items() if (e := _error_on(first, {k: v})) is not None),
+        (None, errors[first]),
     )
     known = {*spec(first).tight, *spec(first).own, spec(first).time_limit}
     near = difflib.get_close_matches(str(key), sorted(known), 1)
@@ -86,15 +97,15 @@ def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[st
     remedy = (
         f"did you mean {near[0]}?"
         if near and near[0] != key
-        else f"give options of {first} by its own names, with values that it takes"
+        else f"give options under the names of {first}, with values that it accepts"
     )
     raise SolverOptionError(
-        where, value, f"is not taken by {' or '.join(refused)}: {raised}", remedy
+        where, value, f"is not taken by {' or '.join(errors)}: {raised}", remedy
     )
 
 
-def _refuses(name: str, options: Options) -> str | None:
-    """What a solver raises on options, or None; asked once for each."""
+def _error_on(name: str, options: Options) -> str | None:
+    """Return the error of a solver that runs with the options, or None."""
     variable = cp.Variable()
     problem = cp.Problem(cp.Minimize(variable), [variable >= 1])
     try:
@@ -106,6 +117,6 @@ def _refuses(name: str, options: Options) -> str | None:
             verbose=False,
             solver_opts={**spec(name).tight, **options},
         )
-    except Exception as error:  # whatever a solver's own interface raises
+    except Exception as error:  # the interfaces of solvers raise errors of many types
         return f"{type(error).__name__}: {error}"
     return None

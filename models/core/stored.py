@@ -1,4 +1,4 @@
-"""Answers that a curve had before, which its questions certify again, by today's code and without a solver."""
+"""Stored answers of an earlier curve, which are certified again without a solver."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ import numpy as np
 from ...reference.errors import Array
 
 Column = Callable[..., Array]
-"""From the name of a variable and the shape of one row to its values at K points, shape (K, ...)."""
-_recalled: ContextVar[StoredAnswers | None] = ContextVar("stored_answers", default=None)
+"""Function of a variable's name and the shape of one row; returns its values, shape (K, ...)."""
+_stored: ContextVar[StoredAnswers | None] = ContextVar("stored_answers", default=None)
 
 
 @dataclass(eq=False)
 class StoredAnswers:
-    """What a curve has kept, and what became of the questions that were asked since.
+    """The variables of an earlier curve, and whether the questions asked since could use them.
 
     Attributes
     ----------
-    kept : mapping
+    kept : mapping of str to array
         Variables of the curve over its loads, shape (K, ...), among them ``load``.
-    used, solved : bool
-        Whether any question took its answers from it, and whether any was solved instead.
+    used : bool
+        Whether a question took answers from it.
+    solved : bool
+        Whether a question was solved by a solver, since it could not take its answers from it.
     """
 
     kept: Mapping[str, Any]
@@ -35,22 +37,34 @@ class StoredAnswers:
 
     @property
     def whole(self) -> bool:
-        """Whether the curve is what was kept, and nothing else."""
+        """Whether all answers since were taken from the stored ones."""
         return self.used and not self.solved
 
     def rows(self, loads: Array, start: int) -> list[int]:
-        """Return where the loads are among those kept, in order from `start` on; LookupError where one is not."""
-        there, rows = np.asarray(self.kept["load"]).tolist(), []
+        """Return the positions of loads among the stored loads, in order from `start` on.
+
+        Raises
+        ------
+        LookupError
+            Where a load is not stored.
+        """
+        stored, rows = np.asarray(self.kept["load"]).tolist(), []
         for load in loads.tolist():
             try:
-                start = there.index(load, start) + 1
+                start = stored.index(load, start) + 1
             except ValueError:
                 raise LookupError(load) from None
             rows.append(start - 1)
         return rows
 
     def column(self, rows: list[int], name: str, *shape: int) -> Array:
-        """Return a variable at some rows, each of a shape; LookupError where it is not there, or smaller."""
+        """Return the given rows of a variable, shape (K, *shape).
+
+        Raises
+        ------
+        LookupError
+            Where there is no such variable, or it has fewer numbers a row.
+        """
         values = np.asarray(self.kept[name])[rows][(slice(None), *(slice(n) for n in shape))]
         if values.shape != (len(rows), *shape) or values.dtype.kind != "f":
             raise LookupError(name)
@@ -59,15 +73,15 @@ class StoredAnswers:
 
 @contextmanager
 def use_stored_answers(kept: Mapping[str, Any]) -> Iterator[StoredAnswers]:
-    """Have the questions of a curve take the answers that were kept, where they can."""
-    recall = StoredAnswers(kept)
-    before = _recalled.set(recall)
+    """Let every task made inside the block use stored answers where its question can."""
+    stored = StoredAnswers(kept)
+    token = _stored.set(stored)
     try:
-        yield recall
+        yield stored
     finally:
-        _recalled.reset(before)
+        _stored.reset(token)
 
 
 def stored_answers() -> StoredAnswers | None:
-    """Return what is to be recalled, if anything."""
-    return _recalled.get()
+    """Return the stored answers in use, or None."""
+    return _stored.get()

@@ -1,4 +1,4 @@
-"""Answers to K questions as columns: what a sweep fills in row by row."""
+"""Results at K points as columns of numbers, filled in row by row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Rows = Mask | npt.NDArray[np.intp] | slice | int
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Arrays with one leading axis, of length K."""
+    """Columns of equal length K: a subclass is a dataclass whose fields are arrays.
+
+    A field has the shape (K,), or (K, ...) where a row holds several numbers.
+    """
 
     absent: ClassVar[Mapping[str, Any]] = {
         "gap": np.inf,
@@ -24,35 +27,40 @@ class Table:
         "upper_bound": np.inf,
         "steps": 0,
     }
-    """What a column has where there is no answer; the others have NaN."""
+    """Value of a column in rows without an answer; columns that are not listed have NaN."""
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return the rows of one part after those of the other."""
+        """Return the rows of several tables, one table after the other."""
         return cls(
             *(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(cls))
         )
 
     def put(self, rows: Rows, values: Sequence[Any]) -> None:
-        """Write values, one a column, into some rows."""
+        """Overwrite the given rows; `values` holds one array for each column."""
         for field, value in zip(fields(self), values, strict=True):
             getattr(self, field.name)[rows] = value
 
     def values(self, rows: Rows) -> list[Any]:
-        """Return the columns of some rows."""
+        """Return the given rows as a list with one array for each column."""
         return [getattr(self, field.name)[rows] for field in fields(self)]
 
     def only(self, rows: Rows) -> Self:
-        """Return some of the rows."""
+        """Return a table of the given rows."""
         return type(self)(*self.values(rows))
 
     def spread(self, rows: Mask) -> Self:
-        """Return a longer table with these rows where `rows` is true, and no answers elsewhere."""
+        """Return a longer table with these rows where `rows` is True, and no answers elsewhere.
+
+        Parameters
+        ----------
+        rows : ndarray of bool, shape (N,)
+            True at K places.
+        """
         columns = []
         for field, values in zip(fields(self), self.values(slice(None)), strict=True):
-            nothing = self.absent.get(
-                field.name, np.nan if values.dtype.kind in "fc" else values.dtype.type()
-            )
-            columns.append(np.full((rows.size, *values.shape[1:]), nothing, values.dtype))
+            missing = np.nan if values.dtype.kind in "fc" else values.dtype.type()
+            missing = self.absent.get(field.name, missing)
+            columns.append(np.full((rows.size, *values.shape[1:]), missing, values.dtype))
             columns[-1][rows] = values
         return type(self)(*columns)

@@ -1,4 +1,4 @@
-"""Results in another unit of time: a copy with every time in it multiplied."""
+"""Results converted to another unit of time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ Result = TypeVar("Result")
 
 
 def in_time_unit(result: Result, factor: float) -> Result:
-    """Return a copy of a result with its times multiplied.
+    """Return a copy of a result with its times multiplied by a factor.
 
     Parameters
     ----------
     result : dataclass
-        Its attribute ``times`` names the fields that are times (numbers, arrays, `Bounds`, `BoundedValue`; None stays None). Results within it, also
-        in tuples, are converted by their own.
+        Its class attribute ``times`` names the fields that are times: numbers, arrays,
+        `BoundedValue` or `sojourn.models.core.certificate.Bounds`; None stays None. Results in
+        other fields, also in tuples, are converted by their own ``times``.
     factor : float
-        Units of today's in one of the new: 1000 from seconds to milliseconds. Rates stay, so a delay per rate is a time here.
+        Length of the present unit in the new one: 1000 from seconds to milliseconds. Rates are not
+        converted.
+
+    Returns
+    -------
+    dataclass
+        Of the same type.
 
     Examples
     --------
@@ -32,23 +39,22 @@ def in_time_unit(result: Result, factor: float) -> Result:
     for field in fields(result):  # type: ignore[arg-type]
         value = getattr(result, field.name)
         if field.name in times:
-            changed[field.name] = (
-                value.scaled(factor)
-                if isinstance(value, BoundedValue)
-                else None
-                if value is None
-                else value * factor
-            )
+            changed[field.name] = _scaled(value, factor)
         elif isinstance(value, tuple):
-            changed[field.name] = tuple(_inner(v, factor) for v in value)
+            changed[field.name] = tuple(_converted(v, factor) for v in value)
         else:
-            changed[field.name] = _inner(value, factor)
+            changed[field.name] = _converted(value, factor)
     return replace(result, **changed)  # type: ignore[type-var]
 
 
-def _inner(value: Any, factor: float) -> Any:
-    return (
-        in_time_unit(value, factor)
-        if is_dataclass(value) and not isinstance(value, type)
-        else value
-    )
+def _scaled(time: Any, factor: float) -> Any:
+    """Return a time, which may be None, multiplied."""
+    if time is None:
+        return None
+    return time.scaled(factor) if isinstance(time, BoundedValue) else time * factor
+
+
+def _converted(value: Any, factor: float) -> Any:
+    """Return a value that is no time: a result is converted, anything else stays."""
+    is_result = is_dataclass(value) and not isinstance(value, type)
+    return in_time_unit(value, factor) if is_result else value

@@ -1,1 +1,1 @@
-"""What scenario files, units, reports and plots of all systems share."""
+"""Scenario files, units, reports and plots, as far as all systems share them."""

@@ -1,4 +1,4 @@
-"""What `sojourn run` says of a kind without a report of its own: answers, curve and picture."""
+"""The report of ``sojourn run`` for kinds without a report of their own."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .scenario import Scenario
 def default_report(
     scenario: Scenario[Any], load: float, solver: str | None, weights: str | None
 ) -> Report:
-    """Ask the questions of a kind at a load. Parameters as those of `SystemKind.report`."""
+    """Solve the questions of a kind at a load; the parameters are those of `SystemKind.report`."""
     system, units = scenario.system, scenario.units
     if weights is not None:
         problem = f"is a split over servers, which {type(system).__name__} has no report of"
         raise InputError("--weights-in", weights, problem, "leave it out")
-    found = {name: getattr(system, name)(load, solver=solver) for name in scenario.kind.questions}
-    answers = {name: units.result(a) if is_dataclass(a) else a for name, a in found.items()}
+    raw = {name: getattr(system, name)(load, solver=solver) for name in scenario.kind.questions}
+    answers = {name: units.result(a) if is_dataclass(a) else a for name, a in raw.items()}
     result = {
         **scenario.to_dict(),
         "max_load": system.max_load,
@@ -37,18 +37,19 @@ def default_report(
 
 
 def _shown(scenario: Scenario[Any], load: float, answers: dict[str, Any]) -> Iterator[str | Text]:
+    """Yield the lines of the report."""
     yield scenario.heading
     yield scenario.where(load)
     for name, answer in answers.items():
-        plain = isinstance(answer, float)  # a ratio, which has no unit
-        yield f"\n[bold]{name.replace('_', ' ')}[/]" + (
-            "" if plain else f", delays in {scenario.delay_unit}"
-        )
-        yield Text(f"{answer:.9g}" if plain else repr(answer))
+        is_ratio = isinstance(answer, float)
+        unit = "" if is_ratio else f", delays in {scenario.delay_unit}"
+        yield f"\n[bold]{name.replace('_', ' ')}[/]{unit}"
+        yield Text(f"{answer:.9g}" if is_ratio else repr(answer))
     yield from scenario.remarks
 
 
 def _files(scenario: Scenario[Any], solver: str | None) -> Iterator[list[File]]:
+    """Yield the files of the refined curve, and of its picture."""
     from .dataset_plot import plot_dataset
 
     solve = partial(scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver)

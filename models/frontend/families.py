@@ -1,4 +1,4 @@
-"""What the command says of the families of latencies: their names, fields and cones."""
+"""The list of latency families on the command line: their names, fields and cones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from .report import Report
 from .tables import table
 
 CAPTION = (
-    "fields with ? may be left out, service_time may stand for rate; M/M/1-percentile: the flow-weighted mean of the servers' percentiles, "
-    "no percentile of all jobs; --json says more"
+    "fields with ? may be left out, service_time may stand for rate; M/M/1-percentile: "
+    "the flow-weighted mean of the servers' percentiles, no percentile of all jobs; "
+    "--json lists more"
 )
 
 
 def listed() -> list[dict[str, Any]]:
-    """One row a family: its name, class, first line of documentation, fields, and the cones of its optimum and equilibrium."""
+    """Return one row for each family.
+
+    Its keys are ``name``, ``class``, ``latency`` (the first line of the documentation), ``fields``,
+    and the cones of its ``optimum`` and its ``equilibrium``.
+    """
     return [_row(name, family) for name, family in families().items()]
 
 
@@ -37,21 +42,19 @@ def _row(name: str, family: type[Latency]) -> dict[str, Any]:
 
 
 def _cones(family: type[Latency], kind: str) -> str:
-    """Cones of the family's sample, ``linear`` or ``tangents``; ``?`` where it has no sample."""
+    """Return the cones of a family, ``linear`` or ``tangents``; ``?`` where it has no sample."""
     try:
         bank = family.sample()
         if not bank.exact(kind):
             return "tangents"
-        return (
-            ", ".join(sorted(getattr(bank, f"{kind}_cone")(cp.Variable(len(bank))).kinds))
-            or "linear"
-        )
+        cone = getattr(bank, f"{kind}_cone")(cp.Variable(len(bank)))
+        return ", ".join(sorted(cone.kinds)) or "linear"
     except (TypeError, ValueError):
         return "?"
 
 
 def report() -> Iterator[Report]:
-    """Yield the rows, as a table and as JSON."""
+    """Yield the report of ``sojourn families``: the rows as a table and as JSON."""
     rows = listed()
     cells = [
         map(escape, (row["name"], ", ".join(row["fields"]), row["optimum"], row["equilibrium"]))

@@ -1,4 +1,4 @@
-"""Reading a TOML table: what is unknown, missing or out of range is named with its place in the file."""
+"""Reading of TOML tables; an error names the place in the file of the wrong key or value."""
 
 from __future__ import annotations
 
@@ -15,25 +15,39 @@ from ...reference.errors import InputError, escaped
 
 
 class ScenarioError(InputError):
-    """A scenario file that does not say a system; the field is its place in the file."""
+    """A scenario file does not describe a system; ``field`` is the place in the file."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """Folder of a scenario file, which the files that it names are relative to.
+    """The folder of a scenario file; the names of further files are relative to it.
 
     Parameters
     ----------
     path : Path
-    allow_outside : bool
-        Whether the scenario may name files that are not in it.
+        Path of the folder.
+    allow_outside : bool, default False
+        Whether a scenario may name files outside the folder.
     """
 
     path: Path = Path()
     allow_outside: bool = False
 
     def file(self, name: object, place: str) -> Path:
-        """Return the path of a file that a scenario names; ScenarioError on no name, or one outside."""
+        """Return the path of a file that a scenario names.
+
+        Parameters
+        ----------
+        name : str
+            Name of the file, relative to the folder.
+        place : str
+            Place of the name in the scenario file, for messages.
+
+        Raises
+        ------
+        ScenarioError
+            Where `name` is not a name, or the file is outside the folder and must not be.
+        """
         if not isinstance(name, str) or not name.strip():
             remedy = 'give some text, such as "samples.csv"'
             raise ScenarioError(place, name, "is not the name of a file", remedy)
@@ -44,10 +58,9 @@ class Folder:
         return path
 
     def _has(self, path: Path) -> bool:
-        """Whether a path, with all its links followed, is in the folder."""
-        if (
-            path.absolute().drive != self.path.absolute().drive
-        ):  # of another machine nothing is asked
+        """Return whether a path is in the folder after all links are followed."""
+        # do not contact another machine
+        if path.absolute().drive != self.path.absolute().drive:
             return False
         try:
             return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path))
@@ -57,7 +70,7 @@ class Folder:
 
 @contextmanager
 def at_place(place: str) -> Iterator[None]:
-    """Turn an InputError of what is built inside, such as a system, into one that names its place in the file."""
+    """Turn an InputError raised in the block into a ScenarioError with its place in the file."""
     try:
         yield
     except ScenarioError:
@@ -69,7 +82,24 @@ def at_place(place: str) -> Iterator[None]:
 
 
 def check_keys(given: Mapping[str, Any], keys: Sequence[str], place: str, more: str = "") -> None:
-    """Raise ScenarioError on a key that is not one of `keys`, with the nearest that is, and what more there can be."""
+    """Check the keys of a table.
+
+    Parameters
+    ----------
+    given : mapping
+        The table.
+    keys : sequence of str
+        Known keys.
+    place : str
+        Place of the table in the file, with a dot at the end unless it is empty.
+    more : str
+        What else is allowed as a key, for the message.
+
+    Raises
+    ------
+    ScenarioError
+        On the first unknown key, with the most similar known one.
+    """
     for key in given:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)
@@ -85,21 +115,47 @@ def check_keys(given: Mapping[str, Any], keys: Sequence[str], place: str, more: 
 def read_subtable(
     given: Mapping[str, Any], key: str, *, required: bool = False
 ) -> Mapping[str, Any]:
-    """Return a table within a table, empty where there is none."""
+    """Return a table within a table; an empty one where it is missing and not required.
+
+    Parameters
+    ----------
+    given : mapping
+        The outer table.
+    key : str
+        Name of the inner table.
+    required : bool, default False
+        Whether it must be present and not empty.
+
+    Raises
+    ------
+    ScenarioError
+        Where the value is not a table, or a required table is missing or empty.
+    """
     value = given.get(key, {})
     if not isinstance(value, dict) or (required and not value):
-        what = "is missing" if key not in given else "is not a table"
-        raise ScenarioError(
-            key,
-            value,
-            what,
-            f"write it as [{key}]" + (' with rate = "1/s" and delay = "ms"' if required else ""),
-        )
+        problem = "is missing" if key not in given else "is not a table"
+        example = ' with rate = "1/s" and delay = "ms"' if required else ""
+        raise ScenarioError(key, value, problem, f"write it as [{key}]{example}")
     return value
 
 
 def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
-    """Return the name of a unit, one of those that are known."""
+    """Return the name of a unit.
+
+    Parameters
+    ----------
+    units : mapping
+        The table ``[units]``.
+    key : str
+        Key of the unit, such as ``"rate"``.
+    known : iterable of str
+        Known units.
+
+    Raises
+    ------
+    ScenarioError
+        Where the unit is missing or unknown.
+    """
     unit = units.get(key)
     if not isinstance(unit, str) or unit not in known:
         problem = "is missing" if unit is None else "is not a known unit"
@@ -108,14 +164,28 @@ def unit(units: Mapping[str, Any], key: str, known: Iterable[str]) -> str:
 
 
 def read_number(value: object, place: str, *, above: bool = False, signed: bool = False) -> float:
-    """Return a finite number, 0 or more, or above 0, or of any sign."""
+    """Return a finite number as a float.
+
+    Parameters
+    ----------
+    value : int or float
+        Value in the file.
+    place : str
+        Its place in the file, for messages.
+    above : bool, default False
+        Whether it must be above 0; otherwise 0 is allowed, too.
+    signed : bool, default False
+        Whether it may be negative.
+
+    Raises
+    ------
+    ScenarioError
+        Where it is not such a number.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ScenarioError(
-            place,
-            value,
-            "is not a number",
-            "give a number" + ", without quotes" * str(value).replace(".", "", 1).isdigit(),
-        )
+        quoted = str(value).replace(".", "", 1).isdigit()
+        remedy = "give a number" + ", without quotes" * quoted
+        raise ScenarioError(place, value, "is not a number", remedy)
     try:
         value = float(value)
     except OverflowError:
@@ -131,7 +201,24 @@ def read_number(value: object, place: str, *, above: bool = False, signed: bool 
 
 
 def read_string(given: Mapping[str, Any], key: str, place: str, default: str) -> str:
-    """Return a text that is not blank, as it can be printed; a source may be blank."""
+    """Return a text with its control characters escaped.
+
+    Parameters
+    ----------
+    given : mapping
+        The table.
+    key : str
+        Key of the text.
+    place : str
+        Place of the table in the file, with a dot at the end unless it is empty.
+    default : str
+        Text where the key is missing.
+
+    Raises
+    ------
+    ScenarioError
+        Where the value is not a text, or is blank; only ``source`` may be blank.
+    """
     value = given.get(key, default)
     if not isinstance(value, str) or (not value.strip() and key != "source"):
         raise ScenarioError(f"{place}{key}", value, "is not text", "give some text in quotes")

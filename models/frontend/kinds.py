@@ -1,8 +1,8 @@
-"""Kinds of systems: what each offers to files, the command, studies and verification.
+"""Kinds of systems: the functions by which files, the command, studies and `verify` use each.
 
-Built-in kinds are the `KINDS` of each folder of `sojourn.models.systems`, in its module ``kind``.
-Others come from a module, by `register_system`, or from an installed package, by an entry point of
-the group ``sojourn.systems`` whose name is the kind's.
+The built-in kinds are the tuple ``KINDS`` in the module ``kind`` of each folder of
+`sojourn.models.systems`. Further kinds are registered by `register_system`, or offered by installed
+packages as entry points of the group ``sojourn.systems``, under the name of the kind.
 """
 
 from __future__ import annotations
@@ -31,42 +31,53 @@ GROUP = "sojourn.systems"
 
 
 def only_settings(caller: str, options: Mapping[str, Any]) -> None:
-    """Refuse options that not every question has."""
+    """Check the options of a caller: only those that every question has are allowed."""
     check_solve_options(caller, options, SolveOptions)
 
 
 @dataclass(frozen=True, eq=False)
 class SystemKind:
-    """A kind of system. What it does not give is not asked of it, or has a default.
+    """A kind of system: its class, and the functions that scenario files and commands call.
+
+    With `name`, `system` and `read`, scenario files describe systems of the kind, and ``sojourn
+    run`` and `study` take them. Each further function adds one command or one way of use.
 
     Parameters
     ----------
     name : str
-        Name of its table in scenario files, and of its entry point.
+        Name of its table in scenario files, such as ``"servers"``; also of its entry point.
     system : type
         Class of its systems; see `sojourn.models.core.system.System`.
     read : callable
-        From a whole scenario file as TOML, its `Folder`, whose `file` says the path of a file that
-        the scenario names, and its `Units` to what the file describes; ScenarioError on what no
-        system has.
+        ``read(given, folder, units)`` returns a `sojourn.models.frontend.scenario.Described` of the
+        system in a scenario file. ``given`` is the whole file as TOML (mapping), ``folder`` a
+        `sojourn.models.frontend.fields.Folder` that returns the paths of further files, ``units``
+        the `sojourn.models.frontend.units.Units` of the file. The system is in the unit of time of
+        the rates; ``units.from_delay`` converts delays to it. Raises ScenarioError on wrong values.
     tables : tuple of str
-        Further tables that `read` takes from the file.
+        Further tables of the file that `read` uses.
     max_load_name : str
-        What messages call the largest load.
+        Name of the largest load in messages, such as ``"total rate"``.
     questions : tuple of str
-        Methods of the system that the default report asks at a load.
+        Methods of the system that the default report of ``sojourn run`` calls at a load; each takes
+        the load and ``solver=``.
     check_options : callable
-        From the name of a caller and the options of a curve: TypeError or InputError on those
-        that no system takes; by default all but those that every question has.
+        ``check_options(caller, options)`` checks the options of a curve (mapping) before a study
+        starts; it raises TypeError or InputError. By default only `SolveOptions` are allowed.
     verify : callable, optional
-        From a system, loads and options to checks of its models against closed forms.
+        ``verify(system, loads, options)`` yields `sojourn.models.frontend.verification.Check`
+        objects that compare the models with closed forms, for `sojourn.models.verify` and ``sojourn
+        verify``.
     report : callable, optional
-        From a scenario, a load, the name of a solver or None, and the text of ``--weights-in``
-        or None to what ``sojourn run`` says and writes.
+        ``report(scenario, load, solver, weights)`` returns the
+        `sojourn.models.frontend.report.Report` of ``sojourn run``. ``solver`` is a name or None,
+        ``weights`` the text of ``--weights-in`` or None. Without it, a default report shows the
+        answers to `questions` and draws the curve.
     anarchy : callable, optional
-        From a scenario, a load or None, the name of a solver or None, whether files are to be
-        written, and whether people read the text to what ``sojourn anarchy`` says and writes, a
-        report a stage of the work: each says all that is known by then, and has the files that are new.
+        ``anarchy(scenario, load, solver, files, text)`` yields the reports of ``sojourn anarchy``,
+        one for each stage of the work; a report holds all results so far, and the new files.
+        ``load`` is a number or None, ``files`` whether files are written, ``text`` whether the
+        output is text and not JSON.
     """
 
     name: str
@@ -99,93 +110,96 @@ def register_system(kind: SystemKind) -> SystemKind:
     Parameters
     ----------
     kind : SystemKind
+        The kind; its name is not that of another kind.
 
     Returns
     -------
     SystemKind
-        The same.
+        The same kind.
 
     Raises
     ------
     InputError
-        On what is not a kind, or a name that another kind has.
+        Where `kind` is not a kind, or another kind has its name.
     """
     check_instance("kind", kind, SystemKind, "is not a kind of system", "give a SystemKind")
-    there = (_built_in() | _registered).get(kind.name)
-    # a module that is loaded again defines its class again
-    if there is not None and _place(there) != _place(kind):
-        problem = f"is the name of {'.'.join(_place(there))}"
+    present = (_built_in() | _registered).get(kind.name)
+    # a module that is imported again defines its class again
+    if present is not None and _class_path(present) != _class_path(kind):
+        problem = f"is the name of {'.'.join(_class_path(present))}"
         raise InputError("name", kind.name, problem, "choose another name")
     _registered[kind.name] = kind
     return kind
 
 
-def _place(kind: SystemKind) -> tuple[str, str]:
+def _class_path(kind: SystemKind) -> tuple[str, str]:
+    """Return the module and name of the class of a kind."""
     return kind.system.__module__, kind.system.__qualname__
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all kinds, without loading those of other packages."""
+    """Return the names of all kinds, without loading the entry points of other packages."""
     return tuple(dict.fromkeys([*_built_in(), *_registered, *offered(GROUP)]))
 
 
 def kind_named(name: str) -> SystemKind:
-    """Return the kind of a name that is known; InputError where its entry point does not load."""
+    """Return the kind with a known name; InputError where its entry point fails to load."""
     known = _built_in() | _registered
     return known[name] if name in known else _loaded(name)
 
 
 def kinds() -> tuple[SystemKind, ...]:
-    """Return all kinds; an entry point that does not load is passed over with a warning.
+    """Return all kinds; an entry point that fails to load is skipped with a warning.
 
     Examples
     --------
     >>> [kind.name for kind in kinds()][:3]
     ['servers', 'dual_mode', 'tunable_mode']
     """
-    found = []
+    loaded_kinds = []
     for name in names():
         try:
-            found.append(kind_named(name))
+            loaded_kinds.append(kind_named(name))
         except InputError as error:
             warnings.warn(str(error), stacklevel=2)
-    return tuple(found)
+    return tuple(loaded_kinds)
 
 
 def is_system(value: object) -> bool:
-    """Return whether a value is a system of a kind that is known."""
+    """Return whether a value is a system of a known kind."""
     return _kind_of(value) is not None
 
 
 def kind_of(system: object, field: str = "system") -> SystemKind:
-    """Return the kind of a system: that of the nearest of its classes that has one.
+    """Return the kind of a system: that of its class, or of the nearest base class with a kind.
 
     Raises
     ------
     InputError
-        Naming the field, where none of its classes has a kind.
+        Where no class of the value has a kind; `field` is named.
     """
     if (kind := _kind_of(system)) is None:
-        there = ", ".join(k.system.__name__ for k in kinds())
-        raise InputError(field, system, "is not a system", f"give {there}")
+        known = ", ".join(k.system.__name__ for k in kinds())
+        raise InputError(field, system, "is not a system", f"give {known}")
     return kind
 
 
 def _kind_of(value: object) -> SystemKind | None:
-    of = {kind.system: kind for kind in kinds()}
-    return next((of[c] for c in type(value).__mro__ if c in of), None)
+    by_class = {kind.system: kind for kind in kinds()}
+    return next((by_class[c] for c in type(value).__mro__ if c in by_class), None)
 
 
 @cache
 def _built_in() -> dict[str, SystemKind]:
-    """Found by name: the front end imports no system."""
+    """Return the built-in kinds by name; their modules are found in the folder of systems."""
     systems = importlib.import_module("..systems", __package__)
     folders = pkgutil.iter_modules(systems.__path__)
-    places = [f"{systems.__name__}.{folder.name}.kind" for folder in folders]
-    return {kind.name: kind for place in places for kind in importlib.import_module(place).KINDS}
+    modules = [f"{systems.__name__}.{folder.name}.kind" for folder in folders]
+    return {kind.name: kind for m in modules for kind in importlib.import_module(m).KINDS}
 
 
 def _loaded(name: str) -> SystemKind:
+    """Load the entry point of a kind and register the kind."""
     point = offered(GROUP)[name]
     kind = loaded(point, "system")
     if not isinstance(kind, SystemKind) or kind.name != name:

@@ -1,4 +1,4 @@
-"""What `sojourn list` says of the built-in scenarios: read from their files alone, so that nobody waits for the solvers."""
+"""The list of built-in scenarios of ``sojourn list``, read without an import of the solvers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tables import table
 
 
 def built_in() -> dict[str, str]:
-    """Text of each built-in scenario, by its name; they are in the folders of their systems."""
+    """Return the TOML text of each built-in scenario by name, from the folders of the kinds."""
     systems = resources.files(__package__.rpartition(".")[0]).joinpath("systems").iterdir()
     folders = [scenarios for s in systems if (scenarios := s.joinpath("scenarios")).is_dir()]
     files = [p for folder in folders for p in folder.iterdir() if p.name.endswith(".toml")]
@@ -22,29 +22,24 @@ def built_in() -> dict[str, str]:
 
 
 def listed() -> list[dict[str, Any]]:
-    """One row a built-in scenario: its name, title, source and the names of its variants."""
-    said = {name: tomllib.loads(text) for name, text in built_in().items()}
+    """Return one row for each scenario: its name, title, source and the names of its variants."""
+    contents = {name: tomllib.loads(text) for name, text in built_in().items()}
     return [
         {
             "name": name,
-            "title": s.get("title", name),
-            "source": s.get("source", ""),
-            "variants": list(s.get("variants", ())),
+            "title": content.get("title", name),
+            "source": content.get("source", ""),
+            "variants": list(content.get("variants", ())),
         }
-        for name, s in sorted(said.items())
+        for name, content in sorted(contents.items())
     ]
 
 
 def report() -> Iterator[Report]:
-    """Yield the rows, as a table and as JSON."""
+    """Yield the report of ``sojourn list``: the rows as a table and as JSON."""
     rows = listed()
-    cells = [
-        [
-            escape(cell)
-            for cell in (row["name"], row["title"], row["source"], "\n".join(row["variants"]))
-        ]
-        for row in rows
-    ]
+    texts = [(row["name"], row["title"], row["source"], "\n".join(row["variants"])) for row in rows]
+    cells = [[escape(text) for text in row] for row in texts]
     headings = ("name", "what", "where its numbers are from", "variants")
     shown = table(headings, [line for row in cells for line in (row, ("",))], text=headings[1:])
     yield Report(rows, [shown])

@@ -1,4 +1,4 @@
-"""From a built-in name or a TOML file to a scenario; what the file describes says which kind."""
+"""Loading of scenarios, by the name of a built-in one or from a TOML file of any kind."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .fields import Folder, ScenarioError, check_keys
 from .listing import built_in
 from .scenario import HEADER, Scenario, read
 
-HERE = Path()
-DEEPEST = 64  # tables and arrays in each other above which a file is refused
-LONG_LINE = re.compile(rf"\n[^\n]{{{2 * DEEPEST}}}")
-LONG_KEY = re.compile(rf"""(?:\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+){{{DEEPEST}}}""")
+CURRENT_FOLDER = Path()
+MAX_DEPTH = 64  # largest depth of nested tables and arrays in a file
+LONG_LINE = re.compile(rf"\n[^\n]{{{2 * MAX_DEPTH}}}")
+LONG_KEY = re.compile(rf"""(?:\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+){{{MAX_DEPTH}}}""")
 
 
 def names() -> tuple[str, ...]:
@@ -34,26 +34,27 @@ def names() -> tuple[str, ...]:
 def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scenario[Any]:
     """Load a built-in scenario by name, or one from a TOML file.
 
-    This file and those that it names are regular ones of at most 64 MiB, tables of at most a million
-    lines, and tables and arrays of TOML at most 64 deep.
+    The file, and every file that it names, must be a regular file of at most 64 MiB. CSV files have
+    at most a million lines, and tables and arrays of TOML are nested at most 64 deep.
 
     Parameters
     ----------
     scenario : str or Path
         ``"scenario-1"``, ``"1"``, or the path of a file.
     allow_outside : bool, default False
-        Whether the file may name files that are not in its folder, also by links out of it.
+        Whether the file may name further files outside its folder, directly or by links.
 
     Returns
     -------
     Scenario
-        Of the kind whose table the file has, such as ``[[servers]]`` or ``[dual_mode]``.
+        The scenario. The table of the system in the file, such as ``[[servers]]`` or
+        ``[dual_mode]``, determines the kind of system.
 
     Raises
     ------
     ScenarioError
-        When there is no such scenario, when the file is not TOML (with the line), on an unknown
-        key or unit or a value that no system has, or on a file that is not read.
+        Where there is no such scenario, the file cannot be read or is not TOML (with the line), a
+        key or unit is unknown, or a value is wrong (with its place in the file).
 
     Examples
     --------
@@ -68,10 +69,10 @@ def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scena
         if full in texts:
             return parse(texts[full], full)
     try:
-        there = path.is_file()
+        is_file = path.is_file()
     except (OSError, ValueError):  # a name that no file can have
-        there = False
-    if not there:
+        is_file = False
+    if not is_file:
         near = difflib.get_close_matches(text, names(), 1)
         remedy = (
             f"did you mean {near[0]}?"
@@ -79,54 +80,69 @@ def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scena
             else f"give a TOML file or one of {', '.join(names())}"
         )
         raise ScenarioError("scenario", text, "is neither a file nor a built-in scenario", remedy)
-    said = read_text(path, "scenario", "give a text file in UTF-8", ScenarioError)
-    return parse(said, path.stem, path.parent, allow_outside=allow_outside)
+    content = read_text(path, "scenario", "give a text file in UTF-8", ScenarioError)
+    return parse(content, path.stem, path.parent, allow_outside=allow_outside)
 
 
 def parse(
     text: str,
     name: str,
-    folder: Path = HERE,
+    folder: Path = CURRENT_FOLDER,
     *,
     allow_outside: bool = False,
 ) -> Scenario[Any]:
-    """Return the scenario that a TOML text says, with files in the folder. See `load_scenario`."""
+    """Return the scenario of a TOML text; see `load_scenario`.
+
+    Parameters
+    ----------
+    text : str
+        The TOML text.
+    name : str
+        Name of the scenario, also in messages.
+    folder : Path
+        Folder of further files.
+    allow_outside : bool, default False
+        Whether the text may name files outside the folder.
+    """
     try:
         given = {} if (deep := _long_key(text)) else tomllib.loads(text)
         deep = deep or _deep(given)
     except RecursionError:
         deep = True
-    except ValueError as error:  # TOMLDecodeError, and that of a number of thousands of digits
-        raise ScenarioError(
-            "file", name, f"is not valid TOML: {error}", "correct that line"
-        ) from None
+    except ValueError as error:  # TOMLDecodeError, or the error for a number of too many digits
+        problem = f"is not valid TOML: {error}"
+        raise ScenarioError("file", name, problem, "correct that line") from None
     if deep:
-        problem = f"has more than {DEEPEST} tables and arrays in each other"
+        problem = f"has more than {MAX_DEPTH} tables and arrays in each other"
         raise ScenarioError("file", name, problem, "write the system with fewer")
     return read(_kind(given, name), given, escaped(name), Folder(folder, allow_outside))
 
 
 def _long_key(text: str) -> bool:
-    """Whether a key may have more than `DEEPEST` parts, of which tomllib takes the square in steps."""
+    """Return whether a dotted key has more than `MAX_DEPTH` parts; tomllib is slow on such keys."""
     return bool(LONG_LINE.search(f"\n{text}") and LONG_KEY.search(text))
 
 
 def _deep(given: Mapping[str, Any]) -> bool:
-    """Whether there are more than `DEEPEST` tables and arrays in each other."""
+    """Return whether tables and arrays are nested deeper than `MAX_DEPTH`."""
     level: list[Any] = [given]
-    for _ in range(DEEPEST):
-        insides = (value.values() if type(value) is dict else value for value in level)
-        level = [v for inside in insides for v in inside if type(v) is dict or type(v) is list]
+    for _ in range(MAX_DEPTH):
+        contents = (value.values() if type(value) is dict else value for value in level)
+        level = [v for content in contents for v in content if type(v) in (dict, list)]
     return bool(level)
 
 
 def _kind(given: Mapping[str, Any], name: str) -> kinds.SystemKind:
-    """Kind of the system that a file says; of one that says none, the first, whose reader says what is missing."""
-    there = kinds.names()
-    said = sorted(set(there) & set(given))
-    if len(said) > 1:
-        raise ScenarioError("file", name, f"says two systems, {said[0]} and {said[1]}", "keep one")
-    kind = kinds.kind_named((*said, *there)[0])
-    if not said:
-        check_keys(given, (*HEADER, *there, *kind.tables), "", f"a kind of system {OWN}")
+    """Return the kind whose table a file has.
+
+    Without any such table it is the first kind: its reader raises the error about the missing one.
+    """
+    known = kinds.names()
+    present = sorted(set(known) & set(given))
+    if len(present) > 1:
+        problem = f"says two systems, {present[0]} and {present[1]}"
+        raise ScenarioError("file", name, problem, "keep one")
+    kind = kinds.kind_named((*present, *known)[0])
+    if not present:
+        check_keys(given, (*HEADER, *known, *kind.tables), "", f"a kind of system {OWN}")
     return kind

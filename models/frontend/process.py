@@ -1,6 +1,6 @@
-"""The process of the command: signals that end it, standard streams that are closed or full, warnings, exit codes.
+"""The process of the command: signals, closed or full standard streams, warnings, exit codes.
 
-Nothing here holds for the library in a program of somebody else's.
+Only the command uses this module. The library in another program leaves its process alone.
 """
 
 from __future__ import annotations
@@ -17,28 +17,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-UNCERTIFIED, BAD_INPUT, NOT_WRITTEN, INTERRUPTED = (
-    1,
-    2,
-    3,
-    130,
-)  # exit codes; by another signal than Ctrl-C, 128 and its number
-NARROWEST = 20  # columns of a terminal: with none rich prints nothing
-ENDING = [
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-    if hasattr(signal, name)
-]
+# exit codes; after another signal than Ctrl-C it is 128 plus the number of the signal
+UNCERTIFIED, BAD_INPUT, NOT_WRITTEN, INTERRUPTED = 1, 2, 3, 130
+MIN_WIDTH = 20  # least width of a terminal, in characters: rich prints nothing at a width of 0
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # those that end the command
+END_SIGNALS = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
 
 
 class Interruption:
-    """The signal that interrupts the work, whether there is any yet, and whether some of it is not to be broken off."""
+    """Handler of the signals that end the command.
+
+    Attributes
+    ----------
+    by : int
+        Number of the last signal.
+    begun : bool
+        Whether work has begun of which an interruption leaves results.
+    held : bool
+        Whether the work must not be interrupted now; see `unbroken`.
+    waits : bool
+        Whether a signal arrived in that time.
+    """
 
     by: int = signal.SIGINT
     begun = held = waits = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Interrupt the work as Ctrl-C does; before there is any, end the process."""
+        """Raise KeyboardInterrupt; before the work has begun, end the process."""
         self.by = number
         if not self.begun:
             with suppress(OSError):
@@ -55,7 +60,7 @@ class Interruption:
 
 
 def _importing(frame: FrameType | None) -> bool:
-    """Whether a module is being imported: one written in C that is interrupted then can take the process with it."""
+    """Return whether an import is running; interrupted, a module in C can crash the process."""
     while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
         frame = frame.f_back
     return frame is not None
@@ -65,13 +70,13 @@ interruption = Interruption()
 
 
 def begin() -> None:
-    """From here on there is work of which an interruption leaves a part."""
+    """Declare that work begins of which an interruption leaves results."""
     interruption.begun = True
 
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Put off a first interruption to the end of what is inside; a second one is not."""
+    """Delay a first interruption to the end of the block; a second one is immediate."""
     interruption.held, interruption.waits = True, False
     try:
         yield
@@ -82,12 +87,21 @@ def unbroken() -> Iterator[None]:
 
 
 class Stream(io.TextIOWrapper):
-    """A standard stream to which nothing fails: once it is closed, full or left by its reader, what is written is dropped."""
+    """A standard stream whose writes do not raise.
+
+    After an error (the stream is closed, the disk is full, the reader has gone) all further text is
+    dropped.
+
+    Attributes
+    ----------
+    failure : OSError or None
+        The first error.
+    """
 
     failure: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write, or drop."""
+        """Write text; drop it after an error."""
         try:
             return super().write(text)
         except OSError as error:
@@ -95,14 +109,14 @@ class Stream(io.TextIOWrapper):
             return len(text)
 
     def flush(self) -> None:
-        """Flush, or drop."""
+        """Flush the stream; drop its buffer after an error."""
         try:
             super().flush()
         except OSError as error:
             self.drop(error)
 
     def drop(self, why: OSError) -> None:
-        """Drop what is left and all that follows."""
+        """Drop the buffered text and all further text."""
         self.failure = self.failure or why
         with open(os.devnull, "wb") as nothing:
             os.dup2(nothing.fileno(), self.fileno())
@@ -110,53 +124,54 @@ class Stream(io.TextIOWrapper):
 
 @contextmanager
 def command() -> Iterator[None]:
-    """Let signals interrupt the work, keep standard output to the result, and print a warning as one line."""
+    """Set up the process for a command, and restore the signal handlers afterwards.
+
+    Signals interrupt the work, standard output holds the result only, and a warning is one line.
+    """
     before = {}
     if threading.current_thread() is threading.main_thread():
-        # what the caller ignores, as nohup does, stays so
-        free = [
-            number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)
-        ]
-        before = {number: signal.signal(number, interruption) for number in free}
-        atexit.unregister(_deaf)
-        atexit.register(_deaf)
-    alone = (
-        sys.stdout is sys.__stdout__
-    )  # else somebody calls from Python, and reads what is printed there
-    interruption.by, interruption.begun = signal.SIGINT, not alone
+        # a signal that the caller ignores, as nohup does, stays ignored
+        ignored = (signal.SIG_IGN, None)
+        handled = [number for number in END_SIGNALS if signal.getsignal(number) not in ignored]
+        before = {number: signal.signal(number, interruption) for number in handled}
+        atexit.unregister(_ignore_signals)
+        atexit.register(_ignore_signals)
+    # otherwise Python code calls the command and captures its output
+    owns_process = sys.stdout is sys.__stdout__
+    interruption.by, interruption.begun = signal.SIGINT, not owns_process
     try:
-        if alone:
-            _take_streams()
-            os.environ["MPLBACKEND"] = "agg"  # pictures are files, whatever backend the user has
-            if (columns := os.environ.get("COLUMNS", "")).isdigit() and int(columns) < NARROWEST:
-                os.environ["COLUMNS"] = str(NARROWEST)
+        if owns_process:
+            _replace_streams()
+            os.environ["MPLBACKEND"] = "agg"  # pictures are files; no window is needed
+            if (columns := os.environ.get("COLUMNS", "")).isdigit() and int(columns) < MIN_WIDTH:
+                os.environ["COLUMNS"] = str(MIN_WIDTH)
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning  # type: ignore[assignment]  # it says no more than the text
+            warnings.showwarning = _show_warning  # type: ignore[assignment]  # fewer parameters
             yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _deaf() -> None:
-    """Let nothing change the exit code of a process that is about to end."""
-    for number in ENDING:
+def _ignore_signals() -> None:
+    """Ignore signals at the end of the process, so that they do not change its exit code."""
+    for number in END_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _take_streams() -> None:
-    """Print Python's output where it goes, and send what libraries print past Python to standard error, also at exit."""
-    # a closed descriptor would be the next file's
+def _replace_streams() -> None:
+    """Replace the standard streams; output of C libraries goes to standard error, also at exit."""
+    # occupy closed descriptors, which the next opened file would get
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
     for name, number in (("stdout", 1), ("stderr", 2)):
         old = getattr(sys, name)
-        # a name that the terminal cannot show is escaped
-        at_once, encoding = os.isatty(number) or number == 2, getattr(old, "encoding", "utf-8")
-        stream = Stream(
-            open(os.dup(number), "wb"), encoding, "backslashreplace", line_buffering=at_once
-        )  # noqa: SIM115
+        encoding = getattr(old, "encoding", "utf-8")
+        line_buffering = os.isatty(number) or number == 2
+        file = open(os.dup(number), "wb")  # noqa: SIM115  # the stream closes it
+        # characters that the terminal cannot show are escaped
+        stream = Stream(file, encoding, "backslashreplace", line_buffering=line_buffering)
         if old is None:
             stream.failure = OSError(errno.EBADF, "it is closed")
         setattr(sys, name, stream)
@@ -164,13 +179,26 @@ def _take_streams() -> None:
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:
+    """Print the text of a warning as one line."""
     from .files import complain
 
     complain("warning:", " ".join(str(message).split()))
 
 
 def concluded(code: int) -> int:
-    """Print what is left and return the exit code: of the signal, where one interrupted, and of output that could not be written."""
+    """Flush standard output and return the exit code of the process.
+
+    Parameters
+    ----------
+    code : int
+        Exit code of the command.
+
+    Returns
+    -------
+    int
+        128 plus the number of the signal after an interruption; `NOT_WRITTEN` where standard output
+        could not be written; else `code`.
+    """
     from .files import complain, err
 
     try:

@@ -1,4 +1,4 @@
-"""The frame of a report: what is said, as text or JSON, what is written, and the exit code."""
+"""Reports of commands: printed as text or JSON, written to files, with an exit code."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from ..core.curve import CurveInterruptedError
 
 File = tuple[str, Callable[[Path], object]]
-"""Name of a file, and what makes it at a path."""
+"""Name of a file, and the function that writes it at a path."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a command says and writes, of the stages that are done.
+    """Output of a command. A command that works in stages yields one report after each stage.
 
     Parameters
     ----------
     result : Any
-        For JSON: see `sojourn.models.frontend.tables.plain`.
+        Result for JSON; see `sojourn.models.frontend.tables.plain`.
     shown : iterable of str, Table or Text
-        What people read instead: markup of `rich`; tables, which are cut to the width of the
-        terminal; or text as it is.
+        The same for people: text with markup of `rich`, tables, and text without markup.
     files : iterable of list of File
-        Made in turn, those of a list together, so that what is there is written although the rest
-        is interrupted; CurveInterruptedError at the end where something was.
+        Further files. The files of one list are written together, before the next list is computed,
+        so that an interruption leaves complete files. Where a curve was interrupted,
+        CurveInterruptedError is raised after the last list.
     name : str
-        Of the file of the result; none where it is empty.
+        Name of the JSON file of the result, without its extension; "" for no file.
     code : int
-        Exit code.
+        Exit code of the command.
     """
 
     result: Any
@@ -57,23 +57,40 @@ class Report:
 
 
 def present(stages: Iterable[Report], folder: Path | None, *, as_json: bool) -> int:
-    """Write the files of each stage, where a folder is given, then print the last one; return the exit code.
+    """Write the files of all stages, then print the last report.
 
-    A file that cannot be written does not stop the others. KeyboardInterrupt where nothing is done.
+    Parameters
+    ----------
+    stages : iterable of Report
+        One report after each stage of the work, each with all results so far.
+    folder : Path or None
+        Folder of the files; None for no files. A file that cannot be written does not stop the
+        others.
+    as_json : bool
+        Whether the result is printed as JSON.
+
+    Returns
+    -------
+    int
+        Exit code of the process.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where an interruption left no report.
     """
     report, interrupted = None, False
-    tried: dict[Path, bool] = {}
-    with redirect_stdout(
-        sys.stderr
-    ):  # standard output is for the result, whatever a library prints
+    written: dict[Path, bool] = {}
+    # standard output holds the result only; other output, such as of solvers, goes to stderr
+    with redirect_stdout(sys.stderr):
         try:
             for report in stages:
-                if folder is not None:
-                    for files in _files(report):
-                        with unbroken():
-                            tried |= {
-                                folder / name: write(folder / name, make) for name, make in files
-                            }
+                if folder is None:
+                    continue
+                for files in _files(report):
+                    with unbroken():
+                        for name, make in files:
+                            written[folder / name] = write(folder / name, make)
         except KeyboardInterrupt:
             interrupted = True
         if report is None:
@@ -86,32 +103,39 @@ def present(stages: Iterable[Report], folder: Path | None, *, as_json: bool) -> 
             show(part)
         else:
             say(part, soft_wrap=isinstance(part, Text))
-    written = sorted(path for path, done in tried.items() if done)
-    if written and not as_json:
-        names = ", ".join(path.name for path in written)
-        say(Text("\n" + visible(f"written to {written[0].parent}: {names}")))
+    paths = sorted(path for path, done in written.items() if done)
+    if paths and not as_json:
+        names = ", ".join(path.name for path in paths)
+        say(Text("\n" + visible(f"written to {paths[0].parent}: {names}")))
     sys.stdout.flush()
-    return INTERRUPTED if interrupted else report.code if all(tried.values()) else NOT_WRITTEN
+    if interrupted:
+        return INTERRUPTED
+    return report.code if all(written.values()) else NOT_WRITTEN
 
 
 def _files(report: Report) -> Iterator[list[File]]:
+    """Yield the JSON file of a report, then its further files."""
+
+    def save(path: Path) -> None:
+        path.write_text(as_json_text(report.result), encoding="utf-8")
+
     if report.name:
-        yield [
-            (
-                f"{report.name}.json",
-                lambda path: path.write_text(as_json_text(report.result), encoding="utf-8"),
-            )
-        ]
+        yield [(f"{report.name}.json", save)]
     yield from report.files
 
 
 def as_far_as_it_got(
     solve: Callable[[], xr.Dataset],
 ) -> tuple[xr.Dataset, CurveInterruptedError | None]:
-    """Return a curve, and what stopped it on Ctrl-C: then of the points that were done."""
-    from ..core.curve import (
-        CurveInterruptedError,
-    )  # here, since `sojourn list` is to be there at once
+    """Return a curve, and the interruption that left only a part of it, or None.
+
+    Parameters
+    ----------
+    solve : callable
+        Function without arguments that returns the curve.
+    """
+    # imported here, since `sojourn list` needs no solver and should be fast
+    from ..core.curve import CurveInterruptedError
 
     try:
         return solve(), None
@@ -120,7 +144,17 @@ def as_far_as_it_got(
 
 
 def data_files(name: str, data: xr.Dataset, frame: Any = None) -> list[File]:
-    """Return a dataset as NetCDF, and its frame as CSV with units in the names of columns; no reasons where there are none."""
+    """Return the files of a curve: NetCDF, and CSV with units in the names of its columns.
+
+    Parameters
+    ----------
+    name : str
+        Name of the files, without their extensions.
+    data : xarray.Dataset
+        The curve.
+    frame : pandas.DataFrame, optional
+        Rows of the CSV file; by default those of `flat`. An empty column ``reason`` is left out.
+    """
     frame = flat(data) if frame is None else frame
     if "reason" in frame and not frame["reason"].any():
         frame = frame.drop(columns="reason")
@@ -139,7 +173,7 @@ def data_files(name: str, data: xr.Dataset, frame: Any = None) -> list[File]:
 
 
 def unrun(cell: Any) -> Any:
-    """Return a cell of a CSV file, with ' before a text that a spreadsheet would run as a formula."""
+    """Return a cell of a CSV file; a ' comes before a text that a spreadsheet would execute."""
     if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
         return cell
     try:
@@ -150,25 +184,24 @@ def unrun(cell: Any) -> Any:
 
 
 def flat(data: xr.Dataset) -> Any:
-    """Return a data frame with a row a load, and a column an entry of what has more dimensions.
+    """Return a data frame with one row for each load.
 
-    Such a column is named ``flow[server 1]``.
+    A variable with further dimensions has a column for each entry, such as ``flow[server 1]``.
     """
     frame = data.drop_dims([d for d in data.dims if d != "load"]).to_dataframe().reset_index()
     for name, variable in data.data_vars.items():
         others = [d for d in variable.dims if d != "load"]
         if others and "load" in variable.dims:
             values = variable.transpose("load", *others).values
-            places = itertools.product(*(data[d].values for d in others))
-            for place, column in zip(
-                places, values.reshape(len(values), math.prod(values.shape[1:])).T, strict=True
-            ):
-                frame["".join([str(name), *(f"[{label}]" for label in place)])] = column
+            labels = itertools.product(*(data[d].values for d in others))
+            columns = values.reshape(len(values), math.prod(values.shape[1:])).T
+            for entry, column in zip(labels, columns, strict=True):
+                frame["".join([str(name), *(f"[{label}]" for label in entry)])] = column
     return frame
 
 
 def picture(name: str, draw: Callable[[], Figure]) -> File:
-    """Return the file of a picture; a $ in its titles and names is a $, and begins no formula."""
+    """Return the PNG file of a picture; a $ in its texts does not begin a formula."""
 
     def save(path: Path) -> None:
         from matplotlib.text import Text as Label

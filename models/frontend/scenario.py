@@ -1,4 +1,4 @@
-"""A system written down, with the loads to look at; and what files of all kinds share."""
+"""The scenario: a system described by a file, with its units and loads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ S_co = TypeVar("S_co", bound=System, covariant=True)
 
 
 class Described(NamedTuple):
-    """What a file says of its system; see `Scenario`."""
+    """What `SystemKind.read` returns: the system of a file. See `Scenario` for the fields.
+
+    Only `system` is required: ``Described(system)``.
+    """
 
     system: System
     variants: tuple[Any, ...] = ()
@@ -34,29 +37,31 @@ class Described(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Scenario(Generic[S_co]):
-    """A system written down, with the loads to look at.
+    """A system described by a file, with the loads of its report.
 
     Attributes
     ----------
     kind : SystemKind
+        Kind of the system.
     name, title, source : str
-        `source` says where the numbers are from.
+        Name of the scenario, title of its reports, and source of its numbers.
     units : Units
-        Those of the file, in which people read results.
+        Units of the file; reports use them, too.
     system : System
-        In the unit of time of the file's rates.
+        The system, in the unit of time of the file's rates.
     load : float
         Operating point, in the file's unit of rates.
     loads : ndarray, shape (K,)
         Loads of the curve, in the file's unit of rates.
     variants : tuple
-        Other readings of the same system, where its kind has them.
+        Variants of the system that the file describes; for kinds that have variants.
     notes : tuple of str
-        What was left out of the files that it reads, such as rows with an empty cell.
+        Remarks on the input, such as rows of a table that were skipped for an empty cell.
     rows : Rows or None
-        Rows of tables and files, where they are not the parts of the system: replicas are one.
+        Rows of the tables in the file, where they differ from the servers of the system: replicas
+        are one row.
     limits : tuple
-        Side constraints of the optimum, where its kind has them.
+        Limits on the flows of the optimum; for kinds that have limits.
     """
 
     kind: SystemKind
@@ -74,48 +79,49 @@ class Scenario(Generic[S_co]):
 
     @property
     def delay_unit(self) -> str:
-        """Unit in which the file gives delays, and in which people read them."""
+        """Unit of delays in the file and in reports."""
         return self.units.delay
 
     @property
     def heading(self) -> str:
-        """Title and source, as `rich` prints them."""
+        """Title and source, as markup of `rich`."""
         return f"[bold]{escape(self.title)}[/]\n[dim]{escape(self.source)}[/]"
 
     @property
     def remarks(self) -> list[str]:
-        """The notes, as `rich` prints them."""
+        """The notes, as markup of `rich`."""
         return [f"[bold]note[/] {escape(note)}" for note in self.notes]
 
     def where(self, load: float) -> str:
-        """Return a load in words, with the part of the largest that it is."""
-        most, said = self.system.max_load, f"load {load:.6g} {self.units.jobs}"
+        """Return a text with a load and its part of the largest load."""
+        most, text = self.system.max_load, f"load {load:.6g} {self.units.jobs}"
         if math.isinf(most):
-            return f"{said}, of which no load is too much"
+            return f"{text}, of which no load is too much"
         part = f"{load / most:.4g}"
-        # next to the largest load what it leaves is what matters
+        # next to the largest load, show the difference from it
         part = f"1 - {1 - load / most:.3g}" if part == "1" else part
-        return f"{said} = {part} of the {self.kind.max_load_name} {most:.6g}"
+        return f"{text} = {part} of the {self.kind.max_load_name} {most:.6g}"
 
     def load_of(self, text: str, place: str) -> float:
-        """Return a load as people write it, such as ``"70%"``; see `Loads.read`."""
+        """Return the load of a text such as ``"70%"``; see `Loads.read`."""
         return _loads(self.kind, self.system, self.units).read(text, place, LoadError)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what results begin with, ready for JSON."""
+        """Return the first keys of every result, for JSON."""
         units = self.units.to_dict()
         return {"scenario": self.name, "title": self.title, "source": self.source, "units": units}
 
 
 def read(kind: SystemKind, given: Mapping[str, Any], name: str, folder: Folder) -> Scenario[Any]:
-    """Return the scenario that a TOML file says; files that it names are relative to the folder."""
+    """Return the scenario of a TOML file, given as a mapping; further files are in the folder."""
     check_keys(given, (*HEADER, kind.name, *kind.tables), "")
     units = units_of(read_subtable(given, "units", required=True))
-    said = kind.read(given, folder, units)
-    at, curve = _loads(kind, said.system, units).read_all(read_subtable(given, "loads"))
+    described = kind.read(given, folder, units)
+    at, curve = _loads(kind, described.system, units).read_all(read_subtable(given, "loads"))
     title, source = read_string(given, "title", "", name), read_string(given, "source", "", "")
-    return Scenario(kind, name, title, source, units, said.system, at, curve, *said[1:])
+    return Scenario(kind, name, title, source, units, described.system, at, curve, *described[1:])
 
 
 def _loads(kind: SystemKind, system: System, units: Units) -> Loads:
+    """Return the reader of loads for a system."""
     return Loads(units, system.max_load, kind.max_load_name, system.check_load)

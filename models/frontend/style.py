@@ -1,4 +1,4 @@
-"""What all pictures share: colours, units, scales, panels, marks."""
+"""The common style of all pictures: colours, line widths, axes, panels and marks."""
 
 from __future__ import annotations
 
@@ -13,30 +13,37 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from ...reference.errors import InputError
 from ...reference.validation import check_instance
 
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-)  # told apart by colour-blind readers too
+# colours that colour-blind readers can distinguish
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def curve_of(field: str, data: xr.Dataset, *names: str) -> xr.Dataset:
-    """Return a dataset that has variables or attributes of all names; InputError on another."""
+    """Return a dataset after a check of its contents.
+
+    Parameters
+    ----------
+    field : str
+        Name of the argument, for messages.
+    data : xarray.Dataset
+        The dataset.
+    *names : str
+        Variables or attributes that it must have.
+
+    Raises
+    ------
+    InputError
+        Where it is not a dataset, or has none of that name.
+    """
     check_instance(field, data, xr.Dataset, "is not a dataset", "give a curve")
     for name in names:
         if name not in data.variables and name not in data.attrs:
-            raise InputError(
-                field, sorted(map(str, data.variables)), f"has no {name} to draw", "give a curve"
-            )
+            variables = sorted(map(str, data.variables))
+            raise InputError(field, variables, f"has no {name} to draw", "give a curve")
     return data
 
 
 def headed(figure: Figure, title: str) -> Figure:
-    """Return a figure with a title, where there is one; InputError on what is no text."""
+    """Return a figure with a title, unless that is empty; InputError where it is not text."""
     if check_instance("title", title, str, "is not text", "give some, or leave it out"):
         figure.suptitle(title)
     return figure
@@ -45,19 +52,19 @@ def headed(figure: Figure, title: str) -> Figure:
 def panels(
     heights: Sequence[float], size: tuple[float, float], title: str = ""
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a title and panels, one under the other, of these relative heights."""
+    """Return a figure with a title, and its panels one below the other, of relative heights."""
     figure = headed(Figure(figsize=size, layout="constrained"), title)
     axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     return figure, list(axes)
 
 
 def widths(count: int) -> list[float]:
-    """Return the widths of lines in one panel: later ones are thinner, so that a line under another can still be seen."""
+    """Return widths of the lines in a panel; later lines are thinner, so that none is hidden."""
     return [1.8] if count == 1 else [4.0 - 2.8 * i / (count - 1) for i in range(count)]
 
 
 def share_loads(*axes: Axes) -> None:
-    """Give panels under each other the last one's horizontal axis, labelled there alone."""
+    """Let panels share the horizontal axis of the last one; only that one has labels."""
     for above in axes[:-1]:
         above.sharex(axes[-1])
         above.tick_params(labelbottom=False)
@@ -65,27 +72,26 @@ def share_loads(*axes: Axes) -> None:
 
 
 def load_label(unit: str) -> str:
-    """Return the label of an axis of loads, with their unit: ``1/s`` is jobs per s."""
+    """Return the label of an axis of loads in a unit such as ``1/s``, jobs per s."""
     return f"load ({unit.replace('1/', 'jobs per ')})"
 
 
 def log_delay(axes: Axes, delay: xr.DataArray) -> None:
-    """Make the vertical axis a logarithmic one of delays in the unit of `delay`, with plain numbers on it; a linear one where all are 0."""
+    """Label the vertical axis for delays; it is logarithmic unless all delays are 0."""
     axes.set_ylabel(f"mean delay ({delay.attrs['units']})")
     if not (delay > 0).any():
         return
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(
-        StrMethodFormatter("{x:g}")
-    )  # each label stands alone, over any number of decades
+    # full numbers as labels, without a common factor
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def mark(
     axes: Axes, x: float, colour: str, style: str, text: str = "", *, top: bool = False
 ) -> None:
-    """Draw a thin vertical line, with a text along its upper or lower end."""
+    """Draw a thin vertical line at `x`, with a text along its upper or lower end."""
     axes.axvline(x, color=colour, linestyle=style, linewidth=0.9, alpha=0.7)
     if text:
         place: dict[str, Any] = {
@@ -97,13 +103,13 @@ def mark(
 
 
 def grid(axes: Axes) -> None:
-    """Draw a faint grid, and no frame above and to the right."""
+    """Draw a faint grid, and remove the frame above and on the right."""
     axes.grid(visible=True, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def over_load(axes: Axes, data: xr.Dataset, *, legend: bool = True, **options: Any) -> None:
-    """Finish a panel over loads: label, grid, and a legend of one or `options`-many columns where lines have names."""
+    """Finish a panel over loads: label, grid and legend; `options` are those of the legend."""
     axes.set(xlabel=load_label(data["load"].attrs["units"]))
     if legend:
         axes.legend(fontsize="small", **options)

@@ -1,4 +1,4 @@
-"""Rows as tables for rich, and as JSON."""
+"""Rows of results as tables of `rich` and as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -20,28 +20,27 @@ def table(
     title: str | None = None,
     caption: str | None = None,
 ) -> Table:
-    """Return rows of rich's markup as a table.
+    """Return rows as a table of `rich`.
 
     Parameters
     ----------
     headings : sequence of str
+        Headings of the columns.
     rows : iterable of sequence of str
-        One of a single cell opens a section, with that as its heading where it is not empty.
+        Cells, in the markup of `rich`. A row of one cell starts a section; unless it is empty, the
+        cell is the heading of the section.
     text : collection of str
-        Headings of the columns that give way in a narrow terminal; the others hold numbers, but for the first, and are not cut.
+        Headings of the columns of text, whose lines are broken in a narrow terminal. Other columns
+        hold numbers, which are not broken.
     title, caption : str, optional
+        Texts above and below the table.
     """
-    out = Table(
-        title=title, caption=caption, caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    style: dict[str, Any] = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
+    out = Table(title=title, caption=caption, caption_justify="left", **style)
     for i, heading in enumerate(headings):
-        wraps = heading in text
-        out.add_column(
-            heading,
-            justify="left" if wraps or i == 0 else "right",
-            no_wrap=not wraps,
-            overflow="fold",
-        )
+        is_text = heading in text
+        side: Literal["left", "right"] = "left" if is_text or i == 0 else "right"
+        out.add_column(heading, justify=side, no_wrap=not is_text, overflow="fold")
     for row in rows:
         if len(row) == 1:
             out.add_section()
@@ -51,13 +50,13 @@ def table(
 
 
 def ruled(name: str, cells: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return a section of one row in bold, or none where it has no cells."""
+    """Return a section with one row in bold; an empty list where there are no cells."""
     bold = [f"[bold]{cell}" if cell else "" for cell in cells]
     return [("",), (f"[bold]{name}", *bold)] if bold else []
 
 
 def plain(value: Any) -> Any:
-    """Return what JSON can hold: a dataclass as a dictionary, None for a number that is infinite or missing."""
+    """Return a value as JSON has it: a dataclass is a mapping, and None stands for NaN or inf."""
     if is_dataclass(value):
         value = value.to_dict() if hasattr(value, "to_dict") else vars(value)
     if isinstance(value, Mapping):
@@ -68,5 +67,5 @@ def plain(value: Any) -> Any:
 
 
 def as_json(found: Any) -> str:
-    """Return a result as the text of a JSON file; see `plain`."""
+    """Return a value as JSON text; see `plain`."""
     return json.dumps(plain(found), indent=2) + "\n"

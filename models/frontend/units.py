@@ -1,4 +1,4 @@
-"""Units of a scenario file: those of rates and delays, and results in them."""
+"""Units of a scenario file for rates and delays, and the conversion of results to them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ TIMES = {
 """Units of time, in microseconds."""
 
 RATES = {**{f"1/{time}": time for time in TIMES}, "rps": "s"}
-"""Units of rates, and the unit of time of each."""
+"""Units of rates, with the unit of time of each."""
 
 
 @dataclass(frozen=True)
 class Units:
-    """Units in which a file gives rates and delays, by name.
+    """The units of rates and delays in a scenario file.
 
-    A system is built in the unit of time of its rates, so loads, flows and thresholds need no conversion; delays do.
+    The system of a file has the unit of time of the rates. Loads, flows and thresholds therefore
+    need no conversion; delays do.
 
     Parameters
     ----------
@@ -53,61 +54,59 @@ class Units:
 
     @property
     def time(self) -> str:
-        """Unit of time of the rates: that of the system."""
+        """Unit of time of the rates and of the system."""
         return RATES[self.rate]
 
     @cached_property
     def delay_factor(self) -> float:
-        """From a time of the system to a delay of the file."""
+        """Factor from a time of the system to a delay in the unit of the file."""
         return TIMES[self.time] / TIMES[self.delay]
 
     @property
     def jobs(self) -> str:
-        """Unit of a load in a sentence: ``jobs/s``, or ``rps``."""
+        """Unit of a load in a sentence, such as ``jobs/s`` or ``rps``."""
         return self.rate.replace("1/", "jobs/")
 
     def from_delay(self, delay: float) -> float:
-        """Return a delay of the file as a time of the system, rounded once."""
-        # each unit is a whole number of every smaller one
-        return (
-            delay / self.delay_factor
-            if self.delay_factor >= 1
-            else delay * (TIMES[self.delay] // TIMES[self.time])
-        )
+        """Return a delay in the unit of the file as a time of the system, rounded once."""
+        # each unit is a whole multiple of every smaller one
+        if self.delay_factor >= 1:
+            return delay / self.delay_factor
+        return delay * (TIMES[self.delay] // TIMES[self.time])
 
     def from_rate(self, rate: float, unit: str) -> float:
-        """Return a rate in `unit`, one of `RATES`, as one of the system, rounded once."""
-        here, there = TIMES[self.time], TIMES[RATES[unit]]
-        return rate * (here // there) if here >= there else rate / (there // here)
+        """Return a rate given in `unit`, one of `RATES`, in the unit of the file, rounded once."""
+        own, other = TIMES[self.time], TIMES[RATES[unit]]
+        return rate * (own // other) if own >= other else rate / (other // own)
 
     def rate_of(self, service_time: float) -> float:
-        """Return the rate, in the file's unit, of a server with a service time in the file's unit of delays; rounded once."""
-        return (
-            self.delay_factor / service_time
-            if self.delay_factor >= 1
-            else 1.0 / self.from_delay(service_time)
-        )
+        """Return the rate of a server from its service time, in units of the file, rounded once."""
+        if self.delay_factor >= 1:
+            return self.delay_factor / service_time
+        return 1.0 / self.from_delay(service_time)
 
     def to_dict(self) -> dict[str, str]:
-        """Return the names, ready for JSON."""
+        """Return the names of the units, for JSON."""
         return {"rate": self.rate, "delay": self.delay}
 
     def result(self, result: Result) -> Result:
-        """Return a copy of a result, such as a `Solution`, with its times in the unit of delays; see `in_time_unit`."""
+        """Return a copy of a result, such as a `Solution`, with times in the unit of delays."""
         return in_time_unit(result, self.delay_factor)
 
     def present(self, data: xr.Dataset) -> xr.Dataset:
-        """Return a copy of a dataset with its times in the unit of delays, and the names of this file's units.
+        """Return a copy of a curve with its times in the unit of delays.
 
         Parameters
         ----------
         data : xarray.Dataset
-            Of the system: the attribute ``units`` of a variable or coordinate is the system's unit of time, its reciprocal, or missing.
+            Curve of a system. The attribute ``units`` of a variable is the system's unit of time or
+            its reciprocal, or missing.
 
         Returns
         -------
         xarray.Dataset
-            With the attributes ``rate_unit`` and ``delay_unit`` in place of ``time_unit``.
+            The attributes ``units`` have the names of the file's units; the attributes
+            ``rate_unit`` and ``delay_unit`` replace ``time_unit``.
         """
         out = data.copy()
         for name, variable in data.variables.items():
@@ -125,6 +124,6 @@ class Units:
 
 
 def units_of(given: Mapping[str, Any]) -> Units:
-    """Return the units that a table `units` names."""
+    """Return the units of the table ``[units]``; ScenarioError where one is unknown or missing."""
     check_keys(given, ("rate", "delay"), "units.")
     return Units(unit(given, "rate", RATES), unit(given, "delay", TIMES))

@@ -1,4 +1,4 @@
-"""A quantity, once by a model and once by the reference."""
+"""Checks that compare a quantity of a model with the closed form of the reference."""
 
 from __future__ import annotations
 
@@ -8,32 +8,38 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
+from ...reference.html_table import HtmlTable
 from .tables import table
 
 Kind = Literal["time", "rate", "number"]
 
-AGREE = 1e-8  # relative difference up to which two numbers are the same
+AGREE = 1e-8  # largest relative difference of two numbers that agree
 
 
 @dataclass(frozen=True)
 class Check:
-    """One quantity, twice.
+    """One quantity, computed by a model and by the reference.
 
     Attributes
     ----------
     quantity : str
+        Name of the quantity, such as ``"optimum delay"``.
     load : float
+        Load at which it is compared.
     model, reference : float
+        The two values.
     difference : float
-        Relative; for flows the largest over the servers, in parts of the load.
+        Relative difference. For flows it is the largest difference over the servers, relative to
+        the load.
     certificate : float or None
-        What the model's certificate allows, where it speaks of this quantity.
+        Largest relative difference that the certificate of the model allows; None where it does not
+        bound this quantity.
     passed : bool
-        The difference is below 1e-8 and within the certificate.
+        Whether the difference is at most 1e-8 and within the certificate.
     kind : {"time", "rate", "number"}
-        What the quantity is.
+        Kind of the quantity, which determines its unit.
     shares : str
-        What of the search is the same on both sides, so that their agreement does not speak for it.
+        Parts of the computation that both sides share. The check cannot detect errors in them.
     """
 
     quantity: str
@@ -48,50 +54,53 @@ class Check:
 
     @property
     def times(self) -> tuple[str, ...]:
-        """Fields that are times."""
+        """Names of the fields that are times; see `sojourn.models.core.times.in_time_unit`."""
         return ("model", "reference") if self.kind == "time" else ()
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(HtmlTable):
     """All checks of one system.
 
     Attributes
     ----------
     checks : tuple of Check
+        The checks.
     passed : bool
-        Whether every one did.
+        Whether every check passed.
     """
 
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether every check did."""
+        """Whether every check passed."""
         return all(c.passed for c in self.checks)
 
+    def __str__(self) -> str:
+        lines = [
+            f"  {c.quantity}  load {c.load:.5g}  model {c.model:.8g}  reference {c.reference:.8g}"
+            f"  difference {c.difference:.0e}  {'ok' if c.passed else 'DIFFERS'}"
+            for c in self.checks
+        ]
+        passed = sum(c.passed for c in self.checks)
+        return "\n".join([f"{passed} of {len(self.checks)} quantities agree", *lines])
+
     def table(self, title: str = "models against reference") -> Table:
-        """Return the checks as a table for `rich`."""
+        """Return the checks as a table of `rich`."""
         rows = []
         for c in self.checks:
+            values = (f"{c.load:.5g}", f"{c.model:.8g}", f"{c.reference:.8g}")
             bound = "" if c.certificate is None else f"{c.certificate:.0e}"
-            numbers = (
-                f"{c.load:.5g}",
-                f"{c.model:.8g}",
-                f"{c.reference:.8g}",
-                f"{c.difference:.0e}",
-                bound,
-            )
-            rows.append((escape(c.quantity), *numbers, "ok" if c.passed else "[bold red]DIFFERS"))
+            verdict = "ok" if c.passed else "[bold red]DIFFERS"
+            rows.append((escape(c.quantity), *values, f"{c.difference:.0e}", bound, verdict))
         headings = ("quantity", "load", "model", "reference", "differ by", "certified", "")
-        caption = (
-            "\n".join(
-                f"{c.quantity}: shared with the reference is {c.shares}"
-                for c in self.checks
-                if c.shares
-            )
-            or None
-        )
+        notes = [
+            f"{c.quantity}: shared with the reference is {c.shares}"
+            for c in self.checks
+            if c.shares
+        ]
+        caption = "\n".join(notes) or None
         return table(headings, rows, text=("quantity",), title=title, caption=caption)
 
 
@@ -103,16 +112,16 @@ def compare(
     certificate: float | None,
     kind: Kind,
 ) -> Check:
-    """Return the check of a quantity, of one that is 0 as it is; a certificate, where there is one, must cover the difference."""
+    """Return the check of a quantity.
+
+    Parameters
+    ----------
+    quantity, load, model, reference, kind
+        See `Check`. Where the reference is 0 the difference is absolute.
+    certificate : float or None
+        Certified relative error of the model; the check fails where the difference exceeds it.
+    """
     difference = abs(model - reference) / (reference or 1.0)
     within = certificate is None or difference <= certificate * (1 + 1e-6) + 1e-12
-    return Check(
-        quantity,
-        load,
-        model,
-        reference,
-        difference,
-        certificate,
-        bool(difference <= AGREE and within),
-        kind,
-    )
+    passed = bool(difference <= AGREE and within)
+    return Check(quantity, load, model, reference, difference, certificate, passed, kind)

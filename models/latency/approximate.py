@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ...reference.bank_fields import check_servers
 from ...reference.errors import Array
-from ...reference.server_bank import check_servers
 from ...reference.validation import raise_at_first
 from .base import ArrayLike, Latency
 from .gg1 import GG1

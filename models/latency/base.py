@@ -14,10 +14,11 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
+from ...reference.bank_fields import store, whole
 from ...reference.compensated_sum import exact_product
 from ...reference.composed import Composed, MixedBank, View
 from ...reference.errors import Array
-from ...reference.server_bank import Operation, ServerBank, store, whole
+from ...reference.server_bank import Operation, ServerBank
 from ...reference.validation import check_choice
 from .cone import Cone, in_solver_unit, tangent_count
 from .tangents import place_tangents, tangent_cone

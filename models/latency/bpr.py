@@ -9,8 +9,8 @@ from typing import Any, Self
 import cvxpy as cp
 import numpy as np
 
+from ...reference.bank_fields import bank_arrays, store
 from ...reference.errors import Array
-from ...reference.server_bank import bank_arrays, store
 from ...reference.validation import raise_at_first
 from .base import ArrayLike, Latency
 from .cone import Cone

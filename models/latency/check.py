@@ -9,8 +9,9 @@ import numpy as np
 from rich.table import Table
 
 from ...reference import family_checks
+from ...reference.bank_fields import whole
 from ...reference.errors import Array, InputError
-from ...reference.server_bank import whole
+from ...reference.html_table import HtmlTable
 from ...reference.validation import as_seed, check_flag, check_instance
 from ..core.progress import reports_progress
 from . import check_cones, check_numbers
@@ -54,7 +55,7 @@ class PropertyCheck:
 
 
 @dataclass(frozen=True)
-class LatencyReport:
+class LatencyReport(HtmlTable):
     """Results of `check_latency`, readable when printed.
 
     Attributes

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ...reference.bank_fields import rates_and_delays
 from ...reference.errors import Array, InputError
 from ...reference.family_checks import ROUNDING, WIDER, check_shape
 from ...reference.finite_differences import differences
-from ...reference.server_bank import rates_and_delays
 from ...reference.validation import as_integer
 from .base import ArrayLike, Latency
 from .tangents import default_tangent_points
@@ -73,6 +73,10 @@ class Function(Latency):
         # a bank of some of the servers still calls the function of all: its loads go to _columns
         self._width, self._columns = len(self.rate), np.arange(len(self.rate))
         self._check()
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", repr(self.function))
+        return f"Function({name}, rate={self.rate.tolist()}, delay={self.delay.tolist()})"
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Return the delay and the value of the function; see `ServerBank.latency`."""

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ...reference.bank_fields import check_servers
 from ...reference.errors import Array
 from ...reference.mg1 import OneVariability
-from ...reference.server_bank import check_servers
 from ...reference.validation import as_fractions, raise_at_first
 from .base import Latency
 from .mg1 import PollaczekKhinchineCones

@@ -127,6 +127,11 @@ class Measured(Operated, Latency):
         self.samples = pairs(loads, fitted)
         self.spread = np.array([spread(self.residuals(i)) for i in range(n)])
 
+    def __repr__(self) -> str:
+        full = f"{'last' if self.capacity is None else 'capacity'}={self.full_load.tolist()}"
+        samples = [len(loads) for loads, _ in self.samples]
+        return f"Measured(samples={samples}, {full}, delay={self.delay.tolist()})"
+
     @classmethod
     def from_csv(
         cls,

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ...reference.bank_fields import DRAINED, check_servers
 from ...reference.compensated_sum import TINY, exact_product
 from ...reference.errors import Array
-from ...reference.server_bank import DRAINED, Operated, Operation, check_servers
+from ...reference.server_bank import Operated, Operation
 from ...reference.validation import LARGEST, raise_at_first
 from .base import ArrayLike, Latency
 from .erlang import Stations, at_price, log_full_probability

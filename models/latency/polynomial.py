@@ -8,8 +8,8 @@ from typing import Any, Self
 import cvxpy as cp
 import numpy as np
 
+from ...reference.bank_fields import bank_arrays, store
 from ...reference.errors import Array, InputError
-from ...reference.server_bank import bank_arrays, store
 from ...reference.validation import as_floats, raise_at_first
 from .base import ArrayLike, Latency
 from .cone import Cone

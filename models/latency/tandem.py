@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ...reference.bank_fields import whole
 from ...reference.composed import INVERSES
 from ...reference.errors import Array, InputError
-from ...reference.server_bank import whole
 from ...reference.validation import check_instance
 from .base import ArrayLike, ComposedLatency, Latency
 from .mg1 import MM1

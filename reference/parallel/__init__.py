@@ -1,4 +1,4 @@
-"""Closed forms and exact algorithms of parallel servers."""
+"""Closed forms and exact algorithms of parallel servers in numbers, by NumPy; no cones."""
 
 from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
 from .control import Controlled, controlled, price_of_optimum
@@ -30,3 +30,7 @@ __all__ = [
     "tolls",
     "worst_case",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,8 +1,9 @@
-"""Partial control: an operator routes a part of the load, then the rest routes itself (a Stackelberg game).
+"""Partial control: an operator routes a fraction of the load first, then selfish users the rest.
 
-The followers see servers that already carry the leader's flow, and reach the Wardrop equilibrium on top of it: server i carries
-max(leader_i, l_i^-1(L)) in all. T. Roughgarden, *Stackelberg scheduling strategies*, SIAM J. Comput. 33 (2004): with the part b of the
-load under control, largest-latency-first (LLF) costs at most 1/b times the optimum on parallel servers.
+A Stackelberg game. The followers reach the Wardrop equilibrium on servers that already carry the
+flow of the leader: the total flow of server i is max(leader_i, l_i^-1(L)). With a fraction b of the
+load under control, largest latency first (LLF) costs at most 1/b times the optimum on parallel
+servers: T. Roughgarden, *Stackelberg scheduling strategies*, SIAM J. Comput. 33 (2004).
 """
 
 from __future__ import annotations
@@ -23,26 +24,26 @@ from ..validation import as_float, as_fraction, as_fractions, check_choice
 from .optimum_equilibrium import check_one_load, equilibrium, optimum
 
 Strategy = Literal["llf", "scale"]
-TIE = 1e-12  # relative difference of latencies that is rounding
+TIE = 1e-12  # relative difference of latencies that is rounding error
 
 
 @dataclass(frozen=True, eq=False)
 class Controlled:
-    """What partial control leads to.
+    """Split under partial control.
 
     Attributes
     ----------
     fraction : float
-        Part of the load that is routed centrally.
+        Fraction of the load that the operator routes.
     strategy : {"llf", "scale"}
     leader : ndarray, shape (n,)
-        Flow that the operator sends to each server.
+        Flow that the operator sends to each server, jobs per unit of time.
     flow : ndarray, shape (n,)
-        All flow, the followers' too.
+        Total flow of each server, that of the followers included.
     mean_delay : float
-        Of all jobs.
+        Mean delay of all jobs.
     latency : float
-        What the followers see; NaN where there are none.
+        Common latency of the followers; NaN where there are none.
     """
 
     fraction: float
@@ -54,14 +55,14 @@ class Controlled:
 
 
 class ResidualLatency(View):
-    """Servers that already carry a flow, as those see them who come on top of it.
+    """Servers with a base flow of the leader, and the latency in the flow of the followers.
 
     Parameters
     ----------
-    queue : Queue
+    bank : ServerBank
         n servers.
     base : ndarray, shape (n,)
-        What they carry; of shape (K, n), operating points are of K bases.
+        Base flow; of shape (K, n), operating points are of K base flows.
     """
 
     worked_out = View.worked_out - {"rate_slope"}
@@ -72,74 +73,69 @@ class ResidualLatency(View):
 
     @cached_property
     def rate_error(self) -> Array:
-        """What rounding left out of the rates less the base; see `ServerBank.rate_error`."""
+        """Rounding error of the rate less the base flow; see `ServerBank.rate_error`."""
         terms = np.stack([self.bank.rate, self.bank.rate_error, -self.base, -self.rate], axis=-1)
         high, low = exact_sum(np.where(np.isfinite(self.rate)[..., None], terms, 0.0))
         return np.asarray(high + low)
 
     @cached_property
     def service(self) -> Array:
-        """Latency beyond the delay where no follower has come yet, shape (n,)."""
+        """Latency at the base flow less the delay, shape (n,)."""
         return np.asarray(self.bank.latency(self.base) - self.delay)
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
-        """Latency with the base."""
-        return np.asarray(
-            self.bank.latency(
-                self.base + np.asarray(flow),
-                self.spare_capacity(flow) if spare_capacity is None else spare_capacity,
-            )
-        )
+        """Return the latency at a flow on top of the base flow."""
+        if spare_capacity is None:
+            spare_capacity = self.spare_capacity(flow)
+        return np.asarray(self.bank.latency(self.base + np.asarray(flow), spare_capacity))
 
     def potential(self, flow: ArrayLike) -> Array:
-        """Integral of the latency from the base on."""
-        return np.asarray(
-            self.bank.potential(self.base + np.asarray(flow)) - self.bank.potential(self.base)
-        )
+        """Return the integral of the latency from the base flow on."""
+        total = self.bank.potential(self.base + np.asarray(flow))
+        return np.asarray(total - self.bank.potential(self.base))
 
     def inverse_latency(self, latency: ArrayLike) -> Array:
-        """Flow on top of the base at a latency."""
+        """Return the flow on top of the base flow at a latency."""
         return np.asarray(np.maximum(self.bank.inverse_latency(latency) - self.base, 0.0))
 
     def at_latency(self, excess: ArrayLike) -> Operation:
-        """Operating point at a latency above that of the base."""
+        """Return the operating point of latency `excess` >= 0 above that at the base flow."""
         point = self.bank.at_latency((self.service - self.bank.service) + np.asarray(excess))
-        return Operation(
-            np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0),
-            point.spare_capacity,
-            point.slope,
-        )
+        flow = np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0)
+        return Operation(flow, point.spare_capacity, point.slope)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        """A flow on top of the base is all that the servers carry."""
+        """Return the argument of the bank: a flow on top of the base flow is a total flow there."""
         return (value + self.base,) if kind == "rate" else (value,)
 
 
 def check_fraction(fraction: float) -> float:
-    """Return the fraction as a float; InputError on one that is not between 0 and 1."""
+    """Return the fraction as a float; InputError unless it is from 0 to 1."""
     return as_fraction("fraction", fraction, "the load")
 
 
 def check_strategy(strategy: str) -> Strategy:
-    """Return the strategy; InputError on one that there is not."""
+    """Return the strategy; InputError unless it is one of `Strategy`."""
     return check_choice("strategy", strategy, get_args(Strategy), "is not a strategy")  # type: ignore[return-value]
 
 
 def leader_flow(
     best: Array, latency: Array, load: float, fraction: float, strategy: Strategy
 ) -> Array:
-    """Flow that the operator sends to each server.
+    """Return the flow that the operator sends to each server, shape (n,).
 
     Parameters
     ----------
     best : ndarray, shape (n,)
         Flow at the optimum.
     latency : ndarray, shape (n,)
-        Latency there.
+        Latency at the optimum.
     load, fraction : float
+        Total load, and the fraction of it that the operator routes.
     strategy : {"llf", "scale"}
-        ``"scale"`` the optimum, by the fraction. ``"llf"``, largest latency first: give the servers what they get at the optimum, from the
-        slowest to the fastest, until the fraction is used up.
+        ``"scale"``: the flow of the optimum times the fraction. ``"llf"``, largest latency first:
+        the flow of the optimum from the slowest server to the fastest, until the fraction is used
+        up.
     """
     if strategy == "scale" or fraction == 1.0:
         return fraction * best
@@ -153,18 +149,20 @@ def leader_flow(
 def controlled(
     servers: ServerBank | Sequence[ServerBank], load: float, fraction: float, strategy: str = "llf"
 ) -> Controlled:
-    """Equilibrium of the users whom the operator does not route.
+    """Return the split where an operator routes a fraction of the load, and selfish users the rest.
 
     Parameters
     ----------
-    servers : Queue or sequence of Queue
+    servers : ServerBank or sequence of ServerBank
         n servers.
     load : float
-        Above 0 and below the total rate.
+        Total load above 0 and below the total rate, jobs per unit of time.
     fraction : float
-        Part of the load that is routed centrally, from 0 (the equilibrium) to 1 (the optimum).
-    strategy : {"llf", "scale"}
-        See `leader_flow`.
+        Fraction of the load that the operator routes, from 0 (the equilibrium) to 1 (the optimum).
+    strategy : {"llf", "scale"}, default "llf"
+        Flow of the operator. ``"llf"``, largest latency first: the flow of the optimum from the
+        slowest server to the fastest, until the fraction is used up. ``"scale"``: the flow of the
+        optimum times the fraction.
 
     Returns
     -------
@@ -172,7 +170,15 @@ def controlled(
 
     Raises
     ------
-    LoadError, InputError
+    LoadError
+        On a load that is not above 0 and below the total rate.
+    InputError
+        On a fraction outside [0, 1], or another strategy.
+
+    Notes
+    -----
+    With the fraction b, the mean delay under ``"llf"`` is at most 1/b times the least: Theorem 4.4
+    of T. Roughgarden, SIAM J. Comput. 33 (2004).
 
     Examples
     --------
@@ -194,16 +200,32 @@ def controlled(
 
 
 def price_of_optimum(servers: ServerBank | Sequence[ServerBank], load: float) -> float:
-    """Smallest part of the load whose control can bring the optimum about.
-
-    At the optimum the followers use the fastest servers alone. So the leader must carry what every other server gets there; and then the
-    followers fill the fastest up to the optimum. A. Kaporis and P. Spirakis, *The price of optimum in Stackelberg games*, Theor. Comput. Sci.
-    410 (2009), who find it by repeated equilibria.
+    """Return the least fraction of the load whose control can make the split the optimum.
 
     Parameters
     ----------
-    servers : Queue or sequence of Queue
+    servers : ServerBank or sequence of ServerBank
+        n servers.
     load : float
+        Total load, 0 <= load < total rate, jobs per unit of time.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    LoadError
+        As `sojourn.reference.optimum`.
+    InputError
+        On a load that is not one number.
+
+    Notes
+    -----
+    At the optimum the followers use the fastest servers alone. So the leader must carry the flow of
+    all other servers, and then the followers fill the fastest up to the optimum. A. Kaporis and
+    P. Spirakis, *The price of optimum in Stackelberg games*, Theor. Comput. Sci. 410 (2009),
+    compute it by repeated equilibria.
 
     Examples
     --------
@@ -221,13 +243,9 @@ def price_of_optimum(servers: ServerBank | Sequence[ServerBank], load: float) ->
 
 
 def check_fractions(fractions: npt.ArrayLike) -> Array:
-    """Return the fractions as an array of shape (K,); InputError on one that is none."""
+    """Return the fractions as an array of shape (K,); InputError unless all are from 0 to 1."""
     array = as_fractions("fractions", fractions, "the load")
     if array.ndim != 1 or array.size == 0:
-        raise InputError(
-            "fractions",
-            array.tolist(),
-            "is not a list of fractions",
-            "give one or more numbers from 0 to 1",
-        )
+        problem, remedy = "is not a list of fractions", "give one or more numbers from 0 to 1"
+        raise InputError("fractions", array.tolist(), problem, remedy)
     return array

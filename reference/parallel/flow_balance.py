@@ -1,7 +1,9 @@
-"""Servers at a price: what they carry in sum, and the price at which that is the load, by Newton's method.
+"""Total flow of all servers at a price, and the price at which it is the load, by Newton's method.
 
-A price is kept as what it is *above* the idle latency of one server, the anchor, and every other excess is built from differences of delays
-and of service times, so that a server with a delay of 1000 s and a service time of 1 ns keeps its digits.
+A *price* is the common marginal delay (optimum) or latency (equilibrium) of the used servers. It is
+stored as its distance *above* the idle latency of one server, the anchor, and the excess over the
+idle latency of every other server is built from differences of delays and of service times. So a
+server with a delay of 1000 s and a service time of 1 ns keeps its digits.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from ..server_bank import Operation, ServerBank
 
 Which = Literal["optimum", "equilibrium"]
 Rows = npt.NDArray[np.intp]
-CELLS = 131_072  # loads times servers worked on at once: 1 MB an array
-STUCK = 200  # steps without gain after which the flows are a staircase of rounding: a linear correction does the rest
+CELLS = 131_072  # loads times servers computed at once: 1 MB an array
+MAX_STALLED = 200  # stalled steps before a search ends: rounding makes the total flow a staircase
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,11 @@ class Price:
     Attributes
     ----------
     anchor : ndarray of int, shape (K,)
-        A server.
+        Index of a server.
     above : ndarray, shape (K,)
         Price less the idle latency of the anchor.
     floor : ndarray, shape (K,)
-        The least price, the idle latency of the nearest server, less the same.
+        Least price, the idle latency of the nearest server, less the idle latency of the anchor.
     """
 
     anchor: Rows
@@ -47,18 +49,18 @@ class Price:
         return Price(self.anchor[rows], self.above[rows], self.floor[rows])
 
     def put(self, rows: Rows, new: Price) -> Price:
-        """Return the prices with those for some of the loads changed."""
+        """Return the prices with those for some of the loads replaced."""
         out = Price(self.anchor.copy(), self.above.copy(), self.floor.copy())
         out.anchor[rows], out.above[rows], out.floor[rows] = new.anchor, new.above, new.floor
         return out
 
     def to(self, above: Array) -> Price:
-        """Return other prices over the same anchors."""
+        """Return other prices with the same anchors."""
         return Price(self.anchor, above, self.floor)
 
 
 class Block(NamedTuple):
-    """Some of the servers: neighbours, of one family."""
+    """Neighbouring servers of one family; `unbounded` where one of their rates is infinite."""
 
     rate: Array
     rate_error: Array
@@ -66,70 +68,74 @@ class Block(NamedTuple):
     service: Array
     operate: Callable[[Array], Operation]
     latency: Callable[[Array, Array], Array]
-    endless: bool
+    unbounded: bool
 
     def of_used(self, excess: Array, *values: Array) -> list[Array]:
-        """The values where a server is used, else 0."""
+        """Return the values where a server is used, else 0."""
         used = excess > 0
-        if self.endless:  # infinity times 0 is not 0
+        if self.unbounded:  # infinity times 0 is not 0
             return [np.where(used, v, 0.0) for v in values]
         mask = used.astype(np.float64)
         return [v * mask for v in values]
 
     def point(self, excess: Array, load: Array) -> Operation:
-        """Operating points; a server that serves any load at a price takes more than there is, but no infinite flow."""
+        """Return the operating points, with twice the load for an infinite flow.
+
+        The flow of a server of constant latency is infinite above its price.
+        """
         point = self.operate(excess)
-        return (
-            point._replace(flow=np.where(np.isinf(point.flow), 2.0 * load[:, None], point.flow))
-            if self.endless
-            else point
-        )
+        if not self.unbounded:
+            return point
+        finite = np.where(np.isinf(point.flow), 2.0 * load[:, None], point.flow)
+        return point._replace(flow=finite)
 
 
 @dataclass
-class Balance:
-    """All servers at prices for K loads.
+class FlowBalance:
+    """Sums over all servers at prices for K loads.
 
     Attributes
     ----------
-    load, carried : ndarray, shape (K,)
-        What they should carry and do.
+    load, total : ndarray, shape (K,)
+        Load, and total flow at the price.
     residual : ndarray, shape (K,)
-        Load less what is carried, to more digits than the difference.
-    left, rise : ndarray, shape (K,)
-        Of the used servers: the capacity left, and how fast the flow rises with the price.
-    next_start : ndarray, shape (K,)
-        How far the price may change before a server starts or stops.
+        Load less total flow, with more digits than the difference of the two.
+    spare_capacity, slope : ndarray, shape (K,)
+        Spare capacity of the used servers, and derivative of their flow in the price.
+    next_activation : ndarray, shape (K,)
+        Least change of the price at which a server starts or stops to be used.
     refined : bool
-        Whether the residual is known to rounding error of what is left of the servers that are closer to full than to empty.
+        Whether the residual has an error of the rounding of the spare capacity of those servers
+        that are closer to full than to empty; see `Servers.refine`.
     """
 
     load: Array
-    carried: Array
+    total: Array
     residual: Array
-    left: Array
-    rise: Array
-    next_start: Array
+    spare_capacity: Array
+    slope: Array
+    next_activation: Array
     refined: bool = False
 
     @property
     def imbalance(self) -> Array:
-        """The residual, relative to the smaller of the load and what it leaves."""
-        room = np.minimum(self.load, self.left)
-        return np.divide(np.abs(self.residual), room, out=np.zeros_like(room), where=room > 0)
+        """Absolute residual over the smaller of load and spare capacity, shape (K,)."""
+        scale = np.minimum(self.load, self.spare_capacity)
+        zero = np.zeros_like(scale)
+        return np.divide(np.abs(self.residual), scale, out=zero, where=scale > 0)
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> Balance:
+    def take(self, rows: npt.NDArray[np.bool_]) -> FlowBalance:
         """Return the sums for some of the loads."""
         sums = {name: value[rows] for name, value in vars(self).items() if name != "refined"}
         return replace(self, **sums)
 
 
 class Servers:
-    """A queue cut into blocks, at the optimum or the equilibrium.
+    """A bank cut into blocks, at the optimum or the equilibrium.
 
     Parameters
     ----------
-    queue : Queue
+    bank : ServerBank
         n servers.
     which : {"optimum", "equilibrium"}
         Whether a price is a marginal delay or a latency.
@@ -139,82 +145,96 @@ class Servers:
         self.bank, self.which, self.idle = bank, which, bank.idle_latency
         self.nearest, self.highest = int(np.argmin(self.idle)), float(self.idle.max())
         self.width = min(max(map(len, bank.banks)), WIDTH)
-        self.blocks: list[Block] = []
-        for family in bank.banks:
-            service, endless = family.service, bool(np.isinf(family.rate).any())
-            for i in range(0, len(family), WIDTH):
-                here = slice(i, i + WIDTH)
-                part = family if len(family) <= WIDTH else family.take(here)
-                operate = part.at_marginal if which == "optimum" else part.at_latency
-                self.blocks.append(
-                    Block(
-                        part.rate,
-                        part.rate_error,
-                        part.delay,
-                        service[here],
-                        operate,
-                        part.latency,
-                        endless,
-                    )
-                )
-        edges = itertools.pairwise(
-            itertools.accumulate((b.rate.size for b in self.blocks), initial=0)
-        )
-        self.cuts = [slice(low, high) for low, high in edges]
+        self.blocks = [
+            block
+            for family in bank.banks
+            for block in self._blocks(family, bool(np.isinf(family.rate).any()))
+        ]
+        sizes = itertools.accumulate((b.rate.size for b in self.blocks), initial=0)
+        self.cuts = [slice(low, high) for low, high in itertools.pairwise(sizes)]
+
+    def _blocks(self, family: ServerBank, unbounded: bool) -> Iterator[Block]:
+        """Yield the blocks of a bank of one family."""
+        for i in range(0, len(family), WIDTH):
+            cut = slice(i, i + WIDTH)
+            part = family if len(family) <= WIDTH else family.take(cut)
+            operate = part.at_marginal if self.which == "optimum" else part.at_latency
+            yield Block(
+                rate=part.rate,
+                rate_error=part.rate_error,
+                delay=part.delay,
+                service=family.service[cut],
+                operate=operate,
+                latency=part.latency,
+                unbounded=unbounded,
+            )
 
     def lowest(self, load: Array) -> Price:
         """Return the price at which the nearest server starts."""
         return Price(np.full(load.shape, self.nearest), np.zeros_like(load), np.zeros_like(load))
 
     def move(self, price: Price, anchor: Rows) -> Price:
-        """Return the same prices over other anchors."""
+        """Return the same prices with other anchors."""
         delay, service = self.bank.delay, self.bank.service
         moved = delay[anchor] - delay[price.anchor] + (service[anchor] - service[price.anchor])
         return Price(anchor, price.above - moved, price.floor - moved)
 
-    def gaps(self, block: Block, anchor: Rows) -> Array:
-        """How far each server of a block starts above an anchor, shape (n,) where that is the same for all loads, else (K, n)."""
+    def idle_differences(self, block: Block, anchor: Rows) -> Array:
+        """Return the idle latencies of a block less those of the anchors.
+
+        The shape is (n,) where all loads have the same anchor, else (K, n).
+        """
         delay, service = self.bank.delay[anchor, None], self.bank.service[anchor, None]
         if anchor.size and np.all(anchor == anchor[0]):
             delay, service = delay[0], service[0]
-        gap = np.subtract(block.delay, delay, order=order(anchor.size, block.rate.size))
-        gap += np.subtract(block.service, service, order=order(anchor.size, block.rate.size))
-        return gap
+        layout = memory_order(anchor.size, block.rate.size)
+        difference = np.subtract(block.delay, delay, order=layout)
+        difference += np.subtract(block.service, service, order=layout)
+        return difference
 
     def excess(self, block: Block, price: Price) -> Array:
-        """How far the price is above the idle latency of each server, shape (K, n); below it where that is negative."""
-        gap = self.gaps(block, price.anchor)
-        return np.asarray(
-            np.subtract(price.above[:, None], gap, order=order(price.above.size, block.rate.size))
-        )
+        """Return the price less the idle latency of each server of a block, shape (K, n)."""
+        difference = self.idle_differences(block, price.anchor)
+        layout = memory_order(price.above.size, block.rate.size)
+        return np.asarray(np.subtract(price.above[:, None], difference, order=layout))
 
-    def weigh(
+    def total_flow(
         self, load: Array, price: Price, keep: Callable[[slice, Operation], None] | None = None
-    ) -> Balance:
-        """Return the balance of all servers at a price, and let a caller keep each block's operating points, with slope 0 where not used."""
+    ) -> FlowBalance:
+        """Return the sums over all servers at prices.
+
+        Parameters
+        ----------
+        load : ndarray, shape (K,)
+        price : Price
+        keep : callable, optional
+            Called with the slice of each block and its operating points, of slope 0 where a server
+            is not used.
+        """
         sums = []
         for block, cut in zip(self.blocks, self.cuts, strict=True):
             excess = self.excess(block, price)
-            start = np.abs(excess).min(axis=-1)
+            distance = np.abs(excess).min(axis=-1)
             point = block.point(np.maximum(excess, 0.0, out=excess), load)
             spare_capacity, slope = block.of_used(excess, point.spare_capacity, point.slope)
-            sums.append(
-                (point.flow.sum(axis=-1), spare_capacity.sum(axis=-1), slope.sum(axis=-1), start)
-            )
+            totals = (v.sum(axis=-1) for v in (point.flow, spare_capacity, slope))
+            sums.append((*totals, distance))
             if keep is not None:
                 keep(cut, point._replace(slope=slope))
-        flow, left, rise, start = (np.stack(part, axis=-1) for part in zip(*sums, strict=True))
-        carried, low = exact_sum(flow)
-        out = Balance(
-            load,
-            carried,
-            (load - carried) - low,
-            left.sum(axis=-1),
-            rise.sum(axis=-1),
-            start.min(axis=-1),
+        columns = (np.stack(column, axis=-1) for column in zip(*sums, strict=True))
+        flow, spare_capacity, slope, distance = columns
+        total, low = exact_sum(flow)
+        out = FlowBalance(
+            load=load,
+            total=total,
+            residual=(load - total) - low,
+            spare_capacity=spare_capacity.sum(axis=-1),
+            slope=slope.sum(axis=-1),
+            next_activation=distance.min(axis=-1),
         )
-        # a plain sum is wrong by 1e-15 of the load: too much only where both what is left and the imbalance are small
-        if np.any((out.left < 1e-6 * load) & (np.abs(out.residual) < 1e-9 * load)):
+        # A plain sum has an error of 1e-15 of the load: too large only where both the spare
+        # capacity and the imbalance are small.
+        if np.any((out.spare_capacity < 1e-6 * load) & (np.abs(out.residual) < 1e-9 * load)):
             self.refine(out, self.points(load, price))
         return out
 
@@ -224,126 +244,134 @@ class Servers:
             block.point(np.maximum(self.excess(block, price), 0.0), load) for block in self.blocks
         )
 
-    def refine(self, balance: Balance, points: Iterable[Operation]) -> None:
-        """Find the residual to rounding error of what is left, from the operating points of each block.
+    def refine(self, balance: FlowBalance, points: Iterable[Operation]) -> None:
+        """Compute the residual to the rounding error of the spare capacity, in place.
 
-        A server closer to full than to empty counts as its rate less what is left of it, and what is not small is added with its rounding
-        errors.
+        The flow of a server closer to full than to empty is its rate less its spare capacity, and
+        the large terms are added with their rounding errors.
+
+        Parameters
+        ----------
+        balance : FlowBalance
+        points : iterable of Operation
+            Operating points of each block.
         """
         if balance.refined:
             return
         size = balance.load.size
-        high, low = (np.zeros((size, self.width), order=order(size, self.width)) for _ in range(2))
-        left = []
+        layout = memory_order(size, self.width)
+        high, low = (np.zeros((size, self.width), order=layout) for _ in range(2))
+        spare_capacity = []
         for block, point in zip(self.blocks, points, strict=True):
             full, width = point.spare_capacity < point.flow, block.rate.size
             add_exactly(high[:, :width], low[:, :width], np.where(full, block.rate, point.flow))
-            left.append(np.where(full, point.spare_capacity - block.rate_error, 0.0).sum(axis=-1))
+            small = np.where(full, point.spare_capacity - block.rate_error, 0.0)
+            spare_capacity.append(small.sum(axis=-1))
         top, bottom = exact_sum(np.concatenate([balance.load[:, None], -high], axis=-1))
-        balance.residual, balance.refined = (
-            top + ((bottom - low.sum(axis=-1)) + np.sum(left, axis=0)),
-            True,
-        )
+        small_terms = (bottom - low.sum(axis=-1)) + np.sum(spare_capacity, axis=0)
+        balance.residual, balance.refined = top + small_terms, True
 
     def last_active(self, price: Price) -> Rows:
-        """Index of the used server with the largest idle latency, for each price; the anchor where none is used."""
+        """Return the used server of largest idle latency for each price; the anchor if none is."""
         best, index = np.full(price.above.shape, -np.inf), price.anchor.copy()
         for block, cut in zip(self.blocks, self.cuts, strict=True):
-            gap = self.gaps(block, price.anchor)
-            gap = np.where(gap < price.above[:, None], gap, -np.inf)
-            here = gap.argmax(axis=-1)
-            found = np.take_along_axis(gap, here[:, None], axis=-1)[:, 0]
-            better = found > best
-            best[better], index[better] = found[better], here[better] + cut.start
+            difference = self.idle_differences(block, price.anchor)
+            difference = np.where(difference < price.above[:, None], difference, -np.inf)
+            last = difference.argmax(axis=-1)
+            value = np.take_along_axis(difference, last[:, None], axis=-1)[:, 0]
+            better = value > best
+            best[better], index[better] = value[better], last[better] + cut.start
         return index
 
 
-def order(loads: int, servers: int) -> Literal["C", "F"]:
-    """Memory order: along the longer axis NumPy is fast."""
+def memory_order(loads: int, servers: int) -> Literal["C", "F"]:
+    """Return the memory order of arrays, along the longer axis, where NumPy is faster."""
     return "F" if loads > servers else "C"
 
 
-def balance(
-    servers: Servers, load: Array, price: Price, close: float, known: Balance | None = None
+def find_price(
+    servers: Servers,
+    load: Array,
+    price: Price,
+    tolerance: float,
+    balance: FlowBalance | None = None,
 ) -> Price:
-    """Price at which the flows sum to the load, to a relative imbalance of `close`.
+    """Return the price at which the flows sum to the load.
 
-    Newton's method on the reciprocal of the used servers' spare capacity, which is nearly linear in the price up to saturation.
-    Where servers that start or stop make the flow a staircase it gains little: then a secant, then a middle, of the bracket in hand.
+    Newton's method on the reciprocal of the used servers' spare capacity, which is nearly linear in
+    the price up to saturation. It gains little where many servers start or stop, as the total flow
+    is then a staircase: the next price is that of a secant, or the middle, of the current bracket.
 
     Parameters
     ----------
     servers : Servers
     load : ndarray, shape (K,)
     price : Price
-        A guess.
-    close : float
-        To the smaller of the load and what it leaves.
-    known : Balance, optional
-        At the guess.
+        Initial prices.
+    tolerance : float
+        Imbalance, relative to the smaller of load and spare capacity, from which one more Newton
+        step is the last.
+    balance : FlowBalance, optional
+        Sums at the initial prices, where they are known.
     """
     floor, above = price.floor, np.where(load > 0, price.above, price.floor)
     low, high = floor.copy(), np.full_like(above, np.inf)
-    short, long = load.copy(), np.full_like(above, -np.inf)  # imbalance at either end
-    best, failed = np.full_like(above, np.inf), np.zeros(above.shape, dtype=int)
+    # residuals at the ends of the bracket
+    residual_low, residual_high = load.copy(), np.full_like(above, -np.inf)
+    best, stalled = np.full_like(above, np.inf), np.zeros(above.shape, dtype=int)
     todo = np.flatnonzero(load > 0)
-    known = known and known.take(load > 0)
+    balance = balance and balance.take(load > 0)
     for _ in range(1000):
         if not todo.size:
             return price.to(above)
         here = above[todo]
-        found = known or servers.weigh(load[todo], Price(price.anchor[todo], here, floor[todo]))
-        known = None
-        residual, left, rise = found.residual, found.left, found.rise
-        low[todo], short[todo] = np.where(residual >= 0, (here, residual), (low[todo], short[todo]))
-        high[todo], long[todo] = np.where(residual < 0, (here, residual), (high[todo], long[todo]))
-        failed[todo] = np.where(np.abs(residual) > 0.25 * best[todo], failed[todo] + 1, 0)
+        if balance is None:
+            balance = servers.total_flow(load[todo], Price(price.anchor[todo], here, floor[todo]))
+        residual, spare_capacity, slope = balance.residual, balance.spare_capacity, balance.slope
+        balance = None
+        short, long = residual >= 0, residual < 0
+        low[todo] = np.where(short, here, low[todo])
+        residual_low[todo] = np.where(short, residual, residual_low[todo])
+        high[todo] = np.where(long, here, high[todo])
+        residual_high[todo] = np.where(long, residual, residual_high[todo])
+        stalled[todo] = np.where(np.abs(residual) > 0.25 * best[todo], stalled[todo] + 1, 0)
         best[todo] = np.minimum(best[todo], np.abs(residual))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            after = (
-                left - residual
-            )  # what these servers would have left; less than nothing where more must start
-            grow = np.where(
-                np.isfinite(left) & (after > 0), left / np.maximum(after, 1e-3 * left), 1.0
-            )
-            newton = here + residual / rise * grow
+            # spare capacity of the used servers at the load; negative where more must start
+            after = spare_capacity - residual
+            curved = np.isfinite(spare_capacity) & (after > 0)
+            ratio = spare_capacity / np.maximum(after, 1e-3 * spare_capacity)
+            newton = here + residual / slope * np.where(curved, ratio, 1.0)
         inside = (newton > low[todo]) & (newton < high[todo])
-        between = (
-            _between(
-                low[todo] - floor[todo],
-                high[todo] - floor[todo],
-                short[todo],
-                long[todo],
-                failed[todo],
-            )
-            + floor[todo]
-        )
-        near = np.abs(residual) <= close * np.minimum(load[todo], left)
-        new = np.where(
-            inside & (near | (failed[todo] % 3 == 0) | np.isinf(high[todo])),
-            newton,
-            np.where(near, here, between),
-        )
+        base, residuals = floor[todo], (residual_low[todo], residual_high[todo])
+        bracket = _bracket_point(low[todo] - base, high[todo] - base, *residuals, stalled[todo])
+        close = np.abs(residual) <= tolerance * np.minimum(load[todo], spare_capacity)
+        take_newton = inside & (close | (stalled[todo] % 3 == 0) | np.isinf(high[todo]))
+        new = np.where(take_newton, newton, np.where(close, here, bracket + base))
         above[todo] = new
-        todo = todo[~near & (np.abs(new - here) > EPS * np.abs(here)) & (failed[todo] <= STUCK)]
+        moved = np.abs(new - here) > EPS * np.abs(here)
+        todo = todo[~close & moved & (stalled[todo] <= MAX_STALLED)]
     raise ArithmeticError(
         "the balance of flows did not converge; please report the servers and the load"
     )
 
 
-def _between(
-    low: Array, high: Array, short: Array, long: Array, failed: npt.NDArray[np.int_]
+def _bracket_point(
+    low: Array,
+    high: Array,
+    residual_low: Array,
+    residual_high: Array,
+    stalled: npt.NDArray[np.int_],
 ) -> Array:
-    """Point between the ends of a bracket, in the logarithm: the secant's after one failure, the middle after two.
+    """Return a point of a bracket in the logarithm: by the secant after one stall, then the middle.
 
-    A bracket from 0 is taken to start lower and lower: servers that hardly mind the load need prices down to the least float.
+    The lower end of a bracket from 0 is replaced by ever smaller numbers: servers whose flow rises
+    very fast in the price need prices down to the least float.
     """
     bounded = np.isfinite(high)
     top = np.where(bounded, high, 16.0 * low + 1e-300)
-    bottom = np.maximum(
-        np.where(low > 0, low, top / 256.0 ** np.minimum(2.0 ** (failed // 3), 127.0)), TINY
-    )
-    weight = np.where(
-        bounded & (failed % 3 == 1), short / np.where(bounded, short - long, 1.0), 0.5
-    )
+    small = top / 256.0 ** np.minimum(2.0 ** (stalled // 3), 127.0)
+    bottom = np.maximum(np.where(low > 0, low, small), TINY)
+    drop = np.where(bounded, residual_low - residual_high, 1.0)
+    weight = np.where(bounded & (stalled % 3 == 1), residual_low / drop, 0.5)
     return np.asarray(bottom * (top / bottom) ** np.clip(weight, 0.02, 0.98))

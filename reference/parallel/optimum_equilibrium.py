@@ -1,9 +1,13 @@
-"""Parallel servers at a distance: the exact optimum and the exact equilibrium of any `ServerBank`, in one code path.
+"""The exact optimum and equilibrium of parallel servers at a distance, for any `ServerBank`.
 
-Both splits are one scalar root. At the optimum the used servers share a marginal delay, at the equilibrium a latency; with x_i(.) the
-inverse of either function, 0 below the idle latency m_i, the price solves sum_i x_i(price) = load: eqs. (9) and (16) of Mancuso et al.
-The paper's EPM algorithm counts the active servers first; a server is active when the price exceeds its m_i, so the root finds both at once.
-The price is found in `sojourn.reference.parallel.initial_price` and `sojourn.reference.parallel.flow_balance`; here is what is made of it.
+Both splits are one scalar root. At the optimum the used servers have the same marginal delay, at
+the equilibrium the same latency. With x_i(.) the inverse of either function, 0 below the idle
+latency m_i, the price solves sum_i x_i(price) = load: eqs. (9) and (16) of Mancuso et al. The EPM
+algorithm of the paper first counts the active servers; a server is active when the price exceeds
+its m_i, so the root gives both at once.
+
+The price is found in `sojourn.reference.parallel.initial_price` and
+`sojourn.reference.parallel.flow_balance`; this module computes the split from it.
 """
 
 from __future__ import annotations
@@ -23,39 +27,49 @@ from ..errors import Array, LoadError
 from ..guards import check_players
 from ..server_bank import Operation, ServerBank, halved
 from ..validation import as_float, as_loads, raise_at_first
-from .flow_balance import CELLS, Balance, Price, Rows, Servers, Which, balance, order
-from .initial_price import CLOSE, anchored, first_price
+from .flow_balance import (
+    CELLS,
+    FlowBalance,
+    Price,
+    Rows,
+    Servers,
+    Which,
+    find_price,
+    memory_order,
+)
+from .initial_price import CLOSE, initial_price, re_anchor
 from .players import player_cost
 from .price_table import Table, tabulate
 from .thresholds import Thresholds, thresholds
 
 __all__ = ["Split", "Thresholds", "check_load", "equilibrium", "optimum", "thresholds"]
 
-LOADS = 64  # from which their prices are tabulated first
-NOISE = 1e-14  # of the load: what a plain sum of flows may be wrong by
-LINEAR = 1e-8  # relative imbalance that a linear correction takes to rounding error
-JUMP = 1e-4  # relative imbalance that no step took to `LINEAR`: there the flow jumps
-TORN = 1e-7  # and that in the end is a jump too
+LOADS = 64  # number of loads from which their prices are tabulated first
+NOISE = 1e-14  # error of a plain sum of flows, relative to the load
+LINEAR = 1e-8  # relative imbalance that one linear correction takes to rounding error
+# relative imbalances that Newton's method leaves where the flow jumps at a price: a first limit
+# after a rough search, a second after a search to rounding error
+JUMP, FINAL_JUMP = 1e-4, 1e-7
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """How a load is split over n servers; for K loads every field has a leading axis of length K.
+    """Split of a load over n servers; for K loads every field has a leading axis of length K.
 
     Attributes
     ----------
     load : ndarray, shape (...)
         Total load, jobs per unit of time.
     flow : ndarray, shape (..., n)
-        Load of each server; sums to `load`.
-    spare : ndarray, shape (..., n)
+        Load of each server, jobs per unit of time; sums to `load`.
+    spare_capacity : ndarray, shape (..., n)
         ``rate - flow``, accurate up to saturation.
     mean_delay : ndarray, shape (...)
         Mean delay of a job.
     multiplier : ndarray, shape (...)
         Marginal delay of the used servers (optimum) or their common latency (equilibrium).
     first_share : ndarray, shape (n,)
-        Limit of the shares as the load falls to 0: all on the nearest.
+        Limit of the shares as the load falls to 0: all on the nearest servers.
     """
 
     load: Array
@@ -67,25 +81,28 @@ class Split:
 
     @property
     def active(self) -> npt.NDArray[np.bool_]:
-        """Which servers get jobs, shape (..., n)."""
+        """Whether each server is used, shape (..., n)."""
         return self.flow > 0
 
     @property
     def share(self) -> Array:
-        """Fraction of the load on each server, ``flow / load``; at load 0 its limit. Shape (..., n)."""
+        """Fraction of the load on each server, shape (..., n); at load 0 its limit."""
         load = self.load[..., None]
         return np.where(load > 0, self.flow / np.where(load > 0, load, 1.0), self.first_share)
 
 
 def optimum(servers: ServerBank | Sequence[ServerBank], load: npt.ArrayLike) -> Split:
-    """Split of least mean delay: minimise sum x_i l_i(x_i) / load; eq. (2) of Mancuso et al.
+    """Return the split of least mean delay: minimise sum x_i l_i(x_i) / load.
+
+    Eq. (2) of Mancuso et al.
 
     Parameters
     ----------
-    servers : Queue or sequence of Queue
+    servers : ServerBank or sequence of ServerBank
         n servers, in any order.
     load : array_like, shape () or (K,)
-        0 <= load < total rate. At 0 the delay is that of the first job: the least idle latency.
+        Total loads, 0 <= load < total rate, jobs per unit of time. At load 0 the mean delay is
+        that of the first job: the least idle latency.
 
     Returns
     -------
@@ -94,7 +111,7 @@ def optimum(servers: ServerBank | Sequence[ServerBank], load: npt.ArrayLike) -> 
     Raises
     ------
     LoadError
-        A load that is negative, not a number, or not below the total rate.
+        On a load that is negative, not a number, or not below the total rate.
 
     Examples
     --------
@@ -108,35 +125,49 @@ def optimum(servers: ServerBank | Sequence[ServerBank], load: npt.ArrayLike) -> 
 def equilibrium(
     servers: ServerBank | Sequence[ServerBank], load: npt.ArrayLike, players: float = math.inf
 ) -> Split:
-    """Split that selfish users reach: every used server has the same latency, no other is faster; eq. (13) of Mancuso et al.
+    """Return the split of selfish users: all used servers have one latency, no other is faster.
 
-    Parameters, result and errors as `optimum`, and
+    The Wardrop equilibrium, eq. (13) of Mancuso et al.; with a finite number of players the Nash
+    equilibrium of a routing game, see `sojourn.reference.parallel.players`.
 
     Parameters
     ----------
+    servers : ServerBank or sequence of ServerBank
+        n servers, in any order.
+    load : array_like, shape () or (K,)
+        Total loads, 0 <= load < total rate, jobs per unit of time. At load 0 the mean delay is
+        that of the first job: the least idle latency.
     players : int or inf, default inf
-        K equal players, each of whom routes load/K at the least delay for himself; see `sojourn.reference.parallel.players`. One is the
-        optimum, infinitely many (no user counts) the Wardrop equilibrium. The multiplier is then the price that a player sees.
+        Number K of equal players. Each routes load/K with the least mean delay for its own jobs.
+        One player is the optimum, infinitely many the Wardrop equilibrium. The multiplier is the
+        marginal delay of one player.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    LoadError
+        On a load that is negative, not a number, or not below the total rate.
+    InputError
+        On a number of players that is not a whole number from 1 or infinity.
 
     Examples
     --------
     >>> from sojourn.reference import MM1
     >>> bank = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
-    >>> [equilibrium(bank, 190.0, players).mean_delay.round(6).item() for players in (1, 2, 10, math.inf)]
+    >>> [equilibrium(bank, 190.0, k).mean_delay.round(6).item() for k in (1, 2, 10, math.inf)]
     [0.028449, 0.028486, 0.02886, 0.029289]
     """
     bank, count = as_bank(servers), check_players(players)
     if math.isinf(count):
         return _solve(bank, load, "equilibrium")
     split = _solve(player_cost(bank, count), load, "equilibrium")
-    # what a player minds is not the delay: that is the servers' own
-    carried = (split.flow * bank.latency(split.flow, split.spare_capacity)).sum(axis=-1)
-    delay = np.divide(
-        carried,
-        split.load,
-        out=np.full_like(carried, bank.idle_latency.min()),
-        where=split.load > 0,
-    )
+    # the mean delay is of the latencies of the servers, not of the players' costs
+    total = (split.flow * bank.latency(split.flow, split.spare_capacity)).sum(axis=-1)
+    first = np.full_like(total, bank.idle_latency.min())
+    delay = np.divide(total, split.load, out=first, where=split.load > 0)
     return replace(split, mean_delay=delay)
 
 
@@ -146,13 +177,14 @@ def check_load(bank: ServerBank, load: npt.ArrayLike) -> Array:
     Raises
     ------
     LoadError
-        Naming the load, the total rate and the remedy.
+        On a load that is negative, not a number, or not below the total rate.
+    InputError
+        Where the methods of a family from outside this library contradict each other.
     """
-    bank.validated  # noqa: B018  looked at before any answer
+    bank.validated  # noqa: B018  the check of a family, before any answer
     array = as_loads(load)
-    raise_at_first(
-        "load", array, array >= 0, "a load cannot be negative", "give a load above 0", LoadError
-    )
+    problem = "a load cannot be negative"
+    raise_at_first("load", array, array >= 0, problem, "give a load above 0", LoadError)
     total, low = bank.total_rate
     stable = (total - array) + low > 0
     problem = f"not below the total rate {total:.12g}: the queues grow without bound"
@@ -169,20 +201,20 @@ def check_one_load(bank: ServerBank, load: float) -> float:
 
 
 def _solve(bank: ServerBank, load: npt.ArrayLike, which: Which) -> Split:
+    """Return the optimum or the equilibrium, computed in blocks of loads."""
     loads = check_load(bank, load)
     flat, n = np.atleast_1d(loads), len(bank)
-    _keep_memory()
+    _keep_freed_memory()
     if flat.size == 0:
-        return Split(
-            loads, np.empty((0, n)), np.empty((0, n)), np.empty(0), np.empty(0), np.zeros(n)
-        )
-    servers, rows = Servers(bank, which), max(1, CELLS // n)
+        rows, none = np.empty((0, n)), np.empty(0)
+        return Split(loads, rows, rows, none, none, np.zeros(n))
+    servers, size = Servers(bank, which), max(1, CELLS // n)
     table = tabulate(servers, flat) if flat.size >= LOADS and np.any(flat > 0) else None
-    parts = [_split(servers, flat[i : i + rows], table) for i in range(0, flat.size, rows)]
+    blocks = [_split(servers, flat[i : i + size], table) for i in range(0, flat.size, size)]
     first = _first_share(servers) if np.any(flat == 0) else np.zeros(n)
     fields = (
-        np.concatenate(f) if len(parts) > 1 else np.ascontiguousarray(f[0])
-        for f in zip(*parts, strict=True)
+        np.concatenate(f) if len(blocks) > 1 else np.ascontiguousarray(f[0])
+        for f in zip(*blocks, strict=True)
     )
     row = ... if loads.ndim else (0, ...)
     flow, spare_capacity, delay, multiplier = (field[row] for field in fields)
@@ -190,13 +222,13 @@ def _solve(bank: ServerBank, load: npt.ArrayLike, which: Which) -> Split:
 
 
 @cache
-def _keep_memory() -> None:
-    """Free 32 MB once: from then on glibc keeps what is freed in smaller pieces; else the arrays of every block are faulted in anew."""
+def _keep_freed_memory() -> None:
+    """Free 32 MB once, after which glibc keeps smaller freed blocks for the next arrays."""
     np.empty(32 * 2**17 - 1024)
 
 
 class Fields(NamedTuple):
-    """Fields of `Split` for K loads: the two of shape (K, n), then those of shape (K,)."""
+    """Fields of `Split` for K loads: two of shape (K, n), then two of shape (K,)."""
 
     flow: Array
     spare_capacity: Array
@@ -204,36 +236,36 @@ class Fields(NamedTuple):
     multiplier: Array
 
     def put(self, rows: Rows, new: Fields) -> Fields:
-        """Store those of some of the loads, in place."""
-        for mine, theirs in zip(self, new, strict=True):
-            mine[rows] = theirs
+        """Store the fields of some of the loads, in place."""
+        for field, values in zip(self, new, strict=True):
+            field[rows] = values
         return self
 
 
 def _split(servers: Servers, load: Array, table: Table | None) -> Fields:
     """Split loads of shape (K,)."""
     rows = np.arange(load.size)
-    price = (
-        first_price(servers, load)
-        if table is None
-        else anchored(servers, load, table.look_up(load))
-    )
-    out, good, known = _correct(servers, load, price, first=True)
-    imbalance = known.imbalance
-    # mostly that is all; else Newton's method goes on from there, and in the end to the end of the digits
-    for close in (CLOSE, 0.0):
-        again = ~good & ((close == CLOSE) | (known.imbalance <= JUMP))
-        rows, known = rows[again], known.take(again)
+    if table is None:
+        price = initial_price(servers, load)
+    else:
+        price = re_anchor(servers, load, table.look_up(load))
+    out, exact, balance = _correct(servers, load, price, first=True)
+    imbalance = balance.imbalance
+    # Usually the linear correction is exact. Otherwise continue Newton's method, first to a
+    # relative imbalance of CLOSE, then to rounding error.
+    for tolerance in (CLOSE, 0.0):
+        again = ~exact & ((tolerance == CLOSE) | (balance.imbalance <= JUMP))
+        rows, balance = rows[again], balance.take(again)
         if not rows.size:
             break
-        better = balance(servers, load[rows], price.take(rows), close, known)
-        new, good, known = _correct(servers, load[rows], better)
-        imbalance[rows] = known.imbalance
+        better = find_price(servers, load[rows], price.take(rows), tolerance, balance)
+        new, exact, balance = _correct(servers, load[rows], better)
+        imbalance[rows] = balance.imbalance
         price = price.put(rows, better)
         out = new if rows.size == load.size else out.put(rows, new)
-    torn = np.flatnonzero(~(imbalance <= TORN))
-    if torn.size:
-        out = out.put(torn, _share_jump(servers, load[torn], price.take(torn)))
+    jumps = np.flatnonzero(~(imbalance <= FINAL_JUMP))
+    if jumps.size:
+        out = out.put(jumps, _split_at_flat_price(servers, load[jumps], price.take(jumps)))
     if servers.which == "equilibrium":
         out = out._replace(mean_delay=out.multiplier.copy())
     out.mean_delay[load == 0] = servers.idle[servers.nearest]
@@ -242,99 +274,106 @@ def _split(servers: Servers, load: Array, table: Table | None) -> Fields:
 
 def _correct(
     servers: Servers, load: Array, price: Price, *, first: bool = False
-) -> tuple[Fields, npt.NDArray[np.bool_], Balance]:
-    """The split after one linear correction at a price; where that is exact, for no server starts or stops within; and the balance before.
+) -> tuple[Fields, npt.NDArray[np.bool_], FlowBalance]:
+    """Return the split after one linear correction of the flows at a price.
 
-    At a `first` price, where it is exact for none of the loads, nothing is corrected, and the fields are empty.
+    Parameters
+    ----------
+    servers : Servers
+    load : ndarray, shape (K,)
+    price : Price
+    first : bool, default False
+        Whether to leave the fields empty if the correction is exact for none of the loads.
+
+    Returns
+    -------
+    fields : Fields
+    exact : ndarray of bool, shape (K,)
+        Whether the correction is exact: small, and no server starts or stops within it.
+    balance : FlowBalance
+        Sums at the price, before the correction.
     """
     n = len(servers.bank)
-    flow, spare_capacity, slope = (
-        np.empty((load.size, n), order=order(load.size, n)) for _ in range(3)
-    )
+    layout = memory_order(load.size, n)
+    flow, spare_capacity, slope = (np.empty((load.size, n), order=layout) for _ in range(3))
 
     def keep(cut: slice, point: Operation) -> None:
+        """Store the operating points of a block."""
         flow[:, cut], spare_capacity[:, cut], slope[:, cut] = point
 
-    found, cost = servers.weigh(load, price, keep), np.zeros_like(load)
-    if not first or np.any(
-        np.abs(found.residual) <= LINEAR * np.minimum(load, found.left) + NOISE * load
-    ):
-        servers.refine(
-            found,
-            (
-                Operation(*(field[:, cut] for field in (flow, spare_capacity, slope)))
-                for cut in servers.cuts
-            ),
+    balance, cost = servers.total_flow(load, price, keep), np.zeros_like(load)
+    limit = LINEAR * np.minimum(load, balance.spare_capacity) + NOISE * load
+    if not first or np.any(np.abs(balance.residual) <= limit):
+        stored = (
+            Operation(*(field[:, cut] for field in (flow, spare_capacity, slope)))
+            for cut in servers.cuts
         )
-    change = np.divide(found.residual, found.rise, out=np.zeros_like(load), where=found.rise > 0)
-    good = (found.imbalance <= LINEAR) & (np.abs(change) <= found.next_start)
-    if first and not np.any(good):
-        return Fields(*(np.empty(0) for _ in range(4))), good, found
+        servers.refine(balance, stored)
+    zero = np.zeros_like(load)
+    change = np.divide(balance.residual, balance.slope, out=zero, where=balance.slope > 0)
+    exact = (balance.imbalance <= LINEAR) & (np.abs(change) <= balance.next_activation)
+    if first and not np.any(exact):
+        return Fields(*(np.empty(0) for _ in range(4))), exact, balance
     for block, cut in zip(servers.blocks, servers.cuts, strict=True):
         shift = slope[:, cut]
         shift *= change[:, None]
         flow[:, cut] += shift
         spare_capacity[:, cut] -= shift
-        if servers.which == "optimum":  # at the equilibrium the mean is what all have
-            cost += (flow[:, cut] * block.latency(flow[:, cut], spare_capacity[:, cut])).sum(
-                axis=-1
-            )
+        if servers.which == "optimum":  # at the equilibrium the mean delay is the multiplier
+            latency = block.latency(flow[:, cut], spare_capacity[:, cut])
+            cost += (flow[:, cut] * latency).sum(axis=-1)
     delay = np.divide(cost, load, out=cost, where=load > 0)
-    return (
-        Fields(flow, spare_capacity, delay, servers.idle[price.anchor] + price.above + change),
-        good,
-        found,
-    )
+    multiplier = servers.idle[price.anchor] + price.above + change
+    return Fields(flow, spare_capacity, delay, multiplier), exact, balance
 
 
-def _share_jump(servers: Servers, load: Array, price: Price) -> Fields:
-    """The split where the flow jumps at the price: a server whose price does not rise with its flow takes what is left.
+def _split_at_flat_price(servers: Servers, load: Array, price: Price) -> Fields:
+    """Split loads at prices where the total flow jumps, as that of a server of constant latency.
 
-    The jump is between neighbouring prices; the split is the point between theirs that carries the load.
+    Such a server takes the load that the other servers do not. The jump lies between two
+    neighbouring floats; the split is the mixture of the splits at the two that carries the load.
     """
 
     def residual(above: Array) -> Array:
-        there = price.to(above)
-        found = servers.weigh(load, there)
-        servers.refine(found, servers.points(load, there))
-        return found.residual
+        """Return load less total flow at prices."""
+        at_price = price.to(above)
+        balance = servers.total_flow(load, at_price)
+        servers.refine(balance, servers.points(load, at_price))
+        return balance.residual
 
     floor, low, high = price.floor, price.above.copy(), price.above.copy()
-    wide = 4.0 * EPS * (low - floor) + TINY
+    width = 4.0 * EPS * (low - floor) + TINY
     while np.any(short := residual(high) > 0):
-        high, wide = np.where(short, high + wide, high), 4.0 * wide
+        high, width = np.where(short, high + width, high), 4.0 * width
     while np.any(long := (low > floor) & (residual(low) <= 0)):
-        low, wide = np.where(long, np.maximum(low - wide, floor), low), 4.0 * wide
+        low, width = np.where(long, np.maximum(low - width, floor), low), 4.0 * width
     low, high = halved(lambda above: -residual(above), low, high)
-    part = residual(low)
-    part /= part - residual(high)
-    parts = []
+    weight = residual(low)
+    weight /= weight - residual(high)
+    blocks = []
     ends = (servers.points(load, price.to(above)) for above in (low, high))
     for block, start, end in zip(servers.blocks, *ends, strict=True):
         flow, spare_capacity = (
-            (1 - part[:, None]) * a + part[:, None] * b
+            (1 - weight[:, None]) * a + weight[:, None] * b
             for a, b in zip(start[:2], end[:2], strict=True)
         )
-        parts.append(
-            (flow, spare_capacity, (flow * block.latency(flow, spare_capacity)).sum(axis=-1))
-        )
-    flow, spare_capacity = (np.concatenate([p[i] for p in parts], axis=-1) for i in (0, 1))
-    return Fields(
-        flow,
-        spare_capacity,
-        np.sum([p[2] for p in parts], axis=0) / load,
-        servers.idle[price.anchor] + low,
-    )
+        cost = (flow * block.latency(flow, spare_capacity)).sum(axis=-1)
+        blocks.append((flow, spare_capacity, cost))
+    flow, spare_capacity = (np.concatenate([b[i] for b in blocks], axis=-1) for i in (0, 1))
+    delay = np.sum([b[2] for b in blocks], axis=0) / load
+    return Fields(flow, spare_capacity, delay, servers.idle[price.anchor] + low)
 
 
 def _first_share(servers: Servers) -> Array:
-    """Limit of the shares as the load falls to 0: all on the nearest, ties by how fast they fill."""
+    """Return the limit of the shares as the load falls to 0: all on the nearest servers.
+
+    Equally near servers share in proportion to the slope of their flow in the price.
+    """
     nearest = np.array([servers.nearest])
-    gaps = [servers.gaps(block, nearest) for block in servers.blocks]
-    rise = np.concatenate(
-        [
-            np.where(g <= 0, b.operate(np.zeros_like(g)).slope, 0.0)
-            for b, g in zip(servers.blocks, gaps, strict=True)
-        ]
-    )
-    return np.asarray(rise / rise.sum())
+    slopes = []
+    for block in servers.blocks:
+        difference = servers.idle_differences(block, nearest)
+        slope = block.operate(np.zeros_like(difference)).slope
+        slopes.append(np.where(difference <= 0, slope, 0.0))
+    slope = np.concatenate(slopes)
+    return np.asarray(slope / slope.sum())

@@ -1,8 +1,10 @@
-"""Loads at which servers start to be used, all n of them in O(n log n) operations.
+"""Activation thresholds: the loads at which servers start to be used, in O(n log n) operations.
 
-Server k starts at the load that the others carry when the price reaches its idle latency m_k: a sum over the servers before it, for every k.
-The plain double sum costs n^2. Here the sorted servers are halved; seen from the right half, the left half's total is a smooth function of
-the price, and a few Chebyshev interpolants give it to rounding error. Blocks of up to `LEAF` servers are summed directly.
+Server k starts at the load that the other servers carry at the price m_k, its idle latency: for
+every k a sum over the servers before it. The plain double sum costs n^2. Here the sorted servers
+are halved: as a function of the price, the total flow of the left half is smooth over the prices of
+the right half, and a few Chebyshev interpolants give it to rounding error. Blocks of up to `LEAF`
+servers are summed directly.
 """
 
 from __future__ import annotations
@@ -19,21 +21,21 @@ from ..errors import Array
 from ..server_bank import ServerBank
 
 LEAF = 256
-NODES = (
-    24  # on [h, 2h] with a singularity at 0 an interpolant of 24 nodes is wrong by less than 1e-17
-)
-TAIL = 4e-15  # last coefficients this small, relative, are the rounding of the sums
-CELLS = 65_536  # prices times servers evaluated at once: half a megabyte an array stays in cache
+# on [h, 2h], with a singularity at 0, an interpolant of 24 nodes has an error below 1e-17
+NODES = 24
+TAIL = 4e-15  # relative size of the last coefficients that is the rounding error of the sums
+CELLS = 65_536  # prices times servers computed at once: half a megabyte an array, in the cache
 
 
 @dataclass(frozen=True, eq=False)
 class Thresholds:
-    """Load at which each server starts to be used, in the order the servers were given.
+    """Load at which each server starts to be used, in the given order of the servers.
 
     Attributes
     ----------
     optimum, equilibrium : ndarray, shape (n,)
-        Eqs. (12) and (18) of Mancuso et al.; the optimum's is never the later (Theorem 4).
+        Jobs per unit of time; eqs. (12) and (18) of Mancuso et al. That of the optimum is never
+        larger (Theorem 4).
     """
 
     optimum: Array
@@ -41,16 +43,21 @@ class Thresholds:
 
 
 def thresholds(servers: ServerBank | Sequence[ServerBank]) -> Thresholds:
-    """Return the load at which each server starts to be used, at the optimum and at the equilibrium.
+    """Return the load at which each server starts, at the optimum and at the equilibrium.
 
     Parameters
     ----------
-    servers : Queue or sequence of Queue
+    servers : ServerBank or sequence of ServerBank
         n servers, in any order.
 
     Returns
     -------
     Thresholds
+
+    Raises
+    ------
+    InputError
+        On servers that are no banks.
 
     Examples
     --------
@@ -63,51 +70,67 @@ def thresholds(servers: ServerBank | Sequence[ServerBank]) -> Thresholds:
 
 
 def _activation_loads(bank: ServerBank, operate: str) -> Array:
+    """Return the load at which each server starts, by a method that returns operating points."""
     order = np.argsort(bank.idle_latency, kind="stable")
     delay, service = bank.delay[order], bank.service[order]
     load = np.zeros(order.size)
     todo = [(0, order.size)]
     while todo:
-        lo, hi = todo.pop()
-        if hi - lo <= LEAF:
-            block = bank.take(order[lo:hi])
-            excess = (delay[lo:hi, None] - block.delay) + (service[lo:hi, None] - block.service)
-            load[lo:hi] += getattr(block, operate)(np.maximum(excess, 0.0)).flow.sum(axis=-1)
+        low, high = todo.pop()
+        if high - low <= LEAF:
+            block, own = bank.take(order[low:high]), slice(low, high)
+            excess = (delay[own, None] - block.delay) + (service[own, None] - block.service)
+            load[own] += getattr(block, operate)(np.maximum(excess, 0.0)).flow.sum(axis=-1)
             continue
-        mid = (lo + hi) // 2
-        left, last = bank.take(order[lo:mid]), mid - 1
+        middle = (low + high) // 2
+        left, last, right = bank.take(order[low:middle]), middle - 1, slice(middle, high)
         head = np.maximum((delay[last] - left.delay) + (service[last] - left.service), 0.0)
-        beyond = np.maximum((delay[mid:hi] - delay[last]) + (service[mid:hi] - service[last]), 0.0)
-        _add_smooth(partial(_total_flow, left, head, operate), beyond, load[mid:hi])
-        todo += [(lo, mid), (mid, hi)]
+        beyond = np.maximum((delay[right] - delay[last]) + (service[right] - service[last]), 0.0)
+        _add_smooth(partial(_total_flow, left, head, operate), beyond, load[right])
+        todo += [(low, middle), (middle, high)]
     out = np.empty_like(load)
-    out[order] = np.maximum.accumulate(load)  # rounding must not undo the order
+    out[order] = np.maximum.accumulate(load)  # rounding must not change the order
     return out
 
 
 def _total_flow(block: ServerBank, head: Array, operate: str, prices: Array) -> Array:
-    """Sum of the block's flows at prices above that of its last server, which server i has left behind by head[i]."""
-    rows = max(1, CELLS // len(block))
-    parts = [
-        getattr(block, operate)(prices[i : i + rows, None] + head).flow.sum(axis=-1)
-        for i in range(0, prices.size, rows)
+    """Return the total flow of a block at prices above the idle latency of its last server.
+
+    Parameters
+    ----------
+    block : ServerBank
+    head : ndarray, shape (n,)
+        Idle latency of the last server less that of each server.
+    operate : str
+        Name of the method that returns operating points.
+    prices : ndarray, shape (K,)
+        Less the idle latency of the last server.
+    """
+    size = max(1, CELLS // len(block))
+    sums = [
+        getattr(block, operate)(prices[i : i + size, None] + head).flow.sum(axis=-1)
+        for i in range(0, prices.size, size)
     ]
-    return np.concatenate(parts)
+    return np.concatenate(sums)
 
 
 def _add_smooth(function: Callable[[Array], Array], points: Array, out: Array) -> None:
-    """Add a smooth function of sorted points, by interpolants on intervals halved until their last coefficients vanish."""
+    """Add the values of a smooth function at sorted points to `out`, in place.
+
+    By interpolants, on intervals that are halved until the last coefficients vanish.
+    """
     todo = [(0, points.size)]
     while todo:
-        lo, hi = todo.pop()
-        a, b = points[lo], points[hi - 1]
-        if hi - lo <= NODES or a == b:  # one point stands for all where they are the same
-            out[lo:hi] += function(points[lo : lo + 1] if a == b else points[lo:hi])
+        low, high = todo.pop()
+        first, last = points[low], points[high - 1]
+        if high - low <= NODES or first == last:  # equal points need one value
+            out[low:high] += function(points[low : low + 1 if first == last else high])
             continue
-        fit = Chebyshev.interpolate(function, NODES - 1, [a, b])
+        fit = Chebyshev.interpolate(function, NODES - 1, [first, last])
         size = np.abs(fit.coef)
         if size[-2:].max() <= TAIL * size.max():
-            out[lo:hi] += fit(points[lo:hi])
+            out[low:high] += fit(points[low:high])
             continue
-        middle = int(np.clip(lo + np.searchsorted(points[lo:hi], (a + b) / 2), lo + 1, hi - 1))
-        todo += [(lo, middle), (middle, hi)]
+        place = np.searchsorted(points[low:high], (first + last) / 2)
+        middle = int(np.clip(low + place, low + 1, high - 1))
+        todo += [(low, middle), (middle, high)]

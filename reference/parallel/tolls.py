@@ -1,4 +1,4 @@
-"""Marginal-cost tolls: what makes selfish users do what is best for all (Pigou 1920)."""
+"""Marginal-cost tolls, under which the equilibrium of selfish users is the optimum (Pigou 1920)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,29 @@ from .optimum_equilibrium import optimum
 
 
 def tolls(servers: ServerBank | Sequence[ServerBank], load: float) -> Array:
-    """Toll of each server, in time: what a job there adds to the delay of the others, x l'(x) at the optimum.
+    """Return the toll of each server, in time: the delay that a job adds to other jobs, x l'(x).
 
-    With it every used server costs a user its marginal delay, so the optimum is the equilibrium.
+    It is taken at the optimum. With the toll, the cost of every used server to a user is its
+    marginal delay, so that the optimum is the equilibrium.
 
     Parameters
     ----------
-    servers : Queue or sequence of Queue
+    servers : ServerBank or sequence of ServerBank
         n servers.
     load : float
-        0 <= load < total rate.
+        Total load, 0 <= load < total rate, jobs per unit of time.
 
     Returns
     -------
     ndarray, shape (n,)
+        In the unit of time; 0 for servers that are not used.
 
     Raises
     ------
     LoadError
+        As `sojourn.reference.optimum`.
+    InputError
+        On a load that is not one number.
 
     Examples
     --------
@@ -42,7 +47,6 @@ def tolls(servers: ServerBank | Sequence[ServerBank], load: float) -> Array:
     """
     bank = as_bank(servers)
     best = optimum(bank, as_float("load", load))
-    toll = bank.marginal(best.flow, best.spare_capacity) - bank.latency(
-        best.flow, best.spare_capacity
-    )
+    marginal = bank.marginal(best.flow, best.spare_capacity)
+    toll = marginal - bank.latency(best.flow, best.spare_capacity)
     return np.where(best.active, toll, 0.0)

@@ -1,4 +1,4 @@
-"""The dual-mode and tunable-mode systems of Jeff and Modiano, in closed form."""
+"""The dual-mode and tunable-mode systems of Jeff and Modiano in numbers: closed forms, by NumPy."""
 
 from .assignment import Assignment, assignment, best_assignment
 from .breakaway import Breakaway, breakaway, light_load_assignment
@@ -41,3 +41,7 @@ __all__ = [
     "stable_point",
     "touch_points",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

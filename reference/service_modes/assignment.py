@@ -16,31 +16,44 @@ from .stability import check_load
 
 @dataclass(frozen=True, eq=False)
 class Assignment(Partition):
-    """The operating point of least delay: a `Partition` and its p. Its delays keep their digits where 1 - p does not."""
+    """Operating point of least mean delay of two modes.
+
+    Its delays keep their digits even where 1 - p loses its own.
+    """
 
     @property
     def p(self) -> float:
-        """Part of the jobs in mode 1."""
+        """Fraction of the jobs in mode 1."""
         return float(self.assignment[0])
 
 
 @of_modes
 def assignment(modes: Modes, load: float) -> Assignment:
-    """Return the p, alpha and beta of least mean delay.
-
-    The delay is N/D along the stable interval (see `sojourn.reference.service_modes.segment`): the best of the two ends and the roots of
-    N'D - ND', of degree 4S - 2, at most 6 for two stages.
+    """Return the operating point of least mean delay: the best p, alpha and beta.
 
     Parameters
     ----------
     modes : Modes
         Two modes at S stages.
     load : float
-        Jobs per unit of time, above 0 and below the largest.
+        Total load above 0 and below the largest load, jobs per unit of time.
+
+    Returns
+    -------
+    Assignment
 
     Raises
     ------
-    LoadError, InputError
+    LoadError
+        On a load that is not above 0 and below the largest load.
+    InputError
+        On another number of modes than two.
+
+    Notes
+    -----
+    The delay is a ratio N/D of polynomials along the stable interval (see
+    `sojourn.reference.service_modes.segment`). The optimum is the best of the two ends and the
+    roots of N'D - ND', of degree 4S - 2, at most 6 for two stages.
 
     Examples
     --------
@@ -51,24 +64,46 @@ def assignment(modes: Modes, load: float) -> Assignment:
     """
     along = segment(modes, load)
     u, _ = lowest(along)
-    found = divide(modes, float(load), along.assignment(u))
-    return Assignment(found.assignment, found.share, along.stage_delay(u))
+    best = divide(modes, float(load), along.assignment(u))
+    return Assignment(best.assignment, best.share, along.stage_delay(u))
 
 
 @of_modes
 def best_assignment(modes: Modes, loads: npt.ArrayLike) -> tuple[Array, Array]:
-    """Return p* and the least mean delay at many loads, each of shape (K,)."""
-    found = []
+    """Return the best fractions of jobs in mode 1, p*, and the least mean delays at many loads.
+
+    Parameters
+    ----------
+    modes : Modes
+        Two modes at S stages.
+    loads : array_like, shape () or (K,)
+        Total loads above 0 and below the largest load, jobs per unit of time.
+
+    Returns
+    -------
+    p, mean_delay : ndarray, shape (K,)
+
+    Raises
+    ------
+    LoadError
+        On a load that is not above 0 and below the largest load.
+    InputError
+        On another number of modes than two.
+    """
+    rows = []
     for load in np.atleast_1d(check_load(modes, loads)).tolist():
         along = segment(modes, load)
         u, least = lowest(along)
-        found.append((along.assignment(u)[0], least))
-    p, least_delay = np.array(found).reshape(-1, 2).T
+        rows.append((along.assignment(u)[0], least))
+    p, least_delay = np.array(rows).reshape(-1, 2).T
     return p, least_delay
 
 
 def lowest(along: Segment) -> tuple[float, float]:
-    """Where on the stable interval the delay is least, and how much it is there; of equals the one of larger p."""
+    """Return the point u of least delay on the stable interval, and that delay.
+
+    Of points with equal delay it is that of the largest p.
+    """
     points = np.concatenate([[0.0, 1.0], critical_points(along)])
     values = along.delay(points)
     best = int(np.argmin(values))
@@ -76,7 +111,10 @@ def lowest(along: Segment) -> tuple[float, float]:
 
 
 def critical_points(along: Segment) -> Array:
-    """Points u inside (0, 1) where the delay may have slope zero: real parts of the roots; a few too many do no harm."""
+    """Return points u inside (0, 1) among which are all zeros of the delay's slope.
+
+    They are the real parts of the roots of the slope's numerator; some may be no zeros.
+    """
     # u / (1 - u) turns the scaled Bernstein basis into powers, without a change of coefficients
     roots = np.roots(along.slope_numerator()[::-1])
     ratio = roots.real[(roots.real > 0) & np.isfinite(roots.real)]

@@ -1,4 +1,4 @@
-"""The load at which the best assignment leaves a single mode: Theorems 5 and 6 of Jeff and Modiano."""
+"""Load at which one mode for all jobs stops being best: Theorems 5 and 6 of Jeff and Modiano."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from .modes import Modes, check_two_modes, of_modes
 from .segment import Segment, segment
 from .stability import capacity
 
-SCAN = 512  # loads looked at for the first change
+SCAN = 512  # loads of the scan for the first change
 CLOSE = 1e-13  # relative width of the last bracket
 ROUNDING = 2 * EPS
 
 
 @dataclass(frozen=True)
 class Breakaway:
-    """The load up to which all jobs are best in one mode.
+    """Load up to which the best assignment sends all jobs to one mode.
 
     Attributes
     ----------
     load : float
+        Jobs per unit of time.
     p_before, p_after : float
-        The best p just below and just above.
-    jump : float
-        |p_after - p_before|; above 0 but where neither server has to be divided (f1 = 0 and f2 = 1).
+        Best fraction of the jobs in mode 1 just below and just above the load.
     """
 
     load: float
@@ -38,15 +37,33 @@ class Breakaway:
 
     @property
     def jump(self) -> float:
-        """How far p moves there."""
+        """Change of the best p at the load, |p_after - p_before|.
+
+        It is above 0 unless no server has to be divided (f1 = 0 and f2 = 1).
+        """
         return abs(self.p_after - self.p_before)
 
 
 @of_modes
 def light_load_assignment(modes: Modes) -> float:
-    """Return the best p as the load tends to 0, of two modes: all jobs to the mode of least service time, 1 where nothing tells them apart.
+    """Return the best p of two modes as the load tends to 0: 1 or 0.
 
-    To second order in the load the delay of a mode alone is sum a + load sum a^2.
+    All jobs go to the mode of least total service time; to mode 1 where both modes are equal.
+
+    Parameters
+    ----------
+    modes : Modes
+        Two modes at S stages.
+
+    Raises
+    ------
+    InputError
+        On another number of modes than two.
+
+    Notes
+    -----
+    The delay of a mode alone is sum a + load sum a^2, up to terms of second order in the load, with
+    its service times a. The second sum decides where the first ones are equal.
     """
     check_two_modes(modes, "an assignment of single modes")
     time = modes.time / modes.time.max()
@@ -57,15 +74,26 @@ def light_load_assignment(modes: Modes) -> float:
 
 @of_modes
 def breakaway(modes: Modes) -> Breakaway | None:
-    """Return the first load at which one mode for all jobs is no longer best; None where it is best at every load.
+    """Return the first load at which one mode for all jobs is not the best assignment.
 
-    Between the loads of a scan (evenly, and ever closer to the largest) the first change is closed in by bisection, to 1e-13 of the load. A
-    mode alone is left behind at the latest where it is no longer stable.
+    A scan over loads, even and then ever closer to the largest, brackets the first change, and
+    bisection narrows the bracket to 1e-13 of the load. The change comes at the latest where one
+    mode alone is no longer stable.
 
     Parameters
     ----------
     modes : Modes
         Two modes at S stages.
+
+    Returns
+    -------
+    Breakaway or None
+        None where one mode is best at every load.
+
+    Raises
+    ------
+    InputError
+        On another number of modes than two.
 
     Examples
     --------
@@ -75,31 +103,29 @@ def breakaway(modes: Modes) -> Breakaway | None:
     (0.577765, 0.0)
     """
     home = light_load_assignment(modes)
-    parts = np.concatenate(
-        [np.linspace(0, 1, SCAN, endpoint=False)[1:], 1 - 0.5 ** np.arange(10, 40)]
-    )
+    even = np.linspace(0, 1, SCAN, endpoint=False)[1:]
+    parts = np.concatenate([even, 1 - 0.5 ** np.arange(10, 40)])
     load = first_change(modes, home, lambda load: _leaves(modes, load, home), parts, CLOSE)
-    return (
-        None
-        if load is None
-        else Breakaway(load, home, best_away(modes, load, home, *_candidates(modes, load)))
-    )
+    if load is None:
+        return None
+    return Breakaway(load, home, best_away(modes, load, home, *_candidates(modes, load)))
 
 
 def first_change(
     modes: Modes, home: float, leaves: Callable[[float], bool], parts: Array, close: float
 ) -> float | None:
-    """Return the first load at which one mode alone is left, None where it is not.
+    """Return the first load at which one mode alone is not the best; None where there is none.
 
     Parameters
     ----------
     modes : Modes
+        Two modes at S stages.
     home : float
         p of the mode alone, 0 or 1.
     leaves : callable
-        Whether it is left at a load.
+        Whether the mode alone is not the best at a load.
     parts : ndarray
-        Loads to look at, in parts of the largest that the mode carries alone, ascending.
+        Loads of the scan, as fractions of the largest load of the mode alone, ascending.
     close : float
         Relative width of the last bracket.
     """
@@ -112,7 +138,7 @@ def first_change(
             break
         low = load
     else:
-        if alone >= most * (1 - CLOSE):  # carried alone up to saturation
+        if alone >= most * (1 - CLOSE):  # the mode alone is stable up to saturation
             return None
     while high - low > close * high:
         middle = 0.5 * (low + high)
@@ -121,46 +147,67 @@ def first_change(
 
 
 def _leaves(modes: Modes, load: float, home: float) -> bool:
+    """Return whether one mode alone is not the best at a load."""
     return bool(np.any(is_better(modes, load, home, *_candidates(modes, load))))
 
 
 def _candidates(modes: Modes, load: float) -> tuple[Segment, Array]:
-    """The stable interval, and the points at which the delay may be least."""
+    """Return the stable interval, and the points among which the delay is least."""
     along = segment(modes, load)
     return along, np.concatenate([[0.0, 1.0], critical_points(along)])
 
 
 def is_better(modes: Modes, load: float, home: float, along: Segment, points: Array) -> Array:
-    """Whether the delay at points of the stable interval is strictly below that of one mode alone.
+    """Return whether the delay at each point is strictly below that of one mode alone, shape (K,).
 
-    Delays that are nearly equal differ by rounding. In c = sqrt(p), s = sqrt(1 - p), with the mode alone at s = 0, and a, b the service times
-    of the two modes at a stage, their difference is
+    Parameters
+    ----------
+    modes : Modes
+        Two modes at S stages.
+    load : float
+    home : float
+        p of the mode alone, 0 or 1.
+    along : Segment
+        The stable interval at the load.
+    points : ndarray, shape (K,)
+        Points u of the interval.
 
-        s sum_stages (2 c sqrt(a b) (1 - load a) + s (b - a)) / ((c^2 (1 - load a) + s^2 (1 - load b)) (1 - load a)),
+    Notes
+    -----
+    The difference of nearly equal delays would be rounding error. In c = sqrt(p), s = sqrt(1 - p),
+    with the mode alone at s = 0, and a, b the service times of the two modes at a stage, it is
 
-    in which the delays themselves have cancelled. Where no server is divided (a b = 0 everywhere) another s comes out.
+        s sum_stages (2 c sqrt(a b) (1 - load a) + s (b - a)) / (q (1 - load a)),
+        q = c^2 (1 - load a) + s^2 (1 - load b),
+
+    in which the delays themselves have cancelled. Where no server is divided (a b = 0 at every
+    stage) the difference has a second factor s.
     """
     direction = np.outer(1 - points, along.start) + np.outer(points, along.end)
     time = modes.time if home == 1.0 else modes.time[:, ::-1]
     c, s = (direction if home == 1.0 else direction[:, ::-1]).T[:, :, None]
-    (a, b), (left, other) = time.T, (1 - load * time).T
-    spare_capacity = (c**2 * left + s**2 * other) * left
+    (a, b), (spare_a, spare_b) = time.T, (1 - load * time).T
+    denominator = (c**2 * spare_a + s**2 * spare_b) * spare_a
     cross = np.sqrt(a) * np.sqrt(b)
     if cross.any():
-        parts = np.stack([2 * c * cross * left + 0 * s, s * b, -s * a])
+        numerators = np.stack([2 * c * cross * spare_a + 0 * s, s * b, -s * a])
         inside = s[:, 0] > 0
     else:
-        parts = np.stack([b + 0 * s, -a + 0 * s])
+        numerators = np.stack([b + 0 * s, -a + 0 * s])
         inside = s[:, 0] >= 0
-    terms = np.divide(parts, spare_capacity, out=np.zeros_like(parts), where=spare_capacity > 0)
-    stable = inside & np.all(spare_capacity > 0, axis=1)
-    return np.asarray(
-        stable & (terms.sum(axis=(0, 2)) < -ROUNDING * np.abs(terms).sum(axis=(0, 2)))
-    )
+    zero = np.zeros_like(numerators)
+    terms = np.divide(numerators, denominator, out=zero, where=denominator > 0)
+    stable = inside & np.all(denominator > 0, axis=1)
+    rounding = ROUNDING * np.abs(terms).sum(axis=(0, 2))
+    return np.asarray(stable & (terms.sum(axis=(0, 2)) < -rounding))
 
 
 def best_away(modes: Modes, load: float, home: float, along: Segment, points: Array) -> float:
-    """The best p among points that are better than one mode alone; just above a break without a jump that is where the mode alone is."""
+    """Return the best p among the points that are better than one mode alone.
+
+    Just above a breakaway without a jump no point is; there it is the best of the other points.
+    Parameters are those of `is_better`.
+    """
     better = points[is_better(modes, load, home, along, points)]
     away = better if better.size else points[points != 1.0 - home]  # u = 0 is p = 1
     return float(along.assignment(away[int(np.argmin(along.delay(away)))])[0])

@@ -1,7 +1,8 @@
-"""How each stage is best divided between the modes, the assignment given: Section V of Jeff and Modiano.
+"""The best partition of each stage between the modes, at a given assignment.
 
-Stages do not depend on each other here, and at each the answer is Kleinrock's square-root rule: what a mode needs, and of what is left a
-part in proportion to the square root of that need. It holds for any number of stages and modes.
+Section V of Jeff and Modiano. Stages do not depend on each other here, and the optimum at each is
+Kleinrock's square-root rule: a mode gets the share that its load needs, and a part of the spare
+capacity in proportion to the square root of that need. It holds for any number of stages and modes.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from .tunable import TunableMode
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """The best division of the stages.
+    """The best partition of S stages between M modes.
 
     Attributes
     ----------
     assignment : ndarray, shape (M,)
-        Part of the jobs that each mode gets.
+        Fraction of the jobs in each mode.
     share : ndarray, shape (S, M)
-        Part of each stage's capacity that each mode gets; each row adds up to 1.
+        Share of each stage's capacity that each mode gets; each row sums to 1.
     stage_delay : ndarray, shape (S,)
         Mean time of a job at each stage.
     """
@@ -46,22 +47,30 @@ class Partition:
 def partition(modes: Modes, load: float, p: npt.ArrayLike) -> Partition:
     """Return the partition of least mean delay; Theorem 3 of Jeff and Modiano.
 
-    At a stage with service times a_m, share_m = load p_m a_m + left sqrt(p_m a_m) / sum_k sqrt(p_k a_k), left = 1 - load sum p_m a_m, and the
-    stage's delay is (sum sqrt(p_m a_m))^2 / left. A mode without jobs gets nothing; a stage without work is divided as the jobs are.
-
     Parameters
     ----------
     modes : Modes
         S stages, M modes.
     load : float
-        Jobs per unit of time, above 0 and below the largest.
+        Total load above 0 and below the largest load, jobs per unit of time.
     p : float or array_like, shape (M,)
-        With two modes, the part of the jobs in mode 1; else the part in each.
+        With two modes, the fraction of the jobs in mode 1; else the fraction in each mode.
+
+    Returns
+    -------
+    Partition
 
     Raises
     ------
     LoadError, InputError
-        On a load or an assignment under which a queue grows.
+        On a load or an assignment under which a queue grows without bound.
+
+    Notes
+    -----
+    At a stage with service times a_m and spare capacity y = 1 - load sum p_m a_m,
+    share_m = load p_m a_m + y sqrt(p_m a_m) / sum_k sqrt(p_k a_k), and the delay of the stage is
+    (sum sqrt(p_m a_m))^2 / y. A mode without jobs gets nothing; a stage without work is divided as
+    the jobs are.
 
     Examples
     --------
@@ -76,30 +85,49 @@ def partition(modes: Modes, load: float, p: npt.ArrayLike) -> Partition:
 
 
 def divide(modes: Modes, load: float, parts: Array) -> Partition:
-    """Return the best partition for parts of shape (M,) that are known to be stable."""
-    work = parts * modes.time
-    root, left = np.sqrt(work), slack(modes, load, parts)
-    total = root.sum(axis=1)
-    idle = total == 0
-    weight = np.where(idle[:, None], parts, root / np.where(idle, 1.0, total)[:, None])
-    return Partition(parts, load * work + left[:, None] * weight, total**2 / left)
-
-
-@of_modes
-def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
-    """T*_DM(p; load): mean delay under the best partition, (sum_m sqrt(p_m a_sm))^2 / (1 - load sum_m p_m a_sm) summed over the stages.
+    """Return the best partition at a stable assignment.
 
     Parameters
     ----------
     modes : Modes
-        Of two modes.
+        S stages, M modes.
+    load : float
+    parts : ndarray, shape (M,)
+        Fraction of the jobs in each mode.
+    """
+    work = parts * modes.time
+    sqrt_work, spare_capacity = np.sqrt(work), slack(modes, load, parts)
+    total = sqrt_work.sum(axis=1)
+    idle = total == 0
+    weight = np.where(idle[:, None], parts, sqrt_work / np.where(idle, 1.0, total)[:, None])
+    share = load * work + spare_capacity[:, None] * weight
+    return Partition(parts, share, total**2 / spare_capacity)
+
+
+@of_modes
+def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
+    """Return T*_DM(p; load), the mean delay of two modes under the best partition.
+
+    It is (sum_m sqrt(p_m a_sm))^2 / (1 - load sum_m p_m a_sm), summed over the stages s.
+
+    Parameters
+    ----------
+    modes : Modes
+        Two modes at S stages.
     load, p : array_like
-        Broadcast together; p is the part of the jobs in mode 1.
+        Total load, jobs per unit of time, and fraction of the jobs in mode 1; broadcast together.
 
     Returns
     -------
     ndarray
-        Infinite outside the stable interval.
+        In the unit of time; infinite outside the stable interval.
+
+    Raises
+    ------
+    LoadError
+        On a load that is not above 0.
+    InputError
+        On another number of modes than two.
 
     Examples
     --------
@@ -108,53 +136,73 @@ def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
     array([   inf, 3.8582, 2.4167])
     """
     check_two_modes(modes, "a delay over p")
-    rate, first = _loads(load), as_floats("p", p)
+    rate, first = _positive_loads(load), as_floats("p", p)
     check_broadcast({"load": rate, "p": first})
     inside = (first >= 0) & (first <= 1)
-    held = np.where(inside, first, 0.0)
-    return np.where(inside, joint_delay(modes, rate, np.stack([held, 1 - held], axis=-1)), np.inf)
+    clipped = np.where(inside, first, 0.0)
+    parts = np.stack([clipped, 1 - clipped], axis=-1)
+    return np.where(inside, joint_delay(modes, rate, parts), np.inf)
 
 
-def _loads(load: npt.ArrayLike) -> Array:
-    """Loads of any shape, stable or not."""
+def _positive_loads(load: npt.ArrayLike) -> Array:
+    """Return loads of any shape, stable or not; LoadError on one that is not above 0."""
     rate = as_floats("load", load)
     raise_at_first("load", rate, rate > 0, "is not above 0", "give loads above 0", LoadError)
     return rate
 
 
 def joint_delay(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
-    """Mean delay under the best partition of assignments of shape (..., M); infinite where a queue grows."""
-    left = slack(modes, load, parts)
+    """Return the mean delay under the best partition at assignments of shape (..., M).
+
+    It is infinite where a queue grows without bound.
+    """
+    spare_capacity = slack(modes, load, parts)
     root = np.sqrt(parts) @ np.sqrt(modes.time).T
-    root, left = np.broadcast_arrays(root, left)
-    stage = np.divide(root**2, left, out=np.full(left.shape, np.inf), where=left > 0)
+    root, spare_capacity = np.broadcast_arrays(root, spare_capacity)
+    infinite = np.full(spare_capacity.shape, np.inf)
+    stage = np.divide(root**2, spare_capacity, out=infinite, where=spare_capacity > 0)
     return np.asarray(stage.sum(axis=-1))
 
 
 @of_modes
 def mean_delay(modes: Modes, load: float, assignment: Array, share: Array) -> float:
-    """T_DM(p, alpha, beta; load) of any operating point: sum over stages and modes of p_m / (share_sm rate_sm - load p_m).
+    """Return T_DM(p, alpha, beta; load), the mean delay of any operating point.
 
-    Infinite where a mode that gets jobs gets too little of a stage that it needs.
+    It is p_m / (share_sm rate_sm - load p_m), summed over stages s and modes m; infinite where a
+    mode with jobs gets too small a share of a stage that it needs.
+
+    Parameters
+    ----------
+    modes : Modes
+        S stages, M modes.
+    load : float
+        Total load, jobs per unit of time.
+    assignment : array_like, shape (M,)
+        Fraction of the jobs in each mode.
+    share : array_like, shape (S, M)
+        Share of each stage's capacity that each mode gets.
+
+    Raises
+    ------
+    InputError
+        On arrays of another shape, or numbers that are not finite.
     """
     shape = modes.rate.shape
-    parts, of_stages = (
-        as_shape("assignment", assignment, shape[1:]),
-        as_shape("share", share, shape),
-    )
-    return float(stage_delay(modes, as_float("load", load), parts, of_stages).sum())
+    parts, shares = as_shape("assignment", assignment, shape[1:]), as_shape("share", share, shape)
+    return float(stage_delay(modes, as_float("load", load), parts, shares).sum())
 
 
 def stage_delay(modes: Modes, load: float, assignment: Array, share: Array) -> Array:
-    """Mean time of a job at each stage of any operating point, shape (S,); infinite as `mean_delay` is."""
+    """Return the mean time of a job at each stage, shape (S,), of any operating point.
+
+    Parameters are those of `mean_delay`; infinite where that is.
+    """
     work = assignment * modes.time
     spare_capacity = share - load * work
     busy = work > 0
-    return np.asarray(
-        np.divide(
-            work, spare_capacity, out=np.where(busy, np.inf, 0.0), where=busy & (spare_capacity > 0)
-        ).sum(axis=1)
-    )
+    starved = np.where(busy, np.inf, 0.0)
+    times = np.divide(work, spare_capacity, out=starved, where=busy & (spare_capacity > 0))
+    return np.asarray(times.sum(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +212,10 @@ class Decomposition:
     Attributes
     ----------
     tunable : ndarray
-        T_TM(f(p); load): what a single mode with the same local part of the work would take.
+        T_TM(f(p); load), the delay of a single mode with the same local fraction of the work.
     overhead : ndarray
-        T_OH(p; load) >= 0: what dividing the servers between two modes adds; 0 at p = 0 and p = 1.
+        T_OH(p; load) >= 0, the delay added by dividing the servers between two modes; 0 at p = 0
+        and p = 1.
     """
 
     tunable: Array
@@ -176,7 +225,23 @@ class Decomposition:
 @of_canonical
 @np.errstate(all="ignore")
 def decompose(system: Canonical, load: npt.ArrayLike, p: npt.ArrayLike) -> Decomposition:
-    """Return the two parts of the delay; they add up to `delay` inside the stable interval.
+    """Return the two parts of the delay, which sum to `delay` inside the stable interval.
+
+    Parameters
+    ----------
+    system : Canonical
+    load, p : array_like
+        Total load, jobs per unit of time, and fraction of the jobs in mode 1; broadcast together.
+
+    Returns
+    -------
+    Decomposition
+        Both parts are infinite outside the stable interval.
+
+    Raises
+    ------
+    LoadError
+        On a load that is not above 0.
 
     Examples
     --------
@@ -185,7 +250,7 @@ def decompose(system: Canonical, load: npt.ArrayLike, p: npt.ArrayLike) -> Decom
     >>> round(float(parts.tunable), 4), round(float(parts.overhead), 4)
     (2.0, 1.8582)
     """
-    share, rate = as_floats("p", p), _loads(load)
+    share, rate = as_floats("p", p), _positive_loads(load)
     check_broadcast({"load": rate, "p": share})
     f = system.local_part(share)
     both = 2 * np.sqrt(np.maximum(share * (1 - share), 0.0))

@@ -1,4 +1,4 @@
-"""Which of Theorems 4 to 8 of Jeff and Modiano speaks of a load, and what it says there of the best assignment."""
+"""Regimes of the best assignment by load: Theorems 4 to 8 of Jeff and Modiano."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from .stability import one_load
 
 @dataclass(frozen=True)
 class Regimes:
-    """The loads between which the theorems speak; None where one does not apply to the system.
+    """Loads at which the theorems on the best p* begin or end to apply, jobs per unit of time.
+
+    A load is None where its theorem does not apply to the system.
 
     Attributes
     ----------
     redundant : bool
-        Theorem 4: f1 >= 1/(K+1), and p* = 1 at every load.
+        Whether f1 >= 1/(K+1): then p* = 1 at every load (Theorem 4).
     single_mode_until : float or None
-        Theorem 5: p* = 1 up to this load, where f*(load) reaches f1.
+        Load up to which p* = 1, where f*(load) reaches f1 (Theorem 5).
     breaks_by : float or None
-        Theorem 6: p* < 1 from this load on, where the cloud can no longer carry mode 1 alone; it may be above the largest load.
+        Load from which p* < 1, as the cloud cannot carry mode 1 alone; it may be above the largest
+        load (Theorem 6).
     both_modes_from : float or None
-        Theorem 7: 0 < p* < 1 above this load.
+        Load above which 0 < p* < 1 (Theorem 7).
     saturation : float or None
-        Theorem 7: limit of p* as the load tends to the largest.
+        Limit of p* as the load tends to the largest load (Theorem 7).
     mode_2_from : float or None
-        Theorem 8: p* = 0 from this load on, where f*(load) reaches f2.
+        Load from which p* = 0, where f*(load) reaches f2 (Theorem 8).
     """
 
     redundant: bool
@@ -40,12 +43,20 @@ class Regimes:
 
 @of_canonical
 def regimes(system: Canonical) -> Regimes:
-    """Return the loads between which the theorems speak.
+    """Return the loads at which Theorems 4 to 8 begin or end to apply.
+
+    Parameters
+    ----------
+    system : Canonical
+
+    Returns
+    -------
+    Regimes
 
     Raises
     ------
     InputError
-        For K <= 1: the theorems take the cloud to be the faster server.
+        For K <= 1: in the theorems the cloud is the faster server.
 
     Examples
     --------
@@ -53,13 +64,9 @@ def regimes(system: Canonical) -> Regimes:
     0.5
     """
     if system.K <= 1:
+        problem = "Theorems 4 to 8 take the cloud to be faster than the local server, K > 1"
         remedy = "call the faster server the cloud: swap the servers, and with them the modes"
-        raise InputError(
-            "K",
-            system.K,
-            "Theorems 4 to 8 take the cloud to be faster than the local server, K > 1",
-            remedy,
-        )
+        raise InputError("K", system.K, problem, remedy)
     mu0, K, f1, f2 = system.mu0, system.K, system.f1, system.f2
     balanced = 1 / (K + 1)
     if f1 >= balanced:
@@ -77,9 +84,19 @@ def regimes(system: Canonical) -> Regimes:
 
 @of_canonical
 def touch_points(system: Canonical) -> tuple[float, ...]:
-    """Loads at which one mode alone is as fast as the tunable-mode optimum: where f*(load) is f1 or f2; Section VII.C.
+    """Return the loads at which one mode alone is as fast as the tunable-mode optimum.
 
-    With f1 = 0 the two agree at every load up to the one returned. Empty where both modes do too much work locally.
+    There f*(load) is f1 or f2; Section VII.C of Jeff and Modiano. With f1 = 0 the two delays are
+    equal at every load up to the one returned.
+
+    Parameters
+    ----------
+    system : Canonical
+
+    Returns
+    -------
+    tuple of float
+        Up to two loads, jobs per unit of time; empty where f1 and f2 are 1/(K+1) or more.
 
     Raises
     ------
@@ -91,21 +108,21 @@ def touch_points(system: Canonical) -> tuple[float, ...]:
 
 
 def _matches(system: Canonical, f: float) -> float:
-    """Load at which the tunable-mode optimum does the part f of the work locally; Theorem 1 turned round."""
+    """Return the load at which f*(load) = f: the inverse of Theorem 1."""
     root = math.sqrt(system.K)
     return system.mu0 * (system.K - root) / (1 - f * (1 + root))
 
 
 @dataclass(frozen=True)
 class Regime:
-    """What the theorems say of p* at a load.
+    """Bounds of the best p* at a load, by the theorem that applies.
 
     Attributes
     ----------
     theorem : int or None
-        The one that speaks: 4 to 8; None between them.
+        Number of the theorem, 4 to 8; None where none applies.
     low, high : float
-        p* is between them, ends included.
+        Bounds of p*, which may be equal to them.
     """
 
     theorem: int | None
@@ -115,11 +132,24 @@ class Regime:
 
 @of_canonical
 def regime(system: Canonical, load: float) -> Regime:
-    """Return which regime a system is in at a load.
+    """Return the regime of a system at a load.
+
+    Parameters
+    ----------
+    system : Canonical
+    load : float
+        Total load above 0 and below the largest load, jobs per unit of time.
+
+    Returns
+    -------
+    Regime
 
     Raises
     ------
-    LoadError, InputError
+    LoadError
+        On a load that is not above 0 and below the largest load.
+    InputError
+        For K <= 1, as `regimes`.
 
     Examples
     --------
@@ -127,16 +157,16 @@ def regime(system: Canonical, load: float) -> Regime:
     Regime(theorem=5, low=1.0, high=1.0)
     """
     load = one_load(system.dual_mode, load)
-    edge = regimes(system)
-    if edge.redundant:
+    loads = regimes(system)
+    if loads.redundant:
         return Regime(4, 1.0, 1.0)
-    if edge.single_mode_until is not None and load <= edge.single_mode_until:
+    if loads.single_mode_until is not None and load <= loads.single_mode_until:
         return Regime(5, 1.0, 1.0)
-    if edge.mode_2_from is not None and load >= edge.mode_2_from:
+    if loads.mode_2_from is not None and load >= loads.mode_2_from:
         return Regime(8, 0.0, 0.0)
     below_one = math.nextafter(1.0, 0.0)
-    if edge.both_modes_from is not None and load > edge.both_modes_from:
+    if loads.both_modes_from is not None and load > loads.both_modes_from:
         return Regime(7, math.ulp(0.0), below_one)
-    if edge.breaks_by is not None and load >= edge.breaks_by:
+    if loads.breaks_by is not None and load >= loads.breaks_by:
         return Regime(6, 0.0, below_one)
     return Regime(None, 0.0, 1.0)

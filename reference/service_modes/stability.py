@@ -1,4 +1,4 @@
-"""Which loads and which assignments the stages can carry: Section IV of Jeff and Modiano, for any number of stages and modes."""
+"""Stable loads and assignments: Section IV of Jeff and Modiano, for any stages and modes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from ..errors import Array, InputError, LoadError
 from ..validation import as_float, as_floats, as_fractions, as_shape, as_single_load, loads_below
 from .modes import Modes, check_two_modes, of_modes
 
-SUM = 1e-9  # how far an assignment may be from adding up to 1
+SUM = 1e-9  # largest distance of the sum of an assignment from 1
 
 
 @dataclass(frozen=True, eq=False)
 class Capacity:
-    """The largest load and how it is carried.
+    """Largest load of a system, and its assignment.
 
     Attributes
     ----------
     max_load : float
-        Every smaller load can be carried, this one cannot: Theorem 2.
+        Jobs per unit of time. Every smaller load is stable for some operating point, this one for
+        none: Theorem 2 of Jeff and Modiano.
     assignment : ndarray, shape (M,)
-        Part of the jobs that each mode gets as the load tends to it.
+        Fraction of the jobs in each mode as the load tends to `max_load`.
     """
 
     max_load: float
@@ -35,14 +36,23 @@ class Capacity:
 @of_modes
 @lru_cache(maxsize=128)
 def capacity(modes: Modes) -> Capacity:
-    """Return the largest load, 1 / min over p of the largest stage load sum_m p_m / rate_sm; Theorem 2 of Jeff and Modiano and its like.
-
-    It is the value of a matrix game, and one of its best strategies makes a square subgame even (Shapley and Snow, 1950), so all of those
-    are tried: for two stages and two modes that is min(mu_l1, mu_c2, mu*), for S and M their number is C(S + M, M).
+    """Return the largest load of the stages and its assignment.
 
     Parameters
     ----------
     modes : Modes
+        S stages, M modes.
+
+    Returns
+    -------
+    Capacity
+
+    Notes
+    -----
+    The largest load is 1 / min over p of max over s of sum_m p_m / rate_sm; for two stages and two
+    modes it is min(mu_l1, mu_c2, mu*), Theorem 2 of Jeff and Modiano. The minimum is the value of a
+    matrix game. An optimal strategy equalises the rows of a square subgame (Shapley and Snow,
+    1950), so all square subgames are tried, C(S + M, M) in number.
 
     Examples
     --------
@@ -55,28 +65,26 @@ def capacity(modes: Modes) -> Capacity:
     for size in range(1, min(time.shape) + 1):
         for columns in combinations(range(modes.modes), size):
             for rows in combinations(range(modes.stages), size):
-                p = _even(time[np.ix_(rows, columns)])
+                p = _equalising(time[np.ix_(rows, columns)])
                 if p is None:
                     continue
-                whole = np.zeros(modes.modes)
-                whole[list(columns)] = p
-                largest = float((time @ whole).max())
+                parts = np.zeros(modes.modes)
+                parts[list(columns)] = p
+                largest = float((time @ parts).max())
                 if largest < least:
-                    best, least = whole, largest
+                    best, least = parts, largest
     return Capacity(1.0 / least, best)
 
 
-def _even(square: Array) -> Array | None:
-    """Mixture of the columns that loads all rows alike, if there is one."""
+def _equalising(square: Array) -> Array | None:
+    """Return the mixture of the columns with equal values in all rows; None if there is none."""
     size = len(square)
-    border = np.zeros((size + 1, size + 1))
-    border[:size, :size], border[:size, size], border[size, :size] = (
-        square / square.max(initial=1e-300),
-        -1.0,
-        1.0,
-    )
+    system = np.zeros((size + 1, size + 1))
+    system[:size, :size] = square / square.max(initial=1e-300)
+    system[:size, size] = -1.0
+    system[size, :size] = 1.0
     try:
-        p: Array = np.linalg.solve(border, np.append(np.zeros(size), 1.0))[:size]
+        p: Array = np.linalg.solve(system, np.append(np.zeros(size), 1.0))[:size]
     except np.linalg.LinAlgError:
         return None
     return p if np.all(p >= 0) else None
@@ -88,40 +96,35 @@ def check_load(modes: Modes, load: npt.ArrayLike) -> Array:
     Raises
     ------
     LoadError
-        On a load that is not a number above 0 and below the largest that the stages can carry.
+        On a load that is not a number above 0 and below the largest load.
     """
+    nothing = "there are no jobs to assign"
     full = "whatever the assignment, a queue grows without bound"
-    return loads_below(
-        capacity(modes).max_load,
-        load,
-        "there are no jobs to assign",
-        full,
-        "lower the load or add rate",
-    )
+    return loads_below(capacity(modes).max_load, load, nothing, full, "lower the load or add rate")
 
 
 def one_load(modes: Modes, load: float) -> float:
-    """Return the load as a float; LoadError unless it is one load that the stages can carry."""
+    """Return one load above 0 and below the largest load as a float; LoadError on others."""
     return as_single_load(check_load(modes, load))
 
 
 def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
-    """Return the part of the jobs that each mode gets, shape (M,), under which every stage keeps up.
+    """Return the fraction of the jobs in each mode, shape (M,), from a stable assignment.
 
     Raises
     ------
     InputError
         As `as_assignment`.
     LoadError
-        Where a stage cannot keep up; with two modes it says the stable interval.
+        Where the queue of a stage grows without bound; with two modes the remedy gives the stable
+        interval.
     """
     parts = as_assignment(modes, p)
-    left = slack(modes, load, parts)
-    if not np.all(left > 0):
-        s = int(np.argmin(left))
-        problem = (
-            f"stage {s} would be busy {1 - left[s]:.6g} of the time: its queue grows without bound"
-        )
+    spare_capacity = slack(modes, load, parts)
+    if not np.all(spare_capacity > 0):
+        s = int(np.argmin(spare_capacity))
+        busy = f"stage {s} would be busy {1 - spare_capacity[s]:.6g} of the time"
+        problem = f"{busy}: its queue grows without bound"
         remedy = "give more jobs to a mode that asks less of it"
         if modes.modes == 2:
             low, high = stable_interval(modes, load)
@@ -131,48 +134,79 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
 
 
 def as_assignment(modes: Modes, p: npt.ArrayLike) -> Array:
-    """Return the part of the jobs that each mode gets, shape (M,), from p as a number (of two modes) or a list.
+    """Return the fraction of the jobs in each mode, shape (M,).
+
+    Parameters
+    ----------
+    modes : Modes
+        S stages, M modes.
+    p : float or array_like, shape (M,)
+        With two modes, the fraction of the jobs in mode 1; else the fraction in each mode.
 
     Raises
     ------
     InputError
-        On parts outside [0, 1] or that do not add up to 1.
+        On fractions outside [0, 1] or that do not sum to 1.
     """
     array = as_fractions("p", p, "the jobs")
     if array.ndim == 0 and modes.modes == 2:
         return np.array([array, 1 - array])
     if array.shape == (modes.modes,):
         if abs(array.sum() - 1) > SUM:
-            raise InputError(
-                "p", array.tolist(), f"adds up to {array.sum():.12g}", "give parts that add up to 1"
-            )
+            problem = f"adds up to {array.sum():.12g}"
+            raise InputError("p", array.tolist(), problem, "give parts that add up to 1")
         return np.asarray(array / array.sum())
-    tolerance = (
-        f"a number, or {modes.modes} numbers" if modes.modes == 2 else f"{modes.modes} numbers"
-    )
-    raise InputError(
-        "p",
-        array.tolist(),
-        f"does not say what each of {modes.modes} modes gets",
-        f"give {tolerance}",
-    )
+    problem = f"does not say what each of {modes.modes} modes gets"
+    remedy = f"give {'a number, or ' * (modes.modes == 2)}{modes.modes} numbers"
+    raise InputError("p", array.tolist(), problem, remedy)
 
 
 def _interval(low: float, high: float) -> str:
-    """An end counts as inside where it is the whole of the jobs."""
+    """Return the interval as text; an end at 0 or 1 is part of it."""
     return f"{'[' if low == 0 else '('}{low:.12g}, {high:.12g}{']' if high == 1 else ')'}"
 
 
 def slack(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
-    """Part of each stage's time that is left, 1 - load sum_m p_m / rate_sm, shape (..., S) for p of shape (..., M)."""
+    """Return the spare capacity of each stage, as a fraction of its time, shape (..., S).
+
+    It is 1 - load sum_m p_m / rate_sm.
+
+    Parameters
+    ----------
+    modes : Modes
+        S stages, M modes.
+    load : array_like, shape (...)
+    parts : ndarray, shape (..., M)
+        Fraction of the jobs in each mode.
+    """
     return np.asarray(1.0 - np.asarray(load)[..., None] * (parts @ modes.time.T))
 
 
 @of_modes
 def stable_interval(modes: Modes, load: float) -> tuple[float, float]:
-    """Interval of p under which two modes can be carried, P_lambda = [0, 1] with (p_min, p_max); Section V of Jeff and Modiano.
+    """Return the ends of the interval of p for which two modes are stable.
 
+    It is P_lambda, the intersection of [0, 1] with (p_min, p_max); Section V of Jeff and Modiano.
     An end at 0 or 1 belongs to it, unless it is p_min or p_max itself.
+
+    Parameters
+    ----------
+    modes : Modes
+        Two modes at S stages.
+    load : float
+        Total load above 0 and below the largest load, jobs per unit of time.
+
+    Returns
+    -------
+    low, high : float
+        Fractions of the jobs in mode 1.
+
+    Raises
+    ------
+    LoadError
+        On a load that is not above 0 and below the largest load.
+    InputError
+        On another number of modes than two.
 
     Examples
     --------
@@ -186,7 +220,15 @@ def stable_interval(modes: Modes, load: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class End:
-    """An end of the stable interval: p and 1 - p, each to full accuracy, and the stage that fills up there, if one does."""
+    """An end of the stable interval.
+
+    Attributes
+    ----------
+    p, rest : float
+        p and 1 - p, each to full accuracy.
+    stage : int or None
+        The stage that is full there; None at p = 0 or 1 where no stage is.
+    """
 
     p: float
     rest: float
@@ -194,7 +236,7 @@ class End:
 
 
 def ends(modes: Modes, load: float) -> tuple[End, End]:
-    """Ends of the stable interval of two modes: the one of the larger p first."""
+    """Return the ends of the stable interval of two modes, that of the larger p first."""
     check_two_modes(modes, "an interval of p")
     high, low = End(1.0, 0.0, None), End(0.0, 1.0, None)
     for s, (first, second) in enumerate((load * modes.time).tolist()):
@@ -210,7 +252,15 @@ def ends(modes: Modes, load: float) -> tuple[End, End]:
 
 @dataclass(frozen=True, eq=False)
 class StablePoint:
-    """An operating point under which no queue grows: parts of the jobs, shape (M,), and of each stage's capacity, shape (S, M)."""
+    """An operating point under which every queue is stable.
+
+    Attributes
+    ----------
+    assignment : ndarray, shape (M,)
+        Fraction of the jobs in each mode.
+    partition : ndarray, shape (S, M)
+        Share of each stage's capacity that each mode gets.
+    """
 
     assignment: Array
     partition: Array
@@ -218,15 +268,28 @@ class StablePoint:
 
 @of_modes
 def stable_point(modes: Modes, load: float) -> StablePoint:
-    """Return some operating point that carries a load: Lemma 1 of Jeff and Modiano, constructed as in its proof.
+    """Return a stable operating point at a load, as in the proof of Lemma 1 of Jeff and Modiano.
 
-    The assignment is that of the largest load; every mode gets of each stage what it needs and an equal part of what is left, which for two
-    modes is alpha = (1 - load (1-p)/mu_l2 + load p/mu_l1) / 2, and likewise beta.
+    The assignment is that of the largest load. Every mode gets the share of each stage that its
+    load needs, and an equal part of the spare capacity; for two modes
+    alpha = (1 - load (1-p)/mu_l2 + load p/mu_l1) / 2, and likewise beta.
+
+    Parameters
+    ----------
+    modes : Modes
+        S stages, M modes.
+    load : float
+        Total load above 0 and below the largest load, jobs per unit of time.
+
+    Returns
+    -------
+    StablePoint
 
     Raises
     ------
     LoadError
-        At or above the largest load: Lemma 2.
+        At or above the largest load, where no operating point is stable (Lemma 2), and on a load
+        that is not above 0.
     """
     parts = capacity(modes).assignment
     need = one_load(modes, load) * parts * modes.time
@@ -238,26 +301,30 @@ def stable_point(modes: Modes, load: float) -> StablePoint:
 def is_stable(
     modes: Modes, load: float, assignment: npt.ArrayLike, partition: npt.ArrayLike
 ) -> bool:
-    """Whether every queue is stable, load p_m < share_sm rate_sm: condition (1) of Jeff and Modiano, for the modes that get jobs.
+    """Return whether every queue is stable: load p_m < share_sm rate_sm for each mode with jobs.
+
+    Condition (1) of Jeff and Modiano.
 
     Parameters
     ----------
     modes : Modes
+        S stages, M modes.
     load : float
+        Total load, jobs per unit of time.
     assignment : array_like, shape (M,)
+        Fraction of the jobs in each mode.
     partition : array_like, shape (S, M)
-        Part of each stage's capacity that each mode gets.
+        Share of each stage's capacity that each mode gets.
+
+    Raises
+    ------
+    InputError
+        On arrays of another shape, or numbers that are not finite.
     """
     shape = modes.rate.shape
-    parts, share = (
-        as_shape("assignment", assignment, shape[1:]),
-        as_shape("partition", partition, shape),
-    )
+    parts = as_shape("assignment", assignment, shape[1:])
+    share = as_shape("partition", partition, shape)
     need = as_float("load", load) * parts * modes.time
-    given_out = (
-        np.all(parts >= 0)
-        and abs(parts.sum() - 1) <= SUM
-        and np.all(share >= 0)
-        and np.all(share.sum(axis=1) <= 1 + SUM)
-    )
-    return bool(given_out and np.all((need < share) | (need == 0)))
+    valid_parts = np.all(parts >= 0) and abs(parts.sum() - 1) <= SUM
+    valid_shares = np.all(share >= 0) and np.all(share.sum(axis=1) <= 1 + SUM)
+    return bool(valid_parts and valid_shares and np.all((need < share) | (need == 0)))

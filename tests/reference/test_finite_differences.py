@@ -1,4 +1,4 @@
-"""What a queue does not say is derived: slopes, integrals, flows at a price, operating points; and splits where a latency is constant."""
+"""Derived methods of a bank with nothing but a latency, and splits with constant latencies."""
 
 import numpy as np
 import pytest
@@ -53,8 +53,8 @@ def test_flow_at_a_price_is_the_closed_form(name):
 
 @pytest.mark.parametrize("players", [1, 3, np.inf])
 @pytest.mark.parametrize("part", [1e-6, 0.3, 0.9, 0.999])
-def test_splits_of_a_bare_queue(players, part):
-    """Within 1e-9 up to 99.9 % load, though no inverse, slope or integral is given."""
+def test_splits_of_a_bare_bank(players, part):
+    """Within 1e-9 up to a load of 99.9 %, without an inverse, a slope or an integral."""
     bare, known = Bare([10.0, 3.0, 1.0], [0.0, 0.1, 0.5]), MM1([10.0, 3.0, 1.0], [0.0, 0.1, 0.5])
     found, true = (reference.equilibrium(q, part * 14.0, players) for q in (bare, known))
     assert float(found.mean_delay) == pytest.approx(float(true.mean_delay), rel=1e-9)
@@ -80,26 +80,19 @@ def test_integral_next_to_the_rate_and_without_one():
     )
 
 
-def test_flow_at_prices_that_are_never_reached_or_that_any_flow_has():
-    endless = np.array([np.inf, np.inf])
-    found = flow_at(
-        lambda x: np.stack(np.broadcast_arrays(1.0 + 0 * x[..., 0], 1.0 + x[..., 1]), axis=-1),
-        3.0,
-        np.ones(2),
-        endless,
-    )
+def test_flow_at_a_price_that_is_never_reached_and_at_one_that_is():
+    def latency(x):
+        return np.stack(np.broadcast_arrays(1.0 + 0 * x[..., 0], 1.0 + x[..., 1]), axis=-1)
+
+    found = flow_at(latency, 3.0, np.ones(2), rate=np.array([np.inf, np.inf]))
     np.testing.assert_allclose(found, [np.inf, 2.0])
 
 
 # ---- constant latencies: the flow jumps at their price
 
 
-def constant(*latency):
-    return Polynomial(np.array(latency), np.zeros(len(latency)), 1.0)
-
-
 class Flat(Polynomial):
-    """Polynomial without a slope."""
+    """Polynomial with slope 0: a constant latency."""
 
     def inverse_latency(self, latency):
         return np.where(latency > self.start, np.inf, 0.0)
@@ -115,7 +108,7 @@ class Flat(Polynomial):
 
 
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
-def test_server_of_constant_latency_takes_what_the_others_leave(goal):
+def test_server_of_constant_latency_takes_the_rest_of_the_load(goal):
     bank = MixedBank([MM1([10.0, 5.0], [0.0, 0.1]), Flat([0.5, 0.9], 0.0)])
     loads = np.array([1.0, 8.0, 14.0, 40.0, 1e4])
     split = getattr(reference, goal)(bank, loads)
@@ -131,18 +124,15 @@ def test_sensitivities_where_a_constant_latency_sets_the_price():
     bank = MixedBank([MM1([10.0], [0.1]), Flat([0.5], 0.0)])
     found = reference.sensitivity(bank, 30.0)
     assert found.mean_delay == pytest.approx(0.5)
-    np.testing.assert_allclose(
-        found.delay, [0.0, 1.0], atol=1e-9
-    )  # who waits at the queue, waits as long as at the other
+    # the latency of every used server is that of the constant one
+    np.testing.assert_allclose(found.delay, [0.0, 1.0], atol=1e-9)
     assert found.load == pytest.approx(0.0, abs=1e-12)
     best = reference.sensitivity(bank, 30.0, players=1)
+
+    def least_delay(rate):
+        changed = MixedBank([MM1([rate], [0.1]), Flat([0.5], 0.0)])
+        return float(reference.optimum(changed, 30.0).mean_delay)
+
     step = 1e-5
-    ends = [
-        float(
-            reference.optimum(
-                MixedBank([MM1([10.0 + s], [0.1]), Flat([0.5], 0.0)]), 30.0
-            ).mean_delay
-        )
-        for s in (-step, step)
-    ]
-    assert best.rate[0] == pytest.approx((ends[1] - ends[0]) / (2 * step), rel=1e-5)
+    slope = (least_delay(10.0 + step) - least_delay(10.0 - step)) / (2 * step)
+    assert best.rate[0] == pytest.approx(slope, rel=1e-5)

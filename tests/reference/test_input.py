@@ -1,4 +1,4 @@
-"""Bad input names the field, the index, the value and the remedy."""
+"""Errors on bad input name the field, the index, the value and the remedy."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -48,7 +48,7 @@ SYSTEM = MM1([100.0, 80.0])
         ),
         (
             lambda: MM1([1.0, 2.0, 3.0], [0.1, 0.2]),
-            r"delay = \[0.1, 0.2\]: has 2 values where rate has 3; give one value per server, or one",
+            r"delay = \[0.1, 0.2\]: has 2 values where rate has 3; give one value per server, or",
         ),
         (lambda: MG1([1.0, 2.0], [1, 2, 3]), r"rate = \[1.0, 2.0\]: has 2 values where cv has 3"),
         (lambda: MM1("fast"), "rate = 'fast': is not made of numbers"),
@@ -71,7 +71,8 @@ def test_servers(make, message):
     [
         (
             180.0,
-            "load = 180.0: not below the total rate 180: the queues grow without bound; lower the load or add rate",
+            "load = 180.0: not below the total rate 180: the queues grow without bound; "
+            "lower the load or add rate",
         ),
         (612.0, "load = 612.0: not below the total rate 180"),
         (-1.0, "load = -1.0: a load cannot be negative"),
@@ -96,7 +97,7 @@ def test_load_errors_are_value_errors_that_carry_their_parts():
     assert error.remedy == "lower the load or add rate"
 
 
-def test_a_load_between_the_total_rate_and_its_rounding_is_taken():
+def test_a_load_between_the_total_rate_and_its_rounding_is_accepted():
     """The rates sum to 2^53 + 1, which rounds to 2^53."""
     bank = MM1([2.0**53, 1.0])
     assert float(optimum(bank, 2.0**53).spare_capacity.sum()) == pytest.approx(1.0, rel=1e-12)
@@ -104,14 +105,14 @@ def test_a_load_between_the_total_rate_and_its_rounding_is_taken():
         optimum(bank, 2.0**53 + 2)
 
 
-def test_the_last_stable_load_is_taken():
+def test_the_last_stable_load_is_accepted():
     split = optimum(SYSTEM, np.nextafter(180.0, 0))
     assert np.all(np.isfinite(split.flow))
     assert np.all(split.spare_capacity > 0)
 
 
 class Quantity:
-    """A number or an array with a unit, that NumPy strips as it does those of pint."""
+    """A number or an array with a unit, which NumPy discards as that of a pint quantity."""
 
     def __init__(self, magnitude, units):
         self.magnitude, self.units = magnitude, units
@@ -127,7 +128,7 @@ class Quantity:
 
 
 class Tagged(np.ndarray):
-    """An array with a unit, as those of astropy and unyt."""
+    """An array with a unit, as of astropy and unyt."""
 
     unit = "ms"
 
@@ -137,7 +138,7 @@ class Tagged(np.ndarray):
 
 
 class Labelled:
-    """What xarray makes of an array that has a unit."""
+    """An xarray object of an array with a unit."""
 
     data = Quantity(3.0, "kHz")
 
@@ -145,7 +146,7 @@ class Labelled:
         return np.asarray(self.data, dtype=dtype)
 
 
-UNIT = "has a unit of its own, {}; give the number in the unit that all share"
+UNIT = "has a unit of its own, {}; give the number in the common unit"
 
 
 @pytest.mark.parametrize(
@@ -199,13 +200,13 @@ UNIT = "has a unit of its own, {}; give the number in the unit that all share"
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_more_than_a_number_is_refused(make, message):
+def test_values_that_are_not_plain_numbers_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "call",
     [
         lambda value: optimum(SYSTEM, value),
         lambda value: equilibrium(SYSTEM, 20.0, players=value),
@@ -231,15 +232,13 @@ def test_more_than_a_number_is_refused(make, message):
     [Quantity(1, "kHz"), True, 1j, np.ma.masked],
     ids=["unit", "boolean", "complex", "masked"],
 )
-def test_so_it_is_wherever_a_number_is_asked_for(ask, value):
-    with pytest.raises(
-        InputError,
-        match=r"has a unit of its own, kHz|is true or false|is a complex number|has no number",
-    ):
-        ask(value)
+def test_every_function_refuses_values_that_are_not_plain_numbers(call, value):
+    message = r"has a unit of its own, kHz|is true or false|is a complex number|has no number"
+    with pytest.raises(InputError, match=message):
+        call(value)
 
 
-def test_what_is_nothing_but_numbers_is_taken_in_any_shape():
+def test_plain_numbers_are_accepted_in_any_container():
     plain = MM1([1.0, 2.0])
     data = xr.DataArray([1.0, 2.0], attrs={"units": "kHz"})
     for given in (

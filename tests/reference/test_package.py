@@ -1,4 +1,4 @@
-"""The examples of the reference run."""
+"""The examples in the docstrings of sojourn.reference run."""
 
 import doctest
 import importlib
@@ -18,9 +18,5 @@ def test_examples(name):
 
 def test_there_are_examples():
     finder = doctest.DocTestFinder()
-    assert (
-        sum(
-            bool(t.examples) for name in MODULES for t in finder.find(importlib.import_module(name))
-        )
-        >= 8
-    )
+    tests = [t for name in MODULES for t in finder.find(importlib.import_module(name))]
+    assert sum(bool(t.examples) for t in tests) >= 8

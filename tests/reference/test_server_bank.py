@@ -1,3 +1,5 @@
+"""Banks of M/M/1, M/D/1 and M/G/1 servers: formulas, derivatives, inverses, digits."""
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ BANKS = {
     "MM1": MM1([100.0, 80.0, 3.0], [0.005, 0.0, 0.2]),
     "MD1": MD1([100.0, 80.0, 3.0], [0.005, 0.0, 0.2]),
     "MG1": MG1([100.0, 80.0, 3.0], [0.0, 1.0, 7.0], [0.005, 0.0, 0.2]),
-    "pool": MixedBank([MM1([100.0], 0.005), MG1([80.0, 3.0], [1.5, 7.0], [0.0, 0.2])]),
+    "mixed": MixedBank([MM1([100.0], 0.005), MG1([80.0, 3.0], [1.5, 7.0], [0.0, 0.2])]),
 }
 PARTS = np.array([1e-9, 1e-3, 0.3, 0.9, 0.999])
 
@@ -20,7 +22,7 @@ def bank(request):
 
 
 def test_latency_is_pollaczek_and_khinchine(bank):
-    """Wait of a queue by its own formula: rho (1 + cv^2) / (2 mu (1 - rho)), plus service, plus delay."""
+    """Waiting time rho (1 + cv^2) / (2 mu (1 - rho)), plus service time, plus delay."""
     cv = np.sqrt(2 * bank.k - 1)
     for part in PARTS:
         wait = part * (1 + cv**2) / (2 * bank.rate * (1 - part))
@@ -44,9 +46,12 @@ def test_mm1_is_its_textbook_form():
 def test_marginal_and_slopes_are_derivatives(bank):
     x = 0.4 * bank.rate
     step = 1e-5 * bank.rate
-    carried = lambda v: v * bank.latency(v)  # noqa: E731
+
+    def total(flow):
+        return flow * bank.latency(flow)
+
     np.testing.assert_allclose(
-        bank.marginal(x), (carried(x + step) - carried(x - step)) / (2 * step), rtol=1e-8
+        bank.marginal(x), (total(x + step) - total(x - step)) / (2 * step), rtol=1e-8
     )
     for function, slope in (
         (bank.latency, bank.latency_slope),
@@ -61,25 +66,18 @@ def test_potential_is_the_integral_of_the_latency(bank):
     for part in (1e-6, 0.5, 0.99):
         x = part * bank.rate
         for i in range(len(bank)):
-            value, _ = quad(
-                lambda v, i=i: (
-                    bank.latency(np.full(3, v))[i] if v < bank.rate.min() else one(bank, i, v)
-                ),
-                0,
-                x[i],
-                epsrel=1e-12,
-            )
+            value, _ = quad(lambda v, i=i: latency_of(bank, i, v), 0, x[i], epsrel=1e-12)
             assert bank.potential(x)[i] == pytest.approx(value, rel=1e-9)
 
 
-def one(bank, i, flow):
+def latency_of(bank, i, flow):
     return float(bank.take(np.array([i])).latency([flow])[0])
 
 
 @pytest.mark.parametrize("part", [1e-12, 1e-6, 0.5, 0.999999])
-def test_inverses_return_where_they_came_from(bank, part):
+def test_inverses_return_the_flow(bank, part):
     x = part * bank.rate
-    # a price in floating point says a flow this well
+    # error of the flow from the rounding error of the price
     rounding = 4e-16 * bank.latency(x)
     np.testing.assert_allclose(
         bank.inverse_latency(bank.latency(x)),
@@ -99,7 +97,7 @@ def test_inverses_return_where_they_came_from(bank, part):
 @pytest.mark.parametrize("cv", [0.0, 1.0, 100.0])
 @pytest.mark.parametrize("part", [1e-15, 1e-9, 1e-3, 0.24, 0.26, 0.9, 1 - 1e-9])
 def test_potential_keeps_all_digits(cv, part):
-    """At light load x/mu + log(1 - x/mu) cancels, and a large variability shows what is left of it."""
+    """At light load x/mu + log(1 - x/mu) cancels; a large variability magnifies the error."""
     flow = 4.0 * part
     with mp.workdps(50):
         used, k = mp.mpf(flow) / 4, (1 + mp.mpf(cv) ** 2) / 2
@@ -114,16 +112,10 @@ def test_latency_and_marginal_keep_all_digits(bank, part):
     with mp.workdps(50):
         for i in range(len(bank)):
             mu, d, k, x = (mp.mpf(float(v[i])) for v in (bank.rate, bank.delay, bank.k, flow))
-            assert (
-                abs(mp.mpf(float(latency[i])) / (d + 1 / mu + k * x / (mu * (mu - x))) - 1) < 1e-15
-            )
-            assert (
-                abs(
-                    mp.mpf(float(marginal[i])) / (d + 1 / mu + k * (mu**2 / (mu - x) ** 2 - 1) / mu)
-                    - 1
-                )
-                < 2e-15
-            )
+            exact = d + 1 / mu + k * x / (mu * (mu - x))
+            assert abs(mp.mpf(float(latency[i])) / exact - 1) < 1e-15
+            exact = d + 1 / mu + k * (mu**2 / (mu - x) ** 2 - 1) / mu
+            assert abs(mp.mpf(float(marginal[i])) / exact - 1) < 2e-15
 
 
 def test_inverses_are_0_below_the_idle_latency(bank):
@@ -133,21 +125,19 @@ def test_inverses_are_0_below_the_idle_latency(bank):
 
 @pytest.mark.parametrize("excess", [1e-18, 1e-9, 1.0, 1e12])
 def test_operating_points_keep_all_digits(bank, excess):
-    """At light load the flow, at heavy load the spare capacity, against 50 digits."""
+    """The flow at light load and the spare capacity at heavy load, against 50 digits."""
     at_latency, at_marginal = bank.at_latency(excess), bank.at_marginal(excess)
     with mp.workdps(50):
         for i in range(len(bank)):
-            mu, z = (
-                mp.mpf(float(bank.rate[i])),
-                mp.mpf(excess) * mp.mpf(float(bank.rate[i])) / mp.mpf(float(bank.k[i])),
-            )
+            mu = mp.mpf(float(bank.rate[i]))
+            z = mp.mpf(excess) * mu / mp.mpf(float(bank.k[i]))
             for point, spare_capacity in (
                 (at_latency, mu / (1 + z)),
                 (at_marginal, mu / mp.sqrt(1 + z)),
             ):
                 assert abs(mp.mpf(float(point.spare_capacity[i])) / spare_capacity - 1) < 1e-15
                 assert abs(mp.mpf(float(point.flow[i])) / (mu - spare_capacity) - 1) < 1e-15
-                # d x / d e = - d spare / d e
+                # the slope of the flow is that of the spare capacity, with the other sign
                 power = 2 if point is at_latency else 3
                 slope = (spare_capacity**power / mu ** (power - 2)) / (
                     bank.k[i] * (1 if power == 2 else 2)
@@ -164,23 +154,23 @@ def test_functions_take_many_flows_at_once(bank):
         bank.latency_slope,
         bank.marginal_slope,
     ):
-        together = function(flows)
-        assert together.shape == flows.shape
-        np.testing.assert_array_equal(together[2], function(flows[2]))
+        values = function(flows)
+        assert values.shape == flows.shape
+        np.testing.assert_array_equal(values[2], function(flows[2]))
 
 
-def test_pool_is_its_banks_in_order():
-    pool = BANKS["pool"]
-    assert len(pool) == 3
-    np.testing.assert_array_equal(pool.rate, [100.0, 80.0, 3.0])
+def test_mixed_bank_is_its_banks_in_order():
+    mixed = BANKS["mixed"]
+    assert len(mixed) == 3
+    np.testing.assert_array_equal(mixed.rate, [100.0, 80.0, 3.0])
     x = np.array([10.0, 20.0, 1.0])
-    parts = np.concatenate([pool.banks[0].latency(x[:1]), pool.banks[1].latency(x[1:])])
-    np.testing.assert_array_equal(pool.latency(x), parts)
+    parts = np.concatenate([mixed.banks[0].latency(x[:1]), mixed.banks[1].latency(x[1:])])
+    np.testing.assert_array_equal(mixed.latency(x), parts)
 
 
 def test_take_keeps_the_numbers_of_each_server():
-    pool = BANKS["pool"]
-    part = pool.take(np.array([2, 0]))
+    mixed = BANKS["mixed"]
+    part = mixed.take(np.array([2, 0]))
     # grouped by family: the M/M/1 server comes first
     np.testing.assert_array_equal(part.rate, [100.0, 3.0])
     np.testing.assert_array_equal(part.k, [1.0, (1 + 49) / 2])
@@ -202,7 +192,7 @@ class Computed(MM1):
         return np.full(len(self), 2.0**-54)
 
 
-def test_spare_capacity_counts_what_the_rate_leaves_out():
+def test_spare_capacity_includes_the_rounding_error_of_the_rate():
     bank = Computed([1.0, 1.0])
     assert bank.spare_capacity([1.0, 0.5]).tolist() == [2.0**-54, 0.5]
     assert MM1([1.0]).spare_capacity([1.0]).tolist() == [0.0]
@@ -210,9 +200,6 @@ def test_spare_capacity_counts_what_the_rate_leaves_out():
     assert MM1([1.0]).latency([1.0]).tolist() == [np.inf]
     total, low = MixedBank([bank, MM1([3.0])]).total_rate
     assert (total, low) == (5.0, 2.0**-53)
-    assert float(optimum(bank, 2.0).mean_delay) == pytest.approx(
-        2.0**54, rel=1e-15
-    )  # a load that the floats alone do not carry
-    assert float(equilibrium(MixedBank([bank]), 2.0).mean_delay) == pytest.approx(
-        2.0**54, rel=1e-15
-    )
+    # at this load the rates have no spare capacity without their rounding errors
+    for split in (optimum(bank, 2.0), equilibrium(MixedBank([bank]), 2.0)):
+        assert float(split.mean_delay) == pytest.approx(2.0**54, rel=1e-15)

@@ -1,17 +1,27 @@
-"""Solvers whose data can be handed over without CVXPY: a file each, named as the solver, with its class as ``SESSION``."""
+"""Solvers called through their own Python interfaces, without CVXPY in between.
+
+A solver has one file here. The file has the solver's name in lower case and offers a subclass of
+`NativeSolver` as ``SOLVER_CLASS``.
+"""
 
 import importlib
 import pkgutil
 from functools import cache
 
-from .base import Session
+from .base import NativeSolver
 
 
 @cache
-def session(solver: str) -> type[Session] | None:
-    """Return the interface of a solver, by CVXPY's name for it; None where there is no file for it."""
+def native_solver(solver: str) -> type[NativeSolver] | None:
+    """Return the native interface of a solver, or None where this folder has none.
+
+    Parameters
+    ----------
+    solver : str
+        CVXPY's name of the solver, such as ``"CLARABEL"``.
+    """
     name = solver.lower()
-    if name == "base" or name not in {found.name for found in pkgutil.iter_modules(__path__)}:
+    if name == "base" or name not in {module.name for module in pkgutil.iter_modules(__path__)}:
         return None
-    found: type[Session] = importlib.import_module(f".{name}", __name__).SESSION
-    return found
+    interface: type[NativeSolver] = importlib.import_module(f".{name}", __name__).SOLVER_CLASS
+    return interface

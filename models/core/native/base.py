@@ -1,7 +1,8 @@
-"""One problem in a solver's hands, solved again and again with new data: what stays is handed over once.
+"""Solve cone programs that differ in their numbers only, by a solver's own Python interface.
 
-A session is the solver's own Python interface and nothing else. Clarabel and SCS overwrite their data in place; SCS starts from its last
-answer, and factors again only where the matrix is new; ECOS keeps nothing.
+The structure is handed to the solver once; afterwards only new numbers are. Clarabel and SCS
+overwrite their data in place. SCS starts from its last answer and factorises again only for a new
+matrix. ECOS keeps nothing between two solves.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from ....reference.errors import Array
 
 @dataclass(frozen=True, eq=False)
 class ConeProgram:
-    """Minimise x'Px/2 + c'x subject to Ax + s = b, s in a product of cones.
+    """Minimise x'Px/2 + c'x subject to Ax + s = b, with s in a product of cones.
 
     Attributes
     ----------
-    quadratic : csc_array or None
-        Upper triangle of P.
+    quadratic : csc_array of shape (n, n), or None
+        Upper triangle of P; None for a linear objective.
     linear : ndarray, shape (n,)
-        c.
+        The vector c.
     matrix : csc_matrix, shape (m, n)
-        A; its pattern stays.
+        The matrix A. Its sparsity pattern is that of every later program.
     right : ndarray, shape (m,)
-        b.
+        The vector b.
     dims : cvxpy ConeDims
-        The cones, in the order of the rows.
+        Sizes of the cones, in the order of the rows of A.
     """
 
     quadratic: sp.csc_array | None
@@ -45,15 +46,25 @@ class ConeProgram:
 
 
 @dataclass(frozen=True, eq=False)
-class Changes:
-    """K times new data: `right` of shape (K, m), `linear` of shape (K, n) and `entries` of A of shape (K, nnz), None where they stay."""
+class ParameterUpdates:
+    """Data of K cone programs with one sparsity pattern.
+
+    Attributes
+    ----------
+    right : ndarray, shape (K, m)
+        The vectors b.
+    linear : ndarray of shape (K, n), or None
+        The vectors c; None where c is the same in all programs.
+    entries : ndarray of shape (K, nnz), or None
+        The nonzero entries of A, column by column; None where A is the same in all programs.
+    """
 
     right: Array
     linear: Array | None
     entries: Array | None
 
     def apply(self, program: ConeProgram, k: int) -> ConeProgram:
-        """Return the k-th program."""
+        """Return `program` with the data of row `k`."""
         old = program.matrix
         matrix = (
             old
@@ -69,18 +80,19 @@ class Changes:
 
 
 @dataclass(frozen=True, eq=False)
-class Raw:
-    """What a solver returned K times.
+class RawSolutions:
+    """Output of a solver for K programs.
 
     Attributes
     ----------
     x : ndarray, shape (K, n)
-        NaN where there is no answer.
-    dual : ndarray, shape (K, zero)
-        Duals of the equalities, in the order and sign of the solver.
+        Primal solutions; NaN where the solver returned none.
+    dual : ndarray, shape (K, number of equalities)
+        Dual values of the equalities, in the order and with the sign of the solver.
     status : tuple of str
-        CVXPY's word for each outcome, or the error that the solver raised.
+        CVXPY's status of each solve, or the error that the solver raised.
     seconds : ndarray, shape (K,)
+        Time of each solve.
     """
 
     x: Array
@@ -89,35 +101,50 @@ class Raw:
     seconds: Array
 
 
-class Session(ABC):
-    """A solver at work on programs of one pattern.
+class NativeSolver(ABC):
+    """One solver for cone programs of one structure.
+
+    A subclass implements `solve_one`; `solve` calls it for every row of the data.
 
     Parameters
     ----------
     program : ConeProgram
+        The first program; the later ones differ from it in the data of `ParameterUpdates` only.
     options : mapping
-        The solver's own.
+        Options under the solver's own names.
     """
 
     def __init__(self, program: ConeProgram, options: Mapping[str, Any]) -> None:
         self.program, self.options = program, dict(options)
 
     @abstractmethod
-    def one(self, changes: Changes, k: int) -> tuple[Any, Any, str]:
-        """Return x, the duals (those of the equalities first) and the word for the k-th program."""
+    def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
+        """Solve the program with the data of row `k`.
 
-    def solve(self, changes: Changes) -> Raw:
-        """Return the raw answers."""
+        Returns
+        -------
+        tuple
+            The vector x, the dual values with those of the equalities first, and CVXPY's status.
+
+        Raises
+        ------
+        ArithmeticError, ValueError, TypeError
+            Where the solver fails; `solve` records the error as the status.
+        """
+
+    def solve(self, changes: ParameterUpdates) -> RawSolutions:
+        """Solve all K programs, one after the other; a failure of the solver becomes a status."""
         count, zero = len(changes.right), self.program.dims.zero
-        x, dual = np.full((count, self.program.linear.size), np.nan), np.full((count, zero), np.nan)
-        status, ticks = [], [time.perf_counter()]
+        x = np.full((count, self.program.linear.size), np.nan)
+        dual = np.full((count, zero), np.nan)
+        statuses, times = [], [time.perf_counter()]
         for k in range(count):
             try:
-                found, duals, word = self.one(changes, k)
-                if word in words.SOLUTION_PRESENT and found is not None:
-                    x[k], dual[k] = found, duals[:zero]
+                primal, duals, status = self.solve_one(changes, k)
+                if status in words.SOLUTION_PRESENT and primal is not None:
+                    x[k], dual[k] = primal, duals[:zero]
             except (ArithmeticError, ValueError, TypeError) as error:
-                word = f"{type(error).__name__}: {error}"
-            status.append(word)
-            ticks.append(time.perf_counter())
-        return Raw(x, dual, tuple(status), np.diff(ticks))
+                status = f"{type(error).__name__}: {error}"
+            statuses.append(status)
+            times.append(time.perf_counter())
+        return RawSolutions(x, dual, tuple(statuses), np.diff(times))

@@ -1,4 +1,4 @@
-"""Clarabel by its own Python interface: its data are overwritten in place."""
+"""Clarabel by its own Python interface: new data overwrite the old ones in place."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import cvxpy.settings as words
 import scipy.sparse as sp
 
-from .base import Changes, ConeProgram, Session
+from .base import ConeProgram, NativeSolver, ParameterUpdates
 
 
-class Clarabel(Session):
-    """Clarabel; as an interior-point solver it starts afresh each time, on data updated in place."""
+class Clarabel(NativeSolver):
+    """Clarabel, an interior-point solver: its data are updated, but it starts anew each time."""
 
     def __init__(self, program: ConeProgram, options: Mapping[str, Any]) -> None:
         from cvxpy.reductions.solvers.conic_solvers.clarabel_conif import (
@@ -22,16 +22,16 @@ class Clarabel(Session):
 
         super().__init__(program, options)
         self.cones = dims_to_solver_cones(program.dims)
-        # what is made smaller first cannot be updated
-        whole = {"presolve_enable": False, "chordal_decomposition_enable": False}
-        self.settings = CLARABEL.parse_solver_opts(False, {**whole, **options})
-        self.words = {name: str(word) for name, word in CLARABEL.STATUS_MAP.items()}
+        # Clarabel cannot update a program that its presolve has reduced
+        unreduced = {"presolve_enable": False, "chordal_decomposition_enable": False}
+        self.settings = CLARABEL.parse_solver_opts(False, {**unreduced, **options})
+        self.statuses = {name: str(status) for name, status in CLARABEL.STATUS_MAP.items()}
         if CLARABEL.ACCEPT_UNKNOWN in options:
-            self.words[CLARABEL.INSUFFICIENT_PROGRESS] = words.OPTIMAL_INACCURATE
+            self.statuses[CLARABEL.INSUFFICIENT_PROGRESS] = words.OPTIMAL_INACCURATE
         self.solver: Any = None
 
-    def one(self, changes: Changes, k: int) -> tuple[Any, Any, str]:
-        """Update and solve; set up where there is nothing to update yet."""
+    def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
+        """Update the data and solve; the first call sets the solver up."""
         if self.solver is None or not self.solver.is_data_update_allowed():
             self.solver = self.set_up(changes, k)
         else:
@@ -41,11 +41,12 @@ class Clarabel(Session):
             if changes.entries is not None:
                 new["A"] = changes.entries[k]
             self.solver.update(**new)
-        found = self.solver.solve()
-        return found.x, found.z, self.words.get(str(found.status), words.SOLVER_ERROR)
+        result = self.solver.solve()
+        status = self.statuses.get(str(result.status), words.SOLVER_ERROR)
+        return result.x, result.z, status
 
-    def set_up(self, changes: Changes, k: int) -> Any:
-        """Return Clarabel's own solver of the k-th program."""
+    def set_up(self, changes: ParameterUpdates, k: int) -> Any:
+        """Return a Clarabel solver for the program with the data of row `k`."""
         import clarabel
 
         program = changes.apply(self.program, k)
@@ -56,4 +57,4 @@ class Clarabel(Session):
         )
 
 
-SESSION = Clarabel
+SOLVER_CLASS = Clarabel

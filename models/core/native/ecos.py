@@ -1,4 +1,4 @@
-"""ECOS by its own Python interface, which keeps nothing between two calls."""
+"""ECOS by its own Python interface, which keeps nothing between two solves."""
 
 from __future__ import annotations
 
@@ -8,44 +8,45 @@ from typing import Any
 import cvxpy.settings as words
 import scipy.sparse as sp
 
-from .base import Changes, ConeProgram, Session
+from .base import ConeProgram, NativeSolver, ParameterUpdates
 
 
-class ECOS(Session):
-    """ECOS by its raw call: it has no update."""
+class ECOS(NativeSolver):
+    """ECOS, an interior-point solver: every solve starts anew."""
 
     def __init__(self, program: ConeProgram, options: Mapping[str, Any]) -> None:
         from cvxpy.reductions.solvers.conic_solvers.ecos_conif import ECOS as INTERFACE
         from cvxpy.reductions.solvers.conic_solvers.ecos_conif import dims_to_solver_dict
 
         super().__init__(program, options)
-        self.words = {number: str(word) for number, word in INTERFACE.STATUS_MAP.items()}
+        self.statuses = {number: str(status) for number, status in INTERFACE.STATUS_MAP.items()}
         self.dims = dims_to_solver_dict(program.dims)
-        self.equal, self.rest = self._divided(program.matrix)
+        self.equalities, self.cones = self._split_rows(program.matrix)
 
-    def one(self, changes: Changes, k: int) -> tuple[Any, Any, str]:
-        """Solve from nothing."""
+    def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
+        """Solve the program; its equalities and its cone constraints are passed apart."""
         import ecos
 
         program, zero = changes.apply(self.program, k), self.program.dims.zero
         if changes.entries is not None:
-            self.equal, self.rest = self._divided(program.matrix)
-        equalities = {"A": self.equal, "b": program.right[:zero]} if zero else {}
-        found = ecos.solve(
+            self.equalities, self.cones = self._split_rows(program.matrix)
+        equalities = {"A": self.equalities, "b": program.right[:zero]} if zero else {}
+        result = ecos.solve(
             program.linear,
-            self.rest,
+            self.cones,
             program.right[zero:],
             self.dims,
             **equalities,
             verbose=False,
             **self.options,
         )
-        return found["x"], found["y"], self.words.get(found["info"]["exitFlag"], words.SOLVER_ERROR)
+        status = self.statuses.get(result["info"]["exitFlag"], words.SOLVER_ERROR)
+        return result["x"], result["y"], status
 
-    def _divided(self, matrix: sp.csc_matrix) -> tuple[sp.csc_matrix, sp.csc_matrix]:
-        """Equalities, and the rest."""
+    def _split_rows(self, matrix: sp.csc_matrix) -> tuple[sp.csc_matrix, sp.csc_matrix]:
+        """Return the rows of the equalities, and those of the other cones."""
         zero, rows = self.program.dims.zero, matrix.tocsr()
         return sp.csc_matrix(rows[:zero]), sp.csc_matrix(rows[zero:])
 
 
-SESSION = ECOS
+SOLVER_CLASS = ECOS

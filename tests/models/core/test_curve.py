@@ -1,4 +1,4 @@
-"""The driver of curves, on a kind of system that the library does not know: one queue that part of the users stay away from."""
+"""The driver of curves, on a system that the library does not know: one M/M/1 queue."""
 
 import math
 import warnings
@@ -22,7 +22,7 @@ LOADS = [1.0, 0.25, 3.5]  # in any order
 
 
 class ServerBank(System):
-    """An M/M/1 queue of rate 4, its delay as if a solver had found it within 1e-9."""
+    """An M/M/1 queue of rate 4, whose delays have a gap of 1e-9."""
 
     time_unit, max_load = "min", 4.0
 
@@ -38,7 +38,7 @@ class ServerBank(System):
 
 
 class Question:
-    """Delays of the queue, but at one load, two loads at a time."""
+    """Delays of the queue, two loads at a time; one load has no answer."""
 
     block = 2
 
@@ -47,21 +47,21 @@ class Question:
 
     def solve(self, loads):
         delay = np.where(loads == self.unknown, np.nan, 1 / (4 - loads))
-        there = np.isfinite(delay)
+        solved = np.isfinite(delay)
         return Delays(
             delay,
-            *(np.where(there, *sides) for sides in ((delay, 0), (delay, np.inf), (1e-9, np.inf))),
-            there,
+            *(np.where(solved, *sides) for sides in ((delay, 0), (delay, np.inf), (1e-9, np.inf))),
+            solved,
         )
 
 
-def test_a_kind_of_system_has_its_curve_by_naming_its_questions():
+def test_curve_of_an_unknown_kind_has_the_default_variables():
     with pytest.warns(
         UserWarning,
         match="^1 of 6 answers are not certified; see optimum_certified, equilibrium_certified, ",
     ) as caught:
         data = ServerBank().curve(LOADS)
-    assert [w.filename for w in caught] == [__file__]  # the line that asked
+    assert [w.filename for w in caught] == [__file__]  # the line of the call
     assert data["load"].values.tolist() == LOADS
     assert data["load"].attrs["units"] == "1/min"
     np.testing.assert_allclose(data["utilisation"], np.array(LOADS) / 4)
@@ -74,7 +74,7 @@ def test_a_kind_of_system_has_its_curve_by_naming_its_questions():
     assert data["price_of_anarchy_upper"][2] == math.inf
 
 
-def test_roles_say_what_variables_are():
+def test_variables_have_roles():
     data = ServerBank().curve(LOADS[:2])
     goals = ("optimum", "equilibrium")
     for role in ("delay", "gap", "certified"):
@@ -87,14 +87,14 @@ def test_roles_say_what_variables_are():
     assert all("role" in values.attrs for values in data.data_vars.values())
 
 
-def test_one_question_needs_no_name():
+def test_variables_of_an_unnamed_question_have_no_prefix():
     data = curve(ServerBank(), LOADS, {"": Question()}, capacity=8.0, attrs={"more": 1})
     assert set(data.data_vars) == {"delay", "gap", "certified"}
     np.testing.assert_allclose(data["utilisation"], np.array(LOADS) / 8)
     assert data.attrs["more"] == 1
 
 
-def test_it_is_refined_by_the_roles():
+def test_refinement_follows_the_variables_with_drawn_roles():
     data = ServerBank().curve([0.1, 3.4], refine=True)
     grid = np.linspace(0.1, 3.4, 4001)
     drawn = np.exp(np.interp(grid, data["load"], np.log(data["optimum_delay"])))
@@ -103,42 +103,46 @@ def test_it_is_refined_by_the_roles():
 
 
 class Block:
-    """Two loads at a time; Ctrl-C at one of them."""
+    """Delays of two loads at a time, with Ctrl-C at one of them."""
 
     block = 2
 
     def __init__(self, stop=math.nan):
-        self.stop, self.asked = stop, []
+        self.stop, self.calls = stop, []
 
     def solve(self, loads, tags):
-        self.asked.append(loads.tolist())
+        self.calls.append(loads.tolist())
         if self.stop in loads:
             raise KeyboardInterrupt
         ones = np.ones(loads.size)
         return Delays(tags, ones, ones, 0 * ones, ones > 0)
 
 
-def test_questions_are_put_in_blocks_with_their_columns():
+def test_points_are_solved_in_blocks_with_their_columns():
     sweep = Block()
     data = curve(ServerBank(), [1.0, 2.0, 3.0], {"": sweep}, columns=[np.array([10.0, 20.0, 30.0])])
-    assert sweep.asked == [[1.0, 2.0], [3.0]]
+    assert sweep.calls == [[1.0, 2.0], [3.0]]
     assert data["delay"].values.tolist() == [10.0, 20.0, 30.0]
 
 
-def test_questions_are_put_at_the_loads_that_can_be_carried():
+def test_only_loads_that_the_system_carries_are_solved():
     sweep, tags = Block(), np.array([10.0, 20.0, 30.0, 40.0, 50.0])
     with pytest.warns(UserWarning, match=r"^2 of 5 loads cannot be carried \(see reason\)$"):
         data = curve(ServerBank(), [7.0, 1.0, 4.0, 0.0, 3.0], {"": sweep}, columns=[tags])
-    assert sweep.asked == [[1.0, 0.0], [3.0]]
+    assert sweep.calls == [[1.0, 0.0], [3.0]]
     assert data["reason"].values.tolist() == [
-        "load = 7.0: is not between 0 and 4; give another", "", "load = 4.0: is not between 0 and 4; give another", "", "",
-    ]  # fmt: skip
+        "load = 7.0: is not between 0 and 4; give another",
+        "",
+        "load = 4.0: is not between 0 and 4; give another",
+        "",
+        "",
+    ]
     np.testing.assert_array_equal(data["delay"], [np.nan, 20.0, np.nan, 40.0, 50.0])
     assert data["gap"].values.tolist() == [math.inf, 0, math.inf, 0, 0]
     assert data["certified"].values.tolist() == [False, True, False, True, True]
 
 
-def test_what_has_no_room_is_not_asked_and_says_why():
+def test_point_that_fails_the_further_check_is_not_solved_and_has_a_reason():
     sweep, tags = Block(), np.array([10.0, 20.0, 30.0])
 
     def room(load, tag):
@@ -147,22 +151,22 @@ def test_what_has_no_room_is_not_asked_and_says_why():
 
     with pytest.warns(UserWarning, match="^1 of 3 loads cannot be carried"):
         data = curve(ServerBank(), [1.0, 2.0, 3.0], {"": sweep}, columns=[tags], room=room)
-    assert sweep.asked == [[1.0, 3.0]]
+    assert sweep.calls == [[1.0, 3.0]]
     assert data["reason"].values.tolist() == ["", "tag = 20.0: does not fit 2; give another", ""]
     with pytest.raises(LoadError, match=r"^tag = 20\.0: does not fit 2"):
         curve(ServerBank(), [2.0, 5.0], {"": sweep}, columns=[np.array([20.0, 20.0])], room=room)
 
 
 @pytest.mark.parametrize("loads", [[1.0, math.inf], [1.0, -0.5], [5.0, 4.0], [math.nan, 0.0]])
-def test_nothing_is_asked_where_a_load_is_none_or_all_are_too_much(loads):
+def test_invalid_loads_raise_before_anything_is_solved(loads):
     sweep = Block()
     with pytest.raises(LoadError, match=r"^loads\[[01]\] = "):
         curve(ServerBank(), loads, {"": sweep})
-    assert sweep.asked == []
+    assert sweep.calls == []
 
 
 @pytest.mark.parametrize(("stop", "kept"), [(1.0, 0), (3.0, 2)])
-def test_ctrl_c_keeps_the_loads_that_every_question_has(stop, kept):
+def test_interruption_keeps_the_loads_at_which_all_questions_are_solved(stop, kept):
     tags = np.array([10.0, 20.0, 30.0])
     with pytest.raises(CurveInterruptedError, match=f"^stopped after {kept} loads$") as caught:
         curve(ServerBank(), [1.0, 2.0, 3.0], {"one": Block(), "two": Block(stop)}, columns=[tags])
@@ -174,7 +178,7 @@ def test_ctrl_c_keeps_the_loads_that_every_question_has(stop, kept):
     )
 
 
-def test_what_leaves_the_picture_is_not_drawn():
+def test_large_delays_beside_the_answers_are_not_drawn():
     values = np.array([[1.0, 5.0], [3.0, 7.0]])
     data = xr.Dataset(
         {
@@ -184,38 +188,41 @@ def test_what_leaves_the_picture_is_not_drawn():
         },
         {"load": [1.0, 2.0], "mode": ["a", "b"]},
     )
-    found = [
+    lines = [
         (name, place, values.tolist())
         for name, place, values in columns_of(data, ("delay", "beside"))
     ]
-    assert [name for name, _, _ in found] == ["delay", "other", "other"]
-    assert found[1] == ("other", {"mode": "a"}, [1.0, 3.0])
-    assert found[2][1] == {"mode": "b"}
-    np.testing.assert_array_equal(found[2][2], [5.0, np.nan])  # up to twice the largest delay, 6
+    assert [name for name, _, _ in lines] == ["delay", "other", "other"]
+    assert lines[1] == ("other", {"mode": "a"}, [1.0, 3.0])
+    assert lines[2][1] == {"mode": "b"}
+    np.testing.assert_array_equal(lines[2][2], [5.0, np.nan])  # up to twice the largest delay, 6
 
 
-@pytest.mark.parametrize(("loads", "message"), [
-    ([1.0, 4.0, 5.0], r"^loads\[1\] = 4\.0: is not between 0 and 4"),
-    ([1.0, math.nan], r"^loads\[1\] = nan: "),
-    ([2.0, 1.0, 0.0], r"^loads\[2\] = 0\.0: "),
-    ([], r"^loads = \[\]: is not a list of loads"),
-    (2.0, r"^loads = 2\.0: is not a list of loads"),
-    ([[1.0]], r"^loads = \[\[1\.0\]\]: is not a list of loads"),
-    (["a"], r"^loads = \['a'\]: is not made of numbers"),
-])  # fmt: skip
-def test_the_first_bad_load_is_named(loads, message):
+@pytest.mark.parametrize(
+    ("loads", "message"),
+    [
+        ([1.0, 4.0, 5.0], r"^loads\[1\] = 4\.0: is not between 0 and 4"),
+        ([1.0, math.nan], r"^loads\[1\] = nan: "),
+        ([2.0, 1.0, 0.0], r"^loads\[2\] = 0\.0: "),
+        ([], r"^loads = \[\]: is not a list of loads"),
+        (2.0, r"^loads = 2\.0: is not a list of loads"),
+        ([[1.0]], r"^loads = \[\[1\.0\]\]: is not a list of loads"),
+        (["a"], r"^loads = \['a'\]: is not made of numbers"),
+    ],
+)
+def test_error_names_the_first_invalid_load(loads, message):
     with pytest.raises(InputError, match=message):
         ServerBank().check_loads(loads)
 
 
-def test_good_loads_are_checked_by_their_ends():
-    asked, system = [], ServerBank()
-    system.check_load = lambda load: asked.append(load) or load
+def test_valid_loads_are_checked_at_both_ends_only():
+    calls, system = [], ServerBank()
+    system.check_load = lambda load: calls.append(load) or load
     assert system.check_loads([2.0, 3.0, 1.0]).tolist() == [2.0, 3.0, 1.0]
-    assert asked == [1.0, 3.0]
+    assert calls == [1.0, 3.0]
 
 
-def test_certified_answers_warn_of_nothing():
+def test_certified_answers_issue_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ServerBank().curve(LOADS[:2])

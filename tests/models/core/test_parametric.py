@@ -1,4 +1,4 @@
-"""A compiled problem is the problem: the same data as CVXPY's own at every value of its parameters, and the same answers as a fresh one."""
+"""Compiled problems have the data that CVXPY computes, and the answers of new problems."""
 
 import cvxpy as cp
 import numpy as np
@@ -19,25 +19,27 @@ PARALLEL = [
 ]
 LOADS = np.array([190.0, 30.0, 350.0])
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
-CLOSE = {"CLARABEL": 1e-6, "ECOS": 1e-6, "SCS": 1e-4}  # of flows, at each solver's tolerance
+CLOSE = {"CLARABEL": 1e-6, "ECOS": 1e-6, "SCS": 1e-4}  # tolerance of flows
 
 
 def questions():
-    """Problems with the values of their parameters, and a variable whose value is unique."""
+    """Yield problems with values of their parameters, and a variable with a unique value."""
     for form, bank in PARALLEL:
-        model = build(FORMULATIONS[form], bank, 100.0, ParallelServers(bank).unit(100.0))
+        model = build(FORMULATIONS[form], bank, 100.0, ParallelServers(bank)._unit(100.0))
         yield form, model.problem, [(model.load, LOADS * model.unit)], model.variable
-    above, below, _ = sum_of_squares.coefficients(segments(A.rates, np.array([1.0, 4.5, 3.0])))
+    lines = segments(A.rates, np.array([1.0, 4.5, 3.0]))
+    numerator, denominator, _ = sum_of_squares.coefficients(lines)
     program = sum_of_squares.write(2)
-    yield "sos", program.problem, [(program.above, above), (program.below, below)], program.bound
+    values = [(program.numerator, numerator), (program.denominator, denominator)]
+    yield "sos", program.problem, values, program.bound
     three = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0], [80.0, 200.0, np.inf]]).rates
     parts = np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
     division = partition.write(three)
     yield (
         "socp",
         division.problem,
-        [(division.root, partition.roots(three, np.array([2.0, 1.0, 1.5]), parts))],
-        division.extra,
+        [(division.sqrt_load, partition.sqrt_loads(three, np.array([2.0, 1.0, 1.5]), parts))],
+        division.spare_share,
     )
 
 
@@ -56,12 +58,12 @@ def set_values(values, k):
 
 
 @pytest.mark.parametrize(("name", "solver"), CASES)
-def test_map_is_cvxpy_s_own(name, solver):
-    """Entry by entry, at values that it was not compiled at."""
+def test_affine_map_gives_the_data_of_cvxpy(name, solver):
+    """All entries are compared, at values other than those of the compilation."""
     problem, values, _ = QUESTIONS[name]
     set_values(values, 0)
     compiled = Compiled(problem, solver, spec(solver).tight)
-    changes, first = compiled.changes(values), compiled.session.program
+    changes, first = compiled.changes(values), compiled.native_solver.program
     for k in range(3):
         set_values(values, k)
         data = problem.get_problem_data(solver)[0]
@@ -77,18 +79,18 @@ def test_map_is_cvxpy_s_own(name, solver):
 
 
 @pytest.mark.parametrize(("name", "solver"), CASES)
-def test_used_again_it_answers_as_a_fresh_one(name, solver):
+def test_reused_solver_answers_as_a_new_one(name, solver):
     problem, values, variable = QUESTIONS[name]
     set_values(values, 2)
     compiled = Compiled(problem, solver, spec(solver).tight)
-    found = compiled.solve(*values)
+    outputs = compiled.solve(*values)
     again = compiled.solve(*[(p, rows[::-1]) for p, rows in values])
     for k in range(3):
         set_values(values, k)
         assert run(problem, solver).status.startswith("optimal")
         size = np.abs(variable.value).max()
         np.testing.assert_allclose(
-            found.value(variable)[k], variable.value, rtol=0, atol=CLOSE[solver] * size
+            outputs.value(variable)[k], variable.value, rtol=0, atol=CLOSE[solver] * size
         )
         np.testing.assert_allclose(
             again.value(variable)[2 - k], variable.value, rtol=0, atol=CLOSE[solver] * size
@@ -96,8 +98,8 @@ def test_used_again_it_answers_as_a_fresh_one(name, solver):
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_every_parameter_changes_the_answer(name):
-    """One after the other is moved; what stays the same would not be handed to the solver."""
+def test_every_parameter_changes_the_data_of_the_solver(name):
+    """Each parameter is changed alone; the solver must not keep its old data."""
     problem, values, variable = QUESTIONS[name]
     set_values(values, 0)
     compiled = Compiled(problem, "CLARABEL", spec("CLARABEL").tight)
@@ -110,18 +112,18 @@ def test_every_parameter_changes_the_answer(name):
 
 
 @pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
-def test_duals_of_the_equalities_are_cvxpy_s(solver):
-    """Up to the sign, which CVXPY turns where it maximises."""
+def test_duals_of_the_equalities_are_those_of_cvxpy(solver):
+    """Equal up to the sign, which CVXPY reverses for a maximisation."""
     problem, values, _ = QUESTIONS["sos"]
     (identity,) = problem.constraints
     set_values(values, 1)
-    found = Compiled(problem, solver, spec(solver).tight).solve(*values).raw
+    outputs = Compiled(problem, solver, spec(solver).tight).solve(*values).raw
     run(problem, solver)
-    np.testing.assert_allclose(np.abs(found.dual[1]), np.abs(identity.dual_value), atol=1e-5)
-    assert found.dual.shape == (3, 5)
+    np.testing.assert_allclose(np.abs(outputs.dual[1]), np.abs(identity.dual_value), atol=1e-5)
+    assert outputs.dual.shape == (3, 5)
 
 
-def test_parameter_without_a_value_is_refused():
+def test_parameter_without_a_value_raises():
     problem, values, _ = QUESTIONS["sos"]
     set_values(values, 0)
     compiled = Compiled(problem, "CLARABEL", spec("CLARABEL").tight)
@@ -133,7 +135,7 @@ def test_parameter_without_a_value_is_refused():
         compiled.solve(values[0], (values[1][0], np.full((3, 5), np.nan)))
 
 
-def test_quadratic_terms_that_move_are_refused():
+def test_quadratic_terms_that_depend_on_parameters_raise():
     x, weight = cp.Variable(), cp.Parameter(nonneg=True, value=1.0)
     problem = cp.Problem(cp.Minimize(weight * cp.square(x) - x), [x <= 10])
     with pytest.raises(ValueError, match="quadratic terms of the problem depend on its parameters"):
@@ -141,25 +143,27 @@ def test_quadratic_terms_that_move_are_refused():
 
 
 def test_row_that_cannot_be_solved_is_nan_and_does_not_stop_the_others():
-    """Twice the total rate has no split; its neighbours do."""
+    """A load of twice the total rate is infeasible; the loads before and after it are not."""
     problem, values, variable = QUESTIONS["inv_pos"]
     ((load, rows),) = values
     set_values(values, 0)
-    for solver in ("CLARABEL", "ECOS"):
-        found = Compiled(problem, solver, spec(solver).tight).solve(
+    for solver in {"CLARABEL", "ECOS"} & {*cp.installed_solvers()}:
+        outputs = Compiled(problem, solver, spec(solver).tight).solve(
             (load, np.array([rows[0], 2 * 380 * rows[0] / 190, rows[0]]))
         )
-        assert found.raw.status[1].startswith("infeasible")
-        assert np.isnan(found.value(variable)[1]).all()
-        np.testing.assert_allclose(found.value(variable)[2], found.value(variable)[0], rtol=1e-6)
+        assert outputs.raw.status[1].startswith("infeasible")
+        assert np.isnan(outputs.value(variable)[1]).all()
+        np.testing.assert_allclose(
+            outputs.value(variable)[2], outputs.value(variable)[0], rtol=1e-6
+        )
 
 
-def test_solver_s_error_is_a_status():
-    """Bad data for one row: what the solver raises is its word for it."""
+def test_error_of_a_solver_becomes_the_status():
+    """The solver raises an error on wrong data in one row."""
     problem, values, variable = QUESTIONS["inv_pos"]
     set_values(values, 0)
     compiled = Compiled(problem, "SCS", spec("SCS").tight)
-    session = compiled.session
+    session = compiled.native_solver
     changes = compiled.changes(values)
     changes.right[1, 0] = np.nan
     raw = session.solve(changes)

@@ -1,4 +1,4 @@
-"""The bar: silent when the work is short or nobody watches, and never in the way of the items."""
+"""Progress displays: none for short work or without a terminal, and no effect on the items."""
 
 import inspect
 import io
@@ -19,7 +19,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Time that goes by only when told to."""
+    """A clock that only the test advances."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
@@ -28,7 +28,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def terminal(monkeypatch):
     screen = Terminal()
-    # not sys.stderr: pytest puts its own back between the fixtures and the test
+    # not sys.stderr itself: pytest restores it between the fixtures and the test
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=screen))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -55,7 +55,7 @@ def test_long_work_shows_a_bar_on_a_terminal(terminal, clock):
     assert terminal.getvalue().count("\x1b[?25h") == 1  # the cursor is back
 
 
-def test_long_work_is_silent_in_a_file(monkeypatch, clock):
+def test_long_work_shows_nothing_in_a_file(monkeypatch, clock):
     pipe = io.StringIO()
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=pipe))
     for _ in progress.track(range(5), "loads"):
@@ -63,7 +63,7 @@ def test_long_work_is_silent_in_a_file(monkeypatch, clock):
     assert pipe.getvalue() == ""
 
 
-def test_bar_is_gone_after_a_failure(terminal, clock):
+def test_bar_is_removed_after_a_failure(terminal, clock):
     def work():
         for i in progress.track(range(9), "loads"):
             clock[0] += 1.0
@@ -78,29 +78,29 @@ def test_bar_is_gone_after_a_failure(terminal, clock):
 
 def test_work_inside_other_work_draws_no_bar_of_its_own(terminal, clock):
     for _ in progress.track(range(5), "systems"):
-        with progress.no_progress(), progress.StatusLine("steps") as ticker:
+        with progress.no_progress(), progress.StatusLine("steps") as status:
             for _ in progress.track(range(5), "loads"):
                 clock[0] += 1.0
-                ticker.step("some")
+                status.step("some")
     assert "systems" in terminal.getvalue()
     assert "loads" not in terminal.getvalue()
     assert "steps" not in terminal.getvalue()
 
 
-def test_items_that_are_still_to_come_are_counted_by_their_total(terminal, clock):
+def test_iterator_needs_a_total(terminal, clock):
     for _ in progress.track(iter([2, 3, 3]), "systems", weigh=int, total=8):
         clock[0] += 1.5
     assert "5/8" in terminal.getvalue()
 
 
 @pytest.fixture
-def hasty(monkeypatch):
-    """Little patience, as clocks of their own cannot be told to go by."""
+def short_delay(monkeypatch):
+    """Show progress after 0.05 seconds: a timer thread does not use the clock of the test."""
     monkeypatch.setattr(progress, "PATIENCE", 0.05)
 
 
 def wait_for(screen, text):
-    """Wait until the screen says something, ten seconds at most."""
+    """Wait until the screen shows a text, at most ten seconds."""
     for _ in range(1000):
         if text in screen.getvalue():
             return
@@ -108,8 +108,8 @@ def wait_for(screen, text):
     raise AssertionError(f"{text} is not in {screen.getvalue()!r}")
 
 
-@pytest.mark.usefixtures("hasty")
-def test_work_that_says_nothing_has_a_line_with_the_time(terminal, capsys):
+@pytest.mark.usefixtures("short_delay")
+def test_long_work_without_a_bar_has_a_line_with_the_time(terminal, capsys):
     with progress.working("solving"), progress.working("inside"):
         wait_for(terminal, "solving")
     shown = terminal.getvalue()
@@ -119,8 +119,8 @@ def test_work_that_says_nothing_has_a_line_with_the_time(terminal, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_bar_within_takes_the_place_of_the_line_which_then_comes_back(terminal):
+@pytest.mark.usefixtures("short_delay")
+def test_bar_replaces_the_line_of_surrounding_work_while_it_is_shown(terminal):
     with progress.working("solving"):
         wait_for(terminal, "solving")
         for _ in progress.track(range(3), "loads"):
@@ -134,8 +134,8 @@ def test_a_bar_within_takes_the_place_of_the_line_which_then_comes_back(terminal
     assert "solving" not in during
 
 
-@pytest.mark.usefixtures("hasty")
-def test_what_is_printed_comes_after_the_line_is_gone(terminal):
+@pytest.mark.usefixtures("short_delay")
+def test_line_is_hidden_while_something_is_printed(terminal):
     with progress.working("solving"):
         wait_for(terminal, "solving")
         with progress.printing():
@@ -145,9 +145,9 @@ def test_what_is_printed_comes_after_the_line_is_gone(terminal):
             assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_delay")
 @pytest.mark.parametrize("where", ["file", "inside", "worker"])
-def test_nobody_watches(terminal, monkeypatch, where):
+def test_nothing_is_shown_without_a_terminal(terminal, monkeypatch, where):
     if where == "file":
         terminal.isatty = lambda: False
     if where == "worker":
@@ -166,9 +166,9 @@ def test_nobody_watches(terminal, monkeypatch, where):
     assert terminal.getvalue() == ""
 
 
-@pytest.mark.usefixtures("hasty")
-def test_a_notebook_has_both_as_text_below_its_cell(monkeypatch):
-    """Rich itself shows them by widgets alone, which may not be installed."""
+@pytest.mark.usefixtures("short_delay")
+def test_notebook_shows_line_and_bar_as_text(monkeypatch):
+    """Rich alone needs widgets in a notebook, which may not be installed."""
     texts = io.StringIO()
     handle = SimpleNamespace(update=lambda data, raw: texts.write(data["text/plain"] or "(gone)"))
 
@@ -176,7 +176,7 @@ def test_a_notebook_has_both_as_text_below_its_cell(monkeypatch):
         handle.update(data, raw)
         return handle
 
-    monkeypatch.setattr(progress, "EVERY", 0.01)
+    monkeypatch.setattr(progress, "REFRESH", 0.01)
     monkeypatch.setattr(progress, "_in_notebook", lambda: True)
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=io.StringIO()))
     monkeypatch.setattr(IPython.display, "display", display)
@@ -186,20 +186,20 @@ def test_a_notebook_has_both_as_text_below_its_cell(monkeypatch):
             time.sleep(0.06)
     assert texts.getvalue().index("(gone)") < texts.getvalue().index("loads")
     assert texts.getvalue().endswith("(gone)")
-    assert progress._screen.acquire(blocking=False)
-    progress._screen.release()
+    assert progress._display_lock.acquire(blocking=False)
+    progress._display_lock.release()
 
 
-@pytest.mark.usefixtures("hasty")
-def test_whatever_a_system_is_asked_has_a_line(terminal):
+@pytest.mark.usefixtures("short_delay")
+def test_public_method_of_a_system_has_a_line(terminal):
     class Slow(System):
         max_load = 5.0
 
         def answer(self, load: float) -> float:
-            """Say the load."""
+            """Return the load."""
             wait_for(terminal, "Slow.answer")
             return self.check_load(load)
 
     assert Slow().answer(3.0) == 3.0
     assert list(inspect.signature(Slow.answer).parameters) == ["self", "load"]
-    assert Slow.answer.__doc__ == "Say the load."
+    assert Slow.answer.__doc__ == "Return the load."

@@ -1,4 +1,4 @@
-"""Ratios with bounds: floats that know what two certificates prove."""
+"""Ratios: floats with bounds from two certificates."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ def _pickled(protocol, ratio):
     return pickle.loads(pickle.dumps(ratio, protocol))  # noqa: S301
 
 
-def test_it_is_a_float_that_cannot_be_changed():
+def test_ratio_is_an_immutable_float():
     ratio = PriceOfAnarchy(1.5, 1.25, 2.0)
     assert isinstance(ratio, float)
     assert (repr(ratio), str(ratio), f"{ratio:.2f}", json.dumps(ratio), hash(ratio)) == (
@@ -54,7 +54,7 @@ def test_copies_and_pickles_keep_the_bounds(ratio, again):
 
 
 def exact_price(rates, delays, load):
-    """Price of anarchy of M/M/1 servers to 50 digits: both prices by bisection."""
+    """Return the price of anarchy of M/M/1 servers to 50 digits, by bisection on multipliers."""
     with mp.workdps(DIGITS):
         mu, d, total = [mp.mpf(r) for r in rates], [mp.mpf(x) for x in delays], mp.mpf(load)
         delay = {}
@@ -83,8 +83,8 @@ def exact_price(rates, delays, load):
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_the_true_price_of_anarchy_lies_between_the_bounds(seed):
-    """To the last digit: the truth has 50."""
+def test_true_price_of_anarchy_lies_between_the_bounds(seed):
+    """The true value is known to 50 digits."""
     rng = np.random.default_rng([14, seed])
     n = int(rng.integers(1, 6))
     rates, delays = (
@@ -93,24 +93,24 @@ def test_the_true_price_of_anarchy_lies_between_the_bounds(seed):
     )
     load = rates.sum() * (rng.uniform(0.01, 1) if seed % 2 else 1 - 10 ** rng.uniform(-8, -1))
     system = ParallelServers(MM1(rates, delays))
-    found = system.price_of_anarchy(load)
+    ratio = system.price_of_anarchy(load)
     with mp.workdps(DIGITS):
         true = exact_price(rates.tolist(), delays.tolist(), float(load))
-        assert 1 <= found.lower <= true + mp.mpf(10) ** -35
-        assert true - mp.mpf(10) ** -35 <= found.upper
-    assert found.lower <= found <= found.upper
-    assert found.upper / found.lower - 1 < 1e-5
+        assert 1 <= ratio.lower <= true + mp.mpf(10) ** -35
+        assert true - mp.mpf(10) ** -35 <= ratio.upper
+    assert ratio.lower <= ratio <= ratio.upper
+    assert ratio.upper / ratio.lower - 1 < 1e-5
 
 
 @pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
 @pytest.mark.parametrize("load", [10.0, 80.0, 190.0, 370.0])
 @pytest.mark.parametrize("players", [1, 2, 10, math.inf])
-def test_bounds_of_unpolished_answers_hold_the_truth(load, players, solver):
-    found = SYSTEM.price_of_anarchy(load, players, solver=solver, polish=False, throw=False)
+def test_bounds_of_unpolished_answers_contain_the_true_value(load, players, solver):
+    ratio = SYSTEM.price_of_anarchy(load, players, solver=solver, polish=False, throw=False)
     true = float(price_of_anarchy(SYSTEM.bank, load, players))
-    assert 1 <= found.lower <= true * (1 + 1e-13)
-    assert true * (1 - 1e-13) <= found.upper
-    assert found.lower <= found <= found.upper
+    assert 1 <= ratio.lower <= true * (1 + 1e-13)
+    assert true * (1 - 1e-13) <= ratio.upper
+    assert ratio.lower <= ratio <= ratio.upper
 
 
 def test_unused_server_and_one_server_have_a_price_of_exactly_1():
@@ -119,13 +119,13 @@ def test_unused_server_and_one_server_have_a_price_of_exactly_1():
         ParallelServers(MM1([2.0, 2.0])),
         ParallelServers(MD1([5.0, 1.0], [0.0, 9.0])),
     ):
-        found = system.price_of_anarchy(1.0)
-        assert found.lower == 1
-        assert 1 <= found <= found.upper < 1 + 1e-12
-        assert type(found) is PriceOfAnarchy
+        ratio = system.price_of_anarchy(1.0)
+        assert ratio.lower == 1
+        assert 1 <= ratio <= ratio.upper < 1 + 1e-12
+        assert type(ratio) is PriceOfAnarchy
 
 
-def test_a_ratio_of_answers_that_prove_nothing_is_unbounded():
+def test_ratio_of_answers_without_bounds_is_unbounded():
     value, lower, upper = ratios(
         (np.array([2.0, np.nan]), np.zeros(2), np.full(2, np.inf)),
         (np.ones(2), np.zeros(2), np.full(2, np.inf)),
@@ -162,17 +162,17 @@ def test_curves_and_studies_have_the_bounds():
         [alone.lower, alone.upper],
         rtol=1e-9,
     )
-    many = study(
+    data = study(
         {"a": SYSTEM, "b": ParallelServers(MG1([1.0, 2.0], cv=[1.0, 4.0]))},
         [0.5, 0.9],
         relative=True,
     )
-    assert many.price_of_anarchy_upper.dims == ("system", "point")
-    assert np.all(many.price_of_anarchy_lower <= many.price_of_anarchy_upper)
+    assert data.price_of_anarchy_upper.dims == ("system", "point")
+    assert np.all(data.price_of_anarchy_lower <= data.price_of_anarchy_upper)
     assert "price_of_anarchy_lower" not in SYSTEM.curve(loads, "optimum")
 
 
-def test_what_is_believed_bounds_nothing_that_is_paid():
+def test_assumed_delays_do_not_bound_the_ratio_of_actual_ones():
     data = misspecified_delays(SYSTEM, ParallelServers(MM1(rate=[100.0, 80.0, 200.0])), [80.0])
     assert not {"price_of_anarchy_lower", "price_of_anarchy_upper"} & set(data.variables)
     assert "assumed" in data.optimum_gap.attrs["long_name"]

@@ -1,4 +1,4 @@
-"""Lines that cut no corner: what is drawn between the loads of a refined curve, against the exact curve on a dense grid."""
+"""Refined curves: straight lines between loads against the exact curve on a dense grid."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ from sojourn.models import (
     TunableMode,
 )
 from sojourn.models.core.refinement import (
-    MOST,
+    MAX_POINTS,
     CurveInterruptedError,
     Drawn,
     on_axis,
@@ -44,7 +44,7 @@ def dense(data, points=20_001):
 
 
 def off_log(data, values, grid, true):
-    """Largest relative distance of a straight line on a logarithmic axis."""
+    """Return the largest relative distance of the straight lines on a logarithmic axis."""
     return float(
         np.max(np.abs(np.interp(grid, data["load"].values, np.log(values)) - np.log(true)))
     )
@@ -55,7 +55,10 @@ def off(data, values, grid, true):
 
 
 def cut_corners(data, bank, paid=None):
-    """Largest relative distance between what is drawn and the exact curve; splits of `bank` paid at those of another."""
+    """Return the largest relative distance of the drawn lines from the exact curve.
+
+    The splits are those of `bank`; the delays are those of `paid` if it is given.
+    """
     _, grid = dense(data)
     true = {"optimum": optimum(bank, grid), "equilibrium": equilibrium(bank, grid)}
     delay = {
@@ -74,9 +77,8 @@ def cut_corners(data, bank, paid=None):
 @pytest.mark.parametrize("number", range(5))
 def test_curves_of_scenarios(number):
     scenario = load_scenario(f"scenario-{number}")
-    assert (
-        cut_corners(scenario.system.curve(scenario.loads), scenario.system.bank) > 0.05
-    )  # near saturation a polygon
+    unrefined = scenario.system.curve(scenario.loads)
+    assert cut_corners(unrefined, scenario.system.bank) > 0.05
     data = scenario.system.curve(scenario.loads, refine=True)
     assert cut_corners(data, scenario.system.bank) < TOLERANCE
     np.testing.assert_array_equal(data["load"].values[~data["added"].values], scenario.loads)
@@ -115,7 +117,7 @@ def test_curves_of_variants(name, variant):
     ],
 )
 def test_peaks_are_on_the_curve(name, variant, peak):
-    """Each at an activation load of the system decided on, of which the loads given know nothing."""
+    """Each peak is at an activation load of the assumed system, not at a given load."""
     scenario = load_scenario(name)
     chosen = {v.name: v for v in scenario.variants}[variant]
     loads = np.concatenate([[1.0], scenario.loads])
@@ -135,12 +137,12 @@ def test_players(name):
     plain, data = (players_curve(system, loads, counts, refine=r) for r in (False, True))
     for k in counts:
         errors = []
-        for some in (plain, data):
-            _, grid = dense(some)
+        for selection in (plain, data):
+            _, grid = dense(selection)
             errors.append(
                 off(
-                    some,
-                    some["price_of_anarchy"].sel(players=k).values,
+                    selection,
+                    selection["price_of_anarchy"].sel(players=k).values,
                     grid,
                     price_of_anarchy(system.bank, grid, k),
                 )
@@ -153,8 +155,8 @@ def test_players(name):
 @pytest.mark.slow
 def test_control():
     system, load = load_scenario("scenario-0").system, 369.5
-    given = np.linspace(0, 1, 8)
-    data = control_curve(system, load, given, refine=True)
+    fractions = np.linspace(0, 1, 8)
+    data = control_curve(system, load, fractions, refine=True)
     parts = np.linspace(0, 1, 101)
     for kind in ("llf", "scale"):
         true = np.array(
@@ -164,10 +166,10 @@ def test_control():
             np.max(
                 np.abs(np.interp(parts, d["fraction"], d["ratio"].sel(strategy=kind)) / true - 1)
             )
-            for d in (data.sel(fraction=given), data)
+            for d in (data.sel(fraction=fractions), data)
         ]
         assert error[1] < max(TOLERANCE, data.attrs["refined_within"]) < error[0]
-    assert data["fraction"].values[~data["added"].values].tolist() == given.tolist()
+    assert data["fraction"].values[~data["added"].values].tolist() == fractions.tolist()
     assert data["added"].sum() <= 40
 
 
@@ -190,15 +192,18 @@ def test_curves_of_dual_modes(name):
     for mode, at in (("mode 1", 1.0), ("mode 2", 0.0)):
         alone = data["single_mode_delay"].sel(mode=mode).values
         shown = np.isfinite(alone) & (alone <= 2 * best.max())
-        some = data.isel(load=shown)
-        inside = grid[(grid >= some["load"].values.min()) & (grid <= some["load"].values.max())]
+        selection = data.isel(load=shown)
+        inside = grid[
+            (grid >= selection["load"].values.min()) & (grid <= selection["load"].values.max())
+        ]
         assert (
-            off_log(some, alone[shown], inside, exact.delay(system.rates, inside, at)) < TOLERANCE
+            off_log(selection, alone[shown], inside, exact.delay(system.rates, inside, at))
+            < TOLERANCE
         )
 
 
-def test_a_second_jump_of_p_is_found():
-    """1, then 0, then inside: nothing but the curve itself says where the second jump is."""
+def test_second_jump_of_p_is_found():
+    """p is 1, then 0, then between: only the curve itself shows the second jump."""
     system = DualMode.canonical(mu0=1.0, K=2.0, f=(0.1, 0.4))
     data = system.curve(np.linspace(0.01, 0.99, 25) * system.max_load, refine=True)
     load, p = data["load"].values, data["p"].values
@@ -207,10 +212,10 @@ def test_a_second_jump_of_p_is_found():
     assert np.all(np.diff(load)[jumps] < 1e-4 * system.max_load)
 
 
-# ---- what it does with the loads
+# ---- given and added loads
 
 
-def test_the_loads_are_those_given_unless_asked():
+def test_without_refinement_the_loads_are_those_given():
     data = SYSTEM.curve([80.0, 4.0, 80.0])
     assert data["load"].values.tolist() == [80.0, 4.0, 80.0]
     assert "added" not in data.coords
@@ -235,12 +240,12 @@ def test_few_loads_are_enough_to_start_from(which):
 
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-4])
-def test_a_tolerance_of_ones_own(tolerance):
+def test_tolerance_is_an_option(tolerance):
     data = SYSTEM.curve(FEW, refine=tolerance)
     assert cut_corners(data, SYSTEM.bank) < tolerance
 
 
-def test_one_load_has_nothing_between():
+def test_one_load_is_not_refined():
     assert SYSTEM.curve([80.0], refine=True)["added"].values.tolist() == [False]
 
 
@@ -272,35 +277,35 @@ def test_a_refined_curve_goes_to_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("refine", [0.0, -1e-3, 1.0, math.nan, "yes", [0.1], 1e-9])
-def test_bad_tolerances_are_named_before_any_solver_starts(refine, monkeypatch):
+def test_wrong_tolerance_raises_before_any_solver_starts(refine, monkeypatch):
     monkeypatch.setattr(Task, "solve", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(InputError, match=r"^refine = "):
         SYSTEM.curve(FEW, refine=refine)
 
 
-# ---- the mechanism, on lines that are known
+# ---- refinement of known functions
 
 
 def line(function, loads, breakpoints=(), refine=True, drawn=lambda d: [on_axis(d["y"], unit=1.0)]):
-    """Refine a function; also how often it was asked."""
-    asked = []
+    """Refine a function; return the dataset and the number of points of each round."""
+    calls = []
 
     def solve(points):
-        asked.append(points.size)
+        calls.append(points.size)
         return xr.Dataset({"y": ("load", function(points))}, {"load": points})
 
-    return refined(solve, np.asarray(loads, dtype=float), refine, lambda: breakpoints, drawn), asked
+    return refined(solve, np.asarray(loads, dtype=float), refine, lambda: breakpoints, drawn), calls
 
 
-def test_a_straight_line_needs_no_load_more():
-    data, asked = line(lambda x: 2 * x + 1, np.linspace(0, 1, 5))
-    assert (data.sizes["load"], asked) == (5, [5])
+def test_straight_line_needs_no_further_point():
+    data, calls = line(lambda x: 2 * x + 1, np.linspace(0, 1, 5))
+    assert (data.sizes["load"], calls) == (5, [5])
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_kink(known):
-    """Asked for at once where it is known; else found, in a few rounds."""
-    data, asked = line(
+    """A known kink is added at once; an unknown one is found in a few rounds."""
+    data, calls = line(
         lambda x: np.abs(x - 0.3137),
         np.linspace(0, 1, 11),
         breakpoints=[0.3137, 7.0] if known else [],
@@ -310,24 +315,24 @@ def test_a_kink(known):
         np.max(np.abs(np.interp(grid, data["load"], data["y"]) - np.abs(grid - 0.3137))) < TOLERANCE
     )
     assert (0.3137 in data["load"]) == known
-    assert sum(asked) < (16 if known else 40)
+    assert sum(calls) < (16 if known else 40)
 
 
-def test_a_jump_ends_where_no_picture_shows_it():
-    data, asked = line(lambda x: (x > 0.71).astype(float), np.linspace(0, 1, 11))
+def test_jump_is_refined_to_the_narrowest_interval():
+    data, calls = line(lambda x: (x > 0.71).astype(float), np.linspace(0, 1, 11))
     place = np.searchsorted(data["load"], 0.71)
     assert float(data["load"][place] - data["load"][place - 1]) <= 1e-5
-    assert sum(asked) < 90
+    assert sum(calls) < 90
     assert data.attrs["refined_within"] <= TOLERANCE
 
 
-def test_where_there_is_no_number_nothing_is_added():
+def test_nothing_is_added_where_values_are_missing():
     data, _ = line(lambda x: np.where(x < 0.5, x, np.nan), np.linspace(0, 1, 11))
     assert not data["added"].any()
 
 
-def test_relative_to_what_an_axis_shows():
-    """On a logarithmic axis an exponential is straight; on a plain one it bends."""
+def test_error_is_relative_to_the_axis():
+    """An exponential is straight on a logarithmic axis and bends on a linear one."""
     loads = np.linspace(0, 3, 13)
     assert not line(np.exp, loads, drawn=lambda d: [on_log_axis(d["y"])])[0]["added"].any()
     data, _ = line(np.exp, loads, drawn=lambda d: [on_axis(d["y"])])
@@ -337,36 +342,36 @@ def test_relative_to_what_an_axis_shows():
     assert isinstance(on_log_axis([1.0]), Drawn)
 
 
-def test_noise_is_not_followed_for_ever():
+def test_noise_stops_at_the_largest_number_of_points():
     noise = np.random.default_rng(0)
     data, _ = line(lambda x: noise.random(x.size), np.linspace(0, 1, 11))
-    assert int(data["added"].sum()) == MOST
-    assert data.attrs["refined_within"] > 0.1  # and says so
+    assert int(data["added"].sum()) == MAX_POINTS
+    assert data.attrs["refined_within"] > 0.1  # the attribute shows the remaining error
 
 
-def test_of_many_kinks_some():
-    data, asked = line(lambda x: x, [0.0, 1.0], breakpoints=np.linspace(0.1, 0.9, 20_000))
-    assert asked[1] == MOST // 2
-    assert int(data["added"].sum()) <= MOST
+def test_many_kinks_are_thinned():
+    data, calls = line(lambda x: x, [0.0, 1.0], breakpoints=np.linspace(0.1, 0.9, 20_000))
+    assert calls[1] == MAX_POINTS // 2
+    assert int(data["added"].sum()) <= MAX_POINTS
 
 
 # ---- Ctrl-C
 
 
 def stopped_in(monkeypatch, call):
-    honest, calls = Task.solve, []
+    original, calls = Task.solve, []
 
     def solve(self, loads):
         calls.append(self.question.goal)
         if calls.count("optimum") == call:
             raise KeyboardInterrupt
-        return honest(self, loads)
+        return original(self, loads)
 
     monkeypatch.setattr(Task, "solve", solve)
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
-def test_interrupted_it_keeps_what_was_done(call, monkeypatch):
+def test_interruption_keeps_the_solved_points(call, monkeypatch):
     stopped_in(monkeypatch, call)
     with pytest.raises(CurveInterruptedError) as caught:
         SYSTEM.curve(FEW, refine=True)
@@ -376,9 +381,13 @@ def test_interrupted_it_keeps_what_was_done(call, monkeypatch):
     assert bool(data["added"].any()) == (call == 3)
 
 
-def test_interrupted_on_the_way_to_the_kinks_it_keeps_what_was_given(monkeypatch):
+def test_interruption_before_the_kinks_keeps_the_given_points(monkeypatch):
     module = sys.modules["sojourn.models.systems.service_modes.curve"]
-    monkeypatch.setattr(module, "_marks", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_breakaway_attributes", stopped)
     with pytest.raises(CurveInterruptedError) as caught:
         DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).curve([1.0, 4.5], refine=True)
     assert caught.value.dataset["load"].values.tolist() == [1.0, 4.5]

@@ -1,4 +1,4 @@
-"""Solvers that fail, lie, are absent or cannot: what is asked next, and what is said."""
+"""Solvers that fail, return wrong flows, are missing or lack a cone: next steps and errors."""
 
 import json
 import math
@@ -25,12 +25,11 @@ from sojourn.reference.parallel import optimum_equilibrium as exact
 GOALS = ("optimum", "equilibrium")
 LOAD = 12.0
 RATES = [10.0, 5.0, 3.0]
-UNIT = ParallelServers(MM1(RATES)).unit(1.0)  # of the time in which the solvers see the problem
+UNIT = ParallelServers(MM1(RATES))._unit(1.0)  # unit of time of the compiled problem
 INSTALLED = cp.installed_solvers()
-CHAIN = [s.name for s in solvers.SOLVERS if s.default]
+DEFAULT_SOLVERS = [s.name for s in solvers.SOLVERS if s.default]
 
 every_goal = pytest.mark.parametrize("goal", GOALS)
-needs_ecos = pytest.mark.skipif("ECOS" not in INSTALLED, reason="ECOS has no wheel for this Python")
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def system():
 
 @pytest.fixture
 def same():
-    """M/M/1 at one distance, for which all formulations hold."""
+    """M/M/1 servers with equal delays, for which all formulations hold."""
     return ParallelServers(MM1(RATES, 0.2))
 
 
@@ -49,35 +48,35 @@ def truth(system, goal, load=LOAD):
 
 
 @pytest.fixture
-def behave(monkeypatch):
-    """Let solvers named in a mapping answer with a flow of one's own (or None), and count who was asked."""
+def fake_solvers(monkeypatch):
+    """Let named solvers return a given flow or None, and record the runs of all solvers."""
 
-    def install(liars, status="optimal"):
-        asked, honest = [], engine.run
+    def install(wrong_solvers, status="optimal"):
+        runs, original = [], engine.run
 
         def run(problem, solver, options, effort):
-            asked.append((solver, dict(options or {})))
-            ran = honest(problem, solver, options, effort)
-            if solver not in liars:
+            runs.append((solver, dict(options or {})))
+            ran = original(problem, solver, options, effort)
+            if solver not in wrong_solvers:
                 return ran
             for variable in problem.variables():
                 if variable.name() == "flow":
-                    lie = liars[solver]
-                    # past CVXPY's check of the sign, as a solver's answer goes
+                    wrong_flow = wrong_solvers[solver]
+                    # without the check of the sign, as for the answer of a solver
                     variable.save_value(
-                        None if lie is None else np.array(lie)[: variable.size] * UNIT
+                        None if wrong_flow is None else np.array(wrong_flow)[: variable.size] * UNIT
                     )
             return Run(status, ran.compile, ran.solve)
 
         monkeypatch.setattr(engine, "run", run)
-        return asked
+        return runs
 
     return install
 
 
 @pytest.fixture
 def untouched(monkeypatch):
-    """Fail the test when any solver starts."""
+    """Fail the test when a solver starts."""
 
     def run(*_):
         pytest.fail("a solver was started")
@@ -89,30 +88,30 @@ def untouched(monkeypatch):
 
 
 @every_goal
-def test_first_solver_alone_where_it_is_certified(system, goal, behave):
-    asked = behave({})
-    found = getattr(system, goal)(LOAD)
-    assert [s for s, _ in asked] == ["CLARABEL"]
-    assert [a.solver for a in found.attempts] == ["CLARABEL"]
-    assert found.attempts[0].gap == found.certificate.gap
+def test_first_solver_alone_where_it_is_certified(system, goal, fake_solvers):
+    runs = fake_solvers({})
+    answer = getattr(system, goal)(LOAD)
+    assert [s for s, _ in runs] == ["CLARABEL"]
+    assert [a.solver for a in answer.attempts] == ["CLARABEL"]
+    assert answer.attempts[0].gap == answer.certificate.gap
 
 
 @every_goal
-def test_solver_that_fails_is_followed_by_the_next(system, goal, behave):
-    asked = behave({"CLARABEL": None}, status="SolverError: lost")
-    found = getattr(system, goal)(LOAD)
-    following = next(s for s in CHAIN[1:] if s in INSTALLED)
-    assert [s for s, _ in asked] == ["CLARABEL", following]
-    assert found.certified
-    assert found.solver == following
-    assert found.mean_delay == pytest.approx(float(truth(system, goal).mean_delay), rel=1e-12)
-    first, second = found.attempts
+def test_solver_that_fails_is_followed_by_the_next(system, goal, fake_solvers):
+    runs = fake_solvers({"CLARABEL": None}, status="SolverError: lost")
+    answer = getattr(system, goal)(LOAD)
+    following = next(s for s in DEFAULT_SOLVERS[1:] if s in INSTALLED)
+    assert [s for s, _ in runs] == ["CLARABEL", following]
+    assert answer.certified
+    assert answer.solver == following
+    assert answer.mean_delay == pytest.approx(float(truth(system, goal).mean_delay), rel=1e-12)
+    first, second = answer.attempts
     assert (first.solver, first.status, first.gap) == ("CLARABEL", "SolverError: lost", math.inf)
-    assert (second.solver, second.gap) == (following, found.certificate.gap)
-    assert all(a.seconds > 0 for a in found.attempts)
+    assert (second.solver, second.gap) == (following, answer.certificate.gap)
+    assert all(a.seconds > 0 for a in answer.attempts)
 
 
-LIES = {
+WRONG_FLOWS = {
     "over capacity": [50.0, 50.0, 50.0],
     "nan": [math.nan] * 3,
     "infinite": [math.inf, 1.0, 1.0],
@@ -121,59 +120,61 @@ LIES = {
 
 
 @every_goal
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_status_optimal_is_not_believed(system, goal, lie, behave):
-    """The design's first rule: a status is a claim."""
-    behave({"CLARABEL": lie})
+@pytest.mark.parametrize("wrong_flow", WRONG_FLOWS.values(), ids=WRONG_FLOWS)
+def test_status_optimal_is_not_trusted(system, goal, wrong_flow, fake_solvers):
+    """The certificate decides, not the status."""
+    fake_solvers({"CLARABEL": wrong_flow})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = getattr(system, goal)(LOAD, polish=False, gap=1e-2)
-    assert found.attempts[0].status == "optimal"
-    assert found.attempts[0].gap == math.inf
-    assert found.solver != "CLARABEL"
+        answer = getattr(system, goal)(LOAD, polish=False, gap=1e-2)
+    assert answer.attempts[0].status == "optimal"
+    assert answer.attempts[0].gap == math.inf
+    assert answer.solver != "CLARABEL"
     true = float(truth(system, goal).mean_delay)
-    assert abs(found.mean_delay - true) / true <= found.certificate.gap <= 1e-2
+    assert abs(answer.mean_delay - true) / true <= answer.certificate.gap <= 1e-2
 
 
 @every_goal
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_lie_is_mended_or_passed_over_never_returned(system, goal, lie, behave):
-    behave({"CLARABEL": lie})
+@pytest.mark.parametrize("wrong_flow", WRONG_FLOWS.values(), ids=WRONG_FLOWS)
+def test_wrong_flow_is_refined_or_rejected_but_never_returned(
+    system, goal, wrong_flow, fake_solvers
+):
+    fake_solvers({"CLARABEL": wrong_flow})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = getattr(system, goal)(LOAD)
-    assert found.certified
-    np.testing.assert_allclose(found.flow, truth(system, goal).flow, rtol=1e-10, atol=1e-12)
+        answer = getattr(system, goal)(LOAD)
+    assert answer.certified
+    np.testing.assert_allclose(answer.flow, truth(system, goal).flow, rtol=1e-10, atol=1e-12)
 
 
 @every_goal
-def test_plausible_lie_is_polished_into_the_truth(system, goal, behave):
-    """A feasible split that is not the answer: Newton's steps need only a start."""
-    behave({"CLARABEL": [7.0, 3.0, 2.0]})
-    found = getattr(system, goal)(LOAD)
-    assert found.solver == "CLARABEL"
-    assert found.polished >= 1
-    np.testing.assert_allclose(found.flow, truth(system, goal).flow, rtol=1e-10, atol=1e-12)
+def test_feasible_wrong_flow_is_refined_to_the_true_one(system, goal, fake_solvers):
+    """Newton steps reach the optimum from any feasible flow."""
+    fake_solvers({"CLARABEL": [7.0, 3.0, 2.0]})
+    answer = getattr(system, goal)(LOAD)
+    assert answer.solver == "CLARABEL"
+    assert answer.polished >= 1
+    np.testing.assert_allclose(answer.flow, truth(system, goal).flow, rtol=1e-10, atol=1e-12)
 
 
 @every_goal
-def test_plausible_lie_unpolished_is_found_out(system, goal, behave):
-    behave({"CLARABEL": [4.0, 4.9, 2.9]})
-    found = getattr(system, goal)(LOAD, polish=False, gap=1e-3)
-    assert found.attempts[0].gap > 0.1
-    assert found.solver != "CLARABEL"
-    assert found.certified
+def test_feasible_wrong_flow_without_refinement_is_not_certified(system, goal, fake_solvers):
+    fake_solvers({"CLARABEL": [4.0, 4.9, 2.9]})
+    answer = getattr(system, goal)(LOAD, polish=False, gap=1e-3)
+    assert answer.attempts[0].gap > 0.1
+    assert answer.solver != "CLARABEL"
+    assert answer.certified
 
 
 @every_goal
-def test_every_solver_s_first_formulation_comes_before_any_second(system, goal, behave):
-    chain = [s for s in CHAIN if s in INSTALLED]
-    behave(dict.fromkeys(chain, LIES["over capacity"]))
+def test_every_solver_s_first_formulation_comes_before_any_second(system, goal, fake_solvers):
+    default_solvers = [s for s in DEFAULT_SOLVERS if s in INSTALLED]
+    fake_solvers(dict.fromkeys(default_solvers, WRONG_FLOWS["over capacity"]))
     with pytest.raises(NotCertifiedError) as caught:
         getattr(system, goal)(LOAD, polish=False, gap=1e-3)
     forms = {"optimum": ("inv_pos", "quad_over_lin"), "equilibrium": ("beckmann", "minmax")}[goal]
     assert [(a.formulation, a.solver) for a in caught.value.attempts] == [
-        (f, s) for f in forms for s in chain
+        (f, s) for f in forms for s in default_solvers
     ]
 
 
@@ -181,8 +182,8 @@ def test_every_solver_s_first_formulation_comes_before_any_second(system, goal, 
 
 
 @every_goal
-def test_all_lie(system, goal, behave):
-    behave(dict.fromkeys(INSTALLED, LIES["over capacity"]))
+def test_wrong_flows_of_all_solvers_raise(system, goal, fake_solvers):
+    fake_solvers(dict.fromkeys(INSTALLED, WRONG_FLOWS["over capacity"]))
     with pytest.raises(
         NotCertifiedError,
         match=rf"^no certified {goal} at load 12, gap 1\.0e-03 wanted\. Tried CLARABEL",
@@ -200,8 +201,8 @@ def test_all_lie(system, goal, behave):
 
 
 @every_goal
-def test_all_fail(system, goal, behave):
-    behave(dict.fromkeys(INSTALLED, None), status="infeasible")
+def test_failure_of_all_solvers_raises(system, goal, fake_solvers):
+    fake_solvers(dict.fromkeys(INSTALLED, None), status="infeasible")
     for throw in (True, False):  # there is no best answer to return
         with pytest.raises(NotCertifiedError, match="infeasible, gap inf") as caught:
             getattr(system, goal)(LOAD, throw=throw)
@@ -210,25 +211,25 @@ def test_all_fail(system, goal, behave):
 
 
 @every_goal
-def test_throw_false_returns_the_best_uncertified(system, goal, behave):
-    behave({**dict.fromkeys(INSTALLED, LIES["over capacity"]), "SCS": [7.0, 3.0, 2.0]})
-    found = getattr(system, goal)(LOAD, polish=False, gap=1e-12, throw=False)
-    assert not found.certified
-    assert found.solver == "SCS"
-    assert 1e-12 < found.certificate.gap < 10
-    assert found.certificate.gap == min(a.gap for a in found.attempts)
+def test_throw_false_returns_the_best_uncertified(system, goal, fake_solvers):
+    fake_solvers({**dict.fromkeys(INSTALLED, WRONG_FLOWS["over capacity"]), "SCS": [7.0, 3.0, 2.0]})
+    answer = getattr(system, goal)(LOAD, polish=False, gap=1e-12, throw=False)
+    assert not answer.certified
+    assert answer.solver == "SCS"
+    assert 1e-12 < answer.certificate.gap < 10
+    assert answer.certificate.gap == min(a.gap for a in answer.attempts)
     true = float(truth(system, goal).mean_delay)
-    assert abs(found.mean_delay - true) / true <= found.certificate.gap
-    assert "NOT CERTIFIED within" in repr(found)
-    assert json.loads(json.dumps(found.to_dict()))["certified"] is False
+    assert abs(answer.mean_delay - true) / true <= answer.certificate.gap
+    assert "NOT CERTIFIED within" in repr(answer)
+    assert json.loads(json.dumps(answer.to_dict()))["certified"] is False
 
 
 @every_goal
-def test_infinite_gap_is_never_certified(system, goal, behave):
-    behave(dict.fromkeys(INSTALLED, LIES["over capacity"]))
-    found = getattr(system, goal)(LOAD, polish=False, throw=False)
-    assert found.certificate.gap == math.inf
-    assert not found.certified
+def test_infinite_gap_is_never_certified(system, goal, fake_solvers):
+    fake_solvers(dict.fromkeys(INSTALLED, WRONG_FLOWS["over capacity"]))
+    answer = getattr(system, goal)(LOAD, polish=False, throw=False)
+    assert answer.certificate.gap == math.inf
+    assert not answer.certified
 
 
 @every_goal
@@ -236,13 +237,13 @@ def test_infinite_gap_is_never_certified(system, goal, behave):
     "polish",
     [True, False],
 )
-def test_answer_of_zeros_passes_without_a_warning(system, goal, polish, behave):
-    """0 divided by 0 is not how to find out that nothing was found."""
-    behave({"CLARABEL": [0.0, 0.0, 0.0]})
+def test_answer_of_zeros_passes_without_a_warning(system, goal, polish, fake_solvers):
+    """There is no division of 0 by 0."""
+    fake_solvers({"CLARABEL": [0.0, 0.0, 0.0]})
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        found = getattr(system, goal)(LOAD, polish=polish, gap=1e-3)
-    assert found.mean_delay == pytest.approx(float(truth(system, goal).mean_delay), rel=1e-3)
+        answer = getattr(system, goal)(LOAD, polish=polish, gap=1e-3)
+    assert answer.mean_delay == pytest.approx(float(truth(system, goal).mean_delay), rel=1e-3)
 
 
 # ---- names
@@ -275,12 +276,12 @@ def test_name_in_lower_case_is_the_same_solver(system, goal):
 
 
 @every_goal
-def test_without_ecos_the_chain_is_shorter(system, goal, monkeypatch, behave):
+def test_without_ecos_the_chain_is_shorter(system, goal, monkeypatch, fake_solvers):
     """There is no wheel of ECOS for Python 3.13."""
     monkeypatch.setattr(cp, "installed_solvers", lambda: ["CLARABEL", "SCS"])
-    asked = behave({"CLARABEL": None})
+    runs = fake_solvers({"CLARABEL": None})
     assert getattr(system, goal)(LOAD).solver == "SCS"
-    assert [s for s, _ in asked] == ["CLARABEL", "SCS"]
+    assert [s for s, _ in runs] == ["CLARABEL", "SCS"]
 
 
 # ---- pairs that cannot be
@@ -289,14 +290,20 @@ def test_without_ecos_the_chain_is_shorter(system, goal, monkeypatch, behave):
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.skipif("OSQP" not in INSTALLED, reason="OSQP is not installed")
 def test_beckmann_and_a_solver_without_the_exponential_cone(system, same):
-    needs = r"^formulation = 'beckmann': needs the cone EXP, which OSQP does not take; use auto, or solver=CLARABEL or .*SCS$"
+    needs = (
+        r"^formulation = 'beckmann': needs the cone EXP, which OSQP does not take; use auto, "
+        r"or solver=CLARABEL or .*SCS$"
+    )
     with pytest.raises(FormulationError, match=needs):
         system.equilibrium(LOAD, formulation="beckmann", solver="OSQP")
     with pytest.raises(FormulationError, match="needs the cone SOC, which OSQP does not take"):
         same.equilibrium(LOAD, formulation="geo_mean", solver="OSQP")
     with pytest.raises(
         FormulationError,
-        match=r"^solver = 'OSQP': takes no formulation of the optimum of these servers; use CLARABEL",
+        match=(
+            r"^solver = 'OSQP': supports no formulation of the optimum; use "
+            r"CLARABEL"
+        ),
     ):
         system.optimum(LOAD, solver="OSQP")
 
@@ -306,7 +313,7 @@ def test_beckmann_and_a_solver_without_the_exponential_cone(system, same):
     "QOCO" not in solvers.defines.SOLVER_MAP_CONIC, reason="this CVXPY does not know QOCO"
 )
 def test_beckmann_and_qoco(system, monkeypatch):
-    """QOCO takes second-order cones alone; whether it is installed makes no difference to what it takes."""
+    """QOCO supports second-order cones only, whether or not it is installed."""
     monkeypatch.setattr(cp, "installed_solvers", lambda: ["CLARABEL", "QOCO", "SCS"])
     with pytest.raises(
         FormulationError,
@@ -325,15 +332,15 @@ def test_beckmann_and_qoco(system, monkeypatch):
         ("OSQP", {"QP"}),
     ],
 )
-def test_cones_that_a_solver_takes(solver, kinds):
+def test_supported_cones(solver, kinds):
     assert solvers.supported_cones(solver) == kinds
 
 
 @pytest.mark.skipif("OSQP" not in INSTALLED, reason="OSQP is not installed")
-def test_auto_gives_a_solver_what_it_takes(same):
-    found = same.equilibrium(LOAD, solver="OSQP")
-    assert (found.solver, found.formulation) == ("OSQP", "qp")
-    assert found.mean_delay == pytest.approx(
+def test_auto_takes_a_formulation_that_the_solver_supports(same):
+    answer = same.equilibrium(LOAD, solver="OSQP")
+    assert (answer.solver, answer.formulation) == ("OSQP", "qp")
+    assert answer.mean_delay == pytest.approx(
         float(truth(same, "equilibrium").mean_delay), rel=1e-12
     )
 
@@ -343,7 +350,7 @@ def test_auto_gives_a_solver_what_it_takes(same):
     ("goal", "other"),
     [("optimum", "beckmann"), ("equilibrium", "inv_pos"), ("optimum", "nonsense")],
 )
-def test_formulation_of_something_else(system, goal, other):
+def test_formulation_of_another_question_raises(system, goal, other):
     with pytest.raises(
         FormulationError, match=rf"^formulation = '{other}': is not one of the {goal}; use auto, "
     ):
@@ -354,18 +361,16 @@ def test_formulation_of_something_else(system, goal, other):
 
 
 @every_goal
-@pytest.mark.parametrize(
-    "solver", [pytest.param(s, marks=needs_ecos if s == "ECOS" else ()) for s in CHAIN]
-)
+@pytest.mark.parametrize("solver", DEFAULT_SOLVERS)
 def test_each_solver_alone(system, goal, solver):
-    found = getattr(system, goal)(LOAD, solver=solver)
-    assert found.certified
-    assert [a.solver for a in found.attempts] == [solver] * len(found.attempts)
-    np.testing.assert_allclose(found.flow, truth(system, goal).flow, rtol=1e-12, atol=1e-14)
+    answer = getattr(system, goal)(LOAD, solver=solver)
+    assert answer.certified
+    assert [a.solver for a in answer.attempts] == [solver] * len(answer.attempts)
+    np.testing.assert_allclose(answer.flow, truth(system, goal).flow, rtol=1e-12, atol=1e-14)
 
 
 @every_goal
-def test_options_go_to_the_solver_and_over_the_library_s(system, goal):
+def test_options_of_the_user_take_precedence(system, goal):
     options = {"solver": "SCS", "polish": False, "throw": False}
     full, short = (
         getattr(system, goal)(LOAD, **options),
@@ -377,10 +382,10 @@ def test_options_go_to_the_solver_and_over_the_library_s(system, goal):
 
 
 @every_goal
-def test_option_that_the_solver_does_not_have_is_named_before_it_starts(system, goal, monkeypatch):
+def test_unknown_solver_option_raises_before_the_solver_starts(system, goal, monkeypatch):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(
-        InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: TypeError"
+        InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: \w+Error"
     ):
         getattr(system, goal)(LOAD, solver="SCS", solver_options={"no_such_option": 1})
     with pytest.raises(
@@ -390,13 +395,13 @@ def test_option_that_the_solver_does_not_have_is_named_before_it_starts(system, 
 
 
 @every_goal
-def test_of_several_solvers_those_are_asked_that_take_the_option(system, goal):
-    found = getattr(system, goal)(LOAD, solver_options={"max_iters": 150})
-    assert [a.solver for a in found.attempts] == [s for s in ("ECOS", "SCS") if s in INSTALLED][:1]
+def test_solvers_that_reject_the_option_are_skipped(system, goal):
+    answer = getattr(system, goal)(LOAD, solver_options={"max_iters": 150})
+    assert [a.solver for a in answer.attempts] == [s for s in ("ECOS", "SCS") if s in INSTALLED][:1]
 
 
 @every_goal
-def test_polish_is_what_makes_it_exact(system, goal):
+def test_newton_steps_make_the_answer_exact(system, goal):
     raw, done = (getattr(system, goal)(LOAD, polish=p) for p in (False, True))
     assert raw.polished == 0 < done.polished
     assert done.certificate.gap < 1e-13
@@ -417,17 +422,20 @@ def test_gap_decides_what_is_certified(system, goal):
 @pytest.mark.usefixtures("untouched")
 @every_goal
 @pytest.mark.parametrize("gap", [0.0, -1e-6, math.nan, math.inf, True])
-def test_gap_that_nothing_can_meet(system, goal, gap):
+def test_impossible_gap_raises(system, goal, gap):
     with pytest.raises(
         InputError,
-        match=r"^gap = .*: is (not a finite number above 0; give a relative error such as 1e-6|true or false, .*)$",
+        match=(
+            r"^gap = .*: is (not a finite number above 0; give a relative error such as "
+            r"1e-6|true or false, .*)$"
+        ),
     ):
         getattr(system, goal)(LOAD, gap=gap)
 
 
 @pytest.mark.usefixtures("untouched")
 @every_goal
-def test_option_that_there_is_not(system, goal):
+def test_unknown_option_raises(system, goal):
     with pytest.raises(
         TypeError,
         match=rf"^{goal}\(\) got an unexpected keyword argument 'solvr'; did you mean solver\?$",

@@ -1,4 +1,4 @@
-"""Results in another unit of time are those of the same system written in it."""
+"""Results converted to a unit of time equal those of the system written in that unit."""
 
 from dataclasses import fields, is_dataclass
 
@@ -33,7 +33,7 @@ IN_RUN = {
 
 
 def parallel(time):
-    """Rates per second; delays in units of `time` of a millisecond's factor."""
+    """Return a system with rates per second and delays multiplied by `time`."""
     return ParallelServers(MM1(RATE / time, DELAY / 1e3 * time))
 
 
@@ -61,21 +61,32 @@ RESULTS = {
 
 
 def compare(found, expected, rate, where=""):
-    """Two results, the rates of the second divided by `rate`: a price of money is time per rate, so its number stays."""
+    """Compare two results; the rates of the second are divided by `rate`.
+
+    A rate price is a time per rate, so its number is the same in both.
+    """
     for f in fields(expected):
-        one, other, place = getattr(found, f.name), getattr(expected, f.name), f"{where}.{f.name}"
+        value, expected_value, place = (
+            getattr(found, f.name),
+            getattr(expected, f.name),
+            f"{where}.{f.name}",
+        )
         if f.name in IN_RUN:
             continue
-        if is_dataclass(other):
-            compare(one, other, rate, place)
-        elif isinstance(other, tuple) and other and is_dataclass(other[0]):
-            for a, b in zip(one, other, strict=True):
+        if is_dataclass(expected_value):
+            compare(value, expected_value, rate, place)
+        elif (
+            isinstance(expected_value, tuple) and expected_value and is_dataclass(expected_value[0])
+        ):
+            for a, b in zip(value, expected_value, strict=True):
                 compare(a, b, rate, place)
-        elif isinstance(other, float | np.ndarray):
-            # what was not converted are rates: they differ by the unit
+        elif isinstance(expected_value, float | np.ndarray):
+            # numbers that are not converted are rates, which differ by the unit
             times = (1.0, rate, 1.0 / rate)
             if f.name in ("load", "flow", "leader"):
-                np.testing.assert_allclose(one, np.asarray(other) * rate, rtol=1e-9, err_msg=place)
+                np.testing.assert_allclose(
+                    value, np.asarray(expected_value) * rate, rtol=1e-9, err_msg=place
+                )
             elif f.name in (
                 "lower_bound",
                 "mean_delay",
@@ -85,10 +96,12 @@ def compare(found, expected, rate, where=""):
                 "stage_delay",
                 "upper_bound",
             ):
-                np.testing.assert_allclose(one, other, rtol=1e-9, err_msg=place)
+                np.testing.assert_allclose(value, expected_value, rtol=1e-9, err_msg=place)
             else:
                 assert any(
-                    np.allclose(one, np.asarray(other) * t, rtol=1e-6, atol=1e-12, equal_nan=True)
+                    np.allclose(
+                        value, np.asarray(expected_value) * t, rtol=1e-6, atol=1e-12, equal_nan=True
+                    )
                     for t in times
                 ), place
 
@@ -124,10 +137,13 @@ def test_original_is_left_as_it_is():
 
 
 def test_sensitivity_is_in_the_unit_of_delays():
-    one, other = (
+    value, expected_value = (
         parallel(1.0).sensitivity(190.0),
         in_time_unit(parallel(1.0).sensitivity(190.0), 1000.0),
     )
-    np.testing.assert_array_equal(other.rate, 1000.0 * one.rate)
-    np.testing.assert_array_equal(other.delay, one.delay)
-    assert (other.mean_delay, other.load) == (1000.0 * one.mean_delay, 1000.0 * one.load)
+    np.testing.assert_array_equal(expected_value.rate, 1000.0 * value.rate)
+    np.testing.assert_array_equal(expected_value.delay, value.delay)
+    assert (expected_value.mean_delay, expected_value.load) == (
+        1000.0 * value.mean_delay,
+        1000.0 * value.load,
+    )

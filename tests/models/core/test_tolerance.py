@@ -1,4 +1,4 @@
-"""One rule for the gap that answers are held to, on every path to an answer."""
+"""The same rule for the largest gap, on every path to an answer."""
 
 import math
 
@@ -62,21 +62,21 @@ WITHOUT_SETTINGS = {
 
 @pytest.mark.parametrize("gap", NO_GAP, ids=map(repr, NO_GAP))
 @pytest.mark.parametrize("path", [*PATHS, *WITHOUT_SETTINGS])
-def test_gap_that_certifies_anything_or_nothing_is_refused(path, gap):
+def test_invalid_gap_raises(path, gap):
     with pytest.raises(InputError, match=r"^gap = .*: is (not|true or false)"):
         {**PATHS, **WITHOUT_SETTINGS}[path](gap=gap)
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_unpolished_answer_that_misses_1e_4_is_not_certified(path):
-    """Three steps of SCS lead nowhere."""
+    """SCS is stopped after three steps."""
     with pytest.raises(NotCertifiedError, match=r"gap 1\.0e-04 wanted"):
         PATHS[path](**SLOPPY)
 
 
 @pytest.mark.filterwarnings("ignore:.*are not certified")
 @pytest.mark.parametrize(
-    ("ask", "names"),
+    ("solve", "names"),
     [
         (lambda: TWO.curve([LOAD], **SLOPPY), ("optimum", "equilibrium")),
         (
@@ -90,8 +90,8 @@ def test_unpolished_answer_that_misses_1e_4_is_not_certified(path):
     ],
     ids=["loads", "limits", "assignments", "partitions", "players", "study"],
 )
-def test_curve_of_them_is_not_certified(ask, names):
-    data = ask()
+def test_curve_of_them_is_not_certified(solve, names):
+    data = solve()
     for name in names:
         start = f"{name}_" if name else ""
         assert np.all(data[f"{start}gap"] > 1e-4)
@@ -100,10 +100,10 @@ def test_curve_of_them_is_not_certified(ask, names):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_unpolished_answer_is_certified_within_1e_4(path):
-    found = PATHS[path](polish=False)
-    if hasattr(found, "certificate"):
-        assert found.certified
-        assert found.certificate.gap <= 1e-4
+    answer = PATHS[path](polish=False)
+    if hasattr(answer, "certificate"):
+        assert answer.certified
+        assert answer.certificate.gap <= 1e-4
 
 
 @pytest.mark.filterwarnings("ignore:.*are not certified")
@@ -148,27 +148,29 @@ def test_next_to_saturation_a_certified_answer_is_right(goal, near):
 
     system = ParallelServers(MM1([4.0, 2.0], [0.0, 0.1]))
     load = 6.0 * (1 - near)
-    found = getattr(system, goal)(load, throw=False)
+    answer = getattr(system, goal)(load, throw=False)
     true = float(getattr(reference, goal)(system.bank, load).mean_delay)
-    assert not found.certified or abs(found.mean_delay / true - 1) <= found.certificate.gap <= 1e-4
+    assert (
+        not answer.certified or abs(answer.mean_delay / true - 1) <= answer.certificate.gap <= 1e-4
+    )
 
 
 @pytest.mark.filterwarnings("ignore:the breakaway is not marked")
 @pytest.mark.parametrize("wrong", [1.5, 1 + 1e-6])
-def test_lower_bound_above_a_delay_that_is_there_certifies_nothing(monkeypatch, wrong):
-    """Such a bound is wrong, however near 0 the difference that it leaves."""
+def test_lower_bound_above_the_delay_certifies_nothing(monkeypatch, wrong):
+    """A lower bound above the value is wrong, even by a small difference."""
     from sojourn.models.systems.service_modes import sum_of_squares
 
     real = sum_of_squares.certified_bound
     true = PAIR.assignment(4.5).mean_delay
     monkeypatch.setattr(sum_of_squares, "certified_bound", lambda *args: wrong * real(*args))
     fresh = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
-    found = fresh.assignment(4.5, throw=False)
-    assert not found.certified
-    assert found.certificate.gap == pytest.approx(1 - 1 / wrong, rel=1e-2)
+    answer = fresh.assignment(4.5, throw=False)
+    assert not answer.certified
+    assert answer.certificate.gap == pytest.approx(1 - 1 / wrong, rel=1e-2)
     assert (
-        found.certificate.lower_bound
-        <= found.certificate.upper_bound
+        answer.certificate.lower_bound
+        <= answer.certificate.upper_bound
         == pytest.approx(true, rel=1e-9)
     )
     with pytest.warns(UserWarning, match="not certified"):

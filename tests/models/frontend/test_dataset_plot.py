@@ -1,4 +1,4 @@
-"""The default picture of a curve: what is on it follows from the roles of the variables."""
+"""The default picture of a curve, drawn by the roles of its variables."""
 
 import warnings
 
@@ -68,14 +68,12 @@ def test_a_line_for_each_number_of_players_and_a_cross_where_there_is_no_certifi
 def test_other_axes_than_loads():
     above, below = plot_dataset(control_curve(SYSTEM, 190.0, [0.0, 0.5, 1.0])).axes
     assert below.get_xlabel() == "part of the load under control"
-    assert labels(above) == [
-        "mean delay, llf",
-        "mean delay, scale",
-    ]  # and not the optimum's, which is one number
+    # the delay of the optimum is one number and not a line
+    assert labels(above) == ["mean delay, llf", "mean delay, scale"]
 
 
 def test_without_units_and_answers():
-    """Nothing is known at any load: an empty picture, without a word."""
+    """A curve without any answer gives an empty picture, without a warning."""
     empty = xr.Dataset(
         {"ratio": ("load", [np.nan], {"role": "ratio"})},
         {"load": ("load", [1.0], {"units": "1/s"})},
@@ -96,6 +94,6 @@ def test_nothing_to_draw_is_refused():
 def test_labels_of_delays_over_many_decades_tell_them_apart():
     figure = plot_dataset(TunableMode(3.0, 0.5).curve([1e-8, 2.0, 4.5 * (1 - 1e-7)]))
     figure.canvas.draw()
-    told = [float(label.get_text()) for label in figure.axes[0].get_yticklabels()]
-    np.testing.assert_allclose(told, figure.axes[0].get_yticks(), rtol=1e-12)
-    assert max(told) / min(told) > 1e6
+    shown = [float(label.get_text()) for label in figure.axes[0].get_yticklabels()]
+    np.testing.assert_allclose(shown, figure.axes[0].get_yticks(), rtol=1e-12)
+    assert max(shown) / min(shown) > 1e6

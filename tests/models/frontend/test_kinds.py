@@ -1,4 +1,4 @@
-"""A kind of system that others add has a scenario table, a report, files, a picture, verification and studies at once."""
+"""A kind of another package has scenario files, a report, a picture, checks and studies."""
 
 import json
 from dataclasses import replace
@@ -58,39 +58,45 @@ QUEUE = dedent('''
 
         def curve(self, loads, refine=False, solver=None):
             points = self.check_loads(loads)
-            data = {
-                "delay": ("load", 1 / (self.rate - points), {"units": self.time_unit, "role": "delay"}),
+            delay, attrs = 1 / (self.rate - points), {"units": self.time_unit, "role": "delay"}
+            parts = np.stack([points, self.rate - points], axis=1) / self.rate
+            variables = {
+                "delay": ("load", delay, attrs),
                 "gap": ("load", 0 * points, {"role": "gap"}),
                 "certified": ("load", points > 0, {"role": "certified"}),
-                "part": (("load", "whose"), np.stack([points, self.rate - points], axis=1) / self.rate),
+                "part": (("load", "whose"), parts),
             }
             units = {"units": f"1/{self.time_unit}"}
             coords = {"load": ("load", points, units), "whose": ["jobs", "nobody"]}
-            found = xr.Dataset(data, coords, {"time_unit": self.time_unit})
+            data = xr.Dataset(variables, coords, {"time_unit": self.time_unit})
             if points.max() > 0.97 * self.rate:
-                raise CurveInterruptedError(found.isel(load=points < 0.97 * self.rate))
-            return found
+                raise CurveInterruptedError(data.isel(load=points < 0.97 * self.rate))
+            return data
 
 
     def read(given, folder, units):
-        said = read_subtable(given, "queue")
+        rate = read_subtable(given, "queue").get("rate")
         with at_place("queue"):
-            return Described(Queue(read_number(said.get("rate"), "queue.rate", above=True), units.time))
+            return Described(Queue(read_number(rate, "queue.rate", above=True), units.time))
 
 
-    def checks(system, loads, how):
+    def checks(system, loads, options):
         for load in loads:
-            yield compare("delay", load, system.optimum(load, **how).mean_delay, 1 / (system.rate - load), None, "time")
+            model = system.optimum(load, **options).mean_delay
+            yield compare("delay", load, model, 1 / (system.rate - load), None, "time")
 
 
     KIND = SystemKind("queue", Queue, read, questions=("optimum",), verify=checks)
-''')  # fmt: skip
-OWN = 'title = "A [queue]"\n[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "50%"\ncurve = ["20%", "95%"]\n[queue]\nrate = 4\n'
+''')
+OWN = (
+    'title = "A [queue]"\n[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "50%"\n'
+    'curve = ["20%", "95%"]\n[queue]\nrate = 4\n'
+)
 
 
 @pytest.fixture
 def queue(package):
-    """The module of a package that is installed."""
+    """Install a package with a kind; return a function that loads the kind."""
     package("sojourn.systems", QUEUE, "queue = other_package:KIND\n")
     return lambda: kinds.kind_named("queue")
 
@@ -103,7 +109,7 @@ def own(tmp_path):
 
 
 @pytest.mark.usefixtures("queue")
-def test_scenario_file_says_a_system_of_another_package():
+def test_scenario_file_describes_a_system_of_another_package():
     scenario = parse(OWN, "own")
     assert (scenario.kind.name, scenario.system.rate, scenario.load) == ("queue", 4, 2.0)
     assert scenario.loads == pytest.approx([0.8, 3.8])
@@ -118,20 +124,29 @@ def test_scenario_file_says_a_system_of_another_package():
         parse(OWN + "[[servers]]\nrate = 1\n", "own")
     with pytest.raises(
         ScenarioError,
-        match=r"^variants = \{.*\}: is not a known key; the keys here are title, source, units, loads, queue$",
+        match=(
+            r"^variants = \{.*\}: is not a known key; the keys here are title, source, units, "
+            r"loads, queue$"
+        ),
     ):
         parse(OWN + "[variants.a]\ncv = 1\n", "own")
 
 
-def test_table_of_no_kind_says_which_there_are(queue):
+def test_unknown_table_raises_with_the_known_kinds(queue):
     with pytest.raises(
         ScenarioError,
-        match=r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, dual_mode, tunable_mode, queue",
+        match=(
+            r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, "
+            r"dual_mode, tunable_mode, queue"
+        ),
     ):
         parse(OWN.replace("[queue]", "[routes]"), "own")
     with pytest.raises(
         ScenarioError,
-        match=r"^queues = .*; did you mean queue, or a kind of system whose module is imported \(--import .*\)\?$",
+        match=(
+            r"^queues = .*; did you mean queue, or a kind of system whose module is imported "
+            r"\(--import .*\)\?$"
+        ),
     ):
         parse(OWN.replace("[queue]", "[queues]"), "own")
 
@@ -141,7 +156,8 @@ def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
     status, out, err = sojourn("run", own, "--out", tmp_path / "o")
     assert (status, err) == (0, "")
     assert out.startswith(
-        "A [queue]\n\nload 2 jobs/s = 0.5 of the largest load 4\n\noptimum, delays in ms\nAnswer(mean_delay=500.0, busy=0.5)\n"
+        "A [queue]\n\nload 2 jobs/s = 0.5 of the largest load 4\n\noptimum, delays in ms\n"
+        "Answer(mean_delay=500.0, busy=0.5)\n"
     )
     assert sorted(p.name for p in (tmp_path / "o").iterdir()) == [
         "curve.csv",
@@ -152,9 +168,15 @@ def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
     result = json.loads((tmp_path / "o" / "result.json").read_text())
     assert result == json.loads(sojourn("run", own, "--json")[1])
     assert result == {
-        "scenario": "own", "title": "A [queue]", "source": "", "units": {"rate": "1/s", "delay": "ms"},
-        "max_load": 4, "load": 2.0, "optimum": {"mean_delay": 500.0, "busy": 0.5}, "notes": [],
-    }  # fmt: skip
+        "scenario": "own",
+        "title": "A [queue]",
+        "source": "",
+        "units": {"rate": "1/s", "delay": "ms"},
+        "max_load": 4,
+        "load": 2.0,
+        "optimum": {"mean_delay": 500.0, "busy": 0.5},
+        "notes": [],
+    }
     with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
         np.testing.assert_allclose(data["delay"], [312.5, 5000.0])
         assert data["delay"].attrs["units"] == "ms"
@@ -167,7 +189,7 @@ def test_run_has_a_report_files_and_a_picture(sojourn, own, tmp_path):
 
 
 @pytest.mark.usefixtures("queue")
-def test_run_that_is_interrupted_writes_what_there_is(sojourn, own, tmp_path):
+def test_interrupted_run_writes_the_results_so_far(sojourn, own, tmp_path):
     own.write_text(OWN.replace("95%", "98%"))
     assert sojourn("run", own, "--out", tmp_path / "o")[0] == 130
     with xr.open_dataset(tmp_path / "o" / "curve.nc", engine="scipy") as data:
@@ -176,12 +198,33 @@ def test_run_that_is_interrupted_writes_what_there_is(sojourn, own, tmp_path):
 
 
 @pytest.mark.usefixtures("queue")
-@pytest.mark.parametrize(("arguments", "message"), [
-    (("run", "--load", "4"), "error: --load = '4': not below the maximum 4: the queues grow without bound; lower the load or add capacity"),
-    (("run", "--weights-in", "1,2"), "error: --weights-in = '1,2': is a split over servers, which Queue has no report of; leave it out"),
-    (("anarchy",), "error: scenario = 'own': is a Queue, which has no report of what selfishness costs; use run, or give one of parallel"),
-])  # fmt: skip
-def test_what_it_does_not_offer_is_refused(sojourn, own, arguments, message):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("run", "--load", "4"),
+            (
+                "error: --load = '4': not below the maximum 4: the queues grow without bound; "
+                "lower the load or add capacity"
+            ),
+        ),
+        (
+            ("run", "--weights-in", "1,2"),
+            (
+                "error: --weights-in = '1,2': is a split over servers, which Queue has no "
+                "report of; leave it out"
+            ),
+        ),
+        (
+            ("anarchy",),
+            (
+                "error: scenario = 'own': is a Queue, which has no report of what selfishness "
+                "costs; use run, or give one of parallel"
+            ),
+        ),
+    ],
+)
+def test_command_that_a_kind_does_not_offer_raises(sojourn, own, arguments, message):
     status, out, err = sojourn(arguments[0], own, *arguments[1:])
     assert (status, out) == (2, "")
     assert err.startswith(message)
@@ -221,7 +264,7 @@ def test_study_of_its_systems(queue):
         study(make(2.0), [1.0])
 
 
-def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(queue):
+def test_subclass_belongs_to_the_kind_of_its_nearest_base(queue):
     class Mine(ParallelServers):
         """Servers of mine."""
 
@@ -233,13 +276,16 @@ def test_a_system_of_a_class_between_belongs_to_the_nearest_kind(queue):
     assert kinds.kind_of(system) is mine
     with pytest.raises(
         InputError,
-        match=r"^system = ParallelServers\(1 .*: has nothing to be compared with; give its SystemKind a verify$",
+        match=(
+            r"^system = ParallelServers\(1 .*: has nothing to be compared with; give its "
+            r"SystemKind a verify$"
+        ),
     ):
         verify(system, 1.0)
 
 
 @pytest.mark.usefixtures("names")
-def test_register_refuses_what_is_no_kind_and_a_name_that_is_taken():
+def test_register_raises_on_a_wrong_type_and_on_a_taken_name():
     kind = kinds.kind_named("servers")
     with pytest.raises(
         InputError, match=r"^kind = <class .*: is not a kind of system; give a SystemKind$"
@@ -247,15 +293,17 @@ def test_register_refuses_what_is_no_kind_and_a_name_that_is_taken():
         register_system(ParallelServers)
     with pytest.raises(
         InputError,
-        match=r"^name = 'servers': is the name of sojourn\.models\.systems\.parallel\.system\.ParallelServers; choose",
+        match=(
+            r"^name = 'servers': is the name of "
+            r"sojourn\.models\.systems\.parallel\.system\.ParallelServers; choose"
+        ),
     ):
         register_system(replace(kind, system=TunableMode))
-    assert register_system(replace(kind)) is kinds.kind_named(
-        "servers"
-    )  # its module was loaded again
+    # as after a second import of its module
+    assert register_system(replace(kind)) is kinds.kind_named("servers")
 
 
-def test_module_of_ones_own_registers_a_kind(sojourn, own, tmp_path, names):
+def test_module_of_a_user_registers_a_kind(sojourn, own, tmp_path, names):
     module = tmp_path / "mine.py"
     module.write_text(QUEUE + "from sojourn.models import register_system\nregister_system(KIND)\n")
     assert (
@@ -264,11 +312,17 @@ def test_module_of_ones_own_registers_a_kind(sojourn, own, tmp_path, names):
     )
 
 
-@pytest.mark.parametrize(("code", "problem"), [
-    ("raise ValueError('broken')\n", "which raised ValueError: broken; correct or uninstall that package"),
-    ("KIND = 3\n", "which is not a SystemKind of that name; correct or uninstall that package"),
-])  # fmt: skip
-def test_entry_point_that_does_not_load_stops_its_own_files_alone(package, code, problem):
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        (
+            "raise ValueError('broken')\n",
+            "which raised ValueError: broken; correct or uninstall that package",
+        ),
+        ("KIND = 3\n", "which is not a SystemKind of that name; correct or uninstall that package"),
+    ],
+)
+def test_failing_entry_point_affects_only_its_own_files(package, code, problem):
     package("sojourn.systems", code, "queue = other_package:KIND\n")
     assert kinds.names()[-1] == "queue"
     with pytest.raises(
@@ -282,7 +336,10 @@ def test_entry_point_that_does_not_load_stops_its_own_files_alone(package, code,
 
 # ---- tunable mode, the built-in kind without a report of its own
 
-TUNABLE = '[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "70%"\ncurve = ["20%", "90%"]\n[tunable_mode]\nmu0 = 1\nK = 4\n'
+TUNABLE = (
+    '[units]\nrate = "1/s"\ndelay = "ms"\n[loads]\nat = "70%"\ncurve = ["20%", "90%"]\n'
+    "[tunable_mode]\nmu0 = 1\nK = 4\n"
+)
 
 
 def test_tunable_mode_of_a_file(sojourn, tmp_path):
@@ -292,23 +349,30 @@ def test_tunable_mode_of_a_file(sojourn, tmp_path):
     assert (status, err) == (0, "")
     assert "load 3.5 jobs/s = 0.7 of the largest load 5" in out
     assert "1142.857" in out  # Theorem 1 of Jeff and Modiano at this load, in ms
-    said = json.loads((tmp_path / "o" / "result.json").read_text())
-    assert said["optimum"]["mean_delay"] == pytest.approx(1142.857142857, rel=1e-10)
+    result = json.loads((tmp_path / "o" / "result.json").read_text())
+    assert result["optimum"]["mean_delay"] == pytest.approx(1142.857142857, rel=1e-10)
     assert sojourn("verify", path, "--load", "70%")[0] == 0
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("K = 4\n", "", r"^tunable_mode\.K = None: is missing; give mu0, K$"),
-    ("K = 4", "k = 4", r"^tunable_mode\.k = 4: is not a known key; the keys here are mu0, K$"),
-    ("mu0 = 1", "mu0 = 0", r"^tunable_mode\.mu0 = 0\.0: is out of range; give a finite number above 0$"),
-    ("70%", "5/s", r"^loads\.at = '5/s': not below the maximum 5"),
-])  # fmt: skip
-def test_mistake_in_a_tunable_mode(old, new, message):
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("K = 4\n", "", r"^tunable_mode\.K = None: is missing; give mu0, K$"),
+        ("K = 4", "k = 4", r"^tunable_mode\.k = 4: is not a known key; the keys here are mu0, K$"),
+        (
+            "mu0 = 1",
+            "mu0 = 0",
+            r"^tunable_mode\.mu0 = 0\.0: is out of range; give a finite number above 0$",
+        ),
+        ("70%", "5/s", r"^loads\.at = '5/s': not below the maximum 5"),
+    ],
+)
+def test_wrong_value_in_a_tunable_mode_raises(old, new, message):
     with pytest.raises(ScenarioError, match=message):
         parse(TUNABLE.replace(old, new), "own")
 
 
-def test_tunable_mode_has_the_manners_of_all_systems():
+def test_tunable_mode_behaves_as_all_systems():
     system = TunableMode(1.0, 4.0, "ms")
     assert (system.time_unit, system.max_load, system.check_load(2)) == ("ms", 5.0, 2.0)
     assert system.check_loads([1, 2]).tolist() == [1.0, 2.0]
@@ -318,9 +382,12 @@ def test_tunable_mode_has_the_manners_of_all_systems():
         study([system], [0.5], relative=True, formulation="nope")
 
 
-def test_a_load_next_to_the_largest_is_not_said_to_be_it():
+def test_load_next_to_the_largest_is_shown_with_its_difference():
     scenario = parse(
-        '[units]\nrate = "1/h"\ndelay = "min"\n[loads]\nat = 1\ncurve = [1]\n[tunable_mode]\nmu0 = 3\nK = 0.5\n',
+        (
+            '[units]\nrate = "1/h"\ndelay = "min"\n[loads]\nat = 1\ncurve = [1]\n'
+            "[tunable_mode]\nmu0 = 3\nK = 0.5\n"
+        ),
         "own",
     )
     assert scenario.where(4.5 * (1 - 1e-7)) == "load 4.5 jobs/h = 1 - 1e-07 of the largest load 4.5"

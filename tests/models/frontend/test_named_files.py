@@ -1,4 +1,4 @@
-"""Files that a scenario names: in its own folder, and nothing of one that is not a table is quoted."""
+"""Files that a scenario names: only in its folder, and not quoted unless they are tables."""
 
 import os
 import re
@@ -13,11 +13,14 @@ SAMPLES = "load,latency\n" + "".join(f"{x},{1 / (10 - x):.6f}\n" for x in range(
 TABLE = "rate\n10\n20\n"
 MARK = "admin:hunter2"
 
-# scenarios that name one file, and what that is to be
+# scenarios that name one file, with its contents
 NAMING = {
     "samples": ('[[servers]]\nfamily = "measured"\nsamples = {}\n', SAMPLES),
     "samples in a tandem": (
-        '[[servers]]\nfamily = "tandem"\nfirst = {{ rate = 9 }}\nsecond = {{ family = "measured", samples = {} }}\n',
+        (
+            '[[servers]]\nfamily = "tandem"\nfirst = {{ rate = 9 }}\nsecond = {{ family = '
+            '"measured", samples = {} }}\n'
+        ),
         SAMPLES,
     ),
     "servers": ("[servers]\nfile = {}\n", TABLE),
@@ -27,7 +30,7 @@ every_naming = pytest.mark.parametrize(("naming", "content"), NAMING.values(), i
 
 @pytest.fixture
 def scenario(tmp_path):
-    """Write a scenario in a folder of its own that names a file; return its path."""
+    """Write a scenario that names a file, in a folder of its own; return its path."""
 
     def write(naming, name):
         folder = tmp_path / "own"
@@ -93,13 +96,13 @@ def test_file_outside_the_folder(scenario, sojourn, tmp_path, naming, content, n
 
 
 @every_naming
-def test_whether_there_is_a_file_outside_is_not_said(scenario, naming, content):
-    said = set()
+def test_error_does_not_reveal_files_outside_the_folder(scenario, naming, content):
+    problems = set()
     for name in ("/etc/passwd", "/etc/none", "/dev/zero", "/", ".."):
         with pytest.raises(ScenarioError) as caught:
             load_scenario(scenario(naming, name))
-        said.add(caught.value.problem)
-    assert said == {"is not in the folder of the scenario"}
+        problems.add(caught.value.problem)
+    assert problems == {"is not in the folder of the scenario"}
 
 
 @pytest.mark.parametrize("allow", ["no", 1, None, [True]])
@@ -112,18 +115,18 @@ def test_allow_outside_is_true_or_false(allow):
 
 @every_naming
 @pytest.mark.parametrize("kind", ["pipe", "folder", "gigabyte", "device", "nothing"])
-def test_what_is_no_file_of_text(scenario, naming, content, kind):
+def test_file_that_is_not_regular_text_raises(scenario, naming, content, kind):
     path = scenario(naming, "x.csv")
-    given = path.parent / "x.csv"
+    target = path.parent / "x.csv"
     if kind == "pipe":
-        os.mkfifo(given)
+        os.mkfifo(target)
     elif kind == "folder":
-        given.mkdir()
+        target.mkdir()
     elif kind == "gigabyte":
-        with given.open("wb") as file:
+        with target.open("wb") as file:
             file.truncate(2**30)
     elif kind == "device":
-        given.symlink_to("/dev/zero")
+        target.symlink_to("/dev/zero")
     with pytest.raises(
         ScenarioError, match=r"^servers.* = '.*x\.csv': cannot be read: .*; give a CSV file"
     ):
@@ -131,7 +134,7 @@ def test_what_is_no_file_of_text(scenario, naming, content, kind):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "gigabyte", "device"])
-def test_scenario_that_is_no_file_of_text(sojourn, tmp_path, kind):
+def test_scenario_that_is_not_regular_text_raises(sojourn, tmp_path, kind):
     path = tmp_path / "a.toml"
     if kind == "pipe":
         os.mkfifo(path)
@@ -142,20 +145,26 @@ def test_scenario_that_is_no_file_of_text(sojourn, tmp_path, kind):
         path.symlink_to("/dev/zero")
     with pytest.raises(
         ScenarioError,
-        match=r"^scenario = '.*a\.toml': (is neither a file nor|cannot be read: it has 1,073,741,824 bytes)",
+        match=(
+            r"^scenario = '.*a\.toml': (is neither a file nor|cannot be read: it has "
+            r"1,073,741,824 bytes)"
+        ),
     ):
         load_scenario(path)
     assert sojourn("run", path)[0] == 2
 
 
 @every_naming
-@pytest.mark.parametrize("content_of", [
-    f"{MARK}\n",
-    f"{MARK},{MARK}\n{MARK}\n",
-    f"{MARK},x\nload,latency,rate\n",
-    f'"{MARK}\nload",{MARK}\n1,2\n',
-])  # fmt: skip
-def test_no_line_of_what_is_no_table_is_quoted(scenario, naming, content, content_of):
+@pytest.mark.parametrize(
+    "content_of",
+    [
+        f"{MARK}\n",
+        f"{MARK},{MARK}\n{MARK}\n",
+        f"{MARK},x\nload,latency,rate\n",
+        f'"{MARK}\nload",{MARK}\n1,2\n',
+    ],
+)
+def test_file_that_is_not_a_table_is_not_quoted(scenario, naming, content, content_of):
     path = scenario(naming, "x.csv")
     (path.parent / "x.csv").write_text(content_of)
     with pytest.raises(
@@ -166,7 +175,7 @@ def test_no_line_of_what_is_no_table_is_quoted(scenario, naming, content, conten
 
 
 @pytest.mark.parametrize("name", [3, True, [], "", " ", {}])
-def test_what_is_not_the_name_of_a_file(tmp_path, name):
+def test_value_that_is_not_a_file_name_raises(tmp_path, name):
     with pytest.raises(
         ScenarioError, match=r"^servers\.file = .*: is not the name of a file; give some text"
     ):
@@ -177,7 +186,7 @@ def test_what_is_not_the_name_of_a_file(tmp_path, name):
     "name", ["a\0b", "\0", "a" * 5000, "/" * 5000, "~root/.ssh/id", "a\x1b[31m\nb"]
 )
 @every_naming
-def test_name_that_no_file_has(scenario, naming, content, name):
+def test_impossible_file_name_raises(scenario, naming, content, name):
     path = scenario(naming, "x")
     path.write_text(HEAD + naming.format('"' + "".join(f"\\u{ord(c):04x}" for c in name) + '"'))
     for allow_outside in (False, True):

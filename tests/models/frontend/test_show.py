@@ -1,4 +1,4 @@
-"""Tables in terminals of any width: no number is cut short."""
+"""Tables in terminals of any width: no number is cut."""
 
 import io
 
@@ -11,12 +11,12 @@ from sojourn.models.frontend import files
 
 @pytest.fixture
 def console(monkeypatch):
-    def at(width):
+    def set_width(width):
         console = Console(width=width, file=io.StringIO())
         monkeypatch.setattr(files, "out", console)
         return console
 
-    return at
+    return set_width
 
 
 def table():
@@ -30,7 +30,7 @@ def table():
 
 
 @pytest.mark.parametrize(("width", "parts"), [(200, 1), (80, 1), (70, 2), (40, 3), (25, 6)])
-def test_table_is_cut_into_as_few_as_fit(console, width, parts):
+def test_table_is_divided_into_as_few_as_possible(console, width, parts):
     shown = console(width)
     files.show(table())
     text = shown.file.getvalue()

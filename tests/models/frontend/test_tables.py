@@ -1,4 +1,4 @@
-"""Rows as tables and as JSON."""
+"""Rows of results as tables and as JSON."""
 
 import io
 import json
@@ -12,21 +12,21 @@ from rich.console import Console
 from sojourn.models.frontend.tables import as_json, plain, table
 
 
-def shown(made, width):
+def shown(table_, width):
     console = Console(width=width, file=io.StringIO())
-    console.print(made)
+    console.print(table_)
     return console.file.getvalue()
 
 
-def test_numbers_are_whole_where_text_gives_way():
+def test_numbers_are_complete_where_text_is_wrapped():
     rows = [
         ("[bold]first",),
         ("a", "0.123456789", "some words that are long"),
         ("[bold]second",),
         ("b", "1", ""),
     ]
-    made = table(("name", "number", "why"), rows, text=("why",), title="title", caption="below")
-    narrow, wide = shown(made, 30), shown(made, 100)
+    table_ = table(("name", "number", "why"), rows, text=("why",), title="title", caption="below")
+    narrow, wide = shown(table_, 30), shown(table_, 100)
     assert "some words that are long" in wide
     assert "some words that are long" not in narrow
     for text in (narrow, wide):
@@ -35,7 +35,7 @@ def test_numbers_are_whole_where_text_gives_way():
         assert "below" in text
     lines = [line.rstrip() for line in wide.splitlines()]
     assert lines.index(" second") > lines.index(" first") + 1
-    assert [column.justify for column in made.columns] == ["left", "right", "left"]
+    assert [column.justify for column in table_.columns] == ["left", "right", "left"]
 
 
 @dataclass
@@ -52,13 +52,22 @@ class Told:
         return {"twice": 2 * self.value}
 
 
-@pytest.mark.parametrize(("value", "expected"), [
-    (math.inf, None), (np.float64("nan"), None), (np.float64(0.5), 0.5), (True, True), (3, 3), ("inf", "inf"), (None, None),
-    (Plain(math.nan, (1.0, -math.inf)), {"value": None, "parts": [1.0, None]}),
-    ([Told(1.5), Told(math.inf)], [{"twice": 3.0}, {"twice": None}]),
-    ({"a": {2: math.inf}}, {"a": {2: None}}),
-])  # fmt: skip
-def test_json_has_none_for_what_is_infinite_or_missing(value, expected):
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (math.inf, None),
+        (np.float64("nan"), None),
+        (np.float64(0.5), 0.5),
+        (True, True),
+        (3, 3),
+        ("inf", "inf"),
+        (None, None),
+        (Plain(math.nan, (1.0, -math.inf)), {"value": None, "parts": [1.0, None]}),
+        ([Told(1.5), Told(math.inf)], [{"twice": 3.0}, {"twice": None}]),
+        ({"a": {2: math.inf}}, {"a": {2: None}}),
+    ],
+)
+def test_json_has_none_for_infinite_and_missing_numbers(value, expected):
     assert plain(value) == expected
     assert "Infinity" not in as_json(value)
     assert "NaN" not in as_json(value)

@@ -1,4 +1,4 @@
-"""Units of a scenario file: the same system in any of them has the same answers, in those units, in everything that is printed and written."""
+"""Units of scenario files: output and files hold the same results in all units."""
 
 import csv
 import json
@@ -20,19 +20,25 @@ SERVERS = [(3.0, 0.02, ""), (1.0, 0.0, "cv = 2\n"), (2.0, 0.35, 'family = "M/D/1
 
 
 def servers(units, at=2.9):
-    """Three servers, their rates per second and delays in seconds, in other units."""
+    """Return a file of three servers, given per second and in seconds, in other units."""
     per = TIMES[units.time] / SECOND
     tables = "".join(
         f"[[servers]]\nrate = {r * per!r}\ndelay = {d * SECOND / TIMES[units.delay]!r}\n{more}"
         for r, d, more in SERVERS
     )
-    return f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "80%"]\n{tables}[variants.near]\ndelay = 0\n'
+    return (
+        f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "80%"]\n'
+        f"{tables}[variants.near]\ndelay = 0\n"
+    )
 
 
 def dual_mode(units, at=4.0):
-    """System A with mu0 = 1 per second, in other units."""
+    """Return a file of system A with mu0 = 1 per second, in other units."""
     per = TIMES[units.time] / SECOND
-    return f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "95%"]\n[dual_mode]\nmu0 = {per!r}\nK = 4\nf = [0.1, 0.3]\n'
+    return (
+        f'{head(units)}[loads]\nat = {at * per!r}\ncurve = ["30%", "95%"]\n[dual_mode]\nmu0 = '
+        f"{per!r}\nK = 4\nf = [0.1, 0.3]\n"
+    )
 
 
 def head(units):
@@ -40,13 +46,36 @@ def head(units):
 
 
 TIME = {
-    "mean_delay", "multiplier", "latency", "lower_bound", "upper_bound", "toll", "delay", "stage_delay", "single_mode_delay",
-    "optimum_delay", "equilibrium_delay", "optimum_multiplier", "equilibrium_multiplier", "tunable_delay", "best_delay",
-}  # fmt: skip
+    "mean_delay",
+    "multiplier",
+    "latency",
+    "lower_bound",
+    "upper_bound",
+    "toll",
+    "delay",
+    "stage_delay",
+    "single_mode_delay",
+    "optimum_delay",
+    "equilibrium_delay",
+    "optimum_multiplier",
+    "equilibrium_multiplier",
+    "tunable_delay",
+    "best_delay",
+}
 RATE = {
-    "load", "total_rate", "flow", "total_flow", "thresholds", "candidate_load", "up_to", "max_load", "touch_points", "mu0",
-    "optimum_flow", "equilibrium_flow",
-}  # fmt: skip
+    "load",
+    "total_rate",
+    "flow",
+    "total_flow",
+    "thresholds",
+    "candidate_load",
+    "up_to",
+    "max_load",
+    "touch_points",
+    "mu0",
+    "optimum_flow",
+    "equilibrium_flow",
+}
 PER_RATE = {"optimum_per_rate", "equilibrium_per_rate"}
 RUN = {
     "attempts",
@@ -66,7 +95,7 @@ RUN = {
 
 
 def in_seconds(value, units, kind=""):
-    """A result of JSON in seconds; what depends on the run is left out."""
+    """Return a JSON result in seconds, without the values that depend on the run."""
     if isinstance(value, dict):
         return {
             k: in_seconds(v, units, _kind(k, v, value) or kind)
@@ -82,7 +111,7 @@ def in_seconds(value, units, kind=""):
 
 
 def _kind(key, value, beside):
-    if "poa" in beside and key == "upper_bound":  # of the worst case: a ratio
+    if "poa" in beside and key == "upper_bound":  # the worst case is a ratio
         return "ratio"
     of_variant = "ratio" in beside and key in ("optimum", "equilibrium")
     return (
@@ -97,9 +126,10 @@ def _kind(key, value, beside):
 
 
 def assert_close(found, expected, where=""):
-    """Two results, number by number, to 1e-12.
+    """Compare two results number by number, to 1e-12.
 
-    A lower bound is the solver's: to 1e-9. A profile goes to the ends of the stable interval, where rounding grows: to 1e-10.
+    Lower bounds depend on the solver and are compared to 1e-9. Profiles extend to the ends of the
+    stable interval, where rounding errors grow, and are compared to 1e-10.
     """
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), where
@@ -107,8 +137,8 @@ def assert_close(found, expected, where=""):
             assert_close(found[key], expected[key], f"{where}.{key}")
     elif isinstance(expected, list):
         assert len(found) == len(expected), where
-        for k, (one, other) in enumerate(zip(found, expected, strict=True)):
-            assert_close(one, other, f"{where}[{k}]")
+        for k, (model, expected_model) in enumerate(zip(found, expected, strict=True)):
+            assert_close(model, expected_model, f"{where}[{k}]")
     elif isinstance(expected, float):
         rel = 1e-9 if "lower_bound" in where else 1e-10 if "profile" in where else 1e-12
         assert found == pytest.approx(expected, rel=rel, abs=1e-12, nan_ok=True), where
@@ -126,10 +156,13 @@ def run_json(sojourn, path, content, *arguments):
     return json.loads(out)
 
 
-@pytest.mark.parametrize(("servers", "load", "expected"), [
-    ([(10, 0, "")] * 3, 24, 0.5),
-    ([(0.1, 0, ""), (0.1515151515, 0, "")], 0.2, 38.3059953),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("servers", "load", "expected"),
+    [
+        ([(10, 0, "")] * 3, 24, 0.5),
+        ([(0.1, 0, ""), (0.1515151515, 0, "")], 0.2, 38.3059953),
+    ],
+)
 def test_loads_are_in_the_unit_of_the_rates(sojourn, tmp_path, servers, load, expected):
     tables = "".join(f"[[servers]]\nrate = {r}\n{more}" for r, _, more in servers)
     head = '[units]\nrate = "1/ms"\ndelay = "ms"\n'
@@ -141,15 +174,21 @@ def test_loads_are_in_the_unit_of_the_rates(sojourn, tmp_path, servers, load, ex
 
 
 def test_dual_mode_per_millisecond(sojourn, tmp_path):
-    content = '[units]\nrate = "1/ms"\ndelay = "ms"\n[dual_mode]\nlocal = [10, 3.33]\ncloud = [4.44, 5.71]\n[loads]\nat = 4.5\n'
+    content = (
+        '[units]\nrate = "1/ms"\ndelay = "ms"\n[dual_mode]\nlocal = [10, 3.33]\ncloud = '
+        "[4.44, 5.71]\n[loads]\nat = 4.5\n"
+    )
     assert run_json(sojourn, tmp_path / "a.toml", content)["best"]["mean_delay"] == pytest.approx(
         6.99973623, rel=1e-9
     )
 
 
 def test_load_below_1_is_a_rate(sojourn, tmp_path):
-    """M/D/1 of 0.25 and 2 per second."""
-    tables = '[[servers]]\nfamily = "M/D/1"\nrate = 0.25\n[[servers]]\nfamily = "M/D/1"\nrate = 2\ndelay = 0.4\n'
+    """M/D/1 servers with rates of 0.25 and 2 per second."""
+    tables = (
+        '[[servers]]\nfamily = "M/D/1"\nrate = 0.25\n[[servers]]\nfamily = "M/D/1"\nrate = '
+        "2\ndelay = 0.4\n"
+    )
     head = '[units]\nrate = "1/s"\ndelay = "s"\n'
     for content, arguments in (
         (head + "[loads]\nat = 0.5\n" + tables, ()),
@@ -171,7 +210,7 @@ def test_delay_of_the_file_is_rounded_once(rate, delay):
     assert units.delay_factor == float(1 / ratio)
 
 
-def test_delays_are_those_that_python_reads():
+def test_delays_are_correctly_rounded():
     units = Units("1/s", "ms")
     given = np.arange(1, 2000) / 8
     assert [units.from_delay(d) for d in given] == [float(f"{d}e-3") for d in given]
@@ -213,7 +252,10 @@ def test_dataset_is_converted_and_keeps_the_original():
 def test_unknown_unit_is_named():
     with pytest.raises(
         ScenarioError,
-        match=r"^units\.rate = '1/minute': is not a known unit; use one of 1/us, 1/ms, 1/s, 1/min, 1/h, 1/day, rps",
+        match=(
+            r"^units\.rate = '1/minute': is not a known unit; use one of 1/us, 1/ms, 1/s, "
+            r"1/min, 1/h, 1/day, rps"
+        ),
     ):
         parse('[units]\nrate = "1/minute"\ndelay = "s"\n[[servers]]\nrate = 1\n', "x")
 
@@ -225,22 +267,22 @@ EVERY = [Units(rate, delay) for rate, delay in product(RATES, TIMES)]
 SOME = [
     Units(rate, delay)
     for rate, delay in zip(RATES, ["h", "s", "ms", "s", "day", "min", "us"], strict=True)
-]  # each unit once
+]  # every unit once
 
 
 @pytest.mark.parametrize("units", EVERY, ids=str)
 def test_answers_are_the_same_in_every_combination(units):
     found, expected = parse(servers(units), "x"), parse(servers(BASE), "x")
     for goal in ("optimum", "equilibrium"):
-        one, other = (
+        model, expected_model = (
             s.units.result(getattr(s.system, goal)(s.load)).to_dict() for s in (found, expected)
         )
-        assert_close(in_seconds(one, units), in_seconds(other, BASE))
+        assert_close(in_seconds(model, units), in_seconds(expected_model, BASE))
     found, expected = parse(dual_mode(units), "x"), parse(dual_mode(BASE), "x")
-    one, other = (
+    model, expected_model = (
         s.units.result(s.system.partition(s.load, 0.7)).to_dict() for s in (found, expected)
     )
-    assert_close(in_seconds(one, units), in_seconds(other, BASE))
+    assert_close(in_seconds(model, units), in_seconds(expected_model, BASE))
 
 
 @pytest.fixture(scope="module")
@@ -249,9 +291,10 @@ def kept():
 
 
 def everything(sojourn, folder, content, command="run"):
-    """JSON, and each file: NetCDF as its variables, CSV as its columns.
+    """Return the JSON output and the contents of all files.
 
-    Points that a picture adds are left out: where a line is all but straight, rounding decides whether it gets one more.
+    Points added for a picture are left out: where a line is nearly straight, rounding errors decide
+    whether a point is added.
     """
     path = folder / "a.toml"
     path.write_text(content)
@@ -316,10 +359,10 @@ def test_output_and_files_are_the_same_in_every_unit(
     assert found["json"]["units"] == {"rate": units.rate, "delay": units.delay}
     for name in [n for n in expected if not n.startswith("units of")]:
         assert_close(in_seconds(found[name], units), in_seconds(expected[name], BASE), name)
-        said = {"s": units.delay, "1/s": units.rate}
+        renamed = {"s": units.delay, "1/s": units.rate}
         if f"units of {name}" in expected:
             assert found[f"units of {name}"] == {
-                k: said[v] for k, v in expected[f"units of {name}"].items()
+                k: renamed[v] for k, v in expected[f"units of {name}"].items()
             }
 
 
@@ -331,10 +374,12 @@ def test_verification_is_in_the_units_of_the_file(sojourn, tmp_path, content):
         found = json.loads(sojourn("verify", tmp_path / "a.toml", "--load", "50%", "--json")[1])
         assert found["passed"]
         checks[units] = found["checks"]
-    for one, other in zip(*checks.values(), strict=True):
-        if "flow" in one["quantity"]:  # of the server that is farthest off
+    for model, expected_model in zip(*checks.values(), strict=True):
+        if "flow" in model["quantity"]:  # the server with the largest difference
             continue
-        factor = {"time": 1e3, "rate": 60.0, "number": 1.0}[one["kind"]]
-        assert other["load"] == pytest.approx(60.0 * one["load"], rel=1e-12)
+        factor = {"time": 1e3, "rate": 60.0, "number": 1.0}[model["kind"]]
+        assert expected_model["load"] == pytest.approx(60.0 * model["load"], rel=1e-12)
         for side in ("model", "reference"):
-            assert other[side] == pytest.approx(factor * one[side], rel=1e-8, abs=1e-8 * factor)
+            assert expected_model[side] == pytest.approx(
+                factor * model[side], rel=1e-8, abs=1e-8 * factor
+            )

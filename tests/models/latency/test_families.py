@@ -270,6 +270,7 @@ def test_worst_case_of_a_station():
     assert found.poa == pytest.approx(true.poa, rel=1e-7)
 
 
+@pytest.mark.ecos
 def test_solver_without_the_cone_of_a_family_is_skipped_or_refused_if_named():
     system = ParallelServers(BPR(1.0, 10.0, power=2.37), MM1(3.0))  # ECOS has no power cone
     assert system.optimum(4.0).certified

@@ -1,4 +1,4 @@
-"""Numbers of the paper's claims, those that hold and those that do not."""
+"""Claims of the paper on the price of anarchy, true and false, by their numbers."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from sojourn.reference.parallel import anarchy, thresholds
 
 
 def test_theorem_5_is_false():
-    """The curve is not convex between equilibrium activations: two M/M/1 servers, the middle of three points above the chord."""
+    """Between activations of the equilibrium the curve is not convex: a point above its chord."""
     bank = MM1([10.0, 1.0], [0.0, 100.0])
     load = np.array([10.4, 10.7, 10.99])
     poa = price_of_anarchy(bank, load)
@@ -36,7 +36,7 @@ def test_corollary_2_is_false_where_variabilities_differ():
 
 
 def test_fixed_delays_make_it_unbounded():
-    """Two M/M/1 servers of rate 1, one a delay D away: about sqrt(D)/2."""
+    """Two M/M/1 servers of rate 1, one at delay D: about sqrt(D)/2."""
     for far in (1e4, 1e6, 1e8):
         worst = candidate_worst_case(MM1([1.0, 1.0], [0.0, far])).worst
         assert worst == pytest.approx(np.sqrt(far) / 2, rel=2 / far**0.25)
@@ -57,7 +57,7 @@ def test_saturation_is_approached():
 
 
 def test_saturation_of_haviv_and_roughgarden():
-    """M/M/1 without delays: at most the number of servers, nearly met by one fast server among slow ones."""
+    """M/M/1 without delays: at most the number of servers, nearly so with one fast server."""
     rng = np.random.default_rng(0)
     for n in (1, 2, 5, 20):
         for _ in range(50):
@@ -70,25 +70,25 @@ def test_haviv_and_roughgarden_hold_at_every_load():
     rng = np.random.default_rng(1)
     for n in (1, 2, 5, 20):
         bank = MM1(10 ** rng.uniform(-3, 3, n))
-        poa = price_of_anarchy(
-            bank, bank.rate.sum() * np.array([0.0, 0.1, 0.5, 0.9, 0.999, 1 - 1e-9])
-        )
+        parts = np.array([0.0, 0.1, 0.5, 0.9, 0.999, 1 - 1e-9])
+        poa = price_of_anarchy(bank, bank.rate.sum() * parts)
         assert np.all((poa >= 1 - 1e-14) & (poa <= n * (1 + 1e-14)))
 
 
-def test_loads_are_worked_on_in_blocks(monkeypatch):
-    """Of bounded size, down to one load where a load alone is more than a block, with the answers of one block."""
+def test_loads_are_computed_in_blocks(monkeypatch):
+    """Blocks have a bounded size, at least one load, and do not change the results."""
     bank, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), np.linspace(0, 379, 40)
-    whole, sizes = price_of_anarchy(bank, load), []
-    monkeypatch.setattr(
-        anarchy,
-        "optimum",
-        lambda servers, block: sizes.append(block.size) or optimum(servers, block),
-    )
+    expected, sizes = price_of_anarchy(bank, load), []
+
+    def counted(servers, block):
+        sizes.append(block.size)
+        return optimum(servers, block)
+
+    monkeypatch.setattr(anarchy, "optimum", counted)
     for cells, rows in ((21, 7), (1, 1)):
         monkeypatch.setattr(anarchy, "CELLS", cells)
         sizes.clear()
-        np.testing.assert_allclose(price_of_anarchy(bank, load), whole, rtol=1e-14)
+        np.testing.assert_allclose(price_of_anarchy(bank, load), expected, rtol=1e-14)
         assert max(sizes) == rows
         assert sum(sizes) == load.size
 
@@ -100,8 +100,8 @@ def test_candidates_of_equally_near_servers_are_one():
 
 
 @pytest.mark.parametrize("bank", [MM1(3.0), MM1([3.0, 3.0]), MM1([1e9, 1e-9], [0.0, 1e3])])
-def test_only_saturation_is_left_where_none_activates_later(bank):
-    """One server; equal servers; one so slow and far that its activation load rounds to the total."""
+def test_saturation_is_the_only_candidate_where_no_server_starts_later(bank):
+    """One server; equal servers; one so slow and far that it starts at the rounded total rate."""
     rule = candidate_worst_case(bank)
     np.testing.assert_array_equal(rule.load, [bank.rate.sum()])
     np.testing.assert_array_equal(rule.poa, [saturation_limit(bank)])
@@ -120,8 +120,8 @@ def test_shape_follows_the_load():
 
 
 def test_a_family_without_variability_is_refused():
-    class Strange(MM1):
+    class WithoutVariability(MM1):
         k = None
 
     with pytest.raises(InputError, match="has no variability k"):
-        saturation_limit(Strange([1.0]))
+        saturation_limit(WithoutVariability([1.0]))

@@ -1,4 +1,4 @@
-"""Large systems and many loads: the same answers as small ones and single loads, in few passes and little memory."""
+"""Large systems and many loads: the results of small ones, in few passes and little memory."""
 
 import math
 import tracemalloc
@@ -12,30 +12,30 @@ from sojourn.reference.compensated_sum import WIDTH, exact_product, exact_sum
 from sojourn.reference.parallel.flow_balance import Servers
 
 BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])
-COPIES = 8192  # a power of two: loads and sums of copies are exact
+COPIES = 8192  # a power of two, so that loads and sums of copies are exact
 
 
-def drawn(n):
+def random_bank(n):
     rng = np.random.default_rng(2348)
     return MM1(rng.uniform(50, 500, n), rng.uniform(0, 0.05, n))
 
 
 @pytest.fixture
 def passes(monkeypatch):
-    """How many loads each pass over how many servers was for."""
-    made, weigh = [], Servers.weigh
+    """Numbers of servers and loads of each pass over the servers."""
+    sizes, total_flow = [], Servers.total_flow
 
     def counted(self, load, *args):
-        made.append((len(self.bank), load.size))
-        return weigh(self, load, *args)
+        sizes.append((len(self.bank), load.size))
+        return total_flow(self, load, *args)
 
-    monkeypatch.setattr(Servers, "weigh", counted)
-    return made
+    monkeypatch.setattr(Servers, "total_flow", counted)
+    return sizes
 
 
 @BOTH
-def test_many_loads_are_as_one_at_a_time(solve):
-    """In any order, with none, equal ones and ones next to saturation; starts of servers among them."""
+def test_many_loads_give_the_results_of_single_loads(solve):
+    """In any order, with loads of 0, equal loads and loads close to saturation."""
     rng = np.random.default_rng(4)
     bank = MG1(10 ** rng.uniform(0, 3, 5), [0, 1, 2, 3, 0.5], [0, 0, 0.1, 0.1, 1])
     total = float(bank.total_rate[0])
@@ -53,8 +53,8 @@ def test_many_loads_are_as_one_at_a_time(solve):
 @BOTH
 @pytest.mark.parametrize("part", [1e-9, 0.3, 1 - 1e-9])
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_copies_share_as_one_of_each_does(solve, part, shuffled):
-    """Far from even, so that the sample is unlike the rest: of servers in turn it sees every eighth."""
+def test_copies_of_servers_get_the_same_flows(solve, part, shuffled):
+    """With copies in turn, the sample holds copies of one server only, unlike the other servers."""
     rng = np.random.default_rng(0)
     few = MG1(
         10 ** rng.uniform(-3, 6, 8), rng.choice([0.0, 1.0, 5.0], 8), 10 ** rng.uniform(-6, 2, 8)
@@ -63,14 +63,14 @@ def test_copies_share_as_one_of_each_does(solve, part, shuffled):
     if shuffled:
         which = rng.permutation(which)
     load = part * float(few.total_rate[0])
-    one, many = solve(few, load), solve(few.take(which), load * COPIES)
-    np.testing.assert_allclose(many.flow, one.flow[which], rtol=1e-13, atol=1e-15 * load)
-    np.testing.assert_allclose(many.spare_capacity, one.spare_capacity[which], rtol=1e-14)
-    assert float(many.mean_delay) == pytest.approx(float(one.mean_delay), rel=3e-15)
+    single, copies = solve(few, load), solve(few.take(which), load * COPIES)
+    np.testing.assert_allclose(copies.flow, single.flow[which], rtol=1e-13, atol=1e-15 * load)
+    np.testing.assert_allclose(copies.spare_capacity, single.spare_capacity[which], rtol=1e-14)
+    assert float(copies.mean_delay) == pytest.approx(float(single.mean_delay), rel=3e-15)
 
 
-class Line(ServerBank):
-    """Latency delay + 1 + x, without end."""
+class Affine(ServerBank):
+    """Latency delay + 1 + x, with an infinite rate."""
 
     def __init__(self, delay):
         self.delay, self.rate = delay, np.full(delay.shape, np.inf)
@@ -86,14 +86,14 @@ class Line(ServerBank):
 
 
 @pytest.mark.slow
-def test_many_servers_without_end():
-    """By hand: where all are used, the price is their mean latency at no load and the load of one server more."""
+def test_many_servers_of_infinite_rate():
+    """By hand: where all are used, the price is their mean idle latency plus the mean flow."""
     delay = np.random.default_rng(5).uniform(0, 1, 40_000)
-    split = equilibrium(Line(delay), 2.0 * delay.size)
+    split = equilibrium(Affine(delay), 2.0 * delay.size)
     np.testing.assert_allclose(split.flow, 2.0 + delay.mean() - delay, rtol=1e-12)
-    # two of them, which no sample sees, among servers that alone could not carry the load
+    # two of them, not in the sample, beside servers whose total rate is below the load
     rate = np.ones(2 * COPIES * 8)
-    pair = Line(np.array([50.0, 51.0]))
+    pair = Affine(np.array([50.0, 51.0]))
     load = 3.0 * rate.size
     split = equilibrium(MixedBank([MM1(rate), pair]), load)
     price = float(split.multiplier)
@@ -105,7 +105,7 @@ def test_many_servers_without_end():
 @BOTH
 @pytest.mark.parametrize("part", [0.3, 0.8, 0.99])
 def test_passes_over_many_servers(solve, part, passes):
-    bank = drawn(200_000)
+    bank = random_bank(200_000)
     solve(bank, part * bank.rate.sum())
     assert sum(n == len(bank) for n, _ in passes) <= 4
     assert sum(n for n, _ in passes) <= 6 * len(bank)
@@ -114,15 +114,15 @@ def test_passes_over_many_servers(solve, part, passes):
 @BOTH
 @pytest.mark.parametrize("n", [3, 30])
 def test_passes_for_many_loads(solve, n, passes):
-    bank = drawn(n)
+    bank = random_bank(n)
     solve(bank, np.linspace(0.001, 0.999, 10_000) * bank.rate.sum())
     assert sum(count for _, count in passes) <= 15_000
 
 
 @BOTH
 def test_memory(solve):
-    """Beside the bank itself: the answer and two numbers of each server that the bank keeps, and one more while at work."""
-    bank = drawn(1_000_000)
+    """Beside the bank: the result, two arrays that the bank caches, and one at work."""
+    bank = random_bank(1_000_000)
     tracemalloc.start()
     solve(bank, 0.8 * bank.rate.sum())
     peak = tracemalloc.get_traced_memory()[1]
@@ -130,7 +130,7 @@ def test_memory(solve):
     assert peak <= 50 * len(bank)
 
 
-def test_exact_sum_of_more_than_fit_the_cache():
+def test_exact_sum_of_more_terms_than_a_block():
     rng = np.random.default_rng(6)
     terms = 10 ** rng.uniform(-9, 9, (2, 3 * WIDTH + 7)) * rng.choice([-1, 1], (2, 3 * WIDTH + 7))
     high, low = exact_sum(terms)
@@ -138,7 +138,7 @@ def test_exact_sum_of_more_than_fit_the_cache():
         assert math.fsum([*row, -a, -b]) == pytest.approx(0, abs=1e-25 * np.abs(row).sum())
 
 
-def test_exact_product_leaves_nothing_out():
+def test_exact_product_is_exact():
     rng = np.random.default_rng(7)
     a, b = (10 ** rng.uniform(-9, 9, 2000) * rng.choice([-1, 1], 2000) for _ in range(2))
     product, error = exact_product(a, b)

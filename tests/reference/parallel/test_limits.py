@@ -1,4 +1,4 @@
-"""The optimum within limits by scalar roots: KKT conditions, shadow prices, refusals."""
+"""The optimum within limits: KKT conditions, shadow prices, errors."""
 
 import numpy as np
 import pytest
@@ -17,20 +17,20 @@ THREE = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
 
 @given(systems, st.floats(0.01, 0.95), st.floats(0.05, 1.0), st.integers(0, 1000))
 @pytest.mark.slow
-def test_kkt_conditions(system, part, room, seed):
+def test_kkt_conditions(system, part, width, seed):
     load, rng = load_at(system, part), np.random.default_rng(seed)
     n = len(system)
-    most = system.rate * (part + room * (1 - part))
+    most = system.rate * (part + width * (1 - part))
     least = rng.uniform(0, 0.5, n) * np.minimum(most, load / n)
     price = rng.uniform(0, 1, n)
     free = limited_optimum(system, load, least=least, most=most)
-    low = cheapest(least, most, price, load)[1]
-    money = low + 0.5 * (float(price @ free.flow) - low) + 1e-6 * load
-    found = limited_optimum(system, load, least=least, most=most, matrix=price, bound=money)
+    lowest = cheapest(least, most, price, load)[1]
+    budget = lowest + 0.5 * (float(price @ free.flow) - lowest) + 1e-6 * load
+    found = limited_optimum(system, load, least=least, most=most, matrix=price, bound=budget)
     x = found.flow
     assert x.sum() == pytest.approx(load, rel=1e-9)
     assert np.all((x >= least * (1 - 1e-12)) & (x <= most * (1 + 1e-12)))
-    assert price @ x <= money * (1 + 1e-9)
+    assert price @ x <= budget * (1 + 1e-9)
     inside = (x > least * (1 + 1e-6)) & (x < most * (1 - 1e-6))
     scale = np.max(system.marginal(np.minimum(x, system.rate * (1 - 1e-12))))
     np.testing.assert_allclose(
@@ -66,11 +66,8 @@ def test_digits_at_light_and_heavy_load(system, part):
 
 
 def test_shadow_prices_are_differences():
-    most, least, price = (
-        np.array([100.0, 80.0, 90.0]),
-        np.array([0.0, 45.0, 0.0]),
-        np.array([1.0, 1.0, 0.5]),
-    )
+    most, least = np.array([100.0, 80.0, 90.0]), np.array([0.0, 45.0, 0.0])
+    price = np.array([1.0, 1.0, 0.5])
     found, h = limited_optimum(THREE, 190.0, least=least, most=most), 1e-4
 
     def total(**limits):
@@ -79,16 +76,14 @@ def test_shadow_prices_are_differences():
     last, second = np.array([0, 0, h]), np.array([0, h, 0])
     rise = (total(least=least, most=most - last) - total(least=least, most=most + last)) / (2 * h)
     assert found.most_price[2] == pytest.approx(rise, rel=1e-6)
-    fall = (total(least=least + second, most=most) - total(least=least - second, most=most)) / (
-        2 * h
-    )
-    assert found.least_price[1] == pytest.approx(fall, rel=1e-6)
-    dear = limited_optimum(THREE, 190.0, matrix=price, bound=120.0)
+    above, below = (total(least=least + sign * second, most=most) for sign in (1, -1))
+    assert found.least_price[1] == pytest.approx((above - below) / (2 * h), rel=1e-6)
+    within = limited_optimum(THREE, 190.0, matrix=price, bound=120.0)
     slope = (total(matrix=price, bound=120.0 - h) - total(matrix=price, bound=120.0 + h)) / (2 * h)
-    assert dear.row_price[0] == pytest.approx(slope, rel=1e-6)
+    assert within.row_price[0] == pytest.approx(slope, rel=1e-6)
 
 
-def test_limits_that_leave_one_split():
+def test_limits_that_exactly_one_split_keeps():
     np.testing.assert_allclose(
         limited_optimum(THREE, 190.0, most=[60.0, 40.0, 90.0]).flow, [60.0, 40.0, 90.0]
     )
@@ -97,14 +92,30 @@ def test_limits_that_leave_one_split():
     )
 
 
-@pytest.mark.parametrize(("limits", "message"), [
-    ({"most": 10.0}, r"^most = 30.0: the most flows sum to less than the load 190; raise them or lower the load$"),
-    ({"least": [100.0, 70.0, 30.0]}, r"^least = 200.0: the least flows sum to more than the load 190; lower them$"),
-    ({"least": [5.0, 0, 0], "most": [4.0, 80, 200]}, r"^least\[0\] = 5.0: is above the most that the server may carry; lower it$"),
-    ({"least": -1.0}, r"^least\[0\] = -1.0: is not 0 or more"),
-    ({"matrix": [1.0, 1.0, 1.0], "bound": 100.0}, r"^bound = 100.0: is below 190, the least that the load has of the row; raise it or"),
-    ({"most": "x"}, r"^most = 'x': is not made of numbers"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (
+            {"most": 10.0},
+            r"^most = 30.0: the most flows sum to less than the load 190; "
+            r"raise them or lower the load$",
+        ),
+        (
+            {"least": [100.0, 70.0, 30.0]},
+            r"^least = 200.0: the least flows sum to more than the load 190; lower them$",
+        ),
+        (
+            {"least": [5.0, 0, 0], "most": [4.0, 80, 200]},
+            r"^least\[0\] = 5.0: is above the most that the server may carry; lower it$",
+        ),
+        ({"least": -1.0}, r"^least\[0\] = -1.0: is not 0 or more"),
+        (
+            {"matrix": [1.0, 1.0, 1.0], "bound": 100.0},
+            r"^bound = 100.0: is below 190, the least value of its row at this load; raise it or",
+        ),
+        ({"most": "x"}, r"^most = 'x': is not made of numbers"),
+    ],
+)
 def test_limits_that_no_split_keeps(limits, message):
     with pytest.raises(InputError, match=message):
         limited_optimum(THREE, 190.0, **limits)
@@ -122,8 +133,8 @@ def test_nothing_to_split():
         pytest.param(MMc(10.0, 20, [0.0, 1.0]), 1e-3, [0.1, 1.1], marks=pytest.mark.slow),
     ],
 )
-def test_a_budget_is_spent_where_the_latencies_do_not_rise(bank, load, idle):
-    """What the flows cost jumps in the price of the budget: a mixture of both sides spends it."""
+def test_a_budget_is_met_with_constant_latencies(bank, load, idle):
+    """The cost of the flows jumps in the multiplier of the budget: a mixture meets it."""
     found = limited_optimum(bank, load, matrix=[2.0, 1.0], bound=1.25 * load)
     np.testing.assert_allclose(found.flow / load, [0.25, 0.75], rtol=1e-9)
     assert found.mean_delay == pytest.approx(0.25 * idle[0] + 0.75 * idle[1], rel=1e-12)
@@ -145,27 +156,38 @@ def test_kkt_conditions_of_several_rows(seed):
     assert np.all(matrix @ x <= bound + 1e-10 * load)
     assert np.all(z >= 0)
     np.testing.assert_allclose(z * (matrix @ x - bound), 0.0, atol=1e-9 * found.mean_delay * load)
-    # a value known to 1e-14 knows its prices to the root of that
-    priced, near = system.marginal(x) + z @ matrix, 1e-6 * np.max(system.marginal(x))
-    np.testing.assert_allclose(priced[x > 0], found.multiplier, rtol=1e-5, atol=near)
-    assert np.all(priced[x == 0] >= found.multiplier - near)
+    # an error of 1e-14 in the value is one of its root in the multipliers
+    price, error = system.marginal(x) + z @ matrix, 1e-6 * np.max(system.marginal(x))
+    np.testing.assert_allclose(price[x > 0], found.multiplier, rtol=1e-5, atol=error)
+    assert np.all(price[x == 0] >= found.multiplier - error)
     assert found.mean_delay == pytest.approx(float(x @ system.latency(x)) / load, rel=1e-9)
 
 
-def test_one_row_and_the_same_beside_an_idle_one():
+def test_a_row_that_does_not_bind_changes_nothing():
     one = limited_optimum(THREE, 190.0, matrix=[1, 1, 4], bound=400.0)
     two = limited_optimum(THREE, 190.0, matrix=[[1, 1, 4], [1, 0, 0]], bound=[400.0, 99.0])
     assert two.mean_delay == pytest.approx(one.mean_delay, rel=1e-12)
     np.testing.assert_allclose(two.row_price, [one.row_price[0], 0.0], rtol=1e-6, atol=1e-15)
 
 
-@pytest.mark.parametrize(("matrix", "bound", "message"), [
-    ([[1, 2, 3]], [1, 2], r"^matrix = \[\[1.0, 2.0, 3.0\]\]: is not 2 rows of 3 numbers; give a row for each bound"),
-    ([1, 2], 5, r"^matrix = \[1.0, 2.0\]: is not 1 rows of 3 numbers"),
-    ([1, 2, np.nan], 5, r"^matrix\[0\]\[2\] = nan: is not finite; give a number a job$"),
-    ([1, 1, 1], np.nan, r"^bound\[0\] = nan: is not a number; give what the flows may have of the row$"),
-    ([[1, 1, 0], [0, 0, 1]], [80.0, 100.0], r"^bound = \[80.0, 100.0\]: leaves no split room in all rows; raise some of it, or"),
-])  # fmt: skip
-def test_rows_that_say_nothing_or_too_much(matrix, bound, message):
+@pytest.mark.parametrize(
+    ("matrix", "bound", "message"),
+    [
+        (
+            [[1, 2, 3]],
+            [1, 2],
+            r"^matrix = \[\[1.0, 2.0, 3.0\]\]: is not 2 rows of 3 numbers; give a row for each",
+        ),
+        ([1, 2], 5, r"^matrix = \[1.0, 2.0\]: is not 1 rows of 3 numbers"),
+        ([1, 2, np.nan], 5, r"^matrix\[0\]\[2\] = nan: is not finite; give a number a job$"),
+        ([1, 1, 1], np.nan, r"^bound\[0\] = nan: is not a number; give the bound of the row$"),
+        (
+            [[1, 1, 0], [0, 0, 1]],
+            [80.0, 100.0],
+            r"^bound = \[80.0, 100.0\]: has no split strictly within all rows; raise some, or",
+        ),
+    ],
+)
+def test_bad_rows_are_refused(matrix, bound, message):
     with pytest.raises(InputError, match=message):
         limited_optimum(THREE, 190.0, matrix=matrix, bound=bound)

@@ -1,3 +1,5 @@
+"""Optimum and equilibrium: edges, shapes, digits, and families from outside the library."""
+
 import math
 from dataclasses import dataclass
 
@@ -21,7 +23,7 @@ def test_load_0_sends_all_to_the_nearest(solve):
 
 
 @BOTH
-def test_load_0_shares_between_equally_near_servers_as_the_first_jobs_do(solve):
+def test_load_0_splits_between_equally_near_servers_as_a_small_load_does(solve):
     bank = MG1([100.0, 100.0, 50.0], [0.0, 3.0, 1.0])
     np.testing.assert_allclose(solve(bank, 0.0).share, solve(bank, 1e-9).share, atol=1e-9)
 
@@ -81,7 +83,10 @@ def test_a_million_servers_balance(solve):
 
 
 def exact_split(bank, load, goal):
-    """Flow, mean delay and price by bisection in 50 digits, in the logarithm of the price above the last idle latency below it."""
+    """Flow and mean delay in 50 digits.
+
+    By bisection in the logarithm of the price less the last idle latency below it.
+    """
     mu, d, k = ([mp.mpf(float(v)) for v in a] for a in (bank.rate, bank.delay, bank.k))
     m, load = [a + 1 / b for a, b in zip(d, mu, strict=True)], mp.mpf(float(load))
 
@@ -96,19 +101,18 @@ def exact_split(bank, load, goal):
     low, high = mp.mpf(-80), mp.mpf(80)
     for _ in range(170):
         middle = (low + high) / 2
-        low, high = (
-            (middle, high) if sum(spare_capacity(base + mp.e**middle)) > target else (low, middle)
-        )
-    left = spare_capacity(base + mp.e**high)
-    flow = [b - y for b, y in zip(mu, left, strict=True)]
-    latency = [a + c * x / (b * y) for a, b, c, x, y in zip(m, mu, k, flow, left, strict=True)]
+        above = sum(spare_capacity(base + mp.e**middle)) > target
+        low, high = (middle, high) if above else (low, middle)
+    spare = spare_capacity(base + mp.e**high)
+    flow = [b - y for b, y in zip(mu, spare, strict=True)]
+    latency = [a + c * x / (b * y) for a, b, c, x, y in zip(m, mu, k, flow, spare, strict=True)]
     return flow, sum(x * v for x, v in zip(flow, latency, strict=True)) / load
 
 
 @BOTH
 @pytest.mark.parametrize("seed", range(12))
 def test_extremes_against_50_digits(solve, seed):
-    """Delays from 1e-6 to 1e3 s beside rates from 1e-3 to 1e9, loads up to (1 - 1e-12) of the total rate."""
+    """Delays from 1e-6 to 1e3 s, rates from 1e-3 to 1e9, utilisations up to 1 - 1e-12."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 5))
     bank = MG1(
@@ -130,7 +134,7 @@ def test_extremes_against_50_digits(solve, seed):
 
 
 def test_far_servers_keep_their_digits():
-    """Two servers 1000 s away with service times of nanoseconds: their latencies differ in the 13th digit only."""
+    """Two servers of delay 1000 s and service times of 1 ns: latencies equal to 12 digits."""
     bank = MM1([1e9, 2e9, 1.0], [1e3, 1e3, 0.0])
     split = equilibrium(bank, 1.5e9)
     with mp.workdps(50):
@@ -140,7 +144,7 @@ def test_far_servers_keep_their_digits():
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """M/M/1 by hand, with nothing but what a family must give."""
+    """Fields that a family must have."""
 
     rate: np.ndarray
     delay: np.ndarray
@@ -172,25 +176,38 @@ class ByHand(Written, Formulas):
 
 
 class Affine(Written, ServerBank):
-    """Pigou's latency, delay + x/rate_of_rise: capacity without bound."""
+    """Pigou's latency delay + 1 + rise x, with an infinite rate."""
 
     rise = 2.0
-    service = property(lambda self: np.full(self.rate.shape, 1.0))
-    latency = lambda self, x, spare_capacity=None: self.delay + 1.0 + self.rise * np.asarray(x)  # noqa: E731
-    marginal = lambda self, x, spare_capacity=None: self.delay + 1.0 + 2 * self.rise * np.asarray(x)  # noqa: E731
-    potential = lambda self, x: (self.delay + 1.0) * x + self.rise * np.asarray(x) ** 2 / 2  # noqa: E731
-    inverse_latency = lambda self, v: np.maximum(v - self.delay - 1.0, 0) / self.rise  # noqa: E731
-    inverse_marginal = lambda self, v: np.maximum(v - self.delay - 1.0, 0) / (2 * self.rise)  # noqa: E731
+
+    @property
+    def service(self):
+        return np.full(self.rate.shape, 1.0)
+
+    def latency(self, flow, spare_capacity=None):
+        return self.delay + 1.0 + self.rise * np.asarray(flow)
+
+    def marginal(self, flow, spare_capacity=None):
+        return self.delay + 1.0 + 2 * self.rise * np.asarray(flow)
+
+    def potential(self, flow):
+        return (self.delay + 1.0) * flow + self.rise * np.asarray(flow) ** 2 / 2
+
+    def inverse_latency(self, latency):
+        return np.maximum(latency - self.delay - 1.0, 0) / self.rise
+
+    def inverse_marginal(self, marginal):
+        return np.maximum(marginal - self.delay - 1.0, 0) / (2 * self.rise)
 
 
 @BOTH
 @pytest.mark.parametrize("load", [1e-3, 15.0, 190.0, 375.0])
-def test_a_family_of_ones_own_takes_the_same_path(solve, load):
-    own = solve(ByHand(SCENARIO_1.rate, SCENARIO_1.delay), load)
-    ours = solve(SCENARIO_1, load)
-    # its inverses subtract from the rate, so its flows are wrong by the rounding of the rate
-    np.testing.assert_allclose(own.flow, ours.flow, rtol=1e-10, atol=1e-12)
-    assert float(own.mean_delay) == pytest.approx(float(ours.mean_delay), rel=1e-9)
+def test_a_family_from_outside_the_library_gives_the_same_split(solve, load):
+    by_hand = solve(ByHand(SCENARIO_1.rate, SCENARIO_1.delay), load)
+    built_in = solve(SCENARIO_1, load)
+    # its inverses subtract from the rate, so the error of its flows is the rounding of the rate
+    np.testing.assert_allclose(by_hand.flow, built_in.flow, rtol=1e-10, atol=1e-12)
+    assert float(by_hand.mean_delay) == pytest.approx(float(built_in.mean_delay), rel=1e-9)
 
 
 class NoDataclass(Formulas):
@@ -201,8 +218,8 @@ class NoDataclass(Formulas):
 @BOTH
 @pytest.mark.parametrize("make", [ByHand, NoDataclass])
 @pytest.mark.slow
-def test_a_family_of_ones_own_is_cut_and_sampled(solve, make):
-    """More servers than a block or a first look takes, after the sums over all of them were kept."""
+def test_a_family_from_outside_the_library_is_cut_and_sampled(solve, make):
+    """More servers than a block or the sample holds, after the sums over all of them are cached."""
     n = 40_000
     rng = np.random.default_rng(2)
     rate, delay = rng.uniform(50, 500, n), rng.uniform(0, 0.05, n)
@@ -215,7 +232,7 @@ def test_a_family_of_ones_own_is_cut_and_sampled(solve, make):
 
 
 @pytest.mark.parametrize("make", [ByHand, NoDataclass])
-def test_parts_of_a_family_of_ones_own_sum_anew(make):
+def test_parts_of_a_family_from_outside_the_library_have_their_own_sums(make):
     bank = make(SCENARIO_1.rate, SCENARIO_1.delay)
     assert float(bank.total_rate[0]) == 380.0
     part = bank.take(slice(0, 2))
@@ -229,26 +246,21 @@ def test_parts_of_a_family_of_ones_own_sum_anew(make):
 
 @BOTH
 def test_seconds_and_milliseconds_give_the_same_flows(solve):
-    rate, cv, delay = (
-        np.array([300.0, 7.0, 1.0]),
-        np.array([0.0, 1.0, 5.0]),
-        np.array([0.3, 0.0, 0.01]),
-    )
+    rate, cv = np.array([300.0, 7.0, 1.0]), np.array([0.0, 1.0, 5.0])
+    delay = np.array([0.3, 0.0, 0.01])
     for part in (1e-9, 0.3, 0.9, 0.999):
         load = part * 308.0
-        here, there = (
-            solve(MG1(rate, cv, delay), load),
-            solve(MG1(rate / 1000, cv, delay * 1000), load / 1000),
-        )
-        np.testing.assert_allclose(there.flow * 1000, here.flow, rtol=0, atol=1e-14 * load)
-        # the rates and the load are rounded anew, and the delay has 1/(1 - part) times that
-        assert float(there.mean_delay) / 1000 == pytest.approx(
-            float(here.mean_delay), rel=1e-15 / (1 - part)
+        seconds = solve(MG1(rate, cv, delay), load)
+        millis = solve(MG1(rate / 1000, cv, delay * 1000), load / 1000)
+        np.testing.assert_allclose(millis.flow * 1000, seconds.flow, rtol=0, atol=1e-14 * load)
+        # rates and load are rounded again, and the delay magnifies that error by 1/(1 - part)
+        assert float(millis.mean_delay) / 1000 == pytest.approx(
+            float(seconds.mean_delay), rel=1e-15 / (1 - part)
         )
 
 
-def test_unbounded_capacity():
-    """Two affine servers, by hand: at load 1 only the near one is used by the equilibrium, at load 3 both are, 2 x1 = 1 + 2 x2 + 2."""
+def test_infinite_rates():
+    """Two affine servers, by hand: at load 1 the equilibrium uses the near one, at load 3 both."""
     bank = Affine(np.array([np.inf, np.inf]), np.array([0.0, 3.0]))
     np.testing.assert_allclose(equilibrium(bank, 1.0).flow, [1.0, 0.0], atol=1e-12)
     np.testing.assert_allclose(equilibrium(bank, 3.0).flow, [2.25, 0.75], rtol=1e-9)

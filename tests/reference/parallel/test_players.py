@@ -1,4 +1,4 @@
-"""Players, partial control, tolls and sensitivities by closed form: what the literature says of them, and where nothing can hurt."""
+"""Players, partial control, tolls and sensitivities: theorems of the literature, and digits."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from polynomial import Plain
+from polynomial import Plain, Polynomial
 from scipy.integrate import quad
 from strategies import load_at, parts, systems
 
@@ -42,10 +42,8 @@ def test_players_share_a_price_on_the_servers_that_they_use(system, part, count)
     split = equilibrium(system, load, count)
     x, spare_capacity, used = split.flow, split.spare_capacity, split.active
     # l + x l'/K, with x l' = g - l
-    price = (
-        system.latency(x, spare_capacity)
-        + (system.marginal(x, spare_capacity) - system.latency(x, spare_capacity)) / count
-    )
+    latency = system.latency(x, spare_capacity)
+    price = latency + (system.marginal(x, spare_capacity) - latency) / count
     assert np.sum(x) == pytest.approx(load, rel=1e-12)
     np.testing.assert_allclose(price[used], split.multiplier, rtol=1e-9)
     assert np.all(system.idle_latency[~used] >= split.multiplier * (1 - 1e-12))
@@ -63,16 +61,15 @@ def test_one_player_is_the_optimum_and_many_are_the_equilibrium(system, part):
 
 @given(systems, parts)
 @pytest.mark.slow
-def test_more_players_more_anarchy(system, part):
+def test_the_delay_rises_with_the_number_of_players(system, part):
     load = load_at(system, part)
     delays = [float(equilibrium(system, load, k).mean_delay) for k in (1, 2, 4, 30, 1e9, math.inf)]
     assert np.all(np.diff(delays) >= -1e-10 * delays[0])
-    assert float(price_of_anarchy(system, load, 2)) <= float(price_of_anarchy(system, load)) * (
-        1 + 1e-10
-    )
+    few, many = (float(price_of_anarchy(system, load, count)) for count in (2, math.inf))
+    assert few <= many * (1 + 1e-10)
 
 
-def test_no_player_gains_by_moving_his_own_jobs():
+def test_no_player_gains_by_moving_its_own_jobs():
     rng = np.random.default_rng(0)
     for count in (2, 5):
         x = equilibrium(THREE, 190.0, count).flow
@@ -86,47 +83,43 @@ def test_no_player_gains_by_moving_his_own_jobs():
             assert cost(0.99 * own + 0.01 * other) >= best * (1 - 1e-12)
 
 
-def test_a_family_that_says_no_operating_point_for_players():
-    plain, known = (
-        Plain([100.0, 80.0, 200.0], [0.005, 0.005, 0.02]),
-        MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.02]),
-    )
-    np.testing.assert_allclose(
-        equilibrium(plain, 190.0, 3).flow, equilibrium(known, 190.0, 3).flow, rtol=1e-8
-    )
+def test_a_family_without_an_operating_point_of_players():
+    fields = [100.0, 80.0, 200.0], [0.005, 0.005, 0.02]
+    plain, known = Plain(*fields), MM1(*fields)
+    flow, expected = (equilibrium(bank, 190.0, 3).flow for bank in (plain, known))
+    np.testing.assert_allclose(flow, expected, rtol=1e-8)
     excess = np.array([0.0, 0.01, 1.0])
-    for given_, found in zip(
-        known.at_player(excess, 3), ServerBank.at_player(known, excess, 3), strict=True
-    ):
-        np.testing.assert_allclose(found, given_, rtol=1e-12)
+    derived = ServerBank.at_player(known, excess, 3)
+    for value, expected in zip(derived, known.at_player(excess, 3), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
 
 
-def test_servers_as_players_see_them():
-    seen, x = PlayerCost(THREE, 3), np.array([50.0, 40.0, 20.0])
+def test_player_costs():
+    cost, x = PlayerCost(THREE, 3), np.array([50.0, 40.0, 20.0])
     np.testing.assert_allclose(
-        seen.latency(x), (THREE.marginal(x) + 2 * THREE.latency(x)) / 3, rtol=1e-15
+        cost.latency(x), (THREE.marginal(x) + 2 * THREE.latency(x)) / 3, rtol=1e-15
     )
-    np.testing.assert_allclose(seen.inverse_latency(seen.latency(x)), x, rtol=1e-12)
+    np.testing.assert_allclose(cost.inverse_latency(cost.latency(x)), x, rtol=1e-12)
     integral = [
-        quad(lambda u, i=i: float(seen.latency(np.full(3, u))[i]), 0, x[i])[0] for i in range(3)
+        quad(lambda u, i=i: float(cost.latency(np.full(3, u))[i]), 0, x[i])[0] for i in range(3)
     ]
-    np.testing.assert_allclose(seen.potential(x), integral, rtol=1e-9)
+    np.testing.assert_allclose(cost.potential(x), integral, rtol=1e-9)
     h = 1e-5
     np.testing.assert_allclose(
-        seen.latency_slope(x), (seen.latency(x + h) - seen.latency(x - h)) / (2 * h), rtol=1e-6
+        cost.latency_slope(x), (cost.latency(x + h) - cost.latency(x - h)) / (2 * h), rtol=1e-6
     )
     np.testing.assert_allclose(
-        seen.marginal(x),
-        ((x + h) * seen.latency(x + h) - (x - h) * seen.latency(x - h)) / (2 * h),
+        cost.marginal(x),
+        ((x + h) * cost.latency(x + h) - (x - h) * cost.latency(x - h)) / (2 * h),
         rtol=1e-6,
     )
-    np.testing.assert_allclose(seen.inverse_marginal(seen.marginal(x)), x, rtol=1e-12)
-    assert not seen.inverse_marginal(0.9 * seen.idle_latency).any()
+    np.testing.assert_allclose(cost.inverse_marginal(cost.marginal(x)), x, rtol=1e-12)
+    assert not cost.inverse_marginal(0.9 * cost.idle_latency).any()
     assert len(player_cost(MixedBank([MM1(3.0), MG1([1.0, 2.0], 3.0)]), 4)) == 3
 
 
 def test_players_of_different_size_have_no_potential():
-    """The prices of two players on one server: how each moves with the other's flow is not the same."""
+    """The derivatives of two players' prices in the other's flow differ on one server."""
     own, h = np.array([30.0, 10.0]), 1e-4
 
     def price(flows, player):
@@ -141,18 +134,15 @@ def test_players_of_different_size_have_no_potential():
 
 
 @pytest.mark.parametrize("bad", [0, 0.5, 2.5, math.nan, -3])
-def test_a_number_of_players_that_is_none(bad):
-    with pytest.raises(
-        InputError, match=r"is not a number of players; give a whole number from 1, or math.inf"
-    ):
+def test_bad_numbers_of_players_are_refused(bad):
+    message = r"is not a number of players; give a whole number from 1, or math.inf"
+    with pytest.raises(InputError, match=message):
         equilibrium(THREE, 100.0, bad)
 
 
 def test_players_of_given_sizes_are_refused():
-    with pytest.raises(
-        InputError,
-        match=r"^players = \[2, 1\]: is not one number: players of different size have no potential",
-    ):
+    message = r"^players = \[2, 1\]: is not one number: players of different size have no potential"
+    with pytest.raises(InputError, match=message):
         equilibrium(THREE, 100.0, [2, 1])
 
 
@@ -161,11 +151,11 @@ def test_players_of_given_sizes_are_refused():
 
 @given(systems, parts, fractions)
 @pytest.mark.slow
-def test_largest_latency_first_costs_at_most_one_over_its_part(system, part, fraction):
+def test_largest_latency_first_costs_at_most_one_over_its_fraction(system, part, fraction):
     """T. Roughgarden, SIAM J. Comput. 33 (2004), Theorem 4.4."""
     load = load_at(system, part)
     found, best = controlled(system, load, fraction), float(optimum(system, load).mean_delay)
-    # a flow in floats says the spare capacity to that much
+    # error of the spare capacity from the rounding error of the flow
     rounding = 1e-11 + 1e-15 / (1 - part)
     assert found.mean_delay >= best * (1 - rounding)
     assert found.mean_delay <= best / max(fraction, 1e-300) * (1 + 1e-9 + rounding)
@@ -175,7 +165,7 @@ def test_largest_latency_first_costs_at_most_one_over_its_part(system, part, fra
 
 @given(systems, parts)
 @pytest.mark.slow
-def test_control_of_nothing_and_of_all(system, part):
+def test_control_of_no_jobs_and_of_all_jobs(system, part):
     load = load_at(system, part)
     rounding = 1e-10 + 1e-15 / (1 - part)
     for strategy in ("llf", "scale"):
@@ -200,7 +190,7 @@ def test_followers_use_the_fastest_servers(system, part, fraction):
 
 @given(systems, st.floats(0.05, 0.95))
 @pytest.mark.slow
-def test_the_price_of_optimum_is_enough_and_less_is_not(system, part):
+def test_control_of_the_price_of_optimum_is_enough_and_less_is_not(system, part):
     load = load_at(system, part)
     least, best = price_of_optimum(system, load), float(optimum(system, load).mean_delay)
     assert controlled(system, load, least).mean_delay == pytest.approx(best, rel=1e-9)
@@ -218,39 +208,46 @@ def test_largest_latency_first_fills_from_the_slowest():
     np.testing.assert_allclose(controlled(THREE, 190.0, 0.1, "scale").leader, 0.1 * best.flow)
 
 
-def test_led_servers_are_a_queue():
+def test_residual_latencies_are_a_bank():
     base, x = np.array([30.0, 0.0, 50.0]), np.array([20.0, 40.0, 30.0])
-    led, h = ResidualLatency(THREE, base), 1e-5
-    np.testing.assert_allclose(led.latency(x), THREE.latency(base + x))
-    np.testing.assert_allclose(led.inverse_latency(led.latency(x)), x, rtol=1e-12)
+    residual, h = ResidualLatency(THREE, base), 1e-5
+    np.testing.assert_allclose(residual.latency(x), THREE.latency(base + x))
+    np.testing.assert_allclose(residual.inverse_latency(residual.latency(x)), x, rtol=1e-12)
     np.testing.assert_allclose(
-        led.latency_slope(x), (led.latency(x + h) - led.latency(x - h)) / (2 * h), rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        led.latency(x), (led.potential(x + h) - led.potential(x - h)) / (2 * h), rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        led.marginal(x),
-        ((x + h) * led.latency(x + h) - (x - h) * led.latency(x - h)) / (2 * h),
+        residual.latency_slope(x),
+        (residual.latency(x + h) - residual.latency(x - h)) / (2 * h),
         rtol=1e-6,
     )
-    np.testing.assert_allclose(led.take(slice(1, 3)).idle_latency, led.idle_latency[1:])
-    np.testing.assert_allclose(led.inverse_marginal(led.marginal(x)), x, rtol=1e-12)
-    assert not led.inverse_marginal(0.9 * led.idle_latency).any()
+    np.testing.assert_allclose(
+        residual.latency(x),
+        (residual.potential(x + h) - residual.potential(x - h)) / (2 * h),
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(
+        residual.marginal(x),
+        ((x + h) * residual.latency(x + h) - (x - h) * residual.latency(x - h)) / (2 * h),
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(residual.take(slice(1, 3)).idle_latency, residual.idle_latency[1:])
+    np.testing.assert_allclose(residual.inverse_marginal(residual.marginal(x)), x, rtol=1e-12)
+    assert not residual.inverse_marginal(0.9 * residual.idle_latency).any()
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ((190.0, 1.5), r"^fraction = 1.5: is not a part of the load; give a number from 0 to 1$"),
-    ((190.0, math.nan), r"^fraction = nan"),
-    ((190.0, 0.5, "best"), r"^strategy = 'best': is not a strategy; use llf or scale$"),
-    ((0.0, 0.5), r"^load = 0.0: there is nothing to split"),
-])  # fmt: skip
-def test_control_that_is_none(arguments, message):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((190.0, 1.5), r"^fraction = 1.5: is not a part of the load; give a number from 0 to 1$"),
+        ((190.0, math.nan), r"^fraction = nan"),
+        ((190.0, 0.5, "best"), r"^strategy = 'best': is not a strategy; use llf or scale$"),
+        ((0.0, 0.5), r"^load = 0.0: there is nothing to split"),
+    ],
+)
+def test_bad_control_is_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         controlled(THREE, *arguments)
 
 
-def test_fractions_that_are_none():
+def test_bad_fractions_are_refused():
     assert check_fractions([0, 0.5, 1]).tolist() == [0, 0.5, 1]
     with pytest.raises(InputError, match=r"^fractions\[1\] = 2.0: is not a part of the load"):
         check_fractions([0.1, 2.0])
@@ -278,7 +275,7 @@ def test_tolls_make_the_equilibrium_the_optimum(system, part):
 
 @given(systems, st.floats(0.01, 0.99), st.sampled_from([1, 2, 5, math.inf]))
 def test_a_better_server_never_hurts(system, part, count):
-    """No Braess on parallel servers: more rate, less distance, at every server and for every number of players."""
+    """No Braess paradox: a larger rate or a shorter delay, at any number of players."""
     found = sensitivity(system, load_at(system, part), count)
     assert np.all(found.rate <= 1e-12 * np.abs(found.rate).max())
     assert np.all(found.delay >= -1e-12)
@@ -287,7 +284,7 @@ def test_a_better_server_never_hurts(system, part, count):
 
 @given(systems, st.floats(0.01, 0.99), st.sampled_from([1, 3, math.inf]))
 @pytest.mark.slow
-def test_not_even_by_a_lot(system, part, count):
+def test_a_much_better_server_never_hurts(system, part, count):
     load = load_at(system, part)
     before = float(equilibrium(system, load, count).mean_delay)
     bank = system.banks[0]
@@ -305,30 +302,26 @@ def test_not_even_by_a_lot(system, part, count):
 def test_sensitivities_are_differences(count, load):
     found = sensitivity(THREE, load, count)
 
-    def delay(rate=THREE.rate, far=THREE.delay, at=load):
-        return float(equilibrium(MG1(rate, THREE.cv, far), at, count).mean_delay)
+    def mean_delay(rate=0.0, delay=0.0, extra=0.0):
+        bank = MG1(THREE.rate + rate, THREE.cv, THREE.delay + delay)
+        return float(equilibrium(bank, load + extra, count).mean_delay)
 
     for i, unit in enumerate(np.eye(3)):
         a, b = 1e-3 * unit, 1e-6 * unit
-        assert found.rate[i] == pytest.approx(
-            (delay(THREE.rate + a) - delay(THREE.rate - a)) / 2e-3, rel=1e-6, abs=1e-12
-        )
-        assert found.delay[i] == pytest.approx(
-            (delay(far=THREE.delay + b) - delay(far=THREE.delay - b)) / 2e-6, rel=1e-6, abs=1e-9
-        )
-    assert found.load == pytest.approx(
-        (delay(at=load + 1e-3) - delay(at=load - 1e-3)) / 2e-3, rel=1e-6
-    )
+        slope = (mean_delay(rate=a) - mean_delay(rate=-a)) / 2e-3
+        assert found.rate[i] == pytest.approx(slope, rel=1e-6, abs=1e-12)
+        slope = (mean_delay(delay=b) - mean_delay(delay=-b)) / 2e-6
+        assert found.delay[i] == pytest.approx(slope, rel=1e-6, abs=1e-9)
+    slope = (mean_delay(extra=1e-3) - mean_delay(extra=-1e-3)) / 2e-3
+    assert found.load == pytest.approx(slope, rel=1e-6)
 
 
-def test_at_the_optimum_less_distance_is_worth_the_share():
+def test_at_the_optimum_the_derivative_in_a_delay_is_the_share():
     best = optimum(THREE, 190.0)
     np.testing.assert_allclose(sensitivity(THREE, 190.0, 1).delay, best.share, rtol=1e-9)
 
 
-def test_sensitivity_of_an_infinite_rate_and_of_no_load():
-    from polynomial import Polynomial
-
+def test_sensitivity_to_an_infinite_rate_and_at_load_0():
     assert not sensitivity(Polynomial([1.0, 0.5], [1.0, 2.0]), 3.0).rate.any()
     with pytest.raises(InputError, match=r"^load = 0.0: there is nothing to split"):
         sensitivity(THREE, 0.0)

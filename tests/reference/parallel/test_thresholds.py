@@ -1,3 +1,5 @@
+"""Activation thresholds against the double sum, by hand and by the splits."""
+
 import math
 
 import numpy as np
@@ -9,7 +11,7 @@ from sojourn.reference.parallel import thresholds
 GOALS = {"optimum": optimum, "equilibrium": equilibrium}
 
 
-def mixed(n, seed=0):
+def random_bank(n, seed=0):
     rng = np.random.default_rng(seed)
     rate, delay = 10 ** rng.uniform(0, 3, (3, n)), 10 ** rng.uniform(-3, 0, (3, n))
     return MixedBank(
@@ -23,16 +25,16 @@ def mixed(n, seed=0):
 
 @pytest.mark.parametrize("n", [1, 3, 100, 1000])
 def test_against_the_double_sum(n):
-    pool = mixed(n)
-    found = thresholds(pool)
-    for goal, operate in (("optimum", pool.at_marginal), ("equilibrium", pool.at_latency)):
-        # the excess by differences: a price in floating point would round what the servers lie apart
-        gaps = [
-            (d - pool.delay) + (s - pool.service)
-            for d, s in zip(pool.delay, pool.service, strict=True)
+    bank = random_bank(n)
+    found = thresholds(bank)
+    for goal, operate in (("optimum", bank.at_marginal), ("equilibrium", bank.at_latency)):
+        # differences of delays and of service times: a price would round small ones
+        excesses = [
+            (d - bank.delay) + (s - bank.service)
+            for d, s in zip(bank.delay, bank.service, strict=True)
         ]
-        plain = np.array([math.fsum(operate(np.maximum(gap, 0)).flow) for gap in gaps])
-        np.testing.assert_allclose(getattr(found, goal), plain, rtol=1e-13)
+        loads = np.array([math.fsum(operate(np.maximum(e, 0)).flow) for e in excesses])
+        np.testing.assert_allclose(getattr(found, goal), loads, rtol=1e-13)
 
 
 def test_known_values():
@@ -50,17 +52,17 @@ def test_equally_near_servers_start_together():
 
 
 @pytest.mark.parametrize("goal", GOALS)
-def test_servers_start_there_and_not_before(goal):
-    pool = mixed(10, seed=3)
-    total = pool.rate.sum()
-    for i, start in enumerate(getattr(thresholds(pool), goal)):
+def test_servers_start_at_their_thresholds(goal):
+    bank = random_bank(10, seed=3)
+    total = bank.rate.sum()
+    for i, start in enumerate(getattr(thresholds(bank), goal)):
         if 0 < start < total * 0.999:
-            assert not GOALS[goal](pool, start * (1 - 1e-9)).active[i]
-            assert GOALS[goal](pool, start * (1 + 1e-9)).active[i]
+            assert not GOALS[goal](bank, start * (1 - 1e-9)).active[i]
+            assert GOALS[goal](bank, start * (1 + 1e-9)).active[i]
 
 
 def test_many_servers():
-    """Against the double sum at a sample: 20,000 servers of one family, with clusters of nearly equal latencies."""
+    """20,000 servers with clusters of nearly equal idle latencies, against sums for a sample."""
     rng = np.random.default_rng(5)
     n = 20_000
     bank = MM1(rng.uniform(50, 500, n), np.round(rng.uniform(0, 0.05, n), 3))

@@ -1,12 +1,14 @@
-"""The true worst case: known ones, other families, edges, and the bounds it is made of."""
+"""The true worst case: known values, other families, edges, and the bounds of cells."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 from polynomial import Plain, Polynomial
 
 from sojourn.reference import (
+    MD1,
     MG1,
     MM1,
     InputError,
@@ -24,7 +26,7 @@ THREE = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
 
 
 def test_corollary_2_is_false_by_a_fifth():
-    """The smallest readable counterexample: two servers of rate 1 without delay, cv 1 and 20."""
+    """A small counterexample: two servers of rate 1 without delay, cv 1 and 20."""
     found = worst_case(MG1([1.0, 1.0], [1.0, 20.0]))
     assert found.poa == pytest.approx(2.101683, abs=5e-7)
     assert found.load == pytest.approx(1.320485, abs=2e-4)
@@ -33,7 +35,10 @@ def test_corollary_2_is_false_by_a_fifth():
 
 
 def test_the_rule_fails_without_bound():
-    """One server's cv grows: the worst case as k^(1/3)/4 at a load of 1 + 1.5 k^(-1/3), the rule's tends to sum(mu)/mu_j = 2."""
+    """As one cv grows the worst case grows as k^(1/3)/4, and the candidate tends to 2.
+
+    The worst load is 1 + 1.5 k^(-1/3).
+    """
     errors = []
     for cv in (1e4, 1e6, 1e8):
         k, found = (1 + cv**2) / 2, worst_case(MixedBank([MM1(1.0), MG1(1.0, cv)]))
@@ -53,14 +58,12 @@ def test_theorem_5_is_false_and_the_worst_case_of_its_counterexample_is_an_activ
 
 
 def test_scenario_0_breaks_theorem_5_too():
-    """The paper's own first scenario: a middle load above the chord of its neighbours, all after the last activation."""
-    from sojourn.reference import MD1
-
+    """A load above the chord of its neighbours, all after the last activation."""
     bank = MD1([214.5, 200.0, 98.0], [0.008, 0.022, 0.0315])
     start = thresholds(bank).equilibrium.max()
     loads = np.linspace(start, float(bank.rate.sum()) * (1 - 1e-6), 201)
     poa = price_of_anarchy(bank, loads)
-    assert np.min(np.diff(poa, 2)) < -1e-6  # rounding is 1e-15
+    assert np.min(np.diff(poa, 2)) < -1e-6  # the rounding error is 1e-15
 
 
 def test_saturation_can_be_the_worst():
@@ -75,36 +78,35 @@ def test_saturation_can_be_the_worst():
     "bank",
     [MM1(3.0), MM1([3.0, 3.0]), MG1([2.0] * 3, 4.0, 0.1), MixedBank([MM1(1.0), MG1(1.0, 1.0)])],
 )
-def test_where_there_is_nothing_to_lose(bank):
+def test_equal_servers_have_a_price_of_anarchy_of_1(bank):
     found = worst_case(bank)
     assert (found.poa, found.upper_bound, found.gap, found.evaluations) == (1.0, 1.0, 0.0, 0)
 
 
-def test_what_is_said_of_it():
-    said = repr(worst_case(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])))
-    assert said.startswith(
-        "worst price of anarchy 1.1194708 at load 80; no load up to 380 has more than 1.1194708\n  certified within "
+def test_repr():
+    text = repr(worst_case(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])))
+    assert text.startswith(
+        "worst price of anarchy 1.1194708 at load 80; "
+        "no load up to 380 has more than 1.1194708\n  certified within "
     )
-    assert said.endswith("loads looked at; by the paper's rule 1.1194708 at load 80")
+    assert text.endswith("loads looked at; by the paper's rule 1.1194708 at load 80")
 
 
 def test_up_to_a_load():
     bank = MG1([1.0, 1.0], [1.0, 20.0])
-    some = worst_case(bank, up_to=1.2)
-    assert some.certified
-    assert some.load == some.up_to == 1.2
-    assert some.poa == pytest.approx(float(price_of_anarchy(bank, 1.2)), rel=1e-14)
-    beyond = worst_case(bank, up_to=1.9)
-    assert beyond.poa == pytest.approx(worst_case(bank).poa, rel=1e-8)
+    below = worst_case(bank, up_to=1.2)
+    assert below.certified
+    assert below.load == below.up_to == 1.2
+    assert below.poa == pytest.approx(float(price_of_anarchy(bank, 1.2)), rel=1e-14)
+    above = worst_case(bank, up_to=1.9)
+    assert above.poa == pytest.approx(worst_case(bank).poa, rel=1e-8)
     assert worst_case(THREE, up_to=10.0).poa == 1.0
 
 
-def test_a_family_of_ones_own():
-    """Without k the end of the loads is (1 - 1e-6) of the total rate, and says so."""
-    plain, known = (
-        worst_case(Plain([1.0, 2.0, 3.0], [0.0, 0.1, 0.2])),
-        worst_case(MM1([1.0, 2.0, 3.0], [0.0, 0.1, 0.2])),
-    )
+def test_a_family_from_outside_the_library():
+    """Its largest load is (1 - 1e-6) of the total rate, as it has no variability k."""
+    fields = [1.0, 2.0, 3.0], [0.0, 0.1, 0.2]
+    plain, known = worst_case(Plain(*fields)), worst_case(MM1(*fields))
     assert plain.certified
     assert plain.poa == pytest.approx(known.poa, rel=1e-9)
     assert plain.up_to == pytest.approx(6.0 * (1 - 1e-6), rel=1e-15)
@@ -126,22 +128,29 @@ def test_bad_gap_is_refused(gap, message):
         worst_case(THREE, gap=gap)
 
 
-@pytest.mark.parametrize(("up_to", "error", "message"), [
-    (400.0, LoadError, r"^up_to = 400.0: not below the total rate 380.*leave it out to search every load$"),
-    (0, LoadError, r"^up_to = 0: is not above 0; give the largest load to search$"),
-    ("x", InputError, r"^up_to = 'x': is not made of numbers"),
-])  # fmt: skip
-def test_bad_end_is_refused(up_to, error, message):
+@pytest.mark.parametrize(
+    ("up_to", "error", "message"),
+    [
+        (
+            400.0,
+            LoadError,
+            r"^up_to = 400.0: not below the total rate 380.*leave it out to search every load$",
+        ),
+        (0, LoadError, r"^up_to = 0: is not above 0; give the largest load to search$"),
+        ("x", InputError, r"^up_to = 'x': is not made of numbers"),
+    ],
+)
+def test_bad_largest_loads_are_refused(up_to, error, message):
     with pytest.raises(error, match=message):
         worst_case(THREE, up_to=up_to)
 
 
-def test_infinite_rates_need_an_end():
+def test_infinite_rates_need_a_largest_load():
     with pytest.raises(InputError, match=r"^up_to = None: the rates are infinite"):
         worst_case(Polynomial([1.0, 0.0], [1.0, 1.0]))
 
 
-def test_a_wider_gap_costs_less():
+def test_a_wider_gap_needs_fewer_loads():
     bank = MG1([1.0, 1.0], [1.0, 20.0])
     wide, narrow = worst_case(bank, gap=1e-3), worst_case(bank, gap=1e-11)
     assert wide.evaluations < narrow.evaluations
@@ -150,17 +159,15 @@ def test_a_wider_gap_costs_less():
     assert wide.upper_bound >= narrow.poa
 
 
-def test_a_search_that_is_stopped_says_what_it_has(monkeypatch):
-    import sys
-
-    monkeypatch.setattr(sys.modules["sojourn.reference.parallel.worst_case"], "MOST", 10)
+def test_a_search_that_ends_early_has_a_wider_gap(monkeypatch):
+    monkeypatch.setattr(sys.modules["sojourn.reference.parallel.worst_case"], "MAX_EVALUATIONS", 10)
     found = worst_case(MG1([1.0, 1.0], [1.0, 20.0]))
     assert not found.certified
     assert found.gap > 1e-8
     assert found.upper_bound >= 2.1016829
 
 
-# ---- the bounds
+# ---- the bounds of cells
 
 
 def test_cells_are_bounded_and_the_bound_tightens_quadratically():
@@ -178,7 +185,7 @@ def test_cells_are_bounded_and_the_bound_tightens_quadratically():
 
 @pytest.mark.parametrize("seed", range(50))
 def test_the_bound_next_to_saturation(seed):
-    """Never below a dense grid, and close to it for a small slack."""
+    """Never below a dense grid, and close to it for a small spare capacity."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 7))
     bank = MG1(
@@ -197,18 +204,18 @@ def test_the_bound_next_to_saturation(seed):
     assert bound == pytest.approx(max(end.limit, float(price_of_anarchy(bank, edge))), rel=1e-2)
 
 
-def test_what_the_bound_rests_on():
-    """On a segment the common latency is convex in the load, and so is the optimum's total delay."""
+def test_latency_and_total_delay_are_convex_on_a_segment():
+    """The two facts from which the bound of a cell follows."""
     loads = np.linspace(80.0, 379.0, 400)
     assert np.all(np.diff(equilibrium(THREE, loads).mean_delay, 2) > -1e-15)
     assert np.all(np.diff(optimum(THREE, loads).mean_delay * loads, 2) > -1e-12)
 
 
-# ---- the literature
+# ---- bounds from the literature
 
 
 @pytest.mark.slow
-def test_affine_latencies_lose_at_most_a_third():
+def test_affine_latencies_have_a_price_of_anarchy_of_at_most_4_over_3():
     """T. Roughgarden, E. Tardos, How bad is selfish routing?, J. ACM 49 (2002)."""
     rng = np.random.default_rng(3)
     for _trial in range(60):
@@ -226,8 +233,11 @@ def test_affine_latencies_lose_at_most_a_third():
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3, 4])
-def test_pigou_meets_the_bound_of_his_degree(degree):
-    """One server of latency 1, one of x^q: 1/(1 - q (q+1)^(-(q+1)/q)); T. Roughgarden, J. Comput. Syst. Sci. 67 (2003)."""
+def test_pigou_meets_the_bound_of_its_degree(degree):
+    """One server of latency 1, one of x^q: 1/(1 - q (q+1)^(-(q+1)/q)).
+
+    T. Roughgarden, J. Comput. Syst. Sci. 67 (2003).
+    """
     bound = 1 / (1 - degree * (degree + 1) ** (-(degree + 1) / degree))
     pigou = Polynomial([1.0, 0.0], [1e-9, 1.0], [1, degree])
     found = worst_case(pigou, up_to=5.0)
@@ -237,7 +247,7 @@ def test_pigou_meets_the_bound_of_his_degree(degree):
 
 
 @pytest.mark.parametrize("degree", [2, 3])
-def test_polynomials_of_a_degree_lose_no_more(degree):
+def test_polynomials_of_a_degree_keep_its_bound(degree):
     rng = np.random.default_rng(degree)
     bound = 1 / (1 - degree * (degree + 1) ** (-(degree + 1) / degree))
     for _trial in range(25):
@@ -251,8 +261,8 @@ def test_polynomials_of_a_degree_lose_no_more(degree):
         assert found.upper_bound <= bound * (1 + 1e-5)
 
 
-def test_mm1_without_delays_loses_at_most_the_number_of_servers():
-    """M. Haviv, T. Roughgarden, Oper. Res. Lett. 35 (2007); one fast server among slow ones nearly meets it."""
+def test_mm1_without_delays_is_at_most_the_number_of_servers():
+    """M. Haviv, T. Roughgarden, Oper. Res. Lett. 35 (2007); nearly so with one fast server."""
     rng = np.random.default_rng(5)
     for n in (2, 3, 5, 8):
         for _trial in range(10):

@@ -1,4 +1,4 @@
-"""The canonical form both ways, and every input error: field, value, remedy."""
+"""The canonical form in both directions, and the errors on bad input."""
 
 import dataclasses
 import warnings
@@ -16,14 +16,14 @@ PAPER = Canonical(1.0, 4.0, 0.1, 0.3)
 def printed_canonical(modes):
     """Section II.A, in the rates mu."""
     (l1, l2), (c1, c2) = modes.rate
-    whole = l1 * c2 - l2 * c1
-    mu0 = l1 * l2 * (c2 - c1) / whole
+    determinant = l1 * c2 - l2 * c1
+    mu0 = l1 * l2 * (c2 - c1) / determinant
     K = c1 * c2 * (l1 - l2) / (l1 * l2 * (c2 - c1))
-    return mu0, K, l2 * (c2 - c1) / whole, l1 * (c2 - c1) / whole
+    return mu0, K, l2 * (c2 - c1) / determinant, l1 * (c2 - c1) / determinant
 
 
 def random_dual(rng):
-    """Rates of a dual-mode system, drawn without the canonical form."""
+    """Random rates of a dual-mode system, without the canonical form."""
     l2, l1 = np.sort(10 ** rng.uniform(-2, 2, 2))
     c1, c2 = np.sort(10 ** rng.uniform(-2, 2, 2))
     return Modes([[l1, l2], [c1, c2]])
@@ -46,11 +46,11 @@ def test_the_paper_s_formulas_for_the_rates():
         system = random_system(rng)
         mu0, K, f1, f2 = dataclasses.astuple(system)
         with np.errstate(divide="ignore"):
-            tolerance = [
+            expected = [
                 [mu0 / np.float64(f1), mu0 / np.float64(f2)],
                 [K * mu0 / np.float64(1 - f1), K * mu0 / np.float64(1 - f2)],
             ]
-        np.testing.assert_allclose(system.dual_mode.rate, tolerance, rtol=1e-15)
+        np.testing.assert_allclose(system.dual_mode.rate, expected, rtol=1e-15)
 
 
 def test_the_round_trip_from_the_rates():
@@ -76,7 +76,7 @@ def test_the_round_trip_from_the_canonical_form():
 
 
 @pytest.mark.parametrize(("f1", "f2"), [(0.0, 1.0), (0.0, 0.3), (0.2, 1.0)])
-def test_a_mode_that_does_nothing_at_a_server_has_an_infinite_rate_there(f1, f2):
+def test_a_mode_without_work_at_a_server_has_an_infinite_rate_there(f1, f2):
     modes = Canonical(2.0, 3.0, f1, f2).dual_mode
     assert np.isinf(modes.rate[0, 0]) == (f1 == 0)
     assert np.isinf(modes.rate[1, 1]) == (f2 == 1)
@@ -87,8 +87,8 @@ def test_a_mode_that_does_nothing_at_a_server_has_an_infinite_rate_there(f1, f2)
     )
 
 
-def test_a_part_too_small_for_its_rate_is_none_at_all():
-    """mu0 / f1 is beyond the largest float."""
+def test_a_fraction_whose_rate_overflows_is_no_work():
+    """mu0 / f1 is above the largest float."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Canonical(1.0, 4.0, 1e-310, 0.3).dual_mode.time[0, 0] == 0
@@ -122,7 +122,7 @@ def test_integers_and_numpy_scalars_are_numbers():
     assert Modes([[1, 2], [3, 4]]).rate.dtype == np.float64
 
 
-def test_the_rates_cannot_be_written_to_nor_seen_through_the_caller_s_array():
+def test_the_rates_are_a_read_only_copy():
     given = np.array([[4.0, 2.0], [1.0, 3.0]])
     modes = Modes(given)
     given[0, 0] = 7.0
@@ -136,7 +136,8 @@ def test_the_rates_cannot_be_written_to_nor_seen_through_the_caller_s_array():
     [
         (
             [[1.0, 0.0], [3.0, 4.0]],
-            r"rate\[0\]\[1\] = 0.0: is not above 0; give a service rate above 0, inf for no work there",
+            r"rate\[0\]\[1\] = 0.0: is not above 0; "
+            r"give a service rate above 0, inf for no work there",
         ),
         ([[1.0, 2.0], [-3.0, 4.0]], r"rate\[1\]\[0\] = -3.0: is not above 0"),
         ([[1.0, 2.0], [3.0, np.nan]], r"rate\[1\]\[1\] = nan: is not above 0"),
@@ -144,11 +145,13 @@ def test_the_rates_cannot_be_written_to_nor_seen_through_the_caller_s_array():
         ([[1e-310, 1.0]], r"rate\[0\]\[0\] = 1e-310: is not above 0"),
         (
             [[1.0, np.inf], [3.0, np.inf]],
-            r"rate\[:\]\[1\] = \[inf, inf\]: the mode asks nothing of any stage; give it a finite rate somewhere",
+            r"rate\[:\]\[1\] = \[inf, inf\]: the mode asks nothing of any stage; "
+            r"give it a finite rate somewhere",
         ),
         (
             [1.0, 2.0],
-            r"rate = \[1.0, 2.0\]: is not an array of stages by modes; give one row a stage, one number a mode",
+            r"rate = \[1.0, 2.0\]: is not an array of stages by modes; "
+            r"give one row a stage, one number a mode",
         ),
         (3.0, r"rate = 3.0: is not an array of stages by modes"),
         ([], r"rate = \[\]: is not an array of stages by modes"),
@@ -157,7 +160,7 @@ def test_the_rates_cannot_be_written_to_nor_seen_through_the_caller_s_array():
         ("fast", "rate = 'fast': is not made of numbers; give a number or an array of numbers"),
     ],
 )
-def test_rates_that_no_stage_can_have(rate, message):
+def test_bad_rates_are_refused(rate, message):
     with pytest.raises(InputError, match=message):
         Modes(rate)
 
@@ -173,7 +176,8 @@ def test_rates_that_no_stage_can_have(rate, message):
         ((np.inf, 4.0, 0.1, 0.3), "mu0 = inf: is not a finite number above 0"),
         (
             (1.0, 0.0, 0.1, 0.3),
-            "K = 0.0: is not a finite number above 0; give the cloud's capacity over the local one's",
+            "K = 0.0: is not a finite number above 0; "
+            "give the cloud's capacity over the local one's",
         ),
         ((1.0, -4.0, 0.1, 0.3), "K = -4.0: is not a finite number above 0"),
         ((1.0, np.nan, 0.1, 0.3), "K = nan: is not a finite number above 0"),
@@ -193,7 +197,7 @@ def test_rates_that_no_stage_can_have(rate, message):
         ((1.0, 4.0, "few", 0.3), "f1 = 'few': is not made of numbers"),
     ],
 )
-def test_capacities_and_parts_that_no_system_can_have(values, message):
+def test_bad_capacities_and_fractions_are_refused(values, message):
     with pytest.raises(InputError, match=message):
         Canonical(*values)
 
@@ -208,7 +212,7 @@ def test_a_list_where_one_number_belongs_is_refused(place, wrap):
 
 
 @pytest.mark.parametrize("place", range(4))
-def test_numbers_written_as_text_are_read_or_refused(place):
+def test_numbers_as_text_are_converted_or_refused(place):
     values = [1.0, 4.0, 0.1, 0.3]
     values[place] = str(values[place])
     try:
@@ -223,11 +227,13 @@ def test_numbers_written_as_text_are_read_or_refused(place):
     [
         (
             [[2.0, 4.0], [3.0, 1.0]],
-            r"local = \(2.0, 4.0\): the modes are the wrong way round; .*give local=\(4, 2\), cloud=\(1, 3\)",
+            r"local = \(2.0, 4.0\): the modes are the wrong way round; "
+            r".*give local=\(4, 2\), cloud=\(1, 3\)",
         ),
         (
             [[4.0, 2.0], [3.0, 3.0]],
-            "mode 1 is at least as fast on both servers: mode 2 is of no use; leave mode 2 out, or give it the higher rate on one server",
+            "mode 1 is at least as fast on both servers: mode 2 is of no use; "
+            "leave mode 2 out, or give it the higher rate on one server",
         ),
         (
             [[2.0, 2.0], [1.0, 3.0]],
@@ -246,7 +252,7 @@ def test_modes_without_a_canonical_form(rate, message):
         canonical(Modes(rate))
 
 
-def test_swapping_as_the_message_says_works():
+def test_the_swap_of_the_remedy_works():
     found = canonical(Modes([[4.0, 2.0], [1.0, 3.0]]))
     assert 0 < found.f1 < found.f2 < 1
 

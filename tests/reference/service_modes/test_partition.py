@@ -1,4 +1,4 @@
-"""Theorem 3: the printed formulas, and that nothing does better; eq. (2), the delay in two parts."""
+"""Theorem 3, the best partition, and eq. (2), the delay in two parts."""
 
 import warnings
 
@@ -33,7 +33,7 @@ SHAPES = [(s, m) for s in range(1, 5) for m in range(1, 5)]
 
 
 def random_point(rng):
-    """A system, a part of its largest load, and a p well inside its stable interval."""
+    """A system, a fraction of its largest load, that load, and a p well inside its interval."""
     system = random_system(rng)
     part = random_part(rng)
     load = load_at(system.dual_mode, part)
@@ -55,7 +55,7 @@ def test_theorem_3_as_printed():
         found = partition(modes, load, p)
         alpha, beta = (printed_share(load, p, *row) for row in modes.rate)
         np.testing.assert_allclose(found.share[:, 0], [alpha, beta], rtol=0, atol=1e-14)
-        # p itself has digits only to the rounding of the interval, so well inside it
+        # the rounding error of the interval is one of p
         lost = 10 * rounding(part) / min(1, (system.f2 - system.f1))
         assert found.mean_delay == pytest.approx(float(printed_delay(modes, load, p)), rel=lost)
         assert mean_delay(modes, load, found.assignment, found.share) == pytest.approx(
@@ -63,12 +63,11 @@ def test_theorem_3_as_printed():
         )
 
 
-def random_divisions(rng, need, left, count):
-    """Partitions under which every mode gets what it needs, and what is left at random."""
-    extra = rng.dirichlet(
-        np.full(need.shape[1], rng.choice([0.5, 1.0, 5.0])), (count, need.shape[0])
-    )
-    return need + left[:, None] * extra
+def random_partitions(rng, need, count):
+    """Stable partitions: the need of every mode, and a random part of the spare capacity."""
+    weight = np.full(need.shape[1], rng.choice([0.5, 1.0, 5.0]))
+    parts = rng.dirichlet(weight, (count, need.shape[0]))
+    return need + (1 - need.sum(axis=1))[:, None] * parts
 
 
 @pytest.mark.parametrize(("stages", "modes"), SHAPES)
@@ -76,18 +75,18 @@ def test_no_random_partition_is_faster(stages, modes):
     rng = np.random.default_rng([stages, modes])
     for _ in range(5):
         system = random_modes(rng, stages, modes)
-        # every assignment carries some load
+        # every assignment is stable at some load
         parts = rng.dirichlet(np.ones(modes))
         load = rng.uniform(0.1, 0.99) / (system.time @ parts).max()
         best = partition(system, load, parts)
         need = load * parts * system.time
-        for share in random_divisions(rng, need, 1 - need.sum(axis=1), 40):
+        for share in random_partitions(rng, need, 40):
             assert mean_delay(system, load, parts, share) >= best.mean_delay * (1 - 1e-14)
 
 
 @pytest.mark.parametrize(("stages", "modes"), SHAPES)
-def test_a_small_shift_between_two_modes_costs_its_square(stages, modes):
-    """First-order optimality at every stage, for every pair of modes."""
+def test_first_order_optimality(stages, modes):
+    """At each stage the derivative of the delay in the share is the same for every mode."""
     rng = np.random.default_rng([stages, modes, 1])
     system = random_modes(rng, stages, modes)
     parts = rng.dirichlet(np.full(modes, 3.0))
@@ -141,7 +140,7 @@ def test_a_mode_without_work_at_a_server_gets_nothing_there(p):
         assert np.all(np.isfinite(found.stage_delay))
 
 
-def test_proposition_2_s_partition_gives_each_server_to_one_mode():
+def test_the_partition_of_proposition_2_gives_each_server_to_one_mode():
     np.testing.assert_array_equal(
         partition(Canonical(1.0, 4.0, 0.0, 1.0).dual_mode, 4.0, 0.8).share, [[0, 1], [1, 0]]
     )
@@ -167,7 +166,7 @@ def test_the_delay_is_infinite_outside_the_interval_and_finite_inside():
     "call", [lambda p: delay(PAPER, 1.0, p), lambda p: decompose(SYSTEM, 1.0, p).overhead]
 )
 @pytest.mark.parametrize("p", [-0.5, -1e-9, 1 + 1e-9, 2.0])
-def test_the_delay_is_infinite_at_parts_that_are_none(call, p):
+def test_the_delay_is_infinite_outside_0_to_1(call, p):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert call(p) == np.inf
@@ -196,7 +195,7 @@ def test_close_to_saturation_against_50_digits(slack, f):
                 for q, mu in zip(best.assignment, row, strict=True)
             ]
             total += sum(mp.sqrt(w) for w in work) ** 2 / (1 - mp.mpf(load) * sum(work))
-        # what is left is a difference of numbers near 1
+        # the spare capacity is a difference of numbers near 1
         assert abs(best.mean_delay / total - 1) < 1e-15 / slack
 
 
@@ -229,7 +228,7 @@ def test_the_parts_are_infinite_outside_the_interval():
     assert np.all(np.isinf(parts.overhead))
 
 
-def test_an_operating_point_that_starves_a_mode_takes_for_ever():
+def test_an_operating_point_that_starves_a_mode_has_an_infinite_delay():
     half = np.array([0.5, 0.5])
     assert mean_delay(PAPER, 4.0, half, np.array([[0.2, 0.8], [0.5, 0.5]])) == np.inf
     assert mean_delay(PAPER, 4.0, half, np.array([[0.1, 0.9], [0.5, 0.5]])) == np.inf
@@ -257,31 +256,28 @@ def test_an_operating_point_that_starves_a_mode_takes_for_ever():
         ([0.5, [0.5]], "is not made of numbers"),
     ],
 )
-def test_assignments_that_are_none(p, message):
+def test_bad_assignments_are_refused(p, message):
     with pytest.raises(InputError, match=message):
         partition(PAPER, 3.0, p)
 
 
 def test_with_three_modes_p_is_a_list():
     modes = Modes([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
-    with pytest.raises(
-        InputError, match=r"p = 0.5: does not say what each of 3 modes gets; give 3 numbers"
-    ):
+    message = r"p = 0.5: does not say what each of 3 modes gets; give 3 numbers"
+    with pytest.raises(InputError, match=message):
         partition(modes, 0.5, 0.5)
-    with pytest.raises(
-        InputError,
-        match=r"stage 1 would be busy 1.5 of the time: .*; give more jobs to a mode that asks less of it",
-    ):
+    remedy = "give more jobs to a mode that asks less of it"
+    with pytest.raises(InputError, match=rf"stage 1 would be busy 1.5 of the time: .*; {remedy}"):
         partition(modes, 1.5, [0, 0, 1])
 
 
 @pytest.mark.parametrize("load", [[3.0], [3.0, 4.0], []])
-def test_a_partition_is_of_one_load(load):
+def test_a_partition_needs_one_load(load):
     with pytest.raises(LoadError, match="is not one number; give one load here"):
         partition(PAPER, load, 0.5)
 
 
-def test_a_load_written_as_text_is_read_or_refused():
+def test_a_load_as_text_is_converted_or_refused():
     try:
         found = partition(PAPER, "4.0", 0.5)
     except InputError:
@@ -297,18 +293,19 @@ def test_a_load_written_as_text_is_read_or_refused():
         lambda: decompose(SYSTEM, 1.0, "half"),
     ],
 )
-def test_text_is_refused_by_name(call):
+def test_text_is_refused(call):
     with pytest.raises(InputError, match="is not made of numbers"):
         call()
 
 
-def test_a_delay_of_three_modes_is_refused_by_name():
+def test_a_delay_of_three_modes_is_refused():
     with pytest.raises(InputError, match="modes"):
         delay(Modes([[1.0, 2.0, 3.0]]), 0.5, 0.5)
 
 
 @pytest.mark.parametrize("unit", [1e-200, 1e200])
 def test_the_partition_keeps_its_digits_in_any_unit_of_time(unit):
-    here, there = partition(PAPER, 4.0, 0.6), partition(Modes(PAPER.rate * unit), 4.0 * unit, 0.6)
-    np.testing.assert_allclose(there.share, here.share, rtol=1e-13)
-    assert there.mean_delay * unit == pytest.approx(here.mean_delay, rel=1e-13)
+    best = partition(PAPER, 4.0, 0.6)
+    scaled = partition(Modes(PAPER.rate * unit), 4.0 * unit, 0.6)
+    np.testing.assert_allclose(scaled.share, best.share, rtol=1e-13)
+    assert scaled.mean_delay * unit == pytest.approx(best.mean_delay, rel=1e-13)

@@ -1,4 +1,4 @@
-"""Which loads and assignments can be carried: Theorem 2 with its lemmas, and the like for S stages and M modes."""
+"""Stable loads and assignments: Theorem 2 with its lemmas, also for S stages and M modes."""
 
 import dataclasses
 
@@ -60,27 +60,27 @@ def test_the_largest_load_against_a_linear_program(stages, modes):
 
 @pytest.mark.parametrize(("stages", "modes"), SHAPES)
 def test_the_largest_load_against_weak_duality(stages, modes):
-    """Weights on the stages bound every load from above, an assignment bounds the largest from below: they meet."""
+    """The upper bound of weights on the stages is the lower bound of an assignment."""
     rng = np.random.default_rng([stages, modes, 1])
     for _ in range(12):
         system = random_modes(rng, stages, modes)
         found = capacity(system)
-        # the transposed game is played by the stages: its value, by the same rule, is the same
+        # the weights are the optimal strategy of the transposed matrix game
         weight = capacity(Modes(1 / (system.time.max() * 1.01 - system.time.T))).assignment
         assert weight.sum() == pytest.approx(1, abs=1e-12)
         upper, lower = 1 / (weight @ system.time).min(), 1 / (system.time @ found.assignment).max()
         assert found.max_load == pytest.approx(lower, rel=1e-12)
         assert found.max_load == pytest.approx(upper, rel=1e-12)
-        guess = rng.dirichlet(np.ones(stages))
-        assert found.max_load <= 1 / (guess @ system.time).min() * (1 + 1e-12)
+        other = rng.dirichlet(np.ones(stages))
+        assert found.max_load <= 1 / (other @ system.time).min() * (1 + 1e-12)
 
 
 @pytest.mark.parametrize(("stages", "modes"), SHAPES)
 def test_no_random_assignment_carries_more(stages, modes):
     rng = np.random.default_rng([stages, modes, 2])
     system = random_modes(rng, stages, modes)
-    carried = 1 / (rng.dirichlet(np.full(modes, 0.5), 500) @ system.time.T).max(axis=1)
-    assert carried.max() <= capacity(system).max_load * (1 + 1e-12)
+    largest = 1 / (rng.dirichlet(np.full(modes, 0.5), 500) @ system.time.T).max(axis=1)
+    assert largest.max() <= capacity(system).max_load * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("unit", [1e-200, 1e-10, 1e10, 1e200])
@@ -99,18 +99,18 @@ def test_rates_four_hundred_decades_apart():
     )
 
 
-def test_a_stage_nobody_needs_limits_nothing():
+def test_a_stage_without_work_does_not_limit_the_load():
     assert capacity(Modes([[np.inf, np.inf], [2.0, 3.0]])).max_load == 3.0
 
 
-def test_the_interval_is_the_paper_s():
+def test_the_interval_is_that_of_the_paper():
     rng = np.random.default_rng(4)
     for _ in range(400):
         system = random_system(rng)
         modes = system.dual_mode
         part = rng.uniform(0.01, 0.999)
         load = load_at(modes, part)
-        # p moves by the rounding of f over the distance of the modes
+        # the error of p is the rounding error of f over f2 - f1
         np.testing.assert_allclose(
             stable_interval(modes, load),
             printed_interval(modes, load),
@@ -132,11 +132,8 @@ def test_the_interval_of_any_number_of_stages(stages):
             (high + 1e-9, False),
         ):
             if 0 <= p <= 1:
-                assert (
-                    (load * (modes.time @ [p, 1 - p])).max() < 1
-                    if inside
-                    else (load * (modes.time @ [p, 1 - p])).max() >= 1
-                )
+                utilisation = (load * (modes.time @ [p, 1 - p])).max()
+                assert (utilisation < 1) == inside
 
 
 def test_lemma_1_constructs_a_stable_point_as_its_proof_does():
@@ -174,7 +171,7 @@ def test_lemma_2_above_the_largest_load_nothing_is_stable():
         for p in [best[0], *rng.uniform(0, 1, 40), 0.0, 1.0]:
             alpha, beta = rng.uniform(0, 1, 2)
             assert not is_stable(modes, load, [p, 1 - p], [[alpha, 1 - alpha], [beta, 1 - beta]])
-            # and the one that gives every mode the same part of what it needs
+            # shares in proportion to the needs of the modes
             share = modes.time * [p, 1 - p]
             share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
             assert not is_stable(modes, load, [p, 1 - p], share)
@@ -188,8 +185,8 @@ def test_condition_1_counts_only_modes_that_get_jobs():
     assert not is_stable(PAPER, 4.0, [0.5, 0.5], [[0.9, 0.9], [0.9, 0.9]])
 
 
-def test_a_negative_part_of_a_server_is_not_stable():
-    """Condition (1) asks for alpha and beta in [0, 1]."""
+def test_a_negative_share_is_not_stable():
+    """Condition (1) has alpha and beta in [0, 1]."""
     assert not is_stable(PAPER, 1.0, [1.0, 0.0], [[1.3, -0.3], [1.0, 0.0]])
 
 
@@ -198,7 +195,8 @@ def test_a_negative_part_of_a_server_is_not_stable():
     [
         (
             5.0,
-            "load = 5.0: not below the maximum 5: whatever the assignment, a queue grows without bound; lower the load or add rate",
+            "load = 5.0: not below the maximum 5: whatever the assignment, "
+            "a queue grows without bound; lower the load or add rate",
         ),
         (6, "load = 6.0: not below the maximum 5"),
         (0.0, "load = 0.0: there are no jobs to assign; give a load above 0"),
@@ -208,7 +206,7 @@ def test_a_negative_part_of_a_server_is_not_stable():
         ("much", "load = 'much': is not made of numbers"),
     ],
 )
-def test_loads_that_cannot_be_carried(load, message):
+def test_bad_loads_are_refused(load, message):
     with pytest.raises(InputError, match=message):
         stable_point(PAPER, load)
 
@@ -228,25 +226,24 @@ def test_the_message_gives_the_largest_load(f, most):
     ],
 )
 def test_the_message_gives_the_stable_interval(load, p, interval):
-    with pytest.raises(
-        InputError, match=rf"stage \d would be busy .*; at load {load:g} p must be in {interval}"
-    ):
+    message = rf"stage \d would be busy .*; at load {load:g} p must be in {interval}"
+    with pytest.raises(InputError, match=message):
         partition(PAPER, load, p)
 
 
 @pytest.mark.parametrize("load", [6.0, -1.0, 0.0, np.nan, "much"])
-def test_the_interval_of_a_load_that_cannot_be_carried_is_refused(load):
+def test_the_interval_of_an_unstable_load_is_refused(load):
     with pytest.raises(InputError, match="load = "):
         stable_interval(PAPER, load)
 
 
-def test_a_stable_point_is_of_one_load():
+def test_a_stable_point_needs_one_load():
     with pytest.raises(LoadError, match="load"):
         stable_point(PAPER, [4.0, 4.5])
 
 
 @pytest.mark.parametrize("call", [stable_interval, stable_point])
-def test_a_load_written_as_text_is_read_or_refused(call):
+def test_a_load_as_text_is_converted_or_refused(call):
     try:
         found = call(PAPER, "4.0")
     except InputError:
@@ -254,8 +251,7 @@ def test_a_load_written_as_text_is_read_or_refused(call):
     assert repr(found) == repr(call(PAPER, 4.0))
 
 
-def test_an_interval_is_for_two_modes():
-    with pytest.raises(
-        InputError, match="modes = 3: an interval of p is for two modes; give p as a list"
-    ):
+def test_an_interval_needs_two_modes():
+    message = "modes = 3: an interval of p is for two modes; give p as a list"
+    with pytest.raises(InputError, match=message):
         stable_interval(Modes([[1.0, 2.0, 3.0]]), 0.5)

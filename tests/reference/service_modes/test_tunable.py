@@ -1,4 +1,4 @@
-"""Theorem 1 against minimisation, on both branches and for either server the faster."""
+"""Theorem 1 against minimisation, on both branches, with a faster and a slower cloud."""
 
 import mpmath as mp
 import numpy as np
@@ -23,9 +23,12 @@ def test_theorem_1_against_minimisation(K, part):
     system = TunableMode(2.5, K)
     load = part * system.max_load
     low, high = system.stable_fractions(load)
-    # the place within the interval: the search knows its variable to half the digits of a float
-    inside = lambda s: float(printed_delay(system, low + s * (high - low), load))  # noqa: E731
-    search = minimize_scalar(inside, bounds=(0, 1), method="bounded", options={"xatol": 1e-12})
+
+    # over the position in the interval, as a search has half the digits of a float
+    def delay_at(part):
+        return float(printed_delay(system, low + part * (high - low), load))
+
+    search = minimize_scalar(delay_at, bounds=(0, 1), method="bounded", options={"xatol": 1e-12})
     ends = [
         printed_delay(system, f, load)
         for f in (0.0, 1.0)
@@ -47,7 +50,7 @@ def test_theorem_1_as_printed_in_50_digits(K, part):
         root = mp.sqrt(k)
         f = min(max((x - (k - root)) / (x * (1 + root)), 0), 1)
         least = f / (1 - f * x) + (1 - f) / (k - (1 - f) * x)
-        # the load is known to a part in 1e16, what is left of the capacity to 1/(1 - part) of that
+        # the rounding error of the load, magnified by 1/(1 - part) in the spare capacity
         assert abs(mp.mpf(float(system.least_delay(load))) / least - 1) < 4e-16 / (1 - part)
         assert abs(mp.mpf(float(system.best_fraction(load))) - f) < 1e-15
 
@@ -69,7 +72,7 @@ def test_equal_servers_share_equally_at_every_load():
     )
 
 
-def test_the_fraction_rises_from_0_to_the_local_part_of_the_capacity():
+def test_the_fraction_rises_from_0_to_the_local_share_of_the_capacity():
     fractions = PAPER.best_fraction(np.linspace(1e-6, 5 - 1e-9, 4001))
     assert fractions[0] == 0
     assert np.all(np.diff(fractions) >= 0)
@@ -79,7 +82,7 @@ def test_the_fraction_rises_from_0_to_the_local_part_of_the_capacity():
 
 
 def test_a_slower_cloud_mirrors_a_slower_local_server():
-    """(mu0, K) with its servers swapped is (K mu0, 1/K), and f becomes 1 - f."""
+    """With the servers swapped, (mu0, K) becomes (K mu0, 1/K), and f becomes 1 - f."""
     loads = np.array([0.1, 1.0, 2.5, 4.9])
     mirror = TunableMode(4.0, 0.25)
     np.testing.assert_allclose(
@@ -88,15 +91,13 @@ def test_a_slower_cloud_mirrors_a_slower_local_server():
     np.testing.assert_allclose(mirror.least_delay(loads), PAPER.least_delay(loads), rtol=1e-13)
 
 
-def test_loads_are_solved_alike_alone_and_together():
+def test_many_loads_give_the_results_of_single_loads():
     loads = [0.5, 2.0, 2.1, 4.9]
-    together = PAPER.best_fraction(loads), PAPER.least_delay(loads)
-    assert together[0].shape == together[1].shape == (4,)
-    for i, load in enumerate(loads):
-        assert (float(PAPER.best_fraction(load)), float(PAPER.least_delay(load))) == (
-            together[0][i],
-            together[1][i],
-        )
+    fractions, delays = PAPER.best_fraction(loads), PAPER.least_delay(loads)
+    assert fractions.shape == delays.shape == (4,)
+    for load, fraction, delay in zip(loads, fractions, delays, strict=True):
+        assert float(PAPER.best_fraction(load)) == fraction
+        assert float(PAPER.least_delay(load)) == delay
     assert PAPER.best_fraction([]).shape == (0,)
 
 
@@ -112,7 +113,7 @@ def test_stable_fractions(load, low, high):
 
 
 @pytest.mark.parametrize("f", [-1.0, -1e-9, 1 + 1e-9, 2.0])
-def test_the_delay_is_infinite_at_parts_that_are_none(f):
+def test_the_delay_is_infinite_outside_0_to_1(f):
     assert PAPER.delay(f, 0.1) == np.inf
 
 
@@ -121,7 +122,8 @@ def test_the_delay_is_infinite_at_parts_that_are_none(f):
     [
         (
             5.0,
-            "load = 5.0: not below the maximum 5: the queues grow without bound; lower the load or add capacity",
+            "load = 5.0: not below the maximum 5: the queues grow without bound; "
+            "lower the load or add capacity",
         ),
         (0.0, "load = 0.0: there are no jobs to serve; give a load above 0"),
         (-2.0, "load = -2.0: there are no jobs to serve"),
@@ -130,7 +132,7 @@ def test_the_delay_is_infinite_at_parts_that_are_none(f):
     ],
 )
 @pytest.mark.parametrize("call", [PAPER.best_fraction, PAPER.least_delay])
-def test_loads_that_cannot_be_served(call, load, message):
+def test_bad_loads_are_refused(call, load, message):
     with pytest.raises(LoadError, match=message):
         call(load)
 
@@ -141,7 +143,7 @@ def test_a_load_that_is_not_a_number(call):
         call("much")
 
 
-def test_stable_fractions_are_of_one_load():
+def test_stable_fractions_need_one_load():
     with pytest.raises(LoadError, match="load"):
         PAPER.stable_fractions([1.0, 2.0])
 
@@ -154,7 +156,7 @@ def test_stable_fractions_are_of_one_load():
         (1.0, np.inf, "K = inf: is not"),
     ],
 )
-def test_capacities_that_no_server_has(mu0, K, message):
+def test_bad_capacities_are_refused(mu0, K, message):
     with pytest.raises(InputError, match=message):
         TunableMode(mu0, K)
 
@@ -166,7 +168,7 @@ def test_a_list_of_capacities_is_refused(values):
 
 
 @pytest.mark.parametrize("unit", [1e-200, 1e-100, 1e100, 1e200])
-def test_the_answer_keeps_its_digits_in_any_unit_of_time(unit):
+def test_the_results_keep_their_digits_in_any_unit_of_time(unit):
     system, loads = TunableMode(unit, 4.0), np.array([0.5, 3.0, 4.9])
     np.testing.assert_allclose(
         system.best_fraction(loads * unit), PAPER.best_fraction(loads), rtol=1e-14

@@ -1,0 +1,96 @@
+"""The order in which a question is given to solvers and formulations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .errors import FormulationError
+from .options import DEFAULTS
+from .question import Question
+from .solver_specs import Effort, spec
+from .solvers import capable_solvers, solver_names, supported_cones
+
+
+class SolveStep(NamedTuple):
+    """One solver, one formulation, and which of the library's options to use.
+
+    Attributes
+    ----------
+    solver : str
+        CVXPY's name of the solver.
+    form : str
+        Name of the formulation.
+    effort : {"quick", "tight", "retry"}
+        See `sojourn.models.core.solver_specs.SolverSpec`.
+    """
+
+    solver: str
+    form: str
+    effort: Effort
+
+    @property
+    def label(self) -> str:
+        """Name of the formulation in records of attempts; a second run has a name of its own."""
+        return f"{self.form}-again" if self.effort == "retry" else self.form
+
+
+def solve_steps(question: Question[Any, Any, Any], options: Mapping[str, Any]) -> list[SolveStep]:
+    """Return the steps of a question: all solvers on their best formulation, then on the second.
+
+    Parameters
+    ----------
+    question : Question
+        The question.
+    options : mapping
+        Options of the question, such as ``solver``, ``solver_options`` and ``formulation``.
+
+    Raises
+    ------
+    SolverNameError, SolverOptionError, FormulationError
+        Where a solver, one of its options or a formulation is unknown, or no solver supports the
+        cones of any formulation.
+    """
+    chosen = options.get("formulation", DEFAULTS["formulation"])
+    forms = question.formulations(chosen)
+    names = solver_names(options.get("solver"))
+    supported = {
+        name: [form for form, cones in forms.items() if cones <= supported_cones(name)]
+        for name in names
+    }
+    able = tuple(name for name in names if supported[name])
+    if not able:
+        raise _unsupported(question, forms, chosen, names[0])
+    able = capable_solvers(able, options.get("solver_options"))
+    second_run = question.degenerate and not options.get("solver_options")
+    steps = []
+    for turn in range(max(len(supported[name]) for name in able)):
+        for name in able:
+            if turn < len(supported[name]):
+                form = supported[name][turn]
+                steps.append(SolveStep(name, form, "tight"))
+                if second_run and spec(name).retry:
+                    steps.append(SolveStep(name, form, "retry"))
+    return steps
+
+
+def _unsupported(
+    question: Question[Any, Any, Any], forms: Mapping[str, frozenset[str]], chosen: str, solver: str
+) -> FormulationError:
+    """Return the error for a solver that supports none of the formulations."""
+    able = [
+        name
+        for name in solver_names(None)
+        if any(cones <= supported_cones(name) for cones in forms.values())
+    ]
+    names = " or ".join(able)
+    missing = ", ".join(sorted(next(iter(forms.values())) - supported_cones(solver)))
+    if chosen != "auto":
+        problem = f"needs the cone {missing}, which {solver} does not take"
+        remedy = f"use auto, or solver={names}" if able else "use auto"
+        return FormulationError("formulation", chosen, problem, remedy)
+    problem = f"supports no formulation of the {question.name}"
+    if len(forms) == 1:
+        problem = f"does not take the cone {missing} that the {question.name} needs"
+    remedy = f"use {names}" if able else "install a solver that does"
+    return FormulationError("solver", solver, problem, remedy)
