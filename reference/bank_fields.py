@@ -65,7 +65,7 @@ def check_servers(bank: Any, *nonnegative: str, **more: object) -> None:
     Parameters
     ----------
     bank : ServerBank
-        With the fields `rate`, which must be above 0, and `delay`, which must be 0 or more.
+        With the fields ``rate``, which must be above 0, and `delay`, which must be 0 or more.
     *nonnegative : str
         Names of further fields that must be 0 or more.
     **more : array_like

@@ -6,7 +6,7 @@ checked by `fit_together` before its first answer, at a few loads: certificates 
 its slopes, integrals and inverses, and would prove nothing if one of these belonged to another
 function.
 
-Throughout, `points` are loads of shape (K, n), K of each of n servers.
+Throughout, ``points`` are loads of shape (K, n), K of each of n servers.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def convex(bank: ServerBank, points: Array) -> str:
 
 
 def empty(bank: ServerBank, points: Array) -> str:
-    """Check that the latency of an empty server is its delay plus `service`."""
+    """Check that the latency of an empty server is its delay plus ``service``."""
     no_load = np.zeros((1, len(bank)))
     idle, latency = bank.idle_latency[None], bank.latency(no_load)
     of, remedy = "what the latency is there", "correct service"

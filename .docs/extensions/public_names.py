@@ -169,9 +169,9 @@ class PublicName:
 
 
 def _has_docstring(value: object) -> bool:
-    """Return whether a function, class or property is documented."""
+    """Return whether a function or property is documented."""
     function = getattr(value, "func", getattr(value, "fget", getattr(value, "__func__", value)))
-    return (inspect.isroutine(function) or inspect.isclass(function)) and bool(function.__doc__)
+    return inspect.isroutine(function) and bool(function.__doc__)
 
 
 def names_of(module: str) -> list[str]:

@@ -217,14 +217,13 @@ def name_defaults(
     """Show the names of defaults that are constants of the module, in place of their values."""
     if not signature or not callable(value):
         return None
-    signature = re.sub(r"<function (?:\w+\.)*(\w+)>", r"\1", signature)
     constants = vars(inspect.getmodule(value))
     for parameter in inspect.signature(value).parameters.values():
         if isinstance(parameter.default, Mapping | tuple) and parameter.default:
             named = [key for key, there in constants.items() if there is parameter.default]
             said = object_description(parameter.default)
             signature = signature.replace(said, named[0] if named else said)
-    return signature, returns
+    return re.sub(r"<function (?:\w+\.)*(\w+)>", r"\1", signature), returns
 
 
 def nearest_bases(value: type) -> list[type]:

@@ -111,10 +111,11 @@ class SolverOutput:
     Attributes
     ----------
     value : callable
-        Returns the values of a variable of the program, shape (K, *the variable's shape); NaN where
-        the solver returned none.
+        Returns the values of a variable of the program at K points, shape ``(K, ...)`` with the
+        variable's own shape; NaN where the solver returned none.
     dual : callable
-        Returns the dual values of a constraint of the program, shape (K, *the constraint's shape).
+        Returns the dual values of a constraint of the program at K points, shape ``(K, ...)`` with
+        the constraint's own shape.
     status : tuple of str
         CVXPY's status at each point, or the error that the solver raised.
     """
@@ -247,7 +248,8 @@ class Question(ABC, Generic[P, R, S]):
         Returns
         -------
         sequence of tuple of cvxpy.Parameter and ndarray
-            Each parameter with its values, shape (K, *the parameter's shape).
+            Each parameter with its values, shape ``(K, ...)`` with the
+            parameter's own shape.
         """
 
     @abstractmethod

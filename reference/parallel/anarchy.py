@@ -106,7 +106,7 @@ def saturation_limit(servers: ServerBank | Sequence[ServerBank]) -> float:
     Parameters
     ----------
     servers : ServerBank or sequence of ServerBank
-        n servers, of families with a variability `k`: M/M/1, M/D/1, M/G/1.
+        n servers, of families with a variability ``k``: M/M/1, M/D/1, M/G/1.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def saturation_limit(servers: ServerBank | Sequence[ServerBank]) -> float:
     Raises
     ------
     InputError
-        On a family without `k`.
+        On a family without ``k``.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def candidate_worst_case(servers: ServerBank | Sequence[ServerBank]) -> Candidat
     Parameters
     ----------
     servers : ServerBank or sequence of ServerBank
-        n servers, of families with a variability `k`.
+        n servers, of families with a variability ``k``.
 
     Returns
     -------

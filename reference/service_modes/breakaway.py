@@ -37,7 +37,7 @@ class Breakaway:
 
     @property
     def jump(self) -> float:
-        """Change of the best p at the load, |p_after - p_before|.
+        """Change of the best p at the load, ``|p_after - p_before|``.
 
         It is above 0 unless no server has to be divided (f1 = 0 and f2 = 1).
         """

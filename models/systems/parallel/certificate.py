@@ -1,6 +1,6 @@
 """Certificates: bounds of the true mean delay, computed from flows alone.
 
-A certificate does not depend on who found the flows, nor on any solver's status: `dual_bounds`
+A certificate does not depend on who found the flows, nor on any solver's status: ``dual_bounds``
 has the bounds and their proofs. The gap of a certificate is the largest relative error that the
 reported mean delay can have. Near saturation the float flows themselves are not exact enough to
 give the delay; `rounding` is the relative error that this alone can cause.

@@ -213,7 +213,7 @@ def followed(task: Task[Model, Splits, Solution], best: Solution, leaders: Array
     Parameters
     ----------
     task : Task
-        The task of `Followers`.
+        The task of ``Followers``.
     best : Solution
         The optimum.
     leaders : ndarray, shape (K, n)

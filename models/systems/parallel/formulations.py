@@ -218,7 +218,7 @@ def _geometric_mean(bank: Latency, flow: cp.Variable) -> tuple[cp.Maximize, list
 
 
 def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
-    """Write the largest latency of a prefix of the servers, see `minmax`."""
+    """Write the largest latency of a prefix of the servers, see ``minmax``."""
     cone, largest = bank.latency_cone(flow), cp.Variable()
     return cp.Minimize(largest), [cone.value <= largest, *cone.constraints]
 

@@ -1,7 +1,7 @@
 """The equilibria of finitely many players, and of users on top of a leader's flows, as questions.
 
 These users perceive other latencies than the true ones. Their equilibrium is solved for the
-perceived latencies, and certified in true delays, see `perceived`.
+perceived latencies, and certified in true delays, see ``perceived``.
 """
 
 from __future__ import annotations

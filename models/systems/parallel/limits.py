@@ -1,6 +1,6 @@
 """The limits that come with the library: shares, utilisations, percentiles and budgets.
 
-Each is a class with the method `linearise`, which returns the limit as linear inequalities on the
+Each is a class with the method ``linearise``, which returns the limit as linear inequalities on the
 flows; `Limit` describes how to write another one, and `register_limit` gives it a name.
 """
 

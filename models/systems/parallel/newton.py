@@ -1,7 +1,7 @@
 """Polishing: Newton steps on the optimality conditions, from the flows that a solver returned.
 
 The conditions are price_i(x_i) = c for the used servers and sum x = load, where the price is the
-marginal delay at the optimum and the latency at the equilibrium; `newton_step` derives a step.
+marginal delay at the optimum and the latency at the equilibrium; ``newton_step`` derives a step.
 The steps use prices and their slopes, never the inverses that the reference algorithms use.
 
 An active set keeps track of the limits (Nocedal and Wright, *Numerical optimization*, chapter

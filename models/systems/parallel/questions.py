@@ -293,7 +293,7 @@ def tangent_model(write: Any, points: Array, least_gap: float, stalled: int) -> 
 def prefix_model(bank: Latency, load: float, unit: float, search: Bisection) -> Model:
     """Return the min-max program of a prefix of the servers, followed by that of the next prefix.
 
-    A bisection over the number of used servers chooses the prefixes, see `minmax`.
+    A bisection over the number of used servers chooses the prefixes, see ``minmax``.
     """
     count, last = search.next_count()
     members = np.sort(search.order[:count])

@@ -84,7 +84,7 @@ class Rows:
         )
 
     def _split(self, found: Solution | Evaluation, bank: Latency) -> dict[str, Any]:
-        """Return the fields of `ServerSplit` by row."""
+        """Return the fields of ``ServerSplit`` by row."""
         flow = self.total(found.flow) / self.replicas
         return {
             "names": self.names,
