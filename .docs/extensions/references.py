@@ -28,6 +28,7 @@ EXTERNAL = (
     "matplotlib",
     "numpy",
     "pathlib",
+    "rich",
     "scipy",
     "typing",
     "xarray",

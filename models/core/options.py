@@ -42,7 +42,7 @@ class SolveOptions(TypedDict, total=False):
 
 
 class PolishOptions(SolveOptions, total=False):
-    """`SolveOptions`, and whether Newton steps refine the solver's answer.
+    """``SolveOptions``, and whether Newton steps refine the solver's answer.
 
     Parameters
     ----------
