@@ -19,10 +19,11 @@ def sojourn(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["sojourn", *map(str, arguments)])
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as caught:
+        with warnings.catch_warnings():
             # as Python does by itself: pytest shows the deprecations of every library
             warnings.filterwarnings("ignore", category=DeprecationWarning, module="(?!sojourn)")
-            cli.main()
+            with pytest.raises(SystemExit) as caught:
+                cli.main()
         printed = capsys.readouterr()
         return caught.value.code or 0, printed.out, printed.err
 
