@@ -1,4 +1,7 @@
-"""The entry point of the `sojourn` command: it listens to signals before what takes time is imported."""
+"""Entry point of the `sojourn` command.
+
+It handles signals before it imports the modules that take long to load.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from .frontend.process import BAD_INPUT, INTERRUPTED, UNCERTIFIED, command, conc
 
 
 def main() -> None:
-    """Run the command; errors are one line on standard error and an exit code."""
+    """Run the command and exit; an error is one line on standard error and an exit code."""
     with command():
         code = concluded(_run())
     sys.exit(code)
 
 
 def _run() -> int:
+    """Run the command and return its exit code."""
     try:
         from .commands import app
         from .core.progress import working
@@ -30,17 +34,17 @@ def _run() -> int:
 
         if not isinstance(error, InputError):
             raise
-        return _complain(error, BAD_INPUT)
+        return _print_error(error, BAD_INPUT)
     except RuntimeError as error:
         from .core.errors import NotCertifiedError
 
         if not isinstance(error, NotCertifiedError):
             raise
-        return _complain(error, UNCERTIFIED)
+        return _print_error(error, UNCERTIFIED)
     return 0
 
 
-def _complain(error: Exception, code: int) -> int:
+def _print_error(error: Exception, code: int) -> int:
     from .frontend.files import complain
 
     complain("error:", str(error))

@@ -1,4 +1,4 @@
-"""The commands of `sojourn`: run a scenario, list the built-in ones, check the models against the reference."""
+"""Commands of `sojourn`: solve scenarios, list them, verify the models, run benchmarks."""
 
 from __future__ import annotations
 
@@ -26,42 +26,46 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Split load over queues: optimum, equilibrium and price of anarchy, each with a certificate.",
-    epilog="Exit codes: 0 done, 1 not certified or not verified, 2 bad input, 3 a file or the output could not be written; "
-    "ended by Ctrl-C 130, by SIGTERM 143, by SIGHUP 129, with what is done written and printed. "
-    "A reader that leaves early, as head does, changes nothing.",
+    help="Split load over queues: optimum, equilibrium and price of anarchy, "
+    "each with a certificate.",
+    epilog="Exit codes: 0 success; 1 not certified or not verified; 2 bad input; 3 a file or the "
+    "output could not be written; 130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP, with the results "
+    "so far written and printed. A reader that closes the pipe early, such as head, is no error.",
 )
 
 ScenarioArgument = Annotated[
-    str, typer.Argument(help="A built-in scenario (see `sojourn list`) or a TOML file.")
+    str, typer.Argument(help="Built-in scenario (see `sojourn list`), or path of a TOML file.")
 ]
 OutsideOption = Annotated[
     bool,
     typer.Option(
-        "--allow-outside", help="Read also files that the scenario names outside its folder."
+        "--allow-outside", help="Also read files outside the folder of the scenario file."
     ),
 ]
 LoadOption = Annotated[
     str | None,
     typer.Option(
         "--load",
-        help="Operating point: a number in the file's unit of rates, a rate such as 0.5/s, or 70% of the total rate or largest load.",
+        help="Load: a number in the file's unit of rates, a rate such as 0.5/s, "
+        "or a percentage of the largest load such as 70%.",
     ),
 ]
 DEFAULT_SOLVERS = ", ".join(solver.name for solver in SOLVERS if solver.default)
 SolverOption = Annotated[
     str | None,
-    typer.Option("--solver", help=f"One that CVXPY finds; by default {DEFAULT_SOLVERS} in turn."),
+    typer.Option(
+        "--solver", help=f"Solver that CVXPY finds; by default {DEFAULT_SOLVERS}, in this order."
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON in place of text and tables.")]
 OutOption = Annotated[
     Path | None,
     typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json."),
 ]
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"sojourn {version('sojourn')}")
         raise typer.Exit
 
@@ -73,7 +77,8 @@ def start(
         typer.Option(
             "--import",
             metavar="MODULE",
-            help="Module, or .py file, to import first: it can register families of latencies and kinds of systems.",
+            help="Module, or .py file, to import first; it can register latency families and "
+            "kinds of systems.",
         ),
     ] = None,
     _: Annotated[
@@ -83,7 +88,7 @@ def start(
         ),
     ] = False,
 ) -> None:
-    """Import what the user names before any command runs."""
+    """Import the modules of ``--import`` before any command runs."""
     with redirect_stdout(sys.stderr):
         for name in modules or ():
             _import(name)
@@ -99,22 +104,26 @@ def run(
         str | None,
         typer.Option(
             "--weights-in",
-            help="The split in use, such as 50,30,20, one weight a row of servers: judged against both.",
+            help="Split in use, such as 50,30,20, one weight for each row of servers: "
+            "compare it with optimum and equilibrium.",
         ),
     ] = None,
     allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Solve a scenario: the split and delays at a load, thresholds, price of anarchy; with --out also the curve."""
+    """Solve a scenario at a load: split, delays, thresholds and price of anarchy.
 
-    def stages() -> Iterator[Report]:
+    With --out, solve it also over a range of loads.
+    """
+
+    def reports() -> Iterator[Report]:
         from .frontend.default_report import default_report
 
-        chosen = _chosen(scenario, allow_outside=allow_outside)
-        report = chosen.kind.report or default_report
-        yield report(chosen, _load(load, chosen), solver, weights)
+        loaded = _load_scenario(scenario, allow_outside=allow_outside)
+        report = loaded.kind.report or default_report
+        yield report(loaded, _load_of(load, loaded), solver, weights)
 
-    _present(stages(), folder, as_json=as_json)
+    _present(reports(), folder, as_json=as_json)
 
 
 @app.command()
@@ -124,7 +133,8 @@ def anarchy(
         str | None,
         typer.Option(
             "--load",
-            help="Where players, control and tolls are looked at; by default the worst load. As for run.",
+            help="Load for players, control and tolls, as for run; by default the load of the "
+            "worst case.",
         ),
     ] = None,
     solver: SolverOption = None,
@@ -132,36 +142,37 @@ def anarchy(
         Path | None,
         typer.Option(
             "--out",
-            help="Folder for anarchy.png, anarchy.json, players.nc, players.csv, control.nc, control.csv.",
+            help="Folder for anarchy.png, anarchy.json, players.nc, players.csv, control.nc and "
+            "control.csv.",
         ),
     ] = None,
     allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what selfishness costs: the certified worst case, players in between, tolls, and what control of a part of the load buys back."""
+    """Compute the cost of selfish behaviour in a scenario.
 
-    def stages() -> Iterator[Report]:
+    At all loads: the certified worst case. At one load: few players, partial control, and tolls.
+    """
+
+    def reports() -> Iterator[Report]:
         from ..reference.errors import InputError
 
-        chosen = _chosen(scenario, allow_outside=allow_outside)
-        report = chosen.kind.anarchy
+        loaded = _load_scenario(scenario, allow_outside=allow_outside)
+        report = loaded.kind.anarchy
         if report is None:
-            problem = f"is a {type(chosen.system).__name__}, which has no report of what selfishness costs"
-            raise InputError(
-                "scenario",
-                chosen.name,
-                problem,
-                "use run, or give one of parallel servers, such as scenario-1",
-            )
-        point = None if load is None else _load(load, chosen)
-        yield from report(chosen, point, solver, folder is not None, not as_json)
+            kind = type(loaded.system).__name__
+            problem = f"is a {kind}, which has no report of what selfishness costs"
+            remedy = "use run, or give one of parallel servers, such as scenario-1"
+            raise InputError("scenario", loaded.name, problem, remedy)
+        point = None if load is None else _load_of(load, loaded)
+        yield from report(loaded, point, solver, folder is not None, not as_json)
 
-    _present(stages(), folder, as_json=as_json)
+    _present(reports(), folder, as_json=as_json)
 
 
 @app.command("list")
 def list_scenarios(as_json: JsonOption = False) -> None:
-    """List the built-in scenarios and where their numbers are from."""
+    """List the built-in scenarios and the sources of their numbers."""
     from .frontend.listing import report
 
     _present(report(), None, as_json=as_json)
@@ -169,14 +180,18 @@ def list_scenarios(as_json: JsonOption = False) -> None:
 
 @app.command("families")
 def list_families(as_json: JsonOption = False) -> None:
-    """List the families of latencies that a scenario file can name, with their fields and cones."""
+    """List the latency families for scenario files, with their fields and cones."""
 
-    def stages() -> Iterator[Report]:
+    def reports() -> Iterator[Report]:
         from .frontend.families import report
 
         yield from report()
 
-    _present(stages(), None, as_json=as_json)
+    _present(reports(), None, as_json=as_json)
+
+
+VERIFIED = (0.1, 0.5, 0.9, 0.999)
+"""Parts of the largest load, or of the scenario's where that is infinite, that are verified."""
 
 
 @app.command()
@@ -187,92 +202,98 @@ def verify(
     allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare the convex models with the closed forms, quantity by quantity; exit code 1 where they differ."""
+    """Compare the convex models with the closed forms, quantity by quantity.
 
-    def stages() -> Iterator[Report]:
+    The exit code is 1 where they differ.
+    """
+
+    def reports() -> Iterator[Report]:
         from .studies.verify import verify as compare
 
-        chosen = _chosen(scenario, allow_outside=allow_outside)
-        most = chosen.system.max_load if math.isfinite(chosen.system.max_load) else chosen.load
-        loads = (
-            [part * most for part in (0.1, 0.5, 0.9, 0.999)]
-            if load is None
-            else [_load(load, chosen)]
-        )
-        found = chosen.units.result(compare(chosen.system, loads, solver=solver))
+        loaded = _load_scenario(scenario, allow_outside=allow_outside)
+        largest = loaded.system.max_load if math.isfinite(loaded.system.max_load) else loaded.load
+        loads = [part * largest for part in VERIFIED]
+        if load is not None:
+            loads = [_load_of(load, loaded)]
+        verification = loaded.units.result(compare(loaded.system, loads, solver=solver))
         result = {
-            "scenario": chosen.name,
-            "units": chosen.units.to_dict(),
-            "passed": found.passed,
-            "checks": [vars(c) for c in found.checks],
+            "scenario": loaded.name,
+            "units": loaded.units.to_dict(),
+            "passed": verification.passed,
+            "checks": [vars(check) for check in verification.checks],
         }
-        said = (
-            found.table(f"{escape(chosen.name)}: models against reference"),
-            "all agree" if found.passed else "[bold red]they differ",
-        )
-        yield Report(result, said, code=0 if found.passed else UNCERTIFIED)
+        table = verification.table(f"{escape(loaded.name)}: models against reference")
+        outcome = "all agree" if verification.passed else "[bold red]they differ"
+        code = 0 if verification.passed else UNCERTIFIED
+        yield Report(result, (table, outcome), code=code)
 
-    _present(stages(), None, as_json=as_json)
+    _present(reports(), None, as_json=as_json)
 
 
 @app.command()
 def bench(
-    what: Annotated[
+    benchmark: Annotated[
         str,
         typer.Argument(
-            help="; ".join(f"{name}: {benchmark.help}" for name, benchmark in BENCHMARKS.items())
-            + "."
+            help="; ".join(f"{name}: {entry.help}" for name, entry in BENCHMARKS.items()) + "."
         ),
     ] = "speed",
     systems: Annotated[
         int | None,
         typer.Option(
-            help="traps, gallery: random systems to try; by default 1000, and 200 a family."
+            help="Number of random systems: for local-minima, by default 1000; for "
+            "worst-case-rule, by default 200 a family."
         ),
     ] = None,
     limit: Annotated[
         float | None,
         typer.Option(
-            help="peers, solvers: seconds after which a method that can be stopped has to end; by default 30, and 5 a question."
+            help="Time limit in seconds, for methods that have one: for other-tools, by default "
+            "30; for solvers, by default 5 a problem."
         ),
     ] = None,
     sizes: Annotated[
-        str | None, typer.Option(help="solvers: numbers of servers, or stages, such as 3,30,300.")
+        str | None,
+        typer.Option(help="For solvers: numbers of servers or stages, such as 3,30,300."),
     ] = None,
     settings: Annotated[
         str,
-        typer.Option(help="solvers: own, their own defaults; or sojourn, those of this library."),
+        typer.Option(
+            help="For solvers: own (their defaults) or sojourn (the settings of this library)."
+        ),
     ] = "own",
     path: Annotated[
         Path | None,
-        typer.Option("--out", help="speed: folder, by default speed; solvers: file, .csv or .nc."),
+        typer.Option(
+            "--out", help="For speed: folder, by default speed. For solvers: .csv or .nc file."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Time the models as ratios of one run, or hold families, local solvers, the worst-case rule, peers or solvers against the truth."""
+    """Run a benchmark: times, errors and false claims, against known answers and other tools."""
 
-    def stages() -> Iterator[Report]:
-        from .benchmarks.report import Asked, run_benchmark
+    def reports() -> Iterator[Report]:
+        from .benchmarks.report import BenchOptions, run_benchmark
 
-        yield from run_benchmark(what, Asked(systems, limit, sizes, settings, path))
+        yield from run_benchmark(benchmark, BenchOptions(systems, limit, sizes, settings, path))
 
-    _present(stages(), Path(), as_json=as_json)
-
-
-def _present(stages: Iterator[Report], folder: Path | None, *, as_json: bool) -> None:
-    """Do the work, write, print, and end with the exit code of what was asked."""
-    raise typer.Exit(present(stages, folder, as_json=as_json))
+    _present(reports(), Path(), as_json=as_json)
 
 
-def _chosen(name: str, *, allow_outside: bool) -> Scenario[Any]:
+def _present(reports: Iterator[Report], folder: Path | None, *, as_json: bool) -> None:
+    """Do the work, write files, print, and exit with the code of the last report."""
+    raise typer.Exit(present(reports, folder, as_json=as_json))
+
+
+def _load_scenario(name: str, *, allow_outside: bool) -> Scenario[Any]:
     from .frontend.loader import load_scenario
 
-    chosen = load_scenario(name, allow_outside=allow_outside)
+    scenario = load_scenario(name, allow_outside=allow_outside)
     begin()
-    return chosen
+    return scenario
 
 
-def _load(text: str | None, scenario: Scenario[Any]) -> float:
+def _load_of(text: str | None, scenario: Scenario[Any]) -> float:
     return scenario.load if text is None else scenario.load_of(text, "--load")
 
 
@@ -284,15 +305,14 @@ def _import(name: str) -> None:
         if not name.endswith(".py"):
             importlib.import_module(name)
             return
-        # under a name that no other module has: queue.py is not to stand in for Python's own
+        # under a name that no other module has: queue.py must not replace Python's own
         spec = importlib.util.spec_from_file_location(f"imported_{Path(name).stem}", name)
         if spec is None or spec.loader is None:
             raise ImportError(f"{name} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # someone else's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's module may raise anything
         problem = f"cannot be imported: {type(error).__name__}: {error}"
-        raise InputError(
-            "--import", name, problem, "give the name of a module that is installed, or a .py file"
-        ) from error
+        remedy = "give the name of a module that is installed, or a .py file"
+        raise InputError("--import", name, problem, remedy) from error

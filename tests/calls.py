@@ -71,7 +71,7 @@ MORE = (
     anarchy_plots.plot_anarchy,
     mode_plots.plot_dual_mode,
     certificates.certify,
-    local_minima.traps,
+    local_minima.count_local_minima,
     judge_flow,
     judge_share,
 )
@@ -175,7 +175,6 @@ GOOD: dict[str, Callable[[], Any]] = {
     "bound": lambda: 9.0,
     "limited_optimum.bound": lambda: [5.0],
     "n": lambda: 2,
-    "measure.flow": lambda: np.array([3.0, 2.0]),
     "value.flow": lambda: np.array([3.0, 2.0]),
     "field": lambda: "rate",
     "value": lambda: 1.0,
@@ -220,18 +219,18 @@ GOOD: dict[str, Callable[[], Any]] = {
     "caller": lambda: "study",
     "options": dict,
     "data": three_points,
-    "profile": lambda: service_modes.profile(dual(), [2.0, 4.0], 11),
+    "profile": lambda: service_modes.delay_profile(dual(), [2.0, 4.0], 11),
     "plot_dual_mode.data": lambda: dual().curve([2.0, 4.0]),
     "plot_measured.bank": lambda: instance(Measured),
     "plot_anarchy.players": lambda: parallel.players_curve(servers(), [3.0, 6.0], [1.0, math.inf]),
     "plot_anarchy.control": lambda: parallel.control_curve(servers(), 6.0, [0.2, 0.5]),
     "plot_anarchy.found": lambda: servers().worst_case(),
-    "traps.systems": lambda: 1,
-    **{f"{name}.system": dual for name in ("profile",)},
+    "count_local_minima.systems": lambda: 1,
+    **{f"{name}.system": dual for name in ("delay_profile",)},
     **{f"{name}.load": lambda: 2.0 for name in ("DualMode", "MultiMode", "TunableMode")},
     **{
         f"{name}.loads": lambda: [1.0, 2.0]
-        for name in ("DualMode", "MultiMode", "TunableMode", "profile")
+        for name in ("DualMode", "MultiMode", "TunableMode", "delay_profile")
     },
     **{
         f"{name}.system": lambda: dual().canonical_form
@@ -348,7 +347,7 @@ def made_by_users(kind: type) -> bool:
     return kind not in ANSWERS and (not plain or issubclass(kind, ServerBank))
 
 
-HOOKS = {"of_fields", "linearise", "value", "checked", "measure", "check_options", "of", "to"}
+HOOKS = {"of_fields", "linearise", "value", "check_options", "of", "to"}
 """Calls that the library alone makes, with values that it has checked before."""
 
 

@@ -1,4 +1,8 @@
-"""What the library is held against: the clock, other tools, other solvers, local minima, the worst-case rule."""
+"""Benchmarks of the library, for ``sojourn bench``.
+
+They compare it with the clock, with other tools and with local solvers, compare the solvers of
+CVXPY with closed forms, and search for systems on which the worst-case rule fails.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,27 @@ from typing import NamedTuple
 
 
 class Benchmark(NamedTuple):
-    """One word of `sojourn bench`: a module of this package with a function `report`, from `Asked` to reports, and a line of help."""
+    """Benchmark of ``sojourn bench``.
+
+    Attributes
+    ----------
+    module : str
+        Module of this package, relative to it; its function ``report`` takes
+        `sojourn.models.benchmarks.report.BenchOptions` and yields reports.
+    help : str
+        Phrase for ``sojourn bench --help``.
+    """
 
     module: str
     help: str
 
 
 BENCHMARKS = {
-    "speed": Benchmark(".speed.ratios", "closed forms and models"),
-    "families": Benchmark(".latency_families", "every latency, model against reference"),
-    "traps": Benchmark(".local_minima", "local solvers on the dual-mode assignment"),
-    "gallery": Benchmark(".worst_case_rule", "where the worst-case rule fails"),
-    "peers": Benchmark(".other_tools", "this library and others on the same systems"),
-    "solvers": Benchmark(".solvers", "every solver that CVXPY finds, against the truth"),
+    "speed": Benchmark(".speed.ratios", "times of closed forms and models, as ratios"),
+    "families": Benchmark(".latency_families", "every latency family, model against reference"),
+    "local-minima": Benchmark(".local_minima", "local solvers on the dual-mode assignment"),
+    "worst-case-rule": Benchmark(".worst_case_rule", "systems on which the worst-case rule fails"),
+    "other-tools": Benchmark(".other_tools", "this library and other tools on the same systems"),
+    "solvers": Benchmark(".solvers", "the solvers that CVXPY finds, against closed forms"),
 }
-"""To add one is to add a line; nothing is imported before it is asked for."""
+"""Benchmarks by name; a module is imported only when it runs."""

@@ -1,4 +1,4 @@
-"""The benchmark of families: every one that is registered, solved by its cones or tangents and by the reference, at light and heavy load."""
+"""Benchmark of all registered latency families: model against reference at three loads."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from ..frontend.tables import table
 from ..latency import Latency, families
 from ..systems.parallel.prices import GOALS
 from ..systems.parallel.system import ParallelServers
-from .report import Asked, reported, timed
+from .report import BenchOptions, report_rows, timed
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-PARTS = (
-    0.1,
-    0.6,
-    0.95,
-)  # of the total rate; without one, of the load at which the mean latency has grown tenfold
-AGREE = 1e-7  # relative distance to the reference at which both are the same
+LOADS = (0.1, 0.6, 0.95)
+"""Parts of the total rate; where it is infinite, of the load at which latencies are tenfold."""
+AGREE = 1e-7  # relative difference of the mean delay up to which model and reference agree
+REFERENCE_ROUNDING = 1e-14
 TENFOLD = 10.0
 
 
 @dataclass(frozen=True)
 class FamilyRow:
-    """One family at one load.
+    """Result for one family, goal and load.
 
     Attributes
     ----------
-    family, goal : str
+    family : str
+    goal : {"optimum", "equilibrium"}
     load : float
+        Jobs per unit of time; the part of the largest load where the system failed.
     way : str
         Formulation, or ``tangents`` where the family has no cone for it.
     gap : float
         Certified relative error of the mean delay.
     error : float
-        True one, against the reference.
+        True relative error of the mean delay, against the reference.
     model_seconds, reference_seconds : float
     passed : bool
-        Certified, the error covered by the gap and at most 1e-7.
+        Whether the answer is certified, and its error within both the gap and 1e-7.
     problem : str
-        What went wrong, if anything did.
+        Type and message of the exception, where there was one.
     """
 
     family: str
@@ -66,56 +66,56 @@ class FamilyRow:
     problem: str = ""
 
 
-def report(asked: Asked) -> Iterator[Report]:
-    """All families, on three loads each."""
-    return reported(compare_families(), lambda rows: Report(rows, [summary(rows)], name=""))
+def report(options: BenchOptions) -> Iterator[Report]:
+    """Yield the report of all families."""
+    return report_rows(compare_families(), lambda rows: Report(rows, [summary(rows)], name=""))
 
 
 def compare_families() -> Iterator[FamilyRow]:
-    """Solve the sample of every registered family by model and reference; a family that fails does not stop the others."""
-    jobs = [
-        (name, family, goal, part)
+    """Solve the sample bank of every registered family by model and reference.
+
+    A family that fails does not stop the others.
+    """
+    cases = [
+        (name, family, goal, fraction)
         for name, family in families().items()
         for goal in GOALS
-        for part in PARTS
+        for fraction in LOADS
     ]
-    return (_row(*job) for job in track(jobs, "families"))
+    return (_row(*case) for case in track(cases, "families"))
 
 
-def _row(name: str, family: type[Latency], goal: str, part: float) -> FamilyRow:
+def _row(name: str, family: type[Latency], goal: str, fraction: float) -> FamilyRow:
     try:
         system = ParallelServers(family.sample())
-        load = part * (
-            system.total_rate if np.isfinite(system.total_rate) else _tenfold(system.bank)
-        )
-        found, model_seconds = timed(lambda: getattr(system, goal)(load))
-        true, reference_seconds = timed(lambda: getattr(exact, goal)(system.bank, load))
+        bank, largest = system.bank, system.total_rate
+        load = fraction * (largest if np.isfinite(largest) else _tenfold_load(bank))
+        model, model_seconds = timed(lambda: getattr(system, goal)(load))
+        true, reference_seconds = timed(lambda: getattr(exact, goal)(bank, load))
     except (InputError, NotCertifiedError, TypeError, ValueError, ArithmeticError) as error:
-        return FamilyRow(name, goal, part, problem=f"{type(error).__name__}: {error}")
-    way = (
-        found.formulation
-        if system.bank.exact("total" if goal == "optimum" else "potential")
-        else "tangents"
-    )
-    off = abs(found.mean_delay / float(true.mean_delay) - 1.0)
-    gap = found.certificate.gap
-    passed = bool(
-        found.certified and off <= AGREE and off <= gap + 1e-14
-    )  # the reference is rounded too
-    return FamilyRow(name, goal, load, way, gap, off, model_seconds, reference_seconds, passed)
+        return FamilyRow(name, goal, fraction, problem=f"{type(error).__name__}: {error}")
+    has_cone = bank.exact("total" if goal == "optimum" else "potential")
+    way = model.formulation if has_cone else "tangents"
+    distance = abs(model.mean_delay / float(true.mean_delay) - 1.0)
+    gap = model.certificate.gap
+    agrees = distance <= AGREE and distance <= gap + REFERENCE_ROUNDING
+    passed = bool(model.certified and agrees)
+    seconds = (model_seconds, reference_seconds)
+    return FamilyRow(name, goal, load, way, gap, distance, *seconds, passed)
 
 
-def _tenfold(bank: Latency) -> float:
-    """Sum of the flows at which servers are ten times as slow as the fastest when empty; their number, where that is never."""
-    price = TENFOLD * max(
-        float(bank.idle_latency.min()), float(bank.latency(np.ones(len(bank))).min())
-    )
-    flow = ServerBank.inverse_latency(bank, price)
+def _tenfold_load(bank: Latency) -> float:
+    """Load at which servers are ten times as slow as the fastest empty one.
+
+    A server that never becomes so slow counts as one job per unit of time.
+    """
+    idle, at_one = float(bank.idle_latency.min()), float(bank.latency(np.ones(len(bank))).min())
+    flow = ServerBank.inverse_latency(bank, TENFOLD * max(idle, at_one))
     return float(np.where(np.isfinite(flow), flow, 1.0).sum()) or float(len(bank))
 
 
 def summary(rows: list[FamilyRow]) -> Table:
-    """Return a table for rich: one line a family and goal, the worst of its loads."""
+    """Return a table with one line a family and goal: the worst of its loads."""
     groups: dict[tuple[str, str], list[FamilyRow]] = {}
     for row in rows:
         groups.setdefault((row.family, row.goal), []).append(row)
@@ -126,13 +126,11 @@ def summary(rows: list[FamilyRow]) -> Table:
     )
 
 
-def _cells(some: list[FamilyRow]) -> tuple[str, ...]:
-    first, problem = some[0], next((r.problem for r in some if r.problem), "differs")
-    ratio = float(np.median([r.model_seconds / r.reference_seconds for r in some]))
-    state = "ok" if all(r.passed for r in some) else f"[bold red]{escape(problem)}"
-    numbers = (
-        f"{max(r.gap for r in some):.0e}",
-        f"{max(r.error for r in some):.0e}",
-        f"{ratio:.2g}",
-    )
+def _cells(group: list[FamilyRow]) -> tuple[str, ...]:
+    first = group[0]
+    problem = next((row.problem for row in group if row.problem), "differs")
+    state = "ok" if all(row.passed for row in group) else f"[bold red]{escape(problem)}"
+    gap, error = max(row.gap for row in group), max(row.error for row in group)
+    ratio = float(np.median([row.model_seconds / row.reference_seconds for row in group]))
+    numbers = (f"{gap:.0e}", f"{error:.0e}", f"{ratio:.2g}")
     return escape(first.family), first.goal, first.way, *numbers, state

@@ -1,4 +1,4 @@
-"""What all benchmarks share: their options, times, and the machine."""
+"""Options, timing and reports that all benchmarks have in common."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Options of the command, each None where it is not given; see ``sojourn bench --help``."""
+class BenchOptions:
+    """Options of the command, None where not given; see ``sojourn bench --help``."""
 
     systems: int | None = None
     limit: float | None = None
@@ -30,49 +30,61 @@ class Asked:
     out: Path | None = None
 
 
-def run_benchmark(what: str, asked: Asked) -> Iterable[Report]:
-    """Run a benchmark by its name in `BENCHMARKS`; its files have whole paths."""
-    if what not in BENCHMARKS:
+def run_benchmark(name: str, options: BenchOptions) -> Iterable[Report]:
+    """Run a benchmark of `BENCHMARKS` by its name and return its reports.
+
+    Raises
+    ------
+    InputError
+        On an unknown name.
+    """
+    if name not in BENCHMARKS:
         *names, last = BENCHMARKS
-        raise InputError("bench", what, "is not a benchmark", f"use {', '.join(names)} or {last}")
-    module = importlib.import_module(BENCHMARKS[what].module, __package__)
+        remedy = f"use {', '.join(names)} or {last}"
+        raise InputError("bench", name, "is not a benchmark", remedy)
+    module = importlib.import_module(BENCHMARKS[name].module, __package__)
     begin()
-    found: Iterable[Report] = module.report(asked)
-    return found
+    reports: Iterable[Report] = module.report(options)
+    return reports
 
 
-def reported(rows: Iterable[Item], say: Callable[[list[Item]], Report]) -> Iterator[Report]:
-    """Yield the report of the rows, of those that are done where Ctrl-C ends them."""
+def report_rows(
+    rows: Iterable[Item], to_report: Callable[[list[Item]], Report]
+) -> Iterator[Report]:
+    """Yield the report of all rows; on Ctrl-C, of the rows so far."""
     done: list[Item] = []
     try:
         done.extend(rows)
     finally:
         if done:
-            yield say(done)
+            yield to_report(done)
 
 
 def machine() -> dict[str, str]:
-    """Return the machine and the versions that times are of."""
+    """Return the machine and the versions of the packages that determine times."""
     return {
         "machine": platform.machine(),
         "Python": platform.python_version(),
-        **{p: version(p) for p in ("NumPy", "SciPy", "CVXPY")},
+        **{name: version(name) for name in ("NumPy", "SciPy", "CVXPY")},
     }
 
 
 def machine_line() -> str:
-    """Return the same as one line."""
+    """Return `machine` as one line of text."""
     return ", ".join(
         value if name == "machine" else f"{name} {value}" for name, value in machine().items()
     )
 
 
 def timed(job: Callable[[], Item]) -> tuple[Item, float]:
-    """Return the result of a job and its seconds."""
+    """Return the result of a job, and its seconds."""
     started = time.perf_counter()
     return job(), time.perf_counter() - started
 
 
-def repeated(first: float, again: Callable[[], float], quick: float, most: int) -> list[float]:
-    """Return the seconds of a job: those of its first time, which nothing else may make look faster, and of more where it was quick."""
-    return [first, *(again() for _ in range(most - 1 if first < quick else 0))]
+def repeat(first: float, again: Callable[[], float], quick: float, repeats: int) -> list[float]:
+    """Return the seconds of all runs of a job: `repeats` where the first took less than `quick`.
+
+    `first` is the time of the first run; `again` runs the job and returns its time.
+    """
+    return [first, *(again() for _ in range(repeats - 1 if first < quick else 0))]

@@ -1,4 +1,4 @@
-"""What is done with any system: models against reference, and many systems at once."""
+"""Work that is done with systems of any kind: verification, and studies of many systems."""
 
 from .batch import StudyInterruptedError, StudyStoppedError, load_study, study
 from .verify import verify

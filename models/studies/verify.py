@@ -1,4 +1,4 @@
-"""Models against reference, quantity by quantity, as each kind of system compares them."""
+"""Comparison of the convex models with the reference, quantity by quantity, for any system."""
 
 from __future__ import annotations
 
@@ -19,29 +19,45 @@ from ..frontend.verification import Verification
 @reports_progress
 @show_solve_options
 def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification:
-    """Compare the convex models with the closed forms.
+    """Compare the convex models of a system with its closed forms.
 
     Parameters
     ----------
     system : System
-        `ParallelServers`, `MultiMode` with two modes, `TunableMode`, or one of a kind that others
-        added.
+        `ParallelServers`, `MultiMode` with two modes, `TunableMode`, or a system of a kind that is
+        registered with a ``verify`` function.
     loads : array_like, shape () or (K,)
-        Each above 0 and below the largest that the system can carry.
-    **how
-        As for the questions of that system, such as `ParallelServers.optimum` or
-        `MultiMode.assignment`.
+        Loads in jobs per unit of time, each above 0 and below ``system.max_load``.
+    **options
+        Options of the questions of that system, such as those of `ParallelServers.optimum` or
+        `MultiMode.assignment`: ``solver``, ``solver_options``, ``gap``, ...
 
     Returns
     -------
     Verification
-        See the `checks` of ``sojourn.models.systems.parallel.verify`` and
-        ``sojourn.models.systems.service_modes.verify``.
+        ``checks`` has one `sojourn.models.frontend.verification.Check` for each quantity and load:
+        the number of the model, that of the reference, their difference, the certified gap, and
+        whether they agree. ``passed`` is true where all checks agree.
 
     Raises
     ------
-    InputError, TypeError
-        Before any solver starts.
+    LoadError, InputError, TypeError
+        Before any solver starts: on a load that the system cannot carry, on a kind of system
+        without a ``verify`` function, and on an unknown option.
+    NotCertifiedError
+        When no solver's answer to one of the questions is certified.
+
+    Notes
+    -----
+    The models use conic solvers; the reference uses closed forms and scalar roots. The compared
+    quantities are listed in `sojourn.models.systems.parallel.verify.checks` and
+    `sojourn.models.systems.service_modes.verify.checks`.
+
+    Examples
+    --------
+    >>> from sojourn.models import DualMode, verify
+    >>> verify(DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), [2.0, 4.5]).passed
+    True
     """
     checks = kind_of(system).verify
     if checks is None:

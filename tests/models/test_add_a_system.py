@@ -187,7 +187,7 @@ def test_a_study_of_it_is_resumed(joining, tmp_path, monkeypatch):
     xr.testing.assert_identical(studied(0.3, 2.0, 1.0, 3.0, out=tmp_path / "out"), before)
     assert set(asked) == {0.3, 1.0}
     with pytest.warns(
-        UserWarning, match=r"are solved again: 2 whose optimum_delay is another today \(chunk 1\)$"
+        UserWarning, match=r"are solved again: 2 whose optimum_delay differs today \(chunk 1\)$"
     ):
         now = studied(0.3, 2.0, 1.1, 3.0, out=tmp_path / "out")
     xr.testing.assert_identical(now, studied(0.3, 2.0, 1.1, 3.0))

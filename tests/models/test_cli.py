@@ -1,4 +1,4 @@
-"""The command as people use it: what it prints, writes and exits with."""
+"""The command on scenarios of parallel servers: output, files and exit codes."""
 
 import json
 import re
@@ -17,7 +17,17 @@ from sojourn.models.frontend.loader import load_scenario, names
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 COMMAND = Path(sys.executable).with_name("sojourn")
-OWN = '[units]\nrate = "1/s"\ndelay = "ms"\n[[servers]]\nrate = 10\ndelay = 5\n[[servers]]\nrate = 4\n[loads]\ncurve = ["20%", "80%"]\n'
+OWN = """[units]
+rate = "1/s"
+delay = "ms"
+[[servers]]
+rate = 10
+delay = 5
+[[servers]]
+rate = 4
+[loads]
+curve = ["20%", "80%"]
+"""
 
 
 @pytest.fixture
@@ -28,7 +38,7 @@ def own(tmp_path):
 
 
 def complained(result, code, message):
-    """Exit code, nothing on output, and one line that says it, without a traceback."""
+    """Check the exit code, an empty output, and an error of one line."""
     status, out, err = result
     assert status == code
     assert out == ""
@@ -46,12 +56,12 @@ def test_default_is_scenario_1_at_half_load(sojourn):
     assert out.startswith("Scenario 1: M/M/1 edge and cloud\n")
     assert "load 190 jobs/s = 0.5 of the total rate 380" in out
     assert re.search(r"price of anarchy +1\.029502, certified within \d", out)
-    # by the reference: the shares and the delays in ms, as the file states them
+    # shares and delays of the reference, in ms as in the file
     bank = load_scenario("1").system.bank
     for share in (*exact.optimum(bank, 190.0).share, *exact.equilibrium(bank, 190.0).share):
         assert f"{share:.4f}" in out
     assert re.search(r"mean delay.*28\.4494.*29\.2887", out)
-    assert out.count("certified within") == 3  # the price of anarchy, and both answers
+    assert out.count("certified within") == 3  # both answers, and the price of anarchy
 
 
 @pytest.mark.parametrize(("scenario", "load", "expected"), [
@@ -98,7 +108,7 @@ def test_json_is_the_solution_and_nothing_else(sojourn, name):
     assert [v["name"] for v in found["variants"]] == [v.name for v in scenario.variants]
 
 
-def test_variants_are_printed_with_what_they_cost(sojourn):
+def test_variants_are_printed_with_their_loss(sojourn):
     _, out, _ = sojourn("run", "4")
     found = json.loads(sojourn("run", "4", "--json")[1])
     assert len(found["variants"]) == 4
@@ -107,17 +117,17 @@ def test_variants_are_printed_with_what_they_cost(sojourn):
         assert f"{variant['ratio']:.6f}" in out
 
 
-def test_solver_is_the_one_asked_for(sojourn):
+def test_solver_is_the_given_one(sojourn):
     found = json.loads(sojourn("run", "--solver", "scs", "--json")[1])
     assert found["optimum"]["solver"] == found["equilibrium"]["solver"] == "SCS"
 
 
-def test_file_of_one_s_own(sojourn, own):
+def test_own_file(sojourn, own):
     found = json.loads(sojourn("run", own, "--json")[1])
     assert (found["scenario"], found["load"], found["total_rate"]) == ("own", 7.0, 14.0)
 
 
-def test_text_that_looks_like_markup_is_printed_as_it_is(sojourn, tmp_path):
+def test_text_like_markup_is_printed_unchanged(sojourn, tmp_path):
     path = tmp_path / "brackets.toml"
     path.write_text(
         'title = "a [/b] [red] :smile:"\nsource = "[/x]"\n'
@@ -129,8 +139,8 @@ def test_text_that_looks_like_markup_is_printed_as_it_is(sojourn, tmp_path):
     assert "[red]r[/b]" in out
 
 
-def test_long_name_takes_no_room_from_the_numbers(sojourn, tmp_path):
-    """On 80 columns, as in a pipe: a number cut short says nothing."""
+def test_long_name_does_not_shorten_the_numbers(sojourn, tmp_path):
+    """At 80 columns, as in a pipe."""
     path = tmp_path / "long.toml"
     long = "a very long name of a server in some region far away, rack 12"
     path.write_text(
@@ -166,7 +176,7 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
     with xr.open_dataset(folder / "curve.nc", engine="scipy") as data:
         data.load()
     loads = data["load"].values
-    # the loads of the file, and between them those where the second server starts
+    # the loads of the file, and loads around the start of the second server
     assert {2.8, 11.2} <= set(loads.round(12))
     np.testing.assert_array_equal(loads, np.sort(loads))
     system = load_scenario(own).system
@@ -206,7 +216,10 @@ def test_out_writes_the_curve_and_the_result(sojourn, own, tmp_path):
 )
 @pytest.mark.slow
 def test_curves_of_variants_have_their_own_peaks(sojourn, tmp_path, scenario, variant, peak, load):
-    """At loads that start no server of the scenario itself; that of cv 10 is before the first load of the file."""
+    """A peak is at a load where a server of the variant starts, not one of the scenario.
+
+    The peak of cv 10 is before the first load of the file.
+    """
     assert sojourn("run", scenario, "--out", tmp_path)[0] == 0
     with xr.open_dataset(tmp_path / f"{variant}.nc", engine="scipy") as data:
         at = int(np.argmax(data["price_of_anarchy"].values))
@@ -235,7 +248,7 @@ def test_out_with_variants_writes_a_curve_of_each(sojourn, tmp_path):
 
 
 @pytest.mark.slow
-def test_out_again_writes_over(sojourn, own, tmp_path):
+def test_out_overwrites_files(sojourn, own, tmp_path):
     for load in ("2", "3"):
         assert sojourn("run", own, "--load", load, "--out", tmp_path / "o")[0] == 0
     assert json.loads((tmp_path / "o" / "result.json").read_text())["load"] == 3.0
@@ -243,7 +256,7 @@ def test_out_again_writes_over(sojourn, own, tmp_path):
 
 
 @pytest.mark.parametrize("below", ["", "deeper/still"])
-def test_out_that_is_a_file_is_said_after_the_result(sojourn, own, tmp_path, below):
+def test_out_that_is_a_file_is_an_error_after_the_result(sojourn, own, tmp_path, below):
     taken = tmp_path / "taken [b]"
     taken.write_text("mine")
     before = sorted(tmp_path.iterdir())
@@ -257,7 +270,8 @@ def test_out_that_is_a_file_is_said_after_the_result(sojourn, own, tmp_path, bel
         lines, ("result.json", "curve.nc", "curve.csv", "curve.png"), strict=True
     ):
         assert re.fullmatch(
-            rf"cannot write {re.escape(str(taken / below / name))}: .*; choose another folder with --out",
+            rf"cannot write {re.escape(str(taken / below / name))}: .*; "
+            r"choose another folder with --out",
             line,
         )
     assert sorted(tmp_path.iterdir()) == before
@@ -265,21 +279,18 @@ def test_out_that_is_a_file_is_said_after_the_result(sojourn, own, tmp_path, bel
 
 
 def test_file_that_cannot_be_written_does_not_stop_the_others(sojourn, own, tmp_path):
-    (tmp_path / "o" / "curve.nc").mkdir(parents=True)  # a folder where a file should be
+    (tmp_path / "o" / "curve.nc").mkdir(parents=True)  # a folder in place of the file
     status, _, err = sojourn("run", own, "--out", tmp_path / "o")
     assert status == 3
     assert err.count("\n") == 1
     assert "curve.nc" in err
-    assert {p.name for p in (tmp_path / "o").iterdir()} == {
-        "curve.nc",
-        "curve.csv",
-        "curve.png",
-        "result.json",
-    }  # no .part is left
+    # no .part file remains
+    names = {"curve.nc", "curve.csv", "curve.png", "result.json"}
+    assert {p.name for p in (tmp_path / "o").iterdir()} == names
 
 
 def interrupt_at(monkeypatch, load):
-    """Ctrl-C at a load, asked for alone or in a curve, there one a block."""
+    """Interrupt at a load, alone or in a curve with one load a block."""
     alone, together = engine.Task.one, engine.Task.solve
 
     def one(self, at, *rest):
@@ -297,7 +308,7 @@ def interrupt_at(monkeypatch, load):
     monkeypatch.setattr(engine.Task, "one", one)
 
 
-def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, own, tmp_path, monkeypatch):
+def test_interrupted_curve_is_written_with_the_solved_loads(sojourn, own, tmp_path, monkeypatch):
     interrupt_at(monkeypatch, 11.2)
     status, out, _ = sojourn("run", own, "--out", tmp_path / "o")
     assert status == 130
@@ -308,7 +319,7 @@ def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, own, tmp_path, mo
     assert (tmp_path / "o" / "curve.png").exists()
 
 
-def test_interrupted_at_its_first_load_leaves_the_result(sojourn, own, tmp_path, monkeypatch):
+def test_interrupt_at_the_first_load_leaves_the_result(sojourn, own, tmp_path, monkeypatch):
     interrupt_at(monkeypatch, 2.8)
     assert sojourn("run", own, "--out", tmp_path / "o")[0] == 130
     assert {p.name for p in (tmp_path / "o").iterdir()} == {"curve.csv", "curve.nc", "result.json"}
@@ -326,19 +337,27 @@ def test_interrupted_solve(sojourn, own, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["run", "--load", "much"],
-     r"^error: --load = 'much': is not a load; give jobs/s below 380, a rate with its unit such as 0\.5/s, or a part .* such as 70%$"),
+     r"^error: --load = 'much': is not a load; give jobs/s below 380, "
+     r"a rate with its unit such as 0\.5/s, or a part .* such as 70%$"),
     (["run", "--load", "%"], r"^error: --load = '%': is not a load"),
     (["run", "--load", "nan"], r"^error: --load = 'nan': is not a load"),
     (["run", "--load", "inf"], r"^error: --load = 'inf': is not a load"),
     (["run", "--load", "0.7x"], r"^error: --load = '0\.7x': is not a load"),
-    (["run", "--load", "380"], r"^error: --load = '380': not below the total rate 380: the queues grow without bound; lower the load"),
+    (["run", "--load", "380"],
+     r"^error: --load = '380': not below the total rate 380: the queues grow without bound; "
+     r"lower the load"),
     (["run", "--load", "1e400"], r"^error: --load = '1e400': is not above 0 and finite"),
     (["run", "--load", "0%"], r"^error: --load = '0%': is not above 0 and finite"),
-    (["run", "--load", "100%"], r"^error: --load = '100%': is not below 100% of the total rate; give jobs/s below 380"),
-    (["run", "--load", "-3"], r"^error: --load = '-3': is not above 0 and finite; give jobs/s below 380"),
+    (["run", "--load", "100%"],
+     r"^error: --load = '100%': is not below 100% of the total rate; give jobs/s below 380"),
+    (["run", "--load", "-3"],
+     r"^error: --load = '-3': is not above 0 and finite; give jobs/s below 380"),
     (["run", "--load", "0"], r"^error: --load = '0': is not above 0 and finite"),
-    (["run", "--solver", "GUROBY"], r"^error: solver = 'GUROBY': is not a solver that CVXPY knows; use one of .*CLARABEL"),
-    (["run", "no.toml"], r"^error: scenario = 'no\.toml': is neither a file nor a built-in scenario; give a TOML file or one of dual-a"),
+    (["run", "--solver", "GUROBY"],
+     r"^error: solver = 'GUROBY': is not a solver that CVXPY knows; use one of .*CLARABEL"),
+    (["run", "no.toml"],
+     r"^error: scenario = 'no\.toml': is neither a file nor a built-in scenario; give a TOML "
+     r"file or one of dual-a"),
     (["run", "scenario-9"], r"^error: scenario = 'scenario-9': .*; did you mean scenario-\d\?$"),
     (["run", "."], r"^error: scenario = '\.': is neither a file nor a built-in scenario"),
     (["run", "[/b]"], r"^error: scenario = '\[/b\]': is neither"),
@@ -349,23 +368,24 @@ def test_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
     complained(sojourn(*arguments), 2, message)
 
 
-def test_bad_file_is_one_line_whatever_it_says(sojourn, tmp_path):
+def test_bad_file_is_one_line(sojourn, tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text("[[servers]]\nrate = 1\n")
     complained(
         sojourn("run", path),
         2,
-        r'^error: units = {}: is missing; write it as \[units\] with rate = "1/s" and delay = "ms"$',
+        r"^error: units = {}: is missing; write it as "
+        r'\[units\] with rate = "1/s" and delay = "ms"$',
     )
     path.write_text("[units\n")
     complained(sojourn("run", path), 2, r"^error: file = 'bad': is not valid TOML: .*line 1")
 
 
 def test_answer_without_a_certificate_is_exit_code_1(sojourn, monkeypatch):
-    honest = engine.run
+    original = engine.run
 
     def run(problem, *_):
-        ran = honest(problem, "CLARABEL")
+        ran = original(problem, "CLARABEL")
         for variable in problem.variables():
             variable.save_value(None)
         return replace(ran, status="lost")
@@ -374,11 +394,12 @@ def test_answer_without_a_certificate_is_exit_code_1(sojourn, monkeypatch):
     complained(
         sojourn("run"),
         1,
-        r"^error: no certified optimum at load 190, gap 1\.0e-09 wanted\. Tried CLARABEL \(inv_pos\): lost, gap inf; ",
+        r"^error: no certified optimum at load 190, gap 1\.0e-09 wanted\. "
+        r"Tried CLARABEL \(inv_pos\): lost, gap inf; ",
     )
 
 
-def test_error_of_the_program_itself_is_not_hidden(monkeypatch):
+def test_error_in_the_program_has_a_traceback(monkeypatch):
     def broken(*_):
         raise RuntimeError("a bug")
 
@@ -412,7 +433,7 @@ def test_list(sojourn):
         *(f"scenario-{i}" for i in range(5)),
     ]
     assert all(r["title"] and r["source"] for r in rows)
-    # it reads the files alone: what it says is what the loader says
+    # the list is read from the files without a system, and agrees with the loader
     for row, scenario in zip(rows, map(load_scenario, names()), strict=True):
         assert row == {
             "name": scenario.name,
@@ -441,10 +462,10 @@ def test_verify_in_json(sojourn):
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch, as_json):
-    honest = exact.optimum
+    original = exact.optimum
 
     def wrong(servers, load):
-        split = honest(servers, load)
+        split = original(servers, load)
         return replace(split, mean_delay=split.mean_delay * 1.001)
 
     monkeypatch.setattr(exact, "optimum", wrong)
@@ -458,10 +479,10 @@ def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch, as_
         assert out.count("DIFFERS") == 2
 
 
-def test_help_says_the_exit_codes(sojourn):
+def test_help_states_the_exit_codes(sojourn):
     status, out, _ = sojourn("--help")
     assert status == 0
-    assert "Exit codes: 0 done, 1 not certified or not verified, 2 bad input," in " ".join(
+    assert "Exit codes: 0 success 1 not certified or not verified 2 bad input" in " ".join(
         re.sub(r"[^\w,.:/ -]", " ", out).split()
     )
 
@@ -503,7 +524,7 @@ def test_process_that_cannot_write(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["own.toml", "taken"]
 
 
-def test_json_of_the_process_is_for_a_pipe():
+def test_json_of_the_process_can_be_piped():
     done = subprocess.run(
         [COMMAND, "run", "--json"], capture_output=True, text=True, timeout=60, check=True
     )

@@ -1,4 +1,4 @@
-"""`sojourn anarchy`: what it says, draws, writes and exits with."""
+"""`sojourn anarchy`: output, plots, files and exit codes."""
 
 import functools
 import json
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sojourn.models.benchmarks import worst_case_rule as gallery
+from sojourn.models.benchmarks import worst_case_rule
 from sojourn.models.core.curve import CurveInterruptedError
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.frontend.report import present
@@ -20,7 +20,17 @@ from sojourn.models.systems.parallel.misspecification import misspecified_delays
 from sojourn.reference import controlled, equilibrium
 from sojourn.reference.parallel import tolls, worst_case
 
-TWO = '[units]\nrate = "1/s"\ndelay = "s"\n[loads]\ncurve = ["30%", "60%", "90%"]\n[[servers]]\nrate = 1\n[[servers]]\nrate = 1\ncv = 20\n'
+TWO = """[units]
+rate = "1/s"
+delay = "s"
+[loads]
+curve = ["30%", "60%", "90%"]
+[[servers]]
+rate = 1
+[[servers]]
+rate = 1
+cv = 20
+"""
 
 
 @pytest.fixture
@@ -32,7 +42,7 @@ def two(tmp_path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Players and control at few points, the worst load of `two` among them: these tests are not about the curves."""
+    """Compute players and control at few points, with the worst load of `two` among them."""
     players, control = players_curve, control_curve
     where = "sojourn.models.systems.parallel.game_curves"
     monkeypatch.setattr(
@@ -76,14 +86,14 @@ def test_where_the_rule_is_too_low(sojourn, two):
 def test_json_is_the_reference(sojourn, two):
     status, out, err = sojourn("anarchy", two, "--json", "--load", "50%")
     assert (status, err) == (0, "")
-    said, bank = json.loads(out), load_scenario(two).system.bank
+    printed, bank = json.loads(out), load_scenario(two).system.bank
     true = worst_case(bank)
-    assert said["worst_case"]["poa"] == pytest.approx(true.poa, rel=2e-8)
-    assert said["worst_case"]["upper_bound"] >= true.poa
-    assert said["load"] == 1.0
-    np.testing.assert_allclose([s["toll"] for s in said["servers"]], tolls(bank, 1.0), rtol=1e-8)
-    by_players = {row["players"]: row["delay"] for row in said["players"]}
-    for row in said["players"]:
+    assert printed["worst_case"]["poa"] == pytest.approx(true.poa, rel=2e-8)
+    assert printed["worst_case"]["upper_bound"] >= true.poa
+    assert printed["load"] == 1.0
+    np.testing.assert_allclose([s["toll"] for s in printed["servers"]], tolls(bank, 1.0), rtol=1e-8)
+    by_players = {row["players"]: row["delay"] for row in printed["players"]}
+    for row in printed["players"]:
         assert (
             1
             <= row["price_of_anarchy_lower"]
@@ -92,8 +102,10 @@ def test_json_is_the_reference(sojourn, two):
         )
     assert by_players[2.0] == pytest.approx(float(equilibrium(bank, 1.0, 2).mean_delay), rel=1e-9)
     assert by_players[None] == pytest.approx(float(equilibrium(bank, 1.0).mean_delay), rel=1e-9)
-    assert said["control"][0]["llf"] == pytest.approx(by_players[None] / by_players[1.0], rel=1e-9)
-    assert said["control"][-1]["scale"] == pytest.approx(1.0, rel=1e-12)
+    assert printed["control"][0]["llf"] == pytest.approx(
+        by_players[None] / by_players[1.0], rel=1e-9
+    )
+    assert printed["control"][-1]["scale"] == pytest.approx(1.0, rel=1e-12)
 
 
 @pytest.mark.usefixtures("quick")
@@ -120,7 +132,9 @@ def test_a_file_that_cannot_be_written(sojourn, two, tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["dual-a"], r"^error: scenario = 'dual-a': is a dual-mode system: its jobs have no server to choose; give one of parallel servers"),
+    (["dual-a"],
+     r"^error: scenario = 'dual-a': is a dual-mode system: its jobs have no server to choose; "
+     r"give one of parallel servers"),
     (["nope"], r"^error: scenario = 'nope': is neither a file nor a built-in scenario"),
     (["1", "--load", "400"], r"^error: --load = '400': not below the total rate 380"),
     (["1", "--solver", "NOPE"], r"^error: solver = 'NOPE': is not a solver"),
@@ -132,7 +146,7 @@ def test_bad_input(sojourn, arguments, message):
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_uncertified_search_says_so(sojourn, two, monkeypatch):
+def test_an_uncertified_search_is_reported(sojourn, two, monkeypatch):
     monkeypatch.setattr(sys.modules["sojourn.models.systems.parallel.worst_case"], "MOST", 4)
     status, out, _ = sojourn("anarchy", two)
     assert status == 1
@@ -178,7 +192,7 @@ def test_an_interrupted_control_curve_is_kept(sojourn, two, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_an_interrupted_search_says_what_it_found(sojourn, two, monkeypatch, as_json):
+def test_an_interrupted_search_prints_its_bounds(sojourn, two, monkeypatch, as_json):
     module = sys.modules["sojourn.models.systems.parallel.worst_case"]
     monkeypatch.setattr(
         module._BestFirst, "_split", lambda _: (_ for _ in ()).throw(KeyboardInterrupt)
@@ -186,14 +200,14 @@ def test_an_interrupted_search_says_what_it_found(sojourn, two, monkeypatch, as_
     status, out, _ = sojourn("anarchy", two, *(["--json"] if as_json else []))
     assert status == 130
     if as_json:
-        said = json.loads(out)["worst_case"]
-        assert said["poa"] < 2.101683
-        assert said["upper_bound"] is None or said["upper_bound"] > 2.101683
+        printed = json.loads(out)["worst_case"]
+        assert printed["poa"] < 2.101683
+        assert printed["upper_bound"] is None or printed["upper_bound"] > 2.101683
     else:
         assert "NOT CERTIFIED" in out
 
 
-def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
+def test_one_server_has_no_loss(sojourn, tmp_path):
     path = tmp_path / "one.toml"
     path.write_text(
         '[units]\nrate = "1/s"\ndelay = "s"\n[[servers]]\nrate = 2\n[loads]\ncurve = ["50%"]\n'
@@ -204,15 +218,14 @@ def test_one_server_has_nothing_to_lose(sojourn, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_saturation_is_known_as_such_where_a_plain_sum_of_the_rates_is_off_by_its_last_digit(
-    sojourn, tmp_path
-):
+def test_saturation_is_recognised_where_the_sum_of_the_rates_is_rounded(sojourn, tmp_path):
     path, rates = tmp_path / "six.toml", [3.34, 3.95, 42.5, 1.53, 15.9, 28.6]
     servers = "".join(
         f"[[servers]]\nrate = {rate}\ncv = {20 if i == 0 else 1}\n" for i, rate in enumerate(rates)
     )
     path.write_text(
-        f'[units]\nrate = "1/s"\ndelay = "s"\n[loads]\nat = "70%"\ncurve = ["30%", "60%"]\n{servers}'
+        '[units]\nrate = "1/s"\ndelay = "s"\n'
+        f'[loads]\nat = "70%"\ncurve = ["30%", "60%"]\n{servers}'
     )
     status, out, err = sojourn("anarchy", path)
     assert (status, err) == (0, "")
@@ -233,13 +246,13 @@ def test_a_worst_case_for_each_variant(sojourn, tmp_path):
         (v.name, v.title) for v in scenario.variants
     ]
     for row, variant in zip(rows, scenario.variants, strict=True):
-        true, said = worst_case(variant.paid.bank), row["worst_case"]
-        assert said["certified"]
-        assert said["poa"] == pytest.approx(true.poa, rel=2e-8)
-        assert said["load"] == pytest.approx(true.load, rel=1e-9)
-        assert said["upper_bound"] >= true.poa
+        true, printed = worst_case(variant.paid.bank), row["worst_case"]
+        assert printed["certified"]
+        assert printed["poa"] == pytest.approx(true.poa, rel=2e-8)
+        assert printed["load"] == pytest.approx(true.load, rel=1e-9)
+        assert printed["upper_bound"] >= true.poa
         assert row["largest_on_curve"] is None
-        # the line in the picture goes up to it, also where the worst load lies before the loads of the file
+        # the line in the plot reaches the worst load, also where it is before those of the file
         with xr.open_dataset(tmp_path / f"curve-{variant.name}.nc", engine="scipy") as data:
             assert float(data["price_of_anarchy"].max()) == pytest.approx(true.poa, rel=1e-8)
             assert float(data["load"].min()) < true.load
@@ -248,12 +261,12 @@ def test_a_worst_case_for_each_variant(sojourn, tmp_path):
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.slow
-def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
+def test_misspecified_variants_have_no_certificate(sojourn, tmp_path):
     status, out, err = sojourn("anarchy", "scenario-4", "--out", tmp_path)
     assert (status, err) == (0, "")
-    said = " ".join(out.split())
-    assert "decided on other delays than are paid, a variant has no search with a bound" in said
-    assert "refined to 0.0001, and is not certified" in said
+    printed = " ".join(out.split())
+    assert "decided on other delays than are paid, a variant has no search with a bound" in printed
+    assert "refined to 0.0001, and is not certified" in printed
     assert re.search(r"delays removed +1\.120866 +140 +1\.120865716 +the same", out)
     rows = {
         row["name"]: row for row in json.loads((tmp_path / "anarchy.json").read_text())["variants"]
@@ -275,9 +288,8 @@ def test_variants_that_are_misjudged_have_no_certificate(sojourn, tmp_path):
 @pytest.mark.usefixtures("quick")
 @pytest.mark.slow
 def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
-    monkeypatch.setattr(
-        sys.modules["sojourn.models.systems.parallel.worst_case"], "MOST", 9
-    )  # enough for the scenario itself
+    # enough for the scenario, not for its variant
+    monkeypatch.setattr(sys.modules["sojourn.models.systems.parallel.worst_case"], "MOST", 9)
     status, out, _ = sojourn("anarchy", "scenario-3")
     assert status == 1
     before, after = out.split("variants")
@@ -288,7 +300,7 @@ def test_an_uncertified_variant_is_an_exit_code(sojourn, monkeypatch):
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("stopped", ["worst_case", "misspecified_delays"])
 @pytest.mark.slow
-def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path, monkeypatch):
+def test_an_interrupt_in_a_variant_keeps_the_others(stopped, sojourn, tmp_path, monkeypatch):
     if stopped == "misspecified_delays":
 
         def stop(*_, **__):
@@ -298,15 +310,15 @@ def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path
             "sojourn.models.systems.parallel.misspecification.misspecified_delays", stop
         )
     else:
-        module, honest = sys.modules["sojourn.models.systems.parallel.worst_case"], []
+        module, solved = sys.modules["sojourn.models.systems.parallel.worst_case"], []
 
         def node(
             self,
             load,
             whole=sys.modules["sojourn.models.systems.parallel.worst_case"]._BestFirst._node,
         ):
-            honest.append(self.system)
-            if len(set(map(id, honest))) > 2:
+            solved.append(self.system)
+            if len(set(map(id, solved))) > 2:
                 raise KeyboardInterrupt
             return whole(self, load)
 
@@ -319,7 +331,7 @@ def test_interrupted_in_a_variant_the_others_are_kept(stopped, sojourn, tmp_path
     assert {"anarchy.png", "players.nc", "control.nc"} <= {p.name for p in tmp_path.iterdir()}
 
 
-def test_picture_with_variants():
+def test_plot_with_variants():
     scenario = load_scenario("scenario-4")
     system, variant = scenario.system, scenario.variants[0]
     players = players_curve(system, [376.0, 80.0, 4.0, 190.0], [2, math.inf])
@@ -336,31 +348,32 @@ def test_picture_with_variants():
     assert labels == ["as it is: up to 1.119, load 80", "ignoring-delays: up to 1.147, load 100"]
     for axes in (above, between):
         for line in axes.lines:
-            assert np.all(np.diff(line.get_xdata()) > 0)  # sorted, whatever the order of the loads
+            assert np.all(np.diff(line.get_xdata()) > 0)  # sorted in any order of the loads
     figure.canvas.draw()
 
 
 @pytest.mark.slow
-def test_bench_gallery(sojourn, monkeypatch):
+def test_bench_worst_case_rule(sojourn, monkeypatch):
     two = ("M/M/1", "M/G/1, cv up to 30")
-    monkeypatch.setattr(gallery, "FAMILIES", {name: gallery.FAMILIES[name] for name in two})
-    monkeypatch.setattr(
-        gallery, "gallery", functools.cache(gallery.gallery)
-    )  # one search, printed twice
-    status, out, err = sojourn("bench", "gallery", "--systems", 3)
+    families = {name: worst_case_rule.FAMILIES[name] for name in two}
+    monkeypatch.setattr(worst_case_rule, "FAMILIES", families)
+    # one search, printed twice
+    search = functools.cache(worst_case_rule.worst_case_rule_counterexamples)
+    monkeypatch.setattr(worst_case_rule, "worst_case_rule_counterexamples", search)
+    status, out, err = sojourn("bench", "worst-case-rule", "--systems", 3)
     assert (status, err) == (0, "")
     assert "M/G/1, cv up to 30" in out
-    rows = json.loads(sojourn("bench", "gallery", "--systems", 3, "--json")[1])
+    rows = json.loads(sojourn("bench", "worst-case-rule", "--systems", 3, "--json")[1])
     assert {row["tried"] for row in rows} == {3}
-    status, _, err = sojourn("bench", "gallery", "--systems", 0)
+    status, _, err = sojourn("bench", "worst-case-rule", "--systems", 0)
     assert status == 2
     assert "systems = 0: is not a number of systems" in err
 
 
-# ---- the picture
+# ---- the plot
 
 
-def test_picture_shows_the_worst_and_what_the_rule_finds(two):
+def test_plot_shows_the_worst_case_and_that_of_the_rule(two):
     system = load_scenario(two).system
     players, control = (
         players_curve(system, [0.5, 1.0, 1.5]),
@@ -384,9 +397,9 @@ def test_picture_shows_the_worst_and_what_the_rule_finds(two):
     figure.canvas.draw()
 
 
-def test_picture_of_nothing_to_lose_has_an_axis_that_one_can_read():
+def test_plot_without_loss_has_readable_axes():
     system = load_scenario("1").system
-    control = control_curve(system, 1.0, [0.0, 1.0])  # at load 1 there is one server for all
+    control = control_curve(system, 1.0, [0.0, 1.0])  # at load 1 one server has all the load
     figure = plot_anarchy(players_curve(system, [1.0]), control, worst_case(system.bank))
     low, high = figure.axes[1].get_ylim()
     assert low < 1 < high

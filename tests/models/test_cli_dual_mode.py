@@ -1,4 +1,4 @@
-"""The command on dual-mode scenarios: what it prints, writes and exits with."""
+"""The command on dual-mode scenarios: output, files and exit codes."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from matplotlib.image import imread
 
-from sojourn.models.benchmarks.local_minima import Traps, traps
+from sojourn.models.benchmarks.local_minima import LocalMinima, count_local_minima
 from sojourn.models.core import solve as engine
 from sojourn.models.frontend.loader import load_scenario
 from sojourn.reference import service_modes as exact
@@ -44,13 +44,14 @@ def test_operating_point_certificate_and_marks_are_printed(sojourn):
     assert re.search(
         r"certified within \de-1\d of the least delay \(clarabel, sos, \d+ Newton steps\)", out
     )
-    assert "p can be from 0.388889 to 0.944444; Theorem 7 speaks here" in out
+    assert "p can be from 0.388889 to 0.944444; Theorem 7 applies" in out
     assert "breakaway    load 4.19969 (0.8399 of the capacity): p from 1 to 0.652" in out
     assert "touch points load 2.85714 (0.5714)" in out
 
 
 @pytest.mark.parametrize(("name", "breaks", "touches"), [
-    ("dual-b", r"load 2\.88882 \(0\.5778 of the capacity\): p from 1 to 0\n", r"load 2\.35294 \(0\.4706\), load 3\.63636 \(0\.7273\)"),
+    ("dual-b", r"load 2\.88882 \(0\.5778 of the capacity\): p from 1 to 0\n",
+     r"load 2\.35294 \(0\.4706\), load 3\.63636 \(0\.7273\)"),
     ("dual-c", "none: one mode for all jobs is best at every load", "none"),
 ])  # fmt: skip
 def test_marks_of_the_other_systems(sojourn, name, breaks, touches):
@@ -86,7 +87,7 @@ def test_load_is_a_part_of_the_largest_or_a_rate(sojourn, load, expected):
     )
 
 
-def test_solver_is_the_one_asked_for(sojourn):
+def test_solver_is_the_given_one(sojourn):
     assert read(sojourn("run", "dual-a", "--solver", "scs", "--json")[1])["best"]["solver"] == "SCS"
 
 
@@ -120,10 +121,12 @@ def test_files_are_written_and_load_back(sojourn, tmp_path):
 
 
 @pytest.mark.slow
-def test_file_of_one_s_own_in_milliseconds(sojourn, tmp_path):
+def test_own_file_in_milliseconds(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(
-        '[units]\nrate = "1/ms"\ndelay = "ms"\n[dual_mode]\nlocal = [inf, 1]\ncloud = [4, inf]\n[loads]\nat = "70%"\ncurve = ["20%", "90%"]\n'
+        '[units]\nrate = "1/ms"\ndelay = "ms"\n'
+        "[dual_mode]\nlocal = [inf, 1]\ncloud = [4, inf]\n"
+        '[loads]\nat = "70%"\ncurve = ["20%", "90%"]\n'
     )
     status, out, _ = sojourn("run", path, "--out", tmp_path / "out")
     assert status == 0
@@ -159,24 +162,33 @@ def test_verify(sojourn):
     }
 
 
-def test_bench_traps(sojourn):
-    status, out, err = sojourn("bench", "traps", "--systems", 3)
+def test_bench_local_minima(sojourn):
+    status, out, err = sojourn("bench", "local-minima", "--systems", 3)
     assert (status, err) == (0, "")
     assert "semidefinite program" in out
-    rows = read(sojourn("bench", "traps", "--systems", 3, "--json")[1])
-    assert [r["method"] for r in rows] == [r["method"] for r in traps(systems=3).rows()]
+    rows = read(sojourn("bench", "local-minima", "--systems", 3, "--json")[1])
+    assert [r["method"] for r in rows] == [
+        r["method"] for r in count_local_minima(systems=3).rows()
+    ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["run", "dual-a", "--load", "much"],
-     r"^error: --load = 'much': is not a load; give jobs/s below 5, .* or a part of the largest load such as 70%"),
-    (["run", "dual-a", "--load", "5"], r"^error: --load = '5': not below the maximum 5: whatever the assignment"),
-    (["run", "dual-a", "--load", "100%"], r"^error: --load = '100%': is not below 100% of the largest load"),
+     r"^error: --load = 'much': is not a load; give jobs/s below 5, "
+     r".* or a part of the largest load such as 70%"),
+    (["run", "dual-a", "--load", "5"],
+     r"^error: --load = '5': not below the maximum 5: whatever the assignment"),
+    (["run", "dual-a", "--load", "100%"],
+     r"^error: --load = '100%': is not below 100% of the largest load"),
     (["run", "dual-a", "--load", "-1"], r"^error: --load = '-1': is not above 0 and finite"),
-    (["run", "dual-a", "--solver", "OSQP"], r"^error: solver = 'OSQP': does not take the cone PSD that the assignment needs; use"),
+    (["run", "dual-a", "--solver", "OSQP"],
+     r"^error: solver = 'OSQP': does not take the cone PSD that the assignment needs; use"),
     (["run", "dual-d"], r"^error: scenario = 'dual-d': .*; did you mean dual-\w\?$"),
-    (["bench", "queues"], r"^error: bench = 'queues': is not a benchmark; use speed, families, traps, gallery, peers or solvers$"),
-    (["bench", "traps", "--systems", "0"], r"^error: systems = 0: is not a number of systems"),
+    (["bench", "queues"],
+     r"^error: bench = 'queues': is not a benchmark; use speed, families, local-minima, "
+     r"worst-case-rule, other-tools or solvers$"),
+    (["bench", "local-minima", "--systems", "0"],
+     r"^error: systems = 0: is not a number of systems"),
 ])  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
     complained(sojourn(*arguments), 2, message)
@@ -187,12 +199,12 @@ def test_folder_that_cannot_be_written_is_exit_code_3(sojourn, tmp_path):
     blocked.write_text("")
     status, out, err = sojourn("run", "dual-c", "--out", blocked)
     assert status == 3
-    assert "mean delay" in out  # what was computed is printed
+    assert "mean delay" in out  # the result is printed
     assert "cannot write" in err
     assert "Traceback" not in err
 
 
-# ---- more of the same, on files of one's own: their curves are short
+# ---- own files with short curves
 
 SMALL = """
 [units]
@@ -253,7 +265,7 @@ def test_json_agrees_with_the_library(sojourn, name):
     assert found["touch_points"] == list(exact.touch_points(system.canonical_form))
 
 
-def test_list_says_where_the_systems_are_from(sojourn):
+def test_list_has_the_sources_of_the_systems(sojourn):
     rows = {r["name"]: r for r in read(sojourn("list", "--json")[1])}
     for name in ("dual-a", "dual-b", "dual-c"):
         assert rows[name]["source"] == "the paper: Jeff and Modiano, Section VII"
@@ -275,7 +287,7 @@ def test_every_file_that_cannot_be_written_is_one_line(sojourn, small, tmp_path)
     assert blocked.read_text() == "mine"
 
 
-def test_interrupted_curve_is_written_as_far_as_it_is(sojourn, small, tmp_path, monkeypatch):
+def test_interrupted_curve_is_written_with_the_solved_loads(sojourn, small, tmp_path, monkeypatch):
     solve = engine.Task.solve
 
     def interrupted(self, loads, *rest):
@@ -309,9 +321,9 @@ def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch):
 
 
 def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
-    lost = Traps({"x": np.array([np.inf])}, {"x": np.array([1.0])})
-    monkeypatch.setattr("sojourn.models.benchmarks.local_minima.traps", lambda _: lost)
-    (row,) = read(sojourn("bench", "traps", "--systems", 1, "--json")[1])
+    lost = LocalMinima({"x": np.array([np.inf])}, {"x": np.array([1.0])})
+    monkeypatch.setattr("sojourn.models.benchmarks.local_minima.count_local_minima", lambda _: lost)
+    (row,) = read(sojourn("bench", "local-minima", "--systems", 1, "--json")[1])
     assert row["wrong"] == 1
     assert row["largest_excess"] is None
 
@@ -324,8 +336,11 @@ def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
     ),
     (["run", "dual-a", "--load", "nan"], r"^error: --load = 'nan': is not a load"),
     (["verify", "dual-c", "--load", "4"], r"^error: --load = '4': not below the maximum 4"),
-    (["bench", "nope"], r"^error: bench = 'nope': is not a benchmark; use speed, families, traps, gallery, peers or solvers$"),
-    (["bench", "traps", "--systems", "-1", "--json"], r"^error: systems = -1: is not a number of systems"),
+    (["bench", "nope"],
+     r"^error: bench = 'nope': is not a benchmark; use speed, families, local-minima, "
+     r"worst-case-rule, other-tools or solvers$"),
+    (["bench", "local-minima", "--systems", "-1", "--json"],
+     r"^error: systems = -1: is not a number of systems"),
 ])  # fmt: skip
 def test_further_bad_input_is_one_line_and_exit_code_2(sojourn, arguments, message):
     complained(sojourn(*arguments), 2, message)

@@ -1,4 +1,4 @@
-"""Families of latencies by the command: the list, the benchmark, a module of the user's, and systems where no load is too much."""
+"""Latency families by the command: list, benchmark, a user's module, unbounded systems."""
 
 import json
 import queue
@@ -33,7 +33,7 @@ from sojourn.models import MM1, register
 
 @register("mine")
 class Mine(MM1):
-    "M/M/1 of mine."
+    "M/M/1 of the user."
 """
 
 
@@ -63,9 +63,9 @@ def test_list(sojourn):
         in " ".join(out.split())
     )
     rows = json.loads(sojourn("families", "--json")[1])
-    said = {r["name"]: r["latency"] for r in rows}
+    written = {r["name"]: r["latency"] for r in rows}
     assert (
-        said["M/M/1-percentile"]
+        written["M/M/1-percentile"]
         == "Flow-weighted mean of the p-th percentiles of M/M/1 servers, no percentile of all jobs"
     )
     assert {r["name"]: r["equilibrium"] for r in rows}["M/M/1"] == "EXP"
@@ -75,20 +75,15 @@ def test_list(sojourn):
 
 @pytest.mark.usefixtures("names")
 @pytest.mark.slow
-def test_module_of_ones_own_is_in_the_list_the_benchmark_and_scenarios(sojourn, tmp_path):
+def test_family_of_an_own_module_is_in_the_list_the_benchmark_and_scenarios(sojourn, tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     own = tmp_path / "own.toml"
     own.write_text('[units]\nrate = "1/s"\ndelay = "ms"\n[[servers]]\nfamily = "mine"\nrate = 10\n')
     start = ("--import", str(tmp_path / "mine.py"))
     assert "mine" in [r["name"] for r in json.loads(sojourn(*start, "families", "--json")[1])]
     assert json.loads(sojourn(*start, "run", str(own), "--json")[1])["load"] == 5.0
-    for name in set(registry.names()) - {
-        "M/M/1",
-        "M/M/1-setup",
-        "BPR",
-        "constant",
-        "mine",
-    }:  # what takes the least time
+    # keep only the fastest families
+    for name in set(registry.names()) - {"M/M/1", "M/M/1-setup", "BPR", "constant", "mine"}:
         del registry.REGISTRY.known[name]
     status, out, _ = sojourn(*start, "bench", "families", "--json")
     rows = json.loads(out)
@@ -114,7 +109,7 @@ def test_module_that_cannot_be_imported(sojourn, name):
 
 
 @pytest.mark.slow
-def test_system_where_no_load_is_too_much(sojourn, mix, tmp_path):
+def test_system_without_a_largest_load(sojourn, mix, tmp_path):
     status, out, _ = sojourn("run", str(mix), "--out", str(tmp_path / "out"))
     assert status == 0
     assert "load 20 jobs/s, of which no load is too much" in out
@@ -126,10 +121,10 @@ def test_system_where_no_load_is_too_much(sojourn, mix, tmp_path):
         "result.json",
     ]
     status, out, _ = sojourn("run", str(mix), "--load", "60", "--json")
-    said = json.loads(out)
-    assert said["total_rate"] is None
+    written = json.loads(out)
+    assert written["total_rate"] is None
     assert all(
-        said[goal]["caveats"][0].startswith("db carries ") for goal in ("optimum", "equilibrium")
+        written[goal]["caveats"][0].startswith("db carries ") for goal in ("optimum", "equilibrium")
     )
     assert (
         json.loads(sojourn("run", str(mix), "--load", "10", "--json")[1])["optimum"]["caveats"]

@@ -1,4 +1,4 @@
-"""The command as a process: signals, streams that are closed or full, libraries that print, exit codes."""
+"""The command as a process: signals, closed or full streams, printing libraries, exit codes."""
 
 import importlib
 import json
@@ -81,14 +81,14 @@ def process(*arguments, **options):
 
 @pytest.fixture
 def sketched(monkeypatch):
-    """Pictures of nothing, of curves at the points given, which take no time."""
+    """Replace plots by empty ones, and curves by those at the given points, which are fast."""
     curves = importlib.import_module("sojourn.models.systems.parallel.game_curves")
     for name in ("players_curve", "control_curve"):
-        honest = getattr(curves, name)
+        original = getattr(curves, name)
         monkeypatch.setattr(
             curves,
             name,
-            lambda *given, _honest=honest, **options: _honest(
+            lambda *given, _original=original, **options: _original(
                 *given, **{**options, "refine": False}
             ),
         )
@@ -98,7 +98,7 @@ def sketched(monkeypatch):
 
 
 def written(folder):
-    """Names of the files in a folder, all of which can be read."""
+    """Return the names of the files in a folder, and check that all can be read."""
     names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     for name in names:
         if name.endswith(".json"):
@@ -112,16 +112,16 @@ def written(folder):
 
 
 def signal_at(monkeypatch, place, number, call=1):
-    """Send a signal to this process when a function is called for some time."""
+    """Send a signal to this process at a given call of a function."""
     where, name = place.rsplit(".", 1)
     module = importlib.import_module(f"sojourn.models.{where}")
-    honest, calls = getattr(module, name), []
+    original, calls = getattr(module, name), []
 
     def called(*arguments, **options):
         calls.append(name)
         if len(calls) == call:
             os.kill(os.getpid(), number)
-        return honest(*arguments, **options)
+        return original(*arguments, **options)
 
     monkeypatch.setattr(module, name, called)
 
@@ -153,8 +153,8 @@ def test_a_signal_that_the_caller_ignores_is_ignored(sojourn, own, monkeypatch):
     ("core.curve.curve", 2, []),
     ("systems.parallel.misspecification.misspecified_delays", 2, [*RUN, "curve.png"]),
 ])  # fmt: skip
-def test_what_is_done_is_written(sojourn, own, tmp_path, monkeypatch, place, call, expected):
-    """A file is written to its end, and those that are made together with it."""
+def test_completed_results_are_written(sojourn, own, tmp_path, monkeypatch, place, call, expected):
+    """A file is completed, and so are the files that belong to it."""
     signal_at(monkeypatch, place, signal.SIGTERM, call)
     status, out, err = sojourn("run", own, "--out", tmp_path / "o")
     assert (status, err) == (143, "interrupted\n")
@@ -163,7 +163,7 @@ def test_what_is_done_is_written(sojourn, own, tmp_path, monkeypatch, place, cal
 
 
 @pytest.mark.usefixtures("sketched")
-def test_a_second_signal_leaves_no_half_of_a_file(sojourn, own, tmp_path, monkeypatch):
+def test_a_second_signal_leaves_no_partial_file(sojourn, own, tmp_path, monkeypatch):
     def twice(self, path, **_):
         Path(path).write_text("half")
         os.kill(os.getpid(), signal.SIGTERM)
@@ -180,23 +180,26 @@ def test_a_second_signal_leaves_no_half_of_a_file(sojourn, own, tmp_path, monkey
     ("systems.parallel.game_curves.players_curve", 1, [*ANARCHY, *CONTROL]),
     ("systems.parallel.anarchy_report._variant", 1, [*ANARCHY, *CONTROL, *PLAYERS, "anarchy.png"]),
     ("frontend.report.write", 4, [*ANARCHY, *CONTROL]),
-    ("frontend.report.write", 10, [*ANARCHY, *CONTROL, *PLAYERS, "anarchy.png", "curve-one.csv", "curve-one.nc"]),
+    ("frontend.report.write", 10,
+     [*ANARCHY, *CONTROL, *PLAYERS, "anarchy.png", "curve-one.csv", "curve-one.nc"]),
 ])  # fmt: skip
-def test_anarchy_writes_as_it_goes(sojourn, two, tmp_path, monkeypatch, place, call, expected):
+def test_anarchy_writes_each_completed_stage(
+    sojourn, two, tmp_path, monkeypatch, place, call, expected
+):
     signal_at(monkeypatch, place, signal.SIGTERM, call)
     status, out, err = sojourn("anarchy", two, "--out", tmp_path / "o")
     assert (status, err) == (143, "interrupted\n")
     assert written(tmp_path / "o") == sorted(expected)
-    said = json.loads((tmp_path / "o" / "anarchy.json").read_text())
-    assert said["worst_case"]["certified"]
-    assert bool(said["control"]) == ("control.nc" in expected)
-    assert bool(said["players"]) == ("players.nc" in expected)
-    assert bool(said["variants"]) == ("curve-one.nc" in expected)
+    result = json.loads((tmp_path / "o" / "anarchy.json").read_text())
+    assert result["worst_case"]["certified"]
+    assert bool(result["control"]) == ("control.nc" in expected)
+    assert bool(result["players"]) == ("players.nc" in expected)
+    assert bool(result["variants"]) == ("curve-one.nc" in expected)
     assert "worst price of anarchy  2.101683" in out
 
 
 def test_rows_of_a_benchmark_are_written(sojourn, tmp_path, monkeypatch):
-    signal_at(monkeypatch, "benchmarks.solvers.compare.ask", signal.SIGTERM, 3)
+    signal_at(monkeypatch, "benchmarks.solvers.compare.solve_case", signal.SIGTERM, 3)
     status, out, _ = sojourn(
         "bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv"
     )
@@ -209,7 +212,7 @@ def test_rows_of_a_benchmark_are_written(sojourn, tmp_path, monkeypatch):
     ("kind", "call", "rows"),
     [
         ("families", "benchmarks.latency_families._row", 2),
-        ("peers", "benchmarks.other_tools.compare.ask", 2),
+        ("other-tools", "benchmarks.other_tools.compare.run_method", 2),
     ],
 )
 def test_rows_of_a_benchmark_are_printed(sojourn, monkeypatch, kind, call, rows):
@@ -220,7 +223,11 @@ def test_rows_of_a_benchmark_are_printed(sojourn, monkeypatch, kind, call, rows)
 
 
 SIGNAL = "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
-SIGNAL_AT_WORK = "from sojourn.models.core import solve\nimport os, signal\nsolve.run = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+SIGNAL_AT_WORK = """
+from sojourn.models.core import solve
+import os, signal
+solve.run = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+"""
 
 
 @pytest.mark.parametrize("code", [SIGNAL, SIGNAL_AT_WORK], ids=["importing", "solving"])
@@ -241,16 +248,16 @@ done = True
 """
 
 
-def test_an_import_in_the_midst_of_the_work_is_not_broken_off(sojourn, own, tmp_path, monkeypatch):
-    """A module written in C that is interrupted while it sets itself up can take the process with it."""
+def test_an_import_during_the_work_is_not_interrupted(sojourn, own, tmp_path, monkeypatch):
+    """A module in C that is interrupted during its import can crash the process."""
     (tmp_path / "imported_late.py").write_text(IMPORTING)
     monkeypatch.syspath_prepend(tmp_path)
-    honest = engine.run
+    original = engine.run
 
     def run(*arguments):
         assert __import__("imported_late").done
         while True:
-            honest(*arguments)
+            original(*arguments)
 
     monkeypatch.setattr(engine, "run", run)
     assert sojourn("run", own)[0] == 143
@@ -260,7 +267,7 @@ def test_an_import_in_the_midst_of_the_work_is_not_broken_off(sojourn, own, tmp_
 # ---- streams
 
 
-def test_a_reader_that_leaves_changes_nothing():
+def test_a_reader_that_closes_the_pipe_is_no_error():
     read, write = os.pipe()
     os.close(read)
     assert process("list", stdout=write) == (0, None, "")
@@ -272,15 +279,16 @@ CLOSED = "cannot write the output: it is closed\n"
 
 
 @pytest.mark.parametrize(("redirected", "code", "err"), [
-    (">/dev/full", 3, FULL), (">&-", 3, CLOSED), ("<&- >&- 2>&-", 3, ""), (">/dev/full 2>/dev/full", 3, ""),
+    (">/dev/full", 3, FULL), (">&-", 3, CLOSED), ("<&- >&- 2>&-", 3, ""), (">/dev/full 2>/dev/full",
+     3, ""),
     ("2>&-", 0, ""), ("2>/dev/full", 0, ""),
 ])  # fmt: skip
 @pytest.mark.parametrize("arguments", ["list", "run --help"])
 def test_output_that_cannot_be_written(arguments, redirected, code, err):
-    status, out, said = process(
+    status, out, message = process(
         "-c", f"exec {COMMAND} {arguments} {redirected}", executable="/bin/sh"
     )
-    assert (status, said) == (code, err)
+    assert (status, message) == (code, err)
     assert bool(out) == (code == 0)
 
 
@@ -294,8 +302,11 @@ ALL = ["curve.csv", "curve.nc", "curve.png", "none.csv", "none.nc", "result.json
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("redirected", "code"), [(">&- 2>&-", 3), ("| true", 0)])
-def test_files_are_written_whatever_becomes_of_the_output(own, tmp_path, redirected, code):
-    """No library prints into a file that takes the place of a closed output; a bad backend of pictures is none of ours."""
+def test_files_are_written_also_where_the_output_cannot_be(own, tmp_path, redirected, code):
+    """No library prints into a file that has the number of the closed output.
+
+    An unknown backend of Matplotlib in the environment has no effect.
+    """
     shell = f"set -o pipefail; {COMMAND} run {own} --solver scs --out {tmp_path / 'o'} {redirected}"
     options = {"executable": "/bin/bash", "env": {**os.environ, "MPLBACKEND": "bad"}}
     assert process("-c", shell, **options) == (code, "", "")
@@ -304,9 +315,12 @@ def test_files_are_written_whatever_becomes_of_the_output(own, tmp_path, redirec
 
 @pytest.mark.parametrize("environment", [
     {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "0"},
-    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "NO_COLOR": "1", "COLUMNS": "40"},
+    {
+        "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0",
+        "NO_COLOR": "1", "COLUMNS": "40",
+    },
 ])  # fmt: skip
-def test_terminals_that_can_do_little(own, environment):
+def test_limited_terminals(own, environment):
     status, out, err = process("run", own, env={**os.environ, **environment})
     assert (status, err) == (0, "")
     assert out.isascii()
@@ -314,7 +328,7 @@ def test_terminals_that_can_do_little(own, environment):
     assert "price of" in out
 
 
-# ---- what libraries print
+# ---- output of libraries
 
 
 NOISE = """
@@ -353,7 +367,8 @@ def test_output_is_the_result_alone(own, tmp_path, options):
 
 @pytest.mark.usefixtures("sketched")
 @pytest.mark.parametrize(("folder", "why"), [
-    ("taken", "File exists|Not a directory"), ("taken/below", "Not a directory"), ("dangling", "File exists"),
+    ("taken", "File exists|Not a directory"), ("taken/below", "Not a directory"), ("dangling",
+     "File exists"),
     ("/proc/self/fdinfo", "."), ("/proc/none/below", "."),
 ])  # fmt: skip
 def test_folders_that_cannot_be_written(sojourn, own, tmp_path, folder, why):
@@ -365,7 +380,8 @@ def test_folders_that_cannot_be_written(sojourn, own, tmp_path, folder, why):
     assert "written to" not in out
     for line in err.splitlines():
         assert re.fullmatch(
-            rf"cannot write {re.escape(str(tmp_path / folder))}/\S+: .*({why}).*; choose another folder with --out",
+            rf"cannot write {re.escape(str(tmp_path / folder))}/\S+: .*({why}).*; "
+            r"choose another folder with --out",
             line,
         ), line
     assert err.count("\n") == 6
@@ -389,7 +405,7 @@ NUMBER = re.compile(r"\d[\d.]*(?:e[-+]?\d+)?")
 
 
 @pytest.mark.usefixtures("sketched")
-def test_no_number_is_cut_in_a_narrow_terminal(sojourn, own, monkeypatch):
+def test_no_number_is_shortened_in_a_narrow_terminal(sojourn, own, monkeypatch):
     given = [
         ["run", own, "--weights-in", "1,2"], ["run", "dual-a"], ["verify", own, "--load", "50%"],
         ["list"], ["families"], ["anarchy", "scenario-1"],
@@ -419,7 +435,7 @@ def benchmark_tables():
     from sojourn.models.benchmarks.speed.ratios import Row, Speed
     from sojourn.reference.parallel.worst_case import WorstCase
 
-    asked = [
+    rows = [
         solvers.Row(
             "parallel",
             300,
@@ -438,11 +454,11 @@ def benchmark_tables():
         for load in (0.3, 0.999999)
     ]
     rates = np.array([0.12, 3.4, 560.0])
-    yield solvers.summary_table(asked)
-    yield solvers.error_table(asked)
+    yield solvers.summary_table(rows)
+    yield solvers.error_table(rows)
     yield other_tools.summary(
         [
-            other_tools.PeerRow(
+            other_tools.ToolRow(
                 "three servers",
                 "SLSQP, ftol 1e-12",
                 0.0284494,
@@ -454,10 +470,10 @@ def benchmark_tables():
             )
         ]
     )
-    yield local_minima.Traps({"SLSQP, 1 start": rates}, {"SLSQP, 1 start": rates}).table()
+    yield local_minima.LocalMinima({"SLSQP, 1 start": rates}, {"SLSQP, 1 start": rates}).table()
     yield worst_case_rule.summary(
         [
-            worst_case_rule.Failure(
+            worst_case_rule.Counterexample(
                 "M/G/1",
                 200,
                 3,
@@ -483,7 +499,7 @@ def benchmark_tables():
 
 
 @pytest.mark.parametrize("width", [40, 20])
-def test_no_number_of_a_benchmark_is_cut(capsys, monkeypatch, width):
+def test_no_number_of_a_benchmark_is_shortened(capsys, monkeypatch, width):
     for table in benchmark_tables():
         found = []
         for room in (400, width):
@@ -494,7 +510,7 @@ def test_no_number_of_a_benchmark_is_cut(capsys, monkeypatch, width):
         assert set(NUMBER.findall(found[0])) <= set(NUMBER.findall(found[1]))
 
 
-# ---- the rest
+# ---- other behaviour
 
 
 def test_version():

@@ -1,4 +1,4 @@
-"""Titles, names and keys that a file gives are shown as they are, or escaped: on the screen, in errors and in files."""
+"""Titles, names and keys of a file are shown unchanged or escaped: terminal, errors, files."""
 
 import csv
 import json
@@ -48,7 +48,7 @@ SAMPLES = 'load,"latency"\n' + "".join(f"{x},{200 / (10 - x):.6f}\n" for x in ra
 
 @pytest.fixture
 def hostile(tmp_path):
-    """A scenario whose title and every name turn the line and the colours."""
+    """Scenario whose title and names hold control characters and colours."""
     path = tmp_path / "n\x1b[31m\u202e.toml"
     path.write_text(FILE, encoding="utf-8")
     (tmp_path / "db.csv").write_text(SAMPLES)
@@ -61,18 +61,17 @@ def hostile(tmp_path):
     ids=" ".join,
 )
 def test_screen(sojourn, hostile, command):
-    if command[0] == "anarchy":  # whose search among samples takes seconds
+    if command[0] == "anarchy":  # its search among samples takes seconds
         hostile.write_text(
             FILE.replace('family = "measured"\nsamples = "db.csv"', "rate = 9"), encoding="utf-8"
         )
     status, out, err = sojourn(command[0], hostile, *command[1:])
     assert (status, err) == (0, "")
     assert not CONTROL.search(out)
-    said = "".join(out.split())
+    printed = "".join(out.split())
     for name in {"verify": "n", "anarchy": "ts", "run": "tsvg"}[command[0]]:
-        assert re.search(
-            rf"{name}[\d.]*{re.escape(SHOWN[:8])}", said
-        )  # a wrapped name has its numbers beside it
+        # a wrapped name has its numbers in the same rows
+        assert re.search(rf"{name}[\d.]*{re.escape(SHOWN[:8])}", printed)
 
 
 def test_files(sojourn, hostile, tmp_path):
@@ -137,18 +136,20 @@ def test_message_of_any_error_is_one_line_that_can_be_printed():
         "",
     ],
 )
-def test_letters_of_all_languages_are_shown_as_they_are(plain):
+def test_letters_of_all_languages_are_shown_unchanged(plain):
     assert escaped(plain) == plain
     assert escaped(escaped(f"\x1b{plain}\u202e")) == rf"\x1b{plain}\u202e"
 
 
-# ---- spreadsheets, and formulas of pictures
+# ---- spreadsheets, and formulas in plots
 
 
 @pytest.mark.parametrize(("cell", "expected"), [
-    ("=1+1", "'=1+1"), ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"), ("-x", "'-x"), ("@SUM(A1)", "'@SUM(A1)"),
+    ("=1+1", "'=1+1"), ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"), ("-x", "'-x"), ("@SUM(A1)",
+     "'@SUM(A1)"),
     ("\tx", "'\tx"), ("\r=1", "'\r=1"),
-    ("-1", "-1"), ("+1.5e3", "+1.5e3"), ("a=1", "a=1"), ("", ""), (-1.0, -1.0), (None, None), ("'=1", "'=1"),
+    ("-1", "-1"), ("+1.5e3", "+1.5e3"), ("a=1", "a=1"), ("", ""), (-1.0, -1.0), (None,
+     None), ("'=1", "'=1"),
 ])  # fmt: skip
 def test_cell_that_a_spreadsheet_would_run(cell, expected):
     assert unrun(cell) == expected
@@ -173,8 +174,8 @@ def test_csv_has_no_cell_that_a_spreadsheet_would_run(tmp_path):
     ]
 
 
-def test_dollars_are_no_formulas_of_pictures(sojourn, hostile, tmp_path):
-    """Matplotlib would refuse to draw them."""
+def test_dollars_are_no_formulas_in_plots(sojourn, hostile, tmp_path):
+    """Matplotlib raises an error on an unbalanced formula."""
     hostile.write_text(FILE.replace(TURNED, "$x^$"), encoding="utf-8")
     assert sojourn("run", hostile, "--out", tmp_path / "o")[0] == 0
     assert {"curve.png", "measured.png"} <= {p.name for p in (tmp_path / "o").iterdir()}

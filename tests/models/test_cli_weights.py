@@ -1,4 +1,4 @@
-"""The split in use, judged by the command: `sojourn run --weights-in`."""
+"""Evaluation of the split in use: `sojourn run --weights-in`."""
 
 import json
 import re
@@ -72,14 +72,14 @@ def test_json_has_it_in_the_units_of_the_file(sojourn):
     assert "given" not in json.loads(sojourn("run", "--json")[1])
 
 
-def test_result_on_disk_has_it_too(sojourn, replicas, tmp_path):
+def test_result_file_has_it_too(sojourn, replicas, tmp_path):
     assert sojourn("run", replicas, "--weights-in", "1,1", "--out", str(tmp_path))[0] == 0
     assert json.loads((tmp_path / "result.json").read_text())["given"]["servers"][1][
         "share"
     ] == pytest.approx(1 / 2)
 
 
-def test_unstable_split_is_an_answer(sojourn):
+def test_unstable_split_is_evaluated(sojourn):
     status, out, err = sojourn("run", "--weights-in", "80,10,10")
     assert (status, err) == (0, "")
     assert "unstable: edge 1 gets its rate or more, and its queue grows without bound" in " ".join(
@@ -109,26 +109,30 @@ def test_weight_of_a_row_is_shared_by_its_replicas(sojourn, replicas):
     [
         (
             ["--weights-in", "50,30"],
-            "--weights-in = '50,30': has 2 numbers for 3 rows of servers; give one for each of edge 1, edge 2, cloud",
+            "--weights-in = '50,30': has 2 numbers for 3 rows of servers; "
+            "give one for each of edge 1, edge 2, cloud",
         ),
         (
             ["--weights-in", "50,x,20"],
-            "--weights-in = '50,x,20': is not a list of numbers with commas between; give one a row, such as 1,1,1",
+            "--weights-in = '50,x,20': is not a list of numbers with commas between; "
+            "give one a row, such as 1,1,1",
         ),
         (["--weights-in", ""], "--weights-in = '': is not a list of numbers"),
         (
             ["--weights-in", "50,-3,20"],
-            "--weights-in[1] = '50,-3,20': is negative; give a number, 0 for a server that is not used",
+            "--weights-in[1] = '50,-3,20': is negative; "
+            "give a number, 0 for a server that is not used",
         ),
         (["--weights-in", "0,0,0"], "--weights-in = '0,0,0': is 0 for all servers"),
         (["--weights-in", "1,nan,1"], "--weights-in[1] = '1,nan,1': is not a finite number"),
         (
             ["dual-a", "--weights-in", "1,1"],
-            "--weights-in = '1,1': is a split over servers, and the jobs of this system have none to choose",
+            "--weights-in = '1,1': is a split over servers, "
+            "and the jobs of this system have none to choose",
         ),
     ],
 )
-def test_what_is_no_split_is_refused(sojourn, arguments, message):
+def test_bad_split_is_refused(sojourn, arguments, message):
     status, out, err = sojourn("run", *arguments)
     assert (status, out) == (2, "")
     assert f"error: {message}" in " ".join(err.split())

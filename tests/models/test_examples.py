@@ -11,7 +11,8 @@ import sojourn.models
 MODULES = [
     m.name
     for m in pkgutil.walk_packages(sojourn.models.__path__, "sojourn.models.")
-    if m.name != "sojourn.models._top"  # the package `sojourn` itself, where the install is editable
+    if m.name
+    != "sojourn.models._top"  # the package `sojourn` itself, where the install is editable
 ]
 
 

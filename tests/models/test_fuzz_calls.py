@@ -46,14 +46,17 @@ from sojourn.models.core.errors import SolverOptionError
 from sojourn.models.frontend.measured_plot import plot_measured
 from sojourn.models.systems.parallel import control_curve, players_curve
 from sojourn.models.systems.parallel.certificate import certify
-from sojourn.models.systems.service_modes import profile
+from sojourn.models.systems.service_modes import delay_profile
 from sojourn.reference import MixedBank, controlled, equilibrium, limited_optimum
 from sojourn.reference import service_modes as exact_modes
 
 CALLS = calls()
 ARGUMENTS = [(call, name) for call in CALLS for name in call.said]
 LABELS = list(HOSTILE)
-WORK = {("study", "n_jobs"): {"-1", "3", "int64"}, ("traps", "systems"): {"3", "int64"}}
+WORK = {
+    ("study", "n_jobs"): {"-1", "3", "int64"},
+    ("count_local_minima", "systems"): {"3", "int64"},
+}
 """Good values that ask for more work than a test has time for."""
 GOOD_ENOUGH = ("answered", "refused")
 
@@ -189,7 +192,7 @@ REFUSED = {
     "a budget of text": lambda: servers().optimum(6.0, subject_to=[Budget([1.0, 1.0], "9")]),
     "players between two": lambda: servers().equilibrium(6.0, players=2.5),
     "players that are true": lambda: servers().price_of_anarchy(6.0, players=True),
-    "players of a task": lambda: servers().task("equilibrium", 6.0, players="two"),
+    "players of a task": lambda: servers()._task("equilibrium", 6.0, players="two"),
     "players of a bank": lambda: bank().at_player([0.1, 0.1], 0),
     "players in a number": lambda: players_curve(servers(), [3.0], players=2),
     "no players": lambda: players_curve(servers(), [3.0], players=[]),
@@ -284,8 +287,8 @@ REFUSED = {
     "modes of a number": lambda: exact_modes.partition(3, 1.0, 0.5),
     "modes that cannot be hashed": lambda: exact_modes.capacity([3]),
     "the canonical form of nothing": lambda: exact_modes.touch_points(None),
-    "a profile of servers": lambda: profile(servers(), [3.0]),
-    "a profile of half a point": lambda: profile(dual(), [1.0, 2.0], points=2.5),
+    "a profile of servers": lambda: delay_profile(servers(), [3.0]),
+    "a profile of half a point": lambda: delay_profile(dual(), [1.0, 2.0], points=2.5),
     "a load in a date": lambda: servers().optimum(timedelta(seconds=6)),
     "a load that has no parts": lambda: servers().optimum(math.ulp(0.0)),
     "a load in a table": lambda: servers().optimum(pd.DataFrame({"load": [6.0]})),

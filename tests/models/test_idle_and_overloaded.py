@@ -48,7 +48,7 @@ from sojourn.models.frontend.loader import parse
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.misspecification import misspecified_delays
 from sojourn.models.systems.parallel.plots import plot_curve
-from sojourn.models.systems.service_modes.curve import profile
+from sojourn.models.systems.service_modes.curve import delay_profile
 from sojourn.models.systems.service_modes.plots import plot_dual_mode
 from sojourn.reference import optimum as exact_optimum
 from sojourn.reference.service_modes import best_assignment, partition
@@ -304,7 +304,8 @@ def test_a_load_for_which_limits_leave_no_room(limits, carried):
         TWO.curve(loads, "optimum", subject_to=[MinShare(2.0)])
     with pytest.raises(
         LoadError,
-        match=r"^subject_to = \['largest utilisation'\]: leave room for 3 jobs where the load is 5",
+        match=r"^subject_to = \['largest utilisation'\]: allow at most 3 jobs in all "
+        r"where the load is 5",
     ):
         TWO.curve([5.0, 8.0], "optimum", subject_to=[MaxUtilisation(0.2)])
 
@@ -346,7 +347,7 @@ def test_single_answers_raise_still():
         with pytest.raises(LoadError):
             control_curve(TWO, load)
         with pytest.raises(LoadError):
-            profile(DUAL, [1.0, load])
+            delay_profile(DUAL, [1.0, load])
     with pytest.raises(LoadError):
         TWO.worst_case(up_to=0.0)
 
@@ -561,7 +562,7 @@ def test_pictures_have_gaps(tmp_path):
     modes = DUAL.curve(loads)
     for i, figure in enumerate([
         plot_dataset(TWO.curve(loads)), plot_curve(TWO.curve(loads)), plot_dataset(modes),
-        plot_dual_mode(modes, profile(DUAL, [2.0])),
+        plot_dual_mode(modes, delay_profile(DUAL, [2.0])),
     ]):  # fmt: skip
         figure.savefig(tmp_path / f"{i}.png", dpi=50)
         assert imread(tmp_path / f"{i}.png").std() > 0.05

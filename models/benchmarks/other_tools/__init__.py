@@ -1,21 +1,22 @@
-"""The same systems by this library and by others: how near, how fast, and what each certifies.
+"""Benchmark of this library and other tools on the same systems.
 
-A system is a line in `case`, a method is a file in `methods`.
+It compares the error and the time of each method, and what the method certifies. A system is a line
+in `instance`, a method is a file in `methods`.
 """
 
-from .answer import Answer, Skipped
-from .case import CASES, Case
-from .compare import PeerRow, compare
+from .answer import Answer, Unavailable
+from .compare import ToolRow, compare
+from .instance import INSTANCES, Instance
 from .methods import METHODS
 from .table import report, summary
 
 __all__ = [
-    "CASES",
+    "INSTANCES",
     "METHODS",
     "Answer",
-    "Case",
-    "PeerRow",
-    "Skipped",
+    "Instance",
+    "ToolRow",
+    "Unavailable",
     "compare",
     "report",
     "summary",

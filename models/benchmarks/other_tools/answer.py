@@ -1,4 +1,4 @@
-"""What a method gives back, and how it is judged."""
+"""Answer of a method, and its evaluation."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.parallel import optimum_equilibrium as exact
 from ...systems.parallel.certificate import mean_delay
-from .case import Case
+from .instance import Instance
 
-FEASIBLE = 1e-6  # parts of the load by which the flows may miss it, or one of them be negative
+FEASIBLE = 1e-6
+"""Part of the load by which the flows may miss it, or by which a flow may be negative."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A method's split.
+    """Split that a method returns.
 
     Attributes
     ----------
     flow : ndarray, shape (m, n)
-        Load of each server at each of the case's loads.
+        Flow of each server at each load of the instance.
     certifies : str
-        What the method says about how near to the truth this is.
+        What the method states about its error.
     settings : str
-        How it was run.
+        Options of the method.
     seconds : float, optional
-        Where not all of the time of the call is the method's own.
+        Time of the method where the call took more than that.
     """
 
     flow: Array
@@ -37,21 +38,21 @@ class Answer:
     seconds: float | None = None
 
 
-class Skipped(Exception):  # noqa: N818 (nothing went wrong)
-    """A method that cannot be asked here, or found nothing; the message says why, and what to do."""
+class Unavailable(Exception):  # noqa: N818
+    """A method that cannot run here or returned no answer; the message holds reason and remedy."""
 
 
-class Verdict(NamedTuple):
-    """The truth about an answer, by the library's own numbers.
+class Evaluation(NamedTuple):
+    """True delay and error of an answer.
 
     Attributes
     ----------
     mean_delay : float
-        At the case's last load.
+        At the last load of the instance, in seconds.
     error : float
-        Mean delay over the least, less 1: the largest of the loads.
+        Mean delay divided by the least, less 1: the largest of all loads in absolute value.
     problem : str
-        Why the split is none, where it is none.
+        Why the answer is no stable split; "" where it is one.
     """
 
     mean_delay: float
@@ -59,19 +60,17 @@ class Verdict(NamedTuple):
     problem: str = ""
 
 
-def judge(case: Case, flow: Array) -> Verdict:
-    """Evaluate the true latency at the flows that a method returned."""
-    bank = case.bank
-    least = exact.optimum(bank, case.loads).mean_delay
-    short = np.abs(flow.sum(axis=1) - case.loads) / case.loads
-    if (
-        not np.all(np.isfinite(flow))
-        or (short > FEASIBLE).any()
-        or (flow < -FEASIBLE * case.loads[:, None]).any()
-    ):
-        return Verdict(np.nan, np.nan, "the flows do not add up to the load, or are negative")
+def evaluate(instance: Instance, flow: Array) -> Evaluation:
+    """Return the true mean delay and error of the flows, shape (m, n), of a method."""
+    bank, loads = instance.bank, instance.loads
+    least = exact.optimum(bank, loads).mean_delay
+    imbalance = np.abs(flow.sum(axis=1) - loads) / loads
+    infeasible = (imbalance > FEASIBLE).any() or (flow < -FEASIBLE * loads[:, None]).any()
+    if not np.all(np.isfinite(flow)) or infeasible:
+        problem = "the flows do not add up to the load, or are negative"
+        return Evaluation(np.nan, np.nan, problem)
     delays = np.array([mean_delay(bank, x) for x in flow])
     if not np.all(np.isfinite(delays)):
-        return Verdict(np.inf, np.inf, "a queue grows without bound")
+        return Evaluation(np.inf, np.inf, "a queue grows without bound")
     errors = delays / least - 1
-    return Verdict(float(delays[-1]), float(errors[np.abs(errors).argmax()]))
+    return Evaluation(float(delays[-1]), float(errors[np.abs(errors).argmax()]))

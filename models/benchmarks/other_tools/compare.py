@@ -1,4 +1,4 @@
-"""Every method on every system."""
+"""Comparison of all methods on all instances."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from statistics import median
 
 from ....reference.validation import LARGEST, SMALLEST, check_within
 from ...core.progress import track
-from ..report import repeated, timed
-from .answer import Answer, Skipped, judge
-from .case import CASES, Case
+from ..report import repeat, timed
+from .answer import Answer, Unavailable, evaluate
+from .instance import INSTANCES, Instance
 from .methods import METHODS, Method
 
 LIMIT = 30.0  # seconds
@@ -20,24 +20,25 @@ QUICK = 1.0  # seconds up to which a method is timed more than once
 
 
 @dataclass(frozen=True)
-class PeerRow:
-    """A method on a system.
+class ToolRow:
+    """Result of a method on an instance.
 
     Attributes
     ----------
     system, method : str
+        Names of the instance and of the method.
     mean_delay : float
-        True, at the split that the method returned; seconds.
+        True mean delay, in seconds, of the split that the method returned.
     error : float
-        Over the least mean delay, less 1; of many loads the largest.
+        Mean delay divided by the least, less 1; the largest of many loads.
     seconds : float
-        Median of `repeats`, all loads together; of LINE without the start of its environment.
+        Median of `repeats` runs, all loads together; for LINE without the start of its environment.
     repeats : int
     certifies : str
-        What the method says about how near to the truth it is.
+        What the method states about its error.
     settings : str
     problem : str
-        Why there is no answer, where there is none.
+        Why there is no answer; "" where there is one.
     """
 
     system: str
@@ -52,56 +53,59 @@ class PeerRow:
 
 
 def compare(
-    cases: Sequence[Callable[[], Case]] = CASES,
+    instances: Sequence[Callable[[], Instance]] = INSTANCES,
     methods: Mapping[str, Method] = METHODS,
     limit: float = LIMIT,
-) -> Iterator[PeerRow]:
-    """Give the same systems to this library and to others, and yield a row for each: whoever stops in between keeps those that there are.
+) -> Iterator[ToolRow]:
+    """Run all methods on all instances, and yield a row for each when it is done.
 
     Parameters
     ----------
-    cases : sequence of callable
-        Each makes a `Case`.
+    instances : sequence of callable
+        Functions that make an `Instance`.
     methods : mapping of str to callable
-        From a case and a time limit to an `Answer`.
+        Functions from an instance and a time limit to an `Answer`.
     limit : float, default 30.0
         Seconds after which a method that can be stopped has to end.
 
     Yields
     ------
-    PeerRow
+    ToolRow
 
     Raises
     ------
     InputError
+        On a limit that is not above 0.
 
     Examples
     --------
-    >>> from sojourn.models.benchmarks.other_tools import CASES, METHODS, compare
-    >>> rows = compare(CASES[:1], {name: METHODS[name] for name in ("sojourn, convex program", "SciPy, SLSQP")})
+    >>> from sojourn.models.benchmarks.other_tools import INSTANCES, METHODS, compare
+    >>> names = ("sojourn, convex program", "SciPy, SLSQP")
+    >>> rows = compare(INSTANCES[:1], {name: METHODS[name] for name in names})
     >>> all(abs(row.error) < 1e-6 for row in rows)
     True
     """
     check_within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")
-    pairs = [(make(), name) for make in cases for name in methods]
+    pairs = [(make(), name) for make in instances for name in methods]
     return (
-        ask(case, name, methods[name], limit) for case, name in track(pairs, "methods on systems")
+        run_method(instance, name, methods[name], limit)
+        for instance, name in track(pairs, "methods on systems")
     )
 
 
-def ask(case: Case, name: str, method: Method, limit: float) -> PeerRow:
-    """Put a system to a method; one that cannot answer, or fails, is a row that says why."""
+def run_method(instance: Instance, name: str, method: Method, limit: float) -> ToolRow:
+    """Run a method on an instance; where it fails, the row holds the reason."""
     try:
-        answer, seconds = _timed(method, case, limit)
-        times = repeated(seconds, lambda: _timed(method, case, limit)[1], QUICK, REPEATS)
-        delay, error, problem = judge(case, answer.flow)
-    except Exception as reason:  # other people's code may raise anything
-        kind = "skipped" if isinstance(reason, Skipped) else type(reason).__name__
-        return PeerRow(case.name, name, problem=f"{kind}: {reason}")
-    return PeerRow(
-        case.name,
+        answer, seconds = _timed(method, instance, limit)
+        times = repeat(seconds, lambda: _timed(method, instance, limit)[1], QUICK, REPEATS)
+        mean_delay, error, problem = evaluate(instance, answer.flow)
+    except Exception as failure:  # other libraries may raise anything
+        kind = "skipped" if isinstance(failure, Unavailable) else type(failure).__name__
+        return ToolRow(instance.name, name, problem=f"{kind}: {failure}")
+    return ToolRow(
+        instance.name,
         name,
-        delay,
+        mean_delay,
         error,
         median(times),
         len(times),
@@ -111,6 +115,6 @@ def ask(case: Case, name: str, method: Method, limit: float) -> PeerRow:
     )
 
 
-def _timed(method: Method, case: Case, limit: float) -> tuple[Answer, float]:
-    answer, spent = timed(lambda: method(case, limit))
-    return answer, spent if answer.seconds is None else answer.seconds
+def _timed(method: Method, instance: Instance, limit: float) -> tuple[Answer, float]:
+    answer, seconds = timed(lambda: method(instance, limit))
+    return answer, seconds if answer.seconds is None else answer.seconds

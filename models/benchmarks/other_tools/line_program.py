@@ -1,6 +1,6 @@
-"""A program for an environment that has `line-solver` and not this library: a system as JSON on standard input, LINE's split as JSON out.
+"""Program for an environment with ``line-solver``: reads a system and prints LINE's split, as JSON.
 
-It imports nothing of the library: the two do not live in one environment.
+It imports nothing of this library, which cannot be installed in the same environment.
 """
 
 from __future__ import annotations
@@ -12,53 +12,52 @@ from typing import Any
 
 
 def service(line: Any, rate: float, cv: float) -> Any:
-    """Service time of a mean and a coefficient of variation, as LINE's documentation fits it."""
+    """Return a service time of a mean and a coefficient of variation, as LINE's manual fits it."""
     if cv == 1:
         return line.Exp(rate)
     family = line.HyperExp if cv > 1 else line.APH if cv > 0 else None
     return family.fitMeanAndSCV(1 / rate, cv**2) if family else line.Det(1 / rate)
 
 
-def solve(line: Any, case: dict[str, Any]) -> dict[str, Any]:
-    """Write the network (source, a queue each, its distance as a delay station, sink) and optimise its routing."""
+def solve(line: Any, system: dict[str, Any]) -> dict[str, Any]:
+    """Optimise the routing from a source to one queue for each server.
+
+    The delay of a server is a delay station between its queue and the sink.
+    """
     model = line.Network("servers")
-    source, sink, jobs = (
-        line.Source(model, "source"),
-        line.Sink(model, "sink"),
-        line.OpenClass(model, "jobs"),
-    )
-    source.setArrival(jobs, line.Exp(case["load"]))
+    source, sink = line.Source(model, "source"), line.Sink(model, "sink")
+    jobs = line.OpenClass(model, "jobs")
+    source.setArrival(jobs, line.Exp(system["load"]))
     queues = []
-    for i, (rate, cv, delay) in enumerate(
-        zip(case["rate"], case["cv"], case["delay"], strict=True)
-    ):
-        bank = line.ServerBank(model, f"queue {i}", line.SchedStrategy.FCFS)
-        bank.setService(jobs, service(line, rate, cv))
-        model.addLink(source, bank)
-        last = bank
+    servers = zip(system["rate"], system["cv"], system["delay"], strict=True)
+    for i, (rate, cv, delay) in enumerate(servers):
+        queue = line.Queue(model, f"queue {i}", line.SchedStrategy.FCFS)
+        queue.setService(jobs, service(line, rate, cv))
+        model.addLink(source, queue)
+        last = queue
         if delay > 0:
             last = line.Delay(model, f"distance {i}")
             last.setService(jobs, line.Exp(1 / delay))
-            model.addLink(bank, last)
+            model.addLink(queue, last)
         model.addLink(last, sink)
-        queues.append(bank)
+        queues.append(queue)
     problem = line.OptimizationProblem(model)
     routing = line.RoutingProbabilities(jobs, source=source, targets=queues)
     problem.add_variable(routing)
     problem.set_objective(line.MinimizeSystemResponseTime(jobs))
-    found = problem.solve(**case["options"])
-    shares = found.variable_values.get(routing.getName())
+    result = problem.solve(**system["options"])
+    shares = result.variable_values.get(routing.getName())
     return {
         "share": None if shares is None else [float(share) for share in shares],
-        "objective": float(found.objective_value),
-        "terminated_by": str(found.terminated_by),
-        "evaluations": int(found.model_evaluations),
-        "seconds": float(found.solve_time),
+        "objective": float(result.objective_value),
+        "terminated_by": str(result.terminated_by),
+        "evaluations": int(result.model_evaluations),
+        "seconds": float(result.solve_time),
     }
 
 
 def main() -> None:
-    """Read a case, write an answer; what LINE prints goes to standard error."""
+    """Read a system and print the answer; LINE's own output goes to standard error."""
     with contextlib.redirect_stdout(sys.stderr):
         import line_solver
 

@@ -1,4 +1,4 @@
-"""The comparison with peers as a table for rich, and as the command's report."""
+"""Report and table of the benchmark of other tools."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from rich.markup import escape
 
 from ...frontend.report import Report
 from ...frontend.tables import table
-from ..report import Asked, machine_line, reported
-from .compare import LIMIT, REPEATS, PeerRow, compare
+from ..report import BenchOptions, machine_line, report_rows
+from .compare import LIMIT, REPEATS, ToolRow, compare
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+SMALL_ERROR = 1e-3  # below it an error is printed as a power of ten, above it in per cent
 
-def report(asked: Asked) -> Iterator[Report]:
-    """Give all systems to all methods."""
-    limit = LIMIT if asked.limit is None else asked.limit
-    return reported(
+
+def report(options: BenchOptions) -> Iterator[Report]:
+    """Yield the report of all methods on all instances."""
+    limit = LIMIT if options.limit is None else options.limit
+    return report_rows(
         compare(limit=limit), lambda rows: Report(rows, [summary(rows, limit)], name="")
     )
 
 
-def summary(rows: Sequence[PeerRow], limit: float = LIMIT) -> Table:
-    """Return the rows as a table: a section a system, and the settings of each method below."""
+def summary(rows: Sequence[ToolRow], limit: float = LIMIT) -> Table:
+    """Return a table with a section for each system, and the settings of each method below."""
     title = f"the least mean delay by this library and by others\n{machine_line()}"
     headings = ("system, method", "mean delay\nms", "true\nerror", "seconds", "certifies")
     return table(
@@ -34,28 +36,26 @@ def summary(rows: Sequence[PeerRow], limit: float = LIMIT) -> Table:
     )
 
 
-def _lines(rows: Sequence[PeerRow]) -> Iterator[tuple[str, ...]]:
-    for system, some in groupby(rows, lambda row: row.system):
+def _lines(rows: Sequence[ToolRow]) -> Iterator[tuple[str, ...]]:
+    for system, group in groupby(rows, lambda row: row.system):
         yield (f"[bold]{escape(system)}",)
-        for row in some:
-            error = f"{row.error:.1e}" if abs(row.error) < 1e-3 else f"{row.error:.1%}"
-            cells = (
-                f"{1e3 * row.mean_delay:.6g}",
-                error,
-                f"{row.seconds:.2g}",
-                escape(row.certifies),
-            )
-            yield (
-                f"  {escape(row.method)}",
-                *(("", "", "", f"[dim]{escape(row.problem)}") if row.problem else cells),
-            )
+        for row in group:
+            yield (f"  {escape(row.method)}", *_cells(row))
 
 
-def _caption(rows: Sequence[PeerRow], limit: float) -> str:
+def _cells(row: ToolRow) -> tuple[str, str, str, str]:
+    if row.problem:
+        return "", "", "", f"[dim]{escape(row.problem)}"
+    error = f"{row.error:.1e}" if abs(row.error) < SMALL_ERROR else f"{row.error:.1%}"
+    return f"{1e3 * row.mean_delay:.6g}", error, f"{row.seconds:.2g}", escape(row.certifies)
+
+
+def _caption(rows: Sequence[ToolRow], limit: float) -> str:
     settings = {row.method: row.settings for row in rows if row.settings}
+    runs = f"medians of up to {REPEATS} runs; limit {limit:g} s"
     lines = [
-        "true error: mean delay, by the exact latency, at the split that the method returned, over the least, less 1",
-        f"many loads: the mean delay at the last, the worst error, the seconds of all; medians of up to {REPEATS} runs; limit {limit:g} s",
+        "true error: mean delay, by the exact latency, of a method's split over the least, less 1",
+        f"many loads: the mean delay at the last, the worst error, the seconds of all; {runs}",
         *(f"{method}: {options}" for method, options in settings.items()),
     ]
     return escape("\n".join(lines))

@@ -1,4 +1,4 @@
-"""The questions of the solver benchmark and their answers, one at a time."""
+"""Cases of the solver benchmark, and their solution one at a time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ....reference.validation import LARGEST, SMALLEST, as_integer, check_choice
 from ...core.progress import track
 from ...core.run import Run, run
 from ...core.solvers import supported_cones
-from ..report import repeated, timed
-from .problem import Judged, Problem, Task
+from ..report import repeat, timed
+from .problem import Accuracy, Problem, ProblemInstance
 from .problems import PROBLEMS
 from .row import Row
 from .settings import SETTINGS, options
@@ -27,12 +27,24 @@ LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
 LIMIT = 5.0  # seconds
 REPEATS = 3
 QUICK = 0.1  # seconds up to which a solve is timed more than once
-NO_ANSWER = Judged(math.inf, math.inf)
+NO_ANSWER = Accuracy(math.inf, math.inf)
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """A problem at a size and a load, written in one way, and the solver that is asked."""
+class SolverCase:
+    """One formulation of a problem at a size and a load, and one solver.
+
+    Attributes
+    ----------
+    problem : Problem
+    system : Any
+        Result of ``problem.build``.
+    n : int
+        Size.
+    load : float
+        Part of the largest load.
+    formulation, solver : str
+    """
 
     problem: Problem
     system: Any
@@ -51,22 +63,25 @@ def compare(
     limit: float = LIMIT,
     seed: int = 0,
 ) -> Iterator[Row]:
-    """Ask solvers for answers that are known, and yield a row for each: whoever stops in between keeps those that there are.
+    """Solve problems with known answers by several solvers, and yield a row for each case.
 
     Parameters
     ----------
     problems : sequence of Problem
     sizes : sequence of int, optional
-        Servers or stages; by default each problem's own. Those above what a problem can be solved for are left out.
+        Numbers of servers or stages; by default each problem's own. Sizes above the largest of a
+        problem are left out.
     loads : sequence of float
-        As parts of the largest load, between 0 and 1.
+        Parts of the largest load, between 0 and 1.
     solvers : sequence of str, optional
-        By default all that CVXPY finds. Each is asked what it can take.
+        By default all that CVXPY finds. Each gets the formulations whose cones it supports.
     settings : {"own", "sojourn"}, default "own"
-        The solvers' own defaults, or the tighter ones that this library gives Clarabel, ECOS and SCS.
+        The solvers' own defaults, or the tighter settings that this library gives to Clarabel,
+        ECOS and SCS.
     limit : float, default 5.0
-        Seconds after which a solver that can be told so gives up.
-    seed : int
+        Time limit in seconds, for solvers that have one.
+    seed : int, default 0
+        Seed of the random systems.
 
     Yields
     ------
@@ -85,65 +100,78 @@ def compare(
     True
     """
     _check(sizes, loads, solvers, settings, limit)
-    asked = questions(problems, sizes, loads, solvers, seed)
-    return (ask(question, settings, limit) for question in track(asked, "questions to solvers"))
+    all_cases = cases(problems, sizes, loads, solvers, seed)
+    return (solve_case(case, settings, limit) for case in track(all_cases, "questions to solvers"))
 
 
-def questions(
+def cases(
     problems: Sequence[Problem],
     sizes: Sequence[int] | None,
     loads: Sequence[float],
     solvers: Sequence[str] | None,
     seed: int,
-) -> list[Question]:
-    """Return all questions, in the order in which they are asked; see `compare`."""
-    names, found = cp.installed_solvers() if solvers is None else solvers, []
+) -> list[SolverCase]:
+    """Return all cases in the order of their solution; see `compare` for the arguments."""
+    names = cp.installed_solvers() if solvers is None else solvers
+    result: list[SolverCase] = []
     for problem in problems:
+        # seeded by problem and size: a system must not depend on the other cases
+        name_hash = zlib.crc32(problem.name.encode())
         for n in [size for size in sizes or problem.sizes if size <= problem.largest]:
-            # the system of a problem and size does not depend on what else is asked
-            system = problem.build(
-                n, np.random.default_rng([seed, n, zlib.crc32(problem.name.encode())])
-            )
-            ways = problem.formulations(system).items()
-            cases = [
-                (load, way, name)
-                for way, kinds in ways
+            system = problem.build(n, np.random.default_rng([seed, n, name_hash]))
+            result += [
+                SolverCase(problem, system, n, load, formulation, name)
+                for formulation, cones in problem.formulations(system).items()
                 for name in names
-                if kinds <= supported_cones(name)
+                if cones <= supported_cones(name)
                 for load in loads
             ]
-            found += [Question(problem, system, n, *case) for case in cases]
-    return found
+    return result
 
 
-def ask(question: Question, settings: str = "own", limit: float = LIMIT) -> Row:
-    """Put one question to its solver; whatever it does is a row."""
-    problem, solver, load = question.problem, question.solver, question.load
-    task, built = timed(lambda: problem.write(question.system, question.formulation, load))
+def solve_case(case: SolverCase, settings: str = "own", limit: float = LIMIT) -> Row:
+    """Solve one case and return its row; a failure of the solver is a row too."""
+    problem, solver, load = case.problem, case.solver, case.load
+    instance, build_seconds = timed(lambda: problem.write(case.system, case.formulation, load))
     chosen = options(solver, settings, limit)
-    ran = _run(task.problem, solver, chosen)
-    judged = _judge(task)
-    solves = repeated(ran.solve, lambda: _run(task.problem, solver, chosen).solve, QUICK, REPEATS)
-    asked = (problem.name, question.n, load, question.formulation, solver, settings)
-    return Row(*asked, ran.status, *judged, built, ran.compile, median(solves), len(solves))
+    first = _run(instance.problem, solver, chosen)
+    accuracy = _accuracy(instance)
+    seconds = repeat(
+        first.solve, lambda: _run(instance.problem, solver, chosen).solve, QUICK, REPEATS
+    )
+    return Row(
+        problem.name,
+        case.n,
+        load,
+        case.formulation,
+        solver,
+        settings,
+        first.status,
+        *accuracy,
+        build_seconds,
+        first.compile,
+        median(seconds),
+        len(seconds),
+    )
 
 
 def _run(problem: cp.Problem, solver: str, chosen: dict[str, Any]) -> Run:
-    """Solve; what no solver should raise is a status like any other."""
+    """Solve once; an exception becomes a status."""
     started = time.perf_counter()
     try:
         return run(problem, solver, chosen)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a panic of one written in Rust is no Exception
+    except BaseException as error:  # a panic of a solver in Rust is no Exception
         return Run(f"{type(error).__name__}: {error}", 0.0, time.perf_counter() - started)
 
 
-def _judge(task: Task) -> Judged:
-    if any(v.value is None or not np.all(np.isfinite(v.value)) for v in task.problem.variables()):
+def _accuracy(instance: ProblemInstance) -> Accuracy:
+    values = [variable.value for variable in instance.problem.variables()]
+    if any(value is None or not np.all(np.isfinite(value)) for value in values):
         return NO_ANSWER
-    judged = task.judge()
-    return NO_ANSWER if math.isnan(judged.error) or math.isnan(judged.violation) else judged
+    accuracy = instance.accuracy()
+    return NO_ANSWER if math.isnan(accuracy.error) or math.isnan(accuracy.violation) else accuracy
 
 
 def _check(
@@ -153,20 +181,15 @@ def _check(
     settings: str,
     limit: float,
 ) -> None:
+    """Raise InputError on arguments of `compare` that are out of range or unknown."""
     for i, size in enumerate(sizes or ()):
         as_integer(f"sizes[{i}]", size, "a number of servers to split over", 2)
+    below_one = math.nextafter(1, 0)
     for i, load in enumerate(loads):
-        check_within(
-            f"loads[{i}]",
-            load,
-            SMALLEST,
-            math.nextafter(1, 0),
-            "is not a part of the largest load",
-            "give a number between 0 and 1",
-        )
+        problem, remedy = "is not a part of the largest load", "give a number between 0 and 1"
+        check_within(f"loads[{i}]", load, SMALLEST, below_one, problem, remedy)
     for i, name in enumerate(solvers or ()):
-        check_choice(
-            f"solvers[{i}]", name, cp.installed_solvers(), "is not a solver that CVXPY finds"
-        )
+        problem = "is not a solver that CVXPY finds"
+        check_choice(f"solvers[{i}]", name, cp.installed_solvers(), problem)
     check_choice("settings", settings, SETTINGS, "is not a name of settings")
     check_within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")

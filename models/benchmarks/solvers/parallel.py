@@ -1,4 +1,4 @@
-"""Optimum and equilibrium of parallel servers as problems of the solver benchmark, whatever the servers."""
+"""Optimum and equilibrium of parallel servers of any family as problems of the benchmark."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from ...systems.parallel.certificate import mean_delay
 from ...systems.parallel.formulations import FORMULATIONS
 from ...systems.parallel.prices import Goal
 from ...systems.parallel.system import ParallelServers
-from .problem import Judged, Problem, Task
+from .problem import Accuracy, Problem, ProblemInstance
 
-LARGEST: Mapping[str, int] = {"geo_mean": 64}
-"""Servers above which a formulation is not written: CVXPY takes two minutes over a geometric mean of 300 and its tree of cones."""
+MAX_SERVERS: Mapping[str, int] = {"geo_mean": 64}
+"""Largest number of servers by formulation.
+
+CVXPY needs two minutes to compile the tree of cones of a geometric mean of 300 flows.
+"""
 
 
 def parallel(name: str, goal: Goal, draw: Callable[[int, np.random.Generator], Latency]) -> Problem:
@@ -29,46 +32,48 @@ def parallel(name: str, goal: Goal, draw: Callable[[int, np.random.Generator], L
     name : str
     goal : {"optimum", "equilibrium"}
     draw : callable
-        From a number of servers and a random generator to a bank.
+        Function from a number of servers and a random generator to a bank.
     """
     return Problem(
         name,
         lambda n, rng: ParallelServers(draw(n, rng)),
-        lambda s: formulations(s, goal),
-        lambda s, f, part: write(s, goal, f, part),
+        lambda system: formulations(system, goal),
+        lambda system, formulation, part: write(system, goal, formulation, part),
     )
 
 
 def formulations(system: ParallelServers, goal: Goal) -> Mapping[str, frozenset[str]]:
-    """Return the ways to write a goal of these servers without tangents, with the cones of each."""
-    ways = questions.formulations(system.bank, goal, "auto", {}).items()
+    """Return the formulations of a goal that need no tangents, with the cones of each."""
     return {
-        n: cones
-        for n, cones in ways
-        if FORMULATIONS[n].exact(system.bank) and len(system) <= LARGEST.get(n, len(system))
+        name: cones
+        for name, cones in questions.formulations(system.bank, goal, "auto", {}).items()
+        if FORMULATIONS[name].exact(system.bank)
+        and len(system) <= MAX_SERVERS.get(name, len(system))
     }
 
 
-def write(system: ParallelServers, goal: Goal, formulation: str, part: float) -> Task:
-    """Return the problem at a part of the total rate; the min-max over the servers in use, which the closed form says."""
+def write(system: ParallelServers, goal: Goal, formulation: str, part: float) -> ProblemInstance:
+    """Return the problem at a part of the total rate.
+
+    The min-max formulation is written for the servers that the closed form uses.
+    """
     load = part * system.total_rate
     true = getattr(exact, goal)(system.bank, load)
     used = np.flatnonzero(true.flow > 0) if formulation == "minmax" else np.arange(len(system))
-    asked = ParallelServers(system.bank.take(used)) if used.size < len(system) else system
-    model = asked.model(goal, load, formulation)
+    written = ParallelServers(system.bank.take(used)) if used.size < len(system) else system
+    model = written.model(goal, load, formulation)
 
-    def judge() -> Judged:
+    def accuracy() -> Accuracy:
         flow = np.zeros(len(system))
         flow[used] = model.flow.value
-        return judged(system.bank, load, flow, float(true.mean_delay))
+        return accuracy_of(system.bank, load, flow, float(true.mean_delay))
 
-    return Task(model.problem, judge)
+    return ProblemInstance(model.problem, accuracy)
 
 
-def judged(bank: Latency, load: float, flow: Array, true: float) -> Judged:
-    """Return how far a flow is from the truth and from the feasible."""
-    balance = abs(math.fsum([*flow, -load])) / load
-    return Judged(
-        abs(float(mean_delay(bank, flow)) / true - 1),
-        max(balance, float(-flow.min() / load), float((flow / bank.rate).max() - 1)),
-    )
+def accuracy_of(bank: Latency, load: float, flow: Array, least: float) -> Accuracy:
+    """Return the error against the least mean delay, and the violation, of flows, shape (n,)."""
+    imbalance = abs(math.fsum([*flow, -load])) / load
+    negative, excess = float(-flow.min() / load), float((flow / bank.rate).max() - 1)
+    error = abs(float(mean_delay(bank, flow)) / least - 1)
+    return Accuracy(error, max(imbalance, negative, excess))

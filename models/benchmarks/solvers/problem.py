@@ -1,4 +1,4 @@
-"""What a problem of the solver benchmark is: systems by size, ways to write them, and the truth."""
+"""Problem of the solver benchmark: systems by size, formulations, and the true answer."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import cvxpy as cp
 import numpy as np
 
 
-class Judged(NamedTuple):
-    """How far a solver's own answer is from the truth.
+class Accuracy(NamedTuple):
+    """Distance of a solver's answer from the true one.
 
     Attributes
     ----------
     error : float
-        Relative, in the mean delay; infinite where a queue grows.
+        Relative error of the mean delay; infinite where a queue grows without bound.
     violation : float
-        Largest violation of a constraint, in parts of what it constrains; at most 0 where there is none.
+        Largest relative violation of a constraint; at most 0 where there is none.
     """
 
     error: float
@@ -26,45 +26,46 @@ class Judged(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """A problem at one size and load, written in one way.
+class ProblemInstance:
+    """One formulation of a problem at one size and load.
 
     Attributes
     ----------
     problem : cvxpy.Problem
-        What the solver gets.
-    judge : callable
-        Compares what the variables hold after a solve with the closed form; called only when all of them hold something.
+    accuracy : callable
+        Compares the values of the variables after a solve with the closed form; called only when
+        all of them are finite.
     """
 
     problem: cp.Problem
-    judge: Callable[[], Judged]
+    accuracy: Callable[[], Accuracy]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A family of problems with known answers.
+    """Problems of all sizes and loads with known answers.
 
     Attributes
     ----------
     name : str
-        What is solved for, for the tables.
+        Name in the tables.
     build : callable
-        From a size and a random generator to a system.
+        Function from a size and a random generator to a system.
     formulations : callable
-        From a system to the ways to write it, each with the cones beyond the linear ones that a solver must take (see
-        `sojourn.models.core.solvers.supported_cones`).
+        Function from a system to its formulations, each with the cones beyond the linear ones that
+        a solver must support (see `sojourn.models.core.solvers.supported_cones`).
     write : callable
-        From a system, a formulation and a load, as a part of the largest that the system can carry, to a `Task`.
+        Function from a system, a formulation and a part of the largest load to a
+        `ProblemInstance`.
     sizes : sequence of int
-        Those that are solved unless others are asked for.
+        Default sizes.
     largest : int
-        Size above which it is not solved; by default there is none.
+        Largest size.
     """
 
     name: str
     build: Callable[[int, np.random.Generator], Any]
     formulations: Callable[[Any], Mapping[str, frozenset[str]]]
-    write: Callable[[Any, str, float], Task]
+    write: Callable[[Any, str, float], ProblemInstance]
     sizes: Sequence[int] = (3, 30, 300)
     largest: int = 1_000_000

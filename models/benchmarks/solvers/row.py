@@ -1,4 +1,4 @@
-"""One question to one solver: what it said, what was true, and how long it took."""
+"""Result of one case: status, accuracy and times of a solver."""
 
 from __future__ import annotations
 
@@ -6,30 +6,35 @@ from dataclasses import dataclass
 
 import cvxpy as cp
 
-TRUE = 1e-6
-"""Largest relative error in the mean delay, and largest violation of a constraint, of an answer that is right."""
+ACCURATE = 1e-6
+"""Largest relative error of the mean delay, and largest violation, of an accurate answer."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A solver on a problem.
+    """Result of a solver on a problem.
 
     Attributes
     ----------
     problem : str
     n : int
-        Size: servers or stages.
+        Size: number of servers or stages.
     load : float
-        As a part of the largest that the system can carry.
+        Part of the largest load.
     formulation, solver, settings : str
     status : str
-        CVXPY's word for the outcome, or the solver's own error.
+        CVXPY's status, or type and message of the solver's exception.
     error : float
-        Relative, of the mean delay against the closed form; infinite where there is no answer, or one under which a queue grows.
+        Relative error of the mean delay against the closed form; infinite without an answer, and
+        where a queue grows without bound.
     violation : float
-        Largest violation of a constraint; infinite where there is no answer.
-    build_seconds, compile_seconds, solve_seconds : float
-        Writing the problem, CVXPY's compilation to cones (of the first time), in the solver's hands (median of `repeats`).
+        Largest relative violation of a constraint; infinite without an answer.
+    build_seconds : float
+        Time to write the problem.
+    compile_seconds : float
+        Time of CVXPY's compilation to cones, in the first run.
+    solve_seconds : float
+        Time of the solver: median of `repeats` runs.
     repeats : int
     """
 
@@ -49,26 +54,26 @@ class Row:
 
     @property
     def claimed(self) -> bool:
-        """Whether the solver said `optimal`; `optimal_inaccurate` is no claim."""
+        """Whether the status is ``optimal``; ``optimal_inaccurate`` is no claim."""
         return self.status == cp.OPTIMAL
 
     @property
     def denied(self) -> bool:
-        """Whether the solver said that there is no answer, or no least one; there always is."""
+        """Whether the status denies that there is an optimum; there always is one."""
         return self.status.startswith(("infeasible", "unbounded"))
 
     @property
     def right(self) -> bool:
-        """Whether the answer is within 1e-6 of the true delay and feasible to 1e-6."""
-        return self.error <= TRUE and self.violation <= TRUE
+        """Whether the error and the violation are at most 1e-6."""
+        return self.error <= ACCURATE and self.violation <= ACCURATE
 
     @property
     def false_claim(self) -> bool:
-        """Whether it said `optimal` of an answer that is not right."""
+        """Whether the status is ``optimal`` and the answer is not right."""
         return self.claimed and not self.right
 
     def to_dict(self) -> dict[str, str | int | float | bool]:
-        """Return all of it as plain numbers and strings."""
+        """Return all fields and properties as plain numbers and strings."""
         return {
             **vars(self),
             "claimed": self.claimed,

@@ -1,4 +1,4 @@
-"""How the solvers of the benchmark are set: a name to choose by, and each solver's options under it."""
+"""Settings of the solvers in the benchmark, by name."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from ...core.solver_specs import Options, SolverSpec, spec
 
 SETTINGS: Mapping[str, Callable[[SolverSpec], Options]] = {
-    "own": lambda s: s.own,
-    "sojourn": lambda s: s.tight,
+    "own": lambda solver: solver.own,
+    "sojourn": lambda solver: solver.tight,
 }
-"""By name: the solvers' own defaults, and the library's options."""
+"""Options of a solver by the name of the settings: its own defaults, or those of the library."""
 
 
 def options(solver: str, settings: str, seconds: float) -> dict[str, Any]:
-    """Return a solver's options under the settings of a name, with a time limit where it has one."""
+    """Return the options of a solver under some settings, with a time limit where it has one."""
     chosen = spec(solver)
     limit = {chosen.time_limit: seconds} if chosen.time_limit else {}
     return {**SETTINGS[settings](chosen), **limit}

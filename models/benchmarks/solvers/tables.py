@@ -1,4 +1,4 @@
-"""The solver benchmark as tables for rich: a summary a solver, then the error at each load."""
+"""Tables of the solver benchmark: a summary of each solver, and the error at each load."""
 
 from __future__ import annotations
 
@@ -13,31 +13,36 @@ from rich.markup import escape
 
 from ...frontend.tables import table
 from ..report import machine_line
-from .row import TRUE, Row
+from .row import ACCURATE, Row
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-SHIFT = 1e-3  # seconds: most solves take about that; a shift of seconds would make the mean of logarithms a plain mean
+SHIFT = 1e-3
+"""Seconds. A typical solve takes about that; a larger shift would approach the arithmetic mean."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of all questions to a solver.
+    """Counts and errors of all cases of a solver.
 
     Attributes
     ----------
     solver : str
-    asked, right : int
-        Questions that it takes, and answers within 1e-6 of the true delay and feasible to 1e-6.
-    claimed, false_claims : int
-        Times that it said `optimal`, and of these the answers that were not right.
+    asked : int
+        Cases that the solver got.
+    right : int
+        Answers whose relative error and violation are at most 1e-6.
+    claimed : int
+        Answers with the status ``optimal``.
+    false_claims : int
+        Answers with the status ``optimal`` that are not right.
     denied : int
-        Times that it said that there is no answer, or no least one. There always is.
+        Cases with a status that denies an optimum. There always is one.
     median_error, worst_error : float
-        Relative, of the mean delay; infinite where there was no answer.
+        Relative error of the mean delay; infinite without an answer.
     solve_seconds : float
-        In the solver's hands, right or not: geometric mean, shifted by 1 ms.
+        Time of the solver over all cases: geometric mean, shifted by 1 ms.
     """
 
     solver: str
@@ -53,21 +58,22 @@ class Summary:
     @classmethod
     def of(cls, solver: str, rows: Sequence[Row]) -> Summary:
         """Return the summary of a solver's rows."""
-        right, claimed, false, denied = (
-            sum(getattr(r, name) for r in rows)
-            for name in ("right", "claimed", "false_claim", "denied")
-        )
-        errors, seconds = (
-            [r.error for r in rows],
-            shifted_geometric_mean([r.solve_seconds for r in rows]),
-        )
+        errors = [row.error for row in rows]
         return cls(
-            solver, len(rows), right, claimed, false, denied, median(errors), max(errors), seconds
+            solver,
+            asked=len(rows),
+            right=sum(row.right for row in rows),
+            claimed=sum(row.claimed for row in rows),
+            false_claims=sum(row.false_claim for row in rows),
+            denied=sum(row.denied for row in rows),
+            median_error=median(errors),
+            worst_error=max(errors),
+            solve_seconds=shifted_geometric_mean([row.solve_seconds for row in rows]),
         )
 
 
 def summaries(rows: Sequence[Row]) -> list[Summary]:
-    """Return one summary a solver, in the order in which they were asked."""
+    """Return one summary a solver, in the order of the rows."""
     return [
         Summary.of(name, [row for row in rows if row.solver == name])
         for name in dict.fromkeys(row.solver for row in rows)
@@ -75,27 +81,29 @@ def summaries(rows: Sequence[Row]) -> list[Summary]:
 
 
 def shifted_geometric_mean(seconds: Sequence[float], shift: float = SHIFT) -> float:
-    """exp(mean log(t + shift)) - shift: neither the longest time nor the rounding of the shortest decides it."""
+    """Return exp(mean log(t + shift)) - shift.
+
+    Neither the longest time nor the rounding of the shortest dominates it.
+    """
     return float(np.exp(np.mean(np.log(np.asarray(seconds) + shift))) - shift)
 
 
 def summary_table(rows: Sequence[Row]) -> Table:
-    """Return the summary a solver."""
-    title = (
-        f"solvers, settings: {', '.join(sorted({row.settings for row in rows}))}\n{machine_line()}"
-    )
+    """Return a table with one line a solver."""
+    settings = ", ".join(sorted({row.settings for row in rows}))
+    title = f"solvers, settings: {settings}\n{machine_line()}"
     caption = (
-        f"right: within {TRUE:g} of the true mean delay, and feasible to {TRUE:g}\n"
-        "false: said optimal, and is not right\n"
-        "denied: said infeasible or unbounded; every problem has an optimum\n"
-        "ms: in the solver's hands, right or not; geometric mean, shifted by 1 ms\n"
-        "each is asked what it takes: the fewer cones, the easier the questions"
+        f"right: within {ACCURATE:g} of the true mean delay, and feasible to {ACCURATE:g}\n"
+        "false: status optimal, and not right\n"
+        "denied: status infeasible or unbounded; every problem has an optimum\n"
+        "ms: time of the solver, right or not; geometric mean, shifted by 1 ms\n"
+        "each solver gets what it supports: the fewer cones, the easier its cases"
     )
     headings = (
         "solver",
         "asked",
         "right",
-        "said\noptimal",
+        "status\noptimal",
         "false",
         "denied",
         "median\nerror",
@@ -105,15 +113,10 @@ def summary_table(rows: Sequence[Row]) -> Table:
     return table(headings, map(_cells, summaries(rows)), title=title, caption=caption)
 
 
-def _cells(of: Summary) -> tuple[str, ...]:
-    counts = map(str, (of.asked, of.right, of.claimed, of.false_claims, of.denied))
-    return (
-        of.solver,
-        *counts,
-        _error(of.median_error),
-        _error(of.worst_error),
-        f"{1e3 * of.solve_seconds:.2f}",
-    )
+def _cells(row: Summary) -> tuple[str, ...]:
+    counts = map(str, (row.asked, row.right, row.claimed, row.false_claims, row.denied))
+    errors = (_error(row.median_error), _error(row.worst_error))
+    return row.solver, *counts, *errors, f"{1e3 * row.solve_seconds:.2f}"
 
 
 def error_table(rows: Sequence[Row]) -> Table:
@@ -121,16 +124,12 @@ def error_table(rows: Sequence[Row]) -> Table:
     loads = sorted({row.load for row in rows})
     title = "true relative error of the mean delay, by load as a part of the largest"
     caption = (
-        "! said optimal of an answer that is not right; x said infeasible or unbounded; ~ said neither\n"
-        "(inaccurate, or an error of its own); inf: no answer, or a queue grows; ms: in the solver's\n"
-        "hands, median over the loads"
+        "! status optimal, but not right; x status infeasible or unbounded; ~ another status\n"
+        "(inaccurate, or an error of the solver); inf: no answer, or a queue grows; ms: time of\n"
+        "the solver, median over the loads"
     )
-    headings = (
-        "problem, formulation,\nsolver",
-        "n",
-        *(f"{100 * load:.12g}%" for load in loads),
-        "ms",
-    )
+    percent = (f"{100 * load:.12g}%" for load in loads)
+    headings = ("problem, formulation,\nsolver", "n", *percent, "ms")
     return table(headings, _lines(rows, loads), title=title, caption=caption)
 
 
@@ -138,17 +137,13 @@ def _lines(rows: Sequence[Row], loads: Sequence[float]) -> Iterator[tuple[str, .
     def line(row: Row) -> tuple[str, str, str, int]:
         return row.problem, row.formulation, row.solver, row.n
 
-    for problem, its in groupby(sorted(rows, key=line), lambda row: row.problem):
+    for problem, of_problem in groupby(sorted(rows, key=line), lambda row: row.problem):
         yield (f"[bold]{escape(problem)}",)
-        for (_, way, solver, n), some in groupby(its, line):
-            at = {row.load: row for row in some}
-            cells = (_mark(at[load]) if load in at else "" for load in loads)
-            yield (
-                f" {way} {solver}",
-                str(n),
-                *cells,
-                f"{1e3 * median(row.solve_seconds for row in at.values()):.3g}",
-            )
+        for (_, formulation, solver, n), of_line in groupby(of_problem, line):
+            by_load = {row.load: row for row in of_line}
+            cells = (_mark(by_load[load]) if load in by_load else "" for load in loads)
+            seconds = median(row.solve_seconds for row in by_load.values())
+            yield f" {formulation} {solver}", str(n), *cells, f"{1e3 * seconds:.3g}"
 
 
 def _mark(row: Row) -> str:
@@ -158,5 +153,5 @@ def _mark(row: Row) -> str:
 
 
 def _error(error: float) -> str:
-    """One digit is what a reader compares."""
+    """Return an error with one digit, which is enough to compare magnitudes."""
     return "0" if error == 0 else f"{error:.0e}".replace("e-0", "e-").replace("e+0", "e")

@@ -1,1 +1,4 @@
-"""What `sojourn bench speed` times: pytest-benchmark files, one a subject. Each row holds what sojourn does against something else."""
+"""Timings for ``sojourn bench speed``: files of pytest-benchmark, one a subject.
+
+Each row compares the time of this library with that of something else.
+"""

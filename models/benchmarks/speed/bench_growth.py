@@ -1,4 +1,4 @@
-"""How the cost of one load grows with the number of servers."""
+"""Time of one load over the number of servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
 @pytest.mark.parametrize("goal", SOLVE)
 @sizes(10, 100, 1000, 10_000, 100_000, 1_000_000, small=(10, 100))
 def bench_reference(measure: Measure, goal: str, size: int) -> None:
-    """The closed forms."""
+    """Closed forms."""
     bank = servers(size).bank
     load = float(0.8 * bank.rate.sum())
     measure(lambda: SOLVE[goal](bank, load), f"growth of reference {goal}", str(size), per=1)
@@ -23,7 +23,7 @@ def bench_reference(measure: Measure, goal: str, size: int) -> None:
 @pytest.mark.parametrize("goal", SOLVE)
 @sizes(10, 100, 1000, 10_000, 100_000, small=(10, 100))
 def bench_model(measure: Measure, goal: str, size: int) -> None:
-    """The convex programs, written, compiled, solved and certified."""
+    """Convex programs: written, compiled, solved and certified."""
     system = servers(size)
     load = 0.8 * system.total_rate
     measure(

@@ -1,4 +1,7 @@
-"""A curve of loads, beside the solver alone on the same data and CVXPY's own re-solve with the load as a parameter."""
+"""Time of a curve, against the solver alone and a loop over `cvxpy.Problem.solve`.
+
+The solver alone gets the same data; in the loop the load is a parameter.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,16 @@ Values = list[tuple[cp.Parameter, Array]]
 
 
 def servers(size: int) -> ParallelServers:
-    """M/M/1 servers at random rates, 50 to 500 jobs/s, and delays, 0 to 50 ms."""
+    """Return M/M/1 servers of random rates, 50 to 500 jobs/s, and delays, 0 to 50 ms."""
     rng = np.random.default_rng(2348)
     return ParallelServers(MM1(rng.uniform(50, 500, size), rng.uniform(0, 0.05, size)))
 
 
 def raw(problem: cp.Problem, options: Mapping[str, Any], values: Values) -> Callable[[], Any]:
-    """Update and solve by the solver's own calls and with the same settings as the sweep, the data at hand."""
+    """Return a job that updates and solves by calls of the solver alone.
+
+    The data are prepared before; the settings are those of the sweep.
+    """
     for parameter, rows in values:
         parameter.value = rows[0]
     compiled = Compiled(problem, "CLARABEL", options)
@@ -55,7 +61,7 @@ def raw(problem: cp.Problem, options: Mapping[str, Any], values: Values) -> Call
 
 
 def resolve(problem: cp.Problem, values: Values, count: int) -> Callable[[], Any]:
-    """What a loop over CVXPY costs: its own settings, and its own choice of what to do again."""
+    """Return a job that solves `count` points by `cvxpy.Problem.solve`, with default settings."""
 
     def job() -> None:
         for k in range(count):
@@ -67,12 +73,12 @@ def resolve(problem: cp.Problem, values: Values, count: int) -> Callable[[], Any
 
 
 def few(values: Values, count: int) -> Values:
-    """Some of the loads: a loop over CVXPY takes long, and as long for each."""
+    """Return the values at `count` of the points: a loop over CVXPY takes long."""
     return [(parameter, rows[:: len(rows) // count]) for parameter, rows in values]
 
 
 def of_load(goal: Goal, size: int) -> tuple[ParallelServers, Array, cp.Problem, Values]:
-    """Servers, their loads, and the program of a goal with the values of its parameters."""
+    """Return servers, loads, and the program of a goal with the values of its parameters."""
     system = servers(size)
     loads = np.linspace(0.05, 0.95, LOADS[size]) * system.total_rate
     model = system.model(goal, float(loads[0]))
@@ -83,7 +89,7 @@ def of_load(goal: Goal, size: int) -> tuple[ParallelServers, Array, cp.Problem, 
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
 @sizes(3, 30, 1000, small=(3,))
 def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
-    """`ParallelServers.curve`, compilation, polish, certificates and the dataset included."""
+    """`ParallelServers.curve`, with compilation, Newton steps, certificates and the dataset."""
     system, loads, problem, values = of_load(goal, size)
     count = max(loads.size // 10, 5) if who == CVXPY else loads.size
     jobs: dict[str, Callable[[], Callable[[], Any]]] = {
@@ -91,63 +97,50 @@ def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
         RAW: lambda: raw(problem, spec("CLARABEL").quick, values),
         CVXPY: lambda: resolve(problem, few(values, count), count),
     }
-    measure(
-        jobs[who](), f"{goal}, {size:,} servers, {loads.size:,} loads", who, per=count, unit="load"
-    )
+    row = f"{goal}, {size:,} servers, {loads.size:,} loads"
+    measure(jobs[who](), row, who, per=count, unit="load")
 
 
 @pytest.mark.parametrize("who", ["certificates", "the solves"])
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
 @sizes(3, 30, 1000, small=(3,))
 def bench_certificates(measure: Measure, goal: Goal, size: int, who: str) -> None:
-    """The certificates of a whole sweep beside the solves that they are of."""
+    """Certificates of a whole sweep, against its solves."""
     system, loads, problem, values = of_load(goal, size)
     if who == "certificates":
-        flow = system.task(goal, float(loads[0])).solve(loads).flow
+        flow = system._task(goal, float(loads[0])).solve(loads).flow
         job: Callable[[], Any] = partial(certify_rows, system.bank, loads, flow, goal)
     else:
         job = raw(problem, spec("CLARABEL").quick, values)
-    measure(
-        job,
-        f"certificates of {goal}, {size:,} servers, {loads.size:,} loads",
-        who,
-        per=loads.size,
-        unit="load",
-    )
+    row = f"certificates of {goal}, {size:,} servers, {loads.size:,} loads"
+    measure(job, row, who, per=loads.size, unit="load")
 
 
 @pytest.mark.parametrize("who", ["sweep", RAW, CVXPY])
 @pytest.mark.parametrize("what", ["partition", "assignment"])
 def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
-    """Partitions, a second-order cone program each; assignments, a semidefinite program and a partition each."""
+    """Partitions: a second-order cone program each. Assignments: also a semidefinite program."""
     system, count = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), 1000
-    loads, parts = np.linspace(0.1, 4.6, count), np.tile([0.8, 0.2], (count, 1))
+    loads, assignments = np.linspace(0.1, 4.6, count), np.tile([0.8, 0.2], (count, 1))
     per = 100 if who == CVXPY else count
-    division, squares = partition.write(system.rates), sum_of_squares.write(2)
-    above, below, _ = sum_of_squares.coefficients(segments(system.rates, loads))
+    cone, squares = partition.write(system.rates), sum_of_squares.write(2)
+    numerator, denominator, _ = sum_of_squares.coefficients(segments(system.rates, loads))
+    sqrt_loads = partition.sqrt_loads(system.rates, loads, assignments)
     tasks: list[tuple[cp.Problem, Mapping[str, Any], Values]] = [
-        (
-            division.problem,
-            spec("CLARABEL").quick,
-            [(division.root, partition.roots(system.rates, loads, parts))],
-        ),
-        (squares.problem, spec("CLARABEL").tight, [(squares.above, above), (squares.below, below)]),
+        (cone.problem, spec("CLARABEL").quick, [(cone.sqrt_load, sqrt_loads)])
     ]
-    tasks = tasks[:1] if what == "partition" else tasks
+    if what == "assignment":
+        values = [(squares.numerator, numerator), (squares.denominator, denominator)]
+        tasks.append((squares.problem, spec("CLARABEL").tight, values))
     sweeps = {
-        "partition": lambda: system.partition_sweep().solve(loads, parts),
-        "assignment": lambda: system.assignment_sweep().solve(loads),
+        "partition": lambda: system._partition_task().solve(loads, assignments),
+        "assignment": lambda: system._assignment_task().solve(loads),
     }
     jobs: dict[str, Callable[[], list[Callable[[], Any]]]] = {
         "sweep": lambda: [sweeps[what]],
         RAW: lambda: [raw(*task) for task in tasks],
         CVXPY: lambda: [resolve(problem, few(values, per), per) for problem, _, values in tasks],
     }
-    todo = jobs[who]()
-    measure(
-        lambda: [job() for job in todo],
-        f"dual mode, {what}, {count:,} loads",
-        who,
-        per=per,
-        unit="load",
-    )
+    work = jobs[who]()
+    row = f"dual mode, {what}, {count:,} loads"
+    measure(lambda: [job() for job in work], row, who, per=per, unit="load")

@@ -1,6 +1,9 @@
-"""The certified worst case, beside a grid of loads, which certifies nothing."""
+"""Time of the certified worst case, against a grid of loads, which certifies nothing."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from .plugin import Measure, sizes
 
 
 def random_system(rng: np.random.Generator) -> MG1:
-    """2 to 8 M/G/1 servers; rates over three decades, delays over three or none, cv over two."""
+    """Return 2 to 8 M/G/1 servers: rates and delays (some 0) over three decades, cv over two."""
     n = int(rng.integers(2, 9))
     delay = np.where(rng.random(n) < 0.3, 0.0, 10 ** rng.uniform(-3, 0, n))
     return MG1(10 ** rng.uniform(0, 3, n), 10 ** rng.uniform(-1, 1, n), delay)
@@ -22,16 +25,16 @@ def random_system(rng: np.random.Generator) -> MG1:
 @pytest.mark.parametrize("who", ["certified to 1e-8", "grid of 1,000 loads"])
 @sizes(50, small=(2,))
 def bench_reference(measure: Measure, size: int, who: str) -> None:
-    """The reference's branch and bound."""
+    """Branch and bound of the reference."""
     rng = np.random.default_rng(2348)
     systems, grid = [random_system(rng) for _ in range(size)], np.linspace(0.001, 0.999, 1000)
-    look = (
-        worst_case
-        if who.startswith("certified")
-        else lambda bank: price_of_anarchy(bank, grid * bank.rate.sum())
-    )
+
+    def on_grid(bank: MG1) -> Any:
+        return price_of_anarchy(bank, grid * bank.rate.sum())
+
+    find: Callable[[MG1], Any] = worst_case if who.startswith("certified") else on_grid
     measure(
-        lambda: [look(bank) for bank in systems],
+        lambda: [find(bank) for bank in systems],
         "reference worst case, 2 to 8 servers",
         who,
         per=size,
@@ -40,7 +43,7 @@ def bench_reference(measure: Measure, size: int, who: str) -> None:
 
 @pytest.mark.parametrize("who", ["model", "reference"])
 def bench_model(measure: Measure, who: str) -> None:
-    """The same by convex programs."""
+    """Convex programs, against the reference."""
     trio = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
     measure(
         trio.worst_case if who == "model" else lambda: worst_case(trio.bank),

@@ -1,4 +1,4 @@
-"""How cost grows with the number of servers, on logarithmic axes."""
+"""Plot of time over the number of servers, on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ MARKERS = "osD^v"
 def plot_growth(
     growth: Mapping[str, Mapping[int, float | None]], exponents: Mapping[str, float]
 ) -> Figure:
-    """Draw seconds over servers, a line a thing measured, with the fitted exponent in its label.
+    """Draw seconds over servers, one line a method, with the fitted exponent in its label.
 
     Parameters
     ----------
     growth : mapping
-        Seconds by what is measured and numbers of servers, None where not measured.
+        By method: seconds by number of servers, None where not measured.
     exponents : mapping
-        By what is measured.
+        By method.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     figure = Figure(figsize=(7.0, 4.5), layout="constrained")
     axes: Axes = figure.subplots()

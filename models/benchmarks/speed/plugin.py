@@ -1,4 +1,4 @@
-"""What pytest needs to run the timings: sizes, and seconds beside what they are held against."""
+"""Plugin of pytest for the timings: sizes, and a fixture that records times in rows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import Any, Protocol
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-SMALL = (
-    "SOJOURN_BENCH_SMALL"  # environment variable: small sizes and one round, to see that all runs
-)
+SMALL = "SOJOURN_BENCH_SMALL"
+"""Environment variable: small sizes and one round, to test that every timing runs."""
 
 
 class Measure(Protocol):
-    """Time a job."""
+    """Type of the fixture `measure`."""
 
     def __call__(
         self,
@@ -29,18 +28,35 @@ class Measure(Protocol):
         unit: str = "",
         rounds: int = 7,
     ) -> None:
-        """Record the seconds of a job that does `per` units of work, in a row and under a name."""
+        """Record the time of a job.
+
+        Parameters
+        ----------
+        job : callable
+        row : str
+            Task; times of one row are compared.
+        who : str
+            Method.
+        per : int
+            Units of work in the job.
+        unit : str
+            Name of the unit of work.
+        rounds : int
+        """
 
 
 def sizes(*numbers: int, small: tuple[int, ...]) -> pytest.MarkDecorator:
-    """Return the decorator of a timing at these sizes; next to the function, so that rows of one size stay together."""
+    """Return the decorator that runs a timing at several sizes.
+
+    As the innermost decorator it keeps the rows of one size together.
+    """
     return pytest.mark.parametrize("size", small if SMALL in os.environ else numbers)
 
 
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> pytest.Module | None:
-    """Import the files of this folder by their names: by its path alone a file could not import what is above its package."""
+    """Import the timings as modules of this package, because they use relative imports."""
     if module_path.parent != Path(__file__).parent:
         return None
     module: pytest.Module = pytest.Module.from_parent(parent, path=module_path)
@@ -50,7 +66,10 @@ def pytest_pycollect_makemodule(
 
 @pytest.fixture
 def measure(benchmark: BenchmarkFixture) -> Measure:
-    """Time a job in rounds of one call each, after one to warm up; a long one is called as it is."""
+    """Time a job in rounds of one call each, after a warm-up call.
+
+    A job with one round is long and has no warm-up.
+    """
 
     def run(
         job: Callable[[], Any], row: str, who: str, *, per: int = 1, unit: str = "", rounds: int = 7

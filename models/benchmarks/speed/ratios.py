@@ -1,4 +1,7 @@
-"""How long things take, as ratios of one run: the ``bench_*.py`` beside this file run by pytest-benchmark, read back as a table."""
+"""Benchmark of speed: times as ratios within one run, as table, Markdown and plot.
+
+pytest-benchmark runs the files ``bench_*.py`` beside this one; its report is read back.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +24,43 @@ from ....reference.errors import InputError
 from ...core.progress import StatusLine
 from ...frontend.report import File, Report, picture
 from ...frontend.tables import table
-from ..report import Asked
+from ..report import BenchOptions
 from .growth_plot import plot_growth
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 GROWTH = "growth of "
-FIT_FROM = 1000  # servers from which the exponent is fitted: below, what a call costs at all is what is seen
+"""Start of the names of rows that belong to the plot of growth."""
+FIT_FROM = 1000
+"""Servers from which the exponent is fitted; below, the fixed cost of a call dominates."""
 PACKAGES = ("cvxpy", "clarabel", "numpy", "scipy")
 HEADINGS = ("what", "who", "time", "ratio", "to")
+PRINTED_LINES = 40  # of the output of a failure
 OURS = ("curve", "sweep", "certificates", "optimum", "equilibrium", "certified to 1e-8", "model")
+"""Values of ``who`` that are this library; the others are compared with them."""
+UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: seconds a unit of work of a thing, the least of its rounds, and how many times what it is held against it takes."""
+    """Time of this library for one task, and its ratio to the time of something else.
+
+    Attributes
+    ----------
+    what : str
+        Task.
+    who : str
+        Part of this library that does it.
+    unit : str
+        Unit of work, such as a load; "" for the whole task.
+    seconds : float
+        Least time of all rounds, per unit of work.
+    against : str
+        Other method.
+    ratio : float
+        `seconds` divided by those of the other method.
+    """
 
     what: str
     who: str
@@ -47,23 +71,16 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """The row as text: what, who, time, ratio, to."""
-        size, name = next(
-            (u for u in ((1.0, "s"), (1e-3, "ms")) if self.seconds >= u[0]), (1e-6, "us")
-        )
+        """Text of the row, in the order of `HEADINGS`."""
+        size, name = next((u for u in UNITS if self.seconds >= u[0]), UNITS[-1])
         unit = f" a {self.unit}" if self.unit else ""
-        return (
-            self.what,
-            self.who,
-            f"{self.seconds / size:.3g} {name}{unit}",
-            f"{self.ratio:.3g}",
-            self.against,
-        )
+        time = f"{self.seconds / size:.3g} {name}{unit}"
+        return self.what, self.who, time, f"{self.ratio:.3g}", self.against
 
 
 @dataclass(frozen=True)
 class Speed:
-    """The ratios of one run, how cost grows, and where that was measured.
+    """Ratios of one run, growth of the times, and the machine.
 
     Attributes
     ----------
@@ -71,7 +88,7 @@ class Speed:
         Processor, Python and versions.
     rows : list of Row
     growth : mapping
-        Seconds by what is measured and numbers of servers, None where not measured.
+        By method: seconds by number of servers, None where not measured.
     """
 
     machine: dict[str, str]
@@ -80,175 +97,178 @@ class Speed:
 
     @property
     def title(self) -> str:
-        """Where and with what it was measured."""
+        """Machine and versions as one line of text."""
         return "; ".join(
-            f"{name} {value}" if name != "processor" else value
+            value if name == "processor" else f"{name} {value}"
             for name, value in self.machine.items()
         )
 
     @property
     def exponents(self) -> dict[str, float]:
-        """Slopes of log seconds against log servers from 1,000 servers on; NaN with too few sizes."""
+        """By method: slope of log seconds over log servers, from 1,000 servers; see `exponent`."""
         return {what: exponent(seconds) for what, seconds in self.growth.items()}
 
     def table(self) -> Table:
-        """Return the rows as a table for `rich`."""
-        grown = [
+        """Return the rows as a table of `rich`."""
+        growth = [
             (f"growth, {FIT_FROM:,} servers on", what, f"n^{e:.2f}")
             for what, e in self.exponents.items()
         ]
+        rows = [*(row.cells for row in self.rows), *growth]
         title = f"least times of one run on {self.title}"
-        return table(
-            HEADINGS,
-            [*(r.cells for r in self.rows), *grown],
-            text=("what", "who", "to"),
-            title=title,
-        )
+        return table(HEADINGS, rows, text=("what", "who", "to"), title=title)
 
     def markdown(self) -> str:
         """Return the rows as a Markdown table with the machine above it."""
-        head, *rows = (
-            "| " + " | ".join(cells) + " |" for cells in (HEADINGS, *(r.cells for r in self.rows))
-        )
-        grown = ", ".join(f"{what} n^{e:.2f}" for what, e in self.exponents.items())
+        cells = (HEADINGS, *(row.cells for row in self.rows))
+        head, *rows = ("| " + " | ".join(row) + " |" for row in cells)
+        growth = ", ".join(f"{what} n^{e:.2f}" for what, e in self.exponents.items())
         lines = [
             f"Least times of one run of `sojourn bench speed` on {self.title}.",
             "",
             head,
             "|---|---|---:|---:|---|",
             *rows,
+            "",
+            f"Growth with n servers from {FIT_FROM:,} on: {growth}.",
         ]
-        return (
-            "\n".join([*lines, "", f"Growth with n servers from {FIT_FROM:,} on: {grown}."]) + "\n"
-        )
+        return "\n".join(lines) + "\n"
 
 
-def report(asked: Asked) -> Iterator[Report]:
-    """Measure; the table of ratios as Markdown and JSON, and a picture of growth."""
-    measured, folder = speed(), asked.out or Path("speed")
+def report(options: BenchOptions) -> Iterator[Report]:
+    """Yield the report: ratios as Markdown and JSON, and a plot of growth."""
+    measured, folder = speed(), options.out or Path("speed")
+    markdown = measured.markdown()
     files: list[File] = [
-        (
-            f"{folder / 'speed.md'}",
-            lambda path: path.write_text(measured.markdown(), encoding="utf-8"),
-        ),
+        (f"{folder / 'speed.md'}", lambda path: path.write_text(markdown, encoding="utf-8")),
         picture(f"{folder / 'growth'}", lambda: plot_growth(measured.growth, measured.exponents)),
     ]
     yield Report(measured, [measured.table()], [files], name=f"{folder / 'speed'}")
 
 
 def speed(*, small: bool = False) -> Speed:
-    """Time sweeps, closed forms, worst cases and growth, each beside what it is held against; about three minutes.
+    """Time sweeps, closed forms, worst cases and growth; about three minutes.
 
     Parameters
     ----------
-    small : bool
-        Small sizes and one round each: to see that all runs.
+    small : bool, default False
+        Whether to take small sizes and one round each, to test that every timing runs.
+
+    Returns
+    -------
+    Speed
 
     Raises
     ------
     InputError
         Where pytest-benchmark is not installed.
     RuntimeError
-        Where a benchmark failed, with what it said.
+        Where a timing failed, with the end of its output.
     """
     if importlib.util.find_spec("pytest_benchmark") is None:
         raise InputError("bench", "speed", "needs pytest-benchmark", "pip install 'sojourn[bench]'")
-    return read(timings(Path(__file__).parent, small=small))
+    return read(run_timings(Path(__file__).parent, small=small))
 
 
-def timings(folder: Path, *, small: bool = False) -> dict[str, Any]:
-    """Return the report of pytest-benchmark on the files of a folder, run away from any settings of the user's."""
-    from .plugin import SMALL
+def run_timings(folder: Path, *, small: bool = False) -> dict[str, Any]:
+    """Run the timings in a folder by pytest, and return the report of pytest-benchmark.
 
-    settings = [
+    Settings of the user's own projects have no effect.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "report.json"
+        command = [*_pytest_command(folder), f"--benchmark-json={file}"]
+        returncode, printed = _run(command, small=small)
+        if returncode:
+            raise RuntimeError("the benchmarks failed:\n" + "".join(printed[-PRINTED_LINES:]))
+        measured: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return measured
+
+
+def _pytest_command(folder: Path) -> list[str]:
+    settings = (
         "python_files=bench_*.py",
         "python_functions=bench_*",
         "addopts=",
         "filterwarnings=",
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        str(folder),
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(folder),
-        "--import-mode=importlib",
-        "-v",
-    ]
-    command += [
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        f"{__package__}.plugin",
-        *(part for s in settings for part in ("-o", s)),
-    ]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | (
-        {SMALL: "yes"} if small else {}
     )
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    overrides = [part for setting in settings for part in ("-o", setting)]
+    plugins = ["-p", "no:cacheprovider", "-p", f"{__package__}.plugin"]
+    places = [str(folder), "-c", os.devnull, "--rootdir", str(folder)]
+    options = [*places, "--import-mode=importlib", "-v", *plugins, *overrides]
+    return [sys.executable, "-m", "pytest", *options]
+
+
+def _run(command: list[str], *, small: bool) -> tuple[int, list[str]]:
+    """Exit code and output of pytest, with the running test in the status line."""
+    from .plugin import SMALL
+
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    if small:
+        environment[SMALL] = "yes"
     printed: list[str] = []
-    with tempfile.TemporaryDirectory() as place:
-        found = Path(place) / "report.json"
-        with (
-            StatusLine("timings") as tick,
-            subprocess.Popen(
-                [*command, f"--benchmark-json={found}"], env=environment, **pipes
-            ) as job,
-        ):  # noqa: S603
-            try:
-                for line in job.stdout or ():
-                    printed.append(line)
-                    if "::" in line:
-                        tick.step(line.split("::", 1)[1].strip())
-            except KeyboardInterrupt:  # of this process alone, where it was no Ctrl-C
-                job.kill()
-                raise
-        if job.returncode:
-            raise RuntimeError("the benchmarks failed:\n" + "".join(printed[-40:]))
-        measured: dict[str, Any] = json.loads(found.read_text(encoding="utf-8"))
-    return measured
+    process = subprocess.Popen(  # noqa: S603
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with StatusLine("timings") as status, process:
+        try:
+            for line in process.stdout or ():
+                printed.append(line)
+                if "::" in line:
+                    status.step(line.split("::", 1)[1].strip())
+        except KeyboardInterrupt:  # an interrupt of this process alone does not reach pytest
+            process.kill()
+            raise
+    return process.returncode, printed
 
 
-def read(found: Mapping[str, Any]) -> Speed:
-    """Return the ratios in a report of pytest-benchmark: of the least times, which a busy machine disturbs least."""
-    groups: dict[str, dict[str, float]] = defaultdict(dict)
+def read(report: Mapping[str, Any]) -> Speed:
+    """Return the ratios of a report of pytest-benchmark.
+
+    They are those of the least times, which other load on the machine disturbs least.
+    """
+    seconds: dict[str, dict[str, float]] = defaultdict(dict)
     units: dict[str, str] = {}
-    for one in found["benchmarks"]:
-        extra = one["extra_info"]
-        groups[extra["row"]][extra["who"]] = one["stats"]["min"] / extra["per"]
-        units[extra["row"]] = extra["unit"]
-    grown = {
-        what.removeprefix(GROWTH): groups.pop(what)
-        for what in list(groups)
+    for benchmark in report["benchmarks"]:
+        info = benchmark["extra_info"]
+        seconds[info["row"]][info["who"]] = benchmark["stats"]["min"] / info["per"]
+        units[info["row"]] = info["unit"]
+    growth = {
+        what.removeprefix(GROWTH): seconds.pop(what)
+        for what in list(seconds)
         if what.startswith(GROWTH)
     }
-    servers = sorted({int(n) for seconds in grown.values() for n in seconds})
-    info = found["machine_info"]
-    machine = {
-        "processor": f"{info['cpu'].get('brand_raw', info['machine'])}, {info['cpu'].get('count', os.cpu_count())} cores"
-    }
+    servers = sorted({int(n) for by_size in growth.values() for n in by_size})
     return Speed(
-        machine | {"Python": info["python_version"]} | {p: version(p) for p in PACKAGES},
-        [row for what, seconds in groups.items() for row in _rows(what, units[what], seconds)],
-        {what: {n: seconds.get(str(n)) for n in servers} for what, seconds in grown.items()},
+        _machine(report["machine_info"]),
+        [row for what, by_who in seconds.items() for row in _rows(what, units[what], by_who)],
+        {what: {n: by_size.get(str(n)) for n in servers} for what, by_size in growth.items()},
     )
+
+
+def _machine(info: Mapping[str, Any]) -> dict[str, str]:
+    brand = info["cpu"].get("brand_raw", info["machine"])
+    cores = info["cpu"].get("count", os.cpu_count())
+    return {
+        "processor": f"{brand}, {cores} cores",
+        "Python": info["python_version"],
+        **{name: version(name) for name in PACKAGES},
+    }
 
 
 def _rows(what: str, unit: str, seconds: Mapping[str, float]) -> Iterator[Row]:
-    """Each thing of ours against each of the others."""
-    for who in (w for w in seconds if w in OURS):
-        for other in (w for w in seconds if w not in OURS):
+    """Row of each part of this library against each other method."""
+    for who in (name for name in seconds if name in OURS):
+        for other in (name for name in seconds if name not in OURS):
             yield Row(what, who, unit, seconds[who], other, seconds[who] / seconds[other])
 
 
 def exponent(seconds: Mapping[int, float | None]) -> float:
-    """Slope of log seconds against log servers; NaN with too few sizes."""
+    """Return the slope of log seconds over log servers, from 1,000 servers on.
+
+    NaN with fewer than two sizes.
+    """
     large = {n: s for n, s in seconds.items() if n >= FIT_FROM and s is not None}
-    return (
-        float(np.polyfit(np.log([*large]), np.log([*large.values()]), 1)[0])
-        if len(large) > 1
-        else float("nan")
-    )
+    if len(large) < 2:
+        return float("nan")
+    return float(np.polyfit(np.log([*large]), np.log([*large.values()]), 1)[0])

@@ -1,6 +1,9 @@
-"""Curves of many systems at once: over processes or a cluster, on disk as they are done, to be resumed after whatever stops them."""
+"""Curves of many systems in one call, over processes or a cluster, saved as they are solved.
 
-from .folder import load_study
+A study that was interrupted or killed is resumed by the same call.
+"""
+
 from .run import StudyInterruptedError, StudyStoppedError, study
+from .store import load_study
 
 __all__ = ["StudyInterruptedError", "StudyStoppedError", "load_study", "study"]

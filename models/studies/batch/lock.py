@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a lock that the system frees whatever ends the process that holds it."""
+"""Lock of a study's folder; the operating system releases it when its holder ends."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from typing import IO
 
 from ....reference.errors import InputError
 from ...core.curve import warn
-from .files import ELSEWHERE, there
+from .files import ANOTHER_FOLDER, has_file
 
 LOCK = ".lock"
-FAR = 2**30  # byte that Windows locks: it keeps others from reading locked ones
-HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+LOCKED_BYTE = 2**30
+"""Byte that is locked on Windows: beyond the text, because others cannot read locked bytes."""
+HELD_BY_OTHERS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 def lock(folder: Path) -> IO[str]:
-    """Return a file that keeps other processes out of a folder until it is closed, and says who holds it.
+    """Return an open file that keeps other processes out of a folder until it is closed.
 
-    A file system without locks is warned of.
+    The file holds the name of this process. Where the file system has no locks, a warning is
+    issued and the folder is used without one.
 
     Raises
     ------
     InputError
-        Naming the process that holds the lock.
+        Where another process holds the lock; the message names that process.
     """
-    there(folder, LOCK)
+    has_file(folder, LOCK)
     file = (folder / LOCK).open("a+", encoding="utf-8", errors="replace")
     try:
-        _take(file)
+        _acquire(file)
     except (OSError, ImportError) as error:
-        if getattr(error, "errno", None) not in HELD:
-            warn(
-                f"{folder} cannot be locked: its file system has no locks; let no other process work there"
-            )
+        if getattr(error, "errno", None) not in HELD_BY_OTHERS:
+            reason = "its file system has no locks; let no other process work there"
+            warn(f"{folder} cannot be locked: {reason}")
             return file
         with file:
             file.seek(0)
             problem = f"is in use by {file.read(200) or 'another process'}"
-        raise InputError(
-            "out", str(folder), problem, f"wait for its end, stop it, {ELSEWHERE}"
-        ) from None
+        remedy = f"wait for its end, stop it, {ANOTHER_FOLDER}"
+        raise InputError("out", str(folder), problem, remedy) from None
     try:
         file.truncate(0)
-        file.write(holder())
+        file.write(process_name())
         file.flush()
     except BaseException:
         file.close()
@@ -54,16 +54,16 @@ def lock(folder: Path) -> IO[str]:
     return file
 
 
-def holder() -> str:
-    """Return what names this process, for others to know it by."""
+def process_name() -> str:
+    """Return the number of this process and the name of its machine."""
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
-def _take(file: IO[str]) -> None:
+def _acquire(file: IO[str]) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(FAR)
+        file.seek(LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:
         import fcntl

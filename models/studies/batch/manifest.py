@@ -1,4 +1,4 @@
-"""What a study is of, as ``study.json`` has it: what must be the same for it to go on."""
+"""Description of a study, kept as ``study.json``: a study goes on only where it is the same."""
 
 from __future__ import annotations
 
@@ -11,39 +11,43 @@ from typing import Any
 import numpy as np
 
 from ....reference.errors import InputError
-from .files import ELSEWHERE, content
-from .question import Question
+from .files import ANOTHER_FOLDER, read_file
+from .spec import StudySpec
 
 MANIFEST = "study.json"
+LONGEST_VALUE = 80  # characters of a value in a message
 Manifest = dict[str, Any]
 
 
-def described(question: Question, version: str | None) -> Manifest:
-    """Return what a study is of; all but the version of the library must be the same for it to go on."""
+def manifest_of(spec: StudySpec, version: str | None) -> Manifest:
+    """Return the description of a study, ready for JSON.
+
+    Everything except the version of the library must be the same for the study to go on.
+    """
     options = {
-        key: _plain(value) for key, value in sorted(question.options.items()) if value is not None
+        key: _plain(value) for key, value in sorted(spec.options.items()) if value is not None
     }
     return {
         "sojourn": metadata.version("sojourn"),
         "version": version,
-        "kind": question.kind.system.__name__,
-        "chunk": question.size,
-        "relative": question.relative,
+        "kind": spec.kind.system.__name__,
+        "chunk": spec.chunk_size,
+        "relative": spec.relative,
         "options": options,
-        "loads": question.loads.tolist(),
-        "names": list(question.names),
+        "loads": spec.loads.tolist(),
+        "names": list(spec.names),
     }
 
 
 def _plain(value: Any) -> Any:
-    """What JSON makes of a value, whatever it is."""
+    """Return a value as JSON reads it back; the name of its type where JSON cannot hold it."""
     try:
-        return json.loads(json.dumps(value, default=_parts))
-    except (TypeError, ValueError, RecursionError):  # keys of no kind, or what holds itself
+        return json.loads(json.dumps(value, default=_as_json))
+    except (TypeError, ValueError, RecursionError):  # unusual keys, or a value that holds itself
         return type(value).__qualname__
 
 
-def _parts(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     if hasattr(value, "__array__"):
         return np.asarray(value).tolist()
     if isinstance(value, Mapping):
@@ -54,38 +58,42 @@ def _parts(value: Any) -> Any:
     return {name: getattr(value, "__dict__", {})}
 
 
-def difference(there: Manifest, now: Manifest) -> str:
-    """Return the first thing in which two studies differ, or nothing."""
-    field = next(
-        (name for name in now if name != "sojourn" and not _equal(there.get(name), now[name])), None
+def difference(stored: Manifest, current: Manifest) -> str:
+    """Return the first difference of two studies as a phrase, "" where there is none."""
+    changed = (
+        name
+        for name in current
+        if name != "sojourn" and not _equal(stored.get(name), current[name])
     )
+    field = next(changed, None)
     if field is None:
         return ""
     if field == "loads":
         return "at other loads"
-    before, after = there.get(field), now[field]
     if field == "names":
-        place = next(
-            (i for i, (a, b) in enumerate(zip(before or (), after, strict=False)) if a != b), 0
+        return (
+            f"of other systems: {_names_difference(list(stored.get(field) or ()), current[field])}"
         )
-        where = (
-            f"number {place} of {len(after)}"
-            if len(before or ()) == len(after)
-            else f"{len(before or ())}, not {len(after)}"
-        )
-        return f"of other systems: {where}"
+    before, after = stored.get(field), current[field]
     if field == "options":
         field = next(
             key
-            for key in sorted({*there["options"], *after})
-            if not _equal(there["options"].get(key), after.get(key))
+            for key in sorted({*stored["options"], *after})
+            if not _equal(stored["options"].get(key), after.get(key))
         )
-        before, after = (side.get(field, "not given") for side in (there["options"], after))
+        before, after = (options.get(field, "not given") for options in (stored["options"], after))
     return f"with {field} = {_short(before)}, not {_short(after)}"
 
 
+def _names_difference(before: list[str], after: list[str]) -> str:
+    if len(before) != len(after):
+        return f"{len(before)}, not {len(after)}"
+    differ = (i for i, (old, new) in enumerate(zip(before, after, strict=True)) if old != new)
+    return f"number {next(differ, 0)} of {len(after)}"
+
+
 def _equal(one: Any, other: Any) -> bool:
-    # as texts two NaN are one
+    # as JSON text, NaN equals NaN
     return bool(one == other) or json.dumps(one, sort_keys=True) == json.dumps(
         other, sort_keys=True
     )
@@ -93,24 +101,25 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _short(value: object) -> str:
     text = value if value == "not given" else repr(value)
-    return str(text if len(text) <= 80 else text[:77] + "...")
+    return str(text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "...")
 
 
-def read(field: str, folder: Path) -> Manifest:
-    """Return what a folder holds a study of; InputError where that cannot be read."""
-    text = content(field, folder, MANIFEST)
+def read_manifest(field: str, folder: Path) -> Manifest:
+    """Return the description in a folder; InputError where it cannot be read."""
+    text = read_file(field, folder, MANIFEST)
     try:
         manifest: Any = json.loads(text)
-        kinds = {"names": list, "chunk": int, "options": dict}
+        types = {"names": list, "chunk": int, "options": dict}
         if not isinstance(manifest, dict):
             raise TypeError(f"is a {type(manifest).__name__}")
-        if wrong := [
-            name for name, kind in kinds.items() if not isinstance(manifest.get(name), kind)
-        ]:
-            raise TypeError(f"{wrong[0]} is missing or wrong")
+        for name, kind in types.items():
+            if not isinstance(manifest.get(name), kind):
+                raise TypeError(f"{name} is missing or wrong")
         if manifest["chunk"] < 1 or not all(isinstance(name, str) for name in manifest["names"]):
             raise ValueError("no such names or chunks are written")
     except (ValueError, TypeError, RecursionError) as error:
         problem = f"its {MANIFEST} cannot be read: {type(error).__name__}: {error}"
-        raise InputError(field, str(folder), problem, f"restore that file, {ELSEWHERE}") from error
+        raise InputError(
+            field, str(folder), problem, f"restore that file, {ANOTHER_FOLDER}"
+        ) from error
     return manifest

@@ -1,4 +1,4 @@
-"""Many systems, each with its loads: the question is checked, chunks are worked on and kept, and all rows come back as one table."""
+"""The function `study`: curves of many systems, solved in chunks and joined into one dataset."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ...core.curve import by_role, warn
 from ...core.progress import reports_progress, track
 from ...core.signatures import show_solve_options
 from ...core.system import System
-from .check import check
-from .folder import Folder
-from .question import Chunk, HalfwayError, Question, ask
-from .rows import joined
-from .workers import check_sendable, others_work, solved
+from .check_stored import check_stored
+from .executor import check_serialisable, iter_chunks, uses_workers
+from .records import concatenate
+from .spec import Chunk, PartialChunkError, StudySpec, make_spec
+from .store import StudyStore
 
-SHOWN = 5  # chunks that a message names
+MAX_NAMED_CHUNKS = 5  # in a message
 
 
 class StudyInterruptedError(KeyboardInterrupt):
-    """The user stopped a study; `dataset` holds the systems that were done."""
+    """A study that was stopped by Ctrl-C; `dataset` holds the systems that were solved."""
 
     def __init__(self, message: str, dataset: xr.Dataset) -> None:
         super().__init__(message)
@@ -38,7 +38,10 @@ class StudyInterruptedError(KeyboardInterrupt):
 
 
 class StudyStoppedError(RuntimeError):
-    """Something other than a system failed, such as a worker or a disk; `dataset` holds the systems that were done."""
+    """A study that was stopped by a failure outside its systems, such as that of a worker.
+
+    `dataset` holds the systems that were solved.
+    """
 
     def __init__(self, message: str, dataset: xr.Dataset) -> None:
         super().__init__(message)
@@ -60,170 +63,193 @@ def study(
     version: str | None = None,
     **options: Any,
 ) -> xr.Dataset:
-    """Solve many systems at many loads, each as its own `curve` does.
+    """Solve many systems at many loads, each by its ``curve`` method.
 
     Parameters
     ----------
-    systems : sequence, or mapping from names, of `ParallelServers`, `MultiMode` (`DualMode`), `TunableMode` or a kind that others added
-        S of one kind and unit of time, of any sizes.
+    systems : sequence of System, or mapping from names to System
+        S systems of one kind (`ParallelServers`, `MultiMode` and `DualMode`, `TunableMode`, or a
+        registered kind) and of one unit of time; their sizes may differ.
     loads : array_like, shape (K,) or (S, K)
-        Of every system, or a row for each.
+        Loads of all systems, or a row for each system; jobs per unit of time.
     relative : bool, default False
-        Whether loads are parts of each system's ``max_load``.
+        Whether the loads are fractions of each system's ``max_load``.
     n_jobs : int, optional
-        Processes; -1 for all cores, 1 for this one alone. By default what ``joblib.parallel_config`` says, so that a cluster is one line around
-        the call, and 1 without it. More than 1 needs the extra ``study``, Dask the extra ``cluster``. Answers do not depend on it.
+        Number of processes; -1 for all cores, 1 for this process alone. By default the number of
+        the enclosing ``joblib.parallel_config``, so that a cluster is one line around the call,
+        and 1 without one. More than 1 needs the extra ``study``, Dask the extra ``cluster``.
+        Answers do not depend on it.
     out : path, optional
-        Folder that keeps each chunk of systems as it is done. The same call goes on where it stopped, killed or not; at the end all is in
-        ``out/study.nc``, and `load_study` reads what is there before. One run at a time in one folder, which it locks. Before it goes on, the
-        delays and certificates of what is there are computed anew from the flows or decisions, without a solver. Systems are solved again whose
-        answers are not those of today's code, data and systems, that failed, or whose file is damaged, and one warning says how many and why.
-        Where questions of a kind that others added recall no answers, the first system of a chunk is solved again and speaks for the rest.
+        Folder that keeps each chunk of systems when it is solved. The same call resumes a study
+        that was stopped or killed. At the end ``out/study.nc`` holds all systems; `load_study`
+        reads the solved ones before that. The folder is locked: one process works there at a time.
     chunk : int, optional
-        Systems that are solved before they are written; by default 16, fewer where there were too few chunks to share out.
+        Systems that are solved before they are written; by default 16, fewer where there would be
+        fewer than 64 chunks.
     version : str, optional
-        Any text, which must be the same for a study to go on: a name for what enters the answers where no delay shows it.
-    **how
-        Options of the curves, such as ``which`` ("optimum" or "equilibrium"), ``solver``, ``gap``; or ``p`` of modes.
+        Any text that names the code and data behind the answers. A study goes on only under the
+        version it was begun with.
+    **options
+        Options of the curves, such as ``which`` ("optimum" or "equilibrium"), ``solver``, ``gap``,
+        or for service modes ``p``.
 
     Returns
     -------
     xarray.Dataset
-        The variables of the curves over ``system``, ``point`` and ``server`` (or ``stage`` and ``mode``), NaN where a system has fewer; the
-        loads are ``load``, over system and point, and the names ``server_name``, over system and server.
-        ``reason``, over system and point, is "" or why a load cannot be carried: its answers are NaN. At a load of 0 they are the limit.
-        What a curve has as attributes (``total_rate``, thresholds, ...) are variables over system. ``error`` is what a system failed with, and
-        "" where it did not: its rows are NaN, with infinite gaps, not certified. ``warning`` is what its curve warned of. Where all systems
-        failed, none of the curves' variables is there.
+        The variables of the curves over ``system``, ``point`` and ``server`` (or ``stage`` and
+        ``mode``), NaN where a system has fewer. ``load`` over system and point holds the loads,
+        ``server_name`` over system and server the names. Numeric attributes of a curve
+        (``total_rate``, thresholds, ...) are variables over system.
+
+        - ``reason`` over system and point: why a load cannot be carried, and its answers are NaN;
+          "" where it can. At a load of 0 the answers are the limit as the load tends to 0.
+        - ``error`` over system: the exception of a system whose curve failed; "" elsewhere. The
+          rows of such a system are NaN, its gaps infinite, and it is not certified. Where all
+          systems failed, the variables of the curves are missing.
+        - ``warning`` over system: the warnings of its curve.
 
     Raises
     ------
-    InputError, TypeError
-        Before anything starts: on no systems, two kinds or units, loads of another shape, options that there are not, workers without joblib,
-        a system that cannot be sent to a worker, or a folder that holds another study, another process works in, or that cannot be used.
+    InputError, LoadError, TypeError
+        Before any solver starts: on an empty list of systems, two kinds or units, loads of a wrong
+        shape, unknown options, workers without joblib, a system that cannot be sent to a worker,
+        and a folder that holds another study, is locked by another process, or cannot be used.
     StudyInterruptedError
-        On Ctrl-C, with what was done.
+        On Ctrl-C, with the systems that were solved.
     StudyStoppedError
-        When a worker dies, ..., with what was done.
+        When a worker dies or another failure outside the systems ends the study, with the systems
+        that were solved.
+
+    Notes
+    -----
+    Before a study goes on, the delays and certificates of the stored systems are computed anew
+    from the stored flows or decisions, without a solver. Systems are solved again whose answers
+    differ from those of today's code, data and systems, that failed, or whose file is damaged; one
+    warning states how many and why. Where the questions of a registered kind cannot recall stored
+    answers, the first system of a chunk is solved again, and its result decides for the chunk.
 
     Examples
     --------
     >>> from sojourn.models import MM1, ParallelServers, study
-    >>> systems = {"near": ParallelServers(MM1([3.0, 2.0])), "far": ParallelServers(MM1([3.0, 2.0, 4.0], delay=[0.0, 0.0, 0.5]))}
-    >>> data = study(systems, [0.2, 0.8], relative=True)
+    >>> near = ParallelServers(MM1([3.0, 2.0]))
+    >>> far = ParallelServers(MM1([3.0, 2.0, 4.0], delay=[0.0, 0.0, 0.5]))
+    >>> data = study({"near": near, "far": far}, [0.2, 0.8], relative=True)
     >>> data["price_of_anarchy"].sel(system="far").values.round(4)
     array([1.0622, 1.0075])
     >>> data["optimum_flow"].sizes
     Frozen({'system': 2, 'point': 2, 'server': 3})
     """
-    question, by_others = (
-        ask(systems, loads, options, relative=relative, chunk=chunk),
-        others_work(n_jobs),
-    )
+    spec = make_spec(systems, loads, options, relative=relative, chunk=chunk)
+    use_workers = uses_workers(n_jobs)
     if version is not None and not isinstance(version, str):
         raise InputError("version", version, "is not a text", "give any text, or leave it out")
-    if by_others:
-        check_sendable(question)
+    if use_workers:
+        check_serialisable(spec)
     done: dict[int, xr.Dataset] = {}
-    with Folder.begun(out, question, version) as folder:
+    with StudyStore.open(out, spec, version) as store:
         try:
-            left = _to_solve(question, folder, done)
-            count = sum(len(chunk.names) for chunk in left)
-            with closing(solved(left, n_jobs, folder.home, by_others=by_others)) as results:
+            chunks = _chunks_to_solve(spec, store, done)
+            count = sum(len(chunk.names) for chunk in chunks)
+            solved = iter_chunks(chunks, n_jobs, store.for_workers, use_workers=use_workers)
+            with closing(solved) as results:
                 for index, rows in track(
-                    results, "systems", weigh=lambda found: found[1].sizes["system"], total=count
+                    results, "systems", weigh=lambda item: item[1].sizes["system"], total=count
                 ):
                     done[index] = rows
-                    folder.keep(index, rows)
-            data = _rows(done)
-            folder.finish(data)
-        except KeyboardInterrupt as stop:
-            half = list(stop.args) if isinstance(stop, HalfwayError) else []
-            raise StudyInterruptedError(*_left(question, done, half, folder, "")) from None
-        except InputError:  # of a file in the folder, before anything starts
+                    store.write_chunk(index, rows)
+            data = _in_order(done)
+            store.finish(data)
+        except KeyboardInterrupt as interrupt:
+            partial = list(interrupt.args) if isinstance(interrupt, PartialChunkError) else []
+            raise StudyInterruptedError(*_stopped(spec, done, partial, store, "")) from None
+        except InputError:  # a file in the folder that cannot be used, found before any solve
             raise
         except Exception as error:
-            why = f" by {type(error).__name__}: {error}".splitlines()[0]
-            raise StudyStoppedError(*_left(question, done, [], folder, why)) from error
-    _warn(data)
+            cause = f" by {type(error).__name__}: {error}".splitlines()[0]
+            raise StudyStoppedError(*_stopped(spec, done, [], store, cause)) from error
+    _warn_of_problems(data)
     return data
 
 
-def _to_solve(question: Question, folder: Folder, done: dict[int, xr.Dataset]) -> list[Chunk]:
-    """Return the chunks with something left to solve, and warn of what was done before; put what is good of that into `done`."""
-    stored, left, reasons = folder.done(), list[Chunk](), dict[str, list[int]]()
-    for chunk in track(question.chunks(), "chunks checked"):
-        if chunk.index in stored:
-            done[chunk.index], again = check(chunk, stored[chunk.index])
-            if again:
-                left.append(replace(chunk, kept=done[chunk.index]))
+def _chunks_to_solve(
+    spec: StudySpec, store: StudyStore, done: dict[int, xr.Dataset]
+) -> list[Chunk]:
+    """Return the chunks with systems to solve, and put the valid stored rows into `done`.
+
+    A warning states which stored systems are solved again, and why.
+    """
+    stored, to_solve = store.read_chunks(), list[Chunk]()
+    chunks_by_reason: dict[str, list[int]] = {}
+    for chunk in track(spec.chunks(), "chunks checked"):
+        index = chunk.index
+        if index in stored:
+            done[index], reasons = check_stored(chunk, stored[index])
+            if reasons:
+                to_solve.append(replace(chunk, kept=done[index]))
         else:
-            again = dict.fromkeys(
-                range(len(chunk.names)), f"whose chunk {folder.damaged.get(chunk.index)}"
-            )
-            left.append(chunk)
-        if chunk.index in stored or chunk.index in folder.damaged:
-            for why in again.values():
-                reasons.setdefault(why, []).append(chunk.index)
-    if reasons:
-        said = [
-            f"{len(indices)} {why} ({_named(dict.fromkeys(indices))})"
-            for why, indices in reasons.items()
-        ]
-        warn(f"systems in {folder.path} are solved again: {', '.join(said)}")
-    return left
+            damage = f"whose chunk {store.damaged.get(index)}"
+            reasons = dict.fromkeys(range(len(chunk.names)), damage)
+            to_solve.append(chunk)
+        if index in stored or index in store.damaged:
+            for reason in reasons.values():
+                chunks_by_reason.setdefault(reason, []).append(index)
+    if chunks_by_reason:
+        phrases = (
+            f"{len(indices)} {reason} ({_named(dict.fromkeys(indices))})"
+            for reason, indices in chunks_by_reason.items()
+        )
+        warn(f"systems in {store.path} are solved again: {', '.join(phrases)}")
+    return to_solve
 
 
 def _named(chunks: Iterable[int]) -> str:
     names = list(map(str, chunks))
-    return (
-        f"chunk{'s' * (len(names) > 1)} {', '.join(names[:SHOWN])}{', ...' * (len(names) > SHOWN)}"
-    )
+    more = ", ..." * (len(names) > MAX_NAMED_CHUNKS)
+    return f"chunk{'s' * (len(names) > 1)} {', '.join(names[:MAX_NAMED_CHUNKS])}{more}"
 
 
-def _rows(done: Mapping[int, xr.Dataset]) -> xr.Dataset:
-    return joined([done[index] for index in sorted(done)])
+def _in_order(done: Mapping[int, xr.Dataset]) -> xr.Dataset:
+    return concatenate([done[index] for index in sorted(done)])
 
 
-def _left(
-    question: Question,
+def _stopped(
+    spec: StudySpec,
     done: Mapping[int, xr.Dataset],
-    half: Sequence[xr.Dataset],
-    folder: Folder,
-    why: str,
+    partial: Sequence[xr.Dataset],
+    store: StudyStore,
+    cause: str,
 ) -> tuple[str, xr.Dataset]:
-    """What to say of a study that stopped, and what it leaves."""
-    data = joined([_rows(done), *half])
-    where = (
-        f"the same call goes on from {folder.path}" if folder.path else "out=folder would keep it"
+    """Message of a study that stopped, and the systems that were solved."""
+    data = concatenate([_in_order(done), *partial])
+    remedy = (
+        f"the same call goes on from {store.path}" if store.path else "out=folder would keep it"
     )
-    return (
-        f"stopped{why} after {data.sizes['system']} of {len(question.names)} systems; they are in .dataset, and {where}",
-        data,
-    )
+    count = f"{data.sizes['system']} of {len(spec.names)} systems"
+    return f"stopped{cause} after {count}; they are in .dataset, and {remedy}", data
 
 
-def _warn(data: xr.Dataset) -> None:
-    """Say once what went wrong for some."""
+def _warn_of_problems(data: xr.Dataset) -> None:
+    """Issue one warning about systems that failed and answers that are missing or uncertified."""
+    problems: list[str] = []
     failed = data["error"].values != ""
-    said: list[str] = []
     if failed.any():
         first = int(failed.argmax())
         name, error = data["system"].values.tolist()[first], data["error"].values[first]
-        said.append(
-            f"{failed.sum()} of {failed.size} systems failed, the first of them {name!r} with {error} (all in error)"
+        problems.append(
+            f"{failed.sum()} of {failed.size} systems failed, "
+            f"the first of them {name!r} with {error} (all in error)"
         )
-    asked = np.repeat(~failed[:, None], data.sizes["point"], axis=1)
-    carried = asked & (data["reason"].values == "") if "reason" in data.coords else asked
-    if over := asked.sum() - carried.sum():
-        said.append(f"{over} of {asked.sum()} loads cannot be carried (see reason)")
-    certified = by_role(data, "certified")
-    missed = sum(int((~data[name].values[carried]).sum()) for name in certified)
-    if missed:
-        of = sum(data[name].values[carried].size for name in certified)
-        said.append(f"{missed} of {of} answers are not certified (see {' and '.join(certified)})")
-    warned = int((data["warning"].values != "").sum())
-    if warned:
-        said.append(f"{warned} curves came with warnings (in warning)")
-    if said:
-        warn("; ".join(said))
+    posed = np.repeat(~failed[:, None], data.sizes["point"], axis=1)
+    carried = posed & (data["reason"].values == "") if "reason" in data.coords else posed
+    if too_large := posed.sum() - carried.sum():
+        problems.append(f"{too_large} of {posed.sum()} loads cannot be carried (see reason)")
+    columns = by_role(data, "certified")
+    certified = [data[name].values[carried] for name in columns]
+    if missed := sum(int((~values).sum()) for values in certified):
+        count = sum(values.size for values in certified)
+        where = f"(see {' and '.join(columns)})"
+        problems.append(f"{missed} of {count} answers are not certified {where}")
+    if warned := int((data["warning"].values != "").sum()):
+        problems.append(f"{warned} curves came with warnings (in warning)")
+    if problems:
+        warn("; ".join(problems))

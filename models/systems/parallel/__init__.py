@@ -1,4 +1,4 @@
-"""Servers side by side that share one stream of jobs."""
+"""Parallel servers: n servers, each reached over a network delay, that share one stream of jobs."""
 
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls
@@ -7,14 +7,13 @@ from .game_curves import control_curve, players_curve
 from .limits import (
     Budget,
     GroupShare,
-    Limit,
-    LinearLimit,
     MaxShare,
     MaxUtilisation,
     MinShare,
     ServerPercentile,
     register_limit,
 )
+from .linear_limit import Limit, LinearLimit
 from .misspecification import misspecified_delays
 from .solution import Solution
 from .system import ParallelServers

@@ -1,4 +1,4 @@
-"""Pictures of what selfishness costs: the worst case on the curve, players in between, and what control buys back."""
+"""Plots of the price of anarchy: the worst case, equal players, and partial control."""
 
 from __future__ import annotations
 
@@ -25,18 +25,20 @@ def plot_anarchy(
     title: str = "",
     others: Mapping[str, xr.Dataset] | None = None,
 ) -> Figure:
-    """Draw the price of anarchy over the load above, and the delay over the part of the load under control below; between, variants.
+    """Plot the price of anarchy over the load, and the delay over the fraction under control.
 
     Parameters
     ----------
     players : xarray.Dataset
-        From `sojourn.models.systems.parallel.game_curves.players_curve`.
+        From `sojourn.models.systems.parallel.game_curves.players_curve`, for the upper panel.
     control : xarray.Dataset
-        From `sojourn.models.systems.parallel.game_curves.control_curve`.
+        From `sojourn.models.systems.parallel.game_curves.control_curve`, for the lower panel.
     found : WorstCase
-    title : str
-    others : mapping of str to Dataset, optional
-        Curves of variants by name, with ``price_of_anarchy`` over ``load``: with them there is a panel between the two.
+        The worst case, marked in the upper panel.
+    title : str, optional
+        Title of the figure.
+    others : mapping of str to xarray.Dataset, optional
+        Curves of variants by name, with ``price_of_anarchy`` over ``load``, for a middle panel.
 
     Returns
     -------
@@ -55,34 +57,44 @@ def plot_anarchy(
 
 
 def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -> None:
-    """Draw the price of anarchy of K players over the load, with the worst load and what the paper's rule finds."""
+    """Plot the price of anarchy of K players over the load, with the worst case.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        From `sojourn.models.systems.parallel.game_curves.players_curve`.
+    axes : matplotlib.axes.Axes
+        Axes to draw in.
+    found : WorstCase, optional
+        Marked with a dot; the value of the paper's rule with a square where it is lower.
+    """
     data = curve_of("players", data, "load", "players", "price_of_anarchy", "total_rate").sortby(
         "load"
     )
     shown = [k for k in data["players"].values if k != 1]
     for i, k in enumerate(shown):
-        alone = math.isinf(k)
-        colour = COLOURS[0] if alone else COLOURS[1 + i % (len(COLOURS) - 1)]
-        label = "selfish users" if alone else f"{k:g} players"
+        wardrop = math.isinf(k)
+        colour = COLOURS[0] if wardrop else COLOURS[1 + i % (len(COLOURS) - 1)]
+        label = "selfish users" if wardrop else f"{k:g} players"
         axes.plot(
             data["load"],
             data["price_of_anarchy"].sel(players=k),
             color=colour,
-            linewidth=2.0 if alone else 1.2,
+            linewidth=2.0 if wardrop else 1.2,
             label=label,
         )
     if found is not None:
         check_instance(
             "found", found, WorstCase, "is no worst case", "give what worst_case() returns"
         )
-        where = f"load {found.load:.4g}" if found.load < data.attrs["total_rate"] else "saturation"
+        place = f"load {found.load:.4g}" if found.load < data.attrs["total_rate"] else "saturation"
         axes.plot(
             found.load,
             found.poa,
             "o",
             color=COLOURS[0],
             zorder=5,
-            label=f"worst case {found.poa:.4g}, {where}",
+            label=f"worst case {found.poa:.4g}, {place}",
         )
         if found.candidate_poa < found.poa * (1 - 1e-6):
             label = f"by the paper's rule {found.candidate_poa:.4g}"
@@ -99,29 +111,37 @@ def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -
 
 
 def plot_control(data: xr.Dataset, axes: Axes) -> None:
-    """Draw the mean delay over the optimum's against the part of the load under control."""
+    """Plot the ratio of the mean delay to the optimum over the fraction under control.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        From `sojourn.models.systems.parallel.game_curves.control_curve`.
+    axes : matplotlib.axes.Axes
+        Axes to draw in.
+    """
     data = curve_of(
         "control", data, "fraction", "strategy", "ratio", "price_of_optimum", "load"
     ).sortby("fraction")
-    parts = data["fraction"].values
+    fractions = data["fraction"].values
     for i, strategy in enumerate(data["strategy"].values):
         style = ("-", "--")[i % 2]
         ratio = data["ratio"].sel(strategy=strategy)
         axes.plot(
-            parts,
+            fractions,
             ratio,
             style,
             color=COLOURS[2 + i],
             linewidth=1.8,
             label=STRATEGIES.get(str(strategy), str(strategy)),
         )
-    need = data.attrs["price_of_optimum"]
+    enough = data.attrs["price_of_optimum"]
     axes.axvline(
-        need,
+        enough,
         color=COLOURS[6],
         linestyle=":",
         linewidth=1.0,
-        label=f"enough for the optimum: {need:.3g}",
+        label=f"enough for the optimum: {enough:.3g}",
     )
     top = max(float(np.nanmax(data["ratio"].values)), 1.001)
     axes.set(

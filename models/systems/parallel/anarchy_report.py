@@ -1,4 +1,4 @@
-"""What the command says of selfishness: the worst case, the servers' starts, tolls and sensitivities, players, and control."""
+"""The report of the command on the price of anarchy: worst case, tolls, players, and control."""
 
 from __future__ import annotations
 
@@ -29,13 +29,30 @@ if TYPE_CHECKING:
 
     from ....reference.parallel.worst_case import WorstCase
 
-FINE = 1e-4  # of a ratio: how closely a curve is looked at where no search gives a certificate
+FINE = 1e-4  # refinement of a curve whose largest ratio no search certifies
+# fractions under control that the table has
 SHOWN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class AnswerRows:
-    """What is known by the end of a stage."""
+    """The results at the end of a stage of the report.
+
+    Attributes
+    ----------
+    scenario : Scenario
+        The scenario.
+    found : WorstCase
+        The worst case over all loads.
+    load : float
+        The load of tolls, sensitivities, players and control.
+    operators : dict
+        Tolls and sensitivities, a list for each.
+    control, players : xarray.Dataset or None
+        The curves, None before their stage.
+    variants : tuple of dict
+        The results of the variants so far.
+    """
 
     scenario: Written
     found: WorstCase
@@ -46,7 +63,7 @@ class AnswerRows:
     variants: tuple[dict[str, Any], ...] = ()
 
     def report(self, *files: File) -> Report:
-        """Return the report of it, with the files that are new."""
+        """Return the report of these results, with the files of this stage."""
         searched = [
             self.found.certified,
             *(v["worst_case"]["certified"] for v in self.variants if v["worst_case"] is not None),
@@ -57,7 +74,7 @@ class AnswerRows:
 
     @property
     def at_load(self) -> xr.Dataset | None:
-        """Players at the load that is looked at, where it is one of those that were done."""
+        """The players' curve at the load; None where it was not solved."""
         if self.players is None or self.load not in self.players["load"].values:
             return None
         return self.players.sel(load=self.load)
@@ -66,7 +83,24 @@ class AnswerRows:
 def anarchy(
     scenario: Written, load: float | None, solver: str | None, drawn: bool, read: bool
 ) -> Iterator[Report]:
-    """Search and solve, a stage after the other. See `SystemKind.anarchy`."""
+    """Yield a report after each stage: worst case, control, players, variants.
+
+    See `SystemKind.anarchy`.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    load : float, optional
+        Load of tolls, players and control; by default the worst load, or that of the scenario
+        where the worst case is at saturation.
+    solver : str, optional
+        Name of a solver.
+    drawn : bool
+        Whether plots are made, so that curves are refined.
+    read : bool
+        Whether data files are written.
+    """
     from .anarchy_plots import plot_anarchy
     from .game_curves import control_curve, players_curve
 
@@ -87,7 +121,7 @@ def anarchy(
     yield done.report()
     if stopped is not None:
         raise stopped
-    # what is printed of it is at the fractions given
+    # the printed table has only the fractions that refinement did not add
     operators = _operators(scenario, load, solver)
     control, stopped = as_far_as_it_got(
         partial(control_curve, system, load, refine=drawn, solver=solver)
@@ -97,7 +131,7 @@ def anarchy(
     yield done.report(*_data_files("control", control))
     if stopped is not None:
         raise stopped
-    curve = drawn or read  # JSON has the players at the one load
+    curve = drawn or read  # else only the one load is shown
     loads = np.unique([*_with_worst(scenario, found), load]) if curve else np.array([load])
     players, stopped = as_far_as_it_got(
         partial(players_curve, system, loads, refine=curve, solver=solver)
@@ -135,14 +169,13 @@ def _data_files(name: str, data: xr.Dataset) -> list[File]:
 
 
 def _worst(scenario: Written, system: ParallelServers, solver: str | None) -> WorstCase:
-    """Worst case over all loads; where no load is too much, over those that the scenario looks at."""
-    return system.worst_case(
-        None if math.isfinite(system.total_rate) else float(scenario.loads.max()), solver=solver
-    )
+    """Return the worst case over all loads; without a largest load, up to that of the scenario."""
+    up_to = None if math.isfinite(system.total_rate) else float(scenario.loads.max())
+    return system.worst_case(up_to, solver=solver)
 
 
 def _with_worst(scenario: Written, found: WorstCase) -> Array:
-    """Loads of the scenario and the worst one, also beyond them: then with one on its other side."""
+    """Return the loads of the scenario and the worst load, which is not at an end of them."""
     total = scenario.system.total_rate
     worst = np.array([found.load] if found.load < total else [])
     return np.unique([*reaching(scenario.loads, worst, total), *worst])
@@ -151,7 +184,11 @@ def _with_worst(scenario: Written, found: WorstCase) -> Array:
 def _variant(
     scenario: Written, variant: Variant, solver: str | None
 ) -> tuple[dict[str, Any], xr.Dataset]:
-    """Worst case of a variant and its curve; decided on other delays than are paid, the largest ratio on the curve alone."""
+    """Return the worst case of a variant, and its curve.
+
+    A variant with other assumed than actual delays has no worst case with a bound: there it is the
+    largest ratio on the curve.
+    """
     from .misspecification import misspecified_delays
 
     row: dict[str, Any] = {
@@ -178,24 +215,20 @@ def _variant(
 
 
 def _operators(scenario: Written, load: float, solver: str | None) -> dict[str, Any]:
-    """Tolls, and what one more unit of rate or distance does, a number a row, of one server."""
+    """Return tolls and sensitivities at a load: lists with a number for each row of servers."""
     system, units = scenario.system, scenario.units
     tolls = units.result(system.tolls(load, solver=solver))
-    at = {
-        goal: units.result(system.sensitivity(load, players, solver=solver))
-        for goal, players in (("optimum", 1), ("equilibrium", math.inf))
-    }
     first = scenario.rows.first
     numbers = {"toll": tolls.toll[first].tolist()}
-    for goal, found in at.items():
-        numbers[f"{goal}_per_rate"], numbers[f"{goal}_per_delay"] = (
-            found.rate[first].tolist(),
-            found.delay[first].tolist(),
-        )
+    for goal, players in (("optimum", 1), ("equilibrium", math.inf)):
+        found = units.result(system.sensitivity(load, players, solver=solver))
+        numbers[f"{goal}_per_rate"] = found.rate[first].tolist()
+        numbers[f"{goal}_per_delay"] = found.delay[first].tolist()
     return numbers
 
 
 def _result(done: AnswerRows) -> dict[str, Any]:
+    """Return all numbers of the report for JSON."""
     scenario, control, row = done.scenario, done.control, done.at_load
     given = None if control is None else _given(control)
     return {
@@ -235,11 +268,12 @@ def _result(done: AnswerRows) -> dict[str, Any]:
 
 
 def _given(control: xr.Dataset) -> xr.Dataset:
-    """Fractions that were not added for the picture."""
+    """Return the control curve without the fractions that refinement added."""
     return control.isel(fraction=~control["added"].values) if "added" in control.coords else control
 
 
 def _rows(data: xr.Dataset, over: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return a record for JSON at each point of a dimension."""
     return [
         {over: finite_or_none(k), **{f: finite_or_none(data[f].sel({over: k})) for f in fields}}
         for k in data[over].values
@@ -247,22 +281,20 @@ def _rows(data: xr.Dataset, over: str, fields: tuple[str, ...]) -> list[dict[str
 
 
 def _shown(done: AnswerRows) -> Iterator[str | Table]:
+    """Yield the texts and tables of the report for a terminal."""
     scenario, found, load = done.scenario, done.found, done.load
     total = scenario.system.total_rate
     yield f"{scenario.heading}\n"
-    part = (
-        f", {found.load / total:.4g} of the total rate"
-        if math.isfinite(total)
-        else f", of loads up to {found.up_to:.6g}"
-    )
-    where = (
-        f"at load {found.load:.6g}{part}"
-        if found.load < total
-        else "as the load nears the total rate"
-    )
+    if found.load >= total:
+        place = "as the load nears the total rate"
+    elif math.isfinite(total):
+        place = f"at load {found.load:.6g}, {found.load / total:.4g} of the total rate"
+    else:
+        place = f"at load {found.load:.6g}, of loads up to {found.up_to:.6g}"
     state = "no load has more than" if found.certified else "NOT CERTIFIED: no load has more than"
-    yield f"worst price of anarchy  [bold]{found.poa:.6f}[/] {where}"
-    yield f"  {state} {found.upper_bound:.9f} (gap {found.gap:.0e}, {found.evaluations} loads solved)"
+    effort = f"gap {found.gap:.0e}, {found.evaluations} loads solved"
+    yield f"worst price of anarchy  [bold]{found.poa:.6f}[/] {place}"
+    yield f"  {state} {found.upper_bound:.9f} ({effort})"
     yield f"  shared with the reference's search: {found.shares}"
     rule = (
         "the same"
@@ -282,28 +314,22 @@ def _shown(done: AnswerRows) -> Iterator[str | Table]:
 
 
 def _variant_table(scenario: Written, variants: tuple[dict[str, Any], ...]) -> Table:
+    """Return the table of the variants' worst cases."""
     rows, caption = [], None
     for v in variants:
-        worst, drawn = v["worst_case"], v["largest_on_curve"]
+        worst, on_curve = v["worst_case"], v["largest_on_curve"]
         if worst is None:
-            rows.append(
-                (
-                    escape(v["title"]),
-                    f"{drawn['ratio']:.6f}",
-                    f"{drawn['load']:.6g}",
-                    "not known",
-                    "",
-                )
-            )
+            ratio, load = f"{on_curve['ratio']:.6f}", f"{on_curve['load']:.6g}"
+            rows.append((escape(v["title"]), ratio, load, "not known", ""))
             caption = (
-                "not known: decided on other delays than are paid, a variant has no search with a bound. Its ratio, of "
-                f"delays paid, is the largest on a curve of loads from {drawn['from']:.6g} to {drawn['to']:.6g}, refined to "
-                f"{FINE:g}, and is not certified"
+                "not known: decided on other delays than are paid, a variant has no search with a "
+                "bound. Its ratio, of delays paid, is the largest on a curve of loads from "
+                f"{on_curve['from']:.6g} to {on_curve['to']:.6g}, refined to {FINE:g}, "
+                "and is not certified"
             )
             continue
-        where = (
-            f"{worst['load']:.6g}" if worst["load"] < scenario.system.total_rate else "total rate"
-        )
+        at_total = worst["load"] >= scenario.system.total_rate
+        place = "total rate" if at_total else f"{worst['load']:.6g}"
         bound = (
             f"{worst['upper_bound']:.9f}"
             if worst["certified"]
@@ -314,7 +340,7 @@ def _variant_table(scenario: Written, variants: tuple[dict[str, Any], ...]) -> T
             if worst["candidate_poa"] >= worst["poa"] * (1 - 1e-7)
             else f"{worst['candidate_poa']:.6f}"
         )
-        rows.append((escape(v["title"]), f"{worst['poa']:.6f}", where, bound, rule))
+        rows.append((escape(v["title"]), f"{worst['poa']:.6f}", place, bound, rule))
     headings = (
         "variant",
         "worst\nratio",
@@ -326,6 +352,7 @@ def _variant_table(scenario: Written, variants: tuple[dict[str, Any], ...]) -> T
 
 
 def _servers(scenario: Written, load: float, operators: dict[str, Any]) -> Table:
+    """Return the table of thresholds, tolls and sensitivities."""
     unit, job = scenario.delay_unit, scenario.units.jobs.replace("jobs", "job")
     headings = (
         "optimum\nstarts at",
@@ -347,12 +374,13 @@ def _servers(scenario: Written, load: float, operators: dict[str, Any]) -> Table
 
 
 def _players(scenario: Written, here: xr.Dataset, players: xr.Dataset) -> Table:
-    wide = float((players["price_of_anarchy_upper"] / players["price_of_anarchy_lower"]).max()) - 1
+    """Return the table of equal players, from the curve and its part at the load."""
+    ratio = players["price_of_anarchy_upper"] / players["price_of_anarchy_lower"]
     missed = int((~players["certified"]).sum())
-    sure = (
+    proof = (
         f"{missed} of {players['certified'].size} answers are NOT CERTIFIED"
         if missed
-        else f"each price certified within {wide:.0e}"
+        else f"each price certified within {float(ratio.max()) - 1:.0e}"
     )
     rows = [
         (
@@ -369,12 +397,16 @@ def _players(scenario: Written, here: xr.Dataset, players: xr.Dataset) -> Table:
         "price of\nanarchy",
         "worst on\nthe curve",
     )
-    caption = f"equal players at load {float(here['load']):.6g}; the worst over the loads of the curve; {sure}"
+    caption = (
+        f"equal players at load {float(here['load']):.6g}; "
+        f"the worst over the loads of the curve; {proof}"
+    )
     return table(headings, rows, caption=caption)
 
 
 def _control(load: float, control: xr.Dataset) -> Table:
-    need, control = control.attrs["price_of_optimum"], _given(control)
+    """Return the table of partial control."""
+    enough, control = control.attrs["price_of_optimum"], _given(control)
     rows = [
         (
             f"{part:.0%}",
@@ -387,5 +419,8 @@ def _control(load: float, control: xr.Dataset) -> Table:
         if np.isclose(part, SHOWN).any()
     ]
     headings = ("under\ncontrol", "largest\nlatency first", "optimum,\nscaled down")
-    caption = f"mean delay over the optimum's at load {load:.6g}; control of {need:.4g} of the load is enough for the optimum"
+    caption = (
+        f"mean delay over the optimum's at load {load:.6g}; "
+        f"control of {enough:.4g} of the load is enough for the optimum"
+    )
     return table(headings, rows, caption=caption)

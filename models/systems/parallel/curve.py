@@ -1,4 +1,4 @@
-"""Delays, flows and price of anarchy over loads, as an `xarray.Dataset`."""
+"""Delays, flows and the price of anarchy over loads, as an `xarray.Dataset`."""
 
 from __future__ import annotations
 
@@ -37,41 +37,47 @@ def curve(
     refine: bool | float = False,
     **options: Unpack[FormulationOptions],
 ) -> xr.Dataset:
-    """Solve a system at many loads.
+    """Return the optimum and the equilibrium of a system at many loads.
 
     Parameters
     ----------
     system : ParallelServers
         n servers.
     loads : array_like, shape (K,)
-        Total loads, 0 or more, in any order.
+        Total loads, jobs per unit of time, 0 or more, in any order.
     which : {"optimum", "equilibrium"}, optional
         Both by default.
     refine : bool or float, default False
-        Whether to add loads for a picture: those at which a server starts, and others until a straight line between neighbours is
-        nowhere off by more than this part of the price of anarchy, or of a delay on a logarithmic axis; True for 0.002.
-    **how
-        As for `ParallelServers.optimum`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False;
-        where no solver returns anything, the row is NaN. So it is at a load that is not below the total rate, or for which limits
-        leave no room, with the reason.
+        Whether to add loads for a plot: those at which a server starts to be used, and others,
+        until straight lines between neighbours are off by no more than this part of the price of
+        anarchy, or of a delay on a logarithmic axis. True is 0.002.
+    **options
+        As for `ParallelServers.optimum`. A load whose answer misses the gap does not stop the
+        others: it is kept, with ``certified`` False. Where no solver returns an answer, where the
+        load is not below the total rate, or where no split meets the limits, the values are NaN.
 
     Returns
     -------
     xarray.Dataset
-        Dimensions ``load`` (K) and ``server`` (n). For each goal ``<goal>_delay``, ``<goal>_multiplier``, ``<goal>_gap``,
-        ``<goal>_certified`` over load and ``<goal>_flow`` over both; with both goals ``price_of_anarchy`` and its bounds
-        ``price_of_anarchy_lower`` and ``price_of_anarchy_upper``. The coordinate ``utilisation`` is the load over the total rate, and
-        ``reason`` the error of a load that has no answer. At a load of 0 the flows are 0 and the delays those of the nearest server. The
-        thresholds are attributes, one number a server. Refined, it is in the order of the loads, and the coordinate ``added`` says
-        which were not given; see `sojourn.models.core.refinement.refined`. What a variable is says its attribute ``role``; see
-        `sojourn.models.core.curve`.
+        Dimensions ``load`` (K) and ``server`` (n). For each goal ``<goal>_delay``,
+        ``<goal>_multiplier``, ``<goal>_gap`` and ``<goal>_certified`` over load, and
+        ``<goal>_flow`` over load and server. With both goals ``price_of_anarchy`` and its bounds
+        ``price_of_anarchy_lower`` and ``price_of_anarchy_upper``. At a load of 0 the flows are 0,
+        and the delays are those of the empty server with the least latency.
+
+        The coordinate ``utilisation`` is the load divided by the total rate, and ``reason`` has
+        the error of a load without an answer. The thresholds are attributes, one number for each
+        server. A refined dataset is sorted by load, and the coordinate ``added`` marks the loads
+        that were not given; see `sojourn.models.core.refinement.refined`. Every variable has an
+        attribute ``role``, see `sojourn.models.core.curve`.
 
     Raises
     ------
     LoadError, InputError
-        Before any solver starts: on a load that is negative or not finite, and where none can be carried.
+        Before any solver starts: on a load that is negative or not finite, and where the system
+        can carry none of the loads.
     CurveInterruptedError
-        On Ctrl-C, with what was done.
+        On Ctrl-C, with the loads solved so far.
 
     Examples
     --------
@@ -94,23 +100,30 @@ def solved(
     options: FormulationOptions,
     variables: Callable[[Array, Mapping[str, Splits]], Mapping[str, Variable]] | None = None,
 ) -> xr.Dataset:
-    """Return a curve; `variables` makes them from loads and answers where they are not those of `curve`."""
+    """Return a curve as `curve` does, with variables of one's own.
+
+    Parameters
+    ----------
+    variables : callable, optional
+        From loads, shape (K,), and the answers of each goal to the variables of the dataset; by
+        default `variables_of`.
+    """
     goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(options)
     points, starts = system.screen_loads(loads)[0], vars(system.thresholds())
     each = {goal: for_goal(goal, options) if len(goals) > 1 else options for goal in goals}
     tasks: dict[str, Any] = {
-        goal: system.task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals
+        goal: system._task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals
     }
+    # only an optimum has limits, which some loads cannot meet
+    at_load = getattr(tasks[goals[0]].question, "at", None)
     data = driver.curve(
         system,
         points,
         tasks,
         variables or partial(variables_of, system),
-        room=getattr(
-            tasks[goals[0]].question, "at", None
-        ),  # of limits, which are of the optimum alone
+        room=at_load,
         refine=refine,
         breakpoints=lambda: np.concatenate([starts[goal] for goal in goals]),
         coords={"server": ("server", list(system.names))},
@@ -127,7 +140,7 @@ def solved(
 def variables_of(
     system: ParallelServers, _: Array, rows: Mapping[str, Splits]
 ) -> dict[str, Variable]:
-    """Return the variables of a curve from the answers to each goal."""
+    """Return the variables of a curve by name, from the answers of each goal."""
     time, found = system.time_unit, dict[str, Variable]()
     for goal, table in rows.items():
         found |= answers(table, time, goal, f"mean delay at the {goal}")
@@ -143,24 +156,25 @@ def variables_of(
 
 
 def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
-    """Warn of what goes beyond what was measured."""
+    """Warn where flows are beyond the samples of measured servers."""
     if all(type(bank).caveats is Latency.caveats for bank in system.bank.banks):
-        return  # none of these families ever has anything to say
-    said = [
+        return  # these families have no caveats
+    beyond = [
         (float(load), caveats[0])
         for name in by_role(data, "flow")
         for load, flow in zip(data["load"].values, data[name].values, strict=True)
         if np.isfinite(flow).all() and (caveats := system.bank.caveats(flow, system.names))
     ]
-    if said:
-        first, (last, caveat) = min(said)[0], max(said)
+    if beyond:
+        first, (last, caveat) = min(beyond)[0], max(beyond)
         warn(
-            f"from load {first:g} on, answers go beyond what was measured: at load {last:g} {caveat}"
+            f"from load {first:g} on, answers go beyond what was measured: "
+            f"at load {last:g} {caveat}"
         )
 
 
 def check_goals(which: str | None) -> tuple[Goal, ...]:
-    """Return the goals of a sweep; InputError on a name that is none."""
+    """Return the goals to solve for; InputError on a name that does not exist."""
     if which is None:
         return GOALS
     goal: Any = check_choice("which", which, GOALS, "is not something to solve for")

@@ -1,4 +1,7 @@
-"""What a split that somebody already has costs: against the exact optimum, and for a user who could move. No solver is asked."""
+"""The mean delay of a given split, compared with the exact optimum and equilibrium.
+
+No solver runs: optimum and equilibrium are closed forms, each with a certificate of its flow.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.validation import as_floats, raise_at_first
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import SUM, Evaluated, finite, finite_or_none
-from .certificate import EPS, Certificate, certify
+from .certificate import Certificate, certify
+from .dual_bounds import EPS
 from .prices import Goal
 from .solution import ServerSplit
 
@@ -27,24 +31,38 @@ REMEDY = "give flow=, share= or weights="
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation(ServerSplit, Evaluated):
-    """A split of the load, judged; `ServerSplit` and `Evaluated` say what else it has.
+    """A given split of the load, with its mean delay and its distance from the optimum.
+
+    It also has the attributes of `ServerSplit` (``load``, ``names``, ``flow``, ``share``,
+    ``latency``, ``caveats``) and of `sojourn.models.core.solution.Evaluated` (``mean_delay``,
+    ``overloaded``, ``stable``). Delays are in units of time. A `BoundedValue` is a float with the
+    bounds ``lower`` and ``upper``.
 
     Attributes
     ----------
     utilisation : ndarray, shape (n,)
-        Flow over rate; 0 where the rate is infinite.
-    optimum_delay, equilibrium_delay : Bounded
-        Mean delays of the optimum and the equilibrium at this load, in closed form, with ``lower`` and ``upper`` from a certificate.
+        Flow divided by rate; 0 where the rate is infinite.
+    optimum_delay, equilibrium_delay : BoundedValue
+        Mean delays of the optimum and of the equilibrium at this load.
     ratio : Ratio
-        Mean delay over the least, >= 1, with ``lower`` and ``upper``.
-    loss : Bounded
-        Mean delay beyond the least, >= 0, with ``lower`` and ``upper``.
+        Mean delay divided by that of the optimum, >= 1.
+    loss : BoundedValue
+        Mean delay minus that of the optimum, >= 0.
     deviation_gain : float
-        Most that a user gains by moving to another server; 0 at an equilibrium.
-    move : tuple of str or None
-        The server that this user leaves, and the one moved to; None where nobody gains.
+        Largest decrease of latency that a user gets by moving to another server; 0 at an
+        equilibrium.
+    move : tuple of str, or None
+        The two servers of that move, from and to; None where no move gains.
     certificate : Certificate
-        The least mean delay lies between its bounds; its gap is the largest relative distance that this split can have to it.
+        Bounds of the least mean delay; ``gap`` is the largest relative distance that this split
+        can have from it.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> even = ParallelServers(MM1(rate=[10.0, 5.0])).evaluate(load=9.0, share=[0.5, 0.5])
+    >>> round(even.mean_delay, 4), round(even.ratio, 4), even.move
+    (1.0909, 3.4365, ('server 2', 'server 1'))
     """
 
     utilisation: Array
@@ -74,15 +92,14 @@ class Evaluation(ServerSplit, Evaluated):
 
     def __repr__(self) -> str:
         lines = [
-            f"split at load {self.load:g}: mean delay {self.mean_delay:.9g}, {_against(self.ratio)}"
+            f"split at load {self.load:g}: mean delay {self.mean_delay:.9g}, {_text_of(self.ratio)}"
         ]
         lines.append(
             f"  optimum {self.optimum_delay:.9g}, equilibrium {self.equilibrium_delay:.9g}"
         )
         if self.move is not None:
-            lines.append(
-                f"  a user gains {self.deviation_gain:.6g} by moving from {self.move[0]} to {self.move[1]}"
-            )
+            gain, (start, end) = f"{self.deviation_gain:.6g}", self.move
+            lines.append(f"  a user gains {gain} by moving from {start} to {end}")
         lines += self._lines(self.utilisation)
         lines += [
             f"  unstable: {name} gets its rate or more, and its queue grows without bound"
@@ -91,7 +108,7 @@ class Evaluation(ServerSplit, Evaluated):
         return "\n".join(lines + [f"  but {caveat}" for caveat in self.caveats])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
+        """Return plain numbers and strings, ready for JSON; infinite numbers are None."""
         return {
             **super().to_dict(),
             "deviation_gain": finite_or_none(self.deviation_gain),
@@ -104,28 +121,32 @@ class Evaluation(ServerSplit, Evaluated):
         }
 
 
-def _against(ratio: Ratio) -> str:
-    return f"{ratio:.6g} times the least" + (
-        f", certified within {ratio.spread:.1e} of it" if math.isfinite(ratio) else ""
-    )
+def _text_of(ratio: Ratio) -> str:
+    proof = f", certified within {ratio.spread:.1e} of it" if math.isfinite(ratio) else ""
+    return f"{ratio:.6g} times the least{proof}"
 
 
 def evaluate(
     system: ParallelServers, load: float, given: dict[str, npt.ArrayLike | None]
 ) -> Evaluation:
-    """Judge a split; see `ParallelServers.evaluate`."""
+    """Return the evaluation of a split, given as flow, share or weights.
+
+    See `ParallelServers.evaluate`.
+    """
     load = system.check_load(load)
     flow = _flow(system, load, given)
     bank = system.bank
     latency, full, used = bank.latency(flow), bank.spare_capacity(flow) <= 0, flow > 0
-    # a server without jobs has a latency, but costs nobody anything, were it infinite
+    # an unused server adds nothing to the mean, even where its latency is infinite
     mean = math.fsum((flow * np.where(used, latency, 0.0)).tolist()) / math.fsum(flow.tolist())
-    # a float cannot say a flow, nor what it leaves of a server, more exactly than this
-    delay = within(mean, ROUNDING + 4 * EPS * (_steepness(system, flow) / mean if mean else 0.0))
-    best, selfish = (_truth(system, load, goal) for goal in ("optimum", "equilibrium"))
+    # the flows, and so the spare capacities, are exact only up to the rounding of floats
+    rounding = 4 * EPS * (_mean_marginal(system, flow) / mean if mean else 0.0)
+    delay = within(mean, ROUNDING + rounding)
+    best, selfish = (_exact_delay(system, load, goal) for goal in ("optimum", "equilibrium"))
     ratio, own = Ratio.to(delay, best), certify(bank, load, flow, "optimum")
-    offered, slowest = int(np.argmin(latency)), int(np.argmax(np.where(used, latency, -np.inf)))
-    gain = float(latency[slowest] - latency[offered])
+    fastest, slowest = int(np.argmin(latency)), int(np.argmax(np.where(used, latency, -np.inf)))
+    gain = float(latency[slowest] - latency[fastest])
+    gains = gain > ROUNDING * latency[slowest]
     return Evaluation(
         load=load,
         names=system.names,
@@ -140,9 +161,7 @@ def evaluate(
         ratio=ratio,
         loss=excess(delay, best),
         deviation_gain=gain,
-        move=(system.names[slowest], system.names[offered])
-        if gain > ROUNDING * latency[slowest]
-        else None,
+        move=(system.names[slowest], system.names[fastest]) if gains else None,
         certificate=replace(
             own,
             mean_delay=float(delay),
@@ -155,8 +174,8 @@ def evaluate(
     )
 
 
-def _truth(system: ParallelServers, load: float, goal: Goal) -> BoundedValue:
-    """Mean delay of the exact optimum or equilibrium, with what a certificate of its flow proves."""
+def _exact_delay(system: ParallelServers, load: float, goal: Goal) -> BoundedValue:
+    """Mean delay of the exact optimum or equilibrium, with the bounds of its certificate."""
     split = getattr(exact, goal)(system.bank, load)
     proof = certify(system.bank, load, split.flow, goal)
     value = float(split.mean_delay)
@@ -167,18 +186,18 @@ def _truth(system: ParallelServers, load: float, goal: Goal) -> BoundedValue:
     )
 
 
-def _steepness(system: ParallelServers, flow: Array) -> float:
-    """Relative change of the mean delay, times itself, per relative change of every flow."""
+def _mean_marginal(system: ParallelServers, flow: Array) -> float:
+    """Mean marginal delay of a job: the change of the mean delay as all flows grow."""
     with np.errstate(all="ignore"):
         return float(np.sum(flow * system.bank.marginal(flow)) / np.sum(flow))
 
 
 def _flow(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike | None]) -> Array:
     """Flow of each server, from the one of flow, share and weights that is given."""
-    said = [name for name in WAYS if given[name] is not None]
-    if len(said) != 1:
-        raise InputError("evaluate", said, "is not one way to give a split", REMEDY)
-    (name,) = said
+    present = [name for name in WAYS if given[name] is not None]
+    if len(present) != 1:
+        raise InputError("evaluate", present, "is not one way to give a split", REMEDY)
+    (name,) = present
     parts = as_floats(name, given[name])
     if parts.shape != (len(system),):
         count = f"{parts.size} numbers" if parts.ndim == 1 else f"an array of shape {parts.shape}"
@@ -199,16 +218,16 @@ def _flow(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike |
         raise InputError(
             name, parts.tolist(), "is 0 for all servers", "give at least one a number above 0"
         )
-    scaled = parts / parts.max()  # so that no sum of weights is too large for a float
+    scaled = parts / parts.max()  # their sum is finite whatever the weights are
     whole = math.fsum(scaled.tolist())
     divided: Array = load * (scaled / whole)
     if name == "weights":
         return divided
-    tolerance, total = load if name == "flow" else 1.0, whole * float(parts.max())
-    if not abs(total - tolerance) <= SUM * tolerance:
-        what = f"the load {tolerance:.12g}" if name == "flow" else "1"
+    required, total = load if name == "flow" else 1.0, whole * float(parts.max())
+    if not abs(total - required) <= SUM * required:
+        what = f"the load {required:.12g}" if name == "flow" else "1"
         remedy = f"give weights= for numbers of any sum, or a {name} that fits"
         raise InputError(name, parts.tolist(), f"sums to {total:.12g}, not to {what}", remedy)
     if name == "flow" and abs(math.fsum([*parts.tolist(), -load])) <= 2 * EPS * load:
-        return parts  # every digit as it is given
+        return parts  # flows that already sum to the load keep all their digits
     return divided

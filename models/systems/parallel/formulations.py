@@ -1,6 +1,7 @@
-"""The convex problems whose solution is the optimum or the equilibrium of parallel servers.
+"""The convex programs whose solutions are the optimum or the equilibrium of parallel servers.
 
-Each is one function from servers (in a unit of time that suits a solver) to a `Model`, and a line in `FORMULATIONS`.
+Each formulation is a function from servers and a flow variable to an objective and constraints,
+and an entry of `FORMULATIONS`. The servers are in a unit of time in which the rates are near 1.
 """
 
 from __future__ import annotations
@@ -22,31 +23,36 @@ from .prices import Goal
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A CVXPY problem with its handles.
+    """A CVXPY problem of parallel servers, with its flow and its load.
+
+    The problem has a unit of time of its own, in which the rates are near 1. `flow` is in the
+    user's unit; all other quantities are in the problem's.
 
     Attributes
     ----------
     problem : cvxpy.Problem
+        The problem.
     flow : cvxpy.Expression, shape (n,)
-        Load of each server in the user's unit; affine, so that constraints of one's own can be put on it.
+        Load of each server, jobs per user's unit of time; affine, for constraints of one's own.
     variable : cvxpy.Variable, shape (n,)
-        The same in the unit of the problem.
+        The same in the problem's unit.
     load : cvxpy.Parameter, shape ()
-        Total load, in the unit of the problem: set it with `set_load`.
+        Total load in the problem's unit; `set_load` sets it in the user's.
     unit : float
-        The problem's unit of time, in the user's.
+        The problem's unit of time, in the user's unit.
     members : ndarray of int
-        Which servers the flow is of; all of them but for a prefix of ``"minmax"``.
+        Indices of the servers in the problem: all, but for a prefix of ``"minmax"``.
     bank : Latency
         These servers, in the user's unit.
-    least : cvxpy.Parameter, ndarray or None
-        Least flow of each server, in the unit of the problem.
+    least : cvxpy.Parameter, ndarray of shape (n,), or None
+        Least flow of each server.
     limited : mapping of str to cvxpy.Parameter
-        Of limits: ``least`` and ``most`` flows, and the ``bound`` of their rows, in the unit of the problem.
+        The numbers of limits: ``least`` and ``most`` flows, and the ``bound`` of their rows.
     rows : cvxpy.Constraint or None
         The rows of limits.
     next : callable or None
-        From this model as solved, the gap it led to and the gap that is enough, to the model that is to be solved next, or None.
+        From this model with its solution, the gap of that solution and the gap that is enough, to
+        the next model to solve, or None.
     """
 
     problem: cp.Problem
@@ -68,19 +74,20 @@ class Model:
 
 @dataclass(frozen=True)
 class Formulation:
-    """A way to write a goal.
+    """A way to write the optimum or the equilibrium as a convex program.
 
     Attributes
     ----------
     goal : {"optimum", "equilibrium"}
+        The problem that it writes.
     write : callable
         From servers and a flow variable to an objective and constraints.
-    kinds : frozenset of str
-        Cones that the solver must take.
+    kinds : callable
+        From servers to the names of the cones that the solver must take.
     refuses : callable
-        From servers to the reason why they cannot be written so, or None.
+        From servers to the reason why they cannot be written in this way, or None.
     cone : {"total", "potential", "latency"} or None
-        The cone of the servers that it is made of.
+        The cone of the servers that the program consists of.
     """
 
     goal: Goal
@@ -90,7 +97,7 @@ class Formulation:
     cone: str | None = None
 
     def exact(self, bank: Latency) -> bool:
-        """Whether what is written is the problem itself, and not tangents below it."""
+        """Return whether the program is exact, and does not consist of tangents."""
         return self.cone is None or bank.exact(self.cone)
 
 
@@ -104,16 +111,34 @@ def build(
     least: cp.Parameter | Array | None = None,
     tangents: int = 0,
 ) -> Model:
-    """Write a formulation for servers in the user's unit, at a load; where there is no cone, with tangents at `points`, or some number."""
+    """Return the model of a formulation at a load.
+
+    Parameters
+    ----------
+    formulation : Formulation
+        The way to write it.
+    bank : Latency
+        n servers, in the user's unit of time.
+    load : float
+        Total load, jobs per user's unit of time.
+    unit : float
+        The problem's unit of time, in the user's unit.
+    members : ndarray of int, shape (n,), optional
+        Indices of the servers among all, where they are a part of them.
+    points : ndarray, shape (m, n), optional
+        Flows at which the tangents of servers without a cone touch.
+    least : cvxpy.Parameter or ndarray, shape (n,), optional
+        Least flow of each server, in the problem's unit.
+    tangents : int
+        Number of tangents of each server without a cone, where there are no `points`.
+    """
     chosen = np.arange(len(bank), dtype=np.intp) if members is None else members
-    scaled = (
-        bank.in_unit(unit) if points is None else bank.in_unit(unit).with_tangents_at(points * unit)
-    )
-    flow, total = (
-        cp.Variable(len(bank), name="flow", nonneg=True),
-        cp.Parameter(nonneg=True, name="load"),
-    )
-    with as_written(tangents):  # in the problem's unit, which is that of all its solvers
+    scaled = bank.in_unit(unit)
+    if points is not None:
+        scaled = scaled.with_tangents_at(points * unit)
+    flow = cp.Variable(len(bank), name="flow", nonneg=True)
+    total = cp.Parameter(nonneg=True, name="load")
+    with as_written(tangents):  # without the scaling that a cone adds: the unit is chosen here
         objective, constraints = formulation.write(scaled, flow)
     bounds = [] if least is None else [flow >= least]
     problem = cp.Problem(objective, [cp.sum(flow) == total, *bounds, *constraints])
@@ -123,10 +148,10 @@ def build(
 
 
 def for_goal(goal: Goal, options: FormulationOptions) -> FormulationOptions:
-    """Options for one goal of two: a formulation is passed on to the goal that it writes."""
-    said: object = options.get("formulation")
-    form = FORMULATIONS.get(said) if isinstance(said, str) else None
-    if form is None or form.goal == goal:
+    """Return the options for one of two goals: without a formulation of the other goal."""
+    name: object = options.get("formulation")
+    formulation = FORMULATIONS.get(name) if isinstance(name, str) else None
+    if formulation is None or formulation.goal == goal:
         return options
     other = options.copy()
     del other["formulation"]
@@ -138,58 +163,68 @@ def _sum_of(cone: Cone) -> tuple[cp.Minimize, list[cp.Constraint]]:
 
 
 def _kinds(cone: str, *form: str) -> Callable[[Latency], frozenset[str]]:
+    """Return the function that writes a cone of servers once and returns the cones it needs."""
+
     def kinds(bank: Latency) -> frozenset[str]:
-        touched = bank.with_tangents_at(
-            np.zeros((2, len(bank)))
-        )  # few tangents are of the kind of many
+        # two tangents need the same cones as many
+        few_tangents = bank.with_tangents_at(np.zeros((2, len(bank))))
         with as_written():
-            written: Cone = getattr(touched, f"{cone}_cone")(cp.Variable(len(bank)), *form)
+            written: Cone = getattr(few_tangents, f"{cone}_cone")(cp.Variable(len(bank)), *form)
         return written.kinds
 
     return kinds
 
 
 def _total(form: str) -> Formulation:
+    """Return the formulation that minimises the total delay, with all servers in one form."""
+
     def write(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
         return _sum_of(bank.total_cone(flow, form))
 
     def refuses(bank: Latency) -> str | None:
-        return (
-            None
-            if form in bank.forms
-            else "not all its servers can be written so; epigraph takes each in its own way"
-        )
+        if form in bank.forms:
+            return None
+        return "not all its servers can be written so; epigraph takes each in its own way"
 
     return Formulation("optimum", write, _kinds("total", form), refuses, "total")
 
 
 def _epigraph(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
-    """Each family in its own first form."""
+    """Write the total delay, each family in the first of its forms."""
     return _sum_of(bank.total_cone(flow))
 
 
 def _beckmann(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
-    """Wardrop equilibrium as the minimum of the Beckmann potential."""
+    """Write the Beckmann potential, whose minimum is the Wardrop equilibrium."""
     return _sum_of(bank.potential_cone(flow))
 
 
 def _quadratic(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
-    """M/M/1 at one distance: -1/(L - d) = x - mu rises with L, so its potential x^2/2 - mu x has the same equilibrium."""
+    """Write a quadratic potential for M/M/1 servers with one delay d.
+
+    x - mu = -1/(l - d) rises with the latency l, so the potential x^2/2 - mu x, whose derivative
+    it is, has its minimum at the same equilibrium.
+    """
     return cp.Minimize(cp.sum_squares(flow) / 2 - bank.rate @ flow), []
 
 
 def _geometric_mean(bank: Latency, flow: cp.Variable) -> tuple[cp.Maximize, list[cp.Constraint]]:
-    """M/M/1 at one distance: the Beckmann potential is -log of a product of spare capacities."""
+    """Write a geometric mean for M/M/1 servers with one delay.
+
+    Their Beckmann potential is minus the logarithm of the product of their spare capacities, up
+    to a constant.
+    """
     return cp.Maximize(cp.geo_mean(bank.rate - flow)), []
 
 
 def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
-    """Least of the largest latency over a prefix of the servers; see `sojourn.models.systems.parallel.minmax`."""
-    cone, worst = bank.latency_cone(flow), cp.Variable()
-    return cp.Minimize(worst), [cone.value <= worst, *cone.constraints]
+    """Write the largest latency of a prefix of the servers, see `minmax`."""
+    cone, largest = bank.latency_cone(flow), cp.Variable()
+    return cp.Minimize(largest), [cone.value <= largest, *cone.constraints]
 
 
 def _equal_mm1(bank: Latency) -> str | None:
+    """Return why servers are not M/M/1 with equal delays, or None."""
     if not np.all(np.isfinite(bank.rate)) or not np.all(getattr(bank, "k", np.nan) == 1.0):
         return "it holds for M/M/1 servers alone"
     if np.ptp(bank.delay + (bank.service - 1.0 / bank.rate)) > 0:
@@ -202,10 +237,11 @@ def _always(bank: Latency) -> str | None:
 
 
 def _no_players(bank: Latency) -> str | None:
+    """Return why the largest latency cannot be minimised, or None."""
     if not bank.exact("latency"):
         return "the latency of some has no cone, and the largest of tangents is too low"
-    seen = any(isinstance(b, PlayerLatency) for b in bank.banks)
-    return "it is not written for a finite number of players" if seen else None
+    of_players = any(isinstance(part, PlayerLatency) for part in bank.banks)
+    return "it is not written for a finite number of players" if of_players else None
 
 
 FORMULATIONS: Mapping[str, Formulation] = {
@@ -221,4 +257,4 @@ FORMULATIONS: Mapping[str, Formulation] = {
         "equilibrium", _largest_latency, _kinds("latency"), _no_players, "latency"
     ),
 }
-"""By name, those of one goal in the order in which ``"auto"`` tries them."""
+"""All formulations by name; those of a goal are in the order in which ``"auto"`` tries them."""

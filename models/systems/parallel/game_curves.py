@@ -1,4 +1,4 @@
-"""Between optimum and equilibrium: over the number of players, and over the part of the load that is routed centrally."""
+"""Curves between optimum and equilibrium: over the number of players, and over partial control."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ...latency.player_latency import player_latency
 from .control import followed, price_of_optimum
 from .formulations import for_goal
 from .limits import no_limits
-from .system import NOT_ONE, ParallelServers
+from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
 if TYPE_CHECKING:
     from ....reference.parallel.control import Strategy
@@ -48,54 +48,67 @@ def players_curve(
     refine: bool | float = False,
     **options: Unpack[FormulationOptions],
 ) -> xr.Dataset:
-    """Equilibria of K equal players over loads.
+    """Return the equilibria of several numbers of equal players over loads.
 
     Parameters
     ----------
     system : ParallelServers
+        n servers.
     loads : array_like, shape (K,)
-        As for `ParallelServers.curve`.
+        Total loads, jobs per unit of time, as for `ParallelServers.curve`.
     players : sequence of float, default 1, 2, 4, 16, inf
+        Numbers of players, as for `ParallelServers.equilibrium`.
     refine : bool or float, default False
-        Whether to add loads for a picture: those at which the optimum, or a number of players, starts a server, and others until a straight
-        line between neighbours is nowhere off by more than this part of a price of anarchy; True for 0.002.
-    **how
-        As for `ParallelServers.optimum`. What misses the gap is kept, with ``certified`` False; what has no answer is NaN.
+        Whether to add loads for a plot: those at which the optimum or a number of players starts
+        to use a server, and others, until straight lines between neighbours are off by no more
+        than this part of the price of anarchy. True is 0.002.
+    **options
+        As for `ParallelServers.optimum`. An answer that misses the gap is kept, with
+        ``certified`` False; where there is no answer, the values are NaN.
 
     Returns
     -------
     xarray.Dataset
-        ``delay``, ``gap``, ``certified``, ``price_of_anarchy`` and its bounds ``price_of_anarchy_lower`` and
-        ``price_of_anarchy_upper`` over ``load`` and ``players``. Refined, it is in the order of the loads,
-        and the coordinate ``added`` says which were not given.
+        ``delay``, ``gap``, ``certified``, ``price_of_anarchy`` and its bounds
+        ``price_of_anarchy_lower`` and ``price_of_anarchy_upper`` over ``load`` and ``players``. A
+        refined dataset is sorted by load, and the coordinate ``added`` marks the loads that were
+        not given.
 
     Raises
     ------
     LoadError, InputError
         Before any solver starts.
     CurveInterruptedError
-        On Ctrl-C, with the loads that were done.
+        On Ctrl-C, with the loads solved so far.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> data = players_curve(ParallelServers(MM1(rate=[10.0, 5.0])), [9.0], players=[1, 2, 4])
+    >>> data.price_of_anarchy.values.round(4)
+    array([[1.    , 1.0015, 1.0074]])
     """
     no_limits(options)
-    system = check_instance("system", system, ParallelServers, *NOT_ONE)
-    counts, points = (
-        [check_players(k) for k in check_list("players", players)],
-        system.screen_loads(loads)[0],
-    )
-    some, of_users = float(points[0] or points.max()), for_goal("equilibrium", options)
-    best = system.task("optimum", some, **for_goal("optimum", options))
+    system = check_instance("system", system, ParallelServers, *NOT_PARALLEL_SERVERS)
+    counts = [check_players(k) for k in check_list("players", players)]
+    points = system.screen_loads(loads)[0]
+    some_load = float(points[0] or points.max())
+    of_equilibrium = for_goal("equilibrium", options)
+    best = system._task("optimum", some_load, **for_goal("optimum", options))
     tasks = {
-        f"equilibrium {i}": system.task("equilibrium", some, k, **of_users)
+        f"equilibrium {i}": system._task("equilibrium", some_load, k, **of_equilibrium)
         for i, k in enumerate(counts)
     }
 
-    def starts() -> Array:
-        seen = [player_latency(system.bank, k) if math.isfinite(k) else system.bank for k in counts]
-        return np.concatenate(
-            [system.thresholds().optimum, *(thresholds(bank).equilibrium for bank in seen)]
-        )
+    def all_thresholds() -> Array:
+        """Return the loads at which the optimum or a number of players starts to use a server."""
+        bank = system.bank
+        perceived = [player_latency(bank, k) if math.isfinite(k) else bank for k in counts]
+        of_players = [thresholds(bank).equilibrium for bank in perceived]
+        return np.concatenate([system.thresholds().optimum, *of_players])
 
     def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
+        """Return the variables of the dataset from the answers of each task."""
         dims, tables = ("load", "players"), list(rows.values())
         least, each = Delays.beside(tables[:1]), Delays.beside(tables[1:])
         each = replace(each, certified=each.certified & least.certified)
@@ -107,7 +120,7 @@ def players_curve(
         {"optimum": best, **tasks},
         variables,
         refine=refine,
-        breakpoints=starts,
+        breakpoints=all_thresholds,
         drawn=("ratio",),
         coords={
             "players": (
@@ -130,46 +143,59 @@ def control_curve(
     refine: bool | float = False,
     **options: Unpack[FormulationOptions],
 ) -> xr.Dataset:
-    """What control of a part of the load buys.
+    """Return the delay over the fraction of the load that an operator routes.
 
     Parameters
     ----------
     system : ParallelServers
+        n servers.
     load : float
+        Total load, jobs per unit of time, 0 < load < total rate.
     fractions : array_like, shape (K,), optional
-        By default 0, 0.05, ..., 1, and the least whose control can bring the optimum about.
+        Fractions from 0 to 1; by default 0, 0.05, ..., 1, and the least fraction whose control
+        can bring about the optimum.
     strategies : sequence of {"llf", "scale"}
+        Strategies of the operator, as for `ParallelServers.control`.
     refine : bool or float, default False
-        Whether to add fractions for a picture, as in `players_curve`: where the ratio bends, 40 at most.
-    **how
-        As for `ParallelServers.optimum`; as in `players_curve`.
+        Whether to add fractions for a plot, at most 40, as for `players_curve`.
+    **options
+        As for `players_curve`.
 
     Returns
     -------
     xarray.Dataset
-        ``delay``, ``gap``, ``certified`` and ``ratio`` (to the optimum) over ``fraction`` and ``strategy``; ``optimum_delay``, one number;
-        the attribute ``price_of_optimum`` is the least fraction whose control can bring the optimum about. Refined as `players_curve`.
+        ``delay``, ``gap``, ``certified`` and ``ratio`` (to the optimum) over ``fraction`` and
+        ``strategy``; ``optimum_delay``, one number. The attribute ``price_of_optimum`` is the
+        least fraction whose control can bring about the optimum. Refined as `players_curve`.
 
     Raises
     ------
-    LoadError, InputError, NotCertifiedError
-        The last where the optimum, on which all stands, has no certificate.
+    LoadError, InputError
+        Before any solver starts.
+    NotCertifiedError
+        When the optimum, from which all flows of the operator are taken, is not certified.
     CurveInterruptedError
-        On Ctrl-C, with the fractions that were done.
+        On Ctrl-C, with the fractions solved so far.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> data = control_curve(ParallelServers(MM1(rate=[10.0, 5.0])), 9.0, [0.0, 0.25, 1.0])
+    >>> data.ratio.sel(strategy="llf").values.round(4), round(data.price_of_optimum, 4)
+    (array([1.05  , 1.0133, 1.    ]), 0.2794)
     """
     no_limits(options)
-    system, kinds = (
-        check_instance("system", system, ParallelServers, *NOT_ONE),
-        [check_strategy(s) for s in check_list("strategies", strategies)],
-    )
+    system = check_instance("system", system, ParallelServers, *NOT_PARALLEL_SERVERS)
+    kinds = [check_strategy(s) for s in check_list("strategies", strategies)]
     parts = check_fractions(FRACTIONS if fractions is None else fractions)
     best = system.optimum(system.check_load(load), **for_goal("optimum", options))
     enough = price_of_optimum(best)
     if fractions is None:
         parts = np.unique([*parts, enough])
-    task = system.followers(best.load, **for_goal("equilibrium", options))
+    task = system._followers(best.load, **for_goal("equilibrium", options))
 
     def variables(_: Array, rows: Mapping[str, Any]) -> dict[str, Variable]:
+        """Return the variables of the dataset from the answers of each strategy."""
         dims, each = ("fraction", "strategy"), Delays.beside(list(rows.values()))
         ratio = (
             each.mean_delay / best.mean_delay
@@ -203,7 +229,7 @@ def control_curve(
 
 @dataclass(frozen=True, eq=False)
 class _Control:
-    """Equilibria of the rest where K parts of an optimum are under control."""
+    """The users' equilibria over the fraction that an operator routes with one strategy."""
 
     task: Task[Model, Splits, Solution]
     best: Solution
@@ -213,10 +239,11 @@ class _Control:
     def block(self) -> int:
         return self.task.block
 
-    def solve(self, parts: Array) -> Splits:
+    def solve(self, fractions: Array) -> Splits:
+        """Return the users' equilibria at K fractions."""
         best = self.best
-        led = [
-            leader_flow(best.flow, best.latency, best.load, part, self.strategy)
-            for part in parts.tolist()
+        leaders = [
+            leader_flow(best.flow, best.latency, best.load, fraction, self.strategy)
+            for fraction in fractions.tolist()
         ]
-        return followed(self.task, best, np.reshape(led, (parts.size, best.flow.size)))
+        return followed(self.task, best, np.reshape(leaders, (fractions.size, best.flow.size)))

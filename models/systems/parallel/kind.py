@@ -1,4 +1,4 @@
-"""Parallel servers as a kind of system."""
+"""Parallel servers as a kind of system, for scenario files, studies and the command."""
 
 from __future__ import annotations
 
@@ -18,15 +18,30 @@ from .system import ParallelServers
 from .verify import checks
 
 
-class HowCurve(FormulationOptions, total=False):
+class CurveOptions(FormulationOptions, total=False):
     """Options of `ParallelServers.curve`."""
 
     which: str | None
 
 
 def check_options(caller: str, options: Mapping[str, Any]) -> None:
-    """Refuse options of a curve that no parallel servers take."""
-    check_solve_options(caller, options, HowCurve)
+    """Raise an error on options that the curve of parallel servers does not have.
+
+    Parameters
+    ----------
+    caller : str
+        Name of the function that was given the options, for messages.
+    options : mapping
+        The options.
+
+    Raises
+    ------
+    TypeError
+        On the name of an option that does not exist.
+    InputError
+        On a value that does not fit.
+    """
+    check_solve_options(caller, options, CurveOptions)
     if "equilibrium" in check_goals(options.get("which")):
         no_limits(options)
     check_choice(

@@ -1,18 +1,17 @@
-"""Side constraints that operators have, all linear in the flow: shares, utilisation, percentiles of the sojourn time, budgets, any other.
+"""The limits that come with the library: shares, utilisations, percentiles and budgets.
 
-A limit is a class with one method, `linearise`, that says which flows x of a bank at a load keep it: ``matrix @ x <= bound``.
+Each is a class with the method `linearise`, which returns the limit as linear inequalities on the
+flows; `Limit` describes how to write another one, and `register_limit` gives it a name.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.mg1 import MM1
@@ -22,176 +21,31 @@ from ....reference.validation import (
     as_fraction,
     as_fractions,
     as_server_array,
-    check_flag,
     check_instance,
-    check_text,
     check_within,
     list_or_none,
     raise_at_first,
 )
 from ...core.registry import Registry
 from ...latency.base import Latency
-from .splits import total
-
-
-class Limit(ABC):
-    """A linear limit on the flows, given as ``subject_to=[...]``.
-
-    Examples
-    --------
-    >>> from dataclasses import dataclass
-    >>> from sojourn.models import MM1, Limit, LinearLimit, ParallelServers
-    >>> @dataclass(frozen=True)
-    ... class Carbon(Limit):
-    ...     grams: list  # a job
-    ...     at_most: float  # per unit of time
-    ...
-    ...     def linearise(self, bank, load):
-    ...         return LinearLimit(self.grams, self.at_most, name="carbon")
-    >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
-    >>> print(system.optimum(190, subject_to=[Carbon([1, 1, 4], 400)]).limits[0])
-    carbon: binds at 400, shadow price 0.0001278
-    """
-
-    times: ClassVar[tuple[str, ...]] = ()
-    """Fields that are times, which a scenario file gives in its unit of delays."""
-
-    @abstractmethod
-    def linearise(self, bank: Latency, load: float) -> LinearLimit:
-        """Return the limit as rows on the flows; InputError on a limit that does not fit the servers."""
-
-    def value(self, bank: Latency, flow: Array, load: float) -> Array:
-        """Return what a split has of that which is limited, in the limit's unit."""
-        return self.linearise(bank, load).checked(len(bank)).measure(flow)
-
-
-@dataclass(frozen=True, eq=False)
-class LinearLimit(Limit):
-    """Any linear limit on the flows: ``matrix @ flow <= bound``.
-
-    Parameters
-    ----------
-    matrix : array_like, shape (n,), (m, n) or ()
-        One row or more; a number stands for this multiple of the identity, a bound for each server, whatever n.
-    bound : array_like, shape (m,) or (); (n,) or () for bounds of servers
-    name : str
-        What is limited, in messages and results.
-    bound_per_unit : array_like, of the shape of `bound` or ()
-        By how much `bound` moves when the limit is relaxed by one unit of its own: a share of 1 is a flow of the whole load. Negative for a
-        limit from below.
-    own_bound : array_like, optional
-        The limit in its own unit; by default ``bound / bound_per_unit``.
-    of_time : bool
-        Whether the own unit is a time.
-
-    Examples
-    --------
-    >>> from sojourn.models import MM1, ParallelServers
-    >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
-    >>> print(system.optimum(190, subject_to=[LinearLimit([[1, 1, 0], [0, 1, 1]], [80, 170], name="sites")]).limits[0])
-    sites: binds at 1 of 2 rows, shadow price up to 2.001e-05 (row 1)
-    """
-
-    matrix: npt.ArrayLike
-    bound: npt.ArrayLike
-    name: str = "linear limit"
-    bound_per_unit: npt.ArrayLike = 1.0
-    own_bound: npt.ArrayLike | None = None
-    of_time: bool = False
-
-    def linearise(self, bank: Latency, load: float) -> LinearLimit:
-        """Return the limit itself."""
-        return self
-
-    @property
-    def box(self) -> bool:
-        """Whether it bounds the flow of each server."""
-        return np.ndim(self.matrix) == 0
-
-    def checked(self, n: int) -> LinearLimit:
-        """Return the same with arrays that fit n servers: rows have two dimensions, and a bound, an own unit and an own bound each."""
-        check_text("LinearLimit.name", self.name)
-        check_flag("LinearLimit.of_time", self.of_time)
-        matrix = as_floats(f"{self.name}.matrix", self.matrix)
-        if matrix.ndim > 2 or (matrix.ndim and matrix.shape[-1] != n) or matrix.shape[:1] == (0,):
-            raise InputError(
-                f"{self.name}.matrix",
-                matrix.tolist(),
-                f"is not made of rows of {n} numbers",
-                f"give shape ({n},) or (m, {n})",
-            )
-        raise_at_first(
-            f"{self.name}.matrix",
-            matrix,
-            np.isfinite(matrix),
-            "is not finite",
-            "give a number a job",
-        )
-        if matrix.shape == () and matrix == 0:
-            raise InputError(
-                f"{self.name}.matrix",
-                matrix.tolist(),
-                "limits nothing",
-                "give a number that is not 0",
-            )
-        own = 1 if matrix.ndim == 1 else n if not matrix.ndim else len(matrix)
-        shape = () if matrix.ndim == 1 else (own,)
-        bound, unit = (self._fit(field, shape) for field in ("bound", "bound_per_unit"))
-        raise_at_first(
-            f"{self.name}.bound",
-            bound,
-            ~(np.isnan(bound) | (bound == -np.inf)),
-            "is not a bound",
-            "give a number",
-        )
-        shown = self._fit("own_bound", shape) if self.own_bound is not None else _over(bound, unit)
-        return replace(
-            self,
-            matrix=np.atleast_2d(matrix) if matrix.ndim else matrix,
-            bound=bound,
-            bound_per_unit=unit,
-            own_bound=shown,
-        )
-
-    def measure(self, flow: Array) -> Array:
-        """Return what a split has, in the limit's own unit; of a limit that was `checked`."""
-        matrix: Any = self.matrix
-        has = matrix * flow if self.box else total(matrix * flow)
-        return _over(has.reshape(np.shape(self.bound)), self.bound_per_unit)
-
-    def _fit(self, field: str, shape: tuple[int, ...]) -> Array:
-        value = as_floats(f"{self.name}.{field}", getattr(self, field))
-        if value.shape not in ((), shape):
-            what = f"one number for each of {shape[0]} rows" if shape else "one number"
-            raise InputError(
-                f"{self.name}.{field}",
-                value.tolist(),
-                f"is not {what}",
-                f"give shape {shape} or one number",
-            )
-        return np.broadcast_to(value, shape)
-
-
-def _over(value: Array, unit: Any) -> Array:
-    """Quotient, 0 where the unit is."""
-    return np.asarray(
-        np.divide(
-            value,
-            unit,
-            out=np.zeros(np.broadcast_shapes(np.shape(value), np.shape(unit))),
-            where=np.asarray(unit) != 0,
-        )
-    )
+from .linear_limit import Limit, LinearLimit
 
 
 @dataclass(frozen=True)
 class MinShare(Limit):
-    """At least a share of the load for every server.
+    """At least a given share of the load for every server.
 
     Parameters
     ----------
     share : array_like, shape (n,) or ()
-        From 0 to 1.
+        Least share, from 0 to 1: one for each server, or one for all.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> system = ParallelServers(MM1(rate=[10.0, 5.0]))
+    >>> system.optimum(6.0, subject_to=[MinShare(0.4)]).share.round(4)
+    array([0.6, 0.4])
     """
 
     share: Any
@@ -206,12 +60,19 @@ class MinShare(Limit):
 
 @dataclass(frozen=True)
 class MaxShare(Limit):
-    """At most a share of the load for every server.
+    """At most a given share of the load for every server.
 
     Parameters
     ----------
     share : array_like, shape (n,) or ()
-        From 0 to 1; 1 says nothing.
+        Largest share, from 0 to 1: one for each server, or one for all; 1 is no limit.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> system = ParallelServers(MM1(rate=[10.0, 5.0]))
+    >>> system.optimum(6.0, subject_to=[MaxShare([0.7, 1.0])]).share.round(4)
+    array([0.7, 0.3])
     """
 
     share: Any
@@ -226,20 +87,29 @@ class MaxShare(Limit):
 
 @dataclass(frozen=True)
 class MaxUtilisation(Limit):
-    """At most a part of the load that fills every server: its rate, or a measured server's capacity or largest sample.
+    """At most a given utilisation of every server.
 
-    A server that serves any load alike, such as `Constant`, has a utilisation of 0.
+    The utilisation is the flow divided by the load that fills the server: its rate, or, for a
+    measured server, the capacity or the largest sample. A server with the same latency at every
+    load, such as `Constant`, has a utilisation of 0.
 
     Parameters
     ----------
     utilisation : array_like, shape (n,) or ()
-        From 0 to 1.
+        Largest utilisation, from 0 to 1: one for each server, or one for all.
 
     Raises
     ------
     InputError
-        On servers that no load fills, such as `BPR` and `Polynomial`, or where no server can be
-        utilised: the limit would do nothing.
+        When it is used with servers that no load fills, such as `BPR` and `Polynomial`, or where
+        every server has a utilisation of 0, so that the limit does nothing.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> system = ParallelServers(MM1(rate=[10.0, 5.0]))
+    >>> system.optimum(6.0, subject_to=[MaxUtilisation(0.45)]).flow.round(4)
+    array([4.5, 1.5])
     """
 
     utilisation: Any
@@ -256,36 +126,56 @@ class MaxUtilisation(Limit):
         if unfilled.size:
             which = ", ".join(f"servers[{i}]" for i in unfilled[:5]) + ", ..." * (unfilled.size > 5)
             problem = f"is a part of nothing at {which}: no load fills the server"
-            remedy = "limit shares with MaxShare, or give samples and a capacity: Measured(..., capacity=)"
+            remedy = (
+                "limit shares with MaxShare, "
+                "or give samples and a capacity: Measured(..., capacity=)"
+            )
             raise InputError(field, self.utilisation, problem, remedy)
         most = np.where(finite, part * np.where(finite, full, 1.0), np.inf)
         return LinearLimit(1.0, most, self._name(bank), np.where(finite, full, 0.0), part)
 
     def _name(self, bank: Latency) -> str:
-        """Name of the limit; it says of what a utilisation is where that is not the rate alone."""
-        of = dict.fromkeys(
-            said
-            for said, full in zip(bank.full_load_is, bank.full_load, strict=True)
+        """Name of the limit, with the full load where that is not the rate for all servers."""
+        kinds = dict.fromkeys(
+            kind
+            for kind, full in zip(bank.full_load_is, bank.full_load, strict=True)
             if np.isfinite(full)
         )
-        return "largest utilisation" + (
-            f" (of the {' or '.join(of)})" if set(of) != {"rate"} else ""
-        )
+        by_rate = set(kinds) == {"rate"}
+        return "largest utilisation" + ("" if by_rate else f" (of the {' or '.join(kinds)})")
 
 
 @dataclass(frozen=True)
 class ServerPercentile(Limit):
-    """A percentile of the sojourn time of every server that is used, its delay included: exact and linear for M/M/1, first come first served.
-
-    There the time at the server is exponential with rate mu - x, so the share p of the jobs is back within
-    d + log(1/(1 - p))/(mu - x). A server that is too far or too slow even when empty must stay empty.
+    """At most a given percentile of the sojourn time at every used server, for M/M/1 servers.
 
     Parameters
     ----------
     p : float
-        Such as 0.99; above 0 and below 1.
+        Share of the jobs, above 0 and below 1, such as 0.99.
     within : array_like, shape (n,) or ()
-        Time, above 0.
+        Time above 0, in the unit of the delays, within which this share of the jobs has its
+        answer, the network delay included.
+
+    Raises
+    ------
+    InputError
+        When it is used with servers of other families, which have no percentile in closed form.
+
+    Notes
+    -----
+    At an M/M/1 server, first come first served, the time at the server is exponential with the
+    rate mu - x. So the share p of the jobs is back within d + log(1/(1 - p))/(mu - x), and the
+    limit is linear: x <= mu - log(1/(1 - p))/(within - d). A server whose percentile is larger
+    even when it is empty gets no jobs.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> system = ParallelServers(MM1(rate=[10.0, 5.0]))
+    >>> limit = ServerPercentile(p=0.95, within=1.0)
+    >>> print(system.optimum(8.0, subject_to=[limit]).limits[0].value.round(4))
+    [0.7481 1.    ]
     """
 
     p: float
@@ -307,29 +197,27 @@ class ServerPercentile(Limit):
             "give it in the unit of the delays",
         )
         within = as_server_array(field, time, len(bank))
-        left, need = within - bank.delay, -math.log1p(-p)
-        able = left * bank.rate > need
-        safe = np.where(able, left, 1.0)
-        most = np.where(able, bank.rate - need / safe, 0.0)
+        at_server, quantile = within - bank.delay, -math.log1p(-p)
+        usable = at_server * bank.rate > quantile
+        time = np.where(usable, at_server, 1.0)
+        most = np.where(usable, bank.rate - quantile / time, 0.0)
         return LinearLimit(
             1.0,
             most,
             f"{100 * p:g}th percentile",
-            np.where(able, need / safe**2, 0.0),
+            np.where(usable, quantile / time**2, 0.0),
             within,
             of_time=True,
         )
 
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
-        """Percentile at each server; NaN where there is no job."""
+        """Return the percentile at each server, shape (n,), in units of time; NaN where unused."""
         used = flow > 0
-        return np.where(
-            used,
-            bank.delay - math.log1p(-self.p) / np.where(used, bank.spare_capacity(flow), 1.0),
-            np.nan,
-        )
+        spare_capacity = np.where(used, bank.spare_capacity(flow), 1.0)
+        return np.where(used, bank.delay - math.log1p(-self.p) / spare_capacity, np.nan)
 
     def _check_family(self, bank: Latency) -> None:
+        """Raise InputError at the first server that is not M/M/1."""
         start = 0
         for part in bank.banks:
             if not isinstance(part, MM1):  # cv = 1 alone does not make service times exponential
@@ -345,14 +233,21 @@ class ServerPercentile(Limit):
 
 @dataclass(frozen=True)
 class Budget(Limit):
-    """At most so much money per unit of time, with a price per job at every server.
+    """At most a given amount of money per unit of time, where each job costs money.
 
     Parameters
     ----------
     price : array_like, shape (n,) or ()
-        Money per job, 0 or more.
+        Money per job at each server, 0 or more.
     at_most : float
-        Money per unit of time.
+        Money per unit of time, 0 or more.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> system = ParallelServers(MM1(rate=[10.0, 5.0]))
+    >>> print(system.optimum(6.0, subject_to=[Budget([3.0, 1.0], 15.0)]).limits[0])
+    budget: binds at 15, shadow price 0.006465
     """
 
     price: Any
@@ -377,15 +272,23 @@ class Budget(Limit):
 
 @dataclass(frozen=True)
 class GroupShare(Limit):
-    """At most a share of the load for a group of servers together.
+    """At most a given share of the load for a group of servers together.
 
     Parameters
     ----------
     servers : sequence of int
-        Indices of the group, from 0; in a scenario file names.
+        Indices of the servers, from 0; in a scenario file their names.
     at_most : float
-        From 0 to 1.
-    name : str
+        Largest share of the group, from 0 to 1.
+    name : str, default "share of a group"
+        Name in messages and results.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> system = ParallelServers(MM1(rate=[10.0, 5.0, 5.0]))
+    >>> system.optimum(6.0, subject_to=[GroupShare([1, 2], 0.1)]).flow.round(4)
+    array([5.4, 0.3, 0.3])
     """
 
     servers: Sequence[int]
@@ -417,7 +320,7 @@ class GroupShare(Limit):
 
 
 def limits_of(given: object) -> tuple[Limit, ...]:
-    """Return limits, given as ``subject_to``; InputError on something that is no limit."""
+    """Return the limits of ``subject_to`` as a tuple; InputError on anything but limits."""
     limits = [] if given is None else list_or_none(given)
     if limits is None:
         raise InputError(
@@ -441,7 +344,7 @@ SELFISH = (
 
 
 def no_limits(options: Mapping[str, Any], why: tuple[str, str] = SELFISH) -> None:
-    """Raise InputError on limits of what has none, by default since users take part in it."""
+    """Raise InputError on limits where none are allowed; `why` has the problem and the remedy."""
     if limits_of(options.get("subject_to")):
         raise InputError("subject_to", options["subject_to"], *why)
 
@@ -464,6 +367,7 @@ REGISTRY: Registry[type[Limit]] = Registry(
         )
     },
 )
-"""Limits by name, as scenario files say them: those that come along, and those that packages add as entry points ``sojourn.limits``."""
+"""Limits by the name that scenario files use: those of this module, and those that other packages
+register or declare as entry points ``sojourn.limits``."""
 
 register_limit = REGISTRY.register

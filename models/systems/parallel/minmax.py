@@ -1,8 +1,10 @@
-"""The equilibrium without an integral: the least of the largest latency over a prefix of the servers.
+"""The equilibrium without an integral: the least largest latency over a prefix of the servers.
 
-With the servers in the order of their idle latencies, let L_k be the least, over splits among the first k, of the largest latency.
-L_k falls to the equilibrium's latency at the true number of servers and equals m_k from there on, so the first k with L_k <= m_(k+1)
-is the true one, and bisection finds it.
+Let the servers be in the order of their idle latencies m_1 <= m_2 <= ..., and let L_k be the least
+possible largest latency when only the first k servers are used. As k grows to the number of
+servers that the equilibrium uses, L_k falls to the equilibrium's latency; from there on it is
+m_k, since an empty server has the latency m_k too. So the first k with L_k <= m_(k+1) is the number
+of used servers, and a bisection finds it.
 """
 
 from __future__ import annotations
@@ -13,31 +15,52 @@ import numpy.typing as npt
 from ....reference.errors import Array
 from ...latency.base import Latency
 
+MARGIN = 1e-12  # relative margin by which the rates of a prefix must exceed the load
+
 
 def prefixes(bank: Latency, load: float) -> tuple[npt.NDArray[np.intp], Array, int]:
-    """Servers in order, their idle latencies, and the least number of them that can carry the load."""
+    """Return the order of the servers, their idle latencies, and the size of the least prefix.
+
+    Parameters
+    ----------
+    bank : Latency
+        n servers.
+    load : float
+        Total load, jobs per unit of time.
+
+    Returns
+    -------
+    tuple
+        Indices by idle latency, shape (n,); idle latencies in this order, shape (n,); the least
+        number of servers in this order whose rates exceed the load.
+    """
     order = np.argsort(bank.idle_latency, kind="stable")
-    enough = np.cumsum(bank.rate[order]) > load * (1 + 1e-12)
-    return (
-        order,
-        bank.idle_latency[order],
-        min(int(np.argmax(enough)) + 1 if enough.any() else len(bank), len(bank)),
-    )
+    enough = np.cumsum(bank.rate[order]) > load * (1 + MARGIN)
+    least = min(int(np.argmax(enough)) + 1 if enough.any() else len(bank), len(bank))
+    return order, bank.idle_latency[order], least
 
 
 class Bisection:
-    """Search for the number of servers that are used, told the latency found for each number asked."""
+    """Search for the number of servers that the equilibrium uses.
+
+    Parameters
+    ----------
+    bank : Latency
+        n servers.
+    load : float
+        Total load, jobs per unit of time.
+    """
 
     def __init__(self, bank: Latency, load: float) -> None:
         self.order, self.idle, self.low = prefixes(bank, load)
         self.high = len(bank)
 
-    def ask(self) -> tuple[int, bool]:
-        """Return the number of servers to try next, and whether it is the last."""
+    def next_count(self) -> tuple[int, bool]:
+        """Return the number of servers to try next, and whether it is the last one."""
         return (self.low + self.high) // 2, self.low == self.high
 
-    def tell(self, count: int, latency: float) -> None:
-        """Say that `count` servers reach a largest latency of `latency`."""
+    def record(self, count: int, latency: float) -> None:
+        """Narrow the search: the first `count` servers reach the largest latency `latency`."""
         if latency <= self.idle[count]:
             self.high = count
         else:

@@ -1,4 +1,4 @@
-"""What it costs to decide on wrong delays: splits found for one system, paid in another."""
+"""Splits that are computed with wrong delays: found for one system, used in another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...core.curve import ANARCHY, Variable, variable
 from ...core.signatures import show_options
 from .curve import solved, variables_of
 from .questions import Splits
-from .system import NOT_ONE, ParallelServers
+from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
 if TYPE_CHECKING:
     from ...core.options import FormulationOptions
@@ -31,32 +31,50 @@ def misspecified_delays(
     refine: bool | float = False,
     **options: Unpack[FormulationOptions],
 ) -> xr.Dataset:
-    """Optimum and equilibrium of the assumed system, with the delays that the actual one then has; Scenario 4 of Mancuso et al.
+    """Return the delays in an actual system of splits that are computed for an assumed one.
 
     Parameters
     ----------
     assumed, actual : ParallelServers
-        The same n servers with the same rates, as they are thought to be and as they are.
+        The same n servers with the same rates, with the assumed and with the actual delays.
     loads : array_like, shape (K,)
+        Total loads, jobs per unit of time, as for `ParallelServers.curve`.
     refine : bool or float, default False
-        As for `curve`: the loads at which the *assumed* system starts a server, and where the curves *paid* bend.
-    **how
+        As for `ParallelServers.curve`: adds the loads at which the assumed system starts to use a
+        server, and loads where the curves of the actual delays bend.
+    **options
         As for `ParallelServers.optimum`.
 
     Returns
     -------
     xarray.Dataset
-        As `curve` of the assumed system, but ``<goal>_delay`` and ``price_of_anarchy`` are what users get in the actual one. The ratio can be
-        below 1: neither split is then the best or the selfish one. ``<goal>_gap`` and ``<goal>_certified`` are of the delays that are
-        assumed; nothing bounds the ratio of those that are paid.
+        As `ParallelServers.curve` of the assumed system, but ``<goal>_delay`` and
+        ``price_of_anarchy`` are those of the actual one. The ratio can be below 1, since neither
+        split is the optimum or the equilibrium of the actual system. ``<goal>_gap`` and
+        ``<goal>_certified`` belong to the assumed delays; the actual ratio has no bounds.
 
     Raises
     ------
     InputError
         When the two systems do not have the same rates.
+    LoadError, CurveInterruptedError
+        As for `ParallelServers.curve`.
+
+    Notes
+    -----
+    Scenario 4 of Mancuso et al.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> rate, delay = [100.0, 80.0], [0.005, 0.05]
+    >>> assumed, actual = ParallelServers(MM1(rate)), ParallelServers(MM1(rate, delay))
+    >>> data = misspecified_delays(assumed, actual, [50.0, 150.0])
+    >>> data.price_of_anarchy.values.round(4)
+    array([0.9165, 1.    ])
     """
     for field, system in (("assumed", assumed), ("actual", actual)):
-        check_instance(field, system, ParallelServers, *NOT_ONE)
+        check_instance(field, system, ParallelServers, *NOT_PARALLEL_SERVERS)
     if not np.array_equal(assumed.bank.rate, actual.bank.rate):
         raise InputError(
             "assumed",
@@ -66,13 +84,14 @@ def misspecified_delays(
         )
 
     def share(goal: str, loads: Array, flow: Array) -> Array:
-        """Shares of the servers; at a load of 0 their limits."""
+        """Return the shares of the servers, shape (K, n); at a load of 0 their limits."""
         shares = flow / np.where(loads > 0, loads, 1.0)[:, None]
         if not loads.all():
             shares[loads == 0] = getattr(exact, goal)(assumed.bank, 0.0).share
         return shares
 
-    def paid(loads: Array, rows: Mapping[str, Splits]) -> dict[str, Variable]:
+    def variables(loads: Array, rows: Mapping[str, Splits]) -> dict[str, Variable]:
+        """Return the variables of the assumed system's curve, with actual delays."""
         delays = {
             goal: (share(goal, loads, table.flow) * actual.bank.latency(table.flow)).sum(axis=-1)
             for goal, table in rows.items()
@@ -82,7 +101,7 @@ def misspecified_delays(
             loads,
             {goal: replace(table, mean_delay=delays[goal]) for goal, table in rows.items()},
         )
-        for name in ANARCHY:  # of the assumed delays
+        for name in ANARCHY:  # these ratios are those of the assumed delays
             del found[name]
         for goal, table in rows.items():
             found[f"{goal}_gap"] = variable(
@@ -94,4 +113,4 @@ def misspecified_delays(
             )
         }
 
-    return solved(assumed, loads, None, refine, options, paid)
+    return solved(assumed, loads, None, refine, options, variables)

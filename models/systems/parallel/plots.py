@@ -1,4 +1,4 @@
-"""Pictures of curves: delay and price of anarchy against load, with the loads where servers start."""
+"""Plots of curves: mean delay and price of anarchy over the load, with the thresholds."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from ...frontend.style import (
     widths,
 )
 
-MOST_LINES = 7  # of thresholds that are named; more would hide the curve
+MOST_LINES = 7  # thresholds that are drawn for each goal; more would hide the curve
 
 
 def plot_curve(
     data: xr.Dataset, title: str = "", others: Mapping[str, xr.Dataset] | None = None
 ) -> Figure:
-    """Draw delays above and the price of anarchy below, against the load.
+    """Plot mean delays above and the price of anarchy below, over the load.
 
     Parameters
     ----------
     data : xarray.Dataset
-        From `ParallelServers.curve`, with both goals.
-    title : str
-    others : mapping of str to Dataset, optional
-        Curves of variants, drawn beside it.
+        A curve of `ParallelServers.curve`, with both goals.
+    title : str, optional
+        Title of the figure.
+    others : mapping of str to xarray.Dataset, optional
+        Curves of variants by name, in the same axes.
 
     Returns
     -------
@@ -51,7 +52,19 @@ def plot_curve(
 def plot_delay(
     data: xr.Dataset, axes: Axes, others: Mapping[str, xr.Dataset] | None = None
 ) -> None:
-    """Draw the mean delay at the optimum (solid) and at the equilibrium (dashed), on a logarithmic scale."""
+    """Plot mean delays over the load: the optimum solid, the equilibrium dashed.
+
+    The axis of the delays is logarithmic.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        A curve of `ParallelServers.curve`, with both goals.
+    axes : matplotlib.axes.Axes
+        Axes to draw in.
+    others : mapping of str to xarray.Dataset, optional
+        Curves of variants by name; with them no thresholds are drawn.
+    """
     lines = lines_of(data, others, "optimum_delay", "equilibrium_delay")
     alone = len(lines) == 1
     for colour, width, (name, curve) in lines:
@@ -79,22 +92,29 @@ def plot_price_of_anarchy(
     *,
     peaks: bool = False,
 ) -> None:
-    """Draw the price of anarchy, with the loads where a server starts at the optimum (dotted) and at the equilibrium (dashed).
+    """Plot the price of anarchy over the load.
 
-    Beside others there are no such loads; with `peaks`, a dot where each line is highest.
+    Parameters
+    ----------
+    data : xarray.Dataset
+        A curve of `ParallelServers.curve`, with both goals.
+    axes : matplotlib.axes.Axes
+        Axes to draw in.
+    others : mapping of str to xarray.Dataset, optional
+        Curves of variants by name; without them the thresholds of the optimum (dotted) and of
+        the equilibrium (dashed) are drawn.
+    peaks : bool, default False
+        Whether to mark the highest point of each line.
     """
     lines = lines_of(data, others, "price_of_anarchy")
     alone = len(lines) == 1
     for colour, width, (name, curve) in lines:
-        load, ratio, label = (
-            curve["load"].values,
-            curve["price_of_anarchy"].values,
-            name or "as it is",
-        )
+        load, ratio = curve["load"].values, curve["price_of_anarchy"].values
+        label = name or "as it is"
         if peaks and np.isfinite(ratio).any():
-            at = int(np.nanargmax(ratio))
-            axes.plot(load[at], ratio[at], "o", color=colour, markersize=4 + width, zorder=5)
-            label += f": up to {ratio[at]:.4g}, load {load[at]:.4g}"
+            i = int(np.nanargmax(ratio))
+            axes.plot(load[i], ratio[i], "o", color=colour, markersize=4 + width, zorder=5)
+            label += f": up to {ratio[i]:.4g}, load {load[i]:.4g}"
         axes.plot(load, ratio, color=colour, linewidth=width, label=label)
     if alone:
         _thresholds(data, axes)
@@ -103,18 +123,27 @@ def plot_price_of_anarchy(
 
 
 def named_curves(others: Mapping[str, xr.Dataset] | None) -> Mapping[str, xr.Dataset]:
-    """Return the curves beside one, by name; InputError on what is no mapping."""
-    return (
-        {}
-        if others is None
-        else check_instance("others", others, Mapping, "is not a mapping", "give curves by name")
-    )
+    """Return curves by name, none by default; InputError on anything but a mapping."""
+    if others is None:
+        return {}
+    check_instance("others", others, Mapping, "is not a mapping", "give curves by name")
+    return others
 
 
 def lines_of(
     data: xr.Dataset, others: Mapping[str, xr.Dataset] | None, *names: str
 ) -> list[tuple[str, float, tuple[str, xr.Dataset]]]:
-    """Colour, width and curve of each line, whose variables have the names."""
+    """Return colour, width, and the pair of name and curve of each line.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        The first curve, whose name is empty.
+    others : mapping of str to xarray.Dataset, optional
+        Further curves by name.
+    *names : str
+        Variables that every curve must have.
+    """
     beside = named_curves(others)
     drawn = {"data": data, **{f"others[{name!r}]": curve for name, curve in beside.items()}}
     checked = [
@@ -128,13 +157,11 @@ def lines_of(
 
 
 def _thresholds(data: xr.Dataset, axes: Axes, *, named: bool = False) -> None:
+    """Draw the first thresholds of both goals as vertical lines."""
     curve_of("data", data, "server", "optimum_thresholds", "equilibrium_thresholds")
     low, high = float(data["load"].min()), float(data["load"].max())
     for colour, style, goal in ((COLOURS[0], ":", "optimum"), (COLOURS[1], "--", "equilibrium")):
-        marks = [
-            (x, n)
-            for x, n in zip(data.attrs[f"{goal}_thresholds"], data["server"].values, strict=True)
-            if low < x < high
-        ]
-        for x, name in marks[:MOST_LINES]:
+        thresholds = zip(data.attrs[f"{goal}_thresholds"], data["server"].values, strict=True)
+        inside = [(x, name) for x, name in thresholds if low < x < high]
+        for x, name in inside[:MOST_LINES]:
             mark(axes, x, colour, style, f"{name} starts, {goal}" if named else "", top=True)

@@ -1,4 +1,4 @@
-"""From a solver's flows to answers: polished where that gains, certified whatever they are."""
+"""From a solver's flows to certified answers: polished where that lowers the gap."""
 
 from __future__ import annotations
 
@@ -9,35 +9,60 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from .certificate import Certificates, certify_rows
-from .newton import NOWHERE, Steps, polish_rows
+from .newton import NO_START, Steps, polish_rows
 from .prices import Goal
 
-ROUNDING = 1e-12  # gap below which one answer is not better than another
+ROUNDING = 1e-12  # gaps below this are rounding errors, and cannot rank two answers
 
 
 @dataclass(frozen=True, eq=False)
-class Finished:
-    """K answers: flows, shape (K, n), Newton steps of each (0 where the solver's own answer stands), and their certificates."""
+class Polished:
+    """K certified answers.
+
+    Attributes
+    ----------
+    flow : ndarray, shape (K, n)
+        Flows.
+    steps : ndarray of int, shape (K,)
+        Newton steps of each; 0 where the flows are the solver's own.
+    certificates : Certificates
+        A certificate for each.
+    """
 
     flow: Array
     steps: Steps
     certificates: Certificates
 
 
-def finish(bank: ServerBank, load: Array, flow: Array, goal: Goal, *, polish: bool) -> Finished:
-    """Polish K flows, shape (K, n), where it is asked for and gains; certify."""
+def polish_and_certify(
+    bank: ServerBank, load: Array, flow: Array, goal: Goal, *, polish: bool
+) -> Polished:
+    """Return K certified answers from K flows, shape (K, n), for loads of shape (K,).
+
+    Parameters
+    ----------
+    bank : ServerBank
+        n servers.
+    load : ndarray, shape (K,)
+        Total loads.
+    flow : ndarray, shape (K, n)
+        The solver's flows.
+    goal : {"optimum", "equilibrium"}
+        The problem that was solved.
+    polish : bool
+        Whether to take Newton steps; the solver's flows are kept where their gap is smaller.
+    """
     if not polish:
-        return Finished(
-            flow, np.zeros(load.shape, dtype=np.intp), certify_rows(bank, load, flow, goal)
-        )
+        no_steps = np.zeros(load.shape, dtype=np.intp)
+        return Polished(flow, no_steps, certify_rows(bank, load, flow, goal))
     polished, steps = polish_rows(bank, load, flow, goal)
     certificates = certify_rows(bank, load, polished, goal)
-    # the gap is quadratic in the flows: between two that are rounding, the polished flows are the better ones
-    doubtful = np.flatnonzero((steps == NOWHERE) | ~(certificates.gap <= ROUNDING))
+    # gaps below ROUNDING cannot rank two answers; there keep the polished one
+    doubtful = np.flatnonzero((steps == NO_START) | ~(certificates.gap <= ROUNDING))
     if doubtful.size:
         own = certify_rows(bank, load[doubtful], flow[doubtful], goal)
-        worse = (steps[doubtful] == NOWHERE) | ~(certificates.gap[doubtful] <= own.gap)
+        worse = (steps[doubtful] == NO_START) | ~(certificates.gap[doubtful] <= own.gap)
         rows = doubtful[worse]
         polished[rows], steps[rows] = flow[rows], 0
         certificates.put(rows, own.values(worse))
-    return Finished(polished, steps, certificates)
+    return Polished(polished, steps, certificates)

@@ -1,4 +1,9 @@
-"""The price that the used servers share: their marginal delay at the optimum, their latency at the equilibrium."""
+"""The price that the used servers share.
+
+The price of a server is its marginal delay l + x l' at the optimum, and its latency l at the
+equilibrium. At the solution all used servers have one price, the multiplier of the load, and
+unused servers have at least this price.
+"""
 
 from __future__ import annotations
 
@@ -10,59 +15,71 @@ from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ....reference.validation import check_choice
 from ...core.table import Mask
-from .splits import TRACE, clip
+from .splits import RESIDUE_SHARE, clip
 
 Goal = Literal["optimum", "equilibrium"]
 GOALS: tuple[Goal, Goal] = ("optimum", "equilibrium")
+PASSES = 20  # servers that turn out unused are left out this often
 
 
 def check_goal(goal: object) -> None:
-    """Raise InputError on what is no goal."""
+    """Raise InputError unless the goal is ``"optimum"`` or ``"equilibrium"``."""
     check_choice("goal", goal, GOALS, "is not something to solve for")
 
 
 def prices(bank: ServerBank, flow: Array, goal: Goal) -> tuple[Array, Array]:
-    """Price of each server, marginal delay or latency, and its derivative in the flow; shapes (..., n)."""
+    """Return the price of each server and its derivative in the flow, both of shape (..., n)."""
     if goal == "optimum":
         return bank.marginal(flow), bank.marginal_slope(flow)
     return bank.latency(flow), bank.latency_slope(flow)
 
 
-def common_price(price: Array, slope: Array, used: Mask, lacking: Array) -> Array:
-    """Price that a Newton step sets for the used servers so that they carry what is lacking; shape (...).
+def common_price(price: Array, slope: Array, used: Mask, residual: Array) -> Array:
+    """Return the price that a Newton step sets for the used servers, shape (...).
 
-    Each is weighted by how fast its flow follows the price; one whose price no flow raises sets it alone.
+    It is the price c at which their linearised flows, x_i + (c - price_i)/slope_i, add up to the
+    load: the mean of the prices, weighted by 1/slope, plus residual / (sum of 1/slope). Where
+    the price of a used server does not rise with its flow, the least such price is the common one.
+
+    Parameters
+    ----------
+    price, slope : ndarray, shape (..., n)
+        Prices and their derivatives in the flow.
+    used : ndarray of bool, shape (..., n)
+        The used servers.
+    residual : ndarray, shape (...)
+        Load that the flows do not carry, jobs per unit of time.
     """
     flat = used & (slope <= 0)
     rising = used & ~flat
     weight = np.where(rising, 1.0 / np.where(rising, slope, 1.0), 0.0)
     weights = weight.sum(axis=-1)
-    common: Array = ((weight * np.where(used, price, 0.0)).sum(axis=-1) + lacking) / np.where(
-        weights > 0, weights, 1.0
-    )
+    weighted = (weight * np.where(used, price, 0.0)).sum(axis=-1) + residual
+    common: Array = weighted / np.where(weights > 0, weights, 1.0)
     if not flat.any():
         return common
-    return np.asarray(
-        np.where(flat.any(axis=-1), np.where(flat, price, np.inf).min(axis=-1), common)
-    )
+    least_flat = np.where(flat, price, np.inf).min(axis=-1)
+    return np.asarray(np.where(flat.any(axis=-1), least_flat, common))
 
 
 def multiplier(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Array:
-    """Common price of the used servers, shape (...): each weighted by how fast its flow follows the price, as in a Newton step."""
+    """Return the common price of the used servers at a flow, shape (...), in units of time.
+
+    The mean of their prices, weighted by 1/slope as in a Newton step. Servers with no more than a
+    solver's residue, or with an idle latency above the common price, do not count as used.
+    """
     inside = clip(bank, flow)
-    some = inside.any(axis=-1)
-    used = (
-        inside > np.minimum(TRACE * load / inside.shape[-1], 0.5 * inside.max(axis=-1))[..., None]
-    )
+    any_used = inside.any(axis=-1)
+    residue = np.minimum(RESIDUE_SHARE * load / inside.shape[-1], 0.5 * inside.max(axis=-1))
+    used = inside > residue[..., None]
     price, slope = prices(bank, inside, goal)
-    none = np.zeros(flow.shape[:-1])
-    for _ in range(20):
-        common = common_price(price, slope, used, none)
-        keep = used & (bank.idle_latency < common[..., None])
-        moves = np.any(keep != used, axis=-1) & keep.any(axis=-1)
-        if not moves.any():
+    zero = np.zeros(flow.shape[:-1])
+    for _ in range(PASSES):
+        common = common_price(price, slope, used, zero)
+        still_used = used & (bank.idle_latency < common[..., None])
+        changes = np.any(still_used != used, axis=-1) & still_used.any(axis=-1)
+        if not changes.any():
             break
-        used = np.where(moves[..., None], keep, used)
-    return np.asarray(
-        np.where(some, np.minimum(common, bank.latency_limit.min()), bank.idle_latency.min())
-    )
+        used = np.where(changes[..., None], still_used, used)
+    largest = np.minimum(common, bank.latency_limit.min())
+    return np.asarray(np.where(any_used, largest, bank.idle_latency.min()))

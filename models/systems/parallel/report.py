@@ -1,4 +1,4 @@
-"""What the command says of parallel servers: the split, thresholds, variants, and the curve."""
+"""The report of the command on parallel servers: splits, thresholds, variants, and curves."""
 
 from __future__ import annotations
 
@@ -31,15 +31,28 @@ if TYPE_CHECKING:
 
 Written = Scenario[ParallelServers]
 SHORT = ("optimum", "equilib.")
-MOST_ROWS = 200  # of servers that a table in a terminal has
+MOST_ROWS = 200  # rows of servers that a table in a terminal has
+SIMULTANEOUS = 1e-6  # part of the least load below which thresholds are 0 up to rounding
 
 
 def report(scenario: Written, load: float, solver: str | None, weights: str | None) -> Report:
-    """Solve at a load. Weights, such as ``50,30,20``, are a split to judge beside. See `SystemKind.report`."""
+    """Return the report at a load; see `SystemKind.report`.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    load : float
+        Total load, jobs per unit of time.
+    solver : str, optional
+        Name of a solver.
+    weights : str, optional
+        A split to compare, such as ``50,30,20``.
+    """
     given = None if weights is None else _given(scenario, load, weights)
     answers: dict[str, Solution] = {goal: _solve(scenario, goal, load, solver) for goal in GOALS}
     poa = PriceOfAnarchy.of(answers["equilibrium"], answers["optimum"])
-    if scenario.limits:  # which are of the optimum alone: the price of anarchy stays without them
+    if scenario.limits:  # only the optimum has limits; the price of anarchy is without them
         answers["optimum"] = _solve(scenario, "optimum", load, solver, subject_to=scenario.limits)
     variants = _variants(scenario, load, solver)
     result = _result(scenario, load, answers, poa, variants)
@@ -53,14 +66,17 @@ def report(scenario: Written, load: float, solver: str | None, weights: str | No
 def _solve(
     scenario: Written, goal: str, load: float, solver: str | None, **options: Any
 ) -> Solution:
-    """Answer by row, in the units of the file."""
+    """Return the solution of a goal by row, in the units of the file."""
     rows: Rows = scenario.rows
     found: Solution = getattr(scenario.system, goal)(load, solver=solver, **options)
     return scenario.units.result(rows.solution(found, scenario.system.bank))
 
 
 def _given(scenario: Written, load: float, text: str) -> Evaluation:
-    """The split that weights say, judged, by row and in the units of the file; a row's weight is shared evenly by its replicas."""
+    """Return the evaluation of weights by row, in the units of the file.
+
+    The replicas of a row have equal parts of its weight.
+    """
     rows: Rows = scenario.rows
     try:
         weights = np.array([float(word) for word in text.split(",")])
@@ -85,7 +101,7 @@ def _given(scenario: Written, load: float, text: str) -> Evaluation:
 
 
 def _shown_given(scenario: Written, given: Evaluation) -> Iterator[str | Table]:
-    """The split in use, beside the table of the others."""
+    """Yield the table and the text of a given split."""
     unit, columns = scenario.delay_unit, (given.share, given.latency, given.utilisation)
     means = ("", f"{given.mean_delay:.6g}", "")
     yield rows_table(
@@ -97,26 +113,29 @@ def _shown_given(scenario: Written, given: Evaluation) -> Iterator[str | Table]:
         title="split given",
     )
     for name in given.overloaded:
-        yield f"[bold]unstable[/]: {escape(name)} gets its rate or more, and its queue grows without bound"
+        problem = "gets its rate or more, and its queue grows without bound"
+        yield f"[bold]unstable[/]: {escape(name)} {problem}"
     if given.stable:
-        yield f"[bold]{given.ratio:.6f}[/] times the optimum, certified within {given.ratio.spread:.0e}"
+        proof = f"certified within {given.ratio.spread:.0e}"
+        yield f"[bold]{given.ratio:.6f}[/] times the optimum, {proof}"
         yield f"[bold]{given.loss:.6g}[/] {unit} are lost"
     if given.move is not None:
-        leaves, goes = map(escape, given.move)
-        yield f"a user gains {given.deviation_gain:.6g} {unit} by moving from {leaves} to {goes}"
+        start, end = map(escape, given.move)
+        yield f"a user gains {given.deviation_gain:.6g} {unit} by moving from {start} to {end}"
     for caveat in given.caveats:
         yield f"[bold]but[/] {escape(caveat)}"
 
 
 def _as_json(scenario: Written, found: Solution) -> dict[str, Any]:
-    """The answer, with the number of servers of each row and what they carry together."""
-    said = found.to_dict()
-    for server, flow, n in zip(said["servers"], found.flow, scenario.rows.replicas, strict=True):
+    """Return a solution for JSON, with the replicas of each row and their total flow."""
+    record = found.to_dict()
+    for server, flow, n in zip(record["servers"], found.flow, scenario.rows.replicas, strict=True):
         server.update(replicas=int(n), total_flow=float(n * flow))
-    return said
+    return record
 
 
 def _variants(scenario: Written, load: float, solver: str | None) -> list[dict[str, Any]]:
+    """Return the delays and the price of anarchy of each variant."""
     from .misspecification import misspecified_delays
 
     rows: list[dict[str, Any]] = []
@@ -141,6 +160,7 @@ def _result(
     poa: PriceOfAnarchy,
     variants: list[dict[str, Any]],
 ) -> dict[str, Any]:
+    """Return all numbers of the report for JSON."""
     return {
         **scenario.to_dict(),
         "total_rate": finite_or_none(scenario.system.total_rate),
@@ -156,7 +176,7 @@ def _result(
 
 
 def starts(scenario: Written) -> dict[str, Array]:
-    """Load from which each row of servers is used, by goal."""
+    """Return by goal the load from which each row of servers is used, shape (G,)."""
     thresholds = scenario.system.thresholds()
     return {goal: getattr(thresholds, goal)[scenario.rows.first] for goal in GOALS}
 
@@ -170,9 +190,24 @@ def rows_table(
     caption: str = "",
     title: str | None = None,
 ) -> Table:
-    """Return a table with a row for each row of servers, its numbers in these forms, and mean delays below.
+    """Return a table with a line for each row of servers, and mean delays below.
 
-    Of more than `MOST_ROWS` rows it has the first, and its caption says so.
+    Of more than `MOST_ROWS` rows it has the first, with a note in its caption.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    headings : iterable of str
+        Headings of the columns but the first.
+    columns : iterable of ndarray, shape (G,)
+        Numbers of each row.
+    forms : sequence of str
+        Format of each column, such as ``.4f``.
+    means : iterable of str, optional
+        Last line of the table.
+    caption, title : str, optional
+        Text below and above the table.
     """
     names = scenario.rows.names
     if len(names) > MOST_ROWS:
@@ -194,6 +229,7 @@ def _shown(
     variants: list[dict[str, Any]],
     given: Evaluation | None,
 ) -> Iterator[str | Table]:
+    """Yield the texts and tables of the report for a terminal."""
     unit, jobs, found = scenario.delay_unit, scenario.units.jobs, answers.values()
     yield scenario.heading
     yield f"{scenario.where(load)}\n"
@@ -217,7 +253,8 @@ def _shown(
         )
     yield f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}"
     for s in found:
-        yield f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({s.solver.lower()}, {s.formulation}, {s.polished} Newton steps)"
+        way = f"{s.solver.lower()}, {s.formulation}, {s.polished} Newton steps"
+        yield f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({way})"
     yield from scenario.remarks
     if variants:
         rows = [
@@ -240,7 +277,7 @@ def _shown(
 
 
 def _flows(scenario: Written, answers: dict[str, Solution]) -> Table:
-    """Flow of one server of each row, and of all."""
+    """Return the table of the flows: of one server of each row, and of all its replicas."""
     headings = [f"{goal}\n{whose}" for goal in SHORT for whose in ("of one", "of all")]
     flows = [flow for s in answers.values() for flow in (s.flow, scenario.rows.replicas * s.flow)]
     caption = f"flow, in {scenario.units.jobs}, of one server and of all in its row"
@@ -248,16 +285,15 @@ def _flows(scenario: Written, answers: dict[str, Solution]) -> Table:
 
 
 def _files(scenario: Written, solver: str | None) -> Iterator[list[File]]:
+    """Yield the data files and plots; after an interruption what is solved so far."""
     from .misspecification import misspecified_delays
     from .plots import plot_curve
 
-    asked = {"curve": partial(scenario.system.curve, _to_every_start(scenario, scenario.system))}
-    asked |= {
-        v.name: partial(
-            misspecified_delays, v.assumed, v.paid, _to_every_start(scenario, v.assumed)
-        )
-        for v in scenario.variants
-    }
+    loads = _loads_around_thresholds(scenario, scenario.system)
+    curves_of = {"curve": partial(scenario.system.curve, loads)}
+    for v in scenario.variants:
+        loads = _loads_around_thresholds(scenario, v.assumed)
+        curves_of[v.name] = partial(misspecified_delays, v.assumed, v.paid, loads)
     rows: Rows = scenario.rows
     single = [
         f"{goal}_total_flow[{name}]"
@@ -268,13 +304,12 @@ def _files(scenario: Written, solver: str | None) -> Iterator[list[File]]:
     curves: dict[str, xr.Dataset] = {}
     stopped: KeyboardInterrupt | None = None
     try:
-        for name, solve in asked.items():
+        for name, solve in curves_of.items():
             data, stopped = as_far_as_it_got(partial(solve, refine=True, solver=solver))
             if stopped is None or not curves:
                 curves[name] = rows.dataset(scenario.units.present(data))
-                yield data_files(
-                    name, curves[name], flat(curves[name]).drop(columns=single, errors="ignore")
-                )
+                table_of_curve = flat(curves[name]).drop(columns=single, errors="ignore")
+                yield data_files(name, curves[name], table_of_curve)
             if stopped is not None:
                 break
     except KeyboardInterrupt as stop:
@@ -288,7 +323,7 @@ def _files(scenario: Written, solver: str | None) -> Iterator[list[File]]:
 
 
 def _fits(scenario: Written) -> Figure | None:
-    """Picture of the samples of measured servers and their fits, if there are any."""
+    """Return the plot of measured servers, their samples and fits; None where there are none."""
     from ...frontend.measured_plot import plot_fits
 
     units = scenario.units
@@ -296,19 +331,29 @@ def _fits(scenario: Written) -> Figure | None:
     return plot_fits(bank, scenario.title, scenario.rows.names, units.rate, units.delay)
 
 
-def _to_every_start(scenario: Written, system: ParallelServers) -> Array:
-    """Loads of the scenario and, where the equilibrium starts a server beyond them, one on the other side: peaks are there."""
-    starts = system.thresholds().equilibrium
-    traces = 1e-6 * scenario.loads[scenario.loads > 0].min(
-        initial=math.inf
-    )  # servers that start together do so up to rounding
-    return reaching(
-        scenario.loads, starts[(starts > traces) & (starts < system.total_rate)], system.total_rate
-    )
+def _loads_around_thresholds(scenario: Written, system: ParallelServers) -> Array:
+    """Return the loads of the scenario, and loads beyond the thresholds of the equilibrium.
+
+    The price of anarchy has its peaks at these thresholds.
+    """
+    thresholds = system.thresholds().equilibrium
+    least = SIMULTANEOUS * scenario.loads[scenario.loads > 0].min(initial=math.inf)
+    inside = thresholds[(thresholds > least) & (thresholds < system.total_rate)]
+    return reaching(scenario.loads, inside, system.total_rate)
 
 
 def reaching(loads: Array, points: Array, total: float) -> Array:
-    """Loads in order and, where some of the points lie before or after all that are carried, a load beyond the farthest point."""
+    """Return the loads in order, with a load beyond points that lie outside their range.
+
+    Parameters
+    ----------
+    loads : ndarray
+        Loads, jobs per unit of time.
+    points : ndarray
+        Loads that the result is to surround.
+    total : float
+        Total rate, which no added load reaches.
+    """
     inside = np.unique(loads[loads < total])
     if not (inside.size and points.size):
         return np.unique(loads)

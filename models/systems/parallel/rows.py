@@ -1,4 +1,4 @@
-"""Results by the rows of a scenario: replicas are one row, with the flow of one of them and of all."""
+"""Results by the rows of a scenario file: the replicas of a server are one row."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     import xarray as xr
 
 PER_SERVER = ("optimum_thresholds", "equilibrium_thresholds")
-"""Attributes of a dataset with one number a server."""
+"""Attributes of a curve with a number for each server."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """G rows that stand for n servers, neighbours with the same numbers.
+    """G rows that stand for n servers: each row is a server with its replicas.
 
     Attributes
     ----------
-    names : tuple of G str
-        As tables show them: ``web x 2,220``.
+    names : tuple of str, length G
+        Names for tables, such as ``web x 2,220``.
     replicas : ndarray of int, shape (G,)
+        Number of servers of each row.
     """
 
     names: tuple[str, ...]
@@ -57,7 +58,7 @@ class Rows:
         return out
 
     def solution(self, found: Solution, bank: Latency) -> Solution:
-        """Return a solution by row: flow, latency and limits of one server, share of all."""
+        """Return a solution by row: flow, latency and limits of one server, share of the row."""
         if self.single:
             return found
         limits = tuple(limit.only(self.first) for limit in found.limits)
@@ -69,16 +70,11 @@ class Rows:
         )
 
     def evaluation(self, found: Evaluation, bank: Latency) -> Evaluation:
-        """Return a judged split by row: flow, latency and utilisation of one server, share of all."""
+        """Return an evaluation by row: share of the row, all else of one server."""
         if self.single:
             return found
-        row = dict(
-            zip(
-                found.names,
-                np.repeat(np.array(self.names, dtype=object), self.replicas),
-                strict=True,
-            )
-        )
+        names = np.repeat(np.array(self.names, dtype=object), self.replicas)
+        row = dict(zip(found.names, names, strict=True))
         return replace(
             found,
             **self._split(found, bank),
@@ -88,7 +84,7 @@ class Rows:
         )
 
     def _split(self, found: Solution | Evaluation, bank: Latency) -> dict[str, Any]:
-        """Fields that every split has, by row."""
+        """Return the fields of `ServerSplit` by row."""
         flow = self.total(found.flow) / self.replicas
         return {
             "names": self.names,
@@ -99,7 +95,10 @@ class Rows:
         }
 
     def dataset(self, data: xr.Dataset) -> xr.Dataset:
-        """Return a curve by row: flows of one server, ``<goal>_total_flow`` of all, and the coordinate ``replicas``."""
+        """Return a curve by row, with the coordinate ``replicas``.
+
+        ``<goal>_flow`` is that of one server, and ``<goal>_total_flow`` that of the row.
+        """
         if self.single:
             return data
         out = data.isel(server=self.first).assign_coords(
@@ -114,11 +113,7 @@ class Rows:
             out[name.replace("_flow", "_total_flow")] = total.assign_attrs(
                 long_name=f"{data[name].attrs['long_name']}, of all replicas"
             )
-        out.attrs.update(
-            {
-                name: np.asarray(data.attrs[name])[self.first]
-                for name in PER_SERVER
-                if name in data.attrs
-            }
-        )
+        for name in PER_SERVER:
+            if name in data.attrs:
+                out.attrs[name] = np.asarray(data.attrs[name])[self.first]
         return out

@@ -1,4 +1,4 @@
-"""Scenarios of parallel servers: servers, loads and other readings of the same servers."""
+"""Scenario files of parallel servers: the servers, their limits, and variants of the servers."""
 
 from __future__ import annotations
 
@@ -28,22 +28,29 @@ from .scenario_limits import limits
 from .servers import Server, banks, servers
 from .system import ParallelServers
 
-SINGLE = ("M/M/1", "M/D/1")  # M/G/1 with a cv of their own
-WITHOUT_LIMITS = "the limits are those of the optimum; the equilibrium, the price of anarchy, the variants and the curve are without them"
+FIXED_CV = ("M/M/1", "M/D/1")  # families that are M/G/1 with one cv
+WITHOUT_LIMITS = (
+    "the limits are those of the optimum; the equilibrium, the price of anarchy, "
+    "the variants and the curve are without them"
+)
 VARIANT_KEYS = ("title", "delay", "cv", "pay")
 
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """Another reading of the same servers.
+    """The same servers with other delays or other variability.
 
     Attributes
     ----------
-    name, title : str
-    believed : ParallelServers
-        What the decision is made on.
+    name : str
+        Name, also of the files that are written.
+    title : str
+        Title for tables and plots.
+    assumed : ParallelServers
+        The system whose optimum and equilibrium are computed.
     paid : ParallelServers
-        What the jobs then see; the same object where nobody is mistaken.
+        The system whose delays the jobs have at these splits; the same object where the assumed
+        delays are the actual ones.
     """
 
     name: str
@@ -53,14 +60,29 @@ class Variant:
 
 
 def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
-    """Return what a TOML file with `servers` describes; files that it names are relative to the folder."""
+    """Return the system, variants, notes and limits of a scenario file with ``servers``.
+
+    Parameters
+    ----------
+    given : mapping
+        The parsed TOML file.
+    folder : Folder
+        Folder that paths are relative to.
+    units : Units
+        Units of the file.
+
+    Raises
+    ------
+    ScenarioError
+        On a field that does not fit, with its place in the file.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         listed = servers(given.get("servers"), folder, units)
         system = _system(listed, units)
     notes = tuple(dict.fromkeys(escaped(str(w.message)) for w in caught))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the same files
+        warnings.simplefilter("ignore")  # variants read the same files, with the same warnings
         variants = tuple(
             _variant(k, v, listed, system, units)
             for k, v in read_subtable(given, "variants").items()
@@ -80,6 +102,7 @@ def _system(given: Sequence[Server], units: Units) -> ParallelServers:
 def _variant(
     name: str, given: object, listed: Sequence[Server], true: ParallelServers, units: Units
 ) -> Variant:
+    """Return a variant of the listed servers, from its table in the file."""
     place = f"variants.{name}."
     if not isinstance(given, dict):
         raise ScenarioError(place[:-1], given, "is not a table", f"write it as [variants.{name}]")
@@ -95,17 +118,15 @@ def _variant(
     if "delay" in given:
         delay = given["delay"]
         if delay == "mean":
-            delay = float(
-                np.average(
-                    [s.fields.get("delay", 0.0) for s in listed],
-                    weights=[s.replicas for s in listed],
-                )
+            delays, replicas = zip(
+                *((s.fields.get("delay", 0.0), s.replicas) for s in listed), strict=True
             )
+            delay = float(np.average(delays, weights=replicas))
         changed = [_with(s, "delay", read_number(delay, f"{place}delay"), place) for s in changed]
     if "cv" in given:
         cv = read_number(given["cv"], f"{place}cv")
         changed = [
-            _with(s._replace(family="M/G/1") if s.family in SINGLE else s, "cv", cv, place)
+            _with(s._replace(family="M/G/1") if s.family in FIXED_CV else s, "cv", cv, place)
             for s in changed
         ]
     assumed = _system(changed, units)
@@ -117,13 +138,12 @@ def _variant(
             "is not a way to pay",
             "use 'true' for the delays of the scenario, or 'own'",
         )
-    return Variant(
-        name, read_string(given, "title", place, name), assumed, true if pay == "true" else assumed
-    )
+    title = read_string(given, "title", place, name)
+    return Variant(name, title, assumed, true if pay == "true" else assumed)
 
 
 def _with(server: Server, field: str, value: float, place: str) -> Server:
-    """The server with another number, where its family has such a field."""
+    """Return the server with another value of a field; ScenarioError where it has no such field."""
     if field not in parameters(family_named(server.family)):
         problem = f"cannot be changed: {server.name} is {server.family}, which has no {field}"
         raise ScenarioError(f"{place}{field}", value, problem, "leave it out of the variant")

@@ -1,4 +1,4 @@
-"""The limits of a scenario file: a table for each, by the registered name of its class, in the units of the file."""
+"""The limits of a scenario file: a table ``[[limits]]`` for each, with the name of its class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ....reference.errors import InputError, escaped
 from ...frontend.fields import ScenarioError, check_keys, read_number
 from ...frontend.units import Units
 from ...latency.base import parameters
-from .limits import REGISTRY, Limit
+from .limits import REGISTRY
+from .linear_limit import Limit
 from .servers import Server
 from .system import ParallelServers
 
@@ -19,9 +20,24 @@ from .system import ParallelServers
 def limits(
     given: object, listed: Sequence[Server], units: Units, system: ParallelServers
 ) -> tuple[Limit, ...]:
-    """Return the limits of tables such as ``[[limits]] kind = "MaxShare"``, tried on the system.
+    """Return the limits of a scenario file, after a check that they fit the system.
 
-    A list with one number for each row of servers is repeated for replicas; `servers` are named.
+    Parameters
+    ----------
+    given : object
+        The list of tables, such as ``[[limits]] kind = "MaxShare"``.
+    listed : sequence of Server
+        The servers of the file. A list with one number for each of them is repeated for its
+        replicas, and the field ``servers`` has their names.
+    units : Units
+        Units of the file; times are in its unit of delays.
+    system : ParallelServers
+        The system of the file.
+
+    Raises
+    ------
+    ScenarioError
+        On a table that is not a limit, or a limit that does not fit.
     """
     if not isinstance(given, list):
         raise ScenarioError(
@@ -35,6 +51,7 @@ def limits(
 def _limit(
     given: object, place: str, listed: Sequence[Server], units: Units, system: ParallelServers
 ) -> Limit:
+    """Return the limit of one table; ScenarioError, with its place, where it does not fit."""
     if not isinstance(given, Mapping):
         raise ScenarioError(place[:-1], given, "is not a table", "write it as [[limits]]")
     try:
@@ -49,17 +66,14 @@ def _limit(
             raise ScenarioError(
                 f"{place}{name}", None, "is missing", f"{given['kind']} needs {', '.join(needed)}"
             )
-    said = {k: _value(v, f"{place}{k}", k, listed) for k, v in given.items() if k != "kind"}
-    for name in kind.times:
-        if name in said:
-            said[name] = (
-                [units.from_delay(v) for v in said[name]]
-                if isinstance(said[name], list)
-                else units.from_delay(said[name])
-            )
+    values = {k: _value(v, f"{place}{k}", k, listed) for k, v in given.items() if k != "kind"}
+    for name in values.keys() & set(kind.times):
+        time = values[name]
+        several = isinstance(time, list)
+        values[name] = [units.from_delay(t) for t in time] if several else units.from_delay(time)
     try:
-        limit = kind(**said)
-        limit.linearise(system.bank, 0.5 * min(system.total_rate, 2.0)).checked(len(system))
+        limit = kind(**values)
+        limit.linearise(system.bank, 0.5 * min(system.total_rate, 2.0))._checked(len(system))
     except InputError as error:
         raise ScenarioError(
             f"{place}{error.field.partition('.')[2] or error.field}",
@@ -71,7 +85,10 @@ def _limit(
 
 
 def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> Any:
-    """Text, number, numbers, or indices of named servers, with what stands for one row of servers repeated for its replicas."""
+    """Return a field as text, number, list of numbers, or list of indices of named servers.
+
+    A list with a number for each server of the file is repeated for their replicas.
+    """
     replicas = [s.replicas for s in listed]
     if name == "servers":
         index = np.split(np.arange(sum(replicas)), np.cumsum(replicas)[:-1])
@@ -93,9 +110,7 @@ def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> An
             else read_number(v, f"{place}[{i}]", signed=True)
             for i, v in enumerate(value)
         ]
-        return (
-            [v for v, times in zip(numbers, replicas, strict=True) for _ in range(times)]
-            if len(numbers) == len(replicas)
-            else numbers
-        )
+        if len(numbers) != len(replicas):
+            return numbers
+        return [v for v, times in zip(numbers, replicas, strict=True) for _ in range(times)]
     return escaped(value) if isinstance(value, str) else read_number(value, place, signed=True)

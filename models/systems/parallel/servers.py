@@ -1,4 +1,7 @@
-"""The servers of a scenario file: tables of numbers of any family to banks of servers, in the unit of time of its rates."""
+"""The servers of a scenario file: from tables of numbers to banks of servers of any family.
+
+The banks are in the unit of time of the file's rates.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from ...latency.base import parameters
 from ...latency.registry import families, family_named
 from .tables import check_columns, table_rows
 
-MOST = 1_000_000  # servers, with all replicas
+MOST = 1_000_000  # servers that a file may have, with all replicas
 HINTS = {
     "rate": ("is missing", "give the service rate, or service_time"),
     "cv": ("{family} needs a coefficient of variation", "give cv, 0 or more"),
@@ -28,17 +31,20 @@ HINTS = {
 
 
 class Server(NamedTuple):
-    """One server as a file says it, in the units of the file.
+    """One server of a scenario file, in the units of the file.
 
     Attributes
     ----------
     place : str
-        Where the file says it, such as ``"servers[0]."``.
-    name, family : str
+        Its place in the file, for messages, such as ``"servers[0]."``.
+    name : str
+        Its name.
+    family : str
+        Name of its latency family, such as ``"M/M/1"``.
     fields : mapping
-        Numbers, lists of numbers, paths, or the servers that it is made of, by field.
+        The fields of the family: numbers, lists of numbers, paths, or servers that it consists of.
     replicas : int
-        How many servers of these numbers there are.
+        Number of servers with these fields.
     """
 
     place: str
@@ -49,28 +55,47 @@ class Server(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the servers: numbered where there is more than one."""
-        return (
-            (self.name,)
-            if self.replicas == 1
-            else tuple(f"{self.name} {i + 1}" for i in range(self.replicas))
-        )
+        """Names of all replicas, numbered where there are several."""
+        if self.replicas == 1:
+            return (self.name,)
+        return tuple(f"{self.name} {i + 1}" for i in range(self.replicas))
 
     def changed(self, **fields: Any) -> Server:
-        """Return the same server with other numbers."""
+        """Return the server with other values of some fields."""
         return self._replace(fields={**self.fields, **fields})
 
 
 def servers(given: object, folder: Folder, units: Units) -> list[Server]:
-    """Return the servers of a file, with names of their own; paths are relative to the folder."""
+    """Return the servers of a scenario file.
+
+    Parameters
+    ----------
+    given : object
+        The value of ``servers`` in the file: a list of tables, or a table that names a CSV file.
+    folder : Folder
+        Folder that paths are relative to.
+    units : Units
+        Units of the file.
+
+    Raises
+    ------
+    ScenarioError
+        On a value that is not a list of servers, or on two servers with one name.
+    """
     if isinstance(given, dict) and "file" in given:
         tables = table_rows(given, folder, units)
     elif isinstance(given, list) and given:
         tables = [(f"servers[{i}].", s) for i, s in enumerate(given)]
     else:
-        remedy = 'add a [[servers]] table with a rate, or name a CSV file: [servers] with file = "servers.csv"'
+        remedy = (
+            "add a [[servers]] table with a rate, "
+            'or name a CSV file: [servers] with file = "servers.csv"'
+        )
         if type(given) is int:
-            ways = f'replicas = {given}, each with a queue, or with family = "M/M/c" and servers = {given}, with one queue'
+            ways = (
+                f"replicas = {given}, each with a queue, "
+                f'or with family = "M/M/c" and servers = {given}, with one queue'
+            )
             raise ScenarioError(
                 "servers",
                 given,
@@ -91,12 +116,12 @@ def servers(given: object, folder: Folder, units: Units) -> list[Server]:
         )
     names = [name for s in out for name in ((s.name,) if s.replicas == 1 else (s.name, *s.names))]
     if len(set(names)) < len(names):
-        _refuse_two(out)
+        _raise_at_double_name(out)
     return out
 
 
-def _refuse_two(given: Sequence[Server]) -> None:
-    """Raise ScenarioError at the first name that another server has too."""
+def _raise_at_double_name(given: Sequence[Server]) -> None:
+    """Raise ScenarioError at the first name that two servers have."""
     taken: dict[str, str] = {}
     for server in given:
         for name in dict.fromkeys((server.name, *server.names)):
@@ -109,16 +134,20 @@ def _refuse_two(given: Sequence[Server]) -> None:
 
 
 def banks(given: Sequence[Server], units: Units) -> list[Latency]:
-    """Return the servers in order, replicas side by side; neighbours of one family whose fields are plain numbers are one bank."""
+    """Return the servers as banks, in order, with all replicas.
+
+    Neighbours of one family whose fields are plain numbers become one bank.
+    """
     out, start = [], 0
     plain = [all(type(v) is float for v in s.fields.values()) for s in given]
     for end in range(1, len(given) + 1):
-        if end < len(given) and plain[start] and plain[end] and _alike(given[start], given[end]):
+        both_plain = end < len(given) and plain[start] and plain[end]
+        if both_plain and _same_fields(given[start], given[end]):
             continue
         bank, replicas = _bank(given[start:end], units), [s.replicas for s in given[start:end]]
-        out.append(
-            bank if max(replicas) == 1 else bank.take(np.repeat(np.arange(len(bank)), replicas))
-        )
+        if max(replicas) > 1:
+            bank = bank.take(np.repeat(np.arange(len(bank)), replicas))
+        out.append(bank)
         start = end
     return out
 
@@ -126,7 +155,7 @@ def banks(given: Sequence[Server], units: Units) -> list[Latency]:
 def _server(
     place: str, default: str, given: object, folder: Folder, units: Units, *, top: bool = False
 ) -> Server:
-    """One server; replicas are those of a whole server, not of one within another."""
+    """Return one server of a table; only a server at the `top` level has replicas."""
     if not isinstance(given, dict):
         raise ScenarioError(place[:-1], given, "is not a table", "write it as [[servers]]")
     family = given.get("family", "M/G/1" if "cv" in given else "M/M/1")
@@ -143,51 +172,50 @@ def _server(
             "leave out cv, or use family = 'M/G/1'",
         )
     if not given.keys() <= keys.keys():
-        _elsewhere(given, tuple(keys), place, family)
+        _raise_at_field_of_others(given, tuple(keys), place, family)
         check_keys(given, tuple(keys), place)
     replicas = (
         _replicas(given["replicas"], f"{place}replicas")
         if "replicas" in given and not keys["replicas"]
         else 1
     )
-    said = {
-        k: folder.file(v, f"{place}{k}")
-        if k in files
-        else v
-        if type(v) is float and 0.0 < v < math.inf  # most are, and there may be many
-        else _value(v, f"{place}{k}", k, folder, units)
-        for k, v in given.items()
-        if keys[k]
-    }
+    values: dict[str, Any] = {}
+    for k, v in given.items():
+        if not keys[k]:
+            continue
+        if k in files:
+            values[k] = folder.file(v, f"{place}{k}")
+        elif type(v) is float and 0.0 < v < math.inf:  # the usual case, of up to a million servers
+            values[k] = v
+        else:
+            values[k] = _value(v, f"{place}{k}", k, folder, units)
     if "service_time" in given and not keys["service_time"]:
         if "rate" in given:
             raise ScenarioError(
                 f"{place}service_time",
                 given["service_time"],
-                "stands beside rate, which it is another word for",
+                "is given together with rate, which it determines",
                 "give one of them",
             )
-        said["rate"] = _rate(given["service_time"], f"{place}service_time", units)
-    if not required <= said.keys() and not any(name in given for name in files):
-        _complete(place, family, fields, said)
+        values["rate"] = _rate(given["service_time"], f"{place}service_time", units)
+    if not required <= values.keys() and not any(name in given for name in files):
+        _raise_at_missing(place, family, fields, values)
     if "columns" in given and not keys["columns"]:
-        said["columns"] = _sample_columns(given, place, family, units)
-    return Server(place, read_string(given, "name", place, default), family, said, replicas)
+        values["columns"] = _sample_columns(given, place, family, units)
+    return Server(place, read_string(given, "name", place, default), family, values, replicas)
 
 
-def _elsewhere(given: Mapping[str, Any], keys: Sequence[str], place: str, family: str) -> None:
-    """Raise ScenarioError on a field of other families alone, which says of which."""
+def _raise_at_field_of_others(
+    given: Mapping[str, Any], keys: Sequence[str], place: str, family: str
+) -> None:
+    """Raise ScenarioError on a field that only other families have, with their names."""
     for key in given:
-        of = (
-            []
-            if key in (*keys, "name", "family")
-            else [f'"{name}"' for name, other in families().items() if key in parameters(other)]
-        )
-        if of:
-            remedy = (
-                f"give family = {' or '.join(of)}"
-                + f", or replicas = {given[key]} with a queue each" * (key == "servers")
-            )
+        if key in (*keys, "name", "family"):
+            continue
+        having = [f'"{name}"' for name, other in families().items() if key in parameters(other)]
+        if having:
+            replicas = f", or replicas = {given[key]} with a queue each" if key == "servers" else ""
+            remedy = f"give family = {' or '.join(having)}{replicas}"
             raise ScenarioError(f"{place}{key}", given[key], f"is no field of {family}", remedy)
 
 
@@ -195,22 +223,23 @@ def _elsewhere(given: Mapping[str, Any], keys: Sequence[str], place: str, family
 def _keys(
     kind: type[Latency], top: bool
 ) -> tuple[Mapping[str, bool], tuple[str, ...], Mapping[str, bool], frozenset[str]]:
-    """Fields of a family, those that name files, all keys of its tables and whether each is one of these, and what is required."""
+    """Return the fields of a family and the keys of its tables.
+
+    Returns
+    -------
+    tuple
+        Fields, and whether each is required; fields that name files; all keys of a table, and
+        whether each is a field; required fields.
+    """
     fields, files = parameters(kind), kind.files
-    own, more = (
-        dict.fromkeys((*fields, *files), True),
-        (("service_time", "rate" in fields), ("replicas", top), ("columns", bool(files))),
-    )
-    keys = {
-        "name": False,
-        "family": False,
-        **own,
-        **{key: False for key, there in more if there and key not in fields},
-    }
+    keys = {"name": False, "family": False, **dict.fromkeys((*fields, *files), True)}
+    optional = {"service_time": "rate" in fields, "replicas": top, "columns": bool(files)}
+    keys.update({key: False for key, allowed in optional.items() if allowed and key not in fields})
     return fields, files, keys, frozenset(name for name, required in fields.items() if required)
 
 
 def _replicas(value: object, place: str) -> int:
+    """Return a number of replicas; ScenarioError unless it is a whole number from 1 on."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
@@ -227,7 +256,7 @@ def _replicas(value: object, place: str) -> int:
 
 
 def _rate(value: object, place: str, units: Units) -> float:
-    """Rate of a server, from its service time."""
+    """Return the rate of a server from its service time, in the unit of the file's rates."""
     time = read_number(value, place, above=True)
     if not math.isfinite(rate := units.rate_of(time)):
         raise ScenarioError(
@@ -239,7 +268,7 @@ def _rate(value: object, place: str, units: Units) -> float:
 def _sample_columns(
     given: Mapping[str, Any], place: str, family: str, units: Units
 ) -> dict[str, str]:
-    """Columns of a file of samples, by field."""
+    """Return the columns of a file of samples, by field."""
     named, kind = given["columns"], family_named(family)
     if not any(name in given for name in kind.files):
         raise ScenarioError(
@@ -254,20 +283,19 @@ def _sample_columns(
     )
 
 
-def _complete(
+def _raise_at_missing(
     place: str, family: str, fields: Mapping[str, bool], given: Mapping[str, Any]
 ) -> None:
+    """Raise ScenarioError at the first required field that is missing."""
     for name, required in fields.items():
         if required and name not in given:
-            problem, remedy = HINTS.get(
-                name,
-                ("is missing", f"{family} needs {', '.join(k for k, r in fields.items() if r)}"),
-            )
+            needed = ", ".join(k for k, is_required in fields.items() if is_required)
+            problem, remedy = HINTS.get(name, ("is missing", f"{family} needs {needed}"))
             raise ScenarioError(f"{place}{name}", None, problem.format(family=family), remedy)
 
 
 def _value(value: object, place: str, name: str, folder: Folder, units: Units) -> Any:
-    """Number, list of numbers, or the server that a table says."""
+    """Return a field as a number, a list of numbers, or the server of a table."""
     if name == "rate" and value == 0:
         raise ScenarioError(place, value, NO_RATE, f"give a positive rate{DRAINED}")
     if name in ("rate", "delay", "cv"):
@@ -279,59 +307,57 @@ def _value(value: object, place: str, name: str, folder: Folder, units: Units) -
     return read_number(value, place)
 
 
-def _alike(one: Server, other: Server) -> bool:
-    return one.family == other.family and one.fields.keys() == other.fields.keys()
+def _same_fields(first: Server, second: Server) -> bool:
+    return first.family == second.family and first.fields.keys() == second.fields.keys()
 
 
-def _bank(part: Sequence[Server], units: Units) -> Latency:
-    """One bank, its delays in the unit of time of its rates."""
-    family = family_named(part[0].family)
-    # what says its fields is converted before it looks at them; else its numbers must be of one unit of time
-    read = any(isinstance(v, Path) for v in part[0].fields.values())
-    declared = family.rates is not None and family.times is not None and not read
+def _bank(listed: Sequence[Server], units: Units) -> Latency:
+    """Return servers of one family as a bank, with delays in the unit of time of the rates."""
+    first, family = listed[0], family_named(listed[0].family)
+    # fields that the family declares as times are converted before it is made; of other families,
+    # such as those that read files, the bank is converted as a whole
+    reads_files = any(isinstance(v, Path) for v in first.fields.values())
+    declared = family.rates is not None and family.times is not None and not reads_files
     if not (declared or family.scaled is not Latency.scaled or units.delay_factor == 1):
-        remedy = f"use units that fit, such as 1/s and s, or say in {family.__name__} which fields are rates and which are times"
         raise ScenarioError(
             "units",
             "of a rate and of a delay",
-            f"do not fit, and {part[0].family} does not say its fields'",
-            remedy,
+            f"do not fit, and {first.family} does not declare the units of its fields",
+            f"use units that fit, such as 1/s and s, or declare in {family.__name__} "
+            "which fields are rates and which are times",
         )
     times = (family.times or ()) if declared and units.delay_factor != 1 else ()
-    changed = [k for k, v in part[0].fields.items() if k in times or isinstance(v, Server)]
-    rows = [{**s.fields, **{k: _converted(s.fields[k], units) for k in changed}} for s in part]
+    changed = [k for k, v in first.fields.items() if k in times or isinstance(v, Server)]
+    rows = [{**s.fields, **{k: _converted(s.fields[k], units) for k in changed}} for s in listed]
     try:
         bank = family.of_fields(rows)
     except InputError as error:
-        raise _placed(part, error) from None
-    composed = any(isinstance(v, Server) for v in part[0].fields.values())
-    return (
-        bank
-        if declared or composed or units.delay_factor == 1
-        else bank.scaled(1.0, 1.0 / units.delay_factor)
-    )
+        raise _with_place(listed, error) from None
+    composed = any(isinstance(v, Server) for v in first.fields.values())
+    if declared or composed or units.delay_factor == 1:
+        return bank
+    return bank.scaled(1.0, 1.0 / units.delay_factor)
 
 
 def _converted(value: Any, units: Units) -> Any:
-    """A time, or more, or a server within another, in the unit of time of the rates."""
+    """Return a time, a list of times, or a server as a bank, in the unit of time of the rates."""
     if isinstance(value, Server):
         return _bank([value], units)
-    return (
-        [units.from_delay(v) for v in value] if isinstance(value, list) else units.from_delay(value)
-    )
+    if isinstance(value, list):
+        return [units.from_delay(v) for v in value]
+    return units.from_delay(value)
 
 
-def _placed(part: Sequence[Server], error: InputError) -> ScenarioError:
-    """The error of a family's constructor, with its place in the file and the number that stands there; or in the file of samples."""
-    for name, value in part[0].fields.items():
+def _with_place(listed: Sequence[Server], error: InputError) -> ScenarioError:
+    """Return the error of a family's constructor with its place and value in the file."""
+    first = listed[0]
+    for name, value in first.fields.items():
         if isinstance(value, Path):
-            where = "" if error.field == "path" else f": {error.field}"
-            return ScenarioError(
-                f"{part[0].place}{name}{where}", error.value, error.problem, error.remedy
-            )
-    said = re.match(r"(\w+)(?:\[(\d+)\])?", error.field)
-    name, index = (said[1], int(said[2] or 0)) if said else (error.field, 0)
-    server = part[index] if index < len(part) else part[0]
-    return ScenarioError(
-        f"{server.place}{name}", server.fields.get(name, error.value), error.problem, error.remedy
-    )
+            column = "" if error.field == "path" else f": {error.field}"
+            place = f"{first.place}{name}{column}"
+            return ScenarioError(place, error.value, error.problem, error.remedy)
+    indexed = re.match(r"(\w+)(?:\[(\d+)\])?", error.field)
+    name, index = (indexed[1], int(indexed[2] or 0)) if indexed else (error.field, 0)
+    server = listed[index] if index < len(listed) else first
+    value = server.fields.get(name, error.value)
+    return ScenarioError(f"{server.place}{name}", value, error.problem, error.remedy)

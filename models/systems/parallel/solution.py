@@ -1,4 +1,4 @@
-"""What comes back: an answer, its certificate, and how it was found."""
+"""The solution of a split problem: flows, mean delay, certificate and shadow prices."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ from ...core.solution import CertifiedAnswer, finite, finite_or_none
 from .certificate import Certificate
 from .prices import Goal
 
+SHOWN = 12  # servers that a printed split lists
+
 
 @dataclass(frozen=True, eq=False)
 class ShadowPrice:
-    """A side constraint at the optimum, and what it costs.
+    """A limit at the optimum: its bound, its value there, and its shadow price.
 
     Attributes
     ----------
     limit : str
-        What is limited.
-    bound : ndarray, shape (n,) or ()
-        The limit: one a server, or one for all.
-    value : ndarray, shape (n,) or ()
-        What the split has.
-    price : ndarray, shape (n,) or ()
-        By how much the least mean delay would fall per unit by which that bound were relaxed; 0 where it does not bind.
+        Name of the limit.
+    bound : ndarray, shape (n,), (m,) or ()
+        The bound in the limit's own unit: one for each server or row, or one for all.
+    value : ndarray, shape of `bound`
+        The quantity that the limit bounds, at this split, in the same unit.
+    price : ndarray, shape of `bound`
+        Decrease of the least mean delay per unit by which the bound is relaxed; 0 where the limit
+        does not bind.
     of_time : bool
-        Whether a time is limited: its price is then time per time.
-    each : str
-        What there is one number for, where there are several: a server, or a row.
+        Whether the limited quantity is a time. The price is then time per time, without a unit.
+    each : {"server", "row"}
+        What each number stands for where there are several.
     """
 
     limit: str
@@ -45,11 +48,17 @@ class ShadowPrice:
 
     @property
     def times(self) -> tuple[str, ...]:
-        """Fields that are times."""
+        """Names of the attributes that are times."""
         return ("bound", "value") if self.of_time else ("price",)
 
     def only(self, servers: npt.NDArray[np.intp]) -> ShadowPrice:
-        """Return the limit at some servers, where there is one number for each."""
+        """Return the shadow price of the chosen servers; of rows, or of one bound, all of it.
+
+        Parameters
+        ----------
+        servers : ndarray of int
+            Indices of the servers, from 0.
+        """
         if self.each != "server":
             return self
         return replace(
@@ -61,13 +70,16 @@ class ShadowPrice:
         if not binding:
             return f"{self.limit}: does not bind"
         if not self.price.ndim:
-            return f"{self.limit}: binds at {float(self.bound):.6g}, shadow price {float(self.price):.4g}"
-        most = int(np.argmax(self.price))
-        of = f"{binding} of {self.price.size} {self.each}s"
-        return f"{self.limit}: binds at {of}, shadow price up to {self.price[most]:.4g} ({self.each} {most + 1})"
+            bound, price = float(self.bound), float(self.price)
+            return f"{self.limit}: binds at {bound:.6g}, shadow price {price:.4g}"
+        dearest = int(np.argmax(self.price))
+        return (
+            f"{self.limit}: binds at {binding} of {self.price.size} {self.each}s, "
+            f"shadow price up to {self.price[dearest]:.4g} ({self.each} {dearest + 1})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON."""
+        """Return the name and three lists of numbers, ready for JSON; infinite numbers are None."""
         bound, value, price = (
             [finite({"": v})[""] for v in np.atleast_1d(a).tolist()]
             for a in (self.bound, self.value, self.price)
@@ -77,20 +89,23 @@ class ShadowPrice:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ServerSplit:
-    """A split of the load over n servers. Abstract: it is an answer, or judged.
+    """A split of the load over n servers; base class of `Solution` and `Evaluation`.
 
     Attributes
     ----------
     load : float
         Total load, jobs per unit of time.
     names : tuple of str
-        The servers.
-    flow, share : ndarray, shape (n,)
-        Load of each server, and its part of the whole.
+        Names of the n servers.
+    flow : ndarray, shape (n,)
+        Load of each server, jobs per unit of time.
+    share : ndarray, shape (n,)
+        Share of the load of each server.
     latency : ndarray, shape (n,)
-        Latency that each server offers; infinite where it gets its rate or more.
+        Latency of each server at its flow, in units of time; infinite where the flow is the rate
+        or more.
     caveats : tuple of str
-        What must be said of the latencies at this split, such as that nothing was ever measured there.
+        Warnings about the latencies at this split, such as that a flow is beyond all samples.
     """
 
     load: float
@@ -101,25 +116,20 @@ class ServerSplit:
     caveats: tuple[str, ...] = ()
 
     def _lines(self, busy: Array | None = None) -> list[str]:
-        """A line for each of the servers with the largest flows."""
-        width, shown = (
-            max(len(n) for n in self.names),
-            sorted(np.argsort(-self.flow, kind="stable")[:12]),
-        )
+        """Return a line of text for each of the servers with the largest flows."""
+        width = max(len(name) for name in self.names)
+        shown = sorted(np.argsort(-self.flow, kind="stable")[:SHOWN])
         lines = [
             f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}"
             for i in shown
         ]
         if busy is not None:
             lines = [f"{line}  busy {busy[i]:.4g}" for line, i in zip(lines, shown, strict=True)]
-        return lines + (
-            [f"  ... and {self.flow.size - len(shown)} more servers"]
-            if self.flow.size > len(shown)
-            else []
-        )
+        hidden = self.flow.size - len(shown)
+        return lines + ([f"  ... and {hidden} more servers"] if hidden else [])
 
     def _servers(self, **more: Sequence[Any]) -> list[dict[str, Any]]:
-        """A record of each server, ready for JSON."""
+        """Return a record for each server, ready for JSON."""
         columns = {
             "name": self.names,
             "flow": self.flow.tolist(),
@@ -134,22 +144,39 @@ class ServerSplit:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Solution(ServerSplit, CertifiedAnswer):
-    """A certified split of the load over n servers; `ServerSplit` and `CertifiedAnswer` say what else it has.
+    """A split of the load over n servers, found by a solver, with a certificate of its error.
+
+    It also has the attributes of `ServerSplit` (``load``, ``names``, ``flow``, ``share``,
+    ``latency``, ``caveats``) and of `sojourn.models.core.solution.CertifiedAnswer` (``certified``,
+    ``solver``, ``formulation``, ``status``, ``polished``, ``attempts``, ``timing``, ``problem``).
 
     Attributes
     ----------
     goal : {"optimum", "equilibrium"}
+        The problem that was solved.
     mean_delay : float
-        Mean delay of a job.
+        Mean delay of a job, in units of time.
     active : ndarray of bool, shape (n,)
-        Which servers get jobs: more than a solver's residue where the answer is not polished.
+        Whether each server is used. Where the flows are the solver's own, a flow of up to 1e-7 of
+        the load counts as unused.
     multiplier : float
-        Marginal delay of the used servers (optimum) or their common latency (equilibrium).
+        Marginal delay that the used servers share (optimum), or their common latency
+        (equilibrium), in units of time.
     certificate : Certificate
+        Bounds of the true mean delay, and the largest relative error.
     players : float
-        How many equal players the equilibrium is of; infinite where no user counts.
+        Number of equal players of an equilibrium; inf where no single user changes a delay.
     limits : tuple of ShadowPrice
-        The side constraints and what each costs.
+        One for each limit, in the order of ``subject_to``.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, ParallelServers
+    >>> best = ParallelServers(MM1(rate=[10.0, 5.0])).optimum(load=9.0)
+    >>> best.flow.round(4), round(best.mean_delay, 6)
+    (array([6.4853, 2.5147]), 0.317447)
+    >>> best.certified, best.certificate.gap < 1e-9
+    (True, True)
     """
 
     goal: Goal
@@ -163,23 +190,24 @@ class Solution(ServerSplit, CertifiedAnswer):
     times: ClassVar[tuple[str, ...]] = ("mean_delay", "latency", "multiplier")
 
     def __repr__(self) -> str:
-        kind = (
-            "marginal delay"
-            if self.goal == "optimum"
-            else "common latency"
-            if math.isinf(self.players)
-            else "price"
+        if self.goal == "optimum":
+            kind = "marginal delay"
+        else:
+            kind = "common latency" if math.isinf(self.players) else "price"
+        of_players = "" if math.isinf(self.players) else f" of {self.players:g} players"
+        head = (
+            f"{self.goal}{of_players} at load {self.load:g}: mean delay {self.mean_delay:.9g}, "
+            f"{kind} {self.multiplier:.9g}"
         )
-        who = "" if math.isinf(self.players) else f" of {self.players:g} players"
-        head = f"{self.goal}{who} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {kind} {self.multiplier:.9g}"
-        caveats, limits = (
-            [f"  but {caveat}" for caveat in self.caveats],
-            [f"  {limit}" for limit in self.limits],
-        )
+        caveats = [f"  but {caveat}" for caveat in self.caveats]
+        limits = [f"  {limit}" for limit in self.limits]
         return "\n".join([head, *caveats, f"  {self.proof}", *self._lines(), *limits])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
+        """Return all but the problem as plain numbers and strings, ready for JSON.
+
+        Infinite numbers are None, since JSON has none.
+        """
         return {
             "goal": self.goal,
             "servers": self._servers(active=self.active.tolist()),

@@ -1,6 +1,8 @@
-"""Splits of the load near a solver's flow: none is feasible to the last digit as it comes.
+"""Splits of the load near given flows, and the linear limits that a split may have to meet.
 
-Here and in its neighbours a flow has shape (..., n) and a load (...): one answer, or one a row.
+The flows that a solver returns do not sum to the load exactly, and may violate a bound by the
+solver's tolerance. The functions here return nearby flows that are feasible up to rounding.
+Flows have shape (..., n) and loads shape (...): one split, or one in each row.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask
 
-NEAR = 1e-6  # part of the way to a split inside the limits that rounding alone is worth
-TRACE = 1e-6  # a flow below this part of an even share may be a solver's residue
-ROUNDING = 2 * float(
-    np.finfo(float).eps
-)  # part of a load or a budget that sums of floats may be wrong by
+# relative rounding error of a load or a budget that is a sum of floats
+ROUNDING = 2 * float(np.finfo(float).eps)
+# a flow below this part of an even share may be a solver's residue on an unused server
+RESIDUE_SHARE = 1e-6
+# largest part of the way to the interior split that is worth moving because of rounding alone
+INWARD_STEP = 1e-6
+TINY_BOUND = 1e-300  # the least number that a violation is divided by
+PASSES = 3  # the residual of the load is distributed this often, each time up to rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +34,14 @@ class Limits:
     Attributes
     ----------
     least, most : ndarray, shape (n,)
-        Jobs per unit of time.
+        Bounds of the flow of each server, jobs per unit of time.
     matrix : ndarray, shape (m, n)
+        Coefficients of the rows.
     bound : ndarray, shape (m,)
+        Bounds of the rows.
     inside : ndarray, shape (n,)
-        A split that keeps all of them and leaves the rows room, where there is any; unused without rows.
+        A split that meets all limits, and the rows strictly where a split can; unused where there
+        are no rows.
     """
 
     least: Array
@@ -44,127 +52,141 @@ class Limits:
 
     @classmethod
     def none(cls, n: int) -> Limits:
-        """Return those of n servers that may carry what they can."""
+        """Return the limits of n servers that have none but flow >= 0."""
         return cls(np.zeros(n), np.full(n, np.inf), np.zeros((0, n)), np.zeros(0), np.zeros(n))
 
     @property
     def bounded(self) -> bool:
-        """Whether there is any but that no flow is below 0."""
+        """Whether there is any limit but flow >= 0."""
         return bool(self.bound.size or self.least.any() or np.isfinite(self.most).any())
 
     def excess(self, flow: Array) -> Array:
-        """How far flows, shape (..., n), are over the bounds of the rows; shape (..., m)."""
+        """Return ``matrix @ flow - bound``, exact to the last digit, shape (..., m)."""
         side = np.broadcast_to(-self.bound[:, None], (*flow.shape[:-1], self.bound.size, 1))
-        return total(np.concatenate([self.matrix * flow[..., None, :], side], axis=-1))
+        return compensated_sum(np.concatenate([self.matrix * flow[..., None, :], side], axis=-1))
 
-    def size(self, flow: Array) -> Array:
-        """What the rounding errors of rows are relative to, shape (..., m)."""
+    def row_scale(self, flow: Array) -> Array:
+        """Return the size of the terms of each row, shape (..., m): the unit of rounding errors."""
         return np.asarray(np.maximum(np.abs(flow) @ np.abs(self.matrix).T, np.abs(self.bound)))
 
     def violation(self, load: float, flow: Array) -> float:
-        """Largest violation of a limit or of the balance, in parts of the load or of the bound of a row."""
+        """Return the largest violation of a limit or of sum x = load by a flow of shape (n,).
+
+        It is relative: to the load for the balance and the bounds of flows, to the bound of the
+        row for rows. It is 0 where everything is met.
+        """
         off = max(
             abs(math.fsum([*flow, -load])),
             float(np.max(self.least - flow)),
             float(np.max(flow - self.most)),
         )
-        unit = np.where(self.bound != 0, np.abs(self.bound), self.size(flow))
-        return max(
-            off / load,
-            float(np.max(self.excess(flow) / np.maximum(unit, 1e-300), initial=0.0)),
-            0.0,
-        )
+        unit = np.where(self.bound != 0, np.abs(self.bound), self.row_scale(flow))
+        over = float(np.max(self.excess(flow) / np.maximum(unit, TINY_BOUND), initial=0.0))
+        return max(off / load, over, 0.0)
 
 
-def total(terms: Array) -> Array:
-    """Sum over the last axis, right to the last digit whatever cancels."""
+def compensated_sum(terms: Array) -> Array:
+    """Return the sum over the last axis, exact to the last digit also where terms cancel."""
     high, low = exact_sum(terms)
     out: Array = high + low
     return out
 
 
-def missing(load: Array, flow: Array) -> Array:
-    """Load less the sum of the flows, exact."""
-    return total(np.concatenate([load[..., None], -flow], axis=-1))
+def load_residual(load: Array, flow: Array) -> Array:
+    """Return the load less the sum of the flows, exact to the last digit, shape (...)."""
+    return compensated_sum(np.concatenate([load[..., None], -flow], axis=-1))
 
 
 def clip(bank: ServerBank, flow: Array) -> Array:
-    """Flow moved into [0, rate): at most to the last float below the rate, which leaves spare capacity."""
+    """Return the flow moved into [0, rate): at most the last float below the rate."""
     return np.clip(flow, 0.0, np.nextafter(bank.rate, 0.0))
 
 
-def feasible(
+def project_to_load(
     bank: ServerBank, load: Array, flow: Array, *, trim: bool, limits: Limits | None = None
 ) -> tuple[Array, Mask]:
-    """Nearby splits of exactly the load, and whether there is one: not where the flow is too far from any.
+    """Return nearby splits of exactly the load, shape (..., n), and whether each is valid.
 
-    What is missing goes to the used servers by the room that they have, or to all where these have too little; what is too much is taken by
-    flow. `trim` first empties servers with a trace. Within `limits` they are kept to rounding.
+    A positive residual goes to the used servers in proportion to their spare capacity (or to the
+    distance from their upper bound), or to all servers where the used ones have too little. A
+    negative residual is taken away in proportion to the flows. A row is not valid where the flow
+    is too far from any split of the load.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        n servers.
+    load : ndarray, shape (...)
+        Total loads.
+    flow : ndarray, shape (..., n)
+        Flows to start from.
+    trim : bool
+        Whether to set flows below a solver's residue to 0 first.
+    limits : Limits, optional
+        Limits that the splits meet up to rounding.
     """
-    there: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
-    x, least, most = (
-        clip(bank, np.where(there[..., None], flow, 0.0)),
-        np.zeros(len(bank)),
-        bank.rate,
-    )
+    valid: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
+    x = clip(bank, np.where(valid[..., None], flow, 0.0))
+    least, most = np.zeros(len(bank)), bank.rate
     if trim:
-        x = np.where(x > TRACE * load[..., None] / x.shape[-1], x, 0.0)
+        x = np.where(x > RESIDUE_SHARE * load[..., None] / x.shape[-1], x, 0.0)
     if limits is not None:
         least, most = limits.least, np.minimum(limits.most, bank.rate)
         x = np.clip(x, least, most)
-    for _ in range(3):
-        rest = missing(load, x)
-        if not np.any(there & (rest != 0)):
+    for _ in range(PASSES):
+        residual = load_residual(load, x)
+        if not np.any(valid & (residual != 0)):
             break
-        room = np.where(
-            np.isfinite(most),
-            np.where(most < bank.rate, most - x, bank.spare_capacity(x)),
-            2.0 * load[..., None],
+        to_bound = np.where(most < bank.rate, most - x, bank.spare_capacity(x))
+        addable = np.where(np.isfinite(most), to_bound, 2.0 * load[..., None])
+        of_used = np.where(x > 0, addable, 0.0)
+        addable = np.where((compensated_sum(of_used) > residual)[..., None], of_used, addable)
+        weight = np.where((residual > 0)[..., None], addable, x - least)
+        weights = compensated_sum(weight)
+        valid = valid & (weights + ROUNDING * load >= np.abs(residual))
+        part = np.divide(
+            residual, weights, out=np.zeros_like(residual), where=valid & (weights > 0)
         )
-        used = np.where(x > 0, room, 0.0)
-        room = np.where((total(used) > rest)[..., None], used, room)
-        weight = np.where((rest > 0)[..., None], room, x - least)
-        weights = total(weight)
-        there = there & (weights + ROUNDING * load >= np.abs(rest))
-        share = np.divide(rest, weights, out=np.zeros_like(rest), where=there & (weights > 0))
-        x = x + weight * np.clip(share, -1.0, 1.0)[..., None]
+        x = x + weight * np.clip(part, -1.0, 1.0)[..., None]
     if limits is not None and limits.bound.size:
-        x, near = _within_rows(limits, x)
-        there = there & near
-    return x, there & np.all((bank.spare_capacity(x) > 0) & (x >= 0), axis=-1)
+        x, near = _move_inside_rows(limits, x)
+        valid = valid & near
+    return x, valid & np.all((bank.spare_capacity(x) > 0) & (x >= 0), axis=-1)
 
 
-def _within_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
-    """Splits as near to the one inside as the rows, less what rounding may add, ask for; and whether that is near enough."""
-    over, least = limits.excess(flow), ROUNDING * limits.size(flow)
-    room = -limits.excess(limits.inside)
-    gain, margin = over + room, np.minimum(least, NEAR * np.maximum(room, 0.0))
+def _move_inside_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
+    """Return splits moved towards ``limits.inside`` until the rows hold, and whether they do.
+
+    Moved by the part t of the way, a row has the excess (1 - t) excess(flow) + t excess(inside).
+    """
+    over, rounding = limits.excess(flow), ROUNDING * limits.row_scale(flow)
+    distance = -limits.excess(limits.inside)
+    gain, margin = over + distance, np.minimum(rounding, INWARD_STEP * np.maximum(distance, 0.0))
     part = np.where(gain > 0, (over + margin) / np.where(gain > 0, gain, 1.0), np.inf)
     part = np.where(over > -margin, part, 0.0).max(axis=-1)
-    kept = np.all(over <= least, axis=-1)
-    moves = (part <= 1) & ~(
-        kept & (part > NEAR)
-    )  # far away for the sake of rounding alone, a split is worse
-    return flow + np.where(moves, part, 0.0)[..., None] * (limits.inside - flow), np.asarray(
-        moves | kept
-    )
+    kept = np.all(over <= rounding, axis=-1)
+    # a long way for the sake of rounding alone costs more than it repairs
+    moves = (part <= 1) & ~(kept & (part > INWARD_STEP))
+    moved = flow + np.where(moves, part, 0.0)[..., None] * (limits.inside - flow)
+    return moved, np.asarray(moves | kept)
 
 
-def interior(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Mask]:
-    """Splits half way from the flow to an even utilisation, strictly inside the stable region whatever the flow; and whether there is one."""
-    there: Mask = np.asarray(np.isfinite(flow).all(axis=-1) & np.isfinite(bank.rate).all())
-    if not there.any():
-        return np.zeros_like(flow), there
-    # in spare capacities, which near saturation keep the digits that flows lose
-    whole, low = bank.total_rate
-    slack = ((whole - load) + low)[..., None]
-    spare_capacity = np.clip(
-        bank.spare_capacity(np.where(there[..., None], flow, 0.0)), 0.0, bank.rate
-    )
-    even = bank.rate * (slack / whole)
-    left = total(spare_capacity)[..., None]
-    own = np.where(left > 0, spare_capacity * (slack / np.where(left > 0, left, 1.0)), even)
-    x, found = feasible(
-        bank, load, bank.rate - np.minimum(0.5 * (own + even), bank.rate), trim=False
-    )
-    return x, found & there
+def interior_point(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Mask]:
+    """Return splits half way between the flow and an even utilisation, and whether each is valid.
+
+    They are strictly inside the stable region whatever the flow is. The mean is taken of spare
+    capacities, which near saturation keep the digits that flows lose.
+    """
+    valid: Mask = np.asarray(np.isfinite(flow).all(axis=-1) & np.isfinite(bank.rate).all())
+    if not valid.any():
+        return np.zeros_like(flow), valid
+    total_rate, low = bank.total_rate
+    unused = ((total_rate - load) + low)[..., None]  # spare capacity of all servers
+    finite_flow = np.where(valid[..., None], flow, 0.0)
+    spare_capacity = np.clip(bank.spare_capacity(finite_flow), 0.0, bank.rate)
+    even = bank.rate * (unused / total_rate)
+    spare = compensated_sum(spare_capacity)[..., None]
+    scaled = np.where(spare > 0, spare_capacity * (unused / np.where(spare > 0, spare, 1.0)), even)
+    inner = bank.rate - np.minimum(0.5 * (scaled + even), bank.rate)
+    x, found = project_to_load(bank, load, inner, trim=False)
+    return x, found & valid

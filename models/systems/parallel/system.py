@@ -1,4 +1,4 @@
-"""Parallel servers at a distance: which share of the load each should get, and which share selfish users give it."""
+"""Parallel servers: n servers, each reached over a network delay, that share one stream of jobs."""
 
 from __future__ import annotations
 
@@ -13,47 +13,59 @@ from ....reference.errors import LoadError
 from ....reference.guards import check_players
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
-from ....reference.validation import as_float, as_names, check_text
+from ....reference.validation import as_names, check_text
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
-from ...core.solve import Task
-from ...core.system import System
-from ...core.tolerance import GapTolerance
 from ...latency.base import Latency, as_latency
-from ...latency.player_latency import player_latency
 from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
 from .formulations import FORMULATIONS, Model, build, for_goal
-from .limited import WithinLimits
-from .limits import limits_of, no_limits
+from .limits import no_limits
 from .prices import Goal, check_goal
-from .questions import Followers, Players, Split, Splits, formulations
+from .questions import formulations
 from .solution import Solution
+from .tasks import SplitTasks
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from ....reference.parallel.worst_case import WorstCase
 
-NOT_ONE = ("is not a system of parallel servers", "give ParallelServers")
+NOT_PARALLEL_SERVERS = ("is not a system of parallel servers", "give ParallelServers")
 
 
-class ParallelServers(System):
-    """Servers side by side, reached over delays, that share one stream of jobs.
+class ParallelServers(SplitTasks):
+    """n servers, each reached over a network delay, that share one stream of jobs.
+
+    Server i carries the flow x_i >= 0, the flows sum to the load, and a job sent to server i has
+    the mean latency l_i(x_i): its network delay plus its time in the queue and in service. The
+    methods answer which split of the load has the least mean delay (`optimum`), which split
+    selfish users reach (`equilibrium`), and how much worse it is (`price_of_anarchy`,
+    `worst_case`). Source: V. Mancuso et al., eqs. (1) to (19).
 
     Parameters
     ----------
     *servers : Latency
-        Banks of one or more families, such as `MM1`, `MD1`, `MG1`; n servers in all.
-    names : sequence of str, optional
-        One a server, all different, in a list or an array; by default ``server 1``, ``server 2``, ...
+        Banks of servers of one or more families, such as `MM1`, `MD1`, `MG1`; n servers in all.
+    names : sequence of str, shape (n,), optional
+        A name for each server, all different; by default ``server 1``, ``server 2``, ...
     time_unit : str, default "s"
-        Written on tables, plots and files; the numbers are in whatever unit the rates and delays share.
+        The unit of time of all rates and delays, written on tables, plots and files. It converts
+        nothing.
+
+    Attributes
+    ----------
+    bank : Latency
+        All n servers as one bank.
+    names : tuple of str
+        The name of each server.
+    time_unit : str
+        The unit of time.
 
     Raises
     ------
     InputError
-        On no server, something that is not a bank, or names that do not fit.
+        Where there is no server, an argument is not a bank, or the names do not fit.
 
     Examples
     --------
@@ -78,80 +90,157 @@ class ParallelServers(System):
 
     @property
     def total_rate(self) -> float:
-        """Sum of the service rates: the load must stay below it."""
+        """Sum of the service rates, jobs per unit of time; the load must be below it."""
         return float(self.bank.total_rate[0])
 
     @property
     def max_load(self) -> float:
-        """The total rate."""
+        """Load that no split can carry, jobs per unit of time: the total rate."""
         return self.total_rate
 
     def optimum(self, load: float, **options: Unpack[FormulationOptions]) -> Solution:
-        """Split of least mean delay: minimise sum x_i l_i(x_i) / load; eq. (2) of Mancuso et al.
+        """Return the split of the load that has the least mean delay.
 
         Parameters
         ----------
         load : float
-            Total load, 0 < load < total rate.
+            Total load, jobs per unit of time, 0 < load < total rate.
         formulation : {"auto", "inv_pos", "quad_over_lin", "epigraph"}, default "auto"
-            How the problem is written: the first two as second-order cones, for families of the form e + k/(mu - x); ``"epigraph"`` each
-            family in its own way, by tangents where it has no cone.
+            How the problem is written. The first two named ones use second-order cones and fit
+            families of the form e + k/(mu - x); ``"epigraph"`` writes each family in its own
+            way, by tangents where the family has no cone.
         solver : str, optional
             By default Clarabel, then ECOS, then SCS, until one is certified.
         solver_options : mapping, optional
-            Passed on to the solver, by its own names.
+            Passed on to the solver, under the solver's own names.
         polish : bool, default True
-            Finish with Newton steps on the used servers; False gives the solver's own answer.
+            Improve the solver's flows by Newton steps; False returns them as they are.
         gap : float, optional
-            Relative error that the certificate must exclude: by default 1e-9 (more, up to 1e-4, where the used servers are so
-            full that the rounding of their flows alone exceeds it), and 1e-4 for an answer that is not polished.
+            Relative error that the certificate must exclude. By default 1e-9, and 1e-4 for an
+            answer that is not polished; where the used servers are so full that rounding their
+            flows alone causes a larger error, that error, up to 1e-4.
         throw : bool, default True
-            Raise when the gap is not met; False returns the best answer, with ``certified`` False.
+            Raise an error when the gap is not met; False returns the best answer, with
+            ``certified`` False.
         subject_to : sequence of Limit, optional
-            `MinShare`, `MaxShare`, `MaxUtilisation`, `ServerPercentile`, `Budget`, `GroupShare`, `LinearLimit`
-            or a class of your own, see `Limit`; their shadow prices are in ``Solution.limits``.
+            `MinShare`, `MaxShare`, `MaxUtilisation`, `ServerPercentile`, `Budget`, `GroupShare`,
+            `LinearLimit` or a class of your own, see `Limit`. Their shadow prices are in
+            ``Solution.limits``.
 
         Returns
         -------
         Solution
+            Flows, mean delay, the marginal delay that the used servers share, and a certificate.
 
         Raises
         ------
         LoadError
-            Before any solver starts, when the load is not above 0 and below the total rate.
+            Before any solver starts, when the load is not above 0 and below the total rate, or
+            when no split meets the limits.
         SolverNameError, FormulationError
             Before any solver starts.
         NotCertifiedError
-            With the best `Solution` inside.
+            When no answer meets the gap; the error holds the best `Solution`.
+
+        Notes
+        -----
+        Minimise sum x_i l_i(x_i) / load over x >= 0 with sum x_i = load; eq. (2) of Mancuso et
+        al. The problem is convex, and at its solution all used servers have one marginal delay
+        l_i + x_i l_i'.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> best = ParallelServers(MM1(rate=[10.0, 5.0])).optimum(load=9.0)
+        >>> best.flow.round(4), round(best.mean_delay, 6), best.certified
+        (array([6.4853, 2.5147]), 0.317447, True)
         """
         load = self.check_load(load)
-        return self.task("optimum", load, **options).one(load)
+        return self._task("optimum", load, **options).one(load)
 
     def equilibrium(
         self, load: float, players: float = math.inf, **options: Unpack[FormulationOptions]
     ) -> Solution:
-        """Split that selfish users reach: used servers share a latency, no other is faster; eq. (13) of Mancuso et al.
-
-        Parameters, result and errors as `optimum`, but for the formulation: ``"beckmann"`` minimises the potential (exponential cone);
-        ``"minmax"`` the largest latency over prefixes of the servers (second-order cones, any family); ``"qp"`` and ``"geo_mean"`` hold for
-        M/M/1 servers with equal delays.
+        """Return the split that users reach when each of them takes the fastest server.
 
         Parameters
         ----------
+        load : float
+            Total load, jobs per unit of time, 0 < load < total rate.
         players : int or inf, default inf
-            K equal players, each of whom routes load/K at the least delay for himself: 1 is the optimum, infinitely many (no user counts) the
-            Wardrop equilibrium. Between them it is the minimum of a weighted potential (``"beckmann"``; see
-            `sojourn.reference.parallel.players`), and the multiplier is the price that a player sees.
+            Number K of equal players, each of whom routes load/K with the least delay for its
+            own jobs. 1 is the optimum; inf is the Wardrop equilibrium, in which one user changes
+            no delay.
+        **options
+            As for `optimum`, but for ``subject_to``, which an equilibrium does not take, and for
+            ``formulation``: ``"beckmann"`` minimises the potential (exponential cone),
+            ``"minmax"`` the largest latency over prefixes of the servers (second-order cones,
+            any family); ``"qp"`` and ``"geo_mean"`` hold for M/M/1 servers with equal delays.
+
+        Returns
+        -------
+        Solution
+            Flows, mean delay, the latency that the used servers share, and a certificate. With
+            K players the multiplier is the marginal delay of one player.
+
+        Raises
+        ------
+        InputError
+            On a number of players that is not a whole number from 1 on, or on limits.
+        LoadError, SolverNameError, FormulationError, NotCertifiedError
+            As for `optimum`.
+
+        Notes
+        -----
+        All used servers have one latency, and no unused server has a lower one: eq. (13) of
+        Mancuso et al. It is the minimum of the Beckmann potential, the sum of the integrals of
+        l_i from 0 to x_i. With K players it is the minimum of a weighted potential, see
+        `sojourn.reference.parallel.players`.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> selfish = ParallelServers(MM1(rate=[10.0, 5.0])).equilibrium(load=9.0)
+        >>> selfish.flow.round(4), round(selfish.multiplier, 6)
+        (array([7., 2.]), 0.333333)
         """
         load = self.check_load(load)
-        return self.task("equilibrium", load, players, **options).one(load)
+        return self._task("equilibrium", load, players, **options).one(load)
 
     def price_of_anarchy(
         self, load: float, players: float = math.inf, **options: Unpack[FormulationOptions]
     ) -> PriceOfAnarchy:
-        """Mean delay of the equilibrium over that of the optimum, >= 1; eq. (19) of Mancuso et al.
+        """Return the mean delay of the equilibrium divided by that of the optimum, >= 1.
 
-        Parameters as `equilibrium`. Returns a float, whose ``lower`` and ``upper`` both certificates prove.
+        Parameters
+        ----------
+        load : float
+            Total load, jobs per unit of time, 0 < load < total rate.
+        players : int or inf, default inf
+            Number of equal players, as for `equilibrium`.
+        **options
+            As for `optimum` and `equilibrium`; a formulation is used for the one that it writes.
+
+        Returns
+        -------
+        PriceOfAnarchy
+            A float with ``lower`` and ``upper``: the bounds that the two certificates prove.
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError, NotCertifiedError
+            As for `equilibrium`.
+
+        Notes
+        -----
+        Eq. (19) of Mancuso et al.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> ratio = ParallelServers(MM1(rate=[10.0, 5.0])).price_of_anarchy(load=9.0)
+        >>> round(ratio, 6), ratio.lower <= ratio <= ratio.upper
+        (1.050044, True)
         """
         selfish = self.equilibrium(load, players, **for_goal("equilibrium", options))
         return PriceOfAnarchy.of(selfish, self.optimum(load, **for_goal("optimum", options)))
@@ -164,44 +253,66 @@ class ParallelServers(System):
         share: npt.ArrayLike | None = None,
         weights: npt.ArrayLike | None = None,
     ) -> Evaluation:
-        """Judge a split that is already there: its delay, what it loses against the optimum, what a user gains by moving.
+        """Return the mean delay of a given split, compared with the optimum and the equilibrium.
 
-        No solver is asked: the optimum and the equilibrium are the closed forms, with certificates of their own.
+        No solver runs: the optimum and the equilibrium are computed in closed form, and each has
+        a certificate.
 
         Parameters
         ----------
         load : float
-            Total load, 0 < load < total rate.
+            Total load, jobs per unit of time, 0 < load < total rate.
         flow : array_like, shape (n,), optional
-            Load of each server; they sum to the load within 1e-9 of it.
+            Load of each server, jobs per unit of time; the sum is the load within 1e-9 of it.
         share : array_like, shape (n,), optional
-            Part of the load of each server; they sum to 1 within 1e-9.
+            Share of the load of each server; the sum is 1 within 1e-9.
         weights : array_like, shape (n,), optional
-            Numbers in proportion to the shares, of any sum, such as those of a proxy; 0 for a server that is not used.
+            Numbers in proportion to the shares, of any sum, such as the weights of a proxy; 0
+            for a server that is not used.
 
         Returns
         -------
         Evaluation
-            Where a server gets its rate or more the delay is infinite and ``overloaded`` names it.
+            Where a server gets its rate or more, the mean delay is infinite and ``overloaded``
+            names the server.
 
         Raises
         ------
-        LoadError, InputError
-            On a load that the system cannot carry; unless exactly one of the three is given, with a number for each server,
-            none of them negative.
+        LoadError
+            On a load that is not above 0 and below the total rate.
+        InputError
+            Unless exactly one of `flow`, `share` and `weights` is given, with a number for each
+            server, none of them negative.
 
         Examples
         --------
         >>> from sojourn.models import MM1, ParallelServers
         >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
-        >>> found = system.evaluate(load=190.0, weights=[50, 30, 20])
-        >>> round(found.mean_delay, 6), round(found.ratio, 6), found.move
+        >>> today = system.evaluate(load=190.0, weights=[50, 30, 20])
+        >>> round(today.mean_delay, 6), round(today.ratio, 6), today.move
         (0.122278, 4.298088, ('server 1', 'server 3'))
         """
         return evaluate(self, load, {"flow": flow, "share": share, "weights": weights})
 
     def thresholds(self) -> exact.Thresholds:
-        """Load at which each server starts to be used, at the optimum and at the equilibrium; eqs. (12), (18), in closed form."""
+        """Return the load at which each server starts to be used, in closed form.
+
+        Returns
+        -------
+        sojourn.reference.parallel.optimum_equilibrium.Thresholds
+            ``optimum`` and ``equilibrium``, each of shape (n,), jobs per unit of time.
+
+        Notes
+        -----
+        Eqs. (12) and (18) of Mancuso et al.: a server is used from the load on at which the
+        common price of the other servers reaches its idle latency.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> ParallelServers(MM1(rate=[10.0, 5.0])).thresholds().equilibrium
+        array([0., 5.])
+        """
         return exact.thresholds(self.bank)
 
     def curve(
@@ -211,7 +322,41 @@ class ParallelServers(System):
         refine: bool | float = False,
         **options: Unpack[FormulationOptions],
     ) -> xr.Dataset:
-        """Delays, flows and price of anarchy over loads; see `sojourn.models.systems.parallel.curve.curve`."""
+        """Return delays, flows and the price of anarchy over loads.
+
+        Parameters
+        ----------
+        loads : array_like, shape (K,)
+            Total loads, jobs per unit of time, 0 or more, in any order.
+        which : {"optimum", "equilibrium"}, optional
+            Both by default.
+        refine : bool or float, default False
+            Add loads between the given ones until straight lines show the curves to this relative
+            accuracy; True is 0.002.
+        **options
+            As for `optimum` and `equilibrium`.
+
+        Returns
+        -------
+        xarray.Dataset
+            Dimensions ``load`` and ``server``; `sojourn.models.systems.parallel.curve.curve`
+            describes the variables.
+
+        Raises
+        ------
+        LoadError, InputError
+            Before any solver starts: on a load that is negative or not finite, and where the
+            system can carry none of the loads.
+        CurveInterruptedError
+            On Ctrl-C, with the loads solved so far.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> data = ParallelServers(MM1(rate=[10.0, 5.0])).curve([3.0, 9.0, 14.0])
+        >>> data.price_of_anarchy.values.round(4)
+        array([1.0001, 1.05  , 1.0316])
+        """
         from .curve import curve
 
         return curve(self, loads, which, refine, **options)
@@ -219,41 +364,45 @@ class ParallelServers(System):
     def worst_case(
         self, up_to: float | None = None, **options: Unpack[FormulationOptions]
     ) -> WorstCase:
-        """Largest price of anarchy over all loads, by branch and bound, with a certificate.
-
-        Convex programs give the splits at the ends of the segments between activation loads, Newton steps from these most of the
-        others; each split has its certificate, and a solver is asked wherever it misses.
-
-        Where the gap cannot be had, as of a family whose slopes are differences of its latency, the
-        bound and the gap that there are come back, with the reason in ``note``.
+        """Return the largest price of anarchy over all loads, with a certificate.
 
         Parameters
         ----------
         up_to : float, optional
-            Search the loads up to this one alone; by default all below the total rate.
+            Search only the loads up to this one; by default all loads below the total rate.
         gap : float, default 1e-8
-            Relative distance between what is found and what is excluded.
-        **how
-            The rest as for `optimum`.
+            Relative distance between the largest price of anarchy found and the bound that no
+            load exceeds.
+        **options
+            The rest as for `optimum`, without ``subject_to``.
 
         Returns
         -------
         sojourn.reference.WorstCase
-            With the paper's rule, Corollary 2, beside it in ``candidate_poa``: a lower bound that can be too low, also with one cv for all;
-            see `sojourn.reference.candidate_worst_case`.
+            ``poa`` at ``load``, and ``upper_bound``. ``candidate_poa`` is the value of the
+            paper's rule, Corollary 2: a lower bound that can be too low, also where all servers
+            have one cv; see `sojourn.reference.candidate_worst_case`. Where the gap cannot be
+            met, as for a family whose slopes are differences of its latency, ``certified`` is
+            False and ``note`` gives the reason.
 
         Raises
         ------
         LoadError, InputError
             Before any solver starts.
         WorstCaseInterruptedError
-            On Ctrl-C, with what was found.
+            On Ctrl-C, with the result so far.
+
+        Notes
+        -----
+        Branch and bound over loads. Convex programs give the splits at the ends of the segments
+        between activation loads, and Newton steps from these give most of the others; each split
+        has its certificate, and a solver runs wherever a certificate misses the gap.
 
         Examples
         --------
         >>> from sojourn.models import MG1, ParallelServers
-        >>> found = ParallelServers(MG1(rate=[1.0, 1.0], cv=[1.0, 20.0])).worst_case()
-        >>> round(found.poa, 6), round(found.candidate_poa, 6)
+        >>> worst = ParallelServers(MG1(rate=[1.0, 1.0], cv=[1.0, 20.0])).worst_case()
+        >>> round(worst.poa, 6), round(worst.candidate_poa, 6)
         (2.101683, 1.753549)
         """
         from .worst_case import worst_case
@@ -267,41 +416,118 @@ class ParallelServers(System):
         strategy: str = "llf",
         **options: Unpack[FormulationOptions],
     ) -> ControlledSplit:
-        """Route a fraction of the load centrally and leave the rest to itself (a Stackelberg game).
+        """Return the split when an operator routes a fraction of the load and users the rest.
 
         Parameters
         ----------
         load : float
+            Total load, jobs per unit of time, 0 < load < total rate.
         fraction : float
-            From 0 (the equilibrium) to 1 (the optimum).
+            Share of the load that the operator routes, from 0 (the equilibrium) to 1 (the
+            optimum).
         strategy : {"llf", "scale"}, default "llf"
-            Largest latency first: the slowest servers get what the optimum gives them, until the fraction is used up; at most 1/fraction times
-            the optimum (Roughgarden 2004). Or the optimum scaled down.
-        **how
-            As for `optimum`.
+            ``"llf"``, largest latency first: the operator gives the slowest servers their optimal
+            flows, until the fraction is used up. ``"scale"``: the operator gives every server
+            this fraction of its optimal flow.
+        **options
+            As for `optimum`, without ``subject_to``.
 
         Returns
         -------
         ControlledSplit
+            The operator's flows, all flows, and the mean delay with its ratio to the optimum.
+
+        Raises
+        ------
+        InputError
+            On a fraction outside [0, 1], another strategy, or limits.
+        LoadError, SolverNameError, FormulationError, NotCertifiedError
+            As for `optimum`.
+
+        Notes
+        -----
+        A Stackelberg game: the users reach the Wardrop equilibrium on top of the operator's
+        flows. With ``"llf"`` the mean delay is at most 1/fraction times the optimum: T.
+        Roughgarden, *Stackelberg scheduling strategies*, SIAM J. Comput. 33 (2004).
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[10.0, 5.0]))
+        >>> [round(system.control(load=9.0, fraction=part).ratio, 4) for part in (0.0, 0.25, 0.3)]
+        [1.05, 1.0133, 1.0]
         """
         return control(self, load, fraction, strategy, **options)
 
     def tolls(self, load: float, **options: Unpack[FormulationOptions]) -> Tolls:
-        """Marginal-cost tolls, and the equilibrium with them, which is the optimum. Parameters as `optimum`."""
+        """Return marginal-cost tolls and the equilibrium under them, which is the optimum.
+
+        Parameters
+        ----------
+        load : float
+            Total load, jobs per unit of time, 0 < load < total rate.
+        **options
+            As for `optimum`, without ``subject_to``.
+
+        Returns
+        -------
+        Tolls
+            The toll of each server, in units of time, and the proof that the equilibrium with
+            the tolls has the mean delay of the optimum.
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError, NotCertifiedError
+            As for `equilibrium`.
+
+        Notes
+        -----
+        The toll of server i is x_i l_i'(x_i) at the optimum: the delay that one more job adds to
+        the other jobs (Pigou 1920).
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> ParallelServers(MM1(rate=[10.0, 5.0])).tolls(load=9.0).toll.round(6)
+        array([0.524986, 0.407135])
+        """
         return tolls(self, load, **options)
 
     def sensitivity(
         self, load: float, players: float = math.inf, **options: Unpack[FormulationOptions]
     ) -> Sensitivity:
-        """Derivatives of the mean delay in every rate and delay; see `sojourn.reference.parallel.sensitivity`.
+        """Return the derivatives of the mean delay in every rate and delay, and in the load.
 
         Parameters
         ----------
         load : float
+            Total load, jobs per unit of time, 0 < load < total rate.
         players : int or inf, default inf
-            1 for the optimum, infinitely many for the equilibrium.
-        **how
-            As for `optimum`.
+            1 for the optimum, inf for the equilibrium, as for `equilibrium`.
+        **options
+            As for `optimum`, without ``subject_to``.
+
+        Returns
+        -------
+        sojourn.reference.Sensitivity
+            ``rate`` and ``delay``, each of shape (n,), and ``load``.
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError, NotCertifiedError
+            As for `equilibrium`.
+
+        Notes
+        -----
+        The envelope theorem at the optimum, the implicit function theorem at the equilibrium;
+        `sojourn.reference.parallel.sensitivity` derives the equations.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> found = ParallelServers(MM1(rate=[10.0, 5.0])).sensitivity(load=9.0, players=1)
+        >>> found.delay.round(6)  # the shares
+        array([0.720587, 0.279413])
         """
         count = check_players(players)
         remedy = (
@@ -318,44 +544,55 @@ class ParallelServers(System):
         )
 
     def model(self, goal: Goal, load: float, formulation: str = "auto") -> Model:
-        """Return the CVXPY problem with its handles, to add constraints and solve it in one's own way.
+        """Return the CVXPY problem, so that constraints can be added and any solver called.
 
         Parameters
         ----------
         goal : {"optimum", "equilibrium"}
+            The problem to write.
         load : float
-        formulation : str
-            As in `optimum` and `equilibrium`; ``"minmax"`` over all servers. A family without cones is there from below, by tangents
-            (see `Latency.total_cone`).
+            Total load, jobs per unit of time, 0 < load < total rate.
+        formulation : str, default "auto"
+            As for `optimum` and `equilibrium`; ``"minmax"`` is over all servers. A family without
+            a cone is bounded from below by tangents, see `Latency.total_cone`.
+
+        Returns
+        -------
+        sojourn.models.systems.parallel.formulations.Model
+            The problem, its flow as a CVXPY expression of shape (n,), and its load as a parameter.
+
+        Raises
+        ------
+        LoadError, FormulationError, InputError
+            On a load, a formulation or a goal that does not exist or does not fit.
 
         Examples
         --------
         >>> import cvxpy as cp
         >>> from sojourn.models import MM1, ParallelServers
         >>> model = ParallelServers(MM1(rate=[10.0, 5.0])).model("optimum", load=6.0)
-        >>> problem = cp.Problem(model.problem.objective, [*model.problem.constraints, model.flow[1] >= 2.5])
-        >>> _ = problem.solve(solver="CLARABEL")
+        >>> own = [*model.problem.constraints, model.flow[1] >= 2.5]
+        >>> _ = cp.Problem(model.problem.objective, own).solve(solver="CLARABEL")
         >>> model.flow.value.round(4)
         array([3.5, 2.5])
         """
         check_goal(goal)
         check_solve_options("model", {"formulation": formulation})
-        name = next(iter(formulations(self.bank, goal, formulation, self._kept.setdefault("", {}))))
-        return build(FORMULATIONS[name], self.bank, self.check_load(load), self.unit(load))
-
-    def unit(self, load: float) -> float:
-        """Unit of time that the solver works in, so that seconds and milliseconds are the same problem."""
-        load = as_float("load", load)
-        finite = self.bank.rate[np.isfinite(self.bank.rate)]
-        return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / (load or 1.0)
+        name = next(iter(formulations(self.bank, goal, formulation, self._cones_of(""))))
+        return build(FORMULATIONS[name], self.bank, self.check_load(load), self._unit(load))
 
     def check_load(self, load: float) -> float:
         """Return the load as a float.
 
+        Parameters
+        ----------
+        load : float
+            Total load, jobs per unit of time.
+
         Raises
         ------
         LoadError
-            When it is not a number above 0 and below the total rate.
+            When it is not one number above 0 and below the total rate.
         """
         array = exact.check_load(self.bank, load)
         if array.ndim:
@@ -370,66 +607,3 @@ class ParallelServers(System):
                 "load", float(array), "there is nothing to split", "give a load above 0"
             )
         return float(array)
-
-    def task(
-        self,
-        goal: Goal,
-        load: float,
-        players: float = math.inf,
-        **options: Unpack[FormulationOptions],
-    ) -> Task[Model, Splits, Solution]:
-        """Return the question of a goal, to be put at many loads, such as this one: ``solve(loads)``.
-
-        Parameters
-        ----------
-        goal : {"optimum", "equilibrium"}
-        load : float
-            Any of them, which need not be one that the servers carry.
-        players : int or inf, default inf
-            Of the equilibrium.
-        **how
-            As in `optimum`.
-        """
-        return Task(self._question(goal, load, players, options), options)
-
-    def _question(
-        self, goal: Goal, load: float, players: float, options: FormulationOptions
-    ) -> Split:
-        check_goal(goal)
-        players, limits = check_players(players), limits_of(options.get("subject_to"))
-        if goal == "equilibrium":
-            no_limits(options)
-        own = self._own(goal, load, options)
-        if math.isfinite(players):
-            kinds = self._kept.setdefault(f"{players:g} players", {})
-            return Players(
-                player_latency(self.bank, players), *own, kinds, true=self.bank, players=players
-            )
-        if limits:
-            return WithinLimits(self.bank, *own, self._kept.setdefault("", {}), limits=limits)
-        return Split(self.bank, *own, self._kept.setdefault("", {}))
-
-    def followers(
-        self, load: float, **options: Unpack[FormulationOptions]
-    ) -> Task[Model, Splits, Solution]:
-        """Return the equilibrium of users who come to a leader's flows, to be put at many loads: ``solve(loads, flows)``."""
-        no_limits(options)
-        return Task(
-            Followers(
-                self.bank, *self._own("equilibrium", load, options), self._kept.setdefault("", {})
-            ),
-            options,
-        )
-
-    def _own(
-        self, goal: Goal, load: float, options: FormulationOptions
-    ) -> tuple[tuple[str, ...], Goal, float, GapTolerance, bool]:
-        """What every question is told; a bank that cannot be trusted is refused before."""
-        self.bank.validated  # noqa: B018
-        return (
-            self.names,
-            goal,
-            self.unit(load),
-            GapTolerance.of(options),
-            options.get("polish", True),
-        )

@@ -1,4 +1,4 @@
-"""Servers from a CSV file, and files whose columns have names of their own."""
+"""Servers from a CSV file, also from one whose columns have other names than the fields."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ...frontend.units import RATES, TIMES, Units
 from ...latency.base import parameters
 from ...latency.registry import family_named, names
 
-OWN = ("name", "family", "service_time", "replicas")
+ALL_FAMILIES = ("name", "family", "service_time", "replicas")  # keys of a server of any family
 TEXT = ("name", "family")
-SHOWN = 6  # rows that a warning names
+SHOWN = 6  # rows that a warning lists
 UNIT = re.compile(rf"(?:^|[^A-Za-z0-9])({'|'.join([*TIMES, 'rps'])})\W*$")
 """Unit at the end of a column's name, as in ``p50_ms`` and ``latency (ms)``."""
 
@@ -26,15 +26,29 @@ Row = dict[str, Any]
 
 
 def table_rows(given: Mapping[str, Any], folder: Folder, units: Units) -> list[tuple[str, Row]]:
-    """Return the rows of the CSV file that a table `servers` names, each with the place that messages give it.
+    """Return the rows of a CSV file of servers, each with its place for messages.
 
-    An empty cell leaves its field out, with a warning where the family of that server takes the field.
+    An empty cell leaves its field out, with a warning where the family of the server has the field.
+
+    Parameters
+    ----------
+    given : mapping
+        The table ``servers`` of a scenario file, with ``file`` and, optionally, ``columns``.
+    folder : Folder
+        Folder that the path is relative to.
+    units : Units
+        Units of the scenario file; units in the names of columns must be the same.
+
+    Raises
+    ------
+    ScenarioError
+        On a file that cannot be read, or columns or cells that do not fit.
     """
     check_keys(given, ("file", "columns"), "servers.")
     path = folder.file(given["file"], "servers.file")
     header, lines = _read(path, given.get("columns"))
     families = _families(header, lines, given)
-    fields, files = dict.fromkeys(OWN), set[str]()
+    fields, files = dict.fromkeys(ALL_FAMILIES), set[str]()
     times, rates = {"service_time", "delay"}, {"rate"}
     for name in families:
         family = family_named(name)
@@ -46,7 +60,7 @@ def table_rows(given: Mapping[str, Any], folder: Folder, units: Units) -> list[t
         given.get("columns", {}), header, list(fields), units, tuple(times), tuple(rates), path
     )
     out, empty = [], dict[str, list[str]]()
-    plain = "M/G/1" if "cv" in columns else "M/M/1"
+    default_family = "M/G/1" if "cv" in columns else "M/M/1"
     for line, cells in lines:
         place, row = f"{path}, row {line}: ", {}
         if len(cells) != len(header):
@@ -65,16 +79,16 @@ def table_rows(given: Mapping[str, Any], folder: Folder, units: Units) -> list[t
                     else _number(cell, f"{path}, row {line}, column {column}")
                 )
         out.append((place, row))
-        of = str(row.get("family", plain))
-        for field in parameters(family_named(of)) if of in names() else ():
+        name = str(row.get("family", default_family))
+        for field in parameters(family_named(name)) if name in names() else ():
             if (
                 field in columns
                 and field not in row
                 and not (field == "rate" and "service_time" in row)
             ):
                 empty.setdefault(columns[field], []).append(str(line))
-    for column, where in empty.items():
-        text = ", ".join(where[:SHOWN]) + (", ..." if len(where) > SHOWN else "")
+    for column, rows in empty.items():
+        text = ", ".join(rows[:SHOWN]) + (", ..." if len(rows) > SHOWN else "")
         warnings.warn(
             f"{path}, column {column}: empty in row {text}, so the default holds there",
             stacklevel=2,
@@ -90,7 +104,27 @@ def check_columns(
     times: Sequence[str] = (),
     rates: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Return columns by field, each the name of one; a unit in a name must be the file's."""
+    """Return the names of columns by field, after a check of the units in the names.
+
+    Parameters
+    ----------
+    named : object
+        A table from fields to names of columns.
+    place : str
+        Place of the table in the scenario file, for messages.
+    fields : sequence of str
+        Fields that may be named.
+    units : Units
+        Units of the scenario file.
+    times, rates : sequence of str
+        Fields that are times, and that are rates.
+
+    Raises
+    ------
+    ScenarioError
+        On a field or a name that does not fit, or a name that ends in another unit than the
+        file's, as ``p50_ms`` in a file of seconds.
+    """
     if not isinstance(named, dict):
         raise ScenarioError(
             place, named, "is not a table", 'write it as { rate = "mu" }: field, then column'
@@ -104,20 +138,13 @@ def check_columns(
                 "is not the name of a column",
                 'give some text, such as "mu"',
             )
-        found = UNIT.search(column)
-        unit = found[1] if found else ""
-        wrong = (
-            unit != units.delay and unit in TIMES
-            if field in times
-            else RATES.get(unit, unit) != units.time and field in rates
-        )
-        if unit and wrong:
-            which = (
-                f'units.delay = "{units.delay}"'
-                if field in times
-                else f'units.rate = "{units.rate}"'
-            )
-            problem = f"ends in a unit that is not that of the file, {which}"
+        match = UNIT.search(column)
+        unit, is_time = match[1] if match else "", field in times
+        other_time = unit in TIMES and unit != units.delay
+        other_rate = field in rates and RATES.get(unit, unit) != units.time
+        if unit and (other_time if is_time else other_rate):
+            own = f'units.delay = "{units.delay}"' if is_time else f'units.rate = "{units.rate}"'
+            problem = f"ends in a unit that is not that of the file, {own}"
             raise ScenarioError(
                 f"{place}.{field}",
                 column,
@@ -128,15 +155,12 @@ def check_columns(
 
 
 def _read(path: Path, named: object) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header and lines of a file, each line with its number."""
-    usual = (*OWN, *parameters(family_named("M/G/1")))
-    others = (
-        [column for column in named.values() if isinstance(column, str)]
-        if isinstance(named, dict)
-        else ()
-    )
+    """Return the header of a file, and its lines, each with its number."""
+    expected = [*ALL_FAMILIES, *parameters(family_named("M/G/1"))]
+    if isinstance(named, dict):
+        expected += [column for column in named.values() if isinstance(column, str)]
     remedy = "give a CSV file with a header line, then one line a server"
-    header, lines = read_table(path, "servers.file", remedy, (*usual, *others), ScenarioError)
+    header, lines = read_table(path, "servers.file", remedy, expected, ScenarioError)
     if not lines:
         raise ScenarioError("servers.file", str(path), "has no row of a server", remedy)
     for column, count in Counter(header).items():
@@ -150,14 +174,17 @@ def _read(path: Path, named: object) -> tuple[list[str], list[tuple[int, list[st
 def _families(
     header: Sequence[str], lines: Sequence[tuple[int, list[str]]], given: Mapping[str, Any]
 ) -> list[str]:
-    """Known families among the servers: what is unknown is refused where its server is read."""
+    """Return the names of the known families in the file, and of the default families.
+
+    An unknown family raises an error later, where its server is read.
+    """
     columns = given.get("columns", {})
     column = columns.get("family", "family") if isinstance(columns, dict) else "family"
-    i = header.index(column) if column in header else None
-    found = (
-        {} if i is None else dict.fromkeys(cells[i].strip() for _, cells in lines if i < len(cells))
-    )
-    return [name for name in (*found, "M/M/1", "M/G/1") if name in names()]
+    listed: dict[str, None] = {}
+    if column in header:
+        i = header.index(column)
+        listed = dict.fromkeys(cells[i].strip() for _, cells in lines if i < len(cells))
+    return [name for name in (*listed, "M/M/1", "M/G/1") if name in names()]
 
 
 def _columns(
@@ -169,17 +196,14 @@ def _columns(
     rates: Sequence[str],
     path: Path,
 ) -> dict[str, str]:
-    """Column of each field; a column that is no field's is refused unless it is left out as ``{ region = false }``."""
-    left_out = (
-        {column for column, said in named.items() if said is False}
-        if isinstance(named, dict)
-        else set()
-    )
-    chosen = (
-        {field: column for field, column in named.items() if field not in left_out}
-        if isinstance(named, dict)
-        else named
-    )
+    """Return the column of each field.
+
+    Every column must belong to a field, unless it is left out as ``columns = { region = false }``.
+    """
+    left_out, chosen = set[str](), named
+    if isinstance(named, dict):
+        left_out = {column for column, value in named.items() if value is False}
+        chosen = {field: column for field, column in named.items() if field not in left_out}
     columns = check_columns(chosen, "servers.columns", fields, units, times, rates)
     for place, column in [
         *((f"servers.columns.{f}", c) for f, c in columns.items()),
@@ -197,7 +221,10 @@ def _columns(
             guess = (
                 f"did you mean {near[0]}? Or" if near else f"the fields are {', '.join(fields)}; or"
             )
-            remedy = f'{guess} name its field, columns = {{ rate = "{column}" }}, or leave it out, columns = {{ "{column}" = false }}'
+            remedy = (
+                f'{guess} name its field, columns = {{ rate = "{column}" }}, '
+                f'or leave it out, columns = {{ "{column}" = false }}'
+            )
             raise ScenarioError(f"{path}, column {column}", column, "is not a known field", remedy)
         if column in columns:
             problem = f"is given in this column and in {columns[column]}"
@@ -212,6 +239,7 @@ def _columns(
 
 
 def _number(cell: str, place: str) -> float:
+    """Return the number in a cell; ScenarioError where there is none."""
     try:
         return float(cell)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Parallel servers, models against reference: a conic solver on one side, a scalar root on the other."""
+"""Verification of parallel servers: the convex programs against the reference's scalar roots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...core.options import FormulationOptions
     from .system import ParallelServers
 
-STEP = 1e-5  # relative distance from a threshold at which the model must have switched
+STEP = 1e-5  # relative distance from a threshold at which its server is checked
 
 
 def checks(
@@ -29,8 +29,17 @@ def checks(
 ) -> Iterator[Check]:
     """Yield the checks of a system.
 
-    At every load: mean delay, multiplier and flows of optimum and equilibrium, and the price of anarchy. Once: every activation
-    threshold within the total rate, by the model just below and just above it.
+    At every load: mean delay, multiplier and flows of optimum and equilibrium, and the price of
+    anarchy. Once: every threshold below the total rate, by solving just below and just above it.
+
+    Parameters
+    ----------
+    system : ParallelServers
+        n servers.
+    loads : iterable of float
+        Total loads, jobs per unit of time.
+    options : FormulationOptions
+        As for `ParallelServers.optimum`.
     """
     for load in loads:
         yield from _at_load(system, load, options)
@@ -38,6 +47,7 @@ def checks(
 
 
 def _at_load(system: ParallelServers, load: float, options: FormulationOptions) -> Iterator[Check]:
+    """Compare the solutions of both goals at a load with the exact ones."""
     found: dict[str, Solution] = {
         goal: getattr(system, goal)(load, **for_goal(goal, options)) for goal in GOALS
     }
@@ -56,16 +66,16 @@ def _at_load(system: ParallelServers, load: float, options: FormulationOptions) 
             f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None, "time"
         )
         worst = int(np.argmax(np.abs(model.flow - split.flow)))
-        apart = abs(model.flow[worst] - split.flow[worst]) / load
+        difference = abs(model.flow[worst] - split.flow[worst]) / load
         name = f"{goal} flow ({system.names[worst]})"
         yield Check(
             name,
             load,
             float(model.flow[worst]),
             float(split.flow[worst]),
-            float(apart),
+            float(difference),
             None,
-            bool(apart <= AGREE),
+            bool(difference <= AGREE),
             "rate",
         )
     poa = PriceOfAnarchy.of(found["equilibrium"], found["optimum"])
@@ -80,15 +90,18 @@ def _at_load(system: ParallelServers, load: float, options: FormulationOptions) 
 
 
 def _at_thresholds(system: ParallelServers, options: FormulationOptions) -> Iterator[Check]:
-    """The model leaves a server empty just below its threshold and uses it just above; servers of one threshold are one check."""
+    """Check that a server is empty just below its threshold, and used just above.
+
+    Servers with one threshold are one check.
+    """
     thresholds = system.thresholds()
     for goal in GOALS:
         loads = getattr(thresholds, goal)
         inside = np.unique(loads[(loads > 0) & (loads < system.total_rate * (1 - 2 * STEP))])
         for load in track(inside.tolist(), f"{goal} thresholds"):
-            its = np.flatnonzero(loads == load)
+            starting = np.flatnonzero(loads == load)
             below, above = (
-                getattr(system, goal)(load * (1 + side), **for_goal(goal, options)).flow[its]
+                getattr(system, goal)(load * (1 + side), **for_goal(goal, options)).flow[starting]
                 for side in (-STEP, STEP)
             )
             passed = bool(
@@ -96,6 +109,6 @@ def _at_thresholds(system: ParallelServers, options: FormulationOptions) -> Iter
                     (below <= AGREE * load) & (above > AGREE * load) | (below == 0) & (above > 0)
                 )
             )
-            more = f" and {its.size - 1:,} more" if its.size > 1 else ""
-            name = f"{goal} threshold ({system.names[its[0]]}{more})"
+            more = f" and {starting.size - 1:,} more" if starting.size > 1 else ""
+            name = f"{goal} threshold ({system.names[starting[0]]}{more})"
             yield Check(name, load, load, load, 0.0 if passed else 1.0, None, passed, "rate")

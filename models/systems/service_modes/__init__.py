@@ -1,6 +1,10 @@
-"""Jobs that pass several stages in one of several service modes: which mode, and how much of each stage for it."""
+"""Systems whose jobs pass several stages in one of several service modes.
 
-from .curve import profile
+`MultiMode` and `DualMode` have modes and divide the capacity of each stage between them;
+`TunableMode` has one mode whose division of the work between two servers can be chosen.
+"""
+
+from .curve import delay_profile
 from .dual_mode import DualMode
 from .evaluation import OperatingEvaluation, TunableEvaluation
 from .operating_point import MaxLoad, OperatingPoint
@@ -16,5 +20,5 @@ __all__ = [
     "TunableEvaluation",
     "TunableMode",
     "TunableSolution",
-    "profile",
+    "delay_profile",
 ]

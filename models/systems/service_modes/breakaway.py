@@ -1,4 +1,4 @@
-"""The load at which the best assignment leaves a single mode, by bisection over semidefinite programs."""
+"""Breakaway: the smallest load at which one mode for all jobs is not best, by bisection."""
 
 from __future__ import annotations
 
@@ -13,47 +13,63 @@ from ....reference.service_modes.breakaway import best_away, first_change, is_be
 from ...core.solve import Task
 from .questions import Candidates
 
-SCAN = 24  # loads looked at before the bisection
-CLOSE = 1e-12  # relative width of the last bracket
+SCAN_LOADS = 24  # evenly spaced loads that are examined before the bisection
+BRACKET_TOL = 1e-12  # relative width of the last bracket
 
 
 @dataclass(frozen=True)
 class CertifiedBreakaway(Breakaway):
-    """A `Breakaway` as the semidefinite programs say it.
+    """A `Breakaway` that is found by semidefinite programs.
 
     Attributes
     ----------
     gap : float
-        At every load that was looked at, the best delay found is within this relative distance of its certified lower bound.
+        Largest relative distance, over all examined loads, between the best delay found and its
+        certified lower bound.
     shares : str
-        What the search shares with the reference's, so that their agreement does not speak for it.
+        What this search has in common with that of the reference: for this part, their agreement
+        is no independent evidence.
     """
 
     gap: float
     shares: ClassVar[str] = (
-        "the bisection and the comparison with one mode alone; where the least delay of a load can be is not"
+        "the bisection and the comparison with one mode alone; "
+        "the candidates for the least delay at a load are found independently"
     )
 
 
 def breakaway(modes: Modes, task: Task[Any, Candidates, Any]) -> CertifiedBreakaway | None:
-    """Return the first load at which one mode for all jobs is no longer best; see `MultiMode.breakaway`."""
-    home, worst = light_load_assignment(modes), 0.0
+    """Return the smallest load at which one mode for all jobs is not best.
 
-    def located(load: float) -> tuple[Segment, Array]:
-        """Where the least delay may be, with its proof; one mode alone is among it."""
-        nonlocal worst
-        found = task.certified(np.array([load]))
-        worst = max(worst, float(found.gap[0]))
-        return segment(modes, load), found.u[0][np.isfinite(found.u[0])]
+    Parameters
+    ----------
+    modes : Modes
+        Of two modes.
+    task : Task
+        Task of the question `sojourn.models.systems.service_modes.questions.Location`.
 
-    def leaves(load: float) -> bool:
-        return bool(np.any(is_better(modes, load, home, *located(load))))
+    Returns
+    -------
+    CertifiedBreakaway or None
+        None where one mode is best at every load.
+    """
+    p_light, largest_gap = light_load_assignment(modes), 0.0
 
-    parts = np.concatenate(
-        [np.linspace(0, 1, SCAN, endpoint=False)[1:], 1 - 0.5 ** np.arange(5, 30, 2)]
-    )
-    load = first_change(modes, home, leaves, parts, CLOSE)
+    def candidates(load: float) -> tuple[Segment, Array]:
+        """Stable segment of a load, and the certified candidates u of the least delay on it."""
+        nonlocal largest_gap
+        rows = task.certified(np.array([load]))
+        largest_gap = max(largest_gap, float(rows.gap[0]))
+        return segment(modes, load), rows.u[0][np.isfinite(rows.u[0])]
+
+    def is_away(load: float) -> bool:
+        return bool(np.any(is_better(modes, load, p_light, *candidates(load))))
+
+    even = np.linspace(0, 1, SCAN_LOADS, endpoint=False)[1:]
+    towards_saturation = 1 - 0.5 ** np.arange(5, 30, 2)
+    fractions = np.concatenate([even, towards_saturation])
+    load = first_change(modes, p_light, is_away, fractions, BRACKET_TOL)
     if load is None:
         return None
-    after = best_away(modes, load, home, *located(load))
-    return CertifiedBreakaway(load, home, after, worst)
+    p_after = best_away(modes, load, p_light, *candidates(load))
+    return CertifiedBreakaway(load, p_light, p_after, largest_gap)

@@ -1,4 +1,4 @@
-"""The best assignment, partition and delay over loads, and the delay over assignments, as `xarray.Dataset`."""
+"""Best assignment or partition over loads, and delay over assignments, as `xarray.Dataset`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,13 @@ if TYPE_CHECKING:
     from .questions import OperatingPoints
     from .system import MultiMode
 
-FAINT = 1e-18  # part of the largest load that stands for no load: to the last digit the delays are the same
-NEAR = 1e-6  # how far beside the breakaway a curve is solved: there the two p are equally good
+LIGHT_LOAD = 1e-18
+"""Part of the largest load in place of a load of 0: in floating point the delays are the same."""
+BESIDE_BREAKAWAY = 1e-6
+"""Relative distance of the two loads on both sides of a breakaway that refinement adds.
+
+At the breakaway load itself two assignments are equally good.
+"""
 
 
 @show_options
@@ -48,33 +53,47 @@ def curve(
     system : MultiMode
         S stages, two modes.
     loads : array_like, shape (K,)
-        0 or more, in any order.
+        Jobs per unit of time, 0 or more, in any order.
     refine : bool or float, default False
-        Whether to add loads for a picture: on both sides of the breakaway, and others until a straight line between neighbours is nowhere
-        off by more than this part of a delay on a logarithmic axis, or of 1 for p; True for 0.002.
+        Whether to add loads for a plot: on both sides of the breakaway, and others until linear
+        interpolation is off by at most this part of a delay on a logarithmic axis, and by at most
+        this much in p; True for 0.002.
     breakaway : bool, default False
-        Whether to search for the breakaway and mark it: some 60 semidefinite programs more. Refinement does so too, for it needs to know.
-    **how
-        As for `MultiMode.assignment`. A load whose answer misses the gap does not stop the others: it is kept, with ``certified`` False;
-        where no solver returns anything, the row is NaN. So it is at a load that the stages cannot carry, with the reason.
+        Whether to find the breakaway and store it in the attributes, by about 60 further
+        semidefinite programs. Refinement implies it.
+    **options
+        As for `MultiMode.assignment`. A load whose answer misses the gap does not stop the others:
+        the answer is kept, with ``certified`` False.
 
     Returns
     -------
     xarray.Dataset
-        Dimensions ``load``, ``stage``, ``mode``: ``p``, ``delay``, ``lower_bound``, ``gap``, ``certified`` over load, ``share`` over all three
-        and ``single_mode_delay``, with all jobs in one mode, over load and mode (infinite where that is not stable). Of a `DualMode` also
-        ``tunable_delay``, the bound of Proposition 1. Attributes: ``max_load``, ``capacity`` (of both servers together), and where there are
-        any ``touch_loads`` and, searched for, ``breakaway_load``, ``breakaway_from`` and ``breakaway_p``. The coordinate
-        ``utilisation`` is the load over the capacity, and ``reason`` the error of a load that has no answer. At a load of 0 there are
-        the limits as the load tends to 0: all jobs in the faster mode. Refined, it is in the order of the loads, and the coordinate
-        ``added`` says which were not given.
+        Dimensions ``load``, ``stage`` and ``mode``. Variables:
+
+        - ``p``, ``delay``, ``lower_bound``, ``gap`` and ``certified`` over load;
+        - ``share`` over load, stage and mode;
+        - ``single_mode_delay`` over load and mode: the delay with all jobs in one mode, infinite
+          where that is not stable;
+        - ``tunable_delay`` over load, for a `DualMode`: the lower bound of Proposition 1 of Jeff
+          and Modiano.
+
+        Coordinates: ``utilisation``, the load divided by the capacity; ``reason``, the error of a
+        load that cannot be carried and whose row is NaN; refined, ``added``, true for the loads
+        that were not given, with all loads in increasing order. A row for which no solver returned
+        an answer is NaN too. At a load of 0 the row is the limit as the load tends to 0: all jobs
+        in the faster mode.
+
+        Attributes: ``max_load``; ``capacity``, that of both servers together; ``touch_loads``,
+        where there are any; and for a breakaway ``breakaway_load``, ``breakaway_from`` and
+        ``breakaway_p``, the best p just below and just above it.
 
     Raises
     ------
     LoadError, InputError
-        Before any solver starts: on a load that is negative or not finite, and where none can be carried.
+        Before any solver starts: on a load that is negative or not finite, and where no load can
+        be carried.
     CurveInterruptedError
-        On Ctrl-C, with what was done.
+        On Ctrl-C, with the loads that were solved.
 
     Examples
     --------
@@ -83,56 +102,54 @@ def curve(
     >>> data.p.values
     array([1., 0., 0.])
     """
-    marks: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
 
     def beside_breakaway() -> list[float]:
-        marks.update(_marks(system))
-        leaves = marks.get("breakaway_load")
-        return [] if leaves is None else [leaves * (1 - NEAR), leaves * (1 + NEAR)]
+        attributes.update(_breakaway_attributes(system))
+        load = attributes.get("breakaway_load")
+        return [] if load is None else [load * (1 + side * BESIDE_BREAKAWAY) for side in (-1, 1)]
 
     breakaway = check_flag("breakaway", breakaway)
-    data = _solved(
-        system,
-        loads,
-        system.assignment_sweep(**options),
-        refine=refine,
-        breakpoints=beside_breakaway,
-    )
-    if breakaway and not marks and stored_answers() is None:
+    task = system._assignment_task(**options)
+    data = _dataset(system, loads, task, refine=refine, breakpoints=beside_breakaway)
+    if breakaway and not attributes and stored_answers() is None:
         try:
-            marks = _marks(system)
+            attributes = _breakaway_attributes(system)
         except KeyboardInterrupt:
             raise CurveInterruptedError(data) from None
-    return data.assign_attrs(marks)
+    return data.assign_attrs(attributes)
 
 
 @show_options
 def partition_curve(
     system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, **options: Unpack[PolishOptions]
 ) -> xr.Dataset:
-    """Solve for the best partition at many loads, the assignment given.
+    """Solve for the best partition at many loads, under given assignments.
 
     Parameters
     ----------
     system : MultiMode
         S stages, M modes.
     loads : array_like, shape (K,)
+        Jobs per unit of time, 0 or more, in any order.
     p : float or array_like, shape (M,) or (K, M)
-        As in `MultiMode.partition`; with K rows, one a load.
-    **how
-        As for `MultiMode.partition`; else as in `curve`. A load at which the assignment is not stable has no answer, with the reason.
+        Assignment as in `MultiMode.partition`, or one row for each load.
+    **options
+        As for `MultiMode.partition`, with answers that miss the gap as in `curve`.
 
     Returns
     -------
     xarray.Dataset
-        As of `curve`, with ``assignment`` over ``load`` and ``mode`` in the place of ``p`` where there are other than two modes.
+        As of `curve`; for other than two modes, ``assignment`` over load and mode takes the place
+        of ``p`` and ``single_mode_delay``. The row of a load at which its assignment is not stable
+        is NaN, with the error in ``reason``.
 
     Raises
     ------
     LoadError, InputError
         Before any solver starts.
     CurveInterruptedError
-        On Ctrl-C, with what was done.
+        On Ctrl-C, with the loads that were solved.
 
     Examples
     --------
@@ -141,26 +158,28 @@ def partition_curve(
     >>> data.delay.values.round(6)
     array([1.050803, 1.650121])
     """
-    room = partial(check_assignment, system.rates)
-    return _solved(
+    count = system.screen_loads(loads)[0].size
+    return _dataset(
         system,
         loads,
-        system.partition_sweep(**options),
-        columns=(_assignments(system, system.screen_loads(loads)[0].size, p),),
-        room=room,
+        system._partition_task(**options),
+        columns=(_assignments(system, count, p),),
+        room=partial(check_assignment, system.rates),
     )
 
 
-def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **options: Any) -> xr.Dataset:
-    touches = system.touch_loads
+def _dataset(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **options: Any) -> xr.Dataset:
+    """Solve a task at many loads; see `sojourn.models.core.curve.curve` for the options."""
+    attrs: dict[str, Any] = {"capacity": system.capacity_load}
+    if touch_loads := system.touch_loads:
+        attrs["touch_loads"] = list(touch_loads)
     return driver.curve(
         system,
         loads,
         {"": sweep},
         partial(_variables, system),
         coords={"stage": ("stage", list(system.stages)), "mode": ("mode", list(system.modes))},
-        attrs={"capacity": system.capacity_load}
-        | ({"touch_loads": list(touches)} if touches else {}),
+        attrs=attrs,
         capacity=system.capacity_load,
         dataset_type=Curve,
         **options,
@@ -170,119 +189,110 @@ def _solved(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **options: An
 def _variables(
     system: MultiMode, loads: Array, rows: Mapping[str, OperatingPoints]
 ) -> dict[str, Variable]:
-    time, found, light = system.time_unit, rows[""], np.maximum(loads, FAINT * system.max_load)
-    data = answers(found, time, what="least mean delay")
-    proved = np.where(np.isnan(found.mean_delay), np.nan, found.lower_bound)
+    time, points = system.time_unit, rows[""]
+    positive = np.maximum(loads, LIGHT_LOAD * system.max_load)
+    data = answers(points, time, what="least mean delay")
+    bound = np.where(np.isnan(points.mean_delay), np.nan, points.lower_bound)
     data["lower_bound"] = variable(
-        proved, "certified lower bound of the mean delay", "bound", units=time
+        bound, "certified lower bound of the mean delay", "bound", units=time
     )
     data["share"] = variable(
-        found.share, "part of a stage's capacity for a mode", "share", ("load", "stage", "mode")
+        points.share, "part of a stage's capacity for a mode", "share", ("load", "stage", "mode")
     )
     if len(system.modes) == 2:
-        data["p"] = variable(
-            found.assignment[:, 0], f"best part of the jobs in {system.modes[0]}", "part"
-        )
-        single = np.stack([exact.delay(system.rates, light, p) for p in (1.0, 0.0)], axis=-1)
-        data["single_mode_delay"] = variable(
-            single, "mean delay with all jobs in one mode", "beside", ("load", "mode"), time
-        )
+        name = f"best part of the jobs in {system.modes[0]}"
+        data["p"] = variable(points.assignment[:, 0], name, "part")
+        single = np.stack([exact.delay(system.rates, positive, p) for p in (1.0, 0.0)], axis=-1)
+        name = "mean delay with all jobs in one mode"
+        data["single_mode_delay"] = variable(single, name, "beside", ("load", "mode"), time)
     else:
         data["assignment"] = variable(
-            found.assignment, "part of the jobs in a mode", "part", ("load", "mode")
+            points.assignment, "part of the jobs in a mode", "part", ("load", "mode")
         )
     if system.tunable is not None:
-        carried, bound = light < system.tunable.max_load, np.full(loads.shape, np.inf)
-        bound[carried] = system.tunable.exact.least_delay(light[carried])
+        stable, delay = positive < system.tunable.max_load, np.full(loads.shape, np.inf)
+        delay[stable] = system.tunable.exact.least_delay(positive[stable])
         data["tunable_delay"] = variable(
-            bound, "least mean delay of the tunable mode", "beside", units=time
+            delay, "least mean delay of the tunable mode", "beside", units=time
         )
     return data
 
 
 def _assignments(system: MultiMode, count: int, p: npt.ArrayLike) -> Array:
-    """Assignment of each of K loads, shape (K, M)."""
+    """Assignment at each of K loads, shape (K, M)."""
     given = as_floats("p", p)
     if given.ndim == 2 and len(given) != count:
-        raise InputError(
-            "p",
-            given.tolist(),
-            f"has {len(given)} rows for {count} loads",
-            "give one row a load, or one for all",
-        )
-    return np.array(
-        [
-            as_assignment(system.rates, row)
-            for row in (given if given.ndim == 2 else [given] * count)
-        ]
-    )
+        problem = f"has {len(given)} rows for {count} loads"
+        raise InputError("p", given.tolist(), problem, "give one row a load, or one for all")
+    rows = given if given.ndim == 2 else [given] * count
+    return np.array([as_assignment(system.rates, row) for row in rows])
 
 
-def _marks(system: MultiMode) -> dict[str, Any]:
-    """Where the best assignment leaves one mode: a file has no word for what is not there."""
+def _breakaway_attributes(system: MultiMode) -> dict[str, Any]:
+    """Attributes of the breakaway; none without one, because files cannot hold None."""
     try:
-        leaves = system.breakaway()
+        breakaway = system.breakaway()
     except NotCertifiedError as error:
         warn(f"the breakaway is not marked: {error}")
         return {}
-    return (
-        {}
-        if leaves is None
-        else {
-            "breakaway_load": leaves.load,
-            "breakaway_from": leaves.p_before,
-            "breakaway_p": leaves.p_after,
-        }
-    )
+    if breakaway is None:
+        return {}
+    return {
+        "breakaway_load": breakaway.load,
+        "breakaway_from": breakaway.p_before,
+        "breakaway_p": breakaway.p_after,
+    }
 
 
-def profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Dataset:
-    """Delay under the best partition over the assignment p, at some loads; Figure 4 of Jeff and Modiano.
+def delay_profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) -> xr.Dataset:
+    """Compute the delay under the best partition as a function of the assignment p.
+
+    In closed form, at some loads; Figure 4 of Jeff and Modiano.
 
     Parameters
     ----------
     system : MultiMode
         S stages, two modes.
     loads : array_like, shape (K,)
-    points : int
-        Values of p, closer together towards 0 and 1, where the delay is steep.
+        Jobs per unit of time, above 0 and below the largest load.
+    points : int, default 401
+        Number of values of p; they are closer together towards 0 and 1, where the delay is steep.
 
     Returns
     -------
     xarray.Dataset
-        ``delay`` over ``load`` and ``p``, NaN outside the stable interval; ``best_p`` and ``best_delay`` over load.
+        ``delay`` over load and p, NaN outside the stable interval; ``best_p`` and ``best_delay``
+        over load.
+
+    Raises
+    ------
+    LoadError, InputError
+        On another kind of system, a load that cannot be carried, and less than two points.
 
     Examples
     --------
     >>> from sojourn.models import DualMode
-    >>> data = profile(DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), [3.0, 4.5])
+    >>> data = delay_profile(DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), [3.0, 4.5])
     >>> data.best_p.values.round(3)
     array([1.   , 0.575])
     """
-    check_instance(
-        "system",
-        system,
-        kind_named("dual_mode").system,
-        "is not a system of service modes",
-        "give DualMode or MultiMode",
-    )
+    kind = kind_named("dual_mode").system
+    problem, remedy = "is not a system of service modes", "give DualMode or MultiMode"
+    check_instance("system", system, kind, problem, remedy)
     checked = system.check_loads(np.atleast_1d(as_floats("loads", loads)))
-    p = (
-        np.sin(np.linspace(0, np.pi / 2, as_integer("points", points, "a number of points", 2)))
-        ** 2
-    )
+    count = as_integer("points", points, "a number of points", 2)
+    p = np.sin(np.linspace(0, np.pi / 2, count)) ** 2
     delay = exact.delay(system.rates, checked[:, None], p)
-    best_p, best = exact.best_assignment(system.rates, checked)
+    delay = np.where(np.isfinite(delay), delay, np.nan)
+    best_p, best_delay = exact.best_assignment(system.rates, checked)
     time = system.time_unit
+    of_delay = {"long_name": "mean delay, best partition", "units": time}
+    of_best = {"long_name": "least mean delay", "units": time}
     return xr.Dataset(
         {
-            "delay": (
-                ("load", "p"),
-                np.where(np.isfinite(delay), delay, np.nan),
-                {"long_name": "mean delay, best partition", "units": time},
-            ),
+            "delay": (("load", "p"), delay, of_delay),
             "best_p": ("load", best_p, {"long_name": "best assignment p*"}),
-            "best_delay": ("load", best, {"long_name": "least mean delay", "units": time}),
+            "best_delay": ("load", best_delay, of_best),
         },
         coords={
             "load": ("load", checked, {"units": f"1/{time}"}),

@@ -1,4 +1,4 @@
-"""What an operating point that somebody already has costs: against the best partition, the best assignment, the best local part."""
+"""Evaluation of a given operating point against the best partition, assignment or local part."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ from ....reference.validation import as_fractions
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import SUM, Evaluated, finite_or_none
 from .operating_point import ModeSplit
-from .partition import EPS, rounding
+from .partition import EPS, rounding_error
 
-NEVER = BoundedValue(np.inf, np.inf, np.inf)
+UNSTABLE = BoundedValue(np.inf, np.inf, np.inf)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OperatingEvaluation(ModeSplit, Evaluated):
-    """An operating point of S stages and M modes, judged; `ModeSplit` and `Evaluated` say what else it has.
+    """Evaluation of a given operating point of S stages and M modes.
+
+    The attributes of `ModeSplit` and `Evaluated`, and:
 
     Attributes
     ----------
-    partition_delay : Bounded
-        Least mean delay for this assignment, over all partitions (Theorem 3); infinite where no partition is stable.
+    partition_delay : BoundedValue
+        Least mean delay for this assignment, over all partitions (Theorem 3 of Jeff and Modiano);
+        infinite where no partition is stable.
     partition_ratio : Ratio
-        Mean delay over that.
-    assignment_delay : Bounded or None
-        Least mean delay over all assignments and partitions, in closed form, of two modes; None of another number.
+        Mean delay divided by `partition_delay`.
+    assignment_delay : BoundedValue or None
+        Least mean delay over all assignments and partitions of two modes, in closed form; None
+        for another number of modes.
     assignment_ratio : Ratio or None
-        Mean delay over that.
+        Mean delay divided by `assignment_delay`.
     """
 
     partition_delay: BoundedValue
@@ -59,30 +63,31 @@ class OperatingEvaluation(ModeSplit, Evaluated):
 
     @property
     def loss(self) -> BoundedValue:
-        """Mean delay beyond the least: of all assignments with two modes, else of this one; >= 0."""
+        """Mean delay less the least one, >= 0.
+
+        The least one of all assignments for two modes, else of this assignment.
+        """
         return excess(self.mean_delay, self.assignment_delay or self.partition_delay)
 
     def __repr__(self) -> str:
         lines = [f"operating point at load {self.load:g}: mean delay {self.mean_delay:.9g}"]
         if np.isfinite(self.partition_delay):
-            lines.append(
-                f"  {self.partition_ratio:.6g} times the least of this assignment, {self.partition_delay:.9g}"
-            )
+            ratio, least = f"{self.partition_ratio:.6g}", f"{self.partition_delay:.9g}"
+            lines.append(f"  {ratio} times the least of this assignment, {least}")
         else:
             lines.append("  no partition carries this assignment")
         if self.assignment_delay is not None:
-            lines.append(
-                f"  {self.assignment_ratio:.6g} times the least of all, {self.assignment_delay:.9g}"
-            )
-        return "\n".join(
-            lines
-            + self._lines()
-            + [f"  unstable: the queue of {name} grows without bound" for name in self.overloaded]
-        )
+            ratio, least = f"{self.assignment_ratio:.6g}", f"{self.assignment_delay:.9g}"
+            lines.append(f"  {ratio} times the least of all, {least}")
+        lines += self._lines()
+        lines += [
+            f"  unstable: the queue of {name} grows without bound" for name in self.overloaded
+        ]
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
-        return {**super().to_dict(), **self._parts()}
+        """Return plain numbers and strings, ready for JSON; None stands for infinity."""
+        return {**super().to_dict(), **self._named_arrays()}
 
 
 def evaluate(
@@ -92,80 +97,73 @@ def evaluate(
     p: npt.ArrayLike,
     share: npt.ArrayLike | None,
 ) -> OperatingEvaluation:
-    """Judge an operating point; see `MultiMode.evaluate`."""
+    """Evaluate an operating point; see `MultiMode.evaluate`."""
     stages, modes = names
-    parts = as_assignment(rates, p)
-    work, left = parts * rates.time, slack(rates, load, parts)
-    keeps_up = bool(np.all(left > 0))
-    least = divide(rates, load, parts) if keeps_up else None
-    best = within(least.mean_delay, float(rounding(left))) if least is not None else NEVER
+    assignment = as_assignment(rates, p)
+    work, spare = assignment * rates.time, slack(rates, load, assignment)
+    stable = bool(np.all(spare > 0))
+    best = divide(rates, load, assignment) if stable else None
+    best_delay = UNSTABLE
+    if best is not None:
+        best_delay = within(best.mean_delay, float(rounding_error(spare)))
     if share is not None:
-        given = _partition(share, stages, modes)
-    elif least is not None:
-        given = least.share
-    else:  # each mode the same time too little
+        given = _as_partition(share, stages, modes)
+    elif best is not None:
+        given = best.share
+    else:  # no partition is stable: divide each stage in proportion to the work
         busy = work.sum(axis=1, keepdims=True)
-        given = np.where(busy > 0, work / np.where(busy > 0, busy, 1.0), parts)
+        given = np.where(busy > 0, work / np.where(busy > 0, busy, 1.0), assignment)
     full = (work > 0) & (given <= load * work)
-    each = (
-        least.stage_delay
-        if share is None and least is not None
-        else stage_delay(rates, load, parts, given)
-    )
-    filled = np.divide(
-        given, given - load * work, out=np.ones_like(given), where=(work > 0) & ~full
-    )
-    delay = (
-        best
-        if share is None
-        else within(float(each.sum()), ROUNDING + 4 * EPS * float(filled.max()))
-    )
-    of_all, ratio = None, None
+    mean_delay = best_delay
+    if share is None and best is not None:
+        delays = best.stage_delay
+    else:
+        delays = stage_delay(rates, load, assignment, given)
+    if share is not None:
+        served = (work > 0) & ~full
+        relative = np.divide(given, given - load * work, out=np.ones_like(given), where=served)
+        mean_delay = within(float(delays.sum()), ROUNDING + 4 * EPS * float(relative.max()))
+    assignment_delay, assignment_ratio = None, None
     if len(modes) == 2:
         point = exact.assignment(rates, load)
-        of_all = within(point.mean_delay, float(rounding(slack(rates, load, point.assignment))))
-        ratio = Ratio.to(delay, of_all)
+        rounding = float(rounding_error(slack(rates, load, point.assignment)))
+        assignment_delay = within(point.mean_delay, rounding)
+        assignment_ratio = Ratio.to(mean_delay, assignment_delay)
     return OperatingEvaluation(
         load=load,
         stages=stages,
         modes=modes,
-        assignment=parts,
+        assignment=assignment,
         share=given,
-        stage_delay=each,
-        mean_delay=delay,
+        stage_delay=delays,
+        mean_delay=mean_delay,
         overloaded=tuple(f"{stages[s]}, {modes[m]}" for s, m in np.argwhere(full)),
-        partition_delay=best,
-        partition_ratio=Ratio.to(delay, best),
-        assignment_delay=of_all,
-        assignment_ratio=ratio,
+        partition_delay=best_delay,
+        partition_ratio=Ratio.to(mean_delay, best_delay),
+        assignment_delay=assignment_delay,
+        assignment_ratio=assignment_ratio,
     )
 
 
-def _partition(share: npt.ArrayLike, stages: tuple[str, ...], modes: tuple[str, ...]) -> Array:
-    """Part of each stage for each mode; each row adds up to 1."""
+def _as_partition(share: npt.ArrayLike, stages: tuple[str, ...], modes: tuple[str, ...]) -> Array:
+    """Return shares as an array, shape (S, M), whose rows have sum 1."""
     given = as_fractions("share", share, "a stage")
     if given.shape != (len(stages), len(modes)):
+        problem = f"is not an array of shape ({len(stages)}, {len(modes)})"
         remedy = f"give a row a stage ({', '.join(stages)}), a number a mode ({', '.join(modes)})"
-        raise InputError(
-            "share",
-            given.tolist(),
-            f"is not an array of shape ({len(stages)}, {len(modes)})",
-            remedy,
-        )
+        raise InputError("share", given.tolist(), problem, remedy)
     for s in np.flatnonzero(np.abs(given.sum(axis=1) - 1) > SUM):
         problem = f"adds up to {given[s].sum():.12g}, not to 1"
-        raise InputError(
-            f"share[{s}]",
-            given[s].tolist(),
-            problem,
-            f"give each mode its part of all of {stages[s]}",
-        )
+        remedy = f"give each mode its part of all of {stages[s]}"
+        raise InputError(f"share[{s}]", given[s].tolist(), problem, remedy)
     return np.asarray(given / given.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TunableEvaluation(Evaluated):
-    """A local part of each job's work, judged; `Evaluated` says what else it has.
+    """Evaluation of a given local part of each job's work.
+
+    The attributes of `Evaluated`, and:
 
     Attributes
     ----------
@@ -174,11 +172,11 @@ class TunableEvaluation(Evaluated):
     stage_delay : ndarray, shape (2,)
         Mean time of a job at the servers "local" and "cloud".
     least_f : float
-        The local part of least delay; Theorem 1.
-    least_delay : Bounded
-        Its mean delay.
+        Local part that minimises the mean delay (Theorem 1 of Jeff and Modiano).
+    least_delay : BoundedValue
+        Mean delay at `least_f`.
     ratio : Ratio
-        Mean delay over the least, >= 1.
+        Mean delay divided by `least_delay`, >= 1.
     """
 
     f: float
@@ -192,26 +190,23 @@ class TunableEvaluation(Evaluated):
 
     @property
     def loss(self) -> BoundedValue:
-        """Mean delay beyond the least, >= 0."""
+        """Mean delay less the least one, >= 0."""
         return excess(self.mean_delay, self.least_delay)
 
     def __repr__(self) -> str:
-        head = f"f = {self.f:.6g} at load {self.load:g}: mean delay {self.mean_delay:.9g}, {self.ratio:.6g} times the least"
-        lines = [head, f"  the least is {self.least_delay:.9g}, at f = {self.least_f:.6g}"]
-        lines.append(
-            "  delay {:.6g} at the local server, {:.6g} at the cloud".format(*self.stage_delay)
-        )
-        return "\n".join(
-            lines
-            + [
-                f"  unstable: the queue of the {name} server grows without bound"
-                for name in self.overloaded
-            ]
-        )
+        local, cloud = self.stage_delay
+        delay = f"mean delay {self.mean_delay:.9g}, {self.ratio:.6g} times the least"
+        lines = [
+            f"f = {self.f:.6g} at load {self.load:g}: {delay}",
+            f"  the least is {self.least_delay:.9g}, at f = {self.least_f:.6g}",
+            f"  delay {local:.6g} at the local server, {cloud:.6g} at the cloud",
+        ]
+        for name in self.overloaded:
+            lines.append(f"  unstable: the queue of the {name} server grows without bound")
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON. What is infinite is None: JSON has no word for it."""
-        delays = {
-            s: finite_or_none(d) for s, d in zip(("local", "cloud"), self.stage_delay, strict=True)
-        }
+        """Return plain numbers and strings, ready for JSON; None stands for infinity."""
+        names = zip(("local", "cloud"), self.stage_delay, strict=True)
+        delays = {name: finite_or_none(delay) for name, delay in names}
         return {**super().to_dict(), "f": self.f, "stage_delay": delays, "least_f": self.least_f}

@@ -1,4 +1,4 @@
-"""Systems with service modes, and those with one mode that is tuned, as kinds of systems."""
+"""Registration of the systems with service modes, and of those with one tunable mode."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from .tunable import TunableMode
 from .verify import checks, tunable_checks
 
 
-class HowCurve(PolishOptions, total=False):
+class CurveOptions(PolishOptions, total=False):
     """Options of `MultiMode.curve`."""
 
     p: npt.ArrayLike | None
     breakaway: bool
 
 
-def tunable_options(caller: str, options: Mapping[str, Any]) -> None:
-    """Refuse options of a curve that no tunable-mode system takes.
+def check_tunable_options(caller: str, options: Mapping[str, Any]) -> None:
+    """Raise TypeError or InputError on options that `TunableMode.curve` does not take.
 
-    They are those of the optimum of parallel servers.
+    The options are those of the optimum of parallel servers.
     """
     check_solve_options(caller, options, FormulationOptions)
     check_options(caller, {**options, "which": "optimum"})
@@ -39,7 +39,7 @@ KINDS = (
         "dual_mode",
         MultiMode,
         read_dual_mode,
-        check_options=partial(check_solve_options, known=HowCurve),
+        check_options=partial(check_solve_options, known=CurveOptions),
         verify=checks,
         report=report,
         anarchy=anarchy,
@@ -49,7 +49,7 @@ KINDS = (
         TunableMode,
         read_tunable_mode,
         questions=("optimum",),
-        check_options=tunable_options,
+        check_options=check_tunable_options,
         verify=tunable_checks,
     ),
 )

@@ -1,4 +1,4 @@
-"""What comes back of a system with service modes: an operating point, or the largest load, with its certificate and its history."""
+"""Results for a system with service modes: an operating point, or the largest load."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from ...core.solution import CertifiedAnswer, finite_or_none
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModeSplit:
-    """An operating point (p, alpha, beta) of S stages and M modes. Abstract: it is an answer, or judged.
+    """Operating point of S stages and M modes: assignment, partition and delays.
+
+    Abstract: `OperatingPoint` is the answer to a question, `OperatingEvaluation` a given point.
 
     Attributes
     ----------
     load : float
         Jobs per unit of time.
     stages, modes : tuple of str
-        Their names.
+        Names of the stages and of the modes.
     assignment : ndarray, shape (M,)
-        Part of the jobs that each mode gets.
+        Part of the jobs in each mode.
     share : ndarray, shape (S, M)
-        Part of each stage's capacity that each mode gets.
+        Part of each stage's capacity for each mode: the partition.
     stage_delay : ndarray, shape (S,)
-        Mean time of a job at each stage; infinite at one that is overloaded.
+        Mean time of a job at each stage; infinite at an overloaded stage.
     """
 
     load: float
@@ -36,43 +38,67 @@ class ModeSplit:
     stage_delay: Array
 
     def _lines(self) -> list[str]:
-        """A line for the jobs, and one for each stage."""
+        """Text: a line for the jobs, and a line for each stage."""
         width = max(map(len, self.stages))
-        return [
-            "  jobs: "
-            + ", ".join(f"{a:.4f} {m}" for a, m in zip(self.assignment, self.modes, strict=True)),
-            *(
-                f"  {name:<{width}}  for them {', '.join(f'{part:.4f}' for part in row)}  delay {delay:.6g}"
-                for name, row, delay in zip(self.stages, self.share, self.stage_delay, strict=True)
-            ),
-        ]
+        jobs = ", ".join(f"{p:.4f} {m}" for p, m in zip(self.assignment, self.modes, strict=True))
+        lines = [f"  jobs: {jobs}"]
+        for name, row, delay in zip(self.stages, self.share, self.stage_delay, strict=True):
+            shares = ", ".join(f"{share:.4f}" for share in row)
+            lines.append(f"  {name:<{width}}  for them {shares}  delay {delay:.6g}")
+        return lines
 
-    def _parts(self) -> dict[str, Any]:
-        """Assignment, shares and delays by name, ready for JSON."""
+    def _named_arrays(self) -> dict[str, Any]:
+        """Assignment, shares and delays by names of stages and modes, ready for JSON."""
+        shares = zip(self.stages, self.share.tolist(), strict=True)
+        delays = zip(self.stages, self.stage_delay, strict=True)
         return {
             "assignment": dict(zip(self.modes, self.assignment.tolist(), strict=True)),
-            "share": {
-                s: dict(zip(self.modes, row, strict=True))
-                for s, row in zip(self.stages, self.share.tolist(), strict=True)
-            },
-            "stage_delay": {
-                s: finite_or_none(d) for s, d in zip(self.stages, self.stage_delay, strict=True)
-            },
+            "share": {stage: dict(zip(self.modes, row, strict=True)) for stage, row in shares},
+            "stage_delay": {stage: finite_or_none(delay) for stage, delay in delays},
         }
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OperatingPoint(ModeSplit, CertifiedAnswer):
-    """A certified operating point; `ModeSplit` and `CertifiedAnswer` say what else it has.
+    """Certified operating point of a system with service modes.
 
     Attributes
     ----------
     goal : {"partition", "assignment"}
-        What was chosen: the partition alone, or the assignment of jobs with it.
+        Question that it answers: the best partition for a given assignment, or the best of both.
+    load : float
+        Jobs per unit of time.
     mean_delay : float
-        Mean time of a job in the system.
+        Mean time of a job in the system, the sum of `stage_delay`.
+    assignment : ndarray, shape (M,)
+        Part of the jobs in each mode.
+    share : ndarray, shape (S, M)
+        Part of each stage's capacity for each mode: the partition.
+    stage_delay : ndarray, shape (S,)
+        Mean time of a job at each stage.
+    stages, modes : tuple of str
+        Names of the stages and of the modes.
     certificate : Bounds
-        The least mean delay (of this assignment, or of all) lies between its bounds.
+        ``lower_bound`` and ``upper_bound`` of the least mean delay (of this assignment, or of all),
+        and their relative ``gap``.
+    certified : bool
+        Whether the gap is within the requested one.
+    polished : int
+        Newton steps after the solver; 0 for the solver's own answer.
+    solver, formulation, status, attempts, timing, problem
+        Which solver answered and how; see `sojourn.models.core.solution.Provenance`.
+
+    Notes
+    -----
+    In the symbols of Jeff and Modiano, a `DualMode` system has the operating point (`p`, `alpha`,
+    `beta`).
+
+    Examples
+    --------
+    >>> from sojourn.models import DualMode
+    >>> DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).partition(load=4.5, p=0.5).share.round(4)
+    array([[0.2616, 0.7384],
+           [0.5594, 0.4406]])
     """
 
     goal: Literal["partition", "assignment"]
@@ -88,43 +114,44 @@ class OperatingPoint(ModeSplit, CertifiedAnswer):
 
     @property
     def alpha(self) -> float:
-        """Part of the first stage (the local server) for the first mode."""
+        """Part of the first stage's capacity (the local server's) for the first mode."""
         return float(self.share[0, 0])
 
     @property
     def beta(self) -> float:
-        """Part of the last stage (the cloud server) for the first mode."""
+        """Part of the last stage's capacity (the cloud server's) for the first mode."""
         return float(self.share[-1, 0])
 
     def __repr__(self) -> str:
-        what = "best partition" if self.goal == "partition" else "best assignment and partition"
-        return "\n".join(
-            [
-                f"{what} at load {self.load:g}: mean delay {self.mean_delay:.9g}",
-                f"  {self.proof}",
-                *self._lines(),
-            ]
-        )
+        goal = "best partition" if self.goal == "partition" else "best assignment and partition"
+        head = f"{goal} at load {self.load:g}: mean delay {self.mean_delay:.9g}"
+        return "\n".join([head, f"  {self.proof}", *self._lines()])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON; all but the problem. What is infinite is None: JSON has no word for it."""
-        return {"goal": self.goal, **self._parts(), **super().to_dict()}
+        """Return plain numbers and strings, ready for JSON, without the problem.
+
+        None stands for infinity, which JSON does not have.
+        """
+        return {"goal": self.goal, **self._named_arrays(), **super().to_dict()}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MaxLoad(CertifiedAnswer):
-    """The largest load that the stages can carry, as the linear program says it; `CertifiedAnswer` says what else it has.
+    """Certified largest load that the stages can carry.
 
     Attributes
     ----------
     max_load : float
-        Every smaller load can be carried with this assignment.
+        Jobs per unit of time; every smaller load can be carried with this assignment.
     assignment : ndarray, shape (M,)
-        Part of the jobs that each mode gets there.
+        Part of the jobs in each mode at the largest load.
     price : ndarray, shape (S,)
-        What the largest load gains by a relative increase of each stage's capacity, in parts of it; 0 for a stage that is no bottleneck.
+        Relative increase of the largest load by a relative increase of each stage's capacity; 0
+        for a stage that is no bottleneck.
     certificate : Bounds
-        From the assignment below, from the prices above: weak duality.
+        The assignment gives the lower bound, the prices the upper one, by weak duality.
+    certified, polished, solver, formulation, status, attempts, timing, problem
+        As of `OperatingPoint`.
     """
 
     max_load: float
@@ -136,7 +163,7 @@ class MaxLoad(CertifiedAnswer):
         return f"largest load {self.max_load:.9g}, {self.proof}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers and strings, ready for JSON; all but the problem."""
+        """Return plain numbers and strings, ready for JSON, without the problem."""
         return {
             "assignment": self.assignment.tolist(),
             "price": self.price.tolist(),

@@ -1,8 +1,10 @@
-"""The best division of each stage between the modes, the assignment given, as a second-order cone program.
+"""Best partition of each stage under a given assignment, as a second-order cone program.
 
-A mode that gets the part p_m of the jobs and asks the time a_m of a stage needs load p_m a_m of it. Of what is left after all modes have what
-they need, it gets the part y_m; the delay there is p_m a_m / (left y_m). So the problem is to minimise sum root_m^2 / y_m over y >= 0 that
-adds up to 1 at each stage, root_m^2 = p_m a_m / left. In y it is as well conditioned close to saturation as far from it.
+A mode with the part p_m of the jobs and the service time a_m at a stage needs load p_m a_m of that
+stage. The rest of the stage, 1 - load sum_m p_m a_m, is its spare capacity r. A mode that gets the
+part y_m of r has the delay p_m a_m / (r y_m) there. The program minimises sum_m q_m^2 / y_m over
+y >= 0 with sum_m y_m = 1 at each stage, where q_m = sqrt(p_m a_m / r). In the variable y the
+program is as well conditioned close to saturation as far from it.
 """
 
 from __future__ import annotations
@@ -20,75 +22,98 @@ from ...core.certificate import bounds_of
 from ...core.tolerance import GapTolerance
 from ...latency.base import product_at_least
 
-NEWTON = (
-    80  # steps: 2 or 3 from a solver's answer; each lets a part that is far too small grow by half
-)
+MAX_STEPS = 80
+"""Newton steps: 2 or 3 from a solver's answer; a y that is far too small grows by half in each."""
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """The cone program with its handles; one serves all loads and assignments of a system.
+    """Cone program with its variables; one program serves all loads and assignments of a system.
 
     Attributes
     ----------
     problem : cvxpy.Problem
     share : cvxpy.Expression, shape (S, M)
-        Part of each stage's capacity that each mode gets: alpha is ``share[0, 0]``. Affine, so that constraints can be put on it.
-    extra : cvxpy.Variable, shape (S, M)
-        y: part of what is left of each stage that each mode gets.
-    root, need, left : cvxpy.Parameter, shapes (S, M), (S, M), (S, 1)
-        Set with `set_point`.
+        Part of each stage's capacity that each mode gets; alpha is ``share[0, 0]``. Affine in
+        `spare_share`, so that constraints can be put on it.
+    spare_share : cvxpy.Variable, shape (S, M)
+        y: part of each stage's spare capacity that each mode gets.
+    sqrt_load : cvxpy.Parameter, shape (S, M)
+        q, up to a common factor or a factor for each stage; see `set_point`.
+    need : cvxpy.Parameter, shape (S, M)
+        Part of each stage that each mode needs, load p_m a_m.
+    spare_capacity : cvxpy.Parameter, shape (S, 1)
+        r.
     """
 
     problem: cp.Problem
     share: cp.Expression
-    extra: cp.Variable
-    root: cp.Parameter
+    spare_share: cp.Variable
+    sqrt_load: cp.Parameter
     need: cp.Parameter
-    left: cp.Parameter
+    spare_capacity: cp.Parameter
 
-    def set_point(self, modes: Modes, load: float, parts: Array, *, alone: bool = False) -> None:
-        """Set the load and the parts of the jobs, shape (M,).
+    def set_point(
+        self, modes: Modes, load: float, assignment: Array, *, scale_stages: bool = False
+    ) -> None:
+        """Set the parameters to a load and an assignment, shape (M,).
 
-        With `alone` each stage's delay counts alike, whatever its size: with no constraint across stages their answers do not depend on each
-        other, and a solver then finds that of a fast stage as accurately as that of a slow one.
+        Parameters
+        ----------
+        modes : Modes
+        load : float
+        assignment : ndarray, shape (M,)
+        scale_stages : bool, default False
+            Whether to scale the delays of all stages to the same size. This changes the objective,
+            but not its minimiser where no constraint connects two stages; a solver then finds the
+            shares of a fast stage as accurately as those of a slow one.
         """
-        work, left = parts * modes.time, slack(modes, load, parts)[:, None]
-        self.root.value = (
-            roots(modes, np.array([load]), parts[None])[0]
-            if alone
-            else np.sqrt(work / left) / np.sqrt(work / left).max()
-        )
-        self.need.value, self.left.value = load * work, left
+        work, spare = assignment * modes.time, slack(modes, load, assignment)[:, None]
+        if scale_stages:
+            self.sqrt_load.value = sqrt_loads(modes, np.array([load]), assignment[None])[0]
+        else:
+            self.sqrt_load.value = np.sqrt(work / spare) / np.sqrt(work / spare).max()
+        self.need.value, self.spare_capacity.value = load * work, spare
 
 
-def roots(modes: Modes, loads: Array, parts: Array) -> Array:
-    """Values of `Program.root` for K loads and assignments, shape (K, M), each stage alone; shape (K, S, M)."""
-    root = np.sqrt(parts[:, None, :] * modes.time / slack(modes, loads, parts)[..., None])
+def sqrt_loads(modes: Modes, loads: Array, assignments: Array) -> Array:
+    """Return the values of `Program.sqrt_load` with scaled stages, shape (K, S, M).
+
+    Loads have shape (K,), assignments (K, M).
+    """
+    spare = slack(modes, loads, assignments)[..., None]
+    root = np.sqrt(assignments[:, None, :] * modes.time / spare)
     return np.asarray(root / np.maximum(root.max(axis=-1, keepdims=True), TINY))
 
 
 def write(modes: Modes) -> Program:
     """Write the program for the stages and modes of a system."""
     shape = modes.time.shape
-    extra, delay = cp.Variable(shape, name="extra", nonneg=True), cp.Variable(shape, name="delay")
-    root, need = (
-        cp.Parameter(shape, nonneg=True, name="root"),
-        cp.Parameter(shape, nonneg=True, name="need"),
-    )
-    left = cp.Parameter((shape[0], 1), nonneg=True, name="left")
-    flat = [cp.vec(e, order="C") for e in (extra, delay, root)]
-    constraints = [cp.sum(extra, axis=1) == 1, product_at_least(*flat)]
-    share = need + cp.multiply(left @ np.ones((1, shape[1])), extra)
-    return Program(
-        cp.Problem(cp.Minimize(cp.sum(delay)), constraints), share, extra, root, need, left
-    )
+    spare_share = cp.Variable(shape, name="spare_share", nonneg=True)
+    delay = cp.Variable(shape, name="delay")
+    sqrt_load = cp.Parameter(shape, nonneg=True, name="sqrt_load")
+    need = cp.Parameter(shape, nonneg=True, name="need")
+    spare = cp.Parameter((shape[0], 1), nonneg=True, name="spare_capacity")
+    flat = [cp.vec(e, order="C") for e in (spare_share, delay, sqrt_load)]
+    constraints = [cp.sum(spare_share, axis=1) == 1, product_at_least(*flat)]
+    share = need + cp.multiply(spare @ np.ones((1, shape[1])), spare_share)
+    problem = cp.Problem(cp.Minimize(cp.sum(delay)), constraints)
+    return Program(problem, share, spare_share, sqrt_load, need, spare)
 
 
 @dataclass(frozen=True, eq=False)
-class Division:
-    """K divisions of the stages, put right, polished and bounded: arrays of shape (K, S, M), (K, S) and (K,)."""
+class PartitionRows:
+    """K certified partitions.
+
+    Attributes
+    ----------
+    share : ndarray, shape (K, S, M)
+    stage_delay : ndarray, shape (K, S)
+    mean_delay, lower_bound, upper_bound, gap : ndarray, shape (K,)
+    steps : ndarray of int, shape (K,)
+        Newton steps.
+    """
 
     share: Array
     stage_delay: Array
@@ -99,66 +124,96 @@ class Division:
     steps: npt.NDArray[np.intp]
 
 
-def divide(modes: Modes, loads: Array, parts: Array, extra: Array, *, polish: bool) -> Division:
-    """Return the divisions that a solver's answers lead to, from loads, shape (K,), assignments, (K, M), and its y, (K, S, M)."""
-    work, left = parts[:, None, :] * modes.time, slack(modes, loads, parts)
-    y = _feasible(extra, work, parts[:, None, :])
-    y, steps = newton(y, work) if polish else (y, np.zeros(loads.shape, dtype=np.intp))
-    room = left[..., None] * y
-    delay = np.divide(work, room, out=np.where(work > 0, np.inf, 0.0), where=y > 0).sum(axis=-1)
-    whole = delay.sum(axis=-1)
-    # Cauchy-Schwarz: sum q/y >= (sum sqrt q)^2 / sum y, whatever y
-    least = (np.sqrt(work).sum(axis=-1) ** 2 / left).sum(axis=-1)
-    return Division(
-        loads[:, None, None] * work + room,
-        delay,
-        whole,
-        *bounds_of(whole, least, whole, rounding(left)),
-        steps,
-    )
+def refine(
+    modes: Modes, loads: Array, assignments: Array, spare_share: Array, *, polish: bool
+) -> PartitionRows:
+    """Return feasible, certified partitions from a solver's values of y.
 
+    Parameters
+    ----------
+    modes : Modes
+    loads : ndarray, shape (K,)
+    assignments : ndarray, shape (K, M)
+    spare_share : ndarray, shape (K, S, M)
+    polish : bool
+        Whether to improve y by Newton steps.
 
-def _feasible(extra: Array, work: Array, parts: Array) -> Array:
-    """What a solver left within its tolerance, put right: some to a mode with work, none to one without, each stage given out whole."""
-    tolerance = np.where(work > 0, np.maximum(extra, EPS), 0.0)
-    tolerance = np.where(work.any(axis=-1, keepdims=True), tolerance, parts)
-    total: Array = tolerance.sum(axis=-1, keepdims=True)
-    return tolerance / total
-
-
-def newton(extra: Array, work: Array) -> tuple[Array, npt.NDArray[np.intp]]:
-    """Newton steps on minimise sum work_m / y_m over y that adds up to 1, at every stage at once, as long as they keep every y above 0.
-
-    Shapes (..., S, M); also the number of steps, shape (...).
+    Notes
+    -----
+    With w = p_m a_m, the lower bound of a stage's delay is (sum sqrt w)^2 / r: by the inequality of
+    Cauchy and Schwarz, sum w/y >= (sum sqrt w)^2 / sum y for every y (Theorem 3 of Jeff and Modiano
+    attains it).
     """
-    busy = (work > 0) & (extra > 0)
-    y, steps = extra, np.zeros(extra.shape[:-2], dtype=np.intp)
-    on: npt.NDArray[np.bool_] = np.ones(steps.shape, dtype=bool)
-    for _ in range(NEWTON):
-        curvature = np.where(busy, 2 * work / np.where(busy, y, 1.0) ** 3, np.inf)
+    work, spare = assignments[:, None, :] * modes.time, slack(modes, loads, assignments)
+    y = _project(spare_share, work, assignments[:, None, :])
+    y, steps = newton(y, work) if polish else (y, np.zeros(loads.shape, dtype=np.intp))
+    mode_spare = spare[..., None] * y
+    unserved = np.where(work > 0, np.inf, 0.0)
+    stage_delay = np.divide(work, mode_spare, out=unserved, where=y > 0).sum(axis=-1)
+    mean_delay = stage_delay.sum(axis=-1)
+    lower = (np.sqrt(work).sum(axis=-1) ** 2 / spare).sum(axis=-1)
+    bounds = bounds_of(mean_delay, lower, mean_delay, rounding_error(spare))
+    share = loads[:, None, None] * work + mode_spare
+    return PartitionRows(share, stage_delay, mean_delay, *bounds, steps)
+
+
+def _project(spare_share: Array, work: Array, assignments: Array) -> Array:
+    """Return a feasible y close to a solver's: positive for a mode with work, else 0; sum 1.
+
+    A stage without any work is divided like the jobs.
+    """
+    y = np.where(work > 0, np.maximum(spare_share, EPS), 0.0)
+    y = np.where(work.any(axis=-1, keepdims=True), y, assignments)
+    total: Array = y.sum(axis=-1, keepdims=True)
+    return y / total
+
+
+def newton(spare_share: Array, work: Array) -> tuple[Array, npt.NDArray[np.intp]]:
+    """Take Newton steps on: minimise sum_m work_m / y_m over y with sum_m y_m = 1 at each stage.
+
+    All stages move together, as long as a step keeps every y above 0.
+
+    Parameters
+    ----------
+    spare_share, work : ndarray, shape (..., S, M)
+
+    Returns
+    -------
+    y : ndarray, shape (..., S, M)
+    steps : ndarray of int, shape (...)
+    """
+    busy = (work > 0) & (spare_share > 0)
+    y, steps = spare_share, np.zeros(spare_share.shape[:-2], dtype=np.intp)
+    active: npt.NDArray[np.bool_] = np.ones(steps.shape, dtype=bool)
+    for _ in range(MAX_STEPS):
         slope = np.where(busy, work / np.where(busy, y, 1.0) ** 2, 0.0)
-        reach = 1 / curvature
-        total = reach.sum(axis=-1, keepdims=True)
-        price = np.divide(
-            (reach * slope).sum(axis=-1, keepdims=True),
-            total,
-            out=np.zeros_like(total),
-            where=total > 0,
-        )
-        step = np.where(busy, reach * (slope - price), 0.0)
-        on = on & ~np.any((y + step <= 0) & busy, axis=(-2, -1))
-        y, steps = np.where(on[..., None, None], y + step, y), steps + on
-        on = on & ~np.all(np.abs(step) <= 16 * EPS * y, axis=(-2, -1))
-        if not on.any():
+        curvature = np.where(busy, 2 * work / np.where(busy, y, 1.0) ** 3, np.inf)
+        weight = 1 / curvature
+        total = weight.sum(axis=-1, keepdims=True)
+        weighted = (weight * slope).sum(axis=-1, keepdims=True)
+        multiplier = np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)
+        step = np.where(busy, weight * (slope - multiplier), 0.0)
+        active = active & ~np.any((y + step <= 0) & busy, axis=(-2, -1))
+        y, steps = np.where(active[..., None, None], y + step, y), steps + active
+        active = active & ~np.all(np.abs(step) <= 16 * EPS * y, axis=(-2, -1))
+        if not active.any():
             break
     return y / y.sum(axis=-1, keepdims=True), steps
 
 
-def meets(gap: npt.ArrayLike, tolerance: GapTolerance, left: Array) -> npt.NDArray[np.bool_]:
-    """Whether gaps are small enough for what is left of each stage, shape (..., S)."""
-    return tolerance.met(gap, 4 * rounding(left))
+def gap_met(
+    gap: npt.ArrayLike, tolerance: GapTolerance, spare_capacity: Array
+) -> npt.NDArray[np.bool_]:
+    """Return whether gaps are within the tolerance, up to rounding.
+
+    The stages' spare capacities have shape (..., S), the gaps (...).
+    """
+    return tolerance.met(gap, 4 * rounding_error(spare_capacity))
 
 
-def rounding(left: Array) -> Array:
-    """Relative error of a delay by rounding alone, shape (...): what is left of a stage is a difference of numbers near 1."""
-    return np.asarray(4 * EPS * (1 + 1 / left.min(axis=-1)))
+def rounding_error(spare_capacity: Array) -> Array:
+    """Return the relative rounding error of the mean delay, shape (...).
+
+    A spare capacity, shape (..., S), is a difference of numbers near 1.
+    """
+    return np.asarray(4 * EPS * (1 + 1 / spare_capacity.min(axis=-1)))

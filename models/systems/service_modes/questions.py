@@ -1,4 +1,4 @@
-"""What is asked of a system with service modes: its largest load, the best partition, where the best assignment is, and that assignment."""
+"""Questions about a system with service modes: largest load, partition, breakaway, assignment."""
 
 from __future__ import annotations
 
@@ -29,14 +29,23 @@ from ...core.tolerance import GapTolerance
 from . import capacity, partition, sum_of_squares
 from .operating_point import MaxLoad, OperatingPoint
 
-EQUAL = 1e-14  # relative difference of service times that is rounding
+SERVICE_TIME_TOL = 1e-14  # relative difference of service times that is rounding
 Names = tuple[tuple[str, ...], tuple[str, ...]]
-"""Those of the stages and of the modes."""
+"""Names of the stages, and of the modes."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaxLoads(AnswerRows):
-    """Largest loads, the assignments that carry them, shape (K, M), and the prices of the stages, (K, S)."""
+    """Largest loads.
+
+    Attributes
+    ----------
+    max_load : ndarray, shape (K,)
+    assignment : ndarray, shape (K, M)
+        Part of the jobs in each mode at the largest load.
+    price : ndarray, shape (K, S)
+        Relative gain of the largest load by a relative increase of each stage's capacity.
+    """
 
     max_load: Array
     assignment: Array
@@ -47,7 +56,7 @@ class MaxLoads(AnswerRows):
 
 @dataclass(frozen=True, eq=False)
 class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
-    """The largest load: one linear program, at no load in particular."""
+    """Largest load: one linear program, which does not depend on a load."""
 
     modes: Modes
     tolerance: GapTolerance
@@ -55,7 +64,7 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
     name, options = "capacity", SolveOptions
 
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
-        """A linear program."""
+        """A linear program: see `Question.formulations`."""
         return {"lp": frozenset()}
 
     def write(self, form: str, points: Points) -> capacity.Program:
@@ -65,30 +74,26 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
     def parameters(
         self, program: capacity.Program, points: Points
     ) -> Sequence[tuple[cp.Parameter, Array]]:
-        """There are none."""
+        """Return (): the program has no parameters."""
         return ()
 
     def finish(self, program: capacity.Program, returned: SolverOutput, points: Points) -> MaxLoads:
-        """Bounds from the loads of the modes below, from the prices of the stages above: weak duality."""
-        load, price = (
-            np.maximum(returned.value(program.load), 0.0),
-            np.abs(returned.dual(program.busy)),
-        )
-        out = self.empty(len(load))
-        rows = np.flatnonzero(
-            np.isfinite(load).all(axis=1)
-            & np.isfinite(price).all(axis=1)
-            & load.any(axis=1)
-            & price.any(axis=1)
-        )
-        parts = load[rows] / load[rows].sum(axis=1, keepdims=True)
-        weight = price[rows] / price[rows].sum(axis=1, keepdims=True)
-        carried, upper = (
-            capacity.carried(self.modes, parts),
-            1.0 / (weight @ self.modes.time).min(axis=1),
-        )
-        low, high, gap = bounds_of(carried, carried, upper, np.full(rows.size, 8 * partition.EPS))
-        out.put(rows, (gap, self.tolerance.met(gap), low, high, carried, parts, weight))
+        """Bound the largest load by weak duality.
+
+        The assignment gives the lower bound, the stages' prices the upper bound.
+        """
+        loads = np.maximum(returned.value(program.load), 0.0)
+        prices = np.abs(returned.dual(program.utilisation))
+        out = self.empty(len(loads))
+        finite = np.isfinite(loads).all(axis=1) & np.isfinite(prices).all(axis=1)
+        rows = np.flatnonzero(finite & loads.any(axis=1) & prices.any(axis=1))
+        assignment = loads[rows] / loads[rows].sum(axis=1, keepdims=True)
+        price = prices[rows] / prices[rows].sum(axis=1, keepdims=True)
+        max_load = capacity.max_load_of(self.modes, assignment)
+        upper = 1.0 / (price @ self.modes.time).min(axis=1)
+        rounding = np.full(rows.size, 8 * partition.EPS)
+        low, high, gap = bounds_of(max_load, max_load, upper, rounding)
+        out.put(rows, (gap, self.tolerance.met(gap), low, high, max_load, assignment, price))
         return out
 
     def empty(self, count: int) -> MaxLoads:
@@ -98,12 +103,13 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
 
     def solution(self, found: MaxLoads, points: Points, provenance: Provenance) -> MaxLoad:
         """See `Question.solution`."""
-        own = {
-            "max_load": float(found.max_load[0]),
-            "assignment": found.assignment[0],
-            "price": found.price[0],
-        }
-        return MaxLoad(**own, **found.proof, **vars(provenance))
+        return MaxLoad(
+            max_load=float(found.max_load[0]),
+            assignment=found.assignment[0],
+            price=found.price[0],
+            **found.proof,
+            **vars(provenance),
+        )
 
     def title(self, points: Points) -> str:
         """See `Question.title`."""
@@ -112,7 +118,17 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
 
 @dataclass(frozen=True, eq=False)
 class OperatingPoints(AnswerRows):
-    """Operating points: assignments, shape (K, M), shares, (K, S, M), delays of the stages, (K, S), the rest (K,)."""
+    """Operating points.
+
+    Attributes
+    ----------
+    assignment : ndarray, shape (K, M)
+    share : ndarray, shape (K, S, M)
+    stage_delay : ndarray, shape (K, S)
+    mean_delay : ndarray, shape (K,)
+    steps : ndarray of int, shape (K,)
+        Newton steps.
+    """
 
     assignment: Array
     share: Array
@@ -123,8 +139,8 @@ class OperatingPoints(AnswerRows):
     key: ClassVar[str] = "share"
 
 
-class _OfPoints:
-    """What questions about operating points share."""
+class _PointQuestion:
+    """Methods that the questions about operating points have in common."""
 
     modes: Modes
     names: Names
@@ -132,7 +148,7 @@ class _OfPoints:
 
     @property
     def size(self) -> int:
-        """Numbers of an operating point."""
+        """Number of shares of an operating point."""
         return self.modes.time.size
 
     def empty(self, count: int) -> OperatingPoints:
@@ -162,8 +178,8 @@ class _OfPoints:
 
 
 @dataclass(frozen=True, eq=False)
-class Partition(_OfPoints, Question[partition.Program, OperatingPoints, OperatingPoint]):
-    """The best partition at loads, shape (K,), and stable assignments, (K, M)."""
+class Partition(_PointQuestion, Question[partition.Program, OperatingPoints, OperatingPoint]):
+    """Best partition at loads, shape (K,), and stable assignments, shape (K, M)."""
 
     modes: Modes
     names: Names
@@ -174,11 +190,11 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
 
     @property
     def quick(self) -> bool:  # type: ignore[override]
-        """Newton steps finish each division."""
+        """Whether Newton steps follow, so that loose tolerances of the solver are enough."""
         return self.polish
 
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
-        """A second-order cone program."""
+        """A second-order cone program: see `Question.formulations`."""
         return {"socp": frozenset({"SOC"})}
 
     def write(self, form: str, points: Points) -> partition.Program:
@@ -188,53 +204,56 @@ class Partition(_OfPoints, Question[partition.Program, OperatingPoints, Operatin
     def parameters(
         self, program: partition.Program, points: Points
     ) -> Sequence[tuple[cp.Parameter, Array]]:
-        """Each stage counts alike, whatever its size: a solver then finds a fast stage as accurately as a slow one."""
-        return ((program.root, partition.roots(self.modes, *points)),)
+        """Return the values of ``sqrt_load``, each stage scaled to the same size."""
+        return ((program.sqrt_load, partition.sqrt_loads(self.modes, *points)),)
 
     def idle(self, points: Points) -> OperatingPoints:
-        """Stages divided in proportion to the root of each mode's work, as at any load: there is nothing else to be left of them."""
-        return self._divided(
-            points, np.sqrt(points[1][:, None, :] * self.modes.time), polish=self.polish
-        )
+        """Divide each stage in proportion to the square root of each mode's work.
+
+        This is the limit of the best partition as the load tends to 0.
+        """
+        sqrt_work = np.sqrt(points[1][:, None, :] * self.modes.time)
+        return self._refined(points, sqrt_work, polish=self.polish)
 
     def finish(
         self, program: partition.Program, returned: SolverOutput, points: Points
     ) -> OperatingPoints:
-        """See `partition.divide`."""
-        return self._divided(points, returned.value(program.extra), polish=self.polish)
+        """See `partition.refine`."""
+        return self._refined(points, returned.value(program.spare_share), polish=self.polish)
 
     def certify_stored(self, points: Points, column: Column) -> OperatingPoints:
-        """Certify partitions as they are."""
-        loads, parts = points
-        need = loads[:, None, None] * parts[:, None, :] * self.modes.time
-        left = slack(self.modes, loads, parts)[..., None]
-        return self._divided(
-            points, (column("share", *self.modes.time.shape) - need) / left, polish=False
-        )
+        """Certify stored partitions without changing them."""
+        loads, assignments = points
+        need = loads[:, None, None] * assignments[:, None, :] * self.modes.time
+        spare = slack(self.modes, loads, assignments)[..., None]
+        spare_share = (column("share", *self.modes.time.shape) - need) / spare
+        return self._refined(points, spare_share, polish=False)
 
-    def _divided(self, points: Points, extra: Array, *, polish: bool) -> OperatingPoints:
+    def _refined(self, points: Points, spare_share: Array, *, polish: bool) -> OperatingPoints:
         out = self.empty(len(points[0]))
-        rows = np.flatnonzero(np.isfinite(extra).all(axis=(1, 2)))
-        loads, parts = (column[rows] for column in points)
-        done = partition.divide(self.modes, loads, parts, extra[rows], polish=polish)
-        met = partition.meets(done.gap, self.tolerance, slack(self.modes, loads, parts))
-        proof = (done.gap, met, done.lower_bound, done.upper_bound)
-        out.put(rows, (*proof, parts, done.share, done.stage_delay, done.mean_delay, done.steps))
+        rows = np.flatnonzero(np.isfinite(spare_share).all(axis=(1, 2)))
+        loads, assignments = (column[rows] for column in points)
+        refined = partition.refine(self.modes, loads, assignments, spare_share[rows], polish=polish)
+        spare = slack(self.modes, loads, assignments)
+        met = partition.gap_met(refined.gap, self.tolerance, spare)
+        proof = (refined.gap, met, refined.lower_bound, refined.upper_bound)
+        delays = (refined.stage_delay, refined.mean_delay)
+        out.put(rows, (*proof, assignments, refined.share, *delays, refined.steps))
         return out
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates(AnswerRows):
-    """Where on its segment each load has the least delay, as the moments of the semidefinite program tell.
+    """Candidates for the least delay on the stable segment of each load.
 
     Attributes
     ----------
     u, delay : ndarray, shape (K, P)
-        Points of the segment, the best first, NaN after the last, and the delays there.
+        Points of the segment, that of least delay first, NaN after the last; and their delays.
     steps : ndarray of int, shape (K, P)
-        Newton steps of each.
+        Newton steps of each point.
     least : ndarray, shape (K,)
-        Delay at the first; the bounds are those of the least delay on the segment.
+        Delay at the first point; ``lower_bound`` bounds the delay on the whole segment.
     """
 
     u: Array
@@ -245,8 +264,8 @@ class Candidates(AnswerRows):
     key: ClassVar[str] = "least"
 
 
-class _OnSegment:
-    """What the questions that the semidefinite program answers share."""
+class _SegmentQuestion:
+    """Methods that the questions answered by the semidefinite program have in common."""
 
     modes: Modes
     tolerance: GapTolerance
@@ -254,7 +273,7 @@ class _OnSegment:
     degenerate = True  # near a breakaway one solver stalls, the other needs more iterations
 
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
-        """A semidefinite program: sums of squares."""
+        """A semidefinite program of sums of squares: see `Question.formulations`."""
         return {"sos": frozenset({"PSD"})}
 
     def write(self, form: str, points: Points) -> sum_of_squares.Program:
@@ -264,64 +283,62 @@ class _OnSegment:
     def parameters(
         self, program: sum_of_squares.Program, points: Points
     ) -> Sequence[tuple[cp.Parameter, Array]]:
-        """Bernstein coefficients of the delay's numerator and denominator."""
-        above, below, _ = sum_of_squares.coefficients(segments(self.modes, points[0]))
-        return ((program.above, above), (program.below, below))
+        """Return the Bernstein coefficients of the delay's numerator and denominator."""
+        numerator, denominator, _ = sum_of_squares.coefficients(segments(self.modes, points[0]))
+        return ((program.numerator, numerator), (program.denominator, denominator))
 
-    def located(
+    def candidates(
         self, program: sum_of_squares.Program, returned: SolverOutput, points: Points
     ) -> tuple[Segment, Candidates]:
-        """The segments, and where on each the least delay is."""
-        along = segments(self.modes, points[0])
-        above, below, unit = sum_of_squares.coefficients(along)
-        bound, outer, inner = (
-            returned.value(v) for v in (program.bound, program.outer, program.inner)
-        )
-        parts = (bound, outer, inner, moments := returned.dual(program.identity))
-        rows = np.flatnonzero(
-            np.all([np.isfinite(part.reshape(len(part), -1)).all(axis=1) for part in parts], axis=0)
-        )
-        lower = (
-            sum_of_squares.certified_bound(
-                above[rows], below[rows], bound[rows], outer[rows], inner[rows]
-            )
-            * unit[rows]
-        )
-        u, line = sum_of_squares.candidates(moments[rows], self.modes.stages), along.rows(rows)
-        u, steps = (
-            sum_of_squares.polish(line, u) if self.polish else (u, np.zeros(u.shape, dtype=np.intp))
-        )
-        delay = np.where(np.isfinite(u), line.delay(np.where(np.isfinite(u), u, 0.5)), np.inf)
+        """Return the segments of all loads, and the candidates on each with their certificate."""
+        all_lines = segments(self.modes, points[0])
+        rows, lower, moments = self._certified(program, returned, all_lines)
+        lines = all_lines.rows(rows)
+        u = sum_of_squares.moment_candidates(moments, self.modes.stages)
+        steps = np.zeros(u.shape, dtype=np.intp)
+        if self.polish:
+            u, steps = sum_of_squares.polish(lines, u)
+        is_point = np.isfinite(u)
+        delay = np.where(is_point, lines.delay(np.where(is_point, u, 0.5)), np.inf)
         order = np.argsort(delay, axis=1, kind="stable")
-        u, delay, steps = (
-            np.take_along_axis(column, order, axis=1) for column in (u, delay, steps)
-        )
-        least = np.where(
-            np.isfinite(delay[:, 0]), delay[:, 0], np.nan
-        )  # no moments to go by, and both ends full
-        gap = np.abs(
-            np.divide(
-                least,
-                lower,
-                out=np.full_like(least, np.inf),
-                where=(lower > 0) & np.isfinite(least),
-            )
-            - 1
-        )
+        u, delay, steps = (np.take_along_axis(a, order, axis=1) for a in (u, delay, steps))
+        # infinite where no moments are usable and both ends of the segment are full
+        least = np.where(np.isfinite(delay[:, 0]), delay[:, 0], np.nan)
+        has_gap = (lower > 0) & np.isfinite(least)
+        ratio = np.divide(least, lower, out=np.full_like(least, np.inf), where=has_gap)
+        gap = np.abs(ratio - 1)
+        with np.errstate(divide="ignore"):  # both ends of the segment may be full
+            spare = slack(self.modes, points[0][rows], lines.assignment(u[:, 0]))
+            met = partition.gap_met(gap, self.tolerance, spare)
         out = Candidates.empty(
             len(points[0]), **dict.fromkeys(("u", "delay", "steps"), u.shape[1:])
         )
-        with np.errstate(divide="ignore"):  # both ends full
-            met = partition.meets(
-                gap, self.tolerance, slack(self.modes, points[0][rows], line.assignment(u[:, 0]))
-            )
         out.put(rows, (gap, met & np.isfinite(least), lower, least, u, delay, steps, least))
-        return along, out
+        return all_lines, out
+
+    def _certified(
+        self, program: sum_of_squares.Program, returned: SolverOutput, lines: Segment
+    ) -> tuple[npt.NDArray[np.intp], Array, Array]:
+        """Rows with a finite solution, their certified lower bounds of the delay, and moments."""
+        numerator, denominator, scale = sum_of_squares.coefficients(lines)
+        variables = (program.bound, program.gram0, program.gram1)
+        values = [returned.value(variable) for variable in variables]
+        moments = returned.dual(program.identity)
+        finite = [np.isfinite(a.reshape(len(a), -1)).all(axis=1) for a in (*values, moments)]
+        rows = np.flatnonzero(np.all(finite, axis=0))
+        lower = sum_of_squares.certified_bound(
+            numerator[rows], denominator[rows], *(value[rows] for value in values)
+        )
+        return rows, lower * scale[rows], moments[rows]
 
 
 @dataclass(frozen=True, eq=False)
-class Location(_OnSegment, Question[sum_of_squares.Program, Candidates, Candidates]):
-    """Where the best assignments at loads, shape (K,), may be, with the proof that nothing else is better."""
+class Location(_SegmentQuestion, Question[sum_of_squares.Program, Candidates, Candidates]):
+    """Candidates for the best assignment at loads, shape (K,), without the partitions.
+
+    The search for the breakaway needs them: their certificate excludes that any other assignment
+    is better.
+    """
 
     modes: Modes
     tolerance: GapTolerance
@@ -333,17 +350,16 @@ class Location(_OnSegment, Question[sum_of_squares.Program, Candidates, Candidat
     def finish(
         self, program: sum_of_squares.Program, returned: SolverOutput, points: Points
     ) -> Candidates:
-        """See `located`."""
-        return self.located(program, returned, points)[1]
+        """See `candidates`."""
+        return self.candidates(program, returned, points)[1]
 
     def empty(self, count: int) -> Candidates:
         """See `Question.empty`."""
-        return Candidates.empty(
-            count, **dict.fromkeys(("u", "delay", "steps"), (self.modes.stages + 3,))
-        )
+        points = (self.modes.stages + 3,)
+        return Candidates.empty(count, u=points, delay=points, steps=points)
 
     def solution(self, found: Candidates, points: Points, provenance: Provenance) -> Candidates:
-        """The candidates themselves."""
+        """Return the candidates themselves."""
         return found
 
     def title(self, points: Points) -> str:
@@ -353,20 +369,22 @@ class Location(_OnSegment, Question[sum_of_squares.Program, Candidates, Candidat
 
 @dataclass(frozen=True, eq=False)
 class Assignment(
-    _OnSegment, _OfPoints, Question[sum_of_squares.Program, OperatingPoints, OperatingPoint]
+    _SegmentQuestion,
+    _PointQuestion,
+    Question[sum_of_squares.Program, OperatingPoints, OperatingPoint],
 ):
-    """The best assignment of two modes at loads, shape (K,), with the partition that belongs to it.
+    """Best assignment of two modes at loads, shape (K,), with its best partition.
 
     Attributes
     ----------
-    inner : Task
-        The partition, which is asked for at the best assignment.
+    partition_task : Task
+        Solves the question `Partition` at the best assignment.
     """
 
     modes: Modes
     names: Names
     tolerance: GapTolerance
-    inner: Task[partition.Program, OperatingPoints, OperatingPoint]
+    partition_task: Task[partition.Program, OperatingPoints, OperatingPoint]
     polish: bool = True
 
     name = "assignment"
@@ -374,43 +392,54 @@ class Assignment(
     def finish(
         self, program: sum_of_squares.Program, returned: SolverOutput, points: Points
     ) -> OperatingPoints:
-        """The partitions at the best candidates, held against the bounds of the semidefinite program."""
-        along, found = self.located(program, returned, points)
-        out, rows = self.empty(len(points[0])), np.flatnonzero(found.available)
-        loads, parts = points[0][rows], along.rows(rows).assignment(found.u[rows, 0])
-        divided = self.inner.solve(loads, parts)
-        out.put(
-            rows,
-            self._against(
-                found.lower_bound[rows], loads, replace(divided, steps=found.steps[rows, 0])
-            ).values(slice(None)),
-        )
+        """Return the best candidates with their partitions.
+
+        Their delays are compared with the lower bounds of the semidefinite program.
+        """
+        lines, candidates = self.candidates(program, returned, points)
+        out, rows = self.empty(len(points[0])), np.flatnonzero(candidates.available)
+        loads, assignments = points[0][rows], lines.rows(rows).assignment(candidates.u[rows, 0])
+        partitions = self.partition_task.solve(loads, assignments)
+        partitions = replace(partitions, steps=candidates.steps[rows, 0])
+        bounded = self._with_bounds(candidates.lower_bound[rows], loads, partitions)
+        out.put(rows, bounded.values(slice(None)))
         return out
 
     def idle(self, points: Points) -> OperatingPoints:
-        """All jobs in the faster mode; where it makes no difference and no stage serves both, so that neither mode fills up sooner."""
+        """Assign all jobs to the faster mode: the limit as the load tends to 0.
+
+        Where both modes are equally fast and no stage serves both, the mean delay at a light load
+        is least where both modes increase it alike, which is an interior p.
+        """
         time, p = self.modes.time, light_load_assignment(self.modes)
-        (one, two), fills = time.sum(axis=0), (time**2).sum(axis=0)
-        if not time.min(axis=1).any() and abs(one - two) <= EQUAL * (one + two):
-            p = fills[1] / fills.sum()
-        found = self.inner.solve(points[0], np.tile([p, 1 - p], (len(points[0]), 1)))
-        return replace(found, certified=self.tolerance.met(found.gap))
+        (total1, total2), squares = time.sum(axis=0), (time**2).sum(axis=0)
+        equally_fast = abs(total1 - total2) <= SERVICE_TIME_TOL * (total1 + total2)
+        if not time.min(axis=1).any() and equally_fast:
+            p = squares[1] / squares.sum()
+        assignments = np.tile([p, 1 - p], (len(points[0]), 1))
+        partitions = self.partition_task.solve(points[0], assignments)
+        return replace(partitions, certified=self.tolerance.met(partitions.gap))
 
     def certify_stored(self, points: Points, column: Column) -> OperatingPoints:
-        """Certify assignments and partitions as they are, against the closed form: moments of a program are not kept."""
-        p = column("p")
-        parts = np.stack([p, 1 - p], axis=-1)
-        divided = self.inner.question.certify_stored((points[0], parts), column)
-        return self._against(best_assignment(self.modes, points[0])[1], points[0], divided)
+        """Certify stored assignments and partitions without changing them.
 
-    def _against(self, least: Array, loads: Array, divided: OperatingPoints) -> OperatingPoints:
-        """Operating points held against lower bounds of all."""
-        left, value = slack(self.modes, loads, divided.assignment), divided.mean_delay
-        low, high, gap = bounds_of(value, least, value, partition.rounding(left))
+        The lower bound is that of the closed form, because the moments of the semidefinite program
+        are not stored.
+        """
+        p = column("p")
+        assignments = np.stack([p, 1 - p], axis=-1)
+        stored = self.partition_task.question.certify_stored((points[0], assignments), column)
+        return self._with_bounds(best_assignment(self.modes, points[0])[1], points[0], stored)
+
+    def _with_bounds(self, lower: Array, loads: Array, points: OperatingPoints) -> OperatingPoints:
+        """Operating points with the gap to lower bounds over all assignments."""
+        spare = slack(self.modes, loads, points.assignment)
+        rounding = partition.rounding_error(spare)
+        low, high, gap = bounds_of(points.mean_delay, lower, points.mean_delay, rounding)
         return replace(
-            divided,
+            points,
             gap=gap,
-            certified=partition.meets(gap, self.tolerance, left),
+            certified=partition.gap_met(gap, self.tolerance, spare),
             lower_bound=low,
             upper_bound=high,
         )

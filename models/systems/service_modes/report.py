@@ -1,4 +1,4 @@
-"""What the command says of a dual-mode system: the operating point, where it breaks away and touches its bound, and the curves."""
+"""Report of ``sojourn run`` on a dual-mode system: operating point, breakaway, curves."""
 
 from __future__ import annotations
 
@@ -21,45 +21,36 @@ from .operating_point import OperatingPoint
 if TYPE_CHECKING:
     import xarray as xr
 
-Written = Scenario[DualMode]
+DualModeScenario = Scenario[DualMode]
 
-PROFILE = (
-    0.25,
-    0.5,
-    0.7,
-    0.85,
-    0.95,
-)  # parts of the largest load at which the delay is drawn against p, beside the operating point
+PROFILE_LOADS = (0.25, 0.5, 0.7, 0.85, 0.95)
+"""Parts of the largest load whose delay is drawn over p, beside the load of the operating point."""
 
 
-def report(scenario: Written, load: float, solver: str | None, weights: str | None) -> Report:
-    """Solve at a load. See `SystemKind.report`."""
+def report(
+    scenario: DualModeScenario, load: float, solver: str | None, weights: str | None
+) -> Report:
+    """Return the report at a load; see `SystemKind.report`."""
     if weights is not None:
         problem = "is a split over servers, and the jobs of this system have none to choose"
-        raise InputError(
-            "--weights-in",
-            weights,
-            problem,
-            "leave it out; in Python, evaluate(load, p) judges an operating point",
-        )
+        remedy = "leave it out; in Python, evaluate(load, p) evaluates an operating point"
+        raise InputError("--weights-in", weights, problem, remedy)
     best = scenario.units.result(scenario.system.assignment(load, solver=solver))
     result = _result(scenario, best, solver)
-    return Report(result, _shown(scenario, best, result), _files(scenario, solver, load))
+    return Report(result, _text(scenario, best, result), _files(scenario, solver, load))
 
 
-def anarchy(scenario: Written, *_: Any) -> Never:
-    """Refuse to say what selfishness costs: nobody chooses."""
+def anarchy(scenario: DualModeScenario, *_: Any) -> Never:
+    """Raise InputError: the jobs of this system choose nothing, so there is no equilibrium."""
     problem = "is a dual-mode system: its jobs have no server to choose"
-    raise InputError(
-        "scenario", scenario.name, problem, "give one of parallel servers, such as scenario-1"
-    )
+    remedy = "give one of parallel servers, such as scenario-1"
+    raise InputError("scenario", scenario.name, problem, remedy)
 
 
-def _result(scenario: Written, best: OperatingPoint, solver: str | None) -> dict[str, Any]:
+def _result(scenario: DualModeScenario, best: OperatingPoint, solver: str | None) -> dict[str, Any]:
+    """Content of ``result.json``."""
     system, form = scenario.system, scenario.system.canonical_form
-    leaves = system.breakaway(solver=solver)
-    factor = scenario.units.delay_factor
-    theorems = exact.regime(form, best.load).theorem if form.K > 1 else None
+    breakaway = system.breakaway(solver=solver)
     return {
         **scenario.to_dict(),
         "canonical": {"mu0": form.mu0, "K": form.K, "f": [form.f1, form.f2]},
@@ -67,46 +58,50 @@ def _result(scenario: Written, best: OperatingPoint, solver: str | None) -> dict
         "bottleneck": form.bottleneck,
         "max_load": system.max_load,
         "load": best.load,
-        "theorem": theorems,
+        "theorem": exact.regime(form, best.load).theorem if form.K > 1 else None,
         "stable_interval": list(system.stable_interval(best.load)),
         "best": best.to_dict(),
-        "single_mode_delay": _alone(scenario, best.load),
+        "single_mode_delay": _single_mode_delay(scenario, best.load),
         "tunable": {
             "f": float(system.tunable.exact.best_fraction(best.load)),
-            "delay": factor * float(system.tunable.exact.least_delay(best.load)),
+            "delay": scenario.units.delay_factor
+            * float(system.tunable.exact.least_delay(best.load)),
         },
         "breakaway": None
-        if leaves is None
-        else {"load": leaves.load, "p_before": leaves.p_before, "p_after": leaves.p_after},
+        if breakaway is None
+        else {
+            "load": breakaway.load,
+            "p_before": breakaway.p_before,
+            "p_after": breakaway.p_after,
+        },
         "touch_points": list(exact.touch_points(form)) if form.K > 1 else [],
     }
 
 
-def _alone(scenario: Written, load: float) -> dict[str, float | None]:
-    """Mean delay with all jobs in one mode; None where it is not stable."""
-    delays = (
-        exact.delay(scenario.system.rates, load, [1.0, 0.0]) * scenario.units.delay_factor
-    ).tolist()
-    return {
-        name: finite_or_none(delay)
-        for name, delay in zip(("mode 1", "mode 2"), delays, strict=True)
-    }
+def _single_mode_delay(scenario: DualModeScenario, load: float) -> dict[str, float | None]:
+    """Mean delay with all jobs in one mode; None where that is not stable."""
+    delays = exact.delay(scenario.system.rates, load, [1.0, 0.0]) * scenario.units.delay_factor
+    named = zip(("mode 1", "mode 2"), delays.tolist(), strict=True)
+    return {name: finite_or_none(delay) for name, delay in named}
 
 
-def _shown(
-    scenario: Written, best: OperatingPoint, result: dict[str, Any]
+def _text(
+    scenario: DualModeScenario, best: OperatingPoint, result: dict[str, Any]
 ) -> Iterator[str | Table]:
+    """Lines and tables that the command prints."""
     unit, jobs = scenario.delay_unit, scenario.units.jobs
     system, form = scenario.system, scenario.system.canonical_form
     yield scenario.heading
-    yield f"mu0 {form.mu0:.6g} {jobs}, K {form.K:.6g}, local work {form.f1:.6g} in mode 1, {form.f2:.6g} in mode 2"
-    capacity = system.tunable.max_load
-    part = f"{best.load / capacity:.4g} of both servers' capacity, {best.load / system.max_load:.4g} of the largest load {system.max_load:.6g}"
-    yield f"load {best.load:.6g} {jobs} = {part}\n"
+    work = f"local work {form.f1:.6g} in mode 1, {form.f2:.6g} in mode 2"
+    yield f"mu0 {form.mu0:.6g} {jobs}, K {form.K:.6g}, {work}"
+    capacity, max_load = system.tunable.max_load, system.max_load
+    of_capacity = f"{best.load / capacity:.4g} of both servers' capacity"
+    of_largest = f"{best.load / max_load:.4g} of the largest load {max_load:.6g}"
+    yield f"load {best.load:.6g} {jobs} = {of_capacity}, {of_largest}\n"
     yield _operating_point(best, unit)
     low, high = result["stable_interval"]
-    said = f"; Theorem {result['theorem']} speaks here" if result["theorem"] else ""
-    yield f"p can be from {low:.6g} to {high:.6g}{said}"
+    theorem = f"; Theorem {result['theorem']} applies" if result["theorem"] else ""
+    yield f"p can be from {low:.6g} to {high:.6g}{theorem}"
     options = f"{best.solver.lower()}, {best.formulation}, {best.polished} Newton steps"
     yield f"certified within {best.certificate.gap:.0e} of the least delay ({options})"
     yield _comparison(result, unit)
@@ -118,17 +113,15 @@ def _operating_point(best: OperatingPoint, unit: str) -> Table:
     for stage, row, delay in zip(best.stages, best.share, best.stage_delay, strict=True):
         rows.append((f"{stage} server", *(f"{part:.6f}" for part in row), f"{delay:.6g}"))
     rows += ruled("mean delay", (*("" for _ in best.modes), f"{best.mean_delay:.6g}"))
-    return table(
-        ("", *best.modes, f"delay ({unit})"), rows, text=("",), caption="best operating point"
-    )
+    headings = ("", *best.modes, f"delay ({unit})")
+    return table(headings, rows, text=("",), caption="best operating point")
 
 
 def _comparison(result: dict[str, Any], unit: str) -> Table:
-    best = result["best"]["mean_delay"]
+    """Delays of each mode alone, and of the tunable mode, divided by the best delay."""
+    best, tunable = result["best"]["mean_delay"], result["tunable"]
     delays = {f"all jobs in {mode}": delay for mode, delay in result["single_mode_delay"].items()}
-    delays[f"tunable mode, f = {result['tunable']['f']:.4f}: no split is faster"] = result[
-        "tunable"
-    ]["delay"]
+    delays[f"tunable mode, f = {tunable['f']:.4f}: no split is faster"] = tunable["delay"]
     rows = [
         (name, *(("not stable", "") if delay is None else (f"{delay:.6g}", f"{delay / best:.4f}")))
         for name, delay in delays.items()
@@ -137,18 +130,20 @@ def _comparison(result: dict[str, Any], unit: str) -> Table:
 
 
 def _marks(result: dict[str, Any], capacity: float) -> Iterator[str]:
-    leaves = result["breakaway"]
-    if leaves is None:
+    """Lines about the breakaway and the touch points."""
+    breakaway = result["breakaway"]
+    if breakaway is None:
         yield "breakaway    none: one mode for all jobs is best at every load"
     else:
-        where = f"load {leaves['load']:.6g} ({leaves['load'] / capacity:.4f} of the capacity)"
-        yield f"breakaway    {where}: p from {leaves['p_before']:.4g} to {leaves['p_after']:.4g}"
+        load, before, after = breakaway["load"], breakaway["p_before"], breakaway["p_after"]
+        place = f"load {load:.6g} ({load / capacity:.4f} of the capacity)"
+        yield f"breakaway    {place}: p from {before:.4g} to {after:.4g}"
     touches = ", ".join(f"load {x:.6g} ({x / capacity:.4f})" for x in result["touch_points"])
     yield f"touch points {touches or 'none'}"
 
 
-def _files(scenario: Written, solver: str | None, load: float) -> Iterator[list[File]]:
-    from .curve import profile
+def _files(scenario: DualModeScenario, solver: str | None, load: float) -> Iterator[list[File]]:
+    from .curve import delay_profile
     from .plots import plot_dual_mode
 
     system, units = scenario.system, scenario.units
@@ -158,22 +153,21 @@ def _files(scenario: Written, solver: str | None, load: float) -> Iterator[list[
     data = units.present(data)
     yield data_files("curve", data, _flat(data))
     if data.sizes["load"]:
-        shapes = units.present(
-            profile(system, np.unique([load, *(part * system.max_load for part in PROFILE)]))
-        )
-        drawn = picture("curve", partial(plot_dual_mode, data, shapes, scenario.title))
-        yield [("profile.nc", lambda p: shapes.to_netcdf(p, engine="scipy")), drawn]
+        loads = np.unique([load, *(part * system.max_load for part in PROFILE_LOADS)])
+        profile = units.present(delay_profile(system, loads))
+        plot = picture("curve", partial(plot_dual_mode, data, profile, scenario.title))
+        yield [("profile.nc", lambda path: profile.to_netcdf(path, engine="scipy")), plot]
     if stopped is not None:
         raise stopped
 
 
 def _flat(data: xr.Dataset) -> Any:
-    """One row a load: shares and single-mode delays become columns."""
+    """Data frame with one row a load; shares and single-mode delays become columns."""
     frame = data.drop_dims(["stage", "mode"]).to_dataframe().reset_index()
+    first_mode = data["mode"].values[0]
     for stage in data["stage"].values:
-        frame[f"share[{stage}][{data['mode'].values[0]}]"] = (
-            data["share"].sel(stage=stage)[:, 0].values
-        )
+        share = data["share"].sel(stage=stage)[:, 0]
+        frame[f"share[{stage}][{first_mode}]"] = share.values
     for mode in data["mode"].values:
         frame[f"delay[all in {mode}]"] = data["single_mode_delay"].sel(mode=mode).values
     return frame

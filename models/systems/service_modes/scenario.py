@@ -1,4 +1,4 @@
-"""Scenarios of a local and a cloud server: with two service modes, or with one that is tuned."""
+"""Scenario files with a table ``dual_mode`` or ``tunable_mode``."""
 
 from __future__ import annotations
 
@@ -23,46 +23,58 @@ CANONICAL, RATES = ("mu0", "K", "f"), ("local", "cloud")
 
 
 def read_dual_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
-    """Return what a TOML file with `dual_mode` describes: a system from mu0, K and f, or from the rates of both servers."""
-    said = read_subtable(given, "dual_mode")
-    keys = RATES if any(key in said for key in RATES) else CANONICAL
-    _complete(said, keys, "dual_mode")
+    """Return the system of the table ``dual_mode``: from mu0, K and f, or from both servers' rates.
+
+    Parameters
+    ----------
+    given : mapping
+        Content of the whole TOML file.
+    folder : Folder
+        Unused; part of the signature of `SystemKind.read`.
+    units : Units
+
+    Raises
+    ------
+    ScenarioError
+        On a key that is missing, unknown or has a wrong value.
+    """
+    table = read_subtable(given, "dual_mode")
+    keys = RATES if any(key in table for key in RATES) else CANONICAL
+    _check_complete(table, keys, "dual_mode")
     with at_place("dual_mode"):
         if keys == RATES:
-            local, cloud = (_pair(said[key], f"dual_mode.{key}", infinite=True) for key in RATES)
+            local, cloud = (_pair(table[key], f"dual_mode.{key}", infinite=True) for key in RATES)
             return Described(DualMode(local, cloud, units.time))
-        mu0, K = (read_number(said[key], f"dual_mode.{key}", above=True) for key in ("mu0", "K"))
-        return Described(
-            DualMode.canonical(
-                mu0=mu0, K=K, f=_pair(said["f"], "dual_mode.f"), time_unit=units.time
-            )
-        )
+        mu0, K = (read_number(table[key], f"dual_mode.{key}", above=True) for key in ("mu0", "K"))
+        f = _pair(table["f"], "dual_mode.f")
+        return Described(DualMode.canonical(mu0=mu0, K=K, f=f, time_unit=units.time))
 
 
 def read_tunable_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
-    """Return what a TOML file with `tunable_mode` describes: a system from mu0 and K."""
-    said = read_subtable(given, "tunable_mode")
-    _complete(said, ("mu0", "K"), "tunable_mode")
-    mu0, K = (read_number(said[key], f"tunable_mode.{key}", above=True) for key in ("mu0", "K"))
+    """Return the system of the table ``tunable_mode``, from mu0 and K; see `read_dual_mode`."""
+    table = read_subtable(given, "tunable_mode")
+    _check_complete(table, ("mu0", "K"), "tunable_mode")
+    mu0, K = (read_number(table[key], f"tunable_mode.{key}", above=True) for key in ("mu0", "K"))
     return Described(TunableMode(mu0, K, units.time))
 
 
-def _complete(said: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
-    check_keys(said, keys, f"{place}.")
+def _check_complete(table: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
+    """Raise ScenarioError on a key that is missing or unknown."""
+    check_keys(table, keys, f"{place}.")
     for key in keys:
-        if key not in said:
+        if key not in table:
             raise ScenarioError(f"{place}.{key}", None, "is missing", f"give {', '.join(keys)}")
 
 
 def _pair(given: object, place: str, *, infinite: bool = False) -> tuple[float, float]:
+    """Return a list of two numbers as a pair; rates, which may be infinite, must be above 0."""
     if not isinstance(given, list) or len(given) != 2:
-        raise ScenarioError(
-            place, given, "is not a pair", "give a number for mode 1 and one for mode 2, as [a, b]"
-        )
-    one, two = (
+        remedy = "give a number for mode 1 and one for mode 2, as [a, b]"
+        raise ScenarioError(place, given, "is not a pair", remedy)
+    first, second = (
         math.inf
         if infinite and value == math.inf
         else read_number(value, f"{place}[{i}]", above=infinite)
         for i, value in enumerate(given)
     )
-    return one, two
+    return first, second

@@ -1,4 +1,4 @@
-"""Jobs that pass S stages in one of M service modes: the largest load, the best partition, and for two modes the best assignment."""
+"""`MultiMode`: jobs that pass S stages in one of M service modes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError
+from ....reference.errors import InputError
 from ....reference.service_modes import Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.stability import check_assignment, one_load
-from ....reference.validation import as_floats, as_names, check_flag, check_text
+from ....reference.validation import as_names, check_flag, check_text
 from ...core.options import PolishOptions, SolveOptions
 from ...core.refinement import check_refine
 from ...core.solve import Task
@@ -29,33 +29,54 @@ if TYPE_CHECKING:
     from .tunable import TunableMode
 
 ASSIGNMENT_GAP = 1e-7
-"""Relative error that a polished joint optimum must exclude, unless another gap is asked for. Its bound comes from a semidefinite
-program: solvers prove some 1e-11, but near a breakaway, where two p are equally good and the program is degenerate, 3e-8."""
+"""Default relative gap of a polished best assignment.
+
+Its lower bound is that of a semidefinite program: solvers reach about 1e-11, but only 3e-8 near a
+breakaway, where two assignments are equally good and the program is degenerate.
+"""
 
 
 class MultiMode(System):
-    """Stages in series, each divided between the service modes of the jobs.
+    """Stages in series, the capacity of each divided between the service modes of the jobs.
 
-    Every job passes all stages in one mode; a stage queues each mode apart, M/M/1, on the part of its capacity that the mode is given.
+    Every job passes all S stages in one of M modes. Each stage serves each mode as a separate
+    M/M/1 queue, at the part of its capacity that the mode gets. The *assignment* is the part of the
+    jobs in each mode; the *partition* is the part of each stage's capacity for each mode.
 
     Parameters
     ----------
     rate : array_like, shape (S, M)
-        Service rate of a stage that serves one mode alone, jobs per unit of time; ``inf`` where the mode asks nothing of the stage.
+        Service rates mu_sm of stage s when it serves mode m alone, jobs per unit of time; ``inf``
+        where mode m needs no service at stage s.
     stages, modes : sequence of str, optional
         Names; by default ``stage 1``, ... and ``mode 1``, ...
     time_unit : str, default "s"
-        Written on tables, plots and files; the numbers are in whatever unit the rates use.
+        Unit of time of all numbers, for tables, plots and files.
+
+    Attributes
+    ----------
+    rates : Modes
+        The rates, for the functions of `sojourn.reference.service_modes`.
+    stages, modes : tuple of str
+        Names of the stages and of the modes.
+    time_unit : str
 
     Raises
     ------
     InputError
-        On rates that no system has, or names that do not fit.
+        On a rate that is not above 0, a mode that needs no stage, and names of a wrong number.
+
+    Notes
+    -----
+    With jobs of rate lambda, assignment p_m and partition phi_sm, the mean delay of a job is
+    sum over s and m of p_m / (phi_sm mu_sm - p_m lambda). For two stages and two modes this is the
+    system of D. Jeff and E. Modiano, *Delay Optimization in a Simple Offloading System*.
 
     Examples
     --------
     >>> from sojourn.models import MultiMode
-    >>> system = MultiMode([[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]], stages=["device", "edge", "cloud"])
+    >>> rate = [[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]]
+    >>> system = MultiMode(rate, stages=["device", "edge", "cloud"])
     >>> system.max_load
     4.0
     >>> round(system.partition(load=2.0, p=0.8).mean_delay, 6)
@@ -75,59 +96,94 @@ class MultiMode(System):
         self.time_unit = check_text("time_unit", time_unit)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.stages)} stages, {len(self.modes)} modes, largest load {self.max_load:g})"
+        size = f"{len(self.stages)} stages, {len(self.modes)} modes"
+        return f"{type(self).__name__}({size}, largest load {self.max_load:g})"
 
     @property
     def max_load(self) -> float:
-        """Largest load that the stages can carry, in closed form (Theorem 2); `capacity` proves it by a linear program."""
+        """Largest load that the stages can carry, in closed form (Theorem 2 of Jeff and Modiano).
+
+        Jobs per unit of time. `capacity` proves it by a linear program.
+        """
         return closed_form(self.rates).max_load
 
     @property
     def capacity_load(self) -> float:
-        """Load that keeps every stage busy, where the system can say it; else the largest load."""
+        """Load that keeps every stage busy, where it is known; else the largest load."""
         return self.max_load
 
     @property
     def tunable(self) -> TunableMode | None:
-        """System in which the work of a job can be divided at will, whose optimum no assignment beats; None without one."""
+        """System whose optimum is a lower bound of every mean delay of this system, or None."""
         return None
 
     @property
     def touch_loads(self) -> tuple[float, ...]:
-        """Loads at which the best assignment is as fast as the tunable mode."""
+        """Loads at which the best assignment is as fast as the optimum of `tunable`."""
         return ()
 
     def capacity(self, **options: Unpack[SolveOptions]) -> MaxLoad:
-        """Largest load as a linear program: maximise sum x_m subject to sum_m x_m / rate_sm <= 1 at every stage; Theorem 2.
+        """Solve for the largest load as a linear program (Theorem 2 of Jeff and Modiano).
+
+        Maximise sum_m x_m over the loads x_m of the modes, subject to
+        sum_m x_m / mu_sm <= 1 at every stage s.
 
         Parameters
         ----------
-        **how
-            ``solver``, ``solver_options``, ``gap`` (1e-9), ``throw``, as in `ParallelServers.optimum`.
+        **options
+            ``solver``, ``solver_options``, ``gap`` (default 1e-9) and ``throw``, as for
+            `ParallelServers.optimum`.
+
+        Returns
+        -------
+        MaxLoad
 
         Raises
         ------
-        SolverNameError, NotCertifiedError
+        SolverNameError
+            Before any solver starts.
+        NotCertifiedError
+            When no answer is certified; it holds the best `MaxLoad`.
+
+        Examples
+        --------
+        >>> from sojourn.models import DualMode
+        >>> most = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).capacity()
+        >>> round(most.max_load, 6), most.assignment.round(6)
+        (5.0, array([0.5, 0.5]))
         """
         return Task(Capacity(self.rates, GapTolerance.of(options)), options).one(0.0)
 
     def stable_interval(self, load: float) -> tuple[float, float]:
-        """Interval of p under which two modes can be carried; an end at 0 or 1 belongs to it."""
+        """Return the interval of p under which two modes are stable at a load.
+
+        The open interval (low, high) is stable, and so is an end at 0 or 1.
+
+        Raises
+        ------
+        LoadError, InputError
+            On a load that the stages cannot carry, and on other than two modes.
+        """
         return stable_interval(self.rates, self.check_load(load))
 
     def partition(
         self, load: float, p: npt.ArrayLike, **options: Unpack[PolishOptions]
     ) -> OperatingPoint:
-        """Division of every stage that makes the mean delay least, the assignment given; Theorem 3, a second-order cone program.
+        """Solve for the best partition under a given assignment.
+
+        A second-order cone program whose optimum is that of Theorem 3 of Jeff and Modiano: each
+        mode gets the capacity it needs, and of the spare capacity of a stage a part in proportion
+        to sqrt(p_m / mu_sm).
 
         Parameters
         ----------
         load : float
-            Jobs per unit of time, above 0 and below the largest.
+            Jobs per unit of time, above 0 and below `max_load`.
         p : float or array_like, shape (M,)
-            With two modes, the part of the jobs in mode 1; else the part in each.
-        **how
-            ``solver``, ``solver_options``, ``polish``, ``gap``, ``throw``, as in `ParallelServers.optimum`.
+            Part of the jobs in each mode; with two modes also the part in mode 1 alone.
+        **options
+            ``solver``, ``solver_options``, ``polish``, ``gap`` and ``throw``, as for
+            `ParallelServers.optimum`.
 
         Returns
         -------
@@ -136,32 +192,40 @@ class MultiMode(System):
         Raises
         ------
         LoadError, InputError, SolverNameError, FormulationError
-            Before any solver starts; where p is not stable the message says the interval.
+            Before any solver starts; where the assignment is not stable, the message gives the
+            stable interval of p.
         NotCertifiedError
-            With the best `OperatingPoint` inside.
+            When no answer is certified; it holds the best `OperatingPoint`.
+
+        Examples
+        --------
+        >>> from sojourn.models import DualMode
+        >>> best = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).partition(load=4.5, p=0.5)
+        >>> round(best.alpha, 4), round(best.beta, 4), round(best.mean_delay, 4)
+        (0.2616, 0.5594, 7.7164)
         """
         load = self.check_load(load)
-        return self.partition_sweep(**options).one(load, check_assignment(self.rates, load, p))
+        return self._partition_task(**options).one(load, check_assignment(self.rates, load, p))
 
     def assignment(self, load: float, **options: Unpack[PolishOptions]) -> OperatingPoint:
-        """Assignment and partition of least mean delay: the joint optimum over (p, alpha, beta), for two modes.
-
-        The problem is not convex in (p, alpha, beta), but is exactly a semidefinite program in another form: see
-        `sojourn.models.systems.service_modes.sum_of_squares`. Its value is a certified lower bound of every operating point; its dual says
-        where p is; alpha and beta come from `partition`.
+        """Solve for the assignment and partition of least mean delay, for two modes.
 
         Parameters
         ----------
         load : float
-            Jobs per unit of time, above 0 and below the largest.
+            Jobs per unit of time, above 0 and below `max_load`.
         solver : str, optional
-            By default Clarabel, then SCS, until one is certified.
+            By default Clarabel, then SCS, until an answer is certified.
         solver_options : mapping, optional
+            Options of the solver, by its own names.
         polish : bool, default True
-            Finish p with Newton steps; False gives the p that the solver's moments say, or the end of the interval if that is better.
+            Whether to improve p by Newton steps. Without them, p is that of the solver's moments,
+            or an end of the stable interval where that is better.
         gap : float, default 1e-7
-            Relative error that the certificate must exclude; 1e-4 without polish, unless given.
+            Relative error that the certificate must exclude; 1e-4 by default without polish.
         throw : bool, default True
+            Whether to raise NotCertifiedError when the gap is not met; False returns the best
+            answer, with ``certified`` False.
 
         Returns
         -------
@@ -170,68 +234,102 @@ class MultiMode(System):
         Raises
         ------
         LoadError, InputError, SolverNameError, FormulationError
-            Before any solver starts; InputError for another number of modes than two.
+            Before any solver starts; InputError also on other than two modes.
         NotCertifiedError
-            With the best `OperatingPoint` inside.
+            When no answer is certified; it holds the best `OperatingPoint`.
+
+        Notes
+        -----
+        The mean delay is not convex in (p, alpha, beta), but its minimum is exactly the optimal
+        value of a semidefinite program: see `sojourn.models.systems.service_modes.sum_of_squares`.
+        That value is a certified lower bound of every operating point, the dual solution gives p,
+        and `partition` gives alpha and beta.
+
+        Examples
+        --------
+        >>> from sojourn.models import DualMode
+        >>> best = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).assignment(load=4.5)
+        >>> round(best.p, 4), round(best.mean_delay, 6), best.certified
+        (0.5752, 6.938099, True)
         """
-        return self.assignment_sweep(**options).one(self.check_load(load))
+        return self._assignment_task(**options).one(self.check_load(load))
 
     def evaluate(
         self, load: float, p: npt.ArrayLike, share: npt.ArrayLike | None = None
     ) -> OperatingEvaluation:
-        """Judge an operating point that is already there: its delays, and what it loses against the best ones. No solver is asked.
+        """Evaluate a given operating point: its delays, and its ratios to the best ones.
+
+        Closed forms alone; no solver is used.
 
         Parameters
         ----------
         load : float
-            Jobs per unit of time, above 0 and below the largest.
+            Jobs per unit of time, above 0 and below `max_load`.
         p : float or array_like, shape (M,)
-            With two modes, the part of the jobs in mode 1; else the part in each.
+            Part of the jobs in each mode; with two modes also the part in mode 1 alone.
         share : array_like, shape (S, M), optional
-            Part of each stage's capacity that each mode gets, each row adding up to 1; by default the best partition for p.
+            Part of each stage's capacity that each mode gets, each row with sum 1; by default the
+            best partition for `p`.
 
         Returns
         -------
         OperatingEvaluation
-            Where a mode gets too little of a stage the delay is infinite and ``overloaded`` names both.
+            Where a mode gets too little of a stage, the delay is infinite and ``overloaded`` names
+            the stage and the mode.
 
         Raises
         ------
         LoadError, InputError
-            On a load that the stages cannot carry, and on parts that are negative or do not add up to 1.
+            On a load that the stages cannot carry, and on parts that are negative or whose sum is
+            not 1.
 
         Examples
         --------
         >>> from sojourn.models import DualMode
         >>> system = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
         >>> even = system.evaluate(load=4.0, p=0.9, share=[[0.5, 0.5], [0.9, 0.1]])
-        >>> round(even.mean_delay, 4), round(even.partition_ratio, 4), round(even.assignment_ratio, 4)
-        (3.5551, 1.0918, 1.4711)
+        >>> round(even.mean_delay, 4)
+        3.5551
+        >>> round(even.partition_ratio, 4), round(even.assignment_ratio, 4)
+        (1.0918, 1.4711)
         """
         return evaluate(self.rates, (self.stages, self.modes), self.check_load(load), p, share)
 
     def breakaway(self, **options: Unpack[PolishOptions]) -> CertifiedBreakaway | None:
-        """Load from which one mode for all jobs is no longer best, and the p just after; None where there is no such load.
+        """Find the load from which one mode for all jobs is not best any more.
 
-        A scan over loads and a bisection, each step an `assignment` whose certificate must exclude `gap`. Parameters as there; `throw` has no
-        meaning here.
+        A scan over loads and a bisection; each examined load is a semidefinite program as of
+        `assignment`, whose certificate must exclude the gap.
+
+        Parameters
+        ----------
+        **options
+            As for `assignment`, except ``throw``, which has no effect here.
+
+        Returns
+        -------
+        CertifiedBreakaway or None
+            The load and the best p just below and just above it; None where one mode is best at
+            every load.
 
         Raises
         ------
-        InputError, SolverNameError, FormulationError, NotCertifiedError
+        InputError, SolverNameError, FormulationError
+            Before any solver starts.
+        NotCertifiedError
+            At a load whose answer is not certified.
+
+        Examples
+        --------
+        >>> from sojourn.models import DualMode
+        >>> found = DualMode.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15)).breakaway()
+        >>> round(found.load, 4), found.p_before, found.p_after
+        (2.8888, 1.0, 0.0)
         """
-        self._two_modes("breakaway")
-        return breakaway(
-            self.rates,
-            Task(
-                Location(
-                    self.rates,
-                    GapTolerance.of(options, ASSIGNMENT_GAP),
-                    options.get("polish", True),
-                ),
-                options,
-            ),
-        )
+        self._check_two_modes("breakaway")
+        tolerance = GapTolerance.of(options, ASSIGNMENT_GAP)
+        question = Location(self.rates, tolerance, options.get("polish", True))
+        return breakaway(self.rates, Task(question, options))
 
     def curve(
         self,
@@ -242,62 +340,81 @@ class MultiMode(System):
         breakaway: bool = False,
         **options: Unpack[PolishOptions],
     ) -> xr.Dataset:
-        """Best assignment, partition and delay over loads; with `p` given, the best partition for it.
+        """Solve for the best assignment, or for the best partition under `p`, at many loads.
 
-        See `sojourn.models.systems.service_modes.curve.curve` and `partition_curve` there.
+        Parameters
+        ----------
+        loads : array_like, shape (K,)
+            Jobs per unit of time, 0 or more, in any order.
+        p : float or array_like, shape (M,) or (K, M), optional
+            Assignment, as for `partition`, or one row for each load; by default the best one.
+        refine : bool or float, default False
+            Whether to add loads until linear interpolation is accurate, for a plot.
+        breakaway : bool, default False
+            Whether to find the breakaway and store it in the attributes.
+        **options
+            As for `assignment`, or with `p` as for `partition`.
+
+        Returns
+        -------
+        xarray.Dataset
+            See `sojourn.models.systems.service_modes.curve.curve` and
+            `sojourn.models.systems.service_modes.curve.partition_curve`.
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError
+            Before any solver starts; InputError also on `refine` or `breakaway` beside `p`.
+        CurveInterruptedError
+            On Ctrl-C, with the loads that were solved.
+
+        Examples
+        --------
+        >>> from sojourn.models import DualMode
+        >>> data = DualMode.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15)).curve([2.0, 3.0, 4.0])
+        >>> data.p.values
+        array([1., 0., 0.])
         """
         from .curve import curve, partition_curve
 
         if p is None:
-            self._two_modes("curve")
+            self._check_two_modes("curve")
             return curve(self, loads, refine, breakaway=breakaway, **options)
-        for field, value in (
-            ("refine", check_refine(refine) is not None),
-            ("breakaway", check_flag("breakaway", breakaway)),
-        ):
+        refines = check_refine(refine) is not None
+        marks = check_flag("breakaway", breakaway)
+        for field, value in (("refine", refines), ("breakaway", marks)):
             if value:
-                raise InputError(
-                    field,
-                    value,
-                    "is for the best assignment at every load",
-                    "leave it out where p is given",
-                )
+                problem = "is for the best assignment at every load"
+                raise InputError(field, value, problem, "leave it out where p is given")
         return partition_curve(self, loads, p, **options)
 
-    def assignment_sweep(
-        self, **options: Unpack[PolishOptions]
-    ) -> Task[Any, OperatingPoints, OperatingPoint]:
-        """Return the question `assignment`, to be put at many loads: ``solve(loads)``."""
-        self._two_modes("assignment")
-        if "inner" not in self._kept:
-            inner = Partition(self.rates, (self.stages, self.modes), GapTolerance.of({}))
-            self._kept["inner"] = Task(inner, {}, self._kept.setdefault("partition", {}), part=True)
-        names, polish = (self.stages, self.modes), options.get("polish", True)
-        question = Assignment(
-            self.rates, names, GapTolerance.of(options, ASSIGNMENT_GAP), self._kept["inner"], polish
-        )
-        return Task(question, options, self._kept.setdefault("assignment", {}))
-
-    def partition_sweep(
-        self, **options: Unpack[PolishOptions]
-    ) -> Task[Any, OperatingPoints, OperatingPoint]:
-        """Return the question `partition`, to be put at many loads and stable assignments: ``solve(loads, parts)``."""
-        names, polish = (self.stages, self.modes), options.get("polish", True)
-        return Task(
-            Partition(self.rates, names, GapTolerance.of(options), polish),
-            options,
-            self._kept.setdefault("partition", {}),
-        )
-
     def model(self, load: float, p: npt.ArrayLike) -> Program:
-        """Return the partition's CVXPY problem with its handles, to add constraints and solve it in one's own way.
+        """Return the CVXPY program of the best partition, to be extended and solved by the caller.
+
+        Parameters
+        ----------
+        load : float
+            Jobs per unit of time, above 0 and below `max_load`.
+        p : float or array_like, shape (M,)
+            Assignment, as for `partition`.
+
+        Returns
+        -------
+        Program
+            ``problem``, and ``share``, shape (S, M), on which constraints can be put; see
+            `sojourn.models.systems.service_modes.partition.Program`.
+
+        Raises
+        ------
+        LoadError, InputError
 
         Examples
         --------
         >>> import cvxpy as cp
         >>> from sojourn.models import DualMode
         >>> model = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).model(load=4.0, p=0.5)
-        >>> problem = cp.Problem(model.problem.objective, [*model.problem.constraints, model.share[0, 0] >= 0.35])
+        >>> constraints = [*model.problem.constraints, model.share[0, 0] >= 0.35]
+        >>> problem = cp.Problem(model.problem.objective, constraints)
         >>> _ = problem.solve(solver="CLARABEL")
         >>> model.share.value.round(4)
         array([[0.35  , 0.65  ],
@@ -309,25 +426,32 @@ class MultiMode(System):
         return program
 
     def check_load(self, load: float) -> float:
-        """Return the load as a float; LoadError when it is not a number above 0 and below the largest."""
+        """Return the load as a float; LoadError where it is not above 0 and below the largest."""
         return one_load(self.rates, load)
 
-    def _two_modes(self, what: str) -> None:
+    def _assignment_task(
+        self, **options: Unpack[PolishOptions]
+    ) -> Task[Any, OperatingPoints, OperatingPoint]:
+        """Task of the best assignment; ``solve(loads)`` solves it at many loads."""
+        self._check_two_modes("assignment")
+        names, polish = (self.stages, self.modes), options.get("polish", True)
+        if "inner" not in self._kept:
+            inner = Partition(self.rates, names, GapTolerance.of({}))
+            self._kept["inner"] = Task(inner, {}, self._kept.setdefault("partition", {}), part=True)
+        tolerance = GapTolerance.of(options, ASSIGNMENT_GAP)
+        question = Assignment(self.rates, names, tolerance, self._kept["inner"], polish)
+        return Task(question, options, self._kept.setdefault("assignment", {}))
+
+    def _partition_task(
+        self, **options: Unpack[PolishOptions]
+    ) -> Task[Any, OperatingPoints, OperatingPoint]:
+        """Task of the best partition; ``solve(loads, assignments)`` solves it at many points."""
+        names, polish = (self.stages, self.modes), options.get("polish", True)
+        question = Partition(self.rates, names, GapTolerance.of(options), polish)
+        return Task(question, options, self._kept.setdefault("partition", {}))
+
+    def _check_two_modes(self, question: str) -> None:
         if len(self.modes) != 2:
+            problem = f"the {question} is solved for two modes"
             remedy = "give p yourself: partition(load, p) and capacity() take any number of modes"
-            raise InputError(
-                "modes", len(self.modes), f"the {what} is solved for two modes", remedy
-            )
-
-
-def as_rates(local: npt.ArrayLike, cloud: npt.ArrayLike) -> Array:
-    """Return the rates of a local and a cloud server as an array of shape (2, 2)."""
-    rows = []
-    for field, value in (("local", local), ("cloud", cloud)):
-        row = as_floats(field, value)
-        if row.shape != (2,):
-            raise InputError(
-                field, value, "is not a pair of rates", "give the rates of mode 1 and mode 2"
-            )
-        rows.append(row.tolist())
-    return Modes(rows).rate
+            raise InputError("modes", len(self.modes), problem, remedy)

@@ -1,4 +1,4 @@
-"""A local and a cloud server in series and one mode, the part of each job's work done locally to be chosen: Theorem 1."""
+"""`TunableMode`: a local and a cloud server whose division of each job's work can be chosen."""
 
 from __future__ import annotations
 
@@ -23,30 +23,49 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TunableSolution(Solution):
-    """The optimum of a tunable-mode system: a `Solution` whose servers are "local" and "cloud" and whose shares are of each job's work."""
+    """Optimum of a tunable-mode system.
+
+    A `Solution` of the servers "local" and "cloud"; ``share`` holds the parts of each job's work.
+    """
 
     @property
     def f(self) -> float:
-        """Part of each job's work done locally."""
+        """Part of each job's work done locally, 0 to 1."""
         return float(self.share[0])
 
 
 class TunableMode(System):
-    """A local server of capacity mu0, then a cloud server of capacity K mu0.
-
-    The mean delay f/(mu0 - f load) + (1-f)/(K mu0 - (1-f) load) is that of two M/M/1 servers side by side which get the parts f and 1 - f
-    of the load, so the convex program is theirs.
+    """Local and cloud server in series, the division of each job's work to be chosen.
 
     Parameters
     ----------
     mu0 : float
-        Jobs per unit of time.
+        Capacity of the local server, jobs per unit of time.
     K : float
+        Capacity of the cloud server divided by that of the local server.
     time_unit : str, default "s"
+        Unit of time of all numbers, for tables, plots and files.
+
+    Attributes
+    ----------
+    exact : sojourn.reference.service_modes.TunableMode
+        Closed forms of the same system.
+    servers : ParallelServers
+        Two parallel servers with the same mean delay; see Notes.
+    time_unit : str
 
     Raises
     ------
     InputError
+        On a capacity that is not above 0.
+
+    Notes
+    -----
+    The tunable-mode system of D. Jeff and E. Modiano, *Delay Optimization in a Simple Offloading
+    System*, Theorem 1. With load lambda and the part f of each job's work done locally, the mean
+    delay is f / (mu0 - f lambda) + (1 - f) / (K mu0 - (1 - f) lambda). This is the mean delay of
+    two parallel M/M/1 servers that get the parts f and 1 - f of the load, so the convex program of
+    `ParallelServers` applies.
 
     Examples
     --------
@@ -69,35 +88,57 @@ class TunableMode(System):
 
     @property
     def max_load(self) -> float:
-        """(K + 1) mu0."""
+        """Capacity of both servers together, (K + 1) mu0, jobs per unit of time."""
         return self.exact.max_load
 
     def check_load(self, load: float) -> float:
-        """Return the load as a float; LoadError when it is not a number above 0 and below the largest."""
+        """Return the load as a float; LoadError where it is not above 0 and below the largest."""
         return float(self.exact.check_load(as_float("load", load)))
 
     def optimum(self, load: float, **options: Unpack[FormulationOptions]) -> TunableSolution:
-        """Local part of the work of least mean delay; Theorem 1 of Jeff and Modiano.
+        """Solve for the local part of the work that minimises the mean delay.
 
-        Parameters and errors as `ParallelServers.optimum`.
+        Parameters
+        ----------
+        load : float
+            Jobs per unit of time, above 0 and below `max_load`.
+        **options
+            As for `ParallelServers.optimum`.
+
+        Returns
+        -------
+        TunableSolution
+
+        Raises
+        ------
+        LoadError, SolverNameError, FormulationError
+            Before any solver starts.
+        NotCertifiedError
+            When no answer is certified; it holds the best `Solution`.
+
+        Notes
+        -----
+        The optimum is that of Theorem 1 of Jeff and Modiano.
         """
         self.exact.check_load(load)
         return TunableSolution(**vars(self.servers.optimum(load, **options)))
 
     def evaluate(self, load: float, f: float) -> TunableEvaluation:
-        """Judge a local part of the work that is already there: its delays, and what it loses against the best. No solver is asked.
+        """Evaluate a given local part of the work: its delays, and its ratio to the best.
+
+        Closed forms alone; no solver is used.
 
         Parameters
         ----------
         load : float
-            Jobs per unit of time, above 0 and below the largest.
+            Jobs per unit of time, above 0 and below `max_load`.
         f : float
             Part of each job's work done locally, from 0 to 1.
 
         Returns
         -------
         TunableEvaluation
-            Where a server is overloaded the delay is infinite and ``overloaded`` names it.
+            Where a server is overloaded, the delay is infinite and ``overloaded`` names it.
 
         Raises
         ------
@@ -106,22 +147,22 @@ class TunableMode(System):
         Examples
         --------
         >>> from sojourn.models import TunableMode
-        >>> found = TunableMode(mu0=1.0, K=4.0).evaluate(load=3.5, f=0.2)
-        >>> round(found.mean_delay, 6), round(found.ratio, 6)
+        >>> judged = TunableMode(mu0=1.0, K=4.0).evaluate(load=3.5, f=0.2)
+        >>> round(judged.mean_delay, 6), round(judged.ratio, 6)
         (1.333333, 1.166667)
         """
         part = as_fraction("f", f, "the work")
         self.exact.check_load(load)
-        found = self.servers.evaluate(load, share=[part, 1 - part])
+        split = self.servers.evaluate(load, share=[part, 1 - part])
         return TunableEvaluation(
-            load=found.load,
+            load=split.load,
             f=part,
-            stage_delay=np.where(found.share > 0, found.share * found.latency, 0.0),
-            mean_delay=found.mean_delay,
-            overloaded=found.overloaded,
-            least_f=float(self.exact.best_fraction(found.load)),
-            least_delay=found.optimum_delay,
-            ratio=found.ratio,
+            stage_delay=np.where(split.share > 0, split.share * split.latency, 0.0),
+            mean_delay=split.mean_delay,
+            overloaded=split.overloaded,
+            least_f=float(self.exact.best_fraction(split.load)),
+            least_delay=split.optimum_delay,
+            ratio=split.ratio,
         )
 
     def curve(
@@ -130,9 +171,23 @@ class TunableMode(System):
         refine: bool | float = False,
         **options: Unpack[FormulationOptions],
     ) -> xr.Dataset:
-        """Optimum over loads, each server's part of the work being its flow over the load; see `sojourn.models.systems.parallel.curve.curve`.
+        """Solve for the optimum at many loads.
 
-        At a load of 0, where no flow says it, all work is that of the faster server.
+        Parameters
+        ----------
+        loads : array_like, shape (K,)
+            Jobs per unit of time, 0 or more, in any order.
+        refine : bool or float, default False
+            Whether to add loads until linear interpolation is accurate, for a plot.
+        **options
+            As for `optimum`.
+
+        Returns
+        -------
+        xarray.Dataset
+            See `sojourn.models.systems.parallel.curve.curve`; a server's part of the work is its
+            flow divided by the load. At a load of 0, where the flows do not determine it, all work
+            is done by the faster server.
 
         Examples
         --------

@@ -1,4 +1,7 @@
-"""Service modes, models against reference: semidefinite, cone and linear programs on one side, roots and closed forms on the other."""
+"""Verification of systems with service modes.
+
+Linear, second-order cone and semidefinite programs are compared with closed forms and scalar roots.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from .dual_mode import DualMode
 from .system import MultiMode
 from .tunable import TunableMode
 
-TIE = 1e-6  # relative distance from the breakaway load within which two p are as good as each other
+TIE = 1e-6
+"""Relative distance from the breakaway load within which two assignments are equally good."""
 
 
 def checks(
@@ -23,16 +27,25 @@ def checks(
 ) -> Iterator[Check]:
     """Yield the checks of a system with two service modes.
 
-    At every load: the delay of the best assignment and its certified lower bound, p and the shares of both stages, the best partition at the
-    middle of the stable interval, and of a `DualMode` the tunable-mode optimum. Once: the largest load and the breakaway.
+    Once: the largest load and the breakaway. At every load: the delay of the best assignment and
+    its certified lower bound, p and the shares of all stages, the best partition at the middle of
+    the stable interval, and for a `DualMode` the optimum of its tunable-mode system.
+
+    Parameters
+    ----------
+    system : MultiMode
+    loads : iterable of float
+        Jobs per unit of time, each above 0 and below the largest load.
+    options : mapping
+        Options of `MultiMode.assignment`.
     """
     check_solve_options("verify", options, PolishOptions)
-    broken = exact.breakaway(system.rates)
+    exact_breakaway = exact.breakaway(system.rates)
     yield from _largest_load(system)
-    yield from _breakaway(system, broken, options)
+    yield from _breakaway(system, exact_breakaway, options)
     for load in loads:
-        near = broken is not None and abs(load / broken.load - 1) < TIE
-        yield from _at_load(system, load, options, tie=near)
+        tie = exact_breakaway is not None and abs(load / exact_breakaway.load - 1) < TIE
+        yield from _at_load(system, load, options, tie=tie)
         if isinstance(system, DualMode):
             yield from tunable_checks(system.tunable, [load], {})
 
@@ -40,86 +53,56 @@ def checks(
 def tunable_checks(
     system: TunableMode, loads: Iterable[float], options: Mapping[str, Any]
 ) -> Iterator[Check]:
-    """Yield the checks of a tunable-mode system: its least delay, and the part of the work done locally, at every load."""
+    """Yield the checks of a tunable-mode system: least delay and local part at every load."""
     for load in loads:
-        found, true = system.optimum(load, **options), system.exact
-        yield compare(
-            "tunable delay",
-            load,
-            found.mean_delay,
-            float(true.least_delay(load)),
-            found.certificate.gap,
-            "time",
-        )
-        yield _part("tunable f", load, found.f, float(true.best_fraction(load)))
+        model = system.optimum(load, **options)
+        least, gap = float(system.exact.least_delay(load)), model.certificate.gap
+        yield compare("tunable delay", load, model.mean_delay, least, gap, "time")
+        yield _fraction("tunable f", load, model.f, float(system.exact.best_fraction(load)))
 
 
 def _largest_load(system: MultiMode) -> Iterator[Check]:
-    found, true = system.capacity(), exact.capacity(system.rates).max_load
-    yield compare("largest load", true, found.max_load, true, found.certificate.gap, "rate")
+    model, true = system.capacity(), exact.capacity(system.rates).max_load
+    yield compare("largest load", true, model.max_load, true, model.certificate.gap, "rate")
 
 
 def _breakaway(
     system: MultiMode, true: exact.Breakaway | None, options: Mapping[str, Any]
 ) -> Iterator[Check]:
-    found = system.breakaway(**options)
-    if true is None or found is None:
-        same = true is found
-        yield Check(
-            "no breakaway",
-            system.max_load,
-            float(found is None),
-            float(true is None),
-            float(not same),
-            None,
-            same,
-            "number",
-        )
+    model = system.breakaway(**options)
+    if true is None or model is None:
+        both = true is model
+        absent = (float(model is None), float(true is None))
+        yield Check("no breakaway", system.max_load, *absent, float(not both), None, both, "number")
         return
-    yield replace(
-        compare("breakaway load", true.load, found.load, true.load, None, "rate"),
-        shares=found.shares,
-    )
-    yield _part("p after it", true.load, found.p_after, true.p_after, 1e-6)
+    check = compare("breakaway load", true.load, model.load, true.load, None, "rate")
+    yield replace(check, shares=model.shares)
+    yield _fraction("p after it", true.load, model.p_after, true.p_after, 1e-6)
 
 
 def _at_load(
     system: MultiMode, load: float, options: Mapping[str, Any], *, tie: bool
 ) -> Iterator[Check]:
-    found, true = system.assignment(load, **options), exact.assignment(system.rates, load)
-    yield compare(
-        "best delay", load, found.mean_delay, true.mean_delay, found.certificate.gap, "time"
-    )
-    excess = found.certificate.lower_bound / true.mean_delay - 1
-    yield Check(
-        "lower bound",
-        load,
-        found.certificate.lower_bound,
-        true.mean_delay,
-        abs(excess),
-        found.certificate.gap,
-        excess <= 0,
-        "time",
-    )
+    model, true = system.assignment(load, **options), exact.assignment(system.rates, load)
+    bound, gap = model.certificate.lower_bound, model.certificate.gap
+    yield compare("best delay", load, model.mean_delay, true.mean_delay, gap, "time")
+    excess = bound / true.mean_delay - 1
+    yield Check("lower bound", load, bound, true.mean_delay, abs(excess), gap, excess <= 0, "time")
     if not tie and options.get("polish", True):
-        yield _part("p", load, found.p, true.p)
-        for s, stage in enumerate(system.stages):
-            yield _part(f"share, {stage}", load, float(found.share[s, 0]), float(true.share[s, 0]))
+        yield _fraction("p", load, model.p, true.p)
+        shares = zip(system.stages, model.share[:, 0], true.share[:, 0], strict=True)
+        for stage, share, true_share in shares:
+            yield _fraction(f"share, {stage}", load, float(share), float(true_share))
     p = float(np.mean(exact.stable_interval(system.rates, load)))
-    divided, best = system.partition(load, p, **options), exact.partition(system.rates, load, p)
-    yield compare(
-        f"delay at p = {p:.3g}",
-        load,
-        divided.mean_delay,
-        best.mean_delay,
-        divided.certificate.gap,
-        "time",
-    )
+    model = system.partition(load, p, **options)
+    least, gap = exact.partition(system.rates, load, p).mean_delay, model.certificate.gap
+    yield compare(f"delay at p = {p:.3g}", load, model.mean_delay, least, gap, "time")
 
 
-def _part(
-    quantity: str, load: float, model: float, reference: float, agree: float = AGREE
+def _fraction(
+    quantity: str, load: float, model: float, reference: float, tolerance: float = AGREE
 ) -> Check:
-    """Check of a number between 0 and 1, by its difference."""
+    """Check of a number between 0 and 1, by its absolute difference."""
     difference = abs(model - reference)
-    return Check(quantity, load, model, reference, difference, None, difference <= agree, "number")
+    passed = difference <= tolerance
+    return Check(quantity, load, model, reference, difference, None, passed, "number")

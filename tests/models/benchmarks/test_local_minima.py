@@ -1,4 +1,4 @@
-"""Local solvers on the dual-mode assignment, counted."""
+"""Benchmark of local minima: how often local solvers end at another minimum."""
 
 import numpy as np
 import pytest
@@ -8,16 +8,16 @@ from scipy.optimize import approx_fprime
 from sojourn.models import DualMode, InputError
 from sojourn.models.benchmarks.local_minima import (
     STARTS,
-    Traps,
+    LocalMinima,
+    delay_at,
     gradient,
-    judged,
+    mean_delay,
     nelder_mead,
     random_start,
     random_system,
     slsqp,
-    value,
 )
-from sojourn.models.benchmarks.local_minima import traps as count
+from sojourn.models.benchmarks.local_minima import count_local_minima as count
 from sojourn.reference import service_modes as exact
 
 A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
@@ -34,14 +34,14 @@ def test_semidefinite_program_is_never_wrong(counted):
     assert np.all(counted.excess["semidefinite program"] < 1e-9)
 
 
-def test_local_solvers_are_sometimes(counted):
+def test_local_solvers_are_sometimes_wrong(counted):
     assert counted.wrong("SLSQP, 1 start") > 0
     assert counted.wrong("Nelder-Mead, 1 start") > 0
     for solver in ("SLSQP", "Nelder-Mead"):
         assert counted.wrong(f"{solver}, {STARTS} starts") <= counted.wrong(f"{solver}, 1 start")
 
 
-def test_nothing_is_below_the_truth(counted):
+def test_no_delay_is_below_the_least(counted):
     for excess in counted.excess.values():
         assert np.all(excess >= -1e-11)
 
@@ -50,11 +50,11 @@ def test_same_seed_same_systems(counted):
     again = count(systems=5)
     for method, excess in again.excess.items():
         np.testing.assert_allclose(excess, counted.excess[method][:5], atol=1e-12)
-    other = count(systems=5, seed=1)
-    assert any(not np.allclose(other.excess[m], again.excess[m], atol=1e-12) for m in again.excess)
+    second = count(systems=5, seed=1)
+    assert any(not np.allclose(second.excess[m], again.excess[m], atol=1e-12) for m in again.excess)
 
 
-def test_rows_and_table_say_the_counts(counted):
+def test_rows_and_table_have_the_counts(counted):
     rows = {r["method"]: r for r in counted.rows()}
     assert rows["semidefinite program"]["median_excess_where_wrong"] == 0
     assert rows["SLSQP, 1 start"]["wrong"] == counted.wrong("SLSQP, 1 start")
@@ -63,11 +63,11 @@ def test_rows_and_table_say_the_counts(counted):
         console.print(counted.table())
     shown = capture.get()
     for method in rows:
-        assert method in shown  # not cut short on 80 columns
+        assert method in shown  # not shortened at 80 columns
 
 
 def test_answer_without_a_delay_counts_as_wrong():
-    found = Traps({"x": np.array([0.0, np.inf])}, {"x": np.array([1.0, 1.0])})
+    found = LocalMinima({"x": np.array([0.0, np.inf])}, {"x": np.array([1.0, 1.0])})
     assert found.wrong("x") == 1
     assert found.rows()[0]["largest_excess"] == np.inf
 
@@ -78,8 +78,8 @@ def test_gradient_is_that_of_the_delay(seed):
     system = random_system(rng)
     load = 0.7 * system.max_load
     point = random_start(system.rates, load, rng)
-    assert np.isfinite(value(system.rates, load, point))
-    differences = approx_fprime(point, lambda x: value(system.rates, load, x), 1e-8)
+    assert np.isfinite(mean_delay(system.rates, load, point))
+    differences = approx_fprime(point, lambda x: mean_delay(system.rates, load, x), 1e-8)
     np.testing.assert_allclose(
         gradient(system.rates, load, point),
         differences,
@@ -88,7 +88,7 @@ def test_gradient_is_that_of_the_delay(seed):
     )
 
 
-def test_trap_that_catches_both():
+def test_local_minimum_of_both_local_solvers():
     """Just above the breakaway and close to p = 1, with the best partition."""
     load = 1.02 * exact.breakaway(A.rates).load
     start = np.array([0.99, *exact.partition(A.rates, load, 0.99).share[:, 0]])
@@ -101,11 +101,11 @@ def test_trap_that_catches_both():
     assert alone > 1.3 * least
 
 
-def test_only_p_counts_and_close_to_an_end_is_the_end():
-    assert judged(A.rates, 2.0, 0.5) == exact.delay(A.rates, 2.0, 0.5)
-    assert judged(A.rates, 2.0, 0.995) == exact.delay(A.rates, 2.0, 1.0)
-    assert judged(A.rates, 2.0, 1.0 + 1e-9) == exact.delay(A.rates, 2.0, 1.0)
-    assert judged(A.rates, 4.5, 0.99) == np.inf  # neither it nor the end is stable
+def test_only_p_counts_and_p_near_an_end_counts_as_that_end():
+    assert delay_at(A.rates, 2.0, 0.5) == exact.delay(A.rates, 2.0, 0.5)
+    assert delay_at(A.rates, 2.0, 0.995) == exact.delay(A.rates, 2.0, 1.0)
+    assert delay_at(A.rates, 2.0, 1.0 + 1e-9) == exact.delay(A.rates, 2.0, 1.0)
+    assert delay_at(A.rates, 4.5, 0.99) == np.inf  # neither p nor the end is stable
 
 
 @pytest.mark.parametrize("systems", [0, -1, 2.5, True, "many"])
@@ -115,23 +115,23 @@ def test_bad_number_of_systems_is_named(systems):
 
 
 def test_same_seed_same_excess():
-    """To the last bit: not only close."""
-    one, other = (count(systems=3, seed=7) for _ in range(2))
-    assert list(one.excess) == list(other.excess)
-    for method, excess in one.excess.items():
-        np.testing.assert_array_equal(excess, other.excess[method])
-        assert one.seconds[method].shape == (3,)
+    """Bit for bit."""
+    first, second = (count(systems=3, seed=7) for _ in range(2))
+    assert list(first.excess) == list(second.excess)
+    for method, excess in first.excess.items():
+        np.testing.assert_array_equal(excess, second.excess[method])
+        assert first.seconds[method].shape == (3,)
 
 
-def test_more_systems_begin_with_the_same_ones(counted):
+def test_the_first_systems_do_not_depend_on_their_number(counted):
     np.testing.assert_array_equal(
         count(systems=2).excess["SLSQP, 1 start"], counted.excess["SLSQP, 1 start"][:2]
     )
 
 
-def test_median_is_of_the_wrong_ones_only():
+def test_median_is_of_wrong_answers_only():
     excess = np.array([0.0, 5e-5, 1.0, 3.0])
-    (row,) = Traps({"x": excess}, {"x": np.array([1.0, 2.0, 3.0, 4.0])}).rows()
+    (row,) = LocalMinima({"x": excess}, {"x": np.array([1.0, 2.0, 3.0, 4.0])}).rows()
     expected = {
         "systems": 4,
         "wrong": 2,
@@ -150,4 +150,4 @@ def test_random_start_is_stable(seed):
     low, high = exact.stable_interval(system.rates, load)
     point = random_start(system.rates, load, rng)
     assert low < point[0] < high
-    assert np.isfinite(value(system.rates, load, point))
+    assert np.isfinite(mean_delay(system.rates, load, point))

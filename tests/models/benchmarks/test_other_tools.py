@@ -1,4 +1,4 @@
-"""This library beside others: every answer judged by the exact latency, every absence said with its reason."""
+"""Benchmark of other tools: answers are evaluated by the exact latency, failures have a reason."""
 
 import io
 import json
@@ -13,31 +13,31 @@ from rich.console import Console
 
 from sojourn.models import InputError
 from sojourn.models.benchmarks.other_tools import (
-    CASES,
+    INSTANCES,
     METHODS,
     Answer,
-    Skipped,
+    Unavailable,
     compare,
-    elsewhere,
+    isolated_env,
     line_program,
     summary,
 )
-from sojourn.models.benchmarks.other_tools.answer import judge
-from sojourn.models.benchmarks.other_tools.compare import ask
+from sojourn.models.benchmarks.other_tools.answer import evaluate
+from sojourn.models.benchmarks.other_tools.compare import run_method
 from sojourn.models.benchmarks.other_tools.methods import line
 
-HERE = {name: method for name, method in METHODS.items() if not name.startswith("LINE")}
-TRIO, PAIR = CASES[0](), CASES[1]()
+LOCAL = {name: method for name, method in METHODS.items() if not name.startswith("LINE")}
+TRIO = INSTANCES[0]()
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return list(compare([CASES[0], CASES[1], CASES[-1]], HERE))
+    return list(compare([INSTANCES[0], INSTANCES[1], INSTANCES[-1]], LOCAL))
 
 
 @pytest.mark.slow
-def test_every_method_here_finds_the_least_delay_and_says_what_it_certifies(rows):
-    assert len(rows) == 3 * len(HERE)
+def test_every_local_method_finds_the_least_delay_and_states_what_it_certifies(rows):
+    assert len(rows) == 3 * len(LOCAL)
     for row in rows:
         assert row.problem == ""
         assert abs(row.error) < 1e-5, row
@@ -56,13 +56,13 @@ def test_table_has_every_row(rows):
     assert "true error: mean delay, by the exact latency" in text
 
 
-def test_split_that_is_none_is_no_answer():
+def test_infeasible_or_unstable_split_is_no_answer():
     assert (
-        judge(TRIO, np.array([[100.0, 50.0, 30.0]])).problem
+        evaluate(TRIO, np.array([[100.0, 50.0, 30.0]])).problem
         == "the flows do not add up to the load, or are negative"
     )
-    assert judge(TRIO, np.array([[110.0, 50.0, 30.0]])).problem == "a queue grows without bound"
-    even = judge(TRIO, np.array([[50.0, 40.0, 100.0]]))
+    assert evaluate(TRIO, np.array([[110.0, 50.0, 30.0]])).problem == "a queue grows without bound"
+    even = evaluate(TRIO, np.array([[50.0, 40.0, 100.0]]))
     assert even.problem == ""
     assert 1e-5 < even.error < 1e-2
 
@@ -71,33 +71,33 @@ def test_method_that_fails_is_a_row():
     def broken(case, limit):
         raise RuntimeError("no licence")
 
-    row = ask(TRIO, "other", broken, 1.0)
+    row = run_method(TRIO, "other", broken, 1.0)
     assert (row.problem, row.repeats) == ("RuntimeError: no licence", 0)
 
 
-def test_line_without_uv_says_what_to_install(monkeypatch):
-    line._environment.cache_clear()
-    monkeypatch.setattr(elsewhere, "find_uv", lambda: None)
-    (row,) = compare(CASES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
+def test_line_without_uv_names_what_to_install(monkeypatch):
+    line._python_command.cache_clear()
+    monkeypatch.setattr(isolated_env, "find_uv", lambda: None)
+    (row,) = compare(INSTANCES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
     assert (
-        row.problem
-        == "skipped: uv, which makes its environment, is not installed; pip install 'sojourn[peers]'"
+        row.problem == "skipped: uv, which makes its environment, is not installed; "
+        "pip install 'sojourn[other-tools]'"
     )
-    line._environment.cache_clear()
-    monkeypatch.setattr(elsewhere, "find_uv", lambda: "/no/such/uv")
-    (row,) = compare(CASES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
+    line._python_command.cache_clear()
+    monkeypatch.setattr(isolated_env, "find_uv", lambda: "/no/such/uv")
+    (row,) = compare(INSTANCES[:1], {"LINE, evolution": METHODS["LINE, evolution"]}, 1.0)
     assert row.problem.startswith(
         "skipped: its environment cannot be made (/no/such/uv does not start"
     )
-    line._environment.cache_clear()
+    line._python_command.cache_clear()
 
 
-def test_line_s_routing_is_put_back_in_order_and_judged(monkeypatch):
-    """Its program gets the fast servers first, and answers in that order."""
-    asked = []
+def test_routing_of_line_is_put_back_in_order_and_evaluated(monkeypatch):
+    """LINE gets the fast servers first, and its answer is in that order."""
+    sent = []
 
-    def answer(start, program, question, seconds):
-        asked.append(question)
+    def answer(start, program, data, seconds):
+        sent.append(data)
         return {
             "share": [0.5632, 0.2568, 0.18],
             "objective": 0.03,
@@ -106,22 +106,36 @@ def test_line_s_routing_is_put_back_in_order_and_judged(monkeypatch):
             "seconds": 2.0,
         }
 
-    monkeypatch.setattr(line, "_environment", lambda: ["python"])
-    monkeypatch.setattr(elsewhere, "ask", answer)
-    row = ask(TRIO, "LINE", METHODS["LINE, evolution"], 30.0)
-    assert asked[0]["rate"] == [200.0, 100.0, 80.0]
-    assert asked[0]["options"]["time_limit"] == 30.0
+    monkeypatch.setattr(line, "_python_command", lambda: ["python"])
+    monkeypatch.setattr(isolated_env, "call", answer)
+    row = run_method(TRIO, "LINE", METHODS["LINE, evolution"], 30.0)
+    assert sent[0]["rate"] == [200.0, 100.0, 80.0]
+    assert sent[0]["options"]["time_limit"] == 30.0
     assert row.error < 1e-6
-    assert row.certifies == "nothing; stopped by its time limit, says 30 ms"
+    assert row.certifies == "nothing; stopped by its time limit, reports 30 ms"
     assert row.seconds == 2.0
-    with pytest.raises(Skipped, match="one load at a time"):
-        METHODS["LINE, evolution"](CASES[-1](), 1.0)
-    with pytest.raises(Skipped, match=r"found no stable split in its 30 s \(7 evaluations\)"):
+    with pytest.raises(Unavailable, match="one load at a time"):
+        METHODS["LINE, evolution"](INSTANCES[-1](), 1.0)
+    with pytest.raises(Unavailable, match=r"found no stable split in its 30 s \(7 evaluations\)"):
         line._answer({"share": None, "evaluations": 7}, 1.0, "evolution", 30.0)
 
 
 class Recorder:
-    """Stands for `line_solver`: keeps what is built, and finds an even split."""
+    """Stand-in for `line_solver`, with its names: records the model, returns an even split."""
+
+    NODES = (
+        "Network",
+        "Source",
+        "Sink",
+        "Queue",
+        "Delay",
+        "OpenClass",
+        "Exp",
+        "Det",
+        "OptimizationProblem",
+        "RoutingProbabilities",
+        "MinimizeSystemResponseTime",
+    )
 
     def __init__(self):
         self.made = []
@@ -151,20 +165,24 @@ class Recorder:
 
         if name in ("HyperExp", "APH"):
             return SimpleNamespace(fitMeanAndSCV=lambda mean, scv: (name, mean, scv))
-        return SimpleNamespace(FCFS="FCFS") if name == "SchedStrategy" else make
+        if name == "SchedStrategy":
+            return SimpleNamespace(FCFS="FCFS")
+        if name not in self.NODES:
+            raise AttributeError(f"line_solver has no {name}")
+        return make
 
 
-def test_network_that_line_gets():
-    """A queue each and a delay station for its distance; services by their mean and variability."""
+def test_network_for_line():
+    """A queue for each server, a delay station for its delay, services by mean and variability."""
     recorder = Recorder()
     case = {"rate": [10.0, 5.0], "cv": [3.0, 1.0], "delay": [0.0, 0.2], "load": 6.0, "options": {}}
     assert line_program.solve(recorder, case)["share"] == [0.5, 0.5]
     links = [made[1:] for made in recorder.made if made[0] == "link"]
     assert links == [
-        ("Source", "ServerBank"),
-        ("ServerBank", "Sink"),
-        ("Source", "ServerBank"),
-        ("ServerBank", "Delay"),
+        ("Source", "Queue"),
+        ("Queue", "Sink"),
+        ("Source", "Queue"),
+        ("Queue", "Delay"),
         ("Delay", "Sink"),
     ]
     assert line_program.service(recorder, 10.0, 3.0) == ("HyperExp", 0.1, 9.0)
@@ -172,26 +190,27 @@ def test_network_that_line_gets():
     assert line_program.service(recorder, 10.0, 0.0).kind == "Det"
 
 
-def test_program_elsewhere_answers_fails_or_is_killed_with_its_children(tmp_path):
+def test_isolated_program_answers_fails_or_is_killed_with_its_children(tmp_path):
     echo = tmp_path / "echo.py"
     echo.write_text("import json, sys; print(json.dumps({'got': json.load(sys.stdin)}))")
-    assert elsewhere.ask([sys.executable], echo, {"a": 1}, 30.0) == {"got": {"a": 1}}
+    assert isolated_env.call([sys.executable], echo, {"a": 1}, 30.0) == {"got": {"a": 1}}
     broken = tmp_path / "broken.py"
     broken.write_text("import sys; print('words')")
-    with pytest.raises(Skipped, match="its answer is no JSON: 'words"):
-        elsewhere.ask([sys.executable], broken, {}, 30.0)
-    with pytest.raises(Skipped, match=r"exit code 1: .*no_such_module"):
-        elsewhere.set_up([sys.executable], "no_such_module")
-    child = "import subprocess, sys, time; print(1); subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(77.7)']); time.sleep(60)"
+    with pytest.raises(Unavailable, match="its answer is no JSON: 'words"):
+        isolated_env.call([sys.executable], broken, {}, 30.0)
+    with pytest.raises(Unavailable, match=r"exit code 1: .*no_such_module"):
+        isolated_env.set_up([sys.executable], "no_such_module")
+    grandchild = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(77.7)'])"
+    child = f"import subprocess, sys, time; print(1); {grandchild}; time.sleep(60)"
     started = time.monotonic()
-    with pytest.raises(Skipped, match=r"^killed after 1 s$"):
-        elsewhere.run([sys.executable, "-c", child], "", 1.0)
+    with pytest.raises(Unavailable, match=r"^killed after 1 s$"):
+        isolated_env.run([sys.executable, "-c", child], "", 1.0)
     assert time.monotonic() - started < 30
-    left = subprocess.run(
+    running = subprocess.run(
         ["pgrep", "-f", "time.sleep.77.7"], capture_output=True, text=True, check=False
     )
-    assert left.stdout == ""
-    assert elsewhere.command("uv", "line-solver==1", "3.11")[-3:] == [
+    assert running.stdout == ""
+    assert isolated_env.python_command("uv", "line-solver==1", "3.11")[-3:] == [
         "--with",
         "line-solver==1",
         "python",
@@ -199,7 +218,7 @@ def test_program_elsewhere_answers_fails_or_is_killed_with_its_children(tmp_path
 
 
 def test_program_for_line_reads_and_writes_json():
-    """Where LINE is not installed it says so, and writes nothing."""
+    """Where LINE is not installed, the error names it and nothing is printed."""
     done = subprocess.run(
         [sys.executable, line.PROGRAM],
         input="{}",
@@ -215,9 +234,9 @@ def test_program_for_line_reads_and_writes_json():
 def test_command(rows, sojourn, monkeypatch):
     compare_in = "sojourn.models.benchmarks.other_tools.table.compare"
     monkeypatch.setattr(compare_in, lambda limit: iter(rows))
-    status, out, _ = sojourn("bench", "peers", "--limit", 5, "--json")
+    status, out, _ = sojourn("bench", "other-tools", "--limit", 5, "--json")
     assert (status, len(json.loads(out))) == (0, len(rows))
-    status, out, _ = sojourn("bench", "peers", "--limit", 5)
+    status, out, _ = sojourn("bench", "other-tools", "--limit", 5)
     assert status == 0
     assert "Scenario 1" in out
 
@@ -226,11 +245,11 @@ def test_command(rows, sojourn, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(compare_in, stopped)
-    status, out, _ = sojourn("bench", "peers", "--limit", 5, "--json")
+    status, out, _ = sojourn("bench", "other-tools", "--limit", 5, "--json")
     assert (status, len(json.loads(out))) == (130, 1)
 
 
-def test_limit_that_is_no_time():
+def test_limit_must_be_a_time():
     with pytest.raises(InputError, match=r"^limit = 0: is not a time"):
         compare(limit=0)
 

@@ -1,4 +1,4 @@
-"""Every solver on problems whose answers are known: what is right, what is claimed, and that nothing a solver does is a crash."""
+"""Benchmark of solvers: accuracy and claims on known answers, and failures that are rows."""
 
 import io
 import json
@@ -15,9 +15,9 @@ from sojourn.models import InputError
 from sojourn.models.benchmarks.solvers import (
     PROBLEMS,
     SETTINGS,
+    cases,
     compare,
     error_table,
-    questions,
     summaries,
     summary_table,
     to_dataset,
@@ -33,8 +33,8 @@ def rows():
 
 
 @pytest.mark.slow
-def test_all_problems_formulations_and_solvers_are_asked(rows):
-    asked = {(r.problem, r.formulation, r.solver) for r in rows}
+def test_all_problems_formulations_and_solvers_are_included(rows):
+    combinations = {(r.problem, r.formulation, r.solver) for r in rows}
     assert {r.problem for r in rows} == {p.name for p in PROBLEMS}
     assert {"CLARABEL", "SCS"} <= {r.solver for r in rows}
     for formulation in (
@@ -47,13 +47,16 @@ def test_all_problems_formulations_and_solvers_are_asked(rows):
         "sos",
         "socp",
     ):
-        assert any(f == formulation for _, f, _ in asked), formulation
-    assert not any(s == "OSQP" and f != "qp" for _, f, s in asked)
+        assert any(f == formulation for _, f, _ in combinations), formulation
+    assert not any(s == "OSQP" and f != "qp" for _, f, s in combinations)
     assert all(r.build_seconds > 0 and r.solve_seconds > 0 for r in rows)
 
 
-def test_truth_is_the_closed_form_s(rows):
-    """Clarabel is right at 60 % load wherever it is asked, but for the potential: a gap of 1e-8 in it is 1e-4 in the flows."""
+def test_errors_are_against_the_closed_form(rows):
+    """Clarabel is right at 60 % load, except where it minimises the potential.
+
+    A gap of 1e-8 in the potential is 1e-4 in the flows.
+    """
     for row in rows:
         if row.load == 0.6 and row.solver == "CLARABEL":
             assert row.error < (1e-4 if row.formulation in ("beckmann", "geo_mean") else 1e-6), row
@@ -61,16 +64,16 @@ def test_truth_is_the_closed_form_s(rows):
     assert sum(r.right for r in rows) > len(rows) / 2
 
 
-def test_a_claim_is_judged_by_the_truth(rows):
+def test_false_claims_are_those_of_inaccurate_answers(rows):
     from dataclasses import replace
 
-    honest = replace(rows[0], status="optimal", error=1e-9, violation=0.0)
-    assert (honest.claimed, honest.right, honest.false_claim) == (True, True, False)
-    far, infeasible = replace(honest, error=1e-3), replace(honest, violation=1e-3)
+    accurate = replace(rows[0], status="optimal", error=1e-9, violation=0.0)
+    assert (accurate.claimed, accurate.right, accurate.false_claim) == (True, True, False)
+    far, infeasible = replace(accurate, error=1e-3), replace(accurate, violation=1e-3)
     assert far.false_claim
     assert infeasible.false_claim
     assert not replace(far, status="optimal_inaccurate").false_claim
-    (summary,) = summaries([honest, far, replace(far, status="infeasible", error=math.inf)])
+    (summary,) = summaries([accurate, far, replace(far, status="infeasible", error=math.inf)])
     assert (
         summary.asked,
         summary.right,
@@ -105,9 +108,9 @@ def test_solver_that_panics_or_returns_nonsense_is_a_row(monkeypatch):
     def panics(*_):
         raise Panic("unwrap on None")
 
-    asked = {"problems": PROBLEMS[:1], "sizes": [3], "loads": [0.5], "solvers": ["CLARABEL"]}
+    arguments = {"problems": PROBLEMS[:1], "sizes": [3], "loads": [0.5], "solvers": ["CLARABEL"]}
     monkeypatch.setattr(module, "run", panics)
-    row = next(compare(**asked))
+    row = next(compare(**arguments))
     assert (row.status, row.error) == ("Panic: unwrap on None", math.inf)
     assert not row.claimed
 
@@ -117,18 +120,18 @@ def test_solver_that_panics_or_returns_nonsense_is_a_row(monkeypatch):
         return Run("optimal", 0.0, 0.0)
 
     monkeypatch.setattr(module, "run", nonsense)
-    assert next(compare(**asked)).false_claim
+    assert next(compare(**arguments)).false_claim
 
 
-def test_questions_do_not_depend_on_what_else_is_asked():
+def test_cases_do_not_depend_on_each_other():
     mm1 = [p for p in PROBLEMS if p.name.startswith("M/M/1")][:1]
-    few, many = (questions(mm1, sizes, [0.5], ["CLARABEL"], 0) for sizes in ([30], [3, 30]))
+    few, many = (cases(mm1, sizes, [0.5], ["CLARABEL"], 0) for sizes in ([30], [3, 30]))
     np.testing.assert_array_equal(
         few[0].system.bank.rate, next(q for q in many if q.n == 30).system.bank.rate
     )
 
 
-def test_settings_are_those_that_they_are_called():
+def test_settings_by_name():
     assert set(SETTINGS) == {"own", "sojourn"}
     assert options("CLARABEL", "sojourn", 3.0)["tol_feas"] == 1e-11
     assert options("CLARABEL", "own", 3.0) | {"time_limit": 3.0} == options("CLARABEL", "own", 3.0)
@@ -141,7 +144,7 @@ def test_geometric_mean_is_shifted():
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("arguments", "message"),
     [
         ({"sizes": [1]}, r"^sizes\[0\] = 1: is not a number of servers to split over"),
         ({"loads": [0.5, 1.0]}, r"^loads\[1\] = 1.0: is not a part of the largest load"),
@@ -156,12 +159,12 @@ def test_geometric_mean_is_shifted():
         ({"limit": 0}, r"^limit = 0: is not a time"),
     ],
 )
-def test_bad_arguments_are_named_before_any_solver_starts(asked, message, monkeypatch):
+def test_bad_arguments_are_named_before_any_solver_starts(arguments, message, monkeypatch):
     monkeypatch.setattr(
         cp.Problem, "get_problem_data", lambda *_, **__: pytest.fail("a solver was started")
     )
     with pytest.raises(InputError, match=message):
-        compare(**asked)
+        compare(**arguments)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The table of ratios: small sizes, since what is measured is the command's business, that it is measured is ours."""
+"""Benchmark of speed, at small sizes: every timing runs and is compared as intended."""
 
 import json
 import math
@@ -11,7 +11,7 @@ import pytest
 
 from sojourn.models import InputError
 from sojourn.models.benchmarks.speed import ratios
-from sojourn.models.benchmarks.speed.ratios import read, speed, timings
+from sojourn.models.benchmarks.speed.ratios import read, run_timings, speed
 
 SWEEPS = [f"{goal}, 3 servers, 1,000 loads" for goal in ("optimum", "equilibrium")]
 
@@ -22,7 +22,7 @@ def measured():
 
 
 @pytest.mark.slow
-def test_each_thing_is_held_against_what_it_should(measured):
+def test_each_time_is_compared_with_the_intended_one(measured):
     pairs = {(r.what, r.who, r.against) for r in measured.rows}
     for what in SWEEPS:
         assert {(what, "curve", "Clarabel alone"), (what, "curve", "cp.Problem.solve")} <= pairs
@@ -41,14 +41,14 @@ def test_each_thing_is_held_against_what_it_should(measured):
 
 
 @pytest.mark.slow
-def test_written_and_printed(measured, sojourn, tmp_path, monkeypatch):
+def test_report_is_written_and_printed(measured, sojourn, tmp_path, monkeypatch):
     monkeypatch.setattr(ratios, "speed", lambda: measured)
     status, out, _ = sojourn("bench", "speed", "--out", tmp_path / "s")
     assert status == 0
-    told = (tmp_path / "s" / "speed.md").read_text()
-    assert told.count("\n|") == len(measured.rows) + 2
+    markdown = (tmp_path / "s" / "speed.md").read_text()
+    assert markdown.count("\n|") == len(measured.rows) + 2
     for word in ("cores", "Python 3", "cvxpy 1", "| ratio |"):
-        assert word in told
+        assert word in markdown
     assert json.loads((tmp_path / "s" / "speed.json").read_text())["rows"] == [
         vars(r) for r in measured.rows
     ]
@@ -59,7 +59,7 @@ def test_written_and_printed(measured, sojourn, tmp_path, monkeypatch):
     assert json.loads(out)["machine"] == measured.machine
 
 
-def one(row, who, least, per=1, unit=""):
+def benchmark(row, who, least, per=1, unit=""):
     return {
         "extra_info": {"row": row, "who": who, "per": per, "unit": unit},
         "stats": {"min": least},
@@ -68,8 +68,13 @@ def one(row, who, least, per=1, unit=""):
 
 def test_ratios_and_exponents_are_those_of_the_report():
     machine = {"cpu": {"count": 2, "brand_raw": "some"}, "machine": "x", "python_version": "3"}
-    rows = [one("curve", "curve", 6.0, 3, "load"), one("curve", "Clarabel alone", 10.0, 10, "load")]
-    grown = [one("growth of model", str(n), 2e-6 * n**1.5) for n in (10, 1000, 10_000, 100_000)]
+    rows = [
+        benchmark("curve", "curve", 6.0, 3, "load"),
+        benchmark("curve", "Clarabel alone", 10.0, 10, "load"),
+    ]
+    grown = [
+        benchmark("growth of model", str(n), 2e-6 * n**1.5) for n in (10, 1000, 10_000, 100_000)
+    ]
     found = read({"benchmarks": rows + grown, "machine_info": machine})
     (row,) = found.rows
     assert (row.seconds, row.ratio, row.unit) == (2.0, 2.0, "load")
@@ -79,7 +84,7 @@ def test_ratios_and_exponents_are_those_of_the_report():
     assert "| curve | curve | 2 s a load | 2 | Clarabel alone |" in found.markdown()
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch):
+def test_without_the_extra_the_error_names_it(monkeypatch):
     monkeypatch.setattr(ratios.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(
         InputError,
@@ -108,14 +113,14 @@ def test_benchmark_that_is_interrupted_leaves_no_process(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(ratios.StatusLine, "step", stop)
     with pytest.raises(KeyboardInterrupt):
-        timings(tmp_path)
+        run_timings(tmp_path)
     assert started[0].returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow
-def test_benchmark_that_fails_is_said(tmp_path):
+def test_benchmark_that_fails_is_an_error(tmp_path):
     (tmp_path / "bench_broken.py").write_text(
         "def bench_it():\n    raise ArithmeticError('broken')\n"
     )
     with pytest.raises(RuntimeError, match=r"(?s)the benchmarks failed:.*ArithmeticError: broken"):
-        timings(tmp_path)
+        run_timings(tmp_path)

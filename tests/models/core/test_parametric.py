@@ -25,19 +25,21 @@ CLOSE = {"CLARABEL": 1e-6, "ECOS": 1e-6, "SCS": 1e-4}  # tolerance of flows
 def questions():
     """Yield problems with values of their parameters, and a variable with a unique value."""
     for form, bank in PARALLEL:
-        model = build(FORMULATIONS[form], bank, 100.0, ParallelServers(bank).unit(100.0))
+        model = build(FORMULATIONS[form], bank, 100.0, ParallelServers(bank)._unit(100.0))
         yield form, model.problem, [(model.load, LOADS * model.unit)], model.variable
-    above, below, _ = sum_of_squares.coefficients(segments(A.rates, np.array([1.0, 4.5, 3.0])))
+    lines = segments(A.rates, np.array([1.0, 4.5, 3.0]))
+    numerator, denominator, _ = sum_of_squares.coefficients(lines)
     program = sum_of_squares.write(2)
-    yield "sos", program.problem, [(program.above, above), (program.below, below)], program.bound
+    values = [(program.numerator, numerator), (program.denominator, denominator)]
+    yield "sos", program.problem, values, program.bound
     three = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0], [80.0, 200.0, np.inf]]).rates
     parts = np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
     division = partition.write(three)
     yield (
         "socp",
         division.problem,
-        [(division.root, partition.roots(three, np.array([2.0, 1.0, 1.5]), parts))],
-        division.extra,
+        [(division.sqrt_load, partition.sqrt_loads(three, np.array([2.0, 1.0, 1.5]), parts))],
+        division.spare_share,
     )
 
 

@@ -383,7 +383,11 @@ def test_interruption_keeps_the_solved_points(call, monkeypatch):
 
 def test_interruption_before_the_kinks_keeps_the_given_points(monkeypatch):
     module = sys.modules["sojourn.models.systems.service_modes.curve"]
-    monkeypatch.setattr(module, "_marks", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_breakaway_attributes", stopped)
     with pytest.raises(CurveInterruptedError) as caught:
         DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).curve([1.0, 4.5], refine=True)
     assert caught.value.dataset["load"].values.tolist() == [1.0, 4.5]

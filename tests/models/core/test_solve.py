@@ -25,7 +25,7 @@ from sojourn.reference.parallel import optimum_equilibrium as exact
 GOALS = ("optimum", "equilibrium")
 LOAD = 12.0
 RATES = [10.0, 5.0, 3.0]
-UNIT = ParallelServers(MM1(RATES)).unit(1.0)  # unit of time of the compiled problem
+UNIT = ParallelServers(MM1(RATES))._unit(1.0)  # unit of time of the compiled problem
 INSTALLED = cp.installed_solvers()
 DEFAULT_SOLVERS = [s.name for s in solvers.SOLVERS if s.default]
 

@@ -1,4 +1,4 @@
-"""Verification passes where models and reference agree, and says where they do not."""
+"""Verification: it passes where models and reference agree, and reports where they differ."""
 
 from dataclasses import replace
 
@@ -39,7 +39,8 @@ def test_every_quantity_is_compared_at_every_load():
     for quantities in by_load.values():
         assert [q.split(" (")[0] for q in quantities] == [
             "optimum mean delay", "optimum multiplier", "optimum flow",
-            "equilibrium mean delay", "equilibrium multiplier", "equilibrium flow", "price of anarchy",
+            "equilibrium mean delay", "equilibrium multiplier", "equilibrium flow",
+            "price of anarchy",
         ]  # fmt: skip
     assert {c.quantity for c in found.checks if "threshold" in c.quantity} == {
         f"{goal} threshold ({name})"
@@ -60,11 +61,11 @@ def test_one_load_is_enough():
 @pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
 @pytest.mark.parametrize("field", ["mean_delay", "multiplier", "flow"])
 def test_wrong_reference_is_reported(goal, field, monkeypatch):
-    honest = getattr(exact, goal)
+    original = getattr(exact, goal)
 
     def wrong(servers, load):
-        split = honest(servers, load)
-        # a relative error of 1e-7: small, and ten times what is tolerated
+        split = original(servers, load)
+        # a relative error of 1e-7 is ten times the tolerance
         return replace(split, **{field: getattr(split, field) * (1 + 1e-7)})
 
     monkeypatch.setattr(exact, goal, wrong)
@@ -81,22 +82,22 @@ def test_wrong_reference_is_reported(goal, field, monkeypatch):
 
 @pytest.mark.parametrize("factor", [0.999, 1.001])
 def test_wrong_threshold_is_reported(factor, monkeypatch):
-    honest = SYSTEM.thresholds()
+    original = SYSTEM.thresholds()
     monkeypatch.setattr(
         ParallelServers,
         "thresholds",
-        lambda _: Thresholds(honest.optimum * [1, factor, 1], honest.equilibrium),
+        lambda _: Thresholds(original.optimum * [1, factor, 1], original.equilibrium),
     )
     found = run_verify(SYSTEM, [190.0])
     assert [c.quantity for c in found.checks if not c.passed] == ["optimum threshold (edge 2)"]
 
 
-def test_claim_of_a_certificate_is_a_check_of_its_own(monkeypatch):
-    """A difference below 1e-8, but outside the certificate, is a broken promise."""
-    honest = exact.optimum
+def test_a_difference_beyond_the_certificate_fails(monkeypatch):
+    """A difference below 1e-8 fails where it exceeds the certified gap."""
+    original = exact.optimum
 
     def wrong(servers, load):
-        split = honest(servers, load)
+        split = original(servers, load)
         return replace(split, mean_delay=split.mean_delay * (1 + 5e-9))
 
     monkeypatch.setattr(exact, "optimum", wrong)

@@ -1,18 +1,21 @@
-"""The methods that are compared: each file here has a tuple `METHODS` of names and functions, and to add a peer is to add a file."""
+"""Methods that are compared, one file each; to add a method is to add a file.
+
+A file has a tuple ``METHODS`` of pairs of a name and a function.
+"""
 
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 
 from ..answer import Answer
-from ..case import Case
+from ..instance import Instance
 
-Method = Callable[[Case, float], Answer]
-"""From a case, and the seconds after which a method that can be stopped has to end, to its answer. Raises `Skipped`."""
+Method = Callable[[Instance, float], Answer]
+"""Function from an instance and a time limit in seconds to an answer; may raise `Unavailable`."""
 
 METHODS: Mapping[str, Method] = {
     name: method
-    for found in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name)
-    for name, method in importlib.import_module(f"{__name__}.{found.name}").METHODS
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name)
+    for name, method in importlib.import_module(f"{__name__}.{module.name}").METHODS
 }
-"""By name, in the order of their files."""
+"""Methods by name, in the order of their files."""

@@ -1,4 +1,4 @@
-"""The convex program of this library."""
+"""Convex program of this library."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import numpy as np
 
 from ....systems.parallel.system import ParallelServers
 from ..answer import Answer
-from ..case import Case
+from ..instance import Instance
 
 
-def solve(case: Case, limit: float) -> Answer:
-    """Ask `ParallelServers.optimum`, or for many loads `curve`."""
-    system = ParallelServers(case.bank)
-    if case.loads.size == 1:
-        found = system.optimum(float(case.loads[0]))
-        flow, gap = found.flow[None, :], found.certificate.gap
+def solve(instance: Instance, limit: float) -> Answer:
+    """Call `ParallelServers.optimum`, or for many loads `ParallelServers.curve`."""
+    system = ParallelServers(instance.bank)
+    if instance.loads.size == 1:
+        solution = system.optimum(float(instance.loads[0]))
+        flow, gap = solution.flow[None, :], solution.certificate.gap
     else:
-        data = system.curve(case.loads, "optimum")
-        flow, gap = (
-            data["optimum_flow"].transpose("load", "server").values,
-            float(data["optimum_gap"].max()),
-        )
-    return Answer(
-        np.asarray(flow), f"gap {gap:.0e}", "defaults: Clarabel, Newton steps, certificate"
-    )
+        data = system.curve(instance.loads, "optimum")
+        flow = data["optimum_flow"].transpose("load", "server").values
+        gap = float(data["optimum_gap"].max())
+    settings = "defaults: Clarabel, Newton steps, certificate"
+    return Answer(np.asarray(flow), f"gap {gap:.0e}", settings)
 
 
 METHODS = (("sojourn, convex program", solve),)

@@ -1,4 +1,4 @@
-"""LINE's optimiser of queueing networks, `line_solver.opt`, in an environment of its own."""
+"""Optimiser of queueing networks of LINE, ``line_solver.opt``, in an environment of its own."""
 
 from __future__ import annotations
 
@@ -9,68 +9,70 @@ from typing import Any
 
 import numpy as np
 
-from .. import elsewhere
-from ..answer import Answer, Skipped
-from ..case import Case
+from .. import isolated_env
+from ..answer import Answer, Unavailable
+from ..instance import Instance
 
 REQUIREMENT, PYTHON = "line-solver==3.0.8.0", "3.11"
-GRACE = 60.0  # seconds to start, import and stop, beyond the limit that LINE itself is given
+GRACE = 60.0  # seconds to start, import and stop, beyond the time limit that LINE gets
 STARTS = 20  # LINE's default is 4; most random starts are unstable
 OPTIONS: dict[str, dict[str, Any]] = {"evolution": {}, "gradient": {"gradient_restarts": STARTS}}
+SETTINGS = {
+    "evolution": "its default, differential evolution",
+    "gradient": f"L-BFGS-B, gradient_restarts={STARTS}",
+}
 PROGRAM = Path(__file__).parents[1] / "line_program.py"
 
 
 @cache
-def _environment() -> list[str] | str:
-    """Return the beginning of a command, or why there is none; looked for once."""
-    uv = elsewhere.find_uv()
+def _python_command() -> list[str] | str:
+    """Start of a command in LINE's environment, or the reason why there is none."""
+    uv = isolated_env.find_uv()
     if uv is None:
-        return "uv, which makes its environment, is not installed; pip install 'sojourn[peers]'"
-    start = elsewhere.command(uv, REQUIREMENT, PYTHON)
+        remedy = "pip install 'sojourn[other-tools]'"
+        return f"uv, which makes its environment, is not installed; {remedy}"
+    start = isolated_env.python_command(uv, REQUIREMENT, PYTHON)
     try:
-        elsewhere.set_up(start, "line_solver")
-    except Skipped as reason:
+        isolated_env.set_up(start, "line_solver")
+    except Unavailable as reason:
         return f"its environment cannot be made ({reason}); it needs a package index, or uv's cache"
     return start
 
 
-def solve(case: Case, limit: float, optimizer: str) -> Answer:
-    """Ask for the routing of least response time; LINE's time limit is ours."""
-    if case.loads.size > 1:
-        raise Skipped("one load at a time, seconds each: see the other rows")
-    start = _environment()
+def solve(instance: Instance, limit: float, optimizer: str) -> Answer:
+    """Optimise the routing for the least response time, within LINE's own time limit."""
+    if instance.loads.size > 1:
+        raise Unavailable("one load at a time, seconds each: see the other rows")
+    start = _python_command()
     if isinstance(start, str):
-        raise Skipped(start)
-    load = float(case.loads[0])
-    # LINE breaks the load into shares one after the other from random parts: more of these are stable where the fast servers come first
-    order = np.argsort(-case.rate, kind="stable")
-    servers = {name: getattr(case, name)[order].tolist() for name in ("rate", "cv", "delay")}
+        raise Unavailable(start)
+    load = float(instance.loads[0])
+    # LINE draws the shares of the servers one after the other, each from the rest of the load:
+    # more of its random starts are stable where the fast servers come first
+    order = np.argsort(-instance.rate, kind="stable")
+    servers = {name: getattr(instance, name)[order].tolist() for name in ("rate", "cv", "delay")}
     options = {**OPTIONS[optimizer], "optimizer": optimizer, "seed": 1, "time_limit": limit}
-    found = elsewhere.ask(
-        start, PROGRAM, {**servers, "load": load, "options": options}, limit + GRACE
-    )
-    answer = _answer(found, load, optimizer, limit)
+    data = {**servers, "load": load, "options": options}
+    result = isolated_env.call(start, PROGRAM, data, limit + GRACE)
+    answer = _answer(result, load, optimizer, limit)
     return replace(answer, flow=answer.flow[:, np.argsort(order)])
 
 
-def _answer(found: dict[str, Any], load: float, optimizer: str, limit: float) -> Answer:
-    if found["share"] is None:
-        raise Skipped(
-            f"found no stable split in its {limit:g} s ({found['evaluations']} evaluations)"
-        )
-    options = {
-        "evolution": "its default, differential evolution",
-        "gradient": f"L-BFGS-B, gradient_restarts={STARTS}",
-    }[optimizer]
-    ended = {"time_limit": "stopped by its time limit"}.get(
-        found["terminated_by"], f"ended by {found['terminated_by']}"
+def _answer(result: dict[str, Any], load: float, optimizer: str, limit: float) -> Answer:
+    if result["share"] is None:
+        evaluations = f"{result['evaluations']} evaluations"
+        raise Unavailable(f"found no stable split in its {limit:g} s ({evaluations})")
+    reason = result["terminated_by"]
+    end = "stopped by its time limit" if reason == "time_limit" else f"ended by {reason}"
+    certifies = f"nothing; {end}, reports {1e3 * result['objective']:.6g} ms"
+    settings = "; ".join(
+        [
+            f"{REQUIREMENT}, Python {PYTHON}, {SETTINGS[optimizer]}",
+            "seed 1, the fastest server first",
+            "the start of its environment is not timed",
+        ]
     )
-    said = f"nothing; {ended}, says {1e3 * found['objective']:.6g} ms"
-    settings = f"{REQUIREMENT}, Python {PYTHON}, {options}; seed 1, the fastest server first; the start of its environment is not timed"
-    return Answer(load * np.array([found["share"]]), said, settings, found["seconds"])
+    return Answer(load * np.array([result["share"]]), certifies, settings, result["seconds"])
 
 
-METHODS = tuple(
-    (f"LINE, {optimizer}", partial(solve, optimizer=optimizer))
-    for optimizer in ("evolution", "gradient")
-)
+METHODS = tuple((f"LINE, {name}", partial(solve, optimizer=name)) for name in OPTIONS)

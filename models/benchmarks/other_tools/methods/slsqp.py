@@ -1,4 +1,4 @@
-"""SciPy's SLSQP, a local solver for smooth problems."""
+"""SLSQP of SciPy, a local solver for smooth problems."""
 
 from __future__ import annotations
 
@@ -7,43 +7,49 @@ from scipy.optimize import minimize
 
 from .....reference.errors import Array
 from ..answer import Answer
-from ..case import Case
+from ..instance import Instance
 
-EDGE = 1e-9  # part of a server that stays spare
+EDGE = 1e-9  # least relative spare capacity of a server
 OPTIONS = {"ftol": 1e-15, "maxiter": 1000}
 
 
-def solve(case: Case, limit: float) -> Answer:
-    """Start from an even utilisation; gradient, equality constraint and bounds given, the objective scaled to about 1."""
-    found = [_one(case, float(load)) for load in case.loads]
-    failed = next((message for _, message in found if message), "")
-    said = f"nothing; says '{failed or 'success'}'"
-    return Answer(np.array([x for x, _ in found]), said, "even start, gradient, bounds, ftol 1e-15")
+def solve(instance: Instance, limit: float) -> Answer:
+    """Minimise the mean delay from a start of equal utilisations.
+
+    SLSQP gets the gradient, the equality constraint, bounds, and an objective of about 1.
+    """
+    results = [_solve_load(instance, float(load)) for load in instance.loads]
+    failure = next((message for _, message in results if message), "")
+    certifies = f"nothing; status '{failure or 'success'}'"
+    flow = np.array([x for x, _ in results])
+    return Answer(flow, certifies, "even start, gradient, bounds, ftol 1e-15")
 
 
-def _one(case: Case, load: float) -> tuple[Array, str]:
-    """Flow at a load in parts of the load, so that all numbers are about 1; what it complains of, if anything."""
-    mu, k = case.rate / load, (1 + case.cv**2) / 2
-    scale = float(1 / case.rate.mean())
+def _solve_load(instance: Instance, load: float) -> tuple[Array, str]:
+    """Flow at a load, shape (n,), and the message of a failure, "" without one.
 
-    def value(x: Array) -> tuple[float, Array]:
+    The variables are shares of the load, so that all numbers are about 1.
+    """
+    mu, k = instance.rate / load, (1 + instance.cv**2) / 2
+    scale = float(1 / instance.rate.mean())
+
+    def objective(x: Array) -> tuple[float, Array]:
         spare_capacity = np.maximum(mu - x, EDGE * mu)
         wait, slope = k * x / (mu * spare_capacity), k / spare_capacity**2
-        latency = (1 / mu + wait) / load + case.delay
+        latency = (1 / mu + wait) / load + instance.delay
         return float(x @ latency) / scale, (latency + x * slope / load) / scale
 
-    found = minimize(
-        value,
+    balance = {"type": "eq", "fun": lambda x: x.sum() - 1, "jac": lambda x: np.ones_like(x)}
+    result = minimize(
+        objective,
         mu / mu.sum(),
         jac=True,
         method="SLSQP",
         bounds=[(0.0, (1 - EDGE) * rate) for rate in mu],
-        constraints=[
-            {"type": "eq", "fun": lambda x: x.sum() - 1, "jac": lambda x: np.ones_like(x)}
-        ],
+        constraints=[balance],
         options=OPTIONS,
     )
-    return np.asarray(found.x) * load, "" if found.success else str(found.message)
+    return np.asarray(result.x) * load, "" if result.success else str(result.message)
 
 
 METHODS = (("SciPy, SLSQP", solve),)

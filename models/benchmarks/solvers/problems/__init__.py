@@ -1,4 +1,7 @@
-"""The problems of the solver benchmark: each file here has a tuple `PROBLEMS`, and to add a problem is to add a file."""
+"""Problems of the solver benchmark, some in each file; to add a problem is to add a file.
+
+A file has a tuple ``PROBLEMS`` of `Problem`.
+"""
 
 import importlib
 import pkgutil
@@ -7,7 +10,7 @@ from ..problem import Problem
 
 PROBLEMS: tuple[Problem, ...] = tuple(
     problem
-    for found in pkgutil.iter_modules(__path__)
-    for problem in importlib.import_module(f"{__name__}.{found.name}").PROBLEMS
+    for module in pkgutil.iter_modules(__path__)
+    for problem in importlib.import_module(f"{__name__}.{module.name}").PROBLEMS
 )
-"""All of them, by the names of their files."""
+"""All problems, in the order of their files."""

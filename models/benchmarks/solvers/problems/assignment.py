@@ -1,4 +1,4 @@
-"""The least mean delay over both modes and all partitions: a semidefinite program. Sizes are numbers of stages."""
+"""Best assignment of two modes, a semidefinite program; sizes are numbers of stages."""
 
 from __future__ import annotations
 
@@ -8,33 +8,30 @@ from .....reference.service_modes import assignment, segment
 from ....systems.service_modes.sum_of_squares import coefficients
 from ....systems.service_modes.sum_of_squares import write as write_program
 from ....systems.service_modes.system import MultiMode
-from ..problem import Judged, Problem, Task
+from ..problem import Accuracy, Problem, ProblemInstance
 
 
 def build(n: int, rng: np.random.Generator) -> MultiMode:
-    """Return stages of random rates over two decades."""
+    """Return n stages of random rates over two decades."""
     return MultiMode(10 ** rng.uniform(0, 2, (n, 2)))
 
 
-def write(system: MultiMode, formulation: str, part: float) -> Task:
-    """Return the program at a part of the largest load; its value is what the solver says the least delay is."""
+def write(system: MultiMode, formulation: str, part: float) -> ProblemInstance:
+    """Return the program at a part of the largest load; its value is the least mean delay."""
     load = part * system.max_load
-    true = assignment(system.rates, load).mean_delay
-    above, below, unit = coefficients(segment(system.rates, load))
+    least = assignment(system.rates, load).mean_delay
+    numerator, denominator, scale = coefficients(segment(system.rates, load))
     program = write_program(system.rates.stages)
-    program.above.value, program.below.value = above, below
+    program.numerator.value, program.denominator.value = numerator, denominator
 
-    def judge() -> Judged:
-        least = float(np.asarray(program.bound.value)) * float(unit)
-        negative = max(
-            float(-np.linalg.eigvalsh(np.asarray(gram.value)).min())
-            for gram in (program.outer, program.inner)
-        )
-        return Judged(
-            abs(least / true - 1), max(negative, float(np.max(program.identity.violation())))
-        )
+    def accuracy() -> Accuracy:
+        value = float(np.asarray(program.bound.value)) * float(scale)
+        grams = (np.asarray(gram.value) for gram in (program.gram0, program.gram1))
+        negative = max(float(-np.linalg.eigvalsh(gram).min()) for gram in grams)
+        residual = float(np.max(program.identity.violation()))
+        return Accuracy(abs(value / least - 1), max(negative, residual))
 
-    return Task(program.problem, judge)
+    return ProblemInstance(program.problem, accuracy)
 
 
 PROBLEMS = (

@@ -1,4 +1,4 @@
-"""M/M/1 servers at a distance: rates from 50 to 500 jobs/s, delays to 50 ms."""
+"""M/M/1 servers: rates from 50 to 500 jobs/s, delays to 50 ms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..parallel import parallel
 
 
 def draw(n: int, rng: np.random.Generator) -> MM1:
-    """Return a random bank."""
+    """Return a random bank of n servers."""
     return MM1(rng.uniform(50, 500, n), rng.uniform(0, 0.05, n))
 
 

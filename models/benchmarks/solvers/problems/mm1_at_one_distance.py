@@ -1,4 +1,7 @@
-"""M/M/1 servers at one distance, rates from 50 to 500 jobs/s: the equilibrium is a quadratic program too, and a geometric mean."""
+"""M/M/1 servers of equal delays: rates from 50 to 500 jobs/s.
+
+Their equilibrium is also a quadratic program and a geometric mean.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from ..parallel import parallel
 
 
 def draw(n: int, rng: np.random.Generator) -> MM1:
-    """Return a random bank."""
+    """Return a random bank of n servers."""
     return MM1(rng.uniform(50, 500, n), 0.010)
 
 

@@ -1,4 +1,4 @@
-"""Stages divided between two service modes, the assignment given: a second-order cone program. Sizes are numbers of stages."""
+"""Best partition under a given assignment, a second-order cone program; sizes are stages."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ from .....reference.service_modes import partition
 from .....reference.service_modes.stability import slack
 from ....systems.service_modes.partition import write as write_program
 from ....systems.service_modes.system import MultiMode
-from ..problem import Judged, Problem, Task
+from ..problem import Accuracy, Problem, ProblemInstance
 
 P = 0.4  # part of the jobs in the first mode
 
 
 def build(n: int, rng: np.random.Generator) -> MultiMode:
-    """Return stages of random rates over two decades."""
+    """Return n stages of random rates over two decades."""
     return MultiMode(10 ** rng.uniform(0, 2, (n, 2)))
 
 
-def write(system: MultiMode, formulation: str, part: float) -> Task:
+def write(system: MultiMode, formulation: str, part: float) -> ProblemInstance:
     """Return the program at a part of the largest load under this assignment."""
-    modes, parts = system.rates, np.array([P, 1 - P])
-    work = parts * modes.time
+    modes, assignment = system.rates, np.array([P, 1 - P])
+    work = assignment * modes.time
     load = part / float(work.sum(axis=1).max())
-    true, left = partition(modes, load, P).mean_delay, slack(modes, load, parts)[:, None]
+    least = partition(modes, load, P).mean_delay
+    spare_capacity = slack(modes, load, assignment)[:, None]
     program = write_program(modes)
-    program.set_point(modes, load, parts, alone=True)
+    program.set_point(modes, load, assignment, scale_stages=True)
 
-    def judge() -> Judged:
-        extra = np.asarray(program.extra.value)
-        delay = float((work / (left * extra)).sum()) if np.all(extra > 0) else np.inf
-        return Judged(
-            abs(delay / true - 1),
-            max(float(np.abs(extra.sum(axis=1) - 1).max()), float(-extra.min())),
-        )
+    def accuracy() -> Accuracy:
+        y = np.asarray(program.spare_share.value)
+        delay = float((work / (spare_capacity * y)).sum()) if np.all(y > 0) else np.inf
+        imbalance = float(np.abs(y.sum(axis=1) - 1).max())
+        return Accuracy(abs(delay / least - 1), max(imbalance, float(-y.min())))
 
-    return Task(program.problem, judge)
+    return ProblemInstance(program.problem, accuracy)
 
 
 PROBLEMS = (

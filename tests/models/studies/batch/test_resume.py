@@ -1,4 +1,4 @@
-"""What a study kept is held against today's code, data and systems, and solved again where it is not what they give."""
+"""Resumed studies: stored answers are checked against the code, data and systems of today."""
 
 import shutil
 import sys
@@ -35,18 +35,18 @@ NEAR, FAR = (
 
 @pytest.fixture
 def solves(monkeypatch):
-    """Names of the questions that a solver is asked."""
-    names, honest = [], Task._best
+    """Names of the questions that a solver solves."""
+    names, original = [], Task._best
 
     def best(self, points, *given, **options):
         names.append(self.question.name)
-        return honest(self, points, *given, **options)
+        return original(self, points, *given, **options)
 
     monkeypatch.setattr(Task, "_best", best)
     return names
 
 
-# ---- nothing has changed
+# ---- nothing changed
 
 
 @pytest.mark.parametrize(("systems", "options"), [
@@ -55,13 +55,16 @@ def solves(monkeypatch):
     ([NEAR, FAR], {"polish": False, "gap": 1e-3}),
     ([NEAR, FAR], {"gap": 1e-17}),
     ([NEAR, FAR], {"which": "optimum", "subject_to": [MaxShare(0.7), MaxUtilisation(0.95)]}),
-    ([MultiMode([[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]]), DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))], {"breakaway": True}),
+    ([MultiMode([[4.0, 2.0], [30.0, 40.0], [80.0, 200.0]]),
+      DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))],
+     {"breakaway": True}),
     ([MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 20.0]])], {"p": [0.2, 0.5, 0.3]}),
-    ([DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))], {"p": [[0.5, 0.5], [1.0, 0.0]], "polish": False}),
+    ([DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))],
+     {"p": [[0.5, 0.5], [1.0, 0.0]], "polish": False}),
     ([TunableMode(1.0, 4.0), TunableMode(1.0, 3.0)], {}),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore:.*answers are not certified")
-def test_no_solver_is_asked(systems, options, tmp_path, solves, recwarn):
+def test_no_solver_solves(systems, options, tmp_path, solves, recwarn):
     before = study(
         systems,
         [0.3, 0.6],
@@ -87,7 +90,7 @@ def test_no_solver_is_asked(systems, options, tmp_path, solves, recwarn):
 @pytest.mark.parametrize("options", [{}, {"which": "optimum", "subject_to": [MaxShare(0.7)]}])
 @pytest.mark.parametrize("loads", [[0.0, 2.0, 99.0, 4.0, 0.0], [0.0, 0.0]])
 @pytest.mark.filterwarnings("ignore:.*(cannot be carried|solved again)")
-def test_no_solver_is_asked_of_idle_and_overloaded_loads(loads, options, tmp_path, solves):
+def test_no_solver_solves_idle_and_overloaded_loads(loads, options, tmp_path, solves):
     systems = {"near": NEAR, "far": FAR, "small": ParallelServers(MM1([2.0, 1.0, 0.5]))}
     first = study(systems, loads, out=tmp_path, **options)
     solves.clear()
@@ -102,11 +105,11 @@ def test_no_solver_is_asked_of_idle_and_overloaded_loads(loads, options, tmp_pat
     assert (again["max_load"].values == [18.0, 17.0, 3.5]).all()
 
 
-# ---- the code, or what it reads, has changed
+# ---- the code or its data changed
 
 
 def through_a_module(K, path):
-    """As ``import mod`` and ``mod.K`` in a user's file."""
+    """Latency that reads ``mod.K`` of an imported module."""
     mod = types.ModuleType("mod")
     mod.K = K
     return lambda: mod.K
@@ -141,41 +144,44 @@ def from_a_file(K, path):
 @pytest.mark.parametrize(
     "reached", [through_a_module, imported_in_the_function, from_a_cached_helper, from_a_file]
 )
-def test_a_changed_constant_is_seen_however_it_is_reached(reached, tmp_path, monkeypatch, solves):
+def test_a_changed_constant_is_detected_however_it_is_read(reached, tmp_path, monkeypatch, solves):
     monkeypatch.setitem(sys.modules, "mod", None)
 
-    def asked(K, **options):
+    def solve(K, **options):
         factor = reached(K, tmp_path / "constant")
         bank = Function(lambda x: factor() / (9.0 - x), rate=9.0)
         return study([ParallelServers(bank), NEAR], [1.0], which="optimum", **options)
 
     out = tmp_path / "out"
-    assert asked(1.0, out=out)["optimum_delay"].values[0, 0] == pytest.approx(0.125, rel=1e-12)
+    assert solve(1.0, out=out)["optimum_delay"].values[0, 0] == pytest.approx(0.125, rel=1e-12)
     with pytest.warns(
         UserWarning,
-        match=r"^systems in .*out are solved again: 1 whose optimum_delay is another today \(chunk 0\)$",
-    ) as said:
-        found = asked(2.0, out=out)
-    assert [w.filename for w in said] == [__file__]
+        match=r"^systems in .*out are solved again: "
+        r"1 whose optimum_delay differs today \(chunk 0\)$",
+    ) as warned:
+        found = solve(2.0, out=out)
+    assert [w.filename for w in warned] == [__file__]
     assert found["optimum_delay"].values[0, 0] == pytest.approx(0.25, rel=1e-12)
-    xr.testing.assert_identical(found, asked(2.0))
+    xr.testing.assert_identical(found, solve(2.0))
     xr.testing.assert_identical(load_study(out).drop_attrs(), found.drop_attrs())
     solves.clear()
-    asked(2.0, out=out)
+    solve(2.0, out=out)
     assert solves == []
 
 
-# ---- the systems have changed
+# ---- the systems changed
 
 
 @pytest.mark.parametrize(("before", "now", "why"), [
     (NEAR, ParallelServers(MM1([9.0, 8.0], [0.0, 1.0])), "utilisation"),  # unused, and slower
-    (ParallelServers(MM1([9.0, 9.0], [0.0, 1.0])), FAR, "optimum_certified"),  # unused, and now it would be
+    # unused, and now it would be
+    (ParallelServers(MM1([9.0, 9.0], [0.0, 1.0])), FAR, "optimum_certified"),
     (NEAR, ParallelServers(MM1([9.0, 9.0], [0.0, 1.0]), names=["a", "b"]), "server_name"),
     (NEAR, ParallelServers(MM1([9.0] * 3, [0.0, 1.0, 1.0])), "utilisation"),
     (ParallelServers(MM1([9.0] * 3, [0.0, 1.0, 1.0])), NEAR, "utilisation"),
     (NEAR, ParallelServers(MM1([9.0 * (1 + 1e-8), 9.0], [0.0, 1.0])), "optimum_delay"),
-    (DualMode.canonical(mu0=1.0, K=6.0, f=(0.1, 0.3)), DualMode.canonical(mu0=1.0, K=6.0, f=(0.1, 0.3001)), ".*delay"),
+    (DualMode.canonical(mu0=1.0, K=6.0, f=(0.1, 0.3)),
+     DualMode.canonical(mu0=1.0, K=6.0, f=(0.1, 0.3001)), ".*delay"),
     (TunableMode(1.0, 6.0), TunableMode(1.0, 6.001), "optimum_delay"),
 ])  # fmt: skip
 def test_a_changed_system_is_solved_again(before, now, why, tmp_path):
@@ -183,43 +189,49 @@ def test_a_changed_system_is_solved_again(before, now, why, tmp_path):
     study({"same": before, "one": before}, [unit], out=tmp_path, chunk=2)
     with pytest.warns(
         UserWarning,
-        match=rf"^systems in .* are solved again: 1 whose {why} is another today \(chunk 0\)$",
+        match=rf"^systems in .* are solved again: 1 whose {why} differs today \(chunk 0\)$",
     ):
         found = study({"same": before, "one": now}, [unit], out=tmp_path, chunk=2)
     xr.testing.assert_identical(found, study({"same": before, "one": now}, [unit]))
     xr.testing.assert_identical(load_study(tmp_path).drop_attrs(), found.drop_attrs())
 
 
-def test_another_unit_of_time_is_seen(tmp_path):
+def test_another_unit_of_time_is_detected(tmp_path):
     study([ParallelServers(MM1([9.0]))], [1.0], out=tmp_path)
-    with pytest.warns(UserWarning, match="1 whose time_unit is another today"):
+    with pytest.warns(UserWarning, match="1 whose time_unit differs today"):
         found = study([ParallelServers(MM1([9.0]), time_unit="ms")], [1.0], out=tmp_path)
     assert found.attrs["time_unit"] == found["optimum_delay"].attrs["units"] == "ms"
 
 
 def test_loads_are_parts_of_today_s_largest_load(tmp_path):
     study([ParallelServers(MM1([9.0]))], [0.5], relative=True, out=tmp_path)
-    with pytest.warns(UserWarning, match="1 whose optimum_delay is another today"):
+    with pytest.warns(UserWarning, match="1 whose optimum_delay differs today"):
         found = study([ParallelServers(MM1([10.0]))], [0.5], relative=True, out=tmp_path)
     assert found["load"].item() == 5.0
 
 
-def test_a_wide_gap_hides_nothing(tmp_path):
+def test_a_wide_gap_hides_no_change(tmp_path):
     options = {"polish": False, "gap": 0.1, "which": "optimum", "out": tmp_path}
     study([ParallelServers(MM1([9.0]))], [1.0], **options)
-    with pytest.warns(UserWarning, match="1 whose optimum_delay is another today"):
+    with pytest.warns(UserWarning, match="1 whose optimum_delay differs today"):
         study([ParallelServers(MM1([9.01]))], [1.0], **options)
 
 
-def test_chunks_of_another_study_are_told(tmp_path, solves):
-    """Fourteen systems then, twelve today, under the same names, and chunks of one in the folder of the other."""
+def test_chunks_of_another_study_are_detected(tmp_path, solves):
+    """Two studies of the same names, fourteen systems and twelve.
+
+    A chunk of one is in the folder of the other.
+    """
     then = [ParallelServers(MM1([n + 2.0, 1.0])) for n in range(14)]
     today = [ParallelServers(MM1([n + 3.0, 1.0])) for n in range(12)]
     study(then, [1.0], chunk=7, out=tmp_path / "then")
     right = study(today, [1.0], chunk=7, out=tmp_path / "today")
     shutil.rmtree(tmp_path / "today" / "chunks")
     shutil.copytree(tmp_path / "then" / "chunks", tmp_path / "today" / "chunks")
-    message = r"7 whose optimum_delay is another today \(chunk 0\), 5 whose chunk is of other systems \(chunk 1\)$"
+    message = (
+        r"7 whose optimum_delay differs today \(chunk 0\), "
+        r"5 whose chunk is of other systems \(chunk 1\)$"
+    )
     with pytest.warns(UserWarning, match=message):
         found = study(today, [1.0], chunk=7, out=tmp_path / "today")
     xr.testing.assert_identical(found, right)
@@ -227,7 +239,7 @@ def test_chunks_of_another_study_are_told(tmp_path, solves):
         study(today, [1.0], chunk=7, out=tmp_path / "then")
 
 
-def test_an_error_of_today_s_code_is_found_and_one_of_before_is_tried_again(tmp_path):
+def test_a_new_error_is_found_and_an_old_error_is_tried_again(tmp_path):
     broken = []
 
     def latency(x):
@@ -246,12 +258,13 @@ def test_an_error_of_today_s_code_is_found_and_one_of_before_is_tried_again(tmp_
         xr.testing.assert_identical(study(systems, [1.0], out=tmp_path, chunk=2), right)
 
 
-def test_what_no_delay_shows_has_a_version(tmp_path):
+def test_a_change_without_effect_on_delays_needs_a_version(tmp_path):
     study([NEAR], [1.0], out=tmp_path, version="prices of May")
     study([NEAR], [1.0], out=tmp_path, version="prices of May")
     with pytest.raises(
         InputError,
-        match=r"holds a study with version = 'prices of May', not 'prices of June'; give what it was begun with",
+        match=r"holds a study with version = 'prices of May', not 'prices of June'; "
+        r"give what it was begun with",
     ):
         study([NEAR], [1.0], out=tmp_path, version="prices of June")
     with pytest.raises(
@@ -261,7 +274,7 @@ def test_what_no_delay_shows_has_a_version(tmp_path):
 
 
 class Own(MaxShare):
-    """A limit of a user's own, with what no JSON has."""
+    """Limit of a user, with a value that JSON cannot hold."""
 
     def __init__(self, share, of):
         super().__init__(share)
@@ -279,9 +292,9 @@ def test_options_are_compared_by_value(of, tmp_path, solves):
         study([NEAR], [1.0], subject_to=[MaxShare(0.9)], **options)
 
 
-def test_half_a_chunk_is_left_when_a_resumed_study_is_stopped(tmp_path, monkeypatch):
+def test_solved_systems_of_a_chunk_survive_the_interrupt_of_a_resumed_study(tmp_path, monkeypatch):
     study({"a": NEAR, "b": NEAR}, [1.0], out=tmp_path, chunk=2)
-    honest = Task._best
+    original = Task._best
 
     def stops(self, *given, **options):
         raise KeyboardInterrupt
@@ -294,6 +307,6 @@ def test_half_a_chunk_is_left_when_a_resumed_study_is_stopped(tmp_path, monkeypa
         study({"a": NEAR, "b": FAR}, [1.0], out=tmp_path, chunk=2)
     assert stop.value.dataset["system"].values.tolist() == ["a"]
     assert load_study(tmp_path).attrs["systems_done"] == 2
-    monkeypatch.setattr(Task, "_best", honest)
+    monkeypatch.setattr(Task, "_best", original)
     with pytest.warns(UserWarning, match="1 whose"):
         assert study({"a": NEAR, "b": FAR}, [1.0], out=tmp_path, chunk=2).sizes["system"] == 2

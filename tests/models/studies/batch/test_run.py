@@ -1,4 +1,4 @@
-"""A study is the curves of its systems, whatever fails on the way, and says what did."""
+"""Studies: the curves of their systems, recorded failures, interrupts, progress."""
 
 import errno
 import io
@@ -25,7 +25,7 @@ from sojourn.models import (
     study,
 )
 from sojourn.models.core import progress
-from sojourn.models.studies.batch import StudyInterruptedError, StudyStoppedError, folder, rows
+from sojourn.models.studies.batch import StudyInterruptedError, StudyStoppedError, records, store
 
 LOADS = [1.0, 4.0]
 SYSTEMS = {
@@ -39,7 +39,7 @@ MODES = [
 
 
 class Broken(MM1):
-    """A family with a mistake in it."""
+    """Family whose latency raises an error."""
 
     def latency(self, flow, spare_capacity=None):
         return 1 / 0
@@ -107,7 +107,7 @@ def test_tunable_modes():
     assert data["server_name"].values.tolist() == [["local", "cloud"]] * 2
 
 
-def test_a_system_that_was_solved_before_answers_alike():
+def test_earlier_solves_of_a_system_do_not_change_its_answers():
     used = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
     used.assignment(4.4)
     kept = dict(used._kept)
@@ -115,21 +115,23 @@ def test_a_system_that_was_solved_before_answers_alike():
     assert used._kept == kept
 
 
-# ---- what fails
+# ---- failures
 
 
 def test_failing_systems_are_recorded_and_the_others_go_on():
     systems = failing(small=ParallelServers(MM1([0.5, 0.5]), time_unit="ms"))
     with pytest.warns(
         UserWarning,
-        match=r"^2 of 4 systems failed, the first of them 'broken' with InputError: .*ZeroDivisionError",
-    ) as said:
+        match=r"^2 of 4 systems failed, the first of them 'broken' with "
+        r"InputError: .*ZeroDivisionError",
+    ) as warned:
         data = study(systems, LOADS)
-    assert len(said) == 1
-    assert said[0].filename == __file__
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
     errors = dict(zip(data["system"].values, data["error"].values, strict=True))
     assert errors["broken"].startswith(
-        "InputError: Broken = 'ZeroDivisionError': was raised: division by zero; make it work for any load"
+        "InputError: Broken = 'ZeroDivisionError': was raised: division by zero; "
+        "make it work for any load"
     )
     assert errors["small"].startswith("LoadError: loads[0] = 1.0: not below the total rate 1")
     bad = data.sel(system=["broken", "small"])
@@ -142,7 +144,7 @@ def test_failing_systems_are_recorded_and_the_others_go_on():
     )
 
 
-def test_a_row_of_loads_is_one_system_s_affair():
+def test_a_bad_row_of_loads_is_the_error_of_one_system():
     with pytest.warns(
         UserWarning,
         match=r"^1 of 2 systems failed, the first of them 'three' with LoadError: loads\[1\] = nan",
@@ -159,28 +161,29 @@ def test_a_row_of_loads_is_one_system_s_affair():
 
 
 def test_answers_that_are_not_certified_are_counted_once():
-    """Each curve warns; a study does for all, and keeps what they said."""
+    """A study issues one warning for all curves, and keeps the warning of each."""
     beyond = ParallelServers(
         MM1([3.0]), Measured(np.arange(1.0, 9.0), np.arange(1.0, 9.0) ** 2), time_unit="ms"
     )
     with pytest.warns(
         UserWarning,
-        match=r"^6 of 6 answers are not certified \(see optimum_certified\); 3 curves came with warnings",
-    ) as said:
+        match=r"^6 of 6 answers are not certified \(see optimum_certified\); "
+        r"3 curves came with warnings",
+    ) as warned:
         data = study({**SYSTEMS, "beyond": beyond}, [1.0, 4.5], which="optimum", gap=1e-15)
-    assert len(said) == 1
+    assert len(warned) == 1
     assert data["warning"].values[0].startswith("2 of 2 answers are not certified")
     assert not (data["error"] != "").any()
 
 
-def test_an_error_that_no_file_could_hold_is_kept_as_far_as_one_can(monkeypatch, tmp_path):
+def test_an_error_that_files_cannot_hold_is_kept_in_part(monkeypatch, tmp_path):
     def explode(*_, **__):
         raise RuntimeError("\0\udc80" + "x" * 10_000)
 
     monkeypatch.setattr(ParallelServers, "curve", explode)
     with pytest.warns(UserWarning, match="1 of 1 systems failed"):
         data = study([SYSTEMS["two"]], LOADS, out=tmp_path)
-    assert data["error"].item() == ("RuntimeError: ??" + "x" * 10_000)[: rows.LONGEST]
+    assert data["error"].item() == ("RuntimeError: ??" + "x" * 10_000)[: records.LONGEST]
     assert load_study(tmp_path)["error"].item() == data["error"].item()
 
 
@@ -205,25 +208,33 @@ def test_names_and_units_of_any_kind(names, tmp_path):
     (SYSTEMS["two"], LOADS, {}, InputError, r"^systems = .*: is one system; give a list"),
     (5, LOADS, {}, InputError, r"^systems = 5: is not a list of systems"),
     ("ab", LOADS, {}, InputError, r"^systems = 'ab': is not a list of systems"),
-    ({"a": MM1([1.0])}, LOADS, {}, InputError, r"^systems\['a'\] = .*: is not a system; give ParallelServers, MultiMode, TunableMode"),
-    ([*SYSTEMS.values(), MODES[0]], LOADS, {}, InputError, r"^systems\['system 3'\] = .*: is not a ParallelServers like systems\['system 1'\]"),
-    ([SYSTEMS["two"], ParallelServers(MM1([1.0]))], LOADS, {}, InputError, r"^systems\['system 2'\]\.time_unit = 's': is in another unit"),
-    ({"1": SYSTEMS["two"], 1: SYSTEMS["two"]}, LOADS, {}, InputError, "has two systems of the same name"),
+    ({"a": MM1([1.0])}, LOADS, {}, InputError,
+     r"^systems\['a'\] = .*: is not a system; give ParallelServers, MultiMode, TunableMode"),
+    ([*SYSTEMS.values(), MODES[0]], LOADS, {}, InputError,
+     r"^systems\['system 3'\] = .*: is not a ParallelServers like systems\['system 1'\]"),
+    ([SYSTEMS["two"], ParallelServers(MM1([1.0]))], LOADS, {}, InputError,
+     r"^systems\['system 2'\]\.time_unit = 's': is in another unit"),
+    ({"1": SYSTEMS["two"], 1: SYSTEMS["two"]}, LOADS, {}, InputError,
+     "has two systems of the same name"),
     (SYSTEMS, LOADS, {"chunk": 0}, InputError, r"^chunk = 0: is not a number of systems"),
     (SYSTEMS, 4.0, {}, LoadError, r"^loads = 4.0: is not a list of loads"),
     (SYSTEMS, [], {}, LoadError, r"^loads = \[\]: is not a list of loads"),
     (SYSTEMS, [[1.0]] * 3, {}, LoadError, "has 3 rows for 2 systems"),
     (SYSTEMS, [1.0, np.nan], {}, LoadError, r"^loads\[1\] = nan: is not a finite number"),
     (SYSTEMS, [1.0, -1.0], {}, LoadError, r"^loads\[1\] = -1.0: a load cannot be negative"),
-    (SYSTEMS, [1.5, 1.0], {"relative": True}, LoadError, r"^loads\[0\] = 1.5: is not a part of the largest load"),
-    (SYSTEMS, LOADS, {"relative": "yes"}, InputError, r"^relative = 'yes': is neither true nor false"),
+    (SYSTEMS, [1.5, 1.0], {"relative": True}, LoadError,
+     r"^loads\[0\] = 1.5: is not a part of the largest load"),
+    (SYSTEMS, LOADS, {"relative": "yes"}, InputError,
+     r"^relative = 'yes': is neither true nor false"),
     (SYSTEMS, LOADS, {"wich": "optimum"}, TypeError, "'wich'; did you mean which"),
     (SYSTEMS, LOADS, {"p": 0.5}, TypeError, "'p'; the options are"),
     (SYSTEMS, LOADS, {"which": "best"}, InputError, r"^which = 'best'"),
     (SYSTEMS, LOADS, {"gap": 0}, InputError, r"^gap = 0: is not a finite number above 0"),
     (SYSTEMS, LOADS, {"solver": "NOPE"}, SolverNameError, "is not a solver that CVXPY knows"),
-    (SYSTEMS, LOADS, {"formulation": "nope"}, InputError, r"^formulation = 'nope': is not a formulation"),
-    (SYSTEMS, LOADS, {"subject_to": [MaxShare(0.9)]}, InputError, "selfish users keep no operator's limits"),
+    (SYSTEMS, LOADS, {"formulation": "nope"}, InputError,
+     r"^formulation = 'nope': is not a formulation"),
+    (SYSTEMS, LOADS, {"subject_to": [MaxShare(0.9)]}, InputError,
+     "selfish users keep no operator's limits"),
     (SYSTEMS, LOADS, {"n_jobs": 0}, InputError, r"^n_jobs = 0: is not a number of workers"),
     (SYSTEMS, LOADS, {"n_jobs": 1.5}, InputError, r"^n_jobs = 1.5: is not a number of workers"),
     (SYSTEMS, LOADS, {"n_jobs": True}, InputError, r"^n_jobs = True: is not a number of workers"),
@@ -231,31 +242,34 @@ def test_names_and_units_of_any_kind(names, tmp_path):
 def test_bad_arguments_before_any_system_is_touched(
     systems, loads, options, error, message, monkeypatch
 ):
-    monkeypatch.setattr(rows, "row", lambda *_, **__: pytest.fail("a system was touched"))
+    monkeypatch.setattr(
+        "sojourn.models.studies.batch.spec.record_dataset",
+        lambda *_, **__: pytest.fail("a system was touched"),
+    )
     with pytest.raises(error, match=message):
         study(systems, loads, **options)
 
 
-# ---- what stops a study
+# ---- interrupts and stops
 
 
 def interrupt_at(monkeypatch, system, error):
-    """Raise within the curve of the system whose servers these are."""
-    honest = ParallelServers.curve
+    """Raise an error in the curve of one system."""
+    original = ParallelServers.curve
 
     def curve(self, *loads, **options):
         if self.bank is system.bank:
             raise error
-        return honest(self, *loads, **options)
+        return original(self, *loads, **options)
 
     monkeypatch.setattr(ParallelServers, "curve", curve)
 
 
 def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
-    """Also those of a chunk that is not."""
+    """Also the solved systems of an interrupted chunk."""
     whole = study(SYSTEMS, LOADS)
     interrupt_at(monkeypatch, SYSTEMS["three"], KeyboardInterrupt)
-    monkeypatch.setattr("sojourn.models.studies.batch.question.LEAST_CHUNKS", 1)
+    monkeypatch.setattr("sojourn.models.studies.batch.spec.MIN_CHUNKS", 1)
     with pytest.raises(
         StudyInterruptedError,
         match=r"^stopped after 1 of 2 systems; they are in .dataset, and out=folder would",
@@ -268,30 +282,32 @@ def test_interrupted_study_keeps_the_systems_that_were_done(monkeypatch):
 
 @pytest.mark.parametrize("for_ever", [False, True])
 def test_full_disk_stops_nothing(for_ever, monkeypatch, tmp_path):
-    """What could not be written is tried again at the end, and is in the result in any case."""
-    honest, failed = folder.write, []
+    """Writing is tried again at the end, and the result has all systems in any case."""
+    original, failed = store.write_atomic, []
 
     def full(path, content):
         if "000000" in path.name and (for_ever or not failed):
             failed.append(path)
             raise OSError(errno.ENOSPC, "No space left on device")
-        honest(path, content)
+        original(path, content)
 
-    monkeypatch.setattr(folder, "write", full)
-    with pytest.warns(UserWarning, match=r"^cannot write to .*: No space left on device; ") as said:
+    monkeypatch.setattr(store, "write_atomic", full)
+    with pytest.warns(
+        UserWarning, match=r"^cannot write to .*: No space left on device; "
+    ) as warned:
         data = study(SYSTEMS, LOADS, out=tmp_path)
-    assert [w.filename for w in said] == [__file__] * (1 + for_ever)
+    assert [w.filename for w in warned] == [__file__] * (1 + for_ever)
     xr.testing.assert_identical(data, study(SYSTEMS, LOADS))
     assert load_study(tmp_path).attrs["systems_done"] == 2 - for_ever
     assert (tmp_path / "study.nc").exists() == (not for_ever)
 
 
-def test_a_worker_that_dies_loses_nothing_that_was_done(monkeypatch):
+def test_systems_solved_before_a_worker_dies_are_kept(monkeypatch):
     def dies(chunks, *_, **__):
-        yield 0, chunks[0].rows()
+        yield 0, chunks[0].solve()
         raise RuntimeError("a worker was killed\nat length")
 
-    monkeypatch.setattr("sojourn.models.studies.batch.run.solved", dies)
+    monkeypatch.setattr("sojourn.models.studies.batch.run.iter_chunks", dies)
     with pytest.raises(
         StudyStoppedError,
         match=r"^stopped by RuntimeError: a worker was killed after 1 of 2 systems; they are in",
@@ -300,19 +316,19 @@ def test_a_worker_that_dies_loses_nothing_that_was_done(monkeypatch):
     assert stop.value.dataset["system"].values.tolist() == ["two"]
 
 
-def test_stopped_at_once_there_is_nothing_but_no_crash(monkeypatch):
+def test_an_interrupt_before_the_first_system_returns_none(monkeypatch):
     interrupt_at(monkeypatch, SYSTEMS["two"], KeyboardInterrupt)
     with pytest.raises(StudyInterruptedError, match=r"^stopped after 0 of 2 systems") as stop:
         study(SYSTEMS, LOADS)
     assert stop.value.dataset.sizes["system"] == 0
 
 
-def test_one_bar_for_all_systems(monkeypatch):
+def test_one_progress_bar_for_all_systems(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
-    now, screen, honest = [0.0], Terminal(), ParallelServers.curve
+    now, screen, original = [0.0], Terminal(), ParallelServers.curve
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=screen))
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -320,7 +336,7 @@ def test_one_bar_for_all_systems(monkeypatch):
 
     def slow(self, *loads, **options):
         now[0] += 3.0
-        return honest(self, *loads, **options)
+        return original(self, *loads, **options)
 
     monkeypatch.setattr(ParallelServers, "curve", slow)
     study(SYSTEMS, LOADS, n_jobs=1)
@@ -338,7 +354,7 @@ def test_without_joblib_one_process_works(monkeypatch):
         study(SYSTEMS, LOADS, n_jobs=2)
 
 
-def test_warnings_of_users_code_are_kept_and_silent(recwarn):
+def test_warnings_of_users_code_are_kept_and_not_shown(recwarn):
     class Noisy(MM1):
         def latency(self, flow, spare_capacity=None):
             warnings.warn("close to the edge", RuntimeWarning, stacklevel=1)

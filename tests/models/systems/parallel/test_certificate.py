@@ -1,4 +1,4 @@
-"""The certificate against the truth: never a claim that does not hold, and tight where the answer is right."""
+"""Certificates hold for all flows, and are tight at the solution."""
 
 import math
 import warnings
@@ -29,7 +29,7 @@ def problem(name, part, goal):
 
 
 def splits(bank, load, rng, count):
-    """Random splits of the load below every rate."""
+    """Return random splits of the load, each flow below the rate of its server."""
     found = []
     while len(found) < count:
         flow = rng.dirichlet(np.full(len(bank), rng.choice([0.3, 1.0, 5.0]))) * load
@@ -39,7 +39,7 @@ def splits(bank, load, rng, count):
 
 
 def holds(certificate, value, true):
-    """The claim itself; the last ulp of the bounds is rounding."""
+    """Return whether bounds and gap hold, up to rounding."""
     inside = certificate.lower_bound * (1 - 1e-13) <= true <= certificate.upper_bound * (1 + 1e-13)
     return inside and abs(value - true) / true <= certificate.gap * (1 + 1e-12)
 
@@ -56,7 +56,7 @@ def test_valid_at_random_splits(name, part, goal):
 @every_case
 @pytest.mark.parametrize("size", [1e-9, 1e-5, 1e-2, 0.3])
 def test_valid_at_flows_that_are_not_splits_of_the_load(name, part, goal, size):
-    """Too much, too little, below 0: what a solver's tolerance leaves, and far worse."""
+    """The flows sum to too much or too little, or are negative: errors of solvers, and larger."""
     bank, load, true = problem(name, part, goal)
     rng = np.random.default_rng(2)
     for _ in range(20):
@@ -81,7 +81,7 @@ def test_tight_at_the_truth(name, part, goal):
 @pytest.mark.parametrize("size", [1e-1, 1e-2, 1e-3])
 @pytest.mark.parametrize("name", BANKS)
 def test_gap_of_an_optimum_is_its_true_error(name, size):
-    """Not only valid but sharp, at random directions off the optimum; the Frank-Wolfe gap is 10^3 and more times too large."""
+    """Off the optimum in random directions; the Frank-Wolfe gap is over 10^3 times too large."""
     bank, load, true = problem(name, 0.8, "optimum")
     rng = np.random.default_rng(3)
     assert true.active.all()
@@ -117,12 +117,12 @@ def test_numbers_at_a_split_made_by_hand():
     assert certificate.deviation_gain == pytest.approx(1 / 2 - 1 / 7, rel=1e-14)
     assert certificate.lower_bound == pytest.approx(1 / 7, rel=1e-14)
     assert certificate.upper_bound == pytest.approx(1 / 2, rel=1e-14)
-    # the mean delay is (3/7 + 3/2)/6 = 9/28; the far bound is 1/2
+    # the mean delay is (3/7 + 3/2)/6 = 9/28; the farther bound is 1/2
     assert certificate.gap == pytest.approx((1 / 2 - 9 / 28) / (1 / 7), rel=1e-12)
     assert certificate.utilisation == pytest.approx(0.6)
     assert certificate.least_flow == pytest.approx(0.5)
     assert certificate.balance == 0.0
-    # the true one, by hand: equal spare capacity 4.5, so 5.5 + 0.5
+    # the equilibrium has equal spare capacities 4.5, so the flows are 5.5 and 0.5
     assert certify(bank, 6.0, np.array([5.5, 0.5]), "equilibrium").deviation_gain == pytest.approx(
         0.0, abs=1e-16
     )
@@ -135,7 +135,7 @@ def test_optimum_certificate_has_no_deviation_gain():
 
 
 def test_unused_server_that_would_be_faster_counts_as_a_gain():
-    """All 6 on the slow one of two: its users gain by moving to the empty one, whose latency is 1/10."""
+    """The slow server carries all 6: a user gains by moving to the empty one, latency 1/10."""
     certificate = certify(MM1([10.0, 7.0]), 6.0, np.array([0.0, 6.0]), "equilibrium")
     assert certificate.deviation_gain == pytest.approx(1.0 - 0.1, rel=1e-14)
 
@@ -159,7 +159,7 @@ def test_garbage_gets_no_claim(flow, goal):
         warnings.simplefilter("ignore", RuntimeWarning)
         certificate = certify(BANKS["MM1"], 12.0, np.array(flow), goal)
     assert certificate.gap == math.inf
-    # what does not depend on the flow is still right
+    # the bounds that do not depend on the flow hold
     true = float(getattr(exact, goal)(BANKS["MM1"], 12.0).mean_delay)
     assert certificate.lower_bound <= true <= certificate.upper_bound
 

@@ -1,4 +1,4 @@
-"""Partial control and tolls as convex programs: their two ends, the reference, Roughgarden's bound, and the price of the optimum."""
+"""Partial control and tolls: fractions 0 and 1, the reference, Roughgarden's bound, tolls."""
 
 import json
 import math
@@ -25,7 +25,7 @@ def no_solver(monkeypatch):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
 
 
-# ---- the two ends
+# ---- fractions 0 and 1
 
 
 @each_strategy
@@ -54,7 +54,7 @@ def test_control_of_all_is_the_optimum(seed, strategy):
     np.testing.assert_array_equal(found.leader, best.flow)
 
 
-# ---- in between
+# ---- fractions between 0 and 1
 
 
 @each_strategy
@@ -87,7 +87,7 @@ def test_the_parts_of_a_controlled_split_fit(seed, strategy):
     assert np.all(found.leader <= found.optimum.flow * (1 + 1e-12))
     latency, joined = system.bank.latency(found.flow), found.flow > found.leader + 1e-7 * load
     assert found.mean_delay == pytest.approx(float(found.flow @ latency) / load, rel=1e-12)
-    # no follower would be faster elsewhere
+    # no server is faster than the used ones
     np.testing.assert_allclose(latency[joined], latency.min(), rtol=1e-8)
     assert found.ratio >= 1 - 1e-9
 
@@ -96,10 +96,10 @@ def test_largest_latency_first():
     best = THREE.optimum(LOAD)
     order = np.argsort(-best.latency)
     for fraction in (0.1, 0.3, 0.6, 0.9):
-        leader, left = THREE.control(LOAD, fraction).leader, fraction * LOAD
+        leader, remaining = THREE.control(LOAD, fraction).leader, fraction * LOAD
         for i in order:
-            assert leader[i] == pytest.approx(min(left, best.flow[i]), rel=1e-9, abs=1e-9)
-            left = max(left - best.flow[i], 0.0)
+            assert leader[i] == pytest.approx(min(remaining, best.flow[i]), rel=1e-9, abs=1e-9)
+            remaining = max(remaining - best.flow[i], 0.0)
         np.testing.assert_allclose(
             THREE.control(LOAD, fraction, "scale").leader, fraction * best.flow, rtol=1e-12
         )
@@ -107,7 +107,7 @@ def test_largest_latency_first():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_largest_latency_first_costs_at_most_the_fraction(seed):
-    """At most 1/fraction times the optimum (Roughgarden 2004)."""
+    """The mean delay is at most 1/fraction times the optimum (Roughgarden 2004)."""
     system, load, _ = three_families(17, 300 + seed)
     for fraction in (0.02, 0.2, 0.5, 0.8):
         assert 1 - 1e-9 <= system.control(load, fraction).ratio <= (1 + 1e-9) / fraction
@@ -135,7 +135,7 @@ def test_control_without_polish_is_certified_wider():
     assert rough.mean_delay == pytest.approx(fine.mean_delay, rel=1e-5)
 
 
-# ---- the price of the optimum
+# ---- the price of optimum
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -166,23 +166,23 @@ def test_less_than_the_price_of_optimum_is_not_enough():
 
 
 def test_the_price_where_one_server_is_used():
-    """At load 1 the first server alone is used, by the optimum and by the users."""
+    """At load 1 optimum and equilibrium use the first server only."""
     best = THREE.optimum(1.0)
     assert best.active.sum() == 1
     assert price_of_optimum(best) == 0
     assert THREE.control(1.0, 0.0).ratio == pytest.approx(1.0, abs=1e-12)
 
 
-# ---- what is said, and what is refused
+# ---- output, and errors
 
 
 @each_strategy
-def test_what_is_said_of_control(strategy):
+def test_text_of_a_controlled_split(strategy):
     found = THREE.control(LOAD, 0.3, strategy)
     assert repr(found).startswith(f"0.3 of load 190 under control ({strategy}): mean delay 0.02")
     assert f"{found.ratio:.6f} of the optimum, within " in repr(found)
-    said = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert set(said) == {
+    record = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert set(record) == {
         "fraction",
         "strategy",
         "mean_delay",
@@ -192,10 +192,10 @@ def test_what_is_said_of_control(strategy):
         "leader",
         "flow",
     }
-    assert said["strategy"] == strategy
-    assert said["certified"] is True
-    assert said["flow"] == found.flow.tolist()
-    assert said["ratio"] == found.ratio
+    assert record["strategy"] == strategy
+    assert record["certified"] is True
+    assert record["flow"] == found.flow.tolist()
+    assert record["ratio"] == found.ratio
     json.dumps(THREE.control(LOAD, 1.0, strategy).to_dict(), allow_nan=False)
 
 
@@ -224,9 +224,13 @@ def test_a_bad_strategy_is_refused_before_any_solver(strategy):
 @pytest.mark.parametrize(("load", "message"), [
     (0, r"^load = 0.0: there is nothing to split; give a load above 0$"),
     (-1.0, r"^load = -1.0: a load cannot be negative; give a load above 0$"),
-    (380.0, r"^load = 380.0: not below the total rate 380: the queues grow without bound; lower the load or add rate$"),
+    (380.0,
+     r"^load = 380.0: not below the total rate 380: the queues grow without bound; lower the "
+     r"load or add rate$"),
     (math.nan, r"^load = nan: is not a finite number; give a load in jobs per unit of time$"),
-    ([100.0, 200.0], r"^load = \[100.0, 200.0\]: is not one number; give one load here; for many, use curve\(loads\)$"),
+    ([100.0, 200.0],
+     r"^load = \[100.0, 200.0\]: is not one number; give one load here; for many, use "
+     r"curve\(loads\)$"),
 ])  # fmt: skip
 @pytest.mark.usefixtures("no_solver")
 def test_a_bad_load_is_refused_before_any_solver(load, message):
@@ -273,7 +277,7 @@ def test_the_toll_is_what_a_job_adds_to_the_delay_of_the_others():
 def test_without_tolls_the_users_do_worse():
     found = THREE.tolls(LOAD)
     assert found.mean_delay < float(equilibrium(THREE.bank, LOAD).mean_delay) * (1 - 1e-3)
-    # what a user pays with the toll is the same everywhere: the marginal delay of the optimum
+    # latency plus toll is the same at all used servers: the marginal delay of the optimum
     np.testing.assert_allclose(
         THREE.bank.latency(found.equilibrium.flow) + found.toll, found.optimum.multiplier, rtol=1e-9
     )
@@ -285,9 +289,10 @@ def test_unused_servers_bear_no_toll():
     assert found.difference <= 1e-12
 
 
-def test_what_is_said_of_tolls():
+def test_text_of_tolls():
     assert repr(THREE.tolls(LOAD)).startswith(
-        "tolls at load 190: 0.0186041, 0.0162992, 0.0123769; with them the equilibrium is the optimum"
+        "tolls at load 190: 0.0186041, 0.0162992, 0.0123769; with them the equilibrium is the "
+        "optimum"
     )
     many = repr(ParallelServers(MM1(np.linspace(5, 10, 20))).tolls(100.0))
     assert ", ...; with them" in many

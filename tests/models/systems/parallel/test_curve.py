@@ -1,4 +1,4 @@
-"""A curve is the solutions at its loads, with names and units, whatever happens on the way."""
+"""A curve has the solutions at its loads, with names and units, also after errors."""
 
 import math
 import warnings
@@ -15,7 +15,7 @@ from sojourn.models.frontend.curve_dataset import Curve
 from sojourn.models.systems.parallel.curve import curve
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
-LOADS = [30.0, 350.0, 5.0, 190.0]  # in any order
+LOADS = [30.0, 350.0, 5.0, 190.0]  # not sorted
 GOALS = ("optimum", "equilibrium")
 
 
@@ -79,7 +79,7 @@ def test_numbers_are_the_reference_s(system):
 
 
 def test_curve_is_the_solutions_one_by_one(system):
-    """Written once and given its loads as a parameter, the problem must not remember the load before."""
+    """A problem whose load is a parameter must not depend on the load before."""
     data = system.curve(LOADS)
     for load in LOADS:
         assert float(data["optimum_delay"].sel(load=load)) == pytest.approx(
@@ -95,7 +95,7 @@ def test_one_goal_alone(system, goal):
     }
 
 
-def test_goal_that_there_is_not(system):
+def test_unknown_goal(system):
     with pytest.raises(
         InputError,
         match=r"^which = 'best': is not something to solve for; use optimum or equilibrium$",
@@ -144,11 +144,11 @@ def test_round_trip_through_netcdf(system, goal, tmp_path):
         assert variable.attrs.items() <= back[name].attrs.items()
 
 
-# ---- what goes wrong on the way
+# ---- errors and interruptions
 
 
 def interrupt_at(monkeypatch, goal, load):
-    """Ctrl-C within the block of a load; two loads a block."""
+    """Ctrl-C during a block of two loads."""
     honest = engine.Task.solve
 
     def solve(self, loads):
@@ -162,13 +162,15 @@ def interrupt_at(monkeypatch, goal, load):
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_interrupted_curve_keeps_what_was_done(system, goal, monkeypatch):
-    """In the second block, before or after its optima: both goals have the first."""
+    """In the second block, before or after its optima: both goals have the first block."""
     whole = system.curve(LOADS)
     interrupt_at(monkeypatch, goal, LOADS[2])
     with pytest.raises(CurveInterruptedError, match=r"^stopped after 2 loads$") as caught:
         system.curve(LOADS)
     xr.testing.assert_allclose(caught.value.dataset, whole.isel(load=slice(2)), rtol=1e-9)
-    assert isinstance(caught.value, KeyboardInterrupt)  # no `except Exception` swallows it
+    assert isinstance(
+        caught.value, KeyboardInterrupt
+    )  # so that `except Exception` does not catch it
 
 
 def test_interrupted_at_once_keeps_an_empty_dataset(system, monkeypatch, tmp_path):
@@ -180,7 +182,7 @@ def test_interrupted_at_once_keeps_an_empty_dataset(system, monkeypatch, tmp_pat
 
 
 def spoil(monkeypatch, load, flow):
-    """Every solver answers one load with a flow of one's own, or with none."""
+    """Make every solver return the given flow at one load, or none."""
     honest = engine.Compiled.solve
 
     def solve(self, *values):
@@ -195,14 +197,16 @@ def spoil(monkeypatch, load, flow):
 
 
 def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch):
-    """All on the cloud: a valid split, far from either answer."""
-    spoil(monkeypatch, 190.0 * system.unit(190.0), np.array([0.0, 0.0, 190.0]) * system.unit(190.0))
+    """All load is on the last server: a valid split, far from optimum and equilibrium."""
+    spoil(
+        monkeypatch, 190.0 * system._unit(190.0), np.array([0.0, 0.0, 190.0]) * system._unit(190.0)
+    )
     where = "optimum_certified, equilibrium_certified, optimum_gap, equilibrium_gap"
     with pytest.warns(
         UserWarning, match=f"^2 of 8 answers are not certified; see {where}$"
     ) as caught:
         data = system.curve(LOADS, polish=False, gap=1e-2, formulation="beckmann")
-    assert [w.filename for w in caught] == [__file__]  # the line that asked
+    assert [w.filename for w in caught] == [__file__]  # the warning points at the caller
     for goal in GOALS:
         np.testing.assert_array_equal(data[f"{goal}_certified"], [True, True, True, False])
         assert float(data[f"{goal}_gap"][3]) > 1e-2
@@ -214,7 +218,7 @@ def test_load_without_a_certificate_does_not_stop_the_others(system, monkeypatch
 
 
 def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
-    spoil(monkeypatch, 190.0 * system.unit(190.0), None)
+    spoil(monkeypatch, 190.0 * system._unit(190.0), None)
     monkeypatch.setattr(solvers, "SOLVERS", solvers.SOLVERS[:1])
     with pytest.warns(UserWarning, match="2 of 8 answers are not certified"):
         data = system.curve(LOADS, formulation="beckmann")
@@ -227,7 +231,7 @@ def test_load_without_any_answer_is_a_row_of_nan(system, monkeypatch):
     )
 
 
-def test_certified_curve_says_nothing(system):
+def test_certified_curve_has_no_warning(system):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         system.curve(LOADS)

@@ -1,4 +1,4 @@
-"""Splits that are already there: what they cost, lose, and tempt a user to."""
+"""Evaluations of given splits: mean delay, loss, and a user's best move."""
 
 import json
 import math
@@ -65,7 +65,7 @@ def test_numbers_are_those_of_the_queues():
     assert found.certificate.gap == pytest.approx(found.ratio - 1, rel=1e-12)
 
 
-def test_flow_share_and_weights_are_three_ways_to_say_the_same():
+def test_flow_share_and_weights_give_the_same_split():
     found = SYSTEM.evaluate(190.0, flow=[95.0, 57.0, 38.0])
     assert same(found, SYSTEM.evaluate(190.0, share=[0.5, 0.3, 0.2]))
     for scale in (1.0, 1e-300, 1e307, 3.0):
@@ -76,7 +76,7 @@ def test_flow_share_and_weights_are_three_ways_to_say_the_same():
     )
 
 
-def test_the_optimum_loses_nothing_and_at_the_equilibrium_nobody_moves():
+def test_the_optimum_loses_nothing_and_no_user_moves_at_the_equilibrium():
     best = SYSTEM.evaluate(190.0, flow=SYSTEM.optimum(190.0).flow)
     assert best.loss.lower == 0
     assert 1 <= best.ratio <= best.ratio.upper < 1 + 1e-12
@@ -109,7 +109,7 @@ def test_server_that_is_not_used_tempts_but_costs_nothing():
     ],
     ids=["beyond", "at the rate", "shares", "second"],
 )
-def test_overloaded_split_has_an_infinite_delay_and_says_where(split, overloaded):
+def test_overloaded_split_has_an_infinite_delay_and_names_servers(split, overloaded):
     found = SYSTEM.evaluate(190.0, **split)
     assert (
         found.mean_delay
@@ -136,7 +136,7 @@ def test_several_servers_can_be_overloaded():
     )
 
 
-# ---- what is refused
+# ---- errors
 
 GOOD = {"share": [0.5, 0.3, 0.2]}
 BAD = [
@@ -144,7 +144,8 @@ BAD = [
     ({**GOOD, "weights": [1, 1, 1]}, r"^evaluate = \['share', 'weights'\]: is not one way"),
     (
         {"weights": [1, 2]},
-        r"^weights = \[1\.0, 2\.0\]: is 2 numbers for 3 servers; give 3 numbers, one a server: edge 1, edge 2, cloud$",
+        r"^weights = \[1\.0, 2\.0\]: is 2 numbers for 3 servers; give 3 numbers, one a server: "
+        r"edge 1, edge 2, cloud$",
     ),
     ({"weights": 1.0}, r"^weights = 1\.0: is an array of shape \(\) for 3 servers"),
     ({"weights": [[1, 2, 3]]}, r"shape \(1, 3\)"),
@@ -158,13 +159,15 @@ BAD = [
     ({"weights": ["1", "2", "3"]}, r"^weights = \['1', '2', '3'\]: is not made of numbers"),
     (
         {"share": [0.5, 0.3, 0.3]},
-        r"^share = \[0\.5, 0\.3, 0\.3\]: sums to 1\.1, not to 1; give weights= for numbers of any sum",
+        r"^share = \[0\.5, 0\.3, 0\.3\]: sums to 1\.1, not to 1; give weights= for numbers of any "
+        r"sum",
     ),
     ({"share": [0.5, 0.3, 0.2 + 1e-8]}, r"^share = .*: sums to 1\.00000001, not to 1"),
     ({"share": [50, 30, 20]}, r"sums to 100, not to 1"),
     (
         {"flow": [95.0, 57.0, 39.0]},
-        r"^flow = .*: sums to 191, not to the load 190; give weights= for numbers of any sum, or a flow that fits$",
+        r"^flow = .*: sums to 191, not to the load 190; give weights= for numbers of any sum, or "
+        r"a flow that fits$",
     ),
     ({"flow": [95.0, 57.0, -38.0]}, r"^flow\[2\] = -38\.0: is negative"),
     ({"flow": [0.5, 0.3, 0.2]}, r"sums to 1, not to the load 190"),
@@ -178,7 +181,7 @@ def test_what_is_no_split_is_refused(split, message):
 
 
 @pytest.mark.parametrize("load", [0.0, -1.0, math.nan, 380.0, 400.0, [190.0]])
-def test_load_that_is_none_is_refused(load):
+def test_invalid_load_is_refused(load):
     with pytest.raises(LoadError, match=r"^load"):
         SYSTEM.evaluate(load, weights=[1, 1, 1])
 
@@ -211,7 +214,7 @@ def test_a_bank_of_one_takes_one_flow_and_a_goal_is_one_of_two():
 
 
 def exact_optimum(rates, delays, load):
-    """Least mean delay of M/M/1 servers to 50 digits: sum of x_i l_i(x_i) at the price that all used servers share."""
+    """Return the least mean delay of M/M/1 servers to 50 digits, from the common marginal delay."""
     low, high = min(d + 1 / m for m, d in zip(rates, delays, strict=True)), mp.mpf(1)
 
     def flows(price):
@@ -233,7 +236,7 @@ def exact_optimum(rates, delays, load):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_bounds_hold_the_truth_also_next_to_saturation(seed):
-    """Of random shares, to 50 digits; each as near to saturation as the proportions of the rates are."""
+    """Compare with 50 digits at random shares, up to near saturation."""
     rng = np.random.default_rng([77, seed])
     n = int(rng.integers(1, 6))
     rates, delays = 10 ** rng.uniform(-2, 2, n), 10 ** rng.uniform(-3, 1, n)
@@ -268,7 +271,7 @@ def test_any_families_with_and_without_a_rate(load):
     assert found.optimum_delay.upper / found.optimum_delay.lower - 1 < 1e-9
 
 
-def test_what_was_never_measured_is_said():
+def test_flows_beyond_all_samples_have_a_caveat():
     load = np.linspace(1, 25, 40)
     system = ParallelServers(
         MM1(40.0), Measured(load, 0.02 + 1 / (40 - load)), names=["device", "db"]
@@ -280,7 +283,7 @@ def test_what_was_never_measured_is_said():
 
 
 def test_a_program_of_one_s_own_is_judged():
-    """The README's advice: what a solver of a user's own program returns is a split like any other."""
+    """The flows of a user's own convex program are evaluated like any split."""
     x = cp.Variable(3, nonneg=True)
     delay = SYSTEM.bank.total_cone(x)
     cp.Problem(cp.Minimize(cp.sum(delay.value)), [cp.sum(x) == 190, *delay.constraints]).solve(

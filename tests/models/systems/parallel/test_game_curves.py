@@ -1,4 +1,4 @@
-"""Players, control, the worst case and the gallery as studies of a system."""
+"""Curves over players and control, the search for the worst case, and its rule's failures."""
 
 import json
 import math
@@ -10,18 +10,18 @@ from counterexamples import SMALL
 from rich.console import Console
 
 from sojourn.models import MD1, MG1, MM1, InputError, LoadError, ParallelServers
-from sojourn.models.benchmarks import worst_case_rule as gallery
+from sojourn.models.benchmarks import worst_case_rule
 from sojourn.models.core import solve as engine
 from sojourn.models.core.curve import CurveInterruptedError
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
-from sojourn.models.systems.parallel.questions import Players
+from sojourn.models.systems.parallel.game_questions import Players
 from sojourn.models.systems.parallel.worst_case import WorstCaseInterruptedError
 from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
 from sojourn.reference.parallel import worst_case
 
 search, reference = (
-    sys.modules[f"sojourn.{room}.worst_case"]
-    for room in ("models.systems.parallel", "reference.parallel")
+    sys.modules[f"sojourn.{package}.worst_case"]
+    for package in ("models.systems.parallel", "reference.parallel")
 )
 MIXED = ParallelServers(MM1([100.0, 80.0], 0.005), MG1([200.0], 4.0, 0.02), time_unit="s")
 ERRATIC = ParallelServers(MG1([1.0, 1.0], [1.0, 20.0]))
@@ -68,9 +68,12 @@ def test_control_shows_where_it_is_enough():
 @pytest.mark.parametrize(("call", "error", "message"), [
     (lambda: players_curve(MIXED, []), LoadError, r"^loads = \[\]: is not a list of loads"),
     (lambda: players_curve(MIXED, [500.0, 400.0]), LoadError, "not below the total rate 380"),
-    (lambda: players_curve(MIXED, [10.0], [2.5]), InputError, r"^players = 2.5: is not a number of players"),
-    (lambda: control_curve(MIXED, 190.0, [0.5, 1.5]), InputError, r"^fractions\[1\] = 1.5: is not a part of the load"),
-    (lambda: control_curve(MIXED, 190.0, strategies=["best"]), InputError, r"^strategy = 'best': is not a strategy"),
+    (lambda: players_curve(MIXED, [10.0], [2.5]), InputError,
+     r"^players = 2.5: is not a number of players"),
+    (lambda: control_curve(MIXED, 190.0, [0.5, 1.5]), InputError,
+     r"^fractions\[1\] = 1.5: is not a part of the load"),
+    (lambda: control_curve(MIXED, 190.0, strategies=["best"]), InputError,
+     r"^strategy = 'best': is not a strategy"),
 ])  # fmt: skip
 def test_bad_input_before_any_solver(call, error, message, monkeypatch):
     monkeypatch.setattr(engine.Task, "_best", lambda *_, **__: pytest.fail("a solver was started"))
@@ -78,7 +81,7 @@ def test_bad_input_before_any_solver(call, error, message, monkeypatch):
         call()
 
 
-def test_an_answer_that_is_not_there_is_nan(monkeypatch):
+def test_a_missing_answer_is_nan(monkeypatch):
     monkeypatch.setattr(
         Players, "finish", lambda self, program, returned, points: self.empty(len(points[0]))
     )
@@ -117,8 +120,8 @@ def test_worst_case_of_any_solver(solver):
     assert found.candidate_poa == pytest.approx(true.candidate_poa, rel=1e-12)
 
 
-def test_what_the_search_shares_with_the_reference_is_said():
-    """The bound and the limit are the same functions; how splits are found is not."""
+def test_the_result_lists_what_the_search_shares_with_the_reference():
+    """The bound and the limit are shared with the reference; the splits are not."""
     assert (search.cell_bound, search.saturation) == (reference.cell_bound, reference.saturation)
     assert not {"optimum", "equilibrium", "evaluate"} & vars(search).keys()
     found = ERRATIC.worst_case(gap=1e-3)
@@ -136,7 +139,7 @@ def test_worst_case_up_to_a_load_and_of_one_server():
 
 
 def test_what_is_claimed_at_the_end_of_the_digits_is_true():
-    """Spare capacities of 1e-3 beside a rate of 1e9 keep four digits: the price of anarchy there is its certified lower bound."""
+    """Spare capacities of 1e-3 beside a rate of 1e9 have four digits: the certified bound holds."""
     found = ParallelServers(MM1([1e-3, 1e9], [1e3, 1e-6])).worst_case()
     true = worst_case(MM1([1e-3, 1e9], [1e3, 1e-6]))
     assert found.poa <= true.upper_bound
@@ -185,13 +188,13 @@ def test_bad_options(options, error, message):
         ERRATIC.worst_case(**options)
 
 
-# ---- the gallery
+# ---- the worst-case rule
 
 
 @pytest.mark.slow
-def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_differ():
-    rows = gallery.gallery(25, seed=3)
-    assert [r.family for r in rows] == list(gallery.FAMILIES)
+def test_the_search_over_small_systems_finds_failures_only_where_variabilities_differ():
+    rows = worst_case_rule.worst_case_rule_counterexamples(25, seed=3)
+    assert [r.family for r in rows] == list(worst_case_rule.FAMILIES)
     by = {r.family: r for r in rows}
     for family in ("M/M/1", "M/D/1", "M/G/1, one cv for all"):
         assert by[family].failed == 0
@@ -199,22 +202,22 @@ def test_the_gallery_of_small_systems_finds_failures_only_where_variabilities_di
     worst = max(rows, key=lambda r: r.ratio)
     assert worst.ratio > 1.05
     assert worst.failed > 0
-    # what is shown can be typed in again
+    # the numbers of the printed families give the same system
     again = worst_case(MG1(worst.rate, worst.cv, worst.delay))
-    assert again.poa == pytest.approx(worst.found.poa, rel=1e-12)
+    assert again.poa == pytest.approx(worst.worst_case.poa, rel=1e-12)
     json.dumps([r.to_dict() for r in rows])
     console = Console(width=160, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(gallery.summary(rows))
+    console.print(worst_case_rule.summary(rows))
     said = " ".join(console.export_text().split())
     assert "M/M/1 beside one of cv up to 30" in said
     assert "With one cv for all the rule fails too, with more servers" in said
 
 
-def test_the_counterexample_of_the_gallerys_caption_is_one():
+def test_the_counterexample_of_the_caption_is_one():
     """One cv for all: 24 servers of rate 1 and one of rate 25."""
     numbers, digits = SMALL.numbers, "{:.2f}, by the rule {:.6f}"
-    assert f"{numbers['cv']:g}, have {SMALL.poa:.6f}" in gallery.CAPTION
-    assert digits.format(SMALL.load, SMALL.rule) in gallery.CAPTION
+    assert f"{numbers['cv']:g}, have {SMALL.poa:.6f}" in worst_case_rule.CAPTION
+    assert digits.format(SMALL.load, SMALL.rule) in worst_case_rule.CAPTION
     found = ParallelServers(MG1(**numbers)).worst_case(gap=8e-5)
     assert found.certified
     assert found.poa == pytest.approx(SMALL.poa, rel=8e-5)
@@ -223,6 +226,6 @@ def test_the_counterexample_of_the_gallerys_caption_is_one():
     assert found.candidate_poa < found.poa * (1 - 5e-5)
 
 
-def test_the_gallery_is_the_same_for_a_seed():
-    first, second = (gallery._draw(np.random.default_rng(5)) for _ in range(2))
+def test_random_systems_are_the_same_for_a_seed():
+    first, second = (worst_case_rule._draw(np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first, second)

@@ -1,4 +1,4 @@
-"""The optimum within limits: kept, certified, priced, and the reference's."""
+"""The optimum within limits meets them, is certified, and agrees with the reference."""
 
 import json
 import math
@@ -26,7 +26,7 @@ from sojourn.reference.parallel.limits import cheapest
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0
-# a limit by its own number, and the same for the reference; each binds
+# each limit as a class and as arguments of the reference; all of them bind
 CASES = {
     "least share": (lambda v: MinShare([0, v, 0]), 0.25, lambda v: {"least": [0, v * LOAD, 0]}),
     "largest share": (
@@ -131,8 +131,8 @@ def test_all_together():
     assert found.certified
     assert found.mean_delay == pytest.approx(true.mean_delay, rel=1e-9)
     assert "largest share: binds at 1 of 3 servers, shadow price up to" in repr(found)
-    said = json.loads(json.dumps(found.to_dict()))["limits"]
-    assert [s["limit"] for s in said] == [
+    record = json.loads(json.dumps(found.to_dict()))["limits"]
+    assert [s["limit"] for s in record] == [
         "least share",
         "largest share",
         "largest utilisation",
@@ -148,7 +148,7 @@ def test_of_two_limits_on_one_server_the_tightest_is_priced():
 
 
 def random_case(seed):
-    """2 to 8 mixed servers, a utilisation cap and a budget well between the cheapest split and the best."""
+    """2 to 8 mixed servers, a largest utilisation, and a budget that binds."""
     rng = np.random.default_rng([7, seed])
     n = int(rng.integers(2, 9))
     j = int(rng.integers(1, n))
@@ -202,7 +202,7 @@ def test_limits_that_leave_one_split():
     np.testing.assert_allclose(found.share, [0.3, 0.3, 0.4], atol=1e-9)
 
 
-def test_a_budget_that_every_split_keeps_is_none():
+def test_a_budget_that_every_split_meets_has_no_effect():
     for limits in ([Budget(1.0, 190.0)], [Budget(0.0, 0.0)], [Budget([1, 1, 2], 500.0)]):
         found = THREE.optimum(LOAD, subject_to=limits)
         assert found.mean_delay == pytest.approx(THREE.optimum(LOAD).mean_delay, rel=1e-13)
@@ -210,7 +210,7 @@ def test_a_budget_that_every_split_keeps_is_none():
 
 
 def test_a_budget_of_what_the_cheapest_servers_cost_is_met():
-    """It leaves the third server empty; a little more, and that is used."""
+    """With this budget the third server is empty; with a little more it is used."""
     found, more = (
         THREE.optimum(100.0, subject_to=[Budget([1, 1, 2], money)]) for money in (100, 101)
     )
@@ -288,7 +288,7 @@ def test_the_percentile_is_met_at_every_server():
     ("load", "within", "empty"), [(21.0, 0.0225, [2]), (5.0, 0.02, [1, 2]), (0.5, 0.0191, [1, 2])]
 )
 def test_servers_that_miss_the_percentile_even_when_empty_get_no_job(load, within, empty):
-    """When empty they need 18.9, 22.3 and 26.9 ms: server 3 is too far, server 2 too slow."""
+    """Empty, percentiles are 18.9, 22.3 and 26.9 ms: server 3 is too far, server 2 too slow."""
     found = THREE.optimum(load, subject_to=[ServerPercentile(0.75, within)])
     assert np.flatnonzero(found.flow == 0).tolist() == empty
     assert not found.limits[0].price[empty].any()
@@ -306,7 +306,7 @@ def test_servers_that_miss_the_percentile_even_when_empty_get_no_job(load, withi
     ],
 )
 @pytest.mark.parametrize("load", [10.0, 190.0, 379.0])
-def test_a_limit_that_says_nothing_has_no_price(limit, load):
+def test_a_limit_without_effect_has_no_price(limit, load):
     found, free = THREE.optimum(load, subject_to=[limit]), THREE.optimum(load)
     np.testing.assert_allclose(found.flow, free.flow, rtol=0, atol=1e-11 * load)
     assert found.mean_delay == pytest.approx(free.mean_delay, rel=1e-12)
@@ -355,7 +355,7 @@ def test_random_systems_with_one_limit(kind, seed):
     system, _, rng = three_families(11, 100 + seed)
     n, part = len(system), rng.uniform(0.05, 0.9)
     load, rate = part * system.total_rate, system.bank.rate
-    inside = rate / system.total_rate  # of the load: every server equally full
+    inside = rate / system.total_rate  # shares with equal utilisations
     limit, same = {
         "least share": lambda v: (MinShare(v * inside), {"least": v * inside * load}),
         "largest share": lambda v: (
@@ -439,13 +439,13 @@ def test_the_whole_answer_is_strict_json():
         ServerPercentile(0.5, [1, 1, 0.021]),
         Budget([1, 0.5, 0.5], 74.0),
     ]
-    said = json.loads(
+    record = json.loads(
         json.dumps(THREE.optimum(100.0, subject_to=limits).to_dict(), allow_nan=False)
     )["limits"]
-    assert said[0]["bound"] == [0.1, 0.0, 0.0]
-    assert said[1]["value"][2] is None
-    assert said[2]["bound"] == [74.0]
-    assert all(set(s) == {"limit", "bound", "value", "price"} for s in said)
+    assert record[0]["bound"] == [0.1, 0.0, 0.0]
+    assert record[1]["value"][2] is None
+    assert record[2]["bound"] == [74.0]
+    assert all(set(s) == {"limit", "bound", "value", "price"} for s in record)
 
 
 def test_the_curve_within_limits_is_the_reference():
@@ -459,13 +459,17 @@ def test_the_curve_within_limits_is_the_reference():
 
 @pytest.mark.parametrize(("banks", "share", "load"), [
     ([Constant([0.00993084, 0.14731009])], [0.97485796, 0.08782767], 1.2253425506620121),
-    ([Constant(0.43662017), MMc([156.9686108292448, 0.5019425491006576], [13, 5], [1.68340347939845, 0.045522177599454934])],
+    ([Constant(0.43662017),
+      MMc([156.9686108292448, 0.5019425491006576], [13, 5],
+          [1.68340347939845, 0.045522177599454934])],
      [0.96411902, 0.0400306, 0.05825032], 0.7574515886555291),
-    ([BPR([0.00466819, 0.0050988], [214.21562437, 196.12460039]), MM1([0.24371085, 61.2192442], [0.43163682, 0.0122279]),
-      Constant(6.60553203)], [0.83038021, 0.05533429, 0.01298183, 0.08085211, 0.09387632], 0.5864006576060984),
+    ([BPR([0.00466819, 0.0050988], [214.21562437, 196.12460039]),
+      MM1([0.24371085, 61.2192442], [0.43163682, 0.0122279]),
+      Constant(6.60553203)],
+     [0.83038021, 0.05533429, 0.01298183, 0.08085211, 0.09387632], 0.5864006576060984),
 ])  # fmt: skip
-def test_servers_that_hardly_mind_the_load_are_filled_one_after_another(banks, share, load):
-    """The steps begin again at the nearest server that has room where those in use are full."""
+def test_servers_with_nearly_constant_latency_are_filled_in_turn(banks, share, load):
+    """Where the used servers are at their bounds, Newton steps go on with the next server."""
     system = ParallelServers(*banks)
     found = system.optimum(load, subject_to=[MaxShare(share)])
     true = limited_optimum(system.bank, load, most=load * np.array(share))

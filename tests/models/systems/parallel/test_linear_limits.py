@@ -1,4 +1,4 @@
-"""Any linear limit on flows: a class of one's own, groups, several rows; against the reference, true delays and differences."""
+"""Linear limits: classes of one's own, groups, several rows, against the reference."""
 
 from dataclasses import dataclass
 
@@ -32,14 +32,13 @@ from sojourn.reference import limited_optimum
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0
 CHUNK, ALL = 100, 2000
-STEEP = {
-    408
-}  # two rows nearly alike, each worth 1e7 delays a unit: rounding them moves the delay by 3e-9
+# two nearly equal rows with multipliers of 1e7: their rounding moves the delay by 3e-9
+STEEP = {408}
 
 
 @dataclass(frozen=True)
 class Carbon(Limit):
-    """At most so many grams per unit of time."""
+    """At most this many grams per unit of time."""
 
     grams: tuple[float, ...]
     at_most: float
@@ -48,7 +47,7 @@ class Carbon(Limit):
         return LinearLimit(self.grams, self.at_most, name="carbon")
 
 
-# limits by one number of theirs, each binding, and the same for the reference
+# limits by one number, and the same as arguments of the reference; all of them bind
 CASES = {
     "own class": (lambda v: [Carbon((1, 1, 4), v)], 400.0, lambda v: ([[1, 1, 4]], [v])),
     "group": (lambda v: [GroupShare([0, 1], v)], 0.40, lambda v: ([[1, 1, 0]], [v * LOAD])),
@@ -102,7 +101,7 @@ def test_the_shadow_price_of_a_row_is_the_difference(name):
     assert found.limits[0].price.ravel()[0] == pytest.approx(abs(up - down) / (2 * step), rel=1e-5)
 
 
-def test_limits_say_how_many_of_their_rows_bind():
+def test_text_of_limits_has_the_number_of_binding_rows():
     first, second = (
         str(THREE.optimum(LOAD, subject_to=CASES[name][0](CASES[name][1])).limits[0])
         for name in ("rows of one limit", "group")
@@ -186,7 +185,7 @@ def test_limits_that_bind_nowhere_change_nothing(name, part):
 
 @pytest.mark.parametrize("part", [1 - 1e-6, 1 - 1e-9])
 def test_rows_that_the_best_split_keeps_change_nothing(part):
-    """Others do not: these rows stay in the problem."""
+    """Of the redundant rows some stay in the problem: a split within the bounds violates them."""
     system = ParallelServers(MM1([3.0, 1.0, 7.0]), MD1([2.0, 5.0], 0.1))
     load = part * system.total_rate
     free = system.optimum(load)
@@ -206,7 +205,7 @@ def test_rows_that_the_best_split_keeps_change_nothing(part):
     [MMc(1.0, 20, [0.0, 0.3]), Constant(2.0)],
 ])  # fmt: skip
 def test_latencies_that_do_not_rise_are_mixed(banks):
-    """A linear program where all are flat: two rows and the load leave one split."""
+    """Constant latencies give a linear program; two rows and the load leave one split."""
     system = ParallelServers(*banks)
     matrix, bound = np.array([[2.0, 1.0, 0.5], [1.0, 0.2, 0.9]]), np.array([1.0, 0.62])
     found = system.optimum(1.0, subject_to=[LinearLimit(matrix, bound)])
@@ -216,7 +215,7 @@ def test_latencies_that_do_not_rise_are_mixed(banks):
 
 
 def rows_case(seed):
-    """A random system and load, one to four rows of money, groups and signed numbers, and in part bounds; most bind."""
+    """Return a random system and load with one to four rows, some with bounds; most bind."""
     rng = np.random.default_rng([77, seed])
     while True:
         system, servers, load = random_system(rng)
@@ -224,7 +223,7 @@ def rows_case(seed):
             break
     n, rate = len(system), system.bank.rate
     best = system.optimum(load, throw=False).flow
-    # a split that all limits leave
+    # a split that meets all limits
     inside = rate * (load / system.total_rate) * rng.uniform(0.5, 1.0, n)
     inside = inside + (rate - inside) * ((load - inside.sum()) / (rate - inside).sum())
     rows, bounds = [], []
@@ -280,10 +279,10 @@ def row_prices(found):
 
 @pytest.mark.parametrize("seeds", chunks(ALL, CHUNK, quick=0, often=CHUNK))
 def test_random_rows_are_covered(seeds):
-    """True delays of fifty digits. Next to saturation the rounding of rows may be worth more than the gap: of one in a hundred at most."""
+    """Compare with 50 digits; near saturation at most 1 % miss the gap, by the rounding of rows."""
     missed = untold = 0
     for seed in seeds:
-        system, servers, load, limits, said = rows_case(seed)
+        system, servers, load, limits, arguments = rows_case(seed)
         try:
             found = system.optimum(load, subject_to=limits, throw=False)
         except NotCertifiedError:
@@ -292,7 +291,7 @@ def test_random_rows_are_covered(seeds):
         true = truths.within_rows(
             servers,
             load,
-            *(said[k].tolist() for k in ("least", "most", "matrix", "bound")),
+            *(arguments[k].tolist() for k in ("least", "most", "matrix", "bound")),
             row_prices(found).tolist(),
         )
         untold += true is None
@@ -322,7 +321,7 @@ def test_random_rows_are_the_reference(seed):
 
 
 def test_an_equal_row_leaves_one_split():
-    """Rows that hold each other tight."""
+    """Rows whose multipliers depend on each other."""
     limits = [
         LinearLimit([1, 1, 0], 90.0),
         LinearLimit([-1, -1, 0], -90.0),
@@ -334,14 +333,14 @@ def test_an_equal_row_leaves_one_split():
     assert found.certified
 
 
-def test_rows_that_leave_nothing_are_told_next_to_saturation():
+def test_impossible_rows_are_found_near_saturation():
     load = (1 - 1e-9) * THREE.total_rate
     with pytest.raises(
         InputError, match=r"^subject_to = \['linear limit'\]: leave the linear limit no less than"
     ):
         THREE.optimum(load, subject_to=[LinearLimit([1, 0, 0], 99.99)])
     with pytest.raises(
-        InputError, match=r"^subject_to = \['one', 'two'\]: are kept together by no split"
+        InputError, match=r"^subject_to = \['one', 'two'\]: cannot be met together by any split"
     ):
         THREE.optimum(
             load,
@@ -350,17 +349,17 @@ def test_rows_that_leave_nothing_are_told_next_to_saturation():
                 LinearLimit([0, 1, 0], 80 - 3e-7, "two"),
             ],
         )
-    room = [LinearLimit([1, 0, 0], 100 - 1e-7, "one"), LinearLimit([0, 1, 0], 80 - 1e-7, "two")]
-    assert THREE.optimum(load, subject_to=room).certified
+    loose = [LinearLimit([1, 0, 0], 100 - 1e-7, "one"), LinearLimit([0, 1, 0], 80 - 1e-7, "two")]
+    assert THREE.optimum(load, subject_to=loose).certified
 
 
 def test_many_bounds_are_solved_load_by_load():
-    """Bounds of a thousand servers and more are numbers of a program of each load, not its parameters."""
+    """With over a thousand bounds each load has a program of its own, without parameters."""
     rng = np.random.default_rng(4)
     system = ParallelServers(MM1(rng.uniform(0.5, 2.0, 1500), rng.uniform(0, 1, 1500)))
     limits = [MaxUtilisation(0.7), GroupShare(range(700), 0.3)]
     loads = np.array([0.3, 0.5]) * system.total_rate
-    found = system.task("optimum", loads[0], subject_to=limits).solve(loads)
+    found = system._task("optimum", loads[0], subject_to=limits).solve(loads)
     assert found.certified.all()
     for load, delay in zip(loads, found.mean_delay, strict=True):
         alone = system.optimum(load, subject_to=limits)

@@ -1,4 +1,4 @@
-"""Decided on one system, paid in another."""
+"""Splits that are computed with wrong delays."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_true_belief_is_the_curve():
     [MM1(RATE), MM1(RATE, 0.01), MD1(RATE, DELAY), MG1(RATE, 10.0, DELAY)],
     ids=["zero", "mean", "cv 0", "cv 10"],
 )
-def test_split_is_the_believed_one_and_its_price_the_true_one(goal, wrong):
+def test_split_is_the_assumed_one_and_its_delay_the_actual_one(goal, wrong):
     data = misspecified_delays(ParallelServers(wrong), TRUE, LOADS)
     split = getattr(exact, goal)(wrong, LOADS)
     np.testing.assert_allclose(data[f"{goal}_flow"], split.flow, rtol=0, atol=1e-9)
@@ -44,7 +44,7 @@ def test_split_is_the_believed_one_and_its_price_the_true_one(goal, wrong):
     np.testing.assert_allclose(
         data["price_of_anarchy"], data["equilibrium_delay"] / data["optimum_delay"], rtol=1e-15
     )
-    # the metadata stay
+    # the metadata are the same
     assert data[f"{goal}_delay"].attrs["units"] == "s"
 
 
@@ -56,7 +56,7 @@ def test_a_wrong_belief_never_helps_the_optimum():
 
 
 def test_ignoring_delays_is_as_computed_by_hand():
-    """Equilibrium without delays at 190 of rates 100, 80, 200: equal spare capacity 190/3; then 190/3 jobs wait 3/190 s and the way."""
+    """Without delays, rates 100, 80, 200, load 190: all spare capacities are 190/3, by hand."""
     data = misspecified_delays(ParallelServers(MM1(RATE)), TRUE, [190.0])
     flow = np.array(RATE) - 190 / 3
     np.testing.assert_allclose(data["equilibrium_flow"][0], flow, rtol=1e-9)
@@ -69,6 +69,7 @@ def test_ignoring_delays_is_as_computed_by_hand():
 def test_other_rates_are_refused(other):
     with pytest.raises(
         InputError,
-        match=r"^assumed = .*: has other rates than the actual system; let the two differ in delays or variability alone$",
+        match=r"^assumed = .*: has other rates than the actual system; let the two differ in "
+        r"delays or variability alone$",
     ):
         misspecified_delays(ParallelServers(other), TRUE, LOADS)

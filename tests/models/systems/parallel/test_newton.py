@@ -1,4 +1,4 @@
-"""Newton's steps reach the truth from near it, and claim nothing from anywhere else."""
+"""Newton steps converge to the solution from near it; from elsewhere certificates hold."""
 
 import math
 import warnings
@@ -31,7 +31,7 @@ def test_lands_on_the_truth_from_near_it(bank, goal, part, size):
     true = getattr(exact, goal)(bank, load)
     rng = np.random.default_rng(4)
     for _ in range(10):
-        # a solver's answer: a little off everywhere, a trace on the unused servers
+        # like a solver's answer: small errors, and a residue on the unused servers
         start = np.clip(true.flow + size * load * rng.normal(size=len(bank)), 0, 0.9999 * bank.rate)
         flow, steps = polish(bank, load, start, goal)
         np.testing.assert_allclose(flow, true.flow, rtol=1e-11, atol=1e-13 * load)
@@ -52,7 +52,7 @@ def test_start_at_the_truth_is_kept(bank, goal):
 
 @every_goal
 def test_server_that_the_solver_forgot_is_found(goal):
-    """And one that it used in vain is left."""
+    """A server that the solver used wrongly becomes empty."""
     bank = BANKS["MM1"]
     true = getattr(exact, goal)(bank, 14.0)
     assert list(true.active) == [True, True, True, False]
@@ -75,7 +75,7 @@ GARBAGE = {
 
 @every_goal
 @pytest.mark.parametrize("start", GARBAGE.values(), ids=GARBAGE)
-def test_garbage_is_refused_or_mended_never_believed(start, goal):
+def test_invalid_flows_are_refused_or_repaired(start, goal):
     bank, load = BANKS["MM1"], 14.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -90,7 +90,7 @@ def test_garbage_is_refused_or_mended_never_believed(start, goal):
 @every_goal
 @pytest.mark.slow
 def test_random_starts_are_refused_or_certified(goal):
-    """Anywhere in the box of rates, split of the load or not: whatever comes back, its certificate holds, and mostly it is the truth."""
+    """From random flows the certificates hold, and most answers are the solution."""
     rng = np.random.default_rng(5)
     bank, load = BANKS["MM1"], 14.0
     true = getattr(exact, goal)(bank, load)

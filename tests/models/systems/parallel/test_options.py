@@ -1,4 +1,4 @@
-"""How to solve, said wrongly or for one goal of two; and what of it reaches JSON."""
+"""Options that do not fit or fit one goal, and what of them is in JSON."""
 
 import json
 
@@ -49,15 +49,15 @@ def test_infinite_gaps_of_failed_attempts_are_null_in_json(monkeypatch):
         return ran
 
     monkeypatch.setattr(engine, "run", first_fails)
-    told = ParallelServers(MM1([10.0, 5.0])).optimum(6.0).to_dict()
-    assert told["attempts"][0]["gap"] is None
-    json.dumps(told, allow_nan=False)
+    record = ParallelServers(MM1([10.0, 5.0])).optimum(6.0).to_dict()
+    assert record["attempts"][0]["gap"] is None
+    json.dumps(record, allow_nan=False)
 
 
 def test_texts_that_list_solvers_are_those_of_the_records():
     names = [spec.name for spec in SOLVERS if spec.default]
-    told = ParallelServers.optimum.__doc__.upper()
-    assert f"BY DEFAULT {', THEN '.join(names)}, UNTIL ONE IS CERTIFIED" in told
+    text = ParallelServers.optimum.__doc__.upper()
+    assert f"BY DEFAULT {', THEN '.join(names)}, UNTIL ONE IS CERTIFIED" in text
     help_of_run = CliRunner().invoke(app, ["run", "--help"]).output
     assert f"by default {', '.join(names)} in turn" in " ".join(
         help_of_run.replace("│", " ").split()

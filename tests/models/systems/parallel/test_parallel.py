@@ -1,4 +1,4 @@
-"""Parallel servers by every formulation, against the reference; and what no answer may break."""
+"""Parallel servers by every formulation, against the reference and invariants."""
 
 import json
 import warnings
@@ -32,7 +32,7 @@ SYSTEMS = {
     "equal": ParallelServers(MM1([10.0] * 5, 0.5)),
     "equal delays": ParallelServers(MM1([10.0, 5.0, 3.0], 0.2)),
 }
-PARTS = (0.02, 0.1, 0.47, 0.9, 0.99)  # from one active server to all; at no threshold
+PARTS = (0.02, 0.1, 0.47, 0.9, 0.99)  # from one used server to all; none is a threshold
 every_goal = pytest.mark.parametrize("goal", GOALS)
 every_system = pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 every_part = pytest.mark.parametrize("part", PARTS)
@@ -81,7 +81,7 @@ def test_formulation_for_equal_delays_agrees_with_the_reference(name, part, form
     ("goal", "form"), [(f.goal, n) for n, f in FORMULATIONS.items() if n not in ("qp", "geo_mean")]
 )
 def test_formulation_alone_is_close_before_any_polish(system, goal, form):
-    """So that the agreement above is not Newton's alone."""
+    """The test above would pass by Newton steps alone; this one has none."""
     load = 0.6 * system.total_rate
     found = getattr(system, goal)(load, formulation=form, polish=False, solver="CLARABEL")
     true = getattr(exact, goal)(system.bank, load)
@@ -105,7 +105,7 @@ def test_formulation_that_does_not_fit_is_refused(name, form, why):
 
 
 def test_minmax_counts_the_servers_by_bisection():
-    """20 servers, each nearer than the next: at most log2(20) + 1 problems, and the true number at the end."""
+    """With 20 servers there are at most log2(20) + 1 problems, and the last count is right."""
     bank = MM1(np.full(20, 10.0), np.linspace(0, 5, 20))
     asked = []
     for load in (1.0, 40.0, 120.0, 199.0):
@@ -113,7 +113,7 @@ def test_minmax_counts_the_servers_by_bisection():
         search = Bisection(bank, load)
         counts, last = [], False
         while not last:
-            count, last = search.ask()
+            count, last = search.next_count()
             counts.append(count)
             members = np.sort(search.order[:count])
             short = load < bank.rate[members].sum()
@@ -121,13 +121,13 @@ def test_minmax_counts_the_servers_by_bisection():
                 float(exact.equilibrium(bank.take(members), load).multiplier) if short else np.inf
             )
             if not last:
-                search.tell(count, latency)
+                search.record(count, latency)
         assert counts[-1] == true.active.sum()
         asked.append(len(counts))
     assert max(asked) <= 6
 
 
-# ---- what no answer may break
+# ---- invariants
 
 
 @every_system
@@ -140,7 +140,7 @@ def test_no_random_split_beats_the_optimum(system, part):
     flows = load * rng.dirichlet(np.full(len(system), 0.7), 1000)
     near = found.flow + 0.1 * rng.uniform(0, 1, (1000, 1)) * (flows - found.flow)
     for trial in (flows, near):
-        # towards the even split as far as capacity asks
+        # towards equal utilisations until all flows are below the rates
         over = (trial / system.bank.rate).max(axis=1, keepdims=True)
         back = np.clip((over - 0.999) / np.maximum(over - part, 1e-12), 0, 1)
         split = trial + np.where(over > 0.999, back, 0) * (even - trial)
@@ -156,13 +156,13 @@ def test_no_user_of_the_equilibrium_gains_by_moving(system, part):
     load = part * system.total_rate
     found = system.equilibrium(load)
     latency = system.bank.latency(found.flow)
-    # a used server's users look at every other server, as it is with them there
+    # the latency of every other server, with the user there, is not lower
     for i in np.flatnonzero(found.active):
         step = 1e-6 * found.flow[i]
         for j in set(range(len(system))) - {i}:
-            there = found.flow.copy()
-            there[j] += min(step, 1e-6 * (system.bank.rate[j] - there[j]))
-            assert system.bank.latency(there)[j] > latency[i] * (1 - 1e-12)
+            moved = found.flow.copy()
+            moved[j] += min(step, 1e-6 * (system.bank.rate[j] - moved[j]))
+            assert system.bank.latency(moved)[j] > latency[i] * (1 - 1e-12)
     assert found.certificate.deviation_gain <= 1e-11 * found.mean_delay
 
 
@@ -181,18 +181,18 @@ def test_price_of_anarchy_is_the_ratio_and_at_least_1(system):
 
 @pytest.mark.parametrize("form", ["auto", "inv_pos", "quad_over_lin", "beckmann", "minmax"])
 def test_price_of_anarchy_with_a_formulation_of_either_goal(form):
-    """At load 190 of the first scenario: 29.2887 ms over 28.4494 ms."""
+    """At load 190 of the first scenario: 29.2887 ms divided by 28.4494 ms."""
     assert SYSTEMS["MM1"].price_of_anarchy(190.0, formulation=form) == pytest.approx(
         1.0295024, abs=1e-7
     )
 
 
-def test_price_of_anarchy_with_a_formulation_that_there_is_not():
+def test_price_of_anarchy_with_an_unknown_formulation():
     with pytest.raises(FormulationError, match="'nonsense': is not one of the equilibrium"):
         SYSTEMS["MM1"].price_of_anarchy(190.0, formulation="nonsense")
 
 
-# ---- edges
+# ---- extreme loads and gaps
 
 
 @every_goal
@@ -229,7 +229,7 @@ def test_certified_close_to_saturation(goal, name, slack):
     found = getattr(system, goal)(load)
     true = float(getattr(exact, goal)(system.bank, load).mean_delay)
     assert found.certified
-    # the spare capacity of a flow that is a float is wrong by about 1e-16 / slack
+    # the spare capacity of a float flow has a relative error of about 1e-16 / slack
     assert found.certificate.gap < 1e-13 / slack
     assert abs(found.mean_delay - true) / true <= found.certificate.gap * (1 + 1e-6) + 1e-12
     assert np.all(found.flow < system.bank.rate)
@@ -252,7 +252,7 @@ def test_flow_at_hardly_any_load_sums_to_it(goal):
 
 
 def test_polished_flow_is_the_one_returned():
-    """A gap of 2e-15 says that the delay has all its digits; the flows then have half of them, and Newton's all."""
+    """At a gap of 2e-15 the solver's flows have half their digits; Newton steps give the rest."""
     system = ParallelServers(MM1([300.0, 100.0, 200.0], [0.010, 0.012, 0.020]))
     found = system.optimum(420.0)
     assert found.polished >= 1
@@ -265,7 +265,8 @@ def test_equal_servers_get_equal_shares_to_all_digits():
 
 @every_goal
 @pytest.mark.parametrize(("load", "problem"), [
-    (380.0, "not below the total rate 380: the queues grow without bound; lower the load or add rate"),
+    (380.0,
+     "not below the total rate 380: the queues grow without bound; lower the load or add rate"),
     (500, "not below the total rate 380"),
     (0.0, "there is nothing to split; give a load above 0"),
     (-1.0, "a load cannot be negative; give a load above 0"),
@@ -282,13 +283,13 @@ def test_load_that_cannot_be(goal, load, problem):
 
 
 def test_load_within_rounding_of_the_total_rate_is_no_crash():
-    """The total rate, 1 + 1e-17, rounds to the load: stable, but nothing that a float can say is known of the answer."""
+    """The total rate, 1 + 1e-17, rounds to the load: stable, but without a finite bound."""
     system = ParallelServers(MM1([1.0, 1e-17]))
     with pytest.raises(NotCertifiedError, match="no certified optimum at load 1,"):
         system.optimum(1.0)
 
 
-# ---- what comes back
+# ---- solutions
 
 
 @pytest.fixture(scope="module", params=GOALS)
@@ -323,8 +324,8 @@ def test_solution_reads_well(solution):
     first, second, *servers = repr(found).splitlines()
     kind = "marginal delay" if found.goal == "optimum" else "common latency"
     assert (
-        first
-        == f"{found.goal} at load 30: mean delay {found.mean_delay:.9g}, {kind} {found.multiplier:.9g}"
+        first == f"{found.goal} at load 30: mean delay {found.mean_delay:.9g}, {kind} "
+        f"{found.multiplier:.9g}"
     )
     assert second.startswith(
         f"  certified within {found.certificate.gap:.1e} (clarabel, {found.formulation}, "
@@ -365,7 +366,7 @@ def test_seconds_and_milliseconds_are_the_same_problem(goal, part):
     assert milli.multiplier == pytest.approx(1e3 * seconds.multiplier, rel=1e-10)
 
 
-# ---- the system itself
+# ---- the system
 
 
 def test_names():
@@ -403,7 +404,7 @@ def test_thresholds_are_the_reference_s():
     assert np.all(found.optimum <= found.equilibrium)
 
 
-# ---- the escape hatch
+# ---- the CVXPY model
 
 
 @pytest.mark.parametrize(("goal", "form"), [(f.goal, n) for n, f in FORMULATIONS.items()])
@@ -421,14 +422,14 @@ def test_model_is_a_problem_in_the_user_s_unit(goal, form):
 
 
 def test_model_takes_constraints_of_one_s_own():
-    """Two M/M/1 servers, the first held to 2: the second takes the other 4, whatever the objective."""
+    """Of two M/M/1 servers the first has at most 2, so the second has the other 4."""
     model = ParallelServers(MM1([10.0, 5.0])).model("optimum", 6.0)
     problem = cp.Problem(
         model.problem.objective, [*model.problem.constraints, model.flow[0] <= 2.0]
     )
     problem.solve(solver="CLARABEL")
     np.testing.assert_allclose(model.flow.value, [2.0, 4.0], atol=1e-6)
-    # the objective is the delay carried, a number without a unit: 2/8 + 4/1
+    # the objective is the total delay, a number without a unit: 2/8 + 4/1
     assert problem.value == pytest.approx(2 / 8 + 4 / 1, rel=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Pictures: what is on them, and that they can be saved."""
+"""Plots have the right lines and labels, and can be saved."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def other():
 
 
 def curves(axes):
-    """Lines that are curves, not marks of thresholds."""
+    """Return the lines that are curves, not thresholds."""
     return [line for line in axes.lines if len(line.get_xdata()) > 2]
 
 
@@ -65,7 +65,7 @@ def test_lines_are_the_curve(data):
 
 
 def test_thresholds_within_the_loads_are_marked_and_named(data):
-    """The first server's, 0, is not within them."""
+    """The threshold of the first server, 0, is outside the loads."""
     above, below = plot_curve(data).axes
     expected = sorted(
         [*data.attrs["optimum_thresholds"][1:], *data.attrs["equilibrium_thresholds"][1:]]
@@ -88,7 +88,9 @@ def test_many_thresholds_are_not_all_marked():
 def test_variants_are_lines_of_their_own(data, other, count):
     others = {f"variant {i}": other for i in range(count)}
     above, below = plot_curve(data, "", others).axes
-    assert len(above.lines) == 2 * (count + 1)  # thresholds of whom? of none
+    assert len(above.lines) == 2 * (
+        count + 1
+    )  # no thresholds: they would belong to one of several curves
     assert len(below.lines) == count + 1
     labels = [text.get_text() for text in above.get_legend().get_texts()]
     assert labels[:4] == [
@@ -98,7 +100,7 @@ def test_variants_are_lines_of_their_own(data, other, count):
         "variant 0: equilibrium",
     ]
     assert [text.get_text() for text in below.get_legend().get_texts()] == ["as it is", *others]
-    # a line under another can be seen
+    # a line below another one is wider, and visible
     widths = [line.get_linewidth() for line in below.lines]
     assert widths == sorted(widths, reverse=True)
     assert widths[-1] > 1
@@ -112,7 +114,7 @@ def test_lines_go_from_load_to_load_in_order(data):
 
 
 def test_lines_cut_no_corner():
-    """What Matplotlib draws, with its axes' scales, against the exact curve on a dense grid."""
+    """Compare the drawn lines, on the axes' scales, with the exact curve on a dense grid."""
     system = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
     above, below = plot_curve(system.curve(LOADS, refine=True)).axes
     grid = np.linspace(LOADS[0], LOADS[-1], 10_001)

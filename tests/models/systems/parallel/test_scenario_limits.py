@@ -1,4 +1,4 @@
-"""Limits in scenario files: read by name, in the units of the file, answered with shadow prices."""
+"""Limits in scenario files: their names, units, errors and shadow prices."""
 
 import json
 
@@ -50,7 +50,8 @@ def read(*tables, file=FILE):
     ('kind = "ServerPercentile"\np = 0.95\nwithin = 60', ServerPercentile(0.95, 0.060)),
     ('kind = "Budget"\nprice = [1, 1, 2]\nat_most = 245', Budget([1, 1, 2], 245)),
     ('kind = "GroupShare"\nservers = ["edge 1", "edge 2"]\nat_most = 0.4', GroupShare([0, 1], 0.4)),
-    ('kind = "LinearLimit"\nmatrix = [[1, 1, 2], [-1, 0, -1]]\nbound = [250, -150]', LinearLimit([[1, 1, 2], [-1, 0, -1]], [250, -150])),
+    ('kind = "LinearLimit"\nmatrix = [[1, 1, 2], [-1, 0, -1]]\nbound = [250, -150]',
+     LinearLimit([[1, 1, 2], [-1, 0, -1]], [250, -150])),
 ])  # fmt: skip
 def test_limits_are_read_in_the_units_of_the_file(table, limit):
     (found,) = read(table).limits
@@ -72,21 +73,35 @@ def test_what_stands_for_a_row_of_servers_is_repeated_for_its_replicas():
 
 
 @pytest.mark.parametrize(("table", "message"), [
-    ('kind = "MaxShares"\nshare = 1', r"^limits\[0\].kind = 'MaxShares': .* did you mean MaxShare\? Known are MinShare, .* module is imported"),
-    ("share = 1", r"^limits\[0\].kind = None: is missing; use one of MinShare, .* and any whose module is imported \(--import .*\)$"),
+    ('kind = "MaxShares"\nshare = 1',
+     r"^limits\[0\].kind = 'MaxShares': .* did you mean MaxShare\? Known are MinShare, .* module "
+     r"is imported"),
+    ("share = 1",
+     r"^limits\[0\].kind = None: is missing; use one of MinShare, .* and any whose module is "
+     r"imported \(--import .*\)$"),
     ('kind = "MaxShare"', r"^limits\[0\].share = None: is missing; MaxShare needs share$"),
-    ('kind = "MaxShare"\nshares = 1', r"^limits\[0\].shares = 1: is not a known key; did you mean share\?$"),
-    ('kind = "MaxShare"\nshare = [1, 1.5, 1]', r"^limits\[0\].share\[1\] = 1.5: is not a part of the load; give a number from 0 to 1$"),
-    ('kind = "MaxShare"\nshare = 30', r"^limits\[0\].share = 30.0: is not a part of the load; write 30 % as 0.3$"),
-    ('kind = "MaxShare"\nshare = "30%"', r"^limits\[0\].share = '30%': is not a number; write 30 % as 0.3$"),
-    ('kind = "MaxShare"\nshare = [1, "30%", 1]', r"^limits\[0\].share\[1\] = '30%': is not a number; write 30 % as 0.3$"),
-    ('kind = "MaxShare"\nshare = [1, "a", 1]', r"^limits\[0\].share\[1\] = 'a': is not a number; give a number$"),
-    ('kind = "MaxShare"\nshare = nan', r"^limits\[0\].share = nan: is out of range; give a finite number$"),
-    ('kind = "GroupShare"\nservers = ["edge"]\nat_most = 0.5', r"^limits\[0\].servers\[0\] = 'edge': is not the name of a server"),
-    ('kind = "GroupShare"\nservers = []\nat_most = 0.5', r"^limits\[0\].servers = \[\]: is not a list of servers; give their names$"),
-    ('kind = "LinearLimit"\nmatrix = [1, 2]\nbound = 3', r"^limits\[0\].matrix = \[1.0, 2.0\]: is not made of rows of 3 numbers"),
+    ('kind = "MaxShare"\nshares = 1',
+     r"^limits\[0\].shares = 1: is not a known key; did you mean share\?$"),
+    ('kind = "MaxShare"\nshare = [1, 1.5, 1]',
+     r"^limits\[0\].share\[1\] = 1.5: is not a part of the load; give a number from 0 to 1$"),
+    ('kind = "MaxShare"\nshare = 30',
+     r"^limits\[0\].share = 30.0: is not a part of the load; write 30 % as 0.3$"),
+    ('kind = "MaxShare"\nshare = "30%"',
+     r"^limits\[0\].share = '30%': is not a number; write 30 % as 0.3$"),
+    ('kind = "MaxShare"\nshare = [1, "30%", 1]',
+     r"^limits\[0\].share\[1\] = '30%': is not a number; write 30 % as 0.3$"),
+    ('kind = "MaxShare"\nshare = [1, "a", 1]',
+     r"^limits\[0\].share\[1\] = 'a': is not a number; give a number$"),
+    ('kind = "MaxShare"\nshare = nan',
+     r"^limits\[0\].share = nan: is out of range; give a finite number$"),
+    ('kind = "GroupShare"\nservers = ["edge"]\nat_most = 0.5',
+     r"^limits\[0\].servers\[0\] = 'edge': is not the name of a server"),
+    ('kind = "GroupShare"\nservers = []\nat_most = 0.5',
+     r"^limits\[0\].servers = \[\]: is not a list of servers; give their names$"),
+    ('kind = "LinearLimit"\nmatrix = [1, 2]\nbound = 3',
+     r"^limits\[0\].matrix = \[1.0, 2.0\]: is not made of rows of 3 numbers"),
 ])  # fmt: skip
-def test_a_table_that_says_no_limit_is_named(table, message):
+def test_a_table_without_a_limit_is_named(table, message):
     with pytest.raises(ScenarioError, match=message):
         read(table)
     with pytest.raises(ScenarioError, match=message.replace(r"\[0\]", r"\[1\]", 1)):
@@ -96,7 +111,8 @@ def test_a_table_that_says_no_limit_is_named(table, message):
 def test_limits_that_are_no_tables():
     with pytest.raises(
         ScenarioError,
-        match=r"^limits = \{'kind': 'MaxShare'\}: is not a list of tables; write each as \[\[limits\]\] with a kind$",
+        match=r"^limits = \{'kind': 'MaxShare'\}: is not a list of tables; write each as "
+        r"\[\[limits\]\] with a kind$",
     ):
         parse(FILE + '[limits]\nkind = "MaxShare"\n', "x")
 
@@ -105,20 +121,21 @@ def test_run_answers_the_optimum_within_limits(sojourn, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(
         FILE
-        + '[[limits]]\nkind = "GroupShare"\nservers = ["edge 1", "edge 2"]\nat_most = 0.4\nname = "edge"\n'
+        + '[[limits]]\nkind = "GroupShare"\nservers = ["edge 1", "edge 2"]\nat_most = 0.4\nname = '
+        '"edge"\n'
     )
     true, free = THREE.optimum(190.0, subject_to=[GroupShare([0, 1], 0.4)]), THREE.optimum(190.0)
-    said = json.loads(sojourn("run", str(path), "--json")[1])
-    assert said["optimum"]["mean_delay"] == pytest.approx(1e3 * true.mean_delay, rel=1e-9)
-    (limit,) = said["optimum"]["limits"]
+    record = json.loads(sojourn("run", str(path), "--json")[1])
+    assert record["optimum"]["mean_delay"] == pytest.approx(1e3 * true.mean_delay, rel=1e-9)
+    (limit,) = record["optimum"]["limits"]
     assert limit == {
         "limit": "edge",
         "bound": [0.4],
         "value": [pytest.approx(0.4)],
         "price": [pytest.approx(1e3 * float(true.limits[0].price))],
     }
-    assert said["equilibrium"]["limits"] == []
-    assert said["price_of_anarchy"] == pytest.approx(
+    assert record["equilibrium"]["limits"] == []
+    assert record["price_of_anarchy"] == pytest.approx(
         THREE.equilibrium(190.0).mean_delay / free.mean_delay, rel=1e-9
     )
     status, out, _ = sojourn("run", str(path))

@@ -1,4 +1,4 @@
-"""K players and the followers of a leader as convex programs: against the reference, and by what they mean."""
+"""Equilibria of K players and of followers, against the reference and by definition."""
 
 import json
 import math
@@ -75,7 +75,7 @@ def test_between_optimum_and_equilibrium():
     )
 
 
-def test_what_is_said_of_players():
+def test_text_of_an_equilibrium_of_players():
     found = SYSTEM.equilibrium(190.0, players=3)
     assert repr(found).startswith("equilibrium of 3 players at load 190: mean delay 0.03806")
     assert json.loads(json.dumps(found.to_dict()))["players"] == 3
@@ -85,16 +85,18 @@ def test_what_is_said_of_players():
 @pytest.mark.parametrize(("options", "error", "message"), [
     ({"players": 2.5}, InputError, r"^players = 2.5: is not a number of players"),
     ({"players": 0}, InputError, r"^players = 0: is not a number of players"),
-    ({"players": [1, 2]}, InputError, r"^players = \[1, 2\]: is not one number: players of different size have no potential"),
-    ({"players": 3, "formulation": "minmax"}, FormulationError, "it is not written for a finite number of players; use auto"),
+    ({"players": [1, 2]}, InputError,
+     r"^players = \[1, 2\]: is not one number: players of different size have no potential"),
+    ({"players": 3, "formulation": "minmax"}, FormulationError,
+     "it is not written for a finite number of players; use auto"),
     ({"players": 3, "formulation": "qp"}, FormulationError, "it holds for M/M/1 servers alone"),
 ])  # fmt: skip
-def test_players_that_are_none(options, error, message):
+def test_invalid_numbers_of_players(options, error, message):
     with pytest.raises(error, match=message):
         SYSTEM.equilibrium(190.0, **options)
 
 
-# ---- servers as seen
+# ---- perceived latencies
 
 
 def seen():
@@ -132,7 +134,7 @@ def test_followers_have_a_latency_cone_and_players_none():
         both["players"].latency_cone(flow)
 
 
-def test_pools_are_seen_bank_by_bank():
+def test_mixed_banks_are_perceived_bank_by_bank():
     pool = ParallelServers(MM1([10.0, 20.0]), MD1([5.0])).bank
     x = np.array([1.0, 2.0, 3.0])
     np.testing.assert_allclose(
@@ -170,7 +172,7 @@ def test_control_of_nothing_and_of_all():
 
 
 def test_followers_by_minmax():
-    """Any formulation of the equilibrium does for them."""
+    """Every formulation of the equilibrium solves for the followers."""
     found = SYSTEM.control(190.0, 0.3, formulation="minmax")
     assert found.followers.formulation == "minmax"
     assert found.mean_delay == pytest.approx(controlled(BANK, 190.0, 0.3).mean_delay, rel=1e-8)
@@ -244,15 +246,14 @@ def test_mean_delay_rises_with_the_number_of_players(seed):
     assert np.all(np.diff(delays) >= -1e-9 * delays[0])
     assert delays[0] == pytest.approx(system.optimum(load).mean_delay, rel=1e-9)
     assert delays[-2] == pytest.approx(delays[-1], rel=1e-8)
-    assert delays[-3] == pytest.approx(
-        delays[-1], rel=1e-6
-    )  # what is left falls as 1/K, from up to 150 times that
+    # the difference falls as 1/K, and is up to 150 at one player
+    assert delays[-3] == pytest.approx(delays[-1], rel=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 4, math.inf])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_last_load_below_the_total_rate_is_quietly_not_certified(seed, count):
-    """Flows in floats cannot say its spare capacity; the certificate does."""
+    """A float flow does not give the spare capacity there; the certificate is still right."""
     rng = np.random.default_rng([19, seed])
     system = ParallelServers(
         MG1(10 ** rng.uniform(0, 3, 60), rng.uniform(0, 20, 60), rng.uniform(0, 0.2, 60))
@@ -280,8 +281,8 @@ def test_one_player_routes_as_the_optimum_and_many_as_the_equilibrium(seed):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 20])
 @pytest.mark.parametrize("seed", range(4))
-def test_no_player_gains_by_moving_his_own_jobs(seed, count):
-    """He sees sum y_i l_i(x_i - x_i/K + y_i) for his own flows y, the others staying where they are."""
+def test_no_player_gains_by_moving_its_own_jobs(seed, count):
+    """A player minimises sum y_i l_i(x_i - x_i/K + y_i) over its own flows y, the others fixed."""
     system, load, rng = three_families(13, 300 + seed)
     found = system.equilibrium(load, players=count)
     own = found.flow / count
@@ -299,7 +300,7 @@ def test_no_player_gains_by_moving_his_own_jobs(seed, count):
 
 
 def test_a_player_would_gain_at_the_wardrop_equilibrium():
-    """So that the test above can fail: there, a player of three does better by moving towards the optimum."""
+    """The test above can fail: here one of three players gains by moving to the optimum."""
     own = SYSTEM.equilibrium(190.0).flow / 3
     others, towards = 2 * own, SYSTEM.optimum(190.0).flow / 3
     before, after = (
@@ -321,15 +322,19 @@ def test_the_potential_of_players_is_least_at_their_equilibrium():
 @pytest.mark.parametrize(("players", "message"), [
     (True, r"^players = True: is true or false, not a number; give a number$"),
     (0, r"^players = 0: is not a number of players; give a whole number from 1, or math.inf$"),
-    (-math.inf, r"^players = -inf: is not a number of players; give a whole number from 1, or math.inf$"),
+    (-math.inf,
+     r"^players = -inf: is not a number of players; give a whole number from 1, or math.inf$"),
     (2.5, r"^players = 2.5: is not a number of players; give a whole number from 1, or math.inf$"),
-    (math.nan, r"^players = nan: is not a number of players; give a whole number from 1, or math.inf$"),
+    (math.nan,
+     r"^players = nan: is not a number of players; give a whole number from 1, or math.inf$"),
     ("3", r"^players = '3': is not made of numbers; give a number or an array of numbers$"),
     (None, r"^players = None: is not made of numbers; give a number or an array of numbers$"),
-    ([1, 2], r"^players = \[1, 2\]: is not one number: players of different size have no potential, .*; give how many equal players there"),
+    ([1, 2],
+     r"^players = \[1, 2\]: is not one number: players of different size have no potential, .*; "
+     r"give how many equal players there"),
 ])  # fmt: skip
 @pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy", "sensitivity"])
-def test_players_that_are_none_are_refused_by_all_before_any_solver(
+def test_invalid_numbers_of_players_are_refused_before_any_solver(
     ask, players, message, monkeypatch
 ):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
@@ -340,7 +345,10 @@ def test_players_that_are_none_are_refused_by_all_before_any_solver(
 @pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy"])
 def test_minmax_of_players_is_refused_before_any_solver(ask, monkeypatch):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
-    message = r"^formulation = 'minmax': does not fit these servers: it is not written for a finite number of players; use auto$"
+    message = (
+        r"^formulation = 'minmax': does not fit these servers: it is not written for a finite "
+        r"number of players; use auto$"
+    )
     for system in (SYSTEM, ParallelServers(MM1([10.0, 20.0]), MD1([5.0]))):
         with pytest.raises(FormulationError, match=message):
             getattr(system, ask)(30.0, 3, formulation="minmax")
@@ -357,7 +365,7 @@ def test_players_as_a_whole_float_are_players():
     assert repr(SYSTEM.equilibrium(190.0)).startswith("equilibrium at load 190")
 
 
-# ---- servers as seen, in numbers
+# ---- perceived latencies, in numbers
 
 
 SEEN_POOL = ParallelServers(
@@ -374,7 +382,7 @@ POOL_FLOW = np.array([4.0, 12.0, 1.5, 9.0, 3.5])
 
 
 @each_view
-def test_slope_and_potential_as_seen_are_differences(name):
+def test_perceived_slope_and_potential_are_differences(name):
     view, x, h = VIEWS[name], POOL_FLOW, 1e-5
     np.testing.assert_allclose(
         view.latency_slope(x), (view.latency(x + h) - view.latency(x - h)) / (2 * h), rtol=1e-7
@@ -396,12 +404,12 @@ def test_slope_and_potential_as_seen_are_differences(name):
 
 @each_view
 @pytest.mark.parametrize("part", [1e-6, 0.3, 0.9, 0.9999])
-def test_the_operating_point_as_seen_is_the_inverse(name, part):
+def test_the_perceived_operating_point_is_the_inverse(name, part):
     view = VIEWS[name]
     x = part * view.rate
     latency = view.latency(x)
     point = view.at_latency(latency - view.idle_latency)
-    tolerance = 1e-7 if part < 1e-3 else 1e-11  # the excess itself has lost its digits there
+    tolerance = 1e-7 if part < 1e-3 else 1e-11  # at light loads the excess has few digits
     np.testing.assert_allclose(point.flow, x, rtol=tolerance)
     np.testing.assert_allclose(view.inverse_latency(latency), x, rtol=tolerance)
     np.testing.assert_allclose(point.spare_capacity, view.rate - x, rtol=1e-8)
@@ -410,7 +418,7 @@ def test_the_operating_point_as_seen_is_the_inverse(name, part):
 
 
 @each_view
-def test_the_potential_cone_as_seen_is_its_number(name):
+def test_the_perceived_potential_cone_is_its_number(name):
     view, flow = VIEWS[name], cp.Variable(5)
     cone = view.potential_cone(flow)
     problem = cp.Problem(cp.Minimize(cp.sum(cone.value)), [flow == POOL_FLOW, *cone.constraints])
@@ -421,22 +429,23 @@ def test_the_potential_cone_as_seen_is_its_number(name):
 
 
 @each_view
-def test_servers_as_seen_can_be_taken_apart_and_measured_in_another_unit(name):
-    view, some = VIEWS[name], np.array([1, 2, 4])
+def test_perceived_servers_can_be_taken_apart_and_scaled(name):
+    view, chosen = VIEWS[name], np.array([1, 2, 4])
     np.testing.assert_allclose(
-        view.take(some).latency(POOL_FLOW[some]), view.latency(POOL_FLOW)[some], rtol=1e-14
+        view.take(chosen).latency(POOL_FLOW[chosen]), view.latency(POOL_FLOW)[chosen], rtol=1e-14
     )
     np.testing.assert_allclose(
         view.in_unit(0.01).latency(POOL_FLOW * 0.01), view.latency(POOL_FLOW) * 100, rtol=1e-12
     )
     with pytest.raises(
         InputError,
-        match=r"^total_cone = '(players|followers)': has no cone of its own; use the servers' own total_cone$",
+        match=r"^total_cone = '(players|followers)': has no cone of its own; use the servers' own "
+        r"total_cone$",
     ):
         view.total_cone(cp.Variable(5))
 
 
-# ---- sensitivities by differences of the models themselves
+# ---- sensitivities by differences of solutions
 
 
 @pytest.mark.parametrize("players", [1, 2, 7, math.inf])
@@ -474,7 +483,7 @@ def test_sensitivities_of_random_systems_are_the_reference(seed):
 @pytest.mark.parametrize("players", [2, 4, 16])
 @pytest.mark.slow
 def test_a_station_that_just_starts_is_certified(players):
-    """Its latency is flat there: a rounding error of the price is worth a part of its flow, and nothing of the delay."""
+    """Where the latency is flat, a rounding error of the price changes the flow, not the delay."""
     system = ParallelServers(
         MMc([75.2, 87.7, 87.7, 250.0], [12, 16, 8, 1], [0.03, 0.085, 0.16, 0.004])
     )

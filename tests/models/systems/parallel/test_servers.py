@@ -1,4 +1,4 @@
-"""Servers of any family in a scenario file: their fields, their units, servers within servers, loads without a total rate."""
+"""Servers of any family in a scenario file: fields, units, composed servers, loads."""
 
 import sys
 from dataclasses import dataclass
@@ -72,7 +72,8 @@ def test_unit_of_rates_counts_too():
 def test_servers_within_a_server():
     text = (
         server(family="tandem")
-        + "[servers.first]\nrate = 10\ndelay = 3\n[servers.second]\nfamily = 'M/M/c'\nrate = 4\nservers = 4\n"
+        + "[servers.first]\nrate = 10\ndelay = 3\n[servers.second]\nfamily = 'M/M/c'\nrate = 4\n"
+        "servers = 4\n"
     )
     expected = Tandem(MM1([10.0], 0.003), MMc(4.0, 4))
     found = bank(text + server(rate=5))
@@ -80,7 +81,8 @@ def test_servers_within_a_server():
     np.testing.assert_allclose(found.latency([4.0, 1.0]), [*expected.latency([4.0]), 0.25])
     with pytest.raises(
         ScenarioError,
-        match=r"^servers\[0\]\.first\.rate = None: is missing; give the service rate, or service_time$",
+        match=r"^servers\[0\]\.first\.rate = None: is missing; give the service rate, or "
+        r"service_time$",
     ):
         bank(server(family="tandem") + "[servers.first]\ndelay = 1\n[servers.second]\nrate = 10\n")
 
@@ -99,31 +101,53 @@ def test_neighbours_with_the_same_fields_are_one_bank_and_all_keep_their_order()
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (server(family="M/M/c", rate=4), r"^servers\[0\]\.servers = None: is missing; M/M/c needs rate, servers$"),
-        (server(family="M/M/c", rate=4, servers=1.5), r"^servers\[0\]\.servers = 1\.5: is not a number of servers; give a whole number"),
-        (server(rate=1) + server(family="M/M/c", rate=4, server=2), r"^servers\[1\]\.server = 2: is not a known key; did you mean servers\?$"),
+        (server(family="M/M/c", rate=4),
+         r"^servers\[0\]\.servers = None: is missing; M/M/c needs rate, servers$"),
+        (server(family="M/M/c", rate=4, servers=1.5),
+         r"^servers\[0\]\.servers = 1\.5: is not a number of servers; give a whole number"),
+        (server(rate=1) + server(family="M/M/c", rate=4, server=2),
+         r"^servers\[1\]\.server = 2: is not a known key; did you mean servers\?$"),
         (server(family="M/M/1-setup", rate=4, setup=900, setup_cv=0),
-         r"^servers\[0\]\.setup = 900\.0: is so long that the latency falls with the load at first; shorten it"),
-        (server(family="polynomial", coefficients=[1, -1]), r"^servers\[0\]\.coefficients\[1\] = -1\.0: is out of range; give 0 or more$"),
-        (server(family="M/M/1-percentile", rate=4, p=2), r"^servers\[0\]\.p = 2\.0: is not a part of the jobs; write 2 % as 0\.02$"),
-        (server(rate=4) + server(family="BPR", free_flow=4, capacity=1) + "[variants.a]\ncv = 2\n" + AT,
-         r"^variants\.a\.cv = 2\.0: cannot be changed: server 2 is BPR, which has no cv; leave it out of the variant$"),
-        (server(rate=4, servers=12), r'^servers\[0\]\.servers = 12: .* M/M/1; give family = "M/M/c", or replicas = 12 with a queue each$'),
-        (server(free_flow=4), r'^servers\[0\]\.free_flow = 4: is no field of M/M/1; give family = "BPR"$'),
-        (server(family="M/M/c", rate=4, servers="two"), r"^servers\[0\]\.servers = 'two': is not a number; give a number$"),
-        (server(family="mine", rate=4), r"^servers\[0\]\.family = 'mine': .*; use one of M/M/1, .*, and any whose module is imported"),
-        (server(family="M/M/c", rate=4, servers=0), r"^servers\[0\]\.servers = 0\.0: .* or leave a drained server out$"),
-        (server(family="bpr", free_flow=4), r"^servers\[0\]\.family = 'bpr': is not a known family; did you mean BPR\?"),
-        (AT + server(family="measured", samples="none.csv"), r"^servers\[0\]\.samples = 'none.csv': cannot be read: .*; give a CSV file of"),
-        (AT + server(family="measured", samples=3), r"^servers\[0\]\.samples = 3: is not the name of a file; give some text"),
+         r"^servers\[0\]\.setup = 900\.0: is so long that the latency falls with the load at "
+         r"first; shorten it"),
+        (server(family="polynomial", coefficients=[1, -1]),
+         r"^servers\[0\]\.coefficients\[1\] = -1\.0: is out of range; give 0 or more$"),
+        (server(family="M/M/1-percentile", rate=4, p=2),
+         r"^servers\[0\]\.p = 2\.0: is not a part of the jobs; write 2 % as 0\.02$"),
+        (server(rate=4) + server(family="BPR", free_flow=4, capacity=1) + "[variants.a]\ncv "
+                                                                          "= 2\n" + AT,
+         r"^variants\.a\.cv = 2\.0: cannot be changed: server 2 is BPR, which has no cv; leave "
+         r"it out of the variant$"),
+        (server(rate=4, servers=12),
+         r'^servers\[0\]\.servers = 12: .* M/M/1; give family = "M/M/c", or replicas = 12 with a '
+         r'queue each$'),
+        (server(free_flow=4),
+         r'^servers\[0\]\.free_flow = 4: is no field of M/M/1; give family = "BPR"$'),
+        (server(family="M/M/c", rate=4, servers="two"),
+         r"^servers\[0\]\.servers = 'two': is not a number; give a number$"),
+        (server(family="mine", rate=4),
+         r"^servers\[0\]\.family = 'mine': .*; use one of M/M/1, .*, and any whose module is "
+         r"imported"),
+        (server(family="M/M/c", rate=4, servers=0),
+         r"^servers\[0\]\.servers = 0\.0: .* or leave a drained server out$"),
+        (server(family="bpr", free_flow=4),
+         r"^servers\[0\]\.family = 'bpr': is not a known family; did you mean BPR\?"),
+        (AT + server(family="measured", samples="none.csv"),
+         r"^servers\[0\]\.samples = 'none.csv': cannot be read: .*; give a CSV file of"),
+        (AT + server(family="measured", samples=3),
+         r"^servers\[0\]\.samples = 3: is not the name of a file; give some text"),
         (AT + server(family="measured", load=[1, 2, 3], latency=[1, 2, 4], pieces=[1, 2]),
-         r"^servers\[0\]\.pieces = \[1\.0, 2\.0\]: is not a number of pieces; give a whole number from 1 to 1000000$"),
+         r"^servers\[0\]\.pieces = \[1\.0, 2\.0\]: is not a number of pieces; give a whole "
+         r"number from 1 to 1000000$"),
         (AT + server(family="measured", load=[1, 2, 3], latency=[1, 2, 4], capacity="db.csv"),
          r"^servers\[0\]\.capacity = 'db.csv': is not a number"),
         (server(rate=4, replicas=600_000) + server(rate=3, replicas=400_001),
          r"^servers = '1,000,001 of them': are more than 1,000,000 with all"),
-        (server(family="constant", delay=4), r"^loads\.at = None: is missing, and by default .* infinite; give loads\.at and loads\.curve"),
-        (server(family="constant", delay=4) + "[loads]\nat = 3\n", r"^loads\.curve = None: is missing"),
+        (server(family="constant", delay=4),
+         r"^loads\.at = None: is missing, and by default .* infinite; give loads\.at and "
+         r"loads\.curve"),
+        (server(family="constant", delay=4) + "[loads]\nat = 3\n",
+         r"^loads\.curve = None: is missing"),
     ],
 )  # fmt: skip
 def test_mistake_is_named_with_its_place(text, message):
@@ -135,7 +159,8 @@ def test_mistake_in_a_file_of_samples_is_named_with_its_row(tmp_path):
     (tmp_path / "bad.csv").write_text("load,latency\n1,2\n2,x\n")
     with pytest.raises(
         ScenarioError,
-        match=r"^servers\[0\]\.samples: .*bad\.csv, row 3, column latency = 'x': is not a number; give a number",
+        match=r"^servers\[0\]\.samples: .*bad\.csv, row 3, column latency = 'x': is not a number; "
+        r"give a number",
     ):
         parse(HEAD + AT + server(family="measured", samples="bad.csv"), "mine", tmp_path)
 
@@ -151,12 +176,12 @@ def test_loads_below_1_are_jobs_where_no_load_is_too_much():
     np.testing.assert_allclose(scenario.loads, np.linspace(0.1, 2.0, 20))
 
 
-# ---- families of others
+# ---- registered families
 
 
 @dataclass(frozen=True, eq=False)
 class Plain(Latency):
-    """A family that does not say which of its fields are rates and which are times."""
+    """A family that does not declare which fields are rates and which are times."""
 
     rate: Any
     delay: Any = 0.0
@@ -178,7 +203,9 @@ class Plain(Latency):
 class TestFamiliesOfOthers:
     def test_registered_class_is_known_by_its_name(self):
         assert registry.register("plain", Plain) is Plain
-        assert registry.register("plain", Plain) is Plain  # a module loaded twice
+        assert (
+            registry.register("plain", Plain) is Plain
+        )  # registering again, as when a module is loaded twice, is allowed
         scenario = parse(
             '[units]\nrate = "1/ms"\ndelay = "ms"\n' + server(family="plain", rate=0.01, delay=5),
             "x",
@@ -190,14 +217,17 @@ class TestFamiliesOfOthers:
         registry.register("plain", Plain)
         with pytest.raises(
             ScenarioError,
-            match=r"^units = .*: do not fit, and plain does not say its fields'; use units that fit",
+            match=r"^units = .*: do not fit, and plain does not declare the units of its fields; "
+            r"use units that "
+            r"fit",
         ):
             bank(server(family="plain", rate=10, delay=5))
 
     def test_name_that_is_taken_or_none_and_class_that_is_none(self):
         with pytest.raises(
             InputError,
-            match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose another name$",
+            match=r"^name = 'M/M/1': is the name of sojourn.models.latency.mg1.MM1; choose "
+            r"another name$",
         ):
             registry.register("M/M/1", Plain)
         with pytest.raises(InputError, match=r"^name = ' ': is not a name"):
@@ -216,7 +246,7 @@ class TestFamiliesOfOthers:
         assert registry.families()["mine"] is Mine
 
 
-def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
+def test_entry_point_of_a_package_is_loaded_when_needed(package):
     package(
         "sojourn.latencies",
         "from sojourn.models import MM1\nclass MM1K(MM1):\n    pass\n",
@@ -228,11 +258,12 @@ def test_entry_point_of_a_package_is_loaded_when_it_is_asked_for(package):
     assert registry.families()["M/M/1/K"].__module__ == "other_package"
 
 
-def test_entry_point_that_does_not_load_is_said_and_does_not_stop_the_others(package):
+def test_entry_point_that_does_not_load_has_a_warning(package):
     package("sojourn.latencies", "raise ValueError('broken')\n", "broken = other_package:It\n")
     with pytest.warns(
         UserWarning,
-        match=r"family = 'broken': is the entry point other_package:It, which raised ValueError: broken",
+        match=r"family = 'broken': is the entry point other_package:It, which raised ValueError: "
+        r"broken",
     ):
         assert "M/M/1" in registry.families()
     with pytest.raises(

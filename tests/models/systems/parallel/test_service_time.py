@@ -21,7 +21,8 @@ def scenario(text, rate="1/s", delay="ms"):
 
 
 @pytest.mark.parametrize(("rate", "delay", "time", "expected"), [
-    ("1/s", "ms", 3, 1000 / 3), ("1/s", "ms", 10, 100.0), ("1/ms", "ms", 7, 1 / 7), ("1/h", "min", 12, 5.0), ("rps", "us", 250, 4000.0),
+    ("1/s", "ms", 3, 1000 / 3), ("1/s", "ms", 10, 100.0), ("1/ms",
+     "ms", 7, 1 / 7), ("1/h", "min", 12, 5.0), ("rps", "us", 250, 4000.0),
     ("1/day", "h", 0.7, 24 / 0.7), ("1/ms", "s", 0.25, 1 / 250),
 ])  # fmt: skip
 def test_rate_is_one_over_the_service_time(rate, delay, time, expected):
@@ -32,8 +33,14 @@ def test_rate_is_one_over_the_service_time(rate, delay, time, expected):
 
 
 def test_service_time_of_any_family_with_a_rate():
-    text = "[[servers]]\nfamily = 'M/M/c'\nservers = 3\nservice_time = 20\n[[servers]]\nservice_time = 10\ncv = 2\ndelay = 5\n"
-    tandem = "[[servers]]\nfamily = 'tandem'\n[servers.first]\nservice_time = 100\n[servers.second]\nrate = 20\n"
+    text = (
+        "[[servers]]\nfamily = 'M/M/c'\nservers = 3\nservice_time = 20\n[[servers]]\nservice_time "
+        "= 10\ncv = 2\ndelay = 5\n"
+    )
+    tandem = (
+        "[[servers]]\nfamily = 'tandem'\n[servers.first]\nservice_time = 100\n[servers.second]\n"
+        "rate = 20\n"
+    )
     found = scenario(text + tandem).system
     expected = ParallelServers(MMc(50.0, 3), MG1(100.0, 2.0, 0.005), Tandem(MM1(10.0), MM1(20.0)))
     np.testing.assert_array_equal(
@@ -42,17 +49,25 @@ def test_service_time_of_any_family_with_a_rate():
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("service_time = 3\nrate = 2", r"^servers\[0\]\.service_time = 3: stands beside rate, .*; give one of them$"),
-    ("service_time = 0", r"^servers\[0\]\.service_time = 0\.0: is out of range; give a finite number above 0$"),
+    ("service_time = 3\nrate = 2",
+     r"^servers\[0\]\.service_time = 3: is given together with rate, .*; give one of them$"),
+    ("service_time = 0",
+     r"^servers\[0\]\.service_time = 0\.0: is out of range; give a finite number above 0$"),
     ("service_time = inf", r"^servers\[0\]\.service_time = inf: is out of range"),
     ("service_time = true", r"^servers\[0\]\.service_time = True: is not a number"),
-    ("service_time = 1e-308", r"^servers\[0\]\.service_time = 1e-308: is so short that its rate is not finite; give a longer time$"),
-    ("family = 'constant'\ndelay = 3\nservice_time = 3", r"^servers\[0\]\.service_time = 3: is not a known key"),
+    ("service_time = 1e-308",
+     r"^servers\[0\]\.service_time = 1e-308: is so short that its rate is not finite; give a "
+     r"longer time$"),
+    ("family = 'constant'\ndelay = 3\nservice_time = 3",
+     r"^servers\[0\]\.service_time = 3: is not a known key"),
     ("family = 'tandem'\n[servers.first]\nrate = 1\nservice_time = 1\n[servers.second]\nrate = 1",
-     r"^servers\[0\]\.first\.service_time = 1: stands"),
-    ("replicas = 2.5\nrate = 1", r"^servers\[0\]\.replicas = 2\.5: is not a number of servers; give a whole number from 1 to 1000000"),
+     r"^servers\[0\]\.first\.service_time = 1: is given together"),
+    ("replicas = 2.5\nrate = 1",
+     r"^servers\[0\]\.replicas = 2\.5: is not a number of servers; give a whole number from 1 to "
+     r"1000000"),
     ("replicas = 0\nrate = 1", r"^servers\[0\]\.replicas = 0: is not a number of servers"),
-    ("replicas = 1000001\nrate = 1", r"^servers\[0\]\.replicas = 1000001: is not a number of servers"),
+    ("replicas = 1000001\nrate = 1",
+     r"^servers\[0\]\.replicas = 1000001: is not a number of servers"),
     ("replicas = nan\nrate = 1", r"^servers\[0\]\.replicas = nan: is not a number of servers"),
     ("replicas = inf\nrate = 1", r"^servers\[0\]\.replicas = inf: is not a number of servers"),
     ("replicas = true\nrate = 1", r"^servers\[0\]\.replicas = True: is not a number of servers"),
@@ -61,7 +76,8 @@ def test_service_time_of_any_family_with_a_rate():
      r"^servers\[0\]\.first\.replicas = 2: is not a known"),
     ("name = 'a'\nreplicas = 2\nrate = 1\n[[servers]]\nname = 'a 2'\nrate = 1",
      r"^servers\[1\]\.name = 'a 2': is the name of servers\[0\] too"),
-    ("name = 'a'\nreplicas = 2\nrate = 1\n[[servers]]\nname = 'a'\nrate = 1", r"^servers\[1\]\.name = 'a': is the name of servers\[0\] too"),
+    ("name = 'a'\nreplicas = 2\nrate = 1\n[[servers]]\nname = 'a'\nrate = 1",
+     r"^servers\[1\]\.name = 'a': is the name of servers\[0\] too"),
 ])  # fmt: skip
 def test_mistake_is_named_with_its_place(text, message):
     with pytest.raises(ScenarioError, match=message):
@@ -85,7 +101,8 @@ name = "cloud"
 rate = 100
 delay = 40
 """
-ONE_BY_ONE = "".join(f'[[servers]]\nname = "web {i}"\nrate = 10\ndelay = 5\n' for i in (1, 2, 3)) + "".join(
+ONE_BY_ONE = "".join(
+f'[[servers]]\nname = "web {i}"\nrate = 10\ndelay = 5\n' for i in (1, 2, 3)) + "".join(
     f'[[servers]]\nname = "station {i}"\nfamily = "M/D/1"\nrate = 40\n' for i in (1, 2)
 ) + '[[servers]]\nname = "cloud"\nrate = 100\ndelay = 40\n'  # fmt: skip
 
@@ -155,13 +172,13 @@ def test_replicas_are_one_row_of_the_tables(sojourn, tmp_path):
         assert status == 0
         assert "web x 3" in out
         assert "web 1" not in out
-    said = json.loads(sojourn("anarchy", path, "--json")[1])
-    assert [(s["name"], s["replicas"]) for s in said["servers"]] == [
+    record = json.loads(sojourn("anarchy", path, "--json")[1])
+    assert [(s["name"], s["replicas"]) for s in record["servers"]] == [
         ("web x 3", 3),
         ("station x 2", 2),
         ("cloud", 1),
     ]
-    assert len(said["thresholds"]["optimum"]) == 3
+    assert len(record["thresholds"]["optimum"]) == 3
 
 
 def test_picture_names_replicas_once(tmp_path):
@@ -184,7 +201,7 @@ def test_two_thousand_replicas():
     row = found.rows.solution(found.system.optimum(found.load), found.system.bank)
     x = row.flow * found.rows.replicas
     assert x.sum() == pytest.approx(found.load, rel=1e-12)
-    # Kleinrock's square root: spare capacity in proportion to the root of the rates
+    # Kleinrock's square root rule: spare capacity in proportion to the root of the rates
     spare_capacity = (24200.0 - found.load) / (2220 * np.sqrt(10.0) + np.sqrt(2000.0))
     np.testing.assert_allclose(
         row.flow,
@@ -194,9 +211,10 @@ def test_two_thousand_replicas():
 
 
 def test_servers_of_one_latency_share_what_is_left():
-    """Where no split among replicas is better than another the row has their mean."""
+    """Replicas with constant latencies share the flow of their row evenly."""
     found = scenario(
-        "[loads]\nat = 12\ncurve = [12]\n[[servers]]\nrate = 10\n[[servers]]\nfamily = 'constant'\ndelay = 300\nreplicas = 4\n"
+        "[loads]\nat = 12\ncurve = [12]\n[[servers]]\nrate = 10\n[[servers]]\nfamily = 'constant'\n"
+        "delay = 300\nreplicas = 4\n"
     )
     assert isinstance(found.system.bank.banks[1], Constant)
     row = found.rows.solution(found.system.equilibrium(found.load), found.system.bank)

@@ -1,4 +1,4 @@
-"""A sweep is the single solves: the same answers, certificates and chain, whatever was solved before."""
+"""Many loads at once give the answers, certificates and solvers of single solves."""
 
 import math
 
@@ -26,10 +26,9 @@ PARTS = np.array([0.9, 0.02, 0.5, 1 - 1e-6, 0.999])
 @pytest.mark.parametrize("solver", [None, "ECOS", "SCS"])
 def test_answers_are_those_of_single_solves_and_of_the_reference(name, goal, solver):
     system = SYSTEMS[name]
-    loads = (
-        PARTS if solver is None else PARTS[PARTS <= 0.999]
-    ) * system.total_rate  # one solver alone fails beyond
-    found = system.task(goal, loads[0], solver=solver).solve(loads)
+    parts = PARTS if solver is None else PARTS[PARTS <= 0.999]  # one solver alone fails beyond
+    loads = parts * system.total_rate
+    found = system._task(goal, loads[0], solver=solver).solve(loads)
     true = getattr(exact, goal)(system.bank, loads)
     assert found.certified.all()
     np.testing.assert_allclose(found.mean_delay, true.mean_delay, rtol=1e-8)
@@ -47,21 +46,21 @@ def test_answers_are_those_of_single_solves_and_of_the_reference(name, goal, sol
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_answer_does_not_depend_on_what_was_solved_before(goal):
-    """Nor on its place in a block: to the last digits that Newton's steps leave."""
+    """Answers do not depend on the place in a block either, up to rounding of Newton steps."""
     system = SYSTEMS["mixed"]
     loads = np.linspace(0.05, 0.95, 7) * system.total_rate
-    whole = system.task(goal, loads[0]).solve(loads)
-    used = system.task(goal, loads[3])
+    whole = system._task(goal, loads[0]).solve(loads)
+    used = system._task(goal, loads[3])
     used.solve(loads[::-1])
     for k, load in enumerate(loads):
-        fresh = system.task(goal, load).solve(loads[k : k + 1])
+        fresh = system._task(goal, load).solve(loads[k : k + 1])
         for found in (fresh, used.solve(loads[k : k + 1])):
             np.testing.assert_allclose(found.mean_delay, whole.mean_delay[k], rtol=1e-13)
             np.testing.assert_allclose(found.flow[0], whole.flow[k], rtol=0, atol=1e-12 * load)
 
 
-def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
-    """The chain, for the loads alone that are not certified yet."""
+def test_the_next_solver_gets_the_loads_that_one_misses(monkeypatch):
+    """The next solver gets only the loads that are not certified yet."""
     honest, asked = engine.Compiled.solve, []
 
     def solve(self, *values):
@@ -75,12 +74,10 @@ def test_what_one_solver_misses_the_next_is_asked(monkeypatch):
 
     monkeypatch.setattr(engine.Compiled, "solve", solve)
     system = SYSTEMS["MM1"]
-    found = system.task("optimum", 100.0).solve(np.array([100.0, 190.0, 350.0]))
-    assert asked == [
-        ("Clarabel", 3),
-        ("Clarabel", 2),
-        ("ECOS" if "ECOS" in cp.installed_solvers() else "SCS", 1),
-    ]  # with its own tolerances, tighter, and the next
+    found = system._task("optimum", 100.0).solve(np.array([100.0, 190.0, 350.0]))
+    # first with the solver's own tolerances, then with tighter ones, then the next solver
+    following = "ECOS" if "ECOS" in cp.installed_solvers() else "SCS"
+    assert asked == [("Clarabel", 3), ("Clarabel", 2), (following, 1)]
     assert found.certified.all()
 
 
@@ -88,22 +85,22 @@ def test_without_polish_the_solver_s_own_answers_are_certified():
     system = SYSTEMS["MM1"]
     loads = np.array([100.0, 350.0])
     found, true = (
-        system.task("optimum", 100.0, polish=False, solver="SCS").solve(loads),
+        system._task("optimum", 100.0, polish=False, solver="SCS").solve(loads),
         exact.optimum(system.bank, loads),
     )
     assert np.all(np.abs(found.mean_delay / true.mean_delay - 1) <= found.gap)
     assert (
-        not system.task("optimum", 100.0, polish=False, solver="SCS", gap=1e-16)
+        not system._task("optimum", 100.0, polish=False, solver="SCS", gap=1e-16)
         .solve(loads)
         .certified.any()
     )
 
 
 @pytest.mark.parametrize("options", [{"formulation": "minmax"}, {"polish": False}])
-def test_what_cannot_be_compiled_is_asked_one_at_a_time(options):
-    """Prefixes of the servers, and tangents that are refined until they are near enough by themselves."""
+def test_programs_that_cannot_be_compiled_are_solved_one_at_a_time(options):
+    """Prefixes of the servers, and tangents that are added until the gap is small enough."""
     bank = MM1([10.0, 5.0]) if "formulation" in options else MMc([4.0, 3.0], servers=[2, 3])
-    asked = ParallelServers(bank).task("equilibrium", 3.0, **options)
+    asked = ParallelServers(bank)._task("equilibrium", 3.0, **options)
     assert asked.block == 1
     loads = np.array([3.0, 6.0])
     found, true = asked.solve(loads), exact.equilibrium(bank, loads)
@@ -114,7 +111,7 @@ def test_what_cannot_be_compiled_is_asked_one_at_a_time(options):
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own(goal, monkeypatch):
-    """Newton steps finish what a program that is compiled once leads to; the certificate says where they do not."""
+    """Newton steps improve the flows of one compiled program; certificates show where they fail."""
     bank = MMc([4.0, 3.0, 0.2], [2, 3, 50], [0.0, 0.4, 0.1])
     system, honest, asked = ParallelServers(bank), engine.Task._singly, []
     monkeypatch.setattr(
@@ -124,7 +121,7 @@ def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own
     )
     loads = np.array([0.5, 3.0, 12.0, 26.0, 26.99])
     true = getattr(exact, goal)(bank, loads)
-    found = system.task(goal, 3.0).solve(loads)
+    found = system._task(goal, 3.0).solve(loads)
     assert asked == []
     assert found.certified.all()
     np.testing.assert_allclose(found.mean_delay, true.mean_delay, rtol=1e-12)
@@ -137,20 +134,20 @@ def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own
 
     monkeypatch.setattr(engine.Compiled, "solve", solve)
     np.testing.assert_allclose(
-        system.task(goal, 3.0).solve(loads).mean_delay, true.mean_delay, rtol=1e-9
+        system._task(goal, 3.0).solve(loads).mean_delay, true.mean_delay, rtol=1e-9
     )
     assert asked == [3.0]
 
 
 def test_within_limits_too():
     system, limit = SYSTEMS["MM1"], MinShare([0.0, 0.0, 0.6])
-    found = system.task("optimum", 100.0, subject_to=[limit]).solve(np.array([100.0, 200.0]))
+    found = system._task("optimum", 100.0, subject_to=[limit]).solve(np.array([100.0, 200.0]))
     assert found.certified.all()
     assert found.mean_delay[0] == pytest.approx(
         system.optimum(100.0, subject_to=[limit]).mean_delay, rel=1e-12
     )
     with pytest.raises(InputError, match="selfish users keep no operator's limits"):
-        system.task("equilibrium", 100.0, subject_to=[limit])
+        system._task("equilibrium", 100.0, subject_to=[limit])
 
 
 def test_option_that_the_solver_does_not_have_is_named_before_it_starts():
@@ -158,7 +155,7 @@ def test_option_that_the_solver_does_not_have_is_named_before_it_starts():
         InputError,
         match=r"^solver_options\['no_such'\] = 1: is not taken by CLARABEL: TypeError: .*no_such",
     ):
-        SYSTEMS["MM1"].task("optimum", 100.0, solver="CLARABEL", solver_options={"no_such": 1})
+        SYSTEMS["MM1"]._task("optimum", 100.0, solver="CLARABEL", solver_options={"no_such": 1})
 
 
 def test_a_program_that_a_solver_does_not_take_leaves_no_answer(monkeypatch):
@@ -166,18 +163,18 @@ def test_a_program_that_a_solver_does_not_take_leaves_no_answer(monkeypatch):
         raise cp.error.SolverError("too many cones")
 
     monkeypatch.setattr(engine, "Compiled", refuse)
-    found = SYSTEMS["MM1"].task("optimum", 100.0).solve(np.array([100.0]))
+    found = SYSTEMS["MM1"]._task("optimum", 100.0).solve(np.array([100.0]))
     assert np.isnan(found.mean_delay[0])
     assert found.gap[0] == math.inf
     assert not found.certified[0]
 
 
 def test_endless_and_constant_servers():
-    """A rate without end: no utilisation, and a price that does not rise."""
+    """Servers with an infinite rate: no utilisation, and a constant price."""
     system = ParallelServers(MM1([10.0, 5.0]), Constant([0.5]))
     loads = np.array([4.0, 12.0, 100.0])
     for goal in GOALS:
-        found = system.task(goal, loads[0]).solve(loads)
+        found = system._task(goal, loads[0]).solve(loads)
         assert found.certified.all()
         np.testing.assert_allclose(
             found.mean_delay, getattr(exact, goal)(system.bank, loads).mean_delay, rtol=1e-9
@@ -192,7 +189,7 @@ THREE = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]])
 @pytest.mark.parametrize("system", [A, THREE], ids=["two stages", "three stages"])
 def test_assignments_are_those_of_single_solves_and_of_the_reference(system, solver):
     loads = np.array([0.3, 0.95, 0.05, 0.8]) * system.max_load
-    found = system.assignment_sweep(solver=solver).solve(loads)
+    found = system._assignment_task(solver=solver).solve(loads)
     assert found.certified.all()
     for k, load in enumerate(loads):
         true, alone = (
@@ -212,7 +209,7 @@ def test_partitions_are_those_of_single_solves(solver):
         np.array([2.0, 1.0, 1.5]),
         np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]]),
     )
-    found = system.partition_sweep(solver=solver).solve(loads, parts)
+    found = system._partition_task(solver=solver).solve(loads, parts)
     assert found.certified.all()
     for k, load in enumerate(loads):
         alone = system.partition(load, parts[k], solver=solver)
@@ -220,10 +217,10 @@ def test_partitions_are_those_of_single_solves(solver):
         np.testing.assert_allclose(found.share[k], alone.share, rtol=1e-9, atol=1e-12)
 
 
-def test_solver_that_takes_no_new_data_is_asked_one_at_a_time(monkeypatch):
+def test_solver_that_takes_no_new_data_solves_one_load_at_a_time(monkeypatch):
     monkeypatch.setattr(engine, "native_solver", lambda solver: None)
     loads = np.array([1.0, 4.5])
-    one, parts = A.assignment_sweep(), A.partition_sweep()
+    one, parts = A._assignment_task(), A._partition_task()
     assert (one.block, parts.block) == (1, 1)
     np.testing.assert_allclose(
         one.solve(loads).mean_delay, exact_dual.best_assignment(A.rates, loads)[1], rtol=1e-10

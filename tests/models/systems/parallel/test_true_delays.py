@@ -1,4 +1,4 @@
-"""Every certificate against true mean delays of fifty digits, from light loads to a billionth below the total rate."""
+"""Certificates against mean delays of 50 digits, from light loads to near saturation."""
 
 import numpy as np
 import pytest
@@ -17,10 +17,11 @@ from sojourn.models import (
     ParallelServers,
 )
 
-CHOICE = 1e-9  # part by which the best split must cost more than the cheapest: a budget between is a float, and says no more
+# part by which the best split must cost more than the cheapest, so that a float is between them
+CHOICE = 1e-9
 
 
-# ---- some answers, where a float flow does not say the spare capacity
+# ---- loads at which a float flow does not give the spare capacity
 
 PAIR = ParallelServers(MM1([2.0, 1.0]))
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
@@ -56,7 +57,7 @@ def test_answers_next_to_saturation(ask, true):
     assert found.certificate.gap < 1e-11
 
 
-def test_what_is_said_of_tolls_is_what_is_certified():
+def test_text_of_tolls_has_the_certified_numbers():
     found = PAIR.tolls(2.9999999699999997)
     assert (
         f"the equilibrium is the optimum: mean delay {found.mean_delay:.9g} within {found.gap:.1e}"
@@ -65,15 +66,15 @@ def test_what_is_said_of_tolls_is_what_is_certified():
     rough = PAIR.tolls(2.7, solver="CLARABEL", polish=False, gap=1e-15, throw=False)
     assert not rough.certified
     assert (
-        f"the equilibrium is NOT CERTIFIED as the optimum: mean delay {rough.mean_delay:.9g} within {rough.gap:.1e}"
-        in repr(rough)
+        f"the equilibrium is NOT CERTIFIED as the optimum: mean delay {rough.mean_delay:.9g} "
+        f"within {rough.gap:.1e}" in repr(rough)
     )
     servers = [truths.Server(r, 0.0, 1.0) for r in (2.0, 1.0)]
     check(rough.mean_delay, rough.certificate, truths.tolled(servers, 2.7, rough.toll.tolist()))
     check(rough.mean_delay, rough.certificate, truths.equilibrium(servers, 2.7, 1))
 
 
-# ---- random answers of each kind
+# ---- random systems for each method
 
 
 def players(rng, system, servers, load):
@@ -82,41 +83,41 @@ def players(rng, system, servers, load):
 
 
 def limits(rng, system, servers, load):
-    """Limits that say nothing, that bind at some servers, and a budget between the cheapest split and a little above the best."""
+    """Return limits without effect, limits that bind at some servers, and a tight budget."""
     n, rate = len(system), system.bank.rate
-    even, room = rate * (load / system.total_rate), rng.uniform(0, 1, n)
+    even, position = rate * (load / system.total_rate), rng.uniform(0, 1, n)
     kind = (
         rng.choice(["idle share", "idle use", "most", "least", "use", "budget"])
         if n > 1
         else "idle share"
     )
     if kind == "budget":
-        price, cheapest, left = rng.uniform(0.1, 1, n), 0.0, load
+        price, cheapest, remaining = rng.uniform(0.1, 1, n), 0.0, load
         for i in np.argsort(price):
-            taken = min(left, rate[i])
-            cheapest, left = cheapest + price[i] * taken, left - taken
+            taken = min(remaining, rate[i])
+            cheapest, remaining = cheapest + price[i] * taken, remaining - taken
         dearer = float(price @ system.optimum(load).flow) - cheapest
         if dearer <= CHOICE * cheapest:
             return system.optimum(
                 load, subject_to=[MaxUtilisation(1.0)], throw=False
             ), truths.limited(servers, load)
         money = float(cheapest + rng.uniform(0.1, 1.3) * dearer)
-        limit, said = Budget(price, money), {"price": price.tolist(), "money": money}
+        limit, arguments = Budget(price, money), {"price": price.tolist(), "money": money}
     else:
-        top = np.minimum((even + room * (np.minimum(rate, load) - even)) / load, 1.0)
-        use = load / system.total_rate + room * (1 - load / system.total_rate)
-        limit, said = {
+        top = np.minimum((even + position * (np.minimum(rate, load) - even)) / load, 1.0)
+        use = load / system.total_rate + position * (1 - load / system.total_rate)
+        limit, arguments = {
             "idle share": (MaxShare(1.0), {}),
             "idle use": (MaxUtilisation(1.0), {}),
             "most": (MaxShare(top), {"most": (top * load).tolist()}),
             "least": (
-                MinShare(room * even / load),
-                {"least": (room * even / load * load).tolist()},
+                MinShare(position * even / load),
+                {"least": (position * even / load * load).tolist()},
             ),
             "use": (MaxUtilisation(use), {"most": (use * rate).tolist()}),
         }[kind]
     return system.optimum(load, subject_to=[limit], throw=False), truths.limited(
-        servers, load, **said
+        servers, load, **arguments
     )
 
 

@@ -1,4 +1,4 @@
-"""Certificate, feasible splits and polish within limits: right whatever the flow and the multipliers."""
+"""Certificates, feasible splits and Newton steps within limits, from any flow."""
 
 import math
 
@@ -7,9 +7,10 @@ import pytest
 from families import budget_case
 
 from sojourn.models import MM1, ParallelServers
-from sojourn.models.systems.parallel.certificate import certify_within, lower_bound, mean_delay
+from sojourn.models.systems.parallel.certificate import certify_within, mean_delay
+from sojourn.models.systems.parallel.dual_bounds import lower_bound
 from sojourn.models.systems.parallel.newton import polish_within
-from sojourn.models.systems.parallel.splits import Limits, feasible
+from sojourn.models.systems.parallel.splits import Limits, project_to_load
 from sojourn.reference import limited_optimum
 from sojourn.reference.parallel.limits import cheapest
 
@@ -18,7 +19,7 @@ LOAD = 190.0
 
 
 def limits_of(least, most, price, money, load=LOAD):
-    """Bounds of the flows, and a budget."""
+    """Return bounds of the flows, and a budget."""
     return Limits(
         least,
         most,
@@ -33,12 +34,12 @@ def proved(bank, load, limits, c, z):
 
 
 def repair(bank, load, limits, flow):
-    x, there = feasible(bank, np.array([load]), flow[None], trim=False, limits=limits)
-    return x[0] if there[0] else None
+    x, valid = project_to_load(bank, np.array([load]), flow[None], trim=False, limits=limits)
+    return x[0] if valid[0] else None
 
 
 def test_no_multipliers_prove_too_much():
-    """Weak duality: whatever c and z, the bound is never above the truth."""
+    """Weak duality: for any c and z the bound is not above the optimum."""
     rng = np.random.default_rng(1)
     most, price = np.array([100.0, 80.0, 76.0]), np.array([1.0, 1.0, 0.5])
     limits = limits_of(np.array([20.0, 0, 0]), most, price, 152.5)
@@ -66,7 +67,7 @@ def test_no_multipliers_of_a_random_system_prove_too_much(seed):
         assert proved(system.bank, load, limits, c, z) <= true.mean_delay * (1 + 1e-12)
 
 
-def test_repair_keeps_every_limit_or_says_that_it_cannot():
+def test_projected_splits_meet_every_limit_or_are_invalid():
     limits = limits_of(
         np.zeros(3), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 145.0
     )
@@ -109,7 +110,7 @@ def test_polish_finds_the_optimum_from_any_split():
 
 
 def test_the_certificate_of_any_split_covers_it():
-    """Whatever the flow and the multipliers: the truth is between the bounds, and the flow within the gap of it."""
+    """For any flow and multipliers the optimum is between the bounds, and the gap holds."""
     true, rng = truth(), np.random.default_rng(4)
     for _trial in range(100):
         flow = repair(THREE.bank, LOAD, THESE, LOAD * rng.dirichlet(np.ones(3)))
@@ -122,7 +123,7 @@ def test_the_certificate_of_any_split_covers_it():
 
 
 def test_multipliers_that_are_no_numbers_prove_nothing_and_hide_nothing():
-    """From a flow with no load at the fast server, at 99.999 % load: the steps run into saturation and start again."""
+    """From an empty fast server at 99.999 % load the steps reach saturation and start again."""
     bank, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 380 * (1 - 1e-5)
     limits = Limits.none(3)
     flow, c, z, _ = polish_within(bank, load, np.array([100.0, 80.0, 0.0]), limits, np.zeros(0))
@@ -133,7 +134,7 @@ def test_multipliers_that_are_no_numbers_prove_nothing_and_hide_nothing():
         assert 1 < certificate.gap < math.inf
 
 
-def test_a_split_outside_the_limits_is_told():
+def test_a_split_outside_the_limits_is_reported():
     over = certify_within(THREE.bank, LOAD, np.array([45.0, 35.0, 110.0]), THESE, 0.08, np.zeros(1))
     assert over.violation == pytest.approx(10 / LOAD, rel=1e-12)
     dear = limits_of(np.zeros(3), THREE.bank.rate, np.array([1.0, 1.0, 0.5]), 100.0)

@@ -1,4 +1,4 @@
-"""The worst case of families that give their latency alone, and near saturation: it ends, with a bound that holds."""
+"""The search for the worst case ends with a valid bound, also without closed slopes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from sojourn.models import MM1, Latency, NotCertifiedError, ParallelServers
 
 
 class Bare(Latency):
-    """M/M/1 with nothing but its latency."""
+    """M/M/1 of which only the latency is given."""
 
     def __init__(self, rate, delay):
         self.rate, self.delay = np.array(rate), np.array(delay)
@@ -34,9 +34,9 @@ def test_a_latency_alone_is_enough_for_the_worst_case():
 
 
 @pytest.mark.slow
-def test_what_stops_the_search_is_said_with_the_gap_that_it_has(monkeypatch):
+def test_a_stopped_search_has_its_gap_and_the_reason(monkeypatch):
     module = __import__("sys").modules["sojourn.models.systems.parallel.worst_case"]
-    monkeypatch.setattr(module, "DERIVED", 40)
+    monkeypatch.setattr(module, "MOST_DIFFERENCES", 40)
     found = BARE.worst_case()
     assert not found.certified
     assert found.evaluations <= 40
@@ -67,7 +67,10 @@ def test_players_of_a_latency_alone(players, part):
     assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=1e-8)
 
 
-def test_an_answer_that_differences_cannot_certify_says_what_to_give():
-    said = r"made of differences of the latency.*give `marginal` or `latency_slope` \(Function: derivative=\), or ask for a wider gap="
-    with pytest.raises(NotCertifiedError, match=said):
+def test_an_answer_that_differences_cannot_certify_has_a_remedy():
+    message = (
+        r"made of differences of the latency.*give `marginal` or `latency_slope` \(Function: "
+        r"derivative=\), or ask for a wider gap="
+    )
+    with pytest.raises(NotCertifiedError, match=message):
         BARE.optimum(14.0, gap=1e-15, solver="CLARABEL")

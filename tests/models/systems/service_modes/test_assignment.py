@@ -1,4 +1,4 @@
-"""The joint optimum over (p, alpha, beta) and its certificate."""
+"""Best assignment: the joint optimum over (p, alpha, beta), and its certificate."""
 
 import json
 
@@ -32,7 +32,7 @@ def refuse_json_constants(name):
 
 @pytest.mark.parametrize("system", [A, B, C], ids="ABC")
 @pytest.mark.parametrize("part", [1e-6, 0.3, 0.7, 0.9, 0.999, 1 - 1e-6, 1 - 1e-9])
-def test_agrees_with_the_roots_up_to_saturation(system, part):
+def test_agrees_with_the_closed_form_up_to_saturation(system, part):
     load = part * system.max_load
     true, found = exact.assignment(system.rates, load), system.assignment(load)
     rounding = 1e-15 / (1 - part)
@@ -67,7 +67,7 @@ def test_scs_alone_is_certified():
 @pytest.mark.parametrize("beside", [-1e-9, -1e-12, 0.0, 1e-12, 1e-9])
 @pytest.mark.parametrize("system", [A, B], ids="AB")
 def test_where_two_assignments_tie_the_bound_still_holds(system, beside):
-    """The program is degenerate there: a solver that loses its footing is asked again at a tolerance that it can keep."""
+    """The program is degenerate there: a solver that fails runs again with looser tolerances."""
     load = exact.breakaway(system.rates).load * (1 + beside)
     true, found = exact.assignment(system.rates, load), system.assignment(load)
     assert found.certified
@@ -88,7 +88,7 @@ def test_no_operating_point_beats_it():
 
 @pytest.mark.parametrize("f", [(0.0, 1.0), (0.0, 0.4), (0.2, 1.0)])
 @pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
-def test_modes_that_leave_a_server_alone(f, part):
+def test_modes_that_need_one_server_only(f, part):
     system = DualMode.canonical(mu0=2.0, K=3.0, f=f)
     true, found = (
         exact.assignment(system.rates, part * system.max_load),
@@ -103,19 +103,19 @@ def test_modes_that_leave_a_server_alone(f, part):
 def test_unit_of_time_does_not_matter():
     slow, fast = MultiMode(A.rates.rate), MultiMode(1000 * A.rates.rate)
     for load in (2.0, 4.5):
-        one, other = slow.assignment(load), fast.assignment(1000 * load)
-        assert other.mean_delay == pytest.approx(one.mean_delay / 1000, rel=1e-11)
-        assert other.p == pytest.approx(one.p, abs=1e-10)
+        first, second = slow.assignment(load), fast.assignment(1000 * load)
+        assert second.mean_delay == pytest.approx(first.mean_delay / 1000, rel=1e-11)
+        assert second.p == pytest.approx(first.p, abs=1e-10)
 
 
-# ---- down the chain
+# ---- fallback to other solvers
 
 
-def test_solver_that_fails_is_passed_over_and_recorded(monkeypatch):
-    honest = engine.run
+def test_solver_that_fails_is_recorded_and_another_solves(monkeypatch):
+    original = engine.run
 
     def failing(problem, solver, options, effort):
-        ran = honest(problem, solver, options, effort)
+        ran = original(problem, solver, options, effort)
         for variable in problem.variables() if solver == "CLARABEL" else ():
             variable.value = None
         return ran
@@ -132,10 +132,10 @@ def test_solver_that_fails_is_passed_over_and_recorded(monkeypatch):
 
 
 def test_first_tolerance_that_is_missed_is_relaxed(monkeypatch):
-    honest = engine.run
+    original = engine.run
 
     def stumbling(problem, solver, options, effort):
-        return honest(problem, solver, {"max_iter": 3} if effort == "tight" else options, effort)
+        return original(problem, solver, {"max_iter": 3} if effort == "tight" else options, effort)
 
     monkeypatch.setattr(engine, "run", stumbling)
     found = A.assignment(4.5)
@@ -171,10 +171,10 @@ def test_gap_that_cannot_be_met_raises_with_the_answer_inside():
     assert "NOT CERTIFIED" in repr(found)
 
 
-# ---- what comes back
+# ---- results
 
 
-def test_repr_says_the_operating_point():
+def test_repr_has_the_operating_point():
     lines = repr(A.assignment(4.5)).splitlines()
     assert lines[0] == "best assignment and partition at load 4.5: mean delay 6.93809891"
     assert lines[1].startswith("  certified within ")
@@ -227,7 +227,8 @@ def test_other_numbers_of_modes_are_refused(rate):
 def test_bad_options_are_refused():
     with pytest.raises(
         FormulationError,
-        match=r"^solver = 'OSQP': does not take the cone PSD that the assignment needs; use CLARABEL or SCS$",
+        match=r"^solver = 'OSQP': does not take the cone PSD that the assignment needs; "
+        r"use CLARABEL or SCS$",
     ):
         A.assignment(2.0, solver="OSQP")
     with pytest.raises(
@@ -239,12 +240,12 @@ def test_bad_options_are_refused():
         A.assignment(2.0, gap=-1)
 
 
-# ---- at the edge
+# ---- extreme cases
 
 
 @pytest.mark.parametrize("ulps", [1, 2, 4, 40])
-def test_load_a_few_ulps_below_the_largest_ends(ulps):
-    """It is refused or answered, never for ever."""
+def test_load_a_few_ulps_below_the_largest_terminates(ulps):
+    """The call raises an error or returns; it does not loop."""
     load = 5.0 - ulps * np.spacing(4.9)
     try:
         found = A.assignment(load, throw=False)
@@ -253,7 +254,7 @@ def test_load_a_few_ulps_below_the_largest_ends(ulps):
     assert not found.certified or np.isfinite(found.certificate.gap)
 
 
-def test_gap_that_is_asked_for_is_not_widened_by_rounding():
+def test_given_gap_is_not_widened_by_rounding():
     load = 5 * (1 - 1e-9)
     assert A.assignment(load).certified
     assert not A.assignment(load, gap=1e-9, throw=False).certified
@@ -261,16 +262,18 @@ def test_gap_that_is_asked_for_is_not_widened_by_rounding():
 
 
 @pytest.mark.slow
-def test_many_stages_are_uncertified_and_no_crash():
+def test_many_stages_are_not_certified_without_a_crash():
     system = MultiMode(10 ** np.random.default_rng(1).uniform(0, 1, (36, 2)))
     found = system.assignment(0.5 * system.max_load, throw=False)
     assert found.certificate.lower_bound <= found.mean_delay
 
 
-def test_moments_that_lead_nowhere_are_no_answer(monkeypatch):
+def test_moments_without_a_stable_candidate_are_no_answer(monkeypatch):
     """Both ends of the interval are full at this load."""
     monkeypatch.setattr(
-        sum_of_squares, "candidates", lambda moments, d: np.tile([0.0, 1.0], (len(moments), 1))
+        sum_of_squares,
+        "moment_candidates",
+        lambda moments, d: np.tile([0.0, 1.0], (len(moments), 1)),
     )
     with pytest.raises(NotCertifiedError) as caught:
         A.assignment(4.5)

@@ -1,4 +1,4 @@
-"""The load at which one mode for all jobs is left, by semidefinite programs."""
+"""Breakaway by semidefinite programs."""
 
 import sys
 
@@ -26,12 +26,12 @@ def test_agrees_with_the_reference(system, solver):
     assert found.gap < 1e-7
 
 
-def test_none_where_there_is_no_break():
+def test_none_without_a_breakaway():
     assert C.breakaway() is None
 
 
 @pytest.mark.parametrize("K", [1.5, 4.0, 30.0])
-def test_ideal_modes_leave_without_a_jump(K):
+def test_ideal_modes_break_away_without_a_jump(K):
     found = DualMode.canonical(mu0=2.0, K=K, f=(0.0, 1.0)).breakaway()
     assert found.load == pytest.approx((K - np.sqrt(K)) * 2, rel=1e-9)
     assert found.jump < 1e-6
@@ -53,14 +53,14 @@ def test_other_systems(rate):
         )
 
 
-def test_late_break_is_seen():
-    """The modes draw level at 0.999 of the largest load."""
+def test_breakaway_near_saturation_is_found():
+    """The modes become equally good at 0.999 of the largest load."""
     x = 0.9 / 1.1009
     system = MultiMode([[1.0, 1.0], [1 / x, 1 / 0.9], [1 / x, np.inf]])
     assert system.breakaway().load == pytest.approx(exact.breakaway(system.rates).load, rel=1e-8)
 
 
-def test_no_answer_is_an_error_that_says_where(monkeypatch):
+def test_no_answer_is_an_error_with_the_load(monkeypatch):
     def empty(self, *values):
         count, (wide, zero) = len(values[0][1]), (10, 5)
         raw = RawSolutions(
@@ -79,12 +79,11 @@ def test_no_answer_is_an_error_that_says_where(monkeypatch):
         A.breakaway()
 
 
-def test_what_the_search_shares_with_the_reference_is_said():
+def test_what_the_search_shares_with_the_reference_is_stated():
     module = sys.modules[CertifiedBreakaway.__module__]
     assert (module.first_change, module.is_better) == (reference.first_change, reference.is_better)
-    assert "critical_points" not in vars(
-        module
-    )  # where the least delay can be, the semidefinite program says
+    # the candidates are those of the semidefinite program
+    assert "critical_points" not in vars(module)
     assert A.breakaway().shares.startswith("the bisection and the comparison with one mode alone")
 
 

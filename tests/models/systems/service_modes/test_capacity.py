@@ -1,4 +1,4 @@
-"""The largest load as a linear program."""
+"""Largest load as a linear program."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_agrees_with_the_square_subgames(seed):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_certificate_covers_the_truth_whoever_solves(solver):
+def test_certificate_covers_the_truth_for_every_solver(solver):
     for seed in range(8):
         system = random_system(seed)
         true, found = (
@@ -63,7 +63,8 @@ def test_price_is_that_of_the_bottleneck(f, busy):
 
 def test_both_servers_of_a_throughput_efficient_system_have_a_price():
     found = A.capacity()
-    np.testing.assert_allclose(found.price, [0.2, 0.8], atol=1e-6)  # their parts of the capacity
+    # parts of each server in the capacity of both
+    np.testing.assert_allclose(found.price, [0.2, 0.8], atol=1e-6)
     np.testing.assert_allclose(found.assignment, [0.5, 0.5], atol=1e-6)
     assert repr(found).startswith("largest load 5, certified within ")
 
@@ -79,15 +80,15 @@ def test_bad_options_are_refused():
         A.capacity(solver="CLARABELL")
 
 
-def test_it_says_how_it_was_found_like_every_answer():
+def test_it_has_the_provenance_of_every_answer():
     found = A.capacity(solver="CLARABEL")
-    said = json.loads(json.dumps(found.to_dict()))
-    assert (said["max_load"], said["certified"], said["formulation"], said["polished"]) == (
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert (plain["max_load"], plain["certified"], plain["formulation"], plain["polished"]) == (
         found.max_load,
         True,
         "lp",
         0,
     )
-    assert [attempt["solver"] for attempt in said["attempts"]] == ["CLARABEL"]
+    assert [attempt["solver"] for attempt in plain["attempts"]] == ["CLARABEL"]
     assert repr(found).startswith("largest load 5, certified within ")
     assert repr(found).endswith("(clarabel, lp)")

@@ -1,4 +1,4 @@
-"""Curves over loads and profiles over assignments of systems with service modes."""
+"""Curves over loads, and delay profiles over assignments."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from sojourn.models import DualMode, InputError, LoadError, MultiMode, NotCertif
 from sojourn.models.core import solve as engine
 from sojourn.models.core.curve import CurveInterruptedError
 from sojourn.models.frontend.curve_dataset import Curve
-from sojourn.models.systems.service_modes.curve import profile
+from sojourn.models.systems.service_modes.curve import delay_profile
 from sojourn.models.systems.service_modes.sum_of_squares import coefficients
 from sojourn.reference import service_modes as exact
 
@@ -50,19 +50,19 @@ def test_names_units_and_marks(data):
     assert (data.attrs["max_load"], data.attrs["capacity"]) == pytest.approx((5, 5))
 
 
-def test_what_is_not_there_is_not_marked():
+def test_without_breakaway_there_are_no_attributes():
     marks = C.curve([1.0], breakaway=True).attrs
     assert not {"breakaway_load", "breakaway_p", "touch_loads"} & set(marks)
 
 
 def test_one_load_is_one_semidefinite_program(monkeypatch):
-    """The search for the breakaway costs some 60 more: it is made where a mark is asked for, or a refined picture needs it."""
-    honest, solved = engine.Compiled.solve, []
+    """The search for the breakaway, about 60 more, runs only for ``breakaway`` or ``refine``."""
+    original, solved = engine.Compiled.solve, []
 
     def counting(self, *values):
-        if values[0][0].name() == "above":
+        if values[0][0].name() == "numerator":
             solved.append(len(values[0][1]))
-        return honest(self, *values)
+        return original(self, *values)
 
     monkeypatch.setattr(engine.Compiled, "solve", counting)
     data = A.curve(LOADS)
@@ -75,12 +75,12 @@ def test_one_load_is_one_semidefinite_program(monkeypatch):
     assert "breakaway_load" in A.curve([1.0, 4.8], refine=0.5).attrs
 
 
-@pytest.mark.parametrize("asked", ["refine", "breakaway"])
-def test_what_is_of_the_best_assignment_is_refused_where_p_is_given(asked):
+@pytest.mark.parametrize("field", ["refine", "breakaway"])
+def test_options_of_the_best_assignment_are_refused_beside_p(field):
     with pytest.raises(
-        InputError, match=rf"^{asked} = True: is for the best assignment at every load"
+        InputError, match=rf"^{field} = True: is for the best assignment at every load"
     ):
-        A.curve([1.0], p=0.5, **{asked: True})
+        A.curve([1.0], p=0.5, **{field: True})
 
 
 def test_three_stages_have_no_tunable_bound():
@@ -100,19 +100,19 @@ def test_survives_a_file(system, tmp_path):
 
 
 def interrupt_at(monkeypatch, load):
-    """Ctrl-C within the block of a load; two loads a block."""
-    honest = engine.Task.solve
+    """Interrupt in the block of a load; two loads a block."""
+    original = engine.Task.solve
 
     def interrupted(self, loads, *rest):
         if load in loads:
             raise KeyboardInterrupt
-        return honest(self, loads, *rest)
+        return original(self, loads, *rest)
 
     monkeypatch.setattr(engine, "MOST", 2)
     monkeypatch.setattr(engine.Task, "solve", interrupted)
 
 
-def test_ctrl_c_keeps_what_was_done(monkeypatch):
+def test_ctrl_c_keeps_the_solved_loads(monkeypatch):
     interrupt_at(monkeypatch, LOADS[2])
     with pytest.raises(CurveInterruptedError) as caught:
         A.curve(LOADS)
@@ -122,10 +122,10 @@ def test_ctrl_c_keeps_what_was_done(monkeypatch):
 
 def test_load_without_an_answer_does_not_stop_the_others(monkeypatch):
     """No solver answers the semidefinite program of one load."""
-    honest, broken = engine.Compiled.solve, coefficients(exact.segment(A.rates, LOADS[1]))[0]
+    original, broken = engine.Compiled.solve, coefficients(exact.segment(A.rates, LOADS[1]))[0]
 
     def failing(self, *values):
-        answers, given = honest(self, *values), values[0][1]
+        answers, given = original(self, *values), values[0][1]
         if given.shape[1:] == broken.shape:
             answers.raw.x[np.isclose(given, broken).all(axis=1)] = np.nan
         return answers
@@ -139,7 +139,7 @@ def test_load_without_an_answer_does_not_stop_the_others(monkeypatch):
     assert list(data.certified.values) == [True, False, True]
 
 
-def test_uncertified_answers_are_kept_and_said():
+def test_uncertified_answers_are_kept_with_a_warning():
     with pytest.warns(UserWarning, match="not certified"):
         data = A.curve([2.0], solver="CLARABEL", solver_options={"max_iter": 3}, gap=1e-12)
     assert not data.certified.any()
@@ -157,11 +157,11 @@ def test_bad_loads_are_named_before_any_solver_starts(loads, message):
         A.curve(loads)
 
 
-# ---- profile
+# ---- delay profile
 
 
 def test_profile_is_the_delay_over_p_and_its_least():
-    shape = profile(A, [2.0, 4.5], points=201)
+    shape = delay_profile(A, [2.0, 4.5], points=201)
     assert shape.delay.shape == (2, 201)
     low, high = A.stable_interval(4.5)
     outside = (shape.p <= low) | (shape.p >= high)
@@ -174,15 +174,15 @@ def test_profile_is_the_delay_over_p_and_its_least():
 @pytest.mark.parametrize("points", [1, 2.5, True, "many"])
 def test_bad_number_of_points_is_named(points):
     with pytest.raises(InputError, match=r"^points = "):
-        profile(A, [2.0], points)
+        delay_profile(A, [2.0], points)
 
 
 def test_profile_names_a_bad_load():
     with pytest.raises(LoadError, match=r"^loads\[1\] = 5\.0"):
-        profile(A, [2.0, 5.0])
+        delay_profile(A, [2.0, 5.0])
 
 
-# ---- what else a curve says, and keeps
+# ---- attributes and interrupts
 
 
 def test_dimensions_and_quantities(data):
@@ -217,7 +217,7 @@ def test_ctrl_c_at_once_keeps_an_empty_dataset(monkeypatch, tmp_path):
     caught.value.dataset.to_netcdf(tmp_path / "empty.nc", engine="scipy")
 
 
-def test_ctrl_c_while_the_breakaway_is_sought_keeps_all_loads(monkeypatch):
+def test_ctrl_c_during_the_search_for_the_breakaway_keeps_all_loads(monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
@@ -250,13 +250,17 @@ def test_curve_passes_its_options_on():
 
 def test_three_modes_have_no_curve_and_no_profile():
     system = MultiMode([[6.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    for ask in (system.curve, lambda loads: profile(system, loads)):
+    for ask in (system.curve, lambda loads: delay_profile(system, loads)):
         with pytest.raises(InputError, match=r"^modes = 3: .* for two modes"):
             ask([1.0])
 
 
 def test_breakaway_without_a_certificate_does_not_lose_the_loads(monkeypatch):
-    """The breakaway is only a mark. Without a monkeypatch: K = 109812.0477090255, f = (3.899340715614109e-06, 1.0109178412784095e-05)."""
+    """The breakaway is only an attribute.
+
+    A system that fails without a monkeypatch: K = 109812.0477090255,
+    f = (3.899340715614109e-06, 1.0109178412784095e-05).
+    """
 
     def failing(*_, **__):
         raise NotCertifiedError("nothing", None, ())
@@ -269,7 +273,7 @@ def test_breakaway_without_a_certificate_does_not_lose_the_loads(monkeypatch):
 
 
 def test_profile_takes_one_load_and_names_its_units():
-    shape = profile(A, 2.0, points=11)
+    shape = delay_profile(A, 2.0, points=11)
     assert dict(shape.sizes) == {"load": 1, "p": 11}
     assert (shape.p.values[0], shape.p.values[-1]) == (0.0, 1.0)
     assert (shape.delay.attrs["units"], shape["load"].attrs["units"]) == ("s", "1/s")

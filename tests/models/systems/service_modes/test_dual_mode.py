@@ -1,4 +1,4 @@
-"""Saying a system with service modes: rates, canonical form, names, and what is wrong with them."""
+"""Construction of systems with service modes: rates, canonical form, names, and errors."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_canonical_numbers_are_kept_as_given():
     assert (form.mu0, form.K, form.f1, form.f2) == (0.7, 3.3, 0.1, 0.3)
 
 
-def test_infinite_rates_are_modes_that_leave_a_server_alone():
+def test_infinite_rates_are_modes_without_work_at_a_server():
     system = DualMode(local=(np.inf, 1.0), cloud=(4.0, np.inf))
     assert (system.canonical_form.f1, system.canonical_form.f2) == (0, 1)
 
@@ -52,28 +52,40 @@ def test_names_are_shown():
 
 
 @pytest.mark.parametrize(("make", "message"), [
-    (lambda: DualMode((1, 2), (4, 3)), r"^local = \(1\.0, 2\.0\): the modes are the wrong way round; .* give local=\(2, 1\), cloud=\(3, 4\)$"),
-    (lambda: DualMode((2, 1), (4, 3)), r"mode 1 is at least as fast on both servers: mode 2 is of no use"),
-    (lambda: DualMode((1, 2), (3, 4)), r"mode 2 is at least as fast on both servers: mode 1 is of no use"),
+    (lambda: DualMode((1, 2), (4, 3)),
+     r"^local = \(1\.0, 2\.0\): the modes are the wrong way round; .* give local=\(2, 1\), "
+     r"cloud=\(3, 4\)$"),
+    (lambda: DualMode((2, 1), (4, 3)),
+     r"mode 1 is at least as fast on both servers: mode 2 is of no use"),
+    (lambda: DualMode((1, 2), (3, 4)),
+     r"mode 2 is at least as fast on both servers: mode 1 is of no use"),
     (lambda: DualMode((2, 0), (3, 4)), r"^rate\[0\]\[1\] = 0\.0: is not above 0"),
     (lambda: DualMode((2, -1), (3, 4)), r"^rate\[0\]\[1\] = -1\.0: is not above 0"),
-    (lambda: DualMode((np.inf, 1), (np.inf, 4)), r"^rate\[:\]\[0\] = \[inf, inf\]: the mode asks nothing of any stage"),
+    (lambda: DualMode((np.inf, 1), (np.inf, 4)),
+     r"^rate\[:\]\[0\] = \[inf, inf\]: the mode asks nothing of any stage"),
     (lambda: DualMode("ab", (3, 4)), r"^local = 'ab': is not made of numbers"),
     (lambda: DualMode((2, 1, 3), (3, 4)), r"^local = \(2, 1, 3\): is not a pair of rates"),
-    (lambda: DualMode.canonical(mu0=1, K=4, f=(0.3, 0.1)), r"^f = \(0\.3, 0\.1\): .* the wrong way round; .* give f = \(0\.1, 0\.3\)$"),
-    (lambda: DualMode.canonical(mu0=1, K=4, f=(0.3, 0.3)), r"^f = \(0\.3, 0\.3\): the two modes are the same; use the tunable-mode system"),
-    (lambda: DualMode.canonical(mu0=1, K=4, f=(-0.1, 0.3)), r"^f1 = -0\.1: is not a part of the work; give a number from 0 to 1$"),
-    (lambda: DualMode.canonical(mu0=1, K=4, f=(0.1, 1.3)), r"^f2 = 1\.3: is not a part of the work"),
+    (lambda: DualMode.canonical(mu0=1, K=4, f=(0.3, 0.1)),
+     r"^f = \(0\.3, 0\.1\): .* the wrong way round; .* give f = \(0\.1, 0\.3\)$"),
+    (lambda: DualMode.canonical(mu0=1, K=4, f=(0.3, 0.3)),
+     r"^f = \(0\.3, 0\.3\): the two modes are the same; use the tunable-mode system"),
+    (lambda: DualMode.canonical(mu0=1, K=4, f=(-0.1, 0.3)),
+     r"^f1 = -0\.1: is not a part of the work; give a number from 0 to 1$"),
+    (lambda: DualMode.canonical(mu0=1, K=4, f=(0.1, 1.3)),
+     r"^f2 = 1\.3: is not a part of the work"),
     (lambda: DualMode.canonical(mu0=1, K=4, f=0.3), r"^f = 0\.3: is not a pair"),
-    (lambda: DualMode.canonical(mu0=1, K=0, f=(0.1, 0.3)), r"^K = 0: is not a finite number above 0"),
-    (lambda: DualMode.canonical(mu0=-1, K=4, f=(0.1, 0.3)), r"^mu0 = -1: is not a finite number above 0"),
+    (lambda: DualMode.canonical(mu0=1, K=0, f=(0.1, 0.3)),
+     r"^K = 0: is not a finite number above 0"),
+    (lambda: DualMode.canonical(mu0=-1, K=4, f=(0.1, 0.3)),
+     r"^mu0 = -1: is not a finite number above 0"),
     (lambda: DualMode.canonical(mu0="1", K=4, f=(0.1, 0.3)), r"^mu0 = '1': is not made of numbers"),
     (lambda: TunableMode(1.0, np.nan), r"^K = nan: is not a finite number above 0"),
     (lambda: MultiMode([1.0, 2.0]), r"^rate = \[1\.0, 2\.0\]: is not an array of stages by modes"),
     (lambda: MultiMode([[1.0, 2.0], [1.0]]), r"^rate = .*: is not made of numbers"),
     (lambda: MultiMode([[1.0, 2.0]], modes=3), r"^modes = 3: is not a list of 2 names"),
     (lambda: MultiMode([[1.0, 2.0]], modes=["a"]), r"^modes = \['a'\]: is not a list of 2 names"),
-    (lambda: MultiMode([[1.0, 2.0]], modes=["a", "a"]), r"is modes\[0\] too; give every mode its own name"),
+    (lambda: MultiMode([[1.0, 2.0]], modes=["a", "a"]),
+     r"is modes\[0\] too; give every mode its own name"),
 ])  # fmt: skip
 def test_bad_systems_are_named(make, message):
     with pytest.raises(InputError, match=message):

@@ -1,4 +1,4 @@
-"""Operating points and local parts that are already there."""
+"""Evaluation of given operating points and local parts."""
 
 import json
 import math
@@ -62,7 +62,7 @@ def test_by_default_the_partition_is_the_best():
         (1.0, None, ("cloud, mode 1",)),
     ],
 )
-def test_what_overflows_is_infinite_and_named(p, share, overloaded):
+def test_overloaded_stages_are_infinite_and_named(p, share, overloaded):
     found = A.evaluate(4.5, p=p, share=share)
     assert found.mean_delay == found.assignment_ratio.lower == found.loss == math.inf
     assert found.overloaded == overloaded
@@ -92,7 +92,8 @@ def test_any_number_of_modes_has_no_best_assignment():
         ({"p": [0.5, 0.25, 0.25]}, r"^p = .*: does not say what each of 2 modes gets"),
         (
             {"p": 0.5, "share": [0.5, 0.5]},
-            r"^share = \[0\.5, 0\.5\]: is not an array of shape \(2, 2\); give a row a stage \(local, cloud\)",
+            r"^share = \[0\.5, 0\.5\]: is not an array of shape \(2, 2\); "
+            r"give a row a stage \(local, cloud\)",
         ),
         (
             {"p": 0.5, "share": [[0.5, 0.5], [1.1, -0.1]]},
@@ -108,7 +109,7 @@ def test_any_number_of_modes_has_no_best_assignment():
         ),
     ],
 )
-def test_what_is_no_operating_point_is_refused(options, message):
+def test_bad_operating_points_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         A.evaluate(4.0, **options)
 
@@ -124,7 +125,7 @@ def test_load_that_no_assignment_carries_is_refused():
 # ---- tunable
 
 
-def test_local_part_is_judged_by_theorem_1():
+def test_local_part_is_compared_with_theorem_1():
     system = TunableMode(1.0, 4.0)
     found = system.evaluate(3.5, f=0.2)
     assert found.mean_delay == pytest.approx(float(system.exact.delay(0.2, 3.5)), rel=1e-14)
@@ -151,6 +152,6 @@ def test_local_part_that_overloads_a_server():
 
 
 @pytest.mark.parametrize("f", [-0.1, 1.1, math.nan, "x", [0.5]])
-def test_local_part_that_is_none(f):
+def test_bad_local_part_is_refused(f):
     with pytest.raises(InputError, match=r"^f = "):
         TunableMode(1.0, 4.0).evaluate(3.5, f=f)

@@ -1,4 +1,4 @@
-"""The division of the stages as a cone program, against Kleinrock's square-root rule."""
+"""Best partition as a cone program, against Kleinrock's square-root rule."""
 
 import cvxpy as cp
 import numpy as np
@@ -19,7 +19,7 @@ A = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 
 
 def random_case(seed):
-    """A system, a load that some assignment carries, and that assignment, sometimes with a mode left out or nearly so."""
+    """Return a system, a load and a stable assignment, sometimes with a part of 0 or almost 0."""
     rng = np.random.default_rng([5, seed])
     system = MultiMode(10 ** rng.uniform(-1, 1, (int(rng.integers(1, 5)), int(rng.integers(1, 5)))))
     parts = rng.dirichlet(np.full(len(system.modes), 0.5))
@@ -40,7 +40,7 @@ def test_any_number_of_stages_and_modes(seed):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("polish", [True, False])
-def test_certificate_covers_the_truth_whoever_solves(solver, polish):
+def test_certificate_covers_the_truth_for_every_solver(solver, polish):
     for seed in range(10):
         system, load, parts = random_case(seed)
         true = exact.partition(system.rates, load, parts).mean_delay
@@ -58,7 +58,7 @@ def test_ends_and_infinite_rates(p, f):
     np.testing.assert_allclose(found.share, true.share, rtol=0, atol=1e-9)
 
 
-def test_a_mode_alone_gets_the_whole_of_both_servers():
+def test_a_single_mode_gets_both_servers_completely():
     one, two = A.partition(2.0, 1.0), A.partition(2.0, 0.0)
     assert (one.p, one.alpha, one.beta) == (1, 1, 1)
     assert (two.p, two.alpha, two.beta) == (0, 0, 0)
@@ -76,22 +76,22 @@ def test_sloppy_answer_is_covered():
         4.0, 0.5, solver="CLARABEL", solver_options=options, polish=False, gap=1e-2
     ).certified
     assert raw.certificate.lower_bound <= true <= raw.certificate.upper_bound
-    assert (
-        A.partition(4.0, 0.5, solver="CLARABEL", solver_options=options).certificate.gap < 1e-12
-    )  # Newton steps finish it
+    # Newton steps make it accurate
+    polished = A.partition(4.0, 0.5, solver="CLARABEL", solver_options=options)
+    assert polished.certificate.gap < 1e-12
     with pytest.raises(NotCertifiedError, match=r"no certified partition at load 4") as caught:
         A.partition(4.0, 0.5, solver="CLARABEL", solver_options=options, polish=False, gap=1e-9)
     assert caught.value.solution.mean_delay == pytest.approx(raw.mean_delay)
 
 
-# ---- the program itself
+# ---- the program
 
 
 def test_program_is_disciplined_in_its_parameters():
     assert A.model(4.0, 0.5).problem.is_dcp(dpp=True)
 
 
-def test_constraint_of_one_s_own_is_honoured():
+def test_constraint_of_the_user_is_obeyed():
     model = A.model(4.0, 0.5)
     free = exact.partition(A.rates, 4.0, 0.5)
     problem = cp.Problem(
@@ -115,7 +115,7 @@ def test_program_used_again_gives_the_same_as_a_fresh_one():
         fresh = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).partition(load, p, polish=False)
         np.testing.assert_array_equal(again.share, fresh.share)
         delays.append(again.mean_delay)
-    # every parameter counts
+    # every parameter matters
     assert len(set(delays[:3])) == 3
     assert delays[3] == delays[0]
 
@@ -124,16 +124,22 @@ def test_program_used_again_gives_the_same_as_a_fresh_one():
 
 
 @pytest.mark.parametrize(("load", "p", "error", "message"), [
-    (5.0, 0.5, LoadError, r"^load = 5\.0: not below the maximum 5: whatever the assignment, a queue grows without bound; lower"),
+    (5.0, 0.5, LoadError,
+     r"^load = 5\.0: not below the maximum 5: whatever the assignment, a queue grows without "
+     r"bound; lower"),
     (0.0, 0.5, LoadError, r"^load = 0\.0: there are no jobs to assign"),
     ("4", 0.5, InputError, r"^load = '4': is not made of numbers"),
     ([1, 2], 0.5, LoadError, r"^load = \[1\.0, 2\.0\]: is not one number"),
-    (4.5, 1.0, InputError, r"^p = 1\.0: stage 1 would be busy 1\.0125 .* p must be in \(0\.388888888889, 0\.944444444444\)$"),
+    (4.5, 1.0, InputError,
+     r"^p = 1\.0: stage 1 would be busy 1\.0125 .* p must be in \(0\.388888888889, "
+     r"0\.944444444444\)$"),
     (2.0, 1.5, InputError, r"^p = 1\.5: is not a part of the jobs"),
     (2.0, np.nan, InputError, r"^p = nan: is not a part of the jobs"),
     (2.0, None, InputError, r"^p = None: is not made of numbers"),
-    (2.0, [0.2, 0.2], InputError, r"^p = \[0\.2, 0\.2\]: adds up to 0\.4; give parts that add up to 1$"),
-    (2.0, [0.2, 0.2, 0.6], InputError, r"does not say what each of 2 modes gets; give a number, or 2 numbers$"),
+    (2.0, [0.2, 0.2], InputError,
+     r"^p = \[0\.2, 0\.2\]: adds up to 0\.4; give parts that add up to 1$"),
+    (2.0, [0.2, 0.2, 0.6], InputError,
+     r"does not say what each of 2 modes gets; give a number, or 2 numbers$"),
 ])  # fmt: skip
 def test_bad_input_is_named(load, p, error, message):
     with pytest.raises(error, match=message):

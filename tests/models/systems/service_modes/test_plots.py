@@ -1,4 +1,4 @@
-"""Pictures of dual-mode systems: what is on them, and that they can be saved."""
+"""Plots of dual-mode systems: their content, and that they can be saved."""
 
 import warnings
 
@@ -9,12 +9,12 @@ from matplotlib.image import imread
 
 from sojourn.models import DualMode
 from sojourn.models.frontend.units import Units
-from sojourn.models.systems.service_modes.curve import profile
+from sojourn.models.systems.service_modes.curve import delay_profile
 from sojourn.models.systems.service_modes.plots import (
     plot_assignment,
+    plot_delay_profile,
     plot_dual_mode,
     plot_dual_mode_delay,
-    plot_profile,
 )
 
 A, B, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.05, 0.15), (0.25, 0.4)))
@@ -27,7 +27,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def shapes():
-    return profile(A, [2.0, 4.5])
+    return delay_profile(A, [2.0, 4.5])
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def labels(axes):
     return [t.get_text() for t in axes.get_legend().get_texts()]
 
 
-def test_three_pictures_under_one_title(data, shapes, tmp_path):
+def test_three_panels_under_one_title(data, shapes, tmp_path):
     figure = plot_dual_mode(data, shapes, "A title")
     over_p, assignment, delay = figure.axes
     assert figure.get_suptitle() == "A title"
@@ -52,7 +52,7 @@ def test_three_pictures_under_one_title(data, shapes, tmp_path):
 
 
 def test_profile_has_a_line_and_a_dot_a_load(shapes, axes):
-    plot_profile(shapes, axes)
+    plot_delay_profile(shapes, axes)
     lines = [line for line in axes.lines if line.get_marker() == "None"]
     dots = [line for line in axes.lines if line.get_marker() == "o"]
     assert len(lines) == len(dots) == 2
@@ -74,7 +74,7 @@ def test_best_p_is_broken_at_the_breakaway(data, axes):
 
 
 def test_every_jump_breaks_the_line(axes):
-    """With K = 2 and f = (0.1, 0.4) the best p is 1, then 0, then inside."""
+    """With K = 2 and f = (0.1, 0.4) the best p is 1, then 0, then in (0, 1)."""
     plot_assignment(
         DualMode.canonical(mu0=1.0, K=2.0, f=(0.1, 0.4)).curve(
             np.linspace(0.1, 2.9, 30), breakaway=True
@@ -115,7 +115,7 @@ def test_units_are_those_of_the_data(data, shapes, axes):
     np.testing.assert_allclose(axes.lines[0].get_ydata(), data.delay * 1e3)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("load (rps)", "mean delay (ms)")
     over_p = Figure().subplots()
-    plot_profile(units.present(shapes), over_p)
+    plot_delay_profile(units.present(shapes), over_p)
     assert over_p.get_ylabel() == "mean delay (ms)"
     (dot, _) = [line for line in over_p.lines if line.get_marker() == "o"]
     assert dot.get_ydata()[0] == pytest.approx(1e3 * float(shapes.best_delay[0]))
@@ -128,8 +128,8 @@ def test_unsorted_loads_are_drawn_in_order(axes):
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [1, 1, 1, np.nan, 0, 0], atol=1e-9)
 
 
-def test_first_load_without_an_answer_does_not_turn_the_mode_before_the_jump(axes):
-    """Until the breakaway p is 1, whether or not it was found at the first load."""
+def test_first_load_without_an_answer_does_not_change_p_before_the_jump(axes):
+    """Up to the breakaway p is 1, also where the first load has no answer."""
     data = B.curve([1.0, 2.0, 4.0], breakaway=True)
     data["p"][0] = np.nan
     plot_assignment(data, axes)
@@ -144,7 +144,7 @@ def test_labels_units_and_scales(data, shapes, axes):
     assert axes.get_ylabel() == "mean delay (s)"
     assert axes.get_yscale() == "log"
     over_p = Figure().subplots()
-    plot_profile(shapes, over_p)
+    plot_delay_profile(shapes, over_p)
     assert over_p.get_legend().get_title().get_text() == "load (jobs per s)"
 
 
@@ -160,10 +160,10 @@ def test_system_c_has_neither_breakaway_nor_touch_point(axes):
     assert not [line for line in axes.lines if line.get_linestyle() == "-."]
 
 
-def test_interval_between_two_points_of_p_is_drawn_in_silence(axes):
-    """So close to saturation no p of the profile is stable; the best one is still known."""
-    shape = profile(DualMode.canonical(mu0=1.0, K=4.0, f=(0.12, 0.3)), [4.9995])
+def test_interval_between_two_points_of_p_is_drawn_without_a_warning(axes):
+    """So close to saturation no p of the grid is stable; the best p is still known."""
+    shape = delay_profile(DualMode.canonical(mu0=1.0, K=4.0, f=(0.12, 0.3)), [4.9995])
     assert shape.delay.isnull().all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plot_profile(shape, axes)
+        plot_delay_profile(shape, axes)

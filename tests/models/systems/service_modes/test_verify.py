@@ -1,4 +1,4 @@
-"""Models against reference, for systems with service modes."""
+"""Verification of systems with service modes."""
 
 from dataclasses import replace
 
@@ -51,37 +51,35 @@ def test_other_systems_pass():
 
 
 def test_options_are_passed_on(monkeypatch):
-    asked = []
+    given = []
     solve = DualMode.assignment
     monkeypatch.setattr(
         DualMode,
         "assignment",
-        lambda self, load, **options: asked.append(options) or solve(self, load, **options),
+        lambda self, load, **options: given.append(options) or solve(self, load, **options),
     )
     verify(A, 2.0, solver="SCS")
-    assert asked == [{"solver": "SCS"}]
+    assert given == [{"solver": "SCS"}]
     with pytest.raises(TypeError, match="'solvr'; did you mean solver"):
         verify(A, 2.0, solvr="SCS")
 
 
-def test_wrong_reference_is_seen(monkeypatch):
+def test_wrong_reference_fails(monkeypatch):
     true = exact.assignment
     wrong = replace(true(A.rates, 4.5), stage_delay=true(A.rates, 4.5).stage_delay * (1 + 1e-7))
     monkeypatch.setattr(verify_dual_mode.exact, "assignment", lambda modes, load: wrong)
     assert failed(verify(A, 4.5)) == ["best delay"]
 
 
-def test_bound_above_the_truth_is_seen(monkeypatch):
+def test_bound_above_the_truth_fails(monkeypatch):
     true = exact.assignment
     lower = replace(true(A.rates, 4.5), stage_delay=true(A.rates, 4.5).stage_delay * (1 - 1e-9))
     monkeypatch.setattr(verify_dual_mode.exact, "assignment", lambda modes, load: lower)
-    assert failed(verify(A, 4.5)) == [
-        "best delay",
-        "lower bound",
-    ]  # outside its certificate, and bounded from above
+    # the delay differs by more than its certificate, and its lower bound is above the truth
+    assert failed(verify(A, 4.5)) == ["best delay", "lower bound"]
 
 
-def test_wrong_breakaway_is_seen(monkeypatch):
+def test_wrong_breakaway_fails(monkeypatch):
     true = exact.breakaway(A.rates)
     monkeypatch.setattr(
         verify_dual_mode.exact,
@@ -94,18 +92,18 @@ def test_wrong_breakaway_is_seen(monkeypatch):
 
 
 def test_solver_is_passed_on_to_partition_and_breakaway(monkeypatch):
-    asked = []
+    given = []
     for name in ("partition", "breakaway"):
         solve = getattr(DualMode, name)
         monkeypatch.setattr(
             DualMode,
             name,
             lambda self, *a, _solve=solve, **options: (
-                asked.append(options) or _solve(self, *a, **options)
+                given.append(options) or _solve(self, *a, **options)
             ),
         )
     verify(C, 2.0, solver="SCS")
-    assert asked == [{"solver": "SCS"}] * 2
+    assert given == [{"solver": "SCS"}] * 2
 
 
 @pytest.mark.parametrize(
@@ -122,8 +120,8 @@ def test_three_stages_have_a_share_a_stage_and_no_tunable_mode():
     assert not {q for q in quantities if "tunable" in q}
 
 
-def test_claimed_bound_above_the_truth_is_seen(monkeypatch):
-    """The reference is right and the delay too; only the certificate lies."""
+def test_claimed_bound_above_the_truth_fails(monkeypatch):
+    """Reference and delay are right; only the certificate is wrong."""
     solve = DualMode.assignment
 
     def boasting(self, load, **options):
@@ -136,7 +134,7 @@ def test_claimed_bound_above_the_truth_is_seen(monkeypatch):
     assert "lower bound" in failed(verify(A, 4.5))
 
 
-def test_wrong_largest_load_is_seen(monkeypatch):
+def test_wrong_largest_load_fails(monkeypatch):
     true = exact.capacity(A.rates)
     monkeypatch.setattr(
         verify_dual_mode.exact,

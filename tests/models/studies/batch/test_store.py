@@ -1,4 +1,4 @@
-"""What is on disk is whole, is of what it says it is of, and is not computed again."""
+"""Folders of studies: complete files, checks of their content, and damaged or foreign files."""
 
 import errno
 import hashlib
@@ -13,7 +13,7 @@ import xarray as xr
 
 from sojourn.models import MM1, InputError, MaxShare, ParallelServers, load_study, study
 from sojourn.models.core.stored import stored_answers
-from sojourn.models.studies.batch import StudyInterruptedError, folder
+from sojourn.models.studies.batch import StudyInterruptedError, store
 
 LOADS = [1.0, 4.0]
 SYSTEMS = {
@@ -33,19 +33,19 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def out(finished, tmp_path):
-    """A finished study of one's own."""
+    """Copy of a finished study, to be changed by a test."""
     return shutil.copytree(finished, tmp_path / "out")
 
 
 @pytest.fixture
 def solved(monkeypatch):
-    """Names of the first servers of the systems that are solved."""
-    names, honest = [], ParallelServers.curve
+    """First server names of the systems that are solved."""
+    names, original = [], ParallelServers.curve
 
     def curve(self, *loads, **options):
         if stored_answers() is None:
             names.append(self.names[0])
-        return honest(self, *loads, **options)
+        return original(self, *loads, **options)
 
     monkeypatch.setattr(ParallelServers, "curve", curve)
     return names
@@ -55,7 +55,7 @@ def chunks(out):
     return sorted((out / "chunks").glob("*.nc"))
 
 
-def test_the_whole_opens_in_one_line(out):
+def test_xarray_opens_the_whole_study(out):
     data, plain = study(SYSTEMS, LOADS, out=out), study(SYSTEMS, LOADS)
     xr.testing.assert_identical(data, plain)
     with xr.open_dataset(out / "study.nc") as back:
@@ -70,7 +70,7 @@ def test_the_whole_opens_in_one_line(out):
     assert len(chunks(out)) == 4
 
 
-def test_what_is_done_is_not_done_again(out, solved):
+def test_solved_systems_are_not_solved_again(out, solved):
     whole = (out / "study.nc").read_bytes()
     study(SYSTEMS, LOADS, out=out)
     assert solved == []
@@ -95,12 +95,12 @@ def empty(path):
 
 
 def rename(path):
-    """As an unfinished file would be, had it another name."""
+    """A file whose name has another digest, like an unfinished one."""
     path.rename(path.with_name("000001-nothing.nc"))
 
 
 @pytest.mark.parametrize("harm", [cut, flip, empty, rename])
-def test_a_harmed_chunk_is_done_again(out, harm, solved):
+def test_a_damaged_chunk_is_solved_again(out, harm, solved):
     whole, before = load_study(out), sorted(p.name for p in chunks(out))
     harm(chunks(out)[1])
     with pytest.warns(UserWarning, match=r"^1 chunks in .*out are left out: number 1 is damaged$"):
@@ -108,9 +108,9 @@ def test_a_harmed_chunk_is_done_again(out, harm, solved):
     with pytest.warns(
         UserWarning,
         match=r"^systems in .*out are solved again: 1 whose chunk is damaged \(chunk 1\)$",
-    ) as said:
+    ) as warned:
         study(SYSTEMS, LOADS, out=out)
-    assert [w.filename for w in said] == [__file__]
+    assert [w.filename for w in warned] == [__file__]
     assert solved == ["1-0"]
     assert sorted(p.name for p in chunks(out)) == before
     xr.testing.assert_identical(load_study(out), whole)
@@ -129,7 +129,8 @@ def test_an_unfinished_study_can_be_read_and_goes_on(tmp_path, monkeypatch, solv
         patch.setattr(ParallelServers, "curve", stops)
         with pytest.raises(
             StudyInterruptedError,
-            match=r"after 2 of 4 systems; they are in .dataset, and the same call goes on from .*out$",
+            match=r"after 2 of 4 systems; they are in .dataset, "
+            r"and the same call goes on from .*out$",
         ) as stop:
             study(SYSTEMS, LOADS, out=out)
     xr.testing.assert_identical(load_study(out).drop_attrs(), stop.value.dataset.drop_attrs())
@@ -141,16 +142,20 @@ def test_an_unfinished_study_can_be_read_and_goes_on(tmp_path, monkeypatch, solv
 
 
 @pytest.mark.parametrize(("systems", "loads", "options", "message"), [
-    (dict(itertools.islice(SYSTEMS.items(), 3)), LOADS, {}, "holds a study of other systems: 4, not 3"),
+    (dict(itertools.islice(SYSTEMS.items(), 3)), LOADS, {},
+     "holds a study of other systems: 4, not 3"),
     (dict(reversed(SYSTEMS.items())), LOADS, {}, "holds a study of other systems: number 0 of 4"),
-    (SYSTEMS, LOADS, {"version": "prices of May"}, "holds a study with version = None, not 'prices of May'"),
+    (SYSTEMS, LOADS, {"version": "prices of May"},
+     "holds a study with version = None, not 'prices of May'"),
     (SYSTEMS, LOADS, {"chunk": 2}, "holds a study with chunk = 1, not 2"),
-    (SYSTEMS, LOADS, {"which": "optimum", "subject_to": [MaxShare(0.5)]}, "holds a study with subject_to = not given, not .*'MaxShare'.*0.5.*"),
+    (SYSTEMS, LOADS, {"which": "optimum", "subject_to": [MaxShare(0.5)]},
+     "holds a study with subject_to = not given, not .*'MaxShare'.*0.5.*"),
     (SYSTEMS, [1.0, 4.5], {}, "holds a study at other loads"),
     (SYSTEMS, LOADS[:1], {}, "holds a study at other loads"),
     (SYSTEMS, [0.1, 0.4], {"relative": True}, "holds a study with relative = False, not True"),
     (SYSTEMS, LOADS, {"gap": 1e-6}, "holds a study with gap = not given, not 1e-06"),
-    (SYSTEMS, LOADS, {"solver": "SCS", "which": "optimum"}, "holds a study with solver = not given, not 'SCS'"),
+    (SYSTEMS, LOADS, {"solver": "SCS", "which": "optimum"},
+     "holds a study with solver = not given, not 'SCS'"),
 ])  # fmt: skip
 def test_another_study_is_refused(finished, systems, loads, options, message, solved):
     with pytest.raises(
@@ -162,14 +167,14 @@ def test_another_study_is_refused(finished, systems, loads, options, message, so
 
 
 def test_another_version_of_the_library_goes_on(out, solved):
-    """What its code gives otherwise is seen in the answers."""
+    """A change of its code shows in the answers, which are checked."""
     manifest = json.loads((out / "study.json").read_text())
     (out / "study.json").write_text(json.dumps({**manifest, "sojourn": "0.0.1"}))
     study(SYSTEMS, LOADS, out=out)
     assert solved == []
 
 
-def test_the_same_question_in_other_words_is_the_same(out, solved):
+def test_equal_arguments_of_other_types_are_the_same_study(out, solved):
     SYSTEMS["système 1"].optimum(1.0)
     again = {
         name: ParallelServers(MM1(list(s.bank.rate)), names=list(s.names))
@@ -180,8 +185,10 @@ def test_the_same_question_in_other_words_is_the_same(out, solved):
 
 
 @pytest.mark.parametrize(("manifest", "problem"), [
-    ("{", "JSONDecodeError"), ("", "JSONDecodeError"), ("\0\xff", "JSONDecodeError"), ("[" * 100_000, "RecursionError"),
-    ("[1]", "TypeError: is a list"), ("null", "TypeError: is a NoneType"), ("{}", "TypeError: names is missing or wrong"),
+    ("{", "JSONDecodeError"), ("", "JSONDecodeError"), ("\0\xff",
+     "JSONDecodeError"), ("[" * 100_000, "RecursionError"),
+    ("[1]", "TypeError: is a list"), ("null", "TypeError: is a NoneType"), ("{}",
+     "TypeError: names is missing or wrong"),
     ('{"names": "ab", "chunk": 1, "options": {}}', "TypeError: names is missing or wrong"),
     ('{"names": [], "chunk": 1.5, "options": {}}', "TypeError: chunk is missing or wrong"),
     ('{"names": [], "chunk": 1, "options": []}', "TypeError: options is missing or wrong"),
@@ -202,12 +209,13 @@ def test_a_damaged_manifest_is_named(out, manifest, problem, solved):
     assert solved == []
 
 
-def test_a_folder_of_something_else_is_left_alone(out):
+def test_a_folder_with_other_files_is_not_used(out):
     (out / "study.json").unlink()
     (out / ".lock").unlink()
     with pytest.raises(
         InputError,
-        match=r"^out = '.*out': holds files but no study.json to say of which study; give a new folder",
+        match=r"^out = '.*out': holds files but no study.json of a study; "
+        r"give a new folder",
     ):
         study(SYSTEMS, LOADS, out=out)
     assert not (out / ".lock").exists()
@@ -235,8 +243,8 @@ def nowhere(path):
 @pytest.mark.parametrize(
     "name", ["study.json", "chunks", "chunks/000001-0123456789abcdef.nc", "study.nc", ".lock"]
 )
-def test_what_is_no_file_is_not_read(out, put, name, solved):
-    """Devices and pipes have no end, and a link may lead anywhere."""
+def test_only_regular_files_are_read(out, put, name, solved):
+    """Reading a device or a pipe may never end, and a link may lead anywhere."""
     path = out / name
     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     put(path)
@@ -258,7 +266,7 @@ def test_what_is_no_file_is_not_read(out, put, name, solved):
 @pytest.mark.parametrize(
     "out", ["/dev/zero", "/dev/full", "/dev/null/new", "/proc/new", "a\0b", 5, "x" * 300]
 )
-def test_where_no_folder_can_be(out, solved, tmp_path, monkeypatch):
+def test_a_path_that_cannot_be_a_folder(out, solved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^out = "):
         study(SYSTEMS, LOADS, out=out)
@@ -267,11 +275,11 @@ def test_where_no_folder_can_be(out, solved, tmp_path, monkeypatch):
     assert solved == []
 
 
-def test_a_full_disk_is_said_before_anything_starts(tmp_path, monkeypatch, solved):
+def test_a_full_disk_is_an_error_before_the_solves(tmp_path, monkeypatch, solved):
     def write(path, content):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(folder, "write", write)
+    monkeypatch.setattr(store, "write_atomic", write)
     with pytest.raises(
         InputError,
         match=r"^out = '.*new': its study.json cannot be used: No space left on device; make room",
@@ -289,12 +297,13 @@ def packed(data):
     (lambda rows: rows.assign_coords(system=["another"]), "is of other systems"),
     (lambda rows: rows.drop_vars("error"), "is no chunk of a study"),
     (lambda rows: rows[["load"]], "is no chunk of a study"),
-    (lambda rows: rows.assign(optimum_delay=rows["optimum_flow"]), "has other variables than the rest"),
+    (lambda rows: rows.assign(optimum_delay=rows["optimum_flow"]),
+     "has other variables than the rest"),
     (lambda rows: rows.assign(optimum_delay=rows["error"]), "has other variables than the rest"),
     (lambda rows: rows.assign(more=("point", [1.0, 2.0])), "has other variables than the rest"),
 ])  # fmt: skip
-def test_a_chunk_of_another_study_is_told(out, change, problem, solved):
-    """Whole, and named for what is in it."""
+def test_a_chunk_of_another_study_is_detected(out, change, problem, solved):
+    """A complete file whose name has the digest of its content."""
     whole = load_study(out)
     path = chunks(out)[1]
     name, content = packed(change(xr.load_dataset(path, engine="scipy")))
@@ -311,8 +320,8 @@ def test_a_chunk_of_another_study_is_told(out, change, problem, solved):
     assert len(chunks(out)) == 4
 
 
-def test_of_two_files_of_a_chunk_the_later_one_counts(out, solved):
-    """A process may be killed between writing the one and removing the other."""
+def test_of_two_files_of_a_chunk_the_newer_counts(out, solved):
+    """A kill between writing the new file and removing the old one leaves both."""
     path = chunks(out)[1]
     rows = xr.load_dataset(path, engine="scipy")
     name, content = packed(rows.assign(optimum_delay=2 * rows["optimum_delay"]))
@@ -328,7 +337,7 @@ def test_of_two_files_of_a_chunk_the_later_one_counts(out, solved):
     assert not old.exists()
 
 
-def test_a_study_that_was_killed_as_it_began_begins_again(out, tmp_path):
+def test_a_study_killed_at_its_start_can_start_again(out, tmp_path):
     new = tmp_path / "new"
     new.mkdir()
     (new / ".study.json.part").write_text("{")
@@ -343,8 +352,8 @@ def test_a_file_is_no_folder(out):
         study(SYSTEMS, LOADS, out=out / "study.nc")
 
 
-def test_what_is_too_large_for_one_file_stays_in_chunks(out, monkeypatch):
-    monkeypatch.setattr("sojourn.models.studies.batch.folder.LARGEST", 100)
+def test_a_study_too_large_for_one_file_stays_in_chunks(out, monkeypatch):
+    monkeypatch.setattr("sojourn.models.studies.batch.store.LARGEST", 100)
     (out / "study.nc").unlink()
     with pytest.warns(
         UserWarning, match=r"^study.nc is not written: .*; load_study\('.*out'\) reads the chunks"

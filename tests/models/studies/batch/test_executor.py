@@ -1,4 +1,4 @@
-"""Whoever works on a study, the answers are the same to the last bit, and a killed one loses nothing that was done."""
+"""Studies by workers: equal answers bit for bit, and solved systems survive a kill."""
 
 import contextlib
 import errno
@@ -24,7 +24,7 @@ from sojourn.models import MM1, Function, InputError, Measured, ParallelServers,
 from sojourn.models.studies.batch import StudyStoppedError
 from sojourn.models.studies.batch.lock import lock
 
-# a script as researchers write them, with a family of its own in it, slow enough to be killed
+# a user's script with its own family, slow enough to be killed
 SCRIPT = """
 import os, sys, time
 from sojourn.models import MM1, ParallelServers, study
@@ -38,19 +38,24 @@ def slowly(value):
 
 
 class Slow(MM1):
-    def latency(self, flow, spare=None):
-        return slowly(super().latency(flow, spare))
+    def latency(self, flow, spare_capacity=None):
+        return slowly(super().latency(flow, spare_capacity))
 
 
 class Marked(ParallelServers):
-    def curve(self, *loads, **how):
+    def curve(self, *loads, **options):
         if "MARKS" in os.environ:
             open(os.path.join(os.environ["MARKS"], f"{self.names[0]}-{os.getpid()}"), "w").close()
-        return super().curve(*loads, **how)
+        return super().curve(*loads, **options)
+
+
+def marked(k):
+    n = 2 + k % 4
+    return Marked(Slow([3.0] * n), names=[f"{k}-{i}" for i in range(n)])
 
 
 systems = {f"n = {n}": ParallelServers(Slow([3.0] * n)) for n in range(2, 8)}
-many = {f"{k}": Marked(Slow([3.0] * (2 + k % 4)), names=[f"{k}-{i}" for i in range(2 + k % 4)]) for k in range(24)}
+many = {f"{k}": marked(k) for k in range(24)}
 if __name__ == "__main__":
     study(systems, [1.0, 4.0], which="optimum", n_jobs=1, out=sys.argv[1])
 """
@@ -64,7 +69,7 @@ def script(tmp_path):
 
 
 def loaded(path):
-    """Load a file by its path, as ``sojourn --import`` does: no other process could import it by its name."""
+    """Load a file by its path, as ``sojourn --import``; no other process can import its name."""
     spec = importlib.util.spec_from_file_location(f"imported_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -74,7 +79,7 @@ def loaded(path):
 
 @pytest.fixture
 def systems(script):
-    """Those of the script, and one that fails."""
+    """Systems of the script, and one that fails."""
     yield {**loaded(script).systems, "small": ParallelServers(MM1([0.5, 0.5]))}
     del sys.modules["imported_night"]
 
@@ -86,7 +91,7 @@ def answers(systems, **options):
 
 @pytest.mark.slow
 def test_a_killed_study_goes_on_in_other_processes(script, systems, tmp_path):
-    """Begun in a script's __main__ with one process, gone on with in this one's children."""
+    """Begun in the __main__ of a script by one process, resumed by children of this process."""
     out, environment = tmp_path / "out", {**os.environ, "SLOW": "0.02"}
     process = subprocess.Popen([sys.executable, script, out], env=environment)
     until = time.monotonic() + 60
@@ -102,16 +107,16 @@ def test_a_killed_study_goes_on_in_other_processes(script, systems, tmp_path):
     assert 2 <= len(kept) < 6
     assert load_study(out).attrs["systems_done"] == len(kept)
     del systems["small"]
-    there = study(systems, [1.0, 4.0], which="optimum", n_jobs=2, out=out)
+    by_workers = study(systems, [1.0, 4.0], which="optimum", n_jobs=2, out=out)
     assert {name: (out / "chunks" / name).stat().st_mtime_ns for name in kept} == kept
-    here = study(systems, [1.0, 4.0], which="optimum", n_jobs=1, out=tmp_path / "again")
-    xr.testing.assert_identical(there, here)
-    assert not (there["error"] != "").any()
+    by_this_process = study(systems, [1.0, 4.0], which="optimum", n_jobs=1, out=tmp_path / "again")
+    xr.testing.assert_identical(by_workers, by_this_process)
+    assert not (by_workers["error"] != "").any()
     for file in ("study.json", "study.nc"):
         assert (out / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
 
-# ---- two at once
+# ---- two processes in one folder
 
 
 def refusal(out, systems):
@@ -121,14 +126,15 @@ def refusal(out, systems):
 
 
 @pytest.mark.slow
-def test_a_folder_is_one_process_s_until_it_ends(script, systems, tmp_path):
+def test_a_folder_is_locked_until_its_process_ends(script, systems, tmp_path):
     out, environment = tmp_path / "out", {**os.environ, "SLOW": "0.02"}
     del systems["small"]
     process = subprocess.Popen([sys.executable, script, out], env=environment)
     while not list(out.glob("chunks/*.nc")) and process.poll() is None:
         time.sleep(0.01)
     assert re.search(
-        rf"is in use by process {process.pid} on .*; wait for its end, stop it, or give another folder$",
+        rf"is in use by process {process.pid} on .*; "
+        r"wait for its end, stop it, or give another folder$",
         refusal(out, systems),
     )
     assert load_study(out).attrs["systems_done"] >= 1
@@ -139,7 +145,7 @@ def test_a_folder_is_one_process_s_until_it_ends(script, systems, tmp_path):
 
 
 @pytest.mark.slow
-def test_of_several_that_begin_at_once_one_goes_on(script, systems, tmp_path):
+def test_of_several_studies_in_one_folder_one_goes_on(script, systems, tmp_path):
     out, environment = tmp_path / "out", {**os.environ, "SLOW": "0.02"}
     begun = [
         subprocess.Popen(
@@ -147,11 +153,11 @@ def test_of_several_that_begin_at_once_one_goes_on(script, systems, tmp_path):
         )
         for _ in range(3)
     ]
-    said = [process.communicate()[1] for process in begun]
+    errors = [process.communicate()[1] for process in begun]
     codes = [process.returncode for process in begun]
     assert codes.count(0) >= 1
     assert all(
-        "is in use by process" in text for text, code in zip(said, codes, strict=True) if code
+        "is in use by process" in text for text, code in zip(errors, codes, strict=True) if code
     )
     assert any(codes)
     del systems["small"]
@@ -160,14 +166,14 @@ def test_of_several_that_begin_at_once_one_goes_on(script, systems, tmp_path):
     )
 
 
-def test_a_study_that_ends_lets_others_in_whatever_ends_it(systems, tmp_path, monkeypatch):
+def test_the_lock_is_released_however_a_study_ends(systems, tmp_path, monkeypatch):
     del systems["small"]
     few, out = dict(list(systems.items())[:1]), tmp_path / "out"
     out.mkdir()
     with lock(out):
         assert "is in use by process" in refusal(out, few)
     monkeypatch.setattr(
-        "sojourn.models.studies.batch.run.solved", lambda *_, **__: (1 / 0 for _ in "x")
+        "sojourn.models.studies.batch.run.iter_chunks", lambda *_, **__: (1 / 0 for _ in "x")
     )
     with pytest.raises(StudyStoppedError, match="ZeroDivisionError"):
         study(few, [1.0], which="optimum", out=out)
@@ -185,11 +191,11 @@ def test_a_study_that_ends_lets_others_in_whatever_ends_it(systems, tmp_path, mo
         ImportError("fcntl"),
     ],
 )
-def test_a_file_system_without_locks_is_said(systems, tmp_path, monkeypatch, error):
+def test_a_file_system_without_locks_is_a_warning(systems, tmp_path, monkeypatch, error):
     def take(_):
         raise error
 
-    monkeypatch.setattr("sojourn.models.studies.batch.lock._take", take)
+    monkeypatch.setattr("sojourn.models.studies.batch.lock._acquire", take)
     few = dict(list(systems.items())[:1])
     with pytest.warns(
         UserWarning,
@@ -202,7 +208,7 @@ def test_a_file_system_without_locks_is_said(systems, tmp_path, monkeypatch, err
 
 
 def kill_one(marks, rng):
-    """Kill one of the processes that work, at a chance moment after some systems were begun."""
+    """Kill one of the workers at a random time after some systems were begun."""
     enough = rng.integers(1, 20)
     while len(begun := list(marks.iterdir())) < enough:
         time.sleep(0.002)
@@ -215,7 +221,7 @@ ONE_EACH = {"which": "optimum", "chunk": 1}
 
 @pytest.fixture
 def slow_night(systems, monkeypatch):
-    """Systems that take a while in a worker, their right answers, and random times."""
+    """Systems that are slow in a worker, their answers, and a random generator."""
     many = sys.modules["imported_night"].many
     right = study(many, [1.0, 4.0], n_jobs=1, **ONE_EACH)
     monkeypatch.setenv("SLOW", "0.001")
@@ -224,9 +230,9 @@ def slow_night(systems, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.exhaustive)])
-def test_a_killed_worker_loses_its_chunk_at_most(kills, slow_night, tmp_path, monkeypatch):
+def test_a_killed_worker_loses_at_most_its_chunk(kills, slow_night, tmp_path, monkeypatch):
     many, right, rng = slow_night
-    get_reusable_executor().shutdown(wait=True)  # the workers to come have this environment
+    get_reusable_executor().shutdown(wait=True)  # new workers get this environment
     for kill in range(kills):
         out, marks = tmp_path / str(kill), tmp_path / f"marks {kill}"
         marks.mkdir()
@@ -236,16 +242,16 @@ def test_a_killed_worker_loses_its_chunk_at_most(kills, slow_night, tmp_path, mo
         with pytest.raises(StudyStoppedError, match=r"^stopped by TerminatedWorkerError: ") as stop:
             study(many, [1.0, 4.0], n_jobs=2, out=out, **ONE_EACH)
         thread.join()
-        left = load_study(out)
-        names = left["system"].values.tolist()
+        stored = load_study(out)
+        names = stored["system"].values.tolist()
         assert set(stop.value.dataset["system"].values.tolist()) <= set(names)
         for name in names:
             assert (
-                left["optimum_delay"].sel(system=name).values.tolist()
+                stored["optimum_delay"].sel(system=name).values.tolist()
                 == right["optimum_delay"].sel(system=name).values.tolist()
             )
         begun = {p.name.partition("-")[0] for p in marks.iterdir()}
-        assert len(begun - set(names)) <= 2  # joblib ends the other worker too
+        assert len(begun - set(names)) <= 2  # joblib also ends the other worker
         monkeypatch.delenv("MARKS")
         with monkeypatch.context() as patch:
             patch.setenv("SLOW", "0")
@@ -261,22 +267,25 @@ def test_a_dask_cluster_gives_the_same_answers(systems, tmp_path):
         distributed.Client(cluster),
         joblib.parallel_config("dask"),
     ):
-        there = answers(systems, out=tmp_path / "out")
-    xr.testing.assert_identical(there, answers(systems))
+        by_workers = answers(systems, out=tmp_path / "out")
+    xr.testing.assert_identical(by_workers, answers(systems))
     assert load_study(tmp_path / "out").attrs["systems_done"] == 7
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.exhaustive)])
 def test_a_dask_cluster_outlives_its_workers(kills, slow_night, tmp_path, monkeypatch):
-    """Its nannies start others, which begin that chunk again; a chunk that ends too many of them stops the study."""
+    """Dask starts a worker again, which repeats the chunk.
+
+    A chunk that kills too many workers stops the study.
+    """
     many, right, rng = slow_night
     monkeypatch.setenv("MARKS", str(tmp_path / "marks"))
     for kill in range(kills):
         out, marks = tmp_path / str(kill), tmp_path / "marks"
         shutil.rmtree(marks, ignore_errors=True)
         marks.mkdir()
-        with (  # one for each kill: a nanny whose workers die too often starts no others
+        with (  # one for each kill: Dask does not restart a worker that dies too often
             distributed.LocalCluster(
                 n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
             ) as cluster,
@@ -292,19 +301,19 @@ def test_a_dask_cluster_outlives_its_workers(kills, slow_night, tmp_path, monkey
 
 
 class AllOrNothing(ThreadingBackend):
-    """Gives back what it was given all at once, as Ray does."""
+    """Backend that returns all results at once, as that of Ray."""
 
     supports_return_generator = False
 
 
-def test_a_backend_without_generators_works_in_waves(systems, tmp_path):
+def test_a_backend_without_generators_gets_batches(systems, tmp_path):
     joblib.register_parallel_backend("all or nothing", AllOrNothing)
     with joblib.parallel_config("all or nothing", n_jobs=2):
-        there = answers(systems, out=tmp_path / "out")
-    xr.testing.assert_identical(there, answers(systems, n_jobs=1))
+        by_workers = answers(systems, out=tmp_path / "out")
+    xr.testing.assert_identical(by_workers, answers(systems, n_jobs=1))
 
 
-def test_what_cannot_be_sent_is_said_before_anything_starts():
+def test_a_system_that_cannot_be_serialised_is_an_error_before_the_solves():
     lock = threading.Lock()
 
     def locked(x):
@@ -314,14 +323,15 @@ def test_what_cannot_be_sent_is_said_before_anything_starts():
     systems = [ParallelServers(MM1([3.0])), ParallelServers(Function(locked, servers=2))]
     with pytest.raises(
         InputError,
-        match=r"^systems\['system 2'\] = .*: cannot be sent to another process: TypeError: .*lock.*; make it of",
+        match=r"^systems\['system 2'\] = .*: cannot be sent to another process: "
+        r"TypeError: .*lock.*; make it of",
     ):
         study(systems, [1.0], n_jobs=2)
     assert study(systems, [1.0], n_jobs=1)["error"].values.tolist() == ["", ""]
 
 
 def test_threads_do_not_mix_up_warnings():
-    """Warnings are caught for a whole process: two curves at once would get each other's."""
+    """Python captures warnings for a whole process; two curves at once must not exchange theirs."""
     samples = np.arange(1.0, 9.0)
     systems = [
         ParallelServers(MM1([3.0]), Measured(samples, samples**2), names=["bank", f"database {k}"])

@@ -1,0 +1,133 @@
+"""Check of the stored rows of a study against the systems, code and data of today.
+
+Delays and certificates are computed anew from the stored decisions, without a solver, where the
+questions of the systems can do that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from ...core.stored import use_stored_answers
+from ...core.tolerance import POLISHED
+from .records import Cells, concatenate, missing_value, solve_record
+from .spec import Chunk
+
+NOT_COMPARED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
+"""Roles of decisions, and of what follows from the compared delays and certificates."""
+
+Stored = Mapping[str, tuple[tuple[Hashable, ...], npt.NDArray[Any]]]
+"""Dimensions and values by name of variable, for one system."""
+
+
+def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]:
+    """Return the stored rows that are valid today, and the reasons of those that are not.
+
+    The curve of each system is taken with the stored decisions. Where a question cannot recall
+    them (see `sojourn.models.core.question.Question.certify_stored`) the first system is solved
+    again instead, and its result decides for the rest of the chunk.
+
+    Parameters
+    ----------
+    chunk : Chunk
+    stored : xarray.Dataset
+        Rows of all systems of the chunk.
+
+    Returns
+    -------
+    valid : xarray.Dataset
+    reasons : dict
+        From the place in the chunk of each system to be solved again to the reason, a clause such
+        as ``"that failed before"``.
+    """
+    failed = np.flatnonzero(stored["error"].values != "").tolist()
+    reasons: dict[int, str] = dict.fromkeys(failed, "that failed before")
+    sizes: dict[int, dict[Any, Any]] = {}
+    to_check = [(k, *item[1:]) for k, item in enumerate(chunk.items()) if k not in reasons]
+    for place, system, loads in to_check:
+        kept = {str(name): (v.dims[1:], v.values[place]) for name, v in stored.variables.items()}
+        with use_stored_answers({name: values for name, (_, values) in kept.items()}) as recall:
+            today = solve_record(system, loads, chunk.options, relative=chunk.relative)
+        cells = today.coords | today.data
+        differences = (
+            f"whose {key} differs today"
+            for key, value in today.attrs.items()
+            if stored.attrs.get(key) != value
+        )
+        reason = (
+            "that fail today" if today.error else next(differences, "") or _difference(kept, cells)
+        )
+        if reason:
+            reasons[place] = reason
+        sizes[place] = {
+            dim: slice(n)
+            for dims, values, _ in cells.values()
+            for dim, n in zip(dims, values.shape, strict=True)
+        }
+        if not recall.whole and not today.error:
+            reasons |= {other: reason for other, *_ in to_check if other not in sizes and reason}
+            break
+    if not reasons:
+        return stored, reasons
+    # cut each row to its own size: the padding may be that of a larger system which is dropped
+    rows = [
+        stored.isel({**sizes.get(place, {}), "system": [place]})
+        for place, *_ in to_check
+        if place not in reasons
+    ]
+    return concatenate(rows), reasons
+
+
+def _difference(stored: Stored, today: Cells) -> str:
+    """First difference as a clause, delays before other variables; "" where there is none."""
+    for name, (dims, values, attrs) in _delays_first(today):
+        role = attrs.get("role")
+        if role in NOT_COMPARED:
+            continue
+        if name not in stored or not _fits(dims, values, *stored[name]):
+            return f"whose {name} has other dimensions today"
+        old = stored[name][1]
+        new = np.full(old.shape, missing_value(role, values.dtype), values.dtype)
+        new[tuple(slice(n) for n in values.shape)] = values
+        same = old == new
+        if role == "certified":
+            same = new | ~old
+        elif values.dtype.kind == "f":
+            tolerance = _tolerance(attrs.get("ancillary_variables", ""), stored, today)
+            with np.errstate(invalid="ignore"):
+                close = np.abs(old - new) <= tolerance * np.abs(new)
+            same = same | (np.isnan(old) & np.isnan(new)) | close
+        if not np.all(same):
+            return f"whose {name} differs today"
+    return ""
+
+
+def _delays_first(cells: Cells) -> Iterator[tuple[str, Any]]:
+    yield from sorted(cells.items(), key=lambda cell: cell[1][2].get("role") != "delay")
+
+
+def _fits(
+    dims: tuple[str, ...],
+    values: npt.NDArray[Any],
+    stored_dims: tuple[Hashable, ...],
+    stored_values: npt.NDArray[Any],
+) -> bool:
+    """Whether values fit into the stored ones, which may be padded."""
+    return stored_dims == dims and all(
+        n <= m for n, m in zip(values.shape, stored_values.shape, strict=True)
+    )
+
+
+def _tolerance(ancillary: str, stored: Stored, today: Cells) -> Any:
+    """Relative difference that rounding and the certificates of both sides allow."""
+    gap, certified = ([*ancillary.split(" "), ""])[:2]
+    if not certified:
+        return POLISHED
+    before = np.where(stored[certified][1], stored[gap][1], 0.0)
+    after = np.where(today[certified][1], today[gap][1], 0.0)
+    return POLISHED + before + after

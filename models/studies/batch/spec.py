@@ -1,0 +1,229 @@
+"""Specification of a study: its arguments, checked before any solver starts, and cut into chunks.
+
+The chunks are the same whichever process solves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from ....reference.errors import Array, InputError, LoadError
+from ....reference.validation import as_floats, as_integer, check_flag, raise_at_first
+from ...core.solvers import capable_solvers, solver_names
+from ...core.system import System
+from ...frontend.kinds import SystemKind, is_system, kind_of
+from .records import concatenate, record_dataset
+
+MAX_CHUNK_SIZE = 16
+"""Systems in a chunk by default: a kill loses the chunk of each worker, some seconds of work."""
+MIN_CHUNKS = 64
+"""Chunks are smaller than that where there would be fewer of them to distribute."""
+
+
+class PartialChunkError(KeyboardInterrupt):
+    """Interrupt within a chunk; its argument is the dataset of the systems that were solved."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Consecutive systems of a study, as plain data that any process can solve.
+
+    Attributes
+    ----------
+    index : int
+        Place among the chunks.
+    names : sequence of str
+    systems : sequence of System
+    loads : ndarray, shape (K,) or (S, K)
+        Loads of all systems, or a row for each system of this chunk.
+    relative : bool
+        Whether loads are fractions of each system's largest load.
+    options : mapping
+        Options of the curves.
+    kept : Dataset, optional
+        Rows of systems that were solved before.
+    """
+
+    index: int
+    names: Sequence[str]
+    systems: Sequence[System]
+    loads: Array
+    relative: bool
+    options: Mapping[str, Any]
+    kept: xr.Dataset | None = None
+
+    def items(self) -> Iterator[tuple[str, System, Array]]:
+        """Yield name, system and loads, shape (K,), of each system."""
+        rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
+        return zip(self.names, self.systems, rows, strict=True)
+
+    def solve(self) -> xr.Dataset:
+        """Solve the systems that are not kept, one after the other; return the rows of all.
+
+        Raises
+        ------
+        PartialChunkError
+            On Ctrl-C, with the rows of the systems that were solved.
+        """
+        done: list[xr.Dataset] = []
+        kept = () if self.kept is None else self.kept["system"].values
+        try:
+            for name, system, loads in self.items():
+                if name not in kept:
+                    done.append(
+                        record_dataset(name, system, loads, self.options, relative=self.relative)
+                    )
+        except KeyboardInterrupt:
+            raise PartialChunkError(concatenate(done)) from None
+        if self.kept is None:
+            return concatenate(done)
+        return concatenate([self.kept, *done]).sel(system=list(self.names))
+
+
+@dataclass(frozen=True, eq=False)
+class StudySpec:
+    """Arguments of a study, checked.
+
+    Attributes
+    ----------
+    kind : SystemKind
+        Kind of all systems.
+    names : sequence of str
+    systems : sequence of System
+    loads : ndarray, shape (K,) or (S, K)
+    relative : bool
+    options : mapping
+    chunk_size : int
+        Systems in a chunk.
+    """
+
+    kind: SystemKind
+    names: Sequence[str]
+    systems: Sequence[System]
+    loads: Array
+    relative: bool
+    options: Mapping[str, Any]
+    chunk_size: int
+
+    def chunks(self) -> list[Chunk]:
+        """Return the chunks, in order."""
+        starts = range(0, len(self.systems), self.chunk_size)
+        return [
+            self._chunk(i, slice(start, start + self.chunk_size)) for i, start in enumerate(starts)
+        ]
+
+    def _chunk(self, index: int, cut: slice) -> Chunk:
+        loads = self.loads[cut] if self.loads.ndim == 2 else self.loads
+        return Chunk(index, self.names[cut], self.systems[cut], loads, self.relative, self.options)
+
+
+def make_spec(
+    systems: Iterable[System] | Mapping[Any, System],
+    loads: npt.ArrayLike,
+    options: Mapping[str, Any],
+    *,
+    relative: bool,
+    chunk: int | None,
+) -> StudySpec:
+    """Return the specification of a study; see `study` for the arguments.
+
+    Raises
+    ------
+    InputError
+        On what is wrong for all systems. What is wrong for one of them is that system's error.
+    TypeError
+        On an unknown option.
+    """
+    names, values = _by_name(systems)
+    kind = _common_kind(names, values)
+    kind.check_options("study", options)
+    capable_solvers(solver_names(options.get("solver")), options.get("solver_options"))
+    relative = check_flag("relative", relative)
+    if chunk is None:
+        chunk_size = min(MAX_CHUNK_SIZE, max(1, len(values) // MIN_CHUNKS))
+    else:
+        chunk_size = as_integer("chunk", chunk, "a number of systems")
+    checked = _check_loads(loads, len(values), relative=relative)
+    return StudySpec(kind, names, values, checked, relative, options, chunk_size)
+
+
+def _by_name(systems: Any) -> tuple[list[str], list[System]]:
+    """Names and systems of a mapping, or of a sequence that is numbered from 1."""
+    if is_system(systems):
+        remedy = "give a list of systems, or use its curve(loads)"
+        raise InputError("systems", systems, "is one system", remedy)
+    given: list[tuple[str, System]] = []
+    try:
+        if isinstance(systems, str):
+            raise TypeError
+        pairs = (
+            systems.items()
+            if isinstance(systems, Mapping)
+            else ((f"system {i + 1}", system) for i, system in enumerate(systems))
+        )
+        for name, system in pairs:
+            kind_of(system, f"systems[{name!r}]")
+            given.append((str(name), system))
+    except InputError:
+        raise
+    except Exception:  # iterating over a user's object may raise anything
+        remedy = "give a list, or a dictionary from names to systems"
+        raise InputError("systems", systems, "is not a list of systems", remedy) from None
+    named = dict(given)
+    if not named:
+        raise InputError("systems", systems, "there is none", "give at least one")
+    if len(named) < len(given):
+        names = [name for name, _ in given]
+        problem = "has two systems of the same name"
+        raise InputError("systems", names, problem, "give every system its own")
+    return list(named), list(named.values())
+
+
+def _common_kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
+    """Kind of all systems; one table of numbers needs one kind and one unit of time."""
+    first = systems[0]
+    kind = kind_of(first, f"systems[{names[0]!r}]")
+    for name, system in zip(names, systems, strict=True):
+        field = f"systems[{name!r}]"
+        if kind_of(system, field) is not kind:
+            problem = f"is not a {kind.system.__name__} like systems[{names[0]!r}]"
+            raise InputError(field, system, problem, "make a study of each kind")
+        if system.time_unit != first.time_unit:
+            problem = f"is in another unit of time than systems[{names[0]!r}], {first.time_unit!r}"
+            remedy = "write all systems in one unit"
+            raise InputError(f"{field}.time_unit", system.time_unit, problem, remedy)
+    return kind
+
+
+def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
+    """Return the loads as an array, shape (K,) or (S, K).
+
+    Loads of all systems are checked here; a row of one system is checked by its curve, so that a
+    bad row is the error of that system alone.
+    """
+    array = as_floats("loads", loads)
+    if array.ndim not in (1, 2) or array.size == 0:
+        remedy = "give one or more numbers, or a row of them for each system"
+        raise LoadError("loads", array.tolist(), "is not a list of loads", remedy)
+    if array.ndim == 2 and len(array) != count:
+        problem = f"has {len(array)} rows for {count} systems"
+        raise LoadError(
+            "loads", array.tolist(), problem, "give a row for each, or one list for all"
+        )
+    if array.ndim == 1:
+        conditions = [
+            (np.isfinite(array), "is not a finite number", "give a number"),
+            (array >= 0, "a load cannot be negative", "give 0 or more"),
+        ]
+        if relative and array.min() >= 1:
+            remedy = "give parts of the largest load, below 1, or leave relative out"
+            conditions.append((array < 1, "is not a part of the largest load", remedy))
+        for holds, problem, remedy in conditions:
+            raise_at_first("loads", array, holds, problem, remedy, LoadError)
+    return array

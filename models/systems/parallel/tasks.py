@@ -1,0 +1,114 @@
+"""Solver tasks of parallel servers: a goal and its options become a question for the solvers."""
+
+from __future__ import annotations
+
+import math
+from typing import Unpack
+
+import numpy as np
+
+from ....reference.guards import check_players
+from ....reference.validation import as_float
+from ...core.options import FormulationOptions
+from ...core.solve import Task
+from ...core.system import System
+from ...core.tolerance import GapTolerance
+from ...latency.base import Latency
+from ...latency.player_latency import player_latency
+from .formulations import Model
+from .game_questions import Followers, Players
+from .limited import WithinLimits
+from .limits import limits_of, no_limits
+from .prices import Goal, check_goal
+from .questions import Split, Splits
+from .solution import Solution
+
+
+class SplitTasks(System):
+    """Base class of `ParallelServers`: everything between a public method and the solver loop.
+
+    Attributes
+    ----------
+    bank : Latency
+        All n servers as one bank.
+    names : tuple of str
+        The name of each server.
+    """
+
+    bank: Latency
+    names: tuple[str, ...]
+
+    def _unit(self, load: float) -> float:
+        """Unit of time of the solver's problem, so that seconds and milliseconds give the same one.
+
+        The geometric mean of the finite service times; where no rate is finite, 1/load.
+        """
+        load = as_float("load", load)
+        finite = self.bank.rate[np.isfinite(self.bank.rate)]
+        return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / (load or 1.0)
+
+    def _cones_of(self, view: str) -> dict[str, frozenset[str]]:
+        """Cones that each formulation needs, by name, remembered between calls.
+
+        `view` is empty for the servers themselves, else names the way in which players see them.
+        """
+        cones: dict[str, frozenset[str]] = self._kept.setdefault(view, {})
+        return cones
+
+    def _task(
+        self,
+        goal: Goal,
+        load: float,
+        players: float = math.inf,
+        **options: Unpack[FormulationOptions],
+    ) -> Task[Model, Splits, Solution]:
+        """Return the task whose ``solve(loads)`` solves for a goal at many loads.
+
+        Parameters
+        ----------
+        goal : {"optimum", "equilibrium"}
+        load : float
+            Any of the loads; it only sets the unit of time, and need not be below the total rate.
+        players : int or inf, default inf
+            Number of players of the equilibrium.
+        **options
+            As for `optimum`.
+        """
+        return Task(self._question(goal, load, players, options), options)
+
+    def _question(
+        self, goal: Goal, load: float, players: float, options: FormulationOptions
+    ) -> Split:
+        """Return the question of a goal: of players, within limits, or without either."""
+        check_goal(goal)
+        players, limits = check_players(players), limits_of(options.get("subject_to"))
+        if goal == "equilibrium":
+            no_limits(options)
+        shared = self._question_fields(goal, load, options)
+        if math.isfinite(players):
+            return Players(
+                player_latency(self.bank, players),
+                *shared,
+                self._cones_of(f"{players:g} players"),
+                true=self.bank,
+                players=players,
+            )
+        if limits:
+            return WithinLimits(self.bank, *shared, self._cones_of(""), limits=limits)
+        return Split(self.bank, *shared, self._cones_of(""))
+
+    def _followers(
+        self, load: float, **options: Unpack[FormulationOptions]
+    ) -> Task[Model, Splits, Solution]:
+        """Return the task whose ``solve(loads, flows)`` adds the users to a leader's flows."""
+        no_limits(options)
+        shared = self._question_fields("equilibrium", load, options)
+        return Task(Followers(self.bank, *shared, self._cones_of("")), options)
+
+    def _question_fields(
+        self, goal: Goal, load: float, options: FormulationOptions
+    ) -> tuple[tuple[str, ...], Goal, float, GapTolerance, bool]:
+        """Fields that all questions have after the bank; a bank that is invalid raises here."""
+        self.bank.validated  # noqa: B018
+        tolerance, polish = GapTolerance.of(options), options.get("polish", True)
+        return self.names, goal, self._unit(load), tolerance, polish
