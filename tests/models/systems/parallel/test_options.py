@@ -59,6 +59,6 @@ def test_texts_that_list_solvers_are_those_of_the_records():
     text = ParallelServers.optimum.__doc__.upper()
     assert f"BY DEFAULT {', THEN '.join(names)}, UNTIL ONE IS CERTIFIED" in text
     help_of_run = CliRunner().invoke(app, ["run", "--help"]).output
-    assert f"by default {', '.join(names)} in turn" in " ".join(
+    assert f"by default {', '.join(names)}, in this order" in " ".join(
         help_of_run.replace("│", " ").split()
     )
