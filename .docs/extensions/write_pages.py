@@ -131,7 +131,7 @@ def write_pages(app: Sphinx) -> None:
     """Write all of them."""
     source = Path(app.srcdir)
     included = {
-        "packages.txt": _list(packages()),
+        "packages.txt": _list(sorted(packages(), key=lambda name: name != "sojourn")),
         "modules.txt": _list(modules()),
         "changelog.txt": _of_repository("CHANGELOG.md", "# Changelog\n"),
         "contributing.txt": _of_repository(".github/CONTRIBUTING.md", "# Contributing\n"),

@@ -109,19 +109,6 @@ class ParallelServers(SplitTasks):
             How the problem is written. The first two named ones use second-order cones and fit
             families of the form e + k/(mu - x); ``"epigraph"`` writes each family in its own
             way, by tangents where the family has no cone.
-        solver : str, optional
-            By default Clarabel, then ECOS, then SCS, until one is certified.
-        solver_options : mapping, optional
-            Passed on to the solver, under the solver's own names.
-        polish : bool, default True
-            Improve the solver's flows by Newton steps; False returns them as they are.
-        gap : float, optional
-            Relative error that the certificate must exclude. By default 1e-9, and 1e-4 for an
-            answer that is not polished; where the used servers are so full that rounding their
-            flows alone causes a larger error, that error, up to 1e-4.
-        throw : bool, default True
-            Raise an error when the gap is not met; False returns the best answer, with
-            ``certified`` False.
         subject_to : sequence of Limit, optional
             `MinShare`, `MaxShare`, `MaxUtilisation`, `ServerPercentile`, `Budget`, `GroupShare`,
             `LinearLimit` or a class of your own, see `Limit`. Their shadow prices are in
@@ -134,11 +121,8 @@ class ParallelServers(SplitTasks):
 
         Raises
         ------
-        LoadError
-            Before any solver starts, when the load is not above 0 and below the total rate, or
-            when no split meets the limits.
-        SolverNameError, FormulationError
-            Before any solver starts.
+        LoadError, SolverNameError, FormulationError
+            Before any solver starts; also where no split meets the limits.
         NotCertifiedError
             When no answer meets the gap; the error holds the best `Solution`.
 
