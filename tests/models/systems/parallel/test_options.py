@@ -58,7 +58,9 @@ def test_texts_that_list_solvers_are_those_of_the_records():
     names = [spec.name for spec in SOLVERS if spec.default]
     text = " ".join(ParallelServers.optimum.__doc__.upper().split())
     *before, last = names
-    assert f"{', '.join(before)} AND {last} THAT SUPPORT THE PROBLEM ARE TRIED IN THIS ORDER" in text
+    assert (
+        f"{', '.join(before)} AND {last} THAT SUPPORT THE PROBLEM ARE TRIED IN THIS ORDER" in text
+    )
     help_of_run = CliRunner().invoke(app, ["run", "--help"]).output
     assert f"by default {', '.join(names)}, in this order" in " ".join(
         help_of_run.replace("│", " ").split()
