@@ -1,7 +1,7 @@
 """Banks composed of other banks: several side by side, or one of them with a changed latency.
 
 The values that such a bank does not define itself are made of the values of its parts, by the
-kinds in the table `ServerBank.quantities`, so that no property or method of a bank is forgotten.
+kinds in the table `ServerBank._quantities`, so that no property or method of a bank is forgotten.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Composed(ServerBank):
 
     def __init_subclass__(cls, mixin: bool = False, **named: Any) -> None:
         """Add to a class the properties and methods made of the parts; to a `mixin` none."""
-        for name, kinds in cls.quantities.items():
+        for name, kinds in cls._quantities.items():
             owner = next(c for c in cls.__mro__ if name in vars(c))
             if not mixin and name not in cls.worked_out and not issubclass(owner, Composed):
                 setattr(cls, name, _made_of_parts(name, kinds, vars(owner)[name]))
@@ -55,7 +55,7 @@ class Composed(ServerBank):
 
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Return the mean time l(x) from the latencies of the parts; see `ServerBank.latency`."""
-        return np.asarray(self._made("latency", self.quantities["latency"], flow, spare_capacity))
+        return np.asarray(self._made("latency", self._quantities["latency"], flow, spare_capacity))
 
     @abstractmethod
     def _each(self, value: Any, kind: str) -> Sequence[Any]:

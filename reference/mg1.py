@@ -152,12 +152,12 @@ class PollaczekKhinchine(Operated):
 
 @dataclass(frozen=True, eq=False)
 class OneVariability(PollaczekKhinchine):
-    """Servers whose service times all have the coefficient of variation `one_cv` of the class."""
+    """Servers whose service times all have the coefficient of variation `_one_cv` of the class."""
 
     rate: Any
     delay: Any = 0.0
 
-    one_cv: ClassVar[float]
+    _one_cv: ClassVar[float]
 
     def __post_init__(self) -> None:
         check_servers(self)
@@ -165,12 +165,12 @@ class OneVariability(PollaczekKhinchine):
     @property
     def cv(self) -> Array:
         """Coefficient of variation of the service time, shape (n,)."""
-        return np.broadcast_to(self.one_cv, self.rate.shape)
+        return np.broadcast_to(self._one_cv, self.rate.shape)
 
     @property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
-        return np.broadcast_to((1.0 + self.one_cv**2) / 2.0, self.rate.shape)
+        return np.broadcast_to((1.0 + self._one_cv**2) / 2.0, self.rate.shape)
 
 
 class MM1(OneVariability):
@@ -197,7 +197,7 @@ class MM1(OneVariability):
     array([0.025 , 0.0175])
     """
 
-    one_cv = 1.0
+    _one_cv = 1.0
 
 
 class MD1(OneVariability):
@@ -224,7 +224,7 @@ class MD1(OneVariability):
     array([0.015])
     """
 
-    one_cv = 0.0
+    _one_cv = 0.0
 
 
 @dataclass(frozen=True, eq=False)

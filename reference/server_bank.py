@@ -51,7 +51,7 @@ QUANTITIES: Mapping[str, tuple[str, ...]] = {
     "service": ("time",),
     "latency_limit": ("time",),
     "uses_finite_differences": ("any",),
-    "validated": ("all",),
+    "_validated": ("all",),
     "latency": ("rate", "spare_capacity", "time"),
     "marginal": ("rate", "spare_capacity", "time"),
     "potential": ("rate", "total"),
@@ -103,7 +103,7 @@ class ServerBank(ABC):
 
     rate: Array
     delay: Array
-    quantities: ClassVar[Mapping[str, tuple[str, ...]]] = QUANTITIES
+    _quantities: ClassVar[Mapping[str, tuple[str, ...]]] = QUANTITIES
 
     __getstate__ = state
 
@@ -282,7 +282,7 @@ class ServerBank(ABC):
         return getattr(type(self), name) is not getattr(ServerBank, name)
 
     @cached_property
-    def validated(self) -> bool:
+    def _validated(self) -> bool:
         """True after the methods of a family from outside this library were checked, once a bank.
 
         Raises

@@ -134,7 +134,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "ParallelServers.evaluate.weights": lambda: [1.0, 1.0],
     "judge_flow.flow": lambda: [4.0, 2.0],
     "judge_share.share": lambda: [0.5, 0.5],
-    "Tandem.of_fields.servers": lambda: [{"first": MM1([10.0]), "second": MM1([5.0])}],
+    "Tandem.from_fields.servers": lambda: [{"first": MM1([10.0]), "second": MM1([5.0])}],
     "latency": lambda: [0.4, 0.5],
     "marginal": lambda: [0.4, 0.5],
     "excess": lambda: [0.4, 0.5],
@@ -153,10 +153,10 @@ GOOD: dict[str, Callable[[], Any]] = {
     "latency_cone.flow": lambda: cp.Variable(2),
     "overrides.name": lambda: "marginal",
     "caveats.names": lambda: ["a", "b"],
-    "of_fields.servers": lambda: [{"rate": 10.0}, {"rate": 5.0}],
-    "MG1.of_fields.servers": lambda: [{"rate": 10.0, "cv": 1.0}],
-    "MM1.of_fields.servers": lambda: [{"rate": 10.0}],
-    "Measured.of_fields.servers": lambda: [{"load": LOADS, "latency": LOADS}],
+    "from_fields.servers": lambda: [{"rate": 10.0}, {"rate": 5.0}],
+    "MG1.from_fields.servers": lambda: [{"rate": 10.0, "cv": 1.0}],
+    "MM1.from_fields.servers": lambda: [{"rate": 10.0}],
+    "Measured.from_fields.servers": lambda: [{"load": LOADS, "latency": LOADS}],
     "*servers": lambda: MM1(RATE, DELAY),
     "load": lambda: 6.0,
     "loads": lambda: [3.0, 6.0],
@@ -347,7 +347,7 @@ def made_by_users(kind: type) -> bool:
     return kind not in ANSWERS and (not plain or issubclass(kind, ServerBank))
 
 
-HOOKS = {"of_fields", "linearise", "value", "check_options", "of", "to"}
+HOOKS = {"from_fields", "linearise", "value", "check_options", "of", "to"}
 """Calls that the library alone makes, with values that it has checked before."""
 
 

@@ -94,7 +94,7 @@ def _row(name: str, family: type[Latency], goal: str, fraction: float) -> Family
         true, reference_seconds = timed(lambda: getattr(exact, goal)(bank, load))
     except (InputError, NotCertifiedError, TypeError, ValueError, ArithmeticError) as error:
         return FamilyRow(name, goal, fraction, problem=f"{type(error).__name__}: {error}")
-    has_cone = bank.exact("total" if goal == "optimum" else "potential")
+    has_cone = bank.has_cone("total" if goal == "optimum" else "potential")
     way = model.formulation if has_cone else "tangents"
     distance = abs(model.mean_delay / float(true.mean_delay) - 1.0)
     gap = model.certificate.gap

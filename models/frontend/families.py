@@ -45,7 +45,7 @@ def _cones(family: type[Latency], kind: str) -> str:
     """Return the cones of a family, ``linear`` or ``tangents``; ``?`` where it has no sample."""
     try:
         bank = family.sample()
-        if not bank.exact(kind):
+        if not bank.has_cone(kind):
             return "tangents"
         cone = getattr(bank, f"{kind}_cone")(cp.Variable(len(bank)))
         return ", ".join(sorted(cone.kinds)) or "linear"

@@ -67,7 +67,7 @@ class Latency(ServerBank):
         Epigraphs (`Cone`) of x l(x), of the potential and of l(x) for a CVXPY expression of shape
         (n,), in the bank's own units: the base class converts them to a unit that suits solvers.
         Without them: tangents, which a system adds until its certificate is met.
-    ``full_load``, ``full_load_is``, ``caveats(flow, names)``
+    ``full_load``, ``full_load_kind``, ``caveats(flow, names)``
         Load at a utilisation of 1, its kind, and warnings at a flow. Without them: the rate,
         ``"rate"``, and no warnings.
     ``rates``, ``times`` or ``scaled(rate, time)``
@@ -89,7 +89,7 @@ class Latency(ServerBank):
     example : mapping of str to value
         Parameters of `sample` besides, or instead of, a rate and a delay.
     files : tuple of str
-        Parameters in scenario files that name a file with the servers' data; see `of_fields`.
+        Parameters in scenario files that name a file with the servers' data; see `from_fields`.
 
     See Also
     --------
@@ -120,12 +120,12 @@ class Latency(ServerBank):
     example: ClassVar[Mapping[str, Any]] = {}
     files: ClassVar[tuple[str, ...]] = ()
 
-    quantities: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        **ServerBank.quantities,
+    _quantities: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **ServerBank._quantities,
         "full_load": ("rate",),
-        "full_load_is": ("words",),
+        "full_load_kind": ("words",),
         "caveats": ("rate", "names", "words"),
-        "exact": ("plain", "all"),
+        "has_cone": ("plain", "all"),
         "total_cone": ("rate", "form", "total"),
         "potential_cone": ("rate", "total"),
         "latency_cone": ("rate", "time"),
@@ -152,7 +152,7 @@ class Latency(ServerBank):
         return np.where(np.isfinite(self.rate), self.rate, unbounded)
 
     @property
-    def full_load_is(self) -> tuple[str, ...]:
+    def full_load_kind(self) -> tuple[str, ...]:
         """Kind of the `full_load` of each server, such as ``"rate"``: n strings."""
         return ("rate",) * len(self)
 
@@ -171,7 +171,7 @@ class Latency(ServerBank):
         return []
 
     @classmethod
-    def of_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Latency:
+    def from_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Latency:
         """Return the bank of the servers of a scenario file, given the parameters of each.
 
         A parameter that is itself a server, as in `Tandem`, is a bank of one.
@@ -237,7 +237,7 @@ class Latency(ServerBank):
         return self._tangent_cone(flow, self.latency, self.latency_slope)
 
     @property
-    def unit(self) -> float:
+    def solver_unit(self) -> float:
         """Unit of time that suits solvers, in the bank's unit: in it, rates are about 1.
 
         It is one for all servers, and a power of 2, so that a conversion is exact.
@@ -258,7 +258,7 @@ class Latency(ServerBank):
         scale = np.where(np.isfinite(flow) & (flow > 0), flow, 1.0)
         return np.where(bounded, self.rate, scale)
 
-    def exact(self, cone: str) -> bool:
+    def has_cone(self, cone: str) -> bool:
         """Return whether a cone, not tangents, represents a function of the bank.
 
         Parameters
@@ -314,7 +314,7 @@ class ComposedLatency(Composed, Latency, mixin=True):
         If one part uses tangents then so does the whole bank: solvers fail on exponential cones
         beside many tangents. Where a system chose the points, there are few tangents.
         """
-        return self.exact(function) or self._tangent_points is not None
+        return self.has_cone(function) or self._tangent_points is not None
 
     def with_tangents_at(self, points: Array) -> Self:
         """Return the bank of the parts with tangents at the points; see `Latency`."""
@@ -363,7 +363,7 @@ class Scaled(ComposedLatency, View):
         return np.asarray(error + self.bank.rate_error * factor)
 
     def _uses_cones_of_parts(self, function: str) -> bool:
-        return self.exact(function)
+        return self.has_cone(function)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
         """Return an argument in the bank's units."""

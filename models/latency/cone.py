@@ -1,9 +1,9 @@
 """Epigraphs of a bank's functions in CVXPY, written in the unit of time that suits solvers.
 
 A family writes its cones in the numbers of its bank, whatever their unit. `in_solver_unit` wraps
-these methods: the caller gets the cone of the bank in the unit `Latency.unit`, one for all servers,
-with the value converted back. A bank made of other banks is converted as a whole: inside a wrapped
-method, and inside `as_written`, the cones of its parts are written in their own numbers.
+these methods: the caller gets the cone of the bank in `Latency.solver_unit`, one unit for all
+servers, with the value converted back. A bank made of other banks is converted as a whole: inside
+a wrapped method, and inside `as_written`, the cones of its parts are written in their own numbers.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def as_written(count: int = TANGENTS) -> Iterator[None]:
 
 
 def in_solver_unit(write: Callable[..., Cone]) -> Callable[..., Cone]:
-    """Wrap a method that writes a cone: convert its bank to `Latency.unit`, and the value back.
+    """Wrap a method that writes a cone: convert its bank to the `Latency.solver_unit` and back.
 
     The wrapper checks the flow and the form, and takes ``tangent_points`` as a keyword.
     """
@@ -94,7 +94,7 @@ def in_solver_unit(write: Callable[..., Cone]) -> Callable[..., Cone]:
             problem = f"is not a form of the cone of {type(self).__name__}"
             check_choice("form", chosen, self.forms, problem)
         count = as_integer("tangent_points", tangent_points, "a number of tangents", 2)
-        unit = self.unit
+        unit = self.solver_unit
         with as_written(count):
             made = getattr(self.in_unit(unit), write.__name__)(unit * flow, *options, **named)
         # total and potential are a time multiplied by a rate, the same number in every unit

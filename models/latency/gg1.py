@@ -116,7 +116,7 @@ class MG1PS(PollaczekKhinchineCones, OneVariability):
     array([0.02])
     """
 
-    one_cv = 1.0  # the mean is that of exponential service times
+    _one_cv = 1.0  # the mean is that of exponential service times
 
 
 @dataclass(frozen=True, eq=False)

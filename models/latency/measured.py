@@ -173,7 +173,7 @@ class Measured(Operated, Latency):
         return cls(loads, latencies, pieces, delay, capacity)
 
     @classmethod
-    def of_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Measured:
+    def from_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Measured:
         """Return the bank of one server of a scenario file.
 
         Its samples are lists, or in a CSV file that ``samples`` names.
@@ -206,7 +206,7 @@ class Measured(Operated, Latency):
         return self.last if self.capacity is None else self.capacity
 
     @property
-    def full_load_is(self) -> tuple[str, ...]:
+    def full_load_kind(self) -> tuple[str, ...]:
         """Kind of the full load, n strings: ``"capacity"`` or ``"largest sample"``."""
         return ("largest sample" if self.capacity is None else "capacity",) * len(self)
 

@@ -41,9 +41,9 @@ class PlayerLatency(PlayerCost, ComposedLatency):
         """Raise InputError: the equilibrium needs the potential only."""
         raise InputError("latency_cone", "players", NO_CONE, "use potential_cone")
 
-    def exact(self, cone: str) -> bool:
+    def has_cone(self, cone: str) -> bool:
         """Return whether the bank has both cones of which the potential is the weighted sum."""
-        return bool(self.bank.exact("total") and self.bank.exact("potential"))
+        return bool(self.bank.has_cone("total") and self.bank.has_cone("potential"))
 
 
 class FollowerLatency(ResidualLatency, ComposedLatency):

@@ -89,10 +89,12 @@ class Tandem(ComposedLatency):
         return np.where(np.isfinite(smaller), smaller, np.minimum(*loads))
 
     @property
-    def full_load_is(self) -> tuple[str, ...]:
-        """Kind of the full load of each pair, n strings; see `Latency.full_load_is`."""
+    def full_load_kind(self) -> tuple[str, ...]:
+        """Kind of the full load of each pair, n strings; see `Latency.full_load_kind`."""
         second = self.second.full_load < np.nan_to_num(self.first.full_load, nan=np.inf)
-        return tuple(np.where(second, self.second.full_load_is, self.first.full_load_is).tolist())
+        return tuple(
+            np.where(second, self.second.full_load_kind, self.first.full_load_kind).tolist()
+        )
 
     def with_extra_delay(self, delay: ArrayLike) -> Self:
         """Return the pairs with longer delays; see `ServerBank.with_extra_delay`."""

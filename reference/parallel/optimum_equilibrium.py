@@ -181,7 +181,7 @@ def check_load(bank: ServerBank, load: npt.ArrayLike) -> Array:
     InputError
         Where the methods of a family from outside this library contradict each other.
     """
-    bank.validated  # noqa: B018  the check of a family, before any answer
+    bank._validated  # noqa: B018  the check of a family, before any answer
     array = as_loads(load)
     problem = "a load cannot be negative"
     raise_at_first("load", array, array >= 0, problem, "give a load above 0", LoadError)

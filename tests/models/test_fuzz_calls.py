@@ -258,7 +258,7 @@ REFUSED = {
     "servers by flags": lambda: bank().take([True, False]),
     "a server too many": lambda: bank().take([2]),
     "a unit of 0": lambda: bank().in_unit(0),
-    "a cone that there is not": lambda: bank().exact("cost"),
+    "a cone that there is not": lambda: bank().has_cone("cost"),
     "a cone of a number": lambda: bank().total_cone(3.0),
     "a form that is true": lambda: bank().total_cone(HOSTILE["Variable"](), True),
     "tangents without number": lambda: BPR([1.0, 2.0], [10.0, 5.0]).latency_cone(

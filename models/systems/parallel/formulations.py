@@ -98,7 +98,7 @@ class Formulation:
 
     def exact(self, bank: Latency) -> bool:
         """Return whether the program is exact, and does not consist of tangents."""
-        return self.cone is None or bank.exact(self.cone)
+        return self.cone is None or bank.has_cone(self.cone)
 
 
 def build(
@@ -238,7 +238,7 @@ def _always(bank: Latency) -> str | None:
 
 def _no_players(bank: Latency) -> str | None:
     """Return why the largest latency cannot be minimised, or None."""
-    if not bank.exact("latency"):
+    if not bank.has_cone("latency"):
         return "the latency of some has no cone, and the largest of tangents is too low"
     of_players = any(isinstance(part, PlayerLatency) for part in bank.banks)
     return "it is not written for a finite number of players" if of_players else None

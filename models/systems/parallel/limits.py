@@ -138,7 +138,7 @@ class MaxUtilisation(Limit):
         """Name of the limit, with the full load where that is not the rate for all servers."""
         kinds = dict.fromkeys(
             kind
-            for kind, full in zip(bank.full_load_is, bank.full_load, strict=True)
+            for kind, full in zip(bank.full_load_kind, bank.full_load, strict=True)
             if np.isfinite(full)
         )
         by_rate = set(kinds) == {"rate"}

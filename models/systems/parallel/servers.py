@@ -330,7 +330,7 @@ def _bank(listed: Sequence[Server], units: Units) -> Latency:
     changed = [k for k, v in first.fields.items() if k in times or isinstance(v, Server)]
     rows = [{**s.fields, **{k: _converted(s.fields[k], units) for k in changed}} for s in listed]
     try:
-        bank = family.of_fields(rows)
+        bank = family.from_fields(rows)
     except InputError as error:
         raise _with_place(listed, error) from None
     composed = any(isinstance(v, Server) for v in first.fields.values())

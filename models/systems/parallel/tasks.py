@@ -109,6 +109,6 @@ class SplitTasks(System):
         self, goal: Goal, load: float, options: FormulationOptions
     ) -> tuple[tuple[str, ...], Goal, float, GapTolerance, bool]:
         """Fields that all questions have after the bank; a bank that is invalid raises here."""
-        self.bank.validated  # noqa: B018
+        self.bank._validated  # noqa: B018
         tolerance, polish = GapTolerance.of(options), options.get("polish", True)
         return self.names, goal, self._unit(load), tolerance, polish

@@ -17,16 +17,15 @@ from sojourn.reference.parallel.players import PlayerCost
 from sojourn.reference.server_bank import QUANTITIES, ServerBank
 
 # names of a bank that need no method of a composed bank: derived from its other numbers
-DERIVED = {"idle_latency", "total_rate", "spare_capacity", "unit", "in_unit"}
+DERIVED = {"idle_latency", "total_rate", "spare_capacity", "solver_unit", "in_unit"}
 # ... of the class, not of a bank
 OF_THE_CLASS = {
     "overrides",
-    "quantities",
     "rates",
     "times",
     "example",
     "files",
-    "of_fields",
+    "from_fields",
     "sample",
 }
 # ... with a default that holds: the bank itself, one form
@@ -53,10 +52,10 @@ def with_subclasses(kind):
     return {kind}.union(*map(with_subclasses, kind.__subclasses__()))
 
 
-def public_names(kind):
-    """Public names of the base class of a bank."""
+def names_of_base(kind):
+    """Return the public names of the base class of a bank, and all its quantities."""
     base = Latency if issubclass(kind, Latency) else ServerBank
-    return {name for name in dir(base) if not name.startswith("_")}
+    return {name for name in dir(base) if not name.startswith("_")} | set(base._quantities)
 
 
 def arguments(bank, kinds):
@@ -74,13 +73,13 @@ def test_all_composed_classes_are_tested():
 
 @each
 def test_no_name_of_a_bank_is_missing(kind):
-    names = public_names(kind)
+    names = names_of_base(kind)
     owner = {name: next(c for c in kind.__mro__ if name in vars(c)) for name in names}
     overrides = {name for name in owner if issubclass(owner[name], Composed)}
     listed = DERIVED | OF_THE_CLASS | WITH_DEFAULT
     assert not names - overrides - kind.worked_out - listed
-    assert kind.worked_out <= set(kind.quantities)
-    assert listed | set(kind.quantities) <= public_names(MixedLatency)
+    assert kind.worked_out <= set(kind._quantities)
+    assert listed | set(kind._quantities) <= names_of_base(MixedLatency)
 
 
 @each
@@ -102,10 +101,10 @@ def test_a_mixed_bank_and_a_view_have_an_added_number():
         pass
 
     class PricedMixedBank(MixedBank, Priced):
-        quantities: ClassVar = {**QUANTITIES, "cost": ("rate", "total")}
+        _quantities: ClassVar = {**QUANTITIES, "cost": ("rate", "total")}
 
     class PricedResidual(ResidualLatency, Priced):
-        quantities = PricedMixedBank.quantities
+        _quantities = PricedMixedBank._quantities
 
     first, second = Servers([3.0, 1.0]), Servers([2.0])
     mixed = PricedMixedBank([first, second])
@@ -148,4 +147,4 @@ def test_every_composed_class_returns_the_caveats_of_its_parts():
     assert FollowerLatency(measured, beyond).caveats(0.0 * beyond, names) == caveats
     assert Tandem(FAMILIES["M/M/1"], measured).caveats(beyond, names) == caveats
     assert Scaled(measured, 2.0, 0.5).caveats(2.0 * beyond, names) == caveats
-    assert set(CONE_METHODS) <= set(Latency.quantities)
+    assert set(CONE_METHODS) <= set(Latency._quantities)

@@ -91,7 +91,7 @@ def program_cases():
         for cone in ("total_cone", "potential_cone"):
             for solver, allowed in ALLOWED.items():
                 for label, unit in UNITS.items():
-                    quick = bank.exact("total") and cone == "total_cone"
+                    quick = bank.has_cone("total") and cone == "total_cone"
                     every_run = quick or (solver, unit, cone) in EVERY_RUN
                     marks = () if every_run else pytest.mark.exhaustive
                     case, label = (name, cone, solver, unit, allowed), f"{solver}-{label}"
@@ -124,7 +124,7 @@ def test_value_at_a_given_flow_is_the_number(name, unit):
     """Exact cones server by server, with TIGHT options; tangents together, with default ones."""
     bank = BANKS[name].in_unit(unit)
     for cone, number in NUMBERS.items():
-        exact = bank.exact(cone.removesuffix("_cone"))
+        exact = bank.has_cone(cone.removesuffix("_cone"))
         for part in (0.01, 0.99):
             given = part * largest_flow(bank)
             every = np.arange(len(bank))
@@ -191,7 +191,7 @@ class Plain(Latency):
         )
 
     def total_cone(self, flow, form=None):
-        assert np.abs(np.log2(self.rate).mean()) < 0.51  # in Latency.unit
+        assert np.abs(np.log2(self.rate).mean()) < 0.51  # in Latency.solver_unit
         value = (
             cp.multiply(self.delay, flow) + cp.multiply(self.rate, cp.inv_pos(self.rate - flow)) - 1
         )
@@ -219,5 +219,5 @@ def test_cone_of_a_users_family_is_written_in_the_solvers_unit(family, unit):
 
 def test_a_mixed_bank_has_one_unit():
     mixed = MixedLatency([MM1([1e-3, 2e-3]), MM1([4e6])])
-    assert mixed.unit == 2.0 ** -np.round(np.log2(mixed.rate).mean())
-    assert mixed.in_unit(mixed.unit).unit == 1.0
+    assert mixed.solver_unit == 2.0 ** -np.round(np.log2(mixed.rate).mean())
+    assert mixed.in_unit(mixed.solver_unit).solver_unit == 1.0

@@ -329,7 +329,7 @@ def test_cone_is_dcp_and_dpp_with_the_declared_kinds(bank, name):
             if size
         }
         assert made == cone.kinds == ({"SOC"} if soc else set())
-        assert servers.exact(name.removesuffix("_cone"))
+        assert servers.has_cone(name.removesuffix("_cone"))
 
 
 @pytest.mark.parametrize("load", [30.0, 150.0, 400.0])
@@ -378,13 +378,13 @@ def test_a_solution_shows_caveats_before_the_certificate():
 def test_a_capacity_is_the_full_load():
     bank = Measured([GOOD, GOOD], [GOOD, GOOD], capacity=[4.0, 5.0])
     assert bank.full_load.tolist() == [4.0, 5.0]
-    assert bank.full_load_is == ("capacity", "capacity")
+    assert bank.full_load_kind == ("capacity", "capacity")
     assert bank.rate.tolist() == [np.inf, np.inf]
     assert bank.take(np.array([1])).full_load.tolist() == [5.0]
     assert bank.scaled(10.0, 0.1).full_load.tolist() == [40.0, 50.0]
     assert bank.with_extra_delay([1.0, 1.0]).full_load.tolist() == [4.0, 5.0]
     without = Measured(GOOD, GOOD)
-    assert (without.full_load.tolist(), without.full_load_is) == ([3.0], ("largest sample",))
+    assert (without.full_load.tolist(), without.full_load_kind) == ([3.0], ("largest sample",))
     assert without.scaled(10.0, 0.1).full_load.tolist() == [30.0]
 
 

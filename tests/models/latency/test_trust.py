@@ -128,14 +128,14 @@ def test_a_correct_family_is_checked_once_per_bank_and_quickly(monkeypatch):
         return plain(self, *args)
 
     monkeypatch.setattr(Plain, "latency", counted)
-    assert bank.validated
-    assert bank.validated
+    assert bank._validated
+    assert bank._validated
     assert len(calls) <= 30
     monkeypatch.undo()
     times = []
     for _ in range(20):
         fresh, started = Plain([10.0, 5.0, 3.0]), time.perf_counter()
-        assert fresh.validated
+        assert fresh._validated
         times.append(time.perf_counter() - started)
     assert min(times) < 0.003  # a millisecond on an idle machine
 
