@@ -332,7 +332,8 @@ def public() -> dict[str, Any]:
         for name in module.__all__
     }
     once = {id(thing): name for name, thing in reversed(found.items())}
-    return {name: found[name] for name in once.values()} | {f.__name__: f for f in MORE}
+    names = reversed(once.values())  # in the order of the modules
+    return {name: found[name] for name in names} | {f.__name__: f for f in MORE}
 
 
 def made_by_users(kind: type) -> bool:
