@@ -253,7 +253,7 @@ def curve(
     long_name: str = "total load",
     capacity: float | None = None,
     columns: Sequence[Array] = (),
-    room: Callable[..., object] | None = None,
+    check_point: Callable[..., object] | None = None,
     refine: bool | float = False,
     breakpoints: Callable[[], npt.ArrayLike] = tuple,
     drawn: Sequence[str] = DRAWN,
@@ -283,7 +283,7 @@ def curve(
     columns : sequence of ndarray, shape (K, ...)
         Further columns of the points, which the questions take after the loads. They exclude
         refinement.
-    room : callable, optional
+    check_point : callable, optional
         Further check of a point: function of a load, 0 or one that the system carries, and of its
         entries in `columns`. It raises LoadError where there is no answer.
     refine, breakpoints, most
@@ -322,10 +322,10 @@ def curve(
             system.screen_loads(points) if loads else (np.asarray(points, dtype=float), {})
         )
         idle = {i: errors.pop(i) for i in list(errors) if array[i] == 0}
-        if room is not None:
+        if check_point is not None:
             for i in sorted({*range(array.size)} - errors.keys()):
                 try:
-                    room(float(array[i]), *(column[i] for column in columns))
+                    check_point(float(array[i]), *(column[i] for column in columns))
                 except LoadError as error:
                     errors[i] = error
         return array, errors, idle

@@ -25,7 +25,7 @@ from .optimum_equilibrium import check_one_load
 
 NEIGHBOURS = (1e-15, 1e-14, 1e-13, 1e-12)  # relative steps of a multiplier to beside its root
 JUMP = 1e-9  # relative imbalance above which the flow jumps at the multiplier
-SLACK = 1e-12  # relative tolerance of limits that exactly one split keeps
+LIMIT_TOL = 1e-12  # relative tolerance of limits that exactly one split keeps
 CLOSE = 1e-14  # possible gain of the dual function, relative, at which the ellipsoid method stops
 TRACE = 1e-9  # multiplier of a row, relative to the largest possible, that counts as 0
 CUTS = 20_000  # largest number of steps of the ellipsoid method
@@ -152,7 +152,7 @@ def _check_rows(
     """Raise InputError on a row whose bound no split of the load keeps."""
     for j, (row, bound) in enumerate(zip(rows, bounds, strict=True)):
         split, lowest = cheapest(low, high, row, load)
-        if lowest > bound + SLACK * float(np.abs(row) @ split):
+        if lowest > bound + LIMIT_TOL * float(np.abs(row) @ split):
             field = f"bound[{j}]" if name_rows else "bound"
             problem = f"is below {lowest:.6g}, the least value of its row at this load"
             raise InputError(field, float(bound), problem, "raise it or lower the load")
@@ -164,10 +164,10 @@ def check_limits(least: Array, most: Array, load: float) -> None:
     raise_at_first("least", least, good, "is not 0 or more", remedy)
     problem = "is above the most that the server may carry"
     raise_at_first("least", least, least <= most, problem, "lower it")
-    if least.sum() > load * (1 + SLACK):
+    if least.sum() > load * (1 + LIMIT_TOL):
         problem = f"the least flows sum to more than the load {load:g}"
         raise InputError("least", float(least.sum()), problem, "lower them")
-    if most.sum() < load * (1 - SLACK):
+    if most.sum() < load * (1 - LIMIT_TOL):
         problem = f"the most flows sum to less than the load {load:g}"
         raise InputError("most", float(most.sum()), problem, "raise them or lower the load")
 
@@ -208,7 +208,7 @@ def _flow(
     charge : ndarray, shape (n,)
         Charge per job on top of the marginal delay of each server.
     """
-    if high.sum() <= load * (1 + SLACK):
+    if high.sum() <= load * (1 + LIMIT_TOL):
         return high.copy(), float((bank.marginal(high) + charge).max())
     idle = bank.idle_latency + charge
     start, step = float(idle.min()), _positive_price(bank, load)

@@ -48,7 +48,7 @@ class Saturation:
         """
         return float(self.k.sum() * self.rate.sum() / np.sqrt(self.k * self.rate).sum() ** 2)
 
-    def bound(self, spare_capacity: float, latency: float, carried: float) -> float:
+    def bound(self, spare_capacity: float, latency: float, total_delay: float) -> float:
         """Return an upper bound of the price of anarchy at every smaller spare capacity.
 
         Parameters
@@ -66,7 +66,7 @@ class Saturation:
         bend = max(float(k @ apart**2), last) / weight**2
         start = float(np.sqrt(k * self.rate).sum() ** 2)
         linear = float(self.idle @ self.rate - 2 * weight)
-        chord = spare_capacity * carried - linear * spare_capacity - start
+        chord = spare_capacity * total_delay - linear * spare_capacity - start
         numerator = _bernstein(
             total * weight,
             spare_capacity * (total * mean - weight),

@@ -124,9 +124,9 @@ class Points(NamedTuple):
     """
 
     load: Array
-    slack: Array
+    spare_capacity: Array
     latency: Array
-    carried: Array
+    total_delay: Array
     slope: Array
     poa: Array
 
@@ -201,9 +201,9 @@ def evaluate(bank: ServerBank, load: Array) -> Points:
     total, low = bank.total_rate
     return Points(
         load=load,
-        slack=(total - load) + low,
+        spare_capacity=(total - load) + low,
         latency=selfish.mean_delay,
-        carried=best.mean_delay * load,
+        total_delay=best.mean_delay * load,
         slope=best.multiplier,
         poa=ratio_of(selfish, best),
     )
@@ -215,13 +215,15 @@ def cell_bound(a: Points, b: Points) -> Array:
     Within a cell the equilibrium must not start a server.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        width = np.where(np.isfinite(a.slack), a.slack - b.slack, b.load - a.load)
+        width = np.where(
+            np.isfinite(a.spare_capacity), a.spare_capacity - b.spare_capacity, b.load - a.load
+        )
         # The load at which the tangents meet. An error in it cannot make the bound wrong, as each
         # tangent lies below F on its side of any load.
-        meet = (b.carried - a.carried - b.slope * width) / (a.slope - b.slope)
+        meet = (b.total_delay - a.total_delay - b.slope * width) / (a.slope - b.slope)
         meet = np.clip(np.where(np.isfinite(meet), meet, 0.5 * width), 0.0, width)
         latency = a.latency + (b.latency - a.latency) / width * meet
-        below = np.minimum(a.carried + a.slope * meet, b.carried - b.slope * (width - meet))
+        below = np.minimum(a.total_delay + a.slope * meet, b.total_delay - b.slope * (width - meet))
         # at load 0 numerator and denominator are 0, and the ratio is that of the latencies
         ratio = (a.load + meet) * latency / below
         ratio = np.where(a.load + meet > 0, np.where(below > 0, ratio, np.inf), 1.0)
@@ -331,8 +333,8 @@ class _Search:
         """Return the bound of the cell that reaches to saturation; 1 where that is closed."""
         if self.tail is None or self.end is None:
             return 1.0
-        slack, latency, carried = self.tail.slack[0], self.tail.latency[0], self.tail.carried[0]
-        return self.end.bound(slack, latency, carried)
+        tail = self.tail
+        return self.end.bound(tail.spare_capacity[0], tail.latency[0], tail.total_delay[0])
 
     def _close_cells(self) -> bool:
         """Close cells that cannot improve the best by the gap, and return whether any is open."""
@@ -345,7 +347,7 @@ class _Search:
         self.left, self.right = self.left.at(open_), self.right.at(open_)
         if self.tail is not None:
             bound_of_tail = self._tail_bound()
-            if bound_of_tail <= enough or self.tail.slack[0] < 1e-13 * self.last:
+            if bound_of_tail <= enough or self.tail.spare_capacity[0] < 1e-13 * self.last:
                 self.closed_bound = max(self.closed_bound, bound_of_tail)
                 self.tail = None
         return bool(open_.any()) or self.tail is not None
@@ -353,9 +355,11 @@ class _Search:
     def _split(self) -> None:
         """Cut each open cell into parts; the last one at 1/2, 1/4 and 1/8 of its spare capacity."""
         loads = _inside(self.left, self.right, PARTS if self.left.load.size < FEW else 2)
-        slacks = None if self.tail is None else self.tail.slack[0] * 0.5 ** np.arange(1, 4)
-        total, low = self.bank.total_rate
-        beyond = np.empty(0) if slacks is None else np.unique((total - slacks) + low)
+        beyond = np.empty(0)
+        if self.tail is not None:
+            total, low = self.bank.total_rate
+            spare = self.tail.spare_capacity[0] * 0.5 ** np.arange(1, 4)
+            beyond = np.unique((total - spare) + low)
         new = evaluate(self.bank, np.concatenate([loads.ravel(), beyond]))
         self.evaluations += new.load.size
         if new.poa.max() > self.best:
@@ -383,10 +387,10 @@ def _inside(a: Points, b: Points, parts: int) -> Array:
     """
     step = np.arange(1, parts) / parts
     even = a.load[:, None] + (b.load - a.load)[:, None] * step
-    if not np.all(np.isfinite(a.slack)):
+    if not np.all(np.isfinite(a.spare_capacity)):
         return even
-    total = a.load + a.slack
-    ratio = (b.slack / a.slack)[:, None]
-    shrinking = total[:, None] - a.slack[:, None] * ratio**step
+    total = a.load + a.spare_capacity
+    ratio = (b.spare_capacity / a.spare_capacity)[:, None]
+    shrinking = total[:, None] - a.spare_capacity[:, None] * ratio**step
     cut = np.where(ratio < 0.25, shrinking, even)
     return np.clip(cut, a.load[:, None], b.load[:, None])

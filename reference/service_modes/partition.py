@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..errors import Array, LoadError
 from ..validation import as_float, as_floats, as_shape, check_broadcast, raise_at_first
 from .modes import Canonical, Modes, check_two_modes, of_canonical, of_modes
-from .stability import check_assignment, one_load, slack
+from .stability import check_assignment, one_load, stage_spare_capacity
 from .tunable import TunableMode
 
 
@@ -96,7 +96,7 @@ def divide(modes: Modes, load: float, parts: Array) -> Partition:
         Fraction of the jobs in each mode.
     """
     work = parts * modes.time
-    sqrt_work, spare_capacity = np.sqrt(work), slack(modes, load, parts)
+    sqrt_work, spare_capacity = np.sqrt(work), stage_spare_capacity(modes, load, parts)
     total = sqrt_work.sum(axis=1)
     idle = total == 0
     weight = np.where(idle[:, None], parts, sqrt_work / np.where(idle, 1.0, total)[:, None])
@@ -156,7 +156,7 @@ def joint_delay(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
 
     It is infinite where a queue grows without bound.
     """
-    spare_capacity = slack(modes, load, parts)
+    spare_capacity = stage_spare_capacity(modes, load, parts)
     root = np.sqrt(parts) @ np.sqrt(modes.time).T
     root, spare_capacity = np.broadcast_arrays(root, spare_capacity)
     infinite = np.full(spare_capacity.shape, np.inf)

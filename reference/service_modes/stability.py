@@ -120,7 +120,7 @@ def check_assignment(modes: Modes, load: float, p: npt.ArrayLike) -> Array:
         interval.
     """
     parts = as_assignment(modes, p)
-    spare_capacity = slack(modes, load, parts)
+    spare_capacity = stage_spare_capacity(modes, load, parts)
     if not np.all(spare_capacity > 0):
         s = int(np.argmin(spare_capacity))
         busy = f"stage {s} would be busy {1 - spare_capacity[s]:.6g} of the time"
@@ -166,7 +166,7 @@ def _interval(low: float, high: float) -> str:
     return f"{'[' if low == 0 else '('}{low:.12g}, {high:.12g}{']' if high == 1 else ')'}"
 
 
-def slack(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
+def stage_spare_capacity(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
     """Return the spare capacity of each stage, as a fraction of its time, shape (..., S).
 
     It is 1 - load sum_m p_m / rate_sm.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, LoadError
-from ....reference.parallel.limits import SLACK, cheapest
+from ....reference.parallel.limits import LIMIT_TOL, cheapest
 from ...latency.base import Latency
 from .limits import limits_of
 from .linear_limit import Limit, LinearLimit
@@ -173,7 +173,7 @@ def _check_bounds(
             f"ask for at least {least[i]:.6g} and at most {most[i]:.6g} jobs at server {i + 1}",
             REMEDY,
         )
-    if least.sum() > load * (1 + SLACK):
+    if least.sum() > load * (1 + LIMIT_TOL):
         names = [name for name, low, _ in bounds if low.any()]
         raise LoadError(
             "subject_to",
@@ -181,7 +181,7 @@ def _check_bounds(
             f"ask for at least {least.sum():.6g} jobs in all where the load is {load:.6g}",
             REMEDY,
         )
-    if most.sum() < load * (1 - SLACK):
+    if most.sum() < load * (1 - LIMIT_TOL):
         names = [name for name, _, high in bounds if np.any(high < bank.rate)]
         raise LoadError(
             "subject_to",
@@ -194,7 +194,7 @@ def _check_bounds(
 def _can_bind(row: Array, bound: float, least: Array, most: Array, load: float) -> bool:
     """Whether a split within the bounds of flows violates the row."""
     flow, lowest = cheapest(least, most, -row, load)
-    return bool(-lowest > bound + SLACK * float(np.abs(row) @ flow))
+    return bool(-lowest > bound + LIMIT_TOL * float(np.abs(row) @ flow))
 
 
 def _split_inside(
@@ -213,7 +213,7 @@ def _split_inside(
         inside, lowest = cheapest(least, most, row, load)
         if not bound.size:
             return inside, True
-        return inside, bool(lowest <= bound[0] + SLACK * float(np.abs(row) @ inside))
+        return inside, bool(lowest <= bound[0] + LIMIT_TOL * float(np.abs(row) @ inside))
     from scipy.optimize import linprog  # slow to import, and rarely needed
     from scipy.sparse import csr_array, hstack, vstack
 

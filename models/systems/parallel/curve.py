@@ -123,7 +123,7 @@ def solved(
         points,
         tasks,
         variables or partial(variables_of, system),
-        room=at_load,
+        check_point=at_load,
         refine=refine,
         breakpoints=lambda: np.concatenate([starts[goal] for goal in goals]),
         coords={"server": ("server", list(system.names))},

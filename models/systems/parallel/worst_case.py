@@ -266,7 +266,7 @@ class _BestFirst:
         """Return the nodes of K loads from the flows and bounds of both goals."""
         bank, (total, low) = self.system.bank, self.system.bank.total_rate
         with np.errstate(all="ignore"):
-            carried, slope = supporting_lines(bank, load, np.array([b.flow for b in best]))
+            total_delay, slope = supporting_lines(bank, load, np.array([b.flow for b in best]))
         self.evaluations += load.size
         nodes = []
         for k, (x, b, s) in enumerate(zip(load.tolist(), best, selfish, strict=True)):
@@ -277,7 +277,7 @@ class _BestFirst:
                 x,
                 float((total - x) + low),
                 s.upper_bound,
-                carried[k],
+                total_delay[k],
                 slope[k],
                 s.upper_bound / b.lower_bound,
             )
@@ -302,7 +302,7 @@ class _BestFirst:
             bound = float(cell_bound(left, b.points)[0])
         else:
             bound = (
-                self.end.bound(left.slack[0], left.latency[0], left.carried[0])
+                self.end.bound(left.spare_capacity[0], left.latency[0], left.total_delay[0])
                 if self.end is not None
                 else math.inf
             )
@@ -348,12 +348,12 @@ class _BestFirst:
 
         Near saturation the spare capacity is halved on a logarithmic scale, else the load.
         """
-        start, slack = float(a.load[0]), float(a.slack[0])
+        start, spare_capacity = float(a.load[0]), float(a.spare_capacity[0])
         total, low = self.system.bank.total_rate
         if b is None:
-            middle = float((total - slack / 4) + low)
-        elif math.isfinite(slack) and b.slack[0] < slack / 4:
-            middle = float((total - math.sqrt(slack * b.slack[0])) + low)
+            middle = float((total - spare_capacity / 4) + low)
+        elif math.isfinite(spare_capacity) and b.spare_capacity[0] < spare_capacity / 4:
+            middle = float((total - math.sqrt(spare_capacity * b.spare_capacity[0])) + low)
         else:
             middle = 0.5 * (start + float(b.load[0]))
         return middle if start < middle < (total if b is None else b.load[0]) else None
@@ -363,7 +363,9 @@ class _BestFirst:
         left = a.points
         if b is None:
             rate, (total, low) = self.system.bank.rate, self.system.bank.total_rate
-            fuller: Array = rate - (rate - a.flow) * (((total - load) + low) / left.slack[0])
+            fuller: Array = rate - (rate - a.flow) * (
+                ((total - load) + low) / left.spare_capacity[0]
+            )
             return fuller
         part = (load - left.load[0]) / (b.points.load[0] - left.load[0])
         out: Array = (1 - part) * a.flow + part * b.flow

@@ -164,7 +164,7 @@ def partition_curve(
         loads,
         system._partition_task(**options),
         columns=(_assignments(system, count, p),),
-        room=partial(check_assignment, system.rates),
+        check_point=partial(check_assignment, system.rates),
     )
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ....reference import service_modes as exact
 from ....reference.errors import Array, InputError
 from ....reference.service_modes.partition import divide, stage_delay
-from ....reference.service_modes.stability import as_assignment, slack
+from ....reference.service_modes.stability import as_assignment, stage_spare_capacity
 from ....reference.validation import as_fractions
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import SUM, Evaluated, finite_or_none
@@ -100,7 +100,7 @@ def evaluate(
     """Evaluate an operating point; see `MultiMode.evaluate`."""
     stages, modes = names
     assignment = as_assignment(rates, p)
-    work, spare = assignment * rates.time, slack(rates, load, assignment)
+    work, spare = assignment * rates.time, stage_spare_capacity(rates, load, assignment)
     stable = bool(np.all(spare > 0))
     best = divide(rates, load, assignment) if stable else None
     best_delay = UNSTABLE
@@ -126,7 +126,7 @@ def evaluate(
     assignment_delay, assignment_ratio = None, None
     if len(modes) == 2:
         point = exact.assignment(rates, load)
-        rounding = float(rounding_error(slack(rates, load, point.assignment)))
+        rounding = float(rounding_error(stage_spare_capacity(rates, load, point.assignment)))
         assignment_delay = within(point.mean_delay, rounding)
         assignment_ratio = Ratio.to(mean_delay, assignment_delay)
     return OperatingEvaluation(

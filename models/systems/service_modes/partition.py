@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array
 from ....reference.service_modes import Modes
-from ....reference.service_modes.stability import slack
+from ....reference.service_modes.stability import stage_spare_capacity
 from ...core.certificate import bounds_of
 from ...core.tolerance import GapTolerance
 from ...latency.base import product_at_least
@@ -69,7 +69,8 @@ class Program:
             but not its minimiser where no constraint connects two stages; a solver then finds the
             shares of a fast stage as accurately as those of a slow one.
         """
-        work, spare = assignment * modes.time, slack(modes, load, assignment)[:, None]
+        work = assignment * modes.time
+        spare = stage_spare_capacity(modes, load, assignment)[:, None]
         if scale_stages:
             self.sqrt_load.value = sqrt_loads(modes, np.array([load]), assignment[None])[0]
         else:
@@ -82,7 +83,7 @@ def sqrt_loads(modes: Modes, loads: Array, assignments: Array) -> Array:
 
     Loads have shape (K,), assignments (K, M).
     """
-    spare = slack(modes, loads, assignments)[..., None]
+    spare = stage_spare_capacity(modes, loads, assignments)[..., None]
     root = np.sqrt(assignments[:, None, :] * modes.time / spare)
     return np.asarray(root / np.maximum(root.max(axis=-1, keepdims=True), TINY))
 
@@ -144,7 +145,8 @@ def refine(
     Cauchy and Schwarz, sum w/y >= (sum sqrt w)^2 / sum y for every y (Theorem 3 of Jeff and Modiano
     attains it).
     """
-    work, spare = assignments[:, None, :] * modes.time, slack(modes, loads, assignments)
+    work = assignments[:, None, :] * modes.time
+    spare = stage_spare_capacity(modes, loads, assignments)
     y = _project(spare_share, work, assignments[:, None, :])
     y, steps = newton(y, work) if polish else (y, np.zeros(loads.shape, dtype=np.intp))
     mode_spare = spare[..., None] * y

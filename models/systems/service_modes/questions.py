@@ -18,7 +18,7 @@ from ....reference.service_modes import (
     light_load_assignment,
     segments,
 )
-from ....reference.service_modes.stability import slack
+from ....reference.service_modes.stability import stage_spare_capacity
 from ...core.certificate import bounds_of
 from ...core.options import SolveOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
@@ -225,7 +225,7 @@ class Partition(_PointQuestion, Question[partition.Program, OperatingPoints, Ope
         """Certify stored partitions without changing them."""
         loads, assignments = points
         need = loads[:, None, None] * assignments[:, None, :] * self.modes.time
-        spare = slack(self.modes, loads, assignments)[..., None]
+        spare = stage_spare_capacity(self.modes, loads, assignments)[..., None]
         spare_share = (column("share", *self.modes.time.shape) - need) / spare
         return self._refined(points, spare_share, polish=False)
 
@@ -234,7 +234,7 @@ class Partition(_PointQuestion, Question[partition.Program, OperatingPoints, Ope
         rows = np.flatnonzero(np.isfinite(spare_share).all(axis=(1, 2)))
         loads, assignments = (column[rows] for column in points)
         refined = partition.refine(self.modes, loads, assignments, spare_share[rows], polish=polish)
-        spare = slack(self.modes, loads, assignments)
+        spare = stage_spare_capacity(self.modes, loads, assignments)
         met = partition.gap_met(refined.gap, self.tolerance, spare)
         proof = (refined.gap, met, refined.lower_bound, refined.upper_bound)
         delays = (refined.stage_delay, refined.mean_delay)
@@ -308,7 +308,7 @@ class _SegmentQuestion:
         ratio = np.divide(least, lower, out=np.full_like(least, np.inf), where=has_gap)
         gap = np.abs(ratio - 1)
         with np.errstate(divide="ignore"):  # both ends of the segment may be full
-            spare = slack(self.modes, points[0][rows], lines.assignment(u[:, 0]))
+            spare = stage_spare_capacity(self.modes, points[0][rows], lines.assignment(u[:, 0]))
             met = partition.gap_met(gap, self.tolerance, spare)
         out = Candidates.empty(
             len(points[0]), **dict.fromkeys(("u", "delay", "steps"), u.shape[1:])
@@ -433,7 +433,7 @@ class Assignment(
 
     def _with_bounds(self, lower: Array, loads: Array, points: OperatingPoints) -> OperatingPoints:
         """Operating points with the gap to lower bounds over all assignments."""
-        spare = slack(self.modes, loads, points.assignment)
+        spare = stage_spare_capacity(self.modes, loads, points.assignment)
         rounding = partition.rounding_error(spare)
         low, high, gap = bounds_of(points.mean_delay, lower, points.mean_delay, rounding)
         return replace(

@@ -145,16 +145,24 @@ def test_only_loads_that_the_system_carries_are_solved():
 def test_point_that_fails_the_further_check_is_not_solved_and_has_a_reason():
     sweep, tags = Block(), np.array([10.0, 20.0, 30.0])
 
-    def room(load, tag):
+    def check_point(load, tag):
         if tag == 20.0:
             raise LoadError("tag", tag, f"does not fit {load:g}", "give another")
 
     with pytest.warns(UserWarning, match="^1 of 3 loads cannot be carried"):
-        data = curve(ServerBank(), [1.0, 2.0, 3.0], {"": sweep}, columns=[tags], room=room)
+        data = curve(
+            ServerBank(), [1.0, 2.0, 3.0], {"": sweep}, columns=[tags], check_point=check_point
+        )
     assert sweep.calls == [[1.0, 3.0]]
     assert data["reason"].values.tolist() == ["", "tag = 20.0: does not fit 2; give another", ""]
     with pytest.raises(LoadError, match=r"^tag = 20\.0: does not fit 2"):
-        curve(ServerBank(), [2.0, 5.0], {"": sweep}, columns=[np.array([20.0, 20.0])], room=room)
+        curve(
+            ServerBank(),
+            [2.0, 5.0],
+            {"": sweep},
+            columns=[np.array([20.0, 20.0])],
+            check_point=check_point,
+        )
 
 
 @pytest.mark.parametrize("loads", [[1.0, math.inf], [1.0, -0.5], [5.0, 4.0], [math.nan, 0.0]])

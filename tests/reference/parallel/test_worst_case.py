@@ -196,7 +196,9 @@ def test_the_bound_next_to_saturation(seed):
     for part in (1.0, 0.3, 1e-2, 1e-4):
         edge = total - part * last
         point = evaluate(bank, np.array([edge]))
-        bound = end.bound(float(point.slack[0]), float(point.latency[0]), float(point.carried[0]))
+        bound = end.bound(
+            float(point.spare_capacity[0]), float(point.latency[0]), float(point.total_delay[0])
+        )
         grid = total - (total - edge) * np.concatenate(
             [np.linspace(1e-3, 1, 400), 10.0 ** np.arange(-6, -3)]
         )

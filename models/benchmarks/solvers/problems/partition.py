@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .....reference.service_modes import partition
-from .....reference.service_modes.stability import slack
+from .....reference.service_modes.stability import stage_spare_capacity
 from ....systems.service_modes.partition import write as write_program
 from ....systems.service_modes.system import MultiMode
 from ..problem import Accuracy, Problem, ProblemInstance
@@ -24,7 +24,7 @@ def write(system: MultiMode, formulation: str, part: float) -> ProblemInstance:
     work = assignment * modes.time
     load = part / float(work.sum(axis=1).max())
     least = partition(modes, load, P).mean_delay
-    spare_capacity = slack(modes, load, assignment)[:, None]
+    spare_capacity = stage_spare_capacity(modes, load, assignment)[:, None]
     program = write_program(modes)
     program.set_point(modes, load, assignment, scale_stages=True)
 
