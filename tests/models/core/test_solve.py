@@ -385,7 +385,7 @@ def test_options_of_the_user_take_precedence(system, goal):
 def test_unknown_solver_option_raises_before_the_solver_starts(system, goal, monkeypatch):
     monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
     with pytest.raises(
-        InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: \w+Error"
+        InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: TypeError"
     ):
         getattr(system, goal)(LOAD, solver="SCS", solver_options={"no_such_option": 1})
     with pytest.raises(
