@@ -91,6 +91,11 @@ class AnswerRows(Table):
         column = getattr(self, self.key)
         return np.asarray(np.isfinite(column).all(axis=tuple(range(1, column.ndim))))
 
+    def better_than(self, others: Self) -> Mask:
+        """Rows with a better answer than those of another table: ndarray of bool, shape (K,)."""
+        # a certified answer is better than any other, even if the gap of the other is NaN
+        return self.available & (self.certified | (self.gap < others.gap) | ~others.available)
+
 
 class Program(Protocol):
     """A convex problem as a question writes it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -99,6 +99,30 @@ class Task(Generic[P, R, S]):
     @cached_property
     def _compiled_variant(self) -> Question[P, R, S]:
         return self.question.compiled_variant
+
+    @property
+    def shape(self) -> Hashable | None:
+        """Tasks of equal shape can be solved together; None where the task is solved alone."""
+        form = self._steps[0].form
+        shape = self.question.shape(form)
+        if shape is None:
+            return None
+        return type(self.question), self.question.name, form, shape, repr(self._options)
+
+    @staticmethod
+    def together(tasks: Sequence[Task[P, R, S]]) -> Task[P, R, S] | None:
+        """Return one task for the points of several tasks of equal `shape`.
+
+        Its points have one more column, the last: the index of the task, as a float. The result is
+        None where the tasks cannot be joined.
+
+        Parameters
+        ----------
+        tasks : sequence of Task
+            The tasks, in the order of their indices.
+        """
+        question = tasks[0].question.together([task.question for task in tasks])
+        return None if question is None else _JoinedTask(question, tasks)
 
     @cached_property
     def _steps(self) -> list[SolveStep]:
@@ -227,10 +251,7 @@ class Task(Generic[P, R, S]):
             rows, status = result.rows, result.status[0]
             seconds = time.perf_counter() - started
             attempts.append(Attempt(step.solver, step.label, status, float(rows.gap[0]), seconds))
-            # a certified answer is better than any other, even if the gap of the other is NaN
-            better = rows.available & (
-                rows.certified | (rows.gap < best.gap[pending]) | ~best.only(pending).available
-            )
+            better = rows.better_than(best.only(pending))
             best.put(pending[better], rows.values(better))
             if better[0] and pending[0] == 0 and result.write_problem is not None:
                 provenance = Provenance(
@@ -278,7 +299,7 @@ class Task(Generic[P, R, S]):
         store, key = (
             (self._own_programs, (step.effort == "quick", form, pattern))
             if shape is None
-            else (SHARED, (type(question), form, shape, pattern))
+            else (SHARED, (type(question).write, form, shape, pattern))
         )
         with store.borrow(key, write) as written:
             yield written
@@ -402,6 +423,24 @@ class Task(Generic[P, R, S]):
             best,
             tuple(attempts),
         )
+
+
+class _JoinedTask(Task[P, R, S]):
+    """Several tasks as one, see `Task.together`; what it cannot certify, each part tries alone."""
+
+    def __init__(self, question: Question[P, R, S], parts: Sequence[Task[P, R, S]]) -> None:
+        super().__init__(question, parts[0]._options)
+        self._parts = parts
+
+    def _best(self, points: Points, steps: Sequence[SolveStep]) -> tuple[R, Provenance]:
+        rows, provenance = super()._best(points, steps)
+        for part in np.unique(points[-1][~rows.certified]).tolist():
+            pending = np.flatnonzero((points[-1] == part) & ~rows.certified)
+            own = self._parts[int(part)]
+            alone = own._best(tuple(column[pending] for column in points[:-1]), own._curve_steps())
+            better = alone[0].better_than(rows.only(pending))
+            rows.put(pending[better], alone[0].values(better))
+        return rows, provenance
 
 
 def _output(problem: cp.Problem, status: str) -> SolverOutput:
