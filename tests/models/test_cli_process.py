@@ -252,14 +252,14 @@ def test_an_import_during_the_work_is_not_interrupted(sojourn, own, tmp_path, mo
     """A module in C that is interrupted during its import can crash the process."""
     (tmp_path / "imported_late.py").write_text(IMPORTING)
     monkeypatch.syspath_prepend(tmp_path)
-    original = engine.run
+    original = engine.Task.one
 
-    def run(*arguments):
+    def one(*arguments):
         assert __import__("imported_late").done
         while True:
             original(*arguments)
 
-    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(engine.Task, "one", one)
     assert sojourn("run", own)[0] == 143
     assert sys.modules.pop("imported_late").done
 
