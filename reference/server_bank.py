@@ -162,13 +162,12 @@ class ServerBank(ABC):
 
         With the error, the spare capacity at a load close to the total rate is exact.
         """
-        if not np.all(np.isfinite(self.rate)):
-            return np.array(np.inf), np.array(0.0)
-        high, low = exact_sum(self.rate)
+        finite = np.asarray(np.isfinite(self.rate).all(axis=-1))
+        high, low = exact_sum(np.where(finite[..., None], self.rate, 0.0))
         if self._inexact:
-            low = low + self.rate_error.sum()
+            low = low + self.rate_error.sum(axis=-1)
         total = high + low
-        return total, (high - total) + low
+        return np.where(finite, total, np.inf), np.where(finite, (high - total) + low, 0.0)
 
     @abstractmethod
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
@@ -325,6 +324,18 @@ class ServerBank(ABC):
         return self._with(
             **{name: value[index] for name, value in stored if isinstance(value, np.ndarray)}
         )
+
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+        """Return the bank of some rows of flows: this bank, the same servers in every row.
+
+        A bank whose numbers differ from row to row, of shape (K, n), returns those of the rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool, or slice
+            Rows of flows of shape (K, n).
+        """
+        return self
 
     def _with(self, **changed: Any) -> Self:
         """Return a bank with some of the stored fields changed."""
