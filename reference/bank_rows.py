@@ -88,7 +88,7 @@ class BankRows(Composed):
         """True: each bank was checked before it became a row."""
         return True
 
-    def at(self, rows: npt.NDArray[Any] | slice) -> Self:
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
         """Return the banks of some of the rows.
 
         Parameters

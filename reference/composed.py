@@ -87,7 +87,7 @@ class Composed(ServerBank):
         change = (c[index] if isinstance(c, np.ndarray) else c for c in self.change)
         return type(self)(*(part.take(index) for part in self.parts), *change)
 
-    def at(self, rows: npt.NDArray[Any] | slice) -> Self:
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
         """Return the bank of some of the rows; see `ServerBank.at`."""
         parts = [part.at(rows) for part in self.parts]
         same = all(new is part for new, part in zip(parts, self.parts, strict=True))

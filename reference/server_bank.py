@@ -163,18 +163,11 @@ class ServerBank(ABC):
         With the error, the spare capacity at a load close to the total rate is exact.
         """
         finite = np.asarray(np.isfinite(self.rate).all(axis=-1))
-        if not finite.any():
-            return np.full(finite.shape, np.inf), np.zeros(finite.shape)
-        high, low = exact_sum(
-            self.rate if finite.all() else np.where(finite[..., None], self.rate, 0.0)
-        )
+        high, low = exact_sum(np.where(finite[..., None], self.rate, 0.0))
         if self._inexact:
             low = low + self.rate_error.sum(axis=-1)
         total = high + low
-        error = (high - total) + low
-        if finite.all():
-            return total, error
-        return np.where(finite, total, np.inf), np.where(finite, error, 0.0)
+        return np.where(finite, total, np.inf), np.where(finite, (high - total) + low, 0.0)
 
     @abstractmethod
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
@@ -329,10 +322,6 @@ class ServerBank(ABC):
         """Return the bank of the servers at `index`, in that order."""
         return self._mapped(lambda values: values[index])
 
-    def at(self, rows: npt.NDArray[Any] | slice) -> Self:
-        """Return the bank of some of the rows: here itself, as every row has the same servers."""
-        return self
-
     @classmethod
     def joined(cls, banks: Sequence[Self]) -> Self | None:
         """Return the servers of several banks of this class as one bank: the inverse of `take`.
@@ -366,6 +355,18 @@ class ServerBank(ABC):
         """Return the bank with a function of every stored array that has one entry a server."""
         n, stored = len(self), ((name, getattr(self, name)) for name in self._stored())
         return self._with(**{name: function(v) for name, v in stored if one_a_server(v, n)})
+
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+        """Return the bank of some rows of flows: this bank, the same servers in every row.
+
+        A bank whose numbers differ from row to row, of shape (K, n), returns those of the rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool, or slice
+            Rows of flows of shape (K, n).
+        """
+        return self
 
     def _with(self, **changed: Any) -> Self:
         """Return a bank with some of the stored fields changed."""

@@ -106,7 +106,7 @@ class ResidualLatency(View):
         flow = np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0)
         return Operation(flow, point.spare_capacity, point.slope)
 
-    def at(self, rows: npt.NDArray[Any] | slice) -> Self:
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
         """Return the servers of some of the K base flows; see `sojourn.reference.ServerBank.at`."""
         base = self.base[rows] if self.base.ndim > 1 else self.base
         return type(self)(self.bank.at(rows), base)
