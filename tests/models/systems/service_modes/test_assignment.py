@@ -128,7 +128,8 @@ def test_solver_that_fails_is_recorded_and_another_solves(monkeypatch):
 
 
 def test_first_tolerance_that_is_missed_is_relaxed(monkeypatch):
-    few = replace(spec("CLARABEL"), tight={"max_iter": 3})
+    usual = spec("CLARABEL")
+    few = replace(usual, tight={"max_iter": 3}, retry={**usual.tight, "max_iter": 200})
     monkeypatch.setattr(engine, "spec", lambda name: few if name == "CLARABEL" else spec(name))
     monkeypatch.setattr(engine, "SHARED", ProgramStore())
     found = A.assignment(4.5)
