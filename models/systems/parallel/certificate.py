@@ -170,8 +170,8 @@ def _certify(
     has_residue = bool(((flow > 0) & (flow <= RESIDUE_SHARE * load[:, None] / len(bank))).any())
     for trim in (False, True)[: 1 + has_residue]:
         split, valid = project_to_load(bank, load, flow, trim=trim)
-        known = price is not None and np.array_equal(split, flow)
-        c = price if known else multiplier(bank, load, split, goal)
+        own = None if price is None or not np.array_equal(split, flow) else price
+        c = multiplier(bank, load, split, goal) if own is None else own
         if goal == "optimum":
             low, high = optimum_bounds(bank, load, split, c)
         else:
@@ -378,7 +378,7 @@ def accepted(
 def mean_delay(bank: ServerBank, flow: Array) -> Array:
     """Return sum x_i l_i(x_i) / sum x_i, shape (...); infinite outside the stable region."""
     inside = np.maximum(flow, 0.0)
-    stable = (bank.spare_capacity(inside) > 0).all(axis=-1) & inside.any(axis=-1)
+    stable = np.asarray((bank.spare_capacity(inside) > 0).all(axis=-1) & inside.any(axis=-1))
     x = np.where(stable[..., None], inside, 0.0)
     total = compensated_sum(x * bank.latency(x))
     unstable = np.full(np.shape(total), np.inf)

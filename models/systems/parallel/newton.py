@@ -299,7 +299,8 @@ def _within_capacity(move: Array, spare_capacity: Array) -> Array:
     long = move > allowed
     if not long.any():
         return np.ones(len(move))
-    return np.where(long, allowed / np.where(long, move, 1.0), 1.0).min(axis=1)
+    parts: Array = np.where(long, allowed / np.where(long, move, 1.0), 1.0)
+    return np.asarray(parts.min(axis=1))
 
 
 def _entering(bank: ServerBank, newton: Step, x: Array, kept: Mask, limits: Limits) -> Mask:
