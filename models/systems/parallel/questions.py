@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
+from ....reference.server_bank import ServerBank
 from ...core.errors import FormulationError
 from ...core.options import FormulationOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
@@ -212,12 +213,16 @@ class Split(Question[Model, Splits, Solution]):
         of_all[:, program.members] = flow
         return of_all
 
-    def _certified(self, load: Array, flow: Array) -> Splits:
-        """Return certified answers from flows, shape (K, n), for loads, shape (K,)."""
-        done = polish_and_certify(self.bank, load, flow, self.goal, polish=self.polish)
+    def _certified(self, load: Array, flow: Array, bank: ServerBank | None = None) -> Splits:
+        """Return certified answers from flows, shape (K, n), for loads, shape (K,).
+
+        The servers are those of the question, or `bank`.
+        """
+        servers = self.bank if bank is None else bank
+        done = polish_and_certify(servers, load, flow, self.goal, polish=self.polish)
         with np.errstate(all="ignore"):
-            price = multiplier(self.bank, load, done.flow, self.goal)
-        by_rounding = rounding(self.bank, load, done.flow, self.goal)
+            price = multiplier(servers, load, done.flow, self.goal)
+        by_rounding = rounding(servers, load, done.flow, self.goal)
         met = self.tolerance.met(done.certificates.gap, by_rounding)
         return Splits.of(done.flow, price, done.steps, met, done.certificates)
 
