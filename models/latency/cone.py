@@ -83,7 +83,7 @@ class Numbers(dict[str, Any]):
         self.bank = bank
 
     def __missing__(self, name: str) -> Any:
-        given = ", ".join(self.bank.cone_numbers()) or "no number"
+        given = ", ".join(self.bank.cone_numbers() or ()) or "no number"
         problem = f"is not given by {type(self.bank).__name__}"
         raise InputError(
             f"cone_numbers[{name!r}]", None, problem, f"add it to cone_numbers, or use {given}"
