@@ -38,7 +38,7 @@ def _by_shape(bank: Latency) -> list[list[Latency]]:
     for other in (
         bank,
         bank.in_unit(OTHER_UNIT),
-        bank.with_extra_delay(bank.idle_latency + 1.0 / n),
+        bank.with_extra_delay(np.ones(n)),
         *(bank.take(np.full(n, i)) for i in servers),
     ):
         alike.setdefault(other.cone_shape, []).append(other)
@@ -48,9 +48,7 @@ def _by_shape(bank: Latency) -> list[list[Latency]]:
 
 def _shared(case: ConeCase, alike: Sequence[Latency]) -> Iterable[str]:
     """Check the program of the first bank with the numbers of all; return the names of these."""
-    written, first = _written(case, alike[0]), alike[0]
-    if not written.is_dcp():
-        return ()  # the check of DCP names it
+    first = alike[0]
     flow = cp.Variable(len(first), nonneg=True)
     try:
         with as_parameters() as made:
@@ -59,19 +57,24 @@ def _shared(case: ConeCase, alike: Sequence[Latency]) -> Iterable[str]:
         field = f"{case.name}, {error.field}"
         raise InputError(field, error.value, error.problem, error.remedy) from None
     program = epigraph(cone, flow)
-    if not program.is_dpp():
-        raise _not_linear(case, program)
+    if not _written(case, first).is_dcp():
+        return ()  # the check of DCP names it
     for bank in alike:
         _set(case, made, bank)
+        if not program.is_dpp():
+            raise _not_linear(case, program)
         _same(case, bank, _data(program), _data(_written(case, bank)))
-    for _, name, parameter in made.parameters:
-        before, value = _data(program), parameter.value
+    _set(case, made, first)
+    before, used = _data(program), set(program.parameters())
+    names = {name: parameter for _, name, parameter in made.parameters if parameter in used}
+    for name, parameter in names.items():
+        value: Any = parameter.value
         parameter.value = CHANGE * value + (value == 0)
         if all(abs(after - before[block]).max() == 0 for block, after in _data(program).items()):
             problem, remedy = "does not change the program", "leave it out of the cone"
             raise InputError(f"{case.name}, {_field(name)}", value.tolist(), problem, remedy)
         parameter.value = value
-    return [name for _, name, _ in made.parameters]
+    return names
 
 
 def _field(name: str) -> str:
@@ -138,18 +141,18 @@ def _same(
 
 def _not_linear(case: ConeCase, program: cp.Problem) -> InputError:
     """Return the error for a program that is not DPP, with the numbers of its first such term."""
-    roots = [program.objective.expr, *(arg for c in program.constraints for arg in c.args)]
-    term = next((found for root in roots if (found := _first_not_dpp(root)) is not None), program)
+    roots = program.objective, *program.constraints
+    term = next(found for root in roots if (found := _first_not_dpp(root)) is not None)
     names = sorted({parameter.name() for parameter in term.parameters()})
-    problem = "is multiplied by a convex term, so cannot have either sign"
-    remedy = "leave it out of signed_cone_numbers"
-    if len(names) > 1:
-        problem = "are multiplied, which is not DPP"
-        remedy = "give their product as one number, and multiply no term of one by another"
+    problem = "is not DPP: a number of either sign multiplies a convex term"
+    remedy = "leave it out of signed_cone_numbers if it cannot be negative"
+    if sum(bool(arg.parameters()) for arg in term.args) > 1:
+        problem = "is not DPP: two terms with numbers are multiplied"
+        remedy = "give the product of both numbers as one number, or rewrite one of the terms"
     return InputError(f"{case.name}, cone_numbers", ", ".join(names), problem, remedy)
 
 
-def _first_not_dpp(term: cp.Expression) -> cp.Expression | None:
-    """Return the innermost term of an expression that is not DPP, or None."""
+def _first_not_dpp(term: Any) -> Any:
+    """Return the innermost term of an objective or a constraint that is not DPP, or None."""
     inner = (found for arg in term.args if (found := _first_not_dpp(arg)) is not None)
     return next(inner, None if term.is_dcp(dpp=True) else term)
