@@ -262,7 +262,7 @@ class MG1(PollaczekKhinchine):
     def __post_init__(self) -> None:
         check_servers(self, "cv")
 
-    @property
+    @cached_property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
         return np.asarray((1.0 + self.cv**2) / 2.0)
