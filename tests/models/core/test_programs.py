@@ -142,7 +142,7 @@ def test_every_number_of_a_used_server_changes_the_answer(name, form):
     usual, found = least(values), getattr(system, goal)(load)
     for moved, old in values:
         for place in range(moved.size):
-            new = old + np.where(np.arange(moved.size) == place, 0.01, 0.0).reshape(old.shape)
+            new = old * np.where(np.arange(moved.size) == place, 1.01, 1.0).reshape(old.shape)
             changed = [(p, new if p is moved else rows) for p, rows in values]
             if not np.ravel(old)[place]:
                 continue  # its place is 0 in all systems of this shape, or the number may be 0
