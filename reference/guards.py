@@ -58,9 +58,10 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
             return method(self, flow)
         remaining = self.spare_capacity(flow) if spare_capacity is None else spare_capacity
         full = remaining <= 0
-        rest = () if spare_capacity is None else (np.where(full, self.rate, remaining),)
+        rest = () if spare_capacity is None else (spare_capacity,)
         if not full.any():
             return method(self, flow, *rest)
+        rest = () if spare_capacity is None else (np.where(full, self.rate, remaining),)
         return np.where(full, np.inf, method(self, np.where(full, 0.0, flow), *rest))
 
     return bounded
