@@ -70,11 +70,14 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
 def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> Callable[..., Any]:
     """Return a method of a bank that checks its arguments and gives no NumPy warnings."""
-    compute = _infinite_when_full(method) if name in BOUNDED else method
+    bounded = name in BOUNDED
+    compute = _infinite_when_full(method) if bounded else method
     needs_no_check = _is_factor if name in CONVERSIONS else _is_plain
 
     @wraps(method)
     def guarded(self: Any, *given: Any, **named: Any) -> Any:
+        if bounded and len(given) == 2 and given[1] is None:
+            given = given[:1]
         # the library itself calls with arrays of floats: compute first, check if that fails
         if given and not named and all(map(needs_no_check, given)):
             try:
