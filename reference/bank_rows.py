@@ -43,7 +43,7 @@ class BankRows(Composed):
     >>> rows.latency([[5.0, 0.0], [4.0, 2.0]])
     array([[0.2 , 0.2 ],
            [0.25, 0.5 ]])
-    >>> rows.at([1]).rate
+    >>> rows.at(slice(1, 2)).rate
     array([[8., 4.]])
     """
 
@@ -94,11 +94,10 @@ class BankRows(Composed):
         if isinstance(rows, slice):
             some = self._of_table(lambda table: table[rows], len(range(*rows.indices(self.count))))
         else:
-            rows = np.asarray(rows)
-            rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-            if rows.size == self.count and (rows == np.arange(self.count)).all():
+            index = np.flatnonzero(rows) if rows.dtype == bool else rows
+            if index.size == self.count and (index == np.arange(self.count)).all():
                 return self
-            some = self._of_table(lambda table: table.take(rows, axis=0), rows.size)
+            some = self._of_table(lambda table: table.take(index, axis=0), index.size)
         carried = {name: vars(self)[name][rows] for name in CARRIED if name in vars(self)}
         return store(some, **carried)
 
