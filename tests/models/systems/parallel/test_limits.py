@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from sojourn.models import (
@@ -145,7 +146,7 @@ def test_one_bad_limit_is_refused_before_any_solver(limit, message):
     with pytest.raises(InputError, match=message):
         THREE.optimum(LOAD, subject_to=[limit])
     with pytest.raises(InputError, match=message):
-        combine_limits([limit], THREE.bank, LOAD)
+        combine_limits([limit], THREE.bank, np.array([LOAD]))
 
 
 @pytest.mark.parametrize(("limits", "message"), [

@@ -133,9 +133,9 @@ def test_a_bound_of_every_server_has_no_matrix_of_all():
     found = combine_limits(
         [MaxUtilisation(0.9), MaxShare(0.5), LinearLimit(1.0, 1.5)],
         system.bank,
-        0.7 * system.total_rate,
+        np.array([0.7 * system.total_rate]),
     )
-    assert found.matrix.shape == (0, n)
+    assert found[0][0].matrix.shape == (0, n)
 
 
 @pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
