@@ -294,7 +294,8 @@ def _limits_error(
     bound_price = np.abs(price[:, None] - row_prices @ limits.matrix - bank.marginal(*split))
     of_bounds = EPS * np.where(binding, bound_price * split.flow, 0.0).sum(axis=-1)
     # one rounding for each product: in the row of the split, and in z' b of the lower bound
-    product_error = (3 + len(limits.matrix)) * EPS * limits.row_scale(split.flow)
+    charged = np.count_nonzero(row_prices, axis=-1)[:, None]
+    product_error = (3 + charged) * EPS * limits.row_scale(split.flow)
     over = np.maximum(limits.excess(split.flow), 0.0) + product_error
     return np.asarray((over * row_prices).sum(axis=-1) + of_bounds)
 
@@ -307,7 +308,8 @@ def rounding_price(
     The multiplier of the load, and the multipliers of the rows times the size of their terms.
     """
     of_rows = (limits.row_scale(flow) * row_prices).sum(axis=-1)
-    return np.asarray(np.abs(price) + (1 + 0.5 * len(limits.matrix)) * of_rows / load)
+    charged = np.count_nonzero(row_prices, axis=-1)
+    return np.asarray(np.abs(price) + (1 + 0.5 * charged) * of_rows / load)
 
 
 def rounding(

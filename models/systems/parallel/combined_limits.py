@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +29,8 @@ from .linear_limit import Limit
 from .solution import ShadowPrice
 from .splits import Limits, clip
 
+# bounds of flows above which one compilation for all loads takes longer than a program for each
+MAX_PARAMETERS = 1000
 LOOSE = 2.0  # times the load: a bound of a flow that no split reaches
 
 
@@ -75,32 +77,12 @@ class CombinedLimits:
         load, least, most, bound, *others = (values[rows] for values in own)
         return CombinedLimits(self.bank, self.given, load, least, most, self.matrix, bound, *others)
 
-    def groups(self, rows: Indices) -> Iterator[tuple[Indices, Mask, Limits]]:
-        """Yield the limits without the rows that cannot bind, for loads that share the others.
-
-        Parameters
-        ----------
-        rows : ndarray of int
-            Indices of loads.
-
-        Yields
-        ------
-        tuple
-            Places of the loads in `rows`, which rows of the matrix are kept, and the limits.
-        """
-        for kept, places in patterns(self.kept[rows]) if rows.size else ():
-            which = rows[places]
-            yield (
-                places,
-                kept,
-                Limits(
-                    self.least[which],
-                    self.most[which],
-                    self.matrix[kept],
-                    self.bound[which][:, kept],
-                    self.inside[which],
-                ),
-            )
+    def limits(self, rows: Indices) -> Limits:
+        """Return the limits at some of the loads, with the rows that can bind at any of all K."""
+        kept = self.in_program[2]
+        bound = self.numbers["bound"][rows]
+        inside = self.inside[rows]
+        return Limits(self.least[rows], self.most[rows], self.matrix[kept], bound, inside)
 
     @cached_property
     def _tight(self) -> Mask:
@@ -113,6 +95,12 @@ class CombinedLimits:
         masks = (self.least > 0, self._tight, self.kept)
         low, high, rows = (np.flatnonzero(mask.any(axis=0)) for mask in masks)
         return low, high, rows
+
+    @property
+    def shared(self) -> bool:
+        """Whether the loads share a program; with very many bounds each has one of its own."""
+        low, high, _ = self.in_program
+        return low.size + high.size <= MAX_PARAMETERS
 
     @cached_property
     def pattern(self) -> tuple[bytes, ...]:

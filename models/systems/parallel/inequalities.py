@@ -159,8 +159,8 @@ def bounds_error(
     return LoadError("subject_to", names, problem, REMEDY)
 
 
-def contradictions(linear: Sequence[Inequality], bank: Latency, load: Array) -> Iterator[LoadError]:
-    """Yield the error of limits that no split meets, at each of K loads.
+def contradictions(linear: Sequence[Inequality], bank: Latency, load: Array) -> list[LoadError]:
+    """Return the error of limits that no split meets, at each of K loads.
 
     It names a smallest set of limits in contradiction: without any one of them there is a split.
     """
@@ -169,29 +169,32 @@ def contradictions(linear: Sequence[Inequality], bank: Latency, load: Array) -> 
         for pattern, rows in patterns(kept):
             others = [own.at(rows) for i, own in enumerate(linear) if pattern[i] and i != j]
             kept[rows[~_possible(others, bank, load[rows])], j] = False
-    for k, own_kept in enumerate(kept):
-        here = [
-            own.at(np.array([k])) for own, chosen in zip(linear, own_kept, strict=True) if chosen
-        ]
-        yield _contradiction(here, bank, load[k : k + 1])
+    errors = dict[int, LoadError]()
+    for pattern, rows in patterns(kept):
+        here = [own.at(rows) for own, chosen in zip(linear, pattern, strict=True) if chosen]
+        errors |= zip(rows.tolist(), _contradictions(here, bank, load[rows]), strict=True)
+    return [errors[k] for k in range(load.size)]
 
 
-def _contradiction(kept: Sequence[Inequality], bank: Latency, load: Array) -> LoadError:
-    """Return the error that names limits in contradiction at one load, shape (1,)."""
-    names, (matrix, bound) = [own.name for own in kept], rows_of(kept, bank, 1)
-    if bound.size == 1:
-        own = next(own for own in kept if not own.per_server)
-        unit = float(own.unit[0, 0])
-        lowest = cheapest(*bounds_of(kept, bank, 1), matrix[0], load)[1][0] / unit
+def _contradictions(kept: Sequence[Inequality], bank: Latency, load: Array) -> Iterator[LoadError]:
+    """Yield the error that names limits in contradiction, at each of K loads."""
+    names, (matrix, bound) = [own.name for own in kept], rows_of(kept, bank, load.size)
+    remedy = REMEDY if len(names) > 1 else "relax it or lower the load"
+    if bound.shape[1] != 1:
+        for total in load.tolist():
+            problem = f"cannot be met together by any split of the load {total:.6g}"
+            yield LoadError("subject_to", names, problem, remedy)
+        return
+    own = next(own for own in kept if not own.per_server)
+    lowest = cheapest(*bounds_of(kept, bank, load.size), matrix[0], load)[1]
+    numbers = np.broadcast_arrays(lowest, bound[:, 0], own.unit[:, 0])
+    for least, allowed, unit in zip(*(column.tolist() for column in numbers), strict=True):
         worse, better = ("less", "at most") if unit > 0 else ("more", "at least")
         problem = (
-            f"leave the {own.name} no {worse} than {lowest:.6g} "
-            f"where it is to be {better} {bound[0, 0] / unit:.6g}"
+            f"leave the {own.name} no {worse} than {least / unit:.6g} "
+            f"where it is to be {better} {allowed / unit:.6g}"
         )
-    else:
-        problem = f"cannot be met together by any split of the load {load[0]:.6g}"
-    remedy = REMEDY if len(names) > 1 else "relax it or lower the load"
-    return LoadError("subject_to", names, problem, remedy)
+        yield LoadError("subject_to", names, problem, remedy)
 
 
 def _possible(linear: Sequence[Inequality], bank: Latency, load: Array) -> Mask:

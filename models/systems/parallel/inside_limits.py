@@ -24,6 +24,9 @@ MAX_SIMPLEX = 2000
 LP_TOL = 1e-9
 # part of the distances from the rows at two loads that a split between them must keep
 KEPT_DISTANCE = 0.25
+# relative distance from the rows from which on a split is far inside without a linear program
+FAR = 0.01
+MIXTURES = (1.0, 0.5, 0.1)  # parts of the even split in the mixtures that are tried
 SURE = 1e-12  # relative rounding error of a sum of rows, below which it proves nothing
 
 
@@ -67,12 +70,32 @@ class _Search:
         self.inside = np.zeros((load.size, len(bank)))
         self.possible = np.zeros(load.size, dtype=bool)
         self.decided = np.zeros(load.size, dtype=bool)
-        self.proofs: list[Array] = []  # multipliers of rows that no split meets
+        self.proofs = list(np.diag(1.0 / self.size))  # sums of rows that no split may meet
+        self._try_mixtures()
+        self._disprove(np.arange(load.size))
         order = np.argsort(load, kind="stable")
-        self._solve(int(order[0]))
-        if load.size > 1:
-            self._solve(int(order[-1]))
-            self._between(order)
+        for end in order[[0, -1]].tolist():
+            if not self.decided[end]:
+                self._solve(end)
+        self._between(order)
+
+    def _try_mixtures(self) -> None:
+        """Take mixtures of an even split and of those of least value of each row, where far inside.
+
+        An even split fills the same part of what each server may carry beyond its least flow.
+        """
+        own, load = self.limits, self.load
+        most = np.minimum(own.most, load[:, None])
+        width, rest = most - own.least, load - own.least.sum(axis=1)
+        even = own.least + width * (rest / width.sum(axis=1))[:, None]
+        each = [cheapest(own.least, most, row, load)[0] for row in own.matrix]
+        mean = np.mean(each, axis=0)
+        for part in MIXTURES:
+            rows = np.flatnonzero(~self.decided)
+            split = part * even[rows] + (1 - part) * mean[rows]
+            far = np.all(self._distance(rows, split) >= FAR, axis=1)
+            self.inside[rows[far]] = split[far]
+            self.possible[rows[far]] = self.decided[rows[far]] = True
 
     def _between(self, order: npt.NDArray[np.intp]) -> None:
         """Decide all loads; `order` has them by size, and its ends are decided."""

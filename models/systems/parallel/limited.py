@@ -18,7 +18,7 @@ from .certificate import certify_within, rounding, rounding_price
 from .combined_limits import CombinedLimits, Found, combine_limits
 from .formulations import Model
 from .newton import polish_within
-from .questions import MAX_PARAMETERS, RESIDUE, Split, Splits
+from .questions import RESIDUE, Split, Splits
 from .solution import Solution
 from .splits import Limits
 
@@ -67,6 +67,9 @@ class WithinLimits(Split):
             self.known.clear()
         found = combine_limits(self.limits, self.bank, np.array(loads, dtype=float))
         self.known.update(zip(loads, found, strict=True))
+        for load, one in zip(loads, found, strict=True):
+            if not isinstance(one, LoadError) and not one[0].shared and one[0].load.size > 1:
+                self.known[load] = one[0].at(np.array([one[1]])), 0
 
     def place(self, load: float) -> tuple[CombinedLimits, int]:
         """Return combined limits of several loads, and the index of a load there.
@@ -102,13 +105,6 @@ class WithinLimits(Split):
         """Load so small that all latencies are those of empty servers."""
         return IDLE_PART * float(self.bank.rate.min(initial=1 / self.unit))
 
-    def _numbered(self, load: float) -> tuple[CombinedLimits, int, bool]:
-        """Return the limits whose program serves a load, its index, and whether others share it."""
-        combined, k = self.place(load)
-        low, high, _ = combined.in_program
-        few = low.size + high.size <= MAX_PARAMETERS
-        return (combined, k, True) if few else (combined.at(np.array([k])), 0, False)
-
     def pattern(self, form: str, points: Points) -> Hashable:
         """Return the servers with bounds and the rows: one program serves loads that share them.
 
@@ -117,17 +113,25 @@ class WithinLimits(Split):
         pattern = super().pattern(form, points)
         if pattern is ... or not points:
             return pattern
-        combined, _, few = self._numbered(float(points[0][0]))
-        return combined.pattern if few else ...
+        combined, _ = self.place(float(points[0][0]))
+        return combined.pattern if combined.shared else ...
 
     def write(self, form: str, points: Points) -> Model:
         """Return the program with the limits as constraints."""
-        combined, k, few = self._numbered(float(points[0][0]))
+        combined, k = self.place(float(points[0][0]))
         low, high, kept = combined.in_program
-        matrix, numbers = combined.matrix[kept], {k_: v[k] for k_, v in combined.numbers.items()}
-        named = {k: cp.Parameter(v.size, name=k) for k, v in numbers.items() if few and v.size}
+        matrix, numbers = (
+            combined.matrix[kept],
+            {name: column[k] for name, column in combined.numbers.items() if column.shape[1]},
+        )
+        named = {
+            name: cp.Parameter(own.size, name=name)
+            for name, own in numbers.items()
+            if combined.shared
+        }
         least, most, bound = (
-            named.get(k, v * self.unit if v.size else None) for k, v in numbers.items()
+            named.get(name, numbers[name] * self.unit if name in numbers else None)
+            for name in combined.numbers
         )
 
         def with_limits(model: Model) -> Model:
@@ -199,17 +203,15 @@ class WithinLimits(Split):
         """
         out, solved = self.empty(len(loads)), np.flatnonzero(np.isfinite(flow).all(axis=1))
         for places, combined, index in self._each(loads[solved]):
-            for group, kept, limits in combined.groups(index):
-                rows = solved[places[group]]
-                of_solver = np.zeros((rows.size, kept.size))
-                if duals is not None:
-                    _, _, in_program = self._numbered(float(loads[rows[0]]))[0].in_program
-                    of_solver[:, in_program] = duals[rows]
-                found = self._certified_within(loads[rows], flow[rows], limits, of_solver[:, kept])
-                prices = np.zeros((rows.size, kept.size))
-                prices[:, kept] = found.pop("row_prices")
-                for name, column in {**found, "row_prices": [*prices]}.items():
-                    getattr(out, name)[rows] = column
+            rows, kept = solved[places], combined.in_program[2]
+            of_solver = np.zeros((rows.size, kept.size)) if duals is None else duals[rows]
+            found = self._certified_within(
+                loads[rows], flow[rows], combined.limits(index), of_solver
+            )
+            prices = np.zeros((rows.size, len(combined.matrix)))
+            prices[:, kept] = found.pop("row_prices")
+            for name, column in {**found, "row_prices": [*prices]}.items():
+                getattr(out, name)[rows] = column
         return out
 
     def _certified_within(self, load: Array, flow: Array, limits: Limits, duals: Array) -> Any:

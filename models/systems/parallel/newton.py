@@ -117,10 +117,10 @@ def polish_within(
         price, z = multiplier(bank, load, x, "optimum"), np.zeros_like(row_prices)
         x = np.where((steps == NO_START)[:, None], np.nan, x)  # no start for other steps either
         steps, starts = np.maximum(steps, 1), [np.asarray(flow, dtype=float), x]
-        todo = np.flatnonzero(~(limits.violation(load, x) <= ROUNDING))  # where a limit binds
-        for these in (limits.without_rows, limits)[limits.bound.size == 0 :]:
+        for these in (limits.without_rows, limits) if limits.bound.size else (limits,):
+            todo = np.flatnonzero(~(these.violation(load, x) <= ROUNDING))  # where a limit binds
             if not todo.size:
-                break
+                continue
             m, begun = len(these.matrix), [start[todo] for start in starts]
             found, price[todo], z[todo, :m], taken = _steps_within(
                 bank.at(todo), load[todo], begun, these.at(todo), row_prices[todo, :m]
@@ -128,7 +128,6 @@ def polish_within(
             x = x.copy()
             x[todo], steps[todo] = found, steps[todo] + taken
             starts.append(x)
-            todo = todo[~(limits.at(todo).violation(load[todo], found) <= ROUNDING)]
     return x, price, z, steps
 
 

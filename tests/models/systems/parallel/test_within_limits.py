@@ -151,7 +151,11 @@ def test_a_split_outside_the_limits_is_reported():
     over = certified(THREE.bank, LOAD, np.array([45.0, 35.0, 110.0]), THESE, 0.08, np.zeros(1))
     assert over.violation == pytest.approx(10 / LOAD, rel=1e-12)
     dear = limits_of(np.zeros(3), THREE.bank.rate, np.array([1.0, 1.0, 0.5]), 100.0)
-    assert dear.violation(np.array(LOAD), np.array([60.0, 40.0, 90.0])) == pytest.approx(0.45, rel=1e-12)
-    assert THESE.violation(np.array(LOAD), np.array([50.0, 40.0, 99.0])) == pytest.approx(1 / LOAD, rel=1e-12)
+    assert dear.violation(np.array(LOAD), np.array([60.0, 40.0, 90.0])) == pytest.approx(
+        0.45, rel=1e-12
+    )
+    assert THESE.violation(np.array(LOAD), np.array([50.0, 40.0, 99.0])) == pytest.approx(
+        1 / LOAD, rel=1e-12
+    )
     full = certified(THREE.bank, LOAD, np.array([100.0, 40.0, 50.0]), THESE, 0.08, np.zeros(1))
     assert full.gap == math.inf
