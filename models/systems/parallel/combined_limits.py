@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -73,9 +73,16 @@ class CombinedLimits:
 
     def at(self, rows: Indices) -> CombinedLimits:
         """Return the limits at some of the loads."""
-        own = (self.load, self.least, self.most, self.bound, self.largest, self.kept, self.inside)
-        load, least, most, bound, *others = (values[rows] for values in own)
-        return CombinedLimits(self.bank, self.given, load, least, most, self.matrix, bound, *others)
+        return replace(
+            self,
+            load=self.load[rows],
+            least=self.least[rows],
+            most=self.most[rows],
+            bound=self.bound[rows],
+            largest=self.largest[rows],
+            kept=self.kept[rows],
+            inside=self.inside[rows],
+        )
 
     def limits(self, rows: Indices) -> Limits:
         """Return the limits at some of the loads, with the rows that can bind at any of all K."""
@@ -238,8 +245,7 @@ def _combined(
         kept[:, j], largest[:, j] = -lowest > bound[:, j] + LIMIT_TOL * size, size - lowest
     inside, possible = np.empty_like(least), np.empty(load.shape, dtype=bool)
     for pattern, rows in patterns(kept) if load.size else ():
-        at_rows = (values[rows] for values in (load, least, most))
-        bounds = bound[rows][:, pattern]
-        inside[rows], possible[rows] = splits_inside(bank, *at_rows, matrix[pattern], bounds)
+        bounds = (least[rows], most[rows], matrix[pattern], bound[rows][:, pattern])
+        inside[rows], possible[rows] = splits_inside(bank, load[rows], *bounds)
     combined = CombinedLimits(bank, given, load, least, most, matrix, bound, largest, kept, inside)
     return combined, possible

@@ -200,12 +200,12 @@ def _contradictions(kept: Sequence[Inequality], bank: Latency, load: Array) -> I
 def _possible(linear: Sequence[Inequality], bank: Latency, load: Array) -> Mask:
     """Return whether any split meets the limits, at each of K loads."""
     least, most = bounds_of(linear, bank, load.size)
-    possible = np.logical_and.reduce(bounds_meet(load, least, most))
+    possible: Mask = np.logical_and.reduce(bounds_meet(load, least, most))
     rows = np.flatnonzero(possible)
     if rows.size:
         matrix, bound = rows_of(linear, bank, load.size)
-        at_rows = (values[rows] for values in (load, least, most))
-        possible[rows] = splits_inside(bank, *at_rows, matrix, bound[rows])[1]
+        bounds = (least[rows], most[rows], matrix, bound[rows])
+        possible[rows] = splits_inside(bank, load[rows], *bounds)[1]
     return possible
 
 

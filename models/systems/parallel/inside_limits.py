@@ -134,7 +134,8 @@ class _Search:
 
     def _distance(self, rows: npt.NDArray[np.intp], split: Array) -> Array:
         """Return the relative distances of splits from the rows, shape (..., m)."""
-        return -self.limits.at(rows).excess(split) / (self.size * self.scale[rows, None])
+        distance = -self.limits.at(rows).excess(split)
+        return np.asarray(distance / (self.size * self.scale[rows, None]))
 
     def _disprove(self, rows: npt.NDArray[np.intp]) -> None:
         """Decide the loads at which a known sum of rows has no split that meets it."""

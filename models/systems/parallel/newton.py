@@ -150,9 +150,10 @@ def _steps_within(
         if not todo.size:
             break
     for k in todo:  # not converged: keep the multipliers, own or the solver's, of higher bound
-        some, own, loads, prices = bank.at([k]), limits.at([k]), load[[k]], row_prices[k]
+        row, prices = np.array([k]), row_prices[k]
+        some, own, loads = bank.at(row), limits.at(row), load[row]
         charged = some.with_extra_delay(prices @ limits.matrix)
-        of_solver = np.array([*multiplier(charged, loads, x[[k]], "optimum"), *-prices])
+        of_solver = np.array([*multiplier(charged, loads, x[row], "optimum"), *-prices])
         mine, other = (
             lower_bound(some, loads, c[:1], own, np.maximum(-c[None, 1:], 0.0))[0]
             for c in (dual[k], of_solver)
