@@ -25,11 +25,11 @@ from ...core.stored import Column
 from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.tangents import add_tangents, initial_tangent_points
-from .certificate import Certificate, Certificates, rounding
+from .certificate import Certificate, Certificates, accepted
 from .formulations import FORMULATIONS, Formulation, Model, build
 from .minmax import Bisection
 from .polish import polish_and_certify
-from .prices import Goal, multiplier
+from .prices import Goal
 from .solution import Solution
 from .splits import clip
 
@@ -215,11 +215,9 @@ class Split(Question[Model, Splits, Solution]):
     def _certified(self, load: Array, flow: Array) -> Splits:
         """Return certified answers from flows, shape (K, n), for loads, shape (K,)."""
         done = polish_and_certify(self.bank, load, flow, self.goal, polish=self.polish)
-        with np.errstate(all="ignore"):
-            price = multiplier(self.bank, load, done.flow, self.goal)
-        by_rounding = rounding(self.bank, load, done.flow, self.goal)
-        met = self.tolerance.met(done.certificates.gap, by_rounding)
-        return Splits.of(done.flow, price, done.steps, met, done.certificates)
+        gap = done.certificates.gap
+        met = accepted(self.tolerance, self.bank, load, done.flow, self.goal, gap)
+        return Splits.of(done.flow, done.multiplier, done.steps, met, done.certificates)
 
     def refine(self, program: Model, found: Splits) -> Model | None:
         """Return the next program: more tangents, or the next prefix of the servers."""
