@@ -122,8 +122,8 @@ def solved(
     at_load = getattr(question, "place", None)
     if isinstance(question, WithinLimits):
         array, errors = system.screen_loads(loads)
-        carried = [load for k, load in enumerate(array.tolist()) if not load or k not in errors]
-        question.prepare(carried)
+        carried = [k for k in range(array.size) if k not in errors or array[k] == 0]
+        question.prepare((array[carried],))
     data = driver.curve(
         system,
         points,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -60,15 +60,20 @@ class WithinLimits(Split):
     limits: Any = field(kw_only=True)
     known: dict[float, Found] = field(default_factory=dict)
 
-    def prepare(self, loads: Iterable[float]) -> None:
-        """Combine the limits at loads in one pass; what is known of them before is forgotten."""
-        loads = list(dict.fromkeys(load or self._idle_load for load in loads))
+    def prepare(self, points: Points) -> None:
+        """Combine the limits at all loads in one pass, unless they were combined together."""
+        loads = list(dict.fromkeys(load or self._idle_load for load in points[0].tolist()))
+        known = [self.known.get(load) for load in loads]
+        together = {id(one[0]) for one in known if isinstance(one, tuple) and one[0].shared}
+        alone = any(isinstance(one, tuple) and not one[0].shared for one in known)
+        if None not in known and (len(together) < 2 or alone):
+            return
         if len(self.known) >= MAX_KNOWN:
             self.known.clear()
         found = combine_limits(self.limits, self.bank, np.array(loads, dtype=float))
         self.known.update(zip(loads, found, strict=True))
         for load, one in zip(loads, found, strict=True):
-            if not isinstance(one, LoadError) and not one[0].shared and one[0].load.size > 1:
+            if isinstance(one, tuple) and not one[0].shared:  # each has a program of its own
                 self.known[load] = one[0].at(np.array([one[1]])), 0
 
     def place(self, load: float) -> tuple[CombinedLimits, int]:
@@ -78,7 +83,7 @@ class WithinLimits(Split):
         """
         load = load or self._idle_load
         if load not in self.known:
-            self.prepare([load])
+            self.prepare((np.array([load]),))
         found = self.known[load]
         if isinstance(found, LoadError):
             raise found

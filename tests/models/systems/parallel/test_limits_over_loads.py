@@ -83,7 +83,6 @@ def test_random_rows_at_many_loads(seed):
     task = system._task("optimum", load, subject_to=limits)
     found = combine_limits(limits, system.bank, loads)
     errors = [isinstance(one, LoadError) for one in found]
-    task.question.prepare(loads)
     rows = task.solve(loads[~np.array(errors)])
     for k, at in enumerate(loads[~np.array(errors)].tolist()):
         one = system.optimum(at, subject_to=limits, throw=False)
