@@ -207,6 +207,18 @@ class Question(ABC, Generic[P, R, S]):
             Where `chosen` is not a formulation of this question.
         """
 
+    def prepare(self, points: Points) -> None:
+        """Compute in one pass what all points need, before other methods get some of them.
+
+        By default it does nothing.
+
+        Parameters
+        ----------
+        points : tuple of ndarray, shape (K, ...)
+            The points; no load is 0.
+        """
+        return
+
     @abstractmethod
     def write(self, form: str, points: Points) -> P:
         """Return the program of a formulation, with CVXPY parameters for all that varies by point.

@@ -161,6 +161,7 @@ class Task(Generic[P, R, S]):
 
     def _loaded(self, points: Points) -> R:
         """Return the answers at points of loads above 0."""
+        self.question.prepare(points)
         rows = None if self._stored is None else self._certify_stored(self._stored, points)
         return self._best(points, self._curve_steps())[0] if rows is None else rows
 

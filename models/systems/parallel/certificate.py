@@ -242,61 +242,61 @@ def certificates_of(
 
 def certify_within(
     bank: ServerBank,
-    load: float,
+    load: Array,
     flow: Array,
     limits: Limits,
-    price: float,
+    price: Array,
     row_prices: Array,
     *others: Array,
-) -> Certificate:
-    """Return the certificate of an optimum within limits; see `certify`.
+) -> Certificates:
+    """Return the certificates of K optima within limits; see `certify`.
 
     Parameters
     ----------
     bank : ServerBank
         n servers.
-    load : float
-        Total load, jobs per unit of time.
-    flow : ndarray, shape (n,)
+    load : ndarray, shape (K,)
+        Total loads, jobs per unit of time.
+    flow : ndarray, shape (K, n)
         The flows to certify.
     limits : Limits
         Bounds of the flows, and rows.
-    price : float
-        Multiplier of the load, in units of time; any multiplier gives a valid lower bound.
-    row_prices : ndarray, shape (m,)
+    price : ndarray, shape (K,)
+        Multipliers of the load, in units of time; any multiplier gives a valid lower bound.
+    row_prices : ndarray, shape (K, m)
         Multipliers of the rows; any numbers >= 0 give a valid lower bound.
-    *others : ndarray, shape (n,)
+    *others : ndarray, shape (K, n)
         Other flows near which a split within the limits may be found, for the upper bound.
     """
-    row, loads = np.asarray(flow, dtype=float)[None], np.array([load])
-    z = np.maximum(row_prices, 0.0)
-    usable = math.isfinite(price) and bool(np.isfinite(z).all())
-    upper, error = math.inf, 0.0
+    usable = np.isfinite(price) & np.isfinite(row_prices).all(axis=-1)
+    c, z = np.where(usable, price, 0.0), np.where(usable[:, None], np.maximum(row_prices, 0.0), 0.0)
+    upper, error = np.full_like(load, np.inf), np.zeros_like(load)
     with np.errstate(all="ignore"):
-        lower = float(lower_bound(bank, loads, np.array([price]), limits, z)[0]) if usable else 0.0
-        for candidate in (row, *(np.asarray(o, dtype=float)[None] for o in others)):
-            x, valid = project_to_load(bank, loads, candidate, trim=False, limits=limits)
-            split = exact_split(bank, loads, x, limits)
-            delay = float(total_delay(bank, split)[0]) / load
-            if valid[0] and delay < upper:
-                upper = delay
-                error = _limits_error(bank, split, limits, price, z) / load if usable else 0.0
+        lower = np.where(usable, lower_bound(bank, load, c, limits, z), 0.0)
+        for candidate in (flow, *others):
+            x, valid = project_to_load(bank, load, candidate, trim=False, limits=limits)
+            split = exact_split(bank, load, x, limits)
+            delay = total_delay(bank, split) / load
+            lower_delay = valid & (delay < upper)
+            upper = np.where(lower_delay, delay, upper)
+            own_error = np.where(usable, _limits_error(bank, split, limits, c, z) / load, 0.0)
+            error = np.where(lower_delay, own_error, error)
         found = certificates_of(
             bank,
-            loads,
-            row,
+            load,
+            flow,
             "optimum",
-            np.array([lower - error]),
-            np.array([upper + error]),
-            rounding_price(limits, loads, row, price, z),
+            lower - error,
+            upper + error,
+            rounding_price(limits, load, flow, price, z),
         )
-    return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
+        return replace(found, violation=limits.violation(load, flow))
 
 
 def _limits_error(
-    bank: ServerBank, split: Point, limits: Limits, price: float, row_prices: Array
-) -> float:
-    """Return the total delay that the rounding of limits can change.
+    bank: ServerBank, split: Point, limits: Limits, price: Array, row_prices: Array
+) -> Array:
+    """Return the total delay that the rounding of limits can change, shape (K,).
 
     Limits are products of floats, and a split meets them only up to rounding: the multiplier of
     each limit times its rounding error.
@@ -304,23 +304,25 @@ def _limits_error(
     binding = (split.flow <= limits.least * (1 + SUM_ERROR)) | (
         split.flow >= limits.most * (1 - SUM_ERROR)
     )
-    bound_price = np.abs(price - row_prices @ limits.matrix - bank.marginal(*split))
+    bound_price = np.abs(price[:, None] - row_prices @ limits.matrix - bank.marginal(*split))
+    of_bounds = EPS * np.where(binding, bound_price * split.flow, 0.0).sum(axis=-1)
     # one rounding for each product: in the row of the split, and in z' b of the lower bound
-    product_error = (3 + row_prices.size) * EPS * limits.row_scale(split.flow)
+    charged = np.count_nonzero(row_prices, axis=-1)[:, None]
+    product_error = (3 + charged) * EPS * limits.row_scale(split.flow)
     over = np.maximum(limits.excess(split.flow), 0.0) + product_error
-    of_bounds = EPS * float((bound_price * split.flow)[0] @ binding[0])
-    return float(over[0] @ row_prices) + of_bounds
+    return np.asarray((over * row_prices).sum(axis=-1) + of_bounds)
 
 
 def rounding_price(
-    limits: Limits, load: Array, flow: Array, price: float, row_prices: Array
+    limits: Limits, load: Array, flow: Array, price: Array, row_prices: Array
 ) -> Array:
-    """Return the total delay per unit of rounding error of the flows, shape (...); see `rounding`.
+    """Return the total delay per unit of rounding error of the flows, shape (K,); see `rounding`.
 
     The multiplier of the load, and the multipliers of the rows times the size of their terms.
     """
-    of_rows = (1 + 0.5 * row_prices.size) * (limits.row_scale(flow) @ row_prices) / load
-    return np.asarray(np.abs(price) + of_rows)
+    of_rows = (limits.row_scale(flow) * row_prices).sum(axis=-1)
+    charged = np.count_nonzero(row_prices, axis=-1)
+    return np.asarray(np.abs(price) + (1 + 0.5 * charged) * of_rows / load)
 
 
 def rounding(

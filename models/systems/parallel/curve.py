@@ -18,6 +18,7 @@ from ...core.signatures import show_options
 from ...frontend.curve_dataset import Curve
 from ...latency.base import Latency
 from .formulations import for_goal
+from .limited import WithinLimits
 from .limits import no_limits
 from .prices import GOALS, Goal
 from .questions import Splits
@@ -117,7 +118,12 @@ def solved(
         goal: system._task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals
     }
     # only an optimum has limits, which some loads cannot meet
-    at_load = getattr(tasks[goals[0]].question, "at", None)
+    question = tasks[goals[0]].question
+    at_load = getattr(question, "place", None)
+    if isinstance(question, WithinLimits):
+        array, errors = system.screen_loads(loads)
+        carried = [k for k in range(array.size) if k not in errors or array[k] == 0]
+        question.prepare((array[carried],))
     data = driver.curve(
         system,
         points,

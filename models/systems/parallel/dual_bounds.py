@@ -38,7 +38,6 @@ Flows have shape (..., n), loads and multipliers shape (...): rows are bounded i
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -160,7 +159,7 @@ def lower_bound(
         Multiplier c of the load, in units of time.
     limits : Limits, optional
         Limits that the splits meet.
-    row_prices : ndarray, shape (m,), optional
+    row_prices : ndarray, shape (..., m), optional
         Multipliers z >= 0 of the rows of the limits.
     """
     if limits is None:
@@ -173,7 +172,7 @@ def lower_bound(
     )
     if row_prices is None or not row_prices.any():
         return _dual_value(bank, load, price, ends)
-    charge, income = row_prices @ limits.matrix, math.fsum(row_prices * limits.bound)
+    charge, income = row_prices @ limits.matrix, compensated_sum(row_prices * limits.bound)
     return _dual_value(bank, load, price, ends, charge, income)
 
 
@@ -183,7 +182,7 @@ def _dual_value(
     price: Array,
     ends: tuple[Point, Point] | None = None,
     charge: Array | None = None,
-    income: float = 0.0,
+    income: Array | None = None,
 ) -> Array:
     """Return the dual function divided by the load, shape (...); minus infinity where undefined.
 
@@ -193,9 +192,9 @@ def _dual_value(
         Multiplier c of the load.
     ends : tuple of Point, optional
         Least and largest operating point of each server; by default empty and full.
-    charge : ndarray, shape (n,), optional
+    charge : ndarray, shape (..., n), optional
         A' z: charge for a job at each server.
-    income : float
+    income : ndarray, shape (...), optional
         z' b: the sum of charges that the limits allow.
     """
     own = price[..., None] if charge is None else price[..., None] - charge
@@ -213,9 +212,8 @@ def _dual_value(
         # the minimiser is inexact: lower its value by what the differences may be wrong by
         own, *bounds = (np.broadcast_to(a, cost.shape) for a in (own, least, most))
         cost = cost - bank.difference_error_bound(own, point.flow, *bounds)
-    if charge is not None:
-        allowed = np.full((*price.shape, 1), -income)
-        cost = np.concatenate([cost, charge * point.flow, allowed], axis=-1)
+    if charge is not None and income is not None:
+        cost = np.concatenate([cost, charge * point.flow, -income[..., None]], axis=-1)
     bound = lagrangian(bank, load, price, point, cost) / load
     return np.where(np.isfinite(bound), bound, -np.inf)
 

@@ -15,6 +15,7 @@ Nothing here decides whether an answer is right: the certificate does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -103,9 +104,9 @@ def _unconverged(bank: ServerBank, steps: Steps) -> Mask:
 
 
 def polish_within(
-    bank: ServerBank, load: float, flow: Array, limits: Limits, row_prices: Array
-) -> tuple[Array, float, Array, int]:
-    """Return the polished optimum within limits, its multipliers, and the number of steps.
+    bank: ServerBank, load: Array, flow: Array, limits: Limits, row_prices: Array
+) -> tuple[Array, Array, Array, Steps]:
+    """Return K polished optima within limits, their multipliers, and the numbers of steps.
 
     The optimum without limits comes first, then that without rows: where it meets the limits, it
     is the answer. Otherwise Newton steps start from the solver's flows and from these optima,
@@ -115,58 +116,69 @@ def polish_within(
     ----------
     bank : ServerBank
         n servers.
-    load : float
-        Total load, jobs per unit of time.
-    flow : ndarray, shape (n,)
+    load : ndarray, shape (K,)
+        Total loads, jobs per unit of time.
+    flow : ndarray, shape (K, n)
         A solver's flows.
     limits : Limits
         Bounds of the flows, and rows.
-    row_prices : ndarray, shape (m,)
+    row_prices : ndarray, shape (K, m)
         The solver's multipliers of the rows, used where the steps do not converge.
 
     Returns
     -------
     tuple
-        Flows, shape (n,); the multiplier of the load; the multipliers of the rows, shape (m,);
-        the number of Newton steps.
+        Flows, shape (K, n); the multipliers of the load, shape (K,); the multipliers of the rows,
+        shape (K, m); the numbers of Newton steps, shape (K,).
     """
-    loads, steps, starts = np.array([float(load)]), 1, [np.asarray(flow, dtype=float)]
-    no_rows = np.zeros(limits.bound.size)
-    unlimited = polish(bank, load, flow, "optimum")
-    if unlimited is not None:
-        x, steps = unlimited
-        if limits.violation(load, x) <= ROUNDING:  # no limit binds
-            return x, float(multiplier(bank, loads, x[None], "optimum")[0]), no_rows, steps
-        starts.append(x)
-    if limits.bound.size and (limits.least.any() or np.any(limits.most < bank.rate)):
-        bounds = Limits(
-            limits.least, limits.most, limits.matrix[:0], limits.bound[:0], limits.inside
-        )
-        x, price, _, taken = polish_within(bank, load, flow, bounds, row_prices[:0])
-        steps += taken
-        if limits.violation(load, x) <= ROUNDING:  # no row binds
-            return x, price, no_rows, steps
-        starts.append(x)
     with np.errstate(all="ignore"):
-        for start, careful in ((s, c) for s in starts for c in (False, True)):
-            x, valid = project_to_load(bank, loads, start[None], trim=True, limits=limits)
-            dual = np.array([[multiplier(bank, loads, x, "optimum")[0], *no_rows]])
-            x, counts, dual = _newton(
-                bank, loads, x, valid, "optimum", limits, dual, careful=careful
+        x, steps = polish_rows(bank, load, flow, "optimum")
+        price, z = multiplier(bank, load, x, "optimum"), np.zeros_like(row_prices)
+        x = np.where((steps == NO_START)[:, None], np.nan, x)  # no start for other steps either
+        steps, starts = np.maximum(steps, 1), [np.asarray(flow, dtype=float), x]
+        for these in (limits.without_rows, limits) if limits.bound.size else (limits,):
+            todo = np.flatnonzero(~(these.violation(load, x) <= ROUNDING))  # where a limit binds
+            if not todo.size:
+                continue
+            m, begun = len(these.matrix), [start[todo] for start in starts]
+            found, price[todo], z[todo, :m], taken = _steps_within(
+                bank.at(todo), load[todo], begun, these.at(todo), row_prices[todo, :m]
             )
-            steps += int(counts[0])
-            if NO_START < counts[0] < max_steps(bank, careful=careful):
-                break
-        else:  # not converged: keep the multipliers, own or the solver's, with the higher bound
-            charged = bank.with_extra_delay(row_prices @ limits.matrix)
-            of_solver = np.array([[multiplier(charged, loads, x, "optimum")[0], *-row_prices]])
+            x = x.copy()
+            x[todo], steps[todo] = found, steps[todo] + taken
+            starts.append(x)
+    return x, price, z, steps
 
-            def bound(dual: Array) -> float:
-                z = np.maximum(-dual[0, 1:], 0.0)
-                return float(lower_bound(bank, loads, dual[:, 0], limits, z)[0])
 
-            dual = max(dual, of_solver, key=bound)
-    return x[0], float(dual[0, 0]), np.maximum(-dual[0, 1:], 0.0), steps
+def _steps_within(
+    bank: ServerBank, load: Array, starts: Sequence[Array], limits: Limits, row_prices: Array
+) -> tuple[Array, Array, Array, Steps]:
+    """Return what `polish_within` returns, by Newton steps from the starts in turn."""
+    m, todo = row_prices.shape[1], np.arange(load.size)
+    x, dual, count = starts[0].copy(), np.zeros((load.size, 1 + m)), np.zeros_like(todo)
+    for start, careful in ((s, c) for s in starts for c in (False, True)):
+        some, own, loads = bank.at(todo), limits.at(todo), load[todo]
+        first, valid = project_to_load(some, loads, start[todo], trim=True, limits=own)
+        price = multiplier(some, loads, first, "optimum")[:, None]
+        begun = np.concatenate([price, np.zeros((todo.size, m))], axis=1)
+        x[todo], taken, dual[todo] = _newton(
+            some, loads, first, valid, "optimum", own, begun, careful=careful
+        )
+        count[todo] += taken
+        todo = todo[(taken == NO_START) | (taken == max_steps(bank, careful=careful))]
+        if not todo.size:
+            break
+    for k in todo:  # not converged: keep the multipliers, own or the solver's, of higher bound
+        row, prices = np.array([k]), row_prices[k]
+        some, own, loads = bank.at(row), limits.at(row), load[row]
+        charged = some.with_extra_delay(prices @ limits.matrix)
+        of_solver = np.array([*multiplier(charged, loads, x[row], "optimum"), *-prices])
+        mine, other = (
+            lower_bound(some, loads, c[:1], own, np.maximum(-c[None, 1:], 0.0))[0]
+            for c in (dual[k], of_solver)
+        )
+        dual[k] = of_solver if other > mine else dual[k]
+    return x, dual[:, 0], np.maximum(-dual[:, 1:], 0.0), count
 
 
 def max_steps(bank: ServerBank, *, careful: bool = False) -> int:

@@ -8,7 +8,7 @@ Flows have shape (..., n) and loads shape (...): one split, or one in each row.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,15 +33,18 @@ PASSES = 3  # the residual of the load is distributed this often, each time up t
 class Limits:
     """Linear limits of a split: bounds of each flow, and rows ``matrix @ flow <= bound``.
 
+    The shapes are those of limits that all splits have; limits that differ between K splits have
+    one more axis in front, but for the matrix.
+
     Attributes
     ----------
-    least, most : ndarray, shape (n,)
+    least, most : ndarray, shape (n,) or (K, n)
         Bounds of the flow of each server, jobs per unit of time.
     matrix : ndarray, shape (m, n)
         Coefficients of the rows.
-    bound : ndarray, shape (m,)
+    bound : ndarray, shape (m,) or (K, m)
         Bounds of the rows.
-    inside : ndarray, shape (n,)
+    inside : ndarray, shape (n,) or (K, n)
         A split that meets all limits, and the rows strictly where a split can; unused where there
         are no rows.
     """
@@ -57,40 +60,44 @@ class Limits:
         """Return the limits of n servers that have none but flow >= 0."""
         return cls(np.zeros(n), np.full(n, np.inf), np.zeros((0, n)), np.zeros(0), np.zeros(n))
 
-    def at(self, rows: Rows) -> Limits:
-        """Return the limits of some rows of flows; the same limits where all rows share them."""
-        if self.least.ndim == 1:
-            return self
-        return Limits(*(getattr(self, field.name)[rows] for field in fields(self)))
-
     @property
     def bounded(self) -> bool:
         """Whether there is any limit but flow >= 0."""
         return bool(self.bound.size or self.least.any() or np.isfinite(self.most).any())
 
+    def at(self, rows: Rows) -> Limits:
+        """Return the limits of some of K splits: an array of indices or of bools, or a slice."""
+        if self.least.ndim == 1:
+            return self
+        own = (values[rows] for values in (self.least, self.most, self.bound, self.inside))
+        least, most, bound, inside = own
+        return Limits(least, most, self.matrix, bound, inside)
+
+    @property
+    def without_rows(self) -> Limits:
+        """The bounds of flows alone."""
+        return Limits(self.least, self.most, self.matrix[:0], self.bound[..., :0], self.inside)
+
     def excess(self, flow: Array) -> Array:
         """Return ``matrix @ flow - bound``, exact to the last digit, shape (..., m)."""
-        side = np.broadcast_to(-self.bound[:, None], (*flow.shape[:-1], self.bound.size, 1))
+        side = np.broadcast_to(-self.bound[..., None], (*flow.shape[:-1], len(self.matrix), 1))
         return compensated_sum(np.concatenate([self.matrix * flow[..., None, :], side], axis=-1))
 
     def row_scale(self, flow: Array) -> Array:
         """Return the size of the terms of each row, shape (..., m): the unit of rounding errors."""
         return np.asarray(np.maximum(np.abs(flow) @ np.abs(self.matrix).T, np.abs(self.bound)))
 
-    def violation(self, load: float, flow: Array) -> float:
-        """Return the largest violation of a limit or of sum x = load by a flow of shape (n,).
+    def violation(self, load: Array, flow: Array) -> Array:
+        """Return the largest violation of a limit or of sum x = load by flows, shape (...).
 
         It is relative: to the load for the balance and the bounds of flows, to the bound of the
         row for rows. It is 0 where everything is met.
         """
-        off = max(
-            abs(math.fsum([*flow, -load])),
-            float(np.max(self.least - flow)),
-            float(np.max(flow - self.most)),
-        )
+        of_bounds = np.maximum(self.least - flow, flow - self.most).max(axis=-1)
+        off = np.maximum(np.abs(load_residual(load, flow)), of_bounds)
         unit = np.where(self.bound != 0, np.abs(self.bound), self.row_scale(flow))
-        over = float(np.max(self.excess(flow) / np.maximum(unit, TINY_BOUND), initial=0.0))
-        return max(off / load, over, 0.0)
+        over = (self.excess(flow) / np.maximum(unit, TINY_BOUND)).max(axis=-1, initial=0.0)
+        return np.asarray(np.maximum(off / load, over))
 
 
 def compensated_sum(terms: Array) -> Array:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from replaced_solvers import forbid_solvers
 
@@ -36,6 +37,12 @@ LOAD = 190.0
 @pytest.fixture
 def no_solver(monkeypatch):
     forbid_solvers(monkeypatch)
+
+
+def raise_error(found):
+    """Raise the error of a load that no split meets the limits at."""
+    if isinstance(found, LoadError):
+        raise found
 
 
 @pytest.mark.parametrize(("limit", "message"), [
@@ -145,7 +152,7 @@ def test_one_bad_limit_is_refused_before_any_solver(limit, message):
     with pytest.raises(InputError, match=message):
         THREE.optimum(LOAD, subject_to=[limit])
     with pytest.raises(InputError, match=message):
-        combine_limits([limit], THREE.bank, LOAD)
+        raise_error(combine_limits([limit], THREE.bank, np.array([LOAD]))[0])
 
 
 @pytest.mark.parametrize(("limits", "message"), [
