@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
@@ -20,6 +19,8 @@ from .questions import Splits
 from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ...core.options import FormulationOptions
 
 
