@@ -1,6 +1,8 @@
 """The command as a process: signals, closed or full streams, printing libraries, exit codes."""
 
+import gc
 import importlib
+import io
 import json
 import os
 import re
@@ -15,7 +17,7 @@ import pytest
 import xarray as xr
 
 from sojourn.models.core import solve as engine
-from sojourn.models.frontend import files, report
+from sojourn.models.frontend import files, process, report
 
 COMMAND = Path(sys.executable).with_name("sojourn")
 OWN = """
@@ -529,3 +531,17 @@ def test_a_module_that_exits_is_bad_input(sojourn, tmp_path):
 def test_a_report_without_a_stage_is_interrupted():
     with pytest.raises(KeyboardInterrupt):
         report.present(iter(()), None, as_json=True)
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_imports_are_no_garbage_in_a_process_of_the_command(monkeypatch, owned):
+    stream = process.Stream(io.BytesIO()) if owned else io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        kept = gc.get_freeze_count()
+        with pytest.raises(ImportError), process.quick_imports():
+            assert gc.isenabled() is not owned
+            raise ImportError
+    assert gc.isenabled()
+    assert (gc.get_freeze_count() > kept) is owned
+    gc.unfreeze()

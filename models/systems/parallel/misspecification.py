@@ -119,7 +119,7 @@ def delays_at(
     A warning states where an answer is not certified, or is beyond what was measured.
     """
     _check(assumed, actual)
-    delays = {}
+    delays = dict[str, float]()
     for goal in GOALS:
         found: Solution = getattr(assumed, goal)(load, solver=solver, throw=False)
         uncertified = () if found.certified else (f"the {goal} is not certified",)
