@@ -94,12 +94,15 @@ class _Display:
 
     def show(self) -> None:
         """Show the display unless another display is shown."""
+        if _display_lock.locked():
+            return
+        bar = self._made()  # before the lock is taken: Ctrl-C may stop the import of rich
         if _display_lock.acquire(blocking=False):
-            self.bar = self._made()
+            self.bar = bar
             if _in_notebook():
-                self.text = _NotebookText(self.bar)
+                self.text = _NotebookText(bar)
             else:
-                self.bar.start()
+                bar.start()
 
     def hide(self) -> None:
         """Remove the display."""
