@@ -24,11 +24,10 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ...reference.errors import Array, LoadError
 from .progress import track
@@ -37,6 +36,9 @@ from .refinement import MAX_POINTS, Drawn, on_axis, on_log_axis, refined
 from .refinement import CurveInterruptedError as CurveInterruptedError
 from .system import System, at_place
 from .table import Mask, Table
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 BESIDE_LIMIT = 2.0  # multiple of the largest answer up to which delays beside the answers are drawn
 DRAWN = ("delay", "beside", "ratio", "part")
@@ -260,7 +262,7 @@ def curve(
     most: int = MAX_POINTS,
     coords: Mapping[str, Any] | None = None,
     attrs: Mapping[str, Any] | None = None,
-    dataset_type: type[xr.Dataset] = xr.Dataset,
+    dataset_type: type[xr.Dataset] | None = None,
 ) -> xr.Dataset:
     """Solve questions at many loads, or along another axis.
 
@@ -292,8 +294,9 @@ def curve(
         Roles of the variables that a picture shows.
     coords, attrs : mapping, optional
         Further coordinates and attributes of the dataset.
-    dataset_type : type, default `xarray.Dataset`
-        Class of the dataset, such as `sojourn.models.frontend.curve_dataset.Curve`.
+    dataset_type : type, optional
+        Class of the dataset, such as `sojourn.models.frontend.curve_dataset.Curve`; by default
+        `xarray.Dataset`.
 
     Returns
     -------
@@ -332,6 +335,8 @@ def curve(
 
     def dataset(points: Array, rows: Rows, reasons: Sequence[str]) -> xr.Dataset:
         """Return the dataset of solved points."""
+        import xarray as xr  # takes longer to import than an answer without a curve takes
+
         labels = {"long_name": long_name} | ({"units": f"1/{time_unit}"} if loads else {})
         axis: dict[str, Any] = {over: (over, points, labels)}
         if loads:
@@ -344,7 +349,8 @@ def curve(
         else:
             values = variables(points, rows)
         basics = {"time_unit": time_unit, "max_load": system.max_load}
-        return dataset_type(values, {**axis, **(coords or {})}, {**basics, **(attrs or {})})
+        made = dataset_type or xr.Dataset
+        return made(values, {**axis, **(coords or {})}, {**basics, **(attrs or {})})
 
     def solve(points: Array) -> xr.Dataset:
         """Solve the points block by block."""

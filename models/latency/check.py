@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.table import Table
 
 from ...reference import family_checks
 from ...reference.bank_fields import whole
@@ -16,6 +16,9 @@ from ...reference.validation import as_seed, check_flag, check_instance
 from ..core.progress import reports_progress
 from . import check_cone_numbers, check_cones, check_numbers
 from .base import Latency
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # Checks in order: from a bank and loads (m, n) to a description of what was checked, or InputError.
 PROPERTIES: Mapping[str, Callable[[Latency, Array], str]] = {
@@ -77,6 +80,8 @@ class LatencyReport(HtmlTable):
 
     def table(self) -> Table:
         """Return the report as a table of rich."""
+        from rich.table import Table
+
         table = Table(title=self.family)
         for heading in ("property", "", "what was checked"):
             table.add_column(heading, no_wrap=heading == "property")

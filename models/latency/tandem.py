@@ -79,9 +79,9 @@ class Tandem(ComposedLatency):
     def rate_error(self) -> Array:
         """Rounding error of the smaller rate, shape (n,); see `ServerBank.rate_error`."""
         first, second = self.first, self.second
-        smaller = np.where(first.rate < second.rate, first.rate_error, second.rate_error)
-        both = np.minimum(first.rate_error, second.rate_error)
-        return np.where(first.rate == second.rate, both, smaller)
+        errors = first.rate_error, second.rate_error  # once: in tandems of tandems it would double
+        smaller = np.where(first.rate < second.rate, *errors)
+        return np.where(first.rate == second.rate, np.minimum(*errors), smaller)
 
     @property
     def full_load(self) -> Array:

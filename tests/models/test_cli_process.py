@@ -1,6 +1,8 @@
 """The command as a process: signals, closed or full streams, printing libraries, exit codes."""
 
+import gc
 import importlib
+import io
 import json
 import os
 import re
@@ -16,6 +18,7 @@ import xarray as xr
 
 from sojourn.models.core import solve as engine
 from sojourn.models.frontend import files, report
+from sojourn.models.frontend.process import Stream, quick_imports
 
 COMMAND = Path(sys.executable).with_name("sojourn")
 OWN = """
@@ -150,8 +153,8 @@ def test_a_signal_that_the_caller_ignores_is_ignored(sojourn, own, monkeypatch):
     ("frontend.report.write", 1, []),
     ("frontend.report.write", 2, RUN),
     ("frontend.report.write", 4, [*RUN, *VARIANT]),
-    ("core.curve.curve", 2, []),
-    ("systems.parallel.misspecification.misspecified_delays", 2, [*RUN, "curve.png"]),
+    ("core.curve.curve", 1, []),
+    ("systems.parallel.misspecification.misspecified_delays", 1, [*RUN, "curve.png"]),
 ])  # fmt: skip
 def test_completed_results_are_written(sojourn, own, tmp_path, monkeypatch, place, call, expected):
     """A file is completed, and so are the files that belong to it."""
@@ -529,3 +532,16 @@ def test_a_module_that_exits_is_bad_input(sojourn, tmp_path):
 def test_a_report_without_a_stage_is_interrupted():
     with pytest.raises(KeyboardInterrupt):
         report.present(iter(()), None, as_json=True)
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_imports_are_no_garbage_in_a_process_of_the_command(monkeypatch, owned):
+    stream = Stream(io.BytesIO()) if owned else io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        kept = gc.get_freeze_count()
+        with quick_imports():
+            assert gc.isenabled() is not owned
+    assert gc.isenabled()
+    assert (gc.get_freeze_count() > kept) is owned
+    gc.unfreeze()

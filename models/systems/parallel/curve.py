@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ....reference.errors import Array
 from ....reference.validation import check_choice
 from ...core import curve as driver
 from ...core.curve import Variable, anarchy, answers, by_role, variable, warn
 from ...core.signatures import show_options
-from ...frontend.curve_dataset import Curve
 from ...latency.base import Latency
 from .formulations import for_goal
 from .limited import WithinLimits
@@ -24,6 +22,8 @@ from .prices import GOALS, Goal
 from .questions import Splits
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ...core.options import FormulationOptions
     from .system import ParallelServers
 
@@ -109,6 +109,8 @@ def solved(
         From loads, shape (K,), and the answers of each goal to the variables of the dataset; by
         default `variables_of`.
     """
+    from ...frontend.curve_dataset import Curve  # xarray takes long to import
+
     goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(options)

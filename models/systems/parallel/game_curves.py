@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ....reference.errors import Array
 from ....reference.guards import check_players
@@ -19,7 +18,6 @@ from ....reference.validation import check_instance, check_list
 from ...core import curve as driver
 from ...core.curve import Delays, anarchy, answers, variable
 from ...core.signatures import show_options
-from ...frontend.curve_dataset import Curve
 from ...latency.player_latency import player_latency
 from .control import followed, price_of_optimum
 from .formulations import for_goal
@@ -27,6 +25,8 @@ from .limits import no_limits
 from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ....reference.parallel.control import Strategy
     from ...core.curve import Sweep, Variable
     from ...core.options import FormulationOptions
@@ -88,6 +88,8 @@ def players_curve(
     >>> data.price_of_anarchy.values.round(4)
     array([[1.    , 1.0015, 1.0074]])
     """
+    from ...frontend.curve_dataset import Curve  # xarray takes long to import
+
     no_limits(options)
     system = check_instance("system", system, ParallelServers, *NOT_PARALLEL_SERVERS)
     counts = [check_players(k) for k in check_list("players", players)]
@@ -184,6 +186,8 @@ def control_curve(
     >>> data.ratio.sel(strategy="llf").values.round(4), round(data.price_of_optimum, 4)
     (array([1.05  , 1.0133, 1.    ]), 0.2794)
     """
+    from ...frontend.curve_dataset import Curve  # xarray takes long to import
+
     no_limits(options)
     system = check_instance("system", system, ParallelServers, *NOT_PARALLEL_SERVERS)
     kinds = [check_strategy(s) for s in check_list("strategies", strategies)]

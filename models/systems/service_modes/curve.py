@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ....reference import service_modes as exact
 from ....reference.errors import Array, InputError
@@ -19,10 +18,11 @@ from ...core.curve import CurveInterruptedError, Variable, answers, variable, wa
 from ...core.errors import NotCertifiedError
 from ...core.signatures import show_options
 from ...core.stored import stored_answers
-from ...frontend.curve_dataset import Curve
 from ...frontend.kinds import kind_named
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ...core.curve import Sweep
     from ...core.options import PolishOptions
     from .questions import OperatingPoints
@@ -170,6 +170,8 @@ def partition_curve(
 
 def _dataset(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **options: Any) -> xr.Dataset:
     """Solve a task at many loads; see `sojourn.models.core.curve.curve` for the options."""
+    from ...frontend.curve_dataset import Curve  # xarray takes long to import
+
     attrs: dict[str, Any] = {"capacity": system.capacity_load}
     if touch_loads := system.touch_loads:
         attrs["touch_loads"] = list(touch_loads)
@@ -276,6 +278,8 @@ def delay_profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) ->
     >>> data.best_p.values.round(3)
     array([1.   , 0.575])
     """
+    import xarray as xr
+
     kind = kind_named("dual_mode").system
     problem, remedy = "is not a system of service modes", "give DualMode or MultiMode"
     check_instance("system", system, kind, problem, remedy)
