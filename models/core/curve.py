@@ -1,30 +1,13 @@
 """Curves: the answers to questions at many points, as an `xarray.Dataset`.
 
 The points are solved in blocks, with progress and interruption; ``refine`` adds the points that a
-picture needs. Every variable has an attribute ``role``, by which plots and reports know its meaning
-whatever its name:
-
-===============  ==========================================================================
-``"delay"``      mean delay of an answer
-``"beside"``     another delay, for comparison
-``"ratio"``      ratio of two mean delays
-``"part"``       number between 0 and 1
-``"gap"``        certified relative error; infinite without an answer
-``"certified"``  whether the gap meets the required gap
-``"bound"``      certified bound of another variable
-``"price"``      multiplier, such as the marginal delay
-``"flow"``       flow of each server
-``"share"``      share of the load or of a server's capacity
-===============  ==========================================================================
+picture needs. See `sojourn.models.core.variables` for the meaning of the variables.
 """
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,29 +15,11 @@ import xarray as xr
 
 from ...reference.errors import Array, LoadError
 from .progress import track
-from .ratio import ratios
 from .refinement import MAX_POINTS, Drawn, on_axis, on_log_axis, refined
 from .refinement import CurveInterruptedError as CurveInterruptedError
 from .system import System, at_place
-from .table import Mask, Table
-
-BESIDE_LIMIT = 2.0  # multiple of the largest answer up to which delays beside the answers are drawn
-DRAWN = ("delay", "beside", "ratio", "part")
-ANARCHY = {
-    "price_of_anarchy": "price of anarchy",
-    "price_of_anarchy_lower": "certified lower bound of the price of anarchy",
-    "price_of_anarchy_upper": "certified upper bound of the price of anarchy",
-}
-
-Role = Literal[
-    "delay", "beside", "ratio", "part", "gap", "certified", "bound", "price", "flow", "share"
-]
-Variable = tuple[Sequence[str], Any, dict[str, str]]
-"""Dimensions, values and attributes of a variable, as `xarray` takes them."""
-Rows = Mapping[str, Any]  # a `Table` of answers for each question
-
-
-# ---- input of a curve
+from .variables import DRAWN, Rows, Variable, by_role, columns_of, default_variables
+from .warn import warn
 
 
 class Sweep(Protocol):
@@ -71,176 +36,6 @@ class Sweep(Protocol):
         Its columns include ``mean_delay``, ``gap`` and ``certified``. A row without an answer has
         NaN and an infinite gap. At a load of 0 the answer is the limit as the load tends to 0.
         """
-
-
-@dataclass(frozen=True, eq=False)
-class Delays(Table):
-    """Mean delays of K answers with their certificates; each column has the shape (K, ...).
-
-    Attributes
-    ----------
-    mean_delay : ndarray
-        Mean delays, in the unit of time of the system.
-    lower_bound, upper_bound : ndarray
-        Bounds of the true mean delays.
-    gap : ndarray
-        Certified relative errors.
-    certified : ndarray of bool
-        Whether the gaps meet the required gap.
-    """
-
-    mean_delay: Array
-    lower_bound: Array
-    upper_bound: Array
-    gap: Array
-    certified: Mask
-
-    @classmethod
-    def beside(cls, tables: Sequence[Any]) -> Delays:
-        """Return the delays of several tables side by side, shape (K, number of tables)."""
-        return cls(
-            *(np.stack([getattr(t, field.name) for t in tables], axis=-1) for field in fields(cls))
-        )
-
-
-# ---- output of a curve
-
-
-def variable(
-    values: Any,
-    long_name: str,
-    role: Role,
-    dims: Sequence[str] = ("load",),
-    units: str | None = None,
-) -> Variable:
-    """Return a variable of a dataset with its attributes.
-
-    Parameters
-    ----------
-    values : array_like
-        Its values over the dimensions `dims`.
-    long_name : str
-        Label on axes and in tables.
-    role : str
-        Its meaning; see `sojourn.models.core.curve`.
-    dims : sequence of str
-        Names of its dimensions.
-    units : str, optional
-        Its unit; None for a number without a unit.
-    """
-    attrs = {"long_name": long_name, "role": str(role)}
-    return dims, values, attrs if units is None else {**attrs, "units": units}
-
-
-def answers(
-    rows: Any,
-    time_unit: str,
-    name: str = "",
-    what: str = "mean delay",
-    dims: Sequence[str] = ("load",),
-) -> dict[str, Variable]:
-    """Return the variables ``delay``, ``gap`` and ``certified`` of one question.
-
-    Parameters
-    ----------
-    rows : Table
-        Its answers, with the columns ``mean_delay``, ``gap`` and ``certified``.
-    time_unit : str
-        Unit of the delays.
-    name : str
-        Name of the question; ``"optimum"`` makes ``optimum_delay`` and so on.
-    what : str
-        Label of the delay.
-    dims : sequence of str
-        Dimensions of the columns.
-    """
-    delay, gap, certified = (
-        f"{name}_{what}" if name else what for what in ("delay", "gap", "certified")
-    )
-    variables = {
-        delay: variable(rows.mean_delay, what, "delay", dims, time_unit),
-        gap: variable(rows.gap, "certified relative error of the mean delay", "gap", dims),
-        certified: variable(
-            rows.certified, "whether the gap is the one asked for", "certified", dims
-        ),
-    }
-    # by the CF conventions, an attribute names the variables on the quality of another
-    variables[delay][-1]["ancillary_variables"] = f"{gap} {certified}"
-    return variables
-
-
-def anarchy(selfish: Any, best: Any, dims: Sequence[str] = ("load",)) -> dict[str, Variable]:
-    """Return the variables of the price of anarchy and its bounds.
-
-    Parameters
-    ----------
-    selfish, best : Table
-        Answers of the equilibrium and of the optimum, with ``mean_delay``, ``lower_bound`` and
-        ``upper_bound``.
-    dims : sequence of str
-        Dimensions of the columns.
-    """
-    values = ratios(
-        *((side.mean_delay, side.lower_bound, side.upper_bound) for side in (selfish, best))
-    )
-    roles: tuple[Role, ...] = ("ratio", "bound", "bound")
-    return {
-        name: variable(v, ANARCHY[name], role, dims)
-        for name, v, role in zip(ANARCHY, values, roles, strict=True)
-    }
-
-
-def by_role(data: xr.Dataset, *roles: str) -> list[str]:
-    """Return the names of the variables that have one of the roles."""
-    return [str(name) for name in data.data_vars if data.variables[name].attrs.get("role") in roles]
-
-
-def columns_of(
-    data: xr.Dataset, roles: Sequence[str], over: str = "load"
-) -> list[tuple[str, dict[str, Any], Array]]:
-    """Return the lines of a picture of a curve.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        The curve.
-    roles : sequence of str
-        Roles of the variables to draw.
-    over : str
-        Dimension of the horizontal axis, of length K.
-
-    Returns
-    -------
-    list of tuple
-        For each line the name of its variable, its coordinates along the other dimensions, and its
-        values, shape (K,). Delays beside the answers are NaN where they exceed twice the largest
-        answer.
-    """
-    delays = [data[name].values for name in by_role(data, "delay")]
-    largest = max((np.fmax.reduce(d, axis=None, initial=-np.inf) for d in delays), default=np.inf)
-    lines: list[tuple[str, dict[str, Any], Array]] = []
-    for name in by_role(data, *roles):
-        if over not in data[name].dims:
-            continue
-        others = [str(d) for d in data[name].dims if d != over]
-        values = data[name].transpose(over, *others).values
-        if data[name].attrs["role"] == "beside":
-            values = np.where(values <= BESIDE_LIMIT * largest, values, np.nan)
-        for place in np.ndindex(values.shape[1:]):
-            coordinates = {d: data[d].values[i] for d, i in zip(others, place, strict=True)}
-            lines.append((name, coordinates, values[(slice(None), *place)]))
-    return lines
-
-
-def warn(text: str) -> None:
-    """Issue a warning that points to the line outside the library that led to it."""
-    frame, level, package = sys._getframe(), 1, __name__.partition(".")[0] + "."
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(package):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(text, stacklevel=level)
-
-
-# ---- the driver
 
 
 def curve(
@@ -340,7 +135,7 @@ def curve(
             texts = np.array(reasons, dtype=np.str_)
             axis["reason"] = (over, texts, {"long_name": "why there is no answer"})
         if variables is None:
-            values: Mapping[str, Variable] = _default_variables(time_unit, rows)
+            values: Mapping[str, Variable] = default_variables(time_unit, rows)
         else:
             values = variables(points, rows)
         basics = {"time_unit": time_unit, "max_load": system.max_load}
@@ -417,14 +212,3 @@ def _warn_of_missing(data: xr.Dataset, over: str) -> None:
         texts.append(f"{missed} of {total} answers are not certified; see {names}")
     if texts:
         warn("; ".join(texts))
-
-
-def _default_variables(time_unit: str, rows: Rows) -> dict[str, Variable]:
-    """Return the variables of `answers` for each question, and the price of anarchy."""
-    variables: dict[str, Variable] = {}
-    for name, table in rows.items():
-        label = f"mean delay, {name}" if name else "mean delay"
-        variables |= answers(table, time_unit, name, label)
-    if {"equilibrium", "optimum"} <= rows.keys():
-        variables |= anarchy(rows["equilibrium"], rows["optimum"])
-    return variables

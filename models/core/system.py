@@ -82,7 +82,7 @@ class System(Protocol):
         xarray.Dataset
             Variables over the dimension ``load``. The attribute ``units`` of a variable is the unit
             of time or its reciprocal, and missing for a number without a unit. The attribute
-            ``role`` states its meaning; see `sojourn.models.core.curve`. A load that the system
+            ``role`` states its meaning; see `sojourn.models.core.variables`. A load that the system
             cannot carry has no answer; the coordinate ``reason`` holds its error.
 
         Raises

@@ -14,10 +14,11 @@ import xarray as xr
 
 from ....reference.errors import InputError
 from ....reference.pickling import as_raised
-from ...core.curve import by_role, warn
 from ...core.progress import reports_progress, track
 from ...core.signatures import show_solve_options
 from ...core.system import System
+from ...core.variables import by_role
+from ...core.warn import warn
 from .check_stored import check_stored
 from .executor import check_serialisable, iter_chunks, uses_workers
 from .records import concatenate

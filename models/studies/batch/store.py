@@ -21,8 +21,8 @@ from typing import IO, Any, Self
 import xarray as xr
 
 from ....reference.errors import InputError
-from ...core.curve import warn
 from ...core.progress import reports_progress, track
+from ...core.warn import warn
 from .files import CHUNKS, as_folder, has_file, os_errors_as_input, read_file, write_atomic
 from .lock import LOCK, lock, process_name
 from .manifest import MANIFEST, Manifest, difference, manifest_of, read_manifest

@@ -13,8 +13,9 @@ import xarray as xr
 from ....reference.errors import Array
 from ....reference.validation import check_choice
 from ...core import curve as driver
-from ...core.curve import Variable, anarchy, answers, by_role, variable, warn
 from ...core.signatures import show_options
+from ...core.variables import Variable, anarchy, answers, by_role, variable
+from ...core.warn import warn
 from ...frontend.curve_dataset import Curve
 from ...latency.base import Latency
 from .formulations import for_goal
@@ -69,7 +70,7 @@ def curve(
         the error of a load without an answer. The thresholds are attributes, one number for each
         server. A refined dataset is sorted by load, and the coordinate ``added`` marks the loads
         that were not given; see `sojourn.models.core.refinement.refined`. Every variable has an
-        attribute ``role``, see `sojourn.models.core.curve`.
+        attribute ``role``, see `sojourn.models.core.variables`.
 
     Raises
     ------

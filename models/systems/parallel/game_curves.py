@@ -17,8 +17,8 @@ from ....reference.parallel.control import check_fractions, check_strategy, lead
 from ....reference.parallel.thresholds import thresholds
 from ....reference.validation import check_instance, check_list
 from ...core import curve as driver
-from ...core.curve import Delays, anarchy, answers, variable
 from ...core.signatures import show_options
+from ...core.variables import Delays, anarchy, answers, variable
 from ...frontend.curve_dataset import Curve
 from ...latency.player_latency import player_latency
 from .control import followed, price_of_optimum
@@ -28,9 +28,10 @@ from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
 if TYPE_CHECKING:
     from ....reference.parallel.control import Strategy
-    from ...core.curve import Sweep, Variable
+    from ...core.curve import Sweep
     from ...core.options import FormulationOptions
     from ...core.solve import Task
+    from ...core.variables import Variable
     from .formulations import Model
     from .questions import Splits
     from .solution import Solution

@@ -13,8 +13,8 @@ import xarray as xr
 from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.validation import check_instance
-from ...core.curve import ANARCHY, Variable, variable
 from ...core.signatures import show_options
+from ...core.variables import ANARCHY, Variable, variable
 from .curve import solved, variables_of
 from .questions import Splits
 from .system import NOT_PARALLEL_SERVERS, ParallelServers

@@ -15,10 +15,12 @@ from ....reference.errors import Array, InputError
 from ....reference.service_modes.stability import as_assignment, check_assignment
 from ....reference.validation import as_floats, as_integer, check_flag, check_instance
 from ...core import curve as driver
-from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
+from ...core.curve import CurveInterruptedError
 from ...core.errors import NotCertifiedError
 from ...core.signatures import show_options
 from ...core.stored import stored_answers
+from ...core.variables import Variable, answers, variable
+from ...core.warn import warn
 from ...frontend.curve_dataset import Curve
 from ...frontend.kinds import kind_named
 
