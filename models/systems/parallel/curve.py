@@ -12,9 +12,9 @@ import xarray as xr
 
 from ....reference.errors import Array
 from ....reference.validation import check_choice
-from ...core import curve as driver
+from ...core.curve import CurvePlan
 from ...core.signatures import show_options
-from ...core.variables import Variable, anarchy, answers, by_role, variable
+from ...core.variables import Variable, anarchy, answers, variable
 from ...core.warn import warn
 from ...frontend.curve_dataset import Curve
 from ...latency.base import Latency
@@ -90,18 +90,18 @@ def curve(
     >>> data["load"].values[~data.added].tolist(), int(data.added.sum()) > 20
     ([3.0, 9.0, 14.0], True)
     """
-    return solved(system, loads, which, refine, options)
+    return curve_plan(system, loads, which, refine, options).solve()
 
 
-def solved(
+def curve_plan(
     system: ParallelServers,
     loads: npt.ArrayLike,
     which: str | None,
     refine: bool | float,
     options: FormulationOptions,
     variables: Callable[[Array, Mapping[str, Splits]], Mapping[str, Variable]] | None = None,
-) -> xr.Dataset:
-    """Return a curve as `curve` does, with variables of one's own.
+) -> CurvePlan:
+    """Return the plan of `curve`, or of a curve with variables of one's own.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def solved(
     }
     # only an optimum has limits, which some loads cannot meet
     at_load = getattr(tasks[goals[0]].question, "at", None)
-    data = driver.curve(
+    return CurvePlan(
         system,
         points,
         tasks,
@@ -128,14 +128,13 @@ def solved(
         refine=refine,
         breakpoints=lambda: np.concatenate([starts[goal] for goal in goals]),
         coords={"server": ("server", list(system.names))},
+        closing=partial(_warn_beyond, system),
         attrs={
             "total_rate": system.total_rate,
             **{f"{goal}_thresholds": starts[goal] for goal in GOALS},
         },
         dataset_type=Curve,
     )
-    _warn_beyond(system, data)
-    return data
 
 
 def variables_of(
@@ -156,14 +155,17 @@ def variables_of(
     )
 
 
-def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
-    """Warn where flows are beyond the samples of measured servers."""
+def _warn_beyond(
+    system: ParallelServers, loads: Array, variables: Mapping[str, Variable]
+) -> dict[str, Any]:
+    """Warn where flows are beyond the samples of measured servers; return no attributes."""
     if all(type(bank).caveats is Latency.caveats for bank in system.bank.banks):
-        return  # these families have no caveats
+        return {}  # these families have no caveats
     beyond = [
         (float(load), caveats[0])
-        for name in by_role(data, "flow")
-        for load, flow in zip(data["load"].values, data[name].values, strict=True)
+        for _, values, attrs in variables.values()
+        if attrs.get("role") == "flow"
+        for load, flow in zip(loads, values, strict=True)
         if np.isfinite(flow).all() and (caveats := system.bank.caveats(flow, system.names))
     ]
     if beyond:
@@ -172,6 +174,7 @@ def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
             f"from load {first:g} on, answers go beyond what was measured: "
             f"at load {last:g} {caveat}"
         )
+    return {}
 
 
 def check_goals(which: str | None) -> tuple[Goal, ...]:

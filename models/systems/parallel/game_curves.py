@@ -16,7 +16,7 @@ from ....reference.guards import check_players
 from ....reference.parallel.control import check_fractions, check_strategy, leader_flow
 from ....reference.parallel.thresholds import thresholds
 from ....reference.validation import check_instance, check_list
-from ...core import curve as driver
+from ...core.curve import CurvePlan
 from ...core.signatures import show_options
 from ...core.variables import Delays, anarchy, answers, variable
 from ...frontend.curve_dataset import Curve
@@ -115,7 +115,7 @@ def players_curve(
         each = replace(each, certified=each.certified & least.certified)
         return answers(each, system.time_unit, dims=dims) | anarchy(each, least, dims)
 
-    return driver.curve(
+    return CurvePlan(
         system,
         points,
         {"optimum": best, **tasks},
@@ -132,7 +132,7 @@ def players_curve(
         },
         attrs={"total_rate": system.total_rate},
         dataset_type=Curve,
-    )
+    ).solve()
 
 
 @show_options
@@ -211,7 +211,7 @@ def control_curve(
         }
 
     sweeps: dict[str, Sweep] = {kind: _Control(task, best, kind) for kind in kinds}
-    return driver.curve(
+    return CurvePlan(
         system,
         parts,
         sweeps,
@@ -222,10 +222,10 @@ def control_curve(
         breakpoints=lambda: [enough],
         drawn=("ratio",),
         most=MOST_FRACTIONS,
-        coords={"strategy": list(sweeps)},
+        coords={"strategy": ("strategy", list(sweeps))},
         attrs={"load": best.load, "price_of_optimum": enough},
         dataset_type=Curve,
-    )
+    ).solve()
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.validation import check_instance
 from ...core.signatures import show_options
 from ...core.variables import ANARCHY, Variable, variable
-from .curve import solved, variables_of
+from .curve import curve_plan, variables_of
 from .questions import Splits
 from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
@@ -113,4 +113,4 @@ def misspecified_delays(
             )
         }
 
-    return solved(assumed, loads, None, refine, options, variables)
+    return curve_plan(assumed, loads, None, refine, options, variables).solve()

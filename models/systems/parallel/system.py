@@ -16,6 +16,7 @@ from ....reference.parallel.sensitivity import Sensitivity, derivatives
 from ....reference.validation import as_names, check_text
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
+from ...core.system import planned
 from ...latency.base import Latency, as_latency
 from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
@@ -299,6 +300,7 @@ class ParallelServers(SplitTasks):
         """
         return exact.thresholds(self.bank)
 
+    @planned(SplitTasks._curve_plan)
     def curve(
         self,
         loads: npt.ArrayLike,
@@ -341,9 +343,7 @@ class ParallelServers(SplitTasks):
         >>> data.price_of_anarchy.values.round(4)
         array([1.0001, 1.05  , 1.0316])
         """
-        from .curve import curve
-
-        return curve(self, loads, which, refine, **options)
+        return self._curve_plan(loads, which, refine, **options).solve()
 
     def worst_case(
         self, up_to: float | None = None, **options: Unpack[FormulationOptions]

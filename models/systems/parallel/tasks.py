@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.guards import check_players
 from ....reference.validation import as_float
@@ -22,6 +23,9 @@ from .limits import limits_of, no_limits
 from .prices import Goal, check_goal
 from .questions import Split, Splits
 from .solution import Solution
+
+if TYPE_CHECKING:
+    from ...core.curve import CurvePlan
 
 
 class SplitTasks(System):
@@ -96,6 +100,18 @@ class SplitTasks(System):
         if limits:
             return WithinLimits(self.bank, *shared, self._cones_of(""), limits=limits)
         return Split(self.bank, *shared, self._cones_of(""))
+
+    def _curve_plan(
+        self,
+        loads: npt.ArrayLike,
+        which: str | None = None,
+        refine: bool | float = False,
+        **options: Unpack[FormulationOptions],
+    ) -> CurvePlan:
+        """Return the plan of `curve`."""
+        from .curve import curve_plan  # the import of xarray takes time
+
+        return curve_plan(self, loads, which, refine, options)
 
     def _followers(
         self, load: float, **options: Unpack[FormulationOptions]
