@@ -21,7 +21,7 @@ from ...core.variables import by_role
 from ...core.warn import warn
 from .check_stored import check_stored
 from .executor import check_serialisable, iter_chunks, uses_workers
-from .records import concatenate
+from .rows import concatenate
 from .spec import Chunk, PartialChunkError, StudySpec, make_spec
 from .store import StudyStore
 

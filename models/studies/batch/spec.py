@@ -18,7 +18,8 @@ from ....reference.validation import as_floats, as_integer, check_flag, raise_at
 from ...core.solvers import capable_solvers, solver_names
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
-from .records import concatenate, record_dataset
+from .records import AskedSystem, solve_records
+from .rows import Rows, concatenate, join
 
 MAX_CHUNK_SIZE = 16
 """Systems in a chunk by default: a kill loses the chunk of each worker, some seconds of work."""
@@ -64,26 +65,29 @@ class Chunk:
         return zip(self.names, self.systems, rows, strict=True)
 
     def solve(self) -> xr.Dataset:
-        """Solve the systems that are not kept, one after the other; return the rows of all.
+        """Solve the systems that are not kept, and return the rows of all.
 
         Raises
         ------
         PartialChunkError
             On Ctrl-C, with the rows of the systems that were solved.
         """
-        done: list[xr.Dataset] = []
-        kept = () if self.kept is None else self.kept["system"].values
+        kept = set() if self.kept is None else set(self.kept["system"].values.tolist())
+        asked = [
+            AskedSystem(place, system, loads)
+            for place, (name, system, loads) in enumerate(self.items())
+            if name not in kept
+        ]
+        done: dict[int, Rows] = {}
         try:
-            for name, system, loads in self.items():
-                if name not in kept:
-                    done.append(
-                        record_dataset(name, system, loads, self.options, relative=self.relative)
-                    )
+            for item, record in solve_records(asked, self.options, relative=self.relative):
+                done[item.place] = record.rows(self.names[item.place])
         except KeyboardInterrupt:
-            raise PartialChunkError(concatenate(done)) from None
+            raise PartialChunkError(join([done[place] for place in sorted(done)])) from None
+        rows = join([done[place] for place in sorted(done)])
         if self.kept is None:
-            return concatenate(done)
-        return concatenate([self.kept, *done]).sel(system=list(self.names))
+            return rows
+        return concatenate([self.kept, rows]).sel(system=list(self.names))
 
 
 @dataclass(frozen=True, eq=False)

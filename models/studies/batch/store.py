@@ -26,7 +26,7 @@ from ...core.warn import warn
 from .files import CHUNKS, as_folder, has_file, os_errors_as_input, read_file, write_atomic
 from .lock import LOCK, lock, process_name
 from .manifest import MANIFEST, Manifest, difference, manifest_of, read_manifest
-from .records import concatenate, schema
+from .rows import concatenate, schema
 from .spec import StudySpec
 
 WHOLE_STUDY = "study.nc"

@@ -243,7 +243,7 @@ def test_bad_arguments_before_any_system_is_touched(
     systems, loads, options, error, message, monkeypatch
 ):
     monkeypatch.setattr(
-        "sojourn.models.studies.batch.spec.record_dataset",
+        "sojourn.models.studies.batch.spec.solve_records",
         lambda *_, **__: pytest.fail("a system was touched"),
     )
     with pytest.raises(error, match=message):
