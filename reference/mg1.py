@@ -167,7 +167,7 @@ class OneVariability(PollaczekKhinchine):
         """Coefficient of variation of the service time, shape (n,)."""
         return np.broadcast_to(self._one_cv, self.rate.shape)
 
-    @property
+    @cached_property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
         return np.broadcast_to((1.0 + self._one_cv**2) / 2.0, self.rate.shape)

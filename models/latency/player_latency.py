@@ -6,7 +6,8 @@ equilibrium solvers take these banks like any other.
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import cvxpy as cp
 import numpy as np
@@ -16,6 +17,7 @@ from ...reference.parallel.control import ResidualLatency
 from ...reference.parallel.players import PlayerCost
 from .base import ComposedLatency, Latency, as_latency
 from .cone import Cone
+from .cone_numbers import numbers_of_parts
 
 NO_CONE = "has no cone of its own"
 
@@ -26,6 +28,13 @@ class PlayerLatency(PlayerCost, ComposedLatency):
     See `sojourn.reference.parallel.players`. Of the three cones only the potential is written: the
     equilibrium needs no other, and the total x l(x) + x^2 l'(x)/K is not convex in general.
     """
+
+    cone_numbers = numbers_of_parts
+
+    @property
+    def cone_structure(self) -> float:
+        """Number of players; see `Latency`."""
+        return self.players
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Return the weighted potential, x l(x)/K + (1 - 1/K) times the integral of l."""
@@ -58,6 +67,10 @@ class FollowerLatency(ResidualLatency, ComposedLatency):
         """Load at a utilisation of 1 less the leader's flow; see `Latency.full_load`."""
         return np.asarray(self.bank.full_load - self.base)
 
+    def cone_numbers(self) -> Mapping[str, Array]:
+        """Return the leader's flow, in addition to the numbers of the servers; see `Latency`."""
+        return {"base": self.base}
+
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Raise InputError: no equilibrium needs the total."""
         raise InputError("total_cone", "followers", NO_CONE, "use the servers' own total_cone")
@@ -65,6 +78,11 @@ class FollowerLatency(ResidualLatency, ComposedLatency):
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers in other units; see `Latency.scaled`."""
         return type(self)(self.bank.scaled(rate, time), self.base * rate)
+
+    def _each(self, value: Any, kind: str) -> Sequence[Any]:
+        if isinstance(value, cp.Expression):
+            return (value + self.numbers_in_cones()["base"],)
+        return super()._each(value, kind)
 
 
 def player_latency(bank: Latency, players: float) -> Latency:

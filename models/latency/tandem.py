@@ -12,6 +12,7 @@ from ...reference.composed import INVERSES
 from ...reference.errors import Array, InputError
 from ...reference.validation import check_instance
 from .base import ArrayLike, ComposedLatency, Latency
+from .cone_numbers import numbers_of_parts
 from .mg1 import MM1
 from .mmc import MMc
 
@@ -52,6 +53,7 @@ class Tandem(ComposedLatency):
     """
 
     worked_out = INVERSES
+    cone_numbers = numbers_of_parts
 
     def __init__(self, first: Latency, second: Latency) -> None:
         problem, remedy = "is not a bank of servers", "give MM1 or another family"

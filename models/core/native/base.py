@@ -7,6 +7,7 @@ matrix. ECOS keeps nothing between two solves.
 
 from __future__ import annotations
 
+import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ....reference.errors import Array
+from ..table import Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,20 +65,20 @@ class ParameterUpdates:
     linear: Array | None
     entries: Array | None
 
+    def new_matrix(self, k: int) -> bool:
+        """Return whether row `k` has another matrix than the row before it."""
+        return self.entries is not None and not (
+            k and np.array_equal(self.entries[k], self.entries[k - 1])
+        )
+
     def apply(self, program: ConeProgram, k: int) -> ConeProgram:
         """Return `program` with the data of row `k`."""
-        old = program.matrix
-        matrix = (
-            old
-            if self.entries is None
-            else sp.csc_matrix((self.entries[k], old.indices, old.indptr), shape=old.shape)
-        )
-        return replace(
-            program,
-            right=self.right[k],
-            matrix=matrix,
-            linear=program.linear if self.linear is None else self.linear[k],
-        )
+        matrix = program.matrix
+        if self.entries is not None:
+            matrix = copy.copy(matrix)  # its constructor would check the indices again
+            matrix.data = self.entries[k]
+        linear = program.linear if self.linear is None else self.linear[k]
+        return replace(program, right=self.right[k], matrix=matrix, linear=linear)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +89,9 @@ class RawSolutions:
     ----------
     x : ndarray, shape (K, n)
         Primal solutions; NaN where the solver returned none.
-    dual : ndarray, shape (K, number of equalities)
-        Dual values of the equalities, in the order and with the sign of the solver.
+    dual : ndarray, shape (K, number of linear constraints)
+        Dual values of the equalities and then of the inequalities, in the order and with the sign
+        of the solver.
     status : tuple of str
         CVXPY's status of each solve, or the error that the solver raised.
     seconds : ndarray, shape (K,)
@@ -117,6 +120,9 @@ class NativeSolver(ABC):
     def __init__(self, program: ConeProgram, options: Mapping[str, Any]) -> None:
         self.program, self.options = program, dict(options)
 
+    def forget(self) -> None:  # noqa: B027
+        """Drop all that was kept of earlier programs: the next answer does not depend on them."""
+
     @abstractmethod
     def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
         """Solve the program with the data of row `k`.
@@ -124,7 +130,7 @@ class NativeSolver(ABC):
         Returns
         -------
         tuple
-            The vector x, the dual values with those of the equalities first, and CVXPY's status.
+            The vector x, the dual values in the order of the rows of A, and CVXPY's status.
 
         Raises
         ------
@@ -132,17 +138,28 @@ class NativeSolver(ABC):
             Where the solver fails; `solve` records the error as the status.
         """
 
-    def solve(self, changes: ParameterUpdates) -> RawSolutions:
-        """Solve all K programs, one after the other; a failure of the solver becomes a status."""
-        count, zero = len(changes.right), self.program.dims.zero
+    def solve(self, changes: ParameterUpdates, new: Mask | None = None) -> RawSolutions:
+        """Solve all K programs, one after the other; a failure of the solver becomes a status.
+
+        Parameters
+        ----------
+        changes : ParameterUpdates
+            Data of the K programs.
+        new : ndarray of bool, shape (K,), optional
+            Programs whose answer must not depend on those before, such as the first of a system.
+        """
+        count, dims = len(changes.right), self.program.dims
+        linear = dims.zero + dims.nonneg
         x = np.full((count, self.program.linear.size), np.nan)
-        dual = np.full((count, zero), np.nan)
+        dual = np.full((count, linear), np.nan)
         statuses, times = [], [time.perf_counter()]
         for k in range(count):
+            if new is not None and new[k]:
+                self.forget()
             try:
                 primal, duals, status = self.solve_one(changes, k)
                 if status in words.SOLUTION_PRESENT and primal is not None:
-                    x[k], dual[k] = primal, duals[:zero]
+                    x[k], dual[k] = primal, duals[:linear]
             except (ArithmeticError, ValueError, TypeError) as error:
                 status = f"{type(error).__name__}: {error}"
             statuses.append(status)

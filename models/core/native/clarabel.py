@@ -29,6 +29,14 @@ class Clarabel(NativeSolver):
         if CLARABEL.ACCEPT_UNKNOWN in options:
             self.statuses[CLARABEL.INSUFFICIENT_PROGRESS] = words.OPTIMAL_INACCURATE
         self.solver: Any = None
+        size = program.linear.size
+        self.quadratic = (
+            sp.csc_array((size, size)) if program.quadratic is None else program.quadratic
+        )
+
+    def forget(self) -> None:
+        """See `NativeSolver.forget`."""
+        self.solver = None
 
     def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
         """Update the data and solve; the first call sets the solver up."""
@@ -38,7 +46,7 @@ class Clarabel(NativeSolver):
             new = {"b": changes.right[k]}
             if changes.linear is not None:
                 new["q"] = changes.linear[k]
-            if changes.entries is not None:
+            if changes.entries is not None and changes.new_matrix(k):
                 new["A"] = changes.entries[k]
             self.solver.update(**new)
         result = self.solver.solve()
@@ -50,10 +58,13 @@ class Clarabel(NativeSolver):
         import clarabel
 
         program = changes.apply(self.program, k)
-        n = program.linear.size
-        quadratic = sp.csc_array((n, n)) if program.quadratic is None else program.quadratic
         return clarabel.DefaultSolver(
-            quadratic, program.linear, program.matrix, program.right, self.cones, self.settings
+            self.quadratic,
+            program.linear,
+            program.matrix,
+            program.right,
+            self.cones,
+            self.settings,
         )
 
 

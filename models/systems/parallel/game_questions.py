@@ -87,7 +87,10 @@ class Followers(Split):
         least: cp.Parameter | Array = base * self.unit
         if self._few_servers:
             least = cp.Parameter(len(self.bank), nonneg=True, name="least")
-        write = partial(build, FORMULATIONS[form], self.bank, load, self.unit, least=least)
+        shared = self.shape(form) is not None
+        write = partial(
+            build, FORMULATIONS[form], self.bank, load, self.unit, least=least, shared=shared
+        )
         if self._serves_all(form):
             return write(tangents=self.tangents)
         return tangent_model(write, initial_tangent_points(self.bank, load), math.inf, 0)
@@ -96,10 +99,10 @@ class Followers(Split):
         """Return the loads and the leader's flows, in the unit of the program."""
         if program.least is None:
             return ((program.load, _load_of_users(points) * self.unit),)
-        load = (program.load, points[0] * self.unit)
+        of_load = super().parameters(program, points)
         if isinstance(program.least, cp.Parameter):
-            return load, (program.least, points[1] * self.unit)
-        return (load,)
+            return (*of_load, (program.least, points[1] * self.unit))
+        return of_load
 
     def finish(self, program: Model, returned: SolverOutput, points: Points) -> Splits:
         """Return certified answers: the users' flows of each point are polished on their own."""

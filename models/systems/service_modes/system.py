@@ -449,20 +449,16 @@ class MultiMode(System):
         """Task of the best assignment; ``solve(loads)`` solves it at many loads."""
         self._check_two_modes("assignment")
         names, polish = (self.stages, self.modes), options.get("polish", True)
-        if "inner" not in self._kept:
-            inner = Partition(self.rates, names, GapTolerance.of({}))
-            self._kept["inner"] = Task(inner, {}, self._kept.setdefault("partition", {}), part=True)
+        inner = Task(Partition(self.rates, names, GapTolerance.of({})), {}, part=True)
         tolerance = GapTolerance.of(options, ASSIGNMENT_GAP)
-        question = Assignment(self.rates, names, tolerance, self._kept["inner"], polish)
-        return Task(question, options, self._kept.setdefault("assignment", {}))
+        return Task(Assignment(self.rates, names, tolerance, inner, polish), options)
 
     def _partition_task(
         self, **options: Unpack[PolishOptions]
     ) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Task of the best partition; ``solve(loads, assignments)`` solves it at many points."""
         names, polish = (self.stages, self.modes), options.get("polish", True)
-        question = Partition(self.rates, names, GapTolerance.of(options), polish)
-        return Task(question, options, self._kept.setdefault("partition", {}))
+        return Task(Partition(self.rates, names, GapTolerance.of(options), polish), options)
 
     def _check_two_modes(self, question: str) -> None:
         if len(self.modes) != 2:

@@ -34,7 +34,7 @@ def questions():
     yield "sos", program.problem, values, program.bound
     three = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0], [80.0, 200.0, np.inf]]).rates
     parts = np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
-    division = partition.write(three)
+    division = partition.write(*three.time.shape)
     yield (
         "socp",
         division.problem,
@@ -169,4 +169,4 @@ def test_error_of_a_solver_becomes_the_status():
     raw = session.solve(changes)
     assert not raw.status[1].startswith("optimal")
     assert np.isnan(raw.x[1]).all()
-    assert np.isfinite(raw.x[2][compiled.places[variable.id]]).all()
+    assert np.isfinite(raw.x[2][compiled.places.variables[variable.id]]).all()

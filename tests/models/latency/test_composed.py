@@ -18,6 +18,7 @@ from sojourn.reference.server_bank import QUANTITIES, ServerBank
 
 # names of a bank that need no method of a composed bank: derived from its other numbers
 DERIVED = {"idle_latency", "total_rate", "spare_capacity", "solver_unit", "in_unit"}
+DERIVED |= {"cone_parts", "cone_shape", "numbers_in_cones"}
 # ... of the class, not of a bank
 OF_THE_CLASS = {
     "overrides",
@@ -27,9 +28,10 @@ OF_THE_CLASS = {
     "files",
     "from_fields",
     "sample",
+    "signed_cone_numbers",
 }
-# ... with a default that holds: the bank itself, one form
-WITH_DEFAULT = {"banks", "forms"}
+# ... with a default that holds: the bank itself, one form, programs that are not shared
+WITH_DEFAULT = {"banks", "forms", "cone_numbers", "cone_structure"}
 ABSTRACT = {Composed, View, ComposedLatency}
 
 STATIONS = MMc([30.0, 40.0, 50.0], [3, 1, 20], [0.005, 0.0, 0.02])

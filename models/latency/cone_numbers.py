@@ -1,0 +1,108 @@
+"""Numbers of cones, by which banks of one shape share a program that is compiled once.
+
+A cone is a few expressions and a few numbers for each server. CVXPY compiles the expressions, which
+takes much longer than a small program takes to solve. A family that names its numbers lets
+programs have a CVXPY parameter in place of each (`sojourn.models.latency.cone.as_parameters`): the
+program of one bank is then that of every bank of the same `cone_shape`, with other values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar
+
+from ...reference.composed import Composed
+from ...reference.errors import Array
+from ...reference.server_bank import ServerBank
+from .cone import Numbers, parameters_in_cones
+
+FUNCTIONS = ("total", "potential", "latency")  # of a bank, that a cone can stand for
+CONE_METHODS = tuple(f"{function}_cone" for function in FUNCTIONS)
+
+
+class ConeNumbers(ServerBank):
+    """A bank that can name the numbers of its cones; the base class names none.
+
+    Attributes
+    ----------
+    signed_cone_numbers : tuple of str
+        Names of the numbers that may be negative; the others are always 0 or more.
+    """
+
+    signed_cone_numbers: ClassVar[tuple[str, ...]] = ()
+    _gives_numbers: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        """Note whether the numbers belong to the cones: a class with a cone of its own names its.
+
+        The numbers of a parent class need not be all numbers of that cone.
+        """
+        super().__init_subclass__(**named)
+        # position of the class that defines a method; a smaller one is closer to `cls`
+        owner = {
+            name: position
+            for position, kind in reversed(list(enumerate(cls.__mro__)))
+            for name in ("cone_numbers", *CONE_METHODS)
+            if name in vars(kind)
+        }
+        cls._gives_numbers = all(owner["cone_numbers"] <= owner.get(c, -1) for c in CONE_METHODS)
+
+    def cone_numbers(self) -> Mapping[str, Array] | None:
+        """Return the numbers of the cones by name, each of shape (n,); here None.
+
+        A program must be linear in them: a product of two, or a root of one, is a number of its
+        own. Without them, the numbers are written into programs, which are compiled for each bank.
+        """
+        return None
+
+    @property
+    def cone_structure(self) -> Hashable:
+        """All that the cones depend on beside `cone_numbers`, such as powers and zeros; here ()."""
+        return ()
+
+    def numbers_in_cones(self) -> Mapping[str, Any]:
+        """Return the numbers for a cone: the `cone_numbers`, or CVXPY parameters in their place."""
+        parameters = parameters_in_cones()
+        if parameters is not None:
+            return parameters.of_part(self)
+        return Numbers(self, self.cone_numbers() or {})
+
+    @property
+    def cone_parts(self) -> tuple[ConeNumbers, ...] | None:
+        """Banks whose `cone_numbers` are those of the cones: itself, or its parts; None without.
+
+        A bank made of other banks can have numbers of its own, which come first.
+        """
+        if not self._gives_numbers:
+            return None
+        if not isinstance(self, Composed):
+            return (self,)
+        of_parts = [part.cone_parts for part in self.parts]
+        if None in of_parts:
+            return None
+        own = (self,) if self.cone_numbers() else ()
+        return sum(of_parts, own)
+
+    @property
+    def cone_shape(self) -> Hashable | None:
+        """Key that is equal for banks with the same programs but for numbers; None without numbers.
+
+        It holds for the functions that the bank has a cone for (`Latency.has_cone`).
+        """
+        parts = self.cone_parts
+        if parts is None:
+            return None
+        if not isinstance(self, Composed):
+            return type(self), len(self), self.cone_structure
+        ids = [id(part) for part in parts]
+        same = tuple(map(ids.index, ids))  # one bank as two parts has one set of parameters
+        shapes = tuple(part.cone_shape for part in self.parts)
+        return type(self), self.cone_structure, same, shapes
+
+
+def numbers_of_parts(bank: ConeNumbers) -> Mapping[str, Array]:
+    """Return no number, as the `cone_numbers` of a bank whose cones consist of those of its parts.
+
+    All numbers are then those of the parts.
+    """
+    return {}
