@@ -78,7 +78,7 @@ def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> 
                 return compute(self, *given)
             except (TypeError, ValueError):
                 pass
-        n = np.size(self.rate)
+        n = len(self)
         checked = (_checked(field, value, n) for field, value in zip(fields, given, strict=False))
         given = (*checked, *given[len(fields) :])
         named = {field: _checked(field, value, n) for field, value in named.items()}

@@ -7,7 +7,7 @@ Times are in any one unit, rates in jobs per that unit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
@@ -15,10 +15,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from .bank_fields import store
+from .bank_fields import store, whole
 from .compensated_sum import TINY, exact_sum
 from .errors import Array
-from .family_checks import fit_together
+from .family_checks import SAME, fit_together
 from .finite_differences import curvature, difference_error_bound, flow_at, integral, slope
 from .guards import guard
 from .pickling import state, stored_attributes
@@ -113,7 +113,7 @@ class ServerBank(ABC):
         guard(cls)
 
     def __len__(self) -> int:
-        return int(self.rate.size)
+        return int(np.shape(self.rate)[-1]) if np.ndim(self.rate) else 1
 
     @property
     def banks(self) -> tuple[Any, ...]:
@@ -158,17 +158,16 @@ class ServerBank(ABC):
 
     @cached_property
     def total_rate(self) -> tuple[Array, Array]:
-        """Sum of the rates and its rounding error, each of shape ().
+        """Sum of the rates and its rounding error, each of shape (); of rows of shape (K,).
 
         With the error, the spare capacity at a load close to the total rate is exact.
         """
-        if not np.all(np.isfinite(self.rate)):
-            return np.array(np.inf), np.array(0.0)
-        high, low = exact_sum(self.rate)
+        finite = np.asarray(np.isfinite(self.rate).all(axis=-1))
+        high, low = exact_sum(np.where(finite[..., None], self.rate, 0.0))
         if self._inexact:
-            low = low + self.rate_error.sum()
+            low = low + self.rate_error.sum(axis=-1)
         total = high + low
-        return total, (high - total) + low
+        return np.where(finite, total, np.inf), np.where(finite, (high - total) + low, 0.0)
 
     @abstractmethod
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
@@ -321,10 +320,53 @@ class ServerBank(ABC):
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the bank of the servers at `index`, in that order."""
-        stored = ((name, getattr(self, name)) for name in self._stored())
-        return self._with(
-            **{name: value[index] for name, value in stored if isinstance(value, np.ndarray)}
-        )
+        return self._mapped(lambda values: values[index])
+
+    @classmethod
+    def joined(cls, banks: Sequence[Self]) -> Self | None:
+        """Return the servers of several banks of this class as one bank: the inverse of `take`.
+
+        Stored arrays with one entry a server are concatenated; other stored values must be equal.
+
+        Parameters
+        ----------
+        banks : sequence of ServerBank
+            Banks of n servers each.
+
+        Returns
+        -------
+        ServerBank or None
+            None where the banks have other values that differ.
+        """
+        names = banks[0]._stored()
+        if not is_dataclass(cls) and any(bank._stored() != names for bank in banks):
+            return None
+        columns = {name: [getattr(bank, name) for bank in banks] for name in names}
+        try:
+            stored = {name: concatenated(c, len(banks[0])) for name, c in columns.items()}
+        except ValueError:
+            return None
+        all_servers = store(object.__new__(cls), **stored)
+        if cls.__module__.startswith("sojourn.") or _agree(all_servers, banks):
+            return all_servers
+        return None
+
+    def _mapped(self, function: Callable[[Array], Array]) -> Self:
+        """Return the bank with a function of every stored array that has one entry a server."""
+        n, stored = len(self), ((name, getattr(self, name)) for name in self._stored())
+        return self._with(**{name: function(v) for name, v in stored if one_a_server(v, n)})
+
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+        """Return the bank of some rows of flows: this bank, the same servers in every row.
+
+        A bank whose numbers differ from row to row, of shape (K, n), returns those of the rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool, or slice
+            Rows of flows of shape (K, n).
+        """
+        return self
 
     def _with(self, **changed: Any) -> Self:
         """Return a bank with some of the stored fields changed."""
@@ -386,3 +428,51 @@ def halved(function: Callable[[Array], Array], low: Array, high: Array) -> tuple
         above = function(middle) >= 0
         low, high = np.where(above, low, middle), np.where(above, middle, high)
     return low, high
+
+
+def one_a_server(value: Any, n: int) -> bool:
+    """Return whether a stored value is an array with one entry for each of n servers."""
+    return isinstance(value, np.ndarray) and value.shape[:1] == (n,)
+
+
+def concatenated(values: Sequence[Any], n: int) -> Any:
+    """Return one value for all of several banks of n servers.
+
+    Raises
+    ------
+    ValueError
+        Where the values are neither arrays with one entry a server nor equal.
+    """
+    first = values[0]
+    if one_a_server(first, n):
+        if all(isinstance(v, np.ndarray) and v.shape == first.shape for v in values):
+            return np.concatenate(values)
+    elif all(v is first or _equal(v, first) for v in values):
+        return first
+    raise ValueError("the banks differ in a value that is not one number a server")
+
+
+def _equal(value: Any, other: Any) -> bool:
+    """Return whether two stored values are equal; values that cannot be compared are not."""
+    if type(value) is not type(other):
+        return False
+    try:
+        return bool(np.all(value == other))
+    except Exception:  # a value may raise anything
+        return False
+
+
+def _agree(all_servers: ServerBank, banks: Sequence[ServerBank]) -> bool:
+    """Return whether joined servers of a family from outside this library work as one by one.
+
+    They do not where the family stores lists, or has numbers elsewhere.
+    """
+    for bank in banks:
+        bank._validated  # noqa: B018  the check of a family, before any answer
+    flows = [np.where(np.isfinite(bank.rate), 0.5 * bank.rate, 1.0) for bank in banks]
+    each = [bank.latency(flow) for bank, flow in zip(banks, flows, strict=True)]
+    try:
+        got = whole(all_servers).latency(np.concatenate(flows))
+        return bool(np.allclose(got, np.concatenate(each), rtol=SAME, atol=0.0))
+    except Exception:  # a family may raise anything
+        return False

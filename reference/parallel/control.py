@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +74,9 @@ class ResidualLatency(View):
     @cached_property
     def rate_error(self) -> Array:
         """Rounding error of the rate less the base flow; see `ServerBank.rate_error`."""
-        terms = np.stack([self.bank.rate, self.bank.rate_error, -self.base, -self.rate], axis=-1)
+        terms = np.stack(
+            np.broadcast_arrays(self.bank.rate, self.bank.rate_error, -self.base, -self.rate), -1
+        )
         high, low = exact_sum(np.where(np.isfinite(self.rate)[..., None], terms, 0.0))
         return np.asarray(high + low)
 
@@ -103,6 +105,11 @@ class ResidualLatency(View):
         point = self.bank.at_latency((self.service - self.bank.service) + np.asarray(excess))
         flow = np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0)
         return Operation(flow, point.spare_capacity, point.slope)
+
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+        """Return the servers of some of the K base flows; see `sojourn.reference.ServerBank.at`."""
+        base = self.base[rows] if self.base.ndim > 1 else self.base
+        return type(self)(self.bank.at(rows), base)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
         """Return the argument of the bank: a flow on top of the base flow is a total flow there."""

@@ -194,16 +194,18 @@ def certificates_of(
         As for `rounding`.
     """
     # no user is faster than in the empty server with the least idle latency
-    lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(bank.idle_latency.min()))
+    lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), bank.idle_latency.min(axis=-1))
     upper = np.maximum(np.where(np.isnan(upper), np.inf, upper), lower)
     finite: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
     value = mean_delay(bank, np.where(finite[:, None], flow, 0.0))
     nearest = np.clip(value, lower, upper)
     off = np.abs(value - nearest)
-    for k in np.flatnonzero(np.isfinite(value) & (off > SUM_ERROR * nearest)):
-        row_price = None if price is None else price[k]
-        if off[k] <= rounding(bank, load[k], flow[k], goal, row_price) * nearest[k]:
-            value[k] = nearest[k]
+    rows = np.flatnonzero(np.isfinite(value) & (off > SUM_ERROR * nearest))
+    if rows.size:
+        row_price = None if price is None else price[rows]
+        by_rounding = rounding(bank.at(rows), load[rows], flow[rows], goal, row_price)
+        rows = rows[off[rows] <= by_rounding * nearest[rows]]
+        value[rows] = nearest[rows]
     farthest = np.maximum(np.abs(upper - value), np.abs(value - lower))
     error = np.where(np.isfinite(value), farthest, np.inf)
     none = np.full_like(load, np.nan)

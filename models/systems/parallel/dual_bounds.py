@@ -118,9 +118,10 @@ def optimum_bounds(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, A
         if rows.size:
             # a server at a kink of its latency has a range of marginal delays, so the multiplier
             # of the optimum may be the marginal delay of another server
-            others = bank.marginal(clip(bank, flow[rows]))
-            proved = lower_bound(bank, np.broadcast_to(load[rows, None], others.shape), others)
-            lower[rows] = np.fmax(lower[rows], proved.max(axis=-1))
+            some = bank.at(rows)
+            tried = np.moveaxis(some.marginal(clip(some, flow[rows])), -1, 0)
+            proved = lower_bound(some, np.broadcast_to(load[rows], tried.shape), tried)
+            lower[rows] = np.fmax(lower[rows], proved.max(axis=0))
     return lower, upper
 
 
@@ -227,8 +228,8 @@ def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array,
         The value of each line at its load, and its slope.
     """
     # no job is faster than in the empty server with the least idle latency
-    fastest = float(bank.idle_latency.min())
-    value, slope = fastest * load, np.full_like(load, fastest)
+    fastest = bank.idle_latency.min(axis=-1)
+    value, slope = fastest * load, np.broadcast_to(fastest, load.shape)
     for trim in (False, True):
         split, valid = project_to_load(bank, load, flow, trim=trim)
         price = multiplier(bank, load, split, "optimum")

@@ -73,8 +73,9 @@ def polish_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> tuple
         x, steps, _ = _newton(bank, load, start, valid, goal, unlimited, none)
         rows = np.flatnonzero((steps == NO_START) | (steps == max_steps(bank)))
         if rows.size:
-            inner, valid = interior_point(bank, load[rows], flow[rows])
-            again, taken, _ = _newton(bank, load[rows], inner, valid, goal, unlimited, none[rows])
+            some = bank.at(rows)
+            inner, valid = interior_point(some, load[rows], flow[rows])
+            again, taken, _ = _newton(some, load[rows], inner, valid, goal, unlimited, none[rows])
             started = taken != NO_START
             x[rows[started]], steps[rows[started]] = again[started], taken[started]
         # at a light load the flows have fewer digits than their sum, which is known
@@ -220,7 +221,7 @@ def _newton(
         Whether a step ends at the first limit that it meets, and one limit at a time is released.
         Otherwise steps may pass limits, and several are released together.
     """
-    last, least, most = max_steps(bank, careful=careful), limits.least, limits.most
+    last, all_servers, all_limits = max_steps(bank, careful=careful), bank, limits
     has_rows = bool(limits.bound.size)
     flow, steps, dual = start.copy(), np.where(valid, last, NO_START), dual.copy()
     active = (
@@ -231,17 +232,20 @@ def _newton(
     rows = _Rows(
         which=np.arange(load.size),
         x=start,
-        used=(start > least) & (start < most),
+        used=(start > limits.least) & (start < limits.most),
         active=active,
         dual=dual.copy(),
         smallest=np.full(load.shape, np.inf),
         stalled=np.zeros(load.shape, dtype=np.intp),
     ).only(valid)
     for step in range(1, last + 1):
+        bank = all_servers.at(rows.which)
         rows = rows.only(np.all(bank.spare_capacity(rows.x) > 0, axis=1))  # else saturated
         index, x, used, active, row_dual, smallest, stalled = rows
         if not index.size:
             break
+        bank, limits = all_servers.at(index), all_limits.at(index)
+        least, most = limits.least, limits.most
         newton = (
             limited_step(bank, load[index], x, used, active, limits, row_dual)
             if has_rows

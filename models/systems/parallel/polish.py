@@ -60,7 +60,7 @@ def polish_and_certify(
     # gaps below ROUNDING cannot rank two answers; there keep the polished one
     doubtful = np.flatnonzero((steps == NO_START) | ~(certificates.gap <= ROUNDING))
     if doubtful.size:
-        own = certify_rows(bank, load[doubtful], flow[doubtful], goal)
+        own = certify_rows(bank.at(doubtful), load[doubtful], flow[doubtful], goal)
         worse = (steps[doubtful] == NO_START) | ~(certificates.gap[doubtful] <= own.gap)
         rows = doubtful[worse]
         polished[rows], steps[rows] = flow[rows], 0

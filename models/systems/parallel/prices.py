@@ -81,5 +81,5 @@ def multiplier(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Array:
         if not changes.any():
             break
         used = np.where(changes[..., None], still_used, used)
-    largest = np.minimum(common, bank.latency_limit.min())
-    return np.asarray(np.where(any_used, largest, bank.idle_latency.min()))
+    largest = np.minimum(common, bank.latency_limit.min(axis=-1))
+    return np.asarray(np.where(any_used, largest, bank.idle_latency.min(axis=-1)))

@@ -8,14 +8,14 @@ Flows have shape (..., n) and loads shape (...): one split, or one in each row.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from ....reference.compensated_sum import exact_sum
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
-from ...core.table import Mask
+from ...core.table import Mask, Rows
 
 # relative rounding error of a load or a budget that is a sum of floats
 ROUNDING = 2 * float(np.finfo(float).eps)
@@ -54,6 +54,12 @@ class Limits:
     def none(cls, n: int) -> Limits:
         """Return the limits of n servers that have none but flow >= 0."""
         return cls(np.zeros(n), np.full(n, np.inf), np.zeros((0, n)), np.zeros(0), np.zeros(n))
+
+    def at(self, rows: Rows) -> Limits:
+        """Return the limits of some rows of flows; the same limits where all rows share them."""
+        if self.least.ndim == 1:
+            return self
+        return Limits(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
     def bounded(self) -> bool:
@@ -177,14 +183,14 @@ def interior_point(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, M
     They are strictly inside the stable region whatever the flow is. The mean is taken of spare
     capacities, which near saturation keep the digits that flows lose.
     """
-    valid: Mask = np.asarray(np.isfinite(flow).all(axis=-1) & np.isfinite(bank.rate).all())
+    valid: Mask = np.asarray(np.isfinite(flow).all(axis=-1) & np.isfinite(bank.rate).all(axis=-1))
     if not valid.any():
         return np.zeros_like(flow), valid
     total_rate, low = bank.total_rate
     unused = ((total_rate - load) + low)[..., None]  # spare capacity of all servers
     finite_flow = np.where(valid[..., None], flow, 0.0)
     spare_capacity = np.clip(bank.spare_capacity(finite_flow), 0.0, bank.rate)
-    even = bank.rate * (unused / total_rate)
+    even = bank.rate * (unused / total_rate[..., None])
     spare = compensated_sum(spare_capacity)[..., None]
     scaled = np.where(spare > 0, spare_capacity * (unused / np.where(spare > 0, spare, 1.0)), even)
     inner = bank.rate - np.minimum(0.5 * (scaled + even), bank.rate)
