@@ -140,14 +140,21 @@ class CurvePlan:
         See `sojourn.models.core.refinement.refined`.
     drawn : sequence of str
         Roles of the variables that a picture shows.
-    coords, attrs : mapping
-        Further coordinates, as tuples of dimensions and values, and attributes of the dataset.
+    coords : mapping
+        Further coordinates of the dataset, as tuples of dimensions and values.
+    attrs : mapping, or function without arguments that returns one
+        Further attributes of the dataset.
+    prepare : callable, optional
+        Function of the plans of several systems that is called before these are solved together.
+        It computes at once what each plan would compute for itself.
     closing : callable, optional
         Function of all solved points and of the variables by name, called at the end. It may issue
         warnings, and returns further attributes.
     dataset_type : type, optional
         Class of the dataset, such as `sojourn.models.frontend.curve_dataset.Curve`; by default
         `xarray.Dataset`.
+    screened : tuple, optional
+        Result of ``system.screen_loads(points)``, where it is known.
     stored : StoredAnswers or None
         The stored answers that the questions take, see `sojourn.models.core.stored`.
     """
@@ -167,9 +174,11 @@ class CurvePlan:
     drawn: Sequence[str] = DRAWN
     most: int = MAX_POINTS
     coords: Mapping[str, Any] = field(default_factory=dict)
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+    attrs: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
+    prepare: Callable[[Sequence[CurvePlan]], object] | None = None
     closing: Callable[[Array, Mapping[str, Variable]], Mapping[str, Any]] | None = None
     dataset_type: type[xr.Dataset] | None = None
+    screened: tuple[Array, Mapping[int, LoadError]] | None = None
     stored: StoredAnswers | None = field(default_factory=stored_answers)
 
     @property
@@ -186,12 +195,14 @@ class CurvePlan:
             Where a load is negative or not finite, or no point of the plan has an answer.
         """
         given = self.points if points is None else points
-        array, errors = (
-            self.system.screen_loads(given)
-            if self.is_over_loads
-            else (np.asarray(given, dtype=float), {})
-        )
-        idle = {i: errors.pop(i) for i in list(errors) if array[i] == 0}
+        if not self.is_over_loads:
+            array, found = np.asarray(given, dtype=float), {}
+        elif points is None and self.screened is not None:
+            array, found = self.screened
+        else:
+            array, found = self.system.screen_loads(given)
+        idle = {i: error for i, error in found.items() if array[i] == 0}
+        errors = {i: error for i, error in found.items() if i not in idle}
         if self.check_point is not None:
             for i in sorted({*range(array.size)} - errors.keys()):
                 try:
@@ -232,7 +243,8 @@ class CurvePlan:
             axis["utilisation"] = (dims, utilisation, {"long_name": "load over capacity"})
             axis["reason"] = (dims, texts, {"long_name": "why there is no answer"})
         basics = {"time_unit": time_unit, "max_load": largest}
-        return Solved(found, {**axis, **self.coords}, {**basics, **self.attrs})
+        more = self.attrs() if callable(self.attrs) else self.attrs
+        return Solved(found, {**axis, **self.coords}, {**basics, **more})
 
     def close(self, variables: Mapping[str, Variable], coords: Mapping[str, Any]) -> dict[str, Any]:
         """Issue one warning on missing answers, and return the attributes from `closing`."""

@@ -155,11 +155,14 @@ def _joined_sweeps(parts: Sequence[_Part]) -> dict[str, Any] | None:
 
     Where the parts have stored answers, the sweeps take theirs from these.
     """
+    plans = [part.plan for part in parts]
+    if plans[0].prepare is not None:
+        plans[0].prepare(plans)
     answers = [(p.plan.stored, p.stored_rows) for p in parts if p.plan.stored is not None]
     with use_stored_answers(joined_answers(answers) if answers else None):
         sweeps: dict[str, Any] = {
-            name: type(sweep).together([part.plan.sweeps[name] for part in parts])  # type: ignore[attr-defined]
-            for name, sweep in parts[0].plan.sweeps.items()
+            name: type(sweep).together([plan.sweeps[name] for plan in plans])  # type: ignore[attr-defined]
+            for name, sweep in plans[0].sweeps.items()
         }
     return None if None in sweeps.values() else sweeps
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from ....reference.bank_rows import BankRows
 from ....reference.errors import Array
+from ....reference.parallel.thresholds import thresholds_of_rows
 from ....reference.validation import check_choice
 from ...core.curve import CurvePlan
 from ...core.signatures import show_options
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from ...core.options import FormulationOptions
     from .system import ParallelServers
 
+THRESHOLDS = "thresholds"
+FEW_SERVERS = 64  # up to which the thresholds of many systems are faster in one pass
 PRICE = {"optimum": "marginal delay", "equilibrium": "common latency"}
 
 
@@ -112,29 +116,52 @@ def curve_plan(
     goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(options)
-    points, starts = system.screen_loads(loads)[0], vars(system.thresholds())
+    points, errors = system.screen_loads(loads)
     each = {goal: for_goal(goal, options) if len(goals) > 1 else options for goal in goals}
     tasks: dict[str, Any] = {
         goal: system._task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals
     }
     # only an optimum has limits, which some loads cannot meet
     at_load = getattr(tasks[goals[0]].question, "at", None)
+
+    def starts() -> Mapping[str, Array]:
+        """Return the thresholds of each goal; those of many systems are computed together."""
+        if THRESHOLDS not in system._kept:
+            system._kept[THRESHOLDS] = system.thresholds()
+        return vars(system._kept[THRESHOLDS])
+
+    def attributes() -> dict[str, Any]:
+        thresholds = {f"{goal}_thresholds": starts()[goal] for goal in GOALS}
+        return {"total_rate": system.total_rate, **thresholds}
+
     return CurvePlan(
         system,
         points,
         tasks,
         variables or partial(variables_of, system),
+        screened=(points, errors),
         check_point=at_load,
         refine=refine,
-        breakpoints=lambda: np.concatenate([starts[goal] for goal in goals]),
+        breakpoints=lambda: np.concatenate([starts()[goal] for goal in goals]),
         coords={"server": ("server", list(system.names))},
         closing=partial(_warn_beyond, system),
-        attrs={
-            "total_rate": system.total_rate,
-            **{f"{goal}_thresholds": starts[goal] for goal in GOALS},
-        },
+        attrs=attributes,
+        prepare=_prepare,
         dataset_type=Curve,
     )
+
+
+def _prepare(plans: Sequence[CurvePlan]) -> None:
+    """Compute the thresholds of the systems of several plans."""
+    from .system import ParallelServers
+
+    systems: list[Any] = [plan.system for plan in plans]
+    if any(type(system).thresholds is not ParallelServers.thresholds for system in systems):
+        return
+    rows = BankRows.of([system.bank for system in systems])
+    if rows is not None and len(rows) <= FEW_SERVERS:
+        for system, found in zip(systems, thresholds_of_rows(rows), strict=True):
+            system._kept[THRESHOLDS] = found
 
 
 def variables_of(

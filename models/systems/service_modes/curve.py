@@ -174,12 +174,13 @@ def partition_plan(
     system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, options: PolishOptions
 ) -> CurvePlan:
     """Return the plan of `partition_curve`."""
-    count = system.screen_loads(loads)[0].size
+    screened = system.screen_loads(loads)
     return _plan(
         system,
         loads,
         system._partition_task(**options),
-        columns=(_assignments(system, count, p),),
+        screened=screened,
+        columns=(_assignments(system, screened[0].size, p),),
         check_point=partial(check_assignment, system.rates),
     )
 
