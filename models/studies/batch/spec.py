@@ -5,7 +5,7 @@ The chunks are the same whichever process solves them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,17 @@ from ....reference.validation import as_floats, as_integer, check_flag, raise_at
 from ...core.solvers import capable_solvers, solver_names
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
-from .records import AskedSystem, solve_records
+from .records import AskedSystem, has_plan, solve_records
 from .rows import Rows, concatenate, join
 
-MAX_CHUNK_SIZE = 16
-"""Systems in a chunk by default: a kill loses the chunk of each worker, some seconds of work."""
-MIN_CHUNKS = 64
+MAX_POINTS = 1000
+"""Loads of all systems of a chunk by default: a kill loses the chunk of each worker, some seconds
+of work. Larger chunks would not be faster: their systems are solved together."""
+MAX_NUMBERS = 20_000
+"""Those loads times the size of a system."""
+MAX_SYSTEMS = 16
+"""Systems in a chunk by default where these would be fewer, or are solved one after another."""
+MIN_CHUNKS = 32
 """Chunks are smaller than that where there would be fewer of them to distribute."""
 
 
@@ -149,11 +154,9 @@ def make_spec(
     kind.check_options("study", options)
     capable_solvers(solver_names(options.get("solver")), options.get("solver_options"))
     relative = check_flag("relative", relative)
-    if chunk is None:
-        chunk_size = min(MAX_CHUNK_SIZE, max(1, len(values) // MIN_CHUNKS))
-    else:
-        chunk_size = as_integer("chunk", chunk, "a number of systems")
+    given = None if chunk is None else as_integer("chunk", chunk, "a number of systems")
     checked = _check_loads(loads, len(values), relative=relative)
+    chunk_size = _default_chunk_size(values, checked.shape[-1]) if given is None else given
     return StudySpec(kind, names, values, checked, relative, options, chunk_size)
 
 
@@ -203,6 +206,15 @@ def _common_kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
             remedy = "write all systems in one unit"
             raise InputError(f"{field}.time_unit", system.time_unit, problem, remedy)
     return kind
+
+
+def _default_chunk_size(systems: Sequence[System], loads: int) -> int:
+    """Number of systems in a chunk, for systems that are solved at a number of loads."""
+    largest = MAX_SYSTEMS
+    if all(map(has_plan, systems)):
+        size = max(len(system) if isinstance(system, Sized) else 1 for system in systems)
+        largest = max(largest, min(MAX_POINTS, MAX_NUMBERS // size) // loads)
+    return min(largest, max(1, len(systems) // MIN_CHUNKS))
 
 
 def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:

@@ -198,6 +198,15 @@ class StudyStore:
             warn(f"cannot write to {self.path}: {error.strerror or error}; {result}")
 
 
+def stored_chunk_size(out: str | os.PathLike[str]) -> int | None:
+    """Return the number of systems in a chunk of the study in a folder; None without a study."""
+    path = as_folder("out", out)
+    if not has_file(path, MANIFEST):
+        return None
+    size: int = read_manifest("out", path)["chunk"]
+    return size
+
+
 @dataclass(frozen=True)
 class WorkerStore:
     """Folder of a study as another process writes to it.
