@@ -25,6 +25,7 @@ OTHER_NUMBERS = (
     "at_marginal",
     "at_player",
 )
+CONVERSIONS = ("scaled", "in_unit")  # methods whose arguments are factors above 0
 TRANSFORMATIONS = ("take", "with_extra_delay", "scaled", "in_unit", "with_tangents_at", "caveats")
 GUARDED = {*BOUNDED, *OTHER_NUMBERS, *TRANSFORMATIONS}
 """Methods of banks whose arguments are one number a server, or are named in `CHECKS`."""
@@ -69,11 +70,12 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> Callable[..., Any]:
     """Return a method of a bank that checks its arguments and gives no NumPy warnings."""
     compute = _infinite_when_full(method) if name in BOUNDED else method
+    needs_no_check = _is_factor if name in CONVERSIONS else _is_plain
 
     @wraps(method)
     def guarded(self: Any, *given: Any, **named: Any) -> Any:
         # the library itself calls with arrays of floats: compute first, check if that fails
-        if given and not named and all(map(_is_plain, given)):
+        if given and not named and all(map(needs_no_check, given)):
             try:
                 return compute(self, *given)
             except (TypeError, ValueError):
@@ -93,6 +95,11 @@ def _is_plain(value: Any) -> bool:
     """Return whether a value needs no check: an array of floats, or a number of players."""
     kind = type(value)
     return value.dtype.char == "d" if kind is np.ndarray else kind is float and value >= 1.0
+
+
+def _is_factor(value: Any) -> bool:
+    """Return whether a value needs no check: a finite factor above 0."""
+    return type(value) is float and 0.0 < value < math.inf
 
 
 def _checked(field: str, value: Any, n: int) -> Any:

@@ -131,7 +131,7 @@ def signal_at(monkeypatch, place, number, call=1):
 )
 def test_a_signal_ends_the_work_with_its_exit_code(sojourn, own, monkeypatch, number, code):
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    signal_at(monkeypatch, "core.solve.run", number)
+    signal_at(monkeypatch, "core.solve.native_solver", number)
     assert sojourn("run", own) == (code, "", "interrupted\n")
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
@@ -139,7 +139,7 @@ def test_a_signal_ends_the_work_with_its_exit_code(sojourn, own, monkeypatch, nu
 def test_a_signal_that_the_caller_ignores_is_ignored(sojourn, own, monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        signal_at(monkeypatch, "core.solve.run", signal.SIGHUP)
+        signal_at(monkeypatch, "core.solve.native_solver", signal.SIGHUP)
         assert sojourn("run", own)[0] == 0
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -226,7 +226,7 @@ SIGNAL = "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
 SIGNAL_AT_WORK = """
 from sojourn.models.core import solve
 import os, signal
-solve.run = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+solve.native_solver = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
 """
 
 
@@ -252,14 +252,14 @@ def test_an_import_during_the_work_is_not_interrupted(sojourn, own, tmp_path, mo
     """A module in C that is interrupted during its import can crash the process."""
     (tmp_path / "imported_late.py").write_text(IMPORTING)
     monkeypatch.syspath_prepend(tmp_path)
-    original = engine.run
+    original = engine.Task.one
 
-    def run(*arguments):
+    def one(*arguments):
         assert __import__("imported_late").done
         while True:
             original(*arguments)
 
-    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(engine.Task, "one", one)
     assert sojourn("run", own)[0] == 143
     assert sys.modules.pop("imported_late").done
 

@@ -22,6 +22,7 @@ from ....reference.parallel.optimum_equilibrium import check_one_load
 from ....reference.server_bank import ServerBank
 from ....reference.validation import as_floats
 from ...core.table import Mask, Table
+from ...core.tolerance import GapTolerance
 from .dual_bounds import (
     EPS,
     SUM_ERROR,
@@ -146,27 +147,39 @@ def certify(bank: ServerBank, load: float, flow: Array, goal: Goal) -> Certifica
     return certify_rows(bank, np.array([check_one_load(bank, load)]), x[None], goal).row(0)
 
 
-def certify_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Certificates:
-    """Return the certificates of K flows, shape (K, n), for K loads, shape (K,); see `certify`."""
+def certify_rows(
+    bank: ServerBank, load: Array, flow: Array, goal: Goal, price: Array | None = None
+) -> Certificates:
+    """Return the certificates of K flows, shape (K, n), for K loads, shape (K,); see `certify`.
+
+    Parameters
+    ----------
+    price : ndarray, shape (K,), optional
+        Multipliers of the flows, where they are known.
+    """
     with np.errstate(all="ignore"):  # flows that are no split get an infinite gap, not a warning
-        return _certify(bank, load, flow, goal)
+        return _certify(bank, load, flow, goal, price)
 
 
-def _certify(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Certificates:
+def _certify(
+    bank: ServerBank, load: Array, flow: Array, goal: Goal, price: Array | None
+) -> Certificates:
     """Return certificates from the better of two splits: with and without a solver's residue."""
-    bounds = optimum_bounds if goal == "optimum" else latency_bounds
-    lower, upper = np.zeros_like(load), np.full_like(load, np.inf)
-    potential_gap = np.full_like(load, np.inf)
-    x = clip(bank, flow)
-    has_residue = bool(np.any((x > 0) & (x <= RESIDUE_SHARE * load[:, None] / x.shape[-1])))
+    lower, upper = np.zeros(load.shape), np.full(load.shape, np.inf)
+    potential_gap = np.full(load.shape, np.inf)
+    has_residue = bool(((flow > 0) & (flow <= RESIDUE_SHARE * load[:, None] / len(bank))).any())
     for trim in (False, True)[: 1 + has_residue]:
         split, valid = project_to_load(bank, load, flow, trim=trim)
-        low, high = bounds(bank, load, split)
+        own = None if price is None or not np.array_equal(split, flow) else price
+        c = multiplier(bank, load, split, goal) if own is None else own
+        if goal == "optimum":
+            low, high = optimum_bounds(bank, load, split, c)
+        else:
+            low, high = latency_bounds(bank, load, split)
+            gap = np.fmin(potential_gap, relative_potential_gap(bank, load, split, c))
+            potential_gap = np.where(valid, gap, potential_gap)
         lower = np.where(valid, np.fmax(lower, low), lower)
         upper = np.where(valid, np.fmin(upper, high), upper)
-        if goal == "equilibrium":
-            gap = np.fmin(potential_gap, relative_potential_gap(bank, load, split))
-            potential_gap = np.where(valid, gap, potential_gap)
     found = certificates_of(bank, load, flow, goal, lower, upper)
     if goal == "optimum":
         return found
@@ -198,7 +211,7 @@ def certificates_of(
     upper = np.maximum(np.where(np.isnan(upper), np.inf, upper), lower)
     finite: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
     value = mean_delay(bank, np.where(finite[:, None], flow, 0.0))
-    nearest = np.clip(value, lower, upper)
+    nearest = np.minimum(np.maximum(value, lower), upper)
     off = np.abs(value - nearest)
     rows = np.flatnonzero(np.isfinite(value) & (off > SUM_ERROR * nearest))
     if rows.size:
@@ -208,7 +221,7 @@ def certificates_of(
         value[rows] = nearest[rows]
     farthest = np.maximum(np.abs(upper - value), np.abs(value - lower))
     error = np.where(np.isfinite(value), farthest, np.inf)
-    none = np.full_like(load, np.nan)
+    none = np.full(load.shape, np.nan)
     # SUM_ERROR covers the rounding of the sums; a delay may also be so short that it is the float 0
     gap = np.where(
         finite & (lower > 0), error / lower + SUM_ERROR, np.where(error == 0, 0.0, np.inf)
@@ -342,10 +355,30 @@ def rounding(
         return np.asarray(np.where(error > 0, error / mean_delay(bank, x), 0.0))
 
 
+def accepted(
+    tolerance: GapTolerance, bank: ServerBank, load: Array, flow: Array, goal: Goal, gap: Array
+) -> Mask:
+    """Return which of K gaps certify an answer: none but those that rounding causes are wider.
+
+    Parameters
+    ----------
+    tolerance : GapTolerance
+        Largest gap of a certified answer.
+    flow : ndarray, shape (K, n)
+        Flows that the gaps, shape (K,), belong to.
+    """
+    met = tolerance.met(gap)
+    rows = np.flatnonzero(~met)
+    if rows.size:
+        by_rounding = rounding(bank.at(rows), load[rows], flow[rows], goal)
+        met[rows] = tolerance.met(gap[rows], by_rounding)
+    return met
+
+
 def mean_delay(bank: ServerBank, flow: Array) -> Array:
     """Return sum x_i l_i(x_i) / sum x_i, shape (...); infinite outside the stable region."""
     inside = np.maximum(flow, 0.0)
-    stable = np.all(bank.spare_capacity(inside) > 0, axis=-1) & inside.any(axis=-1)
+    stable = np.asarray((bank.spare_capacity(inside) > 0).all(axis=-1) & inside.any(axis=-1))
     x = np.where(stable[..., None], inside, 0.0)
     total = compensated_sum(x * bank.latency(x))
     unstable = np.full(np.shape(total), np.inf)

@@ -72,6 +72,8 @@ def exact_split(bank: ServerBank, load: Array, flow: Array, limits: Limits | Non
     flow) is largest, within the limits.
     """
     spare_capacity, residual = bank.spare_capacity(flow), load_residual(load, flow)[..., None]
+    if not residual.any():
+        return Point(flow, spare_capacity)
     least, most = (0.0, np.inf) if limits is None else (limits.least, limits.most)
     within_bounds = np.where(residual < 0, flow - least, most - flow)
     takes = np.minimum(spare_capacity, within_bounds)
@@ -88,6 +90,8 @@ def total_delay(bank: ServerBank, point: Point) -> Array:
 def residual_at(bank: ServerBank, load: Array, point: Point) -> Array:
     """Return load - sum x_i, shape (...), with rate - y for x where a server is nearly full."""
     full = point.spare_capacity < point.flow
+    if not full.any():
+        return load_residual(load, point.flow)
     flow = np.where(full, bank.rate, point.flow)
     correction = np.where(full, bank.rate_error - point.spare_capacity, 0.0)
     return load_residual(load, np.concatenate([flow, correction], axis=-1))
@@ -109,10 +113,20 @@ def lagrangian(bank: ServerBank, load: Array, price: Array, point: Point, cost: 
     return compensated_sum(np.concatenate([cost, of_load], axis=-1))
 
 
-def optimum_bounds(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
-    """Return a lower and an upper bound of the optimal mean delay from splits, shape (..., n)."""
+def optimum_bounds(bank: ServerBank, load: Array, flow: Array, price: Array) -> tuple[Array, Array]:
+    """Return a lower and an upper bound of the optimal mean delay, shape (K,).
+
+    Parameters
+    ----------
+    load : ndarray, shape (K,)
+        Total loads.
+    flow : ndarray, shape (K, n)
+        Splits of the loads.
+    price : ndarray, shape (K,)
+        Their multipliers.
+    """
     upper = total_delay(bank, exact_split(bank, load, flow)) / load
-    lower = lower_bound(bank, load, multiplier(bank, load, flow, "optimum"))
+    lower = lower_bound(bank, load, price)
     if len(bank) <= MAX_TRIED:
         rows = np.flatnonzero(upper - lower > KINK_GAP * upper)
         if rows.size:
@@ -185,10 +199,9 @@ def _dual_value(
         z' b: the sum of charges that the limits allow.
     """
     own = price[..., None] if charge is None else price[..., None] - charge
-    shape = np.broadcast_shapes(np.shape(own), (*price.shape, len(bank)))
     best = bank.at_marginal(np.maximum((own - bank.delay) - bank.service, 0.0))
+    least, most = np.zeros(1), load[..., None]
     if ends is None:
-        least, most = np.zeros(shape), np.broadcast_to(load[..., None], shape)
         point = Point(np.where(np.isinf(best.flow), most, best.flow), best.spare_capacity)
     else:
         (least, widest), (most, narrowest) = ends
@@ -198,8 +211,8 @@ def _dual_value(
     cost = point.flow * bank.latency(*point)
     if bank.uses_finite_differences:
         # the minimiser is inexact: lower its value by what the differences may be wrong by
-        bounds = (np.broadcast_to(least, shape), np.broadcast_to(most, shape))
-        cost = cost - bank.difference_error_bound(np.broadcast_to(own, shape), point.flow, *bounds)
+        own, *bounds = (np.broadcast_to(a, cost.shape) for a in (own, least, most))
+        cost = cost - bank.difference_error_bound(own, point.flow, *bounds)
     if charge is not None:
         allowed = np.full((*price.shape, 1), -income)
         cost = np.concatenate([cost, charge * point.flow, allowed], axis=-1)
@@ -273,13 +286,12 @@ def latency_bounds(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, A
     return latency.min(axis=-1), np.where(split.flow > 0, latency, -np.inf).max(axis=-1)
 
 
-def relative_potential_gap(bank: ServerBank, load: Array, flow: Array) -> Array:
+def relative_potential_gap(bank: ServerBank, load: Array, flow: Array, price: Array) -> Array:
     """Return the relative duality gap of the Beckmann potential at splits, shape (...).
 
     The lower bound is the dual function with the potential in the place of x l(x) and the common
-    latency of the used servers as the multiplier.
+    latency of the used servers, `price`, as the multiplier.
     """
-    price = multiplier(bank, load, flow, "equilibrium")
     best = bank.at_latency(np.maximum((price[..., None] - bank.delay) - bank.service, 0.0))
     point = Point(best.flow, best.spare_capacity)
     lower = lagrangian(bank, load, price, point, bank.potential(clip(bank, best.flow)))

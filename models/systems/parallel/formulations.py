@@ -236,9 +236,11 @@ def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, lis
 
 def _equal_mm1(bank: Latency) -> str | None:
     """Return why servers are not M/M/1 with equal delays, or None."""
-    if not np.all(np.isfinite(bank.rate)) or not np.all(getattr(bank, "k", np.nan) == 1.0):
+    variability = getattr(bank, "k", None)
+    if variability is None or (variability != 1.0).any() or np.isinf(bank.rate).any():
         return "it holds for M/M/1 servers alone"
-    if np.ptp(bank.delay + (bank.service - 1.0 / bank.rate)) > 0:
+    delay = bank.delay + (bank.service - 1.0 / bank.rate)
+    if (delay != delay[0]).any():
         return "it holds for equal delays alone"
     return None
 

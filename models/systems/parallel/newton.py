@@ -166,6 +166,8 @@ class _Rows(NamedTuple):
         Their indices among all answers.
     x : ndarray, shape (K, n)
         Flows.
+    spare_capacity : ndarray, shape (K, n)
+        Spare capacities at these flows.
     used : ndarray of bool, shape (K, n)
         Free servers, strictly between their bounds.
     active : ndarray of bool, shape (K, m)
@@ -180,6 +182,7 @@ class _Rows(NamedTuple):
 
     which: npt.NDArray[np.intp]
     x: Array
+    spare_capacity: Array
     used: Mask
     active: Mask
     dual: Array
@@ -187,6 +190,9 @@ class _Rows(NamedTuple):
     stalled: Steps
 
     def only(self, chosen: Mask) -> _Rows:
+        """Return the chosen answers; this object where all are."""
+        if chosen.all():
+            return self
         return _Rows(*[field[chosen] for field in self])  # type: ignore[arg-type]
 
 
@@ -221,81 +227,90 @@ def _newton(
         Whether a step ends at the first limit that it meets, and one limit at a time is released.
         Otherwise steps may pass limits, and several are released together.
     """
-    last, all_servers, all_limits = max_steps(bank, careful=careful), bank, limits
-    has_rows = bool(limits.bound.size)
+    last, has_rows = max_steps(bank, careful=careful), bool(limits.bound.size)
     flow, steps, dual = start.copy(), np.where(valid, last, NO_START), dual.copy()
-    active = (
-        limits.excess(start) >= -ROUNDING * limits.row_scale(start)
-        if has_rows
-        else np.zeros((load.size, 0), dtype=bool)
-    )
     rows = _Rows(
         which=np.arange(load.size),
         x=start,
+        spare_capacity=bank.spare_capacity(start),
         used=(start > limits.least) & (start < limits.most),
-        active=active,
-        dual=dual.copy(),
+        active=limits.excess(start) >= -ROUNDING * limits.row_scale(start),
+        dual=dual,
         smallest=np.full(load.shape, np.inf),
         stalled=np.zeros(load.shape, dtype=np.intp),
-    ).only(valid)
+    )
+    some, own, going = bank, limits, valid
     for step in range(1, last + 1):
-        bank = all_servers.at(rows.which)
-        rows = rows.only(np.all(bank.spare_capacity(rows.x) > 0, axis=1))  # else saturated
-        index, x, used, active, row_dual, smallest, stalled = rows
+        before, rows = rows, rows.only(going & (rows.spare_capacity > 0).all(axis=1))
+        index, x, spare, used, active, row_dual, smallest, stalled = rows
         if not index.size:
             break
-        bank, limits = all_servers.at(index), all_limits.at(index)
-        least, most = limits.least, limits.most
+        if rows is not before:
+            some, own = bank.at(index), limits.at(index)
         newton = (
-            limited_step(bank, load[index], x, used, active, limits, row_dual)
+            limited_step(some, load[index], x, used, active, own, row_dual)
             if has_rows
-            else free_step(bank, load[index], x, used, goal, limits)
+            else free_step(some, load[index], x, used, goal, own)
         )
         move, row_dual = newton.move, newton.dual
-        rises = np.where(move > 0, move, 1.0)
-        longest = np.where(move > 0, SPARE_PART * bank.spare_capacity(x) / rises, 1.0)
-        scale = np.minimum(longest.min(axis=1), 1.0)
+        scale, met = _within_capacity(move, spare), np.zeros_like(active)
         if careful:
-            scale, at_bound, met = to_first_limit(x, move, used, active, scale, limits)
-        else:
-            at_bound, met = np.zeros_like(used), np.zeros_like(active)
+            scale, at_bound, met = to_first_limit(x, move, used, active, scale, own)
         moved = x + scale[:, None] * move
-        held = used & (at_bound | (moved <= least) | (moved >= most))
-        used = used & ~held
-        x = np.clip(np.where(at_bound, np.where(move > 0, most, least), moved), least, most)
+        if careful:
+            moved = np.where(at_bound, np.where(move > 0, own.most, own.least), moved)
+        held = used & ((moved <= own.least) | (moved >= own.most))
+        was_used, used = used, used & ~held
+        x = np.minimum(np.maximum(moved, own.least), own.most)
+        spare = some.spare_capacity(x)
         flow[index], dual[index] = x, row_dual
         if has_rows:
-            over = limits.excess(x) > ROUNDING * limits.row_scale(x)
-            met = met | (~active & over)
-        size = np.where(used, np.abs(move) / np.minimum(x, bank.spare_capacity(x)), 0.0)
-        whole = (scale == 1.0) & ~held.any(axis=1) & ~met.any(axis=1)
+            met = met | (~active & (own.excess(x) > ROUNDING * own.row_scale(x)))
+        size = np.where(used, np.abs(move) / np.minimum(x, spare), 0.0)
+        whole = (scale == 1.0) & ~(held.any(axis=1) | met.any(axis=1))
         relative_step = np.where(whole, size.max(axis=1), np.inf)
-        entering = _entering(bank, newton, x, used | held, limits)
+        entering = _entering(some, newton, x, was_used, own)
         leaving = active & (row_dual[:, 1:] > 0)
         converged = (relative_step <= STEP_TOL) | (stalled >= MAX_STALLED)
         failed = newton.unmet if limits.bounded else ~used.any(axis=1)
         done = converged & ~entering.any(axis=1) & ~leaving.any(axis=1) & ~failed
         steps[index[done]], steps[index[failed]] = step, NO_START
+        going = ~(done | failed)
+        if not going.any():
+            break
+        release = converged | ((step % RELEASE_EVERY == 0) & (not careful))
         if careful:
             error = newton.offered - newton.price
-            entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], limits)
-        release = converged | ((step % RELEASE_EVERY == 0) & (not careful))
-        used |= entering & release[:, None]
-        active = (active & ~(leaving & release[:, None])) | met
+            entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own)
         changed = release & (entering.any(axis=1) | leaving.any(axis=1))
+        if changed.any():
+            used = used | (entering & release[:, None])
+            active = active & ~(leaving & release[:, None])
         waited = np.where(relative_step < LARGE_STEP, stalled + 1, stalled)
         stalled = np.where(changed | (relative_step < smallest / 2), 0, waited)
         smallest = np.where(changed, np.inf, np.minimum(smallest, relative_step))
-        rows = _Rows(index, x, used, active, row_dual, smallest, stalled).only(~(done | failed))
+        rows = _Rows(index, x, spare, used, active | met, row_dual, smallest, stalled)
     return flow, steps, dual
+
+
+def _within_capacity(move: Array, spare_capacity: Array) -> Array:
+    """Return the part of each step, at most 1, that leaves every server spare capacity, (K,)."""
+    allowed = SPARE_PART * spare_capacity
+    long = move > allowed
+    if not long.any():
+        return np.ones(len(move))
+    parts: Array = np.where(long, allowed / np.where(long, move, 1.0), 1.0)
+    return np.asarray(parts.min(axis=1))
 
 
 def _entering(bank: ServerBank, newton: Step, x: Array, kept: Mask, limits: Limits) -> Mask:
     """Return which servers at a bound, other than those `kept`, their offered price releases."""
+    could: Mask = ~kept & (limits.least < limits.most)
+    if not could.any():
+        return could
     offered, price = newton.offered, newton.price
     rises = np.where(x > 0, price, bank.idle_latency) < offered
-    inside = np.where(x <= limits.least, rises, price > offered)
-    entering: Mask = ~kept & (limits.least < limits.most) & inside
+    entering: Mask = could & np.where(x <= limits.least, rises, price > offered)
     if limits.bound.size:
         # multipliers have rounding errors: without a margin a server would enter and leave forever
         margin = SINGULAR * np.abs(newton.dual).max(axis=1, keepdims=True)

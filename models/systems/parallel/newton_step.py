@@ -20,7 +20,7 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask
-from .prices import Goal, common_price, prices
+from .prices import Goal, common_price, prices, responses
 from .splits import ROUNDING, Limits, load_residual
 
 LEAST_SLOPE = 1e-12  # times the price over the load: flatter servers count as this steep
@@ -72,12 +72,11 @@ def free_step(
     """
     price, slope = prices(bank, x, goal)
     residual = load_residual(load, x)
-    common = common_price(price, slope, used, residual)
+    response, flat = responses(slope, used)
+    common = common_price(price, used, response, flat, residual)
     any_used = used.any(axis=1)
     if not any_used.all():
         common = np.where(any_used, common, _price_at_bounds(price, x, residual, load, limits))
-    flat = used & (slope <= 0)
-    response = np.where(used & ~flat, 1.0 / np.where(slope > 0, slope, 1.0), 0.0)
     move = np.where(response > 0, (common[:, None] - price) * response, 0.0)
     if flat.any():
         # servers whose price is constant: those above the common price become empty, and those at
@@ -88,8 +87,8 @@ def free_step(
         response = np.where(flat.any(axis=1, keepdims=True), to_cheap, response)
     # where the price hardly depends on the flow, the move has few digits: distribute the
     # remaining residual in proportion to the response 1/slope
-    responses = response.sum(axis=1)
-    remaining = np.where(responses > 0, (residual - move.sum(axis=1)) / responses, 0.0)
+    total = response.sum(axis=1)
+    remaining = np.where(total > 0, (residual - move.sum(axis=1)) / total, 0.0)
     unmet = np.zeros(load.shape, dtype=bool)
     move = move + remaining[:, None] * response
     return Step(common[:, None], price, common[:, None], move, unmet)

@@ -26,11 +26,11 @@ from ...core.stored import Column
 from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.tangents import add_tangents, initial_tangent_points
-from .certificate import Certificate, Certificates, rounding
+from .certificate import Certificate, Certificates, accepted
 from .formulations import FORMULATIONS, Formulation, Model, build
 from .minmax import Bisection
 from .polish import polish_and_certify
-from .prices import Goal, multiplier
+from .prices import Goal
 from .solution import Solution
 from .splits import clip
 
@@ -220,7 +220,8 @@ class Split(Question[Model, Splits, Solution]):
         """Yield the parameters of the servers' numbers with their values at K points."""
         for part, name, parameter in program.numbers:
             value = self._in_unit[part][name]
-            yield parameter, np.broadcast_to(value, (count, *value.shape))
+            row = value[None]
+            yield parameter, row if count == 1 else np.broadcast_to(row, (count, value.size))
 
     def finish(self, program: Model, returned: SolverOutput, points: Points) -> Splits:
         """Return certified answers, polished where that lowers the gap."""
@@ -247,11 +248,9 @@ class Split(Question[Model, Splits, Solution]):
         """
         bank = self.bank if bank is None else bank
         done = polish_and_certify(bank, load, flow, self.goal, polish=self.polish)
-        with np.errstate(all="ignore"):
-            price = multiplier(bank, load, done.flow, self.goal)
-        by_rounding = rounding(bank, load, done.flow, self.goal)
-        met = self.tolerance.met(done.certificates.gap, by_rounding)
-        return Splits.of(done.flow, price, done.steps, met, done.certificates)
+        gap = done.certificates.gap
+        met = accepted(self.tolerance, bank, load, done.flow, self.goal, gap)
+        return Splits.of(done.flow, done.multiplier, done.steps, met, done.certificates)
 
     def refine(self, program: Model, found: Splits) -> Model | None:
         """Return the next program: more tangents, or the next prefix of the servers."""

@@ -17,13 +17,15 @@ from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask, Rows
 
-# relative rounding error of a load or a budget that is a sum of floats
-ROUNDING = 2 * float(np.finfo(float).eps)
+EPS = float(np.finfo(float).eps)
+ROUNDING = 2 * EPS  # relative rounding error of a load or a budget that is a sum of floats
+LAST_DIGIT = 0.5 * EPS  # part of a load below which a residual is its own rounding error
 # a flow below this part of an even share may be a solver's residue on an unused server
 RESIDUE_SHARE = 1e-6
 # largest part of the way to the interior split that is worth moving because of rounding alone
 INWARD_STEP = 1e-6
 TINY_BOUND = 1e-300  # the least number that a violation is divided by
+FEW_TERMS = 512  # numbers of all rows together up to which `math.fsum` is faster than arrays
 PASSES = 3  # the residual of the load is distributed this often, each time up to rounding
 
 
@@ -92,7 +94,17 @@ class Limits:
 
 
 def compensated_sum(terms: Array) -> Array:
-    """Return the sum over the last axis, exact to the last digit also where terms cancel."""
+    """Return the sum over the last axis, exact to the last digit also where terms cancel.
+
+    Few terms are summed one row at a time, and rounded once; this is faster than in arrays.
+    """
+    if terms.size <= FEW_TERMS:
+        try:
+            sums = [math.fsum(row) for row in terms.reshape(-1, terms.shape[-1]).tolist()]
+        except (OverflowError, ValueError):  # terms or sums are infinite
+            sums = [math.inf]
+        if all(map(math.isfinite, sums)):
+            return np.array(sums).reshape(terms.shape[:-1])
     high, low = exact_sum(terms)
     out: Array = high + low
     return out
@@ -105,7 +117,7 @@ def load_residual(load: Array, flow: Array) -> Array:
 
 def clip(bank: ServerBank, flow: Array) -> Array:
     """Return the flow moved into [0, rate): at most the last float below the rate."""
-    return np.clip(flow, 0.0, np.nextafter(bank.rate, 0.0))
+    return np.minimum(np.maximum(flow, 0.0), np.nextafter(bank.rate, 0.0))
 
 
 def project_to_load(
@@ -115,8 +127,9 @@ def project_to_load(
 
     A positive residual goes to the used servers in proportion to their spare capacity (or to the
     distance from their upper bound), or to all servers where the used ones have too little. A
-    negative residual is taken away in proportion to the flows. A row is not valid where the flow
-    is too far from any split of the load.
+    negative residual is taken away in proportion to the flows. Residuals up to half the distance
+    of floats at the load are those of rounding, and stay. A row is not valid where the flow is too
+    far from any split of the load.
 
     Parameters
     ----------
@@ -132,32 +145,42 @@ def project_to_load(
         Limits that the splits meet up to rounding.
     """
     valid: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
-    x = clip(bank, np.where(valid[..., None], flow, 0.0))
-    least, most = np.zeros(len(bank)), bank.rate
+    x = clip(bank, flow if valid.all() else np.where(valid[..., None], flow, 0.0))
     if trim:
         x = np.where(x > RESIDUE_SHARE * load[..., None] / x.shape[-1], x, 0.0)
     if limits is not None:
-        least, most = limits.least, np.minimum(limits.most, bank.rate)
-        x = np.clip(x, least, most)
+        x = np.clip(x, limits.least, np.minimum(limits.most, bank.rate))
     for _ in range(PASSES):
         residual = load_residual(load, x)
-        if not np.any(valid & (residual != 0)):
+        off = valid & (np.abs(residual) > LAST_DIGIT * load)
+        if not off.any():
             break
-        to_bound = np.where(most < bank.rate, most - x, bank.spare_capacity(x))
-        addable = np.where(np.isfinite(most), to_bound, 2.0 * load[..., None])
-        of_used = np.where(x > 0, addable, 0.0)
-        addable = np.where((compensated_sum(of_used) > residual)[..., None], of_used, addable)
-        weight = np.where((residual > 0)[..., None], addable, x - least)
-        weights = compensated_sum(weight)
+        weight = _weights(bank, load, x, residual, limits)
+        weights = weight.sum(axis=-1)
         valid = valid & (weights + ROUNDING * load >= np.abs(residual))
-        part = np.divide(
-            residual, weights, out=np.zeros_like(residual), where=valid & (weights > 0)
-        )
-        x = x + weight * np.clip(part, -1.0, 1.0)[..., None]
+        moves = off & valid & (weights > 0)
+        part = np.where(moves, residual / np.where(moves, weights, 1.0), 0.0)
+        x = x + weight * np.minimum(np.maximum(part, -1.0), 1.0)[..., None]
     if limits is not None and limits.bound.size:
         x, near = _move_inside_rows(limits, x)
         valid = valid & near
-    return x, valid & np.all((bank.spare_capacity(x) > 0) & (x >= 0), axis=-1)
+    return x, valid & ((bank.spare_capacity(x) > 0) & (x >= 0)).all(axis=-1)
+
+
+def _weights(
+    bank: ServerBank, load: Array, x: Array, residual: Array, limits: Limits | None
+) -> Array:
+    """Return the largest change of each flow by which a residual of the load is distributed."""
+    removable = x if limits is None else x - limits.least
+    gains = residual > 0
+    if not gains.any():
+        return removable
+    most = bank.rate if limits is None else np.minimum(limits.most, bank.rate)
+    to_bound = np.where(most < bank.rate, most - x, bank.spare_capacity(x))
+    addable = np.where(np.isfinite(most), to_bound, 2.0 * load[..., None])
+    of_used = np.where(x > 0, addable, 0.0)
+    addable = np.where((of_used.sum(axis=-1) > residual)[..., None], of_used, addable)
+    return np.where(gains[..., None], addable, removable)
 
 
 def _move_inside_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:

@@ -13,7 +13,7 @@ from ....reference.errors import LoadError
 from ....reference.guards import check_players
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
-from ....reference.validation import as_names, check_text
+from ....reference.validation import LEAST, as_names, check_text
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
 from ...core.system import planned
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ....reference.parallel.worst_case import WorstCase
 
+FAR = 0.999  # part of the total rate below which rounding cannot decide on a load
 NOT_PARALLEL_SERVERS = ("is not a system of parallel servers", "give ParallelServers")
 
 
@@ -578,6 +579,8 @@ class ParallelServers(SplitTasks):
         LoadError
             When it is not one number above 0 and below the total rate.
         """
+        if isinstance(load, float) and LEAST < load < FAR * self.total_rate < math.inf:
+            return float(load)  # the common case, far from both ends
         array = exact.check_load(self.bank, load)
         if array.ndim:
             raise LoadError(

@@ -435,7 +435,7 @@ class MultiMode(System):
                [0.5563, 0.4437]])
         """
         load = self.check_load(load)
-        program = write(self.rates)
+        program = write(*self.rates.time.shape)
         program.set_point(self.rates, load, check_assignment(self.rates, load, p))
         return program
 

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from replaced_solvers import forbid_solvers
 
 from sojourn.models import (
     BPR,
@@ -25,7 +26,6 @@ from sojourn.models import (
     ServerPercentile,
     Tandem,
 )
-from sojourn.models.core import solve as engine
 from sojourn.models.systems.parallel.combined_limits import combine_limits
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 
@@ -35,7 +35,7 @@ LOAD = 190.0
 
 @pytest.fixture
 def no_solver(monkeypatch):
-    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
+    forbid_solvers(monkeypatch)
 
 
 @pytest.mark.parametrize(("limit", "message"), [
