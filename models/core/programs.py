@@ -23,11 +23,11 @@ class WrittenProgram:
     program : Program
         See `sojourn.models.core.question.Program`.
     compiled : dict
-        Compiled programs by solver and options.
+        Compiled programs by solver, options of the user, and effort.
     """
 
     program: Any
-    compiled: dict[Hashable, Compiled] = field(default_factory=dict)
+    compiled: dict[tuple[str, str, str], Compiled] = field(default_factory=dict)
 
 
 class ProgramStore:

@@ -240,24 +240,30 @@ class Task(Generic[P, R, S]):
 
     def _best(self, points: Points, steps: Sequence[SolveStep]) -> tuple[R, Provenance]:
         """Return the best answers, and how the first one was computed."""
-        best, pending = self.question.empty(len(points[0])), np.arange(len(points[0]))
+        best, pending = None, np.arange(len(points[0]))
         attempts: list[Attempt] = []
         provenance = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0))
         for step in steps:
             if not pending.size:
                 break
             started = time.perf_counter()
-            result = self._try(step, tuple(column[pending] for column in points))
+            at = points if best is None else tuple(column[pending] for column in points)
+            result = self._try(step, at)
             rows, status = result.rows, result.status[0]
             seconds = time.perf_counter() - started
             attempts.append(Attempt(step.solver, step.label, status, float(rows.gap[0]), seconds))
-            better = rows.better_than(best.only(pending))
-            best.put(pending[better], rows.values(better))
+            if best is None and rows.available.all():
+                best, better = rows, rows.available
+            else:
+                best = self.question.empty(len(points[0])) if best is None else best
+                better = rows.better_than(best.only(pending))
+                best.put(pending[better], rows.values(better))
             if better[0] and pending[0] == 0 and result.write_problem is not None:
                 provenance = Provenance(
                     step.solver, step.label, status, (), result.timing, result.write_problem
                 )
             pending = pending[~best.certified[pending]]
+        best = self.question.empty(len(points[0])) if best is None else best
         return best, replace(provenance, attempts=tuple(attempts))
 
     def _try(self, step: SolveStep, points: Points) -> StepResult[R]:
@@ -339,7 +345,8 @@ class Task(Generic[P, R, S]):
     ) -> StepResult[R]:
         """Solve K points by the solver's native interface, with one program for each group."""
         question, count = self._question_of(step), len(points[0])
-        out, statuses, spent = self.question.empty(count), [""] * count, Timing(0.0, 0.0, 0.0)
+        out: R | None = None
+        statuses, spent = [""] * count, Timing(0.0, 0.0, 0.0)
         write_problem: Callable[[], cp.Problem] | None = None
         for places in groups:
             started = time.perf_counter()
@@ -360,6 +367,7 @@ class Task(Generic[P, R, S]):
             if len(groups) == 1:
                 out, statuses = rows, list(raw.status)
             else:
+                out = self.question.empty(count) if out is None else out
                 out.put(places, rows.values(slice(None)))
                 for k, status in zip(places, raw.status, strict=True):
                     statuses[k] = status
@@ -369,6 +377,7 @@ class Task(Generic[P, R, S]):
             if places[0] == 0:
                 problem = program.problem
                 write_problem = partial(_answered, question, step.form, group, problem, returned)
+        out = self.question.empty(count) if out is None else out
         return StepResult(out, tuple(statuses), spent, write_problem)
 
     def _groups(self, step: SolveStep, points: Points) -> list[Any]:

@@ -49,9 +49,9 @@ class Players(Split):
     true: Latency = field(kw_only=True)
     players: float = field(kw_only=True)
 
-    def _certified(self, load: Array, flow: Array) -> Splits:
+    def _certified(self, load: Array, flow: Array, bank: ServerBank | None = None) -> Splits:
         """Return answers from flows, certified in true delays."""
-        perceived, base = super()._certified(load, flow), np.zeros(len(self.bank))
+        perceived, base = super()._certified(load, flow, bank), np.zeros(len(self.bank))
         return _in_true_delays(self.true, self.bank, base, load, perceived, self.tolerance)
 
     def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:
@@ -105,18 +105,13 @@ class Followers(Split):
         return of_load
 
     def finish(self, program: Model, returned: SolverOutput, points: Points) -> Splits:
-        """Return certified answers: the users' flows of each point are polished on their own."""
+        """Return certified answers: the users' flows are polished on top of the leader's."""
         load, base = points
         flow = self._flow(program, returned)
         added = flow if program.least is None else np.maximum(flow - base, 0.0)
         rest = _load_of_users(points)
-        rows = [
-            replace(self, bank=follower_latency(self.bank, leader))._certified(
-                rest[k : k + 1], added[k : k + 1]
-            )
-            for k, leader in enumerate(base)
-        ]
-        perceived, bank = Splits.joined(rows), ResidualLatency(self.bank, base)
+        bank = ResidualLatency(self.bank, base)
+        perceived = self._certified(rest, added, bank)
         return _in_true_delays(self.bank, bank, base, load, perceived, self.tolerance)
 
     def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:

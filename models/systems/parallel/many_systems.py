@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, fields, replace
 
 import cvxpy as cp
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.bank_rows import BankRows
 from ....reference.errors import Array
+from ....reference.server_bank import ServerBank
 from ...core.question import Points, SolverOutput
 from ...core.stored import Column
 from ...core.table import Mask
@@ -25,15 +27,15 @@ class ManySystems(Split):
 
     Attributes
     ----------
-    banks : BankRows
-        The bank of each system, one a row.
+    banks : ServerBank
+        The bank of each system, one a row; see `sojourn.reference.bank_rows.BankRows`.
     units : ndarray, shape (S,)
         Unit of time of the programs of each system.
     in_units : sequence of mapping
         For each part of a bank, the numbers of its cones by name, shape (S, n), in these units.
     """
 
-    banks: BankRows = field(kw_only=True)
+    banks: ServerBank = field(kw_only=True)
     units: Array = field(kw_only=True)
     in_units: Sequence[Mapping[str, Array]] = field(kw_only=True)
 
@@ -64,7 +66,7 @@ class ManySystems(Split):
 
     def starts(self, points: Points) -> Mask:
         """Return the first point of each system."""
-        return np.diff(points[-1], prepend=-1.0) != 0
+        return np.asarray(np.diff(points[-1], prepend=-1.0) != 0)
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """Return the loads and the numbers of the servers, in the unit of each system's program."""
@@ -93,6 +95,6 @@ class ManySystems(Split):
         return self._idle(len(points[0]), self.banks.at(_systems(points)))
 
 
-def _systems(points: Points) -> Array:
+def _systems(points: Points) -> npt.NDArray[np.intp]:
     """Return the index of the system at each point."""
     return points[-1].astype(np.intp)

@@ -244,12 +244,12 @@ class Split(Question[Model, Splits, Solution]):
     def _certified(self, load: Array, flow: Array, bank: ServerBank | None = None) -> Splits:
         """Return certified answers from flows, shape (K, n), for loads, shape (K,).
 
-        The bank is that of the question, unless each row has one of its own.
+        The servers are those of the question, or `bank`.
         """
-        bank = self.bank if bank is None else bank
-        done = polish_and_certify(bank, load, flow, self.goal, polish=self.polish)
+        servers = self.bank if bank is None else bank
+        done = polish_and_certify(servers, load, flow, self.goal, polish=self.polish)
         gap = done.certificates.gap
-        met = accepted(self.tolerance, bank, load, done.flow, self.goal, gap)
+        met = accepted(self.tolerance, servers, load, done.flow, self.goal, gap)
         return Splits.of(done.flow, done.multiplier, done.steps, met, done.certificates)
 
     def refine(self, program: Model, found: Splits) -> Model | None:
