@@ -134,20 +134,34 @@ def _joined_rows(parts: Sequence[_Part]) -> Iterator[Rows]:
     sweeps = attempt(_joined_sweeps, parts).result
     if sweeps is None:
         return
-    width, ends = min(sweep.block for sweep in sweeps.values()), np.cumsum(counts).tolist()
+    ends = np.cumsum(counts).tolist()
     done, begin, kept = 0, 0, dict[str, Any]()  # `kept` has the answers from point `begin` on
-    for start in range(0, index.size, width):
-        block = tuple(column[start : start + width] for column in points)
-        found, _, messages = attempt(_solved_block, sweeps, block)
+    for start, stop in _blocks(counts, min(sweep.block for sweep in sweeps.values())):
+        found, _, messages = attempt(_solved_block, sweeps, [c[start:stop] for c in points])
         if found is None or messages:
             return
         kept = {n: type(t).joined([kept[n], t]) if kept else t for n, t in found.items()}
         last = begin
-        while done < len(parts) and ends[done] <= start + width:
+        while done < len(parts) and ends[done] <= stop:
             yield {n: t.only(slice(last - begin, ends[done] - begin)) for n, t in kept.items()}
             last, done = ends[done], done + 1
         kept = {n: t.only(slice(last - begin, None)) for n, t in kept.items()}
         begin = last
+
+
+def _blocks(counts: Sequence[int], width: int) -> Iterator[tuple[int, int]]:
+    """Yield the first point and the end of each block of at most `width` points.
+
+    A system is divided where it would be alone: solvers start at another point otherwise.
+    """
+    begin = stop = 0
+    for count in counts:
+        for piece in (min(width, count - i) for i in range(0, count, width)):
+            if stop + piece > begin + width:
+                yield begin, stop
+                begin = stop
+            stop += piece
+    yield begin, stop
 
 
 def _joined_sweeps(parts: Sequence[_Part]) -> dict[str, Any] | None:
