@@ -195,8 +195,9 @@ class CurvePlan:
             Where a load is negative or not finite, or no point of the plan has an answer.
         """
         given = self.points if points is None else points
+        found: Mapping[int, LoadError] = {}
         if not self.is_over_loads:
-            array, found = np.asarray(given, dtype=float), {}
+            array = np.asarray(given, dtype=float)
         elif points is None and self.screened is not None:
             array, found = self.screened
         else:
@@ -273,12 +274,12 @@ class CurvePlan:
         data = refined(
             solve, checked.values, self.refine, self.breakpoints, self._lines, self.over, self.most
         )
-        tuples = (
-            {str(name): (v.dims, v.values, v.attrs) for name, v in of.items()}
+        variables, coords = (
+            {str(name): (list(map(str, v.dims)), v.values, v.attrs) for name, v in of.items()}
             for of in (data.data_vars, data.coords)
         )
         try:
-            return data.assign_attrs(self.close(*tuples))
+            return data.assign_attrs(self.close(variables, coords))
         except KeyboardInterrupt:
             raise CurveInterruptedError(data) from None
 

@@ -88,8 +88,8 @@ def _activation_rows(rows: ServerBank, operate: str) -> Array:
     # from server i of the sorted row k to server j of the given one, shape (n, K, n)
     excess = (delay.T[..., None] - rows.delay) + (service.T[..., None] - rows.service)
     flow = getattr(rows, operate)(np.maximum(excess, 0.0)).flow
-    load = np.take_along_axis(flow, order[None], -1).sum(axis=-1).T
-    out = np.empty_like(load)
+    load: Array = np.take_along_axis(flow, order[None], -1).sum(axis=-1).T
+    out: Array = np.empty_like(load)
     np.put_along_axis(out, order, np.maximum.accumulate(load, axis=-1), -1)
     return out
 

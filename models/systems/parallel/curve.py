@@ -126,9 +126,8 @@ def curve_plan(
 
     def starts() -> Mapping[str, Array]:
         """Return the thresholds of each goal; those of many systems are computed together."""
-        if THRESHOLDS not in system._kept:
-            system._kept[THRESHOLDS] = system.thresholds()
-        return vars(system._kept[THRESHOLDS])
+        known = system._kept.get(THRESHOLDS)
+        return vars(system.thresholds() if known is None else known)
 
     def attributes() -> dict[str, Any]:
         thresholds = {f"{goal}_thresholds": starts()[goal] for goal in GOALS}

@@ -25,7 +25,7 @@ from .limits import no_limits
 from .prices import Goal, check_goal
 from .questions import formulations
 from .solution import Solution
-from .tasks import SplitTasks
+from .tasks import SplitTasks, curve_plan
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -301,7 +301,7 @@ class ParallelServers(SplitTasks):
         """
         return exact.thresholds(self.bank)
 
-    @planned(SplitTasks._curve_plan)
+    @planned(curve_plan)
     def curve(
         self,
         loads: npt.ArrayLike,
@@ -344,7 +344,7 @@ class ParallelServers(SplitTasks):
         >>> data.price_of_anarchy.values.round(4)
         array([1.0001, 1.05  , 1.0316])
         """
-        return self._curve_plan(loads, which, refine, **options).solve()
+        return curve_plan(self, loads, which, refine, **options).solve()
 
     def worst_case(
         self, up_to: float | None = None, **options: Unpack[FormulationOptions]

@@ -28,6 +28,7 @@ from .solution import Solution
 
 if TYPE_CHECKING:
     from ...core.curve import CurvePlan
+    from .system import ParallelServers
 
 
 class SplitTasks(System):
@@ -106,18 +107,6 @@ class SplitTasks(System):
             return WithinLimits(self.bank, *shared, self._cones_of(""), limits=limits)
         return Split(self.bank, *shared, self._cones_of(""))
 
-    def _curve_plan(
-        self,
-        loads: npt.ArrayLike,
-        which: str | None = None,
-        refine: bool | float = False,
-        **options: Unpack[FormulationOptions],
-    ) -> CurvePlan:
-        """Return the plan of `curve`."""
-        from .curve import curve_plan  # the import of xarray takes time
-
-        return curve_plan(self, loads, which, refine, options)
-
     def _followers(
         self, load: float, **options: Unpack[FormulationOptions]
     ) -> Task[Model, Splits, Solution]:
@@ -138,3 +127,16 @@ class SplitTasks(System):
 @lru_cache(256)
 def _cones_of_shape(shape: Hashable, view: str) -> dict[str, frozenset[str]]:
     return {}
+
+
+def curve_plan(
+    system: ParallelServers,
+    loads: npt.ArrayLike,
+    which: str | None = None,
+    refine: bool | float = False,
+    **options: Unpack[FormulationOptions],
+) -> CurvePlan:
+    """Return the plan of `ParallelServers.curve`."""
+    from .curve import curve_plan  # the import of xarray takes time
+
+    return curve_plan(system, loads, which, refine, options)

@@ -15,6 +15,7 @@ from ...core.system import System, planned
 from ...latency import MM1
 from ..parallel.solution import Solution
 from ..parallel.system import ParallelServers
+from ..parallel.tasks import curve_plan
 from .evaluation import TunableEvaluation
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class TunableMode(System):
         **options: Unpack[FormulationOptions],
     ) -> CurvePlan:
         """Return the plan of `curve`."""
-        return self.servers._curve_plan(loads, "optimum", refine, **options)
+        return curve_plan(self.servers, loads, "optimum", refine, **options)
 
     @planned(_curve_plan)
     def curve(
