@@ -152,11 +152,9 @@ def curve_plan(
 
 def _prepare(plans: Sequence[CurvePlan]) -> None:
     """Compute the thresholds of the systems of several plans."""
-    from .system import ParallelServers
-
     systems: list[Any] = [plan.system for plan in plans]
-    if any(type(system).thresholds is not ParallelServers.thresholds for system in systems):
-        return
+    if any(type(s).thresholds.__module__ != f"{__package__}.system" for s in systems):
+        return  # a subclass has thresholds of its own
     rows = BankRows.of([system.bank for system in systems])
     if rows is not None and len(rows) <= FEW_SERVERS:
         for system, found in zip(systems, thresholds_of_rows(rows), strict=True):
