@@ -79,11 +79,6 @@ class BankRows(Composed):
         return rows.at(np.repeat(np.arange(len(banks)), repeats))
 
     @property
-    def _inexact(self) -> bool:
-        """Whether the rates of the servers may have a rounding error."""
-        return bool(self.flat._inexact)
-
-    @property
     def _validated(self) -> bool:
         """True: each bank was checked before it became a row."""
         return True

@@ -53,6 +53,12 @@ class Composed(ServerBank):
                 setattr(cls, name, _made_of_parts(name, kinds, vars(owner)[name]))
         super().__init_subclass__(**named)
 
+    @cached_property
+    def _inexact(self) -> bool:
+        """Whether `rate` may have a rounding error: that of a part, or one of the class itself."""
+        of_parts = isinstance(type(self).rate_error, OfParts)
+        return not of_parts or any(part._inexact for part in self.parts)
+
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Return the mean time l(x) from the latencies of the parts; see `ServerBank.latency`."""
         return np.asarray(self._made("latency", self._quantities["latency"], flow, spare_capacity))
@@ -126,10 +132,14 @@ JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
 """Functions that join the values of the parts where these are no numbers, by kind."""
 
 
+class OfParts(cached_property[Any]):
+    """A property of a composed bank that is made of those of its parts."""
+
+
 def _made_of_parts(name: str, kinds: tuple[str, ...], base: Any) -> Any:
     """Return a property or method made of the parts, with the docstring of the base class's."""
     if len(kinds) == 1:
-        made: cached_property[Any] = cached_property(lambda self: self._made(name, kinds))
+        made = OfParts(lambda self: self._made(name, kinds))
         made.__set_name__(Composed, name)
         made.__doc__ = base.__doc__
         return made

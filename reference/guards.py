@@ -59,9 +59,10 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
             return method(self, flow)
         remaining = self.spare_capacity(flow) if spare_capacity is None else spare_capacity
         full = remaining <= 0
-        rest = () if spare_capacity is None else (np.where(full, self.rate, remaining),)
+        rest = () if spare_capacity is None else (spare_capacity,)
         if not full.any():
             return method(self, flow, *rest)
+        rest = () if spare_capacity is None else (np.where(full, self.rate, remaining),)
         return np.where(full, np.inf, method(self, np.where(full, 0.0, flow), *rest))
 
     return bounded
@@ -69,11 +70,14 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
 def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> Callable[..., Any]:
     """Return a method of a bank that checks its arguments and gives no NumPy warnings."""
-    compute = _infinite_when_full(method) if name in BOUNDED else method
+    bounded = name in BOUNDED
+    compute = _infinite_when_full(method) if bounded else method
     needs_no_check = _is_factor if name in CONVERSIONS else _is_plain
 
     @wraps(method)
     def guarded(self: Any, *given: Any, **named: Any) -> Any:
+        if bounded and len(given) == 2 and given[1] is None:
+            given = given[:1]
         # the library itself calls with arrays of floats: compute first, check if that fails
         if given and not named and all(map(needs_no_check, given)):
             try:

@@ -233,7 +233,8 @@ def check_choice(
 ) -> str:
     """Return `value`; `error` unless it is one of the choices."""
     if not isinstance(value, str) or value not in choices:
-        raise error(field, value, problem, f"use {' or '.join(choices)}")
+        remedy = f"use {' or '.join(choices)}" if choices else "leave it out"
+        raise error(field, value, problem, remedy)
     return str(value)
 
 

@@ -71,7 +71,7 @@ class Compiled:
     Parameters
     ----------
     problem : cvxpy.Problem
-        Its parameters must have values, and its quadratic terms must not depend on them.
+        Its parameters must have values.
     solver : str
         CVXPY's name of a solver with a file in `sojourn.models.core.native`.
     options : mapping
@@ -92,13 +92,13 @@ class Compiled:
         try:
             self.places = positions(chain, inverse, data)
             self._map = AffineParameterMap(data[words.PARAM_PROB])
-            quadratic = sp.csc_array(sp.triu(data[words.P])) if words.P in data else None
             first = self._map.changes(
                 [(p, np.asarray(p.value, dtype=float)[None]) for p in problem.parameters()],
                 every=True,
             )
+            curvature = self._map.curvature_pattern if words.P in data else None
             program = ConeProgram(
-                quadratic, data[words.C], self._map.pattern, data[words.B], data["dims"]
+                curvature, data[words.C], self._map.pattern, data[words.B], data["dims"]
             )
             self._first = first.apply(program, 0)
             self.native_solver = self._native(chosen)
@@ -140,7 +140,7 @@ class AffineParameterMap:
     """The affine map from parameters to the data of a cone program.
 
     Its matrix has one column for each number among the parameters and a last column of constants;
-    its rows are those of b, of c, and of the nonzeros of A.
+    its rows are those of b, of c, of the nonzeros of A, and of those of the upper triangle of P.
     """
 
     def __init__(self, form: Any) -> None:
@@ -148,8 +148,6 @@ class AffineParameterMap:
         entries = form.reduced_A.reduced_mat
         indices, indptr, (m, columns) = form.reduced_A.problem_data_index
         n, edge = columns - 1, indptr[-2]
-        if form.P is not None and form.P.tocsc()[:, :-1].nnz:
-            raise ValueError("the quadratic terms of the problem depend on its parameters")
         self.columns, self.size = form.param_id_to_col, form.total_param_size
         spread = sp.csr_array(
             (np.ones(len(indices) - edge), (indices[edge:], np.arange(len(indices) - edge))),
@@ -158,8 +156,9 @@ class AffineParameterMap:
         # CVXPY's cone constraints are Ax + b, with b in the last column; solvers expect b - Ax
         right, linear, nonzeros = spread @ entries[edge:], sp.csr_array(form.q)[:n], -entries[:edge]
         self.pattern = sp.csc_matrix((np.ones(edge), indices[:edge], indptr[: n + 1]), shape=(m, n))
-        self._parts = [right, linear, nonzeros]
-        self._varies = [True, *(part[:, :-1].nnz > 0 for part in (linear, nonzeros))]
+        self.curvature_pattern, curvature = _upper_triangle(form.reduced_P, n, self.size + 1)
+        self._parts = [right, linear, nonzeros, curvature]
+        self._varies = [True, *(part[:, :-1].nnz > 0 for part in self._parts[1:])]
         # the data that depend on parameters, in one matrix: one product computes them all
         self._matrix = sp.csr_array(sp.vstack([*compress(self._parts, self._varies)]))
 
@@ -187,9 +186,22 @@ class AffineParameterMap:
             stop = start + part.shape[0] * is_wanted
             columns.append(np.ascontiguousarray(data[:, start:stop]) if is_wanted else None)
             start = stop
-        right, linear, entries = columns
+        right, *others = columns
         assert right is not None  # noqa: S101
-        return ParameterUpdates(right, linear, entries)
+        return ParameterUpdates(right, *others)
+
+
+def _upper_triangle(reduced: Any, n: int, columns: int) -> tuple[sp.csc_array, sp.csr_array]:
+    """Return the pattern of the upper triangle of P, and the map to its nonzeros."""
+    reduced.cache()
+    if reduced.reduced_mat is None or reduced.problem_data_index is None:
+        return sp.csc_array((n, n)), sp.csr_array((0, columns))
+    indices, indptr, _ = reduced.problem_data_index
+    column = np.repeat(np.arange(n), np.diff(indptr[: n + 1]))
+    upper = np.flatnonzero(indices[: column.size] <= column)
+    ends = np.searchsorted(column[upper], np.arange(n + 1))
+    pattern = sp.csc_array((np.ones(upper.size), indices[upper], ends), shape=(n, n))
+    return pattern, sp.csr_array(reduced.reduced_mat)[upper]
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,7 +83,7 @@ class Numbers(dict[str, Any]):
         self.bank = bank
 
     def __missing__(self, name: str) -> Any:
-        given = ", ".join(self.bank.cone_numbers()) or "no number"
+        given = ", ".join(self.bank.cone_numbers() or ()) or "no number"
         problem = f"is not given by {type(self.bank).__name__}"
         raise InputError(
             f"cone_numbers[{name!r}]", None, problem, f"add it to cone_numbers, or use {given}"
@@ -191,9 +191,9 @@ def in_solver_unit(write: Callable[..., Cone]) -> Callable[..., Cone]:
             problem = f"is not a CVXPY expression of {len(self)} flows"
             raise InputError("flow", flow, problem, f"give one of shape ({len(self)},)")
         for form in (*options, *named.values()):
-            chosen = self.forms[0] if form is None else form
             problem = f"is not a form of the cone of {type(self).__name__}"
-            check_choice("form", chosen, self.forms, problem)
+            if form is not None:  # each part of a mixed bank without a common form has its own
+                check_choice("form", form, self.forms, problem)
         count = as_integer("tangent_points", tangent_points, "a number of tangents", 2)
         unit = self.solver_unit
         with as_written(count):

@@ -9,6 +9,7 @@ program of one bank is then that of every bank of the same `cone_shape`, with ot
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from itertools import chain
 from typing import Any, ClassVar
 
 from ...reference.composed import Composed
@@ -69,10 +70,7 @@ class ConeNumbers(ServerBank):
 
     @property
     def cone_parts(self) -> tuple[ConeNumbers, ...] | None:
-        """Banks whose `cone_numbers` are those of the cones: itself, or its parts; None without.
-
-        A bank made of other banks can have numbers of its own, which come first.
-        """
+        """Banks whose `cone_numbers` are those of the cones: itself, or its parts; None without."""
         if not self._gives_numbers:
             return None
         if not isinstance(self, Composed):
@@ -80,8 +78,7 @@ class ConeNumbers(ServerBank):
         of_parts = [part.cone_parts for part in self.parts]
         if None in of_parts:
             return None
-        own = (self,) if self.cone_numbers() else ()
-        return sum(of_parts, own)
+        return tuple(chain.from_iterable(of_parts))
 
     @property
     def cone_shape(self) -> Hashable | None:
@@ -101,8 +98,8 @@ class ConeNumbers(ServerBank):
 
 
 def numbers_of_parts(bank: ConeNumbers) -> Mapping[str, Array]:
-    """Return no number, as the `cone_numbers` of a bank whose cones consist of those of its parts.
+    """Return no number: all are those of the parts, as the cones consist of theirs.
 
-    All numbers are then those of the parts.
+    It is the `cone_numbers` of a bank made of other banks.
     """
     return {}

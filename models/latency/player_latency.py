@@ -6,8 +6,7 @@ equilibrium solvers take these banks like any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Self
 
 import cvxpy as cp
 import numpy as np
@@ -67,10 +66,6 @@ class FollowerLatency(ResidualLatency, ComposedLatency):
         """Load at a utilisation of 1 less the leader's flow; see `Latency.full_load`."""
         return np.asarray(self.bank.full_load - self.base)
 
-    def cone_numbers(self) -> Mapping[str, Array]:
-        """Return the leader's flow, in addition to the numbers of the servers; see `Latency`."""
-        return {"base": self.base}
-
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Raise InputError: no equilibrium needs the total."""
         raise InputError("total_cone", "followers", NO_CONE, "use the servers' own total_cone")
@@ -78,11 +73,6 @@ class FollowerLatency(ResidualLatency, ComposedLatency):
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers in other units; see `Latency.scaled`."""
         return type(self)(self.bank.scaled(rate, time), self.base * rate)
-
-    def _each(self, value: Any, kind: str) -> Sequence[Any]:
-        if isinstance(value, cp.Expression):
-            return (value + self.numbers_in_cones()["base"],)
-        return super()._each(value, kind)
 
 
 def player_latency(bank: Latency, players: float) -> Latency:

@@ -127,9 +127,9 @@ def check_strategy(strategy: str) -> Strategy:
 
 
 def leader_flow(
-    best: Array, latency: Array, load: float, fraction: float, strategy: Strategy
+    best: Array, latency: Array, load: float, fraction: float | Array, strategy: Strategy
 ) -> Array:
-    """Return the flow that the operator sends to each server, shape (n,).
+    """Return the flow that the operator sends to each server, shape (..., n).
 
     Parameters
     ----------
@@ -137,20 +137,23 @@ def leader_flow(
         Flow at the optimum.
     latency : ndarray, shape (n,)
         Latency at the optimum.
-    load, fraction : float
-        Total load, and the fraction of it that the operator routes.
+    load : float
+        Total load.
+    fraction : float or ndarray, shape (...)
+        Fraction of the load that the operator routes.
     strategy : {"llf", "scale"}
         ``"scale"``: the flow of the optimum times the fraction. ``"llf"``, largest latency first:
         the flow of the optimum from the slowest server to the fastest, until the fraction is used
         up.
     """
-    if strategy == "scale" or fraction == 1.0:
-        return fraction * best
+    part = np.asarray(fraction)[..., None]
+    if strategy == "scale":
+        return np.asarray(part * best)
     order = np.argsort(-latency, kind="stable")
     before = np.concatenate([[0.0], np.cumsum(best[order])[:-1]])
-    out = np.empty_like(best)
-    out[order] = np.clip(fraction * load - before, 0.0, best[order])
-    return out
+    out = np.empty((*part.shape[:-1], best.size))
+    out[..., order] = np.clip(part * load - before, 0.0, best[order])
+    return np.where(part == 1.0, best, out)
 
 
 def controlled(

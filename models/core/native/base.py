@@ -59,26 +59,41 @@ class ParameterUpdates:
         The vectors c; None where c is the same in all programs.
     entries : ndarray of shape (K, nnz), or None
         The nonzero entries of A, column by column; None where A is the same in all programs.
+    curvature : ndarray of shape (K, nnz), or None
+        The nonzero entries of the upper triangle of P; None where P is the same in all programs.
     """
 
     right: Array
     linear: Array | None
     entries: Array | None
+    curvature: Array | None = None
 
-    def new_matrix(self, k: int) -> bool:
-        """Return whether row `k` has another matrix than the row before it."""
-        return self.entries is not None and not (
-            k and np.array_equal(self.entries[k], self.entries[k - 1])
-        )
+    def new_matrices(self, k: int) -> Mapping[str, Array]:
+        """Return the entries of ``"A"`` and ``"P"`` that differ in row `k` from the row before."""
+        given = {"A": self.entries, "P": self.curvature}
+        return {
+            name: rows[k]
+            for name, rows in given.items()
+            if rows is not None and not (k and np.array_equal(rows[k], rows[k - 1]))
+        }
 
     def apply(self, program: ConeProgram, k: int) -> ConeProgram:
         """Return `program` with the data of row `k`."""
-        matrix = program.matrix
-        if self.entries is not None:
-            matrix = copy.copy(matrix)  # its constructor would check the indices again
-            matrix.data = self.entries[k]
         linear = program.linear if self.linear is None else self.linear[k]
-        return replace(program, right=self.right[k], matrix=matrix, linear=linear)
+        matrix, quadratic = (
+            old if old is None or rows is None else _with_entries(old, rows[k])
+            for old, rows in ((program.matrix, self.entries), (program.quadratic, self.curvature))
+        )
+        return replace(
+            program, right=self.right[k], linear=linear, matrix=matrix, quadratic=quadratic
+        )
+
+
+def _with_entries(matrix: Any, entries: Array) -> Any:
+    """Return a sparse matrix with other entries; its constructor would check the indices again."""
+    other = copy.copy(matrix)
+    other.data = entries
+    return other
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,10 +29,7 @@ class Clarabel(NativeSolver):
         if CLARABEL.ACCEPT_UNKNOWN in options:
             self.statuses[CLARABEL.INSUFFICIENT_PROGRESS] = words.OPTIMAL_INACCURATE
         self.solver: Any = None
-        size = program.linear.size
-        self.quadratic = (
-            sp.csc_array((size, size)) if program.quadratic is None else program.quadratic
-        )
+        self.no_curvature = sp.csc_array((program.linear.size, program.linear.size))
 
     def forget(self) -> None:
         """See `NativeSolver.forget`."""
@@ -46,9 +43,7 @@ class Clarabel(NativeSolver):
             new = {"b": changes.right[k]}
             if changes.linear is not None:
                 new["q"] = changes.linear[k]
-            if changes.entries is not None and changes.new_matrix(k):
-                new["A"] = changes.entries[k]
-            self.solver.update(**new)
+            self.solver.update(**new, **changes.new_matrices(k))
         result = self.solver.solve()
         status = self.statuses.get(str(result.status), words.SOLVER_ERROR)
         return result.x, result.z, status
@@ -59,7 +54,7 @@ class Clarabel(NativeSolver):
 
         program = changes.apply(self.program, k)
         return clarabel.DefaultSolver(
-            self.quadratic,
+            self.no_curvature if program.quadratic is None else program.quadratic,
             program.linear,
             program.matrix,
             program.right,

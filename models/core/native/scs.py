@@ -29,7 +29,7 @@ class SCS(NativeSolver):
 
     def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
         """Solve from the last answer if that was optimal; a new matrix sets the solver up again."""
-        if self.solver is None or changes.new_matrix(k):
+        if self.solver is None or changes.new_matrices(k):
             self.solver = self._set_up(changes.apply(self.program, k))
         else:
             self.solver.update(

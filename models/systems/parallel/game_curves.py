@@ -243,8 +243,5 @@ class _Control:
     def solve(self, fractions: Array) -> Splits:
         """Return the users' equilibria at K fractions."""
         best = self.best
-        leaders = [
-            leader_flow(best.flow, best.latency, best.load, fraction, self.strategy)
-            for fraction in fractions.tolist()
-        ]
-        return followed(self.task, best, np.reshape(leaders, (fractions.size, best.flow.size)))
+        leaders = leader_flow(best.flow, best.latency, best.load, fractions, self.strategy)
+        return followed(self.task, best, leaders)

@@ -23,7 +23,7 @@ from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.player_latency import follower_latency
 from ...latency.tangents import initial_tangent_points
-from .certificate import rounding
+from .certificate import accepted
 from .formulations import FORMULATIONS, Model, build
 from .minmax import Bisection
 from .perceived import certify_perceived
@@ -160,7 +160,7 @@ def _in_true_delays(
     for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
         getattr(out, name)[available] = getattr(proof, name)[available]
     finite_flow = np.where(available[:, None], flow, 0.0)
-    met = tolerance.met(out.gap, rounding(true, load, finite_flow, "equilibrium"))
+    met = accepted(tolerance, true, load, finite_flow, "equilibrium", out.gap)
     return replace(out, certified=met & available)
 
 

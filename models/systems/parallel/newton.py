@@ -227,33 +227,38 @@ def _newton(
         Whether a step ends at the first limit that it meets, and one limit at a time is released.
         Otherwise steps may pass limits, and several are released together.
     """
-    last, has_rows = max_steps(bank, careful=careful), bool(limits.bound.size)
+    last = max_steps(bank, careful=careful)
+    has_rows, bounded = bool(limits.bound.size), limits.bounded
     flow, steps, dual = start.copy(), np.where(valid, last, NO_START), dual.copy()
     rows = _Rows(
         which=np.arange(load.size),
         x=start,
         spare_capacity=bank.spare_capacity(start),
         used=(start > limits.least) & (start < limits.most),
-        active=limits.excess(start) >= -ROUNDING * limits.row_scale(start),
+        active=(
+            limits.excess(start) >= -ROUNDING * limits.row_scale(start)
+            if has_rows
+            else np.zeros((load.size, 0), dtype=bool)
+        ),
         dual=dual,
         smallest=np.full(load.shape, np.inf),
         stalled=np.zeros(load.shape, dtype=np.intp),
     )
-    some, own, going = bank, limits, valid
+    some, loads, own, going = bank, load, limits, valid
     for step in range(1, last + 1):
         before, rows = rows, rows.only(going & (rows.spare_capacity > 0).all(axis=1))
         index, x, spare, used, active, row_dual, smallest, stalled = rows
         if not index.size:
             break
         if rows is not before:
-            some, own = bank.at(index), limits.at(index)
+            some, loads, own = bank.at(index), load[index], limits.at(index)
         newton = (
-            limited_step(some, load[index], x, used, active, own, row_dual)
+            limited_step(some, loads, x, used, active, own, row_dual)
             if has_rows
-            else free_step(some, load[index], x, used, goal, own)
+            else free_step(some, loads, x, spare, used, goal, own)
         )
         move, row_dual = newton.move, newton.dual
-        scale, met = _within_capacity(move, spare), np.zeros_like(active)
+        scale, met = _within_capacity(move, spare), np.zeros(active.shape, dtype=bool)
         if careful:
             scale, at_bound, met = to_first_limit(x, move, used, active, scale, own)
         moved = x + scale[:, None] * move
@@ -272,7 +277,7 @@ def _newton(
         entering = _entering(some, newton, x, was_used, own)
         leaving = active & (row_dual[:, 1:] > 0)
         converged = (relative_step <= STEP_TOL) | (stalled >= MAX_STALLED)
-        failed = newton.unmet if limits.bounded else ~used.any(axis=1)
+        failed = newton.unmet if bounded else ~used.any(axis=1)
         done = converged & ~entering.any(axis=1) & ~leaving.any(axis=1) & ~failed
         steps[index[done]], steps[index[failed]] = step, NO_START
         going = ~(done | failed)
