@@ -150,7 +150,7 @@ def solve_records(
 
 def has_plan(system: System) -> bool:
     """Return whether the curve of a system has a plan; see `sojourn.models.core.system.planned`."""
-    return hasattr(system.curve, "plan")
+    return hasattr(getattr(system, "curve", None), "plan")
 
 
 def _plan_or_curve(

@@ -212,8 +212,9 @@ def _default_chunk_size(systems: Sequence[System], loads: int) -> int:
     """Number of systems in a chunk, for systems that are solved at a number of loads."""
     largest = MAX_SYSTEMS
     if all(map(has_plan, systems)):
-        size = max(len(system) if isinstance(system, Sized) else 1 for system in systems)
-        largest = max(largest, min(MAX_POINTS, MAX_NUMBERS // size) // loads)
+        sizes = (len(system) for system in systems if isinstance(system, Sized))
+        points = min(MAX_POINTS, MAX_NUMBERS // max(sizes, default=1))
+        largest = max(largest, points // loads)
     return min(largest, max(1, len(systems) // MIN_CHUNKS))
 
 
