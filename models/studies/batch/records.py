@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, LoadError
@@ -72,18 +72,17 @@ class SystemRecord:
     def of(cls, loads: Array, curve: Attempt[Solved]) -> SystemRecord:
         """Return the record of a curve, or of its exception, at the given loads."""
         variables, coords, attrs = curve.result or ({}, {}, {})
-        dims = {
-            dim for cells in (variables, coords) for names, *_ in cells.values() for dim in names
-        }
         # numeric attributes become variables, because each system has its own values
-        data = {key: _over_points(cell) for key, cell in variables.items()} | {
+        data = _over_points(variables) | {
             key: (_attribute_dims(key, value), np.array(value, dtype=np.float64), {})
             for key, value in attrs.items()
             if not isinstance(value, str)
         }
+        shapes = {dims for dims, *_ in [*variables.values(), *coords.values()]}
+        axes = {dim for dims in shapes for dim in dims} - {"load"}
         named = {
-            f"{key}_name" if key in dims and key != "load" else key: _over_points(cell)
-            for key, cell in coords.items()
+            f"{key}_name" if key in axes else key: cell
+            for key, cell in _over_points(coords).items()
         }
         error = curve.error
         return cls(
@@ -98,7 +97,7 @@ class SystemRecord:
     def rows(self, name: str) -> Rows:
         """Return the record as the rows of one system with a name."""
         variables: Variables = {
-            key: (("system", *dims), text_as_str(values)[None], attrs)
+            key: (_of_systems(dims), text_as_str(values)[None], attrs)
             for key, (dims, values, attrs) in (self.data | self.coords).items()
         }
         for key, text in (("system", name), ("error", self.error), ("warning", self.warning)):
@@ -188,11 +187,18 @@ def _storable(text: str) -> str:
     return text[:LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
 
 
-def _over_points(
-    cell: tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]],
-) -> tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]:
-    dims, values, attrs = cell
-    return tuple("point" if dim == "load" else dim for dim in dims), values, attrs
+def _over_points(cells: Cells) -> Cells:
+    return {key: (_renamed(dims), values, attrs) for key, (dims, values, attrs) in cells.items()}
+
+
+@cache  # the systems of a study have few combinations of dimensions
+def _renamed(dims: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple("point" if dim == "load" else dim for dim in dims)
+
+
+@cache
+def _of_systems(dims: tuple[str, ...]) -> tuple[str, ...]:
+    return ("system", *dims)
 
 
 def _attribute_dims(key: str, value: Any) -> tuple[str, ...]:
