@@ -74,12 +74,11 @@ def join(parts: Sequence[Rows]) -> xr.Dataset:
 
 def _sizes(parts: Sequence[Rows]) -> dict[str, int]:
     """Return the size of each dimension, the largest of all parts."""
+    shapes = {(dims, v.shape) for part in parts for dims, v, _ in part.variables.values()}
     sizes: dict[str, int] = {}
-    for part in parts:
-        for dims, values, _ in part.variables.values():
-            for dim, size in zip(dims, values.shape, strict=True):
-                if sizes.get(dim, -1) < size:
-                    sizes[dim] = size
+    for dims, shape in shapes:
+        for dim, size in zip(dims, shape, strict=True):
+            sizes[dim] = max(size, sizes.get(dim, 0))
     return sizes | {"system": sum(part.size for part in parts)}
 
 
