@@ -173,7 +173,9 @@ class AffineParameterMap:
         point = np.full((self.size + 1, count), np.nan)
         point[self.size] = 1.0
         for parameter, value in values:
-            start = self.columns[parameter.id]
+            start = self.columns.get(parameter.id)
+            if start is None:
+                continue  # its terms cancelled, such as the powers of constant latencies
             # CVXPY flattens a parameter column by column
             point[start : start + parameter.size] = value.T.reshape(parameter.size, count)
         if np.isnan(point).any():

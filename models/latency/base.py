@@ -66,11 +66,11 @@ class Latency(ConeNumbers):
         (n,), in the bank's own units: the base class converts them to a unit that suits solvers.
         Without them: tangents, which a system adds until its certificate is met.
     ``cone_numbers()``
-        Numbers of these cones by name, arrays of shape (n,), 0 or more but for the names in
-        `signed_cone_numbers`. The cones take them from ``self.numbers_in_cones()``, such as
-        ``self.numbers_in_cones()["rate"]``, and multiply no two of them: give the product as a
-        number. A program is then compiled once for all banks with the same class, number of servers
-        and `cone_structure`. Without them: once for each bank.
+        Numbers of these cones by name, arrays of shape (n,), 0 or more but for those named in
+        `signed_cone_numbers`. The cones then take them by name from ``self.numbers_in_cones()`` and
+        multiply no two of them: a product is a number of its own. A program is compiled once for
+        all banks of the class with as many servers and an equal `cone_structure`, which is all that
+        the cones depend on beside the numbers. Without them: once for each bank.
     ``full_load``, ``full_load_kind``, ``caveats(flow, names)``
         Load at a utilisation of 1, its kind, and warnings at a flow. Without them: the rate,
         ``"rate"``, and no warnings.

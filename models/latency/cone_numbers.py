@@ -34,9 +34,9 @@ class ConeNumbers(ServerBank):
     _gives_numbers: ClassVar[bool] = False
 
     def __init_subclass__(cls, **named: Any) -> None:
-        """Note whether the numbers belong to the cones: a class with a cone of its own names its.
+        """Note whether the numbers are those of the cones.
 
-        The numbers of a parent class need not be all numbers of that cone.
+        Those of a parent class need not be all numbers of a cone that the class defines.
         """
         super().__init_subclass__(**named)
         # position of the class that defines a method; a smaller one is closer to `cls`
@@ -51,8 +51,10 @@ class ConeNumbers(ServerBank):
     def cone_numbers(self) -> Mapping[str, Array] | None:
         """Return the numbers of the cones by name, each of shape (n,); here None.
 
-        A program must be linear in them: a product of two, or a root of one, is a number of its
-        own. Without them, the numbers are written into programs, which are compiled for each bank.
+        A cone multiplies no two of them, and none by a function of another: a product or a root
+        is a number of its own. They are those of the cones of this class and its parent classes; a
+        subclass with a cone of its own gives them anew. Without them, programs have the numbers of
+        one bank written in.
         """
         return None
 
@@ -82,7 +84,7 @@ class ConeNumbers(ServerBank):
 
     @property
     def cone_shape(self) -> Hashable | None:
-        """Key that is equal for banks with the same programs but for numbers; None without numbers.
+        """Key that is equal for banks whose programs differ in numbers alone; None without numbers.
 
         It holds for the functions that the bank has a cone for (`Latency.has_cone`).
         """
@@ -91,8 +93,8 @@ class ConeNumbers(ServerBank):
             return None
         if not isinstance(self, Composed):
             return type(self), len(self), self.cone_structure
-        ids = [id(part) for part in parts]
-        same = tuple(map(ids.index, ids))  # one bank as two parts has one set of parameters
+        first: dict[int, int] = {}  # one bank as two parts has one set of parameters
+        same = tuple(first.setdefault(id(part), i) for i, part in enumerate(parts))
         shapes = tuple(part.cone_shape for part in self.parts)
         return type(self), self.cone_structure, same, shapes
 
