@@ -171,7 +171,7 @@ class Task(Generic[P, R, S]):
             places = stored.rows(points[0], self._next_row)
             rows = self.question.certify_stored(points, partial(stored.column, places))
         except LookupError:
-            stored.solved = True
+            stored.solve_again()
             return None
         stored.used = True
         self._next_row = max([self._next_row, *(place + 1 for place in places)])

@@ -153,7 +153,7 @@ def test_a_signal_that_the_caller_ignores_is_ignored(sojourn, own, monkeypatch):
     ("frontend.report.write", 1, []),
     ("frontend.report.write", 2, RUN),
     ("frontend.report.write", 4, [*RUN, *VARIANT]),
-    ("core.curve.curve", 1, []),
+    ("core.curve.CurvePlan.solve", 1, []),
     ("systems.parallel.misspecification.misspecified_delays", 1, [*RUN, "curve.png"]),
 ])  # fmt: skip
 def test_completed_results_are_written(sojourn, own, tmp_path, monkeypatch, place, call, expected):

@@ -43,7 +43,8 @@ from sojourn.models import (
     verify,
 )
 from sojourn.models.core import solve as engine
-from sojourn.models.core.curve import CurveInterruptedError, by_role
+from sojourn.models.core.curve import CurveInterruptedError
+from sojourn.models.core.variables import by_role
 from sojourn.models.frontend.dataset_plot import plot_dataset
 from sojourn.models.frontend.loader import parse
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve

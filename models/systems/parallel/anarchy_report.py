@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ....reference.errors import Array
-from ...core.curve import ANARCHY
 from ...core.solution import finite, finite_or_none
+from ...core.variables import ANARCHY
 from ...frontend.process import UNCERTIFIED
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
 from ...frontend.tables import table

@@ -15,9 +15,9 @@ from ....reference.guards import check_players
 from ....reference.parallel.control import check_fractions, check_strategy, leader_flow
 from ....reference.parallel.thresholds import thresholds
 from ....reference.validation import check_instance, check_list
-from ...core import curve as driver
-from ...core.curve import Delays, anarchy, answers, variable
+from ...core.curve import CurvePlan
 from ...core.signatures import show_options
+from ...core.variables import Delays, anarchy, answers, variable
 from ...latency.player_latency import player_latency
 from .control import followed, price_of_optimum
 from .formulations import for_goal
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ....reference.parallel.control import Strategy
-    from ...core.curve import Sweep, Variable
+    from ...core.curve import Sweep
     from ...core.options import FormulationOptions
     from ...core.solve import Task
+    from ...core.variables import Variable
     from .formulations import Model
     from .questions import Splits
     from .solution import Solution
@@ -116,7 +117,7 @@ def players_curve(
         each = replace(each, certified=each.certified & least.certified)
         return answers(each, system.time_unit, dims=dims) | anarchy(each, least, dims)
 
-    return driver.curve(
+    return CurvePlan(
         system,
         points,
         {"optimum": best, **tasks},
@@ -133,7 +134,7 @@ def players_curve(
         },
         attrs={"total_rate": system.total_rate},
         dataset_type=Curve,
-    )
+    ).solve()
 
 
 @show_options
@@ -214,7 +215,7 @@ def control_curve(
         }
 
     sweeps: dict[str, Sweep] = {kind: _Control(task, best, kind) for kind in kinds}
-    return driver.curve(
+    return CurvePlan(
         system,
         parts,
         sweeps,
@@ -225,10 +226,10 @@ def control_curve(
         breakpoints=lambda: [enough],
         drawn=("ratio",),
         most=MOST_FRACTIONS,
-        coords={"strategy": list(sweeps)},
+        coords={"strategy": ("strategy", list(sweeps))},
         attrs={"load": best.load, "price_of_optimum": enough},
         dataset_type=Curve,
-    )
+    ).solve()
 
 
 @dataclass(frozen=True, eq=False)

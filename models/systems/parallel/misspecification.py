@@ -12,9 +12,10 @@ import numpy.typing as npt
 from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.validation import check_instance
-from ...core.curve import ANARCHY, Variable, variable, warn
 from ...core.signatures import show_options
-from .curve import solved, variables_of
+from ...core.variables import ANARCHY, Variable, variable
+from ...core.warn import warn
+from .curve import curve_plan, variables_of
 from .prices import GOALS
 from .questions import Splits
 from .system import NOT_PARALLEL_SERVERS, ParallelServers
@@ -108,7 +109,7 @@ def misspecified_delays(
             )
         }
 
-    return solved(assumed, loads, None, refine, options, variables)
+    return curve_plan(assumed, loads, None, refine, options, variables).solve()
 
 
 def delays_at(

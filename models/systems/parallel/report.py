@@ -13,9 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ....reference.errors import Array, InputError
-from ...core.curve import ANARCHY
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
+from ...core.variables import ANARCHY
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, flat, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table

@@ -16,6 +16,7 @@ from ....reference.parallel.sensitivity import Sensitivity, derivatives
 from ....reference.validation import LEAST, as_names, check_text
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
+from ...core.system import planned
 from ...latency.base import Latency, as_latency
 from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
@@ -24,7 +25,7 @@ from .limits import no_limits
 from .prices import Goal, check_goal
 from .questions import formulations
 from .solution import Solution
-from .tasks import SplitTasks
+from .tasks import SplitTasks, curve_plan
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -300,6 +301,7 @@ class ParallelServers(SplitTasks):
         """
         return exact.thresholds(self.bank)
 
+    @planned(curve_plan)
     def curve(
         self,
         loads: npt.ArrayLike,
@@ -342,9 +344,7 @@ class ParallelServers(SplitTasks):
         >>> data.price_of_anarchy.values.round(4)
         array([1.0001, 1.05  , 1.0316])
         """
-        from .curve import curve
-
-        return curve(self, loads, which, refine, **options)
+        return curve_plan(self, loads, which, refine, **options).solve()
 
     def worst_case(
         self, up_to: float | None = None, **options: Unpack[FormulationOptions]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from functools import lru_cache
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.guards import check_players
 from ....reference.validation import as_float
@@ -24,6 +25,10 @@ from .limits import limits_of, no_limits
 from .prices import Goal, check_goal
 from .questions import Split, Splits
 from .solution import Solution
+
+if TYPE_CHECKING:
+    from ...core.curve import CurvePlan
+    from .system import ParallelServers
 
 
 class SplitTasks(System):
@@ -122,3 +127,16 @@ class SplitTasks(System):
 @lru_cache(256)
 def _cones_of_shape(shape: Hashable, view: str) -> dict[str, frozenset[str]]:
     return {}
+
+
+def curve_plan(
+    system: ParallelServers,
+    loads: npt.ArrayLike,
+    which: str | None = None,
+    refine: bool | float = False,
+    **options: Unpack[FormulationOptions],
+) -> CurvePlan:
+    """Return the plan of `ParallelServers.curve`."""
+    from .curve import curve_plan  # the import of xarray takes time
+
+    return curve_plan(system, loads, which, refine, options)

@@ -15,7 +15,7 @@ from ....reference.validation import as_names, check_flag, check_text
 from ...core.options import PolishOptions, SolveOptions
 from ...core.refinement import check_refine
 from ...core.solve import Task
-from ...core.system import System
+from ...core.system import System, planned
 from ...core.tolerance import GapTolerance
 from .breakaway import CertifiedBreakaway, breakaway
 from .evaluation import OperatingEvaluation, evaluate
@@ -26,6 +26,7 @@ from .questions import Assignment, Capacity, Location, OperatingPoints, Partitio
 if TYPE_CHECKING:
     import xarray as xr
 
+    from ...core.curve import CurvePlan
     from .tunable import TunableMode
 
 ASSIGNMENT_GAP = 1e-7
@@ -331,6 +332,30 @@ class MultiMode(System):
         question = Location(self.rates, tolerance, options.get("polish", True))
         return breakaway(self.rates, Task(question, options))
 
+    def _curve_plan(
+        self,
+        loads: npt.ArrayLike,
+        p: npt.ArrayLike | None = None,
+        refine: bool | float = False,
+        *,
+        breakaway: bool = False,
+        **options: Unpack[PolishOptions],
+    ) -> CurvePlan:
+        """Return the plan of `curve`."""
+        from .curve import curve_plan, partition_plan  # the import of xarray takes time
+
+        if p is None:
+            self._check_two_modes("curve")
+            return curve_plan(self, loads, refine, breakaway, options)
+        refines = check_refine(refine) is not None
+        marks = check_flag("breakaway", breakaway)
+        for field, value in (("refine", refines), ("breakaway", marks)):
+            if value:
+                problem = "is for the best assignment at every load"
+                raise InputError(field, value, problem, "leave it out where p is given")
+        return partition_plan(self, loads, p, options)
+
+    @planned(_curve_plan)
     def curve(
         self,
         loads: npt.ArrayLike,
@@ -375,18 +400,7 @@ class MultiMode(System):
         >>> data.p.values
         array([1., 0., 0.])
         """
-        from .curve import curve, partition_curve
-
-        if p is None:
-            self._check_two_modes("curve")
-            return curve(self, loads, refine, breakaway=breakaway, **options)
-        refines = check_refine(refine) is not None
-        marks = check_flag("breakaway", breakaway)
-        for field, value in (("refine", refines), ("breakaway", marks)):
-            if value:
-                problem = "is for the best assignment at every load"
-                raise InputError(field, value, problem, "leave it out where p is given")
-        return partition_curve(self, loads, p, **options)
+        return self._curve_plan(loads, p, refine, breakaway=breakaway, **options).solve()
 
     def model(self, load: float, p: npt.ArrayLike) -> Program:
         """Return the CVXPY program of the best partition, to be extended and solved by the caller.
