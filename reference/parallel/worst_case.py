@@ -312,7 +312,8 @@ class _Search:
         self.bank, self.end, self.last, self.gap = bank, end, last, gap
         self.splitters = splitters(bank, _sample(bank, edges, end is not None))
         self.best, self.best_load, self.evaluations = 0.0, last, 0
-        points = self._evaluate(edges if end is None else np.append(edges, self._beyond(edges[-1])))
+        loads = edges if end is None else np.append(edges, beyond(bank, edges[-1]))
+        points = self._evaluate(loads)
         known = points.poa[: edges.size]
         self.candidate, self.candidate_load = float(known.max()), float(edges[known.argmax()])
         if end is not None and end.limit >= self.candidate:
@@ -358,12 +359,6 @@ class _Search:
             self.best, self.best_load = float(new.poa.max()), float(load[new.poa.argmax()])
         return new
 
-    def _beyond(self, load: float) -> Array:
-        """Return the loads of 1/2, 1/4 and 1/8 of the spare capacity at a load."""
-        total, low = self.bank.total_rate
-        loads: Array = np.unique((total - ((total - load) + low) * 0.5 ** np.arange(1, 4)) + low)
-        return loads
-
     def _tail_bound(self) -> float:
         """Return the bound of the cell that reaches to saturation; 1 where that is closed."""
         if self.tail is None or self.end is None:
@@ -396,9 +391,9 @@ class _Search:
 
     def _split(self) -> None:
         """Cut each open cell into parts; the last one at 1/2, 1/4 and 1/8 of its spare capacity."""
-        loads = _inside(self.left, self.right, PARTS if self.left.load.size < FEW else 2)
-        beyond = np.empty(0) if self.tail is None else self._beyond(self.tail.load[0])
-        new = self._evaluate(np.concatenate([loads.ravel(), beyond]))
+        loads = inside(self.left, self.right, PARTS if self.left.load.size < FEW else 2)
+        further = np.empty(0) if self.tail is None else beyond(self.bank, self.tail.load[0])
+        new = self._evaluate(np.concatenate([loads.ravel(), further]))
         ends = zip(self.left, new, self.right, strict=True)
         rows = [
             np.column_stack([a, inner[: loads.size].reshape(loads.shape), b])
@@ -427,7 +422,14 @@ def _sample(bank: ServerBank, edges: Array, to_saturation: bool) -> Array:
     return np.append(even, ends[-1])
 
 
-def _inside(a: Points, b: Points, parts: int) -> Array:
+def beyond(bank: ServerBank, load: float) -> Array:
+    """Return the loads of 1/2, 1/4 and 1/8 of the spare capacity at a load."""
+    total, low = bank.total_rate
+    spare = ((total - load) + low) * 0.5 ** np.arange(1, 4)
+    return np.unique((total - spare) + low)
+
+
+def inside(a: Points, b: Points, parts: int) -> Array:
     """Return loads that cut each cell into parts, shape (K, parts - 1).
 
     The cuts are even, or even in the logarithm of the spare capacity where that shrinks by more
