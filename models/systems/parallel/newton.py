@@ -35,6 +35,8 @@ LARGE_STEP = 1e-2  # relative step that is still on the way, and does not count 
 MAX_STALLED = 8  # steps that are not half the smallest one: rounding errors are all that is left
 RELEASE_EVERY = 8  # steps after which servers and rows are released before convergence
 NO_START = 0  # number of steps of an answer that has no valid start
+SMALL_SHARE = 1e-6  # share of the load whose last digits are the rounding error of the load
+LAST_DIGITS = 4e-15  # relative difference of prices that is a rounding error
 SPARE_PART = 0.9  # part of the spare capacity that one step may use
 
 Steps = npt.NDArray[np.intp]
@@ -263,7 +265,10 @@ def _newton(
         if has_rows:
             over = limits.excess(x) > ROUNDING * limits.row_scale(x)
             met = met | (~active & over)
-        size = np.where(used, np.abs(move) / np.minimum(x, bank.spare_capacity(x)), 0.0)
+        # steps of a flow far below the load end at the rounding error of the load
+        least_scale = SMALL_SHARE * load[index, None]
+        scales = np.minimum(np.maximum(x, least_scale), bank.spare_capacity(x))
+        size = np.where(used, np.abs(move) / scales, 0.0)
         whole = (scale == 1.0) & ~held.any(axis=1) & ~met.any(axis=1)
         relative_step = np.where(whole, size.max(axis=1), np.inf)
         entering = _entering(bank, newton, x, used | held, limits)
@@ -289,7 +294,8 @@ def _newton(
 def _entering(bank: ServerBank, newton: Step, x: Array, kept: Mask, limits: Limits) -> Mask:
     """Return which servers at a bound, other than those `kept`, their offered price releases."""
     offered, price = newton.offered, newton.price
-    rises = np.where(x > 0, price, bank.idle_latency) < offered
+    # at the load that starts a server, rounding would release and hold it forever
+    rises = np.where(x > 0, price, bank.idle_latency) < offered * (1 - LAST_DIGITS)
     inside = np.where(x <= limits.least, rises, price > offered)
     entering: Mask = ~kept & (limits.least < limits.most) & inside
     if limits.bound.size:
