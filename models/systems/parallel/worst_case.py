@@ -2,18 +2,19 @@
 
 The range of loads is cut into cells. A node of the search is a load with its certified optimum
 and equilibrium; a cell is the interval between two nodes, with an upper bound of the price of
-anarchy inside. The search halves the cells with the largest bounds, several at a time, until no
-bound exceeds the largest price of anarchy found by more than the gap.
+anarchy inside. Each round cuts the cells with the largest bounds into parts, many loads in one
+pass, until no bound exceeds the largest price of anarchy found by more than the gap.
 
-A solver runs at the ends of the segments between activation loads, and at least once. At the
-other nodes Newton steps start from the flows of the two neighbours, many loads in one pass; a
-solver runs where their certificates miss the gap, as long as it improves them.
+A solver runs at the ends of the segments between activation loads, and at three loads beyond the
+last of them. At the other nodes Newton steps start from the flows of the two neighbours; a solver
+runs where their certificates miss the gap, as long as it improves them.
 
 The bound of a cell is that of `sojourn.reference.parallel.worst_case`, on the certified bounds of
 the true values: the chord of the largest possible latencies of the equilibria, over the supporting
-lines of the least total delay. The limit at saturation and the activation loads are also shared
-with the reference. The splits, their certificates and the order of the search are not: agreement
-of the two searches is evidence for these alone, and `WorstCase.shares` lists what is shared.
+lines of the least total delay. The limit at saturation, the activation loads and the cuts of a cell
+are also shared with the reference. The splits, their certificates and the order of the search are
+not: agreement of the two searches is evidence for these alone, and `WorstCase.shares` lists the
+shared parts.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ PARTS = 8  # largest number of parts into which a cell is cut at once
 NODE_GAP = 1e-9  # gap of a node that is small enough whatever the gap of the search
 MAX_USELESS = 8  # solver runs without gain, after which none starts between two nodes
 SHARES = (
-    "the bound between two loads, the limit at saturation, the activation loads; "
+    "the bound between two loads, the limit at saturation, the activation loads, the cuts; "
     "not the splits and their certificates"
 )
 FLOOR = "the answers themselves are not known better"
