@@ -221,7 +221,7 @@ class Servers:
             sums.append((*totals, distance))
             if keep is not None:
                 keep(cut, point._replace(slope=slope))
-        columns = (np.stack(column, axis=-1) for column in zip(*sums, strict=True))
+        columns = (np.array(column).T for column in zip(*sums, strict=True))
         flow, spare_capacity, slope, distance = columns
         total, low = exact_sum(flow)
         out = FlowBalance(

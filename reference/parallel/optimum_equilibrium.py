@@ -39,12 +39,14 @@ from .flow_balance import (
 )
 from .initial_price import CLOSE, initial_price, re_anchor
 from .players import player_cost
-from .price_table import Table, tabulate
+from .price_table import STARTS, Table, tabulate
 from .thresholds import Thresholds, thresholds
 
 __all__ = ["Split", "Thresholds", "check_load", "equilibrium", "optimum", "thresholds"]
 
-LOADS = 64  # number of loads from which their prices are tabulated first
+# numbers of loads from which their prices are tabulated first: of many servers, and of few one load
+# for each SERVERS_A_LOAD of them, as a table costs the passes of some loads over all servers
+LOADS, SERVERS_A_LOAD = 64, 8
 NOISE = 1e-14  # error of a plain sum of flows, relative to the load
 LINEAR = 1e-8  # relative imbalance that one linear correction takes to rounding error
 # relative imbalances that Newton's method leaves where the flow jumps at a price: a first limit
@@ -201,24 +203,50 @@ def check_one_load(bank: ServerBank, load: float) -> float:
 
 
 def _solve(bank: ServerBank, load: npt.ArrayLike, which: Which) -> Split:
-    """Return the optimum or the equilibrium, computed in blocks of loads."""
+    """Return the optimum or the equilibrium."""
     loads = check_load(bank, load)
-    flat, n = np.atleast_1d(loads), len(bank)
-    _keep_freed_memory()
-    if flat.size == 0:
-        rows, none = np.empty((0, n)), np.empty(0)
-        return Split(loads, rows, rows, none, none, np.zeros(n))
-    servers, size = Servers(bank, which), max(1, CELLS // n)
-    table = tabulate(servers, flat) if flat.size >= LOADS and np.any(flat > 0) else None
-    blocks = [_split(servers, flat[i : i + size], table) for i in range(0, flat.size, size)]
-    first = _first_share(servers) if np.any(flat == 0) else np.zeros(n)
-    fields = (
-        np.concatenate(f) if len(blocks) > 1 else np.ascontiguousarray(f[0])
-        for f in zip(*blocks, strict=True)
-    )
-    row = ... if loads.ndim else (0, ...)
-    flow, spare_capacity, delay, multiplier = (field[row] for field in fields)
-    return Split(loads, flow, spare_capacity, delay, multiplier, first)
+    flat = np.atleast_1d(loads)
+    split = Splitter(bank, which, flat).split(flat)
+    if loads.ndim:
+        return split
+    rows = {name: getattr(split, name)[0, ...] for name in Fields._fields}
+    return replace(split, load=loads, **rows)
+
+
+class Splitter:
+    """Optimum or equilibrium of one bank at loads, with a table of prices that is made once.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        n servers.
+    which : {"optimum", "equilibrium"}
+    load : ndarray, shape (K,)
+        Loads for which the table is made: it is dense where they are, and right elsewhere.
+    """
+
+    def __init__(self, bank: ServerBank, which: Which, load: Array) -> None:
+        self.servers = Servers(bank, which)
+        enough = load.size >= min(LOADS, max(2, len(bank) // SERVERS_A_LOAD)) and np.any(load > 0)
+        self.table = tabulate(self.servers, load) if enough else None
+
+    def split(self, load: Array) -> Split:
+        """Return the splits of loads of shape (K,) that are stable, computed in blocks."""
+        servers, n = self.servers, len(self.servers.bank)
+        _keep_freed_memory()
+        if load.size == 0:
+            rows, none = np.empty((0, n)), np.empty(0)
+            return Split(load, rows, rows, none, none, np.zeros(n))
+        size = max(1, CELLS // n)
+        blocks = [
+            _split(servers, load[i : i + size], self.table) for i in range(0, load.size, size)
+        ]
+        first = _first_share(servers) if np.any(load == 0) else np.zeros(n)
+        fields = (
+            np.concatenate(f) if len(blocks) > 1 else np.ascontiguousarray(f[0])
+            for f in zip(*blocks, strict=True)
+        )
+        return Split(load, *fields, first)
 
 
 @cache
@@ -245,10 +273,9 @@ class Fields(NamedTuple):
 def _split(servers: Servers, load: Array, table: Table | None) -> Fields:
     """Split loads of shape (K,)."""
     rows = np.arange(load.size)
-    if table is None:
-        price = initial_price(servers, load)
-    else:
-        price = re_anchor(servers, load, table.look_up(load))
+    price = initial_price(servers, load) if table is None else table.look_up(load)
+    if table is not None and len(servers.bank) > STARTS:  # not all starts are rows of the table
+        price = re_anchor(servers, load, price)
     out, exact, balance = _correct(servers, load, price, first=True)
     imbalance = balance.imbalance
     # Usually the linear correction is exact. Otherwise continue Newton's method, first to a
@@ -289,7 +316,8 @@ def _correct(
     -------
     fields : Fields
     exact : ndarray of bool, shape (K,)
-        Whether the correction is exact: small, and no server starts or stops within it.
+        Whether the correction is exact: small, and no server starts or stops within it, or at
+        rounding error.
     balance : FlowBalance
         Sums at the price, before the correction.
     """
@@ -311,13 +339,17 @@ def _correct(
         servers.refine(balance, stored)
     zero = np.zeros_like(load)
     change = np.divide(balance.residual, balance.slope, out=zero, where=balance.slope > 0)
-    exact = (balance.imbalance <= LINEAR) & (np.abs(change) <= balance.next_activation)
+    alone = np.abs(change) <= balance.next_activation
+    # at rounding error nothing is gained by a server that starts or stops within the change
+    exact = (balance.imbalance <= LINEAR) & alone | (balance.imbalance <= NOISE) & (load > 0)
     if first and not np.any(exact):
         return Fields(*(np.empty(0) for _ in range(4))), exact, balance
     for block, cut in zip(servers.blocks, servers.cuts, strict=True):
         shift = slope[:, cut]
         shift *= change[:, None]
         flow[:, cut] += shift
+        if not np.all(alone):
+            np.maximum(flow[:, cut], 0.0, out=flow[:, cut])
         spare_capacity[:, cut] -= shift
         if servers.which == "optimum":  # at the equilibrium the mean delay is the multiplier
             latency = block.latency(flow[:, cut], spare_capacity[:, cut])

@@ -6,15 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..compensated_sum import TINY
 from ..errors import Array
 from .flow_balance import CELLS, Price, Rows, Servers
 from .initial_price import proportional_price
 
-COARSE = 128  # prices of the first table, in equal ratios from the least to the largest
+EVEN = np.linspace(0, 1, 128)  # prices of the first table, in equal ratios from least to largest
 FINE = 512  # further prices, of loads in equal steps of their rank
 STARTS = 256  # largest number of servers whose starts, kinks of the total flow, are in the table
-LEAST = 1e-18  # least price over the largest
+DECADES = 10.0 ** np.arange(-18, 1)  # prices over the largest, from the least
 AFTER = 1e-9  # relative distance above a start at which the server is used
 
 
@@ -52,7 +51,8 @@ class Table(NamedTuple):
             t = (load - self.flow[row]) / width
             start, end = (width / self.slope[i] for i in (row, row + 1))
             cubic = t * (start + t * ((3 * up - 2 * start - end) + t * (start + end - 2 * up)))
-        return row, np.where((cubic >= 0) & (cubic <= up), cubic, 0.5 * up)
+        between = (cubic >= -AFTER * up) & (cubic <= (1 + AFTER) * up)  # or not by rounding alone
+        return row, np.where(between, cubic, 0.5 * up)
 
 
 def tabulate(servers: Servers, load: Array) -> Table | None:
@@ -81,11 +81,15 @@ def tabulate(servers: Servers, load: Array) -> Table | None:
         slope = np.concatenate([s.slope for s in sums])
         return Table(price, excess, np.maximum.accumulate(flow), slope)
 
-    # the price of the least load is about the load over the first slope of the nearest server
-    first = servers.total_flow(largest, servers.lowest(most).to(AFTER * most)).slope
-    least = np.clip(0.5 * load[load > 0].min() / np.maximum(first, TINY), LEAST * most, 1e-3 * most)
+    # the least price is the last decade at which the total flow is below half of the least load
+    decades = most * DECADES
+    flow = servers.total_flow(
+        np.repeat(largest, DECADES.size), servers.lowest(decades).to(decades)
+    ).total
+    below = np.searchsorted(flow, 0.5 * load[load > 0].min())
+    least = min(decades[max(below - 1, 0)], 1e-3 * most[0])
     starts = difference[difference > 0] if difference.size <= STARTS else np.empty(0)
-    ratios = np.geomspace(least[0], most[0], COARSE)
+    ratios = least * (most[0] / least) ** EVEN
     coarse = table_at(np.unique(np.concatenate([[0.0], ratios, starts, starts * (1 + AFTER)])))
     row, further = coarse.interpolate(np.sort(load)[:: -(-load.size // FINE)])
     return table_at(np.unique(np.concatenate([coarse.excess, coarse.excess[row] + further])))

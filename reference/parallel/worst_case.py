@@ -18,7 +18,7 @@ counterexamples, and cases where it is true, see `sojourn.reference.candidate_wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +30,8 @@ from ..html_table import HtmlTable
 from ..server_bank import ServerBank
 from ..validation import LARGEST, as_float, check_within
 from .anarchy import ratio_of
-from .optimum_equilibrium import check_load, equilibrium, optimum
+from .flow_balance import Which
+from .optimum_equilibrium import Splitter, check_load
 from .saturation import Saturation, saturation
 from .thresholds import Thresholds, thresholds
 
@@ -39,6 +40,9 @@ ROUNDING = 1e-12  # relative rounding error of a bound close to saturation
 MAX_EVALUATIONS = 4_000_000  # loads evaluated before the search ends with its current gap
 PARTS = 8  # parts into which a cell is cut, while there are fewer than FEW cells
 FEW = 500
+# parts of a cell between loads for which prices are tabulated, and number of such cells after the
+# last edge
+SAMPLE, HALVINGS = 16, 6
 CLOSEST = 1e-9  # first load over the last, where the limit at load 0 is not known
 # relative distance of the last load to the total rate, where the limit there is not known: closer,
 # the rounding error of latencies without a closed form is larger than the gap
@@ -195,10 +199,18 @@ def check_gap(gap: float) -> float:
     return check_within("gap", gap, 1e-11, LARGEST, problem, f"{remedy} such as 1e-8")
 
 
-def evaluate(bank: ServerBank, load: Array) -> Points:
+def splitters(bank: ServerBank, load: Array) -> dict[Which, Splitter]:
+    """Return the optimum and the equilibrium of a bank, with tables of prices for loads."""
+    return {
+        "optimum": Splitter(bank, "optimum", load),
+        "equilibrium": Splitter(bank, "equilibrium", load),
+    }
+
+
+def evaluate(splitters: Mapping[Which, Splitter], load: Array) -> Points:
     """Compute optimum and equilibrium at loads of shape (K,)."""
-    best, selfish = optimum(bank, load), equilibrium(bank, load)
-    total, low = bank.total_rate
+    best, selfish = splitters["optimum"].split(load), splitters["equilibrium"].split(load)
+    total, low = splitters["optimum"].servers.bank.total_rate
     return Points(
         load=load,
         spare_capacity=(total - load) + low,
@@ -298,15 +310,25 @@ class _Search:
         self, bank: ServerBank, edges: Array, end: Saturation | None, last: float, gap: float
     ) -> None:
         self.bank, self.end, self.last, self.gap = bank, end, last, gap
-        points = evaluate(bank, edges)
-        self.evaluations = edges.size
-        self.best, self.best_load = float(points.poa.max()), float(points.load[points.poa.argmax()])
-        if end is not None and end.limit >= self.best:
-            self.best, self.best_load = end.limit, last
-        self.candidate, self.candidate_load = max(self.best, 1.0), self.best_load
+        self.splitters = splitters(bank, _sample(bank, edges, end is not None))
+        self.best, self.best_load, self.evaluations = 0.0, last, 0
+        loads = edges if end is None else np.append(edges, beyond(bank, edges[-1]))
+        points = self._evaluate(loads)
+        known = points.poa[: edges.size]
+        self.candidate, self.candidate_load = float(known.max()), float(edges[known.argmax()])
+        if end is not None and end.limit >= self.candidate:
+            self.candidate, self.candidate_load = end.limit, last
+            if end.limit >= self.best:
+                self.best, self.best_load = end.limit, last
+        self.candidate = max(self.candidate, 1.0)
         self.closed_bound = 1.0
+        self.tail = points.at([edges.size - 1]) if end is not None else None
+        self._close_tail()
+        if self.tail is None:  # the loads beyond the last edge are ends of no cell
+            points = points.at(slice(edges.size))
+        else:
+            self.tail = points.at([-1])
         self.left, self.right = points.at(slice(None, -1)), points.at(slice(1, None))
-        self.tail = points.at(slice(-1, None)) if end is not None else None
 
     def run(self) -> WorstCase:
         """Cut cells until the gap is met or none is open, and return the result."""
@@ -329,6 +351,14 @@ class _Search:
             evaluations=int(self.evaluations),
         )
 
+    def _evaluate(self, load: Array) -> Points:
+        """Compute optimum and equilibrium at loads, and keep the largest price of anarchy."""
+        new = evaluate(self.splitters, load)
+        self.evaluations += load.size
+        if new.poa.max() > self.best:
+            self.best, self.best_load = float(new.poa.max()), float(load[new.poa.argmax()])
+        return new
+
     def _tail_bound(self) -> float:
         """Return the bound of the cell that reaches to saturation; 1 where that is closed."""
         if self.tail is None or self.end is None:
@@ -338,32 +368,32 @@ class _Search:
 
     def _close_cells(self) -> bool:
         """Close cells that cannot improve the best by the gap, and return whether any is open."""
-        enough = self.best * (1 + 0.9 * self.gap)
         bound = cell_bound(self.left, self.right)
         # no load lies between two neighbouring floats
         wide = self.right.load - self.left.load > 4 * np.spacing(self.right.load)
-        open_ = (bound > enough) & wide
+        open_ = (bound > self._enough()) & wide
         self.closed_bound = max(self.closed_bound, float(bound[~open_].max(initial=1.0)))
         self.left, self.right = self.left.at(open_), self.right.at(open_)
-        if self.tail is not None:
-            bound_of_tail = self._tail_bound()
-            if bound_of_tail <= enough or self.tail.spare_capacity[0] < 1e-13 * self.last:
-                self.closed_bound = max(self.closed_bound, bound_of_tail)
-                self.tail = None
+        self._close_tail()
         return bool(open_.any()) or self.tail is not None
+
+    def _close_tail(self) -> None:
+        """Close the cell that reaches to saturation, if it cannot improve the best by the gap."""
+        if self.tail is None:
+            return
+        bound = self._tail_bound()
+        if bound <= self._enough() or self.tail.spare_capacity[0] < 1e-13 * self.last:
+            self.closed_bound, self.tail = max(self.closed_bound, bound), None
+
+    def _enough(self) -> float:
+        """Return the bound up to which a cell is closed."""
+        return self.best * (1 + 0.9 * self.gap)
 
     def _split(self) -> None:
         """Cut each open cell into parts; the last one at 1/2, 1/4 and 1/8 of its spare capacity."""
-        loads = _inside(self.left, self.right, PARTS if self.left.load.size < FEW else 2)
-        beyond = np.empty(0)
-        if self.tail is not None:
-            total, low = self.bank.total_rate
-            spare = self.tail.spare_capacity[0] * 0.5 ** np.arange(1, 4)
-            beyond = np.unique((total - spare) + low)
-        new = evaluate(self.bank, np.concatenate([loads.ravel(), beyond]))
-        self.evaluations += new.load.size
-        if new.poa.max() > self.best:
-            self.best, self.best_load = float(new.poa.max()), float(new.load[new.poa.argmax()])
+        loads = inside(self.left, self.right, PARTS if self.left.load.size < FEW else 2)
+        further = np.empty(0) if self.tail is None else beyond(self.bank, self.tail.load[0])
+        new = self._evaluate(np.concatenate([loads.ravel(), further]))
         ends = zip(self.left, new, self.right, strict=True)
         rows = [
             np.column_stack([a, inner[: loads.size].reshape(loads.shape), b])
@@ -379,7 +409,27 @@ class _Search:
         self.left, self.right = Points(*left), Points(*right)
 
 
-def _inside(a: Points, b: Points, parts: int) -> Array:
+def _sample(bank: ServerBank, edges: Array, to_saturation: bool) -> Array:
+    """Return loads like those of the search, for its tables of prices.
+
+    They cut the cells between the edges, and those of `HALVINGS` halvings of the spare capacity
+    beyond the last edge, into even parts.
+    """
+    total = float(bank.total_rate[0])
+    spare = (total - edges[-1]) * 0.5 ** np.arange(1, HALVINGS if to_saturation else 1)
+    ends = np.append(edges, total - spare)
+    even = ends[:-1, None] + np.diff(ends)[:, None] * np.arange(SAMPLE) / SAMPLE
+    return np.append(even, ends[-1])
+
+
+def beyond(bank: ServerBank, load: float) -> Array:
+    """Return the loads of 1/2, 1/4 and 1/8 of the spare capacity at a load."""
+    total, low = bank.total_rate
+    spare = ((total - load) + low) * 0.5 ** np.arange(1, 4)
+    return np.unique((total - spare) + low)
+
+
+def inside(a: Points, b: Points, parts: int) -> Array:
     """Return loads that cut each cell into parts, shape (K, parts - 1).
 
     The cuts are even, or even in the logarithm of the spare capacity where that shrinks by more

@@ -311,18 +311,15 @@ def test_an_interrupt_in_a_variant_keeps_the_others(stopped, sojourn, tmp_path, 
         )
     else:
         module, solved = sys.modules["sojourn.models.systems.parallel.worst_case"], []
+        whole = module._BestFirst._solved
 
-        def node(
-            self,
-            load,
-            whole=sys.modules["sojourn.models.systems.parallel.worst_case"]._BestFirst._node,
-        ):
-            solved.append(self.system)
+        def solve(self, load):
+            solved.append(self.bank)
             if len(set(map(id, solved))) > 2:
                 raise KeyboardInterrupt
             return whole(self, load)
 
-        monkeypatch.setattr(module._BestFirst, "_node", node)
+        monkeypatch.setattr(module._BestFirst, "_solved", solve)
     name = "scenario-4" if stopped == "misspecified_delays" else "scenario-3"
     status, _, _ = sojourn("anarchy", name, "--out", tmp_path)
     assert status == 130

@@ -1,15 +1,14 @@
 """Time of a curve, against the solver alone and a loop over `cvxpy.Problem.solve`.
 
-The solver alone gets the same data; in the loop the load is a parameter.
+The solver alone gets the same programs; in the loop the load is a parameter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import clarabel
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -17,13 +16,11 @@ import pytest
 from ....reference.errors import Array
 from ....reference.service_modes import segments
 from ... import MM1, DualMode, ParallelServers
-from ...core.native.clarabel import Clarabel
-from ...core.parametric import Compiled
-from ...core.solver_specs import spec
 from ...systems.parallel.certificate import certify_rows
 from ...systems.parallel.prices import Goal
 from ...systems.service_modes import partition, sum_of_squares
 from .plugin import Measure, sizes
+from .solver_alone import alone
 
 LOADS = {3: 1000, 30: 1000, 1000: 30}
 RAW, CVXPY = "Clarabel alone", "cp.Problem.solve"
@@ -34,30 +31,6 @@ def servers(size: int) -> ParallelServers:
     """Return M/M/1 servers of random rates, 50 to 500 jobs/s, and delays, 0 to 50 ms."""
     rng = np.random.default_rng(2348)
     return ParallelServers(MM1(rng.uniform(50, 500, size), rng.uniform(0, 0.05, size)))
-
-
-def raw(problem: cp.Problem, options: Mapping[str, Any], values: Values) -> Callable[[], Any]:
-    """Return a job that updates and solves by calls of the solver alone.
-
-    The data are prepared before; the settings are those of the sweep.
-    """
-    for parameter, rows in values:
-        parameter.value = rows[0]
-    compiled = Compiled(problem, "CLARABEL", options)
-    session = compiled.native_solver
-    assert isinstance(session, Clarabel)  # noqa: S101
-    changes = compiled.changes(values)
-    solver: clarabel.DefaultSolver = session.set_up(changes, 0)
-    columns = {"b": changes.right, "q": changes.linear, "A": changes.entries}
-    given = {name: rows for name, rows in columns.items() if rows is not None}
-    updates = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
-
-    def job() -> None:
-        for update in updates:
-            solver.update(**update)
-            solver.solve()
-
-    return job
 
 
 def resolve(problem: cp.Problem, values: Values, count: int) -> Callable[[], Any]:
@@ -94,7 +67,7 @@ def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
     count = max(loads.size // 10, 5) if who == CVXPY else loads.size
     jobs: dict[str, Callable[[], Callable[[], Any]]] = {
         "curve": lambda: partial(system.curve, loads, goal),
-        RAW: lambda: raw(problem, spec("CLARABEL").quick, values),
+        RAW: lambda: alone(partial(system.curve, loads, goal)),
         CVXPY: lambda: resolve(problem, few(values, count), count),
     }
     row = f"{goal}, {size:,} servers, {loads.size:,} loads"
@@ -106,12 +79,12 @@ def bench_parallel(measure: Measure, goal: Goal, size: int, who: str) -> None:
 @sizes(3, 30, 1000, small=(3,))
 def bench_certificates(measure: Measure, goal: Goal, size: int, who: str) -> None:
     """Certificates of a whole sweep, against its solves."""
-    system, loads, problem, values = of_load(goal, size)
+    system, loads, *_ = of_load(goal, size)
     if who == "certificates":
         flow = system._task(goal, float(loads[0])).solve(loads).flow
         job: Callable[[], Any] = partial(certify_rows, system.bank, loads, flow, goal)
     else:
-        job = raw(problem, spec("CLARABEL").quick, values)
+        job = alone(partial(system.curve, loads, goal))
     row = f"certificates of {goal}, {size:,} servers, {loads.size:,} loads"
     measure(job, row, who, per=loads.size, unit="load")
 
@@ -126,20 +99,18 @@ def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
     cone, squares = partition.write(*system.rates.time.shape), sum_of_squares.write(2)
     numerator, denominator, _ = sum_of_squares.coefficients(segments(system.rates, loads))
     sqrt_loads = partition.sqrt_loads(system.rates, loads, assignments)
-    tasks: list[tuple[cp.Problem, Mapping[str, Any], Values]] = [
-        (cone.problem, spec("CLARABEL").quick, [(cone.sqrt_load, sqrt_loads)])
-    ]
+    tasks: list[tuple[cp.Problem, Values]] = [(cone.problem, [(cone.sqrt_load, sqrt_loads)])]
     if what == "assignment":
         values = [(squares.numerator, numerator), (squares.denominator, denominator)]
-        tasks.append((squares.problem, spec("CLARABEL").tight, values))
+        tasks.append((squares.problem, values))
     sweeps = {
         "partition": lambda: system._partition_task().solve(loads, assignments),
         "assignment": lambda: system._assignment_task().solve(loads),
     }
     jobs: dict[str, Callable[[], list[Callable[[], Any]]]] = {
         "sweep": lambda: [sweeps[what]],
-        RAW: lambda: [raw(*task) for task in tasks],
-        CVXPY: lambda: [resolve(problem, few(values, per), per) for problem, _, values in tasks],
+        RAW: lambda: [alone(sweeps[what])],
+        CVXPY: lambda: [resolve(problem, few(values, per), per) for problem, values in tasks],
     }
     work = jobs[who]()
     row = f"dual mode, {what}, {count:,} loads"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from ....reference import MG1
 from ....reference.parallel.anarchy import price_of_anarchy
 from ....reference.parallel.worst_case import worst_case
-from ... import MM1, ParallelServers
+from .bench_sweeps import RAW, servers
 from .plugin import Measure, sizes
+from .solver_alone import alone
 
 
 def random_system(rng: np.random.Generator) -> MG1:
@@ -41,12 +43,14 @@ def bench_reference(measure: Measure, size: int, who: str) -> None:
     )
 
 
-@pytest.mark.parametrize("who", ["model", "reference"])
-def bench_model(measure: Measure, who: str) -> None:
-    """Convex programs, against the reference."""
-    trio = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
-    measure(
-        trio.worst_case if who == "model" else lambda: worst_case(trio.bank),
-        "worst case certified to 1e-8, 3 servers",
-        who,
-    )
+@pytest.mark.parametrize("who", ["model", "reference", RAW])
+@sizes(3, 10, small=(3,))
+def bench_model(measure: Measure, size: int, who: str) -> None:
+    """Convex programs, against the reference, and the programs alone."""
+    system = servers(size)
+    jobs: dict[str, Callable[[], Callable[[], Any]]] = {
+        "model": lambda: system.worst_case,
+        "reference": lambda: partial(worst_case, system.bank),
+        RAW: lambda: alone(system.worst_case),
+    }
+    measure(jobs[who](), f"worst case certified to 1e-8, {size} servers", who)

@@ -13,6 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 SMALL = "SOJOURN_BENCH_SMALL"
 """Environment variable: small sizes and one round, to test that every timing runs."""
+SMALL_RUN = SMALL in os.environ
 
 
 class Measure(Protocol):
@@ -50,7 +51,7 @@ def sizes(*numbers: int, small: tuple[int, ...]) -> pytest.MarkDecorator:
 
     As the innermost decorator it keeps the rows of one size together.
     """
-    return pytest.mark.parametrize("size", small if SMALL in os.environ else numbers)
+    return pytest.mark.parametrize("size", small if SMALL_RUN else numbers)
 
 
 def pytest_pycollect_makemodule(
@@ -75,7 +76,7 @@ def measure(benchmark: BenchmarkFixture) -> Measure:
         job: Callable[[], Any], row: str, who: str, *, per: int = 1, unit: str = "", rounds: int = 7
     ) -> None:
         benchmark.extra_info.update(row=row, who=who, per=per, unit=unit)
-        times = 1 if SMALL in os.environ else rounds
+        times = 1 if SMALL_RUN else rounds
         benchmark.pedantic(job, rounds=times, iterations=1, warmup_rounds=int(rounds > 1))  # type: ignore[no-untyped-call]
 
     return run

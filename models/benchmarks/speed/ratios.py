@@ -35,9 +35,21 @@ GROWTH = "growth of "
 FIT_FROM = 1000
 """Servers from which the exponent is fitted; below, the fixed cost of a call dominates."""
 PACKAGES = ("cvxpy", "clarabel", "numpy", "scipy")
-HEADINGS = ("what", "who", "time", "ratio", "to")
+HEADINGS = ("what", "who", "time", "ratio", "to", "difference")
 PRINTED_LINES = 40  # of the output of a failure
-OURS = ("curve", "sweep", "certificates", "optimum", "equilibrium", "certified to 1e-8", "model")
+OURS = (
+    "curve",
+    "sweep",
+    "certificates",
+    "optimum",
+    "equilibrium",
+    "certified to 1e-8",
+    "model",
+    "study",
+    "two processes",
+    "first answer",
+    "sojourn run scenario-1",
+)
 """Values of ``who`` that are this library; the others are compared with them."""
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 
@@ -70,12 +82,22 @@ class Row:
     ratio: float
 
     @property
-    def cells(self) -> tuple[str, str, str, str, str]:
+    def difference(self) -> float:
+        """Time less that of the other method, seconds per unit of work."""
+        return self.seconds * (1 - 1 / self.ratio)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
         """Text of the row, in the order of `HEADINGS`."""
-        size, name = next((u for u in UNITS if self.seconds >= u[0]), UNITS[-1])
+        time, difference = _duration(self.seconds), _duration(self.difference)
         unit = f" a {self.unit}" if self.unit else ""
-        time = f"{self.seconds / size:.3g} {name}{unit}"
-        return self.what, self.who, time, f"{self.ratio:.3g}", self.against
+        return self.what, self.who, time + unit, f"{self.ratio:.3g}", self.against, difference
+
+
+def _duration(seconds: float) -> str:
+    """Return a time, or a difference of two, with three digits and its unit."""
+    size, name = next((u for u in UNITS if abs(seconds) >= u[0]), UNITS[-1])
+    return f"{seconds / size:.3g} {name}"
 
 
 @dataclass(frozen=True)
@@ -127,7 +149,7 @@ class Speed:
             f"Least times of one run of `sojourn bench speed` on {self.title}.",
             "",
             head,
-            "|---|---|---:|---:|---|",
+            "|---|---|---:|---:|---|---:|",
             *rows,
             "",
             f"Growth with n servers from {FIT_FROM:,} on: {growth}.",
@@ -147,7 +169,9 @@ def report(options: BenchOptions) -> Iterator[Report]:
 
 
 def speed(*, small: bool = False) -> Speed:
-    """Time sweeps, closed forms, worst cases and growth; about three minutes.
+    """Time single answers, curves, studies, closed forms, worst cases and growth.
+
+    This takes about six minutes.
 
     Parameters
     ----------

@@ -36,6 +36,8 @@ LARGE_STEP = 1e-2  # relative step that is still on the way, and does not count 
 MAX_STALLED = 8  # steps that are not half the smallest one: rounding errors are all that is left
 RELEASE_EVERY = 8  # steps after which servers and rows are released before convergence
 NO_START = 0  # number of steps of an answer that has no valid start
+SMALL_SHARE = 1e-6  # share of the load whose last digits are the rounding error of the load
+LAST_DIGITS = 4e-15  # relative difference of prices that is a rounding error
 SPARE_PART = 0.9  # part of the spare capacity that one step may use
 
 Steps = npt.NDArray[np.intp]
@@ -306,7 +308,9 @@ def _newton(
             met = met | over if careful else over
             leaving = active & (row_dual[:, 1:] > 0)
             stopped = stopped | met.any(axis=1)
-        size = np.where(used, np.abs(move) / np.minimum(x, spare), 0.0)
+        # steps of a flow far below the load end at the rounding error of the load
+        scales = np.minimum(np.maximum(x, SMALL_SHARE * loads[:, None]), spare)
+        size = np.where(used, np.abs(move) / scales, 0.0)
         relative_step = np.where(stopped, np.inf, size.max(axis=1))
         entering = _entering(some, newton, x, was_used, own)
         changes = entering.any(axis=1)
@@ -352,7 +356,8 @@ def _entering(bank: ServerBank, newton: Step, x: Array, kept: Mask, limits: Limi
     if not could.any():
         return could
     offered, price = newton.offered, newton.price
-    rises = np.where(x > 0, price, bank.idle_latency) < offered
+    # at the load that starts a server, rounding would release and hold it forever
+    rises = np.where(x > 0, price, bank.idle_latency) < offered * (1 - LAST_DIGITS)
     entering: Mask = could & np.where(x <= limits.least, rises, price > offered)
     if limits.bound.size:
         # multipliers have rounding errors: without a margin a server would enter and leave forever

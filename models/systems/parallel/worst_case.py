@@ -2,30 +2,30 @@
 
 The range of loads is cut into cells. A node of the search is a load with its certified optimum
 and equilibrium; a cell is the interval between two nodes, with an upper bound of the price of
-anarchy inside. The search halves the cells with the largest bounds, several at a time, until no
-bound exceeds the largest price of anarchy found by more than the gap.
+anarchy inside. Each round cuts the cells with the largest bounds into parts, many loads in one
+pass, until no bound exceeds the largest price of anarchy found by more than the gap.
 
-A solver runs at the ends of the segments between activation loads, and at least once. At the
-other nodes Newton steps start from the flows of the two neighbours, many loads in one pass; a
-solver runs where their certificates miss the gap, as long as it improves them.
+A solver runs at the ends of the segments between activation loads, and at three loads beyond the
+last of them. At the other nodes Newton steps start from the flows of the two neighbours; a solver
+runs where their certificates miss the gap, as long as it improves them.
 
 The bound of a cell is that of `sojourn.reference.parallel.worst_case`, on the certified bounds of
 the true values: the chord of the largest possible latencies of the equilibria, over the supporting
-lines of the least total delay. The limit at saturation and the activation loads are also shared
-with the reference. The splits, their certificates and the order of the search are not: agreement
-of the two searches is evidence for these alone, and `WorstCase.shares` lists what is shared.
+lines of the least total delay. The limit at saturation, the activation loads and the cuts of a cell
+are also shared with the reference. The splits, their certificates and the order of the search are
+not: agreement of the two searches is evidence for these alone, and `WorstCase.shares` lists the
+shared parts.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import numpy as np
 
 from ....reference.errors import Array
+from ....reference.parallel.flow_balance import Rows
 from ....reference.parallel.saturation import saturation
 from ....reference.parallel.worst_case import (
     GAP,
@@ -33,9 +33,11 @@ from ....reference.parallel.worst_case import (
     Points,
     WorstCase,
     all_alike,
+    beyond,
     cell_bound,
     check_gap,
     first_load,
+    inside,
     last_load,
 )
 from ....reference.pickling import as_raised
@@ -48,20 +50,20 @@ from .formulations import for_goal
 from .limits import no_limits
 from .polish import polish_and_certify
 from .prices import GOALS
-from .questions import Splits
 
 if TYPE_CHECKING:
-    from ...core.solve import Task
+    from ....reference.parallel.saturation import Saturation
     from .prices import Goal
     from .system import ParallelServers
 
 MOST = 4000  # loads after which the search stops with the gap that it has
 MOST_DIFFERENCES = 1000  # the same where slopes are differences, and a load takes long
-BATCH = 64  # cells that are halved at once
+BATCH = 64  # loads that are computed at once
+PARTS = 8  # largest number of parts into which a cell is cut at once
 NODE_GAP = 1e-9  # gap of a node that is small enough whatever the gap of the search
 MAX_USELESS = 8  # solver runs without gain, after which none starts between two nodes
 SHARES = (
-    "the bound between two loads, the limit at saturation, the activation loads; "
+    "the bound between two loads, the limit at saturation, the activation loads, the cuts; "
     "not the splits and their certificates"
 )
 FLOOR = "the answers themselves are not known better"
@@ -102,135 +104,206 @@ def worst_case(
     breakpoints = np.unique(
         starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)]
     )
-    search = _BestFirst(system, gap, options)
-    return search.run(
-        np.concatenate([[first], breakpoints, [last] if end is None else []]), end is not None, last
-    )
+    edges = np.concatenate([[first], breakpoints, [last] if end is None else []])
+    return _BestFirst(system, gap, options, end, last).run(edges)
 
 
 class Known(NamedTuple):
-    """Flows, shape (n,), and certified bounds of the true mean delay."""
+    """Flows, shape (K, n), and certified bounds of the true mean delays, shape (K,)."""
 
     flow: Array
-    lower_bound: float
-    upper_bound: float
-
-    @classmethod
-    def of(cls, answer: Splits) -> Known:
-        """Return those of the first answer."""
-        return cls(answer.flow[0], float(answer.lower_bound[0]), float(answer.upper_bound[0]))
+    lower_bound: Array
+    upper_bound: Array
+    gap: Array
 
 
-class Node(NamedTuple):
-    """A load of the search.
+class Nodes(NamedTuple):
+    """Loads of the search, in order.
 
     Attributes
     ----------
     points : Points
-        The load and the bounds of its true values, as arrays of shape (1,).
-    flow : ndarray, shape (2, n)
+        The loads, with bounds of their true values.
+    ratio : ndarray, shape (K,)
+        Lower bounds of the price of anarchy.
+    flow : ndarray, shape (2, K, n)
         Flows of the optimum and of the equilibrium.
     """
 
     points: Points
+    ratio: Array
     flow: Array
+
+    def joined(self, other: Nodes) -> Nodes:
+        """Return the nodes of both, in order of their loads."""
+        order = np.argsort(np.concatenate([self.points.load, other.points.load]))
+        pairs = zip(self.points, other.points, strict=True)
+        return Nodes(
+            Points(*(np.concatenate(pair)[order] for pair in pairs)),
+            np.concatenate([self.ratio, other.ratio])[order],
+            np.concatenate([self.flow, other.flow], axis=1)[:, order],
+        )
 
 
 class _BestFirst:
     """A best-first branch and bound over loads.
 
-    The cells are in a heap by their upper bounds, the largest first. The cell next to saturation
-    has no right end.
+    A cell lies between two neighbouring nodes; where the limit at saturation is known, the last
+    cell reaches from the last node to saturation.
     """
 
-    def __init__(self, system: ParallelServers, gap: float, options: FormulationOptions) -> None:
-        self.system, self.gap = system, gap
-        self.tasks: dict[Goal, Task[Any, Splits, Any]] = {}
+    def __init__(
+        self,
+        system: ParallelServers,
+        gap: float,
+        options: FormulationOptions,
+        end: Saturation | None,
+        last: float,
+    ) -> None:
+        self.bank, self.gap, self.end, self.last = system.bank, gap, end, last
+        load = 0.5 * last
         # the given gap is that of the search; each solution has the smallest gap that it can have
         settings: FormulationOptions = {**options, "throw": False, "gap": None}
-        self.options = {goal: for_goal(goal, settings) for goal in GOALS}
-        self.end = saturation(system.bank)
-        self.cells: list[tuple[float, int, Node, Node | None]] = []
+        self.tasks = {goal: system._task(goal, load, **for_goal(goal, settings)) for goal in GOALS}
         self.polish, self.useless, self.note = options.get("polish", True), 0, ""
-        self.most = MOST_DIFFERENCES if system.bank.uses_finite_differences else MOST
-        self.order = itertools.count()
-        self.lower, self.load, self.evaluations = 1.0, 0.0, 0
+        few = self.bank.uses_finite_differences
+        self.most, self.parts = (MOST_DIFFERENCES, 2) if few else (MOST, PARTS)
+        none = np.empty(0)
+        self.nodes = Nodes(Points(*[none] * 6), none, np.empty((2, 0, len(self.bank))))
 
-    def run(self, edges: np.ndarray, open_end: bool, last: float) -> WorstCase:
-        """Return the result of the search.
-
-        Parameters
-        ----------
-        edges : ndarray
-            Loads that the first cells lie between, in order.
-        open_end : bool
-            Whether there is a cell from the last of them to saturation.
-        last : float
-            Largest load of the search.
-        """
-        if open_end and self.end is not None:
-            self.lower, self.load = self.end.limit, last
-        nodes: list[Node] = []
-        candidate = (self.lower, last)
+    def run(self, edges: Array) -> WorstCase:
+        """Return the result of the search, whose first cells lie between edges, in order."""
+        bank, complete, self.edge = self.bank, False, edges[-1]
+        first = edges if self.end is None else np.append(edges, beyond(bank, edges[-1]))
+        block = min(task.block for task in self.tasks.values())
         try:
             with StatusLine("worst case") as tick:
-                for load in edges:
-                    nodes.append(self._node(float(load)))
+                for load in np.split(first, range(block, first.size, block)):
+                    self.nodes = self.nodes.joined(self._solved(load))
                     tick.step(f"{self.evaluations} loads")
-                candidate = (self.lower, self.load)
-                for a, b in itertools.pairwise(nodes):
-                    self._push(a, b)
-                if open_end:
-                    self._push(nodes[-1], None)
-                while not self.note and self._open():
-                    self._split()
-                    tick.step(f"{self.evaluations} loads, gap {self._upper() / self.lower - 1:.0e}")
+                complete = True
+                while self._split():
+                    gap = self._bounds().max(initial=1.0) / self._worst()[0] - 1
+                    tick.step(f"{self.evaluations} loads, gap {gap:.0e}")
         except KeyboardInterrupt:
             # without all edges some loads are in no cell, and have no bound
-            upper = self._upper() if len(nodes) == len(edges) else math.inf
-            raise WorstCaseInterruptedError(self._result(upper, candidate, last)) from None
-        return self._result(self._upper(), candidate, last)
+            found = self._result(edges, complete=complete)
+            raise WorstCaseInterruptedError(found) from None
+        return self._result(edges, complete=True)
 
-    def _result(self, upper: float, candidate: tuple[float, float], last: float) -> WorstCase:
-        """Return the result from the upper bound and the value of the paper's rule."""
-        upper = max(upper * (1 + ROUNDING), self.lower)
-        gap = upper / self.lower - 1
+    @property
+    def evaluations(self) -> int:
+        """Number of loads above 0 that were looked at."""
+        return int(np.count_nonzero(self.nodes.points.load))
+
+    def _result(self, edges: Array, *, complete: bool) -> WorstCase:
+        """Return the result so far; the paper's rule looks at the edges alone."""
+        poa, load = self._worst()
+        upper = max(float(self._bounds().max(initial=poa)), poa) if complete else math.inf
+        upper = max(upper * (1 + ROUNDING), poa)
+        gap = upper / poa - 1
         certified = bool(gap <= self.gap)
-        note = (
-            "" if certified else self.note + DIFFERENCES * self.system.bank.uses_finite_differences
-        )
+        note = self.note + DIFFERENCES * self.bank.uses_finite_differences
         return WorstCase(
-            self.lower,
-            self.load,
+            poa,
+            load,
             upper,
             gap,
             certified,
-            *candidate,
-            last,
+            *self._worst(edges),
+            self.last,
             self.evaluations,
-            note,
+            "" if certified else note,
             SHARES,
         )
 
-    def _upper(self) -> float:
-        """Return the upper bound of the price of anarchy over all cells."""
-        return max(-self.cells[0][0], self.lower) if self.cells else self.lower
+    def _worst(self, among: Array | None = None) -> tuple[float, float]:
+        """Return the largest price of anarchy found, and its load, of all nodes or of some."""
+        ratio, load = self.nodes.ratio, self.nodes.points.load
+        if among is not None:
+            ratio = np.where(np.isin(load, among), ratio, 1.0)
+        limit = (1.0, 0.0) if self.end is None else (self.end.limit, self.last)
+        k = int(ratio.argmax()) if ratio.size else 0
+        return (float(ratio[k]), float(load[k])) if ratio.size and ratio[k] > limit[0] else limit
 
-    def _open(self) -> bool:
-        """Return whether a bound exceeds the largest price of anarchy by more than the gap."""
-        return bool(self.cells) and -self.cells[0][0] > self.lower * (1 + 0.9 * self.gap)
+    def _bounds(self) -> Array:
+        """Return upper bounds of the price of anarchy in all cells."""
+        points = self.nodes.points
+        bound = cell_bound(points.at(slice(None, -1)), points.at(slice(1, None)))
+        if self.end is None or not points.load.size:
+            return bound
+        edge = int(np.searchsorted(points.load, self.edge))
+        from_edge, from_last = (
+            self.end.bound(points.spare_capacity[k], points.latency[k], points.total_delay[k])
+            for k in (edge, -1)
+        )
+        bound[edge:] = np.minimum(bound[edge:], from_edge)
+        return np.append(bound, min(from_edge, from_last))
 
-    def _node(self, load: float) -> Node:
-        """Return the node of a load, solved by a solver."""
-        if load == 0:  # the first job goes to the server with the least idle latency
-            idle = float(self.system.bank.idle_latency.min())
-            spare_capacity = float(self.system.bank.total_rate[0])
-            points = Points(*(np.array([v]) for v in (0.0, spare_capacity, idle, 0.0, idle, 1.0)))
-            return Node(points, np.zeros((2, len(self.system))))
-        best, selfish = (self._answer(goal, load) for goal in GOALS)
-        return self._known(np.array([load]), [Known.of(best)], [Known.of(selfish)])[0]
+    def _split(self) -> bool:
+        """Cut the cells with the largest bounds, and return whether there were any."""
+        bound, poa = self._bounds(), self.nodes.points.poa
+        open_ = bound > self._worst()[0] * (1 + 0.9 * self.gap)
+        if not open_.any():
+            return False
+        # a bound that a node itself has does not fall
+        least = np.maximum(poa[: bound.size], np.append(poa[1:], 0.0)[: bound.size])
+        remaining = self.most - self.evaluations
+        cells = np.argsort(-bound)[: min(np.count_nonzero(open_), BATCH, max(remaining, 0))]
+        if not cells.size:
+            self.note = f"stopped after {self.evaluations} loads"
+            return False
+        left, load = self._inside(cells[bound[cells] > least[cells]], remaining)
+        if not load.size or bound[cells[0]] <= least[cells[0]]:
+            self.note = FLOOR
+            return False
+        if not self.polish:
+            self.nodes = self.nodes.joined(self._solved(load))
+        else:
+            self.nodes = self.nodes.joined(self._polished(load, self._between(left, load)))
+        return True
 
-    def _nodes(self, load: Array, start: Array) -> list[Node]:
+    def _inside(self, cells: Rows, remaining: int) -> tuple[Rows, Array]:
+        """Return loads inside cells, in order, and for each the index of the node before it."""
+        points = self.nodes.points
+        parts = int(np.clip(min(BATCH, remaining) // max(cells.size, 1) + 1, 2, self.parts))
+        inner = np.sort(cells[cells < points.load.size - 1])
+        loads = [inside(points.at(inner), points.at(inner + 1), parts).ravel()]
+        left = [np.repeat(inner, parts - 1)]
+        if inner.size < cells.size:
+            loads.append(beyond(self.bank, points.load[-1])[: parts - 1])
+            left.append(np.full(loads[-1].size, points.load.size - 1))
+        load, first = np.unique(np.concatenate(loads), return_index=True)
+        new = ~np.isin(load, points.load)
+        return np.concatenate(left)[first][new], load[new]
+
+    def _between(self, left: Rows, load: Array) -> Array:
+        """Return flows at loads between those at the ends of their cells, shape (2, K, n)."""
+        points, flow = self.nodes.points, self.nodes.flow
+        right = np.minimum(left + 1, points.load.size - 1)
+        width, part = points.load[right] - points.load[left], np.zeros_like(load)
+        np.divide(load - points.load[left], width, out=part, where=width > 0)
+        out: Array = (1 - part)[:, None] * flow[:, left] + part[:, None] * flow[:, right]
+        last = left == right
+        if last.any():  # all servers keep their parts of the spare capacity
+            total, low = self.bank.total_rate
+            part = ((total - load[last]) + low) / points.spare_capacity[-1]
+            out[:, last] = self.bank.rate - (self.bank.rate - flow[:, -1:]) * part[:, None]
+        return out
+
+    def _solved(self, load: Array) -> Nodes:
+        """Return the nodes of K loads, solved by a solver."""
+        best, selfish = (self._answers(goal, load) for goal in GOALS)
+        return self._known(load, best, selfish)
+
+    def _answers(self, goal: Goal, load: Array) -> Known:
+        """Return the answers of a solver; NotCertifiedError where there is none."""
+        found = self.tasks[goal].solve(load)
+        for k in np.flatnonzero(~found.available)[:1]:
+            self.tasks[goal].one(float(load[k]))  # raises, with all attempts
+        return Known(found.flow, found.lower_bound, found.upper_bound, found.gap)
+
+    def _polished(self, load: Array, start: Array) -> Nodes:
         """Return the nodes of K loads: Newton steps, and a solver where their gap is too large.
 
         Parameters
@@ -240,133 +313,49 @@ class _BestFirst:
         start : ndarray, shape (2, K, n)
             Flows of both goals from which the steps start.
         """
-        bank, found = self.system.bank, []
+        found = []
         for goal, flow in zip(GOALS, start, strict=True):
-            done = polish_and_certify(bank, load, flow, goal, polish=True)
+            done = polish_and_certify(self.bank, load, flow, goal, polish=True)
             proof = done.certificates
-            by_rounding = rounding(bank, load, done.flow, goal)
-            enough = np.maximum(max(NODE_GAP, 0.1 * self.gap), by_rounding)
-            rows = [
-                Known(*row)
-                for row in zip(
-                    done.flow, proof.lower_bound.tolist(), proof.upper_bound.tolist(), strict=True
-                )
-            ]
-            for k in np.flatnonzero(~(proof.gap <= enough)):
-                if self.useless >= MAX_USELESS and np.isfinite(proof.gap[k]):
-                    continue
-                answer = self._answer(goal, float(load[k]))
-                if answer.gap[0] < proof.gap[k]:
-                    rows[k] = Known.of(answer)
-                self.useless = 0 if answer.gap[0] < 0.5 * proof.gap[k] else self.useless + 1
-            found.append(rows)
+            known = Known(done.flow, proof.lower_bound, proof.upper_bound, proof.gap)
+            enough = max(NODE_GAP, 0.1 * self.gap)
+            doubtful = np.flatnonzero(~(proof.gap <= enough))
+            if doubtful.size:
+                by_rounding = rounding(self.bank, load, done.flow, goal)
+                doubtful = np.flatnonzero(~(proof.gap <= np.maximum(enough, by_rounding)))
+            for rows in np.split(doubtful, range(MAX_USELESS, doubtful.size, MAX_USELESS)):
+                self._solve_again(goal, load, known, rows)
+            found.append(known)
         return self._known(load, *found)
 
-    def _known(self, load: Array, best: list[Known], selfish: list[Known]) -> list[Node]:
-        """Return the nodes of K loads from the flows and bounds of both goals."""
-        bank, (total, low) = self.system.bank, self.system.bank.total_rate
-        with np.errstate(all="ignore"):
-            total_delay, slope = supporting_lines(bank, load, np.array([b.flow for b in best]))
-        self.evaluations += load.size
-        nodes = []
-        for k, (x, b, s) in enumerate(zip(load.tolist(), best, selfish, strict=True)):
-            ratio = max(s.lower_bound / b.upper_bound, 1.0)
-            if ratio > self.lower:
-                self.lower, self.load = ratio, x
-            numbers = (
-                x,
-                float((total - x) + low),
-                s.upper_bound,
-                total_delay[k],
-                slope[k],
-                s.upper_bound / b.lower_bound,
-            )
-            nodes.append(
-                Node(Points(*(np.array([v]) for v in numbers)), np.stack([b.flow, s.flow]))
-            )
-        return nodes
+    def _solve_again(self, goal: Goal, load: Array, known: Known, rows: Rows) -> None:
+        """Replace answers in place by those of a solver, where these have a smaller gap.
 
-    def _answer(self, goal: Goal, load: float) -> Splits:
-        """Return the answer of a solver at a load; NotCertifiedError where there is none."""
-        if goal not in self.tasks:
-            self.tasks[goal] = self.system._task(goal, load, **self.options[goal])
-        found = self.tasks[goal].solve(np.array([load]))
-        if not found.available[0]:
-            self.tasks[goal].one(load)  # raises, with all attempts
-        return found
-
-    def _push(self, a: Node, b: Node | None) -> None:
-        """Add the cell between two nodes, or from a node to saturation, with its bound."""
-        left = a.points
-        if b is not None:
-            bound = float(cell_bound(left, b.points)[0])
-        else:
-            bound = (
-                self.end.bound(left.spare_capacity[0], left.latency[0], left.total_delay[0])
-                if self.end is not None
-                else math.inf
-            )
-        heapq.heappush(self.cells, (-bound, next(self.order), a, b))
-
-    def _split(self) -> None:
-        """Halve the cells with the largest bounds."""
-        cells: list[tuple[float, int, Node, Node | None]] = []
-        try:
-            nodes = self._cut(cells)
-        except BaseException:  # also an interruption: the cells are not halved, and stay
-            for cell in cells:
-                heapq.heappush(self.cells, cell)
-            raise
-        for (_, _, a, b), node in zip(cells, nodes, strict=True):
-            self._push(a, node)
-            self._push(node, b)
-
-    def _cut(self, cells: list[tuple[float, int, Node, Node | None]]) -> list[Node]:
-        """Move the cells with the largest bounds into the list; return a node inside each."""
-        middles, starts = [], []
-        while len(cells) < min(BATCH, self.most - self.evaluations) and self._open():
-            bound, _, a, b = cell = self.cells[0]
-            ends = [a.points] if b is None else [a.points, b.points]
-            middle = self._middle(*ends)
-            if middle is None or -bound <= max(float(end.poa[0]) for end in ends):
-                self.note = FLOOR
-                break
-            cells.append(cell)
-            heapq.heappop(self.cells)
-            middles.append(middle)
-            starts.append(self._between(a, b, middle))
-        if not cells:
-            self.note = self.note or f"stopped after {self.evaluations} loads"
-            return []
-        # a solver runs at least once, also where the loads have only one segment
-        if self.polish and self.tasks:
-            return self._nodes(np.array(middles), np.stack(starts, axis=1))
-        return [self._node(x) for x in middles]
-
-    def _middle(self, a: Points, b: Points | None = None) -> float | None:
-        """Return a load inside a cell; None between neighbouring floats.
-
-        Near saturation the spare capacity is halved on a logarithmic scale, else the load.
+        After `MAX_USELESS` runs without gain that is done for loads without bounds alone.
         """
-        start, spare_capacity = float(a.load[0]), float(a.spare_capacity[0])
-        total, low = self.system.bank.total_rate
-        if b is None:
-            middle = float((total - spare_capacity / 4) + low)
-        elif math.isfinite(spare_capacity) and b.spare_capacity[0] < spare_capacity / 4:
-            middle = float((total - math.sqrt(spare_capacity * b.spare_capacity[0])) + low)
-        else:
-            middle = 0.5 * (start + float(b.load[0]))
-        return middle if start < middle < (total if b is None else b.load[0]) else None
+        if self.useless >= MAX_USELESS:
+            rows = rows[~np.isfinite(known.gap[rows])]
+        if not rows.size:
+            return
+        found, before = self._answers(goal, load[rows]), known.gap[rows]
+        better = found.gap < before
+        for field, values in zip(known, found, strict=True):
+            field[rows[better]] = values[better]
+        gain = np.any(found.gap < 0.5 * before)
+        self.useless = 0 if gain else self.useless + rows.size
 
-    def _between(self, a: Node, b: Node | None, load: float) -> Array:
-        """Return flows at a load between those at the ends of its cell, shape (2, n)."""
-        left = a.points
-        if b is None:
-            rate, (total, low) = self.system.bank.rate, self.system.bank.total_rate
-            fuller: Array = rate - (rate - a.flow) * (
-                ((total - load) + low) / left.spare_capacity[0]
-            )
-            return fuller
-        part = (load - left.load[0]) / (b.points.load[0] - left.load[0])
-        out: Array = (1 - part) * a.flow + part * b.flow
-        return out
+    def _known(self, load: Array, best: Known, selfish: Known) -> Nodes:
+        """Return the nodes of K loads from the flows and bounds of both goals."""
+        total, low = self.bank.total_rate
+        with np.errstate(all="ignore"):
+            total_delay, slope = supporting_lines(self.bank, load, best.flow)
+        ratio = np.maximum(selfish.lower_bound / best.upper_bound, 1.0)
+        points = Points(
+            load=load,
+            spare_capacity=(total - load) + low,
+            latency=selfish.upper_bound,
+            total_delay=total_delay,
+            slope=slope,
+            poa=selfish.upper_bound / best.lower_bound,
+        )
+        return Nodes(points, ratio, np.stack([best.flow, selfish.flow]))

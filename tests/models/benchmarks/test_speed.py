@@ -6,11 +6,13 @@ import signal
 import subprocess
 from types import SimpleNamespace
 
+import clarabel
 import matplotlib.image
+import numpy as np
 import pytest
 
-from sojourn.models import InputError
-from sojourn.models.benchmarks.speed import ratios
+from sojourn.models import MM1, InputError, ParallelServers
+from sojourn.models.benchmarks.speed import bench_fresh, ratios, solver_alone
 from sojourn.models.benchmarks.speed.ratios import read, run_timings, speed
 
 SWEEPS = [f"{goal}, 3 servers, 1,000 loads" for goal in ("optimum", "equilibrium")]
@@ -33,7 +35,19 @@ def test_each_time_is_compared_with_the_intended_one(measured):
     for goal in ("optimum", "equilibrium"):
         assert ("reference, 1,000 servers, one load", goal, "np.sort") in pairs
         assert ("reference, 3 servers, 10,000 loads", goal, "np.sort of loads x servers") in pairs
-    assert ("worst case certified to 1e-8, 3 servers", "model", "reference") in pairs
+    assert {
+        ("worst case certified to 1e-8, 3 servers", "model", other)
+        for other in ("reference", "Clarabel alone")
+    } <= pairs
+    for goal in ("optimum", "equilibrium"):
+        row = f"{goal} of a new system of 3 servers, in rounds of 2"
+        others = ("Clarabel alone", "CVXPY by hand", "SLSQP of SciPy")
+        assert {(row, goal, other) for other in others} <= pairs
+    for start in ("within a budget", "4 players", "control", "study of 8 systems"):
+        assert any(w.startswith(start) and o == "Clarabel alone" for w, _, o in pairs)
+    for who in ("first answer", "sojourn run scenario-1"):
+        assert ("a new process", who, "import cvxpy") in pairs
+    assert "one process" in {o for _, who, o in pairs if who == "two processes"}
     assert all(r.seconds > 0 and math.isfinite(r.ratio) and r.ratio > 0 for r in measured.rows)
     assert list(measured.growth) == [
         f"{who} {goal}" for who in ("reference", "model") for goal in ("optimum", "equilibrium")
@@ -81,7 +95,48 @@ def test_ratios_and_exponents_are_those_of_the_report():
     assert found.exponents["model"] == pytest.approx(1.5)
     assert found.growth["model"] == {n: 2e-6 * n**1.5 for n in (10, 1000, 10_000, 100_000)}
     assert found.title.startswith("some, 2 cores; Python 3")
-    assert "| curve | curve | 2 s a load | 2 | Clarabel alone |" in found.markdown()
+    assert "| curve | curve | 2 s a load | 2 | Clarabel alone | 1 s |" in found.markdown()
+
+
+def test_differences_have_their_sign_and_unit():
+    slower, faster = (
+        ratios.Row("a", "curve", "", s, "b", s / 2e-3).cells[-1] for s in (2.75e-3, 1.2e-3)
+    )
+    assert (slower, faster) == ("750 us", "-800 us")
+
+
+@pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+def test_other_ways_to_a_new_system_find_the_same(goal):
+    rate, delay, load = np.array([100.0, 80.0, 200.0]), np.array([0.005, 0.005, 0.02]), 190.0
+    by_cvxpy = bench_fresh.by_hand(goal, rate, delay, load)
+    assert bench_fresh.by_slsqp(goal, rate, delay, load).fun == pytest.approx(by_cvxpy, rel=1e-6)
+    found = bench_fresh.of_library(goal, rate, delay, load)
+    if goal == "optimum":
+        assert by_cvxpy == pytest.approx(found.mean_delay, rel=1e-6)
+    else:
+        potential = (delay @ found.flow - np.log(rate - found.flow).sum()) / load
+        assert by_cvxpy == pytest.approx(potential, rel=1e-6)
+
+
+def test_the_solver_alone_solves_the_programs_of_the_job(monkeypatch):
+    system, loads = ParallelServers(MM1([100.0, 80.0, 200.0])), [100.0, 150.0, 200.0]
+    again = solver_alone.alone(lambda: system.curve(loads, "optimum"))
+    solved = []
+
+    class Counted:
+        def __init__(self, *data):
+            self.solver = clarabel.DefaultSolver(*data)
+
+        def update(self, **new):
+            self.solver.update(**new)
+
+        def solve(self):
+            solved.append(self.solver.solve())
+
+    monkeypatch.setattr(solver_alone, "SOLVER", Counted)
+    again()
+    assert [str(s.status) for s in solved] == ["Solved"] * 3
+    assert solved[0].obj_val < solved[1].obj_val < solved[2].obj_val
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch):

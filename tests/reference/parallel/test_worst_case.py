@@ -20,7 +20,7 @@ from sojourn.reference import (
 )
 from sojourn.reference.parallel import thresholds, worst_case
 from sojourn.reference.parallel.saturation import saturation
-from sojourn.reference.parallel.worst_case import cell_bound, evaluate
+from sojourn.reference.parallel.worst_case import cell_bound, evaluate, splitters
 
 THREE = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
 
@@ -174,7 +174,8 @@ def test_cells_are_bounded_and_the_bound_tightens_quadratically():
     bank = MG1([1.0, 1.0], [1.0, 20.0])
     errors = []
     for width in (0.2, 0.1, 0.05):
-        edges = evaluate(bank, np.array([1.3 - width, 1.3 + width]))
+        ends = np.array([1.3 - width, 1.3 + width])
+        edges = evaluate(splitters(bank, ends), ends)
         inside = price_of_anarchy(bank, np.linspace(1.3 - width, 1.3 + width, 1001)).max()
         bound = float(cell_bound(edges.at(slice(0, 1)), edges.at(slice(1, 2)))[0])
         assert bound >= inside
@@ -195,7 +196,7 @@ def test_the_bound_next_to_saturation(seed):
     last = total - thresholds(bank).equilibrium.max()
     for part in (1.0, 0.3, 1e-2, 1e-4):
         edge = total - part * last
-        point = evaluate(bank, np.array([edge]))
+        point = evaluate(splitters(bank, np.array([edge])), np.array([edge]))
         bound = end.bound(
             float(point.spare_capacity[0]), float(point.latency[0]), float(point.total_delay[0])
         )
