@@ -53,14 +53,15 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
     @wraps(method)
     def bounded(self: Any, flow: Array, spare_capacity: Array | None = None) -> Array:
-        # the common case, decided in one pass
-        if spare_capacity is None and not self._inexact and np.less(flow, self.rate).all():
+        by_rate = spare_capacity is None and not self._inexact
+        if by_rate and not np.count_nonzero(flow >= self.rate):  # the common case, in one pass
             return method(self, flow)
         remaining = self.spare_capacity(flow) if spare_capacity is None else spare_capacity
         full = remaining <= 0
-        rest = () if spare_capacity is None else (np.where(full, self.rate, remaining),)
+        rest = () if spare_capacity is None else (spare_capacity,)
         if not full.any():
             return method(self, flow, *rest)
+        rest = () if spare_capacity is None else (np.where(full, self.rate, remaining),)
         return np.where(full, np.inf, method(self, np.where(full, 0.0, flow), *rest))
 
     return bounded

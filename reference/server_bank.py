@@ -146,7 +146,7 @@ class ServerBank(ABC):
         """Latency of an empty server less its delay, shape (n,)."""
         return self.latency(np.zeros(len(self))) - self.delay
 
-    @property
+    @cached_property
     def latency_limit(self) -> Array:
         """Least upper bound of the latency, shape (n,): infinite unless the latency is constant."""
         return np.full(len(self), np.inf)

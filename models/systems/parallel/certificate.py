@@ -391,10 +391,8 @@ def mean_delay(bank: ServerBank, flow: Array) -> Array:
     inside = np.maximum(flow, 0.0)
     stable = np.asarray((bank.spare_capacity(inside) > 0).all(axis=-1) & inside.any(axis=-1))
     x = np.where(stable[..., None], inside, 0.0)
-    total = compensated_sum(x * bank.latency(x))
-    unstable = np.full(np.shape(total), np.inf)
-    delay: Array = np.divide(total, compensated_sum(x), out=unstable, where=stable)
-    return delay
+    carried = np.where(stable, compensated_sum(x), 1.0)
+    return np.where(stable, compensated_sum(x * bank.latency(x)) / carried, np.inf)
 
 
 def deviation_gain(bank: ServerBank, flow: Array) -> Array:

@@ -68,20 +68,39 @@ def polish_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> tuple
 
     The number is `NO_START` where there is no valid start; see `polish`.
     """
+    return polish_with_prices(bank, load, flow, goal)[:2]
+
+
+def polish_with_prices(
+    bank: ServerBank, load: Array, flow: Array, goal: Goal
+) -> tuple[Array, Steps, Array]:
+    """Return what `polish_rows` returns, and the multipliers of the flows, shape (K,)."""
     unlimited, none = Limits.none(len(bank)), np.zeros((load.size, 1))
     with np.errstate(all="ignore"):  # an answer that rounding moves to saturation stops there
         start, valid = project_to_load(bank, load, flow, trim=True)
-        x, steps, _ = _newton(bank, load, start, valid, goal, unlimited, none)
-        rows = np.flatnonzero((steps == NO_START) | (steps == max_steps(bank)))
+        x, steps, dual = _newton(bank, load, start, valid, goal, unlimited, none)
+        rows = np.flatnonzero(_unconverged(bank, steps))
         if rows.size:
             some = bank.at(rows)
             inner, valid = interior_point(some, load[rows], flow[rows])
-            again, taken, _ = _newton(some, load[rows], inner, valid, goal, unlimited, none[rows])
+            again, taken, prices = _newton(
+                some, load[rows], inner, valid, goal, unlimited, none[rows]
+            )
             started = taken != NO_START
-            x[rows[started]], steps[rows[started]] = again[started], taken[started]
+            for of_all, of_rows in ((x, again), (steps, taken), (dual, prices)):
+                of_all[rows[started]] = of_rows[started]
+            rows = np.flatnonzero(_unconverged(bank, steps))
         # at a light load the flows have fewer digits than their sum, which is known
         balanced, valid = project_to_load(bank, load, x, trim=False)
-    return np.where(valid[:, None], balanced, x), steps
+        x, price = np.where(valid[:, None], balanced, x), dual[:, 0]
+        if rows.size:
+            price[rows] = multiplier(bank.at(rows), load[rows], x[rows], goal)
+    return x, steps, price
+
+
+def _unconverged(bank: ServerBank, steps: Steps) -> Mask:
+    """Return which answers have no start or took the largest number of steps."""
+    return np.asarray((steps == NO_START) | (steps == max_steps(bank)))
 
 
 def polish_within(
@@ -239,33 +258,38 @@ def _newton(
         Whether a step ends at the first limit that it meets, and one limit at a time is released.
         Otherwise steps may pass limits, and several are released together.
     """
-    last, has_rows = max_steps(bank, careful=careful), bool(limits.bound.size)
+    last = max_steps(bank, careful=careful)
+    has_rows, bounded = bool(limits.bound.size), limits.bounded
     flow, steps, dual = start.copy(), np.where(valid, last, NO_START), dual.copy()
     rows = _Rows(
         which=np.arange(load.size),
         x=start,
         spare_capacity=bank.spare_capacity(start),
         used=(start > limits.least) & (start < limits.most),
-        active=limits.excess(start) >= -ROUNDING * limits.row_scale(start),
+        active=(
+            limits.excess(start) >= -ROUNDING * limits.row_scale(start)
+            if has_rows
+            else np.zeros((load.size, 0), dtype=bool)
+        ),
         dual=dual,
         smallest=np.full(load.shape, np.inf),
         stalled=np.zeros(load.shape, dtype=np.intp),
     )
-    some, own, going = bank, limits, valid
+    some, loads, own, going = bank, load, limits, valid
     for step in range(1, last + 1):
         before, rows = rows, rows.only(going & (rows.spare_capacity > 0).all(axis=1))
         index, x, spare, used, active, row_dual, smallest, stalled = rows
         if not index.size:
             break
         if rows is not before:
-            some, own = bank.at(index), limits.at(index)
+            some, loads, own = bank.at(index), load[index], limits.at(index)
         newton = (
-            limited_step(some, load[index], x, used, active, own, row_dual)
+            limited_step(some, loads, x, used, active, own, row_dual)
             if has_rows
-            else free_step(some, load[index], x, used, goal, own)
+            else free_step(some, loads, x, spare, used, goal, own)
         )
         move, row_dual = newton.move, newton.dual
-        scale, met = _within_capacity(move, spare), np.zeros_like(active)
+        scale, met, leaving = _within_capacity(move, spare), active, active  # empty without rows
         if careful:
             scale, at_bound, met = to_first_limit(x, move, used, active, scale, own)
         moved = x + scale[:, None] * move
@@ -276,16 +300,21 @@ def _newton(
         x = np.minimum(np.maximum(moved, own.least), own.most)
         spare = some.spare_capacity(x)
         flow[index], dual[index] = x, row_dual
+        stopped = (scale != 1.0) | held.any(axis=1)
         if has_rows:
-            met = met | (~active & (own.excess(x) > ROUNDING * own.row_scale(x)))
+            over = ~active & (own.excess(x) > ROUNDING * own.row_scale(x))
+            met = met | over if careful else over
+            leaving = active & (row_dual[:, 1:] > 0)
+            stopped = stopped | met.any(axis=1)
         size = np.where(used, np.abs(move) / np.minimum(x, spare), 0.0)
-        whole = (scale == 1.0) & ~(held.any(axis=1) | met.any(axis=1))
-        relative_step = np.where(whole, size.max(axis=1), np.inf)
+        relative_step = np.where(stopped, np.inf, size.max(axis=1))
         entering = _entering(some, newton, x, was_used, own)
-        leaving = active & (row_dual[:, 1:] > 0)
+        changes = entering.any(axis=1)
+        if has_rows:
+            changes = changes | leaving.any(axis=1)
         converged = (relative_step <= STEP_TOL) | (stalled >= MAX_STALLED)
-        failed = newton.unmet if limits.bounded else ~used.any(axis=1)
-        done = converged & ~entering.any(axis=1) & ~leaving.any(axis=1) & ~failed
+        failed = newton.unmet if bounded else ~used.any(axis=1)
+        done = converged & ~(changes | failed)
         steps[index[done]], steps[index[failed]] = step, NO_START
         going = ~(done | failed)
         if not going.any():
@@ -294,14 +323,16 @@ def _newton(
         if careful:
             error = newton.offered - newton.price
             entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own)
-        changed = release & (entering.any(axis=1) | leaving.any(axis=1))
+            changes = entering.any(axis=1) | leaving.any(axis=1)
+        changed = release & changes
         if changed.any():
             used = used | (entering & release[:, None])
             active = active & ~(leaving & release[:, None])
         waited = np.where(relative_step < LARGE_STEP, stalled + 1, stalled)
         stalled = np.where(changed | (relative_step < smallest / 2), 0, waited)
         smallest = np.where(changed, np.inf, np.minimum(smallest, relative_step))
-        rows = _Rows(index, x, spare, used, active | met, row_dual, smallest, stalled)
+        active = active | met if has_rows else active
+        rows = _Rows(index, x, spare, used, active, row_dual, smallest, stalled)
     return flow, steps, dual
 
 

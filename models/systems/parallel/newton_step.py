@@ -53,7 +53,13 @@ class Step(NamedTuple):
 
 
 def free_step(
-    bank: ServerBank, load: Array, x: Array, used: Mask, goal: Goal, limits: Limits
+    bank: ServerBank,
+    load: Array,
+    x: Array,
+    spare_capacity: Array,
+    used: Mask,
+    goal: Goal,
+    limits: Limits,
 ) -> Step:
     """Return the step of the used servers to a common price at which they carry the load.
 
@@ -61,8 +67,8 @@ def free_step(
     ----------
     load : ndarray, shape (K,)
         Total loads.
-    x : ndarray, shape (K, n)
-        Flows.
+    x, spare_capacity : ndarray, shape (K, n)
+        Flows, and the spare capacities that they leave.
     used : ndarray of bool, shape (K, n)
         The free servers.
     goal : {"optimum", "equilibrium"}
@@ -70,7 +76,7 @@ def free_step(
     limits : Limits
         Bounds of the flows, without rows.
     """
-    price, slope = prices(bank, x, goal)
+    price, slope = prices(bank, x, goal, spare_capacity)
     residual = load_residual(load, x)
     response, flat = responses(slope, used)
     common = common_price(price, used, response, flat, residual)

@@ -27,11 +27,14 @@ def check_goal(goal: object) -> None:
     check_choice("goal", goal, GOALS, "is not something to solve for")
 
 
-def prices(bank: ServerBank, flow: Array, goal: Goal) -> tuple[Array, Array]:
+def prices(
+    bank: ServerBank, flow: Array, goal: Goal, spare_capacity: Array | None = None
+) -> tuple[Array, Array]:
     """Return the price of each server and its derivative in the flow, both of shape (..., n)."""
+    rest = () if spare_capacity is None else (spare_capacity,)
     if goal == "optimum":
-        return bank.marginal(flow), bank.marginal_slope(flow)
-    return bank.latency(flow), bank.latency_slope(flow)
+        return bank.marginal(flow, *rest), bank.marginal_slope(flow)
+    return bank.latency(flow, *rest), bank.latency_slope(flow)
 
 
 def responses(slope: Array, used: Mask) -> tuple[Array, Mask]:

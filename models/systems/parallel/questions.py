@@ -95,16 +95,9 @@ class Splits(AnswerRows):
         certificates: Certificates,
     ) -> Splits:
         """Return answers from K flows, their multipliers, Newton steps and certificates."""
-        own: dict[str, Any] = {
-            "flow": flow,
-            "multiplier": price,
-            "steps": steps,
-            "certified": certified,
-        }
-        columns: dict[str, Any] = {
-            f.name: own.get(f.name, getattr(certificates, f.name, None)) for f in fields(cls)
-        }
-        return cls(**columns)
+        return cls(
+            flow=flow, multiplier=price, steps=steps, certified=certified, **vars(certificates)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,11 +107,13 @@ def compensated_sum(terms: Array) -> Array:
     """
     if terms.size <= FEW_TERMS:
         try:
-            sums = [math.fsum(row) for row in terms.reshape(-1, terms.shape[-1]).tolist()]
+            rows = terms if terms.ndim == 2 else terms.reshape(-1, terms.shape[-1])
+            sums = [math.fsum(row) for row in rows.tolist()]
         except (OverflowError, ValueError):  # terms or sums are infinite
             sums = [math.inf]
         if all(map(math.isfinite, sums)):
-            return np.array(sums).reshape(terms.shape[:-1])
+            exact = np.array(sums)
+            return exact if terms.ndim == 2 else exact.reshape(terms.shape[:-1])
     high, low = exact_sum(terms)
     out: Array = high + low
     return out
