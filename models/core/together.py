@@ -97,7 +97,8 @@ class _Part:
         checked = plan.check()
         shapes = tuple(getattr(sweep, "shape", None) for sweep in plan.sweeps.values())
         columns = tuple(column.shape[1:] for column in checked.columns)
-        shape: Hashable = (plan.over, tuple(plan.sweeps), shapes, columns, plan.stored is None)
+        names = (plan.over, *plan.sweeps)
+        shape: Hashable = (names, shapes, columns, plan.prepare, plan.stored is None)
         rows = list[int]()
         try:
             if plan.stored is not None:
