@@ -12,12 +12,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ....reference.compensated_sum import exact_sum
+from ....reference.compensated_sum import EPS, exact_sum
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask, Rows
 
-EPS = float(np.finfo(float).eps)
 ROUNDING = 2 * EPS  # relative rounding error of a load or a budget that is a sum of floats
 LAST_DIGIT = 0.5 * EPS  # part of a load below which a residual is its own rounding error
 # a flow below this part of an even share may be a solver's residue on an unused server
