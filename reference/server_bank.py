@@ -120,7 +120,7 @@ class ServerBank(ABC):
         """Banks of one family, side by side: of a mixed bank its banks, else itself."""
         return (self,)
 
-    @property
+    @cached_property
     def rate_error(self) -> Array:
         """True rate less the float `rate`, shape (n,); 0 unless a family computes its rate."""
         return np.broadcast_to(0.0, (len(self),))
