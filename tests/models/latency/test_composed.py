@@ -29,7 +29,7 @@ OF_THE_CLASS = {
     "sample",
 }
 # ... with a default that holds: the bank itself, one form
-WITH_DEFAULT = {"banks", "forms"}
+WITH_DEFAULT = {"banks", "forms", "at"}
 ABSTRACT = {Composed, View, ComposedLatency}
 
 STATIONS = MMc([30.0, 40.0, 50.0], [3, 1, 20], [0.005, 0.0, 0.02])
