@@ -53,8 +53,8 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
     @wraps(method)
     def bounded(self: Any, flow: Array, spare_capacity: Array | None = None) -> Array:
-        # the common case, decided in one pass
-        if spare_capacity is None and not self._inexact and np.less(flow, self.rate).all():
+        by_rate = spare_capacity is None and not self._inexact
+        if by_rate and not np.count_nonzero(flow >= self.rate):  # the common case, in one pass
             return method(self, flow)
         remaining = self.spare_capacity(flow) if spare_capacity is None else spare_capacity
         full = remaining <= 0

@@ -294,6 +294,7 @@ def relative_potential_gap(bank: ServerBank, load: Array, flow: Array, price: Ar
     """
     best = bank.at_latency(np.maximum((price[..., None] - bank.delay) - bank.service, 0.0))
     point = Point(best.flow, best.spare_capacity)
-    lower = lagrangian(bank, load, price, point, bank.potential(clip(bank, best.flow)))
-    gap = np.abs(compensated_sum(bank.potential(flow)) - lower) / lower
+    own, of_best = bank.potential(np.stack([flow, clip(bank, best.flow)]))
+    lower = lagrangian(bank, load, price, point, of_best)
+    gap = np.abs(compensated_sum(own) - lower) / lower
     return np.where(lower > 0, gap, np.inf)

@@ -67,20 +67,39 @@ def polish_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> tuple
 
     The number is `NO_START` where there is no valid start; see `polish`.
     """
+    return polish_with_prices(bank, load, flow, goal)[:2]
+
+
+def polish_with_prices(
+    bank: ServerBank, load: Array, flow: Array, goal: Goal
+) -> tuple[Array, Steps, Array]:
+    """Return what `polish_rows` returns, and the multipliers of the flows, shape (K,)."""
     unlimited, none = Limits.none(len(bank)), np.zeros((load.size, 1))
     with np.errstate(all="ignore"):  # an answer that rounding moves to saturation stops there
         start, valid = project_to_load(bank, load, flow, trim=True)
-        x, steps, _ = _newton(bank, load, start, valid, goal, unlimited, none)
-        rows = np.flatnonzero((steps == NO_START) | (steps == max_steps(bank)))
+        x, steps, dual = _newton(bank, load, start, valid, goal, unlimited, none)
+        rows = np.flatnonzero(_unconverged(bank, steps))
         if rows.size:
             some = bank.at(rows)
             inner, valid = interior_point(some, load[rows], flow[rows])
-            again, taken, _ = _newton(some, load[rows], inner, valid, goal, unlimited, none[rows])
+            again, taken, prices = _newton(
+                some, load[rows], inner, valid, goal, unlimited, none[rows]
+            )
             started = taken != NO_START
-            x[rows[started]], steps[rows[started]] = again[started], taken[started]
+            for of_all, of_rows in ((x, again), (steps, taken), (dual, prices)):
+                of_all[rows[started]] = of_rows[started]
+            rows = np.flatnonzero(_unconverged(bank, steps))
         # at a light load the flows have fewer digits than their sum, which is known
         balanced, valid = project_to_load(bank, load, x, trim=False)
-    return np.where(valid[:, None], balanced, x), steps
+        x, price = np.where(valid[:, None], balanced, x), dual[:, 0]
+        if rows.size:
+            price[rows] = multiplier(bank.at(rows), load[rows], x[rows], goal)
+    return x, steps, price
+
+
+def _unconverged(bank: ServerBank, steps: Steps) -> Mask:
+    """Return which answers have no start or took the largest number of steps."""
+    return np.asarray((steps == NO_START) | (steps == max_steps(bank)))
 
 
 def polish_within(
@@ -258,7 +277,7 @@ def _newton(
             else free_step(some, loads, x, spare, used, goal, own)
         )
         move, row_dual = newton.move, newton.dual
-        scale, met = _within_capacity(move, spare), np.zeros(active.shape, dtype=bool)
+        scale, met, leaving = _within_capacity(move, spare), active, active  # empty without rows
         if careful:
             scale, at_bound, met = to_first_limit(x, move, used, active, scale, own)
         moved = x + scale[:, None] * move
@@ -269,16 +288,21 @@ def _newton(
         x = np.minimum(np.maximum(moved, own.least), own.most)
         spare = some.spare_capacity(x)
         flow[index], dual[index] = x, row_dual
+        stopped = (scale != 1.0) | held.any(axis=1)
         if has_rows:
-            met = met | (~active & (own.excess(x) > ROUNDING * own.row_scale(x)))
+            over = ~active & (own.excess(x) > ROUNDING * own.row_scale(x))
+            met = met | over if careful else over
+            leaving = active & (row_dual[:, 1:] > 0)
+            stopped = stopped | met.any(axis=1)
         size = np.where(used, np.abs(move) / np.minimum(x, spare), 0.0)
-        whole = (scale == 1.0) & ~(held.any(axis=1) | met.any(axis=1))
-        relative_step = np.where(whole, size.max(axis=1), np.inf)
+        relative_step = np.where(stopped, np.inf, size.max(axis=1))
         entering = _entering(some, newton, x, was_used, own)
-        leaving = active & (row_dual[:, 1:] > 0)
+        changes = entering.any(axis=1)
+        if has_rows:
+            changes = changes | leaving.any(axis=1)
         converged = (relative_step <= STEP_TOL) | (stalled >= MAX_STALLED)
         failed = newton.unmet if bounded else ~used.any(axis=1)
-        done = converged & ~entering.any(axis=1) & ~leaving.any(axis=1) & ~failed
+        done = converged & ~(changes | failed)
         steps[index[done]], steps[index[failed]] = step, NO_START
         going = ~(done | failed)
         if not going.any():
@@ -287,14 +311,16 @@ def _newton(
         if careful:
             error = newton.offered - newton.price
             entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own)
-        changed = release & (entering.any(axis=1) | leaving.any(axis=1))
+            changes = entering.any(axis=1) | leaving.any(axis=1)
+        changed = release & changes
         if changed.any():
             used = used | (entering & release[:, None])
             active = active & ~(leaving & release[:, None])
         waited = np.where(relative_step < LARGE_STEP, stalled + 1, stalled)
         stalled = np.where(changed | (relative_step < smallest / 2), 0, waited)
         smallest = np.where(changed, np.inf, np.minimum(smallest, relative_step))
-        rows = _Rows(index, x, spare, used, active | met, row_dual, smallest, stalled)
+        active = active | met if has_rows else active
+        rows = _Rows(index, x, spare, used, active, row_dual, smallest, stalled)
     return flow, steps, dual
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from .certificate import Certificates, certify_rows
-from .newton import NO_START, Steps, polish_rows
+from .newton import NO_START, Steps, polish_with_prices
 from .prices import Goal, multiplier
 
 ROUNDING = 1e-12  # gaps below this are rounding errors, and cannot rank two answers
@@ -56,14 +56,14 @@ def polish_and_certify(
         Whether to take Newton steps; the solver's flows are kept where their gap is smaller.
     """
     if not polish:
-        return _certified(bank, load, flow, np.zeros(load.shape, dtype=np.intp), goal)
-    found = _certified(bank, load, *polish_rows(bank, load, flow, goal), goal)
-    gap, steps = found.certificates.gap, found.steps
+        return _of_solver(bank, load, flow, goal)
+    x, steps, price = polish_with_prices(bank, load, flow, goal)
+    found = Polished(x, steps, certify_rows(bank, load, x, goal, price), price)
+    gap = found.certificates.gap
     # gaps below ROUNDING cannot rank two answers; there keep the polished one
     doubtful = np.flatnonzero((steps == NO_START) | ~(gap <= ROUNDING))
     if doubtful.size:
-        no_steps = np.zeros_like(doubtful)
-        own = _certified(bank.at(doubtful), load[doubtful], flow[doubtful], no_steps, goal)
+        own = _of_solver(bank.at(doubtful), load[doubtful], flow[doubtful], goal)
         worse = (steps[doubtful] == NO_START) | ~(gap[doubtful] <= own.certificates.gap)
         rows = doubtful[worse]
         for name in ("flow", "steps", "multiplier"):
@@ -72,8 +72,9 @@ def polish_and_certify(
     return found
 
 
-def _certified(bank: ServerBank, load: Array, flow: Array, steps: Steps, goal: Goal) -> Polished:
-    """Return K answers with their multipliers and certificates."""
+def _of_solver(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Polished:
+    """Return a solver's own flows, certified."""
     with np.errstate(all="ignore"):
         price = multiplier(bank, load, flow, goal)
-        return Polished(flow, steps, certify_rows(bank, load, flow, goal, price), price)
+    steps = np.zeros(load.shape, dtype=np.intp)
+    return Polished(flow, steps, certify_rows(bank, load, flow, goal, price), price)
