@@ -72,7 +72,7 @@ def exact_split(bank: ServerBank, load: Array, flow: Array, limits: Limits | Non
     flow) is largest, within the limits.
     """
     spare_capacity, residual = bank.spare_capacity(flow), load_residual(load, flow)[..., None]
-    if not residual.any():
+    if not np.count_nonzero(residual):
         return Point(flow, spare_capacity)
     least, most = (0.0, np.inf) if limits is None else (limits.least, limits.most)
     within_bounds = np.where(residual < 0, flow - least, most - flow)
@@ -90,7 +90,7 @@ def total_delay(bank: ServerBank, point: Point) -> Array:
 def residual_at(bank: ServerBank, load: Array, point: Point) -> Array:
     """Return load - sum x_i, shape (...), with rate - y for x where a server is nearly full."""
     full = point.spare_capacity < point.flow
-    if not full.any():
+    if not np.count_nonzero(full):
         return load_residual(load, point.flow)
     flow = np.where(full, bank.rate, point.flow)
     correction = np.where(full, bank.rate_error - point.spare_capacity, 0.0)
@@ -294,7 +294,6 @@ def relative_potential_gap(bank: ServerBank, load: Array, flow: Array, price: Ar
     """
     best = bank.at_latency(np.maximum((price[..., None] - bank.delay) - bank.service, 0.0))
     point = Point(best.flow, best.spare_capacity)
-    own, of_best = bank.potential(np.stack([flow, clip(bank, best.flow)]))
-    lower = lagrangian(bank, load, price, point, of_best)
-    gap = np.abs(compensated_sum(own) - lower) / lower
+    lower = lagrangian(bank, load, price, point, bank.potential(clip(bank, best.flow)))
+    gap = np.abs(compensated_sum(bank.potential(flow)) - lower) / lower
     return np.where(lower > 0, gap, np.inf)
