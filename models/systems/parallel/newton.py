@@ -135,8 +135,8 @@ def polish_within(
         shape (K, m); the numbers of Newton steps, shape (K,).
     """
     with np.errstate(all="ignore"):
-        x, steps = polish_rows(bank, load, flow, "optimum")
-        price, z = multiplier(bank, load, x, "optimum"), np.zeros_like(row_prices)
+        x, steps, price = polish_with_prices(bank, load, flow, "optimum")
+        price, z = price.copy(), np.zeros_like(row_prices)
         x = np.where((steps == NO_START)[:, None], np.nan, x)  # no start for other steps either
         steps, starts = np.maximum(steps, 1), [np.asarray(flow, dtype=float), x]
         for these in (limits.without_rows, limits) if limits.bound.size else (limits,):
