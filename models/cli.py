@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from .frontend.process import BAD_INPUT, INTERRUPTED, UNCERTIFIED, command, concluded
+from .frontend.process import BAD_INPUT, INTERRUPTED, UNCERTIFIED, command, concluded, quick_imports
 
 
 def main() -> None:
@@ -20,8 +20,9 @@ def main() -> None:
 def _run() -> int:
     """Run the command and return its exit code."""
     try:
-        from .commands import app
-        from .core.progress import working
+        with quick_imports():
+            from .commands import app
+            from .core.progress import working
 
         with working("sojourn"):
             app()

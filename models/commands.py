@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from .benchmarks import BENCHMARKS
 from .core.solver_specs import SOLVERS
-from .frontend.process import UNCERTIFIED, begin
+from .frontend.process import UNCERTIFIED, begin, quick_imports
 from .frontend.report import Report, present
 
 if TYPE_CHECKING:
@@ -286,9 +286,10 @@ def _present(reports: Iterator[Report], folder: Path | None, *, as_json: bool) -
 
 
 def _load_scenario(name: str, *, allow_outside: bool) -> Scenario[Any]:
-    from .frontend.loader import load_scenario
+    with quick_imports():
+        from .frontend.loader import load_scenario
 
-    scenario = load_scenario(name, allow_outside=allow_outside)
+        scenario = load_scenario(name, allow_outside=allow_outside)
     begin()
     return scenario
 

@@ -46,7 +46,7 @@ def bank_arrays(**given: object) -> dict[str, Array]:
             problem = f"has {a.size} values where {longest} has {n}"
             raise InputError(name, a.tolist(), problem, "give one value per server, or one for all")
         raise_at_first(name, a, np.isfinite(a), "is not finite", "give a finite number")
-    out = {name: np.ascontiguousarray(np.broadcast_to(a, (n,))) for name, a in arrays.items()}
+    out = {name: a if a.size == n else np.repeat(a, n) for name, a in arrays.items()}
     for a in out.values():
         a.flags.writeable = False
     return out

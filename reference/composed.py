@@ -7,7 +7,7 @@ kinds in the table `ServerBank._quantities`, so that no property or method of a 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, wraps
 from inspect import signature
 from itertools import accumulate, chain, pairwise
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from .bank_fields import whole
 from .errors import Array, InputError
+from .joined_fields import concatenated, one_a_server
 from .server_bank import ArrayLike, Operation, ServerBank
 from .validation import check_instance, list_or_none
 
@@ -53,6 +54,12 @@ class Composed(ServerBank):
                 setattr(cls, name, _made_of_parts(name, kinds, vars(owner)[name]))
         super().__init_subclass__(**named)
 
+    @cached_property
+    def _inexact(self) -> bool:
+        """Whether `rate` may have a rounding error: that of a part, or one of the class itself."""
+        of_parts = isinstance(type(self).rate_error, OfParts)
+        return not of_parts or any(part._inexact for part in self.parts)
+
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Return the mean time l(x) from the latencies of the parts; see `ServerBank.latency`."""
         return np.asarray(self._made("latency", self._quantities["latency"], flow, spare_capacity))
@@ -87,6 +94,31 @@ class Composed(ServerBank):
         change = (c[index] if isinstance(c, np.ndarray) else c for c in self.change)
         return type(self)(*(part.take(index) for part in self.parts), *change)
 
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+        """Return the bank of some of the rows; see `ServerBank.at`."""
+        parts = [part.at(rows) for part in self.parts]
+        same = all(new is part for new, part in zip(parts, self.parts, strict=True))
+        return self if same else self._like(parts)
+
+    @classmethod
+    def joined(cls, banks: Sequence[Self]) -> Self | None:
+        """Return the servers of several banks as one bank, part by part; see `ServerBank`."""
+        columns = list(zip(*(bank.parts for bank in banks), strict=True))
+        if any(type(part) is not type(column[0]) for column in columns for part in column):
+            return None
+        parts = [column[0].joined(column) for column in columns]
+        changes = zip(*(bank.change for bank in banks), strict=True)
+        try:
+            change = [concatenated(values, len(banks[0])) for values in changes]
+        except ValueError:
+            return None
+        return None if any(part is None for part in parts) else cls(*parts, *change)
+
+    def _mapped(self, function: Callable[[Array], Array]) -> Self:
+        n = len(self)
+        change = (function(c) if one_a_server(c, n) else c for c in self.change)
+        return type(self)(*(part._mapped(function) for part in self.parts), *change)
+
     def with_extra_delay(self, delay: ArrayLike) -> Self:
         """Return the bank of the parts with delays longer by `delay`, shape (n,)."""
         each = zip(self.parts, self._each(delay, "time"), strict=True)
@@ -101,10 +133,14 @@ JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
 """Functions that join the values of the parts where these are no numbers, by kind."""
 
 
+class OfParts(cached_property[Any]):
+    """A property of a composed bank that is made of those of its parts."""
+
+
 def _made_of_parts(name: str, kinds: tuple[str, ...], base: Any) -> Any:
     """Return a property or method made of the parts, with the docstring of the base class's."""
     if len(kinds) == 1:
-        made: cached_property[Any] = cached_property(lambda self: self._made(name, kinds))
+        made = OfParts(lambda self: self._made(name, kinds))
         made.__set_name__(Composed, name)
         made.__doc__ = base.__doc__
         return made
@@ -176,13 +212,24 @@ class MixedBank(Composed):
             raise InputError("servers", banks, *self.made_of[1:])
         if not given:
             raise InputError("servers", [], "the system has no server", "give at least one bank")
-        self.parts = tuple(
+        self._set_parts(
             whole(check_instance(f"servers[{i}]", bank, *self.made_of))
             for i, bank in enumerate(given)
         )
+
+    @classmethod
+    def beside(cls, parts: Iterable[ServerBank]) -> Self:
+        """Return checked banks, or rows of banks, side by side."""
+        mixed = cls.__new__(cls)
+        mixed._set_parts(parts)
+        return mixed
+
+    def _set_parts(self, parts: Iterable[ServerBank]) -> None:
+        """Store the parts, and their rates and delays along the last axis."""
+        self.parts = tuple(parts)
         self.edges = tuple(accumulate(map(len, self.parts), initial=0))
-        self.rate = np.concatenate([b.rate for b in self.parts])
-        self.delay = np.concatenate([b.delay for b in self.parts])
+        self.rate = np.concatenate([b.rate for b in self.parts], axis=-1)
+        self.delay = np.concatenate([b.delay for b in self.parts], axis=-1)
 
     @property
     def banks(self) -> tuple[Any, ...]:
@@ -192,7 +239,12 @@ class MixedBank(Composed):
     @property
     def k(self) -> Array:
         """Variability of each server, shape (n,), where every family has one."""
-        return np.concatenate([b.k for b in self.parts])
+        return np.concatenate([b.k for b in self.parts], axis=-1)
+
+    @classmethod
+    def joined(cls, banks: Sequence[Self]) -> Self | None:
+        """Return None: the servers of a family would not be neighbours; see `ServerBank.joined`."""
+        return None
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the servers at `index`, grouped by bank; in a bank in the order of `index`."""
@@ -204,7 +256,7 @@ class MixedBank(Composed):
 
     def _like(self, parts: Sequence[ServerBank]) -> Self:
         """Return other banks side by side."""
-        return type(self)(parts)
+        return type(self).beside(parts)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
         """Return the columns of each bank, the last axis of an array being the servers."""

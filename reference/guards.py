@@ -25,6 +25,7 @@ OTHER_NUMBERS = (
     "at_marginal",
     "at_player",
 )
+CONVERSIONS = ("scaled", "in_unit")  # methods whose arguments are factors above 0
 TRANSFORMATIONS = ("take", "with_extra_delay", "scaled", "in_unit", "with_tangents_at", "caveats")
 GUARDED = {*BOUNDED, *OTHER_NUMBERS, *TRANSFORMATIONS}
 """Methods of banks whose arguments are one number a server, or are named in `CHECKS`."""
@@ -53,14 +54,15 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
     @wraps(method)
     def bounded(self: Any, flow: Array, spare_capacity: Array | None = None) -> Array:
-        # the common case, decided in one pass
-        if spare_capacity is None and not self._inexact and np.less(flow, self.rate).all():
+        by_rate = spare_capacity is None and not self._inexact
+        if by_rate and not np.count_nonzero(flow >= self.rate):  # the common case, in one pass
             return method(self, flow)
         remaining = self.spare_capacity(flow) if spare_capacity is None else spare_capacity
         full = remaining <= 0
-        rest = () if spare_capacity is None else (np.where(full, self.rate, remaining),)
+        rest = () if spare_capacity is None else (spare_capacity,)
         if not full.any():
             return method(self, flow, *rest)
+        rest = () if spare_capacity is None else (np.where(full, self.rate, remaining),)
         return np.where(full, np.inf, method(self, np.where(full, 0.0, flow), *rest))
 
     return bounded
@@ -68,17 +70,21 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
 
 def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> Callable[..., Any]:
     """Return a method of a bank that checks its arguments and gives no NumPy warnings."""
-    compute = _infinite_when_full(method) if name in BOUNDED else method
+    bounded = name in BOUNDED
+    compute = _infinite_when_full(method) if bounded else method
+    needs_no_check = _is_factor if name in CONVERSIONS else _is_plain
 
     @wraps(method)
     def guarded(self: Any, *given: Any, **named: Any) -> Any:
+        if bounded and len(given) == 2 and given[1] is None:
+            given = given[:1]
         # the library itself calls with arrays of floats: compute first, check if that fails
-        if given and not named and all(map(_is_plain, given)):
+        if given and not named and all(map(needs_no_check, given)):
             try:
                 return compute(self, *given)
             except (TypeError, ValueError):
                 pass
-        n = np.size(self.rate)
+        n = len(self)
         checked = (_checked(field, value, n) for field, value in zip(fields, given, strict=False))
         given = (*checked, *given[len(fields) :])
         named = {field: _checked(field, value, n) for field, value in named.items()}
@@ -93,6 +99,11 @@ def _is_plain(value: Any) -> bool:
     """Return whether a value needs no check: an array of floats, or a number of players."""
     kind = type(value)
     return value.dtype.char == "d" if kind is np.ndarray else kind is float and value >= 1.0
+
+
+def _is_factor(value: Any) -> bool:
+    """Return whether a value needs no check: a finite factor above 0."""
+    return type(value) is float and 0.0 < value < math.inf
 
 
 def _checked(field: str, value: Any, n: int) -> Any:

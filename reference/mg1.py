@@ -71,6 +71,11 @@ class PollaczekKhinchine(Operated):
         return np.asarray(self.delay + self.pause + (self.work - self.k) / self.rate)
 
     @cached_property
+    def _fixed_time(self) -> Array:
+        """Delay and pause, shape (n,): the time that does not depend on the rate."""
+        return np.asarray(self.delay + self.pause)
+
+    @cached_property
     def _rate_per_k(self) -> Array:
         """Rate over variability, shape (n,)."""
         k = self.k
@@ -84,13 +89,13 @@ class PollaczekKhinchine(Operated):
         """
         flow, spare_capacity = self._point(flow, spare_capacity)
         work = self.work + self.k * flow / spare_capacity
-        return np.asarray(self.delay + self.pause + work / self.rate)
+        return np.asarray(self._fixed_time + work / self.rate)
 
     def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Return the marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu."""
         flow, spare_capacity = self._point(flow, spare_capacity)
         work = self.work + self.k * flow * (self.rate + spare_capacity) / spare_capacity**2
-        return np.asarray(self.delay + self.pause + work / self.rate)
+        return np.asarray(self._fixed_time + work / self.rate)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Return the integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""
@@ -105,7 +110,8 @@ class PollaczekKhinchine(Operated):
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Return the derivative of the marginal delay, 2 k mu/(mu - x)^3."""
         flow, spare_capacity = self._point(flow)
-        return 2.0 * self.k * self.rate / spare_capacity**3
+        cube = spare_capacity * spare_capacity * spare_capacity  # a power takes ten times as long
+        return 2.0 * self.k * self.rate / cube
 
     def at_latency(self, excess: ArrayLike) -> Operation:
         """Return the operating point at a latency `excess` above the idle latency.
@@ -167,7 +173,7 @@ class OneVariability(PollaczekKhinchine):
         """Coefficient of variation of the service time, shape (n,)."""
         return np.broadcast_to(self._one_cv, self.rate.shape)
 
-    @property
+    @cached_property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
         return np.broadcast_to((1.0 + self._one_cv**2) / 2.0, self.rate.shape)
@@ -262,7 +268,7 @@ class MG1(PollaczekKhinchine):
     def __post_init__(self) -> None:
         check_servers(self, "cv")
 
-    @property
+    @cached_property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
         return np.asarray((1.0 + self.cv**2) / 2.0)

@@ -7,7 +7,7 @@ Times are in any one unit, rates in jobs per that unit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
@@ -21,6 +21,7 @@ from .errors import Array
 from .family_checks import fit_together
 from .finite_differences import curvature, difference_error_bound, flow_at, integral, slope
 from .guards import guard
+from .joined_fields import agrees, joined_fields, one_a_server
 from .pickling import state, stored_attributes
 from .validation import check_choice
 
@@ -90,10 +91,11 @@ class ServerBank(ABC):
     - `delay`: network delays, shape (n,), default 0,
     - `latency`.
 
-    A single number holds for all servers. This class derives the other methods by finite
-    differences, quadrature and bracketed roots. A family overrides those that it has in closed
-    form, for speed and for the last digits; and `at_latency` and `at_marginal` where it computes
-    its spare capacity more precisely than by subtraction.
+    A single number holds for all servers; a stored array with n entries has one for each, by which
+    `take` chooses servers, and `joined` puts those of several banks together. This class derives
+    the other methods by finite differences, quadrature and bracketed roots. A family overrides
+    those that it has in closed form, for speed and for the last digits; and `at_latency` and
+    `at_marginal` where it computes its spare capacity more precisely than by subtraction.
 
     At and above the rate every latency is infinite, with its marginal delay, potential and slopes,
     whatever the methods of the family compute. At negative loads they may return anything.
@@ -113,14 +115,14 @@ class ServerBank(ABC):
         guard(cls)
 
     def __len__(self) -> int:
-        return int(self.rate.size)
+        return int(np.shape(self.rate)[-1]) if np.ndim(self.rate) else 1
 
     @property
     def banks(self) -> tuple[Any, ...]:
         """Banks of one family, side by side: of a mixed bank its banks, else itself."""
         return (self,)
 
-    @property
+    @cached_property
     def rate_error(self) -> Array:
         """True rate less the float `rate`, shape (n,); 0 unless a family computes its rate."""
         return np.broadcast_to(0.0, (len(self),))
@@ -146,7 +148,7 @@ class ServerBank(ABC):
         """Latency of an empty server less its delay, shape (n,)."""
         return self.latency(np.zeros(len(self))) - self.delay
 
-    @property
+    @cached_property
     def latency_limit(self) -> Array:
         """Least upper bound of the latency, shape (n,): infinite unless the latency is constant."""
         return np.full(len(self), np.inf)
@@ -158,17 +160,16 @@ class ServerBank(ABC):
 
     @cached_property
     def total_rate(self) -> tuple[Array, Array]:
-        """Sum of the rates and its rounding error, each of shape ().
+        """Sum of the rates and its rounding error, each of shape (); of rows of shape (K,).
 
         With the error, the spare capacity at a load close to the total rate is exact.
         """
-        if not np.all(np.isfinite(self.rate)):
-            return np.array(np.inf), np.array(0.0)
-        high, low = exact_sum(self.rate)
+        finite = np.asarray(np.isfinite(self.rate).all(axis=-1))
+        high, low = exact_sum(np.where(finite[..., None], self.rate, 0.0))
         if self._inexact:
-            low = low + self.rate_error.sum()
+            low = low + self.rate_error.sum(axis=-1)
         total = high + low
-        return total, (high - total) + low
+        return np.where(finite, total, np.inf), np.where(finite, (high - total) + low, 0.0)
 
     @abstractmethod
     def latency(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
@@ -321,10 +322,46 @@ class ServerBank(ABC):
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the bank of the servers at `index`, in that order."""
-        stored = ((name, getattr(self, name)) for name in self._stored())
-        return self._with(
-            **{name: value[index] for name, value in stored if isinstance(value, np.ndarray)}
-        )
+        return self._mapped(lambda values: values[index])
+
+    @classmethod
+    def joined(cls, banks: Sequence[Self]) -> Self | None:
+        """Return the servers of several banks of this class as one bank: the inverse of `take`.
+
+        Stored arrays with one entry a server are concatenated; other stored values must be equal.
+
+        Parameters
+        ----------
+        banks : sequence of ServerBank
+            Banks of n servers each.
+
+        Returns
+        -------
+        ServerBank or None
+            None where the banks have other values that differ.
+        """
+        stored = joined_fields(banks)
+        if stored is None:
+            return None
+        bank = store(object.__new__(cls), **stored)
+        return bank if cls.__module__.startswith("sojourn.") or agrees(bank, banks) else None
+
+    def _mapped(self, function: Callable[[Array], Array]) -> Self:
+        """Return the bank with a function of every stored array that has one entry a server."""
+        n, stored = len(self), ((name, getattr(self, name)) for name in self._stored())
+        return self._with(**{name: function(v) for name, v in stored if one_a_server(v, n)})
+
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+        """Return the bank of some rows of flows: this bank, the same servers in every row.
+
+        A bank whose numbers differ from row to row, of shape (K, n), returns those of the rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool, or slice
+            Rows of flows of shape (K, n).
+        """
+        return self
 
     def _with(self, **changed: Any) -> Self:
         """Return a bank with some of the stored fields changed."""

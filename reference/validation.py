@@ -34,6 +34,9 @@ def as_floats(field: str, value: object) -> Array:
         When it is not made of numbers, or an entry is not a plain number: it has a unit, a mask or
         an imaginary part, or is true or false.
     """
+    kind = type(value)
+    if kind is float or (kind is np.ndarray and value.dtype.char == "d"):  # type: ignore[attr-defined]
+        return np.array(value, dtype=np.float64)  # the common case: there is nothing to check
     try:
         _refuse_not_plain(field, value)
         raw = np.asarray(value)
@@ -230,7 +233,8 @@ def check_choice(
 ) -> str:
     """Return `value`; `error` unless it is one of the choices."""
     if not isinstance(value, str) or value not in choices:
-        raise error(field, value, problem, f"use {' or '.join(choices)}")
+        remedy = f"use {' or '.join(choices)}" if choices else "leave it out"
+        raise error(field, value, problem, remedy)
     return str(value)
 
 
@@ -400,6 +404,6 @@ def raise_at_first(
     error: type[InputError] = InputError,
 ) -> None:
     """Raise `error` at the first entry of `value` where `good` is false, naming its index."""
-    if not np.all(good):
+    if not (good.all() if isinstance(good, np.ndarray) else np.all(good)):
         index = tuple(np.argwhere(~np.broadcast_to(good, value.shape))[0].tolist())
         raise error(place(field, index), value[index], problem, remedy)

@@ -1,9 +1,18 @@
-"""Random parallel servers of all three families, and a budget for them."""
+"""Random parallel servers of all three families, with a budget or other limits."""
 
 import numpy as np
 import truths
 
-from sojourn.models import MD1, MG1, MM1, NotCertifiedError, ParallelServers
+from sojourn.models import (
+    MD1,
+    MG1,
+    MM1,
+    LinearLimit,
+    MaxShare,
+    MinShare,
+    NotCertifiedError,
+    ParallelServers,
+)
 from sojourn.reference import limited_optimum
 from sojourn.reference.parallel.limits import cheapest
 
@@ -73,3 +82,57 @@ def answered(system, load):
         return system.optimum(load).certified and system.equilibrium(load).certified
     except NotCertifiedError:
         return False
+
+
+def rows_case(seed):
+    """Return a random system and load with one to four rows, some with bounds; most bind."""
+    rng = np.random.default_rng([77, seed])
+    while True:
+        system, servers, load = random_system(rng)
+        if len(system) > 1:
+            break
+    n, rate = len(system), system.bank.rate
+    best = system.optimum(load, throw=False).flow
+    # a split that meets all limits
+    inside = rate * (load / system.total_rate) * rng.uniform(0.5, 1.0, n)
+    inside = inside + (rate - inside) * ((load - inside.sum()) / (rate - inside).sum())
+    rows, bounds = [], []
+    for kind in rng.choice(["money", "group", "signed"], int(rng.integers(1, 5))):
+        row = {
+            "money": rng.uniform(0.1, 1, n),
+            "group": (rng.random(n) < 0.5) * 1.0,
+            "signed": rng.normal(size=n),
+        }[kind]
+        row[rng.integers(n)] += kind == "group" and not row.any()
+        row = -row if kind != "group" and row @ best < row @ inside else row
+        bound = float(
+            row @ inside
+            + rng.choice([rng.uniform(0.05, 0.95), 1.3], p=[0.75, 0.25])
+            * (row @ best - row @ inside)
+        )
+        rows.append(row)
+        bounds.append(
+            bound if bound > row @ inside else float(row @ inside + 1e-3 * np.abs(row) @ inside)
+        )
+    least, most = np.zeros(n), np.full(n, np.inf)
+    limits = (
+        [LinearLimit(rows, bounds)]
+        if rng.random() < 0.5
+        else [LinearLimit(a, b) for a, b in zip(rows, bounds, strict=True)]
+    )
+    if rng.random() < 0.4:
+        share = np.minimum(
+            (inside + rng.uniform(0, 1, n) * (np.minimum(rate, load) - inside)) / load * (1 + 1e-9),
+            1.0,
+        )
+        limits, most = [*limits, MaxShare(share)], share * load
+    if rng.random() < 0.3:
+        share = inside / load * rng.uniform(0, 1, n)
+        limits, least = [*limits, MinShare(share)], share * load
+    return (
+        system,
+        servers,
+        load,
+        limits,
+        {"least": least, "most": most, "matrix": np.array(rows), "bound": np.array(bounds)},
+    )

@@ -10,9 +10,11 @@ This file is the only one that uses private names of CVXPY. Where a version of C
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import cvxpy as cp
@@ -24,7 +26,8 @@ from cvxpy.reductions.solution import Solution
 
 from ...reference.errors import Array
 from .native import native_solver
-from .native.base import ConeProgram, ParameterUpdates, RawSolutions
+from .native.base import ConeProgram, NativeSolver, ParameterUpdates, RawSolutions
+from .table import Mask
 
 
 class UnsupportedCvxpyError(RuntimeError):
@@ -39,29 +42,27 @@ class CompiledOutputs:
     ----------
     raw : RawSolutions
         Output of the solver.
-    places : dict of int to ndarray of int
-        Columns of ``raw.x`` that hold each variable, in the variable's shape, by its id.
+    places : Positions
+        Positions of the variables in ``raw.x``, and of linear constraints in ``raw.dual``.
     """
 
     raw: RawSolutions
-    places: Mapping[int, npt.NDArray[np.intp]]
+    places: Positions
 
     def value(self, variable: cp.Variable) -> Array:
         """Return the values of a variable, shape (K, *its shape); NaN without a solution."""
-        return self.raw.x[:, self.places[variable.id]]
+        return self.raw.x[:, self.places.variables[variable.id]]
 
     def dual(self, constraint: cp.Constraint) -> Array:
         """Return the dual values of a constraint, shape (K, *its shape).
 
-        They are known for the only equation of a problem, with the solver's sign; for any other
-        constraint they are NaN.
+        They have the solver's sign for an equation. For a constraint that is not linear they are
+        NaN.
         """
-        is_only_equation = (
-            isinstance(constraint, cp.constraints.Zero | cp.constraints.Equality)
-            and constraint.size == self.raw.dual.shape[1]
-        )
-        shape = (len(self.raw.dual), *constraint.shape)
-        return np.reshape(self.raw.dual, shape) if is_only_equation else np.full(shape, np.nan)
+        places = self.places.constraints.get(constraint.id)
+        if places is None:
+            return np.full((len(self.raw.dual), *constraint.shape), np.nan)
+        return self.raw.dual[:, places].reshape(-1, *constraint.shape, order="F")
 
 
 class Compiled:
@@ -70,7 +71,7 @@ class Compiled:
     Parameters
     ----------
     problem : cvxpy.Problem
-        Its parameters must have values, and its quadratic terms must not depend on them.
+        Its parameters must have values.
     solver : str
         CVXPY's name of a solver with a file in `sojourn.models.core.native`.
     options : mapping
@@ -87,34 +88,48 @@ class Compiled:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             data, chain, inverse = problem.get_problem_data(solver, solver_opts=chosen)
-        self.problem = problem
+        self.problem, self.solver = problem, solver
         try:
-            self.places = variable_positions(chain, inverse, data[words.C].size)
+            self.places = positions(chain, inverse, data)
             self._map = AffineParameterMap(data[words.PARAM_PROB])
-            quadratic = sp.csc_array(sp.triu(data[words.P])) if words.P in data else None
             first = self._map.changes(
                 [(p, np.asarray(p.value, dtype=float)[None]) for p in problem.parameters()],
                 every=True,
             )
+            curvature = self._map.curvature_pattern if words.P in data else None
             program = ConeProgram(
-                quadratic, data[words.C], self._map.pattern, data[words.B], data["dims"]
+                curvature, data[words.C], self._map.pattern, data[words.B], data["dims"]
             )
-            native = native_solver(solver)
-            if native is None:
-                raise UnsupportedCvxpyError(f"{solver} has no file in sojourn.models.core.native")
-            self.native_solver = native(first.apply(program, 0), chosen)
+            self._first = first.apply(program, 0)
+            self.native_solver = self._native(chosen)
         except (AttributeError, ImportError, LookupError, TypeError) as error:
             raise UnsupportedCvxpyError(f"{type(error).__name__}: {error}") from error
 
-    def solve(self, *values: tuple[cp.Parameter, Array]) -> CompiledOutputs:
+    def _native(self, options: Mapping[str, Any]) -> NativeSolver:
+        native = native_solver(self.solver)
+        if native is None:
+            raise UnsupportedCvxpyError(f"{self.solver} has no file in sojourn.models.core.native")
+        return native(self._first, options)
+
+    def with_options(self, options: Mapping[str, Any]) -> Compiled:
+        """Return the same problem, not compiled again, with other options of the solver."""
+        other = copy.copy(self)
+        other.native_solver = other._native(options)
+        return other
+
+    def solve(
+        self, *values: tuple[cp.Parameter, Array], new: Mask | None = None
+    ) -> CompiledOutputs:
         """Solve for K values of every parameter; the CVXPY problem keeps its values.
 
         Parameters
         ----------
         *values : tuple of cvxpy.Parameter and ndarray
             A parameter and its values, shape (K, *the parameter's shape).
+        new : ndarray of bool, shape (K,), optional
+            Points whose answers must not depend on those before; see `NativeSolver.solve`.
         """
-        return CompiledOutputs(self.native_solver.solve(self.changes(values)), self.places)
+        return CompiledOutputs(self.native_solver.solve(self.changes(values), new), self.places)
 
     def changes(self, values: Sequence[tuple[cp.Parameter, Array]]) -> ParameterUpdates:
         """Return the data of the cone programs at K values of every parameter."""
@@ -124,8 +139,8 @@ class Compiled:
 class AffineParameterMap:
     """The affine map from parameters to the data of a cone program.
 
-    Its parts are sparse matrices with one column for each number among the parameters and a last
-    column of constants: `entries` for the nonzeros of A, `linear` for c, `right` for b.
+    Its matrix has one column for each number among the parameters and a last column of constants;
+    its rows are those of b, of c, of the nonzeros of A, and of those of the upper triangle of P.
     """
 
     def __init__(self, form: Any) -> None:
@@ -133,17 +148,19 @@ class AffineParameterMap:
         entries = form.reduced_A.reduced_mat
         indices, indptr, (m, columns) = form.reduced_A.problem_data_index
         n, edge = columns - 1, indptr[-2]
-        if form.P is not None and form.P.tocsc()[:, :-1].nnz:
-            raise ValueError("the quadratic terms of the problem depend on its parameters")
         self.columns, self.size = form.param_id_to_col, form.total_param_size
-        # CVXPY's cone constraints are Ax + b, with b in the last column; solvers expect b - Ax
-        self.entries, self.linear = -entries[:edge], sp.csr_array(form.q)[:n]
         spread = sp.csr_array(
             (np.ones(len(indices) - edge), (indices[edge:], np.arange(len(indices) - edge))),
             shape=(m, len(indices) - edge),
         )
-        self.right = spread @ entries[edge:]
+        # CVXPY's cone constraints are Ax + b, with b in the last column; solvers expect b - Ax
+        right, linear, nonzeros = spread @ entries[edge:], sp.csr_array(form.q)[:n], -entries[:edge]
         self.pattern = sp.csc_matrix((np.ones(edge), indices[:edge], indptr[: n + 1]), shape=(m, n))
+        self.curvature_pattern, curvature = _upper_triangle(form.reduced_P, n, self.size + 1)
+        self._parts = [right, linear, nonzeros, curvature]
+        self._varies = [True, *(part[:, :-1].nnz > 0 for part in self._parts[1:])]
+        # the data that depend on parameters, in one matrix: one product computes them all
+        self._matrix = sp.csr_array(sp.vstack([*compress(self._parts, self._varies)]))
 
     def changes(
         self, values: Sequence[tuple[cp.Parameter, Array]], *, every: bool = False
@@ -156,30 +173,74 @@ class AffineParameterMap:
         point = np.full((self.size + 1, count), np.nan)
         point[self.size] = 1.0
         for parameter, value in values:
-            start = self.columns[parameter.id]
+            start = self.columns.get(parameter.id)
+            if start is None:
+                continue  # its terms cancelled, such as the powers of constant latencies
             # CVXPY flattens a parameter column by column
-            point[start : start + parameter.size] = np.reshape(value.T, (parameter.size, count))
+            point[start : start + parameter.size] = value.T.reshape(parameter.size, count)
         if np.isnan(point).any():
             raise ValueError("every parameter of the problem needs values that are numbers")
+        wanted = [True] * len(self._parts) if every else self._varies
+        matrix = sp.vstack(self._parts) if every else self._matrix
+        data = np.ascontiguousarray((matrix @ point).T)
+        columns, start = list[Array | None](), 0
+        for part, is_wanted in zip(self._parts, wanted, strict=True):
+            stop = start + part.shape[0] * is_wanted
+            columns.append(np.ascontiguousarray(data[:, start:stop]) if is_wanted else None)
+            start = stop
+        right, *others = columns
+        assert right is not None  # noqa: S101
+        return ParameterUpdates(right, *others)
 
-        def rows(matrix: sp.csr_array) -> Array | None:
-            if not every and not matrix[:, :-1].nnz:
-                return None
-            return np.ascontiguousarray((matrix @ point).T)
 
-        right = np.ascontiguousarray((self.right @ point).T)
-        return ParameterUpdates(right, rows(self.linear), rows(self.entries))
+def _upper_triangle(reduced: Any, n: int, columns: int) -> tuple[sp.csc_array, sp.csr_array]:
+    """Return the pattern of the upper triangle of P, and the map to its nonzeros."""
+    reduced.cache()
+    if reduced.reduced_mat is None or reduced.problem_data_index is None:
+        return sp.csc_array((n, n)), sp.csr_array((0, columns))
+    indices, indptr, _ = reduced.problem_data_index
+    column = np.repeat(np.arange(n), np.diff(indptr[: n + 1]))
+    upper = np.flatnonzero(indices[: column.size] <= column)
+    ends = np.searchsorted(column[upper], np.arange(n + 1))
+    pattern = sp.csc_array((np.ones(upper.size), indices[upper], ends), shape=(n, n))
+    return pattern, sp.csr_array(reduced.reduced_mat)[upper]
 
 
-def variable_positions(chain: Any, inverse: Any, size: int) -> dict[int, npt.NDArray[np.intp]]:
-    """Return the positions of each variable in the solver's vector x, by the variable's id.
+@dataclass(frozen=True, eq=False)
+class Positions:
+    """Where the numbers of a problem stand in a solver's vectors.
 
-    CVXPY's reductions are inverted for the vector x = (0, 1, 2, ...): the value that a variable
-    gets is its position.
+    Attributes
+    ----------
+    variables : dict of int to ndarray of int
+        Positions in the vector x of each variable, in the variable's shape, by its id.
+    constraints : dict of int to ndarray of int
+        Positions among the linear rows of each linear constraint, flattened column by column, by
+        its id.
     """
-    numbered = {inverse[-1][chain.solver.VAR_ID]: np.arange(float(size))}
-    solution = Solution(words.OPTIMAL, 0.0, numbered, None, {})
-    for reduction, data in zip(chain.reductions[-2::-1], inverse[-2::-1], strict=True):
-        solution = reduction.invert(solution, data)
-    positions = solution.primal_vars.items()
-    return {key: np.asarray(position).astype(np.intp) for key, position in positions}
+
+    variables: Mapping[int, npt.NDArray[np.intp]]
+    constraints: Mapping[int, npt.NDArray[np.intp]]
+
+
+def positions(chain: Any, inverse: Any, data: Mapping[str, Any]) -> Positions:
+    """Return the positions of variables and linear constraints in a solver's vectors.
+
+    CVXPY's reductions are inverted for the vectors (0, 1, 2, ...): the value that a variable or a
+    dual variable gets is its position.
+    """
+    primal = {inverse[-1][chain.solver.VAR_ID]: np.arange(float(data[words.C].size))}
+    dual, start = {}, 0
+    kinds = (cp.constraints.Zero, cp.constraints.NonNeg)
+    for kind in kinds:
+        for constraint in data[words.PARAM_PROB].constraints:
+            if isinstance(constraint, kind):
+                dual[constraint.id] = np.arange(float(start), float(start + constraint.size))
+                start += constraint.size
+    solution = Solution(words.OPTIMAL, 0.0, primal, dual, {})
+    for reduction, kept in zip(chain.reductions[-2::-1], inverse[-2::-1], strict=True):
+        solution = reduction.invert(solution, kept)
+    return Positions(
+        {key: np.asarray(p).astype(np.intp) for key, p in solution.primal_vars.items()},
+        {key: np.ravel(p, order="F").astype(np.intp) for key, p in solution.dual_vars.items()},
+    )

@@ -7,28 +7,22 @@ that work while it is shown.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import io
+import math
 import multiprocessing
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import ParamSpec, Self, TypeVar
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 PATIENCE = 2.0  # seconds before anything is shown
 REFRESH = 0.5  # seconds between two updates in a notebook
@@ -59,57 +53,92 @@ def _is_visible() -> bool:
 
 @functools.cache
 def _in_notebook() -> bool:
+    if not hasattr(builtins, "get_ipython"):
+        return False
+    from rich.console import Console
+
     return Console().is_jupyter
 
 
 class _Display:
-    """A progress display of `rich`. While it is shown, the line of the surrounding work is hidden.
+    """A progress display. While it is shown, the line of the surrounding work is hidden.
+
+    Most work ends before its display is shown, so `rich` is imported only then.
 
     Parameters
     ----------
     label : str
         Text before the columns.
-    total : float or None
+    total : float, optional
         Total of the work; None where it is unknown.
-    *columns : rich.progress.ProgressColumn
-        Columns after the label.
+    started : float, optional
+        Start of the work; by default now.
     """
 
-    def __init__(self, label: str, total: float | None, *columns: ProgressColumn) -> None:
-        self.bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            *columns,
-            console=Console(file=sys.stderr),
-            transient=True,
-        )
-        self.task, self.started = self.bar.add_task(label, total=total), time.monotonic()
-        self.is_shown, self.surrounding = False, _current_line.get()
+    def __init__(self, label: str, total: float | None, started: float | None = None) -> None:
+        self.label, self.total, self.completed = label, total, 0.0
+        self.started = time.monotonic() if started is None else started
+        self.surrounding = _current_line.get()
+        self.bar: Progress | None = None
         self.text: _NotebookText | None = None
 
+    def update(self, label: str, completed: float = 0.0) -> None:
+        """Change the text and the completed work; after two seconds, show the display."""
+        self.label, self.completed = label, completed
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], description=label, completed=completed)
+        elif time.monotonic() - self.started > PATIENCE and _is_visible():
+            if self.surrounding is not None:
+                self.surrounding.pause()
+            self.show()
+
     def show(self) -> None:
-        """Show the display if two seconds have passed and no other display is shown."""
-        if self.is_shown or time.monotonic() - self.started <= PATIENCE or not _is_visible():
+        """Show the display unless another display is shown."""
+        if _display_lock.locked():
             return
-        if self.surrounding is not None:
-            self.surrounding.pause()
+        bar = self._made()  # before the lock is taken: Ctrl-C may stop the import of rich
         if _display_lock.acquire(blocking=False):
-            self.is_shown = True
+            self.bar = bar
             if _in_notebook():
-                self.text = _NotebookText(self.bar)
+                self.text = _NotebookText(bar)
             else:
-                self.bar.start()
+                bar.start()
 
     def hide(self) -> None:
         """Remove the display."""
-        if self.is_shown:
-            self.is_shown = False
+        if self.bar is not None:
             if self.text is not None:
                 self.text.clear()
             else:
                 self.bar.stop()
+            self.bar = None
             _display_lock.release()
         if self.surrounding is not None:
             self.surrounding.wait()
+
+    def _made(self) -> Progress:
+        """Return the display of `rich`, with the work that was completed before."""
+        from rich import progress as rich
+        from rich.console import Console
+
+        columns: tuple[rich.ProgressColumn, ...]
+        if self.total is None:
+            columns = (rich.SpinnerColumn(), rich.TimeElapsedColumn())
+        else:
+            columns = (rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
+        times = [self.started]
+        bar = rich.Progress(
+            rich.TextColumn("{task.description}", markup=False),
+            *columns,
+            console=Console(file=sys.stderr),
+            transient=True,
+            get_time=lambda: times[0] if times else time.monotonic(),
+        )
+        task = bar.add_task(self.label, total=self.total)
+        bar.advance(task, 0.0)
+        times.clear()
+        bar.advance(task, self.completed)  # the speed is that since the start of the work
+        return bar
 
 
 class _NotebookText:
@@ -134,65 +163,138 @@ class _NotebookText:
             self.output.update(self._text(), raw=True)
 
     def _text(self) -> dict[str, str]:
+        from rich.console import Console
+
         page = Console(file=io.StringIO(), width=100, force_jupyter=False)
         page.print(self.bar.get_renderable())
         return {"text/plain": page.file.getvalue().rstrip()}  # type: ignore[attr-defined]
 
 
 class _WorkLine:
-    """A line with the name and the elapsed time of work, shown by a timer of its own."""
+    """A line with the name and the elapsed time of work, shown by the clock of the process.
+
+    Attributes
+    ----------
+    due : float
+        Time from which the line is to be shown; infinite where it is shown or hidden.
+    """
+
+    __slots__ = ("display", "due", "label", "started", "token")
 
     def __init__(self, label: str) -> None:
-        self.label, self.lock, self.ended = label, threading.Lock(), False
-        self.started = time.monotonic()
+        self.label, self.started = label, time.monotonic()
+        self.due = self.started + PATIENCE
         self.display: _Display | None = None
-        self.timer: threading.Timer | None = None
-        self.wait()
+        self.token: Token[_WorkLine | None] = _current_line.set(self)
+        _clock.add(self)
 
     def wait(self) -> None:
-        """Show the line two seconds from now."""
-        with self.lock:
-            if not self.ended and self.timer is None:
-                self.timer = threading.Timer(PATIENCE, self._show)
-                self.timer.daemon = True
-                self.timer.start()
+        """Show the line two seconds from now, unless it is not hidden."""
+        with _clock.lock:
+            if self.due == math.inf and self.display is None:
+                self.due = time.monotonic() + PATIENCE
 
     def pause(self) -> None:
         """Hide the line until the next call of `wait`."""
-        with self.lock:
-            if self.timer is not None:
-                self.timer.cancel()
-                self.timer = None
+        with _clock.lock:
+            self.due = math.inf
             if self.display is not None:
                 self.display.hide()
                 self.display = None
 
     def end(self) -> None:
         """Hide the line for good."""
-        self.ended = True
+        _current_line.reset(self.token)
+        _clock.remove(self)
         self.pause()
 
-    def _show(self) -> None:
-        with self.lock:
-            if self.timer is not None and threading.current_thread() is self.timer:
-                self.display = _Display(self.label, None, SpinnerColumn(), TimeElapsedColumn())
-                self.display.started = self.display.bar.tasks[0].start_time = self.started
-                self.display.show()
+    def show(self) -> None:
+        """Show the line unless another display is shown; the clock calls it, with its lock."""
+        self.due = math.inf
+        if _is_visible():
+            self.display = _Display(self.label, None, self.started)
+            self.display.show()
+
+
+class _Clock:
+    """The thread that shows the lines of running work; it runs only while there are any.
+
+    A call costs no thread of its own. Its line is due no earlier than the next look of the clock.
+
+    Attributes
+    ----------
+    lines : list of _WorkLine
+        The lines of running work, at most one a thread.
+    runs : bool
+        Whether the thread looks at the lines again.
+    lock : threading.Lock
+        Held while a line is shown or hidden, and while the thread is started or ends.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[_WorkLine] = []
+        self.runs, self.lock = False, threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Forget all lines: a forked process has no thread, and its parent removes the lines."""
+        for line in self.lines:
+            line.display = None
+        self.lines, self.runs, self.lock = [], False, threading.Lock()
+
+    def add(self, line: _WorkLine) -> None:
+        """Add a line that is due in two seconds."""
+        self.lines.append(line)
+        if not self.runs:
+            self._start()
+
+    def remove(self, line: _WorkLine) -> None:
+        """Remove a line."""
+        with suppress(ValueError):  # a process was forked inside the work
+            self.lines.remove(line)
+
+    def _start(self) -> None:
+        with self.lock, suppress(RuntimeError):  # no thread starts at the end of the process
+            if not self.runs:
+                threading.Thread(target=self._run, name="sojourn progress", daemon=True).start()
+                self.runs = True
+
+    def _run(self) -> None:
+        """Show each line when it is due, and end when there are no lines."""
+        while True:
+            with self.lock:
+                now = time.monotonic()
+                for line in tuple(self.lines):
+                    if line.due < now:
+                        line.show()
+                self.runs = False  # before the look at the lines: a line added later starts a clock
+                if not self.lines:
+                    return
+                self.runs = True
+                rest = min((line.due for line in tuple(self.lines)), default=now) - now
+            time.sleep(min(max(rest, 0.001), PATIENCE))
+
+
+_clock = _Clock()
+
+
+def _line(label: str) -> _WorkLine | None:
+    """Return a new line, or None inside work with a line, and where nothing can be shown."""
+    if _current_line.get() is not None or not _display_allowed.get():
+        return None
+    return _WorkLine(label) if _clock.runs or _is_visible() else None
 
 
 @contextmanager
 def working(label: str) -> Iterator[None]:
     """Show a line with the elapsed time after two seconds, unless surrounding work has one."""
-    if _current_line.get() is not None or not _is_visible():
-        yield
-        return
-    line = _WorkLine(label)
-    token = _current_line.set(line)
+    line = _line(label)
     try:
         yield
     finally:
-        _current_line.reset(token)
-        line.end()
+        if line is not None:
+            line.end()
 
 
 @contextmanager
@@ -210,11 +312,17 @@ def printing() -> Iterator[None]:
 
 def reports_progress(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Decorate a function that users call: it shows its name while it runs; see `working`."""
+    label = function.__qualname__.removesuffix(".__init__")
 
     @functools.wraps(function)
     def wrapped(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
-        with working(function.__qualname__.removesuffix(".__init__")):
+        line = _line(label)
+        if line is None:
             return function(*given, **named)
+        try:
+            return function(*given, **named)
+        finally:
+            line.end()
 
     return wrapped
 
@@ -224,15 +332,14 @@ class StatusLine:
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.display = _Display(label, None, SpinnerColumn(), TimeElapsedColumn())
+        self.display = _Display(label, None)
 
     def __enter__(self) -> Self:
         return self
 
     def step(self, done: str) -> None:
         """Update the line with the work done so far, such as ``"12 loads"``."""
-        self.display.bar.update(self.display.task, description=f"{self.label}: {done}")
-        self.display.show()
+        self.display.update(f"{self.label}: {done}")
 
     def __exit__(self, *_: object) -> None:
         self.display.hide()
@@ -257,12 +364,12 @@ def track(
     total : int, optional
         Total of the work; by default the sum over the items.
     """
-    whole = sum(map(weigh, items)) if total is None else total
-    display = _Display(label, whole, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    display = _Display(label, sum(map(weigh, items)) if total is None else total)
+    completed = 0
     try:
         for item in items:
             yield item
-            display.bar.advance(display.task, weigh(item))
-            display.show()
+            completed += weigh(item)
+            display.update(label, completed)
     finally:
         display.hide()

@@ -91,6 +91,11 @@ class AnswerRows(Table):
         column = getattr(self, self.key)
         return np.asarray(np.isfinite(column).all(axis=tuple(range(1, column.ndim))))
 
+    def better_than(self, others: Self) -> Mask:
+        """Rows with a better answer than those of another table: ndarray of bool, shape (K,)."""
+        # a certified answer is better than any other, even if the gap of the other is NaN
+        return self.available & (self.certified | (self.gap < others.gap) | ~others.available)
+
 
 class Program(Protocol):
     """A convex problem as a question writes it.
@@ -114,8 +119,8 @@ class SolverOutput:
         Returns the values of a variable of the program at K points, shape ``(K, ...)`` with the
         variable's own shape; NaN where the solver returned none.
     dual : callable
-        Returns the dual values of a constraint of the program at K points, shape ``(K, ...)`` with
-        the constraint's own shape.
+        Returns the dual values of a linear constraint of the program at K points, shape
+        ``(K, ...)`` with the constraint's own shape.
     status : tuple of str
         CVXPY's status at each point, or the error that the solver raised.
     """
@@ -202,6 +207,18 @@ class Question(ABC, Generic[P, R, S]):
             Where `chosen` is not a formulation of this question.
         """
 
+    def prepare(self, points: Points) -> None:
+        """Compute in one pass what all points need, before other methods get some of them.
+
+        By default it does nothing.
+
+        Parameters
+        ----------
+        points : tuple of ndarray, shape (K, ...)
+            The points; no load is 0.
+        """
+        return
+
     @abstractmethod
     def write(self, form: str, points: Points) -> P:
         """Return the program of a formulation, with CVXPY parameters for all that varies by point.
@@ -234,6 +251,39 @@ class Question(ABC, Generic[P, R, S]):
         """
         return None
 
+    def shape(self, form: str) -> Hashable:
+        """Return what questions must have in common to share their programs.
+
+        A process writes and compiles one program for all questions of one class, shape and
+        `pattern`. `write` may then use nothing of this question but what its shape states; all
+        other numbers are parameters, whose values `parameters` returns.
+
+        Parameters
+        ----------
+        form : str
+            Name of the formulation.
+
+        Returns
+        -------
+        hashable
+            None, the default, means that the programs hold numbers of this question. Any other
+            value is compared between questions.
+        """
+        return None
+
+    def together(self, questions: Sequence[Self]) -> Self | None:
+        """Return one question for the points of several questions, of this one's class.
+
+        Its points have one more column, the last: the index of the question, as a float. The
+        default returns None: the questions are then solved one after another.
+
+        Parameters
+        ----------
+        questions : sequence of Question
+            The questions; this one is the first.
+        """
+        return None
+
     @abstractmethod
     def parameters(self, program: P, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """Return the values of the parameters of a program.
@@ -251,6 +301,24 @@ class Question(ABC, Generic[P, R, S]):
             Each parameter with its values, shape ``(K, ...)`` with the
             parameter's own shape.
         """
+
+    def starts(self, points: Points) -> Mask:
+        """Return the points whose answers must not depend on the points before them.
+
+        By default the first one. A question for several systems adds the first of each system.
+
+        Parameters
+        ----------
+        points : tuple of ndarray, shape (K, ...)
+            The points.
+
+        Returns
+        -------
+        ndarray of bool, shape (K,)
+        """
+        first = np.zeros(len(points[0]), dtype=bool)
+        first[:1] = True
+        return first
 
     @abstractmethod
     def finish(self, program: P, returned: SolverOutput, points: Points) -> R:

@@ -7,15 +7,17 @@ nowhere farther from these lines than a tolerance.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ...reference.errors import Array, InputError
 from ...reference.pickling import as_raised
 from ...reference.validation import as_float
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 TOLERANCE = 2e-3  # default tolerance, relative: a tenth of the width of a drawn line
 MAX_ROUNDS = 24  # largest number of rounds of added points
@@ -185,6 +187,8 @@ def _with_points(
             added=(over, np.full(data.sizes[over], added), {"long_name": "added for the picture"})
         )
         if before is not None:
+            import xarray as xr
+
             data = xr.concat(
                 [before, data],
                 over,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...reference.html_table import HtmlTable
@@ -83,10 +85,8 @@ class Provenance:
         All runs of solvers, in order; the last one gave the answer unless none was certified.
     timing : Timing
         Seconds spent on the answer.
-    problem : cvxpy.Problem or None
-        The CVXPY problem that was solved, in the unit of time of the model. Answers of one system
-        can share it; its parameters then have the values of the last one. None in copies and
-        pickles; the method ``model`` of a system writes it again.
+    write_problem : callable or None
+        Writes the CVXPY problem again; None in copies and pickles.
     """
 
     solver: str
@@ -94,11 +94,20 @@ class Provenance:
     status: str
     attempts: tuple[Attempt, ...]
     timing: Timing
-    problem: cp.Problem | None = field(default=None, repr=False)
+    write_problem: Callable[[], cp.Problem] | None = field(default=None, repr=False)
+
+    @cached_property
+    def problem(self) -> cp.Problem | None:
+        """The CVXPY problem with the solver's answer, in the unit of time of the model.
+
+        None in copies and pickles; the method ``model`` of a system writes it again.
+        """
+        return None if self.write_problem is None else self.write_problem()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes for copies and pickles: a solved CVXPY problem can be neither."""
-        return {**vars(self), "problem": None}
+        """Return the attributes for copies and pickles: a CVXPY problem can be neither."""
+        attributes = {key: value for key, value in vars(self).items() if key != "problem"}
+        return {**attributes, "write_problem": None}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Generic
 
 import cvxpy as cp
 import numpy as np
+from cvxpy.reductions.solution import Solution
 
 from ...reference.errors import Array
 from .errors import NotCertifiedError
 from .native import native_solver
 from .options import DEFAULTS, check_solve_options
 from .parametric import Compiled, UnsupportedCvxpyError
+from .programs import SHARED, ProgramStore, WrittenProgram
 from .question import P, Points, Question, R, S, SolverOutput
 from .run import run
 from .solution import Attempt, Provenance, Timing
@@ -30,6 +33,7 @@ from .stored import StoredAnswers, stored_answers
 
 CELLS = 20_000  # points times numbers of an answer in one block
 MOST = 1024  # points in one block: an interruption loses one block
+MOST_COMPILED = 8  # compiled forms of one program, for different solvers and options
 UNSUPPORTED: set[str] = set()
 """Solvers that this process calls through CVXPY, which lacks the names for compiled data."""
 
@@ -45,21 +49,22 @@ class StepResult(Generic[R]):
     status : tuple of str
         CVXPY's status at each point.
     timing : Timing
-        Seconds of the first point; zeros for compiled programs.
-    problem : cvxpy.Problem or None
-        Problem of the first point, or of the last compiled program.
+        Seconds spent on the points, or on the first one where each is solved alone.
+    write_problem : callable or None
+        Writes the problem of the first point, with its answer; None where there is none.
     """
 
     rows: R
     status: tuple[str, ...]
     timing: Timing
-    problem: cp.Problem | None
+    write_problem: Callable[[], cp.Problem] | None
 
 
 class Task(Generic[P, R, S]):
     """A question with its options, ready to be solved at any points.
 
-    Each program is written, and compiled for each solver, once for all points that share it.
+    Each program is written, and compiled for each solver, once for all points that share it; where
+    the question has a `Question.shape`, once a process for all questions of that shape.
 
     Parameters
     ----------
@@ -67,8 +72,6 @@ class Task(Generic[P, R, S]):
         The question.
     options : mapping
         Options of the question; see `sojourn.models.core.options`.
-    programs : dict, optional
-        Programs already written. Tasks of one question share them by sharing this dict.
     part : bool, default False
         Whether the task is part of another one, which then issues the warnings.
 
@@ -82,7 +85,6 @@ class Task(Generic[P, R, S]):
         self,
         question: Question[P, R, S],
         options: Mapping[str, Any],
-        programs: dict[Hashable, P] | None = None,
         *,
         part: bool = False,
     ) -> None:
@@ -91,10 +93,36 @@ class Task(Generic[P, R, S]):
         self._stored, self._next_row = stored_answers(), 0
         if self._stored is None:
             _ = self._steps  # raises now where no solver supports the question
-        self._compiled_variant = question.compiled_variant
-        self._programs: dict[Hashable, P] = {} if programs is None else programs
-        self._compiled: dict[Hashable, Compiled] = {}
+        self._own_programs = ProgramStore()
         self._uncompiled: set[str] = set()
+
+    @cached_property
+    def _compiled_variant(self) -> Question[P, R, S]:
+        return self.question.compiled_variant
+
+    @property
+    def shape(self) -> Hashable | None:
+        """Tasks of equal shape can be solved together; None where the task is solved alone."""
+        form = self._steps[0].form
+        shape = self.question.shape(form)
+        if shape is None:
+            return None
+        return type(self.question), self.question.name, form, shape, repr(self._options)
+
+    @staticmethod
+    def together(tasks: Sequence[Task[P, R, S]]) -> Task[P, R, S] | None:
+        """Return one task for the points of several tasks of equal `shape`.
+
+        Its points have one more column, the last: the index of the task, as a float. The result is
+        None where the tasks cannot be joined.
+
+        Parameters
+        ----------
+        tasks : sequence of Task
+            The tasks, in the order of their indices.
+        """
+        question = tasks[0].question.together([task.question for task in tasks])
+        return None if question is None else _JoinedTask(question, tasks)
 
     @cached_property
     def _steps(self) -> list[SolveStep]:
@@ -133,6 +161,7 @@ class Task(Generic[P, R, S]):
 
     def _loaded(self, points: Points) -> R:
         """Return the answers at points of loads above 0."""
+        self.question.prepare(points)
         rows = None if self._stored is None else self._certify_stored(self._stored, points)
         return self._best(points, self._curve_steps())[0] if rows is None else rows
 
@@ -142,7 +171,7 @@ class Task(Generic[P, R, S]):
             places = stored.rows(points[0], self._next_row)
             rows = self.question.certify_stored(points, partial(stored.column, places))
         except LookupError:
-            stored.solved = True
+            stored.solve_again()
             return None
         stored.used = True
         self._next_row = max([self._next_row, *(place + 1 for place in places)])
@@ -182,7 +211,7 @@ class Task(Generic[P, R, S]):
             Where no answer is certified, unless ``throw=False`` and there is an answer.
         """
         points = tuple(np.asarray(p, dtype=float)[None] for p in point)
-        rows, provenance = self._best(points, self._steps, alone=True)
+        rows, provenance = self._best(points, self._steps)
         best = self.question.solution(rows, points, provenance) if rows.available[0] else None
         if best is not None and (
             rows.certified[0] or not self._options.get("throw", DEFAULTS["throw"])
@@ -210,36 +239,37 @@ class Task(Generic[P, R, S]):
             return False
         return self._question_of(step).pattern(step.form, ()) is not ...
 
-    def _best(
-        self, points: Points, steps: Sequence[SolveStep], *, alone: bool = False
-    ) -> tuple[R, Provenance]:
+    def _best(self, points: Points, steps: Sequence[SolveStep]) -> tuple[R, Provenance]:
         """Return the best answers, and how the first one was computed."""
-        best, pending = self.question.empty(len(points[0])), np.arange(len(points[0]))
+        best, pending = None, np.arange(len(points[0]))
         attempts: list[Attempt] = []
         provenance = Provenance("", "", "", (), Timing(0.0, 0.0, 0.0))
         for step in steps:
             if not pending.size:
                 break
             started = time.perf_counter()
-            result = self._try(step, tuple(column[pending] for column in points), alone=alone)
+            at = points if best is None else tuple(column[pending] for column in points)
+            result = self._try(step, at)
             rows, status = result.rows, result.status[0]
             seconds = time.perf_counter() - started
             attempts.append(Attempt(step.solver, step.label, status, float(rows.gap[0]), seconds))
-            # a certified answer is better than any other, even if the gap of the other is NaN
-            better = rows.available & (
-                rows.certified | (rows.gap < best.gap[pending]) | ~best.only(pending).available
-            )
-            best.put(pending[better], rows.values(better))
-            if better[0] and pending[0] == 0 and result.problem is not None:
+            if best is None and rows.available.all():
+                best, better = rows, rows.available
+            else:
+                best = self.question.empty(len(points[0])) if best is None else best
+                better = rows.better_than(best.only(pending))
+                best.put(pending[better], rows.values(better))
+            if better[0] and pending[0] == 0 and result.write_problem is not None:
                 provenance = Provenance(
-                    step.solver, step.label, status, (), result.timing, result.problem
+                    step.solver, step.label, status, (), result.timing, result.write_problem
                 )
             pending = pending[~best.certified[pending]]
+        best = self.question.empty(len(points[0])) if best is None else best
         return best, replace(provenance, attempts=tuple(attempts))
 
-    def _try(self, step: SolveStep, points: Points, *, alone: bool) -> StepResult[R]:
+    def _try(self, step: SolveStep, points: Points) -> StepResult[R]:
         """Run one step at K points: by compiled programs if possible, else point by point."""
-        groups = [] if alone or not self._compiles(step) else self._groups(step, points)
+        groups = self._groups(step, points) if self._compiles(step) else []
         if groups:
             try:
                 return self._solve_compiled(step, points, groups)
@@ -261,62 +291,95 @@ class Task(Generic[P, R, S]):
         if len(results) > 1:
             rows = type(rows).joined([result.rows for result in results])
         statuses = tuple(result.status[0] for result in results)
-        return StepResult(rows, statuses, first.timing, first.problem)
+        return StepResult(rows, statuses, first.timing, first.write_problem)
 
-    def _program(self, step: SolveStep, points: Points) -> tuple[Hashable, P]:
-        """Return the program that serves the points, with its key; written once for each key."""
+    @contextmanager
+    def _written(self, step: SolveStep, points: Points) -> Iterator[WrittenProgram]:
+        """Lend the program that serves the points; it is written once for each key."""
         question, form = self._question_of(step), step.form
         pattern = question.pattern(form, points)
+        write = partial(question.write, form, points)
         if pattern is ...:
-            return ..., question.write(form, points)
-        key = (form, pattern)
-        if key not in self._programs:
-            self._programs[key] = question.write(form, points)
-        return key, self._programs[key]
+            yield WrittenProgram(write())
+            return
+        shape = question.shape(form)
+        store, key = (
+            (self._own_programs, (step.effort == "quick", form, pattern))
+            if shape is None
+            else (SHARED, (type(question).write, form, shape, pattern))
+        )
+        with store.borrow(key, write) as written:
+            yield written
 
     def _singly(self, step: SolveStep, points: Points) -> StepResult[R]:
         """Solve one point through CVXPY, by as many programs as `Question.refine` returns."""
         question, given = self.question, self._options.get("solver_options")
-        best, spent, status, solved = question.empty(1), Timing(0.0, 0.0, 0.0), "", None
+        best, spent, status = question.empty(1), Timing(0.0, 0.0, 0.0), ""
+        write_problem: Callable[[], cp.Problem] | None = None
         started = time.perf_counter()
-        program: P | None = self._program(step, points)[1]
-        while program is not None:
-            for parameter, values in question.parameters(program, points):
-                parameter.value = values[0]
-            built = time.perf_counter() - started
-            ran = run(program.problem, step.solver, given, step.effort)
-            finishing = time.perf_counter()
-            rows = question.finish(program, _output(ran.status), points)
-            started = time.perf_counter()
-            spent += Timing(built, ran.compile, ran.solve, started - finishing)
-            if rows.available[0] and (not best.available[0] or rows.gap[0] < best.gap[0]):
-                best, status, solved = rows, ran.status, program.problem
-            status = status or ran.status
-            program = question.refine(program, rows) if rows.available[0] else None
-        return StepResult(best, (status,), spent, solved)
+        with self._written(step, points) as written:
+            program: P | None = written.program
+            while program is not None:
+                problem = program.problem
+                for parameter, values in question.parameters(program, points):
+                    parameter.value = values[0]
+                built = time.perf_counter() - started
+                ran = run(problem, step.solver, given, step.effort)
+                finishing, returned = time.perf_counter(), _output(problem, ran.status)
+                rows = question.finish(program, returned, points)
+                started = time.perf_counter()
+                spent += Timing(built, ran.compile, ran.solve, started - finishing)
+                if rows.available[0] and (not best.available[0] or rows.gap[0] < best.gap[0]):
+                    best, status = rows, ran.status
+                    # programs of an iterative method belong to this point alone
+                    write_problem = (
+                        partial(_answered, question, step.form, points, problem, returned)
+                        if question.pattern(step.form, points) is not ...
+                        else partial(_itself, problem)
+                    )
+                status = status or ran.status
+                program = question.refine(program, rows) if rows.available[0] else None
+        return StepResult(best, (status,), spent, write_problem)
 
     def _solve_compiled(
         self, step: SolveStep, points: Points, groups: Sequence[Any]
     ) -> StepResult[R]:
         """Solve K points by the solver's native interface, with one program for each group."""
-        out, statuses = self.question.empty(len(points[0])), [""] * len(points[0])
-        problem = None
+        question, count = self._question_of(step), len(points[0])
+        out: R | None = None
+        statuses, spent = [""] * count, Timing(0.0, 0.0, 0.0)
+        write_problem: Callable[[], cp.Problem] | None = None
         for places in groups:
-            group = tuple(column[places] for column in points)
-            key, program = self._program(step, group)
-            problem = program.problem
-            values = self.question.parameters(program, group)
-            try:
-                outputs = self._compile((key, step), program, values).solve(*values)
-            except (cp.error.SolverError, ArithmeticError, ValueError, TypeError) as error:
-                statuses = [f"{type(error).__name__}: {error}"] * len(statuses)
-                continue
-            returned = SolverOutput(outputs.value, outputs.dual, outputs.raw.status)
+            started = time.perf_counter()
+            group = points if len(groups) == 1 else tuple(column[places] for column in points)
+            with self._written(step, group) as written:
+                program = written.program
+                values = self.question.parameters(program, group)
+                built = time.perf_counter()
+                try:
+                    compiled = self._compile(written, step, values)
+                    outputs = compiled.solve(*values, new=question.starts(group))
+                except (cp.error.SolverError, ArithmeticError, ValueError, TypeError) as error:
+                    statuses = [f"{type(error).__name__}: {error}"] * count
+                    continue
+            solved, raw = time.perf_counter(), outputs.raw
+            returned = SolverOutput(outputs.value, outputs.dual, raw.status)
             rows = self.question.finish(program, returned, group)
-            out.put(places, rows.values(slice(None)))
-            for k, status in zip(places, outputs.raw.status, strict=True):
-                statuses[k] = status
-        return StepResult(out, tuple(statuses), Timing(0.0, 0.0, 0.0), problem)
+            if len(groups) == 1:
+                out, statuses = rows, list(raw.status)
+            else:
+                out = self.question.empty(count) if out is None else out
+                out.put(places, rows.values(slice(None)))
+                for k, status in zip(places, raw.status, strict=True):
+                    statuses[k] = status
+            seconds = float(raw.seconds.sum())
+            parts = (built - started, solved - built - seconds, seconds)
+            spent += Timing(*parts, time.perf_counter() - solved)
+            if places[0] == 0:
+                problem = program.problem
+                write_problem = partial(_answered, question, step.form, group, problem, returned)
+        out = self.question.empty(count) if out is None else out
+        return StepResult(out, tuple(statuses), spent, write_problem)
 
     def _groups(self, step: SolveStep, points: Points) -> list[Any]:
         """Return the positions of points that share a program, one array for each program.
@@ -336,18 +399,26 @@ class Task(Generic[P, R, S]):
 
     def _compile(
         self,
-        key: tuple[Hashable, SolveStep],
-        program: P,
+        written: WrittenProgram,
+        step: SolveStep,
         values: Sequence[tuple[cp.Parameter, Array]],
     ) -> Compiled:
-        """Return the compiled program of a key, compiled once."""
-        if key not in self._compiled:
-            for parameter, rows in values:
-                parameter.value = rows[0]
-            step = key[1]
-            options = spec(step.solver).options(step.effort, self._options.get("solver_options"))
-            self._compiled[key] = Compiled(program.problem, step.solver, options)
-        return self._compiled[key]
+        """Return the compiled program of a step; each program is compiled once for a solver."""
+        given = self._options.get("solver_options")
+        key, kept = (step.solver, repr(given), step.effort), written.compiled
+        if key not in kept:
+            options = spec(step.solver).options(step.effort, given)
+            same = next((c for other, c in kept.items() if other[:2] == key[:2]), None)
+            if same is None:
+                for parameter, rows in values:
+                    parameter.value = rows[0]
+                compiled = Compiled(written.program.problem, step.solver, options)
+            else:
+                compiled = same.with_options(options)
+            if len(kept) >= MOST_COMPILED:
+                kept.clear()
+            kept[key] = compiled
+        return kept[key]
 
     def _not_certified(
         self, points: Points, best: S | None, attempts: Sequence[Attempt]
@@ -364,14 +435,67 @@ class Task(Generic[P, R, S]):
         )
 
 
-def _output(status: str) -> SolverOutput:
-    """Return the values that CVXPY stored in the variables of the last problem, as one row."""
+class _JoinedTask(Task[P, R, S]):
+    """Several tasks as one, see `Task.together`; what it cannot certify, each part tries alone."""
 
-    def row(value: Any, shape: tuple[int, ...]) -> Array:
-        if value is None:
-            return np.full((1, *shape), np.nan)
-        return np.asarray(value, dtype=float)[None]
+    def __init__(self, question: Question[P, R, S], parts: Sequence[Task[P, R, S]]) -> None:
+        super().__init__(question, parts[0]._options)
+        self._parts = parts
 
-    return SolverOutput(
-        lambda v: row(v.value, v.shape), lambda c: row(c.dual_value, c.shape), (status,)
-    )
+    def _best(self, points: Points, steps: Sequence[SolveStep]) -> tuple[R, Provenance]:
+        rows, provenance = super()._best(points, steps)
+        for part in np.unique(points[-1][~rows.certified]).tolist():
+            pending = np.flatnonzero((points[-1] == part) & ~rows.certified)
+            own = self._parts[int(part)]
+            alone = own._best(tuple(column[pending] for column in points[:-1]), own._curve_steps())
+            better = alone[0].better_than(rows.only(pending))
+            rows.put(pending[better], alone[0].values(better))
+        return rows, provenance
+
+
+def _output(problem: cp.Problem, status: str) -> SolverOutput:
+    """Return the values that CVXPY stored in the variables of a problem, as one row."""
+
+    def rows(kept: Mapping[int, Any]) -> Callable[[Any], Array]:
+        def row(leaf: Any) -> Array:
+            value = kept.get(leaf.id)
+            missing = np.full(leaf.shape, np.nan)
+            return np.asarray(missing if value is None else value, dtype=float)[None]
+
+        return row
+
+    values = {variable.id: variable.value for variable in problem.variables()}
+    duals = {constraint.id: constraint.dual_value for constraint in problem.constraints}
+    return SolverOutput(rows(values), rows(duals), (status,))
+
+
+def _itself(problem: cp.Problem) -> cp.Problem:
+    return problem
+
+
+def _answered(
+    question: Question[P, R, S],
+    form: str,
+    points: Points,
+    solved: cp.Problem,
+    returned: SolverOutput,
+) -> cp.Problem:
+    """Write the problem of the first point again, and set its variables to the solver's answer."""
+    first = tuple(column[:1] for column in points)
+    program = question.write(form, first)
+    for parameter, rows in question.parameters(program, first):
+        parameter.value = rows[0]
+    problem, status = program.problem, returned.status[0]
+    if status in cp.settings.SOLUTION_PRESENT:
+        variables = zip(problem.variables(), solved.variables(), strict=True)
+        constraints = zip(problem.constraints, solved.constraints, strict=True)
+        problem.unpack(
+            Solution(
+                status,
+                None,
+                {new.id: returned.value(old)[0] for new, old in variables},
+                {new.id: returned.dual(old)[0] for new, old in constraints},
+                {},
+            )
+        )
+    return problem

@@ -49,6 +49,7 @@ def _installed(look: Callable[[], list[str]]) -> tuple[str, ...]:
     return tuple(look())
 
 
+@cache
 def supported_cones(name: str) -> frozenset[str]:
     """Return the cones beyond the linear ones that a solver supports, by CVXPY's records.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,6 +17,10 @@ Column = Callable[..., Array]
 _stored: ContextVar[StoredAnswers | None] = ContextVar("stored_answers", default=None)
 
 
+class NotStoredError(Exception):
+    """A question cannot take its answers from the stored ones, and is not to be solved."""
+
+
 @dataclass(eq=False)
 class StoredAnswers:
     """The variables of an earlier curve, and whether the questions asked since could use them.
@@ -25,6 +29,9 @@ class StoredAnswers:
     ----------
     kept : mapping of str to array
         Variables of the curve over its loads, shape (K, ...), among them ``load``.
+    strict : bool
+        Whether a question that cannot take its answers from it raises NotStoredError, instead of
+        being solved by a solver.
     used : bool
         Whether a question took answers from it.
     solved : bool
@@ -32,6 +39,7 @@ class StoredAnswers:
     """
 
     kept: Mapping[str, Any]
+    strict: bool = False
     used: bool = False
     solved: bool = False
 
@@ -39,6 +47,12 @@ class StoredAnswers:
     def whole(self) -> bool:
         """Whether all answers since were taken from the stored ones."""
         return self.used and not self.solved
+
+    def solve_again(self) -> None:
+        """Note that a question is solved by a solver; NotStoredError where it must not be."""
+        self.solved = True
+        if self.strict:
+            raise NotStoredError
 
     def rows(self, loads: Array, start: int) -> list[int]:
         """Return the positions of loads among the stored loads, in order from `start` on.
@@ -72,12 +86,11 @@ class StoredAnswers:
 
 
 @contextmanager
-def use_stored_answers(kept: Mapping[str, Any]) -> Iterator[StoredAnswers]:
+def use_stored_answers(stored: StoredAnswers | None) -> Iterator[None]:
     """Let every task made inside the block use stored answers where its question can."""
-    stored = StoredAnswers(kept)
     token = _stored.set(stored)
     try:
-        yield stored
+        yield
     finally:
         _stored.reset(token)
 
@@ -85,3 +98,23 @@ def use_stored_answers(kept: Mapping[str, Any]) -> Iterator[StoredAnswers]:
 def stored_answers() -> StoredAnswers | None:
     """Return the stored answers in use, or None."""
     return _stored.get()
+
+
+class _JoinedVariables(dict[str, Any]):
+    """Variables of several curves at some of their loads, joined when they are asked for."""
+
+    def __init__(self, parts: Sequence[tuple[StoredAnswers, list[int]]]) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = np.concatenate([np.asarray(s.kept[name])[rows] for s, rows in self.parts])
+        return self[name]
+
+
+def joined_answers(parts: Sequence[tuple[StoredAnswers, list[int]]]) -> StoredAnswers:
+    """Return the given rows of the stored answers of several curves, one curve after the other.
+
+    The result is strict.
+    """
+    return StoredAnswers(_JoinedVariables(parts), strict=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,26 @@ from .signatures import show_options
 if TYPE_CHECKING:
     import xarray as xr
 
+    from .curve import CurvePlan
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def planned(plan: Callable[..., CurvePlan]) -> Callable[[Method], Method]:
+    """Decorate the method `curve` of a system by the method that returns its plan.
+
+    `curve` solves the plan that ``plan(system, loads, *args, **options)`` returns for the same
+    arguments; studies then solve the plans of many systems together. A subclass with a `curve` of
+    its own is solved by that method.
+    """
+
+    def decorated(curve: Method) -> Method:
+        curve.plan = plan  # type: ignore[attr-defined]
+        return curve
+
+    return decorated
+
 
 class System(Protocol):
     """A queueing system under a load: one number, in jobs per unit of time.
@@ -30,7 +50,7 @@ class System(Protocol):
       options of `sojourn.models.core.options`, and returns an answer with a certificate
       (`sojourn.models.core.solve.Task` does the work);
     * the method `curve`, which solves at many loads (`sojourn.models.core.curve.curve` does the
-      work).
+      work); with the decorator `planned`, a study solves systems of one shape together.
 
     It inherits `check_load`, `check_loads` and `screen_loads`. Every public method shows its
     progress on a terminal or in a notebook after two seconds, and its signature lists its options
@@ -82,7 +102,7 @@ class System(Protocol):
         xarray.Dataset
             Variables over the dimension ``load``. The attribute ``units`` of a variable is the unit
             of time or its reciprocal, and missing for a number without a unit. The attribute
-            ``role`` states its meaning; see `sojourn.models.core.curve`. A load that the system
+            ``role`` states its meaning; see `sojourn.models.core.variables`. A load that the system
             cannot carry has no answer; the coordinate ``reason`` holds its error.
 
         Raises

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...reference.errors import InputError
-from ..core.curve import by_role, columns_of
+from ..core.variables import by_role, columns_of
 from .style import COLOURS, curve_of, grid, load_label, log_delay, panels, share_loads, widths
 
 PANELS = (("delay", "beside"), ("ratio",), ("part",))
@@ -26,7 +26,7 @@ def plot_dataset(data: xr.Dataset, title: str = "") -> Figure:
     Parameters
     ----------
     data : xarray.Dataset
-        A curve; its variables have roles, see `sojourn.models.core.curve`.
+        A curve; its variables have roles, see `sojourn.models.core.variables`.
     title : str
         Title of the figure.
 

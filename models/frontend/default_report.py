@@ -11,7 +11,7 @@ import numpy as np
 from rich.text import Text
 
 from ...reference.errors import InputError
-from ..core.curve import DRAWN, by_role
+from ..core.variables import DRAWN, by_role
 from .report import File, Report, as_far_as_it_got, data_files, picture
 from .scenario import Scenario
 

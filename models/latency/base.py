@@ -17,19 +17,17 @@ import numpy.typing as npt
 from ...reference.bank_fields import store, whole
 from ...reference.compensated_sum import exact_product
 from ...reference.composed import Composed, MixedBank, View
-from ...reference.errors import Array
+from ...reference.errors import Array, InputError
 from ...reference.server_bank import Operation, ServerBank
 from ...reference.validation import check_choice
-from .cone import Cone, in_solver_unit, tangent_count
+from .cone import Cone, in_solver_unit, parameters_in_cones, tangent_count
+from .cone_numbers import CONE_METHODS, FUNCTIONS, ConeNumbers, numbers_of_parts
 from .tangents import place_tangents, tangent_cone
 
 ArrayLike = npt.ArrayLike
 
-FUNCTIONS = ("total", "potential", "latency")  # of a bank, that a cone can stand for
-CONE_METHODS = tuple(f"{function}_cone" for function in FUNCTIONS)
 
-
-class Latency(ServerBank):
+class Latency(ConeNumbers):
     """Base class of latency families: n servers as numbers and as CVXPY cones.
 
     To add a family, subclass it and give three attributes:
@@ -67,6 +65,12 @@ class Latency(ServerBank):
         Epigraphs (`Cone`) of x l(x), of the potential and of l(x) for a CVXPY expression of shape
         (n,), in the bank's own units: the base class converts them to a unit that suits solvers.
         Without them: tangents, which a system adds until its certificate is met.
+    ``cone_numbers()``
+        Numbers of these cones by name, arrays of shape (n,), 0 or more but for those named in
+        `signed_cone_numbers`. The cones then take them by name from ``self.numbers_in_cones()`` and
+        multiply no two of them: a product is a number of its own. A program is compiled once for
+        all banks of the class with as many servers and an equal `cone_structure`, which is all that
+        the cones depend on beside the numbers. Without them: once for each bank.
     ``full_load``, ``full_load_kind``, ``caveats(flow, names)``
         Load at a utilisation of 1, its kind, and warnings at a flow. Without them: the rate,
         ``"rate"``, and no warnings.
@@ -279,6 +283,8 @@ class Latency(ServerBank):
             return Scaled(self, rate, time)
         factors = {**dict.fromkeys(self.rates, rate), **dict.fromkeys(self.times, time)}
         changed = {name: getattr(self, name) * factor for name, factor in factors.items()}
+        if type(self).__module__.startswith("sojourn."):
+            return self._with(**changed)  # valid as these are: no need to check them again
         return replace(self, **changed)  # type: ignore[type-var]
 
     def in_unit(self, unit: float) -> Latency:
@@ -288,6 +294,9 @@ class Latency(ServerBank):
     def _tangent_cone(
         self, flow: cp.Expression, value: Callable[[Array], Array], slope: Callable[[Array], Array]
     ) -> Cone:
+        if parameters_in_cones() is not None:
+            problem, remedy = "has no such cone, only tangents", "write them with numbers"
+            raise InputError("cone", type(self).__name__, problem, remedy)
         points = self._tangent_points
         if points is None:
             scale, count = self._flow_scale, tangent_count()
@@ -399,6 +408,7 @@ class MixedLatency(MixedBank, ComposedLatency):
         "is not a bank with cones",
         "use the classes of sojourn.models, such as MM1",
     )
+    cone_numbers = numbers_of_parts
 
     @property
     def forms(self) -> tuple[str, ...]:  # type: ignore[override]

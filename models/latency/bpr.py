@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Self
@@ -138,13 +139,29 @@ class BPR(Unlimited):
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Return the travel time; see `Latency.latency_cone`."""
-        congestion, constraints, kinds = self._powered(flow, self._power, self._rise)
-        return Cone(self.idle_latency + congestion, constraints, kinds)
+        numbers = self.numbers_in_cones()
+        congestion, constraints, kinds = self._powered(flow, self._power, numbers["rise"], 1.0)
+        return Cone(numbers["idle_latency"] + congestion, constraints, kinds)
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the roads in other units; see `Latency.scaled`."""
         free_flow, capacity = self.free_flow * time, self.capacity * rate
         return self._with(free_flow=free_flow, capacity=capacity, delay=self.delay * time)
+
+    @property
+    def cone_structure(self) -> Hashable:
+        """Power of each road, and which roads have one travel time; see `Latency`."""
+        return self.power.tobytes(), (self._rise > 0).tobytes()
+
+    def cone_numbers(self) -> Mapping[str, Array]:
+        """Return the numbers of the cones by name; see `Latency`."""
+        rise = self._rise
+        return {
+            "idle_latency": self.idle_latency,
+            "rise": rise,
+            "rise_times_capacity": rise * self.capacity,
+            "per_capacity": 1.0 / self.capacity,
+        }
 
     @property
     def _rise(self) -> Array:
@@ -169,24 +186,25 @@ class BPR(Unlimited):
 
     def _cone(self, flow: cp.Expression, factor: Array | float) -> Cone:
         """Return x times `_price` with this factor."""
-        rise = factor * self._rise * self.capacity
-        congestion, constraints, kinds = self._powered(flow, self._power + 1.0, rise)
-        return Cone(cp.multiply(self.idle_latency, flow) + congestion, constraints, kinds)
+        numbers = self.numbers_in_cones()
+        rise, power = numbers["rise_times_capacity"], self._power + 1.0
+        congestion, constraints, kinds = self._powered(flow, power, rise, factor)
+        return Cone(cp.multiply(numbers["idle_latency"], flow) + congestion, constraints, kinds)
 
     def _powered(
-        self, flow: cp.Expression, power: Array, factor: Array
+        self, flow: cp.Expression, power: Array, rise: Any, factor: Array | float
     ) -> tuple[cp.Expression, tuple[cp.Constraint, ...], frozenset[str]]:
-        """Return factor (x/capacity)^power as an epigraph; it is 0 where the factor is 0.
+        """Return factor rise (x/capacity)^power as an epigraph; it is 0 where the rise is 0.
 
         A simple fraction is an atom of CVXPY (second-order cones), any other power a power cone.
         """
-        used = cp.multiply(1.0 / (POWER_SCALE * self.capacity), flow)
-        top, kinds = cp.Variable(len(self)), set()
+        used = cp.multiply(self.numbers_in_cones()["per_capacity"] / POWER_SCALE, flow)
+        top, kinds, rising = cp.Variable(len(self)), set(), self._rise > 0
         constraints: list[cp.Constraint] = []
-        if np.any(factor == 0):
-            constraints.append(top[np.flatnonzero(factor == 0)] == 0)
-        for p in np.unique(power[factor > 0]):
-            servers = np.flatnonzero((power == p) & (factor > 0))
+        if not rising.all():
+            constraints.append(top[np.flatnonzero(~rising)] == 0)
+        for p in np.unique(power[rising]):
+            servers = np.flatnonzero((power == p) & rising)
             simple = Fraction(p).limit_denominator(MAX_DENOMINATOR)
             if abs(p - simple) <= 4.0 * np.spacing(p):
                 constraints.append(cp.power(used[servers], simple) <= top[servers])
@@ -195,5 +213,5 @@ class BPR(Unlimited):
                 ones, alpha = cp.Constant(np.ones(servers.size)), np.full(servers.size, 1.0 / p)
                 constraints.append(cp.PowCone3D(top[servers], ones, used[servers], alpha))
                 kinds.add("POW")
-        congestion = cp.multiply(factor * POWER_SCALE**power, top)
+        congestion = cp.multiply(cp.multiply(factor * POWER_SCALE**power, rise), top)
         return congestion, tuple(constraints), frozenset(kinds)

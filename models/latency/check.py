@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.table import Table
 
 from ...reference import family_checks
 from ...reference.bank_fields import whole
@@ -14,8 +14,11 @@ from ...reference.errors import Array, InputError
 from ...reference.html_table import HtmlTable
 from ...reference.validation import as_seed, check_flag, check_instance
 from ..core.progress import reports_progress
-from . import check_cones, check_numbers
+from . import check_cone_numbers, check_cones, check_numbers
 from .base import Latency
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # Checks in order: from a bank and loads (m, n) to a description of what was checked, or InputError.
 PROPERTIES: Mapping[str, Callable[[Latency, Array], str]] = {
@@ -29,6 +32,7 @@ PROPERTIES: Mapping[str, Callable[[Latency, Array], str]] = {
     "parts of a bank": check_numbers.parts,
     "units": check_numbers.units,
     "bad input": check_numbers.bad_input,
+    "numbers of cones": check_cone_numbers.numbers,
     "DCP and DPP": check_cones.disciplined,
     "cone values": check_cones.values,
     "kinds of cone": check_cones.kinds,
@@ -76,6 +80,8 @@ class LatencyReport(HtmlTable):
 
     def table(self) -> Table:
         """Return the report as a table of rich."""
+        from rich.table import Table
+
         table = Table(title=self.family)
         for heading in ("property", "", "what was checked"):
             table.add_column(heading, no_wrap=heading == "property")
@@ -151,6 +157,9 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
     - *units*: ``in_unit`` returns the same servers in minutes and milliseconds.
     - *bad input*: the constructor refuses NaN in every parameter, and -1 where it gives no
       increasing convex latency.
+    - *numbers of cones*: every cone with a parameter for each of its ``cone_numbers`` compiles to
+      the programs of other banks of the same ``cone_shape``, entry by entry, and every number
+      changes the program.
     - *DCP and DPP*: every cone is convex by CVXPY's rules, also with the load as a parameter, and
       its value has shape (n,).
     - *cone values*: every cone, minimised at a given flow, equals its function; tangents are never

@@ -48,8 +48,8 @@ class ConeCase(NamedTuple):
 
 
 def cone_cases(bank: Latency) -> Iterator[ConeCase]:
-    """Yield all cones of a bank, in every form."""
-    for form in bank.forms:
+    """Yield all cones of a bank, in every form, or in those of its parts without a common one."""
+    for form in bank.forms or ("default",):
         default = form == "default"
 
         def total(
@@ -139,11 +139,9 @@ def kinds(bank: Latency, points: Array) -> str:
     """Check that the declared kinds of cone are those that CVXPY compiles."""
     details = []
     for case in cone_cases(bank):
-        flow, top = cp.Variable(len(bank)), cp.Variable(len(bank))
+        flow = cp.Variable(len(bank))
         cone = case.write(bank, flow)
-        # in constraints: in the objective, a square could stay quadratic
-        constraints = [cp.sum(flow) == 1, cone.value <= top, *cone.constraints]
-        problem = cp.Problem(cp.Minimize(cp.sum(top)), constraints)
+        problem = epigraph(cone, flow)
         dims = problem.get_problem_data("CLARABEL")[0]["dims"]
         sizes = {"SOC": len(dims.soc), "EXP": dims.exp, "PSD": len(dims.psd), "POW": len(dims.p3d)}
         compiled = {kind for kind, size in sizes.items() if size}
@@ -153,3 +151,13 @@ def kinds(bank: Latency, points: Array) -> str:
             raise InputError(f"{case.name}.kinds", declared, problem_text, "declare those")
         details.append(f"{case.name} {', '.join(sorted(compiled)) or 'linear'}")
     return "; ".join(details)
+
+
+def epigraph(cone: Cone, flow: cp.Variable) -> cp.Problem:
+    """Return a program with the value of a cone in constraints.
+
+    In the objective, a square could stay quadratic, and numbers of several servers be added up.
+    """
+    top = cp.Variable(cone.value.shape)
+    constraints = [cp.sum(flow) == 1, cone.value <= top, *cone.constraints]
+    return cp.Problem(cp.Minimize(cp.sum(top)), constraints)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,10 +98,24 @@ class Function(Latency):
         """Return the values of a function of all servers for the servers of this bank."""
         x = np.asarray(flow, dtype=np.float64)
         x = np.broadcast_to(x, np.broadcast_shapes(x.shape, self.rate.shape))
-        loads = np.zeros((*x.shape[:-1], self._width))
-        loads[..., self._columns] = x
+        count, places = self._places
+        loads = np.zeros((*x.shape[:-1], *count, self._width))
+        loads[places] = x
         value = np.asarray(function(loads), dtype=np.float64)
-        return np.asarray(np.broadcast_to(value, loads.shape)[..., self._columns])
+        return np.asarray(np.broadcast_to(value, loads.shape)[places])
+
+    @cached_property
+    def _places(self) -> tuple[tuple[int, ...], tuple[Any, ...]]:
+        """Axis that an argument of the function has more, and the index of the loads in it.
+
+        A server that is in the bank several times has a load in as many rows of the argument.
+        """
+        order = np.argsort(self._columns, kind="stable")
+        ordered = self._columns[order]
+        row = np.empty_like(order)
+        row[order] = np.arange(order.size) - np.searchsorted(ordered, ordered)
+        rows = int(row.max(initial=0)) + 1
+        return ((rows,), (..., row, self._columns)) if rows > 1 else ((), (..., self._columns))
 
     def _try(self, name: str, points: Array) -> Array:
         """Return the values of ``function`` or ``derivative``; InputError where it raises."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -81,7 +82,7 @@ class Kingman(PollaczekKhinchineCones, GG1):
 
     example: ClassVar[Mapping[str, Any]] = {"arrival_cv": 1.2, "cv": 0.7}
 
-    @property
+    @cached_property
     def k(self) -> Array:
         """Variability (ca^2 + cs^2)/2, shape (n,)."""
         return np.asarray((self.arrival_cv**2 + self.cv**2) / 2.0)
@@ -165,7 +166,7 @@ class MM1Vacations(PollaczekKhinchineCones):
     def __post_init__(self) -> None:
         check_servers(self, "vacation", "vacation_cv")
 
-    @property
+    @cached_property
     def k(self) -> Array:
         """Variability k = 1 of an M/M/1 server, shape (n,)."""
         return np.broadcast_to(1.0, self.rate.shape)
@@ -219,7 +220,7 @@ class MM1Percentile(PollaczekKhinchineCones):
     def __post_init__(self) -> None:
         check_servers(self, p=as_fractions("p", self.p, "the jobs", ends=False))
 
-    @property
+    @cached_property
     def k(self) -> Array:
         """Percentile over mean of an exponential time, -log(1 - p), shape (n,)."""
         return np.asarray(-np.log1p(-self.p))

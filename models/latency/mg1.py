@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import cvxpy as cp
 import numpy as np
 
-from ...reference import mg1 as numbers
+from ...reference import mg1 as reference
+from ...reference.errors import Array
 from .base import Latency, product_at_least
 from .cone import Cone
 
@@ -28,7 +29,7 @@ SOC = frozenset({"SOC"})
 CONE_BALANCE = 4.0
 
 
-class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
+class PollaczekKhinchineCones(Latency, reference.PollaczekKhinchine):
     """Cones of every bank with a latency of the form e + k/(mu - x).
 
     A family adds the numbers: its `k`, and where they differ its `work` and `pause` (see
@@ -38,6 +39,20 @@ class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
     forms = ("inv_pos", "quad_over_lin")
     rates = ("rate",)
     times: ClassVar[tuple[str, ...]] = ("delay",)
+    signed_cone_numbers = ("fixed", "k_log_rate")
+
+    def cone_numbers(self) -> Mapping[str, Array]:
+        """Return the numbers of the cones by name; see `Latency`."""
+        rate, k = self.rate, self.k
+        return {
+            "rate": rate,
+            "k": k,
+            "fixed": self.fixed,
+            "idle_latency": self.idle_latency,
+            "root_rate": np.sqrt(rate),
+            "k_per_rate": k / rate,
+            "k_log_rate": k * np.log(rate),
+        }
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Return the total delay x l(x) of each server as second-order cones.
@@ -66,30 +81,33 @@ class PollaczekKhinchineCones(Latency, numbers.PollaczekKhinchine):
         >>> round(float(problem.solve(solver="CLARABEL")), 6)
         0.027085
         """
-        bound = cp.Variable(flow.shape)
-        spare_capacity = CONE_BALANCE * (self.rate - flow)
+        numbers, bound = self.numbers_in_cones(), cp.Variable(flow.shape)
+        spare_capacity = CONE_BALANCE * (numbers["rate"] - flow)
         if form == "quad_over_lin":
-            congestion = cp.multiply(CONE_BALANCE * self.k / self.rate, bound)
-            value = cp.multiply(self.idle_latency, flow) + congestion
+            congestion = cp.multiply(CONE_BALANCE * numbers["k_per_rate"], bound)
+            value = cp.multiply(numbers["idle_latency"], flow) + congestion
             return Cone(value, (product_at_least(bound, spare_capacity, flow),), SOC)
-        value = cp.multiply(self.fixed, flow) + cp.multiply(self.k, CONE_BALANCE * bound - 1)
-        return Cone(value, (product_at_least(bound, spare_capacity, np.sqrt(self.rate)),), SOC)
+        value = cp.multiply(numbers["fixed"], flow)
+        value += cp.multiply(numbers["k"], CONE_BALANCE * bound - 1)
+        return Cone(value, (product_at_least(bound, spare_capacity, numbers["root_rate"]),), SOC)
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Return the integral of the latency, e x - k log(1 - x/mu), as exponential cones."""
-        value = cp.multiply(self.fixed, flow)
-        value -= cp.multiply(self.k, cp.log(self.rate - flow) - np.log(self.rate))
-        return Cone(value, (), frozenset({"EXP"}))
+        numbers, logarithm = self.numbers_in_cones(), cp.Variable(flow.shape)
+        value = cp.multiply(numbers["fixed"], flow) - cp.multiply(numbers["k"], logarithm)
+        # not the atom `cp.log`: a program cannot multiply it and the rate in it by parameters
+        below = cp.ExpCone(logarithm, cp.Constant(np.ones(flow.shape)), numbers["rate"] - flow)
+        return Cone(value + numbers["k_log_rate"], (below,), frozenset({"EXP"}))
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Return the latency, e + k/(mu - x), as second-order cones."""
-        bound = cp.Variable(flow.shape)
-        value = self.fixed + cp.multiply(CONE_BALANCE * self.k / self.rate, bound)
-        spare_capacity = CONE_BALANCE * (self.rate - flow)
-        return Cone(value, (product_at_least(bound, spare_capacity, np.sqrt(self.rate)),), SOC)
+        numbers, bound = self.numbers_in_cones(), cp.Variable(flow.shape)
+        value = numbers["fixed"] + cp.multiply(CONE_BALANCE * numbers["k_per_rate"], bound)
+        spare_capacity = CONE_BALANCE * (numbers["rate"] - flow)
+        return Cone(value, (product_at_least(bound, spare_capacity, numbers["root_rate"]),), SOC)
 
 
-class MM1(PollaczekKhinchineCones, numbers.MM1):
+class MM1(PollaczekKhinchineCones, reference.MM1):
     """M/M/1 servers as numbers and cones; `sojourn.reference.MM1` has the numbers only.
 
     l(x) = delay + 1/(rate - x), eq. (20) of Mancuso et al. Arrivals are Poisson and service times
@@ -123,7 +141,7 @@ class MM1(PollaczekKhinchineCones, numbers.MM1):
     """
 
 
-class MD1(PollaczekKhinchineCones, numbers.MD1):
+class MD1(PollaczekKhinchineCones, reference.MD1):
     """M/D/1 servers as numbers and cones; `sojourn.reference.MD1` has the numbers only.
 
     l(x) = delay + 1/rate + x/(2 rate (rate - x)): eq. (28) of Mancuso et al. with cv = 0. Arrivals
@@ -153,7 +171,7 @@ class MD1(PollaczekKhinchineCones, numbers.MD1):
     """
 
 
-class MG1(PollaczekKhinchineCones, numbers.MG1):
+class MG1(PollaczekKhinchineCones, reference.MG1):
     """M/G/1 servers as numbers and cones; `sojourn.reference.MG1` has the numbers only.
 
     l(x) = delay + 1/rate + (1 + cv^2)/2 x/(rate (rate - x)): Pollaczek and Khinchine's mean,

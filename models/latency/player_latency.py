@@ -16,6 +16,7 @@ from ...reference.parallel.control import ResidualLatency
 from ...reference.parallel.players import PlayerCost
 from .base import ComposedLatency, Latency, as_latency
 from .cone import Cone
+from .cone_numbers import numbers_of_parts
 
 NO_CONE = "has no cone of its own"
 
@@ -26,6 +27,13 @@ class PlayerLatency(PlayerCost, ComposedLatency):
     See `sojourn.reference.parallel.players`. Of the three cones only the potential is written: the
     equilibrium needs no other, and the total x l(x) + x^2 l'(x)/K is not convex in general.
     """
+
+    cone_numbers = numbers_of_parts
+
+    @property
+    def cone_structure(self) -> float:
+        """Number of players; see `Latency`."""
+        return self.players
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Return the weighted potential, x l(x)/K + (1 - 1/K) times the integral of l."""

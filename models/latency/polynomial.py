@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import cvxpy as cp
 import numpy as np
+from scipy import sparse
 
 from ...reference.bank_fields import bank_arrays, store
 from ...reference.errors import Array, InputError
@@ -145,17 +147,29 @@ class Polynomial(Unlimited):
         """Return the flow at a marginal delay, in closed form for one power per server."""
         return self._flow(marginal, 1.0) if self._one_power else super().inverse_marginal(marginal)
 
+    @property
+    def cone_structure(self) -> Hashable:
+        """Degree, and which coefficients of powers of the load are 0; see `Latency`."""
+        used = self.coefficients[:, 1:] > 0
+        return used.shape[1], used.tobytes()
+
+    def cone_numbers(self) -> Mapping[str, Array]:
+        """Return the idle latency and the coefficients from degree 1 on; see `Latency`."""
+        columns = self.coefficients.T[1:]
+        powers = {f"c_{j}": column for j, column in enumerate(columns, start=1)}
+        return {"idle_latency": self.idle_latency, **powers}
+
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Return the total delay x l(x), as second-order cones from degree 1 on."""
-        return self._cone(flow, self.coefficients, 1)
+        return self._cone(flow, 1)
 
     def potential_cone(self, flow: cp.Expression) -> Cone:
         """Return the integral of the latency, as second-order cones from degree 1 on."""
-        return self._cone(flow, self.coefficients / (1.0 + self._powers), 1)
+        return self._cone(flow, 1, integral=True)
 
     def latency_cone(self, flow: cp.Expression) -> Cone:
         """Return the latency, as second-order cones from degree 2 on."""
-        return self._cone(flow, self.coefficients, 0)
+        return self._cone(flow, 0)
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the servers in other units; see `Latency.scaled`."""
@@ -188,23 +202,24 @@ class Polynomial(Unlimited):
             total = total * flow + column
         return total
 
-    def _cone(self, flow: cp.Expression, coefficients: Array, shift: int) -> Cone:
-        """Return the sum of c_j x^(j + shift), and the delay times x^shift."""
-        value = cp.multiply(self.delay, flow) if shift else cp.Constant(self.delay)
-        kinds: frozenset[str] = frozenset()
-        for j, column in enumerate(coefficients.T):
-            power, used = j + shift, np.flatnonzero(column)
+    def _cone(self, flow: cp.Expression, shift: int, *, integral: bool = False) -> Cone:
+        """Return the sum of c_j x^(j + shift), and the delay times x^shift, or their integral."""
+        numbers, kinds = self.numbers_in_cones(), frozenset[str]()
+        value = cp.Expression.cast_to_const(numbers["idle_latency"])
+        if shift:
+            value = cp.multiply(value, flow)
+        for j in range(1, self.coefficients.shape[1]):
+            power, used = j + shift, np.flatnonzero(self.coefficients[:, j])
             if not used.size:
                 continue
-            if power == 0:
-                value += column
-            elif power == 1:
-                value += cp.multiply(column, flow)
-            else:
-                factors = np.zeros((len(self), used.size))
-                factors[used, np.arange(used.size)] = column[used] * POWER_SCALE**power
-                value += factors @ cp.power(flow[used] / POWER_SCALE, power)
-                kinds = frozenset({"SOC"})
+            coefficient = numbers[f"c_{j}"] / (1.0 + j if integral else 1.0)
+            if power == 1:
+                value += cp.multiply(coefficient, flow)
+                continue
+            terms = sparse.eye_array(len(self), format="csc")[:, used]
+            scaled = terms @ cp.power(flow[used] / POWER_SCALE, power)
+            value += cp.multiply(POWER_SCALE**power * coefficient, scaled)
+            kinds = frozenset({"SOC"})
         return Cone(value, (), kinds)
 
 

@@ -12,6 +12,7 @@ from ...reference.composed import INVERSES
 from ...reference.errors import Array, InputError
 from ...reference.validation import check_instance
 from .base import ArrayLike, ComposedLatency, Latency
+from .cone_numbers import numbers_of_parts
 from .mg1 import MM1
 from .mmc import MMc
 
@@ -52,6 +53,7 @@ class Tandem(ComposedLatency):
     """
 
     worked_out = INVERSES
+    cone_numbers = numbers_of_parts
 
     def __init__(self, first: Latency, second: Latency) -> None:
         problem, remedy = "is not a bank of servers", "give MM1 or another family"
@@ -77,9 +79,9 @@ class Tandem(ComposedLatency):
     def rate_error(self) -> Array:
         """Rounding error of the smaller rate, shape (n,); see `ServerBank.rate_error`."""
         first, second = self.first, self.second
-        smaller = np.where(first.rate < second.rate, first.rate_error, second.rate_error)
-        both = np.minimum(first.rate_error, second.rate_error)
-        return np.where(first.rate == second.rate, both, smaller)
+        errors = first.rate_error, second.rate_error  # once: in tandems of tandems it would double
+        smaller = np.where(first.rate < second.rate, *errors)
+        return np.where(first.rate == second.rate, np.minimum(*errors), smaller)
 
     @property
     def full_load(self) -> Array:

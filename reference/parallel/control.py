@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +74,9 @@ class ResidualLatency(View):
     @cached_property
     def rate_error(self) -> Array:
         """Rounding error of the rate less the base flow; see `ServerBank.rate_error`."""
-        terms = np.stack([self.bank.rate, self.bank.rate_error, -self.base, -self.rate], axis=-1)
+        terms = np.stack(
+            np.broadcast_arrays(self.bank.rate, self.bank.rate_error, -self.base, -self.rate), -1
+        )
         high, low = exact_sum(np.where(np.isfinite(self.rate)[..., None], terms, 0.0))
         return np.asarray(high + low)
 
@@ -104,6 +106,11 @@ class ResidualLatency(View):
         flow = np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0)
         return Operation(flow, point.spare_capacity, point.slope)
 
+    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+        """Return the servers of some of the K base flows; see `sojourn.reference.ServerBank.at`."""
+        base = self.base[rows] if self.base.ndim > 1 else self.base
+        return type(self)(self.bank.at(rows), base)
+
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
         """Return the argument of the bank: a flow on top of the base flow is a total flow there."""
         return (value + self.base,) if kind == "rate" else (value,)
@@ -120,9 +127,9 @@ def check_strategy(strategy: str) -> Strategy:
 
 
 def leader_flow(
-    best: Array, latency: Array, load: float, fraction: float, strategy: Strategy
+    best: Array, latency: Array, load: float, fraction: float | Array, strategy: Strategy
 ) -> Array:
-    """Return the flow that the operator sends to each server, shape (n,).
+    """Return the flow that the operator sends to each server, shape (..., n).
 
     Parameters
     ----------
@@ -130,20 +137,23 @@ def leader_flow(
         Flow at the optimum.
     latency : ndarray, shape (n,)
         Latency at the optimum.
-    load, fraction : float
-        Total load, and the fraction of it that the operator routes.
+    load : float
+        Total load.
+    fraction : float or ndarray, shape (...)
+        Fraction of the load that the operator routes.
     strategy : {"llf", "scale"}
         ``"scale"``: the flow of the optimum times the fraction. ``"llf"``, largest latency first:
         the flow of the optimum from the slowest server to the fastest, until the fraction is used
         up.
     """
-    if strategy == "scale" or fraction == 1.0:
-        return fraction * best
+    part = np.asarray(fraction)[..., None]
+    if strategy == "scale":
+        return np.asarray(part * best)
     order = np.argsort(-latency, kind="stable")
     before = np.concatenate([[0.0], np.cumsum(best[order])[:-1]])
-    out = np.empty_like(best)
-    out[order] = np.clip(fraction * load - before, 0.0, best[order])
-    return out
+    out = np.empty((*part.shape[:-1], best.size))
+    out[..., order] = np.clip(part * load - before, 0.0, best[order])
+    return np.where(part == 1.0, best, out)
 
 
 def controlled(

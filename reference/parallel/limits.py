@@ -172,25 +172,28 @@ def check_limits(least: Array, most: Array, load: float) -> None:
         raise InputError("most", float(most.sum()), problem, "raise them or lower the load")
 
 
-def cheapest(least: Array, most: Array, price: Array, load: float) -> tuple[Array, float]:
-    """Return the flows that carry the load at the least cost, and that cost.
+def cheapest(
+    least: Array, most: Array, price: Array, load: npt.ArrayLike
+) -> tuple[Array, npt.NDArray[np.float64]]:
+    """Return the flows that carry the load at the least cost, shape (..., n), and that cost, (...).
 
     The cheapest servers are filled first.
 
     Parameters
     ----------
-    least, most : ndarray, shape (n,)
+    least, most : ndarray, shape (..., n)
         Bounds of the flows.
     price : ndarray, shape (n,)
         Cost of a job at each server.
-    load : float
+    load : array_like, shape (...)
     """
     order = np.argsort(price)
-    width, rest = (most - least)[order], load - least.sum()
+    width, rest = (most - least)[..., order], np.asarray(load) - least.sum(axis=-1)
+    before = np.zeros_like(width)
+    np.cumsum(width[..., :-1], axis=-1, out=before[..., 1:])
     flow = least.copy()
-    before = np.concatenate([[0.0], np.cumsum(width)[:-1]])
-    flow[order] += np.clip(rest - before, 0.0, width)
-    return flow, float(price @ flow)
+    flow[..., order] += np.clip(rest[..., None] - before, 0.0, width)
+    return flow, flow @ price
 
 
 def _flow(

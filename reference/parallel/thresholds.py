@@ -69,6 +69,31 @@ def thresholds(servers: ServerBank | Sequence[ServerBank]) -> Thresholds:
     return Thresholds(_activation_loads(bank, "at_marginal"), _activation_loads(bank, "at_latency"))
 
 
+def thresholds_of_rows(rows: ServerBank) -> list[Thresholds]:
+    """Return the thresholds of each of several banks, computed in one pass.
+
+    Parameters
+    ----------
+    rows : ServerBank
+        K banks of at most `LEAF` servers; see `sojourn.reference.bank_rows.BankRows.of`.
+    """
+    loads = (_activation_rows(rows, operate) for operate in ("at_marginal", "at_latency"))
+    return [Thresholds(*of_system) for of_system in zip(*loads, strict=True)]
+
+
+def _activation_rows(rows: ServerBank, operate: str) -> Array:
+    """Return the load at which each server of each row starts, shape (K, n)."""
+    order = np.argsort(rows.idle_latency, axis=-1, kind="stable")
+    delay, service = (np.take_along_axis(v, order, -1) for v in (rows.delay, rows.service))
+    # from server i of the sorted row k to server j of the given one, shape (n, K, n)
+    excess = (delay.T[..., None] - rows.delay) + (service.T[..., None] - rows.service)
+    flow = getattr(rows, operate)(np.maximum(excess, 0.0)).flow
+    load: Array = np.take_along_axis(flow, order[None], -1).sum(axis=-1).T
+    out: Array = np.empty_like(load)
+    np.put_along_axis(out, order, np.maximum.accumulate(load, axis=-1), -1)
+    return out
+
+
 def _activation_loads(bank: ServerBank, operate: str) -> Array:
     """Return the load at which each server starts, by a method that returns operating points."""
     order = np.argsort(bank.idle_latency, kind="stable")

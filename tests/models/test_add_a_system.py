@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.image import imread
+from replaced_solvers import lose_answers
 
 from sojourn.models import (
     MM1,
@@ -123,15 +124,7 @@ def test_solvers_options_and_errors_are_those_of_any_question(joining, monkeypat
         match=r"^no certified optimum at load 1, gap 1\.0e-20 wanted\. Tried CLARABEL",
     ):
         queue.optimum(1.0, gap=1e-20)
-    honest = engine.run
-
-    def failing(problem, solver, *options):
-        ran = honest(problem, solver, *options)
-        for variable in problem.variables() if solver == "CLARABEL" else ():
-            variable.value = None
-        return ran
-
-    monkeypatch.setattr(engine, "run", failing)
+    lose_answers(monkeypatch, "CLARABEL")
     found = queue.optimum(4.8)
     assert found.certified
     assert found.attempts[0].solver == "CLARABEL" != found.solver

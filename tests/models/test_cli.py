@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from replaced_solvers import lose_answers
 
 from sojourn.models import cli
 from sojourn.models.core import solve as engine
@@ -382,15 +383,7 @@ def test_bad_file_is_one_line(sojourn, tmp_path):
 
 
 def test_answer_without_a_certificate_is_exit_code_1(sojourn, monkeypatch):
-    original = engine.run
-
-    def run(problem, *_):
-        ran = original(problem, "CLARABEL")
-        for variable in problem.variables():
-            variable.save_value(None)
-        return replace(ran, status="lost")
-
-    monkeypatch.setattr(engine, "run", run)
+    lose_answers(monkeypatch, status="lost")
     complained(
         sojourn("run"),
         1,
@@ -403,7 +396,7 @@ def test_error_in_the_program_has_a_traceback(monkeypatch):
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(engine, "run", broken)
+    monkeypatch.setattr(engine.Task, "one", broken)
     monkeypatch.setattr(sys, "argv", ["sojourn", "run"])
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main()

@@ -1,8 +1,11 @@
 """The command as a process: signals, closed or full streams, printing libraries, exit codes."""
 
+import gc
 import importlib
+import io
 import json
 import os
+import pkgutil
 import re
 import signal
 import stat
@@ -16,6 +19,7 @@ import xarray as xr
 
 from sojourn.models.core import solve as engine
 from sojourn.models.frontend import files, report
+from sojourn.models.frontend.process import Stream, quick_imports
 
 COMMAND = Path(sys.executable).with_name("sojourn")
 OWN = """
@@ -114,7 +118,7 @@ def written(folder):
 def signal_at(monkeypatch, place, number, call=1):
     """Send a signal to this process at a given call of a function."""
     where, name = place.rsplit(".", 1)
-    module = importlib.import_module(f"sojourn.models.{where}")
+    module = pkgutil.resolve_name(f"sojourn.models.{where}")
     original, calls = getattr(module, name), []
 
     def called(*arguments, **options):
@@ -131,7 +135,7 @@ def signal_at(monkeypatch, place, number, call=1):
 )
 def test_a_signal_ends_the_work_with_its_exit_code(sojourn, own, monkeypatch, number, code):
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    signal_at(monkeypatch, "core.solve.run", number)
+    signal_at(monkeypatch, "core.solve.native_solver", number)
     assert sojourn("run", own) == (code, "", "interrupted\n")
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
@@ -139,7 +143,7 @@ def test_a_signal_ends_the_work_with_its_exit_code(sojourn, own, monkeypatch, nu
 def test_a_signal_that_the_caller_ignores_is_ignored(sojourn, own, monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        signal_at(monkeypatch, "core.solve.run", signal.SIGHUP)
+        signal_at(monkeypatch, "core.solve.native_solver", signal.SIGHUP)
         assert sojourn("run", own)[0] == 0
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -150,8 +154,8 @@ def test_a_signal_that_the_caller_ignores_is_ignored(sojourn, own, monkeypatch):
     ("frontend.report.write", 1, []),
     ("frontend.report.write", 2, RUN),
     ("frontend.report.write", 4, [*RUN, *VARIANT]),
-    ("core.curve.curve", 2, []),
-    ("systems.parallel.misspecification.misspecified_delays", 2, [*RUN, "curve.png"]),
+    ("core.curve.CurvePlan.solve", 1, []),
+    ("systems.parallel.misspecification.misspecified_delays", 1, [*RUN, "curve.png"]),
 ])  # fmt: skip
 def test_completed_results_are_written(sojourn, own, tmp_path, monkeypatch, place, call, expected):
     """A file is completed, and so are the files that belong to it."""
@@ -226,7 +230,7 @@ SIGNAL = "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
 SIGNAL_AT_WORK = """
 from sojourn.models.core import solve
 import os, signal
-solve.run = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+solve.native_solver = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
 """
 
 
@@ -252,14 +256,14 @@ def test_an_import_during_the_work_is_not_interrupted(sojourn, own, tmp_path, mo
     """A module in C that is interrupted during its import can crash the process."""
     (tmp_path / "imported_late.py").write_text(IMPORTING)
     monkeypatch.syspath_prepend(tmp_path)
-    original = engine.run
+    original = engine.Task.one
 
-    def run(*arguments):
+    def one(*arguments):
         assert __import__("imported_late").done
         while True:
             original(*arguments)
 
-    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(engine.Task, "one", one)
     assert sojourn("run", own)[0] == 143
     assert sys.modules.pop("imported_late").done
 
@@ -529,3 +533,16 @@ def test_a_module_that_exits_is_bad_input(sojourn, tmp_path):
 def test_a_report_without_a_stage_is_interrupted():
     with pytest.raises(KeyboardInterrupt):
         report.present(iter(()), None, as_json=True)
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_imports_are_no_garbage_in_a_process_of_the_command(monkeypatch, owned):
+    stream = Stream(io.BytesIO()) if owned else io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        kept = gc.get_freeze_count()
+        with quick_imports():
+            assert gc.isenabled() is not owned
+    assert gc.isenabled()
+    assert (gc.get_freeze_count() > kept) is owned
+    gc.unfreeze()

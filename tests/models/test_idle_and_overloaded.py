@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from every_family import FAMILIES
 from matplotlib.image import imread
+from replaced_solvers import forbid_solvers
 
 from sojourn.models import (
     BPR,
@@ -42,7 +43,8 @@ from sojourn.models import (
     verify,
 )
 from sojourn.models.core import solve as engine
-from sojourn.models.core.curve import CurveInterruptedError, by_role
+from sojourn.models.core.curve import CurveInterruptedError
+from sojourn.models.core.variables import by_role
 from sojourn.models.frontend.dataset_plot import plot_dataset
 from sojourn.models.frontend.loader import parse
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
@@ -319,7 +321,7 @@ def test_a_load_for_which_limits_leave_no_room(limits, carried):
 def test_what_is_no_load_raises_as_before_and_so_does_a_curve_of_nothing_else_than_too_much(
     system, loads, message, monkeypatch
 ):
-    monkeypatch.setattr(engine, "Compiled", lambda *_: pytest.fail("a solver was started"))
+    forbid_solvers(monkeypatch)
     with pytest.raises(LoadError, match=message):
         system.curve(loads)
 

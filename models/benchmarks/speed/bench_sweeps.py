@@ -96,7 +96,7 @@ def bench_dual_mode(measure: Measure, what: str, who: str) -> None:
     system, count = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)), 1000
     loads, assignments = np.linspace(0.1, 4.6, count), np.tile([0.8, 0.2], (count, 1))
     per = 100 if who == CVXPY else count
-    cone, squares = partition.write(system.rates), sum_of_squares.write(2)
+    cone, squares = partition.write(*system.rates.time.shape), sum_of_squares.write(2)
     numerator, denominator, _ = sum_of_squares.coefficients(segments(system.rates, loads))
     sqrt_loads = partition.sqrt_loads(system.rates, loads, assignments)
     tasks: list[tuple[cp.Problem, Values]] = [(cone.problem, [(cone.sqrt_load, sqrt_loads)])]

@@ -7,6 +7,7 @@ matrix. ECOS keeps nothing between two solves.
 
 from __future__ import annotations
 
+import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ....reference.errors import Array
+from ..table import Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,26 +59,41 @@ class ParameterUpdates:
         The vectors c; None where c is the same in all programs.
     entries : ndarray of shape (K, nnz), or None
         The nonzero entries of A, column by column; None where A is the same in all programs.
+    curvature : ndarray of shape (K, nnz), or None
+        The nonzero entries of the upper triangle of P; None where P is the same in all programs.
     """
 
     right: Array
     linear: Array | None
     entries: Array | None
+    curvature: Array | None = None
+
+    def new_matrices(self, k: int) -> Mapping[str, Array]:
+        """Return the entries of ``"A"`` and ``"P"`` that differ in row `k` from the row before."""
+        given = {"A": self.entries, "P": self.curvature}
+        return {
+            name: rows[k]
+            for name, rows in given.items()
+            if rows is not None and not (k and np.array_equal(rows[k], rows[k - 1]))
+        }
 
     def apply(self, program: ConeProgram, k: int) -> ConeProgram:
         """Return `program` with the data of row `k`."""
-        old = program.matrix
-        matrix = (
-            old
-            if self.entries is None
-            else sp.csc_matrix((self.entries[k], old.indices, old.indptr), shape=old.shape)
+        linear = program.linear if self.linear is None else self.linear[k]
+        matrix, quadratic = (
+            old if old is None or rows is None else _with_entries(old, rows[k])
+            for old, rows in ((program.matrix, self.entries), (program.quadratic, self.curvature))
         )
         return replace(
-            program,
-            right=self.right[k],
-            matrix=matrix,
-            linear=program.linear if self.linear is None else self.linear[k],
+            program, right=self.right[k], linear=linear, matrix=matrix, quadratic=quadratic
         )
+
+
+def _with_entries(matrix: Any, entries: Array) -> Any:
+    """Return a sparse matrix with other entries; its constructor would check the indices again."""
+    other = copy.copy(matrix)
+    other.data = entries
+    return other
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +104,9 @@ class RawSolutions:
     ----------
     x : ndarray, shape (K, n)
         Primal solutions; NaN where the solver returned none.
-    dual : ndarray, shape (K, number of equalities)
-        Dual values of the equalities, in the order and with the sign of the solver.
+    dual : ndarray, shape (K, number of linear constraints)
+        Dual values of the equalities and then of the inequalities, in the order and with the sign
+        of the solver.
     status : tuple of str
         CVXPY's status of each solve, or the error that the solver raised.
     seconds : ndarray, shape (K,)
@@ -117,6 +135,9 @@ class NativeSolver(ABC):
     def __init__(self, program: ConeProgram, options: Mapping[str, Any]) -> None:
         self.program, self.options = program, dict(options)
 
+    def forget(self) -> None:  # noqa: B027
+        """Drop all that was kept of earlier programs: the next answer does not depend on them."""
+
     @abstractmethod
     def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
         """Solve the program with the data of row `k`.
@@ -124,7 +145,7 @@ class NativeSolver(ABC):
         Returns
         -------
         tuple
-            The vector x, the dual values with those of the equalities first, and CVXPY's status.
+            The vector x, the dual values in the order of the rows of A, and CVXPY's status.
 
         Raises
         ------
@@ -132,17 +153,28 @@ class NativeSolver(ABC):
             Where the solver fails; `solve` records the error as the status.
         """
 
-    def solve(self, changes: ParameterUpdates) -> RawSolutions:
-        """Solve all K programs, one after the other; a failure of the solver becomes a status."""
-        count, zero = len(changes.right), self.program.dims.zero
+    def solve(self, changes: ParameterUpdates, new: Mask | None = None) -> RawSolutions:
+        """Solve all K programs, one after the other; a failure of the solver becomes a status.
+
+        Parameters
+        ----------
+        changes : ParameterUpdates
+            Data of the K programs.
+        new : ndarray of bool, shape (K,), optional
+            Programs whose answer must not depend on those before, such as the first of a system.
+        """
+        count, dims = len(changes.right), self.program.dims
+        linear = dims.zero + dims.nonneg
         x = np.full((count, self.program.linear.size), np.nan)
-        dual = np.full((count, zero), np.nan)
+        dual = np.full((count, linear), np.nan)
         statuses, times = [], [time.perf_counter()]
         for k in range(count):
+            if new is not None and new[k]:
+                self.forget()
             try:
                 primal, duals, status = self.solve_one(changes, k)
                 if status in words.SOLUTION_PRESENT and primal is not None:
-                    x[k], dual[k] = primal, duals[:zero]
+                    x[k], dual[k] = primal, duals[:linear]
             except (ArithmeticError, ValueError, TypeError) as error:
                 status = f"{type(error).__name__}: {error}"
             statuses.append(status)

@@ -29,6 +29,11 @@ class Clarabel(NativeSolver):
         if CLARABEL.ACCEPT_UNKNOWN in options:
             self.statuses[CLARABEL.INSUFFICIENT_PROGRESS] = words.OPTIMAL_INACCURATE
         self.solver: Any = None
+        self.no_curvature = sp.csc_array((program.linear.size, program.linear.size))
+
+    def forget(self) -> None:
+        """See `NativeSolver.forget`."""
+        self.solver = None
 
     def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
         """Update the data and solve; the first call sets the solver up."""
@@ -38,9 +43,7 @@ class Clarabel(NativeSolver):
             new = {"b": changes.right[k]}
             if changes.linear is not None:
                 new["q"] = changes.linear[k]
-            if changes.entries is not None:
-                new["A"] = changes.entries[k]
-            self.solver.update(**new)
+            self.solver.update(**new, **changes.new_matrices(k))
         result = self.solver.solve()
         status = self.statuses.get(str(result.status), words.SOLVER_ERROR)
         return result.x, result.z, status
@@ -50,10 +53,13 @@ class Clarabel(NativeSolver):
         import clarabel
 
         program = changes.apply(self.program, k)
-        n = program.linear.size
-        quadratic = sp.csc_array((n, n)) if program.quadratic is None else program.quadratic
         return clarabel.DefaultSolver(
-            quadratic, program.linear, program.matrix, program.right, self.cones, self.settings
+            self.no_curvature if program.quadratic is None else program.quadratic,
+            program.linear,
+            program.matrix,
+            program.right,
+            self.cones,
+            self.settings,
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import cvxpy.settings as words
+import numpy as np
 import scipy.sparse as sp
 
 from .base import ConeProgram, NativeSolver, ParameterUpdates
@@ -41,7 +42,7 @@ class ECOS(NativeSolver):
             **self.options,
         )
         status = self.statuses.get(result["info"]["exitFlag"], words.SOLVER_ERROR)
-        return result["x"], result["y"], status
+        return result["x"], np.concatenate([result["y"], result["z"]]), status
 
     def _split_rows(self, matrix: sp.csc_matrix) -> tuple[sp.csc_matrix, sp.csc_matrix]:
         """Return the rows of the equalities, and those of the other cones."""

@@ -23,9 +23,13 @@ class SCS(NativeSolver):
         self.solver: Any = None
         self.start: dict[str, Any] = {}
 
+    def forget(self) -> None:
+        """See `NativeSolver.forget`."""
+        self.solver, self.start = None, {}
+
     def solve_one(self, changes: ParameterUpdates, k: int) -> tuple[Any, Any, str]:
         """Solve from the last answer if that was optimal; a new matrix sets the solver up again."""
-        if self.solver is None or changes.entries is not None:
+        if self.solver is None or changes.new_matrices(k):
             self.solver = self._set_up(changes.apply(self.program, k))
         else:
             self.solver.update(

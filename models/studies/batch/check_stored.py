@@ -7,15 +7,18 @@ questions of the systems can do that.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from ...core.stored import use_stored_answers
+from ...core.stored import NotStoredError, StoredAnswers
+from ...core.together import Cells
 from ...core.tolerance import POLISHED
-from .records import Cells, concatenate, missing_value, solve_record
+from .records import AskedSystem, SystemRecord, has_plan, solve_records
+from .rows import concatenate, missing_value
 from .spec import Chunk
 
 NOT_COMPARED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
@@ -28,9 +31,9 @@ Stored = Mapping[str, tuple[tuple[Hashable, ...], npt.NDArray[Any]]]
 def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]:
     """Return the stored rows that are valid today, and the reasons of those that are not.
 
-    The curve of each system is taken with the stored decisions. Where a question cannot recall
-    them (see `sojourn.models.core.question.Question.certify_stored`) the first system is solved
-    again instead, and its result decides for the rest of the chunk.
+    The curve of each system is taken with the stored decisions. Of the systems whose questions
+    cannot recall them (see `sojourn.models.core.question.Question.certify_stored`) the first one is
+    solved again instead, and its result decides for those after it.
 
     Parameters
     ----------
@@ -47,40 +50,67 @@ def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int
     """
     failed = np.flatnonzero(stored["error"].values != "").tolist()
     reasons: dict[int, str] = dict.fromkeys(failed, "that failed before")
-    sizes: dict[int, dict[Any, Any]] = {}
-    to_check = [(k, *item[1:]) for k, item in enumerate(chunk.items()) if k not in reasons]
-    for place, system, loads in to_check:
-        kept = {str(name): (v.dims[1:], v.values[place]) for name, v in stored.variables.items()}
-        with use_stored_answers({name: values for name, (_, values) in kept.items()}) as recall:
-            today = solve_record(system, loads, chunk.options, relative=chunk.relative)
-        cells = today.coords | today.data
-        differences = (
-            f"whose {key} differs today"
-            for key, value in today.attrs.items()
-            if stored.attrs.get(key) != value
-        )
-        reason = (
-            "that fail today" if today.error else next(differences, "") or _difference(kept, cells)
-        )
-        if reason:
-            reasons[place] = reason
+    columns = {str(name): (v.dims[1:], v.values) for name, v in stored.variables.items()}
+    kept = {
+        place: {name: (dims, values[place]) for name, (dims, values) in columns.items()}
+        for place in range(len(chunk.names))
+        if place not in reasons
+    }
+    found, sizes, decided = dict[int, str](), dict[int, dict[Any, Any]](), ""
+    for place, today in _records_of_today(chunk, kept):
+        decided = found[place] = _reason(kept[place], stored.attrs, today)
         sizes[place] = {
             dim: slice(n)
-            for dims, values, _ in cells.values()
+            for dims, values, _ in (today.coords | today.data).values()
             for dim, n in zip(dims, values.shape, strict=True)
         }
-        if not recall.whole and not today.error:
-            reasons |= {other: reason for other, *_ in to_check if other not in sizes and reason}
-            break
+    reasons |= {place: why for place in kept if (why := found.get(place, decided))}
     if not reasons:
         return stored, reasons
     # cut each row to its own size: the padding may be that of a larger system which is dropped
     rows = [
         stored.isel({**sizes.get(place, {}), "system": [place]})
-        for place, *_ in to_check
+        for place in kept
         if place not in reasons
     ]
     return concatenate(rows), reasons
+
+
+def _records_of_today(
+    chunk: Chunk, kept: Mapping[int, Stored]
+) -> Iterator[tuple[int, SystemRecord]]:
+    """Yield places and records of systems, taken from the stored rows where that is possible.
+
+    Of the systems that need a solver, those after the first one that it solves are left out.
+    """
+    items = {place: item for place, item in enumerate(chunk.items()) if place in kept}
+    solve = partial(solve_records, options=chunk.options, relative=chunk.relative)
+
+    def asked(place: int, *, strict: bool = False) -> AskedSystem:
+        answers = {name: values for name, (_, values) in kept[place].items()}
+        return AskedSystem(place, *items[place][1:], StoredAnswers(answers, strict))
+
+    forgotten = [place for place, (_, system, _) in items.items() if not has_plan(system)]
+    for item, today in solve([asked(p, strict=True) for p in items if p not in forgotten]):
+        if isinstance(today.exception, NotStoredError):
+            forgotten.append(item.place)
+        else:
+            yield item.place, today
+    for item in map(asked, sorted(forgotten)):
+        for _, today in solve([item]):
+            yield item.place, today
+            if item.stored is not None and not item.stored.whole and today.exception is None:
+                return
+
+
+def _reason(stored: Stored, attrs: Mapping[Any, Any], today: SystemRecord) -> str:
+    """Reason to solve a system again, as a clause; "" where its stored row is valid."""
+    if today.error:
+        return "that fail today"
+    for key, value in today.attrs.items():
+        if attrs.get(key) != value:
+            return f"whose {key} differs today"
+    return _difference(stored, today.coords | today.data)
 
 
 def _difference(stored: Stored, today: Cells) -> str:

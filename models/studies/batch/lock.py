@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from ....reference.errors import InputError
-from ...core.curve import warn
+from ...core.warn import warn
 from .files import ANOTHER_FOLDER, has_file
 
 LOCK = ".lock"

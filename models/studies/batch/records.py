@@ -1,32 +1,47 @@
-"""Record of one system: its curve, or its error; and records of different sizes joined into one."""
+"""Records of systems: the curve of each, or its error."""
 
 from __future__ import annotations
 
 import copy
-import threading
-import warnings
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from ....reference.errors import Array, LoadError
-from ...core.progress import no_progress
+from ...core.curve import CurvePlan
+from ...core.refinement import check_refine
+from ...core.stored import StoredAnswers, use_stored_answers
 from ...core.system import System
+from ...core.together import Cells, Solved, solve_together
+from ...core.warn import Attempt, attempt
+from .rows import Rows, Variables, text_as_str
 
 LONGEST = 500
 """Characters of an error or a warning that are kept: a text column is as wide as its longest."""
-KEPT_WARNINGS = (UserWarning, RuntimeWarning)
-"""Other categories are for programmers and depend on what the process has imported before."""
-_capture_lock = threading.RLock()
-"""`warnings.catch_warnings` acts on the whole process; a Dask worker may have several threads."""
 
-Cells = dict[str, tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]]
-"""Dimensions, values and attributes by name of variable, for one system."""
+
+class AskedSystem(NamedTuple):
+    """A system of a study and its loads.
+
+    Attributes
+    ----------
+    place : int
+        Its place in the chunk.
+    system : System
+    loads : ndarray, shape (K,)
+        Jobs per unit of time; fractions of the largest load in a study of relative loads.
+    stored : StoredAnswers or None
+        The stored answers that its questions are to take.
+    """
+
+    place: int
+    system: System
+    loads: Array
+    stored: StoredAnswers | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +53,10 @@ class SystemRecord:
     data, coords : dict
         Variables and coordinates; the dimension of the loads is ``point``.
     attrs : mapping of str to str
+    exception : Exception or None
+        The exception that the curve raised.
     error : str
-        Type and message of the exception that the curve raised; "" where it raised none.
+        Its type and message; "" without one.
     warning : str
         Messages of the warnings of the curve, separated by "; ".
     """
@@ -47,60 +64,114 @@ class SystemRecord:
     data: Cells
     coords: Cells
     attrs: Mapping[str, str]
+    exception: Exception | None
     error: str
     warning: str
 
+    @classmethod
+    def of(cls, loads: Array, curve: Attempt[Solved]) -> SystemRecord:
+        """Return the record of a curve, or of its exception, at the given loads."""
+        variables, coords, attrs = curve.result or ({}, {}, {})
+        # numeric attributes become variables, because each system has its own values
+        data = _over_points(variables) | {
+            key: (_attribute_dims(key, value), np.array(value, dtype=np.float64), {})
+            for key, value in attrs.items()
+            if not isinstance(value, str)
+        }
+        shapes = {dims for dims, *_ in [*variables.values(), *coords.values()]}
+        axes = {dim for dims in shapes for dim in dims} - {"load"}
+        named = {
+            f"{key}_name" if key in axes else key: cell
+            for key, cell in _over_points(coords).items()
+        }
+        error = curve.error
+        return cls(
+            data,
+            {"load": (("point",), loads, {}), **named},
+            {key: value for key, value in attrs.items() if isinstance(value, str)},
+            error,
+            "" if error is None else _storable(f"{type(error).__name__}: {error}"),
+            _storable("; ".join(dict.fromkeys(curve.messages))),
+        )
 
-def record_dataset(
-    name: str, system: System, loads: Array, options: Mapping[str, Any], *, relative: bool
-) -> xr.Dataset:
-    """Return the record of one system with a dimension ``system`` of size 1; see `solve_record`."""
-    record = solve_record(system, loads, options, relative=relative)
-    data, coords = (
-        {key: (("system", *dims), values[None], attrs) for key, (dims, values, attrs) in c.items()}
-        for c in (record.data, record.coords)
-    )
-    texts = {key: ("system", np.array([getattr(record, key)])) for key in ("error", "warning")}
-    return xr.Dataset(data | texts, {"system": [name], **coords}, record.attrs)
+    def rows(self, name: str) -> Rows:
+        """Return the record as the rows of one system with a name."""
+        variables: Variables = {
+            key: (_of_systems(dims), text_as_str(values)[None], attrs)
+            for key, (dims, values, attrs) in (self.data | self.coords).items()
+        }
+        for key, text in (("system", name), ("error", self.error), ("warning", self.warning)):
+            variables[key] = (("system",), np.array([text]), {})
+        return Rows(1, variables, {"system", *self.coords}, self.attrs)
 
 
-def solve_record(
-    system: System, loads: Array, options: Mapping[str, Any], *, relative: bool
-) -> SystemRecord:
-    """Solve the curve of one system and return its record.
+def solve_records(
+    asked: Iterable[AskedSystem], options: Mapping[str, Any], *, relative: bool
+) -> Iterator[tuple[AskedSystem, SystemRecord]]:
+    """Solve the curves of systems, and yield the record of each when it is solved.
+
+    Systems that have a plan of their curve are solved together where they have one shape. The
+    other ones are solved in order, each when it is taken from `asked`.
 
     Parameters
     ----------
-    system : System
-    loads : ndarray, shape (K,)
-        Jobs per unit of time; fractions of the largest load where `relative`.
+    asked : iterable of AskedSystem
     options : mapping
-        Options of the ``curve`` method of the system.
+        Options of the ``curve`` method of the systems.
     relative : bool
+        Whether loads are fractions of each system's largest load.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C. The records of the systems that were solved were yielded before.
     """
-    error, curve = "", xr.Dataset()
-    points = np.full(loads.size, np.nan) if relative else loads
-    with _captured_warnings() as messages:
-        try:
-            points = _absolute(system, loads) if relative else loads
-            # a copy has no compiled programs: an answer must not depend on earlier questions
-            curve = copy.copy(system).curve(points, **options)
-        except Exception as problem:  # any failure of one system must not stop the others
-            error = f"{type(problem).__name__}: {problem}"
-    # numeric attributes become variables, because each system has its own values
-    data = {str(key): _cell(variable) for key, variable in curve.data_vars.items()}
-    data |= {
-        key: (_attribute_dims(key, value), np.array(value, dtype=np.float64), {})
-        for key, value in curve.attrs.items()
-        if not isinstance(value, str)
-    }
-    coords = {
-        f"{key}_name" if key in curve.dims and key != "load" else str(key): _cell(coord)
-        for key, coord in curve.coords.items()
-    }
-    coords = {"load": (("point",), points, {}), **coords}
-    attrs = {key: value for key, value in curve.attrs.items() if isinstance(value, str)}
-    return SystemRecord(data, coords, attrs, *map(_storable, (error, "; ".join(messages))))
+    planned: list[tuple[AskedSystem, Array, list[str]]] = []
+    plans: list[CurvePlan] = []
+    for item in asked:
+        loads, began = item.loads, Attempt[Any](None, None, [])
+        if relative:
+            absolute = attempt(_absolute, item.system, item.loads)
+            loads = np.full(item.loads.size, np.nan) if absolute.result is None else absolute.result
+            began = Attempt(None, absolute.error, absolute.messages)
+        if began.error is None:
+            found, error, messages = attempt(_plan_or_curve, item, loads, options)
+            began = Attempt(found, error, began.messages + messages)
+        if isinstance(began.result, CurvePlan):
+            planned.append((item, loads, began.messages))
+            plans.append(began.result)
+        else:
+            yield item, SystemRecord.of(loads, began)
+    for place, (found, error, messages) in solve_together(plans):
+        item, loads, before = planned[place]
+        yield item, SystemRecord.of(loads, Attempt(found, error, before + messages))
+
+
+def has_plan(system: System) -> bool:
+    """Return whether the curve of a system has a plan; see `sojourn.models.core.system.planned`."""
+    return hasattr(getattr(system, "curve", None), "plan")
+
+
+def _plan_or_curve(
+    item: AskedSystem, loads: Array, options: Mapping[str, Any]
+) -> CurvePlan | Solved:
+    """Return the plan of a system's curve, or its solved curve where there is none."""
+    # a copy has no compiled programs: an answer must not depend on earlier questions
+    system = copy.copy(item.system)
+    with use_stored_answers(item.stored):
+        if not has_plan(system):
+            return _solved(system.curve(loads, **options))
+        plan: CurvePlan = system.curve.plan(system, loads, **options)  # type: ignore[attr-defined]
+        return plan if check_refine(plan.refine) is None else _solved(plan.solve())
+
+
+def _solved(curve: xr.Dataset) -> Solved:
+    """Return a dataset as plain data."""
+    variables, coords = (
+        {str(key): (tuple(map(str, v.dims)), v.values, dict(v.attrs)) for key, v in of.items()}
+        for of in (curve.data_vars, curve.coords)
+    )
+    return variables, coords, {str(key): value for key, value in curve.attrs.items()}
 
 
 def _absolute(system: System, fractions: Array) -> Array:
@@ -111,27 +182,23 @@ def _absolute(system: System, fractions: Array) -> Array:
     return out
 
 
-@contextmanager
-def _captured_warnings() -> Iterator[list[str]]:
-    """Collect the messages of warnings, each once, and show no progress bar."""
-    messages: list[str] = []
-    with _capture_lock, no_progress(), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield messages
-        finally:
-            kept = (str(w.message) for w in caught if issubclass(w.category, KEPT_WARNINGS))
-            messages.extend(dict.fromkeys(kept))
-
-
 def _storable(text: str) -> str:
     """Return a text that NetCDF can hold: bounded, valid UTF-8, without null characters."""
     return text[:LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
 
 
-def _cell(variable: xr.DataArray) -> tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]:
-    dims = tuple("point" if dim == "load" else str(dim) for dim in variable.dims)
-    return dims, variable.values, dict(variable.attrs)
+def _over_points(cells: Cells) -> Cells:
+    return {key: (_renamed(dims), values, attrs) for key, (dims, values, attrs) in cells.items()}
+
+
+@cache  # the systems of a study have few combinations of dimensions
+def _renamed(dims: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple("point" if dim == "load" else dim for dim in dims)
+
+
+@cache
+def _of_systems(dims: tuple[str, ...]) -> tuple[str, ...]:
+    return ("system", *dims)
 
 
 def _attribute_dims(key: str, value: Any) -> tuple[str, ...]:
@@ -139,69 +206,3 @@ def _attribute_dims(key: str, value: Any) -> tuple[str, ...]:
     if np.ndim(value) == 0:
         return ()
     return ("server",) if key.endswith("_thresholds") else (key.removesuffix("_loads"),)
-
-
-def concatenate(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Return the systems of all datasets, one after the other.
-
-    Variables that a system lacks, and servers, stages or modes beyond its own, hold the
-    `missing_value`.
-    """
-    datasets = [data for data in datasets if data.sizes["system"]]
-    if not datasets:
-        return xr.Dataset(coords={"system": np.empty(0, np.str_)})
-    sizes = {"system": sum(data.sizes["system"] for data in datasets)}
-    for dim in sorted({str(dim) for data in datasets for dim in data.dims} - {"system"}):
-        sizes[dim] = max(data.sizes.get(dim, 0) for data in datasets)
-    # sorted by name: files keep no other order, and a study read back must equal the one written
-    variables = {
-        name: _padded_variable(name, datasets, sizes)
-        for name in sorted({str(name) for data in datasets for name in data.variables})
-    }
-    coords = {str(name) for data in datasets for name in data.coords}
-    attrs = {key: value for data in reversed(datasets) for key, value in data.attrs.items()}
-    return xr.Dataset(
-        {name: variable for name, variable in variables.items() if name not in coords},
-        {name: variable for name, variable in variables.items() if name in coords},
-        attrs,
-    )
-
-
-def _padded_variable(
-    name: str, datasets: Sequence[xr.Dataset], sizes: Mapping[str, int]
-) -> xr.Variable:
-    """One variable of all datasets, each padded at its end to the common size."""
-    variables = [data.variables.get(name) for data in datasets]
-    given = [variable for variable in variables if variable is not None]
-    arrays = [None if v is None else _text_as_str(v.values) for v in variables]
-    dtype = np.result_type(*(array.dtype for array in arrays if array is not None))
-    attrs = next((variable.attrs for variable in given if variable.attrs), {})
-    dims = given[0].dims
-    out = np.full([sizes[str(d)] for d in dims], missing_value(attrs.get("role"), dtype), dtype)
-    start = 0
-    for data, array in zip(datasets, arrays, strict=True):
-        stop = start + data.sizes["system"]
-        if array is not None:
-            out[(slice(start, stop), *(slice(n) for n in array.shape[1:]))] = array
-        start = stop
-    return xr.Variable(dims, out, attrs)
-
-
-def schema(data: xr.Dataset) -> dict[str, tuple[tuple[Hashable, ...], str]]:
-    """Return dimensions and kind of each variable, which datasets must share to be joined."""
-    return {
-        str(name): (v.dims, "U" if v.dtype.kind in "OSUT" else v.dtype.kind)
-        for name, v in data.variables.items()
-    }
-
-
-def _text_as_str(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return text, which files give back as objects, as NumPy strings."""
-    return values.astype(np.str_) if values.dtype.kind in "OSUT" else values
-
-
-def missing_value(role: str | None, dtype: np.dtype[Any]) -> Any:
-    """Return inf for a gap, NaN for another number, False or ""."""
-    if dtype.kind == "f":
-        return np.inf if role == "gap" else np.nan
-    return dtype.type()

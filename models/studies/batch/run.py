@@ -14,15 +14,16 @@ import xarray as xr
 
 from ....reference.errors import InputError
 from ....reference.pickling import as_raised
-from ...core.curve import by_role, warn
 from ...core.progress import reports_progress, track
 from ...core.signatures import show_solve_options
 from ...core.system import System
+from ...core.variables import by_role
+from ...core.warn import warn
 from .check_stored import check_stored
 from .executor import check_serialisable, iter_chunks, uses_workers
-from .records import concatenate
+from .rows import concatenate
 from .spec import Chunk, PartialChunkError, StudySpec, make_spec
-from .store import StudyStore
+from .store import StudyStore, stored_chunk_size
 
 MAX_NAMED_CHUNKS = 5  # in a message
 
@@ -84,8 +85,9 @@ def study(
         that was stopped or killed. At the end ``out/study.nc`` holds all systems; `load_study`
         reads the solved ones before that. The folder is locked: one process works there at a time.
     chunk : int, optional
-        Systems that are solved before they are written; by default 16, fewer where there would be
-        fewer than 64 chunks.
+        Systems that are solved together before they are written. By default those of a study that
+        goes on; else as many as have 1,000 loads in all, at least 16, and fewer where there would
+        be fewer than 32 chunks. Answers do not depend on it.
     version : str, optional
         Any text that names the code and data behind the answers. A study goes on only under the
         version it was begun with.
@@ -143,6 +145,8 @@ def study(
     use_workers = uses_workers(n_jobs)
     if version is not None and not isinstance(version, str):
         raise InputError("version", version, "is not a text", "give any text, or leave it out")
+    if chunk is None and out is not None and (size := stored_chunk_size(out)) is not None:
+        spec = replace(spec, chunk_size=size)
     if use_workers:
         check_serialisable(spec)
     done: dict[int, xr.Dataset] = {}

@@ -5,7 +5,7 @@ The chunks are the same whichever process solves them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,17 @@ from ....reference.validation import as_floats, as_integer, check_flag, raise_at
 from ...core.solvers import capable_solvers, solver_names
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
-from .records import concatenate, record_dataset
+from .records import AskedSystem, has_plan, solve_records
+from .rows import Rows, concatenate, join
 
-MAX_CHUNK_SIZE = 16
-"""Systems in a chunk by default: a kill loses the chunk of each worker, some seconds of work."""
-MIN_CHUNKS = 64
+MAX_POINTS = 1000
+"""Loads of all systems of a chunk by default: a kill loses the chunk of each worker, some seconds
+of work. Larger chunks would not be faster: their systems are solved together."""
+MAX_NUMBERS = 20_000
+"""Those loads times the size of a system."""
+MAX_SYSTEMS = 16
+"""Systems in a chunk by default where these would be fewer, or are solved one after another."""
+MIN_CHUNKS = 32
 """Chunks are smaller than that where there would be fewer of them to distribute."""
 
 
@@ -64,26 +70,29 @@ class Chunk:
         return zip(self.names, self.systems, rows, strict=True)
 
     def solve(self) -> xr.Dataset:
-        """Solve the systems that are not kept, one after the other; return the rows of all.
+        """Solve the systems that are not kept, and return the rows of all.
 
         Raises
         ------
         PartialChunkError
             On Ctrl-C, with the rows of the systems that were solved.
         """
-        done: list[xr.Dataset] = []
-        kept = () if self.kept is None else self.kept["system"].values
+        kept = set() if self.kept is None else set(self.kept["system"].values.tolist())
+        asked = [
+            AskedSystem(place, system, loads)
+            for place, (name, system, loads) in enumerate(self.items())
+            if name not in kept
+        ]
+        done: dict[int, Rows] = {}
         try:
-            for name, system, loads in self.items():
-                if name not in kept:
-                    done.append(
-                        record_dataset(name, system, loads, self.options, relative=self.relative)
-                    )
+            for item, record in solve_records(asked, self.options, relative=self.relative):
+                done[item.place] = record.rows(self.names[item.place])
         except KeyboardInterrupt:
-            raise PartialChunkError(concatenate(done)) from None
+            raise PartialChunkError(join([done[place] for place in sorted(done)])) from None
+        rows = join([done[place] for place in sorted(done)])
         if self.kept is None:
-            return concatenate(done)
-        return concatenate([self.kept, *done]).sel(system=list(self.names))
+            return rows
+        return concatenate([self.kept, rows]).sel(system=list(self.names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,11 +154,9 @@ def make_spec(
     kind.check_options("study", options)
     capable_solvers(solver_names(options.get("solver")), options.get("solver_options"))
     relative = check_flag("relative", relative)
-    if chunk is None:
-        chunk_size = min(MAX_CHUNK_SIZE, max(1, len(values) // MIN_CHUNKS))
-    else:
-        chunk_size = as_integer("chunk", chunk, "a number of systems")
+    given = None if chunk is None else as_integer("chunk", chunk, "a number of systems")
     checked = _check_loads(loads, len(values), relative=relative)
+    chunk_size = _default_chunk_size(values, checked.shape[-1]) if given is None else given
     return StudySpec(kind, names, values, checked, relative, options, chunk_size)
 
 
@@ -199,6 +206,16 @@ def _common_kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
             remedy = "write all systems in one unit"
             raise InputError(f"{field}.time_unit", system.time_unit, problem, remedy)
     return kind
+
+
+def _default_chunk_size(systems: Sequence[System], loads: int) -> int:
+    """Number of systems in a chunk, for systems that are solved at a number of loads."""
+    largest = MAX_SYSTEMS
+    if all(map(has_plan, systems)):
+        sizes = (len(system) for system in systems if isinstance(system, Sized))
+        points = min(MAX_POINTS, MAX_NUMBERS // max(sizes, default=1))
+        largest = max(largest, points // loads)
+    return min(largest, max(1, len(systems) // MIN_CHUNKS))
 
 
 def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:

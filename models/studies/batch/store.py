@@ -21,12 +21,12 @@ from typing import IO, Any, Self
 import xarray as xr
 
 from ....reference.errors import InputError
-from ...core.curve import warn
 from ...core.progress import reports_progress, track
+from ...core.warn import warn
 from .files import CHUNKS, as_folder, has_file, os_errors_as_input, read_file, write_atomic
 from .lock import LOCK, lock, process_name
 from .manifest import MANIFEST, Manifest, difference, manifest_of, read_manifest
-from .records import concatenate, schema
+from .rows import concatenate, schema
 from .spec import StudySpec
 
 WHOLE_STUDY = "study.nc"
@@ -196,6 +196,15 @@ class StudyStore:
         except OSError as error:
             result = "what is not there is only in what is returned"
             warn(f"cannot write to {self.path}: {error.strerror or error}; {result}")
+
+
+def stored_chunk_size(out: str | os.PathLike[str]) -> int | None:
+    """Return the number of systems in a chunk of the study in a folder; None without a study."""
+    path = as_folder("out", out)
+    if not has_file(path, MANIFEST):
+        return None
+    size: int = read_manifest("out", path)["chunk"]
+    return size
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ....reference.errors import Array
-from ...core.curve import ANARCHY
 from ...core.solution import finite, finite_or_none
+from ...core.variables import ANARCHY
 from ...frontend.process import UNCERTIFIED
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
 from ...frontend.tables import table
@@ -26,6 +26,7 @@ from .worst_case import WorstCaseInterruptedError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from ....reference.parallel.worst_case import WorstCase
 
@@ -101,7 +102,6 @@ def anarchy(
     read : bool
         Whether data files are written.
     """
-    from .anarchy_plots import plot_anarchy
     from .game_curves import control_curve, players_curve
 
     system, present = scenario.system, scenario.units.present
@@ -139,11 +139,13 @@ def anarchy(
     players = present(players)
     others: dict[str, xr.Dataset] = {}
     done = replace(done, players=players)
-    drawing = (
-        [picture("anarchy", lambda: plot_anarchy(players, control, found, scenario.title, others))]
-        if players.sizes["load"]
-        else []
-    )
+
+    def draw() -> Figure:
+        from .anarchy_plots import plot_anarchy  # the import of Matplotlib takes time
+
+        return plot_anarchy(players, control, found, scenario.title, others)
+
+    drawing = [picture("anarchy", draw)] if players.sizes["load"] else []
     yield done.report(*_data_files("players", players), *drawing)
     if stopped is not None:
         raise stopped

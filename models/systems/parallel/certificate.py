@@ -22,6 +22,7 @@ from ....reference.parallel.optimum_equilibrium import check_one_load
 from ....reference.server_bank import ServerBank
 from ....reference.validation import as_floats
 from ...core.table import Mask, Table
+from ...core.tolerance import GapTolerance
 from .dual_bounds import (
     EPS,
     SUM_ERROR,
@@ -146,27 +147,39 @@ def certify(bank: ServerBank, load: float, flow: Array, goal: Goal) -> Certifica
     return certify_rows(bank, np.array([check_one_load(bank, load)]), x[None], goal).row(0)
 
 
-def certify_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Certificates:
-    """Return the certificates of K flows, shape (K, n), for K loads, shape (K,); see `certify`."""
+def certify_rows(
+    bank: ServerBank, load: Array, flow: Array, goal: Goal, price: Array | None = None
+) -> Certificates:
+    """Return the certificates of K flows, shape (K, n), for K loads, shape (K,); see `certify`.
+
+    Parameters
+    ----------
+    price : ndarray, shape (K,), optional
+        Multipliers of the flows, where they are known.
+    """
     with np.errstate(all="ignore"):  # flows that are no split get an infinite gap, not a warning
-        return _certify(bank, load, flow, goal)
+        return _certify(bank, load, flow, goal, price)
 
 
-def _certify(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Certificates:
+def _certify(
+    bank: ServerBank, load: Array, flow: Array, goal: Goal, price: Array | None
+) -> Certificates:
     """Return certificates from the better of two splits: with and without a solver's residue."""
-    bounds = optimum_bounds if goal == "optimum" else latency_bounds
-    lower, upper = np.zeros_like(load), np.full_like(load, np.inf)
-    potential_gap = np.full_like(load, np.inf)
-    x = clip(bank, flow)
-    has_residue = bool(np.any((x > 0) & (x <= RESIDUE_SHARE * load[:, None] / x.shape[-1])))
+    lower, upper = np.zeros(load.shape), np.full(load.shape, np.inf)
+    potential_gap = np.full(load.shape, np.inf)
+    has_residue = bool(((flow > 0) & (flow <= RESIDUE_SHARE * load[:, None] / len(bank))).any())
     for trim in (False, True)[: 1 + has_residue]:
         split, valid = project_to_load(bank, load, flow, trim=trim)
-        low, high = bounds(bank, load, split)
+        own = None if price is None or not np.array_equal(split, flow) else price
+        c = multiplier(bank, load, split, goal) if own is None else own
+        if goal == "optimum":
+            low, high = optimum_bounds(bank, load, split, c)
+        else:
+            low, high = latency_bounds(bank, load, split)
+            gap = np.fmin(potential_gap, relative_potential_gap(bank, load, split, c))
+            potential_gap = np.where(valid, gap, potential_gap)
         lower = np.where(valid, np.fmax(lower, low), lower)
         upper = np.where(valid, np.fmin(upper, high), upper)
-        if goal == "equilibrium":
-            gap = np.fmin(potential_gap, relative_potential_gap(bank, load, split))
-            potential_gap = np.where(valid, gap, potential_gap)
     found = certificates_of(bank, load, flow, goal, lower, upper)
     if goal == "optimum":
         return found
@@ -194,19 +207,21 @@ def certificates_of(
         As for `rounding`.
     """
     # no user is faster than in the empty server with the least idle latency
-    lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), float(bank.idle_latency.min()))
+    lower = np.maximum(np.where(np.isfinite(lower), lower, 0.0), bank.idle_latency.min(axis=-1))
     upper = np.maximum(np.where(np.isnan(upper), np.inf, upper), lower)
     finite: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
     value = mean_delay(bank, np.where(finite[:, None], flow, 0.0))
-    nearest = np.clip(value, lower, upper)
+    nearest = np.minimum(np.maximum(value, lower), upper)
     off = np.abs(value - nearest)
-    for k in np.flatnonzero(np.isfinite(value) & (off > SUM_ERROR * nearest)):
-        row_price = None if price is None else price[k]
-        if off[k] <= rounding(bank, load[k], flow[k], goal, row_price) * nearest[k]:
-            value[k] = nearest[k]
+    rows = np.flatnonzero(np.isfinite(value) & (off > SUM_ERROR * nearest))
+    if rows.size:
+        row_price = None if price is None else price[rows]
+        by_rounding = rounding(bank.at(rows), load[rows], flow[rows], goal, row_price)
+        rows = rows[off[rows] <= by_rounding * nearest[rows]]
+        value[rows] = nearest[rows]
     farthest = np.maximum(np.abs(upper - value), np.abs(value - lower))
     error = np.where(np.isfinite(value), farthest, np.inf)
-    none = np.full_like(load, np.nan)
+    none = np.full(load.shape, np.nan)
     # SUM_ERROR covers the rounding of the sums; a delay may also be so short that it is the float 0
     gap = np.where(
         finite & (lower > 0), error / lower + SUM_ERROR, np.where(error == 0, 0.0, np.inf)
@@ -227,61 +242,61 @@ def certificates_of(
 
 def certify_within(
     bank: ServerBank,
-    load: float,
+    load: Array,
     flow: Array,
     limits: Limits,
-    price: float,
+    price: Array,
     row_prices: Array,
     *others: Array,
-) -> Certificate:
-    """Return the certificate of an optimum within limits; see `certify`.
+) -> Certificates:
+    """Return the certificates of K optima within limits; see `certify`.
 
     Parameters
     ----------
     bank : ServerBank
         n servers.
-    load : float
-        Total load, jobs per unit of time.
-    flow : ndarray, shape (n,)
+    load : ndarray, shape (K,)
+        Total loads, jobs per unit of time.
+    flow : ndarray, shape (K, n)
         The flows to certify.
     limits : Limits
         Bounds of the flows, and rows.
-    price : float
-        Multiplier of the load, in units of time; any multiplier gives a valid lower bound.
-    row_prices : ndarray, shape (m,)
+    price : ndarray, shape (K,)
+        Multipliers of the load, in units of time; any multiplier gives a valid lower bound.
+    row_prices : ndarray, shape (K, m)
         Multipliers of the rows; any numbers >= 0 give a valid lower bound.
-    *others : ndarray, shape (n,)
+    *others : ndarray, shape (K, n)
         Other flows near which a split within the limits may be found, for the upper bound.
     """
-    row, loads = np.asarray(flow, dtype=float)[None], np.array([load])
-    z = np.maximum(row_prices, 0.0)
-    usable = math.isfinite(price) and bool(np.isfinite(z).all())
-    upper, error = math.inf, 0.0
+    usable = np.isfinite(price) & np.isfinite(row_prices).all(axis=-1)
+    c, z = np.where(usable, price, 0.0), np.where(usable[:, None], np.maximum(row_prices, 0.0), 0.0)
+    upper, error = np.full_like(load, np.inf), np.zeros_like(load)
     with np.errstate(all="ignore"):
-        lower = float(lower_bound(bank, loads, np.array([price]), limits, z)[0]) if usable else 0.0
-        for candidate in (row, *(np.asarray(o, dtype=float)[None] for o in others)):
-            x, valid = project_to_load(bank, loads, candidate, trim=False, limits=limits)
-            split = exact_split(bank, loads, x, limits)
-            delay = float(total_delay(bank, split)[0]) / load
-            if valid[0] and delay < upper:
-                upper = delay
-                error = _limits_error(bank, split, limits, price, z) / load if usable else 0.0
+        lower = np.where(usable, lower_bound(bank, load, c, limits, z), 0.0)
+        for candidate in (flow, *others):
+            x, valid = project_to_load(bank, load, candidate, trim=False, limits=limits)
+            split = exact_split(bank, load, x, limits)
+            delay = total_delay(bank, split) / load
+            lower_delay = valid & (delay < upper)
+            upper = np.where(lower_delay, delay, upper)
+            own_error = np.where(usable, _limits_error(bank, split, limits, c, z) / load, 0.0)
+            error = np.where(lower_delay, own_error, error)
         found = certificates_of(
             bank,
-            loads,
-            row,
+            load,
+            flow,
             "optimum",
-            np.array([lower - error]),
-            np.array([upper + error]),
-            rounding_price(limits, loads, row, price, z),
+            lower - error,
+            upper + error,
+            rounding_price(limits, load, flow, price, z),
         )
-    return replace(found, violation=np.array([limits.violation(load, flow)])).row(0)
+        return replace(found, violation=limits.violation(load, flow))
 
 
 def _limits_error(
-    bank: ServerBank, split: Point, limits: Limits, price: float, row_prices: Array
-) -> float:
-    """Return the total delay that the rounding of limits can change.
+    bank: ServerBank, split: Point, limits: Limits, price: Array, row_prices: Array
+) -> Array:
+    """Return the total delay that the rounding of limits can change, shape (K,).
 
     Limits are products of floats, and a split meets them only up to rounding: the multiplier of
     each limit times its rounding error.
@@ -289,23 +304,25 @@ def _limits_error(
     binding = (split.flow <= limits.least * (1 + SUM_ERROR)) | (
         split.flow >= limits.most * (1 - SUM_ERROR)
     )
-    bound_price = np.abs(price - row_prices @ limits.matrix - bank.marginal(*split))
+    bound_price = np.abs(price[:, None] - row_prices @ limits.matrix - bank.marginal(*split))
+    of_bounds = EPS * np.where(binding, bound_price * split.flow, 0.0).sum(axis=-1)
     # one rounding for each product: in the row of the split, and in z' b of the lower bound
-    product_error = (3 + row_prices.size) * EPS * limits.row_scale(split.flow)
+    charged = np.count_nonzero(row_prices, axis=-1)[:, None]
+    product_error = (3 + charged) * EPS * limits.row_scale(split.flow)
     over = np.maximum(limits.excess(split.flow), 0.0) + product_error
-    of_bounds = EPS * float((bound_price * split.flow)[0] @ binding[0])
-    return float(over[0] @ row_prices) + of_bounds
+    return np.asarray((over * row_prices).sum(axis=-1) + of_bounds)
 
 
 def rounding_price(
-    limits: Limits, load: Array, flow: Array, price: float, row_prices: Array
+    limits: Limits, load: Array, flow: Array, price: Array, row_prices: Array
 ) -> Array:
-    """Return the total delay per unit of rounding error of the flows, shape (...); see `rounding`.
+    """Return the total delay per unit of rounding error of the flows, shape (K,); see `rounding`.
 
     The multiplier of the load, and the multipliers of the rows times the size of their terms.
     """
-    of_rows = (1 + 0.5 * row_prices.size) * (limits.row_scale(flow) @ row_prices) / load
-    return np.asarray(np.abs(price) + of_rows)
+    of_rows = (limits.row_scale(flow) * row_prices).sum(axis=-1)
+    charged = np.count_nonzero(row_prices, axis=-1)
+    return np.asarray(np.abs(price) + (1 + 0.5 * charged) * of_rows / load)
 
 
 def rounding(
@@ -340,15 +357,42 @@ def rounding(
         return np.asarray(np.where(error > 0, error / mean_delay(bank, x), 0.0))
 
 
+def accepted(
+    tolerance: GapTolerance,
+    bank: ServerBank,
+    load: Array,
+    flow: Array,
+    goal: Goal,
+    gap: Array,
+    price: Array | None = None,
+) -> Mask:
+    """Return which of K gaps certify an answer: none but those that rounding causes are wider.
+
+    Parameters
+    ----------
+    tolerance : GapTolerance
+        Largest gap of a certified answer.
+    flow : ndarray, shape (K, n)
+        Flows that the gaps, shape (K,), belong to.
+    price : ndarray, shape (K,), optional
+        As for `rounding`.
+    """
+    met = tolerance.met(gap)
+    rows = np.flatnonzero(~met)
+    if rows.size:
+        own = None if price is None else price[rows]
+        by_rounding = rounding(bank.at(rows), load[rows], flow[rows], goal, own)
+        met[rows] = tolerance.met(gap[rows], by_rounding)
+    return met
+
+
 def mean_delay(bank: ServerBank, flow: Array) -> Array:
     """Return sum x_i l_i(x_i) / sum x_i, shape (...); infinite outside the stable region."""
     inside = np.maximum(flow, 0.0)
-    stable = np.all(bank.spare_capacity(inside) > 0, axis=-1) & inside.any(axis=-1)
+    stable = np.asarray((bank.spare_capacity(inside) > 0).all(axis=-1) & inside.any(axis=-1))
     x = np.where(stable[..., None], inside, 0.0)
-    total = compensated_sum(x * bank.latency(x))
-    unstable = np.full(np.shape(total), np.inf)
-    delay: Array = np.divide(total, compensated_sum(x), out=unstable, where=stable)
-    return delay
+    carried = np.where(stable, compensated_sum(x), 1.0)
+    return np.where(stable, compensated_sum(x * bank.latency(x)) / carried, np.inf)
 
 
 def deviation_gain(bank: ServerBank, flow: Array) -> Array:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
+from ....reference.bank_rows import BankRows
 from ....reference.errors import Array
+from ....reference.parallel.thresholds import thresholds_of_rows
 from ....reference.validation import check_choice
-from ...core import curve as driver
-from ...core.curve import Variable, anarchy, answers, by_role, variable, warn
+from ...core.curve import CurvePlan
 from ...core.signatures import show_options
-from ...frontend.curve_dataset import Curve
+from ...core.variables import Variable, anarchy, answers, variable
+from ...core.warn import warn
 from ...latency.base import Latency
 from .formulations import for_goal
+from .limited import WithinLimits
 from .limits import no_limits
 from .prices import GOALS, Goal
 from .questions import Splits
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ...core.options import FormulationOptions
     from .system import ParallelServers
 
+THRESHOLDS = "thresholds"
+FEW_SERVERS = 64  # up to which the thresholds of many systems are faster in one pass
 PRICE = {"optimum": "marginal delay", "equilibrium": "common latency"}
 
 
@@ -69,7 +75,7 @@ def curve(
         the error of a load without an answer. The thresholds are attributes, one number for each
         server. A refined dataset is sorted by load, and the coordinate ``added`` marks the loads
         that were not given; see `sojourn.models.core.refinement.refined`. Every variable has an
-        attribute ``role``, see `sojourn.models.core.curve`.
+        attribute ``role``, see `sojourn.models.core.variables`.
 
     Raises
     ------
@@ -89,18 +95,18 @@ def curve(
     >>> data["load"].values[~data.added].tolist(), int(data.added.sum()) > 20
     ([3.0, 9.0, 14.0], True)
     """
-    return solved(system, loads, which, refine, options)
+    return curve_plan(system, loads, which, refine, options).solve()
 
 
-def solved(
+def curve_plan(
     system: ParallelServers,
     loads: npt.ArrayLike,
     which: str | None,
     refine: bool | float,
     options: FormulationOptions,
     variables: Callable[[Array, Mapping[str, Splits]], Mapping[str, Variable]] | None = None,
-) -> xr.Dataset:
-    """Return a curve as `curve` does, with variables of one's own.
+) -> CurvePlan:
+    """Return the plan of `curve`, or of a curve with variables of one's own.
 
     Parameters
     ----------
@@ -108,33 +114,58 @@ def solved(
         From loads, shape (K,), and the answers of each goal to the variables of the dataset; by
         default `variables_of`.
     """
+    from ...frontend.curve_dataset import Curve  # xarray takes long to import
+
     goals = check_goals(which)
     if "equilibrium" in goals:
         no_limits(options)
-    points, starts = system.screen_loads(loads)[0], vars(system.thresholds())
+    points, errors = system.screen_loads(loads)
     each = {goal: for_goal(goal, options) if len(goals) > 1 else options for goal in goals}
     tasks: dict[str, Any] = {
         goal: system._task(goal, float(points[0] or points.max()), **each[goal]) for goal in goals
     }
     # only an optimum has limits, which some loads cannot meet
-    at_load = getattr(tasks[goals[0]].question, "at", None)
-    data = driver.curve(
+    question = tasks[goals[0]].question
+    at_load = getattr(question, "place", None)
+    if isinstance(question, WithinLimits):
+        carried = [k for k in range(points.size) if k not in errors or points[k] == 0]
+        question.prepare((points[carried],))
+
+    def starts() -> Mapping[str, Array]:
+        """Return the thresholds of each goal; those of many systems are computed together."""
+        known = system._kept.get(THRESHOLDS)
+        return vars(system.thresholds() if known is None else known)
+
+    def attributes() -> dict[str, Any]:
+        thresholds = {f"{goal}_thresholds": starts()[goal] for goal in GOALS}
+        return {"total_rate": system.total_rate, **thresholds}
+
+    return CurvePlan(
         system,
         points,
         tasks,
         variables or partial(variables_of, system),
+        screened=(points, errors),
         check_point=at_load,
         refine=refine,
-        breakpoints=lambda: np.concatenate([starts[goal] for goal in goals]),
+        breakpoints=lambda: np.concatenate([starts()[goal] for goal in goals]),
         coords={"server": ("server", list(system.names))},
-        attrs={
-            "total_rate": system.total_rate,
-            **{f"{goal}_thresholds": starts[goal] for goal in GOALS},
-        },
+        closing=partial(_warn_beyond, system),
+        attrs=attributes,
+        prepare=_prepare,
         dataset_type=Curve,
     )
-    _warn_beyond(system, data)
-    return data
+
+
+def _prepare(plans: Sequence[CurvePlan]) -> None:
+    """Compute the thresholds of the systems of several plans."""
+    systems: list[Any] = [plan.system for plan in plans]
+    if any(type(s).thresholds.__module__ != f"{__package__}.system" for s in systems):
+        return  # a subclass has thresholds of its own
+    rows = BankRows.of([system.bank for system in systems])
+    if rows is not None and len(rows) <= FEW_SERVERS:
+        for system, found in zip(systems, thresholds_of_rows(rows), strict=True):
+            system._kept[THRESHOLDS] = found
 
 
 def variables_of(
@@ -155,14 +186,17 @@ def variables_of(
     )
 
 
-def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
-    """Warn where flows are beyond the samples of measured servers."""
+def _warn_beyond(
+    system: ParallelServers, loads: Array, variables: Mapping[str, Variable]
+) -> dict[str, Any]:
+    """Warn where flows are beyond the samples of measured servers; return no attributes."""
     if all(type(bank).caveats is Latency.caveats for bank in system.bank.banks):
-        return  # these families have no caveats
+        return {}  # these families have no caveats
     beyond = [
         (float(load), caveats[0])
-        for name in by_role(data, "flow")
-        for load, flow in zip(data["load"].values, data[name].values, strict=True)
+        for _, values, attrs in variables.values()
+        if attrs.get("role") == "flow"
+        for load, flow in zip(loads, values, strict=True)
         if np.isfinite(flow).all() and (caveats := system.bank.caveats(flow, system.names))
     ]
     if beyond:
@@ -171,6 +205,7 @@ def _warn_beyond(system: ParallelServers, data: xr.Dataset) -> None:
             f"from load {first:g} on, answers go beyond what was measured: "
             f"at load {last:g} {caveat}"
         )
+    return {}
 
 
 def check_goals(which: str | None) -> tuple[Goal, ...]:

@@ -38,7 +38,6 @@ Flows have shape (..., n), loads and multipliers shape (...): rows are bounded i
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +71,8 @@ def exact_split(bank: ServerBank, load: Array, flow: Array, limits: Limits | Non
     flow) is largest, within the limits.
     """
     spare_capacity, residual = bank.spare_capacity(flow), load_residual(load, flow)[..., None]
+    if not residual.any():
+        return Point(flow, spare_capacity)
     least, most = (0.0, np.inf) if limits is None else (limits.least, limits.most)
     within_bounds = np.where(residual < 0, flow - least, most - flow)
     takes = np.minimum(spare_capacity, within_bounds)
@@ -88,6 +89,8 @@ def total_delay(bank: ServerBank, point: Point) -> Array:
 def residual_at(bank: ServerBank, load: Array, point: Point) -> Array:
     """Return load - sum x_i, shape (...), with rate - y for x where a server is nearly full."""
     full = point.spare_capacity < point.flow
+    if not full.any():
+        return load_residual(load, point.flow)
     flow = np.where(full, bank.rate, point.flow)
     correction = np.where(full, bank.rate_error - point.spare_capacity, 0.0)
     return load_residual(load, np.concatenate([flow, correction], axis=-1))
@@ -109,18 +112,29 @@ def lagrangian(bank: ServerBank, load: Array, price: Array, point: Point, cost: 
     return compensated_sum(np.concatenate([cost, of_load], axis=-1))
 
 
-def optimum_bounds(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
-    """Return a lower and an upper bound of the optimal mean delay from splits, shape (..., n)."""
+def optimum_bounds(bank: ServerBank, load: Array, flow: Array, price: Array) -> tuple[Array, Array]:
+    """Return a lower and an upper bound of the optimal mean delay, shape (K,).
+
+    Parameters
+    ----------
+    load : ndarray, shape (K,)
+        Total loads.
+    flow : ndarray, shape (K, n)
+        Splits of the loads.
+    price : ndarray, shape (K,)
+        Their multipliers.
+    """
     upper = total_delay(bank, exact_split(bank, load, flow)) / load
-    lower = lower_bound(bank, load, multiplier(bank, load, flow, "optimum"))
+    lower = lower_bound(bank, load, price)
     if len(bank) <= MAX_TRIED:
         rows = np.flatnonzero(upper - lower > KINK_GAP * upper)
         if rows.size:
             # a server at a kink of its latency has a range of marginal delays, so the multiplier
             # of the optimum may be the marginal delay of another server
-            others = bank.marginal(clip(bank, flow[rows]))
-            proved = lower_bound(bank, np.broadcast_to(load[rows, None], others.shape), others)
-            lower[rows] = np.fmax(lower[rows], proved.max(axis=-1))
+            some = bank.at(rows)
+            tried = np.moveaxis(some.marginal(clip(some, flow[rows])), -1, 0)
+            proved = lower_bound(some, np.broadcast_to(load[rows], tried.shape), tried)
+            lower[rows] = np.fmax(lower[rows], proved.max(axis=0))
     return lower, upper
 
 
@@ -145,7 +159,7 @@ def lower_bound(
         Multiplier c of the load, in units of time.
     limits : Limits, optional
         Limits that the splits meet.
-    row_prices : ndarray, shape (m,), optional
+    row_prices : ndarray, shape (..., m), optional
         Multipliers z >= 0 of the rows of the limits.
     """
     if limits is None:
@@ -158,7 +172,7 @@ def lower_bound(
     )
     if row_prices is None or not row_prices.any():
         return _dual_value(bank, load, price, ends)
-    charge, income = row_prices @ limits.matrix, math.fsum(row_prices * limits.bound)
+    charge, income = row_prices @ limits.matrix, compensated_sum(row_prices * limits.bound)
     return _dual_value(bank, load, price, ends, charge, income)
 
 
@@ -168,7 +182,7 @@ def _dual_value(
     price: Array,
     ends: tuple[Point, Point] | None = None,
     charge: Array | None = None,
-    income: float = 0.0,
+    income: Array | None = None,
 ) -> Array:
     """Return the dual function divided by the load, shape (...); minus infinity where undefined.
 
@@ -178,16 +192,15 @@ def _dual_value(
         Multiplier c of the load.
     ends : tuple of Point, optional
         Least and largest operating point of each server; by default empty and full.
-    charge : ndarray, shape (n,), optional
+    charge : ndarray, shape (..., n), optional
         A' z: charge for a job at each server.
-    income : float
+    income : ndarray, shape (...), optional
         z' b: the sum of charges that the limits allow.
     """
     own = price[..., None] if charge is None else price[..., None] - charge
-    shape = np.broadcast_shapes(np.shape(own), (*price.shape, len(bank)))
     best = bank.at_marginal(np.maximum((own - bank.delay) - bank.service, 0.0))
+    least, most = np.zeros(1), load[..., None]
     if ends is None:
-        least, most = np.zeros(shape), np.broadcast_to(load[..., None], shape)
         point = Point(np.where(np.isinf(best.flow), most, best.flow), best.spare_capacity)
     else:
         (least, widest), (most, narrowest) = ends
@@ -197,11 +210,10 @@ def _dual_value(
     cost = point.flow * bank.latency(*point)
     if bank.uses_finite_differences:
         # the minimiser is inexact: lower its value by what the differences may be wrong by
-        bounds = (np.broadcast_to(least, shape), np.broadcast_to(most, shape))
-        cost = cost - bank.difference_error_bound(np.broadcast_to(own, shape), point.flow, *bounds)
-    if charge is not None:
-        allowed = np.full((*price.shape, 1), -income)
-        cost = np.concatenate([cost, charge * point.flow, allowed], axis=-1)
+        own, *bounds = (np.broadcast_to(a, cost.shape) for a in (own, least, most))
+        cost = cost - bank.difference_error_bound(own, point.flow, *bounds)
+    if charge is not None and income is not None:
+        cost = np.concatenate([cost, charge * point.flow, -income[..., None]], axis=-1)
     bound = lagrangian(bank, load, price, point, cost) / load
     return np.where(np.isfinite(bound), bound, -np.inf)
 
@@ -227,8 +239,8 @@ def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array,
         The value of each line at its load, and its slope.
     """
     # no job is faster than in the empty server with the least idle latency
-    fastest = float(bank.idle_latency.min())
-    value, slope = fastest * load, np.full_like(load, fastest)
+    fastest = bank.idle_latency.min(axis=-1)
+    value, slope = fastest * load, np.broadcast_to(fastest, load.shape)
     for trim in (False, True):
         split, valid = project_to_load(bank, load, flow, trim=trim)
         price = multiplier(bank, load, split, "optimum")
@@ -272,15 +284,15 @@ def latency_bounds(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, A
     return latency.min(axis=-1), np.where(split.flow > 0, latency, -np.inf).max(axis=-1)
 
 
-def relative_potential_gap(bank: ServerBank, load: Array, flow: Array) -> Array:
+def relative_potential_gap(bank: ServerBank, load: Array, flow: Array, price: Array) -> Array:
     """Return the relative duality gap of the Beckmann potential at splits, shape (...).
 
     The lower bound is the dual function with the potential in the place of x l(x) and the common
-    latency of the used servers as the multiplier.
+    latency of the used servers, `price`, as the multiplier.
     """
-    price = multiplier(bank, load, flow, "equilibrium")
     best = bank.at_latency(np.maximum((price[..., None] - bank.delay) - bank.service, 0.0))
     point = Point(best.flow, best.spare_capacity)
-    lower = lagrangian(bank, load, price, point, bank.potential(clip(bank, best.flow)))
-    gap = np.abs(compensated_sum(bank.potential(flow)) - lower) / lower
+    own, of_best = bank.potential(np.stack([flow, clip(bank, best.flow)]))
+    lower = lagrangian(bank, load, price, point, of_best)
+    gap = np.abs(compensated_sum(own) - lower) / lower
     return np.where(lower > 0, gap, np.inf)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ....reference.errors import Array
 from ...core.options import FormulationOptions
 from ...latency.base import Latency
-from ...latency.cone import Cone, as_written
+from ...latency.cone import Cone, as_parameters, as_written
 from ...latency.player_latency import PlayerLatency
 from .prices import Goal
 
@@ -46,6 +46,9 @@ class Model:
         These servers, in the user's unit.
     least : cvxpy.Parameter, ndarray of shape (n,), or None
         Least flow of each server.
+    numbers : tuple of (int, str, cvxpy.Parameter)
+        In a program for all banks of one shape, the parameters that hold the numbers of a bank;
+        see `sojourn.models.latency.cone.ConeParameters`.
     limited : mapping of str to cvxpy.Parameter
         The numbers of limits: ``least`` and ``most`` flows, and the ``bound`` of their rows.
     rows : cvxpy.Constraint or None
@@ -63,6 +66,7 @@ class Model:
     members: npt.NDArray[np.intp]
     bank: Latency
     least: cp.Parameter | Array | None = None
+    numbers: tuple[tuple[int, str, cp.Parameter], ...] = ()
     limited: Mapping[str, cp.Parameter] = field(default_factory=dict)
     rows: cp.Constraint | None = None
     next: Callable[[Model, float, float], Model | None] | None = None
@@ -110,6 +114,8 @@ def build(
     points: Array | None = None,
     least: cp.Parameter | Array | None = None,
     tangents: int = 0,
+    *,
+    shared: bool = False,
 ) -> Model:
     """Return the model of a formulation at a load.
 
@@ -131,6 +137,9 @@ def build(
         Least flow of each server, in the problem's unit.
     tangents : int
         Number of tangents of each server without a cone, where there are no `points`.
+    shared : bool, default False
+        Whether the numbers of the servers are parameters, so that the program serves all banks of
+        the same `Latency.cone_shape`.
     """
     chosen = np.arange(len(bank), dtype=np.intp) if members is None else members
     scaled = bank.in_unit(unit)
@@ -138,11 +147,13 @@ def build(
         scaled = scaled.with_tangents_at(points * unit)
     flow = cp.Variable(len(bank), name="flow", nonneg=True)
     total = cp.Parameter(nonneg=True, name="load")
-    with as_written(tangents):  # without the scaling that a cone adds: the unit is chosen here
+    # either way without the scaling that a cone adds: the unit is chosen here
+    with as_parameters() if shared else as_written(tangents) as made:
         objective, constraints = formulation.write(scaled, flow)
     bounds = [] if least is None else [flow >= least]
     problem = cp.Problem(objective, [cp.sum(flow) == total, *bounds, *constraints])
-    model = Model(problem, flow / unit, flow, total, unit, chosen, bank, least)
+    numbers = () if made is None else tuple(made.parameters)
+    model = Model(problem, flow / unit, flow, total, unit, chosen, bank, least, numbers)
     model.set_load(load)
     return model
 
@@ -225,9 +236,11 @@ def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, lis
 
 def _equal_mm1(bank: Latency) -> str | None:
     """Return why servers are not M/M/1 with equal delays, or None."""
-    if not np.all(np.isfinite(bank.rate)) or not np.all(getattr(bank, "k", np.nan) == 1.0):
+    variability = getattr(bank, "k", None)
+    if variability is None or (variability != 1.0).any() or np.isinf(bank.rate).any():
         return "it holds for M/M/1 servers alone"
-    if np.ptp(bank.delay + (bank.service - 1.0 / bank.rate)) > 0:
+    delay = bank.delay + (bank.service - 1.0 / bank.rate)
+    if (delay != delay[0]).any():
         return "it holds for equal delays alone"
     return None
 

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ....reference.errors import Array
 from ....reference.guards import check_players
 from ....reference.parallel.control import check_fractions, check_strategy, leader_flow
 from ....reference.parallel.thresholds import thresholds
 from ....reference.validation import check_instance, check_list
-from ...core import curve as driver
-from ...core.curve import Delays, anarchy, answers, variable
+from ...core.curve import CurvePlan
 from ...core.signatures import show_options
-from ...frontend.curve_dataset import Curve
+from ...core.variables import Delays, anarchy, answers, variable
 from ...latency.player_latency import player_latency
 from .control import followed, price_of_optimum
 from .formulations import for_goal
@@ -27,10 +25,13 @@ from .limits import no_limits
 from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ....reference.parallel.control import Strategy
-    from ...core.curve import Sweep, Variable
+    from ...core.curve import Sweep
     from ...core.options import FormulationOptions
     from ...core.solve import Task
+    from ...core.variables import Variable
     from .formulations import Model
     from .questions import Splits
     from .solution import Solution
@@ -88,6 +89,8 @@ def players_curve(
     >>> data.price_of_anarchy.values.round(4)
     array([[1.    , 1.0015, 1.0074]])
     """
+    from ...frontend.curve_dataset import Curve  # xarray takes long to import
+
     no_limits(options)
     system = check_instance("system", system, ParallelServers, *NOT_PARALLEL_SERVERS)
     counts = [check_players(k) for k in check_list("players", players)]
@@ -114,7 +117,7 @@ def players_curve(
         each = replace(each, certified=each.certified & least.certified)
         return answers(each, system.time_unit, dims=dims) | anarchy(each, least, dims)
 
-    return driver.curve(
+    return CurvePlan(
         system,
         points,
         {"optimum": best, **tasks},
@@ -131,7 +134,7 @@ def players_curve(
         },
         attrs={"total_rate": system.total_rate},
         dataset_type=Curve,
-    )
+    ).solve()
 
 
 @show_options
@@ -184,6 +187,8 @@ def control_curve(
     >>> data.ratio.sel(strategy="llf").values.round(4), round(data.price_of_optimum, 4)
     (array([1.05  , 1.0133, 1.    ]), 0.2794)
     """
+    from ...frontend.curve_dataset import Curve  # xarray takes long to import
+
     no_limits(options)
     system = check_instance("system", system, ParallelServers, *NOT_PARALLEL_SERVERS)
     kinds = [check_strategy(s) for s in check_list("strategies", strategies)]
@@ -210,7 +215,7 @@ def control_curve(
         }
 
     sweeps: dict[str, Sweep] = {kind: _Control(task, best, kind) for kind in kinds}
-    return driver.curve(
+    return CurvePlan(
         system,
         parts,
         sweeps,
@@ -221,10 +226,10 @@ def control_curve(
         breakpoints=lambda: [enough],
         drawn=("ratio",),
         most=MOST_FRACTIONS,
-        coords={"strategy": list(sweeps)},
+        coords={"strategy": ("strategy", list(sweeps))},
         attrs={"load": best.load, "price_of_optimum": enough},
         dataset_type=Curve,
-    )
+    ).solve()
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,8 +247,5 @@ class _Control:
     def solve(self, fractions: Array) -> Splits:
         """Return the users' equilibria at K fractions."""
         best = self.best
-        leaders = [
-            leader_flow(best.flow, best.latency, best.load, fraction, self.strategy)
-            for fraction in fractions.tolist()
-        ]
-        return followed(self.task, best, np.reshape(leaders, (fractions.size, best.flow.size)))
+        leaders = leader_flow(best.flow, best.latency, best.load, fractions, self.strategy)
+        return followed(self.task, best, leaders)

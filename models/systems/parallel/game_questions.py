@@ -23,7 +23,7 @@ from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.player_latency import follower_latency
 from ...latency.tangents import initial_tangent_points
-from .certificate import rounding
+from .certificate import accepted
 from .formulations import FORMULATIONS, Model, build
 from .minmax import Bisection
 from .perceived import certify_perceived
@@ -49,9 +49,9 @@ class Players(Split):
     true: Latency = field(kw_only=True)
     players: float = field(kw_only=True)
 
-    def _certified(self, load: Array, flow: Array) -> Splits:
+    def _certified(self, load: Array, flow: Array, bank: ServerBank | None = None) -> Splits:
         """Return answers from flows, certified in true delays."""
-        perceived, base = super()._certified(load, flow), np.zeros(len(self.bank))
+        perceived, base = super()._certified(load, flow, bank), np.zeros(len(self.bank))
         return _in_true_delays(self.true, self.bank, base, load, perceived, self.tolerance)
 
     def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:
@@ -87,7 +87,10 @@ class Followers(Split):
         least: cp.Parameter | Array = base * self.unit
         if self._few_servers:
             least = cp.Parameter(len(self.bank), nonneg=True, name="least")
-        write = partial(build, FORMULATIONS[form], self.bank, load, self.unit, least=least)
+        shared = self.shape(form) is not None
+        write = partial(
+            build, FORMULATIONS[form], self.bank, load, self.unit, least=least, shared=shared
+        )
         if self._serves_all(form):
             return write(tangents=self.tangents)
         return tangent_model(write, initial_tangent_points(self.bank, load), math.inf, 0)
@@ -96,24 +99,19 @@ class Followers(Split):
         """Return the loads and the leader's flows, in the unit of the program."""
         if program.least is None:
             return ((program.load, _load_of_users(points) * self.unit),)
-        load = (program.load, points[0] * self.unit)
+        of_load = super().parameters(program, points)
         if isinstance(program.least, cp.Parameter):
-            return load, (program.least, points[1] * self.unit)
-        return (load,)
+            return (*of_load, (program.least, points[1] * self.unit))
+        return of_load
 
     def finish(self, program: Model, returned: SolverOutput, points: Points) -> Splits:
-        """Return certified answers: the users' flows of each point are polished on their own."""
+        """Return certified answers: the users' flows are polished on top of the leader's."""
         load, base = points
         flow = self._flow(program, returned)
         added = flow if program.least is None else np.maximum(flow - base, 0.0)
         rest = _load_of_users(points)
-        rows = [
-            replace(self, bank=follower_latency(self.bank, leader))._certified(
-                rest[k : k + 1], added[k : k + 1]
-            )
-            for k, leader in enumerate(base)
-        ]
-        perceived, bank = Splits.joined(rows), ResidualLatency(self.bank, base)
+        bank = ResidualLatency(self.bank, base)
+        perceived = self._certified(rest, added, bank)
         return _in_true_delays(self.bank, bank, base, load, perceived, self.tolerance)
 
     def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:
@@ -162,7 +160,7 @@ def _in_true_delays(
     for name in ("mean_delay", "lower_bound", "upper_bound", "gap"):
         getattr(out, name)[available] = getattr(proof, name)[available]
     finite_flow = np.where(available[:, None], flow, 0.0)
-    met = tolerance.met(out.gap, rounding(true, load, finite_flow, "equilibrium"))
+    met = accepted(tolerance, true, load, finite_flow, "equilibrium", out.gap)
     return replace(out, certified=met & available)
 
 

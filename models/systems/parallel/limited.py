@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -10,16 +10,17 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array
+from ....reference.errors import Array, LoadError
 from ...core.question import Points, SolverOutput
 from ...core.solution import Provenance
 from ...core.stored import Column
-from .certificate import certify_within, rounding, rounding_price
-from .combined_limits import CombinedLimits, combine_limits
+from .certificate import accepted, certify_within, rounding_price
+from .combined_limits import CombinedLimits, Found, combine_limits
 from .formulations import Model
 from .newton import polish_within
-from .questions import MAX_PARAMETERS, RESIDUE, Split, Splits
+from .questions import RESIDUE, Split, Splits
 from .solution import Solution
+from .splits import Limits
 
 MAX_KNOWN = 4096  # loads whose combined limits are remembered
 # part of the least rate that stands for a load of 0: there all latencies are those of empty servers
@@ -35,7 +36,7 @@ class LimitedSplits(Splits):
     polished : ndarray, shape (K, n)
         Flows after Newton steps, to which the multipliers belong.
     row_prices : ndarray of object, shape (K,)
-        Multipliers of the rows of each answer, an array of shape (m,).
+        Multipliers of the rows of each answer, an array of shape (m,); 0 for those left out.
     """
 
     polished: Array
@@ -53,59 +54,83 @@ class WithinLimits(Split):
     limits : sequence of Limit
         The limits.
     known : dict
-        Combined limits by load, remembered between calls.
+        Combined limits, or the error of a load that they do not allow, remembered between calls.
     """
 
     limits: Any = field(kw_only=True)
-    known: dict[float, CombinedLimits] = field(default_factory=dict)
+    known: dict[float, Found] = field(default_factory=dict)
 
-    def at(self, load: float) -> CombinedLimits:
-        """Return the combined limits at a load; for a load of 0 those at a load close to it.
+    def prepare(self, points: Points) -> None:
+        """Combine the limits at all loads in one pass, unless they were combined together."""
+        loads = list(dict.fromkeys(load or self._idle_load for load in points[0].tolist()))
+        known = [self.known.get(load) for load in loads]
+        if None not in known and len({id(one[0]) for one in known if isinstance(one, tuple)}) < 2:
+            return
+        if len(self.known) >= MAX_KNOWN:
+            self.known.clear()
+        found = combine_limits(self.limits, self.bank, np.array(loads, dtype=float))
+        self.known.update(zip(loads, found, strict=True))
 
-        LoadError where no split meets the limits.
+    def place(self, load: float) -> tuple[CombinedLimits, int]:
+        """Return the combined limits of loads that share a program, and the index of a load there.
+
+        For a load of 0 it is that of a load close to it. LoadError where no split meets the limits.
         """
         load = load or self._idle_load
         if load not in self.known:
-            if len(self.known) >= MAX_KNOWN:
-                self.known.clear()
-            self.known[load] = combine_limits(self.limits, self.bank, load)
-        return self.known[load]
+            self.prepare((np.array([load]),))
+        found = self.known[load]
+        if isinstance(found, LoadError):
+            raise found
+        combined, k = found
+        return found if combined.shared else (combined.at(np.array([k])), 0)
+
+    def at(self, load: float) -> CombinedLimits:
+        """Return the combined limits at one load; see `place`."""
+        combined, k = self.place(load)
+        return combined.at(np.array([k]))
+
+    def _each(
+        self, loads: Array
+    ) -> Iterator[tuple[npt.NDArray[np.intp], CombinedLimits, npt.NDArray[np.intp]]]:
+        """Yield the places of loads that were combined together, the limits, and indices there."""
+        found = [self.place(load) for load in loads.tolist()]
+        several = np.array([id(combined) for combined, _ in found])
+        index = np.array([k for _, k in found], dtype=np.intp)
+        for one in dict.fromkeys(several.tolist()):
+            places = np.flatnonzero(several == one)
+            yield places, found[places[0]][0], index[places]
 
     @property
     def _idle_load(self) -> float:
         """Load so small that all latencies are those of empty servers."""
         return IDLE_PART * float(self.bank.rate.min(initial=1 / self.unit))
 
-    def _limited(self, load: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """Return the indices of the servers with a lower and with an upper bound of their flow."""
-        limits = self.at(load)
-        largest = np.minimum(self.bank.rate, load)  # without any limit
-        return np.flatnonzero(limits.least > 0), np.flatnonzero(limits.most < largest)
-
     def pattern(self, form: str, points: Points) -> Hashable:
-        """Return the servers with bounds and the matrix: one program serves loads that share them.
+        """Return the servers with bounds and the rows: one program serves loads that share them.
 
         Loads whose programs add tangents, or have very many bounds, have programs of their own.
         """
         pattern = super().pattern(form, points)
         if pattern is ... or not points:
             return pattern
-        load = float(points[0][0])
-        low, high = self._limited(load)
-        if low.size + high.size > MAX_PARAMETERS:
-            return ...
-        return low.tobytes(), high.tobytes(), self.at(load).matrix.tobytes()
+        combined, _ = self.place(float(points[0][0]))
+        return combined.pattern if combined.shared else ...
 
     def write(self, form: str, points: Points) -> Model:
         """Return the program with the limits as constraints."""
-        load = float(points[0][0])
-        low, high = self._limited(load)
-        limits, matrix = self.at(load), self.at(load).matrix
-        numbers = {"least": limits.least[low], "most": limits.most[high], "bound": limits.bound}
-        few = low.size + high.size <= MAX_PARAMETERS
-        named = {k: cp.Parameter(v.size, name=k) for k, v in numbers.items() if few and v.size}
+        combined, k = self.place(float(points[0][0]))
+        low, high, kept = combined.in_program
+        matrix, numbers = combined.matrix[kept], combined.numbers.items()
+        of_load = {name: column[k] for name, column in numbers if column.shape[1]}
+        named = {
+            name: cp.Parameter(own.size, name=name)
+            for name, own in of_load.items()
+            if combined.shared
+        }
         least, most, bound = (
-            named.get(k, v * self.unit if v.size else None) for k, v in numbers.items()
+            named.get(name, of_load[name] * self.unit if name in of_load else None)
+            for name, _ in numbers
         )
 
         def with_limits(model: Model) -> Model:
@@ -135,18 +160,14 @@ class WithinLimits(Split):
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """Return the loads and the numbers of the limits, in the unit of the program."""
-        low, high = self._limited(float(points[0][0]))
-        limits = [self.at(load) for load in points[0].tolist()]
-        values = {
-            "least": [at_load.least[low] for at_load in limits],
-            "most": [at_load.most[high] for at_load in limits],
-            "bound": [at_load.bound for at_load in limits],
-        }
-        of_limits = [
-            (parameter, np.array(values[name]) * self.unit)
-            for name, parameter in program.limited.items()
-        ]
-        return (*super().parameters(program, points), *of_limits)
+        given = super().parameters(program, points)
+        if not program.limited:
+            return given
+        values = {name: np.empty((len(points[0]), p.size)) for name, p in program.limited.items()}
+        for places, combined, rows in self._each(points[0]):
+            for name, column in values.items():
+                column[places] = combined.numbers[name][rows] * self.unit
+        return (*given, *((p, values[name]) for name, p in program.limited.items()))
 
     def finish(self, program: Model, returned: SolverOutput, points: Points) -> LimitedSplits:
         """Return certified answers within the limits, polished where that lowers the gap."""
@@ -159,7 +180,7 @@ class WithinLimits(Split):
     def idle(self, points: Points) -> LimitedSplits:
         """Return the limit as the load tends to 0: the optimum at a load close to it."""
         loads, inside = np.full(len(points[0]), self._idle_load), self.at(0.0).inside
-        found = replace(self, polish=True)._within(loads, np.tile(inside, (len(loads), 1)))
+        found = replace(self, polish=True)._within(loads, np.repeat(inside, len(loads), axis=0))
         return replace(found, flow=np.zeros(found.flow.shape))
 
     def certify_stored(self, points: Points, column: Column) -> LimitedSplits:
@@ -179,28 +200,34 @@ class WithinLimits(Split):
         duals : ndarray, shape (K, m), optional
             The solver's multipliers of the rows.
         """
-        out = self.empty(len(loads))
-        for k in np.flatnonzero(np.isfinite(flow).all(axis=1)).tolist():
-            load, limits = float(loads[k]), self.at(float(loads[k]))
-            of_solver = np.zeros(limits.bound.size) if duals is None else duals[k]
-            polished, c, z, steps = polish_within(self.bank, load, flow[k], limits, of_solver)
-            x = polished if self.polish else flow[k]
-            proof = certify_within(self.bank, load, x, limits, c, z, polished)
-            total = np.array(load)
-            price = rounding_price(limits, total, x, c, z)
-            met = self.tolerance.met(proof.gap, rounding(self.bank, total, x, "optimum", price))
-            values = {
-                "flow": x,
-                "multiplier": c,
-                "steps": steps if self.polish else 0,
-                "certified": met,
-                "polished": polished,
-                "row_prices": z,
-            }
-            for name, column in vars(out).items():
-                value = values.get(name, getattr(proof, name, None))
-                column[k] = np.nan if value is None else value
+        out, solved = self.empty(len(loads)), np.flatnonzero(np.isfinite(flow).all(axis=1))
+        for places, combined, index in self._each(loads[solved]):
+            rows, kept = solved[places], combined.in_program[2]
+            of_solver = np.zeros((rows.size, kept.size)) if duals is None else duals[rows]
+            found = self._certified_within(
+                loads[rows], flow[rows], combined.limits(index), of_solver
+            )
+            prices = np.zeros((rows.size, len(combined.matrix)))
+            prices[:, kept] = found.pop("row_prices")
+            for name, column in {**found, "row_prices": [*prices]}.items():
+                getattr(out, name)[rows] = column
         return out
+
+    def _certified_within(self, load: Array, flow: Array, limits: Limits, duals: Array) -> Any:
+        """Return columns of certified answers, by name, for loads that share the kept rows."""
+        polished, c, z, steps = polish_within(self.bank, load, flow, limits, duals)
+        x, others = (polished, ()) if self.polish else (flow, (polished,))
+        proof = certify_within(self.bank, load, x, limits, c, z, *others)
+        price = rounding_price(limits, load, x, c, z)
+        return {
+            **vars(proof),
+            "flow": x,
+            "multiplier": c,
+            "steps": steps if self.polish else 0,
+            "certified": accepted(self.tolerance, self.bank, load, x, "optimum", proof.gap, price),
+            "polished": polished,
+            "row_prices": z,
+        }
 
     def empty(self, count: int) -> LimitedSplits:
         """See `Question.empty`."""

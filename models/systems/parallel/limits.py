@@ -28,7 +28,7 @@ from ....reference.validation import (
 )
 from ...core.registry import Registry
 from ...latency.base import Latency
-from .linear_limit import Limit, LinearLimit
+from .linear_limit import Limit, LinearLimit, LoadDependence
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class MinShare(Limit):
     """
 
     share: Any
+
+    load_dependence: ClassVar[LoadDependence] = "proportional"
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
@@ -76,6 +78,8 @@ class MaxShare(Limit):
     """
 
     share: Any
+
+    load_dependence: ClassVar[LoadDependence] = "proportional"
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
@@ -113,6 +117,8 @@ class MaxUtilisation(Limit):
     """
 
     utilisation: Any
+
+    load_dependence: ClassVar[LoadDependence] = "none"
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
@@ -182,6 +188,7 @@ class ServerPercentile(Limit):
     within: Any
 
     times: ClassVar[tuple[str, ...]] = ("within",)
+    load_dependence: ClassVar[LoadDependence] = "none"
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
@@ -253,6 +260,8 @@ class Budget(Limit):
     price: Any
     at_most: float
 
+    load_dependence: ClassVar[LoadDependence] = "none"
+
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
         price = as_floats("Budget.price", self.price)
@@ -294,6 +303,8 @@ class GroupShare(Limit):
     servers: Sequence[int]
     at_most: float
     name: str = "share of a group"
+
+    load_dependence: ClassVar[LoadDependence] = "proportional"
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from ....reference.errors import Array, InputError
 from ....reference.validation import as_floats, check_flag, check_text, raise_at_first
 from ...latency.base import Latency
 from .splits import compensated_sum
+
+LoadDependence = Literal["any", "none", "proportional"]
 
 
 class Limit(ABC):
@@ -32,6 +34,11 @@ class Limit(ABC):
     ----------
     times : tuple of str
         Names of the fields that are times; a scenario file gives them in its unit of delays.
+    load_dependence : {"any", "none", "proportional"}
+        How the result of `linearise` depends on the load: in any way, the default; not at all; or
+        with `bound` and `bound_per_unit` in proportion to it, and all else the same. A curve calls
+        `linearise` at every load in the first case, and once otherwise. It belongs to the
+        `linearise` of the same class: a class with another `linearise` declares its own.
 
     Examples
     --------
@@ -52,6 +59,7 @@ class Limit(ABC):
     """
 
     times: ClassVar[tuple[str, ...]] = ()
+    load_dependence: ClassVar[LoadDependence] = "any"
 
     @abstractmethod
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
@@ -130,6 +138,8 @@ class LinearLimit(Limit):
     own_bound: npt.ArrayLike | None = None
     of_time: bool = False
 
+    load_dependence: ClassVar[LoadDependence] = "none"
+
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """Return the limit itself."""
         return self
@@ -205,6 +215,13 @@ class LinearLimit(Limit):
                 f"give shape {shape} or one number",
             )
         return np.broadcast_to(value, shape)
+
+
+def load_dependence(limit: Limit) -> LoadDependence:
+    """Return the `Limit.load_dependence` of the class that has the limit's `linearise`."""
+    own = next(vars(cls) for cls in type(limit).__mro__ if "linearise" in vars(cls))
+    dependence: LoadDependence = own.get("load_dependence", "any")
+    return dependence
 
 
 def _quotient(value: Array, unit: Any) -> Array:

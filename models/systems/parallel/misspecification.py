@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.validation import check_instance
-from ...core.curve import ANARCHY, Variable, variable
 from ...core.signatures import show_options
-from .curve import solved, variables_of
+from ...core.variables import ANARCHY, Variable, variable
+from ...core.warn import warn
+from .curve import curve_plan, variables_of
+from .prices import GOALS
 from .questions import Splits
 from .system import NOT_PARALLEL_SERVERS, ParallelServers
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ...core.options import FormulationOptions
+    from .solution import Solution
 
 
 @show_options
@@ -73,15 +77,7 @@ def misspecified_delays(
     >>> data.price_of_anarchy.values.round(4)
     array([0.9165, 1.    ])
     """
-    for field, system in (("assumed", assumed), ("actual", actual)):
-        check_instance(field, system, ParallelServers, *NOT_PARALLEL_SERVERS)
-    if not np.array_equal(assumed.bank.rate, actual.bank.rate):
-        raise InputError(
-            "assumed",
-            assumed,
-            "has other rates than the actual system",
-            "let the two differ in delays or variability alone",
-        )
+    _check(assumed, actual)
 
     def share(goal: str, loads: Array, flow: Array) -> Array:
         """Return the shares of the servers, shape (K, n); at a load of 0 their limits."""
@@ -113,4 +109,35 @@ def misspecified_delays(
             )
         }
 
-    return solved(assumed, loads, None, refine, options, variables)
+    return curve_plan(assumed, loads, None, refine, options, variables).solve()
+
+
+def delays_at(
+    assumed: ParallelServers, actual: ParallelServers, load: float, solver: str | None = None
+) -> dict[str, float]:
+    """Return the delays of `misspecified_delays` at one load, for each goal.
+
+    A warning states where an answer is not certified, or is beyond what was measured.
+    """
+    _check(assumed, actual)
+    delays = dict[str, float]()
+    for goal in GOALS:
+        found: Solution = getattr(assumed, goal)(load, solver=solver, throw=False)
+        uncertified = () if found.certified else (f"the {goal} is not certified",)
+        for problem in (*uncertified, *found.caveats):
+            warn(f"at load {load:g}, with the assumed delays, {problem}")
+        delays[goal] = float(found.share @ actual.bank.latency(found.flow))
+    return delays
+
+
+def _check(assumed: ParallelServers, actual: ParallelServers) -> None:
+    """Raise InputError unless both are systems of parallel servers with the same rates."""
+    for field, system in (("assumed", assumed), ("actual", actual)):
+        check_instance(field, system, ParallelServers, *NOT_PARALLEL_SERVERS)
+    if not np.array_equal(assumed.bank.rate, actual.bank.rate):
+        raise InputError(
+            "assumed",
+            assumed,
+            "has other rates than the actual system",
+            "let the two differ in delays or variability alone",
+        )

@@ -15,6 +15,7 @@ Nothing here decides whether an answer is right: the certificate does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,25 +70,45 @@ def polish_rows(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> tuple
 
     The number is `NO_START` where there is no valid start; see `polish`.
     """
+    return polish_with_prices(bank, load, flow, goal)[:2]
+
+
+def polish_with_prices(
+    bank: ServerBank, load: Array, flow: Array, goal: Goal
+) -> tuple[Array, Steps, Array]:
+    """Return what `polish_rows` returns, and the multipliers of the flows, shape (K,)."""
     unlimited, none = Limits.none(len(bank)), np.zeros((load.size, 1))
     with np.errstate(all="ignore"):  # an answer that rounding moves to saturation stops there
         start, valid = project_to_load(bank, load, flow, trim=True)
-        x, steps, _ = _newton(bank, load, start, valid, goal, unlimited, none)
-        rows = np.flatnonzero((steps == NO_START) | (steps == max_steps(bank)))
+        x, steps, dual = _newton(bank, load, start, valid, goal, unlimited, none)
+        rows = np.flatnonzero(_unconverged(bank, steps))
         if rows.size:
-            inner, valid = interior_point(bank, load[rows], flow[rows])
-            again, taken, _ = _newton(bank, load[rows], inner, valid, goal, unlimited, none[rows])
+            some = bank.at(rows)
+            inner, valid = interior_point(some, load[rows], flow[rows])
+            again, taken, prices = _newton(
+                some, load[rows], inner, valid, goal, unlimited, none[rows]
+            )
             started = taken != NO_START
-            x[rows[started]], steps[rows[started]] = again[started], taken[started]
+            for of_all, of_rows in ((x, again), (steps, taken), (dual, prices)):
+                of_all[rows[started]] = of_rows[started]
+            rows = np.flatnonzero(_unconverged(bank, steps))
         # at a light load the flows have fewer digits than their sum, which is known
         balanced, valid = project_to_load(bank, load, x, trim=False)
-    return np.where(valid[:, None], balanced, x), steps
+        x, price = np.where(valid[:, None], balanced, x), dual[:, 0]
+        if rows.size:
+            price[rows] = multiplier(bank.at(rows), load[rows], x[rows], goal)
+    return x, steps, price
+
+
+def _unconverged(bank: ServerBank, steps: Steps) -> Mask:
+    """Return which answers have no start or took the largest number of steps."""
+    return np.asarray((steps == NO_START) | (steps == max_steps(bank)))
 
 
 def polish_within(
-    bank: ServerBank, load: float, flow: Array, limits: Limits, row_prices: Array
-) -> tuple[Array, float, Array, int]:
-    """Return the polished optimum within limits, its multipliers, and the number of steps.
+    bank: ServerBank, load: Array, flow: Array, limits: Limits, row_prices: Array
+) -> tuple[Array, Array, Array, Steps]:
+    """Return K polished optima within limits, their multipliers, and the numbers of steps.
 
     The optimum without limits comes first, then that without rows: where it meets the limits, it
     is the answer. Otherwise Newton steps start from the solver's flows and from these optima,
@@ -97,58 +118,69 @@ def polish_within(
     ----------
     bank : ServerBank
         n servers.
-    load : float
-        Total load, jobs per unit of time.
-    flow : ndarray, shape (n,)
+    load : ndarray, shape (K,)
+        Total loads, jobs per unit of time.
+    flow : ndarray, shape (K, n)
         A solver's flows.
     limits : Limits
         Bounds of the flows, and rows.
-    row_prices : ndarray, shape (m,)
+    row_prices : ndarray, shape (K, m)
         The solver's multipliers of the rows, used where the steps do not converge.
 
     Returns
     -------
     tuple
-        Flows, shape (n,); the multiplier of the load; the multipliers of the rows, shape (m,);
-        the number of Newton steps.
+        Flows, shape (K, n); the multipliers of the load, shape (K,); the multipliers of the rows,
+        shape (K, m); the numbers of Newton steps, shape (K,).
     """
-    loads, steps, starts = np.array([float(load)]), 1, [np.asarray(flow, dtype=float)]
-    no_rows = np.zeros(limits.bound.size)
-    unlimited = polish(bank, load, flow, "optimum")
-    if unlimited is not None:
-        x, steps = unlimited
-        if limits.violation(load, x) <= ROUNDING:  # no limit binds
-            return x, float(multiplier(bank, loads, x[None], "optimum")[0]), no_rows, steps
-        starts.append(x)
-    if limits.bound.size and (limits.least.any() or np.any(limits.most < bank.rate)):
-        bounds = Limits(
-            limits.least, limits.most, limits.matrix[:0], limits.bound[:0], limits.inside
-        )
-        x, price, _, taken = polish_within(bank, load, flow, bounds, row_prices[:0])
-        steps += taken
-        if limits.violation(load, x) <= ROUNDING:  # no row binds
-            return x, price, no_rows, steps
-        starts.append(x)
     with np.errstate(all="ignore"):
-        for start, careful in ((s, c) for s in starts for c in (False, True)):
-            x, valid = project_to_load(bank, loads, start[None], trim=True, limits=limits)
-            dual = np.array([[multiplier(bank, loads, x, "optimum")[0], *no_rows]])
-            x, counts, dual = _newton(
-                bank, loads, x, valid, "optimum", limits, dual, careful=careful
+        x, steps = polish_rows(bank, load, flow, "optimum")
+        price, z = multiplier(bank, load, x, "optimum"), np.zeros_like(row_prices)
+        x = np.where((steps == NO_START)[:, None], np.nan, x)  # no start for other steps either
+        steps, starts = np.maximum(steps, 1), [np.asarray(flow, dtype=float), x]
+        for these in (limits.without_rows, limits) if limits.bound.size else (limits,):
+            todo = np.flatnonzero(~(these.violation(load, x) <= ROUNDING))  # where a limit binds
+            if not todo.size:
+                continue
+            m, begun = len(these.matrix), [start[todo] for start in starts]
+            found, price[todo], z[todo, :m], taken = _steps_within(
+                bank.at(todo), load[todo], begun, these.at(todo), row_prices[todo, :m]
             )
-            steps += int(counts[0])
-            if NO_START < counts[0] < max_steps(bank, careful=careful):
-                break
-        else:  # not converged: keep the multipliers, own or the solver's, with the higher bound
-            charged = bank.with_extra_delay(row_prices @ limits.matrix)
-            of_solver = np.array([[multiplier(charged, loads, x, "optimum")[0], *-row_prices]])
+            x = x.copy()
+            x[todo], steps[todo] = found, steps[todo] + taken
+            starts.append(x)
+    return x, price, z, steps
 
-            def bound(dual: Array) -> float:
-                z = np.maximum(-dual[0, 1:], 0.0)
-                return float(lower_bound(bank, loads, dual[:, 0], limits, z)[0])
 
-            dual = max(dual, of_solver, key=bound)
-    return x[0], float(dual[0, 0]), np.maximum(-dual[0, 1:], 0.0), steps
+def _steps_within(
+    bank: ServerBank, load: Array, starts: Sequence[Array], limits: Limits, row_prices: Array
+) -> tuple[Array, Array, Array, Steps]:
+    """Return what `polish_within` returns, by Newton steps from the starts in turn."""
+    m, todo = row_prices.shape[1], np.arange(load.size)
+    x, dual, count = starts[0].copy(), np.zeros((load.size, 1 + m)), np.zeros_like(todo)
+    for start, careful in ((s, c) for s in starts for c in (False, True)):
+        some, own, loads = bank.at(todo), limits.at(todo), load[todo]
+        first, valid = project_to_load(some, loads, start[todo], trim=True, limits=own)
+        price = multiplier(some, loads, first, "optimum")[:, None]
+        begun = np.concatenate([price, np.zeros((todo.size, m))], axis=1)
+        x[todo], taken, dual[todo] = _newton(
+            some, loads, first, valid, "optimum", own, begun, careful=careful
+        )
+        count[todo] += taken
+        todo = todo[(taken == NO_START) | (taken == max_steps(bank, careful=careful))]
+        if not todo.size:
+            break
+    for k in todo:  # not converged: keep the multipliers, own or the solver's, of higher bound
+        row, prices = np.array([k]), row_prices[k]
+        some, own, loads = bank.at(row), limits.at(row), load[row]
+        charged = some.with_extra_delay(prices @ limits.matrix)
+        of_solver = np.array([*multiplier(charged, loads, x[row], "optimum"), *-prices])
+        mine, other = (
+            lower_bound(some, loads, c[:1], own, np.maximum(-c[None, 1:], 0.0))[0]
+            for c in (dual[k], of_solver)
+        )
+        dual[k] = of_solver if other > mine else dual[k]
+    return x, dual[:, 0], np.maximum(-dual[:, 1:], 0.0), count
 
 
 def max_steps(bank: ServerBank, *, careful: bool = False) -> int:
@@ -167,6 +199,8 @@ class _Rows(NamedTuple):
         Their indices among all answers.
     x : ndarray, shape (K, n)
         Flows.
+    spare_capacity : ndarray, shape (K, n)
+        Spare capacities at these flows.
     used : ndarray of bool, shape (K, n)
         Free servers, strictly between their bounds.
     active : ndarray of bool, shape (K, m)
@@ -181,6 +215,7 @@ class _Rows(NamedTuple):
 
     which: npt.NDArray[np.intp]
     x: Array
+    spare_capacity: Array
     used: Mask
     active: Mask
     dual: Array
@@ -188,6 +223,9 @@ class _Rows(NamedTuple):
     stalled: Steps
 
     def only(self, chosen: Mask) -> _Rows:
+        """Return the chosen answers; this object where all are."""
+        if chosen.all():
+            return self
         return _Rows(*[field[chosen] for field in self])  # type: ignore[arg-type]
 
 
@@ -222,82 +260,105 @@ def _newton(
         Whether a step ends at the first limit that it meets, and one limit at a time is released.
         Otherwise steps may pass limits, and several are released together.
     """
-    last, least, most = max_steps(bank, careful=careful), limits.least, limits.most
-    has_rows = bool(limits.bound.size)
+    last = max_steps(bank, careful=careful)
+    has_rows, bounded = bool(limits.bound.size), limits.bounded
     flow, steps, dual = start.copy(), np.where(valid, last, NO_START), dual.copy()
-    active = (
-        limits.excess(start) >= -ROUNDING * limits.row_scale(start)
-        if has_rows
-        else np.zeros((load.size, 0), dtype=bool)
-    )
     rows = _Rows(
         which=np.arange(load.size),
         x=start,
-        used=(start > least) & (start < most),
-        active=active,
-        dual=dual.copy(),
+        spare_capacity=bank.spare_capacity(start),
+        used=(start > limits.least) & (start < limits.most),
+        active=(
+            limits.excess(start) >= -ROUNDING * limits.row_scale(start)
+            if has_rows
+            else np.zeros((load.size, 0), dtype=bool)
+        ),
+        dual=dual,
         smallest=np.full(load.shape, np.inf),
         stalled=np.zeros(load.shape, dtype=np.intp),
-    ).only(valid)
+    )
+    some, loads, own, going = bank, load, limits, valid
     for step in range(1, last + 1):
-        rows = rows.only(np.all(bank.spare_capacity(rows.x) > 0, axis=1))  # else saturated
-        index, x, used, active, row_dual, smallest, stalled = rows
+        before, rows = rows, rows.only(going & (rows.spare_capacity > 0).all(axis=1))
+        index, x, spare, used, active, row_dual, smallest, stalled = rows
         if not index.size:
             break
+        if rows is not before:
+            some, loads, own = bank.at(index), load[index], limits.at(index)
         newton = (
-            limited_step(bank, load[index], x, used, active, limits, row_dual)
+            limited_step(some, loads, x, used, active, own, row_dual)
             if has_rows
-            else free_step(bank, load[index], x, used, goal, limits)
+            else free_step(some, loads, x, spare, used, goal, own)
         )
         move, row_dual = newton.move, newton.dual
-        rises = np.where(move > 0, move, 1.0)
-        longest = np.where(move > 0, SPARE_PART * bank.spare_capacity(x) / rises, 1.0)
-        scale = np.minimum(longest.min(axis=1), 1.0)
+        scale, met, leaving = _within_capacity(move, spare), active, active  # empty without rows
         if careful:
-            scale, at_bound, met = to_first_limit(x, move, used, active, scale, limits)
-        else:
-            at_bound, met = np.zeros_like(used), np.zeros_like(active)
+            scale, at_bound, met = to_first_limit(x, move, used, active, scale, own)
         moved = x + scale[:, None] * move
-        held = used & (at_bound | (moved <= least) | (moved >= most))
-        used = used & ~held
-        x = np.clip(np.where(at_bound, np.where(move > 0, most, least), moved), least, most)
+        if careful:
+            moved = np.where(at_bound, np.where(move > 0, own.most, own.least), moved)
+        held = used & ((moved <= own.least) | (moved >= own.most))
+        was_used, used = used, used & ~held
+        x = np.minimum(np.maximum(moved, own.least), own.most)
+        spare = some.spare_capacity(x)
         flow[index], dual[index] = x, row_dual
+        stopped = (scale != 1.0) | held.any(axis=1)
         if has_rows:
-            over = limits.excess(x) > ROUNDING * limits.row_scale(x)
-            met = met | (~active & over)
+            over = ~active & (own.excess(x) > ROUNDING * own.row_scale(x))
+            met = met | over if careful else over
+            leaving = active & (row_dual[:, 1:] > 0)
+            stopped = stopped | met.any(axis=1)
         # steps of a flow far below the load end at the rounding error of the load
-        least_scale = SMALL_SHARE * load[index, None]
-        scales = np.minimum(np.maximum(x, least_scale), bank.spare_capacity(x))
+        scales = np.minimum(np.maximum(x, SMALL_SHARE * loads[:, None]), spare)
         size = np.where(used, np.abs(move) / scales, 0.0)
-        whole = (scale == 1.0) & ~held.any(axis=1) & ~met.any(axis=1)
-        relative_step = np.where(whole, size.max(axis=1), np.inf)
-        entering = _entering(bank, newton, x, used | held, limits)
-        leaving = active & (row_dual[:, 1:] > 0)
+        relative_step = np.where(stopped, np.inf, size.max(axis=1))
+        entering = _entering(some, newton, x, was_used, own)
+        changes = entering.any(axis=1)
+        if has_rows:
+            changes = changes | leaving.any(axis=1)
         converged = (relative_step <= STEP_TOL) | (stalled >= MAX_STALLED)
-        failed = newton.unmet if limits.bounded else ~used.any(axis=1)
-        done = converged & ~entering.any(axis=1) & ~leaving.any(axis=1) & ~failed
+        failed = newton.unmet if bounded else ~used.any(axis=1)
+        done = converged & ~(changes | failed)
         steps[index[done]], steps[index[failed]] = step, NO_START
+        going = ~(done | failed)
+        if not going.any():
+            break
+        release = converged | ((step % RELEASE_EVERY == 0) & (not careful))
         if careful:
             error = newton.offered - newton.price
-            entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], limits)
-        release = converged | ((step % RELEASE_EVERY == 0) & (not careful))
-        used |= entering & release[:, None]
-        active = (active & ~(leaving & release[:, None])) | met
-        changed = release & (entering.any(axis=1) | leaving.any(axis=1))
+            entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own)
+            changes = entering.any(axis=1) | leaving.any(axis=1)
+        changed = release & changes
+        if changed.any():
+            used = used | (entering & release[:, None])
+            active = active & ~(leaving & release[:, None])
         waited = np.where(relative_step < LARGE_STEP, stalled + 1, stalled)
         stalled = np.where(changed | (relative_step < smallest / 2), 0, waited)
         smallest = np.where(changed, np.inf, np.minimum(smallest, relative_step))
-        rows = _Rows(index, x, used, active, row_dual, smallest, stalled).only(~(done | failed))
+        active = active | met if has_rows else active
+        rows = _Rows(index, x, spare, used, active, row_dual, smallest, stalled)
     return flow, steps, dual
+
+
+def _within_capacity(move: Array, spare_capacity: Array) -> Array:
+    """Return the part of each step, at most 1, that leaves every server spare capacity, (K,)."""
+    allowed = SPARE_PART * spare_capacity
+    long = move > allowed
+    if not long.any():
+        return np.ones(len(move))
+    parts: Array = np.where(long, allowed / np.where(long, move, 1.0), 1.0)
+    return np.asarray(parts.min(axis=1))
 
 
 def _entering(bank: ServerBank, newton: Step, x: Array, kept: Mask, limits: Limits) -> Mask:
     """Return which servers at a bound, other than those `kept`, their offered price releases."""
+    could: Mask = ~kept & (limits.least < limits.most)
+    if not could.any():
+        return could
     offered, price = newton.offered, newton.price
     # at the load that starts a server, rounding would release and hold it forever
     rises = np.where(x > 0, price, bank.idle_latency) < offered * (1 - LAST_DIGITS)
-    inside = np.where(x <= limits.least, rises, price > offered)
-    entering: Mask = ~kept & (limits.least < limits.most) & inside
+    entering: Mask = could & np.where(x <= limits.least, rises, price > offered)
     if limits.bound.size:
         # multipliers have rounding errors: without a margin a server would enter and leave forever
         margin = SINGULAR * np.abs(newton.dual).max(axis=1, keepdims=True)

@@ -20,7 +20,7 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask
-from .prices import Goal, common_price, prices
+from .prices import Goal, common_price, prices, responses
 from .splits import ROUNDING, Limits, load_residual
 
 LEAST_SLOPE = 1e-12  # times the price over the load: flatter servers count as this steep
@@ -53,7 +53,13 @@ class Step(NamedTuple):
 
 
 def free_step(
-    bank: ServerBank, load: Array, x: Array, used: Mask, goal: Goal, limits: Limits
+    bank: ServerBank,
+    load: Array,
+    x: Array,
+    spare_capacity: Array,
+    used: Mask,
+    goal: Goal,
+    limits: Limits,
 ) -> Step:
     """Return the step of the used servers to a common price at which they carry the load.
 
@@ -61,8 +67,8 @@ def free_step(
     ----------
     load : ndarray, shape (K,)
         Total loads.
-    x : ndarray, shape (K, n)
-        Flows.
+    x, spare_capacity : ndarray, shape (K, n)
+        Flows, and the spare capacities that they leave.
     used : ndarray of bool, shape (K, n)
         The free servers.
     goal : {"optimum", "equilibrium"}
@@ -70,14 +76,13 @@ def free_step(
     limits : Limits
         Bounds of the flows, without rows.
     """
-    price, slope = prices(bank, x, goal)
+    price, slope = prices(bank, x, goal, spare_capacity)
     residual = load_residual(load, x)
-    common = common_price(price, slope, used, residual)
+    response, flat = responses(slope, used)
+    common = common_price(price, used, response, flat, residual)
     any_used = used.any(axis=1)
     if not any_used.all():
         common = np.where(any_used, common, _price_at_bounds(price, x, residual, load, limits))
-    flat = used & (slope <= 0)
-    response = np.where(used & ~flat, 1.0 / np.where(slope > 0, slope, 1.0), 0.0)
     move = np.where(response > 0, (common[:, None] - price) * response, 0.0)
     if flat.any():
         # servers whose price is constant: those above the common price become empty, and those at
@@ -88,8 +93,8 @@ def free_step(
         response = np.where(flat.any(axis=1, keepdims=True), to_cheap, response)
     # where the price hardly depends on the flow, the move has few digits: distribute the
     # remaining residual in proportion to the response 1/slope
-    responses = response.sum(axis=1)
-    remaining = np.where(responses > 0, (residual - move.sum(axis=1)) / responses, 0.0)
+    total = response.sum(axis=1)
+    remaining = np.where(total > 0, (residual - move.sum(axis=1)) / total, 0.0)
     unmet = np.zeros(load.shape, dtype=bool)
     move = move + remaining[:, None] * response
     return Step(common[:, None], price, common[:, None], move, unmet)

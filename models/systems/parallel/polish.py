@@ -9,8 +9,8 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from .certificate import Certificates, certify_rows
-from .newton import NO_START, Steps, polish_rows
-from .prices import Goal
+from .newton import NO_START, Steps, polish_with_prices
+from .prices import Goal, multiplier
 
 ROUNDING = 1e-12  # gaps below this are rounding errors, and cannot rank two answers
 
@@ -27,11 +27,14 @@ class Polished:
         Newton steps of each; 0 where the flows are the solver's own.
     certificates : Certificates
         A certificate for each.
+    multiplier : ndarray, shape (K,)
+        Price that the used servers share; see `sojourn.models.systems.parallel.prices.multiplier`.
     """
 
     flow: Array
     steps: Steps
     certificates: Certificates
+    multiplier: Array
 
 
 def polish_and_certify(
@@ -53,16 +56,25 @@ def polish_and_certify(
         Whether to take Newton steps; the solver's flows are kept where their gap is smaller.
     """
     if not polish:
-        no_steps = np.zeros(load.shape, dtype=np.intp)
-        return Polished(flow, no_steps, certify_rows(bank, load, flow, goal))
-    polished, steps = polish_rows(bank, load, flow, goal)
-    certificates = certify_rows(bank, load, polished, goal)
+        return _of_solver(bank, load, flow, goal)
+    x, steps, price = polish_with_prices(bank, load, flow, goal)
+    found = Polished(x, steps, certify_rows(bank, load, x, goal, price), price)
+    gap = found.certificates.gap
     # gaps below ROUNDING cannot rank two answers; there keep the polished one
-    doubtful = np.flatnonzero((steps == NO_START) | ~(certificates.gap <= ROUNDING))
+    doubtful = np.flatnonzero((steps == NO_START) | ~(gap <= ROUNDING))
     if doubtful.size:
-        own = certify_rows(bank, load[doubtful], flow[doubtful], goal)
-        worse = (steps[doubtful] == NO_START) | ~(certificates.gap[doubtful] <= own.gap)
+        own = _of_solver(bank.at(doubtful), load[doubtful], flow[doubtful], goal)
+        worse = (steps[doubtful] == NO_START) | ~(gap[doubtful] <= own.certificates.gap)
         rows = doubtful[worse]
-        polished[rows], steps[rows] = flow[rows], 0
-        certificates.put(rows, own.values(worse))
-    return Polished(polished, steps, certificates)
+        for name in ("flow", "steps", "multiplier"):
+            getattr(found, name)[rows] = getattr(own, name)[worse]
+        found.certificates.put(rows, own.certificates.values(worse))
+    return found
+
+
+def _of_solver(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Polished:
+    """Return a solver's own flows, certified."""
+    with np.errstate(all="ignore"):
+        price = multiplier(bank, load, flow, goal)
+    steps = np.zeros(load.shape, dtype=np.intp)
+    return Polished(flow, steps, certify_rows(bank, load, flow, goal, price), price)

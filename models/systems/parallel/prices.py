@@ -27,34 +27,50 @@ def check_goal(goal: object) -> None:
     check_choice("goal", goal, GOALS, "is not something to solve for")
 
 
-def prices(bank: ServerBank, flow: Array, goal: Goal) -> tuple[Array, Array]:
+def prices(
+    bank: ServerBank, flow: Array, goal: Goal, spare_capacity: Array | None = None
+) -> tuple[Array, Array]:
     """Return the price of each server and its derivative in the flow, both of shape (..., n)."""
+    rest = () if spare_capacity is None else (spare_capacity,)
     if goal == "optimum":
-        return bank.marginal(flow), bank.marginal_slope(flow)
-    return bank.latency(flow), bank.latency_slope(flow)
+        return bank.marginal(flow, *rest), bank.marginal_slope(flow)
+    return bank.latency(flow, *rest), bank.latency_slope(flow)
 
 
-def common_price(price: Array, slope: Array, used: Mask, residual: Array) -> Array:
+def responses(slope: Array, used: Mask) -> tuple[Array, Mask]:
+    """Return the change of each used flow per unit of price, 1/slope, and which prices are flat.
+
+    A price is flat where it does not rise with the flow; the response is 0 there.
+    """
+    flat = used & (slope <= 0)
+    rising = used & ~flat
+    return np.where(rising, 1.0 / np.where(rising, slope, 1.0), 0.0), flat
+
+
+def common_price(
+    price: Array, used: Mask, response: Array, flat: Mask, residual: Array | float = 0.0
+) -> Array:
     """Return the price that a Newton step sets for the used servers, shape (...).
 
     It is the price c at which their linearised flows, x_i + (c - price_i)/slope_i, add up to the
     load: the mean of the prices, weighted by 1/slope, plus residual / (sum of 1/slope). Where
-    the price of a used server does not rise with its flow, the least such price is the common one.
+    the price of a used server is flat, the least such price is the common one.
 
     Parameters
     ----------
-    price, slope : ndarray, shape (..., n)
-        Prices and their derivatives in the flow.
+    price : ndarray, shape (..., n)
+        Prices.
     used : ndarray of bool, shape (..., n)
         The used servers.
-    residual : ndarray, shape (...)
+    response : ndarray, shape (..., n)
+        Their responses 1/slope; see `responses`.
+    flat : ndarray of bool, shape (..., n)
+        Which of their prices are flat.
+    residual : ndarray, shape (...), default 0
         Load that the flows do not carry, jobs per unit of time.
     """
-    flat = used & (slope <= 0)
-    rising = used & ~flat
-    weight = np.where(rising, 1.0 / np.where(rising, slope, 1.0), 0.0)
-    weights = weight.sum(axis=-1)
-    weighted = (weight * np.where(used, price, 0.0)).sum(axis=-1) + residual
+    weights = response.sum(axis=-1)
+    weighted = (response * np.where(used, price, 0.0)).sum(axis=-1) + residual
     common: Array = weighted / np.where(weights > 0, weights, 1.0)
     if not flat.any():
         return common
@@ -69,17 +85,16 @@ def multiplier(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Array:
     solver's residue, or with an idle latency above the common price, do not count as used.
     """
     inside = clip(bank, flow)
-    any_used = inside.any(axis=-1)
-    residue = np.minimum(RESIDUE_SHARE * load / inside.shape[-1], 0.5 * inside.max(axis=-1))
+    most = inside.max(axis=-1)
+    residue = np.minimum(RESIDUE_SHARE * load / inside.shape[-1], 0.5 * most)
     used = inside > residue[..., None]
     price, slope = prices(bank, inside, goal)
-    zero = np.zeros(flow.shape[:-1])
     for _ in range(PASSES):
-        common = common_price(price, slope, used, zero)
-        still_used = used & (bank.idle_latency < common[..., None])
-        changes = np.any(still_used != used, axis=-1) & still_used.any(axis=-1)
-        if not changes.any():
+        common = common_price(price, used, *responses(slope, used))
+        stays = used & (bank.idle_latency < common[..., None])
+        leaves = used & ~stays & stays.any(axis=-1, keepdims=True)
+        if not leaves.any():
             break
-        used = np.where(changes[..., None], still_used, used)
-    largest = np.minimum(common, bank.latency_limit.min())
-    return np.asarray(np.where(any_used, largest, bank.idle_latency.min()))
+        used = used & ~leaves
+    largest = np.minimum(common, bank.latency_limit.min(axis=-1))
+    return np.asarray(np.where(most == 0, bank.idle_latency.min(axis=-1), largest))

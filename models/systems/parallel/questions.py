@@ -7,9 +7,9 @@ certified answers: `sojourn.models.core.solve.Task` does the rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
+from ....reference.server_bank import ServerBank
 from ...core.errors import FormulationError
 from ...core.options import FormulationOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
@@ -25,11 +26,11 @@ from ...core.stored import Column
 from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.tangents import add_tangents, initial_tangent_points
-from .certificate import Certificate, Certificates, rounding
+from .certificate import Certificate, Certificates, accepted
 from .formulations import FORMULATIONS, Formulation, Model, build
 from .minmax import Bisection
 from .polish import polish_and_certify
-from .prices import Goal, multiplier
+from .prices import Goal
 from .solution import Solution
 from .splits import clip
 
@@ -39,6 +40,8 @@ TANGENT_GAP = 1e-6
 FEW_TANGENTS = 30
 # rounds of tangents without half the gap, after which only the solver's own error is left
 MAX_STALLED = 6
+# servers up to which their numbers are parameters: beyond, compiling these takes long
+MAX_SHARED = 100
 # parameters above which one compilation for all loads takes longer than a program for each load
 MAX_PARAMETERS = 1000
 # part of the load up to which a flow in a solver's own answer counts as unused
@@ -95,16 +98,9 @@ class Splits(AnswerRows):
         certificates: Certificates,
     ) -> Splits:
         """Return answers from K flows, their multipliers, Newton steps and certificates."""
-        own: dict[str, Any] = {
-            "flow": flow,
-            "multiplier": price,
-            "steps": steps,
-            "certified": certified,
-        }
-        columns: dict[str, Any] = {
-            f.name: own.get(f.name, getattr(certificates, f.name, None)) for f in fields(cls)
-        }
-        return cls(**columns)
+        return cls(
+            flow=flow, multiplier=price, steps=steps, certified=certified, **vars(certificates)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +176,23 @@ class Split(Question[Model, Splits, Solution]):
         """Whether one program serves all loads: it is exact, or its tangents are fixed."""
         return self.tangents > 0 or FORMULATIONS[form].exact(self.bank)
 
+    def shape(self, form: str) -> Hashable:
+        """Return the shape of the bank, for a program whose cones name their numbers."""
+        formulation = FORMULATIONS[form]
+        if form == "minmax" or formulation.cone is None or len(self.bank) > MAX_SHARED:
+            return None
+        return self.bank.cone_shape if formulation.exact(self.bank) else None
+
+    def together(self, questions: Sequence[Self]) -> Any:
+        """See `Question.together`."""
+        from .many_systems import ManySystems
+
+        return ManySystems.of(questions)
+
     def write(self, form: str, points: Points) -> Model:
         """Return the program: exact, with tangents, or for a first prefix of the servers."""
-        load = float(points[0][0])
-        write = partial(build, FORMULATIONS[form], self.bank, load, self.unit)
+        load, shared = float(points[0][0]), self.shape(form) is not None
+        write = partial(build, FORMULATIONS[form], self.bank, load, self.unit, shared=shared)
         if form == "minmax":
             return prefix_model(self.bank, load, self.unit, Bisection(self.bank, load))
         if self._serves_all(form):
@@ -191,8 +200,21 @@ class Split(Question[Model, Splits, Solution]):
         return tangent_model(write, initial_tangent_points(self.bank, load), math.inf, 0)
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
-        """Return the loads, in the unit of the program."""
-        return ((program.load, points[0] * self.unit),)
+        """Return the loads and the numbers of the servers, in the unit of the program."""
+        return ((program.load, points[0] * self.unit), *self._numbers(program, len(points[0])))
+
+    @cached_property
+    def _in_unit(self) -> Sequence[Mapping[str, Array]]:
+        """Numbers of each part of the bank in the unit of the programs."""
+        parts = self.bank.in_unit(self.unit).cone_parts or ()
+        return [part.cone_numbers() or {} for part in parts]
+
+    def _numbers(self, program: Model, count: int) -> Iterator[tuple[cp.Parameter, Array]]:
+        """Yield the parameters of the servers' numbers with their values at K points."""
+        for part, name, parameter in program.numbers:
+            value = self._in_unit[part][name]
+            row = value[None]
+            yield parameter, row if count == 1 else np.broadcast_to(row, (count, value.size))
 
     def finish(self, program: Model, returned: SolverOutput, points: Points) -> Splits:
         """Return certified answers, polished where that lowers the gap."""
@@ -212,14 +234,16 @@ class Split(Question[Model, Splits, Solution]):
         of_all[:, program.members] = flow
         return of_all
 
-    def _certified(self, load: Array, flow: Array) -> Splits:
-        """Return certified answers from flows, shape (K, n), for loads, shape (K,)."""
-        done = polish_and_certify(self.bank, load, flow, self.goal, polish=self.polish)
-        with np.errstate(all="ignore"):
-            price = multiplier(self.bank, load, done.flow, self.goal)
-        by_rounding = rounding(self.bank, load, done.flow, self.goal)
-        met = self.tolerance.met(done.certificates.gap, by_rounding)
-        return Splits.of(done.flow, price, done.steps, met, done.certificates)
+    def _certified(self, load: Array, flow: Array, bank: ServerBank | None = None) -> Splits:
+        """Return certified answers from flows, shape (K, n), for loads, shape (K,).
+
+        The servers are those of the question, or `bank`.
+        """
+        servers = self.bank if bank is None else bank
+        done = polish_and_certify(servers, load, flow, self.goal, polish=self.polish)
+        gap = done.certificates.gap
+        met = accepted(self.tolerance, servers, load, done.flow, self.goal, gap)
+        return Splits.of(done.flow, done.multiplier, done.steps, met, done.certificates)
 
     def refine(self, program: Model, found: Splits) -> Model | None:
         """Return the next program: more tangents, or the next prefix of the servers."""
@@ -233,9 +257,12 @@ class Split(Question[Model, Splits, Solution]):
 
     def idle(self, points: Points) -> Splits:
         """Return the limit as the load tends to 0: the least latency of an empty server."""
-        out = self.empty(len(points[0]))
+        return self._idle(len(points[0]), self.bank)
+
+    def _idle(self, count: int, bank: ServerBank) -> Splits:
+        out = self.empty(count)
         times = ("mean_delay", "lower_bound", "upper_bound", "multiplier")
-        values = dict.fromkeys(times, self.bank.idle_latency.min())
+        values = dict.fromkeys(times, bank.idle_latency.min(axis=-1))
         for name, value in {**values, "flow": 0.0, "gap": 0.0, "certified": True}.items():
             getattr(out, name)[:] = value
         return out

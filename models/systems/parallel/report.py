@@ -13,13 +13,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from ....reference.errors import Array, InputError
-from ...core.curve import ANARCHY
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
+from ...core.variables import ANARCHY
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, flat, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table
 from .evaluation import Evaluation
+from .misspecification import delays_at
 from .prices import GOALS
 from .rows import Rows
 from .solution import Solution
@@ -136,20 +137,12 @@ def _as_json(scenario: Written, found: Solution) -> dict[str, Any]:
 
 def _variants(scenario: Written, load: float, solver: str | None) -> list[dict[str, Any]]:
     """Return the delays and the price of anarchy of each variant."""
-    from .misspecification import misspecified_delays
-
     rows: list[dict[str, Any]] = []
     for v in scenario.variants:
-        data = scenario.units.present(misspecified_delays(v.assumed, v.paid, [load], solver=solver))
-        delays = {goal: float(data[f"{goal}_delay"][0]) for goal in ("optimum", "equilibrium")}
-        rows.append(
-            {
-                "name": v.name,
-                "title": v.title,
-                **delays,
-                "ratio": float(data["price_of_anarchy"][0]),
-            }
-        )
+        delays = delays_at(v.assumed, v.paid, load, solver)
+        ratio = delays["equilibrium"] / delays["optimum"]
+        in_unit = {goal: scenario.units.delay_factor * delay for goal, delay in delays.items()}
+        rows.append({"name": v.name, "title": v.title, **in_unit, "ratio": ratio})
     return rows
 
 

@@ -15,15 +15,17 @@ import numpy as np
 from ....reference.compensated_sum import exact_sum
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
-from ...core.table import Mask
+from ...core.table import Mask, Rows
 
-# relative rounding error of a load or a budget that is a sum of floats
-ROUNDING = 2 * float(np.finfo(float).eps)
+EPS = float(np.finfo(float).eps)
+ROUNDING = 2 * EPS  # relative rounding error of a load or a budget that is a sum of floats
+LAST_DIGIT = 0.5 * EPS  # part of a load below which a residual is its own rounding error
 # a flow below this part of an even share may be a solver's residue on an unused server
 RESIDUE_SHARE = 1e-6
 # largest part of the way to the interior split that is worth moving because of rounding alone
 INWARD_STEP = 1e-6
 TINY_BOUND = 1e-300  # the least number that a violation is divided by
+FEW_TERMS = 512  # numbers of all rows together up to which `math.fsum` is faster than arrays
 PASSES = 3  # the residual of the load is distributed this often, each time up to rounding
 
 
@@ -31,15 +33,18 @@ PASSES = 3  # the residual of the load is distributed this often, each time up t
 class Limits:
     """Linear limits of a split: bounds of each flow, and rows ``matrix @ flow <= bound``.
 
+    The shapes are those of limits that all splits have; limits that differ between K splits have
+    one more axis in front, but for the matrix.
+
     Attributes
     ----------
-    least, most : ndarray, shape (n,)
+    least, most : ndarray, shape (n,) or (K, n)
         Bounds of the flow of each server, jobs per unit of time.
     matrix : ndarray, shape (m, n)
         Coefficients of the rows.
-    bound : ndarray, shape (m,)
+    bound : ndarray, shape (m,) or (K, m)
         Bounds of the rows.
-    inside : ndarray, shape (n,)
+    inside : ndarray, shape (n,) or (K, n)
         A split that meets all limits, and the rows strictly where a split can; unused where there
         are no rows.
     """
@@ -60,33 +65,55 @@ class Limits:
         """Whether there is any limit but flow >= 0."""
         return bool(self.bound.size or self.least.any() or np.isfinite(self.most).any())
 
+    def at(self, rows: Rows) -> Limits:
+        """Return the limits of some of K splits: an array of indices or of bools, or a slice."""
+        if self.least.ndim == 1:
+            return self
+        own = (values[rows] for values in (self.least, self.most, self.bound, self.inside))
+        least, most, bound, inside = own
+        return Limits(least, most, self.matrix, bound, inside)
+
+    @property
+    def without_rows(self) -> Limits:
+        """The bounds of flows alone."""
+        return Limits(self.least, self.most, self.matrix[:0], self.bound[..., :0], self.inside)
+
     def excess(self, flow: Array) -> Array:
         """Return ``matrix @ flow - bound``, exact to the last digit, shape (..., m)."""
-        side = np.broadcast_to(-self.bound[:, None], (*flow.shape[:-1], self.bound.size, 1))
+        side = np.broadcast_to(-self.bound[..., None], (*flow.shape[:-1], len(self.matrix), 1))
         return compensated_sum(np.concatenate([self.matrix * flow[..., None, :], side], axis=-1))
 
     def row_scale(self, flow: Array) -> Array:
         """Return the size of the terms of each row, shape (..., m): the unit of rounding errors."""
         return np.asarray(np.maximum(np.abs(flow) @ np.abs(self.matrix).T, np.abs(self.bound)))
 
-    def violation(self, load: float, flow: Array) -> float:
-        """Return the largest violation of a limit or of sum x = load by a flow of shape (n,).
+    def violation(self, load: Array, flow: Array) -> Array:
+        """Return the largest violation of a limit or of sum x = load by flows, shape (...).
 
         It is relative: to the load for the balance and the bounds of flows, to the bound of the
         row for rows. It is 0 where everything is met.
         """
-        off = max(
-            abs(math.fsum([*flow, -load])),
-            float(np.max(self.least - flow)),
-            float(np.max(flow - self.most)),
-        )
+        of_bounds = np.maximum(self.least - flow, flow - self.most).max(axis=-1)
+        off = np.maximum(np.abs(load_residual(load, flow)), of_bounds)
         unit = np.where(self.bound != 0, np.abs(self.bound), self.row_scale(flow))
-        over = float(np.max(self.excess(flow) / np.maximum(unit, TINY_BOUND), initial=0.0))
-        return max(off / load, over, 0.0)
+        over = (self.excess(flow) / np.maximum(unit, TINY_BOUND)).max(axis=-1, initial=0.0)
+        return np.asarray(np.maximum(off / load, over))
 
 
 def compensated_sum(terms: Array) -> Array:
-    """Return the sum over the last axis, exact to the last digit also where terms cancel."""
+    """Return the sum over the last axis, exact to the last digit also where terms cancel.
+
+    Few terms are summed one row at a time, and rounded once; this is faster than in arrays.
+    """
+    if terms.size <= FEW_TERMS:
+        try:
+            rows = terms if terms.ndim == 2 else terms.reshape(-1, terms.shape[-1])
+            sums = [math.fsum(row) for row in rows.tolist()]
+        except (OverflowError, ValueError):  # terms or sums are infinite
+            sums = [math.inf]
+        if all(map(math.isfinite, sums)):
+            exact = np.array(sums)
+            return exact if terms.ndim == 2 else exact.reshape(terms.shape[:-1])
     high, low = exact_sum(terms)
     out: Array = high + low
     return out
@@ -99,7 +126,7 @@ def load_residual(load: Array, flow: Array) -> Array:
 
 def clip(bank: ServerBank, flow: Array) -> Array:
     """Return the flow moved into [0, rate): at most the last float below the rate."""
-    return np.clip(flow, 0.0, np.nextafter(bank.rate, 0.0))
+    return np.minimum(np.maximum(flow, 0.0), np.nextafter(bank.rate, 0.0))
 
 
 def project_to_load(
@@ -109,8 +136,9 @@ def project_to_load(
 
     A positive residual goes to the used servers in proportion to their spare capacity (or to the
     distance from their upper bound), or to all servers where the used ones have too little. A
-    negative residual is taken away in proportion to the flows. A row is not valid where the flow
-    is too far from any split of the load.
+    negative residual is taken away in proportion to the flows. Residuals up to half the distance
+    of floats at the load are those of rounding, and stay. A row is not valid where the flow is too
+    far from any split of the load.
 
     Parameters
     ----------
@@ -126,32 +154,42 @@ def project_to_load(
         Limits that the splits meet up to rounding.
     """
     valid: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
-    x = clip(bank, np.where(valid[..., None], flow, 0.0))
-    least, most = np.zeros(len(bank)), bank.rate
+    x = clip(bank, flow if valid.all() else np.where(valid[..., None], flow, 0.0))
     if trim:
         x = np.where(x > RESIDUE_SHARE * load[..., None] / x.shape[-1], x, 0.0)
     if limits is not None:
-        least, most = limits.least, np.minimum(limits.most, bank.rate)
-        x = np.clip(x, least, most)
+        x = np.clip(x, limits.least, np.minimum(limits.most, bank.rate))
     for _ in range(PASSES):
         residual = load_residual(load, x)
-        if not np.any(valid & (residual != 0)):
+        off = valid & (np.abs(residual) > LAST_DIGIT * load)
+        if not off.any():
             break
-        to_bound = np.where(most < bank.rate, most - x, bank.spare_capacity(x))
-        addable = np.where(np.isfinite(most), to_bound, 2.0 * load[..., None])
-        of_used = np.where(x > 0, addable, 0.0)
-        addable = np.where((compensated_sum(of_used) > residual)[..., None], of_used, addable)
-        weight = np.where((residual > 0)[..., None], addable, x - least)
-        weights = compensated_sum(weight)
+        weight = _weights(bank, load, x, residual, limits)
+        weights = weight.sum(axis=-1)
         valid = valid & (weights + ROUNDING * load >= np.abs(residual))
-        part = np.divide(
-            residual, weights, out=np.zeros_like(residual), where=valid & (weights > 0)
-        )
-        x = x + weight * np.clip(part, -1.0, 1.0)[..., None]
+        moves = off & valid & (weights > 0)
+        part = np.where(moves, residual / np.where(moves, weights, 1.0), 0.0)
+        x = x + weight * np.minimum(np.maximum(part, -1.0), 1.0)[..., None]
     if limits is not None and limits.bound.size:
         x, near = _move_inside_rows(limits, x)
         valid = valid & near
-    return x, valid & np.all((bank.spare_capacity(x) > 0) & (x >= 0), axis=-1)
+    return x, valid & ((bank.spare_capacity(x) > 0) & (x >= 0)).all(axis=-1)
+
+
+def _weights(
+    bank: ServerBank, load: Array, x: Array, residual: Array, limits: Limits | None
+) -> Array:
+    """Return the largest change of each flow by which a residual of the load is distributed."""
+    removable = x if limits is None else x - limits.least
+    gains = residual > 0
+    if not gains.any():
+        return removable
+    most = bank.rate if limits is None else np.minimum(limits.most, bank.rate)
+    to_bound = np.where(most < bank.rate, most - x, bank.spare_capacity(x))
+    addable = np.where(np.isfinite(most), to_bound, 2.0 * load[..., None])
+    of_used = np.where(x > 0, addable, 0.0)
+    addable = np.where((of_used.sum(axis=-1) > residual)[..., None], of_used, addable)
+    return np.where(gains[..., None], addable, removable)
 
 
 def _move_inside_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
@@ -177,14 +215,14 @@ def interior_point(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, M
     They are strictly inside the stable region whatever the flow is. The mean is taken of spare
     capacities, which near saturation keep the digits that flows lose.
     """
-    valid: Mask = np.asarray(np.isfinite(flow).all(axis=-1) & np.isfinite(bank.rate).all())
+    valid: Mask = np.asarray(np.isfinite(flow).all(axis=-1) & np.isfinite(bank.rate).all(axis=-1))
     if not valid.any():
         return np.zeros_like(flow), valid
     total_rate, low = bank.total_rate
     unused = ((total_rate - load) + low)[..., None]  # spare capacity of all servers
     finite_flow = np.where(valid[..., None], flow, 0.0)
     spare_capacity = np.clip(bank.spare_capacity(finite_flow), 0.0, bank.rate)
-    even = bank.rate * (unused / total_rate)
+    even = bank.rate * (unused / total_rate[..., None])
     spare = compensated_sum(spare_capacity)[..., None]
     scaled = np.where(spare > 0, spare_capacity * (unused / np.where(spare > 0, spare, 1.0)), even)
     inner = bank.rate - np.minimum(0.5 * (scaled + even), bank.rate)

@@ -13,9 +13,10 @@ from ....reference.errors import LoadError
 from ....reference.guards import check_players
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
-from ....reference.validation import as_names, check_text
+from ....reference.validation import LEAST, as_names, check_text
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
+from ...core.system import planned
 from ...latency.base import Latency, as_latency
 from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
@@ -24,13 +25,14 @@ from .limits import no_limits
 from .prices import Goal, check_goal
 from .questions import formulations
 from .solution import Solution
-from .tasks import SplitTasks
+from .tasks import SplitTasks, curve_plan
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from ....reference.parallel.worst_case import WorstCase
 
+FAR = 0.999  # part of the total rate below which rounding cannot decide on a load
 NOT_PARALLEL_SERVERS = ("is not a system of parallel servers", "give ParallelServers")
 
 
@@ -299,6 +301,7 @@ class ParallelServers(SplitTasks):
         """
         return exact.thresholds(self.bank)
 
+    @planned(curve_plan)
     def curve(
         self,
         loads: npt.ArrayLike,
@@ -341,9 +344,7 @@ class ParallelServers(SplitTasks):
         >>> data.price_of_anarchy.values.round(4)
         array([1.0001, 1.05  , 1.0316])
         """
-        from .curve import curve
-
-        return curve(self, loads, which, refine, **options)
+        return curve_plan(self, loads, which, refine, **options).solve()
 
     def worst_case(
         self, up_to: float | None = None, **options: Unpack[FormulationOptions]
@@ -578,6 +579,8 @@ class ParallelServers(SplitTasks):
         LoadError
             When it is not one number above 0 and below the total rate.
         """
+        if isinstance(load, float) and LEAST < load < FAR * self.total_rate < math.inf:
+            return float(load)  # the common case, far from both ends
         array = exact.check_load(self.bank, load)
         if array.ndim:
             raise LoadError(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Unpack
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.guards import check_players
 from ....reference.validation import as_float
 from ...core.options import FormulationOptions
+from ...core.signatures import show_options
 from ...core.solve import Task
 from ...core.system import System
 from ...core.tolerance import GapTolerance
@@ -22,6 +26,10 @@ from .limits import limits_of, no_limits
 from .prices import Goal, check_goal
 from .questions import Split, Splits
 from .solution import Solution
+
+if TYPE_CHECKING:
+    from ...core.curve import CurvePlan
+    from .system import ParallelServers
 
 
 class SplitTasks(System):
@@ -48,10 +56,13 @@ class SplitTasks(System):
         return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / (load or 1.0)
 
     def _cones_of(self, view: str) -> dict[str, frozenset[str]]:
-        """Cones that each formulation needs, by name, remembered between calls.
+        """Cones that each formulation needs, by name, remembered for all banks of one shape.
 
         `view` is empty for the servers themselves, else names the way in which players see them.
         """
+        shape = self.bank.cone_shape
+        if shape is not None:
+            return _cones_of_shape(shape, view)
         cones: dict[str, frozenset[str]] = self._kept.setdefault(view, {})
         return cones
 
@@ -112,3 +123,22 @@ class SplitTasks(System):
         self.bank._validated  # noqa: B018
         tolerance, polish = GapTolerance.of(options), options.get("polish", True)
         return self.names, goal, self._unit(load), tolerance, polish
+
+
+@lru_cache(256)
+def _cones_of_shape(shape: Hashable, view: str) -> dict[str, frozenset[str]]:
+    return {}
+
+
+@show_options
+def curve_plan(
+    system: ParallelServers,
+    loads: npt.ArrayLike,
+    which: str | None = None,
+    refine: bool | float = False,
+    **options: Unpack[FormulationOptions],
+) -> CurvePlan:
+    """Return the plan of `ParallelServers.curve`."""
+    from .curve import curve_plan  # the import of xarray takes time
+
+    return curve_plan(system, loads, which, refine, options)

@@ -22,23 +22,28 @@ class Program:
         x: load in each mode, jobs per the problem's unit of time.
     utilisation : cvxpy.Constraint
         The utilisation of each stage is at most 1; the dual values are the stages' prices.
-    unit : float
-        The problem's unit of time, in the user's.
+    time : cvxpy.Parameter, shape (S, M)
+        a, in the problem's unit of time; see `service_times`.
     """
 
     problem: cp.Problem
     load: cp.Variable
     utilisation: cp.Constraint
-    unit: float
+    time: cp.Parameter
 
 
-def write(modes: Modes) -> Program:
-    """Write the linear program; its unit of time is the total service time of the fastest mode."""
-    unit = float(modes.time.sum(axis=0).min())
-    load = cp.Variable(modes.modes, name="load", nonneg=True)
-    utilisation = modes.time / unit @ load <= 1
+def write(stages: int, modes: int) -> Program:
+    """Write the linear program for S stages and M modes."""
+    time = cp.Parameter((stages, modes), nonneg=True, name="time")
+    load = cp.Variable(modes, name="load", nonneg=True)
+    utilisation = time @ load <= 1
     problem = cp.Problem(cp.Maximize(cp.sum(load)), [utilisation])
-    return Program(problem, load, utilisation, unit)
+    return Program(problem, load, utilisation, time)
+
+
+def service_times(modes: Modes) -> Array:
+    """Return the values of `Program.time`; their unit is the total time of the fastest mode."""
+    return np.asarray(modes.time / modes.time.sum(axis=0).min())
 
 
 def max_load_of(modes: Modes, assignments: Array) -> Array:

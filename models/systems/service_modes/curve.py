@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ....reference import service_modes as exact
 from ....reference.errors import Array, InputError
 from ....reference.service_modes.stability import as_assignment, check_assignment
 from ....reference.validation import as_floats, as_integer, check_flag, check_instance
-from ...core import curve as driver
-from ...core.curve import CurveInterruptedError, Variable, answers, variable, warn
+from ...core.curve import CurvePlan
 from ...core.errors import NotCertifiedError
 from ...core.signatures import show_options
 from ...core.stored import stored_answers
-from ...frontend.curve_dataset import Curve
+from ...core.variables import Variable, answers, variable
+from ...core.warn import warn
 from ...frontend.kinds import kind_named
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ...core.curve import Sweep
     from ...core.options import PolishOptions
     from .questions import OperatingPoints
@@ -102,22 +103,30 @@ def curve(
     >>> data.p.values
     array([1., 0., 0.])
     """
+    return curve_plan(system, loads, refine, breakaway, options).solve()
+
+
+def curve_plan(
+    system: MultiMode,
+    loads: npt.ArrayLike,
+    refine: bool | float,
+    breakaway: bool,
+    options: PolishOptions,
+) -> CurvePlan:
+    """Return the plan of `curve`."""
     attributes: dict[str, Any] = {}
+    marked = check_flag("breakaway", breakaway) and stored_answers() is None
 
     def beside_breakaway() -> list[float]:
         attributes.update(_breakaway_attributes(system))
         load = attributes.get("breakaway_load")
         return [] if load is None else [load * (1 + side * BESIDE_BREAKAWAY) for side in (-1, 1)]
 
-    breakaway = check_flag("breakaway", breakaway)
+    def closing(*_: object) -> dict[str, Any]:
+        return attributes or (_breakaway_attributes(system) if marked else {})
+
     task = system._assignment_task(**options)
-    data = _dataset(system, loads, task, refine=refine, breakpoints=beside_breakaway)
-    if breakaway and not attributes and stored_answers() is None:
-        try:
-            attributes = _breakaway_attributes(system)
-        except KeyboardInterrupt:
-            raise CurveInterruptedError(data) from None
-    return data.assign_attrs(attributes)
+    return _plan(system, loads, task, refine=refine, breakpoints=beside_breakaway, closing=closing)
 
 
 @show_options
@@ -158,22 +167,32 @@ def partition_curve(
     >>> data.delay.values.round(6)
     array([1.050803, 1.650121])
     """
-    count = system.screen_loads(loads)[0].size
-    return _dataset(
+    return partition_plan(system, loads, p, options).solve()
+
+
+def partition_plan(
+    system: MultiMode, loads: npt.ArrayLike, p: npt.ArrayLike, options: PolishOptions
+) -> CurvePlan:
+    """Return the plan of `partition_curve`."""
+    screened = system.screen_loads(loads)
+    return _plan(
         system,
         loads,
         system._partition_task(**options),
-        columns=(_assignments(system, count, p),),
+        screened=screened,
+        columns=(_assignments(system, screened[0].size, p),),
         check_point=partial(check_assignment, system.rates),
     )
 
 
-def _dataset(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **options: Any) -> xr.Dataset:
-    """Solve a task at many loads; see `sojourn.models.core.curve.curve` for the options."""
+def _plan(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **more: Any) -> CurvePlan:
+    """Return the plan of a task at many loads, with further attributes of the plan."""
+    from ...frontend.curve_dataset import Curve  # xarray takes long to import
+
     attrs: dict[str, Any] = {"capacity": system.capacity_load}
     if touch_loads := system.touch_loads:
         attrs["touch_loads"] = list(touch_loads)
-    return driver.curve(
+    return CurvePlan(
         system,
         loads,
         {"": sweep},
@@ -182,7 +201,7 @@ def _dataset(system: MultiMode, loads: npt.ArrayLike, sweep: Sweep, **options: A
         attrs=attrs,
         capacity=system.capacity_load,
         dataset_type=Curve,
-        **options,
+        **more,
     )
 
 
@@ -276,6 +295,8 @@ def delay_profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) ->
     >>> data.best_p.values.round(3)
     array([1.   , 0.575])
     """
+    import xarray as xr
+
     kind = kind_named("dual_mode").system
     problem, remedy = "is not a system of service modes", "give DualMode or MultiMode"
     check_instance("system", system, kind, problem, remedy)

@@ -29,7 +29,7 @@ EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Cone program with its variables; one program serves all loads and assignments of a system.
+    """Cone program with its variables; one program serves all systems of S stages and M modes.
 
     Attributes
     ----------
@@ -88,9 +88,9 @@ def sqrt_loads(modes: Modes, loads: Array, assignments: Array) -> Array:
     return np.asarray(root / np.maximum(root.max(axis=-1, keepdims=True), TINY))
 
 
-def write(modes: Modes) -> Program:
-    """Write the program for the stages and modes of a system."""
-    shape = modes.time.shape
+def write(stages: int, modes: int) -> Program:
+    """Write the program for S stages and M modes."""
+    shape = (stages, modes)
     spare_share = cp.Variable(shape, name="spare_share", nonneg=True)
     delay = cp.Variable(shape, name="delay")
     sqrt_load = cp.Parameter(shape, nonneg=True, name="sqrt_load")

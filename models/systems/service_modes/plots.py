@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...core.curve import columns_of
+from ...core.variables import columns_of
 from ...frontend.style import (
     COLOURS,
     curve_of,

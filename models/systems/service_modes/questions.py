@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -69,13 +69,17 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
 
     def write(self, form: str, points: Points) -> capacity.Program:
         """See `capacity.write`."""
-        return capacity.write(self.modes)
+        return capacity.write(*self.modes.time.shape)
+
+    def shape(self, form: str) -> Hashable:
+        """Return the numbers of stages and modes."""
+        return self.modes.time.shape
 
     def parameters(
         self, program: capacity.Program, points: Points
     ) -> Sequence[tuple[cp.Parameter, Array]]:
-        """Return (): the program has no parameters."""
-        return ()
+        """Return the service times, in the unit of the program."""
+        return ((program.time, capacity.service_times(self.modes)[None]),)
 
     def finish(self, program: capacity.Program, returned: SolverOutput, points: Points) -> MaxLoads:
         """Bound the largest load by weak duality.
@@ -199,7 +203,11 @@ class Partition(_PointQuestion, Question[partition.Program, OperatingPoints, Ope
 
     def write(self, form: str, points: Points) -> partition.Program:
         """See `partition.write`."""
-        return partition.write(self.modes)
+        return partition.write(*self.modes.time.shape)
+
+    def shape(self, form: str) -> Hashable:
+        """Return the numbers of stages and modes."""
+        return self.modes.time.shape
 
     def parameters(
         self, program: partition.Program, points: Points
@@ -279,6 +287,10 @@ class _SegmentQuestion:
     def write(self, form: str, points: Points) -> sum_of_squares.Program:
         """See `sum_of_squares.write`."""
         return sum_of_squares.write(self.modes.stages)
+
+    def shape(self, form: str) -> Hashable:
+        """Return the number of stages."""
+        return self.modes.stages
 
     def parameters(
         self, program: sum_of_squares.Program, points: Points

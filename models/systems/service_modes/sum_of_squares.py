@@ -30,7 +30,7 @@ MAX_STEP = 1e-2
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Semidefinite program with its variables; one program serves all loads of a system.
+    """Semidefinite program with its variables; one program serves all systems of d stages.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ from ....reference.validation import as_names, check_flag, check_text
 from ...core.options import PolishOptions, SolveOptions
 from ...core.refinement import check_refine
 from ...core.solve import Task
-from ...core.system import System
+from ...core.system import System, planned
 from ...core.tolerance import GapTolerance
 from .breakaway import CertifiedBreakaway, breakaway
 from .evaluation import OperatingEvaluation, evaluate
@@ -26,6 +26,7 @@ from .questions import Assignment, Capacity, Location, OperatingPoints, Partitio
 if TYPE_CHECKING:
     import xarray as xr
 
+    from ...core.curve import CurvePlan
     from .tunable import TunableMode
 
 ASSIGNMENT_GAP = 1e-7
@@ -331,6 +332,30 @@ class MultiMode(System):
         question = Location(self.rates, tolerance, options.get("polish", True))
         return breakaway(self.rates, Task(question, options))
 
+    def _curve_plan(
+        self,
+        loads: npt.ArrayLike,
+        p: npt.ArrayLike | None = None,
+        refine: bool | float = False,
+        *,
+        breakaway: bool = False,
+        **options: Unpack[PolishOptions],
+    ) -> CurvePlan:
+        """Return the plan of `curve`."""
+        from .curve import curve_plan, partition_plan  # the import of xarray takes time
+
+        if p is None:
+            self._check_two_modes("curve")
+            return curve_plan(self, loads, refine, breakaway, options)
+        refines = check_refine(refine) is not None
+        marks = check_flag("breakaway", breakaway)
+        for field, value in (("refine", refines), ("breakaway", marks)):
+            if value:
+                problem = "is for the best assignment at every load"
+                raise InputError(field, value, problem, "leave it out where p is given")
+        return partition_plan(self, loads, p, options)
+
+    @planned(_curve_plan)
     def curve(
         self,
         loads: npt.ArrayLike,
@@ -375,18 +400,7 @@ class MultiMode(System):
         >>> data.p.values
         array([1., 0., 0.])
         """
-        from .curve import curve, partition_curve
-
-        if p is None:
-            self._check_two_modes("curve")
-            return curve(self, loads, refine, breakaway=breakaway, **options)
-        refines = check_refine(refine) is not None
-        marks = check_flag("breakaway", breakaway)
-        for field, value in (("refine", refines), ("breakaway", marks)):
-            if value:
-                problem = "is for the best assignment at every load"
-                raise InputError(field, value, problem, "leave it out where p is given")
-        return partition_curve(self, loads, p, **options)
+        return self._curve_plan(loads, p, refine, breakaway=breakaway, **options).solve()
 
     def model(self, load: float, p: npt.ArrayLike) -> Program:
         """Return the CVXPY program of the best partition, to be extended and solved by the caller.
@@ -421,7 +435,7 @@ class MultiMode(System):
                [0.5563, 0.4437]])
         """
         load = self.check_load(load)
-        program = write(self.rates)
+        program = write(*self.rates.time.shape)
         program.set_point(self.rates, load, check_assignment(self.rates, load, p))
         return program
 
@@ -435,20 +449,16 @@ class MultiMode(System):
         """Task of the best assignment; ``solve(loads)`` solves it at many loads."""
         self._check_two_modes("assignment")
         names, polish = (self.stages, self.modes), options.get("polish", True)
-        if "inner" not in self._kept:
-            inner = Partition(self.rates, names, GapTolerance.of({}))
-            self._kept["inner"] = Task(inner, {}, self._kept.setdefault("partition", {}), part=True)
+        inner = Task(Partition(self.rates, names, GapTolerance.of({})), {}, part=True)
         tolerance = GapTolerance.of(options, ASSIGNMENT_GAP)
-        question = Assignment(self.rates, names, tolerance, self._kept["inner"], polish)
-        return Task(question, options, self._kept.setdefault("assignment", {}))
+        return Task(Assignment(self.rates, names, tolerance, inner, polish), options)
 
     def _partition_task(
         self, **options: Unpack[PolishOptions]
     ) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Task of the best partition; ``solve(loads, assignments)`` solves it at many points."""
         names, polish = (self.stages, self.modes), options.get("polish", True)
-        question = Partition(self.rates, names, GapTolerance.of(options), polish)
-        return Task(question, options, self._kept.setdefault("partition", {}))
+        return Task(Partition(self.rates, names, GapTolerance.of(options), polish), options)
 
     def _check_two_modes(self, question: str) -> None:
         if len(self.modes) != 2:

@@ -11,14 +11,17 @@ import numpy.typing as npt
 from ....reference import service_modes as exact
 from ....reference.validation import as_float, as_fraction, check_text
 from ...core.options import FormulationOptions
-from ...core.system import System
+from ...core.system import System, planned
 from ...latency import MM1
 from ..parallel.solution import Solution
 from ..parallel.system import ParallelServers
+from ..parallel.tasks import curve_plan
 from .evaluation import TunableEvaluation
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from ...core.curve import CurvePlan
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -165,6 +168,16 @@ class TunableMode(System):
             ratio=split.ratio,
         )
 
+    def _curve_plan(
+        self,
+        loads: npt.ArrayLike,
+        refine: bool | float = False,
+        **options: Unpack[FormulationOptions],
+    ) -> CurvePlan:
+        """Return the plan of `curve`."""
+        return curve_plan(self.servers, loads, "optimum", refine, **options)
+
+    @planned(_curve_plan)
     def curve(
         self,
         loads: npt.ArrayLike,
@@ -196,4 +209,4 @@ class TunableMode(System):
         >>> (data["optimum_flow"] / data["load"]).sel(server="local").values.round(6) + 0.0
         array([0.      , 0.142857])
         """
-        return self.servers.curve(loads, "optimum", refine, **options)
+        return self._curve_plan(loads, refine, **options).solve()

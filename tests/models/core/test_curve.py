@@ -8,15 +8,9 @@ import pytest
 import xarray as xr
 
 from sojourn.models import InputError, LoadError
-from sojourn.models.core.curve import (
-    CurveInterruptedError,
-    Delays,
-    by_role,
-    columns_of,
-    curve,
-    variable,
-)
+from sojourn.models.core.curve import CurveInterruptedError, curve
 from sojourn.models.core.system import System
+from sojourn.models.core.variables import Delays, by_role, columns_of, variable
 
 LOADS = [1.0, 0.25, 3.5]  # in any order
 

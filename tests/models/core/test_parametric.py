@@ -34,7 +34,7 @@ def questions():
     yield "sos", program.problem, values, program.bound
     three = MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 10.0], [80.0, 200.0, np.inf]]).rates
     parts = np.array([[0.5, 0.3, 0.2], [0.7, 0.0, 0.3], [1.0, 0.0, 0.0]])
-    division = partition.write(three)
+    division = partition.write(*three.time.shape)
     yield (
         "socp",
         division.problem,
@@ -135,11 +135,18 @@ def test_parameter_without_a_value_raises():
         compiled.solve(values[0], (values[1][0], np.full((3, 5), np.nan)))
 
 
-def test_quadratic_terms_that_depend_on_parameters_raise():
-    x, weight = cp.Variable(), cp.Parameter(nonneg=True, value=1.0)
-    problem = cp.Problem(cp.Minimize(weight * cp.square(x) - x), [x <= 10])
-    with pytest.raises(ValueError, match="quadratic terms of the problem depend on its parameters"):
-        Compiled(problem, "CLARABEL", spec("CLARABEL").tight)
+@pytest.mark.parametrize("solver", ["CLARABEL", "SCS"])
+def test_quadratic_terms_may_depend_on_parameters(solver):
+    """The least of sum_i w_i x_i^2 - x_i is at x_i = 1/(2 w_i)."""
+    x, weight = cp.Variable(2), cp.Parameter(2, nonneg=True, value=np.ones(2))
+    objective = cp.sum(cp.multiply(weight, cp.square(x))) - cp.sum(x)
+    problem = cp.Problem(cp.Minimize(objective), [x <= 10])
+    weights = np.array([[1.0, 2.0], [1.0, 2.0], [0.5, 8.0]])
+    compiled = Compiled(problem, solver, spec(solver).tight)
+    assert compiled.native_solver.program.quadratic is not None
+    for new in (None, np.array([True, False, True])):
+        found = compiled.solve((weight, weights), new=new).value(x)
+        np.testing.assert_allclose(found, 0.5 / weights, rtol=1e-5)
 
 
 def test_row_that_cannot_be_solved_is_nan_and_does_not_stop_the_others():
@@ -169,4 +176,4 @@ def test_error_of_a_solver_becomes_the_status():
     raw = session.solve(changes)
     assert not raw.status[1].startswith("optimal")
     assert np.isnan(raw.x[1]).all()
-    assert np.isfinite(raw.x[2][compiled.places[variable.id]]).all()
+    assert np.isfinite(raw.x[2][compiled.places.variables[variable.id]]).all()

@@ -2,6 +2,8 @@
 
 import inspect
 import io
+import os
+import threading
 import time
 from types import SimpleNamespace
 
@@ -95,7 +97,7 @@ def test_iterator_needs_a_total(terminal, clock):
 
 @pytest.fixture
 def short_delay(monkeypatch):
-    """Show progress after 0.05 seconds: a timer thread does not use the clock of the test."""
+    """Show progress after 0.05 seconds: the clock thread does not use the clock of the test."""
     monkeypatch.setattr(progress, "PATIENCE", 0.05)
 
 
@@ -203,3 +205,123 @@ def test_public_method_of_a_system_has_a_line(terminal):
     assert Slow().answer(3.0) == 3.0
     assert list(inspect.signature(Slow.answer).parameters) == ["self", "load"]
     assert Slow.answer.__doc__ == "Return the load."
+
+
+# ---- the clock of the process
+
+
+def clocks():
+    """Return the running threads that show lines."""
+    return [thread for thread in threading.enumerate() if thread.name == "sojourn progress"]
+
+
+@progress.reports_progress
+def work(seconds=0.0):
+    time.sleep(seconds)
+
+
+def wait_for_no_clock():
+    for _ in range(1000):
+        if not clocks():
+            return
+        time.sleep(0.01)
+    raise AssertionError("the clock runs although nothing else does")
+
+
+@pytest.mark.usefixtures("short_delay")
+def test_all_calls_share_one_thread_that_ends_after_them(terminal, monkeypatch):
+    wait_for_no_clock()
+    started, start = [], threading.Thread.start
+    monkeypatch.setattr(
+        threading.Thread, "start", lambda thread: (started.append(thread), start(thread))
+    )
+    monkeypatch.setattr(progress, "PATIENCE", 1.0)
+    for _ in range(100):
+        work()
+    assert started == clocks()
+    assert [thread.daemon for thread in started] == [True]  # it does not keep the process alive
+    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    wait_for_no_clock()
+    work()
+    assert len(started) == 2
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize("where", ["file", "inside"])
+def test_without_a_terminal_there_is_no_thread(terminal, where):
+    wait_for_no_clock()
+    if where == "file":
+        terminal.isatty = lambda: False
+        work()
+    else:
+        with progress.no_progress():
+            work()
+    assert clocks() == []
+
+
+@pytest.mark.usefixtures("short_delay")
+def test_a_call_has_its_line_while_the_clock_runs_for_others(terminal):
+    """The clock looks at a line when it is due, whenever its work began."""
+    for _ in range(20):
+        work(0.01)
+    with progress.working("a long one"):
+        wait_for(terminal, "a long one")
+    assert "work" not in terminal.getvalue()
+
+
+@pytest.mark.usefixtures("short_delay")
+def test_work_in_another_thread_has_a_line(terminal):
+    def long_work():
+        with progress.working("in a thread"):
+            wait_for(terminal, "in a thread")
+            shown.set()
+
+    shown, thread = threading.Event(), threading.Thread(target=long_work)
+    with progress.no_progress():  # of this thread alone
+        thread.start()
+        thread.join()
+    assert shown.is_set()
+    assert progress._clock.lines == []
+
+
+@pytest.mark.usefixtures("short_delay")
+def test_ctrl_c_removes_the_line(terminal):
+    def stopped():
+        with progress.working("solving"):
+            wait_for(terminal, "solving")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    shown = terminal.getvalue()
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
+    assert progress._clock.lines == []
+    wait_for_no_clock()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.usefixtures("short_delay")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_no_clock_of_its_parent(terminal):
+    """A call that was running ends there, and a new one starts a clock of the child."""
+    with progress.working("solving"):
+        wait_for(terminal, "solving")
+        child = os.fork()
+        alone = not progress._clock.lines and not clocks()
+        shown = terminal.getvalue()
+    if child == 0:
+        ended = terminal.getvalue() == shown  # the parent removes its line
+        work()
+        os._exit(0 if alone and ended and clocks() and not progress._clock.lines else 1)
+    assert not alone
+    assert terminal.getvalue() != shown
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_bar_that_was_not_shown_before_knows_the_speed(terminal, clock):
+    """After 3 of 40 loads, of one second each, 37 seconds remain."""
+    for i in progress.track(range(40), "loads"):
+        if i == 3:
+            break
+        clock[0] += 1.0
+    assert "0:00:37" in terminal.getvalue()

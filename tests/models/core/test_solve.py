@@ -7,6 +7,7 @@ import warnings
 import cvxpy as cp
 import numpy as np
 import pytest
+from replaced_solvers import forbid_solvers, replace_answers
 
 from sojourn.models import (
     MM1,
@@ -16,9 +17,7 @@ from sojourn.models import (
     ParallelServers,
     SolverNameError,
 )
-from sojourn.models.core import solve as engine
 from sojourn.models.core import solvers
-from sojourn.models.core.run import Run
 from sojourn.models.systems.parallel.solution import Solution
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
@@ -52,23 +51,17 @@ def fake_solvers(monkeypatch):
     """Let named solvers return a given flow or None, and record the runs of all solvers."""
 
     def install(wrong_solvers, status="optimal"):
-        runs, original = [], engine.run
+        runs = []
 
-        def run(problem, solver, options, effort):
-            runs.append((solver, dict(options or {})))
-            ran = original(problem, solver, options, effort)
+        def wrong(solver, _, values):
+            runs.append(solver)
             if solver not in wrong_solvers:
-                return ran
-            for variable in problem.variables():
-                if variable.name() == "flow":
-                    wrong_flow = wrong_solvers[solver]
-                    # without the check of the sign, as for the answer of a solver
-                    variable.save_value(
-                        None if wrong_flow is None else np.array(wrong_flow)[: variable.size] * UNIT
-                    )
-            return Run(status, ran.compile, ran.solve)
+                return None
+            flow, values = wrong_solvers[solver], values["flow"]
+            values[:] = np.nan if flow is None else np.array(flow)[: values.shape[1]] * UNIT
+            return status
 
-        monkeypatch.setattr(engine, "run", run)
+        replace_answers(monkeypatch, wrong)
         return runs
 
     return install
@@ -77,11 +70,7 @@ def fake_solvers(monkeypatch):
 @pytest.fixture
 def untouched(monkeypatch):
     """Fail the test when a solver starts."""
-
-    def run(*_):
-        pytest.fail("a solver was started")
-
-    monkeypatch.setattr(engine, "run", run)
+    forbid_solvers(monkeypatch)
 
 
 # ---- the next solver
@@ -91,7 +80,7 @@ def untouched(monkeypatch):
 def test_first_solver_alone_where_it_is_certified(system, goal, fake_solvers):
     runs = fake_solvers({})
     answer = getattr(system, goal)(LOAD)
-    assert [s for s, _ in runs] == ["CLARABEL"]
+    assert runs == ["CLARABEL"]
     assert [a.solver for a in answer.attempts] == ["CLARABEL"]
     assert answer.attempts[0].gap == answer.certificate.gap
 
@@ -101,7 +90,7 @@ def test_solver_that_fails_is_followed_by_the_next(system, goal, fake_solvers):
     runs = fake_solvers({"CLARABEL": None}, status="SolverError: lost")
     answer = getattr(system, goal)(LOAD)
     following = next(s for s in DEFAULT_SOLVERS[1:] if s in INSTALLED)
-    assert [s for s, _ in runs] == ["CLARABEL", following]
+    assert runs == ["CLARABEL", following]
     assert answer.certified
     assert answer.solver == following
     assert answer.mean_delay == pytest.approx(float(truth(system, goal).mean_delay), rel=1e-12)
@@ -281,7 +270,7 @@ def test_without_ecos_the_chain_is_shorter(system, goal, monkeypatch, fake_solve
     monkeypatch.setattr(cp, "installed_solvers", lambda: ["CLARABEL", "SCS"])
     runs = fake_solvers({"CLARABEL": None})
     assert getattr(system, goal)(LOAD).solver == "SCS"
-    assert [s for s, _ in runs] == ["CLARABEL", "SCS"]
+    assert runs == ["CLARABEL", "SCS"]
 
 
 # ---- pairs that cannot be
@@ -383,7 +372,7 @@ def test_options_of_the_user_take_precedence(system, goal):
 
 @every_goal
 def test_unknown_solver_option_raises_before_the_solver_starts(system, goal, monkeypatch):
-    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
+    forbid_solvers(monkeypatch)
     with pytest.raises(
         InputError, match=r"^solver_options\['no_such_option'\] = 1: is not taken by SCS: TypeError"
     ):

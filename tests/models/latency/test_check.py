@@ -26,7 +26,7 @@ from sojourn.reference import mg1
 def test_every_family_passes(bank):
     report = check_latency(bank)
     assert report.passed
-    assert len(report.checks) == 13
+    assert len(report.checks) == 14
 
 
 def test_a_mixed_bank_of_families_with_and_without_cones_passes():
@@ -39,7 +39,7 @@ def test_the_report_describes_each_check():
     assert str(report).startswith("MMc, 3 servers: all properties hold\n  shapes ")
     assert "by tangents: total_cone, potential_cone, latency_cone" in str(report)
     assert "NaN and -1 in rate, servers, delay" in str(report)
-    assert report.table().row_count == 13
+    assert report.table().row_count == 14
 
 
 class Wrong(MM1):

@@ -4,8 +4,9 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from sojourn.models import MD1, MG1, MM1, InputError
+from sojourn.models import MD1, MG1, MM1, Constant, InputError
 from sojourn.models.latency import MixedLatency
+from sojourn.models.latency.check_cones import cone_cases
 
 BANKS = {
     "MM1": MM1([3.0, 1.0, 7.0], [0.0, 0.5, 2.0]),
@@ -126,6 +127,24 @@ def test_unknown_form_is_refused_and_the_forms_are_named(name):
         BANKS[name].total_cone(cp.Variable(3), "sqrt")
     with pytest.raises(InputError, match="form = 'sqrt'"):
         BANKS["mixed"].total_cone(cp.Variable(4), "sqrt")
+
+
+def test_a_bank_without_a_common_form_has_a_total_cone():
+    bank, flow = MixedLatency([BANKS["MM1"], Constant([0.3])]), cp.Variable(4)
+    assert bank.forms == ()
+    for cone in (
+        bank.total_cone(flow),
+        bank.total_cone(flow, None),
+        bank.total_cone(flow, form=None),
+    ):
+        assert cone.kinds == {"SOC"}
+    with pytest.raises(InputError, match=r"form = 'inv_pos': is not a form .*; leave it out"):
+        bank.total_cone(flow, "inv_pos")
+    assert [case.name for case in cone_cases(bank)] == [
+        "total_cone",
+        "potential_cone",
+        "latency_cone",
+    ]
 
 
 def test_mixed_bank_is_its_banks_in_order():

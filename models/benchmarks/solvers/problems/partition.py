@@ -25,7 +25,7 @@ def write(system: MultiMode, formulation: str, part: float) -> ProblemInstance:
     load = part / float(work.sum(axis=1).max())
     least = partition(modes, load, P).mean_delay
     spare_capacity = stage_spare_capacity(modes, load, assignment)[:, None]
-    program = write_program(modes)
+    program = write_program(*modes.time.shape)
     program.set_point(modes, load, assignment, scale_stages=True)
 
     def accuracy() -> Accuracy:

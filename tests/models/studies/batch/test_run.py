@@ -26,6 +26,7 @@ from sojourn.models import (
 )
 from sojourn.models.core import progress
 from sojourn.models.studies.batch import StudyInterruptedError, StudyStoppedError, records, store
+from sojourn.models.studies.batch.spec import make_spec
 
 LOADS = [1.0, 4.0]
 SYSTEMS = {
@@ -113,6 +114,27 @@ def test_earlier_solves_of_a_system_do_not_change_its_answers():
     kept = dict(used._kept)
     xr.testing.assert_identical(study([used], [3.0, 4.5]), study(MODES[:1], [3.0, 4.5]))
     assert used._kept == kept
+
+
+class OwnCurve(ParallelServers):
+    """Servers with a curve of their own, which has no plan."""
+
+    def curve(self, loads, *args, **options):
+        return super().curve(loads, *args, **options)
+
+
+@pytest.mark.parametrize(("system", "count", "loads", "size"), [
+    (ParallelServers(MM1([3.0, 2.0])), 40, 10, 1),
+    (ParallelServers(MM1([3.0, 2.0])), 640, 10, 20),
+    (ParallelServers(MM1([3.0, 2.0])), 10_000, 10, 100),
+    (ParallelServers(MM1([3.0, 2.0])), 10_000, 500, 16),
+    (ParallelServers(MM1(np.ones(100))), 10_000, 4, 50),
+    (OwnCurve(MM1([3.0, 2.0])), 10_000, 10, 16),
+    (MODES[0], 10_000, 20, 50),
+])  # fmt: skip
+def test_chunks_have_up_to_a_thousand_loads(system, count, loads, size):
+    spec = make_spec([system] * count, np.ones(loads), {}, relative=False, chunk=None)
+    assert spec.chunk_size == size
 
 
 # ---- failures
@@ -243,7 +265,7 @@ def test_bad_arguments_before_any_system_is_touched(
     systems, loads, options, error, message, monkeypatch
 ):
     monkeypatch.setattr(
-        "sojourn.models.studies.batch.spec.record_dataset",
+        "sojourn.models.studies.batch.spec.solve_records",
         lambda *_, **__: pytest.fail("a system was touched"),
     )
     with pytest.raises(error, match=message):

@@ -361,3 +361,14 @@ def test_a_study_too_large_for_one_file_stays_in_chunks(out, monkeypatch):
         data = study(SYSTEMS, LOADS, out=out)
     assert not (out / "study.nc").exists()
     xr.testing.assert_identical(load_study(out).drop_attrs(), data.drop_attrs())
+
+
+def test_a_study_goes_on_with_its_own_chunks(tmp_path):
+    """By default; their size was another one before."""
+    begun = study(SYSTEMS, LOADS, out=tmp_path, chunk=3)
+    files = chunks(tmp_path)
+    xr.testing.assert_identical(study(SYSTEMS, LOADS, out=tmp_path), begun)
+    assert chunks(tmp_path) == files
+    assert len(files) == 2
+    with pytest.raises(InputError, match="holds a study with chunk = 3, not 4"):
+        study(SYSTEMS, LOADS, out=tmp_path, chunk=4)

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 from families import three_families
+from replaced_solvers import forbid_solvers
 
 from sojourn.models import MM1, FormulationError, InputError, LoadError, ParallelServers
-from sojourn.models.core import solve as engine
 from sojourn.models.systems.parallel.control import price_of_optimum
 from sojourn.reference import controlled, equilibrium, optimum
 from sojourn.reference import price_of_optimum as exact_price
@@ -22,7 +22,7 @@ each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 
 @pytest.fixture
 def no_solver(monkeypatch):
-    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
+    forbid_solvers(monkeypatch)
 
 
 # ---- fractions 0 and 1

@@ -7,17 +7,20 @@ import sys
 import numpy as np
 import pytest
 from counterexamples import SMALL
+from every_family import FAMILIES
 from rich.console import Console
 
 from sojourn.models import MD1, MG1, MM1, InputError, LoadError, ParallelServers
 from sojourn.models.benchmarks import worst_case_rule
 from sojourn.models.core import solve as engine
 from sojourn.models.core.curve import CurveInterruptedError
+from sojourn.models.latency import MixedLatency
 from sojourn.models.systems.parallel.game_curves import control_curve, players_curve
 from sojourn.models.systems.parallel.game_questions import Players
 from sojourn.models.systems.parallel.worst_case import WorstCaseInterruptedError
 from sojourn.reference import controlled, equilibrium, optimum, price_of_optimum
 from sojourn.reference.parallel import worst_case
+from sojourn.reference.parallel.control import leader_flow
 
 search, reference = (
     sys.modules[f"sojourn.{package}.worst_case"]
@@ -54,6 +57,34 @@ def test_control_over_fractions():
         price_of_optimum(MIXED.bank, 190.0), rel=1e-8
     )
     assert (data["ratio"].sel(strategy="llf")[1:] <= 1 / data["fraction"][1:] * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("name", ["M/M/c", "BPR", "measured", "tandem", "function within a rate"])
+def test_users_on_top_of_many_leaders_are_those_on_top_of_each(name):
+    bank = MixedLatency([FAMILIES[name], MM1([150.0, 60.0], 0.01)])
+    system, fractions = ParallelServers(*bank.banks), [0.0, 0.2, 0.6, 1.0]
+    load = 0.6 * float(np.where(np.isfinite(bank.rate), bank.rate, 80.0).sum())
+    data = control_curve(system, load, fractions)
+    assert data["certified"].all()
+    for part in fractions:
+        for kind in ("llf", "scale"):
+            alone = system.control(load, part, kind)
+            here = data.sel(fraction=part, strategy=kind)
+            assert float(here["delay"]) == pytest.approx(alone.mean_delay, rel=1e-10)
+            assert float(here["gap"]) <= 1e-6
+
+
+def test_leaders_of_many_fractions():
+    best, latency = np.array([3.0, 0.0, 5.0]), np.array([2.0, 4.0, 3.0])
+    fractions = np.array([0.0, 0.25, 0.7, 1.0])
+    for strategy, some in (("llf", [[0, 0, 2], [0.6, 0, 5]]), ("scale", [[0.75, 0, 1.25]])):
+        leaders = leader_flow(best, latency, 8.0, fractions, strategy)
+        assert leaders.shape == (4, 3)
+        assert leaders[[0, 3]].tolist() == [[0.0, 0.0, 0.0], [3.0, 0.0, 5.0]]
+        np.testing.assert_allclose(leaders[1 : 1 + len(some)], some, rtol=1e-12)
+        for fraction, leader in zip(fractions, leaders, strict=True):
+            alone = leader_flow(best, latency, 8.0, float(fraction), strategy)
+            assert alone.tolist() == leader.tolist()
 
 
 def test_control_shows_where_it_is_enough():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sojourn.models import MD1, MG1, MM1, InputError, ParallelServers
-from sojourn.models.systems.parallel.misspecification import misspecified_delays
+from sojourn.models import MD1, MG1, MM1, InputError, Measured, ParallelServers
+from sojourn.models.systems.parallel.misspecification import delays_at, misspecified_delays
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 RATE, DELAY = [100.0, 80.0, 200.0], [0.005, 0.005, 0.020]
@@ -48,6 +48,21 @@ def test_split_is_the_assumed_one_and_its_delay_the_actual_one(goal, wrong):
     assert data[f"{goal}_delay"].attrs["units"] == "s"
 
 
+def test_delays_at_one_load_are_those_of_the_curve():
+    assumed, load = ParallelServers(MD1(RATE, DELAY)), LOADS[1]
+    data = misspecified_delays(assumed, TRUE, [load])
+    for goal, delay in delays_at(assumed, TRUE, load, "CLARABEL").items():
+        np.testing.assert_allclose(delay, data[f"{goal}_delay"].values[0], rtol=1e-11)
+
+
+def test_flows_beyond_what_was_measured_are_a_warning():
+    sampled = np.linspace(0.0, 8.0, 41)
+    system = ParallelServers(Measured(sampled, 1 / (10 - sampled)))
+    with pytest.warns(UserWarning, match="^at load 9, with the assumed delays, server 1 carries 9"):
+        delays = delays_at(system, system, 9.0)
+    assert delays["optimum"] == pytest.approx(float(system.bank.latency([9.0])[0]), rel=1e-9)
+
+
 def test_a_wrong_belief_never_helps_the_optimum():
     right = exact.optimum(TRUE.bank, LOADS).mean_delay
     wrong = misspecified_delays(ParallelServers(MM1(RATE)), TRUE, LOADS)["optimum_delay"].values
@@ -73,3 +88,5 @@ def test_other_rates_are_refused(other):
         r"delays or variability alone$",
     ):
         misspecified_delays(ParallelServers(other), TRUE, LOADS)
+    with pytest.raises(InputError, match="has other rates"):
+        delays_at(ParallelServers(other), TRUE, LOADS[0])

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from replaced_solvers import lose_answers
 from typer.testing import CliRunner
 
 from sojourn.models import MM1, InputError, ParallelServers
@@ -37,18 +38,7 @@ def test_a_formulation_goes_to_the_goal_that_it_writes():
 
 
 def test_infinite_gaps_of_failed_attempts_are_null_in_json(monkeypatch):
-    from sojourn.models.core import solve as engine
-
-    real = engine.run
-
-    def first_fails(problem, solver, *options):
-        ran = real(problem, solver, *options)
-        if solver == "CLARABEL":
-            for variable in problem.variables():
-                variable.value = None
-        return ran
-
-    monkeypatch.setattr(engine, "run", first_fails)
+    lose_answers(monkeypatch, "CLARABEL")
     record = ParallelServers(MM1([10.0, 5.0])).optimum(6.0).to_dict()
     assert record["attempts"][0]["gap"] is None
     json.dumps(record, allow_nan=False)

@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pytest
 from families import three_families
+from replaced_solvers import forbid_solvers
 
 from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, MMc, ParallelServers
-from sojourn.models.core import solve as engine
 from sojourn.models.latency.player_latency import (
     PlayerLatency,
 )
@@ -283,14 +283,14 @@ def test_the_potential_of_players_is_least_at_their_equilibrium():
 def test_invalid_numbers_of_players_are_refused_before_any_solver(
     ask, players, message, monkeypatch
 ):
-    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
+    forbid_solvers(monkeypatch)
     with pytest.raises(InputError, match=message):
         getattr(SYSTEM, ask)(190.0, players)
 
 
 @pytest.mark.parametrize("ask", ["equilibrium", "price_of_anarchy"])
 def test_minmax_of_players_is_refused_before_any_solver(ask, monkeypatch):
-    monkeypatch.setattr(engine, "run", lambda *_: pytest.fail("a solver was started"))
+    forbid_solvers(monkeypatch)
     message = (
         r"^formulation = 'minmax': does not fit these servers: it is not written for a finite "
         r"number of players; use auto$"

@@ -8,6 +8,7 @@ import pytest
 
 from sojourn.models import MD1, MG1, MM1, DualMode, InputError, MinShare, MultiMode, ParallelServers
 from sojourn.models.core import solve as engine
+from sojourn.models.core.programs import ProgramStore
 from sojourn.models.latency import Constant, MMc
 from sojourn.reference import service_modes as exact_dual
 from sojourn.reference.parallel import optimum_equilibrium as exact
@@ -63,8 +64,8 @@ def test_the_next_solver_gets_the_loads_that_one_misses(monkeypatch):
     """The next solver gets only the loads that are not certified yet."""
     honest, asked = engine.Compiled.solve, []
 
-    def solve(self, *values):
-        answers = honest(self, *values)
+    def solve(self, *values, new=None):
+        answers = honest(self, *values, new=new)
         asked.append((type(self.native_solver).__name__, len(values[0][1])))
         if asked[-1] == ("Clarabel", 3):
             answers.raw.x[:2] = np.nan
@@ -127,8 +128,8 @@ def test_one_program_of_tangents_serves_all_loads_and_what_it_misses_has_its_own
     np.testing.assert_allclose(found.mean_delay, true.mean_delay, rtol=1e-12)
     compiled = engine.Compiled.solve
 
-    def solve(self, *values):
-        answers = compiled(self, *values)
+    def solve(self, *values, new=None):
+        answers = compiled(self, *values, new=new)
         answers.raw.x[1] = np.nan
         return answers
 
@@ -163,6 +164,7 @@ def test_a_program_that_a_solver_does_not_take_leaves_no_answer(monkeypatch):
         raise cp.error.SolverError("too many cones")
 
     monkeypatch.setattr(engine, "Compiled", refuse)
+    monkeypatch.setattr(engine, "SHARED", ProgramStore())
     found = SYSTEMS["MM1"]._task("optimum", 100.0).solve(np.array([100.0]))
     assert np.isnan(found.mean_delay[0])
     assert found.gap[0] == math.inf

@@ -30,7 +30,20 @@ def limits_of(least, most, price, money, load=LOAD):
 
 
 def proved(bank, load, limits, c, z):
-    return float(lower_bound(bank, np.array([load]), np.array([c]), limits, np.ravel(z))[0])
+    z = np.reshape(z, (1, -1))
+    return float(lower_bound(bank, np.array([load]), np.array([c]), limits, z)[0])
+
+
+def polished(bank, load, flow, limits, row_prices):
+    """Return the polished optimum of one load, its multipliers and its number of steps."""
+    found = polish_within(bank, np.array([load]), flow[None], limits, row_prices[None])
+    return [column[0] for column in found]
+
+
+def certified(bank, load, flow, limits, price, row_prices, *others):
+    """Return the certificate of the optimum at one load."""
+    rows = (flow[None], limits, np.array([price]), row_prices[None], *(x[None] for x in others))
+    return certify_within(bank, np.array([load]), *rows).row(0)
 
 
 def repair(bank, load, limits, flow):
@@ -77,7 +90,7 @@ def test_projected_splits_meet_every_limit_or_are_invalid():
             THREE.bank, LOAD, limits, LOAD * rng.dirichlet(np.ones(3)) + rng.normal(0, 5, 3)
         )
         assert fixed is not None
-        assert limits.violation(LOAD, fixed) <= 1e-15
+        assert limits.violation(np.array(LOAD), fixed) <= 1e-15
     assert repair(THREE.bank, LOAD, limits, np.array([np.nan, 1.0, 1.0])) is None
     broke = limits_of(np.zeros(3), np.array([100.0, 80.0, 100.0]), np.array([1.0, 1.0, 0.5]), 100.0)
     assert repair(THREE.bank, LOAD, broke, np.array([60.0, 40.0, 90.0])) is None
@@ -100,7 +113,7 @@ def test_polish_finds_the_optimum_from_any_split():
         true.flow,
         *(repair(THREE.bank, LOAD, THESE, LOAD * rng.dirichlet(np.ones(3))) for _ in range(20)),
     ]:
-        flow, c, z, steps = polish_within(
+        flow, c, z, steps = polished(
             THREE.bank, LOAD, start, THESE, rng.choice([0.0, 1.0, 10.0]) * true.row_price
         )
         np.testing.assert_allclose(flow, true.flow, rtol=0, atol=1e-8 * LOAD)
@@ -115,7 +128,7 @@ def test_the_certificate_of_any_split_covers_it():
     for _trial in range(100):
         flow = repair(THREE.bank, LOAD, THESE, LOAD * rng.dirichlet(np.ones(3)))
         c, z = true.multiplier * rng.uniform(0.5, 1.5), true.row_price + rng.normal(0, 1e-4)
-        found = certify_within(THREE.bank, LOAD, flow, THESE, c, z)
+        found = certified(THREE.bank, LOAD, flow, THESE, c, z)
         assert found.lower_bound <= true.mean_delay * (1 + 1e-12)
         assert found.upper_bound >= true.mean_delay * (1 - 1e-12)
         assert abs(mean_delay(THREE.bank, flow) / true.mean_delay - 1) <= found.gap + 1e-12
@@ -126,19 +139,23 @@ def test_multipliers_that_are_no_numbers_prove_nothing_and_hide_nothing():
     """From an empty fast server at 99.999 % load the steps reach saturation and start again."""
     bank, load = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 380 * (1 - 1e-5)
     limits = Limits.none(3)
-    flow, c, z, _ = polish_within(bank, load, np.array([100.0, 80.0, 0.0]), limits, np.zeros(0))
-    assert certify_within(bank, load, flow, limits, c, z, flow).gap <= 1e-9
+    flow, c, z, _ = polished(bank, load, np.array([100.0, 80.0, 0.0]), limits, np.zeros(0))
+    assert certified(bank, load, flow, limits, c, z, flow).gap <= 1e-9
     for nothing in (math.nan, math.inf):
-        certificate = certify_within(bank, load, flow, limits, nothing, np.zeros(0), flow)
+        certificate = certified(bank, load, flow, limits, nothing, np.zeros(0), flow)
         assert certificate.lower_bound == bank.idle_latency.min()
         assert 1 < certificate.gap < math.inf
 
 
 def test_a_split_outside_the_limits_is_reported():
-    over = certify_within(THREE.bank, LOAD, np.array([45.0, 35.0, 110.0]), THESE, 0.08, np.zeros(1))
+    over = certified(THREE.bank, LOAD, np.array([45.0, 35.0, 110.0]), THESE, 0.08, np.zeros(1))
     assert over.violation == pytest.approx(10 / LOAD, rel=1e-12)
     dear = limits_of(np.zeros(3), THREE.bank.rate, np.array([1.0, 1.0, 0.5]), 100.0)
-    assert dear.violation(LOAD, np.array([60.0, 40.0, 90.0])) == pytest.approx(0.45, rel=1e-12)
-    assert THESE.violation(LOAD, np.array([50.0, 40.0, 99.0])) == pytest.approx(1 / LOAD, rel=1e-12)
-    full = certify_within(THREE.bank, LOAD, np.array([100.0, 40.0, 50.0]), THESE, 0.08, np.zeros(1))
+    assert dear.violation(np.array(LOAD), np.array([60.0, 40.0, 90.0])) == pytest.approx(
+        0.45, rel=1e-12
+    )
+    assert THESE.violation(np.array(LOAD), np.array([50.0, 40.0, 99.0])) == pytest.approx(
+        1 / LOAD, rel=1e-12
+    )
+    full = certified(THREE.bank, LOAD, np.array([100.0, 40.0, 50.0]), THESE, 0.08, np.zeros(1))
     assert full.gap == math.inf

@@ -1,9 +1,11 @@
 """Best assignment: the joint optimum over (p, alpha, beta), and its certificate."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from replaced_solvers import lose_answers
 
 from sojourn.models import (
     DualMode,
@@ -14,6 +16,8 @@ from sojourn.models import (
     NotCertifiedError,
 )
 from sojourn.models.core import solve as engine
+from sojourn.models.core.programs import ProgramStore
+from sojourn.models.core.solver_specs import spec
 from sojourn.models.systems.service_modes import sum_of_squares
 from sojourn.models.systems.service_modes.questions import Partition
 from sojourn.reference import service_modes as exact
@@ -112,15 +116,7 @@ def test_unit_of_time_does_not_matter():
 
 
 def test_solver_that_fails_is_recorded_and_another_solves(monkeypatch):
-    original = engine.run
-
-    def failing(problem, solver, options, effort):
-        ran = original(problem, solver, options, effort)
-        for variable in problem.variables() if solver == "CLARABEL" else ():
-            variable.value = None
-        return ran
-
-    monkeypatch.setattr(engine, "run", failing)
+    lose_answers(monkeypatch, "CLARABEL")
     found = A.assignment(4.5)
     assert found.solver == "SCS"
     assert [(a.solver, a.formulation) for a in found.attempts] == [
@@ -132,12 +128,10 @@ def test_solver_that_fails_is_recorded_and_another_solves(monkeypatch):
 
 
 def test_first_tolerance_that_is_missed_is_relaxed(monkeypatch):
-    original = engine.run
-
-    def stumbling(problem, solver, options, effort):
-        return original(problem, solver, {"max_iter": 3} if effort == "tight" else options, effort)
-
-    monkeypatch.setattr(engine, "run", stumbling)
+    usual = spec("CLARABEL")
+    few = replace(usual, tight={"max_iter": 3}, retry={**usual.tight, "max_iter": 200})
+    monkeypatch.setattr(engine, "spec", lambda name: few if name == "CLARABEL" else spec(name))
+    monkeypatch.setattr(engine, "SHARED", ProgramStore())
     found = A.assignment(4.5)
     assert (found.solver, found.formulation) == ("CLARABEL", "sos-again")
     assert found.attempts[0].gap > 1e-7

@@ -61,7 +61,7 @@ def test_breakaway_near_saturation_is_found():
 
 
 def test_no_answer_is_an_error_with_the_load(monkeypatch):
-    def empty(self, *values):
+    def empty(self, *values, new=None):
         count, (wide, zero) = len(values[0][1]), (10, 5)
         raw = RawSolutions(
             np.full((count, wide), np.nan),
