@@ -44,8 +44,7 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
-from .prices import multiplier
-from .splits import Limits, clip, compensated_sum, load_residual, project_to_load
+from .splits import Limits, clip, compensated_sum, load_residual
 
 EPS = float(np.finfo(float).eps)
 SUM_ERROR = 8 * EPS  # relative rounding error of a sum of products, or of an operating point
@@ -218,7 +217,7 @@ def _dual_value(
     return np.where(np.isfinite(bound), bound, -np.inf)
 
 
-def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
+def supporting_lines(bank: ServerBank, load: Array, price: Array) -> tuple[Array, Array]:
     """Return lines below the least total delay as a function of the load.
 
     For a fixed multiplier c the dual function is c load plus a constant, so it bounds the least
@@ -230,8 +229,8 @@ def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array,
         n servers.
     load : ndarray, shape (K,)
         Loads at which the lines are to be high.
-    flow : ndarray, shape (K, n)
-        Any flows; the nearer to the optimum, the higher the lines.
+    price : ndarray, shape (K,)
+        Any multipliers; the nearer to those of the optimum, the higher the lines.
 
     Returns
     -------
@@ -240,14 +239,9 @@ def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array,
     """
     # no job is faster than in the empty server with the least idle latency
     fastest = bank.idle_latency.min(axis=-1)
-    value, slope = fastest * load, np.broadcast_to(fastest, load.shape)
-    for trim in (False, True):
-        split, valid = project_to_load(bank, load, flow, trim=trim)
-        price = multiplier(bank, load, split, "optimum")
-        proved = lower_bound(bank, load, price) * load
-        better = valid & (proved > value)
-        value, slope = np.where(better, proved, value), np.where(better, price, slope)
-    return value, slope
+    proved = lower_bound(bank, load, price) * load
+    better = proved > fastest * load
+    return np.where(better, proved, fastest * load), np.where(better, price, fastest)
 
 
 def delay_between(bank: ServerBank, load: Array, low: Point, high: Point) -> tuple[Array, Array]:
