@@ -124,6 +124,10 @@ def study(
 
     Notes
     -----
+    Systems of a chunk that differ in their numbers alone, such as M/M/1 servers of equal count, are
+    solved together: one compiled program serves them all. A failure or a warning stays that of its
+    system. A system with a ``curve`` method of its own is solved by that method.
+
     Before a study goes on, the delays and certificates of the stored systems are computed anew
     from the stored flows or decisions, without a solver. Systems are solved again whose answers
     differ from those of today's code, data and systems, that failed, or whose file is damaged; one
