@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from .bank_fields import whole
 from .errors import Array, InputError
-from .server_bank import ArrayLike, Operation, ServerBank, concatenated, one_a_server
+from .joined_fields import concatenated, one_a_server
+from .server_bank import ArrayLike, Operation, ServerBank
 from .validation import check_instance, list_or_none
 
 OPERATING = frozenset({"at_latency", "at_marginal", "at_player"})

@@ -15,12 +15,13 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from .bank_fields import store, whole
+from .bank_fields import store
 from .compensated_sum import TINY, exact_sum
 from .errors import Array
-from .family_checks import SAME, fit_together
+from .family_checks import fit_together
 from .finite_differences import curvature, difference_error_bound, flow_at, integral, slope
 from .guards import guard
+from .joined_fields import agrees, joined_fields, one_a_server
 from .pickling import state, stored_attributes
 from .validation import check_choice
 
@@ -90,10 +91,11 @@ class ServerBank(ABC):
     - `delay`: network delays, shape (n,), default 0,
     - `latency`.
 
-    A single number holds for all servers. This class derives the other methods by finite
-    differences, quadrature and bracketed roots. A family overrides those that it has in closed
-    form, for speed and for the last digits; and `at_latency` and `at_marginal` where it computes
-    its spare capacity more precisely than by subtraction.
+    A single number holds for all servers; a stored array with n entries has one for each, by which
+    `take` chooses servers, and `joined` puts those of several banks together. This class derives
+    the other methods by finite differences, quadrature and bracketed roots. A family overrides
+    those that it has in closed form, for speed and for the last digits; and `at_latency` and
+    `at_marginal` where it computes its spare capacity more precisely than by subtraction.
 
     At and above the rate every latency is infinite, with its marginal delay, potential and slopes,
     whatever the methods of the family compute. At negative loads they may return anything.
@@ -120,7 +122,7 @@ class ServerBank(ABC):
         """Banks of one family, side by side: of a mixed bank its banks, else itself."""
         return (self,)
 
-    @property
+    @cached_property
     def rate_error(self) -> Array:
         """True rate less the float `rate`, shape (n,); 0 unless a family computes its rate."""
         return np.broadcast_to(0.0, (len(self),))
@@ -338,18 +340,11 @@ class ServerBank(ABC):
         ServerBank or None
             None where the banks have other values that differ.
         """
-        names = banks[0]._stored()
-        if not is_dataclass(cls) and any(bank._stored() != names for bank in banks):
+        stored = joined_fields(banks)
+        if stored is None:
             return None
-        columns = {name: [getattr(bank, name) for bank in banks] for name in names}
-        try:
-            stored = {name: concatenated(c, len(banks[0])) for name, c in columns.items()}
-        except ValueError:
-            return None
-        all_servers = store(object.__new__(cls), **stored)
-        if cls.__module__.startswith("sojourn.") or _agree(all_servers, banks):
-            return all_servers
-        return None
+        bank = store(object.__new__(cls), **stored)
+        return bank if cls.__module__.startswith("sojourn.") or agrees(bank, banks) else None
 
     def _mapped(self, function: Callable[[Array], Array]) -> Self:
         """Return the bank with a function of every stored array that has one entry a server."""
@@ -428,51 +423,3 @@ def halved(function: Callable[[Array], Array], low: Array, high: Array) -> tuple
         above = function(middle) >= 0
         low, high = np.where(above, low, middle), np.where(above, middle, high)
     return low, high
-
-
-def one_a_server(value: Any, n: int) -> bool:
-    """Return whether a stored value is an array with one entry for each of n servers."""
-    return isinstance(value, np.ndarray) and value.shape[:1] == (n,)
-
-
-def concatenated(values: Sequence[Any], n: int) -> Any:
-    """Return one value for all of several banks of n servers.
-
-    Raises
-    ------
-    ValueError
-        Where the values are neither arrays with one entry a server nor equal.
-    """
-    first = values[0]
-    if one_a_server(first, n):
-        if all(isinstance(v, np.ndarray) and v.shape == first.shape for v in values):
-            return np.concatenate(values)
-    elif all(v is first or _equal(v, first) for v in values):
-        return first
-    raise ValueError("the banks differ in a value that is not one number a server")
-
-
-def _equal(value: Any, other: Any) -> bool:
-    """Return whether two stored values are equal; values that cannot be compared are not."""
-    if type(value) is not type(other):
-        return False
-    try:
-        return bool(np.all(value == other))
-    except Exception:  # a value may raise anything
-        return False
-
-
-def _agree(all_servers: ServerBank, banks: Sequence[ServerBank]) -> bool:
-    """Return whether joined servers of a family from outside this library work as one by one.
-
-    They do not where the family stores lists, or has numbers elsewhere.
-    """
-    for bank in banks:
-        bank._validated  # noqa: B018  the check of a family, before any answer
-    flows = [np.where(np.isfinite(bank.rate), 0.5 * bank.rate, 1.0) for bank in banks]
-    each = [bank.latency(flow) for bank, flow in zip(banks, flows, strict=True)]
-    try:
-        got = whole(all_servers).latency(np.concatenate(flows))
-        return bool(np.allclose(got, np.concatenate(each), rtol=SAME, atol=0.0))
-    except Exception:  # a family may raise anything
-        return False

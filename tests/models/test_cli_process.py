@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 import os
+import pkgutil
 import re
 import signal
 import stat
@@ -117,7 +118,7 @@ def written(folder):
 def signal_at(monkeypatch, place, number, call=1):
     """Send a signal to this process at a given call of a function."""
     where, name = place.rsplit(".", 1)
-    module = importlib.import_module(f"sojourn.models.{where}")
+    module = pkgutil.resolve_name(f"sojourn.models.{where}")
     original, calls = getattr(module, name), []
 
     def called(*arguments, **options):

@@ -358,7 +358,13 @@ def rounding(
 
 
 def accepted(
-    tolerance: GapTolerance, bank: ServerBank, load: Array, flow: Array, goal: Goal, gap: Array
+    tolerance: GapTolerance,
+    bank: ServerBank,
+    load: Array,
+    flow: Array,
+    goal: Goal,
+    gap: Array,
+    price: Array | None = None,
 ) -> Mask:
     """Return which of K gaps certify an answer: none but those that rounding causes are wider.
 
@@ -368,11 +374,14 @@ def accepted(
         Largest gap of a certified answer.
     flow : ndarray, shape (K, n)
         Flows that the gaps, shape (K,), belong to.
+    price : ndarray, shape (K,), optional
+        As for `rounding`.
     """
     met = tolerance.met(gap)
     rows = np.flatnonzero(~met)
     if rows.size:
-        by_rounding = rounding(bank.at(rows), load[rows], flow[rows], goal)
+        own = None if price is None else price[rows]
+        by_rounding = rounding(bank.at(rows), load[rows], flow[rows], goal, own)
         met[rows] = tolerance.met(gap[rows], by_rounding)
     return met
 

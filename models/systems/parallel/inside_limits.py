@@ -156,7 +156,7 @@ class _Search:
         elsewhere, so that they have all digits near saturation.
         """
         from scipy.optimize import linprog  # slow to import, and rarely needed
-        from scipy.sparse import csr_array, hstack, vstack
+        from scipy.sparse import coo_array
 
         bank, n, load, spare_capacity = (
             self.bank,
@@ -177,18 +177,19 @@ class _Search:
         only_rate = np.flatnonzero(fillable & (most >= bank.rate))
         even = spare_capacity / total_rate if math.isfinite(spare_capacity) else 1.0
         even_spare = bank.rate[only_rate] * even / scale
-        index = (np.arange(only_rate.size), only_rate)
-        of_rates = csr_array((np.full(only_rate.size, side), index), shape=(only_rate.size, n))
-        flows = vstack([csr_array(side * matrix / self.size[:, None]), of_rates])
+        m, keep = bound.size, np.arange(bound.size + only_rate.size)
+        of_rows = (side * matrix / self.size[:, None]).ravel()
+        columns = np.concatenate([np.tile(np.arange(n), m), only_rate, np.full(keep.size, n)])
+        places = (np.concatenate([np.repeat(np.arange(m), n), keep[m:], keep]), columns)
         self.decided[k] = True
         for row_part in (1.0, 0.0):  # equations have no inside: there only servers keep a distance
-            parts = np.concatenate([np.full(bound.size, row_part), even_spare])
+            parts = (of_rows, np.full(only_rate.size, side), np.full(m, row_part), even_spare)
             sides = [distance / (self.size * scale), (bank.rate - base)[only_rate] / scale]
             solved = linprog(
                 np.append(np.zeros(n), -1.0),
-                A_ub=hstack([flows, csr_array(parts[:, None])]),
+                A_ub=coo_array((np.concatenate(parts), places), shape=(keep.size, n + 1)),
                 b_ub=np.concatenate(sides),
-                A_eq=csr_array(np.append(np.ones(n), 0.0)[None]),
+                A_eq=np.append(np.ones(n), 0.0)[None],
                 b_eq=[1.0],
                 bounds=[*zip(np.minimum(*ends), np.maximum(*ends), strict=True), (None, 1.0)],
                 method="highs-ipm" if n > MAX_SIMPLEX else "highs-ds",
@@ -196,7 +197,7 @@ class _Search:
             )
             if solved.x is None or solved.x[-1] < -LP_TOL:
                 if solved.x is not None:
-                    self.proofs.append(-solved.ineqlin.marginals[: bound.size] / self.size)
+                    self.proofs.append(-solved.ineqlin.marginals[:m] / self.size)
                 return
             if solved.x[-1] > LP_TOL:
                 break

@@ -14,7 +14,7 @@ from ....reference.errors import Array, LoadError
 from ...core.question import Points, SolverOutput
 from ...core.solution import Provenance
 from ...core.stored import Column
-from .certificate import certify_within, rounding, rounding_price
+from .certificate import accepted, certify_within, rounding_price
 from .combined_limits import CombinedLimits, Found, combine_limits
 from .formulations import Model
 from .newton import polish_within
@@ -64,20 +64,15 @@ class WithinLimits(Split):
         """Combine the limits at all loads in one pass, unless they were combined together."""
         loads = list(dict.fromkeys(load or self._idle_load for load in points[0].tolist()))
         known = [self.known.get(load) for load in loads]
-        together = {id(one[0]) for one in known if isinstance(one, tuple) and one[0].shared}
-        alone = any(isinstance(one, tuple) and not one[0].shared for one in known)
-        if None not in known and (len(together) < 2 or alone):
+        if None not in known and len({id(one[0]) for one in known if isinstance(one, tuple)}) < 2:
             return
         if len(self.known) >= MAX_KNOWN:
             self.known.clear()
         found = combine_limits(self.limits, self.bank, np.array(loads, dtype=float))
         self.known.update(zip(loads, found, strict=True))
-        for load, one in zip(loads, found, strict=True):
-            if isinstance(one, tuple) and not one[0].shared:  # each has a program of its own
-                self.known[load] = one[0].at(np.array([one[1]])), 0
 
     def place(self, load: float) -> tuple[CombinedLimits, int]:
-        """Return combined limits of several loads, and the index of a load there.
+        """Return the combined limits of loads that share a program, and the index of a load there.
 
         For a load of 0 it is that of a load close to it. LoadError where no split meets the limits.
         """
@@ -87,7 +82,8 @@ class WithinLimits(Split):
         found = self.known[load]
         if isinstance(found, LoadError):
             raise found
-        return found
+        combined, k = found
+        return found if combined.shared else (combined.at(np.array([k])), 0)
 
     def at(self, load: float) -> CombinedLimits:
         """Return the combined limits at one load; see `place`."""
@@ -125,18 +121,16 @@ class WithinLimits(Split):
         """Return the program with the limits as constraints."""
         combined, k = self.place(float(points[0][0]))
         low, high, kept = combined.in_program
-        matrix, numbers = (
-            combined.matrix[kept],
-            {name: column[k] for name, column in combined.numbers.items() if column.shape[1]},
-        )
+        matrix, numbers = combined.matrix[kept], combined.numbers.items()
+        of_load = {name: column[k] for name, column in numbers if column.shape[1]}
         named = {
             name: cp.Parameter(own.size, name=name)
-            for name, own in numbers.items()
+            for name, own in of_load.items()
             if combined.shared
         }
         least, most, bound = (
-            named.get(name, numbers[name] * self.unit if name in numbers else None)
-            for name in combined.numbers
+            named.get(name, of_load[name] * self.unit if name in of_load else None)
+            for name, _ in numbers
         )
 
         def with_limits(model: Model) -> Model:
@@ -230,9 +224,7 @@ class WithinLimits(Split):
             "flow": x,
             "multiplier": c,
             "steps": steps if self.polish else 0,
-            "certified": self.tolerance.met(
-                proof.gap, rounding(self.bank, load, x, "optimum", price)
-            ),
+            "certified": accepted(self.tolerance, self.bank, load, x, "optimum", proof.gap, price),
             "polished": polished,
             "row_prices": z,
         }

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ....reference.guards import check_players
 from ....reference.validation import as_float
 from ...core.options import FormulationOptions
+from ...core.signatures import show_options
 from ...core.solve import Task
 from ...core.system import System
 from ...core.tolerance import GapTolerance
@@ -129,6 +130,7 @@ def _cones_of_shape(shape: Hashable, view: str) -> dict[str, frozenset[str]]:
     return {}
 
 
+@show_options
 def curve_plan(
     system: ParallelServers,
     loads: npt.ArrayLike,
