@@ -22,11 +22,11 @@ from .warn import Attempt, attempt
 
 Cells = dict[str, tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]]
 """Dimensions, values and attributes by name of variable."""
-Solved = tuple[Cells, Cells, Mapping[str, Any]]
+PlainCurve = tuple[Cells, Cells, Mapping[str, Any]]
 """Variables, coordinates and attributes of a curve."""
 
 
-def solve_together(plans: Sequence[CurvePlan]) -> Iterator[tuple[int, Attempt[Solved]]]:
+def solve_together(plans: Sequence[CurvePlan]) -> Iterator[tuple[int, Attempt[PlainCurve]]]:
     """Solve plans, those of one shape together, and yield the result of each when it is solved.
 
     Parameters
@@ -107,12 +107,12 @@ class _Part:
             shape = None
         return cls(place, plan, checked, None if None in shapes else shape, rows, [])
 
-    def result(self, rows: Rows | None = None) -> tuple[int, Attempt[Solved]]:
+    def result(self, rows: Rows | None = None) -> tuple[int, Attempt[PlainCurve]]:
         """Return the place and the result, with the given answers, or solved alone without them."""
         solved, error, messages = attempt(self._solved, rows)
         return self.place, Attempt(solved, error, self.messages + messages)
 
-    def _solved(self, rows: Rows | None) -> Solved:
+    def _solved(self, rows: Rows | None) -> PlainCurve:
         """Return the curve; KeyboardInterrupt where Ctrl-C stopped it."""
         checked, stopped = self.checked, False
         if rows is None:

@@ -18,7 +18,7 @@ from ...core.stored import NotStoredError, StoredAnswers
 from ...core.together import Cells
 from ...core.tolerance import POLISHED
 from .records import AskedSystem, SystemRecord, has_plan, solve_records
-from .rows import concatenate, missing_value
+from .rows import Rows, missing_value, stack
 from .spec import Chunk
 
 NOT_COMPARED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
@@ -28,7 +28,7 @@ Stored = Mapping[str, tuple[tuple[Hashable, ...], npt.NDArray[Any]]]
 """Dimensions and values by name of variable, for one system."""
 
 
-def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int, str]]:
+def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[Rows, dict[int, str]]:
     """Return the stored rows that are valid today, and the reasons of those that are not.
 
     The curve of each system is taken with the stored decisions. Of the systems whose questions
@@ -43,7 +43,7 @@ def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int
 
     Returns
     -------
-    valid : xarray.Dataset
+    valid : Rows
     reasons : dict
         From the place in the chunk of each system to be solved again to the reason, a clause such
         as ``"that failed before"``.
@@ -66,14 +66,14 @@ def check_stored(chunk: Chunk, stored: xr.Dataset) -> tuple[xr.Dataset, dict[int
         }
     reasons |= {place: why for place in kept if (why := found.get(place, decided))}
     if not reasons:
-        return stored, reasons
+        return Rows.of(stored), reasons
     # cut each row to its own size: the padding may be that of a larger system which is dropped
     rows = [
-        stored.isel({**sizes.get(place, {}), "system": [place]})
+        Rows.of(stored.isel({**sizes.get(place, {}), "system": [place]}))
         for place in kept
         if place not in reasons
     ]
-    return concatenate(rows), reasons
+    return stack(rows), reasons
 
 
 def _records_of_today(

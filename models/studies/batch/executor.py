@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Sequence
 
-import xarray as xr
-
 from ....reference.errors import InputError
 from ....reference.validation import as_integer
 from ...core.progress import track
+from .rows import Rows
 from .spec import Chunk, StudySpec
 from .store import WorkerStore
 
-SolvedChunk = tuple[int, xr.Dataset]
+SolvedChunk = tuple[int, Rows]
 """Place of a chunk, and its rows."""
 CHUNKS_PER_WORKER = 2
 """Chunks sent together to a backend that returns its results only when all are solved."""

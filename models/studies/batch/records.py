@@ -16,7 +16,7 @@ from ...core.curve import CurvePlan
 from ...core.refinement import check_refine
 from ...core.stored import StoredAnswers, use_stored_answers
 from ...core.system import System
-from ...core.together import Cells, Solved, solve_together
+from ...core.together import Cells, PlainCurve, solve_together
 from ...core.warn import Attempt, attempt
 from .rows import Rows, Variables, text_as_str
 
@@ -69,7 +69,7 @@ class SystemRecord:
     warning: str
 
     @classmethod
-    def of(cls, loads: Array, curve: Attempt[Solved]) -> SystemRecord:
+    def of(cls, loads: Array, curve: Attempt[PlainCurve]) -> SystemRecord:
         """Return the record of a curve, or of its exception, at the given loads."""
         variables, coords, attrs = curve.result or ({}, {}, {})
         # numeric attributes become variables, because each system has its own values
@@ -154,7 +154,7 @@ def has_plan(system: System) -> bool:
 
 def _plan_or_curve(
     item: AskedSystem, loads: Array, options: Mapping[str, Any]
-) -> CurvePlan | Solved:
+) -> CurvePlan | PlainCurve:
     """Return the plan of a system's curve, or its solved curve where there is none."""
     # a copy has no compiled programs: an answer must not depend on earlier questions
     system = copy.copy(item.system)
@@ -165,7 +165,7 @@ def _plan_or_curve(
         return plan if check_refine(plan.refine) is None else _solved(plan.solve())
 
 
-def _solved(curve: xr.Dataset) -> Solved:
+def _solved(curve: xr.Dataset) -> PlainCurve:
     """Return a dataset as plain data."""
     variables, coords = (
         {str(key): (tuple(map(str, v.dims)), v.values, dict(v.attrs)) for key, v in of.items()}

@@ -1,4 +1,4 @@
-"""Rows of systems, of different sizes, joined into one dataset."""
+"""Rows of systems of different sizes, and their join into one dataset."""
 
 from __future__ import annotations
 
@@ -31,44 +31,53 @@ class Rows(NamedTuple):
     coords: set[str]
     attrs: Mapping[Any, Any]
 
+    @classmethod
+    def of(cls, data: xr.Dataset) -> Rows:
+        """Return the rows of a dataset."""
+        variables: Variables = {
+            str(name): (tuple(map(str, v.dims)), text_as_str(v.values), v.attrs)
+            for name, v in data.variables.items()
+        }
+        return cls(data.sizes["system"], variables, set(map(str, data.coords)), data.attrs)
+
+    def take(self, places: Sequence[int]) -> Rows:
+        """Return the systems at some places, in that order."""
+        taken = {
+            name: (dims, values[places], attrs)
+            for name, (dims, values, attrs) in self.variables.items()
+        }
+        return self._replace(size=len(places), variables=taken)
+
+    def dataset(self) -> xr.Dataset:
+        """Return the rows as a dataset."""
+        data, coords = (
+            {name: v for name, v in self.variables.items() if (name in self.coords) == wanted}
+            for wanted in (False, True)
+        )
+        return xr.Dataset(data, coords, self.attrs)
+
 
 def concatenate(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Return the systems of all datasets, one after the other; see `join`."""
-    return join(
-        [
-            Rows(
-                data.sizes["system"],
-                {
-                    str(name): (tuple(map(str, v.dims)), text_as_str(v.values), v.attrs)
-                    for name, v in data.variables.items()
-                },
-                set(map(str, data.coords)),
-                data.attrs,
-            )
-            for data in datasets
-        ]
-    )
+    """Return the systems of all datasets, one after the other; see `stack`."""
+    return stack(list(map(Rows.of, datasets))).dataset()
 
 
-def join(parts: Sequence[Rows]) -> xr.Dataset:
-    """Return the rows of all systems as one dataset.
+def stack(parts: Sequence[Rows]) -> Rows:
+    """Return the systems of all parts, one after the other.
 
     Variables that a system lacks, and servers, stages or modes beyond its own, hold the
     `missing_value`.
     """
     parts = [part for part in parts if part.size]
     if not parts:
-        return xr.Dataset(coords={"system": np.empty(0, np.str_)})
+        return Rows(0, {"system": (("system",), np.empty(0, np.str_), {})}, {"system"}, {})
     # sorted by name: files keep no other order, and a study read back must equal the one written
-    names = sorted({name for part in parts for name in part.variables})
-    sizes = _sizes(parts)
-    joined = {name: _padded_variable(name, parts, sizes) for name in names}
-    coords = {name for part in parts for name in part.coords}
-    attrs = {key: value for part in reversed(parts) for key, value in part.attrs.items()}
-    return xr.Dataset(
-        {name: variable for name, variable in joined.items() if name not in coords},
-        {name: variable for name, variable in joined.items() if name in coords},
-        attrs,
+    names, sizes = sorted({name for part in parts for name in part.variables}), _sizes(parts)
+    return Rows(
+        sizes["system"],
+        {name: _padded_variable(name, parts, sizes) for name in names},
+        {name for part in parts for name in part.coords},
+        {key: value for part in reversed(parts) for key, value in part.attrs.items()},
     )
 
 
@@ -82,7 +91,9 @@ def _sizes(parts: Sequence[Rows]) -> dict[str, int]:
     return sizes | {"system": sum(part.size for part in parts)}
 
 
-def _padded_variable(name: str, parts: Sequence[Rows], sizes: Mapping[str, int]) -> xr.Variable:
+def _padded_variable(
+    name: str, parts: Sequence[Rows], sizes: Mapping[str, int]
+) -> tuple[tuple[str, ...], npt.NDArray[Any], Mapping[Any, Any]]:
     """One variable of all parts, each padded at its end to the common size."""
     variables = [part.variables.get(name) for part in parts]
     given = [variable for variable in variables if variable is not None]
@@ -90,7 +101,7 @@ def _padded_variable(name: str, parts: Sequence[Rows], sizes: Mapping[str, int])
     attrs = next((attrs for *_, attrs in given if attrs), {})
     shape = tuple(sizes[dim] for dim in dims)
     if len(given) == len(parts) and all(array.shape[1:] == shape[1:] for array in arrays):
-        return xr.Variable(dims, np.concatenate(arrays), attrs)
+        return dims, np.concatenate(arrays), attrs
     dtype = np.result_type(*{array.dtype for array in arrays})
     out = np.full(shape, missing_value(attrs.get("role"), dtype), dtype)
     start = 0
@@ -100,7 +111,7 @@ def _padded_variable(name: str, parts: Sequence[Rows], sizes: Mapping[str, int])
             values = variable[1]
             out[(slice(start, stop), *(slice(n) for n in values.shape[1:]))] = values
         start = stop
-    return xr.Variable(dims, out, attrs)
+    return dims, out, attrs
 
 
 def schema(data: xr.Dataset) -> dict[str, tuple[tuple[Hashable, ...], str]]:

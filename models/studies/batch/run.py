@@ -21,7 +21,7 @@ from ...core.variables import by_role
 from ...core.warn import warn
 from .check_stored import check_stored
 from .executor import check_serialisable, iter_chunks, uses_workers
-from .rows import concatenate
+from .rows import Rows, stack
 from .spec import Chunk, PartialChunkError, StudySpec, make_spec
 from .store import StudyStore, stored_chunk_size
 
@@ -124,6 +124,10 @@ def study(
 
     Notes
     -----
+    Systems of a chunk that differ in their numbers alone, such as M/M/1 servers of equal count, are
+    solved together: one compiled program serves them all. A failure or a warning stays that of its
+    system. A system with a ``curve`` method of its own is solved by that method.
+
     Before a study goes on, the delays and certificates of the stored systems are computed anew
     from the stored flows or decisions, without a solver. Systems are solved again whose answers
     differ from those of today's code, data and systems, that failed, or whose file is damaged; one
@@ -149,7 +153,7 @@ def study(
         spec = replace(spec, chunk_size=size)
     if use_workers:
         check_serialisable(spec)
-    done: dict[int, xr.Dataset] = {}
+    done: dict[int, Rows] = {}
     with StudyStore.open(out, spec, version) as store:
         try:
             chunks = _chunks_to_solve(spec, store, done)
@@ -157,11 +161,11 @@ def study(
             solved = iter_chunks(chunks, n_jobs, store.for_workers, use_workers=use_workers)
             with closing(solved) as results:
                 for index, rows in track(
-                    results, "systems", weigh=lambda item: item[1].sizes["system"], total=count
+                    results, "systems", weigh=lambda item: item[1].size, total=count
                 ):
                     done[index] = rows
                     store.write_chunk(index, rows)
-            data = _in_order(done)
+            data = _in_order(done).dataset()
             store.finish(data)
         except KeyboardInterrupt as interrupt:
             partial = list(interrupt.args) if isinstance(interrupt, PartialChunkError) else []
@@ -175,9 +179,7 @@ def study(
     return data
 
 
-def _chunks_to_solve(
-    spec: StudySpec, store: StudyStore, done: dict[int, xr.Dataset]
-) -> list[Chunk]:
+def _chunks_to_solve(spec: StudySpec, store: StudyStore, done: dict[int, Rows]) -> list[Chunk]:
     """Return the chunks with systems to solve, and put the valid stored rows into `done`.
 
     A warning states which stored systems are solved again, and why.
@@ -212,19 +214,19 @@ def _named(chunks: Iterable[int]) -> str:
     return f"chunk{'s' * (len(names) > 1)} {', '.join(names[:MAX_NAMED_CHUNKS])}{more}"
 
 
-def _in_order(done: Mapping[int, xr.Dataset]) -> xr.Dataset:
-    return concatenate([done[index] for index in sorted(done)])
+def _in_order(done: Mapping[int, Rows]) -> Rows:
+    return stack([done[index] for index in sorted(done)])
 
 
 def _stopped(
     spec: StudySpec,
-    done: Mapping[int, xr.Dataset],
-    partial: Sequence[xr.Dataset],
+    done: Mapping[int, Rows],
+    partial: Sequence[Rows],
     store: StudyStore,
     cause: str,
 ) -> tuple[str, xr.Dataset]:
     """Message of a study that stopped, and the systems that were solved."""
-    data = concatenate([_in_order(done), *partial])
+    data = stack([_in_order(done), *partial]).dataset()
     remedy = (
         f"the same call goes on from {store.path}" if store.path else "out=folder would keep it"
     )

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from ....reference.errors import Array, InputError, LoadError
 from ....reference.validation import as_floats, as_integer, check_flag, raise_at_first
@@ -19,7 +18,7 @@ from ...core.solvers import capable_solvers, solver_names
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
 from .records import AskedSystem, has_plan, solve_records
-from .rows import Rows, concatenate, join
+from .rows import Rows, stack
 
 MAX_POINTS = 1000
 """Loads of all systems of a chunk by default: a kill loses the chunk of each worker, some seconds
@@ -33,7 +32,7 @@ MIN_CHUNKS = 32
 
 
 class PartialChunkError(KeyboardInterrupt):
-    """Interrupt within a chunk; its argument is the dataset of the systems that were solved."""
+    """Interrupt within a chunk; its argument is the rows of the systems that were solved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,7 @@ class Chunk:
         Whether loads are fractions of each system's largest load.
     options : mapping
         Options of the curves.
-    kept : Dataset, optional
+    kept : Rows, optional
         Rows of systems that were solved before.
     """
 
@@ -62,14 +61,14 @@ class Chunk:
     loads: Array
     relative: bool
     options: Mapping[str, Any]
-    kept: xr.Dataset | None = None
+    kept: Rows | None = None
 
     def items(self) -> Iterator[tuple[str, System, Array]]:
         """Yield name, system and loads, shape (K,), of each system."""
         rows = np.broadcast_to(self.loads, (len(self.systems), self.loads.shape[-1]))
         return zip(self.names, self.systems, rows, strict=True)
 
-    def solve(self) -> xr.Dataset:
+    def solve(self) -> Rows:
         """Solve the systems that are not kept, and return the rows of all.
 
         Raises
@@ -77,7 +76,7 @@ class Chunk:
         PartialChunkError
             On Ctrl-C, with the rows of the systems that were solved.
         """
-        kept = set() if self.kept is None else set(self.kept["system"].values.tolist())
+        kept = [] if self.kept is None else self.kept.variables["system"][1].tolist()
         asked = [
             AskedSystem(place, system, loads)
             for place, (name, system, loads) in enumerate(self.items())
@@ -88,11 +87,13 @@ class Chunk:
             for item, record in solve_records(asked, self.options, relative=self.relative):
                 done[item.place] = record.rows(self.names[item.place])
         except KeyboardInterrupt:
-            raise PartialChunkError(join([done[place] for place in sorted(done)])) from None
-        rows = join([done[place] for place in sorted(done)])
+            raise PartialChunkError(stack([done[place] for place in sorted(done)])) from None
+        rows = [done[place] for place in sorted(done)]
         if self.kept is None:
-            return rows
-        return concatenate([self.kept, rows]).sel(system=list(self.names))
+            return stack(rows)
+        solved = [self.names[place] for place in sorted(done)]
+        places = {name: place for place, name in enumerate([*kept, *solved])}
+        return stack([self.kept, *rows]).take([places[name] for name in self.names])
 
 
 @dataclass(frozen=True, eq=False)

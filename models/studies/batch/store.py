@@ -26,7 +26,7 @@ from ...core.warn import warn
 from .files import CHUNKS, as_folder, has_file, os_errors_as_input, read_file, write_atomic
 from .lock import LOCK, lock, process_name
 from .manifest import MANIFEST, Manifest, difference, manifest_of, read_manifest
-from .rows import concatenate, schema
+from .rows import Rows, concatenate, schema
 from .spec import StudySpec
 
 WHOLE_STUDY = "study.nc"
@@ -154,7 +154,7 @@ class StudyStore:
             ]
             return sorted(files, key=lambda file: (file[0], file[2].lstat().st_mtime_ns, file[1]))
 
-    def write_chunk(self, index: int, rows: xr.Dataset) -> None:
+    def write_chunk(self, index: int, rows: Rows) -> None:
         """Write a chunk; one that cannot be written, as on a full disk, is tried again at the end.
 
         The study goes on in any case.
@@ -217,7 +217,7 @@ class WorkerStore:
     path: Path
     holder: str
 
-    def write_chunk(self, index: int, rows: xr.Dataset) -> None:
+    def write_chunk(self, index: int, rows: Rows) -> None:
         """Write a chunk if possible; the process that holds the lock writes what is missing."""
         with suppress(OSError):
             if (self.path / LOCK).read_text(encoding="utf-8") == self.holder:
@@ -279,9 +279,9 @@ def _has_visible_files(path: Path) -> bool:
     return path.exists() and not all(file.name.startswith(".") for file in path.iterdir())
 
 
-def _encode(path: Path, index: int, rows: xr.Dataset) -> tuple[Path, bytes]:
+def _encode(path: Path, index: int, rows: Rows) -> tuple[Path, bytes]:
     """File of a chunk, and its content."""
-    content = bytes(rows.to_netcdf(engine="scipy"))
+    content = bytes(rows.dataset().to_netcdf(engine="scipy"))
     return path / CHUNKS / f"{index:06d}-{_digest(content)}.nc", content
 
 
