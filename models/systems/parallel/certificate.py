@@ -366,14 +366,20 @@ def accepted(
     gap: Array,
     price: Array | None = None,
 ) -> Mask:
-    """Return which of K gaps certify an answer: none but those that rounding causes are wider.
+    """Return which of K gaps certify an answer, shape (K,).
+
+    The gap that rounding alone can cause is computed only where the gap exceeds the tolerance.
 
     Parameters
     ----------
     tolerance : GapTolerance
         Largest gap of a certified answer.
+    load : ndarray, shape (K,)
+        Total loads.
     flow : ndarray, shape (K, n)
-        Flows that the gaps, shape (K,), belong to.
+        The certified flows.
+    gap : ndarray, shape (K,)
+        Gaps of their certificates.
     price : ndarray, shape (K,), optional
         As for `rounding`.
     """

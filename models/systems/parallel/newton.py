@@ -95,7 +95,8 @@ def polish_with_prices(
             rows = np.flatnonzero(_unconverged(bank, steps))
         # at a light load the flows have fewer digits than their sum, which is known
         balanced, valid = project_to_load(bank, load, x, trim=False)
-        x, price = np.where(valid[:, None], balanced, x), dual[:, 0]
+        x = np.where(valid[:, None], balanced, x)
+        price = np.minimum(dual[:, 0], bank.latency_limit.min(axis=-1))  # rounding may exceed it
         if rows.size:
             price[rows] = multiplier(bank.at(rows), load[rows], x[rows], goal)
     return x, steps, price

@@ -10,6 +10,8 @@ from sojourn.models import MD1, MG1, MM1
 from sojourn.models.latency import MixedLatency
 from sojourn.models.systems.parallel.certificate import certify, mean_delay
 from sojourn.models.systems.parallel.newton import polish
+from sojourn.models.systems.parallel.polish import polish_and_certify
+from sojourn.models.systems.parallel.prices import multiplier
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
 GOALS = ("optimum", "equilibrium")
@@ -48,6 +50,18 @@ def test_start_at_the_truth_is_kept(bank, goal):
     flow, steps = polish(bank, load, true.flow, goal)
     assert steps <= 3
     np.testing.assert_allclose(flow, true.flow, rtol=1e-13, atol=1e-14 * load)
+
+
+@every_goal
+@every_bank
+@pytest.mark.parametrize("part", [1e-9, 0.05, 0.5, 0.97])
+def test_the_multiplier_of_the_last_step_is_that_of_the_flow(bank, goal, part):
+    load = np.array([part * float(bank.rate.sum())])
+    start = getattr(exact, goal)(bank, float(load[0])).flow * (1 + 1e-7 * np.arange(len(bank)))
+    done = polish_and_certify(bank, load, start[None], goal, polish=True)
+    assert done.steps[0] > 0
+    expected = multiplier(bank, load, done.flow, goal)
+    np.testing.assert_allclose(done.multiplier, expected, rtol=1e-13)
 
 
 @every_goal
