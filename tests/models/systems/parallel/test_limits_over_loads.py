@@ -31,6 +31,7 @@ from sojourn.models.systems.parallel.newton import polish_within
 from sojourn.models.systems.parallel.splits import Limits
 from sojourn.reference import limited_optimum
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*cannot be carried")
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOADS = np.linspace(10.0, 370.0, 16)
 # each binds at a part of the loads; some allow a part of the loads only
