@@ -208,7 +208,7 @@ class Question(ABC, Generic[P, R, S]):
         """
 
     def prepare(self, points: Points) -> None:
-        """Compute in one pass what all points need, before other methods get some of them.
+        """Compute in one pass what all points need, before methods are called with some of them.
 
         By default it does nothing.
 

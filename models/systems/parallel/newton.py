@@ -157,7 +157,7 @@ def polish_within(
 def _steps_within(
     bank: ServerBank, load: Array, starts: Sequence[Array], limits: Limits, row_prices: Array
 ) -> tuple[Array, Array, Array, Steps]:
-    """Return what `polish_within` returns, by Newton steps from the starts in turn."""
+    """Return the result of `polish_within` by Newton steps from the starts in turn."""
     m, todo = row_prices.shape[1], np.arange(load.size)
     x, dual, count = starts[0].copy(), np.zeros((load.size, 1 + m)), np.zeros_like(todo)
     for start, careful in ((s, c) for s in starts for c in (False, True)):

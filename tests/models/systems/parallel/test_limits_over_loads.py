@@ -31,6 +31,7 @@ from sojourn.models.systems.parallel.newton import polish_within
 from sojourn.models.systems.parallel.splits import Limits
 from sojourn.reference import limited_optimum
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*cannot be carried")
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOADS = np.linspace(10.0, 370.0, 16)
 # each binds at a part of the loads; some allow a part of the loads only
@@ -149,13 +150,13 @@ class Square(MaxShare):
         return LinearLimit(1.0, self.share * load**2 / 100, "square")
 
 
-def test_a_limit_of_ones_own_is_asked_at_every_load():
+def test_linearise_of_an_own_limit_is_called_at_every_load():
     calls = []
     combine_limits([Own(0.3, calls)], THREE.bank, LOADS)
     np.testing.assert_array_equal(calls, LOADS)
 
 
-def test_a_proportional_limit_is_asked_once_and_means_the_same():
+def test_linearise_of_a_proportional_limit_is_called_once():
     calls, other = [], []
     found = THREE.curve(LOADS, "optimum", subject_to=[Proportional(0.3, calls)])
     same = THREE.curve(LOADS, "optimum", subject_to=[Own(0.3, other)])
