@@ -78,9 +78,9 @@ class PollaczekKhinchine(Operated):
     @cached_property
     def _fixed_time(self) -> Array:
         """Delay and pause, shape (n,): the time that does not depend on the rate."""
-        # no second array where no server pauses
-        pauses = self.pause is not PollaczekKhinchine.pause
-        return np.asarray(self.delay + self.pause if pauses else self.delay)
+        # no second array where there is no pause
+        has_pause = np.ndim(self.pause) > 0 or self.pause != 0
+        return np.asarray(self.delay + self.pause) if has_pause else self.delay
 
     @cached_property
     def _rate_per_k(self) -> Array:

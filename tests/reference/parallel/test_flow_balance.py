@@ -9,6 +9,7 @@ import pytest
 
 from sojourn.reference import MG1, MM1, MixedBank, ServerBank, equilibrium, optimum
 from sojourn.reference.compensated_sum import WIDTH, exact_product, exact_sum
+from sojourn.reference.parallel import worst_case
 from sojourn.reference.parallel.flow_balance import Servers
 
 BOTH = pytest.mark.parametrize("solve", [optimum, equilibrium])
@@ -117,6 +118,33 @@ def test_passes_for_many_loads(solve, n, passes):
     bank = random_bank(n)
     solve(bank, np.linspace(0.001, 0.999, 10_000) * bank.rate.sum())
     assert sum(count for _, count in passes) <= 15_000
+
+
+@BOTH
+def test_passes_for_loads_up_to_saturation(solve, passes):
+    bank = random_bank(5)
+    parts = np.append(np.linspace(0.001, 0.9, 1000), 1 - np.geomspace(1e-1, 1e-7, 1000))
+    solve(bank, parts * bank.rate.sum())
+    assert sum(count for _, count in passes) <= 2.5 * parts.size
+
+
+@BOTH
+def test_a_few_loads_of_a_few_servers_take_few_passes(solve, passes):
+    bank = random_bank(5)
+    solve(bank, np.linspace(0.1, 0.9, 20) * bank.rate.sum())
+    assert len(passes) <= 6
+
+
+@pytest.mark.parametrize(
+    ("bank", "most"),
+    [
+        (MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]), 15),
+        (MG1([1.0, 1.0], [1.0, 20.0]), 40),
+    ],
+)
+def test_a_worst_case_takes_few_passes(bank, most, passes):
+    assert worst_case(bank).certified
+    assert len(passes) <= most
 
 
 @BOTH

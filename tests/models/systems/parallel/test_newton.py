@@ -9,7 +9,7 @@ import pytest
 from sojourn.models import MD1, MG1, MM1
 from sojourn.models.latency import MixedLatency
 from sojourn.models.systems.parallel.certificate import certify, mean_delay
-from sojourn.models.systems.parallel.newton import polish
+from sojourn.models.systems.parallel.newton import polish, polish_rows
 from sojourn.models.systems.parallel.polish import polish_and_certify
 from sojourn.models.systems.parallel.prices import multiplier
 from sojourn.reference.parallel import optimum_equilibrium as exact
@@ -116,3 +116,17 @@ def test_random_starts_are_refused_or_certified(goal):
             assert abs(mean_delay(bank, found[0]) / float(true.mean_delay) - 1) <= certificate.gap
             landed += np.allclose(found[0], true.flow, rtol=1e-11, atol=0)
     assert landed >= 150
+
+
+@every_goal
+def test_few_steps_at_the_loads_that_start_a_server(goal):
+    """There a server carries nothing but a rounding error of the load, or nothing."""
+    rng = np.random.default_rng(1)
+    rate, cv = 10 ** rng.uniform(0, 3, 6), 10 ** rng.uniform(-1, 1, 6)
+    bank = MG1(rate, cv, 10 ** rng.uniform(-3, 0, 6))
+    loads = np.unique(exact.thresholds(bank).equilibrium)[1:]
+    true = getattr(exact, goal)(bank, loads).flow
+    near = np.clip(true + 1e-4 * loads[:, None] * rng.normal(size=true.shape), 0, 0.9999 * rate)
+    flow, steps = polish_rows(bank, loads, near, goal)
+    assert steps.max() <= 20
+    np.testing.assert_allclose(flow, true, rtol=1e-11, atol=1e-13 * loads.max())

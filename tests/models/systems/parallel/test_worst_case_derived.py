@@ -5,6 +5,7 @@ import pytest
 
 from sojourn import reference
 from sojourn.models import MM1, Latency, NotCertifiedError, ParallelServers
+from sojourn.models.core.solve import Task
 
 
 class Bare(Latency):
@@ -74,3 +75,15 @@ def test_an_answer_that_differences_cannot_certify_has_a_remedy():
     )
     with pytest.raises(NotCertifiedError, match=message):
         BARE.optimum(14.0, gap=1e-15, solver="CLARABEL")
+
+
+def test_a_search_solves_its_first_loads_in_one_call_for_each_goal(monkeypatch):
+    """Three ends of segments, and three loads beyond them; Newton steps find the others."""
+    solved, whole = [], Task.solve
+    monkeypatch.setattr(
+        Task, "solve", lambda self, load: solved.append(load.size) or whole(self, load)
+    )
+    found = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])).worst_case()
+    assert found.certified
+    assert found.evaluations > 6
+    assert solved == [6, 6]
