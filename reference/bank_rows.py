@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .bank_fields import store, whole
-from .composed import Composed, MixedBank
+from .composed import Composed, MixedBank, RowIndex, computed_rows, same_rows
 from .errors import Array
 from .server_bank import Operation, ServerBank
-
-CARRIED = ("service", "idle_latency", "rate_error")  # computed once, and taken along by `at`
 
 
 class BankRows(Composed):
@@ -83,7 +81,7 @@ class BankRows(Composed):
         """True: each bank was checked before it became a row."""
         return True
 
-    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+    def at(self, rows: RowIndex) -> Self:
         """Return the banks of some of the rows.
 
         Parameters
@@ -91,15 +89,14 @@ class BankRows(Composed):
         rows : ndarray of int, ndarray of bool, or slice
             Indices of rows, which may be repeated, or a mask of shape (K,).
         """
+        if same_rows(rows, self.count):
+            return self
         if isinstance(rows, slice):
             some = self._of_table(lambda table: table[rows], len(range(*rows.indices(self.count))))
         else:
             index = np.flatnonzero(rows) if rows.dtype == bool else rows
-            if index.size == self.count and (index == np.arange(self.count)).all():
-                return self
             some = self._of_table(lambda table: table.take(index, axis=0), index.size)
-        carried = {name: vars(self)[name][rows] for name in CARRIED if name in vars(self)}
-        return store(some, **carried)
+        return store(some, **computed_rows(self, rows))
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
         """Return the rows of the servers at `index`, in that order."""

@@ -25,6 +25,9 @@ from .validation import check_instance, list_or_none
 OPERATING = frozenset({"at_latency", "at_marginal", "at_player"})
 INVERSES = OPERATING | {"inverse_latency", "inverse_marginal", "difference_error_bound"}
 """Methods whose argument is a price, which a bank with a changed latency must derive anew."""
+CARRIED = ("service", "idle_latency", "rate_error")
+"""Properties of which a part of the rows is taken along, once they are computed."""
+RowIndex = npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice
 
 
 class Composed(ServerBank):
@@ -94,7 +97,7 @@ class Composed(ServerBank):
         change = (c[index] if isinstance(c, np.ndarray) else c for c in self.change)
         return type(self)(*(part.take(index) for part in self.parts), *change)
 
-    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+    def at(self, rows: RowIndex) -> Self:
         """Return the bank of some of the rows; see `ServerBank.at`."""
         parts = [part.at(rows) for part in self.parts]
         same = all(new is part for new, part in zip(parts, self.parts, strict=True))
@@ -271,6 +274,21 @@ class MixedBank(Composed):
             fields = zip(*values, strict=True)
             return Operation(*(np.concatenate(field, axis=-1) for field in fields))
         return np.concatenate(values, axis=-1)
+
+
+def same_rows(rows: RowIndex, count: int) -> bool:
+    """Return whether an index of rows is that of all `count` rows, in order."""
+    if isinstance(rows, slice):
+        return range(*rows.indices(count)) == range(count)
+    if rows.dtype == bool:
+        return bool(rows.all())
+    return rows.size == count and bool((rows == np.arange(count)).all())
+
+
+def computed_rows(bank: Composed, rows: RowIndex) -> dict[str, Array]:
+    """Return rows of the properties of a bank that were computed already, by name."""
+    known = vars(bank)
+    return {name: known[name][rows] for name in CARRIED if name in known}
 
 
 def as_bank(servers: ServerBank | Sequence[ServerBank]) -> ServerBank:

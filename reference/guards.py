@@ -60,7 +60,7 @@ def _infinite_when_full(method: Callable[..., Array]) -> Callable[..., Array]:
         remaining = self.spare_capacity(flow) if spare_capacity is None else spare_capacity
         full = remaining <= 0
         rest = () if spare_capacity is None else (spare_capacity,)
-        if not full.any():
+        if not np.count_nonzero(full):
             return method(self, flow, *rest)
         rest = () if spare_capacity is None else (np.where(full, self.rate, remaining),)
         return np.where(full, np.inf, method(self, np.where(full, 0.0, flow), *rest))

@@ -17,6 +17,8 @@ from .bank_fields import check_servers
 from .errors import Array
 from .server_bank import ArrayLike, Operated, Operation
 
+LIGHT = 0.25  # utilisation up to which -log(1 - u) - u is a series
+
 
 def log_excess(used: Array, unused: Array | None = None) -> Array:
     """Return -log(1 - u) - u to rounding error; the plain difference loses its digits at small u.
@@ -31,14 +33,17 @@ def log_excess(used: Array, unused: Array | None = None) -> Array:
     unused : ndarray, optional
         1 - u, where the caller has more digits of it than the subtraction gives (next to u = 1).
     """
-    s = np.minimum(used, 0.25) / (2.0 - np.minimum(used, 0.25))
-    square = s * s
-    tail = np.zeros_like(s)
-    for power in range(19, 1, -2):
-        tail = tail * square + 1.0 / power
-    light = 2.0 * square * (1.0 / (1.0 + s) + s * tail)
     heavy = -(np.log1p(-used) if unused is None else np.log(unused)) - used
-    return np.where(used <= 0.25, light, heavy)
+    is_light = used <= LIGHT
+    if not np.count_nonzero(is_light):
+        return np.asarray(heavy)
+    light = np.minimum(used, LIGHT)
+    s = light / (2.0 - light)
+    square = s * s
+    tail = np.full_like(s, 1.0 / 19.0)
+    for power in range(17, 1, -2):
+        tail = tail * square + 1.0 / power
+    return np.where(is_light, 2.0 * square * (1.0 / (1.0 + s) + s * tail), heavy)
 
 
 class PollaczekKhinchine(Operated):
@@ -73,7 +78,9 @@ class PollaczekKhinchine(Operated):
     @cached_property
     def _fixed_time(self) -> Array:
         """Delay and pause, shape (n,): the time that does not depend on the rate."""
-        return np.asarray(self.delay + self.pause)
+        # no second array where no server pauses
+        pauses = self.pause is not PollaczekKhinchine.pause
+        return np.asarray(self.delay + self.pause if pauses else self.delay)
 
     @cached_property
     def _rate_per_k(self) -> Array:

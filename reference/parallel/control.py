@@ -16,8 +16,9 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ..bank_fields import store
 from ..compensated_sum import exact_sum
-from ..composed import View, as_bank
+from ..composed import RowIndex, View, as_bank, computed_rows, same_rows
 from ..errors import Array, InputError
 from ..server_bank import ArrayLike, Operation, ServerBank
 from ..validation import as_float, as_fraction, as_fractions, check_choice
@@ -106,10 +107,12 @@ class ResidualLatency(View):
         flow = np.where(np.asarray(excess) > 0, np.maximum(point.flow - self.base, 0.0), 0.0)
         return Operation(flow, point.spare_capacity, point.slope)
 
-    def at(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
+    def at(self, rows: RowIndex) -> Self:
         """Return the servers of some of the K base flows; see `sojourn.reference.ServerBank.at`."""
+        if self.rate.ndim == 1 or same_rows(rows, len(self.rate)):
+            return self
         base = self.base[rows] if self.base.ndim > 1 else self.base
-        return type(self)(self.bank.at(rows), base)
+        return store(type(self)(self.bank.at(rows), base), **computed_rows(self, rows))
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
         """Return the argument of the bank: a flow on top of the base flow is a total flow there."""

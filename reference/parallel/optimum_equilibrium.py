@@ -242,11 +242,11 @@ class Splitter:
             _split(servers, load[i : i + size], self.table) for i in range(0, load.size, size)
         ]
         first = _first_share(servers) if np.any(load == 0) else np.zeros(n)
-        fields = (
+        flow, spare_capacity, delay, multiplier = (
             np.concatenate(f) if len(blocks) > 1 else np.ascontiguousarray(f[0])
             for f in zip(*blocks, strict=True)
         )
-        return Split(load, *fields, first)
+        return Split(load, flow, spare_capacity, delay, multiplier, first)
 
 
 @cache

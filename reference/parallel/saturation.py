@@ -56,7 +56,7 @@ class Saturation:
         spare_capacity : float
             Largest spare capacity s of all servers, jobs per unit of time; at most that at which
             the equilibrium starts its last server.
-        latency, carried : float
+        latency, total_delay : float
             Latency of the equilibrium, and total delay of the optimum, at `spare_capacity`.
         """
         k, total, weight = self.k, float(self.rate.sum()), float(self.k.sum())

@@ -115,11 +115,11 @@ class Points(NamedTuple):
     ----------
     load : ndarray
         Total loads.
-    slack : ndarray
+    spare_capacity : ndarray
         Spare capacity of all servers, total rate less load.
     latency : ndarray
         Latency L of the equilibrium.
-    carried : ndarray
+    total_delay : ndarray
         Total delay F of the optimum: load times mean delay.
     slope : ndarray
         Derivative of F in the load, the multiplier of the optimum.

@@ -15,7 +15,8 @@ class _Recorder:
     """A solver that keeps the data it is set up with, and the new data before each solve."""
 
     def __init__(self, kept: list[tuple[Any, list[dict[str, Any]]]], data: Any) -> None:
-        self._solver, self._new, self._solves = SOLVER(*data), dict[str, Any](), []
+        self._solver, self._new = SOLVER(*data), dict[str, Any]()
+        self._solves: list[dict[str, Any]] = []
         kept.append((data, self._solves))
 
     def update(self, **new: Any) -> None:

@@ -44,8 +44,7 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
-from .prices import multiplier
-from .splits import Limits, clip, compensated_sum, load_residual, project_to_load
+from .splits import Limits, clip, compensated_sum, load_residual
 
 EPS = float(np.finfo(float).eps)
 SUM_ERROR = 8 * EPS  # relative rounding error of a sum of products, or of an operating point
@@ -71,7 +70,7 @@ def exact_split(bank: ServerBank, load: Array, flow: Array, limits: Limits | Non
     flow) is largest, within the limits.
     """
     spare_capacity, residual = bank.spare_capacity(flow), load_residual(load, flow)[..., None]
-    if not residual.any():
+    if not np.count_nonzero(residual):
         return Point(flow, spare_capacity)
     least, most = (0.0, np.inf) if limits is None else (limits.least, limits.most)
     within_bounds = np.where(residual < 0, flow - least, most - flow)
@@ -89,7 +88,7 @@ def total_delay(bank: ServerBank, point: Point) -> Array:
 def residual_at(bank: ServerBank, load: Array, point: Point) -> Array:
     """Return load - sum x_i, shape (...), with rate - y for x where a server is nearly full."""
     full = point.spare_capacity < point.flow
-    if not full.any():
+    if not np.count_nonzero(full):
         return load_residual(load, point.flow)
     flow = np.where(full, bank.rate, point.flow)
     correction = np.where(full, bank.rate_error - point.spare_capacity, 0.0)
@@ -218,7 +217,7 @@ def _dual_value(
     return np.where(np.isfinite(bound), bound, -np.inf)
 
 
-def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array, Array]:
+def supporting_lines(bank: ServerBank, load: Array, price: Array) -> tuple[Array, Array]:
     """Return lines below the least total delay as a function of the load.
 
     For a fixed multiplier c the dual function is c load plus a constant, so it bounds the least
@@ -230,8 +229,8 @@ def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array,
         n servers.
     load : ndarray, shape (K,)
         Loads at which the lines are to be high.
-    flow : ndarray, shape (K, n)
-        Any flows; the nearer to the optimum, the higher the lines.
+    price : ndarray, shape (K,)
+        Any multipliers; the nearer to those of the optimum, the higher the lines.
 
     Returns
     -------
@@ -240,14 +239,9 @@ def supporting_lines(bank: ServerBank, load: Array, flow: Array) -> tuple[Array,
     """
     # no job is faster than in the empty server with the least idle latency
     fastest = bank.idle_latency.min(axis=-1)
-    value, slope = fastest * load, np.broadcast_to(fastest, load.shape)
-    for trim in (False, True):
-        split, valid = project_to_load(bank, load, flow, trim=trim)
-        price = multiplier(bank, load, split, "optimum")
-        proved = lower_bound(bank, load, price) * load
-        better = valid & (proved > value)
-        value, slope = np.where(better, proved, value), np.where(better, price, slope)
-    return value, slope
+    proved = lower_bound(bank, load, price) * load
+    better = proved > fastest * load
+    return np.where(better, proved, fastest * load), np.where(better, price, fastest)
 
 
 def delay_between(bank: ServerBank, load: Array, low: Point, high: Point) -> tuple[Array, Array]:
@@ -292,7 +286,6 @@ def relative_potential_gap(bank: ServerBank, load: Array, flow: Array, price: Ar
     """
     best = bank.at_latency(np.maximum((price[..., None] - bank.delay) - bank.service, 0.0))
     point = Point(best.flow, best.spare_capacity)
-    own, of_best = bank.potential(np.stack([flow, clip(bank, best.flow)]))
-    lower = lagrangian(bank, load, price, point, of_best)
-    gap = np.abs(compensated_sum(own) - lower) / lower
+    lower = lagrangian(bank, load, price, point, bank.potential(clip(bank, best.flow)))
+    gap = np.abs(compensated_sum(bank.potential(flow)) - lower) / lower
     return np.where(lower > 0, gap, np.inf)

@@ -31,6 +31,7 @@ from .splits import ROUNDING, Limits, interior_point, project_to_load
 
 MAX_STEPS = 200
 MAX_STEPS_DIFFERENCES = 30  # where slopes are differences: a step is slow, and few are needed
+NEAR = 1e-6  # part of the load, and of the spare capacity, that the first step may distribute
 STEP_TOL = 1e-10  # relative step after which the next one, its square, is below rounding error
 LARGE_STEP = 1e-2  # relative step that is still on the way, and does not count as stalled
 MAX_STALLED = 8  # steps that are not half the smallest one: rounding errors are all that is left
@@ -79,7 +80,7 @@ def polish_with_prices(
     """Return what `polish_rows` returns, and the multipliers of the flows, shape (K,)."""
     unlimited, none = Limits.none(len(bank)), np.zeros((load.size, 1))
     with np.errstate(all="ignore"):  # an answer that rounding moves to saturation stops there
-        start, valid = project_to_load(bank, load, flow, trim=True)
+        start, valid = project_to_load(bank, load, flow, trim=True, tolerance=NEAR)
         x, steps, dual = _newton(bank, load, start, valid, goal, unlimited, none)
         rows = np.flatnonzero(_unconverged(bank, steps))
         if rows.size:
@@ -134,8 +135,8 @@ def polish_within(
         shape (K, m); the numbers of Newton steps, shape (K,).
     """
     with np.errstate(all="ignore"):
-        x, steps = polish_rows(bank, load, flow, "optimum")
-        price, z = multiplier(bank, load, x, "optimum"), np.zeros_like(row_prices)
+        x, steps, price = polish_with_prices(bank, load, flow, "optimum")
+        price, z = price.copy(), np.zeros_like(row_prices)
         x = np.where((steps == NO_START)[:, None], np.nan, x)  # no start for other steps either
         steps, starts = np.maximum(steps, 1), [np.asarray(flow, dtype=float), x]
         for these in (limits.without_rows, limits) if limits.bound.size else (limits,):
@@ -224,7 +225,7 @@ class _Rows(NamedTuple):
 
     def only(self, chosen: Mask) -> _Rows:
         """Return the chosen answers; this object where all are."""
-        if chosen.all():
+        if np.count_nonzero(chosen) == chosen.size:
             return self
         return _Rows(*[field[chosen] for field in self])  # type: ignore[arg-type]
 
@@ -321,7 +322,7 @@ def _newton(
         done = converged & ~(changes | failed)
         steps[index[done]], steps[index[failed]] = step, NO_START
         going = ~(done | failed)
-        if not going.any():
+        if not np.count_nonzero(going):
             break
         release = converged | ((step % RELEASE_EVERY == 0) & (not careful))
         if careful:
@@ -329,7 +330,7 @@ def _newton(
             entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own)
             changes = entering.any(axis=1) | leaving.any(axis=1)
         changed = release & changes
-        if changed.any():
+        if np.count_nonzero(changed):
             used = used | (entering & release[:, None])
             active = active & ~(leaving & release[:, None])
         waited = np.where(relative_step < LARGE_STEP, stalled + 1, stalled)
@@ -344,7 +345,7 @@ def _within_capacity(move: Array, spare_capacity: Array) -> Array:
     """Return the part of each step, at most 1, that leaves every server spare capacity, (K,)."""
     allowed = SPARE_PART * spare_capacity
     long = move > allowed
-    if not long.any():
+    if not np.count_nonzero(long):
         return np.ones(len(move))
     parts: Array = np.where(long, allowed / np.where(long, move, 1.0), 1.0)
     return np.asarray(parts.min(axis=1))
@@ -353,7 +354,7 @@ def _within_capacity(move: Array, spare_capacity: Array) -> Array:
 def _entering(bank: ServerBank, newton: Step, x: Array, kept: Mask, limits: Limits) -> Mask:
     """Return which servers at a bound, other than those `kept`, their offered price releases."""
     could: Mask = ~kept & (limits.least < limits.most)
-    if not could.any():
+    if not np.count_nonzero(could):
         return could
     offered, price = newton.offered, newton.price
     # at the load that starts a server, rounding would release and hold it forever

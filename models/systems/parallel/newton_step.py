@@ -81,10 +81,10 @@ def free_step(
     response, flat = responses(slope, used)
     common = common_price(price, used, response, flat, residual)
     any_used = used.any(axis=1)
-    if not any_used.all():
+    if np.count_nonzero(any_used) < any_used.size:
         common = np.where(any_used, common, _price_at_bounds(price, x, residual, load, limits))
     move = np.where(response > 0, (common[:, None] - price) * response, 0.0)
-    if flat.any():
+    if np.count_nonzero(flat):
         # servers whose price is constant: those above the common price become empty, and those at
         # it take the residual
         cheap = price <= common[:, None]

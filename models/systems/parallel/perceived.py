@@ -17,7 +17,7 @@ import numpy as np
 
 from ....reference.compensated_sum import TINY
 from ....reference.errors import Array
-from ....reference.server_bank import ServerBank
+from ....reference.server_bank import Operation, ServerBank
 from ...core.table import Mask
 from .certificate import Certificates, certificates_of
 from .dual_bounds import EPS, SUM_ERROR, Point, delay_between, residual_at
@@ -72,29 +72,44 @@ class _Servers:
         """Return the load less the flows, shape (K,)."""
         return residual_at(self.true, self.load, point)
 
-    def at(self, price: Array, side: float = 0.0) -> tuple[Point, Array]:
-        """Return operating points, shape (K, n), and the slopes of the flows in the price.
-
-        With `side` -1 (or 1) the flows are below (above) those at the price whatever the rounding
-        errors are. To this end the price is moved, not the flow: where a latency is flat, a
-        rounding error of the price changes the flow by more than its slope tells.
-        """
-        excess = (price[:, None] - self.perceived.delay) - self.perceived.service
+    def at(self, price: Array) -> tuple[Point, Array]:
+        """Return operating points, shape (K, n), and the slopes of the flows in the price."""
+        excess = self._excess(price)
         point = self.perceived.at_latency(np.maximum(excess, 0.0))
-        if side:
-            # a server whose latency never reaches the price does not respond to it
-            responds = (excess > 0) & np.isfinite(point.flow)
-            flow = np.where(responds, point.flow, 0.0)
-            latency = self.perceived.latency(flow, point.spare_capacity)
-            error = np.where(responds, np.abs(latency - price[:, None]), 0.0)
-            excess = excess + 2 * side * (error + 2 * EPS * price[:, None])
-            point = self.perceived.at_latency(np.maximum(excess, 0.0))
+        return self._moved(point, excess, 0.0), np.where(excess > 0, point.slope, 0.0)
+
+    def around(self, price: Array) -> tuple[Point, Point]:
+        """Return points below and above those at the price whatever the rounding errors are.
+
+        To this end the price is moved, not the flow: where a latency is flat, a rounding error of
+        the price changes the flow by more than its slope tells.
+        """
+        excess = self._excess(price)
+        point = self.perceived.at_latency(np.maximum(excess, 0.0))
+        # a server whose latency never reaches the price does not respond to it
+        responds = (excess > 0) & np.isfinite(point.flow)
+        flow = np.where(responds, point.flow, 0.0)
+        latency = self.perceived.latency(flow, point.spare_capacity)
+        error = np.where(responds, np.abs(latency - price[:, None]), 0.0)
+        width = 2 * (error + 2 * EPS * price[:, None])
+        low, high = excess - width, excess + width
+        below, above = (self.perceived.at_latency(np.maximum(e, 0.0)) for e in (low, high))
+        return self._moved(below, low, -1.0), self._moved(above, high, 1.0)
+
+    def _excess(self, price: Array) -> Array:
+        """Return prices less the perceived latencies of the servers before the users come."""
+        return np.asarray((price[:, None] - self.perceived.delay) - self.perceived.service)
+
+    def _moved(self, point: Operation, excess: Array, side: float) -> Point:
+        """Return points with the base, moved by rounding errors below (-1) or above (1)."""
         used = excess > 0
         added = np.where(np.isinf(point.flow), 2 * self.whole, point.flow)
         flow = np.where(used, self.base + added, self.base)
         spare_capacity = np.where(used, point.spare_capacity, self.empty)
+        if not side:
+            return Point(flow, spare_capacity)
         moved = np.where(used, side * SUM_ERROR * np.minimum(flow, spare_capacity), 0.0)
-        return Point(flow + moved, spare_capacity - moved), np.where(used, point.slope, 0.0)
+        return Point(flow + moved, spare_capacity - moved)
 
 
 def _flows_around(
@@ -109,16 +124,17 @@ def _flows_around(
     valid: Mask = np.isfinite(lowest) & np.isfinite(highest)
     price = _balanced_price(servers, lowest, highest, valid)
     ends = []
-    for side in (-1.0, 1.0):
+    for own, side in enumerate((-1.0, 1.0)):
         step, grows = np.maximum(8 * EPS * price, TINY), valid  # a price may be 0
         for _ in range(MAX_ITERATIONS):
-            reached = side * servers.residual(servers.at(price + side * step, -side)[0]) <= 0
+            points = servers.around(price + side * step)
+            reached = side * servers.residual(points[1 - own]) <= 0
             grows = grows & ~reached
             if not grows.any():
                 break
             step = np.where(grows, GROWTH * step, step)
         valid = valid & ~grows
-        ends.append(servers.at(price + side * step, side)[0])
+        ends.append(points[own])
     below, above = _narrowed(servers, *ends)
     return below, above, valid & np.all(above.spare_capacity > 0, axis=-1)
 

@@ -72,7 +72,7 @@ def common_price(
     weights = response.sum(axis=-1)
     weighted = (response * np.where(used, price, 0.0)).sum(axis=-1) + residual
     common: Array = weighted / np.where(weights > 0, weights, 1.0)
-    if not flat.any():
+    if not np.count_nonzero(flat):
         return common
     least_flat = np.where(flat, price, np.inf).min(axis=-1)
     return np.asarray(np.where(flat.any(axis=-1), least_flat, common))
@@ -93,7 +93,7 @@ def multiplier(bank: ServerBank, load: Array, flow: Array, goal: Goal) -> Array:
         common = common_price(price, used, *responses(slope, used))
         stays = used & (bank.idle_latency < common[..., None])
         leaves = used & ~stays & stays.any(axis=-1, keepdims=True)
-        if not leaves.any():
+        if not np.count_nonzero(leaves):
             break
         used = used & ~leaves
     largest = np.minimum(common, bank.latency_limit.min(axis=-1))

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....reference.compensated_sum import exact_sum
+from ....reference.compensated_sum import EPS, exact_sum
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask, Rows
 
-EPS = float(np.finfo(float).eps)
 ROUNDING = 2 * EPS  # relative rounding error of a load or a budget that is a sum of floats
 LAST_DIGIT = 0.5 * EPS  # part of a load below which a residual is its own rounding error
 # a flow below this part of an even share may be a solver's residue on an unused server
@@ -130,7 +129,13 @@ def clip(bank: ServerBank, flow: Array) -> Array:
 
 
 def project_to_load(
-    bank: ServerBank, load: Array, flow: Array, *, trim: bool, limits: Limits | None = None
+    bank: ServerBank,
+    load: Array,
+    flow: Array,
+    *,
+    trim: bool,
+    limits: Limits | None = None,
+    tolerance: float | None = None,
 ) -> tuple[Array, Mask]:
     """Return nearby splits of exactly the load, shape (..., n), and whether each is valid.
 
@@ -152,6 +157,8 @@ def project_to_load(
         Whether to set flows below a solver's residue to 0 first.
     limits : Limits, optional
         Limits that the splits meet up to rounding.
+    tolerance : float, optional
+        Part of the load, and of the spare capacity of all servers, up to which a residual stays.
     """
     valid: Mask = np.asarray(np.isfinite(flow).all(axis=-1))
     x = clip(bank, flow if valid.all() else np.where(valid[..., None], flow, 0.0))
@@ -159,10 +166,13 @@ def project_to_load(
         x = np.where(x > RESIDUE_SHARE * load[..., None] / x.shape[-1], x, 0.0)
     if limits is not None:
         x = np.clip(x, limits.least, np.minimum(limits.most, bank.rate))
+    small = LAST_DIGIT * load
+    if tolerance is not None:
+        small = tolerance * np.minimum(load, bank.spare_capacity(x).sum(axis=-1))
     for _ in range(PASSES):
         residual = load_residual(load, x)
-        off = valid & (np.abs(residual) > LAST_DIGIT * load)
-        if not off.any():
+        off = valid & (np.abs(residual) > small)
+        if not np.count_nonzero(off):
             break
         weight = _weights(bank, load, x, residual, limits)
         weights = weight.sum(axis=-1)
@@ -182,7 +192,7 @@ def _weights(
     """Return the largest change of each flow by which a residual of the load is distributed."""
     removable = x if limits is None else x - limits.least
     gains = residual > 0
-    if not gains.any():
+    if not np.count_nonzero(gains):
         return removable
     most = bank.rate if limits is None else np.minimum(limits.most, bank.rate)
     to_bound = np.where(most < bank.rate, most - x, bank.spare_capacity(x))

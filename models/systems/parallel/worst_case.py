@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 MOST = 4000  # loads after which the search stops with the gap that it has
 MOST_DIFFERENCES = 1000  # the same where slopes are differences, and a load takes long
 BATCH = 64  # loads that are computed at once
-PARTS = 8  # largest number of parts into which a cell is cut at once
+PARTS = 16  # largest number of parts into which a cell is cut at once
 NODE_GAP = 1e-9  # gap of a node that is small enough whatever the gap of the search
 MAX_USELESS = 8  # solver runs without gain, after which none starts between two nodes
 SHARES = (
@@ -109,9 +109,10 @@ def worst_case(
 
 
 class Known(NamedTuple):
-    """Flows, shape (K, n), and certified bounds of the true mean delays, shape (K,)."""
+    """Flows, shape (K, n), their prices, and bounds of the true mean delays, shape (K,)."""
 
     flow: Array
+    multiplier: Array
     lower_bound: Array
     upper_bound: Array
     gap: Array
@@ -301,7 +302,7 @@ class _BestFirst:
         found = self.tasks[goal].solve(load)
         for k in np.flatnonzero(~found.available)[:1]:
             self.tasks[goal].one(float(load[k]))  # raises, with all attempts
-        return Known(found.flow, found.lower_bound, found.upper_bound, found.gap)
+        return Known(*(getattr(found, name) for name in Known._fields))
 
     def _polished(self, load: Array, start: Array) -> Nodes:
         """Return the nodes of K loads: Newton steps, and a solver where their gap is too large.
@@ -317,7 +318,9 @@ class _BestFirst:
         for goal, flow in zip(GOALS, start, strict=True):
             done = polish_and_certify(self.bank, load, flow, goal, polish=True)
             proof = done.certificates
-            known = Known(done.flow, proof.lower_bound, proof.upper_bound, proof.gap)
+            known = Known(
+                done.flow, done.multiplier, proof.lower_bound, proof.upper_bound, proof.gap
+            )
             enough = max(NODE_GAP, 0.1 * self.gap)
             doubtful = np.flatnonzero(~(proof.gap <= enough))
             if doubtful.size:
@@ -348,7 +351,7 @@ class _BestFirst:
         """Return the nodes of K loads from the flows and bounds of both goals."""
         total, low = self.bank.total_rate
         with np.errstate(all="ignore"):
-            total_delay, slope = supporting_lines(self.bank, load, best.flow)
+            total_delay, slope = supporting_lines(self.bank, load, best.multiplier)
         ratio = np.maximum(selfish.lower_bound / best.upper_bound, 1.0)
         points = Points(
             load=load,

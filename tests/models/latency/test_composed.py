@@ -32,7 +32,7 @@ OF_THE_CLASS = {
     "signed_cone_numbers",
 }
 # ... with a default that holds: the bank itself, one form, programs that are not shared
-WITH_DEFAULT = {"banks", "forms", "cone_numbers", "cone_structure"}
+WITH_DEFAULT = {"banks", "forms", "at", "cone_numbers", "cone_structure"}
 ABSTRACT = {Composed, View, ComposedLatency}
 
 STATIONS = MMc([30.0, 40.0, 50.0], [3, 1, 20], [0.005, 0.0, 0.02])

@@ -142,10 +142,10 @@ def test_steps_that_start_again_are_those_of_each_bank():
 
 def test_supporting_lines_are_those_of_each_bank():
     grid, banks, loads = systems([0.2, 0.6, 0.95])
-    flow = near(banks, loads, "optimum")
-    value, slope = supporting_lines(grid, loads, flow)
+    price = multiplier(grid, loads, near(banks, loads, "optimum"), "optimum")
+    value, slope = supporting_lines(grid, loads, price)
     each = [
-        supporting_lines(bank, loads[k : k + 1], flow[k : k + 1]) for k, bank in enumerate(banks)
+        supporting_lines(bank, loads[k : k + 1], price[k : k + 1]) for k, bank in enumerate(banks)
     ]
     np.testing.assert_allclose(value, np.concatenate([e[0] for e in each]), rtol=1e-14)
     np.testing.assert_allclose(slope, np.concatenate([e[1] for e in each]), rtol=1e-14)
