@@ -51,7 +51,9 @@ class CompiledOutputs:
 
     def value(self, variable: cp.Variable) -> Array:
         """Return the values of a variable, shape (K, *its shape); NaN without a solution."""
-        return self.raw.x[:, self.places.variables[variable.id]]
+        # in C order, in which sums over a row do not depend on how it was computed
+        values: Array = self.raw.x.take(self.places.variables[variable.id], axis=1)
+        return values
 
     def dual(self, constraint: cp.Constraint) -> Array:
         """Return the dual values of a constraint, shape (K, *its shape).

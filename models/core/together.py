@@ -60,12 +60,16 @@ def solve_together(plans: Sequence[CurvePlan]) -> Iterator[tuple[int, Attempt[Pl
             part.messages.extend(messages)
             groups.setdefault(place if part.shape is None else (part.shape,), []).append(part)
     for parts in groups.values():
-        solved = 0
-        for rows in _joined_rows(parts) if len(parts) > 1 else ():
+        solved, unclaimed = 0, list[str]()
+        for rows in _joined_rows(parts, unclaimed) if len(parts) > 1 else ():
             yield parts[solved].result(rows)
             solved += 1
         for part in parts[solved:]:
-            yield part.result()
+            place, curve = part.result()
+            unclaimed = [text for text in unclaimed if text not in curve.messages]
+            if part is parts[-1]:  # such as a warning that the process issues once
+                curve.messages.extend(unclaimed)
+            yield place, curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,19 +130,24 @@ class _Part:
         return variables, coords, {**solved.attrs, **self.plan.close(variables, coords)}
 
 
-def _joined_rows(parts: Sequence[_Part]) -> Iterator[Rows]:
-    """Yield the answers of parts of one shape, in order, up to the first failure or warning."""
+def _joined_rows(parts: Sequence[_Part], messages: list[str]) -> Iterator[Rows]:
+    """Yield the answers of parts of one shape, in order, up to the first failure or warning.
+
+    The messages of warnings are added to `messages`.
+    """
     asked = [part.checked.asked for part in parts]
     counts = [columns[0].size for columns in asked]
     index = np.repeat(np.arange(float(len(parts))), counts)
     points = (*(np.concatenate(columns) for columns in zip(*asked, strict=True)), index)
-    sweeps = attempt(_joined_sweeps, parts).result
-    if sweeps is None:
+    sweeps, _, said = attempt(_joined_sweeps, parts)
+    messages.extend(said)
+    if sweeps is None or messages:
         return
     ends = np.cumsum(counts).tolist()
     done, begin, kept = 0, 0, dict[str, Any]()  # `kept` has the answers from point `begin` on
     for start, stop in _blocks(counts, min(sweep.block for sweep in sweeps.values())):
-        found, _, messages = attempt(_solved_block, sweeps, [c[start:stop] for c in points])
+        found, _, said = attempt(_solved_block, sweeps, [c[start:stop] for c in points])
+        messages.extend(said)
         if found is None or messages:
             return
         kept = {n: type(t).joined([kept[n], t]) if kept else t for n, t in found.items()}

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.polynomial import Chebyshev
 
+from ..bank_rows import BankRows
 from ..composed import as_bank
 from ..errors import Array
 from ..server_bank import ServerBank
@@ -69,19 +70,19 @@ def thresholds(servers: ServerBank | Sequence[ServerBank]) -> Thresholds:
     return Thresholds(_activation_loads(bank, "at_marginal"), _activation_loads(bank, "at_latency"))
 
 
-def thresholds_of_rows(rows: ServerBank) -> list[Thresholds]:
+def thresholds_of_rows(rows: BankRows) -> list[Thresholds]:
     """Return the thresholds of each of several banks, computed in one pass.
 
     Parameters
     ----------
-    rows : ServerBank
-        K banks of at most `LEAF` servers; see `sojourn.reference.bank_rows.BankRows.of`.
+    rows : BankRows
+        K banks of at most `LEAF` servers of one family.
     """
     loads = (_activation_rows(rows, operate) for operate in ("at_marginal", "at_latency"))
     return [Thresholds(*of_system) for of_system in zip(*loads, strict=True)]
 
 
-def _activation_rows(rows: ServerBank, operate: str) -> Array:
+def _activation_rows(rows: BankRows, operate: str) -> Array:
     """Return the load at which each server of each row starts, shape (K, n)."""
     order = np.argsort(rows.idle_latency, axis=-1, kind="stable")
     delay, service = (np.take_along_axis(v, order, -1) for v in (rows.delay, rows.service))

@@ -163,7 +163,8 @@ def _prepare(plans: Sequence[CurvePlan]) -> None:
     if any(type(s).thresholds.__module__ != f"{__package__}.system" for s in systems):
         return  # a subclass has thresholds of its own
     rows = BankRows.of([system.bank for system in systems])
-    if rows is not None and len(rows) <= FEW_SERVERS:
+    # the servers of several families would be summed in another order, which changes last digits
+    if isinstance(rows, BankRows) and len(rows) <= FEW_SERVERS:
         for system, found in zip(systems, thresholds_of_rows(rows), strict=True):
             system._kept[THRESHOLDS] = found
 

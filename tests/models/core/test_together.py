@@ -165,6 +165,21 @@ def test_a_warning_belongs_to_the_system_that_it_is_about():
     assert [len(loads) for loads, _ in CALLS[:5]] == [3, 3, 1, 1, 1]
 
 
+def test_a_warning_that_is_not_repeated_is_kept():
+    class Once(Joint):
+        def solve(self, loads, *index):
+            if index:
+                warnings.warn("said once", stacklevel=1)
+            return super().solve(loads, *index)
+
+        @staticmethod
+        def together(sweeps):
+            return Once(*(sweep.rates[0] for sweep in sweeps))
+
+    found = outcomes([Queue(9.0, Once).plan([1.0]) for _ in range(3)])
+    assert [found[place].messages for place in range(3)] == [[], [], ["said once"]]
+
+
 def test_systems_that_carry_a_part_of_the_loads_or_none():
     loads = [1.0, 5.0, 0.0, 3.0]
     plans = [Queue(rate, Joint).plan(loads) for rate in (9.0, 4.0, 0.5)]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from sojourn.reference import MD1, MG1, MM1, MixedBank, equilibrium, optimum
+from sojourn.reference.bank_rows import BankRows
 from sojourn.reference.parallel import thresholds
+from sojourn.reference.parallel.thresholds import thresholds_of_rows
 
 GOALS = {"optimum": optimum, "equilibrium": equilibrium}
 
@@ -74,3 +76,18 @@ def test_many_servers():
         assert found.equilibrium[i] == pytest.approx(
             bank.inverse_latency(bank.idle_latency[i]).sum(), rel=1e-11
         )
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 64])
+def test_thresholds_of_several_banks_in_one_pass_are_those_of_each(n):
+    rng = np.random.default_rng(n)
+    banks = [
+        MG1(rng.uniform(50, 500, n), rng.uniform(0, 3, n), np.round(rng.uniform(0, 0.05, n), 2))
+        for _ in range(5)
+    ]
+    rows = BankRows.of(banks)
+    for bank, found in zip(banks, thresholds_of_rows(rows), strict=True):
+        for goal in GOALS:
+            np.testing.assert_array_equal(
+                getattr(found, goal), getattr(thresholds(bank), goal), goal
+            )

@@ -137,6 +137,20 @@ def test_answers_do_not_depend_on_the_chunks(chunk):
     )
 
 
+def test_answers_of_many_servers_and_loads_do_not_depend_on_the_chunks():
+    """Also where a block of points ends within a system, and a bank has several families."""
+    rng = np.random.default_rng(7)
+    systems = [
+        ParallelServers(MM1(rng.uniform(50, 500, n), rng.uniform(0, 0.05, n)), MG1([90.0], cv=2.0))
+        for n in (40, 40, 2, 3, 2, 2)
+    ]
+    systems += [ParallelServers(MM1(rng.uniform(50, 500, 40))) for _ in range(2)]
+    loads = np.linspace(0.0, 0.999, 600)
+    xr.testing.assert_identical(
+        study(systems, loads, relative=True, chunk=1), study(systems, loads, relative=True, chunk=8)
+    )
+
+
 def test_relative_loads_and_rows_of_loads(calls):
     systems = dict(enumerate(servers(3, 3, 2, 3, 2)))
     parts = np.array([0.9, 0.1, 0.0, 0.999])
@@ -162,7 +176,7 @@ def test_relative_loads_and_rows_of_loads(calls):
     ([MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 20.0]])] * 2, {"p": [0.2, 0.5, 0.3]}),
     ([TunableMode(1.0, 4.0), TunableMode(1.0, 3.0)], {}),
 ])  # fmt: skip
-@pytest.mark.filterwarnings("ignore:.*answers are not certified")
+@pytest.mark.filterwarnings("ignore:.*(not certified|cannot be carried)")
 def test_options_and_kinds_equal_their_curves(systems, options):
     named = dict(enumerate(systems))
     loads = [
