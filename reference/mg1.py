@@ -76,6 +76,13 @@ class PollaczekKhinchine(Operated):
         return np.asarray(self.delay + self.pause + (self.work - self.k) / self.rate)
 
     @cached_property
+    def _fixed_time(self) -> Array:
+        """Delay and pause, shape (n,): the time that does not depend on the rate."""
+        # no second array where there is no pause
+        has_pause = np.ndim(self.pause) > 0 or self.pause != 0
+        return np.asarray(self.delay + self.pause) if has_pause else self.delay
+
+    @cached_property
     def _rate_per_k(self) -> Array:
         """Rate over variability, shape (n,)."""
         k = self.k
@@ -89,13 +96,13 @@ class PollaczekKhinchine(Operated):
         """
         flow, spare_capacity = self._point(flow, spare_capacity)
         work = self.work + self.k * flow / spare_capacity
-        return np.asarray(self.delay + self.pause + work / self.rate)
+        return np.asarray(self._fixed_time + work / self.rate)
 
     def marginal(self, flow: ArrayLike, spare_capacity: ArrayLike | None = None) -> Array:
         """Return the marginal delay g(x) = d + s + k (mu^2/(mu - x)^2 - 1)/mu."""
         flow, spare_capacity = self._point(flow, spare_capacity)
         work = self.work + self.k * flow * (self.rate + spare_capacity) / spare_capacity**2
-        return np.asarray(self.delay + self.pause + work / self.rate)
+        return np.asarray(self._fixed_time + work / self.rate)
 
     def potential(self, flow: ArrayLike) -> Array:
         """Return the integral of the latency, (d + s) x - k (x/mu + log(1 - x/mu))."""
