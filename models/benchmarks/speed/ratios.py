@@ -171,7 +171,7 @@ def report(options: BenchOptions) -> Iterator[Report]:
 def speed(*, small: bool = False) -> Speed:
     """Time single answers, curves, studies, closed forms, worst cases and growth.
 
-    This takes about six minutes.
+    This takes about four minutes.
 
     Parameters
     ----------
