@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
+from ...core.errors import FormulationError
 from ...core.options import FormulationOptions
 from ...latency.base import Latency
 from ...latency.cone import Cone, as_parameters, as_written
@@ -271,3 +272,53 @@ FORMULATIONS: Mapping[str, Formulation] = {
     ),
 }
 """All formulations by name; those of a goal are in the order in which ``"auto"`` tries them."""
+
+
+def formulations(
+    bank: Latency, goal: Goal, chosen: str, known: dict[str, frozenset[str]]
+) -> Mapping[str, frozenset[str]]:
+    """Return the formulations of a goal that fit the servers, in the order to try them.
+
+    Parameters
+    ----------
+    bank : Latency
+        n servers.
+    goal : {"optimum", "equilibrium"}
+        The problem to write.
+    chosen : str
+        Name of a formulation, or ``"auto"`` for all that fit.
+    known : dict
+        Cones of formulations that were written before, by name; it is added to.
+
+    Returns
+    -------
+    mapping of str to frozenset of str
+        The cones that each formulation needs, by its name.
+
+    Raises
+    ------
+    FormulationError
+        On a name that does not exist, or does not fit the servers.
+    """
+    of_goal: dict[str, Formulation] = {n: f for n, f in FORMULATIONS.items() if f.goal == goal}
+    if chosen == "auto":
+        names = [n for n, f in of_goal.items() if not f.refuses(bank)]
+        # where all servers have one form, the epigraph is that form again
+        names = [n for n in names if n != "epigraph" or n == names[0]]
+    else:
+        if chosen not in of_goal:
+            raise FormulationError(
+                "formulation",
+                chosen,
+                f"is not one of the {goal}",
+                f"use auto, {', '.join(of_goal)}",
+            )
+        if reason := of_goal[chosen].refuses(bank):
+            raise FormulationError(
+                "formulation", chosen, f"does not fit these servers: {reason}", "use auto"
+            )
+        names = [chosen]
+    for name in names:
+        if name not in known:
+            known[name] = of_goal[name].kinds(bank)  # written once to find its cones
+    return {name: known[name] for name in names}

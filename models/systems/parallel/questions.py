@@ -16,18 +16,19 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
+from ....reference.bank_rows import BankRows
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
-from ...core.errors import FormulationError
 from ...core.options import FormulationOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
 from ...core.solution import Provenance
 from ...core.stored import Column
+from ...core.table import Mask
 from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.tangents import add_tangents, initial_tangent_points
 from .certificate import Certificate, Certificates, accepted
-from .formulations import FORMULATIONS, Formulation, Model, build
+from .formulations import FORMULATIONS, Model, build, formulations
 from .minmax import Bisection
 from .polish import polish_and_certify
 from .prices import Goal
@@ -185,8 +186,6 @@ class Split(Question[Model, Splits, Solution]):
 
     def together(self, questions: Sequence[Self]) -> Any:
         """See `Question.together`."""
-        from .many_systems import ManySystems
-
         return ManySystems.of(questions)
 
     def write(self, form: str, points: Points) -> Model:
@@ -288,6 +287,87 @@ class Split(Question[Model, Splits, Solution]):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class ManySystems(Split):
+    """Splits of S systems whose banks have one shape; `bank` is that of the first.
+
+    The last column of the points is the index of the system, as a float.
+
+    Attributes
+    ----------
+    banks : ServerBank
+        The bank of each system, one a row; see `sojourn.reference.bank_rows.BankRows`.
+    units : ndarray, shape (S,)
+        Unit of time of the programs of each system.
+    in_units : sequence of mapping
+        For each part of a bank, the numbers of its cones by name, shape (S, n), in these units.
+    """
+
+    banks: ServerBank = field(kw_only=True)
+    units: Array = field(kw_only=True)
+    in_units: Sequence[Mapping[str, Array]] = field(kw_only=True)
+
+    @classmethod
+    def of(cls, questions: Sequence[Split]) -> ManySystems | None:
+        """Return the question of several `Split` questions, or None where they do not fit."""
+        first = questions[0]
+        if any(type(question) is not Split for question in questions):
+            return None
+        banks = BankRows.of([question.bank for question in questions])
+        if banks is None:
+            return None
+        numbers = [question._in_unit for question in questions]
+        return cls(
+            **{f.name: getattr(first, f.name) for f in fields(Split)},
+            banks=banks,
+            units=np.array([question.unit for question in questions]),
+            in_units=[
+                {name: np.stack([parts[i][name] for parts in numbers]) for name in part}
+                for i, part in enumerate(numbers[0])
+            ],
+        )
+
+    def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
+        """Return the formulations that all systems share."""
+        of_first = super().formulations(chosen)
+        return {form: cones for form, cones in of_first.items() if self.shape(form) is not None}
+
+    def starts(self, points: Points) -> Mask:
+        """Return the first point of each system."""
+        return np.asarray(np.diff(points[-1], prepend=-1.0) != 0)
+
+    def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
+        """Return the loads and the numbers of the servers, in the unit of each system's program."""
+        rows = _systems(points)
+
+        def numbers() -> Iterator[tuple[cp.Parameter, Array]]:
+            for part, name, parameter in program.numbers:
+                yield parameter, self.in_units[part][name][rows]
+
+        return ((program.load, points[0] * self.units[rows]), *numbers())
+
+    def finish(self, program: Model, returned: SolverOutput, points: Points) -> Splits:
+        """See `Split.finish`."""
+        rows = _systems(points)
+        flow = returned.value(program.variable) / self.units[rows, None]
+        return self._certified(points[0], flow, self.banks.at(rows))
+
+    def certify_stored(self, points: Points, column: Column) -> Splits:
+        """See `Split.certify_stored`."""
+        flow = column(f"{self.goal}_flow", len(self.bank))
+        as_stored = replace(self, polish=False)
+        return as_stored._certified(points[0], flow, self.banks.at(_systems(points)))
+
+    def idle(self, points: Points) -> Splits:
+        """See `Split.idle`."""
+        return self._idle(len(points[0]), self.banks.at(_systems(points)))
+
+
+def _systems(points: Points) -> npt.NDArray[np.intp]:
+    """Return the index of the system at each point."""
+    return points[-1].astype(np.intp)
+
+
 def tangent_model(write: Any, points: Array, least_gap: float, stalled: int) -> Model:
     """Return a program with tangents, to which tangents are added at each solution.
 
@@ -333,53 +413,3 @@ def prefix_model(bank: Latency, load: float, unit: float, search: Bisection) -> 
         return prefix_model(bank, load, unit, search)
 
     return replace(model, next=after)
-
-
-def formulations(
-    bank: Latency, goal: Goal, chosen: str, known: dict[str, frozenset[str]]
-) -> Mapping[str, frozenset[str]]:
-    """Return the formulations of a goal that fit the servers, in the order to try them.
-
-    Parameters
-    ----------
-    bank : Latency
-        n servers.
-    goal : {"optimum", "equilibrium"}
-        The problem to write.
-    chosen : str
-        Name of a formulation, or ``"auto"`` for all that fit.
-    known : dict
-        Cones of formulations that were written before, by name; it is added to.
-
-    Returns
-    -------
-    mapping of str to frozenset of str
-        The cones that each formulation needs, by its name.
-
-    Raises
-    ------
-    FormulationError
-        On a name that does not exist, or does not fit the servers.
-    """
-    of_goal: dict[str, Formulation] = {n: f for n, f in FORMULATIONS.items() if f.goal == goal}
-    if chosen == "auto":
-        names = [n for n, f in of_goal.items() if not f.refuses(bank)]
-        # where all servers have one form, the epigraph is that form again
-        names = [n for n in names if n != "epigraph" or n == names[0]]
-    else:
-        if chosen not in of_goal:
-            raise FormulationError(
-                "formulation",
-                chosen,
-                f"is not one of the {goal}",
-                f"use auto, {', '.join(of_goal)}",
-            )
-        if reason := of_goal[chosen].refuses(bank):
-            raise FormulationError(
-                "formulation", chosen, f"does not fit these servers: {reason}", "use auto"
-            )
-        names = [chosen]
-    for name in names:
-        if name not in known:
-            known[name] = of_goal[name].kinds(bank)  # written once to find its cones
-    return {name: known[name] for name in names}

@@ -20,10 +20,9 @@ from ...core.system import planned
 from ...latency.base import Latency, as_latency
 from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
-from .formulations import FORMULATIONS, Model, build, for_goal
+from .formulations import FORMULATIONS, Model, build, for_goal, formulations
 from .limits import no_limits
 from .prices import Goal, check_goal
-from .questions import formulations
 from .solution import Solution
 from .tasks import SplitTasks, curve_plan
 
