@@ -16,9 +16,9 @@ from typing import Any, Generic
 
 import cvxpy as cp
 import numpy as np
-from cvxpy.reductions.solution import Solution
 
 from ...reference.errors import Array
+from .answered import answered, itself, output_of
 from .errors import NotCertifiedError
 from .native import native_solver
 from .options import DEFAULTS, check_solve_options
@@ -325,7 +325,7 @@ class Task(Generic[P, R, S]):
                     parameter.value = values[0]
                 built = time.perf_counter() - started
                 ran = run(problem, step.solver, given, step.effort)
-                finishing, returned = time.perf_counter(), _output(problem, ran.status)
+                finishing, returned = time.perf_counter(), output_of(problem, ran.status)
                 rows = question.finish(program, returned, points)
                 started = time.perf_counter()
                 spent += Timing(built, ran.compile, ran.solve, started - finishing)
@@ -333,9 +333,9 @@ class Task(Generic[P, R, S]):
                     best, status = rows, ran.status
                     # programs of an iterative method belong to this point alone
                     write_problem = (
-                        partial(_answered, question, step.form, points, problem, returned)
+                        partial(answered, question, step.form, points, problem, returned)
                         if question.pattern(step.form, points) is not ...
-                        else partial(_itself, problem)
+                        else partial(itself, problem)
                     )
                 status = status or ran.status
                 program = question.refine(program, rows) if rows.available[0] else None
@@ -377,7 +377,7 @@ class Task(Generic[P, R, S]):
             spent += Timing(*parts, time.perf_counter() - solved)
             if places[0] == 0:
                 problem = program.problem
-                write_problem = partial(_answered, question, step.form, group, problem, returned)
+                write_problem = partial(answered, question, step.form, group, problem, returned)
         out = self.question.empty(count) if out is None else out
         return StepResult(out, tuple(statuses), spent, write_problem)
 
@@ -451,51 +451,3 @@ class _JoinedTask(Task[P, R, S]):
             better = alone[0].better_than(rows.only(pending))
             rows.put(pending[better], alone[0].values(better))
         return rows, provenance
-
-
-def _output(problem: cp.Problem, status: str) -> SolverOutput:
-    """Return the values that CVXPY stored in the variables of a problem, as one row."""
-
-    def rows(kept: Mapping[int, Any]) -> Callable[[Any], Array]:
-        def row(leaf: Any) -> Array:
-            value = kept.get(leaf.id)
-            missing = np.full(leaf.shape, np.nan)
-            return np.asarray(missing if value is None else value, dtype=float)[None]
-
-        return row
-
-    values = {variable.id: variable.value for variable in problem.variables()}
-    duals = {constraint.id: constraint.dual_value for constraint in problem.constraints}
-    return SolverOutput(rows(values), rows(duals), (status,))
-
-
-def _itself(problem: cp.Problem) -> cp.Problem:
-    return problem
-
-
-def _answered(
-    question: Question[P, R, S],
-    form: str,
-    points: Points,
-    solved: cp.Problem,
-    returned: SolverOutput,
-) -> cp.Problem:
-    """Write the problem of the first point again, and set its variables to the solver's answer."""
-    first = tuple(column[:1] for column in points)
-    program = question.write(form, first)
-    for parameter, rows in question.parameters(program, first):
-        parameter.value = rows[0]
-    problem, status = program.problem, returned.status[0]
-    if status in cp.settings.SOLUTION_PRESENT:
-        variables = zip(problem.variables(), solved.variables(), strict=True)
-        constraints = zip(problem.constraints, solved.constraints, strict=True)
-        problem.unpack(
-            Solution(
-                status,
-                None,
-                {new.id: returned.value(old)[0] for new, old in variables},
-                {new.id: returned.dual(old)[0] for new, old in constraints},
-                {},
-            )
-        )
-    return problem
