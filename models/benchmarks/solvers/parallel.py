@@ -10,9 +10,9 @@ import numpy as np
 from ....reference.errors import Array
 from ....reference.parallel import optimum_equilibrium as exact
 from ...latency.base import Latency
-from ...systems.parallel import questions
 from ...systems.parallel.certificate import mean_delay
 from ...systems.parallel.formulations import FORMULATIONS
+from ...systems.parallel.formulations import formulations as formulations_of
 from ...systems.parallel.prices import Goal
 from ...systems.parallel.system import ParallelServers
 from .problem import Accuracy, Problem, ProblemInstance
@@ -46,7 +46,7 @@ def formulations(system: ParallelServers, goal: Goal) -> Mapping[str, frozenset[
     """Return the formulations of a goal that need no tangents, with the cones of each."""
     return {
         name: cones
-        for name, cones in questions.formulations(system.bank, goal, "auto", {}).items()
+        for name, cones in formulations_of(system.bank, goal, "auto", {}).items()
         if FORMULATIONS[name].exact(system.bank)
         and len(system) <= MAX_SERVERS.get(name, len(system))
     }
