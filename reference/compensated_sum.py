@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .errors import Array
 
 EPS = float(np.finfo(float).eps)  # largest relative distance between neighbouring floats
 TINY = float(np.finfo(float).tiny)  # smallest float with all its digits
+FEW_TERMS = 512  # numbers up to which `math.fsum` is faster than arrays
 WIDTH = 65_536  # terms added at once, few enough to stay in the cache
 
 
@@ -25,6 +28,12 @@ def exact_sum(terms: Array) -> tuple[Array, Array]:
     -------
     high, low : ndarray, shape (...)
     """
+    if terms.ndim == 1 and terms.size <= FEW_TERMS:
+        numbers = terms.tolist()
+        total = sum(numbers)
+        if math.isfinite(total) and math.isfinite(sum(map(abs, numbers))):
+            total = math.fsum(numbers)  # faster than in arrays
+            return np.array(total), np.array(math.fsum([*numbers, -total]))
     blocks = terms.shape[-1] > 2 * WIDTH
     high, low = _sum_of_blocks(terms) if blocks else (terms, np.zeros_like(terms))
     while high.shape[-1] > 1:

@@ -74,16 +74,7 @@ def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> 
     compute = _infinite_when_full(method) if bounded else method
     needs_no_check = _is_factor if name in CONVERSIONS else _is_plain
 
-    @wraps(method)
-    def guarded(self: Any, *given: Any, **named: Any) -> Any:
-        if bounded and len(given) == 2 and given[1] is None:
-            given = given[:1]
-        # the library itself calls with arrays of floats: compute first, check if that fails
-        if given and not named and all(map(needs_no_check, given)):
-            try:
-                return compute(self, *given)
-            except (TypeError, ValueError):
-                pass
+    def checked_call(self: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         n = len(self)
         checked = (_checked(field, value, n) for field, value in zip(fields, given, strict=False))
         given = (*checked, *given[len(fields) :])
@@ -91,6 +82,22 @@ def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> 
         check_broadcast({**dict(zip(fields, given, strict=False)), **named})
         with np.errstate(all="ignore"):
             return compute(self, *given, **named)
+
+    # the library itself calls with arrays of floats: compute first, check if that fails
+    @wraps(method)
+    def guarded(self: Any, *given: Any, **named: Any) -> Any:
+        if bounded and len(given) == 2 and given[1] is None:
+            given = given[:1]
+        if given and not named:
+            for value in given:
+                if not needs_no_check(value):
+                    break
+            else:
+                try:
+                    return compute(self, *given)
+                except (TypeError, ValueError):
+                    pass
+        return checked_call(self, given, named)
 
     return guarded
 
@@ -129,6 +136,8 @@ def check_players(players: float) -> float:
     InputError
         When it is not a whole number from 1, or infinity.
     """
+    if players is math.inf:
+        return math.inf
     if as_floats("players", players).ndim:
         problem = (
             "is not one number: players of different size have no potential, "

@@ -127,7 +127,7 @@ class ServerBank(ABC):
         """True rate less the float `rate`, shape (n,); 0 unless a family computes its rate."""
         return np.broadcast_to(0.0, (len(self),))
 
-    @property
+    @cached_property
     def _inexact(self) -> bool:
         """Whether `rate` may have a rounding error."""
         return type(self).rate_error is not ServerBank.rate_error
@@ -165,7 +165,8 @@ class ServerBank(ABC):
         With the error, the spare capacity at a load close to the total rate is exact.
         """
         finite = np.asarray(np.isfinite(self.rate).all(axis=-1))
-        high, low = exact_sum(np.where(finite[..., None], self.rate, 0.0))
+        rates = self.rate if finite.all() else np.where(finite[..., None], self.rate, 0.0)
+        high, low = exact_sum(rates)
         if self._inexact:
             low = low + self.rate_error.sum(axis=-1)
         total = high + low

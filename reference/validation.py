@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from functools import wraps
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -270,7 +270,7 @@ def takes_arguments(
 def as_names(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
     """Return n different names as a tuple; by default ``word 1``, ``word 2``, ..."""
     if names is None:
-        return tuple(f"{word} {i + 1}" for i in range(n))
+        return _numbered(word, n)
     given = list_or_none(names)
     if given is None or len(given) != n:
         raise InputError(field, names, f"is not a list of {n} names", f"give one name per {word}")
@@ -281,6 +281,11 @@ def as_names(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
             problem, remedy = f"is {field}[{first}] too", f"give every {word} its own name"
             raise InputError(f"{field}[{i}]", name, problem, remedy)
     return tuple(seen)
+
+
+@lru_cache(64)
+def _numbered(word: str, n: int) -> tuple[str, ...]:
+    return tuple(f"{word} {i + 1}" for i in range(n))
 
 
 def list_or_none(value: object) -> list[Any] | None:

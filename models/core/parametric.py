@@ -184,7 +184,8 @@ class AffineParameterMap:
             raise ValueError("every parameter of the problem needs values that are numbers")
         wanted = [True] * len(self._parts) if every else self._varies
         matrix = sp.vstack(self._parts) if every else self._matrix
-        data = np.ascontiguousarray((matrix @ point).T)
+        # a product with a vector is faster than with a matrix of one column
+        data = (matrix @ point[:, 0])[None] if count == 1 else (matrix @ point).T
         columns, start = list[Array | None](), 0
         for part, is_wanted in zip(self._parts, wanted, strict=True):
             stop = start + part.shape[0] * is_wanted

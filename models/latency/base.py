@@ -174,6 +174,11 @@ class Latency(ConeNumbers):
         """
         return []
 
+    @property
+    def _has_caveats(self) -> bool:
+        """Whether a family of the bank defines `caveats`."""
+        return any(type(bank).caveats is not Latency.caveats for bank in self.banks)
+
     @classmethod
     def from_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Latency:
         """Return the bank of the servers of a scenario file, given the parameters of each.

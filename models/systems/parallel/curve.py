@@ -17,7 +17,6 @@ from ...core.curve import CurvePlan
 from ...core.signatures import show_options
 from ...core.variables import Variable, anarchy, answers, variable
 from ...core.warn import warn
-from ...latency.base import Latency
 from .formulations import for_goal
 from .limited import WithinLimits
 from .limits import no_limits
@@ -191,7 +190,7 @@ def _warn_beyond(
     system: ParallelServers, loads: Array, variables: Mapping[str, Variable]
 ) -> dict[str, Any]:
     """Warn where flows are beyond the samples of measured servers; return no attributes."""
-    if all(type(bank).caveats is Latency.caveats for bank in system.bank.banks):
+    if not system.bank._has_caveats:
         return {}  # these families have no caveats
     beyond = [
         (float(load), caveats[0])

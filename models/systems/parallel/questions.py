@@ -47,6 +47,7 @@ MAX_SHARED = 100
 MAX_PARAMETERS = 1000
 # part of the load up to which a flow in a solver's own answer counts as unused
 RESIDUE = 1e-7
+OF_CERTIFICATE = tuple(f.name for f in fields(Certificate))
 DIFFERENCES_REMEDY = (
     "Their marginal delay is made of differences of the latency, which may have no more digits: "
     "give `marginal` or `latency_slope` (Function: derivative=), or ask for a wider gap="
@@ -85,9 +86,9 @@ class Splits(AnswerRows):
     @property
     def certificate(self) -> Certificate:
         """Certificate of the first answer."""
-        values = {f.name: float(getattr(self, f.name)[0]) for f in fields(Certificate)}
-        known: dict[str, Any] = {k: None if math.isnan(v) else v for k, v in values.items()}
-        return Certificate(**known)
+        values = (float(getattr(self, name)[0]) for name in OF_CERTIFICATE)
+        known: Any = (None if math.isnan(value) else value for value in values)
+        return Certificate(*known)
 
     @classmethod
     def of(
@@ -282,7 +283,7 @@ class Split(Question[Model, Splits, Solution]):
             certificate=found.certificate,
             certified=bool(found.certified[0]),
             polished=steps,
-            caveats=tuple(self.bank.caveats(flow, self.names)),
+            caveats=tuple(self.bank.caveats(flow, self.names)) if self.bank._has_caveats else (),
             **vars(provenance),
         )
 

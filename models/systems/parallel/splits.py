@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from ....reference.compensated_sum import EPS, exact_sum
+from ....reference.compensated_sum import EPS, FEW_TERMS, exact_sum
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask, Rows
@@ -24,7 +25,6 @@ RESIDUE_SHARE = 1e-6
 # largest part of the way to the interior split that is worth moving because of rounding alone
 INWARD_STEP = 1e-6
 TINY_BOUND = 1e-300  # the least number that a violation is divided by
-FEW_TERMS = 512  # numbers of all rows together up to which `math.fsum` is faster than arrays
 PASSES = 3  # the residual of the load is distributed this often, each time up to rounding
 
 
@@ -55,6 +55,7 @@ class Limits:
     inside: Array
 
     @classmethod
+    @lru_cache(64)
     def none(cls, n: int) -> Limits:
         """Return the limits of n servers that have none but flow >= 0."""
         return cls(np.zeros(n), np.full(n, np.inf), np.zeros((0, n)), np.zeros(0), np.zeros(n))

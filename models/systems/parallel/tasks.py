@@ -51,9 +51,10 @@ class SplitTasks(System):
 
         The geometric mean of the finite service times; where no rate is finite, 1/load.
         """
-        load = as_float("load", load)
-        finite = self.bank.rate[np.isfinite(self.bank.rate)]
-        return float(1.0 / np.exp(np.mean(np.log(finite)))) if finite.size else 1.0 / (load or 1.0)
+        load, rate = as_float("load", load), self.bank.rate
+        if math.isinf(self.bank.total_rate[0]):
+            rate = rate[np.isfinite(rate)]
+        return float(1.0 / np.exp(np.log(rate).mean())) if rate.size else 1.0 / (load or 1.0)
 
     def _cones_of(self, view: str) -> dict[str, frozenset[str]]:
         """Cones that each formulation needs, by name, remembered for all banks of one shape.
