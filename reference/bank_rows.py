@@ -69,7 +69,7 @@ class BankRows(Composed):
         BankRows, MixedBank or None
             Mixed banks are a `MixedBank` of `BankRows`. None where the banks differ in more than
             their numbers: in their families, the order of these or the number of servers, or in
-            values that are not one number a server (see `ServerBank.joined`).
+            values that are not one number a server (see ``ServerBank._joined``).
         """
         rows = _rows(banks)
         if rows is None or (isinstance(repeats, int) and repeats == 1):
@@ -140,8 +140,8 @@ def _rows(banks: Sequence[ServerBank]) -> ServerBank | None:
         except ValueError:  # of different length
             return None
         parts = [part for part in map(_rows, columns) if part is not None]
-        return MixedBank.beside(parts) if len(parts) == len(columns) else None
+        return MixedBank._beside(parts) if len(parts) == len(columns) else None
     banks = [whole(bank) for bank in banks]
     same = all(bank.delay.shape == first.delay.shape for bank in banks)
-    flat = first.joined(banks) if same else None
+    flat = first._joined(banks) if same else None
     return None if flat is None else BankRows(flat, len(first))

@@ -104,12 +104,12 @@ class Composed(ServerBank):
         return self if same else self._like(parts)
 
     @classmethod
-    def joined(cls, banks: Sequence[Self]) -> Self | None:
+    def _joined(cls, banks: Sequence[Self]) -> Self | None:
         """Return the servers of several banks as one bank, part by part; see `ServerBank`."""
         columns = list(zip(*(bank.parts for bank in banks), strict=True))
         if any(type(part) is not type(column[0]) for column in columns for part in column):
             return None
-        parts = [column[0].joined(column) for column in columns]
+        parts = [column[0]._joined(column) for column in columns]
         changes = zip(*(bank.change for bank in banks), strict=True)
         try:
             change = [concatenated(values, len(banks[0])) for values in changes]
@@ -221,7 +221,7 @@ class MixedBank(Composed):
         )
 
     @classmethod
-    def beside(cls, parts: Iterable[ServerBank]) -> Self:
+    def _beside(cls, parts: Iterable[ServerBank]) -> Self:
         """Return checked banks, or rows of banks, side by side."""
         mixed = cls.__new__(cls)
         mixed._set_parts(parts)
@@ -245,8 +245,8 @@ class MixedBank(Composed):
         return np.concatenate([b.k for b in self.parts], axis=-1)
 
     @classmethod
-    def joined(cls, banks: Sequence[Self]) -> Self | None:
-        """Return None: the servers of a family would not be neighbours; see `ServerBank.joined`."""
+    def _joined(cls, banks: Sequence[Self]) -> Self | None:
+        """Return None: the servers of a family would not be neighbours; see ``ServerBank._joined``."""
         return None
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:
@@ -259,7 +259,7 @@ class MixedBank(Composed):
 
     def _like(self, parts: Sequence[ServerBank]) -> Self:
         """Return other banks side by side."""
-        return type(self).beside(parts)
+        return type(self)._beside(parts)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
         """Return the columns of each bank, the last axis of an array being the servers."""

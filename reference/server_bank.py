@@ -92,10 +92,10 @@ class ServerBank(ABC):
     - `latency`.
 
     A single number holds for all servers; a stored array with n entries has one for each, by which
-    `take` chooses servers, and `joined` puts those of several banks together. This class derives
-    the other methods by finite differences, quadrature and bracketed roots. A family overrides
-    those that it has in closed form, for speed and for the last digits; and `at_latency` and
-    `at_marginal` where it computes its spare capacity more precisely than by subtraction.
+    `take` chooses servers. This class derives the other methods by finite differences, quadrature
+    and bracketed roots. A family overrides those that it has in closed form, for speed and for the
+    last digits; and `at_latency` and `at_marginal` where it computes its spare capacity more
+    precisely than by subtraction.
 
     At and above the rate every latency is infinite, with its marginal delay, potential and slopes,
     whatever the methods of the family compute. At negative loads they may return anything.
@@ -326,7 +326,7 @@ class ServerBank(ABC):
         return self._mapped(lambda values: values[index])
 
     @classmethod
-    def joined(cls, banks: Sequence[Self]) -> Self | None:
+    def _joined(cls, banks: Sequence[Self]) -> Self | None:
         """Return the servers of several banks of this class as one bank: the inverse of `take`.
 
         Stored arrays with one entry a server are concatenated; other stored values must be equal.

@@ -129,6 +129,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "MixedLatency.banks": lambda: [MM1([10.0]), MG1([5.0], 2.0)],
     "MixedBank.banks": lambda: [MM1([10.0]), MG1([5.0], 2.0)],
     "flow": lambda: [3.0, 2.0],
+    "rows": lambda: [0, 1],
     "share": lambda: 0.8,
     "MinShare.share": lambda: 0.1,
     "ParallelServers.evaluate.weights": lambda: [1.0, 1.0],

@@ -180,6 +180,7 @@ def worst_case(
     (2.101683, 1.3205, 1.753549)
     """
     bank = as_bank(servers)
+    bank._validated  # noqa: B018  the check of a family, before any answer
     gap = check_gap(gap)
     end = saturation(bank) if up_to is None else None
     last = last_load(bank, up_to, end)
