@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .server_bank import ServerBank
 
 Bank = TypeVar("Bank")
+ENDLESS = 2**40  # longer than any bank
 NO_RATE, DRAINED = "a server needs a rate above 0", ", or leave a drained server out"
 
 
@@ -50,6 +52,16 @@ def bank_arrays(**given: object) -> dict[str, Array]:
     for a in out.values():
         a.flags.writeable = False
     return out
+
+
+def constant(value: float, n: int) -> Array:
+    """Return n times one number, shape (n,), read-only and without memory of its own."""
+    return _endless(value)[:n]
+
+
+@lru_cache(64)
+def _endless(value: float) -> Array:
+    return np.broadcast_to(value, (ENDLESS,))  # a part of it is much faster than `broadcast_to`
 
 
 def store(bank: Bank, **values: Any) -> Bank:

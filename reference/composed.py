@@ -246,7 +246,7 @@ class MixedBank(Composed):
 
     @classmethod
     def _joined(cls, banks: Sequence[Self]) -> Self | None:
-        """Return None: the servers of a family would not be neighbours; see ``ServerBank._joined``."""
+        """Return None: the servers of one family would not stand side by side."""
         return None
 
     def take(self, index: npt.NDArray[np.intp] | slice) -> Self:

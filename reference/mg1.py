@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .bank_fields import check_servers
+from .bank_fields import check_servers, constant
 from .errors import Array
 from .server_bank import ArrayLike, Operated, Operation
 
@@ -183,7 +183,7 @@ class OneVariability(PollaczekKhinchine):
     @cached_property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2, shape (n,)."""
-        return np.broadcast_to((1.0 + self._one_cv**2) / 2.0, self.rate.shape)
+        return constant((1.0 + self._one_cv**2) / 2.0, self.rate.size)
 
 
 class MM1(OneVariability):

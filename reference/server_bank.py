@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from .bank_fields import store
+from .bank_fields import constant, store
 from .compensated_sum import TINY, exact_sum
 from .errors import Array
 from .family_checks import fit_together
@@ -115,7 +115,10 @@ class ServerBank(ABC):
         guard(cls)
 
     def __len__(self) -> int:
-        return int(np.shape(self.rate)[-1]) if np.ndim(self.rate) else 1
+        try:
+            return self.rate.shape[-1]
+        except (AttributeError, IndexError):  # a list, or one number
+            return int(np.size(self.rate))
 
     @property
     def banks(self) -> tuple[Any, ...]:
@@ -125,7 +128,7 @@ class ServerBank(ABC):
     @cached_property
     def rate_error(self) -> Array:
         """True rate less the float `rate`, shape (n,); 0 unless a family computes its rate."""
-        return np.broadcast_to(0.0, (len(self),))
+        return constant(0.0, len(self))
 
     @cached_property
     def _inexact(self) -> bool:

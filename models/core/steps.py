@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .errors import FormulationError
@@ -10,6 +11,8 @@ from .options import DEFAULTS
 from .question import Question
 from .solver_specs import Effort, spec
 from .solvers import capable_solvers, solver_names, supported_cones
+
+EFFORTS: tuple[Effort, Effort] = ("tight", "retry")
 
 
 class SolveStep(NamedTuple):
@@ -54,24 +57,34 @@ def solve_steps(question: Question[Any, Any, Any], options: Mapping[str, Any]) -
     chosen = options.get("formulation", DEFAULTS["formulation"])
     forms = question.formulations(chosen)
     names = solver_names(options.get("solver"))
-    supported = {
-        name: [form for form, cones in forms.items() if cones <= supported_cones(name)]
-        for name in names
-    }
-    able = tuple(name for name in names if supported[name])
+    able, ordered = _ordered(tuple(forms.items()), names)
     if not able:
         raise _unsupported(question, forms, chosen, names[0])
-    able = capable_solvers(able, options.get("solver_options"))
-    second_run = question.degenerate and not options.get("solver_options")
-    steps = []
-    for turn in range(max(len(supported[name]) for name in able)):
-        for name in able:
-            if turn < len(supported[name]):
-                form = supported[name][turn]
-                steps.append(SolveStep(name, form, "tight"))
-                if second_run and spec(name).retry:
-                    steps.append(SolveStep(name, form, "retry"))
-    return steps
+    given = options.get("solver_options")
+    if given:
+        capable = capable_solvers(able, given)
+        return [step for step in ordered if step.solver in capable and step.effort == "tight"]
+    return [step for step in ordered if question.degenerate or step.effort == "tight"]
+
+
+@lru_cache(256)
+def _ordered(
+    forms: tuple[tuple[str, frozenset[str]], ...], names: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[SolveStep, ...]]:
+    """Return the solvers that support a formulation, and all steps in order."""
+    supported = {
+        name: [form for form, cones in forms if cones <= supported_cones(name)] for name in names
+    }
+    able = tuple(name for name in names if supported[name])
+    turns = max((len(supported[name]) for name in able), default=0)
+    steps = [
+        SolveStep(name, supported[name][turn], effort)
+        for turn in range(turns)
+        for name in able
+        if turn < len(supported[name])
+        for effort in (EFFORTS if spec(name).retry else EFFORTS[:1])
+    ]
+    return able, tuple(steps)
 
 
 def _unsupported(
