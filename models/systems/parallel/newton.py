@@ -15,7 +15,7 @@ Nothing here decides whether an answer is right: the certificate does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,12 +27,15 @@ from ...core.table import Mask
 from .dual_bounds import lower_bound
 from .newton_step import SINGULAR, Step, free_step, limited_step, only_best, to_first_limit
 from .prices import Goal, multiplier
-from .splits import ROUNDING, Limits, interior_point, project_to_load
+from .splits import LAST_DIGIT, ROUNDING, Limits, interior_point, load_residual, project_to_load
 
 MAX_STEPS = 200
 MAX_STEPS_DIFFERENCES = 30  # where slopes are differences: a step is slow, and few are needed
 NEAR = 1e-6  # part of the load, and of the spare capacity, that the first step may distribute
-STEP_TOL = 1e-10  # relative step after which the next one, its square, is below rounding error
+# relative step after which the error, about its square, is that of rounding; the mean delay of an
+# optimum depends on the square of the error again
+STEP_TOL: Mapping[Goal, float] = {"optimum": 3e-7, "equilibrium": 1e-7}
+STEP_TOL_DIFFERENCES = 1e-10  # where slopes are differences, and the error no square
 LARGE_STEP = 1e-2  # relative step that is still on the way, and does not count as stalled
 MAX_STALLED = 8  # steps that are not half the smallest one: rounding errors are all that is left
 RELEASE_EVERY = 8  # steps after which servers and rows are released before convergence
@@ -94,8 +97,9 @@ def polish_with_prices(
                 of_all[rows[started]] = of_rows[started]
             rows = np.flatnonzero(_unconverged(bank, steps))
         # at a light load the flows have fewer digits than their sum, which is known
-        balanced, valid = project_to_load(bank, load, x, trim=False)
-        x = np.where(valid[:, None], balanced, x)
+        if np.count_nonzero(np.abs(load_residual(load, x)) > LAST_DIGIT * load):
+            balanced, valid = project_to_load(bank, load, x, trim=False)
+            x = np.where(valid[:, None], balanced, x)
         price = np.minimum(dual[:, 0], bank.latency_limit.min(axis=-1))  # rounding may exceed it
         if rows.size:
             price[rows] = multiplier(bank.at(rows), load[rows], x[rows], goal)
@@ -279,6 +283,7 @@ def _newton(
         smallest=np.full(load.shape, np.inf),
         stalled=np.zeros(load.shape, dtype=np.intp),
     )
+    tolerance = STEP_TOL_DIFFERENCES if bank.uses_finite_differences else STEP_TOL[goal]
     some, loads, own, going = bank, load, limits, valid
     for step in range(1, last + 1):
         before, rows = rows, rows.only(going & (rows.spare_capacity > 0).all(axis=1))
@@ -318,7 +323,7 @@ def _newton(
         changes = entering.any(axis=1)
         if has_rows:
             changes = changes | leaving.any(axis=1)
-        converged = (relative_step <= STEP_TOL) | (stalled >= MAX_STALLED)
+        converged = (relative_step <= tolerance) | (stalled >= MAX_STALLED)
         failed = newton.unmet if bounded else ~used.any(axis=1)
         done = converged & ~(changes | failed)
         steps[index[done]], steps[index[failed]] = step, NO_START
