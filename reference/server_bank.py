@@ -116,7 +116,7 @@ class ServerBank(ABC):
 
     def __len__(self) -> int:
         try:
-            return self.rate.shape[-1]
+            return int(self.rate.shape[-1])
         except (AttributeError, IndexError):  # a list, or one number
             return int(np.size(self.rate))
 
