@@ -68,9 +68,10 @@ class Latency(ConeNumbers):
     ``cone_numbers()``
         Numbers of these cones by name, arrays of shape (n,), 0 or more but for those named in
         `signed_cone_numbers`. The cones then take them by name from ``self.numbers_in_cones()`` and
-        multiply no two of them: a product is a number of its own. A program is compiled once for
-        all banks of the class with as many servers and an equal `cone_structure`, which is all that
-        the cones depend on beside the numbers. Without them: once for each bank.
+        multiply no two of them: a product is a number of its own. Where the family also tells how
+        its units change (below), a program is compiled once for all banks of the class with as many
+        servers and an equal `cone_structure`, which is all that the cones depend on beside the
+        numbers. Without them: once for each bank.
     ``full_load``, ``full_load_kind``, ``caveats(flow, names)``
         Load at a utilisation of 1, its kind, and warnings at a flow. Without them: the rate,
         ``"rate"``, and no warnings.

@@ -183,7 +183,8 @@ class Split(Question[Model, Splits, Solution]):
         formulation = FORMULATIONS[form]
         if form == "minmax" or formulation.cone is None or len(self.bank) > MAX_SHARED:
             return None
-        return self.bank.cone_shape if formulation.exact(self.bank) else None
+        # in the unit of the program: a view in other units has no numbers of its own
+        return self._scaled.cone_shape if formulation.exact(self.bank) else None
 
     def together(self, questions: Sequence[Self]) -> Any:
         """See `Question.together`."""
@@ -204,10 +205,14 @@ class Split(Question[Model, Splits, Solution]):
         return ((program.load, points[0] * self.unit), *self._numbers(program, len(points[0])))
 
     @cached_property
+    def _scaled(self) -> Latency:
+        """The bank in the unit of the programs."""
+        return self.bank.in_unit(self.unit)
+
+    @cached_property
     def _in_unit(self) -> Sequence[Mapping[str, Array]]:
         """Numbers of each part of the bank in the unit of the programs."""
-        parts = self.bank.in_unit(self.unit).cone_parts or ()
-        return [part.cone_numbers() or {} for part in parts]
+        return [part.cone_numbers() or {} for part in self._scaled.cone_parts or ()]
 
     def _numbers(self, program: Model, count: int) -> Iterator[tuple[cp.Parameter, Array]]:
         """Yield the parameters of the servers' numbers with their values at K points."""

@@ -226,6 +226,22 @@ def test_matrix_of_limits_belongs_to_the_shape(store):
     assert len(store) == 2
 
 
+class Unscaled(MM1):
+    """A family whose units a view converts: its numbers are not those of the program."""
+
+    rates = None
+
+
+def test_family_without_units_of_its_own_is_written_with_its_numbers(store):
+    for rates in ([3.0, 5.0], [30.0, 2.0]):
+        found, true = ParallelServers(Unscaled(rates)), ParallelServers(MM1(rates))
+        for goal in GOALS:
+            assert getattr(found, goal)(1.5).mean_delay == pytest.approx(
+                getattr(true, goal)(1.5).mean_delay, rel=1e-12
+            )
+    assert len(store) == len(GOALS)  # those of MM1
+
+
 def test_many_servers_are_written_with_their_numbers(store):
     rng = np.random.default_rng(4)
     large = ParallelServers(MM1(rng.uniform(1.0, 2.0, MAX_SHARED + 1)))
