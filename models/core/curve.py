@@ -38,7 +38,7 @@ class Sweep(Protocol):
 
     @property
     def solve(self) -> Callable[..., Any]:
-        """Function of K points, K >= 0, that returns a `Table` with K rows.
+        """Function of K points, K >= 0, that returns a table with K rows.
 
         Its columns include ``mean_delay``, ``gap`` and ``certified``. A row without an answer has
         NaN and an infinite gap. At a load of 0 the answer is the limit as the load tends to 0.
@@ -122,10 +122,10 @@ class CurvePlan:
     sweeps : mapping of str to Sweep
         Questions by name; the name is ``""`` where there is only one.
     variables : callable, optional
-        Function of the points and of the answers of each question (mapping of str to `Table`) that
-        returns the variables of the dataset. By default those of
-        `sojourn.models.core.variables.answers` for each question, and the price of anarchy if there
-        are the questions ``optimum`` and ``equilibrium``.
+        Function of the points and of the answers of each question (mapping of str to
+        `sojourn.models.core.table.Table`) that returns the variables of the dataset. By default
+        those of `sojourn.models.core.variables.answers` for each question, and the price of anarchy
+        if there are the questions ``optimum`` and ``equilibrium``.
     over, long_name : str
         Name and label of the dimension.
     capacity : float, optional

@@ -18,7 +18,7 @@ from ...reference.errors import Array
 from .curve import CheckedPoints, CurvePlan
 from .stored import joined_answers, use_stored_answers
 from .variables import Rows
-from .warn import Attempt, attempt
+from .warn import Outcome, attempt
 
 Cells = dict[str, tuple[tuple[str, ...], npt.NDArray[Any], dict[str, Any]]]
 """Dimensions, values and attributes by name of variable."""
@@ -26,7 +26,7 @@ PlainCurve = tuple[Cells, Cells, Mapping[str, Any]]
 """Variables, coordinates and attributes of a curve."""
 
 
-def solve_together(plans: Sequence[CurvePlan]) -> Iterator[tuple[int, Attempt[PlainCurve]]]:
+def solve_together(plans: Sequence[CurvePlan]) -> Iterator[tuple[int, Outcome]]:
     """Solve plans, those of one shape together, and yield the result of each when it is solved.
 
     Parameters
@@ -43,7 +43,7 @@ def solve_together(plans: Sequence[CurvePlan]) -> Iterator[tuple[int, Attempt[Pl
     ------
     place : int
         Index of the plan.
-    solved : Attempt
+    solved : Outcome
         Its curve, or its exception, and the messages of its warnings.
 
     Raises
@@ -55,7 +55,7 @@ def solve_together(plans: Sequence[CurvePlan]) -> Iterator[tuple[int, Attempt[Pl
     for place, plan in enumerate(plans):
         part, error, messages = attempt(_Part.of, place, plan)
         if part is None:
-            yield place, Attempt(None, error, messages)
+            yield place, Outcome(None, error, messages)
         else:
             part.messages.extend(messages)
             groups.setdefault(place if part.shape is None else (part.shape,), []).append(part)
@@ -111,10 +111,10 @@ class _Part:
             shape = None
         return cls(place, plan, checked, None if None in shapes else shape, rows, [])
 
-    def result(self, rows: Rows | None = None) -> tuple[int, Attempt[PlainCurve]]:
+    def result(self, rows: Rows | None = None) -> tuple[int, Outcome]:
         """Return the place and the result, with the given answers, or solved alone without them."""
         solved, error, messages = attempt(self._solved, rows)
-        return self.place, Attempt(solved, error, self.messages + messages)
+        return self.place, Outcome(solved, error, self.messages + messages)
 
     def _solved(self, rows: Rows | None) -> PlainCurve:
         """Return the curve; KeyboardInterrupt where Ctrl-C stopped it."""

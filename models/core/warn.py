@@ -6,12 +6,11 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec
 
 from .progress import no_progress
 
 Given = ParamSpec("Given")
-Result = TypeVar("Result")
 
 KEPT_WARNINGS = (UserWarning, RuntimeWarning)
 """Other categories are for programmers and depend on what the process has imported before."""
@@ -27,19 +26,20 @@ def warn(text: str) -> None:
     warnings.warn(text, stacklevel=level)
 
 
-class Attempt(NamedTuple, Generic[Result]):
+class Outcome(NamedTuple):
     """Result of a function, or its exception, and the messages of its warnings."""
 
-    result: Result | None
+    result: Any
     error: Exception | None
     messages: list[str]
 
 
 def attempt(
-    function: Callable[Given, Result], *given: Given.args, **named: Given.kwargs
-) -> Attempt[Result]:
+    function: Callable[Given, Any], *given: Given.args, **named: Given.kwargs
+) -> Outcome:
     """Call a function; keep its exception and its warnings, and show no progress bar."""
-    result, error = None, None
+    result: Any = None
+    error: Exception | None = None
     with _collecting, no_progress(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -47,4 +47,4 @@ def attempt(
         except Exception as raised:  # users' code may raise anything
             error = raised
     kept = [str(w.message) for w in caught if issubclass(w.category, KEPT_WARNINGS)]
-    return Attempt(result, error, kept)
+    return Outcome(result, error, kept)

@@ -3,7 +3,8 @@
 A cone is a few expressions and a few numbers for each server. CVXPY compiles the expressions, which
 takes much longer than a small program takes to solve. A family that names its numbers lets
 programs have a CVXPY parameter in place of each (`sojourn.models.latency.cone.as_parameters`): the
-program of one bank is then that of every bank of the same `cone_shape`, with other values.
+program of one bank is then that of every bank of the same `ConeNumbers.cone_shape`, with other
+values.
 """
 
 from __future__ import annotations

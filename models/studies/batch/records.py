@@ -17,7 +17,7 @@ from ...core.refinement import check_refine
 from ...core.stored import StoredAnswers, use_stored_answers
 from ...core.system import System
 from ...core.together import Cells, PlainCurve, solve_together
-from ...core.warn import Attempt, attempt
+from ...core.warn import Outcome, attempt
 from .rows import Rows, Variables, text_as_str
 
 LONGEST = 500
@@ -69,7 +69,7 @@ class SystemRecord:
     warning: str
 
     @classmethod
-    def of(cls, loads: Array, curve: Attempt[PlainCurve]) -> SystemRecord:
+    def of(cls, loads: Array, curve: Outcome) -> SystemRecord:
         """Return the record of a curve, or of its exception, at the given loads."""
         variables, coords, attrs = curve.result or ({}, {}, {})
         # numeric attributes become variables, because each system has its own values
@@ -129,14 +129,14 @@ def solve_records(
     planned: list[tuple[AskedSystem, Array, list[str]]] = []
     plans: list[CurvePlan] = []
     for item in asked:
-        loads, began = item.loads, Attempt[Any](None, None, [])
+        loads, began = item.loads, Outcome(None, None, [])
         if relative:
             absolute = attempt(_absolute, item.system, item.loads)
             loads = np.full(item.loads.size, np.nan) if absolute.result is None else absolute.result
-            began = Attempt(None, absolute.error, absolute.messages)
+            began = Outcome(None, absolute.error, absolute.messages)
         if began.error is None:
             found, error, messages = attempt(_plan_or_curve, item, loads, options)
-            began = Attempt(found, error, began.messages + messages)
+            began = Outcome(found, error, began.messages + messages)
         if isinstance(began.result, CurvePlan):
             planned.append((item, loads, began.messages))
             plans.append(began.result)
@@ -144,7 +144,7 @@ def solve_records(
             yield item, SystemRecord.of(loads, began)
     for place, (found, error, messages) in solve_together(plans):
         item, loads, before = planned[place]
-        yield item, SystemRecord.of(loads, Attempt(found, error, before + messages))
+        yield item, SystemRecord.of(loads, Outcome(found, error, before + messages))
 
 
 def has_plan(system: System) -> bool:

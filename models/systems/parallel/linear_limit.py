@@ -36,8 +36,8 @@ class Limit(ABC):
         Names of the fields that are times; a scenario file gives them in its unit of delays.
     load_dependence : {"any", "none", "proportional"}
         How the result of `linearise` depends on the load: in any way, the default; not at all; or
-        with `bound` and `bound_per_unit` in proportion to it, and all else the same. A curve calls
-        `linearise` at every load in the first case, and once otherwise. It belongs to the
+        with ``bound`` and ``bound_per_unit`` in proportion to it, and all else the same. A curve
+        calls `linearise` at every load in the first case, and once otherwise. It belongs to the
         `linearise` of the same class: a class with another `linearise` declares its own.
 
     Examples
