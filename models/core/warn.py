@@ -34,9 +34,7 @@ class Outcome(NamedTuple):
     messages: list[str]
 
 
-def attempt(
-    function: Callable[Given, Any], *given: Given.args, **named: Given.kwargs
-) -> Outcome:
+def attempt(function: Callable[Given, Any], *given: Given.args, **named: Given.kwargs) -> Outcome:
     """Call a function; keep its exception and its warnings, and show no progress bar."""
     result: Any = None
     error: Exception | None = None
