@@ -57,7 +57,7 @@ def solve_steps(question: Question[Any, Any, Any], options: Mapping[str, Any]) -
     chosen = options.get("formulation", DEFAULTS["formulation"])
     forms = question.formulations(chosen)
     names = solver_names(options.get("solver"))
-    able, ordered = _ordered(tuple(forms.items()), names)
+    able, ordered = _ordered(tuple((f, frozenset(cones)) for f, cones in forms.items()), names)
     if not able:
         raise _unsupported(question, forms, chosen, names[0])
     given = options.get("solver_options")

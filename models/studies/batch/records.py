@@ -156,7 +156,7 @@ def _plan_or_curve(
     item: AskedSystem, loads: Array, options: Mapping[str, Any]
 ) -> CurvePlan | PlainCurve:
     """Return the plan of a system's curve, or its solved curve where there is none."""
-    # a copy has no compiled programs: an answer must not depend on earlier questions
+    # a copy keeps no results of earlier questions, on which an answer must not depend
     system = copy.copy(item.system)
     with use_stored_answers(item.stored):
         if not has_plan(system):

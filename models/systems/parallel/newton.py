@@ -97,7 +97,8 @@ def polish_with_prices(
                 of_all[rows[started]] = of_rows[started]
             rows = np.flatnonzero(_unconverged(bank, steps))
         # at a light load the flows have fewer digits than their sum, which is known
-        if np.count_nonzero(np.abs(load_residual(load, x)) > LAST_DIGIT * load):
+        off = np.abs(load_residual(load, x)) > LAST_DIGIT * load
+        if np.count_nonzero(off) or np.count_nonzero(x >= bank.rate):
             balanced, valid = project_to_load(bank, load, x, trim=False)
             x = np.where(valid[:, None], balanced, x)
         price = np.minimum(dual[:, 0], bank.latency_limit.min(axis=-1))  # rounding may exceed it
