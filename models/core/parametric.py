@@ -233,17 +233,22 @@ def positions(chain: Any, inverse: Any, data: Mapping[str, Any]) -> Positions:
     dual variable gets is its position.
     """
     primal = {inverse[-1][chain.solver.VAR_ID]: np.arange(float(data[words.C].size))}
-    dual, start = {}, 0
-    kinds = (cp.constraints.Zero, cp.constraints.NonNeg)
-    for kind in kinds:
-        for constraint in data[words.PARAM_PROB].constraints:
-            if isinstance(constraint, kind):
-                dual[constraint.id] = np.arange(float(start), float(start + constraint.size))
-                start += constraint.size
+    cones, start = data[words.PARAM_PROB].constraints, 0
+    # some versions of CVXPY look up the dual values of all cones
+    dual = {cone.id: np.full(cone.size, np.nan) for cone in cones}
+    for kind in (cp.constraints.Zero, cp.constraints.NonNeg):
+        for cone in cones:
+            if isinstance(cone, kind):
+                dual[cone.id] = np.arange(float(start), float(start + cone.size))
+                start += cone.size
     solution = Solution(words.OPTIMAL, 0.0, primal, dual, {})
     for reduction, kept in zip(chain.reductions[-2::-1], inverse[-2::-1], strict=True):
         solution = reduction.invert(solution, kept)
     return Positions(
         {key: np.asarray(p).astype(np.intp) for key, p in solution.primal_vars.items()},
-        {key: np.ravel(p, order="F").astype(np.intp) for key, p in solution.dual_vars.items()},
+        {
+            key: np.ravel(p, order="F").astype(np.intp)
+            for key, p in solution.dual_vars.items()
+            if np.isfinite(p).all()
+        },
     )
