@@ -253,9 +253,9 @@ class Task(Generic[P, R, S]):
             rows, status = result.rows, result.status[0]
             seconds = time.perf_counter() - started
             attempts.append(Attempt(step.solver, step.label, status, float(rows.gap[0]), seconds))
-            if best is None and rows.available.all():
-                best, better = rows, rows.available
-            else:
+            if best is None and rows.certified.all():
+                best, better = rows, rows.certified
+            else:  # in a table of its own: columns of a question's table may share memory
                 best = self.question.empty(len(points[0])) if best is None else best
                 better = rows.better_than(best.only(pending))
                 best.put(pending[better], rows.values(better))

@@ -18,6 +18,7 @@ from sojourn.models import (
     SolverNameError,
 )
 from sojourn.models.core import solvers
+from sojourn.models.systems.parallel.questions import Split
 from sojourn.models.systems.parallel.solution import Solution
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
@@ -165,6 +166,27 @@ def test_every_solver_s_first_formulation_comes_before_any_second(system, goal, 
     assert [(a.formulation, a.solver) for a in caught.value.attempts] == [
         (f, s) for f in forms for s in default_solvers
     ]
+
+
+@every_goal
+def test_table_of_a_question_is_not_changed_by_later_solvers(
+    system, goal, fake_solvers, monkeypatch
+):
+    """Columns of such a table may be one array."""
+    fake_solvers({"CLARABEL": [4.0, 4.9, 2.9]})
+    honest, tables = Split.finish, []
+
+    def finish(self, program, returned, points):
+        rows = honest(self, program, returned, points)
+        tables.append((rows, rows.only(np.array([0]))))
+        return rows
+
+    monkeypatch.setattr(Split, "finish", finish)
+    assert getattr(system, goal)(LOAD, polish=False, gap=1e-3).solver != "CLARABEL"
+    assert len(tables) > 1
+    for rows, before in tables:
+        for now, then in zip(rows.values(slice(None)), before.values(slice(None)), strict=True):
+            np.testing.assert_array_equal(now, then)
 
 
 # ---- none is certified
