@@ -1,4 +1,4 @@
-"""Equilibria of small systems with routes to 40 digits, by Newton's method on a barrier problem."""
+"""Equilibria of small systems with routes to 35 digits, by Newton's method on a barrier problem."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from sojourn.reference.routes import RoutedSystem
 
-DIGITS = 50
+DIGITS = 80
 Latency = Callable[[Any], tuple[Any, Any, Any, Any]]
 """Latency of a load, its first two derivatives, and its integral, in mpmath."""
 
@@ -115,7 +115,7 @@ def truth(
         least = barrier * mp.mpf(10) ** -42
         while barrier > least:
             barrier *= mp.mpf("0.03")
-            for _ in range(60):
+            for _ in range(200):
                 v = station(x)
                 cost = costs(v)
                 matrix, right = mp.zeros(routes + groups), mp.zeros(routes + groups, 1)
@@ -135,7 +135,8 @@ def truth(
                 if size < 1:
                     size *= mp.mpf("0.9")
                 x = x + size * move
-                if size == 1 and max(abs(m / u) for m, u in zip(move, x, strict=True)) < 1e-3:
+                decrement = mp.fsum(r * m for r, m in zip(right, move, strict=False))
+                if size == 1 and decrement < 1e-3 * barrier:
                     break
             else:
                 raise AssertionError("Newton's method did not converge")
