@@ -14,6 +14,7 @@ from scipy.sparse import csc_array, csr_array, hstack
 from ..errors import Array
 from .columns import Columns, RouteFlow
 from .routed import RoutedSystem
+from .transportation import transported, uses_one_station
 
 AT_ONCE = 4000  # routes up to which a list of them makes one program
 ROUNDS = 12  # rounds of all-or-nothing flows that give the first routes
@@ -46,6 +47,8 @@ def least_largest_utilisation(system: RoutedSystem) -> tuple[RouteFlow, Array]:
     first = routes.cheapest(per_rate, delays=False)
     if not limited.any() or not np.any(first.costs(per_rate) - first.delay):
         return RouteFlow(first, system.load[first.group]), per_rate
+    if listed is not None and uses_one_station(listed, limited):
+        return _by_transportation(system, listed, per_rate)
     if listed is not None and len(listed) <= AT_ONCE:
         columns = listed
     else:
@@ -56,15 +59,35 @@ def least_largest_utilisation(system: RoutedSystem) -> tuple[RouteFlow, Array]:
         if columns is listed or not _shorter(system, columns, program.length, shortest):
             break
         known = len(columns)
-        columns, _ = columns.joined(_with_delays(shortest))
+        columns, _ = columns.joined(shortest)
         if len(columns) == known:
             break
     flow = program.share * system.load[columns.group]
     return RouteFlow(columns, flow).fitted(system.load), program.length
 
 
-def _with_delays(columns: Columns) -> Columns:
-    return columns
+def _by_transportation(
+    system: RoutedSystem, listed: Columns, per_rate: Array
+) -> tuple[RouteFlow, Array]:
+    """Return the flow and the lengths where each route uses one station with a rate, or none."""
+    load, limited = system.load, np.flatnonzero(per_rate > 0)
+    work = listed.work[:, limited] if limited.size < per_rate.size else listed.work
+    unlimited = np.flatnonzero(np.diff(work.indptr) == 0)
+    free, first = np.unique(listed.group[unlimited], return_index=True)
+    needs = np.ones(load.size, dtype=bool)
+    needs[free] = False
+    rows, number = needs[listed.group], np.cumsum(needs) - 1
+    works = np.zeros(limited.size)
+    works[work.indices] = work.data
+    rate = np.divide(1.0, per_rate[limited] * works, out=np.zeros_like(works), where=works > 0)
+    if needs.all():
+        rows = np.s_[:]
+    chosen = Columns(number[listed.group[rows]], work[rows], listed.delay[rows])
+    flow, length = np.zeros(len(listed)), np.zeros(per_rate.size)
+    flow[unlimited[first]] = load[free]
+    flow[rows], counted = transported(chosen, load[needs], rate)
+    length[limited] = np.divide(counted, works, out=np.zeros_like(works), where=works > 0)
+    return RouteFlow(listed, flow).used().fitted(load), length
 
 
 def _shorter(system: RoutedSystem, columns: Columns, length: Array, shortest: Columns) -> bool:
