@@ -89,12 +89,11 @@ class LinkTable:
         if values.dtype.kind not in "iuf":
             values = as_floats(column, values)
         for a in np.flatnonzero(~(np.isfinite(values) & (values >= least))):
-            problem = "is not a finite number" + (
-                f" of {least:g} or more" if least > -1e300 else ""
-            )
-            raise InputError(
-                f"{self.name(int(a))}: {column}", values[a], problem, "correct the number"
-            )
+            problem = "is not a finite number"
+            if np.isfinite(least):
+                problem += f" of {least:g} or more"
+            field = f"{self.name(int(a))}: {column}"
+            raise InputError(field, values[a], problem, "correct the number")
         return np.asarray(values, dtype=np.float64)
 
     def _made(self, latency: Any) -> Any:
