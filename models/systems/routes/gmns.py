@@ -50,9 +50,9 @@ class Sheet:
         Place of each row, such as ``link.csv:2``, and its cells.
     """
 
-    def __init__(self, path: str, required: tuple[str, ...]) -> None:
+    def __init__(self, path: str, required: tuple[str, ...], others: tuple[str, ...] = ()) -> None:
         self.name = os.path.basename(path)
-        table = read_table(path, self.name, "give the folder of a GMNS network", required)
+        table = read_table(path, self.name, "give the folder of a GMNS network", required + others)
         header = [cell.lower() for cell in table.header]
         for column in required:
             if column not in header:
@@ -207,8 +207,9 @@ def _time_factor(path: str, given: float | None) -> float:
     file = os.path.join(path, "config.csv")
     if not os.path.exists(file):
         return MINUTES
-    rows = Sheet(file, ("long_length", "speed")).rows
-    length, speed = (rows[0][1].get(name, "").lower() for name in ("long_length", "speed"))
+    columns = ("dataset_name", "long_length", "speed")
+    _, row = next(iter(Sheet(file, (), columns).rows), ("", {}))
+    length, speed = (row.get(name, "").lower() for name in columns[1:])
     base = SPEEDS.get(speed, speed.removesuffix("/h").removesuffix(" per hour"))
     units = [METRES.get(unit, METRES.get(unit.removesuffix("s"), 0.0)) for unit in (length, base)]
     if not all(units):

@@ -204,9 +204,6 @@ def _value(lines: Lines, link: str, column: str, row: Mapping[str, str]) -> floa
     value = lines.number(field, row[column])
     if value < 0 and column != "type":
         raise InputError(field, value, "is negative", "give 0 or more")
-    if column == "power" and 0 < value < 1:
-        problem = "below 1 and not 0 the latency is not convex"
-        raise InputError(field, value, problem, "give 1 or more, or 0 for one travel time")
     return value
 
 

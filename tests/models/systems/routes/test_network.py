@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sojourn.models import MM1, Constant, InputError, MG1PS, Polynomial
+from sojourn.models import MG1PS, MM1, Constant, InputError, Polynomial
 from sojourn.models.systems.routes import Network
 
 ENDS = [("s", "v"), ("s", "w"), ("v", "w"), ("v", "t"), ("w", "t")]
@@ -106,7 +106,7 @@ def test_positions_are_kept_for_the_nodes_of_links():
 def test_a_network_is_copied_by_pickle():
     network = braess(closed=["v"])
     network.routed.routes.least_cost(np.ones(5))
-    copy = pickle.loads(pickle.dumps(network))
+    copy = pickle.loads(pickle.dumps(network))  # noqa: S301
     assert copy.stations == network.stations
     assert copy.routed.routes.least_cost(np.ones(5)).tolist() == [2.0]
 
