@@ -2,53 +2,16 @@
 
 import numpy as np
 import pytest
+from graphs import all_routes, links_of, random_graph
 
 from sojourn.reference.errors import InputError
 from sojourn.reference.routes import GraphRoutes, RouteFlow
-
-
-def all_routes(graph: GraphRoutes, start: int, end: int) -> list[list[int]]:
-    """Return every route without a node twice, as lists of links, by depth-first search."""
-    closed = np.zeros(graph.nodes, bool) if graph.closed is None else graph.closed
-    found: list[list[int]] = []
-
-    def extend(node: int, links: list[int], passed: set[int]) -> None:
-        if node == end:
-            found.append(links)
-        elif node == start or not closed[node]:
-            for a in np.flatnonzero(graph.tail == node):
-                head = int(graph.head[a])
-                if head not in passed:
-                    extend(head, [*links, int(a)], passed | {head})
-
-    extend(start, [], {start})
-    return found
-
-
-def random_graph(rng: np.random.Generator) -> GraphRoutes:
-    """Return a graph of few nodes with parallel links, loops and closed nodes, and its groups."""
-    nodes = int(rng.integers(2, 7))
-    ring = np.arange(nodes)
-    extra = rng.integers(0, nodes, (2, int(rng.integers(1, 12))))
-    tail = np.concatenate([ring, extra[0]])
-    head = np.concatenate([(ring + 1) % nodes, extra[1]])
-    closed = rng.random(nodes) < rng.choice([0.0, 0.3])
-    pairs = [(o, d) for o in range(nodes) for d in range(nodes) if o != d]
-    whole = GraphRoutes(nodes, tail, head, *np.array(pairs).T, closed if closed.any() else None)
-    pairs = [pair for pair in pairs if all_routes(whole, *pair)]
-    chosen = rng.permutation(len(pairs))[: max(1, int(rng.integers(0, len(pairs) + 1)))]
-    origin, destination = np.array(pairs)[chosen].T
-    return GraphRoutes(nodes, tail, head, origin, destination, whole.closed)
 
 
 def random_price(rng: np.random.Generator, links: int) -> np.ndarray:
     price = rng.integers(0, 4, links) * rng.choice([1.0, 0.1])
     price[rng.random(links) < rng.choice([0.0, 0.0, 0.3])] = np.inf
     return price
-
-
-def links_of(columns, r):
-    return columns.work.indices[columns.work.indptr[r] : columns.work.indptr[r + 1]].tolist()
 
 
 @pytest.mark.parametrize("seed", range(150))
