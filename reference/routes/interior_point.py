@@ -21,7 +21,7 @@ from .columns import Columns
 from .link_space import Differences
 
 TO_BOUNDARY = 0.995  # part of the longest step
-LOADED = 0.5  # utilisation from which a price stays above the idle cost
+TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
 
 
 @dataclass(eq=False)
@@ -160,9 +160,6 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
         limited = np.isfinite(spare)
         steps = [longest(x, step.flow), longest(s, reduced)]
         steps.append(longest(spare[limited], -step.station_flow[limited]))
-        loaded = limited & (v > LOADED * bank.rate)
-        above = (price - bank.idle_latency)[loaded]
-        steps.append(longest(np.maximum(above, 0.0) + 1e-300, step.price[loaded]))
         return TO_BOUNDARY * min(steps)
 
     mean = point.gap / x.size
@@ -172,14 +169,18 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     centring = (max(after, 0.0) / mean) ** 3 if mean > 0 else 0.0
     step, reduced = direction(centring * mean - x * s - step.flow * reduced)
     part = min(1.0, length(step, reduced))
+    v, price = v + part * step.station_flow, price + part * step.price
+    idle = bank.idle_latency
+    lowest = idle + (bank.latency(v) - idle) / TUBE
+    raised = np.maximum(lowest - price, 0.0)
     return (
         Point(
             columns,
             x + part * step.flow,
-            s + part * reduced,
+            s + part * reduced + columns.work @ raised,
             point.level + part * step.level,
-            v + part * step.station_flow,
-            price + part * step.price,
+            v,
+            price + raised,
         ),
         part,
     )
