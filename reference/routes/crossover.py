@@ -12,7 +12,7 @@ from .columns import Columns, RouteFlow
 from .link_space import Differences
 from .routed import RoutedSystem
 
-SOFTNESS = 1e-7  # cost of moving all of a route's flow, relative to the mean cost
+SOFTNESS = 1e-7  # cost of moving all of a route's flow, relative to the cost of the route
 NEW_SHARE = 0.01  # part of its group's load that weighs a route without flow
 MOST_STEPS = 30
 MOST_FAILURES = 3  # steps in a row that do not lower the gap
@@ -102,10 +102,12 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
     x[place] = used.flow
     slope = bank.latency_slope(used.station_flow)
     groups = load.size
-    mean = at.total / float(np.sum(load))
-    if not (mean > 0 and np.isfinite(slope).all()):
+    if not (at.total > 0 and np.isfinite(slope).all()):
         return None
-    weight = np.maximum(x, NEW_SHARE * load[columns.group] * (x == 0)) / (SOFTNESS * mean)
+    # costs of groups may differ by many orders of magnitude
+    mean = np.maximum(at.cheapest.costs(at.price), SOFTNESS * at.total / np.sum(load))
+    weight = np.where(x > 0, x, NEW_SHARE * load[columns.group])
+    weight /= (SOFTNESS * mean)[columns.group]
     while True:
         costs = columns.costs(at.price)
         least = columns.least(costs, groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..compensated_sum import EPS
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns, RouteFlow
@@ -134,7 +135,9 @@ def _generated(
         if short > MOST_SHORT or not np.isfinite(total):
             return None
         new = cheaper(system, point.columns, np.maximum(point.price, 0.0))
-        if point.gap <= target * total and not len(new) and part > 0.9:
+        # free routes have a total cost of 0
+        small = max(target * total, EPS * float(np.sum(load) * np.max(point.price)))
+        if point.gap <= small and not len(new) and part > 0.9:
             return RouteFlow(point.columns, point.flow)
         point = with_columns(point, new, load)
     return None

@@ -19,12 +19,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse import csr_array
 
+from ..compensated_sum import EPS
 from ..errors import Array
 from .columns import Columns
 
+MOST_RISE = 1e-6  # of the diagonal of a matrix that rounding has made indefinite
 DENSE = 400_000  # largest number of entries of a dense array of routes by stations
 
 
@@ -43,6 +45,25 @@ class Step:
     station_flow: Array
     price: Array
     level: Array
+
+
+def factored(matrix: Array) -> tuple[Array, bool]:
+    """Return the Cholesky factors of a matrix, with a larger diagonal where rounding demands it.
+
+    Raises
+    ------
+    LinAlgError
+        Where the matrix is not finite.
+    """
+    diagonal, rise = matrix.diagonal().copy(), EPS
+    while True:
+        try:
+            return cho_factor(matrix, lower=True, check_finite=False)  # type: ignore[no-any-return]
+        except LinAlgError:
+            if rise > MOST_RISE:
+                raise
+        rise *= 16.0
+        matrix.flat[:: diagonal.size + 1] = diagonal * (1.0 + rise)
 
 
 class Differences:
@@ -104,7 +125,7 @@ class Differences:
             self.normal = (self.rows.T @ weighted - spread.T @ spread).toarray()
         matrix = self.root[:, None] * self.normal * self.root
         matrix.flat[:: n + 1] += 1.0
-        self.factors = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+        self.factors = factored(matrix)
 
     def solve(self, pull: Array, missing: Array, excess: Array, lag: Array) -> Step:
         """Return the step.
