@@ -68,17 +68,17 @@ def solve_steps(question: Question[Any, Any, Any], options: Mapping[str, Any]) -
         _check_alone(own[0].solver, chosen, given)
         return own
     names = solver_names(named, tuple(step.solver for step in own))
+    if named is not None or chosen != DEFAULTS["formulation"] or given:
+        own = []
     able, ordered = _ordered(tuple((f, frozenset(cones)) for f, cones in forms.items()), names)
-    if not able:
+    if not able and not own:
         raise _unsupported(question, forms, chosen, names[0])
     if given:
         capable = capable_solvers(able, given)
         return [step for step in ordered if step.solver in capable and step.effort == "tight"]
     steps = [step for step in ordered if question.degenerate or step.effort == "tight"]
-    if named is None and chosen == DEFAULTS["formulation"]:
-        place = 0 if question.prefers_own else 1
-        steps[place:place] = own
-    return steps
+    place = 0 if question.prefers_own else 1
+    return [*steps[:place], *own, *steps[place:]]
 
 
 def _check_alone(own: str, chosen: str, given: Any) -> None:
