@@ -158,7 +158,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
 
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
         """See `Question.formulations`."""
-        return {form: self._kinds for form in formulations(self.system, chosen)}
+        return dict.fromkeys(formulations(self.system, chosen), self._kinds)
 
     @cached_property
     def _kinds(self) -> frozenset[str]:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError, LoadError
+from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
 from ....reference.routes import RoutedSystem, RouteSet
 from ....reference.validation import (
-    as_floats,
     as_loads,
-    as_names,
     as_single_load,
     check_text,
-    raise_at_first,
 )
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
@@ -169,7 +165,7 @@ class RouteSystem(System):
         ... )
         >>> best = regions.optimum()
         >>> round(best.mean_delay, 6), best.certified
-        (0.038519, True)
+        (0.031132, True)
         """
         no_limits(options)
         load = self._load(load)
@@ -313,7 +309,7 @@ class RouteSystem(System):
         >>> from sojourn.models import Groups, MM1
         >>> regions = Groups(MM1([10.0, 5.0]), load=[3.0, 2.0], delay=[[0.1, 0.3], [0.3, 0.1]])
         >>> regions.curve([5.0, 10.0, 14.0]).price_of_anarchy.values.round(4)
-        array([1.    , 1.0079, 1.0057])
+        array([1.0188, 1.0007, 1.0155])
         """
         return curve_plan(self, loads, which, refine, players, **options).solve()
 
@@ -449,34 +445,3 @@ class RouteSystem(System):
             options.get("polish", True),
         )
         return Task(question, options)
-
-
-def named_loads(load: Any, word: str = "group") -> tuple[tuple[str, ...], Array]:
-    """Return the names and loads of groups, from a mapping by name or a list of loads.
-
-    Raises
-    ------
-    InputError
-        Where there is no group, or a load is not above 0 and finite.
-    """
-    names: Sequence[str] | None = None
-    values = load
-    if hasattr(load, "keys"):
-        names, values = list(load.keys()), [load[key] for key in load]
-    loads = as_floats("load", values)
-    if loads.ndim != 1 or not loads.size:
-        problem = "is not a load for each group"
-        raise InputError("load", load, problem, 'give {"north": 90, "south": 60} or [90, 60]')
-    good = (loads > 0) & (loads < float("inf"))
-    raise_at_first("load", loads, good, "is not above 0 and finite", "leave an idle group out")
-    return as_names("load", word, names, loads.size), loads
-
-
-def as_rows(field: str, value: npt.ArrayLike, shape: tuple[int, int]) -> Array:
-    """Return an array of shape (G, n), from one number, one row or all rows."""
-    array = as_floats(field, value)
-    try:
-        return np.array(np.broadcast_to(array, shape))
-    except ValueError:
-        problem = f"has shape {array.shape}, not {shape}: a row a group, a number a server"
-        raise InputError(field, value, problem, "give one number, one row or all rows") from None
