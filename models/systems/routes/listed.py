@@ -81,24 +81,6 @@ class Routes(RouteSystem):
         check_known("delay", delays, groups, "group with a load")
         group, works, fixed = list[int](), list[Array](), list[Array]()
         for k, name in enumerate(groups):
-<<<<<<< HEAD
-            listed = list(routes[name])
-            of_group = np.broadcast_to(np.asarray(delays.get(name, 0.0), float), len(listed))
-            for r, route in enumerate(listed):
-                place = f"routes[{name!r}][{r}]"
-                row = np.zeros(len(names))
-                for station, work in _works(route, place).items():
-                    if station not in index:
-                        known = ", ".join(names[:12])
-                        raise InputError(place, station, "is not a station", f"use {known}")
-                    row[index[station]] += work
-                rows.append(row)
-                group.append(k)
-                fixed.append(of_group[r])
-        columns = Columns(
-            np.array(group, dtype=np.intp), csr_array(np.array(rows)), np.array(fixed)
-        )
-=======
             place = f"routes[{name!r}]"
             if name not in listed:
                 remedy = f"list the routes that {name} may take"
@@ -112,7 +94,6 @@ class Routes(RouteSystem):
             fixed.append(times)
         work = csr_array(np.array(works))
         columns = Columns(np.array(group, dtype=np.intp), work, np.concatenate(fixed))
->>>>>>> r-models
         super().__init__(bank, ListedRoutes(columns, len(groups)), loads, names, groups, time_unit)
 
 
