@@ -25,11 +25,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ..compensated_sum import exact_sum
+from ..compensated_sum import EPS, exact_sum
 from ..errors import Array, LoadError
 from .columns import RouteFlow
 from .lengths import least_largest_utilisation
-from .price_bounds import ROUNDING, cost_error, on_grid
+from .price_bounds import ROUNDING, on_grid
 from .routed import RoutedSystem
 from .station_loads import station_loads
 
@@ -131,7 +131,9 @@ def upper_multiple(system: RoutedSystem, length: Array) -> tuple[float, Array, A
     needed, offered = (float(exact_sum(t)[0]) for t in (system.load * least, length * rate))
     if not needed > 0:
         return np.inf, length, least
-    return offered / needed * (1.0 + ROUNDING + cost_error(system)), length, least
+    listed = system.routes.listed
+    stations = 0 if listed is None else int(np.max(np.diff(listed.work.indptr), initial=0))
+    return offered / needed * (1.0 + ROUNDING + EPS * stations), length, least
 
 
 def _finite_rate(system: RoutedSystem) -> Array:
