@@ -87,6 +87,7 @@ from .rerouting import (
 from .routed import RoutedSystem
 from .station_loads import StationLoads, station_loads
 
+EXACT = 1e-13  # relative distance of bounds that no correction of the prices is to narrow
 BALANCED = 1e-9  # relative distance of flows from the load up to which one route may take it
 
 
@@ -186,7 +187,8 @@ def _certify(
     first = rerouting(system, load, found, at, costs, costs.cost - costs.cost_error)
     proofs = [_bounds(system, load, at, costs, own, total, first)]
     estimate = np.nan
-    step = correction(system, found, at, costs, own)
+    exact = proofs[0].upper - proofs[0].lower <= EXACT * total
+    step = None if exact else correction(system, found, at, costs, own)
     if step is not None:
         estimate = (total + step.total_delay) / demand
         other = rerouting(system, load, found, at, costs, costs.cost + step.price)

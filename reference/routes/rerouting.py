@@ -244,6 +244,8 @@ def correction(
 
     The total delay changes by c sum v l' dv, as -r.dv is of second order.
     """
+    from scipy.linalg import lstsq
+
     columns, groups = found.columns, system.load.size
     used = np.flatnonzero(found.flow > 0)
     group = columns.group[used]
@@ -263,7 +265,7 @@ def correction(
     unequal = difference @ costs.cost + columns.delay[rows] - columns.delay[base]
     root = np.sqrt(slope[touched])
     matrix = difference[:, touched].toarray() * root
-    scaled = np.linalg.lstsq(matrix, -unequal, rcond=1e-12)[0]
+    scaled = lstsq(matrix, -unequal, cond=1e-12, lapack_driver="gelsy", check_finite=False)[0]
     price = np.zeros_like(slope)
     price[touched] = root * scaled
     latency_slope = system.bank.latency_slope(at.flow)[touched]
