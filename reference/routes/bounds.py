@@ -58,7 +58,7 @@ and is convex, and holds at kinks, with any slope there between those of both si
 
 **Rounding.** The bounds are those of a flow of exactly the load of each group, next to the given
 one, whose station loads and spare capacities have more digits than floats (``station_loads``).
-Prices are such that the costs of routes in graphs have no rounding error (``on_grid``). The
+Prices are such that the costs of routes in graphs have no rounding error (``exact_prices``). The
 rounding errors of all other values are added, so that no bound is false by rounding.
 """
 

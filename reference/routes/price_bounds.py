@@ -46,7 +46,7 @@ def price_bound(system: RoutedSystem, multiple: float, price: Array) -> float:
     with np.errstate(all="ignore"):
         usable = in_range(system, np.asarray(price, dtype=np.float64))
         cost = system.routes.least_cost(usable)
-        price = on_grid(usable, float(np.max(cost)))
+        price = exact_prices(system, usable, float(np.max(cost)))
         total, slack = total_delay_bound(system, load, price, least_costs(system, price))
         bound = (total - slack) / float(np.sum(load)) * (1.0 - ROUNDING)
     return max(float(bound), 0.0) if np.isfinite(bound) else 0.0
@@ -64,20 +64,27 @@ def in_range(system: RoutedSystem, price: Array) -> Array:
     return np.minimum(np.maximum(np.where(np.isfinite(price), price, idle), idle), limit)
 
 
-def on_grid(price: Array, largest: float) -> Array:
-    """Return prices rounded down to multiples of one power of 2, shape (A,).
+def exact_prices(system: RoutedSystem, price: Array, largest: float) -> Array:
+    """Return prices at which the costs of routes have no rounding error, shape (A,).
 
-    Sums of such prices up to the cost `largest` have no rounding error: the cost of the cheapest
-    route in a graph is exact, however many links it has.
+    In a graph they are rounded down to multiples of one power of 2, so that their sums up to the
+    cost `largest` are exact, however many links a route has. The costs of listed routes are
+    computed with more digits than floats instead.
     """
-    if not 0 < largest < np.inf:
+    if _short(system) or not 0 < largest < np.inf:
         return price
     unit = np.ldexp(1.0, int(np.frexp(largest)[1]) - BITS)
     return np.asarray(np.floor(price / unit) * unit)
 
 
+def _short(system: RoutedSystem) -> bool:
+    """Return whether the routes are a list that is short enough for costs with more digits."""
+    listed = system.routes.listed
+    return listed is not None and listed.work.nnz <= LONG
+
+
 class LeastCosts(NamedTuple):
-    """Cost of the cheapest route of each group at prices `on_grid`.
+    """Cost of the cheapest route of each group at `exact_prices`.
 
     Attributes
     ----------
@@ -93,15 +100,15 @@ class LeastCosts(NamedTuple):
 
 
 def least_costs(system: RoutedSystem, price: Array) -> LeastCosts:
-    """Return the cost of the cheapest route of each group at prices `on_grid`.
+    """Return the cost of the cheapest route of each group at `exact_prices`.
 
     Those of graphs are exact, and so are those of lists that are not too long.
     """
     listed, routes = system.routes.listed, system.routes
-    if listed is None or listed.work.nnz > LONG:
-        high = routes.least_cost(price)
-        stations = 0 if listed is None else int(np.max(np.diff(listed.work.indptr), initial=0))
-        return LeastCosts(high, np.zeros(high.size), EPS * (2.0 + stations) * (listed is not None))
+    if listed is None or not _short(system):
+        high, stations = routes.least_cost(price), most_stations(system)
+        error = EPS * (2.0 + stations) if stations else 0.0
+        return LeastCosts(high, np.zeros(high.size), error)
     cost, rest = route_costs(system, listed, price)
     high = listed.least(cost, routes.groups)
     tied = np.where(cost == high[listed.group], rest, np.inf)
@@ -109,9 +116,8 @@ def least_costs(system: RoutedSystem, price: Array) -> LeastCosts:
 
 
 def route_costs(system: RoutedSystem, columns: Columns, price: Array) -> tuple[Array, Array]:
-    """Return the costs of routes at prices `on_grid` as unevaluated pairs, each of shape (R,)."""
-    listed = system.routes.listed
-    if listed is None or listed.work.nnz > LONG:
+    """Return the costs of routes at `exact_prices` as unevaluated pairs, each of shape (R,)."""
+    if not _short(system):
         return columns.costs(price), np.zeros(len(columns))
     work = columns.work
     route = np.repeat(np.arange(len(columns)), np.diff(work.indptr))
@@ -119,6 +125,12 @@ def route_costs(system: RoutedSystem, columns: Columns, price: Array) -> tuple[A
     high, low = grouped_sum(route, terms, len(columns))
     low = low + np.bincount(route, weights=errors, minlength=len(columns))
     return added(*added(high, columns.delay), low)
+
+
+def most_stations(system: RoutedSystem) -> int:
+    """Return the largest number of stations of a listed route; 0 for a graph."""
+    listed = system.routes.listed
+    return 0 if listed is None else int(np.max(np.diff(listed.work.indptr), initial=0))
 
 
 def added(high: Array, low: Array, more: Array | float = 0.0) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from ..compensated_sum import EPS, exact_sum
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import RouteFlow
-from .price_bounds import ROUNDING, LeastCosts, largest_load, least_costs, on_grid, route_costs
+from .price_bounds import ROUNDING, LeastCosts, exact_prices, largest_load, least_costs, route_costs
 from .routed import RoutedSystem
 from .station_loads import StationLoads
 
@@ -21,6 +21,7 @@ PROBE = 3e-6  # relative step of secants, for the slopes of families without slo
 NEAR = 1.1  # ratio of both ends of an interval at which its search stops
 HALVINGS = 60  # largest number of halvings
 SHORT = 1e-2  # least step of a secant, relative to the smaller of load and spare capacity
+BEYOND = 1 / 64  # step of a secant beyond a flow, relative to the smaller of the same two
 WIDER = 4.0  # E0 over the first guess of E1
 SMALL = 20_000_000  # numbers of a matrix times its smaller side up to which prices are corrected
 
@@ -86,11 +87,11 @@ def player_costs(bank: ServerBank, at: StationLoads, own: float) -> PlayerCosts:
     error = ROUNDING * marginal + np.abs(bank.marginal(next_flow, y) - marginal)
     if bank.uses_finite_differences:
         # secants on both sides enclose the slope of a convex function
-        step = PROBE * np.where(v > 0, np.minimum(v, y), np.minimum(y, 1.0))
+        step = PROBE * np.minimum(v, y)
         right = (bank.latency(v + step, y - step) - latency + 2.0 * latency_error) / step
         left = (latency - bank.latency(v - step, y + step) - 2.0 * latency_error) / step
         highest, lowest = latency + v * right, latency + v * np.maximum(left, 0.0)
-        error = error + np.maximum(highest - marginal, marginal - lowest)
+        error = error + np.where(v > 0, np.maximum(highest - marginal, marginal - lowest), 0.0)
     cost = own * marginal + (1.0 - own) * latency
     return PlayerCosts(latency, latency_error, cost, own * error + (1.0 - own) * latency_error)
 
@@ -108,11 +109,12 @@ def rerouting(
     Parameters
     ----------
     price : ndarray, shape (A,)
-        Any prices; they are rounded down to those of ``on_grid``.
+        Any prices; they are rounded down to `exact_prices`.
     """
     columns = found.columns
     price = np.maximum(price, 0.0)
-    price = on_grid(price, float(np.max(columns.least(columns.costs(price), load.size))))
+    largest = float(np.max(columns.least(columns.costs(price), load.size)))
+    price = exact_prices(system, price, largest)
     least = least_costs(system, price)
     cost, rest = route_costs(system, columns, price)
     above = (cost - least.high[columns.group]) + (rest - least.low[columns.group])
@@ -220,14 +222,14 @@ def largest_loads(
 
 
 def spread(bank: ServerBank, at: StationLoads, flow: Array, spare_capacity: Array) -> float:
-    """Return the sum of v^2 times a slope that the latency does not exceed up to a flow."""
-    if bank.uses_finite_differences:
-        step = np.minimum(flow, spare_capacity) / 64.0
-        after = bank.latency(flow + step, spare_capacity - step)
-        rise = after - bank.latency(flow, spare_capacity) + 2.0 * ROUNDING * after
-        slope = np.where(step > 0, rise / step, np.inf)
-    else:
-        slope = bank.latency_slope(flow * (1.0 + 4.0 * EPS)) * (1.0 + ROUNDING)
+    """Return the sum of v^2 times a slope that the latency does not exceed up to a flow.
+
+    A secant beyond the flow is steeper than the latency before it, and needs no derivative.
+    """
+    step = np.minimum(flow, spare_capacity) * BEYOND
+    after = bank.latency(flow + step, spare_capacity - step)
+    rise = after - bank.latency(flow, spare_capacity) + 2.0 * ROUNDING * after
+    slope = np.where(step > 0, rise / step, np.inf)
     rising = (at.flow > 0) & np.isinf(bank.latency_limit)
     return float(np.sum(np.where(rising, at.flow * at.flow * slope, 0.0)))
 
