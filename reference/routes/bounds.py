@@ -191,7 +191,7 @@ def _certify(
     step = None if exact else correction(system, found, at, costs, own)
     if step is not None:
         estimate = (total + step.total_delay) / demand
-        other = rerouting(system, load, found, at, costs, costs.cost + step.price)
+        other = rerouting(system, load, found, at, costs, step.price)
         proofs.append(_bounds(system, load, at, costs, own, total, other))
     lower = max(proof.lower for proof in proofs) - slack
     upper = min(proof.upper for proof in proofs) + slack

@@ -117,8 +117,8 @@ def test_the_bounds_of_queues_are_tight_at_the_truth(players, part):
         flow[flow < 1e-20 * flow.max()] = 0.0
         found = RouteFlow(case.system.routes.listed, flow)
         proof = certify(case.system, multiple, found, players)
-        assert proof.gap <= (1e-12 if players == 1 else 1e-8)
-        assert proof.potential_gap <= 1e-14
+        assert proof.gap <= (1e-12 if players == 1 else 1e-6)
+        assert proof.potential_gap <= 1e-15
         checked += 1
 
 
@@ -216,12 +216,9 @@ def test_any_prices_bound_the_optimum(price):
     bank = MixedBank([MM1([10.0, 5.0]), Constant(1.0)])
     rows = [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
     system = listed(bank, rows, [0, 0, 1], [8.0, 1.0], [0.0, 0.05, 0.0])
-    best = min(
-        certify(
-            system, 1.0, RouteFlow(system.routes.listed, np.array([8.0 - x, x, 1.0])), 1
-        ).mean_delay
-        for x in np.linspace(0.0, 3.9, 4000)
-    )
+    x = np.linspace(0.0, 3.9, 40_000)  # flow of the first group over the second server
+    total = (8 - x) / (2 + x) + (1 + x) / (4 - x) + 0.05 * x + 1.0
+    best = float(np.min(total)) / 9
     assert 0 <= price_bound(system, 1.0, np.array(price)) <= best
 
 
