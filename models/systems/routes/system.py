@@ -109,7 +109,7 @@ class RouteSystem(System):
     @property
     def max_load(self) -> float:
         """Total load that the stations cannot carry, jobs per unit of time; see `capacity`."""
-        return self._most.multiple * self.load
+        return self._most.max_load
 
     @cached_property
     def _most(self) -> RouteCapacity:
@@ -337,7 +337,7 @@ class RouteSystem(System):
         most = self._most
         return LargestLoad(
             multiple=most.multiple,
-            max_load=most.multiple * self.load,
+            max_load=most.max_load,
             lower=most.lower,
             upper=most.upper,
             limiting=tuple(self.stations[a] for a in most.limiting),
