@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..compensated_sum import EPS
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns, RouteFlow
+from .generation import steepness
 from .link_space import Differences
 from .routed import RoutedSystem
 
@@ -104,10 +106,11 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
     groups = load.size
     if not (at.total > 0 and np.isfinite(slope).all()):
         return None
+    softness = max(SOFTNESS, 1e3 * EPS * steepness(bank, used.station_flow, at.price))
     # costs of groups may differ by many orders of magnitude
     mean = np.maximum(at.cheapest.costs(at.price), SOFTNESS * at.total / np.sum(load))
     weight = np.where(x > 0, x, NEW_SHARE * load[columns.group])
-    weight /= (SOFTNESS * mean)[columns.group]
+    weight /= (softness * mean)[columns.group]
     while True:
         costs = columns.costs(at.price)
         least = columns.least(costs, groups)

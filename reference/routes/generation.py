@@ -28,6 +28,13 @@ def almost_full(bank: ServerBank) -> Array:
     return np.where(np.isfinite(bank.rate), NEARLY * bank.rate, np.inf)
 
 
+def steepness(bank: ServerBank, flow: Array, price: Array) -> float:
+    """Return the largest relative change of a station's cost over that of its flow."""
+    slope = bank.latency_slope(flow)
+    elasticity = np.divide(slope * flow, price, out=np.zeros_like(flow), where=price > 0)
+    return float(np.max(elasticity, initial=0.0))
+
+
 def first_columns(system: RoutedSystem, bank: ServerBank, load: Array) -> Columns:
     """Return the cheapest routes at no load, and those at the prices of flows on them."""
     groups = load.size
@@ -136,8 +143,13 @@ def _generated(
             return None
         new = cheaper(system, point.columns, np.maximum(point.price, 0.0))
         # free routes have a total cost of 0
-        small = max(target * total, EPS * float(np.sum(load) * np.max(point.price)))
-        if point.gap <= small and not len(new) and part > 0.9:
+        reached = max(target, 100.0 * EPS * steepness(bank, point.station_flow, point.price))
+        small = max(reached * total, EPS * float(np.sum(load) * np.max(point.price)))
+        brought = point.columns.station_flow(point.flow)
+        spare = bank.spare_capacity(point.station_flow)
+        spare = np.minimum(spare, point.station_flow + 1e-300)
+        fits = bool(np.all(np.abs(brought - point.station_flow) <= 1e-2 * spare))
+        if point.gap <= small and not len(new) and part > 0.9 and fits:
             return RouteFlow(point.columns, point.flow)
         point = with_columns(point, new, load)
     return None

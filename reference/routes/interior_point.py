@@ -71,8 +71,8 @@ def at_columns(bank: ServerBank, columns: Columns, load: Array, flow: Array, par
     """
     station_flow = columns.station_flow(flow)
     limited = np.isfinite(bank.rate)
-    most = np.where(limited, 0.95 * bank.rate, np.inf)
-    station_flow = np.where(station_flow < most, station_flow, np.maximum(most, 0.0))
+    full = limited & (bank.spare_capacity(station_flow) <= 0)
+    station_flow = np.where(full, 0.95 * bank.rate, station_flow)
     price = bank.latency(station_flow)
     costs = columns.costs(price)
     groups = load.size
