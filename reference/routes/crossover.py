@@ -16,9 +16,10 @@ from .routed import RoutedSystem
 
 SOFTNESS = 1e-7  # cost of moving all of a route's flow, relative to the cost of the route
 NEW_SHARE = 0.01  # part of its group's load that weighs a route without flow
+LEAVES = 0.1  # part of the step at which a route loses its flow, for it to be left
 MOST_STEPS = 30
 MOST_FAILURES = 3  # steps in a row that do not lower the gap
-FLOOR = 1e-16  # relative gap at which no step is tried
+FLOOR = 1e-15  # relative gap at which no step is tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,27 +112,27 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
     mean = np.maximum(at.cheapest.costs(at.price), SOFTNESS * at.total / np.sum(load))
     weight = np.where(x > 0, x, NEW_SHARE * load[columns.group])
     weight /= (softness * mean)[columns.group]
+    station_flow = used.station_flow
     while True:
         costs = columns.costs(at.price)
         least = columns.least(costs, groups)
         missing = load - columns.group_flow(x, groups)
-        lag = np.zeros(slope.size)
+        excess = columns.station_flow(x) - station_flow
         system = Differences(columns, groups, weight, slope)
-        step = system.solve(least[columns.group] - costs, missing, lag, lag)
-        negative = x + step.flow < 0
-        kept = np.ones(groups, dtype=bool)
-        left = negative.copy()
+        pull = least[columns.group] - costs
+        step = system.solve(pull, missing, excess, np.zeros(slope.size)).flow
+        ratio = np.divide(x, -step, out=np.full(x.size, np.inf), where=step < 0)
+        left = ratio < LEAVES
         # a group keeps its largest flow
-        kept[columns.group[~negative]] = False
-        if kept.any():
-            largest = np.maximum.reduceat(x, columns.starts(groups))
-            left &= ~(kept[columns.group] & (x == largest[columns.group]))
+        stays = np.maximum.reduceat(x, columns.starts(groups))[columns.group] == x
+        left &= ~stays
         if not left.any():
             break
         rows = np.flatnonzero(~left)
         columns, x, weight = columns.only(rows), x[rows], weight[rows]
-    part = _damped(bank, columns, x, step.flow)
-    return RouteFlow(columns, x + part * step.flow).fitted(load)
+    part = min(1.0, float(np.min(ratio)))
+    part *= _damped(bank, columns, x, part * step)
+    return RouteFlow(columns, x + part * step).fitted(load)
 
 
 def _damped(bank: ServerBank, columns: Columns, x: Array, change: Array) -> float:
