@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from .columns import RouteFlow
 from .crossover import crossed_over
 from .generation import interior
 from .routed import RoutedSystem
+
+if TYPE_CHECKING:
+    from .bounds import RouteCertificate
 
 TARGET = 1e-11  # relative gap at which Newton's method on the routes in use takes over
 
@@ -62,3 +66,55 @@ def polish(
     """
     bank, load = system.cost_bank(players), multiple * system.load
     return crossed_over(system, bank, load, start.fitted(load))
+
+
+@dataclass(frozen=True, eq=False)
+class RouteAnswer:
+    """Flows of an optimum or equilibrium with their delays and certificate.
+
+    Attributes
+    ----------
+    flow : RouteFlow
+        Flow of each route in use.
+    mean_delay : float
+        Mean delay of all jobs.
+    group_delay : ndarray, shape (G,)
+        Mean delay of each group.
+    certificate : RouteCertificate
+        Bounds of the mean delay, and gaps.
+    """
+
+    flow: RouteFlow
+    mean_delay: float
+    group_delay: Array
+    certificate: RouteCertificate
+
+
+def optimum(system: RoutedSystem, multiple: float = 1.0) -> RouteAnswer:
+    """Return the flows of the least mean delay at a multiple of the loads."""
+    return equilibrium(system, multiple, players=1.0)
+
+
+def equilibrium(
+    system: RoutedSystem, multiple: float = 1.0, players: float = np.inf
+) -> RouteAnswer:
+    """Return the equilibrium of K equal players at a multiple of the loads.
+
+    Parameters
+    ----------
+    system : RoutedSystem
+    multiple : float, default 1
+        Multiple of the loads.
+    players : float, default infinity
+        Number of players K, 1 or more; infinite for the Wardrop equilibrium.
+
+    Raises
+    ------
+    LoadError
+        Where the stations cannot carry the loads.
+    """
+    from .bounds import certify, group_delay
+
+    found = solve(system, players, multiple)
+    certificate = certify(system, multiple, found, players)
+    return RouteAnswer(found, certificate.mean_delay, group_delay(system, found), certificate)

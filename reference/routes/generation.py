@@ -149,9 +149,11 @@ def _generated(
         spare = bank.spare_capacity(point.station_flow)
         spare = np.minimum(spare, point.station_flow + 1e-300)
         fits = bool(np.all(np.abs(brought - point.station_flow) <= 1e-2 * spare))
+        off = np.abs(bank.latency(point.station_flow) - point.price) @ point.station_flow
+        fits = fits and bool(off <= 1e-2 * total)
         if point.gap <= small and not len(new) and part > 0.9 and fits:
             return RouteFlow(point.columns, point.flow)
-        point = with_columns(point, new, load)
+        point = with_columns(bank, point, new, load)
     return None
 
 
