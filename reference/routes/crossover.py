@@ -122,7 +122,8 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
         pull = least[columns.group] - costs
         step = system.solve(pull, missing, excess, np.zeros(slope.size)).flow
         ratio = np.divide(x, -step, out=np.full(x.size, np.inf), where=step < 0)
-        left = ratio < LEAVES
+        # the first to lose their flow may push others
+        left = ratio < min(LEAVES, 1e3 * float(np.min(ratio)))
         # a group keeps its largest flow
         stays = np.maximum.reduceat(x, columns.starts(groups))[columns.group] == x
         left &= ~stays

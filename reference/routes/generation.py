@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compensated_sum import EPS
+from ..compensated_sum import EPS, TINY
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns, RouteFlow
@@ -117,44 +117,41 @@ def interior(
         Relative gap.
     """
     found = _generated(system, bank, load, first_point(system, bank, load, start), target)
-    if found is None:
-        from .capacity import capacity
+    if found is not None:
+        return found
+    from .capacity import capacity
 
-        start = capacity(system).flow
-        found = _generated(system, bank, load, first_point(system, bank, load, start), target)
-    if found is None:
-        raise RuntimeError("stalled")
-    return found
+    start = capacity(system).flow
+    found = _generated(system, bank, load, first_point(system, bank, load, start), target)
+    return start if found is None else found
 
 
 def _generated(
     system: RoutedSystem, bank: ServerBank, load: Array, point: Point, target: float
 ) -> RouteFlow | None:
-    """Return flows of a gap up to `target`, or None where the steps become too short."""
-    short = 0
+    """Return flows of a gap up to `target`, or the best before the steps become too short.
+
+    It is None where no flows that the stations can carry were found.
+    """
+    best, least, short = None, np.inf, 0
     for _ in range(MOST_ITERATIONS):
         point, part = advance(bank, point, load)
         short = short + 1 if part < SHORT else 0
-        total = float(point.price @ point.station_flow) + float(point.flow @ point.columns.delay)
-        if TRACE:
-            v = point.columns.station_flow(point.flow)
-            print(f"gap {point.gap/total:.2e} part {part:.3f} R {len(point.columns)} rv {abs(v-point.station_flow).max()/v.max():.1e} rp {np.max(abs(bank.latency(point.station_flow)/point.price-1)):.1e} {np.max(v/bank.rate)}")
+        flow, price = point.station_flow, point.price
+        total = float(price @ flow) + float(point.flow @ point.columns.delay)
         if short > MOST_SHORT or not np.isfinite(total):
-            return None
-        new = cheaper(system, point.columns, np.maximum(point.price, 0.0))
-        # free routes have a total cost of 0
-        reached = max(target, 100.0 * EPS * steepness(bank, point.station_flow, point.price))
-        small = max(reached * total, EPS * float(np.sum(load) * np.max(point.price)))
-        brought = point.columns.station_flow(point.flow)
-        spare = bank.spare_capacity(point.station_flow)
-        spare = np.minimum(spare, point.station_flow + 1e-300)
-        fits = bool(np.all(np.abs(brought - point.station_flow) <= 1e-2 * spare))
-        off = np.abs(bank.latency(point.station_flow) - point.price) @ point.station_flow
-        fits = fits and bool(off <= 1e-2 * total)
-        if point.gap <= small and not len(new) and part > 0.9 and fits:
-            return RouteFlow(point.columns, point.flow)
+            break
+        new = cheaper(system, point.columns, np.maximum(price, 0.0))
+        # the distance from feasible flows, and that of the prices from the costs
+        excess = np.abs(point.columns.station_flow(point.flow) - flow)
+        fits = bool(np.all(excess <= 1e-2 * np.minimum(bank.spare_capacity(flow), flow + TINY)))
+        off = float(np.abs(bank.latency(flow) - price) @ flow)
+        if fits and not len(new) and off <= 1e-2 * total and point.gap < least * total:
+            best, least = RouteFlow(point.columns, point.flow), point.gap / total
+            # free routes have a total cost of 0
+            reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
+            small = max(reached * total, EPS * float(np.sum(load) * np.max(price)))
+            if point.gap <= small and part > 0.9:
+                break
         point = with_columns(bank, point, new, load)
-    return None
-
-
-TRACE=0
+    return best
