@@ -123,7 +123,7 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
         step = system.solve(pull, missing, excess, np.zeros(slope.size)).flow
         ratio = np.divide(x, -step, out=np.full(x.size, np.inf), where=step < 0)
         # the first to lose their flow may push others
-        left = ratio < min(LEAVES, 1e3 * float(np.min(ratio)))
+        left = ratio <= min(LEAVES, 1e3 * float(np.min(ratio)))
         # a group keeps its largest flow
         stays = np.maximum.reduceat(x, columns.starts(groups))[columns.group] == x
         left &= ~stays

@@ -146,12 +146,13 @@ def _generated(
         excess = np.abs(point.columns.station_flow(point.flow) - flow)
         fits = bool(np.all(excess <= 1e-2 * np.minimum(bank.spare_capacity(flow), flow + TINY)))
         off = float(np.abs(bank.latency(flow) - price) @ flow)
-        if fits and not len(new) and off <= 1e-2 * total and point.gap < least * total:
-            best, least = RouteFlow(point.columns, point.flow), point.gap / total
-            # free routes have a total cost of 0
+        # free routes have a total cost of 0
+        scale = max(total, EPS * float(np.sum(load) * np.max(price)), TINY)
+        gap = point.gap / scale
+        if fits and not len(new) and off <= 1e-2 * scale and gap < least:
+            best, least = RouteFlow(point.columns, point.flow), gap
             reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
-            small = max(reached * total, EPS * float(np.sum(load) * np.max(price)))
-            if point.gap <= small and part > 0.9:
+            if part > 0.9 and gap <= reached:
                 break
         point = with_columns(bank, point, new, load)
     return best
