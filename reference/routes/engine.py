@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import Array
+from .bounds import RouteCertificate, certify, group_delay
 from .columns import RouteFlow
 from .crossover import crossed_over
 from .generation import interior
 from .routed import RoutedSystem
 
-if TYPE_CHECKING:
-    from .bounds import RouteCertificate
-
-TARGET = 1e-11  # relative gap at which Newton's method on the routes in use takes over
+TARGET = 1e-9  # relative gap at which Newton's method on the routes in use takes over
 
 
 def solve(
@@ -36,9 +33,14 @@ def solve(
         Multiple of the loads.
     start : RouteFlow, optional
         Flows of another multiple or number of players, from which the search starts.
+
+    Raises
+    ------
+    LoadError
+        Where the stations cannot carry the loads.
     """
     bank, load = system.cost_bank(players), multiple * system.load
-    found = interior(system, bank, load, start, TARGET).fitted(load)
+    found = interior(system, bank, multiple, start, TARGET).fitted(load)
     return crossed_over(system, bank, load, found)[0].used()
 
 
@@ -113,8 +115,6 @@ def equilibrium(
     LoadError
         Where the stations cannot carry the loads.
     """
-    from .bounds import certify, group_delay
-
     found = solve(system, players, multiple)
     certificate = certify(system, multiple, found, players)
     return RouteAnswer(found, certificate.mean_delay, group_delay(system, found), certificate)

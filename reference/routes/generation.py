@@ -7,6 +7,7 @@ import numpy as np
 from ..compensated_sum import EPS, TINY
 from ..errors import Array
 from ..server_bank import ServerBank
+from .capacity import capacity, check_multiple
 from .columns import Columns, RouteFlow
 from .interior_point import Point, advance, at_columns, with_columns
 from .routed import RoutedSystem
@@ -95,7 +96,7 @@ def first_point(
 def interior(
     system: RoutedSystem,
     bank: ServerBank,
-    load: Array,
+    multiple: float,
     start: RouteFlow | None,
     target: float,
 ) -> RouteFlow:
@@ -109,18 +110,23 @@ def interior(
     system : RoutedSystem
     bank : ServerBank
         Stations with the cost as latency.
-    load : ndarray, shape (G,)
-        Load of each group.
+    multiple : float
+        Multiple of the loads.
     start : RouteFlow or None
         Flows of another load.
     target : float
         Relative gap.
+
+    Raises
+    ------
+    LoadError
+        Where the stations cannot carry the loads.
     """
+    load = multiple * system.load
     found = _generated(system, bank, load, first_point(system, bank, load, start), target)
     if found is not None:
         return found
-    from .capacity import capacity
-
+    check_multiple(system, multiple)
     start = capacity(system).flow
     found = _generated(system, bank, load, first_point(system, bank, load, start), target)
     return start if found is None else found
