@@ -14,9 +14,8 @@ from .generation import steepness
 from .link_space import Differences
 from .routed import RoutedSystem
 
-SOFTNESS = 1e-7  # cost of moving all of a route's flow, relative to the cost of the route
+SOFTNESS = 1e-8  # cost of moving all of a route's flow, relative to the cost of the route
 NEW_SHARE = 0.01  # part of its group's load that weighs a route without flow
-LEAVES = 0.1  # part of the step at which a route loses its flow, for it to be left
 MOST_STEPS = 30
 MOST_FAILURES = 3  # steps in a row that do not lower the gap
 FLOOR = 1e-15  # relative gap at which no step is tried
@@ -123,7 +122,7 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
         step = system.solve(pull, missing, excess, np.zeros(slope.size)).flow
         ratio = np.divide(x, -step, out=np.full(x.size, np.inf), where=step < 0)
         # the first to lose their flow may push others
-        left = ratio <= min(LEAVES, 1e3 * float(np.min(ratio)))
+        left = ratio <= min(1.0, 1e3 * float(np.min(ratio)))
         # a group keeps its largest flow
         stays = np.maximum.reduceat(x, columns.starts(groups))[columns.group] == x
         left &= ~stays

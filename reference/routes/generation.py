@@ -38,7 +38,6 @@ def steepness(bank: ServerBank, flow: Array, price: Array) -> float:
 
 def first_columns(system: RoutedSystem, bank: ServerBank, load: Array) -> Columns:
     """Return the cheapest routes at no load, and those at the prices of flows on them."""
-    groups = load.size
     most = almost_full(bank)
     columns = system.routes.cheapest(bank.idle_latency)
     flow = columns.station_flow(load)
