@@ -33,7 +33,7 @@ from sojourn.models.core import ratio
 from sojourn.models.core.options import FormulationOptions
 from sojourn.models.frontend import dataset_plot, measured_plot, verification
 from sojourn.models.frontend.kinds import SystemKind
-from sojourn.models.systems import parallel, service_modes
+from sojourn.models.systems import parallel, routes, service_modes
 from sojourn.models.systems.parallel import anarchy_plots
 from sojourn.models.systems.parallel import certificate as certificates
 from sojourn.models.systems.parallel import plots as parallel_plots
@@ -46,6 +46,7 @@ MODULES = (
     latency,
     parallel,
     service_modes,
+    routes,
     studies,
     reference,
     reference.parallel,
@@ -89,6 +90,11 @@ def servers():
 @cache
 def dual():
     return DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+
+
+@cache
+def regions():
+    return routes.Groups(MM1(RATE, DELAY), load={"north": 4.0, "south": 2.0})
 
 
 @cache
@@ -242,6 +248,12 @@ GOOD: dict[str, Callable[[], Any]] = {
     "mean_delay.assignment": lambda: exact_modes.partition(modes(), 2.0, 0.5).assignment,
     "mean_delay.share": lambda: exact_modes.partition(modes(), 2.0, 0.5).share,
     "Segment.rows.index": lambda: 0,
+    # the constructor alone: a method takes a total load
+    "Groups..load": lambda: {"north": 4.0, "south": 2.0},
+    "Routes..load": lambda: {"north": 4.0, "south": 2.0},
+    "Routes.stations": lambda: {"a": MM1([10.0]), "b": MM1([5.0])},
+    "Routes.routes": lambda: {"north": [["a"], ["b"]], "south": [["a", "b"]]},
+    "routes_between.*group": lambda: "north",
 }
 
 ANSWERS: dict[type, Callable[[], Any]] = {
@@ -255,6 +267,10 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     models.PriceOfAnarchy: lambda: servers().price_of_anarchy(6.0),
     models.Solution: lambda: servers().optimum(6.0),
     models.Tolls: lambda: servers().tolls(6.0),
+    routes.LargestLoad: lambda: regions().capacity(),
+    routes.RouteSolution: lambda: regions().optimum(),
+    routes.RouteSystem: regions,
+    routes.UsedRoute: lambda: regions().optimum().routes_between("north")[0],
     service_modes.MaxLoad: lambda: dual().capacity(),
     service_modes.TunableEvaluation: lambda: TunableMode(1.0, 4.0).evaluate(2.0, 0.5),
     service_modes.TunableSolution: lambda: TunableMode(1.0, 4.0).optimum(2.0),
