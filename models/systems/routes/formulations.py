@@ -156,7 +156,7 @@ class Arcs:
     def of(cls, routes: GraphRoutes) -> Arcs:
         """Return the pairs of a network, without links out of nodes that are closed to others."""
         origins = np.unique(routes.origin)
-        closed = (routes.tail < routes.first_through) & (routes.tail != origins[:, None])
+        closed = routes.closed[routes.tail] & (routes.tail != origins[:, None])
         origin, link = np.nonzero(~closed)
         return cls(routes, origins, origin, link)
 

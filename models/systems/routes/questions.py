@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 from ....reference.errors import Array
 from ....reference.routes import Columns, GraphRoutes, RoutedSystem, RouteFlow
+from ....reference.routes.bounds import RouteCertificate, certify, group_delay
+from ....reference.routes.capacity import capacity
+from ....reference.routes.engine import polish, solve
 from ...core.certificate import bounds
 from ...core.options import FormulationOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
@@ -29,7 +32,6 @@ from ...latency.tangents import add_tangents, initial_tangent_points
 from ..parallel.prices import Goal
 from .formulations import Cost, RouteModel, build, formulations
 from .solution import RouteSolution
-from .standins import RouteCertificate, capacity, certify, group_delay, polish, solve
 
 EQUILIBRIUM_GAP = 1e-6
 """Default gap of a polished equilibrium.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
 from ....reference.routes import RoutedSystem, RouteSet
+from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
 from ....reference.validation import (
     as_loads,
     as_single_load,
@@ -28,7 +29,6 @@ from ..parallel.prices import Goal, check_goal
 from .formulations import RouteModel, formulations
 from .questions import RouteSplit, RouteSplits, tolerance_of
 from .solution import LargestLoad, RouteSolution
-from .standins import RouteCapacity, capacity, check_multiple
 
 if TYPE_CHECKING:
     import xarray as xr
