@@ -44,7 +44,8 @@ def curve_plan(
     goals = check_goals(which)
     no_limits(options)
     points, errors = system.screen_loads(loads)
-    unit = float(points[0] or points.max())
+    carried = [load for k, load in enumerate(points.tolist()) if k not in errors]
+    unit = max(carried, default=system.load)  # the largest load is the hardest for a solver
     tasks: dict[str, Any] = {goal: system._task(goal, unit, players, **options) for goal in goals}
     return CurvePlan(
         system,

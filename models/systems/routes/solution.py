@@ -82,7 +82,7 @@ class RouteSolution(CertifiedAnswer):
         Cost that a job saves by a change to the cheapest route: the mean over all jobs, and the
         largest of any used route; in units of time.
     estimate : float
-        Estimate, without a proof, of the error of the mean delay; NaN where there is none.
+        Estimate, without a proof, of the true mean delay; NaN where there is none.
     route_flow : RouteFlow
         Flows of the routes.
     certificate : RouteCertificate
@@ -118,6 +118,7 @@ class RouteSolution(CertifiedAnswer):
         "group_delay",
         "mean_saving",
         "largest_saving",
+        "estimate",
     )
 
     @cached_property
@@ -144,7 +145,7 @@ class RouteSolution(CertifiedAnswer):
         variables = {name: (over, values) for name, values in columns.items()}
         return xr.Dataset(variables, {over: list(names)})
 
-    def routes_between(self, *group: str) -> tuple[UsedRoute, ...]:
+    def routes_between(self, *group: Any) -> tuple[UsedRoute, ...]:
         """Return the routes that a group uses, that with the largest flow first.
 
         They are one of many ways to have these station flows: other routes, and other groups on
@@ -153,17 +154,17 @@ class RouteSolution(CertifiedAnswer):
         Parameters
         ----------
         *group : str
-            Name of the group; in a network also its origin and its destination.
+            Name of the group; in a network also its origin and its destination, as two names.
 
         Raises
         ------
         InputError
             Where there is no such group.
         """
-        name = " -> ".join(map(str, group))
+        name = " -> ".join(str(part) for part in group if isinstance(part, str | int))
         if name not in self.group_names:
             known = ", ".join(self.group_names[:SHOWN])
-            raise InputError("group", name, "is not a group", f"use {known}")
+            raise InputError("group", group, "is not a group", f"use {known}")
         k = self.group_names.index(name)
         columns, flow = self.route_flow.columns, self.route_flow.flow
         delays = columns.costs(self.station_latency)

@@ -71,9 +71,9 @@ def test_routes_of_a_group(answer):
     assert [route.flow for route in near] == sorted((r.flow for r in near), reverse=True)
     assert far[0].stations == ("radio", "wan", "cloud")
     assert far[0].delay == pytest.approx(answer.group_delay[1])
-    with pytest.raises(InputError, match="group = 'moon': is not a group; use near, far"):
+    with pytest.raises(InputError, match=r"group = \('moon',\): is not a group; use near, far"):
         answer.routes_between("moon")
-    with pytest.raises(InputError, match="near -> far"):
+    with pytest.raises(InputError, match="is not a group"):
         answer.routes_between("near", "far")
 
 
