@@ -96,8 +96,8 @@ def as_rows(
         Noun of a station, for errors.
     """
     if is_mapping(value):
-        if hasattr(value, "to_dict"):  # a DataFrame of pandas
-            value = value.to_dict("index")
+        if getattr(value, "ndim", 0) == 2 and hasattr(value, "iterrows"):  # of pandas
+            value = dict(value.iterrows())
         named = by_name(field, value, "groups to rows of numbers", "a row for each group")
         check_known(field, named, groups, "group")
         _check_complete(field, named, groups)

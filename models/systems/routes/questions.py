@@ -153,7 +153,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         if routes.listed is not None:
             return len(routes.listed) > FEW_VARIABLES
         assert isinstance(routes, GraphRoutes)  # noqa: S101
-        return np.unique(routes.origin).size * routes.stations > FEW_VARIABLES
+        return routes.origins.size * routes.stations > FEW_VARIABLES
 
     @property
     def size(self) -> int:
@@ -217,7 +217,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         for load in points[0].tolist():
             start = self.last[-1] if self.last else None
             found = solve(self.system, self.seen_by, load / self.system.total_load, start)
-            rows.append(self._answer(load, found))
+            rows.append(self._answer(load, found, refined=True))
             self.last[:] = rows[-1].routes.tolist()
         return RouteSplits.joined(rows)
 
@@ -240,11 +240,11 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         ]
         return RouteSplits.joined(rows) if rows else self.empty(0)
 
-    def _answer(self, load: float, found: RouteFlow) -> RouteSplits:
-        """Return one row: flows that are polished, with their certificate."""
+    def _answer(self, load: float, found: RouteFlow, *, refined: bool = False) -> RouteSplits:
+        """Return one row: flows that are polished, unless they are, with their certificate."""
         system, multiple, steps = self.system, load / self.system.total_load, 0
         found = found.fitted(multiple * system.load)
-        if self.polish:
+        if self.polish and not refined:
             found, steps = polish(system, self.seen_by, multiple, found)
         proof = certify(system, multiple, found, self.seen_by)
         if not (self.polish or self.tolerance.met(proof.gap, proof.rounding)):
@@ -316,7 +316,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
     def solution(self, found: RouteSplits, points: Points, provenance: Provenance) -> RouteSolution:
         """See `Question.solution`."""
         load, system, proof = float(points[0][0]), self.system, found.certificate
-        flow, routes = found.flow[0], found.routes[0]
+        flow, routes, graph = found.flow[0], found.routes[0], system.routes
         with np.errstate(all="ignore"):
             utilisation = flow / self.bank.full_load
         named = ("mean_delay", "potential_gap", "mean_saving", "largest_saving", "estimate")
@@ -336,6 +336,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             certificate=proof,
             certified=bool(found.certified[0]),
             polished=int(found.steps[0]),
+            link_ends=(graph.tail, graph.head) if isinstance(graph, GraphRoutes) else None,
             caveats=tuple(self.bank.caveats(flow, system.stations)),
             **{name: getattr(proof, name) for name in named},
             **vars(provenance),

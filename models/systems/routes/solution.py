@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.html_table import HtmlTable
@@ -18,6 +19,7 @@ from ..parallel.prices import Goal
 if TYPE_CHECKING:
     import xarray as xr
 
+Index = npt.NDArray[np.intp]
 SHOWN = 12  # stations and groups that a printed solution lists
 
 
@@ -85,6 +87,8 @@ class RouteSolution(CertifiedAnswer):
         Estimate, without a proof, of the true mean delay; NaN where there is none.
     route_flow : RouteFlow
         Flows of the routes.
+    link_ends : tuple of two ndarrays of int, shape (A,), or None
+        First and last node of each station, where it is a link of a network.
     certificate : RouteCertificate
         Bounds of the true mean delay, and the largest relative error.
     caveats : tuple of str
@@ -110,6 +114,7 @@ class RouteSolution(CertifiedAnswer):
     largest_saving: float
     estimate: float
     route_flow: RouteFlow
+    link_ends: tuple[Index, Index] | None = None
     caveats: tuple[str, ...] = ()
 
     times: ClassVar[tuple[str, ...]] = (
@@ -172,13 +177,25 @@ class RouteSolution(CertifiedAnswer):
         ends, stations = columns.work.indptr, columns.work.indices
         return tuple(
             UsedRoute(
-                tuple(self.station_names[a] for a in stations[ends[r] : ends[r + 1]]),
+                self._in_order(stations[ends[r] : ends[r + 1]].tolist()),
                 float(flow[r]),
                 float(flow[r] / self.group_load[k]),
                 float(delays[r]),
             )
             for r in rows[np.argsort(-flow[rows], kind="stable")]
         )
+
+    def _in_order(self, stations: list[int]) -> tuple[str, ...]:
+        """Return the names of the stations of a route; links in the order of travel."""
+        if self.link_ends is not None:
+            tail, head = self.link_ends
+            after = {int(tail[a]): a for a in stations}
+            (node,) = after.keys() - {int(head[a]) for a in stations}
+            stations = []
+            while node in after:
+                stations.append(after[node])
+                node = int(head[after[node]])
+        return tuple(self.station_names[a] for a in stations)
 
     def __repr__(self) -> str:
         is_game = self.goal == "equilibrium" and math.isfinite(self.players)
@@ -297,3 +314,13 @@ class LargestLoad(HtmlTable):
             "limiting": list(self.limiting),
             "price": dict(prices),
         }
+
+
+def shortest(lower: float, upper: float) -> float:
+    """Return the number between two bounds that has the fewest digits; the lower one alone."""
+    if math.isfinite(upper):
+        for digits in range(1, 17):
+            number = float(f"{0.5 * (lower + upper):.{digits}g}")
+            if lower <= number <= upper:
+                return number
+    return lower

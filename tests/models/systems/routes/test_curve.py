@@ -1,4 +1,4 @@
-"""Curves over loads: variables, loads without an answer, refinement, stored answers, warm starts."""
+"""Curves over loads: variables, missing answers, refinement, stored answers, warm starts."""
 
 import numpy as np
 import pytest

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sojourn.models import (
+    BPR,
     MG1,
     MM1,
-    BPR,
     Constant,
     Function,
     Groups,
