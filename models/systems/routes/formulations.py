@@ -121,7 +121,8 @@ class RouteModel:
     @property
     def route_flow(self) -> cp.Expression:
         """Flow of each variable's route, or of its link by origin, jobs per unit of time."""
-        return self.variable * self.unit
+        flow: cp.Expression = self.variable * self.unit
+        return flow
 
     def set_load(self, load: float) -> None:
         """Set the total load, in jobs per user's unit of time."""
