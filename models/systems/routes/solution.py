@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.html_table import HtmlTable
@@ -18,6 +19,7 @@ from ..parallel.prices import Goal
 if TYPE_CHECKING:
     import xarray as xr
 
+Index = npt.NDArray[np.intp]
 SHOWN = 12  # stations and groups that a printed solution lists
 
 
@@ -82,9 +84,11 @@ class RouteSolution(CertifiedAnswer):
         Cost that a job saves by a change to the cheapest route: the mean over all jobs, and the
         largest of any used route; in units of time.
     estimate : float
-        Estimate, without a proof, of the error of the mean delay; NaN where there is none.
+        Estimate, without a proof, of the true mean delay; NaN where there is none.
     route_flow : RouteFlow
         Flows of the routes.
+    link_ends : tuple of two ndarrays of int, shape (A,), or None
+        First and last node of each station, where it is a link of a network.
     certificate : RouteCertificate
         Bounds of the true mean delay, and the largest relative error.
     caveats : tuple of str
@@ -110,6 +114,7 @@ class RouteSolution(CertifiedAnswer):
     largest_saving: float
     estimate: float
     route_flow: RouteFlow
+    link_ends: tuple[Index, Index] | None = None
     caveats: tuple[str, ...] = ()
 
     times: ClassVar[tuple[str, ...]] = (
@@ -118,6 +123,7 @@ class RouteSolution(CertifiedAnswer):
         "group_delay",
         "mean_saving",
         "largest_saving",
+        "estimate",
     )
 
     @cached_property
@@ -144,7 +150,7 @@ class RouteSolution(CertifiedAnswer):
         variables = {name: (over, values) for name, values in columns.items()}
         return xr.Dataset(variables, {over: list(names)})
 
-    def routes_between(self, *group: str) -> tuple[UsedRoute, ...]:
+    def routes_between(self, *group: Any) -> tuple[UsedRoute, ...]:
         """Return the routes that a group uses, that with the largest flow first.
 
         They are one of many ways to have these station flows: other routes, and other groups on
@@ -153,17 +159,17 @@ class RouteSolution(CertifiedAnswer):
         Parameters
         ----------
         *group : str
-            Name of the group; in a network also its origin and its destination.
+            Name of the group; in a network also its origin and its destination, as two names.
 
         Raises
         ------
         InputError
             Where there is no such group.
         """
-        name = " -> ".join(map(str, group))
+        name = " -> ".join(str(part) for part in group if isinstance(part, str | int))
         if name not in self.group_names:
             known = ", ".join(self.group_names[:SHOWN])
-            raise InputError("group", name, "is not a group", f"use {known}")
+            raise InputError("group", group, "is not a group", f"use {known}")
         k = self.group_names.index(name)
         columns, flow = self.route_flow.columns, self.route_flow.flow
         delays = columns.costs(self.station_latency)
@@ -171,13 +177,25 @@ class RouteSolution(CertifiedAnswer):
         ends, stations = columns.work.indptr, columns.work.indices
         return tuple(
             UsedRoute(
-                tuple(self.station_names[a] for a in stations[ends[r] : ends[r + 1]]),
+                self._in_order(stations[ends[r] : ends[r + 1]].tolist()),
                 float(flow[r]),
                 float(flow[r] / self.group_load[k]),
                 float(delays[r]),
             )
             for r in rows[np.argsort(-flow[rows], kind="stable")]
         )
+
+    def _in_order(self, stations: list[int]) -> tuple[str, ...]:
+        """Return the names of the stations of a route; links in the order of travel."""
+        if self.link_ends is not None:
+            tail, head = self.link_ends
+            after = {int(tail[a]): a for a in stations}
+            (node,) = after.keys() - {int(head[a]) for a in stations}
+            stations = []
+            while node in after:
+                stations.append(after[node])
+                node = int(head[after[node]])
+        return tuple(self.station_names[a] for a in stations)
 
     def __repr__(self) -> str:
         is_game = self.goal == "equilibrium" and math.isfinite(self.players)
