@@ -14,7 +14,7 @@ is f_a*(p_a) = v_a (m_a(v_a) - l_a(v_a)): no inverse is needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -58,7 +58,7 @@ class Inside:
 
 def scale_of(rows: RouteRows, load: Array) -> Array:
     """Return the value of each row at a flow of all loads with its largest weight, shape (m,)."""
-    weights = np.maximum(np.abs(rows.station).max(axis=1).toarray().ravel(), rows.route >= 0)
+    weights = np.abs(rows.station).max(axis=1).toarray().ravel()
     return np.asarray(np.where(weights > 0, weights, 1.0) * load.sum())
 
 
@@ -85,9 +85,7 @@ def inside(system: RoutedSystem, load: Array, rows: RouteRows) -> Inside:
         return Inside(None, roomy.z, np.zeros(stations), bound)
     full = np.flatnonzero(np.isfinite(system.bank.rate))
     chosen = csr_array((np.ones(full.size), (np.arange(full.size), full)), (full.size, stations))
-    relaxed = RouteRows(
-        rows.station, rows.group, rows.route, rows.bound + max(roomy.value, 0.0) * scale
-    )
+    relaxed = replace(rows, bound=rows.bound + max(roomy.value, 0.0) * scale)
     both = RouteRows.joined([RouteRows.of_stations(chosen, np.zeros(full.size)), relaxed])
     fill = csr_array(np.concatenate([-system.bank.rate[full], np.zeros(len(rows))])[:, None])
     flat = least(system.routes, load, both, fill, one, start=roomy.columns)

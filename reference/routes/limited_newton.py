@@ -93,7 +93,7 @@ def newton(
     rows : RouteRows
         m limits.
     found : RouteFlow
-        Flows close to the optimum; for rows of one route, of all listed routes.
+        Flows close to the optimum.
     z : ndarray, shape (m,)
         Multipliers close to those of the optimum.
     """

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, hstack, vstack
 
@@ -19,6 +20,8 @@ from ..errors import Array
 from .columns import Columns
 from .graph import GraphRoutes, Index
 from .route_set import RouteSet
+
+Mask = npt.NDArray[np.bool_]
 
 CLOSE = 1e-10  # relative error of a linear program's value at which no further route is added
 ROUNDS = 500  # largest number of linear programs
@@ -35,41 +38,50 @@ class RouteRows:
         Weight of the flow of each station; 0 in a row of one route.
     group : ndarray of int, shape (m,)
         Index of the group whose flow counts; -1 for that of all groups.
-    route : ndarray of int, shape (m,)
-        Index of the listed route whose flow counts; -1 in a row of stations.
+    route : tuple of bytes, length m
+        Key of the route whose flow counts, see `Columns.keys`; empty in a row of stations.
     bound : ndarray, shape (m,)
         Bounds b.
     """
 
     station: csr_array
     group: Index
-    route: Index
+    route: tuple[bytes, ...]
     bound: Array
 
     @classmethod
     def of_stations(cls, station: csr_array, bound: Array) -> RouteRows:
         """Return rows that bound flows of all groups together."""
-        none = np.full(bound.size, -1)
-        return cls(csr_array(station), none, none, bound)
+        return cls(csr_array(station), np.full(bound.size, -1), (b"",) * bound.size, bound)
 
     @classmethod
     def joined(cls, parts: Sequence[RouteRows]) -> RouteRows:
         """Return the rows of one or more parts, one after another."""
         stations = csr_array(vstack([own.station for own in parts], format="csr"))
-        columns = zip(*((own.group, own.route, own.bound) for own in parts), strict=True)
-        return cls(stations, *map(np.concatenate, columns))
+        group, bound = (
+            np.concatenate(columns)
+            for columns in zip(*((own.group, own.bound) for own in parts), strict=True)
+        )
+        return cls(stations, group, tuple(key for own in parts for key in own.route), bound)
+
+    def only(self, rows: Mask) -> RouteRows:
+        """Return some of the rows; `rows` is an array of bools, shape (m,)."""
+        keys = tuple(key for key, chosen in zip(self.route, rows, strict=True) if chosen)
+        return RouteRows(csr_array(self.station[rows]), self.group[rows], keys, self.bound[rows])
 
     def __len__(self) -> int:
         return int(self.bound.size)
 
     def matrix(self, columns: Columns) -> csr_array:
-        """Return B of some routes, shape (m, R); rows of one route need all listed routes."""
+        """Return B of some routes, shape (m, R)."""
         every = csr_array(self.station @ columns.transposed).tocoo()
         counts = (self.group[every.row] < 0) | (self.group[every.row] == columns.group[every.col])
-        rows = np.flatnonzero(self.route >= 0)
-        data = np.concatenate([every.data[counts], np.ones(rows.size)])
-        row = np.concatenate([every.row[counts], rows])
-        place = np.concatenate([every.col[counts], self.route[rows]])
+        own = [(j, key) for j, key in enumerate(self.route) if key]
+        at = {key: r for r, key in enumerate(columns.keys)} if own else {}
+        known = [(j, at[key]) for j, key in own if key in at]
+        data = np.concatenate([every.data[counts], np.ones(len(known))])
+        row = np.append(every.row[counts], [j for j, _ in known])
+        place = np.append(every.col[counts], [r for _, r in known])
         return csr_array((data, (row, place)), shape=(len(self), len(columns)))
 
     def cheapest(

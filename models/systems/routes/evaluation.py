@@ -7,6 +7,7 @@ equilibrium, and cheapest routes certify them.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -97,9 +98,11 @@ class RouteEvaluation(Evaluated):
     move : RouteMove or None
         The change of route that saves most; None where none saves anything.
     residual : float
-        Sum of the differences between given and judged station flows, relative to the given ones.
+        Part of the station flows that the routes found do not bring: jobs that go round in
+        circles, or other routes. It counts in all numbers but those of groups, the largest saving
+        and the move.
     route_flow : RouteFlow
-        Flows of the routes that are judged; where they were not given, they are one of many.
+        Flows of routes; where they were not given, they are one of many.
     caveats : tuple of str
         Warnings about the latencies at these flows, such as that one is beyond all samples.
 
@@ -162,7 +165,7 @@ class RouteEvaluation(Evaluated):
             f"  optimum {self.optimum_delay:.9g}, equilibrium {self.equilibrium_delay:.9g}",
         ]
         if self.residual > ROUNDING:
-            lines.append(f"  differs from the given flows by a part of {self.residual:.1e}")
+            lines.append(f"  but a part of {self.residual:.1e} of all flow is on no route found")
         if self.move is not None:
             lines.append(f"  {self.move}")
         lines += [f"  but {caveat}" for caveat in self.caveats]
@@ -241,8 +244,8 @@ def evaluate(
     tolerance = as_positive("tolerance", tolerance, "give a relative error such as 1e-6")
     multiple, bank, routed = load / system.load, system.bank, system.routed
     loads = multiple * system.group_load
-    found, residual = given_flow(system, loads, given, tolerance)
-    columns, flow, v = found.columns, found.flow, found.station_flow
+    found, v = given_flow(system, loads, given, tolerance)
+    columns, flow, size = found.columns, found.flow, max(float(v.sum()), sys.float_info.min)
     latency, full = bank.latency(v), bank.spare_capacity(v) <= 0
     finite = np.isfinite(latency)
     # a station without flow adds nothing to the mean, even where its latency is infinite
@@ -262,7 +265,8 @@ def evaluate(
     cheapest = routed.routes.cheapest(price)
     least = cheapest.costs(price)
     saved = np.maximum(costs - least[columns.group], 0.0)
-    total = math.inf if full.any() else float(flow @ saved)
+    paid = float(v @ price) + found.fixed_delay
+    total = math.inf if full.any() else max(paid - float(loads @ least), 0.0)
     r = int(np.argmax(saved))
     largest = math.inf if saved[r] >= 0.5 * far else float(saved[r])
     moves = largest > ROUNDING * costs[r]
@@ -297,7 +301,7 @@ def evaluate(
         )
         if moves
         else None,
-        residual=residual,
+        residual=float(np.abs(v - found.station_flow).sum()) / size,
         route_flow=found,
         caveats=tuple(bank.caveats(v, system.stations)),
     )

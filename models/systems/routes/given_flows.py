@@ -1,7 +1,8 @@
 """Flows that a user gives for a system with routes: by route, by origin, or in total by station.
 
-Each of them becomes flows on routes that sum to the load of each group, and the part of the given
-flow that these do not have.
+Each of them becomes flows on routes that sum to the load of each group. The flow of a station may
+have more than these routes bring: jobs that go round in circles, or need routes that were not
+found.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ REMEDY = "give flow=, share=, by_origin= or station_flow="
 FEW = 12  # names that a message lists
 ZERO = "give a number, 0 where nothing goes"
 
-Given = tuple[RouteFlow, float]
-"""Flows on routes, and the sum of their differences from the given ones, relative to these."""
+Given = tuple[RouteFlow, Array]
+"""Flows on routes, and the flow of each station, which may have more than the routes bring."""
 
 
 def given_flow(
@@ -80,13 +81,8 @@ def given_flow(
         field = f"{name}[{system.groups[k]!r}]"
         raise InputError(field, float(sums[k]), problem, "give numbers that sum to it")
     found = RouteFlow(columns, parts * (load / whole)[columns.group])
-    return _compared(found.fitted(load), found.station_flow)
-
-
-def _compared(found: RouteFlow, station_flow: Array) -> Given:
-    """Return flows on routes with their difference from given flows of stations."""
-    difference = float(np.abs(found.station_flow - station_flow).sum())
-    return found.used(), difference / max(float(station_flow.sum()), difference, 1e-300)
+    found = found.fitted(load).used()
+    return found, found.station_flow
 
 
 def _by_group(system: RouteSystem, field: str, value: Any) -> dict[int, Any]:
@@ -237,9 +233,8 @@ def _by_origin(system: RouteSystem, load: Array, value: Any, tolerance: float) -
         o = place[origin]
         field = f"by_origin[{origin!r}]"
         _check_balance(system, field, balance[o], float(sent[o]), tolerance, f" from {origin}")
-    return _refused_circles(
-        system, _compared(graph.columns_of(flow).fitted(load), flow.sum(axis=0)), tolerance
-    )
+    found = graph.columns_of(flow).fitted(load).used()
+    return found, np.maximum(flow.sum(axis=0), found.station_flow)
 
 
 def _check_balance(
@@ -277,13 +272,5 @@ def _in_total(system: RouteSystem, load: Array, flow: Array, tolerance: float) -
         )
         remedy = "give flows of these loads, or a wider tolerance="
         raise InputError("station_flow", flow.tolist(), problem, remedy)
-    return _refused_circles(system, _compared(parts.found, flow), tolerance)
-
-
-def _refused_circles(system: RouteSystem, given: Given, tolerance: float) -> Given:
-    """Return flows on routes; InputError where they leave too much of the given flow."""
-    if given[1] <= tolerance:
-        return given
-    problem = f"has a part of {given[1]:.6g} that no route brings, which goes round in circles"
-    remedy = "give the flows of routes with flow=, or a wider tolerance="
-    raise InputError("evaluate", given[1], problem, remedy)
+    found = parts.found.used()
+    return found, np.maximum(flow, found.station_flow)

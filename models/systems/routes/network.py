@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from ....reference.routes import GraphRoutes
-from ...latency.base import Latency, as_latency
+from ...latency.base import Latency
 from .system import RouteSystem
 
 
