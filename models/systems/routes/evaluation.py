@@ -16,8 +16,9 @@ import numpy as np
 
 from ....reference.compensated_sum import EPS, exact_sum
 from ....reference.errors import Array
-from ....reference.routes import RouteFlow
-from ....reference.routes.engine import RouteAnswer, equilibrium, optimum
+from ....reference.routes import RoutedSystem, RouteFlow
+from ....reference.routes.bounds import certify
+from ....reference.routes.engine import solve
 from ....reference.validation import as_positive
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import Evaluated, finite_or_none
@@ -108,8 +109,7 @@ class RouteEvaluation(Evaluated):
 
     Examples
     --------
-    >>> from sojourn.models import MM1
-    >>> from sojourn.models.systems.routes import Groups
+    >>> from sojourn.models import MM1, Groups
     >>> regions = Groups(
     ...     MM1([100.0, 80.0]), load={"north": 60.0, "south": 40.0}, delay=[[0.0, 0.1], [0.1, 0.0]]
     ... )
@@ -257,7 +257,7 @@ def evaluate(
         utilisation = v / bank.full_load
     # the flows, and so the spare capacities, are exact only up to the rounding of floats
     delay = within(mean, ROUNDING + 4 * EPS * (steepness if mean else 0.0))
-    best, selfish = (_bounded(goal(routed, multiple)) for goal in (optimum, equilibrium))
+    best, selfish = (_bounded(routed, multiple, players) for players in (1.0, math.inf))
     ratio = Ratio.to(delay, best)
     far = FAR * (float(latency[finite].sum()) + float(columns.delay.max(initial=0.0)) or 1.0)
     price = np.where(finite, latency, far)
@@ -307,14 +307,11 @@ def evaluate(
     )
 
 
-def _bounded(answer: RouteAnswer) -> BoundedValue:
-    """Return the mean delay of an answer with the bounds of its certificate."""
-    value, proof = float(answer.mean_delay), answer.certificate
-    return BoundedValue(
-        value,
-        min(proof.lower_bound, value) * (1 - ROUNDING),
-        max(proof.upper_bound, value) * (1 + ROUNDING),
-    )
+def _bounded(system: RoutedSystem, multiple: float, players: float) -> BoundedValue:
+    """Return the mean delay of the equilibrium of K players, with the bounds of a certificate."""
+    proof = certify(system, multiple, solve(system, players, multiple), players)
+    value = proof.mean_delay
+    return BoundedValue(value, min(proof.lower_bound, value), max(proof.upper_bound, value))
 
 
 def _names(system: RouteSystem, work: Any) -> tuple[str, ...]:

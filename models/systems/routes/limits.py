@@ -45,8 +45,7 @@ class MaxGroupFlow(Limit):
 
     Examples
     --------
-    >>> from sojourn.models import MM1
-    >>> from sojourn.models.systems.routes import Groups, MaxGroupFlow
+    >>> from sojourn.models import MM1, Groups, MaxGroupFlow
     >>> pair = Groups(MM1([100.0, 80.0]), load={"north": 60.0, "south": 30.0})
     >>> limit = MaxGroupFlow(group="south", station="server 1", share=0.0)
     >>> pair.optimum(subject_to=[limit]).route_flow.flow.round(3)

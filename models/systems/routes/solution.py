@@ -14,6 +14,7 @@ from ....reference.html_table import HtmlTable
 from ....reference.routes import RouteFlow
 from ...core.solution import CertifiedAnswer, finite_or_none
 from ..parallel.prices import Goal
+from ..parallel.solution import ShadowPrice
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -89,6 +90,8 @@ class RouteSolution(CertifiedAnswer):
         Bounds of the true mean delay, and the largest relative error.
     caveats : tuple of str
         Warnings about the latencies at these flows, such as that one is beyond all samples.
+    limits : tuple of ShadowPrice
+        One for each limit of an optimum, in the order of ``subject_to``.
     certified, solver, formulation, status, polished, attempts, timing, problem
         See `sojourn.models.core.solution.CertifiedAnswer`.
     """
@@ -111,6 +114,7 @@ class RouteSolution(CertifiedAnswer):
     estimate: float
     route_flow: RouteFlow
     caveats: tuple[str, ...] = ()
+    limits: tuple[ShadowPrice, ...] = ()
 
     times: ClassVar[tuple[str, ...]] = (
         "mean_delay",
@@ -187,7 +191,8 @@ class RouteSolution(CertifiedAnswer):
             f"{self.mean_saving:.1e} to save by other routes"
         )
         caveats = [f"  but {caveat}" for caveat in self.caveats]
-        return "\n".join([head, *caveats, f"  {self.proof}", *self._lines()])
+        limits = [f"  {limit}" for limit in self.limits]
+        return "\n".join([head, *caveats, f"  {self.proof}", *self._lines(), *limits])
 
     def _lines(self) -> list[str]:
         """Return a line of text for each of the groups and stations with the largest flows."""
@@ -238,6 +243,7 @@ class RouteSolution(CertifiedAnswer):
                 }
                 for k, name in enumerate(self.group_names)
             ],
+            "limits": [limit.to_dict() for limit in self.limits],
             "caveats": list(self.caveats),
         }
 

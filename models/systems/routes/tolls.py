@@ -55,8 +55,7 @@ class RouteTolls(HtmlTable):
     --------
     Braess's network: with tolls nobody takes the bridge.
 
-    >>> from sojourn.models import Polynomial
-    >>> from sojourn.models.systems.routes import Routes
+    >>> from sojourn.models import Polynomial, Routes
     >>> links = {name: Polynomial([c]) for name, c in {
     ...     "a": (0.0, 10.0), "b": (50.0, 1.0), "c": (50.0, 1.0), "d": (0.0, 10.0),
     ...     "bridge": (10.0, 1.0)}.items()}
