@@ -1,4 +1,4 @@
-"""Flows that somebody gives: conservation at the nodes, and routes for total flows of stations."""
+"""Routes that have given total flows of stations, or the proof that there are none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from scipy.sparse import csr_array, eye_array, vstack
 
 from ..errors import Array
 from .columns import RouteFlow
-from .graph import GraphRoutes, Index
 from .route_rows import RouteRows, least
 from .routed import RoutedSystem
 
@@ -73,50 +72,3 @@ def decompose(system: RoutedSystem, load: Array, station_flow: Array) -> Decompo
     missing, surplus = (float(np.maximum(d, 0.0).sum()) for d in (difference, -difference))
     price = answer.z[:stations] - (answer.z[stations:] if len(rows) > stations else 0.0)
     return Decomposition(found, missing, surplus, price, answer.lower_bound)
-
-
-def origins(graph: GraphRoutes) -> Index:
-    """Return the nodes at which groups start, ascending, shape (O,)."""
-    return np.unique(graph.origin)
-
-
-def imbalance(graph: GraphRoutes, load: Array, origin_flow: Array) -> Array:
-    """Return the flow that appears at each node, by origin, shape (O, N); negative: it vanishes.
-
-    It is the flow that leaves a node, less the flow that arrives there, less the load that starts
-    and plus the load that ends there.
-
-    Parameters
-    ----------
-    graph : GraphRoutes
-        Graph of N nodes and A links.
-    load : ndarray, shape (G,)
-        Load of each group, jobs per unit of time.
-    origin_flow : ndarray, shape (O, A)
-        Flow of each link by the origin of the jobs, in the order of `origins`.
-    """
-    starts = origins(graph)
-    net = _leaving(graph.tail, graph.nodes, origin_flow)
-    net -= _leaving(graph.head, graph.nodes, origin_flow)
-    row = np.searchsorted(starts, graph.origin)
-    np.add.at(net, (row, graph.origin), -load)
-    np.add.at(net, (row, graph.destination), load)
-    return net
-
-
-def passing(graph: GraphRoutes, origin_flow: Array) -> Array:
-    """Return the flow that passes closed nodes, by origin, shape (O, N).
-
-    Routes start and end at nodes below ``graph.first_through``, but pass none of them.
-    """
-    starts = origins(graph)
-    through = _leaving(graph.tail, graph.nodes, origin_flow)
-    through[np.arange(starts.size), starts] = 0.0
-    through[:, graph.first_through :] = 0.0
-    return through
-
-
-def _leaving(node: Index, nodes: int, flow: Array) -> Array:
-    """Return the sums of flows of links, shape (O, A), by the node of each link, shape (O, N)."""
-    sums = [np.bincount(node, weights=own, minlength=nodes) for own in flow]
-    return np.array(sums).reshape(len(flow), nodes)

@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ....reference.compensated_sum import EPS, exact_sum
-from ....reference.errors import Array
-from ....reference.routes import RoutedSystem, RouteFlow
+from ....reference.routes import RoutedSystem
 from ....reference.routes.bounds import certify
 from ....reference.routes.engine import solve
 from ....reference.validation import as_positive
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import Evaluated, finite_or_none
+from .flows import SHOWN, RoutedFlows
 from .given_flows import given_flow
 
 if TYPE_CHECKING:
     from .system import RouteSystem
 
-SHOWN = 12  # stations that a printed evaluation lists
 FAR = 1e9  # price of a full station, in multiples of all other prices together
 
 
@@ -67,24 +66,16 @@ class RouteMove:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RouteEvaluation(Evaluated):
+class RouteEvaluation(RoutedFlows, Evaluated):
     """Given flows over routes, with their mean delay and their distance from the optimum.
 
-    It also has the attributes of `sojourn.models.core.solution.Evaluated` (``load``,
-    ``mean_delay``, ``overloaded``, ``stable``). Delays are in units of time. A `BoundedValue` is a
-    float with the bounds ``lower`` and ``upper``.
+    It also has the attributes of `RoutedFlows` (``load``, ``multiple``, ``station_flow``,
+    ``group_delay``, ``route_flow``, ...) and of `sojourn.models.core.solution.Evaluated`
+    (``mean_delay``, ``overloaded``, ``stable``). Delays are in units of time. A `BoundedValue` is a
+    float with the bounds ``lower`` and ``upper``. Routes that were not given are one of many.
 
     Attributes
     ----------
-    multiple : float
-        Total load divided by that of the system.
-    station_names, group_names : tuple of str
-        Names.
-    station_flow, station_latency, utilisation : ndarray, shape (A,)
-        Flow of each station, its latency, and the flow divided by its full load; NaN where it has
-        none.
-    group_load, group_delay : ndarray, shape (G,)
-        Load of each group, jobs per unit of time, and mean delay of its jobs.
     optimum_delay, equilibrium_delay : BoundedValue
         Mean delays of the optimum and of the equilibrium at this load.
     ratio : Ratio
@@ -102,10 +93,6 @@ class RouteEvaluation(Evaluated):
         Part of the station flows that the routes found do not bring: jobs that go round in
         circles, or other routes. It counts in all numbers but those of groups, the largest saving
         and the move.
-    route_flow : RouteFlow
-        Flows of routes; where they were not given, they are one of many.
-    caveats : tuple of str
-        Warnings about the latencies at these flows, such as that one is beyond all samples.
 
     Examples
     --------
@@ -118,14 +105,6 @@ class RouteEvaluation(Evaluated):
     (0.025, None)
     """
 
-    multiple: float
-    station_names: tuple[str, ...]
-    group_names: tuple[str, ...]
-    station_flow: Array
-    station_latency: Array
-    utilisation: Array
-    group_load: Array
-    group_delay: Array
     optimum_delay: BoundedValue
     equilibrium_delay: BoundedValue
     ratio: Ratio
@@ -135,8 +114,6 @@ class RouteEvaluation(Evaluated):
     largest_saving: float
     move: RouteMove | None
     residual: float
-    route_flow: RouteFlow
-    caveats: tuple[str, ...] = ()
 
     bounded: ClassVar[tuple[str, ...]] = (
         "mean_delay",
@@ -175,64 +152,14 @@ class RouteEvaluation(Evaluated):
         ]
         return "\n".join([*lines, *self._lines()])
 
-    def _lines(self) -> list[str]:
-        """Return a line of text for each of the groups and stations with the largest flows."""
-        out = []
-        for what, names, size, lines in (
-            (
-                "groups",
-                self.group_names,
-                self.group_load,
-                [
-                    f"load {load:8.6g}  delay {delay:.6g}"
-                    for load, delay in zip(self.group_load, self.group_delay, strict=True)
-                ],
-            ),
-            (
-                "stations",
-                self.station_names,
-                self.station_flow,
-                [
-                    f"flow {flow:8.6g}  latency {latency:.6g}"
-                    + ("" if math.isnan(busy) else f"  utilisation {busy:.4f}")
-                    for flow, latency, busy in zip(
-                        self.station_flow, self.station_latency, self.utilisation, strict=True
-                    )
-                ],
-            ),
-        ):
-            width = max(map(len, names))
-            chosen = sorted(np.argsort(-size, kind="stable")[:SHOWN])
-            out += [f"  {names[i]:<{width}}  {lines[i]}" for i in chosen]
-            if len(names) > len(chosen):
-                out.append(f"  ... and {len(names) - len(chosen)} more {what}")
-        return out
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings for JSON; infinite numbers are None."""
         savings = ("potential_gap", "mean_saving", "largest_saving", "residual")
-        stations = zip(
-            self.station_names,
-            self.station_flow.tolist(),
-            map(finite_or_none, self.station_latency),
-            map(finite_or_none, self.utilisation),
-            strict=True,
-        )
-        groups = zip(
-            self.group_names,
-            self.group_load.tolist(),
-            map(finite_or_none, self.group_delay),
-            strict=True,
-        )
         return {
             **super().to_dict(),
             **{name: finite_or_none(getattr(self, name)) for name in savings},
             "move": None if self.move is None else self.move.to_dict(),
-            "stations": [
-                dict(zip(("name", "flow", "latency", "utilisation"), row, strict=True))
-                for row in stations
-            ],
-            "groups": [dict(zip(("name", "load", "delay"), row, strict=True)) for row in groups],
+            **self._records(),
             "caveats": list(self.caveats),
         }
 

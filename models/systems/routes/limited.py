@@ -19,7 +19,7 @@ from ....reference.routes.limited_newton import refined
 from ...core.certificate import bounds
 from ...core.errors import FormulationError
 from ...core.options import FormulationOptions, check_solve_options
-from ...core.question import Points
+from ...core.question import Points, SolverOutput
 from ...core.solution import Provenance
 from ...core.solve import Task
 from .formulations import RouteModel, formulations
@@ -58,8 +58,8 @@ class LimitedRouteSplit(RouteSplit):
 
     limits: RouteLimits = None  # type: ignore[assignment]
 
-    rows = LimitedRouteSplits
-    own_solver = None
+    rows: ClassVar[type[Any]] = LimitedRouteSplits
+    own_solver: ClassVar[str | None] = None  # type: ignore[misc,assignment]
 
     @property
     def prefers_own(self) -> bool:  # type: ignore[override]
@@ -86,6 +86,15 @@ class LimitedRouteSplit(RouteSplit):
         limit = rows.matrix(columns) @ model.variable <= rows.bound / model.unit
         problem = cp.Problem(model.problem.objective, [*model.problem.constraints, limit])
         return replace(model, problem=problem)
+
+    def finish(
+        self, program: RouteModel, returned: SolverOutput, points: Points
+    ) -> LimitedRouteSplits:
+        """Return the certified answer at the load, polished where that lowers the gap."""
+        (flow,) = returned.value(program.variable)
+        if not np.isfinite(flow).all():
+            return self.empty(1)
+        return self._answer(float(points[0][0]), program.found(flow))
 
     def _answer(self, load: float, found: RouteFlow) -> LimitedRouteSplits:
         """Return one row: flows within the limits, with their certificate."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array, diags_array
 
 from ....reference.errors import Array, InputError, LoadError
@@ -18,6 +19,7 @@ from ....reference.routes import RoutedSystem, RouteFlow
 from ....reference.routes.limited import Inside, inside
 from ....reference.routes.route_rows import RouteRows
 from ....reference.validation import LARGEST, as_fraction, as_integer, check_choice, check_within
+from ...core.table import Mask
 from ...latency.base import Latency
 from ..parallel.limits import limits_of
 from ..parallel.linear_limit import Limit, LinearLimit
@@ -49,7 +51,7 @@ class MaxGroupFlow(Limit):
     >>> pair = Groups(MM1([100.0, 80.0]), load={"north": 60.0, "south": 30.0})
     >>> limit = MaxGroupFlow(group="south", station="server 1", share=0.0)
     >>> pair.optimum(subject_to=[limit]).route_flow.flow.round(3)
-    array([52.426,  7.574, 30.   ])
+    array([52.492,  7.508, 30.   ])
     """
 
     group: str
@@ -207,7 +209,7 @@ class RouteLimits:
 
     parts: tuple[LimitRows, ...]
     rows: RouteRows
-    kept: Array
+    kept: Mask
     safe: RouteFlow
 
     def shadow_prices(
@@ -249,7 +251,7 @@ def route_limits(
 def _contradiction(
     system: RoutedSystem,
     parts: Sequence[LimitRows],
-    owner: Array,
+    owner: npt.NDArray[np.intp],
     rows: RouteRows,
     proof: Inside,
     load: Array,

@@ -238,7 +238,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         """Return the rows of answers, one after the other; None stands for no answer."""
         if not answers:
             return self.empty(0)
-        return self.rows.joined([self.empty(1) if a is None else a for a in answers])
+        return RouteSplits.joined([self.empty(1) if a is None else a for a in answers])
 
     def _price(self, flow: Array) -> Array:
         """Return the cost of the stations at their flows, below the rate of each."""
