@@ -63,16 +63,28 @@ def refined(
 def _towards(system: RoutedSystem, found: RouteFlow, target: RouteFlow) -> RouteFlow:
     """Return the flows of least total delay on the line from flows to others, below the rates."""
     columns, _ = found.columns.joined(target.columns)
-    x, y = placed(found, columns), placed(target, columns)
-    direction, bank = y - x, system.bank
-    v, dv = columns.station_flow(x), columns.station_flow(direction)
-    delay, low, high = float(direction @ columns.delay), 0.0, 1.0
+    x = placed(found, columns)
+    direction = placed(target, columns) - x
+    return RouteFlow(columns, x + _length(system, RouteFlow(columns, x), direction) * direction)
+
+
+def _length(system: RoutedSystem, found: RouteFlow, direction: Array, most: float = 1.0) -> float:
+    """Return the length of a step, up to `most`, of least total delay below the rates."""
+    bank, columns = system.bank, found.columns
+    v, dv = found.station_flow, columns.station_flow(direction)
+    delay = float(direction @ columns.delay)
+
+    def rises(length: float) -> bool:
+        at = v + length * dv
+        return bool(np.any(bank.spare_capacity(at) <= 0) or bank.marginal(at) @ dv + delay > 0)
+
+    if not rises(most):
+        return most
+    low, high = 0.0, most
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        at = v + middle * dv
-        rises = np.any(bank.spare_capacity(at) <= 0) or bank.marginal(at) @ dv + delay > 0
-        low, high = (low, middle) if rises else (middle, high)
-    return RouteFlow(columns, x + low * direction)
+        low, high = (low, middle) if rises(middle) else (middle, high)
+    return low
 
 
 def newton(
@@ -80,9 +92,10 @@ def newton(
 ) -> tuple[RouteFlow, Array, int]:
     """Return flows, multipliers, and the number of Newton steps to the optimum on the used routes.
 
-    The steps solve the conditions of the optimum with the used routes, and the rows that bind, as
-    equations; a route whose flow, or a row whose multiplier, becomes negative is left out. They
-    return what they were given where there are too many unknowns.
+    The steps solve the conditions of the optimum, with the used routes and the rows that bind, as
+    equations. A step ends where a flow becomes 0, and its route is left out; where another row
+    binds, which is then added; or where the total delay no longer falls. A row whose multiplier is
+    negative after a whole step is left out. With too many unknowns there are no steps.
 
     Parameters
     ----------
@@ -93,40 +106,45 @@ def newton(
     rows : RouteRows
         m limits.
     found : RouteFlow
-        Flows close to the optimum.
+        Flows within the limits and below the rates.
     z : ndarray, shape (m,)
         Multipliers close to those of the optimum.
     """
-    columns, bank = found.columns, system.bank
-    matrix, scale = rows.matrix(columns), scale_of(rows, load)
-    slack = rows.bound - matrix @ found.flow
-    binds = (z > TRACE * z.max(initial=0.0)) & (slack < 1e-3 * scale)
-    used = found.flow > TRACE * load[columns.group]
-    x, z, steps = np.where(used, found.flow, 0.0), np.where(binds, z, 0.0), 0
-    best, error = (found, z), np.inf
+    columns, scale = found.columns, scale_of(rows, load)
+    matrix, x = rows.matrix(columns), found.flow
+    slack = rows.bound - matrix @ x
+    binds = (z > TRACE * z.max(initial=0.0)) & (slack <= TRACE * scale)
+    used, z, steps, error = x > TRACE * load[columns.group], np.where(binds, z, 0.0), 0, np.inf
     if used.sum() + binds.sum() + load.size > MOST_DENSE:
         return found, z, 0
-    while steps < STEPS and np.all(bank.spare_capacity(columns.station_flow(x)) > 0):
+    x = RouteFlow(columns, np.where(used, x, 0.0)).fitted(load).flow
+    best = (x, z)
+    while steps < STEPS and np.all(system.bank.spare_capacity(columns.station_flow(x)) > 0):
         on, tight = np.flatnonzero(used), np.flatnonzero(binds)
         here = matrix[tight][:, on].toarray() / scale[tight][:, None]
         part = RouteFlow(columns.only(on), x[on])
-        off, dx, dz = _newton_step(
-            bank, load, part, here, rows.bound[tight] / scale[tight], z[tight] * scale[tight]
-        )
+        bound, price = rows.bound[tight] / scale[tight], z[tight] * scale[tight]
+        off, dx, dz = _newton_step(system.bank, load, part, here, bound, price)
         if off >= 0.5 * error:
             break
-        best, error = (RouteFlow(columns, x.copy()), z.copy()), off
-        # as far as the first flow that reaches 0, which is then left out
-        falls = dx < 0
-        reach = np.divide(x[on], -dx, out=np.full(on.size, np.inf), where=falls)
-        length = min(1.0, float(reach.min(initial=np.inf)))
-        x[on] = np.maximum(x[on] + length * dx, 0.0)
-        z[tight] += length * dz / scale[tight]
-        gone, loose = on[reach <= length] if length < 1.0 else on[:0], tight[z[tight] < 0]
-        used[gone], binds[loose], x[gone], z[loose] = False, False, 0.0, 0.0
-        error = np.inf if gone.size or loose.size else error
-        steps += 1
-    return best[0].fitted(load), best[1], steps
+        best, error, steps = (x, z), off, steps + 1
+        direction = np.zeros(x.size)
+        direction[on] = dx
+        slack, falls = rows.bound - matrix @ x, matrix @ direction
+        reach = np.divide(x[on], -dx, out=np.full(on.size, np.inf), where=dx < 0)
+        free = ~binds & (falls > 0)
+        until = np.divide(np.maximum(slack, 0), falls, out=np.full(z.size, np.inf), where=free)
+        most = min(1.0, float(reach.min(initial=np.inf)), float(until.min(initial=np.inf)))
+        length = _length(system, RouteFlow(columns, x), direction, most)
+        x, z = np.maximum(x + length * direction, 0.0), z.copy()
+        z[tight] += dz / scale[tight]
+        gone, met = on[reach <= length], until <= length
+        loose = tight[z[tight] < 0] if length == 1.0 else tight[:0]
+        z = np.maximum(z, 0.0)
+        used[gone], binds[loose], binds[met], x[gone] = False, False, True, 0.0
+        if length < 1.0 or gone.size or loose.size or met.any():
+            error = np.inf
+    return RouteFlow(columns, best[0]).fitted(load), best[1], steps
 
 
 def _newton_step(
