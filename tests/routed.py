@@ -208,15 +208,18 @@ def least_utilisation(group, work, load, rates):
     return np.float64(max(found.x[-1], 0.0)), found.x[:-1]
 
 
-def paths(tail, head, origin, destination, first_through=0):
-    """Return all simple paths from a node to another, as lists of links."""
+def paths(tail, head, origin, destination, closed=()):
+    """Return all simple paths from a node to another, as lists of links.
+
+    They pass no node that is closed, but may start and end there.
+    """
     found = []
 
     def extend(node, seen, links):
         if node == destination:
             found.append(list(links))
             return
-        if node != origin and node < first_through:
+        if node != origin and node in closed:
             return
         for a in np.flatnonzero(tail == node):
             if head[a] not in seen:
@@ -298,7 +301,7 @@ def _graph(rng, families):
     links = int(rng.integers(2 * nodes, 13))
     tail = rng.integers(0, nodes, links)
     head = (tail + rng.integers(1, nodes, links)) % nodes
-    closed = int(rng.choice([0, 0, 1, 2]))
+    closed = np.flatnonzero(rng.random(nodes) < rng.choice([0.0, 0.3]))
     pairs = [(i, j) for i in range(nodes) for j in range(nodes) if i != j]
     found = {pair: paths(tail, head, *pair, closed) for pair in pairs}
     possible = [pair for pair in pairs if found[pair]]
@@ -315,9 +318,8 @@ def _graph(rng, families):
             work.append(row)
     stations = [random_station(rng, families) for _ in range(links)]
     origin, destination = (np.array(ends, dtype=np.intp) for ends in zip(*chosen, strict=True))
-    graph = GraphRoutes(
-        nodes, tail.astype(np.intp), head.astype(np.intp), origin, destination, closed
-    )
+    ends = tail.astype(np.intp), head.astype(np.intp)
+    graph = GraphRoutes(nodes, *ends, origin, destination, np.isin(np.arange(nodes), closed))
     load = 10 ** rng.uniform(-1, 1, count)
     return case_of(stations, group, work, np.zeros(len(group)), load, graph)
 
