@@ -22,7 +22,7 @@ from .anarchy import Node, at_no_load, bound_between, solved
 from .capacity import capacity, check_multiple
 from .routed import RoutedSystem
 
-GAP = 1e-4
+GAP = 1e-5
 LEAST_GAP = 1e-6  # the equilibrium's own interval is of this order
 MOST = 4000  # nodes after which the search ends with the gap that it has
 FULL = 1e-3  # relative distance of the last load to the largest, where none is given
@@ -114,7 +114,7 @@ def worst_case(
         Largest total load; by default 0.999 of the largest that the stations can carry.
     players : float, default infinity
         Number of equal players of the equilibrium, 1 or more.
-    gap : float, default 1e-4
+    gap : float, default 1e-5
         Relative distance between the lower and the upper bound at which the search ends; at least
         1e-6.
 
@@ -151,7 +151,7 @@ class Search:
         players: float,
         gap: float,
     ) -> None:
-        problem, remedy = "is not a finite number from 1e-6 on", "give a distance such as 1e-4"
+        problem, remedy = "is not a finite number from 1e-6 on", "give a distance such as 1e-5"
         self.gap = check_within("gap", gap, LEAST_GAP, LARGEST, problem, remedy)
         self.system, self.players, self.note = system, players, ""
         self.ends = _ends(system, low, high)
