@@ -412,7 +412,7 @@ class _InteriorPoint:
 
     def run(self):
         """Return the truth: a barrier as far as it must go, then steps of both flows and prices."""
-        x, v, price, slope, cost = self._point(self.x)
+        x, _, _, _, cost = self._point(self.x)
         level = sum(x * cost) / sum(x)
         part = Decimal(1)
         for _ in range(40):

@@ -27,6 +27,7 @@ LEAST_GAP = 1e-6  # the equilibrium's own interval is of this order
 MOST = 4000  # nodes after which the search ends with the gap that it has
 FULL = 1e-3  # relative distance of the last load to the largest, where none is given
 CLOSEST = 1e-6  # first load over the last, where the mean delay at no load is 0
+NARROW = 1e-9  # relative width of a cell that is not cut
 FLOOR = "the answers themselves are not known better"
 
 
@@ -186,7 +187,7 @@ class Search:
             if bound <= self.worst.poa * (1.0 + self.gap):
                 return
             middle = self._cut(a, b)
-            if bound <= floor or not a.multiple < middle < b.multiple:
+            if bound <= floor or b.multiple - a.multiple <= NARROW * b.multiple:
                 self.note = FLOOR
                 return
             if len(self.nodes) >= MOST:
@@ -243,8 +244,7 @@ class Search:
         k = next(i for i, other in enumerate(self.nodes) if other is node)
         cells = [(i, i + 1) for i in (k - 1, k) if 0 <= i < len(self.nodes) - 1]
         new = [
-            bound_between(self.system, self.nodes[i], self.nodes[j], self.players)
-            for i, j in cells
+            bound_between(self.system, self.nodes[i], self.nodes[j], self.players) for i, j in cells
         ]
         self.bounds[max(k - 1, 0) : k] = new
 
@@ -276,7 +276,11 @@ def _ends(system: RoutedSystem, low: float | None, high: float | None) -> tuple[
         last = as_float("high", high) / total
         if not 0 < last < np.inf:
             raise LoadError("high", high, "is not above 0 and finite", "give a total load")
-        check_multiple(system, last)
+        try:
+            check_multiple(system, last)
+        except LoadError as error:
+            remedy = "leave it out to search up to 0.999 of the largest load"
+            raise LoadError("high", high, error.problem, remedy) from None
     if low is None:
         first = 0.0 if at_no_load(system).fastest > 0 else CLOSEST * last
     else:
