@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...core.reading import read_table
-from ...frontend.fields import Folder, ScenarioError, check_keys
-from ...frontend.units import RATES, TIMES, Units
-from ...latency.base import parameters
-from ...latency.registry import family_named, names
+from ..core.reading import read_table
+from ..latency.base import parameters
+from ..latency.registry import family_named, names
+from .fields import Folder, ScenarioError, check_keys
+from .units import RATES, TIMES, Units
 
 ALL_FAMILIES = ("name", "family", "service_time", "replicas")  # keys of a server of any family
 TEXT = ("name", "family")

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....reference.bank_fields import DRAINED, NO_RATE
-from ....reference.errors import InputError
-from ...frontend.fields import Folder, ScenarioError, check_keys, read_number, read_string
-from ...frontend.units import Units
-from ...latency import Latency
-from ...latency.base import parameters
-from ...latency.registry import families, family_named
-from .tables import check_columns, table_rows
+from ...reference.bank_fields import DRAINED, NO_RATE
+from ...reference.errors import InputError
+from ..latency import Latency
+from ..latency.base import parameters
+from ..latency.registry import families, family_named
+from .fields import Folder, ScenarioError, check_keys, read_number, read_string
+from .server_tables import check_columns, table_rows
+from .units import Units
 
 MOST = 1_000_000  # servers that a file may have, with all replicas
 HINTS = {
