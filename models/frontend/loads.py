@@ -103,7 +103,7 @@ class Loads:
 
     @property
     def _whole(self) -> float | None:
-        """Load that percentages are parts of: the largest, or the own load where that is infinite."""
+        """Load of which percentages are parts: the largest, or the own one where that is infinite."""
         return self.most if math.isfinite(self.most) else self.own
 
     @property
@@ -120,8 +120,8 @@ class Loads:
         Parameters
         ----------
         given : mapping
-            The table, with the keys ``at`` and ``curve``. By default ``at`` is the own load, or
-            `DEFAULT_AT`, and ``curve`` is `DEFAULT_CURVE`, or `OWN_CURVE` where no load is too much.
+            The table, with the keys ``at`` and ``curve``. By default, ``at`` is the own load, or
+            `DEFAULT_AT`; ``curve`` is `DEFAULT_CURVE`, or `OWN_CURVE` where no load is too much.
 
         Returns
         -------
