@@ -103,7 +103,7 @@ class Loads:
 
     @property
     def _whole(self) -> float | None:
-        """Load of which percentages are parts: the largest, or the own one where that is infinite."""
+        """Load that percentages are parts of: the largest, or the own one if that is infinite."""
         return self.most if math.isfinite(self.most) else self.own
 
     @property
