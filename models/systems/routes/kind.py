@@ -3,5 +3,12 @@
 from __future__ import annotations
 
 from ...frontend.kinds import SystemKind
+from .network import Network
+from .network_scenario import read as read_network
+from .scenario import read as read_stations
+from .system import RouteSystem
 
-KINDS: tuple[SystemKind, ...] = ()
+KINDS = (
+    SystemKind("stations", RouteSystem, read_stations, tables=("groups",)),
+    SystemKind("network", Network, read_network, tables=("links", "demands")),
+)
