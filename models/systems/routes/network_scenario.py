@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ from ...frontend.fields import (
 from ...frontend.scenario import Described
 from ...frontend.servers import banks, servers
 from ...frontend.units import Units
+from ...latency.base import Latency
+from ...latency.bpr import BPR
 from .network import Network
 from .scenario import known, table_of, tables_of
 
 FILES, WRITTEN = ("net", "trips", "nodes"), ("closed", "positions")
+FACTORS = ("load_factor", "toll_weight", "length_weight")
 DEMAND_KEYS = ("from", "to", "load")
 
 
@@ -74,8 +78,8 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
 def _from_files(
     given: Mapping[str, Any], table: Mapping[str, Any], folder: Folder, units: Units
 ) -> Described:
-    """Return the system of TNTP files."""
-    check_keys(table, FILES, "network.")
+    """Return the system of TNTP files, whose loads and times are in the units of the file."""
+    check_keys(table, (*FILES, *FACTORS), "network.")
     for key in ("links", "demands"):
         if key in given:
             problem = "is given together with files that have them"
@@ -84,11 +88,24 @@ def _from_files(
     for key in FILES:
         if key in table or key != "nodes":
             paths[key] = folder.file(table.get(key), f"network.{key}")
+    factors: dict[str, Any] = {
+        key: read_number(table[key], f"network.{key}") for key in FACTORS if key in table
+    }
+    # a weight is the time that one unit of toll or length is worth
+    weights = {key: units.from_delay(factors[key]) for key in factors if key != "load_factor"}
     with warnings.catch_warnings(record=True) as caught, at_place("network"):
         warnings.simplefilter("always")
-        network = Network.from_tntp(**paths, time_unit=units.time)
+        network = Network.from_tntp(
+            **paths, **factors | weights, latency=partial(_roads, units), time_unit=units.time
+        )
     notes = tuple(dict.fromkeys(escaped(str(w.message)) for w in caught))
     return Described(network, notes=notes, own_load=network.load)
+
+
+def _roads(units: Units, links: Mapping[str, Any]) -> Latency:
+    """Return the links of a file as a bank, with times in the unit of time of the system."""
+    bank = BPR(*(links[name] for name in ("free_flow", "capacity", "b", "power")))
+    return bank.scaled(1.0, 1.0 / units.delay_factor)
 
 
 def _node(value: object, place: str) -> str:

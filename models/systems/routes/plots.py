@@ -17,7 +17,7 @@ from matplotlib.patheffects import withStroke
 
 from ....reference.errors import Array
 from ...frontend.style import COLOURS, curve_of, grid, headed
-from .tables import GOALS
+from .both_goals import GOALS
 
 MOST_BARS = 30  # stations with bars; of more, those with the largest loads
 MOST_NODES, MOST_LINKS = 60, 40  # up to which nodes and links of a network have texts
@@ -41,7 +41,7 @@ def plot_stations(data: xr.Dataset, title: str = "") -> Figure:
     Parameters
     ----------
     data : xarray.Dataset
-        From `sojourn.models.systems.routes.tables.stations_of`.
+        From `sojourn.models.systems.routes.both_goals.stations_of`.
     title : str, optional
         Title of the figure.
 
@@ -88,7 +88,7 @@ def plot_network(data: xr.Dataset, positions: Places | None = None, title: str =
     Parameters
     ----------
     data : xarray.Dataset
-        From `sojourn.models.systems.routes.tables.stations_of`, with the coordinates ``tail`` and
+        From `sojourn.models.systems.routes.both_goals.stations_of`, with the coordinates ``tail`` and
         ``head``, the nodes of each link.
     positions : mapping of node to (float, float), optional
         Coordinates of the nodes; by default they are laid out by their links.
