@@ -1,38 +1,73 @@
-"""Plots of stations: bars of load and utilisation, and the map of a network."""
+"""Plots of systems with routes: delays over the load, and stations as bars."""
 
 from __future__ import annotations
-
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
-from matplotlib.patheffects import withStroke
 
-from ....reference.errors import Array
-from ...frontend.style import COLOURS, curve_of, grid, headed
+from ...frontend.style import (
+    COLOURS,
+    curve_of,
+    grid,
+    headed,
+    log_delay,
+    over_load,
+    panels,
+    share_loads,
+    widths,
+)
 from .both_goals import GOALS
 
 MOST_BARS = 30  # stations with bars; of more, those with the largest loads
-MOST_NODES, MOST_LINKS = 60, 40  # up to which nodes and links of a network have texts
-NARROW, WIDE = 1.0, 6.0  # widths of links without load and with the largest load
-COLOUR_MAP = "viridis_r"
-
-Places = Mapping[Hashable, tuple[float, float]]
+MOST_GROUPS = len(COLOURS)  # groups with lines of their own
+STYLES = ("-", "--")  # of optimum and equilibrium
 
 
-class Lines(NamedTuple):
-    """Links of a map: coordinates of their ends, shape (A, 2), and their bends, shape (A,)."""
+def plot_curve(data: xr.Dataset, title: str = "") -> Figure:
+    """Draw the mean delay of all jobs, that of each group, and the price of anarchy over the load.
 
-    start: Array
-    end: Array
-    bend: Array
+    The optimum is solid, the equilibrium dashed. More than seven groups have no panel.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        A curve of `RouteSystem.curve`, with both goals.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = [f"{goal}_{what}" for goal in GOALS for what in ("delay", "group_delay")]
+    data = curve_of("data", data, "load", "group", "price_of_anarchy", *names).sortby("load")
+    grouped = 1 < data.sizes["group"] <= MOST_GROUPS
+    figure, axes = panels((3, 3, 2) if grouped else (3, 2), (8.0, 10.0 if grouped else 7.0), title)
+    for i, goal in enumerate(GOALS):
+        line = {"color": COLOURS[i], "linewidth": widths(2)[i], "label": goal}
+        axes[0].plot(data["load"], data[f"{goal}_delay"], STYLES[i], **line)
+    log_delay(axes[0], data["optimum_delay"])
+    over_load(axes[0], data)
+    if grouped:
+        _plot_groups(data, axes[1])
+    axes[-1].plot(data["load"], data["price_of_anarchy"], color=COLOURS[0], linewidth=1.8)
+    axes[-1].set(ylabel="price of anarchy")
+    over_load(axes[-1], data, legend=False)
+    share_loads(*axes)
+    return figure
+
+
+def _plot_groups(data: xr.Dataset, axes: Axes) -> None:
+    """Draw the mean delay of each group for both goals."""
+    for i, goal in enumerate(GOALS):
+        for k, group in enumerate(data["group"].values):
+            delay = data[f"{goal}_group_delay"].sel(group=group)
+            label = None if i else str(group)
+            axes.plot(data["load"], delay, STYLES[i], color=COLOURS[k], linewidth=1.5, label=label)
+    log_delay(axes, data["optimum_group_delay"])
+    over_load(axes, data, title="solid: optimum, dashed: equilibrium", title_fontsize="small")
 
 
 def plot_stations(data: xr.Dataset, title: str = "") -> Figure:
@@ -65,7 +100,7 @@ def plot_stations(data: xr.Dataset, title: str = "") -> Figure:
     left.invert_yaxis()
     unit = shown[names[0]].attrs["units"].replace("1/", "jobs per ")
     left.set(xlabel=f"load ({unit})")
-    right.set(xlabel="utilisation", xlim=(0, 1.0))
+    right.set(xlabel="utilisation", xlim=(0, max(1.0, right.get_xlim()[1])))
     _name_stations_without_rate(shown, right)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     if count < data.sizes["station"]:
@@ -77,143 +112,3 @@ def _name_stations_without_rate(data: xr.Dataset, axes: Axes) -> None:
     """Write where bars of utilisation are missing, since no load is too much for the station."""
     for i in np.flatnonzero(~np.isfinite(data[f"{GOALS[0]}_utilisation"].values)):
         axes.text(0.01, i, "any load", fontsize="x-small", va="center", color="grey")
-
-
-def plot_network(data: xr.Dataset, positions: Places | None = None, title: str = "") -> Figure:
-    """Draw a network with optimum and equilibrium side by side.
-
-    The width of a link grows with its load. Its colour is its utilisation, or its latency where
-    links have no largest load.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        From `sojourn.models.systems.routes.both_goals.stations_of`, with the coordinates ``tail`` and
-        ``head``, the nodes of each link.
-    positions : mapping of node to (float, float), optional
-        Coordinates of the nodes; by default they are laid out by their links.
-    title : str, optional
-        Title of the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    of_goals = [f"{goal}_{what}" for goal in GOALS for what in ("load", "utilisation", "latency")]
-    data = curve_of("data", data, "tail", "head", *of_goals)
-    tail, head = data["tail"].values.tolist(), data["head"].values.tolist()
-    nodes = list(dict.fromkeys([*tail, *head]))
-    places = positions or laid_out(nodes, list(zip(tail, head, strict=True)))
-    at = np.array([places[node] for node in nodes], dtype=float)
-    index = {node: i for i, node in enumerate(nodes)}
-    start, end = (at[[index[node] for node in side]] for side in (tail, head))
-    lines = Lines(start, end, _bends(tail, head))
-    bounded = bool(np.isfinite(data["optimum_utilisation"].values).all())
-    what = "utilisation" if bounded else "latency"
-    values = np.array([data[f"{goal}_{what}"].values for goal in GOALS])
-    top = 1.0 if bounded else float(np.max(values, where=np.isfinite(values), initial=0.0))
-    scale = ScalarMappable(Normalize(0.0, top or 1.0), COLOUR_MAP)
-    most = max(float(data[f"{goal}_load"].max()) for goal in GOALS) or 1.0
-    figure = headed(Figure(figsize=_size(at), layout="constrained"), title)
-    both = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, goal, row in zip(both, GOALS, values, strict=True):
-        loads = data[f"{goal}_load"].values
-        _draw_links(axes, lines, loads / most, scale.to_rgba(row))
-        if len(tail) <= MOST_LINKS:
-            _write_loads(axes, lines, loads)
-        _draw_nodes(axes, nodes, at)
-        axes.set_title(goal)
-    unit = "" if bounded else f" ({data['optimum_latency'].attrs['units']})"
-    figure.colorbar(scale, ax=list(both), label=f"{what} of a link{unit}", shrink=0.8)
-    return figure
-
-
-def _size(at: Array) -> tuple[float, float]:
-    """Return the size of a figure of two maps, by the shape of one."""
-    width, height = np.maximum(np.ptp(at, axis=0), 1e-9)
-    return 12.0, float(np.clip(1.6 + 6.0 * height / width, 4.0, 9.0))
-
-
-def laid_out(nodes: Sequence[Hashable], ends: Sequence[tuple[Hashable, Hashable]]) -> Places:
-    """Return coordinates of nodes: by the layout of networkx if installed, else on a circle.
-
-    Parameters
-    ----------
-    nodes : sequence of node
-        The nodes.
-    ends : sequence of (node, node)
-        First and last node of each link.
-    """
-    try:
-        import networkx
-    except ImportError:
-        angles = 2 * np.pi * np.arange(len(nodes)) / len(nodes)
-        circle = zip(np.cos(angles).tolist(), np.sin(angles).tolist(), strict=True)
-        return dict(zip(nodes, circle, strict=True))
-    graph = networkx.Graph()
-    graph.add_nodes_from(nodes)
-    graph.add_edges_from(ends)
-    found = networkx.spring_layout(graph, seed=1, iterations=300, method="force")
-    return {node: (float(x), float(y)) for node, (x, y) in found.items()}
-
-
-def _bends(tail: Sequence[Hashable], head: Sequence[Hashable]) -> Array:
-    """Return the bend of each link, shape (A,): links between the same nodes are bent apart."""
-    pairs = Counter(frozenset(pair) for pair in zip(tail, head, strict=True))
-    drawn = Counter[tuple[Hashable, Hashable]]()
-    bends = np.zeros(len(tail))
-    for i, pair in enumerate(zip(tail, head, strict=True)):
-        bends[i] = (0.1 + 0.15 * drawn[pair]) * (pairs[frozenset(pair)] > 1)
-        drawn[pair] += 1
-    return bends
-
-
-def _draw_links(axes: Axes, lines: Lines, widths: Array, colours: Array) -> None:
-    """Draw the links as arrows; `widths` are relative, `colours` of shape (A, 4)."""
-    for i in np.argsort(widths, kind="stable"):
-        width = NARROW + (WIDE - NARROW) * float(widths[i])
-        arrow = FancyArrowPatch(
-            tuple(lines.start[i]),
-            tuple(lines.end[i]),
-            connectionstyle=f"arc3,rad={lines.bend[i]}",
-            arrowstyle="-|>",
-            mutation_scale=6 + 2 * width,
-            shrinkA=5,
-            shrinkB=5,
-            linewidth=width,
-            color=colours[i],
-        )
-        axes.add_patch(arrow)
-
-
-def _write_loads(axes: Axes, lines: Lines, loads: Array) -> None:
-    """Write the load of each link on it: in the middle, or nearer to the start where it is bent."""
-    step, bend = lines.end - lines.start, lines.bend[:, np.newaxis]
-    aside = np.column_stack([step[:, 1], -step[:, 0]]) * bend
-    # the arc is a quadratic Bezier curve
-    part = np.where(bend > 0, 0.35, 0.5)
-    middle = lines.start + part * step + 2 * part * (1 - part) * aside
-    box: dict[str, Any] = {"boxstyle": "round,pad=0.1", "color": "white", "alpha": 0.8}
-    for place, load in zip(middle, loads, strict=True):
-        axes.text(*place, f"{load:.3g}", fontsize="x-small", ha="center", va="center", bbox=box)
-
-
-def _draw_nodes(axes: Axes, nodes: Sequence[Hashable], at: Array) -> None:
-    """Draw the nodes, with their names where they are few, and give the map its own margins."""
-    named = len(nodes) <= MOST_NODES
-    axes.scatter(*at.T, s=60 if named else 8, color="white", edgecolor="black", zorder=3)
-    for node, place in zip(nodes, at, strict=True):
-        if named:
-            axes.annotate(
-                str(node),
-                place,
-                xytext=(0, 8),
-                textcoords="offset points",
-                fontsize="small",
-                ha="center",
-                zorder=4,
-                path_effects=[withStroke(linewidth=3, foreground="white")],
-            )
-    axes.margins(0.12)
-    axes.set_aspect("equal")
-    axes.set_axis_off()

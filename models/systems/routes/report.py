@@ -185,8 +185,7 @@ def _files(
     scenario: Written, solver: str | None, answers: Answers, gain: Mapping[str, Array]
 ) -> Iterator[list[File]]:
     """Yield the tables and pictures at the load, then those of the curve as far as it got."""
-    from ...frontend.dataset_plot import plot_dataset
-    from .plots import plot_stations
+    from .plots import plot_curve, plot_stations
 
     units, title = scenario.units, scenario.title
     stations = stations_of(answers, units, **_ends(scenario.system))
@@ -194,14 +193,12 @@ def _files(
     for name, data in (("stations", stations), ("groups", groups)):
         yield [_csv(name, data)]
     yield [picture("stations", partial(plot_stations, stations, title)), *_map(scenario, stations)]
-    solve = partial(
-        scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver
-    )
+    solve = partial(scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver)
     curve, stopped = as_far_as_it_got(solve)
     curve = units.present(curve)
     yield data_files("curve", curve)
     if curve.sizes["load"]:
-        yield [picture("curve", partial(plot_dataset, curve, title))]
+        yield [picture("curve", partial(plot_curve, curve, title))]
     if stopped is not None:
         raise stopped
 
@@ -227,7 +224,7 @@ def _map(scenario: Written, stations: xr.Dataset) -> list[File]:
     named = None if positions is None else {str(node): at for node, at in positions.items()}
 
     def draw() -> Figure:
-        from .plots import plot_network
+        from .network_plot import plot_network
 
         return plot_network(stations, named, scenario.title)
 
