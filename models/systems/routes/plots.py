@@ -16,7 +16,6 @@ from ...frontend.style import (
     over_load,
     panels,
     share_loads,
-    widths,
 )
 from .both_goals import GOALS
 
@@ -46,7 +45,7 @@ def plot_curve(data: xr.Dataset, title: str = "") -> Figure:
     grouped = 1 < data.sizes["group"] <= MOST_GROUPS
     figure, axes = panels((3, 3, 2) if grouped else (3, 2), (8.0, 10.0 if grouped else 7.0), title)
     for i, goal in enumerate(GOALS):
-        line = {"color": COLOURS[i], "linewidth": widths(2)[i], "label": goal}
+        line = {"color": COLOURS[i], "linewidth": 1.8, "label": goal}
         axes[0].plot(data["load"], data[f"{goal}_delay"], STYLES[i], **line)
     log_delay(axes[0], data["optimum_delay"])
     over_load(axes[0], data)
@@ -67,6 +66,7 @@ def _plot_groups(data: xr.Dataset, axes: Axes) -> None:
             label = None if i else str(group)
             axes.plot(data["load"], delay, STYLES[i], color=COLOURS[k], linewidth=1.5, label=label)
     log_delay(axes, data["optimum_group_delay"])
+    axes.set(ylabel=f"of each group ({data['optimum_group_delay'].attrs['units']})")
     over_load(axes, data, title="solid: optimum, dashed: equilibrium", title_fontsize="small")
 
 

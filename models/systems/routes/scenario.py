@@ -95,8 +95,7 @@ def _system(
     for g in groups:
         allowed = np.isfinite(g.delay)
         # to a group at a distance, each station is a route
-        of_stations = [(names[a],) for a in np.flatnonzero(allowed)]
-        routes[g.name] = of_stations if g.routes is None else g.routes
+        routes[g.name] = g.routes or [(names[a],) for a in np.flatnonzero(allowed)]
         delay[g.name] = g.delay[allowed]
     return Routes(stations, routes, loads, delay, units.time)
 
