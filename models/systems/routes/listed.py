@@ -68,7 +68,9 @@ class Routes(RouteSystem):
                 rows.append(row)
                 group.append(k)
                 fixed.append(of_group[r])
-        columns = Columns(np.array(group, dtype=np.intp), csr_array(np.array(rows)), np.array(fixed))
+        columns = Columns(
+            np.array(group, dtype=np.intp), csr_array(np.array(rows)), np.array(fixed)
+        )
         super().__init__(bank, ListedRoutes(columns, len(groups)), loads, names, groups, time_unit)
 
 
