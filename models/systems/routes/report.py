@@ -120,18 +120,17 @@ def _stations(scenario: Written, answers: Answers) -> Table:
     """Return the table of the stations: load, utilisation and latency of both goals."""
     unit, jobs = scenario.delay_unit, scenario.units.jobs
     found = list(answers.values())
-    headings = [
-        f"{goal}\n{what}"
-        for what in (f"load\n({jobs})", "utili-\nsation", f"latency\n({unit})")
-        for goal in SHORT
-    ]
-    columns = [
-        *(map("{:.5g}".format, s.station_flow) for s in found),
-        *(map(_part, s.utilisation) for s in found),
-        *(map("{:.5g}".format, s.station_latency) for s in found),
-    ]
+    columns = {
+        f"load\n({jobs})": [map("{:.5g}".format, s.station_flow) for s in found],
+        "utili-\nsation": [map(_part, s.utilisation) for s in found],
+        f"latency\n({unit})": [map("{:.5g}".format, s.station_latency) for s in found],
+    }
+    if not np.isfinite(found[0].utilisation).any():
+        del columns["utili-\nsation"]
+    headings = [f"{goal}\n{what}" for what in columns for goal in SHORT]
     size = np.maximum(found[0].station_flow, found[1].station_flow)
-    return _rows("station", found[0].station_names, headings, columns, size)
+    numbers = [column for pair in columns.values() for column in pair]
+    return _rows("station", found[0].station_names, headings, numbers, size)
 
 
 def _groups(scenario: Written, answers: Answers, gain: Mapping[str, Array]) -> Table:
