@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from ..compensated_sum import exact_sum
 from ..errors import Array, LoadError
-from .columns import Columns, RouteFlow
+from .columns import RouteFlow
 from .lengths import least_largest_utilisation
 from .price_bounds import ROUNDING, cost_error, on_grid
 from .routed import RoutedSystem

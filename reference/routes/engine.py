@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from ..errors import Array
 from .columns import RouteFlow
 from .crossover import crossed_over
 from .generation import interior

@@ -131,7 +131,9 @@ def _generated(
         total = float(point.price @ point.station_flow) + float(point.flow @ point.columns.delay)
         if TRACE:
             v = point.columns.station_flow(point.flow)
-            print(f"gap {point.gap/total:.2e} part {part:.3f} R {len(point.columns)} rv {abs(v-point.station_flow).max()/v.max():.1e} rp {np.max(abs(bank.latency(point.station_flow)/point.price-1)):.1e} {np.max(v/bank.rate)}")
+            print(
+                f"gap {point.gap / total:.2e} part {part:.3f} R {len(point.columns)} rv {abs(v - point.station_flow).max() / v.max():.1e} rp {np.max(abs(bank.latency(point.station_flow) / point.price - 1)):.1e} {np.max(v / bank.rate)}"
+            )
         if short > MOST_SHORT or not np.isfinite(total):
             return None
         new = cheaper(system, point.columns, np.maximum(point.price, 0.0))
@@ -143,4 +145,4 @@ def _generated(
     return None
 
 
-TRACE=0
+TRACE = 0
