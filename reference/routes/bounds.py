@@ -51,7 +51,7 @@ of the other values are added as well, so that no bound is false by rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -119,6 +119,15 @@ class RouteCertificate:
     balance: float
     rounding: float
     estimate: float = np.nan
+
+    times: ClassVar[tuple[str, ...]] = (
+        "mean_delay",
+        "lower_bound",
+        "upper_bound",
+        "mean_saving",
+        "largest_saving",
+        "estimate",
+    )
 
 
 def certify(

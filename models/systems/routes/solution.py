@@ -118,6 +118,7 @@ class RouteSolution(CertifiedAnswer):
         "group_delay",
         "mean_saving",
         "largest_saving",
+        "estimate",
     )
 
     @cached_property
