@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ....reference.errors import Array
-from ...core.variables import variable
+from ...core.variables import Variable, variable
 from ...frontend.units import Units
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def stations_of(answers: Mapping[str, RouteSolution], units: Units, **coords: An
     **coords
         Further coordinates, one entry a station.
     """
-    variables = {}
+    variables: dict[str, Variable] = {}
     for goal, found in answers.items():
         variables |= {
             f"{goal}_load": variable(

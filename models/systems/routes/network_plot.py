@@ -43,10 +43,10 @@ def plot_network(data: xr.Dataset, positions: Places | None = None, title: str =
     Parameters
     ----------
     data : xarray.Dataset
-        From `sojourn.models.systems.routes.both_goals.stations_of`, with the coordinates ``tail`` and
-        ``head``, the nodes of each link.
+        From `sojourn.models.systems.routes.both_goals.stations_of`, with the coordinates ``tail``
+        and ``head``, the nodes of each link.
     positions : mapping of node to (float, float), optional
-        Coordinates of the nodes; by default they are laid out by their links.
+        Coordinates of the nodes; unless all have some, they are laid out by links.
     title : str, optional
         Title of the figure.
 
@@ -58,7 +58,9 @@ def plot_network(data: xr.Dataset, positions: Places | None = None, title: str =
     data = curve_of("data", data, "tail", "head", *of_goals)
     tail, head = data["tail"].values.tolist(), data["head"].values.tolist()
     nodes = list(dict.fromkeys([*tail, *head]))
-    places = positions or laid_out(nodes, list(zip(tail, head, strict=True)))
+    places = positions or {}
+    if not places.keys() >= set(nodes):
+        places = laid_out(nodes, list(zip(tail, head, strict=True)))
     at = np.array([places[node] for node in nodes], dtype=float)
     index = {node: i for i, node in enumerate(nodes)}
     start, end = (at[[index[node] for node in side]] for side in (tail, head))
@@ -149,14 +151,16 @@ def _write_loads(axes: Axes, lines: Lines, loads: Array) -> None:
     part = np.where(bend > 0, 0.35, 0.5)
     middle = lines.start + part * step + 2 * part * (1 - part) * aside
     box: dict[str, Any] = {"boxstyle": "round,pad=0.1", "color": "white", "alpha": 0.8}
-    for place, load in zip(middle, loads, strict=True):
-        axes.text(*place, f"{load:.3g}", fontsize="x-small", ha="center", va="center", bbox=box)
+    for (x, y), load in zip(middle.tolist(), loads, strict=True):
+        axes.text(x, y, f"{load:.3g}", fontsize="x-small", ha="center", va="center", bbox=box)
 
 
 def _draw_nodes(axes: Axes, nodes: Sequence[Hashable], at: Array) -> None:
     """Draw the nodes, with their names where they are few, and give the map its own margins."""
     named = len(nodes) <= MOST_NODES
-    axes.scatter(*at.T, s=60 if named else 8, color="white", edgecolor="black", zorder=3)
+    axes.scatter(
+        at[:, 0], at[:, 1], s=60 if named else 8, color="white", edgecolor="black", zorder=3
+    )
     for node, place in zip(nodes, at, strict=True):
         if named:
             axes.annotate(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ....reference.errors import escaped
@@ -84,7 +83,7 @@ def _from_files(
         if key in given:
             problem = "is given together with files that have them"
             raise ScenarioError(key, given[key], problem, f"leave out {key}, or network.net")
-    paths: dict[str, Path] = {}
+    paths: dict[str, Any] = {}
     for key in FILES:
         if key in table or key != "nodes":
             paths[key] = folder.file(table.get(key), f"network.{key}")

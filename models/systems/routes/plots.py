@@ -45,8 +45,8 @@ def plot_curve(data: xr.Dataset, title: str = "") -> Figure:
     grouped = 1 < data.sizes["group"] <= MOST_GROUPS
     figure, axes = panels((3, 3, 2) if grouped else (3, 2), (8.0, 10.0 if grouped else 7.0), title)
     for i, goal in enumerate(GOALS):
-        line = {"color": COLOURS[i], "linewidth": 1.8, "label": goal}
-        axes[0].plot(data["load"], data[f"{goal}_delay"], STYLES[i], **line)
+        delay = data[f"{goal}_delay"]
+        axes[0].plot(data["load"], delay, STYLES[i], color=COLOURS[i], linewidth=1.8, label=goal)
     log_delay(axes[0], data["optimum_delay"])
     over_load(axes[0], data)
     if grouped:
@@ -111,4 +111,4 @@ def plot_stations(data: xr.Dataset, title: str = "") -> Figure:
 def _name_stations_without_rate(data: xr.Dataset, axes: Axes) -> None:
     """Write where bars of utilisation are missing, since no load is too much for the station."""
     for i in np.flatnonzero(~np.isfinite(data[f"{GOALS[0]}_utilisation"].values)):
-        axes.text(0.01, i, "any load", fontsize="x-small", va="center", color="grey")
+        axes.text(0.01, float(i), "any load", fontsize="x-small", va="center", color="grey")

@@ -18,9 +18,9 @@ from ...core.variables import ANARCHY
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table
+from .both_goals import GOALS, gains, groups_of, stations_of
 from .solution import LargestLoad, RouteSolution
 from .system import RouteSystem
-from .both_goals import GOALS, gains, groups_of, stations_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -137,6 +137,7 @@ def _groups(scenario: Written, answers: Answers, gain: Mapping[str, Array]) -> T
     """Return the table of the groups: load, mean delays, and gains by other routes."""
     unit, found = scenario.delay_unit, list(answers.values())
     best = found[0]
+    gained = zip(gain["optimum"], best.group_delay, strict=True)
     headings = [
         f"\nload\n({scenario.units.jobs})",
         *(f"{goal}\ndelay\n({unit})" for goal in SHORT),
@@ -146,7 +147,7 @@ def _groups(scenario: Written, answers: Answers, gain: Mapping[str, Array]) -> T
         map("{:.5g}".format, best.group_load),
         *(map("{:.6g}".format, s.group_delay) for s in found),
         # a gain below the rounding of the delays is none
-        ("-" if g < 1e-9 * d else f"{g:.4g}" for g, d in zip(gain["optimum"], best.group_delay)),
+        (f"{g:.4g}" if g > 1e-9 * d else "-" for g, d in gained),
     ]
     means = ("", *(f"{s.mean_delay:.6g}" for s in found), "")
     caption = (
@@ -219,8 +220,7 @@ def _map(scenario: Written, stations: xr.Dataset) -> list[File]:
     """Return the picture of a network; none for other systems."""
     if "tail" not in stations.coords:
         return []
-    positions = scenario.system.positions
-    named = None if positions is None else {str(node): at for node, at in positions.items()}
+    named = {str(node): at for node, at in scenario.system.positions.items()}
 
     def draw() -> Figure:
         from .network_plot import plot_network

@@ -95,7 +95,9 @@ def _system(
     for g in groups:
         allowed = np.isfinite(g.delay)
         # to a group at a distance, each station is a route
-        routes[g.name] = g.routes or [(names[a],) for a in np.flatnonzero(allowed)]
+        routes[g.name] = g.routes or [
+            (name,) for name, is_allowed in zip(names, allowed, strict=True) if is_allowed
+        ]
         delay[g.name] = g.delay[allowed]
     return Routes(stations, routes, loads, delay, units.time)
 
