@@ -23,7 +23,7 @@ MOST_NODES, MOST_LINKS = 60, 40  # up to which nodes and links of a network have
 NARROW, WIDE = 1.0, 6.0  # widths of links without load and with the largest load
 COLOUR_MAP = "viridis_r"
 
-Places = Mapping[Hashable, tuple[float, float]]
+Places = Mapping[Any, tuple[float, float]]
 
 
 class Lines(NamedTuple):
@@ -88,7 +88,7 @@ def plot_network(data: xr.Dataset, positions: Places | None = None, title: str =
 def _size(at: Array) -> tuple[float, float]:
     """Return the size of a figure of two maps, by the shape of one."""
     width, height = np.maximum(np.ptp(at, axis=0), 1e-9)
-    return 12.0, float(np.clip(1.6 + 6.0 * height / width, 4.0, 9.0))
+    return 12.0, float(np.clip(1.4 + 5.4 * height / width, 3.6, 6.8))
 
 
 def laid_out(nodes: Sequence[Hashable], ends: Sequence[tuple[Hashable, Hashable]]) -> Places:
@@ -127,8 +127,9 @@ def _bends(tail: Sequence[Hashable], head: Sequence[Hashable]) -> Array:
 
 def _draw_links(axes: Axes, lines: Lines, widths: Array, colours: Array) -> None:
     """Draw the links as arrows; `widths` are relative, `colours` of shape (A, 4)."""
+    wide = WIDE if widths.size <= MOST_LINKS else 0.5 * WIDE
     for i in np.argsort(widths, kind="stable"):
-        width = NARROW + (WIDE - NARROW) * float(widths[i])
+        width = NARROW + (wide - NARROW) * float(widths[i])
         arrow = FancyArrowPatch(
             tuple(lines.start[i]),
             tuple(lines.end[i]),
@@ -158,21 +159,25 @@ def _write_loads(axes: Axes, lines: Lines, loads: Array) -> None:
 def _draw_nodes(axes: Axes, nodes: Sequence[Hashable], at: Array) -> None:
     """Draw the nodes, with their names where they are few, and give the map its own margins."""
     named = len(nodes) <= MOST_NODES
-    axes.scatter(
-        at[:, 0], at[:, 1], s=60 if named else 8, color="white", edgecolor="black", zorder=3
-    )
-    for node, place in zip(nodes, at, strict=True):
+    size = 60 if named else 8
+    axes.scatter(at[:, 0], at[:, 1], s=size, color="white", edgecolor="black", zorder=3)
+    outwards = at - at.mean(axis=0)
+    lengths = np.hypot(*outwards.T)[:, np.newaxis]
+    # away from the middle of the map a name hides no link; at the middle it is above
+    sides = np.where(lengths > 0.1 * lengths.max(), outwards / np.maximum(lengths, 1e-300), [0, 1])
+    for node, place, (right, up) in zip(nodes, at, sides.tolist(), strict=True):
         if named:
             axes.annotate(
                 str(node),
                 place,
-                xytext=(0, 8),
+                xytext=(9 * right, 9 * up),
                 textcoords="offset points",
                 fontsize="small",
-                ha="center",
+                ha="left" if right > 0.5 else "right" if right < -0.5 else "center",
+                va="bottom" if up > 0.5 else "top" if up < -0.5 else "center",
                 zorder=4,
                 path_effects=[withStroke(linewidth=3, foreground="white")],
             )
-    axes.margins(0.12)
+    axes.margins(0.16)
     axes.set_aspect("equal")
     axes.set_axis_off()

@@ -73,6 +73,8 @@ def _plot_groups(data: xr.Dataset, axes: Axes) -> None:
 def plot_stations(data: xr.Dataset, title: str = "") -> Figure:
     """Draw the load of each station as a bar, and its utilisation beside it, for both goals.
 
+    Where no station has a utilisation, its latency takes the place.
+
     Parameters
     ----------
     data : xarray.Dataset
@@ -84,31 +86,31 @@ def plot_stations(data: xr.Dataset, title: str = "") -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    names = [f"{goal}_{what}" for goal in GOALS for what in ("load", "utilisation")]
+    names = [f"{goal}_{what}" for goal in GOALS for what in ("load", "utilisation", "latency")]
     data = curve_of("data", data, "station", *names)
     order = np.argsort(-data[names[0]].values, kind="stable")[:MOST_BARS]
     shown = data.isel(station=np.sort(order))
     count = shown.sizes["station"]
     figure = headed(Figure(figsize=(9.0, 1.6 + 0.42 * count), layout="constrained"), title)
     left, right = figure.subplots(1, 2, sharey=True)
-    for axes, what in ((left, "load"), (right, "utilisation")):
+    limited = np.isfinite(shown[f"{GOALS[0]}_utilisation"].values)
+    beside = "utilisation" if limited.any() else "latency"
+    for axes, what in ((left, "load"), (right, beside)):
         for i, goal in enumerate(GOALS):
             values = shown[f"{goal}_{what}"].values
             axes.barh(np.arange(count) + 0.4 * i - 0.2, values, 0.38, color=COLOURS[i], label=goal)
         grid(axes)
     left.set_yticks(np.arange(count), [str(name) for name in shown["station"].values])
-    left.invert_yaxis()
+    left.set_ylim(count - 0.5, -0.5)
     unit = shown[names[0]].attrs["units"].replace("1/", "jobs per ")
     left.set(xlabel=f"load ({unit})")
-    right.set(xlabel="utilisation", xlim=(0, max(1.0, right.get_xlim()[1])))
-    _name_stations_without_rate(shown, right)
+    if limited.any():
+        right.set(xlabel="utilisation", xlim=(0, max(1.0, right.get_xlim()[1])))
+        for i in np.flatnonzero(~limited):
+            right.text(0.01, float(i), "any load", fontsize="x-small", va="center", color="grey")
+    else:
+        right.set(xlabel=f"latency ({shown[f'{GOALS[0]}_latency'].attrs['units']})")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     if count < data.sizes["station"]:
         left.set_title(f"the {count} of {data.sizes['station']:,} stations with the largest loads")
     return figure
-
-
-def _name_stations_without_rate(data: xr.Dataset, axes: Axes) -> None:
-    """Write where bars of utilisation are missing, since no load is too much for the station."""
-    for i in np.flatnonzero(~np.isfinite(data[f"{GOALS[0]}_utilisation"].values)):
-        axes.text(0.01, float(i), "any load", fontsize="x-small", va="center", color="grey")

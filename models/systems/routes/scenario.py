@@ -6,6 +6,7 @@ import difflib
 import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,9 +96,7 @@ def _system(
     for g in groups:
         allowed = np.isfinite(g.delay)
         # to a group at a distance, each station is a route
-        routes[g.name] = g.routes or [
-            (name,) for name, is_allowed in zip(names, allowed, strict=True) if is_allowed
-        ]
+        routes[g.name] = g.routes or [(name,) for name in compress(names, allowed)]
         delay[g.name] = g.delay[allowed]
     return Routes(stations, routes, loads, delay, units.time)
 
