@@ -11,6 +11,7 @@ from ...core.options import FormulationOptions, check_solve_options
 from ...frontend.kinds import SystemKind
 from ..parallel.curve import check_goals
 from ..parallel.limits import no_limits
+from .anarchy_report import anarchy
 from .network import Network
 from .network_scenario import read as read_network
 from .report import report
@@ -35,7 +36,9 @@ def check_options(caller: str, options: Mapping[str, Any]) -> None:
         check_players(options["players"])
 
 
-_kind = partial(SystemKind, check_options=check_options, verify=checks, report=report)
+_kind = partial(
+    SystemKind, check_options=check_options, verify=checks, report=report, anarchy=anarchy
+)
 KINDS = (
     _kind("stations", RouteSystem, read_stations, tables=("groups",)),
     _kind("network", Network, read_network, tables=("links", "demands")),

@@ -1,4 +1,4 @@
-"""Plots of systems with routes: delays over the load, and stations as bars."""
+"""Plots of systems with routes: delays and price of anarchy over the load, stations as bars."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ....reference.routes.worst_case import RouteWorstCase
 from ...frontend.style import (
     COLOURS,
     curve_of,
@@ -113,4 +114,37 @@ def plot_stations(data: xr.Dataset, title: str = "") -> Figure:
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     if count < data.sizes["station"]:
         left.set_title(f"the {count} of {data.sizes['station']:,} stations with the largest loads")
+    return figure
+
+
+def plot_search(data: xr.Dataset, found: RouteWorstCase, title: str = "") -> Figure:
+    """Draw the price of anarchy at the loads of a search, its bounds between them, and its worst.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Over ``load``: ``price_of_anarchy``, and ``price_of_anarchy_upper`` up to the next load.
+    found : RouteWorstCase
+        Result of the search, marked with a dot.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    data = curve_of("data", data, "load", "price_of_anarchy", "price_of_anarchy_upper")
+    figure, (axes,) = panels((1,), (8.0, 5.0), title)
+    load, upper = data["load"].values, data["price_of_anarchy_upper"].values
+    label = f"no load has more than {found.upper_bound:.6g}"
+    # a bound that is far above all prices, at loads without interest, would flatten the picture
+    top = 1 + max(1.4 * (found.upper_bound - 1), 1e-3)
+    shown = np.minimum(upper[:-1], 2 * top)
+    axes.stairs(shown, load, baseline=None, color=COLOURS[1], linewidth=1.0, label=label)
+    ratio = data["price_of_anarchy"].values
+    axes.plot(load, ratio, ".-", color=COLOURS[0], linewidth=1.2, label="solved loads")
+    label = f"worst case {found.poa:.6g}, load {found.load:.4g}"
+    axes.plot(found.load, found.poa, "o", color=COLOURS[0], markersize=8, zorder=5, label=label)
+    axes.set(ylabel="price of anarchy", ylim=(1 - 0.05 * (top - 1), top))
+    over_load(axes, data)
     return figure

@@ -130,7 +130,7 @@ def _stations(scenario: Written, answers: Answers) -> Table:
     headings = [f"{goal}\n{what}" for what in columns for goal in SHORT]
     size = np.maximum(found[0].station_flow, found[1].station_flow)
     numbers = [column for pair in columns.values() for column in pair]
-    return _rows("station", found[0].station_names, headings, numbers, size)
+    return rows_table("station", found[0].station_names, headings, numbers, size)
 
 
 def _groups(scenario: Written, answers: Answers, gain: Mapping[str, Array]) -> Table:
@@ -154,7 +154,7 @@ def _groups(scenario: Written, answers: Answers, gain: Mapping[str, Array]) -> T
         "gain: the most that a user saves by another route at the optimum; the flows of routes "
         "are one of many with these loads of stations"
     )
-    return _rows("group", best.group_names, headings, columns, best.group_load, means, caption)
+    return rows_table("group", best.group_names, headings, columns, best.group_load, means, caption)
 
 
 def _part(utilisation: float) -> str:
@@ -162,7 +162,7 @@ def _part(utilisation: float) -> str:
     return f"{utilisation:.1%}" if math.isfinite(utilisation) else ""
 
 
-def _rows(
+def rows_table(
     what: str,
     names: Sequence[str],
     headings: Sequence[str],
