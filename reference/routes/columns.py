@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,8 @@ class Columns:
     group: npt.NDArray[np.intp]
     work: csr_array
     delay: Array
+
+    times: ClassVar[tuple[str, ...]] = ("delay",)
 
     __getstate__ = state
 
