@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the imports that `__getattr__` makes when the program runs
     from .latency import *
     from .studies import *
     from .systems.parallel import *
+    from .systems.routes import *
     from .systems.service_modes import *
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "FormulationError",
     "Function",
     "GroupShare",
+    "Groups",
     "InputError",
     "Kingman",
     "KraemerLangenbachBelz",
@@ -53,12 +55,15 @@ __all__ = [
     "Measured",
     "MinShare",
     "MultiMode",
+    "Network",
     "NotCertifiedError",
     "OperatingEvaluation",
     "OperatingPoint",
     "ParallelServers",
     "Polynomial",
     "PriceOfAnarchy",
+    "RouteSolution",
+    "Routes",
     "ServerPercentile",
     "Solution",
     "SolverNameError",
@@ -86,6 +91,7 @@ _PUBLIC_MODULES = (
     ".latency",
     ".systems.parallel",
     ".systems.service_modes",
+    ".systems.routes",
     ".frontend.kinds",
     ".frontend.loader",
     ".studies",

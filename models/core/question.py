@@ -163,6 +163,12 @@ class Question(ABC, Generic[P, R, S]):
         Whether to run a solver a second time, with the options ``retry`` of a
         `sojourn.models.core.solver_specs.SolverSpec`, where the first run gave no certified answer.
         This helps for degenerate programs.
+    own_solver : str or None
+        Name, in upper case, of an algorithm of the question's own, which `compute` runs; None, the
+        default, where it has none. A user may give it as ``solver=``. It has its turn after the
+        first solver, so that its answer is there where that solver fails.
+    prefers_own : bool
+        Whether that algorithm has its turn before all solvers.
     remedy : str
         Last sentence of the message where no answer is certified.
     """
@@ -173,6 +179,8 @@ class Question(ABC, Generic[P, R, S]):
     quick: bool = False
     degenerate: bool = False
     rows: ClassVar[type[Any]]
+    own_solver: ClassVar[str | None] = None
+    prefers_own: bool = False
     remedy: str = (
         "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
     )
@@ -337,6 +345,16 @@ class Question(ABC, Generic[P, R, S]):
         points : tuple of ndarray, shape (K, ...)
             The points; no load is 0.
         """
+
+    def compute(self, points: Points) -> R:
+        """Return certified answers by the question's own algorithm, see `own_solver`.
+
+        Parameters
+        ----------
+        points : tuple of ndarray, shape (K, ...)
+            The points; no load is 0.
+        """
+        raise NotImplementedError
 
     def refine(self, program: P, found: R) -> P | None:
         """Return the next program of an iterative method, or None, the default, to stop.

@@ -100,7 +100,8 @@ class Provenance:
     def problem(self) -> cp.Problem | None:
         """The CVXPY problem with the solver's answer, in the unit of time of the model.
 
-        None in copies and pickles; the method ``model`` of a system writes it again.
+        None in copies and pickles, and where an algorithm of the question's own gave the answer;
+        the method ``model`` of a system writes it.
         """
         return None if self.write_problem is None else self.write_problem()
 

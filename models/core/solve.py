@@ -28,12 +28,14 @@ from .question import P, Points, Question, R, S, SolverOutput
 from .run import run
 from .solution import Attempt, Provenance, Timing
 from .solver_specs import spec
-from .steps import SolveStep, solve_steps
+from .steps import OWN, SolveStep, solve_steps
 from .stored import StoredAnswers, stored_answers
 
 CELLS = 20_000  # points times numbers of an answer in one block
 MOST = 1024  # points in one block: an interruption loses one block
 MOST_COMPILED = 8  # compiled forms of one program, for different solvers and options
+DONE = ("no answer", cp.settings.OPTIMAL_INACCURATE, cp.settings.OPTIMAL)
+"""Status of a question's own algorithm: without an answer, without a certificate, with it."""
 UNSUPPORTED: set[str] = set()
 """Solvers that this process calls through CVXPY, which lacks the names for compiled data."""
 
@@ -235,7 +237,7 @@ class Task(Generic[P, R, S]):
     def _compiles(self, step: SolveStep) -> bool:
         """Return whether compiled programs can serve a step."""
         through_cvxpy = step.solver in UNSUPPORTED or step.solver in self._uncompiled
-        if through_cvxpy or native_solver(step.solver) is None:
+        if step.form == OWN or through_cvxpy or native_solver(step.solver) is None:
             return False
         return self._question_of(step).pattern(step.form, ()) is not ...
 
@@ -259,7 +261,7 @@ class Task(Generic[P, R, S]):
                 best = self.question.empty(len(points[0])) if best is None else best
                 better = rows.better_than(best.only(pending))
                 best.put(pending[better], rows.values(better))
-            if better[0] and pending[0] == 0 and result.write_problem is not None:
+            if better[0] and pending[0] == 0:
                 provenance = Provenance(
                     step.solver, step.label, status, (), result.timing, result.write_problem
                 )
@@ -269,6 +271,8 @@ class Task(Generic[P, R, S]):
 
     def _try(self, step: SolveStep, points: Points) -> StepResult[R]:
         """Run one step at K points: by compiled programs if possible, else point by point."""
+        if step.form == OWN:
+            return self._compute(points)
         groups = self._groups(step, points) if self._compiles(step) else []
         if groups:
             try:
@@ -292,6 +296,18 @@ class Task(Generic[P, R, S]):
             rows = type(rows).joined([result.rows for result in results])
         statuses = tuple(result.status[0] for result in results)
         return StepResult(rows, statuses, first.timing, first.write_problem)
+
+    def _compute(self, points: Points) -> StepResult[R]:
+        """Run the question's own algorithm at K points; a failure becomes a status."""
+        started, count = time.perf_counter(), len(points[0])
+        try:
+            rows = self.question.compute(points)
+            met = zip(rows.available.tolist(), rows.certified.tolist(), strict=True)
+            status = tuple(DONE[available + certified] for available, certified in met)
+        except (ArithmeticError, ValueError) as error:
+            rows, status = self.question.empty(count), (f"{type(error).__name__}: {error}",) * count
+        spent = Timing(0.0, 0.0, time.perf_counter() - started)
+        return StepResult(rows, status, spent, None)
 
     @contextmanager
     def _written(self, step: SolveStep, points: Points) -> Iterator[WrittenProgram]:

@@ -15,8 +15,15 @@ from .solver_specs import SOLVERS, Options, spec
 _KINDS = {"SOC": "SOC", "ExpCone": "EXP", "PowCone3D": "POW", "SvecPSD": "PSD", "PSD": "PSD"}
 
 
-def solver_names(solver: str | None) -> tuple[str, ...]:
+def solver_names(solver: str | None, own: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the solvers to run: the named one, or the installed default ones.
+
+    Parameters
+    ----------
+    solver : str, optional
+        Name of a solver, in any case.
+    own : tuple of str
+        Names that the error offers beside those of installed solvers.
 
     Raises
     ------
@@ -32,14 +39,14 @@ def solver_names(solver: str | None) -> tuple[str, ...]:
             "solver",
             solver,
             "is not a solver that CVXPY knows",
-            f"use one of {', '.join(sorted(installed))}",
+            f"use one of {', '.join(sorted((*installed, *own)))}",
         )
     if name not in installed:
         raise SolverNameError(
             "solver",
             solver,
             "is not installed",
-            f"install it, or use one of {', '.join(sorted(installed))}",
+            f"install it, or use one of {', '.join(sorted((*installed, *own)))}",
         )
     return (name,)
 

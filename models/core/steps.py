@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .errors import FormulationError
+from .errors import FormulationError, SolverOptionError
 from .options import DEFAULTS
 from .question import Question
 from .solver_specs import Effort, spec
 from .solvers import capable_solvers, solver_names, supported_cones
 
 EFFORTS: tuple[Effort, Effort] = ("tight", "retry")
+OWN = "own algorithm"
+"""Name of the formulation of a step that runs `Question.compute`, which has no program."""
 
 
 class SolveStep(NamedTuple):
@@ -21,9 +23,9 @@ class SolveStep(NamedTuple):
     Attributes
     ----------
     solver : str
-        CVXPY's name of the solver.
+        CVXPY's name of the solver, or the `Question.own_solver`.
     form : str
-        Name of the formulation.
+        Name of the formulation; `OWN` for the question's own algorithm.
     effort : {"quick", "tight", "retry"}
         See `sojourn.models.core.solver_specs.SolverSpec`.
     """
@@ -41,6 +43,10 @@ class SolveStep(NamedTuple):
 def solve_steps(question: Question[Any, Any, Any], options: Mapping[str, Any]) -> list[SolveStep]:
     """Return the steps of a question: all solvers on their best formulation, then on the second.
 
+    An algorithm of the question's own comes second, or first where the question prefers it. It runs
+    alone where the user names it, and not at all where the user names a solver, options of a solver
+    or a formulation.
+
     Parameters
     ----------
     question : Question
@@ -56,15 +62,33 @@ def solve_steps(question: Question[Any, Any, Any], options: Mapping[str, Any]) -
     """
     chosen = options.get("formulation", DEFAULTS["formulation"])
     forms = question.formulations(chosen)
-    names = solver_names(options.get("solver"))
+    named, given = options.get("solver"), options.get("solver_options")
+    own = [] if question.own_solver is None else [SolveStep(question.own_solver, OWN, "tight")]
+    if own and isinstance(named, str) and named.upper() == question.own_solver:
+        _check_alone(own[0].solver, chosen, given)
+        return own
+    names = solver_names(named, tuple(step.solver for step in own))
+    if named is not None or chosen != DEFAULTS["formulation"] or given:
+        own = []
     able, ordered = _ordered(tuple((f, frozenset(cones)) for f, cones in forms.items()), names)
-    if not able:
+    if not able and not own:
         raise _unsupported(question, forms, chosen, names[0])
-    given = options.get("solver_options")
     if given:
         capable = capable_solvers(able, given)
         return [step for step in ordered if step.solver in capable and step.effort == "tight"]
-    return [step for step in ordered if question.degenerate or step.effort == "tight"]
+    steps = [step for step in ordered if question.degenerate or step.effort == "tight"]
+    place = 0 if question.prefers_own else 1
+    return [*steps[:place], *own, *steps[place:]]
+
+
+def _check_alone(own: str, chosen: str, given: Any) -> None:
+    """Raise InputError on options that a question's own algorithm, named by a user, has not."""
+    if chosen != DEFAULTS["formulation"]:
+        remedy = "leave one of them out"
+        raise FormulationError("formulation", chosen, f"is no program of {own}", remedy)
+    if given:
+        remedy = "leave them out, or name a solver of CVXPY"
+        raise SolverOptionError("solver_options", dict(given), f"{own} takes no options", remedy)
 
 
 @lru_cache(256)

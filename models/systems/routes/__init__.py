@@ -3,6 +3,15 @@
 from .groups import Groups
 from .listed import Routes
 from .network import Network
+from .solution import LargestLoad, RouteSolution, UsedRoute
 from .system import RouteSystem
 
-__all__ = ["Groups", "Network", "RouteSystem", "Routes"]
+__all__ = [
+    "Groups",
+    "LargestLoad",
+    "Network",
+    "RouteSolution",
+    "RouteSystem",
+    "Routes",
+    "UsedRoute",
+]

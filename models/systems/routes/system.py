@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Unpack
 
+import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError
+from ....reference.errors import Array, LoadError
+from ....reference.guards import check_players
 from ....reference.routes import RoutedSystem, RouteSet
-from ....reference.validation import as_floats, as_names, check_text, raise_at_first
-from ...core.system import System
+from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
+from ....reference.validation import (
+    as_loads,
+    as_single_load,
+    check_text,
+)
+from ...core.options import FormulationOptions, check_solve_options
+from ...core.ratio import PriceOfAnarchy
+from ...core.signatures import show_options
+from ...core.solve import Task
+from ...core.system import System, planned
 from ...latency.base import Latency
+from ..parallel.limits import no_limits
+from ..parallel.prices import Goal, check_goal
+from .formulations import RouteModel, formulations
+from .questions import RouteSplit, RouteSplits, tolerance_of
+from .solution import LargestLoad, RouteSolution
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ...core.curve import CurvePlan
+
+SAFE = 0.999  # part of the largest multiple below which no proof is needed
+
+
+@show_options
+def curve_plan(
+    system: RouteSystem,
+    loads: npt.ArrayLike,
+    which: str | None = None,
+    refine: bool | float = False,
+    players: float = math.inf,
+    **options: Unpack[FormulationOptions],
+) -> CurvePlan:
+    """Return the plan of `RouteSystem.curve`."""
+    from .curve import curve_plan  # the import of xarray takes time
+
+    return curve_plan(system, loads, which, refine, players, options)
 
 
 class RouteSystem(System):
@@ -67,35 +106,342 @@ class RouteSystem(System):
         """Sum of the loads of the groups, jobs per unit of time."""
         return self.routed.total_load
 
+    @property
+    def max_load(self) -> float:
+        """Total load that the stations cannot carry, jobs per unit of time; see `capacity`."""
+        return self._most.multiple * self.load
 
-def named_loads(load: Any, word: str = "group") -> tuple[tuple[str, ...], Array]:
-    """Return the names and loads of groups, from a mapping by name or a list of loads.
+    @cached_property
+    def _most(self) -> RouteCapacity:
+        """The largest multiple of the loads, with its proof."""
+        return capacity(self.routed)
 
-    Raises
-    ------
-    InputError
-        Where there is no group, or a load is not above 0 and finite.
-    """
-    names: Sequence[str] | None = None
-    values = load
-    if hasattr(load, "keys"):
-        names, values = list(load.keys()), [load[key] for key in load]
-    loads = as_floats("load", values)
-    if loads.ndim != 1 or not loads.size:
-        problem = "is not a load for each group"
-        raise InputError("load", load, problem, 'give {"north": 90, "south": 60} or [90, 60]')
-    good = (loads > 0) & (loads < float("inf"))
-    raise_at_first("load", loads, good, "is not above 0 and finite", "leave an idle group out")
-    return as_names("load", word, names, loads.size), loads
+    def optimum(
+        self, load: float | None = None, **options: Unpack[FormulationOptions]
+    ) -> RouteSolution:
+        """Return the flows over routes that have the least mean delay of all jobs.
 
+        Parameters
+        ----------
+        load : float, optional
+            Total load, jobs per unit of time, divided among the groups in proportion to their
+            loads; by default the sum of these.
+        formulation : {"auto", "routes", "node_arc", "columns"}, default "auto"
+            How the problem is written: with a variable for each listed route, for each origin and
+            link of a network, or for the routes that prices ask for, round by round.
+        solver : str, optional
+            CVXPY's name of the solver, or ``"INTERIOR-POINT"``: the method on routes of
+            `sojourn.reference.routes`, without CVXPY. By default the installed ones of Clarabel,
+            ECOS and SCS are tried, and that method after the first of them; it comes first where
+            there are more than 1,000 variables.
 
-def as_rows(field: str, value: npt.ArrayLike, shape: tuple[int, int]) -> Array:
-    """Return an array of shape (G, n), from one number, one row or all rows."""
-    array = as_floats(field, value)
-    import numpy as np
+        Returns
+        -------
+        RouteSolution
+            Flows and delays of stations and groups, and a certificate.
 
-    try:
-        return np.array(np.broadcast_to(array, shape))
-    except ValueError:
-        problem = f"has shape {array.shape}, not {shape}: a row a group, a number a server"
-        raise InputError(field, value, problem, "give one number, one row or all rows") from None
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError
+            Before any solver starts. A load that the stations cannot carry is refused with the
+            names of those that limit it.
+        NotCertifiedError
+            When no answer meets the gap; the error holds the best `RouteSolution`.
+
+        Notes
+        -----
+        Minimise sum v l(v) over the stations, plus the flows times the fixed delays of routes,
+        over flows x >= 0 of routes that sum to the load of each group; v are the station flows.
+        Prices p of the stations and shortest paths prove the lower bound
+        q.SP(p) - sum (v l)*(p) of the total delay.
+
+        Examples
+        --------
+        >>> from sojourn.models import Groups, MM1
+        >>> regions = Groups(
+        ...     MM1([100.0, 80.0, 400.0]),
+        ...     load={"north": 90.0, "south": 60.0},
+        ...     delay=[[0.005, 0.020, 0.030], [0.020, 0.005, float("inf")]],
+        ... )
+        >>> best = regions.optimum()
+        >>> round(best.mean_delay, 6), best.certified
+        (0.031132, True)
+        """
+        no_limits(options)
+        load = self._load(load)
+        return self._task("optimum", load, **options).one(load)
+
+    def equilibrium(
+        self,
+        load: float | None = None,
+        players: float = math.inf,
+        **options: Unpack[FormulationOptions],
+    ) -> RouteSolution:
+        """Return the flows that users reach when each of them takes the fastest route.
+
+        Parameters
+        ----------
+        load : float, optional
+            As for `optimum`.
+        players : int or inf, default inf
+            Number K of equal players, each of whom routes the part 1/K of every group's load with
+            the least delay for its own jobs. 1 is the optimum; inf is the Wardrop equilibrium, in
+            which one user changes no delay.
+        gap : float, default 1e-6
+            Relative error of the mean delay that the certificate must exclude. The proved interval
+            is as wide as the square root of the gap of the potential.
+        **options
+            As for `optimum`, but for ``subject_to``, which an equilibrium does not take.
+
+        Returns
+        -------
+        RouteSolution
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError, NotCertifiedError
+            As for `optimum`, and on a number of players that is not a whole number from 1 on.
+
+        Notes
+        -----
+        All used routes of a group have one delay, and no unused one has a lower delay (Wardrop
+        1952). The flows minimise the Beckmann potential, the sum of the integrals of the latencies
+        from 0 to v; of K players, 1/K of the total delay and 1 - 1/K of the potential.
+
+        Examples
+        --------
+        Braess's paradox: with the bridge every traveller takes it, and all are slower than the 83
+        without it.
+
+        >>> from sojourn.models import Polynomial, Routes
+        >>> links = {name: Polynomial([c]) for name, c in {
+        ...     "a": (0.0, 10.0), "b": (50.0, 1.0), "c": (50.0, 1.0), "d": (0.0, 10.0),
+        ...     "bridge": (10.0, 1.0)}.items()}
+        >>> ways = [("a", "b"), ("c", "d"), ("a", "bridge", "d")]
+        >>> braess = Routes(links, {"all": ways}, load={"all": 6.0})
+        >>> round(braess.equilibrium().mean_delay, 6), round(braess.optimum().mean_delay, 6)
+        (92.0, 83.0)
+        """
+        load = self._load(load)
+        return self._task("equilibrium", load, players, **options).one(load)
+
+    def price_of_anarchy(
+        self,
+        load: float | None = None,
+        players: float = math.inf,
+        **options: Unpack[FormulationOptions],
+    ) -> PriceOfAnarchy:
+        """Return the mean delay of the equilibrium divided by that of the optimum, >= 1.
+
+        Parameters
+        ----------
+        load : float, optional
+            As for `optimum`.
+        players : int or inf, default inf
+            Number of equal players, as for `equilibrium`.
+        **options
+            As for `optimum` and `equilibrium`.
+
+        Returns
+        -------
+        PriceOfAnarchy
+            A float with ``lower`` and ``upper``: the bounds that the two certificates prove.
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError, NotCertifiedError
+            As for `equilibrium`.
+
+        Examples
+        --------
+        >>> from sojourn.models import Constant, Polynomial, Routes
+        >>> links = {"short": Polynomial([[0.0, 1.0]]), "long": Constant([1.0])}
+        >>> pigou = Routes(links, {"all": [["short"], ["long"]]}, load={"all": 1.0})
+        >>> round(pigou.price_of_anarchy(), 6)
+        1.333333
+        """
+        return PriceOfAnarchy.of(
+            self.equilibrium(load, players, **options), self.optimum(load, **options)
+        )
+
+    @planned(curve_plan)
+    def curve(
+        self,
+        loads: npt.ArrayLike,
+        which: str | None = None,
+        refine: bool | float = False,
+        players: float = math.inf,
+        **options: Unpack[FormulationOptions],
+    ) -> xr.Dataset:
+        """Return delays, flows and the price of anarchy over loads.
+
+        Parameters
+        ----------
+        loads : array_like, shape (K,)
+            Total loads, jobs per unit of time, 0 or more, in any order; each is divided among the
+            groups in proportion to their loads.
+        which : {"optimum", "equilibrium"}, optional
+            Both by default.
+        refine : bool or float, default False
+            Add loads between the given ones until straight lines show the curves to this relative
+            accuracy; True is 0.002.
+        players : int or inf, default inf
+            Number of equal players of the equilibrium.
+        **options
+            As for `optimum` and `equilibrium`.
+
+        Returns
+        -------
+        xarray.Dataset
+            Dimensions ``load``, ``station`` and ``group``; `sojourn.models.systems.routes.curve`
+            describes the variables.
+
+        Raises
+        ------
+        LoadError, InputError
+            Before any solver starts: on a load that is negative or not finite, and where the
+            stations can carry none of the loads.
+        CurveInterruptedError
+            On Ctrl-C, with the loads solved so far.
+
+        Examples
+        --------
+        >>> from sojourn.models import Groups, MM1
+        >>> regions = Groups(MM1([10.0, 5.0]), load=[3.0, 2.0], delay=[[0.1, 0.3], [0.3, 0.1]])
+        >>> regions.curve([5.0, 10.0, 14.0]).price_of_anarchy.values.round(4)
+        array([1.0188, 1.0007, 1.0155])
+        """
+        return curve_plan(self, loads, which, refine, players, **options).solve()
+
+    def capacity(self) -> LargestLoad:
+        """Return the largest multiple of the loads that the stations can carry, with a proof.
+
+        Returns
+        -------
+        LargestLoad
+            The multiple, the stations that limit it, and the prices that prove it.
+
+        Notes
+        -----
+        A linear program minimises the largest utilisation. Lengths p >= 0 of the stations, 0 where
+        there is no rate, prove that no flow stays below the rates mu at the multiple s where
+        s q.SP(p) >= mu.p, with SP the shortest paths without fixed delays.
+
+        Examples
+        --------
+        >>> from sojourn.models import Groups, MM1
+        >>> Groups(MM1([10.0, 5.0]), load={"a": 6.0, "b": 4.0}).capacity()
+        largest load 15, 1.5 times the loads
+          limited by server 1, server 2
+        """
+        most = self._most
+        return LargestLoad(
+            multiple=most.multiple,
+            max_load=most.multiple * self.load,
+            lower=most.lower,
+            upper=most.upper,
+            limiting=tuple(self.stations[a] for a in most.limiting),
+            price=most.price,
+            station_names=self.stations,
+        )
+
+    def model(self, goal: Goal, load: float | None = None, formulation: str = "auto") -> RouteModel:
+        """Return the CVXPY problem, so that constraints can be added and any solver called.
+
+        Parameters
+        ----------
+        goal : {"optimum", "equilibrium"}
+            The problem to write.
+        load : float, optional
+            As for `optimum`.
+        formulation : str, default "auto"
+            As for `optimum`; ``"columns"`` is with the routes of the first round. A family without
+            a cone is bounded from below by tangents, see `Latency.total_cone`.
+
+        Returns
+        -------
+        sojourn.models.systems.routes.formulations.RouteModel
+            The problem, the station flows as a CVXPY expression of shape (A,), and the load as a
+            parameter.
+
+        Raises
+        ------
+        LoadError, FormulationError, InputError
+            On a load, a formulation or a goal that does not exist or does not fit.
+
+        Examples
+        --------
+        >>> import cvxpy as cp
+        >>> from sojourn.models import Groups, MM1
+        >>> model = Groups(MM1([10.0, 5.0]), load={"all": 6.0}).model("optimum")
+        >>> own = [*model.problem.constraints, model.flow[1] >= 2.5]
+        >>> _ = cp.Problem(model.problem.objective, own).solve(solver="CLARABEL")
+        >>> model.flow.value.round(4)
+        array([3.5, 2.5])
+        """
+        check_goal(goal)
+        check_solve_options("model", {"formulation": formulation})
+        load = self._load(load)
+        form = formulations(self.routed, formulation)[0]
+        question = self._task(goal, load).question
+        return question.write(form, (np.array([load]),))
+
+    def check_load(self, load: float) -> float:
+        """Return the load as a float.
+
+        Parameters
+        ----------
+        load : float
+            Total load, jobs per unit of time.
+
+        Raises
+        ------
+        LoadError
+            When it is not one number above 0, or the stations cannot carry it: the message names
+            those that limit it, and the largest load.
+        """
+        number = as_single_load(as_loads(load))
+        if number <= 0:
+            raise LoadError("load", number, "there are no jobs to serve", "give a load above 0")
+        multiple = number / self.load
+        if multiple >= SAFE * self._most.lower:
+            check_multiple(self.routed, multiple)
+        return number
+
+    def _load(self, load: float | None) -> float:
+        """Return the load, or that of the system where it is None, checked."""
+        return self.check_load(self.load if load is None else load)
+
+    def _task(
+        self,
+        goal: Goal,
+        load: float,
+        players: float = math.inf,
+        **options: Unpack[FormulationOptions],
+    ) -> Task[RouteModel, RouteSplits, RouteSolution]:
+        """Return the task whose ``solve(loads)`` solves for a goal at many loads.
+
+        Parameters
+        ----------
+        goal : {"optimum", "equilibrium"}
+        load : float
+            Any of the loads; it only sets the units of the programs.
+        players : int or inf, default inf
+            Number of players of the equilibrium.
+        **options
+            As for `optimum`.
+        """
+        players = check_players(players)
+        if goal == "equilibrium":
+            no_limits(options)
+        self.bank._validated  # noqa: B018
+        question = RouteSplit(
+            self.routed,
+            self.bank,
+            goal,
+            players,
+            load,
+            tolerance_of(goal, players, options),
+            options.get("polish", True),
+        )
+        return Task(question, options)

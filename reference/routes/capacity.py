@@ -1,0 +1,172 @@
+"""The largest multiple of the loads that the stations can carry, with a proof from both sides.
+
+The stations carry the multiple s of the loads q if a flow over the routes leaves spare capacity at
+each station. The largest multiple is the inverse of the least largest utilisation t at the loads
+themselves, a linear program: minimise t subject to W'x <= t mu, with the flows x of the routes.
+
+*Proof from below.* The largest utilisation u of any flow: the multiples below 1/u are carried.
+
+*Proof from above.* Any lengths l >= 0 of the stations, 0 where the rate is infinite. The load of a
+group times the length of its shortest route, added over the groups, is at most the sum of the
+lengths times the loads of the stations, and so below the sum of the lengths times the rates:
+
+    s sum_k q_k SP_k(l) <= sum_a l_a v_a < sum_a l_a mu_a,
+
+so s < mu'l / q'SP(l). Fixed delays do not count. The best lengths are the dual values of the linear
+program; the stations of a positive length are those that limit the loads (as a cut limits a flow).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from ..compensated_sum import exact_sum
+from ..errors import Array, LoadError
+from .columns import RouteFlow
+from .lengths import least_largest_utilisation
+from .price_bounds import ROUNDING, cost_error, on_grid
+from .routed import RoutedSystem
+from .station_loads import station_loads
+
+Index = npt.NDArray[np.intp]
+NAMED = 5  # largest number of stations, and of groups, that a message names
+LIMITING = 1e-9  # length times rate, as a part of the sum, above which a station is named
+
+
+@dataclass(frozen=True, eq=False)
+class RouteCapacity:
+    """The largest multiple of the loads that the stations can carry.
+
+    Attributes
+    ----------
+    multiple : float
+        The largest multiple; infinite where no group needs a station with a finite rate.
+    lower, upper : float
+        Bounds of the largest multiple: smaller ones than `lower` are carried, those from `upper` on
+        are not.
+    limiting : ndarray of int
+        Stations that limit the multiple: those with a positive length.
+    price : ndarray, shape (A,)
+        Lengths of the stations that prove the upper bound, in jobs: of 1/rate, the lengths times
+        the rates sum to 1.
+    flow : RouteFlow
+        A flow of the loads with the least largest utilisation.
+    concerned : ndarray of int
+        Groups whose loads the limiting stations limit.
+    """
+
+    multiple: float
+    lower: float
+    upper: float
+    limiting: Index
+    price: Array
+    flow: RouteFlow
+    concerned: Index
+
+    @cached_property
+    def utilisation(self) -> float:
+        """Largest utilisation of a station at the loads themselves: 1 over `multiple`."""
+        return 1.0 / self.multiple
+
+
+_KNOWN: WeakKeyDictionary[RoutedSystem, RouteCapacity] = WeakKeyDictionary()
+
+
+def capacity(system: RoutedSystem) -> RouteCapacity:
+    """Return the largest multiple of the loads that the stations can carry.
+
+    It is computed once for each system.
+    """
+    if system not in _KNOWN:
+        with np.errstate(all="ignore"):
+            _KNOWN[system] = _capacity(system)
+    return _KNOWN[system]
+
+
+def _capacity(system: RoutedSystem) -> RouteCapacity:
+    flow, length = least_largest_utilisation(system)
+    lower = lower_multiple(system, flow)
+    upper, length, least = upper_multiple(system, length)
+    limiting = np.flatnonzero(length * _finite_rate(system) > LIMITING)
+    # the lengths of a linear program are the more exact the closer both bounds are
+    multiple = lower if np.isinf(upper) else min(0.5 * (lower + upper), upper)
+    return RouteCapacity(multiple, lower, upper, limiting, length, flow, np.flatnonzero(least > 0))
+
+
+def lower_multiple(system: RoutedSystem, flow: RouteFlow) -> float:
+    """Return a multiple below which a flow of the loads proves that the stations carry it."""
+    at = station_loads(system, flow, system.load)
+    used = float(np.max(at.flow / system.bank.rate))
+    return (1.0 - ROUNDING) / used if used > 0 else np.inf
+
+
+def upper_multiple(system: RoutedSystem, length: Array) -> tuple[float, Array, Array]:
+    """Return a multiple that lengths prove to be too much, and the lengths and costs that do.
+
+    Parameters
+    ----------
+    length : ndarray, shape (A,)
+        Any lengths; negative ones and those of stations without a rate become 0.
+
+    Returns
+    -------
+    multiple : float
+        Infinite where the lengths prove nothing.
+    length : ndarray, shape (A,)
+        The lengths, scaled.
+    least : ndarray, shape (G,)
+        Length of the shortest route of each group.
+    """
+    rate = _finite_rate(system)
+    length = np.where((rate > 0) & np.isfinite(length), np.maximum(length, 0.0), 0.0)
+    length = length / max(float(length @ rate), np.finfo(float).tiny)
+    least = system.routes.least_cost(length, delays=False)
+    length = on_grid(length, float(np.max(least)))
+    least = system.routes.least_cost(length, delays=False)
+    needed, offered = (float(exact_sum(t)[0]) for t in (system.load * least, length * rate))
+    if not needed > 0:
+        return np.inf, length, least
+    return offered / needed * (1.0 + ROUNDING + cost_error(system)), length, least
+
+
+def _finite_rate(system: RoutedSystem) -> Array:
+    """Return the rate of each station, shape (A,), and 0 where it is infinite."""
+    rate = system.bank.rate
+    return np.where(np.isfinite(rate), rate, 0.0)
+
+
+def check_multiple(system: RoutedSystem, multiple: float) -> None:
+    """Raise an error unless the stations can carry a multiple of the loads.
+
+    Raises
+    ------
+    LoadError
+        With the largest load, the stations that limit it and, where it is not all groups, the
+        groups.
+    """
+    found = capacity(system)
+    if multiple < found.lower:
+        return
+    total = system.total_load
+    stations = _named([system.stations[a] for a in found.limiting], "station")
+    problem = f"is not below {found.multiple * total:.10g}, the largest load for {stations}"
+    if found.concerned.size < len(system.groups):
+        groups = _named([system.groups[k] for k in found.concerned], "group")
+        problem += f", which {groups} cannot avoid"
+    remedy = f"give at most {found.multiple:.10g} times the loads of the groups, or add capacity"
+    raise LoadError("load", multiple * total, problem, remedy)
+
+
+def _named(names: list[str], word: str) -> str:
+    """Return a list of names in words, with the number of those left out."""
+    shown = [repr(name) for name in names[:NAMED]]
+    more = len(names) - len(shown)
+    if more:
+        shown.append(f"{more} more")
+    listed = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f"{word}{'s' * (len(names) > 1)} {listed}"

@@ -1,0 +1,147 @@
+"""Newton's method on the routes in use: from nearly optimal flows to the rounding floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import Array
+from ..server_bank import ServerBank
+from .columns import Columns, RouteFlow
+from .link_space import Differences
+from .routed import RoutedSystem
+
+SOFTNESS = 1e-7  # cost of moving all of a route's flow, relative to the cost of the route
+NEW_SHARE = 0.01  # part of its group's load that weighs a route without flow
+MOST_STEPS = 30
+MOST_FAILURES = 3  # steps in a row that do not lower the gap
+FLOOR = 1e-16  # relative gap at which no step is tried
+
+
+@dataclass(frozen=True, eq=False)
+class Priced:
+    """Flows of routes with the prices of the stations at them, and the cheapest routes.
+
+    Attributes
+    ----------
+    found : RouteFlow
+    price : ndarray, shape (A,)
+        Cost of each station at its flow.
+    cheapest : Columns
+        A cheapest route of each group.
+    total, gap : float
+        Total cost of the flows, and its excess over that of the cheapest routes.
+    """
+
+    found: RouteFlow
+    price: Array
+    cheapest: Columns
+    total: float
+    gap: float
+
+    @classmethod
+    def of(
+        cls, system: RoutedSystem, bank: ServerBank, load: Array, found: RouteFlow
+    ) -> Priced | None:
+        """Return the flows with their prices, or None where a station is full."""
+        price = bank.latency(found.station_flow)
+        if not np.isfinite(price).all():
+            return None
+        cheapest = system.routes.cheapest(price)
+        costs, least = found.columns.costs(price), cheapest.costs(price)
+        # difference by difference: the sums themselves have fewer digits
+        gap = float(found.flow @ (costs - least[found.columns.group]))
+        return cls(found, price, cheapest, float(load @ least) + gap, gap)
+
+    @property
+    def relative(self) -> float:
+        """Gap relative to the total cost; 0 where nothing costs anything."""
+        return self.gap / self.total if self.total > 0 else 0.0
+
+
+def crossed_over(
+    system: RoutedSystem, bank: ServerBank, load: Array, start: RouteFlow
+) -> tuple[RouteFlow, int]:
+    """Return flows of a smaller gap, or the start, and the number of steps.
+
+    Parameters
+    ----------
+    system : RoutedSystem
+    bank : ServerBank
+        Stations with the cost as latency.
+    load : ndarray, shape (G,)
+        Load of each group.
+    start : RouteFlow
+        Flows that carry the load.
+    """
+    best = current = Priced.of(system, bank, load, start)
+    steps = failures = 0
+    while current is not None and best is not None and failures < MOST_FAILURES:
+        if steps == MOST_STEPS or best.relative <= FLOOR:
+            break
+        moved = newton_step(bank, load, current)
+        current = None if moved is None else Priced.of(system, bank, load, moved)
+        steps += 1
+        if current is not None and current.gap < best.gap:
+            failures = failures if current.gap > 0.5 * best.gap else 0
+            best = current
+        else:
+            failures += 1
+    return (start if best is None else best.found), steps
+
+
+def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
+    """Return the flows after one step of Newton's method on the routes in use.
+
+    Routes that would get a flow below 0 are left, then the step is computed again.
+    """
+    used = at.found.used()
+    columns, place = used.columns.joined(at.cheapest)
+    x = np.zeros(len(columns))
+    x[place] = used.flow
+    slope = bank.latency_slope(used.station_flow)
+    groups = load.size
+    if not (at.total > 0 and np.isfinite(slope).all()):
+        return None
+    # costs of groups may differ by many orders of magnitude
+    mean = np.maximum(at.cheapest.costs(at.price), SOFTNESS * at.total / np.sum(load))
+    weight = np.where(x > 0, x, NEW_SHARE * load[columns.group])
+    weight /= (SOFTNESS * mean)[columns.group]
+    while True:
+        costs = columns.costs(at.price)
+        least = columns.least(costs, groups)
+        missing = load - columns.group_flow(x, groups)
+        lag = np.zeros(slope.size)
+        system = Differences(columns, groups, weight, slope)
+        step = system.solve(least[columns.group] - costs, missing, lag, lag)
+        negative = x + step.flow < 0
+        kept = np.ones(groups, dtype=bool)
+        left = negative.copy()
+        # a group keeps its largest flow
+        kept[columns.group[~negative]] = False
+        if kept.any():
+            largest = np.maximum.reduceat(x, columns.starts(groups))
+            left &= ~(kept[columns.group] & (x == largest[columns.group]))
+        if not left.any():
+            break
+        rows = np.flatnonzero(~left)
+        columns, x, weight = columns.only(rows), x[rows], weight[rows]
+    part = _damped(bank, columns, x, step.flow)
+    return RouteFlow(columns, x + part * step.flow).fitted(load)
+
+
+def _damped(bank: ServerBank, columns: Columns, x: Array, change: Array) -> float:
+    """Return a part of the step at whose end the total cost does not rise steeply."""
+    start, move = columns.station_flow(x), columns.station_flow(change)
+    fixed = float(change @ columns.delay)
+    part = 1.0
+    before = float(bank.latency(start) @ move) + fixed
+    for _ in range(30):
+        price = bank.latency(np.maximum(start + part * move, 0.0))
+        if np.isfinite(price).all():
+            rise = float(price @ move) + fixed
+            if rise <= 0.5 * abs(before) or before >= 0:
+                break
+        part *= 0.5
+    return part

@@ -1,0 +1,148 @@
+"""Routes generated as the prices of the stations ask for them, around the interior point."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compensated_sum import EPS
+from ..errors import Array
+from ..server_bank import ServerBank
+from .columns import Columns, RouteFlow
+from .interior_point import Point, advance, at_columns, with_columns
+from .routed import RoutedSystem
+
+FIRST_ROUNDS = 3  # of all-or-nothing assignment, before the first point
+NEARLY = 0.95  # utilisation at which stations are priced that have more
+FIRST_PART = 0.1  # gap of the first point, relative to the total cost
+MOST_ITERATIONS = 100
+SHORT = 0.02  # part of a step that is short
+MOST_SHORT = 5  # short steps in a row
+START_SHARE = 0.1  # largest share of the load that the first point moves away from the start
+WARM_PART = 1e-2  # gap of the first point next to a start, relative to the total cost
+FEW = 500  # number of listed routes that are all taken at once
+CHEAPER = 1e-12  # relative difference of costs from which a route is cheaper
+
+
+def almost_full(bank: ServerBank) -> Array:
+    """Return a flow of each station next to its rate, shape (A,); infinite without a rate."""
+    return np.where(np.isfinite(bank.rate), NEARLY * bank.rate, np.inf)
+
+
+def first_columns(system: RoutedSystem, bank: ServerBank, load: Array) -> Columns:
+    """Return the cheapest routes at no load, and those at the prices of flows on them."""
+    groups = load.size
+    most = almost_full(bank)
+    columns = system.routes.cheapest(bank.idle_latency)
+    flow = columns.station_flow(load)
+    for i in range(1, FIRST_ROUNDS):
+        price = bank.latency(np.minimum(flow, most))
+        cheapest = system.routes.cheapest(price)
+        columns, _ = columns.joined(cheapest)
+        flow += (cheapest.station_flow(load) - flow) / (i + 1.0)
+    return columns
+
+
+def cheaper(system: RoutedSystem, columns: Columns, price: Array) -> Columns:
+    """Return the cheapest route of each group whose columns all cost more."""
+    groups = system.load.size
+    found = system.routes.cheapest(price)
+    least = columns.least(columns.costs(price), groups)
+    return found.only(found.costs(price) < least[found.group] * (1.0 - CHEAPER))
+
+
+def started(bank: ServerBank, columns: Columns, load: Array, flow: Array, part: float) -> Point:
+    """Return a first point next to flows that carry the load, with a flow on every route.
+
+    Each route gets a share of its group's load, so small that a station that has spare capacity
+    keeps half of it.
+    """
+    count = np.bincount(columns.group, minlength=load.size)
+    even = (load / count)[columns.group]
+    at_flow, at_even = columns.station_flow(flow), columns.station_flow(even)
+    spare = bank.spare_capacity(at_flow)
+    tight = np.isfinite(spare) & (spare > 0) & (at_even > at_flow)
+    share = 0.5 * np.min(spare[tight] / (at_even - at_flow)[tight], initial=2.0 * START_SHARE)
+    flow = (1.0 - share) * flow + share * even
+    return at_columns(bank, columns, load, flow, part)
+
+
+def first_point(
+    system: RoutedSystem, bank: ServerBank, load: Array, start: RouteFlow | None
+) -> Point:
+    """Return the first point: next to the start, or with the load even over the first routes."""
+    if start is not None:
+        used = start.fitted(load).used()
+        price = bank.latency(np.minimum(used.station_flow, almost_full(bank)))
+        columns, place = used.columns.joined(system.routes.cheapest(price))
+        flow = np.zeros(len(columns))
+        flow[place] = used.flow
+        return started(bank, columns, load, flow, WARM_PART)
+    listed = system.routes.listed
+    columns = first_columns(system, bank, load)
+    if listed is not None and len(listed) <= FEW:
+        columns = listed
+    count = np.bincount(columns.group, minlength=load.size)
+    return at_columns(bank, columns, load, (load / count)[columns.group], FIRST_PART)
+
+
+def interior(
+    system: RoutedSystem,
+    bank: ServerBank,
+    load: Array,
+    start: RouteFlow | None,
+    target: float,
+) -> RouteFlow:
+    """Return flows whose gap, relative to the total cost, is at most `target`.
+
+    Where the routes found so far cannot carry the load, it starts again with the flows of the least
+    largest utilisation.
+
+    Parameters
+    ----------
+    system : RoutedSystem
+    bank : ServerBank
+        Stations with the cost as latency.
+    load : ndarray, shape (G,)
+        Load of each group.
+    start : RouteFlow or None
+        Flows of another load.
+    target : float
+        Relative gap.
+    """
+    found = _generated(system, bank, load, first_point(system, bank, load, start), target)
+    if found is None:
+        from .capacity import capacity
+
+        start = capacity(system).flow
+        found = _generated(system, bank, load, first_point(system, bank, load, start), target)
+    if found is None:
+        raise RuntimeError("stalled")
+    return found
+
+
+def _generated(
+    system: RoutedSystem, bank: ServerBank, load: Array, point: Point, target: float
+) -> RouteFlow | None:
+    """Return flows of a gap up to `target`, or None where the steps become too short."""
+    short = 0
+    for _ in range(MOST_ITERATIONS):
+        point, part = advance(bank, point, load)
+        short = short + 1 if part < SHORT else 0
+        total = float(point.price @ point.station_flow) + float(point.flow @ point.columns.delay)
+        if TRACE:
+            v = point.columns.station_flow(point.flow)
+            print(
+                f"gap {point.gap / total:.2e} part {part:.3f} R {len(point.columns)} rv {abs(v - point.station_flow).max() / v.max():.1e} rp {np.max(abs(bank.latency(point.station_flow) / point.price - 1)):.1e} {np.max(v / bank.rate)}"
+            )
+        if short > MOST_SHORT or not np.isfinite(total):
+            return None
+        new = cheaper(system, point.columns, np.maximum(point.price, 0.0))
+        # free routes have a total cost of 0
+        small = max(target * total, EPS * float(np.sum(load) * np.max(point.price)))
+        if point.gap <= small and not len(new) and part > 0.9:
+            return RouteFlow(point.columns, point.flow)
+        point = with_columns(point, new, load)
+    return None
+
+
+TRACE = 0

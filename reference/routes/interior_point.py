@@ -1,0 +1,186 @@
+"""A primal-dual interior point on route flows, to which routes can be added at any iteration.
+
+The cost of a station is T(v), increasing in its flow v. The conditions of the optimum are
+
+    sum of x in each group = load,   W'x = v,   p = T(v),   W p + delay - u = s,   x s = 0
+
+with x, s >= 0. The method keeps x, s > 0 and lowers their products together to 0. The price p is a
+variable beside the flow: a station with a finite rate keeps a spare capacity above 0 with a price
+of its own, so that the method also converges where the cost is very steep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import Array
+from ..server_bank import ServerBank
+from .columns import Columns
+from .link_space import Differences
+
+TO_BOUNDARY = 0.995  # part of the longest step
+TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
+
+
+@dataclass(eq=False)
+class Point:
+    """A point of the interior point method.
+
+    Attributes
+    ----------
+    columns : Columns
+        R routes.
+    flow, reduced : ndarray, shape (R,)
+        Flow x and reduced cost s of each route.
+    level : ndarray, shape (G,)
+        Cost u of each group.
+    station_flow, price : ndarray, shape (A,)
+        Flow v and price p of each station.
+    """
+
+    columns: Columns
+    flow: Array
+    reduced: Array
+    level: Array
+    station_flow: Array
+    price: Array
+
+    @property
+    def gap(self) -> float:
+        """Sum over routes of flow times reduced cost."""
+        return float(self.flow @ self.reduced)
+
+
+def at_columns(bank: ServerBank, columns: Columns, load: Array, flow: Array, part: float) -> Point:
+    """Return a first point from flows above 0 of routes.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        Stations with the cost as latency.
+    columns : Columns
+        R routes, at least one for each group.
+    load : ndarray, shape (G,)
+        Load of each group.
+    flow : ndarray, shape (R,)
+        Flow of each route, above 0.
+    part : float
+        Gap of the point, relative to the total cost.
+    """
+    station_flow = columns.station_flow(flow)
+    limited = np.isfinite(bank.rate)
+    most = np.where(limited, 0.95 * bank.rate, np.inf)
+    station_flow = np.where(station_flow < most, station_flow, np.maximum(most, 0.0))
+    price = bank.latency(station_flow)
+    costs = columns.costs(price)
+    groups = load.size
+    least = columns.least(costs, groups)
+    total = float(least @ load)
+    each = part * (total if total > 0 else 1.0) / len(columns)
+    count = np.bincount(columns.group, minlength=groups)
+    level = least - each * count / load
+    reduced = np.maximum(costs - level[columns.group], each / flow)
+    return Point(columns, flow, reduced, level, station_flow, price)
+
+
+def with_columns(point: Point, new: Columns, load: Array) -> Point:
+    """Return the point with further routes, of a small flow each."""
+    columns, old = point.columns, len(point.columns)
+    if not len(new):
+        return point
+    mean = point.gap / old
+    group = np.concatenate([columns.group, new.group])
+    order = np.argsort(group, kind="stable")
+    from scipy.sparse import csr_array, vstack
+
+    work = csr_array(vstack([columns.work, new.work], format="csr")[order])
+    joined = Columns(group[order], work, np.concatenate([columns.delay, new.delay])[order])
+    costs = new.costs(point.price) - point.level[new.group]
+    share = 0.05 * load[new.group]
+    reduced = np.maximum(costs, mean / share)
+    flow = mean / reduced
+    # the others make way
+    taken = np.bincount(new.group, weights=flow, minlength=load.size)
+    kept = point.flow * (1.0 - taken / load)[columns.group]
+    return Point(
+        joined,
+        np.concatenate([kept, flow])[order],
+        np.concatenate([point.reduced, reduced])[order],
+        point.level,
+        point.station_flow,
+        point.price,
+    )
+
+
+def on_curve(bank: ServerBank, point: Point) -> Array:
+    """Return the flow of each station at which its cost is made linear, shape (A,).
+
+    The spare capacity there is the geometric mean of that at the flow and that at the price.
+    """
+    flow = point.station_flow
+    limited = np.isfinite(bank.rate)
+    if not limited.any():
+        return flow
+    excess = np.maximum(point.price - bank.idle_latency, 0.0)
+    by_price = bank.at_latency(excess).spare_capacity
+    spare = bank.spare_capacity(flow)
+    mean = np.sqrt(spare * np.where(by_price > 0, by_price, spare))
+    return np.where(limited, np.clip(bank.rate - mean, 0.0, None), flow)
+
+
+def longest(value: Array, change: Array) -> float:
+    """Return the longest step up to 1 that keeps all values above 0."""
+    falling = change < 0
+    if not falling.any():
+        return 1.0 / TO_BOUNDARY
+    return float(min(1.0 / TO_BOUNDARY, np.min(value[falling] / -change[falling])))
+
+
+def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
+    """Return the point after one predictor-corrector iteration, and the length of its step."""
+    columns, x, s = point.columns, point.flow, point.reduced
+    groups, v, price = load.size, point.station_flow, point.price
+    linear_at = on_curve(bank, point)
+    slope = bank.latency_slope(linear_at)
+    lag = bank.latency(linear_at) + slope * (v - linear_at) - price
+    residual = columns.costs(price) - point.level[columns.group] - s
+    missing = load - columns.group_flow(x, groups)
+    excess = columns.station_flow(x) - v
+    system = Differences(columns, groups, x / s, slope)
+
+    def direction(product: Array):  # type: ignore[no-untyped-def]
+        pull = product / x - residual
+        step = system.solve(pull, missing, excess, lag)
+        return step, (product - s * step.flow) / x
+
+    def length(step, reduced) -> float:  # type: ignore[no-untyped-def]
+        spare = bank.spare_capacity(v)
+        limited = np.isfinite(spare)
+        steps = [longest(x, step.flow), longest(s, reduced)]
+        steps.append(longest(spare[limited], -step.station_flow[limited]))
+        return TO_BOUNDARY * min(steps)
+
+    mean = point.gap / x.size
+    step, reduced = direction(-x * s)
+    part = min(1.0, length(step, reduced))
+    after = float((x + part * step.flow) @ (s + part * reduced)) / x.size
+    centring = (max(after, 0.0) / mean) ** 3 if mean > 0 else 0.0
+    step, reduced = direction(centring * mean - x * s - step.flow * reduced)
+    part = min(1.0, length(step, reduced))
+    v, price = v + part * step.station_flow, price + part * step.price
+    idle = bank.idle_latency
+    lowest = idle + (bank.latency(v) - idle) / TUBE
+    raised = np.maximum(lowest - price, 0.0)
+    return (
+        Point(
+            columns,
+            x + part * step.flow,
+            s + part * reduced + columns.work @ raised,
+            point.level + part * step.level,
+            v,
+            price + raised,
+        ),
+        part,
+    )

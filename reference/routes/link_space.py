@@ -1,0 +1,159 @@
+"""The linear equations of Newton's method on route flows, solved over the stations.
+
+A step changes the route flows x, the station flows v, the prices p of the stations and the cost
+level u of each group. With the work W, the slope D of the cost of a station in its flow, and a
+weight theta of each route, it solves
+
+    dx = theta (a - W dp + du)    the routes of group k get du_k
+    sum of dx in each group = missing
+    dv = W' dx + excess
+    dp = D dv + lag
+
+Each group has a *base*, its route of the largest weight. With the differences B of the rows of W
+from the base's row, dv = g - N dp where N = sum theta (B - mean)(B - mean)', a matrix over
+the stations. The differences keep the digits where one route has almost all of the weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.sparse import csr_array
+
+from ..compensated_sum import EPS
+from ..errors import Array
+from .columns import Columns
+
+MOST_RISE = 1e-6  # of the diagonal of a matrix that rounding has made indefinite
+DENSE = 400_000  # largest number of entries of a dense array of routes by stations
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A change of all variables; see the module.
+
+    Attributes
+    ----------
+    flow : ndarray, shape (R,)
+    station_flow, price : ndarray, shape (A,)
+    level : ndarray, shape (G,)
+    """
+
+    flow: Array
+    station_flow: Array
+    price: Array
+    level: Array
+
+
+def factored(matrix: Array) -> tuple[Array, bool]:
+    """Return the Cholesky factors of a matrix, with a larger diagonal where rounding demands it.
+
+    Raises
+    ------
+    LinAlgError
+        Where the matrix is not finite.
+    """
+    diagonal, rise = matrix.diagonal().copy(), EPS
+    while True:
+        try:
+            return cho_factor(matrix, lower=True, check_finite=False)  # type: ignore[no-any-return]
+        except LinAlgError:
+            if rise > MOST_RISE:
+                raise
+        rise *= 16.0
+        matrix.flat[:: diagonal.size + 1] = diagonal * (1.0 + rise)
+
+
+class Differences:
+    """The routes of each group as differences from its base, and the factored matrix.
+
+    Parameters
+    ----------
+    columns : Columns
+        R routes, at least one for each group.
+    groups : int
+        Number of groups G.
+    weight : ndarray, shape (R,)
+        Weight theta of each route, above 0.
+    slope : ndarray, shape (A,)
+        Slope D of the cost of each station, 0 or more.
+    """
+
+    def __init__(self, columns: Columns, groups: int, weight: Array, slope: Array) -> None:
+        self.columns, self.weight, self.slope = columns, weight, slope
+        group = columns.group
+        self.starts = columns.starts(groups)
+        largest = np.maximum.reduceat(weight, self.starts)
+        candidates = np.flatnonzero(weight == largest[group])
+        self.base = candidates[np.unique(group[candidates], return_index=True)[1]]
+        self.total = np.add.reduceat(weight, self.starts)
+        others = np.ones(len(columns), dtype=bool)
+        others[self.base] = False
+        self.others = np.flatnonzero(others)
+        self.of_group = group[self.others]
+        rows = columns.work[self.others] - columns.work[self.base[self.of_group]]
+        dense = rows.shape[0] * rows.shape[1] <= DENSE
+        self.rows = rows.toarray() if dense else csr_array(rows)
+        self.own = weight[self.others]
+        self.first = np.flatnonzero(np.diff(self.of_group, prepend=-1))
+        self.several = self.of_group[self.first]
+        self._factor(dense)
+
+    def _factor(self, dense: bool) -> None:
+        """Store the means of the differences by group, N, and the factors of I + D^1/2 N D^1/2."""
+        n = self.slope.size
+        self.root = np.sqrt(self.slope)
+        if not self.others.size:
+            self.normal = np.zeros((n, n))
+            self.sums: Array = np.zeros((0, n))
+        elif dense:
+            weighted = self.own[:, None] * self.rows
+            self.sums = np.add.reduceat(weighted, self.first, axis=0)
+            spread = self.sums / np.sqrt(self.total[self.several])[:, None]
+            self.normal = self.rows.T @ weighted - spread.T @ spread
+        else:
+            ends = np.append(self.first, self.own.size)
+            group_sum = csr_array(
+                (self.own, np.arange(self.own.size), ends), shape=(self.first.size, self.own.size)
+            )
+            self.sums = csr_array(group_sum @ self.rows)
+            scale = np.sqrt(self.total[self.several])
+            spread = csr_array(self.sums.multiply(1.0 / scale[:, None]))
+            weighted = csr_array(self.rows.multiply(self.own[:, None]))
+            self.normal = (self.rows.T @ weighted - spread.T @ spread).toarray()
+        matrix = self.root[:, None] * self.normal * self.root
+        matrix.flat[:: n + 1] += 1.0
+        self.factors = factored(matrix)
+
+    def solve(self, pull: Array, missing: Array, excess: Array, lag: Array) -> Step:
+        """Return the step.
+
+        Parameters
+        ----------
+        pull : ndarray, shape (R,)
+            Right-hand side a of each route, in units of time.
+        missing : ndarray, shape (G,)
+            Load of each group less the flow of its routes.
+        excess : ndarray, shape (A,)
+            Load that the routes bring to each station less its flow.
+        lag : ndarray, shape (A,)
+            Cost of each station at its flow less its price.
+        """
+        columns, total, several = self.columns, self.total, self.several
+        rest = pull[self.others] - pull[self.base[self.of_group]]
+        weighted = self.own * rest
+        alone = missing / total
+        if self.others.size:
+            alone[several] -= np.add.reduceat(weighted, self.first) / total[several]
+        free = self.rows.T @ weighted + self.sums.T @ alone[several]
+        free = free + excess + columns.work[self.base].T @ missing
+        rhs = self.root * (free - self.normal @ lag)
+        price = lag + self.root * cho_solve(self.factors, rhs, check_finite=False)
+        common = alone
+        common[several] += (self.sums @ price) / total[several]
+        flow = common[columns.group] * self.weight
+        flow[self.others] += self.own * (rest - self.rows @ price)
+        level = common - pull[self.base] + columns.work[self.base] @ price
+        return Step(flow, columns.station_flow(flow) + excess, price, level)

@@ -1,0 +1,93 @@
+"""Road networks of the collection TransportationNetworks, from a folder of the environment."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sojourn.models.systems.routes import Network
+
+FOLDER = os.environ.get("SOJOURN_TNTP", "")
+REASON = "SOJOURN_TNTP does not name a folder of files of TransportationNetworks"
+pytestmark = pytest.mark.skipif(not FOLDER, reason=REASON)
+
+SIZES = {  # groups, links, closed nodes, sum of the loads between zones
+    "Braess": (1, 5, 0, 6.0),
+    "SiouxFalls": (528, 76, 0, 360600.0),
+    "EMA": (1113, 258, 0, 65576.37543099989),
+    "Anaheim": (1406, 914, 38, 104694.4),
+    "Barcelona": (7922, 2522, 110, 184679.561),
+}
+POTENTIAL = {"SiouxFalls": 4231335.28710744, "Anaheim": 1286032.171096, "EMA": 26160.345923}
+ANARCHY = {"SiouxFalls": 1.0397496674, "Anaheim": 1.0178483836, "EMA": 1.031382412}
+
+
+def read(name, **options):
+    return Network.from_tntp(
+        *(Path(FOLDER) / f"{name}_{k}.tntp" for k in ("net", "trips")), **options
+    )
+
+
+def potential(network, solution):
+    return network.bank.potential(solution.station_flow).sum()
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_every_file_is_read(name):
+    network, (groups, links, closed, load) = read(name), SIZES[name]
+    assert (len(network.groups), len(network.stations)) == (groups, links)
+    assert len(network.closed) == closed
+    assert network.load == pytest.approx(load, rel=1e-12)
+
+
+def test_the_published_flows_of_sioux_falls_are_the_equilibrium():
+    network = read("SiouxFalls")
+    rows = (Path(FOLDER) / "SiouxFalls_flow.tntp").read_text().split("\n")[1:]
+    flows = {(int(r[0]), int(r[1])): float(r[2]) for r in map(str.split, rows) if r}
+    published = np.array([flows[end] for end in network.ends])
+    assert network.equilibrium().station_flow == pytest.approx(published, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", POTENTIAL)
+def test_equilibria_have_the_published_potential(name):
+    network = read(name)
+    equilibrium = network.equilibrium()
+    assert potential(network, equilibrium) == pytest.approx(POTENTIAL[name], rel=1e-10)
+    assert equilibrium.potential_gap < 1e-10
+
+
+@pytest.mark.parametrize("name", ANARCHY)
+def test_prices_of_anarchy_are_the_known_ones(name):
+    assert float(read(name).price_of_anarchy()) == pytest.approx(ANARCHY[name], rel=1e-9)
+
+
+def test_sioux_falls_has_the_known_costs_and_players():
+    network = read("SiouxFalls")
+    optimum = network.optimum().mean_delay * network.load
+    assert optimum == pytest.approx(7194256.052893, rel=1e-11)
+    assert network.equilibrium().mean_delay * network.load == pytest.approx(7480225.34492, rel=1e-9)
+    for players, ratio in {2: 1.001500153, 4: 1.007033114, 10: 1.017147404}.items():
+        cost = network.equilibrium(players=players).mean_delay * network.load
+        assert cost / optimum == pytest.approx(ratio, rel=1e-9)
+
+
+def test_anaheim_through_its_zones_would_have_a_lower_potential():
+    network = read("Anaheim")
+    bank, ends = network.bank, network.ends
+    loads = dict(zip(network.pairs, network.group_load.tolist(), strict=True))
+    free = Network(bank, ends=ends, load=loads)
+    assert potential(free, free.equilibrium()) < 0.95 * POTENTIAL["Anaheim"]
+
+
+def test_braess_is_the_textbook_example():
+    network = read("Braess")
+    assert network.equilibrium().mean_delay == pytest.approx(92.0, rel=1e-7)
+    assert network.optimum().mean_delay == pytest.approx(83.0, rel=1e-7)
+
+
+def test_barcelona_is_certified():
+    network = read("Barcelona")
+    equilibrium = network.equilibrium()
+    assert equilibrium.potential_gap < 1e-10
+    assert np.isfinite(equilibrium.certificate.gap)
