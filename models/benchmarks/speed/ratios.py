@@ -276,7 +276,8 @@ def read(report: Mapping[str, Any]) -> Speed:
     for benchmark in report["benchmarks"]:
         info = benchmark["extra_info"]
         seconds[info["row"]][info["who"]] = benchmark["stats"]["min"] / info["per"]
-        units[info["row"]], targets[info["row"]] = info["unit"], info.get("at_most")
+        units[info["row"]] = info["unit"]
+        targets[info["row"]] = targets.get(info["row"]) or info.get("at_most")
     growth = {
         what.removeprefix(GROWTH): seconds.pop(what)
         for what in list(seconds)
