@@ -65,7 +65,7 @@ rounding errors of all other values are added, so that no bound is false by roun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -134,6 +134,15 @@ class RouteCertificate:
     balance: float
     rounding: float
     estimate: float = np.nan
+
+    times: ClassVar[tuple[str, ...]] = (
+        "mean_delay",
+        "lower_bound",
+        "upper_bound",
+        "mean_saving",
+        "largest_saving",
+        "estimate",
+    )
 
 
 def certify(
