@@ -51,7 +51,8 @@ def power(free: float, rise: float, exponent: float, capacity: float = 1.0) -> L
             level = a * (1 + b)
             return level, mp.mpf(0), mp.mpf(0), level * x
         u = x / c
-        second = a * b * p * (p - 1) * u ** (p - 2) / c**2 if p != 1 else mp.mpf(0)
+        bends = p != 1 and u != 0  # at a station that no route uses the curvature is not needed
+        second = a * b * p * (p - 1) * u ** (p - 2) / c**2 if bends else mp.mpf(0)
         slope = a * b * p * u ** (p - 1) / c
         return a * (1 + b * u**p), slope, second, a * x * (1 + b * u**p / (p + 1))
 
@@ -110,9 +111,11 @@ def truth(
             ]
 
         def inside(x: Any) -> bool:
-            return min(x) > 0 and all(
-                mp.im(latency(u)[3]) == 0 for latency, u in zip(latencies, station(x), strict=True)
-            )
+            try:
+                ends = [f(u)[3] for f, u in zip(latencies, station(x), strict=True)]
+            except ZeroDivisionError:  # exactly at a rate
+                return False
+            return min(x) > 0 and all(mp.im(end) == 0 for end in ends)
 
         size = mp.fsum(p[0] * v for p, v in zip(costs(station(x)), station(x), strict=True))
         barrier = (size + 1) / routes
