@@ -27,7 +27,7 @@ import numpy.typing as npt
 from ..compensated_sum import EPS, exact_sum
 from ..errors import Array, LoadError
 from .columns import RouteFlow
-from .lengths import least_largest_utilisation
+from .lengths import least_largest_utilisation, quick_flow
 from .price_bounds import ROUNDING, exact_prices, most_stations
 from .routed import RoutedSystem
 from .station_loads import station_loads
@@ -74,6 +74,7 @@ class RouteCapacity:
 
 
 _KNOWN: WeakKeyDictionary[RoutedSystem, RouteCapacity] = WeakKeyDictionary()
+_QUICK: WeakKeyDictionary[RoutedSystem, float] = WeakKeyDictionary()
 
 
 def capacity(system: RoutedSystem) -> RouteCapacity:
@@ -151,12 +152,16 @@ def _finite_rate(system: RoutedSystem) -> Array:
 def check_multiple(system: RoutedSystem, multiple: float) -> None:
     """Raise an error unless the stations can carry a multiple of the loads.
 
+    Where it is far below the largest one, a few searches of the shortest routes show it.
+
     Raises
     ------
     LoadError
         With the largest load, the stations that limit it and, where it is not all groups, the
         groups.
     """
+    if system not in _KNOWN and multiple < _quick_lower(system):
+        return
     found = capacity(system)
     if multiple < found.lower:
         return
@@ -168,6 +173,15 @@ def check_multiple(system: RoutedSystem, multiple: float) -> None:
         problem += f", which {groups} cannot avoid"
     remedy = f"give less than {found.multiple:.10g} times the loads of the groups, or add capacity"
     raise LoadError("load", multiple * total, problem, remedy)
+
+
+def _quick_lower(system: RoutedSystem) -> float:
+    """Return a multiple below which a flow that is found quickly proves that it is carried."""
+    if system not in _QUICK:
+        with np.errstate(all="ignore"):
+            flow = quick_flow(system)
+            _QUICK[system] = 0.0 if flow is None else lower_multiple(system, flow)
+    return _QUICK[system]
 
 
 def _named(names: list[str], word: str) -> str:

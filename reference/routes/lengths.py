@@ -20,6 +20,7 @@ from .routed import RoutedSystem
 from .transportation import transported, uses_one_station
 
 AT_ONCE = 4000  # routes up to which a list of them makes one program
+FEW = 2000  # routes up to which the simplex method solves the program
 ROUNDS = 6  # rounds of all-or-nothing flows that give the first routes
 STEEP = 8.0  # logarithm of the lengths of a full and an empty station in these rounds
 ADDED = 100  # largest number of programs
@@ -63,6 +64,24 @@ def least_largest_utilisation(system: RoutedSystem) -> tuple[RouteFlow, Array]:
     else:
         known, length = _by_columns(system, first, per_rate)
     return RouteFlow(known.columns, known.share * load[known.columns.group]).fitted(load), length
+
+
+def quick_flow(system: RoutedSystem) -> RouteFlow | None:
+    """Return a flow of the loads with a small largest utilisation, after a few shortest paths.
+
+    None where `least_largest_utilisation` is as fast.
+    """
+    listed, limited = system.routes.listed, np.isfinite(system.bank.rate)
+    if not limited.any() or (listed is not None and len(listed) <= AT_ONCE):
+        return None
+    if listed is not None and uses_one_station(listed, limited):
+        return None
+    per_rate = np.where(limited, 1.0 / system.bank.rate, 0.0)
+    first = system.routes.cheapest(per_rate, delays=False)
+    if not np.any(first.work @ per_rate):
+        return None
+    columns, share = _first_routes(system, first, per_rate)[0]
+    return RouteFlow(columns, share * system.load[columns.group]).fitted(system.load)
 
 
 def _by_columns(system: RoutedSystem, first: Columns, per_rate: Array) -> tuple[Routes, Array]:
@@ -181,15 +200,18 @@ def _solve(
     sums = csc_array((np.ones(rows.size), (number, np.arange(rows.size))), shape=shape)
     cost = np.zeros(rows.size + 1)
     cost[-1] = 1.0
+    # the interior point method is the faster one for many routes, the simplex method for few
     answer = linprog(
         cost,
         A_ub=limits,
         b_ub=-base[used] / unit,
         A_eq=sums,
         b_eq=np.ones(count.size),
-        method="highs-ds",
+        method="highs-ipm" if rows.size > FEW else "highs-ds",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
+    if answer.x is None:
+        return known, per_rate
     share = known.share.copy()
     share[rows] = np.maximum(answer.x[:-1], 0.0)
     length = np.zeros(per_rate.size)

@@ -161,6 +161,20 @@ def test_a_hundredth_of_a_percent_decides():
         check_multiple(regions(), 0.75)
 
 
+def test_a_load_far_below_capacity_needs_no_linear_program(monkeypatch):
+    rng = np.random.default_rng(1)
+    tail, head = np.array([0, 0, 1, 2, 1]), np.array([1, 2, 3, 3, 2])
+    graph = GraphRoutes(4, tail, head, np.array([0]), np.array([3]))
+    systems = [RoutedSystem(MM1(rng.uniform(5, 6, 5)), graph, np.ones(1)) for _ in range(2)]
+    most = capacity(systems[0]).multiple
+    monkeypatch.setattr(module, "_solve", None)
+    check_multiple(systems[0], 0.999 * most)  # known
+    again = RoutedSystem(systems[0].bank, graph, np.ones(1))
+    check_multiple(again, 0.5 * most)
+    with pytest.raises(TypeError):
+        check_multiple(again, 0.999 * most)
+
+
 def test_many_stations_are_counted():
     system = groups(np.ones((1, 9), dtype=bool), np.ones(9), [20.0])
     with pytest.raises(LoadError, match=r"'station 5' and 4 more; give less than 0\.45 times"):
