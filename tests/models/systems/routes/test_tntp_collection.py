@@ -21,7 +21,7 @@ SIZES = {  # groups, links, closed nodes, sum of the loads between zones
     "Barcelona": (7922, 2522, 110, 184679.561),
 }
 POTENTIAL = {"SiouxFalls": 4231335.28710744, "Anaheim": 1286032.171096, "EMA": 26160.345923}
-ANARCHY = {"SiouxFalls": 1.0397496674, "Anaheim": 1.0178483836, "EMA": 1.031382412}
+ANARCHY = {"SiouxFalls": 1.0397496683, "Anaheim": 1.0178483836, "EMA": 1.031382412}
 
 
 @cache
