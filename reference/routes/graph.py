@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -50,10 +50,10 @@ class GraphRoutes(RouteSet):
     head: Index
     origin: Index
     destination: Index
-    closed: npt.NDArray[np.bool_] = None  # type: ignore[assignment]
+    closed: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
     def __post_init__(self) -> None:
-        if self.closed is None:
+        if not self.closed.size:
             object.__setattr__(self, "closed", np.zeros(self.nodes, dtype=np.bool_))
 
     @property
