@@ -314,13 +314,3 @@ class LargestLoad(HtmlTable):
             "limiting": list(self.limiting),
             "price": dict(prices),
         }
-
-
-def shortest(lower: float, upper: float) -> float:
-    """Return the number between two bounds that has the fewest digits; the lower one alone."""
-    if math.isfinite(upper):
-        for digits in range(1, 17):
-            number = float(f"{0.5 * (lower + upper):.{digits}g}")
-            if lower <= number <= upper:
-                return number
-    return lower

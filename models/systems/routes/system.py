@@ -28,7 +28,7 @@ from ..parallel.limits import no_limits
 from ..parallel.prices import Goal, check_goal
 from .formulations import RouteModel, formulations
 from .questions import RouteSplit, RouteSplits, tolerance_of
-from .solution import LargestLoad, RouteSolution, shortest
+from .solution import LargestLoad, RouteSolution
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,7 +109,7 @@ class RouteSystem(System):
     @property
     def max_load(self) -> float:
         """Total load that the stations cannot carry, jobs per unit of time; see `capacity`."""
-        return shortest(self._most.lower * self.load, self._most.upper * self.load)
+        return self._most.max_load
 
     @cached_property
     def _most(self) -> RouteCapacity:
@@ -336,8 +336,8 @@ class RouteSystem(System):
         """
         most = self._most
         return LargestLoad(
-            multiple=shortest(most.lower, most.upper),
-            max_load=self.max_load,
+            multiple=most.multiple,
+            max_load=most.max_load,
             lower=most.lower,
             upper=most.upper,
             limiting=tuple(self.stations[a] for a in most.limiting),
