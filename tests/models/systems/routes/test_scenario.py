@@ -255,7 +255,9 @@ def test_links_of_one_travel_time_may_have_capacity_0_in_files(tmp_path):
     net = NET.replace("1 2 300 1 18 0.15", "1 2 0 1 18 0")
     for name, text in (("net.tntp", net), ("trips.tntp", TRIPS)):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    scenario = parse('[network]\nnet = "net.tntp"\ntrips = "trips.tntp"\n', "x", tmp_path)
+    units = '[units]\nrate = "1/min"\ndelay = "min"\n'
+    text = units + '[network]\nnet = "net.tntp"\ntrips = "trips.tntp"\n'
+    scenario = parse(text, "x", tmp_path)
     assert scenario.system.equilibrium().station_latency[2] == pytest.approx(18.0)
 
 
