@@ -155,7 +155,7 @@ class GraphRoutes(RouteSet):
 
     def _traced(
         self, graph: csr_array, link_of_pair: Index, origins: Index, groups: Index
-    ) -> tuple[Index, Index, Index]:
+    ) -> tuple[Index, Index, npt.NDArray[np.int32]]:
         """Return the groups that are reached, the counts of links of their routes, and the links.
 
         The links of each route are ascending. The search steps back from all destinations at once.
