@@ -117,6 +117,11 @@ class Columns:
         place[order] = np.arange(order.size)
         return Columns(group[order], work, delay), place[: len(self)]
 
+    def places(self, others: Columns) -> npt.NDArray[np.intp]:
+        """Return the position among these routes of each of the others, which are among them."""
+        place = {key: r for r, key in enumerate(self.keys)}
+        return np.array([place[key] for key in others.keys], dtype=np.intp)
+
     @cached_property
     def keys(self) -> Sequence[bytes]:
         """A key for each route; equal for routes of one group with equal work and delay."""

@@ -71,8 +71,7 @@ class Network(RouteSystem):
     --------
     Braess's network: six travellers, and a bridge that makes all of them slower.
 
-    >>> from sojourn.models import Polynomial
-    >>> from sojourn.models.systems.routes import Network
+    >>> from sojourn.models import Network, Polynomial
     >>> roads = Polynomial([[0, 10], [50, 1], [10, 1], [50, 1], [0, 10]])
     >>> ends = [("s", "v"), ("s", "w"), ("v", "w"), ("v", "t"), ("w", "t")]
     >>> network = Network(roads, ends=ends, load={("s", "t"): 6.0})
