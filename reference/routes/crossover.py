@@ -109,7 +109,7 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
     softness = max(SOFTNESS, 1e3 * EPS * steepness(bank, used.station_flow, at.price))
     # costs of groups may differ by many orders of magnitude
     mean = np.maximum(at.cheapest.costs(at.price), SOFTNESS * at.total / np.sum(load))
-    weight = np.where(x > 0, x, NEW_SHARE * load[columns.group])
+    weight = np.maximum(x, NEW_SHARE * load[columns.group])
     weight /= (softness * mean)[columns.group]
     station_flow = used.station_flow
     while True:

@@ -19,7 +19,7 @@ from scipy.sparse import csr_array, vstack
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns
-from .link_space import Differences
+from .link_space import Differences, Step
 
 TO_BOUNDARY = 0.995  # part of the longest step
 LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
@@ -78,11 +78,12 @@ def at_columns(bank: ServerBank, columns: Columns, load: Array, flow: Array, par
     full = limited & (bank.spare_capacity(station_flow) <= 0)
     station_flow = np.where(full, 0.95 * bank.rate, station_flow)
     price = bank.latency(station_flow)
-    costs = columns.costs(price)
     groups = load.size
-    least = columns.least(costs, groups)
-    total = float(least @ load)
+    total = float(columns.costs(price) @ flow)
     each = part * (total if total > 0 else 1.0) / len(columns)
+    price = np.where(full, np.maximum(price, each / bank.spare_capacity(station_flow)), price)
+    costs = columns.costs(price)
+    least = columns.least(costs, groups)
     count = np.bincount(columns.group, minlength=groups)
     level = least - each * count / load
     reduced = np.maximum(costs - level[columns.group], each / flow)
@@ -143,30 +144,31 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     """Return the point after one predictor-corrector iteration, and the length of its step."""
     columns, x, s = point.columns, point.flow, point.reduced
     groups, v, price = load.size, point.station_flow, point.price
+    spare = bank.spare_capacity(v)
+    limited = np.isfinite(spare)
     slope, lag = linear_costs(bank, point)
     residual = columns.costs(price) - point.level[columns.group] - s
     missing = load - columns.group_flow(x, groups)
     excess = columns.station_flow(x) - v
     system = Differences(columns, groups, x / s, slope)
 
-    def direction(product: Array):  # type: ignore[no-untyped-def]
-        pull = product / x - residual
-        step = system.solve(pull, missing, excess, lag)
+    def direction(product: Array, lag: Array) -> tuple[Step, Array]:
+        step = system.solve(product / x - residual, missing, excess, lag)
         return step, (product - s * step.flow) / x
 
-    def length(step, reduced) -> float:  # type: ignore[no-untyped-def]
-        spare = bank.spare_capacity(v)
-        limited = np.isfinite(spare)
+    def length(step: Step, reduced: Array) -> float:
         steps = [longest(x, step.flow), longest(s, reduced)]
         steps.append(longest(spare[limited], -step.station_flow[limited]))
         return TO_BOUNDARY * min(steps)
 
     mean = point.gap / x.size
-    step, reduced = direction(-x * s)
+    step, reduced = direction(-x * s, lag)
     part = min(1.0, length(step, reduced))
     after = float((x + part * step.flow) @ (s + part * reduced)) / x.size
     centring = (max(after, 0.0) / mean) ** 3 if mean > 0 else 0.0
-    step, reduced = direction(centring * mean - x * s - step.flow * reduced)
+    # a price of spare capacity is kept from falling ahead of the other products
+    lag = np.maximum(lag, centring * mean / spare - (price - bank.idle_latency))
+    step, reduced = direction(centring * mean - x * s - step.flow * reduced, lag)
     part = min(1.0, length(step, reduced))
     v, price = v + part * step.station_flow, price + part * step.price
     idle = bank.idle_latency
