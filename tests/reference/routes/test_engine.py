@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 
 from sojourn.models import BPR, MG1, MM1, Constant, MMc, Network, Polynomial
 from sojourn.models.latency.base import as_latency
-from sojourn.reference.parallel import optimum_equilibrium as parallel
 from sojourn.reference.errors import LoadError
+from sojourn.reference.parallel import optimum_equilibrium as parallel
 from sojourn.reference.routes import Columns, GraphRoutes, ListedRoutes, RoutedSystem, RouteFlow
 from sojourn.reference.routes.bounds import certify
 from sojourn.reference.routes.capacity import capacity
