@@ -102,9 +102,7 @@ def _proved(lengths: Lengths) -> float:
     return lengths.utilisation
 
 
-def _first_routes(
-    system: RoutedSystem, first: Columns, per_rate: Array
-) -> tuple[Routes, Lengths]:
+def _first_routes(system: RoutedSystem, first: Columns, per_rate: Array) -> tuple[Routes, Lengths]:
     """Return the routes of a few all-or-nothing flows, each at lengths that avoid the others.
 
     Also return the best of these lengths.
@@ -178,9 +176,7 @@ def _solve(
     unit = float(np.max(base + weight.T @ even))
     most = base + _largest_use(weight, number)
     used = np.flatnonzero((most > 0) & (most >= least * (1.0 - CLOSE * EXACT)))
-    limits = hstack(
-        [weight[:, used].T / unit, csc_array(-np.ones((used.size, 1)))], format="csc"
-    )
+    limits = hstack([weight[:, used].T / unit, csc_array(-np.ones((used.size, 1)))], format="csc")
     shape = (count.size, rows.size + 1)
     sums = csc_array((np.ones(rows.size), (number, np.arange(rows.size))), shape=shape)
     cost = np.zeros(rows.size + 1)
