@@ -33,11 +33,11 @@ def curve_plan(
     The dataset has the dimensions ``load`` (K), ``station`` (A) and ``group`` (G). For each goal
     there are ``<goal>_delay``, ``<goal>_gap`` and ``<goal>_certified`` over load, ``<goal>_flow``
     over load and station, and ``<goal>_group_delay`` over load and group. Where the routes are
-    listed, up to 10,000 of them, there is also ``<goal>_route_flow`` over load and ``route``, R routes sorted by group,
-    from which stored answers are certified again. With both goals there are ``price_of_anarchy``
-    and its bounds. At a load of 0 the flows are 0, and each group has the delay of its fastest
-    route through an empty system. Every variable has an attribute ``role``, see
-    `sojourn.models.core.variables`.
+    listed, up to 10,000 of them, there is also ``<goal>_route_flow`` over load and ``route``, the
+    routes sorted by group: stored answers are certified again from it. With both goals there are
+    ``price_of_anarchy`` and its bounds. At a load of 0 the flows are 0, and each group has the
+    delay of its fastest route through an empty system. Every variable has an attribute ``role``,
+    see `sojourn.models.core.variables`.
     """
     from ...frontend.curve_dataset import Curve  # xarray takes long to import
 
