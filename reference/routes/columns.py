@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,8 @@ class Columns:
     group: npt.NDArray[np.intp]
     work: csr_array
     delay: Array
+
+    times: ClassVar[tuple[str, ...]] = ("delay",)
 
     __getstate__ = state
 
