@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -116,6 +117,12 @@ class Columns:
         place = np.empty(order.size, dtype=np.intp)
         place[order] = np.arange(order.size)
         return Columns(group[order], work, delay), place[: len(self)]
+
+    @property
+    def stations(self) -> list[list[int]]:
+        """The stations at which each route has work, ascending."""
+        ends, passed = self.work.indptr.tolist(), self.work.indices.tolist()
+        return [passed[i:j] for i, j in pairwise(ends)]
 
     def places(self, others: Columns) -> npt.NDArray[np.intp]:
         """Return the position among these routes of each of the others, which are among them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -40,7 +40,7 @@ class Network(RouteSystem):
     names : sequence of str, optional
         Names of the links; by default ``1 -> 2``, and ``1 -> 2 (2)`` for the second of parallel
         links.
-    closed : sequence of node, optional
+    closed : collection of node, optional
         Nodes that routes may start and end at, but not pass, such as the zones of a road network.
     positions : mapping of node to (float, float), optional
         Coordinates of nodes, for pictures.
@@ -87,7 +87,7 @@ class Network(RouteSystem):
         ends: Sequence[tuple[Any, Any]],
         load: Any,
         names: Sequence[str] | None = None,
-        closed: Sequence[Any] = (),
+        closed: Collection[Any] = (),
         positions: Mapping[Any, tuple[float, float]] | None = None,
         time_unit: str = "s",
     ) -> None:
@@ -103,7 +103,8 @@ class Network(RouteSystem):
         tail, head = nodes.indices(nodes.ends)
         routes = GraphRoutes(len(nodes.names), tail, head, origin, destination, shut)
         self._check_reached(routes, loads)
-        stations = as_names("names", "link", names or numbered(pair_names(self.ends)), len(bank))
+        named = numbered(pair_names(self.ends)) if names is None else names
+        stations = as_names("names", "link", named, len(bank))
         groups = tuple(numbered(pair_names(pairs)))
         super().__init__(bank, routes, loads, stations, groups, time_unit)
 

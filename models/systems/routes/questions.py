@@ -247,7 +247,11 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             start = self._below_rates(found, multiple)
             found, steps = polish(system, self.seen_by, multiple, start)
         proof = certify(system, multiple, found, self.seen_by)
-        if not (self.polish or np.isinf(proof.mean_delay) or self.tolerance.met(proof.gap, proof.rounding)):
+        if not (
+            self.polish
+            or np.isinf(proof.mean_delay)
+            or self.tolerance.met(proof.gap, proof.rounding)
+        ):
             proof = self._tightened(proof, multiple, found)
         met = self.tolerance.met(proof.gap, proof.rounding)
         routes = np.empty(1, dtype=object)
