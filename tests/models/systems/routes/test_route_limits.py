@@ -165,7 +165,7 @@ def test_a_chain_by_hand():
 
 
 def test_a_network_with_a_closed_bridge():
-    """Without the bridge the equilibrium of Braess has 83; a limit of 2.5 on one link costs 3.25."""
+    """With the bridge unused, each job more on the first link would save 26 of all delay."""
     loads = {("s", "t"): 6.0, ("s", "w"): 2.0}
     network = Network(BRAESS, ends=ENDS, load=loads)
     limit = LinearLimit([1, 0, 0, 0, 0], 2.5, name="road works")
@@ -204,8 +204,10 @@ def test_a_network_and_its_list_of_routes_agree():
         ([MinShare(0.4)], ("least share",)),
         ([MaxShare([0.05, 1, 1]), MaxGroupFlow(group="south", station="server 2", share=0.2)],
          ("largest share", "share of south at server 2", "together", "relax one of them")),
-        ([LinearLimit([0, 0, 1], 0.0), MaxGroupFlow(group="south", station="server 1", flow=0.0)],
-         ("linear limit", "flow of south at server 1", "below the rate of server 1")),
+        ([LinearLimit([0, 0, 1], 0.0), MaxGroupFlow(group="south", station="server 1", flow=0.0),
+          MaxGroupFlow(group="north", station="server 1", share=0.5)],
+         ("linear limit", "flow of south at server 1", "share of north at server 1",
+          "below the rate of server 2")),
     ],
 )  # fmt: skip
 def test_limits_that_no_flow_meets_are_refused_before_any_solver(
@@ -290,7 +292,8 @@ def test_options(regions):
         assert found.mean_delay == pytest.approx(best.mean_delay, rel=1e-8)
     own = regions.optimum(subject_to=limits, polish=False)
     assert own.polished == 0
-    assert own.certificate.lower_bound <= best.mean_delay <= own.certificate.upper_bound
+    assert own.certificate.lower_bound <= best.certificate.upper_bound
+    assert best.certificate.lower_bound <= own.certificate.upper_bound
     with pytest.raises(FormulationError):
         regions.optimum(subject_to=limits, formulation="node_arc")
     with pytest.raises(NotCertifiedError):
