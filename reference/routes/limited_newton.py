@@ -169,8 +169,5 @@ def _newton_step(
         [(costs - level @ member) / most, matrix @ x - bound, (member @ x - load) / unit]
     )
     step = np.linalg.lstsq(kkt, -residual, rcond=1e-13)[0]
-    return (
-        float(np.max(np.abs(residual))),
-        step[: x.size] * unit,
-        step[x.size : x.size + z.size] * most,
-    )
+    dx, dz = step[: x.size] * unit, step[x.size : x.size + z.size] * (unit * most)
+    return float(np.max(np.abs(residual))), dx, dz
