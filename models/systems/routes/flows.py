@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.routes import RouteFlow
@@ -16,6 +17,7 @@ from ...core.solution import finite_or_none
 if TYPE_CHECKING:
     import xarray as xr
 
+Index = npt.NDArray[np.intp]
 SHOWN = 12  # stations and groups that a printed answer lists
 
 
@@ -72,6 +74,8 @@ class RoutedFlows:
         Mean delay of the jobs of each group, in units of time.
     route_flow : RouteFlow
         Flows of the routes.
+    link_ends : tuple of two ndarrays of int, shape (A,), or None
+        First and last node of each station, where it is a link of a network.
     caveats : tuple of str
         Warnings about the latencies at these flows, such as that one is beyond all samples.
     """
@@ -86,6 +90,7 @@ class RoutedFlows:
     group_load: Array
     group_delay: Array
     route_flow: RouteFlow
+    link_ends: tuple[Index, Index] | None = None
     caveats: tuple[str, ...] = ()
 
     @cached_property
@@ -112,7 +117,7 @@ class RoutedFlows:
         variables = {name: (over, values) for name, values in columns.items()}
         return xr.Dataset(variables, {over: list(names)})
 
-    def routes_between(self, *group: str) -> tuple[UsedRoute, ...]:
+    def routes_between(self, *group: Any) -> tuple[UsedRoute, ...]:
         """Return the routes that a group uses, that with the largest flow first.
 
         They are one of many ways to have these station flows: other routes, and other groups on
@@ -121,17 +126,17 @@ class RoutedFlows:
         Parameters
         ----------
         *group : str
-            Name of the group; in a network also its origin and its destination.
+            Name of the group; in a network also its origin and its destination, as two names.
 
         Raises
         ------
         InputError
             Where there is no such group.
         """
-        name = " -> ".join(map(str, group))
+        name = " -> ".join(str(part) for part in group if isinstance(part, str | int))
         if name not in self.group_names:
             known = ", ".join(self.group_names[:SHOWN])
-            raise InputError("group", name, "is not a group", f"use {known}")
+            raise InputError("group", group, "is not a group", f"use {known}")
         k = self.group_names.index(name)
         columns, flow = self.route_flow.columns, self.route_flow.flow
         delays = columns.costs(self.station_latency)
@@ -139,13 +144,27 @@ class RoutedFlows:
         ends, stations = columns.work.indptr, columns.work.indices
         return tuple(
             UsedRoute(
-                tuple(self.station_names[a] for a in stations[ends[r] : ends[r + 1]]),
+                self._in_order(stations[ends[r] : ends[r + 1]].tolist()),
                 float(flow[r]),
                 float(flow[r] / self.group_load[k]),
                 float(delays[r]),
             )
             for r in rows[np.argsort(-flow[rows], kind="stable")]
         )
+
+    def _in_order(self, stations: list[int]) -> tuple[str, ...]:
+        """Return the names of the stations of a route; links in the order of travel."""
+        if self.link_ends is not None:
+            tail, head = self.link_ends
+            after = {int(tail[a]): a for a in stations}
+            first = after.keys() - {int(head[a]) for a in stations}
+            ordered: list[int] = []
+            node = min(first, default=-1)
+            while node in after:
+                ordered.append(after.pop(node))
+                node = int(head[ordered[-1]])
+            stations = ordered if len(ordered) == len(stations) else stations  # else it has a loop
+        return tuple(self.station_names[a] for a in stations)
 
     def _lines(self) -> list[str]:
         """Return a line of text for each of the groups and stations with the largest flows."""

@@ -40,7 +40,7 @@ class RouteSolution(RoutedFlows, CertifiedAnswer):
         Cost that a job saves by a change to the cheapest route: the mean over all jobs, and the
         largest of any used route; in units of time.
     estimate : float
-        Estimate, without a proof, of the error of the mean delay; NaN where there is none.
+        Estimate, without a proof, of the true mean delay; NaN where there is none.
     certificate : RouteCertificate
         Bounds of the true mean delay, and the largest relative error.
     limits : tuple of ShadowPrice
@@ -62,6 +62,7 @@ class RouteSolution(RoutedFlows, CertifiedAnswer):
         "group_delay",
         "mean_saving",
         "largest_saving",
+        "estimate",
     )
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
 from ....reference.routes import RoutedSystem, RouteSet
 from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
+from ....reference.routes.worst_case import RouteWorstCase
 from ....reference.validation import (
     as_loads,
     as_single_load,
@@ -111,7 +112,7 @@ class RouteSystem(System):
     @property
     def max_load(self) -> float:
         """Total load that the stations cannot carry, jobs per unit of time; see `capacity`."""
-        return self._most.multiple * self.load
+        return self._most.max_load
 
     @cached_property
     def _most(self) -> RouteCapacity:
@@ -274,6 +275,68 @@ class RouteSystem(System):
             self.equilibrium(load, players, **options), self.optimum(load, **options)
         )
 
+    def worst_case(
+        self,
+        low: float | None = None,
+        high: float | None = None,
+        players: float = math.inf,
+        **options: Unpack[FormulationOptions],
+    ) -> RouteWorstCase:
+        """Return the largest price of anarchy over an interval of loads, with a certificate.
+
+        Parameters
+        ----------
+        low : float, optional
+            Smallest total load, 0 or more, divided among the groups in proportion to their loads;
+            by default 0, or 1e-6 of `high` where the mean delay at no load is 0.
+        high : float, optional
+            Largest total load; by default 0.999 of the largest that the stations can carry.
+        players : int or inf, default inf
+            Number of equal players, as for `equilibrium`.
+        gap : float, default 1e-5
+            Relative distance between the largest price of anarchy found and the bound that no load
+            exceeds; at least 1e-6, as the mean delay of an equilibrium has an interval of that
+            order.
+        **options
+            The rest as for `optimum`, without ``subject_to``.
+
+        Returns
+        -------
+        sojourn.reference.routes.worst_case.RouteWorstCase
+            ``poa`` at ``load``, ``upper_bound``, and the loads that were looked at with the bounds
+            between them.
+
+        Raises
+        ------
+        LoadError, InputError
+            Before any solver starts, also without `high` where the stations can carry any load.
+        WorstCaseInterruptedError
+            On Ctrl-C, with the result so far.
+
+        Notes
+        -----
+        Branch and bound over loads. The mean delays of both goals do not fall with the load, which
+        bounds the price of anarchy between two loads; close ones have a bound of second order. The
+        proofs are in `sojourn.reference.routes.anarchy`.
+
+        Examples
+        --------
+        Braess's paradox is worst where the bridge begins to carry all the traffic.
+
+        >>> from sojourn.models import Polynomial, Routes
+        >>> links = {name: Polynomial([c]) for name, c in {
+        ...     "a": (0.0, 10.0), "b": (50.0, 1.0), "c": (50.0, 1.0), "d": (0.0, 10.0),
+        ...     "bridge": (10.0, 1.0)}.items()}
+        >>> ways = [("a", "b"), ("c", "d"), ("a", "bridge", "d")]
+        >>> braess = Routes(links, {"all": ways}, load={"all": 6.0})
+        >>> worst = braess.worst_case(high=20.0, gap=1e-4)
+        >>> round(worst.poa, 3), round(worst.load, 2), worst.certified
+        (1.244, 3.64, True)
+        """
+        from .worst_case import worst_case
+
+        return worst_case(self, low, high, players, **options)
+
     @planned(curve_plan)
     def curve(
         self,
@@ -347,7 +410,7 @@ class RouteSystem(System):
         most = self._most
         return LargestLoad(
             multiple=most.multiple,
-            max_load=most.multiple * self.load,
+            max_load=most.max_load,
             lower=most.lower,
             upper=most.upper,
             limiting=tuple(self.stations[a] for a in most.limiting),
