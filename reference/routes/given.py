@@ -56,8 +56,9 @@ def decompose(system: RoutedSystem, load: Array, station_flow: Array) -> Decompo
     A linear program over routes that its dual prices ask for: the least sum of the missing flow
     e >= 0, with W'x <= v + e and the loads of the groups. The prices y, from 0 to 1, prove it by
     cheapest routes alone: at least q.SP(y) - y.v is missing. For listed routes the sum of missing
-    flow and surplus u is least, W'x = v + e - u, and of such flows the sum of fixed delays. Through a graph, where u would need the longest
-    routes, the surplus of flows that are conserved at the nodes goes round in circles.
+    flow and surplus u is least, W'x = v + e - u, and of such flows the sum of fixed delays.
+    Through a graph, where u would need the longest routes, the surplus of flows that are conserved
+    at the nodes goes round in circles, or is that of other routes.
     """
     v, stations = station_flow, station_flow.size
     same, cost = eye_array(stations, format="csr"), np.ones(stations)
