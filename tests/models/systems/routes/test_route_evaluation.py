@@ -113,8 +113,8 @@ def test_random_flows_of_networks(seed):
     saved = np.where(used, costs - least[columns.group], 0.0)
     assert found.largest_saving >= saved.max() * (1 - 1e-9) - 1e-12 * costs.max()
     by_origin = system.routed.routes.origin_flows(RouteFlow(columns, flow))
-    origins = system.routed.routes.origins
-    named = dict(zip([origin_named(system, o) for o in origins], by_origin, strict=True))
+    origins = [system.nodes[o] for o in system.routed.routes.origins]
+    named = dict(zip(origins, by_origin, strict=True))
     for other in (
         system.evaluate(by_origin=named),
         system.evaluate(station_flow=found.station_flow),
@@ -123,12 +123,6 @@ def test_random_flows_of_networks(seed):
         assert 0 <= other.residual <= 1
         brought = other.route_flow.station_flow
         assert np.all(brought <= other.station_flow * (1 + 1e-9) + 1e-9 * system.load)
-
-
-def origin_named(system, node):
-    """Return the name of a node after the split of closed nodes."""
-    graph = system.routed.routes
-    return system.nodes[int(np.flatnonzero(graph.departure == node)[0])]
 
 
 def ordered(system, links):
