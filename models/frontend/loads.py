@@ -19,6 +19,7 @@ LOAD_PATTERN = re.compile(
     r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?:\s*(%|/\s*\w+|[^\W\d]\w*))?", re.ASCII
 )
 DEFAULT_AT, DEFAULT_CURVE = "50%", {"from": "1%", "to": "99%", "points": 99}
+OWN_CURVE = {**DEFAULT_CURVE, "to": "200%"}  # of the own load, where no load is too much
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,22 @@ class Loads:
     units : Units
         Units of the file; a number without a unit is in its unit of rates.
     most : float
-        Load that the system must stay below; ``"70%"`` is a percentage of it. It may be infinite.
+        Load that the system must stay below; ``"70%"`` is a percentage of it. It may be infinite:
+        then percentages are of `own`.
     word : str
         Name of this limit in messages, such as ``"total rate"``.
     check : callable
         Function of a load that raises InputError where the system cannot carry it.
+    own : float, optional
+        Load that the file states of the system itself, such as the sum of its groups' loads. It is
+        the default operating point.
     """
 
     units: Units
     most: float
     word: str
     check: Callable[[float], float]
+    own: float | None = None
 
     def read(
         self,
@@ -87,19 +93,25 @@ class Loads:
             problem = f"is not {'above 0' if carried else '0 or more'} and finite"
             raise error(place, value, problem, self.remedy)
         if unit == "%":
-            if math.isinf(self.most):
+            if self._whole is None:
                 problem = f"is a part of the {self.word}, which is infinite"
                 raise error(place, value, problem, f"give {self.units.jobs}, such as 10")
-            if carried and amount >= 100:
+            if carried and amount >= 100 and math.isfinite(self.most):
                 raise error(place, value, f"is not below 100% of the {self.word}", self.remedy)
-            return amount / 100 * self.most
+            return amount / 100 * self._whole
         return self.units.from_rate(amount, rate) if unit else amount
+
+    @property
+    def _whole(self) -> float | None:
+        """Load that percentages are parts of: the largest, or the own one if that is infinite."""
+        return self.most if math.isfinite(self.most) else self.own
 
     @property
     def remedy(self) -> str:
         """Last sentence of a message about a wrong load: how to write one."""
-        below = f" below {self.most:g}" if math.isfinite(self.most) else ""
-        part = f", or a part of the {self.word} such as 70%" if math.isfinite(self.most) else ""
+        finite = math.isfinite(self.most)
+        below, whole = (f" below {self.most:g}", self.word) if finite else ("", "file's own load")
+        part = "" if self._whole is None else f", or a part of the {whole} such as 70%"
         return f"give {self.units.jobs}{below}, a rate with its unit such as 0.5/s{part}"
 
     def read_all(self, given: Mapping[str, Any]) -> tuple[float, Array]:
@@ -108,8 +120,8 @@ class Loads:
         Parameters
         ----------
         given : mapping
-            The table, with the keys ``at`` and ``curve``; both have defaults, see `DEFAULT_AT` and
-            `DEFAULT_CURVE`.
+            The table, with the keys ``at`` and ``curve``. By default, ``at`` is the own load, or
+            `DEFAULT_AT`; ``curve`` is `DEFAULT_CURVE`, or `OWN_CURVE` where no load is too much.
 
         Returns
         -------
@@ -125,14 +137,14 @@ class Loads:
         """
         check_keys(given, ("at", "curve"), "loads.")
         for key in ("at", "curve"):
-            if key not in given and math.isinf(self.most):
+            if key not in given and self._whole is None:
                 remedy = (
                     f"give loads.at and loads.curve in {self.units.jobs}, such as at = 10 "
                     "and curve = { from = 1, to = 20, points = 99 }"
                 )
                 raise ScenarioError(f"loads.{key}", None, self._no_default, remedy)
-        at = self.read(given.get("at", DEFAULT_AT), "loads.at")
-        curve = given.get("curve", DEFAULT_CURVE)
+        at = self.read(given.get("at", self.own or DEFAULT_AT), "loads.at")
+        curve = given.get("curve", self._default_curve)
         if isinstance(curve, dict):
             check_keys(curve, ("from", "to", "points"), "loads.curve.")
             start, end = (self._end(curve, key) for key in ("from", "to"))
@@ -144,7 +156,8 @@ class Loads:
                 raise ScenarioError("loads.curve.points", points, problem, remedy)
             values = np.linspace(start, end, points)
             least = "from" if values[0] == values.min() else "to"
-            place, given_least = f"loads.curve.{least}", curve.get(least, DEFAULT_CURVE[least])
+            place = f"loads.curve.{least}"
+            given_least = curve.get(least, self._default_curve[least])
         elif isinstance(curve, list) and curve:
             values = np.array(
                 [self.read(v, f"loads.curve[{i}]", carried=False) for i, v in enumerate(curve)]
@@ -159,10 +172,16 @@ class Loads:
 
     def _end(self, curve: Mapping[str, Any], key: str) -> float:
         """Return the first or the last load of a curve."""
-        if key not in curve and math.isinf(self.most):
+        if key not in curve and self._whole is None:
             remedy = f"give {self.units.jobs}, such as 10"
             raise ScenarioError(f"loads.curve.{key}", None, self._no_default, remedy)
-        return self.read(curve.get(key, DEFAULT_CURVE[key]), f"loads.curve.{key}", carried=False)
+        end = curve.get(key, self._default_curve[key])
+        return self.read(end, f"loads.curve.{key}", carried=False)
+
+    @property
+    def _default_curve(self) -> Mapping[str, Any]:
+        """Curve where the file has none."""
+        return DEFAULT_CURVE if math.isfinite(self.most) else OWN_CURVE
 
     @property
     def _no_default(self) -> str:

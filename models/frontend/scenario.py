@@ -33,6 +33,7 @@ class Described(NamedTuple):
     notes: tuple[str, ...] = ()
     rows: Any = None
     limits: tuple[Any, ...] = ()
+    own_load: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,9 @@ class Scenario(Generic[S_co]):
         are one row.
     limits : tuple
         Limits on the flows of the optimum; for kinds that have limits.
+    own_load : float or None
+        Load that the file states of the system itself, such as the sum of the loads of its groups.
+        It is the operating point where the file names no other.
     """
 
     kind: SystemKind
@@ -76,6 +80,7 @@ class Scenario(Generic[S_co]):
     notes: tuple[str, ...] = ()
     rows: Any = None
     limits: tuple[Any, ...] = ()
+    own_load: float | None = None
 
     @property
     def delay_unit(self) -> str:
@@ -96,7 +101,9 @@ class Scenario(Generic[S_co]):
         """Return a text with a load and its part of the largest load."""
         most, text = self.system.max_load, f"load {load:.6g} {self.units.jobs}"
         if math.isinf(most):
-            return f"{text}, of which no load is too much"
+            own = self.own_load
+            part = "" if own is None else f" = {load / own:.4g} of the file's own load"
+            return f"{text}{part}, of which no load is too much"
         part = f"{load / most:.4g}"
         # next to the largest load, show the difference from it
         part = f"1 - {1 - load / most:.3g}" if part == "1" else part
@@ -104,7 +111,8 @@ class Scenario(Generic[S_co]):
 
     def load_of(self, text: str, place: str) -> float:
         """Return the load of a text such as ``"70%"``; see `Loads.read`."""
-        return _loads(self.kind, self.system, self.units).read(text, place, LoadError)
+        loads = _loads(self.kind, self.system, self.units, self.own_load)
+        return loads.read(text, place, LoadError)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the first keys of every result, for JSON."""
@@ -117,11 +125,12 @@ def read(kind: SystemKind, given: Mapping[str, Any], name: str, folder: Folder) 
     check_keys(given, (*HEADER, kind.name, *kind.tables), "")
     units = units_of(read_subtable(given, "units", required=True))
     described = kind.read(given, folder, units)
-    at, curve = _loads(kind, described.system, units).read_all(read_subtable(given, "loads"))
+    loads = _loads(kind, described.system, units, described.own_load)
+    at, curve = loads.read_all(read_subtable(given, "loads"))
     title, source = read_string(given, "title", "", name), read_string(given, "source", "", "")
     return Scenario(kind, name, title, source, units, described.system, at, curve, *described[1:])
 
 
-def _loads(kind: SystemKind, system: System, units: Units) -> Loads:
+def _loads(kind: SystemKind, system: System, units: Units, own: float | None) -> Loads:
     """Return the reader of loads for a system."""
-    return Loads(units, system.max_load, kind.max_load_name, system.check_load)
+    return Loads(units, system.max_load, kind.max_load_name, system.check_load, own)

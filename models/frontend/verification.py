@@ -95,11 +95,11 @@ class Verification(HtmlTable):
             verdict = "ok" if c.passed else "[bold red]DIFFERS"
             rows.append((escape(c.quantity), *values, f"{c.difference:.0e}", bound, verdict))
         headings = ("quantity", "load", "model", "reference", "differ by", "certified", "")
-        notes = [
+        notes = dict.fromkeys(
             f"{c.quantity}: shared with the reference is {c.shares}"
             for c in self.checks
             if c.shares
-        ]
+        )
         caption = "\n".join(notes) or None
         return table(headings, rows, text=("quantity",), title=title, caption=caption)
 

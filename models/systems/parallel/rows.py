@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....reference.errors import Array
+from ...frontend.servers import Server
 from ...latency import Latency
 from .evaluation import Evaluation
-from .servers import Server
 from .solution import Solution
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from ...frontend.fields import (
     read_subtable,
 )
 from ...frontend.scenario import Described
+from ...frontend.servers import Server, banks, servers
 from ...frontend.units import Units
 from ...latency.base import parameters
 from ...latency.registry import family_named
 from .rows import Rows
 from .scenario_limits import limits
-from .servers import Server, banks, servers
 from .system import ParallelServers
 
 FIXED_CV = ("M/M/1", "M/D/1")  # families that are M/G/1 with one cv

@@ -9,11 +9,11 @@ import numpy as np
 
 from ....reference.errors import InputError, escaped
 from ...frontend.fields import ScenarioError, check_keys, read_number
+from ...frontend.servers import Server
 from ...frontend.units import Units
 from ...latency.base import parameters
 from .limits import REGISTRY
 from .linear_limit import Limit
-from .servers import Server
 from .system import ParallelServers
 
 

@@ -156,3 +156,17 @@ def test_unit_of_a_load_does_not_need_a_total_rate():
     assert scenario.load == 30.0
     np.testing.assert_array_equal(scenario.loads, [60.0, 90.0, 120.0])
     assert scenario.load_of("2/s", "--load") == 120.0
+
+
+@pytest.mark.parametrize(("most", "to"), [(8.0, 0.99 * 8), (math.inf, 2 * 3.0)])
+def test_own_load_of_a_file_is_its_operating_point(most, to):
+    """It is the whole of percentages where no load is too much."""
+    read = Loads(Units("1/s", "ms"), most, "largest load", lambda load: load, own=3.0)
+    at, curve = read.read_all({})
+    assert at == 3.0
+    assert curve[-1] == pytest.approx(to, rel=1e-15)
+    assert read.read("50%", "x") == (4.0 if most == 8.0 else 1.5)
+    assert read.read_all({"at": "25%"})[0] == (2.0 if most == 8.0 else 0.75)
+    if math.isinf(most):
+        assert read.read("150%", "x") == 4.5
+        assert read.remedy.endswith("or a part of the file's own load such as 70%")

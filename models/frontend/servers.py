@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....reference.bank_fields import DRAINED, NO_RATE
-from ....reference.errors import InputError
-from ...frontend.fields import Folder, ScenarioError, check_keys, read_number, read_string
-from ...frontend.units import Units
-from ...latency import Latency
-from ...latency.base import parameters
-from ...latency.registry import families, family_named
-from .tables import check_columns, table_rows
+from ...reference.bank_fields import DRAINED, NO_RATE
+from ...reference.errors import InputError
+from ..latency import Latency
+from ..latency.base import parameters
+from ..latency.registry import families, family_named
+from .fields import Folder, ScenarioError, check_keys, read_number, read_string
+from .server_tables import check_columns, table_rows
+from .units import Units
 
 MOST = 1_000_000  # servers that a file may have, with all replicas
 HINTS = {
@@ -65,17 +65,21 @@ class Server(NamedTuple):
         return self._replace(fields={**self.fields, **fields})
 
 
-def servers(given: object, folder: Folder, units: Units) -> list[Server]:
+def servers(
+    given: object, folder: Folder, units: Units, key: str = "servers", word: str = "server"
+) -> list[Server]:
     """Return the servers of a scenario file.
 
     Parameters
     ----------
     given : object
-        The value of ``servers`` in the file: a list of tables, or a table that names a CSV file.
+        The value of `key` in the file: a list of tables, or a table that names a CSV file.
     folder : Folder
         Folder that paths are relative to.
     units : Units
         Units of the file.
+    key, word : str
+        Key of the servers in the file, and the word for one of them in names and messages.
 
     Raises
     ------
@@ -83,13 +87,13 @@ def servers(given: object, folder: Folder, units: Units) -> list[Server]:
         On a value that is not a list of servers, or on two servers with one name.
     """
     if isinstance(given, dict) and "file" in given:
-        tables = table_rows(given, folder, units)
+        tables = table_rows(given, folder, units, key)
     elif isinstance(given, list) and given:
-        tables = [(f"servers[{i}].", s) for i, s in enumerate(given)]
+        tables = [(f"{key}[{i}].", s) for i, s in enumerate(given)]
     else:
         remedy = (
-            "add a [[servers]] table with a rate, "
-            'or name a CSV file: [servers] with file = "servers.csv"'
+            f"add a [[{key}]] table with a rate, "
+            f'or name a CSV file: [{key}] with file = "{key}.csv"'
         )
         if type(given) is int:
             ways = (
@@ -97,38 +101,38 @@ def servers(given: object, folder: Folder, units: Units) -> list[Server]:
                 f'or with family = "M/M/c" and servers = {given}, with one queue'
             )
             raise ScenarioError(
-                "servers",
+                key,
                 given,
-                "is no table of a server",
-                f"write [[servers]] with a rate and {ways}",
+                f"is no table of a {word}",
+                f"write [[{key}]] with a rate and {ways}",
             )
-        raise ScenarioError("servers", given, "the system has no server", remedy)
+        raise ScenarioError(key, given, f"the system has no {word}", remedy)
     out = [
-        _server(place, f"server {i + 1}", s, folder, units, top=True)
+        _server(place, f"{word} {i + 1}", s, folder, units, top=True)
         for i, (place, s) in enumerate(tables)
     ]
     if (total := sum(server.replicas for server in out)) > MOST:
         raise ScenarioError(
-            "servers",
+            key,
             f"{total:,} of them",
             f"are more than {MOST:,} with all replicas",
             "give fewer",
         )
     names = [name for s in out for name in ((s.name,) if s.replicas == 1 else (s.name, *s.names))]
     if len(set(names)) < len(names):
-        _raise_at_double_name(out)
+        _raise_at_double_name(out, word)
     return out
 
 
-def _raise_at_double_name(given: Sequence[Server]) -> None:
-    """Raise ScenarioError at the first name that two servers have."""
+def _raise_at_double_name(given: Sequence[Server], word: str) -> None:
+    """Raise ScenarioError at the first name that two of the servers have."""
     taken: dict[str, str] = {}
     for server in given:
         for name in dict.fromkeys((server.name, *server.names)):
             if name in taken:
                 problem = f"is the name of {taken[name]} too"
                 raise ScenarioError(
-                    f"{server.place}name", name, problem, "give every server its own name"
+                    f"{server.place}name", name, problem, f"give every {word} its own name"
                 )
             taken[name] = server.place.rstrip(".: ")
 
@@ -157,7 +161,8 @@ def _server(
 ) -> Server:
     """Return one server of a table; only a server at the `top` level has replicas."""
     if not isinstance(given, dict):
-        raise ScenarioError(place[:-1], given, "is not a table", "write it as [[servers]]")
+        remedy = f"write it as [[{place.partition('[')[0]}]]"
+        raise ScenarioError(place[:-1], given, "is not a table", remedy)
     family = given.get("family", "M/G/1" if "cv" in given else "M/M/1")
     try:
         kind = family_named(family)

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...core.reading import read_table
-from ...frontend.fields import Folder, ScenarioError, check_keys
-from ...frontend.units import RATES, TIMES, Units
-from ...latency.base import parameters
-from ...latency.registry import family_named, names
+from ..core.reading import read_table
+from ..latency.base import parameters
+from ..latency.registry import family_named, names
+from .fields import Folder, ScenarioError, check_keys
+from .units import RATES, TIMES, Units
 
 ALL_FAMILIES = ("name", "family", "service_time", "replicas")  # keys of a server of any family
 TEXT = ("name", "family")
@@ -25,7 +25,9 @@ UNIT = re.compile(rf"(?:^|[^A-Za-z0-9])({'|'.join([*TIMES, 'rps'])})\W*$")
 Row = dict[str, Any]
 
 
-def table_rows(given: Mapping[str, Any], folder: Folder, units: Units) -> list[tuple[str, Row]]:
+def table_rows(
+    given: Mapping[str, Any], folder: Folder, units: Units, key: str
+) -> list[tuple[str, Row]]:
     """Return the rows of a CSV file of servers, each with its place for messages.
 
     An empty cell leaves its field out, with a warning where the family of the server has the field.
@@ -33,20 +35,22 @@ def table_rows(given: Mapping[str, Any], folder: Folder, units: Units) -> list[t
     Parameters
     ----------
     given : mapping
-        The table ``servers`` of a scenario file, with ``file`` and, optionally, ``columns``.
+        The table `key` of a scenario file, with ``file`` and, optionally, ``columns``.
     folder : Folder
         Folder that the path is relative to.
     units : Units
         Units of the scenario file; units in the names of columns must be the same.
+    key : str
+        Name of the table, such as ``"servers"``.
 
     Raises
     ------
     ScenarioError
         On a file that cannot be read, or columns or cells that do not fit.
     """
-    check_keys(given, ("file", "columns"), "servers.")
-    path = folder.file(given["file"], "servers.file")
-    header, lines = _read(path, given.get("columns"))
+    check_keys(given, ("file", "columns"), f"{key}.")
+    path = folder.file(given["file"], f"{key}.file")
+    header, lines = _read(path, given.get("columns"), f"{key}.file")
     families = _families(header, lines, given)
     fields, files = dict.fromkeys(ALL_FAMILIES), set[str]()
     times, rates = {"service_time", "delay"}, {"rate"}
@@ -57,7 +61,7 @@ def table_rows(given: Mapping[str, Any], folder: Folder, units: Units) -> list[t
         times.update(family.times or ())
         rates.update(family.rates or ())
     columns = _columns(
-        given.get("columns", {}), header, list(fields), units, tuple(times), tuple(rates), path
+        given.get("columns", {}), header, list(fields), units, tuple(times), tuple(rates), path, key
     )
     out, empty = [], dict[str, list[str]]()
     default_family = "M/G/1" if "cv" in columns else "M/M/1"
@@ -154,15 +158,15 @@ def check_columns(
     return {field: column.strip() for field, column in named.items()}
 
 
-def _read(path: Path, named: object) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _read(path: Path, named: object, place: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the header of a file, and its lines, each with its number."""
     expected = [*ALL_FAMILIES, *parameters(family_named("M/G/1"))]
     if isinstance(named, dict):
         expected += [column for column in named.values() if isinstance(column, str)]
     remedy = "give a CSV file with a header line, then one line a server"
-    header, lines = read_table(path, "servers.file", remedy, expected, ScenarioError)
+    header, lines = read_table(path, place, remedy, expected, ScenarioError)
     if not lines:
-        raise ScenarioError("servers.file", str(path), "has no row of a server", remedy)
+        raise ScenarioError(place, str(path), "has no row of a server", remedy)
     for column, count in Counter(header).items():
         if count > 1:
             raise ScenarioError(
@@ -195,6 +199,7 @@ def _columns(
     times: Sequence[str],
     rates: Sequence[str],
     path: Path,
+    key: str,
 ) -> dict[str, str]:
     """Return the column of each field.
 
@@ -204,10 +209,10 @@ def _columns(
     if isinstance(named, dict):
         left_out = {column for column, value in named.items() if value is False}
         chosen = {field: column for field, column in named.items() if field not in left_out}
-    columns = check_columns(chosen, "servers.columns", fields, units, times, rates)
+    columns = check_columns(chosen, f"{key}.columns", fields, units, times, rates)
     for place, column in [
-        *((f"servers.columns.{f}", c) for f, c in columns.items()),
-        *((f"servers.columns.{c}", c) for c in sorted(left_out)),
+        *((f"{key}.columns.{f}", c) for f, c in columns.items()),
+        *((f"{key}.columns.{c}", c) for c in sorted(left_out)),
     ]:
         if column not in header:
             near = difflib.get_close_matches(column, header, 1)
