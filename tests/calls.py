@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cvxpy as cp
+import networkx as nx
 import numpy as np
 
 from sojourn import models, reference
@@ -33,7 +34,7 @@ from sojourn.models.core import ratio
 from sojourn.models.core.options import FormulationOptions
 from sojourn.models.frontend import dataset_plot, measured_plot, verification
 from sojourn.models.frontend.kinds import SystemKind
-from sojourn.models.systems import parallel, service_modes
+from sojourn.models.systems import parallel, routes, service_modes
 from sojourn.models.systems.parallel import anarchy_plots
 from sojourn.models.systems.parallel import certificate as certificates
 from sojourn.models.systems.parallel import plots as parallel_plots
@@ -46,6 +47,7 @@ MODULES = (
     latency,
     parallel,
     service_modes,
+    routes,
     studies,
     reference,
     reference.parallel,
@@ -89,6 +91,36 @@ def servers():
 @cache
 def dual():
     return DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+
+
+@cache
+def regions():
+    return routes.Groups(MM1(RATE, DELAY), load={"north": 4.0, "south": 2.0})
+
+
+def road():
+    graph = nx.DiGraph()
+    graph.add_edge(1, 2, free_flow=1.0, capacity=9.0)
+    return graph
+
+
+def write_network(folder):
+    """Write the files from which networks are read: one link, and a load over it."""
+    metadata = "<NUMBER OF ZONES> 2\n<NUMBER OF NODES> 2\n<FIRST THRU NODE> 1\n"
+    link = "~ init term capacity length time b power speed toll type\n1 2 9 1 1 0.15 4 0 0 1 ;\n"
+    links = f"{metadata}<NUMBER OF LINKS> 1\n<END OF METADATA>\n{link}"
+    trips = "<NUMBER OF ZONES> 2\n<TOTAL OD FLOW> 4\n<END OF METADATA>\nOrigin 1\n2 : 4.0;\n"
+    gmns = folder / "gmns"
+    gmns.mkdir()
+    for path, text in {
+        folder / "net.tntp": links,
+        folder / "trips.tntp": trips,
+        gmns / "node.csv": "node_id,x_coord,y_coord,zone_id\n1,0,0,1\n2,1,0,2\n",
+        gmns / "link.csv": "link_id,from_node_id,to_node_id,directed,length,free_speed,lanes,"
+        "capacity\n1,1,2,1,1,60,1,9\n",
+        gmns / "demand.csv": "o_zone_id,d_zone_id,volume\n1,2,4\n",
+    }.items():
+        path.write_text(text)
 
 
 @cache
@@ -242,6 +274,22 @@ GOOD: dict[str, Callable[[], Any]] = {
     "mean_delay.assignment": lambda: exact_modes.partition(modes(), 2.0, 0.5).assignment,
     "mean_delay.share": lambda: exact_modes.partition(modes(), 2.0, 0.5).share,
     "Segment.rows.index": lambda: 0,
+    # the constructor alone: a method takes a total load
+    "Groups..load": lambda: {"north": 4.0, "south": 2.0},
+    "Routes..load": lambda: {"north": 4.0, "south": 2.0},
+    "Network..load": lambda: {(1, 2): 4.0},
+    "Network.ends": lambda: [(1, 2), (1, 2)],
+    "*links": lambda: MM1(RATE, DELAY),
+    "from_tntp.net": lambda: str(Path("net.tntp").resolve()),
+    "from_tntp.trips": lambda: str(Path("trips.tntp").resolve()),
+    "from_gmns.folder": lambda: str(Path("gmns").resolve()),
+    "from_dataframe.links": lambda: {"from": [1], "to": [2], "free_flow": [1.0], "capacity": [9.0]},
+    "from_dataframe.load": lambda: {(1, 2): 4.0},
+    "from_networkx.graph": road,
+    "from_networkx.load": lambda: {(1, 2): 4.0},
+    "Routes.stations": lambda: {"a": MM1([10.0]), "b": MM1([5.0])},
+    "Routes.routes": lambda: {"north": [["a"], ["b"]], "south": [["a", "b"]]},
+    "routes_between.*group": lambda: "north",
 }
 
 ANSWERS: dict[type, Callable[[], Any]] = {
@@ -255,6 +303,10 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     models.PriceOfAnarchy: lambda: servers().price_of_anarchy(6.0),
     models.Solution: lambda: servers().optimum(6.0),
     models.Tolls: lambda: servers().tolls(6.0),
+    routes.LargestLoad: lambda: regions().capacity(),
+    routes.RouteSolution: lambda: regions().optimum(),
+    routes.RouteSystem: regions,
+    routes.UsedRoute: lambda: regions().optimum().routes_between("north")[0],
     service_modes.MaxLoad: lambda: dual().capacity(),
     service_modes.TunableEvaluation: lambda: TunableMode(1.0, 4.0).evaluate(2.0, 0.5),
     service_modes.TunableSolution: lambda: TunableMode(1.0, 4.0).optimum(2.0),

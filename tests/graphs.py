@@ -7,13 +7,12 @@ from sojourn.reference.routes import GraphRoutes
 
 def all_routes(graph: GraphRoutes, start: int, end: int) -> list[list[int]]:
     """Return every route without a node twice, as lists of links, by depth-first search."""
-    closed = np.zeros(graph.nodes, bool) if graph.closed is None else graph.closed
     found: list[list[int]] = []
 
     def extend(node: int, links: list[int], passed: set[int]) -> None:
         if node == end:
             found.append(links)
-        elif node == start or not closed[node]:
+        elif node == start or not graph.closed[node]:
             for a in np.flatnonzero(graph.tail == node):
                 head = int(graph.head[a])
                 if head not in passed:
@@ -32,7 +31,7 @@ def random_graph(rng: np.random.Generator) -> GraphRoutes:
     head = np.concatenate([(ring + 1) % nodes, extra[1]])
     closed = rng.random(nodes) < rng.choice([0.0, 0.3])
     pairs = [(o, d) for o in range(nodes) for d in range(nodes) if o != d]
-    whole = GraphRoutes(nodes, tail, head, *np.array(pairs).T, closed if closed.any() else None)
+    whole = GraphRoutes(nodes, tail, head, *np.array(pairs).T, closed)
     pairs = [pair for pair in pairs if all_routes(whole, *pair)]
     chosen = rng.permutation(len(pairs))[: max(1, int(rng.integers(0, len(pairs) + 1)))]
     origin, destination = np.array(pairs)[chosen].T

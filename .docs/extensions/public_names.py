@@ -17,7 +17,12 @@ from typing import Any
 from sphinx.pycode import ModuleAnalyzer
 
 # a name that several packages have is documented under the first of them, these before all others
-FIRST = ("sojourn.models", "sojourn.reference", "sojourn.reference.service_modes")
+FIRST = (
+    "sojourn.models",
+    "sojourn.reference",
+    "sojourn.reference.service_modes",
+    "sojourn.reference.routes",
+)
 # modules whose classes and functions extensions and error handlers need
 CONTRACTS = (
     "sojourn.models.core.errors",

@@ -13,6 +13,7 @@ name:
 ``"bound"``      certified bound of another variable
 ``"price"``      multiplier, such as the marginal delay
 ``"flow"``       flow of each server
+``"each"``       delay of each group of users, which pictures leave out
 ``"share"``      share of the load or of a server's capacity
 ===============  ==========================================================================
 """
@@ -41,7 +42,17 @@ ANARCHY = {
 }
 
 Role = Literal[
-    "delay", "beside", "ratio", "part", "gap", "certified", "bound", "price", "flow", "share"
+    "delay",
+    "beside",
+    "ratio",
+    "part",
+    "gap",
+    "certified",
+    "bound",
+    "price",
+    "flow",
+    "each",
+    "share",
 ]
 Variable = tuple[Sequence[str], Any, dict[str, str]]
 """Dimensions, values and attributes of a variable, as `xarray` takes them."""

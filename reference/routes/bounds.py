@@ -13,13 +13,29 @@ over stations.
 
 **Potential.** F, the sum of the integrals of T and Delta, is convex, so F(v) - F* <= G.
 
-**Distance.** The sum of both inequalities is sum (T(v) - T*)(v - v*) <= G; no term is negative.
-The latency l is convex, so x l' - l does not fall, and T - (1 + 1/K) l = (x l' - l)/K neither:
-with rho = 1/(1 + 1/K),
+**Prices.** T(v) need not be exact: let p >= 0 be any prices, e = T(v) - p, and G(p) what rerouting
+saves at them. Then sum p (v - v*) + Delta - Delta* <= G(p), and
 
-    sum (l(v) - l*)(v - v*) <= rho G.
+    sum T(v)(v - v*) + Delta - Delta* <= G(p) + sum e (v - v*).
 
-So each v*_a is at most the largest w_a with (l(w_a) - l(v_a))(w_a - v_a) <= rho G.
+**Distance.** The sum of this and the first inequality bounds sum (T(v) - T*)(v - v*), in which no
+term is negative. The latency l is convex, so x l' - l does not fall, and T - (1 + 1/K) l =
+(x l' - l)/K neither: with rho = 1/(1 + 1/K),
+
+    E = sum (l(v) - l*)(v - v*) <= rho (G(p) + sum e (v - v*)).
+
+Where e >= 0, e (v - v*) <= e v. Elsewhere let s_a be a slope that no secant of l_a from v_a to v*_a
+falls below, so that s (v - v*)^2 <= (l(v) - l*)(v - v*): by the Cauchy-Schwarz inequality the sum
+of e (v - v*) is at most b sqrt(E) with b^2 = sum e^2/s. So E is at most the root E1 of
+E = rho (G1 + b sqrt(E)), with G1 = G(p) + sum e v over the stations of the first kind, and
+
+    sum T(v)(v - v*) + Delta - Delta* <= G = G1 + b sqrt(E1).
+
+With prices that correct T(v) for the rounding errors of the flow, G is of the order of the square
+of these errors. The slopes s hold as long as E <= E0, for some E0 > E1; that suffices, since all
+that is said of v* is true of each point between v and v*, and E grows continuously on the way.
+
+Each v*_a is at most the largest w_a with (l(w_a) - l(v_a))(w_a - v_a) <= E1.
 
 **Mean delay.** C = sum v l(v) + Delta is the total delay, and c = 1 - 1/K.
 
@@ -27,25 +43,23 @@ So each v*_a is at most the largest w_a with (l(w_a) - l(v_a))(w_a - v_a) <= rho
   v (l* - l) - (v* - v) v* l'*/K. By convexity (v* - v) l'* >= l* - l, so where v* > v it is at most
   v (l* - l) - v* (l* - l)/K <= c v (l* - l). Where v* < v it is at most
   (l - l*)(v*/K - v) <= 0.
-- *Below.* C* - C >= sum [v* l* - v l - T(v)(v* - v)] - G, by the second. A term is
+- *Below.* C* - C >= sum [v* l* - v l - T(v)(v* - v)] - G. A term is
   v* (l* - l) - (v* - v) v l'(v)/K. Where v* > v, (v* - v) l'(v) <= l* - l and the term is at least
   (v* - v/K)(l* - l) >= 0. Where v* < v, (v - v*) l'(v) >= l - l* and the term is at least
   -(v* - v/K)(l - l*) >= -c v (l - l*).
 
-For numbers s_a that no slope of l_a exceeds between v_a and v*_a, (l - l*)^2/s <= (l - l*)(v - v*),
-so by the Cauchy-Schwarz inequality sum v |l - l*| <= sqrt(rho G sum v^2 s). Above, v* <= w and
-s = l'(w); below, v* < v and s = l'(v):
+For numbers t_a that no slope of l_a exceeds between v_a and v*_a, (l - l*)^2/t <= (l - l*)(v - v*),
+so sum v |l - l*| <= sqrt(E1 sum v^2 t). Above, v* <= w and t = l'(w); below, v* < v and t = l'(v):
 
-    C - G - c sqrt(rho G sum v^2 l'(v)) <= C* <= C + c sqrt(rho G sum v^2 l'(w)).
+    C - G - c sqrt(E1 sum v^2 l'(v)) <= C* <= C + c sqrt(E1 sum v^2 l'(w)).
 
 At the optimum, c = 0, this is the bound of duality. The proof needs that each latency does not fall
 and is convex, and holds at kinks, with any slope there between those of both sides.
 
 **Rounding.** The bounds are those of a flow of exactly the load of each group, next to the given
 one, whose station loads and spare capacities have more digits than floats (``station_loads``).
-Instead of T(v) prices p a little below are used, so that the costs of routes in graphs have no
-rounding error: with the sum of (T(v) - p) v added, G is a bound for them too. The rounding errors
-of the other values are added as well, so that no bound is false by rounding.
+Prices are such that the costs of routes in graphs have no rounding error (``exact_prices``). The
+rounding errors of all other values are added, so that no bound is false by rounding.
 """
 
 from __future__ import annotations
@@ -55,25 +69,26 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ..compensated_sum import EPS, exact_sum
+from ..compensated_sum import exact_sum
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import RouteFlow
-from .price_bounds import (
-    ROUNDING,
-    cost_error,
-    largest_load,
-    on_grid,
-    price_bound,
-    total_delay_bound,
+from .price_bounds import ROUNDING, price_bound, total_delay_bound
+from .rerouting import (
+    PlayerCosts,
+    Rerouting,
+    correction,
+    distance_bound,
+    largest_loads,
+    player_costs,
+    rerouting,
+    spread,
 )
 from .routed import RoutedSystem
 from .station_loads import StationLoads, station_loads
 
+EXACT = 1e-13  # relative distance of bounds that no correction of the prices is to narrow
 BALANCED = 1e-9  # relative distance of flows from the load up to which one route may take it
-PROBE = 3e-6  # relative step of secants, for the slopes of families without slopes
-NEAR = 1.1  # ratio of both ends of an interval at which its search stops
-HALVINGS = 60  # largest number of halvings
 
 
 @dataclass(frozen=True)
@@ -135,7 +150,7 @@ def certify(
 ) -> RouteCertificate:
     """Return the certificate of a flow; the module has the bounds and their proofs.
 
-    It takes one search of the cheapest routes.
+    It takes one search of the cheapest routes, and another where prices can be corrected.
 
     Parameters
     ----------
@@ -173,161 +188,79 @@ def _certify(
     balance: float,
 ) -> RouteCertificate:
     """Return the certificate of a flow below the rates of all stations."""
-    bank, v, own = system.bank, at.flow, 1.0 / players
-    others, rho, demand = 1.0 - own, 1.0 / (1.0 + own), float(exact_sum(load)[0])
-    costs = _player_costs(bank, at, own)
-    total = float(exact_sum(v * costs.latency)[0]) + at.fixed_delay
-    reroute = _rerouting(system, load, found, at, costs)
-    gap, slack = reroute.gap, ROUNDING * total + float(v @ costs.latency_error)
-    lower = total - gap
-    if own == 1.0:
-        proved, error = total_delay_bound(system, load, reroute.price, reroute.least)
-        lower = max(lower, proved - error)
-        if bank.uses_finite_differences:
-            lower = proved - error
-            gap = max(total + slack - lower, 0.0)
-    below = above = 0.0
-    if others > 0:
-        below = _spread(bank, at, v, at.spare_capacity)
-        highest, least_spare = _largest_loads(system, load, at, rho * gap)
-        above = _spread(bank, at, highest, least_spare)
-        lower -= others * np.sqrt(rho * gap * below)
-    upper = total + slack + others * np.sqrt(rho * gap * above)
-    delays = np.array([total, lower - slack, upper]) / demand
-    rounding = _rounding(bank, at, own, total, above)
-    mean, low, high = (float(d) for d in delays * np.array([1.0, 1 - ROUNDING, 1 + ROUNDING]))
-    low, error = max(low, 0.0), max(high - mean, mean - low)
+    own = 1.0 / players
+    demand = float(exact_sum(load)[0])
+    costs = player_costs(system.bank, at, own)
+    total = float(exact_sum(at.flow * costs.latency)[0]) + at.fixed_delay
+    slack = ROUNDING * total + float(at.flow @ costs.latency_error)
+    first = rerouting(system, load, found, at, costs, costs.cost - costs.cost_error)
+    proofs = [_bounds(system, load, at, costs, own, total, first)]
+    estimate = np.nan
+    exact = proofs[0].upper - proofs[0].lower <= EXACT * total
+    step = None if exact else correction(system, found, at, costs, own)
+    if step is not None:
+        estimate = (total + step.total_delay) / demand
+        other = rerouting(system, load, found, at, costs, costs.cost + step.price)
+        proofs.append(_bounds(system, load, at, costs, own, total, other))
+    lower = max(proof.lower for proof in proofs) - slack
+    upper = min(proof.upper for proof in proofs) + slack
+    gap = min(proof.gap for proof in proofs)
+    mean = total / demand
+    low, high = max(lower / demand * (1.0 - ROUNDING), 0.0), upper / demand * (1.0 + ROUNDING)
+    error = max(high - mean, mean - low)
     return RouteCertificate(
         mean_delay=mean,
         lower_bound=low,
         upper_bound=high,
         gap=error / low if low > 0 else (0.0 if high == 0 else np.inf),
-        potential_gap=gap / reroute.paid if reroute.paid > 0 else 0.0,
+        potential_gap=gap / first.paid if first.paid > 0 else 0.0,
         mean_saving=gap / demand,
-        largest_saving=reroute.largest,
+        largest_saving=first.largest,
         utilisation=utilisation,
         balance=balance,
-        rounding=rounding,
+        rounding=_rounding(system.bank, at, own, total),
+        estimate=estimate,
     )
 
 
-class PlayerCosts(NamedTuple):
-    """Latency of each station, what a player pays there, and bounds of their errors, (A,)."""
+class Proof(NamedTuple):
+    """Bounds of the total delay, and G of the module."""
 
-    latency: Array
-    latency_error: Array
-    cost: Array
-    cost_error: Array
-
-
-def _player_costs(bank: ServerBank, at: StationLoads, own: float) -> PlayerCosts:
-    """Return the latencies and costs at the loads of the stations.
-
-    A family may compute a value from the flow where it has the spare capacity with more digits; the
-    value at the next floats shows the error.
-    """
-    v, y = at.flow, at.spare_capacity
-    next_flow = v * (1.0 + 2.0 * EPS)
-    latency = bank.latency(v, y)
-    latency_error = ROUNDING * latency + np.abs(bank.latency(next_flow, y) - latency)
-    if own == 0:
-        return PlayerCosts(latency, latency_error, latency, latency_error)
-    marginal = bank.marginal(v, y)
-    error = ROUNDING * marginal + np.abs(bank.marginal(next_flow, y) - marginal)
-    if bank.uses_finite_differences:
-        # secants on both sides enclose the slope of a convex function
-        step = PROBE * np.where(v > 0, np.minimum(v, y), np.minimum(y, 1.0))
-        right = (bank.latency(v + step, y - step) - latency + 2.0 * latency_error) / step
-        left = (latency - bank.latency(v - step, y + step) - 2.0 * latency_error) / step
-        highest, lowest = latency + v * right, latency + v * np.maximum(left, 0.0)
-        error = error + np.maximum(highest - marginal, marginal - lowest)
-    cost = own * marginal + (1.0 - own) * latency
-    return PlayerCosts(latency, latency_error, cost, own * error + (1.0 - own) * latency_error)
-
-
-class Rerouting(NamedTuple):
-    """What rerouting at fixed prices saves.
-
-    Attributes
-    ----------
-    price : ndarray, shape (A,)
-        Prices, a little below the costs of the stations.
-    least : ndarray, shape (G,)
-        Cost of the cheapest route of each group.
-    gap : float
-        Bound of the sum over jobs of what rerouting saves, with rounding errors.
-    paid : float
-        Sum over jobs of the cost.
-    largest : float
-        Largest saving of a job.
-    """
-
-    price: Array
-    least: Array
+    lower: float
+    upper: float
     gap: float
-    paid: float
-    largest: float
 
 
-def _rerouting(
-    system: RoutedSystem, load: Array, found: RouteFlow, at: StationLoads, costs: PlayerCosts
-) -> Rerouting:
-    """Return what rerouting saves, as the sum over routes of flow times cost above the least."""
-    columns, x = found.columns, found.flow + at.correction
-    upper = columns.costs(costs.cost)
-    used = found.flow > 0
-    price = np.maximum(costs.cost - costs.cost_error, 0.0)
-    price = on_grid(price, float(np.max(columns.least(upper, load.size))))
-    least = system.routes.least_cost(price)
-    saving = np.maximum(columns.costs(price) - least[columns.group], 0.0)
-    paid = float(at.flow @ costs.cost) + at.fixed_delay
-    lowered = (costs.cost + costs.cost_error) - price
-    # each saving is a difference of two costs with rounding errors
-    errors = float(at.flow @ lowered) + 2.0 * cost_error(system) * paid
-    gap = float(exact_sum(x * saving)[0]) + errors
-    largest = float(np.max(saving, where=used, initial=0.0))
-    return Rerouting(price, least, gap * (1.0 + ROUNDING), paid, largest)
-
-
-def _largest_loads(
-    system: RoutedSystem, load: Array, at: StationLoads, gap: float
-) -> tuple[Array, Array]:
-    """Return loads that no station exceeds at the equilibrium, and their spare capacities, (A,).
-
-    They are at most a little above the largest w with (l(w) - l(v))(w - v) <= gap, found by
-    halving.
-    """
-    bank, v, y = system.bank, at.flow, at.spare_capacity
-    latency = bank.latency(v, y) * (1.0 + ROUNDING)
-    rising = (v > 0) & np.isinf(bank.latency_limit)
-    most = np.maximum(largest_load(system, load) * (1.0 + ROUNDING) - v, 0.0)
-    low, high = np.zeros_like(v), np.where(np.isfinite(y), np.minimum(most, y), most)
-    for _ in range(HALVINGS):
-        # towards 0 by factors, as the interval may be many powers of ten shorter than the first
-        middle = np.where(low > 0, np.sqrt(low * high), 1e-3 * high)
-        after = bank.latency(v + middle, y - middle) * (1.0 - ROUNDING)
-        beyond = (after - latency) * middle > gap
-        high, low = np.where(beyond, middle, high), np.where(beyond, low, middle)
-        if np.all(~rising | (high <= NEAR * low) | (high <= 1e-4 * np.minimum(v, y))):
-            break
-    high += 4.0 * EPS * (v + high)
-    return v + high, y - high
-
-
-def _spread(bank: ServerBank, at: StationLoads, flow: Array, spare_capacity: Array) -> float:
-    """Return the sum of v^2 times a slope that the latency does not exceed up to a flow."""
-    if bank.uses_finite_differences:
-        step = np.minimum(flow, spare_capacity) / 64.0
-        after = bank.latency(flow + step, spare_capacity - step)
-        rise = after - bank.latency(flow, spare_capacity) + 2.0 * ROUNDING * after
-        slope = np.where(step > 0, rise / step, 0.0)
+def _bounds(
+    system: RoutedSystem,
+    load: Array,
+    at: StationLoads,
+    costs: PlayerCosts,
+    own: float,
+    total: float,
+    saved: Rerouting,
+) -> Proof:
+    """Return the bounds of the total delay from what rerouting saves at some prices."""
+    bank, others, rho = system.bank, 1.0 - own, 1.0 / (1.0 + own)
+    gap, distance = distance_bound(bank, at, costs, saved, rho)
+    lower, upper = total - gap, total
+    if own == 1.0:
+        proved, error = total_delay_bound(system, load, saved.price, saved.least)
+        lower = max(lower, proved - error)
+        gap = min(gap, max(total - lower, 0.0))
     else:
-        slope = bank.latency_slope(flow * (1.0 + 4.0 * EPS)) * (1.0 + ROUNDING)
-    rising = (at.flow > 0) & np.isinf(bank.latency_limit)
-    return float(np.sum(np.where(rising, at.flow * at.flow * slope, 0.0)))
+        below = spread(bank, at, at.flow, at.spare_capacity)
+        above = spread(bank, at, *largest_loads(system, load, at, distance))
+        lower -= others * float(np.sqrt(distance * below))
+        upper += others * float(np.sqrt(distance * above))
+    return Proof(
+        lower if np.isfinite(lower) else -np.inf,
+        upper if np.isfinite(upper) else np.inf,
+        gap if np.isfinite(gap) else np.inf,
+    )
 
 
-def _rounding(bank: ServerBank, at: StationLoads, own: float, total: float, above: float) -> float:
+def _rounding(bank: ServerBank, at: StationLoads, own: float, total: float) -> float:
     """Return the relative error of the mean delay that rounding alone can cause.
 
     With flows off by their rounding error the costs of routes differ, so rerouting saves something.
@@ -340,7 +273,7 @@ def _rounding(bank: ServerBank, at: StationLoads, own: float, total: float, abov
     if own < 1:
         rise = own * rise + (1.0 - own) * v * bank.latency_slope(v)
         saved = ROUNDING * float(v @ np.where(v > 0, paid + rise, 0.0))
-        error += (1.0 - own) * float(np.sqrt(saved * above))
+        error += (1.0 - own) * float(np.sqrt(saved * spread(bank, at, v, y)))
     return error / total if total > 0 else 0.0
 
 

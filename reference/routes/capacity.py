@@ -19,22 +19,22 @@ program; the stations of a positive length are those that limit the loads (as a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from ..compensated_sum import exact_sum
+from ..compensated_sum import EPS, exact_sum
 from ..errors import Array, LoadError
 from .columns import RouteFlow
 from .lengths import least_largest_utilisation
-from .price_bounds import ROUNDING, cost_error, on_grid
+from .price_bounds import ROUNDING, exact_prices, most_stations
 from .routed import RoutedSystem
 from .station_loads import station_loads
 
 Index = npt.NDArray[np.intp]
 NAMED = 5  # largest number of stations, and of groups, that a message names
+DIGITS = 17  # of a float
 LIMITING = 1e-9  # length times rate, as a part of the sum, above which a station is named
 
 
@@ -45,7 +45,10 @@ class RouteCapacity:
     Attributes
     ----------
     multiple : float
-        The largest multiple; infinite where no group needs a station with a finite rate.
+        The largest multiple, the shortest number between its bounds; infinite where no group needs
+        a station with a finite rate.
+    max_load : float
+        The largest total load, likewise.
     lower, upper : float
         Bounds of the largest multiple: smaller ones than `lower` are carried, those from `upper` on
         are not.
@@ -61,17 +64,13 @@ class RouteCapacity:
     """
 
     multiple: float
+    max_load: float
     lower: float
     upper: float
     limiting: Index
     price: Array
     flow: RouteFlow
     concerned: Index
-
-    @cached_property
-    def utilisation(self) -> float:
-        """Largest utilisation of a station at the loads themselves: 1 over `multiple`."""
-        return 1.0 / self.multiple
 
 
 _KNOWN: WeakKeyDictionary[RoutedSystem, RouteCapacity] = WeakKeyDictionary()
@@ -93,9 +92,18 @@ def _capacity(system: RoutedSystem) -> RouteCapacity:
     lower = lower_multiple(system, flow)
     upper, length, least = upper_multiple(system, length)
     limiting = np.flatnonzero(length * _finite_rate(system) > LIMITING)
-    # the lengths of a linear program are the more exact the closer both bounds are
-    multiple = lower if np.isinf(upper) else min(0.5 * (lower + upper), upper)
-    return RouteCapacity(multiple, lower, upper, limiting, length, flow, np.flatnonzero(least > 0))
+    multiple, total = shortest_between(lower, upper), system.total_load
+    most = shortest_between(lower * total, upper * total)
+    concerned = np.flatnonzero(least > 0)
+    return RouteCapacity(multiple, most, lower, upper, limiting, length, flow, concerned)
+
+
+def shortest_between(low: float, high: float) -> float:
+    """Return the number with the fewest digits between two numbers, or the lower where none is."""
+    if np.isinf(high):
+        return low
+    rounded = (float(f"{0.5 * (low + high):.{digits}e}") for digits in range(DIGITS))
+    return next((value for value in rounded if low <= value <= high), low)
 
 
 def lower_multiple(system: RoutedSystem, flow: RouteFlow) -> float:
@@ -126,12 +134,12 @@ def upper_multiple(system: RoutedSystem, length: Array) -> tuple[float, Array, A
     length = np.where((rate > 0) & np.isfinite(length), np.maximum(length, 0.0), 0.0)
     length = length / max(float(length @ rate), np.finfo(float).tiny)
     least = system.routes.least_cost(length, delays=False)
-    length = on_grid(length, float(np.max(least)))
+    length = exact_prices(system, length, float(np.max(least)))
     least = system.routes.least_cost(length, delays=False)
     needed, offered = (float(exact_sum(t)[0]) for t in (system.load * least, length * rate))
     if not needed > 0:
         return np.inf, length, least
-    return offered / needed * (1.0 + ROUNDING + cost_error(system)), length, least
+    return offered / needed * (1.0 + ROUNDING + EPS * most_stations(system)), length, least
 
 
 def _finite_rate(system: RoutedSystem) -> Array:
@@ -154,7 +162,7 @@ def check_multiple(system: RoutedSystem, multiple: float) -> None:
         return
     total = system.total_load
     stations = _named([system.stations[a] for a in found.limiting], "station")
-    problem = f"is not below {found.multiple * total:.10g}, the largest load for {stations}"
+    problem = f"is not below {found.max_load:.10g}, the largest load for {stations}"
     if found.concerned.size < len(system.groups):
         groups = _named([system.groups[k] for k in found.concerned], "group")
         problem += f", which {groups} cannot avoid"

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from ..compensated_sum import exact_sum
 from ..errors import Array
+from ..pickling import state
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,11 @@ class Columns:
     delay: Array
 
     times: ClassVar[tuple[str, ...]] = ("delay",)
+
+    __getstate__ = state
+
+    def __post_init__(self) -> None:
+        self.work.sort_indices()
 
     @classmethod
     def of(cls, group: npt.NDArray[np.intp], work: csr_array, delay: Array) -> Columns:
@@ -81,7 +87,7 @@ class Columns:
 
     def group_flow(self, flow: Array, groups: int) -> Array:
         """Return the load of each of G groups, shape (G,), from the flows of the routes."""
-        return np.bincount(self.group, weights=flow, minlength=groups)
+        return np.asarray(np.bincount(self.group, weights=flow, minlength=groups), np.float64)
 
     def only(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Columns:
         """Return some of the routes; `rows` is ascending."""
@@ -114,9 +120,7 @@ class Columns:
     @cached_property
     def keys(self) -> Sequence[bytes]:
         """A key for each route; equal for routes of one group with equal work and delay."""
-        work = self.work
-        work.sort_indices()
-        ends = work.indptr
+        work, ends = self.work, self.work.indptr
         return [
             self.group[r].tobytes()
             + self.delay[r].tobytes()
@@ -140,6 +144,8 @@ class RouteFlow:
 
     columns: Columns
     flow: Array
+
+    __getstate__ = state
 
     @cached_property
     def station_flow(self) -> Array:

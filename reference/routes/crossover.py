@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..compensated_sum import EPS
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns, RouteFlow
+from .generation import steepness
 from .link_space import Differences
 from .routed import RoutedSystem
 
-SOFTNESS = 1e-7  # cost of moving all of a route's flow, relative to the cost of the route
+SOFTNESS = 1e-8  # cost of moving all of a route's flow, relative to the cost of the route
 NEW_SHARE = 0.01  # part of its group's load that weighs a route without flow
 MOST_STEPS = 30
 MOST_FAILURES = 3  # steps in a row that do not lower the gap
-FLOOR = 1e-16  # relative gap at which no step is tried
+FLOOR = 1e-15  # relative gap at which no step is tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,31 +106,33 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
     groups = load.size
     if not (at.total > 0 and np.isfinite(slope).all()):
         return None
+    softness = max(SOFTNESS, 1e3 * EPS * steepness(bank, used.station_flow, at.price))
     # costs of groups may differ by many orders of magnitude
     mean = np.maximum(at.cheapest.costs(at.price), SOFTNESS * at.total / np.sum(load))
     weight = np.where(x > 0, x, NEW_SHARE * load[columns.group])
-    weight /= (SOFTNESS * mean)[columns.group]
+    weight /= (softness * mean)[columns.group]
+    station_flow = used.station_flow
     while True:
         costs = columns.costs(at.price)
         least = columns.least(costs, groups)
         missing = load - columns.group_flow(x, groups)
-        lag = np.zeros(slope.size)
+        excess = columns.station_flow(x) - station_flow
         system = Differences(columns, groups, weight, slope)
-        step = system.solve(least[columns.group] - costs, missing, lag, lag)
-        negative = x + step.flow < 0
-        kept = np.ones(groups, dtype=bool)
-        left = negative.copy()
+        pull = least[columns.group] - costs
+        step = system.solve(pull, missing, excess, np.zeros(slope.size)).flow
+        ratio = np.divide(x, -step, out=np.full(x.size, np.inf), where=step < 0)
+        # the first to lose their flow may push others
+        left = ratio <= min(1.0, 1e3 * float(np.min(ratio)))
         # a group keeps its largest flow
-        kept[columns.group[~negative]] = False
-        if kept.any():
-            largest = np.maximum.reduceat(x, columns.starts(groups))
-            left &= ~(kept[columns.group] & (x == largest[columns.group]))
+        stays = np.maximum.reduceat(x, columns.starts(groups))[columns.group] == x
+        left &= ~stays
         if not left.any():
             break
         rows = np.flatnonzero(~left)
         columns, x, weight = columns.only(rows), x[rows], weight[rows]
-    part = _damped(bank, columns, x, step.flow)
-    return RouteFlow(columns, x + part * step.flow).fitted(load)
+    part = min(1.0, float(np.min(ratio)))
+    part *= _damped(bank, columns, x, part * step)
+    return RouteFlow(columns, x + part * step).fitted(load)
 
 
 def _damped(bank: ServerBank, columns: Columns, x: Array, change: Array) -> float:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from ..errors import Array
+from .bounds import RouteCertificate, certify, group_delay
 from .columns import RouteFlow
 from .crossover import crossed_over
 from .generation import interior
 from .routed import RoutedSystem
 
-TARGET = 1e-11  # relative gap at which Newton's method on the routes in use takes over
+TARGET = 1e-9  # relative gap at which Newton's method on the routes in use takes over
 
 
 def solve(
@@ -29,9 +33,14 @@ def solve(
         Multiple of the loads.
     start : RouteFlow, optional
         Flows of another multiple or number of players, from which the search starts.
+
+    Raises
+    ------
+    LoadError
+        Where the stations cannot carry the loads.
     """
     bank, load = system.cost_bank(players), multiple * system.load
-    found = interior(system, bank, load, start, TARGET).fitted(load)
+    found = interior(system, bank, multiple, start, TARGET).fitted(load)
     return crossed_over(system, bank, load, found)[0].used()
 
 
@@ -59,3 +68,53 @@ def polish(
     """
     bank, load = system.cost_bank(players), multiple * system.load
     return crossed_over(system, bank, load, start.fitted(load))
+
+
+@dataclass(frozen=True, eq=False)
+class RouteAnswer:
+    """Flows of an optimum or equilibrium with their delays and certificate.
+
+    Attributes
+    ----------
+    flow : RouteFlow
+        Flow of each route in use.
+    mean_delay : float
+        Mean delay of all jobs.
+    group_delay : ndarray, shape (G,)
+        Mean delay of each group.
+    certificate : RouteCertificate
+        Bounds of the mean delay, and gaps.
+    """
+
+    flow: RouteFlow
+    mean_delay: float
+    group_delay: Array
+    certificate: RouteCertificate
+
+
+def optimum(system: RoutedSystem, multiple: float = 1.0) -> RouteAnswer:
+    """Return the flows of the least mean delay at a multiple of the loads."""
+    return equilibrium(system, multiple, players=1.0)
+
+
+def equilibrium(
+    system: RoutedSystem, multiple: float = 1.0, players: float = np.inf
+) -> RouteAnswer:
+    """Return the equilibrium of K equal players at a multiple of the loads.
+
+    Parameters
+    ----------
+    system : RoutedSystem
+    multiple : float, default 1
+        Multiple of the loads.
+    players : float, default infinity
+        Number of players K, 1 or more; infinite for the Wardrop equilibrium.
+
+    Raises
+    ------
+    LoadError
+        Where the stations cannot carry the loads.
+    """
+    found = solve(system, players, multiple)
+    certificate = certify(system, multiple, found, players)
+    return RouteAnswer(found, certificate.mean_delay, group_delay(system, found), certificate)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compensated_sum import EPS
+from ..compensated_sum import EPS, TINY
 from ..errors import Array
 from ..server_bank import ServerBank
+from .capacity import capacity, check_multiple
 from .columns import Columns, RouteFlow
 from .interior_point import Point, advance, at_columns, with_columns
 from .routed import RoutedSystem
@@ -28,9 +29,15 @@ def almost_full(bank: ServerBank) -> Array:
     return np.where(np.isfinite(bank.rate), NEARLY * bank.rate, np.inf)
 
 
+def steepness(bank: ServerBank, flow: Array, price: Array) -> float:
+    """Return the largest relative change of a station's cost over that of its flow."""
+    slope = bank.latency_slope(flow)
+    elasticity = np.divide(slope * flow, price, out=np.zeros_like(flow), where=price > 0)
+    return float(np.max(elasticity, initial=0.0))
+
+
 def first_columns(system: RoutedSystem, bank: ServerBank, load: Array) -> Columns:
     """Return the cheapest routes at no load, and those at the prices of flows on them."""
-    groups = load.size
     most = almost_full(bank)
     columns = system.routes.cheapest(bank.idle_latency)
     flow = columns.station_flow(load)
@@ -88,7 +95,7 @@ def first_point(
 def interior(
     system: RoutedSystem,
     bank: ServerBank,
-    load: Array,
+    multiple: float,
     start: RouteFlow | None,
     target: float,
 ) -> RouteFlow:
@@ -102,47 +109,55 @@ def interior(
     system : RoutedSystem
     bank : ServerBank
         Stations with the cost as latency.
-    load : ndarray, shape (G,)
-        Load of each group.
+    multiple : float
+        Multiple of the loads.
     start : RouteFlow or None
         Flows of another load.
     target : float
         Relative gap.
-    """
-    found = _generated(system, bank, load, first_point(system, bank, load, start), target)
-    if found is None:
-        from .capacity import capacity
 
-        start = capacity(system).flow
-        found = _generated(system, bank, load, first_point(system, bank, load, start), target)
-    if found is None:
-        raise RuntimeError("stalled")
-    return found
+    Raises
+    ------
+    LoadError
+        Where the stations cannot carry the loads.
+    """
+    load = multiple * system.load
+    found = _generated(system, bank, load, first_point(system, bank, load, start), target)
+    if found is not None:
+        return found
+    check_multiple(system, multiple)
+    start = capacity(system).flow
+    found = _generated(system, bank, load, first_point(system, bank, load, start), target)
+    return start if found is None else found
 
 
 def _generated(
     system: RoutedSystem, bank: ServerBank, load: Array, point: Point, target: float
 ) -> RouteFlow | None:
-    """Return flows of a gap up to `target`, or None where the steps become too short."""
-    short = 0
+    """Return flows of a gap up to `target`, or the best before the steps become too short.
+
+    It is None where no flows that the stations can carry were found.
+    """
+    best, least, short = None, np.inf, 0
     for _ in range(MOST_ITERATIONS):
         point, part = advance(bank, point, load)
         short = short + 1 if part < SHORT else 0
-        total = float(point.price @ point.station_flow) + float(point.flow @ point.columns.delay)
-        if TRACE:
-            v = point.columns.station_flow(point.flow)
-            print(
-                f"gap {point.gap / total:.2e} part {part:.3f} R {len(point.columns)} rv {abs(v - point.station_flow).max() / v.max():.1e} rp {np.max(abs(bank.latency(point.station_flow) / point.price - 1)):.1e} {np.max(v / bank.rate)}"
-            )
+        flow, price = point.station_flow, point.price
+        total = float(price @ flow) + float(point.flow @ point.columns.delay)
         if short > MOST_SHORT or not np.isfinite(total):
-            return None
-        new = cheaper(system, point.columns, np.maximum(point.price, 0.0))
+            break
+        new = cheaper(system, point.columns, np.maximum(price, 0.0))
+        # the distance from feasible flows, and that of the prices from the costs
+        excess = np.abs(point.columns.station_flow(point.flow) - flow)
+        fits = bool(np.all(excess <= 1e-2 * np.minimum(bank.spare_capacity(flow), flow + TINY)))
+        off = float(np.abs(bank.latency(flow) - price) @ flow)
         # free routes have a total cost of 0
-        small = max(target * total, EPS * float(np.sum(load) * np.max(point.price)))
-        if point.gap <= small and not len(new) and part > 0.9:
-            return RouteFlow(point.columns, point.flow)
-        point = with_columns(point, new, load)
-    return None
-
-
-TRACE = 0
+        scale = max(total, EPS * float(np.sum(load) * np.max(price)), TINY)
+        gap = point.gap / scale
+        if fits and not len(new) and off <= 1e-2 * scale and gap < least:
+            best, least = RouteFlow(point.columns, point.flow), gap
+            reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
+            if part > 0.9 and gap <= reached:
+                break
+        point = with_columns(bank, point, new, load)
+    return best

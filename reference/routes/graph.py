@@ -35,14 +35,14 @@ class GraphRoutes(RouteSet):
         First and last node of each link.
     origin, destination : ndarray of int, shape (G,)
         Node at which each group starts, and node at which it ends.
-    closed : ndarray of bool, shape (N,), optional
+    closed : ndarray of bool, shape (N,)
         Nodes that routes do not pass; they may start and end there. By default there are none.
 
     Notes
     -----
     A closed node is split: its links out start at a *departure node* of their own, with the index N
-    or more, so that a route that arrives there cannot go on. The properties `departure`,
-    `incidence` and `origins` have the nodes after the split.
+    or more, so that a route that arrives there cannot go on. The rows of `incidence` and the
+    columns of `demand` are the nodes after the split.
     """
 
     nodes: int
@@ -50,7 +50,11 @@ class GraphRoutes(RouteSet):
     head: Index
     origin: Index
     destination: Index
-    closed: npt.NDArray[np.bool_] | None = None
+    closed: npt.NDArray[np.bool_] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.closed is None:
+            object.__setattr__(self, "closed", np.zeros(self.nodes, dtype=np.bool_))
 
     @property
     def groups(self) -> int:  # type: ignore[override]
@@ -66,24 +70,23 @@ class GraphRoutes(RouteSet):
     def departure(self) -> Index:
         """Node at which the links out of each node start, shape (N,): itself unless closed."""
         out = np.arange(self.nodes)
-        if self.closed is not None:
-            out[self.closed] = self.nodes + np.arange(np.count_nonzero(self.closed))
+        out[self.closed] = self.nodes + np.arange(np.count_nonzero(self.closed))
         return out
 
     @cached_property
     def split_nodes(self) -> int:
         """Number M of nodes after the split."""
-        return int(max(self.departure.max(initial=-1) + 1, self.nodes))
+        return self.nodes + int(np.count_nonzero(self.closed))
 
     @cached_property
     def origins(self) -> Index:
-        """The O different nodes, after the split, at which groups start, ascending."""
-        return np.unique(self.departure[self.origin])
+        """The O different nodes at which groups start, ascending."""
+        return np.unique(self.origin)
 
     @cached_property
     def origin_place(self) -> Index:
         """Position in `origins` of the origin of each group, shape (G,)."""
-        return np.searchsorted(self.origins, self.departure[self.origin])
+        return np.searchsorted(self.origins, self.origin)
 
     @cached_property
     def incidence(self) -> csr_array:
@@ -191,7 +194,7 @@ class GraphRoutes(RouteSet):
         """
         load, tail, head = self._loads(flow), self.departure[self.tail].tolist(), self.head.tolist()
         group, rows, values = [], [], []
-        for o, start in enumerate(self.origins.tolist()):
+        for o, start in enumerate(self.departure[self.origins].tolist()):
             groups = np.flatnonzero(self.origin_place == o)
             loads = list(zip(self.destination[groups].tolist(), load[groups].tolist(), strict=True))
             for place, (links, value) in traced(start, loads, tail, head, flow[o].tolist()):
@@ -224,13 +227,13 @@ class GraphRoutes(RouteSet):
 
     @cached_property
     def _parts(self) -> list[tuple[Index, Index]]:
-        """Origins for one search each, and the groups that start there, ordered by origin."""
+        """Departure nodes for one search each, and the groups that start there, by origin."""
         order = np.argsort(self.origin_place, kind="stable")
         size = max(1, MAX_ENTRIES // self.split_nodes)
         lows = np.arange(0, self.origins.size, size)
         bounds = np.searchsorted(self.origin_place[order], [*lows, self.origins.size])
         return [
-            (self.origins[low : low + size], order[a:b])
+            (self.departure[self.origins[low : low + size]], order[a:b])
             for low, a, b in zip(lows, bounds[:-1], bounds[1:], strict=True)
         ]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array, vstack
 
 from ..errors import Array
 from ..server_bank import ServerBank
@@ -21,6 +22,8 @@ from .columns import Columns
 from .link_space import Differences
 
 TO_BOUNDARY = 0.995  # part of the longest step
+NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
+NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
 
 
@@ -71,8 +74,8 @@ def at_columns(bank: ServerBank, columns: Columns, load: Array, flow: Array, par
     """
     station_flow = columns.station_flow(flow)
     limited = np.isfinite(bank.rate)
-    most = np.where(limited, 0.95 * bank.rate, np.inf)
-    station_flow = np.where(station_flow < most, station_flow, np.maximum(most, 0.0))
+    full = limited & (bank.spare_capacity(station_flow) <= 0)
+    station_flow = np.where(full, 0.95 * bank.rate, station_flow)
     price = bank.latency(station_flow)
     costs = columns.costs(price)
     groups = load.size
@@ -85,31 +88,30 @@ def at_columns(bank: ServerBank, columns: Columns, load: Array, flow: Array, par
     return Point(columns, flow, reduced, level, station_flow, price)
 
 
-def with_columns(point: Point, new: Columns, load: Array) -> Point:
-    """Return the point with further routes, of a small flow each."""
-    columns, old = point.columns, len(point.columns)
+def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> Point:
+    """Return the point with further routes, of a flow so small that no station is full."""
     if not len(new):
         return point
-    mean = point.gap / old
+    columns = point.columns
     group = np.concatenate([columns.group, new.group])
     order = np.argsort(group, kind="stable")
-    from scipy.sparse import csr_array, vstack
-
     work = csr_array(vstack([columns.work, new.work], format="csr")[order])
     joined = Columns(group[order], work, np.concatenate([columns.delay, new.delay])[order])
+    mean = point.gap / len(columns)
     costs = new.costs(point.price) - point.level[new.group]
-    share = 0.05 * load[new.group]
-    reduced = np.maximum(costs, mean / share)
-    flow = mean / reduced
-    # the others make way
-    taken = np.bincount(new.group, weights=flow, minlength=load.size)
-    kept = point.flow * (1.0 - taken / load)[columns.group]
+    flow = mean / np.maximum(costs, mean / (NEW_SHARE * load[new.group]))
+    # the other routes of the group make way
+    taken = np.bincount(new.group, weights=flow, minlength=load.size) / load
+    change = new.station_flow(flow) - columns.station_flow(point.flow * taken[columns.group])
+    spare = bank.spare_capacity(point.station_flow)
+    rising = (change > 0) & np.isfinite(spare)
+    part = min(1.0, float(np.min(NEW_PART * spare[rising] / change[rising], initial=1.0)))
     return Point(
         joined,
-        np.concatenate([kept, flow])[order],
-        np.concatenate([point.reduced, reduced])[order],
+        np.concatenate([point.flow * (1.0 - part * taken)[columns.group], part * flow])[order],
+        np.concatenate([point.reduced, np.maximum(costs, mean / (part * flow))])[order],
         point.level,
-        point.station_flow,
+        point.station_flow + part * change,
         point.price,
     )
 

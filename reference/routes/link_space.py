@@ -17,10 +17,11 @@ the stations. The differences keep the digits where one route has almost all of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, diags_array
 
 from ..compensated_sum import EPS
 from ..errors import Array
@@ -102,29 +103,31 @@ class Differences:
         self._factor(dense)
 
     def _factor(self, dense: bool) -> None:
-        """Store the means of the differences by group, N, and the factors of I + D^1/2 N D^1/2."""
-        n = self.slope.size
+        """Store the sums of the differences by group, and the factors of I + D^1/2 N D^1/2.
+
+        Only stations whose cost rises and at which routes of a group differ have more than the 1 of
+        I.
+        """
         self.root = np.sqrt(self.slope)
-        if not self.others.size:
-            self.normal = np.zeros((n, n))
-            self.sums: Array = np.zeros((0, n))
-        elif dense:
-            weighted = self.own[:, None] * self.rows
-            self.sums = np.add.reduceat(weighted, self.first, axis=0)
-            spread = self.sums / np.sqrt(self.total[self.several])[:, None]
-            self.normal = self.rows.T @ weighted - spread.T @ spread
+        scale = np.sqrt(self.total[self.several])
+        rows, own = self.rows, self.own
+        if dense:
+            met = rows.any(axis=0)
+            self.sums: Array = np.zeros((0, met.size))
+            if own.size:
+                self.sums = np.add.reduceat(own[:, None] * rows, self.first, axis=0)
         else:
-            ends = np.append(self.first, self.own.size)
-            group_sum = csr_array(
-                (self.own, np.arange(self.own.size), ends), shape=(self.first.size, self.own.size)
-            )
-            self.sums = csr_array(group_sum @ self.rows)
-            scale = np.sqrt(self.total[self.several])
-            spread = csr_array(self.sums.multiply(1.0 / scale[:, None]))
-            weighted = csr_array(self.rows.multiply(self.own[:, None]))
-            self.normal = (self.rows.T @ weighted - spread.T @ spread).toarray()
-        matrix = self.root[:, None] * self.normal * self.root
-        matrix.flat[:: n + 1] += 1.0
+            met = np.bincount(rows.indices, minlength=rows.shape[1]) > 0
+            places = np.arange(own.size), np.append(self.first, own.size)
+            group_sum = csr_array((own, *places), shape=(self.first.size, own.size))
+            self.sums = csr_array(group_sum @ rows)
+        self.coupled = np.flatnonzero(met & (self.slope > 0))
+        root = self.root[self.coupled]
+        each = _scaled(rows[:, self.coupled], np.sqrt(own), root)
+        mean = _scaled(self.sums[:, self.coupled], 1.0 / scale, root)
+        matrix = each.T @ each - mean.T @ mean
+        matrix = matrix if dense else matrix.toarray()
+        matrix.flat[:: root.size + 1] += 1.0
         self.factors = factored(matrix)
 
     def solve(self, pull: Array, missing: Array, excess: Array, lag: Array) -> Step:
@@ -142,18 +145,27 @@ class Differences:
             Cost of each station at its flow less its price.
         """
         columns, total, several = self.columns, self.total, self.several
-        rest = pull[self.others] - pull[self.base[self.of_group]]
+        rest = pull[self.others] - pull[self.base[self.of_group]] - self.rows @ lag
         weighted = self.own * rest
-        alone = missing / total
+        common = missing / total
         if self.others.size:
-            alone[several] -= np.add.reduceat(weighted, self.first) / total[several]
-        free = self.rows.T @ weighted + self.sums.T @ alone[several]
-        free = free + excess + columns.work[self.base].T @ missing
-        rhs = self.root * (free - self.normal @ lag)
-        price = lag + self.root * cho_solve(self.factors, rhs, check_finite=False)
-        common = alone
-        common[several] += (self.sums @ price) / total[several]
+            common[several] -= np.add.reduceat(weighted, self.first) / total[several]
+        free = self.rows.T @ weighted + self.sums.T @ common[several]
+        moved = self.root * (free + excess + columns.work[self.base].T @ missing)
+        coupled = self.coupled
+        if coupled.size:
+            moved[coupled] = cho_solve(self.factors, moved[coupled], check_finite=False)
+        rise = self.root * moved
+        common[several] += (self.sums @ rise) / total[several]
         flow = common[columns.group] * self.weight
-        flow[self.others] += self.own * (rest - self.rows @ price)
+        flow[self.others] += self.own * (rest - self.rows @ rise)
+        price = lag + rise
         level = common - pull[self.base] + columns.work[self.base] @ price
         return Step(flow, columns.station_flow(flow) + excess, price, level)
+
+
+def _scaled(matrix: Any, row: Array, column: Array) -> Any:
+    """Return a matrix, dense or sparse, with its rows and columns multiplied by numbers."""
+    if isinstance(matrix, np.ndarray):
+        return row[:, None] * matrix * column
+    return csr_array(diags_array(row) @ matrix @ diags_array(column))

@@ -14,14 +14,18 @@ Near saturation z l(z) - p z is a small difference of large terms; they are adde
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..compensated_sum import EPS, exact_product, exact_sum
 from ..errors import Array
+from .columns import Columns
 from .routed import RoutedSystem
-from .station_loads import BITS
+from .station_loads import BITS, grouped_sum
 
 ROUNDING = 8.0 * EPS  # relative rounding error of a value of a bank, or of a sum of products
+LONG = 200_000  # stations of all listed routes up to which costs are exact
 
 
 def price_bound(system: RoutedSystem, multiple: float, price: Array) -> float:
@@ -42,9 +46,8 @@ def price_bound(system: RoutedSystem, multiple: float, price: Array) -> float:
     with np.errstate(all="ignore"):
         usable = in_range(system, np.asarray(price, dtype=np.float64))
         cost = system.routes.least_cost(usable)
-        price = on_grid(usable, float(np.max(cost)))
-        cost = system.routes.least_cost(price)
-        total, slack = total_delay_bound(system, load, price, cost)
+        price = exact_prices(system, usable, float(np.max(cost)))
+        total, slack = total_delay_bound(system, load, price, least_costs(system, price))
         bound = (total - slack) / float(np.sum(load)) * (1.0 - ROUNDING)
     return max(float(bound), 0.0) if np.isfinite(bound) else 0.0
 
@@ -61,24 +64,81 @@ def in_range(system: RoutedSystem, price: Array) -> Array:
     return np.minimum(np.maximum(np.where(np.isfinite(price), price, idle), idle), limit)
 
 
-def on_grid(price: Array, largest: float) -> Array:
-    """Return prices rounded down to multiples of one power of 2, shape (A,).
+def exact_prices(system: RoutedSystem, price: Array, largest: float) -> Array:
+    """Return prices at which the costs of routes have no rounding error, shape (A,).
 
-    Sums of such prices up to the cost `largest` have no rounding error: the cost of the cheapest
-    route in a graph is exact, however many links it has.
+    In a graph they are rounded down to multiples of one power of 2, so that their sums up to the
+    cost `largest` are exact, however many links a route has. The costs of listed routes are
+    computed with more digits than floats instead.
     """
-    if not 0 < largest < np.inf:
+    if _short(system) or not 0 < largest < np.inf:
         return price
     unit = np.ldexp(1.0, int(np.frexp(largest)[1]) - BITS)
     return np.asarray(np.floor(price / unit) * unit)
 
 
-def cost_error(system: RoutedSystem) -> float:
-    """Return the relative rounding error of the cost of a route at prices `on_grid`."""
+def _short(system: RoutedSystem) -> bool:
+    """Return whether the routes are a list that is short enough for costs with more digits."""
     listed = system.routes.listed
-    if listed is None:
-        return EPS
-    return EPS * (2.0 + float(np.max(np.diff(listed.work.indptr), initial=0)))
+    return listed is not None and listed.work.nnz <= LONG
+
+
+class LeastCosts(NamedTuple):
+    """Cost of the cheapest route of each group at `exact_prices`.
+
+    Attributes
+    ----------
+    high, low : ndarray, shape (G,)
+        The costs as unevaluated pairs high + low.
+    error : float
+        Relative rounding error of these costs and of those of `route_costs`.
+    """
+
+    high: Array
+    low: Array
+    error: float
+
+
+def least_costs(system: RoutedSystem, price: Array) -> LeastCosts:
+    """Return the cost of the cheapest route of each group at `exact_prices`.
+
+    Those of graphs are exact, and so are those of lists that are not too long.
+    """
+    listed, routes = system.routes.listed, system.routes
+    if listed is None or not _short(system):
+        high, stations = routes.least_cost(price), most_stations(system)
+        error = EPS * (2.0 + stations) if stations else 0.0
+        return LeastCosts(high, np.zeros(high.size), error)
+    cost, rest = route_costs(system, listed, price)
+    high = listed.least(cost, routes.groups)
+    tied = np.where(cost == high[listed.group], rest, np.inf)
+    return LeastCosts(high, listed.least(tied, routes.groups), 0.0)
+
+
+def route_costs(system: RoutedSystem, columns: Columns, price: Array) -> tuple[Array, Array]:
+    """Return the costs of routes at `exact_prices` as unevaluated pairs, each of shape (R,)."""
+    if not _short(system):
+        return columns.costs(price), np.zeros(len(columns))
+    work = columns.work
+    route = np.repeat(np.arange(len(columns)), np.diff(work.indptr))
+    terms, errors = exact_product(work.data, price[work.indices])
+    high, low = grouped_sum(route, terms, len(columns))
+    low = low + np.bincount(route, weights=errors, minlength=len(columns))
+    return added(*added(high, columns.delay), low)
+
+
+def most_stations(system: RoutedSystem) -> int:
+    """Return the largest number of stations of a listed route; 0 for a graph."""
+    listed = system.routes.listed
+    return 0 if listed is None else int(np.max(np.diff(listed.work.indptr), initial=0))
+
+
+def added(high: Array, low: Array, more: Array | float = 0.0) -> tuple[Array, Array]:
+    """Return high + low + more as a pair of the nearest float and the rest; Knuth's two-sum."""
+    total = high + low
+    part = total - high
+    rest = (high - (total - part)) + (low - part) + more
+    return total + rest, rest - ((total + rest) - total)
 
 
 def largest_load(system: RoutedSystem, load: Array) -> Array:
@@ -92,7 +152,7 @@ def largest_load(system: RoutedSystem, load: Array) -> Array:
 
 
 def total_delay_bound(
-    system: RoutedSystem, load: Array, price: Array, cost: Array
+    system: RoutedSystem, load: Array, price: Array, cost: LeastCosts
 ) -> tuple[float, float]:
     """Return a lower bound of the least total delay up to a rounding error, and that error.
 
@@ -102,8 +162,8 @@ def total_delay_bound(
         Load of each group.
     price : ndarray, shape (A,)
         Prices of the stations.
-    cost : ndarray, shape (G,)
-        Cost of the cheapest route of each group at the prices.
+    cost : LeastCosts
+        At the prices.
     """
     bank = system.bank
     flow, spare_capacity, _ = bank.at_marginal(np.maximum((price - bank.delay) - bank.service, 0))
@@ -114,7 +174,8 @@ def total_delay_bound(
     paid = np.where(full, price * (spare_capacity - bank.rate_error), 0.0)
     terms = np.concatenate(
         [
-            *exact_product(load, cost),
+            *exact_product(load, cost.high),
+            load * cost.low,
             *exact_product(-price, np.where(full, bank.rate, flow)),
             paid,
             carried,
@@ -124,7 +185,7 @@ def total_delay_bound(
     # the flow has a rounding error, and so is not exactly the best at the price
     mismatch = np.abs(bank.marginal(flow, spare_capacity) - price) * flow
     slack = np.sum(carried + np.abs(paid) + np.where(flow > 0, mismatch, 0.0))
-    slack = ROUNDING * slack + cost_error(system) * float(load @ cost)
+    slack = ROUNDING * slack + cost.error * float(load @ cost.high)
     if bank.uses_finite_differences:
         most = np.broadcast_to(largest_load(system, load), flow.shape)
         slack += np.sum(bank.difference_error_bound(price, flow, np.zeros_like(flow), most))

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import Array
+from ..pickling import state
 from .columns import Columns
 
 
@@ -23,6 +24,8 @@ class RouteSet(ABC):
 
     groups: int
     stations: int
+
+    __getstate__ = state
 
     @abstractmethod
     def least_cost(self, price: Array, *, delays: bool = True) -> Array:

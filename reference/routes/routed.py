@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import Array
 from ..parallel.players import player_cost
+from ..pickling import state
 from ..server_bank import ServerBank
 from ..validation import as_names
 from .route_set import RouteSet
@@ -36,6 +37,8 @@ class RoutedSystem:
     load: Array
     stations: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+
+    __getstate__ = state
 
     def __post_init__(self) -> None:
         for name, word, n in (

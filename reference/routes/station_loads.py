@@ -85,7 +85,8 @@ def grouped_sum(index: Index, terms: Array, count: int) -> tuple[Array, Array]:
 
 def _largest(columns: Columns, x: Array, groups: int) -> Index:
     """Return the position of the route with the largest flow in each group with a route."""
-    order = np.lexsort((x, columns.group))
-    ends = np.searchsorted(columns.group, np.arange(groups), side="right") - 1
-    some = np.bincount(columns.group, minlength=groups) > 0
-    return np.asarray(order[ends[some]])
+    most = np.zeros(groups)
+    np.maximum.at(most, columns.group, x)
+    candidates = np.flatnonzero(x == most[columns.group])
+    first = np.unique(columns.group[candidates], return_index=True)[1]
+    return np.asarray(candidates[first])

@@ -10,7 +10,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from calls import Call, calls, dual, servers
+from calls import Call, calls, dual, servers, write_network
 from hostile import HOSTILE, outcome
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -66,6 +66,7 @@ def kept(tmp_path_factory):
     """Make a folder with the files that valid calls read."""
     folder = tmp_path_factory.mktemp("calls")
     (folder / "samples.csv").write_text("load,latency\n1,1\n2,1.5\n3,3\n4,5\n")
+    write_network(folder)
     study([servers()], [3.0], out=folder / "kept")
     return folder
 
@@ -100,6 +101,9 @@ def test_every_family_system_limit_and_function_is_among_the_calls():
         "DualMode",
         "MultiMode",
         "TunableMode",
+        "Groups",
+        "Routes",
+        "Network",
         "Tandem",
         "Measured",
         "Function",

@@ -20,6 +20,7 @@ from sojourn.models import (
     Budget,
     DualMode,
     FormulationError,
+    Groups,
     GroupShare,
     InputError,
     LatencyCheckError,
@@ -29,8 +30,10 @@ from sojourn.models import (
     MaxUtilisation,
     MinShare,
     MultiMode,
+    Network,
     NotCertifiedError,
     ParallelServers,
+    Routes,
     ServerPercentile,
     SolverNameError,
     TunableMode,
@@ -60,7 +63,10 @@ WITHOUT_LAMBDAS = [
 SERVERS = ParallelServers(MM1([10.0, 5.0], [0.1, 0.2]), time_unit="ms")
 MODES = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 TUNABLE = TunableMode(1.0, 4.0)
-SYSTEMS = [SERVERS, MODES, TUNABLE, MultiMode([[4.0, 2.0], [30.0, 40.0]])]
+REGIONS = Groups(MM1([10.0, 5.0]), load=[4.0, 2.0], delay=[[0.0, 0.1], [0.1, 0.0]])
+CHAIN = Routes({"a": MM1(10.0), "b": MM1(5.0)}, {"all": [["a"], ["a", "b"]]}, {"all": 3.0})
+ROADS = Network(MM1([10.0, 5.0]), ends=[("s", "t"), ("s", "t")], load={("s", "t"): 6.0})
+SYSTEMS = [SERVERS, MODES, TUNABLE, MultiMode([[4.0, 2.0], [30.0, 40.0]]), REGIONS, CHAIN, ROADS]
 BANK = reference.MM1([10.0, 5.0], [0.1, 0.2])
 LIMITS = [
     MinShare([0.1, 0.2]), MaxShare(0.9), MaxUtilisation(0.8), ServerPercentile(0.9, 5.0),
@@ -102,6 +108,11 @@ RESULTS = {
     "curve of modes": lambda: MODES.curve([1.0, 2.0]),
     "tunable": lambda: TUNABLE.optimum(3.0),
     "tunable judged": lambda: TUNABLE.evaluate(3.0, 0.2),
+    "over routes": lambda: REGIONS.equilibrium(),
+    "over links": lambda: ROADS.optimum(),
+    "largest multiple": lambda: REGIONS.capacity(),
+    "used route": lambda: REGIONS.optimum().routes_between("group 1")[0],
+    "curve of routes": lambda: CHAIN.curve([1.0, 2.0]),
     "verification": lambda: verify(SERVERS, [3.0]),
     "report": lambda: check_latency(MM1([3.0, 2.0])),
     "reference split": lambda: reference.optimum(BANK, 6.0),

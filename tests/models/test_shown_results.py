@@ -10,6 +10,7 @@ from sojourn import (
     MM1,
     DualMode,
     Function,
+    Groups,
     Measured,
     ParallelServers,
     check_latency,
@@ -19,7 +20,10 @@ from sojourn.reference.html_table import MOST
 
 SYSTEM = ParallelServers(MM1([3.0, 2.0]), names=["<b>a</b> & co", "b"])
 PAIR = DualMode.canonical(mu0=1, K=4, f=(0.1, 0.3))
+REGIONS = Groups(MM1([3.0, 2.0]), load={"north & west": 1.0, "south": 2.0})
 RESULTS = {
+    "routes": REGIONS.equilibrium,
+    "largest multiple": REGIONS.capacity,
     "solution": lambda: SYSTEM.optimum(2.0),
     "evaluation": lambda: SYSTEM.evaluate(2.0, weights=[1, 1]),
     "control": lambda: SYSTEM.control(2.0, 0.3),

@@ -1,4 +1,4 @@
-"""Plot of time over the number of servers, on logarithmic axes."""
+"""Plot of time over the number of servers or links, on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MARKERS = "osD^v"
 def plot_growth(
     growth: Mapping[str, Mapping[int, float | None]], exponents: Mapping[str, float]
 ) -> Figure:
-    """Draw seconds over servers, one line a method, with the fitted exponent in its label.
+    """Draw seconds over servers or links, one line a method, with the fitted exponent in its label.
 
     Parameters
     ----------
     growth : mapping
-        By method: seconds by number of servers, None where not measured.
+        By method: seconds by number of servers or links, None where not measured.
     exponents : mapping
         By method.
 
@@ -41,7 +41,7 @@ def plot_growth(
             markersize=4,
             label=label,
         )
-    axes.set(xlabel="servers", ylabel="seconds for one load")
+    axes.set(xlabel="servers or links", ylabel="seconds for one load")
     axes.legend(frameon=False, fontsize=9)
     grid(axes)
     return figure

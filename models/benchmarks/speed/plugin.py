@@ -14,6 +14,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 SMALL = "SOJOURN_BENCH_SMALL"
 """Environment variable: small sizes and one round, to test that every timing runs."""
 SMALL_RUN = SMALL in os.environ
+LEFT_OUT: dict[str, None] = {}
+"""Reasons why timings of this run are left out, each once."""
 
 
 class Measure(Protocol):
@@ -28,6 +30,7 @@ class Measure(Protocol):
         per: int = 1,
         unit: str = "",
         rounds: int = 7,
+        at_most: float | None = None,
     ) -> None:
         """Record the time of a job.
 
@@ -43,6 +46,8 @@ class Measure(Protocol):
         unit : str
             Name of the unit of work.
         rounds : int
+        at_most : float, optional
+            Target: largest ratio to the time of another method.
         """
 
 
@@ -52,6 +57,17 @@ def sizes(*numbers: int, small: tuple[int, ...]) -> pytest.MarkDecorator:
     As the innermost decorator it keeps the rows of one size together.
     """
     return pytest.mark.parametrize("size", small if SMALL_RUN else numbers)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep the reason why a timing is left out."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        LEFT_OUT[report.longrepr[2].removeprefix("Skipped: ")] = None
+
+
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Write the reasons why timings are left out into the report."""
+    output_json["left_out"] = [*LEFT_OUT]
 
 
 def pytest_pycollect_makemodule(
@@ -73,9 +89,16 @@ def measure(benchmark: BenchmarkFixture) -> Measure:
     """
 
     def run(
-        job: Callable[[], Any], row: str, who: str, *, per: int = 1, unit: str = "", rounds: int = 7
+        job: Callable[[], Any],
+        row: str,
+        who: str,
+        *,
+        per: int = 1,
+        unit: str = "",
+        rounds: int = 7,
+        at_most: float | None = None,
     ) -> None:
-        benchmark.extra_info.update(row=row, who=who, per=per, unit=unit)
+        benchmark.extra_info.update(row=row, who=who, per=per, unit=unit, at_most=at_most)
         times = 1 if SMALL_RUN else rounds
         benchmark.pedantic(job, rounds=times, iterations=1, warmup_rounds=int(rounds > 1))  # type: ignore[no-untyped-call]
 

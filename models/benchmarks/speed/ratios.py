@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.markup import escape
 
 from ....reference.errors import InputError
 from ...core.progress import StatusLine
@@ -32,10 +34,8 @@ if TYPE_CHECKING:
 
 GROWTH = "growth of "
 """Start of the names of rows that belong to the plot of growth."""
-FIT_FROM = 1000
-"""Servers from which the exponent is fitted; below, the fixed cost of a call dominates."""
 PACKAGES = ("cvxpy", "clarabel", "numpy", "scipy")
-HEADINGS = ("what", "who", "time", "ratio", "to", "difference")
+HEADINGS = ("what", "who", "time", "ratio", "to", "difference", "at most", "met")
 PRINTED_LINES = 40  # of the output of a failure
 OURS = (
     "curve",
@@ -49,6 +49,7 @@ OURS = (
     "two processes",
     "first answer",
     "sojourn run scenario-1",
+    "queues",
 )
 """Values of ``who`` that are this library; the others are compared with them."""
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
@@ -69,9 +70,11 @@ class Row:
     seconds : float
         Least time of all rounds, per unit of work.
     against : str
-        Other method.
-    ratio : float
+        Other method; "" without one.
+    ratio : float or None
         `seconds` divided by those of the other method.
+    at_most : float or None
+        Target: the largest ratio.
     """
 
     what: str
@@ -79,19 +82,31 @@ class Row:
     unit: str
     seconds: float
     against: str
-    ratio: float
+    ratio: float | None = None
+    at_most: float | None = None
 
     @property
-    def difference(self) -> float:
+    def met(self) -> bool | None:
+        """Whether the ratio meets its target; None without a target or another method."""
+        if self.at_most is None or self.ratio is None:
+            return None
+        return self.ratio <= self.at_most
+
+    @property
+    def difference(self) -> float | None:
         """Time less that of the other method, seconds per unit of work."""
-        return self.seconds * (1 - 1 / self.ratio)
+        return None if self.ratio is None else self.seconds * (1 - 1 / self.ratio)
 
     @property
     def cells(self) -> tuple[str, ...]:
         """Text of the row, in the order of `HEADINGS`."""
-        time, difference = _duration(self.seconds), _duration(self.difference)
-        unit = f" a {self.unit}" if self.unit else ""
-        return self.what, self.who, time + unit, f"{self.ratio:.3g}", self.against, difference
+        time = _duration(self.seconds) + (f" a {self.unit}" if self.unit else "")
+        ratio, target = (
+            "" if n is None else f"{n:.{d}g}" for n, d in ((self.ratio, 3), (self.at_most, 6))
+        )
+        difference = "" if self.difference is None else _duration(self.difference)
+        met = {None: "", True: "yes", False: "no"}[self.met]
+        return self.what, self.who, time, ratio, self.against, difference, target, met
 
 
 def _duration(seconds: float) -> str:
@@ -110,12 +125,15 @@ class Speed:
         Processor, Python and versions.
     rows : list of Row
     growth : mapping
-        By method: seconds by number of servers, None where not measured.
+        By method: seconds by size, None where not measured.
+    left_out : list of str
+        Reasons why timings are left out.
     """
 
     machine: dict[str, str]
     rows: list[Row]
     growth: Mapping[str, Mapping[int, float | None]]
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -127,18 +145,18 @@ class Speed:
 
     @property
     def exponents(self) -> dict[str, float]:
-        """By method: slope of log seconds over log servers, from 1,000 servers; see `exponent`."""
+        """By method: slope of log seconds over log size, of the larger sizes; see `exponent`."""
         return {what: exponent(seconds) for what, seconds in self.growth.items()}
 
     def table(self) -> Table:
         """Return the rows as a table of `rich`."""
         growth = [
-            (f"growth, {FIT_FROM:,} servers on", what, f"n^{e:.2f}")
-            for what, e in self.exponents.items()
+            ("growth of the larger sizes", what, f"n^{e:.2f}") for what, e in self.exponents.items()
         ]
         rows = [*(row.cells for row in self.rows), *growth]
         title = f"least times of one run on {self.title}"
-        return table(HEADINGS, rows, text=("what", "who", "to"), title=title)
+        caption = "\n".join(f"left out: {escape(reason)}" for reason in self.left_out)
+        return table(HEADINGS, rows, text=("what", "who", "to"), title=title, caption=caption)
 
     def markdown(self) -> str:
         """Return the rows as a Markdown table with the machine above it."""
@@ -149,10 +167,11 @@ class Speed:
             f"Least times of one run of `sojourn bench speed` on {self.title}.",
             "",
             head,
-            "|---|---|---:|---:|---|---:|",
+            "|---|---|---:|---:|---|---:|---:|---|",
             *rows,
             "",
-            f"Growth with n servers from {FIT_FROM:,} on: {growth}.",
+            f"Growth with n, fitted to the larger sizes: {growth}.",
+            *(f"\nLeft out: {reason}." for reason in self.left_out),
         ]
         return "\n".join(lines) + "\n"
 
@@ -253,20 +272,27 @@ def read(report: Mapping[str, Any]) -> Speed:
     """
     seconds: dict[str, dict[str, float]] = defaultdict(dict)
     units: dict[str, str] = {}
+    targets: dict[str, float | None] = {}
     for benchmark in report["benchmarks"]:
         info = benchmark["extra_info"]
         seconds[info["row"]][info["who"]] = benchmark["stats"]["min"] / info["per"]
         units[info["row"]] = info["unit"]
+        targets[info["row"]] = targets.get(info["row"]) or info.get("at_most")
     growth = {
         what.removeprefix(GROWTH): seconds.pop(what)
         for what in list(seconds)
         if what.startswith(GROWTH)
     }
-    servers = sorted({int(n) for by_size in growth.values() for n in by_size})
+    sizes = sorted({int(n) for by_size in growth.values() for n in by_size})
     return Speed(
         _machine(report["machine_info"]),
-        [row for what, by_who in seconds.items() for row in _rows(what, units[what], by_who)],
-        {what: {n: by_size.get(str(n)) for n in servers} for what, by_size in growth.items()},
+        [
+            row
+            for what, by_who in seconds.items()
+            for row in _rows(what, units[what], by_who, targets[what])
+        ],
+        {what: {n: by_size.get(str(n)) for n in sizes} for what, by_size in growth.items()},
+        report.get("left_out", []),
     )
 
 
@@ -280,19 +306,28 @@ def _machine(info: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _rows(what: str, unit: str, seconds: Mapping[str, float]) -> Iterator[Row]:
-    """Row of each part of this library against each other method."""
+def _rows(
+    what: str, unit: str, seconds: Mapping[str, float], at_most: float | None
+) -> Iterator[Row]:
+    """Row of each part of this library against each other method, or alone without one."""
+    others = [name for name in seconds if name not in OURS]
     for who in (name for name in seconds if name in OURS):
-        for other in (name for name in seconds if name not in OURS):
-            yield Row(what, who, unit, seconds[who], other, seconds[who] / seconds[other])
+        if not others:
+            yield Row(what, who, unit, seconds[who], "")
+        for other in others:
+            ratio = seconds[who] / seconds[other]
+            yield Row(what, who, unit, seconds[who], other, ratio, at_most)
 
 
 def exponent(seconds: Mapping[int, float | None]) -> float:
-    """Return the slope of log seconds over log servers, from 1,000 servers on.
+    """Return the slope of log seconds over log size, of the larger sizes.
 
-    NaN with fewer than two sizes.
+    They are those from the geometric mean of the least and the largest on: with small sizes the
+    fixed cost of a call dominates. NaN with fewer than two of them.
     """
-    large = {n: s for n, s in seconds.items() if n >= FIT_FROM and s is not None}
+    measured = {n: s for n, s in seconds.items() if s is not None}
+    start = math.sqrt(min(measured, default=1) * max(measured, default=1))
+    large = {n: s for n, s in measured.items() if n >= start}
     if len(large) < 2:
-        return float("nan")
+        return math.nan
     return float(np.polyfit(np.log([*large]), np.log([*large.values()]), 1)[0])

@@ -21,7 +21,7 @@ from .records import AskedSystem, SystemRecord, has_plan, solve_records
 from .rows import Rows, missing_value, stack
 from .spec import Chunk
 
-NOT_COMPARED = ("gap", "bound", "price", "flow", "share", "part", "ratio")
+NOT_COMPARED = ("gap", "bound", "price", "flow", "each", "share", "part", "ratio")
 """Roles of decisions, and of what follows from the compared delays and certificates."""
 
 Stored = Mapping[str, tuple[tuple[Hashable, ...], npt.NDArray[Any]]]

@@ -1,17 +1,25 @@
 """Groups of users over shared stations: groups at a distance, listed routes, and networks."""
 
+from .evaluation import RouteEvaluation, RouteMove
+from .flows import UsedRoute
 from .groups import Groups
+from .limits import MaxGroupFlow
 from .listed import Routes
 from .network import Network
-from .solution import LargestLoad, RouteSolution, UsedRoute
+from .solution import LargestLoad, RouteSolution
 from .system import RouteSystem
+from .tolls import RouteTolls
 
 __all__ = [
     "Groups",
     "LargestLoad",
+    "MaxGroupFlow",
     "Network",
+    "RouteEvaluation",
+    "RouteMove",
     "RouteSolution",
     "RouteSystem",
+    "RouteTolls",
     "Routes",
     "UsedRoute",
 ]

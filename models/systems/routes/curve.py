@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
@@ -31,18 +32,21 @@ def curve_plan(
     """Return the plan of `RouteSystem.curve`.
 
     The dataset has the dimensions ``load`` (K), ``station`` (A) and ``group`` (G). For each goal
-    there are ``<goal>_delay``, ``<goal>_gap``, ``<goal>_certified`` and ``<goal>_saving`` over
-    load, ``<goal>_flow`` over load and station, and ``<goal>_group_delay`` over load and group.
-    With both goals there are ``price_of_anarchy`` and its bounds. At a load of 0 the flows are 0,
-    and each group has the delay of its fastest route through an empty system. Every variable has
-    an attribute ``role``, see `sojourn.models.core.variables`.
+    there are ``<goal>_delay``, ``<goal>_gap`` and ``<goal>_certified`` over load, ``<goal>_flow``
+    over load and station, and ``<goal>_group_delay`` over load and group. Where the routes are
+    listed there is also ``<goal>_route_flow`` over load and ``route``, R routes sorted by group,
+    from which stored answers are certified again. With both goals there are ``price_of_anarchy``
+    and its bounds. At a load of 0 the flows are 0, and each group has the delay of its fastest
+    route through an empty system. Every variable has an attribute ``role``, see
+    `sojourn.models.core.variables`.
     """
     from ...frontend.curve_dataset import Curve  # xarray takes long to import
 
     goals = check_goals(which)
     no_limits(options)
     points, errors = system.screen_loads(loads)
-    unit = float(points[0] or points.max())
+    carried = [load for k, load in enumerate(points.tolist()) if k not in errors]
+    unit = max(carried, default=system.load)  # the largest load is the hardest for a solver
     tasks: dict[str, Any] = {goal: system._task(goal, unit, players, **options) for goal in goals}
     return CurvePlan(
         system,
@@ -54,6 +58,7 @@ def curve_plan(
         coords={
             "station": ("station", list(system.stations)),
             "group": ("group", list(system.groups)),
+            **_route_names(system),
         },
         dataset_type=Curve,
     )
@@ -63,13 +68,29 @@ def variables_of(
     system: RouteSystem, _: Array, rows: Mapping[str, RouteSplits]
 ) -> dict[str, Variable]:
     """Return the variables of a curve by name, from the answers of each goal."""
-    time, found = system.time_unit, dict[str, Variable]()
+    time, found, listed = system.time_unit, dict[str, Variable](), system.routed.routes.listed
     for goal, table in rows.items():
         found |= answers(table, time, goal, f"mean delay at the {goal}")
         found[f"{goal}_flow"] = variable(
             table.flow, f"station flow at the {goal}", "flow", ("load", "station"), f"1/{time}"
         )
         found[f"{goal}_group_delay"] = variable(
-            table.group_delay, f"delay of a group at the {goal}", "beside", ("load", "group"), time
+            table.group_delay, f"delay of a group at the {goal}", "each", ("load", "group"), time
         )
+        if listed is not None:
+            flow, label = table.flow_on(listed), f"route flow at the {goal}, one of many"
+            dims = ("load", "route")
+            found[f"{goal}_route_flow"] = variable(flow, label, "flow", dims, f"1/{time}")
     return found | (anarchy(rows["equilibrium"], rows["optimum"]) if len(rows) == 2 else {})
+
+
+def _route_names(system: RouteSystem) -> dict[str, tuple[str, list[str]]]:
+    """Return the coordinate of listed routes: the group and the stations of each."""
+    listed = system.routed.routes.listed
+    if listed is None:
+        return {}
+    names = [
+        f"{system.groups[k]}: {', '.join(system.stations[a] for a in np.flatnonzero(work))}"
+        for k, work in zip(listed.group.tolist(), listed.work.toarray(), strict=True)
+    ]
+    return {"route": ("route", names)}

@@ -15,6 +15,7 @@ from typing import Literal
 
 import cvxpy as cp
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from ....reference.errors import Array
@@ -25,6 +26,7 @@ from ...latency.cone import Cone, as_written
 from ...latency.player_latency import player_latency
 from ..parallel.prices import Goal
 
+Index = npt.NDArray[np.intp]
 ConeName = Literal["total", "potential"]
 FORMULATIONS: Mapping[str, str] = {
     "routes": "one variable for each listed route",
@@ -119,7 +121,8 @@ class RouteModel:
     @property
     def route_flow(self) -> cp.Expression:
         """Flow of each variable's route, or of its link by origin, jobs per unit of time."""
-        return self.variable * self.unit
+        flow: cp.Expression = self.variable * self.unit
+        return flow
 
     def set_load(self, load: float) -> None:
         """Set the total load, in jobs per user's unit of time."""
@@ -141,24 +144,20 @@ class Arcs:
     ----------
     routes : GraphRoutes
         The network.
-    origins : ndarray of int, shape (O,)
-        Nodes at which users start.
     origin, link : ndarray of int, shape (m,)
-        Index in `origins`, and link, of each pair.
+        Index in ``routes.origins``, and link, of each pair.
     """
 
     routes: GraphRoutes
-    origins: Array
-    origin: Array
-    link: Array
+    origin: Index
+    link: Index
 
     @classmethod
     def of(cls, routes: GraphRoutes) -> Arcs:
         """Return the pairs of a network, without links out of nodes that are closed to others."""
-        origins = np.unique(routes.origin)
-        closed = routes.closed[routes.tail] & (routes.tail != origins[:, None])
-        origin, link = np.nonzero(~closed)
-        return cls(routes, origins, origin, link)
+        start = routes.departure[routes.tail]
+        origin, link = np.nonzero((start < routes.nodes) | (start == routes.origins[:, None]))
+        return cls(routes, origin, link)
 
     def balance(self, share: Array) -> tuple[csr_array, Array]:
         """Return the conservation of flow: a matrix, and its right-hand side for a load of 1.
@@ -169,20 +168,18 @@ class Arcs:
             Share of each group in the load.
         """
         routes, m = self.routes, self.link.size
-        n, count, pairs = routes.nodes, self.origins.size, np.arange(m)
-        start = np.searchsorted(self.origins, routes.origin)
-        right = np.zeros(n * count)
-        np.add.at(right, start * n + routes.origin, share)
-        np.subtract.at(right, start * n + routes.destination, share)
-        tail, head = (self.origin * n + end[self.link] for end in (routes.tail, routes.head))
-        ones = np.ones(m)
-        matrix = csr_array(
-            (np.r_[ones, -ones], (np.r_[tail, head], np.r_[pairs, pairs])), shape=(n * count, m)
+        n, count, pairs = routes.split_nodes, routes.origins.size, np.arange(m)
+        start, end = (
+            self.origin * n + node[self.link]
+            for node in (routes.departure[routes.tail], routes.head)
         )
-        # one equation of each origin follows from its others: that of the origin
+        sign = np.repeat([1.0, -1.0], m)
+        places = np.concatenate([end, start]), np.tile(pairs, 2)
+        matrix = csr_array((sign, places), shape=(n * count, m))
+        # the equation of the origin follows from the others
         rows = np.diff(matrix.indptr) > 0
-        rows[np.arange(count) * n + self.origins] = False
-        return csr_array(matrix[np.flatnonzero(rows)]), right[rows]
+        rows[np.arange(count) * n + routes.origins] = False
+        return csr_array(matrix[np.flatnonzero(rows)]), routes.demand(share).ravel()[rows]
 
     @property
     def sums(self) -> csr_array:
@@ -193,7 +190,7 @@ class Arcs:
 
     def found(self, flow: Array) -> RouteFlow:
         """Return flows on routes from the flows of the pairs."""
-        by_origin = np.zeros((self.origins.size, self.routes.stations))
+        by_origin = np.zeros((self.routes.origins.size, self.routes.stations))
         by_origin[self.origin, self.link] = flow
         return self.routes.columns_of(by_origin)
 

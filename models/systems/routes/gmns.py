@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -58,8 +60,9 @@ class Sheet:
             if column not in header:
                 problem = f"has no column {column}"
                 raise InputError(self.name, ", ".join(header), problem, CORRECT)
+        blank = dict.fromkeys(header, "")
         self.rows = [
-            (f"{self.name}:{line}", dict(zip(header, map(str.strip, cells), strict=False)))
+            (f"{self.name}:{line}", blank | dict(zip(header, map(str.strip, cells), strict=False)))
             for line, cells in table.rows
         ]
 
@@ -120,10 +123,10 @@ def _nodes(
         known.add(node)
         if row.get("zone_id"):
             zones.setdefault(row["zone_id"], []).append(node)
-        try:
-            positions[node] = (float(row.get("x_coord", "")), float(row.get("y_coord", "")))
-        except ValueError:  # a node without coordinates is not drawn
-            continue
+        with suppress(ValueError):  # a node without coordinates is not drawn
+            point = float(row.get("x_coord", "")), float(row.get("y_coord", ""))
+            if all(map(isfinite, point)):
+                positions[node] = point
     return known, positions, zones
 
 
@@ -135,7 +138,7 @@ def _links(path: str, known: set[str], use: str | None, factor: float) -> LinkTa
         uses = {text.strip().lower() for text in row.get("allowed_uses", "").split(",")}
         if use is not None and not uses & {"", "all", use.lower()}:
             continue
-        first, last = row["from_node_id"], row.get("to_node_id", "")
+        first, last = row["from_node_id"], row["to_node_id"]
         for column, node in (("from_node_id", first), ("to_node_id", last)):
             if node not in known:
                 problem = "is not a node of node.csv"

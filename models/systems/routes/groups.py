@@ -89,11 +89,10 @@ class Groups(RouteSystem):
             field, problem = f"delay[{k}][{i}]", f"is no delay from {groups[k]} to {stations[i]}"
             raise InputError(field, self.delay[k, i], problem, "give 0 or more, or inf")
         allowed = np.isfinite(self.delay)
-        for k, any_allowed in enumerate(allowed.any(axis=1).tolist()):
-            if not any_allowed:
-                problem = f"allows {groups[k]} no server"
-                given = self.delay[k].tolist()
-                raise InputError(f"delay[{k}]", given, problem, "give a finite delay")
+        for k in np.flatnonzero(~allowed.any(axis=1)).tolist():
+            problem = f"allows {groups[k]} no server"
+            given = self.delay[k].tolist()
+            raise InputError(f"delay[{k}]", given, problem, "give a finite delay")
         group, server = np.nonzero(allowed)
         ones, ends = np.ones(server.size), np.arange(server.size + 1)
         work = csr_array((ones, server, ends), shape=(server.size, len(bank)))

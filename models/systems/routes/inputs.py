@@ -34,6 +34,14 @@ def by_name(field: str, value: Any, what: str, example: str) -> dict[Any, Any]:
         raise InputError(field, value, problem, f"give {example}") from None
 
 
+def is_mapping(value: Any) -> bool:
+    """Return whether a value is a mapping, or a Series of pandas."""
+    try:
+        return hasattr(value, "keys")
+    except Exception:  # an object may raise anything
+        return False
+
+
 def check_known(field: str, names: Collection[Any], known: Sequence[str], word: str) -> None:
     """Raise InputError at the first of some names that is not known."""
     for name in names:
@@ -53,7 +61,7 @@ def named_loads(load: Any, word: str = "group") -> tuple[tuple[str, ...], Array]
     """
     problem, remedy = "is not above 0 and finite", IDLE
     names: Sequence[str] | None = None
-    if hasattr(load, "keys"):
+    if is_mapping(load):
         named = by_name("load", load, "groups to loads", '{"north": 90, "south": 60}')
         names = list(as_names("load", word, list(named), len(named)))
         places = [f"load[{name!r}]" for name in names]
@@ -87,9 +95,9 @@ def as_rows(
     word : str
         Noun of a station, for errors.
     """
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a DataFrame of pandas
-        value = value.to_dict("index")
-    if hasattr(value, "keys"):
+    if is_mapping(value):
+        if getattr(value, "ndim", 0) == 2 and hasattr(value, "iterrows"):  # of pandas
+            value = dict(value.iterrows())
         named = by_name(field, value, "groups to rows of numbers", "a row for each group")
         check_known(field, named, groups, "group")
         _check_complete(field, named, groups)
@@ -105,7 +113,7 @@ def as_rows(
 
 def _row(field: str, value: Any, stations: tuple[str, ...], word: str) -> Array:
     """Return one number for each of n stations."""
-    if hasattr(value, "keys"):
+    if is_mapping(value):
         named = by_name(field, value, f"{word}s to numbers", f"a number for each {word}")
         check_known(field, named, stations, word)
         _check_complete(field, named, stations)

@@ -13,7 +13,7 @@ from ....reference.errors import Array, InputError
 from ....reference.routes import Columns, ListedRoutes
 from ....reference.validation import as_float, as_floats, as_names
 from ...latency.base import Latency, as_latency
-from .inputs import by_name, check_known, entries, named_loads
+from .inputs import by_name, check_known, entries, is_mapping, named_loads
 from .system import RouteSystem
 
 Route = Sequence[str] | Mapping[str, float]
@@ -118,7 +118,7 @@ def _stations(stations: Any) -> tuple[tuple[str, ...], Latency]:
 def _work(place: str, route: Any, names: tuple[str, ...]) -> Array:
     """Return the work of a route at each of A stations, shape (A,)."""
     row = np.zeros(len(names))
-    if hasattr(route, "keys"):
+    if is_mapping(route):
         works = by_name(place, route, "stations to work", '{"radio": 1, "edge": 2}')
         check_known(place, works, names, "station")
         for name, value in works.items():

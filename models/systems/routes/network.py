@@ -182,6 +182,7 @@ class Network(RouteSystem):
         load_factor: float = 1.0,
         toll_weight: float = 0.0,
         length_weight: float = 0.0,
+        closed: Sequence[Any] = (),
         time_unit: str = "min",
     ) -> Self:
         """Return the network of a folder of the General Modeling Network Specification (GMNS).
@@ -208,6 +209,8 @@ class Network(RouteSystem):
         time_factor : float, optional
             Units of time in one unit of length over one unit of speed: 60 for miles and miles per
             hour, in minutes. By default the factor that ``config.csv`` states, else 60.
+        closed : sequence of str, optional
+            Nodes that routes do not pass, such as the centroids of zones.
         time_unit : str, default "min"
             Unit of time of all delays.
 
@@ -219,7 +222,7 @@ class Network(RouteSystem):
         """
         found = read_gmns(folder, load, use, time_factor, load_factor)
         bank = found.links.bank(latency, toll_weight=toll_weight, length_weight=length_weight)
-        return cls(bank, **found.arguments, time_unit=time_unit)
+        return cls(bank, **found.arguments, closed=closed, time_unit=time_unit)
 
     @classmethod
     def from_dataframe(

@@ -7,9 +7,9 @@ on routes, Newton steps refine these, and shortest paths certify them.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import cvxpy as cp
@@ -21,9 +21,11 @@ from ....reference.routes import Columns, GraphRoutes, RoutedSystem, RouteFlow
 from ....reference.routes.bounds import RouteCertificate, certify, group_delay
 from ....reference.routes.capacity import capacity
 from ....reference.routes.engine import polish, solve
+from ...core.certificate import bounds
 from ...core.options import FormulationOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
 from ...core.solution import Provenance
+from ...core.stored import Column
 from ...core.tolerance import POLISHED, GapTolerance
 from ...latency.base import Latency
 from ...latency.tangents import add_tangents, initial_tangent_points
@@ -80,6 +82,16 @@ class RouteSplits(AnswerRows):
 
     key: ClassVar[str] = "flow"
     absent: ClassVar[Mapping[str, Any]] = {**AnswerRows.absent, "routes": None}
+
+    def flow_on(self, listed: Columns) -> Array:
+        """Return the flows on listed routes, shape (K, R); NaN where there is no answer."""
+        place = {key: r for r, key in enumerate(listed.keys)}
+        out = np.full((len(self.routes), len(listed)), np.nan)
+        for row, found in zip(out, self.routes, strict=True):
+            if found is not None:
+                row[:] = 0.0
+                row[[place[key] for key in found.columns.keys]] = found.flow
+        return out
 
     @property
     def certificate(self) -> RouteCertificate:
@@ -141,7 +153,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         if routes.listed is not None:
             return len(routes.listed) > FEW_VARIABLES
         assert isinstance(routes, GraphRoutes)  # noqa: S101
-        return np.unique(routes.origin).size * routes.stations > FEW_VARIABLES
+        return routes.origins.size * routes.stations > FEW_VARIABLES
 
     @property
     def size(self) -> int:
@@ -197,31 +209,46 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
 
     def finish(self, program: RouteModel, returned: SolverOutput, points: Points) -> RouteSplits:
         """Return certified answers, polished where that lowers the gap."""
-        flows = returned.value(program.variable)
-        return self._joined(
-            [
-                self._answer(load, program.found(flow)) if np.isfinite(flow).all() else None
-                for load, flow in zip(points[0].tolist(), flows, strict=True)
-            ]
-        )
+        return self._answers(points[0], returned.value(program.variable), program.found)
 
     def compute(self, points: Points) -> RouteSplits:
         """Return certified answers of the interior-point method, each started from the last one."""
-        answers = []
+        rows = []
         for load in points[0].tolist():
             start = self.last[-1] if self.last else None
             found = solve(self.system, self.seen_by, load / self.system.total_load, start)
-            answers.append(self._answer(load, found))
-            self.last[:] = answers[-1].routes.tolist()
-        return self._joined(answers)
+            rows.append(self._answer(load, found, refined=True))
+            self.last[:] = rows[-1].routes.tolist()
+        return RouteSplits.joined(rows)
 
-    def _answer(self, load: float, found: RouteFlow) -> RouteSplits:
-        """Return one row: flows that are polished, with their certificate."""
+    def certify_stored(self, points: Points, column: Column) -> RouteSplits:
+        """Return stored flows of listed routes as they are, certified."""
+        listed = self.system.routes.listed
+        if listed is None:
+            raise LookupError(self.name)
+        as_stored = replace(self, polish=False)
+        flows = column(f"{self.goal}_route_flow", len(listed))
+        return as_stored._answers(points[0], flows, partial(RouteFlow, listed))
+
+    def _answers(
+        self, loads: Array, flows: Array, found: Callable[[Array], RouteFlow]
+    ) -> RouteSplits:
+        """Return one row for each load, from flows of shape (K, m); none where they are NaN."""
+        rows = [
+            self._answer(load, found(flow)) if np.isfinite(flow).all() else self.empty(1)
+            for load, flow in zip(loads.tolist(), flows, strict=True)
+        ]
+        return RouteSplits.joined(rows) if rows else self.empty(0)
+
+    def _answer(self, load: float, found: RouteFlow, *, refined: bool = False) -> RouteSplits:
+        """Return one row: flows that are polished, unless they are, with their certificate."""
         system, multiple, steps = self.system, load / self.system.total_load, 0
         found = found.fitted(multiple * system.load)
-        if self.polish:
+        if self.polish and not refined:
             found, steps = polish(system, self.seen_by, multiple, found)
         proof = certify(system, multiple, found, self.seen_by)
+        if not (self.polish or self.tolerance.met(proof.gap, proof.rounding)):
+            proof = self._tightened(proof, multiple, found)
         met = self.tolerance.met(proof.gap, proof.rounding)
         routes = np.empty(1, dtype=object)
         routes[0] = found
@@ -234,11 +261,20 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             **{name: np.array([value]) for name, value in vars(proof).items()},
         )
 
-    def _joined(self, answers: Sequence[RouteSplits | None]) -> RouteSplits:
-        """Return the rows of answers, one after the other; None stands for no answer."""
-        if not answers:
-            return self.empty(0)
-        return RouteSplits.joined([self.empty(1) if a is None else a for a in answers])
+    def _tightened(
+        self, proof: RouteCertificate, multiple: float, found: RouteFlow
+    ) -> RouteCertificate:
+        """Return the certificate of a solver's own flows with the bounds of refined ones.
+
+        Prices at a solver's flows are as wrong as these, and give wide bounds.
+        """
+        finer = polish(self.system, self.seen_by, multiple, found)[0]
+        other = certify(self.system, multiple, finer, self.seen_by)
+        low, high = (
+            max(proof.lower_bound, other.lower_bound),
+            min(proof.upper_bound, other.upper_bound),
+        )
+        return replace(proof, **vars(bounds(proof.mean_delay, low, high)))
 
     def _price(self, flow: Array) -> Array:
         """Return the cost of the stations at their flows, below the rate of each."""
@@ -280,7 +316,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
     def solution(self, found: RouteSplits, points: Points, provenance: Provenance) -> RouteSolution:
         """See `Question.solution`."""
         load, system, proof = float(points[0][0]), self.system, found.certificate
-        flow, routes = found.flow[0], found.routes[0]
+        flow, routes, graph = found.flow[0], found.routes[0], system.routes
         with np.errstate(all="ignore"):
             utilisation = flow / self.bank.full_load
         named = ("mean_delay", "potential_gap", "mean_saving", "largest_saving", "estimate")
@@ -300,6 +336,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             certificate=proof,
             certified=bool(found.certified[0]),
             polished=int(found.steps[0]),
+            link_ends=(graph.tail, graph.head) if isinstance(graph, GraphRoutes) else None,
             caveats=tuple(self.bank.caveats(flow, system.stations)),
             **{name: getattr(proof, name) for name in named},
             **vars(provenance),

@@ -4,113 +4,57 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
-
-from ....reference.errors import Array, InputError
+from ....reference.errors import Array
 from ....reference.html_table import HtmlTable
-from ....reference.routes import RouteFlow
 from ...core.solution import CertifiedAnswer, finite_or_none
 from ..parallel.prices import Goal
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-SHOWN = 12  # stations and groups that a printed solution lists
-
-
-@dataclass(frozen=True, eq=False)
-class UsedRoute:
-    """A route with a flow.
-
-    Attributes
-    ----------
-    stations : tuple of str
-        Stations of the route.
-    flow : float
-        Jobs per unit of time on this route.
-    share : float
-        Part of the load of its group.
-    delay : float
-        Mean time of a job on this route, with its fixed delay, in units of time.
-    """
-
-    stations: tuple[str, ...]
-    flow: float
-    share: float
-    delay: float
-
-    times: ClassVar[tuple[str, ...]] = ("delay",)
+from ..parallel.solution import ShadowPrice
+from .flows import RoutedFlows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RouteSolution(CertifiedAnswer):
+class RouteSolution(RoutedFlows, CertifiedAnswer):
     """Flows of G groups over A stations, found by a solver, with a certificate of their error.
 
     The mean delay and the station flows are unique where latencies rise strictly. The flows of
     routes, and the split of a group, are one of many that have these station flows.
 
+    It also has the attributes of `RoutedFlows` (``load``, ``multiple``, ``station_flow``,
+    ``group_delay``, ``route_flow``, ...) and of `sojourn.models.core.solution.CertifiedAnswer`
+    (``certified``, ``solver``, ``formulation``, ``status``, ``polished``, ``attempts``, ``timing``,
+    ``problem``).
+
     Attributes
     ----------
     goal : {"optimum", "equilibrium"}
         The problem that was solved.
-    load : float
-        Total load, jobs per unit of time.
-    multiple : float
-        Total load divided by that of the system.
     players : float
         Number of equal players of an equilibrium; inf where no single user changes a delay.
     mean_delay : float
         Mean delay of a job, in units of time.
-    station_names, group_names : tuple of str
-        Names.
-    station_flow : ndarray, shape (A,)
-        Load of each station, jobs per unit of time.
-    station_latency : ndarray, shape (A,)
-        Latency of each station, in units of time.
-    utilisation : ndarray, shape (A,)
-        Load of each station divided by its full load; NaN where it has none.
-    group_load : ndarray, shape (G,)
-        Load of each group, jobs per unit of time.
-    group_delay : ndarray, shape (G,)
-        Mean delay of the jobs of each group, in units of time.
     potential_gap : float
         Relative duality gap of the program; of an equilibrium, the relative gap of the potential.
     mean_saving, largest_saving : float
         Cost that a job saves by a change to the cheapest route: the mean over all jobs, and the
         largest of any used route; in units of time.
     estimate : float
-        Estimate, without a proof, of the error of the mean delay; NaN where there is none.
-    route_flow : RouteFlow
-        Flows of the routes.
+        Estimate, without a proof, of the true mean delay; NaN where there is none.
     certificate : RouteCertificate
         Bounds of the true mean delay, and the largest relative error.
-    caveats : tuple of str
-        Warnings about the latencies at these flows, such as that one is beyond all samples.
-    certified, solver, formulation, status, polished, attempts, timing, problem
-        See `sojourn.models.core.solution.CertifiedAnswer`.
+    limits : tuple of ShadowPrice
+        One for each limit of an optimum, in the order of ``subject_to``.
     """
 
     goal: Goal
-    load: float
-    multiple: float
     players: float
     mean_delay: float
-    station_names: tuple[str, ...]
-    group_names: tuple[str, ...]
-    station_flow: Array
-    station_latency: Array
-    utilisation: Array
-    group_load: Array
-    group_delay: Array
     potential_gap: float
     mean_saving: float
     largest_saving: float
     estimate: float
-    route_flow: RouteFlow
-    caveats: tuple[str, ...] = ()
+    limits: tuple[ShadowPrice, ...] = ()
 
     times: ClassVar[tuple[str, ...]] = (
         "mean_delay",
@@ -121,65 +65,6 @@ class RouteSolution(CertifiedAnswer):
         "estimate",
     )
 
-    @cached_property
-    def stations(self) -> xr.Dataset:
-        """Flow, latency and utilisation by station, as an `xarray.Dataset`."""
-        return self._dataset(
-            "station",
-            self.station_names,
-            flow=self.station_flow,
-            latency=self.station_latency,
-            utilisation=self.utilisation,
-        )
-
-    @cached_property
-    def groups(self) -> xr.Dataset:
-        """Load and mean delay by group, as an `xarray.Dataset`."""
-        return self._dataset(
-            "group", self.group_names, load=self.group_load, delay=self.group_delay
-        )
-
-    def _dataset(self, over: str, names: tuple[str, ...], **columns: Array) -> xr.Dataset:
-        import xarray as xr  # the import takes time
-
-        variables = {name: (over, values) for name, values in columns.items()}
-        return xr.Dataset(variables, {over: list(names)})
-
-    def routes_between(self, *group: str) -> tuple[UsedRoute, ...]:
-        """Return the routes that a group uses, that with the largest flow first.
-
-        They are one of many ways to have these station flows: other routes, and other groups on
-        them, can give the same delays.
-
-        Parameters
-        ----------
-        *group : str
-            Name of the group; in a network also its origin and its destination.
-
-        Raises
-        ------
-        InputError
-            Where there is no such group.
-        """
-        name = " -> ".join(map(str, group))
-        if name not in self.group_names:
-            known = ", ".join(self.group_names[:SHOWN])
-            raise InputError("group", name, "is not a group", f"use {known}")
-        k = self.group_names.index(name)
-        columns, flow = self.route_flow.columns, self.route_flow.flow
-        delays = columns.costs(self.station_latency)
-        rows = np.flatnonzero((columns.group == k) & (flow > 0))
-        ends, stations = columns.work.indptr, columns.work.indices
-        return tuple(
-            UsedRoute(
-                tuple(self.station_names[a] for a in stations[ends[r] : ends[r + 1]]),
-                float(flow[r]),
-                float(flow[r] / self.group_load[k]),
-                float(delays[r]),
-            )
-            for r in rows[np.argsort(-flow[rows], kind="stable")]
-        )
-
     def __repr__(self) -> str:
         is_game = self.goal == "equilibrium" and math.isfinite(self.players)
         of_players = f" of {self.players:g} players" if is_game else ""
@@ -188,69 +73,21 @@ class RouteSolution(CertifiedAnswer):
             f"{self.mean_saving:.1e} to save by other routes"
         )
         caveats = [f"  but {caveat}" for caveat in self.caveats]
-        return "\n".join([head, *caveats, f"  {self.proof}", *self._lines()])
-
-    def _lines(self) -> list[str]:
-        """Return a line of text for each of the groups and stations with the largest flows."""
-        groups = [
-            f"load {load:8.6g}  delay {delay:.6g}"
-            for load, delay in zip(self.group_load, self.group_delay, strict=True)
-        ]
-        stations = [
-            f"flow {flow:8.6g}  latency {latency:.6g}"
-            + ("" if math.isnan(busy) else f"  utilisation {busy:.4f}")
-            for flow, latency, busy in zip(
-                self.station_flow, self.station_latency, self.utilisation, strict=True
-            )
-        ]
-        return [
-            *_shown("groups", self.group_names, groups, self.group_load),
-            *_shown("stations", self.station_names, stations, self.station_flow),
-        ]
+        limits = [f"  {limit}" for limit in self.limits]
+        return "\n".join([head, *caveats, f"  {self.proof}", *self._lines(), *limits])
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the problem as plain numbers and strings, ready for JSON.
 
         Infinite numbers are None, since JSON has none.
         """
-        stations = zip(
-            self.station_names,
-            self.station_flow.tolist(),
-            map(finite_or_none, self.station_latency),
-            map(finite_or_none, self.utilisation),
-            strict=True,
-        )
         return {
             "goal": self.goal,
             **super().to_dict(),
-            "stations": [
-                dict(zip(("name", "flow", "latency", "utilisation"), row, strict=True))
-                for row in stations
-            ],
-            "groups": [
-                {
-                    "name": name,
-                    "load": float(self.group_load[k]),
-                    "delay": finite_or_none(self.group_delay[k]),
-                    "routes": [
-                        {**vars(route), "stations": list(route.stations)}
-                        for route in self.routes_between(name)
-                    ],
-                }
-                for k, name in enumerate(self.group_names)
-            ],
+            **self._records(),
+            "limits": [limit.to_dict() for limit in self.limits],
             "caveats": list(self.caveats),
         }
-
-
-def _shown(what: str, names: tuple[str, ...], lines: list[str], size: Array) -> list[str]:
-    """Return the lines with the largest sizes, each with its name, in order."""
-    width = max(map(len, names))
-    chosen = sorted(np.argsort(-size, kind="stable")[:SHOWN])
-    hidden = len(lines) - len(chosen)
-    return [f"  {names[i]:<{width}}  {lines[i]}" for i in chosen] + (
-        [f"  ... and {hidden} more {what}"] if hidden else []
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
 from ....reference.routes import RoutedSystem, RouteSet
 from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
+from ....reference.routes.worst_case import RouteWorstCase
 from ....reference.validation import (
     as_loads,
     as_single_load,
@@ -24,7 +25,7 @@ from ...core.signatures import show_options
 from ...core.solve import Task
 from ...core.system import System, planned
 from ...latency.base import Latency
-from ..parallel.limits import no_limits
+from ..parallel.limits import limits_of, no_limits
 from ..parallel.prices import Goal, check_goal
 from .formulations import RouteModel, formulations
 from .questions import RouteSplit, RouteSplits, tolerance_of
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ...core.curve import CurvePlan
+    from .evaluation import RouteEvaluation
+    from .tolls import RouteTolls
 
 SAFE = 0.999  # part of the largest multiple below which no proof is needed
 
@@ -109,7 +112,7 @@ class RouteSystem(System):
     @property
     def max_load(self) -> float:
         """Total load that the stations cannot carry, jobs per unit of time; see `capacity`."""
-        return self._most.multiple * self.load
+        return self._most.max_load
 
     @cached_property
     def _most(self) -> RouteCapacity:
@@ -134,6 +137,11 @@ class RouteSystem(System):
             `sojourn.reference.routes`, without CVXPY. By default the installed ones of Clarabel,
             ECOS and SCS are tried, and that method after the first of them; it comes first where
             there are more than 1,000 variables.
+        subject_to : sequence of Limit, optional
+            Limits on the flows of stations, such as `MaxUtilisation`, and of groups,
+            `MaxGroupFlow`. The answer has their shadow prices in ``limits``. A network takes none
+            from below. With limits the solver is one of CVXPY, and the Newton steps that reach the
+            default gap end at about 1,000 used routes: beyond, give ``gap=1e-6``.
 
         Returns
         -------
@@ -167,8 +175,11 @@ class RouteSystem(System):
         >>> round(best.mean_delay, 6), best.certified
         (0.031132, True)
         """
-        no_limits(options)
         load = self._load(load)
+        if limits_of(options.get("subject_to")):
+            from .limited import limited_optimum  # which imports this module
+
+            return limited_optimum(self, load, **options)
         return self._task("optimum", load, **options).one(load)
 
     def equilibrium(
@@ -264,6 +275,68 @@ class RouteSystem(System):
             self.equilibrium(load, players, **options), self.optimum(load, **options)
         )
 
+    def worst_case(
+        self,
+        low: float | None = None,
+        high: float | None = None,
+        players: float = math.inf,
+        **options: Unpack[FormulationOptions],
+    ) -> RouteWorstCase:
+        """Return the largest price of anarchy over an interval of loads, with a certificate.
+
+        Parameters
+        ----------
+        low : float, optional
+            Smallest total load, 0 or more, divided among the groups in proportion to their loads;
+            by default 0, or 1e-6 of `high` where the mean delay at no load is 0.
+        high : float, optional
+            Largest total load; by default 0.999 of the largest that the stations can carry.
+        players : int or inf, default inf
+            Number of equal players, as for `equilibrium`.
+        gap : float, default 1e-5
+            Relative distance between the largest price of anarchy found and the bound that no load
+            exceeds; at least 1e-6, as the mean delay of an equilibrium has an interval of that
+            order.
+        **options
+            The rest as for `optimum`, without ``subject_to``.
+
+        Returns
+        -------
+        sojourn.reference.routes.worst_case.RouteWorstCase
+            ``poa`` at ``load``, ``upper_bound``, and the loads that were looked at with the bounds
+            between them.
+
+        Raises
+        ------
+        LoadError, InputError
+            Before any solver starts, also without `high` where the stations can carry any load.
+        WorstCaseInterruptedError
+            On Ctrl-C, with the result so far.
+
+        Notes
+        -----
+        Branch and bound over loads. The mean delays of both goals do not fall with the load, which
+        bounds the price of anarchy between two loads; close ones have a bound of second order. The
+        proofs are in `sojourn.reference.routes.anarchy`.
+
+        Examples
+        --------
+        Braess's paradox is worst where the bridge begins to carry all the traffic.
+
+        >>> from sojourn.models import Polynomial, Routes
+        >>> links = {name: Polynomial([c]) for name, c in {
+        ...     "a": (0.0, 10.0), "b": (50.0, 1.0), "c": (50.0, 1.0), "d": (0.0, 10.0),
+        ...     "bridge": (10.0, 1.0)}.items()}
+        >>> ways = [("a", "b"), ("c", "d"), ("a", "bridge", "d")]
+        >>> braess = Routes(links, {"all": ways}, load={"all": 6.0})
+        >>> worst = braess.worst_case(high=20.0, gap=1e-4)
+        >>> round(worst.poa, 3), round(worst.load, 2), worst.certified
+        (1.244, 3.64, True)
+        """
+        from .worst_case import worst_case
+
+        return worst_case(self, low, high, players, **options)
+
     @planned(curve_plan)
     def curve(
         self,
@@ -337,13 +410,107 @@ class RouteSystem(System):
         most = self._most
         return LargestLoad(
             multiple=most.multiple,
-            max_load=most.multiple * self.load,
+            max_load=most.max_load,
             lower=most.lower,
             upper=most.upper,
             limiting=tuple(self.stations[a] for a in most.limiting),
             price=most.price,
             station_names=self.stations,
         )
+
+    def evaluate(
+        self,
+        load: float | None = None,
+        *,
+        flow: Any = None,
+        share: Any = None,
+        by_origin: Any = None,
+        station_flow: Any = None,
+        tolerance: float = 1e-6,
+    ) -> RouteEvaluation:
+        """Return the mean delay of given flows and its distance from the optimum, without a solver.
+
+        Parameters
+        ----------
+        load : float, optional
+            As for `optimum`.
+        flow, share : mapping or array_like, optional
+            Flow of each route, jobs per unit of time, or the part of its group's load: a row for
+            each group, or a mapping by the name of the group. A row has a number for each server of
+            `Groups`, for each listed route of `Routes`, and in a `Network` a pair of a route and a
+            number for each route, the route as its nodes or as the names of its links.
+        by_origin : mapping, optional
+            Flows of the links of a `Network` by origin: a number for each link, or a mapping by the
+            name of the link. They are checked at every node.
+        station_flow : array_like or mapping, optional
+            Total flow of each station, or a mapping by name. A linear program finds routes that
+            have these flows, or proves that there are none.
+        tolerance : float, default 1e-6
+            Part of a load, or of all flow, by which the given flows may miss those of the loads.
+
+        Returns
+        -------
+        RouteEvaluation
+
+        Raises
+        ------
+        LoadError, InputError
+            On a load that the stations cannot carry, and on flows that are not flows of the loads:
+            jobs that vanish or appear are named with their number, node and origin.
+
+        Examples
+        --------
+        >>> from sojourn.models import Groups, MM1
+        >>> pair = Groups(MM1([10.0, 5.0]), load={"a": 6.0, "b": 3.0})
+        >>> even = pair.evaluate(share={"a": [0.75, 0.25], "b": [0.5, 0.5]})
+        >>> round(even.mean_delay, 4), round(even.ratio, 4), even.move.end
+        (0.3704, 1.1667, ('server 1',))
+        """
+        from .evaluation import evaluate  # which imports this module
+
+        given = {
+            "flow": flow,
+            "share": share,
+            "by_origin": by_origin,
+            "station_flow": station_flow,
+        }
+        return evaluate(self, self._load(load), given, tolerance)
+
+    def tolls(self, load: float | None = None, **options: Unpack[FormulationOptions]) -> RouteTolls:
+        """Return marginal-cost tolls and the equilibrium under them, which is the optimum.
+
+        Parameters
+        ----------
+        load : float, optional
+            As for `optimum`.
+        **options
+            As for `optimum`, without ``subject_to``.
+
+        Returns
+        -------
+        RouteTolls
+            The toll of each station, in units of time, and the proof that the equilibrium with the
+            tolls has the mean delay of the optimum.
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError, NotCertifiedError
+            As for `equilibrium`.
+
+        Notes
+        -----
+        The toll of a station is v l'(v) at the optimum: the delay that one more job adds to the
+        other jobs (Pigou 1920).
+
+        Examples
+        --------
+        >>> from sojourn.models import Groups, MM1
+        >>> Groups(MM1([10.0, 5.0]), load={"all": 9.0}).tolls().toll.round(6)
+        array([0.524986, 0.407135])
+        """
+        from .tolls import tolls  # which imports this module
+
+        return tolls(self, load, **options)
 
     def model(self, goal: Goal, load: float | None = None, formulation: str = "auto") -> RouteModel:
         """Return the CVXPY problem, so that constraints can be added and any solver called.

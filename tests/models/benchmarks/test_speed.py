@@ -1,7 +1,10 @@
 """Benchmark of speed, at small sizes: every timing runs and is compared as intended."""
 
+import dataclasses
+import importlib.util
 import json
 import math
+import os
 import signal
 import subprocess
 from types import SimpleNamespace
@@ -12,7 +15,8 @@ import numpy as np
 import pytest
 
 from sojourn.models import MM1, InputError, ParallelServers
-from sojourn.models.benchmarks.speed import bench_fresh, ratios, solver_alone
+from sojourn.models.benchmarks.speed import bench_fresh, bench_routes, ratios, solver_alone
+from sojourn.models.benchmarks.speed.networks import FOLDER, grid
 from sojourn.models.benchmarks.speed.ratios import read, run_timings, speed
 
 SWEEPS = [f"{goal}, 3 servers, 1,000 loads" for goal in ("optimum", "equilibrium")]
@@ -48,10 +52,36 @@ def test_each_time_is_compared_with_the_intended_one(measured):
     for who in ("first answer", "sojourn run scenario-1"):
         assert ("a new process", who, "import cvxpy") in pairs
     assert "one process" in {o for _, who, o in pairs if who == "two processes"}
-    assert all(r.seconds > 0 and math.isfinite(r.ratio) and r.ratio > 0 for r in measured.rows)
+    for goal in ("optimum", "equilibrium"):
+        row = f"{goal} of a grid of 48 links, M/M/1 or roads"
+        assert (row, "queues", "the latency of roads") in pairs
+        for fraction in ("70%", "99%"):
+            row = f"{goal}, 4 groups x 6 servers, {fraction} load"
+            assert (row, goal, "CVXPY by hand") in pairs
+    assert ("both goals of a grid, 5 demands", "curve", "cold solves") in pairs
+    assert all(r.seconds > 0 and r.ratio > 0 and math.isfinite(r.ratio) for r in measured.rows)
     assert list(measured.growth) == [
-        f"{who} {goal}" for who in ("reference", "model") for goal in ("optimum", "equilibrium")
+        f"{what} {goal}"
+        for what in ("reference", "model", "n groups x n servers,", "networks,")
+        for goal in ("optimum", "equilibrium")
     ]
+
+
+@pytest.mark.slow
+def test_road_networks_are_timed_or_the_report_states_the_reason(measured):
+    """The files and the peer are optional."""
+    row = "equilibrium of SiouxFalls, files read"
+    found = [r for r in measured.rows if r.what == row]
+    reasons = " ".join(measured.left_out)
+    if not os.environ.get(FOLDER):
+        assert not found
+        assert f"{FOLDER} names no folder" in reasons
+        assert f"{FOLDER} names no folder" in measured.markdown()
+    elif importlib.util.find_spec("pytraf"):
+        assert [(r.who, r.against, r.at_most) for r in found] == [("equilibrium", "pytraf", 6.0)]
+    else:
+        assert [(r.who, r.against, r.ratio) for r in found] == [("equilibrium", "", None)]
+        assert "sojourn[peers]" in reasons
 
 
 @pytest.mark.slow
@@ -73,9 +103,9 @@ def test_report_is_written_and_printed(measured, sojourn, tmp_path, monkeypatch)
     assert json.loads(out)["machine"] == measured.machine
 
 
-def benchmark(row, who, least, per=1, unit=""):
+def benchmark(row, who, least, per=1, unit="", at_most=None):
     return {
-        "extra_info": {"row": row, "who": who, "per": per, "unit": unit},
+        "extra_info": {"row": row, "who": who, "per": per, "unit": unit, "at_most": at_most},
         "stats": {"min": least},
     }
 
@@ -83,24 +113,28 @@ def benchmark(row, who, least, per=1, unit=""):
 def test_ratios_and_exponents_are_those_of_the_report():
     machine = {"cpu": {"count": 2, "brand_raw": "some"}, "machine": "x", "python_version": "3"}
     rows = [
-        benchmark("curve", "curve", 6.0, 3, "load"),
-        benchmark("curve", "Clarabel alone", 10.0, 10, "load"),
+        benchmark("curve", "curve", 6.0, 3, "load", 1.5),
+        benchmark("curve", "Clarabel alone", 10.0, 10, "load", 1.5),
+        benchmark("alone", "equilibrium", 2.0, at_most=3.0),
     ]
     grown = [
         benchmark("growth of model", str(n), 2e-6 * n**1.5) for n in (10, 1000, 10_000, 100_000)
     ]
     found = read({"benchmarks": rows + grown, "machine_info": machine})
-    (row,) = found.rows
+    row, alone = found.rows
     assert (row.seconds, row.ratio, row.unit) == (2.0, 2.0, "load")
     assert found.exponents["model"] == pytest.approx(1.5)
     assert found.growth["model"] == {n: 2e-6 * n**1.5 for n in (10, 1000, 10_000, 100_000)}
     assert found.title.startswith("some, 2 cores; Python 3")
-    assert "| curve | curve | 2 s a load | 2 | Clarabel alone | 1 s |" in found.markdown()
+    line = "| curve | curve | 2 s a load | 2 | Clarabel alone | 1 s | 1.5 | no |"
+    assert line in found.markdown()
+    assert (row.met, dataclasses.replace(row, ratio=1.4).met) == (False, True)
+    assert (alone.against, alone.ratio, alone.met) == ("", None, None)
 
 
 def test_differences_have_their_sign_and_unit():
     slower, faster = (
-        ratios.Row("a", "curve", "", s, "b", s / 2e-3).cells[-1] for s in (2.75e-3, 1.2e-3)
+        ratios.Row("a", "curve", "", s, "b", s / 2e-3).cells[5] for s in (2.75e-3, 1.2e-3)
     )
     assert (slower, faster) == ("750 us", "-800 us")
 
@@ -116,6 +150,22 @@ def test_other_ways_to_a_new_system_find_the_same(goal):
     assert bench_fresh.by_hand(goal, rate, delay, load) == pytest.approx(value, rel=1e-6)
     share = bench_fresh.by_slsqp(goal, rate, delay, load).x
     np.testing.assert_allclose(share, found.flow / load, rtol=1e-4)
+
+
+@pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+def test_groups_by_hand_find_the_same(goal):
+    system = bench_routes.groups(3, 4, 0.7)
+    problem, found = bench_routes.by_hand(goal, system), getattr(system, goal)()
+    (split,) = (x.value for x in problem.variables())
+    np.testing.assert_allclose(split.sum(axis=0), found.station_flow, rtol=1e-3)
+    if goal == "optimum":
+        assert problem.value == pytest.approx(found.mean_delay, rel=1e-6)
+
+
+def test_rates_of_the_grid_carry_its_loads():
+    numbers = grid(5)
+    assert (numbers.tail.size, len(numbers.load)) == (80, 90)
+    assert numbers.queues.capacity().multiple > 1.2
 
 
 def test_the_solver_alone_solves_the_programs_of_the_job(monkeypatch):

@@ -175,14 +175,14 @@ def test_it_is_enough_where_no_solver_takes_the_cones():
 
 
 def test_options_that_it_does_not_take():
-    with pytest.raises(FormulationError, match="formulation = 'square': is no program of HERON"):
+    with pytest.raises(FormulationError, match="is no program of HERON"):
         Task(SquareRoot(), {"solver": "heron", "formulation": "square"})
-    with pytest.raises(InputError, match="solver_options = .*: HERON takes no options"):
+    with pytest.raises(InputError, match="HERON takes no options"):
         Task(SquareRoot(), {"solver": "heron", "solver_options": {"max_iter": 5}})
 
 
 def test_a_wrong_name_is_refused_with_that_of_the_algorithm():
-    with pytest.raises(SolverNameError, match="use one of .*HERON"):
+    with pytest.raises(SolverNameError, match="HERON"):
         Task(SquareRoot(), {"solver": "HERRON"})
 
 

@@ -115,7 +115,22 @@ def test_links_may_be_queues_made_from_the_columns(read):
     assert network.bank.rate == pytest.approx([30.0, 800 / 60, 500 / 60, 500 / 60])
 
 
+def test_routes_do_not_pass_closed_nodes(read):
+    price = np.array([4.0, 3.0, 15.0, 15.0])
+    assert read().routed.routes.least_cost(price).tolist() == [7.0, 15.0]
+    assert read(closed=["b"]).routed.routes.least_cost(price).tolist() == [15.0, 15.0]
+
+
+def test_nodes_without_coordinates_and_short_rows_are_read(read):
+    network = read(node="node_id,zone_id,x_coord,y_coord\na,1,NaN,0\nb\nc,2,3,0\n")
+    assert network.positions == {"c": (3.0, 0.0)}
+
+
 REFUSED = {
+    "short row": (
+        {"link": LINK + "4,,a\n"},
+        "link.csv:5: to_node_id = '': is not a node of node.csv",
+    ),
     "no column": (
         {"link": LINK.replace("to_node_id", "to")},
         "link.csv = 'link_id, name, from_node_id, to, .*': has no column to_node_id; correct",

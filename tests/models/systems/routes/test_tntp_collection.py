@@ -41,12 +41,18 @@ def test_every_file_is_read(name):
     assert network.load == pytest.approx(load, rel=1e-12)
 
 
-def test_the_published_flows_of_sioux_falls_are_the_equilibrium():
-    network = read("SiouxFalls")
-    rows = (Path(FOLDER) / "SiouxFalls_flow.tntp").read_text().split("\n")[1:]
-    flows = {(int(r[0]), int(r[1])): float(r[2]) for r in map(str.split, rows) if r}
+@pytest.mark.parametrize("name", ["SiouxFalls", "Anaheim"])
+def test_published_flows_are_equilibria_of_the_networks_as_read(name):
+    network = read(name)
+    lines = (Path(FOLDER) / f"{name}_flow.tntp").read_text().split("\n")[1:]
+    rows = [line.replace(":", " ").split() for line in lines if line.strip(" ;")]
+    flows = {(int(first), int(last)): float(flow) for first, last, flow, *_ in rows}
     published = np.array([flows[end] for end in network.ends])
-    assert network.equilibrium().station_flow == pytest.approx(published, rel=1e-5)
+    assert network.bank.potential(published).sum() == pytest.approx(POTENTIAL[name], rel=1e-12)
+    time = network.bank.latency(published)
+    least = network.routed.routes.least_cost(time) @ network.group_load
+    assert time @ published == pytest.approx(least, rel=1e-13)
+    assert network.equilibrium().station_flow == pytest.approx(published, rel=1e-5, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", POTENTIAL)

@@ -1,0 +1,246 @@
+"""The mean delay of given flows over routes, compared with the least one and the equilibrium.
+
+No solver of CVXPY runs: the methods of `sojourn.reference.routes` find the optimum and the
+equilibrium, and cheapest routes certify them.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ....reference.compensated_sum import EPS, exact_sum
+from ....reference.routes import RoutedSystem
+from ....reference.routes.bounds import certify
+from ....reference.routes.engine import solve
+from ....reference.validation import as_positive
+from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
+from ...core.solution import Evaluated, finite_or_none
+from .flows import SHOWN, RoutedFlows
+from .given_flows import given_flow
+
+if TYPE_CHECKING:
+    from .system import RouteSystem
+
+FAR = 1e9  # price of a full station, in multiples of all other prices together
+
+
+@dataclass(frozen=True)
+class RouteMove:
+    """A change of route that lowers the delay of a user.
+
+    Attributes
+    ----------
+    group : str
+        Group of the user.
+    start, end : tuple of str
+        Stations of the route that the user leaves, and of the cheapest one of the group.
+    saving : float
+        Decrease of the delay, in units of time; infinite from a station that is full.
+    """
+
+    group: str
+    start: tuple[str, ...]
+    end: tuple[str, ...]
+    saving: float
+
+    times: ClassVar[tuple[str, ...]] = ("saving",)
+
+    def __str__(self) -> str:
+        start, end = (", ".join(way) or "no station" for way in (self.start, self.end))
+        return f"a user of {self.group} saves {self.saving:.6g} by a change from {start} to {end}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings for JSON."""
+        return {
+            "group": self.group,
+            "from": list(self.start),
+            "to": list(self.end),
+            "saving": finite_or_none(self.saving),
+        }
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RouteEvaluation(RoutedFlows, Evaluated):
+    """Given flows over routes, with their mean delay and their distance from the optimum.
+
+    It also has the attributes of `RoutedFlows` (``load``, ``multiple``, ``station_flow``,
+    ``group_delay``, ``route_flow``, ...) and of `sojourn.models.core.solution.Evaluated`
+    (``mean_delay``, ``overloaded``, ``stable``). Delays are in units of time. A `BoundedValue` is a
+    float with the bounds ``lower`` and ``upper``. Routes that were not given are one of many.
+
+    Attributes
+    ----------
+    optimum_delay, equilibrium_delay : BoundedValue
+        Mean delays of the optimum and of the equilibrium at this load.
+    ratio : Ratio
+        Mean delay divided by that of the optimum, >= 1.
+    loss : BoundedValue
+        Mean delay less that of the optimum, >= 0.
+    potential_gap : float
+        What all jobs together save when each takes the cheapest route at the present latencies,
+        relative to their delay: 0 at an equilibrium.
+    mean_saving, largest_saving : float
+        The same for a job on average, and for the job that saves most.
+    move : RouteMove or None
+        The change of route that saves most; None where none saves anything.
+    residual : float
+        Part of the station flows that the routes found do not bring: jobs that go round in
+        circles, or other routes. It counts in all numbers but those of groups, the largest saving
+        and the move.
+
+    Examples
+    --------
+    >>> from sojourn.models import MM1, Groups
+    >>> regions = Groups(
+    ...     MM1([100.0, 80.0]), load={"north": 60.0, "south": 40.0}, delay=[[0.0, 0.1], [0.1, 0.0]]
+    ... )
+    >>> nearest = regions.evaluate(share=[[1.0, 0.0], [0.0, 1.0]])
+    >>> round(nearest.mean_delay, 4), nearest.move
+    (0.025, None)
+    """
+
+    optimum_delay: BoundedValue
+    equilibrium_delay: BoundedValue
+    ratio: Ratio
+    loss: BoundedValue
+    potential_gap: float
+    mean_saving: float
+    largest_saving: float
+    move: RouteMove | None
+    residual: float
+
+    bounded: ClassVar[tuple[str, ...]] = (
+        "mean_delay",
+        "optimum_delay",
+        "equilibrium_delay",
+        "ratio",
+        "loss",
+    )
+    times: ClassVar[tuple[str, ...]] = (
+        "mean_delay",
+        "station_latency",
+        "group_delay",
+        "optimum_delay",
+        "equilibrium_delay",
+        "loss",
+        "mean_saving",
+        "largest_saving",
+        "move",
+    )
+
+    def __repr__(self) -> str:
+        proof = f", certified within {self.ratio.spread:.1e}" if math.isfinite(self.ratio) else ""
+        lines = [
+            f"flows at load {self.load:g}: mean delay {self.mean_delay:.9g}, "
+            f"{self.ratio:.6g} times the least{proof}",
+            f"  optimum {self.optimum_delay:.9g}, equilibrium {self.equilibrium_delay:.9g}",
+        ]
+        if self.residual > ROUNDING:
+            lines.append(f"  but a part of {self.residual:.1e} of all flow is on no route found")
+        if self.move is not None:
+            lines.append(f"  {self.move}")
+        lines += [f"  but {caveat}" for caveat in self.caveats]
+        lines += [
+            f"  unstable: {name} gets its rate or more, and its queue grows without bound"
+            for name in self.overloaded[:SHOWN]
+        ]
+        return "\n".join([*lines, *self._lines()])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and strings for JSON; infinite numbers are None."""
+        savings = ("potential_gap", "mean_saving", "largest_saving", "residual")
+        return {
+            **super().to_dict(),
+            **{name: finite_or_none(getattr(self, name)) for name in savings},
+            "move": None if self.move is None else self.move.to_dict(),
+            **self._records(),
+            "caveats": list(self.caveats),
+        }
+
+
+def evaluate(
+    system: RouteSystem, load: float, given: Mapping[str, Any], tolerance: float
+) -> RouteEvaluation:
+    """Return the evaluation of flows that are given in one way; see `RouteSystem.evaluate`."""
+    tolerance = as_positive("tolerance", tolerance, "give a relative error such as 1e-6")
+    multiple, bank, routed = load / system.load, system.bank, system.routed
+    loads = multiple * system.group_load
+    found, v = given_flow(system, loads, given, tolerance)
+    columns, flow, size = found.columns, found.flow, max(float(v.sum()), sys.float_info.min)
+    latency, full = bank.latency(v), bank.spare_capacity(v) <= 0
+    finite = np.isfinite(latency)
+    # a station without flow adds nothing to the mean, even where its latency is infinite
+    at_stations = v * np.where(finite, latency, 0.0)
+    mean = float(exact_sum(np.append(at_stations, flow * columns.delay))[0]) / load
+    mean = math.inf if np.any(v[~finite] > 0) else mean
+    with np.errstate(all="ignore"):
+        steepness = float(np.sum(np.where(v > 0, v * bank.marginal(v), 0.0))) / (load * mean)
+        utilisation = v / bank.full_load
+    # the flows, and so the spare capacities, are exact only up to the rounding of floats
+    delay = within(mean, ROUNDING + 4 * EPS * (steepness if mean else 0.0))
+    best, selfish = (_bounded(routed, multiple, players) for players in (1.0, math.inf))
+    ratio = Ratio.to(delay, best)
+    far = FAR * (float(latency[finite].sum()) + float(columns.delay.max(initial=0.0)) or 1.0)
+    price = np.where(finite, latency, far)
+    costs = columns.costs(price)
+    cheapest = routed.routes.cheapest(price)
+    least = cheapest.costs(price)
+    saved = np.maximum(costs - least[columns.group], 0.0)
+    paid = float(v @ price) + found.fixed_delay
+    total = math.inf if full.any() else max(paid - float(loads @ least), 0.0)
+    r = int(np.argmax(saved))
+    largest = math.inf if saved[r] >= 0.5 * far else float(saved[r])
+    moves = largest > ROUNDING * costs[r]
+    k = int(columns.group[r])
+    return RouteEvaluation(
+        load=load,
+        mean_delay=delay,
+        overloaded=tuple(np.array(system.stations, dtype=object)[full]),
+        multiple=multiple,
+        station_names=system.stations,
+        group_names=system.groups,
+        station_flow=v,
+        station_latency=latency,
+        utilisation=utilisation,
+        group_load=loads,
+        group_delay=columns.group_flow(
+            flow * np.where(costs >= 0.5 * far, np.inf, costs), loads.size
+        )
+        / loads,
+        optimum_delay=best,
+        equilibrium_delay=selfish,
+        ratio=ratio,
+        loss=excess(delay, best),
+        potential_gap=total / (load * mean) if math.isfinite(total) and mean else total,
+        mean_saving=total / load,
+        largest_saving=largest,
+        move=RouteMove(
+            system.groups[k],
+            _names(system, columns.work[[r]]),
+            _names(system, cheapest.work[[k]]),
+            largest,
+        )
+        if moves
+        else None,
+        residual=float(np.abs(v - found.station_flow).sum()) / size,
+        route_flow=found,
+        caveats=tuple(bank.caveats(v, system.stations)),
+    )
+
+
+def _bounded(system: RoutedSystem, multiple: float, players: float) -> BoundedValue:
+    """Return the mean delay of the equilibrium of K players, with the bounds of a certificate."""
+    proof = certify(system, multiple, solve(system, players, multiple), players)
+    value = proof.mean_delay
+    return BoundedValue(value, min(proof.lower_bound, value), max(proof.upper_bound, value))
+
+
+def _names(system: RouteSystem, work: Any) -> tuple[str, ...]:
+    """Return the names of the stations of a route, a matrix of one row."""
+    return tuple(system.stations[a] for a in work.indices)

@@ -1,0 +1,275 @@
+"""What rerouting a flow saves, and how far the loads of the equilibrium can be from its loads.
+
+These are the parts of the proofs in ``bounds``, whose symbols they use.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..compensated_sum import EPS, exact_sum
+from ..errors import Array
+from ..server_bank import ServerBank
+from .columns import RouteFlow
+from .price_bounds import ROUNDING, LeastCosts, exact_prices, largest_load, least_costs, route_costs
+from .routed import RoutedSystem
+from .station_loads import StationLoads
+
+PROBE = 3e-6  # relative step of secants, for the slopes of families without slopes
+NEAR = 1.1  # ratio of both ends of an interval at which its search stops
+HALVINGS = 60  # largest number of halvings
+SHORT = 1e-2  # least step of a secant, relative to the smaller of load and spare capacity
+BEYOND = 1 / 64  # step of a secant beyond a flow, relative to the smaller of the same two
+WIDER = 4.0  # E0 over the first guess of E1
+SMALL = 20_000_000  # numbers of a matrix times its smaller side up to which prices are corrected
+
+
+class PlayerCosts(NamedTuple):
+    """Latency of each station, what a player pays there, and bounds of their errors, (A,)."""
+
+    latency: Array
+    latency_error: Array
+    cost: Array
+    cost_error: Array
+
+
+class Rerouting(NamedTuple):
+    """What rerouting at fixed prices saves.
+
+    Attributes
+    ----------
+    price : ndarray, shape (A,)
+        Prices p of the stations.
+    least : LeastCosts
+        Costs of the cheapest routes.
+    saving : float
+        Bound of G(p): the sum over jobs of what rerouting saves.
+    paid : float
+        Sum over jobs of what a player pays.
+    largest : float
+        Largest saving of a job.
+    """
+
+    price: Array
+    least: LeastCosts
+    saving: float
+    paid: float
+    largest: float
+
+
+class Correction(NamedTuple):
+    """First-order distance of the equilibrium from a flow: of the prices, and the total delay."""
+
+    price: Array
+    total_delay: float
+
+
+def player_costs(bank: ServerBank, at: StationLoads, own: float) -> PlayerCosts:
+    """Return the latencies and costs at the loads of the stations.
+
+    A family may compute a value from the flow where it has the spare capacity with more digits; the
+    value at the next floats shows the error.
+
+    Parameters
+    ----------
+    own : float
+        1/K.
+    """
+    v, y = at.flow, at.spare_capacity
+    next_flow = v * (1.0 + 2.0 * EPS)
+    latency = bank.latency(v, y)
+    latency_error = ROUNDING * latency + np.abs(bank.latency(next_flow, y) - latency)
+    if own == 0:
+        return PlayerCosts(latency, latency_error, latency, latency_error)
+    marginal = bank.marginal(v, y)
+    error = ROUNDING * marginal + np.abs(bank.marginal(next_flow, y) - marginal)
+    if bank.uses_finite_differences:
+        # secants on both sides enclose the slope of a convex function
+        step = PROBE * np.minimum(v, y)
+        right = (bank.latency(v + step, y - step) - latency + 2.0 * latency_error) / step
+        left = (latency - bank.latency(v - step, y + step) - 2.0 * latency_error) / step
+        highest, lowest = latency + v * right, latency + v * np.maximum(left, 0.0)
+        error = error + np.where(v > 0, np.maximum(highest - marginal, marginal - lowest), 0.0)
+    cost = own * marginal + (1.0 - own) * latency
+    return PlayerCosts(latency, latency_error, cost, own * error + (1.0 - own) * latency_error)
+
+
+def rerouting(
+    system: RoutedSystem,
+    load: Array,
+    found: RouteFlow,
+    at: StationLoads,
+    costs: PlayerCosts,
+    price: Array,
+) -> Rerouting:
+    """Return what rerouting saves, as the sum over routes of flow times cost above the least.
+
+    Parameters
+    ----------
+    price : ndarray, shape (A,)
+        Any prices; they are rounded down to `exact_prices`.
+    """
+    columns = found.columns
+    price = np.maximum(price, 0.0)
+    largest = float(np.max(columns.least(columns.costs(price), load.size)))
+    price = exact_prices(system, price, largest)
+    least = least_costs(system, price)
+    cost, rest = route_costs(system, columns, price)
+    above = (cost - least.high[columns.group]) + (rest - least.low[columns.group])
+    above = np.maximum(above, 0.0)
+    paid = float(at.flow @ costs.cost) + at.fixed_delay
+    # each saving is a difference of two costs with rounding errors
+    saving = float(exact_sum((found.flow + at.correction) * above)[0])
+    saving = saving * (1.0 + ROUNDING) + 2.0 * least.error * paid
+    return Rerouting(price, least, saving, paid, float(np.max(above[found.flow > 0], initial=0.0)))
+
+
+def distance_bound(
+    bank: ServerBank, at: StationLoads, costs: PlayerCosts, saved: Rerouting, rho: float
+) -> tuple[float, float]:
+    """Return G and E1 of ``bounds``; infinite where the prices prove nothing.
+
+    Parameters
+    ----------
+    rho : float
+        1/(1 + 1/K).
+    """
+    v = at.flow
+    highest = costs.cost + costs.cost_error - saved.price
+    lowest = costs.cost - costs.cost_error - saved.price
+    size = np.maximum(highest, -lowest)
+    direct = np.where(v > 0, highest * v, 0.0)
+    proofs = []
+    if not np.any(lowest < 0):
+        gap = saved.saving + float(np.sum(direct))
+        proofs.append((gap, rho * gap))
+    # stations whose price differs so much from the cost that the first kind is better
+    slope = bank.latency_slope(v)
+    squared = size < 0.25 * slope * v
+    if not np.any((lowest < 0) & ~squared):
+        rest = saved.saving + float(np.sum(direct, where=~squared))
+        guess = WIDER * _root(rho, rest, float(np.sum(2.0 * size**2 / slope, where=squared)))
+        secant = _least_secant(bank, at, costs, guess)
+        if np.all((secant > 0) | ~squared):
+            weight = float(np.sum(size**2 / secant, where=squared))
+            distance = _root(rho, rest, weight)
+            if distance < guess:
+                proofs.append((rest + float(np.sqrt(weight * distance)), distance))
+    gap, distance = min(proofs, default=(np.inf, np.inf))
+    return gap * (1.0 + ROUNDING), distance * (1.0 + ROUNDING)
+
+
+def _root(rho: float, rest: float, weight: float) -> float:
+    """Return the largest E with E = rho (rest + sqrt(weight E))."""
+    half = 0.5 * rho * np.sqrt(weight)
+    return float((half + np.sqrt(half * half + rho * rest)) ** 2)
+
+
+def _least_secant(bank: ServerBank, at: StationLoads, costs: PlayerCosts, distance: float) -> Array:
+    """Return the slope of a secant of each latency to a load that the equilibrium is not below.
+
+    Parameters
+    ----------
+    distance : float
+        E0: the largest product of the differences of latency and load.
+
+    Returns
+    -------
+    ndarray, shape (A,)
+        With rounding errors, so it may be negative.
+    """
+    v, y = at.flow, at.spare_capacity
+    step = np.minimum(v, SHORT * np.minimum(v, y))
+    for _ in range(HALVINGS):
+        rise = costs.latency - bank.latency(v - step, y + step) * (1.0 + ROUNDING)
+        rise = rise - costs.latency_error
+        near = (rise * step <= distance) & (step < v)
+        if not np.any(near):
+            break
+        step = np.where(near, np.minimum(4.0 * step, v), step)
+    return np.where(near, -1.0, rise / step)
+
+
+def largest_loads(
+    system: RoutedSystem, load: Array, at: StationLoads, distance: float
+) -> tuple[Array, Array]:
+    """Return loads that no station exceeds at the equilibrium, and their spare capacities, (A,).
+
+    They are at most a little above the largest w with (l(w) - l(v))(w - v) <= E1, found by halving.
+
+    Parameters
+    ----------
+    distance : float
+        E1.
+    """
+    bank, v, y = system.bank, at.flow, at.spare_capacity
+    latency = bank.latency(v, y) * (1.0 + ROUNDING)
+    rising = (v > 0) & np.isinf(bank.latency_limit)
+    most = np.maximum(largest_load(system, load) * (1.0 + ROUNDING) - v, 0.0)
+    low, high = np.zeros_like(v), np.minimum(most, y)
+    for _ in range(HALVINGS):
+        # towards 0 by factors, as the interval may be many powers of ten shorter than the first
+        middle = np.where(low > 0, np.sqrt(low * high), 1e-3 * high)
+        after = bank.latency(v + middle, y - middle) * (1.0 - ROUNDING)
+        beyond = (after - latency) * middle > distance
+        high, low = np.where(beyond, middle, high), np.where(beyond, low, middle)
+        if np.all(~rising | (high <= NEAR * low) | (high <= 1e-4 * np.minimum(v, y))):
+            break
+    high += 4.0 * EPS * (v + high)
+    return v + high, y - high
+
+
+def spread(bank: ServerBank, at: StationLoads, flow: Array, spare_capacity: Array) -> float:
+    """Return the sum of v^2 times a slope that the latency does not exceed up to a flow.
+
+    A secant beyond the flow is steeper than the latency before it, and needs no derivative.
+    """
+    step = np.minimum(flow, spare_capacity) * BEYOND
+    after = bank.latency(flow + step, spare_capacity - step)
+    rise = after - bank.latency(flow, spare_capacity) + 2.0 * ROUNDING * after
+    slope = np.where(step > 0, rise / step, np.inf)
+    rising = (at.flow > 0) & np.isinf(bank.latency_limit)
+    return float(np.sum(np.where(rising, at.flow * at.flow * slope, 0.0)))
+
+
+def correction(
+    system: RoutedSystem, found: RouteFlow, at: StationLoads, costs: PlayerCosts, own: float
+) -> Correction | None:
+    """Return the change of the costs that makes all used routes of each group cost the same.
+
+    To first order it leads to the equilibrium if that uses the same routes. With D the differences
+    of the work of each used route and of one of its group, r those of the costs and T' the slopes,
+    the changes T' dv of the costs are the shortest in the norm of dv' T' dv with D T' dv = -r. None
+    where the matrix is too large, or where no group uses two routes.
+
+    The total delay changes by c sum v l' dv, as -r.dv is of second order.
+    """
+    from scipy.linalg import lstsq
+
+    columns, groups = found.columns, system.load.size
+    used = np.flatnonzero(found.flow > 0)
+    group = columns.group[used]
+    reference = used[np.unique(group, return_index=True)[1]]
+    of_group = np.zeros(groups, dtype=np.intp)
+    of_group[columns.group[reference]] = reference
+    rows = used[of_group[group] != used]
+    slope = own * system.bank.marginal_slope(at.flow) + (1.0 - own) * system.bank.latency_slope(
+        at.flow
+    )
+    touched = np.flatnonzero((at.flow > 0) & (slope > 0) & np.isfinite(slope))
+    size = rows.size * touched.size * min(rows.size, touched.size)
+    if not 0 < size <= SMALL:
+        return None
+    base = of_group[columns.group[rows]]
+    difference = columns.work[rows] - columns.work[base]
+    unequal = difference @ costs.cost + columns.delay[rows] - columns.delay[base]
+    root = np.sqrt(slope[touched])
+    matrix = difference[:, touched].toarray() * root
+    scaled = lstsq(matrix, -unequal, cond=1e-12, lapack_driver="gelsy", check_finite=False)[0]
+    price = np.zeros_like(slope)
+    price[touched] = root * scaled
+    latency_slope = system.bank.latency_slope(at.flow)[touched]
+    change = (1.0 - own) * at.flow[touched] * latency_slope * scaled / root
+    return Correction(price, float(np.sum(change)))
