@@ -101,7 +101,7 @@ class Columns:
         columns : Columns
             All routes.
         place : ndarray of int, shape (R,)
-            Position in `columns` of each of these routes.
+            Position in ``columns`` of each of these routes.
         """
         known = set(self.keys)
         new = np.array([i for i, key in enumerate(others.keys) if key not in known], dtype=np.intp)
