@@ -18,7 +18,7 @@ SOFTNESS = 1e-8  # cost of moving all of a route's flow, relative to the cost of
 NEW_SHARE = 0.01  # part of its group's load that weighs a route without flow
 MOST_STEPS = 30
 MOST_FAILURES = 3  # steps in a row that do not lower the gap
-FLOOR = 1e-15  # relative gap at which no step is tried
+FLOOR = 1e-16  # relative gap at which no further step is tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def crossed_over(
     best = current = Priced.of(system, bank, load, start)
     steps = failures = 0
     while current is not None and best is not None and failures < MOST_FAILURES:
-        if steps == MOST_STEPS or best.relative <= FLOOR:
+        if steps == MOST_STEPS or (steps and best.relative <= FLOOR):
             break
         moved = newton_step(bank, load, current)
         current = None if moved is None else Priced.of(system, bank, load, moved)

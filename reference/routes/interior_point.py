@@ -22,6 +22,7 @@ from .columns import Columns
 from .link_space import Differences
 
 TO_BOUNDARY = 0.995  # part of the longest step
+LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
 NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
@@ -116,20 +117,18 @@ def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> P
     )
 
 
-def on_curve(bank: ServerBank, point: Point) -> Array:
-    """Return the flow of each station at which its cost is made linear, shape (A,).
+def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
+    """Return the slope D of each station's price, and its cost less its price, shape (A,).
 
-    The spare capacity there is the geometric mean of that at the flow and that at the price.
+    Newton's method is applied to (p - T(0))/(T(v) - T(0)) = 1, which is nearly linear in both where
+    the cost is steep, as p (mu - v) = 1 is for T = 1/(mu - v).
     """
     flow = point.station_flow
-    limited = np.isfinite(bank.rate)
-    if not limited.any():
-        return flow
-    excess = np.maximum(point.price - bank.idle_latency, 0.0)
-    by_price = bank.at_latency(excess).spare_capacity
-    spare = bank.spare_capacity(flow)
-    mean = np.sqrt(spare * np.where(by_price > 0, by_price, spare))
-    return np.where(limited, np.clip(bank.rate - mean, 0.0, None), flow)
+    cost, slope, idle = bank.latency(flow), bank.latency_slope(flow), bank.idle_latency
+    loaded = flow > LOADED * bank.rate
+    rise = np.where(loaded, cost - idle, 1.0)
+    ratio = np.where(loaded & (rise > 0), (point.price - idle) / rise, 1.0)
+    return slope * ratio, cost - point.price
 
 
 def longest(value: Array, change: Array) -> float:
@@ -144,9 +143,7 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     """Return the point after one predictor-corrector iteration, and the length of its step."""
     columns, x, s = point.columns, point.flow, point.reduced
     groups, v, price = load.size, point.station_flow, point.price
-    linear_at = on_curve(bank, point)
-    slope = bank.latency_slope(linear_at)
-    lag = bank.latency(linear_at) + slope * (v - linear_at) - price
+    slope, lag = linear_costs(bank, point)
     residual = columns.costs(price) - point.level[columns.group] - s
     missing = load - columns.group_flow(x, groups)
     excess = columns.station_flow(x) - v
