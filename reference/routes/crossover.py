@@ -11,8 +11,8 @@ from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns, RouteFlow
 from .generation import steepness
-from .link_space import Differences
 from .routed import RoutedSystem
+from .single_station import equations
 
 SOFTNESS = 1e-8  # cost of moving all of a route's flow, relative to the cost of the route
 NEW_SHARE = 0.01  # part of its group's load that weighs a route without flow
@@ -117,7 +117,7 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
         least = columns.least(costs, groups)
         missing = load - columns.group_flow(x, groups)
         excess = columns.station_flow(x) - station_flow
-        system = Differences(columns, groups, weight, slope)
+        system = equations(columns, groups, weight, slope)
         pull = least[columns.group] - costs
         step = system.solve(pull, missing, excess, np.zeros(slope.size)).flow
         ratio = np.divide(x, -step, out=np.full(x.size, np.inf), where=step < 0)

@@ -19,7 +19,8 @@ from scipy.sparse import csr_array, vstack
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns
-from .link_space import Differences, Step
+from .link_space import Step
+from .single_station import equations
 
 TO_BOUNDARY = 0.995  # part of the longest step
 LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
@@ -150,7 +151,7 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     residual = columns.costs(price) - point.level[columns.group] - s
     missing = load - columns.group_flow(x, groups)
     excess = columns.station_flow(x) - v
-    system = Differences(columns, groups, x / s, slope)
+    system = equations(columns, groups, x / s, slope)
 
     def direction(product: Array, lag: Array) -> tuple[Step, Array]:
         step = system.solve(product / x - residual, missing, excess, lag)
