@@ -60,9 +60,10 @@ def station_loads(
         correction[largest] = ((load - total) - rest)[group]
     work, stations = columns.work, columns.work.shape[1]
     route = np.repeat(np.arange(x.size), np.diff(work.indptr))
-    terms, errors = exact_product(work.data, x[route])
+    once = bool(np.all(work.data == 1.0))
+    terms, errors = (x[route], 0.0) if once else exact_product(work.data, x[route])
     high, low = grouped_sum(work.indices, terms, stations)
-    small = errors + work.data * correction[route]
+    small = errors + (correction[route] if once else work.data * correction[route])
     low = low + np.bincount(work.indices, weights=small, minlength=stations)
     flow = np.maximum(high + low, 0.0)
     spare_capacity = system.bank.spare_capacity(flow) - ((high - flow) + low)
