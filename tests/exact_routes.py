@@ -188,7 +188,10 @@ class Example:
         answer = linprog(cost, rows, limits, sums, load, bounds=bounds, options=tight)
         assert answer.status == 0
         assert answer.x[-1] > 0
-        return list(answer.x[:-1].tolist())
+        least = (
+            1e-13 * load[columns.group]
+        )  # next to capacity it may be below the solver's tolerance
+        return list(np.maximum(answer.x[:-1], least).tolist())
 
 
 def example(rng: np.random.Generator, kinds: Sequence[str]) -> Example:
