@@ -362,7 +362,8 @@ def truth(case, players=math.inf):
 def judged(case, found, players=math.inf):
     """Return what each group saves by the cheapest routes, what all pay, and the station loads.
 
-    In decimals, without rounding. The route with the largest flow of each group takes what the group's flows lack of its load.
+    In decimals, without rounding. The route with the largest flow of each group takes what the
+    group's flows lack of its load.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ from sojourn.reference.routes.bounds import certify, group_delay
 from sojourn.reference.routes.capacity import capacity, check_multiple
 
 SYSTEMS = chunks(1000, 5, quick=5, often=50)
+ROUNDING = Decimal("1e-24")  # of a potential gap, relative: a gap of 0 means less than floats show
 COST = 1e-9  # relative error of the optimum's mean delay
 # utilisation above which an equilibrium at 0.999 of capacity has delays of many decades, and flows
 # in floats do not determine them to 1e-6; the certificates there are wide, and must still cover
@@ -64,7 +65,7 @@ def check(case, players, true, flow, proof, what):
     assert sum(saving) <= Decimal(proof.mean_saving) * Decimal(float(load.sum())) * (1 + wide), what
     # station flows are as near to the truth as the potential gap says, where costs rise strictly:
     # the potential is at least T'/2 times the squared distance above its minimum
-    gap = Decimal(proof.potential_gap) * paid * (1 + wide)
+    gap = (Decimal(proof.potential_gap) + ROUNDING) * paid * (1 + wide)
     costs = system.cost_bank(players)
     for a, (v, exact) in enumerate(zip(loads, true.station_flow, strict=True)):
         slope = float(costs.take(np.array([a])).latency_slope([float(min(v, exact))])[0])
