@@ -187,14 +187,14 @@ def test_a_ratio_of_zeros_has_no_load_0():
     free = Routes({"a": Polynomial([[0.0, 1.0]])}, {"all": [["a"]]}, load={"all": 1.0})
     with pytest.raises(LoadError, match="low = 0"):
         free.worst_case(low=0.0, high=1.0)
-    assert free.worst_case(high=1.0, gap=1e-3).poa == 1.0
+    assert free.worst_case(high=1.0, gap=0.1).poa == 1.0
 
 
 def test_equal_routes_have_a_price_of_anarchy_of_1():
     alike = Groups(MM1([10.0, 10.0]), load=[1.0, 2.0])
-    found = alike.worst_case(gap=1e-3)
+    found = alike.worst_case(high=10.0, gap=1e-2)
     assert found.certified
-    assert found.upper_bound <= 1.001
+    assert found.upper_bound <= 1.01
 
 
 @pytest.mark.slow
