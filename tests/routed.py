@@ -359,6 +359,38 @@ def truth(case, players=math.inf):
         return _InteriorPoint(case, players).run()
 
 
+def judged(case, found, players=math.inf):
+    """Return what each group saves by the cheapest routes, what all pay, and the station loads.
+
+    In decimals, without rounding. The route with the largest flow of each group takes what the
+    group's flows lack of its load.
+
+    Parameters
+    ----------
+    found : RouteFlow
+        Flows that carry the loads up to rounding.
+    """
+    with localcontext() as context:
+        context.prec = DIGITS
+        own = Decimal(0) if math.isinf(players) else 1 / Decimal(players)
+        group, x = found.columns.group, _decimals(found.flow)
+        for k, load in enumerate(case.load):
+            routes = np.flatnonzero(group == k)
+            largest = routes[np.argmax(found.flow[routes])]
+            x[largest] += Decimal(float(load)) - sum(x[routes])
+        work = _decimals(found.columns.work.toarray())
+        v = work.T @ x
+        jets = [s.latency(a) for s, a in zip(case.stations, v, strict=True)]
+        price = _array([t + own * a * t1 for (t, t1, _), a in zip(jets, v, strict=True)])
+        cost = work @ price + _decimals(found.columns.delay)
+        all_costs = _decimals(case.work) @ price + _decimals(case.delay)
+        least = [min(all_costs[case.group == k]) for k in range(case.load.size)]
+        saving = [Decimal(0)] * case.load.size
+        for k, flow, c in zip(group, x, cost, strict=True):
+            saving[k] += flow * (c - least[k])
+        return saving, sum(x * cost), list(v)
+
+
 class _InteriorPoint:
     """Feasible primal-dual interior point on routes x > 0, s > 0 with cost - pi = s.
 

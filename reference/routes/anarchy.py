@@ -269,7 +269,7 @@ def _areas(a: Node, b: Node) -> Array:
     low, high = np.minimum(a.slope, b.slope), np.maximum(a.slope, b.slope)
     height = np.minimum(np.abs(b.latency - a.latency), 0.25 * move * (high - low))
     area = height * move
-    return np.where(low > 0, np.minimum(area, height**2 / (2.0 * low)), area)
+    return np.asarray(np.where(low > 0, np.minimum(area, height**2 / (2.0 * low)), area))
 
 
 def _player_areas(costs: ServerBank, a: Node, b: Node) -> Array:

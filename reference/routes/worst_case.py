@@ -205,26 +205,13 @@ class Search:
     def result(self) -> RouteWorstCase:
         """Return the result so far."""
         total, (low, high) = self.system.total_load, self.ends
-        if not self.nodes:
-            return RouteWorstCase(
-                1.0,
-                low * total,
-                np.inf,
-                np.inf,
-                False,
-                low * total,
-                high * total,
-                self.players,
-                0,
-                *(np.empty(0),) * 3,
-            )
-        worst = self.worst
-        whole = self.nodes[-1].multiple == high
-        upper = max([*self.bounds, worst.most]) if whole else np.inf
-        gap = upper / worst.poa - 1
+        whole = bool(self.nodes) and self.nodes[-1].multiple == high
+        best = max((node.poa, node.multiple) for node in self.nodes) if self.nodes else (1.0, low)
+        upper = max([*self.bounds, *(node.most for node in self.nodes)]) if whole else np.inf
+        gap = upper / best[0] - 1
         return RouteWorstCase(
-            poa=worst.poa,
-            load=worst.multiple * total,
+            poa=best[0],
+            load=best[1] * total,
             upper_bound=upper,
             gap=gap,
             certified=bool(gap <= self.gap),
