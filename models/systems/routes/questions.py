@@ -30,6 +30,7 @@ from ...core.tolerance import POLISHED, GapTolerance
 from ...latency.base import Latency
 from ...latency.tangents import add_tangents, initial_tangent_points
 from ..parallel.prices import Goal
+from .flows import link_ends_of
 from .formulations import Cost, RouteModel, build, formulations
 from .solution import RouteSolution
 
@@ -85,12 +86,11 @@ class RouteSplits(AnswerRows):
 
     def flow_on(self, listed: Columns) -> Array:
         """Return the flows on listed routes, shape (K, R); NaN where there is no answer."""
-        place = {key: r for r, key in enumerate(listed.keys)}
         out = np.full((len(self.routes), len(listed)), np.nan)
         for row, found in zip(out, self.routes, strict=True):
             if found is not None:
                 row[:] = 0.0
-                row[[place[key] for key in found.columns.keys]] = found.flow
+                row[listed.places(found.columns)] = found.flow
         return out
 
     @property
@@ -238,16 +238,21 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             self._answer(load, found(flow)) if np.isfinite(flow).all() else self.empty(1)
             for load, flow in zip(loads.tolist(), flows, strict=True)
         ]
-        return RouteSplits.joined(rows) if rows else self.empty(0)
+        return self.rows.joined(rows) if rows else self.empty(0)
 
     def _answer(self, load: float, found: RouteFlow, *, refined: bool = False) -> RouteSplits:
         """Return one row: flows that are polished, unless they are, with their certificate."""
         system, multiple, steps = self.system, load / self.system.total_load, 0
         found = found.fitted(multiple * system.load)
         if self.polish and not refined:
-            found, steps = polish(system, self.seen_by, multiple, found)
+            start = self._below_rates(found, multiple)
+            found, steps = polish(system, self.seen_by, multiple, start)
         proof = certify(system, multiple, found, self.seen_by)
-        if not (self.polish or self.tolerance.met(proof.gap, proof.rounding)):
+        if not (
+            self.polish
+            or np.isinf(proof.mean_delay)
+            or self.tolerance.met(proof.gap, proof.rounding)
+        ):
             proof = self._tightened(proof, multiple, found)
         met = self.tolerance.met(proof.gap, proof.rounding)
         routes = np.empty(1, dtype=object)
@@ -260,6 +265,22 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             certified=met[None],
             **{name: np.array([value]) for name, value in vars(proof).items()},
         )
+
+    def _below_rates(self, found: RouteFlow, multiple: float) -> RouteFlow:
+        """Return flows that leave spare capacity at each station: mixed with the least loaded."""
+        rate, v = self.system.bank.rate, found.station_flow
+        if (v < rate).all():
+            return found
+        safe = capacity(self.system).flow
+        columns, place = safe.columns.joined(found.columns)
+        least = multiple * safe.station_flow
+        most = 0.5 * (rate + np.max(least / rate) * rate)
+        with np.errstate(all="ignore"):
+            part = np.max(np.where(v > most, (v - most) / (v - least), 0.0))
+        flow = np.zeros(len(columns))
+        flow[place] = part * multiple * safe.flow
+        flow[columns.places(found.columns)] += (1.0 - part) * found.flow
+        return RouteFlow(columns, flow).fitted(multiple * self.system.load)
 
     def _tightened(
         self, proof: RouteCertificate, multiple: float, found: RouteFlow
@@ -316,7 +337,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
     def solution(self, found: RouteSplits, points: Points, provenance: Provenance) -> RouteSolution:
         """See `Question.solution`."""
         load, system, proof = float(points[0][0]), self.system, found.certificate
-        flow, routes, graph = found.flow[0], found.routes[0], system.routes
+        flow, routes = found.flow[0], found.routes[0]
         with np.errstate(all="ignore"):
             utilisation = flow / self.bank.full_load
         named = ("mean_delay", "potential_gap", "mean_saving", "largest_saving", "estimate")
@@ -336,7 +357,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             certificate=proof,
             certified=bool(found.certified[0]),
             polished=int(found.steps[0]),
-            link_ends=(graph.tail, graph.head) if isinstance(graph, GraphRoutes) else None,
+            link_ends=link_ends_of(system.routes),
             caveats=tuple(self.bank.caveats(flow, system.stations)),
             **{name: getattr(proof, name) for name in named},
             **vars(provenance),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
-from ....reference.routes import RoutedSystem, RouteSet
+from ....reference.routes import Columns, RoutedSystem, RouteSet
 from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
 from ....reference.routes.worst_case import RouteWorstCase
 from ....reference.validation import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .evaluation import RouteEvaluation
     from .tolls import RouteTolls
 
+STORED = 10_000  # listed routes whose flows a curve holds
 SAFE = 0.999  # part of the largest multiple below which no proof is needed
 
 
@@ -113,6 +114,12 @@ class RouteSystem(System):
     def max_load(self) -> float:
         """Total load that the stations cannot carry, jobs per unit of time; see `capacity`."""
         return self._most.max_load
+
+    @property
+    def stored_routes(self) -> Columns | None:
+        """The routes whose flows a curve holds: all that are listed, up to 10,000; else None."""
+        listed = self.routed.routes.listed
+        return listed if listed is not None and len(listed) <= STORED else None
 
     @cached_property
     def _most(self) -> RouteCapacity:
@@ -444,7 +451,7 @@ class RouteSystem(System):
             name of the link. They are checked at every node.
         station_flow : array_like or mapping, optional
             Total flow of each station, or a mapping by name. A linear program finds routes that
-            have these flows, or proves that there are none.
+            have these flows, with the least fixed delays, or proves that there are none.
         tolerance : float, default 1e-6
             Part of a load, or of all flow, by which the given flows may miss those of the loads.
 
