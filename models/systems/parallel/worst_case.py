@@ -20,7 +20,7 @@ shared parts.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -75,11 +75,13 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
 
     Attributes
     ----------
-    found : WorstCase
+    found : WorstCase or RouteWorstCase
         The result so far; its certificate is valid, with a wide gap.
     """
 
-    def __init__(self, found: WorstCase) -> None:
+    found: Any
+
+    def __init__(self, found: Any) -> None:
         super().__init__(f"stopped after {found.evaluations} loads, gap {found.gap:.1e}")
         self.found = found
 
