@@ -35,7 +35,8 @@ UNSETTLED = {
     # one of many
     "routes", "gains", "optimum_group_delay",
     # the root of rounding errors, or the accuracy of a solver
-    "mean_saving", "largest_saving", "potential_gap", "certificate", "attempts", "gap", "poa", "upper_bound", "equilibrium_gap",
+    "mean_saving", "largest_saving", "potential_gap", "certificate", "attempts", "gap", "poa",
+    "upper_bound", "equilibrium_gap",
     "price_of_anarchy_lower", "price_of_anarchy_upper",
 }  # fmt: skip
 """Fields of answers of systems with routes that are no numbers of the system alone."""
