@@ -111,8 +111,10 @@ def plot_stations(data: xr.Dataset, title: str = "") -> Figure:
     left.set(xlabel=f"load ({unit})")
     if limited.any():
         right.set(xlabel="utilisation", xlim=(0, max(1.0, right.get_xlim()[1])))
-        for i in np.flatnonzero(~limited):
-            right.text(0.01, float(i), "any load", fontsize="x-small", va="center", color="grey")
+        for place in np.flatnonzero(~limited):
+            right.text(
+                0.01, float(place), "any load", fontsize="x-small", va="center", color="grey"
+            )
     else:
         right.set(xlabel=f"latency ({shown[f'{GOALS[0]}_latency'].attrs['units']})")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
