@@ -59,7 +59,7 @@ class LimitedRouteSplit(RouteSplit):
     limits: RouteLimits = None  # type: ignore[assignment]
 
     rows: ClassVar[type[Any]] = LimitedRouteSplits
-    own_solver: ClassVar[str | None] = None  # type: ignore[misc,assignment]
+    own_solver = None
 
     @property
     def prefers_own(self) -> bool:  # type: ignore[override]
