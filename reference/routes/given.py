@@ -56,8 +56,9 @@ def decompose(system: RoutedSystem, load: Array, station_flow: Array) -> Decompo
     A linear program over routes that its dual prices ask for: the least sum of the missing flow
     e >= 0, with W'x <= v + e and the loads of the groups. The prices y, from 0 to 1, prove it by
     cheapest routes alone: at least q.SP(y) - y.v is missing. For listed routes the sum of missing
-    flow and surplus u is least, W'x = v + e - u. Through a graph, where u would need the longest
-    routes, the surplus of flows that are conserved at the nodes goes round in circles.
+    flow and surplus u is least, W'x = v + e - u, and of such flows the sum of fixed delays.
+    Through a graph, where u would need the longest routes, the surplus of flows that are conserved
+    at the nodes goes round in circles, or is that of other routes.
     """
     v, stations = station_flow, station_flow.size
     same, cost = eye_array(stations, format="csr"), np.ones(stations)
@@ -67,8 +68,22 @@ def decompose(system: RoutedSystem, load: Array, station_flow: Array) -> Decompo
         rows = RouteRows.of_stations(vstack([same, -same]), np.concatenate([v, -v]))
         others = csr_array(vstack([-same, -same]))
     answer = least(system.routes, load, rows, others, cost)
-    found = RouteFlow(answer.columns, answer.flow).fitted(load).used()
+    found = RouteFlow(answer.columns, answer.flow).fitted(load)
+    if answer.columns.delay.any():
+        found = _least_delay(system, load, found, v)
     difference = found.station_flow - station_flow
     missing, surplus = (float(np.maximum(d, 0.0).sum()) for d in (difference, -difference))
     price = answer.z[:stations] - (answer.z[stations:] if len(rows) > stations else 0.0)
-    return Decomposition(found, missing, surplus, price, answer.lower_bound)
+    return Decomposition(found.used(), missing, surplus, price, answer.lower_bound)
+
+
+def _least_delay(
+    system: RoutedSystem, load: Array, found: RouteFlow, station_flow: Array
+) -> RouteFlow:
+    """Return flows of routes with the least fixed delay, as close to given flows as those found."""
+    ends, same = (found.station_flow, station_flow), eye_array(station_flow.size, format="csr")
+    bound = np.concatenate([np.maximum(*ends), -np.minimum(*ends)])
+    rows, none = RouteRows.of_stations(vstack([same, -same]), bound), np.zeros(0)
+    idle = np.zeros(station_flow.size)
+    best = least(system.routes, load, rows, csr_array((bound.size, 0)), none, price=idle)
+    return RouteFlow(best.columns, best.flow).fitted(load)

@@ -132,7 +132,7 @@ def _merged(parts: list[Routes]) -> Routes:
     order = np.lexsort((key, group))
     new = np.append(True, (np.diff(group[order]) != 0) | (np.diff(key[order]) != 0))
     rows = order[new]
-    sums = np.bincount(np.cumsum(new) - 1, weights=share[order])
+    sums = np.bincount(np.cumsum(new) - 1, weights=share[order]).astype(np.float64)
     return Routes(Columns(group[rows], csr_array(work[rows]), delay[rows]), sums)
 
 
@@ -214,7 +214,8 @@ def _largest_use(weight: csr_array, group: npt.NDArray[np.intp]) -> Array:
         return np.zeros(stations)
     starts = np.flatnonzero(np.diff(entry[order], prepend=-1))
     largest = np.maximum.reduceat(weight.data[order], starts)
-    return np.bincount(entry[order[starts]] % stations, weights=largest, minlength=stations)
+    station = entry[order[starts]] % stations
+    return np.bincount(station, weights=largest, minlength=stations).astype(np.float64)
 
 
 def _by_transportation(

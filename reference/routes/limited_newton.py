@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..compensated_sum import EPS
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import RouteFlow
@@ -18,6 +19,8 @@ STEPS = 30  # largest number of Newton steps from one point
 ROUNDS = 60  # largest number of directions
 TRACE = 1e-7  # part of a group's load, or of the largest multiplier, that may be 0
 FLOOR = 1e-13  # relative gap at which rounding takes over
+ROUNDING = 64.0 * EPS  # relative rounding error of a sum of changes
+NEAR = 0.02  # relative error of the length of a step
 HALVINGS = 60  # of the interval that contains the best length of a step
 
 
@@ -72,11 +75,14 @@ def _length(system: RoutedSystem, found: RouteFlow, direction: Array, most: floa
     """Return the length of a step, up to `most`, of least total delay below the rates."""
     bank, columns = system.bank, found.columns
     v, dv = found.station_flow, columns.station_flow(direction)
-    delay = float(direction @ columns.delay)
+    delays = direction * columns.delay
 
     def rises(length: float) -> bool:
         at = v + length * dv
-        return bool(np.any(bank.spare_capacity(at) <= 0) or bank.marginal(at) @ dv + delay > 0)
+        if np.any(bank.spare_capacity(at) <= 0):
+            return True
+        changes = np.concatenate([bank.marginal(at) * dv, delays])
+        return bool(changes.sum() > ROUNDING * np.abs(changes).sum())
 
     if not rises(most):
         return most
@@ -84,6 +90,8 @@ def _length(system: RoutedSystem, found: RouteFlow, direction: Array, most: floa
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         low, high = (low, middle) if rises(middle) else (middle, high)
+        if high - low <= NEAR * high:
+            break
     return low
 
 
@@ -142,8 +150,10 @@ def newton(
         loose = tight[z[tight] < 0] if length == 1.0 else tight[:0]
         z = np.maximum(z, 0.0)
         used[gone], binds[loose], binds[met], x[gone] = False, False, True, 0.0
-        if length < 1.0 or gone.size or loose.size or met.any():
-            error = np.inf
+        changed = gone.size or loose.size or met.any()
+        if length == 0.0 and not changed:
+            break
+        error = np.inf if length < 1.0 or changed else error
     return RouteFlow(columns, best[0]).fitted(load), best[1], steps
 
 
@@ -169,8 +179,5 @@ def _newton_step(
         [(costs - level @ member) / most, matrix @ x - bound, (member @ x - load) / unit]
     )
     step = np.linalg.lstsq(kkt, -residual, rcond=1e-13)[0]
-    return (
-        float(np.max(np.abs(residual))),
-        step[: x.size] * unit,
-        step[x.size : x.size + z.size] * most,
-    )
+    dx, dz = step[: x.size] * unit, step[x.size : x.size + z.size] * (unit * most)
+    return float(np.max(np.abs(residual))), dx, dz

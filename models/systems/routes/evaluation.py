@@ -7,27 +7,27 @@ equilibrium, and cheapest routes certify them.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ....reference.compensated_sum import EPS, exact_sum
-from ....reference.routes import RoutedSystem
+from ....reference.compensated_sum import EPS, TINY, exact_sum
+from ....reference.errors import Array
+from ....reference.routes import RoutedSystem, RouteFlow
 from ....reference.routes.bounds import certify
 from ....reference.routes.engine import solve
 from ....reference.validation import as_positive
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import Evaluated, finite_or_none
-from .flows import SHOWN, RoutedFlows
+from .flows import SHOWN, RoutedFlows, in_order, link_ends_of
 from .given_flows import given_flow
 
 if TYPE_CHECKING:
     from .system import RouteSystem
 
-FAR = 1e9  # price of a full station, in multiples of all other prices together
+FAR = 1e6  # price of a full station, in multiples of all other prices together
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RouteMove:
     times: ClassVar[tuple[str, ...]] = ("saving",)
 
     def __str__(self) -> str:
-        start, end = (", ".join(way) or "no station" for way in (self.start, self.end))
+        start, end = (", ".join(way) for way in (self.start, self.end))
         return f"a user of {self.group} saves {self.saving:.6g} by a change from {start} to {end}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -172,32 +172,31 @@ def evaluate(
     multiple, bank, routed = load / system.load, system.bank, system.routed
     loads = multiple * system.group_load
     found, v = given_flow(system, loads, given, tolerance)
-    columns, flow, size = found.columns, found.flow, max(float(v.sum()), sys.float_info.min)
-    latency, full = bank.latency(v), bank.spare_capacity(v) <= 0
-    finite = np.isfinite(latency)
-    # a station without flow adds nothing to the mean, even where its latency is infinite
-    at_stations = v * np.where(finite, latency, 0.0)
-    mean = float(exact_sum(np.append(at_stations, flow * columns.delay))[0]) / load
-    mean = math.inf if np.any(v[~finite] > 0) else mean
+    columns, latency, full = found.columns, bank.latency(v), bank.spare_capacity(v) <= 0
     with np.errstate(all="ignore"):
-        steepness = float(np.sum(np.where(v > 0, v * bank.marginal(v), 0.0))) / (load * mean)
         utilisation = v / bank.full_load
-    # the flows, and so the spare capacities, are exact only up to the rounding of floats
-    delay = within(mean, ROUNDING + 4 * EPS * (steepness if mean else 0.0))
+    delay = _mean_delay(system, load, found, v)
     best, selfish = (_bounded(routed, multiple, players) for players in (1.0, math.inf))
-    ratio = Ratio.to(delay, best)
-    far = FAR * (float(latency[finite].sum()) + float(columns.delay.max(initial=0.0)) or 1.0)
+    # a finite price of full stations, beyond all that routes without them cost
+    finite = np.isfinite(latency)
+    far = FAR * (float(latency[finite].sum() + columns.delay.max(initial=0.0)) or 1.0)
     price = np.where(finite, latency, far)
-    costs = columns.costs(price)
-    cheapest = routed.routes.cheapest(price)
+    cheapest, costs = routed.routes.cheapest(price), columns.costs(price)
     least = cheapest.costs(price)
-    saved = np.maximum(costs - least[columns.group], 0.0)
-    paid = float(v @ price) + found.fixed_delay
-    total = math.inf if full.any() else max(paid - float(loads @ least), 0.0)
+    paid = math.inf if full.any() else float(v @ price) + found.fixed_delay
+    saving = max(paid - float(loads @ least), 0.0)
+    saved = costs - least[columns.group]
     r = int(np.argmax(saved))
-    largest = math.inf if saved[r] >= 0.5 * far else float(saved[r])
-    moves = largest > ROUNDING * costs[r]
-    k = int(columns.group[r])
+    largest = math.inf if saved[r] >= 0.5 * far else max(float(saved[r]), 0.0)
+    move = None
+    if largest > ROUNDING * costs[r]:
+        k, ends = int(columns.group[r]), link_ends_of(routed.routes)
+        start, end = (
+            in_order(system.stations, work.indices.tolist(), ends)
+            for work in (columns.work[[r]], cheapest.work[[k]])
+        )
+        move = RouteMove(system.groups[k], start, end, largest)
+    costs = np.where(costs >= 0.5 * far, np.inf, costs)
     return RouteEvaluation(
         load=load,
         mean_delay=delay,
@@ -209,29 +208,35 @@ def evaluate(
         station_latency=latency,
         utilisation=utilisation,
         group_load=loads,
-        group_delay=columns.group_flow(
-            flow * np.where(costs >= 0.5 * far, np.inf, costs), loads.size
-        )
-        / loads,
+        group_delay=columns.group_flow(found.flow * costs, loads.size) / loads,
         optimum_delay=best,
         equilibrium_delay=selfish,
-        ratio=ratio,
+        ratio=Ratio.to(delay, best),
         loss=excess(delay, best),
-        potential_gap=total / (load * mean) if math.isfinite(total) and mean else total,
-        mean_saving=total / load,
+        potential_gap=saving / paid if 0 < paid < math.inf else saving,
+        mean_saving=saving / load,
         largest_saving=largest,
-        move=RouteMove(
-            system.groups[k],
-            _names(system, columns.work[[r]]),
-            _names(system, cheapest.work[[k]]),
-            largest,
-        )
-        if moves
-        else None,
-        residual=float(np.abs(v - found.station_flow).sum()) / size,
+        move=move,
+        residual=float(np.abs(v - found.station_flow).sum()) / max(float(v.sum()), TINY),
         route_flow=found,
         caveats=tuple(bank.caveats(v, system.stations)),
+        link_ends=link_ends_of(routed.routes),
     )
+
+
+def _mean_delay(system: RouteSystem, load: float, found: RouteFlow, flow: Array) -> BoundedValue:
+    """Return the mean delay at station flows of shape (A,), with the bounds of rounding."""
+    bank = system.bank
+    latency, used = bank.latency(flow), flow > 0
+    if not np.isfinite(latency[used]).all():
+        return within(math.inf, 0.0)
+    # a station without flow adds nothing to the mean, even where its latency is infinite
+    terms = np.append(flow[used] * latency[used], found.flow * found.columns.delay)
+    total = float(exact_sum(terms)[0])
+    # the flows, and so the spare capacities, are exact only up to the rounding of floats
+    marginal = np.where(used, bank.marginal(np.where(used, flow, 0.0)), 0.0)
+    steepness = float(flow @ marginal) / total if total else 0.0
+    return within(total / load, ROUNDING + 4 * EPS * steepness)
 
 
 def _bounded(system: RoutedSystem, multiple: float, players: float) -> BoundedValue:
@@ -239,8 +244,3 @@ def _bounded(system: RoutedSystem, multiple: float, players: float) -> BoundedVa
     proof = certify(system, multiple, solve(system, players, multiple), players)
     value = proof.mean_delay
     return BoundedValue(value, min(proof.lower_bound, value), max(proof.upper_bound, value))
-
-
-def _names(system: RouteSystem, work: Any) -> tuple[str, ...]:
-    """Return the names of the stations of a route, a matrix of one row."""
-    return tuple(system.stations[a] for a in work.indices)

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
-from ....reference.routes import RouteFlow
+from ....reference.routes import GraphRoutes, RouteFlow, RouteSet
 from ...core.solution import finite_or_none
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Index = npt.NDArray[np.intp]
+LinkEnds = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 SHOWN = 12  # stations and groups that a printed answer lists
 
 
@@ -90,7 +90,7 @@ class RoutedFlows:
     group_load: Array
     group_delay: Array
     route_flow: RouteFlow
-    link_ends: tuple[Index, Index] | None = None
+    link_ends: LinkEnds | None = None
     caveats: tuple[str, ...] = ()
 
     @cached_property
@@ -143,24 +143,14 @@ class RoutedFlows:
         columns, flow = self.route_flow.columns.only(used), self.route_flow.flow[used]
         delays = columns.costs(self.station_latency).tolist()
         found = [
-            UsedRoute(self._in_order(stations), x, x / float(self.group_load[k]), delay)
+            UsedRoute(self._ordered(stations), x, x / float(self.group_load[k]), delay)
             for stations, x, delay in zip(columns.stations, flow.tolist(), delays, strict=True)
         ]
         return tuple(sorted(found, key=lambda route: -route.flow))
 
-    def _in_order(self, stations: list[int]) -> tuple[str, ...]:
+    def _ordered(self, stations: list[int]) -> tuple[str, ...]:
         """Return the names of the stations of a route; links in the order of travel."""
-        if self.link_ends is not None:
-            tail, head = self.link_ends
-            after = {int(tail[a]): a for a in stations}
-            first = after.keys() - {int(head[a]) for a in stations}
-            ordered: list[int] = []
-            node = min(first, default=-1)
-            while node in after:
-                ordered.append(after.pop(node))
-                node = int(head[ordered[-1]])
-            stations = ordered if len(ordered) == len(stations) else stations  # else it has a loop
-        return tuple(self.station_names[a] for a in stations)
+        return in_order(self.station_names, stations, self.link_ends)
 
     def _lines(self) -> list[str]:
         """Return a line of text for each of the groups and stations with the largest flows."""
@@ -202,6 +192,28 @@ class RoutedFlows:
                 for k, name in enumerate(self.group_names)
             ],
         }
+
+
+def link_ends_of(routes: RouteSet) -> LinkEnds | None:
+    """Return the first and last node of each link of a network, and None for listed routes."""
+    return (routes.tail, routes.head) if isinstance(routes, GraphRoutes) else None
+
+
+def in_order(
+    names: tuple[str, ...], stations: list[int], link_ends: LinkEnds | None
+) -> tuple[str, ...]:
+    """Return the names of the stations of a route; links in the order of travel."""
+    if link_ends is not None:
+        tail, head = link_ends
+        after = {int(tail[a]): a for a in stations}
+        first = after.keys() - {int(head[a]) for a in stations}
+        ordered: list[int] = []
+        node = min(first, default=-1)
+        while node in after:
+            ordered.append(after.pop(node))
+            node = int(head[ordered[-1]])
+        stations = ordered if len(ordered) == len(stations) else stations  # else it has a loop
+    return tuple(names[a] for a in stations)
 
 
 def _shown(what: str, names: tuple[str, ...], lines: list[str], size: Array) -> list[str]:

@@ -71,8 +71,7 @@ class Network(RouteSystem):
     --------
     Braess's network: six travellers, and a bridge that makes all of them slower.
 
-    >>> from sojourn.models import Polynomial
-    >>> from sojourn.models.systems.routes import Network
+    >>> from sojourn.models import Network, Polynomial
     >>> roads = Polynomial([[0, 10], [50, 1], [10, 1], [50, 1], [0, 10]])
     >>> ends = [("s", "v"), ("s", "w"), ("v", "w"), ("v", "t"), ("w", "t")]
     >>> network = Network(roads, ends=ends, load={("s", "t"): 6.0})
@@ -193,7 +192,7 @@ class Network(RouteSystem):
         zones. Nodes are the text of their ``node_id``. A link that is not directed becomes two, one
         in each direction. The travel time is ``vdf_fftt`` in minutes, or else length over free
         speed; the capacity is ``capacity``, per lane, times ``lanes``; ``vdf_alpha`` and
-        ``vdf_beta`` are `b` and `power` of the `BPR` function, 0.15 and 4 where a row has none.
+        ``vdf_beta`` are ``b`` and ``power`` of the `BPR` function, 0.15 and 4 where a row has none.
         Links without lanes or capacity are left out, with a warning.
 
         Parameters
@@ -268,7 +267,7 @@ class Network(RouteSystem):
         Parameters
         ----------
         graph : networkx.Graph, DiGraph, MultiGraph or MultiDiGraph
-            Any object with such `edges` and `nodes`.
+            Any object with such ``edges`` and ``nodes``.
         load
             As in the constructor.
         latency, **options

@@ -30,6 +30,7 @@ from ...core.tolerance import POLISHED, GapTolerance
 from ...latency.base import Latency
 from ...latency.tangents import add_tangents, initial_tangent_points
 from ..parallel.prices import Goal
+from .flows import link_ends_of
 from .formulations import Cost, RouteModel, build, formulations
 from .solution import RouteSolution
 
@@ -237,7 +238,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             self._answer(load, found(flow)) if np.isfinite(flow).all() else self.empty(1)
             for load, flow in zip(loads.tolist(), flows, strict=True)
         ]
-        return RouteSplits.joined(rows) if rows else self.empty(0)
+        return self.rows.joined(rows) if rows else self.empty(0)
 
     def _answer(self, load: float, found: RouteFlow) -> RouteSplits:
         """Return one row: flows, polished, with their certificate."""
@@ -337,7 +338,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
     def solution(self, found: RouteSplits, points: Points, provenance: Provenance) -> RouteSolution:
         """See `Question.solution`."""
         load, system, proof = float(points[0][0]), self.system, found.certificate
-        flow, routes, graph = found.flow[0], found.routes[0], system.routes
+        flow, routes = found.flow[0], found.routes[0]
         with np.errstate(all="ignore"):
             utilisation = flow / self.bank.full_load
         named = ("mean_delay", "potential_gap", "mean_saving", "largest_saving", "estimate")
@@ -357,7 +358,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             certificate=proof,
             certified=bool(found.certified[0]),
             polished=int(found.steps[0]),
-            link_ends=(graph.tail, graph.head) if isinstance(graph, GraphRoutes) else None,
+            link_ends=link_ends_of(system.routes),
             caveats=tuple(self.bank.caveats(flow, system.stations)),
             **{name: getattr(proof, name) for name in named},
             **vars(provenance),

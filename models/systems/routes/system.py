@@ -451,7 +451,7 @@ class RouteSystem(System):
             name of the link. They are checked at every node.
         station_flow : array_like or mapping, optional
             Total flow of each station, or a mapping by name. A linear program finds routes that
-            have these flows, or proves that there are none.
+            have these flows, with the least fixed delays, or proves that there are none.
         tolerance : float, default 1e-6
             Part of a load, or of all flow, by which the given flows may miss those of the loads.
 
