@@ -471,7 +471,7 @@ class RouteSystem(System):
         >>> pair = Groups(MM1([10.0, 5.0]), load={"a": 6.0, "b": 3.0})
         >>> even = pair.evaluate(share={"a": [0.75, 0.25], "b": [0.5, 0.5]})
         >>> round(even.mean_delay, 4), round(even.ratio, 4), even.move.end
-        (0.3704, 1.1667, ('server 1',))
+        (0.3333, 1.05, ('server 1',))
         """
         from .evaluation import evaluate  # which imports this module
 
