@@ -8,7 +8,6 @@ found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -98,10 +97,7 @@ def _by_group(system: RouteSystem, field: str, value: Any) -> dict[int, Any]:
                 raise InputError(f"{field}[{key!r}]", value[key], "is of no group", f"use {known}")
         out = {index[key]: own for key, own in value.items()}
     else:
-        rows = value
-        with suppress(Exception):  # an object may raise anything
-            rows = np.asarray(value, dtype=object).tolist()
-        out = dict(enumerate(check_list(field, rows)))
+        out = dict(enumerate(check_list(field, np.asarray(value, dtype=object).tolist())))
     missing = [name for k, name in enumerate(system.groups) if k not in out]
     if missing or len(out) != len(system.groups):
         problem = f"has no flows of {missing[0]}" if missing else f"has {len(out)} groups"

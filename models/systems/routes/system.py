@@ -28,6 +28,7 @@ from ...latency.base import Latency
 from ..parallel.limits import limits_of, no_limits
 from ..parallel.prices import Goal, check_goal
 from .formulations import RouteModel, formulations
+from .inputs import as_table
 from .questions import RouteSplit, RouteSplits, tolerance_of
 from .solution import LargestLoad, RouteSolution
 
@@ -476,8 +477,8 @@ class RouteSystem(System):
         from .evaluation import evaluate  # which imports this module
 
         given = {
-            "flow": flow,
-            "share": share,
+            "flow": as_table("flow", flow),
+            "share": as_table("share", share),
             "by_origin": by_origin,
             "station_flow": station_flow,
         }
