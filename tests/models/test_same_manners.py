@@ -12,6 +12,7 @@ from sojourn.models import (
     MM1,
     Budget,
     DualMode,
+    Groups,
     InputError,
     MaxShare,
     MaxUtilisation,
@@ -41,6 +42,10 @@ def pair():
 
 def three_modes():
     return MultiMode([[4.0, 2.0, 3.0], [30.0, 40.0, 30.0], [80.0, 200.0, 100.0]])
+
+
+def regions():
+    return Groups(MM1([100.0, 80.0]), load={"a": 60.0, "b": 40.0}, delay=[[0, 0.1], [0.1, 0]])
 
 
 def values(data, *names):
@@ -94,6 +99,9 @@ ALONE = {
     "partition": lambda **o: pair().partition(3.0, 0.8, **o).share,
     "partition of three modes": lambda **o: three_modes().partition(1.0, [0.5, 0.5, 0], **o).share,
     "capacity": lambda **o: three_modes().capacity(**o).max_load,
+    "routes": lambda **o: regions().optimum(**o).station_flow,
+    "equilibrium over routes": lambda **o: regions().equilibrium(**o).mean_delay,
+    "anarchy over routes": lambda **o: regions().price_of_anarchy(**o),
     "tunable": lambda **o: TunableMode(1.0, 4.0).optimum(3.5, **o).flow,
 }
 """Paths on which a solver has one point at a time."""
@@ -108,6 +116,8 @@ SWEEPS = {
     "breakaway": breakaway,
     "study of service modes": lambda **o: values(answered(study([pair()], [3.0], **o)), "delay"),
     "verify of service modes": lambda **o: checks(verify(pair(), [3.0], **o)),
+    "curve over routes": lambda **o: delays(regions().curve([50.0, 100.0], **o)),
+    "study of routes": lambda **o: delays(answered(study([regions()], [50.0, 100.0], **o))),
     "tunable curve": lambda **o: flows(TunableMode(1.0, 4.0).curve([2.0, 3.5], **o)),
 }
 """Paths that hand many points to a compiled program."""

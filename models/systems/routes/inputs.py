@@ -137,6 +137,15 @@ def _check_complete(field: str, named: Mapping[Any, Any], names: Sequence[str]) 
             raise InputError(f"{field}[{name!r}]", None, "is missing", "give one for each name")
 
 
+def as_table(field: str, value: Any) -> Any:
+    """Return a value that is None, a mapping, or rows; InputError where it cannot be read."""
+    try:
+        np.asarray(value, dtype=object)
+    except Exception:  # an object may raise anything
+        raise InputError(field, value, "has no rows", "give a row for each group") from None
+    return value
+
+
 def entries(field: str, value: Any, what: str, example: str) -> list[Any]:
     """Return the entries of a list of one or more; InputError on others, such as a name."""
     given = list_or_none(value)

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from ....reference.compensated_sum import EPS
 from ....reference.errors import Array
-from ....reference.routes import RouteFlow, limited_newton
+from ....reference.routes import RouteFlow
 from ....reference.routes.bounds import RouteCertificate, group_delay
 from ....reference.routes.limited import LimitedFlow, certified, moved_inside
+from ....reference.routes.limited_newton import refined
 from ...core.certificate import bounds
 from ...core.errors import FormulationError
 from ...core.options import FormulationOptions, check_solve_options
-from ...core.question import Points
+from ...core.question import Points, SolverOutput
 from ...core.solution import Provenance
 from ...core.solve import Task
 from .formulations import RouteModel, formulations
@@ -58,7 +59,7 @@ class LimitedRouteSplit(RouteSplit):
     limits: RouteLimits = None  # type: ignore[assignment]
 
     rows: ClassVar[type[Any]] = LimitedRouteSplits
-    own_solver: ClassVar[str | None] = None  # type: ignore[assignment]
+    own_solver = None
 
     @property
     def prefers_own(self) -> bool:  # type: ignore[override]
@@ -86,16 +87,23 @@ class LimitedRouteSplit(RouteSplit):
         problem = cp.Problem(model.problem.objective, [*model.problem.constraints, limit])
         return replace(model, problem=problem)
 
-    def _answer(
-        self, load: float, found: RouteFlow, *, refined: bool = False
+    def finish(
+        self, program: RouteModel, returned: SolverOutput, points: Points
     ) -> LimitedRouteSplits:
+        """Return the certified answer at the load, polished where that lowers the gap."""
+        (flow,) = returned.value(program.variable)
+        if not np.isfinite(flow).all():
+            return self.empty(1)
+        return self._answer(float(points[0][0]), program.found(flow))
+
+    def _answer(self, load: float, found: RouteFlow) -> LimitedRouteSplits:
         """Return one row: flows within the limits, with their certificate."""
         system, limits = self.system, self.limits
         loads = load / system.total_load * system.load
         found = found.fitted(loads)
         if self.polish:
             none = np.zeros(len(limits.rows))
-            answer = limited_newton.refined(system, loads, limits.rows, found, limits.safe, none)
+            answer = refined(system, loads, limits.rows, found, limits.safe, none)
         else:
             within = moved_inside(system, limits.rows, loads, found, limits.safe)
             answer = certified(system, loads, limits.rows, within)[0]

@@ -134,7 +134,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
 
     options = FormulationOptions
     rows = RouteSplits
-    own_solver = "INTERIOR-POINT"
+    own_solver: ClassVar[str | None] = "INTERIOR-POINT"
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -215,9 +215,9 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         """Return certified answers of the interior-point method, each started from the last one."""
         rows = []
         for load in points[0].tolist():
-            start = self.last[-1] if self.last else None
-            found = solve(self.system, self.seen_by, load / self.system.total_load, start)
-            rows.append(self._answer(load, found, refined=True))
+            start, multiple = self.last[-1] if self.last else None, load / self.system.total_load
+            found = solve(self.system, self.seen_by, multiple, start)
+            rows.append(self._certified(multiple, found, 0))
             self.last[:] = rows[-1].routes.tolist()
         return RouteSplits.joined(rows)
 
@@ -240,26 +240,27 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         ]
         return self.rows.joined(rows) if rows else self.empty(0)
 
-    def _answer(self, load: float, found: RouteFlow, *, refined: bool = False) -> RouteSplits:
-        """Return one row: flows that are polished, unless they are, with their certificate."""
-        system, multiple, steps = self.system, load / self.system.total_load, 0
-        found = found.fitted(multiple * system.load)
-        if self.polish and not refined:
+    def _answer(self, load: float, found: RouteFlow) -> RouteSplits:
+        """Return one row: flows, polished, with their certificate."""
+        multiple, steps = load / self.system.total_load, 0
+        found = found.fitted(multiple * self.system.load)
+        if self.polish:
             start = self._below_rates(found, multiple)
-            found, steps = polish(system, self.seen_by, multiple, start)
-        proof = certify(system, multiple, found, self.seen_by)
-        if not (
-            self.polish
-            or np.isinf(proof.mean_delay)
-            or self.tolerance.met(proof.gap, proof.rounding)
-        ):
-            proof = self._tightened(proof, multiple, found)
+            found, steps = polish(self.system, self.seen_by, multiple, start)
+        return self._certified(multiple, found, steps)
+
+    def _certified(self, multiple: float, found: RouteFlow, steps: int) -> RouteSplits:
+        """Return one row: flows of a multiple of the loads as they are, with their certificate."""
+        proof = certify(self.system, multiple, found, self.seen_by)
         met = self.tolerance.met(proof.gap, proof.rounding)
+        if not (self.polish or met or np.isinf(proof.mean_delay)):
+            proof = self._tightened(proof, multiple, found)
+            met = self.tolerance.met(proof.gap, proof.rounding)
         routes = np.empty(1, dtype=object)
         routes[0] = found
         return RouteSplits(
             flow=found.station_flow[None],
-            group_delay=group_delay(system, found)[None],
+            group_delay=group_delay(self.system, found)[None],
             routes=routes,
             steps=np.array([steps]),
             certified=met[None],

@@ -28,6 +28,7 @@ from ...latency.base import Latency
 from ..parallel.limits import limits_of, no_limits
 from ..parallel.prices import Goal, check_goal
 from .formulations import RouteModel, formulations
+from .inputs import as_table
 from .questions import RouteSplit, RouteSplits, tolerance_of
 from .solution import LargestLoad, RouteSolution
 
@@ -471,13 +472,13 @@ class RouteSystem(System):
         >>> pair = Groups(MM1([10.0, 5.0]), load={"a": 6.0, "b": 3.0})
         >>> even = pair.evaluate(share={"a": [0.75, 0.25], "b": [0.5, 0.5]})
         >>> round(even.mean_delay, 4), round(even.ratio, 4), even.move.end
-        (0.3704, 1.1667, ('server 1',))
+        (0.3333, 1.05, ('server 1',))
         """
         from .evaluation import evaluate  # which imports this module
 
         given = {
-            "flow": flow,
-            "share": share,
+            "flow": as_table("flow", flow),
+            "share": as_table("share", share),
             "by_origin": by_origin,
             "station_flow": station_flow,
         }

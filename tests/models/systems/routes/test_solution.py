@@ -8,6 +8,7 @@ import pickle
 import cvxpy as cp
 import numpy as np
 import pytest
+from replaced_solvers import replace_answers
 
 from sojourn.models import (
     MG1,
@@ -120,6 +121,24 @@ def test_an_answer_that_is_not_certified():
     best = chain().optimum(gap=1e-300, throw=False)
     assert not best.certified
     assert "NOT CERTIFIED" in str(best)
+
+
+@pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+def test_flows_that_overload_a_station_are_refined_from_below_its_rate(goal, monkeypatch):
+    system = Groups(MM1([10.0, 30.0]), load=[15.0, 5.0], delay=[[0.0, 0.1], [0.1, 0.0]])
+    true = getattr(system, goal)().mean_delay
+
+    def all_on_the_first(solver, status, values):
+        values["flow"][:] = [1.5, 0.0, 0.5, 0.0]
+        return "optimal"
+
+    replace_answers(monkeypatch, all_on_the_first)
+    answer = getattr(system, goal)(solver="CLARABEL")
+    assert answer.polished > 0
+    assert answer.mean_delay == pytest.approx(true, rel=1e-9)
+    raw = getattr(system, goal)(solver="CLARABEL", polish=False, throw=False)
+    assert not raw.certified
+    assert raw.mean_delay == math.inf
 
 
 # ---- the program
