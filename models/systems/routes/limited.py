@@ -14,6 +14,7 @@ from ....reference.compensated_sum import EPS
 from ....reference.errors import Array
 from ....reference.routes import RouteFlow, limited_newton
 from ....reference.routes.bounds import RouteCertificate, group_delay
+from ....reference.routes.engine import solve
 from ....reference.routes.limited import LimitedFlow, certified, moved_inside
 from ...core.certificate import bounds
 from ...core.errors import FormulationError
@@ -21,6 +22,7 @@ from ...core.options import FormulationOptions, check_solve_options
 from ...core.question import Points
 from ...core.solution import Provenance
 from ...core.solve import Task
+from ...latency.tangents import initial_tangent_points
 from .formulations import RouteModel, formulations
 from .limits import RouteLimits, route_limits
 from .questions import RouteSplit, RouteSplits, tolerance_of
@@ -76,6 +78,16 @@ class LimitedRouteSplit(RouteSplit):
     def pattern(self, form: str, points: Points) -> Hashable:
         """Return ``...``: the limits belong to one load."""
         return ...
+
+    def write(self, form: str, points: Points) -> RouteModel:
+        """Return the program; on a graph with the routes of the optimum without the limits."""
+        if form != "columns":
+            return super().write(form, points)
+        load = float(points[0][0])
+        free = solve(self.system, 1.0, load / self.system.total_load)
+        own = not (self.cost.exact or self.polish)
+        tangents = initial_tangent_points(self.bank, load) if own else None
+        return self._build(load, free.columns, tangents)
 
     def _build(self, load: float, columns: Any, tangents: Array | None, **more: Any) -> RouteModel:
         """Return the program with the limits as constraints."""

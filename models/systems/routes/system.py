@@ -140,8 +140,7 @@ class RouteSystem(System):
         subject_to : sequence of Limit, optional
             Limits on the flows of stations, such as `MaxUtilisation`, and of groups,
             `MaxGroupFlow`. The answer has their shadow prices in ``limits``. A network takes none
-            from below. With limits the solver is one of CVXPY, and the Newton steps that reach the
-            default gap end at about 1,000 used routes: beyond, give ``gap=1e-6``.
+            from below. With limits the solver is one of CVXPY.
 
         Returns
         -------
