@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -18,8 +18,10 @@ from ....reference.errors import Array, InputError
 from ....reference.routes import Columns, GraphRoutes, RouteFlow
 from ....reference.routes.given import decompose
 from ....reference.validation import as_float, as_floats, check_list, raise_at_first
-from .network import Network
-from .system import RouteSystem
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .system import RouteSystem
 
 WAYS = ("flow", "share", "by_origin", "station_flow")
 REMEDY = "give flow=, share=, by_origin= or station_flow="
@@ -30,6 +32,11 @@ Found = tuple[RouteFlow, Array]
 """Flows on routes, and the flow of each station, which may have more than the routes bring."""
 Given = tuple[float, float, Array]
 """The number that is given for a route, its fixed delay, and its work at the stations."""
+
+
+def is_network(system: RouteSystem) -> TypeGuard[Network]:
+    """Return whether the routes lead through a graph from origins to destinations."""
+    return isinstance(system.routed.routes, GraphRoutes)
 
 
 def given_flow(
@@ -62,7 +69,7 @@ def given_flow(
     if name == "by_origin":
         return _by_origin(system, load, given[name], tolerance)
     by_group = _by_group(system, name, given[name])
-    rows = _routes_of_network if isinstance(system, Network) else _routes_of_list
+    rows = _routes_of_network if is_network(system) else _routes_of_list
     parts: list[list[Given]] = [[] for _ in load]
     for k, value in by_group.items():
         parts[k] = rows(system, k, f"{name}[{system.groups[k]!r}]", value)
@@ -92,7 +99,7 @@ def _by_group(system: RouteSystem, field: str, value: Any) -> dict[int, Any]:
             problem = f"has {len(given)} rows for {len(index)} groups"
             raise InputError(field, len(given), problem, "give a row for each group")
         value = dict(zip(system.groups, given, strict=True))
-    elif isinstance(system, Network):
+    elif is_network(system):
         index |= {pair: k for k, pair in enumerate(system.pairs)}
     for key in value:
         if key not in index:
@@ -138,7 +145,7 @@ def _routes_of_list(system: RouteSystem, k: int, field: str, value: Any) -> list
 
 def _routes_of_network(system: RouteSystem, k: int, field: str, value: Any) -> list[Given]:
     """Return what is given for each route of a pair of nodes."""
-    assert isinstance(system, Network)  # noqa: S101
+    assert is_network(system)  # noqa: S101
     out = []
     for r, entry in enumerate(check_list(field, value)):
         place = f"{field}[{r}]"
@@ -211,7 +218,7 @@ def _by_station(system: RouteSystem, field: str, value: Any) -> Array:
 def _by_origin(system: RouteSystem, load: Array, value: Any, tolerance: float) -> Found:
     """Return flows on routes from flows of links by origin."""
     graph = system.routed.routes
-    if not (isinstance(system, Network) and isinstance(graph, GraphRoutes)):
+    if not (is_network(system) and isinstance(graph, GraphRoutes)):
         problem = "is for networks: these routes have no origins"
         raise InputError("by_origin", value, problem, "give flow=, share= or station_flow=")
     starts = list(dict.fromkeys(origin for origin, _ in system.pairs))
@@ -255,7 +262,7 @@ def _check_balance(
 def _in_total(system: RouteSystem, load: Array, flow: Array, tolerance: float) -> Found:
     """Return flows on routes from total flows of the stations."""
     graph = system.routed.routes
-    if isinstance(system, Network) and isinstance(graph, GraphRoutes):
+    if is_network(system) and isinstance(graph, GraphRoutes):
         demand = graph.demand(load).sum(axis=0)
         balance = graph.incidence @ flow - demand
         _check_balance(system, "station_flow", balance, float(load.sum()), tolerance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import cvxpy as cp
 import numpy as np
@@ -27,7 +27,9 @@ from .formulations import RouteModel, formulations
 from .limits import RouteLimits, route_limits
 from .questions import RouteSplit, RouteSplits, tolerance_of
 from .solution import RouteSolution
-from .system import RouteSystem
+
+if TYPE_CHECKING:
+    from .system import RouteSystem
 
 ROUNDING = 16.0 * EPS  # relative rounding error of a value of a bank, or of a sum of products
 
